@@ -1,0 +1,152 @@
+"""The result of one encoder on one data set: what ``result.json`` holds, field by field, versioned."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builders.errors import DataError
+
+SCHEMA_VERSION = 1
+"""Raised by one whenever a reader of the previous version would misread a file."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number with everything needed to read it."""
+
+    task: str
+    """Which question: ``probe/jpeg``, ``knn/resizing``, ``retrieval/pairs``, ..."""
+    data: str
+    """Name of the photo set it was asked on."""
+    metric: str
+    """Which number: ``accuracy``, ``all-same``, ``spd``, ``same``, ..."""
+    value: float
+    """In [0, 1]; differences such as ``spd`` in [-1, 1]."""
+    low: float
+    """Lower end of the 95 % interval, by resampling photos (all views of a photo together)."""
+    high: float
+    """Upper end of the 95 % interval."""
+    n: int
+    """Number of test photos (resampling units) behind the value."""
+    chance: float
+    """Expected value of a guess that knows the classes; 0 for differences."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Protocol, spread over seeds, chosen strengths, controls: whatever the task adds. JSON values only."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that was asked for and is missing from the result, and why."""
+
+    kind: str
+    """``photo``, ``task`` or ``encoder``."""
+    name: str
+    """Photo id, task name or encoder id."""
+    reason: str
+    """One sentence."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Every score of one encoder on one data set, with provenance enough to repeat it."""
+
+    encoder: Mapping[str, Any]
+    """``id``, ``library``, ``revision``, ``weights_sha256``, ``dimension``, ``preprocessing`` as read, ..."""
+    data: Mapping[str, Any]
+    """``name``, ``photos`` by split, ``classes``, ``ids_hash``, ``bytes_hash``, ``source_jpeg``, ``smoke_test``, ..."""
+    environment: Mapping[str, Any]
+    """Library ``versions``, ``codec`` versions, ``codec_canary``, ``device``, ``dtype``, ``seed``, ``command``."""
+    scores: tuple[Score, ...]
+    failures: tuple[Failure, ...]
+    cost: Mapping[str, Any]
+    """``photos``, ``views``, ``views_per_second``, ``seconds`` by stage, ``peak_memory_bytes``."""
+    created: str
+    """UTC time, ISO 8601."""
+    schema_version: int = SCHEMA_VERSION
+
+    def score(self, task: str, metric: str) -> Score:
+        """The one score of that task and metric. Raises ``KeyError`` if there is none."""
+        for score in self.scores:
+            if (score.task, score.metric) == (task, metric):
+                return score
+        raise KeyError(f"{task} {metric}")
+
+    def to_json(self) -> str:
+        """Strict JSON (no NaN), stable order, two-space indent."""
+        return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "result") -> Result:
+        """Read a result written by ``to_json``; the text is untrusted.
+
+        Raises:
+            DataError: not JSON, another schema version, a missing or extra field, a value out of range.
+        """
+        try:
+            raw = json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where}: not a result file ({error})") from None
+        if not isinstance(raw, dict):
+            raise DataError(f"{where}: not a result file (the top level is not an object)")
+        version = raw.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise DataError(f"{where}: schema_version is {version!r}, this camtrace reads {SCHEMA_VERSION}")
+        try:
+            result = cls(
+                **{
+                    **raw,
+                    "scores": tuple(Score(**s) for s in raw["scores"]),
+                    "failures": tuple(Failure(**f) for f in raw["failures"]),
+                }
+            )
+        except (TypeError, KeyError) as error:
+            raise DataError(f"{where}: a field is missing or unknown ({error})") from None
+        for score in result.scores:
+            _check_score(score, where)
+        return result
+
+
+def write_result(result: Result, path: Path) -> None:
+    """Write ``result.json`` atomically."""
+    write_text_atomically(path, result.to_json())
+
+
+def read_result(path: Path) -> Result:
+    """Read one ``result.json``. Raises ``DataError`` with the path in its sentence."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+    return Result.from_json(text, where=str(path))
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _check_score(score: Score, where: str) -> None:
+    if not all(isinstance(text, str) for text in (score.task, score.data, score.metric)):
+        raise DataError(f"{where}: a score's task, data or metric is not text")
+    for name in ("value", "low", "high", "chance"):
+        number = getattr(score, name)
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            raise DataError(f"{where}: {score.task} {score.metric}: {name} is not a number")
+        if not -1 <= number <= 1:
+            raise DataError(f"{where}: {score.task} {score.metric}: {name} {number} is outside [-1, 1]")
+    if isinstance(score.n, bool) or not isinstance(score.n, int) or score.n < 0:
+        raise DataError(f"{where}: {score.task} {score.metric}: n is not a count")
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")

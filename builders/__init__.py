@@ -1,0 +1,1 @@
+"""Photos in, labelled data sets out. Never imports torch, never imports ``benchmark``."""

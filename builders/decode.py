@@ -1,0 +1,120 @@
+"""Bytes of a photo -> RGB pixels, one stated way for every file that people have.
+
+The rules, in order:
+
+1. The file is opened by its content, never by its name. HEIC and AVIF need ``pillow-heif``.
+2. More than ``MAX_PIXELS`` pixels, or a side under 2 pixels, is refused before any pixel is decoded.
+3. A truncated file is refused: half a photo is not that photo.
+4. The first frame of an animation is the photo.
+5. The Exif orientation is applied (a lossless transpose), so that pixels stand as people see them.
+6. Pixel values are taken as they are; an embedded ICC profile is *not* applied. Encoders are trained that way,
+   and colour management would be one more processing.
+7. Mode -> RGB: ``RGB`` unchanged; ``1``, ``L``, ``CMYK``, ``YCbCr``, ``HSV`` and ``P`` by Pillow's
+   ``convert``; 16-bit greys (``I;16*``, ``I``) are scaled by 255/65535 and rounded, never clipped; anything with
+   transparency is composited over white, as viewers show it. Floating-point images are refused.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from builders.errors import PhotoError
+
+MAX_PIXELS = 178_956_970
+"""Largest photo decoded: twice Pillow's warning limit (2 * 2**28 / 3 bytes of RGB), about 180 megapixels."""
+
+MIN_SIDE = 2
+"""Smallest side: resizing by 0.5 must leave at least one pixel."""
+
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
+_heif_registered = False
+
+
+def decode_rgb(data: bytes) -> Image.Image:
+    """Decode a photo to an 8-bit RGB image by the rules at the top of this module.
+
+    Raises:
+        PhotoError: the bytes are empty, not an image, truncated, too large, too small, or of a floating-point mode.
+
+    >>> buffer = io.BytesIO()
+    >>> Image.new("LA", (4, 3), (0, 0)).save(buffer, "PNG")
+    >>> decode_rgb(buffer.getvalue()).getpixel((0, 0))
+    (255, 255, 255)
+    """
+    if not data:
+        raise PhotoError("the file is empty")
+    _register_heif_if_needed(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data))
+            _check_size(image.width, image.height)
+            image.load()
+            return to_rgb(_upright(image))
+    except PhotoError:
+        raise
+    except UnidentifiedImageError:
+        raise PhotoError("not an image in a format that can be read") from None
+    except Image.DecompressionBombError:
+        raise PhotoError(f"more than {MAX_PIXELS} pixels, refused as a possible decompression bomb") from None
+    except MemoryError:
+        raise PhotoError("not enough memory to decode it") from None
+    except Exception as error:  # decoders of hostile files raise anything: struct.error, SyntaxError, KeyError, ...
+        raise PhotoError(f"cannot be decoded ({type(error).__name__}: {error})") from None
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An image of any mode as RGB, by rule 7. Always returns a new image or ``image`` itself if it is RGB.
+
+    Raises:
+        PhotoError: the mode is floating point.
+    """
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I"):
+        return _from_sixteen_bits(image).convert("RGB")
+    if image.mode == "F":
+        raise PhotoError("floating-point pixels have no defined way to 8 bits")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the Exif orientation; a broken Exif block means upright, it is no reason to refuse the pixels."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
+
+
+def _from_sixteen_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise PhotoError("32-bit grey values outside 0..65535 have no defined way to 8 bits")
+    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+
+
+def _check_size(width: int, height: int) -> None:
+    if width < MIN_SIDE or height < MIN_SIDE:
+        raise PhotoError(f"{width} x {height} pixels: a side is under {MIN_SIDE}")
+    if width * height > MAX_PIXELS:
+        raise PhotoError(f"{width} x {height} is more than {MAX_PIXELS} pixels")
+
+
+def _register_heif_if_needed(data: bytes) -> None:
+    global _heif_registered
+    if _heif_registered or data[4:8] != b"ftyp" or data[8:12] not in _HEIF_BRANDS:
+        return
+    try:
+        import pillow_heif
+    except ImportError:
+        raise PhotoError("a HEIC photo needs pillow-heif: pip install pillow-heif") from None
+    pillow_heif.register_heif_opener()
+    _heif_registered = True

@@ -1,0 +1,52 @@
+"""Every error that camtrace raises on purpose. Each message is one sentence: what, where, what to do.
+
+CamtraceError
+|-- UsageError      a wrong option, name or combination: exit status 2
+|-- DataError       a data set cannot be used at all: exit status 2
+|-- PhotoError      one photo cannot be used: a recorded failure, the run goes on
+|-- EncoderError    one encoder cannot be loaded or run: a recorded failure in a sweep
+`-- RemoteError     a remote service (Hub, Flickr, photo server) said no or said nonsense
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CamtraceError(Exception):
+    """Base of the tree. ``exit_status`` is what the command line returns for it."""
+
+    exit_status = 2
+
+
+class UsageError(CamtraceError):
+    """An option, a name or a combination of them is wrong."""
+
+
+class DataError(CamtraceError):
+    """A data set cannot be used at all (missing, empty, not of the promised form)."""
+
+
+class PhotoError(CamtraceError):
+    """One photo cannot be used. Callers record it and go on."""
+
+
+class EncoderError(CamtraceError):
+    """One encoder cannot be loaded or run."""
+
+
+class RemoteError(CamtraceError):
+    """A remote service refused, failed for good, or answered what cannot be understood."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The one way to say that a name is unknown: with the nearest known one.
+
+    >>> str(unknown_name("task", "prob/jpeg", ["probe/jpeg", "knn/jpeg"]))
+    "unknown task 'prob/jpeg': did you mean 'probe/jpeg'?"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+    return UsageError(f"unknown {kind} {name!r}: {hint}")

@@ -1,0 +1,198 @@
+"""Photos of one data set in a fixed order: ids, labels, splits, and a way to the original bytes of each.
+
+A ``PhotoSet`` holds columns, not objects, so that a million photos are a few arrays; ``read(i)`` fetches bytes when
+they are needed. Where photos come from (a folder, a Hub data set, the bundled sample) is ``builders.sources``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+
+SPLITS = ("train", "val", "test")
+"""Names of the splits; ``PhotoSet.splits`` holds indices into this tuple."""
+
+UNLABELLED = -1
+"""The label index of a photo whose label is unknown."""
+
+
+class PhotoSource(Protocol):
+    """Gives original bytes by row. Must be picklable: workers get a copy."""
+
+    def read(self, row: int) -> bytes:
+        """The bytes of a photo as they were found, never re-encoded.
+
+        Raises:
+            PhotoError: the bytes cannot be had.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Labels:
+    """One column of class labels."""
+
+    names: tuple[str, ...]
+    """Class names; position is the label index."""
+    values: np.ndarray
+    """int32 [photos], ``UNLABELLED`` where unknown."""
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Photos of one data set, in a fixed order."""
+
+    name: str
+    """As results name it, for example ``folder:imagenette``. Never a full path of this machine."""
+    ids: tuple[str, ...]
+    """Identity of each photo, unique in the set, stable between machines (a relative path, a row key)."""
+    splits: np.ndarray
+    """int8 [photos], index into ``SPLITS``."""
+    labels: Labels
+    """What the picture shows. ``Labels((), all UNLABELLED)`` if nobody said."""
+    source: PhotoSource
+    rows: np.ndarray
+    """int64 [photos], the row of each photo in ``source``."""
+    attributes: Mapping[str, Labels] = field(default_factory=lambda: MappingProxyType({}))
+    """Acquisition labels by attribute name (``make``, ``exposure``, ...)."""
+    columns: Mapping[str, np.ndarray] = field(default_factory=lambda: MappingProxyType({}))
+    """Further columns [photos] by name (``pair_id``, ``camera_type``, ``owner``, ``scene``, ...)."""
+    smoke_test: bool = False
+    """True if scores on these photos prove only that the software runs (the bundled sample)."""
+    evidence: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What a reader must know about the set: revision, licence, how its splits were made."""
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        columns = [self.splits, self.rows, self.labels.values, *(a.values for a in self.attributes.values())]
+        if any(len(column) != n for column in (*columns, *self.columns.values())):
+            raise ValueError(f"{self.name}: columns of different lengths")
+        if len(set(self.ids)) != n:
+            raise ValueError(f"{self.name}: photo ids are not unique")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def read(self, index: int) -> bytes:
+        """Original bytes of photo ``index``. Raises ``PhotoError``."""
+        return self.source.read(int(self.rows[index]))
+
+    def indices(self, split: str) -> np.ndarray:
+        """int64 indices of the photos in ``split``."""
+        return np.flatnonzero(self.splits == SPLITS.index(split))
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> PhotoSet:
+        """The photos at ``indices``, in that order."""
+        at = np.asarray(indices, dtype=np.int64)
+        return dataclasses.replace(
+            self,
+            ids=tuple(self.ids[i] for i in at),
+            splits=self.splits[at],
+            labels=Labels(self.labels.names, self.labels.values[at]),
+            rows=self.rows[at],
+            attributes={name: Labels(a.names, a.values[at]) for name, a in self.attributes.items()},
+            columns={name: column[at] for name, column in self.columns.items()},
+        )
+
+    def limited(self, limit: int, seed: int = 0) -> PhotoSet:
+        """At most ``limit`` photos, seeded and class-balanced, each split keeping its share.
+
+        Photos are ranked within (split, class) by a hash of their id, then taken rank by rank, so a larger limit
+        always contains a smaller one.
+
+        >>> len(PhotoSet.of_bytes("three", {"a": b"1", "b": b"2", "c": b"3"}).limited(2))
+        2
+        """
+        if limit >= len(self):
+            return self
+        order = np.array([_hash64(f"limit\0{seed}\0{photo_id}") for photo_id in self.ids], dtype=np.uint64)
+        chosen: list[np.ndarray] = []
+        present = [s for s in range(len(SPLITS)) if (self.splits == s).any()]
+        shares = _apportion(limit, [int((self.splits == s).sum()) for s in present])
+        for split, share in zip(present, shares, strict=True):
+            members = np.flatnonzero(self.splits == split)
+            members = members[np.argsort(order[members], kind="stable")]
+            rank = _rank_within(self.labels.values[members])
+            chosen.append(members[np.lexsort((np.arange(len(members)), rank))[:share]])
+        return self.select(np.sort(np.concatenate(chosen)))
+
+    def ids_hash(self) -> str:
+        """16 hex digits that name the ids, their order, splits and labels."""
+        digest = hashlib.sha256()
+        for photo_id in self.ids:
+            digest.update(photo_id.encode("utf-8", "surrogateescape") + b"\0")
+        for column in (self.splits, self.labels.values):
+            digest.update(np.ascontiguousarray(column).astype("<i4").tobytes())
+        digest.update("\0".join(self.labels.names).encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()[:16]
+
+    @classmethod
+    def of_bytes(
+        cls,
+        name: str,
+        photos: Mapping[str, bytes],
+        labels: Sequence[str] | None = None,
+        splits: Sequence[str] | None = None,
+    ) -> PhotoSet:
+        """A set held in memory: for tests, notebooks and small studies.
+
+        Args:
+            name: name of the set.
+            photos: bytes by id, in order.
+            labels: class name of each photo; unlabelled if absent.
+            splits: split name of each photo; all ``train`` if absent.
+        """
+        names = tuple(sorted(set(labels))) if labels is not None else ()
+        values = [names.index(label) for label in labels] if labels is not None else [UNLABELLED] * len(photos)
+        return cls(
+            name=name,
+            ids=tuple(photos),
+            splits=np.array([SPLITS.index(s) for s in (splits or ["train"] * len(photos))], dtype=np.int8),
+            labels=Labels(names, np.array(values, dtype=np.int32)),
+            source=MemorySource(tuple(photos.values())),
+            rows=np.arange(len(photos), dtype=np.int64),
+        )
+
+
+@dataclass(frozen=True)
+class MemorySource:
+    """Photos held in memory."""
+
+    photos: tuple[bytes, ...]
+
+    def read(self, row: int) -> bytes:
+        return self.photos[row]
+
+
+def _hash64(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")
+
+
+def _rank_within(groups: np.ndarray) -> np.ndarray:
+    """For each element, how many equal elements stand before it."""
+    order = np.argsort(groups, kind="stable")
+    ordered = groups[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(groups) else np.zeros(0, dtype=int)
+    lengths = np.diff(np.r_[starts, len(groups)])
+    rank = np.empty(len(groups), dtype=np.int64)
+    rank[order] = np.arange(len(groups)) - np.repeat(starts, lengths)
+    return rank
+
+
+def _apportion(total: int, sizes: Sequence[int]) -> list[int]:
+    """Split ``total`` in proportion to ``sizes`` by largest remainders, at least 1 each while ``total`` allows."""
+    exact = [total * size / sum(sizes) for size in sizes]
+    shares = [max(1, int(value)) if total >= len(sizes) else int(value) for value in exact]
+    by_remainder = sorted(range(len(sizes)), key=lambda i: exact[i] - shares[i], reverse=True)
+    for i in by_remainder * 2:
+        if sum(shares) < total and shares[i] < sizes[i]:
+            shares[i] += 1
+    while sum(shares) > total:
+        shares[int(np.argmax(shares))] -= 1
+    return shares
