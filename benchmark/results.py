@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from builders.errors import DataError
+from builders.files import write_text_atomically
 
 SCHEMA_VERSION = 1
 """Raised by one whenever a reader of the previous version would misread a file."""
@@ -125,14 +125,6 @@ def read_result(path: Path) -> Result:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
     return Result.from_json(text, where=str(path))
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _check_score(score: Score, where: str) -> None:

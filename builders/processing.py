@@ -158,7 +158,7 @@ def random_scale(photo_id: str, seed: int = 0) -> float:
 
 
 def assigned_class(photo_id: str, parameter: Parameter, seed: int = 0) -> int:
-    """The class index that assignment ``seed`` gives to a photo: uniform, independent between photos, parameters, seeds.
+    """The class index that assignment ``seed`` gives to a photo: uniform and independent of everything else.
 
     Builders and benchmark share it: a data set built with ``assignment="uniform"`` and seed s holds exactly the views
     that assignment seed s of the probe trains on.
