@@ -63,6 +63,8 @@ class PhotoSet:
     """Acquisition labels by attribute name (``make``, ``exposure``, ...)."""
     columns: Mapping[str, np.ndarray] = field(default_factory=lambda: MappingProxyType({}))
     """Further columns [photos] by name (``pair_id``, ``camera_type``, ``owner``, ``scene``, ...)."""
+    neighbours: int = 10
+    """k of the kNN tasks: 10, and 1 where classes have few photos (iNaturalist), as in the study."""
     smoke_test: bool = False
     """True if scores on these photos prove only that the software runs (the bundled sample)."""
     evidence: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -111,14 +113,14 @@ class PhotoSet:
         """
         if limit >= len(self):
             return self
-        order = np.array([_hash64(f"limit\0{seed}\0{photo_id}") for photo_id in self.ids], dtype=np.uint64)
+        order = np.array([hash64(f"limit\0{seed}\0{photo_id}") for photo_id in self.ids], dtype=np.uint64)
         chosen: list[np.ndarray] = []
         present = [s for s in range(len(SPLITS)) if (self.splits == s).any()]
         shares = _apportion(limit, [int((self.splits == s).sum()) for s in present])
         for split, share in zip(present, shares, strict=True):
             members = np.flatnonzero(self.splits == split)
             members = members[np.argsort(order[members], kind="stable")]
-            rank = _rank_within(self.labels.values[members])
+            rank = rank_within(self.labels.values[members])
             chosen.append(members[np.lexsort((np.arange(len(members)), rank))[:share]])
         return self.select(np.sort(np.concatenate(chosen)))
 
@@ -170,11 +172,12 @@ class MemorySource:
         return self.photos[row]
 
 
-def _hash64(text: str) -> int:
+def hash64(text: str) -> int:
+    """64 bits of BLAKE2b: the order in which photos are drawn, independent of where they stand."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")
 
 
-def _rank_within(groups: np.ndarray) -> np.ndarray:
+def rank_within(groups: np.ndarray) -> np.ndarray:
     """For each element, how many equal elements stand before it."""
     order = np.argsort(groups, kind="stable")
     ordered = groups[order]

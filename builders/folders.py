@@ -1,0 +1,168 @@
+"""Photos in folders on disk: any labelled folder, and iNaturalist 2018 as its organisers ship it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from builders.errors import DataError, PhotoError
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, hash64, rank_within
+
+_SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+MAX_FILE_BYTES = 512 * 2**20
+"""A larger file is not read: no photo of ``decode.MAX_PIXELS`` needs more."""
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Files under one folder."""
+
+    root: str
+    paths: tuple[str, ...]
+    """Relative to ``root``, with forward slashes."""
+
+    def read(self, row: int) -> bytes:
+        path = Path(self.root, self.paths[row])
+        try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise PhotoError(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
+            return path.read_bytes()
+        except OSError as error:
+            raise PhotoError(f"the file cannot be read ({error.strerror})") from None
+
+
+def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits_required: bool = False) -> PhotoSet:
+    """Photos of a folder whose sub-folders are classes.
+
+    Either ``PATH/{train,val}/<class>/...`` (also ``valid``, ``validation``, ``test``), or ``PATH/<class>/...`` with a
+    seeded, stratified split of its own, or a flat folder of unlabelled photos. Every file that is not hidden counts
+    as a photo, so that what cannot be read is named among the failures and not passed over in silence.
+
+    Args:
+        path: the folder.
+        seed: of the split, where the folder brings none.
+        val_share: share of each class that becomes ``val``, where the folder brings no split.
+        splits_required: refuse a folder without ``train`` and ``val``.
+
+    Raises:
+        DataError: no such folder, no file in it, or no splits where they are required.
+    """
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise DataError(f"{path}: no such folder")
+    children = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    split_of = {name: _SPLIT_FOLDERS[name.lower()] for name in children if name.lower() in _SPLIT_FOLDERS}
+    if {"train", "val"} <= set(split_of.values()) or {"train", "test"} <= set(split_of.values()):
+        paths = [f"{name}/{inner}" for name in split_of for inner in _files(root / name)]
+        splits = [split_of[p.split("/", 1)[0]] for p in paths]
+        if "val" not in split_of.values():
+            splits = ["val" if split == "test" else split for split in splits]
+        classes = [_class_of(p.split("/", 1)[1]) for p in paths]
+        how = "as given by the folder"
+    elif splits_required:
+        raise DataError(f"{path}: expected the folders train and val in it, each with one folder per class")
+    else:
+        paths = list(_files(root))
+        classes = [_class_of(p) for p in paths]
+        splits = seeded_splits(paths, classes, seed=seed, val_share=val_share)
+        how = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val"
+    if not paths:
+        raise DataError(f"{path}: no photo in this folder")
+    return photo_set(
+        f"folder:{root.resolve().name}", paths, classes, splits, FolderSource(str(root), tuple(paths)), {"splits": how}
+    )
+
+
+def inaturalist_2018(path: str) -> PhotoSet:
+    """iNaturalist 2018: ``train2018.json`` and ``val2018.json`` beside ``train_val2018/``. Classes are species ids.
+
+    Raises:
+        DataError: a file is missing or is not of the official form.
+    """
+    root = Path(path).expanduser()
+    paths: list[str] = []
+    classes: list[str] = []
+    splits: list[str] = []
+    for split in ("train", "val"):
+        annotation = root / f"{split}2018.json"
+        try:
+            raw = json.loads(annotation.read_text(encoding="utf-8"))
+            category = {entry["image_id"]: int(entry["category_id"]) for entry in raw["annotations"]}
+            files = [(str(entry["file_name"]), category[entry["id"]]) for entry in raw["images"]]
+        except OSError as error:
+            raise DataError(f"{annotation}: cannot be read ({error.strerror})") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{annotation}: not an iNaturalist 2018 annotation file ({error!r})") from None
+        for name, label in files:
+            if name.startswith("/") or ".." in name.split("/"):
+                raise DataError(f"{annotation}: {name!r} points outside the folder")
+            paths.append(name)
+            classes.append(f"{label:04d}")
+            splits.append(split)
+    source = FolderSource(str(root), tuple(paths))
+    return photo_set("inat2018", paths, classes, splits, source, {"splits": "official"}, neighbours=1)
+
+
+def photo_set(
+    name: str,
+    ids: Sequence[str],
+    classes: Sequence[str | None],
+    splits: Sequence[str],
+    source: FolderSource,
+    evidence: dict[str, str],
+    neighbours: int = 10,
+) -> PhotoSet:
+    """Columns of names -> a ``PhotoSet`` with class indices in sorted order of the class names."""
+    names = sorted({c for c in classes if c is not None})
+    index = {c: i for i, c in enumerate(names)}
+    return PhotoSet(
+        name=name,
+        ids=tuple(ids),
+        splits=np.array([SPLITS.index(s) for s in splits], dtype=np.int8),
+        labels=Labels(tuple(names), np.array([UNLABELLED if c is None else index[c] for c in classes], dtype=np.int32)),
+        source=source,
+        rows=np.arange(len(ids), dtype=np.int64),
+        neighbours=neighbours,
+        evidence=evidence,
+    )
+
+
+def seeded_splits(ids: Sequence[str], classes: Sequence[str | None], *, seed: int, val_share: float) -> list[str]:
+    """A stratified train/val split by hash: independent of the order of the photos and of the other classes.
+
+    A class of at least 2 photos has at least 1 in each split.
+
+    >>> sorted(seeded_splits(["a", "b", "c", "d"], ["x"] * 4, seed=0, val_share=0.25))
+    ['train', 'train', 'train', 'val']
+    """
+    groups = np.unique(np.array([str(c) for c in classes]), return_inverse=True)[1]
+    order = np.argsort(np.array([hash64(f"split\0{seed}\0{i}") for i in ids], dtype=np.uint64), kind="stable")
+    rank = np.empty(len(ids), dtype=np.int64)
+    rank[order] = rank_within(groups[order])
+    sizes = np.bincount(groups)[groups]
+    n_val = np.clip(np.round(sizes * val_share).astype(int), np.minimum(1, sizes - 1), np.maximum(sizes - 1, 0))
+    return ["val" if r < n else "train" for r, n in zip(rank, n_val, strict=True)]
+
+
+def _class_of(path: str) -> str | None:
+    return path.split("/", 1)[0] if "/" in path else None
+
+
+def _files(root: Path) -> Iterator[str]:
+    """Files under ``root`` that are not hidden, sorted, links followed once."""
+    seen: set[str] = set()
+    for folder, names, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            names.clear()
+            continue
+        seen.add(real)
+        names[:] = sorted(n for n in names if not n.startswith("."))
+        relative = Path(folder).relative_to(root)
+        yield from ((relative / f).as_posix() for f in sorted(files) if not f.startswith("."))

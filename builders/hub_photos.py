@@ -1,0 +1,181 @@
+"""Photos of an image data set on the Hub, or of a local folder that ``load_dataset`` reads, bytes untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from builders.errors import DataError, PhotoError, UsageError, unknown_name
+from builders.folders import seeded_splits
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+
+_SPLIT_NAMES = {"train": ("train",), "val": ("validation", "val", "valid", "dev"), "test": ("test",)}
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """Rows of the splits of one data set, joined; the image column holds undecoded bytes."""
+
+    parts: tuple[Any, ...]
+    """``datasets.Dataset`` objects: memory-mapped, so a copy for a worker is cheap."""
+    column: str
+
+    def read(self, row: int) -> bytes:
+        for part in self.parts:
+            if row < len(part):
+                cell = part[row][self.column]
+                break
+            row -= len(part)
+        if cell is None:
+            raise PhotoError("the row holds no image")
+        if cell.get("bytes") is not None:
+            return cell["bytes"]
+        try:
+            return Path(cell["path"]).read_bytes()
+        except (OSError, TypeError) as error:
+            raise PhotoError(f"the file of the row cannot be read ({error})") from None
+
+
+def hub_photos(
+    repo: str,
+    *,
+    revision: str | None = None,
+    config: str | None = None,
+    image: str | None = None,
+    label: str | None = None,
+    id: str | None = None,
+    train: str | None = None,
+    val: str | None = None,
+    test: str | None = None,
+    seed: int = 0,
+    val_share: float = 0.25,
+) -> PhotoSet:
+    """Photos of a Hub data set.
+
+    Args:
+        repo: ``org/name`` on the Hub, or a local folder.
+        revision: commit, tag or branch; results record the commit it resolved to.
+        config: configuration, where there are several.
+        image, label, id: columns; by default the only ``Image``, the only ``ClassLabel``, and ``photo_id`` if present.
+        train, val, test: names of its splits; by default those usually called so. With one split alone, it is
+            divided by seed.
+        seed, val_share: of the division.
+
+    Raises:
+        UsageError: a column or split is not there.
+        DataError: the data set cannot be loaded.
+    """
+    loaded = _load(repo, config, revision)
+    chosen = _choose_splits(loaded, {"train": train, "val": val, "test": test}, repo)
+    features = next(iter(chosen.values())).features
+    image_column = image or _only(features, "Image", repo, "image") or ""
+    if image_column not in features:
+        raise unknown_name(f"image column of {repo}", image_column, features)
+    if label is not None and label not in features:
+        raise unknown_name(f"label column of {repo}", label, features)
+    label_column = label or _only(features, "ClassLabel", repo, "label", required=False)
+    id_column = id or ("photo_id" if "photo_id" in features else None)
+
+    ids: list[str] = []
+    splits: list[str] = []
+    values: list[Any] = []
+    for split, part in chosen.items():
+        rows = part[id_column] if id_column else range(len(part))
+        ids += [f"{split}/{row}" for row in rows]
+        splits += [split] * len(part)
+        values += list(part[label_column]) if label_column else [None] * len(part)
+    labels = _labels(values, features[label_column] if label_column else None)
+    how = "as given by the data set"
+    if set(splits) == {"train"}:
+        splits = seeded_splits(ids, [str(v) for v in labels.values], seed=seed, val_share=val_share)
+        how = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val"
+    source = HubSource(tuple(_undecoded(part, image_column) for part in chosen.values()), image_column)
+    return PhotoSet(
+        name=f"hub:{repo}" if not Path(repo).exists() else f"hub:{Path(repo).resolve().name}",
+        ids=tuple(ids),
+        splits=np.array([SPLITS.index(s) for s in splits], dtype=np.int8),
+        labels=labels,
+        source=source,
+        rows=np.arange(len(ids), dtype=np.int64),
+        evidence={
+            "splits": how,
+            "revision": _resolved_revision(repo, revision),
+            "config": config or "default",
+            "columns": f"image={image_column}, label={label_column}, id={id_column}",
+        },
+    )
+
+
+def _load(repo: str, config: str | None, revision: str | None) -> Any:
+    import datasets
+
+    try:
+        return datasets.load_dataset(repo, name=config, revision=revision)
+    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
+        reason = str(error).strip().splitlines()
+        raise DataError(f"hub:{repo}: cannot be loaded ({reason[0] if reason else type(error).__name__})") from None
+
+
+def _choose_splits(loaded: Any, asked: dict[str, str | None], repo: str) -> dict[str, Any]:
+    chosen: dict[str, Any] = {}
+    for split, name in asked.items():
+        if name is not None:
+            if name not in loaded:
+                raise unknown_name(f"split of {repo}", name, loaded)
+            chosen[split] = loaded[name]
+        else:
+            found = next((n for n in _SPLIT_NAMES[split] if n in loaded and n not in asked.values()), None)
+            if found is not None:
+                chosen[split] = loaded[found]
+    if not chosen:
+        raise UsageError(f"hub:{repo} has the splits {', '.join(loaded)}: say which is which (?train=...&val=...)")
+    if "train" not in chosen:
+        chosen = {"train": next(iter(chosen.values()))}
+    if "val" not in chosen and "test" in chosen:
+        chosen["val"] = chosen.pop("test")
+    return chosen
+
+
+def _only(features: Any, kind: str, repo: str, option: str, required: bool = True) -> str | None:
+    """The only column of a feature type."""
+    found = [name for name, feature in features.items() if type(feature).__name__ == kind]
+    if len(found) == 1:
+        return found[0]
+    if not found and not required:
+        return None
+    which = f"columns {', '.join(found)}" if found else f"no {kind} column among {', '.join(features)}"
+    raise UsageError(f"hub:{repo} has {which}: say which one (?{option}=...)")
+
+
+def _undecoded(part: Any, column: str) -> Any:
+    import datasets
+
+    return part.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+
+
+def _labels(values: Sequence[Any], feature: Any) -> Labels:
+    if feature is None:
+        return Labels((), np.full(len(values), UNLABELLED, dtype=np.int32))
+    if hasattr(feature, "names"):
+        return Labels(tuple(feature.names), np.array([UNLABELLED if v is None else v for v in values], dtype=np.int32))
+    names = sorted({str(v) for v in values if v is not None})
+    index = {name: i for i, name in enumerate(names)}
+    codes = [UNLABELLED if v is None else index[str(v)] for v in values]
+    return Labels(tuple(names), np.array(codes, dtype=np.int32))
+
+
+def _resolved_revision(repo: str, revision: str | None) -> str:
+    """The commit behind a revision, so that a result can be repeated; the name itself where nobody answers."""
+    if Path(repo).exists():
+        return "local"
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return str(huggingface_hub.HfApi().dataset_info(repo, revision=revision).sha)
+    except (HfHubHTTPError, OSError):
+        return f"{revision or 'main'} (commit unknown: the Hub did not answer)"

@@ -1,0 +1,152 @@
+"""Where photos come from: a specification such as ``folder:PATH`` or ``hub:REPO@REVISION`` -> a ``PhotoSet``.
+
+Options follow a question mark, as in a URL: ``hub:cifar100?image=img&label=fine_label&val=test``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import parse_qsl
+
+from builders.errors import DataError, UsageError, unknown_name
+from builders.photos import PhotoSet
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """A parsed data specification: ``kind:location[@revision][?option=value&...]``."""
+
+    kind: str
+    location: str = ""
+    revision: str | None = None
+    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def parse(cls, text: str) -> DataSpec:
+        """Parse a specification.
+
+        Raises:
+            UsageError: the kind is unknown, the location is missing, or an option is malformed.
+
+        >>> DataSpec.parse("hub:org/name@main?label=species").options["label"]
+        'species'
+        """
+        kind, colon, rest = text.partition(":")
+        if kind not in KINDS:
+            raise unknown_name("data", text, [k.usage for k in KINDS.values()])
+        if KINDS[kind].needs_location and not rest:
+            raise UsageError(f"data {text!r} names no location: write {KINDS[kind].usage}")
+        if colon and not KINDS[kind].needs_location:
+            raise UsageError(f"data {kind!r} takes no location, got {text!r}")
+        location, _, query = rest.partition("?")
+        revision = None
+        if kind == "hub":
+            location, _, revision = location.partition("@")
+        try:
+            options = dict(parse_qsl(query, strict_parsing=True)) if query else {}
+        except ValueError:
+            raise UsageError(f"data {text!r}: options are written ?name=value&name=value") from None
+        return cls(kind, location, revision or None, MappingProxyType(options))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to name photos."""
+
+    usage: str
+    summary: str
+    open: Callable[[DataSpec, int], PhotoSet]
+    """(specification, seed of splits that the data do not bring) -> photos."""
+    options: tuple[str, ...] = ()
+    needs_location: bool = True
+
+
+def open_photos(text: str, seed: int = 0) -> PhotoSet:
+    """The photos that a specification names.
+
+    Args:
+        text: for example ``sample``, ``folder:my_photos``, ``hub:org/name@main?label=species``.
+        seed: of the train/val split where the data bring none.
+
+    Raises:
+        UsageError: the specification is wrong.
+        DataError: there is nothing usable at that place.
+    """
+    spec = DataSpec.parse(text)
+    kind = KINDS[spec.kind]
+    for option in spec.options:
+        if option not in (*kind.options, "name"):
+            raise unknown_name(f"option of {kind.usage}", option, (*kind.options, "name"))
+    photos = kind.open(spec, seed)
+    if not len(photos):
+        raise DataError(f"{text}: no photo there")
+    return dataclasses.replace(photos, name=spec.options["name"]) if "name" in spec.options else photos
+
+
+def _sample(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.sample import sample_photos
+
+    return sample_photos()
+
+
+def _folder(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.folders import labelled_folder
+
+    return labelled_folder(spec.location, seed=seed, val_share=_share(spec))
+
+
+def _imagenet(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.folders import labelled_folder
+
+    photos = labelled_folder(spec.location, seed=seed, splits_required=True)
+    return dataclasses.replace(photos, name="imagenet")
+
+
+def _inat2018(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.folders import inaturalist_2018
+
+    return inaturalist_2018(spec.location)
+
+
+def _hub(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.hub_photos import hub_photos
+
+    return hub_photos(spec.location, revision=spec.revision, seed=seed, val_share=_share(spec), **_columns(spec))
+
+
+def _columns(spec: DataSpec) -> dict[str, str]:
+    return {name: value for name, value in spec.options.items() if name not in ("name", "val-share")}
+
+
+def _share(spec: DataSpec) -> float:
+    text = spec.options.get("val-share", "0.25")
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise UsageError(f"val-share={text}: give a number between 0 and 1")
+    return share
+
+
+KINDS: dict[str, Kind] = {
+    "sample": Kind("sample", "tiles of photos that come with Python packages: a smoke test", _sample, (), False),
+    "folder": Kind(
+        "folder:PATH",
+        "class sub-folders, in train/ and val/ or with a seeded split of their own",
+        _folder,
+        ("val-share",),
+    ),
+    "hub": Kind(
+        "hub:REPO[@REVISION]",
+        "any image data set of the Hub, or a local folder that load_dataset reads",
+        _hub,
+        ("config", "image", "label", "id", "train", "val", "test", "val-share"),
+    ),
+    "imagenet": Kind("imagenet:PATH", "ImageNet-1k with train/ and val/ of class folders", _imagenet),
+    "inat2018": Kind("inat2018:PATH", "iNaturalist 2018 with train2018.json and val2018.json", _inat2018),
+}
+"""Every kind of data specification by its name."""
