@@ -1,0 +1,178 @@
+"""The numbers that the ICCV 2025 study published: 47 encoders x 58 scores, in this benchmark's own task names.
+
+Source: Ramos, Stojnić, Kordopatis-Zilos, Nakashima, Tolias, Garcia, "Processing and acquisition traces in visual
+encoders: What does CLIP know about your camera?", ICCV 2025, arXiv 2508.10637; read off the study's own interactive
+figures (``benchmark/data/iccv2025_per_encoder.csv``). They carry no intervals and no codec versions.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
+
+from builders.errors import DataError
+
+CITATION = (
+    "Ramos, Stojnić, Kordopatis-Zilos, Nakashima, Tolias, Garcia: Processing and acquisition traces in visual "
+    "encoders: What does CLIP know about your camera? ICCV 2025"
+)
+URL = "https://arxiv.org/abs/2508.10637"
+DATE = "2025-10-19"
+"""First day of ICCV 2025: the date of these numbers."""
+
+GROUPS: Mapping[str, str] = MappingProxyType(
+    {"CVL": "contrastive visual-language", "SUP": "supervised", "SSL": "self-supervised"}
+)
+"""The study's training types."""
+
+PROCESSING_DATA: Mapping[str, str] = MappingProxyType({"ImageNet": "imagenet", "iNaturalist": "inaturalist"})
+"""Our data name for each of the study's photo sets with semantic classes."""
+ACQUISITION_DATA = "flickrexif"
+PAIRS_DATA = "paircams"
+
+TEST_PHOTOS: Mapping[str, int] = MappingProxyType({"imagenet": 50_000, "inaturalist": 24_426, "paircams": 730})
+"""Test photos (pairs for ``paircams``) of the study by data set; ``flickrexif`` differs by attribute."""
+SEMANTIC_CLASSES: Mapping[str, int] = MappingProxyType({"imagenet": 1_000, "inaturalist": 8_142})
+"""What kNN predicts there."""
+
+PROCESSING_CLASSES: Mapping[str, int] = MappingProxyType(
+    {"jpeg": 6, "sharpening": 3, "resizing": 3, "interpolation": 4}
+)
+SETUPS = ("all-same", "all-diff", "pos-same", "neg-same", "uniform")
+"""The published kNN set-ups; the study has no numbers for ``uniform-test``, its code computes ``uniform``."""
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One acquisition question of the study."""
+
+    name: str
+    """Ours: the task is ``probe/<name>``."""
+    column: str
+    """The study's."""
+    classes: int
+    test_photos: int
+
+
+ATTRIBUTES = (
+    Attribute("make", "Make", 9, 4_500),
+    Attribute("model", "Model (all)", 88, 8_800),
+    Attribute("smartphone-model", "Model (smart)", 12, 1_200),
+    Attribute("is-smartphone", "Model (smart vs non-smart)", 2, 1_000),
+    Attribute("exposure", "Exposure", 16, 8_000),
+    Attribute("aperture", "Aperture", 17, 8_500),
+    Attribute("iso", "ISO Speed", 16, 8_000),
+    Attribute("focal-length", "Focal Length", 13, 6_500),
+)
+
+
+@dataclass(frozen=True)
+class PublishedScore:
+    """One published number under our names; the study gives no interval."""
+
+    task: str
+    data: str
+    metric: str
+    value: float
+    """In [0, 1]; ``spd`` in [-1, 1]."""
+    n: int
+    """Test photos (pairs for ``retrieval/pairs``)."""
+    chance: float
+    """Accuracy of a guess; 0 for ``spd``."""
+    derived: bool = False
+    """True for ``spd``: our difference of two published numbers."""
+
+
+@dataclass(frozen=True)
+class PublishedEncoder:
+    """One encoder of the study."""
+
+    name: str
+    """As the study prints it: ``"CLIP (ViT-B/16, WIT)"``."""
+    group: str
+    """A key of ``GROUPS``."""
+    scores: tuple[PublishedScore, ...]
+
+    def score(self, task: str, data: str, metric: str) -> PublishedScore:
+        """The one score of that name. Raises ``KeyError`` if the study has none."""
+        for score in self.scores:
+            if (score.task, score.data, score.metric) == (task, data, metric):
+                return score
+        raise KeyError(f"{task} {data} {metric}")
+
+
+@functools.cache
+def published_encoders() -> tuple[PublishedEncoder, ...]:
+    """The 47 encoders in the study's order, each with its 58 scores and the 9 differences that follow from them.
+
+    Raises:
+        DataError: the packaged table is damaged.
+
+    >>> encoders = published_encoders()
+    >>> len(encoders), encoders[0].name, encoders[0].group
+    (47, 'CLIP (ViT-B/16, WIT)', 'CVL')
+    >>> round(encoders[0].score("probe/jpeg", "imagenet", "accuracy").value, 3)
+    0.648
+    """
+    text = (resources.files("benchmark") / "data" / "iccv2025_per_encoder.csv").read_text(encoding="utf-8")
+    return tuple(_encoder(row) for row in csv.DictReader(text.splitlines()))
+
+
+def _encoder(row: Mapping[str, str]) -> PublishedEncoder:
+    name, group = row["encoder"], row["group"]
+    if group not in GROUPS:
+        raise DataError(f"published table: {name}: unknown group {group!r}")
+    return PublishedEncoder(name, group, (*_processing(row), *_acquisition(row), *_knn(row), *_pairs(row)))
+
+
+def _processing(row: Mapping[str, str]) -> Iterator[PublishedScore]:
+    for theirs, data in PROCESSING_DATA.items():
+        for parameter, classes in PROCESSING_CLASSES.items():
+            value = _number(row, f"{theirs}_{_title(parameter)}", 100)
+            yield PublishedScore(f"probe/{parameter}", data, "accuracy", value, TEST_PHOTOS[data], 1 / classes)
+
+
+def _acquisition(row: Mapping[str, str]) -> Iterator[PublishedScore]:
+    for a in ATTRIBUTES:
+        value = _number(row, f"acq_{a.column}", 100)
+        yield PublishedScore(f"probe/{a.name}", ACQUISITION_DATA, "accuracy", value, a.test_photos, 1 / a.classes)
+
+
+def _knn(row: Mapping[str, str]) -> Iterator[PublishedScore]:
+    for theirs, data in PROCESSING_DATA.items():
+        n, chance = TEST_PHOTOS[data], 1 / SEMANTIC_CLASSES[data]
+        for parameter in PROCESSING_CLASSES:
+            values = {setup: _number(row, f"knn_{theirs}_{_title(parameter)}_{setup}", 100) for setup in SETUPS}
+            for setup, value in values.items():
+                yield PublishedScore(f"knn/{parameter}", data, setup, value, n, chance)
+            spd = values["pos-same"] - values["neg-same"]
+            yield PublishedScore(f"knn/{parameter}", data, "spd", spd, n, 0.0, derived=True)
+
+
+def _pairs(row: Mapping[str, str]) -> Iterator[PublishedScore]:
+    n = TEST_PHOTOS[PAIRS_DATA]
+    values = {metric: _number(row, f"recall1_{metric}", 1) for metric in ("same", "different")}
+    for metric, value in values.items():
+        # One target among as many candidates as there are pairs, in either collection.
+        yield PublishedScore("retrieval/pairs", PAIRS_DATA, metric, value, n, 1 / n)
+    spd = values["same"] - values["different"]
+    yield PublishedScore("retrieval/pairs", PAIRS_DATA, "spd", spd, n, 0.0, derived=True)
+
+
+def _title(parameter: str) -> str:
+    return "JPEG" if parameter == "jpeg" else parameter.capitalize()
+
+
+def _number(row: Mapping[str, str], column: str, scale: int) -> float:
+    try:
+        value = float(row[column]) / scale
+    except (KeyError, TypeError, ValueError):
+        raise DataError(f"published table: {row.get('encoder')}: column {column} is missing or no number") from None
+    if not (math.isfinite(value) and 0 <= value <= 1):
+        raise DataError(f"published table: {row.get('encoder')}: {column} is {value}, outside [0, 1]")
+    return value

@@ -1,0 +1,54 @@
+import csv
+import math
+from collections import Counter
+from importlib import resources
+
+import pytest
+
+from benchmark.published import GROUPS, published_encoders
+
+
+def test_published_encoders__counts():
+    encoders = published_encoders()
+    assert Counter(e.group for e in encoders) == {"CVL": 24, "SUP": 11, "SSL": 12}
+    assert set(GROUPS) == {"CVL", "SUP", "SSL"}
+    for encoder in encoders:
+        assert sum(not s.derived for s in encoder.scores) == 58
+        assert sum(s.derived for s in encoder.scores) == 9
+        names = [(s.task, s.data, s.metric) for s in encoder.scores]
+        assert len(set(names)) == len(names)
+
+
+def test_published_encoders__every_number_of_the_table_arrives_once():
+    text = (resources.files("benchmark") / "data" / "iccv2025_per_encoder.csv").read_text(encoding="utf-8")
+    for row, encoder in zip(csv.DictReader(text.splitlines()), published_encoders(), strict=True):
+        assert encoder.name == row["encoder"]
+        recalls = {float(v) for k, v in row.items() if k.startswith("recall1")}
+        percents = [float(v) / 100 for k, v in row.items() if k not in ("encoder", "group") and "recall1" not in k]
+        ours = Counter(s.value for s in encoder.scores if not s.derived)
+        assert ours == Counter([*percents, *(float(row[f"recall1_{m}"]) for m in ("same", "different"))])
+        assert recalls <= set(ours)
+
+
+@pytest.mark.parametrize(
+    ("group", "means"),
+    [("CVL", (72.3, 75.5, 85.2, 48.3)), ("SUP", (42.0, 59.1, 68.0, 38.2)), ("SSL", (35.7, 57.3, 55.5, 32.3))],
+)
+def test_published_encoders__group_means_that_the_study_prints(group, means):
+    members = [e for e in published_encoders() if e.group == group]
+    for parameter, mean in zip(("jpeg", "sharpening", "resizing", "interpolation"), means, strict=True):
+        values = [e.score(f"probe/{parameter}", "imagenet", "accuracy").value for e in members]
+        assert round(100 * math.fsum(values) / len(values), 1) == mean
+
+
+def test_published_encoders__best_jpeg_and_differences():
+    best = max(published_encoders(), key=lambda e: e.score("probe/jpeg", "imagenet", "accuracy").value)
+    assert best.name == "OpenCLIP (ConvNeXt-L, LAION-2B)"
+    assert round(best.score("probe/jpeg", "imagenet", "accuracy").value, 3) == 0.906
+    clip = published_encoders()[0]
+    spd = clip.score("retrieval/pairs", "paircams", "spd")
+    assert spd.value == pytest.approx(0.9931507110595703 - 0.8842465579509735)
+    assert spd.derived
+    assert spd.chance == 0
+    with pytest.raises(KeyError, match="uniform-test"):
+        clip.score("knn/jpeg", "imagenet", "uniform-test")
