@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -59,15 +58,15 @@ class PhotoSet:
     source: PhotoSource
     rows: np.ndarray
     """int64 [photos], the row of each photo in ``source``."""
-    attributes: Mapping[str, Labels] = field(default_factory=lambda: MappingProxyType({}))
+    attributes: Mapping[str, Labels] = field(default_factory=dict)
     """Acquisition labels by attribute name (``make``, ``exposure``, ...)."""
-    columns: Mapping[str, np.ndarray] = field(default_factory=lambda: MappingProxyType({}))
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Further columns [photos] by name (``pair_id``, ``camera_type``, ``owner``, ``scene``, ...)."""
     neighbours: int = 10
     """k of the kNN tasks: 10, and 1 where classes have few photos (iNaturalist), as in the study."""
     smoke_test: bool = False
     """True if scores on these photos prove only that the software runs (the bundled sample)."""
-    evidence: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    evidence: Mapping[str, str] = field(default_factory=dict)
     """What a reader must know about the set: revision, licence, how its splits were made."""
 
     def __post_init__(self) -> None:
@@ -103,26 +102,25 @@ class PhotoSet:
         )
 
     def limited(self, limit: int, seed: int = 0) -> PhotoSet:
-        """At most ``limit`` photos, seeded and class-balanced, each split keeping its share.
+        """At most ``limit`` photos, seeded and class-balanced, each split keeping its share and at least one photo.
 
-        Photos are ranked within (split, class) by a hash of their id, then taken rank by rank, so a larger limit
-        always contains a smaller one.
+        Photos are ranked within (split, class) by a hash of their id and taken rank by rank, the splits in step, so a
+        larger limit always contains a smaller one.
 
         >>> len(PhotoSet.of_bytes("three", {"a": b"1", "b": b"2", "c": b"3"}).limited(2))
         2
         """
         if limit >= len(self):
             return self
-        order = np.array([hash64(f"limit\0{seed}\0{photo_id}") for photo_id in self.ids], dtype=np.uint64)
-        chosen: list[np.ndarray] = []
-        present = [s for s in range(len(SPLITS)) if (self.splits == s).any()]
-        shares = _apportion(limit, [int((self.splits == s).sum()) for s in present])
-        for split, share in zip(present, shares, strict=True):
+        hashes = np.array([hash64(f"limit\0{seed}\0{photo_id}") for photo_id in self.ids], dtype=np.uint64)
+        share_taken = np.empty(len(self))
+        for split in np.unique(self.splits):
             members = np.flatnonzero(self.splits == split)
-            members = members[np.argsort(order[members], kind="stable")]
-            rank = rank_within(self.labels.values[members])
-            chosen.append(members[np.lexsort((np.arange(len(members)), rank))[:share]])
-        return self.select(np.sort(np.concatenate(chosen)))
+            members = members[np.argsort(hashes[members], kind="stable")]
+            members = members[np.argsort(rank_within(self.labels.values[members]), kind="stable")]
+            share_taken[members] = (np.arange(len(members)) + 0.5) / len(members)
+            share_taken[members[0]] = -1
+        return self.select(np.sort(np.lexsort((hashes, share_taken))[:limit]))
 
     def ids_hash(self) -> str:
         """16 hex digits that name the ids, their order, splits and labels."""
@@ -186,16 +184,3 @@ def rank_within(groups: np.ndarray) -> np.ndarray:
     rank = np.empty(len(groups), dtype=np.int64)
     rank[order] = np.arange(len(groups)) - np.repeat(starts, lengths)
     return rank
-
-
-def _apportion(total: int, sizes: Sequence[int]) -> list[int]:
-    """Split ``total`` in proportion to ``sizes`` by largest remainders, at least 1 each while ``total`` allows."""
-    exact = [total * size / sum(sizes) for size in sizes]
-    shares = [max(1, int(value)) if total >= len(sizes) else int(value) for value in exact]
-    by_remainder = sorted(range(len(sizes)), key=lambda i: exact[i] - shares[i], reverse=True)
-    for i in by_remainder * 2:
-        if sum(shares) < total and shares[i] < sizes[i]:
-            shares[i] += 1
-    while sum(shares) > total:
-        shares[int(np.argmax(shares))] -= 1
-    return shares

@@ -1,0 +1,159 @@
+"""Photos x views -> preprocessed arrays; each photo is read and decoded once for all its views and all encoders.
+
+A view is one photo under one processing, ready for one encoder's preprocessing. A ``ViewRecipe`` says which views are
+made; workers make them while the encoder runs on earlier ones, in the order of the photos, whatever their number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from builders.decode import decode_rgb
+from builders.errors import PhotoError
+from builders.jpeg_header import read_jpeg_header
+from builders.photos import PhotoSet
+from builders.processing import PROCESSINGS, process
+
+Preprocess = Callable[[Image.Image], np.ndarray]
+"""RGB image -> array of the same shape and dtype for any photo; picklable."""
+
+
+class ViewRecipe(Protocol):
+    """Which views are made of a photo."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each view, in order."""
+        ...
+
+    def key(self) -> dict[str, Any]:
+        """Everything that decides the views, as JSON values: an ingredient of the bank's key."""
+        ...
+
+    def images(self, photo: Image.Image, photo_id: str) -> Iterator[Image.Image]:
+        """The RGB images that the encoder's preprocessing gets, in the order of ``names``."""
+        ...
+
+    def finish(self, view: np.ndarray, name: str) -> np.ndarray:
+        """What happens to a view after the encoder's resize and crop; the array itself where nothing does."""
+        ...
+
+
+@dataclass(frozen=True)
+class ProcessingViews:
+    """The photo under each of some processings."""
+
+    names: tuple[str, ...]
+    """Names in ``PROCESSINGS``."""
+    seed: int = 0
+    """Of the random scale of ``interpolation``."""
+
+    def key(self) -> dict[str, Any]:
+        processings = [dataclasses.asdict(PROCESSINGS[name]) for name in self.names]
+        return {"kind": "processing", "processings": processings, "seed": self.seed}
+
+    def images(self, photo: Image.Image, photo_id: str) -> Iterator[Image.Image]:
+        for name in self.names:
+            yield process(photo, PROCESSINGS[name], photo_id, self.seed)
+
+    def finish(self, view: np.ndarray, name: str) -> np.ndarray:
+        return view
+
+
+@dataclass(frozen=True)
+class PhotoViews:
+    """All views of one photo, or the reason why there are none."""
+
+    index: int
+    """Index of the photo in its set."""
+    arrays: tuple[torch.Tensor, ...]
+    """One per preprocessing: [views, ...]. Empty if the photo failed."""
+    failure: str
+    """Empty, or one sentence."""
+    source_jpeg: str
+    """The photo's own compression, for example ``q75 4:2:0``."""
+    seconds: float
+    """Time of one worker spent on it."""
+
+
+def iterate_views(
+    photos: PhotoSet,
+    indices: Sequence[int],
+    recipe: ViewRecipe,
+    preprocesses: Sequence[Preprocess],
+    *,
+    workers: int = 0,
+) -> Iterator[PhotoViews]:
+    """Views of the photos at ``indices``, in that order.
+
+    Args:
+        photos: the photo set.
+        indices: of the photos wanted.
+        recipe: which views.
+        preprocesses: the distinct preprocessings of the encoders that share this pass.
+        workers: processes that read, decode, process and preprocess; 0 does it here.
+    """
+    maker = _ViewMaker(photos, tuple(int(i) for i in indices), recipe, tuple(preprocesses))
+    loader: DataLoader[PhotoViews] = DataLoader(
+        maker,
+        batch_size=None,
+        num_workers=min(workers, len(maker)),
+        prefetch_factor=4 if workers and len(maker) else None,
+        worker_init_fn=_one_thread_each,
+    )
+    return iter(loader)
+
+
+@dataclass(frozen=True)
+class _ViewMaker(Dataset[PhotoViews]):
+    photos: PhotoSet
+    indices: tuple[int, ...]
+    recipe: ViewRecipe
+    preprocesses: tuple[Preprocess, ...]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, position: int) -> PhotoViews:
+        index = self.indices[position]
+        started = time.perf_counter()
+        arrays: tuple[torch.Tensor, ...] = ()
+        failure, source_jpeg = "", "unreadable"
+        try:
+            data = self.photos.read(index)
+            source_jpeg = describe_source(data)
+            arrays = self._arrays(decode_rgb(data), self.photos.ids[index])
+        except PhotoError as error:
+            failure = str(error)
+        except Exception as error:  # one photo never ends a run, whatever a preprocessing raises on it
+            failure = f"preprocessing failed ({type(error).__name__}: {error})"
+        return PhotoViews(index, arrays, failure, source_jpeg, time.perf_counter() - started)
+
+    def _arrays(self, photo: Image.Image, photo_id: str) -> tuple[torch.Tensor, ...]:
+        stacks: list[list[np.ndarray]] = [[] for _ in self.preprocesses]
+        for name, image in zip(self.recipe.names, self.recipe.images(photo, photo_id), strict=True):
+            for stack, preprocess in zip(stacks, self.preprocesses, strict=True):
+                stack.append(self.recipe.finish(preprocess(image), name))
+        return tuple(torch.from_numpy(np.stack(stack)) for stack in stacks)
+
+
+def describe_source(data: bytes) -> str:
+    """The compression that a photo brings along: ``q75 4:2:0``, ``custom 4:2:2`` (a maker's tables), ``not JPEG``."""
+    header = read_jpeg_header(data)
+    if header is None:
+        return "not JPEG"
+    quality = f"q{header.quality}" if header.quality is not None else "custom"
+    return f"{quality} {header.subsampling or 'grey'}"
+
+
+def _one_thread_each(worker: int) -> None:
+    torch.set_num_threads(1)
