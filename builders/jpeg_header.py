@@ -72,7 +72,7 @@ class JpegHeader:
 
     @property
     def subsampling(self) -> str:
-        """``4:4:4``, ``4:2:2``, ``4:2:0``, ``4:4:0``, ``4:1:1``, ``4:1:0``, ``grey``, or the factors (``2x2,2x1,1x1``)."""
+        """``4:4:4``, ``4:2:2``, ``4:2:0``, ``4:4:0``, ``4:1:1``, ``4:1:0``, ``grey``, or the factors themselves."""
         if len(self.sampling) < 3:
             return "grey"
         (h0, v0), first, second = self.sampling[:3]

@@ -1,0 +1,266 @@
+"""All shards of a job by a pool of processes on this machine, and what they will need of the disk."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from builders.errors import DataError, UsageError
+from builders.files import write_text_atomically
+from builders.shards import (
+    ItemFailure,
+    Shard,
+    ShardJob,
+    cannot_write,
+    finished_shard,
+    weigh,
+    write_shard,
+)
+
+FAILURES_FILE = "failures.jsonl"
+"""One JSON object per line: config, split, id, reason."""
+
+LOCK_TIMEOUT_S = 5.0
+"""How long a build waits for the folder."""
+
+SPACE_MARGIN = 1.05
+"""Free space must exceed the estimate by this factor."""
+
+
+@dataclass(frozen=True)
+class SplitShards:
+    """Every shard of one split of one config."""
+
+    config: str
+    split: str
+    shards: tuple[Shard, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(shard.rows for shard in self.shards)
+
+    @property
+    def file_bytes(self) -> int:
+        return sum(shard.file_bytes for shard in self.shards)
+
+    @property
+    def data_bytes(self) -> int:
+        return sum(shard.data_bytes for shard in self.shards)
+
+    @property
+    def failures(self) -> tuple[ItemFailure, ...]:
+        return tuple(failure for shard in self.shards for failure in shard.failures)
+
+
+@dataclass(frozen=True)
+class SpaceEstimate:
+    """What one job will write, from a sample of its items really made."""
+
+    bytes_per_item: float
+    total_bytes: int
+    sampled: int
+    seconds_per_item: float
+    """On one process."""
+
+
+def write_shards(job: ShardJob, *, workers: int = 1, fresh: bool = False, progress: bool = True) -> SplitShards:
+    """Write every shard that is not there yet; a run that was killed goes on where it was.
+
+    Args:
+        job: what to write. With ``workers`` > 1 its ``make_rows`` must be picklable.
+        workers: processes; 1 stays in this one.
+        fresh: remove shards of this split first.
+        progress: a bar on stderr, where that is a terminal.
+
+    Raises:
+        UsageError: the folder holds this split made by another recipe, or another build is writing to it.
+        DataError: the disk is full, or a worker was killed. Finished shards are kept in both cases.
+    """
+    with building(job.output):
+        if fresh:
+            remove_split(job)
+        _refuse_other_cut(job)
+        _remove_leftovers(job)
+        done = {n: shard for n in range(job.count) if (shard := finished_shard(job, n)) is not None}
+        missing = [n for n in range(job.count) if n not in done]
+        total = sum(len(job.items(n)) for n in missing)
+        label = f"{job.config}/{job.split}"
+        with tqdm(total=total, desc=label, unit="item", disable=None if progress else True) as bar:
+            if workers <= 1 or len(missing) <= 1:
+                for number in missing:
+                    done[number] = write_shard(job, number, bar.update)
+            elif missing:
+                done |= _in_pool(job, missing, min(workers, len(missing)), bar)
+    return SplitShards(job.config, job.split, tuple(done[n] for n in range(job.count)))
+
+
+def estimate_space(job: ShardJob, sample: int = 24) -> SpaceEstimate:
+    """Make the rows of a few evenly spaced items and weigh them as a Parquet file.
+
+    Items that fail count as nothing, as they will in the data.
+    """
+    n = len(job.ids)
+    chosen = sorted({round(i * (n - 1) / max(sample - 1, 1)) for i in range(sample)}) if n else []
+    start = time.perf_counter()
+    weight = weigh(job, chosen)
+    seconds = time.perf_counter() - start
+    each = weight / len(chosen) if chosen else 0.0
+    return SpaceEstimate(each, int(each * n), len(chosen), seconds / len(chosen) if chosen else 0.0)
+
+
+def require_space(output: Path, needed: int) -> None:
+    """Refuse to start what cannot fit.
+
+    Args:
+        output: folder to write to; what a build has already written there counts as free.
+        needed: bytes of the finished build.
+
+    Raises:
+        DataError: not enough free space.
+    """
+    place = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    present = sum(f.stat().st_size for f in output.glob("data/**/*.parquet")) if output.exists() else 0
+    if needed * SPACE_MARGIN > free + present:
+        raise DataError(
+            f"{output}: about {_gigabytes(needed)} are needed and {_gigabytes(free)} are free; "
+            "choose another disk, fewer photos (--limit), or --ignore-space"
+        )
+
+
+def write_failures(output: Path, splits: Sequence[SplitShards]) -> int:
+    """Write ``failures.jsonl`` of all splits (none if nothing failed). Returns how many items failed."""
+    lines = [
+        json.dumps({"config": s.config, "split": s.split, **asdict(failure)}, ensure_ascii=False) + "\n"
+        for s in splits
+        for failure in s.failures
+    ]
+    path = output / FAILURES_FILE
+    try:
+        if lines:
+            write_text_atomically(path, "".join(lines))
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(output, error) from None
+    return len(lines)
+
+
+@contextmanager
+def building(output: Path) -> Iterator[None]:
+    """Hold the folder: two builds never write to it at once. The lock goes with the process that holds it.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        (output / ".build").mkdir(parents=True, exist_ok=True)
+        lock = FileLock(output / ".build" / "lock")
+        lock.acquire(timeout=LOCK_TIMEOUT_S)  # workers of a killed run need a moment to notice
+    except Timeout:
+        raise UsageError(f"{output}: another build is writing to this folder; wait for it or choose another") from None
+    except OSError as error:
+        raise cannot_write(output, error) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_split(job: ShardJob) -> None:
+    """Remove the shards and markers of one split, markers first."""
+    for folder, suffix in ((job.output / ".build" / job.config, "json"), (job.output / "data" / job.config, "parquet")):
+        for path in folder.glob(f"{job.split}-*-of-*.{suffix}"):
+            path.unlink()
+
+
+def _refuse_other_cut(job: ShardJob) -> None:
+    """Shards of another cut (another number of them) would be read beside ours."""
+    for marker in (job.output / ".build" / job.config).glob(f"{job.split}-*-of-*.json"):
+        if not marker.name.endswith(f"-of-{job.count:05d}.json"):
+            raise UsageError(
+                f"{job.output} holds a build of {job.config}/{job.split} cut into other shards: "
+                "choose another --output, or say --fresh to replace it"
+            )
+
+
+def _remove_leftovers(job: ShardJob) -> None:
+    """Temporary files of a killed run. The lock is held, so nobody is writing them."""
+    for path in (job.output / "data" / job.config).glob(f".{job.split}-*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _in_pool(job: ShardJob, numbers: Sequence[int], workers: int, bar: Any) -> dict[int, Shard]:
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    counter = context.Value("q", 0)
+    done: dict[int, Shard] = {}
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(pickle.dumps(job), counter, os.getpid())
+    )
+    try:
+        pending: dict[Future[Shard], int] = {pool.submit(_write_in_worker, n): n for n in numbers}
+        while pending:
+            finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            bar.update(counter.value - bar.n)
+            for future in finished:
+                done[pending.pop(future)] = future.result()
+        bar.update(counter.value - bar.n)
+    except BrokenProcessPool:
+        raise DataError(
+            f"{job.output}: a worker process was killed (out of memory?); finished shards are kept, "
+            "run again, perhaps with fewer --workers"
+        ) from None
+    finally:
+        if len(done) < len(numbers):  # a failed or interrupted run does not finish its shards first
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+        _remove_leftovers(job)
+    return done
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start_worker(pickled: bytes, counter: Any, parent: int) -> None:
+    """Each worker opens its own copy of the job: inherited file handles would share their positions."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    _worker.update(job=pickle.loads(pickled), counter=counter)
+
+
+def _die_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _write_in_worker(number: int) -> Shard:
+    return write_shard(_worker["job"], number, _tick)
+
+
+def _tick() -> None:
+    with _worker["counter"].get_lock():
+        _worker["counter"].value += 1
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

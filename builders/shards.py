@@ -1,0 +1,305 @@
+"""Rows -> numbered Parquet shards that resume: a shard is complete or absent, whatever kills the run.
+
+``write_shard(job, number)`` is a pure function of the job and a number: any engine may call it. ``write_shards`` calls
+it from a pool of processes on this machine. The bytes of a shard depend on neither workers nor order nor reruns.
+
+A job names its rows by *items* (photos, pairs, renders); ``make_rows(i)`` gives the rows of item ``i`` or raises; that
+is recorded as one failure and costs no other row. Layout of an output folder::
+
+    data/<config>/<split>-00000-of-00012.parquet    what load_dataset reads
+    .build/<config>/<split>-00000-of-00012.json     its marker, written last: recipe, rows, hash, failures
+    failures.jsonl                                  every item that is missing from the data, with the reason
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Features, Image
+from datasets.config import DEFAULT_CDC_OPTIONS
+
+from builders.errors import CamtraceError, DataError, PhotoError, UsageError
+from builders.files import write_text_atomically
+
+FORMAT_VERSION = 1
+"""Raised by one whenever the same recipe would give other bytes; part of every recipe hash."""
+
+ROW_GROUP_BYTES = 32 * 2**20
+"""A row group is closed when its rows hold this much: what a streaming reader fetches at once."""
+
+ROW_GROUP_ROWS = 1000
+"""A row group is closed at this many rows."""
+
+SHARD_BYTES = 400 * 2**20
+"""Size of a shard that ``items_per_shard`` aims at: under the 500 MB that the Hub's viewer likes."""
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """One split of one config, cut into shards. Picklable if ``make_rows`` is."""
+
+    output: Path
+    """Folder of the data set."""
+    config: str
+    split: str
+    """As ``load_dataset`` will name it: ``train``, ``validation``, ``test``."""
+    features: Features
+    """Columns of the rows. An ``Image`` cell is ``{"bytes": ..., "path": ...}``, never a PIL image."""
+    ids: Sequence[str]
+    """Identity of each item, for failures; ``len(ids)`` items."""
+    make_rows: Callable[[int], Iterable[Row]]
+    """Rows of one item. A ``PhotoError`` (or any ``Exception``) is that item's failure."""
+    recipe: Mapping[str, Any]
+    """JSON values that decide the rows: parameters, seed, codec canary. Shards of another recipe are not reused."""
+    items_per_shard: int = 1000
+
+    @property
+    def count(self) -> int:
+        """Number of shards, at least 1 so that an empty split can be loaded."""
+        return max(1, -(-len(self.ids) // self.items_per_shard))
+
+    @property
+    def recipe_hash(self) -> str:
+        """16 hex digits that name everything that decides the bytes."""
+        described = {
+            "format": FORMAT_VERSION,
+            "pyarrow": pa.__version__,
+            "features": self.features.to_dict(),
+            "ids": _hash_ids(self.ids),
+            "items_per_shard": self.items_per_shard,
+            "recipe": dict(self.recipe),
+        }
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+
+    def items(self, number: int) -> range:
+        """The items of shard ``number``."""
+        start = number * self.items_per_shard
+        return range(start, min(start + self.items_per_shard, len(self.ids)))
+
+    def file(self, number: int) -> str:
+        """Path of shard ``number`` relative to ``output``."""
+        return f"data/{self.config}/{self.split}-{number:05d}-of-{self.count:05d}.parquet"
+
+    def marker(self, number: int) -> Path:
+        """Path of the file that says shard ``number`` is done."""
+        return self.output / ".build" / self.config / f"{self.split}-{number:05d}-of-{self.count:05d}.json"
+
+
+@dataclass(frozen=True)
+class ItemFailure:
+    """One item that is missing from the data."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What a marker says of one finished shard."""
+
+    file: str
+    """Relative to the output folder, with forward slashes."""
+    recipe_hash: str
+    rows: int
+    file_bytes: int
+    data_bytes: int
+    """Uncompressed, as ``dataset_info`` counts it."""
+    sha256: str
+    failures: tuple[ItemFailure, ...] = field(default=())
+
+
+def write_shard(job: ShardJob, number: int, tick: Callable[[], object] = lambda: None) -> Shard:
+    """Write one shard, or return what its marker says if it is there already.
+
+    Args:
+        job: what to write.
+        number: which shard, 0 <= number < ``job.count``.
+        tick: called after each item.
+
+    Raises:
+        DataError: the disk is full, or the folder cannot be written to; nothing half-written is left.
+    """
+    done = finished_shard(job, number)
+    if done is not None:
+        return done
+    path = job.output / job.file(number)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    failures: list[ItemFailure] = []
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as stream:
+            written = _write_parquet(stream, job, _rows(job, job.items(number), failures, tick))
+            stream.flush()
+            os.fsync(stream.fileno())
+        shard = Shard(
+            file=job.file(number),
+            recipe_hash=job.recipe_hash,
+            rows=written.rows,
+            file_bytes=temporary.stat().st_size,
+            data_bytes=written.data_bytes,
+            sha256=file_sha256(temporary),
+            failures=tuple(failures),
+        )
+        os.replace(temporary, path)
+        write_text_atomically(job.marker(number), json.dumps(asdict(shard), indent=1) + "\n")
+    except OSError as error:
+        raise cannot_write(job.output, error) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return shard
+
+
+def finished_shard(job: ShardJob, number: int) -> Shard | None:
+    """The shard, if its marker agrees with the job and its file is there in full.
+
+    Raises:
+        UsageError: the folder holds this shard made by another recipe.
+    """
+    try:
+        raw = json.loads(job.marker(number).read_text(encoding="utf-8"))
+        shard = Shard(**{**raw, "failures": tuple(ItemFailure(**f) for f in raw["failures"])})
+        size = (job.output / shard.file).stat().st_size
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    if shard.recipe_hash != job.recipe_hash:
+        raise UsageError(
+            f"{job.output} holds a build of {job.config}/{job.split} from other photos or settings: "
+            "choose another --output, or say --fresh to replace it"
+        )
+    return shard if shard.file == job.file(number) and size == shard.file_bytes else None
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while piece := stream.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def cannot_write(output: Path, error: OSError) -> DataError:
+    """The one sentence for a disk that takes no more, or a folder that takes nothing."""
+    if error.errno in _DISK_FULL:
+        return DataError(f"{output}: the disk is full; finished shards are kept, free some space and run again")
+    return DataError(f"{output}: cannot be written to ({error.strerror or error}); finished shards are kept")
+
+
+def weigh(job: ShardJob, items: Sequence[int]) -> int:
+    """Bytes of a Parquet file that holds the rows of these items, by writing it to nowhere."""
+    scale = _Scale()
+    with contextlib.closing(pa.PythonFile(scale, mode="w")) as stream:
+        _write_parquet(stream, job, _rows(job, items, [], lambda: None))
+    return scale.bytes
+
+
+class _Scale(io.RawIOBase):
+    """A file that keeps only how much was written."""
+
+    bytes = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.bytes += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self.bytes
+
+
+def items_per_shard(bytes_per_item: float, items: int) -> int:
+    """How many items give shards of about ``SHARD_BYTES``.
+
+    >>> items_per_shard(4e6, 1000)
+    104
+    """
+    return max(1, min(items, int(SHARD_BYTES // max(bytes_per_item, 1))))
+
+
+def _rows(
+    job: ShardJob, items: Iterable[int], failures: list[ItemFailure], tick: Callable[[], object]
+) -> Iterable[Row]:
+    for item in items:
+        try:
+            rows = list(job.make_rows(item))
+        except PhotoError as error:
+            failures.append(ItemFailure(job.ids[item], str(error)))
+        except (CamtraceError, MemoryError):
+            raise
+        except Exception as error:  # a hostile file costs one row, whatever a library makes of it
+            failures.append(ItemFailure(job.ids[item], f"{type(error).__name__}: {error}"))
+        else:
+            yield from rows
+        tick()
+
+
+class _Written(NamedTuple):
+    rows: int
+    data_bytes: int
+
+
+def _write_parquet(stream: Any, job: ShardJob, rows: Iterable[Row]) -> _Written:
+    schema = job.features.arrow_schema
+    leaves = [leaf for name, feature in job.features.items() for leaf in _leaves(name, feature)]
+    images = [f"{name}.bytes" for name, feature in job.features.items() if isinstance(feature, Image)]
+    count = data_bytes = 0
+    with pq.ParquetWriter(
+        stream,
+        schema,
+        compression={leaf: "none" if leaf in images else "snappy" for leaf in leaves},
+        use_dictionary=[leaf for leaf in leaves if leaf not in images],
+        use_content_defined_chunking=DEFAULT_CDC_OPTIONS,
+        write_page_index=True,
+    ) as writer:
+        writer.add_key_value_metadata({"content_defined_chunking": json.dumps(DEFAULT_CDC_OPTIONS)})
+        batch: list[Any] = []
+        size = 0
+        for row in rows:
+            encoded = job.features.encode_example(row)
+            batch.append(encoded)
+            size += _cell_bytes(encoded)
+            count += 1
+            if size >= ROW_GROUP_BYTES or len(batch) >= ROW_GROUP_ROWS:
+                data_bytes += _write_group(writer, batch, schema)
+                batch, size = [], 0
+        if batch:
+            data_bytes += _write_group(writer, batch, schema)
+    return _Written(count, data_bytes)
+
+
+def _leaves(name: str, feature: Any) -> list[str]:
+    return [f"{name}.bytes", f"{name}.path"] if isinstance(feature, Image) else [name]
+
+
+def _write_group(writer: pq.ParquetWriter, rows: list[Any], schema: pa.Schema) -> int:
+    table = pa.Table.from_pylist(rows, schema=schema)
+    writer.write_table(table, row_group_size=len(rows))
+    return table.nbytes
+
+
+def _cell_bytes(row: Mapping[str, Any]) -> int:
+    return sum(len(cell["bytes"] or b"") for cell in row.values() if isinstance(cell, Mapping) and "bytes" in cell)
+
+
+def _hash_ids(ids: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for item_id in ids:
+        digest.update(item_id.encode("utf-8", "surrogateescape") + b"\0")
+    return digest.hexdigest()

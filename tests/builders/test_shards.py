@@ -1,0 +1,250 @@
+"""Shards: deterministic bytes, resumption after kill -9, failures recorded, full disks survived."""
+
+import dataclasses
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import datasets
+import pyarrow.parquet as pq
+import pytest
+
+from builders import shard_pool
+from builders.errors import DataError, PhotoError, UsageError
+from builders.shard_pool import building, estimate_space, require_space, write_failures, write_shards
+from builders.shards import ShardJob, file_sha256, write_shard
+
+FEATURES = datasets.Features(
+    {
+        "image": datasets.Image(),
+        "photo_id": datasets.Value("string"),
+        "jpeg": datasets.ClassLabel(names=["low", "high"]),
+    }
+)
+IDS = tuple(f"photo-{i:03d}" for i in range(40))
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Two rows an item; item 7 fails by a PhotoError, item 11 by a bug in a decoder."""
+
+    slow_s: float = 0.0
+    bytes_each: int = 5000
+
+    def __call__(self, item):
+        time.sleep(self.slow_s)
+        if item == 7:
+            raise PhotoError("truncated")
+        if item == 11:
+            raise ValueError("bad Huffman table")
+        return [
+            {
+                "image": {"bytes": noise(item, c, self.bytes_each), "path": f"{item}.jpg"},
+                "photo_id": IDS[item],
+                "jpeg": c,
+            }
+            for c in range(2)
+        ]
+
+
+def noise(item, c, size=5000):
+    return random.Random(2 * item + c).randbytes(size)
+
+
+def job(output, **changes):
+    values = {
+        "output": output,
+        "config": "jpeg",
+        "split": "train",
+        "features": FEATURES,
+        "ids": IDS,
+        "make_rows": Rows(),
+        "recipe": {"seed": 0},
+        "items_per_shard": 6,
+    }
+    return ShardJob(**(values | changes))
+
+
+def hashes(output):
+    return {str(p.relative_to(output)): file_sha256(p) for p in sorted(output.rglob("*")) if p.suffix == ".parquet"}
+
+
+def test_write_shards__rows_failures_and_names(tmp_path):
+    written = write_shards(job(tmp_path))
+    assert [s.file for s in written.shards][:2] == [
+        "data/jpeg/train-00000-of-00007.parquet",
+        "data/jpeg/train-00001-of-00007.parquet",
+    ]
+    assert written.rows == 2 * 38
+    assert [(f.id, f.reason) for f in written.failures] == [
+        ("photo-007", "truncated"),
+        ("photo-011", "ValueError: bad Huffman table"),
+    ]
+    loaded = datasets.Dataset.from_parquet(sorted(map(str, tmp_path.rglob("*.parquet"))))
+    assert loaded.features == FEATURES
+    assert loaded["photo_id"] == [i for i in IDS for _ in range(2) if i not in ("photo-007", "photo-011")]
+    undecoded = loaded.cast_column("image", datasets.Image(decode=False))
+    assert undecoded[3]["image"]["bytes"] == noise(1, 1)
+    assert write_failures(tmp_path, [written]) == 2
+    lines = [json.loads(line) for line in (tmp_path / "failures.jsonl").read_text().splitlines()]
+    assert lines[0] == {"config": "jpeg", "split": "train", "id": "photo-007", "reason": "truncated"}
+
+
+def test_write_shards__bytes_do_not_depend_on_workers(tmp_path):
+    one = write_shards(job(tmp_path / "one"))
+    three = write_shards(job(tmp_path / "three"), workers=3)
+    assert one == three
+    assert hashes(tmp_path / "one") == hashes(tmp_path / "three")
+    assert list(hashes(tmp_path / "one").values()) == [s.sha256 for s in one.shards]
+
+
+def test_write_shards__finished_shards_are_not_made_again(tmp_path):
+    write_shards(job(tmp_path))
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")}
+    (tmp_path / "data/jpeg/train-00003-of-00007.parquet").unlink()
+    again = write_shards(job(tmp_path))
+    after = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")}
+    assert [p.name for p in before if before[p] != after[p]] == ["train-00003-of-00007.parquet"]
+    assert again.rows == 76
+
+
+def test_write_shards__a_truncated_shard_is_made_again(tmp_path):
+    first = write_shards(job(tmp_path))
+    path = tmp_path / "data/jpeg/train-00002-of-00007.parquet"
+    path.write_bytes(path.read_bytes()[:-10])
+    assert write_shards(job(tmp_path)) == first
+    assert file_sha256(path) == first.shards[2].sha256
+
+
+@pytest.mark.parametrize("changes", [{"recipe": {"seed": 1}}, {"ids": IDS[:39]}, {"items_per_shard": 5}])
+def test_write_shards__another_recipe_is_refused_and_fresh_replaces(tmp_path, changes):
+    write_shards(job(tmp_path))
+    with pytest.raises(UsageError, match="--fresh"):
+        write_shards(job(tmp_path, **changes))
+    write_shards(job(tmp_path, **changes), fresh=True)
+    write_shards(job(tmp_path / "clean", **changes))
+    assert (
+        hashes(tmp_path / "clean").items()
+        <= {f"data/{k.split('data/')[1]}": v for k, v in hashes(tmp_path).items() if not k.startswith("clean")}.items()
+    )
+    assert len(hashes(tmp_path)) == 2 * len(hashes(tmp_path / "clean"))
+
+
+def test_write_shards__no_items_gives_one_empty_shard_that_loads(tmp_path):
+    written = write_shards(job(tmp_path, ids=()))
+    assert (written.rows, len(written.shards)) == (0, 1)
+    assert pq.read_table(tmp_path / written.shards[0].file).num_rows == 0
+
+
+def test_write_shards__row_groups_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("builders.shards.ROW_GROUP_BYTES", 20_000)
+    written = write_shards(job(tmp_path, items_per_shard=40))
+    file = pq.ParquetFile(tmp_path / written.shards[0].file)
+    assert [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)] == [4] * 19
+
+
+def test_building__a_second_build_of_the_same_folder_is_refused(tmp_path, monkeypatch):
+    program = (
+        "import sys, time\nfrom pathlib import Path\nfrom builders.shard_pool import building\n"
+        "with building(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        monkeypatch.setattr(shard_pool, "LOCK_TIMEOUT_S", 0.1)
+        with pytest.raises(UsageError, match="another build"), building(tmp_path):
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    with building(tmp_path):  # the lock of a killed process is free
+        pass
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from builders.shard_pool import write_shards
+from tests.builders.test_shards import Rows, job
+write_shards(job(Path(sys.argv[1]), make_rows=Rows(slow_s=0.02)), workers=int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_write_shards__killed_three_times_ends_equal(tmp_path, workers):
+    expected = write_shards(job(tmp_path / "whole"))
+    moments = random.Random(workers)
+    for _ in range(3):
+        build = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path / "killed"), str(workers)], cwd=os.getcwd()
+        )
+        deadline = time.monotonic() + 60
+        finished = len(hashes(tmp_path / "killed"))
+        while len(hashes(tmp_path / "killed")) <= finished and build.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.1))
+        build.send_signal(signal.SIGKILL)
+        build.wait()
+        for path in (tmp_path / "killed").rglob("*.parquet"):
+            assert file_sha256(path) in {s.sha256 for s in expected.shards}
+    assert 0 < len(hashes(tmp_path / "killed")) < 7
+    assert write_shards(job(tmp_path / "killed")) == expected
+    assert hashes(tmp_path / "killed") == hashes(tmp_path / "whole")
+    assert not list((tmp_path / "killed").rglob("*.tmp"))
+
+
+def test_write_shards__full_disk_is_one_sentence_and_leaves_nothing_half_written(tmp_path):
+    """The limit on file size stands for the disk: the write fails in the middle of a shard."""
+    big = job(tmp_path, make_rows=Rows(bytes_each=30_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+        with pytest.raises(DataError, match="the disk is full"):
+            write_shards(big)
+        with pytest.raises(DataError, match="the disk is full"):
+            write_shards(big, workers=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, previous)
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.name != "lock"]
+    assert write_shards(big).rows == 76
+
+
+def test_write_shards__a_killed_worker_is_one_sentence(tmp_path):
+    with pytest.raises(DataError, match="worker process was killed"):
+        write_shards(job(tmp_path, make_rows=Suicide()), workers=2)
+    assert write_shards(job(tmp_path)).rows == 76
+
+
+@dataclasses.dataclass(frozen=True)
+class Suicide:
+    def __call__(self, item):
+        if item == 20:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Rows()(item)
+
+
+def test_write_shard__is_a_pure_function_of_its_number(tmp_path):
+    reference = write_shards(job(tmp_path / "all"))
+    assert write_shard(job(tmp_path / "one"), 4) == reference.shards[4]
+    assert list(hashes(tmp_path / "one")) == ["data/jpeg/train-00004-of-00007.parquet"]
+
+
+def test_estimate_space__is_near_the_truth(tmp_path):
+    estimate = estimate_space(job(tmp_path))
+    written = write_shards(job(tmp_path))
+    assert estimate.sampled == 24
+    assert 0.8 * written.file_bytes < estimate.total_bytes < 1.2 * written.file_bytes
+
+
+def test_require_space__refuses_what_cannot_fit(tmp_path):
+    require_space(tmp_path / "not" / "there", 1000)
+    with pytest.raises(DataError, match="are needed"):
+        require_space(tmp_path, 10**18)
