@@ -1,15 +1,19 @@
 """Bytes of a photo, or Flickr's list of Exif entries -> ``Acquisition``: what the camera says it did.
 
-Only allow-listed fields are ever read: no position, serial number, owner, thumbnail or maker note leaves this room.
+Only allow-listed fields are ever read (``exif_block.ALLOWED``): no position, serial number, owner, thumbnail or
+maker note leaves this room. Values are read as written; nothing is derived from APEX values or from XMP in files.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from types import MappingProxyType
+
+from builders.exif_block import ALLOWED, MAX_CHARACTERS, read_allowed
 
 
 @dataclass(frozen=True)
@@ -17,9 +21,9 @@ class Acquisition:
     """How one photo was taken. ``None`` is "the file does not say, or says something impossible"."""
 
     make: str | None = None
-    """Manufacturer as written, without trailing blanks."""
+    """Manufacturer as written, without blanks around it."""
     model: str | None = None
-    """Model as written, without trailing blanks."""
+    """Model as written, without blanks around it."""
     software: str | None = None
     """Firmware or the program that saved the file."""
     exposure_s: Fraction | None = None
@@ -33,9 +37,9 @@ class Acquisition:
     flash_fired: bool | None = None
     """Whether the flash fired."""
     taken: datetime | None = None
-    """Camera clock at exposure, without time zone."""
-    raw: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """The allow-listed values as the file writes them ("10/600"), by Exif tag name."""
+    """Camera clock at exposure (or, failing that, at digitisation), without time zone."""
+    raw: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """The allow-listed values as the file writes them ("10/600"), by the tag names of ExifTool and Flickr."""
 
 
 def acquisition_from_file(data: bytes) -> Acquisition:
@@ -48,21 +52,148 @@ def acquisition_from_file(data: bytes) -> Acquisition:
         What the file says; an empty ``Acquisition`` if it carries no Exif.
 
     Raises:
-        PhotoError: the bytes are of no such format, or there is Exif that cannot be read or breaks a limit.
+        PhotoError: the bytes are of no such format, or there is Exif that cannot be read or breaks a limit
+            (``exif_block.MAX_EXIF_BYTES``, ``MAX_ENTRIES``). One bad value is no error: it is ``None``.
     """
-    raise NotImplementedError
+    return acquisition_from_raw(read_allowed(data))
 
 
 def acquisition_from_tags(tags: Mapping[tuple[str, str], str]) -> Acquisition:
     """Interpret Flickr's ``getExif`` entries. Never raises: what cannot be understood is ``None``.
 
     Args:
-        tags: raw strings by (tagspace, tag), for example ``{("ExifIFD", "ExposureTime"): "1/60"}``. ``IFD0`` and
-            ``ExifIFD`` are preferred over XMP.
+        tags: raw strings by (tagspace, tag). ``IFD0`` and ``ExifIFD`` are preferred over Flickr's older ``TIFF`` and
+            ``EXIF`` spaces, and these over XMP; within a space, tags are names ("Model") or numbers ("272").
+
+    >>> acquisition_from_tags({("XMP-exif", "ExposureTime"): "1/50", ("ExifIFD", "ExposureTime"): "1/60"}).exposure_s
+    Fraction(1, 60)
     """
-    raise NotImplementedError
+    raw: dict[str, str] = {}
+    for name in ALLOWED:
+        for space, spelling in _flickr_keys(name):
+            text = tags.get((space, spelling), "")
+            text = text[:MAX_CHARACTERS].strip() if isinstance(text, str) else ""
+            if text:
+                raw[name] = text
+                break
+    return acquisition_from_raw(raw)
 
 
 def acquisition_from_raw(raw: Mapping[str, str]) -> Acquisition:
-    """Interpret allow-listed raw strings by Exif tag name, as ``Acquisition.raw`` holds them."""
-    raise NotImplementedError
+    """Interpret raw strings by tag name, as ``Acquisition.raw`` holds them; other names are dropped.
+
+    >>> acquisition_from_raw({"ExposureTime": "0.0166 sec (1/60)", "FNumber": "f/2.8", "ISO": "65535"})
+    ... # doctest: +ELLIPSIS
+    Acquisition(make=None, ... exposure_s=Fraction(1, 60), f_number=Fraction(14, 5), ... iso=None, ...)
+    """
+    kept = {name: raw[name] for name in ALLOWED if raw.get(name)}
+    return Acquisition(
+        make=_name(kept.get("Make")),
+        model=_name(kept.get("Model")),
+        software=_name(kept.get("Software")),
+        exposure_s=positive_fraction(kept.get("ExposureTime")),
+        f_number=positive_fraction(kept.get("FNumber")),
+        focal_length_mm=positive_fraction(kept.get("FocalLength")),
+        iso=_iso(kept),
+        flash_fired=_flash_fired(kept.get("Flash")),
+        taken=_time(kept.get("DateTimeOriginal")) or _time(kept.get("CreateDate")),
+        raw=MappingProxyType(kept),
+    )
+
+
+def positive_fraction(text: str | None) -> Fraction | None:
+    """The positive number that a raw string means, exactly; ``None`` for zero, negatives, x/0 and nonsense.
+
+    >>> [str(positive_fraction(t)) for t in ("10/600", "f/2.8", "50.0 mm", "0.0166 sec (1/60)", "1/0")]
+    ['1/60', '14/5', '50', '1/60', 'None']
+    """
+    if not text or len(text) > 64:
+        return None
+    found = _IN_BRACKETS.search(text) or _NUMBER.match(text)
+    if not found:
+        return None
+    numerator, denominator = Fraction(found[1]), Fraction(found[2] or 1)
+    return numerator / denominator if numerator and denominator else None
+
+
+_DECIMAL = r"(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})(?:\s*/\s*(\d{1,12}(?:\.\d{1,12})?))?"
+_IN_BRACKETS = re.compile(rf"\({_DECIMAL}\)")
+_NUMBER = re.compile(rf"\s*(?:[fF]\s*/?\s*)?{_DECIMAL}(?:\s*(?:s|sec|secs|seconds?|mm|\")?\s*)(?:$|\(|,)", re.ASCII)
+_TIME = re.compile(r"\s*(\d{4})[:/-](\d{1,2})[:/-](\d{1,2})[T ]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?", re.ASCII)
+
+ISO_OVERFLOW = 65535
+"""What a 16-bit ISO entry holds when the true value is elsewhere (Exif 2.3, PhotographicSensitivity)."""
+
+_SENSITIVITY_ENTRIES = {
+    1: ("StandardOutputSensitivity",),
+    2: ("RecommendedExposureIndex",),
+    3: ("ISOSpeed",),
+    4: ("RecommendedExposureIndex", "StandardOutputSensitivity"),
+    5: ("ISOSpeed", "StandardOutputSensitivity"),
+    6: ("RecommendedExposureIndex", "ISOSpeed"),
+    7: ("RecommendedExposureIndex", "ISOSpeed", "StandardOutputSensitivity"),
+}
+"""Which entries may stand in for an overflown ISO, by SensitivityType (Exif 2.3, table for tag 0x8830)."""
+
+_FLICKR_NUMBERS = {"Make": "271", "Model": "272", "Software": "305", "ExposureTime": "33434", "FNumber": "33437"}
+_FLICKR_NUMBERS |= {"ISO": "34855", "DateTimeOriginal": "36867", "CreateDate": "36868", "Flash": "37385"}
+_FLICKR_NUMBERS |= {"FocalLength": "37386"}
+_FLICKR_SPACES = ("IFD0", "ExifIFD", "TIFF", "EXIF", "XMP-exif", "XMP-tiff", "XMP-exifEX", "XMP-xmp", "XMP")
+_FLICKR_SPELLINGS = {
+    "ISO": ("ISO", "ISOSpeedRatings", "PhotographicSensitivity"),
+    "CreateDate": ("CreateDate", "DateTimeDigitized"),
+    "Software": ("Software", "CreatorTool"),
+    "Flash": ("Flash", "FlashFired"),
+}
+
+
+def _flickr_keys(name: str) -> list[tuple[str, str]]:
+    spellings = [*_FLICKR_SPELLINGS.get(name, (name,))]
+    if name in _FLICKR_NUMBERS:
+        spellings.append(_FLICKR_NUMBERS[name])
+    return [(space, spelling) for space in _FLICKR_SPACES for spelling in spellings]
+
+
+def _name(text: str | None) -> str | None:
+    return (text or "").strip() or None
+
+
+def _iso(raw: Mapping[str, str]) -> int | None:
+    value = _integer(raw.get("ISO"))
+    if value == ISO_OVERFLOW:
+        kind = _integer(raw.get("SensitivityType"))
+        entries = _SENSITIVITY_ENTRIES.get(kind or 0, _SENSITIVITY_ENTRIES[7])
+        value = next((v for v in (_integer(raw.get(entry)) for entry in entries) if v), None)
+    return value if value and value != ISO_OVERFLOW else None
+
+
+def _integer(text: str | None) -> int | None:
+    """The first whole number of "100", "ISO 100", "200 0" or "100/1"."""
+    found = re.match(r"\s*(?:ISO\s*)?(\d{1,10})(?:\s*/\s*(\d{1,10})|\.(0+))?(?![\d.])", text or "", re.ASCII)
+    if not found:
+        return None
+    numerator, denominator = int(found[1]), int(found[2] or 1)
+    return numerator // denominator if denominator and numerator % denominator == 0 else None
+
+
+def _flash_fired(text: str | None) -> bool | None:
+    """Bit 0 of the number (of whose bits only 0 to 6 have a meaning), or Flickr's words for it."""
+    if not text:
+        return None
+    if text.strip().isdigit():
+        value = _integer(text)
+        return bool(value & 1) if value is not None and value < 128 else None
+    words = text.lower()
+    if "not fire" in words or "no flash" in words or words.startswith(("off", "false")):
+        return False
+    return True if "fired" in words or words.startswith("true") else None
+
+
+def _time(text: str | None) -> datetime | None:
+    found = _TIME.match(text or "")
+    if not found:
+        return None
+    try:
+        return datetime(*(int(part or 0) for part in found.groups()))  # type: ignore[arg-type]
+    except ValueError:  # 0000:00:00 00:00:00, a thirteenth month, ...
+        return None
