@@ -1,0 +1,226 @@
+"""Training features of the probe: gathered from class banks, L2-normalised, centred, within a memory bound.
+
+Rows come through slices, so a bank may be an array, a memory map or any lazy object that slices like one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from builders.errors import DataError
+
+BLOCK_BYTES = 4 << 20
+"""Rows are worked on in blocks of about this size: both products of a pass then read a block from cache."""
+
+GATHER_BYTES = 64 << 20
+"""Rows are read from a bank in blocks of about this size."""
+
+FLOAT64_ELEMENTS = 1 << 22
+"""Fits of up to so many feature values run in float64 throughout; larger ones use float32 products."""
+
+
+class Rows(Protocol):
+    """What a bank must do: ``len``, ``shape`` [n, d] and slicing that numpy can convert to an array."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+    def __getitem__(self, rows: Any) -> Any: ...
+
+
+Source = Callable[[int, int], Tensor]
+"""Rows ``[start, stop)`` of G training sets as float32 [G, stop - start, d], unit length or zero."""
+
+
+def normalised(block: Any) -> np.ndarray:
+    """Rows as float32 of unit Euclidean length; a zero row stays zero.
+
+    >>> normalised(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+
+    Raises:
+        DataError: a value is not finite.
+    """
+    rows = np.asarray(block.cpu() if isinstance(block, Tensor) else block, dtype=np.float32)
+    # float64: the square of a float32 can overflow or vanish
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+    if not np.isfinite(length).all():
+        bad = int(np.flatnonzero(~np.isfinite(length))[0])
+        raise DataError(f"embedding {bad} of a block holds a value that is not finite: embed the photos again")
+    return (rows / np.where(length > 0, length, 1)[:, None]).astype(np.float32)
+
+
+class Stacked:
+    """Two banks [n, d] and [m, d] read as one [n + m, d], without a copy."""
+
+    def __init__(self, first: Rows, second: Rows) -> None:
+        self._parts = (first, second)
+        self._border = int(first.shape[0])
+        self.shape = (self._border + int(second.shape[0]), int(first.shape[1]))
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(self.shape[0])
+        first = np.asarray(self._parts[0][start : min(stop, self._border)])
+        second = np.asarray(self._parts[1][max(start - self._border, 0) : max(stop - self._border, 0)])
+        return np.concatenate([first, second])
+
+
+def gather(banks: Sequence[Rows], which: np.ndarray, rows: np.ndarray) -> Source:
+    """A source whose training set g holds, for each photo i of ``rows``, row i of bank ``which[g, i]``.
+
+    Args:
+        banks: arrays [n, d].
+        which: int [G, n], the bank that each photo is taken from.
+        rows: ascending int [m], the photos used.
+    """
+    dimension = int(banks[0].shape[1])
+
+    def read(start: int, stop: int) -> Tensor:
+        wanted = rows[start:stop]
+        out = np.zeros((len(which), len(wanted), dimension), np.float32)
+        if not len(wanted):
+            return torch.from_numpy(out)
+        low, high = int(wanted[0]), int(wanted[-1]) + 1
+        for index, bank in enumerate(banks):
+            chosen = which[:, wanted] == index
+            needed = np.flatnonzero(chosen.any(axis=0))
+            if not len(needed):
+                continue
+            view = np.asarray(bank[low:high])
+            block = normalised(view[wanted[needed] - low])
+            for g in range(len(which)):
+                mine = chosen[g, needed]
+                out[g, needed[mine]] = block[mine]
+        return torch.from_numpy(out)
+
+    return read
+
+
+@dataclass(frozen=True)
+class Design:
+    """G training sets of n rows as a solver reads them: centred, and rotated to n dimensions where n < d.
+
+    Centring changes no optimum, because the bias is free to absorb it; nor does the rotation, because it keeps every
+    length and no weight outside the span of the rows can lower a loss with an L2 penalty.
+    """
+
+    n: int
+    mean: Tensor
+    """float64 [G, d], the subtracted mean."""
+    basis: Tensor | None
+    """float64 [G, d, r], orthonormal columns: weights = basis @ reduced weights. ``None``: not reduced."""
+    axes: Tensor | None
+    """float64 [G, r, r], eigenvectors of the features' covariance. ``None``: the features' own axes."""
+    variances: Tensor
+    """float64 [G, r], the covariance's eigenvalues."""
+    resident: Tensor | None
+    """[G, n, r] in the product type, or ``None``: rows are gathered anew in every pass."""
+    source: Source
+    dtype: torch.dtype
+
+    @property
+    def dimension(self) -> int:
+        """r: number of features the solver sees."""
+        return int(self.variances.shape[1])
+
+    def blocks(self, members: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
+        """Yields (rows, features [G, m, r] of the training sets ``members``) over all n rows."""
+        device = self.variances.device
+        groups = len(self.mean) if members is None else len(members)
+        step = max(1, BLOCK_BYTES // (self.dimension * self.dtype.itemsize * max(groups, 1)))
+        if device.type != "cpu":
+            step *= 64  # an accelerator wants fewer, larger products
+        resident = self.resident
+        if resident is not None and members is not None and groups < len(resident):
+            resident = resident[members]
+        for start in range(0, self.n, step):
+            rows = slice(start, min(start + step, self.n))
+            if resident is not None:
+                yield rows, resident[:, rows]
+            else:
+                block = self.source(rows.start, rows.stop).to(device, self.dtype)
+                block -= self.mean[:, None].to(self.dtype)
+                yield rows, block if members is None else block[members]
+
+    def to_embedding(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights [G, L, r, C] and bias [G, L, C] of centred, reduced features -> of L2-normalised embeddings."""
+        if self.basis is not None:
+            weights = torch.einsum("gdr,glrc->gldc", self.basis, weights)
+        return weights, bias - torch.einsum("gd,gldc->glc", self.mean, weights)
+
+    def from_embedding(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """The inverse of ``to_embedding`` on the span of the rows."""
+        bias = bias + torch.einsum("gd,gldc->glc", self.mean, weights)
+        if self.basis is not None:
+            weights = torch.einsum("gdr,gldc->glrc", self.basis, weights)
+        return weights, bias
+
+
+def design(
+    source: Source,
+    groups: int,
+    n: int,
+    dimension: int,
+    *,
+    device: torch.device,
+    memory_bytes: int,
+    dtype: torch.dtype | None = None,
+) -> Design:
+    """Gather a group of training sets: resident if they fit into ``memory_bytes``, else read anew in each pass."""
+    if dtype is None:
+        dtype = torch.float64 if n * dimension <= FLOAT64_ELEMENTS else torch.float32
+    fits = groups * resident_bytes(n, dimension, dtype) <= memory_bytes
+    step = max(1, GATHER_BYTES // (groups * dimension * 4))
+    starts = range(0, n, step)
+    resident = torch.empty((groups, n, dimension), dtype=dtype, device=device) if fits else None
+    total = torch.zeros((groups, dimension), dtype=torch.float64, device=device)
+    for start in starts:
+        block = source(start, min(start + step, n)).to(device)
+        total += block.sum(1, dtype=torch.float64)
+        if resident is not None:
+            resident[:, start : start + step] = block
+    mean = total / n
+    if resident is not None:
+        resident -= mean[:, None].to(dtype)
+        if n < dimension:
+            return _reduced(resident, mean, source)
+
+    covariance = torch.zeros((groups, dimension, dimension), dtype=torch.float64, device=device)
+    for start in starts:
+        if resident is not None:
+            block = resident[:, start : start + step]
+        else:
+            block = source(start, min(start + step, n)).to(device, dtype) - mean[:, None].to(dtype)
+        covariance += torch.bmm(block.mT, block)
+    variances, axes = torch.linalg.eigh(covariance / n)
+    return Design(n, mean, None, axes, variances.clamp_min(0), resident, source, dtype)
+
+
+def resident_bytes(n: int, dimension: int, dtype: torch.dtype | None = None) -> int:
+    """Memory for one resident training set: its features, and what a small one's rotation needs beside them."""
+    if dtype is None:
+        dtype = torch.float64 if n * dimension <= FLOAT64_ELEMENTS else torch.float32
+    features = n * dimension * dtype.itemsize
+    return features + (8 * n * (2 * dimension + 3 * n) if n < dimension else 24 * dimension * dimension)
+
+
+def _reduced(centred: Tensor, mean: Tensor, source: Source) -> Design:
+    """Fewer rows than dimensions: the rows' own principal axes, at most n of them, hold all there is."""
+    rows = centred.to(torch.float64)
+    values, vectors = torch.linalg.eigh(torch.bmm(rows, rows.mT))
+    # below this, an eigenvalue of the Gram matrix is rounding
+    floor = values[:, -1:].clamp_min(1e-30) * rows.shape[1] * torch.finfo(torch.float64).eps
+    kept = values > floor
+    lengths = torch.where(kept, values, torch.zeros_like(values)).sqrt()
+    inverse = torch.where(kept, 1 / lengths.clamp_min(1e-30), torch.zeros_like(values))
+    first = int(kept.any(0).to(torch.int).argmax()) if bool(kept.any()) else rows.shape[1] - 1
+    features = (vectors * lengths[:, None])[..., first:].contiguous()
+    basis = torch.bmm(rows.mT, vectors * inverse[:, None])[..., first:].contiguous()
+    variances = (lengths**2 / rows.shape[1])[:, first:]
+    return Design(rows.shape[1], mean, basis, None, variances, features.to(centred.dtype), source, centred.dtype)

@@ -1,0 +1,115 @@
+"""One probing problem as both protocols see it: banks, who learns from which row, and the split of the search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.probe.features import GATHER_BYTES, Rows, normalised
+
+VALIDATION_SHARE = 0.2
+"""Share of the training photos that the search is judged on."""
+
+VALIDATION_SEED = 22
+"""Seed of the stratified validation split, the study's."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """S fits that each learn from one view per photo; photo i of fit s is row i of bank ``which[s, i]``."""
+
+    banks: Sequence[Rows]
+    """Arrays [n, d]."""
+    which: np.ndarray
+    """int64 [S, n]."""
+    labels: np.ndarray
+    """int64 [S, n]."""
+    n_classes: int
+    fit_rows: np.ndarray
+    """Ascending photo indices that the search learns from."""
+    validation_rows: np.ndarray
+    """Ascending photo indices that the search is judged on; may be empty."""
+
+    @property
+    def n(self) -> int:
+        return int(self.which.shape[1])
+
+    @property
+    def dimension(self) -> int:
+        return int(self.banks[0].shape[1])
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a protocol hands back: S linear layers on L2-normalised embeddings, and how they came about."""
+
+    weights: Tensor
+    """[S, d, C]."""
+    bias: Tensor
+    """[S, C]."""
+    chosen: dict[str, float]
+    search: tuple[dict[str, float], ...]
+    final_loss: np.ndarray
+    gradient_norm: np.ndarray
+    iterations: np.ndarray
+    converged: np.ndarray
+    constants: dict[str, Any]
+    search_s: float
+    fit_s: float
+
+
+def stratified_split(labels: np.ndarray, share: float = VALIDATION_SHARE, seed: int = VALIDATION_SEED) -> np.ndarray:
+    """Which items are for validation: bool [n], ``share`` of each class (rounded), drawn by a seeded permutation.
+
+    A class of two or more keeps at least one item on either side; a class of one stays in training.
+
+    >>> labels = np.array([0] * 10 + [1] * 5 + [2])
+    >>> chosen = stratified_split(labels)
+    >>> [int(chosen[labels == c].sum()) for c in range(3)]
+    [2, 1, 0]
+    """
+    labels = np.asarray(labels)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    validation = np.zeros(len(labels), dtype=bool)
+    for c in np.unique(labels):
+        members = order[labels[order] == c]
+        wanted = min(max(int(len(members) * share + 0.5), 1), len(members) - 1)
+        validation[members[:wanted]] = True
+    return validation
+
+
+def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tensor) -> np.ndarray:
+    """The class that each of K linear layers gives to every view of the photos ``rows``; ties go to the lowest class.
+
+    Args:
+        banks: V arrays [n, d], one view of every photo each.
+        rows: ascending photo indices [m].
+        weights: [K, d, C] on L2-normalised embeddings.
+        bias: [K, C].
+
+    Returns:
+        uint8 (uint16 for more than 256 classes) [K, V, m].
+    """
+    count, dimension, n_classes = weights.shape
+    flat = weights.to(torch.float32).movedim(0, 1).reshape(dimension, -1).contiguous()
+    shift = bias.to(torch.float32).reshape(-1)
+    answers = np.zeros((count, len(banks), len(rows)), np.uint8 if n_classes <= 256 else np.uint16)
+    step = max(1, GATHER_BYTES // (4 * max(dimension, count * n_classes)))
+    for v, bank in enumerate(banks):
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            low = int(part[0])
+            block = torch.from_numpy(normalised(np.asarray(bank[low : int(part[-1]) + 1])[part - low]))
+            logits = (block.to(flat.device) @ flat + shift).view(-1, count, n_classes)
+            best = logits.amax(-1, keepdim=True)
+            # argmax promises no order among equals
+            index = torch.arange(n_classes, device=logits.device).expand_as(logits)
+            first = torch.where(logits == best, index, n_classes).amin(-1)
+            # NaN equals nothing: a diverged layer answers class 0
+            answers[:, v, start : start + step] = (first % n_classes).T.cpu().numpy()
+    return answers

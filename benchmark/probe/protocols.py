@@ -1,0 +1,190 @@
+"""The two faces of the probe: processing labels (every class in every photo) and acquisition labels (one per photo)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.probe.answers import ProbeAnswers
+from benchmark.probe.converged import converged
+from benchmark.probe.features import Rows, Stacked
+from benchmark.probe.iccv2025 import iccv2025
+from benchmark.probe.problem import VALIDATION_SEED, VALIDATION_SHARE, Fit, Problem, predict, stratified_split
+from builders.errors import DataError, unknown_name
+
+PROTOCOLS: Mapping[str, Callable[..., Fit]] = MappingProxyType({"converged": converged, "iccv2025": iccv2025})
+"""The protocols by name. Their keyword arguments are the options of both probes."""
+
+LABELLED_SEED = 42
+"""Seed of the one run on acquisition labels, the study's."""
+
+CPU_MEMORY_BYTES = 8 << 30
+"""Default bound of the gathered training features on the CPU; on an accelerator, 60 % of what is free."""
+
+
+def processing_probe(
+    train: Sequence[Rows],
+    test: Sequence[Rows],
+    assignments: Any,
+    *,
+    protocol: str = "converged",
+    device: str | torch.device = "cpu",
+    seed: int = VALIDATION_SEED,
+    memory_bytes: int | None = None,
+    **options: Any,
+) -> ProbeAnswers:
+    """Probe one processing parameter: fits that each see every training photo in one class, tested in all of them.
+
+    The hyper-parameters are searched once, on the first assignment with a stratified fifth of its photos held out (the
+    study, too, searches once), and shared by all S fits, which learn from all training photos.
+
+    Args:
+        train: C arrays [n_train, d], the embeddings of the same photos in each class. Anything that slices like an
+            array will do; rows are L2-normalised here, a zero row stays zero.
+        test: C arrays [n_test, d].
+        assignments: int [S, n_train], the class of each training photo in each of S fits.
+        protocol: a name in ``PROTOCOLS``.
+        device: where the products run; Apple's ``mps`` has no float64, there they run on the CPU.
+        seed: of the validation split and, in ``iccv2025``, of everything random.
+        memory_bytes: bound of the gathered training features. As many fits as it holds (at least one) are solved
+            together, each at n_train * d * 4 bytes (8 up to 4 million values) and about twice that where n_train < d;
+            if not even one fits, ``converged`` reads its rows anew in each pass. Beside it a fit keeps its
+            probabilities: n_train * C * 4 bytes, times the number of strengths in the search. Default:
+            ``CPU_MEMORY_BYTES``, or 60 % of the accelerator's free memory.
+        options: keyword arguments of the protocol (``benchmark.probe.converged.converged``,
+            ``benchmark.probe.iccv2025.iccv2025``).
+
+    Raises:
+        UsageError: unknown protocol.
+        DataError: an embedding is not finite, or there is no photo to train or test on.
+        ValueError: shapes that do not agree, an assignment that is not a class.
+
+    >>> rng = np.random.default_rng(0)
+    >>> photos = rng.normal(size=(40, 8))
+    >>> classes = [photos + shift for shift in rng.normal(size=(3, 8))]
+    >>> answers = processing_probe(
+    ...     [c[:30] for c in classes], [c[30:] for c in classes], rng.integers(0, 3, (10, 30)))
+    >>> answers.predicted.shape, answers.chance < answers.accuracy
+    ((10, 3, 10), True)
+    """
+    n_classes = len(train)
+    assigned = np.atleast_2d(np.asarray(assignments)).astype(np.int64)
+    _check_banks("train", train)
+    _check_banks("test", test)
+    if len(test) != n_classes:
+        raise ValueError(f"{n_classes} training classes but {len(test)} test classes")
+    if assigned.shape[1] != train[0].shape[0]:
+        raise ValueError(f"{assigned.shape[1]} photos assigned, {train[0].shape[0]} embedded")
+    if assigned.size and not 0 <= assigned.min() <= assigned.max() < n_classes:
+        raise ValueError(f"assignments hold a class outside 0..{n_classes - 1}")
+    validation = stratified_split(assigned[0], seed=seed)
+    problem = Problem(train, assigned, assigned, n_classes, np.flatnonzero(~validation), np.flatnonzero(validation))
+    expected = np.repeat(np.arange(n_classes)[:, None], test[0].shape[0], axis=1)
+    return _answers(problem, test, expected, protocol, device, seed, memory_bytes, options)
+
+
+def labelled_probe(
+    train_x: Rows,
+    train_y: Any,
+    val_x: Rows | None,
+    val_y: Any | None,
+    test_x: Rows,
+    test_y: Any,
+    n_classes: int,
+    *,
+    protocol: str = "converged",
+    device: str | torch.device = "cpu",
+    seed: int = LABELLED_SEED,
+    memory_bytes: int | None = None,
+    **options: Any,
+) -> ProbeAnswers:
+    """Probe one label per photo (an acquisition attribute): search on train against val, refit on both, test.
+
+    Args:
+        train_x, val_x, test_x: arrays [n, d]; without ``val_x`` a stratified fifth of the training photos serves.
+        train_y, val_y, test_y: classes 0..n_classes-1.
+        n_classes: number of classes, chance is one over it. A class without a training photo is never predicted.
+        protocol, device, seed, memory_bytes, options: as in ``processing_probe``.
+
+    Raises:
+        as ``processing_probe``.
+    """
+    _check_banks("train", [train_x])
+    _check_banks("test", [test_x])
+    if (val_x is None) != (val_y is None):
+        raise ValueError("val_x and val_y go together")
+    labels = np.asarray(train_y).astype(np.int64)
+    bank = train_x
+    if val_x is not None and val_x.shape[0]:
+        bank = Stacked(train_x, val_x)
+        held = np.arange(bank.shape[0]) >= train_x.shape[0]
+        labels = np.concatenate([labels, np.asarray(val_y).astype(np.int64)])
+    else:
+        held = stratified_split(labels, seed=seed)
+    truth = np.asarray(test_y).astype(np.int64)
+    for name, y, x in (("training", labels, bank), ("test", truth, test_x)):
+        if y.shape != (x.shape[0],):
+            raise ValueError(f"{len(y)} {name} labels for {x.shape[0]} embeddings")
+        if y.size and not 0 <= y.min() <= y.max() < n_classes:
+            raise ValueError(f"{name} labels hold a class outside 0..{n_classes - 1}")
+    problem = Problem(
+        [bank],
+        np.zeros((1, len(labels)), np.int64),
+        labels[None],
+        n_classes,
+        np.flatnonzero(~held),
+        np.flatnonzero(held),
+    )
+    return _answers(problem, [test_x], truth[None], protocol, device, seed, memory_bytes, options)
+
+
+def _answers(
+    problem: Problem,
+    test: Sequence[Rows],
+    expected: np.ndarray,
+    protocol: str,
+    device: str | torch.device,
+    seed: int,
+    memory_bytes: int | None,
+    options: Mapping[str, Any],
+) -> ProbeAnswers:
+    if protocol not in PROTOCOLS:
+        raise unknown_name("probe protocol", protocol, PROTOCOLS)
+    where = torch.device(device)
+    if where.type == "mps":
+        where = torch.device("cpu")
+    if memory_bytes is None:
+        memory_bytes = int(0.6 * torch.cuda.mem_get_info(where)[0]) if where.type == "cuda" else CPU_MEMORY_BYTES
+    with torch.inference_mode():
+        fit = PROTOCOLS[protocol](problem, device=where, seed=seed, memory_bytes=memory_bytes, **options)
+        predicted = predict(test, np.arange(test[0].shape[0]), fit.weights, fit.bias)
+    return ProbeAnswers(
+        protocol=protocol,
+        predicted=predicted,
+        expected=expected.astype(predicted.dtype),
+        n_classes=problem.n_classes,
+        n_train=problem.n,
+        n_validation=len(problem.validation_rows),
+        chosen=fit.chosen,
+        search=fit.search,
+        final_loss=fit.final_loss,
+        gradient_norm=fit.gradient_norm,
+        iterations=fit.iterations,
+        converged=fit.converged,
+        constants={"seed": seed, "validation_share": VALIDATION_SHARE, "device": str(where), **fit.constants},
+        search_s=fit.search_s,
+        fit_s=fit.fit_s,
+    )
+
+
+def _check_banks(name: str, banks: Sequence[Rows]) -> None:
+    shapes = {tuple(int(side) for side in bank.shape) for bank in banks}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 2:
+        raise ValueError(f"{name} banks must be [n, d] and alike, not {sorted(shapes)}")
+    n, dimension = shapes.pop()
+    if n == 0 or dimension == 0:
+        raise DataError(f"there is no {name} photo to probe")
