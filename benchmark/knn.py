@@ -1,0 +1,230 @@
+"""kNN in the six set-ups: how far nearest neighbours follow processing instead of content.
+
+Every set-up follows from C x C similarity blocks: for each class t of the test photos and each class c of the train
+photos, the nearest positives (train photos with the query's label) and the nearest negatives are kept, and merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from benchmark.knn_lists import Lists, Question, neighbour_lists, plan_blocks, read_queries
+from benchmark.knn_uniform import uniform_votes
+from benchmark.topk import Embeddings, full_float32, unpack_indices
+from benchmark.votes import Opposition, Votes, tally, vote
+from builders.errors import DataError, UsageError
+
+SETUPS = ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test")
+"""Who may be whose neighbour; the order of the first axis of ``KnnAnswers.correct``."""
+
+
+@dataclass(frozen=True, eq=False)
+class KnnAnswers:
+    """Per test photo, how many of its votes in each set-up were right: any statistic that resamples photos is free."""
+
+    correct: np.ndarray
+    """int32 [6 set-ups, test photos]: correct answers among the set-up's combinations."""
+    tied: np.ndarray
+    """int32 [6 set-ups, test photos]: votes in which two labels or more had most votes."""
+    combinations: np.ndarray
+    """int32 [6 set-ups]: queries per photo: C, C(C-1), C(C-1), C(C-1), C x seeds, C x seeds."""
+    plain: np.ndarray
+    """bool [C of the test photo, C of all train photos, test photos]: right or not (the cases p = n)."""
+    by_seed: np.ndarray
+    """int16 [2, seeds, test photos]: correct answers of uniform and uniform-test for one seed, out of C."""
+    chance: float
+    """Accuracy expected of a neighbour drawn blindly from the train photos: the sum over labels of its two shares."""
+    k: int
+    """Neighbours that vote."""
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Accuracy of each set-up. The three that need two classes are left out if C = 1."""
+        return {name: float(row.mean()) for name, row in self.per_photo().items()}
+
+    @property
+    def tied_share(self) -> dict[str, float]:
+        """Share of votes that the tie rule decided, for the set-ups of ``values``."""
+        shares = self.tied.mean(axis=1) / np.maximum(self.combinations, 1)
+        return {name: float(shares[i]) for i, name in enumerate(SETUPS) if self.combinations[i]}
+
+    @property
+    def spd(self) -> float | None:
+        """pos-same minus neg-same, signed; positive: neighbours of the same processing attract. None if C = 1."""
+        values = self.values
+        return values["pos-same"] - values["neg-same"] if "pos-same" in values else None
+
+    @property
+    def seed_values(self) -> dict[str, np.ndarray]:
+        """float64 [seeds]: accuracy of ``uniform`` and ``uniform-test`` for each assignment seed."""
+        accuracy = self.by_seed.mean(axis=2) / len(self.plain)
+        return {"uniform": accuracy[0], "uniform-test": accuracy[1]}
+
+    def per_photo(self) -> dict[str, np.ndarray]:
+        """float64 [test photos] for each set-up of ``values``: the share of the photo's answers that are right."""
+        return {name: self.correct[i] / self.combinations[i] for i, name in enumerate(SETUPS) if self.combinations[i]}
+
+
+def knn_setups(
+    train: Sequence[Embeddings],
+    test: Sequence[Embeddings],
+    train_labels: np.ndarray,
+    test_labels: np.ndarray,
+    *,
+    train_assignments: np.ndarray,
+    test_assignments: np.ndarray,
+    k: int = 10,
+    device: str | torch.device = "cpu",
+    memory_bytes: int | None = None,
+) -> KnnAnswers:
+    """Score the six kNN set-ups of one parameter: cosine similarity, unweighted majority vote of the k nearest.
+
+    Neighbours are ordered by (float32 similarity descending, train index ascending). A tied vote goes to the tied label
+    whose nearest neighbour comes first in that order. If there are fewer than k train photos, all of them vote.
+
+    Args:
+        train: C embeddings [train photos, dimension] of the same photos in the same order, one per class. They are only
+            ever sliced ``[a:b]`` (memory maps and lazy readers are welcome) and normalised here.
+        test: the same for the test photos.
+        train_labels: int [train photos], what each photo shows, 0 or more.
+        test_labels: int [test photos].
+        train_assignments: int [seeds, train photos] in [0, C): the class of each train photo in ``uniform``.
+        test_assignments: int [seeds, test photos] in [0, C): the class of each test photo in ``uniform-test``.
+        k: neighbours that vote.
+        device: where similarities are computed, such as ``"cuda"``.
+        memory_bytes: how much memory of that device the blocks may take together, whatever the number of photos (below
+            some megabytes it is a wish). Default: 2 GiB, or half of what is free on a CUDA device. It changes the
+            speed, and the answers only where the float32 rounding of a matrix product depends on its shape.
+
+    Raises:
+        DataError: shapes, labels or assignments do not fit together, there are no photos, or a value is not finite.
+        UsageError: k is less than 1.
+
+    >>> train, test = [np.eye(4)[:2], np.eye(4)[2:]], [np.eye(4)[:2], np.eye(4)[2:]]
+    >>> answers = knn_setups(train, test, np.array([0, 1]), np.array([0, 1]), k=1,
+    ...     train_assignments=np.array([[0, 1]]), test_assignments=np.array([[1, 0]]))
+    >>> {name: round(value, 2) for name, value in answers.values.items()}
+    {'all-same': 1.0, 'all-diff': 0.5, 'pos-same': 1.0, 'neg-same': 0.5, 'uniform': 0.75, 'uniform-test': 0.75}
+    """
+    question = _checked(train, test, train_labels, test_labels, train_assignments, test_assignments, k, device)
+    plan = plan_blocks(question, memory_bytes)
+    answers = _empty_answers(question)
+    with torch.inference_mode(), full_float32():
+        for start in range(0, len(question.test_labels), plan.photos):
+            photos = slice(start, min(start + plan.photos, len(question.test_labels)))
+            queries = read_queries(question, photos)
+            lists = neighbour_lists(question, queries, photos, plan)
+            _record_fixed(answers, question, photos, lists)
+            _record_uniform(answers, photos, uniform_votes(question, queries, photos, lists, plan))
+    return answers
+
+
+def _record_fixed(answers: KnnAnswers, question: Question, photos: slice, lists: Lists) -> None:
+    """Write what follows from fixed classes p and n into these photos' columns: all set-ups but ``uniform``."""
+    k, c = question.k, question.classes
+    labels = torch.from_numpy(question.train_labels).to(question.device)
+    # [C of the test photo, C of the train photos, photos, k]
+    positives, negatives = (torch.stack([torch.stack([x[:, :k] for x in row]) for row in side]) for side in lists)
+    opposition = tally(negatives, labels[unpack_indices(negatives).clamp(min=0)])
+    own = torch.arange(c, device=question.device)
+    same_class = Opposition(*(x[own, own][:, None] for x in opposition))
+    plain = vote(positives, negatives, opposition)
+    pos_same = vote(positives[own, own][:, None], negatives, opposition)
+    neg_same = vote(positives, negatives[own, own][:, None], same_class)
+    for i, target in enumerate((answers.correct, answers.tied)):
+        target[0, photos] = plain[i][own, own].sum(dim=0).cpu()
+        for row, votes in ((1, plain), (2, pos_same), (3, neg_same)):
+            target[row, photos] = (votes[i].sum(dim=(0, 1)) - votes[i][own, own].sum(dim=0)).cpu()
+    correct, tied = (x.cpu().numpy() for x in plain)
+    answers.plain[:, :, photos] = correct
+    drawn = question.test_assignments[:, photos]  # [seeds, photos]
+    columns = np.arange(drawn.shape[1])
+    by_seed = correct[drawn, :, columns].sum(axis=-1)
+    answers.by_seed[1, :, photos] = by_seed
+    answers.correct[5, photos] = by_seed.sum(axis=0)
+    answers.tied[5, photos] = tied[drawn, :, columns].sum(axis=(0, 2))
+
+
+def _record_uniform(answers: KnnAnswers, photos: slice, votes: Votes) -> None:
+    """Write ``uniform`` from votes [C of the test photo, seeds, photos]."""
+    by_seed = votes.correct.sum(dim=0).cpu().numpy()
+    answers.by_seed[0, :, photos] = by_seed
+    answers.correct[4, photos] = by_seed.sum(axis=0)
+    answers.tied[4, photos] = votes.tied.sum(dim=(0, 1)).cpu().numpy()
+
+
+def _empty_answers(question: Question) -> KnnAnswers:
+    c, n_test, seeds = question.classes, len(question.test_labels), len(question.train_assignments)
+    labels = 1 + max(question.train_labels.max(), question.test_labels.max())
+    shares = [np.bincount(x, minlength=labels) / len(x) for x in (question.train_labels, question.test_labels)]
+    return KnnAnswers(
+        correct=np.zeros((len(SETUPS), n_test), np.int32),
+        tied=np.zeros((len(SETUPS), n_test), np.int32),
+        combinations=np.array([c, *[c * (c - 1)] * 3, c * seeds, c * seeds], np.int32),
+        plain=np.zeros((c, c, n_test), bool),
+        by_seed=np.zeros((2, seeds, n_test), np.int16),
+        chance=float(shares[0] @ shares[1]),
+        k=question.k,
+    )
+
+
+def _checked(
+    train: Sequence[Embeddings],
+    test: Sequence[Embeddings],
+    train_labels: np.ndarray,
+    test_labels: np.ndarray,
+    train_assignments: np.ndarray,
+    test_assignments: np.ndarray,
+    k: int,
+    device: str | torch.device,
+) -> Question:
+    if k < 1:
+        raise UsageError(f"kNN needs at least one neighbour, k is {k}")
+    if not len(train) or len(train) != len(test):
+        raise DataError(f"kNN needs the same classes for train and test photos, got {len(train)} and {len(test)}")
+    dimension = tuple(train[0].shape)[-1]
+    labels = {}
+    for split, banks, values in (("train", train, train_labels), ("test", test, test_labels)):
+        labels[split] = _integers(f"{split} labels", values, ndim=1)
+        n = len(labels[split])
+        if not n:
+            raise DataError(f"kNN needs {split} photos, there are none")
+        if labels[split].min() < 0:
+            raise DataError(f"kNN needs a label for every {split} photo: leave the unlabelled ones out")
+        for c, bank in enumerate(banks):
+            if tuple(bank.shape) != (n, dimension):
+                raise DataError(
+                    f"kNN: {split} embeddings of class {c} have shape {tuple(bank.shape)}, expected {(n, dimension)}"
+                )
+    assignments = {}
+    for split, values in (("train", train_assignments), ("test", test_assignments)):
+        drawn = assignments[split] = _integers(f"{split} assignments", values, ndim=2)
+        if drawn.shape[1] != len(labels[split]) or (drawn.size and not 0 <= drawn.min() <= drawn.max() < len(train)):
+            raise DataError(
+                f"kNN: {split} assignments must give each photo and seed a class from 0 to {len(train) - 1}"
+            )
+    if len(assignments["train"]) != len(assignments["test"]):
+        raise DataError("kNN needs as many train assignments as test assignments, one of each per seed")
+    _, dense = np.unique(np.concatenate([labels["train"], labels["test"]]), return_inverse=True)
+    n_train = len(labels["train"])
+    return Question(
+        train,
+        test,
+        dense[:n_train],
+        dense[n_train:],
+        assignments["train"],
+        assignments["test"],
+        k,
+        torch.device(device),
+    )
+
+
+def _integers(name: str, values: np.ndarray, *, ndim: int) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != ndim or array.dtype.kind not in "iu":
+        raise DataError(f"kNN: {name} must be integers of {ndim} dimension(s), got {array.dtype} {array.shape}")
+    return array.astype(np.int64)

@@ -1,0 +1,209 @@
+"""The C x C similarity blocks of kNN; for each pair of classes the nearest positives and negatives are kept.
+
+Blocks are cut over test photos and over train photos, so that memory is bounded for any number of either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from benchmark.topk import (
+    GROUP,
+    NOTHING,
+    Embeddings,
+    merge,
+    read_unit_rows,
+    replace_indices,
+    shift_indices,
+    top_keys,
+    unpack_indices,
+)
+
+CPU_BLOCK = 1 << 23
+"""Similarities of one block on a CPU: 32 MiB, about what the last-level cache holds between product and search."""
+
+CPU_COLUMNS, CUDA_COLUMNS = 1 << 15, 1 << 16
+"""Train photos of one block at most: wider blocks need fewer merges, narrower ones less memory for embeddings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """The checked input of one kNN suite."""
+
+    train: Sequence[Embeddings]
+    test: Sequence[Embeddings]
+    train_labels: np.ndarray
+    """int64 [train photos], 0 .. labels - 1"""
+    test_labels: np.ndarray
+    train_assignments: np.ndarray
+    test_assignments: np.ndarray
+    k: int
+    device: torch.device
+
+    @property
+    def classes(self) -> int:
+        """C, the classes of the parameter."""
+        return len(self.train)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the work is cut."""
+
+    photos: int
+    """Test photos whose lists are kept at a time; the train photos are read once for each such part."""
+    columns: int
+    """Train photos of a block, a multiple of ``GROUP``."""
+    rows: int
+    """Test photos of a block."""
+    same_depth: int
+    """Neighbours kept, of positives and of negatives each, where test and train class agree."""
+    other_depth: int
+    """The same where they differ."""
+
+    def depth(self, test_class: int, train_class: int) -> int:
+        """Neighbours kept for one pair of classes."""
+        return self.same_depth if test_class == train_class else self.other_depth
+
+
+class Lists(NamedTuple):
+    """For test class t and train class c, ``[t][c]``: int64 keys [test photos, depth], in falling order."""
+
+    positives: list[list[torch.Tensor]]
+    negatives: list[list[torch.Tensor]]
+
+
+def plan_blocks(question: Question, memory_bytes: int | None) -> Plan:
+    """Cut the work so that everything that grows with the number of photos fits ``memory_bytes`` together.
+
+    Set-ups with p and n need k neighbours of each pair of classes. ``uniform`` looks for k neighbours among the C-th
+    part of each list, and where neighbours of the query's own class are far nearer than all others it finds nearly all
+    of them there; hence the depths. What they do not suffice for is found by ``knn_uniform`` in another way.
+    """
+    c, k, dimension = question.classes, question.k, question.test[0].shape[1]
+    n_train, n_test = len(question.train_labels), len(question.test_labels)
+    on_cpu = question.device.type == "cpu"
+    if memory_bytes is None:
+        memory_bytes = 2 << 30 if on_cpu else torch.cuda.mem_get_info(question.device)[0] // 2
+    other, same = (k, k) if c == 1 else (4 * k, 2 * k * c + 8)
+    kept = 2 * c * (same + (c - 1) * other) * 8
+    per_photo = 4 * c * dimension + 2 * kept + 16 * c * c * k * 8 + 1024
+    photos = min(n_test, max(1, memory_bytes // 2 // per_photo))
+    columns = min(round_up(n_train), CPU_COLUMNS if on_cpu else CUDA_COLUMNS)
+    columns = max(GROUP, min(columns, memory_bytes // 8 // (8 * dimension + 8) // GROUP * GROUP))
+    block = memory_bytes // 4 // 32  # a block, and where all of it is positives its copy, its indices and keys
+    rows = min(photos, max(1, (min(block, CPU_BLOCK) if on_cpu else block) // columns))
+    return Plan(photos, columns, rows, same, other)
+
+
+def read_queries(question: Question, photos: slice) -> torch.Tensor:
+    """float32 [C, test photos of the part, dimension], of unit length."""
+    return torch.stack(
+        [
+            read_unit_rows(bank, photos.start, photos.stop, question.device, what=f"test class {t}")
+            for t, bank in enumerate(question.test)
+        ]
+    )
+
+
+def neighbour_lists(question: Question, queries: torch.Tensor, photos: slice, plan: Plan) -> Lists:
+    """The nearest positives and negatives of these queries in each bank, by one pass over the train photos."""
+    lists = _empty_lists(question, queries.shape[1], plan)
+    labels = question.test_labels[photos]
+    buffer = torch.empty(plan.rows * plan.columns, dtype=torch.float32, device=question.device)
+    for start in range(0, len(question.train_labels), plan.columns):
+        stop = min(start + plan.columns, len(question.train_labels))
+        shelf = _Shelf.of(question.train_labels[start:stop])
+        width = round_up(stop - start)
+        for c, bank in enumerate(question.train):
+            keys = read_unit_rows(bank, start, stop, question.device, what=f"train class {c}", padded_to=width)
+            for first in range(0, len(labels), plan.rows):
+                rows = slice(first, min(first + plan.rows, len(labels)))
+                block = buffer[: (rows.stop - first) * width].view(-1, width)
+                positives = shelf.positives(labels[rows], question.device)
+                for t in range(question.classes):
+                    torch.mm(queries[t, rows], keys.T, out=block)
+                    block[:, stop - start :] = -torch.inf
+                    depth = plan.depth(t, c)
+                    for part in positives:
+                        _update(lists.positives[t][c], part.rows + first, part.take(block, depth), start)
+                    _update(lists.negatives[t][c], rows, top_keys(block, depth), start)
+    return lists
+
+
+def round_up(photos: int) -> int:
+    """The next multiple of ``GROUP``."""
+    return -(-photos // GROUP) * GROUP
+
+
+class _Positives(NamedTuple):
+    """The train photos of one block that share a query's label, for some of the block's queries."""
+
+    rows: torch.Tensor
+    """int64 [queries], rows of the block."""
+    columns: torch.Tensor
+    """int64 [queries, width], rising; a query with fewer positives than the width repeats its last one."""
+    surplus: torch.Tensor
+    """bool [queries, width], True for repetitions."""
+
+    def take(self, block: torch.Tensor, count: int) -> torch.Tensor:
+        """Their nearest ``count`` as keys whose indices are columns; afterwards the block is without them."""
+        places = (self.rows[:, None] * block.shape[1] + self.columns).flatten()
+        similarities = block.view(-1).index_select(0, places).view(self.columns.shape)
+        block.view(-1).index_fill_(0, places, -torch.inf)
+        nearest = top_keys(similarities.masked_fill_(self.surplus, -torch.inf), count)
+        return replace_indices(nearest, self.columns.gather(1, unpack_indices(nearest).clamp(min=0)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Shelf:
+    """The train photos of one block, by label."""
+
+    order: np.ndarray
+    """int64 [photos]: positions sorted by (label, position)."""
+    labels: np.ndarray
+    """int64 [photos]: the labels in that order."""
+
+    @classmethod
+    def of(cls, labels: np.ndarray) -> _Shelf:
+        order = np.argsort(labels, kind="stable")
+        return cls(order, labels[order])
+
+    def positives(self, labels: np.ndarray, device: torch.device) -> list[_Positives]:
+        """The positives of queries with these labels, cut so that a part's queries have similar numbers of them."""
+        starts = np.searchsorted(self.labels, labels, side="left")
+        counts = np.searchsorted(self.labels, labels, side="right") - starts
+        parts = []
+        scale = np.ceil(np.log2(np.maximum(counts, 1))).astype(int)
+        for size in np.unique(scale[counts > 0]):
+            rows = np.flatnonzero((scale == size) & (counts > 0))
+            width = int(counts[rows].max())
+            steps = np.arange(width if width < GROUP else round_up(width))
+            surplus = steps >= counts[rows, None]
+            columns = self.order[starts[rows, None] + np.minimum(steps, counts[rows, None] - 1)]
+            parts.append(_Positives(*(torch.from_numpy(x).to(device) for x in (rows, columns, surplus))))
+        return parts
+
+
+def _empty_lists(question: Question, photos: int, plan: Plan) -> Lists:
+    def side() -> list[list[torch.Tensor]]:
+        classes = range(question.classes)
+        return [
+            [
+                torch.full((photos, plan.depth(t, c)), NOTHING, dtype=torch.int64, device=question.device)
+                for c in classes
+            ]
+            for t in classes
+        ]
+
+    return Lists(side(), side())
+
+
+def _update(kept: torch.Tensor, rows: slice | torch.Tensor, found: torch.Tensor, start: int) -> None:
+    found = shift_indices(found, start)
+    kept[rows] = merge(kept[rows], found) if start else found
