@@ -1,0 +1,154 @@
+"""What a device is called and what it is: makers, models and device types through ``aliases.yaml``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+
+import yaml
+
+from builders.exif import Acquisition
+
+UNKNOWN = "unknown"
+"""The label of a photo that does not say."""
+
+OTHER = "other"
+"""The label of a photo that says something that is none of the classes."""
+
+DEVICE_TYPES = ("phone", "camera", "scanner", "drone", "software")
+
+
+def canonical_make(acquisition: Acquisition) -> str:
+    """The maker under one name, its own spelling if the table lacks it, or ``UNKNOWN``.
+
+    Samsung made cameras (later under the plain name) and makes phones: the device decides which maker is meant.
+
+    >>> canonical_make(Acquisition(make="NIKON CORPORATION"))
+    'NIKON'
+    >>> canonical_make(Acquisition(make="SAMSUNG", model="NX300"))
+    'SAMSUNG TECHWIN'
+    """
+    if acquisition.make is None:
+        return UNKNOWN
+    make = _make(acquisition.make)
+    if make == "samsung" and device_type(acquisition) == "camera":
+        return "SAMSUNG TECHWIN"
+    return make
+
+
+def canonical_model(acquisition: Acquisition) -> str:
+    """The body under one name, its own spelling if the table lacks it, ``OTHER`` if the name is generic.
+
+    >>> canonical_model(Acquisition(model="Canon EOS REBEL T3i"))
+    'Canon EOS 600D'
+    """
+    if acquisition.model is None:
+        return UNKNOWN
+    model = _tables().models.get(_key(acquisition.model), " ".join(acquisition.model.split()))
+    return OTHER if _key(model) in _tables().generic else model
+
+
+def device_type(acquisition: Acquisition) -> str:
+    """One of ``DEVICE_TYPES``, ``OTHER`` (a tablet) or ``UNKNOWN``.
+
+    >>> device_type(Acquisition(make="Kodak", model="Kodak CLAS Digital Film Scanner / HR200"))
+    'scanner'
+    """
+    return _device_type(acquisition.make or "", acquisition.model or "")
+
+
+def release_year(model: str) -> int | None:
+    """The year in which a canonical model was released, if the table has it."""
+    return _tables().released.get(model)
+
+
+def aliases_version() -> str:
+    """Version of the tables: results and data sets record it."""
+    return _tables().version
+
+
+def alias_groups(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Those of ``names`` (of makes or models) that are one device or maker under several names.
+
+    >>> alias_groups(("Canon EOS 600D", "Canon EOS REBEL T3i", "NIKON D90"))
+    (('Canon EOS 600D', 'Canon EOS REBEL T3i'),)
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        model = _tables().models.get(_key(name))
+        found.setdefault(model if model is not None else _make(name), []).append(name)
+    return tuple(tuple(group) for group in found.values() if len(group) > 1)
+
+
+def questionable_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of ``names`` that are no camera body or phone: scanners, generic names.
+
+    >>> questionable_names(("CYBERSHOT", "iPhone X"))
+    ('CYBERSHOT',)
+    """
+    wrong = ("scanner", "software")
+    return tuple(n for n in names if _key(n) in _tables().generic or _device_type("", n) in wrong)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    type: str
+    make: re.Pattern[str]
+    model: re.Pattern[str]
+
+
+@dataclass(frozen=True)
+class _Tables:
+    version: str
+    makes: tuple[tuple[str, str], ...]
+    """(beginning of the name, canonical maker), longest first."""
+    devices: Mapping[str, str]
+    rules: tuple[_Rule, ...]
+    models: Mapping[str, str]
+    released: Mapping[str, int]
+    generic: frozenset[str]
+
+
+@cache
+def _tables() -> _Tables:
+    table = yaml.safe_load(files("builders").joinpath("aliases.yaml").read_text("utf-8"))
+    makes = [(_key(name), make) for make, entry in table["makes"].items() for name in entry["names"]]
+    models = {_key(n): model for model, entry in table["models"].items() for n in (model, *entry.get("names", ()))}
+    return _Tables(
+        version=table["version"],
+        makes=tuple(sorted(makes, key=lambda pair: -len(pair[0]))),
+        devices={make: entry["device"] for make, entry in table["makes"].items()},
+        rules=tuple(
+            _Rule(r["type"], re.compile(r.get("make", ""), re.I), re.compile(r.get("model", ""), re.I))
+            for r in table["devices"]
+        ),
+        models=models,
+        released={model: entry["released"] for model, entry in table["models"].items() if "released" in entry},
+        generic=frozenset(_key(str(name)) for name in table["generic_models"]),
+    )
+
+
+@lru_cache(maxsize=65536)
+def _make(name: str) -> str:
+    key = _key(name)
+    for beginning, make in _tables().makes:
+        if key.startswith(beginning) and not key[len(beginning) : len(beginning) + 1].isalnum():
+            return make
+    return " ".join(name.split())
+
+
+@lru_cache(maxsize=65536)
+def _device_type(make: str, model: str) -> str:
+    maker = _make(make) if make else ""
+    model = " ".join(model.split())
+    for rule in _tables().rules:
+        if rule.make.search(maker) and rule.model.search(model):
+            return rule.type
+    return _tables().devices.get(maker, UNKNOWN)
+
+
+def _key(name: str) -> str:
+    return " ".join(name.casefold().split())
