@@ -24,6 +24,7 @@ from tqdm import tqdm
 from builders.errors import DataError, UsageError
 from builders.files import write_text_atomically
 from builders.shards import (
+    STATE_FOLDER,
     ItemFailure,
     Shard,
     ShardJob,
@@ -172,8 +173,8 @@ def building(output: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     try:
-        (output / ".build").mkdir(parents=True, exist_ok=True)
-        lock = FileLock(output / ".build" / "lock")
+        (output / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(output / STATE_FOLDER / "lock")
         lock.acquire(timeout=LOCK_TIMEOUT_S)  # workers of a killed run need a moment to notice
     except Timeout:
         raise UsageError(f"{output}: another build is writing to this folder; wait for it or choose another") from None
@@ -187,14 +188,17 @@ def building(output: Path) -> Iterator[None]:
 
 def remove_split(job: ShardJob) -> None:
     """Remove the shards and markers of one split, markers first."""
-    for folder, suffix in ((job.output / ".build" / job.config, "json"), (job.output / "data" / job.config, "parquet")):
+    for folder, suffix in (
+        (job.output / STATE_FOLDER / job.config, "json"),
+        (job.output / "data" / job.config, "parquet"),
+    ):
         for path in folder.glob(f"{job.split}-*-of-*.{suffix}"):
             path.unlink()
 
 
 def _refuse_other_cut(job: ShardJob) -> None:
     """Shards of another cut (another number of them) would be read beside ours."""
-    for marker in (job.output / ".build" / job.config).glob(f"{job.split}-*-of-*.json"):
+    for marker in (job.output / STATE_FOLDER / job.config).glob(f"{job.split}-*-of-*.json"):
         if not marker.name.endswith(f"-of-{job.count:05d}.json"):
             raise UsageError(
                 f"{job.output} holds a build of {job.config}/{job.split} cut into other shards: "

@@ -35,6 +35,9 @@ from builders.files import write_text_atomically
 FORMAT_VERSION = 1
 """Raised by one whenever the same recipe would give other bytes; part of every recipe hash."""
 
+STATE_FOLDER = ".build"
+"""Folder of the markers; neither loaded nor published."""
+
 ROW_GROUP_BYTES = 32 * 2**20
 """A row group is closed when its rows hold this much: what a streaming reader fetches at once."""
 
@@ -97,7 +100,7 @@ class ShardJob:
 
     def marker(self, number: int) -> Path:
         """Path of the file that says shard ``number`` is done."""
-        return self.output / ".build" / self.config / f"{self.split}-{number:05d}-of-{self.count:05d}.json"
+        return self.output / STATE_FOLDER / self.config / f"{self.split}-{number:05d}-of-{self.count:05d}.json"
 
 
 @dataclass(frozen=True)
@@ -225,12 +228,15 @@ class _Scale(io.RawIOBase):
 
 
 def items_per_shard(bytes_per_item: float, items: int) -> int:
-    """How many items give shards of about ``SHARD_BYTES``.
+    """How many items a shard holds: at most about ``SHARD_BYTES``, and small sets cut so that workers share them.
 
-    >>> items_per_shard(4e6, 1000)
-    104
+    Does not depend on the number of workers, so that neither do the files.
+
+    >>> items_per_shard(4e6, 10_000), items_per_shard(1e4, 1000)
+    (104, 64)
     """
-    return max(1, min(items, int(SHARD_BYTES // max(bytes_per_item, 1))))
+    by_size = int(SHARD_BYTES // max(bytes_per_item, 1))
+    return max(1, min(by_size, max(64, -(-items // 16))))
 
 
 def _rows(

@@ -1,0 +1,217 @@
+"""The folder of a built data set: what its last step writes, and what a reader of it finds.
+
+``finish_folder`` comes after the shards and writes ``failures.jsonl``, ``build.json`` (how it was made, the hash of
+every file, whether its pixels may be published) and, last of all, ``README.md``: a folder with a README is complete.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from datasets import ClassLabel, Features
+
+from builders.cards import Card, readme
+from builders.errors import DataError, UsageError
+from builders.files import write_text_atomically
+from builders.processing import codec_canary, codec_versions
+from builders.shard_pool import FAILURES_FILE, STATE_FOLDER, SplitShards, write_failures
+from builders.shards import ItemFailure, Shard, cannot_write
+
+BUILD_FILE = "build.json"
+README_FILE = "README.md"
+BUILD_FORMAT = 1
+
+MAX_COUNTED_CLASSES = 40
+"""A column of more classes is summed up in the card (smallest, median, largest), not listed."""
+
+
+@dataclass(frozen=True)
+class PixelRights:
+    """Whether the licence of the source allows its pixels to be published by us."""
+
+    allowed: bool
+    reason: str = ""
+    """One sentence, if they may not be."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What ``build.json`` says of a finished folder."""
+
+    kind: str
+    """``processed``, ``paircams``, ``flickrexif``, ``simcams``, ``recipe``, ..."""
+    default: str
+    recipe: Mapping[str, Any]
+    """Everything that decides the rows, so that the build can be repeated."""
+    pixels: PixelRights
+    codec: Mapping[str, str]
+    """Versions of the codecs, and their ``canary`` (``builders.processing.codec_canary``)."""
+    splits: tuple[SplitShards, ...] = field(default=())
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(split.config for split in self.splits))
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """How many rows each class of a column has, read from the files."""
+
+    config: str
+    split: str
+    column: str
+    names: tuple[str, ...]
+    counts: tuple[int, ...]
+
+
+def prepare_folder(output: Path, configs: Iterable[str], *, fresh: bool = False) -> None:
+    """Before the first shard: refuse a folder that is somebody else's, or a build of other configs.
+
+    Args:
+        output: folder to build in.
+        configs: every config that this build will write.
+        fresh: remove the build that is there. Only files that a build wrote are removed.
+
+    Raises:
+        UsageError: the folder is not empty and holds no build of ours, or configs that are not asked for.
+    """
+    state = output / STATE_FOLDER
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output}: is a file; --output names a folder")
+    if output.exists() and not state.exists() and any(output.iterdir()):
+        raise UsageError(f"{output}: holds files that no build of ours wrote; choose an empty or a new folder")
+    if fresh:
+        _remove_build(output)
+    others = {folder.name for folder in state.glob("*") if folder.is_dir() and any(folder.iterdir())} - set(configs)
+    if others:
+        raise UsageError(
+            f"{output} holds a build of {', '.join(sorted(others))} too: name all configs of a folder together, "
+            "choose another --output, or say --fresh to replace it"
+        )
+
+
+def finish_folder(
+    output: Path,
+    *,
+    kind: str,
+    splits: Sequence[SplitShards],
+    features: Mapping[str, Features],
+    default: str,
+    card: Card,
+    recipe: Mapping[str, Any],
+    pixels: PixelRights,
+) -> Build:
+    """Write ``failures.jsonl``, ``build.json`` and ``README.md``, in this order.
+
+    Nothing in these files names this machine or the time, so that two builds of one recipe are equal byte by byte.
+
+    Args:
+        output: folder with all shards of ``splits``.
+        kind: which builder made it.
+        splits: what ``write_shards`` returned, in the order that the card lists them.
+        features: columns of each config.
+        default: config that ``load_dataset`` takes when none is named.
+        card: template, licence and names.
+        recipe: JSON values that decide the rows.
+        pixels: whether ``publish`` may upload the images.
+
+    Raises:
+        DataError: the folder cannot be written to.
+    """
+    failed = write_failures(output, splits)
+    build = Build(kind, default, dict(recipe), pixels, {**codec_versions(), "canary": codec_canary()}, tuple(splits))
+    text = readme(
+        card,
+        features,
+        build.splits,
+        default,
+        build=build,
+        failed=failed,
+        counts=[c for s in splits for c in class_counts(output, s, features[s.config])],
+        max_counted_classes=MAX_COUNTED_CLASSES,
+        total_bytes=sum(split.file_bytes for split in splits),
+    )
+    try:
+        write_text_atomically(output / BUILD_FILE, _to_json(build))
+        write_text_atomically(output / README_FILE, text)
+    except OSError as error:
+        raise cannot_write(output, error) from None
+    return build
+
+
+def read_build(folder: Path) -> Build:
+    """Read ``build.json`` of a finished folder.
+
+    Raises:
+        DataError: no finished build is there, or the file is not ours.
+    """
+    path = folder / BUILD_FILE
+    if not (folder / README_FILE).is_file() or not path.is_file():
+        raise DataError(f"{folder}: no finished build is there; run the builder (again), it goes on where it was")
+    return parse_build(path.read_text(encoding="utf-8"), str(path))
+
+
+def parse_build(text: str, where: str) -> Build:
+    """``build.json`` -> ``Build``; the text is untrusted.
+
+    Raises:
+        DataError: it is not ours.
+    """
+    try:
+        raw = json.loads(text)
+        if raw["format"] != BUILD_FORMAT:
+            raise DataError(f"{where}: format {raw['format']!r}, this camtrace reads {BUILD_FORMAT}")
+        return Build(
+            kind=str(raw["kind"]),
+            default=str(raw["default"]),
+            recipe=dict(raw["recipe"]),
+            pixels=PixelRights(**raw["pixels"]),
+            codec=dict(raw["codec"]),
+            splits=tuple(
+                SplitShards(
+                    s["config"],
+                    s["split"],
+                    tuple(
+                        Shard(**{**f, "failures": tuple(ItemFailure(**x) for x in f["failures"])}) for f in s["shards"]
+                    ),
+                )
+                for s in raw["splits"]
+            ),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{where}: not a build file of camtrace ({error!r})") from None
+
+
+def class_counts(output: Path, split: SplitShards, features: Features) -> list[ClassCounts]:
+    """Rows per class of every ``ClassLabel`` column, counted in the files."""
+    columns = {name: feature for name, feature in features.items() if isinstance(feature, ClassLabel)}
+    totals = {name: np.zeros(len(feature.names), dtype=np.int64) for name, feature in columns.items()}
+    for shard in split.shards:
+        table = pq.read_table(output / shard.file, columns=list(columns))
+        for name, total in totals.items():
+            values = table.column(name).drop_null().to_numpy()
+            total += np.bincount(values[values >= 0], minlength=len(total))
+    return [
+        ClassCounts(split.config, split.split, name, tuple(columns[name].names), tuple(total.tolist()))
+        for name, total in totals.items()
+    ]
+
+
+def _remove_build(output: Path) -> None:
+    """README first: what is left of a removal that was cut short does not look complete."""
+    if (output / STATE_FOLDER).exists():
+        for name in (README_FILE, BUILD_FILE, FAILURES_FILE):
+            (output / name).unlink(missing_ok=True)
+    for marker in output.glob(f"{STATE_FOLDER}/*/*.json"):
+        (output / "data" / marker.parent.name / f"{marker.stem}.parquet").unlink(missing_ok=True)
+        marker.unlink()
+
+
+def _to_json(build: Build) -> str:
+    return json.dumps({"format": BUILD_FORMAT, **asdict(build)}, indent=1, ensure_ascii=False) + "\n"

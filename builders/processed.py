@@ -1,0 +1,240 @@
+"""ProcessedPhotos: any labelled photos, each under one or every class of a processing parameter, with exact labels.
+
+Two ways to the same rows: ``build_processed`` writes Parquet shards that resume and end in a folder that
+``load_dataset`` reads; ``ProcessedPhotos`` is a ``datasets`` builder for use from Python.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+from datasets import Features
+
+from builders.cards import Card
+from builders.dataset_folder import Build, finish_folder, prepare_folder
+from builders.errors import DataError, PhotoError
+from builders.photos import SPLITS, PhotoSet
+from builders.processed_rows import Assignment, ProcessedRows, Settings, processed_features
+from builders.processing import PARAMETERS, codec_canary
+from builders.rights import pixel_rights
+from builders.shard_pool import SplitShards, estimate_space, require_space, write_shards
+from builders.shards import ShardJob, items_per_shard
+
+HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+"""Names of the splits as ``load_dataset`` has them, by ours."""
+
+PHOTOS_PER_RANGE = 256
+"""Photos of one ``gen_kwargs`` shard of ``ProcessedPhotos``: what ``num_proc`` can hand out."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class ProcessedPhotosConfig(datasets.BuilderConfig):
+    """Which photos, and what is done to them."""
+
+    source: str | PhotoSet = ""
+    """A data specification (``folder:PATH``, ``imagenet:PATH``, ``hub:REPO``, ...) or the photos themselves."""
+    assignment: Assignment = "uniform"
+    """``uniform``, ``every`` or ``study``."""
+    seed: int = 0
+    """Of the random scale of ``interpolation``."""
+    assignment_seed: int = 0
+    """Of the uniform assignment."""
+    split_seed: int = 0
+    """Of the train/val split, where the source brings none."""
+
+    @property
+    def settings(self) -> Settings:
+        """``name`` is the parameter."""
+        return Settings(self.name, self.assignment, self.seed, self.assignment_seed)
+
+    def photos(self) -> PhotoSet:
+        """The photos of ``source``. Raises ``UsageError`` and ``DataError`` as ``open_photos`` does."""
+        from builders.sources import open_photos
+
+        return self.source if isinstance(self.source, PhotoSet) else open_photos(self.source, self.split_seed)
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
+        """Name of the cache folder: it changes with the photos, not with the way they are spelled."""
+        described = [asdict(self.settings), self.photos().ids_hash(), codec_canary()]
+        return f"{self.name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
+
+
+class ProcessedPhotos(datasets.GeneratorBasedBuilder):
+    """Processed photos as a ``datasets`` builder; the name of the config is the parameter.
+
+    Photos that cannot be read are left out with a warning. For a build that resumes, or a folder to publish, use
+    ``build_processed``.
+
+        builder = ProcessedPhotos(config_name="jpeg", source="folder:my_photos", assignment="every")
+        builder.download_and_prepare(num_proc=2)
+        train = builder.as_dataset(split="train")
+        stream = builder.as_streaming_dataset(split="train")
+    """
+
+    BUILDER_CONFIG_CLASS = ProcessedPhotosConfig
+    BUILDER_CONFIGS = [ProcessedPhotosConfig(name=name) for name in PARAMETERS]  # noqa: RUF012
+    DEFAULT_CONFIG_NAME = "jpeg"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"dataset_name": "processed_photos", **kwargs})
+
+    def _info(self) -> datasets.DatasetInfo:
+        self._photos = self.config.photos()
+        return datasets.DatasetInfo(
+            description=f"Photos of {self._photos.name} under the classes of {self.config.name}.",
+            features=processed_features(self.config.name, self._photos.labels.names),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        generators = []
+        for split in SPLITS:
+            rows = ProcessedRows.of(self._photos, split, self.config.settings)
+            ranges = [(i, min(i + PHOTOS_PER_RANGE, len(rows))) for i in range(0, len(rows), PHOTOS_PER_RANGE)]
+            if ranges:
+                arguments = {"ranges": ranges, "rows": rows}
+                generators.append(datasets.SplitGenerator(name=HUB_SPLITS[split], gen_kwargs=arguments))
+        return generators
+
+    def _generate_examples(
+        self, ranges: list[tuple[int, int]], rows: ProcessedRows
+    ) -> Iterator[tuple[Any, dict[str, Any]]]:
+        for start, stop in ranges:
+            for item in range(start, stop):
+                try:
+                    made = rows(item)
+                except PhotoError as error:
+                    _log.warning("%s is left out: %s", rows.ids[item], error)
+                    continue
+                for position, row in enumerate(made):
+                    yield (item, position), row
+
+
+def build_processed(
+    photos: PhotoSet,
+    output: Path,
+    *,
+    parameters: Sequence[str] = ("jpeg",),
+    assignment: Assignment = "uniform",
+    seed: int = 0,
+    assignment_seed: int = 0,
+    workers: int = 1,
+    license: str = "unknown",
+    fresh: bool = False,
+    ignore_space: bool = False,
+    progress: bool = True,
+) -> Build:
+    """Write a data set folder with one config per parameter; a build that was killed goes on where it was.
+
+    Args:
+        photos: what to process.
+        output: folder of the data set.
+        parameters: names in ``PARAMETERS``; the first is the default config.
+        assignment: which classes each photo gets.
+        seed: of the random scale of ``interpolation``.
+        assignment_seed: of the uniform assignment.
+        workers: processes.
+        license: of the source photos, an identifier of the Hub's list.
+        fresh: replace a build of other settings in ``output``.
+        ignore_space: start although the estimate says that the disk is too small.
+        progress: bars, where stderr is a terminal.
+
+    Raises:
+        UsageError: an unknown name, or ``output`` holds another build.
+        DataError: not enough space, or no photo could be processed.
+    """
+    prepare_folder(output, parameters, fresh=fresh)
+    settings = [Settings(parameter, assignment, seed, assignment_seed) for parameter in parameters]
+    features = {s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings}
+    plans = [
+        processed_job(photos, split, s, features[s.parameter], output)
+        for s in settings
+        for split in SPLITS
+        if len(photos.indices(split))
+    ]
+    estimates = [estimate_space(job) for job in plans]
+    total = sum(estimate.total_bytes for estimate in estimates)
+    if progress:
+        seconds = sum(e.seconds_per_item * len(j.ids) for e, j in zip(estimates, plans, strict=True)) / max(workers, 1)
+        print(
+            f"about {total / 1e6:,.0f} MB and {seconds / 60:.0f} minutes on {workers} workers, measured on a sample",
+            file=sys.stderr,
+        )
+    if not ignore_space:
+        require_space(output, total)
+    splits = []
+    for job, estimate in zip(plans, estimates, strict=True):
+        size = items_per_shard(estimate.bytes_per_item, len(job.ids))
+        sized = dataclasses.replace(job, items_per_shard=size)
+        splits.append(write_shards(sized, workers=workers, progress=progress))
+    return _finish(photos, output, splits, features, settings, license)
+
+
+def processed_job(photos: PhotoSet, split: str, settings: Settings, features: Features, output: Path) -> ShardJob:
+    """The shards of one split under one parameter."""
+    rows = ProcessedRows.of(photos, split, settings)
+    return ShardJob(
+        output=output,
+        config=settings.parameter,
+        split=HUB_SPLITS[split],
+        features=features,
+        ids=rows.ids,
+        make_rows=rows,
+        recipe={
+            **asdict(settings),
+            "codec_canary": codec_canary(),
+            "labels": hashlib.sha256(b"" if rows.labels is None else rows.labels.astype("<i4").tobytes()).hexdigest(),
+        },
+    )
+
+
+def default_workers() -> int:
+    """As many processes as this one may use cores."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _finish(
+    photos: PhotoSet,
+    output: Path,
+    splits: list[SplitShards],
+    features: dict[str, Features],
+    settings: list[Settings],
+    license: str,
+) -> Build:
+    if not any(split.rows for split in splits):
+        reason = next((f.reason for split in splits for f in split.failures), "none was given")
+        raise DataError(f"{photos.name}: not one photo could be processed (the first: {reason})")
+    source = photos.name.split(":", 1)[-1]
+    rights = pixel_rights(photos)
+    return finish_folder(
+        output,
+        kind="processed",
+        splits=splits,
+        features=features,
+        default=settings[0].parameter,
+        card=Card(
+            template="processed_photos.md.jinja",
+            pretty_name=f"{source}: processing traces",
+            license=license if rights.allowed else "other",
+            tags=("image-forensics", "jpeg", "processing-traces", "robustness"),
+            context={"settings": settings, "parameters": PARAMETERS, "photos": photos},
+        ),
+        recipe={
+            "source": photos.name,
+            "source_evidence": dict(photos.evidence),
+            "ids_hash": photos.ids_hash(),
+            "photos": {split: len(photos.indices(split)) for split in SPLITS},
+            "settings": [asdict(s) for s in settings],
+        },
+        pixels=rights,
+    )

@@ -1,0 +1,161 @@
+"""The rows of processed photos: from the bytes of one photo to its classes, labels and files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+from datasets import ClassLabel, Features, Image, Value
+
+from builders.decode import decode_rgb
+from builders.errors import unknown_name
+from builders.jpeg_header import read_jpeg_header
+from builders.photos import PhotoSet, PhotoSource
+from builders.processing import PARAMETERS, PROCESSINGS, Parameter, assigned_class, encode, random_scale
+
+Assignment = Literal["uniform", "every", "study"]
+"""``uniform``: one class per photo at equal chance; ``every``: each photo in every class; ``study``: uniform for train
+and every for the other splits, as the study's probe has it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the rows, apart from the photos."""
+
+    parameter: str = "jpeg"
+    """One of ``PARAMETERS``."""
+    assignment: Assignment = "uniform"
+    seed: int = 0
+    """Of the random scale of ``interpolation``; the benchmark's ``--seed``."""
+    assignment_seed: int = 0
+    """Of the uniform assignment; the benchmark's probe uses 0..9."""
+
+    def __post_init__(self) -> None:
+        if self.parameter not in PARAMETERS:
+            raise unknown_name("parameter", self.parameter, PARAMETERS)
+        if self.assignment not in get_args(Assignment):
+            raise unknown_name("assignment", self.assignment, get_args(Assignment))
+
+
+@dataclass(frozen=True)
+class ProcessedRows:
+    """The rows of each photo: a picklable function of the photo's position."""
+
+    source: PhotoSource
+    rows: np.ndarray
+    """int64 [photos], row of each photo in ``source``."""
+    ids: tuple[str, ...]
+    labels: np.ndarray | None
+    """int32 [photos], ``None`` for unlabelled photos."""
+    settings: Settings
+    every: bool
+
+    @classmethod
+    def of(cls, photos: PhotoSet, split: str, settings: Settings) -> ProcessedRows:
+        """The rows of one split of a photo set."""
+        at = photos.indices(split)
+        return cls(
+            source=photos.source,
+            rows=photos.rows[at],
+            ids=tuple(photos.ids[i] for i in at),
+            labels=photos.labels.values[at] if photos.labels.names else None,
+            settings=settings,
+            every=settings.assignment == "every" or (settings.assignment == "study" and split != "train"),
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __call__(self, item: int) -> list[dict[str, Any]]:
+        """Rows of photo ``item``: one, or one per class in the order of the classes. Raises ``PhotoError``."""
+        data = self.source.read(int(self.rows[item]))
+        rows = processed_rows(data, self.ids[item], self.settings, self.every)
+        if self.labels is not None:
+            for row in rows:
+                row["label"] = int(self.labels[item])
+        return rows
+
+
+def processed_rows(data: bytes, photo_id: str, settings: Settings, every: bool) -> list[dict[str, Any]]:
+    """The rows of one photo without its semantic label. The photo is decoded once.
+
+    Raises:
+        PhotoError: the bytes cannot be decoded, or a processing has no result.
+    """
+    parameter = PARAMETERS[settings.parameter]
+    image = decode_rgb(data)
+    header = read_jpeg_header(data)
+    source = {
+        "source_sha256": hashlib.sha256(data).hexdigest(),
+        "source_quality": header.quality if header else None,
+        "source_subsampling": header.subsampling if header else None,
+    }
+    rows: list[dict[str, Any]] = []
+    for code in classes_of(photo_id, parameter, settings, every):
+        encoded = encode(image, PROCESSINGS[parameter.processings[code]], photo_id, settings.seed)
+        width, height = _size(encoded)
+        row: dict[str, Any] = {
+            "image": {"bytes": encoded, "path": file_name(photo_id, parameter.classes[code])},
+            "photo_id": photo_id,
+            parameter.name: code,
+            **source,
+            "width": width,
+            "height": height,
+        }
+        if parameter.name == "interpolation":
+            row["scale"] = random_scale(photo_id, settings.seed)
+        rows.append(row)
+    return rows
+
+
+def processed_features(parameter: str, label_names: Sequence[str]) -> Features:
+    """Columns of a config of processed photos. Without ``label_names`` there is no column ``label``."""
+    return Features(
+        {
+            "image": Image(),
+            "photo_id": Value("string"),
+            **({"label": ClassLabel(names=list(label_names))} if label_names else {}),
+            parameter: ClassLabel(names=list(PARAMETERS[parameter].classes)),
+            **({"scale": Value("float64")} if parameter == "interpolation" else {}),
+            "source_sha256": Value("string"),
+            "source_quality": Value("int32"),
+            "source_subsampling": Value("string"),
+            "width": Value("int32"),
+            "height": Value("int32"),
+        }
+    )
+
+
+def settings_of(described: Mapping[str, Any]) -> Settings:
+    """The settings that ``asdict`` described in a recipe; the mapping is untrusted.
+
+    Raises:
+        UsageError: an unknown parameter or assignment.
+    """
+    return Settings(
+        parameter=str(described["parameter"]),
+        assignment=cast(Assignment, str(described["assignment"])),
+        seed=int(described["seed"]),
+        assignment_seed=int(described["assignment_seed"]),
+    )
+
+
+def file_name(photo_id: str, class_name: str) -> str:
+    """Name of an image in its cell: flat, and telling."""
+    return f"{photo_id.replace('/', '_')}.{class_name}.jpg"
+
+
+def classes_of(photo_id: str, parameter: Parameter, settings: Settings, every: bool) -> Sequence[int]:
+    """Which classes a photo gets: one by its hash, or every."""
+    if every:
+        return range(len(parameter.classes))
+    return (assigned_class(photo_id, parameter, settings.assignment_seed),)
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    header = read_jpeg_header(data)
+    assert header is not None, "we encoded it"
+    return header.width, header.height

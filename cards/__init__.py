@@ -1,0 +1,1 @@
+"""Templates of the cards: what the Hub shows of a data set, a metric, a leaderboard."""
