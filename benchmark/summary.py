@@ -1,0 +1,140 @@
+"""Few numbers for a whole result: MP, SP and SPD of the 2026 follow-up study, mean log-odds, and means by group.
+
+"Invisible Shortcuts: Why Vision Encoders Know Your Camera", arXiv 2608.05424. An absent task leaves its number out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from benchmark.results import Score
+from builders.processing import PARAMETERS
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means over tasks; ``None`` where no such task was run."""
+
+    mp_processing: float | None
+    """Metadata performance: mean accuracy of the probes of processing parameters."""
+    mp_acquisition: float | None
+    """The same of acquisition attributes."""
+    sp: float | None
+    """Semantic performance: mean plain (all-same) kNN accuracy."""
+    spd_processing: float | None
+    """Semantic performance difference, absolute: mean over parameters of |pos-same - neg-same|."""
+    spd_processing_signed: float | None
+    """Mean over parameters of pos-same - neg-same: above 0 where a shared processing helps."""
+    spd_acquisition: float | None
+    """|recall same - recall different| of pair retrieval, mean over data sets."""
+    spd_acquisition_signed: float | None
+    """Recall same - recall different: above 0 where a shared camera type among the distractors hurts."""
+    log_odds_processing: float | None
+    """Mean over the processing probes of ``log_odds_over_chance``."""
+    log_odds_acquisition: float | None
+    """The same of acquisition attributes."""
+    tasks: Mapping[str, int]
+    """How many scores stand behind ``mp_processing``, ``mp_acquisition``, ``sp``, ``spd_processing``,
+    ``spd_acquisition``."""
+
+
+@dataclass(frozen=True)
+class GroupMean:
+    """A number's mean over the encoders of one training type."""
+
+    mean: float
+    low: float
+    """Least of the group."""
+    high: float
+    """Greatest of the group."""
+    n: int
+    """Encoders."""
+
+
+def summarise(scores: Iterable[Score]) -> Summary:
+    """The summary numbers of one encoder's scores, of one or several data sets.
+
+    >>> def score(task, metric, value):
+    ...     return Score(task, "toy", metric, value, value, value, 100, 0.25)
+    >>> summary = summarise([score("probe/interpolation", "accuracy", 0.75),
+    ...                      score("knn/jpeg", "pos-same", 0.7), score("knn/jpeg", "neg-same", 0.8)])
+    >>> summary.mp_processing, round(summary.spd_processing, 2), round(summary.spd_processing_signed, 2), summary.sp
+    (0.75, 0.1, -0.1, None)
+    """
+    processing: list[Score] = []
+    acquisition: list[Score] = []
+    table: dict[tuple[str, str, str], float] = {}
+    for score in scores:
+        family, _, name = score.task.partition("/")
+        table[score.task, score.data, score.metric] = score.value
+        if family == "probe" and score.metric == "accuracy":
+            (processing if name in PARAMETERS else acquisition).append(score)
+    plain = [value for (task, _, metric), value in table.items() if task.startswith("knn/") and metric == "all-same"]
+    spd_p = _differences(table, "knn/", "pos-same", "neg-same")
+    spd_a = _differences(table, "retrieval/", "same", "different")
+    return Summary(
+        mp_processing=_mean(s.value for s in processing),
+        mp_acquisition=_mean(s.value for s in acquisition),
+        sp=_mean(plain),
+        spd_processing=_mean(abs(d) for d in spd_p),
+        spd_processing_signed=_mean(spd_p),
+        spd_acquisition=_mean(abs(d) for d in spd_a),
+        spd_acquisition_signed=_mean(spd_a),
+        log_odds_processing=_mean(log_odds_over_chance(s.value, s.n, s.chance) for s in processing),
+        log_odds_acquisition=_mean(log_odds_over_chance(s.value, s.n, s.chance) for s in acquisition),
+        tasks={
+            "mp_processing": len(processing),
+            "mp_acquisition": len(acquisition),
+            "sp": len(plain),
+            "spd_processing": len(spd_p),
+            "spd_acquisition": len(spd_a),
+        },
+    )
+
+
+def log_odds_over_chance(accuracy: float, n: int, chance: float) -> float:
+    """Natural log-odds of an accuracy less those of chance: 0 is a guess, and tasks of any number of classes compare.
+
+    An accuracy of 0 or 1 stays finite: half a photo is added to either side (Haldane and Anscombe),
+    ``log((n a + 1/2) / (n (1 - a) + 1/2))``.
+
+    >>> round(log_odds_over_chance(0.5, 100, 0.5), 3), round(log_odds_over_chance(1.0, 100, 0.5), 3)
+    (0.0, 5.303)
+    """
+    if not 0 < chance < 1:
+        raise ValueError(f"chance must lie between 0 and 1, not {chance}")
+    odds = (n * accuracy + 0.5) / (n * (1 - accuracy) + 0.5)
+    return math.log(odds) - math.log(chance / (1 - chance))
+
+
+def group_means(values: Mapping[str, float | None], groups: Mapping[str, str]) -> dict[str, GroupMean]:
+    """Means by training type (``CVL``, ``SUP``, ``SSL``, ...), in order of name; encoders without a value are left out.
+
+    Args:
+        values: encoder -> number.
+        groups: encoder -> group; an encoder without a group is left out.
+
+    >>> group_means({"a": 0.5, "b": 0.7, "c": None}, {"a": "CVL", "b": "CVL", "c": "SSL"})["CVL"].n
+    2
+    """
+    members: dict[str, list[float]] = {}
+    for encoder, value in values.items():
+        if value is not None and math.isfinite(value) and encoder in groups:
+            members.setdefault(groups[encoder], []).append(float(value))
+    return {name: GroupMean(fmean(v), min(v), max(v), len(v)) for name, v in sorted(members.items())}
+
+
+def _differences(table: Mapping[tuple[str, str, str], float], family: str, first: str, second: str) -> list[float]:
+    return [
+        value - table[task, data, second]
+        for (task, data, metric), value in table.items()
+        if task.startswith(family) and metric == first and (task, data, second) in table
+    ]
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    numbers = list(values)
+    return fmean(numbers) if numbers else None
