@@ -1,0 +1,250 @@
+"""``module:function``: any Python object of yours as an encoder, without touching this package.
+
+The name after the colon may be
+
+- an ``Encoder``, or a function without required arguments that returns one (full control);
+- a ``torch.nn.Module``, or a function or class without required arguments that gives one: batch [n, 3, height,
+  width] -> [n, dimension]. If it has a method or attribute ``preprocess`` (RGB ``PIL.Image`` -> array or tensor of one
+  shape: float values as the network takes them, or uint8 pixels [height, width, 3] with ``mean`` and ``std`` beside
+  it), that is used, else the standard ImageNet preprocessing (256 px bilinear, 224 px centre crop, ImageNet mean, std);
+- a function of one required argument, RGB ``PIL.Image`` -> vector of one length (numpy, torch or a list of numbers).
+
+What a Python object computes cannot be seen from its name, so its bank is not kept between runs, unless it says
+with an attribute ``cache_key`` (a text that you change when you change what it computes) that it may be.
+Further attributes are read if present: ``pooling``, ``group``, ``training_data``.
+
+An example, ``brightness.py``, for ``--model brightness:encode``::
+
+    import numpy as np
+
+    def encode(image):
+        pixels = np.asarray(image, dtype=np.float32)
+        return np.r_[pixels.mean((0, 1)), pixels.std((0, 1))]
+
+    encode.cache_key = "mean and deviation, 1"
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo
+from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, describe
+from benchmark.encoders.registry import Request
+from builders.errors import CamtraceError, EncoderError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+    from torch import nn
+
+
+def load_callable(request: Request) -> Encoder:
+    """Load ``module:name`` (or ``callable:module:name``).
+
+    Raises:
+        UsageError: the module or the name does not exist, or the object is none of the kinds above.
+        EncoderError: it fails, or does not do what an encoder does.
+    """
+    found = _import(request.spec)
+    made = found
+    if not isinstance(found, Encoder) and callable(found) and not _is_module(found) and _required_arguments(found) == 0:
+        with _own_errors(request.spec):
+            made = found()
+    if isinstance(made, Encoder):
+        return made if made.info.id else replace(made, info=replace(made.info, id=request.spec))
+    if _is_module(made):
+        return _of_module(request, made, found)
+    if callable(made) and _required_arguments(made) == 1:
+        return _of_function(request, made)
+    raise UsageError(
+        f"{request.spec} is {type(made).__name__}, not an encoder: "
+        "give an Encoder, a torch.nn.Module, or a function from an image to a vector"
+    )
+
+
+def _of_module(request: Request, module: nn.Module, found: Any) -> Encoder:
+    from benchmark.encoders.embedding import Normalisation, hash_state_dict, network_encoder, placement
+
+    place = placement(request.device, request.dtype)
+    mean, std = _attribute("mean", module, found), _attribute("std", module, found)
+    own = _attribute("preprocess", module, found)
+    if own is None:
+        preprocess: Callable[[Image.Image], np.ndarray] = IMAGENET_PIXELS
+        normalise: Normalisation | None = Normalisation(IMAGENET_MEAN, IMAGENET_STD)
+        preprocessing = describe(IMAGENET_PIXELS, IMAGENET_MEAN, IMAGENET_STD, "pil", source="default")
+    else:
+        preprocess = _AsArray(own)
+        with _own_errors(request.spec):
+            sample = preprocess(_probe())
+        if sample.dtype == np.uint8 and (mean is None or std is None):
+            raise EncoderError(f"{request.spec}: preprocess gives uint8 pixels, so mean and std are needed beside it")
+        normalise = Normalisation(tuple(mean), tuple(std)) if sample.dtype == np.uint8 else None
+        preprocessing = {"size": list(sample.shape), "backend": "your own", "transport": str(sample.dtype)}
+        if normalise is not None:
+            preprocessing |= {"mean": list(normalise.mean), "std": list(normalise.std)}
+    key = _attribute("cache_key", module, found)
+    identity = None if key is None else _keyed(f"{key}\0{hash_state_dict(module.state_dict())}")
+    return network_encoder(
+        name=request.spec,
+        library="callable",
+        module=module,
+        preprocess=preprocess,
+        preprocessing=preprocessing,
+        normalise=normalise,
+        forward=_call,
+        pooling=str(_attribute("pooling", module, found) or "what the module returns"),
+        place=place,
+        weights_sha256=identity,
+        group=_group(request.spec, _attribute("group", module, found)),
+        training_data=str(_attribute("training_data", module, found) or "unknown"),
+        details={"class": type(module).__qualname__},
+    )
+
+
+def _of_function(request: Request, function: Callable[[Any], Any]) -> Encoder:
+    encode = _AsVector(request.spec, function)
+    with _own_errors(request.spec):
+        first, second = encode(_probe()), encode(_probe(200, 300))
+    if first.shape != second.shape:
+        raise EncoderError(
+            f"{request.spec}: vectors of different lengths ({len(first)}, {len(second)}) for photos of different sizes"
+        )
+    key = getattr(function, "cache_key", None)
+    info = EncoderInfo(
+        id=request.spec,
+        library="callable",
+        revision=None,
+        weights_sha256=None if key is None else _keyed(str(key)),
+        dimension=len(first),
+        preprocessing={"size": "the photo's own", "backend": "your own", "transport": "float32"},
+        pooling=str(getattr(function, "pooling", "what the function returns")),
+        parameters=0,
+        group=_group(request.spec, getattr(function, "group", None)),
+        training_data=str(getattr(function, "training_data", "unknown")),
+    )
+    return Encoder(info, encode, _as_float32, "cpu", "float32")
+
+
+@dataclass(frozen=True)
+class _AsVector:
+    """A user's function with its result checked."""
+
+    spec: str
+    function: Callable[[Any], Any]
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        vector = np.asarray(_to_numpy(self.function(image)), dtype=np.float32)
+        if vector.ndim != 1 or not len(vector):
+            raise EncoderError(f"{self.spec}: expected a vector, got an array of shape {vector.shape}")
+        if not np.isfinite(vector).all():
+            raise EncoderError(f"{self.spec}: the vector of a photo is not finite")
+        return vector
+
+
+@dataclass(frozen=True)
+class _AsArray:
+    """A user's preprocessing, as an array: uint8 stays, everything else becomes float32."""
+
+    function: Callable[[Any], Any]
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        array = np.asarray(_to_numpy(self.function(image)))
+        return array if array.dtype == np.uint8 else array.astype(np.float32, copy=False)
+
+
+def _import(spec: str) -> Any:
+    module_name, _, name = spec.removeprefix("callable:").rpartition(":")
+    with _working_folder_importable():
+        try:
+            found: Any = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            missing = error.name or module_name
+            if module_name == missing or module_name.startswith(f"{missing}."):
+                raise UsageError(f"no module named {module_name!r} for --model {spec}: is it in this folder?") from None
+            raise EncoderError(f"{spec}: importing {module_name} failed: no module named {missing!r}") from None
+        except Exception as error:  # the user's module may raise anything while it is imported
+            raise EncoderError(f"{spec}: importing {module_name} failed ({type(error).__name__}: {error})") from error
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"the module {module_name!r} has no {name!r} for --model {spec}")
+        found = getattr(found, part)
+    return found
+
+
+@contextlib.contextmanager
+def _working_folder_importable() -> Iterator[None]:
+    """The console script does not look for modules in the working folder; ``python -m`` does."""
+    folder = os.getcwd()
+    if folder not in sys.path and "" not in sys.path:
+        sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    yield
+
+
+@contextlib.contextmanager
+def _own_errors(spec: str) -> Iterator[None]:
+    """Whatever the user's code raises becomes one sentence."""
+    try:
+        yield
+    except CamtraceError:
+        raise
+    except Exception as error:
+        raise EncoderError(f"{spec} failed ({type(error).__name__}: {error})") from error
+
+
+def _required_arguments(function: Any) -> int:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.default is p.empty and p.kind in (*positional, p.KEYWORD_ONLY) for p in parameters)
+
+
+def _is_module(value: Any) -> bool:
+    """Whether it is a ``torch.nn.Module``; a user's code that has one has imported torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def _attribute(name: str, *holders: Any) -> Any:
+    return next((getattr(holder, name) for holder in holders if getattr(holder, name, None) is not None), None)
+
+
+def _group(spec: str, group: Any) -> str:
+    if group is not None and group not in GROUPS:
+        raise UsageError(f"{spec}: group {group!r} is none of {', '.join(GROUPS)}")
+    return group or "unknown"
+
+
+def _keyed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _to_numpy(value: Any) -> Any:
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
+
+
+def _probe(width: int = 320, height: int = 240) -> Image.Image:
+    from benchmark.encoders.embedding import probe_image
+
+    return probe_image(width, height)
+
+
+def _as_float32(batch: torch.Tensor) -> torch.Tensor:
+    return batch.float()
+
+
+def _call(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    return module(pixels)

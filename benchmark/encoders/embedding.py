@@ -1,0 +1,225 @@
+"""The forward pass that every network shares: device, dtype, normalisation, checks, and the hash of its weights."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from benchmark.encoders.encoder import Encoder, EncoderInfo
+from builders.errors import CamtraceError, EncoderError, UsageError
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+"""What ``--dtype`` may say."""
+
+CPU_CHUNK = 16
+"""Views per forward pass on a CPU: the activations of more fall out of its caches (a factor of two in EfficientNet)."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where to compute and in what, checked."""
+
+    device: str
+    dtype: str
+
+
+def placement(device: str, dtype: str) -> Placement:
+    """Resolve ``auto`` and refuse what this machine does not have.
+
+    Raises:
+        UsageError: unknown dtype, malformed device, or a device that is not here.
+    """
+    if dtype not in DTYPES:
+        raise UsageError(f"--dtype {dtype}: choose one of {', '.join(DTYPES)}")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except Exception as error:  # torch raises RuntimeError, AssertionError or AcceleratorError, by device and version
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(f"--device {device} cannot be used here ({reason}); --device cpu always works") from None
+    return Placement(device, dtype)
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """(pixel / 255 - mean) / std per channel; mean and std in units of [0, 1] pixels."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 [n, height, width, 3] -> float32 [n, 3, height, width], channels last in memory."""
+        mean = torch.tensor(self.mean, dtype=torch.float32, device=pixels.device)[:, None, None]
+        std = torch.tensor(self.std, dtype=torch.float32, device=pixels.device)[:, None, None]
+        return pixels.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """``Encoder.embed`` of a network."""
+
+    name: str
+    module: nn.Module
+    forward: Callable[[nn.Module, torch.Tensor], torch.Tensor]
+    """(module, float pixels [n, 3, height, width]) -> embeddings [n, dimension]."""
+    normalise: Normalisation | None
+    """For uint8 input; None if the input is what the network takes."""
+    place: Placement
+    cpu_chunk: int = CPU_CHUNK
+
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        if len(batch) == 0:
+            raise EncoderError(f"{self.name}: an empty batch has no embeddings")
+        on_cpu = torch.device(self.place.device).type == "cpu"
+        try:
+            with torch.inference_mode(), _exact_float32(self.place):
+                chunks = [self._embed(chunk) for chunk in (batch.split(self.cpu_chunk) if on_cpu else [batch])]
+        except CamtraceError:
+            raise
+        except torch.cuda.OutOfMemoryError:
+            raise EncoderError(
+                f"{self.name}: a batch of {len(batch)} does not fit; use a smaller --batch-size"
+            ) from None
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise EncoderError(f"{self.name}: the forward pass failed ({_first_line(error)})") from error
+        return torch.cat(chunks)
+
+    def _embed(self, batch: torch.Tensor) -> torch.Tensor:
+        pixels = batch.to(self.place.device)
+        pixels = self.normalise(pixels) if self.normalise is not None else pixels.float()
+        if pixels.ndim == 4:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        output = self.forward(self.module, pixels.to(DTYPES[self.place.dtype]))
+        if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(batch):
+            shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+            raise EncoderError(f"{self.name}: expected embeddings [{len(batch)}, dimension], the network gave {shape}")
+        return output.float().cpu()
+
+
+def network_encoder(
+    *,
+    name: str,
+    library: str,
+    module: nn.Module,
+    preprocess: Callable[[Image.Image], np.ndarray],
+    preprocessing: Mapping[str, Any],
+    normalise: Normalisation | None,
+    forward: Callable[[nn.Module, torch.Tensor], torch.Tensor],
+    pooling: str,
+    place: Placement,
+    prepare: Callable[[nn.Module], nn.Module] = lambda module: module,
+    cpu_chunk: int = CPU_CHUNK,
+    weights_sha256: str | None = "of the state dict",
+    revision: str | None = None,
+    group: str = "unknown",
+    training_data: str = "unknown",
+    details: Mapping[str, Any] | None = None,
+) -> Encoder:
+    """Put a loaded network on its device and try it once.
+
+    Args:
+        name: the canonical spec, ``EncoderInfo.id``.
+        prepare: exact rewriting for speed (folding of batch norms), applied after the weights are hashed.
+        weights_sha256: leave it out to hash the state dict; None for what cannot be identified.
+
+    Raises:
+        EncoderError: the network does not map its own preprocessing of a picture to a finite vector.
+    """
+    module = module.eval().requires_grad_(False)
+    if weights_sha256 == "of the state dict":
+        weights_sha256 = hash_state_dict(module.state_dict())
+    parameters = sum(p.numel() for p in module.parameters())
+    module = prepare(module).to(device=place.device, dtype=DTYPES[place.dtype])
+    module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    embed = Embedder(name, module, forward, normalise, place, cpu_chunk)
+    first = embed(torch.from_numpy(preprocess(probe_image()))[None])
+    if not torch.isfinite(first).all():
+        raise EncoderError(f"{name}: the embedding of a plain picture is not finite in {place.dtype}")
+    info = EncoderInfo(
+        id=name,
+        library=library,
+        revision=revision,
+        weights_sha256=weights_sha256,
+        dimension=first.shape[1],
+        preprocessing=preprocessing,
+        pooling=pooling,
+        parameters=parameters,
+        group=group,
+        training_data=training_data,
+        details=dict(details or {}),
+    )
+    return Encoder(info, preprocess, embed, place.device, place.dtype)
+
+
+def probe_image(width: int = 320, height: int = 240) -> Image.Image:
+    """A fixed picture with smooth and rough parts, the same on every machine.
+
+    >>> probe_image(5, 4).size
+    (5, 4)
+    """
+    noise = np.frombuffer(hashlib.shake_256(b"camtrace probe").digest(width * height * 3), np.uint8)
+    y, x = np.mgrid[0:height, 0:width]
+    ramp = np.stack([x * 255 // max(1, width - 1), y * 255 // max(1, height - 1), (x + y) % 256], axis=-1)
+    rough = (x // 16 + y // 16) % 3 == 0
+    return Image.fromarray(np.where(rough[..., None], noise.reshape(height, width, 3), ramp).astype(np.uint8))
+
+
+def hash_state_dict(tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over (name, dtype, shape, bytes) of each tensor in name order; where the tensors lie does not matter.
+
+    >>> hash_state_dict({"a": torch.zeros(2)}) == hash_state_dict({"a": torch.zeros(2, 1)})
+    False
+    """
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}\0{str(tensor.dtype).removeprefix('torch.')}\0{tuple(tensor.shape)}\0".encode())
+        if tensor.numel():
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def pooled(features: torch.Tensor, has_class_token: bool = False) -> torch.Tensor:
+    """Features -> vectors: [n, d] as it is, [n, d, h, w] averaged, [n, tokens, d] the first token or the mean."""
+    if features.ndim == 4:
+        return features.mean((2, 3))
+    if features.ndim == 3:
+        return features[:, 0] if has_class_token else features.mean(1)
+    return features
+
+
+def fold_batch_norms(module: nn.Module, pairs: Sequence[tuple[str, str]]) -> None:
+    """Fold batch norms into the convolutions before them, in place; in eval mode the function stays the same.
+
+    Args:
+        module: holds both.
+        pairs: (name of the convolution, name of its batch norm), attributes of ``module``.
+    """
+    for convolution, norm in pairs:
+        fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
+        setattr(module, convolution, fused)
+        setattr(module, norm, nn.Identity())
+
+
+@contextlib.contextmanager
+def _exact_float32(place: Placement) -> Iterator[None]:
+    """cuDNN convolutions use TF32 (10 bits) by default, which makes embeddings depend on the batch size."""
+    if torch.device(place.device).type != "cuda" or place.dtype != "float32":
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

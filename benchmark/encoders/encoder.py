@@ -1,0 +1,72 @@
+"""What every encoder is after loading, whatever it was before: a preprocessing, an embedding, and their provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from PIL import Image
+
+LIBRARIES = ("transformers", "open_clip", "timm", "torchvision", "bundled", "checkpoint", "control", "callable")
+"""Who understands the weights; values of ``EncoderInfo.library``."""
+
+GROUPS = ("CVL", "SUP", "SSL", "control", "unknown")
+"""How it was trained: contrastive visual-language, supervised, self-supervised; values of ``EncoderInfo.group``."""
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """Where an encoder comes from and what it computes: everything a cache key or a result needs. JSON values only."""
+
+    id: str
+    """Canonical spec, as results name it. Never a full path of this machine."""
+    library: str
+    """One of ``LIBRARIES``."""
+    revision: str | None
+    """Commit of the Hub repo that was resolved, or None where there is none."""
+    weights_sha256: str | None
+    """SHA-256 over the state dict (name, dtype, shape, bytes of each tensor, in name order) as loaded, before ``dtype``
+    is applied. A control without weights hashes what defines it. None where the computation cannot be identified (a
+    plain callable): then nothing that it computes may be cached."""
+    dimension: int
+    """Length of an embedding."""
+    preprocessing: Mapping[str, Any]
+    """As read from the weights: ``size``, ``steps`` (resize, crop, filter), ``mean``, ``std``, ``backend``, ..."""
+    pooling: str
+    """Which embedding was taken, in words."""
+    parameters: int
+    """Number of parameters that take part in the embedding."""
+    group: str = "unknown"
+    """One of ``GROUPS``."""
+    training_data: str = "unknown"
+    """What it was trained on, where known."""
+    details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Further provenance: architecture, versions of the library, file of the weights."""
+
+    @property
+    def cacheable(self) -> bool:
+        """Whether embeddings may be kept: only if the computation is identified."""
+        return self.weights_sha256 is not None
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """One encoder, ready: ``preprocess`` makes arrays of photos (anywhere), ``embed`` embeddings of arrays (here)."""
+
+    info: EncoderInfo
+    preprocess: Callable[[Image.Image], np.ndarray]
+    """An RGB ``PIL.Image`` of any size -> an array whose shape and dtype are the same for every photo: uint8
+    [height, width, 3] where the pipeline ends in 8-bit pixels, else float32. Picklable, and without the model in it:
+    loader workers get a copy. Resizing may fail on degenerate sizes; it then raises ``PhotoError``."""
+    embed: Callable[[torch.Tensor], torch.Tensor]
+    """A stacked batch [n, ...] of what ``preprocess`` returns, on the CPU -> float32 [n, dimension] on the CPU. Moves
+    to its device, normalises uint8 pixels there, runs in eval and inference mode. Raises ``EncoderError``."""
+    device: str
+    """Where ``embed`` computes: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
+    dtype: str
+    """What it computes in: ``float32``, ``float16``, ``bfloat16``."""

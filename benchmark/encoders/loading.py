@@ -1,0 +1,122 @@
+"""From a spec to an encoder: which of the ways to load it a text means.
+
+==============================  =================================================================================
+``bundled:``, ``control:``,     one of the names in the registry
+``checkpoint:``
+``ORG/NAME[@REVISION]``,        a Hub repo, by transformers, open_clip or timm, whichever its own metadata names
+``hf-hub:ORG/NAME``
+``local-dir:PATH``, or a path   the same in a local folder
+``timm:NAME``                   timm's own names, such as ``timm:resnet50.a1_in1k``
+``open_clip:ARCH/PRETRAINED``   open_clip's own names, such as ``open_clip:RN50/openai``
+``torchvision:NAME/WEIGHTS``    torchvision's own names, such as ``torchvision:resnet50/IMAGENET1K_V2``
+``MODULE:NAME``                 anything importable (``callables.py``); ``callable:MODULE:NAME`` where the module
+                                has the name of one of the prefixes above
+==============================  =================================================================================
+
+A known prefix wins over a module of that name; a folder that exists wins over a Hub repo of that name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark.encoders.callables import load_callable
+from benchmark.encoders.catalogue import NAMED, list_encoders
+from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.registry import Request
+from builders.errors import EncoderError, UsageError, unknown_name
+
+PREFIXES = {
+    "bundled": "named",
+    "control": "named",
+    "checkpoint": "named",
+    "callable": "benchmark.encoders.callables:load_callable",
+    "hf-hub": "benchmark.encoders.hub:load_hub",
+    "local-dir": "benchmark.encoders.hub:load_folder",
+    "timm": "benchmark.encoders.timm_models:load_timm",
+    "open_clip": "benchmark.encoders.open_clip_models:load_open_clip",
+    "torchvision": "benchmark.encoders.torchvision_models:load_torchvision",
+}
+"""What stands before the first colon of a spec, and where its loader is; imported when used."""
+
+_REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_OBJECT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+def load_encoder(
+    spec: str,
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> Encoder:
+    """Load one encoder, ready to embed.
+
+    Args:
+        spec: see the table at the top of ``loading.py``.
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        dtype: what the network computes in: ``float32``, ``float16``, ``bfloat16``. Embeddings are float32 always.
+        revision: branch, tag or commit of a Hub repo; the same as ``@REVISION`` in the spec.
+        trust_remote_code: run code that comes with a Hub repo. Never without this flag.
+
+    Raises:
+        UsageError: unknown name (with the nearest one), missing package (with the pip command), device not here.
+        EncoderError: it exists but cannot be loaded; one sentence says why.
+
+    >>> load_encoder("bundled:efficientnet-lite")
+    Traceback (most recent call last):
+    ...
+    builders.errors.UsageError: unknown encoder 'bundled:efficientnet-lite': did you mean 'bundled:efficientnet-lite0'?
+    """
+    request = Request(spec, device, dtype, revision, trust_remote_code)
+    loader = _loader(spec)
+    try:
+        return loader(request)
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        package = {"open_clip": "open_clip_torch", "PIL": "pillow"}.get(name, name)
+        raise UsageError(f"{spec} needs the package {name}: pip install {package}") from None
+    except MemoryError:
+        raise EncoderError(f"{spec}: not enough memory to load it") from None
+
+
+def _loader(spec: str) -> Callable[[Request], Encoder]:
+    prefix, colon, _ = spec.partition(":")
+    if colon and prefix in PREFIXES:
+        if PREFIXES[prefix] != "named":
+            return _lazily(PREFIXES[prefix])
+        if spec in NAMED:
+            return NAMED[spec].load
+        raise unknown_name("encoder", spec, NAMED)
+    if spec.startswith((".", "/", "~")) or Path(spec).is_dir():
+        return _lazily("benchmark.encoders.hub:load_folder")
+    if _OBJECT.fullmatch(spec):
+        _refuse_misspelt_prefix(spec)
+        return load_callable
+    if _REPO.fullmatch(spec):
+        return _lazily("benchmark.encoders.hub:load_hub")
+    known = [row.spec for row in list_encoders()]
+    if difflib.get_close_matches(spec, known, n=1, cutoff=0.4):
+        raise unknown_name("encoder", spec, known)
+    raise UsageError(
+        f"unknown encoder {spec!r}: give a name from 'list encoders', ORG/NAME on the Hub, a folder, or module:function"
+    )
+
+
+def _lazily(target: str) -> Callable[[Request], Encoder]:
+    module, _, function = target.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def _refuse_misspelt_prefix(spec: str) -> None:
+    """``bundeld:imgsim`` looks like a module and a function; say what was meant unless such a module exists."""
+    module = spec.partition(":")[0]
+    near = difflib.get_close_matches(spec, NAMED, n=1, cutoff=0.8)
+    if near and importlib.util.find_spec(module.partition(".")[0]) is None:
+        raise unknown_name("encoder", spec, NAMED)

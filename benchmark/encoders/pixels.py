@@ -1,0 +1,143 @@
+"""Resize and crop of a photo to 8-bit pixels: the part of a preprocessing that loader workers do, as plain data.
+
+An array of bytes is a quarter of the float tensor that libraries make, and NHWC bytes are what a convolution likes
+best; mean and standard deviation are applied on the encoder's device. Whether such a pipeline equals the library's own
+callable is never assumed: ``verified.py`` compares the two at load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from builders.errors import PhotoError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""Mean of ImageNet's pixels in [0, 1], as torchvision's models expect it subtracted."""
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Standard deviation that goes with ``IMAGENET_MEAN``."""
+
+
+@dataclass(frozen=True)
+class ResizeShort:
+    """Resize so that the shorter side becomes ``size``; the longer one is truncated, as torchvision does."""
+
+    size: int
+    resample: int
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        width, height = image.size
+        short, long = min(width, height), max(width, height)
+        scaled = int(self.size * long / short)
+        size = (self.size, scaled) if width <= height else (scaled, self.size)
+        return _resized(image, size, self.resample)
+
+
+@dataclass(frozen=True)
+class ResizeTo:
+    """Resize to exactly ``width`` x ``height``, whatever the aspect ratio."""
+
+    width: int
+    height: int
+    resample: int
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        return _resized(image, (self.width, self.height), self.resample)
+
+
+@dataclass(frozen=True)
+class CenterCrop:
+    """Cut the centre; an odd margin puts the spare pixel below and right (``floor``) or as Python rounds (``round``).
+
+    A side that is too short is padded with black, evenly, as the libraries do.
+    """
+
+    width: int
+    height: int
+    margin: Literal["floor", "round"] = "floor"
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        if image.size == (self.width, self.height):
+            return image
+        left, top = (self._offset(a, b) for a, b in ((image.width, self.width), (image.height, self.height)))
+        return image.crop((left, top, left + self.width, top + self.height))
+
+    def _offset(self, have: int, want: int) -> int:
+        return (have - want) // 2 if self.margin == "floor" else round((have - want) / 2)
+
+
+@dataclass(frozen=True)
+class CenterSquare:
+    """Cut the central square whose side is ``fraction`` of the shorter side; an odd margin goes above and left.
+
+    The order of TensorFlow's EfficientNet reference code, which crops the original photo and resizes afterwards.
+    """
+
+    fraction: float
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        side = max(1, int(self.fraction * min(image.size)))
+        left, top = (image.width - side + 1) // 2, (image.height - side + 1) // 2
+        return image.crop((left, top, left + side, top + side))
+
+
+Step = ResizeShort | ResizeTo | CenterCrop | CenterSquare
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """RGB photo -> uint8 [height, width, 3] by a fixed sequence of steps.
+
+    >>> pixels = Pixels((ResizeShort(8, Image.Resampling.BICUBIC), CenterCrop(8, 8)))
+    >>> array = pixels(Image.new("RGB", (31, 17), (200, 30, 90)))
+    >>> array.shape, array.dtype, array[0, 0].tolist()
+    ((8, 8, 3), dtype('uint8'), [200, 30, 90])
+    """
+
+    steps: tuple[Step, ...]
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        for step in self.steps:
+            image = step(image)
+        return np.array(image)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The steps as JSON values, resampling filters by name."""
+        return [
+            {
+                "step": type(step).__name__,
+                **{k: Image.Resampling(v).name.lower() if k == "resample" else v for k, v in vars(step).items()},
+            }
+            for step in self.steps
+        ]
+
+
+IMAGENET_PIXELS = Pixels((ResizeShort(256, Image.Resampling.BILINEAR), CenterCrop(224, 224, "round")))
+"""What torchvision does before its ImageNet models of the first generation."""
+
+
+def describe(
+    pixels: Pixels, mean: tuple[float, ...], std: tuple[float, ...], backend: str, **more: Any
+) -> Mapping[str, Any]:
+    """The ``preprocessing`` record of an encoder whose pixels are ``pixels``."""
+    probe = pixels(Image.new("RGB", (320, 240)))
+    return {
+        "size": [probe.shape[0], probe.shape[1]],
+        "steps": pixels.describe(),
+        "scale": "1/255",
+        "mean": list(mean),
+        "std": list(std),
+        "backend": backend,
+        "transport": "uint8",
+        **more,
+    }
+
+
+def _resized(image: Image.Image, size: tuple[int, int], resample: int) -> Image.Image:
+    if min(size) < 1:
+        raise PhotoError(f"{image.width} x {image.height} cannot be resized to {size[0]} x {size[1]}")
+    return image.resize(size, Image.Resampling(resample)) if size != image.size else image

@@ -1,0 +1,48 @@
+"""The dictionary of encoders that have a name here. Modules that define one put it in; adding one touches one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmark.encoders.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller of ``load_encoder`` asked for; unresolved."""
+
+    spec: str
+    device: str = "auto"
+    dtype: str = "float32"
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
+class EncoderRow:
+    """One line of ``list encoders``."""
+
+    spec: str
+    """What ``--model`` takes."""
+    library: str
+    """Who loads it; one of ``encoder.LIBRARIES``."""
+    group: str
+    """One of ``encoder.GROUPS``."""
+    training_data: str
+    input_px: int | None
+    """Side of the square input in pixels; None for an encoder that reads the photo at its own size."""
+    published_name: str | None = None
+    """Name of the encoder's row in the published table of the study; None if it is not one of its 47."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """An encoder with a name of its own: its row, and how to load it."""
+
+    row: EncoderRow
+    load: Callable[[Request], Encoder]
+
+
+NAMED: dict[str, Named] = {}
+"""By spec: ``bundled:...``, ``control:...``, ``checkpoint:...``."""
