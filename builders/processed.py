@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,7 @@ def build_processed(
     license: str = "unknown",
     fresh: bool = False,
     ignore_space: bool = False,
+    sizes: Mapping[str, int] | None = None,
     progress: bool = True,
 ) -> Build:
     """Write a data set folder with one config per parameter; a build that was killed goes on where it was.
@@ -146,6 +147,7 @@ def build_processed(
         workers: processes.
         license: of the source photos, an identifier of the Hub's list.
         fresh: replace a build of other settings in ``output``.
+        sizes: photos per shard by ``config/split``, as another build had them; measured on a sample by default.
         ignore_space: start although the estimate says that the disk is too small.
         progress: bars, where stderr is a terminal.
 
@@ -153,8 +155,8 @@ def build_processed(
         UsageError: an unknown name, or ``output`` holds another build.
         DataError: not enough space, or no photo could be processed.
     """
-    prepare_folder(output, parameters, fresh=fresh)
     settings = [Settings(parameter, assignment, seed, assignment_seed) for parameter in parameters]
+    prepare_folder(output, parameters, fresh=fresh)
     features = {s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings}
     plans = [
         processed_job(photos, split, s, features[s.parameter], output)
@@ -172,12 +174,13 @@ def build_processed(
         )
     if not ignore_space:
         require_space(output, total)
-    splits = []
+    splits, used = [], {}
     for job, estimate in zip(plans, estimates, strict=True):
-        size = items_per_shard(estimate.bytes_per_item, len(job.ids))
+        size = (sizes or {}).get(f"{job.config}/{job.split}") or items_per_shard(estimate.bytes_per_item, len(job.ids))
         sized = dataclasses.replace(job, items_per_shard=size)
+        used[f"{job.config}/{job.split}"] = size
         splits.append(write_shards(sized, workers=workers, progress=progress))
-    return _finish(photos, output, splits, features, settings, license)
+    return _finish(photos, output, splits, features, settings, license, used)
 
 
 def processed_job(photos: PhotoSet, split: str, settings: Settings, features: Features, output: Path) -> ShardJob:
@@ -210,6 +213,7 @@ def _finish(
     features: dict[str, Features],
     settings: list[Settings],
     license: str,
+    sizes: dict[str, int],
 ) -> Build:
     if not any(split.rows for split in splits):
         reason = next((f.reason for split in splits for f in split.failures), "none was given")
@@ -235,6 +239,7 @@ def _finish(
             "ids_hash": photos.ids_hash(),
             "photos": {split: len(photos.indices(split)) for split in SPLITS},
             "settings": [asdict(s) for s in settings],
+            "items_per_shard": sizes,
         },
         pixels=rights,
     )

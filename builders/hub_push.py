@@ -1,0 +1,172 @@
+"""Files of a folder -> a Hub repository: only what differs, in stages, going on where an interrupted push stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from builders.errors import RemoteError, UsageError
+from builders.shards import file_sha256
+
+ATTEMPTS = 6
+"""Tries of one stage before the push gives up."""
+
+FIRST_WAIT_S = 1.0
+"""Wait before the second try; doubled before each further one, unless the server names a time (Retry-After)."""
+
+MAX_WAIT_S = 300.0
+"""Longest wait, whatever the server asks for."""
+
+_TRANSIENT = frozenset({408, 409, 412, 425, 429, 500, 502, 503, 504})
+"""Statuses that a later try may not meet: among them 412, another commit came first."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class PushReport:
+    """What one push did."""
+
+    url: str
+    uploaded: tuple[str, ...]
+    """Paths in the repository that were missing or different there."""
+    deleted: tuple[str, ...]
+    """Paths in the repository that the folder no longer has."""
+    unchanged: int
+
+
+def push_folder(
+    folder: Path,
+    repo: str,
+    *,
+    stages: Sequence[Sequence[str]],
+    owned: Callable[[str], bool] = lambda path: False,
+    sha256: Mapping[str, str] | None = None,
+    public: bool = False,
+    repo_type: str = "dataset",
+    message: str = "Upload with camtrace",
+) -> PushReport:
+    """Make the repository hold these files; upload nothing that it has.
+
+    Args:
+        folder: local folder.
+        repo: ``namespace/name``; created if it does not exist.
+        stages: relative paths, in groups that are committed one after another: the README last, so that a reader of an
+            interrupted push never sees a card without its data.
+        owned: remote paths that may be deleted if no stage names them (stale shards).
+        sha256: hashes that are known already, by path.
+        public: whether a new repository is public. An existing one must agree.
+        repo_type: ``dataset``, ``model`` or ``space``.
+        message: of the commits.
+
+    Raises:
+        UsageError: not a repository name, or the repository is public and ``public`` was not said.
+        RemoteError: the Hub refused, or could not be reached after several tries.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import HFValidationError
+
+    api = huggingface_hub.HfApi(library_name="camtrace")
+    try:
+        url = _retry(lambda: api.create_repo(repo, repo_type=repo_type, private=not public, exist_ok=True), repo)
+        private = _retry(lambda: api.repo_info(repo, repo_type=repo_type), repo).private
+    except HFValidationError as error:
+        raise UsageError(f"{repo!r} is not a repository name: {str(error).splitlines()[0]}") from None
+    if not private and not public:
+        raise UsageError(f"{repo} exists and is public: say --public if that is meant, or choose another --repo")
+
+    wanted = [path for stage in stages for path in stage]
+    remote = _remote_files(api, repo, repo_type)
+    stale = tuple(sorted(path for path in remote if owned(path) and path not in set(wanted)))
+    uploaded: list[str] = []
+    for number, stage in enumerate(stages):
+        changed = [path for path in stage if not _same(folder / path, remote.get(path), (sha256 or {}).get(path))]
+        delete = list(stale) if number == len(stages) - 1 else []
+        if not changed and not delete:
+            continue
+        _retry(
+            lambda changed=changed, delete=delete: _commit(api, folder, repo, repo_type, changed, delete, message), repo
+        )
+        uploaded += changed
+    return PushReport(str(url), tuple(uploaded), stale, len(wanted) - len(uploaded))
+
+
+def _commit(
+    api: Any, folder: Path, repo: str, repo_type: str, changed: Sequence[str], delete: Sequence[str], message: str
+) -> None:
+    if changed:
+        api.upload_folder(
+            repo_id=repo,
+            repo_type=repo_type,
+            folder_path=folder,
+            allow_patterns=[_literal(path) for path in changed],
+            delete_patterns=[_literal(path) for path in delete] or None,
+            commit_message=message,
+        )
+    else:
+        api.delete_files(repo, [_literal(path) for path in delete], repo_type=repo_type, commit_message=message)
+
+
+def _literal(path: str) -> str:
+    """A path as a pattern that matches it alone."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
+
+
+def _remote_files(api: Any, repo: str, repo_type: str) -> dict[str, Any]:
+    tree = _retry(lambda: list(api.list_repo_tree(repo, repo_type=repo_type, recursive=True)), repo)
+    return {entry.path: entry for entry in tree if hasattr(entry, "blob_id")}
+
+
+def _same(path: Path, remote: Any, sha256: str | None) -> bool:
+    if remote is None or remote.size != path.stat().st_size:
+        return False
+    if remote.lfs is not None:
+        return bool(remote.lfs.sha256 == (sha256 or file_sha256(path)))
+    data = path.read_bytes()
+    return bool(remote.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest())
+
+
+def _retry(call: Callable[[], Answer], repo: str) -> Answer:
+    """Call until it works; transient refusals and broken connections are tried again, others told in one sentence."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    wait_s = FIRST_WAIT_S
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return call()
+        except HFValidationError:
+            raise
+        except HfHubHTTPError as error:
+            status = error.response.status_code if error.response is not None else None
+            reason = _reason(error, status)
+            if status not in _TRANSIENT or attempt == ATTEMPTS:
+                raise RemoteError(f"{repo}: the Hub said no: {reason}") from None
+            named = error.response.headers.get("Retry-After", "")
+            pause = float(named) if named.isdigit() else wait_s
+        except (OSError, RuntimeError, _transport_error()) as error:
+            if attempt == ATTEMPTS:
+                raise RemoteError(f"{repo}: the Hub cannot be reached ({type(error).__name__}); run it again") from None
+            pause = wait_s
+        time.sleep(min(pause, MAX_WAIT_S))
+        wait_s *= 2
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _reason(error: Any, status: int | None) -> str:
+    if status in (401, 403):
+        return f"HTTP {status}: log in with `hf auth login`, by a token that may write to this repository"
+    message = (getattr(error, "server_message", None) or "").strip().splitlines()
+    return f"HTTP {status}" + (f" ({message[0][:200]})" if message else "")
+
+
+def _transport_error() -> type[Exception]:
+    """The base of connection errors of whichever HTTP library ``huggingface_hub`` was built on."""
+    try:
+        import httpx2 as http
+    except ImportError:
+        import httpx as http  # type: ignore[no-redef]
+    return http.TransportError

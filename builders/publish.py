@@ -1,0 +1,136 @@
+"""A built folder -> the Hub: what would go where, then (with ``--push``) exactly that. Private by default."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.dataset_folder import BUILD_FILE, README_FILE, Build, read_build
+from builders.errors import DataError, UsageError
+from builders.hub_push import PushReport, push_folder
+from builders.recipe import RECIPE_FOLDER, write_recipe
+from builders.shard_pool import FAILURES_FILE
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a publish would upload."""
+
+    folder: Path
+    """The build itself, or its recipe."""
+    repo: str
+    public: bool
+    build: Build
+    data_files: tuple[str, ...]
+    text_files: tuple[str, ...]
+    """README.md is the last."""
+    total_bytes: int
+    note: str
+    """Why this is what it is, one sentence; empty if there is nothing to say."""
+
+
+def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: bool = False) -> Publication:
+    """Decide what may be published of a built folder. Touches no network.
+
+    Images whose source forbids it are never in a plan: its place takes a *recipe* (ids, labels, parameters, hashes),
+    from which everyone rebuilds the same bytes from a copy of their own.
+
+    Args:
+        folder: a finished build.
+        repo: ``namespace/name``.
+        public: whether the repository shall be public.
+        recipe: publish the recipe although the pixels might be published.
+
+    Raises:
+        DataError: no finished build, a file is missing or cut, or pixels are forbidden and this kind has no recipe.
+    """
+    build = read_build(folder)
+    _check_files(folder, build)
+    note = ""
+    if recipe or not build.pixels.allowed:
+        note = build.pixels.reason
+        if build.kind == "recipe":
+            note = ""
+        elif build.kind == "processed":
+            build = write_recipe(folder, folder / RECIPE_FOLDER)
+            folder = folder / RECIPE_FOLDER
+        else:
+            raise DataError(f"{folder}: cannot be published. {build.pixels.reason}")
+    data = tuple(shard.file for split in build.splits for shard in split.shards)
+    extra = [FAILURES_FILE] if (folder / FAILURES_FILE).is_file() else []
+    texts = (*extra, BUILD_FILE, README_FILE)
+    size = sum((folder / name).stat().st_size for name in (*data, *texts))
+    return Publication(folder, repo, public, build, data, texts, size, note)
+
+
+def publish(publication: Publication) -> PushReport:
+    """Upload what differs. A second call uploads nothing; after an interruption a call goes on.
+
+    Raises:
+        UsageError: not a repository name, or it is public and that was not asked for.
+        RemoteError: the Hub refused or could not be reached.
+    """
+    return push_folder(
+        publication.folder,
+        publication.repo,
+        stages=(publication.data_files, publication.text_files),
+        owned=lambda path: path.startswith("data/") and path.endswith(".parquet"),
+        sha256={shard.file: shard.sha256 for split in publication.build.splits for shard in split.shards},
+        public=publication.public,
+        message=f"{publication.build.kind}: {', '.join(publication.build.configs)}",
+    )
+
+
+def describe(publication: Publication) -> str:
+    """What would go where, for people."""
+    p = publication
+    visibility = "public" if p.public else "private"
+    lines = [f"{p.repo} (data set repository, {visibility} if it is created), kind: {p.build.kind}"]
+    if p.note:
+        lines.append(f"note: {p.note}")
+    lines += [
+        f"  data/{split.config}/{split.split}-*.parquet  {len(split.shards)} files, {split.rows:,} rows, "
+        f"{split.file_bytes / 1e6:,.1f} MB"
+        for split in p.build.splits
+    ]
+    lines += [f"  {name}  {(p.folder / name).stat().st_size / 1e3:,.1f} kB" for name in p.text_files]
+    lines.append(f"in all {len(p.data_files) + len(p.text_files)} files, {p.total_bytes / 1e6:,.1f} MB")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m builders publish",
+        description="Show what would be published of a built folder; with --push, publish it.",
+    )
+    parser.add_argument("folder", type=Path, help="a folder that a builder finished")
+    parser.add_argument("--repo", required=True, metavar="NAMESPACE/NAME", help="data set repository on the Hub")
+    parser.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
+    parser.add_argument("--recipe", action="store_true", help="publish ids, labels and parameters only, no pixels")
+    parser.add_argument("--push", "--yes", action="store_true", help="really upload (default: a dry run)")
+    arguments = parser.parse_args(argv)
+    if arguments.repo.count("/") != 1 or not all(arguments.repo.split("/")):
+        raise UsageError(f"--repo {arguments.repo}: write NAMESPACE/NAME")
+    publication = plan_publication(arguments.folder, arguments.repo, public=arguments.public, recipe=arguments.recipe)
+    print(describe(publication))
+    if not arguments.push:
+        print("dry run: nothing was uploaded; add --push to publish this")
+        return 0
+    report = publish(publication)
+    print(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged, {len(report.deleted)} removed")
+    return 0
+
+
+def _check_files(folder: Path, build: Build) -> None:
+    for split in build.splits:
+        for shard in split.shards:
+            path = folder / shard.file
+            if not path.is_file() or path.stat().st_size != shard.file_bytes:
+                raise DataError(f"{path}: missing or not as it was built; run the builder again, it goes on")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""Recipes: a build without its pixels, and the same build again, bit for bit, from a copy of the photos.
+
+A recipe has the rows of its build without the image, with the SHA-256 of each image instead; its ``build.json`` holds
+the settings, the codec canary and the hash of every file of the build.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from datasets import Features, Value
+
+from builders.cards import Card
+from builders.dataset_folder import Build, PixelRights, finish_folder, prepare_folder, read_build
+from builders.errors import DataError, UsageError
+from builders.photos import PhotoSet
+from builders.processed import build_processed
+from builders.processed_rows import settings_of
+from builders.processing import codec_canary, codec_versions
+from builders.shard_pool import write_shards
+from builders.shards import ShardJob
+
+RECIPE_FOLDER = ".recipe"
+"""Where ``publish`` writes the recipe of a build: inside its folder, neither loaded nor uploaded with it."""
+
+SHARDS_PER_RECIPE_SHARD = 50
+"""A row without its image is about 200 bytes, so many shards of a build make one of its recipe."""
+
+
+@dataclass(frozen=True)
+class RecipeRows:
+    """The rows of one shard of a build, without pixels."""
+
+    folder: Path
+    files: tuple[str, ...]
+
+    def __call__(self, item: int) -> Iterator[dict[str, Any]]:
+        file = pq.ParquetFile(self.folder / self.files[item])
+        for batch in file.iter_batches(batch_size=100):
+            for row in batch.to_pylist():
+                image = row.pop("image")
+                yield {**row, "image_sha256": hashlib.sha256(image["bytes"]).hexdigest()}
+
+
+def write_recipe(folder: Path, output: Path) -> Build:
+    """Write the recipe of a build of processed photos into another folder.
+
+    Raises:
+        DataError: no finished build of processed photos is there.
+    """
+    build = read_build(folder)
+    if build.kind != "processed":
+        raise DataError(f"{folder}: a recipe is made of processed photos, this is a build of kind {build.kind!r}")
+    prepare_folder(output, build.configs, fresh=True)
+    features: dict[str, Features] = {}
+    splits = []
+    for split in build.splits:
+        files = tuple(shard.file for shard in split.shards)
+        if split.config not in features:
+            schema = Features.from_arrow_schema(pq.read_schema(folder / files[0]))
+            without = {name: feature for name, feature in schema.items() if name != "image"}
+            features[split.config] = Features({**without, "image_sha256": Value("string")})
+        job = ShardJob(
+            output=output,
+            config=split.config,
+            split=split.split,
+            features=features[split.config],
+            ids=files,
+            make_rows=RecipeRows(folder, files),
+            recipe={"files": [shard.sha256 for shard in split.shards]},
+            items_per_shard=SHARDS_PER_RECIPE_SHARD,
+        )
+        splits.append(write_shards(job, progress=False))
+    source = str(build.recipe["source"])
+    return finish_folder(
+        output,
+        kind="recipe",
+        splits=splits,
+        features=features,
+        default=build.default,
+        card=Card(
+            template="recipe.md.jinja",
+            pretty_name=f"{source.split(':', 1)[-1]}: processing traces (recipe, no pixels)",
+            license="cc-by-4.0",
+            tags=("image-forensics", "jpeg", "processing-traces", "recipe"),
+            context={"original": build, "source": source},
+        ),
+        recipe={**build.recipe, "codec": dict(build.codec), "build": [dataclasses.asdict(s) for s in build.splits]},
+        pixels=PixelRights(True),
+    )
+
+
+def rebuild(recipe: str, photos: PhotoSet, output: Path, *, workers: int = 1, any_codec: bool = False) -> Build:
+    """Build what a recipe describes, from a copy of its photos, and verify every image.
+
+    Args:
+        recipe: a recipe folder, or ``namespace/name[@revision]`` on the Hub.
+        photos: the source, opened as it was for the original build.
+        output: folder of the data set.
+        workers: processes.
+        any_codec: build although the codecs here make other pixels; hashes are then not compared.
+
+    Raises:
+        DataError: not a recipe, photos are missing, the codecs differ, or an image came out different.
+    """
+    folder = fetch_recipe(recipe)
+    described = read_build(folder)
+    if described.kind != "recipe":
+        raise DataError(f"{recipe}: not a recipe but a build of kind {described.kind!r}")
+    made_with = described.recipe["codec"]
+    if made_with["canary"] != codec_canary() and not any_codec:
+        here = codec_versions()
+        raise DataError(
+            f"{recipe}: made with Pillow {made_with['pillow']} and libjpeg-turbo {made_with['libjpeg_turbo']}, which "
+            f"give other pixels than Pillow {here['pillow']} and libjpeg-turbo {here['libjpeg_turbo']} here: install "
+            "those, or say --any-codec for a build that is not the same"
+        )
+    settings = [settings_of(s) for s in described.recipe["settings"]]
+    first = settings[0]
+    build = build_processed(
+        _photos_of(folder, described, photos),
+        output,
+        parameters=[s.parameter for s in settings],
+        assignment=first.assignment,
+        seed=first.seed,
+        assignment_seed=first.assignment_seed,
+        sizes={str(k): int(v) for k, v in described.recipe["items_per_shard"].items()},
+        workers=workers,
+    )
+    if not any_codec:
+        _verify(folder, described, output, build)
+    return build
+
+
+def fetch_recipe(recipe: str) -> Path:
+    """The folder of a recipe: itself, or downloaded from the Hub.
+
+    Raises:
+        DataError: there is none.
+    """
+    if Path(recipe).is_dir():
+        return Path(recipe)
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    repo, _, revision = recipe.partition("@")
+    try:
+        return Path(huggingface_hub.snapshot_download(repo, repo_type="dataset", revision=revision or None))
+    except HFValidationError:
+        raise UsageError(f"{recipe}: neither a folder here nor a repository name") from None
+    except (HfHubHTTPError, OSError) as error:
+        raise DataError(f"{recipe}: cannot be had from the Hub ({type(error).__name__})") from None
+
+
+def _photos_of(folder: Path, described: Build, photos: PhotoSet) -> PhotoSet:
+    """The photos that the original build was given, those it could not use included."""
+    wanted = {
+        failure["id"] for split in described.recipe["build"] for s in split["shards"] for failure in s["failures"]
+    }
+    for split in described.splits:
+        for shard in split.shards:
+            wanted.update(pq.read_table(folder / shard.file, columns=["photo_id"]).column(0).to_pylist())
+    chosen = photos.select(np.flatnonzero([photo_id in wanted for photo_id in photos.ids]))
+    if len(chosen) < len(wanted):
+        example = min(wanted - set(chosen.ids))
+        raise DataError(
+            f"{photos.name}: {len(wanted) - len(chosen)} of the recipe's {len(wanted)} photos are not there "
+            f"(for example {example}); is this the same source, in the same layout?"
+        )
+    if chosen.ids_hash() != described.recipe["ids_hash"]:
+        raise DataError(f"{photos.name}: the photos of the recipe are there, but with other labels or splits")
+    return chosen
+
+
+def _verify(folder: Path, described: Build, output: Path, build: Build) -> None:
+    """Equal files, or at least equal images: another pyarrow may pack the same bytes in another way."""
+    original = {s["file"]: s["sha256"] for split in described.recipe["build"] for s in split["shards"]}
+    for split in build.splits:
+        if all(original.get(shard.file) == shard.sha256 for shard in split.shards):
+            continue
+        parts = next(s for s in described.splits if (s.config, s.split) == (split.config, split.split))
+        expected = [row for shard in parts.shards for row in pq.read_table(folder / shard.file).to_pylist()]
+        rows = RecipeRows(output, tuple(shard.file for shard in split.shards))
+        made = [row for item in range(len(rows.files)) for row in rows(item)]
+        _compare(expected, made, f"{split.config}/{split.split}")
+
+
+def _compare(expected: list[Mapping[str, Any]], made: list[dict[str, Any]], where: str) -> None:
+    if len(expected) != len(made):
+        raise DataError(f"{where}: {len(made)} rows, the recipe has {len(expected)}; see failures.jsonl")
+    for one, other in zip(expected, made, strict=True):
+        if one != other:
+            what = "the source file differs" if one["source_sha256"] != other["source_sha256"] else "the image differs"
+            raise DataError(f"{where}: {one['photo_id']} is not as in the recipe: {what}")
