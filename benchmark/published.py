@@ -3,6 +3,11 @@
 Source: Ramos, Stojnić, Kordopatis-Zilos, Nakashima, Tolias, Garcia, "Processing and acquisition traces in visual
 encoders: What does CLIP know about your camera?", ICCV 2025, arXiv 2508.10637; read off the study's own interactive
 figures (``benchmark/data/iccv2025_per_encoder.csv``). They carry no intervals and no codec versions.
+
+Intervals here are bounds from the number of test photos n. The accuracy over all views of a photo lies in [0, 1], so
+its variance is at most p(1-p): Wilson's interval with n photos (not views) is never too narrow for it. For a difference
+of two accuracies Newcombe's interval (Statistics in Medicine 17, 1998, method 10) takes them as independent; they are
+of the same photos and rise together, so the true interval is narrower.
 """
 
 from __future__ import annotations
@@ -25,19 +30,24 @@ URL = "https://arxiv.org/abs/2508.10637"
 DATE = "2025-10-19"
 """First day of ICCV 2025: the date of these numbers."""
 
+Z_95 = 1.959963984540054
+"""0.975 quantile of the standard normal distribution."""
+
 GROUPS: Mapping[str, str] = MappingProxyType(
     {"CVL": "contrastive visual-language", "SUP": "supervised", "SSL": "self-supervised"}
 )
 """The study's training types."""
 
-PROCESSING_DATA: Mapping[str, str] = MappingProxyType({"ImageNet": "imagenet", "iNaturalist": "inaturalist"})
+PROCESSING_DATA: Mapping[str, str] = MappingProxyType({"ImageNet": "imagenet", "iNaturalist": "inat2018"})
 """Our data name for each of the study's photo sets with semantic classes."""
+TRAIN_PHOTOS: Mapping[str, int] = MappingProxyType({"imagenet": 1_281_167, "inat2018": 437_513})
+"""Train photos there: the collection in which kNN looks."""
 ACQUISITION_DATA = "flickrexif"
 PAIRS_DATA = "paircams"
 
-TEST_PHOTOS: Mapping[str, int] = MappingProxyType({"imagenet": 50_000, "inaturalist": 24_426, "paircams": 730})
+TEST_PHOTOS: Mapping[str, int] = MappingProxyType({"imagenet": 50_000, "inat2018": 24_426, "paircams": 730})
 """Test photos (pairs for ``paircams``) of the study by data set; ``flickrexif`` differs by attribute."""
-SEMANTIC_CLASSES: Mapping[str, int] = MappingProxyType({"imagenet": 1_000, "inaturalist": 8_142})
+SEMANTIC_CLASSES: Mapping[str, int] = MappingProxyType({"imagenet": 1_000, "inat2018": 8_142})
 """What kNN predicts there."""
 
 PROCESSING_CLASSES: Mapping[str, int] = MappingProxyType(
@@ -73,13 +83,17 @@ ATTRIBUTES = (
 
 @dataclass(frozen=True)
 class PublishedScore:
-    """One published number under our names; the study gives no interval."""
+    """One published number under our names. The interval is ours: the study printed none."""
 
     task: str
     data: str
     metric: str
     value: float
     """In [0, 1]; ``spd`` in [-1, 1]."""
+    low: float
+    """Lower end of a 95 % interval that ``n`` photos allow at the widest (Wilson; Newcombe for ``spd``)."""
+    high: float
+    """Upper end. Training is not in it: another run of a probe may differ by more."""
     n: int
     """Test photos (pairs for ``retrieval/pairs``)."""
     chance: float
@@ -134,34 +148,53 @@ def _processing(row: Mapping[str, str]) -> Iterator[PublishedScore]:
     for theirs, data in PROCESSING_DATA.items():
         for parameter, classes in PROCESSING_CLASSES.items():
             value = _number(row, f"{theirs}_{_title(parameter)}", 100)
-            yield PublishedScore(f"probe/{parameter}", data, "accuracy", value, TEST_PHOTOS[data], 1 / classes)
+            yield _share(f"probe/{parameter}", data, "accuracy", value, TEST_PHOTOS[data], 1 / classes)
 
 
 def _acquisition(row: Mapping[str, str]) -> Iterator[PublishedScore]:
     for a in ATTRIBUTES:
         value = _number(row, f"acq_{a.column}", 100)
-        yield PublishedScore(f"probe/{a.name}", ACQUISITION_DATA, "accuracy", value, a.test_photos, 1 / a.classes)
+        yield _share(f"probe/{a.name}", ACQUISITION_DATA, "accuracy", value, a.test_photos, 1 / a.classes)
 
 
 def _knn(row: Mapping[str, str]) -> Iterator[PublishedScore]:
     for theirs, data in PROCESSING_DATA.items():
         n, chance = TEST_PHOTOS[data], 1 / SEMANTIC_CLASSES[data]
         for parameter in PROCESSING_CLASSES:
-            values = {setup: _number(row, f"knn_{theirs}_{_title(parameter)}_{setup}", 100) for setup in SETUPS}
-            for setup, value in values.items():
-                yield PublishedScore(f"knn/{parameter}", data, setup, value, n, chance)
-            spd = values["pos-same"] - values["neg-same"]
-            yield PublishedScore(f"knn/{parameter}", data, "spd", spd, n, 0.0, derived=True)
+            column = f"knn_{theirs}_{_title(parameter)}"
+            scores = {
+                setup: _share(f"knn/{parameter}", data, setup, _number(row, f"{column}_{setup}", 100), n, chance)
+                for setup in SETUPS
+            }
+            yield from scores.values()
+            yield _difference(scores["pos-same"], scores["neg-same"])
 
 
 def _pairs(row: Mapping[str, str]) -> Iterator[PublishedScore]:
     n = TEST_PHOTOS[PAIRS_DATA]
-    values = {metric: _number(row, f"recall1_{metric}", 1) for metric in ("same", "different")}
-    for metric, value in values.items():
-        # One target among as many candidates as there are pairs, in either collection.
-        yield PublishedScore("retrieval/pairs", PAIRS_DATA, metric, value, n, 1 / n)
-    spd = values["same"] - values["different"]
-    yield PublishedScore("retrieval/pairs", PAIRS_DATA, "spd", spd, n, 0.0, derived=True)
+    # One target among as many candidates as there are pairs, in either collection.
+    same, different = (
+        _share("retrieval/pairs", PAIRS_DATA, metric, _number(row, f"recall1_{metric}", 1), n, 1 / n)
+        for metric in ("same", "different")
+    )
+    yield from (same, different, _difference(same, different))
+
+
+def _share(task: str, data: str, metric: str, value: float, n: int, chance: float) -> PublishedScore:
+    """Wilson's score interval (Wilson 1927) around a share of n."""
+    z2 = Z_95 * Z_95
+    centre = (value + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z_95 / (1 + z2 / n) * math.sqrt(value * (1 - value) / n + z2 / (4 * n * n))
+    # Rounding must not push the value itself out of its interval at 0 and 1.
+    low, high = min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half))
+    return PublishedScore(task, data, metric, value, low, high, n, chance)
+
+
+def _difference(more: PublishedScore, less: PublishedScore) -> PublishedScore:
+    value = more.value - less.value
+    low = value - math.hypot(more.value - more.low, less.high - less.value)
+    high = value + math.hypot(more.high - more.value, less.value - less.low)
+    return PublishedScore(more.task, more.data, "spd", value, max(-1.0, low), min(1.0, high), more.n, 0.0, derived=True)
 
 
 def _title(parameter: str) -> str:

@@ -4,7 +4,9 @@ from collections import Counter
 from importlib import resources
 
 import pytest
+from scipy.stats import binomtest
 
+from benchmark import published
 from benchmark.published import GROUPS, published_encoders
 
 
@@ -52,3 +54,25 @@ def test_published_encoders__best_jpeg_and_differences():
     assert spd.chance == 0
     with pytest.raises(KeyError, match="uniform-test"):
         clip.score("knn/jpeg", "imagenet", "uniform-test")
+
+
+def test_published_encoders__intervals_are_wilsons():
+    score = published_encoders()[0].score("probe/is-smartphone", "flickrexif", "accuracy")
+    assert score.value == pytest.approx(0.721)
+    reference = binomtest(721, 1000).proportion_ci(method="wilson")
+    assert (score.low, score.high) == pytest.approx((reference.low, reference.high), abs=1e-9)
+
+
+def test_published_encoders__differences_by_newcombes_worked_example():
+    # Newcombe 1998, table II, (a) 56/70 against 48/80, method 10: 0.0524 to 0.3339.
+    more = published._share("knn/jpeg", "d", "pos-same", 56 / 70, 70, 0.1)
+    less = published._share("knn/jpeg", "d", "neg-same", 48 / 80, 80, 0.1)
+    difference = published._difference(more, less)
+    assert (difference.low, difference.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_published_encoders__values_lie_in_their_intervals():
+    for encoder in published_encoders():
+        for score in encoder.scores:
+            assert -1 <= score.low <= score.value <= score.high <= 1
+            assert score.n > 0

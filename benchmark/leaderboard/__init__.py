@@ -1,0 +1,1 @@
+"""Results in, a static site out: ``python -m benchmark leaderboard --results DIR|REPO --output SITE``."""

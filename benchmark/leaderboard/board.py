@@ -1,0 +1,172 @@
+"""Entries to a board: columns, cells, means over tasks, ranks over the whole board. Plain values, ready for JSON."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchmark.leaderboard.columns import PARAMETERS, Meaning, meaning, position
+from benchmark.leaderboard.datasets import DataSet, data_sets
+from benchmark.leaderboard.entries import Entry, Observation
+from benchmark.leaderboard.means import Found, means
+from benchmark.stats import independent_rank_intervals, standard_error
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the board."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    rank_low: int = 0
+    """Best possible rank if most comes first; 0 before ranking."""
+    rank_high: int = 0
+    """Worst possible rank if most comes first."""
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One task and metric on one data set."""
+
+    id: str
+    task: str
+    metric: str
+    data: str
+    """Id of a ``DataSet``."""
+    chance: float
+    meaning: Meaning
+    cells: Mapping[str, Cell]
+    """By the entry's key; entries without this score are absent."""
+    settings: str = ""
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everything that the site shows."""
+
+    entries: tuple[Entry, ...]
+    data: tuple[DataSet, ...]
+    columns: tuple[Column, ...]
+    notes: Mapping[str, tuple[str, ...]]
+    """By the entry's key: what a reader must know about the row."""
+
+
+FLAGS = {
+    "at-chance": "cannot be told from chance",
+    "below-chance": "below chance",
+    "inconsistent": "SPD is not the difference of its two accuracies",
+    "metadata": "a predictor that sees only the other labels does as well",
+    "protocol": "the probe was fitted by another protocol than the study's",
+    "smoke-test": "a smoke test, not evidence",
+}
+"""What each mark beside a number means."""
+
+
+def build_board(entries: Sequence[Entry]) -> Board:
+    """Put every score of the entries into columns, add the means over tasks, rank each column over all entries."""
+    sets = data_sets(entries)
+    home = {photos: data for data in sets for photos in data.members}
+    found: Found = defaultdict(dict)
+    for entry in entries:
+        for o in entry.observations:
+            # Of two measured photo sets that joined one data set, an entry may hold the same score twice.
+            found[home[o.photos].id, o.task, o.metric, o.settings].setdefault(entry.key, o)
+    for data in sets:
+        found.update(means(data.id, {key: held for key, held in found.items() if key[0] == data.id}))
+    order = {data.id: i for i, data in enumerate(sets)}
+    several = _with_several_settings(found)
+    columns = [
+        _column(key, held, several) for key, held in sorted(found.items(), key=lambda item: _order(item[0], order))
+    ]
+    return Board(tuple(entries), sets, tuple(columns), {e.key: _notes(e, columns, sets) for e in entries})
+
+
+def _order(key: tuple[str, str, str, str], data_order: Mapping[str, int]) -> tuple[Any, ...]:
+    data, task, metric, settings = key
+    family, *rest = position(task, metric)
+    return (family, data_order[data], *rest, settings)
+
+
+def _column(key: tuple[str, str, str, str], held: Mapping[str, Observation], several: set[Any]) -> Column:
+    data, task, metric, settings = key
+    what = meaning(task, metric)
+    if settings:
+        what = replace(what, explain=f"{what.explain} Here with {settings}.")
+        if (data, task, metric) in several:
+            what = replace(what, label=f"{what.label} ({settings})")
+    chances = [o.chance for o in held.values()]
+    column = Column(
+        id="~".join(filter(None, (task, metric, data, settings.replace(" ", "")))),
+        task=task,
+        metric=metric,
+        data=data,
+        chance=max(set(chances), key=lambda c: (chances.count(c), -c)),
+        meaning=what,
+        cells={
+            entry: Cell(o.value, o.low, o.high, o.n, flags=(*o.flags, *_flags(o, what))) for entry, o in held.items()
+        },
+        settings=settings,
+    )
+    return replace(column, cells=_ranked(column))
+
+
+def _with_several_settings(found: Iterable[tuple[str, str, str, str]]) -> set[tuple[str, str, str]]:
+    """Scores of one data set that stand there under more than one setting."""
+    counted: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for data, task, metric, settings in found:
+        counted[data, task, metric].add(settings)
+    return {key for key, settings in counted.items() if len(settings) > 1}
+
+
+def _flags(o: Observation, what: Meaning) -> tuple[str, ...]:
+    if what.kind not in ("trace", "accuracy") or o.low is None or o.high is None:
+        return ()
+    if o.high < o.chance:
+        return ("below-chance",)
+    return ("at-chance",) if what.kind == "trace" and o.low <= o.chance else ()
+
+
+def _ranked(column: Column) -> dict[str, Cell]:
+    """Rank interval of each cell over the whole board, most first; a difference counts by its size."""
+    cells = list(column.cells.values())
+    sized = [abs(cell.value) if column.meaning.kind == "difference" else cell.value for cell in cells]
+    errors = [0.0 if cell.low is None or cell.high is None else standard_error(cell.low, cell.high) for cell in cells]
+    ranks = independent_rank_intervals(sized, errors)
+    return {
+        key: replace(cell, rank_low=int(low), rank_high=int(high))
+        for (key, cell), low, high in zip(column.cells.items(), ranks.low, ranks.high, strict=True)
+    }
+
+
+def _notes(entry: Entry, columns: Sequence[Column], sets: Sequence[DataSet]) -> tuple[str, ...]:
+    """What a reader must know of a measured row: what is missing of a family that it has begun, and what failed."""
+    if entry.origin == "published":
+        return ()
+    labels = {data.id: data.label for data in sets}
+    asked: dict[tuple[str, str], set[str]] = defaultdict(set)
+    answered: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for column in columns:
+        family = column.meaning.family
+        if family in ("processing", "acquisition", "knn"):
+            asked[family, column.data].add(column.task)
+            if entry.key in column.cells:
+                answered[family, column.data].add(column.task)
+    notes = []
+    for (family, data), tasks in answered.items():
+        everything = {f"{'knn' if family == 'knn' else 'probe'}/{p}" for p in PARAMETERS}
+        whole = asked[family, data] if family == "acquisition" else everything
+        if len(tasks) < len(whole):
+            notes.append(f"Partial: {len(tasks)} of {len(whole)} {family} tasks on {labels[data]}.")
+    failed = [f for file in entry.files for f in file.result.failures]
+    for kind, plural in (("task", "tasks"), ("photo", "photos"), ("encoder", "encoders")):
+        times = sum(f.kind == kind for f in failed)
+        if times:
+            notes.append(f"Recorded failures: {times} {plural if times > 1 else kind}.")
+    if any(file.result.data.get("smoke_test") for file in entry.files):
+        notes.append("Holds a smoke test: bundled photos show that the line runs, nothing more.")
+    return tuple(notes)

@@ -1,0 +1,86 @@
+"""``python -m benchmark leaderboard``: results and the study's published numbers to a static site."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.leaderboard.board import build_board
+from benchmark.leaderboard.entries import measured_entries, published_entries
+from benchmark.leaderboard.read import ReadResults, Refusal, read_results
+from benchmark.leaderboard.site import write_site
+from benchmark.published import published_encoders
+from builders.errors import UsageError
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m benchmark leaderboard",
+        description="Write a static leaderboard that opens from a file or a server and loads nothing from elsewhere.",
+    )
+    p.add_argument(
+        "--results",
+        action="append",
+        default=[],
+        metavar="DIR|REPO",
+        help="folder of result files, or Hub data set owner/name[@revision]; repeatable",
+    )
+    p.add_argument("--output", type=Path, required=True, metavar="SITE", help="folder to write")
+    p.add_argument("--title", default="camtrace leaderboard", help="heading of the page (default: %(default)s)")
+    p.add_argument("--no-published", action="store_true", help="leave out the study's 47 published encoders")
+    return p
+
+
+def main(argv: Sequence[str]) -> int:
+    args = parser().parse_args(argv)
+    if args.no_published and not args.results:
+        raise UsageError("nothing to show: give --results, or leave out --no-published")
+    read = _read_all(args.results)
+    published = [] if args.no_published else published_entries(published_encoders(), _study_facts())
+    board = build_board([*published, *measured_entries(read.accepted)])
+    loaded = write_site(board, read.refused, args.output, title=args.title)
+    for refusal in read.refused:
+        print(f"refused {refusal.file}: {refusal.reason}")
+    measured = len(board.entries) - len(published)
+    print(
+        f"{len(published)} published and {measured} measured encoders from {len(read.accepted)} result files"
+        f" ({len(read.refused)} refused), {len(board.columns)} columns"
+    )
+    print(f"written to {args.output}: open {args.output / 'index.html'} ({loaded / 1e6:.2f} MB to load)")
+    return 0
+
+
+def _read_all(sources: Sequence[str]) -> ReadResults:
+    accepted, refused = [], []
+    for source in sources:
+        read = read_results(source)
+        accepted += read.accepted
+        refused += read.refused
+    seen: dict[str, str] = {}
+    unique = []
+    for file in accepted:
+        text = file.result.to_json()
+        if text in seen:
+            refused.append(Refusal(file.file, f"the same result as {seen[text]}"))
+        else:
+            seen[text] = file.file
+            unique.append(file)
+    return ReadResults(tuple(unique), tuple(refused))
+
+
+def _study_facts() -> Mapping[str, Mapping[str, Any]]:
+    """What the package knows of the study's encoders, by published name."""
+    from benchmark.encoders.study import STUDY
+
+    return {
+        row.published_name: {
+            "id": row.spec,
+            "library": row.library,
+            "training": row.training_data,
+            "input": row.input_px,
+        }
+        for row in STUDY
+        if row.published_name
+    }

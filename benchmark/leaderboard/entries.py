@@ -1,0 +1,223 @@
+"""One entry per encoder, published or measured: its facts and its scores, each bound to the photos it was made on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from benchmark.leaderboard.read import ResultFile
+from benchmark.published import GROUPS, PublishedEncoder
+from benchmark.results import Score
+
+GROUP_LABELS = {**GROUPS, "control": "control", "unknown": "not stated"}
+"""Every training type of the board with its name."""
+
+STUDY_SETTINGS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {"imagenet": {"k": 10}, "inat2018": {"k": 1}, "flickrexif": {"mask_ratio": 0.9}}
+)
+"""What the study used by data set; a score with other settings answers another question."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Which photos, under which codec: only scores with equal ``Photos`` may share a column."""
+
+    name: str
+    ids_hash: str = ""
+    """Of the photo ids; empty for the study's own photos."""
+    canary: str = ""
+    """Of the codec; unknown for the study."""
+    train_photos: int = 0
+    """0 where it is not said."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One number on its way into a cell."""
+
+    task: str
+    metric: str
+    photos: Photos
+    value: float
+    low: float | None
+    """Lower end of the 95 % interval; None where there is none."""
+    high: float | None
+    n: int
+    chance: float
+    flags: tuple[str, ...] = ()
+    settings: str = ""
+    """What else changes the question, such as ``k = 5``; empty where it is as in the study."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row before it knows the board."""
+
+    key: str
+    """Unique, fit for an address and a file name."""
+    name: str
+    id: str
+    origin: str
+    """``published`` or ``measured``."""
+    group: str
+    """A key of ``GROUP_LABELS``."""
+    facts: Mapping[str, Any]
+    """``library``, ``training``, ``input``, ``parameters``, ``dimension``, ``revision``, ``weights_sha256``."""
+    observations: tuple[Observation, ...]
+    files: tuple[ResultFile, ...] = ()
+    """Newest first; empty for published entries."""
+
+
+def published_entries(encoders: Iterable[PublishedEncoder], facts: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
+    """The study's encoders; ``facts`` by published name."""
+    entries = []
+    for encoder in encoders:
+        known = facts.get(encoder.name, {})
+        observations = tuple(
+            Observation(s.task, s.metric, Photos(s.data), s.value, s.low, s.high, s.n, s.chance) for s in encoder.scores
+        )
+        key = f"published-{_slug(encoder.name)}"
+        entries.append(Entry(key, encoder.name, known.get("id", ""), "published", encoder.group, known, observations))
+    return entries
+
+
+def measured_entries(files: Sequence[ResultFile]) -> list[Entry]:
+    """One entry for each encoder as loaded: another revision, weights, preprocessing or pooling is another entry.
+
+    Where several results hold the same score on the same photos, the newest counts.
+    """
+    by_encoder: dict[str, list[ResultFile]] = defaultdict(list)
+    for file in files:
+        by_encoder[_identity(file.result.encoder)].append(file)
+    ids = [json.loads(identity)["id"] for identity in by_encoder]
+    entries = []
+    for identity, members in sorted(by_encoder.items()):
+        newest_first = sorted(members, key=lambda f: (f.result.created, f.file), reverse=True)
+        encoder = newest_first[0].result.encoder
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+        name = encoder["id"] if ids.count(encoder["id"]) == 1 else f"{encoder['id']} #{digest[:4]}"
+        entries.append(
+            Entry(
+                key=f"measured-{_slug(encoder['id'])}-{digest}",
+                name=name,
+                id=encoder["id"],
+                origin="measured",
+                group=group if (group := encoder.get("group")) in GROUP_LABELS else "unknown",
+                facts=_facts(encoder),
+                observations=_newest(newest_first),
+                files=tuple(newest_first),
+            )
+        )
+    return entries
+
+
+def _newest(newest_first: Iterable[ResultFile]) -> tuple[Observation, ...]:
+    kept: dict[tuple[str, str, Photos, str], Observation] = {}
+    for file in newest_first:
+        for score in file.result.scores:
+            observation = _observation(score, file)
+            kept.setdefault((score.task, score.metric, observation.photos, observation.settings), observation)
+    return tuple(_marked(o, kept) for o in kept.values())
+
+
+def _marked(o: Observation, kept: Mapping[tuple[str, str, Photos, str], Observation]) -> Observation:
+    """The observation with a flag where ``spd`` is not the difference of which it claims to be."""
+    ends = ("same", "different") if o.task.startswith("retrieval/") else ("pos-same", "neg-same")
+    more, less = (kept.get((o.task, end, o.photos, o.settings)) for end in ends)
+    if o.metric != "spd" or not more or not less or abs(more.value - less.value - o.value) < 1e-6:
+        return o
+    return replace(o, flags=(*o.flags, "inconsistent"))
+
+
+def _observation(score: Score, file: ResultFile) -> Observation:
+    data, environment, details = file.result.data, file.result.environment, score.details
+    splits = data.get("photos")
+    photos = Photos(
+        score.data,
+        _text(data.get("ids_hash")),
+        _text(environment.get("codec_canary")),
+        (_count(splits.get("train")) or 0) if isinstance(splits, Mapping) else 0,
+    )
+    flags = ["smoke-test"] if data.get("smoke_test") else []
+    protocol = details.get("protocol")
+    if protocol not in (None, "iccv2025"):
+        flags.append("protocol")
+    metadata = _metadata_accuracy(details)
+    if metadata is not None and metadata >= score.value:
+        flags.append("metadata")
+    return Observation(
+        task=score.task,
+        metric=score.metric,
+        photos=photos,
+        value=score.value,
+        low=score.low,
+        high=score.high,
+        n=score.n,
+        chance=score.chance,
+        flags=tuple(flags),
+        settings=_settings(score),
+    )
+
+
+def _settings(score: Score) -> str:
+    usual = STUDY_SETTINGS.get(score.data, {})
+    found = {name: score.details.get(name) for name in ("k", "mask_ratio")}
+    return ", ".join(
+        f"{name.replace('_', ' ')} = {value:g}"
+        for name, value in found.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and value != usual.get(name)
+    )
+
+
+def _metadata_accuracy(details: Mapping[str, Any]) -> float | None:
+    """Accuracy of the control that predicts the label from the other labels, if the task ran it."""
+    controls = details.get("controls")
+    control = controls.get("metadata") if isinstance(controls, Mapping) else None
+    accuracy = control.get("accuracy") if isinstance(control, Mapping) else None
+    return float(accuracy) if isinstance(accuracy, int | float) else None
+
+
+def _facts(encoder: Mapping[str, Any]) -> dict[str, Any]:
+    preprocessing = encoder.get("preprocessing")
+    size = preprocessing.get("crop", preprocessing.get("size")) if isinstance(preprocessing, Mapping) else None
+    return {
+        "library": _text(encoder.get("library")),
+        "training": _text(encoder.get("training_data")) if encoder.get("training_data") != "unknown" else "",
+        "input": _side(size),
+        "parameters": _count(encoder.get("parameters")),
+        "dimension": _count(encoder.get("dimension")),
+        "revision": _text(encoder.get("revision")),
+        "weights_sha256": _text(encoder.get("weights_sha256")),
+    }
+
+
+def _side(size: object) -> int | None:
+    """Pixels of a square input, however it is written down."""
+    if isinstance(size, list | tuple) and size:
+        size = size[-1]
+    if isinstance(size, Mapping):
+        size = size.get("height", size.get("shortest_edge"))
+    return _count(size)
+
+
+def _identity(encoder: Mapping[str, Any]) -> str:
+    named = ("id", "revision", "weights_sha256", "preprocessing", "pooling", "dimension", "dtype")
+    return json.dumps({name: encoder.get(name) for name in named}, sort_keys=True, ensure_ascii=False)
+
+
+def _text(value: object) -> str:
+    return value[:500] if isinstance(value, str) else ""
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower().replace("×", "x")).strip("-")[:60]

@@ -1,0 +1,255 @@
+"""A board as files: the page, its data as a classic script (a page opened from a file cannot fetch), JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from benchmark import published
+from benchmark.leaderboard.board import FLAGS, Board, Cell, Column
+from benchmark.leaderboard.columns import FAMILIES
+from benchmark.leaderboard.entries import GROUP_LABELS, Entry
+from benchmark.leaderboard.read import Refusal
+from benchmark.summary import group_means
+from builders.errors import UsageError
+from builders.files import write_text_atomically
+
+PAGE_FILES = ("index.html", "style.css", "board.js", "licences.txt")
+BOARD_SCHEMA = 1
+
+_SOURCE_NOTE = (
+    "Published numbers are read off the study's own interactive figures; camtrace did not measure them. "
+    "Their codec versions and random seeds are not known."
+)
+_INTERVAL_NOTE = (
+    "The study printed no intervals: those of published rows are the widest that its number of test photos allows "
+    "(Wilson; Newcombe for differences), without the spread of training. The interval of a mean over tasks is the mean "
+    "of their intervals' ends, which is never too narrow."
+)
+
+
+def write_site(board: Board, refused: Sequence[Refusal], folder: Path, *, title: str) -> int:
+    """Write the whole site into a folder that is new, empty or an older site. Equal input gives equal bytes.
+
+    Returns:
+        Bytes that a visitor loads before asking for more: page, style, script, data.
+
+    Raises:
+        UsageError: the folder holds something else.
+    """
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "data.json").is_file())):
+        raise UsageError(f"--output {folder}: it is there and is no leaderboard; choose a new folder")
+    _write_details(board.entries, folder / "encoders")
+    # In this order a reader of the folder never meets a page whose data are missing.
+    text = _json(board_json(board, refused, title))
+    write_text_atomically(folder / "data.json", text)
+    write_text_atomically(folder / "data.js", f"window.CAMTRACE_BOARD={_script_safe(text)};\n")
+    write_text_atomically(folder / "board.csv", _csv(board))
+    page = resources.files("benchmark.leaderboard") / "site"
+    for name in PAGE_FILES:
+        write_text_atomically(folder / name, (page / name).read_text(encoding="utf-8"))
+    card = (resources.files("benchmark.leaderboard") / "site" / "README.md").read_text(encoding="utf-8")
+    write_text_atomically(folder / "README.md", card)
+    return sum((folder / name).stat().st_size for name in ("index.html", "style.css", "board.js", "data.js"))
+
+
+def board_json(board: Board, refused: Sequence[Refusal], title: str) -> dict[str, Any]:
+    """The board as the page reads it. Numbers keep every digit."""
+    present = {entry.group for entry in board.entries}
+    families = {column.meaning.family for column in board.columns}
+    return {
+        "schema": BOARD_SCHEMA,
+        "title": title,
+        "version": _version(),
+        "generated": max([file.result.created for e in board.entries for file in e.files] or [published.DATE]),
+        "source": {
+            "citation": published.CITATION,
+            "url": published.URL,
+            "note": _SOURCE_NOTE,
+            "interval_note": _INTERVAL_NOTE,
+        },
+        "groups": [{"id": group, "label": label} for group, label in GROUP_LABELS.items() if group in present],
+        "families": [{"id": i, "label": label, "explain": e} for i, label, e in FAMILIES if i in families],
+        "parameters": list(dict.fromkeys(c.meaning.parameter for c in board.columns if c.meaning.parameter)),
+        "flags": FLAGS,
+        "data": [{"id": d.id, "label": d.label, "note": d.note} for d in board.data],
+        "columns": [_column_json(column) for column in board.columns],
+        "rows": [_row_json(entry, board) for entry in board.entries],
+        "group_means": _group_means(board),
+        "refused": [dataclasses.asdict(refusal) for refusal in refused],
+    }
+
+
+def _group_means(board: Board) -> dict[str, dict[str, Any]]:
+    """Mean, least and greatest by column and training type. An encoder that was published and measured counts once."""
+    groups = {entry.key: entry.group for entry in board.entries}
+    ids = {entry.key: entry.id or entry.key for entry in board.entries}
+    means = {}
+    for column in board.columns:
+        # Measured entries come after published ones, and take their place.
+        once = {ids[key]: key for key in column.cells}
+        values = {key: column.cells[key].value for key in once.values()}
+        means[column.id] = {name: dataclasses.asdict(mean) for name, mean in group_means(values, groups).items()}
+    return means
+
+
+def _column_json(column: Column) -> dict[str, Any]:
+    what = column.meaning
+    return {
+        "id": column.id,
+        "family": what.family,
+        "data": column.data,
+        "task": column.task,
+        "metric": column.metric,
+        "label": what.label,
+        "group": what.group,
+        "explain": what.explain,
+        "kind": what.kind,
+        "parameter": what.parameter,
+        "chance": column.chance,
+        "ceiling": 1.0,
+        "ranked": len(column.cells),
+    }
+
+
+def _row_json(entry: Entry, board: Board) -> dict[str, Any]:
+    notes = board.notes[entry.key]
+    facts = entry.facts
+    return {
+        "key": entry.key,
+        "name": entry.name,
+        "id": entry.id,
+        "origin": entry.origin,
+        "group": entry.group,
+        "group_label": GROUP_LABELS[entry.group],
+        "library": facts.get("library") or "",
+        "training": facts.get("training") or "",
+        "input": facts.get("input"),
+        "parameters": facts.get("parameters"),
+        "dimension": facts.get("dimension"),
+        "revision": facts.get("revision") or "",
+        "weights_sha256": facts.get("weights_sha256") or "",
+        "status": "partial" if any(n.startswith("Partial") for n in notes) else "note" if notes else "",
+        "notes": list(notes),
+        "repeat": _commands(entry),
+        "similarities": any("similarities" in s.details for f in entry.files for s in f.result.scores),
+        "results": [
+            {
+                "file": f.file,
+                "data": str(f.result.data["name"]),
+                "created": f.result.created,
+                "canary": str(f.result.environment.get("codec_canary") or "")[:100],
+                "device": str(f.result.environment.get("device") or "")[:100],
+            }
+            for f in entry.files
+        ],
+        "cells": [_cell_json(column.cells.get(entry.key)) for column in board.columns],
+    }
+
+
+def _cell_json(cell: Cell | None) -> list[Any] | None:
+    if cell is None:
+        return None
+    numbers: list[Any] = [cell.value, cell.low, cell.high, cell.n, cell.rank_low, cell.rank_high]
+    return [*numbers, list(cell.flags)] if cell.flags else numbers
+
+
+def _commands(entry: Entry) -> list[str]:
+    """How to make the row's numbers, as far as its results say."""
+    if entry.origin == "published":
+        return (
+            [f"python -m benchmark --model {_quoted(entry.id)} --data imagenet:PATH --protocol iccv2025"]
+            if entry.id
+            else []
+        )
+    commands = []
+    for file in entry.files:
+        recorded = file.result.environment.get("command")
+        if isinstance(recorded, str):
+            commands.append(recorded[:2000])
+            continue
+        options = file.result.environment.get("options")
+        parts = [
+            "python -m benchmark",
+            f"--model {_quoted(entry.id)}",
+            f"--data {_quoted(str(file.result.data['name']))}",
+        ]
+        if revision := entry.facts.get("revision"):
+            parts.append(f"--revision {_quoted(revision)}")
+        for name, flag in _OPTIONS.items():
+            value = options.get(name) if isinstance(options, Mapping) else None
+            if isinstance(value, int | float | str) and not isinstance(value, bool):
+                parts.append(f"{flag} {_quoted(str(value))}")
+        commands.append(" ".join(parts))
+    return list(dict.fromkeys(commands))
+
+
+_OPTIONS = {"protocol": "--protocol", "neighbours": "--neighbours", "mask_ratio": "--mask-ratio", "seed": "--seed"}
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def _write_details(entries: Iterable[Entry], folder: Path) -> None:
+    """The full results of each measured encoder, loaded by the page only when asked for."""
+    wanted = set()
+    for entry in entries:
+        if not entry.files:
+            continue
+        results = [{"file": f.file, "result": dataclasses.asdict(f.result)} for f in entry.files]
+        name = f"{entry.key}.js"
+        wanted.add(name)
+        text = f"CAMTRACE.detail({json.dumps(entry.key)},{_script_safe(_json(results))});\n"
+        write_text_atomically(folder / name, text)
+    for path in folder.glob("measured-*.js"):
+        if path.name not in wanted:
+            path.unlink()
+
+
+def _csv(board: Board) -> str:
+    """Long form: one line per score."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = ("encoder", "id", "origin", "group", "data", "task", "metric", "settings")
+    writer.writerow([*names, "value", "low", "high", "n", "chance", "rank_low", "rank_high", "flags"])
+    for entry in board.entries:
+        for column in board.columns:
+            cell = column.cells.get(entry.key)
+            if cell is None:
+                continue
+            texts = [entry.name, entry.id, entry.origin, entry.group, column.data, column.task, column.metric]
+            numbers = [cell.value, cell.low, cell.high, cell.n, column.chance, cell.rank_low, cell.rank_high]
+            writer.writerow([*map(_cell_text, [*texts, column.settings]), *numbers, " ".join(cell.flags)])
+    return out.getvalue()
+
+
+def _cell_text(text: str) -> str:
+    """A spreadsheet runs a text that begins like a formula: an apostrophe keeps it a text."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _script_safe(text: str) -> str:
+    """JSON as a script: no sequence that could end or open a tag, no line separator that old parsers refuse."""
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("camtrace")
+    except PackageNotFoundError:
+        return "unreleased"

@@ -1,0 +1,26 @@
+// An encoder's full results, fetched only when asked for: a classic script, because a file cannot fetch a file.
+
+const waiting = new Map();
+const loaded = new Map();
+
+/** Resolves with the list of results, rejects where the file is missing. */
+export function loadDetail(row) {
+  if (loaded.has(row.key)) return Promise.resolve(loaded.get(row.key));
+  return new Promise((resolve, reject) => {
+    waiting.set(row.key, resolve);
+    const script = document.createElement("script");
+    script.src = `encoders/${encodeURIComponent(row.key)}.js`;
+    script.onerror = () => reject(new Error(`${script.src} is missing`));
+    document.head.append(script);
+  });
+}
+
+/** What the loaded script calls. */
+export function received(key, results) {
+  loaded.set(key, results);
+  waiting.get(key)?.(results);
+}
+
+export function isLoaded(row) {
+  return loaded.get(row.key) ?? null;
+}

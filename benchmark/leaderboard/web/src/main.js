@@ -1,0 +1,152 @@
+// The page: reads the address, draws the view, writes the address. Data come from data.js before this script.
+import { renderAbout } from "./about.js";
+import { createControls } from "./controls.js";
+import { received } from "./detail.js";
+import { byId } from "./dom.js";
+import { save, toCsv, toJson } from "./download.js";
+import { createEncoderPage } from "./encoder.js";
+import { createFigures } from "./figures.js";
+import { count } from "./format.js";
+import { model } from "./model.js";
+import { defaults, read, write } from "./state.js";
+import { createTable, direction, view } from "./table.js";
+
+const FILTERS = ["q", "group", "origin", "library", "training", "size", "parameter"];
+
+window.CAMTRACE = { detail: received };
+
+if (window.CAMTRACE_BOARD) start(model(window.CAMTRACE_BOARD));
+else byId("status").textContent = "data.js is missing beside this page: build the site again.";
+
+function start(board) {
+  let state = read(location.hash);
+  const linkTo = (patch) => write({ ...state, ...patch });
+  const table = createTable({ board, container: byId("table"), onSort: sortBy, linkTo: (row) => linkTo({ view: "encoder", encoder: row.key }) });
+  const controls = createControls({ board, container: byId("controls"), change, reset });
+  const figures = createFigures({ board, container: byId("figures"), change, linkTo });
+  const encoder = createEncoderPage({ board, container: byId("encoder"), linkTo, copy });
+  let aboutDone = false;
+
+  document.querySelector("h1").textContent = board.title;
+  byId("stand").textContent = `${count(board.rows.length)} encoders, ${count(board.columns.length)} columns; newest result of ${board.generated}; camtrace ${board.version}.`;
+  for (const link of document.querySelectorAll("nav a")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      change({ view: link.dataset.view, encoder: "" }, true);
+    });
+  }
+  byId("skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    byId("main").focus();
+  });
+  byId("csv").addEventListener("click", () => save("camtrace-board.csv", "text/csv", toCsv(view(board, state), state)));
+  byId("json").addEventListener("click", () => save("camtrace-board.json", "application/json", toJson(view(board, state), state, board)));
+  byId("copy").addEventListener("click", () => copy(location.href));
+  byId("theme").addEventListener("change", (event) => theme(event.target.value));
+  window.addEventListener("hashchange", () => {
+    state = read(location.hash);
+    render();
+  });
+  let width = window.innerWidth;
+  let timer = 0;
+  window.addEventListener("resize", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (window.innerWidth !== width && state.view === "figures") render();
+      width = window.innerWidth;
+    }, 150);
+  });
+  theme(remembered());
+  render();
+  document.documentElement.dataset.ready = "true";
+
+  function change(patch, push = false) {
+    const previous = state;
+    state = { ...state, ...patch };
+    // A sort belongs to the columns it was chosen in.
+    if (patch.family !== undefined && patch.family !== previous.family) Object.assign(state, { sort: "", data: "" });
+    if (patch.direction !== undefined) state.sort = "";
+    history[push ? "pushState" : "replaceState"](null, "", write(state));
+    render();
+  }
+
+  function reset() {
+    const blank = defaults();
+    change(Object.fromEntries(FILTERS.map((name) => [name, blank[name]])));
+    byId("search").focus();
+  }
+
+  function sortBy(id) {
+    const { sorting } = view(board, state);
+    const active = sorting.by ? sorting.by === id : sorting.column?.id === id;
+    const flipped = sorting.descending ? "asc" : "desc";
+    change({ sort: active ? `${id}.${flipped}` : id });
+  }
+
+  function render() {
+    for (const name of ["board", "figures", "about", "encoder"]) byId(`view-${name}`).hidden = state.view !== name;
+    for (const link of document.querySelectorAll("nav a")) {
+      if (link.dataset.view === state.view) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+      link.setAttribute("href", linkTo({ view: link.dataset.view, encoder: "" }));
+    }
+    const filtered = state.view === "board" || state.view === "figures";
+    byId("controls").hidden = !filtered;
+    byId("controls").classList.toggle("figures-only", state.view === "figures");
+    if (filtered) controls(state);
+    if (state.view === "board") table.render(state);
+    if (state.view === "figures") figures(state);
+    if (state.view === "encoder") encoder(state);
+    if (state.view === "about" && !aboutDone) {
+      renderAbout(board, byId("about"));
+      aboutDone = true;
+    }
+    announce();
+  }
+
+  function announce() {
+    if (state.view === "encoder") return;
+    const { rows, sorting, columns } = view(board, state);
+    const missing = sorting.column ? rows.filter((row) => !row.cells[sorting.column.index]).length : 0;
+    const order = sorting.by
+      ? `sorted by ${sorting.by}`
+      : sorting.column
+        ? `sorted by ${sorting.column.label}; rank 1 is the ${direction(sorting.column, state)}`
+        : "";
+    const text = [
+      `${count(rows.length)} of ${count(board.rows.length)} encoders, ${columns.length} columns`,
+      order,
+      missing ? `${missing} without this score come last` : "",
+    ];
+    byId("status").textContent = text.filter(Boolean).join("; ") + ".";
+  }
+
+  async function copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      byId("status").textContent = "Copied.";
+    } catch {
+      byId("status").textContent = `Copying is not allowed here: ${text}`;
+    }
+  }
+}
+
+function theme(choice) {
+  if (choice === "light" || choice === "dark") document.documentElement.dataset.theme = choice;
+  else delete document.documentElement.dataset.theme;
+  byId("theme").value = choice;
+  try {
+    localStorage.setItem("camtrace-theme", choice);
+  } catch {
+    // Storage is off: the choice lasts as long as the page.
+  }
+}
+
+function remembered() {
+  try {
+    const choice = localStorage.getItem("camtrace-theme");
+    return ["light", "dark"].includes(choice) ? choice : "auto";
+  } catch {
+    return "auto";
+  }
+}

@@ -1,0 +1,154 @@
+// The board's data with look-ups, and the pure functions from state to rows and columns.
+import { isShare } from "./format.js";
+import { list } from "./state.js";
+
+/** Wrap the raw board: cells become objects, columns and rows can be found by name. */
+export function model(raw) {
+  const columns = raw.columns.map((column, index) => ({ ...column, index }));
+  const rows = raw.rows.map((row) => ({
+    ...row,
+    cells: row.cells.map(cell),
+    haystack: [row.name, row.id, row.group, row.group_label, row.library, row.training, row.origin]
+      .join(" ")
+      .toLowerCase(),
+  }));
+  for (const column of columns) {
+    column.count = rows.filter((row) => row.cells[column.index]).length;
+  }
+  return {
+    ...raw,
+    columns,
+    rows,
+    column: new Map(columns.map((column) => [column.id, column])),
+    row: new Map(rows.map((row) => [row.key, row])),
+    dataset: new Map(raw.data.map((data) => [data.id, data])),
+  };
+}
+
+function cell(values) {
+  if (!values) return null;
+  const [value, low, high, n, rankLow, rankHigh, flags] = values;
+  return { value, low, high, n, rankLow, rankHigh, flags: flags || [] };
+}
+
+/** Data sets that have columns of this family. */
+export function dataOf(board, family) {
+  const held = new Set(board.columns.filter((column) => column.family === family).map((column) => column.data));
+  return board.data.filter((data) => held.has(data.id));
+}
+
+/** The data set in view: "" means all of them; kNN has too many columns for that. */
+export function chosenData(board, state) {
+  const choices = dataOf(board, state.family);
+  if (choices.some((data) => data.id === state.data)) return state.data;
+  return state.family === "knn" && choices.length ? choices[0].id : "";
+}
+
+/** Columns in view, in the board's order. */
+export function visibleColumns(board, state) {
+  const data = chosenData(board, state);
+  const parameters = list(state.parameter);
+  return board.columns.filter(
+    (column) =>
+      column.family === state.family &&
+      (!data || column.data === data) &&
+      (!parameters.length || !column.parameter || parameters.includes(column.parameter)),
+  );
+}
+
+/** True where the row passes the search and every filter. */
+export function passes(row, state) {
+  const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
+  if (!words.every((word) => row.haystack.includes(word))) return false;
+  for (const name of ["group", "origin", "library", "training"]) {
+    const wanted = list(state[name]);
+    if (wanted.length && !wanted.includes(row[name])) return false;
+  }
+  const sizes = list(state.size);
+  return !sizes.length || sizes.includes(sizeClass(row.parameters));
+}
+
+export const SIZES = [
+  ["small", "under 50 M"],
+  ["medium", "50 to 200 M"],
+  ["large", "200 to 600 M"],
+  ["huge", "600 M and more"],
+  ["unknown", "not stated"],
+];
+
+export function sizeClass(parameters) {
+  if (!parameters) return "unknown";
+  if (parameters < 50e6) return "small";
+  if (parameters < 200e6) return "medium";
+  return parameters < 600e6 ? "large" : "huge";
+}
+
+/** How the table is sorted: `{column, by, descending}`, `by` a fact's name when no score column is meant. */
+export function sorting(board, state, columns) {
+  const [id, order] = splitSort(state.sort);
+  const column = board.column.get(id);
+  if (column && columns.includes(column)) {
+    return { column, by: "", descending: order ? order === "desc" : mostFirst(column, state) };
+  }
+  if (FACTS.has(id)) return { column: columns[0] ?? null, by: id, descending: order === "desc" };
+  const first = columns[0] ?? null;
+  return { column: first, by: "", descending: first ? mostFirst(first, state) : false };
+}
+
+export const FACTS = new Set(["name", "origin", "group", "library", "training", "parameters", "input"]);
+
+function splitSort(text) {
+  const at = text.lastIndexOf(".");
+  const order = text.slice(at + 1);
+  return order === "asc" || order === "desc" ? [text.slice(0, at), order] : [text, ""];
+}
+
+/** Accuracy is better when high in every view; trace and its cost follow the reader's direction. */
+export function mostFirst(column, state) {
+  return column.kind === "accuracy" || state.direction === "forensics";
+}
+
+/** What ranks compare: the size of a difference, whatever its sign. */
+export function magnitude(cell, column) {
+  return column.kind === "difference" ? Math.abs(cell.value) : cell.value;
+}
+
+/** A cell's rank interval over the whole board, whatever is filtered; null where there is no rank. */
+export function rank(cell, column, state) {
+  if (!cell || !cell.rankLow) return null;
+  if (mostFirst(column, state)) return { low: cell.rankLow, high: cell.rankHigh };
+  return { low: column.ranked + 1 - cell.rankHigh, high: column.ranked + 1 - cell.rankLow };
+}
+
+/** Rows in the order of the sort; those without the value come last in either direction. */
+export function sorted(rows, { column, by, descending }) {
+  const sign = descending ? -1 : 1;
+  const key = by
+    ? (row) => (row[by] === "" || row[by] === undefined ? null : row[by])
+    : (row) => (column && row.cells[column.index] ? magnitude(row.cells[column.index], column) : null);
+  return rows
+    .map((row) => ({ row, key: key(row) }))
+    .sort((a, b) => {
+      if (a.key === null || b.key === null) return (a.key === null) - (b.key === null) || byName(a.row, b.row);
+      const order = typeof a.key === "string" ? a.key.localeCompare(b.key, "en") : a.key - b.key;
+      return sign * order || byName(a.row, b.row);
+    })
+    .map(({ row }) => row);
+}
+
+function byName(a, b) {
+  return a.name.localeCompare(b.name, "en") || a.origin.localeCompare(b.origin, "en");
+}
+
+/** Step 0..8 of the cell's shade: from chance to the ceiling, or against the largest of the column. */
+export function shade(cell, column, widest) {
+  const share =
+    isShare(column)
+      ? (cell.value - column.chance) / (column.ceiling - column.chance || 1)
+      : Math.abs(cell.value) / (widest || 1);
+  return Math.max(0, Math.min(8, Math.round(8 * share)));
+}
+
+export function widest(board, column) {
+  return Math.max(0, ...board.rows.map((row) => Math.abs(row.cells[column.index]?.value ?? 0)));
+}

@@ -1,0 +1,205 @@
+// Observable Plot, dressed for this page: our colours, no inline style sheet, one label per figure.
+import { axisY, barY, dot, line, plot, pointer, ruleX, ruleY, tip } from "@observablehq/plot";
+import { interval, isShare, percent, scaled, shown, unit } from "./format.js";
+
+const asPercent = (value) => 100 * value;
+
+/** Bars of one column, highest first, with the chance line; one bar per encoder. */
+export function bars({ board, column, rows, width, label }) {
+  const points = held(rows, column).sort((a, b) => b.value - a.value);
+  return draw(board, label, {
+    width: Math.max(width, 4 * points.length + 60),
+    height: 210,
+    marginLeft: 38,
+    marginBottom: 12,
+    x: { axis: null, domain: points.map(({ key }) => key), padding: 0.15 },
+    y: { domain: [0, 100], label: "accuracy (%)", ticks: 5, grid: true },
+    marks: [
+      barY(points, { x: "key", y: (p) => asPercent(p.value), fill: "group", fillOpacity: (p) => (p.origin === "measured" ? 1 : 0.75) }),
+      ruleX(points.filter((p) => p.low !== null), { x: "key", y1: (p) => asPercent(p.low), y2: (p) => asPercent(p.high), stroke: "var(--ink)", strokeWidth: 1 }),
+      dot(points.filter((p) => p.origin === "measured"), { x: "key", y: 0, dy: 6, r: 2.5, symbol: "diamond2", fill: "var(--ink)" }),
+      ruleY([asPercent(column.chance)], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
+      ruleY([0], { stroke: "var(--muted)" }),
+      tip(points, pointerX({ x: "key", y: (p) => asPercent(p.value), title: (p) => tooltip(p, column) })),
+    ],
+  });
+}
+
+/** One line per encoder over the kNN set-ups of one parameter. */
+export function setups({ board, columns, rows, width, scale, label }) {
+  const base = columns.find(({ metric }) => metric === "all-same");
+  const points = columns.flatMap((column) =>
+    held(rows, column)
+      .filter((p) => scale !== "difference" || (base && p.row.cells[base.index]))
+      .map((p) => ({
+        ...p,
+        setup: column.metric,
+        tip: tooltip(p, column),
+        y: asPercent(p.value - (scale === "difference" ? p.row.cells[base.index].value : 0)),
+      })),
+  );
+  return draw(board, label, {
+    width,
+    height: 260,
+    marginLeft: 44,
+    marginBottom: 34,
+    x: { type: "point", domain: columns.map(({ metric }) => metric), label: null, padding: 0.3 },
+    y: { label: scale === "difference" ? "points from all-same" : "kNN accuracy (%)", grid: true, ticks: 6 },
+    marks: [
+      scale === "difference" ? ruleY([0], { stroke: "var(--ink)", strokeDasharray: "4 3" }) : null,
+      line(points, { x: "setup", y: "y", z: "key", stroke: "group", strokeOpacity: 0.45, strokeWidth: 1.2 }),
+      dot(points, { x: "setup", y: "y", r: 2.6, fill: "group", symbol: "origin" }),
+      tip(points, pointer({ x: "setup", y: "y", title: "tip" })),
+    ],
+  });
+}
+
+/** Any two columns against each other; optionally the line y = x and the front of the best. */
+export function scatter({ board, x, y, rows, width, zoom, diagonal, front, label }) {
+  const points = rows
+    .map((row) => ({ ...about(row), x: x.of(row), y: y.of(row) }))
+    .filter((p) => p.x !== null && p.y !== null);
+  const whole = diagonal && !zoom ? [0, 100] : null;
+  const shared = diagonal && zoom && points.length ? padded(points.flatMap((p) => [p.x, p.y]), 100) : null;
+  return draw(board, label, {
+    width: Math.min(width, 640),
+    height: Math.min(width, 460),
+    marginLeft: 48,
+    marginBottom: 40,
+    x: { label: `${x.label} →`, grid: true, type: x.log ? "log" : "linear", domain: whole ?? shared ?? undefined, nice: !diagonal, ticks: 5, tickFormat: x.log ? "~s" : undefined },
+    y: { label: `↑ ${y.label}`, grid: true, domain: whole ?? shared ?? undefined, nice: !diagonal, ticks: 6 },
+    marks: [
+      diagonal ? line(ends(whole ?? shared ?? [0, 100]), { x: 0, y: 1, stroke: "var(--ink)", strokeDasharray: "4 3" }) : null,
+      front ? line(frontOf(points, front), { x: "x", y: "y", curve: "step-after", stroke: "var(--ink)", strokeWidth: 1 }) : null,
+      dot(points, { x: "x", y: "y", r: 4.5, fill: "group", fillOpacity: 0.8, symbol: "origin", stroke: "var(--paper)", strokeWidth: 0.8 }),
+      tip(points, pointer({ x: "x", y: "y", title: (p) => `${p.name} (${p.origin})\n${x.label}: ${x.text(p.row)}\n${y.label}: ${y.text(p.row)}` })),
+    ],
+  });
+}
+
+/** Dot and 95 % interval of each encoder in one column. */
+export function forest({ board, column, rows, width, label }) {
+  const points = held(rows, column);
+  const narrow = width < 520;
+  return draw(board, label, {
+    width,
+    height: 18 * points.length + 50,
+    marginLeft: narrow ? 150 : 250,
+    marginBottom: 34,
+    x: { label: `${column.label} (${unit(column)})`, grid: true, ticks: narrow ? 4 : 8 },
+    y: { type: "band", domain: points.map(({ key }) => key), label: null },
+    marks: [
+      axisY({ label: null, tickSize: 0, tickFormat: (key) => short(board.row.get(key).name, narrow ? 22 : 38) }),
+      ruleX([isShare(column) ? asPercent(column.chance) : 0], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
+      ruleY(points.filter((p) => p.low !== null), { y: "key", x1: (p) => scaled(p.low, column), x2: (p) => scaled(p.high, column), stroke: "group", strokeWidth: 2 }),
+      dot(points, { y: "key", x: (p) => scaled(p.value, column), r: 3.5, fill: "group", symbol: "origin" }),
+      tip(points, pointer({ y: "key", x: (p) => scaled(p.value, column), title: (p) => tooltip(p, column) })),
+    ],
+  });
+}
+
+/** Similarities of one query to the collection, one line per kind of neighbour. */
+export function similarities({ board, histogram, width, label }) {
+  const { edges, counts } = histogram;
+  const points = Object.entries(counts).flatMap(([kind, values]) => {
+    const total = values.reduce((sum, value) => sum + value, 0) || 1;
+    return values.map((value, i) => ({ kind, x: (edges[i] + edges[i + 1]) / 2, y: value / total }));
+  });
+  return draw(board, label, {
+    width: Math.min(width, 640),
+    height: 240,
+    marginLeft: 48,
+    marginBottom: 36,
+    x: { label: "cosine similarity to the query →", domain: [edges[0], edges.at(-1)] },
+    y: { label: "↑ share of the photos", grid: true },
+    marks: [
+      line(points, {
+        x: "x",
+        y: "y",
+        z: "kind",
+        stroke: (p) => (p.kind.startsWith("same-class") ? "var(--group-cvl)" : "var(--group-sup)"),
+        strokeDasharray: null,
+        strokeWidth: 2,
+        strokeOpacity: (p) => (p.kind.endsWith("same-processing") ? 1 : 0.45),
+      }),
+      tip(points, pointer({ x: "x", y: "y", title: (p) => `${p.kind}\nsimilarity ${p.x.toFixed(3)}: ${percent(p.y)} %` })),
+    ],
+  });
+}
+
+/** The rows that have this column, with what a mark needs. */
+export function held(rows, column) {
+  return rows
+    .filter((row) => row.cells[column.index])
+    .map((row) => ({ ...about(row), ...row.cells[column.index] }));
+}
+
+function about(row) {
+  return { row, key: row.key, name: row.name, origin: row.origin, group: row.group };
+}
+
+function tooltip(point, column) {
+  const range = interval(point, column);
+  const lines = [
+    `${point.name} (${point.origin})`,
+    `${column.label}: ${shown(point.value, column)} ${unit(column)}`,
+    range ? `95 % interval ${range}` : null,
+    isShare(column) ? `chance ${percent(column.chance)}` : null,
+  ];
+  return lines.filter(Boolean).join("\n");
+}
+
+function pointerX(options) {
+  return pointer({ ...options, maxRadius: 60 });
+}
+
+function ends([low, high]) {
+  return [[low, low], [high, high]];
+}
+
+function padded(values, most) {
+  const low = Math.min(...values);
+  const high = Math.max(...values);
+  const pad = Math.max(0.5, 0.06 * (high - low));
+  return [Math.max(0, low - pad), Math.min(most + 0.25 * pad, high + pad)];
+}
+
+/** Points that no smaller encoder beats, smallest first; "least" or "most" says which end of y is wanted. */
+function frontOf(points, wanted) {
+  const sign = wanted === "most" ? 1 : -1;
+  const front = [];
+  for (const point of [...points].sort((a, b) => a.x - b.x || sign * (b.y - a.y))) {
+    if (!front.length || sign * point.y > sign * front.at(-1).y) front.push(point);
+  }
+  return front;
+}
+
+function short(name, most) {
+  return name.length > most ? `${name.slice(0, most - 1)}…` : name;
+}
+
+function draw(board, label, options) {
+  const svg = plot({
+    className: "plot",
+    style: { background: "none" },
+    color: {
+      domain: board.groups.map(({ id }) => id),
+      range: board.groups.map(({ id }) => `var(--group-${id.toLowerCase()})`),
+    },
+    symbol: { domain: ["published", "measured"], range: ["circle", "diamond2"] },
+    ...options,
+    marks: options.marks.filter(Boolean),
+  });
+  // The policy forbids inline style sheets: what Plot would add is in style.css.
+  for (const style of svg.querySelectorAll("style")) style.remove();
+  // One label for the figure; labels on groups inside an image are not allowed.
+  for (const group of svg.querySelectorAll("[aria-label]")) {
+    group.setAttribute("data-mark", group.getAttribute("aria-label"));
+    group.removeAttribute("aria-label");
+  }
+  for (const element of svg.querySelectorAll("[aria-description]")) element.removeAttribute("aria-description");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", label);
+  return svg;
+}
+

@@ -1,0 +1,211 @@
+// The board itself: a native table with sticky heads, sort buttons, chance and ceiling rows.
+import { fill, h } from "./dom.js";
+import { count, interval, isShare, millions, percent, rankText, shown, unit } from "./format.js";
+import * as m from "./model.js";
+
+const FACTS = [
+  ["group", "Group", (row) => row.group_label],
+  ["library", "Library", (row) => row.library],
+  ["training", "Training data", (row) => row.training],
+  ["input", "Input", (row) => (row.input ? `${row.input} px` : "")],
+  ["parameters", "Size", (row) => millions(row.parameters)],
+];
+
+/** A table that keeps its rows between renders; `render` rebuilds, `update` only filters and sorts. */
+export function createTable({ board, container, onSort, linkTo }) {
+  let columns = [];
+  let entries = new Map();
+  let body = null;
+  let heads = [];
+  let signature = "";
+  let rankHead = null;
+
+  function render(state) {
+    const next = JSON.stringify([state.family, m.chosenData(board, state), state.parameter, state.facts]);
+    if (next !== signature) {
+      signature = next;
+      build(state);
+    }
+    update(state);
+  }
+
+  function build(state) {
+    columns = m.visibleColumns(board, state);
+    heads = [];
+    body = h("tbody");
+    entries = new Map(board.rows.map((row) => [row.key, line(row, state)]));
+    const family = board.families.find(({ id }) => id === state.family);
+    const table = h(
+      "table",
+      { class: "board" },
+      h("caption", {}, `${family.label}. ${family.explain}`),
+      head(state),
+      reference(state),
+      body,
+    );
+    fill(container, table);
+  }
+
+  function head(state) {
+    const facts = shownFacts(state);
+    const groups = [];
+    for (const column of columns) {
+      const label = groupLabel(column);
+      const last = groups.at(-1);
+      if (last?.label === label) last.span += 1;
+      else groups.push({ label, span: 1 });
+    }
+    rankHead = h("th", { scope: "col", class: "rank" });
+    return h(
+      "thead",
+      {},
+      h(
+        "tr",
+        { class: "groups" },
+        h("td", { class: "name" }),
+        h("td", {}),
+        facts.map(() => h("td", {})),
+        groups.map(({ label, span }) => h("th", { scope: "colgroup", colspan: span }, label)),
+      ),
+      h(
+        "tr",
+        { class: "heads" },
+        sortHead("name", "Encoder", "name"),
+        rankHead,
+        facts.map(([id, label]) => sortHead(id, label, "fact")),
+        columns.map((column) => sortHead(column.id, column.label, "score", column)),
+      ),
+    );
+  }
+
+  function groupLabel(column) {
+    const data = board.dataset.get(column.data).label;
+    return column.family === "knn" ? `${column.group}, ${data}` : data;
+  }
+
+  function sortHead(id, label, kind, column = null) {
+    const arrow = h("span", { class: "arrow", "aria-hidden": "true" });
+    const button = h("button", { type: "button", title: column?.explain ?? null, onclick: () => onSort(id) }, label, arrow);
+    const cell = h("th", { scope: "col", class: kind }, button);
+    heads.push({ id, cell, column });
+    return cell;
+  }
+
+  function reference(state) {
+    const blank = [h("td", { class: "rank" }), ...shownFacts(state).map(() => h("td", { class: "fact" }))];
+    const line = (label, title, value) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row", class: "name", title }, label),
+        blank.map((cell) => cell.cloneNode()),
+        columns.map((column) => h("td", { class: "score" }, value(column))),
+      );
+    return h(
+      "tbody",
+      { class: "reference" },
+      line("Chance", "what a guess scores", (column) =>
+        isShare(column) ? percent(column.chance) : shown(0, column),
+      ),
+      line("Ceiling", "the highest possible score", (column) =>
+        isShare(column) ? percent(column.ceiling) : "",
+      ),
+    );
+  }
+
+  function line(row, state) {
+    const rankCell = h("td", { class: "rank" });
+    const notes = row.notes.length ? h("span", { class: "badge note", title: row.notes.join(" ") }, row.status) : null;
+    const element = h(
+      "tr",
+      { class: row.group === "control" ? "control" : null },
+      h(
+        "th",
+        { scope: "row", class: "name" },
+        h("a", { href: linkTo(row) }, row.name),
+        " ",
+        h("span", { class: `badge ${row.origin}` }, row.origin),
+        notes,
+      ),
+      rankCell,
+      shownFacts(state).map(([id, , text]) =>
+        h("td", { class: "fact" }, id === "group" ? [dot(row), text(row)] : text(row)),
+      ),
+      columns.map((column) => scoreCell(row.cells[column.index], column)),
+    );
+    return { row, element, rankCell };
+  }
+
+  function scoreCell(cell, column) {
+    if (!cell) return h("td", { class: "score missing" }, h("span", { class: "visually-hidden" }, "not measured"));
+    column.widest ??= m.widest(board, column);
+    const range = interval(cell, column);
+    const flags = cell.flags.map((flag) => board.flags[flag] ?? flag);
+    return h(
+      "td",
+      {
+        class: `score shade-${m.shade(cell, column, column.widest)}`,
+        title: describe(cell, column, range, flags),
+      },
+      shown(cell.value, column),
+      flags.length ? h("span", { class: "flag" }, h("span", { "aria-hidden": "true" }, "†"), h("span", { class: "visually-hidden" }, ` (${flags.join("; ")})`)) : null,
+      range ? h("small", {}, range) : null,
+    );
+  }
+
+  function update(state) {
+    const sorting = m.sorting(board, state, columns);
+    for (const { id, cell } of heads) {
+      const active = sorting.by ? id === sorting.by : id === sorting.column?.id;
+      if (active) cell.setAttribute("aria-sort", sorting.descending ? "descending" : "ascending");
+      else cell.removeAttribute("aria-sort");
+    }
+    const column = sorting.column;
+    fill(rankHead, "Rank", column ? h("small", {}, `by ${column.label}`) : null);
+    rankHead.title = column
+      ? `Rank by ${column.label}: ${direction(column, state)} is 1; an interval where encoders cannot be told apart; computed over the whole board`
+      : "";
+    container.classList.toggle("with-intervals", state.intervals === "1");
+    const ordered = m.sorted(board.rows, sorting);
+    const visible = [];
+    for (const row of ordered) {
+      const { element, rankCell } = entries.get(row.key);
+      element.hidden = !m.passes(row, state);
+      if (!element.hidden) visible.push(row);
+      rankCell.textContent = column ? rankText(m.rank(row.cells[column.index], column, state)) : "";
+    }
+    body.append(...ordered.map((row) => entries.get(row.key).element));
+    return { visible, sorting, columns };
+  }
+
+  return { render, shown: (state) => view(board, state) };
+}
+
+/** What the table shows for a state: used by the table's download and its row count. */
+export function view(board, state) {
+  const columns = m.visibleColumns(board, state);
+  const sorting = m.sorting(board, state, columns);
+  return { columns, sorting, rows: m.sorted(board.rows.filter((row) => m.passes(row, state)), sorting) };
+}
+
+/** "least trace", "highest accuracy", ...: what rank 1 means. */
+export function direction(column, state) {
+  if (column.kind === "accuracy") return "highest accuracy";
+  const what = column.kind === "difference" || column.kind === "size" ? "effect" : "trace";
+  return m.mostFirst(column, state) ? `most ${what}` : `least ${what}`;
+}
+
+export function dot(row) {
+  return h("span", { class: `dot group-${row.group.toLowerCase()}`, "aria-hidden": "true" });
+}
+
+function describe(cell, column, range, flags) {
+  const parts = [`${shown(cell.value, column)} ${unit(column)}`];
+  if (range) parts.push(`95 % interval ${range}`);
+  if (cell.n) parts.push(`n = ${count(cell.n)}`);
+  return [...parts, ...flags].join("; ");
+}
+
+function shownFacts(state) {
+  return state.facts === "1" ? FACTS : FACTS.slice(0, 1);
+}
