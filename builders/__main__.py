@@ -7,7 +7,13 @@ from collections.abc import Sequence
 
 from builders.command_line import Command, run_command
 
-COMMANDS: dict[str, Command] = {}
+COMMANDS: dict[str, Command] = {
+    "imagenet": Command("builders.build_command:imagenet", "ImageNet-1k, processed in known ways"),
+    "inat2018": Command("builders.build_command:inat2018", "iNaturalist 2018, processed in known ways"),
+    "folder": Command("builders.build_command:folder", "any labelled photos, processed in known ways"),
+    "publish": Command("builders.publish:main", "a built folder, or its recipe, to the Hub (dry run by default)"),
+    "flickrexif": Command("builders.flickrexif.cli:main", "photos of Flickr with labels of how they were taken"),
+}
 """Each entry is added by the change that adds its module."""
 
 

@@ -1,0 +1,166 @@
+"""The state of a FlickrExif run: one SQLite file (WAL) in one folder, safe against ``kill -9``, beside the files.
+
+What a step writes, it writes in one transaction; a step that died is taken up again from what is there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from builders.errors import DataError, UsageError
+from builders.flickrexif.clock import Clock, SystemClock
+from builders.flickrexif.schema import TABLES, VERSION
+
+DATABASE = "state.sqlite"
+FILES = "files"
+_BUSY_S = 60.0
+_MODE = 0o700
+"""Titles and names of people lie in a state: it is nobody else's to read."""
+
+
+class State:
+    """The open state of a run. Threads may share it; processes may open it side by side.
+
+    Args:
+        folder: where it lies; made if ``create``.
+        create: make what is missing.
+        clock: the time that is recorded.
+
+    Raises:
+        DataError: the folder holds no state, a newer one, or a broken one.
+    """
+
+    def __init__(self, folder: Path, *, create: bool = False, clock: Clock | None = None) -> None:
+        self.folder = folder
+        self.clock: Clock = clock or SystemClock()
+        self._lock = threading.RLock()
+        path = folder / DATABASE
+        if not create and not path.is_file():
+            raise DataError(f"{folder}: no state there; begin with 'flickrexif search' or 'flickrexif import'")
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=_MODE)
+            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._migrate()
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise DataError(f"{path}: cannot be opened as a state ({error})") from None
+
+    def __enter__(self) -> State:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of it or nothing of it. May be nested: the outermost one counts."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield self._db
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def rows(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._db.execute(sql, parameters).fetchall()
+
+    def value(self, sql: str, *parameters: Any) -> Any:
+        """First column of the first row; None if there is none."""
+        with self._lock:
+            row = self._db.execute(sql, parameters).fetchone()
+        return None if row is None else row[0]
+
+    def setting(self, key: str) -> Any:
+        """A setting, or None."""
+        text = self.value("SELECT value FROM settings WHERE key = ?", key)
+        return None if text is None else json.loads(text)
+
+    def set(self, key: str, value: Any) -> None:
+        with self.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (key, json.dumps(value)))
+
+    def pin(self, key: str, value: Any, option: str) -> None:
+        """Remember a choice that the whole state rests on, or insist that it is the one made before.
+
+        Raises:
+            UsageError: this state was made with another value.
+        """
+        with self.transaction():
+            before = self.setting(key)
+            if before is None:
+                self.set(key, value)
+            elif before != value:
+                raise UsageError(
+                    f"{self.folder} was made with {option} {before}, not {value}: use that, or a new --state"
+                )
+
+    def record_call(self, method: str, subject: str, attempt: int, outcome: str, started: float) -> None:
+        with self.transaction() as db:
+            db.execute(
+                "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?)",
+                (started, method, subject, attempt, outcome, self.clock.now() - started),
+            )
+
+    @contextmanager
+    def only_one(self, step: str) -> Iterator[None]:
+        """Hold the right to run ``step`` on this state; it ends with the process, however that ends.
+
+        Raises:
+            UsageError: another process is at it.
+        """
+        with open(self.folder / f".{step}.lock", "a") as handle:
+            _lock(handle, f"{self.folder}: another '{step}' is running on it")
+            yield
+
+    def path_of(self, relative: str) -> Path:
+        return self.folder / relative
+
+    def _migrate(self) -> None:
+        with open(self.folder / ".schema.lock", "a") as handle:  # two processes may begin at once
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise DataError(
+                    f"{self.folder}: its state has version {version}, this camtrace reads {VERSION}: update it"
+                )
+            if version < VERSION:
+                self._db.executescript(f"BEGIN EXCLUSIVE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def _lock(handle: IO[str], complaint: str) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise UsageError(f"{complaint} (wait for it, or end it)") from None
+    handle.truncate(0)
+    handle.write(str(os.getpid()))
+    handle.flush()
+
+
+def file_path(id: int, size: str, suffix: str) -> str:
+    """Where the file of a photo lies, below the folder of the state.
+
+    >>> file_path(51234, "o", ".jpg")
+    'files/34/12/51234_o.jpg'
+    """
+    return f"{FILES}/{id % 100:02d}/{id // 100 % 100:02d}/{id}_{size}{suffix}"

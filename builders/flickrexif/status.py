@@ -1,0 +1,99 @@
+"""The funnel of a run as a table: from what Flickr reported to what a data set can be built from."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from builders.flickrexif.licences import LICENCES
+from builders.flickrexif.progress import calls_left
+from builders.flickrexif.state import State
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One line of the funnel."""
+
+    name: str
+    photos: int
+    note: str = ""
+
+
+def funnel(state: State) -> list[Stage]:
+    """Counts of photos, stage by stage; each stage counts what is left of the one before."""
+
+    def count(condition: str, table: str = "photos") -> int:
+        return state.value(f"SELECT count(*) FROM {table} WHERE {condition}")
+
+    reported, found = state.rows(
+        "SELECT coalesce(sum(total), 0), coalesce(sum(found), 0) FROM slices WHERE status IN ('done', 'truncated')"
+    )[0]
+    rows = state.rows("SELECT exif_status, count(*) FROM photos WHERE selected = 1 GROUP BY exif_status")
+    exif: dict[str | None, int] = {row[0]: row[1] for row in rows}
+    file_errors = state.rows("SELECT error_class, count(*) FROM files WHERE status != 'ok' GROUP BY 1 ORDER BY 2 DESC")
+    truncated = count("status = 'truncated'", "slices")
+    unread = count("status = 'pending'", "slices")
+    notes = [f"{unread} slices to read"] * bool(unread) + [f"{truncated} slices beyond Flickr's limit"] * bool(
+        truncated
+    )
+    return [
+        Stage("reported by Flickr", reported, "estimates, in slices read to the end"),
+        Stage("found", found, ", ".join(notes)),
+        Stage("kept by the cap", count("source = 'search'"), _cap(state)),
+        Stage("imported", count("source = 'import'")),
+        Stage("selected", count("selected = 1"), f"{count('selected = 0')} in months not read to the end"),
+        Stage(
+            "Exif from Flickr",
+            exif.get("ok", 0),
+            _listed([(k or "not asked", n) for k, n in exif.items() if k != "ok"]),
+        ),
+        Stage("licence known", count("selected = 1 AND licence IS NOT NULL"), _licences(state)),
+        Stage("files fetched", count("status = 'ok'", "files"), _listed([(k, n) for k, n in file_errors])),
+        Stage("taken down", count("1", "tombstones"), "tombstones of photos and owners"),
+    ]
+
+
+def status_text(state: State) -> str:
+    """The funnel, the files and the calls as a table for people."""
+    stages = funnel(state)
+    width = max(len(stage.name) for stage in stages)
+    lines = [f"{s.name:<{width}}  {s.photos:>11,}  {s.note}".rstrip() for s in stages]
+    size = state.value("SELECT coalesce(sum(bytes), 0) FROM files WHERE status = 'ok'")
+    lines.append(f"{'bytes on disk':<{width}}  {size:>11,}")
+    lines += ["", "calls of the API", *_call_lines(state, width)]
+    left = calls_left(state)
+    lines.append(f"{'still needed':<{width}}  {left:>11,}  about {left / 3600:.1f} h at 3,600 an hour")
+    return "\n".join(lines)
+
+
+def _call_lines(state: State, width: int) -> list[str]:
+    rows = state.rows("SELECT method, outcome, count(*) FROM calls GROUP BY 1, 2 ORDER BY 1, 3 DESC")
+    lines = []
+    for method in dict.fromkeys(row[0] for row in rows):
+        outcomes = [(row[1], row[2]) for row in rows if row[0] == method]
+        lines.append(f"{method:<{width}}  {sum(n for _, n in outcomes):>11,}  {_listed(outcomes)}")
+    now = state.clock.now()
+    hour = state.value("SELECT count(*) FROM calls WHERE at > ?", now - 3600)
+    last = state.value("SELECT max(at) FROM calls")
+    when = (
+        f"last at {datetime.datetime.fromtimestamp(last, datetime.timezone.utc):%Y-%m-%d %H:%M} UTC"
+        if last
+        else "none yet"
+    )
+    lines.append(f"{'in the last hour':<{width}}  {hour:>11,}  {when}")
+    return lines
+
+
+def _cap(state: State) -> str:
+    cap = state.setting("per_user_month")
+    return "" if cap is None else f"at most {cap} per owner and month of upload, seed {state.setting('seed')}"
+
+
+def _licences(state: State) -> str:
+    rows = state.rows("SELECT licence, count(*) FROM photos WHERE selected = 1 GROUP BY 1 ORDER BY 2 DESC")
+    return _listed([(LICENCES[k].slug if k in LICENCES else "unknown", n) for k, n in rows])
+
+
+def _listed(counts: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts)
