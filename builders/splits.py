@@ -1,16 +1,24 @@
 """Train, val and test that share no owner, no near-duplicate, and no photo between attributes.
 
-Photos are joined into groups (same owner, same scene, nearly the same pixels), each group gets one split for
-every attribute, and then each attribute takes the same number of photos of each class.
+Photos are joined into groups (same owner, same scene, same file, nearly the same picture); each group gets one split,
+for every attribute at once; then each attribute takes the same number of photos of each class.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
+
+from builders.errors import DataError, UsageError
+from builders.perceptual_hash import MAX_DISTANCE, near_duplicate_groups
+from builders.photos import SPLITS, UNLABELLED
 
 LEFT_OUT = -1
 """In ``Splits.selected``: the photo is in no split of this attribute."""
@@ -18,11 +26,13 @@ LEFT_OUT = -1
 
 @dataclass(frozen=True)
 class Sizes:
-    """Photos per class in each split. ``None``: as many as the rarest class has."""
+    """Most photos per class in each split. ``None``: as many as the rarest class has."""
 
     train: int | None = None
     val: int | None = None
     test: int | None = None
+    least: int = 1
+    """A class with fewer photos than this in any split is left out."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,10 @@ class Splits:
     """int8 [photos], index into ``photos.SPLITS``; decided once, for every attribute."""
     selected: Mapping[str, np.ndarray]
     """By attribute: int8 [photos], the split if the photo was taken for the balanced set, else ``LEFT_OUT``."""
+    classes: Mapping[str, np.ndarray]
+    """By attribute: int32, the class indices that have enough photos; the others are left out."""
+    evidence: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """How they were made: seed, shares, rule, number of groups, largest group."""
 
 
 def make_splits(
@@ -44,25 +58,254 @@ def make_splits(
     owners: Sequence[str] | None = None,
     hashes: np.ndarray | None = None,
     digests: Sequence[str] | None = None,
-    sizes: Sizes | Mapping[str, Sizes] = Sizes(),  # noqa: B008 (frozen)
+    sizes: Sizes | Mapping[str, Sizes] | None = None,
     shares: tuple[float, float, float] = (0.7, 0.1, 0.2),
     assign: Literal["hash", "stratified"] = "hash",
-    max_distance: int = 6,
+    max_distance: int = MAX_DISTANCE,
     seed: int = 0,
 ) -> Splits:
-    """Split a collection.
+    """Split a collection. Depends on its arguments as a set: the order of the photos does not matter.
 
     Args:
         ids: unique photo ids.
         labels: by attribute, int32 [photos] class indices, ``UNLABELLED`` where there is no class.
         owners: owner or scene of each photo; "" is nobody's.
-        hashes: uint64 [photos] perceptual hashes (``perceptual_hash.perceptual_hash``).
-        digests: sha256 of each file: equal files are joined.
+        hashes: uint64 [photos] perceptual hashes (``perceptual_hash.photo_hash``).
+        digests: sha256 of each file: equal files are joined; "" is unknown.
         sizes: photos per class and split, for all attributes or by attribute.
-        shares: of the groups, for train, val, test.
-        assign: ``hash``: a group's split depends only on its own name and the seed, so that a take-down moves nothing
-            else. ``stratified``: iterative stratification over classes, for small collections.
+        shares: of the groups, for train, val, test; zero is allowed.
+        assign: ``hash``: a group's split depends on nothing but its smallest id (or owner) and the seed, so that a
+            take-down or a new photo moves no other group. ``stratified``: iterative stratification over
+            (attribute, class), for collections with so few groups that chance would leave classes without a test.
         max_distance: photos whose hashes differ in at most this many bits are near-duplicates.
         seed: of every choice.
+
+    Raises:
+        DataError: ids repeat, or columns have different lengths.
+        UsageError: shares that are no shares, or an unknown ``assign``.
     """
-    raise NotImplementedError
+    _check(ids, labels, owners, hashes, digests, shares)
+    order = np.argsort(np.array([_hash64(f"photo\0{seed}\0{i}") for i in ids], dtype=np.uint64), kind="stable")
+    priority = np.empty(len(ids), dtype=np.int64)
+    priority[order] = np.arange(len(ids))
+    groups = photo_groups(len(ids), owners=owners, hashes=hashes, digests=digests, max_distance=max_distance)
+    if assign == "hash":
+        of_group = _by_hash(_group_names(groups, ids, owners), shares, seed)
+    elif assign == "stratified":
+        of_group = _stratified(groups, labels, priority, shares)
+    else:
+        raise UsageError(f"assign={assign!r}: choose 'hash' or 'stratified'")
+    splits = of_group[groups]
+    selected: dict[str, np.ndarray] = {}
+    classes: dict[str, np.ndarray] = {}
+    for name, values in labels.items():
+        wanted = sizes if isinstance(sizes, Sizes) else (sizes or {}).get(name, Sizes())
+        in_use = [s for s in range(len(SPLITS)) if shares[s] > 0]
+        selected[name], classes[name] = balance(np.asarray(values), splits, groups, priority, wanted, in_use)
+    counts = np.bincount(groups) if len(groups) else np.zeros(1, dtype=int)
+    evidence = {
+        "seed": str(seed),
+        "shares": "/".join(f"{share:g}" for share in shares),
+        "assign": assign,
+        "near-duplicate distance": str(max_distance) if hashes is not None else "not searched",
+        "groups": str(len(counts)),
+        "photos in the largest group": str(int(counts.max())),
+    }
+    frozen = MappingProxyType
+    return Splits(groups, splits, frozen(selected), frozen(classes), frozen(evidence))
+
+
+def photo_groups(
+    n: int,
+    *,
+    owners: Sequence[str] | None = None,
+    hashes: np.ndarray | None = None,
+    digests: Sequence[str] | None = None,
+    max_distance: int = MAX_DISTANCE,
+) -> np.ndarray:
+    """Join ``n`` photos that share an owner, a file or (nearly) a picture: int64 group numbers, 0 without a gap.
+
+    Chains count: if A is like B and B is of the same owner as C, the three are one group.
+
+    >>> photo_groups(4, owners=["ann", "ben", "ann", ""]).tolist()
+    [0, 1, 0, 2]
+    """
+    columns = []
+    for names in (owners, digests):
+        if names is not None:
+            # nobody's photo stands alone
+            _, column = np.unique([name or f"\0{i}" for i, name in enumerate(names)], return_inverse=True)
+            columns.append(column)
+    if hashes is not None:
+        columns.append(near_duplicate_groups(hashes, max_distance))
+    if not columns or n == 0:
+        return np.arange(n, dtype=np.int64)
+    # Photos and the things they share are the nodes of one graph; its components are the groups.
+    nodes, edges = n, []
+    for column in columns:
+        edges.append(np.stack([np.arange(n), nodes + column]))
+        nodes += int(column.max()) + 1
+    rows, others = np.concatenate(edges, axis=1)
+    graph = coo_array((np.ones(len(rows), dtype=bool), (rows, others)), shape=(nodes, nodes))
+    components = connected_components(graph, directed=False)[1][:n]
+    _, first, inverse = np.unique(components, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse]
+
+
+class Balanced(NamedTuple):
+    """What ``balance`` takes."""
+
+    splits: np.ndarray
+    """int8 [photos], the split of each photo taken, else ``LEFT_OUT``."""
+    classes: np.ndarray
+    """int32, the classes that have enough photos."""
+
+
+def balance(
+    values: np.ndarray,
+    splits: np.ndarray,
+    groups: np.ndarray,
+    priority: np.ndarray,
+    sizes: Sizes,
+    in_use: Sequence[int],
+) -> Balanced:
+    """Take the same number of photos of each class in each split.
+
+    Within a class and split, every group gives its first photo before any gives a second, so that no owner's taste
+    dominates a class.
+
+    Args:
+        values: int32 [photos] class indices.
+        splits: int8 [photos].
+        groups: int64 [photos].
+        priority: int64 [photos], a seeded order of the photos.
+        sizes: most photos per class.
+        in_use: the splits that there are.
+    """
+    chosen = np.full(len(values), LEFT_OUT, dtype=np.int8)
+    labelled = np.flatnonzero(values != UNLABELLED)
+    if not len(labelled):
+        return Balanced(chosen, np.zeros(0, dtype=np.int32))
+    counts = np.zeros((len(SPLITS), int(values.max()) + 1), dtype=np.int64)
+    np.add.at(counts, (splits[labelled], values[labelled]), 1)
+    classes = np.flatnonzero((counts[list(in_use)] >= max(1, sizes.least)).all(axis=0))
+    if not len(classes):
+        return Balanced(chosen, classes.astype(np.int32))
+    members = labelled[np.isin(values[labelled], classes)]
+    cell = values[members].astype(np.int64) * len(SPLITS) + splits[members]
+    turn = _rank_within(cell * (int(groups.max()) + 1) + groups[members], priority[members])
+    place = _rank_within(cell, turn * len(values) + priority[members])
+    limits = [
+        int(counts[split, classes].min()) if wanted is None else min(wanted, int(counts[split, classes].min()))
+        for split, wanted in enumerate((sizes.train, sizes.val, sizes.test))
+    ]
+    taken = members[place < np.array(limits)[splits[members]]]
+    chosen[taken] = splits[taken]
+    return Balanced(chosen, classes.astype(np.int32))
+
+
+def _rank_within(groups: np.ndarray, priority: np.ndarray) -> np.ndarray:
+    """The place of each element among those of its group, by priority."""
+    order = np.lexsort((priority, groups))
+    ordered = groups[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    rank = np.empty(len(groups), dtype=np.int64)
+    rank[order] = np.arange(len(groups)) - np.repeat(starts, np.diff(np.r_[starts, len(groups)]))
+    return rank
+
+
+def _group_names(groups: np.ndarray, ids: Sequence[str], owners: Sequence[str] | None) -> list[str]:
+    """What names a group whatever else is in the collection: its smallest owner, else its smallest id."""
+    names: dict[int, str] = {}
+    for i, group in enumerate(groups.tolist()):
+        # owners sort before ids, so that a group keeps its name when one of its photos goes
+        name = f"0{owners[i]}" if owners is not None and owners[i] else f"1{ids[i]}"
+        if group not in names or name < names[group]:
+            names[group] = name
+    return [names[group] for group in range(len(names))]
+
+
+def _by_hash(names: Sequence[str], shares: tuple[float, float, float], seed: int) -> np.ndarray:
+    place = np.array([(_hash64(f"group\0{seed}\0{name}") >> 11) * 2.0**-53 for name in names])
+    edges = np.cumsum(shares) / sum(shares)
+    last = max(s for s in range(len(SPLITS)) if shares[s] > 0)
+    return np.minimum(np.searchsorted(edges, place, side="right"), last).astype(np.int8)
+
+
+def _stratified(
+    groups: np.ndarray,
+    labels: Mapping[str, np.ndarray],
+    priority: np.ndarray,
+    shares: tuple[float, float, float],
+) -> np.ndarray:
+    """Iterative stratification (Sechidis et al., ECML PKDD 2011) of groups instead of single examples.
+
+    From the rarest (attribute, class) on, each of its groups, the largest first, goes to the split that still lacks
+    most of that class; among equals, to the one that lacks most photos.
+    """
+    count = int(groups.max()) + 1 if len(groups) else 0
+    table = _photos_by_group_and_class(groups, labels, count)
+    total = np.asarray(table.sum(axis=0)).ravel().astype(np.float64)
+    share = np.array(shares) / sum(shares)
+    lacking = share[:, None] * total[None, :]
+    sizes = np.bincount(groups, minlength=count)
+    lacking_photos = share * len(groups)
+    first = np.full(count, len(groups), dtype=np.int64)
+    np.minimum.at(first, groups, priority)
+    of_group = np.full(count, LEFT_OUT, dtype=np.int8)
+    usable = [s for s in range(len(SPLITS)) if share[s] > 0]
+    columns = table.tocsc()
+
+    def put(group: int, split: int) -> None:
+        of_group[group] = split
+        row = slice(table.indptr[group], table.indptr[group + 1])
+        lacking[split, table.indices[row]] -= table.data[row]
+        lacking_photos[split] -= sizes[group]
+
+    for column in np.argsort(total, kind="stable"):
+        part = slice(columns.indptr[column], columns.indptr[column + 1])
+        members, amounts = columns.indices[part], columns.data[part]
+        for group in members[np.lexsort((first[members], -amounts))]:
+            if of_group[group] == LEFT_OUT:
+                put(group, max(usable, key=lambda s: (lacking[s, column], lacking_photos[s], -s)))
+    for group in np.argsort(first, kind="stable"):
+        if of_group[group] == LEFT_OUT:
+            put(group, max(usable, key=lambda s: (lacking_photos[s], -s)))
+    return of_group
+
+
+def _photos_by_group_and_class(groups: np.ndarray, labels: Mapping[str, np.ndarray], count: int) -> csr_array:
+    """int64 [groups, all classes of all attributes] counts."""
+    rows, columns, width = [], [], 0
+    for name in sorted(labels):
+        values = np.asarray(labels[name])
+        labelled = np.flatnonzero(values != UNLABELLED)
+        rows.append(groups[labelled])
+        columns.append(width + values[labelled].astype(np.int64))
+        width += int(values.max()) + 1 if len(labelled) else 0
+    at = (np.concatenate(rows), np.concatenate(columns)) if rows else (np.zeros(0, int), np.zeros(0, int))
+    return coo_array((np.ones(len(at[0]), dtype=np.int64), at), shape=(count, width)).tocsr()
+
+
+def _check(
+    ids: Sequence[str],
+    labels: Mapping[str, np.ndarray],
+    owners: Sequence[str] | None,
+    hashes: np.ndarray | None,
+    digests: Sequence[str] | None,
+    shares: tuple[float, float, float],
+) -> None:
+    if len(set(ids)) != len(ids):
+        raise DataError("photo ids repeat: a photo in two splits cannot be told from two photos; make them unique")
+    named = {**labels, "owners": owners, "hashes": hashes, "digests": digests}
+    for name, column in named.items():
+        if column is not None and len(column) != len(ids):
+            raise DataError(f"{name}: {len(column)} values for {len(ids)} photos")
+    if len(shares) != len(SPLITS) or min(shares) < 0 or sum(shares) <= 0:
+        raise UsageError(f"shares={shares}: give three numbers of 0 or more for train, val and test")
+
+
+def _hash64(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")

@@ -1,0 +1,161 @@
+"""Split files of any origin -> ``SplitTable``: which photo is in which split, with which label, of one attribute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from builders.errors import DataError
+from builders.photos import SPLITS, Labels
+from builders.splits import LEFT_OUT, Splits
+
+_COLUMNS = {
+    "ids": ("id", "photo_id", "flickr_id", "Flickr ID"),
+    "splits": ("split",),
+    "labels": ("label",),
+    "owners": ("owner", "scene"),
+    "digests": ("sha256",),
+    "hashes": ("perceptual_hash", "phash"),
+    "years": ("year", "taken_year"),
+}
+_SPLIT_NAMES = {**{name: i for i, name in enumerate(SPLITS)}, "validation": 1, "dev": 1}
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """The splits of one attribute: one row per photo and split. A photo may (wrongly) stand in several rows."""
+
+    name: str
+    """The attribute."""
+    ids: np.ndarray
+    """str [rows]."""
+    splits: np.ndarray
+    """int8 [rows], index into ``photos.SPLITS``."""
+    labels: np.ndarray | None = None
+    """str [rows], class names; "" is unknown."""
+    owners: np.ndarray | None = None
+    """str [rows], owner or scene; "" is unknown."""
+    digests: np.ndarray | None = None
+    """str [rows], sha256 of the files; "" is unknown."""
+    hashes: np.ndarray | None = None
+    """uint64 [rows], perceptual hashes; ``NO_HASH`` is unknown."""
+    years: np.ndarray | None = None
+    """int [rows], year taken; 0 is unknown."""
+    metadata: Mapping[str, np.ndarray] = field(default_factory=lambda: MappingProxyType({}))
+    """Labels of other attributes of the same rows, str [rows] each; "" is unknown."""
+
+    def __post_init__(self) -> None:
+        for column in (self.splits, self.labels, self.owners, self.digests, self.hashes, self.years):
+            if column is not None and len(column) != len(self.ids):
+                raise DataError(f"{self.name}: columns of different lengths")
+
+    def rows(self, split: int) -> np.ndarray:
+        """int64 positions of the rows of a split."""
+        return np.flatnonzero(self.splits == split)
+
+
+def read_split_file(path: Path) -> SplitTable:
+    """Read the study's JSON (``train_ids``, ``encoded_train_labels``, ...), or a CSV or Parquet table.
+
+    A table needs the columns ``id`` and ``split``, and may have ``label``, ``owner``, ``sha256``, ``perceptual_hash``
+    and ``year``; further columns of strings are taken for labels of other attributes.
+
+    Raises:
+        DataError: not such a file.
+    """
+    try:
+        if path.suffix == ".json":
+            return _from_study(json.loads(path.read_text("utf-8")), path.stem)
+        if path.suffix in (".csv", ".parquet"):
+            return _from_columns(_arrow_columns(path), path.stem)
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise DataError(f"{path.name}: no split file that can be read ({type(error).__name__}: {error})") from None
+    raise DataError(f"{path.name}: give a .json of the study's form, a .csv or a .parquet file")
+
+
+def tables_of(
+    ids: Sequence[str],
+    labels: Mapping[str, Labels],
+    splits: Splits,
+    *,
+    owners: Sequence[str] | None = None,
+    digests: Sequence[str] | None = None,
+    hashes: np.ndarray | None = None,
+    years: np.ndarray | None = None,
+) -> list[SplitTable]:
+    """One table for each attribute of a collection that ``make_splits`` has split, for ``validate``."""
+    columns = {"ids": ids, "owners": owners, "digests": digests, "hashes": hashes, "years": years}
+    arrays = {name: np.asarray(column) for name, column in columns.items() if column is not None}
+    words = {name: np.array([*column.names, ""])[column.values] for name, column in labels.items()}
+    tables = []
+    for name, selected in splits.selected.items():
+        rows = np.flatnonzero(selected != LEFT_OUT)
+        metadata = {other: column[rows] for other, column in words.items() if other != name}
+        rest = {column: values[rows] for column, values in arrays.items()}
+        tables.append(SplitTable(name, splits=selected[rows], labels=words[name][rows], metadata=metadata, **rest))
+    return tables
+
+
+def _from_study(data: Mapping[str, Any], stem: str) -> SplitTable:
+    names = np.array(data.get("label_encoder_classes", ()), dtype=str)
+    ids, splits, labels = [], [], []
+    for split, word in enumerate(SPLITS):
+        of_split = data[f"{word}_ids"]
+        ids.append(np.array(of_split, dtype=str))
+        splits.append(np.full(len(of_split), split, dtype=np.int8))
+        if len(names):
+            encoded = np.array(data[f"encoded_{word}_labels"], dtype=np.int64)
+            if len(encoded) != len(of_split) or (encoded < 0).any():
+                raise ValueError(f"{word}: labels do not fit the ids")
+            labels.append(names[encoded])
+    name = str(data.get("target_attribute", stem)).lower().replace(" ", "_")
+    return SplitTable(name, np.concatenate(ids), np.concatenate(splits), np.concatenate(labels) if labels else None)
+
+
+def _arrow_columns(path: Path) -> dict[str, np.ndarray]:
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    table = pyarrow.csv.read_csv(path) if path.suffix == ".csv" else pyarrow.parquet.read_table(path)
+    return {
+        name: np.array(["" if v is None else v for v in table[name].to_pylist()], dtype=object)
+        for name in table.column_names
+        if not pyarrow.types.is_nested(table.schema.field(name).type)
+    }
+
+
+def _from_columns(columns: Mapping[str, np.ndarray], name: str) -> SplitTable:
+    found = {ours: next((c for c in names if c in columns), None) for ours, names in _COLUMNS.items()}
+    for needed in ("ids", "splits"):
+        if found[needed] is None:
+            raise ValueError(f"there is no column {_COLUMNS[needed][0]!r}")
+    used = {column for column in found.values() if column}
+    splits = np.array([_SPLIT_NAMES[str(word)] for word in columns[found["splits"] or ""]], dtype=np.int8)
+
+    def column(ours: str, kind: Any) -> np.ndarray | None:
+        values = columns.get(found[ours] or "")
+        if values is None:
+            return None
+        if kind is np.uint64:  # some formats have signed integers only
+            return np.array([int(v or 0) % 2**64 for v in values], dtype=np.uint64)
+        return values.astype(str) if kind is str else np.array([int(v or 0) for v in values], dtype=kind)
+
+    return SplitTable(
+        name=name,
+        ids=columns[found["ids"] or ""].astype(str),
+        splits=splits,
+        labels=column("labels", str),
+        owners=column("owners", str),
+        digests=column("digests", str),
+        hashes=column("hashes", np.uint64),
+        years=column("years", np.int64),
+        metadata={
+            n: v.astype(str) for n, v in columns.items() if n not in used and all(isinstance(word, str) for word in v)
+        },
+    )

@@ -1,0 +1,265 @@
+"""What is wrong with a data set's splits: the validator, for our own sets and for any split files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from builders.devices import alias_groups, canonical_model, questionable_names, release_year
+from builders.exif import Acquisition
+from builders.perceptual_hash import MAX_DISTANCE, NO_HASH, near_pairs
+from builders.photos import SPLITS
+from builders.split_tables import SplitTable
+
+Level = Literal["ok", "note", "problem"]
+
+TRAIN, VAL, TEST = range(3)
+
+_PAIRS = ((TEST, TRAIN), (VAL, TRAIN), (TEST, VAL))
+
+EARLY_YEARS = 2
+"""This many years before its camera was released no photo was taken by it; one year less may be a camera's clock."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer of one check."""
+
+    table: str
+    """The attribute, or "a -> b" for a question about two."""
+    check: str
+    """What was asked, for example "test ids also in train"."""
+    value: float
+    """A count, or a share between 0 and 1."""
+    n: int
+    """How many rows were looked at: the denominator."""
+    level: Level
+    chance: float | None = None
+    """What guessing would give, where the value is an accuracy."""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """Every finding about a set of split tables."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def problems(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.level == "problem")
+
+    def find(self, table: str, check: str) -> Finding:
+        """One finding. Raises ``KeyError`` if the check was not made."""
+        for finding in self.findings:
+            if (finding.table, finding.check) == (table, check):
+                return finding
+        raise KeyError((table, check))
+
+    def to_text(self) -> str:
+        """The findings as a table for people."""
+        rows = [("", "attribute", "check", "value", "of", "chance", "")]
+        for f in self.findings:
+            value = f"{f.value:.3f}" if isinstance(f.value, float) else str(f.value)
+            chance = "" if f.chance is None else f"{f.chance:.3f}"
+            mark = {"ok": "", "note": "note", "problem": "PROBLEM"}[f.level]
+            rows.append((mark, f.table, f.check, value, str(f.n), chance, f.detail))
+        widths = [max(len(row[i]) for row in rows) for i in range(6)]
+        left = (0, 1, 2)
+        lines = [
+            "  ".join(
+                c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=False))
+            )
+            + (f"  {row[6]}" if row[6] else "")
+            for row in rows
+        ]
+        return "\n".join(line.rstrip() for line in lines) + f"\n{len(self.problems)} problems"
+
+
+def validate(tables: SplitTable | Sequence[SplitTable], max_distance: int = MAX_DISTANCE) -> ValidationReport:
+    """Look for leaks, duplicates, imbalance, drift, give-aways and alias classes.
+
+    Args:
+        tables: the splits of one or more attributes of one data set. Where a table has no ``metadata``, labels of the
+            same photo in the other tables are used.
+        max_distance: bits between the perceptual hashes of near-duplicates.
+
+    Checks that need a column which a table lacks are not made, and do not appear.
+    """
+    several = [tables] if isinstance(tables, SplitTable) else list(tables)
+    several = [table if table.metadata else replace(table, metadata=_joined(table, several)) for table in several]
+    findings: list[Finding] = []
+    for table in several:
+        for part in (_shared_ids, _shared_owners, _duplicates, _balance, _classes, _years, _predictability):
+            findings.extend(part(table))
+        findings.extend(_near_duplicates(table, max_distance))
+    findings.extend(_between_attributes(several))
+    return ValidationReport(tuple(findings))
+
+
+def _shared_ids(table: SplitTable) -> Iterator[Finding]:
+    repeated = sum(len(table.rows(s)) - len(np.unique(table.ids[table.rows(s)])) for s in range(len(SPLITS)))
+    yield _count(table.name, "ids repeated within a split", repeated, len(table.ids))
+    for one, other in _PAIRS:
+        rows = table.rows(one)
+        shared = rows[np.isin(table.ids[rows], table.ids[table.rows(other)])]
+        detail = ""
+        if table.labels is not None and len(shared):
+            common = Counter(table.labels[shared].tolist()).most_common(3)
+            detail = ", ".join(f"{count} {name}" for name, count in common)
+        yield _count(table.name, f"{SPLITS[one]} ids also in {SPLITS[other]}", len(shared), len(rows), detail)
+
+
+def _shared_owners(table: SplitTable) -> Iterator[Finding]:
+    if table.owners is None:
+        return
+    for one, other in _PAIRS:
+        rows = table.rows(one)
+        rows = rows[table.owners[rows] != ""]
+        shared = rows[np.isin(table.owners[rows], table.owners[table.rows(other)])]
+        detail = f"{len(np.unique(table.owners[shared]))} owners" if len(shared) else ""
+        yield _count(table.name, f"{SPLITS[one]} photos of owners in {SPLITS[other]}", len(shared), len(rows), detail)
+
+
+def _duplicates(table: SplitTable) -> Iterator[Finding]:
+    if table.digests is None:
+        return
+    for one, other in _PAIRS:
+        rows = _rows_not_shared(table, one, other)
+        rows = rows[table.digests[rows] != ""]
+        shared = int(np.isin(table.digests[rows], table.digests[table.rows(other)]).sum())
+        yield _count(table.name, f"{SPLITS[one]} files also in {SPLITS[other]} (other id)", shared, len(rows))
+
+
+def _near_duplicates(table: SplitTable, max_distance: int) -> Iterator[Finding]:
+    if table.hashes is None:
+        return
+    hashed = np.flatnonzero(table.hashes != NO_HASH)
+    pairs = near_pairs(table.hashes[hashed], max_distance)
+    position = np.searchsorted(pairs.values, table.hashes[hashed])
+    present = np.zeros((len(pairs.values), len(SPLITS)), dtype=bool)
+    present[position, table.splits[hashed]] = True
+    near = present.copy()
+    np.logical_or.at(near, pairs.first, present[pairs.second])
+    np.logical_or.at(near, pairs.second, present[pairs.first])
+    for one, other in _PAIRS:
+        rows = np.isin(hashed, _rows_not_shared(table, one, other))
+        count = int(near[position[rows], other].sum())
+        check = f"{SPLITS[one]} near-duplicates of {SPLITS[other]} (other id)"
+        yield _count(table.name, check, count, int(rows.sum()), f"at most {max_distance} bits")
+
+
+def _balance(table: SplitTable) -> Iterator[Finding]:
+    if table.labels is None:
+        return
+    names = np.unique(table.labels[table.labels != ""])
+    for split, word in enumerate(SPLITS):
+        rows = table.rows(split)
+        if not len(rows):
+            continue
+        found = Counter(table.labels[rows].tolist())
+        counts = [found[name] for name in names.tolist()]
+        low, high = min(counts, default=0), max(counts, default=0)
+        missing = [name for name in names.tolist() if not found[name]]
+        detail = f"{low} to {high} photos per class" + (f"; none of {', '.join(missing[:3])}" if missing else "")
+        level: Level = "ok" if low == high else "problem" if missing else "note"
+        yield Finding(table.name, f"{word}: rarest over commonest class", low / high if high else 0.0, len(rows), level,
+                      detail=detail)  # fmt: skip
+
+
+def _classes(table: SplitTable) -> Iterator[Finding]:
+    if table.labels is None or table.name not in ("make", "model", "smartphone_model"):
+        return
+    names = tuple(np.unique(table.labels[table.labels != ""]).tolist())
+    aliases, wrong = alias_groups(names), questionable_names(names)
+    detail = "; ".join(" = ".join(group) for group in aliases)
+    yield _count(table.name, "classes that are one device or maker", len(aliases), len(names), detail)
+    yield _count(table.name, "classes that are no camera body", len(wrong), len(names), ", ".join(wrong))
+
+
+def _years(table: SplitTable) -> Iterator[Finding]:
+    if table.years is None:
+        return
+    known = {s: table.years[table.rows(s)][table.years[table.rows(s)] > 0] for s in range(len(SPLITS))}
+    for one, other in _PAIRS[:2]:
+        if len(known[one]) and len(known[other]):
+            span = max(int(known[one].max()), int(known[other].max())) + 1
+            first, second = (np.bincount(known[s], minlength=span) / len(known[s]) for s in (one, other))
+            distance = float(np.abs(first - second).sum() / 2)
+            detail = f"total variation; median {np.median(known[one]):g} against {np.median(known[other]):g}"
+            check = f"years of {SPLITS[one]} against {SPLITS[other]}"
+            yield Finding(table.name, check, distance, len(known[one]), "note" if distance > 0.1 else "ok",
+                          detail=detail)  # fmt: skip
+    models = table.labels if table.name in ("model", "smartphone_model") else table.metadata.get("model")
+    if models is None:
+        return
+    names, inverse = np.unique(models, return_inverse=True)
+    released = np.array([release_year(canonical_model(Acquisition(model=n or None))) or 0 for n in names.tolist()])
+    checkable = np.flatnonzero((table.years > 0) & (released[inverse] > 0))
+    early = int((table.years[checkable] <= released[inverse][checkable] - EARLY_YEARS).sum())
+    check = f"photos {EARLY_YEARS} years or more older than their camera"
+    yield _count(table.name, check, early, len(checkable))
+
+
+def _predictability(table: SplitTable) -> Iterator[Finding]:
+    if table.labels is None:
+        return
+    classes = len(np.unique(table.labels[table.labels != ""]))
+    for name, column in table.metadata.items():
+        if name == table.name:
+            continue
+        known = (table.labels != "") & (column != "")
+        train, test = np.flatnonzero(known & (table.splits == TRAIN)), np.flatnonzero(known & (table.splits == TEST))
+        if not len(train) or not len(test):
+            continue
+        guesses = _majority_by_value(column[train], table.labels[train], column[test])
+        accuracy = float(np.mean(guesses == table.labels[test]))
+        chance = 1 / classes
+        level: Level = "note" if accuracy > 2 * chance or accuracy > (1 + chance) / 2 else "ok"
+        yield Finding(f"{name} -> {table.name}", "accuracy of a majority lookup", accuracy, len(test), level, chance)
+
+
+def _between_attributes(tables: Sequence[SplitTable]) -> Iterator[Finding]:
+    for table in tables:
+        test = table.ids[table.rows(TEST)]
+        for other in tables:
+            if other is not table:
+                shared = int(np.isin(test, other.ids[other.rows(TRAIN)]).sum())
+                yield _count(f"{other.name} -> {table.name}", "test photos in the other's train", shared, len(test))
+
+
+def _majority_by_value(values: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """For each query, the commonest label of its value among (values, labels); of all of them for a new value."""
+    names, coded = np.unique(labels, return_inverse=True)
+    known, at = np.unique(values, return_inverse=True)
+    counts = np.zeros((len(known) + 1, len(names)), dtype=np.int64)
+    np.add.at(counts, (at, coded), 1)
+    counts[-1] = counts[:-1].sum(axis=0)
+    place = np.minimum(np.searchsorted(known, queries), len(known) - 1)
+    place = np.where(known[place] == queries, place, len(known))
+    return names[counts.argmax(axis=1)[place]]
+
+
+def _joined(table: SplitTable, tables: Sequence[SplitTable]) -> Mapping[str, np.ndarray]:
+    """Labels of the same photos in the other tables."""
+    columns: dict[str, np.ndarray] = {}
+    for other in tables:
+        if other is not table and other.labels is not None and len(other.ids):
+            order = np.argsort(other.ids, kind="stable")
+            place = np.minimum(np.searchsorted(other.ids[order], table.ids), len(order) - 1)
+            same = other.ids[order][place] == table.ids
+            columns[other.name] = np.where(same, other.labels[order][place], "")
+    return columns
+
+
+def _rows_not_shared(table: SplitTable, one: int, other: int) -> np.ndarray:
+    rows = table.rows(one)
+    return rows[~np.isin(table.ids[rows], table.ids[table.rows(other)])]
+
+
+def _count(table: str, check: str, count: int, n: int, detail: str = "") -> Finding:
+    return Finding(table, check, count, n, "problem" if count else "ok", detail=detail if count else "")

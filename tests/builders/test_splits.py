@@ -1,0 +1,327 @@
+"""Splits: the laws they promise, on random collections; the validator on collections with planted faults."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders.errors import DataError, UsageError
+from builders.photos import UNLABELLED, Labels
+from builders.split_tables import SplitTable, read_split_file, tables_of
+from builders.splits import LEFT_OUT, Sizes, make_splits, photo_groups
+from builders.splits_report import validate
+
+HASH = np.array([0x0123456789ABCDEF * (i + 1) % 2**64 for i in range(400)], dtype=np.uint64)
+
+
+def collection(seed: int, n: int = 600, owners: int = 80) -> dict:
+    """Photos of owners of very different zeal, two attributes of which one follows the owner, some duplicates."""
+    rng = np.random.default_rng(seed)
+    owner = (rng.pareto(1.0, n) * 8).astype(int) % owners
+    hashes = rng.integers(1, 2**63, n, dtype=np.uint64)
+    copies = rng.integers(0, n, 15)
+    hashes[copies] = hashes[rng.integers(0, n, 15)] ^ np.uint64(0b101)
+    return {
+        "ids": [f"p{i:04d}" for i in range(n)],
+        "labels": {
+            "make": np.where(rng.random(n) < 0.1, UNLABELLED, (owner * 7 + (rng.random(n) < 0.3)) % 4).astype(np.int32),
+            "iso": rng.integers(-1, 5, n).astype(np.int32),
+        },
+        "owners": [f"o{o}" if o else "" for o in owner],
+        "hashes": hashes,
+    }
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32), st.sampled_from(["hash", "stratified"]))
+def test_make_splits__laws(seed, assign):
+    photos = collection(seed)
+    found = make_splits(**photos, assign=assign, seed=seed)
+    for name in ("groups", "splits"):
+        assert len(getattr(found, name)) == len(photos["ids"])
+    # a group, and so an owner, has one split
+    assert len(set(zip(found.groups.tolist(), found.splits.tolist(), strict=True))) == found.groups.max() + 1
+    by_owner: dict[str, set[int]] = {}
+    for owner, split in zip(photos["owners"], found.splits.tolist(), strict=True):
+        by_owner.setdefault(owner, set()).add(split)
+    assert all(len(splits) == 1 for owner, splits in by_owner.items() if owner)
+    for name, selected in found.selected.items():
+        values = photos["labels"][name]
+        taken = selected != LEFT_OUT
+        assert (selected[taken] == found.splits[taken]).all()  # never another split for another attribute
+        assert not (taken & (values == UNLABELLED)).any()
+        for split in range(3):
+            counts = Counter(values[selected == split].tolist())
+            assert set(counts) == set(found.classes[name].tolist())
+            assert len(set(counts.values())) <= 1  # balanced
+    tables = tables_of(
+        photos["ids"],
+        {n: Labels(tuple("abcdefgh"[: v.max() + 1]), v) for n, v in photos["labels"].items()},
+        found,
+        owners=photos["owners"],
+        hashes=photos["hashes"],
+    )
+    assert list(validate(tables).problems) == []
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(0, 2**32), st.sampled_from(["hash", "stratified"]))
+def test_make_splits__order_of_the_photos_does_not_matter(seed, assign):
+    photos = collection(seed, n=200, owners=30)
+    order = np.random.default_rng(seed).permutation(200)
+    shuffled = {
+        "ids": [photos["ids"][i] for i in order],
+        "labels": {name: values[order] for name, values in photos["labels"].items()},
+        "owners": [photos["owners"][i] for i in order],
+        "hashes": photos["hashes"][order],
+    }
+    one, two = make_splits(**photos, assign=assign), make_splits(**shuffled, assign=assign)
+    assert (one.splits[order] == two.splits).all()
+    for name in one.selected:
+        assert (one.selected[name][order] == two.selected[name]).all()
+
+
+def test_make_splits__a_take_down_moves_nobody_else():
+    photos = collection(5)
+    before = make_splits(**photos)
+    gone = "o3"
+    kept = [i for i, owner in enumerate(photos["owners"]) if owner != gone]
+    after = make_splits(
+        [photos["ids"][i] for i in kept],
+        {name: values[kept] for name, values in photos["labels"].items()},
+        owners=[photos["owners"][i] for i in kept],
+        hashes=photos["hashes"][kept],
+    )
+    joined_with_gone = before.groups[[i for i, owner in enumerate(photos["owners"]) if owner == gone]]
+    others = [i for i in range(len(kept)) if before.groups[kept[i]] not in joined_with_gone]
+    assert len(others) > 300
+    assert (after.splits[others] == before.splits[kept][others]).all()
+
+
+def test_make_splits__seed_and_shares():
+    n = 4000
+    ids = [f"p{i}" for i in range(n)]
+    labels = {"a": np.zeros(n, dtype=np.int32)}
+    one, two = (make_splits(ids, labels, seed=seed) for seed in (0, 1))
+    assert (one.splits != two.splits).mean() > 0.3
+    share = np.bincount(one.splits) / n
+    assert np.abs(share - [0.7, 0.1, 0.2]).max() < 0.03  # four standard deviations of a share
+    assert set(make_splits(ids, labels, shares=(0.5, 0, 0.5)).splits.tolist()) == {0, 2}
+    exact = make_splits(ids, labels, assign="stratified").splits
+    assert np.bincount(exact).tolist() == [2800, 400, 800]
+
+
+def test_make_splits__stratified_gives_every_class_a_test_where_chance_would_not():
+    # 5 classes with 4 owners each: hashing leaves some class without a test in most seeds
+    owners = [f"o{i // 3}" for i in range(60)]
+    labels = {"model": (np.arange(60) // 12).astype(np.int32)}
+    ids = [f"p{i}" for i in range(60)]
+    for seed in range(10):
+        found = make_splits(
+            ids, labels, owners=owners, shares=(0.5, 0.25, 0.25), assign="stratified", sizes=Sizes(), seed=seed
+        )
+        counts = [np.bincount(labels["model"][found.splits == s], minlength=5).tolist() for s in range(3)]
+        assert counts == [[6] * 5, [3] * 5, [3] * 5]
+    by_hash = [make_splits(ids, labels, owners=owners, shares=(0.5, 0.25, 0.25), seed=s) for s in range(10)]
+    assert any(len(found.classes["model"]) < 5 for found in by_hash)
+
+
+def test_make_splits__sizes_of_the_study():
+    n = 6000
+    labels = {"a": np.random.default_rng(0).choice(3, n, p=[0.5, 0.3, 0.2]).astype(np.int32)}
+    found = make_splits([f"p{i}" for i in range(n)], labels, sizes={"a": Sizes(train=None, val=50, test=100)})
+    counts = [np.bincount(labels["a"][found.selected["a"] == s], minlength=3) for s in range(3)]
+    rarest = int((labels["a"][found.splits == 0] == 2).sum())
+    assert [c.tolist() for c in counts] == [[rarest] * 3, [50] * 3, [100] * 3]
+
+
+def test_make_splits__classes_with_too_few_photos_are_left_out():
+    values = np.array([0] * 300 + [1] * 300 + [2] * 4, dtype=np.int32)
+    found = make_splits([f"p{i}" for i in range(604)], {"a": values}, sizes=Sizes(least=10))
+    assert found.classes["a"].tolist() == [0, 1]
+    assert (found.selected["a"][600:] == LEFT_OUT).all()
+
+
+def test_make_splits__no_owner_dominates_a_class():
+    # one owner has 500 photos of the class, fifty owners have one each
+    owners = ["zealot"] * 500 + [f"o{i}" for i in range(50)]
+    values = np.zeros(550, dtype=np.int32)
+    found = make_splits(
+        [f"p{i}" for i in range(550)], {"a": values}, owners=owners, shares=(1, 0, 0), sizes=Sizes(train=51)
+    )
+    assert np.flatnonzero(found.selected["a"] == 0).tolist()[-50:] == list(range(500, 550))
+    assert (found.selected["a"][:500] == 0).sum() == 1
+
+
+def test_make_splits__no_label_at_all():
+    found = make_splits(["a", "b"], {"x": np.array([UNLABELLED] * 2, dtype=np.int32)})
+    assert found.selected["x"].tolist() == [LEFT_OUT] * 2
+    assert make_splits([], {}).splits.tolist() == []
+
+
+def test_make_splits__wrong_arguments():
+    one = {"a": np.zeros(2, dtype=np.int32)}
+    with pytest.raises(DataError, match="ids repeat"):
+        make_splits(["x", "x"], one)
+    with pytest.raises(DataError, match="owners: 1 values for 2 photos"):
+        make_splits(["x", "y"], one, owners=["o"])
+    with pytest.raises(UsageError, match="shares"):
+        make_splits(["x", "y"], one, shares=(0, 0, 0))
+    with pytest.raises(UsageError, match="'hash' or 'stratified'"):
+        make_splits(["x", "y"], one, assign="random")
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32))
+def test_photo_groups__equals_a_union_find_loop(seed):
+    rng = np.random.default_rng(seed)
+    owners = [str(o) if o else "" for o in rng.integers(0, 12, 30)]
+    digests = [f"d{d}" if d < 15 else "" for d in rng.integers(0, 25, 30)]
+    parent = list(range(30))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            i = parent[i]
+        return i
+
+    for i in range(30):
+        for j in range(i):
+            if (owners[i] and owners[i] == owners[j]) or (digests[i] and digests[i] == digests[j]):
+                parent[root(i)] = root(j)
+    expected = [root(i) for i in range(30)]
+    found = photo_groups(30, owners=owners, digests=digests).tolist()
+    assert len(set(zip(expected, found, strict=True))) == len(set(expected)) == len(set(found))
+    assert sorted(set(found)) == list(range(len(set(found))))
+
+
+def faulty() -> SplitTable:
+    """90 rows of three models with planted faults; each fault's count is in the test beside it."""
+    splits = np.array([0] * 60 + [1] * 12 + [2] * 18, dtype=np.int8)
+    ids = np.array([f"p{i}" for i in range(90)])
+    ids[72:76] = ids[0:4]  # 4 test ids also in train
+    ids[76:77] = ids[60:61]  # 1 test id also in val
+    owners = np.array([f"o{i}" for i in range(90)])
+    owners[60:62] = "o5"  # 2 val photos of an owner in train
+    owners[72:76] = owners[0:4]
+    digests = np.array([f"d{i}" for i in range(90)])
+    digests[80:83] = digests[10:13]  # 3 test files also in train
+    hashes = HASH[:90].copy()
+    hashes[80:83] = hashes[10:13]
+    hashes[85] = hashes[20] ^ np.uint64(0b1111)  # a fourth near-duplicate
+    hashes[86] = hashes[21] ^ np.uint64(0b111111)  # 6 bits: too far
+    labels = np.array(["Canon EOS 600D", "Canon EOS REBEL T3i", "CYBERSHOT"] * 30)
+    years = np.array([2012] * 72 + [2009] * 18)  # 600D (2011): the 12 of 18 test photos are 2 years early
+    make = np.array(["Canon", "Canon", "SONY"] * 30)
+    return SplitTable("model", ids, splits, labels, owners, digests, hashes, years, {"make": make})
+
+
+def test_validate__counts_every_planted_fault():
+    report = validate(faulty())
+
+    def value(check: str, table: str = "model") -> tuple[float, int]:
+        found = report.find(table, check)
+        return found.value, found.n
+
+    assert value("test ids also in train") == (4, 18)
+    assert value("val ids also in train") == (0, 12)
+    assert value("test ids also in val") == (1, 18)
+    assert value("ids repeated within a split") == (0, 90)
+    assert value("val photos of owners in train") == (2, 12)
+    assert value("test photos of owners in train") == (4, 18)
+    assert value("test files also in train (other id)") == (3, 14)
+    assert value("test near-duplicates of train (other id)") == (4, 14)
+    assert value("test: rarest over commonest class") == (1.0, 18)
+    assert value("classes that are one device or maker") == (1, 3)
+    assert value("classes that are no camera body") == (1, 3)
+    assert value("photos 2 years or more older than their camera") == (12, 60)
+    assert value("years of test against train") == (1.0, 18)
+    accuracy = report.find("make -> model", "accuracy of a majority lookup")
+    assert (accuracy.value, accuracy.n, accuracy.chance) == (pytest.approx(12 / 18), 18, pytest.approx(1 / 3))
+    text = report.to_text()
+    assert "Canon EOS 600D = Canon EOS REBEL T3i" in text
+    assert text.endswith(f"{len(report.problems)} problems")
+
+
+def test_validate__the_released_form_with_planted_leaks(tmp_path):
+    """The study's JSON, with 36 test ids in train and 9 in val, as its model split has."""
+    classes = ["A", "B"]
+    train, val, test = list(range(400)), list(range(400, 500)), list(range(500, 700))
+    test[:36], test[36:45] = train[10:46], val[5:14]
+    data = {"target_attribute": "Model", "label_encoder_classes": classes}
+    for word, ids in (("train", train), ("val", val), ("test", test)):
+        data |= {f"{word}_ids": ids, f"encoded_{word}_labels": [i % 2 for i in range(len(ids))]}
+    (tmp_path / "model.json").write_text(json.dumps(data))
+    report = validate(read_split_file(tmp_path / "model.json"))
+    assert report.find("model", "test ids also in train").value == 36
+    assert report.find("model", "test ids also in val").value == 9
+    assert report.find("model", "val ids also in train").value == 0
+    assert [f.check for f in report.problems] == ["test ids also in train", "test ids also in val"]
+    with pytest.raises(KeyError):
+        report.find("model", "test photos of owners in train")  # no owners: not checked, not claimed
+
+
+def test_validate__photos_that_change_sides_between_attributes():
+    one = SplitTable("make", np.array(["a", "b", "c"]), np.array([0, 0, 2], dtype=np.int8), np.array(["x", "y", "x"]))
+    two = SplitTable("iso", np.array(["c", "d", "b"]), np.array([0, 0, 2], dtype=np.int8), np.array(["1", "2", "1"]))
+    report = validate([one, two])
+    assert report.find("iso -> make", "test photos in the other's train").value == 1
+    assert report.find("make -> iso", "test photos in the other's train").value == 1
+
+
+def test_validate__empty_splits_have_an_answer():
+    alone = SplitTable("make", np.array(["a"]), np.array([0], dtype=np.int8), np.array(["x"]))
+    report = validate(alone)
+    assert report.find("make", "test ids also in train").n == 0
+    assert "0 problems" in report.to_text()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_read_split_file__tables(tmp_path, suffix):
+    import pyarrow
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    table = pyarrow.table(
+        {
+            "photo_id": ["7", "8", "9"],
+            "split": ["train", "validation", "test"],
+            "label": ["x", "y", "x"],
+            "owner": ["o", None, "o"],
+            "perceptual_hash": pyarrow.array([2**63 + 5, 0, 7], pyarrow.uint64()),
+            "iso": ["100", "", "200"],
+        }
+    )
+    path = tmp_path / f"make.{suffix}"
+    pyarrow.parquet.write_table(table, path) if suffix == "parquet" else pyarrow.csv.write_csv(table, path)
+    found = read_split_file(path)
+    assert found.name == "make"
+    assert found.ids.tolist() == ["7", "8", "9"]
+    assert found.splits.tolist() == [0, 1, 2]
+    assert found.owners.tolist() == ["o", "", "o"]
+    assert int(found.hashes[0]) == 2**63 + 5
+    assert "iso" in found.metadata or suffix == "csv"  # CSV guesses numbers
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", "{}"),
+        ("a.json", "no json"),
+        ("a.json", '{"train_ids":[1],"val_ids":[],"test_ids":[],"label_encoder_classes":["x"],'
+                   '"encoded_train_labels":[3],"encoded_val_labels":[],"encoded_test_labels":[]}'),
+        ("a.csv", "x,y\n1,2\n"),
+        ("a.csv", "id,split\n1,nowhere\n"),
+        ("a.txt", "train: 1 2 3"),
+        ("missing.json", None),
+    ],
+)  # fmt: skip
+def test_read_split_file__what_is_none_gets_one_sentence(tmp_path, name, text):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=name.replace(".", r"\.")):
+        read_split_file(tmp_path / name)
