@@ -99,16 +99,15 @@ def _folder(spec: DataSpec, seed: int) -> PhotoSet:
 
 
 def _imagenet(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.folders import labelled_folder
+    from builders.imagenet import imagenet_photos
 
-    photos = labelled_folder(spec.location, seed=seed, splits_required=True)
-    return dataclasses.replace(photos, name="imagenet")
+    return imagenet_photos(spec.location, seed)
 
 
 def _inat2018(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.folders import inaturalist_2018
+    from builders.inaturalist import inaturalist_photos
 
-    return inaturalist_2018(spec.location)
+    return inaturalist_photos(spec.location, seed)
 
 
 def _hub(spec: DataSpec, seed: int) -> PhotoSet:
@@ -146,7 +145,7 @@ KINDS: dict[str, Kind] = {
         _hub,
         ("config", "image", "label", "id", "train", "val", "test", "val-share"),
     ),
-    "imagenet": Kind("imagenet:PATH", "ImageNet-1k with train/ and val/ of class folders", _imagenet),
-    "inat2018": Kind("inat2018:PATH", "iNaturalist 2018 with train2018.json and val2018.json", _inat2018),
+    "imagenet": Kind("imagenet:PATH", "ImageNet-1k: train/ and val/ of class folders, or the official tars", _imagenet),
+    "inat2018": Kind("inat2018:PATH", "iNaturalist 2018: the official files, or torchvision's layout", _inat2018),
 }
 """Every kind of data specification by its name."""

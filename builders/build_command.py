@@ -1,0 +1,139 @@
+"""``python -m builders imagenet | inat2018 | folder``: processed photos from the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from builders.dataset_folder import Build
+from builders.errors import UsageError, unknown_name
+from builders.photos import PhotoSet
+from builders.processed import build_processed, default_workers
+from builders.processed_rows import Assignment
+from builders.processing import PARAMETERS
+from builders.shard_pool import FAILURES_FILE
+
+_ALL = "all"
+
+
+def imagenet(argv: Sequence[str]) -> int:
+    """ImageNet-1k in any of the forms that people have."""
+    return _main("imagenet", argv, "folder with train/ and val/, or with the official tars, or hub:ILSVRC/imagenet-1k")
+
+
+def inat2018(argv: Sequence[str]) -> int:
+    """iNaturalist 2018 in the official or the torchvision layout."""
+    return _main("inat2018", argv, "folder with train2018.json and val2018.json, or torchvision's 2018/ layout")
+
+
+def folder(argv: Sequence[str]) -> int:
+    """Any labelled folder, or any other data specification."""
+    return _main("folder", argv, "folder of class folders, or any data specification such as hub:REPO")
+
+
+def parse_parameters(text: str) -> tuple[str, ...]:
+    """Names of parameters, separated by commas; ``all`` is all of them.
+
+    Raises:
+        UsageError: an unknown name, or a name twice.
+
+    >>> parse_parameters("jpeg,resizing")
+    ('jpeg', 'resizing')
+    """
+    names = tuple(PARAMETERS) if text == _ALL else tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in PARAMETERS:
+            raise unknown_name("parameter", name, [*PARAMETERS, _ALL])
+    if len(set(names)) != len(names):
+        raise UsageError(f"--parameter {text}: a name stands there twice")
+    return names
+
+
+def _main(kind: str, argv: Sequence[str], source_help: str) -> int:
+    arguments = _parser(kind, source_help).parse_args(argv)
+    if arguments.workers < 1:
+        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
+    if arguments.limit is not None and arguments.limit < 1:
+        raise UsageError(f"--limit {arguments.limit}: at least 1 photo is needed")
+    parameters = parse_parameters(arguments.parameter)
+    if arguments.assignment not in get_args(Assignment):
+        raise unknown_name("assignment", arguments.assignment, get_args(Assignment))
+    photos = _open(kind, arguments.source, arguments.split_seed)
+    if arguments.limit is not None:
+        photos = photos.limited(arguments.limit)
+    if arguments.recipe:
+        from builders.recipe import rebuild
+
+        build = rebuild(
+            arguments.recipe, photos, arguments.output, workers=arguments.workers, any_codec=arguments.any_codec
+        )
+        print("every image is as the recipe says" if not arguments.any_codec else "images were not compared")
+    else:
+        build = build_processed(
+            photos,
+            arguments.output,
+            parameters=parameters,
+            assignment=arguments.assignment,
+            seed=arguments.seed,
+            assignment_seed=arguments.assignment_seed,
+            workers=arguments.workers,
+            license=arguments.license,
+            fresh=arguments.fresh,
+            ignore_space=arguments.ignore_space,
+        )
+    print(summary(build, arguments.output))
+    return 0
+
+
+def summary(build: Build, output: Path) -> str:
+    """What was built, what is missing, and the line that loads it."""
+    lines = [
+        f"  {split.config}/{split.split}: {split.rows:,} rows, {split.file_bytes / 1e6:,.1f} MB, "
+        f"{len(split.shards)} files"
+        for split in build.splits
+    ]
+    failed = [failure for split in build.splits for failure in split.failures]
+    if failed:
+        lines.append(
+            f"  {len({f.id for f in failed})} could not be used and are left out (the first, {failed[0].id}: "
+            f"{failed[0].reason}); all are in {output / FAILURES_FILE}"
+        )
+    lines.append(f'  load_dataset("{output}", "{build.default}", split="{build.splits[0].split}")')
+    return "\n".join([f"{output}:", *lines])
+
+
+def _open(kind: str, source: str, split_seed: int) -> PhotoSet:
+    from builders.sources import KINDS, open_photos
+
+    named = source.partition(":")[0] in KINDS and not Path(source).exists()
+    return open_photos(source if named else f"{kind}:{source}", split_seed)
+
+
+def _parser(kind: str, source_help: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m builders {kind}",
+        description="Process photos in known ways and write a data set that load_dataset reads. "
+        "A run that was stopped goes on where it was: run the same command again.",
+    )
+    parser.add_argument("--source", required=True, help=source_help)
+    parser.add_argument("--output", required=True, type=Path, help="folder of the data set")
+    parser.add_argument("--parameter", default="jpeg", help=f"{', '.join(PARAMETERS)}, several with commas, or all")
+    parser.add_argument(
+        "--assignment",
+        default="uniform",
+        help="uniform: one class per photo (default); every: each photo in every class; "
+        "study: uniform for train, every for the rest",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the random scale of interpolation (default 0)")
+    parser.add_argument("--assignment-seed", type=int, default=0, help="of the uniform assignment (default 0)")
+    parser.add_argument("--split-seed", type=int, default=0, help="of the split, where the source brings none")
+    parser.add_argument("--limit", type=int, help="at most so many photos, seeded and class-balanced")
+    parser.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")
+    parser.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
+    parser.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
+    parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
+    parser.add_argument("--recipe", metavar="FOLDER_OR_REPO", help="rebuild what this recipe describes, and verify it")
+    parser.add_argument("--any-codec", action="store_true", help="with --recipe: build with other codecs, unverified")
+    return parser

@@ -1,0 +1,268 @@
+"""ImageNet-1k as people have it: class folders, torchvision's layout, or the official tar files, read in place.
+
+The official archives are ``ILSVRC2012_img_train.tar`` (one tar of photos per class), ``ILSVRC2012_img_val.tar`` (50,000
+photos) and the devkit ``ILSVRC2012_devkit_t12.tar.gz`` (which class each validation photo has). They are indexed once:
+a photo is then one read at an offset, without unpacking 140 GB. Ids are the same in every form,
+``train/<wordnet id>/<file>`` and ``val/<wordnet id>/<file>``, so that seeds and recipes carry over.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from builders.errors import DataError, PhotoError
+from builders.files import write_bytes_atomically
+from builders.folders import MAX_FILE_BYTES, labelled_folder
+from builders.photos import SPLITS, Labels, PhotoSet
+
+TRAIN_TAR = "ILSVRC2012_img_train.tar"
+VAL_TAR = "ILSVRC2012_img_val.tar"
+DEVKIT_TAR = "ILSVRC2012_devkit_t12.tar.gz"
+DEVKIT_FOLDER = "ILSVRC2012_devkit_t12"
+
+_GROUND_TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
+_META = "data/meta.mat"
+_WORDNET_ID = re.compile(r"n\d{8}")
+_INDEX_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TarSource:
+    """Photos inside tar files, read by offset. Holds no open file, so that copies for workers share nothing."""
+
+    archives: tuple[str, ...]
+    archive: np.ndarray
+    """int8 [photos], index into ``archives``."""
+    offsets: np.ndarray
+    """int64 [photos], where the bytes of each photo begin."""
+    sizes: np.ndarray
+    """int64 [photos], how many they are."""
+
+    def read(self, row: int) -> bytes:
+        path, size = self.archives[self.archive[row]], int(self.sizes[row])
+        if size > MAX_FILE_BYTES:
+            raise PhotoError(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
+        try:
+            with open(path, "rb") as stream:
+                stream.seek(int(self.offsets[row]))
+                data = stream.read(size)
+        except OSError as error:
+            raise PhotoError(f"the archive cannot be read ({error.strerror})") from None
+        if len(data) != size:
+            raise PhotoError(f"the archive {Path(path).name} ends in the middle of the photo")
+        return data
+
+
+class _Member(NamedTuple):
+    name: str
+    offset: int
+    size: int
+
+
+def imagenet_photos(path: str, seed: int = 0) -> PhotoSet:
+    """ImageNet-1k from a folder that holds it in any of the usual forms.
+
+    Args:
+        path: a folder with the official tars (the devkit as tar or unpacked; training alone works without it), or with
+            ``train/`` and ``val/`` of class folders (as torchvision unpacks them), or with class folders alone.
+        seed: of the split, where there are class folders alone.
+
+    Raises:
+        DataError: none of these forms, an archive is damaged, or the devkit does not fit.
+    """
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise DataError(f"{path}: no such folder")
+    tars = [root / name for name in (TRAIN_TAR, VAL_TAR) if (root / name).is_file()]
+    if (root / "train").is_dir() or not tars:
+        _require_classes(root)
+        unsplit = any(_WORDNET_ID.fullmatch(entry.name) for entry in root.iterdir())
+        return replace(labelled_folder(path, seed=seed, splits_required=not unsplit), name="imagenet")
+    return _from_tars(root, tars)
+
+
+def _require_classes(root: Path) -> None:
+    """``val/`` as torchvision finds it in the official tar is a flat folder: say so, do not call it unlabelled."""
+    val = root / "val"
+    if val.is_dir() and not any(entry.is_dir() for entry in val.iterdir()):
+        raise DataError(f"{val}: has no class folders; put {VAL_TAR} and {DEVKIT_TAR} beside it, or sort it into them")
+
+
+def _from_tars(root: Path, tars: list[Path]) -> PhotoSet:
+    ids: list[str] = []
+    classes: list[str] = []
+    archive: list[int] = []
+    members: list[_Member] = []
+    for number, tar in enumerate(tars):
+        if tar.name == TRAIN_TAR:
+            found = [(m, m.name.split("/")[0]) for m in _indexed(tar, nested=True)]
+            names = [f"train/{m.name}" for m, _ in found]
+        else:
+            truth = validation_classes(root)
+            flat = sorted(_indexed(tar, nested=False), key=lambda m: m.name)
+            if len(flat) != len(truth):
+                raise DataError(f"{tar}: {len(flat)} photos, the devkit names {len(truth)} classes")
+            found = list(zip(flat, truth, strict=True))
+            names = [f"val/{c}/{m.name}" for m, c in found]
+        ids += names
+        classes += [c for _, c in found]
+        members += [m for m, _ in found]
+        archive += [number] * len(found)
+    if not ids:
+        raise DataError(f"{root}: no photo in the archives")
+    names_of_classes = tuple(sorted(set(classes)))
+    index = {c: i for i, c in enumerate(names_of_classes)}
+    order = np.array(sorted(range(len(ids)), key=lambda i: (not ids[i].startswith("train/"), ids[i])), dtype=np.int64)
+    return PhotoSet(
+        name="imagenet",
+        ids=tuple(ids[i] for i in order),
+        splits=np.array([SPLITS.index(ids[i].split("/", 1)[0]) for i in order], dtype=np.int8),
+        labels=Labels(names_of_classes, np.array([index[classes[i]] for i in order], dtype=np.int32)),
+        source=TarSource(
+            archives=tuple(map(str, tars)),
+            archive=np.array(archive, dtype=np.int8),
+            offsets=np.array([m.offset for m in members], dtype=np.int64),
+            sizes=np.array([m.size for m in members], dtype=np.int64),
+        ),
+        rows=order,
+        evidence={"splits": "official"},
+    )
+
+
+def _indexed(tar: Path, *, nested: bool) -> list[_Member]:
+    """Members of an archive, from a cached index if the archive is as it was when that was made."""
+    status = tar.stat()
+    key = f"{_INDEX_VERSION} {status.st_size} {status.st_mtime_ns}"
+    cached = _index_folder() / f"{tar.name}.{status.st_size:x}-{status.st_mtime_ns:x}.npz"
+    try:
+        with np.load(cached, allow_pickle=False) as stored:
+            if str(stored["key"]) == key:
+                names, offsets, sizes = (stored[k].tolist() for k in ("names", "offsets", "sizes"))
+                return [_Member(*m) for m in zip(names, offsets, sizes, strict=True)]
+    except (OSError, ValueError, KeyError):
+        pass
+    try:
+        with open(tar, "rb") as stream:
+            members = list(_nested(stream, status.st_size) if nested else _photos(stream, 0, status.st_size))
+    except tarfile.TarError as error:
+        raise DataError(f"{tar}: damaged or not a tar file ({error}); compare its size with the official one") from None
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        key=key,
+        names=np.array([m.name for m in members], dtype=np.str_),
+        offsets=np.array([m.offset for m in members], dtype=np.int64),
+        sizes=np.array([m.size for m in members], dtype=np.int64),
+    )
+    write_bytes_atomically(cached, buffer.getvalue())
+    return members
+
+
+def _nested(stream: io.BufferedReader, size: int) -> Iterator[_Member]:
+    """Photos of every class tar inside the training tar, as ``<class>/<file>``."""
+    with tqdm(total=size, desc=f"indexing {TRAIN_TAR}", unit="B", unit_scale=True, disable=None) as bar:
+        for inner in _photos(stream, 0, size):
+            wordnet_id = inner.name.removesuffix(".tar")
+            if not _WORDNET_ID.fullmatch(wordnet_id):
+                raise DataError(f"{TRAIN_TAR}: {inner.name!r} in it is not the tar of a class")
+            for photo in _photos(stream, inner.offset, inner.size):
+                yield photo._replace(name=f"{wordnet_id}/{photo.name}")
+            bar.update(inner.offset + inner.size - bar.n)
+
+
+def _photos(stream: io.BufferedReader, start: int, size: int) -> Iterator[_Member]:
+    """Regular files of the tar that stands at ``start`` of a stream; only headers are read."""
+    stream.seek(start)
+    with tarfile.open(fileobj=_Window(stream, start, size), mode="r:") as tar:
+        for member in tar:
+            if member.isfile():
+                yield _Member(member.name.rsplit("/", 1)[-1], start + member.offset_data, member.size)
+
+
+class _Window(io.RawIOBase):
+    """A part of a file as a file of its own."""
+
+    def __init__(self, stream: io.BufferedReader, start: int, size: int) -> None:
+        self._stream, self._start, self._size, self._at = stream, start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self._size - self._at)
+        self._stream.seek(self._start + self._at)
+        data = self._stream.read(left if size < 0 else min(size, left))
+        self._at += len(data)
+        return data
+
+
+def validation_classes(root: Path) -> list[str]:
+    """WordNet id of each validation photo in the order of the file names, from the devkit.
+
+    Raises:
+        DataError: no devkit, or not the official one.
+    """
+    truth = _devkit_file(root, _GROUND_TRUTH).decode("ascii", "replace").split()
+    synsets = _synsets(_devkit_file(root, _META), root)
+    try:
+        return [synsets[int(number)] for number in truth]
+    except (ValueError, KeyError) as error:
+        raise DataError(f"{root}: the devkit's ground truth names an unknown class ({error})") from None
+
+
+def _devkit_file(root: Path, name: str) -> bytes:
+    unpacked, packed = root / DEVKIT_FOLDER / name, root / DEVKIT_TAR
+    try:
+        if unpacked.is_file():
+            return unpacked.read_bytes()
+        with tarfile.open(packed, "r:gz") as tar:
+            stream = tar.extractfile(f"{DEVKIT_FOLDER}/{name}")
+            if stream is not None:
+                return stream.read()
+    except FileNotFoundError:
+        raise DataError(f"{root}: {VAL_TAR} needs {DEVKIT_TAR} beside it: it says which class each photo has") from None
+    except (OSError, EOFError, KeyError, tarfile.TarError) as error:
+        raise DataError(f"{packed}: cannot be read ({error})") from None
+    raise DataError(f"{packed}: {name} is not in it")
+
+
+def _synsets(meta: bytes, root: Path) -> dict[int, str]:
+    """ILSVRC2012 id -> WordNet id of the 1000 leaf classes (``meta.mat``, a MATLAB 5 file)."""
+    from scipy.io import loadmat
+
+    try:
+        table = loadmat(io.BytesIO(meta), squeeze_me=True, struct_as_record=False)["synsets"]
+        leaves = [s for s in np.atleast_1d(table) if int(s.num_children) == 0]
+        synsets = {int(s.ILSVRC2012_ID): str(s.WNID) for s in leaves}
+    except Exception as error:  # a damaged MATLAB file raises whatever its parser met
+        raise DataError(f"{root}: the devkit's meta.mat cannot be read ({type(error).__name__})") from None
+    if not all(_WORDNET_ID.fullmatch(name) for name in synsets.values()):
+        raise DataError(f"{root}: the devkit's meta.mat names a class that is not a WordNet id")
+    return synsets
+
+
+def _index_folder() -> Path:
+    base = os.environ.get("CAMTRACE_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "camtrace"
+    )
+    return Path(base) / "tar-index"

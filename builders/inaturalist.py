@@ -1,0 +1,59 @@
+"""iNaturalist 2018 as people have it: the official files, or the folder that torchvision renames them to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from builders.errors import DataError
+from builders.folders import FolderSource, inaturalist_2018, photo_set, seeded_splits
+from builders.photos import PhotoSet
+
+OFFICIAL_FOLDER = "train_val2018"
+TORCHVISION_FOLDER = "2018"
+VAL_SHARE = 0.05
+"""Share of each species for val where no annotation file says which: near the official 24,426 of 461,939."""
+
+
+def inaturalist_photos(path: str, seed: int = 0) -> PhotoSet:
+    """iNaturalist 2018 from ``PATH/train_val2018`` (official) or ``PATH/2018`` (torchvision's name for it).
+
+    With ``train2018.json`` and ``val2018.json`` in ``PATH`` the splits are the official ones; without them (torchvision
+    does not fetch them) each species is split by seed. Classes are species ids; ids of photos begin with
+    ``train_val2018/`` in either layout, so that seeds and recipes carry over.
+
+    Args:
+        path: the folder.
+        seed: of the split, where no annotation file says which.
+
+    Raises:
+        DataError: neither layout is there, or an annotation file is not of the official form.
+    """
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise DataError(f"{path}: no such folder")
+    folder = next((root / n for n in (OFFICIAL_FOLDER, TORCHVISION_FOLDER) if (root / n).is_dir()), None)
+    annotated = (root / "train2018.json").is_file() or (root / "val2018.json").is_file()
+    if annotated:
+        return _moved(inaturalist_2018(path), root, folder)
+    if folder is None:
+        raise DataError(f"{path}: expected the folder {OFFICIAL_FOLDER} or {TORCHVISION_FOLDER} with the photos in it")
+    files = sorted(p.relative_to(folder).as_posix() for p in folder.glob("*/*/*") if not p.name.startswith("."))
+    if not files:
+        raise DataError(f"{folder}: expected photos at <group>/<species>/<file>")
+    classes = [
+        f"{int(species):04d}" if species.isdigit() else species for _, species, _ in (f.split("/") for f in files)
+    ]
+    ids = [f"{OFFICIAL_FOLDER}/{f}" for f in files]
+    splits = seeded_splits(ids, classes, seed=seed, val_share=VAL_SHARE)
+    how = f"no annotation files: seeded split of each species, seed {seed}, {VAL_SHARE:g} of the photos for val"
+    source = FolderSource(str(folder), tuple(files))
+    return photo_set("inat2018", ids, classes, splits, source, {"splits": how}, neighbours=1)
+
+
+def _moved(photos: PhotoSet, root: Path, folder: Path | None) -> PhotoSet:
+    """The same photos under the folder's present name."""
+    if folder is None or folder.name == OFFICIAL_FOLDER:
+        return photos
+    paths = tuple(i.replace(f"{OFFICIAL_FOLDER}/", f"{folder.name}/", 1) for i in photos.ids)
+    return replace(photos, source=FolderSource(str(root), paths))
