@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ def read_split_file(path: Path) -> SplitTable:
         if path.suffix == ".json":
             return _from_study(json.loads(path.read_text("utf-8")), path.stem)
         if path.suffix in (".csv", ".parquet"):
-            return _from_columns(_arrow_columns(path), path.stem)
+            return _from_columns((_csv_columns if path.suffix == ".csv" else _parquet_columns)(path), path.stem)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise DataError(f"{path.name}: no split file that can be read ({type(error).__name__}: {error})") from None
     raise DataError(f"{path.name}: give a .json of the study's form, a .csv or a .parquet file")
@@ -118,11 +119,16 @@ def _from_study(data: Mapping[str, Any], stem: str) -> SplitTable:
     return SplitTable(name, np.concatenate(ids), np.concatenate(splits), np.concatenate(labels) if labels else None)
 
 
-def _arrow_columns(path: Path) -> dict[str, np.ndarray]:
-    import pyarrow.csv
+def _csv_columns(path: Path) -> dict[str, np.ndarray]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, restval=""))
+    return {name: np.array([row[name] for row in rows], dtype=object) for name in (rows[0] if rows else ())}
+
+
+def _parquet_columns(path: Path) -> dict[str, np.ndarray]:
     import pyarrow.parquet
 
-    table = pyarrow.csv.read_csv(path) if path.suffix == ".csv" else pyarrow.parquet.read_table(path)
+    table = pyarrow.parquet.read_table(path)
     return {
         name: np.array(["" if v is None else v for v in table[name].to_pylist()], dtype=object)
         for name in table.column_names
