@@ -6,7 +6,6 @@ for every attribute at once; then each attribute takes the same number of photos
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -18,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from builders.errors import DataError, UsageError
 from builders.perceptual_hash import MAX_DISTANCE, near_duplicate_groups
-from builders.photos import SPLITS, UNLABELLED
+from builders.photos import SPLITS, UNLABELLED, hash64, rank_within
 
 LEFT_OUT = -1
 """In ``Splits.selected``: the photo is in no split of this attribute."""
@@ -85,7 +84,7 @@ def make_splits(
         UsageError: shares that are no shares, or an unknown ``assign``.
     """
     _check(ids, labels, owners, hashes, digests, shares)
-    order = np.argsort(np.array([_hash64(f"photo\0{seed}\0{i}") for i in ids], dtype=np.uint64), kind="stable")
+    order = np.argsort(np.array([hash64(f"photo\0{seed}\0{i}") for i in ids], dtype=np.uint64), kind="stable")
     priority = np.empty(len(ids), dtype=np.int64)
     priority[order] = np.arange(len(ids))
     groups = photo_groups(len(ids), owners=owners, hashes=hashes, digests=digests, max_distance=max_distance)
@@ -195,8 +194,8 @@ def balance(
         return Balanced(chosen, classes.astype(np.int32))
     members = labelled[np.isin(values[labelled], classes)]
     cell = values[members].astype(np.int64) * len(SPLITS) + splits[members]
-    turn = _rank_within(cell * (int(groups.max()) + 1) + groups[members], priority[members])
-    place = _rank_within(cell, turn * len(values) + priority[members])
+    turn = _rank_by(priority[members], cell * (int(groups.max()) + 1) + groups[members])
+    place = _rank_by(turn * len(values) + priority[members], cell)
     limits = [
         int(counts[split, classes].min()) if wanted is None else min(wanted, int(counts[split, classes].min()))
         for split, wanted in enumerate((sizes.train, sizes.val, sizes.test))
@@ -206,13 +205,11 @@ def balance(
     return Balanced(chosen, classes.astype(np.int32))
 
 
-def _rank_within(groups: np.ndarray, priority: np.ndarray) -> np.ndarray:
+def _rank_by(priority: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """The place of each element among those of its group, by priority."""
-    order = np.lexsort((priority, groups))
-    ordered = groups[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    order = np.argsort(priority, kind="stable")
     rank = np.empty(len(groups), dtype=np.int64)
-    rank[order] = np.arange(len(groups)) - np.repeat(starts, np.diff(np.r_[starts, len(groups)]))
+    rank[order] = rank_within(groups[order])
     return rank
 
 
@@ -228,7 +225,7 @@ def _group_names(groups: np.ndarray, ids: Sequence[str], owners: Sequence[str] |
 
 
 def _by_hash(names: Sequence[str], shares: tuple[float, float, float], seed: int) -> np.ndarray:
-    place = np.array([(_hash64(f"group\0{seed}\0{name}") >> 11) * 2.0**-53 for name in names])
+    place = np.array([(hash64(f"group\0{seed}\0{name}") >> 11) * 2.0**-53 for name in names])
     edges = np.cumsum(shares) / sum(shares)
     last = max(s for s in range(len(SPLITS)) if shares[s] > 0)
     return np.minimum(np.searchsorted(edges, place, side="right"), last).astype(np.int8)
@@ -305,7 +302,3 @@ def _check(
             raise DataError(f"{name}: {len(column)} values for {len(ids)} photos")
     if len(shares) != len(SPLITS) or min(shares) < 0 or sum(shares) <= 0:
         raise UsageError(f"shares={shares}: give three numbers of 0 or more for train, val and test")
-
-
-def _hash64(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")
