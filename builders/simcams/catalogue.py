@@ -1,0 +1,121 @@
+"""The table of cameras: ``cameras.yaml``, or a file of your own in its form."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from builders.errors import DataError, UsageError, unknown_name
+from builders.simcams.camera import BAYER_PATTERNS, Body, Camera, JpegSettings, Lens, Pipeline
+from builders.simcams.demosaic import METHODS
+from builders.simcams.jpeg import quantisation_tables
+
+Catalogue = tuple[Camera, ...]
+Fields = Mapping[str, Any]
+
+_PARTS = {"body": Body, "lens": Lens, "pipeline": Pipeline, "jpeg": JpegSettings}
+
+
+@functools.cache
+def bundled_catalogue() -> Catalogue:
+    """The 9 makes of 3 models that come with the package, in the file's order."""
+    return read_catalogue(Path(__file__).with_name("cameras.yaml"))
+
+
+def read_catalogue(path: Path) -> Catalogue:
+    """Read a table of cameras.
+
+    Raises:
+        DataError: not such a file; a field is missing, unknown or out of range. The sentence names the camera.
+    """
+    try:
+        table = yaml.safe_load(path.read_text(encoding="utf-8"))
+        kinds, makes = table["kinds"], table["makes"]
+        cameras = tuple(
+            _camera(make, str(model), kinds, common, own)
+            for make, common in makes.items()
+            for model, own in common["models"].items()
+        )
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path.name}: not a table of cameras ({type(error).__name__}: {error})") from None
+    if len({camera.name for camera in cameras}) < len(cameras) or not cameras:
+        raise DataError(f"{path.name}: no camera, or two of one make and model")
+    return cameras
+
+
+def camera_named(name: str, catalogue: Catalogue | None = None) -> Camera:
+    """The camera of that make and model. Raises ``UsageError`` with the nearest name.
+
+    >>> camera_named("Alderin A6").kind
+    'phone'
+    """
+    by_name = {camera.name: camera for camera in (bundled_catalogue() if catalogue is None else catalogue)}
+    if name not in by_name:
+        raise unknown_name("camera", name, by_name)
+    return by_name[name]
+
+
+def _camera(
+    make: str, model: str, kinds: Mapping[str, Any], common: Mapping[str, Any], own: Mapping[str, Any]
+) -> Camera:
+    where = f"camera {make} {model}"
+    kind = own.get("kind")
+    if kind not in kinds or kind not in ("phone", "compact", "dslr"):
+        raise DataError(f"{where}: kind {kind!r} is not one of {', '.join(kinds)}")
+    parts = {}
+    for part, cls in _PARTS.items():
+        values = {**kinds[kind].get(part, {}), **common.get(part, {}), **own.get(part, {})}
+        parts[part] = _part(cls, values, f"{where}: {part}")
+    camera = Camera(make, model, kind, **parts)
+    _check(camera, where)
+    return camera
+
+
+def _part(cls: Any, values: Mapping[str, Any], where: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    required = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
+    for name in values:
+        if name not in fields:
+            raise DataError(f"{where}: {unknown_name('field', name, fields)}")
+    if missing := required - set(values):
+        raise DataError(f"{where}: no {', '.join(sorted(missing))}")
+    return cls(**{name: _frozen(value) for name, value in values.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+
+
+def _check(camera: Camera, where: str) -> None:
+    """Refuse what cannot be rendered, or would be rendered wrong without a sign of it."""
+    body, lens, pipeline, jpeg = camera.body, camera.lens, camera.pipeline, camera.jpeg
+    matrix = np.array(body.colour_matrix, dtype=float)
+    problems = {
+        "colour_matrix is not 3 x 3": matrix.shape != (3, 3),
+        "the rows of colour_matrix do not sum to 1": matrix.shape == (3, 3) and not np.allclose(matrix.sum(1), 1),
+        f"bayer is not one of {', '.join(BAYER_PATTERNS)}": body.bayer not in BAYER_PATTERNS,
+        "full_well_e, pitch_um, base_iso must be above 0": min(body.full_well_e, body.pitch_um, body.base_iso) <= 0,
+        "black_level does not lie in the range of adc_bits": not 0 <= body.black_level < body.white_level,
+        "a noise is below 0": min(body.read_noise_e, body.downstream_noise_e, body.prnu, body.dark_e_per_s) < 0,
+        "shading_correction is not in [0, 1]": not 0 <= lens.shading_correction <= 1,
+        "distortion is beyond 5 %": max(abs(lens.distortion_wide), abs(lens.distortion_tele)) > 0.05,
+        f"demosaic is not one of {', '.join(METHODS)}": pipeline.demosaic not in METHODS,
+        "chroma_levels is not 0 to 3": pipeline.chroma_levels not in (0, 1, 2, 3),
+        "contrast is not in [0, 1]": not 0 <= pipeline.contrast <= 1,
+        "sharpen_radius_px must be above 0": pipeline.sharpen_radius_px <= 0,
+        "subsampling is not 4:4:4, 4:2:2 or 4:2:0": jpeg.subsampling not in ("4:4:4", "4:2:2", "4:2:0"),
+        "scales are not whole per cents above 0": not jpeg.scales or min(jpeg.scales) <= 0,
+    }
+    for problem, found in problems.items():
+        if found:
+            raise DataError(f"{where}: {problem}")
+    try:
+        quantisation_tables(jpeg.table)
+    except UsageError as error:
+        raise DataError(f"{where}: {error}") from None

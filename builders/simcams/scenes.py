@@ -1,0 +1,188 @@
+"""Scenes made from nothing: no camera's and no codec's trace, any size, one seed.
+
+Dead leaves (opaque shapes that hide each other, radius density r^-3: Lee, Mumford & Huang, "Occlusion models for
+natural images", IJCV 2001) have the edges, flats and 1/f spectrum of photos; colours follow those of natural scenes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from builders.simcams.randomness import generator
+from builders.simcams.scene_light import SceneLight, margin_for
+
+SCENE_KINDS = ("leaves", "blocks", "fields", "weave")
+"""What a procedural scene is mostly made of; its semantic label."""
+
+SUPERSAMPLING = 2
+"""Shapes are drawn at this multiple and averaged over pixel areas."""
+
+COLOUR_SPREAD = (0.353, 0.0732, 0.0213)
+"""Standard deviations of log10 l, alpha, beta over natural scenes (Ruderman, Cronin & Chiao, "Statistics of cone
+responses to natural images", JOSA A 1998)."""
+
+# Linear RGB -> LMS of Reinhard et al., "Color transfer between images", IEEE CG&A 2001, equation 4.
+_LMS_FROM_RGB = np.array([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]])
+_RGB_FROM_LMS = np.linalg.inv(_LMS_FROM_RGB)
+_LMS_FROM_LAB = np.array([[1, 1, 1], [1, 1, -1], [1, -2, 0]]) / np.sqrt([3, 6, 2])
+
+_SMALLEST_RADIUS = 2.0
+_COVERAGE = 3.0
+
+
+@dataclass(frozen=True)
+class ProceduralScenes:
+    """A numbered series of scenes. Scene ``i`` does not depend on how many there are."""
+
+    count: int
+    height: int
+    width: int
+    seed: int = 0
+
+    licence: str = "CC0-1.0"
+    source: str = "procedural"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """``proc-<seed>-<number>``."""
+        return tuple(f"proc-{self.seed}-{i:05}" for i in range(self.count))
+
+    def kind(self, index: int) -> str:
+        """One of ``SCENE_KINDS``, in turn."""
+        return SCENE_KINDS[index % len(SCENE_KINDS)]
+
+    def shrink_factor(self, index: int) -> float:
+        """Factor by which a source was shrunk; 0 here, where nothing was."""
+        return 0.0
+
+    def light(self, index: int) -> SceneLight:
+        """The light of scene ``index``."""
+        scene_id = self.ids[index]
+        margin = margin_for(self.height, self.width)
+        rng = generator("scene", scene_id, self.height, self.width)
+        linear = paint(self.kind(index), self.height + 2 * margin, self.width + 2 * margin, rng)
+        return SceneLight.of_linear_rgb(scene_id, linear, margin, illuminant=draw_illuminant(rng))
+
+
+def paint(kind: str, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Linear light float32 [height, width, 3] of a scene of ``kind``; scale is arbitrary."""
+    s = SUPERSAMPLING
+    canvas = _background(height, width, rng, slope=1.6 if kind == "fields" else 1.2)
+    canvas = canvas.repeat(s, axis=0).repeat(s, axis=1)
+    grain = one_over_f(height, width, rng, 0.9).repeat(s, axis=0).repeat(s, axis=1)
+    grain = np.exp(0.25 * grain)
+    if kind == "weave":
+        canvas *= _weave(height * s, width * s, rng)[..., None]
+    largest = min(height, width) * s * {"leaves": 0.3, "blocks": 0.35, "fields": 0.2, "weave": 0.2}[kind]
+    coverage = {"leaves": 1.0, "blocks": 1.0, "fields": 0.25, "weave": 0.15}[kind] * _COVERAGE
+    _drop_shapes(canvas, grain, rng, largest, coverage, boxes=kind == "blocks")
+    return canvas.reshape(height, s, width, s, 3).mean(axis=(1, 3))
+
+
+def draw_illuminant(rng: np.random.Generator) -> tuple[float, float]:
+    """Red and blue gains along the daylight locus: when one rises the other falls, about 8 % either way."""
+    warmth = 0.08 * rng.standard_normal()
+    return float(np.exp(-warmth)), float(np.exp(warmth))
+
+
+def natural_colours(n: int, rng: np.random.Generator) -> np.ndarray:
+    """``n`` linear RGB colours float32 [n, 3] with the correlation that natural scenes have, above 0."""
+    lms = 10 ** ((rng.standard_normal((n, 3)) * COLOUR_SPREAD) @ _LMS_FROM_LAB.T)
+    return np.maximum(lms @ _RGB_FROM_LMS.T, 0.01).astype(np.float32)
+
+
+def one_over_f(height: int, width: int, rng: np.random.Generator, slope: float) -> np.ndarray:
+    """A Gaussian field of amplitude spectrum 1/f^slope, mean 0, deviation 1, float32 [height, width]."""
+    fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
+    radius = np.hypot(fy, fx)
+    radius[0, 0] = np.inf
+    noise = rng.standard_normal((*radius.shape, 2))
+    field = np.fft.irfft2((noise[..., 0] + 1j * noise[..., 1]) * radius**-slope, s=(height, width))
+    return ((field - field.mean()) / field.std()).astype(np.float32)
+
+
+def radii(n: int, smallest: float, largest: float, rng: np.random.Generator) -> np.ndarray:
+    """``n`` radii of density proportional to r^-3 between two bounds, by inversion."""
+    u = rng.random(n)
+    return (smallest**-2 - u * (smallest**-2 - largest**-2)) ** -0.5
+
+
+def _background(height: int, width: int, rng: np.random.Generator, slope: float) -> np.ndarray:
+    """A cloudy field of two colours under a gradient from top to bottom."""
+    light, dark = natural_colours(2, rng)
+    mix = 1 / (1 + np.exp(-1.5 * one_over_f(height, width, rng, slope)))
+    sky = np.linspace(rng.uniform(-0.8, 0.8), rng.uniform(-0.8, 0.8), height, dtype=np.float32)[:, None]
+    return ((mix[..., None] * light + (1 - mix[..., None]) * dark) * np.exp(sky)[..., None]).astype(np.float32)
+
+
+def _weave(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Two crossed gratings whose period drifts over the frame: cloth, fences, facades."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    angle, bend = rng.uniform(0, math.pi), rng.uniform(-1, 1) / max(height, width)
+    u = x * math.cos(angle) + y * math.sin(angle)
+    v = y * math.cos(angle) - x * math.sin(angle)
+    period = SUPERSAMPLING * rng.uniform(5, 18, 2)
+    depth = rng.uniform(0.2, 0.45, 2)
+    first = depth[0] * np.sin(2 * np.pi * (u + bend * u * u) / period[0])
+    return 1 + first + depth[1] * np.sin(2 * np.pi * (v + bend * v * v) / period[1])
+
+
+def _drop_shapes(
+    canvas: np.ndarray, grain: np.ndarray, rng: np.random.Generator, largest: float, coverage: float, boxes: bool
+) -> None:
+    """Paint opaque shapes over the canvas, each hiding what lies under it, ``coverage`` times its area in all."""
+    height, width = canvas.shape[:2]
+    smallest = _SMALLEST_RADIUS * SUPERSAMPLING
+    mean_square = 2 * math.log(largest / smallest) / (smallest**-2 - largest**-2)
+    n = round(coverage * height * width / (math.pi * mean_square))
+    radius = radii(n, smallest, largest, rng)
+    centre = rng.uniform(0, 1, (n, 2)) * [height, width]
+    aspect = np.exp(rng.uniform(-0.7, 0.7, n)) if boxes else np.exp(rng.uniform(-0.35, 0.35, n))
+    angle = rng.normal(0, 0.05, n) + rng.integers(0, 2, n) * math.pi / 2 if boxes else rng.uniform(0, math.pi, n)
+    colour = natural_colours(n, rng)
+    shade = rng.normal(0, 0.35, (n, 2))
+    stripes = np.where(rng.random(n) < 0.25, rng.uniform(0.15, 0.5, n), 0)
+    offset = rng.integers(0, [height, width], (n, 2))
+    for i in range(n):
+        _paint_shape(
+            canvas, grain, radius[i], centre[i], aspect[i], angle[i], colour[i], shade[i], stripes[i], offset[i], boxes
+        )
+
+
+def _paint_shape(
+    canvas: np.ndarray,
+    grain: np.ndarray,
+    radius: float,
+    centre: np.ndarray,
+    aspect: float,
+    angle: float,
+    colour: np.ndarray,
+    shade: np.ndarray,
+    stripes: float,
+    offset: np.ndarray,
+    box: bool,
+) -> None:
+    reach = radius * max(aspect, 1 / aspect) * (1.42 if box else 1) + 1
+    top, bottom = max(int(centre[0] - reach), 0), min(int(centre[0] + reach) + 1, canvas.shape[0])
+    left, right = max(int(centre[1] - reach), 0), min(int(centre[1] + reach) + 1, canvas.shape[1])
+    if top >= bottom or left >= right:
+        return
+    y = (np.arange(top, bottom, dtype=np.float32) - np.float32(centre[0]))[:, None] / np.float32(radius)
+    x = (np.arange(left, right, dtype=np.float32) - np.float32(centre[1]))[None, :] / np.float32(radius)
+    cos, sin = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+    u, v = (cos * x + sin * y) / np.float32(aspect), (cos * y - sin * x) * np.float32(aspect)
+    inside = (np.maximum(abs(u), abs(v)) < 0.9) if box else (u * u + v * v < 1)
+    window = canvas[top:bottom, left:right]
+    if radius < 8 * SUPERSAMPLING:
+        window[inside] = colour
+        return
+    texture = np.exp(np.float32(shade[0]) * u + np.float32(shade[1]) * v)
+    if stripes:
+        texture *= 1 + np.float32(stripes) * np.sign(np.sin(u * np.float32(radius / (2.5 * SUPERSAMPLING))))
+    rows = (np.arange(bottom - top) + offset[0]) % grain.shape[0]
+    columns = (np.arange(right - left) + offset[1]) % grain.shape[1]
+    texture = texture * grain[rows[:, None], columns[None, :]]
+    window[inside] = (texture[..., None] * colour)[inside]
