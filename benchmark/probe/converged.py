@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.probe.features import Design, design, gather, resident_bytes
+from benchmark.probe.features import Design, design, gather, stack_size
 from benchmark.probe.logistic import GRADIENT_TOLERANCE, solve
 from benchmark.probe.problem import Fit, Problem, predict
 
 STRENGTHS = tuple(10.0**-k for k in range(1, 10))
 """L2 strengths tried. On unit-length embeddings 0.1 leaves little but the direction between the class means; 1e-9 lets
 every training set with fewer rows than dimensions be learnt by heart."""
+
+SEARCH_ROWS = 20_000
+"""The search pools as many assignments as have about so many photos together, at least one: where photos are few, one
+assignment's validation answers are too noisy to choose by; where they are many, one is enough (the study has one)."""
 
 EXTENSION = 3
 """If the best strength is the weakest of the path, up to so many weaker ones follow, a factor of ten apart."""
@@ -31,11 +35,11 @@ def converged(
     tolerance: float = GRADIENT_TOLERANCE,
     dtype: torch.dtype | None = None,
 ) -> Fit:
-    """Search the strength once, on the first assignment, then refit every assignment on all photos with it.
+    """Search one strength for all assignments, then refit every assignment on all photos with it.
 
-    The validation photos are judged as the test photos are: every photo in every class. The best strength has the
-    highest validation accuracy, the stronger of equals. ``at_edge`` in the constants says that the best one was the
-    strongest tried, or still the weakest after the path was extended.
+    The same photos are held out from every assignment of the search, and judged as the test photos are: every one in
+    every class. The best strength has the highest mean validation accuracy, the stronger of equals. ``at_edge`` in the
+    constants says that it was the strongest tried, or still the weakest after the path was extended.
 
     Args:
         problem: who learns from what.
@@ -50,11 +54,11 @@ def converged(
     path = sorted({float(s) for s in strengths}, reverse=True)
     if not path or path[-1] <= 0:
         raise ValueError("strengths must be positive")
-    search, best, start, at_edge = _search(problem, path, device, memory_bytes, tolerance, dtype)
+    together = stack_size(len(problem.which), problem.n, problem.dimension, memory_bytes, dtype)
+    pooled = min(together, max(1, SEARCH_ROWS // problem.n))
+    search, best, start, at_edge = _search(problem, pooled, path, device, memory_bytes, tolerance, dtype)
     searched = time.perf_counter()
 
-    per_fit = resident_bytes(problem.n, problem.dimension, dtype)
-    together = max(1, min(len(problem.which), memory_bytes // per_fit))
     parts, used = [], None
     for first in range(0, len(problem.which), together):
         which = problem.which[first : first + together]
@@ -62,11 +66,17 @@ def converged(
         used = features.dtype
         labels = torch.from_numpy(problem.labels[first : first + together])
         strength = torch.tensor([best], dtype=torch.float64)
-        parts.append(solve(features, labels, strength, problem.n_classes, start=start, tolerance=tolerance))
+        own = None
+        if start is not None:  # an assignment that was not searched starts from the first one's weights
+            known = torch.arange(first, first + len(which), device=device)
+            known = torch.where(known < pooled, known, 0)
+            own = (start[0][known], start[1][known])
+        parts.append(solve(features, labels, strength, problem.n_classes, start=own, tolerance=tolerance))
         del features
     constants: dict[str, Any] = {
         "estimator": "multinomial logistic regression, mean cross-entropy + strength / 2 * ||W||^2, bias free",
-        "strength_shared_by": "all assignments, searched on the first",
+        "strength_shared_by": "all assignments",
+        "assignments_searched": pooled,
         "gradient_tolerance": tolerance,
         "path": path,
         "at_edge": at_edge,
@@ -89,6 +99,7 @@ def converged(
 
 def _search(
     problem: Problem,
+    pooled: int,
     path: list[float],
     device: torch.device,
     memory_bytes: int,
@@ -98,8 +109,8 @@ def _search(
     """Table of candidates, the best strength, its weights and bias as a start for the refit, and whether at an edge."""
     if not len(problem.validation_rows) or len(path) == 1:
         return (), path[0], None, len(path) > 1
-    features = _design(problem, problem.which[:1], problem.fit_rows, device, memory_bytes, dtype)
-    labels = torch.from_numpy(problem.labels[:1, problem.fit_rows])
+    features = _design(problem, problem.which[:pooled], problem.fit_rows, device, memory_bytes, dtype)
+    labels = torch.from_numpy(problem.labels[:pooled, problem.fit_rows])
     table: list[dict[str, float]] = []
     starts = []
     tried = path
@@ -113,16 +124,19 @@ def _search(
             start=start,
             tolerance=tolerance,
         )
-        predicted = predict(problem.banks, problem.validation_rows, solution.weights[0], solution.bias[0])
-        accuracy = (predicted == _validation_truth(problem)).mean(axis=(1, 2))
+        predicted = predict(
+            problem.banks, problem.validation_rows, solution.weights.flatten(0, 1), solution.bias.flatten(0, 1)
+        )
+        correct = (predicted == _validation_truth(problem)).mean(axis=(1, 2))
+        accuracy = correct.reshape(pooled, len(tried)).mean(axis=0)
         for i, strength in enumerate(tried):
             table.append(
                 {
                     "strength": strength,
                     "validation_accuracy": float(accuracy[i]),
-                    "loss": float(solution.loss[0, i]),
-                    "iterations": int(solution.iterations[0, i]),
-                    "converged": bool(solution.converged[0, i]),
+                    "loss": float(solution.loss[:, i].mean()),
+                    "iterations": int(solution.iterations[:, i].max()),
+                    "converged": bool(solution.converged[:, i].all()),
                 }
             )
             starts.append((solution.weights[:, i : i + 1], solution.bias[:, i : i + 1]))

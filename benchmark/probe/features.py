@@ -6,7 +6,7 @@ Rows come through slices, so a bank may be an array, a memory map or any lazy ob
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,9 @@ BLOCK_BYTES = 4 << 20
 
 GATHER_BYTES = 64 << 20
 """Rows are read from a bank in blocks of about this size."""
+
+STACK_BYTES = 256 << 20
+"""Training sets are solved in one stack up to this size together; larger ones fill the machine one by one."""
 
 FLOAT64_ELEMENTS = 1 << 22
 """Fits of up to so many feature values run in float64 throughout; larger ones use float32 products."""
@@ -129,24 +132,33 @@ class Design:
         """r: number of features the solver sees."""
         return int(self.variances.shape[1])
 
-    def blocks(self, members: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
-        """Yields (rows, features [G, m, r] of the training sets ``members``) over all n rows."""
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yields (rows, features [G, m, r]) over all n rows."""
         device = self.variances.device
-        groups = len(self.mean) if members is None else len(members)
-        step = max(1, BLOCK_BYTES // (self.dimension * self.dtype.itemsize * max(groups, 1)))
+        step = max(1, BLOCK_BYTES // (self.dimension * self.dtype.itemsize * len(self.mean)))
         if device.type != "cpu":
             step *= 64  # an accelerator wants fewer, larger products
-        resident = self.resident
-        if resident is not None and members is not None and groups < len(resident):
-            resident = resident[members]
         for start in range(0, self.n, step):
             rows = slice(start, min(start + step, self.n))
-            if resident is not None:
-                yield rows, resident[:, rows]
+            if self.resident is not None:
+                yield rows, self.resident[:, rows]
             else:
                 block = self.source(rows.start, rows.stop).to(device, self.dtype)
-                block -= self.mean[:, None].to(self.dtype)
-                yield rows, block if members is None else block[members]
+                yield rows, block - self.mean[:, None].to(self.dtype)
+
+    def narrowed(self, members: Tensor) -> Design:
+        """The training sets ``members`` alone (a copy of their features); only of a resident design."""
+        if len(members) == len(self.mean):
+            return self
+        assert self.resident is not None
+        return replace(
+            self,
+            mean=self.mean[members],
+            basis=None if self.basis is None else self.basis[members],
+            axes=None if self.axes is None else self.axes[members],
+            variances=self.variances[members],
+            resident=self.resident[members],
+        )
 
     def to_embedding(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Weights [G, L, r, C] and bias [G, L, C] of centred, reduced features -> of L2-normalised embeddings."""
@@ -200,6 +212,11 @@ def design(
         covariance += torch.bmm(block.mT, block)
     variances, axes = torch.linalg.eigh(covariance / n)
     return Design(n, mean, None, axes, variances.clamp_min(0), resident, source, dtype)
+
+
+def stack_size(fits: int, n: int, dimension: int, memory_bytes: int, dtype: torch.dtype | None = None) -> int:
+    """How many of ``fits`` training sets to gather and solve together: at least one."""
+    return max(1, min(fits, min(memory_bytes, STACK_BYTES) // resident_bytes(n, dimension, dtype)))
 
 
 def resident_bytes(n: int, dimension: int, dtype: torch.dtype | None = None) -> int:

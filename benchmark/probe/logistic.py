@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.probe.features import Design
+from benchmark.probe.features import BLOCK_BYTES, Design
 
 GRADIENT_TOLERANCE = 1e-6
 """A fit has converged when the Euclidean norm of its whole gradient, and so its infinity norm, is at most this."""
@@ -25,6 +25,9 @@ MAX_NEWTON = 100
 
 MAX_CONJUGATE = 400
 """Conjugate gradient steps within one Newton step."""
+
+MAX_HALVINGS = 30
+"""Halvings of a step after which a fit has stalled."""
 
 ARMIJO = 1e-4
 """Least share of the predicted decrease that a step must reach (Nocedal and Wright, Numerical Optimization, 3.1)."""
@@ -74,7 +77,7 @@ def solve(
         tolerance: bound of the gradient norm at which a fit is done.
         max_iterations: Newton steps at most.
     """
-    state = _State(features, labels, strengths, n_classes)
+    state = _begin(features, labels, strengths, n_classes)
     state.evaluate()
     if start is not None:
         state.begin_at(*start)
@@ -82,22 +85,22 @@ def solve(
     products = torch.zeros_like(iterations)
     stalled = torch.zeros_like(state.loss, dtype=torch.bool)
     for _ in range(max_iterations):
-        active = (state.gradient_norm() > tolerance) & ~stalled
+        active = (_norm(state.gradient) > tolerance) & ~stalled
         if not bool(active.any()):
             break
-        part = state.narrowed(active)
-        moving = active[part.members][:, part.columns]
+        grid = _rectangle(active)
+        part = state.narrowed(*grid)
+        moving = active[grid[0]][:, grid[1]]
         step, used = part.newton_direction(moving, tolerance)
         moved = part.line_search(step, moving)
-        state.absorb(part)
-        grid = (part.members[:, None], part.columns[None])
-        iterations[grid] += moving.to(torch.int64)
-        products[grid] += used
-        stalled[grid] |= moving & ~moved
-    weights, bias = features.to_embedding(
-        state.weights.movedim(2, 1), state.bias.masked_fill(~state.present[:, None], 0)
-    )
-    norm = state.gradient_norm()
+        if part is not state:
+            state.absorb(part, *grid)
+        where = (grid[0][:, None], grid[1][None])
+        iterations[where] += moving.to(torch.int64)
+        products[where] += used
+        stalled[where] |= moving & ~moved
+    weights, bias = features.to_embedding(state.point[:, :-1].movedim(2, 1), state.point[:, -1])
+    norm = _norm(state.gradient)
     return Solution(
         weights,
         bias.masked_fill(~state.present[:, None], -torch.inf),
@@ -109,200 +112,217 @@ def solve(
     )
 
 
+@dataclass
 class _State:
-    """Iterates, probabilities and gradients of G x L fits. Weights are [G, r, L, C]: one product serves all L."""
+    """Iterates of G x L fits. Points and gradients are [G, r + 1, L, C], the bias last: one product serves all L."""
 
-    def __init__(
-        self,
-        features: Design,
-        labels: Tensor,
-        strengths: Tensor,
-        n_classes: int,
-    ) -> None:
-        device = features.variances.device
-        groups, count = len(labels), len(strengths)
-        self.features = features
-        self.labels = labels.to(device)
-        self.strengths = strengths.to(device, torch.float64)
-        self.present = torch.zeros((groups, n_classes), dtype=torch.bool, device=device)
-        self.present.scatter_(1, self.labels, True)
-        self.members = torch.arange(groups, device=device)
-        self.columns = torch.arange(count, device=device)
-        self.weights = torch.zeros((groups, features.dimension, count, n_classes), dtype=torch.float64, device=device)
-        self.bias = torch.zeros((groups, count, n_classes), dtype=torch.float64, device=device)
-        self.probabilities = torch.empty((groups, features.n, count, n_classes), dtype=features.dtype, device=device)
-        self.loss = torch.zeros((groups, count), dtype=torch.float64, device=device)
-        self.gradient = torch.zeros_like(self.weights)
-        self.bias_gradient = torch.zeros_like(self.bias)
+    features: Design
+    labels: Tensor
+    strengths: Tensor
+    present: Tensor
+    """bool [G, C]: the class has a training row."""
+    point: Tensor
+    gradient: Tensor
+    loss: Tensor
+    probabilities: Tensor
+    """[G, n, L, C] at the point."""
 
     def begin_at(self, weights: Tensor, bias: Tensor) -> None:
         """Move the fits to a given start, those excepted that are better off where they are."""
-        groups, _, count, _ = self.weights.shape
+        groups, _, count, _ = self.point.shape
         weights, bias = self.features.from_embedding(
-            weights.to(self.weights.device).expand(groups, count, -1, -1),
-            bias.to(self.weights.device).nan_to_num(neginf=0.0).expand(groups, count, -1),
+            weights.to(self.point.device).expand(groups, count, -1, -1),
+            bias.to(self.point.device).nan_to_num(neginf=0.0).expand(groups, count, -1),
         )
-        before = self.weights, self.bias, self.loss
-        self.weights, self.bias = weights.movedim(1, 2).contiguous(), bias * self.present[:, None]
+        old, old_loss = self.point, self.loss
+        # a class without a row stays at zero: its optimum, as the penalty alone holds it
+        self.point = torch.cat([weights, bias[:, :, None]], 2).movedim(2, 1) * self.present[:, None, None]
         self.evaluate()
-        worse = self.loss >= before[2]
+        worse = self.loss >= old_loss
         if bool(worse.any()):
-            self.weights = torch.where(worse[:, None, :, None], before[0], self.weights)
-            self.bias = torch.where(worse[..., None], before[1], self.bias)
+            self.point = torch.where(worse[:, None, :, None], old, self.point)
             self.evaluate()
 
-    def gradient_norm(self) -> Tensor:
-        """[G, L]: at least the infinity norm in the embeddings' coordinates (their mean is at most 1 long)."""
-        return self.gradient.square().sum((1, 3)).sqrt() + self.bias_gradient.square().sum(2).sqrt()
-
     def evaluate(self) -> None:
-        """One pass over the rows: loss, probabilities and gradient at the iterate."""
-        groups, _, count, classes = self.weights.shape
+        """One pass over the rows: loss, probabilities and gradient at the point."""
+        groups, _, count, classes = self.point.shape
+        dtype = self.features.dtype
         cross_entropy = torch.zeros_like(self.loss)
-        gradient, bias_gradient = torch.zeros_like(self.weights), torch.zeros_like(self.bias)
-        weights = self.weights.to(self.features.dtype).flatten(2)
-        bias = self.bias.masked_fill(~self.present[:, None], -torch.inf).to(self.features.dtype)
-        for rows, block in self.features.blocks(self.members):
-            logits = torch.bmm(block, weights).view(groups, -1, count, classes) + bias[:, None]
+        gradient = torch.zeros_like(self.point)
+        weights = self.point[:, :-1].to(dtype).flatten(2)
+        bias = self.point[:, -1:].masked_fill(~self.present[:, None, None], -torch.inf).to(dtype)
+        for rows, block in self.features.blocks():
+            logits = torch.bmm(block, weights).view(groups, -1, count, classes) + bias
             truth = self.labels[:, rows, None, None].expand(-1, -1, count, 1)
             logarithm = torch.log_softmax(logits, -1)
             cross_entropy -= logarithm.gather(3, truth).sum((1, 3), dtype=torch.float64)
             probability = logarithm.exp_()
             self.probabilities[:, rows] = probability
-            residual = probability.scatter_add(3, truth, torch.full_like(probability[..., :1], -1).expand(truth.shape))
-            gradient += torch.bmm(block.mT, residual.flatten(2)).view_as(gradient)
-            bias_gradient += residual.sum(1, dtype=torch.float64)
-        n = self.features.n
-        self.loss = cross_entropy / n + 0.5 * self.strengths * self.weights.square().sum((1, 3))
-        self.gradient = gradient / n + self.strengths[:, None] * self.weights
-        self.bias_gradient = bias_gradient / n
+            residual = probability.scatter_add(3, truth, probability.new_full((), -1).expand(truth.shape))
+            gradient[:, :-1] += torch.bmm(block.mT, residual.flatten(2)).view(groups, -1, count, classes)
+            gradient[:, -1] += residual.sum(1, dtype=torch.float64)
+        weights = self.point[:, :-1]
+        self.loss = cross_entropy / self.features.n + 0.5 * self.strengths * weights.square().sum((1, 3))
+        self.gradient = gradient / self.features.n
+        self.gradient[:, :-1] += self.strengths[:, None] * weights
 
-    def curvature(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """The Hessian at the iterate times a direction."""
-        groups, _, count, classes = weights.shape
-        product, bias_product = torch.zeros_like(weights), torch.zeros_like(bias)
-        flat, shift = weights.to(self.features.dtype).flatten(2), bias.to(self.features.dtype)[:, None]
-        for rows, block in self.features.blocks(self.members):
-            change = torch.bmm(block, flat).view(groups, -1, count, classes).add_(shift)
+    def curvature(self, direction: Tensor) -> Tensor:
+        """The Hessian at the point times a direction."""
+        groups, _, count, classes = direction.shape
+        product = torch.zeros_like(direction)
+        narrow = direction.to(self.features.dtype)
+        weights, bias = narrow[:, :-1].flatten(2), narrow[:, -1:]
+        for rows, block in self.features.blocks():
+            change = torch.bmm(block, weights).view(groups, -1, count, classes).add_(bias)
             probability = self.probabilities[:, rows]
             change.mul_(probability)
             change.addcmul_(probability, change.sum(-1, keepdim=True), value=-1)
-            product += torch.bmm(block.mT, change.flatten(2)).view_as(product)
-            bias_product += change.sum(1, dtype=torch.float64)
-        n = self.features.n
-        return product / n + self.strengths[:, None] * weights, bias_product / n
+            product[:, :-1] += torch.bmm(block.mT, change.flatten(2)).view(groups, -1, count, classes)
+            product[:, -1] += change.sum(1, dtype=torch.float64)
+        product /= self.features.n
+        product[:, :-1] += self.strengths[:, None] * direction[:, :-1]
+        return product
 
-    def newton_direction(self, moving: Tensor, tolerance: float) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """Solve Hessian @ step = -gradient, as exactly as the distance to the optimum deserves.
+    def preconditioner(self) -> Tensor:
+        """[G, r + 1, L, C], diagonal in the eigenvectors of the features' covariance, which all strengths share.
 
-        The preconditioner is the Hessian with each class's p (1 - p) replaced by its mean over the rows: it is diagonal
-        in the eigenvectors of the features' covariance, which all strengths share. (Boehning 1992 bounds the same
-        factor by 1/2; the mean follows it down as the classes come apart.)
+        It is the Hessian with each class's p (1 - p) replaced by its mean over the rows. (Boehning, Annals of the
+        Institute of Statistical Mathematics 44, 1992, bounds the same factor by 1/2; the mean follows it down as the
+        classes come apart.)
         """
-        mean_curvature = torch.zeros_like(self.bias)
-        for rows, _ in _row_blocks(self.features.n, self.probabilities):
-            p = self.probabilities[:, rows]
-            mean_curvature += (p * (1 - p)).sum(1, dtype=torch.float64)
-        mean_curvature = (mean_curvature / self.features.n).clamp_min(1e-12)
-        variances = self.features.variances
+        mean = torch.zeros_like(self.point[:, -1])
+        step = max(1, BLOCK_BYTES // (self.probabilities[:, :1].numel() * self.probabilities.element_size()))
+        for start in range(0, self.features.n, step):
+            p = self.probabilities[:, start : start + step]
+            mean += (p - p.square()).sum(1, dtype=torch.float64)
+        mean = (mean / self.features.n).clamp_min(1e-12)[:, None]  # a class that is never in doubt has none
+        return torch.cat([mean * self.features.variances[..., None, None] + self.strengths[:, None], mean], 1)
+
+    def preconditioned(self, direction: Tensor, scale: Tensor) -> Tensor:
+        """``direction`` divided by ``scale`` in the features' own axes."""
         axes = self.features.axes
-        variances = variances[self.members] if len(variances) > 1 else variances
-        scale = mean_curvature[:, None] * variances[:, :, None, None] + self.strengths[:, None]
+        if axes is None:
+            return direction / scale
+        weights = torch.bmm(axes.mT, direction[:, :-1].flatten(2)).view_as(direction[:, :-1]) / scale[:, :-1]
+        weights = torch.bmm(axes, weights.flatten(2)).view_as(weights)
+        return torch.cat([weights, direction[:, -1:] / scale[:, -1:]], 1)
 
-        def precondition(weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-            if axes is None:
-                return weights / scale, bias / mean_curvature
-            own = axes[self.members] if len(axes) > 1 else axes.expand(len(weights), -1, -1)
-            rotated = torch.bmm(own.mT, weights.flatten(2)).view_as(weights) / scale
-            return torch.bmm(own, rotated.flatten(2)).view_as(weights), bias / mean_curvature
+    def newton_direction(self, moving: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
+        """Solve Hessian @ step = -gradient by conjugate gradients, as exactly as the distance to the optimum deserves.
 
-        residual, bias_residual = -self.gradient, -self.bias_gradient
-        step, bias_step = torch.zeros_like(residual), torch.zeros_like(bias_residual)
-        norm = self.gradient_norm()
+        Fits that are done leave the stack as soon as that makes it a quarter smaller.
+
+        Returns:
+            step [G, r + 1, L, C], 0 for fits that are not ``moving``, and the number of products [G, L].
+        """
+        state, running = self, moving
+        step, used = torch.zeros_like(self.gradient), torch.zeros_like(self.loss, dtype=torch.int64)
+        place = _rectangle(torch.ones_like(moving))
+        own_step, own_used = torch.zeros_like(step), torch.zeros_like(used)
+        scale, residual = self.preconditioner(), -self.gradient
+        norm = _norm(self.gradient)
         target = torch.maximum(norm * norm.sqrt().clamp_max(0.1), torch.full_like(norm, 0.2 * tolerance))
-        used = torch.zeros_like(norm, dtype=torch.int64)
-        weights, bias = precondition(residual, bias_residual)
-        energy = _inner(residual, bias_residual, weights, bias)
-        running = moving.clone()
+        direction = self.preconditioned(residual, scale)
+        energy = (residual * direction).sum((1, 3))
         for _ in range(MAX_CONJUGATE):
-            product, bias_product = self.curvature(weights, bias)
-            bend = _inner(weights, bias, product, bias_product)
-            running &= bend > 0
-            length = torch.where(running, energy / bend.clamp_min(1e-300), torch.zeros_like(energy))
-            step += length[:, None, :, None] * weights
-            bias_step += length[..., None] * bias
-            residual -= length[:, None, :, None] * product
-            bias_residual -= length[..., None] * bias_product
-            used += running.to(torch.int64)
-            size = residual.square().sum((1, 3)).sqrt() + bias_residual.square().sum(2).sqrt()
-            running &= size > target
+            product = state.curvature(direction)
+            bend = (direction * product).sum((1, 3))
+            running = running & (bend > 0)
+            length = torch.where(running, energy / bend.clamp_min(1e-300), torch.zeros_like(energy))[:, None, :, None]
+            own_step += length * direction
+            residual -= length * product
+            own_used += running.to(torch.int64)
+            running = running & (_norm(residual) > target)
             if not bool(running.any()):
                 break
-            ahead, bias_ahead = precondition(residual, bias_residual)
-            fresh = _inner(residual, bias_residual, ahead, bias_ahead)
-            turn = fresh / energy.clamp_min(1e-300)
-            weights = ahead + turn[:, None, :, None] * weights
-            bias = bias_ahead + turn[..., None] * bias
+            ahead = state.preconditioned(residual, scale)
+            fresh = (residual * ahead).sum((1, 3))
+            direction = ahead + (fresh / energy.clamp_min(1e-300))[:, None, :, None] * direction
             energy = fresh
-        return (step, bias_step), used
+            rows, columns = _rectangle(running)
+            if len(rows) * len(columns) <= 0.75 * running.numel():
+                _put(step, own_step, *place)
+                used[place[0][:, None], place[1]] = own_used
+                place = (place[0][rows], place[1][columns])
+                state = state.narrowed(rows, columns)
+                running, energy, target, own_used = (
+                    table[rows][:, columns] for table in (running, energy, target, own_used)
+                )
+                own_step, residual, direction, scale = (
+                    _take(table, rows, columns) for table in (own_step, residual, direction, scale)
+                )
+        _put(step, own_step, *place)
+        used[place[0][:, None], place[1]] = own_used
+        return step, used
 
-    def line_search(self, step: tuple[Tensor, Tensor], moving: Tensor) -> Tensor:
+    def line_search(self, step: Tensor, moving: Tensor) -> Tensor:
         """Take the longest of the steps 1, 1/2, 1/4, ... that lowers the objective enough. [G, L]: which fits moved."""
-        old_weights, old_bias, old_loss = self.weights, self.bias, self.loss
-        old_norm = self.gradient_norm()
-        slope = _inner(self.gradient, self.bias_gradient, *step)
+        old_point, old_loss, old_norm = self.point, self.loss, _norm(self.gradient)
+        slope = (self.gradient * step).sum((1, 3))
         length = moving.to(torch.float64)
         # the objective's own rounding: below it, only the gradient can tell progress
         noise = 4 * torch.finfo(self.features.dtype).eps * (1 + old_loss.abs())
-        for _ in range(30):
-            self.weights = old_weights + length[:, None, :, None] * step[0]
-            self.bias = old_bias + length[..., None] * step[1]
+        for halving in range(MAX_HALVINGS + 1):
+            self.point = old_point + length[:, None, :, None] * step
             self.evaluate()
             decrease = self.loss <= old_loss + ARMIJO * length * slope
-            finer = (self.loss <= old_loss + noise) & (self.gradient_norm() < old_norm)
+            finer = (self.loss <= old_loss + noise) & (_norm(self.gradient) < old_norm)
             good = decrease | finer | (length == 0)
             if bool(good.all()):
                 break
-            length = torch.where(good, length, length / 2)
-        else:
-            length = torch.where(good, length, torch.zeros_like(length))
-            self.weights = old_weights + length[:, None, :, None] * step[0]
-            self.bias = old_bias + length[..., None] * step[1]
-            self.evaluate()
+            length = torch.where(good, length, length / 2 if halving < MAX_HALVINGS - 1 else 0 * length)
         return length > 0
 
-    def narrowed(self, active: Tensor) -> _State:
-        """The smallest rectangle of training sets x strengths that holds every active fit."""
-        rows, columns = active.any(1).nonzero()[:, 0], active.any(0).nonzero()[:, 0]
-        if len(rows) == active.shape[0] and len(columns) == active.shape[1]:
+    def narrowed(self, rows: Tensor, columns: Tensor) -> _State:
+        """The fits of some training sets and some strengths alone."""
+        if (len(rows), len(columns)) == self.loss.shape:
             return self
-        part = object.__new__(_State)
-        part.features, part.labels = self.features, self.labels[rows]
-        part.strengths, part.present = self.strengths[columns], self.present[rows]
-        part.members, part.columns = rows, columns
-        part.weights = self.weights[rows][:, :, columns]
-        part.gradient = self.gradient[rows][:, :, columns]
-        part.bias, part.bias_gradient = self.bias[rows][:, columns], self.bias_gradient[rows][:, columns]
-        part.loss = self.loss[rows][:, columns]
-        part.probabilities = self.probabilities[rows][:, :, columns]
-        return part
+        return _State(
+            features=self.features.narrowed(rows),
+            labels=self.labels[rows],
+            strengths=self.strengths[columns],
+            present=self.present[rows],
+            point=_take(self.point, rows, columns),
+            gradient=_take(self.gradient, rows, columns),
+            loss=self.loss[rows][:, columns],
+            probabilities=_take(self.probabilities, rows, columns),
+        )
 
-    def absorb(self, part: _State) -> None:
-        """Take a narrowed part's iterates back."""
-        if part is self:
-            return
-        grid = (part.members[:, None], part.columns[None])
-        for name in ("bias", "bias_gradient", "loss"):
-            getattr(self, name)[grid] = getattr(part, name)
-        for name in ("weights", "gradient"):
-            getattr(self, name).movedim(2, 1)[grid] = getattr(part, name).movedim(2, 1)
-        self.probabilities.movedim(2, 1)[grid] = part.probabilities.movedim(2, 1)
+    def absorb(self, part: _State, rows: Tensor, columns: Tensor) -> None:
+        """Take the iterates of ``narrowed(rows, columns)`` back."""
+        self.loss[rows[:, None], columns] = part.loss
+        for name in ("point", "gradient", "probabilities"):
+            _put(getattr(self, name), getattr(part, name), rows, columns)
 
 
-def _inner(weights: Tensor, bias: Tensor, other: Tensor, other_bias: Tensor) -> Tensor:
-    return (weights * other).sum((1, 3)) + (bias * other_bias).sum(2)
+def _begin(features: Design, labels: Tensor, strengths: Tensor, n_classes: int) -> _State:
+    """All fits at zero."""
+    device = features.variances.device
+    groups, count = len(labels), len(strengths)
+    labels = labels.to(device)
+    present = torch.zeros((groups, n_classes), dtype=torch.bool, device=device).scatter_(1, labels, True)
+    point = torch.zeros((groups, features.dimension + 1, count, n_classes), dtype=torch.float64, device=device)
+    probabilities = torch.empty((groups, features.n, count, n_classes), dtype=features.dtype, device=device)
+    loss = torch.zeros((groups, count), dtype=torch.float64, device=device)
+    strengths = strengths.to(device, torch.float64)
+    return _State(features, labels, strengths, present, point, torch.zeros_like(point), loss, probabilities)
 
 
-def _row_blocks(n: int, table: Tensor) -> list[tuple[slice, None]]:
-    step = max(1, (16 << 20) // max(1, table[:, :1].numel() * table.element_size()))
-    return [(slice(start, min(start + step, n)), None) for start in range(0, n, step)]
+def _norm(gradient: Tensor) -> Tensor:
+    """[G, L]: at least the infinity norm in the embeddings' coordinates, whose mean is at most 1 long."""
+    return gradient[:, :-1].square().sum((1, 3)).sqrt() + gradient[:, -1].square().sum(2).sqrt()
+
+
+def _rectangle(active: Tensor) -> tuple[Tensor, Tensor]:
+    """The training sets and the strengths that hold every active fit."""
+    return active.any(1).nonzero()[:, 0], active.any(0).nonzero()[:, 0]
+
+
+def _take(table: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Fits of a table [G, :, L, C]."""
+    return table[rows][:, :, columns]
+
+
+def _put(table: Tensor, part: Tensor, rows: Tensor, columns: Tensor) -> None:
+    """The inverse of ``_take``, in place."""
+    table.movedim(2, 1)[rows[:, None], columns] = part.movedim(2, 1)
