@@ -5,13 +5,11 @@ The neighbours are read off the lists that the other set-ups need, wherever thes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 
 from benchmark.knn_lists import Lists, Plan, Question, round_up
-from benchmark.topk import NOTHING, merge, read_unit_rows, shift_indices, top_keys, unpack_indices
+from benchmark.topk import GROUP, NOTHING, merge, read_unit_rows, shift_indices, top_keys, unpack_indices
 from benchmark.votes import Votes, decide, tally
 
 
@@ -58,31 +56,29 @@ def _merged(lists: list[torch.Tensor], width: int) -> tuple[torch.Tensor, torch.
 
 
 def _find(question: Question, queries: torch.Tensor, nearest: torch.Tensor, wanted: torch.Tensor, plan: Plan) -> None:
-    """Compute the ``nearest`` [C, seeds, photos, k] that are ``wanted`` from the embeddings, seed by seed."""
-    seeds = [seed for seed in range(wanted.shape[1]) if bool(wanted[:, seed].any())]
-    if not seeds:
-        return
+    """Compute the ``nearest`` [C, seeds, photos, k] that are ``wanted`` from similarities to all train photos."""
     nearest.masked_fill_(wanted[..., None], NOTHING)
-    columns = max(32, plan.columns // (question.classes + 1) // 32 * 32)
+    rows = wanted.any(dim=1).nonzero()  # [queries, 2]: class and photo
+    if not len(rows):
+        return
+    columns = max(GROUP, plan.columns // question.classes // GROUP * GROUP)
+    shape = (question.classes, columns, question.dimension)
+    banks = torch.empty(shape, dtype=torch.float32, device=question.device)
     for start in range(0, len(question.train_labels), columns):
         stop = min(start + columns, len(question.train_labels))
-        banks = torch.stack(list(_chunks(question, start, stop)))
-        places = torch.arange(stop - start, device=question.device)
-        for seed in seeds:
-            drawn = torch.from_numpy(question.train_assignments[seed, start:stop]).to(question.device)
-            seen = torch.zeros((round_up(stop - start), banks.shape[2]), dtype=torch.float32, device=question.device)
-            seen[: stop - start] = banks[drawn, places]
-            for where in wanted[:, seed].nonzero().split(plan.rows):
-                block = queries[where[:, 0], where[:, 1]] @ seen.T
-                block[:, stop - start :] = -torch.inf
-                found = shift_indices(top_keys(block, question.k), start)
-                place = (where[:, 0], seed, where[:, 1])
+        width = round_up(stop - start)
+        for c, bank in enumerate(question.train):
+            read_unit_rows(bank, start, stop, banks[c, :width], what=f"train class {c}")
+        drawn = torch.from_numpy(question.train_assignments[:, start:stop]).to(question.device)
+        places = drawn * width + torch.arange(stop - start, device=question.device)
+        for some in rows.split(plan.rows):
+            block = torch.cat([queries[some[:, 0], some[:, 1]] @ bank[:width].T for bank in banks], dim=1)
+            for seed in range(len(drawn)):
+                asked = some[wanted[some[:, 0], seed, some[:, 1]]]
+                seen = block[wanted[some[:, 0], seed, some[:, 1]]].index_select(1, places[seed])
+                found = shift_indices(top_keys(seen, question.k), start)
+                place = (asked[:, 0], seed, asked[:, 1])
                 nearest[place] = merge(nearest[place], found)
-
-
-def _chunks(question: Question, start: int, stop: int) -> Iterator[torch.Tensor]:
-    for c, bank in enumerate(question.train):
-        yield read_unit_rows(bank, start, stop, question.device, what=f"train class {c}")
 
 
 def _vote(question: Question, nearest: torch.Tensor, photos: slice) -> Votes:

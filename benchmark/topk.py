@@ -51,12 +51,14 @@ def full_float32() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def read_unit_rows(
-    embeddings: Embeddings, start: int, stop: int, device: torch.device, *, what: str, padded_to: int = 0
-) -> torch.Tensor:
-    """Rows ``[start:stop]`` as float32 of unit length; a zero vector stays zero (similarity 0 to everything).
+def read_unit_rows(embeddings: Embeddings, start: int, stop: int, out: torch.Tensor, *, what: str) -> torch.Tensor:
+    """Rows ``[start:stop]`` at unit length, into ``out`` (which is returned); a zero vector stays zero.
 
-    Zero rows are appended until there are ``padded_to`` rows. Only this slice is read.
+    Only this slice is read. A zero vector thus has similarity 0 to everything.
+
+    Args:
+        out: float32 [stop - start or more, dimension] on the device wanted; rows beyond are set to zero.
+        what: a name of the embeddings for error messages.
 
     Raises:
         DataError: a value is not finite, or the slice has not the promised shape.
@@ -66,19 +68,19 @@ def read_unit_rows(
         raise DataError(f"{what}: rows {start} to {stop} have shape {raw.shape}; embed the photos again")
     if not raw.flags.writeable or not raw.flags.c_contiguous:
         raw = np.array(raw)  # torch warns about memory it may not write to, such as a read-only memory map
-    rows = torch.from_numpy(raw).to(device)
+    rows = torch.from_numpy(raw).to(out.device)
     norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    unit = torch.zeros((max(stop - start, padded_to), rows.shape[1]), dtype=torch.float32, device=device)
+    out[stop - start :] = 0
     # Squares of very small or large numbers leave float32's range: such rows, and true zeros, are done in float64.
     odd = ((norms < 1e-15) | (norms > 1e15) | norms.isnan()).flatten().nonzero().flatten()
-    torch.div(rows, norms, out=unit[: stop - start])
+    torch.div(rows, norms, out=out[: stop - start])
     if len(odd):
         wide = rows[odd].double()
         if not bool(wide.isfinite().all()):
             raise DataError(f"{what}: embeddings of rows {start} to {stop} hold a NaN or infinity; embed them again")
         lengths = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
-        unit[odd] = torch.where(lengths > 0, wide / lengths, 0.0).float()
-    return unit
+        out[odd] = torch.where(lengths > 0, wide / lengths, 0.0).float()
+    return out
 
 
 def pack(similarities: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
@@ -106,8 +108,8 @@ def unpack_indices(keys: torch.Tensor) -> torch.Tensor:
 def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     """The ``count`` nearest columns of each row as falling keys, padded with ``NOTHING``; exact, ties included.
 
-    Wide blocks are searched by group maxima: the columns of the ``count`` groups with the largest maxima hold the
-    nearest ``count``, unless the next group ties with the last one; rows where it does are searched in full.
+    Wide blocks are searched by group maxima: the nearest ``count`` columns are in the ``count`` groups with the largest
+    maxima. Where that choice or the last neighbour is a tie, and only there, all keys of the row are compared.
 
     Args:
         block: float32 [rows, columns], contiguous, ``-inf`` where there is no neighbour.
@@ -118,33 +120,35 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     """
     rows, columns = block.shape
     groups = columns // GROUP
+    if columns <= count:
+        found = pack(block, torch.arange(columns, device=block.device)).sort(dim=1, descending=True).values
+        return torch.nn.functional.pad(found, (0, count - columns), value=NOTHING)
     if columns % GROUP or groups < 2 * (count + 1):
-        return _top_keys_in_full(block, count)
-    maxima, chosen = block.view(rows, groups, GROUP).amax(dim=2).topk(count + 1, dim=1)
-    chosen = chosen[:, :count]
-    row_starts = torch.arange(rows, device=block.device)[:, None] * groups
-    near = block.view(rows * groups, GROUP).index_select(0, (row_starts + chosen).flatten()).view(rows, count, GROUP)
-    columns_of = chosen[:, :, None] * GROUP + torch.arange(GROUP, device=block.device)
-    found = pack(near, columns_of).view(rows, -1).topk(count, dim=1).values
-    last = maxima[:, count - 1]
-    doubtful = ((last == maxima[:, count]) & (last > -torch.inf)).nonzero().flatten()
-    step = max(1, _BATCH // columns)
-    for start in range(0, len(doubtful), step):
-        some = doubtful[start : start + step]
-        found[some] = _top_keys_in_full(block[some], count)
+        nearest, places, doubtful = _top(block, count)
+    else:
+        _, chosen, doubtful = _top(block.view(rows, groups, GROUP).amax(dim=2), count)
+        first_groups = torch.arange(rows, device=block.device)[:, None] * groups
+        near = block.view(rows * groups, GROUP).index_select(0, (first_groups + chosen).flatten())
+        nearest, places, last_ties = _top(near.view(rows, count * GROUP), count)
+        places = chosen.gather(1, places // GROUP) * GROUP + places % GROUP
+        doubtful |= last_ties
+    found = pack(nearest, places).sort(dim=1, descending=True).values
+    _compare_all_keys(block, doubtful.nonzero().flatten(), found)
     return found
 
 
-def _top_keys_in_full(block: torch.Tensor, count: int) -> torch.Tensor:
-    rows, columns = block.shape
-    found = torch.full((rows, count), NOTHING, dtype=torch.int64, device=block.device)
-    indices = torch.arange(columns, device=block.device)
-    kept = min(count, columns)
-    step = max(1, _BATCH // max(columns, 1))
-    for start in range(0, rows, step):
-        keys = pack(block[start : start + step], indices)
-        found[start : start + step, :kept] = keys.topk(kept, dim=1).values
-    return found
+def _top(values: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The largest values of each row, their columns, and whether others equal the last of them (``-inf`` does not)."""
+    largest, columns = values.topk(count + 1, dim=1)
+    last = largest[:, count - 1]
+    return largest[:, :count], columns[:, :count], (last == largest[:, count]) & (last > -torch.inf)
+
+
+def _compare_all_keys(block: torch.Tensor, rows: torch.Tensor, found: torch.Tensor) -> None:
+    """Search these rows without a shortcut and write what is nearest into ``found``."""
+    indices = torch.arange(block.shape[1], device=block.device)
+    for some in rows.split(max(1, _BATCH // block.shape[1])):
+        found[some] = pack(block[some], indices).topk(found.shape[1], dim=1).values
 
 
 def shift_indices(keys: torch.Tensor, start: int) -> torch.Tensor:

@@ -389,5 +389,5 @@ def test_pack__order_of_floats() -> None:
 
 def test_read_unit_rows__tiny_huge_and_zero() -> None:
     rows = np.array([[3e-30, 4e-30], [3e30, 4e30], [0, 0], [3, 4]], np.float32)
-    unit = read_unit_rows(rows, 0, 4, torch.device("cpu"), what="test", padded_to=5)
+    unit = read_unit_rows(rows, 0, 4, torch.empty(5, 2), what="test")
     np.testing.assert_allclose(unit, [[0.6, 0.8], [0.6, 0.8], [0, 0], [0.6, 0.8], [0, 0]], rtol=1e-6)
