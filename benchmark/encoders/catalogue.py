@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.encoders import bundled, controls, jpeg_statistics  # noqa: F401  (they fill NAMED)
+from benchmark.encoders import bundled, checkpoints, controls, jpeg_statistics  # noqa: F401  (they fill NAMED)
 from benchmark.encoders.registry import NAMED, EncoderRow
 from benchmark.encoders.study import STUDY
 

@@ -1,0 +1,169 @@
+"""The study's encoders that no library knows by name: weights on their authors' servers, read into known architectures.
+
+DINO's ResNet-50 (Caron et al., ICCV 2021) and MoCo v3 (Chen et al., ICCV 2021). A file is downloaded once, by https,
+into torch's cache, and read with ``weights_only=True``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
+from benchmark.encoders.registry import NAMED, Named, Request
+from benchmark.encoders.study import STUDY
+from builders.errors import EncoderError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+HOST = "https://dl.fbaipublicfiles.com"
+"""Where both projects keep their weights."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of weights and how to read it."""
+
+    path: str
+    """Below ``HOST``."""
+    architecture: str
+    prefix: str
+    """What the names of the encoder's tensors start with in the file; all others are heads of its training."""
+    head: tuple[str, ...]
+    """Names, after ``prefix``, that belong to a training head."""
+    resample: Image.Resampling
+    """Filter of the authors' own evaluation."""
+
+
+SOURCES: Mapping[str, Source] = {
+    "checkpoint:dino-resnet50": Source(
+        "dino/dino_resnet50_pretrain/dino_resnet50_pretrain.pth", "resnet50", "", ("fc.",), Image.Resampling.BICUBIC
+    ),
+    "checkpoint:mocov3-resnet50": Source(
+        "moco-v3/r-50-1000ep/r-50-1000ep.pth.tar",
+        "resnet50",
+        "module.base_encoder.",
+        ("fc.",),
+        Image.Resampling.BILINEAR,
+    ),
+    "checkpoint:mocov3-vit-small": Source(
+        "moco-v3/vit-s-300ep/vit-s-300ep.pth.tar",
+        "mocov3-vit-small",
+        "module.base_encoder.",
+        ("head.",),
+        Image.Resampling.BILINEAR,
+    ),
+    "checkpoint:mocov3-vit-base": Source(
+        "moco-v3/vit-b-300ep/vit-b-300ep.pth.tar",
+        "mocov3-vit-base",
+        "module.base_encoder.",
+        ("head.",),
+        Image.Resampling.BILINEAR,
+    ),
+}
+"""By spec."""
+
+
+def read_encoder(spec: str, file: Path) -> nn.Module:
+    """The encoder of one of ``SOURCES`` with the weights in ``file``: float [n, 3, 224, 224] -> [n, dimension].
+
+    Raises:
+        EncoderError: the file cannot be read safely, or does not hold this encoder.
+    """
+    import torch
+
+    source = SOURCES[spec]
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # UnpicklingError, RuntimeError, EOFError, ...
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EncoderError(f"{spec}: {file.name} cannot be read ({reason})") from None
+    content = content.get("state_dict", content) if isinstance(content, dict) else {}
+    tensors = {
+        name.removeprefix(source.prefix): tensor
+        for name, tensor in content.items()
+        if name.startswith(source.prefix) and not name.removeprefix(source.prefix).startswith(source.head)
+    }
+    module = _ARCHITECTURES[source.architecture]()
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        lines = " ".join(line.strip() for line in str(error).splitlines())
+        raise EncoderError(f"{spec}: the weights do not fit {source.architecture} ({lines[:300]})") from None
+    return module
+
+
+def _load(request: Request) -> Encoder:
+    from benchmark.encoders.embedding import Normalisation, network_encoder, placement
+
+    place = placement(request.device, request.dtype)
+    source = SOURCES[request.spec]
+    pixels = Pixels((ResizeShort(256, source.resample), CenterCrop(224, 224, "round")))
+    row = next(row for row in STUDY if row.spec == request.spec)
+    return network_encoder(
+        name=request.spec,
+        library="checkpoint",
+        module=read_encoder(request.spec, _download(request.spec, source)),
+        preprocess=pixels,
+        preprocessing=describe(pixels, IMAGENET_MEAN, IMAGENET_STD, "pil"),
+        normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
+        forward=_features,
+        pooling="global average pooling" if source.architecture == "resnet50" else "class token after the last norm",
+        place=place,
+        group=row.group,
+        training_data=row.training_data,
+        details={"architecture": source.architecture, "url": f"{HOST}/{source.path}"},
+    )
+
+
+def _download(spec: str, source: Source) -> Path:
+    """The file in torch's cache, fetched if it is not there (to a temporary name, then renamed)."""
+    import torch
+
+    file = Path(torch.hub.get_dir()) / "checkpoints" / source.path.rpartition("/")[2]
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(f"{HOST}/{source.path}", str(file), progress=False)
+        except Exception as error:  # URLError, HTTPError, OSError
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise EncoderError(f"{spec}: {HOST}/{source.path} cannot be fetched ({reason})") from None
+    return file
+
+
+def _features(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    return module(pixels)
+
+
+def _resnet50() -> nn.Module:
+    from torch import nn
+    from torchvision.models import resnet50
+
+    module = resnet50(weights=None)
+    module.fc = nn.Identity()
+    return module
+
+
+def _mocov3_vit(**size: Any) -> nn.Module:
+    """MoCo v3's ViT: timm's, with fixed sine-cosine positions (they are in the file) and, if small, 12 heads."""
+    from timm.models.vision_transformer import VisionTransformer
+
+    return VisionTransformer(patch_size=16, depth=12, num_heads=12, num_classes=0, **size)
+
+
+_ARCHITECTURES: Mapping[str, Callable[[], nn.Module]] = {
+    "resnet50": _resnet50,
+    "mocov3-vit-small": lambda: _mocov3_vit(embed_dim=384),
+    "mocov3-vit-base": lambda: _mocov3_vit(embed_dim=768),
+}
+
+for _row in STUDY:
+    if _row.spec in SOURCES:
+        NAMED[_row.spec] = Named(_row, _load)

@@ -1,0 +1,209 @@
+"""Checkpoints on the Hugging Face Hub and in local folders: which files, which commit, which library reads them.
+
+A Hub repo is brought to disk first (only the files that its library needs, safetensors preferred) and then read as a
+folder, so there is one way to load, pinned to the commit that was resolved, and it works offline once it is cached.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.registry import Request
+from benchmark.encoders.study import STUDY
+from builders.errors import EncoderError, UsageError, unknown_name
+
+ADAPTERS = {
+    "transformers": "benchmark.encoders.transformers_models:load_checkpoint",
+    "open_clip": "benchmark.encoders.open_clip_models:load_checkpoint",
+    "timm": "benchmark.encoders.timm_models:load_checkpoint",
+}
+"""Who can read a checkpoint folder, by the Hub's ``library_name``."""
+
+_WEIGHTS = {
+    "transformers": (
+        r"model(-\d+-of-\d+)?\.safetensors",
+        r"pytorch_model(-\d+-of-\d+)?\.bin",
+    ),
+    "timm": (r"model\.safetensors", r"pytorch_model\.bin"),
+    "open_clip": (
+        r"open_clip_(pytorch_)?model\.safetensors",
+        r"open_clip_pytorch_model\.(bin|pth)",
+        r"model\.safetensors",
+        r"pytorch_model\.(bin|pth)",
+    ),
+}
+"""Names of weights files by library, in order of preference: the first that is there is the only one fetched."""
+
+_SMALL = re.compile(r"[^/]+\.(json|txt|model)|README\.md")
+"""Configurations, vocabularies and the card, in the repo's root."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk."""
+
+    name: str
+    """``EncoderInfo.id`` of what is loaded from it."""
+    folder: Path
+    revision: str | None
+    """Commit, for a Hub repo."""
+
+
+def load_hub(request: Request) -> Encoder:
+    """Load ``ORG/NAME[@REVISION]`` or ``hf-hub:ORG/NAME[@REVISION]``.
+
+    Raises:
+        UsageError: no such repo or revision, two different revisions, or a repo for no library that we know.
+        EncoderError: no access, no network, or files that cannot be read.
+    """
+    repo, _, pinned = request.spec.removeprefix("hf-hub:").partition("@")
+    if pinned and request.revision and pinned != request.revision:
+        raise UsageError(f"{request.spec}: the spec says revision {pinned}, --revision says {request.revision}")
+    revision = pinned or request.revision
+    folder, commit = _fetch(repo, revision, request.trust_remote_code)
+    name = repo if revision is None else f"{repo}@{revision}"
+    return _load(Checkpoint(name, folder, commit), library_of(folder, repo, _readme_library(folder)), request)
+
+
+def load_folder(request: Request) -> Encoder:
+    """Load ``local-dir:PATH`` or a path: a folder that some library's ``save_pretrained`` wrote.
+
+    Raises:
+        UsageError: no such folder, or it holds no checkpoint that we know.
+        EncoderError: its files cannot be read.
+    """
+    folder = Path(request.spec.removeprefix("local-dir:")).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"{request.spec}: there is no such folder")
+    checkpoint = Checkpoint(f"local-dir:{folder.resolve().name}", folder.resolve(), None)
+    return _load(checkpoint, library_of(folder, checkpoint.name, _readme_library(folder)), request)
+
+
+def library_of(folder: Path, name: str, library_name: str | None) -> str:
+    """Which library reads a checkpoint: its card's ``library_name`` where its files agree, else what its files say.
+
+    Many repos hold several formats. timm's own repos are read with timm, whatever else they hold.
+
+    Raises:
+        UsageError: none of the libraries does.
+    """
+    config = _config(folder / "config.json")
+    possible = []
+    if "architecture" in config or config.get("model_type") == "timm_wrapper":
+        possible.append("timm")
+    if (folder / "open_clip_config.json").is_file():
+        possible.append("open_clip")
+    if "model_type" in config and config["model_type"] != "timm_wrapper":
+        possible.append("transformers")
+    if not possible:
+        said = f" (its card says {library_name})" if library_name else ""
+        raise UsageError(f"{name} holds no checkpoint for transformers, open_clip or timm{said}")
+    if name.startswith("timm/") and "timm" in possible:
+        return "timm"
+    if library_name in possible:
+        return str(library_name)
+    return next(library for library in ("open_clip", "timm", "transformers") if library in possible)
+
+
+def wanted_files(names: Sequence[str], trust_remote_code: bool = False) -> list[str]:
+    """The files of a repo to fetch: configurations, and for each library that may read it its best weights.
+
+    >>> wanted_files(["config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "onnx/model.onnx"])
+    ['config.json', 'model.safetensors']
+    """
+    chosen = {name for name in names if _SMALL.fullmatch(name) or (trust_remote_code and name.endswith(".py"))}
+    libraries = ["open_clip"] if "open_clip_config.json" in names else ["transformers", "timm"]
+    for library in libraries:
+        for pattern in _WEIGHTS[library]:
+            matching = [name for name in names if re.fullmatch(pattern, name)]
+            if matching:
+                chosen.update(matching)
+                break
+    return sorted(chosen)
+
+
+def _load(checkpoint: Checkpoint, library: str, request: Request) -> Encoder:
+    module, _, function = ADAPTERS[library].partition(":")
+    return getattr(importlib.import_module(module), function)(checkpoint, replace(request, revision=None))
+
+
+def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Path, str]:
+    """(folder, commit) of a repo in the local cache, fetched if the Hub can be reached."""
+    from huggingface_hub import HfApi, errors, snapshot_download
+
+    label = repo if revision is None else f"{repo}@{revision}"
+    try:
+        try:
+            info = HfApi().model_info(repo, revision=revision)
+        except (errors.HfHubHTTPError, errors.HFValidationError, errors.RevisionResolutionError):
+            raise
+        except Exception as error:  # no network: the client raises its HTTP library's own errors
+            folder = Path(snapshot_download(repo, revision=revision, local_files_only=True))
+            _require_network_for_nothing(folder, label, error)
+            return folder, folder.name
+        names = [sibling.rfilename for sibling in info.siblings or []]
+        wanted = _prefer_timm(repo, names) or wanted_files(names, trust_remote_code)
+        commit = info.sha or revision or "main"
+        return Path(snapshot_download(repo, revision=commit, allow_patterns=wanted)), commit
+    except errors.GatedRepoError:
+        raise EncoderError(f"{label} is gated: accept its terms on the Hub, then run: hf auth login") from None
+    except errors.RevisionNotFoundError:
+        raise UsageError(f"{label}: the repo has no such revision") from None
+    except errors.RepositoryNotFoundError:
+        known = [row.spec for row in STUDY]
+        suggestion = str(unknown_name("encoder", repo, known)).partition(": ")[2]
+        hint = f"; {suggestion}" if suggestion.startswith("did you mean") else ""
+        raise UsageError(f"{label}: no such model on the Hub, or no access (then: hf auth login){hint}") from None
+    except errors.HFValidationError:
+        raise UsageError(f"{label} is not a name that the Hub can have") from None
+    except errors.LocalEntryNotFoundError:
+        raise EncoderError(f"{label}: the Hub cannot be reached and the model is not in the local cache") from None
+    except errors.HfHubHTTPError as error:
+        raise EncoderError(f"{label}: the Hub answered with an error ({_first_line(error)})") from None
+    except Exception as error:  # disk full, broken connection in the middle, ...
+        raise EncoderError(f"{label}: cannot be fetched ({type(error).__name__}: {_first_line(error)})") from None
+
+
+def _require_network_for_nothing(folder: Path, label: str, error: Exception) -> None:
+    """A cached folder is used only if it has weights; half a download is not a model."""
+    if not any(path.suffix in (".safetensors", ".bin", ".pth") for path in folder.iterdir()):
+        raise EncoderError(f"{label}: the Hub cannot be reached ({type(error).__name__}) and the cache has no weights")
+
+
+def _prefer_timm(repo: str, names: Sequence[str]) -> list[str] | None:
+    """timm's own repos hold open_clip's weights too: fetch timm's."""
+    if not repo.startswith("timm/") or "model.safetensors" not in names or "config.json" not in names:
+        return None
+    return wanted_files([name for name in names if not name.startswith("open_clip")])
+
+
+def _config(file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{file.parent.name}/{file.name} is not readable JSON ({_first_line(error)})") from None
+    return config if isinstance(config, dict) else {}
+
+
+def _readme_library(folder: Path) -> str | None:
+    """``library_name`` in the YAML head of the card, if there is one."""
+    try:
+        text = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    head = text.split("\n---", 1)[0] if text.startswith("---") else ""
+    found = re.search(r"^library_name:\s*['\"]?([\w-]+)", head, re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,58 @@
+"""Photos that encoders are tried on, and the promises that every encoder keeps."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmark.encoders import Encoder
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[Image.Image]:
+    """Three smooth, coloured photos of different shapes."""
+    generator = np.random.default_rng(0)
+    sizes = [(500, 375), (333, 481), (260, 260)]
+    coarse = [generator.integers(0, 256, (9, 9, 3), dtype=np.uint8) for _ in sizes]
+    return [Image.fromarray(c).resize(s, Image.Resampling.BICUBIC) for c, s in zip(coarse, sizes, strict=True)]
+
+
+@pytest.fixture(scope="session")
+def embed_photos() -> Callable[[Encoder, list[Image.Image]], np.ndarray]:
+    """Photos -> embeddings, through the encoder's own preprocessing."""
+
+    def embed(encoder: Encoder, photos: list[Image.Image]) -> np.ndarray:
+        return encoder.embed(torch.stack([torch.from_numpy(encoder.preprocess(p)) for p in photos])).numpy()
+
+    return embed
+
+
+@pytest.fixture(scope="session")
+def keeps_promises(photos: list[Image.Image]) -> Callable[[Encoder], None]:
+    """Asserts what ``Encoder`` promises, whatever is inside."""
+
+    def check(encoder: Encoder) -> None:
+        worker_copy = pickle.loads(pickle.dumps(encoder.preprocess))
+        arrays = [worker_copy(photo) for photo in photos]
+        assert len({(array.shape, array.dtype) for array in arrays}) == 1
+        assert arrays[0].dtype in (np.uint8, np.float32)
+        for array, photo in zip(arrays, photos, strict=True):
+            assert np.array_equal(array, encoder.preprocess(photo))
+        batch = torch.stack([torch.from_numpy(a) for a in arrays]).repeat_interleave(2, 0)[:4]
+        many = torch.cat([batch, batch.flip(0)] * 8)
+        assert len(many) == 64
+        together = encoder.embed(many)
+        alone = torch.cat([encoder.embed(view[None]) for view in batch])
+        assert together.dtype == torch.float32
+        assert together.device.type == "cpu"
+        assert together.shape == (64, encoder.info.dimension)
+        assert torch.isfinite(together).all()
+        assert (together[:4] - alone).abs().max() <= 1e-5
+        assert not together.requires_grad
+
+    return check
