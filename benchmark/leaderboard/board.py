@@ -62,7 +62,6 @@ FLAGS = {
     "inconsistent": "SPD is not the difference of its two accuracies",
     "metadata": "a predictor that sees only the other labels does as well",
     "protocol": "the probe was fitted by another protocol than the study's",
-    "smoke-test": "a smoke test, not evidence",
 }
 """What each mark beside a number means."""
 
@@ -80,8 +79,10 @@ def build_board(entries: Sequence[Entry]) -> Board:
         found.update(means(data.id, {key: held for key, held in found.items() if key[0] == data.id}))
     order = {data.id: i for i, data in enumerate(sets)}
     several = _with_several_settings(found)
+    published = {entry.key for entry in entries if entry.origin == "published"}
     columns = [
-        _column(key, held, several) for key, held in sorted(found.items(), key=lambda item: _order(item[0], order))
+        _column(key, held, several, bool(published & held.keys()))
+        for key, held in sorted(found.items(), key=lambda item: _order(item[0], order))
     ]
     return Board(tuple(entries), sets, tuple(columns), {e.key: _notes(e, columns, sets) for e in entries})
 
@@ -92,13 +93,13 @@ def _order(key: tuple[str, str, str, str], data_order: Mapping[str, int]) -> tup
     return (family, data_order[data], *rest, settings)
 
 
-def _column(key: tuple[str, str, str, str], held: Mapping[str, Observation], several: set[Any]) -> Column:
+def _column(
+    key: tuple[str, str, str, str], held: Mapping[str, Observation], several: set[Any], beside_published: bool
+) -> Column:
     data, task, metric, settings = key
     what = meaning(task, metric)
-    if settings:
-        what = replace(what, explain=f"{what.explain} Here with {settings}.")
-        if (data, task, metric) in several:
-            what = replace(what, label=f"{what.label} ({settings})")
+    if settings and (data, task, metric) in several:
+        what = replace(what, label=f"{what.label} ({settings})")
     chances = [o.chance for o in held.values()]
     column = Column(
         id="~".join(filter(None, (task, metric, data, settings.replace(" ", "")))),
@@ -108,7 +109,8 @@ def _column(key: tuple[str, str, str, str], held: Mapping[str, Observation], sev
         chance=max(set(chances), key=lambda c: (chances.count(c), -c)),
         meaning=what,
         cells={
-            entry: Cell(o.value, o.low, o.high, o.n, flags=(*o.flags, *_flags(o, what))) for entry, o in held.items()
+            entry: Cell(o.value, o.low, o.high, o.n, flags=_flags(o, what, beside_published))
+            for entry, o in held.items()
         },
         settings=settings,
     )
@@ -123,12 +125,15 @@ def _with_several_settings(found: Iterable[tuple[str, str, str, str]]) -> set[tu
     return {key for key, settings in counted.items() if len(settings) > 1}
 
 
-def _flags(o: Observation, what: Meaning) -> tuple[str, ...]:
-    if what.kind not in ("trace", "accuracy") or o.low is None or o.high is None:
-        return ()
-    if o.high < o.chance:
-        return ("below-chance",)
-    return ("at-chance",) if what.kind == "trace" and o.low <= o.chance else ()
+def _flags(o: Observation, what: Meaning, beside_published: bool) -> tuple[str, ...]:
+    # Another protocol than the study's matters where the study's numbers stand.
+    flags = [f for f in o.flags if f != "protocol" or beside_published]
+    if what.kind in ("trace", "accuracy") and o.low is not None and o.high is not None:
+        if o.high < o.chance:
+            flags.append("below-chance")
+        elif what.kind == "trace" and o.low <= o.chance:
+            flags.append("at-chance")
+    return tuple(flags)
 
 
 def _ranked(column: Column) -> dict[str, Cell]:

@@ -59,12 +59,12 @@ def data_sets(entries: Sequence[Entry]) -> tuple[DataSet, ...]:
         unique = names.count(photos.name) == 1
         digest = hashlib.sha256(repr(photos).encode()).hexdigest()[:6]
         size = max(o.n for o in measured[photos])
-        label = LABELS.get(photos.name, photos.name)
+        label = LABELS.get(photos.name, photos.name) + (" (smoke test)" if photos.smoke_test else "")
         sets.append(
             DataSet(
                 id=photos.name if unique else f"{photos.name}-{digest}",
                 label=label if unique else f"{label} ({size:,} photos, {digest[:4]})",
-                note=_measured_note(photos, size, measured[photos]),
+                note=_measured_note(photos, size),
                 members=frozenset({photos}),
             )
         )
@@ -96,12 +96,12 @@ def _study_note(photos: Photos, members: set[Photos]) -> str:
     return note
 
 
-def _measured_note(photos: Photos, size: int, observations: Iterable[Observation]) -> str:
+def _measured_note(photos: Photos, size: int) -> str:
     parts = [f"Measured on up to {size:,} test photos"]
     if photos.ids_hash:
         parts.append(f"ids {photos.ids_hash[:12]}")
     parts.append(f"codec canary {photos.canary[:12]}" if photos.canary else "codec not recorded")
     note = ", ".join(parts) + "."
-    if any("smoke-test" in o.flags for o in observations):
+    if photos.smoke_test:
         note += " A smoke test: it shows that the line runs, nothing more."
     return note

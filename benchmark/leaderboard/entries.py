@@ -35,6 +35,8 @@ class Photos:
     """Of the codec; unknown for the study."""
     train_photos: int = 0
     """0 where it is not said."""
+    smoke_test: bool = False
+    """Scores that show only that the software runs."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,9 @@ def _observation(score: Score, file: ResultFile) -> Observation:
         _text(data.get("ids_hash")),
         _text(environment.get("codec_canary")),
         (_count(splits.get("train")) or 0) if isinstance(splits, Mapping) else 0,
+        bool(data.get("smoke_test")),
     )
-    flags = ["smoke-test"] if data.get("smoke_test") else []
+    flags = []
     protocol = details.get("protocol")
     if protocol not in (None, "iccv2025"):
         flags.append("protocol")

@@ -74,7 +74,7 @@ def _mean(task: str, parts: Sequence[Observation], ends: _Ends, number: _Number)
         high=max(value, fmean(high for _, high in known)) if whole else None,
         n=min(o.n for o in parts),
         chance=fmean(o.chance for o in bearing) if ends is not _log_odds else 0.0,
-        flags=tuple(dict.fromkeys(f for o in parts for f in o.flags if f in ("smoke-test", "protocol"))),
+        flags=tuple(dict.fromkeys(f for o in parts for f in o.flags if f == "protocol")),
     )
 
 

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -54,9 +55,28 @@ def write_site(board: Board, refused: Sequence[Refusal], folder: Path, *, title:
     page = resources.files("benchmark.leaderboard") / "site"
     for name in PAGE_FILES:
         write_text_atomically(folder / name, (page / name).read_text(encoding="utf-8"))
-    card = (resources.files("benchmark.leaderboard") / "site" / "README.md").read_text(encoding="utf-8")
-    write_text_atomically(folder / "README.md", card)
+    write_text_atomically(folder / "README.md", _card(board, title))
     return sum((folder / name).stat().st_size for name in ("index.html", "style.css", "board.js", "data.js"))
+
+
+def _card(board: Board, title: str) -> str:
+    """README.md of a static Space: front matter for the Hub, text for people."""
+    import jinja2
+
+    template = (resources.files("cards") / "leaderboard.md.jinja").read_text(encoding="utf-8")
+    published_rows = sum(entry.origin == "published" for entry in board.entries)
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    return environment.from_string(template).render(
+        title=title,
+        published=published_rows,
+        measured=len(board.entries) - published_rows,
+        generated=_newest(board),
+    )
+
+
+def _newest(board: Board) -> str:
+    """Time of the newest result; that of the study if there is no other."""
+    return max([file.result.created for e in board.entries for file in e.files] or [published.DATE])
 
 
 def board_json(board: Board, refused: Sequence[Refusal], title: str) -> dict[str, Any]:
@@ -67,7 +87,7 @@ def board_json(board: Board, refused: Sequence[Refusal], title: str) -> dict[str
         "schema": BOARD_SCHEMA,
         "title": title,
         "version": _version(),
-        "generated": max([file.result.created for e in board.entries for file in e.files] or [published.DATE]),
+        "generated": _newest(board),
         "source": {
             "citation": published.CITATION,
             "url": published.URL,
@@ -109,7 +129,7 @@ def _column_json(column: Column) -> dict[str, Any]:
         "metric": column.metric,
         "label": what.label,
         "group": what.group,
-        "explain": what.explain,
+        "explain": f"{what.explain} Here with {column.settings}." if column.settings else what.explain,
         "kind": what.kind,
         "parameter": what.parameter,
         "chance": column.chance,
@@ -135,7 +155,7 @@ def _row_json(entry: Entry, board: Board) -> dict[str, Any]:
         "dimension": facts.get("dimension"),
         "revision": facts.get("revision") or "",
         "weights_sha256": facts.get("weights_sha256") or "",
-        "status": "partial" if any(n.startswith("Partial") for n in notes) else "note" if notes else "",
+        "status": _status(notes),
         "notes": list(notes),
         "repeat": _commands(entry),
         "similarities": any("similarities" in s.details for f in entry.files for s in f.result.scores),
@@ -153,6 +173,18 @@ def _row_json(entry: Entry, board: Board) -> dict[str, Any]:
     }
 
 
+def _status(notes: Sequence[str]) -> str:
+    """The most telling note in a word or two."""
+    for start, word in (
+        ("Partial", "partial"),
+        ("Recorded failures", "failures"),
+        ("Holds a smoke test", "smoke test"),
+    ):
+        if any(note.startswith(start) for note in notes):
+            return word
+    return ""
+
+
 def _cell_json(cell: Cell | None) -> list[Any] | None:
     if cell is None:
         return None
@@ -163,40 +195,32 @@ def _cell_json(cell: Cell | None) -> list[Any] | None:
 def _commands(entry: Entry) -> list[str]:
     """How to make the row's numbers, as far as its results say."""
     if entry.origin == "published":
-        return (
-            [f"python -m benchmark --model {_quoted(entry.id)} --data imagenet:PATH --protocol iccv2025"]
-            if entry.id
-            else []
-        )
+        if not entry.id:
+            return []
+        data = "--data imagenet:PATH --data inat2018:PATH"
+        return [f"python -m benchmark --model {shlex.quote(entry.id)} {data} --protocol iccv2025"]
     commands = []
     for file in entry.files:
         recorded = file.result.environment.get("command")
         if isinstance(recorded, str):
             commands.append(recorded[:2000])
             continue
-        options = file.result.environment.get("options")
-        parts = [
-            "python -m benchmark",
-            f"--model {_quoted(entry.id)}",
-            f"--data {_quoted(str(file.result.data['name']))}",
-        ]
+        name = str(file.result.data["name"])
+        # A name is the specification only where it needs no place on somebody's disk.
+        data = f"{name}:PATH" if name in ("imagenet", "inat2018") else name
+        parts = ["python -m benchmark", f"--model {shlex.quote(entry.id)}", f"--data {shlex.quote(data)}"]
         if revision := entry.facts.get("revision"):
-            parts.append(f"--revision {_quoted(revision)}")
-        for name, flag in _OPTIONS.items():
-            value = options.get(name) if isinstance(options, Mapping) else None
+            parts.append(f"--revision {shlex.quote(revision)}")
+        options = file.result.environment.get("options")
+        for option, flag in _OPTIONS.items():
+            value = options.get(option) if isinstance(options, Mapping) else None
             if isinstance(value, int | float | str) and not isinstance(value, bool):
-                parts.append(f"{flag} {_quoted(str(value))}")
+                parts.append(f"{flag} {shlex.quote(str(value))}")
         commands.append(" ".join(parts))
     return list(dict.fromkeys(commands))
 
 
 _OPTIONS = {"protocol": "--protocol", "neighbours": "--neighbours", "mask_ratio": "--mask-ratio", "seed": "--seed"}
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
 
 
 def _write_details(entries: Iterable[Entry], folder: Path) -> None:

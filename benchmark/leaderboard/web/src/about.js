@@ -1,6 +1,6 @@
 // How to read the board: what every column means, where numbers come from, what was refused.
 import { fill, h, outside } from "./dom.js";
-import { count, isShare, percent } from "./format.js";
+import { chance, count } from "./format.js";
 
 export function renderAbout(board, container) {
   const published = board.rows.filter(({ origin }) => origin === "published").length;
@@ -44,8 +44,8 @@ export function renderAbout(board, container) {
 function explained(board, family) {
   const seen = new Map();
   for (const column of board.columns.filter((c) => c.family === family.id)) {
-    const chance = isShare(column) ? ` Chance ${percent(column.chance)} %.` : "";
-    const text = column.explain + (family.id === "knn" ? "" : chance);
+    const guess = family.id === "processing" || family.id === "acquisition" ? ` Chance ${chance(column)} %.` : "";
+    const text = column.explain.replace(/ Here with .*$/, "") + guess;
     if (!seen.has(column.label)) seen.set(column.label, { label: column.label, text });
   }
   return [...seen.values()];

@@ -1,7 +1,7 @@
 // The page of one encoder: facts, every score, how to repeat it, where it comes from.
 import { fill, h, outside } from "./dom.js";
 import { loadDetail } from "./detail.js";
-import { count, interval, isShare, millions, percent, rankText, shown } from "./format.js";
+import { chance, count, interval, isShare, millions, percent, rankText, shown } from "./format.js";
 import * as m from "./model.js";
 import { fullLabel } from "./figures.js";
 import { dot } from "./table.js";
@@ -62,7 +62,7 @@ export function createEncoderPage({ board, container, linkTo, copy }) {
               h("td", { class: "score" }, shown(cell.value, column)),
               h("td", { class: "score" }, interval(cell, column)),
               h("td", { class: "score" }, cell.n ? count(cell.n) : ""),
-              h("td", { class: "score" }, isShare(column) ? percent(column.chance) : ""),
+              h("td", { class: "score" }, isShare(column) ? chance(column) : ""),
               h("td", { class: "score" }, ranked(cell, column, state)),
               h("td", {}, cell.flags.map((flag) => board.flags[flag] ?? flag).join("; ")));
           })))));

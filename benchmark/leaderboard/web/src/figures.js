@@ -1,6 +1,6 @@
 // The figures: each has a heading, its own choices, a caption, a summary in words and a link to its table.
 import { fill, h } from "./dom.js";
-import { count, isShare, millions, percent, scaled, shown } from "./format.js";
+import { chance, count, isShare, millions, percent, scaled, shown } from "./format.js";
 import * as m from "./model.js";
 import * as plots from "./plots.js";
 import { similarityFigure } from "./similarity.js";
@@ -9,7 +9,7 @@ import { direction } from "./table.js";
 export function createFigures({ board, container, change, linkTo }) {
   return function render(state) {
     const rows = board.rows.filter((row) => m.passes(row, state));
-    const width = Math.max(260, Math.min(container.clientWidth, 1180));
+    const width = Math.max(260, container.clientWidth);
     const context = { board, state, rows, width, change, linkTo };
     fill(
       container,
@@ -69,9 +69,9 @@ function setupFigure(context) {
       .map((row) => ({ row, value: row.cells[pair[0].index].value - row.cells[pair[1].index].value }))
       .sort((a, b) => b.value - a.value);
     if (!gaps.length) return `${parameter}: no encoder in view.`;
-    return `${parameter}: pos-same exceeds neg-same by ${points(gaps.at(-1))} to ${points(gaps[0])}.`;
+    return `${parameter}: pos-same exceeds neg-same by ${points(gaps.at(-1))}, to ${points(gaps[0])}.`;
   };
-  const points = ({ row, value }) => `${percent(value)} points (${row.name})`;
+  const points = ({ row, value }) => `${percent(value)} points, ${row.name}`;
   return figure(context, {
     id: "setups",
     title: "kNN set-ups side by side",
@@ -80,7 +80,7 @@ function setupFigure(context) {
       select(context, "scale", "Scale", [["absolute", "accuracy"], ["difference", "difference from all-same"]], state.scale),
     ],
     panels: parameters.map((parameter) => ({
-      title: parameter,
+      title: columns.find((c) => c.parameter === parameter).group,
       node: plots.setups({
         board, rows, width: panel, scale: state.scale, label: summary(parameter),
         columns: columns.filter((c) => c.parameter === parameter),
@@ -110,6 +110,7 @@ function recallFigure(context) {
     : "No encoder in view has both recalls.";
   return figure(context, {
     id: "recall",
+    beside: true,
     title: "Retrieval of camera pairs: same against different",
     choices: [
       select(context, "rdata", "Data set", choices.map((d) => [d.id, d.label]), data),
@@ -134,10 +135,9 @@ function scatterFigure(context) {
   if (axes.length < 2) return null;
   const xs = sized ? [["parameters", "parameters of the encoder"], ...axes] : axes;
   const trace = board.columns.find((c) => c.family === "summary" && c.kind === "trace" && c.count > 1);
-  const cost = board.columns.find((c) => c.family === "summary" && c.kind === "difference" && c.count > 1);
-  const xId = xs.some(([id]) => id === state.x) ? state.x : sized ? "parameters" : trace?.id ?? axes[0][0];
-  const yFallback = sized ? trace?.id : cost?.id;
-  const yId = board.column.has(state.y) ? state.y : yFallback ?? axes[1][0];
+  const cost = board.columns.find((c) => c.family === "summary" && c.kind === "size" && c.count > 1);
+  const xId = xs.some(([id]) => id === state.x) ? state.x : trace?.id ?? axes[0][0];
+  const yId = board.column.has(state.y) ? state.y : cost?.id ?? axes[1][0];
   const y = board.column.get(yId);
   const x = xId === "parameters" ? size() : axis(board.column.get(xId));
   const both = rows.filter((row) => x.of(row) !== null && row.cells[y.index]);
@@ -145,6 +145,7 @@ function scatterFigure(context) {
   const summary = `${both.length} encoders have both. ${range(y, both)}`;
   return figure(context, {
     id: "scatter",
+    beside: true,
     title: "Any two scores, or a score against size",
     choices: [select(context, "x", "Across", xs, xId), select(context, "y", "Up", axes, yId)],
     panels: [{ title: "", node: plots.scatter({ board, rows, width, x, y: axis(y), front, label: summary }), summary }],
@@ -185,7 +186,7 @@ function groupFigure(context) {
   const groups = board.groups.filter(({ id }) => columns.some((c) => board.group_means[c.id][id]));
   return h("section", { class: "figure", id: "groups" },
     h("h2", {}, "Means by training type"),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Means by training type" },
+    h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Means by training type" },
       h("table", { class: "plain" },
         h("caption", {}, "Mean over the encoders of a group on the whole board, the least and the greatest of the group in brackets; signs are kept. An encoder that was published and measured counts once."),
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Score"), groups.map(({ label }) => h("th", { scope: "col" }, label)))),
@@ -200,17 +201,18 @@ function groupFigure(context) {
 }
 
 /** The frame of a figure. */
-export function figure({ linkTo }, { id, title, choices, panels, caption, table }) {
+export function figure({ linkTo }, { id, title, choices, panels, caption, table, beside = false }) {
   return h("section", { class: "figure", id },
     h("h2", {}, title),
     h("div", { class: "row choices" }, choices),
-    h("figure", {},
+    h("figure", { class: beside ? "beside" : null },
       h("div", { class: panels.length > 1 ? "panels" : "panels one" }, panels.map(({ title, node, summary }) =>
         h("div", { class: "panel" },
           title ? h("h3", {}, title) : null,
           h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": title || "figure" }, node),
-          h("p", { class: "summary" }, summary)))),
-      h("figcaption", {}, caption, " ", h("a", { href: linkTo({ view: "board", ...table }) }, "See the table"), "."),
+          beside ? null : h("p", { class: "summary" }, summary)))),
+      h("figcaption", {}, caption, " ", h("a", { href: linkTo({ view: "board", ...table }) }, "See the table"), ".",
+        beside ? panels.map(({ summary }) => h("p", { class: "summary" }, summary)) : null),
     ),
   );
 }
@@ -229,15 +231,14 @@ export function fullLabel(board, column) {
 
 /** One column in words: range, who, chance. */
 export function sentence(column, rows) {
-  const chance = isShare(column) ? ` Chance is ${percent(column.chance)}.` : "";
-  return range(column, rows) + chance;
+  return range(column, rows) + (isShare(column) ? ` Chance is ${chance(column)}.` : "");
 }
 
 function range(column, rows) {
   const held = plots.held(rows, column).sort((a, b) => a.value - b.value);
   if (!held.length) return `${column.label}: no encoder in view.`;
   const [least, most] = [held[0], held.at(-1)];
-  return `${column.label}: ${held.length} encoders from ${shown(least.value, column)} (${least.name}) to ${shown(most.value, column)} (${most.name}).`;
+  return `${column.label}: ${held.length} encoders from ${shown(least.value, column)}, ${least.name}, to ${shown(most.value, column)}, ${most.name}.`;
 }
 
 function axis(column) {

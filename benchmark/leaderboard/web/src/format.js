@@ -29,6 +29,11 @@ export function isShare(column) {
   return column.kind === "trace" || column.kind === "accuracy";
 }
 
+/** Chance of many classes is a small number: it gets the digits to be one. */
+export function chance(column) {
+  return column.chance < 0.001 ? (100 * column.chance).toPrecision(1) : percent(column.chance);
+}
+
 export function interval(cell, column) {
   if (cell.low === null) return "";
   return `${shown(cell.low, column)} to ${shown(cell.high, column)}`;

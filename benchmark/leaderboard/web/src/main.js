@@ -105,7 +105,8 @@ function start(board) {
   }
 
   function announce() {
-    if (state.view === "encoder") return;
+    byId("status").hidden = state.view === "encoder" || state.view === "about";
+    if (byId("status").hidden) return;
     const { rows, sorting, columns } = view(board, state);
     const missing = sorting.column ? rows.filter((row) => !row.cells[sorting.column.index]).length : 0;
     const order = sorting.by
@@ -122,6 +123,7 @@ function start(board) {
   }
 
   async function copy(text) {
+    byId("status").hidden = false;
     try {
       await navigator.clipboard.writeText(text);
       byId("status").textContent = "Copied.";

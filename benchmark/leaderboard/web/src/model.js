@@ -44,16 +44,19 @@ export function chosenData(board, state) {
   return state.family === "knn" && choices.length ? choices[0].id : "";
 }
 
-/** Columns in view, in the board's order. */
+/** Columns in view, in the board's order; those that no row in view has are left out. */
 export function visibleColumns(board, state) {
   const data = chosenData(board, state);
   const parameters = list(state.parameter);
-  return board.columns.filter(
+  const columns = board.columns.filter(
     (column) =>
       column.family === state.family &&
       (!data || column.data === data) &&
       (!parameters.length || !column.parameter || parameters.includes(column.parameter)),
   );
+  const rows = board.rows.filter((row) => passes(row, state));
+  const held = columns.filter((column) => rows.some((row) => row.cells[column.index]));
+  return held.length ? held : columns;
 }
 
 /** True where the row passes the search and every filter. */

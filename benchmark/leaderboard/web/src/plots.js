@@ -1,6 +1,6 @@
 // Observable Plot, dressed for this page: our colours, no inline style sheet, one label per figure.
 import { axisY, barY, dot, line, plot, pointer, ruleX, ruleY, tip } from "@observablehq/plot";
-import { interval, isShare, percent, scaled, shown, unit } from "./format.js";
+import { chance, interval, isShare, percent, scaled, shown, unit } from "./format.js";
 
 const asPercent = (value) => 100 * value;
 
@@ -62,14 +62,16 @@ export function scatter({ board, x, y, rows, width, zoom, diagonal, front, label
   const whole = diagonal && !zoom ? [0, 100] : null;
   const shared = diagonal && zoom && points.length ? padded(points.flatMap((p) => [p.x, p.y]), 100) : null;
   return draw(board, label, {
-    width: Math.min(width, 640),
-    height: Math.min(width, 460),
+    width: Math.min(width, 620),
+    // Equal scales make y = x the diagonal.
+    height: diagonal ? Math.min(width, 620) - 10 : Math.min(width, 460),
     marginLeft: 48,
+    marginRight: 20,
     marginBottom: 40,
     x: { label: `${x.label} →`, grid: true, type: x.log ? "log" : "linear", domain: whole ?? shared ?? undefined, nice: !diagonal, ticks: 5, tickFormat: x.log ? "~s" : undefined },
     y: { label: `↑ ${y.label}`, grid: true, domain: whole ?? shared ?? undefined, nice: !diagonal, ticks: 6 },
     marks: [
-      diagonal ? line(ends(whole ?? shared ?? [0, 100]), { x: 0, y: 1, stroke: "var(--ink)", strokeDasharray: "4 3" }) : null,
+      diagonal ? line(ends(whole ?? shared ?? [0, 100]), { x: ([at]) => at, y: ([at]) => at, stroke: "var(--ink)", strokeDasharray: "4 3" }) : null,
       front ? line(frontOf(points, front), { x: "x", y: "y", curve: "step-after", stroke: "var(--ink)", strokeWidth: 1 }) : null,
       dot(points, { x: "x", y: "y", r: 4.5, fill: "group", fillOpacity: 0.8, symbol: "origin", stroke: "var(--paper)", strokeWidth: 0.8 }),
       tip(points, pointer({ x: "x", y: "y", title: (p) => `${p.name} (${p.origin})\n${x.label}: ${x.text(p.row)}\n${y.label}: ${y.text(p.row)}` })),
@@ -106,22 +108,23 @@ export function similarities({ board, histogram, width, label }) {
     return values.map((value, i) => ({ kind, x: (edges[i] + edges[i + 1]) / 2, y: value / total }));
   });
   return draw(board, label, {
-    width: Math.min(width, 640),
-    height: 240,
+    width: Math.min(width, 620),
+    height: 260,
     marginLeft: 48,
     marginBottom: 36,
     x: { label: "cosine similarity to the query →", domain: [edges[0], edges.at(-1)] },
     y: { label: "↑ share of the photos", grid: true },
     marks: [
-      line(points, {
-        x: "x",
-        y: "y",
-        z: "kind",
-        stroke: (p) => (p.kind.startsWith("same-class") ? "var(--group-cvl)" : "var(--group-sup)"),
-        strokeDasharray: null,
-        strokeWidth: 2,
-        strokeOpacity: (p) => (p.kind.endsWith("same-processing") ? 1 : 0.45),
-      }),
+      ...["same-processing", "other-processing"].map((end) =>
+        line(points.filter(({ kind }) => kind.endsWith(end)), {
+          x: "x",
+          y: "y",
+          z: "kind",
+          stroke: (p) => (p.kind.startsWith("same-class") ? "var(--group-cvl)" : "var(--group-sup)"),
+          strokeDasharray: end === "same-processing" ? null : "5 4",
+          strokeWidth: 2,
+        }),
+      ),
       tip(points, pointer({ x: "x", y: "y", title: (p) => `${p.kind}\nsimilarity ${p.x.toFixed(3)}: ${percent(p.y)} %` })),
     ],
   });
@@ -144,7 +147,7 @@ function tooltip(point, column) {
     `${point.name} (${point.origin})`,
     `${column.label}: ${shown(point.value, column)} ${unit(column)}`,
     range ? `95 % interval ${range}` : null,
-    isShare(column) ? `chance ${percent(column.chance)}` : null,
+    isShare(column) ? `chance ${chance(column)}` : null,
   ];
   return lines.filter(Boolean).join("\n");
 }

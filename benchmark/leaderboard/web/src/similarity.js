@@ -24,14 +24,16 @@ export function similarityFigure(context) {
   const queries = histograms.map(({ query, processing }, i) => [String(i), `${query}${processing ? `, ${processing}` : ""}`]);
   const summary = Object.entries(histogram.counts)
     .map(([kind, counts]) => `${kind}: mean similarity ${mean(histogram.edges, counts).toFixed(3)} over ${counts.reduce((a, b) => a + b, 0)} photos`)
-    .join("; ");
+    .join("; ") + ".";
   return figure(context, {
     ...frame,
+    beside: true,
     choices: [who, select(context, "query", "Query", queries, String(at))],
     panels: [{ title: "", node: similarities({ board, histogram, width, label: summary }), summary }],
     caption:
-      "How similar the collection is to one query. Blue: photos of the query's class, orange: of other classes; full " +
-      "strength: processed as the query was, pale: otherwise. Where colour matters less than strength, processing rules.",
+      "How similar the collection is to one query. Blue: photos of the query's class, orange: of other classes; solid: " +
+      "processed as the query was, dashed: otherwise. Where the solid orange line lies right of the dashed blue one, " +
+      "processing counts for more than content.",
   });
 }
 

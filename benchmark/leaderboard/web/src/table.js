@@ -1,10 +1,10 @@
 // The board itself: a native table with sticky heads, sort buttons, chance and ceiling rows.
 import { fill, h } from "./dom.js";
-import { count, interval, isShare, millions, percent, rankText, shown, unit } from "./format.js";
+import { chance, count, interval, isShare, millions, percent, rankText, shown, unit } from "./format.js";
 import * as m from "./model.js";
 
 const FACTS = [
-  ["group", "Group", (row) => row.group_label],
+  ["group", "Group", (row) => (row.group === row.group.toUpperCase() ? h("abbr", { title: row.group_label }, row.group) : row.group_label)],
   ["library", "Library", (row) => row.library],
   ["training", "Training data", (row) => row.training],
   ["input", "Input", (row) => (row.input ? `${row.input} px` : "")],
@@ -21,7 +21,7 @@ export function createTable({ board, container, onSort, linkTo }) {
   let rankHead = null;
 
   function render(state) {
-    const next = JSON.stringify([state.family, m.chosenData(board, state), state.parameter, state.facts]);
+    const next = JSON.stringify([m.visibleColumns(board, state).map(({ id }) => id), state.facts]);
     if (next !== signature) {
       signature = next;
       build(state);
@@ -64,6 +64,7 @@ export function createTable({ board, container, onSort, linkTo }) {
         { class: "groups" },
         h("td", { class: "name" }),
         h("td", {}),
+        h("td", {}),
         facts.map(() => h("td", {})),
         groups.map(({ label, span }) => h("th", { scope: "colgroup", colspan: span }, label)),
       ),
@@ -71,6 +72,7 @@ export function createTable({ board, container, onSort, linkTo }) {
         "tr",
         { class: "heads" },
         sortHead("name", "Encoder", "name"),
+        sortHead("origin", "Origin", "fact"),
         rankHead,
         facts.map(([id, label]) => sortHead(id, label, "fact")),
         columns.map((column) => sortHead(column.id, column.label, "score", column)),
@@ -92,7 +94,7 @@ export function createTable({ board, container, onSort, linkTo }) {
   }
 
   function reference(state) {
-    const blank = [h("td", { class: "rank" }), ...shownFacts(state).map(() => h("td", { class: "fact" }))];
+    const blank = [h("td", { class: "fact" }), h("td", { class: "rank" }), ...shownFacts(state).map(() => h("td", { class: "fact" }))];
     const line = (label, title, value) =>
       h(
         "tr",
@@ -105,7 +107,7 @@ export function createTable({ board, container, onSort, linkTo }) {
       "tbody",
       { class: "reference" },
       line("Chance", "what a guess scores", (column) =>
-        isShare(column) ? percent(column.chance) : shown(0, column),
+        isShare(column) ? chance(column) : shown(0, column),
       ),
       line("Ceiling", "the highest possible score", (column) =>
         isShare(column) ? percent(column.ceiling) : "",
@@ -123,10 +125,9 @@ export function createTable({ board, container, onSort, linkTo }) {
         "th",
         { scope: "row", class: "name" },
         h("a", { href: linkTo(row) }, row.name),
-        " ",
-        h("span", { class: `badge ${row.origin}` }, row.origin),
         notes,
       ),
+      h("td", { class: "fact" }, h("span", { class: `badge ${row.origin}` }, row.origin)),
       rankCell,
       shownFacts(state).map(([id, , text]) =>
         h("td", { class: "fact" }, id === "group" ? [dot(row), text(row)] : text(row)),
