@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,15 @@ from benchmark.encoders import Encoder
 from benchmark.views import PhotoViews, Preprocess, ViewRecipe, iterate_views
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
+
+
+@dataclass(frozen=True)
+class PassOutcome:
+    """How a pass went."""
+
+    cost: PassCost
+    failures: Mapping[int, str]
+    """Reason by position of each encoder that failed; the others went on."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ def fill_banks(
     batch_size: int = 64,
     workers: int = 2,
     label: str = "embedding",
-) -> PassCost:
+) -> PassOutcome:
     """Embed every photo that a bank misses. Each photo is decoded once, each distinct preprocessing is run once.
 
     Args:
@@ -56,8 +65,7 @@ def fill_banks(
         workers: processes that make views.
         label: of the progress bar.
 
-    Raises:
-        EncoderError: an encoder fails on a batch or gives another shape than it promised.
+    An encoder that fails on a batch, or gives another shape than it promised, is left out of the rest of the pass.
     """
     started = time.perf_counter()
     missing = [set(bank.missing_blocks()) for bank in banks]
@@ -68,6 +76,7 @@ def fill_banks(
     group = [_position(preprocesses, encoder.preprocess) for encoder in encoders]
     photos_per_batch = max(1, batch_size // len(recipe.names))
 
+    failures: dict[int, str] = {}
     waiting = forward = making = 0.0
     views = 0
     stream = iterate_views(photos, indices, recipe, preprocesses, workers=workers) if indices else iter(())
@@ -75,7 +84,7 @@ def fill_banks(
     with bar:
         for block in pending:
             made: list[PhotoViews] = []
-            failures: dict[str, str] = {}
+            failed: dict[str, str] = {}
             compressions: Counter[str] = Counter()
             block_s = 0.0
             remaining = len(layout.block_range(block))
@@ -87,22 +96,28 @@ def fill_banks(
                 block_s += photo.seconds
                 compressions[photo.source_jpeg] += 1
                 if photo.failure:
-                    failures[photos.ids[photo.index]] = photo.failure
+                    failed[photos.ids[photo.index]] = photo.failure
                 else:
                     made.append(photo)
                 if made and (len(made) == photos_per_batch or not remaining):
                     asked = time.perf_counter()
-                    for encoder, bank, which, blocks in zip(encoders, banks, group, missing, strict=True):
-                        if block in blocks:
-                            views += _embed(encoder, bank, made, which)
+                    for i, encoder in enumerate(encoders):
+                        if block in missing[i] and i not in failures:
+                            try:
+                                views += _embed(encoder, banks[i], made, group[i])
+                            except EncoderError as error:
+                                failures[i] = str(error)
                     forward += time.perf_counter() - asked
                     made = []
                 bar.update()
             making += block_s
-            for bank, blocks in zip(banks, missing, strict=True):
-                if block in blocks:
-                    bank.finish_block(Block(block, failures, dict(compressions), block_s))
-    return PassCost(len(indices), views, time.perf_counter() - started, waiting, forward, making)
+            for i, bank in enumerate(banks):
+                if block in missing[i] and i not in failures:
+                    bank.finish_block(Block(block, failed, dict(compressions), block_s))
+            if len(failures) == len(encoders):
+                break
+    cost = PassCost(len(indices), views, time.perf_counter() - started, waiting, forward, making)
+    return PassOutcome(cost, failures)
 
 
 def _embed(encoder: Encoder, bank: Bank, made: Sequence[PhotoViews], which: int) -> int:

@@ -39,12 +39,12 @@ class ViewRecipe(Protocol):
         """Everything that decides the views, as JSON values: an ingredient of the bank's key."""
         ...
 
-    def images(self, photo: Image.Image, photo_id: str) -> Iterator[Image.Image]:
-        """The RGB images that the encoder's preprocessing gets, in the order of ``names``."""
+    def merged(self, other: Any) -> ViewRecipe:
+        """One recipe of the same kind that makes the views of both."""
         ...
 
-    def finish(self, view: np.ndarray, name: str) -> np.ndarray:
-        """What happens to a view after the encoder's resize and crop; the array itself where nothing does."""
+    def make(self, photo: Image.Image, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+        """The views of one photo for each preprocessing, in the order of ``names``, ready for the encoder."""
         ...
 
 
@@ -61,12 +61,17 @@ class ProcessingViews:
         processings = [dataclasses.asdict(PROCESSINGS[name]) for name in self.names]
         return {"kind": "processing", "processings": processings, "seed": self.seed}
 
-    def images(self, photo: Image.Image, photo_id: str) -> Iterator[Image.Image]:
-        for name in self.names:
-            yield process(photo, PROCESSINGS[name], photo_id, self.seed)
+    def merged(self, other: ProcessingViews) -> ProcessingViews:
+        wanted = {*self.names, *other.names}
+        return ProcessingViews(tuple(name for name in PROCESSINGS if name in wanted), self.seed)
 
-    def finish(self, view: np.ndarray, name: str) -> np.ndarray:
-        return view
+    def make(self, photo: Image.Image, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+        made: list[list[np.ndarray]] = [[] for _ in preprocesses]
+        for name in self.names:
+            image = process(photo, PROCESSINGS[name], photo_id, self.seed)
+            for views, preprocess in zip(made, preprocesses, strict=True):
+                views.append(preprocess(image))
+        return made
 
 
 @dataclass(frozen=True)
@@ -131,19 +136,16 @@ class _ViewMaker(Dataset[PhotoViews]):
         try:
             data = self.photos.read(index)
             source_jpeg = describe_source(data)
-            arrays = self._arrays(decode_rgb(data), self.photos.ids[index])
+            arrays = self._arrays(decode_rgb(data), index)
         except PhotoError as error:
             failure = str(error)
         except Exception as error:  # one photo never ends a run, whatever a preprocessing raises on it
             failure = f"preprocessing failed ({type(error).__name__}: {error})"
         return PhotoViews(index, arrays, failure, source_jpeg, time.perf_counter() - started)
 
-    def _arrays(self, photo: Image.Image, photo_id: str) -> tuple[torch.Tensor, ...]:
-        stacks: list[list[np.ndarray]] = [[] for _ in self.preprocesses]
-        for name, image in zip(self.recipe.names, self.recipe.images(photo, photo_id), strict=True):
-            for stack, preprocess in zip(stacks, self.preprocesses, strict=True):
-                stack.append(self.recipe.finish(preprocess(image), name))
-        return tuple(torch.from_numpy(np.stack(stack)) for stack in stacks)
+    def _arrays(self, photo: Image.Image, index: int) -> tuple[torch.Tensor, ...]:
+        made = self.recipe.make(photo, self.photos.ids[index], self.preprocesses)
+        return tuple(torch.from_numpy(np.stack(views)) for views in made)
 
 
 def describe_source(data: bytes) -> str:

@@ -1,0 +1,185 @@
+"""The acquisition half: what a linear probe reads of the camera from a photo whose content is mostly hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmark.acquisition_views import MaskedViews
+from benchmark.options import RunOptions
+from benchmark.probe import ProbeAnswers, labelled_probe
+from benchmark.probe.features import Rows
+from benchmark.results import Score
+from benchmark.stats import photo_interval
+from benchmark.tasks import Task, TaskInput, TaskOutcome
+from builders.errors import DataError
+from builders.masking import CenterMask
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+
+ATTRIBUTES = ("make", "model", "smartphone-model", "is-smartphone", "exposure", "aperture", "iso", "focal-length")
+"""The study's eight questions, as tasks name them; data sets name their columns with underscores."""
+
+EXTRAS = ("flash", "year")
+"""Released with the study, not in its text."""
+
+_IDENTITY = frozenset({"make", "model", "smartphone-model", "is-smartphone"})
+"""Attributes that name the camera: one follows from another, so none serves to predict another in the control."""
+
+
+class Part(NamedTuple):
+    """Photos of one split and their classes."""
+
+    photos: np.ndarray
+    """int64 indices."""
+    classes: np.ndarray
+    """int64, 0 to number of classes - 1."""
+
+
+def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
+    """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
+    labels = attribute_labels(given.photos, attribute)
+    assert labels is not None
+    names, train, val, test = _parts(given, labels)
+    view = "masked" if given.options.mask_ratio else "whole"
+    n_classes = len(names)
+
+    def probe(rows: Mapping[str, Rows], shuffled: bool = False) -> ProbeAnswers:
+        train_y, val_y = train.classes, val.classes
+        if shuffled:
+            both = np.random.default_rng(0).permutation(np.concatenate([train_y, val_y]))
+            train_y, val_y = both[: len(train_y)], both[len(train_y) :]
+        with_val = len(val_y) > 0
+        return labelled_probe(
+            rows["train"],
+            train_y,
+            rows["val"] if with_val else None,
+            val_y if with_val else None,
+            rows["test"],
+            test.classes,
+            n_classes,
+            protocol=given.options.protocol,
+            device=given.device,
+        )
+
+    def seen(name: str) -> dict[str, Rows]:
+        parts = {"train": train, "val": val, "test": test}
+        return {split: given.view(name, part.photos) for split, part in parts.items()}
+
+    answers = probe(seen(view))
+    controls = {"shuffled": _control(probe(seen(view), shuffled=True), given.options)}
+    if given.options.mask_ratio:
+        controls["whole"] = _control(probe(seen("whole")), given.options)
+        controls["complement"] = _control(probe(seen("complement")), given.options)
+    metadata = _other_labels(given.photos, attribute)
+    if metadata.shape[1]:
+        parts = {"train": train, "val": val, "test": test}
+        rows = {split: metadata[part.photos] for split, part in parts.items()}
+        controls["metadata"] = _control(probe(rows), given.options)
+
+    ends = photo_interval(answers.photo_accuracy, resamples=given.options.resamples)
+    frequent = int(np.bincount(train.classes, minlength=n_classes).argmax())
+    score = Score(
+        task=f"probe/{attribute}",
+        data=given.photos.name,
+        metric="accuracy",
+        value=answers.accuracy,
+        low=ends.low,
+        high=ends.high,
+        n=len(test.photos),
+        chance=1 / n_classes,
+        details={
+            "classes": n_classes,
+            "class_names": list(names),
+            "most_frequent_class": float((test.classes == frequent).mean()),
+            "mask_ratio": given.options.mask_ratio,
+            "visible_share": _visible_share(given),
+            "controls": controls,
+            **answers.details(),
+        },
+    )
+    name = f"probe/{attribute}"
+    return TaskOutcome((score,), {f"{name}/predicted": answers.predicted, f"{name}/photos": test.photos})
+
+
+def attribute_labels(photos: PhotoSet, attribute: str) -> Labels | None:
+    """The label column of an attribute, under its task's or its column's spelling; None if there is none."""
+    return photos.attributes.get(attribute) or photos.attributes.get(attribute.replace("-", "_"))
+
+
+def _parts(given: TaskInput, labels: Labels) -> tuple[tuple[str, ...], Part, Part, Part]:
+    """Classes that occur in training, and the labelled photos of each split; without ``test``, ``val`` is the test."""
+    splits = {s: given.indices(s) for s in SPLITS}
+    splits = {s: i[labels.values[i] != UNLABELLED] for s, i in splits.items()}
+    if not len(splits["test"]):
+        splits = {"train": splits["train"], "val": splits["test"], "test": splits["val"]}
+    known = np.unique(labels.values[splits["train"]])
+    if len(known) < 2 or not len(splits["test"]):
+        raise DataError(
+            f"{given.photos.name}: {len(known)} classes among the usable train photos and {len(splits['test'])} test "
+            "photos, a probe needs at least 2 classes and 1 test photo"
+        )
+    code = np.full(len(labels.names), UNLABELLED)
+    code[known] = np.arange(len(known))
+    parts = []
+    for indices in splits.values():
+        classes = code[labels.values[indices]]
+        parts.append(Part(indices[classes != UNLABELLED], classes[classes != UNLABELLED]))
+    train, val, test = parts
+    return tuple(labels.names[i] for i in known), train, val, test
+
+
+def _control(answers: ProbeAnswers, options: RunOptions) -> dict[str, float]:
+    ends = photo_interval(answers.photo_accuracy, resamples=options.resamples)
+    return {"accuracy": answers.accuracy, "low": ends.low, "high": ends.high}
+
+
+def _other_labels(photos: PhotoSet, attribute: str) -> np.ndarray:
+    """float32 [photos, classes of the other attributes]: one-hot labels, without those that name the same thing."""
+    columns = []
+    for other in (*ATTRIBUTES, *EXTRAS):
+        labels = attribute_labels(photos, other)
+        same = other == attribute or (other in _IDENTITY and attribute in _IDENTITY)
+        if labels is not None and not same:
+            one_hot = labels.values[:, None] == np.arange(len(labels.names))[None]
+            columns.append(one_hot.astype(np.float32))
+    return np.concatenate(columns, axis=1) if columns else np.zeros((len(photos), 0), np.float32)
+
+
+def _visible_share(given: TaskInput) -> float | None:
+    """Share of the encoder's input that stays visible; None where it does not see pixels."""
+    if given.input_size is None:
+        return None
+    return CenterMask(ratio=given.options.mask_ratio).visible_share(*given.input_size)
+
+
+def _unfit(attribute: str, photos: PhotoSet) -> str:
+    labels = attribute_labels(photos, attribute)
+    if labels is None or len(labels.names) < 2:
+        return f"it has no labels for {attribute}"
+    return ""
+
+
+def _recipe(options: RunOptions) -> MaskedViews:
+    return MaskedViews(options.mask_ratio)
+
+
+def _tasks() -> dict[str, Task]:
+    return {
+        f"probe/{attribute}": Task(
+            name=f"probe/{attribute}",
+            summary=f"can a linear probe read the {attribute.replace('-', ' ')} of the camera's photo?",
+            metrics=("accuracy",),
+            recipe=_recipe,
+            unfit=partial(_unfit, attribute),
+            run=partial(run_probe, attribute),
+        )
+        for attribute in (*ATTRIBUTES, *EXTRAS)
+    }
+
+
+ACQUISITION_TASKS: Mapping[str, Task] = MappingProxyType(_tasks())
+"""Every task on acquisition attributes by name."""

@@ -1,0 +1,48 @@
+"""What a run may be told: one frozen value, read by every room."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROTOCOLS = ("converged", "iccv2025")
+
+
+def default_cache() -> Path:
+    """Where banks live: ``$CAMTRACE_CACHE``, or ``camtrace`` in the user's cache folder."""
+    named = os.environ.get("CAMTRACE_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camtrace"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Everything that decides scores or how they are made, besides the encoder, the photos and the tasks."""
+
+    seed: int = 0
+    """Of splits that the data do not bring, of ``--limit`` and of the random scale of ``interpolation``."""
+    assignment_seeds: int = 10
+    """Random class assignments that probes and ``uniform`` set-ups are averaged over (seeds 0, 1, ...)."""
+    protocol: str = "converged"
+    """How probes are fitted: one of ``PROTOCOLS``."""
+    neighbours: int | None = None
+    """k of kNN; by default what the data set says."""
+    mask_ratio: float = 0.9
+    """Share of the crop's area that acquisition probes do not see; 0 shows everything."""
+    resamples: int = 10_000
+    """Bootstrap resamples behind each interval."""
+    device: str = "auto"
+    dtype: str = "float32"
+    """Precision of the forward pass."""
+    storage: str = "float32"
+    """Precision of the bank."""
+    batch_size: int = 64
+    """Views per forward pass."""
+    workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
+    """Processes that make views."""
+    fresh: bool = False
+    """Make every bank again."""
+    cache: Path = field(default_factory=default_cache)
+    """Folder of the banks."""

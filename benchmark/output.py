@@ -1,0 +1,69 @@
+"""Results on disk: ``result.json`` and ``answers.npz`` of each, ``report.md`` and ``report.png`` over them."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.figure import draw_report
+from benchmark.report import report_text
+from benchmark.results import Result, write_result
+from benchmark.run import Scored
+from builders.files import write_bytes_atomically, write_text_atomically
+
+
+def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
+    """Write one result and its per-photo answers.
+
+    Args:
+        scored: what a run gave.
+        output: the folder of the run.
+        single: one encoder on one data set: directly in ``output``; else in ``output/<encoder>/<data>/``.
+
+    Returns:
+        The folder written to.
+    """
+    result = scored.result
+    folder = (
+        output if single else output / folder_name(str(result.encoder["id"])) / folder_name(str(result.data["name"]))
+    )
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **dict(scored.answers))  # type: ignore[arg-type]
+    write_bytes_atomically(folder / "answers.npz", buffer.getvalue())
+    write_result(result, folder / "result.json")
+    return folder
+
+
+def write_reports(results: Sequence[Result], unloaded: Mapping[str, str], output: Path) -> str:
+    """Write ``report.md`` over all results, and a picture per encoder: ``report.png`` in ``output`` if there is one.
+
+    Args:
+        results: of the run.
+        unloaded: reason by encoder that could not be loaded.
+        output: the folder of the run.
+
+    Returns:
+        The text of the report.
+    """
+    text = report_text(results, unloaded)
+    write_text_atomically(output / "report.md", text)
+    by_encoder: dict[str, list[Result]] = {}
+    for result in results:
+        by_encoder.setdefault(str(result.encoder["id"]), []).append(result)
+    for encoder, own in by_encoder.items():
+        folder = output if len(by_encoder) == 1 else output / folder_name(encoder)
+        draw_report(own, folder / "report.png")
+    return text
+
+
+def folder_name(name: str) -> str:
+    """A name as one safe path component, still readable.
+
+    >>> folder_name("openai/clip-vit-base-patch16@main")
+    'openai--clip-vit-base-patch16@main'
+    """
+    return re.sub(r"[^\w.@+=-]", "-", name.replace("/", "--")).strip(".") or "unnamed"

@@ -1,0 +1,253 @@
+"""Encoders x tasks on one photo set -> results. Resumes; a failed photo, task or encoder is a row, not a crash."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from benchmark.bank import Bank, bank_key, photos_bytes_hash
+from benchmark.embed import PassCost, fill_banks
+from benchmark.encoders import Encoder
+from benchmark.options import RunOptions
+from benchmark.results import Failure, Result, Score
+from benchmark.tasks import Task, TaskInput
+from benchmark.views import ViewRecipe
+from builders.errors import CamtraceError, DataError
+from builders.photos import SPLITS, PhotoSet
+from builders.processing import codec_canary, codec_versions
+
+PACKAGES = ("camtrace", "torch", "torchvision", "transformers", "timm", "open_clip_torch", "numpy", "pillow")
+"""Whose versions a result records."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One encoder on one photo set: the result, and per-photo answers by name."""
+
+    result: Result
+    answers: Mapping[str, np.ndarray]
+
+
+def score_encoders(
+    encoders: Sequence[Encoder], photos: PhotoSet, tasks: Sequence[Task], options: RunOptions
+) -> list[Scored]:
+    """Score encoders on one photo set; they share one pass over the photos.
+
+    Args:
+        encoders: loaded encoders.
+        photos: the photo set.
+        tasks: the questions; those that the photos cannot answer are skipped.
+        options: of the run.
+
+    Returns:
+        One per encoder, in order. An encoder that fails during embedding has a result without scores that says why.
+
+    Raises:
+        DataError: no task fits the photos, or no photo is usable.
+    """
+    fitting = [task for task in tasks if not task.unfit(photos)]
+    if not fitting:
+        reasons = "; ".join(f"{task.name}: {task.unfit(photos)}" for task in tasks[:3])
+        raise DataError(f"{photos.name} cannot answer any of the tasks ({reasons})")
+    started = time.perf_counter()
+    bytes_hash = photos_bytes_hash(photos)
+    clock = {"checking photos": time.perf_counter() - started}
+    collected: list[_Collected] = [_Collected(dict(clock)) for _ in encoders]
+    for recipe in merged_recipes(fitting, options):
+        group = [t for t in fitting if set(t.recipe(options).names) <= set(recipe.names)]
+        _score_recipe(encoders, photos, group, recipe, options, bytes_hash, collected)
+    return [
+        Scored(_result(encoder, photos, bytes_hash, options, got), got.answers)
+        for encoder, got in zip(encoders, collected, strict=True)
+    ]
+
+
+def merged_recipes(tasks: Sequence[Task], options: RunOptions) -> list[ViewRecipe]:
+    """The passes that tasks need: views of one kind are merged, each made once."""
+    merged: dict[str, ViewRecipe] = {}
+    for task in tasks:
+        recipe = task.recipe(options)
+        kind = type(recipe).__name__
+        merged[kind] = recipe.merged(merged[kind]) if kind in merged else recipe
+    return list(merged.values())
+
+
+@dataclass
+class _Collected:
+    """What is known so far of one encoder."""
+
+    seconds: dict[str, float]
+    scores: list[Score] = dataclasses.field(default_factory=list)
+    failures: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    answers: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    source_jpeg: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    photos: int = 0
+    views: int = 0
+    embedding_s: float = 0.0
+    storage: str = ""
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+def _score_recipe(
+    encoders: Sequence[Encoder],
+    photos: PhotoSet,
+    tasks: Sequence[Task],
+    recipe: ViewRecipe,
+    options: RunOptions,
+    bytes_hash: str,
+    collected: Sequence[_Collected],
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
+        banks = [_open_bank(e, photos, bytes_hash, recipe, options, Path(scratch)) for e in encoders]
+        name = encoders[0].info.id if len(encoders) == 1 else f"{len(encoders)} encoders"
+        label = f"{name} on {photos.name}"
+        outcome = fill_banks(
+            photos, recipe, encoders, banks, batch_size=options.batch_size, workers=options.workers, label=label
+        )
+        for i, (encoder, bank, got) in enumerate(zip(encoders, banks, collected, strict=True)):
+            _record_pass(outcome.cost, got, len(encoders))
+            if i in outcome.failures:
+                got.failures["encoder", encoder.info.id] = outcome.failures[i]
+                continue
+            failed = bank.failures()
+            got.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
+            got.source_jpeg = got.source_jpeg or bank.source_jpeg()
+            usable = np.array([photo_id not in failed for photo_id in photos.ids])
+            if not usable.any():
+                first = next(iter(failed.values()))
+                raise DataError(f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})")
+            given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder))
+            _run_tasks(tasks, given, got)
+
+
+def _open_bank(
+    encoder: Encoder, photos: PhotoSet, bytes_hash: str, recipe: ViewRecipe, options: RunOptions, scratch: Path
+) -> Bank:
+    key = bank_key(encoder.info, encoder.dtype, photos, bytes_hash, recipe, options.storage)
+    cacheable = encoder.info.weights_sha256 is not None
+    return Bank.open(options.cache / "banks" if cacheable else scratch, key, fresh=options.fresh)
+
+
+def _record_pass(cost: PassCost, got: _Collected, encoders: int) -> None:
+    got.photos = max(got.photos, cost.photos)
+    got.views += cost.views // encoders
+    got.embedding_s += cost.wall_s
+    got.add_seconds("embedding", cost.wall_s)
+    got.add_seconds("of which waiting for views", cost.waiting_s)
+    got.add_seconds("of which forward", cost.forward_s)
+
+
+def _input_size(encoder: Encoder) -> tuple[int, int] | None:
+    """Height and width of what the encoder sees, from its own preprocessing of a grey picture."""
+    seen = encoder.preprocess(Image.new("RGB", (512, 512), (128, 128, 128)))
+    return (seen.shape[0], seen.shape[1]) if seen.dtype == np.uint8 and seen.ndim == 3 else None
+
+
+def _run_tasks(tasks: Sequence[Task], given: TaskInput, got: _Collected) -> None:
+    bar = tqdm(tasks, desc="scoring", unit="task", delay=2, leave=False, disable=None)
+    for task in bar:
+        bar.set_postfix_str(task.name)
+        started = time.perf_counter()
+        try:
+            outcome = task.run(given)
+        except Exception as error:  # the other tasks' scores are worth keeping
+            if os.environ.get("CAMTRACE_DEBUG"):
+                traceback.print_exc()
+            known = isinstance(error, CamtraceError)
+            got.failures["task", task.name] = str(error) if known else f"{type(error).__name__}: {error}"
+            continue
+        got.scores += outcome.scores
+        got.answers.update(outcome.answers)
+        got.add_seconds(task.name.split("/")[0], time.perf_counter() - started)
+
+
+def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptions, got: _Collected) -> Result:
+    info = {f.name: _plain(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
+    return Result(
+        encoder=info,
+        data={
+            "name": photos.name,
+            "photos": {split: len(photos.indices(split)) for split in SPLITS},
+            "classes": len(photos.labels.names),
+            "ids_hash": photos.ids_hash(),
+            "bytes_hash": bytes_hash,
+            "source_jpeg": dict(got.source_jpeg),
+            "smoke_test": photos.smoke_test,
+            "evidence": dict(photos.evidence),
+        },
+        environment={
+            "versions": {name: _version(name) for name in PACKAGES},
+            "python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            "codec": codec_versions(),
+            "codec_canary": codec_canary(),
+            "device": _device_name(encoder.device),
+            "dtype": encoder.dtype,
+            "storage": options.storage,
+            "options": {
+                "seed": options.seed,
+                "assignment_seeds": options.assignment_seeds,
+                "protocol": options.protocol,
+                "neighbours": options.neighbours or photos.neighbours,
+                "mask_ratio": options.mask_ratio,
+                "resamples": options.resamples,
+            },
+        },
+        scores=tuple(dataclasses.replace(s, data=photos.name) for s in got.scores),
+        failures=tuple(Failure(kind, name, reason) for (kind, name), reason in got.failures.items()),
+        cost={
+            "photos": got.photos,
+            "views": got.views,
+            "views_per_second": got.views / got.embedding_s if got.embedding_s else 0.0,
+            "seconds": {stage: round(value, 3) for stage, value in got.seconds.items()},
+            "peak_memory_bytes": _peak_memory(encoder.device),
+        },
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def _plain(value: object) -> object:
+    """Mappings and sequences as JSON writes them."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def _peak_memory(device: str) -> dict[str, int]:
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {
+        "process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        "largest_worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit,
+    }
+    if device.startswith("cuda"):
+        peak["device"] = torch.cuda.max_memory_allocated(device)
+    return peak

@@ -1,0 +1,227 @@
+"""Banks: complete keys, resuming, and reading back exactly what was embedded."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmark.bank import Bank, bank_key, key_hash, photos_bytes_hash
+from benchmark.embed import fill_banks
+from benchmark.encoders import Encoder, EncoderInfo
+from benchmark.views import ProcessingViews
+from builders.errors import DataError
+from builders.photos import PhotoSet
+from builders.processing import PROCESSINGS, process
+
+NAMES = ("jpeg-q75-420", "jpeg-q95-444", "interpolation-lanczos")
+
+
+def ppm(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    return b"P6 32 24 255\n" + pixels.tobytes()
+
+
+def some_photos(n: int = 150, broken: tuple[int, ...] = ()) -> PhotoSet:
+    return PhotoSet.of_bytes("some", {f"{i}": b"broken" if i in broken else ppm(i) for i in range(n)})
+
+
+def thumbnail(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.resize((4, 4), Image.Resampling.BOX))
+
+
+def flat(batch: torch.Tensor) -> torch.Tensor:
+    return batch.flatten(1).float()
+
+
+def toy_encoder(**changes) -> Encoder:
+    fields = {
+        "id": "toy",
+        "library": "callable",
+        "revision": None,
+        "weights_sha256": "0" * 64,
+        "dimension": 48,
+        "preprocessing": {"size": 4},
+        "pooling": "none",
+        "parameters": 0,
+    }
+    return Encoder(EncoderInfo(**{**fields, **changes}), thumbnail, flat, "cpu", "float32")
+
+
+def expected(photos: PhotoSet, index: int, name: str) -> np.ndarray:
+    """The reference: the definition, photo by photo."""
+    data = np.frombuffer(photos.read(index)[-24 * 32 * 3 :], np.uint8).reshape(24, 32, 3)
+    image = process(Image.fromarray(data), PROCESSINGS[name], photos.ids[index], 0)
+    return thumbnail(image).reshape(-1).astype(np.float32)
+
+
+def filled(root, photos: PhotoSet, **options) -> Bank:
+    encoder, recipe = toy_encoder(), ProcessingViews(NAMES)
+    key = bank_key(encoder.info, "float32", photos, photos_bytes_hash(photos), recipe, "float32")
+    bank = Bank.open(root, key)
+    fill_banks(photos, recipe, [encoder], [bank], **{"workers": 0, **options})
+    return bank
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (64, 0), (7, 2)])
+def test_fill_banks__equals_the_definition(tmp_path, batch_size, workers):
+    photos = some_photos(70, broken=(0, 13, 69))
+    bank = filled(tmp_path, photos, batch_size=batch_size, workers=workers)
+    assert bank.complete
+    assert set(bank.failures()) == {"0", "13", "69"}
+    usable = np.array([i for i in range(70) if i not in (0, 13, 69)])
+    for name in NAMES:
+        view = bank.view(name, usable)
+        assert view.shape == (67, 48)
+        np.testing.assert_array_equal(view[0:67], np.stack([expected(photos, i, name) for i in usable]))
+        np.testing.assert_array_equal(view[np.array([5, 2])], view[0:6][[5, 2]])
+
+
+def test_fill_banks__shares_a_pass_between_encoders_and_leaves_out_the_one_that_fails(tmp_path):
+    photos, recipe = some_photos(20), ProcessingViews(NAMES)
+
+    def broken(batch: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("no memory left")
+
+    good, bad = toy_encoder(), Encoder(toy_encoder(id="bad").info, thumbnail, broken, "cpu", "float32")
+    encoders = [bad, good]
+    keys = [bank_key(e.info, "float32", photos, photos_bytes_hash(photos), recipe, "float32") for e in encoders]
+    banks = [Bank.open(tmp_path, key) for key in keys]
+    outcome = fill_banks(photos, recipe, encoders, banks, workers=0)
+    assert list(outcome.failures) == [0]
+    assert "no memory left" in outcome.failures[0]
+    assert not banks[0].complete
+    np.testing.assert_array_equal(banks[1].view(NAMES[1], np.arange(20))[0:20][3], expected(photos, 3, NAMES[1]))
+    assert outcome.cost.views == 60
+
+
+def test_fill_banks__does_not_repeat_finished_blocks(tmp_path):
+    photos = some_photos(150)
+    bank = filled(tmp_path, photos)
+    assert bank.n_blocks == 3
+    (bank.folder / "blocks" / "000001.json").unlink()
+    again = filled(tmp_path, photos)
+    assert again.folder == bank.folder
+    encoder, recipe = toy_encoder(), ProcessingViews(NAMES)
+    (bank.folder / "blocks" / "000002.json").unlink()
+    outcome = fill_banks(photos, recipe, [encoder], [again], workers=0)
+    assert outcome.cost.photos == 22
+    assert fill_banks(photos, recipe, [encoder], [again], workers=0).cost.photos == 0
+
+
+def test_bank__float16_storage_rounds_and_halves(tmp_path):
+    photos, recipe, encoder = some_photos(10), ProcessingViews(NAMES), toy_encoder()
+    key = bank_key(encoder.info, "float32", photos, photos_bytes_hash(photos), recipe, "float16")
+    bank = Bank.open(tmp_path, key)
+    fill_banks(photos, recipe, [encoder], [bank], workers=0)
+    row = bank.view(NAMES[0], np.arange(10))[0:1][0]
+    assert row.dtype == np.float32
+    np.testing.assert_allclose(row, expected(photos, 0, NAMES[0]), rtol=2**-11)
+    assert bank.size_bytes() == 10 * 3 * 48 * 2
+
+
+def ingredients() -> dict:
+    photos = some_photos(4)
+    return {
+        "info": toy_encoder().info,
+        "compute_dtype": "float32",
+        "photos": photos,
+        "bytes_hash": photos_bytes_hash(photos),
+        "recipe": ProcessingViews(NAMES),
+        "storage": "float32",
+    }
+
+
+def changed_ingredients() -> dict[str, dict]:
+    renamed = PhotoSet.of_bytes("some", {f"x{i}": ppm(i) for i in range(4)})
+    swapped = PhotoSet.of_bytes("some", {f"{i}": ppm(i if i != 2 else 77) for i in range(4)})
+    return {
+        "encoder id": {"info": toy_encoder(id="other").info},
+        "revision": {"info": toy_encoder(revision="abc").info},
+        "weights": {"info": toy_encoder(weights_sha256="1" * 64).info},
+        "preprocessing": {"info": toy_encoder(preprocessing={"size": 5}).info},
+        "pooling": {"info": toy_encoder(pooling="mean").info},
+        "compute dtype": {"compute_dtype": "bfloat16"},
+        "photo ids": {"photos": renamed},
+        "photo bytes": {"bytes_hash": photos_bytes_hash(swapped)},
+        "processings": {"recipe": ProcessingViews(NAMES[:2])},
+        "seed of the scale": {"recipe": ProcessingViews(NAMES, seed=1)},
+        "storage": {"storage": "float16"},
+    }
+
+
+@pytest.mark.parametrize("what", changed_ingredients())
+def test_bank_key__changing_any_ingredient_makes_another_bank(what):
+    change = changed_ingredients()[what]
+    assert key_hash(bank_key(**ingredients())) != key_hash(bank_key(**{**ingredients(), **change}))
+
+
+def test_bank_key__codec_is_an_ingredient(monkeypatch):
+    before = key_hash(bank_key(**ingredients()))
+    monkeypatch.setattr("benchmark.bank.codec_canary", lambda: "another codec")
+    assert key_hash(bank_key(**ingredients())) != before
+
+
+def test_bank_key__same_ingredients_same_bank():
+    assert key_hash(bank_key(**ingredients())) == key_hash(bank_key(**ingredients()))
+
+
+def test_open__folder_of_another_key_is_refused(tmp_path):
+    bank = filled(tmp_path, some_photos(4))
+    key = json.loads((bank.folder / "key.json").read_text())
+    (bank.folder / "key.json").write_text(json.dumps({**key, "storage": "tampered"}))
+    with pytest.raises(DataError, match="another bank"):
+        filled(tmp_path, some_photos(4))
+
+
+def test_open__lost_view_file_is_made_again(tmp_path):
+    photos = some_photos(4)
+    bank = filled(tmp_path, photos)
+    (bank.folder / f"view-{NAMES[1]}.npy").unlink()
+    again = filled(tmp_path, photos)
+    np.testing.assert_array_equal(again.view(NAMES[1], np.arange(4))[0:4][2], expected(photos, 2, NAMES[1]))
+
+
+SLOW_RUN = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+import helpers_of_bank as t
+def slow(image, plain=t.thumbnail):
+    time.sleep(0.002)
+    return plain(image)
+t.thumbnail = slow
+t.filled(__import__("pathlib").Path(sys.argv[1]), t.some_photos(300, broken=(9,)))
+"""
+
+
+def test_fill_banks__killed_at_random_ends_as_one_that_was_not(tmp_path):
+    whole = filled(tmp_path / "whole", some_photos(300, broken=(9,)))
+    shutil.copy(__file__, tmp_path / "helpers_of_bank.py")
+    finished = False
+    kills = 0
+    rng = np.random.default_rng(time.time_ns())
+    for _ in range(12):
+        command = [sys.executable, "-c", SLOW_RUN, str(tmp_path / "killed"), str(tmp_path)]
+        process_ = subprocess.Popen(command, cwd=os.getcwd(), env={**os.environ, "PYTHONPATH": os.getcwd()})
+        try:
+            finished = process_.wait(timeout=None if kills >= 3 else 2.2 + rng.random() * 1.5) == 0
+            break
+        except subprocess.TimeoutExpired:
+            process_.send_signal(signal.SIGKILL)
+            process_.wait()
+            kills += 1
+    assert finished
+    killed = Bank.open(tmp_path / "killed", json.loads((whole.folder / "key.json").read_text()))
+    assert killed.complete
+    assert killed.failures() == whole.failures() == {"9": "not an image in a format that can be read"}
+    rows = np.arange(300) != 9
+    for name in NAMES:
+        ours, theirs = (np.asarray(b.view(name, np.flatnonzero(rows))[0:299]) for b in (whole, killed))
+        np.testing.assert_array_equal(ours, theirs)
