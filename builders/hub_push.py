@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -79,20 +80,23 @@ def push_folder(
     if not private and not public:
         raise UsageError(f"{repo} exists and is public: say --public if that is meant, or choose another --repo")
 
-    wanted = [path for stage in stages for path in stage]
-    remote = _remote_files(api, repo, repo_type)
-    stale = tuple(sorted(path for path in remote if owned(path) and path not in set(wanted)))
-    uploaded: list[str] = []
-    for number, stage in enumerate(stages):
+    wanted = {path for stage in stages for path in stage}
+    uploaded: set[str] = set()
+    deleted: set[str] = set()
+
+    def bring_up(stage: Sequence[str], last: bool) -> None:
+        """One stage. Looks anew on each try: the commit of a failed try may have been taken, its answer lost."""
+        remote = _remote_files(api, repo, repo_type)
         changed = [path for path in stage if not _same(folder / path, remote.get(path), (sha256 or {}).get(path))]
-        delete = list(stale) if number == len(stages) - 1 else []
-        if not changed and not delete:
-            continue
-        _retry(
-            lambda changed=changed, delete=delete: _commit(api, folder, repo, repo_type, changed, delete, message), repo
-        )
-        uploaded += changed
-    return PushReport(str(url), tuple(uploaded), stale, len(wanted) - len(uploaded))
+        stale = [path for path in remote if last and owned(path) and path not in wanted]
+        uploaded.update(changed)
+        deleted.update(stale)
+        if changed or stale:
+            _commit(api, folder, repo, repo_type, changed, stale, message)
+
+    for number, stage in enumerate(stages):
+        _retry(functools.partial(bring_up, stage, number == len(stages) - 1), repo)
+    return PushReport(str(url), tuple(sorted(uploaded)), tuple(sorted(deleted)), len(wanted) - len(uploaded))
 
 
 def _commit(
@@ -117,7 +121,7 @@ def _literal(path: str) -> str:
 
 
 def _remote_files(api: Any, repo: str, repo_type: str) -> dict[str, Any]:
-    tree = _retry(lambda: list(api.list_repo_tree(repo, repo_type=repo_type, recursive=True)), repo)
+    tree = api.list_repo_tree(repo, repo_type=repo_type, recursive=True)
     return {entry.path: entry for entry in tree if hasattr(entry, "blob_id")}
 
 

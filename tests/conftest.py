@@ -1,0 +1,47 @@
+"""Fixtures that several parts share: a Hub on loopback, small photos, and no way out to the network."""
+
+import io
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+"""Clients inside the test process see no Hub; those that need one run in a process of their own, against the double."""
+
+
+@pytest.fixture
+def hub():
+    """A fresh ``HubDouble`` in LFS mode."""
+    from tests.hub_double import HubDouble
+
+    with HubDouble() as double:
+        yield double
+
+
+@pytest.fixture(scope="session")
+def photo_folder(tmp_path_factory):
+    """A folder of small JPEG photos in ``{train,val}/<class>/``: 2 classes, 12 + 6 photos each, of unequal pasts."""
+    root = tmp_path_factory.mktemp("photos")
+    for split, count in (("train", 12), ("val", 6)):
+        for label, name in enumerate(("cat", "dog")):
+            for i in range(count):
+                path = root / split / name / f"{i:02d}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(photo_bytes(1000 * label + 100 * (split == "val") + i))
+    return root
+
+
+def photo_bytes(seed, size=None):
+    """A JPEG file of smooth noise with an edge, deterministic by seed."""
+    random = np.random.default_rng(seed)
+    width, height = size or (int(random.integers(40, 80)), int(random.integers(40, 80)))
+    coarse = random.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
+    image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    image.paste((250, 250, 250), (width // 3, height // 3, width // 2, height // 2))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=(70, 85, 92)[seed % 3], subsampling=("4:2:0", "4:4:4")[seed % 2])
+    return buffer.getvalue()
