@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import parse_qsl
 
 from builders.errors import DataError, UsageError, unknown_name
@@ -116,6 +117,16 @@ def _hub(spec: DataSpec, seed: int) -> PhotoSet:
     return hub_photos(spec.location, revision=spec.revision, seed=seed, val_share=_share(spec), **_columns(spec))
 
 
+def _exif_folder(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.camera_folder import MIN_PHOTOS, camera_folder
+
+    text = spec.options.get("min-photos", str(MIN_PHOTOS))
+    if not text.isdecimal() or int(text) < 3:
+        raise UsageError(f"min-photos={text}: give a whole number of at least 3, one photo for each split")
+    chosen: dict[str, Any] = {name: spec.options[name] for name in ("classes", "groups") if name in spec.options}
+    return camera_folder(spec.location, seed=seed, min_photos=int(text), **chosen)
+
+
 def _columns(spec: DataSpec) -> dict[str, str]:
     return {name: value for name, value in spec.options.items() if name not in ("name", "val-share")}
 
@@ -138,6 +149,12 @@ KINDS: dict[str, Kind] = {
         "class sub-folders, in train/ and val/ or with a seeded split of their own",
         _folder,
         ("val-share",),
+    ),
+    "exif-folder": Kind(
+        "exif-folder:PATH",
+        "camera photos, labelled by their own Exif (make, model, exposure, ...)",
+        _exif_folder,
+        ("classes", "groups", "min-photos"),
     ),
     "hub": Kind(
         "hub:REPO[@REVISION]",
