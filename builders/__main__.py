@@ -13,6 +13,7 @@ COMMANDS: dict[str, Command] = {
     "folder": Command("builders.build_command:folder", "any labelled photos, processed in known ways"),
     "publish": Command("builders.publish:main", "a built folder, or its recipe, to the Hub (dry run by default)"),
     "flickrexif": Command("builders.flickrexif.cli:main", "photos of Flickr with labels of how they were taken"),
+    "simcams": Command("builders.simcams.cli:main", "one scene through many simulated cameras, exact labels"),
 }
 """Each entry is added by the change that adds its module."""
 

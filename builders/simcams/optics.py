@@ -24,8 +24,8 @@ HAND_SHAKE_RAD_PER_S = 0.03
 """Angular speed at which the old rule t = 1/f just holds: a blur of 0.03 mm (the circle of confusion of the 36 x 24
 frame) after 1/f seconds, whatever f."""
 
-SUBJECT_SPEED_PER_S = 0.15
-"""Median speed of what is photographed, in frame widths a second: a walker (1.4 m/s) in a frame about 9 m wide."""
+SUBJECT_SPEED_PER_S = 0.35
+"""Median speed of what is photographed, in frame widths a second: a walker (1.4 m/s) in a frame 4 m wide."""
 
 DEPTH_RATIO = 0.1
 """Median relative depth between the focused and the mean plane, for a subject at 3 m with a 50 mm equivalent."""
@@ -49,8 +49,8 @@ class Moment:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Moment:
-        """Speeds log-normal (a factor of 1.6 either way), directions uniform."""
-        spread = np.exp(0.47 * rng.standard_normal(3))
+        """Speeds and depth log-normal (a factor of 1.4 either way), directions uniform."""
+        spread = np.exp(0.35 * rng.standard_normal(3))
         angles = rng.uniform(0, 2 * np.pi, 2)
         speed, shake = SUBJECT_SPEED_PER_S * spread[0], HAND_SHAKE_RAD_PER_S * spread[1]
         return cls(

@@ -35,11 +35,14 @@ class PhotoScenes:
     height: int
     width: int
 
-    licence: str = "as the source photo"
+    licence: str = "unknown"
+    """Of the photos, an identifier of the Hub's list."""
     source: str = "folder"
 
     @classmethod
-    def of_folder(cls, root: Path, height: int, width: int, limit: int | None = None) -> PhotoScenes:
+    def of_folder(
+        cls, root: Path, height: int, width: int, limit: int | None = None, licence: str = "unknown"
+    ) -> PhotoScenes:
         """The photos under ``root`` that are large enough, chosen by the hash of their paths if ``limit`` is smaller.
 
         Raises:
@@ -61,7 +64,7 @@ class PhotoScenes:
             margin = margin_for(height, width)
             least = f"{LEAST_SHRINK * (width + 2 * margin)} x {LEAST_SHRINK * (height + 2 * margin)}"
             raise DataError(f"{root}: none of {len(names)} photos has {least} pixels, which this size needs")
-        return cls(root, tuple(sorted(chosen)), height, width)
+        return cls(root, tuple(sorted(chosen)), height, width, licence)
 
     @property
     def count(self) -> int:

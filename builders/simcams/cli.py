@@ -1,0 +1,99 @@
+"""``python -m builders simcams``: simulated cameras from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builders.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from builders.simcams.photo_sets import Scenes
+
+
+def main(argv: Sequence[str]) -> int:
+    """Build ``simcams`` (or, with ``--pairs``, ``simpairs``)."""
+    arguments = _parser().parse_args(argv)
+    from builders.build_command import summary
+    from builders.processed import default_workers
+    from builders.simcams.catalogue import bundled_catalogue, read_catalogue
+    from builders.simcams.datasets import CONFIGS, build_simcams, build_simpairs
+    from builders.simcams.design import CLASS_LISTS
+    from builders.simcams.photo_sets import simcams_photos, simpairs_photos
+
+    height, width = _parse_size(arguments.size)
+    if arguments.scenes < 1:
+        raise UsageError(f"--scenes {arguments.scenes}: at least 1 is needed")
+    if arguments.workers is not None and arguments.workers < 1:
+        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
+    if arguments.classes not in CLASS_LISTS:
+        raise unknown_name("class list", arguments.classes, CLASS_LISTS)
+    cameras = bundled_catalogue() if arguments.cameras is None else read_catalogue(arguments.cameras)
+    scenes = _scenes(arguments.source, arguments.scenes, height, width, arguments.seed, arguments.license)
+    workers = default_workers() if arguments.workers is None else arguments.workers
+    options = {"workers": workers, "fresh": arguments.fresh, "ignore_space": arguments.ignore_space}
+    if arguments.pairs:
+        pairs = simpairs_photos(seed=arguments.seed, scenes=scenes, cameras=cameras)
+        build = build_simpairs(pairs, arguments.output, **options)
+    else:
+        configs = CONFIGS if arguments.configs == "all" else tuple(arguments.configs.split(","))
+        photos = simcams_photos(
+            seed=arguments.seed, scenes=scenes, cameras=cameras, classes=CLASS_LISTS[arguments.classes]
+        )
+        build = build_simcams(photos, arguments.output, configs=configs, **options)
+    print(summary(build, arguments.output))
+    return 0
+
+
+def _scenes(source: str, count: int, height: int, width: int, seed: int, licence: str) -> Scenes:
+    from builders.simcams.photo_scenes import PhotoScenes
+    from builders.simcams.scenes import ProceduralScenes
+
+    kind, _, path = source.partition(":")
+    if kind == "procedural" and not path:
+        return ProceduralScenes(count, height, width, seed)
+    if kind == "folder" and path:
+        return PhotoScenes.of_folder(Path(path), height, width, limit=count, licence=licence)
+    raise unknown_name("source", source, ("procedural", "folder:PATH"))
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    """``512`` or ``640x480`` (width x height) -> height, width.
+
+    >>> _parse_size("640x480")
+    (480, 640)
+    """
+    match = re.fullmatch(r"(\d{2,5})(?:x(\d{2,5}))?", text)
+    if not match:
+        raise UsageError(f"--size {text}: pixels a side, or WIDTHxHEIGHT")
+    width = int(match[1])
+    height = int(match[2] or width)
+    if min(width, height) < 32 or width % 2 or height % 2:
+        raise UsageError(f"--size {text}: both sides are even and at least 32")
+    return height, width
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m builders simcams",
+        description="Render scenes through simulated cameras and write a data set that load_dataset reads: every scene "
+        "through every camera, settings independent of scene and camera, splits by scene. A run that was stopped goes "
+        "on where it was: run the same command again.",
+    )
+    parser.add_argument("--source", default="procedural", help="procedural (the default), or folder:PATH of photos")
+    parser.add_argument("--scenes", type=int, default=100, help="how many scenes, or photos at most (default 100)")
+    parser.add_argument("--size", default="512", help="pixels a side, or WIDTHxHEIGHT; even (default 512)")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("--pairs", action="store_true", help="each scene by a phone and by an older compact (simpairs)")
+    parser.add_argument("--configs", default="all", help="attributes, separated by commas (default: all eight)")
+    parser.add_argument("--classes", default="stops", help="settings a stop apart (stops), or the study's (study)")
+    parser.add_argument("--cameras", type=Path, help="a YAML table of cameras instead of the bundled 27")
+    parser.add_argument("--license", default="unknown", help="of the photos of folder:PATH, as the Hub names it")
+    parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default 0)")
+    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
+    parser.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
+    parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
+    return parser

@@ -1,0 +1,302 @@
+"""The two data sets on disk: ``simcams`` in FlickrExif's form, ``simpairs`` in PairCams's, by the same shards."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import ClassLabel, Features, Image, Value
+
+from builders.cards import Card
+from builders.dataset_folder import Build, PixelRights, finish_folder, prepare_folder
+from builders.errors import DataError, PhotoError, unknown_name
+from builders.flickrexif.rows import HUB_SPLITS, part_features
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.processing import codec_canary
+from builders.rights import pixel_rights
+from builders.shard_pool import estimate_space, require_space, write_shards
+from builders.shards import ShardJob, items_per_shard
+from builders.simcams.photo_sets import SimulatedShots
+from builders.simcams.rendering import Shot
+
+CONFIGS = ("make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length")
+"""Attribute configs, as FlickrExif names them; the attribute of ``focal_length`` is ``focal-length``."""
+
+CAMERA_TYPES = ("phone", "camera")
+
+ATTRIBUTION = "rendered by camtrace simcams"
+
+_SHOT_FEATURES = {
+    "scene": Value("string"),
+    "scene_kind": Value("string"),
+    "shrink_factor": Value("float32"),
+    "camera_make": Value("string"),
+    "camera_model": Value("string"),
+    "camera_type": Value("string"),
+    "unit": Value("int32"),
+    "exposure_s": Value("string"),
+    "f_number": Value("string"),
+    "iso_speed": Value("int64"),
+    "focal_length_mm": Value("string"),
+    "focal_length_35mm": Value("float32"),
+    "scene_luminance_cd_m2": Value("float32"),
+}
+
+PAIR_FEATURES = Features(
+    {
+        "image": Image(decode=True),
+        "pair_id": Value("string"),
+        "camera": Value("string"),
+        "camera_type": ClassLabel(names=list(CAMERA_TYPES)),
+        "photo_id": Value("string"),
+        "sha256": Value("string"),
+        "width": Value("int32"),
+        "height": Value("int32"),
+        "licence": Value("string"),
+        "attribution": Value("string"),
+        **{name: feature for name, feature in _SHOT_FEATURES.items() if name != "camera_type"},
+    }
+)
+
+
+def simcams_features(names: Sequence[str]) -> Features:
+    """Columns of an attribute config: FlickrExif's, then what only a simulation knows."""
+    return Features({**part_features(tuple(names), pixels=True), **_SHOT_FEATURES})
+
+
+def build_simcams(
+    photos: PhotoSet,
+    output: Path,
+    *,
+    configs: Sequence[str] = CONFIGS,
+    workers: int = 1,
+    fresh: bool = False,
+    ignore_space: bool = False,
+    progress: bool = True,
+) -> Build:
+    """Write one config per attribute, class-balanced, splits disjoint in scenes. Resumes after a kill.
+
+    Args:
+        photos: of ``simcams_photos``.
+        output: folder of the data set.
+        configs: names in ``CONFIGS``; the first is the default config.
+        workers: processes.
+        fresh: replace a build of other settings in ``output``.
+        ignore_space: start although the estimate says that the disk is too small.
+        progress: bars and an estimate, where stderr is a terminal.
+
+    Raises:
+        UsageError: an unknown config, or ``output`` holds another build.
+        DataError: not enough space, or no scene could be used.
+    """
+    for config in configs:
+        if config not in CONFIGS:
+            raise unknown_name("config", config, CONFIGS)
+    attributes = {config: photos.attributes[config.replace("_", "-")] for config in configs}
+    features = {config: simcams_features(column.names) for config, column in attributes.items()}
+    jobs = [
+        _job(photos, output, config, HUB_SPLITS[s], features[config], _members(photos, column, s), column)
+        for config, column in attributes.items()
+        for s in range(len(SPLITS))
+    ]
+    card = Card(
+        template="simcams.md.jinja",
+        pretty_name="simcams: one scene, many cameras",
+        license=_card_licence(photos),
+        tags=("image-forensics", "camera-identification", "synthetic", "acquisition-traces"),
+        context={"photos": photos, "attributes": attributes, "pairs": False},
+    )
+    return _build("simcams", photos, output, jobs, features, card, workers, fresh, ignore_space, progress)
+
+
+def build_simpairs(
+    photos: PhotoSet,
+    output: Path,
+    *,
+    workers: int = 1,
+    fresh: bool = False,
+    ignore_space: bool = False,
+    progress: bool = True,
+) -> Build:
+    """Write the pairs of ``simpairs_photos`` as one config ``default`` with one split ``train``, as PairCams has.
+
+    Arguments and errors as in ``build_simcams``.
+    """
+    everything = np.arange(len(photos))
+    job = _job(photos, output, "default", "train", PAIR_FEATURES, everything, None)
+    card = Card(
+        template="simcams.md.jinja",
+        pretty_name="simpairs: each scene by a phone and by an older compact",
+        license=_card_licence(photos),
+        tags=("image-forensics", "image-retrieval", "synthetic", "acquisition-traces"),
+        task_categories=("image-feature-extraction",),
+        context={"photos": photos, "attributes": {}, "pairs": True},
+    )
+    features = {"default": PAIR_FEATURES}
+    return _build("simpairs", photos, output, [job], features, card, workers, fresh, ignore_space, progress)
+
+
+@dataclass(frozen=True)
+class SimulatedRows:
+    """Rows of one split of one config. Picklable."""
+
+    source: SimulatedShots
+    ids: tuple[str, ...]
+    kinds: tuple[str, ...]
+    """Kind of scene of each photo."""
+    photos: np.ndarray
+    """int64 [items], rows of ``source``."""
+    labels: np.ndarray | None
+    """int64 [items]; None for pairs."""
+
+    def __call__(self, item: int) -> list[dict[str, Any]]:
+        at = int(self.photos[item])
+        data = self.source.read(at)
+        shot, scenes, scene = self.source.shots[at], self.source.scenes, self.source.scene_of[at]
+        row = {
+            "image": {"bytes": data, "path": f"{self.ids[at].replace('/', '-')}.jpg"},
+            "photo_id": self.ids[at],
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "width": scenes.width,
+            "height": scenes.height,
+            "licence": scenes.licence,
+            "attribution": ATTRIBUTION,
+            "scene": scenes.ids[scene],
+            "scene_kind": self.kinds[at],
+            "shrink_factor": scenes.shrink_factor(scene),
+            **shot_columns(shot),
+        }
+        if self.labels is None:
+            return [{**row, "pair_id": scenes.ids[scene], "camera": shot.camera.name}]
+        unknown = dict.fromkeys(("licence_url", "licence_checked", "page", "url"), "")
+        return [{**row, **unknown, "owner": scenes.ids[scene], "size": "original", "label": int(self.labels[item])}]
+
+
+def shot_columns(shot: Shot) -> dict[str, Any]:
+    """The settings of a shot as FlickrExif's metadata spells them."""
+    camera, settings = shot.camera, shot.settings
+    return {
+        "camera_make": camera.make,
+        "camera_model": camera.model,
+        "camera_type": camera.camera_type,
+        "unit": shot.unit,
+        "exposure_s": str(settings.exposure_s),
+        "f_number": f"{settings.f_number:.1f}",
+        "iso_speed": settings.iso,
+        "focal_length_mm": f"{settings.focal_length_mm(camera.lens):.2f}",
+        "focal_length_35mm": settings.focal_length_35mm,
+        "scene_luminance_cd_m2": settings.scene_luminance_cd_m2,
+    }
+
+
+def _members(photos: PhotoSet, column: Labels, split: int) -> np.ndarray:
+    return np.flatnonzero((photos.splits == split) & (column.values != UNLABELLED))
+
+
+def _job(
+    photos: PhotoSet,
+    output: Path,
+    config: str,
+    split: str,
+    features: Features,
+    members: np.ndarray,
+    column: Labels | None,
+) -> ShardJob:
+    source = photos.source
+    if not isinstance(source, SimulatedShots):
+        raise DataError(f"{photos.name}: not a set of simulated shots")
+    kinds = tuple(photos.labels.names[i] for i in photos.labels.values)
+    labels = None if column is None else column.values[members].astype(np.int64)
+    return ShardJob(
+        output=output,
+        config=config,
+        split=split,
+        features=features,
+        ids=[photos.ids[i] for i in members],
+        make_rows=SimulatedRows(source, photos.ids, kinds, photos.rows[members], labels),
+        recipe={"shots": shots_hash(source), "codec_canary": codec_canary(), "labels": _digest(labels)},
+    )
+
+
+def _digest(labels: np.ndarray | None) -> str:
+    return "none" if labels is None else hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest()[:16]
+
+
+def shots_hash(source: SimulatedShots) -> str:
+    """16 hex digits that name every scene, camera, setting and seed of a set."""
+    digest = hashlib.sha256(repr((source.scenes.source, source.scenes.ids, source.scene_of)).encode())
+    digest.update(repr((source.scenes.height, source.scenes.width)).encode())
+    for shot in source.shots:
+        digest.update(repr(shot).encode())
+    return digest.hexdigest()[:16]
+
+
+def _build(
+    kind: str,
+    photos: PhotoSet,
+    output: Path,
+    jobs: Sequence[ShardJob],
+    features: Mapping[str, Features],
+    card: Card,
+    workers: int,
+    fresh: bool,
+    ignore_space: bool,
+    progress: bool,
+) -> Build:
+    prepare_folder(output, features, fresh=fresh)
+    estimate = estimate_space(jobs[0])
+    if not estimate.bytes_per_item:
+        raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(jobs[0])})")
+    items = sum(len(job.ids) for job in jobs)
+    total = int(estimate.bytes_per_item * items)
+    if progress and sys.stderr.isatty():
+        minutes = estimate.seconds_per_item * items / max(workers, 1) / 60
+        print(f"about {total / 1e6:,.0f} MB and {minutes:.0f} minutes, measured on a sample", file=sys.stderr)
+    if not ignore_space:
+        require_space(output, total)
+    written = [
+        write_shards(
+            dataclasses.replace(job, items_per_shard=items_per_shard(estimate.bytes_per_item, len(job.ids))),
+            workers=workers,
+            progress=progress,
+        )
+        for job in jobs
+    ]
+    rights = pixel_rights(photos)
+    recipe = {
+        "source": photos.name,
+        "evidence": dict(photos.evidence),
+        "ids_hash": photos.ids_hash(),
+        "shots_hash": jobs[0].recipe["shots"],
+    }
+    return finish_folder(
+        output,
+        kind=kind,
+        splits=written,
+        features=features,
+        default=next(iter(features)),
+        card=card,
+        recipe=recipe,
+        pixels=rights if rights.allowed else PixelRights(False, rights.reason),
+    )
+
+
+def _first_reason(job: ShardJob) -> str:
+    try:
+        job.make_rows(0)
+    except PhotoError as error:
+        return str(error)
+    except Exception as error:  # what the sample recorded as a failure, whatever it was
+        return f"{type(error).__name__}: {error}"
+    return "the set is empty"
+
+
+def _card_licence(photos: PhotoSet) -> str:
+    source = photos.source
+    return source.scenes.licence.lower() if isinstance(source, SimulatedShots) else "unknown"
