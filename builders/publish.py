@@ -10,6 +10,7 @@ from pathlib import Path
 
 from builders.dataset_folder import BUILD_FILE, README_FILE, Build, read_build
 from builders.errors import DataError, UsageError
+from builders.flickrexif.takedown import TOMBSTONES_FILE, buried_rows
 from builders.hub_push import PushReport, push_folder
 from builders.recipe import RECIPE_FOLDER, write_recipe
 from builders.shard_pool import FAILURES_FILE
@@ -49,6 +50,8 @@ def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: b
     """
     build = read_build(folder)
     _check_files(folder, build)
+    if buried := buried_rows(folder, [shard.file for split in build.splits for shard in split.shards]):
+        raise DataError(f"{folder}: {buried} rows have been taken down since it was built; build it again (--fresh)")
     note = ""
     if recipe or not build.pixels.allowed:
         note = build.pixels.reason
@@ -60,7 +63,7 @@ def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: b
         else:
             raise DataError(f"{folder}: cannot be published. {build.pixels.reason}")
     data = tuple(shard.file for split in build.splits for shard in split.shards)
-    extra = [FAILURES_FILE] if (folder / FAILURES_FILE).is_file() else []
+    extra = [name for name in (FAILURES_FILE, TOMBSTONES_FILE) if (folder / name).is_file()]
     texts = (*extra, BUILD_FILE, README_FILE)
     size = sum((folder / name).stat().st_size for name in (*data, *texts))
     return Publication(folder, repo, public, build, data, texts, size, note)

@@ -1,4 +1,4 @@
-"""``python -m builders flickrexif``: from the Flickr API to a data set that load_dataset reads.
+"""FlickrExif: from the Flickr API to a data set that load_dataset reads.
 
 Set FLICKR_API_KEY (and FLICKR_API_SECRET, to sign the calls). Every step keeps its work in --state and goes on from
 there when it is run again, whatever stopped it.
@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builders.errors import UsageError
+from builders.flickrexif.options import Step, parser
+
+if TYPE_CHECKING:
+    from builders.flickrexif.fetch import FetchPlan
 
 
 def main(argv: Sequence[str]) -> int:
     """Parse and run one step. Returns the exit status."""
-    options = _parser().parse_args(argv)
-    run: Callable[[argparse.Namespace], int] = options.run
+    options = parser(__doc__, STEPS).parse_args(argv)
+    run: Step = options.run
     return run(options)
 
 
@@ -70,24 +73,11 @@ def _refresh(options: argparse.Namespace) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    from builders.flickrexif.fetch import FetchPlan, fetch
+    from builders.flickrexif.fetch import fetch
     from builders.flickrexif.state import State
 
-    plan = FetchPlan(
-        sizes=tuple("o" if size == "original" else size for size in options.size.split(",")),
-        user_agent=user_agent(options.contact),
-        connections=options.connections,
-        per_host=options.per_host,
-        max_bytes=options.max_bytes,
-        timeout_s=options.timeout,
-        attempts=options.attempts,
-        first_wait_s=options.first_wait,
-        retry_failed=options.retry_failed,
-        allow_loopback=options.allow_loopback,
-        limit=options.limit,
-    )
     with State(options.state) as state:
-        done = fetch(state, plan)
+        done = fetch(state, _fetch_plan(options))
     why = ", ".join(f"{name} {count}" for name, count in done.failures.most_common())
     print(
         f"{done.fetched} photos fetched ({done.bytes / 1e6:.1f} MB), {sum(done.failures.values())} failed"
@@ -109,6 +99,64 @@ def _import(options: argparse.Namespace) -> int:
         "; 'refresh' looks up their licences, 'fetch' gets the files"
     )
     return 0
+
+
+def _build(options: argparse.Namespace) -> int:
+    from builders.flickrexif.build import CONFIGS, BuildPlan, build
+    from builders.flickrexif.checking import SPLIT_FILE_SUFFIXES
+    from builders.flickrexif.state import State
+    from builders.splits import Sizes
+
+    split_files = sorted(options.split_files.iterdir()) if options.split_files else []
+    plan = BuildPlan(
+        output=options.output,
+        pixels=options.pixels,
+        label_set=options.label_set,
+        attributes=(*CONFIGS, *options.extra),
+        seed=options.seed,
+        sizes=Sizes(options.train, options.val, options.test, options.least),
+        assign=options.assign,
+        split_files=tuple(p for p in split_files if p.suffix in SPLIT_FILE_SUFFIXES),
+        workers=options.workers,
+        fresh=options.fresh,
+        contact=options.contact,
+    )
+    with State(options.state) as state:
+        built = build(state, plan)
+    for split in built.build.splits:
+        failed = f", {len(split.failures)} failed" if split.failures else ""
+        print(f"{split.config:<18} {split.split:<11} {split.rows:>9,} rows{failed}")
+    for reason, count in built.left_out.items():
+        print(f"left out: {reason}: {count:,}")
+    print(f"{options.output}: {len(built.report.problems)} problems found in the splits; 'check' lists them")
+    return 0
+
+
+def _load(options: argparse.Namespace) -> int:
+    from builders.flickrexif.own_copy import load
+    from builders.flickrexif.state import State
+
+    with State(options.state, create=True) as state:
+        done = load(
+            options.source,
+            state,
+            options.output,
+            _fetch_plan(options),
+            configs=options.configs,
+            revision=options.revision,
+        )
+    missing = len({failure.id for split in done.build.splits for failure in split.failures})
+    print(f"{options.output}: {done.fetched.fetched} photos fetched, {done.buried} taken down, {missing} not to be had")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from builders.flickrexif.checking import tables_to_check
+    from builders.splits_report import validate
+
+    report = validate(tables_to_check(options.paths))
+    print(report.to_text())
+    return 1 if report.problems else 0
 
 
 def _forget(options: argparse.Namespace) -> int:
@@ -150,6 +198,24 @@ def user_agent(contact: str | None) -> str:
     return f"camtrace/{version} (FlickrExif data set builder{f'; contact: {contact}' if contact else ''})"
 
 
+def _fetch_plan(options: argparse.Namespace) -> FetchPlan:
+    from builders.flickrexif.fetch import FetchPlan
+
+    return FetchPlan(
+        sizes=tuple("o" if size == "original" else size for size in options.size.split(",")),
+        user_agent=user_agent(options.contact),
+        connections=options.connections,
+        per_host=options.per_host,
+        max_bytes=options.max_bytes,
+        timeout_s=options.timeout,
+        attempts=options.attempts,
+        first_wait_s=options.first_wait,
+        retry_failed=options.retry_failed,
+        allow_loopback=options.allow_loopback,
+        limit=options.limit,
+    )
+
+
 def _client_maker(options: argparse.Namespace) -> Callable:
     """Checks everything that can be wrong before a state is made."""
     from builders.flickrexif.api import Credentials, FlickrClient, checked_endpoint, is_this_machine
@@ -189,88 +255,16 @@ def _day(text: str, option: str) -> int:
     return int(day.timestamp())
 
 
-def _parser() -> argparse.ArgumentParser:
-    description, _, epilog = __doc__.partition("\n\n")
-    parser = argparse.ArgumentParser("python -m builders flickrexif", description=description, epilog=epilog)
-    steps = parser.add_subparsers(required=True, metavar="STEP")
-
-    step = _step(steps, "search", _search, "find photos and ask for their Exif")
-    step.add_argument("--from", dest="start", default="2004-01-01", metavar="DAY", help="first day of upload, UTC")
-    step.add_argument("--to", dest="end", default=f"{datetime.date.today()}", metavar="DAY", help="last day, inclusive")
-    step.add_argument(
-        "--per-user-month", type=int, default=5, metavar="N", help="photos per owner and month (default 5)"
-    )
-    step.add_argument(
-        "--licences", nargs="+", default=(), metavar="NAME", help="ids or names; default: the permissive ones"
-    )
-    step.add_argument("--non-commercial", action="store_true", help="also licences with NC")
-    step.add_argument("--no-derivatives", action="store_true", help="also licences with ND")
-    step.add_argument("--each-licence", action="store_true", help="always ask for one licence at a time")
-    step.add_argument("--no-exif", action="store_true", help="do not ask for Exif: only originals will have any")
-    step.add_argument("--seed", type=int, default=0, help="of the choice that the cap makes (default 0)")
-    step.add_argument("--connections", type=int, default=4, metavar="N", help="calls at once (default 4)")
-    _add_api_options(step)
-
-    step = _step(steps, "refresh", _refresh, "look up licence, author and title again (needed after import)")
-    step.add_argument("--older-than-days", type=float, metavar="D", help="also photos last checked so long ago")
-    _add_api_options(step)
-
-    step = _step(steps, "fetch", _fetch, "fetch the files, byte-exact")
-    step.add_argument(
-        "--size",
-        default="original",
-        help="original, or sizes in order of preference as in o,l; 'any' takes what there is (default original)",
-    )
-    step.add_argument("--connections", type=int, default=16, metavar="N", help="files at once (default 16)")
-    step.add_argument("--per-host", type=int, default=8, metavar="N", help="files at once from one host (default 8)")
-    step.add_argument("--max-bytes", type=int, default=200 * 2**20, metavar="N", help="largest file (default 200 MiB)")
-    step.add_argument("--attempts", type=int, default=4, metavar="N", help="tries per file (default 4)")
-    step.add_argument("--retry-failed", action="store_true", help="try files again that failed for a passing reason")
-    step.add_argument("--limit", type=int, metavar="N", help="at most so many files in this run")
-    step.add_argument("--allow-loopback", action="store_true", help="for tests: this machine may be the server")
-    _add_shared_options(step)
-
-    step = _step(steps, "import", _import, "start from the released ids instead of a search")
-    step.add_argument("--hub", metavar="REPO", help="a data set on the Hub, for example CTU-OU/FlickrExif")
-    step.add_argument("--revision", help="commit, tag or branch of --hub")
-    step.add_argument("--table", type=Path, metavar="FILE", help="the same as a local Parquet, CSV or JSON file")
-    step.add_argument("--seed", type=int, default=0, help="of the order of new photos (default 0)")
-
-    step = _step(steps, "forget", _forget, "take photos or owners down")
-    step.add_argument("--photo", action="append", default=[], metavar="ID", help="a photo's id; may be repeated")
-    step.add_argument("--owner", action="append", default=[], metavar="NSID", help="an owner's id; may be repeated")
-
-    _step(steps, "status", _status, "show the funnel, the files and the calls")
-    return parser
-
-
-def _step(steps: argparse._SubParsersAction, name: str, run: Callable, summary: str) -> argparse.ArgumentParser:
-    step = steps.add_parser(name, help=summary, description=summary)
-    step.set_defaults(run=run)
-    step.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder that keeps everything")
-    return step
-
-
-def _add_api_options(step: argparse.ArgumentParser) -> None:
-    step.add_argument("--calls-per-hour", type=int, default=3600, metavar="N", help="budget of this key (default 3600)")
-    step.add_argument("--attempts", type=int, default=8, metavar="N", help="tries per call (default 8)")
-    step.add_argument(
-        "--api-url",
-        default=os.environ.get("FLICKR_API_URL"),
-        metavar="URL",
-        help="another REST endpoint (a double in tests)",
-    )
-    _add_shared_options(step)
-
-
-def _add_shared_options(step: argparse.ArgumentParser) -> None:
-    step.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds without an answer (default 60)")
-    step.add_argument(
-        "--first-wait", type=float, default=1.0, metavar="S", help="first wait before another try (default 1)"
-    )
-    step.add_argument(
-        "--contact",
-        default=os.environ.get("CAMTRACE_CONTACT"),
-        metavar="ADDRESS",
-        help="e-mail or web address to put into the User-Agent (or set CAMTRACE_CONTACT)",
-    )
+STEPS: dict[str, Step] = {
+    
+    "search": _search,
+    "refresh": _refresh,
+    "fetch": _fetch,
+    "import": _import,
+    "build": _build,
+    "load": _load,
+    "check": _check,
+    "forget": _forget,
+    "status": _status,
+,
+}

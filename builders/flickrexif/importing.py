@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,7 @@ def open_table(hub: str | None, table: Path | None, revision: str | None = None)
         raise UsageError("say --hub REPO or --table FILE")
     import datasets
 
+    quiet_unless_terminal()
     try:
         if table is not None:
             if not table.is_file():
@@ -77,6 +79,14 @@ def open_table(hub: str | None, table: Path | None, revision: str | None = None)
     if ID_COLUMN not in rows.column_names:
         raise DataError(f"{hub or table}: has no column {ID_COLUMN!r} among {', '.join(rows.column_names)}")
     return rows
+
+
+def quiet_unless_terminal() -> None:
+    """datasets draws its bars wherever it runs."""
+    if not sys.stderr.isatty():
+        from datasets.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
 
 
 def import_rows(state: State, rows: Iterable[Mapping[str, Any]], *, seed: int = 0, origin: str = "") -> Imported:

@@ -126,7 +126,7 @@ def check_with_flickr(answer: Mapping[str, Any], ids: Iterable[int]) -> None:
             raise RemoteError(f"Flickr no longer knows licence {id} ({LICENCES[id].slug}): leave it out of --licences")
         if mine and yours != mine:
             raise RemoteError(
-                f"Flickr means {theirs[id]} by licence {id}, not {LICENCES[id].slug}: leave it out of --licences, report it"
+                f"Flickr means {theirs[id]} by licence {id}, not {LICENCES[id].slug}: leave it out of --licences"
             )
 
 

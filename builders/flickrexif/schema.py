@@ -53,7 +53,10 @@ CREATE TABLE exif (
     entries TEXT NOT NULL           -- JSON [[tagspace, tag, raw], ...] in the order of trust
 );
 
-CREATE TRIGGER no_exif_without_photo AFTER DELETE ON photos BEGIN DELETE FROM exif WHERE photo_id = OLD.id; END;
+CREATE TRIGGER nothing_without_photo AFTER DELETE ON photos BEGIN
+    DELETE FROM exif WHERE photo_id = OLD.id;
+    DELETE FROM looks WHERE photo_id = OLD.id;
+END;
 
 CREATE TABLE files (
     photo_id INTEGER PRIMARY KEY,
@@ -71,6 +74,17 @@ CREATE TABLE files (
 );
 CREATE INDEX files_by_sha256 ON files (sha256);
 CREATE INDEX files_by_status ON files (status);
+
+-- What was seen in a fetched file, so that a build looks at each file once.
+CREATE TABLE looks (
+    photo_id INTEGER PRIMARY KEY,
+    sha256 TEXT NOT NULL,           -- of the file that was looked at
+    hash INTEGER NOT NULL,          -- perceptual, as a signed number; 0: none
+    width INTEGER,
+    height INTEGER,
+    raw TEXT NOT NULL,              -- JSON, allow-listed Exif of the file by tag name
+    reason TEXT                     -- why the file cannot be used; NULL if it can
+);
 
 -- One row per attempt at a call of the API.
 CREATE TABLE calls (

@@ -1,14 +1,20 @@
 """Take-down: a photo or an owner is forgotten, its bytes deleted, and a tombstone keeps it from coming back.
 
-Tombstones hold ids only. They travel with a published data set (``tombstones.txt``): whoever loads it heeds them.
+Tombstones travel with a built data set (``tombstones.txt``): who publishes or loads it heeds them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from builders.errors import UsageError
+from builders.files import write_text_atomically
 from builders.flickrexif.found import is_nsid
 from builders.flickrexif.state import State, file_path
 
@@ -17,40 +23,67 @@ TOMBSTONES_FILE = "tombstones.txt"
 
 @dataclass(frozen=True)
 class Tombstones:
-    """Ids of what has been taken down."""
+    """What has been taken down: a set of SHA-256 hashes, so that the list points at nobody."""
 
-    photos: frozenset[str]
-    owners: frozenset[str]
+    hashes: frozenset[str] = frozenset()
 
     def cover(self, photo: int | str, owner: str | None) -> bool:
         """Whether this photo must not be used."""
-        return str(photo) in self.photos or owner in self.owners
+        return bool(self.hashes) and (
+            _hash("photo", str(photo)) in self.hashes or _hash("owner", owner or "") in self.hashes
+        )
 
     def __or__(self, other: Tombstones) -> Tombstones:
-        return Tombstones(self.photos | other.photos, self.owners | other.owners)
+        return Tombstones(self.hashes | other.hashes)
 
     def to_text(self) -> str:
-        """One per line: ``photo ID`` or ``owner NSID``."""
-        return "".join(f"photo {p}\n" for p in sorted(self.photos)) + "".join(
-            f"owner {o}\n" for o in sorted(self.owners)
-        )
+        """One hash per line, sorted."""
+        return "".join(f"{line}\n" for line in sorted(self.hashes))
 
     @classmethod
     def from_text(cls, text: str) -> Tombstones:
-        words = [line.split() for line in text.splitlines()]
-        pairs = [(w[0], w[1]) for w in words if len(w) == 2]
-        return cls(
-            frozenset(value for kind, value in pairs if kind == "photo"),
-            frozenset(value for kind, value in pairs if kind == "owner"),
-        )
+        """Read ``to_text``; lines of another form are ignored."""
+        return cls(frozenset(line for line in text.split() if re.fullmatch(r"[0-9a-f]{64}", line)))
+
+    @classmethod
+    def of(cls, pairs: Iterable[Sequence[str]]) -> Tombstones:
+        """From pairs (``photo`` or ``owner``, id)."""
+        return cls(frozenset(_hash(kind, value) for kind, value in pairs))
 
 
 def tombstones(state: State) -> Tombstones:
     """Everything that this state has forgotten."""
-    rows = state.rows("SELECT kind, value FROM tombstones")
-    return Tombstones(
-        frozenset(r[1] for r in rows if r[0] == "photo"), frozenset(r[1] for r in rows if r[0] == "owner")
-    )
+    return Tombstones.of([tuple(row) for row in state.rows("SELECT kind, value FROM tombstones")])
+
+
+def folder_tombstones(folder: Path) -> Tombstones:
+    """What the list in a built folder says; none without a list."""
+    path = folder / TOMBSTONES_FILE
+    return Tombstones.from_text(path.read_text("utf-8")) if path.is_file() else Tombstones()
+
+
+def mark_folder(folder: Path, graves: Tombstones) -> None:
+    """Add tombstones to the list of a built folder: ``publish`` then refuses it and ``load`` leaves them out."""
+    write_text_atomically(folder / TOMBSTONES_FILE, (folder_tombstones(folder) | graves).to_text())
+
+
+def buried_rows(folder: Path, files: Iterable[str]) -> int:
+    """How many rows of a built folder's Parquet files its own tombstones cover.
+
+    Args:
+        folder: a built folder.
+        files: its data files, relative to it.
+    """
+    graves, found = folder_tombstones(folder), 0
+    for name in files if graves.hashes else ():
+        table = pq.read_table(folder / name, columns=["photo_id", "owner"])
+        pairs = zip(table["photo_id"].to_pylist(), table["owner"].to_pylist(), strict=True)
+        found += sum(graves.cover(photo, owner) for photo, owner in pairs)
+    return found
+
+
+def _hash(kind: str, value: str) -> str:
+    return hashlib.sha256(f"flickrexif tombstone\0{kind}\0{value}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -78,6 +111,9 @@ def forget(state: State, *, photos: Iterable[str] = (), owners: Iterable[str] = 
     with state.transaction() as db:
         pairs = [("photo", str(int(p))) for p in photo_ids] + [("owner", o) for o in owner_ids]
         db.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?)", [(*pair, now) for pair in pairs])
+    for built in state.setting("built") or ():
+        if Path(built).is_dir():
+            mark_folder(Path(built), tombstones(state))
     return bury(state)
 
 

@@ -1,0 +1,226 @@
+"""A state -> a folder that load_dataset reads: one config per attribute, and ``metadata`` of every photo.
+
+By default no pixels are written: rows carry the address and hash of each file, and ``load`` fetches them. With pixels,
+only photos whose licence lets them be handed on are taken, and their bytes are written as they were fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from builders.attributes import ATTRIBUTES, LabelSet, device_type, label
+from builders.cards import Card
+from builders.dataset_folder import Build, PixelRights, finish_folder, prepare_folder
+from builders.devices import aliases_version
+from builders.errors import DataError
+from builders.flickrexif.collection import CollectedPhoto, Collection, collect, licence_counts, metadata_columns
+from builders.flickrexif.look import look_into_files
+from builders.flickrexif.rows import (
+    HUB_SPLITS,
+    METADATA,
+    METADATA_FEATURES,
+    Part,
+    RowMaker,
+    part_features,
+    write_metadata,
+    write_part,
+)
+from builders.flickrexif.state import State
+from builders.flickrexif.status import funnel
+from builders.flickrexif.takedown import TOMBSTONES_FILE, bury, mark_folder, tombstones
+from builders.photos import SPLITS, UNLABELLED, Labels
+from builders.split_tables import SplitTable, read_split_file, tables_of
+from builders.splits import Sizes, Splits, make_splits
+from builders.splits_report import ValidationReport, validate
+
+CONFIGS = ("make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length")
+EXTRAS = ("flash", "year")
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """How to build."""
+
+    output: Path
+    pixels: bool = False
+    label_set: LabelSet = "clean"
+    attributes: tuple[str, ...] = CONFIGS
+    seed: int = 0
+    sizes: Sizes = field(default_factory=Sizes)
+    assign: str = "hash"
+    split_files: tuple[Path, ...] = ()
+    """Splits of the study instead of our own, one file per attribute: photos, labels, leaks and all."""
+    workers: int = 1
+    fresh: bool = False
+    contact: str | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build wrote, and what the validator thinks of it."""
+
+    build: Build
+    report: ValidationReport
+    left_out: Mapping[str, int]
+
+
+def build(state: State, plan: BuildPlan) -> Built:
+    """Build a data set from what a state holds.
+
+    Raises:
+        DataError: there is nothing to build from.
+        UsageError: the output folder is somebody else's, or holds another build.
+    """
+    bury(state)
+    look_into_files(state, workers=plan.workers)
+    collection = collect(state, pixels=plan.pixels)
+    if not collection.photos:
+        why = ", ".join(f"{reason} {count}" for reason, count in collection.left_out.items())
+        raise DataError(
+            f"{state.folder}: no photo to build from ({why or 'nothing is selected: search or import first'})"
+        )
+    photos = collection.photos
+    words, labels = label_columns(photos, plan)
+    splits = split_photos(photos, labels, plan)
+    parts = [part for name in labels for part in _parts(name, labels[name], splits)]
+    tables = _tables(photos, labels, splits)
+    if plan.split_files:
+        tables = [read_split_file(path) for path in plan.split_files]
+        parts = [part for table in tables for part in _released_parts(table, photos)]
+    features = {part.config: part_features(part.names, plan.pixels) for part in parts} | {METADATA: METADATA_FEATURES}
+    prepare_folder(plan.output, features, fresh=plan.fresh)
+    state.set("built", sorted({*(state.setting("built") or []), str(plan.output.resolve())}))
+
+    where = [SPLITS[s] for s in splits.splits]
+    rows = [metadata_columns(p, {n: words[n][i] for n in words}, where[i]) for i, p in enumerate(photos)]
+    maker = RowMaker(
+        str(state.folder.resolve()), tuple(p.path for p in photos), tuple(p.columns for p in photos), plan.pixels
+    )
+    written = [
+        write_part(part, maker, features[part.config], plan.output, workers=plan.workers, fresh=plan.fresh)
+        for part in parts
+    ]
+    written.append(write_metadata(rows, plan.output, fresh=plan.fresh))
+    mark_folder(plan.output, tombstones(state))
+    report = validate(tables)
+    finished = finish_folder(
+        plan.output,
+        kind="flickrexif",
+        splits=written,
+        features=features,
+        default=next(iter(features)),
+        card=_card(state, collection, report, splits, plan),
+        recipe=_recipe(plan, splits),
+        pixels=PixelRights(True),
+    )
+    return Built(finished, report, collection.left_out)
+
+
+def label_columns(photos: Sequence[CollectedPhoto], plan: BuildPlan) -> tuple[dict[str, list[str]], dict[str, Labels]]:
+    """Labels as words (every attribute, and the device type) and as class indices (the attributes of the plan)."""
+    words = {name: [label(p.acquisition, name, plan.label_set) for p in photos] for name in ATTRIBUTES}
+    labels = {}
+    for name in plan.attributes:
+        names = ATTRIBUTES[name].classes[plan.label_set]
+        index = {word: i for i, word in enumerate(names)}
+        labels[name] = Labels(names, np.array([index.get(w, UNLABELLED) for w in words[name]], dtype=np.int32))
+    words["device_type"] = [device_type(p.acquisition) for p in photos]
+    return words, labels
+
+
+def split_photos(photos: Sequence[CollectedPhoto], labels: Mapping[str, Labels], plan: BuildPlan) -> Splits:
+    """Balanced splits that share no owner, file or near-duplicate."""
+    return make_splits(
+        [p.id for p in photos],
+        {name: column.values for name, column in labels.items()},
+        owners=[p.owner for p in photos],
+        hashes=np.array([p.hash for p in photos], dtype=np.uint64),
+        digests=[p.sha256 for p in photos],
+        sizes=plan.sizes,
+        assign="stratified" if plan.assign == "stratified" else "hash",
+        seed=plan.seed,
+    )
+
+
+def _parts(name: str, column: Labels, splits: Splits) -> list[Part]:
+    """The three splits of an attribute, with the classes that have photos; none if fewer than two have."""
+    kept = splits.classes[name]
+    if len(kept) < 2:
+        return []
+    new = {int(old): i for i, old in enumerate(kept)}
+    names = tuple(column.names[old] for old in kept)
+    parts = []
+    for split, word in enumerate(HUB_SPLITS):
+        rows = np.flatnonzero(splits.selected[name] == split)
+        parts.append(
+            Part(name, word, names, rows, np.array([new[int(v)] for v in column.values[rows]], dtype=np.int64))
+        )
+    return parts
+
+
+def _released_parts(table: SplitTable, photos: Sequence[CollectedPhoto]) -> list[Part]:
+    """The rows of a released split file of which we have the photo, as released."""
+    position = {p.id: i for i, p in enumerate(photos)}
+    words = table.labels if table.labels is not None else np.full(len(table.ids), "")
+    names = tuple(np.unique(words).tolist())
+    index = {name: i for i, name in enumerate(names)}
+    parts = []
+    for split, word in enumerate(HUB_SPLITS):
+        rows = [r for r in table.rows(split) if table.ids[r] in position]
+        at = np.array([position[table.ids[r]] for r in rows], dtype=np.int64)
+        parts.append(Part(table.name, word, names, at, np.array([index[words[r]] for r in rows], dtype=np.int64)))
+    return parts
+
+
+def _tables(photos: Sequence[CollectedPhoto], labels: Mapping[str, Labels], splits: Splits) -> list[SplitTable]:
+    return tables_of(
+        [p.id for p in photos],
+        labels,
+        splits,
+        owners=[p.owner for p in photos],
+        digests=[p.sha256 for p in photos],
+        hashes=np.array([p.hash for p in photos], dtype=np.uint64),
+        years=np.array([p.acquisition.taken.year if p.acquisition.taken else 0 for p in photos], dtype=np.int64),
+    )
+
+
+def _recipe(plan: BuildPlan, splits: Splits) -> dict[str, Any]:
+    return {
+        "label_set": plan.label_set,
+        "aliases": aliases_version(),
+        "attributes": list(plan.attributes),
+        "pixels": plan.pixels,
+        "seed": plan.seed,
+        "sizes": asdict(plan.sizes),
+        "splits": dict(splits.evidence),
+        "split_files": [path.name for path in plan.split_files],
+    }
+
+
+def _card(state: State, collection: Collection, report: ValidationReport, splits: Splits, plan: BuildPlan) -> Card:
+    return Card(
+        template="flickrexif.md.jinja",
+        pretty_name="FlickrExif",
+        license="other" if plan.pixels else "cc-by-4.0",
+        tags=("exif", "camera", "image-forensics", "photography", "flickr"),
+        context={
+            "pixels": plan.pixels,
+            "label_set": plan.label_set,
+            "funnel": funnel(state),
+            "left_out": collection.left_out,
+            "licences": licence_counts(collection.photos),
+            "photos": len(collection.photos),
+            "owners": len({p.owner for p in collection.photos}),
+            "evidence": dict(splits.evidence),
+            "problems": [f for f in report.findings if f.level != "ok"],
+            "findings": len(report.findings),
+            "contact": plan.contact or "the Community tab of this repository",
+            "tombstones_file": TOMBSTONES_FILE,
+            "split_files": [path.name for path in plan.split_files],
+        },
+    )

@@ -1,0 +1,173 @@
+"""Photos of a state that a data set can be built from: their columns, and how they were taken."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from builders.exif import Acquisition, acquisition_from_raw, acquisition_from_tags
+from builders.flickrexif.exif_entries import loads
+from builders.flickrexif.found import photo_page
+from builders.flickrexif.licences import LICENCES, attribution_line, redistributable
+from builders.flickrexif.state import State
+from builders.flickrexif.takedown import tombstones
+
+
+@dataclass(frozen=True)
+class CollectedPhoto:
+    """One photo and everything that is published of it."""
+
+    id: str
+    owner: str
+    acquisition: Acquisition
+    exif_source: str
+    """``file`` or ``flickr``."""
+    hash: int
+    """Perceptual; 0: unknown."""
+    path: str | None
+    """Of its file, below the folder of the state."""
+    sha256: str
+    """Of its file; "" if it was not fetched."""
+    columns: Mapping[str, Any]
+    """Columns that every config has."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What can be built from a state."""
+
+    photos: tuple[CollectedPhoto, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Selected photos that are not here, by reason."""
+
+
+def collect(state: State, *, pixels: bool) -> Collection:
+    """Every selected photo that says how it was taken, by id.
+
+    Exif of an original file counts before Flickr's; of a resized file only Flickr's counts, because resizing removes it
+    or keeps what no longer describes the file.
+
+    Args:
+        state: what to collect from.
+        pixels: only photos whose file is here and whose licence lets it be handed on.
+    """
+    graves = tombstones(state)
+    left_out: Counter[str] = Counter()
+    photos = []
+    for row in state.rows(_QUERY):
+        if graves.cover(row["id"], row["owner"]):
+            left_out["taken down"] += 1
+            continue
+        reason = _unusable(row, pixels)
+        if reason:
+            left_out[reason] += 1
+            continue
+        taken = _acquisition(row)
+        if taken is None:
+            left_out["without Exif"] += 1
+            continue
+        photos.append(_photo(row, *taken))
+    return Collection(tuple(photos), dict(left_out.most_common()))
+
+
+_QUERY = (
+    "SELECT p.*, e.entries, f.status AS file_status, f.error_class, f.size, f.url, f.path, f.sha256, f.bytes,"
+    " l.hash, l.width, l.height, l.raw, l.reason"
+    " FROM photos p LEFT JOIN exif e ON e.photo_id = p.id LEFT JOIN files f ON f.photo_id = p.id"
+    " LEFT JOIN looks l ON l.photo_id = p.id AND l.sha256 = f.sha256"
+    " WHERE p.selected = 1 ORDER BY p.id"
+)
+
+
+def _unusable(row: Any, pixels: bool) -> str | None:
+    if row["exif_status"] == "gone":
+        return "gone from Flickr"
+    if row["file_status"] == "gone" and row["error_class"] not in ("no such size", "too large", "address refused"):
+        return f"file: {row['error_class']}"
+    if row["reason"]:
+        return "file that cannot be decoded"
+    if pixels and row["file_status"] != "ok":
+        return "no file"
+    if pixels and not redistributable(row["licence"]):
+        return "licence unknown or against redistribution"
+    return None
+
+
+def _acquisition(row: Any) -> tuple[Acquisition, str] | None:
+    if row["size"] == "o" and row["raw"]:
+        of_file = acquisition_from_raw(json.loads(row["raw"]))
+        if of_file.raw:
+            return of_file, "file"
+    if row["entries"]:
+        of_flickr = acquisition_from_tags(loads(row["entries"]))
+        if of_flickr.raw:
+            return of_flickr, "flickr"
+    return None
+
+
+def _photo(row: Any, acquisition: Acquisition, source: str) -> CollectedPhoto:
+    page = photo_page(row["owner"], row["id"])
+    licence = LICENCES.get(row["licence"])
+    ok = row["file_status"] == "ok"
+    urls = json.loads(row["urls"])
+    size = row["size"] if ok else next(iter(urls), "")
+    url, width, height = (row["url"], row["width"], row["height"]) if ok else urls.get(size, ("", 0, 0))
+    checked = row["licence_checked"]
+    columns = {
+        "photo_id": str(row["id"]),
+        "owner": row["owner"],
+        "licence": licence.slug if licence else "unknown",
+        "licence_url": licence.url if licence else "",
+        "licence_checked": _day(checked) if checked else "",
+        "attribution": attribution_line(row["title"], row["owner_name"], page, row["licence"]),
+        "page": page,
+        "url": url,
+        "size": size,
+        "sha256": row["sha256"] if ok else "",
+        "width": width or 0,
+        "height": height or 0,
+    }
+    return CollectedPhoto(
+        id=str(row["id"]),
+        owner=row["owner"],
+        acquisition=acquisition,
+        exif_source=source,
+        hash=row["hash"] or 0 if ok else 0,
+        path=row["path"] if ok else None,
+        sha256=columns["sha256"],
+        columns=columns,
+    )
+
+
+def metadata_columns(photo: CollectedPhoto, labels: Mapping[str, str], split: str) -> dict[str, Any]:
+    """The row of a photo in the ``metadata`` config: exact values as text, and the label of each attribute."""
+    taken = photo.acquisition
+    return {
+        **photo.columns,
+        "split": split,
+        "perceptual_hash": photo.hash,
+        "exif_source": photo.exif_source,
+        "camera_make": taken.make or "",
+        "camera_model": taken.model or "",
+        "software": taken.software or "",
+        "exposure_s": "" if taken.exposure_s is None else str(taken.exposure_s),
+        "f_number": "" if taken.f_number is None else str(taken.f_number),
+        "iso_speed": taken.iso,
+        "focal_length_mm": "" if taken.focal_length_mm is None else str(taken.focal_length_mm),
+        "flash_fired": taken.flash_fired,
+        "year": taken.taken.year if taken.taken else None,
+        **{f"label_{name}": value for name, value in labels.items()},
+    }
+
+
+def licence_counts(photos: Sequence[CollectedPhoto]) -> dict[str, int]:
+    """Photos by licence, most first."""
+    return dict(Counter(photo.columns["licence"] for photo in photos).most_common())
+
+
+def _day(seconds: float) -> str:
+    return f"{datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc):%Y-%m-%d}"

@@ -1,0 +1,106 @@
+"""Look into fetched files, each once: is it the file that arrived, can it be decoded, what does its Exif say.
+
+Files come from strangers: Exif is read in limited worker processes, pixels in others, and a file that brings one down
+costs one recorded failure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+from builders.errors import PhotoError
+from builders.exif_pool import read_many
+from builders.flickrexif.state import State
+from builders.perceptual_hash import photo_hash
+
+_PORTION = 1000
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What the pixels of one file say."""
+
+    hash: int = 0
+    """Perceptual, 0 to 2**63 - 1; 0: none."""
+    width: int = 0
+    height: int = 0
+    reason: str | None = None
+    """Why the file cannot be used."""
+
+
+def look_into_files(state: State, *, workers: int = 1) -> int:
+    """Look into every file that has not been looked into. Returns how many. Resumes.
+
+    Args:
+        state: has the files; keeps what was seen.
+        workers: processes.
+    """
+    query = (
+        "SELECT f.photo_id, f.path, f.sha256 FROM files f LEFT JOIN looks l ON l.photo_id = f.photo_id"
+        " AND l.sha256 = f.sha256 WHERE f.status = 'ok' AND l.photo_id IS NULL ORDER BY f.photo_id"
+    )
+    waiting = [tuple(row) for row in state.rows(query)]
+    with tqdm(total=len(waiting), desc="look into files", unit="photo", disable=None) as bar:
+        for start in range(0, len(waiting), _PORTION):
+            portion = waiting[start : start + _PORTION]
+            paths = [state.path_of(path) for _, path, _ in portion]
+            seen = _pixels_of(paths, [sha for *_, sha in portion], workers)
+            readings = read_many(paths, workers=workers)
+            with state.transaction() as db:
+                for (id, _, sha), pixels, reading in zip(portion, seen, readings, strict=True):
+                    raw = json.dumps(dict(reading.acquisition.raw), ensure_ascii=False)
+                    values = (id, sha, pixels.hash, pixels.width, pixels.height, raw, pixels.reason)
+                    db.execute("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            bar.update(len(portion))
+    return len(waiting)
+
+
+def look_at_pixels(path: Path, sha256: str) -> Pixels:
+    """Check the bytes against their hash and decode them far enough to compare pictures. Never raises for bad bytes."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return Pixels(reason=f"the file cannot be read ({error.strerror}); fetch it again")
+    if hashlib.sha256(data).hexdigest() != sha256:
+        return Pixels(reason="the file is not the one that was fetched")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = photo_hash(data)
+            with Image.open(io.BytesIO(data)) as image:
+                return Pixels(value, *image.size)
+    except PhotoError as error:
+        return Pixels(reason=str(error))
+    except Exception as error:  # photo_hash accepted it, Pillow's header reader did not
+        return Pixels(reason=f"cannot be opened ({type(error).__name__})")
+
+
+def _pixels_of(paths: Sequence[Path], hashes: Sequence[str], workers: int) -> list[Pixels]:
+    if workers <= 1:
+        return [look_at_pixels(path, sha) for path, sha in zip(paths, hashes, strict=True)]
+    try:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            return list(pool.map(look_at_pixels, paths, hashes, chunksize=16))
+    except BrokenProcessPool:
+        return [_alone(path, sha) for path, sha in zip(paths, hashes, strict=True)]
+
+
+def _alone(path: Path, sha256: str) -> Pixels:
+    """One file in a process of its own, after some file of its portion took a whole pool down."""
+    try:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            return pool.submit(look_at_pixels, path, sha256).result()
+    except BrokenProcessPool:
+        return Pixels(reason="decoding it ends the process that does it")

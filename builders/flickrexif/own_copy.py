@@ -1,0 +1,213 @@
+"""A published data set without pixels -> the same data set with them, for your own use.
+
+Each file is fetched from its address and must have the hash that was published; what its owner has taken down or
+changed since is a recorded failure, and what the list of tombstones covers is never asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from builders.cards import Card
+from builders.dataset_folder import BUILD_FILE, Build, PixelRights, finish_folder, parse_build, prepare_folder
+from builders.errors import DataError, PhotoError, unknown_name
+from builders.flickrexif.fetch import FetchCounts, FetchPlan, fetch
+from builders.flickrexif.found import is_nsid, photo_id, rank
+from builders.flickrexif.importing import quiet_unless_terminal
+from builders.flickrexif.licences import LICENCES
+from builders.flickrexif.rows import METADATA, Part, RowMaker, part_features, write_part
+from builders.flickrexif.state import State
+from builders.flickrexif.takedown import TOMBSTONES_FILE, Tombstones, mark_folder, tombstones
+
+NOT_FOR_REDISTRIBUTION = PixelRights(
+    False, "It holds photos that were fetched for your own use, under licences that differ from photo to photo."
+)
+
+
+@dataclass(frozen=True)
+class OwnCopy:
+    """What ``load`` made."""
+
+    build: Build
+    fetched: FetchCounts
+    buried: int
+    """Rows left out because they have been taken down."""
+
+
+def load(
+    source: str,
+    state: State,
+    output: Path,
+    plan: FetchPlan,
+    *,
+    configs: Sequence[str] = (),
+    revision: str | None = None,
+) -> OwnCopy:
+    """Fetch the files of a published FlickrExif and write it with them.
+
+    Args:
+        source: a folder that ``build`` wrote, or ``namespace/name`` on the Hub.
+        state: keeps what is fetched, so that a second load fetches only what is new.
+        output: folder to write.
+        plan: how to fetch.
+        configs: which attributes; all of them if empty.
+        revision: of a Hub data set.
+
+    Raises:
+        DataError: the source is no FlickrExif, or cannot be read.
+        UsageError: a config is not there, or the output folder is somebody else's.
+    """
+    published = _read(source, revision)
+    there = [config for config in published.build.configs if config != METADATA]
+    for config in configs:
+        if config not in there:
+            raise unknown_name(f"config of {source}", config, there)
+    chosen = list(configs) or there
+    graves = published.graves | tombstones(state)
+    buried: set[str] = set()
+    parts: list[tuple[Part, list[Mapping[str, Any]]]] = []
+    for config in chosen:
+        for split in (s.split for s in published.build.splits if s.config == config):
+            data = published.rows(config, split)
+            rows = [row for row in data if not graves.cover(row["photo_id"], row["owner"])]
+            buried |= {row["photo_id"] for row in data if graves.cover(row["photo_id"], row["owner"])}
+            labels = np.array([row["label"] for row in rows], dtype=np.int64)
+            parts.append((Part(config, split, tuple(data.features["label"].names), np.arange(len(rows)), labels), rows))
+    _take_in(state, (row for _, rows in parts for row in rows))
+    counts = fetch(state, replace(plan, sizes=("any",)))
+    features = {part.config: part_features(part.names, pixels=True) for part, _ in parts}
+    prepare_folder(output, features)
+    files = {str(r[0]): r[1] for r in state.rows("SELECT photo_id, path FROM files WHERE status = 'ok'")}
+    why = {str(r[0]): r[1] for r in state.rows("SELECT photo_id, error FROM files WHERE status != 'ok'")}
+    folder = str(state.folder.resolve())
+    written = []
+    for part, rows in parts:
+        paths = tuple(files.get(row["photo_id"]) for row in rows)
+        maker = _FetchedRows(folder, paths, tuple(map(_shared, rows)), True, why)
+        written.append(write_part(part, maker, features[part.config], output))
+    mark_folder(output, graves)
+    state.set("built", sorted({*(state.setting("built") or []), str(output.resolve())}))
+    done = finish_folder(
+        output,
+        kind="flickrexif",
+        splits=written,
+        features=features,
+        default=chosen[0],
+        card=_card(written, parts, len(buried), published),
+        recipe={"copy_of": dict(published.build.recipe), "configs": chosen},
+        pixels=NOT_FOR_REDISTRIBUTION,
+    )
+    return OwnCopy(done, counts, len(buried))
+
+
+@dataclass(frozen=True)
+class _FetchedRows(RowMaker):
+    """Rows whose file may be missing, with the reason."""
+
+    reasons: Mapping[str, str]
+
+    def row(self, photo: int, label: int) -> dict[str, Any]:
+        if self.paths[photo] is None:
+            raise PhotoError(self.reasons.get(self.columns[photo]["photo_id"]) or "it was not fetched")
+        return super().row(photo, label)
+
+
+@dataclass(frozen=True)
+class _Published:
+    source: str
+    revision: str | None
+    build: Build
+    graves: Tombstones
+
+    def rows(self, config: str, split: str) -> Any:
+        """A ``datasets.Dataset``, on disk."""
+        import datasets
+
+        quiet_unless_terminal()
+        try:
+            return datasets.load_dataset(self.source, config, split=split, revision=self.revision)
+        except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise DataError(f"{self.source}: {config}/{split} cannot be loaded ({reason[:200]})") from None
+
+
+def _read(source: str, revision: str | None) -> _Published:
+    text = _text_file(source, BUILD_FILE, revision)
+    if text is None:
+        raise DataError(f"{source}: no {BUILD_FILE} there, so it is no data set that 'flickrexif build' made")
+    found = parse_build(text, f"{source}/{BUILD_FILE}")
+    if found.kind != "flickrexif" or found.recipe.get("pixels", True):
+        raise DataError(f"{source}: is not a FlickrExif without pixels; load_dataset reads it as it is")
+    graves = Tombstones.from_text(_text_file(source, TOMBSTONES_FILE, revision) or "")
+    return _Published(source, revision, found, graves)
+
+
+def _text_file(source: str, name: str, revision: str | None) -> str | None:
+    folder = Path(source)
+    if folder.is_dir():
+        return (folder / name).read_text("utf-8") if (folder / name).is_file() else None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    try:
+        return Path(hf_hub_download(source, name, repo_type="dataset", revision=revision)).read_text("utf-8")
+    except EntryNotFoundError:
+        return None
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{source}: neither a folder nor a data set that can be read ({reason[:200]})") from None
+
+
+def _take_in(state: State, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Photos of the published rows, to be fetched. A published table is as untrusted as any other."""
+    slugs = {licence.slug: id for id, licence in LICENCES.items()}
+    with state.transaction() as db:
+        for row in rows:
+            try:
+                id = photo_id(row["photo_id"])
+            except ValueError:
+                continue
+            if not is_nsid(row["owner"]) or not row["url"]:
+                continue
+            urls = json.dumps({row["size"] or "unknown": (row["url"], row["width"], row["height"])})
+            db.execute(
+                "INSERT INTO photos (id, owner, source, urls, rank, selected, licence, expected_sha256)"
+                " VALUES (?, ?, 'import', ?, ?, 1, ?, ?) ON CONFLICT DO NOTHING",
+                (id, row["owner"], urls, rank(id, 0), slugs.get(row["licence"]), row["sha256"] or None),
+            )
+
+
+def _shared(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in ("image", "label")}
+
+
+def _card(written: Sequence[Any], parts: Sequence[Any], buried: int, published: _Published) -> Card:
+    rows = {row["photo_id"]: row for _, part_rows in parts for row in part_rows}
+    missing = len({failure.id for split in written for failure in split.failures})
+    return Card(
+        template="flickrexif.md.jinja",
+        pretty_name="FlickrExif (own copy)",
+        license="other",
+        context={
+            "pixels": True,
+            "label_set": published.build.recipe.get("label_set", "clean"),
+            "funnel": (),
+            "left_out": {"taken down": buried, "not to be had": missing},
+            "licences": dict(Counter(row["licence"] for row in rows.values()).most_common()),
+            "photos": len(rows) - missing,
+            "owners": len({row["owner"] for row in rows.values()}),
+            "evidence": dict(published.build.recipe.get("splits", {})),
+            "problems": (),
+            "findings": 0,
+            "contact": "the data set that this is a copy of",
+            "tombstones_file": TOMBSTONES_FILE,
+            "split_files": list(published.build.recipe.get("split_files", ())),
+        },
+    )
