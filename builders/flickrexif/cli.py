@@ -256,7 +256,6 @@ def _day(text: str, option: str) -> int:
 
 
 STEPS: dict[str, Step] = {
-    
     "search": _search,
     "refresh": _refresh,
     "fetch": _fetch,
@@ -266,5 +265,4 @@ STEPS: dict[str, Step] = {
     "check": _check,
     "forget": _forget,
     "status": _status,
-,
 }
