@@ -18,10 +18,10 @@ from builders.processing import decode_jpeg, encode_jpeg
 class MaskedViews:
     """The crop that an encoder sees, saved as JPEG q95 4:4:4 and partly hidden: semantics cannot stand in for a label.
 
-    Views: ``whole`` (nothing hidden), ``masked`` (a centred black rectangle hides ``ratio`` of the area), ``complement``
-    (the border is black and that rectangle visible). The order is the study's: the encoder's resize and crop, the JPEG
-    re-encode, the mask, then tensor and normalisation. Where a preprocessing does not end in 8-bit pixels (a forensic
-    feature), the same happens to the photo before it.
+    Views: ``whole`` (nothing hidden), ``masked`` (a centred black rectangle hides ``ratio`` of the area) and
+    ``complement`` (the border is black, that rectangle visible). The order is the study's: the encoder's resize and
+    crop, the JPEG re-encode, the mask, then tensor and normalisation. Where a preprocessing does not end in 8-bit pixels
+    (a forensic feature), the same happens to the photo before it.
     """
 
     ratio: float = 0.9

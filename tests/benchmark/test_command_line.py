@@ -1,0 +1,238 @@
+"""The real command line end to end, in a temporary folder, with a small encoder of the user's own."""
+
+import io
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.results import read_result
+
+ROOT = Path(__file__).parents[2]
+
+ENCODER = """
+import numpy as np
+
+def encode(image):
+    # mean colour of a 4 x 4 grid, and how much neighbouring pixels differ: content and sharpness
+    pixels = np.asarray(image.resize((64, 64)), dtype=np.float32)
+    grid = pixels.reshape(4, 16, 4, 16, 3).mean((1, 3)).ravel()
+    full = np.asarray(image.convert("L"), dtype=np.float32)
+    detail = [np.abs(np.diff(full, axis=0)).mean(), np.abs(np.diff(full, axis=1)).mean(), np.log(full.size)]
+    return np.concatenate([grid / 64, np.array(detail)])
+
+encode.cache_key = "grid and detail, 1"
+
+def broken(image):
+    raise RuntimeError("this encoder is broken")
+"""
+
+
+def run(folder: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
+        "CAMTRACE_CACHE": str(folder / "cache"),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "benchmark", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == expect, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def picture(label: int, seed: int) -> bytes:
+    """A noisy photo whose colour is its class, saved at a random quality."""
+    rng = np.random.default_rng(seed)
+    colour = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])[label]
+    pixels = np.clip(colour + rng.normal(0, 40, (48 + seed % 7, 64, 3)), 0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=int(rng.integers(60, 99)))
+    return buffer.getvalue()
+
+
+def bomb() -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+BAD = {
+    "train/red/truncated.jpg": picture(0, 1)[:700],
+    "train/red/empty.jpg": b"",
+    "val/blue/bomb.png": bomb(),
+    "val/green/notes.txt": b"not a photo",
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "mine.py").write_text(ENCODER)
+    seed = 0
+    for split, count in (("train", 24), ("val", 9)):
+        for label, name in enumerate(("red", "green", "blue")):
+            for i in range(count):
+                path = folder / "photos" / split / name / f"{i:02d}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(picture(label, seed := seed + 1))
+    for name, data in BAD.items():
+        (folder / "photos" / name).write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scored(project) -> subprocess.CompletedProcess[str]:
+    return run(project, "--model", "mine:encode", "--data", "folder:photos", "--output", "out", "--workers", "2")
+
+
+def test_score__writes_a_complete_result(project, scored):
+    result = read_result(project / "out" / "result.json")
+    assert result.encoder["id"] == "mine:encode"
+    assert result.encoder["dimension"] == 51
+    assert result.data["name"] == "folder:photos"
+    assert result.data["photos"] == {"train": 74, "val": 29, "test": 0}
+    assert sum(result.data["source_jpeg"].values()) == 103
+    by = {(s.task, s.metric): s for s in result.scores}
+    parameters = ("jpeg", "sharpening", "resizing", "interpolation")
+    for parameter in parameters:
+        probe = by[f"probe/{parameter}", "accuracy"]
+        assert probe.n == 27
+        assert probe.low <= probe.value <= probe.high
+        assert len(probe.details["accuracy_by_seed"]) == 10
+        for metric in ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test", "spd"):
+            score = by[f"knn/{parameter}", metric]
+            assert score.low <= score.value <= score.high
+        spd = by[f"knn/{parameter}", "pos-same"].value - by[f"knn/{parameter}", "neg-same"].value
+        assert by[f"knn/{parameter}", "spd"].value == pytest.approx(spd)
+    assert len(result.scores) == 4 + 4 * 7
+    assert by["probe/jpeg", "accuracy"].chance == pytest.approx(1 / 6)
+    assert by["knn/jpeg", "all-same"].chance == pytest.approx(1 / 3)
+    # noise makes sharpening and size plain to see in local detail; colour makes the classes plain to see
+    assert by["probe/sharpening", "accuracy"].low > 0.8
+    assert by["probe/resizing", "accuracy"].low > 0.8
+    assert by["knn/interpolation", "all-same"].value == 1.0
+
+
+def test_score__bad_files_are_named_and_the_run_completes(project, scored):
+    result = read_result(project / "out" / "result.json")
+    failed = {f.name: f.reason for f in result.failures}
+    assert set(failed) == set(BAD)
+    assert "empty" in failed["train/red/empty.jpg"]
+    assert "pixels" in failed["val/blue/bomb.png"]
+    assert "warning: mine:encode on folder:photos: 4 photos failed" in scored.stderr
+
+
+def test_score__tells_people(project, scored):
+    text = (project / "out" / "report.md").read_text()
+    assert text.strip() in scored.stdout
+    assert "| probe/jpeg " in text
+    assert "val/green/notes.txt" in text
+    with Image.open(project / "out" / "report.png") as picture_:
+        assert picture_.width > 800
+    assert not list((project / "out").glob(".*"))
+
+
+def test_score__keeps_per_photo_answers_that_give_the_scores(project, scored):
+    result = read_result(project / "out" / "result.json")
+    with np.load(project / "out" / "answers.npz", allow_pickle=False) as answers:
+        predicted = answers["probe/jpeg/predicted"]
+        correct, combinations = answers["knn/jpeg/correct"], answers["knn/jpeg/combinations"]
+    assert predicted.shape == (10, 6, 27)
+    accuracy = (predicted == np.arange(6)[None, :, None]).mean()
+    assert result.score("probe/jpeg", "accuracy").value == pytest.approx(accuracy)
+    assert result.score("knn/jpeg", "all-diff").value == pytest.approx((correct[1] / combinations[1]).mean())
+
+
+def test_score__second_run_reuses_the_bank_and_gives_the_same_scores(project, scored):
+    before = read_result(project / "out" / "result.json")
+    run(project, "--model", "mine:encode", "--data", "folder:photos", "--output", "again")
+    after = read_result(project / "again" / "result.json")
+    assert after.cost["views"] == 0
+    assert [(s.task, s.metric, s.value, s.low) for s in after.scores] == [
+        (s.task, s.metric, s.value, s.low) for s in before.scores
+    ]
+    assert after.failures == before.failures
+
+
+def test_score__several_encoders_and_sets_and_a_broken_one(project):
+    done = run(
+        project, "--model", "mine:encode", "--model", "mine:broken", "--model", "control:jpeg-statistics",
+        "--data", "folder:photos", "--data", "folder:photos/train?name=half", "--tasks", "probe/jpeg",
+        "--limit", "40", "--output", "several",
+    )  # fmt: skip
+    assert "this encoder is broken" in done.stderr
+    results = sorted(path.relative_to(project / "several").as_posix() for path in (project / "several").rglob("*.json"))
+    assert results == [
+        f"{encoder}/{data}/result.json"
+        for encoder in ("control-jpeg-statistics", "mine-encode")
+        for data in ("folder-photos", "half")
+    ]
+    one = json.loads((project / "several" / results[0]).read_text())
+    assert sum(one["data"]["photos"].values()) == 40
+    assert [s["task"] for s in one["scores"]] == ["probe/jpeg"]
+    text = (project / "several" / "report.md").read_text()
+    assert "mine:broken" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--model", "bundled:eficientnet-lite0"], "did you mean 'bundled:efficientnet-lite0'"),
+        (["--data", "smaple"], "did you mean 'sample'"),
+        (["--tasks", "probe/jpg"], "did you mean 'probe/jpeg'"),
+        (["--data", "folder:nowhere"], "nowhere: no such folder"),
+        (["lst"], "did you mean 'list'"),
+        (["list", "encoder"], "did you mean 'encoders'"),
+        (["--model", "mine:missing", "--data", "folder:photos"], "missing"),
+        (["--model", "mine:encode", "--data", "folder:bad"], "none of the 2 photos can be used"),
+    ],
+)
+def test_score__mistakes_are_one_sentence(project, arguments, sentence):
+    for i in range(2):
+        path = project / "bad" / "class" / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"nothing")
+    done = run(project, *arguments, expect=2)
+    assert sentence in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("camtrace:")]) == 1
+
+
+def test_help__names_the_options_and_imports_no_torch(project):
+    code = (
+        "import sys, benchmark.__main__ as m\n"
+        "try: m.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print('torch' in sys.modules, 'transformers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    for option in ("--model", "--data", "--tasks", "--device", "--dtype", "--batch-size", "--workers", "--limit"):
+        assert option in done.stdout
+    assert done.stdout.strip().endswith("False False")
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [
+        ("encoders", ["bundled:efficientnet-lite0", "control:jpeg-statistics", "CLIP (ViT-B/16, WIT)"]),
+        ("tasks", ["probe/jpeg", "knn/interpolation"]),
+        ("parameters", ["q75-420", "lanczos"]),
+        ("data", ["sample", "folder:PATH", "hub:REPO[@REVISION]"]),
+    ],
+)
+def test_list(project, what, names):
+    printed = run(project, "list", what).stdout
+    for name in names:
+        assert re.search(re.escape(name), printed)
