@@ -22,6 +22,9 @@ NOTHING = torch.iinfo(torch.int64).min
 GROUP = 32
 """Columns per group of the prefilter in ``top_keys``; blocks whose width is a multiple of it are searched fastest."""
 
+GROUPS = (GROUP, 8)
+"""The same for what the first prefilter leaves."""
+
 _LOW = 0xFFFFFFFF
 _SIGN_FREE = 0x7FFFFFFF
 _BATCH = 1 << 21  # similarities that are packed into keys at once: 16 MiB of keys, which the cache still helps with
@@ -118,30 +121,32 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     Returns:
         int64 [rows, count]; the packed index is the column.
     """
-    rows, columns = block.shape
-    groups = columns // GROUP
+    columns = block.shape[1]
     if columns <= count:
         found = pack(block, torch.arange(columns, device=block.device)).sort(dim=1, descending=True).values
         return torch.nn.functional.pad(found, (0, count - columns), value=NOTHING)
-    if columns % GROUP or groups < 2 * (count + 1):
-        nearest, places, doubtful = _top(block, count)
-    else:
-        _, chosen, doubtful = _top(block.view(rows, groups, GROUP).amax(dim=2), count)
-        first_groups = torch.arange(rows, device=block.device)[:, None] * groups
-        near = block.view(rows * groups, GROUP).index_select(0, (first_groups + chosen).flatten())
-        nearest, places, last_ties = _top(near.view(rows, count * GROUP), count)
-        places = chosen.gather(1, places // GROUP) * GROUP + places % GROUP
-        doubtful |= last_ties
+    nearest, places, doubtful = _largest(block, count, GROUPS)
     found = pack(nearest, places).sort(dim=1, descending=True).values
     _compare_all_keys(block, doubtful.nonzero().flatten(), found)
     return found
 
 
-def _top(values: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The largest values of each row, their columns, and whether others equal the last of them (``-inf`` does not)."""
-    largest, columns = values.topk(count + 1, dim=1)
+def _largest(
+    values: torch.Tensor, count: int, groups: tuple[int, ...]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The largest values of each row, their columns, and whether a tie makes the choice doubtful (``-inf`` does not)."""
+    rows, columns = values.shape
+    for i, size in enumerate(groups):
+        if columns % size == 0 and columns >= 2 * size * (count + 1):
+            parts = columns // size
+            _, chosen, doubtful = _largest(values.view(rows, parts, size).amax(dim=2), count, ())
+            first = torch.arange(rows, device=values.device)[:, None] * parts
+            near = values.view(rows * parts, size).index_select(0, (first + chosen).flatten())
+            largest, places, ties = _largest(near.view(rows, count * size), count, groups[i + 1 :])
+            return largest, chosen.gather(1, places // size) * size + places % size, doubtful | ties
+    largest, places = values.topk(count + 1, dim=1)
     last = largest[:, count - 1]
-    return largest[:, :count], columns[:, :count], (last == largest[:, count]) & (last > -torch.inf)
+    return largest[:, :count], places[:, :count], (last == largest[:, count]) & (last > -torch.inf)
 
 
 def _compare_all_keys(block: torch.Tensor, rows: torch.Tensor, found: torch.Tensor) -> None:
