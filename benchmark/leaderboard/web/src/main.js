@@ -19,7 +19,7 @@ if (window.CAMTRACE_BOARD) start(model(window.CAMTRACE_BOARD));
 else byId("status").textContent = "data.js is missing beside this page: build the site again.";
 
 function start(board) {
-  let state = read(location.hash);
+  let state = address();
   const linkTo = (patch) => write({ ...state, ...patch });
   const table = createTable({ board, container: byId("table"), onSort: sortBy, linkTo: (row) => linkTo({ view: "encoder", encoder: row.key }) });
   const controls = createControls({ board, container: byId("controls"), change, reset });
@@ -44,7 +44,7 @@ function start(board) {
   byId("copy").addEventListener("click", () => copy(location.href));
   byId("theme").addEventListener("change", (event) => theme(event.target.value));
   window.addEventListener("hashchange", () => {
-    state = read(location.hash);
+    state = address();
     render();
   });
   let width = window.innerWidth;
@@ -59,6 +59,13 @@ function start(board) {
   theme(remembered());
   render();
   document.documentElement.dataset.ready = "true";
+
+  /** The address's state, with a family that this board has. */
+  function address() {
+    const wanted = read(location.hash);
+    const family = board.families.find(({ id }) => id === wanted.family) ?? board.families[0];
+    return { ...wanted, family: family?.id ?? "" };
+  }
 
   function change(patch, push = false) {
     const previous = state;

@@ -1,5 +1,5 @@
 // Observable Plot, dressed for this page: our colours, no inline style sheet, one label per figure.
-import { axisY, barY, dot, line, plot, pointer, ruleX, ruleY, tip } from "@observablehq/plot";
+import { axisY, barY, dot, line, plot, pointer, pointerX, pointerY, ruleX, ruleY, tip } from "@observablehq/plot";
 import { chance, interval, isShare, percent, scaled, shown, unit } from "./format.js";
 
 const asPercent = (value) => 100 * value;
@@ -95,7 +95,7 @@ export function forest({ board, column, rows, width, label }) {
       ruleX([isShare(column) ? asPercent(column.chance) : 0], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
       ruleY(points.filter((p) => p.low !== null), { y: "key", x1: (p) => scaled(p.low, column), x2: (p) => scaled(p.high, column), stroke: "group", strokeWidth: 2 }),
       dot(points, { y: "key", x: (p) => scaled(p.value, column), r: 3.5, fill: "group", symbol: "origin" }),
-      tip(points, pointer({ y: "key", x: (p) => scaled(p.value, column), title: (p) => tooltip(p, column) })),
+      tip(points, pointerY({ y: "key", x: (p) => scaled(p.value, column), title: (p) => tooltip(p, column) })),
     ],
   });
 }
@@ -150,10 +150,6 @@ function tooltip(point, column) {
     isShare(column) ? `chance ${chance(column)}` : null,
   ];
   return lines.filter(Boolean).join("\n");
-}
-
-function pointerX(options) {
-  return pointer({ ...options, maxRadius: 60 });
 }
 
 function ends([low, high]) {

@@ -1,0 +1,208 @@
+"""Results made by hand, a site made of them, and a real Chromium to look at it."""
+
+import dataclasses
+import functools
+import http.server
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from benchmark.leaderboard.command import main
+from benchmark.results import Failure, Result, Score, write_result
+
+PARAMETERS = {"jpeg": 6, "sharpening": 3, "resizing": 3, "interpolation": 4}
+
+
+def score(task, metric, value, *, data="toy", half=0.02, n=200, chance=0.25, **details):
+    floor = -1.0 if metric == "spd" else 0.0
+    return Score(task, data, metric, value, max(floor, value - half), min(1.0, value + half), n, chance, details)
+
+
+def result(
+    encoder_id, scores, *, data="toy", created="2026-11-20T10:00:00+00:00", canary="c0dec", failures=(), **encoder
+):
+    """A result as ``benchmark.run`` writes it, around the scores that a test is about."""
+    facts = {
+        "id": encoder_id,
+        "library": "timm",
+        "revision": "0123abc",
+        "weights_sha256": "f" * 64,
+        "dimension": 512,
+        "preprocessing": {"crop": 224},
+        "pooling": "cls",
+        "parameters": 5_000_000,
+        "group": "SUP",
+        "training_data": "ImageNet-1k",
+        "details": {},
+        **encoder,
+    }
+    return Result(
+        encoder=facts,
+        data={
+            "name": data,
+            "photos": {"train": 400, "val": 200, "test": 0},
+            "classes": 10,
+            "ids_hash": "1d5",
+            "bytes_hash": "b",
+            "source_jpeg": {},
+            "smoke_test": False,
+        },
+        environment={
+            "versions": {"torch": "2.13.0"},
+            "codec": {},
+            "codec_canary": canary,
+            "device": "cpu",
+            "dtype": "float32",
+            "options": {"protocol": "converged", "neighbours": 10, "mask_ratio": 0.9, "seed": 0},
+        },
+        scores=tuple(dataclasses.replace(s, data=data) for s in scores),
+        failures=tuple(failures),
+        cost={"photos": 600},
+        created=created,
+    )
+
+
+def probes(*values):
+    """The four processing probes."""
+    return [
+        score(f"probe/{p}", "accuracy", v, chance=1 / c, protocol="converged")
+        for (p, c), v in zip(PARAMETERS.items(), values, strict=False)
+    ]
+
+
+def neighbours(plain=0.6, spd=0.1):
+    """Every kNN set-up of the four parameters."""
+    found = []
+    for p in PARAMETERS:
+        values = {
+            "all-same": plain,
+            "all-diff": plain - 0.01,
+            "pos-same": plain + spd / 2,
+            "neg-same": plain - spd / 2,
+            "uniform": plain - 0.005,
+            "uniform-test": plain - 0.005,
+        }
+        found += [score(f"knn/{p}", metric, value, chance=0.01, k=10) for metric, value in values.items()]
+        found.append(score(f"knn/{p}", "spd", values["pos-same"] - values["neg-same"], chance=0.0, k=10))
+    return found
+
+
+HISTOGRAM = {
+    "query": "photo-1.jpg",
+    "class": "cat",
+    "processing": "jpeg-q75-420",
+    "edges": [0.0, 0.25, 0.5, 0.75, 1.0],
+    "counts": {
+        "same-class same-processing": [0, 1, 2, 7],
+        "same-class other-processing": [0, 2, 6, 2],
+        "other-class same-processing": [1, 5, 3, 1],
+        "other-class other-processing": [4, 5, 1, 0],
+    },
+}
+
+
+@pytest.fixture
+def make():
+    """The makers of results, for tests that build their own."""
+
+    class Make:
+        pass
+
+    for maker in (score, result, probes, neighbours):
+        setattr(Make, maker.__name__, staticmethod(maker))
+    return Make
+
+
+@pytest.fixture(scope="session")
+def results_folder(tmp_path_factory):
+    """Three measured encoders (one of them partial, one a control) and a file that is not a result."""
+    folder = tmp_path_factory.mktemp("board") / "results"
+    with_similarities = neighbours()
+    with_similarities[0] = dataclasses.replace(with_similarities[0], details={"k": 10, "similarities": [HISTOGRAM]})
+    whole = result("timm/whole", [*probes(0.5, 0.6, 0.7, 0.4), *with_similarities])
+    control = result(
+        "control:pixels", [*probes(0.9, 0.8, 0.9, 0.8), *neighbours(0.1, 0.05)], group="control", library="control"
+    )
+    part = result(
+        "timm/part", probes(0.2, 0.4), failures=[Failure("task", "probe/resizing", "ran out of </script> memory")]
+    )
+    for name, one in (("whole", whole), ("control", control), ("part", part)):
+        write_result(one, folder / name / "toy" / "result.json")
+    (folder / "broken.json").write_text('{"schema_version": 1}')
+    return folder.parent
+
+
+@pytest.fixture(scope="session")
+def site(results_folder, tmp_path_factory):
+    """The site of those results and the 47 published encoders."""
+    folder = tmp_path_factory.mktemp("site") / "board"
+    assert main(["--results", str(results_folder), "--output", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A real headless Chromium, or a skip that says what is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        pytest.skip("no chromium here: apt-get install chromium")
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The accessibility checker's source, or a skip that says what is missing."""
+    web = Path(__file__).parents[3] / "benchmark" / "leaderboard" / "web"
+    source = web / "node_modules" / "axe-core" / "axe.min.js"
+    if not source.is_file():
+        pytest.skip("axe-core is not there: run npm ci in benchmark/leaderboard/web")
+    return source.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def served(site):
+    """Address of the site on a loopback server."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Opens an address in a page of its own; afterwards no console error, no exception, no request off the page."""
+    contexts, problems = [], []
+
+    def opened(address, *, width=1280, height=900, scheme="light", **options):
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True, **options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        own = address.split("index.html")[0]
+        page.on("console", lambda m: problems.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda r: None if r.url.startswith((own, "data:", "blob:")) else problems.append(r.url))
+        page.goto(address)
+        page.wait_for_selector("html[data-ready]")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert problems == []

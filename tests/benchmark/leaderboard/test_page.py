@@ -1,0 +1,336 @@
+"""The page in a real browser, from a file and from a server, with its strict content policy on."""
+
+import csv
+import dataclasses
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmark.leaderboard.board import build_board
+from benchmark.leaderboard.entries import measured_entries
+from benchmark.leaderboard.read import Refusal, ResultFile
+from benchmark.leaderboard.site import write_site
+
+
+@pytest.fixture
+def address(site):
+    return (site / "index.html").as_uri()
+
+
+def rows(page):
+    """Names of the encoders in view, from the top."""
+    return page.eval_on_selector_all(
+        "table.board tbody:last-child tr:not([hidden]) th a", "links => links.map(a => a.textContent)"
+    )
+
+
+def column(page, index):
+    """Texts of one score column from the top, without intervals."""
+    script = """(rows, index) => rows.map(row => {
+        const cell = row.querySelectorAll("td.score")[index];
+        return cell.classList.contains("missing") ? null : cell.firstChild.textContent; })"""
+    return page.eval_on_selector_all("table.board tbody:last-child tr:not([hidden])", script, index)
+
+
+def test_page__opens_from_a_file_and_from_a_server(address, served, open_page):
+    for where in (address, f"{served}/index.html"):
+        page = open_page(where)
+        assert len(rows(page)) == 50
+        assert page.locator("h1").text_content() == "camtrace leaderboard"
+        assert page.locator("#status").text_content().startswith("50 of 50 encoders")
+
+
+def test_page__has_a_strict_policy_and_no_inline_code(site):
+    html = (site / "index.html").read_text()
+    assert "default-src 'none'; script-src 'self'; style-src 'self'" in html
+    assert "unsafe" not in html
+    assert not re.search(r"\son\w+=|style=|<style|javascript:", html)
+
+
+def test_page__numbers_are_the_studys(address, open_page):
+    page = open_page(f"{address}#family=processing&data=imagenet&sort=probe%2Fjpeg%7Eaccuracy%7Eimagenet.desc")
+    assert rows(page)[0] == "OpenCLIP (ConvNeXt-L, LAION-2B)"
+    assert column(page, 0)[0] == "90.6"
+
+
+def test_sort__by_keyboard_changes_order_and_aria_sort(address, open_page):
+    page = open_page(f"{address}#family=processing&data=imagenet")
+    assert page.locator("th[aria-sort]").count() == 1
+    button = page.locator(".heads button", has_text="Sharpening")
+    button.focus()
+    page.keyboard.press("Enter")
+    head = page.locator("th[aria-sort]")
+    assert head.count() == 1
+    assert head.get_attribute("aria-sort") == "ascending"
+    values = [float(v) for v in column(page, 1) if v is not None]
+    assert values == sorted(values)
+    page.keyboard.press("Space")
+    assert head.get_attribute("aria-sort") == "descending"
+    values = [float(v) for v in column(page, 1) if v is not None]
+    assert values == sorted(values, reverse=True)
+    assert "sorted by Sharpening" in page.locator("#status").text_content()
+
+
+def test_sort__missing_values_come_last_in_either_direction(address, open_page):
+    page = open_page(f"{address}#family=processing&data=imagenet")
+    for _ in range(2):
+        page.locator(".heads button", has_text="JPEG").click()
+        values = column(page, 0)
+        assert values.count(None) == 3
+        assert values[-3:] == [None] * 3
+
+
+def test_partial_run__has_no_mean_and_no_rank(address, open_page):
+    for direction in ("invariance", "forensics"):
+        page = open_page(f"{address}#data=toy&origin=measured&direction={direction}")
+        names = rows(page)
+        assert names[-1] == "timm/part"
+        assert column(page, 0)[-1] is None
+        ranks = page.eval_on_selector_all(
+            "tbody:last-child tr:not([hidden]) td.rank", "cells => cells.map(c => c.textContent)"
+        )
+        assert ranks == ["1", "2", ""]
+        assert names[0] == ("timm/whole" if direction == "invariance" else "control:pixels")
+
+
+def test_filters__search_group_and_origin(address, open_page):
+    page = open_page(address)
+    page.fill("#search", "dinov2 reg")
+    assert len(rows(page)) == 4
+    assert all(name.startswith("DINOv2") for name in rows(page))
+    assert page.locator("#status").text_content().startswith("4 of 50 encoders")
+    page.fill("#search", "")
+    page.locator(".more summary").click()
+    page.get_by_label("self-supervised").check()
+    assert len(rows(page)) == 12
+    page.get_by_label("measured with camtrace").check()
+    assert rows(page) == []
+    page.get_by_role("button", name="Clear every filter").click()
+    assert len(rows(page)) == 50
+
+
+def test_filters__never_move_a_rank(address, open_page):
+    page = open_page(f"{address}#family=processing&data=imagenet")
+    script = """rows => Object.fromEntries(rows.map(
+        row => [row.querySelector("th a").textContent, row.querySelector("td.rank").textContent]))"""
+    everyone = page.eval_on_selector_all("tbody:last-child tr:not([hidden])", script)
+    page.fill("#search", "siglip")
+    few = page.eval_on_selector_all("tbody:last-child tr:not([hidden])", script)
+    assert len(few) == 4
+    assert few.items() <= everyone.items()
+
+
+def test_direction__mirrors_ranks(address, open_page):
+    page = open_page(f"{address}#family=processing&data=imagenet&q=convnext-l")
+    assert page.locator("tbody:last-child tr:not([hidden]) td.rank").first.text_content() != "1"
+    page.locator("label[for=direction-forensics]").click()
+    first = page.locator("tbody:last-child tr:not([hidden])").first
+    assert first.locator("th a").text_content() == "OpenCLIP (ConvNeXt-L, LAION-2B)"
+    assert first.locator("td.rank").text_content() == "1"
+
+
+def test_state__round_trip_through_the_address(address, open_page):
+    page = open_page(address)
+    page.locator("label[for=family-knn]").click()
+    page.locator("label[for=direction-forensics]").click()
+    page.select_option("#data", "inat2018")
+    page.fill("#search", "vit")
+    page.locator(".heads button", has_text="SPD").first.click()
+    page.locator(".more summary").click()
+    page.get_by_label("contrastive visual-language").check()
+    page.get_by_label("95 % intervals").uncheck()
+    there = page.url
+    seen = (rows(page), column(page, 5), page.locator("#status").text_content())
+    assert seen[0]
+    again = open_page(there)
+    assert (rows(again), column(again, 5), again.locator("#status").text_content()) == seen
+    assert again.locator("#search").input_value() == "vit"
+    assert again.locator("#data").input_value() == "inat2018"
+    assert again.locator("#table.with-intervals").count() == 0
+
+
+def test_state__nonsense_in_the_address_is_ignored(address, open_page):
+    page = open_page(
+        f"{address}#family=nothing&view=<b>&sort=a.b.c&data=../x&group=NONE&encoder=__proto__&constructor=1"
+    )
+    assert page.locator("#view-board").is_visible()
+    assert rows(page) == []
+
+
+def test_history__back_returns_from_an_encoder(address, open_page):
+    page = open_page(address)
+    name = rows(page)[0]
+    page.locator("tbody:last-child tr:not([hidden]) th a").first.click()
+    assert name in page.locator("#view-encoder h2").text_content()
+    page.go_back()
+    assert page.locator("#view-board").is_visible()
+
+
+def test_csv__is_the_table_at_full_precision(address, site, open_page):
+    page = open_page(f"{address}#family=processing&q=clip")
+    with page.expect_download() as download:
+        page.locator("#csv").click()
+    table = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
+    assert [line["name"] for line in table] == rows(page)
+    ids = page.eval_on_selector_all(".heads .score button", "buttons => buttons.length")
+    values = [name for name in table[0] if name.startswith("probe/") and name.count("/") == 1]
+    assert len(values) == ids
+    for i, name in enumerate(values):
+        for line, cell in zip(table, column(page, i), strict=True):
+            assert (f"{100 * float(line[name]):.1f}" if line[name] else None) == cell
+    board = json.loads((site / "data.json").read_text())
+    exact = {row["name"]: row["cells"][[c["id"] for c in board["columns"]].index(values[0])] for row in board["rows"]}
+    assert all(float(line[values[0]]) == exact[line["name"]][0] for line in table)
+
+
+def test_json__is_the_table_at_full_precision(address, open_page):
+    page = open_page(f"{address}#family=retrieval&group=SSL")
+    with page.expect_download() as download:
+        page.locator("#json").click()
+    board = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert [e["name"] for e in board["encoders"]] == rows(page)
+    first = board["encoders"][0]["scores"]["retrieval/pairs~same~paircams"]
+    assert first["low"] <= first["value"] <= first["high"]
+    assert first["n"] == 730
+
+
+def test_figures__have_one_mark_per_encoder(address, open_page):
+    page = open_page(f"{address}#view=figures")
+    panels = page.locator("#bars-processing .panel")
+    assert panels.count() == 4
+    for i in range(4):
+        assert panels.nth(i).locator("g[data-mark=bar] rect").count() == 47
+        # Two rules of one stroke each: chance and zero; the third holds the intervals.
+        assert panels.nth(i).locator("g[data-mark=rule] line").count() == 47 + 2
+    assert page.locator("#bars-acquisition .panel").count() == 8
+    assert page.locator("#setups .panel").count() == 4
+    assert page.locator("#setups .panel").first.locator("g[data-mark=line] path").count() == 47
+    assert page.locator("#setups .panel").first.locator("g[data-mark=dot] > *").count() == 47 * 5
+    assert page.locator("#recall g[data-mark=dot] > *").count() == 47
+    assert page.locator("#recall g[data-mark=line] path").count() == 1
+    assert page.locator("#forest g[data-mark=dot] > *").count() == 47
+    page.fill("#search", "dinov2")
+    assert page.locator("#recall g[data-mark=dot] > *").count() == 4
+
+
+def test_figures__zoom_and_data_choices_redraw(address, open_page):
+    page = open_page(f"{address}#view=figures")
+    ticks = "#recall g[data-mark='x-axis tick label'] text"
+    zoomed = page.locator(ticks).first.text_content()
+    page.select_option("#choice-zoom", "")
+    assert page.locator(ticks).first.text_content() == "0"
+    assert zoomed != "0"
+    page.select_option("#choice-pdata", "toy")
+    assert page.locator("#bars-processing .panel").first.locator("g[data-mark=bar] rect").count() == 3
+    assert "3 encoders" in page.locator("#bars-processing .summary").first.text_content()
+
+
+def test_figures__tooltip_names_the_encoder(address, open_page):
+    page = open_page(f"{address}#view=figures")
+    bar = page.locator("#bars-processing .panel").first.locator("g[data-mark=bar] rect").first
+    bar.scroll_into_view_if_needed()
+    bar.hover()
+    # The pointer draws its group anew, under Plot's own label.
+    tip = page.locator("#bars-processing .panel").first.locator("g[aria-label=tip]")
+    assert "OpenCLIP (ConvNeXt-L, LAION-2B) (published)" in tip.text_content()
+    assert "JPEG: 90.6 %" in tip.text_content()
+
+
+def test_figures__each_has_caption_summary_and_table(address, open_page):
+    page = open_page(f"{address}#view=figures")
+    figures = page.locator(".figure figure")
+    assert figures.count() == 7
+    for i in range(figures.count()):
+        assert figures.nth(i).locator("figcaption a").count() == 1
+        assert figures.nth(i).locator(".summary").first.text_content().strip()
+        assert figures.nth(i).locator("svg.plot").first.get_attribute("aria-label").strip()
+    page.locator("#setups figcaption a").click()
+    assert page.locator("table.board caption").text_content().startswith("kNN set-ups")
+
+
+def test_similarities__are_drawn_where_results_carry_them(address, open_page):
+    page = open_page(f"{address}#view=figures")
+    page.wait_for_selector("#similarities g[data-mark=line] path")
+    assert page.locator("#similarities g[data-mark=line] path").count() == 4
+    assert (
+        "same-class same-processing: mean similarity 0.775 over 10 photos"
+        in page.locator("#similarities .summary").text_content()
+    )
+
+
+def test_encoder_page__shows_everything(address, site, open_page):
+    key = next(p.stem for p in (site / "encoders").iterdir() if "part" in p.stem)
+    page = open_page(f"{address}#view=encoder&encoder={key}")
+    page.wait_for_selector(".result")
+    text = page.locator("#view-encoder").text_content()
+    assert "Partial: 2 of 4 processing tasks on toy." in text
+    assert "task probe/resizing: ran out of </script> memory" in text
+    assert "python -m benchmark --model timm/part --data toy --revision 0123abc --protocol converged" in text
+    assert "torch 2.13.0" in text
+    assert "c0dec" in text
+    assert page.locator("#view-encoder table").first.locator("tbody tr").count() == 2
+
+
+def test_encoder_page__of_a_published_encoder_cites_the_study(address, open_page):
+    page = open_page(f"{address}#view=encoder&encoder=published-clip-vit-b-16-wit")
+    text = page.locator("#view-encoder").text_content()
+    assert "ICCV 2025" in text
+    assert "--model openai/clip-vit-base-patch16" in text
+    assert page.locator("#view-encoder table").first.locator("tbody tr").count() > 58
+
+
+def test_hostile_names__are_shown_as_text(make, tmp_path, open_page):
+    evil = '<img src=x onerror="alert(1)">=cmd()</script><script>alert(2)</script>'
+    one = make.result(
+        "ok", [*make.probes(0.5, 0.6, 0.7, 0.4), *make.neighbours()], data="ok", training_data=evil, library=evil
+    )
+    # As if the reader had let them through: names, data, settings and free text.
+    one = dataclasses.replace(
+        one,
+        encoder={**one.encoder, "id": evil},
+        data={**one.data, "name": evil},
+        scores=tuple(dataclasses.replace(s, data=evil) for s in one.scores),
+        environment={**one.environment, "device": evil, "command": evil, "versions": {evil: evil}},
+    )
+    board = build_board(measured_entries([ResultFile(evil, one)]))
+    write_site(board, [Refusal(evil, evil)], tmp_path / "site", title=evil)
+    where = (tmp_path / "site" / "index.html").as_uri()
+    key = board.entries[0].key
+    for view in ("", "#family=knn", "#view=figures", "#view=about", f"#view=encoder&encoder={key}"):
+        page = open_page(where + view)
+        if "encoder" in view:
+            page.wait_for_selector(".result")
+        assert page.locator("img, iframe, object").count() == 0
+        assert page.locator("script").count() <= 3
+        assert evil in page.locator("body").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 320])
+def test_accessibility__axe_finds_nothing(address, axe, open_page, scheme, width):
+    encoder = "#view=encoder&encoder=published-clip-vit-b-16-wit"
+    for view in ("#q=clip", "#family=knn&facts=1&q=dinov2", "#view=figures&q=dinov2", "#view=about", encoder):
+        page = open_page(address + view, width=width, scheme=scheme)
+        page.eval_on_selector_all("details", "all => all.forEach(d => { d.open = true; })")
+        page.evaluate(axe)
+        # Without preload axe does not try to fetch the style sheet, which the policy forbids.
+        report = page.evaluate("axe.run({ preload: false, resultTypes: ['violations'] })")
+        assert len(report["passes"]) > 15
+        assert [(v["id"], v["impact"], v["nodes"][0]["html"]) for v in report["violations"]] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_theme__choice_overrides_the_system(address, open_page):
+    page = open_page(address, scheme="dark")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(paper)
+    page.select_option("#theme", "light")
+    assert page.evaluate(paper) == "rgb(255, 255, 255)" != dark
+
+
+def test_weight__of_the_first_view(site):
+    first = sum((site / name).stat().st_size for name in ("index.html", "style.css", "board.js", "data.js"))
+    assert first < 1_500_000
