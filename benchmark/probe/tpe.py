@@ -27,6 +27,9 @@ def suggest(
 ) -> np.ndarray:
     """The next ``count`` points, float64 [count, P], given points ``tried`` with their ``values`` (larger is better).
 
+    A point whose value is not known yet counts as a poor one for the next (Optuna's ``constant_liar``), which keeps the
+    points of one round apart.
+
     >>> points = suggest([], [], [(0.1, 100.0)], 3, np.random.default_rng(0))
     >>> points.shape, bool((points >= 0.1).all() and (points <= 100).all())
     ((3, 1), True)
@@ -42,10 +45,11 @@ def suggest(
     points = np.empty((count, len(ranges)))
     for p in range(len(ranges)):
         better = _Parzen(seen[good, p], low[p], high[p])
-        worse = _Parzen(seen[poor, p], low[p], high[p])
-        candidates = better.sample((count, CANDIDATES), rng)
-        gain = better.log_density(candidates) - worse.log_density(candidates)
-        points[:, p] = candidates[np.arange(count), gain.argmax(axis=1)]
+        for k in range(count):
+            worse = _Parzen(np.append(seen[poor, p], points[:k, p]), low[p], high[p])
+            candidates = better.sample((CANDIDATES,), rng)
+            gain = better.log_density(candidates) - worse.log_density(candidates)
+            points[k, p] = candidates[gain.argmax()]
     return np.clip(np.exp(points), np.exp(low), np.exp(high))
 
 
@@ -54,15 +58,16 @@ class _Parzen:
 
     def __init__(self, points: np.ndarray, low: float, high: float) -> None:
         self.low, self.high = low, high
-        centres = np.append(points, (low + high) / 2)
-        order = np.argsort(centres, kind="stable")
-        edges = np.concatenate([[low], centres[order], [high]])
-        width = np.empty(len(centres))
-        width[order] = np.maximum(edges[1:-1] - edges[:-2], edges[2:] - edges[1:-1])
-        narrowest = (high - low) / min(100, 1 + len(centres))
-        width = np.clip(width, narrowest, high - low)
-        width[-1] = high - low
-        self.centres, self.widths = centres, width
+        order = np.argsort(points, kind="stable")
+        edges = np.concatenate([[low], points[order], [high]])
+        gaps = np.diff(edges)
+        width = np.maximum(gaps[:-1], gaps[1:])
+        if len(points) > 1:  # the ends of the range are nobody's neighbours
+            width[0], width[-1] = gaps[1], gaps[-2]
+        widths = np.empty(len(points))
+        widths[order] = np.clip(width, (high - low) / min(100, 2 + len(points)), high - low)
+        self.centres = np.append(points, (low + high) / 2)
+        self.widths = np.append(widths, high - low)
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         chosen = rng.integers(len(self.centres), size=shape)

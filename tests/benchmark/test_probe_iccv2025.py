@@ -1,0 +1,127 @@
+"""The study's protocol: stacked runs against torch's own SGD one at a time, and the search against its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.probe import processing_probe
+from benchmark.probe.features import normalised
+from benchmark.probe.iccv2025 import LEARNING_RATES, WEIGHT_DECAYS, descend
+from benchmark.probe.tpe import _Parzen, suggest
+
+RATES = (0.1, 2.0, 30.0, 100.0)
+DECAYS = (1e-4, 1e-12, 1e-5, 1e-7)
+
+
+def one_run_by_torch(
+    x: torch.Tensor, y: torch.Tensor, n_classes: int, rate: float, decay: float, epochs: int, batch_size: int, seed: int
+) -> torch.nn.Linear:
+    """The protocol as one writes it: Linear, SGD, CosineAnnealingLR, a loop."""
+    generator = torch.Generator().manual_seed(seed)
+    layer = torch.nn.Linear(x.shape[1], n_classes).double()
+    first = (torch.rand((x.shape[1] + 1, n_classes), generator=generator) * 2 - 1) * (1 / x.shape[1] ** 0.5)
+    with torch.no_grad():
+        layer.weight.copy_(first[:-1].T)
+        layer.bias.copy_(first[-1])
+    optimiser = torch.optim.SGD(layer.parameters(), lr=rate, momentum=0.9, weight_decay=decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(x), generator=generator).split(batch_size):
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(layer(x[rows]), y[rows]).backward()
+            optimiser.step()
+        schedule.step()
+    return layer
+
+
+def data(n: int = 70, d: int = 9, n_classes: int = 4, groups: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, n_classes, (groups, n))
+    x = rng.normal(size=(groups, n, d)) + rng.normal(size=(n_classes, d))[y]
+    flat = normalised(x.reshape(-1, d)).reshape(groups, n, d)
+    return torch.from_numpy(flat).double(), torch.from_numpy(y)
+
+
+def test_descend__equals_torch_one_run_at_a_time() -> None:
+    x, y = data()
+    runs = descend(lambda index: x[:, index], y, RATES, DECAYS, n_classes=4, epochs=12, batch_size=32, seed=5)
+    for g in range(3):
+        for k, (rate, decay) in enumerate(zip(RATES, DECAYS, strict=True)):
+            layer = one_run_by_torch(x[g], y[g], 4, rate, decay, epochs=12, batch_size=32, seed=5)
+            scale = float(layer.weight.detach().abs().max())
+            np.testing.assert_allclose(runs.weights[g, k], layer.weight.detach().T, atol=1e-9 * scale)
+            np.testing.assert_allclose(runs.bias[g, k], layer.bias.detach(), atol=1e-9 * scale)
+
+
+def test_descend__a_run_that_diverges_leaves_the_others_alone() -> None:
+    x, y = data(groups=1)
+    options = {"n_classes": 4, "epochs": 5, "batch_size": 32}
+    with_bad = descend(lambda index: x[:, index], y, [1.0, float("inf"), 3.0], [1e-6] * 3, **options)
+    assert not torch.isfinite(with_bad.weights[0, 1]).all()
+    for k, rate in ((0, 1.0), (2, 3.0)):
+        alone = descend(lambda index: x[:, index], y, [rate], [1e-6], **options)
+        np.testing.assert_allclose(with_bad.weights[0, k], alone.weights[0, 0], atol=1e-12)
+
+
+def test_iccv2025__search_is_thirty_trials_in_range_and_keeps_the_best() -> None:
+    rng = np.random.default_rng(2)
+    photos = rng.normal(size=(90, 10))
+    banks = [(photos + 0.4 * rng.normal(size=10)).astype(np.float32) for _ in range(3)]
+    answers = processing_probe(
+        [b[:60] for b in banks], [b[60:] for b in banks], rng.integers(0, 3, (2, 60)), protocol="iccv2025", epochs=10
+    )
+    assert len(answers.search) == 30
+    for row in answers.search:
+        assert LEARNING_RATES[0] <= row["learning_rate"] <= LEARNING_RATES[1]
+        assert WEIGHT_DECAYS[0] <= row["weight_decay"] <= WEIGHT_DECAYS[1]
+    best = max(answers.search, key=lambda row: row["validation_accuracy"])
+    assert answers.chosen == {key: best[key] for key in ("learning_rate", "weight_decay")}
+    assert answers.details()["rounds"] == [10, 10, 10]
+
+
+def test_iccv2025__trials_of_a_round_equal_trials_alone() -> None:
+    rng = np.random.default_rng(2)
+    photos = rng.normal(size=(150, 10))
+    banks = [(photos + 0.3 * rng.normal(size=10)).astype(np.float32) for _ in range(3)]
+    train, test = [b[:100] for b in banks], [b[100:] for b in banks]
+    assignments = rng.integers(0, 3, (1, 100))
+    options = {"protocol": "iccv2025", "epochs": 10, "dtype": torch.float64}
+    together = processing_probe(train, test, assignments, rounds=(10,), **options)
+    alone = processing_probe(train, test, assignments, rounds=(1,) * 10, **options)
+    # ten random points either way, drawn from one stream
+    assert together.search == alone.search
+    np.testing.assert_array_equal(together.predicted, alone.predicted)
+
+
+def test_suggest__parzen_density_integrates_to_one_and_matches_its_samples() -> None:
+    mixture = _Parzen(np.array([0.1, 0.15, 0.8]), 0.0, 1.0)
+    grid = np.linspace(0, 1, 20_001)
+    density = np.exp(mixture.log_density(grid))
+    assert np.trapezoid(density, grid) == pytest.approx(1, abs=1e-4)
+    sample = mixture.sample((40_000,), np.random.default_rng(0))
+    assert (sample >= 0).all()
+    assert (sample <= 1).all()
+    expected = np.trapezoid(density * grid, grid)
+    assert sample.mean() == pytest.approx(expected, abs=0.01)
+    assert (sample < 0.3).mean() == pytest.approx(np.trapezoid(density[grid < 0.3], grid[grid < 0.3]), abs=0.01)
+
+
+def test_suggest__finds_better_points_than_chance() -> None:
+    ranges = ((0.1, 100.0), (1e-12, 1e-4))
+
+    def value(point: np.ndarray) -> float:
+        return -abs(np.log10(point[0]) - 1.2) - 0.05 * abs(np.log10(point[1]) + 6)
+
+    def best(rounds: tuple[int, ...], seed: int) -> float:
+        rng = np.random.default_rng(seed)
+        tried: list[np.ndarray] = []
+        for count in rounds:
+            tried += list(suggest(tried, [value(p) for p in tried], ranges, count, rng))
+        assert len(tried) == 30
+        return max(value(p) for p in tried)
+
+    guided = np.mean([best((10, 10, 10), seed) for seed in range(40)])
+    random = np.mean([best((30,), seed) for seed in range(40)])
+    assert guided > random + 0.02
