@@ -1,0 +1,189 @@
+"""Pair retrieval: each photo looks for the other photo of its subject, taken with the other type of camera.
+
+Two collections of equal size tell the effect of the camera: all candidates from the other type (``same``: target and
+distractors share it), or the target from the other type among distractors from the query's own (``different``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from builders.errors import DataError
+
+COLLECTIONS = ("same", "different")
+"""Where distractors come from, seen from the target; the order of the first axis of ``PairAnswers.nearer``."""
+
+
+@dataclass(frozen=True, eq=False)
+class PairAnswers:
+    """The rank of every target, in parts: any statistic of ranks, and any that resamples pairs, is free.
+
+    Equally similar candidates are in random order, and every number is the expected value over that order: an encoder
+    that gives all photos the same embedding scores at chance. Without ties this is the plain rank ``nearer + 1``.
+    """
+
+    pair_ids: tuple[object, ...]
+    """The n pairs, sorted; the order of the last axis of the arrays."""
+    camera_types: tuple[object, object]
+    """The two types, sorted. Direction 0 has queries of the first type and targets of the second, 1 the reverse."""
+    nearer: np.ndarray
+    """int32 [2 collections, 2 directions, n]: distractors more similar to the query than its target, out of n - 1."""
+    tied: np.ndarray
+    """int32 [2 collections, 2 directions, n]: distractors exactly as similar as the target."""
+
+    @property
+    def n(self) -> int:
+        """Number of pairs; each collection has n candidates for each query, and there are 2 n queries."""
+        return len(self.pair_ids)
+
+    def recall(self, k: int = 1) -> np.ndarray:
+        """Probability that the target is among the nearest k: float64 [2 collections, 2 directions, n]."""
+        return np.clip((k - self.nearer) / (self.tied + 1), 0.0, 1.0)
+
+    def reciprocal_rank(self) -> np.ndarray:
+        """Expected 1 / rank of the target: float64 [2 collections, 2 directions, n]."""
+        harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, self.n + 1))])
+        return (harmonic[self.nearer + self.tied + 1] - harmonic[self.nearer]) / (self.tied + 1)
+
+    def per_pair(self) -> dict[str, np.ndarray]:
+        """Every score by pair, float64 [n]; the mean over pairs is the score.
+
+        ``same``, ``different``: recall@1, both directions averaged (the denominator is 2 n); ``spd``: ``same`` minus
+        ``different``, signed: positive if distractors from the query's own type of camera distract more (its absolute
+        mean is the published SPD_a). ``same-at-5``: recall@5; ``same-mrr``: mean reciprocal rank; ``same-to-TYPE``:
+        recall@1 of one direction, whose targets are of that type; so for ``different``.
+        """
+        first, fifth, reciprocal = self.recall(1), self.recall(5), self.reciprocal_rank()
+        scores = {name: first[i].mean(axis=0) for i, name in enumerate(COLLECTIONS)}
+        scores["spd"] = scores["same"] - scores["different"]
+        for i, name in enumerate(COLLECTIONS):
+            scores[f"{name}-at-5"] = fifth[i].mean(axis=0)
+            scores[f"{name}-mrr"] = reciprocal[i].mean(axis=0)
+            for direction, target_type in enumerate(reversed(self.camera_types)):
+                scores[f"{name}-to-{target_type}"] = first[i, direction]
+        return scores
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Every score of ``per_pair``, averaged over pairs."""
+        return {name: float(values.mean()) for name, values in self.per_pair().items()}
+
+    @property
+    def chance(self) -> dict[str, float]:
+        """What a random order of the candidates scores, for each name in ``values``."""
+
+        def of(name: str) -> float:
+            if name == "spd":
+                return 0.0
+            if name.endswith("-mrr"):
+                return float(np.mean(1 / np.arange(1, self.n + 1)))
+            return min(1.0, (5 if name.endswith("-at-5") else 1) / self.n)
+
+        return {name: of(name) for name in self.values}
+
+
+def pair_retrieval(
+    embeddings: np.ndarray,
+    pair_ids: Sequence[object] | np.ndarray,
+    camera_types: Sequence[object] | np.ndarray,
+    *,
+    device: str | torch.device = "cpu",
+    memory_bytes: int = 1 << 28,
+) -> PairAnswers:
+    """Rank the other photo of each photo's pair, in both collections and both directions.
+
+    Similarity is the cosine, computed in float64 and rounded to float32, so that copies of a photo tie exactly; a zero
+    vector has similarity 0 to everything. With one pair there are no distractors and every rank is 1.
+
+    Args:
+        embeddings: [photos, dimension], any order.
+        pair_ids: [photos], which photos belong together: text or integers.
+        camera_types: [photos], one of two types, such as ``"phone"`` and ``"camera"``.
+        device: where similarities are computed; it needs float64.
+        memory_bytes: how much memory the blocks of similarities may take, whatever the number of pairs.
+
+    Raises:
+        DataError: a photo without its other half, a pair of three or of one type, more or fewer than two types, lengths
+            that differ, or a value that is not finite.
+
+    >>> answers = pair_retrieval(np.array([[1, 0, 0], [3, 4, 0], [4, 0, 3], [0, 0, 1]]), [7, 7, 8, 8], list("abab"))
+    >>> answers.nearer[:, :, 0].tolist()  # pair 7, a to b and b to a: 0.6 against 0.0 and 0.48, against 0.8 and 0.0
+    [[0, 0], [1, 0]]
+    >>> answers.values["same"], answers.values["different"], answers.values["spd"]
+    (1.0, 0.5, 0.5)
+    """
+    rows = np.asarray(embeddings)
+    ids, types, order = _paired(rows, np.asarray(pair_ids), np.asarray(camera_types))
+    n = len(ids)
+    nearer, tied = (np.zeros((len(COLLECTIONS), 2, n), np.int32) for _ in range(2))
+    step = _block_rows(memory_bytes, rows.shape[1])
+    with torch.inference_mode():
+        for direction in range(2):
+            own, other = order[direction], order[1 - direction]
+            for queries in _blocks(n, step):
+                query = _unit_rows(rows, own[queries], device)
+                target = (query * _unit_rows(rows, other[queries], device)).sum(dim=1, keepdim=True).float()
+                for collection, distractors in enumerate((other, own)):
+                    for candidates in _blocks(n, step):
+                        block = (query @ _unit_rows(rows, distractors[candidates], device).T).float()
+                        # The pair's own photo is the target in one collection and the query itself in the other.
+                        block.diagonal(queries.start - candidates.start).fill_(-torch.inf)
+                        place = (collection, direction, queries)
+                        nearer[place] += (block > target).sum(dim=1, dtype=torch.int32).cpu().numpy()
+                        tied[place] += (block == target).sum(dim=1, dtype=torch.int32).cpu().numpy()
+    return PairAnswers(ids, types, nearer, tied)
+
+
+def _paired(
+    rows: np.ndarray, pair_ids: np.ndarray, camera_types: np.ndarray
+) -> tuple[tuple[object, ...], tuple[object, object], np.ndarray]:
+    """The pairs, the two types, and int64 [2 types, pairs]: the photo of each."""
+    if rows.ndim != 2 or pair_ids.shape != rows.shape[:1] or camera_types.shape != rows.shape[:1]:
+        raise DataError(
+            f"pair retrieval needs one embedding, pair id and camera type per photo, got {rows.shape}, "
+            f"{pair_ids.shape} and {camera_types.shape}"
+        )
+    types, of_type = np.unique(camera_types, return_inverse=True)
+    if len(types) != 2:
+        raise DataError(f"pair retrieval needs photos of two camera types, got {len(types)}: {types[:5].tolist()}")
+    pairs, of_pair = np.unique(pair_ids, return_inverse=True)
+    counts = np.zeros((2, len(pairs)), np.int64)
+    np.add.at(counts, (of_type, of_pair), 1)
+    wrong = np.flatnonzero((counts != 1).any(axis=0))
+    if len(wrong):
+        first = wrong[0]
+        raise DataError(
+            f"pair {pairs[first]} has {counts[0, first]} photo(s) of {types[0]} and {counts[1, first]} of {types[1]}; "
+            f"leave out what has not one of each ({len(wrong)} of {len(pairs)} pairs)"
+        )
+    order = np.zeros((2, len(pairs)), np.int64)
+    order[of_type, of_pair] = np.arange(len(rows))
+    return tuple(pairs.tolist()), (types[0].item(), types[1].item()), order
+
+
+def _unit_rows(rows: np.ndarray, chosen: np.ndarray, device: str | torch.device) -> torch.Tensor:
+    wide = torch.from_numpy(rows[chosen].astype(np.float64)).to(device)
+    largest = wide.abs().amax(dim=1, keepdim=True)
+    if not bool(largest.isfinite().all()):
+        bad = int(chosen[int((~largest.isfinite()).flatten().nonzero()[0])])
+        raise DataError(f"the embedding of photo {bad} holds a NaN or infinity: leave its pair out or embed it again")
+    wide /= torch.where(largest > 0, largest, 1.0)  # so that no square overflows
+    norms = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
+    return wide / torch.where(norms > 0, norms, 1.0)
+
+
+def _blocks(n: int, step: int) -> Iterator[slice]:
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
+
+
+def _block_rows(memory_bytes: int, dimension: int) -> int:
+    """The side s of square blocks: s * s similarities (float64, float32, comparisons) and some copies of 2 s rows."""
+    per_row, per_similarity = 6 * 8 * max(dimension, 1), 16
+    # the positive root of per_similarity * s**2 + per_row * s = memory_bytes
+    side = (np.sqrt(per_row**2 + 4.0 * per_similarity * memory_bytes) - per_row) / (2 * per_similarity)
+    return max(1, int(side))
