@@ -111,15 +111,13 @@ class FlickrClient:
         self._state, self._clock, self._budget = state, clock, budget
         self._attempts, self._first_wait_s = attempts, first_wait_s
         self._jitter = random.Random(seed)
-        # flickrapi logs the body of every error answer; a body is not ours to log
-        logging.getLogger("flickrapi").setLevel(logging.CRITICAL)
+        for name in ("flickrapi", "oauthlib", "requests_oauthlib"):  # these log bodies, keys and signatures
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._api = flickrapi.FlickrAPI(
             credentials.key, credentials.secret, format="parsed-json", store_token=False, timeout=timeout_s
         )
         self.session = CheckedSession(user_agent, None if credentials.secret else credentials.key)
         self._api.flickr_oauth.session = self.session
-        if not credentials.secret:
-            self._api.flickr_oauth.oauth = None
         if url:
             self._api.REST_URL = checked_endpoint(url)
 
@@ -194,6 +192,7 @@ class CheckedSession(requests.Session):
         """Raises ``_Passing`` for every answer but a 200 that begins like JSON."""
         if self._key is not None:
             data = {**data, "api_key": self._key}
+            options["auth"] = _unsigned
         self.cookies.clear()
         with super().post(url, data=data, stream=True, allow_redirects=False, **options) as response:
             if response.status_code != 200:
@@ -202,6 +201,11 @@ class CheckedSession(requests.Session):
         if not content.lstrip().startswith(b"{"):
             raise _Passing("html with 200" if b"<" in content[:256] else "not JSON")
         return _Answer(200, content)
+
+
+def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Instead of None, which would let requests look for a password in .netrc."""
+    return request
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
-from flickr_world import World, as_json, licences_answer
 from oauthlib.common import Request
 from oauthlib.oauth1.rfc5849 import signature as oauth_signature
+
+from tests.builders.flickrexif.flickr_world import World, as_json, licences_answer
 
 KEY, SECRET = "double-key", "double-secret"
 GIVEN_OUT = 4000

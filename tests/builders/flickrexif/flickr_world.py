@@ -72,7 +72,8 @@ class World:
     def uploaded(self) -> np.ndarray:
         rng = np.random.default_rng((self.seed, 1))
         times = START + rng.integers(0, DAYS * 86400, self.count)
-        times[: self.burst] = BURST_START + rng.integers(0, 100, self.burst)
+        burst = min(self.burst, self.count)
+        times[:burst] = BURST_START + rng.integers(0, 100, burst)
         return times
 
     @functools.cached_property

@@ -1,0 +1,176 @@
+"""Calls of the API: what is tried again, what is final, and that the key stays where it belongs."""
+
+import io
+import logging
+
+import pytest
+import requests
+
+from builders.errors import UsageError
+from builders.flickrexif.api import (
+    Credentials,
+    FlickrClient,
+    FlickrRefusal,
+    FlickrUnavailable,
+    checked_endpoint,
+    retry_after,
+)
+from builders.flickrexif.budget import CallBudget
+from builders.flickrexif.state import State
+from tests.builders.flickrexif.flickr_double import KEY, SECRET, serving
+from tests.builders.flickrexif.flickr_world import World
+from tests.builders.flickrexif.test_search_parts import SimulatedClock
+
+
+class Script(requests.adapters.BaseAdapter):
+    """Answers that were written before, in order; the last one again and again."""
+
+    def __init__(self, *answers, clock=None):
+        super().__init__()
+        self.answers, self.times, self.clock = list(answers), [], clock
+
+    def send(self, request, **_):
+        self.times.append(self.clock.now())
+        status, body, headers = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if status is None:
+            raise requests.ConnectionError("no route")
+        answer = requests.Response()
+        answer.status_code, answer.request = status, request
+        answer.headers.update(headers)
+        answer.raw = io.BytesIO(body)
+        return answer
+
+    def close(self):
+        pass
+
+
+OK = (200, b'{"stat": "ok", "photo": {"exif": []}}', {})
+
+
+def failing(code):
+    return 200, b'{"stat": "fail", "code": %d, "message": "No"}' % code, {}
+
+
+@pytest.fixture
+def clock():
+    return SimulatedClock()
+
+
+@pytest.fixture
+def state(tmp_path, clock):
+    with State(tmp_path / "state", create=True, clock=clock) as opened:
+        yield opened
+
+
+def scripted(state, clock, *answers, **options):
+    budget = CallBudget(state, clock, options.pop("calls_per_hour", 3600))
+    client = FlickrClient(Credentials("k", "s"), state, clock, budget, user_agent="test", seed=0, **options)
+    script = Script(*answers, clock=clock)
+    client.session.mount("https://", script)
+    return client, script
+
+
+def ask(client):
+    return client.call("photos.getExif", "1", expect="photo", photo_id=1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        ((500, b"<html>", {}), "http 500"),
+        ((503, b"", {}), "http 503"),
+        ((429, b"", {}), "http 429"),
+        ((302, b"", {"Location": "http://127.0.0.1/"}), "http 302"),
+        ((200, b"<!DOCTYPE html><html></html>", {}), "html with 200"),
+        ((200, b"", {}), "not JSON"),
+        ((200, b'{"stat": "ok"', {}), "unreadable answer"),
+        ((200, b'{"stat": "fail"}', {}), "unreadable answer"),
+        ((200, b'{"stat": "ok"}', {}), "answer without photo"),
+        ((None, b"", {}), "ConnectionError"),
+        (failing(0), "code 0"),
+        (failing(105), "code 105"),
+        (failing(201), "code 201"),
+    ],
+)
+def test_call__passing_faults_are_tried_again_with_growing_waits(state, clock, fault, name):
+    client, script = scripted(state, clock, fault, fault, fault, OK)
+    assert ask(client)["photo"] == {"exif": []}
+    waits = [b - a for a, b in zip(script.times, script.times[1:], strict=False)]
+    assert 0.5 <= waits[0] <= 1.1
+    assert 1.0 <= waits[1] <= 2.1
+    assert 2.0 <= waits[2] <= 4.1
+    assert [r[0] for r in state.rows("SELECT outcome FROM calls ORDER BY attempt")] == [name] * 3 + ["ok"]
+
+
+def test_call__retry_after_is_heeded(state, clock):
+    client, script = scripted(state, clock, (429, b"", {"Retry-After": "90"}), OK)
+    ask(client)
+    assert script.times[1] - script.times[0] == pytest.approx(90, abs=0.1)
+
+
+def test_retry_after__dates_limits_and_nonsense():
+    assert retry_after({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 503, now=1445412450) == 30
+    assert retry_after({"Retry-After": "999999"}, 429) == 3600
+    assert retry_after({"Retry-After": "soon"}, 429) is None
+    assert retry_after({"Retry-After": "5"}, 200) is None
+
+
+@pytest.mark.parametrize("code", [1, 2, 116])
+def test_call__permanent_codes_are_asked_once(state, clock, code):
+    client, script = scripted(state, clock, failing(code))
+    with pytest.raises(FlickrRefusal) as refusal:
+        ask(client)
+    assert (refusal.value.code, len(script.times)) == (code, 1)
+
+
+def test_call__gives_up_after_its_attempts(state, clock):
+    client, script = scripted(state, clock, failing(0), attempts=3)
+    with pytest.raises(FlickrUnavailable, match="3 attempts"):
+        ask(client)
+    assert len(script.times) == 3
+
+
+def test_call__every_attempt_counts_against_the_budget(state, clock):
+    client, script = scripted(state, clock, *[failing(0)] * 7, OK, calls_per_hour=60, first_wait_s=0.001)
+    ask(client)
+    assert len(script.times) == 8
+    assert script.times[-1] - script.times[0] >= 7 * 60
+
+
+def test_call__a_key_that_is_not_accepted_ends_the_run(state, clock):
+    client, _ = scripted(state, clock, failing(100))
+    with pytest.raises(UsageError, match="FLICKR_API_KEY"):
+        ask(client)
+
+
+@pytest.mark.parametrize("secret", [SECRET, ""])
+def test_call__signed_or_with_the_key_alone_against_the_double(state, clock, caplog, secret):
+    caplog.set_level(logging.DEBUG)
+    with serving(World(count=100)) as flickr:
+        client = FlickrClient(
+            Credentials(KEY, secret), state, clock, CallBudget(state, clock), user_agent="me", url=flickr.api_url
+        )
+        client.call("photos.licenses.getInfo", "x", expect="licenses")
+        assert flickr.calls["flickr.photos.licenses.getInfo"] == 1
+        assert flickr.agents == {"me"}
+        wrong = FlickrClient(
+            Credentials(KEY if secret else "x", "wrong" if secret else ""),
+            state, clock, CallBudget(state, clock), user_agent="me", url=flickr.api_url,
+        )  # fmt: skip
+        with pytest.raises(UsageError, match="does not accept the key"):
+            wrong.call("photos.licenses.getInfo", "x", expect="licenses")
+    assert KEY not in caplog.text
+    assert SECRET not in caplog.text
+    assert KEY not in repr(Credentials(KEY, SECRET))
+    state.close()
+    assert not any(KEY.encode() in path.read_bytes() for path in state.folder.iterdir())
+
+
+@pytest.mark.parametrize("url", ["http://api.flickr.com/", "ftp://127.0.0.1/", "http://127.0.0.1.evil.org/", "x"])
+def test_checked_endpoint__keys_travel_encrypted(url):
+    with pytest.raises(UsageError):
+        checked_endpoint(url)
+
+
+def test_checked_endpoint__loopback_may_be_plain():
+    assert checked_endpoint("http://127.0.0.1:80/rest/") == "http://127.0.0.1:80/rest/"

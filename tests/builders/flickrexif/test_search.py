@@ -1,0 +1,164 @@
+"""Search against the double: recall, the cap, no call twice, and slices that are too large for Flickr."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from builders.errors import UsageError
+from builders.flickrexif.api import Credentials, FlickrClient, FlickrUnavailable
+from builders.flickrexif.budget import CallBudget
+from builders.flickrexif.clock import SystemClock
+from builders.flickrexif.found import rank
+from builders.flickrexif.licences import PERMISSIVE
+from builders.flickrexif.search import SearchPlan, search
+from builders.flickrexif.slices import MAX_RESULTS, month_of
+from builders.flickrexif.state import State
+from builders.flickrexif.takedown import forget
+from tests.builders.flickrexif.flickr_double import KEY, SECRET, Faults, serving
+from tests.builders.flickrexif.flickr_world import BURST_START, DAYS, START, World
+
+END = START + DAYS * 86400
+MONTH = 1333238400, 1335830400  # April 2012
+SOME_FAULTS = Faults(busy=0.03, broken=0.03, html=0.03, code=0.03)
+
+
+def expected_ids(world, start, end, cap, seed=0, licences=PERMISSIVE):
+    """What the cap allows, the slow way: no slices, no pages."""
+    by_owner = collections.defaultdict(list)
+    for at in world.results(start, end - 1, licences):
+        by_owner[world.nsid(at), month_of(int(world.uploaded[at]))].append(int(world.ids[at]))
+    return {id for ids in by_owner.values() for id in sorted(ids, key=lambda i: (rank(i, seed), i))[:cap]}
+
+
+def run(state, flickr, start=MONTH[0], end=MONTH[1], cap=2, **options):
+    clock = SystemClock()
+    budget = CallBudget(state, clock, 10**8)
+    client = FlickrClient(
+        Credentials(KEY, SECRET), state, clock, budget, user_agent="test", url=flickr.api_url, first_wait_s=0.001
+    )
+    plan = {"per_user_month": cap, "licences": PERMISSIVE, **options}
+    search(state, client, SearchPlan(start=start, end=end, **plan), connections=2)
+
+
+def selected(state):
+    return {row[0] for row in state.rows("SELECT id FROM photos WHERE selected = 1")}
+
+
+@pytest.fixture
+def state(tmp_path):
+    with State(tmp_path / "state", create=True) as opened:
+        yield opened
+
+
+def test_search__finds_every_photo_that_the_cap_allows_in_a_large_world(state):
+    world = World()
+    assert world.count >= 20_000
+    with serving(world, SOME_FAULTS) as flickr:
+        run(state, flickr, START, END, cap=3, with_exif=False)
+        assert selected(state) == expected_ids(world, START, END, 3)
+        assert flickr.deepest <= MAX_RESULTS
+        assert flickr.exif_calls == {}
+    found = state.value("SELECT sum(found) FROM slices WHERE status = 'done'")
+    assert found == len(world.results(START, END - 1, PERMISSIVE))
+    assert state.value("SELECT count(*) FROM slices WHERE instr(licences, ',') = 0") > 0  # the burst: cut by licence
+    assert state.value("SELECT count(*) FROM slices WHERE status = 'truncated'") == 0
+
+
+def test_search__asks_each_photo_once_and_a_second_run_asks_nothing(state):
+    world = World()
+    with serving(world, SOME_FAULTS) as flickr:
+        run(state, flickr)
+        assert set(flickr.exif_calls) | {
+            int(world.ids[at]) for at in range(world.count) if world.deleted(at)
+        } >= selected(state)
+        assert set(flickr.exif_calls.values()) == {1}
+        assert set(flickr.exif_calls) <= expected_ids(world, *MONTH, 2)
+        before = sum(flickr.calls.values())
+        run(state, flickr)
+        assert sum(flickr.calls.values()) == before
+    for id, status in state.rows("SELECT id, exif_status FROM photos"):
+        at = world.index(id)
+        rare = {"gone": world.deleted(at), "hidden": world.hidden_exif(at), "empty": world.no_exif(at)}
+        true = next((name for name, is_so in rare.items() if is_so), "ok")
+        assert status == true
+
+
+def test_search__span_may_grow_and_months_stay_whole(state, tmp_path):
+    world = World()
+    with serving(world) as flickr:
+        middle = (MONTH[0] + MONTH[1]) // 2
+        run(state, flickr, MONTH[0], middle, with_exif=False)
+        run(state, flickr, MONTH[0], MONTH[1], with_exif=False)
+    assert selected(state) == expected_ids(world, *MONTH, 2)
+
+
+def test_search__cap_does_not_depend_on_how_photos_arrive(tmp_path):
+    world = World()
+    with serving(world) as flickr, State(tmp_path / "a", create=True) as a, State(tmp_path / "b", create=True) as b:
+        run(a, flickr, with_exif=False)
+        run(b, flickr, with_exif=False, each_licence=True)
+        assert selected(a) == selected(b) == expected_ids(world, *MONTH, 2)
+        with State(tmp_path / "c", create=True) as c:
+            run(c, flickr, with_exif=False, seed=1)
+            assert selected(c) == expected_ids(world, *MONTH, 2, seed=1) != selected(a)
+
+
+def test_search__one_licence_with_nearly_4000_in_five_minutes_is_read_to_its_end(state):
+    world = World(count=4200, burst=4200, owners=4200)
+    world.__dict__["licence"] = np.where(np.arange(4200) < 3900, 4, 0)
+    with serving(world) as flickr:
+        run(state, flickr, BURST_START - 60, BURST_START + 200, with_exif=False)
+        assert flickr.deepest == MAX_RESULTS
+    assert selected(state) == expected_ids(world, BURST_START - 60, BURST_START + 200, 2)
+
+
+def test_search__more_than_flickr_gives_out_is_recorded_not_hidden(state):
+    world = World(count=5000, burst=5000, owners=5000)
+    world.__dict__["licence"] = np.full(5000, 4)
+    with serving(world) as flickr:
+        run(state, flickr, BURST_START - 60, BURST_START + 200, cap=1, with_exif=False)
+        assert flickr.deepest == MAX_RESULTS
+    assert [tuple(r) for r in state.rows("SELECT found FROM slices WHERE status = 'truncated'")] == [(MAX_RESULTS,)]
+
+
+def test_search__forgotten_photos_and_owners_do_not_come_back(state):
+    world = World()
+    first = int(world.ids[world.results(*MONTH, PERMISSIVE)[0]])
+    owner = world.nsid(world.results(*MONTH, PERMISSIVE)[5])
+    forget(state, photos=[str(first)], owners=[owner])
+    with serving(world) as flickr:
+        run(state, flickr, with_exif=False)
+    owners = {row[0] for row in state.rows("SELECT owner FROM photos")}
+    assert first not in selected(state)
+    assert owner not in owners
+    assert len(owners) > 100
+
+
+def test_search__another_plan_for_the_same_state_is_refused(state):
+    with serving(World(count=100)) as flickr:
+        run(state, flickr, with_exif=False)
+        with pytest.raises(UsageError, match="--per-user-month 2"):
+            run(state, flickr, cap=3)
+
+
+def test_search__service_down_stops_with_what_was_found(state):
+    with serving(World(), Faults(broken=1.0, times=100)) as flickr, pytest.raises(FlickrUnavailable):
+        run(state, flickr)
+    with serving(World()) as flickr:
+        run(state, flickr)
+    assert selected(state) == expected_ids(World(), *MONTH, 2)
+
+
+def test_search__photos_without_an_answer_are_asked_again_by_the_next_run(state):
+    world = World(count=3000, burst=0)
+    with serving(world) as flickr:
+        flickr.fault = lambda name: "broken" if "getExif" in name and "0'" in name else None
+        run(state, flickr)
+        failed = state.value("SELECT count(*) FROM photos WHERE exif_status = 'failed'")
+        assert failed > 0
+        del flickr.fault
+        asked = flickr.calls["flickr.photos.getExif"]
+        run(state, flickr)
+        assert flickr.calls["flickr.photos.getExif"] == asked + failed
+    assert state.value("SELECT count(*) FROM photos WHERE exif_status = 'failed'") == 0

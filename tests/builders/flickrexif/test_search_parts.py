@@ -1,0 +1,166 @@
+"""The parts of a search that need no server: slices, licences, the budget on a simulated clock, Flickr's Exif."""
+
+import bisect
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders.errors import RemoteError, UsageError
+from builders.exif import acquisition_from_tags
+from builders.flickrexif.budget import CallBudget
+from builders.flickrexif.exif_entries import dumps, entries_from_answer, loads
+from builders.flickrexif.found import found_photo, size_of_url
+from builders.flickrexif.licences import LICENCES, PERMISSIVE, attribution_line, check_with_flickr, chosen_licences
+from builders.flickrexif.slices import FLOOR_S, Slice, gaps, month_of, months, split
+from builders.flickrexif.state import State
+from tests.builders.flickrexif.flickr_world import World, licences_answer
+
+
+class SimulatedClock:
+    """Time that passes only when somebody waits or works."""
+
+    def __init__(self, at=1_500_000_000.0):
+        self.at = at
+
+    def now(self):
+        return self.at
+
+    def sleep(self, seconds):
+        self.at += seconds
+
+    def stop(self):
+        pass
+
+
+@given(st.integers(0, 2**31), st.integers(1, 40 * 86400), st.integers(1, 8))
+def test_split__parts_cover_the_slice_once(start, length, count):
+    whole = Slice("2012-01", start, start + length, tuple(range(count)), 0.0)
+    parts = split(whole, 9000)
+    if length >= 2 * FLOOR_S:
+        first, second = parts
+        assert (first.start, first.end, second.end) == (whole.start, second.start, whole.end)
+        assert min(p.end - p.start for p in parts) >= FLOOR_S
+        assert all(p.licences == whole.licences for p in parts)
+    elif count > 1:
+        assert sorted(p.licences[0] for p in parts) == list(range(count))
+        assert {(p.start, p.end) for p in parts} == {(whole.start, whole.end)}
+    else:
+        assert parts == []
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000), st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000))))
+def test_gaps__are_exactly_the_uncovered_seconds(start, end, covered):
+    open_seconds = {t for a, b in gaps(start, end, covered) for t in range(a, b)}
+    assert open_seconds == set(range(start, end)) - {t for a, b in covered for t in range(a, b)}
+
+
+def test_months__cover_leap_years_and_clip():
+    parts = months(1328054400 - 10, 1330560000 + 5)  # around February 2012, which has 29 days
+    assert [m for m, _, _ in parts] == ["2012-01", "2012-02", "2012-03"]
+    assert parts[1][2] - parts[1][1] == 29 * 86400
+    assert all(month_of(start) == month_of(end - 1) == month for month, start, end in parts)
+
+
+def test_budget__never_more_than_the_limit_in_any_hour_across_restarts(tmp_path):
+    clock, made, rng = SimulatedClock(), [], random.Random(0)
+    for run in range(6):  # each run is a new process that opens the same state
+        with State(tmp_path, create=True, clock=clock) as state:
+            budget = CallBudget(state, clock, 3600)
+            for _ in range(1500 + 300 * run):
+                budget.take()
+                made.append(clock.now())
+                clock.sleep(rng.choice((0.0, 0.01, 0.3)))
+        clock.sleep(rng.choice((0.0, 5.0, 400.0)))
+    most = max(bisect.bisect_left(made, t + 3600) - i for i, t in enumerate(made))
+    assert most <= 3600
+    hours = (made[-1] - made[0]) / 3600
+    assert len(made) / hours > 3300  # and the budget is used
+
+
+def test_budget__clock_set_back_gives_nothing_away(tmp_path):
+    clock = SimulatedClock()
+    with State(tmp_path, create=True, clock=clock) as state:
+        budget = CallBudget(state, clock, 120)
+        for _ in range(3):
+            budget.take()
+        clock.at -= 86400
+        before = clock.at
+        for _ in range(2):
+            budget.take()
+        assert clock.at - before > 30
+
+
+def test_budget__pause_outlives_the_run(tmp_path):
+    clock = SimulatedClock()
+    with State(tmp_path, create=True, clock=clock) as state:
+        CallBudget(state, clock).pause(120)
+    with State(tmp_path, clock=clock) as state:
+        before = clock.now()
+        CallBudget(state, clock).take()
+    assert clock.now() - before == pytest.approx(120)
+
+
+def test_chosen_licences__permissive_by_default_and_flags_for_the_rest():
+    assert PERMISSIVE == (4, 5, 7, 8, 9, 10, 11, 12)
+    assert chosen_licences() == PERMISSIVE
+    assert chosen_licences(non_commercial=True) == (1, 2, 4, 5, 7, 8, 9, 10, 11, 12, 14, 15)
+    assert set(chosen_licences(non_commercial=True, no_derivatives=True)) == set(LICENCES) - {0}
+    with pytest.raises(UsageError, match="--non-commercial"):
+        chosen_licences(["cc-by-nc-2.0"])
+    with pytest.raises(UsageError, match="may not be handed on"):
+        chosen_licences(["0"], non_commercial=True, no_derivatives=True)
+    with pytest.raises(UsageError, match=r"did you mean 'cc-by-4\.0'"):
+        chosen_licences(["cc-by-40"])
+
+
+def test_check_with_flickr__agrees_and_notices_another_meaning():
+    answer = {"licenses": licences_answer()}
+    check_with_flickr(answer, LICENCES)
+    other = {"licenses": {"license": [dict(e, url="https://creativecommons.org/licenses/by-nc/4.0/deed.en")
+                                      if e["id"] == 11 else e for e in licences_answer()["license"]]}}  # fmt: skip
+    with pytest.raises(RemoteError, match="by licence 11"):
+        check_with_flickr(other, PERMISSIVE)
+    check_with_flickr(other, (4, 12))
+
+
+def test_attribution_line__one_line_whatever_the_title():
+    line = attribution_line(" A\n b ", None, "https://p/", None)
+    assert line == '"A b" by an unnamed author, https://p/, licence unknown'
+
+
+def test_entries__trusted_spaces_first_private_tags_never():
+    world = World(count=50)
+    entries = entries_from_answer({"photo": world.exif_answer(3)})
+    spaces = [space for space, _ in entries]
+    assert spaces == sorted(spaces, key=["IFD0", "ExifIFD", "XMP-tiff"].index)
+    assert not {tag for _, tag in entries} & {"Artist", "SerialNumber", "GPSLatitude", "Software"}
+    shot, taken = world.shot(3), acquisition_from_tags(loads(dumps(entries)))
+    assert (taken.make, taken.model) == (shot.make, shot.model)
+    assert taken.exposure_s is not None
+    assert (taken.exposure_s.numerator, taken.exposure_s.denominator) == shot.exposure
+    assert taken.flash_fired == bool(shot.flash)
+
+
+@pytest.mark.parametrize("raw", [{}, "", None, [], {"_content": ""}, {"_content": None}, {"_content": {}}, True])
+def test_entries__empty_raw_means_that_there_is_none(raw):
+    assert entries_from_answer({"photo": {"exif": [{"tagspace": "IFD0", "tag": "Make", "raw": raw}]}}) == {}
+
+
+@pytest.mark.parametrize("answer", [{}, {"photo": None}, {"photo": {"exif": "x"}}, {"photo": {"exif": [None, 3, {}]}}])
+def test_entries__nonsense_is_empty(answer):
+    assert entries_from_answer(answer) == {}
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda x: st.dictionaries(
+    st.sampled_from(["id", "owner", "license", "dateupload", "media", "url_o", "title"]), x, max_size=6)))  # fmt: skip
+def test_found_photo__never_raises_on_nonsense(entry):
+    assert found_photo(entry) is None or found_photo(entry).id > 0
+
+
+def test_size_of_url__every_form():
+    names = {"x_o.jpg": "o", "x_b.jpg": "l", "x.jpg": "m", "x_z.jpg": "z", "x_k_d.jpg": "k", "x_q.gif": "q"}
+    for name, size in names.items():
+        assert size_of_url("https://live.staticflickr.com/65535/51_" + name.replace("x", "0a1b")) == size
+    assert size_of_url("https://example.org/photo.jpg") == "unknown"
