@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries, published_entries
-from benchmark.leaderboard.read import ReadResults, Refusal, read_results
+from benchmark.leaderboard.read import ReadResults, Refusal, ResultFile, read_results
 from benchmark.leaderboard.site import write_site
 from benchmark.published import published_encoders
 from builders.errors import UsageError
@@ -53,7 +53,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _read_all(sources: Sequence[str]) -> ReadResults:
-    accepted, refused = [], []
+    accepted: list[ResultFile] = []
+    refused: list[Refusal] = []
     for source in sources:
         read = read_results(source)
         accepted += read.accepted

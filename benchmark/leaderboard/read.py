@@ -20,7 +20,7 @@ MAX_NAME = 200
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f<>\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 """Markup, control characters, and characters that hide or reorder text."""
-_REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?")
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ def parse_result(text: str, file: str) -> Result:
             raise DataError(f"{file}: {score.task} {score.metric}: the value is outside its own interval")
         if not isinstance(score.details, Mapping):
             raise DataError(f"{file}: {score.task} {score.metric}: details is not an object")
-    (name, times), *_ = Counter((s.task, s.data, s.metric) for s in result.scores).most_common(1)
+    ((asked, times),) = Counter((s.task, s.data, s.metric) for s in result.scores).most_common(1)
     if times > 1:
-        raise DataError(f"{file}: {' '.join(name)} is there {times} times")
+        raise DataError(f"{file}: {' '.join(asked)} is there {times} times")
     return result
 
 
@@ -119,9 +119,10 @@ def _read_folder(folder: Path, refused: Iterable[Refusal]) -> ReadResults:
 
 
 def _read_repo(source: str) -> ReadResults:
-    import httpx
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    # HTTPError: of the client that this huggingface_hub was built on, httpx or httpx2.
+    from huggingface_hub.errors import HFValidationError, HTTPError, LocalEntryNotFoundError
     from huggingface_hub.hf_api import RepoFile
 
     repo, _, revision = source.partition("@")
@@ -144,7 +145,7 @@ def _read_repo(source: str) -> ReadResults:
         folder = api.snapshot_download(
             repo, repo_type="dataset", revision=commit, allow_patterns=[_literal(path) for path in wanted]
         )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
+    except (HTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else error.__class__.__name__
         raise RemoteError(f"results of {source}: the Hub does not give them ({reason})") from None
     return _read_snapshot(Path(folder), wanted, refused)

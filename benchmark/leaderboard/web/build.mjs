@@ -1,11 +1,11 @@
-// Bundles src/main.js into ../site/board.js and collects the licence texts of what went in. Same input, same bytes.
+// Bundles src/main.js into board.js (in ../site, or in the folder given) and collects the licence texts of what went in. Same input, same bytes.
 import { build } from "esbuild";
 import { readFile, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const site = join(here, "..", "site");
+const site = process.argv[2] ?? join(here, "..", "site");
 
 const { metafile } = await build({
   absWorkingDir: here,

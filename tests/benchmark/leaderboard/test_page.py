@@ -235,8 +235,10 @@ def test_figures__tooltip_names_the_encoder(address, open_page):
     bar.hover()
     # The pointer draws its group anew, under Plot's own label.
     tip = page.locator("#bars-processing .panel").first.locator("g[aria-label=tip]")
-    assert "OpenCLIP (ConvNeXt-L, LAION-2B) (published)" in tip.text_content()
-    assert "JPEG: 90.6 %" in tip.text_content()
+    text = tip.text_content()
+    assert "OpenCLIP (ConvNeXt-L, LAION-2B)" in text
+    assert "JPEG: 90.6 %" in text
+    assert "chance 16.7" in text
 
 
 def test_figures__each_has_caption_summary_and_table(address, open_page):

@@ -1,0 +1,218 @@
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+
+from benchmark.leaderboard import command
+from benchmark.leaderboard.command import main
+from benchmark.results import write_result
+from builders.errors import RemoteError, UsageError
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_main__lists_what_was_refused(results_folder, tmp_path, capsys):
+    assert main(["--results", str(results_folder), "--output", str(tmp_path / "site")]) == 0
+    out = capsys.readouterr().out
+    assert "refused results/broken.json: a field is missing or unknown ('scores')" in out
+    assert "47 published and 3 measured encoders from 3 result files (1 refused)" in out
+    board = json.loads((tmp_path / "site" / "data.json").read_text())
+    assert [r["file"] for r in board["refused"]] == ["results/broken.json"]
+
+
+def test_main__same_input_same_bytes(results_folder, tmp_path):
+    sites = [tmp_path / "one", tmp_path / "two"]
+    for site in (*sites, sites[1]):
+        assert main(["--results", str(results_folder), "--output", str(site)]) == 0
+    files = [sorted(p.relative_to(site) for p in site.rglob("*") if p.is_file()) for site in sites]
+    assert files[0] == files[1]
+    assert all((sites[0] / f).read_bytes() == (sites[1] / f).read_bytes() for f in files[0])
+
+
+def test_main__an_encoder_that_left_leaves_no_file(make, tmp_path):
+    for name in ("a", "b"):
+        write_result(make.result(name, make.probes(0.5)), tmp_path / "results" / f"{name}.json")
+    arguments = ["--results", str(tmp_path / "results"), "--output", str(tmp_path / "site")]
+    main(arguments)
+    assert len(list((tmp_path / "site" / "encoders").iterdir())) == 2
+    (tmp_path / "results" / "b.json").unlink()
+    main(arguments)
+    assert len(list((tmp_path / "site" / "encoders").iterdir())) == 1
+
+
+def test_main__the_same_result_twice_counts_once(make, tmp_path, capsys):
+    for name in ("a", "copy"):
+        write_result(make.result("a", make.probes(0.5)), tmp_path / "results" / f"{name}.json")
+    main(["--results", str(tmp_path / "results"), "--output", str(tmp_path / "site"), "--no-published"])
+    assert "refused copy.json: the same result as a.json" in capsys.readouterr().out
+
+
+def test_main__does_not_write_over_a_stranger(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="no leaderboard"):
+        main(["--output", str(tmp_path)])
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_main__nothing_to_show(tmp_path):
+    with pytest.raises(UsageError, match="nothing to show"):
+        main(["--no-published", "--output", str(tmp_path / "site")])
+
+
+def test_site__csv_has_every_score_and_runs_no_formula(make, tmp_path):
+    write_result(make.result("=cmd()", make.probes(0.5, 0.6)), tmp_path / "r.json")
+    main(["--results", str(tmp_path), "--output", str(tmp_path / "site"), "--no-published"])
+    with (tmp_path / "site" / "board.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["task"], float(line["value"])) for line in lines] == [("probe/jpeg", 0.5), ("probe/sharpening", 0.6)]
+    assert lines[0]["encoder"] == "'=cmd()"
+
+
+def test_site__card_is_a_static_space(site):
+    import yaml
+
+    _, front, text = (site / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    card = yaml.safe_load(front)
+    assert (card["sdk"], card["app_file"]) == ("static", "index.html")
+    assert len(card["short_description"]) <= 60
+    assert "47 encoders" in " ".join(text.split())
+
+
+def test_site__data_script_is_the_json(site):
+    script = (site / "data.js").read_text()
+    assert script.startswith("window.CAMTRACE_BOARD={")
+    assert "<" not in script
+    body = script.removeprefix("window.CAMTRACE_BOARD=").removesuffix(";\n")
+    assert json.loads(body) == json.loads((site / "data.json").read_text())
+
+
+def test_group_means__an_encoder_published_and_measured_counts_once(make, tmp_path, monkeypatch):
+    facts = {"CLIP (ViT-B/16, WIT)": {"id": "openai/clip-vit-base-patch16"}}
+    monkeypatch.setattr(command, "_study_facts", lambda: facts)
+    import dataclasses
+
+    scores = [dataclasses.replace(s, n=50_000) for s in make.probes(0.5, 0.6, 0.7, 0.4)]
+    one = make.result("openai/clip-vit-base-patch16", scores, data="imagenet", group="CVL")
+    one = dataclasses.replace(one, data={**one.data, "photos": {"train": 1_281_167}})
+    write_result(one, tmp_path / "r.json")
+    main(["--results", str(tmp_path), "--output", str(tmp_path / "site")])
+    means = json.loads((tmp_path / "site" / "data.json").read_text())["group_means"]["probe/jpeg~accuracy~imagenet"]
+    assert means["CVL"]["n"] == 24
+    # The study's 72.3 for 24 encoders, with one 64.8 replaced by 50.
+    assert means["CVL"]["mean"] == pytest.approx(0.723 + (0.5 - 0.6483) / 24, abs=5e-4)
+
+
+@pytest.fixture
+def hub(make):
+    """The four answers of a Hub that reading a data set repo needs."""
+    good = make.result("timm/hub", make.probes(0.5, 0.6, 0.7, 0.4)).to_json().encode()
+    files = {"results/a/toy/1.json": good, "results/b.json": b"{}", "README.md": b"x", "results/huge.json": b""}
+    sizes = {name: 100 * 2**20 if "huge" in name else len(body) for name, body in files.items()}
+    commit = "a" * 40
+    asked = []
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.do_GET()
+
+        def do_GET(self):
+            path = unquote(urlparse(self.path).path)
+            asked.append(path)
+            if path.startswith("/api/datasets/camtrace/results/tree/"):
+                tree = [{"type": "file", "oid": "0" * 40, "size": sizes[name], "path": name} for name in files]
+                return self.answer(json.dumps(tree).encode(), "application/json")
+            if path.startswith("/api/datasets/camtrace/results"):
+                info = {
+                    "id": "camtrace/results",
+                    "sha": commit,
+                    "private": False,
+                    "siblings": [{"rfilename": n} for n in files],
+                }
+                return self.answer(json.dumps(info).encode(), "application/json")
+            name = path.partition(f"/resolve/{commit}/")[2]
+            if name in files:
+                return self.answer(files[name], "application/json", ETag=f'"{hash(name)}"', **{"X-Repo-Commit": commit})
+            self.send_response(404)
+            self.send_header("X-Error-Code", "RepoNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def answer(self, body, kind, **headers):
+            self.send_response(200)
+            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    server.server_close()
+
+
+def run_against(address, tmp_path, repo):
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": address,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_OFFLINE": "0",
+    }
+    code = (
+        "import sys\n"
+        "from benchmark.leaderboard.command import main\n"
+        "from builders.command_line import guarded\n"
+        "sys.exit(guarded(lambda: main(sys.argv[1:])))"
+    )
+    arguments = ["--results", repo, "--output", str(tmp_path / "site"), "--no-published"]
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_main__reads_a_hub_repo(hub, tmp_path):
+    address, asked = hub
+    done = run_against(address, tmp_path, "camtrace/results")
+    assert done.returncode == 0, done.stderr
+    assert "1 measured encoders from 1 result files (2 refused)" in done.stdout
+    assert "refused results/huge.json: 100 MB, more than" in done.stdout
+    assert "refused results/b.json: schema_version" in done.stdout
+    assert not any(path.endswith(("huge.json", "README.md")) for path in asked)
+
+
+def test_main__a_missing_repo_is_one_sentence(hub, tmp_path):
+    done = run_against(hub[0], tmp_path, "camtrace/nothing")
+    assert done.returncode == RemoteError.exit_status
+    assert (
+        done.stderr.strip().splitlines()[-1].startswith("camtrace: results of camtrace/nothing: the Hub does not give")
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_main__an_unreachable_hub_is_one_sentence(tmp_path):
+    done = run_against("http://127.0.0.1:9", tmp_path, "camtrace/results")
+    assert done.returncode == RemoteError.exit_status
+    assert "the Hub does not give" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_bundle__is_what_the_sources_make(tmp_path):
+    web = ROOT / "benchmark" / "leaderboard" / "web"
+    if shutil.which("node") is None or not (web / "node_modules" / "esbuild").is_dir():
+        pytest.skip("node and `npm ci` in benchmark/leaderboard/web are needed to build the page again")
+    script = ROOT / "scripts" / "build_web.sh"
+    subprocess.run(["bash", str(script), "--check"], check=True, capture_output=True, timeout=120)
