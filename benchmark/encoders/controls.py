@@ -94,8 +94,8 @@ def _load_untrained_resnet50(request: Request) -> Encoder:
         preprocess=IMAGENET_PIXELS,
         preprocessing=describe(IMAGENET_PIXELS, IMAGENET_MEAN, IMAGENET_STD, "pil"),
         normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
-        forward=_features,
-        pooling="global average pooling of the last stage",
+        forward=_scaled_features,
+        pooling="global average pooling of the last stage, divided by 32",
         place=place,
         group="control",
         training_data="none (initialisation with seed 0)",
@@ -103,9 +103,9 @@ def _load_untrained_resnet50(request: Request) -> Encoder:
     )
 
 
-def _features(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-    """[n, 3, 224, 224] -> [n, 2048]."""
-    return module(pixels)
+def _scaled_features(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    """[n, 3, 224, 224] -> [n, 2048], about 1: every residual block of an untrained network doubles the variance."""
+    return module(pixels) / 32
 
 
 for _row, _load in (

@@ -112,14 +112,26 @@ def library_of(folder: Path, name: str, library_name: str | None) -> str:
     return next(library for library in ("open_clip", "timm", "transformers") if library in possible)
 
 
-def wanted_files(names: Sequence[str], trust_remote_code: bool = False) -> list[str]:
-    """The files of a repo to fetch: configurations, and for each library that may read it its best weights.
+def wanted_files(
+    names: Sequence[str], *, repo: str = "", library_name: str | None = None, trust_remote_code: bool = False
+) -> list[str]:
+    """The files of a repo to fetch: configurations, and the best weights for the library that will read them.
+
+    Args:
+        names: all files of the repo.
+        repo: its name; timm's own repos may hold open_clip's weights too.
+        library_name: of its card.
+        trust_remote_code: fetch Python files too.
 
     >>> wanted_files(["config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "onnx/model.onnx"])
     ['config.json', 'model.safetensors']
     """
     chosen = {name for name in names if _SMALL.fullmatch(name) or (trust_remote_code and name.endswith(".py"))}
-    libraries = ["open_clip"] if "open_clip_config.json" in names else ["transformers", "timm"]
+    libraries = ["transformers", "timm"]
+    if repo.startswith("timm/") and any(re.fullmatch(pattern, name) for pattern in _WEIGHTS["timm"] for name in names):
+        libraries = ["timm"]
+    elif "open_clip_config.json" in names and library_name not in libraries:
+        libraries = ["open_clip"]
     for library in libraries:
         for pattern in _WEIGHTS[library]:
             matching = [name for name in names if re.fullmatch(pattern, name)]
@@ -145,13 +157,17 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
         except (errors.HfHubHTTPError, errors.HFValidationError, errors.RevisionResolutionError):
             raise
         except Exception as error:  # no network: the client raises its HTTP library's own errors
-            folder = Path(snapshot_download(repo, revision=revision, local_files_only=True))
-            _require_network_for_nothing(folder, label, error)
+            folder = _cached(repo, revision)
+            if not any(path.suffix in (".safetensors", ".bin", ".pth") for path in folder.iterdir()):
+                reason = f"the Hub cannot be reached ({type(error).__name__}) and the cache has no weights"
+                raise EncoderError(f"{label}: {reason}") from None
             return folder, folder.name
         names = [sibling.rfilename for sibling in info.siblings or []]
-        wanted = _prefer_timm(repo, names) or wanted_files(names, trust_remote_code)
+        wanted = wanted_files(names, repo=repo, library_name=info.library_name, trust_remote_code=trust_remote_code)
         commit = info.sha or revision or "main"
         return Path(snapshot_download(repo, revision=commit, allow_patterns=wanted)), commit
+    except EncoderError:
+        raise
     except errors.GatedRepoError:
         raise EncoderError(f"{label} is gated: accept its terms on the Hub, then run: hf auth login") from None
     except errors.RevisionNotFoundError:
@@ -171,17 +187,16 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
         raise EncoderError(f"{label}: cannot be fetched ({type(error).__name__}: {_first_line(error)})") from None
 
 
-def _require_network_for_nothing(folder: Path, label: str, error: Exception) -> None:
-    """A cached folder is used only if it has weights; half a download is not a model."""
-    if not any(path.suffix in (".safetensors", ".bin", ".pth") for path in folder.iterdir()):
-        raise EncoderError(f"{label}: the Hub cannot be reached ({type(error).__name__}) and the cache has no weights")
+def _cached(repo: str, revision: str | None) -> Path:
+    """The folder in the local cache; that files which we never fetch are missing from it is as it should be."""
+    from huggingface_hub import errors, snapshot_download
 
-
-def _prefer_timm(repo: str, names: Sequence[str]) -> list[str] | None:
-    """timm's own repos hold open_clip's weights too: fetch timm's."""
-    if not repo.startswith("timm/") or "model.safetensors" not in names or "config.json" not in names:
-        return None
-    return wanted_files([name for name in names if not name.startswith("open_clip")])
+    try:
+        return Path(snapshot_download(repo, revision=revision, local_files_only=True))
+    except errors.LocalEntryNotFoundError as error:
+        if getattr(error, "snapshot_path", None) is None:
+            raise
+        return Path(error.snapshot_path)  # type: ignore[attr-defined]
 
 
 def _config(file: Path) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _loader(spec: str) -> Callable[[Request], Encoder]:
         if spec in NAMED:
             return NAMED[spec].load
         raise unknown_name("encoder", spec, NAMED)
-    if spec.startswith((".", "/", "~")) or Path(spec).is_dir():
+    if spec.startswith((".", "/", "~")) or (spec and Path(spec).is_dir()):
         return _lazily("benchmark.encoders.hub:load_folder")
     if _OBJECT.fullmatch(spec):
         _refuse_misspelt_prefix(spec)

@@ -58,7 +58,8 @@ def load_torchvision(request: Request) -> Encoder:
 
 
 def without_classifier(model: nn.Module) -> nn.Module:
-    """Replace the last linear layer by the identity, in place; a network without one loses its ``classifier``.
+    """Replace the last linear layer by the identity, in place; a network without one (SqueezeNet) ends in a
+    global average instead of its ``classifier``.
 
     >>> without_classifier(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)))(torch.ones(1, 4)).shape
     torch.Size([1, 3])
@@ -69,7 +70,7 @@ def without_classifier(model: nn.Module) -> nn.Module:
         parent, _, last = linear[-1].rpartition(".")
         setattr(model.get_submodule(parent), last, nn.Identity())
     else:
-        model.classifier = nn.Identity()
+        model.classifier = nn.AdaptiveAvgPool2d(1)
     return model
 
 

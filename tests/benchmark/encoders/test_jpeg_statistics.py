@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.fft import dctn
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
+
+from benchmark.encoders import load_encoder
+from benchmark.encoders.jpeg_statistics import (
+    CHROMA_COEFFICIENTS,
+    DIMENSION,
+    HISTOGRAM_BINS,
+    LUMA_COEFFICIENTS,
+    MAX_SIDE,
+    STEPS,
+    _block_dct,
+    jpeg_statistics,
+)
+from builders.processing import PARAMETERS, PROCESSINGS, process
+
+
+def test_encoder__passes_the_statistics_on(keeps_promises: Any) -> None:
+    encoder = load_encoder("control:jpeg-statistics", device="cpu")
+    keeps_promises(encoder)
+    assert encoder.info.dimension == DIMENSION
+    assert encoder.info.parameters == 0
+    assert len(str(encoder.info.weights_sha256)) == 64
+
+
+def test_block_dct__equals_scipy_in_zigzag_order() -> None:
+    plane = np.random.default_rng(0).normal(0, 50, (24, 16)).astype(np.float32)
+    block = dctn(plane[8:16, 8:16], norm="ortho")
+    first = [(0, 0), (0, 1), (1, 0), (2, 0), (1, 1), (0, 2), (0, 3), (1, 2), (2, 1), (3, 0)]
+    ours = _block_dct(plane)
+    assert ours.shape == (6, 64)
+    np.testing.assert_allclose(ours[3, :10], [block[p] for p in first], atol=1e-3)
+    np.testing.assert_allclose(sorted(ours[3]), sorted(block.ravel()), atol=1e-3)
+
+
+def test_statistics__hand_computed_histogram() -> None:
+    """Columns 8 * cos(pi (2 x + 1) / 16) in every block: only the first horizontal coefficient, 32 sqrt(2) = 45.25."""
+    x = np.arange(64)
+    gray = np.round(128 + 8 * np.cos(np.pi * (2 * (x % 8) + 1) / 16)).astype(np.uint8)
+    vector = jpeg_statistics(Image.fromarray(np.repeat(np.tile(gray, (32, 1))[:, :, None], 3, axis=2)))
+    histograms = vector[: LUMA_COEFFICIENTS * HISTOGRAM_BINS].reshape(LUMA_COEFFICIENTS, HISTOGRAM_BINS)
+    assert histograms[0, -1] == 1  # all of it above 22.5
+    assert (histograms[1:5, 0] == 1).all()  # nothing in the next four
+    np.testing.assert_allclose((histograms**2).sum(1), 1, atol=1e-6)
+
+
+def test_statistics__comb_of_a_quantised_photo_is_seen() -> None:
+    """At quality 75 the first luma AC coefficient has step 6, so cos(2 pi c / 6) is near 1; at quality 95 it is not."""
+    photo = _photo(0)
+    start = LUMA_COEFFICIENTS * HISTOGRAM_BINS
+    low, high = (
+        jpeg_statistics(process(photo, PROCESSINGS[name], "a"))[start : start + LUMA_COEFFICIENTS * len(STEPS)]
+        for name in ("jpeg-q75-444", "jpeg-q95-444")
+    )
+    at = STEPS.index(6)
+    assert low[at] > 0.5
+    assert high[at] < 0.3
+
+
+@pytest.mark.parametrize("size", [(2, 2), (7, 300), (15, 16), (17, 33), (MAX_SIDE + 40, 40)])
+def test_statistics__any_size(size: tuple[int, int]) -> None:
+    vector = jpeg_statistics(_photo(1).resize(size))
+    assert vector.shape == (DIMENSION,)
+    assert vector.dtype == np.float32
+    assert np.isfinite(vector).all()
+    assert np.abs(vector).max() <= 1.5
+
+
+def test_statistics__black_photo_is_finite() -> None:
+    vector = jpeg_statistics(Image.new("RGB", (64, 48)))
+    assert np.isfinite(vector).all()
+
+
+def test_statistics__large_photo_is_cut_on_the_grid() -> None:
+    photo = _photo(2).resize((MAX_SIDE + 64, 64))
+    middle = photo.crop((32, 0, 32 + MAX_SIDE, 64))
+    assert np.array_equal(jpeg_statistics(photo), jpeg_statistics(middle))
+
+
+@pytest.mark.parametrize("parameter", ["jpeg", "resizing", "sharpening"])
+def test_linear_probe__reads_the_processing_of_unseen_photos(parameter: str) -> None:
+    names = PARAMETERS[parameter].processings
+    views = [[jpeg_statistics(process(_photo(i), PROCESSINGS[n], str(i))) for n in names] for i in range(24)]
+    labels = list(range(len(names)))
+    train, test = normalize(np.concatenate(views[:16])), normalize(np.concatenate(views[16:]))
+    probe = LogisticRegression(C=100, max_iter=500).fit(train, labels * 16)
+    assert probe.score(test, labels * 8) >= 0.9
+    assert CHROMA_COEFFICIENTS < LUMA_COEFFICIENTS
+
+
+def _photo(seed: int) -> Image.Image:
+    """A picture with structure at every scale: sums of enlarged noise."""
+    generator = np.random.default_rng(seed)
+    total = np.zeros((160, 200, 3))
+    for side in (4, 12, 40, 120):
+        noise = Image.fromarray(generator.integers(0, 256, (side, side, 3), dtype=np.uint8))
+        total += np.asarray(noise.resize((200, 160), Image.Resampling.BICUBIC), dtype=float) - 128
+    return Image.fromarray(np.clip(128 + total / 2, 0, 255).astype(np.uint8))

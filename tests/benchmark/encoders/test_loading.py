@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+import benchmark.encoders as encoders
+from benchmark.encoders import EncoderInfo, list_encoders, load_encoder, loading
+from benchmark.encoders.catalogue import NAMED
+from benchmark.encoders.encoder import GROUPS, LIBRARIES
+from benchmark.encoders.registry import Request
+from benchmark.encoders.study import STUDY
+from builders.errors import EncoderError, UsageError
+
+
+def test_public_names__exact() -> None:
+    assert encoders.__all__ == ["Encoder", "EncoderInfo", "EncoderRow", "list_encoders", "load_encoder"]
+
+
+def test_import_and_listing__need_no_model_library() -> None:
+    code = (
+        "import sys, benchmark.encoders as e; e.list_encoders();"
+        "print([m for m in ('torch', 'transformers', 'timm', 'open_clip', 'torchvision') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_list__bundled_and_controls_and_the_study() -> None:
+    rows = list_encoders()
+    specs = [row.spec for row in rows]
+    assert len(set(specs)) == len(specs)
+    assert set(specs) == {*NAMED, *(row.spec for row in STUDY)}
+    assert specs[0] == "bundled:efficientnet-lite0"
+    assert sum(row.published_name is not None for row in rows) == 47
+    for row in rows:
+        assert row.group in GROUPS
+        assert row.library in LIBRARIES
+
+
+def test_study__47_encoders_of_three_groups() -> None:
+    assert len(STUDY) == len({row.published_name for row in STUDY}) == 47
+    groups = [row.group for row in STUDY]
+    assert [groups.count(group) for group in ("CVL", "SUP", "SSL")] == [24, 11, 12]
+
+
+def test_study__names_are_those_of_the_published_table() -> None:
+    """Only where the table is at hand: it is not part of this project's sources."""
+    table = next((p for p in Path(__file__).parents[3].glob("**/iccv2025_per_encoder.csv")), None)
+    if table is None:
+        pytest.skip("the published table is not here")
+    with table.open(encoding="utf-8", newline="") as file:
+        published = [(row["encoder"], row["group"]) for row in csv.DictReader(file)]
+    assert [(row.published_name, row.group) for row in STUDY] == published
+
+
+@pytest.mark.parametrize(
+    ("spec", "target"),
+    [
+        ("openai/clip-vit-base-patch16", "load_hub"),
+        ("timm/resnet50.a1_in1k", "load_hub"),
+        ("openai/clip-vit-base-patch16@refs/pr/3", "load_hub"),
+        ("hf-hub:timm/resnet50.a1_in1k", "load_hub"),
+        ("local-dir:anything", "load_folder"),
+        ("./folder", "load_folder"),
+        ("/folder", "load_folder"),
+        ("~/folder", "load_folder"),
+        ("timm:resnet50", "load_timm"),
+        ("open_clip:RN50/openai", "load_open_clip"),
+        ("torchvision:resnet50/DEFAULT", "load_torchvision"),
+        ("json:loads", "load_callable"),
+        ("package.module:Class.method", "load_callable"),
+        ("callable:timm:create_model", "load_callable"),
+    ],
+)
+def test_loader__of_each_form(spec: str, target: str) -> None:
+    assert loading._loader(spec).__name__ == target
+
+
+def test_loader__a_folder_that_exists_wins_over_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "org" / "name").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert loading._loader("org/name").__name__ == "load_folder"
+    assert loading._loader("org/other").__name__ == "load_hub"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("bundled:efficientnet", "did you mean 'bundled:efficientnet-lite0'"),
+        ("bundeld:imgsim", "did you mean 'bundled:imgsim'"),
+        ("contrl:jpeg-statistics", "did you mean 'control:jpeg-statistics'"),
+        ("clip-vit-base-patch16", "did you mean 'openai/clip-vit-base-patch16'"),
+        ("???", "give a name from 'list encoders'"),
+        ("", "give a name from 'list encoders'"),
+        ("local-dir:nowhere", "no such folder"),
+    ],
+)
+def test_unknown_name__one_sentence_with_the_nearest(spec: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("?", r"\?")) as caught:
+        load_encoder(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_package__the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def loader(request: Request) -> Any:
+        raise ModuleNotFoundError("No module named 'open_clip'", name="open_clip")
+
+    monkeypatch.setattr(loading, "_loader", lambda spec: loader)
+    with pytest.raises(UsageError, match="pip install open_clip_torch"):
+        load_encoder("open_clip:RN50/openai")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"device": "gpu"}, "--device gpu"), ({"device": "cuda:99"}, "--device cuda:99"), ({"dtype": "int8"}, "--dtype")],
+)
+def test_placement__what_is_not_here_is_refused(options: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_encoder("control:untrained-resnet50", **options)  # type: ignore[arg-type]
+
+
+def test_dtype__computes_in_it_and_gives_float32(photos: list[Image.Image], embed_photos: Any) -> None:
+    exact = load_encoder("bundled:efficientnet-lite0", device="cpu")
+    half = load_encoder("bundled:efficientnet-lite0", device="cpu", dtype="bfloat16")
+    a, b = embed_photos(exact, photos), embed_photos(half, photos)
+    assert half.dtype == "bfloat16"
+    assert b.dtype == a.dtype == "float32"
+    assert half.info.weights_sha256 == exact.info.weights_sha256
+    cosine = (a * b).sum(1) / ((a**2).sum(1) * (b**2).sum(1)) ** 0.5
+    assert (cosine > 0.99).all()
+    assert abs(a - b).max() > 1e-4
+
+
+def test_embed__empty_batch_is_refused() -> None:
+    encoder = load_encoder("bundled:efficientnet-lite0", device="cpu")
+    with pytest.raises(EncoderError, match="empty batch"):
+        encoder.embed(torch.zeros(0, 224, 224, 3, dtype=torch.uint8))
+
+
+def test_embed__wrong_shape_is_one_sentence() -> None:
+    encoder = load_encoder("bundled:efficientnet-lite0", device="cpu")
+    with pytest.raises(EncoderError, match="forward pass failed"):
+        encoder.embed(torch.zeros(2, 224, 224, 5, dtype=torch.uint8))
+
+
+def test_info__json_values_only() -> None:
+    import dataclasses
+    import json
+
+    for spec in ("bundled:efficientnet-lite0", "control:jpeg-statistics", "control:random-projection"):
+        info = load_encoder(spec, device="cpu").info
+        assert EncoderInfo(**json.loads(json.dumps(dataclasses.asdict(info)))) == info
