@@ -176,6 +176,7 @@ def _tasks() -> dict[str, Task]:
             recipe=_recipe,
             unfit=partial(_unfit, attribute),
             run=partial(run_probe, attribute),
+            of_cameras=True,
         )
         for attribute in (*ATTRIBUTES, *EXTRAS)
     }

@@ -52,25 +52,21 @@ def score_encoders(
     Args:
         encoders: loaded encoders.
         photos: the photo set.
-        tasks: the questions; those that the photos cannot answer are skipped.
+        tasks: the questions, all of which the photos can answer (``tasks.fitting_tasks``).
         options: of the run.
 
     Returns:
         One per encoder, in order. An encoder that fails during embedding has a result without scores that says why.
 
     Raises:
-        DataError: no task fits the photos, or no photo is usable.
+        DataError: no photo is usable.
     """
-    fitting = [task for task in tasks if not task.unfit(photos)]
-    if not fitting:
-        reasons = "; ".join(f"{task.name}: {task.unfit(photos)}" for task in tasks[:3])
-        raise DataError(f"{photos.name} cannot answer any of the tasks ({reasons})")
     started = time.perf_counter()
     bytes_hash = photos_bytes_hash(photos)
     clock = {"checking photos": time.perf_counter() - started}
     collected: list[_Collected] = [_Collected(dict(clock)) for _ in encoders]
-    for recipe in merged_recipes(fitting, options):
-        group = [t for t in fitting if set(t.recipe(options).names) <= set(recipe.names)]
+    for recipe in merged_recipes(tasks, options):
+        group = [t for t in tasks if set(t.recipe(options).names) <= set(recipe.names)]
         _score_recipe(encoders, photos, group, recipe, options, bytes_hash, collected)
     return [
         Scored(_result(encoder, photos, bytes_hash, options, got), got.answers)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the command line must answer --help before torch is importe
     from benchmark.results import Result
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
-DEFAULT_DATA = ("sample",)
+DEFAULT_DATA = ("sample", "simcams", "simpairs")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         metavar="SPEC",
         help="photos; repeatable: sample, folder:PATH, "
-        "hub:REPO[@REVISION], imagenet:PATH, inat2018:PATH (default: sample)",
+        "hub:REPO[@REVISION], imagenet:PATH, ..., see list data (default: sample, simcams, simpairs)",
     )
     p.add_argument("--tasks", action="append", metavar="PATTERN", help="such as 'probe/*' or knn/jpeg; repeatable")
     p.add_argument("--limit", type=_positive, metavar="N", help="use N photos, seeded and class-balanced")
@@ -105,7 +105,7 @@ def main(argv: Sequence[str]) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from benchmark.output import write_reports, write_scored
     from benchmark.run import score_encoders
-    from benchmark.tasks import all_tasks, select_tasks
+    from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
     from builders.errors import CamtraceError
     from builders.sources import open_photos
 
@@ -117,7 +117,8 @@ def main(argv: Sequence[str]) -> int:
     for i, photos in enumerate(sets):
         try:
             limited = photos.limited(args.limit, args.seed) if args.limit else photos
-            scored = score_encoders(encoders, limited, tasks, _options(args))
+            fitting = fitting_tasks(tasks, limited, asked=bool(args.tasks))
+            scored = score_encoders(encoders, limited, fitting, _options(args))
         except CamtraceError as error:
             if i + 1 == len(sets) and not results:
                 raise

@@ -12,7 +12,7 @@ from benchmark.bank import Bank, BankView
 from benchmark.options import RunOptions
 from benchmark.results import Score
 from benchmark.views import ViewRecipe
-from builders.errors import unknown_name
+from builders.errors import DataError, unknown_name
 from builders.photos import PhotoSet
 
 
@@ -63,6 +63,8 @@ class Task:
     unfit: Callable[[PhotoSet], str]
     """Why these photos cannot answer it, or an empty string."""
     run: Callable[[TaskInput], TaskOutcome]
+    of_cameras: bool = False
+    """It asks about acquisition, not about processing."""
 
 
 def select_tasks(patterns: Sequence[str], tasks: Mapping[str, Task]) -> list[Task]:
@@ -77,8 +79,30 @@ def select_tasks(patterns: Sequence[str], tasks: Mapping[str, Task]) -> list[Tas
     return [t for t in tasks.values() if not patterns or any(fnmatch.fnmatchcase(t.name, p) for p in patterns)]
 
 
+def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, asked: bool) -> list[Task]:
+    """The tasks that photos can answer.
+
+    Args:
+        tasks: candidates.
+        photos: the photo set.
+        asked: the user named the tasks. If not, photos that bring acquisition labels or pairs are asked about these
+            alone: processing them in 14 ways as well would cost many times more than what they were made for.
+
+    Raises:
+        DataError: there is none.
+    """
+    fitting = [task for task in tasks if not task.unfit(photos)]
+    if not fitting:
+        reasons = "; ".join(f"{task.name}: {task.unfit(photos)}" for task in tasks[:3])
+        raise DataError(f"{photos.name} cannot answer any of the tasks ({reasons})")
+    special = [task for task in fitting if task.of_cameras]
+    return special if special and not asked else fitting
+
+
 def all_tasks() -> dict[str, Task]:
     """Every task by name, in the order of reports."""
+    from benchmark.acquisition_tasks import ACQUISITION_TASKS
     from benchmark.processing_tasks import PROCESSING_TASKS
+    from benchmark.retrieval_task import RETRIEVAL_TASKS
 
-    return dict(PROCESSING_TASKS)
+    return {**PROCESSING_TASKS, **ACQUISITION_TASKS, **RETRIEVAL_TASKS}

@@ -8,12 +8,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl
 
 from builders.errors import DataError, UsageError, unknown_name
 from builders.photos import PhotoSet
+
+if TYPE_CHECKING:
+    from builders.simcams.photo_sets import Scenes
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,15 @@ class DataSpec:
         >>> DataSpec.parse("hub:org/name@main?label=species").options["label"]
         'species'
         """
-        kind, colon, rest = text.partition(":")
+        head, _, query = text.partition("?")
+        kind, colon, location = head.partition(":")
         if kind not in KINDS:
             raise unknown_name("data", text, [k.usage for k in KINDS.values()])
-        if KINDS[kind].needs_location and not rest:
+        place = KINDS[kind].location
+        if place == "required" and not location:
             raise UsageError(f"data {text!r} names no location: write {KINDS[kind].usage}")
-        if colon and not KINDS[kind].needs_location:
+        if colon and place == "none":
             raise UsageError(f"data {kind!r} takes no location, got {text!r}")
-        location, _, query = rest.partition("?")
         revision = None
         if kind == "hub":
             location, _, revision = location.partition("@")
@@ -62,7 +67,7 @@ class Kind:
     open: Callable[[DataSpec, int], PhotoSet]
     """(specification, seed of splits that the data do not bring) -> photos."""
     options: tuple[str, ...] = ()
-    needs_location: bool = True
+    location: Literal["required", "optional", "none"] = "required"
 
 
 def open_photos(text: str, seed: int = 0) -> PhotoSet:
@@ -99,6 +104,30 @@ def _folder(spec: DataSpec, seed: int) -> PhotoSet:
     return labelled_folder(spec.location, seed=seed, val_share=_share(spec))
 
 
+def _simcams(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.simcams.photo_sets import DEFAULT_SCENES, simcams_photos
+
+    count, size, scenes = _scenes(spec, DEFAULT_SCENES)
+    return simcams_photos(count, size, seed, scenes=scenes)
+
+
+def _simpairs(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.simcams.photo_sets import DEFAULT_PAIRS, simpairs_photos
+
+    count, size, scenes = _scenes(spec, DEFAULT_PAIRS)
+    return simpairs_photos(count, size, seed, scenes=scenes)
+
+
+def _scenes(spec: DataSpec, default: int) -> tuple[int, int, Scenes | None]:
+    """How many scenes of what size simulated cameras look at, and the photos of a folder if one is named."""
+    from builders.simcams.photo_scenes import PhotoScenes
+    from builders.simcams.photo_sets import DEFAULT_SIZE
+
+    count, size = _whole(spec, "scenes", default), _whole(spec, "size", DEFAULT_SIZE)
+    photos = PhotoScenes.of_folder(Path(spec.location), size, size, limit=count) if spec.location else None
+    return count, size, photos
+
+
 def _imagenet(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.imagenet import imagenet_photos
 
@@ -131,6 +160,13 @@ def _columns(spec: DataSpec) -> dict[str, str]:
     return {name: value for name, value in spec.options.items() if name not in ("name", "val-share")}
 
 
+def _whole(spec: DataSpec, option: str, default: int) -> int:
+    text = spec.options.get(option, str(default))
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"{option}={text}: give a whole number of at least 1")
+    return int(text)
+
+
 def _share(spec: DataSpec) -> float:
     text = spec.options.get("val-share", "0.25")
     try:
@@ -143,7 +179,7 @@ def _share(spec: DataSpec) -> float:
 
 
 KINDS: dict[str, Kind] = {
-    "sample": Kind("sample", "tiles of photos that come with Python packages: a smoke test", _sample, (), False),
+    "sample": Kind("sample", "tiles of photos that come with Python packages: a smoke test", _sample, (), "none"),
     "folder": Kind(
         "folder:PATH",
         "class sub-folders, in train/ and val/ or with a seeded split of their own",
@@ -163,6 +199,20 @@ KINDS: dict[str, Kind] = {
         ("config", "image", "label", "id", "train", "val", "test", "val-share"),
     ),
     "imagenet": Kind("imagenet:PATH", "ImageNet-1k: train/ and val/ of class folders, or the official tars", _imagenet),
+    "simcams": Kind(
+        "simcams[:PATH]",
+        "simulated cameras: procedural scenes, or a folder of photos, each through every camera",
+        _simcams,
+        ("scenes", "size"),
+        "optional",
+    ),
+    "simpairs": Kind(
+        "simpairs[:PATH]",
+        "simulated pairs: each scene by a phone-like and by an older-compact-like camera",
+        _simpairs,
+        ("scenes", "size"),
+        "optional",
+    ),
     "inat2018": Kind("inat2018:PATH", "iNaturalist 2018: the official files, or torchvision's layout", _inat2018),
 }
 """Every kind of data specification by its name."""
