@@ -27,8 +27,8 @@ frame) after 1/f seconds, whatever f."""
 SUBJECT_SPEED_PER_S = 0.35
 """Median speed of what is photographed, in frame widths a second: a walker (1.4 m/s) in a frame 4 m wide."""
 
-DEPTH_RATIO = 0.1
-"""Median relative depth between the focused and the mean plane, for a subject at 3 m with a 50 mm equivalent."""
+DEPTH_RATIO = 0.3
+"""Median relative depth between the plane in focus and the rest: a metre, for a subject at 3 m (50 mm equivalent)."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ class Moment:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Moment:
-        """Speeds and depth log-normal (a factor of 1.4 either way), directions uniform."""
+        """Speeds and depth log-normal (a factor of 1.4 either way). Subjects move along the ground, left or right
+        within about 15 degrees, so their blur has a direction that pictures share; hands shake in any."""
         spread = np.exp(0.35 * rng.standard_normal(3))
-        angles = rng.uniform(0, 2 * np.pi, 2)
+        angles = np.radians(15) * rng.standard_normal() + np.pi * rng.integers(2), rng.uniform(0, 2 * np.pi)
         speed, shake = SUBJECT_SPEED_PER_S * spread[0], HAND_SHAKE_RAD_PER_S * spread[1]
         return cls(
             (speed * math.cos(angles[0]), speed * math.sin(angles[0])),
@@ -191,11 +192,6 @@ def _blurred_planes(light: SceneLight, camera: Camera, settings: Settings, momen
     """Raw camera RGB after all blur, as cubic B-spline coefficients of the padded scene."""
     body, shape = camera.body, light.padded_shape
     raw = np.tensordot(sensor_matrix(body, light.illuminant).astype(np.float32), light.spectrum, axes=1)
-    if light.highlight_spectrum is not None:
-        # Brooks et al. 2019, section 4.1.2: near white the gains are not undone, or clipped whites would turn pink.
-        gains = white_balance_gains(body, light.illuminant)
-        unbalanced = np.linalg.inv(np.array(body.colour_matrix)) * np.maximum(1 - 1 / gains, 0)[:, None]
-        raw += np.tensordot(unbalanced.astype(np.float32), light.highlight_spectrum, axes=1)
     shared = _spline_prefilter(*shape) * transfer_function(
         shape,
         camera.lens.blur_px,

@@ -13,6 +13,9 @@ MID_GREY = 0.18
 HIGHLIGHT_LEVEL = 0.95
 """Level at which it places the brightest two per cent, if the mean would push that higher."""
 
+BLOWN_LEVEL = np.float32(2.0)
+"""Light of a highlight that the source photo had clipped: a stop over white."""
+
 
 @dataclass(frozen=True)
 class SceneLight:
@@ -26,8 +29,6 @@ class SceneLight:
     """Pixels of scene beyond the frame on every side."""
     spectrum: np.ndarray
     """``rfft2`` of the padded linear sRGB planes, complex64 [3, height + 2 margin, (width + 2 margin) // 2 + 1]."""
-    highlight_spectrum: np.ndarray | None
-    """The same of linear sRGB times the share of each pixel that its source clipped; None if nothing is clipped."""
     illuminant: tuple[float, float] = (1.0, 1.0)
     """Red and blue white-balance gains relative to the camera's daylight gains."""
 
@@ -53,22 +54,22 @@ class SceneLight:
             linear: the light; negative values are cut to 0.
             margin: pixels around the frame.
             illuminant: see the field.
-            clipped: float [padded height, padded width] in [0, 1], how far each pixel is clipped in its source.
+            clipped: float [padded height, padded width] in [0, 1], how far each pixel is clipped in its source. Such a
+                highlight carries no data: it is taken to be white and brighter than any camera here can hold, or else
+                it would come out as a grey plate, or pink.
             expose: scale to what an automatic exposure gives (``auto_exposure``); False takes the values as they are.
         """
         planes = np.ascontiguousarray(np.moveaxis(np.maximum(linear, 0), -1, 0), dtype=np.float32)
         if expose:
             planes *= np.float32(auto_exposure(planes[:, margin : -margin or None, margin : -margin or None]))
-        highlights = None
-        if clipped is not None and clipped.any():
-            highlights = scipy.fft.rfft2(planes * clipped.astype(np.float32), axes=(1, 2))
+        if clipped is not None:
+            planes += clipped.astype(np.float32) * np.maximum(BLOWN_LEVEL - planes, 0)
         return cls(
             scene_id,
             linear.shape[0] - 2 * margin,
             linear.shape[1] - 2 * margin,
             margin,
             scipy.fft.rfft2(planes, axes=(1, 2)),
-            highlights,
             illuminant,
         )
 

@@ -25,7 +25,7 @@ def at_iso(settings: Settings, iso: int) -> Settings:
 
 
 def photon_transfer_slope(camera: Camera, settings: Settings) -> float:
-    """Slope of temporal variance (half the variance of a pair's difference) against mean over black, in DN per electron."""
+    """Slope of temporal variance (half that of a pair's difference) against mean over black, in DN per electron."""
     means, variances = [], []
     for i, level in enumerate(np.linspace(0.1, 0.7, 7)):
         a, b = (shot(camera, level, settings, 2 * i + k) for k in (0, 1))

@@ -1,0 +1,130 @@
+"""The data sets on disk, through the real command line, read as a stranger would."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import Image, load_dataset
+from PIL import Image as PillowImage
+
+from builders.__main__ import main
+from builders.exif import acquisition_from_file
+from builders.flickrexif.rows import part_features
+from builders.simcams import simcams_photos
+from builders.simcams.datasets import CONFIGS, simcams_features
+
+
+def run(*arguments: str | Path) -> int:
+    return main(["simcams", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("simcams") / "out"
+    assert run("--scenes", "4", "--size", "32", "--configs", "make,iso", "--workers", "1", "--output", output) == 0
+    return output
+
+
+def load(folder: Path, config: str, split: str, cache: Path):  # type: ignore[no-untyped-def]
+    data = load_dataset(str(folder), config, split=split, cache_dir=str(cache))
+    return data.cast_column("image", Image(decode=False))
+
+
+def test_columns__begin_with_those_of_flickrexif() -> None:
+    theirs = list(part_features(("a",), pixels=True))
+    assert list(simcams_features(("a",)))[: len(theirs)] == theirs
+    assert CONFIGS == (
+        "make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length",
+    )  # fmt: skip
+
+
+def test_built__loads_and_agrees_with_the_photo_set_and_the_exif(built: Path, tmp_path: Path) -> None:
+    photos = simcams_photos(n_scenes=4, size=32)
+    by_id = {photo_id: i for i, photo_id in enumerate(photos.ids)}
+    scenes = {}
+    for split in ("train", "validation", "test"):
+        data = load(built, "iso", split, tmp_path)
+        scenes[split] = set(data["scene"])
+        assert len(set(np.bincount(data["label"]))) == 1
+        for row in list(data)[:5]:
+            data_bytes = row["image"]["bytes"]
+            assert data_bytes == photos.read(by_id[row["photo_id"]])
+            assert hashlib.sha256(data_bytes).hexdigest() == row["sha256"]
+            read = acquisition_from_file(data_bytes)
+            assert str(read.iso) == data.features["label"].names[row["label"]] == str(row["iso_speed"])
+            assert (str(read.exposure_s), read.make) == (row["exposure_s"], row["camera_make"])
+            assert row["licence"] == "CC0-1.0"
+    assert not scenes["train"] & scenes["test"]
+    assert not scenes["train"] & scenes["validation"]
+
+
+def test_built__a_second_run_writes_nothing_and_a_lost_shard_comes_back_equal(built: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(built, copy)
+    lost = next(copy.glob("data/make/test-*.parquet"))
+    before = lost.read_bytes()
+    lost.unlink()
+    assert run("--scenes", "4", "--size", "32", "--configs", "make,iso", "--workers", "1", "--output", copy) == 0
+    assert lost.read_bytes() == before
+    assert (copy / "README.md").read_text() == (built / "README.md").read_text()
+
+
+def test_built__card_says_that_no_camera_took_them(built: Path) -> None:
+    text = (built / "README.md").read_text(encoding="utf-8")
+    assert "No real camera took these" in text
+    assert "license: cc0-1.0" in text
+
+
+def test_pairs__have_the_columns_of_paircams(tmp_path: Path) -> None:
+    assert run("--pairs", "--scenes", "3", "--size", "32", "--workers", "1", "--output", tmp_path / "pairs") == 0
+    data = load(tmp_path / "pairs", "default", "train", tmp_path / "cache")
+    assert {"image", "pair_id", "camera", "camera_type"} <= set(data.column_names)
+    assert len(data) == 6
+    kinds = [data.features["camera_type"].names[t] for t in data["camera_type"]]
+    assert kinds == ["phone", "camera"] * 3
+    assert list(data["pair_id"])[::2] == list(data["pair_id"])[1::2]
+
+
+def test_folder__a_bad_photo_costs_its_rows_only(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    source = tmp_path / "photos"
+    source.mkdir()
+    for i in range(4):
+        PillowImage.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(source / f"{i}.jpg", quality=95)
+    data = (source / "0.jpg").read_bytes()
+    (source / "0.jpg").write_bytes(data[:-2000])
+    arguments = ("--source", f"folder:{source}", "--scenes", "9", "--size", "32", "--configs", "make", "--workers", "1")
+    assert run(*arguments, "--output", tmp_path / "out") == 0
+    failures = (tmp_path / "out" / "failures.jsonl").read_text().splitlines()
+    assert len(failures) == 27
+    rows = [row for s in ("train", "validation", "test") for row in load(tmp_path / "out", "make", s, tmp_path / "c")]
+    assert len(rows) == 3 * 27
+    assert {row["shrink_factor"] for row in rows} == {2.0}
+    assert str(source) not in (tmp_path / "out" / "build.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--size", "33"), "both sides are even"),
+        (("--size", "big"), "pixels a side"),
+        (("--source", "folders:x"), "unknown source"),
+        (("--source", "folder:/nonexistent-photos"), "no such folder"),
+        (("--configs", "makes"), "did you mean 'make'"),
+        (("--classes", "stop"), "did you mean 'stops'"),
+        (("--scenes", "0"), "at least 1"),
+        (("--scenes", "2"), "at least 3 are needed"),
+        (("--workers", "0"), "at least 1"),
+    ],
+)
+def test_cli__wrong_input_is_one_sentence(
+    arguments: tuple[str, ...], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--size", "32", "--scenes", "3", *arguments, "--output", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "Traceback" not in error

@@ -1,0 +1,113 @@
+"""The photo sets: labels agree with the files' own Exif, splits share no scene, pairs show the same thing twice."""
+
+from __future__ import annotations
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from builders.errors import UsageError
+from builders.exif import acquisition_from_file
+from builders.photos import UNLABELLED, PhotoSet
+from builders.simcams import simcams_photos, simpairs_photos
+
+
+@pytest.fixture(scope="module")
+def photos() -> PhotoSet:
+    return simcams_photos(n_scenes=6, size=48)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> PhotoSet:
+    return simpairs_photos(n_scenes=12, size=96)
+
+
+def grey(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(float)
+
+
+def test_simcams__every_scene_through_every_camera(photos: PhotoSet) -> None:
+    assert len(photos) == 6 * 27
+    seen = set(zip(photos.columns["scene"].tolist(), photos.columns["camera"].tolist(), strict=True))
+    assert len(seen) == 6 * 27
+
+
+def test_simcams__splits_share_no_scene(photos: PhotoSet) -> None:
+    for scene in np.unique(photos.columns["scene"]):
+        assert len(set(photos.splits[photos.columns["scene"] == scene])) == 1
+
+
+def test_simcams__every_attribute_is_balanced_in_every_split(photos: PhotoSet) -> None:
+    assert list(photos.attributes) == [
+        "make", "model", "smartphone-model", "is-smartphone", "exposure", "aperture", "iso", "focal-length",
+    ]  # fmt: skip
+    for name, column in photos.attributes.items():
+        for split in range(3):
+            values = column.values[(photos.splits == split) & (column.values != UNLABELLED)]
+            assert len(set(np.bincount(values, minlength=len(column.names)))) == 1, name
+
+
+def test_simcams__labels_are_what_the_exif_says(photos: PhotoSet) -> None:
+    def named(attribute: str, i: int) -> str | None:
+        column = photos.attributes[attribute]
+        return column.names[column.values[i]] if column.values[i] != UNLABELLED else None
+
+    for i in range(0, len(photos), 7):
+        read = acquisition_from_file(photos.read(i))
+        assert named("make", i) in (read.make, None)
+        assert named("model", i) in (f"{read.make} {read.model}", None)
+        assert named("exposure", i) in (str(read.exposure_s), None)
+        assert named("aperture", i) in (f"{float(read.f_number or 0):.1f}", None)
+        assert named("iso", i) in (str(read.iso), None)
+
+
+def test_simcams__source_can_go_to_a_worker_and_gives_the_same_bytes(photos: PhotoSet) -> None:
+    copy = pickle.loads(pickle.dumps(photos.source))
+    assert [copy.read(i) for i in (40, 3)] == [photos.read(i) for i in (40, 3)]
+
+
+def test_simcams__says_that_it_is_simulated(photos: PhotoSet) -> None:
+    assert photos.name == "simcams:procedural"
+    assert photos.smoke_test is False
+    assert "simulated" in photos.evidence["simulated"]
+
+
+def test_simcams__another_seed_is_another_set(photos: PhotoSet) -> None:
+    other = simcams_photos(n_scenes=6, size=48, seed=1)
+    assert other.ids_hash() != photos.ids_hash()
+    assert other.read(0) != photos.read(0)
+
+
+@pytest.mark.parametrize(("n", "size"), [(2, 48), (6, 47), (6, 16)])
+def test_simcams__wrong_size_is_one_sentence(n: int, size: int) -> None:
+    with pytest.raises(UsageError):
+        simcams_photos(n_scenes=n, size=size)
+
+
+def test_simpairs__a_phone_and_a_compact_of_every_scene(pairs: PhotoSet) -> None:
+    types = pairs.columns["camera_type"].reshape(12, 2)
+    assert (types == ["phone", "camera"]).all()
+    assert (pairs.columns["pair_id"][::2] == pairs.columns["pair_id"][1::2]).all()
+    assert len(set(pairs.columns["camera"])) > 6
+
+
+def test_simpairs__the_two_shots_differ_and_show_the_same(pairs: PhotoSet) -> None:
+    """Coarse pictures, moved against each other by up to 6 %, correlate best with their own partner."""
+    coarse = [grey(pairs.read(i)).reshape(24, 4, 24, 4).mean(axis=(1, 3)) for i in range(24)]
+
+    def alike(a: np.ndarray, b: np.ndarray) -> float:
+        inner = a[3:-3, 3:-3].ravel()
+        return max(
+            float(np.corrcoef(inner, b[3 + dy : 21 + dy, 3 + dx : 21 + dx].ravel())[0, 1])
+            for dy in range(-2, 3)
+            for dx in range(-2, 3)
+        )
+
+    table = np.array([[alike(a, b) for b in coarse[1::2]] for a in coarse[::2]])
+    assert (table.argmax(axis=1) == np.arange(12)).all()
+    assert table.diagonal().min() > 0.7
+    for a, b in zip(range(0, 24, 2), range(1, 24, 2), strict=True):
+        assert abs(grey(pairs.read(a)) - grey(pairs.read(b))).mean() > 2
