@@ -1,1 +1,32 @@
 """Photos in, labelled data sets out. Never imports torch, never imports ``benchmark``."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_PUBLIC = {
+    "CenterMask": "builders.masking",
+    "PairCams": "builders.paircams_builder",
+    "PairCamsConfig": "builders.paircams_builder",
+    "ProcessedPhotos": "builders.processed",
+    "ProcessedPhotosConfig": "builders.processed",
+    "build_paircams": "builders.paircams",
+    "build_processed": "builders.processed",
+    "open_built": "builders.built",
+    "open_photos": "builders.sources",
+    "with_processing": "builders.on_the_fly",
+}
+"""Public names and where they live; imported when first used, so that ``import builders`` costs nothing."""
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'builders' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *globals()]

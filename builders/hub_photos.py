@@ -16,6 +16,15 @@ from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 _SPLIT_NAMES = {"train": ("train",), "val": ("validation", "val", "valid", "dev"), "test": ("test",)}
 
 
+def split_named(name: str) -> str:
+    """Our name of a split of the Hub; a name that says nothing is ``train``, as it is for a data set of one split.
+
+    >>> split_named("validation")
+    'val'
+    """
+    return next((ours for ours, names in _SPLIT_NAMES.items() if name in names), "train")
+
+
 @dataclass(frozen=True)
 class HubSource:
     """Rows of the splits of one data set, joined; the image column holds undecoded bytes."""

@@ -1,0 +1,133 @@
+"""Reading a built set of processed photos: the stored bytes of each (photo, class), with ids, labels and splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from builders.errors import DataError, PhotoError, UsageError, unknown_name
+from builders.hub_photos import split_named
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.processing import PARAMETERS, Parameter
+
+ABSENT = -1
+"""Row of a (photo, class) that the set does not hold."""
+
+
+@dataclass(frozen=True)
+class NoOriginals:
+    """The source of a built set: it has processed photos only, and says so instead of passing one for the other."""
+
+    def read(self, row: int) -> bytes:
+        raise PhotoError("a built set holds processed photos, not the originals: read them by (photo, class)")
+
+
+@dataclass(frozen=True)
+class ProcessedSet:
+    """Photos under the classes of one parameter, as a build stored them."""
+
+    photos: PhotoSet
+    """Ids, splits and labels of the photos, ids as the build had them; ``photos.read`` refuses (no originals here)."""
+    parameter: Parameter
+    rows: np.ndarray
+    """int64 [photos, classes], row of each view, ``ABSENT`` where the photo was not given that class."""
+    parts: tuple[Any, ...]
+    """``datasets.Dataset`` of each split, images undecoded, joined in this order."""
+
+    def read(self, photo: int, code: int) -> bytes:
+        """The stored JPEG file of a photo under a class.
+
+        Args:
+            photo: index into ``photos``.
+            code: index into ``parameter.classes``.
+
+        Raises:
+            PhotoError: the set does not hold that view.
+        """
+        row = int(self.rows[photo, code])
+        if row == ABSENT:
+            raise PhotoError(f"{self.photos.ids[photo]} is not there as {self.parameter.classes[code]}")
+        for part in self.parts:
+            if row < len(part):
+                return part[row]["image"]["bytes"]
+            row -= len(part)
+        raise PhotoError("the row is past the end of the data")
+
+    @property
+    def complete(self) -> np.ndarray:
+        """bool [photos], True where a photo is there in every class (``assignment="every"``)."""
+        return np.asarray((self.rows != ABSENT).all(axis=1))
+
+
+def open_built(path_or_repo: str, parameter: str | None = None, *, revision: str | None = None) -> ProcessedSet:
+    """Open a folder that ``build_processed`` wrote, or the repository that it was published to.
+
+    Args:
+        path_or_repo: a folder, or ``namespace/name`` on the Hub.
+        parameter: the config; by default the default one.
+        revision: commit, tag or branch of a repository.
+
+    Raises:
+        UsageError: the parameter is none of ours, or not in the data.
+        DataError: nothing there that can be loaded, or not a set of processed photos.
+    """
+    import datasets
+
+    if parameter is not None and parameter not in PARAMETERS:
+        raise unknown_name("parameter", parameter, PARAMETERS)
+    try:
+        loaded = datasets.load_dataset(path_or_repo, parameter, revision=revision)
+    except ValueError as error:
+        raise UsageError(f"{path_or_repo}: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
+        reason = str(error).strip().splitlines()
+        raise DataError(f"{path_or_repo}: cannot be loaded ({reason[0] if reason else error!r})") from None
+    features = next(iter(loaded.values())).features
+    found = [name for name in PARAMETERS if name in features]
+    if len(found) != 1 or not {"image", "photo_id"} <= set(features):
+        raise DataError(f"{path_or_repo}: not a set of processed photos (columns {', '.join(features)})")
+    return _joined(path_or_repo, loaded, PARAMETERS[found[0]])
+
+
+def _joined(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet:
+    import datasets
+
+    index: dict[str, int] = {}
+    splits: list[int] = []
+    labels: list[int] = []
+    cells: list[tuple[int, int, int]] = []
+    offset = 0
+    label_names: tuple[str, ...] = ()
+    for split, part in loaded.items():
+        if tuple(part.features[parameter.name].names) != parameter.classes:
+            raise DataError(f"{name}: the classes of {parameter.name} are not ours")
+        if "label" in part.features:
+            label_names = tuple(part.features["label"].names)
+        values = part["label"] if "label" in part.features else [UNLABELLED] * len(part)
+        for row, (photo_id, code, label) in enumerate(zip(part["photo_id"], part[parameter.name], values, strict=True)):
+            if photo_id not in index:
+                index[photo_id] = len(index)
+                splits.append(SPLITS.index(split_named(split)))
+                labels.append(label)
+            cells.append((index[photo_id], code, offset + row))
+        offset += len(part)
+    rows = np.full((len(index), len(parameter.classes)), ABSENT, dtype=np.int64)
+    for photo, code, row in cells:
+        rows[photo, code] = row
+    folder = Path(name)
+    photos = PhotoSet(
+        name=f"built:{folder.resolve().name if folder.exists() else name}",
+        ids=tuple(index),
+        splits=np.array(splits, dtype=np.int8),
+        labels=Labels(label_names, np.array(labels, dtype=np.int32)),
+        source=NoOriginals(),
+        rows=np.arange(len(index), dtype=np.int64),
+        evidence={"splits": "as given by the data set", "views": f"stored, classes of {parameter.name}"},
+    )
+    undecoded = [
+        p.select_columns(["image"]).cast_column("image", datasets.Image(decode=False)) for p in loaded.values()
+    ]
+    return ProcessedSet(photos, parameter, rows, tuple(undecoded))

@@ -1,0 +1,222 @@
+"""``with_processing``: any loaded image data set under the classes of a parameter, without writing a copy of it.
+
+Fourteen copies of ImageNet are two terabytes. The views made here have the same bytes, labels and ids as the data set
+that ``build_processed`` writes from the same photos, and the same pixels that the benchmark embeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import datasets
+import numpy as np
+from datasets import ClassLabel
+
+from builders.errors import PhotoError, UsageError, unknown_name
+from builders.hub_photos import split_named
+from builders.processed_rows import Assignment, Settings, classes_of, processed_rows
+from builders.processing import PARAMETERS, decode_jpeg
+
+PhotoIds = str | Sequence[str] | None
+
+
+def with_processing(
+    dataset: Any,
+    parameter: str,
+    *,
+    assignment: Assignment = "uniform",
+    seed: int = 0,
+    assignment_seed: int = 0,
+    image: str = "image",
+    photo_id: PhotoIds = None,
+    split: str | None = None,
+    decode: bool = True,
+) -> Any:
+    """Wrap a loaded data set: its photos processed when they are asked for, with the class of each in a column.
+
+    Ids of photos decide classes and random scales, so they must be those of the build to compare with. By default
+    they are those of ``hub:REPO``: ``<split>/<photo_id>`` from a column of that name, else ``<split>/<row number>``.
+
+    Args:
+        dataset: a ``datasets.Dataset``, ``IterableDataset``, or a dictionary of them by split.
+        parameter: one of ``builders.processing.PARAMETERS``; also the name of the new column.
+        assignment: ``uniform`` gives each photo one class and keeps the length, ``every`` gives each photo in every
+            class, classes of one photo side by side; ``study`` is uniform for train and every for other splits.
+        seed: of the random scale of ``interpolation``.
+        assignment_seed: of the uniform assignment.
+        image: name of the image column.
+        photo_id: a column of ids, or the ids themselves in the order of the rows (used as they are), or the default.
+        split: name of the split, where the data set does not know its own.
+        decode: ``image`` as a PIL image; ``False`` gives ``{"bytes", "path"}``, as a build stores them.
+
+    Returns:
+        A data set of the same kind with the columns of the old one, ``photo_id``, ``<parameter>``, and ``scale`` for
+        ``interpolation``. Reading a row raises ``PhotoError`` where its photo cannot be decoded.
+
+    Raises:
+        UsageError: an unknown name, a missing image column, a column in the way, or no way to know the ids.
+    """
+    settings = Settings(parameter, assignment, seed, assignment_seed)
+    options: dict[str, Any] = {"image": image, "photo_id": photo_id, "decode": decode}
+    if isinstance(dataset, Mapping):
+        lone_test = "val" not in {split_named(str(name)) for name in dataset}  # as hub:REPO has it
+        ours = {name: "val" if lone_test and str(name) == "test" else str(name) for name in dataset}
+        wrapped = {n: _wrap(part, settings, split or ours[n], **options) for n, part in dataset.items()}
+        return cast(Any, type(dataset))(wrapped)
+    return _wrap(dataset, settings, split, **options)
+
+
+@dataclass(frozen=True)
+class _Views:
+    """Makes the image of rows when they are read. Picklable, so that loaders with workers can carry it."""
+
+    photos: Any
+    """``datasets.Dataset`` with the image column alone, undecoded."""
+    image: str
+    settings: Settings
+    decode: bool
+
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        out = {name: values for name, values in batch.items() if name != _ROW}
+        if _ROW in batch:
+            codes = batch[self.settings.parameter]
+            rows = zip(batch[_ROW], batch["photo_id"], codes, strict=True)
+            out[self.image] = [self._view(self.photos[row][self.image], i, code) for row, i, code in rows]
+        return out
+
+    def _view(self, cell: Any, photo_id: str, code: int) -> Any:
+        return _view(_bytes(cell), photo_id, self.settings, code, self.decode)
+
+
+_ROW = "__row__"
+
+
+def _wrap(dataset: Any, settings: Settings, split: str | None, *, image: str, photo_id: PhotoIds, decode: bool) -> Any:
+    _check_columns(dataset, settings, image)
+    name = str(split or dataset.split or "")
+    every = settings.assignment == "every" or (settings.assignment == "study" and split_named(name) != "train")
+    if isinstance(dataset, datasets.IterableDataset):
+        if photo_id is not None and not isinstance(photo_id, str):
+            raise UsageError("photo_id: a data set that is streamed takes the name of a column")
+        stream = _Stream(settings, every, image, _prefix(name), _id_column(dataset, photo_id), decode)
+        undecoded = dataset.cast_column(image, datasets.Image(decode=False))
+        return undecoded.map(stream, batched=True, batch_size=16, with_indices=True)
+
+    ids = _ids(dataset, photo_id, name)
+    parameter = PARAMETERS[settings.parameter]
+    codes = [list(classes_of(i, parameter, settings, every)) for i in ids]
+    rows = np.repeat(np.arange(len(dataset)), [len(c) for c in codes])
+    light = dataset.with_format(None).remove_columns([c for c in (image, "photo_id") if c in dataset.column_names])
+    if not light.column_names:
+        light = datasets.Dataset.from_dict({_ROW: rows})
+    else:
+        if len(rows) != len(dataset):
+            light = light.select(rows)
+        if light._indices is not None:
+            light = light.flatten_indices(keep_in_memory=True)  # light columns only, the images stay where they are
+        light = light.add_column(_ROW, rows)
+    light = light.add_column("photo_id", [ids[row] for row in rows])
+    labels = ClassLabel(names=list(parameter.classes))
+    light = light.add_column(parameter.name, [code for c in codes for code in c], feature=labels)
+    if parameter.name == "interpolation":
+        from builders.processing import random_scale
+
+        light = light.add_column("scale", [random_scale(ids[row], settings.seed) for row in rows])
+    photos = dataset.with_format(None).select_columns([image]).cast_column(image, datasets.Image(decode=False))
+    return light.with_transform(_Views(photos, image, settings, decode))
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """Rows of a batch -> their views, for data sets that are streamed."""
+
+    settings: Settings
+    every: bool
+    image: str
+    prefix: str
+    id_column: str | None
+    decode: bool
+
+    def __call__(self, batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
+        parameter = PARAMETERS[self.settings.parameter]
+        names = [name for name in batch if name != "photo_id"]
+        columns = (*names, "photo_id", parameter.name, *(("scale",) if parameter.name == "interpolation" else ()))
+        out: dict[str, list[Any]] = {name: [] for name in columns}
+        for at, index in enumerate(indices):
+            photo_id = f"{self.prefix}{batch[self.id_column][at] if self.id_column else index}"
+            for made in processed_rows(_bytes(batch[self.image][at]), photo_id, self.settings, self.every):
+                for name in names:
+                    out[name].append(batch[name][at] if name != self.image else _cell(made["image"], self.decode))
+                for name in columns[len(names) :]:
+                    out[name].append(made[name])
+        return out
+
+
+def _view(data: bytes, photo_id: str, settings: Settings, code: int, decode: bool) -> Any:
+    from builders.decode import decode_rgb
+    from builders.processed_rows import file_name
+    from builders.processing import PROCESSINGS, encode
+
+    parameter = PARAMETERS[settings.parameter]
+    encoded = encode(decode_rgb(data), PROCESSINGS[parameter.processings[code]], photo_id, settings.seed)
+    return _cell({"bytes": encoded, "path": file_name(photo_id, parameter.classes[code])}, decode)
+
+
+def _cell(cell: dict[str, Any], decode: bool) -> Any:
+    return decode_jpeg(cell["bytes"]) if decode else cell
+
+
+def _bytes(cell: Any) -> bytes:
+    if cell is None:
+        raise PhotoError("the row holds no image")
+    if cell.get("bytes") is not None:
+        return cast(bytes, cell["bytes"])
+    try:
+        return Path(cell["path"]).read_bytes()
+    except OSError as error:
+        raise PhotoError(f"the file of the row cannot be read ({error.strerror})") from None
+
+
+def _check_columns(dataset: Any, settings: Settings, image: str) -> None:
+    columns = dataset.column_names or []
+    if image not in columns:
+        raise unknown_name("image column", image, columns)
+    for name in (settings.parameter, *(("scale",) if settings.parameter == "interpolation" else ())):
+        if name in columns:
+            raise UsageError(f"the data set has a column {name!r} already: rename it first (rename_column)")
+
+
+def _ids(dataset: Any, photo_id: PhotoIds, split: str) -> list[str]:
+    if photo_id is not None and not isinstance(photo_id, str):
+        ids = [str(i) for i in photo_id]
+        if len(ids) != len(dataset):
+            raise UsageError(f"photo_id: {len(ids)} ids for {len(dataset)} rows")
+    else:
+        column = _id_column(dataset, photo_id)
+        rows = dataset.with_format(None)[column] if column else _original_rows(dataset, split)
+        ids = [f"{_prefix(split)}{row}" for row in rows]
+    if len(set(ids)) != len(ids):
+        raise UsageError("photo_id: ids of photos must be unique")
+    return ids
+
+
+def _id_column(dataset: Any, photo_id: str | None) -> str | None:
+    columns = dataset.column_names or []
+    if photo_id is not None and photo_id not in columns:
+        raise unknown_name("photo_id column", photo_id, columns)
+    return photo_id or ("photo_id" if "photo_id" in columns else None)
+
+
+def _original_rows(dataset: Any, split: str) -> Sequence[int]:
+    """Row numbers in the split as it was loaded, also after shuffle, select and filter."""
+    if "[" in split or "+" in split:
+        raise UsageError(f"rows of {split!r} do not say their number: give photo_id, or load the whole split")
+    indices = dataset._indices
+    return indices.column(0).to_pylist() if indices is not None else range(len(dataset))
+
+
+def _prefix(split: str) -> str:
+    return f"{split_named(split)}/"
