@@ -268,7 +268,6 @@ def _build(
         )
         for job in jobs
     ]
-    rights = pixel_rights(photos)
     recipe = {
         "source": photos.name,
         "evidence": dict(photos.evidence),
@@ -283,8 +282,17 @@ def _build(
         default=next(iter(features)),
         card=card,
         recipe=recipe,
-        pixels=rights if rights.allowed else PixelRights(False, rights.reason),
+        pixels=_rights(photos),
     )
+
+
+def _rights(photos: PhotoSet) -> PixelRights:
+    """Renders of photos are derived works: without a known licence of the photos they stay at home."""
+    if _card_licence(photos) == "unknown":
+        known = pixel_rights(photos)
+        reason = "The licence of the source photos is not known; state it with --license when building."
+        return PixelRights(False, reason) if known.allowed else known
+    return pixel_rights(photos)
 
 
 def _first_reason(job: ShardJob) -> str:

@@ -12,6 +12,7 @@ from datasets import Image, load_dataset
 from PIL import Image as PillowImage
 
 from builders.__main__ import main
+from builders.dataset_folder import read_build
 from builders.exif import acquisition_from_file
 from builders.flickrexif.rows import part_features
 from builders.simcams import simcams_photos
@@ -77,6 +78,7 @@ def test_built__card_says_that_no_camera_took_them(built: Path) -> None:
     text = (built / "README.md").read_text(encoding="utf-8")
     assert "No real camera took these" in text
     assert "license: cc0-1.0" in text
+    assert read_build(built).pixels.allowed
 
 
 def test_pairs__have_the_columns_of_paircams(tmp_path: Path) -> None:
@@ -105,6 +107,7 @@ def test_folder__a_bad_photo_costs_its_rows_only(tmp_path: Path) -> None:
     assert len(rows) == 3 * 27
     assert {row["shrink_factor"] for row in rows} == {2.0}
     assert str(source) not in (tmp_path / "out" / "build.json").read_text()
+    assert not read_build(tmp_path / "out").pixels.allowed  # nobody said what the licence of these photos is
 
 
 @pytest.mark.parametrize(
