@@ -163,7 +163,7 @@ def _unfit(attribute: str, photos: PhotoSet) -> str:
     return ""
 
 
-def _recipe(options: RunOptions) -> MaskedViews:
+def _recipe(photos: PhotoSet, options: RunOptions) -> MaskedViews:
     return MaskedViews(options.mask_ratio)
 
 

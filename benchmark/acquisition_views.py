@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.views import Preprocess
+from builders.decode import decode_rgb
 from builders.masking import CenterMask
 from builders.processing import decode_jpeg, encode_jpeg
 
@@ -20,8 +21,8 @@ class MaskedViews:
 
     Views: ``whole`` (nothing hidden), ``masked`` (a centred black rectangle hides ``ratio`` of the area) and
     ``complement`` (the border is black, that rectangle visible). The order is the study's: the encoder's resize and
-    crop, the JPEG re-encode, the mask, then tensor and normalisation. Where a preprocessing does not end in 8-bit pixels
-    (a forensic feature), the same happens to the photo before it.
+    crop, the JPEG re-encode, the mask, then tensor and normalisation. Where a preprocessing does not end in 8-bit
+    pixels (a forensic feature), the same happens to the photo before it.
     """
 
     ratio: float = 0.9
@@ -36,7 +37,8 @@ class MaskedViews:
     def merged(self, other: MaskedViews) -> MaskedViews:
         return self
 
-    def make(self, photo: Image.Image, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+        photo = decode_rgb(data)
         return [self._views(photo, preprocess) for preprocess in preprocesses]
 
     def _views(self, photo: Image.Image, preprocess: Preprocess) -> list[np.ndarray]:
@@ -66,7 +68,8 @@ class PlainViews:
     def merged(self, other: PlainViews) -> PlainViews:
         return self
 
-    def make(self, photo: Image.Image, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+        photo = decode_rgb(data)
         return [[preprocess(photo)] for preprocess in preprocesses]
 
 

@@ -14,7 +14,7 @@ from benchmark.probe import processing_probe
 from benchmark.results import Score
 from benchmark.stats import photo_interval
 from benchmark.tasks import Task, TaskInput, TaskOutcome
-from benchmark.views import ProcessingViews
+from benchmark.views import ProcessingViews, StoredViews, ViewRecipe
 from builders.errors import DataError
 from builders.photos import SPLITS, UNLABELLED, PhotoSet
 from builders.processing import PARAMETERS, Parameter, assigned_class
@@ -107,18 +107,22 @@ def _labelled(indices: np.ndarray, photos: PhotoSet) -> np.ndarray:
     return indices[photos.labels.values[indices] != UNLABELLED]
 
 
-def _needs_splits(photos: PhotoSet) -> str:
+def _unfit_for_probe(parameter: Parameter, photos: PhotoSet) -> str:
+    if photos.stored_views and not set(parameter.processings) <= set(photos.stored_views):
+        return f"it stores photos that are processed already, and not in the classes of {parameter.name}"
     missing = [s for s in ("train", "val") if not (photos.splits == SPLITS.index(s)).any()]
     return f"it has no photo in {' and '.join(missing)}" if missing else ""
 
 
-def _needs_labels(photos: PhotoSet) -> str:
+def _unfit_for_knn(parameter: Parameter, photos: PhotoSet) -> str:
     if len(photos.labels.names) < 2:
         return "its photos have no class labels (at least two classes are needed)"
-    return _needs_splits(photos)
+    return _unfit_for_probe(parameter, photos)
 
 
-def _recipe(parameter: Parameter, options: RunOptions) -> ProcessingViews:
+def _recipe(parameter: Parameter, photos: PhotoSet, options: RunOptions) -> ViewRecipe:
+    if photos.stored_views:
+        return StoredViews(parameter.processings, photos.stored_views)
     return ProcessingViews(parameter.processings, options.seed)
 
 
@@ -129,7 +133,7 @@ def _tasks() -> dict[str, Task]:
             summary=f"can a linear probe tell {', '.join(p.classes)} apart?",
             metrics=("accuracy",),
             recipe=partial(_recipe, p),
-            unfit=_needs_splits,
+            unfit=partial(_unfit_for_probe, p),
             run=partial(run_probe, p),
         )
         for p in PARAMETERS.values()
@@ -140,7 +144,7 @@ def _tasks() -> dict[str, Task]:
             summary=f"does {p.name} decide which photos are nearest?",
             metrics=(*SETUPS, "spd"),
             recipe=partial(_recipe, p),
-            unfit=_needs_labels,
+            unfit=partial(_unfit_for_knn, p),
             run=partial(run_knn, p),
         )
         for p in PARAMETERS.values()

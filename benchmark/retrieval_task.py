@@ -71,7 +71,7 @@ def _unfit(photos: PhotoSet) -> str:
     return "its photos do not come in twos" if counts.max() > 2 or not (counts == 2).any() else ""
 
 
-def _recipe(options: RunOptions) -> PlainViews:
+def _recipe(photos: PhotoSet, options: RunOptions) -> PlainViews:
     return PlainViews()
 
 

@@ -65,8 +65,8 @@ def score_encoders(
     bytes_hash = photos_bytes_hash(photos)
     clock = {"checking photos": time.perf_counter() - started}
     collected: list[_Collected] = [_Collected(dict(clock)) for _ in encoders]
-    for recipe in merged_recipes(tasks, options):
-        group = [t for t in tasks if set(t.recipe(options).names) <= set(recipe.names)]
+    for recipe in merged_recipes(tasks, photos, options):
+        group = [t for t in tasks if set(t.recipe(photos, options).names) <= set(recipe.names)]
         _score_recipe(encoders, photos, group, recipe, options, bytes_hash, collected)
     return [
         Scored(_result(encoder, photos, bytes_hash, options, got), got.answers)
@@ -74,11 +74,11 @@ def score_encoders(
     ]
 
 
-def merged_recipes(tasks: Sequence[Task], options: RunOptions) -> list[ViewRecipe]:
+def merged_recipes(tasks: Sequence[Task], photos: PhotoSet, options: RunOptions) -> list[ViewRecipe]:
     """The passes that tasks need: views of one kind are merged, each made once."""
     merged: dict[str, ViewRecipe] = {}
     for task in tasks:
-        recipe = task.recipe(options)
+        recipe = task.recipe(photos, options)
         kind = type(recipe).__name__
         merged[kind] = recipe.merged(merged[kind]) if kind in merged else recipe
     return list(merged.values())

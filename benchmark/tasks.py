@@ -58,7 +58,7 @@ class Task:
     summary: str
     """One line for ``list tasks``."""
     metrics: tuple[str, ...]
-    recipe: Callable[[RunOptions], ViewRecipe]
+    recipe: Callable[[PhotoSet, RunOptions], ViewRecipe]
     """The views that it needs; recipes of one kind are merged into one pass."""
     unfit: Callable[[PhotoSet], str]
     """Why these photos cannot answer it, or an empty string."""

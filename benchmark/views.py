@@ -22,6 +22,7 @@ from builders.errors import PhotoError
 from builders.jpeg_header import read_jpeg_header
 from builders.photos import PhotoSet
 from builders.processing import PROCESSINGS, process
+from builders.stored_views import unpack
 
 Preprocess = Callable[[Image.Image], np.ndarray]
 """RGB image -> array of the same shape and dtype for any photo; picklable."""
@@ -43,8 +44,17 @@ class ViewRecipe(Protocol):
         """One recipe of the same kind that makes the views of both."""
         ...
 
-    def make(self, photo: Image.Image, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
-        """The views of one photo for each preprocessing, in the order of ``names``, ready for the encoder."""
+    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+        """The views of one photo for each preprocessing, in the order of ``names``, ready for the encoder.
+
+        Args:
+            data: bytes of the photo, decoded here once.
+            photo_id: identity of the photo.
+            preprocesses: the distinct preprocessings of the encoders.
+
+        Raises:
+            PhotoError: the photo cannot be used.
+        """
         ...
 
 
@@ -65,13 +75,36 @@ class ProcessingViews:
         wanted = {*self.names, *other.names}
         return ProcessingViews(tuple(name for name in PROCESSINGS if name in wanted), self.seed)
 
-    def make(self, photo: Image.Image, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+        photo = decode_rgb(data)
         made: list[list[np.ndarray]] = [[] for _ in preprocesses]
         for name in self.names:
             image = process(photo, PROCESSINGS[name], photo_id, self.seed)
             for views, preprocess in zip(made, preprocesses, strict=True):
                 views.append(preprocess(image))
         return made
+
+
+@dataclass(frozen=True)
+class StoredViews:
+    """Processed photos that a built set stores: decoded, not made again."""
+
+    names: tuple[str, ...]
+    """The views wanted."""
+    stored: tuple[str, ...]
+    """The views in a bundle, in its order."""
+
+    def key(self) -> dict[str, Any]:
+        return {"kind": "stored", "stored": list(self.stored)}
+
+    def merged(self, other: StoredViews) -> StoredViews:
+        wanted = {*self.names, *other.names}
+        return StoredViews(tuple(name for name in self.stored if name in wanted), self.stored)
+
+    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+        files = dict(zip(self.stored, unpack(data), strict=True))
+        images = [decode_rgb(files[name]) for name in self.names]
+        return [[preprocess(image) for image in images] for preprocess in preprocesses]
 
 
 @dataclass(frozen=True)
@@ -136,16 +169,13 @@ class _ViewMaker(Dataset[PhotoViews]):
         try:
             data = self.photos.read(index)
             source_jpeg = describe_source(data)
-            arrays = self._arrays(decode_rgb(data), index)
+            made = self.recipe.make(data, self.photos.ids[index], self.preprocesses)
+            arrays = tuple(torch.from_numpy(np.stack(views)) for views in made)
         except PhotoError as error:
             failure = str(error)
         except Exception as error:  # one photo never ends a run, whatever a preprocessing raises on it
             failure = f"preprocessing failed ({type(error).__name__}: {error})"
         return PhotoViews(index, arrays, failure, source_jpeg, time.perf_counter() - started)
-
-    def _arrays(self, photo: Image.Image, index: int) -> tuple[torch.Tensor, ...]:
-        made = self.recipe.make(photo, self.photos.ids[index], self.preprocesses)
-        return tuple(torch.from_numpy(np.stack(views)) for views in made)
 
 
 def describe_source(data: bytes) -> str:

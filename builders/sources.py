@@ -49,7 +49,7 @@ class DataSpec:
         if colon and place == "none":
             raise UsageError(f"data {kind!r} takes no location, got {text!r}")
         revision = None
-        if kind == "hub":
+        if kind in ("hub", "built") and not Path(location).exists():
             location, _, revision = location.partition("@")
         try:
             options = dict(parse_qsl(query, strict_parsing=True)) if query else {}
@@ -146,6 +146,12 @@ def _hub(spec: DataSpec, seed: int) -> PhotoSet:
     return hub_photos(spec.location, revision=spec.revision, seed=seed, val_share=_share(spec), **_columns(spec))
 
 
+def _built(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.stored_views import stored_photos
+
+    return stored_photos(spec.location, spec.options.get("parameter"), revision=spec.revision)
+
+
 def _exif_folder(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.camera_folder import MIN_PHOTOS, camera_folder
 
@@ -197,6 +203,12 @@ KINDS: dict[str, Kind] = {
         "any image data set of the Hub, or a local folder that load_dataset reads",
         _hub,
         ("config", "image", "label", "id", "train", "val", "test", "val-share"),
+    ),
+    "built": Kind(
+        "built:PATH_OR_REPO[@REVISION]",
+        "processed photos as `python -m builders ... --assignment every` stores them",
+        _built,
+        ("parameter",),
     ),
     "imagenet": Kind("imagenet:PATH", "ImageNet-1k: train/ and val/ of class folders, or the official tars", _imagenet),
     "simcams": Kind(

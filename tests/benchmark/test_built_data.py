@@ -1,0 +1,70 @@
+"""A built data set is scored as the photos that it was made from: same pixels, same assignments, same scores."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.encoders import load_encoder
+from benchmark.options import RunOptions
+from benchmark.run import score_encoders
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
+from builders.__main__ import main as builders_main
+from builders.errors import DataError, PhotoError
+from builders.sources import open_photos
+from builders.stored_views import pack, unpack
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("built")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("val", 5)):
+        for label in ("dark", "light"):
+            for i in range(count):
+                path = root / "photos" / split / label / f"{i}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = rng.integers(0, 128, (40, 56, 3)) + (100 if label == "light" else 0)
+                Image.fromarray(pixels.astype(np.uint8)).save(path, quality=90)
+    source = str(root / "photos")
+    for assignment in ("every", "uniform"):
+        command = ["folder", "--source", source, "--parameter", "interpolation", "--assignment", assignment]
+        assert builders_main([*command, "--output", str(root / assignment)]) == 0
+    return root
+
+
+def scores(data: str, cache, patterns=()) -> dict[tuple[str, str], float]:
+    photos = open_photos(data)
+    encoder = load_encoder("control:jpeg-statistics")
+    tasks = fitting_tasks(select_tasks(patterns, all_tasks()), photos, asked=bool(patterns))
+    options = RunOptions(cache=cache, workers=0, resamples=100)
+    result = score_encoders([encoder], photos, tasks, options)[0].result
+    assert not result.failures
+    return {(s.task, s.metric): s.value for s in result.scores}
+
+
+def test_built__gives_the_scores_of_the_photos(folders, tmp_path):
+    from_photos = scores(f"folder:{folders / 'photos'}", tmp_path, ["*/interpolation"])
+    from_built = scores(f"built:{folders / 'every'}", tmp_path)
+    assert from_built == from_photos
+    assert len(from_built) == 8
+
+
+def test_built__one_class_a_photo_cannot_be_scored(folders):
+    with pytest.raises(DataError, match="build with --assignment every"):
+        open_photos(f"built:{folders / 'uniform'}")
+
+
+def test_built__other_parameters_do_not_fit(folders):
+    photos = open_photos(f"built:{folders / 'every'}")
+    with pytest.raises(DataError, match="not in the classes of jpeg"):
+        fitting_tasks(select_tasks(["probe/jpeg"], all_tasks()), photos, asked=True)
+
+
+def test_unpack__refuses_what_is_no_bundle():
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "PNG")
+    for data in (b"", b"x", buffer.getvalue(), pack([b"abc", b"d"])[:-1]):
+        with pytest.raises(PhotoError, match="bundle"):
+            unpack(data)
