@@ -10,7 +10,7 @@ from typing import Any
 from benchmark.leaderboard.columns import PARAMETERS, Meaning, meaning, position
 from benchmark.leaderboard.datasets import DataSet, data_sets
 from benchmark.leaderboard.entries import Entry, Observation
-from benchmark.leaderboard.means import Found, means
+from benchmark.leaderboard.means import Found, means, whole_acquisition
 from benchmark.stats import independent_rank_intervals, standard_error
 
 
@@ -163,10 +163,9 @@ def _notes(entry: Entry, columns: Sequence[Column], sets: Sequence[DataSet]) -> 
                 answered[family, column.data].add(column.task)
     notes = []
     for (family, data), tasks in answered.items():
-        everything = {f"{'knn' if family == 'knn' else 'probe'}/{p}" for p in PARAMETERS}
-        whole = asked[family, data] if family == "acquisition" else everything
-        if len(tasks) < len(whole):
-            notes.append(f"Partial: {len(tasks)} of {len(whole)} {family} tasks on {labels[data]}.")
+        whole = _whole(family, asked[family, data])
+        if whole - tasks:
+            notes.append(f"Partial: {len(whole & tasks)} of {len(whole)} {family} tasks on {labels[data]}.")
     failed = [f for file in entry.files for f in file.result.failures]
     for kind, plural in (("task", "tasks"), ("photo", "photos"), ("encoder", "encoders")):
         times = sum(f.kind == kind for f in failed)
@@ -175,3 +174,10 @@ def _notes(entry: Entry, columns: Sequence[Column], sets: Sequence[DataSet]) -> 
     if any(file.result.data.get("smoke_test") for file in entry.files):
         notes.append("Holds a smoke test: bundled photos show that the line runs, nothing more.")
     return tuple(notes)
+
+
+def _whole(family: str, asked: set[str]) -> set[str]:
+    """The tasks that make a family complete: as ``means`` wants them."""
+    if family == "acquisition":
+        return {f"probe/{name}" for name in whole_acquisition({task.removeprefix("probe/") for task in asked})}
+    return {f"{'knn' if family == 'knn' else 'probe'}/{p}" for p in PARAMETERS}

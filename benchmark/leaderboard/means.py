@@ -21,11 +21,10 @@ def means(data: str, found: Found) -> Found:
     Values are ``benchmark.summary``'s. The interval is the mean of the intervals' ends: no narrower than the truth,
     however the tasks' errors go together.
     """
-    # A data set that has the study's attributes is complete with them; extra ones must not make others partial.
     asked = {
         task.removeprefix("probe/") for _, task, metric, _ in found if meaning(task, metric).family == "acquisition"
     }
-    attributes = [name for name in STUDY_ATTRIBUTES if name in asked] or sorted(asked)
+    attributes = whole_acquisition(asked)
     processing = [(f"probe/{p}", "accuracy") for p in PARAMETERS]
     acquisition = [(f"probe/{a}", "accuracy") for a in attributes]
     spd = [(f"knn/{p}", metric) for metric in ("spd", "pos-same", "neg-same") for p in PARAMETERS]
@@ -51,6 +50,14 @@ def means(data: str, found: Found) -> Found:
                     entry: _mean(f"summary/{name}", [h[entry] for h in held], ends, number) for entry in complete
                 }
     return columns
+
+
+def whole_acquisition(asked: set[str]) -> list[str]:
+    """The attributes that make a data set's acquisition probes complete, of those that any encoder was asked.
+
+    The study's, where there are any: an extra one must not make the others partial.
+    """
+    return [name for name in STUDY_ATTRIBUTES if name in asked] or sorted(asked)
 
 
 _Ends = Callable[[Observation], tuple[float, float] | None]

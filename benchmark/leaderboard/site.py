@@ -163,6 +163,7 @@ def _row_json(entry: Entry, board: Board) -> dict[str, Any]:
             {
                 "file": f.file,
                 "data": str(f.result.data["name"]),
+                "photos": _photos(f.result.data.get("photos")),
                 "created": f.result.created,
                 "canary": str(f.result.environment.get("codec_canary") or "")[:100],
                 "device": str(f.result.environment.get("device") or "")[:100],
@@ -171,6 +172,13 @@ def _row_json(entry: Entry, board: Board) -> dict[str, Any]:
         ],
         "cells": [_cell_json(column.cells.get(entry.key)) for column in board.columns],
     }
+
+
+def _photos(splits: object) -> str:
+    """``40 train, 20 val``."""
+    if not isinstance(splits, Mapping):
+        return ""
+    return ", ".join(f"{n:,} {str(split)[:20]}" for split, n in splits.items() if isinstance(n, int) and n)
 
 
 def _status(notes: Sequence[str]) -> str:

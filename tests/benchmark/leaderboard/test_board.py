@@ -201,3 +201,16 @@ def test_build_board__does_not_depend_on_the_order_of_files(make):
 )
 def test_folded(low, high, size):
     assert folded(low, high) == size
+
+
+def test_means__an_extra_attribute_makes_nobody_partial(make):
+    board = board_of(
+        make.result("two", [make.score("probe/make", "accuracy", 0.5), make.score("probe/iso", "accuracy", 0.3)]),
+        make.result("extra", [make.score(f"probe/{a}", "accuracy", 0.4) for a in ("make", "iso", "flash")]),
+        make.result("one", [make.score("probe/make", "accuracy", 0.5)]),
+    )
+    assert cell(board, "two", "summary/mp-acquisition", "mean").value == pytest.approx(0.4)
+    assert cell(board, "extra", "summary/mp-acquisition", "mean").value == pytest.approx(0.4)
+    assert cell(board, "one", "summary/mp-acquisition", "mean") is None
+    notes = {e.id: board.notes[e.key] for e in board.entries}
+    assert notes == {"two": (), "extra": (), "one": ("Partial: 1 of 2 acquisition tasks on toy.",)}

@@ -89,9 +89,9 @@ export function createEncoderPage({ board, container, linkTo, copy }) {
     }
     const list = h("table", { class: "plain" },
       h("caption", {}, "Result files behind this row, newest first; where two hold the same score, the newer counts."),
-      h("thead", {}, h("tr", {}, ["Data set", "Made (UTC)", "Codec canary", "Device", "File"].map((name) => h("th", { scope: "col" }, name)))),
+      h("thead", {}, h("tr", {}, ["Data set", "Photos", "Made (UTC)", "Codec canary", "Device", "File"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, row.results.map((result) => h("tr", {},
-        h("th", { scope: "row" }, result.data), h("td", {}, result.created), h("td", {}, result.canary || "not recorded"),
+        h("th", { scope: "row" }, result.data), h("td", {}, result.photos), h("td", {}, result.created), h("td", {}, result.canary || "not recorded"),
         h("td", {}, result.device), h("td", {}, result.file)))));
     const full = h("div", { class: "full" }, h("p", {}, "Loading the full results…"));
     section.append(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Result files" }, list), full);
@@ -103,7 +103,7 @@ export function createEncoderPage({ board, container, linkTo, copy }) {
   }
 
   function resultDetail({ file, result }) {
-    const versions = Object.entries(result.environment.versions ?? {}).map(([name, version]) => `${name} ${version}`);
+    const versions = Object.entries(result.environment.versions ?? {}).filter(([, version]) => version).map(([name, version]) => `${name} ${version}`);
     return h("div", { class: "result" },
       h("h4", {}, file),
       versions.length ? h("p", {}, `Versions: ${versions.join(", ")}.`) : null,
