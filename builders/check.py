@@ -1,0 +1,242 @@
+"""``python -m builders check``: read a built folder as a stranger would, and test what its labels promise."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from builders.dataset_folder import Build, read_build
+from builders.decode import decode_rgb
+from builders.errors import CamtraceError, DataError
+from builders.jpeg_header import read_jpeg_header
+from builders.processing import PARAMETERS, PROCESSINGS, random_scale
+from builders.shards import file_sha256
+
+CHI_SQUARE_QUANTILE = 0.999
+"""Class counts of a uniform assignment may be this unlikely; one honest build in a thousand is not."""
+
+MAX_EXAMPLES = 3
+"""So many offending rows are named."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One property of one split."""
+
+    config: str
+    split: str
+    name: str
+    passed: bool
+    detail: str
+
+
+def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) -> list[Check]:
+    """Every check of every split of a built folder.
+
+    Args:
+        folder: a finished build.
+        decode: also decode each image of kinds whose size cannot be read from a JPEG header.
+        progress: a bar, where stderr is a terminal.
+
+    Raises:
+        DataError: no finished build is there, or ``load_dataset`` cannot read it.
+    """
+    build = read_build(folder)
+    checks: list[Check] = []
+    for split in build.splits:
+        add = _Adder(split.config, split.split, checks)
+        stored = [folder / shard.file for shard in split.shards]
+        wrong = [
+            path.name
+            for path, shard in zip(stored, split.shards, strict=True)
+            if not path.is_file() or file_sha256(path) != shard.sha256
+        ]
+        add("files are as they were built", not wrong, _examples(wrong) or f"{len(stored)} files, SHA-256 equal")
+        if wrong:
+            continue
+        loaded = _load(folder, split.config, split.split)
+        add("row count", len(loaded) == split.rows, f"{len(loaded):,} rows, build.json says {split.rows:,}")
+        rows = tqdm(loaded, desc=f"{split.config}/{split.split}", disable=None if progress else True)
+        if build.kind == "processed":
+            _check_processed(build, loaded, rows, add)
+        elif build.kind == "recipe":
+            _check_recipe(loaded, add)
+        elif {"image", "pair_id", "camera_type", "photo_id", "sha256"} <= set(loaded.column_names):
+            _check_pairs(loaded, rows, add)
+        elif decode and "image" in loaded.column_names:
+            _check_images(rows, add)
+    return checks
+
+
+def table(checks: Sequence[Check]) -> str:
+    """The checks for people, one line each."""
+    where = [f"{c.config}/{c.split}" for c in checks]
+    wide, name = max(map(len, where), default=0), max((len(c.name) for c in checks), default=0)
+    return "\n".join(
+        f"{'ok  ' if c.passed else 'FAIL'}  {w:{wide}}  {c.name:{name}}  {c.detail}"
+        for c, w in zip(checks, where, strict=True)
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m builders check", description="Read a built folder as a stranger would and test its labels."
+    )
+    parser.add_argument("folder", type=Path, help="a folder that a builder finished")
+    checks = check_folder(parser.parse_args(argv).folder)
+    print(table(checks))
+    failed = sum(not check.passed for check in checks)
+    print(f"{len(checks) - failed} of {len(checks)} checks passed")
+    return 1 if failed else 0
+
+
+@dataclass(frozen=True)
+class _Adder:
+    config: str
+    split: str
+    checks: list[Check]
+
+    def __call__(self, name: str, passed: bool, detail: str) -> None:
+        self.checks.append(Check(self.config, self.split, name, bool(passed), detail))
+
+
+def _load(folder: Path, config: str, split: str) -> Any:
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(str(folder), config, split=split)
+    except Exception as error:  # whatever the libraries raise, the folder is not what it should be
+        reason = str(error).strip().splitlines()
+        raise DataError(
+            f"{folder}: load_dataset cannot read {config}/{split} ({(reason or [repr(error)])[0]})"
+        ) from None
+    images = [name for name, feature in loaded.features.items() if isinstance(feature, datasets.Image)]
+    for name in images:
+        loaded = loaded.cast_column(name, datasets.Image(decode=False))
+    return loaded
+
+
+def _check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]], add: _Adder) -> None:
+    settings = next(s for s in build.recipe["settings"] if s["parameter"] == add.config)
+    parameter = PARAMETERS[add.config]
+    every = settings["assignment"] == "every" or (settings["assignment"] == "study" and add.split != "train")
+    codes, ids = np.asarray(loaded[parameter.name]), loaded["photo_id"]
+    keys = list(zip(ids, codes.tolist(), strict=True))
+    twice = len(keys) - len(set(keys))
+    photos = len(set(ids))
+    expected = photos * len(parameter.classes) if every else photos
+    add("unique ids", twice == 0 and len(keys) == expected, f"{photos:,} photos, {len(keys):,} (photo, class) rows")
+    counts = np.bincount(codes, minlength=len(parameter.classes))
+    balanced, detail = _balance(counts, every)
+    add("class balance", balanced, detail)
+
+    wrong_coding, wrong_size, wrong_scale = [], [], []
+    for row in rows:
+        code, photo_id = row[parameter.name], row["photo_id"]
+        processing = PROCESSINGS[parameter.processings[code]]
+        header = read_jpeg_header(row["image"]["bytes"])
+        coding = (header.quality, header.subsampling) if header else None
+        if coding != (processing.quality, processing.subsampling):
+            wrong_coding.append(f"{photo_id} is {coding}, its class is {parameter.classes[code]}")
+        if header is None or (header.width, header.height) != (row["width"], row["height"]):
+            wrong_size.append(photo_id)
+        if "scale" in row and row["scale"] != random_scale(photo_id, settings["seed"]):
+            wrong_scale.append(photo_id)
+    add("tables and sampling say the class", not wrong_coding, _examples(wrong_coding) or f"all {len(keys):,} images")
+    add("width and height", not wrong_size, _examples(wrong_size) or "as in each image's header")
+    if parameter.name == "interpolation":
+        add("scale", not wrong_scale, _examples(wrong_scale) or "from the photo's id and the seed")
+    if parameter.name in ("resizing", "interpolation") and every:
+        _check_relative_sizes(loaded, parameter, add)
+
+
+def _check_relative_sizes(loaded: Any, parameter: Any, add: _Adder) -> None:
+    """Sizes of one photo's rows against each other: the classes of a resize are visible in them."""
+    sizes: dict[str, dict[int, tuple[int, int]]] = {}
+    columns = (loaded[name] for name in ("photo_id", parameter.name, "width", "height"))
+    for photo_id, code, width, height in zip(*columns, strict=True):
+        sizes.setdefault(photo_id, {})[code] = (width, height)
+    wrong = []
+    for photo_id, by_code in sizes.items():
+        if parameter.name == "resizing":
+            width, height = by_code[0]
+            right = by_code[1] == (width // 2, height // 2) and by_code[2] == (2 * width, 2 * height)
+        else:
+            right = len(set(by_code.values())) == 1
+        if not right:
+            wrong.append(photo_id)
+    add("sizes of a photo's classes", not wrong, _examples(wrong) or "as the class says")
+
+
+def _balance(counts: np.ndarray, every: bool) -> tuple[bool, str]:
+    listed = ", ".join(f"{count:,}" for count in counts)
+    if every:
+        return bool((counts == counts[0]).all()), f"equal by design: {listed}"
+    from scipy.stats import chi2
+
+    total = int(counts.sum())
+    if total == 0:
+        return True, "no rows"
+    expected = total / len(counts)
+    statistic = float(((counts - expected) ** 2 / expected).sum())
+    bound = float(chi2.ppf(CHI_SQUARE_QUANTILE, len(counts) - 1))
+    return statistic <= bound, f"chi-square {statistic:.1f} <= {bound:.1f}: {listed}"
+
+
+def _check_pairs(loaded: Any, rows: Iterable[Mapping[str, Any]], add: _Adder) -> None:
+    ids, types = loaded["photo_id"], loaded["camera_type"]
+    add("unique ids", len(set(ids)) == len(ids), f"{len(ids):,} photos")
+    members: dict[str, list[int]] = {}
+    for pair, kind in zip(loaded["pair_id"], types, strict=True):
+        members.setdefault(pair, []).append(kind)
+    odd = [pair for pair, kinds in members.items() if sorted(kinds) != [0, 1]]
+    add("pairs", not odd, _examples(odd) or f"{len(members):,} pairs, a phone and a camera each")
+    broken, size = [], []
+    for row in rows:
+        data = row["image"]["bytes"]
+        if hashlib.sha256(data).hexdigest() != row["sha256"]:
+            broken.append(row["photo_id"])
+        elif not _upright_size_is(data, row["width"], row["height"]):
+            size.append(row["photo_id"])
+    add("bytes", not broken, _examples(broken) or "SHA-256 as the row says")
+    add("width and height", not size, _examples(size) or "of the decoded photo")
+
+
+def _check_recipe(loaded: Any, add: _Adder) -> None:
+    pixels = [name for name, feature in loaded.features.items() if name == "image" or "Image" in type(feature).__name__]
+    add("no pixels", not pixels, _examples(pixels) or "ids, labels and hashes only")
+    parameter = PARAMETERS[add.config]
+    keys = list(zip(loaded["photo_id"], loaded[parameter.name], strict=True))
+    add("unique ids", len(set(keys)) == len(keys), f"{len(keys):,} (photo, class) rows")
+
+
+def _check_images(rows: Iterable[Mapping[str, Any]], add: _Adder) -> None:
+    """What holds for images of any kind: they can be decoded."""
+    broken, count = [], 0
+    for count, row in enumerate(rows, start=1):
+        if row["image"] is None:
+            continue
+        try:
+            decode_rgb(row["image"]["bytes"])
+        except CamtraceError as error:
+            broken.append(f"row {count - 1}: {error}")
+    add("images can be decoded", not broken, _examples(broken) or f"all {count:,}")
+
+
+def _upright_size_is(data: bytes, width: int, height: int) -> bool:
+    try:
+        return decode_rgb(data).size == (width, height)
+    except CamtraceError:
+        return False
+
+
+def _examples(wrong: Sequence[str]) -> str:
+    more = f", and {len(wrong) - MAX_EXAMPLES} more" if len(wrong) > MAX_EXAMPLES else ""
+    return ", ".join(wrong[:MAX_EXAMPLES]) + more

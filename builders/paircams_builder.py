@@ -1,0 +1,111 @@
+"""``PairCams`` as a ``datasets`` builder, and ``python -m builders paircams``."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+from datasets import Features
+
+from builders.errors import PhotoError
+from builders.paircams import CONFIG, PAIR_FEATURES, PairRows, build_paircams, pair_photos, pair_rows
+from builders.processed import default_workers
+
+PAIRS_PER_RANGE = 64
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class PairCamsConfig(datasets.BuilderConfig):
+    """Which pairs."""
+
+    source: str = ""
+    """``hub:REPO[@REVISION]`` or a folder, as ``pair_photos`` takes it."""
+    phones: tuple[str, ...] = ()
+    """Device names that count as phones, besides those of the study."""
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
+        """Name of the cache folder: it changes with the pairs, not with the way they are spelled."""
+        photos = pair_photos(self.source, phones=self.phones)
+        described = [photos.ids_hash(), *photos.columns["camera_type"], *photos.columns["pair_id"]]
+        return f"{self.name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
+
+
+class PairCams(datasets.GeneratorBasedBuilder):
+    """Pairs as a ``datasets`` builder; a pair of which one photo cannot be used is left out with a warning.
+
+    builder = PairCams(source="my_pairs")
+    builder.download_and_prepare()
+    pairs = builder.as_dataset(split="test")
+    """
+
+    BUILDER_CONFIG_CLASS = PairCamsConfig
+    BUILDER_CONFIGS = [PairCamsConfig(name=CONFIG)]  # noqa: RUF012
+    DEFAULT_CONFIG_NAME = CONFIG
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"dataset_name": "paircams", **kwargs})
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(
+            description="Pairs of photos of one subject, by a phone and by an older camera.", features=PAIR_FEATURES
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        rows = pair_rows(pair_photos(self.config.source, phones=self.config.phones))
+        count = len(rows.pairs)
+        ranges = [(i, min(i + PAIRS_PER_RANGE, count)) for i in range(0, count, PAIRS_PER_RANGE)]
+        return [datasets.SplitGenerator(name="test", gen_kwargs={"ranges": ranges, "rows": rows})]
+
+    def _generate_examples(self, ranges: list[tuple[int, int]], rows: PairRows) -> Iterator[tuple[Any, dict[str, Any]]]:
+        for start, stop in ranges:
+            for item in range(start, stop):
+                try:
+                    made = rows(item)
+                except PhotoError as error:
+                    _log.warning("pair %s is left out: %s", rows.pairs[item][0][1].pair_id, error)
+                    continue
+                for position, row in enumerate(made):
+                    yield (item, position), row
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    from builders.build_command import summary
+
+    parser = argparse.ArgumentParser(
+        prog="python -m builders paircams",
+        description="Pairs of photos by a phone and by an older camera -> a data set that load_dataset reads.",
+    )
+    parser.add_argument(
+        "--source",
+        required=True,
+        help="hub:CTU-OU/PairCams, or a folder: with pairs.csv (file, pair_id, camera, camera_type), or with phone/ "
+        "and camera/ of equally named files, or with one folder per pair that holds phone.* and camera.*",
+    )
+    parser.add_argument("--output", required=True, type=Path, help="folder of the data set")
+    parser.add_argument("--phone", action="append", default=[], metavar="NAME", help="a device that counts as a phone")
+    parser.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")
+    parser.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
+    parser.add_argument("--fresh", action="store_true", help="replace another build in --output")
+    parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
+    arguments = parser.parse_args(argv)
+    photos = pair_photos(arguments.source, phones=arguments.phone)
+    build = build_paircams(
+        photos,
+        arguments.output,
+        workers=max(1, arguments.workers),
+        license=arguments.license,
+        fresh=arguments.fresh,
+        ignore_space=arguments.ignore_space,
+    )
+    if "left out" in photos.evidence:
+        print(photos.evidence["left out"])
+    print(summary(build, arguments.output))
+    return 0

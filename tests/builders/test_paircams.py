@@ -1,0 +1,147 @@
+"""Pairs from the Hub and from folders of one's own: bytes untouched, halves matched, both directions there."""
+
+import hashlib
+import io
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+
+from builders.__main__ import main
+from builders.check import check_folder
+from builders.errors import DataError, UsageError
+from builders.paircams import CAMERA_TYPES, build_paircams, pair_photos
+from builders.paircams_builder import PairCams
+from tests.conftest import photo_bytes
+
+
+def heic_bytes(seed):
+    import pillow_heif
+
+    pixels = np.random.default_rng(seed).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(pixels)).save(buffer)
+    return buffer.getvalue()
+
+
+def rotated_bytes(seed):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010F] = "A maker"
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(photo_bytes(seed, size=(60, 40)))).save(buffer, "JPEG", exif=exif, quality=88)
+    return buffer.getvalue()
+
+
+PHONE = {f"s{i}": heic_bytes(i) if i == 2 else photo_bytes(i) for i in range(5)}
+CAMERA = {f"s{i}": rotated_bytes(i) if i == 3 else photo_bytes(100 + i) for i in range(5)}
+
+
+@pytest.fixture
+def two_folders(tmp_path):
+    root = tmp_path / "pairs"
+    for kind, photos in zip(CAMERA_TYPES, (PHONE, CAMERA), strict=True):
+        (root / kind).mkdir(parents=True)
+        for pair, data in photos.items():
+            (root / kind / f"{pair}.jpg").write_bytes(data)
+    return root
+
+
+def loaded(output, tmp_path):
+    part = datasets.load_dataset(str(output), split="test", cache_dir=str(tmp_path / "cache"))
+    return part.cast_column("image", datasets.Image(decode=False))
+
+
+def test_paircams__from_two_folders_through_the_command_line(two_folders, tmp_path):
+    out = tmp_path / "out"
+    assert main(["paircams", "--source", str(two_folders), "--output", str(out), "--workers", "1"]) == 0
+    rows = list(loaded(out, tmp_path))
+    assert [(r["pair_id"], r["camera_type"]) for r in rows] == [(f"s{i}", t) for i in range(5) for t in (0, 1)]
+    for row in rows:
+        data = (PHONE, CAMERA)[row["camera_type"]][row["pair_id"]]
+        assert row["image"]["bytes"] == data
+        assert row["sha256"] == hashlib.sha256(data).hexdigest()
+    assert (rows[7]["width"], rows[7]["height"]) == (40, 60)  # upright
+    assert rows[7]["source_quality"] == 88
+    assert (rows[4]["source_quality"], rows[4]["width"]) == (None, 96)  # HEIC
+    assert all(c.passed for c in check_folder(out, progress=False))
+    assert "5 pairs of photos" in (out / "README.md").read_text()
+
+
+def test_pair_photos__one_folder_per_pair_and_csv_are_the_same_pairs(two_folders, tmp_path):
+    expected = pair_photos(str(two_folders))
+    by_pair = tmp_path / "by_pair"
+    listed = tmp_path / "listed"
+    listed.mkdir()
+    lines = ["file,pair_id,camera,camera_type"]
+    for pair in PHONE:
+        (by_pair / pair).mkdir(parents=True)
+        (by_pair / pair / "Phone.jpg").write_bytes(PHONE[pair])
+        (by_pair / pair / "camera.JPG").write_bytes(CAMERA[pair])
+        (listed / f"{pair}-a.jpg").write_bytes(PHONE[pair])
+        (listed / f"{pair}-b.jpg").write_bytes(CAMERA[pair])
+        lines += [f"{pair}-b.jpg,{pair},DSC-W1,", f"{pair}-a.jpg,{pair},iPhone XR,"]
+    (listed / "pairs.csv").write_text("\n".join(lines) + "\n")
+    for photos in (pair_photos(str(by_pair)), pair_photos(f"folder:{listed}")):
+        assert photos.columns["pair_id"].tolist() == expected.columns["pair_id"].tolist()
+        assert photos.columns["camera_type"].tolist() == ["phone", "camera"] * 5
+        assert [photos.read(i) for i in range(10)] == [expected.read(i) for i in range(10)]
+    assert pair_photos(f"folder:{listed}").columns["camera"].tolist()[:2] == ["iPhone XR", "DSC-W1"]
+
+
+def test_pair_photos__the_released_columns(two_folders, tmp_path):
+    features = datasets.Features(
+        {"image": datasets.Image(), "subject_idx": datasets.Value("int64"), "model": datasets.Value("string")}
+    )
+    rows = [
+        {"image": {"bytes": data, "path": None}, "subject_idx": i, "model": model}
+        for model, photos in (("coolpix s200", CAMERA), ("pixel 4", PHONE))
+        for i, data in enumerate(photos.values())
+    ]
+    hub = tmp_path / "hub"
+    datasets.Dataset.from_list(rows, features=features).to_parquet(str(hub / "data/train-00000-of-00001.parquet"))
+    photos = pair_photos(f"hub:{hub}")
+    assert photos.columns["camera"].tolist() == ["pixel 4", "coolpix s200"] * 5
+    assert [photos.read(i) for i in range(4)] == [PHONE["s0"], CAMERA["s0"], PHONE["s1"], CAMERA["s1"]]
+    build_paircams(photos, tmp_path / "out", progress=False)
+    assert len(loaded(tmp_path / "out", tmp_path)) == 10
+    again = pair_photos(f"hub:{tmp_path / 'out'}")
+    assert again.columns["camera_type"].tolist() == photos.columns["camera_type"].tolist()
+    assert [again.read(i) for i in range(10)] == [photos.read(i) for i in range(10)]
+
+
+def test_build_paircams__half_pairs_and_broken_photos_cost_their_pair_alone(two_folders, tmp_path, capsys):
+    (two_folders / "camera" / "s0.jpg").unlink()
+    (two_folders / "phone" / "s1.jpg").write_bytes(b"broken")
+    out = tmp_path / "out"
+    assert main(["paircams", "--source", str(two_folders), "--output", str(out), "--workers", "1"]) == 0
+    text = capsys.readouterr().out
+    assert "1 photos without their other half (for example phone/s0.jpg)" in text
+    assert "1 could not be used" in text
+    assert [r["pair_id"] for r in loaded(out, tmp_path)] == ["s2", "s2", "s3", "s3", "s4", "s4"]
+
+
+def test_pair_photos__wrong_sources_are_one_sentence(tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        pair_photos(str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match="no pair there"):
+        pair_photos(str(tmp_path))
+    table = tmp_path / "pairs.csv"
+    table.write_text("file,pair_id,camera,camera_type\na.jpg,1,x,tablet\n")
+    with pytest.raises(UsageError, match=r"line 2: camera_type 'tablet' is neither phone nor camera"):
+        pair_photos(str(tmp_path))
+    table.write_text("file,pair_id,camera\n../a.jpg,1,x\n")
+    with pytest.raises(DataError, match="points outside the folder"):
+        pair_photos(str(tmp_path))
+    table.write_text("file,pair_id\na.jpg,1\n")
+    with pytest.raises(DataError, match="file, pair_id and camera are needed"):
+        pair_photos(str(tmp_path))
+
+
+def test_pair_cams__the_builder_class_has_the_same_rows(two_folders, tmp_path):
+    build_paircams(pair_photos(str(two_folders)), tmp_path / "out", progress=False)
+    builder = PairCams(source=str(two_folders), cache_dir=str(tmp_path / "builder"))
+    builder.download_and_prepare()
+    own = builder.as_dataset(split="test").cast_column("image", datasets.Image(decode=False))
+    assert own.to_list() == loaded(tmp_path / "out", tmp_path).to_list()

@@ -1,0 +1,238 @@
+"""Processed photos through the real command line and the builder class: rows, balance, failures, resumption."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+
+from builders.__main__ import main
+from builders.check import check_folder
+from builders.check import main as check
+from builders.decode import decode_rgb
+from builders.errors import DataError, UsageError
+from builders.photos import PhotoSet
+from builders.processed import ProcessedPhotos, build_processed
+from builders.processed_rows import ProcessedRows, Settings
+from builders.processing import PARAMETERS, PROCESSINGS, assigned_class, encode, process
+from builders.shards import file_sha256
+from builders.sources import open_photos
+from tests.conftest import photo_bytes
+
+ROOT = Path(__file__).parents[2]
+
+
+def files(output):
+    return {p.relative_to(output).as_posix(): file_sha256(p) for p in output.rglob("*.parquet")}
+
+
+def load(output, config, split, tmp_path):
+    return datasets.load_dataset(str(output), config, split=split, cache_dir=str(tmp_path / "cache"))
+
+
+def test_folder__every_class_of_all_parameters_through_the_command_line(photo_folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--parameter", "all", "--assignment", "every", "--workers", "2", "--license", "cc0-1.0"]
+    assert main(["folder", "--source", str(photo_folder), "--output", str(out), *options]) == 0
+    assert "jpeg/train: 144 rows" in capsys.readouterr().out
+    photos = open_photos(f"folder:{photo_folder}")
+    for name, parameter in PARAMETERS.items():
+        part = load(out, name, "validation", tmp_path)
+        assert len(part) == 12 * len(parameter.classes)
+        assert part.features[name].names == list(parameter.classes)
+        row = part[len(parameter.classes) * 4 + 1]
+        photo = photos.ids.index(row["photo_id"])
+        expected = process(decode_rgb(photos.read(photo)), PROCESSINGS[parameter.processings[1]], row["photo_id"])
+        assert np.array_equal(np.asarray(row["image"]), np.asarray(expected))
+        assert part.features["label"].int2str(row["label"]) == row["photo_id"].split("/")[1]
+        assert (row["width"], row["height"]) == expected.size
+    assert sorted({(r["source_quality"], r["source_subsampling"]) for r in part}) == [
+        (q, s) for q in (70, 85, 92) for s in ("4:2:0", "4:4:4")
+    ]
+    assert check([str(out)]) == 0
+    assert "license: cc0-1.0" in (out / "README.md").read_text()
+
+
+def test_uniform__counts_are_balanced_and_equal_the_benchmarks_assignment():
+    one = photo_bytes(0, size=(16, 16))
+    photos = PhotoSet.of_bytes("many", {f"p{i:04d}": one for i in range(1500)})
+    rows = [assigned_codes(photos, seed) for seed in (0, 1)]
+    for seed, codes in enumerate(rows):
+        counts = np.bincount(codes, minlength=6)
+        assert ((counts - 250) ** 2 / 250).sum() < 20.5  # the 99.9 % point of chi-square with 5 degrees of freedom
+        assert codes == [assigned_class(i, PARAMETERS["jpeg"], seed) for i in photos.ids]
+    assert rows[0] != rows[1]
+
+
+def assigned_codes(photos, seed):
+    made = ProcessedRows.of(photos, "train", Settings("jpeg", "uniform", assignment_seed=seed))
+    return [row["jpeg"] for i in range(len(made)) for row in made(i)]
+
+
+def test_build_processed__equal_bytes_for_one_and_three_workers(photo_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("builders.processed.items_per_shard", lambda *_: 5)
+    photos = open_photos(f"folder:{photo_folder}")
+    one = build_processed(photos, tmp_path / "one", parameters=["interpolation"], workers=1, progress=False)
+    three = build_processed(photos, tmp_path / "three", parameters=["interpolation"], workers=3, progress=False)
+    assert one == three
+    assert files(tmp_path / "one") == files(tmp_path / "three")
+    assert len(files(tmp_path / "one")) == 8
+
+
+def test_build_processed__broken_photos_are_recorded_and_the_rest_is_there(photo_folder, tmp_path, capsys):
+    source = tmp_path / "photos"
+    for i in range(6):
+        path = source / "cat" / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(photo_bytes(i))
+    (source / "cat" / "truncated.jpg").write_bytes(photo_bytes(9)[:300])
+    (source / "cat" / "notes.txt").write_text("not a photo")
+    (source / "cat" / "empty.jpg").write_bytes(b"")
+    (source / "cat" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    out = tmp_path / "out"
+    assert main(["folder", "--source", str(source), "--output", str(out), "--workers", "1"]) == 0
+    assert "4 could not be used and are left out" in capsys.readouterr().out
+    failures = [json.loads(line) for line in (out / "failures.jsonl").read_text().splitlines()]
+    reasons = {f["id"]: f["reason"] for f in failures}
+    assert reasons.keys() == {"cat/truncated.jpg", "cat/notes.txt", "cat/empty.jpg", "cat/gone.jpg"}
+    assert reasons["cat/empty.jpg"] == "the file is empty"
+    assert "cannot be read" in reasons["cat/gone.jpg"]
+    splits = {p.name.split("-")[0] for p in out.glob("data/jpeg/*")}
+    assert sum(len(load(out, "jpeg", split, tmp_path)) for split in splits) == 6
+    assert "4 source items are missing" in (out / "README.md").read_text()
+    assert check([str(out)]) == 0
+
+
+def test_build_processed__nothing_usable_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    (tmp_path / "photos" / "cat" / "a.jpg").write_bytes(b"no photo")
+    arguments = ["folder", "--source", str(tmp_path / "photos"), "--output", str(tmp_path / "out"), "--workers", "1"]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "not one photo could be processed" in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "out" / "README.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--parameter", "resising"], "did you mean 'resizing'?"),
+        (["--parameter", "jpeg,jpeg"], "stands there twice"),
+        (["--assignment", "all"], "unknown assignment 'all'"),
+        (["--workers", "0"], "at least 1 is needed"),
+        (["--limit", "0"], "at least 1 photo"),
+    ],
+)
+def test_folder__wrong_options_are_one_sentence(photo_folder, tmp_path, capsys, options, message):
+    assert main(["folder", "--source", str(photo_folder), "--output", str(tmp_path / "out"), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_build_processed__a_folder_of_somebody_elses_is_left_alone(photo_folder, tmp_path):
+    photos = open_photos(f"folder:{photo_folder}")
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(UsageError, match="holds files that no build of ours wrote"):
+        build_processed(photos, tmp_path, fresh=True, progress=False)
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_build_processed__another_build_in_the_folder_needs_fresh(photo_folder, tmp_path):
+    photos = open_photos(f"folder:{photo_folder}")
+    build_processed(photos, tmp_path / "out", progress=False)
+    with pytest.raises(UsageError, match="from other photos or settings"):
+        build_processed(photos, tmp_path / "out", assignment_seed=1, progress=False)
+    with pytest.raises(UsageError, match="a build of jpeg too"):
+        build_processed(photos, tmp_path / "out", parameters=["resizing"], progress=False)
+    build_processed(photos, tmp_path / "out", parameters=["resizing"], fresh=True, progress=False)
+    assert {p.parent.name for p in (tmp_path / "out").rglob("*.parquet")} == {"resizing"}
+
+
+def test_build_processed__too_small_a_disk_is_told_before_the_start(photo_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("builders.shard_pool.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
+    with pytest.raises(DataError, match=r"are needed and 0\.0 MB are free"):
+        build_processed(open_photos(f"folder:{photo_folder}"), tmp_path / "out", progress=False)
+    assert not files(tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_folder__killed_three_times_ends_equal(photo_folder, tmp_path):
+    """The whole command, killed at random moments, against one that ran through."""
+    options = ["--parameter", "all", "--assignment", "every", "--workers", "2"]
+    arguments = ["folder", "--source", str(photo_folder), *options]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert main([*arguments, "--output", str(whole)]) == 0
+    moments = random.Random(5)
+    for _ in range(3):
+        build = subprocess.Popen([sys.executable, "-m", "builders", *arguments, "--output", str(killed)], cwd=ROOT)
+        time.sleep(moments.uniform(0.8, 2.5))
+        build.send_signal(signal.SIGKILL)
+        build.wait()
+    assert main([*arguments, "--output", str(killed)]) == 0
+    assert files(killed) == files(whole)
+    assert (killed / "README.md").read_text() == (whole / "README.md").read_text()
+    assert not list(killed.rglob("*.tmp"))
+
+
+def test_processed_photos__the_builder_class_has_the_same_rows(photo_folder, tmp_path):
+    photos = open_photos(f"folder:{photo_folder}")
+    build_processed(photos, tmp_path / "out", parameters=["resizing"], assignment="every", progress=False)
+    options = {"config_name": "resizing", "source": f"folder:{photo_folder}", "assignment": "every"}
+    builder = ProcessedPhotos(cache_dir=str(tmp_path / "builder"), **options)
+    builder.download_and_prepare(num_proc=2)
+    plain = datasets.Image(decode=False)
+    for split in ("train", "validation"):
+        built = load(tmp_path / "out", "resizing", split, tmp_path).cast_column("image", plain)
+        own = builder.as_dataset(split=split).cast_column("image", plain)
+        assert own.features == built.features
+        assert own.to_list() == built.to_list()
+        streamed = builder.as_streaming_dataset(split=split).cast_column("image", plain)
+        assert [row["image"]["bytes"] for row in streamed] == [row["image"]["bytes"] for row in built]
+    assert "processed_photos" in str(builder.cache_dir)
+
+
+def test_processed_photos__the_cache_is_named_after_photos_and_settings(photo_folder, tmp_path):
+    def cache(**options):
+        return ProcessedPhotos(cache_dir=str(tmp_path), config_name="jpeg", **options).cache_dir
+
+    by_name, by_set = cache(source=f"folder:{photo_folder}"), cache(source=open_photos(f"folder:{photo_folder}"))
+    assert by_name == by_set
+    assert cache(source=f"folder:{photo_folder}", assignment_seed=1) != by_name
+    assert cache(source=open_photos(f"folder:{photo_folder}").limited(9)) != by_name
+
+
+def test_check__a_wrong_label_and_a_changed_file_are_found(photo_folder, tmp_path, monkeypatch, capsys):
+    photos = open_photos(f"folder:{photo_folder}")
+
+    out = tmp_path / "out"
+    build_processed(photos, out, progress=False)
+    assert all(c.passed for c in check_folder(out, progress=False))
+
+    def wrongly(image, processing, photo_id, seed):
+        wrong = PROCESSINGS["jpeg-q75-420" if processing.name != "jpeg-q75-420" else "jpeg-q95-444"]
+        return encode(image, wrong if photo_id == "train/dog/03.jpg" else processing, photo_id, seed)
+
+    monkeypatch.setattr("builders.processed_rows.encode", wrongly)
+    build_processed(photos, tmp_path / "wrong", progress=False)
+    failed = [c for c in check_folder(tmp_path / "wrong", progress=False) if not c.passed]
+    assert [(c.split, c.name) for c in failed] == [("train", "tables and sampling say the class")]
+    assert failed[0].detail.startswith("train/dog/03.jpg is (")
+    assert check([str(tmp_path / "wrong")]) == 1
+
+    shard = next((out / "data/jpeg").glob("train-*"))
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    assert check([str(out)]) == 1
+    assert "FAIL  jpeg/train       files are as they were built" in capsys.readouterr().out
+
+
+def test_check__no_build_there(tmp_path):
+    with pytest.raises(DataError, match="no finished build"):
+        check_folder(tmp_path)
