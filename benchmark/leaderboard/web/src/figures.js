@@ -48,7 +48,7 @@ function barFigure(context, family, key) {
     })),
     caption:
       "One bar per encoder, highest first, coloured by training type; a diamond under the bar marks a measured one. " +
-      "The vertical stroke is the 95 % interval, the dashed line is chance.",
+      "The vertical stroke is the 95 % interval, the dashed line is chance; axes begin at 0 and end at 100 or at the next ten.",
     table: { family, data },
   });
 }

@@ -7,13 +7,15 @@ const asPercent = (value) => 100 * value;
 /** Bars of one column, highest first, with the chance line; one bar per encoder. */
 export function bars({ board, column, rows, width, label }) {
   const points = held(rows, column).sort((a, b) => b.value - a.value);
+  const most = asPercent(Math.max(column.chance, ...points.map((p) => p.high ?? p.value)));
+  const top = most > 50 ? 100 : 10 * Math.ceil(most / 10);
   return draw(board, label, {
     width: Math.max(width, 4 * points.length + 60),
     height: 210,
     marginLeft: 38,
     marginBottom: 12,
     x: { axis: null, domain: points.map(({ key }) => key), padding: 0.15 },
-    y: { domain: [0, 100], label: "accuracy (%)", ticks: 5, grid: true },
+    y: { domain: [0, top], label: "accuracy (%)", ticks: 5, grid: true },
     marks: [
       barY(points, { x: "key", y: (p) => asPercent(p.value), fill: "group", fillOpacity: (p) => (p.origin === "measured" ? 1 : 0.75) }),
       ruleX(points.filter((p) => p.low !== null), { x: "key", y1: (p) => asPercent(p.low), y2: (p) => asPercent(p.high), stroke: "var(--ink)", strokeWidth: 1 }),
@@ -91,7 +93,7 @@ export function forest({ board, column, rows, width, label }) {
     x: { label: `${column.label} (${unit(column)})`, grid: true, ticks: narrow ? 4 : 8 },
     y: { type: "band", domain: points.map(({ key }) => key), label: null },
     marks: [
-      axisY({ label: null, tickSize: 0, tickFormat: (key) => short(board.row.get(key).name, narrow ? 22 : 38) }),
+      axisY({ label: null, tickSize: 0, tickFormat: (key) => short(board.row.get(key).name, narrow ? 20 : 38) }),
       ruleX([isShare(column) ? asPercent(column.chance) : 0], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
       ruleY(points.filter((p) => p.low !== null), { y: "key", x1: (p) => scaled(p.low, column), x2: (p) => scaled(p.high, column), stroke: "group", strokeWidth: 2 }),
       dot(points, { y: "key", x: (p) => scaled(p.value, column), r: 3.5, fill: "group", symbol: "origin" }),

@@ -63,18 +63,18 @@ export function createTable({ board, container, onSort, linkTo }) {
         "tr",
         { class: "groups" },
         h("td", { class: "name" }),
+        h("td", { class: "origin-column" }),
         h("td", {}),
-        h("td", {}),
-        facts.map(() => h("td", {})),
+        facts.map(([id]) => h("td", { class: `${id}-column` })),
         groups.map(({ label, span }) => h("th", { scope: "colgroup", colspan: span }, label)),
       ),
       h(
         "tr",
         { class: "heads" },
         sortHead("name", "Encoder", "name"),
-        sortHead("origin", "Origin", "fact"),
+        sortHead("origin", "Origin", "fact origin-column"),
         rankHead,
-        facts.map(([id, label]) => sortHead(id, label, "fact")),
+        facts.map(([id, label]) => sortHead(id, label, `fact ${id}-column`)),
         columns.map((column) => sortHead(column.id, column.label, "score", column)),
       ),
     );
@@ -94,7 +94,11 @@ export function createTable({ board, container, onSort, linkTo }) {
   }
 
   function reference(state) {
-    const blank = [h("td", { class: "fact" }), h("td", { class: "rank" }), ...shownFacts(state).map(() => h("td", { class: "fact" }))];
+    const blank = [
+      h("td", { class: "fact origin-column" }),
+      h("td", { class: "rank" }),
+      ...shownFacts(state).map(([id]) => h("td", { class: `fact ${id}-column` })),
+    ];
     const line = (label, title, value) =>
       h(
         "tr",
@@ -126,11 +130,13 @@ export function createTable({ board, container, onSort, linkTo }) {
         { scope: "row", class: "name" },
         h("a", { href: linkTo(row) }, row.name),
         notes,
+        // On a phone the columns of origin and group give way to this line.
+        h("span", { class: "inline-origin" }, dot(row), `${row.origin}, ${row.group}`),
       ),
-      h("td", { class: "fact" }, h("span", { class: `badge ${row.origin}` }, row.origin)),
+      h("td", { class: "fact origin-column" }, h("span", { class: `badge ${row.origin}` }, row.origin)),
       rankCell,
       shownFacts(state).map(([id, , text]) =>
-        h("td", { class: "fact" }, id === "group" ? [dot(row), text(row)] : text(row)),
+        h("td", { class: `fact ${id}-column` }, id === "group" ? [dot(row), text(row)] : text(row)),
       ),
       columns.map((column) => scoreCell(row.cells[column.index], column)),
     );
