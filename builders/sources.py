@@ -152,6 +152,12 @@ def _built(spec: DataSpec, seed: int) -> PhotoSet:
     return stored_photos(spec.location, spec.options.get("parameter"), revision=spec.revision)
 
 
+def _paircams(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.paircams import pair_photos
+
+    return pair_photos(spec.location)
+
+
 def _exif_folder(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.camera_folder import MIN_PHOTOS, camera_folder
 
@@ -209,6 +215,11 @@ KINDS: dict[str, Kind] = {
         "processed photos as `python -m builders ... --assignment every` stores them",
         _built,
         ("parameter",),
+    ),
+    "paircams": Kind(
+        "paircams:hub:REPO[@REVISION] or paircams:PATH",
+        "pairs of photos by a phone and by an older camera: CTU-OU/PairCams, or a folder of your own",
+        _paircams,
     ),
     "imagenet": Kind("imagenet:PATH", "ImageNet-1k: train/ and val/ of class folders, or the official tars", _imagenet),
     "simcams": Kind(

@@ -1,0 +1,113 @@
+"""Photos a second of the builder against the plain one-thread loop, interleaved; ``--quick`` is a short run."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from builders.decode import decode_rgb
+from builders.photos import PhotoSet
+from builders.processed import build_processed
+from builders.processing import PARAMETERS, PROCESSINGS, assigned_class, encode
+from builders.sources import open_photos
+
+AIM_RATIO = 1.5
+"""What two workers should reach against the plain loop, everything that a data set needs included."""
+
+
+def rows(quick: bool = False, *, source: str | None = None) -> list[dict[str, Any]]:
+    """One row per figure: ``what``, ``value``, ``unit``, ``n``, ``aim`` where there is one. Medians over rounds.
+
+    Args:
+        quick: few photos and one round.
+        source: a data specification; by default 480 x 360 pictures made here.
+    """
+    photos = open_photos(source) if source else _pictures(48 if quick else 768)
+    if quick:
+        photos = photos.limited(48)
+    runs: dict[str, Callable[[Path], object]] = {
+        "plain loop, one thread": lambda out: plain_loop(photos, out),
+        "builder, 1 worker": lambda out: build_processed(photos, out, workers=1, progress=False),
+        "builder, 2 workers": lambda out: build_processed(photos, out, workers=2, progress=False),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(1 if quick else 3):
+        for name, run in runs.items():
+            seconds[name].append(_seconds(run))
+    base = statistics.median(seconds["plain loop, one thread"])
+    result = []
+    for name, times in seconds.items():
+        median = statistics.median(times)
+        result.append({"what": name, "value": round(len(photos) / median, 1), "unit": "photos/s", "n": len(photos)})
+        if name != "plain loop, one thread":
+            aim = {"aim": AIM_RATIO} if name.endswith("2 workers") else {}
+            ratio = {"what": f"{name} against the plain loop", "value": round(base / median, 2), "unit": "times"}
+            result.append({**ratio, "n": len(photos), **aim})
+    return result
+
+
+def plain_loop(photos: PhotoSet, output: Path) -> None:
+    """What one writes first: open, process, save, one after another; no hashes, no shards, no card."""
+    parameter = PARAMETERS["jpeg"]
+    for i, photo_id in enumerate(photos.ids):
+        code = assigned_class(photo_id, parameter)
+        data = encode(decode_rgb(photos.read(i)), PROCESSINGS[parameter.processings[code]], photo_id)
+        path = output / parameter.classes[code] / f"{i:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def _pictures(count: int) -> PhotoSet:
+    """Pictures with edges and texture at about the size of ImageNet's, deterministic."""
+    files = {}
+    for i in range(count):
+        random = np.random.default_rng(i)
+        coarse = Image.fromarray(random.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+        smooth = np.asarray(coarse.resize((480, 360), Image.Resampling.BICUBIC)).astype(np.int16)
+        noisy = np.clip(smooth + random.integers(-12, 13, smooth.shape), 0, 255).astype(np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(noisy).save(buffer, "JPEG", quality=90)
+        files[f"{i}.jpg"] = buffer.getvalue()
+    return PhotoSet.of_bytes("pictures", files)
+
+
+def _seconds(run: Callable[[Path], object]) -> float:
+    folder = Path(tempfile.mkdtemp())
+    try:
+        start = time.perf_counter()
+        run(folder / "out")
+        return time.perf_counter() - start
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few photos, one round: it runs, the figures say little")
+    parser.add_argument("--source", help="a data specification, for example folder:PATH (default: pictures made here)")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+    arguments = parser.parse_args(argv)
+    measured = rows(arguments.quick, source=arguments.source)
+    if arguments.json:
+        print(json.dumps(measured, indent=1))
+        return 0
+    for row in measured:
+        aim = f"   (aim: {row['aim']:g})" if "aim" in row else ""
+        print(f"{row['what']:44} {row['value']:10.2f} {row['unit']}{aim}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
