@@ -73,8 +73,8 @@ def push_folder(
 
     api = huggingface_hub.HfApi(library_name="camtrace")
     try:
-        url = _retry(lambda: api.create_repo(repo, repo_type=repo_type, private=not public, exist_ok=True), repo)
-        private = _retry(lambda: api.repo_info(repo, repo_type=repo_type), repo).private
+        url = retry(lambda: create_repo(api, repo, repo_type, public), repo)
+        private = retry(lambda: api.repo_info(repo, repo_type=repo_type), repo).private
     except HFValidationError as error:
         raise UsageError(f"{repo!r} is not a repository name: {str(error).splitlines()[0]}") from None
     if not private and not public:
@@ -95,8 +95,14 @@ def push_folder(
             _commit(api, folder, repo, repo_type, changed, stale, message)
 
     for number, stage in enumerate(stages):
-        _retry(functools.partial(bring_up, stage, number == len(stages) - 1), repo)
+        retry(functools.partial(bring_up, stage, number == len(stages) - 1), repo)
     return PushReport(str(url), tuple(sorted(uploaded)), tuple(sorted(deleted)), len(wanted) - len(uploaded))
+
+
+def create_repo(api: Any, repo: str, repo_type: str, public: bool) -> str:
+    """Make a repository unless it is there; a Space is a static one. Returns its address."""
+    sdk = {"space_sdk": "static"} if repo_type == "space" else {}
+    return str(api.create_repo(repo, repo_type=repo_type, private=not public, exist_ok=True, **sdk))
 
 
 def _commit(
@@ -134,7 +140,7 @@ def _same(path: Path, remote: Any, sha256: str | None) -> bool:
     return bool(remote.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest())
 
 
-def _retry(call: Callable[[], Answer], repo: str) -> Answer:
+def retry(call: Callable[[], Answer], repo: str) -> Answer:
     """Call until it works; transient refusals and broken connections are tried again, others told in one sentence."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 

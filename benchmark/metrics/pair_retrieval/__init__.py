@@ -1,0 +1,1 @@
+"""The folder that ``evaluate.load`` takes, and that ``publish-metrics`` makes a Space of."""

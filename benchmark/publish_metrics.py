@@ -1,0 +1,134 @@
+"""``python -m benchmark publish-metrics``: each metric as a static Space from which ``evaluate.load`` takes it."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import tempfile
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builders.errors import UsageError, unknown_name
+
+METRICS = {
+    "trace_probe": ("TraceProbe", "Trace probe", "What a probe reads of camera and codec"),
+    "knn_setups": ("KnnSetups", "kNN set-ups", "Do neighbours follow processing or content?"),
+    "pair_retrieval": ("PairRetrieval", "Pair retrieval", "Do distractors of the same camera win?"),
+}
+"""Class, title and short description (at most 60 characters, the Hub's limit) by name."""
+
+REQUIREMENTS = "camtrace\nevaluate>=0.4.6\n"
+
+
+@dataclass(frozen=True)
+class Example:
+    """The example of a metric's description, taken apart."""
+
+    code: str
+    output: str
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m benchmark publish-metrics",
+        description="Show what would be published of the evaluate metrics; with --push, publish them.",
+    )
+    p.add_argument(
+        "--repo",
+        required=True,
+        metavar="OWNER[/NAME]",
+        help="owner of the Spaces OWNER/trace_probe, ...; OWNER/NAME for one metric alone",
+    )
+    p.add_argument("--public", action="store_true", help="make new Spaces public (default: private)")
+    p.add_argument("--push", "--yes", action="store_true", help="really upload (default: a dry run)")
+    return p
+
+
+def main(argv: Sequence[str]) -> int:
+    args = parser().parse_args(argv)
+    owner, slash, name = args.repo.partition("/")
+    if not owner or (slash and name not in METRICS):
+        if slash and owner:
+            raise unknown_name("metric", name, METRICS)
+        raise UsageError(f"--repo {args.repo}: write OWNER or OWNER/METRIC")
+    for metric in [name] if name else list(METRICS):
+        repo = f"{owner}/{metric}"
+        with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
+            files = write_space(metric, repo, Path(scratch))
+            if not args.push:
+                print(f"{repo} (static Space, {'public' if args.public else 'private'} if it is created)")
+                print("\n".join(f"  {f}  {(Path(scratch) / f).stat().st_size / 1e3:.1f} kB" for f in files))
+                continue
+            from builders.hub_push import push_folder
+
+            report = push_folder(
+                Path(scratch),
+                repo,
+                stages=(files,),
+                public=args.public,
+                repo_type="space",
+                message=f"{metric}: camtrace",
+            )
+            print(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged")
+    if not args.push:
+        print("dry run: nothing was uploaded; add --push to publish this")
+    return 0
+
+
+def write_space(metric: str, repo: str, folder: Path) -> list[str]:
+    """Write the files of a metric's Space; returns their names, the card last."""
+    from builders.cards import render
+
+    facts = card_facts(metric, repo)
+    script = inspect.getsourcefile(metric_class(metric))
+    assert script is not None
+    texts = {
+        f"{metric}.py": Path(script).read_text(encoding="utf-8").replace(f"camtrace/{metric}", repo),
+        "requirements.txt": REQUIREMENTS,
+        "index.html": render("metric.html.jinja", **facts),
+        "README.md": render(f"{metric}.md.jinja", **facts),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return list(texts)
+
+
+def metric_class(metric: str) -> type[Any]:
+    """The class of a metric."""
+    from benchmark import metrics
+
+    return getattr(metrics, METRICS[metric][0])
+
+
+def card_facts(metric: str, repo: str) -> dict[str, str]:
+    """What the card of a metric says, from its own description."""
+    class_name, title, short = METRICS[metric]
+    info = metric_class(metric)()
+    arguments, _, example = info.inputs_description.replace(f"camtrace/{metric}", repo).partition("Example:\n")
+    found = example_of(example)
+    return {
+        "name": metric,
+        "class_name": class_name,
+        "title": title,
+        "short": short,
+        "description": " ".join(info.description.split()),
+        "arguments": arguments.strip(),
+        "example": found.code,
+        "output": found.output,
+        "citation": info.citation,
+    }
+
+
+def example_of(text: str) -> Example:
+    """Code and printed text of an example in the form of a Python session.
+
+    >>> example_of(">>> print(1)\\n1\\n").output
+    '1'
+    """
+    lines = textwrap.dedent(text).strip().splitlines()
+    code = [re.sub(r"^(>>>|\.\.\.) ?", "", line) for line in lines if line.startswith((">>>", "..."))]
+    return Example("\n".join(code), "\n".join(line for line in lines if not line.startswith((">>>", "..."))))

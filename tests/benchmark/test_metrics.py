@@ -1,0 +1,198 @@
+"""The metrics: against hand-computed values and the benchmark's own tasks, and as ``evaluate`` loads them anywhere."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import evaluate
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+
+from benchmark.knn import knn_setups
+from benchmark.metrics import KnnSetups, PairRetrieval, TraceProbe, knn_setup_scores, probe_scores
+from benchmark.publish_metrics import METRICS, card_facts, main, write_space
+from benchmark.retrieval import pair_retrieval
+from benchmark.stats import photo_interval
+from builders.errors import DataError
+from builders.processing import PARAMETERS, assigned_class
+from tests.hub_double import OWNER_TOKEN
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_trace_probe__agrees_with_scikit_learn_and_resamples_photos():
+    rng = np.random.default_rng(0)
+    references = rng.integers(0, 3, 120)
+    predictions = np.where(rng.random(120) < 0.6, references, rng.integers(0, 3, 120))
+    photos = np.repeat(np.arange(40), 3)
+    scores = TraceProbe().compute(predictions=predictions, references=references, photo_ids=photos)
+    assert scores["accuracy"] == pytest.approx((predictions == references).mean())
+    assert scores["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(references, predictions))
+    assert (scores["chance"], scores["n"], scores["rows"]) == (pytest.approx(1 / 3), 40, 120)
+    whole = photo_interval((predictions == references).reshape(40, 3).mean(axis=1))
+    assert (scores["low"], scores["high"]) == pytest.approx((whole.low, whole.high))
+
+
+def test_trace_probe__copies_of_a_photo_do_not_narrow_the_interval():
+    right = np.random.default_rng(1).random(30) < 0.5
+    once = probe_scores(right, np.ones(30, bool), range(30), 2)
+    copied = probe_scores(np.repeat(right, 50), np.ones(1500, bool), np.repeat(range(30), 50), 2)
+    assert copied["high"] - copied["low"] == pytest.approx(once["high"] - once["low"], abs=1e-6)
+
+
+def test_trace_probe__names_of_classes_and_unequal_numbers_of_views():
+    scores = TraceProbe().compute(
+        predictions=["x4", "none", "x4"], references=["x4", "x4", "x4"], photo_ids=["a", "b", "b"], n_classes=3
+    )
+    assert scores["accuracy"] == pytest.approx(2 / 3)
+    assert scores["chance"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (([], [], []), "at least one"),
+        (([0], [0, 1], ["a", "b"]), "as many of each"),
+        (([0, 1], [0, 1], ["a", "b"], 1), "hold 2 classes"),
+    ],
+)
+def test_probe_scores__refuses(arguments, reason):
+    with pytest.raises(DataError, match=reason):
+        probe_scores(*arguments)
+
+
+def _views(classes=3, train=14, test=9, dim=5):
+    """Shuffled rows of every photo in every class."""
+    rng = np.random.default_rng(2)
+    rows = [(f"p{i}", c, "train" if i < train else "test") for i in range(train + test) for c in range(classes)]
+    labels = {f"p{i}": int(rng.integers(0, 2)) for i in range(train + test)}
+    embeddings = rng.normal(size=(len(rows), dim)).astype(np.float32)
+    # photos appear in their order, classes of each in any order: the order of ties is that of photos
+    order = np.concatenate([i * classes + rng.permutation(classes) for i in range(train + test)])
+    ids, kinds, splits = zip(*(rows[i] for i in order), strict=True)
+    return embeddings[order], [labels[i] for i in ids], list(ids), list(kinds), list(splits)
+
+
+def test_knn_setups__is_the_benchmarks_own_arithmetic_and_assignments():
+    embeddings, labels, ids, kinds, splits = _views()
+    scores = KnnSetups().compute(
+        predictions=embeddings,
+        references=labels,
+        photo_ids=ids,
+        classes=kinds,
+        splits=splits,
+        k=3,
+        parameter="resizing",
+    )
+    where = {(i, c): row for row, (i, c) in enumerate(zip(ids, kinds, strict=True))}
+    photos = {s: list(dict.fromkeys(i for i, t in zip(ids, splits, strict=True) if t == s)) for s in ("train", "test")}
+
+    def bank(split):
+        return [embeddings[[where[i, c] for i in photos[split]]] for c in range(3)]
+
+    def label(split):
+        return np.array([labels[where[i, 0]] for i in photos[split]])
+
+    def drawn(split):
+        return np.array([[assigned_class(i, PARAMETERS["resizing"], s) for i in photos[split]] for s in range(10)])
+
+    own = knn_setups(
+        bank("train"), bank("test"), label("train"), label("test"),
+        train_assignments=drawn("train"), test_assignments=drawn("test"), k=3,
+    )  # fmt: skip
+    assert {name: scores[name] for name in own.values} == pytest.approx(own.values)
+    assert scores["spd"] == pytest.approx(own.spd)
+    assert scores["chance"] == pytest.approx(own.chance)
+    assert (scores["n"], scores["train_photos"]) == (9, 14)
+    for name, (low, high) in scores["intervals"].items():
+        assert low <= scores[name] <= high
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"drop": 1}, "once in each of the 3 classes"),
+        ({"parameter": "jpeg"}, "not a parameter with 3 classes"),
+        ({"split": "val"}, "not 'val'"),
+    ],
+)
+def test_knn_setup_scores__refuses(change, reason):
+    columns = [list(column) for column in _views()]
+    if "drop" in change:
+        columns = [column[1:] for column in columns]
+    if "split" in change:
+        columns[4][0] = change["split"]
+    with pytest.raises(DataError, match=reason):
+        knn_setup_scores(*columns, k=1, parameter=change.get("parameter"))
+
+
+def test_pair_retrieval__is_the_benchmarks_own_arithmetic():
+    rng = np.random.default_rng(3)
+    embeddings = rng.normal(size=(20, 4)).astype(np.float32)
+    pairs, types = np.repeat(np.arange(10), 2), ["camera", "phone"] * 10
+    scores = PairRetrieval().compute(predictions=embeddings, references=pairs, camera_types=types)
+    own = pair_retrieval(embeddings, pairs, np.array(types))
+    assert {name: scores[name] for name in own.values} == pytest.approx(own.values)
+    assert scores["chance"] == pytest.approx(own.chance)
+    assert scores["n"] == 10
+    assert scores["intervals"]["spd"][0] <= scores["spd"] <= scores["intervals"]["spd"][1]
+
+
+@pytest.fixture(scope="module")
+def modules_cache(tmp_path_factory):
+    """Where ``evaluate`` puts the scripts that it loads; it imports from the first such folder for good."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate.config, "HF_MODULES_CACHE", tmp_path_factory.mktemp("modules"))
+        yield
+
+
+def printed_by(code, capsys):
+    capsys.readouterr()
+    exec(code, {})
+    return capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_load__a_local_folder_runs_the_cards_example(metric, modules_cache, monkeypatch, capsys):
+    facts = card_facts(metric, f"benchmark/metrics/{metric}")
+    monkeypatch.chdir(ROOT)
+    assert printed_by(facts["example"], capsys) == facts["output"]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_card__holds_the_example_and_its_output(metric, tmp_path):
+    files = write_space(metric, f"me/{metric}", tmp_path)
+    facts = card_facts(metric, f"me/{metric}")
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert files[-1] == "README.md"
+    assert facts["example"] in card
+    assert facts["output"] in card
+    assert len(facts["short"]) <= 60
+    assert f"camtrace/{metric}" not in card + (tmp_path / f"{metric}.py").read_text(encoding="utf-8")
+    assert "<h1>" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_publish_metrics__dry_run_by_default(capsys):
+    assert main(["--repo", "me"]) == 0
+    out = capsys.readouterr().out
+    assert [f"me/{metric}" in out for metric in METRICS] == [True] * 3
+    assert "dry run: nothing was uploaded" in out
+
+
+def test_publish_metrics__a_stranger_loads_it_from_the_space(hub, tmp_path):
+    def run(*command):
+        environment = hub.environment(tmp_path / "home") | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, *command], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        assert OWNER_TOKEN not in done.stdout + done.stderr
+        return done.stdout
+
+    publish = ("-m", "benchmark.__main__", "publish-metrics", "--repo", "me/pair_retrieval", "--push", "--public")
+    assert "4 uploaded" in run(*publish)
+    assert "0 uploaded, 4 unchanged" in run(*publish)
+    assert set(hub.repo("me/pair_retrieval", "space").files) >= {"pair_retrieval.py", "requirements.txt", "README.md"}
+    facts = card_facts("pair_retrieval", "me/pair_retrieval")
+    assert run("-c", facts["example"]).strip() == facts["output"]
