@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -112,7 +112,7 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     """The ``count`` nearest columns of each row as falling keys, padded with ``NOTHING``; exact, ties included.
 
     Wide blocks are searched by group maxima: the nearest ``count`` columns are in the ``count`` groups with the largest
-    maxima. Where that choice or the last neighbour is a tie, and only there, all keys of the row are compared.
+    maxima. Where something as near as the last neighbour was left out, and only there, all keys of the row are compared.
 
     Args:
         block: float32 [rows, columns], contiguous, ``-inf`` where there is no neighbour.
@@ -125,28 +125,39 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     if columns <= count:
         found = pack(block, torch.arange(columns, device=block.device)).sort(dim=1, descending=True).values
         return torch.nn.functional.pad(found, (0, count - columns), value=NOTHING)
-    nearest, places, doubtful = _largest(block, count, GROUPS)
-    found = pack(nearest, places).sort(dim=1, descending=True).values
-    _compare_all_keys(block, doubtful.nonzero().flatten(), found)
+    nearest, places, left_out = _largest(block, count, GROUPS)
+    found = pack(nearest, places)
+    level = (nearest[:, 1:] == nearest[:, :-1]) & (nearest[:, 1:] > -torch.inf)
+    swapped = level.any(dim=1).nonzero().flatten()
+    if len(swapped):
+        found[swapped] = found[swapped].sort(dim=1, descending=True).values
+    last = nearest[:, -1]
+    _compare_all_keys(block, ((last <= left_out) & (last > -torch.inf)).nonzero().flatten(), found)
     return found
 
 
-def _largest(
-    values: torch.Tensor, count: int, groups: tuple[int, ...]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The largest values of each row, their columns, and whether a tie makes the choice doubtful (``-inf`` does not)."""
+class _Largest(NamedTuple):
+    values: torch.Tensor
+    """[rows, count], falling; the order of equal values is open."""
+    columns: torch.Tensor
+    left_out: torch.Tensor
+    """[rows]: no value is larger that is not among these."""
+
+
+def _largest(values: torch.Tensor, count: int, groups: tuple[int, ...]) -> _Largest:
+    """The ``count`` largest values of each row of more."""
     rows, columns = values.shape
     for i, size in enumerate(groups):
         if columns % size == 0 and columns >= 2 * size * (count + 1):
             parts = columns // size
-            _, chosen, doubtful = _largest(values.view(rows, parts, size).amax(dim=2), count, ())
+            maxima, chosen = values.view(rows, parts, size).amax(dim=2).topk(count + 1, dim=1, sorted=False)
             first = torch.arange(rows, device=values.device)[:, None] * parts
             near = values.view(rows * parts, size).index_select(0, (first + chosen).flatten())
-            largest, places, ties = _largest(near.view(rows, count * size), count, groups[i + 1 :])
-            return largest, chosen.gather(1, places // size) * size + places % size, doubtful | ties
+            largest, places, left_out = _largest(near.view(rows, (count + 1) * size), count, groups[i + 1 :])
+            original = chosen.gather(1, places // size) * size + places % size
+            return _Largest(largest, original, torch.maximum(left_out, maxima.amin(dim=1)))
     largest, places = values.topk(count + 1, dim=1)
-    last = largest[:, count - 1]
-    return largest[:, :count], places[:, :count], (last == largest[:, count]) & (last > -torch.inf)
+    return _Largest(largest[:, :count], places[:, :count], largest[:, count])
 
 
 def _compare_all_keys(block: torch.Tensor, rows: torch.Tensor, found: torch.Tensor) -> None:
