@@ -1,15 +1,10 @@
 """Intervals, differences and ranks by resampling photos: all views of a photo stay together, set-ups stay paired.
 
-The resampling is Rubin's Bayesian bootstrap (Annals of Statistics 9, 1981): each photo gets a random weight from a flat
-Dirichlet distribution, the smooth sibling of the multinomial weights of drawing photos with replacement. To the n
-photos come two imagined half photos, one at each end of the range that a photo's value can have. With right-or-wrong
-answers the interval is then exactly Jeffreys' (Brown, Cai and DasGupta, Statistical Science 16, 2001), so that it keeps
-its coverage near 0 and 1 and has a width where every answer is right; plain resampling would claim certainty there.
+How photos are weighted, and why so, is in ``benchmark.resampling``.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -18,14 +13,11 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
+from benchmark.resampling import CHUNK_VALUES, RESAMPLES, checked, reach, resampled_means
 from builders.errors import DataError
 
 LEVEL = 0.95
 """Coverage of every interval unless another is asked for."""
-
-RESAMPLES = 10_000
-CHUNK_VALUES = 8 << 20
-"""Random weights held at once (float32: 32 MiB)."""
 
 FEWEST_TAIL_DRAWS = 50
 """A p-value that rests on fewer draws beyond zero comes from the normal tail with the same standard error."""
@@ -108,7 +100,8 @@ def photo_intervals(
         values: [K, n], for each photo the mean over its views (and fits) of what is averaged; with ``trials``, the sum.
         trials: [n], rows per photo, where photos have different numbers of them: the statistic is then the sum of
             ``values`` over the sum of ``trials``.
-        bounds: the least and the greatest value that one row can have: (0, 1) for shares, (-1, 1) for differences.
+        bounds: the least and the greatest value that one row can have: (0, 1) for shares; a negative first one
+            says that the values are differences, (-1, 1) those of shares.
         level: coverage.
         resamples: number of weightings.
         seed: of the weights.
@@ -116,67 +109,9 @@ def photo_intervals(
     Raises:
         DataError: no photo, a value that is not finite, or a value outside ``bounds``.
     """
-    table, counts = _checked(values, trials, bounds)
+    table, counts = checked(values, trials, bounds)
     draws = resampled_means(table, trials, bounds=bounds, resamples=resamples, seed=seed)
-    tail = (1 - level) / 2
-    lows, highs = np.quantile(draws, [tail, 1 - tail], axis=0)
-    means = table.sum(axis=1) / counts.sum()
-    # at an end of the range the interval reaches it (Brown et al., section 4.1.2); elsewhere it holds the value anyway
-    lows = np.where(means <= bounds[0], bounds[0], np.minimum(lows, means))
-    highs = np.where(means >= bounds[1], bounds[1], np.maximum(highs, means))
-    errors = draws.std(axis=0)
-    return [
-        Interval(float(mean), float(low), float(high), table.shape[1], float(error))
-        for mean, low, high, error in zip(means, lows, highs, errors, strict=True)
-    ]
-
-
-def resampled_means(
-    values: Any,
-    trials: Any | None = None,
-    *,
-    bounds: tuple[float, float] | None = (0.0, 1.0),
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> np.ndarray:
-    """The K means under each random weighting of the photos, float64 [resamples, K]: the base of any other statistic.
-
-    Photos with equal values share one Gamma draw, which changes nothing in distribution and makes most answers cheap.
-
-    Args:
-        values, trials: as in ``photo_intervals``.
-        bounds: where the two half photos stand, or ``None`` for none. (They stand at the same end for all K, so a
-            difference of two columns has none: give the difference as a row of its own, with its own bounds.)
-        resamples: number of weightings.
-        seed: of the weights.
-    """
-    table, counts = _checked(values, trials, bounds)
-    unit = counts.sum() / len(counts)
-    patterns, shape = np.unique(np.vstack([table, counts]).T, axis=0, return_counts=True)
-    weights = shape.astype(np.float64)
-    if bounds is not None:
-        ends = np.full((2, patterns.shape[1]), unit)
-        ends[:, :-1] *= np.asarray(bounds, dtype=np.float64)[:, None]
-        patterns = np.vstack([patterns, ends])
-        weights = np.append(weights, [0.5, 0.5])
-    single = weights == 1
-    patterns, weights = np.vstack([patterns[single], patterns[~single]]), weights[~single]
-    singles = int(single.sum())
-    centre = table.sum(axis=1) / counts.sum()
-    # centred, so that float32 sums lose nothing that matters
-    columns = (patterns[:, :-1] - centre * patterns[:, -1:]).astype(np.float32)
-    columns = np.hstack([columns, patterns[:, -1:].astype(np.float32)])
-    rng = np.random.default_rng(seed)
-    step = max(1, CHUNK_VALUES // len(patterns))
-    draws = np.empty((resamples, table.shape[0]))
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        gamma = np.empty((size, len(patterns)), np.float32)
-        gamma[:, :singles] = rng.standard_exponential((size, singles), dtype=np.float32)
-        gamma[:, singles:] = rng.standard_gamma(weights, (size, len(weights)))
-        sums = (gamma @ columns).astype(np.float64)
-        draws[start : start + size] = sums[:, :-1] / sums[:, -1:] + centre
-    return draws
+    return _intervals(draws, table.sum(axis=1) / counts.sum(), table.shape[1], bounds, level)
 
 
 def paired_difference(
@@ -209,8 +144,10 @@ def paired_difference(
         raise DataError(f"{one.size} and {other.size} photos: a paired difference needs the same ones")
     width = bounds[1] - bounds[0]
     apart = one - other
-    interval = photo_interval(apart, bounds=(-width, width), level=level, resamples=resamples, seed=seed)
-    draws = resampled_means([apart], bounds=(-width, width), resamples=resamples, seed=seed)[:, 0]
+    table, _ = checked(apart, None, (-width, width))
+    drawn = resampled_means(table, bounds=(-width, width), resamples=resamples, seed=seed)
+    interval = _intervals(drawn, table.mean(axis=1), len(apart), (-width, width), level)[0]
+    draws = drawn[:, 0]
     beyond = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
     if beyond >= FEWEST_TAIL_DRAWS:
         p_value = min(1.0, 2 * beyond / len(draws))
@@ -254,16 +191,24 @@ def rank_intervals(values: Any, *, bounds: tuple[float, float] = (0.0, 1.0), lev
     >>> ranks.tied_with_best.tolist(), ranks.low.tolist(), ranks.high.tolist()
     ([True, True, False], [1, 1, 3], [2, 2, 3])
     """
-    table, _ = _checked(values, None, bounds)
+    table, _ = checked(values, None, bounds)
     width = bounds[1] - bounds[0]
     n = table.shape[1]
     sums = table.sum(axis=1)
-    squares = np.einsum("en,en->e", table, table)
-    distances = np.maximum(squares[:, None] + squares[None] - 2 * (table @ table.T), 0)
+    squares = np.zeros((len(table), len(table)))
+    largest = np.zeros_like(squares)
+    step = max(1, CHUNK_VALUES // len(table))
+    for start in range(0, n, step):
+        block = table[:, start : start + step]
+        for i in range(len(table)):
+            apart = np.abs(block - block[i])
+            largest[i] = np.maximum(largest[i], apart.max(axis=1))
+            squares[i] += np.einsum("en,en->e", apart, apart)
     total = n + 1  # n photos and two half ones
     mean = (sums[:, None] - sums[None]) / total
     # variance of a Dirichlet-weighted mean
-    variance = np.maximum((distances + width**2) / total - mean**2, 0) / (total + 1)
+    ends = reach(largest, squares / n, width) ** 2
+    variance = np.maximum((squares + ends) / total - mean**2, 0) / (total + 1)
     return _ranks(sums / n, mean / np.sqrt(np.maximum(variance, 1e-300)), level)
 
 
@@ -291,6 +236,20 @@ def standard_error(low: float, high: float, level: float = LEVEL) -> float:
     return (high - low) / (2 * NormalDist().inv_cdf(0.5 + level / 2))
 
 
+def _intervals(
+    draws: np.ndarray, means: np.ndarray, n: int, bounds: tuple[float, float], level: float
+) -> list[Interval]:
+    tail = (1 - level) / 2
+    lows, highs = np.quantile(draws, [tail, 1 - tail], axis=0)
+    # at an end of the range the interval reaches it (Brown et al., section 4.1.2); elsewhere it holds the value anyway
+    lows = np.where(means <= bounds[0], bounds[0], np.minimum(lows, means))
+    highs = np.where(means >= bounds[1], bounds[1], np.maximum(highs, means))
+    return [
+        Interval(float(mean), float(low), float(high), n, float(error))
+        for mean, low, high, error in zip(means, lows, highs, draws.std(axis=0), strict=True)
+    ]
+
+
 def _ranks(values: np.ndarray, z: np.ndarray, level: float) -> Ranks:
     count = len(values)
     upper = np.triu_indices(count, 1)
@@ -307,21 +266,3 @@ def _ranks(values: np.ndarray, z: np.ndarray, level: float) -> Ranks:
             first, current = i, current + 1
         tie_class[i] = current
     return Ranks(rank, low, high, low == 1, tie_class, p_values)
-
-
-def _checked(values: Any, trials: Any | None, bounds: tuple[float, float] | None) -> tuple[np.ndarray, np.ndarray]:
-    table = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    if table.ndim != 2 or table.shape[1] == 0:
-        raise DataError("there is no photo to resample")
-    counts = np.ones(table.shape[1]) if trials is None else np.asarray(trials, dtype=np.float64)
-    if counts.shape != table.shape[1:]:
-        raise DataError(f"{table.shape[1]} photos but {counts.size} numbers of rows")
-    if not (np.isfinite(table).all() and np.isfinite(counts).all() and counts.min() >= 0 and counts.sum() > 0):
-        raise DataError("a photo's value is not finite, or no photo has a row")
-    if bounds is not None:
-        slack = 1e-9 * max(1.0, math.fabs(bounds[0]), math.fabs(bounds[1])) * np.maximum(counts, 1)
-        if (table < bounds[0] * counts - slack).any() or (table > bounds[1] * counts + slack).any():
-            raise DataError(
-                f"a photo's value is outside {bounds[0]:g}..{bounds[1]:g}: give means, or the rows per photo"
-            )
-    return table, counts

@@ -1,0 +1,173 @@
+"""How often do the 95 % intervals hold the truth? Simulated photos with known truth, one row a setting.
+
+    python scripts/coverage.py [--trials 2000] [--json]
+
+Beside ours stands the plain percentile bootstrap (multinomial weights) on the same photos, to show what the two half
+photos of ``benchmark.stats`` are for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmark.stats import paired_difference, photo_interval
+
+Draw = Callable[[np.random.Generator, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Photos whose values have a known mean."""
+
+    name: str
+    n: int
+    truth: float
+    draw: Draw
+    """(generator, n) -> values [n] or, for a difference, [2, n]."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """One row of the table."""
+
+    setting: str
+    n: int
+    truth: float
+    ours: float
+    """Share of trials whose interval holds the truth."""
+    plain: float
+    """The same of the plain percentile bootstrap."""
+    width: float
+    """Mean width of ours."""
+    plain_width: float
+    trials: int
+
+
+def answers(accuracy: float) -> Draw:
+    """One right or wrong answer per photo."""
+    return lambda rng, n: (rng.random(n) < accuracy).astype(float)
+
+
+def clustered(accuracy: float, concentration: float, views: int) -> Draw:
+    """``views`` answers per photo that share the photo's own difficulty, a Beta variable of that mean."""
+
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        own = rng.beta(accuracy * concentration, (1 - accuracy) * concentration, n)
+        return rng.binomial(views, own) / views
+
+    return draw
+
+
+def two_encoders(accuracy: float, gain: float, concentration: float) -> Draw:
+    """Six answers of two encoders on photos of shared difficulty; the first is right more often by ``gain``."""
+
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        own = rng.beta(accuracy * concentration, (1 - accuracy) * concentration, n)
+        # both stay in [0, 1], the mean difference is exactly the gain
+        better = own + gain / (1 - accuracy) * (1 - own)
+        return np.stack([rng.binomial(6, better), rng.binomial(6, own)]) / 6
+
+    return draw
+
+
+def rare_differences(rate: float) -> Draw:
+    """Two encoders that answer alike but on a share ``rate`` of the photos, and there differ either way."""
+
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        size = rng.integers(1, 7, n) / 6 * (rng.random(n) < rate)
+        first = rng.random(n) < 0.5
+        return np.stack([size * first, size * ~first])
+
+    return draw
+
+
+def settings(quick: bool = False) -> list[Setting]:
+    """The simulated worlds; ``quick`` keeps a few for the tests."""
+    sizes, accuracies = ((100,), (0.5, 0.9)) if quick else ((50, 120, 400, 2000), (0.5, 0.9, 0.98))
+    found = []
+    for n in sizes:
+        found += [
+            *(Setting(f"one answer per photo, {a:g}", n, a, answers(a)) for a in accuracies),
+            *(Setting(f"60 answers per photo, clustered, {a:g}", n, a, clustered(a, 2.0, 60)) for a in (0.35, 0.95)),
+            Setting("6 answers per photo, nearly independent, 0.35", n, 0.35, clustered(0.35, 50.0, 6)),
+            Setting("60 answers per photo, all but independent, 0.17", n, 0.17, clustered(0.17, 500.0, 60)),
+            Setting("difference on one photo in ten", n, 0.0, rare_differences(0.1)),
+            Setting("difference of two equal encoders", n, 0.0, two_encoders(0.6, 0.0, 2.0)),
+            Setting("difference of two encoders, 0.05", n, 0.05, two_encoders(0.6, 0.05, 2.0)),
+        ]
+    return found
+
+
+def coverage(setting: Setting, trials: int, resamples: int = 1000, seed: int = 0) -> Coverage:
+    """Draw the photos of a setting again and again and count the intervals that hold the truth."""
+    rng = np.random.default_rng([seed, setting.n])
+    ours = plain = 0
+    width = plain_width = 0.0
+    for trial in range(trials):
+        values = setting.draw(rng, setting.n)
+        if values.ndim == 2:
+            found = paired_difference(values[0], values[1], resamples=resamples, seed=trial)
+            low, high = found.low, found.high
+            values = values[0] - values[1]
+        else:
+            interval = photo_interval(values, resamples=resamples, seed=trial)
+            low, high = interval.low, interval.high
+        ours += low - 1e-12 <= setting.truth <= high + 1e-12
+        width += high - low
+        low, high = percentile_bootstrap(values, resamples, rng)
+        plain += low - 1e-12 <= setting.truth <= high + 1e-12
+        plain_width += high - low
+    return Coverage(
+        setting.name,
+        setting.n,
+        setting.truth,
+        ours / trials,
+        plain / trials,
+        width / trials,
+        plain_width / trials,
+        trials,
+    )
+
+
+def percentile_bootstrap(values: np.ndarray, resamples: int, rng: np.random.Generator) -> tuple[float, float]:
+    """The textbook one: photos drawn with replacement (as multinomial counts of equal values)."""
+    distinct, counts = np.unique(values, return_counts=True)
+    draws = rng.multinomial(len(values), counts / len(values), resamples) @ distinct / len(values)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def rows(trials: int = 2000, quick: bool = False, resamples: int = 1000) -> list[Coverage]:
+    """The whole table."""
+    return [coverage(setting, trials, resamples) for setting in tqdm(settings(quick), disable=None)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--trials", type=int, default=2000, help="simulated data sets per row")
+    parser.add_argument("--quick", action="store_true", help="a few rows only")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args()
+    table = rows(options.trials, options.quick)
+    if options.json:
+        print(json.dumps([asdict(row) for row in table], indent=2))
+        return
+    print(f"{'setting':<48} {'photos':>6} {'ours':>7} {'plain':>7} {'width':>7} {'plain':>7}")
+    for row in table:
+        print(
+            f"{row.setting:<48} {row.n:>6} {row.ours:>7.1%} {row.plain:>7.1%} {row.width:>7.4f} {row.plain_width:>7.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
