@@ -36,6 +36,8 @@ class Repo:
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
+    titles: dict[str, str] = field(default_factory=dict)
+    """Title by branch of pull requests (``refs/pr/1``)."""
 
     def resolve(self, revision: str) -> str | None:
         return self.branches.get(revision) or (revision if revision in self.commits else None)
@@ -44,6 +46,7 @@ class Repo:
         sha = hashlib.sha1(f"{self.kind}{self.id}{len(self.commits)}{message}".encode()).hexdigest()
         self.commits[sha] = files
         self.branches[branch] = sha
+        self.titles.setdefault(branch, message)
         self.messages.append(message)
         return sha
 
@@ -73,6 +76,8 @@ class HubDouble:
     def __init__(self, xet_store: Path | None = None) -> None:
         self.repos: dict[tuple[str, str], Repo] = {}
         self.objects: dict[str, bytes] = {}
+        self.xet_hashes: dict[str, str] = {}
+        """Xet file hash by SHA-256 of everything that was committed from the Xet store."""
         self.requests: list[tuple[str, str]] = []
         self.tokens_seen: set[str | None] = set()
         self.failures: list[Failure] = []
@@ -268,6 +273,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._preupload(files)
         if action == "commit" and method == "POST":
             return self._commit(repo, unquote(revision or "main"))
+        if action == "discussions" and method == "GET":
+            return self._discussions(repo)
         if action in ("xet-read-token", "xet-write-token"):
             return self._xet_token()
         return self._error(404, "EntryNotFound")
@@ -345,7 +352,7 @@ class _Handler(BaseHTTPRequestHandler):
             elif line["key"] == "lfsFile":
                 data = self.hub.objects.get(value["oid"])
                 if data is None and self.hub.xet_store is not None:
-                    data = self.hub.objects[value["oid"]] = read_xet(self.hub.xet_store, value["oid"], value["size"])
+                    data = self._from_xet(value["oid"], value["size"])
                 if data is None:
                     return self._json({"error": f"LFS object {value['oid']} was never uploaded"}, 400)
                 files[value["path"]] = data
@@ -363,6 +370,32 @@ class _Handler(BaseHTTPRequestHandler):
         if request:
             answer["pullRequestUrl"] = f"{base}/discussions/{number}"
         return self._json(answer)
+
+    def _discussions(self, repo: Repo) -> None:
+        requests = [
+            {
+                "num": int(branch.rsplit("/", 1)[1]),
+                "title": repo.titles[branch],
+                "author": {"name": "reader"},
+                "createdAt": "2026-01-01T00:00:00.000Z",
+                "isPullRequest": True,
+                "status": "open",
+                "repo": {"name": repo.id, "type": repo.kind},
+            }
+            for branch in repo.branches
+            if branch.startswith("refs/pr/")
+        ]
+        return self._json({"discussions": requests, "count": len(requests), "start": 0})
+
+    def _from_xet(self, sha256: str, size: int) -> bytes | None:
+        from tests.xet_store import file_hashes, read_file
+
+        self.hub.xet_hashes.update(file_hashes(self.hub.xet_store))
+        if sha256 not in self.hub.xet_hashes:
+            return None
+        data = read_file(self.hub.xet_store, self.hub.xet_hashes[sha256], size)
+        self.hub.objects[sha256] = data
+        return data
 
     def _xet_token(self) -> None:
         url, expires = f"local://{self.hub.xet_store}", int(time.time()) + 3600
@@ -403,6 +436,9 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"X-Repo-Commit": sha, "Accept-Ranges": "bytes", "ETag": f'"{entry["oid"]}"'}
         if "lfs" in entry:
             headers |= {"X-Linked-Etag": f'"{entry["lfs"]["oid"]}"', "X-Linked-Size": str(len(data))}
+            if entry["lfs"]["oid"] in self.hub.xet_hashes:
+                refresh = f"{self.hub.url}/api/{repo.kind}s/{repo.id}/xet-read-token/{sha}"
+                headers |= {"X-Xet-Hash": self.hub.xet_hashes[entry["lfs"]["oid"]], "X-Xet-Refresh-Route": refresh}
         status, part = 200, data
         match = re.match(r"bytes=(\d*)-(\d*)$", self.headers.get("Range") or "")
         if match and method == "GET":
@@ -447,11 +483,6 @@ class _Handler(BaseHTTPRequestHandler):
         if body:
             self.wfile.write(content)
         return None
-
-
-def read_xet(store: Path, sha256: str, size: int) -> bytes | None:
-    """The content of a file that a client put into a ``local://`` store, found by its SHA-256."""
-    return None
 
 
 def _is_lfs(path: str) -> bool:

@@ -13,7 +13,7 @@ from builders.errors import DataError, UsageError
 from builders.processed import build_processed
 from builders.publish import describe, main, plan_publication
 from builders.sources import open_photos
-from tests.hub_double import OWNER_TOKEN, READER_TOKEN
+from tests.hub_double import OWNER_TOKEN, READER_TOKEN, HubDouble
 
 ROOT = Path(__file__).parents[2]
 REPO = "camtrace/traces"
@@ -255,3 +255,26 @@ def test_plan_publication__refuses_what_is_not_a_finished_build(tmp_path, built)
     (copy / BUILD_FILE).write_text('{"format": 1}')
     with pytest.raises(DataError, match="not a build file"):
         plan_publication(copy, REPO)
+
+
+def test_publish__through_xet_where_it_is_installed(tmp_path, built):
+    pytest.importorskip("hf_xet")
+    with HubDouble(xet_store=tmp_path / "store") as hub:
+        (tmp_path / "store").mkdir()
+        first = publish(hub, tmp_path, built, "--push")
+        assert first.returncode == 0, first.stderr[-2000:]
+        files = {n: d for n, d in hub.repo(REPO).files.items() if n != ".gitattributes"}
+        assert files == {name: (built / name).read_bytes() for name in files}
+        assert len(files) == 6
+        assert hub.count("PUT", "/lfs-object/") == 0
+        assert len(hub.xet_hashes) == 4
+        assert "0 uploaded, 6 unchanged" in publish(hub, tmp_path, built, "--push").stdout
+        loaded = client(hub, tmp_path / "reader", "-c", LOAD, REPO)
+        assert loaded.returncode == 0, loaded.stderr[-2000:]
+        assert {k: len(v) for k, v in json.loads(loaded.stdout).items()} == {
+            "jpeg/train": 24,
+            "jpeg/validation": 72,
+            "resizing/train": 24,
+            "resizing/validation": 36,
+        }
+        assert hub.count("GET", "/xet-read-token/") > 0  # the files came from the store, not from /resolve/
