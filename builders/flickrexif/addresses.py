@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 import typing
 from collections.abc import AsyncIterator, Iterable
 
@@ -104,9 +105,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 class GuardedTransport(httpx.AsyncBaseTransport):
     """httpx over a pool of guarded connections. No proxy of the environment is used: it would resolve names itself."""
 
-    def __init__(self, *, connections: int, allow_loopback: bool = False) -> None:
+    def __init__(
+        self, *, connections: int, allow_loopback: bool = False, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=ssl_context or httpx.create_ssl_context(trust_env=False),
             max_connections=connections,
             max_keepalive_connections=connections,
             keepalive_expiry=30.0,

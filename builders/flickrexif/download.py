@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +65,20 @@ class DownloadFailure(PhotoError):
 
 
 def photo_client(
-    *, connections: int, user_agent: str, timeout_s: float, allow_loopback: bool = False
+    *,
+    user_agent: str,
+    timeout_s: float,
+    allow_loopback: bool = False,
+    connections: int = 2,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
-    """An HTTP client for photos: no cookies, no proxies, no redirects of its own, bytes as they are."""
+    """An HTTP client for photos: no cookies, no proxies, no redirects of its own, bytes as they are.
+
+    Give each worker a client of its own: a pool looks at all of its connections at every request. They may share the
+    ``ssl_context``, which is slow to make.
+    """
     return httpx.AsyncClient(
-        transport=GuardedTransport(connections=connections, allow_loopback=allow_loopback),
+        transport=GuardedTransport(connections=connections, allow_loopback=allow_loopback, ssl_context=ssl_context),
         headers={"User-Agent": user_agent, "Accept": "image/*", "Accept-Encoding": "identity"},
         timeout=httpx.Timeout(timeout_s),
         follow_redirects=False,

@@ -99,28 +99,22 @@ class _Fetch:
         self._pauses: dict[str, float] = {}
         self._counts = FetchCounts()
         self._serial = itertools.count()
+        self._ssl_context = httpx.create_ssl_context(trust_env=False)
 
     async def run(self) -> FetchCounts:
         plan = self._plan
         waiting = self._state.value(f"SELECT count(*) FROM photos WHERE {_WANTED}")
         queue: asyncio.Queue[_Task | None] = asyncio.Queue(maxsize=4 * plan.connections)
-        client = photo_client(
-            connections=plan.connections,
-            user_agent=plan.user_agent,
-            timeout_s=plan.timeout_s,
-            allow_loopback=plan.allow_loopback,
-        )
         total = waiting if plan.limit is None else min(waiting, plan.limit)
-        async with client:
-            with tqdm(total=total, desc="fetch", unit="photo", disable=None) as bar:
-                workers = [asyncio.create_task(self._work(queue, client, bar)) for _ in range(plan.connections)]
-                feeder = asyncio.create_task(self._feed(queue))
-                try:
-                    await asyncio.gather(feeder, *workers)
-                finally:
-                    for task in (feeder, *workers):
-                        task.cancel()
-                    await asyncio.gather(feeder, *workers, return_exceptions=True)
+        with tqdm(total=total, desc="fetch", unit="photo", disable=None) as bar:
+            workers = [asyncio.create_task(self._work(queue, bar)) for _ in range(plan.connections)]
+            feeder = asyncio.create_task(self._feed(queue))
+            try:
+                await asyncio.gather(feeder, *workers)
+            finally:
+                for task in (feeder, *workers):
+                    task.cancel()
+                await asyncio.gather(feeder, *workers, return_exceptions=True)
         return self._counts
 
     async def _feed(self, queue: asyncio.Queue[_Task | None]) -> None:
@@ -129,11 +123,17 @@ class _Fetch:
         for _ in range(self._plan.connections):
             await queue.put(None)
 
-    async def _work(self, queue: asyncio.Queue[_Task | None], client: httpx.AsyncClient, bar: tqdm) -> None:
-        while (task := await queue.get()) is not None:
-            await self._one(task, client)
-            bar.update()
-            bar.set_postfix_str(f"{sum(self._counts.failures.values())} failed", refresh=False)
+    async def _work(self, queue: asyncio.Queue[_Task | None], bar: tqdm) -> None:
+        async with photo_client(
+            user_agent=self._plan.user_agent,
+            timeout_s=self._plan.timeout_s,
+            allow_loopback=self._plan.allow_loopback,
+            ssl_context=self._ssl_context,
+        ) as client:
+            while (task := await queue.get()) is not None:
+                await self._one(task, client)
+                bar.update()
+                bar.set_postfix_str(f"{sum(self._counts.failures.values())} failed", refresh=False)
 
     async def _one(self, task: _Task, client: httpx.AsyncClient) -> None:
         choice = _choose(task, self._plan.sizes)

@@ -131,11 +131,18 @@ class _Published:
         import datasets
 
         quiet_unless_terminal()
+        folder, shards = Path(self.source), self._files(config, split)
         try:
+            if folder.is_dir():  # by file: load_dataset of a folder caches by its README, whatever its files hold
+                files = [str(folder / name) for name in shards]
+                return datasets.load_dataset("parquet", data_files=files, split="train")
             return datasets.load_dataset(self.source, config, split=split, revision=self.revision)
         except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise DataError(f"{self.source}: {config}/{split} cannot be loaded ({reason[:200]})") from None
+
+    def _files(self, config: str, split: str) -> list[str]:
+        return [f.file for s in self.build.splits if (s.config, s.split) == (config, split) for f in s.shards]
 
 
 def _read(source: str, revision: str | None) -> _Published:

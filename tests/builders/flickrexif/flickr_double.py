@@ -41,6 +41,8 @@ class Faults:
     times: int = 1
     retry_after_s: int = 0
     slow_s: float = 0.3
+    latency_s: float = 0.0
+    """Of every answer."""
     fuzz: float = 0.08
     """Totals are off by up to this share, differently in each slice."""
 
@@ -72,6 +74,7 @@ class Flickr:
 
     def fault(self, name: str) -> str | None:
         """The fault of this attempt at a named request."""
+        time.sleep(self.faults.latency_s)
         with self.lock:
             self.attempts[name] += 1
             attempt = self.attempts[name]

@@ -96,8 +96,6 @@ def test_fetch__sizes_in_order_of_preference_and_the_choice_is_kept(state):
 
 def test_fetch__transient_failures_wait_for_retry_failed_permanent_ones_are_final(state):
     alive = [at for at in range(100) if WORLD.kind[at] > 0.25]
-        at for at in range(100) if not (WORLD.deleted(at) or WORLD.no_original(at) or WORLD.silent_placeholder(at))
-    ]
     dead = next(at for at in range(WORLD.count) if WORLD.deleted(at))
     with serving(WORLD, Faults(broken=1.0, times=2)) as flickr:
         add(state, flickr, [*alive[:5], dead])
@@ -237,7 +235,7 @@ def answering(*answers):
 
 def get(url, target, **options):
     async def once():
-        async with photo_client(connections=1, user_agent="t", timeout_s=5, allow_loopback=True) as client:
+        async with photo_client(user_agent="t", timeout_s=5, allow_loopback=True) as client:
             return await download(client, url, target, **{"allow_loopback": True, **options})
 
     return asyncio.run(once())

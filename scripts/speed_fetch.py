@@ -1,0 +1,133 @@
+"""How fast ``flickrexif fetch`` is with small files from this machine, and whether its memory stays flat.
+
+    python scripts/speed_fetch.py [--quick] [--files 6000] [--bytes 20000]
+
+The server is a process of its own; the fetch is the real one, with its state, hashes, checks and renames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from builders.flickrexif.fetch import FetchPlan, fetch
+from builders.flickrexif.state import State
+
+AIM_FILES_PER_SECOND = 200.0
+AIM_GROWTH_MB = 10.0
+"""Between a quarter of the files and all of them."""
+
+
+def rows(quick: bool = False, *, files: int = 6000, file_bytes: int = 20_000) -> list[dict[str, Any]]:
+    """One row per figure: ``what``, ``value``, ``unit``, ``n``, ``aim`` where there is one."""
+    files = min(files, 400) if quick else files
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe()
+    server = context.Process(target=_serve, args=(theirs, file_bytes), daemon=True)
+    server.start()
+    port = mine.recv()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            fetcher = context.Process(target=_fetch, args=(theirs, folder, port, files))
+            fetcher.start()
+            if not mine.poll(600):
+                raise SystemExit("the fetch did not end in ten minutes")
+            measured: _Measured = mine.recv()
+            fetcher.join()
+    finally:
+        server.terminate()
+        server.join()
+    if measured.fetched != files:
+        raise SystemExit(f"only {measured.fetched} of {files} files arrived")
+    size = f"{file_bytes / 1000:g} kB"
+    return [
+        _row(f"fetch, files of {size}", files / measured.seconds, "files/s", files, AIM_FILES_PER_SECOND),
+        _row("  processor time of it", 1000 * measured.cpu_s / files, "ms a file", files),
+        _row("  largest memory", measured.last_mb, "MB", files),
+        _row("  growth after a quarter", measured.last_mb - measured.quarter_mb, "MB", files, AIM_GROWTH_MB),
+    ]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    fetched: int
+    seconds: float
+    cpu_s: float
+    quarter_mb: float
+    last_mb: float
+
+
+def _fetch(report: Connection, folder: str, port: int, files: int) -> None:
+    with State(Path(folder) / "state", create=True) as state:
+        with state.transaction() as db:
+            db.executemany(
+                "INSERT INTO photos (id, owner, source, urls, rank, selected) VALUES (?, ?, 'search', ?, 0, 1)",
+                [
+                    (i, f"{i}@N00", json.dumps({"o": [f"http://127.0.0.1:{port}/1/{i}_a_o.jpg", 0, 0]}))
+                    for i in range(1, files + 1)
+                ],
+            )
+        plan = {"connections": 16, "per_host": 16, "allow_loopback": True}
+        cpu, start = time.process_time(), time.perf_counter()
+        first = fetch(state, FetchPlan(**plan, limit=files // 4))  # type: ignore[arg-type]
+        quarter_mb = _largest_mb()
+        rest = fetch(state, FetchPlan(**plan))  # type: ignore[arg-type]
+        seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu
+        report.send(_Measured(first.fetched + rest.fetched, seconds, cpu_s, quarter_mb, _largest_mb()))
+
+
+def _largest_mb() -> float:
+    """Largest resident memory of this process so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def _serve(report: Connection, file_bytes: int) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                name = head.split(b" ", 2)[1]
+                body = b"\xff\xd8\xff" + (name * (file_bytes // len(name) + 1))[: file_bytes - 3]
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+                )
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def serve() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        report.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(serve())
+
+
+def _row(what: str, value: float, unit: str, n: int, aim: float | None = None) -> dict[str, Any]:
+    return {"what": what, "value": value, "unit": unit, "n": n, **({} if aim is None else {"aim": aim})}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Speed and memory of 'flickrexif fetch' with small files.")
+    parser.add_argument("--quick", action="store_true", help="a few files, to see that it runs")
+    parser.add_argument("--files", type=int, default=6000)
+    parser.add_argument("--bytes", type=int, default=20_000, help="size of each file")
+    options = parser.parse_args()
+    for row in rows(options.quick, files=options.files, file_bytes=options.bytes):
+        aim = f"  (aim {row['aim']:g})" if "aim" in row else ""
+        print(f"{row['what']:<28} {row['value']:>9.2f} {row['unit']:<10} n={row['n']}{aim}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

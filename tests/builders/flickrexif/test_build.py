@@ -1,0 +1,270 @@
+"""From a state to what load_dataset reads: bytes untouched, rights, take-down, own copies, and the validator."""
+
+import hashlib
+import json
+import shutil
+import time
+
+import datasets
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from builders.attributes import ATTRIBUTES
+from builders.dataset_folder import read_build
+from builders.errors import DataError, UsageError
+from builders.flickrexif.build import CONFIGS, BuildPlan, build
+from builders.flickrexif.checking import folder_tables, tables_to_check
+from builders.flickrexif.fetch import FetchPlan, fetch
+from builders.flickrexif.importing import import_rows
+from builders.flickrexif.licences import LICENCES
+from builders.flickrexif.own_copy import load
+from builders.flickrexif.state import State
+from builders.flickrexif.takedown import TOMBSTONES_FILE, forget
+from builders.publish import plan_publication
+from builders.sources import open_photos
+from builders.splits_report import validate
+from tests.builders.flickrexif.flickr_double import serving
+from tests.builders.flickrexif.flickr_world import World
+from tests.builders.flickrexif.test_fetch import PLAN, add
+
+RENAMED = {"NIKON CORPORATION": "NIKON", "OLYMPUS OPTICAL CO.,LTD": "OLYMPUS", "EASTMAN KODAK COMPANY": "Kodak"}
+WORLD = World(count=700, burst=0, owners=120)
+
+
+@pytest.fixture(scope="module")
+def flickr():
+    with serving(WORLD) as double:
+        yield double
+
+
+@pytest.fixture(scope="module")
+def fetched(flickr, tmp_path_factory):
+    """A state with files, licences and authors, as search and fetch leave it."""
+    folder = tmp_path_factory.mktemp("fetched") / "state"
+    with State(folder, create=True) as state:
+        add(state, flickr, range(WORLD.count))
+        with state.transaction() as db:
+            db.executemany(
+                "UPDATE photos SET licence = ?, licence_checked = 1.6e9, owner_name = ?, title = 'T' WHERE id = ?",
+                [(int(WORLD.licence[at]), f"Owner {at}", int(WORLD.ids[at])) for at in range(WORLD.count)],
+            )
+        fetch(state, FetchPlan(**{**PLAN.__dict__, "sizes": ("o", "l")}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def with_pixels(fetched, tmp_path_factory):
+    output = tmp_path_factory.mktemp("built") / f"out-{time.time_ns()}"  # load_dataset caches by this name
+    with State(fetched) as state:
+        build(state, BuildPlan(output, pixels=True, contact="me@example.org"))
+    return output
+
+
+@pytest.fixture(scope="module")
+def without_pixels(fetched, tmp_path_factory):
+    output = tmp_path_factory.mktemp("built") / f"out-{time.time_ns()}"  # load_dataset caches by this name
+    with State(fetched) as state:
+        build(state, BuildPlan(output))
+    return output
+
+
+def rows_of(folder, config, split):
+    paths = sorted(folder.glob(f"data/{config}/{split}-*.parquet"))
+    return [row for path in paths for row in pq.read_table(path).to_pylist()]
+
+
+def test_build__load_dataset_reads_every_config(with_pixels, tmp_path):
+    for config in CONFIGS:
+        data = datasets.load_dataset(str(with_pixels), config, split="test", cache_dir=str(tmp_path))
+        assert set(data.features["label"].names) <= set(ATTRIBUTES[config].classes["clean"])
+        counts = np.bincount(data["label"], minlength=len(data.features["label"].names))
+        assert counts.min() == counts.max() > 0
+    image = datasets.load_dataset(str(with_pixels), "make", split="test", cache_dir=str(tmp_path))[0]["image"]
+    assert image.size in ((64, 48), (48, 36))
+
+
+def test_build__bytes_labels_and_rights_of_every_row(with_pixels):
+    for split in ("train", "validation", "test"):
+        names = datasets.Features.from_arrow_schema(
+            pq.read_schema(next(with_pixels.glob(f"data/make/{split}-*.parquet")))
+        )["label"].names
+        for row in rows_of(with_pixels, "make", split):
+            at = WORLD.index(int(row["photo_id"]))
+            true = WORLD.file(at, row["size"])
+            assert row["image"]["bytes"] == true
+            assert row["sha256"] == hashlib.sha256(true).hexdigest()
+            assert names[row["label"]] == RENAMED.get(WORLD.shot(at).make, WORLD.shot(at).make)
+            licence = LICENCES[int(WORLD.licence[at])]
+            assert licence.redistributable
+            assert (row["licence"], row["licence_checked"]) == (licence.slug, "2020-09-13")
+            assert row["page"] == f"https://www.flickr.com/photos/{WORLD.nsid(at)}/{row['photo_id']}/"
+            assert row["attribution"].startswith(f'"T" by Owner {at}, {row["page"]}, {licence.name}')
+
+
+def test_build__default_has_no_pixels_and_keeps_all_rights_reserved_as_metadata_only(without_pixels, with_pixels):
+    assert "image" not in rows_of(without_pixels, "make", "train")[0]
+    all_rows = {row["photo_id"]: row for row in rows_of(without_pixels, "metadata", "train")}
+    reserved = {id for id, row in all_rows.items() if row["licence"] == "all-rights-reserved"}
+    assert reserved
+    assert not reserved & {row["photo_id"] for row in rows_of(with_pixels, "metadata", "train")}
+    for id, row in all_rows.items():
+        shot = WORLD.shot(WORLD.index(int(id)))
+        assert row["camera_model"] == shot.model
+        if shot.exposure == (512, 8809):
+            assert (row["exposure_s"], row["label_exposure"]) == ("512/8809", "other")
+        if shot.iso == 65535:
+            assert (row["iso_speed"], row["label_iso"]) == (None, "unknown")
+
+
+def test_build__clean_splits_share_no_owner_photo_or_near_duplicate(without_pixels):
+    report = validate(folder_tables(without_pixels))
+    for config in CONFIGS:
+        for pair in ("test photos of owners in train", "val photos of owners in train", "test photos of owners in val"):
+            assert report.find(config, pair).value == 0
+        assert report.find(config, "test near-duplicates of train (other id)").value == 0
+        assert report.find(config, "test: rarest over commonest class").value == 1
+    for one in CONFIGS:
+        for other in CONFIGS:
+            if one != other:
+                assert report.find(f"{other} -> {one}", "test photos in the other's train").value == 0
+
+
+def test_build__card_says_what_must_be_said(without_pixels, with_pixels):
+    text = (without_pixels / "README.md").read_text()
+    assert "This product uses the Flickr API but is not endorsed or certified by SmugMug, Inc." in text
+    assert "no pixels" in text
+    assert "me@example.org" in (with_pixels / "README.md").read_text()
+    for section in ("### Motivation", "### Take-down", "### Maintenance", "## Licence", "kept by the cap"):
+        assert section in text
+
+
+def test_build__the_benchmark_opens_it(with_pixels):
+    photos = open_photos(f"hub:{with_pixels}?config=make")
+    row = next(i for i in range(len(photos)) if i > 3)
+    at = WORLD.index(int(photos.ids[row].rpartition("/")[2]))
+    assert photos.read(row) in (WORLD.file(at, "o"), WORLD.file(at, "l"))
+    assert "Canon" in photos.labels.names
+
+
+def test_build__resumes_to_the_same_bytes(fetched, with_pixels, tmp_path):
+    again = tmp_path / "again"
+    with State(fetched) as state:
+        build(state, BuildPlan(again, pixels=True, contact="me@example.org"))
+        removed = next(iter(again.glob("data/model/train-*.parquet")))
+        removed.unlink()
+        build(state, BuildPlan(again, pixels=True, contact="me@example.org"))
+    names = {p.relative_to(again) for p in again.rglob("*.parquet")}
+    assert names == {p.relative_to(with_pixels) for p in with_pixels.rglob("*.parquet")}
+    assert all((again / name).read_bytes() == (with_pixels / name).read_bytes() for name in names)
+    assert (again / "build.json").read_bytes() == (with_pixels / "build.json").read_bytes()
+
+
+def test_build__a_changed_file_and_a_broken_one_are_left_out(flickr, tmp_path):
+    with State(tmp_path / "state", create=True) as state:
+        add(state, flickr, [at for at in range(300) if WORLD.kind[at] > 0.3])
+        fetch(state, PLAN)
+        paths = [row[0] for row in state.rows("SELECT path FROM files ORDER BY photo_id")]
+        state.path_of(paths[0]).write_bytes(b"other bytes")
+        state.path_of(paths[1]).unlink()
+        broken = WORLD.file(WORLD.index(state.rows("SELECT photo_id FROM files ORDER BY photo_id")[2][0]), "o")[:300]
+        state.path_of(paths[2]).write_bytes(broken)
+        with state.transaction() as db:
+            db.execute("UPDATE files SET sha256 = ? WHERE path = ?", (hashlib.sha256(broken).hexdigest(), paths[2]))
+        built = build(state, BuildPlan(tmp_path / "out"))
+        assert built.left_out == {"file that cannot be decoded": 3}
+        reasons = [row[0] for row in state.rows("SELECT reason FROM looks WHERE reason IS NOT NULL ORDER BY photo_id")]
+    assert reasons[0] == "the file is not the one that was fetched"
+    assert "cannot be read" in reasons[1]
+    assert len(rows_of(tmp_path / "out", "metadata", "train")) == len(paths) - 3
+
+
+def test_build__nothing_there_is_one_sentence(tmp_path):
+    with State(tmp_path / "state", create=True) as state, pytest.raises(DataError, match="search or import first"):
+        build(state, BuildPlan(tmp_path / "out"))
+
+
+def test_build__released_splits_come_as_released_leaks_and_all(tmp_path):
+    rows = [WORLD.released_row(at, "https://live.staticflickr.com") for at in range(60)]
+    ids = [row["Flickr ID"] for row in rows]
+    split = {
+        "train_ids": ids[:40], "val_ids": ids[40:50], "test_ids": [*ids[50:], ids[0], ids[1], ids[45]],
+        "encoded_train_labels": [i % 2 for i in range(40)], "encoded_val_labels": [0] * 10,
+        "encoded_test_labels": [1] * 13, "label_encoder_classes": ["a", "b"], "target_attribute": "Model",
+    }  # fmt: skip
+    (tmp_path / "splits").mkdir()
+    (tmp_path / "splits" / "model.json").write_text(json.dumps(split))
+    report = validate(tables_to_check([tmp_path / "splits"]))
+    assert report.find("model", "test ids also in train").value == 2
+    assert report.find("model", "test ids also in val").value == 1
+    with State(tmp_path / "state", create=True) as state:
+        import_rows(state, rows)
+        build(state, BuildPlan(tmp_path / "out", split_files=(tmp_path / "splits" / "model.json",)))
+    test = rows_of(tmp_path / "out", "model", "test")
+    assert [row["photo_id"] for row in test] == [str(id) for id in split["test_ids"]]
+    assert {row["label"] for row in test} == {1}
+    assert {row["licence"] for row in test} == {"unknown"}
+
+
+def test_build__unknown_licences_never_give_pixels(flickr, tmp_path):
+    with State(tmp_path / "state", create=True) as state:
+        import_rows(state, [WORLD.released_row(at, flickr.base) for at in range(10)])
+        fetch(state, PLAN)
+        with pytest.raises(DataError, match="licence unknown"):
+            build(state, BuildPlan(tmp_path / "out", pixels=True))
+
+
+def test_load__fetches_what_was_published_and_nothing_that_was_taken_down(flickr, without_pixels, tmp_path):
+    folder = tmp_path / "published"
+    shutil.copytree(without_pixels, folder)
+    victim = rows_of(folder, "make", "train")[0]
+    with State(tmp_path / "state", create=True) as state:
+        forget(state, photos=[victim["photo_id"]])
+        flickr.files.clear()
+        done = load(str(folder), state, tmp_path / "copy", PLAN, configs=["make"])
+    assert done.buried == 1
+    assert not [path for path in flickr.files if victim["photo_id"] in path]
+    for split in ("train", "validation", "test"):
+        published = {row["photo_id"]: row for row in rows_of(folder, "make", split)}
+        copied = {row["photo_id"]: row for row in rows_of(tmp_path / "copy", "make", split)}
+        assert set(published) - {victim["photo_id"]} == set(copied)
+        for id, row in copied.items():
+            assert hashlib.sha256(row["image"]["bytes"]).hexdigest() == published[id]["sha256"]
+            assert row["label"] == published[id]["label"]
+    with pytest.raises(DataError, match="own use"):
+        plan_publication(tmp_path / "copy", "a/b")
+    with State(tmp_path / "state") as state, pytest.raises(UsageError, match="did you mean 'make'"):
+        load(str(folder), state, tmp_path / "other", PLAN, configs=["mak"])
+    with State(tmp_path / "state") as state, pytest.raises(DataError, match="no build"):
+        load(str(tmp_path), state, tmp_path / "other", PLAN)
+
+
+def test_load__a_photo_that_is_gone_is_a_failure_of_its_own(flickr, without_pixels, tmp_path):
+    row = rows_of(without_pixels, "is_smartphone", "test")[0]
+    at = WORLD.index(int(row["photo_id"]))
+    before = WORLD.kind[at]
+    WORLD.kind[at] = 0.16  # deleted
+    try:
+        with State(tmp_path / "state", create=True) as state:
+            done = load(str(without_pixels), state, tmp_path / "copy", PLAN, configs=["is_smartphone"])
+    finally:
+        WORLD.kind[at] = before
+    failures = [failure for split in done.build.splits for failure in split.failures]
+    assert [(f.id, "photo unavailable" in f.reason) for f in failures] == [(row["photo_id"], True)]
+
+
+def test_publish__refuses_what_has_been_taken_down_since_the_build(fetched, tmp_path):
+    shutil.copytree(fetched, tmp_path / "state")
+    with State(tmp_path / "state") as state:
+        build(state, BuildPlan(tmp_path / "out"))
+        published = plan_publication(tmp_path / "out", "a/b")
+        assert TOMBSTONES_FILE in published.text_files
+        owner = rows_of(tmp_path / "out", "make", "test")[0]["owner"]
+        forget(state, owners=[owner])
+        with pytest.raises(DataError, match="taken down since it was built"):
+            plan_publication(tmp_path / "out", "a/b")
+        build(state, BuildPlan(tmp_path / "out", fresh=True))
+    plan_publication(tmp_path / "out", "a/b")
+    assert owner not in {row["owner"] for row in rows_of(tmp_path / "out", "metadata", "train")}
+    assert owner not in (tmp_path / "out" / TOMBSTONES_FILE).read_text()
+    assert read_build(tmp_path / "out").kind == "flickrexif"
