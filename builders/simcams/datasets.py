@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import ClassLabel, Features, Image, Value
+from datasets import Features, Value
 
 from builders.cards import Card
 from builders.dataset_folder import Build, PixelRights, finish_folder, prepare_folder
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.flickrexif.rows import HUB_SPLITS, part_features
+from builders.jpeg_header import read_jpeg_header
+from builders.paircams import CONFIG as PAIRS
+from builders.paircams import PAIR_FEATURES
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
-from builders.processing import codec_canary
 from builders.rights import pixel_rights
 from builders.shard_pool import estimate_space, require_space, write_shards
 from builders.shards import ShardJob, items_per_shard
@@ -27,8 +29,6 @@ from builders.simcams.rendering import Shot
 
 CONFIGS = ("make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length")
 """Attribute configs, as FlickrExif names them; the attribute of ``focal_length`` is ``focal-length``."""
-
-CAMERA_TYPES = ("phone", "camera")
 
 ATTRIBUTION = "rendered by camtrace simcams"
 
@@ -48,16 +48,9 @@ _SHOT_FEATURES = {
     "scene_luminance_cd_m2": Value("float32"),
 }
 
-PAIR_FEATURES = Features(
+SIMPAIRS_FEATURES = Features(
     {
-        "image": Image(decode=True),
-        "pair_id": Value("string"),
-        "camera": Value("string"),
-        "camera_type": ClassLabel(names=list(CAMERA_TYPES)),
-        "photo_id": Value("string"),
-        "sha256": Value("string"),
-        "width": Value("int32"),
-        "height": Value("int32"),
+        **PAIR_FEATURES,
         "licence": Value("string"),
         "attribution": Value("string"),
         **{name: feature for name, feature in _SHOT_FEATURES.items() if name != "camera_type"},
@@ -100,8 +93,9 @@ def build_simcams(
             raise unknown_name("config", config, CONFIGS)
     attributes = {config: photos.attributes[config.replace("_", "-")] for config in configs}
     features = {config: simcams_features(column.names) for config, column in attributes.items()}
+    fingerprint = _source(photos).fingerprint()
     jobs = [
-        _job(photos, output, config, HUB_SPLITS[s], features[config], _members(photos, column, s), column)
+        _job(photos, fingerprint, output, config, HUB_SPLITS[s], features[config], _members(photos, column, s), column)
         for config, column in attributes.items()
         for s in range(len(SPLITS))
     ]
@@ -124,12 +118,12 @@ def build_simpairs(
     ignore_space: bool = False,
     progress: bool = True,
 ) -> Build:
-    """Write the pairs of ``simpairs_photos`` as one config ``default`` with one split ``train``, as PairCams has.
+    """Write the pairs of ``simpairs_photos`` as one config ``pairs`` with one split ``test``, as PairCams is built.
 
     Arguments and errors as in ``build_simcams``.
     """
     everything = np.arange(len(photos))
-    job = _job(photos, output, "default", "train", PAIR_FEATURES, everything, None)
+    job = _job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything, None)
     card = Card(
         template="simcams.md.jinja",
         pretty_name="simpairs: each scene by a phone and by an older compact",
@@ -138,7 +132,7 @@ def build_simpairs(
         task_categories=("image-feature-extraction",),
         context={"photos": photos, "attributes": {}, "pairs": True},
     )
-    features = {"default": PAIR_FEATURES}
+    features = {PAIRS: SIMPAIRS_FEATURES}
     return _build("simpairs", photos, output, [job], features, card, workers, fresh, ignore_space, progress)
 
 
@@ -173,7 +167,12 @@ class SimulatedRows:
             **shot_columns(shot),
         }
         if self.labels is None:
-            return [{**row, "pair_id": scenes.ids[scene], "camera": shot.camera.name}]
+            header = read_jpeg_header(data)
+            codec = {
+                "source_quality": header.quality if header else None,
+                "source_subsampling": header.subsampling if header else None,
+            }
+            return [{**row, **codec, "pair_id": scenes.ids[scene], "camera": shot.camera.name}]
         unknown = dict.fromkeys(("licence_url", "licence_checked", "page", "url"), "")
         return [{**row, **unknown, "owner": scenes.ids[scene], "size": "original", "label": int(self.labels[item])}]
 
@@ -201,6 +200,7 @@ def _members(photos: PhotoSet, column: Labels, split: int) -> np.ndarray:
 
 def _job(
     photos: PhotoSet,
+    fingerprint: str,
     output: Path,
     config: str,
     split: str,
@@ -208,9 +208,6 @@ def _job(
     members: np.ndarray,
     column: Labels | None,
 ) -> ShardJob:
-    source = photos.source
-    if not isinstance(source, SimulatedShots):
-        raise DataError(f"{photos.name}: not a set of simulated shots")
     kinds = tuple(photos.labels.names[i] for i in photos.labels.values)
     labels = None if column is None else column.values[members].astype(np.int64)
     return ShardJob(
@@ -219,22 +216,13 @@ def _job(
         split=split,
         features=features,
         ids=[photos.ids[i] for i in members],
-        make_rows=SimulatedRows(source, photos.ids, kinds, photos.rows[members], labels),
-        recipe={"shots": shots_hash(source), "codec_canary": codec_canary(), "labels": _digest(labels)},
+        make_rows=SimulatedRows(_source(photos), photos.ids, kinds, photos.rows[members], labels),
+        recipe={"shots": fingerprint, "labels": _digest(labels)},
     )
 
 
 def _digest(labels: np.ndarray | None) -> str:
     return "none" if labels is None else hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest()[:16]
-
-
-def shots_hash(source: SimulatedShots) -> str:
-    """16 hex digits that name every scene, camera, setting and seed of a set."""
-    digest = hashlib.sha256(repr((source.scenes.source, source.scenes.ids, source.scene_of)).encode())
-    digest.update(repr((source.scenes.height, source.scenes.width)).encode())
-    for shot in source.shots:
-        digest.update(repr(shot).encode())
-    return digest.hexdigest()[:16]
 
 
 def _build(
@@ -272,7 +260,7 @@ def _build(
         "source": photos.name,
         "evidence": dict(photos.evidence),
         "ids_hash": photos.ids_hash(),
-        "shots_hash": jobs[0].recipe["shots"],
+        "shots": jobs[0].recipe["shots"],
     }
     return finish_folder(
         output,
@@ -306,5 +294,10 @@ def _first_reason(job: ShardJob) -> str:
 
 
 def _card_licence(photos: PhotoSet) -> str:
-    source = photos.source
-    return source.scenes.licence.lower() if isinstance(source, SimulatedShots) else "unknown"
+    return _source(photos).scenes.licence.lower()
+
+
+def _source(photos: PhotoSet) -> SimulatedShots:
+    if not isinstance(photos.source, SimulatedShots):
+        raise DataError(f"{photos.name}: not a set of simulated shots")
+    return photos.source

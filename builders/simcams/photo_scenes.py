@@ -97,6 +97,16 @@ class PhotoScenes:
             raise PhotoError(f"cannot be opened ({type(error).__name__})") from None
         return float(_factor(height, width, self.height, self.width))
 
+    def fingerprint(self) -> str:
+        """Names everything that decides the light: the bytes of the photos, wherever they lie."""
+        digest = hashlib.sha256(f"{self.height} {self.width} {self.ids}".encode())
+        for path in self.paths:
+            try:
+                digest.update(hashlib.sha256((self.root / path).read_bytes()).digest())
+            except OSError as error:
+                digest.update(f"unreadable: {error.errno}".encode())
+        return digest.hexdigest()
+
     def light(self, index: int) -> SceneLight:
         """The light of photo ``index``: centre of the photo at its shrink factor.
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
+import scipy
 
 from builders.attributes import NO_SMARTPHONE, SMARTPHONE
 from builders.errors import UsageError
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.processing import codec_canary
 from builders.simcams.camera import Camera, Framing, Settings
 from builders.simcams.catalogue import Catalogue, bundled_catalogue
 from builders.simcams.design import (
@@ -61,6 +65,7 @@ class Scenes(Protocol):
     def kind(self, index: int) -> str: ...
     def shrink_factor(self, index: int) -> float: ...
     def light(self, index: int) -> SceneLight: ...
+    def fingerprint(self) -> str: ...
     def __hash__(self) -> int: ...
 
 
@@ -80,6 +85,15 @@ class SimulatedShots:
             PhotoError: the scene's photo cannot be used.
         """
         return render(_light(self.scenes, self.scene_of[row]), self.shots[row])
+
+    def fingerprint(self) -> str:
+        """32 hex digits that name everything that decides the bytes, without rendering one: scenes, cameras, settings
+        and seeds, the text of this package, and the libraries that compute."""
+        digest = hashlib.sha256(f"{self.scenes.fingerprint()} {_renderer()}".encode())
+        digest.update(repr(self.scene_of).encode())
+        for shot in self.shots:
+            digest.update(repr(shot).encode())
+        return digest.hexdigest()[:32]
 
 
 def simcams_photos(
@@ -264,6 +278,16 @@ def _procedural(n_scenes: int, size: int, seed: int) -> ProceduralScenes:
     if size < 32 or size % 2:
         raise UsageError(f"size {size}: pixels a side are an even number of at least 32")
     return ProceduralScenes(n_scenes, size, size, seed)
+
+
+@functools.cache
+def _renderer() -> str:
+    """Names the code that renders, by the text of its files, and the versions under it."""
+    digest = hashlib.sha256(f"{np.__version__} {scipy.__version__} {codec_canary()}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.*")):
+        if path.suffix in (".py", ".yaml"):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 @functools.lru_cache(maxsize=2)

@@ -58,6 +58,10 @@ class ProceduralScenes:
         """Factor by which a source was shrunk; 0 here, where nothing was."""
         return 0.0
 
+    def fingerprint(self) -> str:
+        """Names everything that decides the light."""
+        return repr(self)
+
     def light(self, index: int) -> SceneLight:
         """The light of scene ``index``."""
         scene_id = self.ids[index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from PIL import Image
 from builders.errors import UsageError
 from builders.exif import acquisition_from_file
 from builders.photos import UNLABELLED, PhotoSet
-from builders.simcams import simcams_photos, simpairs_photos
+from builders.simcams import PhotoScenes, bundled_catalogue, simcams_photos, simpairs_photos
+from builders.simcams.design import STUDY
+from builders.simcams.photo_sets import SimulatedShots
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,30 @@ def test_simcams__labels_are_what_the_exif_says(photos: PhotoSet) -> None:
 def test_simcams__source_can_go_to_a_worker_and_gives_the_same_bytes(photos: PhotoSet) -> None:
     copy = pickle.loads(pickle.dumps(photos.source))
     assert [copy.read(i) for i in (40, 3)] == [photos.read(i) for i in (40, 3)]
+
+
+def test_fingerprint__names_what_decides_the_bytes_and_nothing_else(photos: PhotoSet) -> None:
+    def of(**changes: object) -> str:
+        made = simcams_photos(**{"n_scenes": 6, "size": 48, **changes})  # type: ignore[arg-type]
+        assert isinstance(made.source, SimulatedShots)
+        return made.source.fingerprint()
+
+    cameras = bundled_catalogue()
+    again = of()
+    assert again == of()
+    assert len({again, of(size=50), of(seed=1), of(n_scenes=7), of(cameras=cameras[:9]), of(classes=STUDY)}) == 6
+
+
+def test_fingerprint__of_photos_follows_their_bytes_not_their_place(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+    Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(tmp_path / "a" / "p.png")
+    (tmp_path / "b" / "p.png").write_bytes((tmp_path / "a" / "p.png").read_bytes())
+    Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(tmp_path / "c" / "p.png")
+    a, b, c = (PhotoScenes.of_folder(tmp_path / folder, 32, 32).fingerprint() for folder in ("a", "b", "c"))
+    assert a == b
+    assert a != c
 
 
 def test_simcams__says_that_it_is_simulated(photos: PhotoSet) -> None:
