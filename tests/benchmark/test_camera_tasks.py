@@ -1,0 +1,170 @@
+"""The acquisition half end to end: masked views, probes with their controls, and retrieval that a codec distracts."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.acquisition_tasks import ATTRIBUTES
+from benchmark.acquisition_views import MaskedViews, PlainViews
+from benchmark.encoders import load_encoder
+from benchmark.options import RunOptions
+from benchmark.processing_tasks import PROCESSING_TASKS
+from benchmark.results import Result
+from benchmark.run import score_encoders
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
+from builders.decode import decode_rgb
+from builders.photos import Labels, PhotoSet
+from builders.processing import decode_jpeg, encode_jpeg
+from builders.sources import open_photos
+
+SIZE = 48
+
+
+def crop(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+
+
+def mean_of_everything(image: Image.Image) -> np.ndarray:
+    return np.asarray(image, dtype=np.float32).mean((0, 1))
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def noise(seed: int, size: tuple[int, int] = (60, 80)) -> Image.Image:
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)
+
+
+def test_masked_views__hide_the_centre_of_the_reencoded_crop():
+    image = noise(0)
+    whole, masked, complement = MaskedViews(0.9).make(png(image), "id", [crop])[0]
+    saved = np.asarray(decode_jpeg(encode_jpeg(Image.fromarray(crop(image)), 95, "4:4:4")))
+    np.testing.assert_array_equal(whole, saved)
+    hidden = np.zeros((SIZE, SIZE), dtype=bool)
+    hidden[1:-1, 1:-1] = True  # side 48 * sqrt(0.9) = 45.5: a frame of 1 pixel
+    np.testing.assert_array_equal(masked, np.where(hidden[..., None], 0, saved))
+    np.testing.assert_array_equal(complement, np.where(hidden[..., None], saved, 0))
+
+
+def test_masked_views__ratio_zero_is_one_whole_view():
+    recipe = MaskedViews(0.0)
+    assert recipe.names == ("whole",)
+    assert len(recipe.make(png(noise(0)), "id", [crop])[0]) == 1
+
+
+def test_masked_views__mask_the_photo_where_a_preprocessing_has_no_pixels():
+    whole, masked, complement = MaskedViews(0.9).make(png(noise(0)), "id", [mean_of_everything])[0]
+    assert (masked < 0.3 * whole).all()
+    assert (complement > 0.6 * whole).all()
+    np.testing.assert_allclose(masked + complement, whole, rtol=1e-5)
+
+
+def test_plain_views__are_the_photo():
+    image = noise(0)
+    np.testing.assert_array_equal(PlainViews().make(png(image), "id", [crop])[0][0], crop(image))
+
+
+def score(encoder: str, photos: PhotoSet, cache, patterns=(), **changes) -> Result:
+    tasks = fitting_tasks(select_tasks(patterns, all_tasks()), photos, asked=bool(patterns))
+    options = dataclasses.replace(RunOptions(cache=cache, workers=0, resamples=500), **changes)
+    result = score_encoders([load_encoder(encoder)], photos, tasks, options)[0].result
+    assert not result.failures
+    return result
+
+
+@pytest.fixture(scope="module")
+def on_cameras(tmp_path_factory) -> Result:
+    photos = open_photos("simcams?scenes=12&size=64")
+    return score("control:jpeg-statistics", photos, tmp_path_factory.mktemp("cache"))
+
+
+def test_acquisition_probes__every_attribute_with_its_controls(on_cameras):
+    assert [s.task for s in on_cameras.scores] == [f"probe/{attribute}" for attribute in ATTRIBUTES]
+    for s in on_cameras.scores:
+        assert set(s.details["controls"]) == {"shuffled", "whole", "complement", "metadata"}
+        assert s.chance == pytest.approx(1 / s.details["classes"])
+        assert s.low <= s.value <= s.high
+        assert s.details["mask_ratio"] == 0.9
+
+
+def test_acquisition_probes__read_the_makers_quantisation_tables(on_cameras):
+    whole = on_cameras.score("probe/make", "accuracy").details["controls"]["whole"]
+    assert whole["low"] > 2 / 9
+
+
+def test_acquisition_probes__shuffled_labels_are_at_chance(on_cameras):
+    """Eight intervals of 95 %: more than two that miss chance would be a leak (probability below 1 in 170)."""
+    missed = [
+        s.task
+        for s in on_cameras.scores
+        if not s.details["controls"]["shuffled"]["low"] <= s.chance <= s.details["controls"]["shuffled"]["high"]
+    ]
+    assert len(missed) <= 2, missed
+
+
+def test_acquisition_probes__a_leaking_split_is_caught(tmp_path):
+    """The control can fail: where test photos are copies of train photos, even shuffled labels would be 'read'."""
+    names = ("a", "b", "c", "d")
+    rng = np.random.default_rng(0)
+    files = {f"{i}": png(Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))) for i in range(40)}
+    twice = {f"{split}{i}": data for split in ("train", "test") for i, data in files.items()}
+    labels = rng.permutation(np.arange(40) % 4)
+    photos = dataclasses.replace(
+        PhotoSet.of_bytes("leak", twice, None, ["train"] * 40 + ["test"] * 40),
+        attributes={"make": Labels(names, np.tile(labels, 2).astype(np.int32))},
+    )
+    leaking = score("control:random-projection", photos, tmp_path, ["probe/make"], mask_ratio=0.0)
+    assert leaking.score("probe/make", "accuracy").value > 0.9
+
+
+def test_acquisition_data__is_not_asked_about_processing_unless_told():
+    photos = open_photos("simcams?scenes=3&size=32")
+    tasks = list(all_tasks().values())
+    assert not {t.name for t in fitting_tasks(tasks, photos, asked=False)} & set(PROCESSING_TASKS)
+    assert {"probe/jpeg", "probe/make"} <= {t.name for t in fitting_tasks(tasks, photos, asked=True)}
+
+
+def pairs(quality_of_compact: int, n: int = 40) -> PhotoSet:
+    """Pairs of slightly different crops of one real picture; one camera type saves at another quality."""
+    sample = open_photos("sample")
+    files: dict[str, bytes] = {}
+    for i in range(n):
+        picture = decode_rgb(sample.read(i * 8))
+        for kind, quality in (("phone", 95), ("camera", quality_of_compact)):
+            left, top = (int(v) for v in np.random.default_rng([i, len(kind)]).integers(0, 16, 2))
+            files[f"{i}/{kind}"] = encode_jpeg(picture.crop((left, top, left + 112, top + 112)), quality, "4:4:4")
+    return dataclasses.replace(
+        PhotoSet.of_bytes("pairs", files, None, ["test"] * (2 * n)),
+        columns={
+            "pair_id": np.array([name.split("/")[0] for name in files]),
+            "camera_type": np.array([name.split("/")[1] for name in files]),
+        },
+    )
+
+
+def test_retrieval__harder_compression_of_one_camera_distracts(tmp_path):
+    fair = score("bundled:efficientnet-lite0", pairs(95), tmp_path)
+    unfair = score("bundled:efficientnet-lite0", pairs(20), tmp_path)
+    assert abs(fair.score("retrieval/pairs", "spd").value) < 0.05
+    assert unfair.score("retrieval/pairs", "spd").low > 0.05
+    assert unfair.score("retrieval/pairs", "different").value < unfair.score("retrieval/pairs", "same").value
+    assert unfair.score("retrieval/pairs", "same").n == 40
+
+
+def test_retrieval__pair_that_lost_a_photo_is_left_out(tmp_path):
+    photos = pairs(95, n=6)
+    files = {photo_id: photos.read(i) for i, photo_id in enumerate(photos.ids)} | {"2/phone": b"broken"}
+    broken = dataclasses.replace(PhotoSet.of_bytes("pairs", files, None, ["test"] * 12), columns=photos.columns)
+    options = RunOptions(cache=tmp_path, workers=0, resamples=100)
+    tasks = fitting_tasks(list(all_tasks().values()), broken, asked=False)
+    result = score_encoders([load_encoder("control:random-projection")], broken, tasks, options)[0].result
+    same = result.score("retrieval/pairs", "same")
+    assert (same.n, same.details["pairs_left_out"]) == (5, 1)
+    assert [f.name for f in result.failures] == ["2/phone"]
