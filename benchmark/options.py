@@ -33,6 +33,10 @@ class RunOptions:
     """Share of the crop's area that acquisition probes do not see; 0 shows everything."""
     resamples: int = 10_000
     """Bootstrap resamples behind each interval."""
+    limit: int | None = None
+    """Photos that a set was reduced to; for the record, ``PhotoSet.limited`` does it."""
+    command: str = ""
+    """How to repeat the run, without paths of this machine; for the record."""
     device: str = "auto"
     dtype: str = "float32"
     """Precision of the forward pass."""

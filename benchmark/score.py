@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -118,7 +120,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             limited = photos.limited(args.limit, args.seed) if args.limit else photos
             fitting = fitting_tasks(tasks, limited, asked=bool(args.tasks))
-            scored = score_encoders(encoders, limited, fitting, _options(args))
+            scored = score_encoders(encoders, limited, fitting, _options(args, argv))
         except CamtraceError as error:
             if i + 1 == len(sets) and not results:
                 raise
@@ -161,7 +163,7 @@ def _load(args: argparse.Namespace) -> tuple[list[Encoder], dict[str, str]]:
     return encoders, unloaded
 
 
-def _options(args: argparse.Namespace) -> RunOptions:
+def _options(args: argparse.Namespace, argv: Sequence[str]) -> RunOptions:
     return RunOptions(
         seed=args.seed,
         protocol=args.protocol,
@@ -174,7 +176,30 @@ def _options(args: argparse.Namespace) -> RunOptions:
         workers=args.workers,
         fresh=args.fresh,
         cache=args.cache,
+        limit=args.limit,
+        command=public_command(argv),
     )
+
+
+def public_command(argv: Sequence[str]) -> str:
+    """The command for the record: without where things lie on this machine, and without what changes no score.
+
+    >>> public_command(["--data", "folder:/home/me/pets?val-share=0.5", "--output", "x", "--limit=9"])
+    "python -m benchmark --data 'folder:pets?val-share=0.5' --limit=9"
+    """
+    kept: list[str] = []
+    words = iter(argv)
+    for word in words:
+        name = word.partition("=")[0]
+        if name in _LOCAL_OPTIONS:
+            if "=" not in word and name != "--fresh":
+                next(words, None)
+            continue
+        kept.append(re.sub(r"(?<![^:=\s])(?:~|\.{1,2})?/(?:[^?\s]*/)?([^/?\s]+)", r"\1", word))
+    return shlex.join(["python", "-m", "benchmark", *kept])
+
+
+_LOCAL_OPTIONS = frozenset({"--output", "--cache", "--fresh", "--workers", "--batch-size", "--device"})
 
 
 def _status(results: Sequence[Result]) -> int:
