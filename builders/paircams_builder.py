@@ -14,7 +14,8 @@ import datasets
 from datasets import Features
 
 from builders.errors import PhotoError
-from builders.paircams import CONFIG, PAIR_FEATURES, PairRows, build_paircams, pair_photos, pair_rows
+from builders.pair_photos import pair_photos
+from builders.paircams import CONFIG, PAIR_FEATURES, PairRows, build_paircams, pair_rows
 from builders.processed import default_workers
 
 PAIRS_PER_RANGE = 64

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import multiprocessing
 import os
@@ -19,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from tqdm import tqdm
 
 from builders.errors import DataError, UsageError
@@ -30,7 +33,8 @@ from builders.shards import (
     ShardJob,
     cannot_write,
     finished_shard,
-    weigh,
+    rows_of,
+    write_parquet,
     write_shard,
 )
 
@@ -119,7 +123,7 @@ def estimate_space(job: ShardJob, sample: int = 24) -> SpaceEstimate:
     n = len(job.ids)
     chosen = sorted({round(i * (n - 1) / max(sample - 1, 1)) for i in range(sample)}) if n else []
     start = time.perf_counter()
-    weight = weigh(job, chosen)
+    weight = _weigh(job, chosen)
     seconds = time.perf_counter() - start
     each = weight / len(chosen) if chosen else 0.0
     return SpaceEstimate(each, int(each * n), len(chosen), seconds / len(chosen) if chosen else 0.0)
@@ -194,6 +198,30 @@ def remove_split(job: ShardJob) -> None:
     ):
         for path in folder.glob(f"{job.split}-*-of-*.{suffix}"):
             path.unlink()
+
+
+def _weigh(job: ShardJob, items: Sequence[int]) -> int:
+    """Bytes of a Parquet file that holds the rows of these items, by writing it to nowhere."""
+    scale = _Scale()
+    with contextlib.closing(pa.PythonFile(scale, mode="w")) as stream:
+        write_parquet(stream, job, rows_of(job, items, [], lambda: None))
+    return scale.bytes
+
+
+class _Scale(io.RawIOBase):
+    """A file that keeps only how much was written."""
+
+    bytes = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.bytes += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self.bytes
 
 
 def _refuse_other_cut(job: ShardJob) -> None:

@@ -13,10 +13,8 @@ is recorded as one failure and costs no other row. Layout of an output folder::
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -146,7 +144,7 @@ def write_shard(job: ShardJob, number: int, tick: Callable[[], object] = lambda:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as stream:
-            written = _write_parquet(stream, job, _rows(job, job.items(number), failures, tick))
+            written = write_parquet(stream, job, rows_of(job, job.items(number), failures, tick))
             stream.flush()
             os.fsync(stream.fileno())
         shard = Shard(
@@ -203,30 +201,6 @@ def cannot_write(output: Path, error: OSError) -> DataError:
     return DataError(f"{output}: cannot be written to ({error.strerror or error}); finished shards are kept")
 
 
-def weigh(job: ShardJob, items: Sequence[int]) -> int:
-    """Bytes of a Parquet file that holds the rows of these items, by writing it to nowhere."""
-    scale = _Scale()
-    with contextlib.closing(pa.PythonFile(scale, mode="w")) as stream:
-        _write_parquet(stream, job, _rows(job, items, [], lambda: None))
-    return scale.bytes
-
-
-class _Scale(io.RawIOBase):
-    """A file that keeps only how much was written."""
-
-    bytes = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.bytes += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self.bytes
-
-
 def items_per_shard(bytes_per_item: float, items: int) -> int:
     """How many items a shard holds: at most about ``SHARD_BYTES``, and small sets cut so that workers share them.
 
@@ -239,9 +213,10 @@ def items_per_shard(bytes_per_item: float, items: int) -> int:
     return max(1, min(by_size, max(64, -(-items // 16))))
 
 
-def _rows(
+def rows_of(
     job: ShardJob, items: Iterable[int], failures: list[ItemFailure], tick: Callable[[], object]
 ) -> Iterable[Row]:
+    """The rows of these items, one item after another; what cannot be made is added to ``failures``."""
     for item in items:
         try:
             rows = list(job.make_rows(item))
@@ -261,7 +236,8 @@ class _Written(NamedTuple):
     data_bytes: int
 
 
-def _write_parquet(stream: Any, job: ShardJob, rows: Iterable[Row]) -> _Written:
+def write_parquet(stream: Any, job: ShardJob, rows: Iterable[Row]) -> _Written:
+    """Write rows as one Parquet file: bounded row groups, page index, chunks that the Hub's storage deduplicates."""
     schema = job.features.arrow_schema
     leaves = [leaf for name, feature in job.features.items() for leaf in _leaves(name, feature)]
     images = [f"{name}.bytes" for name, feature in job.features.items() if isinstance(feature, Image)]

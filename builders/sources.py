@@ -153,7 +153,7 @@ def _built(spec: DataSpec, seed: int) -> PhotoSet:
 
 
 def _paircams(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.paircams import pair_photos
+    from builders.pair_photos import pair_photos
 
     return pair_photos(spec.location)
 

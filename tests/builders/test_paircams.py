@@ -11,7 +11,8 @@ from PIL import Image
 from builders.__main__ import main
 from builders.check import check_folder
 from builders.errors import DataError, UsageError
-from builders.paircams import CAMERA_TYPES, build_paircams, pair_photos
+from builders.pair_photos import CAMERA_TYPES, pair_photos
+from builders.paircams import build_paircams
 from builders.paircams_builder import PairCams
 from tests.conftest import photo_bytes
 

@@ -145,6 +145,10 @@ for config in ("jpeg", "resizing"):
 if sha:  # offline, datasets itself asks which of several cached configs is meant
     default = datasets.load_dataset(sys.argv[1], split="train", revision=sha)
     assert "jpeg" in default.features, default.features
+    from builders import open_built
+    views = open_built(sys.argv[1], "resizing", revision=sha)
+    assert len(views.photos) == 36 and views.complete.sum() == 12
+    assert views.read(30, 2)[:2] == b"\\xff\\xd8"
 print(json.dumps(seen))
 """
 
