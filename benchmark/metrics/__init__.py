@@ -1,7 +1,7 @@
 """The scores in the form of the ``evaluate`` library: thin faces over this package's pure functions.
 
 ``from benchmark.metrics import TraceProbe`` and ``evaluate.load("benchmark/metrics/trace_probe")`` are the same metric;
-``evaluate.load("OWNER/trace_probe")`` is it from a Space, which needs this package installed (``pip install camtrace``).
+``evaluate.load("OWNER/trace_probe")`` is it from a Space, and needs this package installed (``pip install camtrace``).
 """
 
 from benchmark.metrics.knn_setups.knn_setups import KnnSetups

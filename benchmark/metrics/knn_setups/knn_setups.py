@@ -4,10 +4,11 @@ import datasets
 import evaluate
 
 _DESCRIPTION = """
-How far nearest neighbours follow processing instead of content. Each photo is there once under each of C processings. In
-all-same, queries and collection share one processing, in all-diff they do not; in pos-same (neg-same) only collection
-photos of the query's class (of other classes) share its processing; in uniform every collection photo has a random
-processing, in uniform-test every query. spd = pos-same minus neg-same: 0 for an encoder that processing does not sway.
+How far nearest neighbours follow processing instead of content. Each photo is there once under each of C processings.
+In all-same, queries and collection share one processing, in all-diff they do not; in pos-same (neg-same) only
+collection photos of the query's class (of other classes) share its processing; in uniform every collection photo has
+a random processing, in uniform-test every query. spd = pos-same minus neg-same: 0 for an encoder that processing does
+not sway.
 """
 
 _INPUTS = """
@@ -42,8 +43,8 @@ Example:
 """
 
 _CITATION = (
-    "Ramos, Stojnić, Kordopatis-Zilos, Nakashima, Tolias, Garcia: Processing and acquisition traces in visual encoders: "
-    "What does CLIP know about your camera? ICCV 2025, arXiv 2508.10637"
+    "Ramos, Stojnić, Kordopatis-Zilos, Nakashima, Tolias, Garcia: Processing and acquisition traces in visual "
+    "encoders: What does CLIP know about your camera? ICCV 2025, arXiv 2508.10637"
 )
 
 

@@ -36,8 +36,8 @@ Example:
 """
 
 _CITATION = (
-    "Ramos, Stojnić, Kordopatis-Zilos, Nakashima, Tolias, Garcia: Processing and acquisition traces in visual encoders: "
-    "What does CLIP know about your camera? ICCV 2025, arXiv 2508.10637"
+    "Ramos, Stojnić, Kordopatis-Zilos, Nakashima, Tolias, Garcia: Processing and acquisition traces in visual "
+    "encoders: What does CLIP know about your camera? ICCV 2025, arXiv 2508.10637"
 )
 
 

@@ -1,0 +1,138 @@
+"""Scores for the pages of others, as the Hub reads them: ``.eval_results/*.yaml`` of a model, ``eval.yaml`` of data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from benchmark.output import folder_name
+from benchmark.publishing.files import PublishedFile
+from benchmark.publishing.provenance import HUB_MODEL
+from benchmark.results import Result, Score
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+_NUMBERS = {"probe": ("probe", "accuracy"), "knn": ("knn-spd", "spd"), "retrieval": ("retrieval", "different")}
+"""By family: how the task is called on the Hub, and its one number (a task there has one)."""
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """One file for a model repository."""
+
+    repo: str
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class NoPage:
+    """Why a result has no place on a model page."""
+
+    encoder: str
+    reason: str
+
+
+def model_pages(files: Iterable[PublishedFile], results_repo: str) -> tuple[list[ModelPage], list[NoPage]]:
+    """Files for the models' own repositories, one per result, with what cannot be written and why.
+
+    Args:
+        files: published results.
+        results_repo: where they are published, the source that each entry names.
+    """
+    from huggingface_hub import constants
+
+    pages, left_out = [], []
+    for file in files:
+        encoder, data = str(file.result.encoder["id"]), str(file.result.data["name"])
+        if not HUB_MODEL.fullmatch(encoder):
+            left_out.append(NoPage(encoder, "it is not a model repository of the Hub"))
+        elif not (data.startswith("hub:") and data.count("/") == 1):
+            left_out.append(NoPage(encoder, f"{data} is not a data set of the Hub"))
+        else:
+            source = f"{constants.ENDPOINT}/datasets/{results_repo}/blob/main/{file.path}"
+            text = yaml.safe_dump(_entries(file.result, source), sort_keys=False, allow_unicode=True)
+            path = f".eval_results/camtrace-{folder_name(data.removeprefix('hub:'))}.yaml"
+            pages.append(ModelPage(encoder.partition("@")[0], path, text))
+    return pages, left_out
+
+
+def task_id(task: str) -> str:
+    """The Hub's id of a task.
+
+    >>> task_id("probe/jpeg"), task_id("knn/resizing"), task_id("retrieval/pairs")
+    ('jpeg-probe', 'resizing-knn-spd', 'paircams-retrieval')
+    """
+    family, _, subject = task.partition("/")
+    return f"{'paircams' if family == 'retrieval' else subject}-{_NUMBERS[family][0]}"
+
+
+def eval_yaml(name: str, description: str, tasks: Sequence[str], config: str, split: str) -> str:
+    """``eval.yaml`` of a data set: which of our tasks it serves.
+
+    The Hub reads it once its list of frameworks holds ours and the data set is on its list of benchmarks; until then
+    the file does nothing.
+
+    Args:
+        name: of the data set, for people.
+        description: one line.
+        tasks: ours, such as ``probe/make``.
+        config: of the data set; ``{}`` stands for the task's subject (``make``).
+        split: that is scored.
+
+    >>> print(eval_yaml("FlickrExif", "Real cameras.", ["probe/iso"], "{}", "test"), end="")
+    name: FlickrExif
+    description: Real cameras.
+    evaluation_framework: camtrace
+    tasks:
+    - id: iso-probe
+      config: iso
+      split: test
+    """
+    rows = [
+        {"id": task_id(t), "config": config.format(t.partition("/")[2].replace("-", "_")), "split": split}
+        for t in tasks
+    ]
+    about = {"name": name, "description": description, "evaluation_framework": "camtrace", "tasks": rows}
+    return yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
+
+
+def _entries(result: Result, source: str) -> list[dict[str, Any]]:
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    revision = str(result.data.get("evidence", {}).get("revision", ""))
+    entries = []
+    for score in result.scores:
+        family = score.task.partition("/")[0]
+        if family not in _NUMBERS or score.metric != _NUMBERS[family][1]:
+            continue
+        entry = EvalResultEntry(
+            dataset_id=str(result.data["name"]).removeprefix("hub:"),
+            task_id=task_id(score.task),
+            value=round(100 * score.value, 2),
+            dataset_revision=revision if _COMMIT.fullmatch(revision) else None,
+            date=result.created,
+            source_url=source,
+            source_name="camtrace results",
+            notes=_notes(score, result),
+        )
+        entries.append(entry)
+    return eval_result_entries_to_yaml(entries)
+
+
+def _notes(score: Score, result: Result) -> str:
+    protocol = score.details.get("protocol")
+    return (
+        f"{score.metric} in %, 95 % interval {100 * score.low:.2f} to {100 * score.high:.2f}, chance "
+        f"{100 * score.chance:.2f}, {score.n} photos{f', protocol {protocol}' if isinstance(protocol, str) else ''}, "
+        f"codec canary {result.environment.get('codec_canary')}, camtrace {_version(result)}"
+    )
+
+
+def _version(result: Result) -> str:
+    versions = result.environment.get("versions")
+    return str(versions.get("camtrace")) if isinstance(versions, dict) else "of unknown version"

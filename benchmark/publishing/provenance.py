@@ -1,0 +1,109 @@
+"""Is everything there that a stranger needs to repeat a result, and is its codec one that somebody can install?"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from benchmark.results import Result
+
+HUB_MODEL = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+"""An encoder id that is a model repository of the Hub."""
+
+_NEEDED = (
+    "encoder.library",
+    "encoder.weights_sha256",
+    "encoder.dimension",
+    "encoder.preprocessing",
+    "encoder.pooling",
+    "data.photos",
+    "data.ids_hash",
+    "data.bytes_hash",
+    "environment.versions.camtrace",
+    "environment.versions.torch",
+    "environment.versions.numpy",
+    "environment.versions.pillow",
+    "environment.codec.pillow",
+    "environment.codec_canary",
+    "environment.device",
+    "environment.dtype",
+    "environment.options.seed",
+    "environment.options.protocol",
+)
+
+
+@dataclass(frozen=True)
+class KnownCodec:
+    """Codec versions that give the same pixels under all 14 processings, as measured with the wheels of PyPI."""
+
+    canary: str
+    pillow: tuple[str, ...]
+    libjpeg_turbo: tuple[str, ...]
+
+
+@functools.cache
+def known_codecs() -> Mapping[str, KnownCodec]:
+    """The codecs whose canary is known, by canary.
+
+    >>> known_codecs()["78e492f7fbf1fa50"].pillow
+    ('13.0.0',)
+    """
+    text = (resources.files("benchmark") / "data" / "codec_canaries.json").read_text(encoding="utf-8")
+    rows = json.loads(text)
+    return {r["canary"]: KnownCodec(r["canary"], tuple(r["pillow"]), tuple(r["libjpeg_turbo"])) for r in rows}
+
+
+def missing_provenance(result: Result) -> list[str]:
+    """Names of what a result should record and does not; empty if a stranger knows enough to repeat it."""
+    whole = {"encoder": result.encoder, "data": result.data, "environment": result.environment}
+    missing = [name for name in _NEEDED if _at(whole, name) in (None, "", {}, [])]
+    if HUB_MODEL.fullmatch(str(result.encoder.get("id"))) and not result.encoder.get("revision"):
+        missing.append("encoder.revision")
+    return missing
+
+
+def codec_objection(result: Result, own_canary: str) -> str:
+    """Why a result's codec is not one to publish with: unknown, or not the one that its versions name. Else empty.
+
+    Args:
+        result: with its canary and codec versions.
+        own_canary: ``codec_canary()`` of this machine, which is known to exist.
+    """
+    canary = str(result.environment.get("codec_canary"))
+    pillow = str(_at({"e": result.environment}, "e.codec.pillow"))
+    for other in known_codecs().values():
+        if pillow in other.pillow and other.canary != canary:
+            return (
+                f"its codec canary {canary} is not that of Pillow {pillow} ({other.canary}): another build of Pillow?"
+            )
+    if canary not in known_codecs() and canary != own_canary:
+        return f"its codec canary {canary} is not known; score with a Pillow whose canary is, such as {_newest()}"
+    return ""
+
+
+def private_inputs(result: Result) -> str:
+    """Which input of a result only its author has; empty if strangers can get all of them."""
+    encoder, data = str(result.encoder.get("id")), str(result.data.get("name"))
+    if result.encoder.get("library") == "callable" or encoder.startswith("local-dir:"):
+        return f"the encoder {encoder} is the author's own code or file"
+    if data.startswith(("folder:", "exif-folder:")):
+        return f"the photos of {data} are the author's own"
+    if data.startswith("hub:") and "/" not in data:
+        return f"the photos of {data} come from a folder of the author"
+    return ""
+
+
+def _newest() -> str:
+    return "Pillow " + list(known_codecs().values())[-1].pillow[-1]
+
+
+def _at(whole: Mapping[str, Any], name: str) -> Any:
+    value: Any = whole
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

@@ -1,0 +1,236 @@
+"""Publishing by the unmodified clients against the Hub double, failures injected: nothing lost, nothing doubled."""
+
+import io
+import threading
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from benchmark.publishing.files import edited, gather, result_path
+from benchmark.publishing.table import results_table, table_bytes
+from benchmark.results import Result, write_result
+from builders.errors import DataError
+from tests.hub_double import READER_TOKEN
+
+REPO = "camtrace/results"
+
+
+def held(hub, branch="main"):
+    """Result files of the repository."""
+    repo = hub.repo(REPO)
+    return {p: d for p, d in repo.commits[repo.branches[branch]].items() if p.startswith("results/")}
+
+
+def expected(folder):
+    return {f.path: f.text.encode() for f in gather(folder).files}
+
+
+def table_of(hub):
+    return pq.read_table(io.BytesIO(hub.repo(REPO).files["results.parquet"]))
+
+
+def test_publish__dry_run_says_what_would_be_written_and_writes_nothing(hub, client, folder):
+    done = client("publish", folder, "--results", REPO, "--space", "camtrace/leaderboard")
+    for path in expected(folder):
+        assert path in done.stdout
+    assert "results.parquet" in done.stdout
+    assert "6 rows" in done.stdout
+    assert "README.md" in done.stdout
+    assert "camtrace/leaderboard (static Space)" in done.stdout
+    assert "dry run: nothing was written" in done.stdout
+    assert hub.repos == {}
+    assert not [request for request in hub.requests if request[0] != "GET"]
+
+
+def test_publish__then_again_changes_nothing(hub, client, folder):
+    first = client("publish", folder, "--results", REPO, "--space", "camtrace/leaderboard", "--push")
+    assert "2 results added, 0 already there" in first.stdout
+    assert held(hub) == expected(folder)
+    repo = hub.repo(REPO)
+    assert repo.private
+    assert len(repo.messages) == 2  # the empty repository, and one commit of results, table and card together
+    table = table_of(hub)
+    assert table.num_rows == 6
+    assert table.column("value").to_pylist()[:3] == [0.8, 0.7, 0.1]
+    card = repo.files["README.md"].decode()
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["configs"][0]["data_files"][0]["path"] == "results.parquet"
+    assert "`imagenet`, `simcams`" in card
+    site = hub.repo("camtrace/leaderboard", "space").files
+    assert b"control:jpeg-statistics" in site["data.json"]
+    assert "index.html" in site
+
+    commits = hub.count("POST", "/commit/")
+    second = client("publish", folder, "--results", REPO, "--space", "camtrace/leaderboard", "--push")
+    assert "0 results added, 2 already there" in second.stdout
+    assert hub.count("POST", "/commit/") == commits
+
+
+FAILURES = {
+    "before": (
+        {"method": "GET", "path": "/tree/", "status": 500},
+        {"method": "POST", "path": "/preupload/", "status": None},
+    ),
+    "at": (
+        {"method": "POST", "path": "/commit/", "status": 412},
+        {"method": "PUT", "path": "/lfs-object/", "status": 500},
+        {"method": "POST", "path": "/commit/", "status": None, "after_doing": True},
+    ),
+}
+
+
+@pytest.mark.parametrize("failures", FAILURES.values(), ids=FAILURES)
+def test_publish__goes_on_after_failures(hub, client, folder, failures):
+    for failure in failures:
+        hub.fail(**failure)
+    done = client("publish", folder, "--results", REPO, "--push")
+    assert [failure.times for failure in hub.failures] == [0] * len(failures)
+    assert "2 results added" in done.stdout
+    assert held(hub) == expected(folder)
+    assert len(hub.repo(REPO).messages) == 2
+
+
+def test_publish__two_at_once_are_merged(hub, client, folder, tmp_path, make):
+    """Both read the same head; the second commit is refused (412), reads again, and keeps the first one's results."""
+    others = tmp_path / "others"
+    write_result(make.result("timm/other.in1k", value=0.3), others / "result.json")
+    hub.create(REPO)
+    together, serve = threading.Barrier(2, timeout=60), hub.due_failure
+    waited = set()
+
+    def wait_for_the_other(method, path):
+        caller = threading.get_ident()
+        if method == "POST" and "/commit/" in path and len(waited) < 2:
+            waited.add(caller)
+            together.wait()
+        return serve(method, path)
+
+    hub.due_failure = wait_for_the_other
+    threads = [
+        threading.Thread(target=client, args=("publish", where, "--results", REPO, "--push"), kwargs={"home": name})
+        for where, name in ((folder, "a"), (others, "b"))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert held(hub) == {**expected(folder), **expected(others)}
+    assert table_of(hub).num_rows == 9
+    assert hub.count("POST", "/commit/") == 3  # one of them had to come again
+    assert len(hub.repo(REPO).messages) == 3
+
+
+def test_publish__without_the_right_to_write_opens_one_pull_request(hub, client, folder, make):
+    theirs = make.result("timm/other.in1k")
+    hub.create(REPO).commit({result_path(theirs): theirs.to_json().encode()}, "theirs")
+    hub.fail("POST", "/commit/", status=None, after_doing=True, times=2)  # the refusal, then the answer that was made
+    done = client("publish", folder, "--results", REPO, "--push", token=READER_TOKEN)
+    assert f"{hub.url}/datasets/{REPO}/discussions/1: 2 results proposed in a pull request" in done.stdout
+    again = client("publish", folder, "--results", REPO, "--push", token=READER_TOKEN)
+    assert "discussions/1: 2 results proposed" in again.stdout
+    repo = hub.repo(REPO)
+    assert [branch for branch in repo.branches if branch.startswith("refs/pr/")] == ["refs/pr/1"]
+    assert held(hub) == {result_path(theirs): theirs.to_json().encode()}
+    assert held(hub, "refs/pr/1") == {**held(hub), **expected(folder)}
+    assert "results.parquet" not in repo.commits[repo.branches["refs/pr/1"]]
+
+
+def test_publish__never_overwrites_and_leaves_foreign_files_alone(hub, client, folder):
+    path = next(iter(expected(folder)))
+    before = {path: b"{}", "results/x/y/bad.json": b"<script>", "notes.md": b"mine"}
+    hub.create(REPO).commit(before, "theirs")
+    refused = client("publish", folder, "--results", REPO, "--push", expect=2)
+    assert f"{path} is there with another content; it is not overwritten" in refused.stderr
+    del before[path]
+    hub.repo(REPO).commit(before, "theirs")
+    shown = client("publish", folder, "--results", REPO)
+    assert "left alone     results/x/y/bad.json" in shown.stdout
+    client("publish", folder, "--results", REPO, "--push")
+    assert hub.repo(REPO).files.items() >= before.items()
+    assert table_of(hub).num_rows == 6
+
+
+def test_publish__model_pages_are_pull_requests_and_only_with_the_flag(hub, client, tmp_path, make):
+    out = tmp_path / "one"
+    write_result(make.result(data="hub:camtrace/traces"), out / "result.json")
+    model = hub.create("timm/resnet50.a1_in1k", "model")
+    client("publish", out, "--results", REPO, "--push")
+    assert list(model.branches) == ["main"]
+    shown = client("publish", out, "--results", REPO, "--model-card")
+    assert "pull request with .eval_results/camtrace-camtrace--traces.yaml" in shown.stdout
+    assert list(model.branches) == ["main"]
+    for _ in range(2):
+        done = client("publish", out, "--results", REPO, "--push", "--model-card")
+        assert "timm/resnet50.a1_in1k/discussions/1" in done.stdout
+    assert list(model.branches) == ["main", "refs/pr/1"]
+    text = model.commits[model.branches["refs/pr/1"]][".eval_results/camtrace-camtrace--traces.yaml"].decode()
+    entries = yaml.safe_load(text)
+    assert [e["dataset"] for e in entries] == [
+        {"id": "camtrace/traces", "task_id": "jpeg-probe", "revision": "c" * 40},
+        {"id": "camtrace/traces", "task_id": "jpeg-knn-spd", "revision": "c" * 40},
+    ]
+    assert [e["value"] for e in entries] == [50.0, 10.0]
+    assert "95 % interval 40.00 to 60.00, chance 16.67, 100 photos, protocol converged" in entries[0]["notes"]
+
+
+CHANGES = {
+    "encoder.weights_sha256": ("encoder", {"weights_sha256": None}),
+    "encoder.revision": ("encoder", {"revision": None}),
+    "environment.versions.camtrace": ("environment", {"versions": {"torch": "2", "numpy": "2", "pillow": "13"}}),
+    "data.bytes_hash": ("data", {"bytes_hash": ""}),
+    "is not known": ("environment", {"codec": {"pillow": "99.0"}, "codec_canary": "0123456789abcdef"}),
+    "another build of Pillow": ("environment", {"codec": {"pillow": "12.0.0"}, "codec_canary": "78e492f7fbf1fa50"}),
+    "smoke test": ("data", {"smoke_test": True}),
+}
+
+
+@pytest.mark.parametrize("reason", CHANGES)
+def test_gather__refuses_with_a_reason(tmp_path, make, reason):
+    part, values = CHANGES[reason]
+    write_result(make.changed(make.result(), part, **values), tmp_path / "result.json")
+    found = gather(tmp_path)
+    assert found.files == ()
+    assert reason in found.objections[0].reason
+
+
+def test_gather__hostile_and_broken_files_are_refused_and_the_rest_is_kept(tmp_path, make):
+    write_result(make.result(), tmp_path / "good" / "result.json")
+    text = make.result().to_json()
+    broken = {
+        "nan": text.replace('"value": 0.5', '"value": NaN', 1),
+        "html": text.replace("timm/resnet50.a1_in1k", "<img src=x onerror=alert(1)>"),
+        "field": text.replace('"created"', '"made"'),
+        "cut": text[:300],
+    }
+    for name, content in broken.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(content)
+    found = gather(tmp_path)
+    assert [f.result.encoder["id"] for f in found.files] == ["timm/resnet50.a1_in1k"]
+    assert {o.file.split("/")[0] for o in found.objections} == set(broken)
+
+
+def test_gather__an_empty_folder_is_one_sentence(tmp_path):
+    with pytest.raises(DataError, match=r"there is no result\.json"):
+        gather(tmp_path)
+
+
+def test_result_path__follows_the_content_and_stays_below_results(make):
+    one = make.result("../../etc/passwd", data="folder:a/b")
+    path = result_path(one)
+    assert path.count("/") == 3
+    assert ".." not in path.split("/")
+    assert not edited(path, one)
+    assert edited(path, make.changed(one, "cost", photos=501))
+    assert path == result_path(Result.from_json(one.to_json()))
+
+
+def test_results_table__one_row_per_score_and_equal_bytes(make):
+    results = {"results/b/x/2.json": make.result("b/b", value=0.4), "results/a/x/1.json": make.result("a/a")}
+    table = results_table(results)
+    assert table.column("encoder").to_pylist() == ["a/a"] * 3 + ["b/b"] * 3
+    assert table.column("metric").to_pylist()[:3] == ["accuracy", "all-same", "spd"]
+    assert table.column("k").to_pylist()[:2] == [None, 10]
+    assert table_bytes(results) == table_bytes(dict(reversed(results.items())))
+    assert results_table({}).num_rows == 0

@@ -1,0 +1,58 @@
+"""What a stranger is told about published results."""
+
+import pytest
+
+from benchmark.leaderboard.read import ResultFile
+from benchmark.publishing.files import result_path
+from benchmark.publishing.provenance import codec_objection, known_codecs
+from benchmark.results import write_result
+from benchmark.verify import judge, main
+from builders.processing import codec_canary, codec_versions
+
+OTHER = {"codec": {"pillow": "12.0.0"}, "codec_canary": "fb0aec8615dad61c"}
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "verdict", "why"),
+    [
+        ("cost", {}, "repeatable here", ""),
+        ("environment", OTHER, "other codec", "Pillow 11.0.0 or"),
+        ("environment", {"codec_canary": "0" * 16, "codec": {"pillow": "99"}}, "unknown codec", "0000000000000000"),
+        ("environment", {"device": None, "options": {"seed": 0}}, "lacks provenance", "device, environment.opt"),
+        ("encoder", {"library": "callable", "revision": None, "id": "mine:encode"}, "private inputs", "mine:encode"),
+        ("data", {"name": "folder:photos"}, "private inputs", "folder:photos"),
+    ],
+)  # fmt: skip
+def test_judge(make, part, values, verdict, why):
+    changed = make.changed(make.result(), part, **values)
+    found = judge(ResultFile(result_path(changed), changed), own_canary="78e492f7fbf1fa50")
+    if part == "cost" and codec_canary() != "78e492f7fbf1fa50":
+        pytest.skip("another codec than the one that this case is about")
+    assert found.verdict == verdict
+    assert why in found.why
+
+
+def test_known_codecs__this_machines_pillow_gives_the_recorded_pixels():
+    recorded = [c for c in known_codecs().values() if codec_versions()["pillow"] in c.pillow]
+    if not recorded:
+        pytest.skip(f"Pillow {codec_versions()['pillow']} is not in the table")
+    assert [c.canary for c in recorded] == [codec_canary()]
+
+
+def test_codec_objection__versions_and_pixels_must_agree(make):
+    lying = make.changed(make.result(), "environment", codec={"pillow": "13.0.0"}, codec_canary="fb0aec8615dad61c")
+    assert "not that of Pillow 13.0.0" in codec_objection(lying, codec_canary())
+
+
+def test_verify__names_the_edited_and_the_refused_and_exits_1(tmp_path, make, capsys):
+    good = make.result("b/b")
+    path = tmp_path / result_path(good)
+    write_result(good, path)
+    assert main([str(tmp_path)]) == 0
+    path.write_text(path.read_text().replace('"value": 0.5,', '"value": 0.55,', 1))
+    (tmp_path / "results" / "bad.json").write_text("{}")
+    assert main([str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert " edited |" in out
+    assert " refused |" in out
+    assert "2 results; the codec here is" in out
