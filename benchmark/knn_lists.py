@@ -94,10 +94,12 @@ def plan_blocks(question: Question, memory_bytes: int | None) -> Plan:
     n_train, n_test = len(question.train_labels), len(question.test_labels)
     on_cpu = question.device.type == "cpu"
     if memory_bytes is None:
-        memory_bytes = 2 << 30 if on_cpu else torch.cuda.mem_get_info(question.device)[0] // 2
+        on_cuda = question.device.type == "cuda"
+        memory_bytes = torch.cuda.mem_get_info(question.device)[0] // 2 if on_cuda else 2 << 30
     other, same = (k, k) if c == 1 else (4 * k, 2 * k * c + 8)
     kept = 2 * c * (same + (c - 1) * other) * 8
-    per_photo = 4 * c * dimension + 2 * kept + 16 * c * c * k * 8 + 1024
+    mixed = 4 * c * len(question.train_assignments) * k * 8
+    per_photo = 4 * c * dimension + 2 * kept + 16 * c * c * k * 8 + mixed + 1024
     photos = _even_parts(n_test, max(1, memory_bytes // 4 // per_photo))
     columns = min(round_up(n_train), CPU_COLUMNS if on_cpu else CUDA_COLUMNS)
     columns = max(GROUP, min(columns, memory_bytes // 8 // (8 * dimension + 8) // GROUP * GROUP))

@@ -112,7 +112,7 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     """The ``count`` nearest columns of each row as falling keys, padded with ``NOTHING``; exact, ties included.
 
     Wide blocks are searched by group maxima: the nearest ``count`` columns are in the ``count`` groups with the largest
-    maxima. Where something as near as the last neighbour was left out, and only there, all keys of the row are compared.
+    maxima. Only where something as near as the last neighbour was left out, all keys of the row are compared.
 
     Args:
         block: float32 [rows, columns], contiguous, ``-inf`` where there is no neighbour.
