@@ -102,7 +102,8 @@ def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
         },
     )
     name = f"probe/{attribute}"
-    return TaskOutcome((score,), {f"{name}/predicted": answers.predicted, f"{name}/photos": test.photos})
+    kept = {f"{name}/predicted": answers.predicted, f"{name}/expected": answers.expected, f"{name}/photos": test.photos}
+    return TaskOutcome((score,), kept)
 
 
 def attribute_labels(photos: PhotoSet, attribute: str) -> Labels | None:

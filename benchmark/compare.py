@@ -1,0 +1,231 @@
+"""``python -m benchmark compare``: paired differences between runs, or one run beside the published numbers."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import itertools
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.answers import Run, read_runs
+from benchmark.stats import Difference, holm, paired_difference, rank_intervals
+from benchmark.tables import interval, markdown_table, percent
+from builders.errors import DataError, UsageError
+
+MAIN_METRICS = ("accuracy", "all-same", "spd", "same", "different")
+"""What is compared unless all metrics are asked for."""
+
+ALWAYS_RECORDED = ("protocol", "neighbours", "mask_ratio", "seed")
+"""Options that change what a score means."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One score of two encoders on the same photos."""
+
+    data: str
+    task: str
+    metric: str
+    first: str
+    second: str
+    first_value: float
+    second_value: float
+    difference: Difference
+    holm_p: float = math.nan
+    """The p-value after Holm's correction over all rows of the comparison."""
+
+
+@dataclass(frozen=True)
+class Tie:
+    """Who is tied with the best on one score."""
+
+    data: str
+    task: str
+    metric: str
+    best: str
+    tied: tuple[str, ...]
+    encoders: int
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m benchmark compare",
+        description="Paired differences between results on the same photos, with p-values corrected for their number; "
+        "or, with --published, one result beside the study's numbers.",
+    )
+    p.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="output of runs or sweeps")
+    p.add_argument(
+        "--published",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help='compare with an encoder of the study, such as "CLIP (ViT-B/16, WIT)" (default: the same encoder)',
+    )
+    p.add_argument("--tasks", action="append", default=[], metavar="PATTERN", help="such as 'probe/*'; repeatable")
+    p.add_argument("--all-metrics", action="store_true", help=f"every metric, not only {', '.join(MAIN_METRICS)}")
+    p.add_argument(
+        "--across-codecs", action="store_true", help="compare although the photos were processed by other codecs"
+    )
+    return p
+
+
+def main(argv: Sequence[str]) -> int:
+    args = parser().parse_args(argv)
+    runs = [run for folder in args.folders for run in read_runs(folder)]
+    if args.published is not None:
+        from benchmark.compare_published import published_text
+
+        print("\n\n".join(published_text(run, args.published, args.tasks) for run in runs))
+        return 0
+    rows, ties = compare(runs, args.tasks, all_metrics=args.all_metrics, across_codecs=args.across_codecs)
+    print(comparison_text(rows, ties))
+    return 0
+
+
+def compare(
+    runs: Sequence[Run], patterns: Sequence[str] = (), *, all_metrics: bool = False, across_codecs: bool = False
+) -> tuple[list[Compared], list[Tie]]:
+    """Every pair of runs on the same data, every score that both have.
+
+    Args:
+        runs: two or more.
+        patterns: of tasks; all by default.
+        all_metrics: not only ``MAIN_METRICS``.
+        across_codecs: compare although codec canaries differ (with a warning).
+
+    Raises:
+        UsageError: fewer than two runs, or no two on data of one name.
+        DataError: photos or codecs differ, or nothing can be compared.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.data, []).append(run)
+    groups = {data: members for data, members in groups.items() if len(members) > 1}
+    if not groups:
+        where = ", ".join(f"{run.encoder} on {run.data}" for run in runs)
+        raise UsageError(f"two results on the same data are needed, found: {where}")
+    rows: list[Compared] = []
+    ties: list[Tie] = []
+    for members in groups.values():
+        named = _named(members)
+        for (first, a), (second, b) in itertools.combinations(named.items(), 2):
+            _check_comparable(a, b, across_codecs)
+            rows += _pair(first, a, second, b, patterns, all_metrics)
+        ties += _ties(named, patterns, all_metrics)
+    if not rows:
+        raise DataError("no task has per-photo answers (answers.npz) in two of these results")
+    corrected = holm([row.difference.p_value for row in rows])
+    return [replace(row, holm_p=float(p)) for row, p in zip(rows, corrected, strict=True)], ties
+
+
+def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
+    """Differences as a table, what they mean, and the ties where there are three encoders or more."""
+    header = ["score", "data", "first", "second", "first %", "second %", "difference", "95 % interval", "p (Holm)", "n"]
+    table = [
+        [
+            f"{r.task} {r.metric}",
+            r.data,
+            r.first,
+            r.second,
+            percent(r.first_value, r.metric == "spd"),
+            percent(r.second_value, r.metric == "spd"),
+            percent(r.difference.value, True),
+            interval(r.difference.low, r.difference.high, True),
+            _p(r.holm_p),
+            str(r.difference.n),
+        ]
+        for r in rows
+    ]
+    different = sum(r.holm_p < 0.05 for r in rows)
+    parts = [
+        markdown_table(header, table),
+        f"{different} of {len(rows)} differences are significant at 5 % (paired by photo, Holm's correction over all "
+        f"{len(rows)}). Intervals are for each row by itself.",
+    ]
+    ties = [tie for tie in ties if tie.encoders > 2]
+    if ties:
+        rows_of_ties = [
+            [f"{t.task} {t.metric}", t.data, t.best, ", ".join(t.tied) or "nobody", str(t.encoders)] for t in ties
+        ]
+        parts.append(markdown_table(["score", "data", "highest", "tied with it", "encoders"], rows_of_ties))
+    return "\n\n".join(parts)
+
+
+def _pair(first: str, a: Run, second: str, b: Run, patterns: Sequence[str], all_metrics: bool) -> Iterable[Compared]:
+    for task, metric in a.answers:
+        if (task, metric) not in b.answers or not _wanted(task, metric, patterns, all_metrics):
+            continue
+        one, other = a.answers[task, metric], b.answers[task, metric]
+        common, at, to = np.intersect1d(one.photos, other.photos, assume_unique=True, return_indices=True)
+        if not len(common):
+            continue
+        if len(common) < max(len(one.photos), len(other.photos)):
+            _warn(
+                f"{task} on {a.data}: {len(common)} photos are in both {first} ({len(one.photos)}) and {second} "
+                f"({len(other.photos)}); only these are compared"
+            )
+        x, y = one.values[at], other.values[to]
+        difference = paired_difference(x, y, bounds=one.bounds)
+        yield Compared(a.data, task, metric, first, second, float(x.mean()), float(y.mean()), difference)
+
+
+def _ties(named: dict[str, Run], patterns: Sequence[str], all_metrics: bool) -> Iterable[Tie]:
+    keys = dict.fromkeys(key for run in named.values() for key in run.answers)
+    for task, metric in keys:
+        having = {name: run.answers[task, metric] for name, run in named.items() if (task, metric) in run.answers}
+        if len(having) < 2 or not _wanted(task, metric, patterns, all_metrics):
+            continue
+        photos = [values.photos for values in having.values()]
+        if any(not np.array_equal(photos[0], other) for other in photos[1:]):
+            continue
+        ranks = rank_intervals(np.array([v.values for v in having.values()]), bounds=next(iter(having.values())).bounds)
+        names = list(having)
+        best = names[int(np.argmin(ranks.rank))]
+        tied = tuple(n for n, t in zip(names, ranks.tied_with_best, strict=True) if t and n != best)
+        yield Tie(next(iter(named.values())).data, task, metric, best, tied, len(having))
+
+
+def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
+    for name in ("ids_hash", "bytes_hash"):
+        if a.result.data.get(name) != b.result.data.get(name):
+            what = "ids, splits or labels" if name == "ids_hash" else "bytes"
+            raise DataError(
+                f"{a.folder} and {b.folder}: both are {a.data}, but the {what} of the photos differ "
+                f"({a.result.data.get(name)} and {b.result.data.get(name)}): nothing can be paired"
+            )
+    canaries = [run.result.environment.get("codec_canary") for run in (a, b)]
+    if canaries[0] != canaries[1]:
+        both = " and ".join(map(str, canaries))
+        sentence = f"{a.folder} and {b.folder}: the photos were processed by different codecs ({both})"
+        if not across_codecs:
+            raise DataError(f"{sentence}: score both with one version of Pillow, or say --across-codecs")
+        _warn(f"{sentence}: a difference may be the codec's")
+    ours, theirs = (run.result.environment.get("options") or {} for run in (a, b))
+    for name in ALWAYS_RECORDED:
+        if ours.get(name) != theirs.get(name):
+            _warn(f"{a.folder} and {b.folder}: {name} is {ours.get(name)} and {theirs.get(name)}")
+
+
+def _named(members: Sequence[Run]) -> dict[str, Run]:
+    """Runs by encoder; two of one encoder by folder too."""
+    ids = [run.encoder for run in members]
+    return {run.encoder if ids.count(run.encoder) == 1 else f"{run.encoder} ({run.folder})": run for run in members}
+
+
+def _wanted(task: str, metric: str, patterns: Sequence[str], all_metrics: bool) -> bool:
+    named = not patterns or any(fnmatch.fnmatchcase(task, pattern) for pattern in patterns)
+    return named and (all_metrics or metric in MAIN_METRICS)
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def _warn(sentence: str) -> None:
+    print(f"camtrace: warning: {sentence}", file=sys.stderr)

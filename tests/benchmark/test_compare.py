@@ -1,0 +1,201 @@
+"""Comparing runs by their per-photo answers, and a run with the published numbers."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.answers import photo_values, read_run
+from benchmark.compare import compare, main
+from benchmark.compare_published import beside, published_encoder
+from benchmark.output import write_scored
+from benchmark.published import published_encoders
+from benchmark.results import Result, Score
+from benchmark.retrieval import pair_retrieval
+from benchmark.run import Scored
+from benchmark.stats import paired_difference
+from builders.errors import DataError, UsageError
+
+N = 300
+
+
+def probe_run(encoder, right, *, photos=None, ids="same", canary="c", data="toy"):
+    """A run of one probe of two classes whose answers are right for the photos in ``right`` [n]."""
+    predicted = np.stack([np.where(right, 0, 1), np.where(right, 1, 0)])[None].astype(np.uint8)
+    value = float(right.mean())
+    score = Score(
+        "probe/jpeg", data, "accuracy", value, max(0.0, value - 0.05), min(1.0, value + 0.05), len(right), 0.5
+    )
+    result = Result(
+        encoder={"id": encoder},
+        data={"name": data, "ids_hash": ids, "bytes_hash": "b"},
+        environment={"codec_canary": canary, "options": {"protocol": "converged"}},
+        scores=(score,),
+        failures=(),
+        cost={},
+        created="2026-11-20T10:00:00+00:00",
+    )
+    at = np.arange(len(right)) if photos is None else photos
+    return Scored(result, {"probe/jpeg/predicted": predicted, "probe/jpeg/photos": at})
+
+
+@pytest.fixture
+def answers():
+    rng = np.random.default_rng(0)
+    base = rng.random(N) < 0.7
+    flips = rng.random(N) < 0.02
+    return {"strong": rng.random(N) < 0.9, "base": base, "nearly": base ^ flips}
+
+
+def write(folder: Path, **runs) -> list[Path]:
+    return [write_scored(run, folder / name, single=True) for name, run in runs.items()]
+
+
+def test_compare__a_real_difference_is_found_and_equal_encoders_are_tied(tmp_path, answers):
+    folders = write(tmp_path, **{name: probe_run(name, right) for name, right in answers.items()})
+    rows, ties = compare([read_run(f) for f in folders])
+    p = {(r.first, r.second): r.holm_p for r in rows}
+    assert p["strong", "base"] < 0.001
+    assert p["strong", "nearly"] < 0.001
+    assert p["base", "nearly"] > 0.05
+    direct = paired_difference(answers["strong"], answers["base"])
+    strong = rows[0].difference
+    assert (strong.value, strong.low, strong.n) == (pytest.approx(direct.value), pytest.approx(direct.low), N)
+    assert rows[0].holm_p >= strong.p_value
+    assert [(t.best, t.tied) for t in ties] == [("strong", ())]
+    two, tied = compare([read_run(f) for f in folders[1:]])
+    assert len(two) == 1
+    assert len(tied[0].tied) == 1
+
+
+def test_compare__pairs_by_photo_where_one_lost_some(tmp_path, answers, capsys):
+    kept = np.flatnonzero(np.arange(N) % 10)
+    write(tmp_path, a=probe_run("a", answers["strong"]), b=probe_run("b", answers["base"][kept], photos=kept))
+    assert main([str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert "270 photos are in both a (300) and b (270)" in printed.err
+    expected = 100 * (answers["strong"][kept].mean() - answers["base"][kept].mean())
+    assert f"{expected:+.1f}" in printed.out
+    assert re.search(r"\b270 \|", printed.out)
+    assert "1 of 1 differences are significant" in printed.out
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"ids": "other"}, "ids, splits or labels of the photos differ"),
+        ({"canary": "other"}, "different codecs"),
+    ],
+)
+def test_compare__refuses_what_is_not_comparable(tmp_path, answers, change, reason):
+    folders = write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"], **change))
+    with pytest.raises(DataError, match=reason):
+        compare([read_run(f) for f in folders])
+
+
+def test_compare__across_codecs_warns(tmp_path, answers, capsys):
+    write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"], canary="other"))
+    assert main([str(tmp_path), "--across-codecs"]) == 0
+    assert "a difference may be the codec's" in capsys.readouterr().err
+
+
+def test_compare__needs_two_on_the_same_data(tmp_path, answers):
+    folders = write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"], data="other"))
+    with pytest.raises(UsageError, match="a on toy, b on other"):
+        compare([read_run(f) for f in folders])
+
+
+def test_photo_values__knn_and_retrieval_and_acquisition():
+    rng = np.random.default_rng(1)
+    correct, combinations = rng.integers(0, 6, (6, 8)), np.array([5, 20, 20, 20, 50, 50])
+    embeddings = rng.normal(size=(12, 3))
+    pairs = pair_retrieval(embeddings, np.repeat([f"p{i}" for i in range(6)], 2), np.array(["a", "b"] * 6))
+    predicted = rng.integers(0, 3, (1, 1, 9)).astype(np.uint8)
+    expected = rng.integers(0, 3, (1, 9)).astype(np.uint8)
+    found = photo_values(
+        {
+            "knn/jpeg/correct": correct,
+            "knn/jpeg/combinations": combinations,
+            "knn/jpeg/photos": np.arange(8),
+            "retrieval/pairs/nearer": pairs.nearer,
+            "retrieval/pairs/tied": pairs.tied,
+            "retrieval/pairs/pair_ids": np.array(pairs.pair_ids),
+            "probe/make/predicted": predicted,
+            "probe/make/expected": expected,
+            "probe/make/photos": np.arange(9),
+            "probe/iso/predicted": predicted,
+            "probe/iso/photos": np.arange(9),
+        }
+    )
+    assert found["knn/jpeg", "spd"].values == pytest.approx((correct[2] - correct[3]) / 20)
+    assert found["knn/jpeg", "spd"].bounds == (-1.0, 1.0)
+    for name in ("same", "different", "spd"):
+        assert found["retrieval/pairs", name].values.mean() == pytest.approx(pairs.values[name])
+    assert found["probe/make", "accuracy"].values == pytest.approx((predicted[0] == expected)[0].astype(float))
+    assert ("probe/iso", "accuracy") not in found  # its true classes were not kept
+
+
+def test_read_run__a_pickle_in_the_answers_is_refused(tmp_path, answers):
+    (folder,) = write(tmp_path, a=probe_run("a", answers["base"]))
+    np.savez(folder / "answers.npz", **{"probe/jpeg/predicted": np.array([{"not": "data"}], dtype=object)})
+    with pytest.raises(DataError, match="cannot be read"):
+        read_run(folder)
+
+
+NAME = "CLIP (ViT-B/16, WIT)"
+
+
+def published_run(tmp_path, data="imagenet", encoder="mine"):
+    """A run whose first score is the published one and whose second is far from it."""
+    theirs = published_encoders()[0]
+    jpeg = theirs.score("probe/jpeg", "imagenet", "accuracy").value
+    spd = theirs.score("knn/jpeg", "imagenet", "spd").value
+    scores = (
+        Score("probe/jpeg", data, "accuracy", jpeg, jpeg - 0.01, jpeg + 0.01, 50_000, 1 / 6),
+        Score("knn/jpeg", data, "spd", spd - 0.2, spd - 0.21, spd - 0.19, 50_000, 0.0),
+        Score("probe/mine", data, "accuracy", 0.5, 0.4, 0.6, 50, 0.5),
+    )
+    base = probe_run(encoder, np.ones(4, bool), data=data)
+    result = dataclasses.replace(base.result, scores=scores)
+    return write_scored(Scored(result, {}), tmp_path / "run", single=True)
+
+
+def test_compare_published__ours_theirs_difference_and_inside(tmp_path, capsys):
+    folder = published_run(tmp_path)
+    assert main([str(folder), "--published", NAME]) == 0
+    out = capsys.readouterr().out
+    rows = {row[1]: row for line in out.splitlines() if len(row := [c.strip() for c in line.split("|")]) > 5}
+    assert rows["probe/jpeg accuracy"][4:9] == ["64.8", "63.8 to 65.8", "64.8", "+0.0", "yes"]
+    assert rows["knn/jpeg spd"][7:9] == ["-20.0", "no"]
+    assert "probe/mine accuracy" not in rows
+    assert "1 of 2 published values lie inside" in out
+    assert "Other photos" not in out
+
+
+def test_compare_published__other_photos_are_said_so(tmp_path, capsys):
+    folder = published_run(tmp_path, data="folder:mine")
+    assert main([str(folder), "--published", NAME, "--tasks", "probe/*"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("probe/jpeg accuracy") == 2  # beside ImageNet and beside iNaturalist
+    assert "**Other photos**" in out
+
+
+def test_published_encoder__by_its_own_id_and_by_mistake():
+    assert published_encoder("", "openai/clip-vit-base-patch16@abc").name == NAME
+    with pytest.raises(UsageError, match="did you mean"):
+        published_encoder("CLIP (ViT-B/16)")
+    with pytest.raises(UsageError, match="not one of the study's encoders"):
+        published_encoder("", "mine:encode")
+
+
+def test_beside__every_published_number_is_beside_itself():
+    for encoder in published_encoders()[:3]:
+        scores = tuple(Score(s.task, s.data, s.metric, s.value, s.low, s.high, s.n, s.chance) for s in encoder.scores)
+        result = Result({"id": "x"}, {"name": "x"}, {}, scores, (), {}, "")
+        rows = beside(result, encoder)
+        assert len(rows) == len(encoder.scores)
+        assert {row.difference for row in rows} == {0.0}
+        assert json.dumps([row.inside for row in rows]).count("false") == 0
