@@ -195,6 +195,22 @@ def test_knn_setups__unproven_uniform_neighbours_are_computed() -> None:
     assert_equals_reference(case, 3, memory_bytes=1)
 
 
+def test_knn_setups__drawn_class_is_the_farthest() -> None:
+    """Every list is complete, but the nearest of all lists together hold nothing of the class that was drawn."""
+    rng = np.random.default_rng(0)
+    case = make_case(14, c=4, n_train=12, n_test=3, labels=3, same=0)
+    for bank in case.test:
+        bank[:] = 1
+    for bank in case.train[:3]:
+        bank[:] = np.eye(16)[rng.integers(0, 16, 12)]
+    far = case.train[3]
+    far[:] = 0
+    for row in far:
+        row[rng.choice(16, 4, replace=False)] = rng.choice([[-1, -1, -1, -1], [-1, -1, 1, -1], [1, -1, -1, 1]])
+    case.train_assignments[:] = 3
+    assert_equals_reference(case, 3)
+
+
 def test_knn_setups__hand_computed_tie() -> None:
     """Two votes for each of two labels: the label of the nearest neighbour wins."""
     train = [np.array([[0.6, 0.8], [1, 0], [0.8, 0.6], [0.6, 0.8], [-1, 0]], np.float32)]
