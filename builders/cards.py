@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -74,6 +75,8 @@ def front_matter(card: Card, features: Mapping[str, Features], splits: tuple[Spl
             {
                 "config_name": config,
                 **({"default": True} if config == default else {}),
+                # load_dataset keys its cache of a local folder by this text, not by the files' content
+                "description": f"content {_content(config, splits)}",
                 "data_files": [
                     {"split": split.split, "path": f"data/{config}/{split.split}-*.parquet"}
                     for split in splits
@@ -86,6 +89,12 @@ def front_matter(card: Card, features: Mapping[str, Features], splits: tuple[Spl
     _add_dataset_info(data, features, splits)
     fields = {name: value for name, value in data.to_dict().items() if value is not None}
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def _content(config: str, splits: tuple[SplitShards, ...]) -> str:
+    """16 hex digits that name the files of a config."""
+    hashes = [shard.sha256 for split in splits if split.config == config for shard in split.shards]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
 
 
 def render(template: str, **context: Any) -> str:
