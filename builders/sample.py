@@ -59,11 +59,11 @@ class TileSource:
     def read(self, row: int) -> bytes:
         tile = self.tiles[row]
         try:
-            scene = _scene(tile.scene)
+            whole = scene(tile.scene)
         except OSError as error:
             raise PhotoError(f"the scene {tile.scene} cannot be read ({error})") from None
         buffer = io.BytesIO()
-        scene.crop((tile.left, tile.top, tile.left + TILE, tile.top + TILE)).save(buffer, "PPM")
+        whole.crop((tile.left, tile.top, tile.left + TILE, tile.top + TILE)).save(buffer, "PPM")
         return buffer.getvalue()
 
 
@@ -75,12 +75,12 @@ def sample_photos() -> PhotoSet:
     """
     tiles: list[Tile] = []
     splits: list[str] = []
-    for scene in SCENES:
-        width, height = _scene(scene).size
+    for name in SCENES:
+        width, height = scene(name).size
         border = width * 2 // 3
         for split, (left, right) in {"train": (0, border), "val": (border, width)}.items():
             cells = _grid(left, right, height, *_GRIDS[split])
-            tiles += [Tile(scene, x, y) for x, y in cells]
+            tiles += [Tile(name, x, y) for x, y in cells]
             splits += [split] * len(cells)
     names = tuple(SCENES)
     return PhotoSet(
@@ -103,7 +103,12 @@ def _grid(left: int, right: int, height: int, columns: int, rows: int) -> list[t
 
 
 @functools.cache
-def _scene(name: str) -> Image.Image:
+def scene(name: str) -> Image.Image:
+    """One whole scene as RGB.
+
+    Raises:
+        UsageError: the package that carries it is not installed.
+    """
     package, inside = SCENES[name]
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:

@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+# Small products gain nothing from threads, and threads that wait by spinning slow everything else down. Torch reads
+# both when it is imported, so they stand before any import of the package.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
