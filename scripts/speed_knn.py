@@ -11,7 +11,6 @@ answers of the plain kNN are compared with the suite's on the way.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import statistics
 import sys
@@ -19,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,22 +29,6 @@ if __name__ == "__main__":
 from benchmark.knn import KnnAnswers, knn_setups
 
 K = 10
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measured figure."""
-
-    part: str
-    """``knn``."""
-    what: str
-    seconds: float
-    """Median over rounds, scaled where ``note`` says so."""
-    ratio: float
-    """Median over rounds of suite / this for what is a floor, of this / suite for what is to be beaten."""
-    meaning: str
-    """How ``ratio`` reads."""
-    note: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +66,13 @@ class Data:
         return knn_setups(**vars(self), k=K)
 
 
-def rows(quick: bool = False, *, rounds: int = 5, clock: Callable[[], float] = time.perf_counter) -> list[Row]:
-    """Measure; ``quick`` uses tiny sizes, to see that it runs."""
+def rows(
+    quick: bool = False, *, rounds: int = 5, clock: Callable[[], float] = time.perf_counter
+) -> list[dict[str, Any]]:
+    """One row per figure: ``what``, ``value``, ``unit``, ``n`` (rounds), ``seconds``, ``note``, and perhaps ``aim``.
+
+    ``quick`` uses tiny sizes, to see that it runs; its ratios mean nothing.
+    """
     sizes = (1000, 40, 64, 3, 10, 2) if quick else (20_000, 500, 512, 6, 100, 10)
     data = Data.make(*sizes)
     train, test = ([torch.from_numpy(bank) for bank in banks] for banks in (data.train, data.test))
@@ -119,23 +108,37 @@ def rows(quick: bool = False, *, rounds: int = 5, clock: Callable[[], float] = t
 
 def _report(
     times: dict[str, list[float]], sizes: tuple[int, ...], counts: dict[str, dict[str, int]], differing: str
-) -> Iterator[Row]:
-    def row(name: str, what: str, meaning: str, note: str) -> Row:
-        pairs = zip(times["suite"], times[name], strict=True)
-        ratio = statistics.median(b / a if meaning.startswith("times faster") else a / b for a, b in pairs)
-        return Row("knn", what, statistics.median(times[name]), ratio, meaning, note)
-
+) -> Iterator[dict[str, Any]]:
     n_train, n_test, dimension, classes, labels, seeds = sizes
+
+    def row(name: str, what: str, ratios: Iterator[float], unit: str, note: str, **aim: float) -> dict[str, Any]:
+        value = round(statistics.median(ratios), 2)
+        seconds = round(statistics.median(times[name]), 4)
+        return {
+            "what": what,
+            "value": value,
+            "unit": unit,
+            "n": len(times[name]),
+            "seconds": seconds,
+            "note": note,
+            **aim,
+        }
+
+    def floor(name: str, what: str, note: str, aim: float) -> dict[str, Any]:
+        ratios = (a / b for a, b in zip(times["suite"], times[name], strict=True))
+        return row(name, f"kNN suite / {what}", ratios, "of this time", note, aim=aim)
+
     note = f"{n_train} x {dimension} x {classes} bank, {n_test} test photos, {labels} labels, {seeds} seeds, k = {K}"
-    yield row("suite", "suite: all six set-ups", "itself", note)
-    yield row("products", "its matrix products alone", "suite / this", f"{classes**2} products, nothing kept")
-    yield row("torch", "products and top-k, torch", "suite / this", f"the nearest {K} of each product")
+    yield row("suite", "kNN suite, all six set-ups", iter(times["suite"]), "s", note)
+    yield floor("products", "its matrix products alone", f"{classes**2} products, nothing kept", 1.5)
+    yield floor("torch", "products and top-k, torch", f"the nearest {K} of each product", 1.2)
     if "faiss" in times:
-        yield row("faiss", "products and top-k, faiss", "suite / this", f"the nearest {K} in each bank, IndexFlatIP")
-    for name, what in (("plain", "plain kNN, a question at a time"), ("literal", "the same, collections built")):
+        yield floor("faiss", "products and top-k, faiss", f"the nearest {K} in each bank, IndexFlatIP", 1.2)
+    for name, what in (("plain", "plain kNN, a question at a time"), ("literal", "plain kNN, a collection per label")):
         parts = ", ".join(f"{n} x {kind}" for kind, n in counts[name].items())
+        ratios = (b / a for a, b in zip(times["suite"], times[name], strict=True))
         note = f"one of each kind timed in each round and scaled: {parts}; {differing}"
-        yield row(name, what, "times faster is the suite", note)
+        yield row(name, f"{what} / kNN suite", ratios, "times as long", note, aim=20)
 
 
 def _products(train: list[torch.Tensor], test: list[torch.Tensor], block: torch.Tensor, *, with_top: bool) -> None:
@@ -219,11 +222,11 @@ def main() -> None:
     clock = time.process_time if options.cpu_time else time.perf_counter
     table = rows(options.quick, rounds=options.rounds, clock=clock)
     if options.json:
-        print(json.dumps([dataclasses.asdict(row) for row in table], indent=2))
+        print(json.dumps(table, indent=2))
         return
-    seconds = "CPU s" if options.cpu_time else "s"
     for row in table:
-        print(f"{row.what:30} {row.seconds:9.3f} {seconds}  {row.ratio:6.2f} {row.meaning:26} {row.note}")
+        aim = f"aim {row['aim']:g}" if "aim" in row else ""
+        print(f"{row['what']:50} {row['value']:7.2f} {row['unit']:14} {aim:8} {row['seconds']:9.3f} s  {row['note']}")
 
 
 if __name__ == "__main__":
