@@ -1,6 +1,9 @@
 """A built data set is scored as the photos that it was made from: same pixels, same assignments, same scores."""
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,12 +11,15 @@ from PIL import Image
 
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
+from benchmark.results import read_result
 from benchmark.run import score_encoders
 from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.__main__ import main as builders_main
 from builders.errors import DataError, PhotoError
 from builders.sources import open_photos
 from builders.stored_views import pack, unpack
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +74,26 @@ def test_unpack__refuses_what_is_no_bundle():
     for data in (b"", b"x", buffer.getvalue(), pack([b"abc", b"d"])[:-1]):
         with pytest.raises(PhotoError, match="bundle"):
             unpack(data)
+
+
+def test_hub__published_sets_are_scored_through_the_real_client(folders, tmp_path, hub):
+    """``built:`` of a published repository and ``hub:`` of any image data set: the command against the double."""
+    for name, folder in (("me/built", folders / "every"), ("me/photos", folders / "photos")):
+        hub.create(name, private=False)
+        files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+        hub.repo(name).commit({n: d for n, d in files.items() if not n.startswith(".")}, "first")
+    environment = {**hub.environment(tmp_path), "CAMTRACE_CACHE": str(tmp_path / "banks")}
+    given = ["--data", "built:me/built@main", "--data", "hub:me/photos@main", "--tasks", "*/interpolation"]
+    command = [sys.executable, "-m", "benchmark", "--model", "control:jpeg-statistics", *given, "--workers", "0"]
+    done = subprocess.run(
+        [*command, "--output", str(tmp_path / "out")], env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    results = {path.parent.name: read_result(path) for path in (tmp_path / "out").rglob("result.json")}
+    assert set(results) == {"built-me--built", "hub-me--photos"}
+    expected = scores(f"folder:{folders / 'photos'}", tmp_path, ["*/interpolation"])
+    published = results["built-me--built"]
+    assert {(s.task, s.metric): s.value for s in published.scores} == expected
+    assert results["hub-me--photos"].data["photos"] == {"train": 24, "val": 10, "test": 0}
+    revision = hub.repo("me/photos").branches["main"]
+    assert results["hub-me--photos"].data["evidence"]["revision"] == revision
