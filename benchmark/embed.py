@@ -85,6 +85,7 @@ def fill_banks(
         for block in pending:
             made: list[PhotoViews] = []
             failed: dict[str, str] = {}
+            own_failed: list[dict[str, str]] = [{} for _ in preprocesses]
             compressions: Counter[str] = Counter()
             block_s = 0.0
             remaining = len(layout.block_range(block))
@@ -99,6 +100,9 @@ def fill_banks(
                     failed[photos.ids[photo.index]] = photo.failure
                 else:
                     made.append(photo)
+                    for which, reason in enumerate(photo.own_failures):
+                        if reason:
+                            own_failed[which][photos.ids[photo.index]] = reason
                 if made and (len(made) == photos_per_batch or not remaining):
                     asked = time.perf_counter()
                     for i, encoder in enumerate(encoders):
@@ -113,14 +117,17 @@ def fill_banks(
             making += block_s
             for i, bank in enumerate(banks):
                 if block in missing[i] and i not in failures:
-                    bank.finish_block(Block(block, failed, dict(compressions), block_s))
+                    bank.finish_block(Block(block, {**failed, **own_failed[group[i]]}, dict(compressions), block_s))
             if len(failures) == len(encoders):
                 break
     cost = PassCost(len(indices), views, time.perf_counter() - started, waiting, forward, making)
     return PassOutcome(cost, failures)
 
 
-def _embed(encoder: Encoder, bank: Bank, made: Sequence[PhotoViews], which: int) -> int:
+def _embed(encoder: Encoder, bank: Bank, photos: Sequence[PhotoViews], which: int) -> int:
+    made = [photo for photo in photos if not (photo.own_failures and photo.own_failures[which])]
+    if not made:
+        return 0
     batch = torch.cat([photo.arrays[which] for photo in made])
     try:
         embeddings = encoder.embed(batch)

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,12 @@ class Scored:
 
 
 def score_encoders(
-    encoders: Sequence[Encoder], photos: PhotoSet, tasks: Sequence[Task], options: RunOptions
+    encoders: Sequence[Encoder],
+    photos: PhotoSet,
+    tasks: Sequence[Task],
+    options: RunOptions,
+    *,
+    bytes_hash: str | None = None,
 ) -> list[Scored]:
     """Score encoders on one photo set; they share one pass over the photos.
 
@@ -54,6 +60,7 @@ def score_encoders(
         photos: the photo set.
         tasks: the questions, all of which the photos can answer (``tasks.fitting_tasks``).
         options: of the run.
+        bytes_hash: ``photos_bytes_hash`` of the photos, where a caller has it already.
 
     Returns:
         One per encoder, in order. An encoder that fails during embedding has a result without scores that says why.
@@ -62,7 +69,7 @@ def score_encoders(
         DataError: no photo is usable.
     """
     started = time.perf_counter()
-    bytes_hash = photos_bytes_hash(photos)
+    bytes_hash = bytes_hash or photos_bytes_hash(photos)
     clock = {"checking photos": time.perf_counter() - started}
     collected: list[_Collected] = [_Collected(dict(clock)) for _ in encoders]
     for recipe in merged_recipes(tasks, photos, options):
@@ -129,7 +136,11 @@ def _score_recipe(
             usable = np.array([photo_id not in failed for photo_id in photos.ids])
             if not usable.any():
                 first = next(iter(failed.values()))
-                raise DataError(f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})")
+                reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
+                if len(encoders) == 1:
+                    raise DataError(reason)
+                got.failures["encoder", encoder.info.id] = reason
+                continue
             given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder))
             _run_tasks(tasks, given, got)
 
@@ -176,9 +187,8 @@ def _run_tasks(tasks: Sequence[Task], given: TaskInput, got: _Collected) -> None
 
 
 def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptions, got: _Collected) -> Result:
-    info = {f.name: _plain(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
     return Result(
-        encoder=info,
+        encoder=encoder_record(encoder),
         data={
             "name": photos.name,
             "photos": {split: len(photos.indices(split)) for split in SPLITS},
@@ -198,15 +208,7 @@ def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOpt
             "device": _device_name(encoder.device),
             "dtype": encoder.dtype,
             "storage": options.storage,
-            "options": {
-                "seed": options.seed,
-                "assignment_seeds": options.assignment_seeds,
-                "protocol": options.protocol,
-                "neighbours": options.neighbours or photos.neighbours,
-                "mask_ratio": options.mask_ratio,
-                "resamples": options.resamples,
-                "limit": options.limit,
-            },
+            "options": options_record(options, photos),
             "command": options.command,
         },
         scores=tuple(dataclasses.replace(s, data=photos.name) for s in got.scores),
@@ -220,6 +222,24 @@ def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOpt
         },
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     )
+
+
+def encoder_record(encoder: Encoder) -> dict[str, Any]:
+    """What a result says of its encoder."""
+    return {f.name: _plain(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
+
+
+def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
+    """What a result says of the options that decide its scores."""
+    return {
+        "seed": options.seed,
+        "assignment_seeds": options.assignment_seeds,
+        "protocol": options.protocol,
+        "neighbours": options.neighbours or photos.neighbours,
+        "mask_ratio": options.mask_ratio,
+        "resamples": options.resamples,
+        "limit": options.limit,
+    }
 
 
 def _plain(value: object) -> object:

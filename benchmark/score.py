@@ -96,6 +96,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where embeddings are kept (default: %(default)s)",
     )
+    p.add_argument(
+        "--push-to",
+        metavar="OWNER/NAME",
+        help="publish the results to this data set repository (see also: python -m benchmark publish)",
+    )
     p.add_argument("--fresh", action="store_true", help="compute embeddings again instead of reusing them")
     return p
 
@@ -120,7 +125,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             limited = photos.limited(args.limit, args.seed) if args.limit else photos
             fitting = fitting_tasks(tasks, limited, asked=bool(args.tasks))
-            scored = score_encoders(encoders, limited, fitting, _options(args, argv))
+            scored = score_encoders(encoders, limited, fitting, run_options(args, argv))
         except CamtraceError as error:
             if i + 1 == len(sets) and not results:
                 raise
@@ -131,6 +136,10 @@ def main(argv: Sequence[str]) -> int:
             results.append(one.result)
     print(write_reports(results, unloaded, args.output))
     print(f"written to {args.output}: result.json, answers.npz, report.md, report.png; banks in {args.cache}")
+    if args.push_to:
+        from benchmark.publishing.command import push_folder_of_results
+
+        push_folder_of_results(args.output, args.push_to)
     return _status(results)
 
 
@@ -163,7 +172,8 @@ def _load(args: argparse.Namespace) -> tuple[list[Encoder], dict[str, str]]:
     return encoders, unloaded
 
 
-def _options(args: argparse.Namespace, argv: Sequence[str]) -> RunOptions:
+def run_options(args: argparse.Namespace, argv: Sequence[str]) -> RunOptions:
+    """The parsed options of the scoring command (and of those that share them)."""
     return RunOptions(
         seed=args.seed,
         protocol=args.protocol,
@@ -199,7 +209,7 @@ def public_command(argv: Sequence[str]) -> str:
     return shlex.join(["python", "-m", "benchmark", *kept])
 
 
-_LOCAL_OPTIONS = frozenset({"--output", "--cache", "--fresh", "--workers", "--batch-size", "--device"})
+_LOCAL_OPTIONS = frozenset({"--push-to", "--output", "--cache", "--fresh", "--workers", "--batch-size", "--device"})
 
 
 def _status(results: Sequence[Result]) -> int:

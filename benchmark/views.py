@@ -114,13 +114,15 @@ class PhotoViews:
     index: int
     """Index of the photo in its set."""
     arrays: tuple[torch.Tensor, ...]
-    """One per preprocessing: [views, ...]. Empty if the photo failed."""
+    """One per preprocessing: [views, ...]. Empty if the photo failed, and where its own preprocessing did."""
     failure: str
     """Empty, or one sentence."""
     source_jpeg: str
     """The photo's own compression, for example ``q75 4:2:0``."""
     seconds: float
     """Time of one worker spent on it."""
+    own_failures: tuple[str, ...] = ()
+    """One per preprocessing, empty texts where it went well; no text at all where all did."""
 
 
 def iterate_views(
@@ -165,17 +167,37 @@ class _ViewMaker(Dataset[PhotoViews]):
         index = self.indices[position]
         started = time.perf_counter()
         arrays: tuple[torch.Tensor, ...] = ()
+        own_failures: tuple[str, ...] = ()
         failure, source_jpeg = "", "unreadable"
         try:
             data = self.photos.read(index)
             source_jpeg = describe_source(data)
-            made = self.recipe.make(data, self.photos.ids[index], self.preprocesses)
-            arrays = tuple(torch.from_numpy(np.stack(views)) for views in made)
-        except PhotoError as error:
-            failure = str(error)
+            try:
+                arrays = self._arrays(data, index, self.preprocesses)
+            except Exception:
+                if len(self.preprocesses) == 1:
+                    raise
+                arrays, own_failures = self._one_by_one(data, index)
         except Exception as error:  # one photo never ends a run, whatever a preprocessing raises on it
-            failure = f"preprocessing failed ({type(error).__name__}: {error})"
-        return PhotoViews(index, arrays, failure, source_jpeg, time.perf_counter() - started)
+            failure = _reason(error)
+        return PhotoViews(index, arrays, failure, source_jpeg, time.perf_counter() - started, own_failures)
+
+    def _arrays(self, data: bytes, index: int, preprocesses: Sequence[Preprocess]) -> tuple[torch.Tensor, ...]:
+        made = self.recipe.make(data, self.photos.ids[index], preprocesses)
+        return tuple(torch.from_numpy(np.stack(views)) for views in made)
+
+    def _one_by_one(self, data: bytes, index: int) -> tuple[tuple[torch.Tensor, ...], tuple[str, ...]]:
+        """What fails for one encoder is no reason to lose the photo for the others of the pass."""
+        arrays: list[torch.Tensor] = []
+        failures: list[str] = []
+        for preprocess in self.preprocesses:
+            try:
+                arrays += self._arrays(data, index, [preprocess])
+                failures.append("")
+            except Exception as error:
+                arrays.append(torch.empty(0))
+                failures.append(_reason(error))
+        return tuple(arrays), tuple(failures)
 
 
 def describe_source(data: bytes) -> str:
@@ -185,6 +207,12 @@ def describe_source(data: bytes) -> str:
         return "not JPEG"
     quality = f"q{header.quality}" if header.quality is not None else "custom"
     return f"{quality} {header.subsampling or 'grey'}"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, PhotoError):
+        return str(error)
+    return f"preprocessing failed ({type(error).__name__}: {error})"
 
 
 def _one_thread_each(worker: int) -> None:

@@ -1,0 +1,131 @@
+"""``python -m benchmark sweep``: many encoders on the same photos. A failed encoder is a row; what is done is kept."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.score import DEFAULT_DATA, public_command, run_options
+from benchmark.score import parser as score_parser
+from builders.errors import DataError, UsageError
+
+TOGETHER = 8
+"""Encoders that share one pass over the photos, and the memory."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the scoring command, and those of a sweep."""
+    p = score_parser()
+    p.prog = "python -m benchmark sweep"
+    p.description = (
+        "Score many encoders. Photos are read and processed once for several encoders; finished results are kept, so "
+        "that an interrupted sweep goes on; an encoder that fails is a row with its reason."
+    )
+    p.epilog = None
+    p.add_argument("--models", type=Path, metavar="FILE", help="encoders, one on a line, # begins a comment")
+    p.add_argument("--published", action="store_true", help="the 47 encoders of the published study")
+    p.add_argument(
+        "--together",
+        type=int,
+        default=TOGETHER,
+        metavar="N",
+        help="encoders in memory at a time (default: %(default)s)",
+    )
+    p.add_argument("--one-at-a-time", action="store_true", help="the same as --together 1: least memory, most passes")
+    p.add_argument(
+        "--dry-run", action="store_true", help="measure a few photos and estimate time and disk, score nothing"
+    )
+    return p
+
+
+def main(argv: Sequence[str]) -> int:
+    args = parser().parse_args(argv)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    specs = chosen_specs(args)
+    if args.together < 1:
+        raise UsageError(f"--together {args.together}: at least one encoder is needed in memory")
+    return run_command(args, specs)
+
+
+def chosen_specs(args: argparse.Namespace) -> list[str]:
+    """The encoders that were asked for, each once.
+
+    Raises:
+        UsageError: none, or the file cannot be read.
+    """
+    specs = list(args.model or [])
+    if args.models:
+        specs += read_specs(args.models)
+    if args.published:
+        from benchmark.encoders.study import STUDY
+
+        specs += [row.spec for row in STUDY]
+    if not specs:
+        raise UsageError("which encoders? give --models FILE, --published, or --model ID (repeatable)")
+    if args.revision:
+        raise UsageError("--revision goes with one encoder; write each as NAME@REVISION")
+    return list(dict.fromkeys(specs))
+
+
+def read_specs(path: Path) -> list[str]:
+    """Encoders of a file, one on a line; ``#`` begins a comment.
+
+    Raises:
+        UsageError: it cannot be read, or names none.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--models {path}: cannot be read ({type(error).__name__})") from None
+    specs = [spec for line in lines if (spec := line.partition("#")[0].strip())]
+    if not specs:
+        raise UsageError(f"--models {path}: it names no encoder; write one on a line")
+    return specs
+
+
+def run_command(args: argparse.Namespace, specs: Sequence[str]) -> int:
+    """Estimate or run, and tell."""
+    from benchmark.sweep_run import Job, groups_of, run_sweep, sweep_text
+    from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
+    from builders.sources import open_photos
+
+    tasks = select_tasks(args.tasks or [], all_tasks())
+    jobs = []
+    data_specs = list(dict.fromkeys(args.data or DEFAULT_DATA))
+    for spec in data_specs:
+        photos = open_photos(spec, seed=args.seed)
+        limited = photos.limited(args.limit, args.seed) if args.limit else photos
+        jobs.append(Job(limited, tuple(fitting_tasks(tasks, limited, asked=bool(args.tasks))), spec))
+    names = Counter(job.photos.name for job in jobs)
+    if twice := [name for name, times in names.items() if times > 1]:
+        raise DataError(f"two data sets are called {twice[0]}: give one another name (?name=...)")
+    options = run_options(args, [])
+    groups = groups_of(specs, 1 if args.one_at_a_time else args.together)
+    loading = {"device": args.device, "dtype": args.dtype, "trust_remote_code": args.trust_remote_code}
+    if args.dry_run:
+        from benchmark.sweep_estimate import estimate, estimate_text
+
+        print(estimate_text(estimate(groups, jobs, options, loading), groups, jobs, options))
+        return 0
+    rows = run_sweep(groups, jobs, options, loading, args.output, command=lambda *given: equivalent(args, *given))
+    print(sweep_text(rows, args.output))
+    if args.push_to and any(row.result for row in rows):
+        from benchmark.publishing.command import push_folder_of_results
+
+        push_folder_of_results(args.output, args.push_to)
+    return 0 if any(row.state != "failed" for row in rows) else 1
+
+
+def equivalent(args: argparse.Namespace, spec: str, data_spec: str) -> str:
+    """The scoring command that makes one row, for the record."""
+    words = ["--model", spec, "--data", data_spec]
+    for task in args.tasks or []:
+        words += ["--tasks", task]
+    for name in ("limit", "protocol", "neighbours", "mask_ratio", "seed", "dtype", "storage"):
+        value = getattr(args, name)
+        if value is not None and value != score_parser().get_default(name):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return public_command([*words, *(["--trust-remote-code"] if args.trust_remote_code else [])])

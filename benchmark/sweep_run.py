@@ -1,0 +1,215 @@
+"""A sweep at work: groups of encoders through shared passes, rows for what was scored, kept or failed."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.bank import photos_bytes_hash
+from benchmark.encoders import Encoder, list_encoders, load_encoder
+from benchmark.options import RunOptions
+from benchmark.output import folder_name, write_reports, write_scored
+from benchmark.results import Result, read_result
+from benchmark.run import encoder_record, options_record, score_encoders
+from benchmark.tables import markdown_table
+from benchmark.tasks import Task
+from builders.errors import CamtraceError, DataError
+from builders.files import write_text_atomically
+from builders.photos import PhotoSet
+from builders.processing import codec_canary
+
+SWEEP_FILE = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo set and what is asked of it."""
+
+    photos: PhotoSet
+    tasks: tuple[Task, ...]
+    spec: str
+    """As it was asked for."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one encoder on one photo set."""
+
+    spec: str
+    data: str
+    state: str
+    """``scored``, ``kept`` (a finished result of exactly this question was there) or ``failed``."""
+    reason: str
+    """Of a failure, one sentence; else empty."""
+    folder: str
+    """Below the output; empty without a result."""
+    result: Result | None = None
+
+
+def groups_of(specs: Sequence[str], together: int) -> list[list[str]]:
+    """Encoders in groups that share a pass: those of one input size stand together, since their views may be equal.
+
+    >>> groups_of(["facebook/dino-vits8", "timm/vit_base_patch16_siglip_256.webli", "facebook/dino-vits16"], 2)
+    [['facebook/dino-vits8', 'facebook/dino-vits16'], ['timm/vit_base_patch16_siglip_256.webli']]
+    """
+    known = {row.spec: row for row in list_encoders()}
+
+    def kind(spec: str) -> tuple[int, str]:
+        row = known.get(spec)
+        return (row.input_px or 0, row.library) if row else (1 << 30, "")
+
+    ordered = sorted(specs, key=kind)
+    return [ordered[i : i + together] for i in range(0, len(ordered), together)]
+
+
+def run_sweep(
+    groups: Sequence[Sequence[str]],
+    jobs: Sequence[Job],
+    options: RunOptions,
+    loading: Mapping[str, Any],
+    output: Path,
+    *,
+    command: Callable[[str, str], str],
+) -> list[Row]:
+    """Score every encoder on every photo set; write each result when it is there, and the state after each group.
+
+    Args:
+        groups: of specs; the encoders of a group are in memory together and share passes.
+        jobs: photo sets with their tasks.
+        options: of all runs.
+        loading: keyword arguments of ``load_encoder``.
+        output: results go to ``<encoder>/<data>/`` below it.
+        command: (encoder spec, data spec) -> the scoring command that repeats one row, for the record.
+    """
+    rows: list[Row] = []
+    hashes: dict[str, str] = {}
+    for number, group in enumerate(groups, 1):
+        print(f"group {number} of {len(groups)}: {', '.join(group)}", file=sys.stderr)
+        encoders: dict[str, Encoder] = {}
+        for spec in group:
+            try:
+                encoders[spec] = load_encoder(spec, **loading)
+            except Exception as error:  # whatever a library raises on somebody's weights: a row, not the end
+                rows += [Row(spec, job.photos.name, "failed", sentence(error), "") for job in jobs]
+                print(f"camtrace: {spec}: {sentence(error)}", file=sys.stderr)
+        for job in jobs if encoders else []:
+            name = job.photos.name
+            hashes[name] = hashes.get(name) or photos_bytes_hash(job.photos)
+            rows += _score_group(encoders, job, hashes[name], options, output, command)
+        del encoders
+        release()
+        write_text_atomically(output / SWEEP_FILE, _state(rows))
+    results = [row.result for row in rows if row.result is not None]
+    failed = {f"{row.spec} on {row.data}": row.reason for row in rows if row.state == "failed"}
+    write_reports(results, failed, output)
+    return rows
+
+
+def sweep_text(rows: Sequence[Row], output: Path) -> str:
+    """What became of every row, for people."""
+    table = [[row.spec, row.data, row.state, row.reason or row.folder] for row in rows]
+    counts = {state: sum(row.state == state for row in rows) for state in ("scored", "kept", "failed")}
+    said = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return (
+        f"{markdown_table(['encoder', 'data', 'state', 'where or why'], table)}\n\n{said}. "
+        f"Written to {output}: report.md, {SWEEP_FILE}, <encoder>/<data>/result.json"
+    )
+
+
+def _score_group(
+    encoders: Mapping[str, Encoder],
+    job: Job,
+    bytes_hash: str,
+    options: RunOptions,
+    output: Path,
+    command: Callable[[str, str], str],
+) -> list[Row]:
+    rows: dict[str, Row] = {}
+    missing: dict[str, Encoder] = {}
+    for spec, encoder in encoders.items():
+        folder = Path(folder_name(encoder.info.id)) / folder_name(job.photos.name)
+        kept = None if options.fresh else finished(output / folder, encoder, job, bytes_hash, options)
+        if kept is None:
+            missing[spec] = encoder
+        else:
+            rows[spec] = Row(spec, job.photos.name, "kept", "", folder.as_posix(), kept)
+            print(f"kept: {spec} on {job.photos.name} ({kept.created})", file=sys.stderr)
+    if missing:
+        try:
+            scored = score_encoders(list(missing.values()), job.photos, job.tasks, options, bytes_hash=bytes_hash)
+        except CamtraceError as error:
+            return [rows.get(s) or Row(s, job.photos.name, "failed", str(error), "") for s in encoders]
+        for spec, one in zip(missing, scored, strict=True):
+            environment = {**one.result.environment, "command": command(spec, job.spec)}
+            result = dataclasses.replace(one.result, environment=environment)
+            reasons = [f.reason for f in result.failures if f.kind != "photo"]
+            if not result.scores:
+                rows[spec] = Row(spec, job.photos.name, "failed", "; ".join(reasons) or "no task gave a score", "")
+                continue
+            folder = write_scored(dataclasses.replace(one, result=result), output, single=False)
+            where = folder.relative_to(output).as_posix()
+            rows[spec] = Row(spec, job.photos.name, "scored", "; ".join(reasons), where, result)
+    return [rows[spec] for spec in encoders]
+
+
+def finished(folder: Path, encoder: Encoder, job: Job, bytes_hash: str, options: RunOptions) -> Result | None:
+    """The result in a folder, if it answers exactly this question in full: same weights, photos, options and codec.
+
+    An encoder whose computation nobody can identify (a plain function without ``cache_key``) is never taken as done.
+    """
+    if encoder.info.weights_sha256 is None or not (folder / "answers.npz").is_file():
+        return None
+    try:
+        result = read_result(folder / "result.json")
+    except DataError:
+        return None
+    environment, data = result.environment, result.data
+    wanted = {
+        "encoder": encoder_record(encoder),
+        "photos": (job.photos.ids_hash(), bytes_hash),
+        "options": options_record(options, job.photos),
+        "dtype": (encoder.dtype, options.storage),
+        "codec": codec_canary(),
+        "tasks": {task.name for task in job.tasks},
+    }
+    there = {
+        "encoder": result.encoder,
+        "photos": (data.get("ids_hash"), data.get("bytes_hash")),
+        "options": environment.get("options"),
+        "dtype": (environment.get("dtype"), environment.get("storage")),
+        "codec": environment.get("codec_canary"),
+        "tasks": {score.task for score in result.scores},
+    }
+    return result if _plain(wanted) == _plain(there) else None
+
+
+def _plain(value: object) -> Any:
+    """As JSON reads it back."""
+    return json.loads(json.dumps(value, default=sorted))
+
+
+def _state(rows: Sequence[Row]) -> str:
+    plain = [{k: v for k, v in vars(row).items() if k != "result"} for row in rows]
+    return json.dumps({"rows": plain}, indent=2, ensure_ascii=False) + "\n"
+
+
+def sentence(error: Exception) -> str:
+    """An error in one line: the sentence of one of ours, kind and first line of any other."""
+    if isinstance(error, CamtraceError):
+        return str(error)
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
+
+
+def release() -> None:
+    """Give back the memory of encoders that are gone."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

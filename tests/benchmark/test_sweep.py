@@ -1,0 +1,207 @@
+"""Sweeps through the real command line: shared passes, rows for failures, resuming, estimates."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import benchmark.views
+from benchmark.__main__ import main
+from benchmark.results import read_result
+from benchmark.sweep import read_specs
+from benchmark.sweep_estimate import Measured, pass_s
+from benchmark.sweep_run import groups_of
+from builders.errors import UsageError
+
+ENCODERS = """
+import numpy as np
+
+def small(image):
+    pixels = np.asarray(image.resize((8, 8)), dtype=np.float32)
+    detail = np.abs(np.diff(np.asarray(image.convert("L"), dtype=np.float32), axis=0)).mean()
+    return np.append(pixels.mean((0, 1)) / 64, detail)
+
+small.cache_key = "small, 1"
+
+def large(image):
+    return np.append(small(image), image.size)
+
+large.cache_key = "large, 1"
+
+def nameless(image):
+    return small(image)
+
+def broken(image):
+    raise RuntimeError("this encoder is broken")
+
+def fragile(image):
+    if np.asarray(image).mean() > 150:
+        raise RuntimeError("too light for me")
+    return small(image)
+"""
+
+DATA = ("--data", "folder:photos", "--tasks", "probe/sharpening", "--workers", "0")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("sweep")
+    (root / "sweep_encoders.py").write_text(ENCODERS)
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 4)):
+        for label, name in enumerate(("dark", "light")):
+            for i in range(count):
+                path = root / "photos" / split / name / f"{i}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = np.clip(70 + 110 * label + rng.normal(0, 30, (24, 32, 3)), 0, 255).astype(np.uint8)
+                buffer = io.BytesIO()
+                Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
+                path.write_bytes(buffer.getvalue())
+    return root
+
+
+@pytest.fixture
+def sweep(photos, tmp_path, monkeypatch, capsys):
+    """Run a sweep over encoders named in a file; gives its output. Counts decoded photos in ``sweep.decoded``."""
+    monkeypatch.syspath_prepend(str(photos))
+    monkeypatch.chdir(photos)
+    decode = benchmark.views.decode_rgb
+
+    def counted(*args, **kwargs):
+        run.decoded += 1
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(benchmark.views, "decode_rgb", counted)
+
+    def run(*names, options=(), expect=0):
+        models = tmp_path / "models.txt"
+        models.write_text("# encoders\n" + "\n".join(f"sweep_encoders:{n}  # mine" for n in names))
+        run.decoded = 0
+        output = ("--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache"))
+        assert main(["sweep", "--models", str(models), *DATA, *output, *options]) == expect
+        return capsys.readouterr()
+
+    run.out = tmp_path / "out"
+    return run
+
+
+def rows(sweep):
+    return {row["spec"].partition(":")[2]: row for row in json.loads((sweep.out / "sweep.json").read_text())["rows"]}
+
+
+def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
+    printed = sweep("small", "broken", "fragile", "large", "absent")
+    # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there one by one
+    assert sweep.decoded == 12 + 12 * (1 + 3)
+    found = rows(sweep)
+    assert {name: row["state"] for name, row in found.items()} == {
+        "small": "scored", "broken": "failed", "fragile": "scored", "large": "scored", "absent": "failed",
+    }  # fmt: skip
+    assert "this encoder is broken" in found["broken"]["reason"]
+    assert "absent" in found["absent"]["reason"]
+    assert "3 scored, 0 kept, 2 failed" in printed.out
+    result = read_result(sweep.out / found["large"]["folder"] / "result.json")
+    assert [s.task for s in result.scores] == ["probe/sharpening"]
+    assert result.environment["command"] == (
+        "python -m benchmark --model sweep_encoders:large --data folder:photos --tasks probe/sharpening"
+    )
+    # photos that one encoder's own preprocessing cannot take are lost for it alone
+    fragile = read_result(sweep.out / found["fragile"]["folder"] / "result.json")
+    assert result.failures == ()
+    assert result.score("probe/sharpening", "accuracy").n == 8
+    light = {f"{split}/light/{i}.jpg" for split, count in (("train", 8), ("val", 4)) for i in range(count)}
+    assert {f.name for f in fragile.failures} == light
+    assert "too light for me" in fragile.failures[0].reason
+    assert fragile.score("probe/sharpening", "accuracy").n == 4
+    report = (sweep.out / "report.md").read_text()
+    assert "this encoder is broken" in report
+
+
+def test_sweep__resumes_and_does_the_rest(sweep):
+    sweep("small")
+    before = (sweep.out / rows(sweep)["small"]["folder"] / "result.json").read_bytes()
+    printed = sweep("small", "large")
+    assert {name: row["state"] for name, row in rows(sweep).items()} == {"small": "kept", "large": "scored"}
+    assert "kept: sweep_encoders:small on folder:photos" in printed.err
+    assert (sweep.out / rows(sweep)["small"]["folder"] / "result.json").read_bytes() == before
+    assert "0 scored, 2 kept" in sweep("small", "large").out
+    assert {row["state"] for row in rows(sweep).values()} == {"kept"}
+    assert sweep.decoded == 0
+
+
+@pytest.mark.parametrize("change", [("--seed", "1"), ("--mask-ratio", "0.5"), ("--limit", "20"), ("--fresh",)])
+def test_sweep__another_question_is_scored_anew(sweep, change):
+    sweep("small")
+    sweep("small", options=change)
+    assert rows(sweep)["small"]["state"] == "scored"
+
+
+def test_sweep__what_cannot_be_identified_is_never_kept(sweep):
+    sweep("nameless")
+    sweep("nameless")
+    assert rows(sweep)["nameless"]["state"] == "scored"
+
+
+def test_sweep__one_at_a_time_gives_the_same_scores(sweep):
+    sweep("small", "large")
+    together = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    sweep("small", "large", options=("--one-at-a-time", "--fresh"))
+    assert sweep.decoded == 2 * 24
+    alone = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    assert alone.scores[0].value == together.scores[0].value
+
+
+def test_sweep__all_failed_is_status_1(sweep):
+    sweep("broken", expect=1)
+    assert not (sweep.out / "sweep_encoders-broken").exists()
+
+
+def test_sweep__dry_run_measures_and_scores_nothing(sweep):
+    printed = sweep("small", "nameless", "absent", options=("--dry-run",))
+    assert not sweep.out.exists()
+    line = next(line for line in printed.out.splitlines() if "sweep_encoders:small" in line)
+    assert re.search(r"\| +72 \|", line)  # 24 photos under 3 processings
+    assert re.search(r"2 of 3 rows can be scored", printed.out)
+    # small: 72 views of 4 numbers of 4 bytes
+    assert "disk: 0.0 MB of banks" in printed.out
+    assert "absent" in printed.out
+
+
+def test_pass_s__views_are_made_once_and_forward_passes_add_up():
+    slow = Measured("a", "x", making_s=100, forward_s=30, on_gpu=True)
+    quick = Measured("b", "x", making_s=90, forward_s=20, on_gpu=True)
+    assert pass_s([slow, quick], workers=1) == 100
+    assert pass_s([], workers=1) == 0
+    on_cpu = [Measured("a", "x", making_s=100, forward_s=30), Measured("b", "x", making_s=90, forward_s=20)]
+    assert pass_s(on_cpu, workers=1) == 150
+
+
+def test_groups_of__keeps_every_encoder_and_puts_equal_sizes_together():
+    from benchmark.encoders.study import STUDY
+
+    groups = groups_of([row.spec for row in STUDY], 8)
+    assert sorted(s for g in groups for s in g) == sorted(row.spec for row in STUDY)
+    sizes = {row.spec: row.input_px for row in STUDY}
+    flat = [sizes[s] for g in groups for s in g]
+    assert flat == sorted(flat)
+    assert max(map(len, groups)) == 8
+
+
+def test_read_specs(tmp_path):
+    file = tmp_path / "models"
+    file.write_text("a/b # one\n\n  # nothing\nc:d\n")
+    assert read_specs(file) == ["a/b", "c:d"]
+    file.write_text("# nothing\n")
+    with pytest.raises(UsageError, match="names no encoder"):
+        read_specs(file)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_specs(tmp_path / "absent")
+
+
+def test_sweep__needs_encoders(capsys):
+    assert main(["sweep", "--data", "sample"]) == 2
+    assert "which encoders?" in capsys.readouterr().err
