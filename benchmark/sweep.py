@@ -7,10 +7,14 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.score import DEFAULT_DATA, public_command, run_options
 from benchmark.score import parser as score_parser
 from builders.errors import DataError, UsageError
+
+if TYPE_CHECKING:  # the command line must answer --help before torch is imported
+    from benchmark.sweep_run import Job
 
 TOGETHER = 8
 """Encoders that share one pass over the photos, and the memory."""
@@ -88,20 +92,9 @@ def read_specs(path: Path) -> list[str]:
 
 def run_command(args: argparse.Namespace, specs: Sequence[str]) -> int:
     """Estimate or run, and tell."""
-    from benchmark.sweep_run import Job, groups_of, run_sweep, sweep_text
-    from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
-    from builders.sources import open_photos
+    from benchmark.sweep_run import groups_of, run_sweep, sweep_text
 
-    tasks = select_tasks(args.tasks or [], all_tasks())
-    jobs = []
-    data_specs = list(dict.fromkeys(args.data or DEFAULT_DATA))
-    for spec in data_specs:
-        photos = open_photos(spec, seed=args.seed)
-        limited = photos.limited(args.limit, args.seed) if args.limit else photos
-        jobs.append(Job(limited, tuple(fitting_tasks(tasks, limited, asked=bool(args.tasks))), spec))
-    names = Counter(job.photos.name for job in jobs)
-    if twice := [name for name, times in names.items() if times > 1]:
-        raise DataError(f"two data sets are called {twice[0]}: give one another name (?name=...)")
+    jobs = open_jobs(args)
     options = run_options(args, [])
     groups = groups_of(specs, 1 if args.one_at_a_time else args.together)
     loading = {"device": args.device, "dtype": args.dtype, "trust_remote_code": args.trust_remote_code}
@@ -117,6 +110,29 @@ def run_command(args: argparse.Namespace, specs: Sequence[str]) -> int:
 
         push_folder_of_results(args.output, args.push_to)
     return 0 if any(row.state != "failed" for row in rows) else 1
+
+
+def open_jobs(args: argparse.Namespace) -> list[Job]:
+    """The photo sets that were asked for, each with the tasks that it can answer.
+
+    Raises:
+        UsageError: a task or data specification is wrong.
+        DataError: a set cannot be used, or two have one name.
+    """
+    from benchmark.sweep_run import Job
+    from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
+    from builders.sources import open_photos
+
+    tasks = select_tasks(args.tasks or [], all_tasks())
+    jobs = []
+    for spec in dict.fromkeys(args.data or DEFAULT_DATA):
+        photos = open_photos(spec, seed=args.seed)
+        limited = photos.limited(args.limit, args.seed) if args.limit else photos
+        jobs.append(Job(limited, tuple(fitting_tasks(tasks, limited, asked=bool(args.tasks))), spec))
+    names = Counter(job.photos.name for job in jobs)
+    if twice := [name for name, times in names.items() if times > 1]:
+        raise DataError(f"two data sets are called {twice[0]}: give one another name (?name=...)")
+    return jobs
 
 
 def equivalent(args: argparse.Namespace, spec: str, data_spec: str) -> str:
