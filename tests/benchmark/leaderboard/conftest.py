@@ -142,9 +142,13 @@ def site(results_folder, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A real headless Chromium, or a skip that says what is missing."""
+    """A real headless Chromium, or a skip that says what is missing.
+
+    Not for the whole session: while Playwright runs, its event loop counts as running in this thread, and every later
+    test that calls ``asyncio.run`` would fail.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
