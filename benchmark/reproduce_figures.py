@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.published import GROUPS, published_encoders
+from benchmark.published import GROUPS, PAIRS_DATA, published_encoders
 from benchmark.reproduce_tables import BesideRow
 from builders.files import write_bytes_atomically
 
@@ -72,11 +72,12 @@ def _strips(ax: Any, rows: Sequence[BesideRow], title: str) -> None:
 
 def _recall(ax: Any, pairs: Sequence[tuple[BesideRow, BesideRow]]) -> None:
     """Recall same (x) against different (y) with the line y = x."""
+    for encoder in published_encoders():
+        colour, marker = STYLE[encoder.group]
+        ends = [encoder.score("retrieval/pairs", PAIRS_DATA, metric).value for metric in ("same", "different")]
+        ax.scatter(*ends, facecolors="none", edgecolors=colour, marker=marker, alpha=0.4, s=22)
     for same, different in pairs:
         colour, marker = STYLE.get(same.group, _OTHER)
-        if same.theirs is not None and different.theirs is not None:
-            style = {"facecolors": "none", "edgecolors": colour, "marker": marker, "alpha": 0.5}
-            ax.scatter([same.theirs], [different.theirs], **style)
         if same.ours and different.ours:
             ax.scatter([same.ours.value], [different.ours.value], color=colour, marker=marker)
     low = min(ax.get_xlim()[0], ax.get_ylim()[0])
@@ -115,7 +116,7 @@ def _legend(ax: Any) -> None:
         Line2D([], [], color=colour, marker=marker, ls="", label=GROUPS[group])
         for group, (colour, marker) in STYLE.items()
     ]
-    ax.legend(handles=marks, fontsize=7, frameon=False, loc="best")
+    ax.legend(handles=marks, fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _png(draw: Callable[[Any], None]) -> bytes:

@@ -103,8 +103,9 @@ def study_text(rows: Sequence[BesideRow], swept: Sequence[Row]) -> str:
             )
         for family, metrics in FAMILIES:
             keys = [k for k in dict.fromkeys((r.task, r.metric) for r in own) if _in(k, family, metrics)]
-            if keys:
-                parts += [_table(own, keys), _group_table(own, keys)]
+            for part in _tables(keys) if family == "knn" else [keys]:
+                if part:
+                    parts += [_table(own, part), _group_table(own, part)]
     counted = [r for r in rows if r.inside is not None]
     if counted:
         inside = sum(bool(r.inside) for r in counted)
@@ -136,6 +137,11 @@ def _table(rows: Sequence[BesideRow], keys: Sequence[tuple[str, str]]) -> str:
         for name, group in dict.fromkeys((r.encoder, r.group) for r in rows)
     ]
     return markdown_table(["encoder", "group", *_titles(keys)], body)
+
+
+def _tables(keys: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    """One table for each task."""
+    return [[key for key in keys if key[0] == task] for task in dict.fromkeys(key[0] for key in keys)]
 
 
 def _group_table(rows: Sequence[BesideRow], keys: Sequence[tuple[str, str]]) -> str:

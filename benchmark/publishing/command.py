@@ -30,6 +30,11 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also open pull requests with .eval_results/*.yaml in the models' own repositories",
     )
+    p.add_argument(
+        "--eval-yaml",
+        action="store_true",
+        help="also write eval.yaml, which declares their tasks, to the Hub data sets that were scored",
+    )
     p.add_argument("--public", action="store_true", help="make new repositories public (default: private)")
     p.add_argument("--unknown-codec", action="store_true", help="take results whose codec canary is not known")
     p.add_argument("--smoke-tests", action="store_true", help="take results on the bundled sample")
@@ -51,6 +56,9 @@ def main(argv: Sequence[str]) -> int:
         _publish(gathered, args)
     else:
         _show(gathered, args)
+    if args.eval_yaml:
+        _offer_eval_yaml(gathered, push=args.push)
+    if not args.push:
         print("dry run: nothing was written; add --push to publish this")
     return 0
 
@@ -104,6 +112,25 @@ def _publish(gathered: Gathered, args: argparse.Namespace) -> None:
                 print(f"{page.repo}: {url or 'holds these scores already'}")
             except RemoteError as error:
                 print(f"{page.repo}: no pull request ({error})")
+
+
+def _offer_eval_yaml(gathered: Gathered, *, push: bool) -> None:
+    from benchmark.publishing.model_pages import data_set_tasks
+    from benchmark.publishing.repository import offer
+
+    declared = data_set_tasks(gathered.files)
+    if not declared:
+        print("no eval.yaml: none of the results is on a data set of the Hub")
+    for repo, text in declared.items():
+        if not push:
+            print(f"{repo} (data set repository): eval.yaml, as a pull request where nothing else is allowed:")
+            print("\n".join(f"  | {line}" for line in text.splitlines()))
+            continue
+        try:
+            url = offer(repo, "dataset", {"eval.yaml": text.encode()}, "Declare camtrace's tasks", pull_request=False)
+            print(f"{repo}: {url or 'declares these tasks already'}")
+        except RemoteError as error:
+            print(f"{repo}: no eval.yaml ({error})")
 
 
 def _show(gathered: Gathered, args: argparse.Namespace) -> None:

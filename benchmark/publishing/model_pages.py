@@ -101,6 +101,29 @@ def eval_yaml(name: str, description: str, tasks: Sequence[str], config: str, sp
     return yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
 
 
+def data_set_tasks(files: Iterable[PublishedFile]) -> dict[str, str]:
+    """``eval.yaml`` by Hub data set, over all results on it: the tasks that were scored there."""
+    found: dict[str, dict[str, Result]] = {}
+    for file in files:
+        name = str(file.result.data["name"])
+        if name.startswith("hub:") and name.count("/") == 1:
+            for score in file.result.scores:
+                family = score.task.partition("/")[0]
+                if family in _NUMBERS and score.metric == _NUMBERS[family][1]:
+                    found.setdefault(name.removeprefix("hub:"), {}).setdefault(score.task, file.result)
+    texts = {}
+    for repo, tasks in found.items():
+        result = next(iter(tasks.values()))
+        splits = result.data.get("photos")
+        tested = isinstance(splits, dict) and bool(splits.get("test"))
+        config = str((result.data.get("evidence") or {}).get("config", "default"))
+        about = "What encoders know about camera and codec, and how much it costs"
+        texts[repo] = eval_yaml(
+            repo.partition("/")[2], about, sorted(tasks), config, "test" if tested else "validation"
+        )
+    return texts
+
+
 def _entries(result: Result, source: str) -> list[dict[str, Any]]:
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 

@@ -174,6 +174,38 @@ def test_publish__model_pages_are_pull_requests_and_only_with_the_flag(hub, clie
     assert "95 % interval 40.00 to 60.00, chance 16.67, 100 photos, protocol converged" in entries[0]["notes"]
 
 
+def test_publish__eval_yaml_declares_the_tasks_of_a_hub_data_set_once(hub, client, tmp_path, make):
+    out = tmp_path / "one"
+    write_result(make.result(data="hub:camtrace/traces"), out / "result.json")
+    data = hub.create("camtrace/traces")
+    client("publish", out, "--results", REPO, "--eval-yaml")
+    assert "eval.yaml" not in data.files
+    for said in ("/commit/", "declares these tasks already"):
+        assert said in client("publish", out, "--results", REPO, "--eval-yaml", "--push").stdout
+    declared = yaml.safe_load(data.files["eval.yaml"])
+    assert declared["name"] == "traces"
+    assert declared["tasks"] == [
+        {"id": "jpeg-knn-spd", "config": "default", "split": "validation"},
+        {"id": "jpeg-probe", "config": "default", "split": "validation"},
+    ]
+
+
+def test_push_to__scores_and_publishes_in_one_command(hub, client, tmp_path, photo_folder, monkeypatch):
+    """With a version of the package on record, as an installed one has it."""
+    about = tmp_path / "installed" / "camtrace-0.1.0.dist-info" / "METADATA"
+    about.parent.mkdir(parents=True)
+    about.write_text("Metadata-Version: 2.1\nName: camtrace\nVersion: 0.1.0\n")
+    monkeypatch.setenv("PYTHONPATH", str(about.parents[1]))
+    question = ("--tasks", "knn/resizing", "--limit", "24", "--workers", "0", "--output", tmp_path / "scored")
+    models = ("--model", "control:jpeg-statistics", "--data", f"folder:{photo_folder}")
+    done = client(*models, *question, "--push-to", REPO)
+    assert "1 results added" in done.stdout
+    assert held(hub) == expected(tmp_path / "scored")
+    (published,) = held(hub).values()
+    assert b"--push-to" not in published
+    assert str(tmp_path).encode() not in published
+
+
 CHANGES = {
     "encoder.weights_sha256": ("encoder", {"weights_sha256": None}),
     "encoder.revision": ("encoder", {"revision": None}),
