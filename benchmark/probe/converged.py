@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ STRENGTHS = tuple(10.0**-k for k in range(1, 10))
 """L2 strengths tried. On unit-length embeddings 0.1 leaves little but the direction between the class means; 1e-9 lets
 every training set with fewer rows than dimensions be learnt by heart."""
 
-SEARCH_ROWS = 20_000
+SEARCH_ROWS = 4_000
 """The search pools as many assignments as have about so many photos together, at least one: where photos are few, one
 assignment's validation answers are too noisy to choose by; where they are many, one is enough (the study has one)."""
 
@@ -56,7 +56,7 @@ def converged(
         raise ValueError("strengths must be positive")
     together = stack_size(len(problem.which), problem.n, problem.dimension, memory_bytes, dtype)
     pooled = min(together, max(1, SEARCH_ROWS // problem.n))
-    search, best, start, at_edge = _search(problem, pooled, path, device, memory_bytes, tolerance, dtype)
+    found = _search(problem, pooled, path, device, memory_bytes, tolerance, dtype)
     searched = time.perf_counter()
 
     parts, used = [], None
@@ -65,12 +65,12 @@ def converged(
         features = _design(problem, which, np.arange(problem.n), device, memory_bytes, dtype)
         used = features.dtype
         labels = torch.from_numpy(problem.labels[first : first + together])
-        strength = torch.tensor([best], dtype=torch.float64)
+        strength = torch.tensor([found.strength], dtype=torch.float64)
         own = None
-        if start is not None:  # an assignment that was not searched starts from the first one's weights
+        if found.start is not None:  # an assignment that was not searched starts from the first one's weights
             known = torch.arange(first, first + len(which), device=device)
             known = torch.where(known < pooled, known, 0)
-            own = (start[0][known], start[1][known])
+            own = (found.start[0][known], found.start[1][known])
         parts.append(solve(features, labels, strength, problem.n_classes, start=own, tolerance=tolerance))
         del features
     constants: dict[str, Any] = {
@@ -79,14 +79,14 @@ def converged(
         "assignments_searched": pooled,
         "gradient_tolerance": tolerance,
         "path": path,
-        "at_edge": at_edge,
+        "at_edge": found.at_edge,
         "precision": str(used).removeprefix("torch."),
     }
     return Fit(
         weights=torch.cat([p.weights[:, 0] for p in parts]),
         bias=torch.cat([p.bias[:, 0] for p in parts]),
-        chosen={"strength": best},
-        search=search,
+        chosen={"strength": found.strength},
+        search=found.table,
         final_loss=torch.cat([p.loss[:, 0] for p in parts]).cpu().numpy(),
         gradient_norm=torch.cat([p.gradient_norm[:, 0] for p in parts]).cpu().numpy(),
         iterations=torch.cat([p.iterations[:, 0] for p in parts]).cpu().numpy(),
@@ -97,6 +97,16 @@ def converged(
     )
 
 
+class _Search(NamedTuple):
+    """What the search found."""
+
+    table: tuple[dict[str, float], ...]
+    strength: float
+    start: tuple[torch.Tensor, torch.Tensor] | None
+    """Weights and bias of the searched assignments at that strength, to start the refit from."""
+    at_edge: bool
+
+
 def _search(
     problem: Problem,
     pooled: int,
@@ -105,10 +115,9 @@ def _search(
     memory_bytes: int,
     tolerance: float,
     dtype: torch.dtype | None,
-) -> tuple[tuple[dict[str, float], ...], float, tuple[torch.Tensor, torch.Tensor] | None, bool]:
-    """Table of candidates, the best strength, its weights and bias as a start for the refit, and whether at an edge."""
+) -> _Search:
     if not len(problem.validation_rows) or len(path) == 1:
-        return (), path[0], None, len(path) > 1
+        return _Search((), path[0], None, len(path) > 1)
     features = _design(problem, problem.which[:pooled], problem.fit_rows, device, memory_bytes, dtype)
     labels = torch.from_numpy(problem.labels[:pooled, problem.fit_rows])
     table: list[dict[str, float]] = []
@@ -144,7 +153,8 @@ def _search(
         if best < len(table) - 1 or extension == EXTENSION:
             break
         tried, start = [table[-1]["strength"] / 10], starts[-1]
-    return tuple(table), table[best]["strength"], starts[best], best in (0, len(table) - 1)
+    at_edge = best in (0, len(table) - 1)
+    return _Search(tuple(table), table[best]["strength"], starts[best], at_edge)
 
 
 def _validation_truth(problem: Problem) -> np.ndarray:

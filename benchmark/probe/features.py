@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -24,7 +24,16 @@ GATHER_BYTES = 64 << 20
 STACK_BYTES = 256 << 20
 """Training sets are solved in one stack up to this size together; larger ones fill the machine one by one."""
 
-FLOAT64_ELEMENTS = 1 << 22
+REDUCED_ROWS = 512
+"""Training sets of fewer rows than dimensions are rotated up to so many rows; beyond, eigenvalues cost too much."""
+
+PRINCIPAL_AXES = 64
+"""Principal axes found of a training set that is not rotated."""
+
+SUBSPACE_PASSES = 3
+"""Passes over the rows to find them."""
+
+FLOAT64_ELEMENTS = 1 << 19
 """Fits of up to so many feature values run in float64 throughout; larger ones use float32 products."""
 
 
@@ -105,9 +114,29 @@ def gather(banks: Sequence[Rows], which: np.ndarray, rows: np.ndarray) -> Source
     return read
 
 
+class Axes(NamedTuple):
+    """Principal axes of each training set's features, which precondition the solver."""
+
+    vectors: Tensor | None
+    """float64 [G, d, k], orthonormal. ``None``: the features' own coordinates are the axes."""
+    variances: Tensor
+    """float64 [G, k], or [G, r]."""
+    rest: Tensor
+    """float64 [G], mean variance in the directions outside the k axes."""
+
+
+class Basis(NamedTuple):
+    """Orthonormal columns ``rows.T @ combination``, in factors because that is cheaper."""
+
+    rows: Tensor
+    """[G, n, d], the centred rows."""
+    combination: Tensor
+    """float64 [G, n, r]."""
+
+
 @dataclass(frozen=True)
 class Design:
-    """G training sets of n rows as a solver reads them: centred, and rotated to n dimensions where n < d.
+    """G training sets of n rows as a solver reads them: centred, and rotated to n dimensions where n is small.
 
     Centring changes no optimum, because the bias is free to absorb it; nor does the rotation, because it keeps every
     length and no weight outside the span of the rows can lower a loss with an L2 penalty.
@@ -116,12 +145,9 @@ class Design:
     n: int
     mean: Tensor
     """float64 [G, d], the subtracted mean."""
-    basis: Tensor | None
-    """float64 [G, d, r], orthonormal columns: weights = basis @ reduced weights. ``None``: not reduced."""
-    axes: Tensor | None
-    """float64 [G, r, r], eigenvectors of the features' covariance. ``None``: the features' own axes."""
-    variances: Tensor
-    """float64 [G, r], the covariance's eigenvalues."""
+    basis: Basis | None
+    """``None``: not reduced."""
+    axes: Axes
     resident: Tensor | None
     """[G, n, r] in the product type, or ``None``: rows are gathered anew in every pass."""
     source: Source
@@ -130,11 +156,13 @@ class Design:
     @property
     def dimension(self) -> int:
         """r: number of features the solver sees."""
-        return int(self.variances.shape[1])
+        if self.axes.vectors is not None:
+            return int(self.axes.vectors.shape[1])
+        return int(self.axes.variances.shape[1])
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Yields (rows, features [G, m, r]) over all n rows."""
-        device = self.variances.device
+        device = self.mean.device
         step = max(1, BLOCK_BYTES // (self.dimension * self.dtype.itemsize * len(self.mean)))
         if device.type != "cpu":
             step *= 64  # an accelerator wants fewer, larger products
@@ -154,23 +182,28 @@ class Design:
         return replace(
             self,
             mean=self.mean[members],
-            basis=None if self.basis is None else self.basis[members],
-            axes=None if self.axes is None else self.axes[members],
-            variances=self.variances[members],
+            basis=None if self.basis is None else Basis(self.basis.rows[members], self.basis.combination[members]),
+            axes=Axes(
+                None if self.axes.vectors is None else self.axes.vectors[members],
+                self.axes.variances[members],
+                self.axes.rest[members],
+            ),
             resident=self.resident[members],
         )
 
     def to_embedding(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Weights [G, L, r, C] and bias [G, L, C] of centred, reduced features -> of L2-normalised embeddings."""
         if self.basis is not None:
-            weights = torch.einsum("gdr,glrc->gldc", self.basis, weights)
+            mixed = torch.einsum("gnr,glrc->gnlc", self.basis.combination, weights)
+            weights = torch.einsum("gnd,gnlc->gldc", self.basis.rows.to(torch.float64), mixed)
         return weights, bias - torch.einsum("gd,gldc->glc", self.mean, weights)
 
     def from_embedding(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """The inverse of ``to_embedding`` on the span of the rows."""
         bias = bias + torch.einsum("gd,gldc->glc", self.mean, weights)
         if self.basis is not None:
-            weights = torch.einsum("gdr,gldc->glrc", self.basis, weights)
+            mixed = torch.einsum("gnd,gldc->gnlc", self.basis.rows.to(torch.float64), weights)
+            weights = torch.einsum("gnr,gnlc->glrc", self.basis.combination, mixed)
         return weights, bias
 
 
@@ -200,18 +233,11 @@ def design(
     mean = total / n
     if resident is not None:
         resident -= mean[:, None].to(dtype)
-        if n < dimension:
+        if _is_reduced(n, dimension):
             return _reduced(resident, mean, source)
-
-    covariance = torch.zeros((groups, dimension, dimension), dtype=torch.float64, device=device)
-    for start in starts:
-        if resident is not None:
-            block = resident[:, start : start + step]
-        else:
-            block = source(start, min(start + step, n)).to(device, dtype) - mean[:, None].to(dtype)
-        covariance += torch.bmm(block.mT, block)
-    variances, axes = torch.linalg.eigh(covariance / n)
-    return Design(n, mean, None, axes, variances.clamp_min(0), resident, source, dtype)
+    unknown = Axes(None, torch.zeros((groups, dimension), dtype=torch.float64, device=device), total.new_zeros(groups))
+    unrotated = Design(n, mean, None, unknown, resident, source, dtype)
+    return replace(unrotated, axes=_principal_axes(unrotated, min(PRINCIPAL_AXES, dimension)))
 
 
 def stack_size(fits: int, n: int, dimension: int, memory_bytes: int, dtype: torch.dtype | None = None) -> int:
@@ -224,7 +250,12 @@ def resident_bytes(n: int, dimension: int, dtype: torch.dtype | None = None) -> 
     if dtype is None:
         dtype = torch.float64 if n * dimension <= FLOAT64_ELEMENTS else torch.float32
     features = n * dimension * dtype.itemsize
-    return features + (8 * n * (2 * dimension + 3 * n) if n < dimension else 24 * dimension * dimension)
+    return features + (8 * n * (dimension + 4 * n) if _is_reduced(n, dimension) else 0)
+
+
+def _is_reduced(n: int, dimension: int) -> bool:
+    """Whether a training set is rotated."""
+    return n < dimension and n <= REDUCED_ROWS
 
 
 def _reduced(centred: Tensor, mean: Tensor, source: Source) -> Design:
@@ -238,6 +269,38 @@ def _reduced(centred: Tensor, mean: Tensor, source: Source) -> Design:
     inverse = torch.where(kept, 1 / lengths.clamp_min(1e-30), torch.zeros_like(values))
     first = int(kept.any(0).to(torch.int).argmax()) if bool(kept.any()) else rows.shape[1] - 1
     features = (vectors * lengths[:, None])[..., first:].contiguous()
-    basis = torch.bmm(rows.mT, vectors * inverse[:, None])[..., first:].contiguous()
+    basis = Basis(centred, (vectors * inverse[:, None])[..., first:].contiguous())
     variances = (lengths**2 / rows.shape[1])[:, first:]
-    return Design(rows.shape[1], mean, basis, None, variances, features.to(centred.dtype), source, centred.dtype)
+    return Design(
+        rows.shape[1],
+        mean,
+        basis,
+        Axes(None, variances, torch.zeros_like(variances[:, 0])),
+        features.to(centred.dtype),
+        source,
+        centred.dtype,
+    )
+
+
+def _principal_axes(features: Design, count: int) -> Axes:
+    """Leading eigenvectors of each training set's covariance by subspace iteration.
+
+    They only precondition: close is enough, and the same random start makes it repeatable. (Halko, Martinsson and
+    Tropp, SIAM Review 53, 2011.)
+    """
+    groups, dimension = features.mean.shape
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn((dimension, count), generator=generator, dtype=torch.float64).to(features.mean.device)
+    image = start.expand(groups, -1, -1)
+    for _ in range(SUBSPACE_PASSES):
+        vectors = torch.linalg.qr(image).Q
+        image, total = torch.zeros_like(vectors), torch.zeros_like(features.mean[:, 0])
+        for _, block in features.blocks():
+            image += torch.bmm(block.mT, torch.bmm(block, vectors.to(block.dtype)))
+            total += block.square().sum((1, 2), dtype=torch.float64)
+    inner = torch.bmm(vectors.mT, image) / features.n
+    variances, turn = torch.linalg.eigh((inner + inner.mT) / 2)
+    variances = variances.clamp_min(0)
+    outside = max(min(features.n - 1, dimension) - count, 1)
+    rest = (total / features.n - variances.sum(1)).clamp_min(0) / outside
+    return Axes(torch.bmm(vectors, turn), variances, rest)

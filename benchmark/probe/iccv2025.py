@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.probe.features import Source, gather
 from benchmark.probe.problem import Fit, Problem, predict
+from benchmark.probe.products import product
+from benchmark.probe.sgd import BATCH_SIZE, EPOCHS, MOMENTUM, Descent, Read, Reader, descend, reader, rows_are_cheaper
 from benchmark.probe.tpe import suggest
 
 LEARNING_RATES = (0.1, 100.0)
@@ -26,23 +27,10 @@ LEARNING_RATES = (0.1, 100.0)
 WEIGHT_DECAYS = (1e-12, 1e-4)
 """Log-uniform range of the search; decays weights and bias, as ``torch.optim.SGD`` does."""
 
-MOMENTUM = 0.9
-BATCH_SIZE = 1024
-EPOCHS = 100
-
 ROUNDS = (10, 10, 10)
 """Trials by round, 30 in all. The trials of a round run together and know the results of earlier rounds only. The first
 round is random: TPE, too, starts with 10 random trials (Optuna's default). On smooth test functions three rounds found
 optima as good as thirty do, because the points of a round repel one another (see ``tpe``)."""
-
-
-class Descent(NamedTuple):
-    """K runs on each of G training sets after their last epoch."""
-
-    weights: Tensor
-    """[G, K, d, C]."""
-    bias: Tensor
-    """[G, K, C]."""
 
 
 def iccv2025(
@@ -76,12 +64,14 @@ def iccv2025(
     rng = np.random.default_rng(seed)
     fit_which, fit_labels = problem.which[:1], torch.from_numpy(problem.labels[:1, problem.fit_rows])
     schedule = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "n_classes": problem.n_classes}
-    read = _reader(problem, fit_which, problem.fit_rows, device, memory_bytes, dtype)
+    read = reader(problem, fit_which, problem.fit_rows, device, memory_bytes, dtype)
     tried: list[tuple[float, float]] = []
     accuracies: list[float] = []
     for trials in rounds if len(problem.validation_rows) else ():
         points = suggest(tried, accuracies, (LEARNING_RATES, WEIGHT_DECAYS), trials, rng)
-        runs = descend(read, fit_labels.to(device), [p[0] for p in points], [p[1] for p in points], **schedule)
+        rates, decays = [p[0] for p in points], [p[1] for p in points]
+        in_rows = _in_rows(read, len(problem.fit_rows))
+        runs = descend(read, fit_labels.to(device), rates, decays, in_rows=in_rows, **schedule)
         tried += [(float(p[0]), float(p[1])) for p in points]
         accuracies += _validation_accuracy(problem, runs)
     # without a validation photo: the middle of both ranges
@@ -92,13 +82,14 @@ def iccv2025(
     searched = time.perf_counter()
 
     every = np.arange(problem.n)
-    together = max(1, min(len(problem.which), memory_bytes // (problem.n * problem.dimension * dtype.itemsize)))
+    columns = problem.dimension + (problem.n if rows_are_cheaper(problem.n, problem.dimension) else 0)
+    together = max(1, min(len(problem.which), memory_bytes // (problem.n * columns * dtype.itemsize)))
     weights, biases, losses, norms = [], [], [], []
     for first in range(0, len(problem.which), together):
         which = problem.which[first : first + together]
         labels = torch.from_numpy(problem.labels[first : first + together]).to(device)
-        read = _reader(problem, which, every, device, memory_bytes, dtype)
-        run = descend(read, labels, [rate], [decay], **schedule)
+        read = reader(problem, which, every, device, memory_bytes, dtype)
+        run = descend(read, labels, [rate], [decay], in_rows=_in_rows(read, problem.n), **schedule)
         loss, norm = _objective(read, labels, run, decay, batch_size)
         weights.append(run.weights[:, 0])
         biases.append(run.bias[:, 0])
@@ -137,97 +128,8 @@ def iccv2025(
     )
 
 
-class _Reader(NamedTuple):
-    """Rows of G training sets by index."""
-
-    resident: Tensor | None
-    banks: Any
-    which: np.ndarray
-    rows: np.ndarray
-    device: torch.device
-    dtype: torch.dtype
-
-    def __call__(self, index: Tensor) -> Tensor:
-        """Features [G, b, d] of ascending row indices [b]."""
-        if self.resident is not None:
-            return self.resident.index_select(1, index.to(self.device))
-        part = gather(self.banks, self.which, self.rows[index.numpy()])
-        return part(0, len(index)).to(self.device, self.dtype)
-
-
-def descend(
-    read: Any,
-    labels: Tensor,
-    learning_rates: Sequence[float],
-    weight_decays: Sequence[float],
-    *,
-    n_classes: int,
-    epochs: int = EPOCHS,
-    batch_size: int = BATCH_SIZE,
-    seed: int = 0,
-) -> Descent:
-    """SGD of K = len(learning_rates) runs on each of G training sets; no run depends on another.
-
-    Args:
-        read: ascending row indices [b] -> features [G, b, d].
-        labels: int64 [G, n] on the device of the products.
-        learning_rates, weight_decays: one of each per run.
-        n_classes: C.
-        epochs, batch_size: as in the protocol.
-        seed: of the first weights and the order of the rows, the same for all runs.
-    """
-    groups, n = labels.shape
-    runs = len(learning_rates)
-    probe = read(torch.zeros(1, dtype=torch.int64))
-    dimension, device, dtype = probe.shape[2], probe.device, probe.dtype
-    generator = torch.Generator().manual_seed(seed)
-    bound = 1 / math.sqrt(dimension)
-    first = (torch.rand((dimension + 1, n_classes), generator=generator) * 2 - 1) * bound
-    # [G, d, K, C]: one product serves all runs
-    weights = first[:-1].to(device, dtype)[None, :, None].repeat(groups, 1, runs, 1)
-    bias = first[-1].to(device, dtype)[None, None].repeat(groups, runs, 1)
-    velocity, bias_velocity = torch.zeros_like(weights), torch.zeros_like(bias)
-    rate = torch.tensor(learning_rates, dtype=dtype, device=device)[:, None]
-    decay = torch.tensor(weight_decays, dtype=dtype, device=device)[:, None]
-    for epoch in range(epochs):
-        now = rate * (0.5 * (1 + math.cos(math.pi * epoch / epochs)))
-        order = torch.randperm(n, generator=generator)
-        for start in range(0, n, batch_size):
-            index = order[start : start + batch_size].sort().values
-            block = read(index)
-            truth = labels[:, index.to(device)]
-            logits = torch.bmm(block, weights.flatten(2)).view(groups, -1, runs, n_classes) + bias[:, None]
-            residual = torch.softmax(logits, -1)
-            residual.scatter_add_(
-                3,
-                truth[:, :, None, None].expand(-1, -1, runs, 1),
-                residual.new_full((), -1).expand(*residual.shape[:3], 1),
-            )
-            residual /= len(index)
-            gradient = torch.bmm(block.mT, residual.flatten(2)).view_as(weights)
-            velocity.mul_(MOMENTUM).add_(gradient).add_(decay * weights)
-            bias_velocity.mul_(MOMENTUM).add_(residual.sum(1)).add_(decay * bias)
-            weights -= now * velocity
-            bias -= now * bias_velocity
-    return Descent(weights.movedim(2, 1), bias)
-
-
-def _reader(
-    problem: Problem,
-    which: np.ndarray,
-    rows: np.ndarray,
-    device: torch.device,
-    memory_bytes: int,
-    dtype: torch.dtype,
-) -> _Reader:
-    source: Source = gather(problem.banks, which, rows)
-    resident = None
-    if len(which) * len(rows) * problem.dimension * dtype.itemsize <= memory_bytes:
-        resident = torch.empty((len(which), len(rows), problem.dimension), dtype=dtype, device=device)
-        step = max(1, (64 << 20) // (len(which) * problem.dimension * 4))
-        for start in range(0, len(rows), step):
-            resident[:, start : start + step] = source(start, min(start + step, len(rows))).to(device)
-    return _Reader(resident, problem.banks, which, rows, device, dtype)
+def _in_rows(read: Reader, n: int) -> bool:
+    return read.resident is not None and rows_are_cheaper(n, read.resident.shape[2])
 
 
 def _validation_accuracy(problem: Problem, runs: Descent) -> list[float]:
@@ -240,7 +142,7 @@ def _validation_accuracy(problem: Problem, runs: Descent) -> list[float]:
     return [float(a) if f else 0.0 for a, f in zip(accuracy, finite, strict=True)]
 
 
-def _objective(read: Any, labels: Tensor, run: Descent, decay: float, batch_size: int) -> tuple[Tensor, Tensor]:
+def _objective(read: Read, labels: Tensor, run: Descent, decay: float, batch_size: int) -> tuple[Tensor, Tensor]:
     """Loss and gradient norm [G] of the last weights on the training rows, weight decay's penalty included."""
     weights, bias = run.weights[:, 0], run.bias[:, 0]
     groups, n = labels.shape
@@ -251,11 +153,11 @@ def _objective(read: Any, labels: Tensor, run: Descent, decay: float, batch_size
         index = torch.arange(start, min(start + batch_size, n))
         block = read(index)
         truth = labels[:, start : start + len(index), None]
-        logarithm = torch.log_softmax(torch.bmm(block, weights) + bias[:, None], -1)
+        logarithm = torch.log_softmax(product(block, weights) + bias[:, None], -1)
         total -= logarithm.gather(2, truth).sum((1, 2), dtype=torch.float64)
         residual = logarithm.exp_()
         residual.scatter_add_(2, truth, residual.new_full((), -1).expand(truth.shape))
-        gradient += torch.bmm(block.mT, residual)
+        gradient += product(block.mT, residual)
         bias_gradient += residual.sum(1, dtype=torch.float64)
     gradient = gradient / n + decay * weights
     bias_gradient = bias_gradient / n + decay * bias

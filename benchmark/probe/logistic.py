@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmark.probe.features import BLOCK_BYTES, Design
+from benchmark.probe.products import product
 
 GRADIENT_TOLERANCE = 1e-6
 """A fit has converged when the Euclidean norm of its whole gradient, and so its infinity norm, is at most this."""
@@ -152,14 +153,14 @@ class _State:
         weights = self.point[:, :-1].to(dtype).flatten(2)
         bias = self.point[:, -1:].masked_fill(~self.present[:, None, None], -torch.inf).to(dtype)
         for rows, block in self.features.blocks():
-            logits = torch.bmm(block, weights).view(groups, -1, count, classes) + bias
+            logits = product(block, weights).view(groups, -1, count, classes) + bias
             truth = self.labels[:, rows, None, None].expand(-1, -1, count, 1)
             logarithm = torch.log_softmax(logits, -1)
             cross_entropy -= logarithm.gather(3, truth).sum((1, 3), dtype=torch.float64)
             probability = logarithm.exp_()
             self.probabilities[:, rows] = probability
             residual = probability.scatter_add(3, truth, probability.new_full((), -1).expand(truth.shape))
-            gradient[:, :-1] += torch.bmm(block.mT, residual.flatten(2)).view(groups, -1, count, classes)
+            gradient[:, :-1] += product(block.mT, residual.flatten(2)).view(groups, -1, count, classes)
             gradient[:, -1] += residual.sum(1, dtype=torch.float64)
         weights = self.point[:, :-1]
         self.loss = cross_entropy / self.features.n + 0.5 * self.strengths * weights.square().sum((1, 3))
@@ -169,24 +170,24 @@ class _State:
     def curvature(self, direction: Tensor) -> Tensor:
         """The Hessian at the point times a direction."""
         groups, _, count, classes = direction.shape
-        product = torch.zeros_like(direction)
+        total = torch.zeros_like(direction)
         narrow = direction.to(self.features.dtype)
         weights, bias = narrow[:, :-1].flatten(2), narrow[:, -1:]
         for rows, block in self.features.blocks():
-            change = torch.bmm(block, weights).view(groups, -1, count, classes).add_(bias)
+            change = product(block, weights).view(groups, -1, count, classes).add_(bias)
             probability = self.probabilities[:, rows]
             change.mul_(probability)
             change.addcmul_(probability, change.sum(-1, keepdim=True), value=-1)
-            product[:, :-1] += torch.bmm(block.mT, change.flatten(2)).view(groups, -1, count, classes)
-            product[:, -1] += change.sum(1, dtype=torch.float64)
-        product /= self.features.n
-        product[:, :-1] += self.strengths[:, None] * direction[:, :-1]
-        return product
+            total[:, :-1] += product(block.mT, change.flatten(2)).view(groups, -1, count, classes)
+            total[:, -1] += change.sum(1, dtype=torch.float64)
+        total /= self.features.n
+        total[:, :-1] += self.strengths[:, None] * direction[:, :-1]
+        return total
 
-    def preconditioner(self) -> Tensor:
-        """[G, r + 1, L, C], diagonal in the eigenvectors of the features' covariance, which all strengths share.
+    def mean_curvature(self) -> Tensor:
+        """[G, L, C]: each class's p (1 - p), the mean over the rows.
 
-        It is the Hessian with each class's p (1 - p) replaced by its mean over the rows. (Boehning, Annals of the
+        The preconditioner is the Hessian with this in place of the p (1 - p) of each row. (Boehning, Annals of the
         Institute of Statistical Mathematics 44, 1992, bounds the same factor by 1/2; the mean follows it down as the
         classes come apart.)
         """
@@ -195,17 +196,19 @@ class _State:
         for start in range(0, self.features.n, step):
             p = self.probabilities[:, start : start + step]
             mean += (p - p.square()).sum(1, dtype=torch.float64)
-        mean = (mean / self.features.n).clamp_min(1e-12)[:, None]  # a class that is never in doubt has none
-        return torch.cat([mean * self.features.variances[..., None, None] + self.strengths[:, None], mean], 1)
+        return (mean / self.features.n).clamp_min(1e-12)  # a class that is never in doubt has none
 
-    def preconditioned(self, direction: Tensor, scale: Tensor) -> Tensor:
-        """``direction`` divided by ``scale`` in the features' own axes."""
+    def preconditioned(self, direction: Tensor, mean_curvature: Tensor) -> Tensor:
+        """The inverse preconditioner times a direction: diagonal in the features' axes, which all strengths share."""
         axes = self.features.axes
-        if axes is None:
-            return direction / scale
-        weights = torch.bmm(axes.mT, direction[:, :-1].flatten(2)).view_as(direction[:, :-1]) / scale[:, :-1]
-        weights = torch.bmm(axes, weights.flatten(2)).view_as(weights)
-        return torch.cat([weights, direction[:, -1:] / scale[:, -1:]], 1)
+        curvature = mean_curvature[:, None]
+        scale = curvature * axes.variances[..., None, None] + self.strengths[:, None]
+        weights, bias = direction[:, :-1], direction[:, -1:] / curvature
+        if axes.vectors is None:
+            return torch.cat([weights / scale, bias], 1)
+        rest = curvature * axes.rest[:, None, None, None] + self.strengths[:, None]
+        inner = product(axes.vectors.mT, weights.flatten(2)).view_as(scale) * (1 / scale - 1 / rest)
+        return torch.cat([weights / rest + product(axes.vectors, inner.flatten(2)).view_as(weights), bias], 1)
 
     def newton_direction(self, moving: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
         """Solve Hessian @ step = -gradient by conjugate gradients, as exactly as the distance to the optimum deserves.
@@ -219,23 +222,23 @@ class _State:
         step, used = torch.zeros_like(self.gradient), torch.zeros_like(self.loss, dtype=torch.int64)
         place = _rectangle(torch.ones_like(moving))
         own_step, own_used = torch.zeros_like(step), torch.zeros_like(used)
-        scale, residual = self.preconditioner(), -self.gradient
+        curvature, residual = self.mean_curvature(), -self.gradient
         norm = _norm(self.gradient)
         target = torch.maximum(norm * norm.sqrt().clamp_max(0.1), torch.full_like(norm, 0.2 * tolerance))
-        direction = self.preconditioned(residual, scale)
+        direction = self.preconditioned(residual, curvature)
         energy = (residual * direction).sum((1, 3))
         for _ in range(MAX_CONJUGATE):
-            product = state.curvature(direction)
-            bend = (direction * product).sum((1, 3))
+            bent = state.curvature(direction)
+            bend = (direction * bent).sum((1, 3))
             running = running & (bend > 0)
             length = torch.where(running, energy / bend.clamp_min(1e-300), torch.zeros_like(energy))[:, None, :, None]
             own_step += length * direction
-            residual -= length * product
+            residual -= length * bent
             own_used += running.to(torch.int64)
             running = running & (_norm(residual) > target)
             if not bool(running.any()):
                 break
-            ahead = state.preconditioned(residual, scale)
+            ahead = state.preconditioned(residual, curvature)
             fresh = (residual * ahead).sum((1, 3))
             direction = ahead + (fresh / energy.clamp_min(1e-300))[:, None, :, None] * direction
             energy = fresh
@@ -245,11 +248,11 @@ class _State:
                 used[place[0][:, None], place[1]] = own_used
                 place = (place[0][rows], place[1][columns])
                 state = state.narrowed(rows, columns)
-                running, energy, target, own_used = (
-                    table[rows][:, columns] for table in (running, energy, target, own_used)
+                running, energy, target, own_used, curvature = (
+                    table[rows][:, columns] for table in (running, energy, target, own_used, curvature)
                 )
-                own_step, residual, direction, scale = (
-                    _take(table, rows, columns) for table in (own_step, residual, direction, scale)
+                own_step, residual, direction = (
+                    _take(table, rows, columns) for table in (own_step, residual, direction)
                 )
         _put(step, own_step, *place)
         used[place[0][:, None], place[1]] = own_used
@@ -297,7 +300,7 @@ class _State:
 
 def _begin(features: Design, labels: Tensor, strengths: Tensor, n_classes: int) -> _State:
     """All fits at zero."""
-    device = features.variances.device
+    device = features.mean.device
     groups, count = len(labels), len(strengths)
     labels = labels.to(device)
     present = torch.zeros((groups, n_classes), dtype=torch.bool, device=device).scatter_(1, labels, True)

@@ -8,7 +8,8 @@ import torch
 
 from benchmark.probe import processing_probe
 from benchmark.probe.features import normalised
-from benchmark.probe.iccv2025 import LEARNING_RATES, WEIGHT_DECAYS, descend
+from benchmark.probe.iccv2025 import LEARNING_RATES, WEIGHT_DECAYS
+from benchmark.probe.sgd import descend, rows_are_cheaper
 from benchmark.probe.tpe import _Parzen, suggest
 
 RATES = (0.1, 2.0, 30.0, 100.0)
@@ -44,15 +45,23 @@ def data(n: int = 70, d: int = 9, n_classes: int = 4, groups: int = 3) -> tuple[
     return torch.from_numpy(flat).double(), torch.from_numpy(y)
 
 
-def test_descend__equals_torch_one_run_at_a_time() -> None:
+@pytest.mark.parametrize("batch_size", [32, 1024])
+@pytest.mark.parametrize("in_rows", [False, True])
+def test_descend__equals_torch_one_run_at_a_time(in_rows: bool, batch_size: int) -> None:
     x, y = data()
-    runs = descend(lambda index: x[:, index], y, RATES, DECAYS, n_classes=4, epochs=12, batch_size=32, seed=5)
+    options = {"epochs": 12, "batch_size": batch_size, "seed": 5}
+    runs = descend(lambda index: x[:, index], y, RATES, DECAYS, n_classes=4, in_rows=in_rows, **options)
     for g in range(3):
         for k, (rate, decay) in enumerate(zip(RATES, DECAYS, strict=True)):
-            layer = one_run_by_torch(x[g], y[g], 4, rate, decay, epochs=12, batch_size=32, seed=5)
+            layer = one_run_by_torch(x[g], y[g], 4, rate, decay, **options)
             scale = float(layer.weight.detach().abs().max())
             np.testing.assert_allclose(runs.weights[g, k], layer.weight.detach().T, atol=1e-9 * scale)
             np.testing.assert_allclose(runs.bias[g, k], layer.bias.detach(), atol=1e-9 * scale)
+
+
+def test_rows_are_cheaper__where_there_are_few() -> None:
+    assert rows_are_cheaper(300, 1280)
+    assert not rows_are_cheaper(10_000, 768)
 
 
 def test_descend__a_run_that_diverges_leaves_the_others_alone() -> None:

@@ -1,0 +1,198 @@
+"""Stochastic gradient descent of many linear layers at once, each as ``torch.optim.SGD`` would take it alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.probe.features import Source, gather
+from benchmark.probe.problem import Problem
+from benchmark.probe.products import product
+
+MOMENTUM = 0.9
+BATCH_SIZE = 1024
+EPOCHS = 100
+
+MOST_ROWS = 8192
+"""Rows up to which their products with one another are kept, [n, n] for each training set."""
+
+Read = Callable[[Tensor], Tensor]
+"""Ascending row indices [b] -> features [G, b, d]."""
+
+
+class Descent(NamedTuple):
+    """K runs on each of G training sets after their last epoch."""
+
+    weights: Tensor
+    """[G, K, d, C]."""
+    bias: Tensor
+    """[G, K, C]."""
+
+
+def descend(
+    read: Read,
+    labels: Tensor,
+    learning_rates: Sequence[float],
+    weight_decays: Sequence[float],
+    *,
+    n_classes: int,
+    epochs: int = EPOCHS,
+    batch_size: int = BATCH_SIZE,
+    seed: int = 0,
+    in_rows: bool = False,
+) -> Descent:
+    """SGD of K = len(learning_rates) runs on each of G training sets; no run depends on another.
+
+    Args:
+        read: ascending row indices [b] -> features [G, b, d].
+        labels: int64 [G, n] on the device of the products.
+        learning_rates, weight_decays: one of each per run.
+        n_classes: C.
+        epochs, batch_size: as in the protocol.
+        seed: of the first weights and the order of the rows, the same for all runs.
+        in_rows: keep the weights as a combination of the rows. The same steps, cheaper where ``rows_are_cheaper``.
+    """
+    groups, n = labels.shape
+    runs = len(learning_rates)
+    sample = read(torch.zeros(1, dtype=torch.int64))
+    dimension, device, dtype = sample.shape[2], sample.device, sample.dtype
+    generator = torch.Generator().manual_seed(seed)
+    first = (torch.rand((dimension + 1, n_classes), generator=generator) * 2 - 1) * (1 / math.sqrt(dimension))
+    first = first.to(device, dtype)
+    rate = torch.tensor(learning_rates, dtype=dtype, device=device)[:, None]
+    decay = torch.tensor(weight_decays, dtype=dtype, device=device)[:, None]
+    layer = (_InRows if in_rows else _InWeights)(read, n, groups, runs, first[:-1])
+    bias = first[-1].repeat(groups, runs, 1)
+    bias_velocity = torch.zeros_like(bias)
+    for epoch in range(epochs):
+        now = rate * (0.5 * (1 + math.cos(math.pi * epoch / epochs)))
+        order = torch.randperm(n, generator=generator)
+        for start in range(0, n, batch_size):
+            # where one batch holds all rows, their order is nothing
+            index = order[start : start + batch_size].sort().values.to(device) if n > batch_size else None
+            truth = labels if index is None else labels[:, index]
+            residual = torch.softmax(layer.logits(index) + bias[:, None], -1)
+            wanted = truth[:, :, None, None].expand(-1, -1, runs, 1)
+            residual.scatter_add_(3, wanted, residual.new_full((), -1).expand(wanted.shape))
+            residual /= truth.shape[1]
+            bias_velocity.mul_(MOMENTUM).add_(residual.sum(1)).add_(decay * bias)
+            layer.step(index, residual, now, decay)
+            bias -= now * bias_velocity
+    return Descent(layer.weights().movedim(2, 1), bias)
+
+
+def rows_are_cheaper(n: int, dimension: int) -> bool:
+    """A step costs a product with n columns in terms of the rows, two with d columns in terms of the weights."""
+    return n < 2 * dimension and n <= MOST_ROWS
+
+
+class _InWeights:
+    """The runs' weights themselves, [G, d, K, C]: one product serves all runs."""
+
+    def __init__(self, read: Read, n: int, groups: int, runs: int, first: Tensor) -> None:
+        self._read, self._every = read, torch.arange(n)
+        self._weights = first[None, :, None].repeat(groups, 1, runs, 1)
+        self._velocity = torch.zeros_like(self._weights)
+
+    def logits(self, index: Tensor | None) -> Tensor:
+        """[G, b, K, C] of the rows ``index``, without the bias."""
+        self._block = self._read(self._every if index is None else index)
+        groups, _, runs, classes = self._weights.shape
+        return product(self._block, self._weights.flatten(2)).view(groups, -1, runs, classes)
+
+    def step(self, index: Tensor | None, residual: Tensor, rate: Tensor, decay: Tensor) -> None:
+        """Momentum and step of ``torch.optim.SGD`` for the rows whose logits were asked last."""
+        gradient = product(self._block.mT, residual.flatten(2)).view_as(self._weights)
+        self._velocity.mul_(MOMENTUM).add_(gradient).addcmul_(decay, self._weights)
+        self._weights.addcmul_(rate, self._velocity, value=-1)
+
+    def weights(self) -> Tensor:
+        return self._weights
+
+
+class _InRows:
+    """The same weights as ``kept * first + rows.T @ part``, with ``kept`` [K, 1] and ``part`` [G, n, K, C].
+
+    A gradient is a combination of rows and decay shrinks both terms, so the form holds at every step; logits then need
+    only the rows' products with one another, computed once.
+    """
+
+    def __init__(self, read: Read, n: int, groups: int, runs: int, first: Tensor) -> None:
+        self._rows = read(torch.arange(n))
+        self._first = first
+        self._products = torch.bmm(self._rows, self._rows.mT)
+        self._first_logits = (self._rows @ first)[:, :, None]
+        self._part = first.new_zeros((groups, n, runs, first.shape[1]))
+        self._velocity = torch.zeros_like(self._part)
+        self._kept = first.new_ones((runs, 1))
+        self._kept_velocity = torch.zeros_like(self._kept)
+
+    def logits(self, index: Tensor | None) -> Tensor:
+        """[G, b, K, C] of the rows ``index``, without the bias."""
+        products = self._products if index is None else self._products[:, index]
+        first = self._first_logits if index is None else self._first_logits[:, index]
+        groups, _, runs, classes = self._part.shape
+        own = product(products, self._part.flatten(2)).view(groups, -1, runs, classes)
+        return own.addcmul_(self._kept, first)
+
+    def step(self, index: Tensor | None, residual: Tensor, rate: Tensor, decay: Tensor) -> None:
+        """As ``_InWeights.step``."""
+        self._velocity.mul_(MOMENTUM).addcmul_(decay, self._part)
+        if index is None:
+            self._velocity += residual
+        else:
+            self._velocity.index_add_(1, index, residual)
+        self._kept_velocity.mul_(MOMENTUM).add_(decay * self._kept)
+        self._part.addcmul_(rate, self._velocity, value=-1)
+        self._kept -= rate * self._kept_velocity
+
+    def weights(self) -> Tensor:
+        groups, _, runs, classes = self._part.shape
+        own = product(self._rows.mT, self._part.flatten(2)).view(groups, -1, runs, classes)
+        return own + self._kept * self._first[:, None]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Rows of G training sets by index."""
+
+    resident: Tensor | None
+    banks: Any
+    which: np.ndarray
+    rows: np.ndarray
+    device: torch.device
+    dtype: torch.dtype
+
+    def __call__(self, index: Tensor, /) -> Tensor:
+        """Features [G, b, d] of ascending row indices [b]."""
+        if self.resident is not None:
+            if len(index) == self.resident.shape[1]:
+                return self.resident
+            return self.resident.index_select(1, index.to(self.device))
+        part = gather(self.banks, self.which, self.rows[index.cpu().numpy()])
+        return part(0, len(index)).to(self.device, self.dtype)
+
+
+def reader(
+    problem: Problem,
+    which: np.ndarray,
+    rows: np.ndarray,
+    device: torch.device,
+    memory_bytes: int,
+    dtype: torch.dtype,
+) -> Reader:
+    """The rows of training sets ``which``: gathered if they fit into ``memory_bytes``, else read as asked for."""
+    source: Source = gather(problem.banks, which, rows)
+    resident = None
+    if len(which) * len(rows) * problem.dimension * dtype.itemsize <= memory_bytes:
+        resident = torch.empty((len(which), len(rows), problem.dimension), dtype=dtype, device=device)
+        step = max(1, (64 << 20) // (len(which) * problem.dimension * 4))
+        for start in range(0, len(rows), step):
+            resident[:, start : start + step] = source(start, min(start + step, len(rows))).to(device)
+    return Reader(resident, problem.banks, which, rows, device, dtype)
