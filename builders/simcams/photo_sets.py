@@ -41,7 +41,7 @@ SIMULATED = "simulated: rendered by camtrace's camera models from {}; exact labe
 DEFAULT_SCENES = 44
 """With 27 cameras 1,188 photos: 28 train, 6 val, 10 test scenes; 84 train photos a make, 126 an exposure class."""
 
-DEFAULT_PAIRS = 120
+DEFAULT_PAIRS = 100
 
 DEFAULT_SIZE = 256
 """Pixels a side. Encoders of 224 px crop it without resampling, so that traces arrive untouched."""
