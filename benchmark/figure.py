@@ -130,8 +130,10 @@ def _probes(ax: Any, scores: Sequence[Score], title: str) -> None:
     _by_name(ax, labels)
     ax.set_xlim(0, 104)
     ax.set_xlabel("accuracy of a linear probe, %")
-    ax.set_title(f"{title}: what the embedding tells", fontsize=9, loc="left")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize=7.5, frameon=False, ncols=3)
+    hidden = scores[0].details.get("mask_ratio")
+    seen = f", {100 * hidden:g} % of the picture hidden" if hidden else ""
+    ax.set_title(f"{title}{seen}: what the embedding tells", fontsize=9, loc="left")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize=7.5, frameon=False, ncols=3)
 
 
 _CONTROL_LABELS = {"whole": "whole picture", "complement": "border hidden", "metadata": "other labels only"}
@@ -151,7 +153,7 @@ def _neighbours(ax: Any, scores: Sequence[Score]) -> None:
     _by_name(ax, [task.removeprefix("knn/") + (f" ({data})" if several else "") for task, data in lines])
     ax.set_xlabel("accuracy of the picture's class, %")
     ax.set_title("Neighbours: what processing does to semantics (kNN)", fontsize=9, loc="left")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize=7.5, frameon=False, ncols=3)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize=7.5, frameon=False, ncols=3)
 
 
 def _pairs(ax: Any, results: Sequence[Result]) -> None:
