@@ -227,7 +227,7 @@ def design(
     total = torch.zeros((groups, dimension), dtype=torch.float64, device=device)
     for start in starts:
         block = source(start, min(start + step, n)).to(device)
-        total += block.sum(1, dtype=torch.float64)
+        total += block.sum(1)  # any centre near the mean will do
         if resident is not None:
             resident[:, start : start + step] = block
     mean = total / n
@@ -297,7 +297,7 @@ def _principal_axes(features: Design, count: int) -> Axes:
         image, total = torch.zeros_like(vectors), torch.zeros_like(features.mean[:, 0])
         for _, block in features.blocks():
             image += torch.bmm(block.mT, torch.bmm(block, vectors.to(block.dtype)))
-            total += block.square().sum((1, 2), dtype=torch.float64)
+            total += torch.linalg.vector_norm(block, dim=(1, 2)).to(torch.float64).square()
     inner = torch.bmm(vectors.mT, image) / features.n
     variances, turn = torch.linalg.eigh((inner + inner.mT) / 2)
     variances = variances.clamp_min(0)

@@ -18,7 +18,18 @@ from torch import Tensor
 
 from benchmark.probe.problem import Fit, Problem, predict
 from benchmark.probe.products import product
-from benchmark.probe.sgd import BATCH_SIZE, EPOCHS, MOMENTUM, Descent, Read, Reader, descend, reader, rows_are_cheaper
+from benchmark.probe.sgd import (
+    BATCH_SIZE,
+    EPOCHS,
+    MOMENTUM,
+    Descent,
+    Read,
+    Reader,
+    descend,
+    reader,
+    rows_are_cheaper,
+    stack_size,
+)
 from benchmark.probe.tpe import suggest
 
 LEARNING_RATES = (0.1, 100.0)
@@ -82,8 +93,7 @@ def iccv2025(
     searched = time.perf_counter()
 
     every = np.arange(problem.n)
-    columns = problem.dimension + (problem.n if rows_are_cheaper(problem.n, problem.dimension) else 0)
-    together = max(1, min(len(problem.which), memory_bytes // (problem.n * columns * dtype.itemsize)))
+    together = stack_size(len(problem.which), problem.n, problem.dimension, batch_size, memory_bytes, device)
     weights, biases, losses, norms = [], [], [], []
     for first in range(0, len(problem.which), together):
         which = problem.which[first : first + together]

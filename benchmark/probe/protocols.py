@@ -50,11 +50,11 @@ def processing_probe(
         protocol: a name in ``PROTOCOLS``.
         device: where the products run; Apple's ``mps`` has no float64, there they run on the CPU.
         seed: of the validation split and, in ``iccv2025``, of everything random.
-        memory_bytes: bound of the gathered training features. As many fits as it holds (at least one) are solved
-            together, each at n_train * d * 4 bytes (8 up to 4 million values) and about twice that where n_train < d;
-            if not even one fits, ``converged`` reads its rows anew in each pass. Beside it a fit keeps its
-            probabilities: n_train * C * 4 bytes, times the number of strengths in the search. Default:
-            ``CPU_MEMORY_BYTES``, or 60 % of the accelerator's free memory.
+        memory_bytes: bound of the gathered training features. As many fits as it holds are solved together, each at
+            n_train * d * 4 bytes (8 up to half a million values; plus n_train ** 2 * 32 where n_train is small enough
+            to be rotated, and n_train ** 2 * 4 in ``iccv2025`` where n_train < 2 d). Where not even one fits, rows are
+            read anew in each pass. Beside it a fit keeps its probabilities: n_train * C * 4 bytes, times the number of
+            strengths in the search. Default: ``CPU_MEMORY_BYTES``, or 60 % of the accelerator's free memory.
         options: keyword arguments of the protocol (``benchmark.probe.converged.converged``,
             ``benchmark.probe.iccv2025.iccv2025``).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,6 @@ from torch import Tensor
 
 from benchmark.probe.features import Source, gather
 from benchmark.probe.problem import Problem
-from benchmark.probe.products import product
 
 MOMENTUM = 0.9
 BATCH_SIZE = 1024
@@ -21,6 +20,9 @@ EPOCHS = 100
 
 MOST_ROWS = 8192
 """Rows up to which their products with one another are kept, [n, n] for each training set."""
+
+STEP_BYTES = 8 << 20
+"""On a CPU, training sets run together while a step's rows are no more than this, and so stay in its cache."""
 
 Read = Callable[[Tensor], Tensor]
 """Ascending row indices [b] -> features [G, b, d]."""
@@ -64,11 +66,11 @@ def descend(
     dimension, device, dtype = sample.shape[2], sample.device, sample.dtype
     generator = torch.Generator().manual_seed(seed)
     first = (torch.rand((dimension + 1, n_classes), generator=generator) * 2 - 1) * (1 / math.sqrt(dimension))
-    first = first.to(device, dtype)
-    rate = torch.tensor(learning_rates, dtype=dtype, device=device)[:, None]
-    decay = torch.tensor(weight_decays, dtype=dtype, device=device)[:, None]
-    layer = (_InRows if in_rows else _InWeights)(read, n, groups, runs, first[:-1])
-    bias = first[-1].repeat(groups, runs, 1)
+    first = first.T.to(device, dtype)
+    rate = torch.tensor(learning_rates, dtype=dtype, device=device)[:, None, None]
+    decay = torch.tensor(weight_decays, dtype=dtype, device=device)[:, None, None]
+    layer = (_InRows if in_rows else _InWeights)(read, n, groups, runs, first[:, :-1].contiguous())
+    bias = first[:, -1:].repeat(groups, runs, 1, 1)
     bias_velocity = torch.zeros_like(bias)
     for epoch in range(epochs):
         now = rate * (0.5 * (1 + math.cos(math.pi * epoch / epochs)))
@@ -76,15 +78,14 @@ def descend(
         for start in range(0, n, batch_size):
             # where one batch holds all rows, their order is nothing
             index = order[start : start + batch_size].sort().values.to(device) if n > batch_size else None
-            truth = labels if index is None else labels[:, index]
-            residual = torch.softmax(layer.logits(index) + bias[:, None], -1)
-            wanted = truth[:, :, None, None].expand(-1, -1, runs, 1)
-            residual.scatter_add_(3, wanted, residual.new_full((), -1).expand(wanted.shape))
-            residual /= truth.shape[1]
-            bias_velocity.mul_(MOMENTUM).add_(residual.sum(1)).add_(decay * bias)
+            truth = (labels if index is None else labels[:, index])[:, None, None].expand(-1, runs, 1, -1)
+            residual = torch.softmax(layer.logits(index).add_(bias), 2)
+            residual.scatter_add_(2, truth, residual.new_full((), -1).expand(truth.shape))
+            residual /= truth.shape[3]
+            bias_velocity.mul_(MOMENTUM).add_(residual.sum(3, keepdim=True)).addcmul_(decay, bias)
             layer.step(index, residual, now, decay)
-            bias -= now * bias_velocity
-    return Descent(layer.weights().movedim(2, 1), bias)
+            bias.addcmul_(now, bias_velocity, value=-1)
+    return Descent(layer.weights().mT, bias[..., 0])
 
 
 def rows_are_cheaper(n: int, dimension: int) -> bool:
@@ -92,23 +93,31 @@ def rows_are_cheaper(n: int, dimension: int) -> bool:
     return n < 2 * dimension and n <= MOST_ROWS
 
 
+def stack_size(fits: int, n: int, dimension: int, batch_size: int, memory_bytes: int, device: torch.device) -> int:
+    """How many of ``fits`` training sets of float32 rows to run together: at least one."""
+    in_rows = rows_are_cheaper(n, dimension)
+    most = memory_bytes // (4 * n * (dimension + (n if in_rows else 0)))
+    if device.type == "cpu":
+        most = min(most, STEP_BYTES // (4 * min(n, batch_size) * (n if in_rows else dimension)))
+    return max(1, min(fits, most))
+
+
 class _InWeights:
-    """The runs' weights themselves, [G, d, K, C]: one product serves all runs."""
+    """The runs' weights themselves, [G, K, C, d]: one product serves all runs."""
 
     def __init__(self, read: Read, n: int, groups: int, runs: int, first: Tensor) -> None:
         self._read, self._every = read, torch.arange(n)
-        self._weights = first[None, :, None].repeat(groups, 1, runs, 1)
+        self._weights = first.repeat(groups, runs, 1, 1)
         self._velocity = torch.zeros_like(self._weights)
 
     def logits(self, index: Tensor | None) -> Tensor:
-        """[G, b, K, C] of the rows ``index``, without the bias."""
+        """[G, K, C, b] of the rows ``index``, without the bias."""
         self._block = self._read(self._every if index is None else index)
-        groups, _, runs, classes = self._weights.shape
-        return product(self._block, self._weights.flatten(2)).view(groups, -1, runs, classes)
+        return torch.bmm(self._weights.flatten(1, 2), self._block.mT).view(*self._weights.shape[:3], -1)
 
     def step(self, index: Tensor | None, residual: Tensor, rate: Tensor, decay: Tensor) -> None:
         """Momentum and step of ``torch.optim.SGD`` for the rows whose logits were asked last."""
-        gradient = product(self._block.mT, residual.flatten(2)).view_as(self._weights)
+        gradient = torch.bmm(residual.flatten(1, 2), self._block).view_as(self._weights)
         self._velocity.mul_(MOMENTUM).add_(gradient).addcmul_(decay, self._weights)
         self._weights.addcmul_(rate, self._velocity, value=-1)
 
@@ -117,7 +126,7 @@ class _InWeights:
 
 
 class _InRows:
-    """The same weights as ``kept * first + rows.T @ part``, with ``kept`` [K, 1] and ``part`` [G, n, K, C].
+    """The same weights as ``kept * first + part @ rows``, with ``kept`` [K, 1, 1] and ``part`` [G, K, C, n].
 
     A gradient is a combination of rows and decay shrinks both terms, so the form holds at every step; logits then need
     only the rows' products with one another, computed once.
@@ -127,18 +136,18 @@ class _InRows:
         self._rows = read(torch.arange(n))
         self._first = first
         self._products = torch.bmm(self._rows, self._rows.mT)
-        self._first_logits = (self._rows @ first)[:, :, None]
-        self._part = first.new_zeros((groups, n, runs, first.shape[1]))
+        self._first_logits = (first @ self._rows.mT)[:, None]
+        self._part = first.new_zeros((groups, runs, first.shape[0], n))
         self._velocity = torch.zeros_like(self._part)
-        self._kept = first.new_ones((runs, 1))
+        self._kept = first.new_ones((runs, 1, 1))
         self._kept_velocity = torch.zeros_like(self._kept)
 
     def logits(self, index: Tensor | None) -> Tensor:
-        """[G, b, K, C] of the rows ``index``, without the bias."""
-        products = self._products if index is None else self._products[:, index]
-        first = self._first_logits if index is None else self._first_logits[:, index]
-        groups, _, runs, classes = self._part.shape
-        own = product(products, self._part.flatten(2)).view(groups, -1, runs, classes)
+        """[G, K, C, b] of the rows ``index``, without the bias."""
+        products, first = self._products, self._first_logits
+        if index is not None:
+            products, first = products.index_select(1, index), first.index_select(3, index)
+        own = torch.bmm(self._part.flatten(1, 2), products.mT).view(*self._part.shape[:3], -1)
         return own.addcmul_(self._kept, first)
 
     def step(self, index: Tensor | None, residual: Tensor, rate: Tensor, decay: Tensor) -> None:
@@ -147,18 +156,17 @@ class _InRows:
         if index is None:
             self._velocity += residual
         else:
-            self._velocity.index_add_(1, index, residual)
+            self._velocity.index_add_(3, index, residual)
         self._kept_velocity.mul_(MOMENTUM).add_(decay * self._kept)
         self._part.addcmul_(rate, self._velocity, value=-1)
         self._kept -= rate * self._kept_velocity
 
     def weights(self) -> Tensor:
-        groups, _, runs, classes = self._part.shape
-        own = product(self._rows.mT, self._part.flatten(2)).view(groups, -1, runs, classes)
-        return own + self._kept * self._first[:, None]
+        own = torch.bmm(self._part.flatten(1, 2), self._rows).view(*self._part.shape[:3], -1)
+        return own + self._kept * self._first
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reader:
     """Rows of G training sets by index."""
 
@@ -168,13 +176,18 @@ class Reader:
     rows: np.ndarray
     device: torch.device
     dtype: torch.dtype
+    buffers: dict[int, Tensor] = field(default_factory=dict)
+    """By batch size: a fresh block per step would cost more than the copy into it."""
 
     def __call__(self, index: Tensor, /) -> Tensor:
-        """Features [G, b, d] of ascending row indices [b]."""
+        """Features [G, b, d] of ascending row indices [b]; good until the next call."""
         if self.resident is not None:
             if len(index) == self.resident.shape[1]:
                 return self.resident
-            return self.resident.index_select(1, index.to(self.device))
+            if len(index) not in self.buffers:
+                groups, _, dimension = self.resident.shape
+                self.buffers[len(index)] = self.resident.new_empty((groups, len(index), dimension))
+            return torch.index_select(self.resident, 1, index.to(self.device), out=self.buffers[len(index)])
         part = gather(self.banks, self.which, self.rows[index.cpu().numpy()])
         return part(0, len(index)).to(self.device, self.dtype)
 

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmark.probe import features as features_module
 from benchmark.probe.features import Design, design, gather, normalised
 from benchmark.probe.logistic import Solution, solve
+from benchmark.probe.products import NARROW, product
 
 CPU = torch.device("cpu")
 PATH = (1e-1, 1e-3, 1e-5, 1e-7)
@@ -61,6 +62,7 @@ def one_dimension() -> Toy:
 TOYS = {
     "hard": toy(300, 20, 4, 0.1),
     "easy": toy(300, 20, 4, 1.0),
+    "d>64": toy(300, 100, 4, 0.3),
     "separable": toy(200, 30, 3, 4.0),
     "n<d": toy(60, 200, 3, 0.5),
     "n<d hopeless": toy(60, 200, 3, 0.0),
@@ -217,6 +219,25 @@ def test_design__streamed_equals_resident(name: str, monkeypatch: pytest.MonkeyP
     resident = solve(as_design(toy), labels, strengths, toy.n_classes, tolerance=1e-9)
     np.testing.assert_allclose(streamed.loss, resident.loss, atol=1e-10)
     np.testing.assert_allclose(streamed.weights, resident.weights, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["n<d", "n<d hopeless"])
+def test_design__unrotated_equals_rotated(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rotated = fitted(TOYS[name])
+    monkeypatch.setattr(features_module, "REDUCED_ROWS", 0)
+    assert as_design(TOYS[name]).basis is None
+    unrotated = fitted(TOYS[name])
+    assert bool(unrotated.converged.all())
+    np.testing.assert_allclose(unrotated.loss, rotated.loss, atol=1e-6)
+
+
+@pytest.mark.parametrize("columns", [1, 6, NARROW, NARROW + 1])
+def test_product__is_the_matrix_product(columns: int) -> None:
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(2, 7, 5)), rng.normal(size=(2, 5, columns))
+    result = product(torch.from_numpy(left), torch.from_numpy(right))
+    assert result.is_contiguous()
+    np.testing.assert_allclose(result, left @ right, atol=1e-12)
 
 
 def test_solve__features_that_hardly_differ() -> None:
