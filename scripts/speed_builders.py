@@ -18,6 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from builders.decode import decode_rgb
 from builders.photos import PhotoSet
 from builders.processed import build_processed
