@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import PhotoError
+from builders.resize_crop import Rectangle, ResizeCrop
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of ImageNet's pixels in [0, 1], as torchvision's models expect it subtracted."""
@@ -30,11 +31,13 @@ class ResizeShort:
     resample: int
 
     def __call__(self, image: Image.Image) -> Image.Image:
-        width, height = image.size
+        return _resized(image, self.target(*image.size), self.resample)
+
+    def target(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) after it."""
         short, long = min(width, height), max(width, height)
         scaled = int(self.size * long / short)
-        size = (self.size, scaled) if width <= height else (scaled, self.size)
-        return _resized(image, size, self.resample)
+        return _possible((width, height), (self.size, scaled) if width <= height else (scaled, self.size))
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,11 @@ class ResizeTo:
     resample: int
 
     def __call__(self, image: Image.Image) -> Image.Image:
-        return _resized(image, (self.width, self.height), self.resample)
+        return _resized(image, self.target(*image.size), self.resample)
+
+    def target(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) after it."""
+        return _possible((width, height), (self.width, self.height))
 
 
 @dataclass(frozen=True)
@@ -63,8 +70,12 @@ class CenterCrop:
     def __call__(self, image: Image.Image) -> Image.Image:
         if image.size == (self.width, self.height):
             return image
-        left, top = (self._offset(a, b) for a, b in ((image.width, self.width), (image.height, self.height)))
-        return image.crop((left, top, left + self.width, top + self.height))
+        return image.crop(self.box(*image.size))
+
+    def box(self, width: int, height: int) -> Rectangle:
+        """What is cut out; it may reach over the edge."""
+        left, top = self._offset(width, self.width), self._offset(height, self.height)
+        return Rectangle(left, top, left + self.width, top + self.height)
 
     def _offset(self, have: int, want: int) -> int:
         return (have - want) // 2 if self.margin == "floor" else round((have - want) / 2)
@@ -80,9 +91,13 @@ class CenterSquare:
     fraction: float
 
     def __call__(self, image: Image.Image) -> Image.Image:
-        side = max(1, int(self.fraction * min(image.size)))
-        left, top = (image.width - side + 1) // 2, (image.height - side + 1) // 2
-        return image.crop((left, top, left + side, top + side))
+        return image.crop(self.box(*image.size))
+
+    def box(self, width: int, height: int) -> Rectangle:
+        """What is cut out."""
+        side = max(1, int(self.fraction * min(width, height)))
+        left, top = (width - side + 1) // 2, (height - side + 1) // 2
+        return Rectangle(left, top, left + side, top + side)
 
 
 Step = ResizeShort | ResizeTo | CenterCrop | CenterSquare
@@ -104,6 +119,37 @@ class Pixels:
         for step in self.steps:
             image = step(image)
         return np.array(image)
+
+    def plan(self, width: int, height: int) -> ResizeCrop | None:
+        """The same for pictures of one size as numbers; ``None`` if it is not one resize with at most one cut on each side.
+
+        Raises:
+            PhotoError: a picture of this size cannot be resized, as when called.
+
+        >>> Pixels((ResizeShort(8, Image.Resampling.BICUBIC), CenterCrop(8, 8))).plan(31, 17).after
+        Rectangle(left=3, top=0, right=11, bottom=8)
+        """
+        cuts = [i for i, step in enumerate(self.steps) if isinstance(step, CenterCrop | CenterSquare)]
+        resizes = [i for i in range(len(self.steps)) if i not in cuts]
+        first = [i for i in cuts if resizes and i < resizes[0]]
+        if len(resizes) > 1 or len(first) > 1 or len(cuts) - len(first) > 1:
+            return None
+        before, resample = Rectangle(0, 0, width, height), int(Image.Resampling.BILINEAR)
+        size = (width, height)
+        after = Rectangle(0, 0, *size)
+        for i, step in enumerate(self.steps):
+            if isinstance(step, ResizeShort | ResizeTo):
+                size, resample = step.target(*size), step.resample
+                after = Rectangle(0, 0, *size)
+            elif i in first:
+                before = step.box(*size)
+                size = before.size
+                after = Rectangle(0, 0, *size)
+            else:
+                after = step.box(*size)
+        if before.left < 0 or before.top < 0 or before.right > width or before.bottom > height:
+            return None
+        return ResizeCrop((width, height), before, size, resample, after)
 
     def describe(self) -> list[dict[str, Any]]:
         """The steps as JSON values, resampling filters by name."""
@@ -137,7 +183,11 @@ def describe(
     }
 
 
+def _possible(have: tuple[int, int], want: tuple[int, int]) -> tuple[int, int]:
+    if min(want) < 1:
+        raise PhotoError(f"{have[0]} x {have[1]} cannot be resized to {want[0]} x {want[1]}")
+    return want
+
+
 def _resized(image: Image.Image, size: tuple[int, int], resample: int) -> Image.Image:
-    if min(size) < 1:
-        raise PhotoError(f"{image.width} x {image.height} cannot be resized to {size[0]} x {size[1]}")
     return image.resize(size, Image.Resampling(resample)) if size != image.size else image

@@ -1,0 +1,57 @@
+"""Resize and crop of one photo of known size as plain numbers: what an exact engine needs to know of a preprocessing.
+
+Computed by whoever owns the preprocessing (``benchmark.encoders.pixels.Pixels.plan``), carried out by any engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+
+class Rectangle(NamedTuple):
+    """A rectangle of pixels in Pillow's order; ``right`` and ``bottom`` are one past the last."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self.right - self.left, self.bottom - self.top
+
+
+@dataclass(frozen=True)
+class ResizeCrop:
+    """Cut ``before``, resize it to ``size``, cut ``after``: uint8 RGB -> uint8 [height, width, 3].
+
+    >>> plan = ResizeCrop((31, 17), Rectangle(0, 0, 31, 17), (14, 8), Image.Resampling.BICUBIC, Rectangle(3, 0, 11, 8))
+    >>> plan(Image.new("RGB", (31, 17), (200, 30, 90))).shape
+    (8, 8, 3)
+    """
+
+    photo: tuple[int, int]
+    """(width, height) of the pictures that it is for."""
+    before: Rectangle
+    """In the photo, never outside it; the whole photo if nothing is cut first."""
+    size: tuple[int, int]
+    """(width, height) after the resize; that of ``before`` if there is none."""
+    resample: int
+    """``PIL.Image.Resampling``, antialiased as Pillow does it."""
+    after: Rectangle
+    """In the resized picture; what lies outside it is black."""
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        """The reference: the same by Pillow."""
+        if self.before != (0, 0, *image.size):
+            image = image.crop(self.before)
+        if self.size != image.size:
+            image = image.resize(self.size, Image.Resampling(self.resample))
+        if self.after != (0, 0, *image.size):
+            image = image.crop(self.after)
+        return np.array(image)
