@@ -1,18 +1,27 @@
-"""One pass over the photos that fills the banks of one or several encoders."""
+"""One pass over the photos that fills the banks of one or several encoders.
+
+Three things go on at once: workers make views, this thread gathers them into batches (on a GPU's memory, where there is
+one), and one more thread runs the encoders and writes rows. At most two batches exist, whatever the number of encoders.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from benchmark.bank import Bank, Block
+from benchmark.device_copy import DeviceCopy
 from benchmark.encoders import Encoder
+from benchmark.encoders.batch_size import FittingBatch
 from benchmark.views import PhotoViews, Preprocess, ViewRecipe, iterate_views
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
@@ -37,7 +46,7 @@ class PassCost:
     """Embeddings made."""
     wall_s: float
     waiting_s: float
-    """Time in which the encoder waited for views."""
+    """Time in which the encoders had nothing to do: views were still being made."""
     forward_s: float
     """Time in the encoders."""
     making_s: float
@@ -61,27 +70,28 @@ def fill_banks(
         recipe: the views of the banks.
         encoders: one per bank.
         banks: of the same photos and views.
-        batch_size: views per forward pass.
+        batch_size: views per forward pass; halved for an encoder where memory does not hold them.
         workers: processes that make views.
         label: of the progress bar.
 
     An encoder that fails on a batch, or gives another shape than it promised, is left out of the rest of the pass.
     """
     started = time.perf_counter()
-    missing = [set(bank.missing_blocks()) for bank in banks]
-    pending = sorted(set().union(*missing))
+    preprocesses: list[Preprocess] = []
+    lanes = [
+        _Lane(encoder, bank, position(preprocesses, encoder.preprocess), set(bank.missing_blocks()), batch_size)
+        for encoder, bank in zip(encoders, banks, strict=True)
+    ]
+    pending = sorted(set().union(*(lane.missing for lane in lanes)))
     layout = banks[0]
     indices = [index for block in pending for index in layout.block_range(block)]
-    preprocesses: list[Preprocess] = []
-    group = [_position(preprocesses, encoder.preprocess) for encoder in encoders]
+    copies = [DeviceCopy.of([lane.encoder for lane in lanes if lane.which == i]) for i in range(len(preprocesses))]
     photos_per_batch = max(1, batch_size // len(recipe.names))
 
-    failures: dict[int, str] = {}
-    waiting = forward = making = 0.0
-    views = 0
+    making = 0.0
     stream = iterate_views(photos, indices, recipe, preprocesses, workers=workers) if indices else iter(())
     bar = tqdm(total=len(indices), desc=label, unit="photo", delay=1, disable=None)
-    with bar:
+    with bar, _beside() as beside:
         for block in pending:
             made: list[PhotoViews] = []
             failed: dict[str, str] = {}
@@ -90,9 +100,7 @@ def fill_banks(
             block_s = 0.0
             remaining = len(layout.block_range(block))
             while remaining:
-                asked = time.perf_counter()
                 photo = next(stream)
-                waiting += time.perf_counter() - asked
                 remaining -= 1
                 block_s += photo.seconds
                 compressions[photo.source_jpeg] += 1
@@ -104,52 +112,143 @@ def fill_banks(
                         if reason:
                             own_failed[which][photos.ids[photo.index]] = reason
                 if made and (len(made) == photos_per_batch or not remaining):
-                    asked = time.perf_counter()
-                    for i, encoder in enumerate(encoders):
-                        if block in missing[i] and i not in failures:
-                            try:
-                                views += _embed(encoder, banks[i], made, group[i])
-                            except EncoderError as error:
-                                failures[i] = str(error)
-                    forward += time.perf_counter() - asked
+                    batches = [_gather(made, which, copy) for which, copy in enumerate(copies)]
+                    beside.do(_embed_batch, lanes, block, batches)
                     made = []
                 bar.update()
             making += block_s
-            for i, bank in enumerate(banks):
-                if block in missing[i] and i not in failures:
-                    bank.finish_block(Block(block, {**failed, **own_failed[group[i]]}, dict(compressions), block_s))
-            if len(failures) == len(encoders):
+            beside.do(_finish_block, lanes, block, failed, own_failed, dict(compressions), block_s)
+            if all(lane.failure for lane in lanes):
                 break
-    cost = PassCost(len(indices), views, time.perf_counter() - started, waiting, forward, making)
-    return PassOutcome(cost, failures)
+    cost = PassCost(
+        photos=len(indices),
+        views=sum(lane.views for lane in lanes),
+        wall_s=time.perf_counter() - started,
+        waiting_s=beside.idle_s,
+        forward_s=beside.busy_s,
+        making_s=making,
+    )
+    return PassOutcome(cost, {i: lane.failure for i, lane in enumerate(lanes) if lane.failure})
 
 
-def _embed(encoder: Encoder, bank: Bank, photos: Sequence[PhotoViews], which: int) -> int:
-    made = [photo for photo in photos if not (photo.own_failures and photo.own_failures[which])]
-    if not made:
-        return 0
-    batch = torch.cat([photo.arrays[which] for photo in made])
-    try:
-        embeddings = encoder.embed(batch)
-    except Exception as error:  # anything from out-of-memory to a user's own function
-        raise EncoderError(f"{encoder.info.id}: failed on a batch of {len(batch)} views ({error})") from error
-    shape = (len(batch), bank.dim)
-    if tuple(embeddings.shape) != shape:
-        raise EncoderError(f"{encoder.info.id}: gave embeddings of shape {tuple(embeddings.shape)}, expected {shape}")
-    if not torch.isfinite(embeddings).all():
-        raise EncoderError(f"{encoder.info.id}: gave embeddings that are not finite (try --dtype float32)")
-    table = embeddings.numpy().reshape(len(made), -1, bank.dim)
-    positions = [photo.index for photo in made]
-    runs = np.split(np.arange(len(made)), np.flatnonzero(np.diff(positions) != 1) + 1)
-    for run in runs:
-        bank.write_rows(positions[run[0]], table[run])
-    return len(batch)
-
-
-def _position(known: list[Preprocess], preprocess: Preprocess) -> int:
-    """Index of a preprocessing among the known ones; equal preprocessings share their views."""
-    for position, other in enumerate(known):
+def position(known: list[Preprocess], preprocess: Preprocess) -> int:
+    """Index of a preprocessing among the known ones; equal preprocessings share their views, whoever made them."""
+    for index, other in enumerate(known):
         if other is preprocess or (type(other) is type(preprocess) and other == preprocess):
-            return position
+            return index
     known.append(preprocess)
     return len(known) - 1
+
+
+@dataclass
+class _Lane:
+    """One encoder of the pass, with its bank."""
+
+    encoder: Encoder
+    bank: Bank
+    which: int
+    """Position of its preprocessing."""
+    missing: set[int]
+    """Blocks that its bank lacks."""
+    batch_size: int
+    failure: str = ""
+    views: int = 0
+    embed: FittingBatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.embed = FittingBatch(self.encoder.info.id, self.encoder.embed, self.batch_size)
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """The views of some photos under one preprocessing, ready for its encoders."""
+
+    indices: tuple[int, ...]
+    """Of the photos that this preprocessing could take."""
+    views: Callable[[], torch.Tensor]
+    """[photos * views, ...], waited for if it is still being copied."""
+
+
+def _gather(made: Sequence[PhotoViews], which: int, copy: DeviceCopy) -> _Gathered:
+    usable = [photo for photo in made if not (photo.own_failures and photo.own_failures[which])]
+    if not usable:
+        return _Gathered((), lambda: torch.empty(0))
+    views = copy.start([photo.arrays[which] for photo in usable])
+    return _Gathered(tuple(photo.index for photo in usable), views)
+
+
+def _embed_batch(lanes: Sequence[_Lane], block: int, batches: Sequence[_Gathered]) -> None:
+    for lane in lanes:
+        batch = batches[lane.which]
+        if block in lane.missing and not lane.failure and batch.indices:
+            try:
+                _embed(lane, batch)
+            except EncoderError as error:
+                lane.failure = str(error)
+
+
+def _embed(lane: _Lane, batch: _Gathered) -> None:
+    name, dim = lane.encoder.info.id, lane.bank.dim
+    views = batch.views()
+    try:
+        embeddings = lane.embed(views)
+    except Exception as error:  # a user's own function may raise anything
+        raise EncoderError(f"{name}: failed on a batch of {len(views)} views ({error})") from error
+    shape = (len(views), dim)
+    if tuple(embeddings.shape) != shape:
+        raise EncoderError(f"{name}: gave embeddings of shape {tuple(embeddings.shape)}, expected {shape}")
+    if not torch.isfinite(embeddings).all():
+        raise EncoderError(f"{name}: gave embeddings that are not finite (try --dtype float32)")
+    table = embeddings.numpy().reshape(len(batch.indices), -1, dim)
+    runs = np.split(np.arange(len(batch.indices)), np.flatnonzero(np.diff(batch.indices) != 1) + 1)
+    for run in runs:
+        lane.bank.write_rows(batch.indices[run[0]], table[run])
+    lane.views += len(views)
+
+
+def _finish_block(
+    lanes: Sequence[_Lane],
+    block: int,
+    failed: Mapping[str, str],
+    own_failed: Sequence[Mapping[str, str]],
+    compressions: Mapping[str, int],
+    seconds: float,
+) -> None:
+    for lane in lanes:
+        if block in lane.missing and not lane.failure:
+            lane.bank.finish_block(Block(block, {**failed, **own_failed[lane.which]}, compressions, seconds))
+
+
+class _Beside:
+    """Does work on one other thread, in order; the next piece is taken when the one before is done, so none pile up."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.busy_s = self.idle_s = 0.0
+        self._pool = pool
+        self._last: Future[None] | None = None
+        self._free_since = time.perf_counter()
+
+    def do(self, work: Callable[..., None], *given: Any) -> None:
+        self.wait()
+        self._last = self._pool.submit(self._timed, work, *given)
+
+    def wait(self) -> None:
+        if self._last is not None:
+            self._last.result()
+
+    def _timed(self, work: Callable[..., None], *given: Any) -> None:
+        started = time.perf_counter()
+        self.idle_s += started - self._free_since
+        try:
+            work(*given)
+        finally:
+            self._free_since = time.perf_counter()
+            self.busy_s += self._free_since - started
+
+
+@contextmanager
+def _beside() -> Iterator[_Beside]:
+    with ThreadPoolExecutor(1, thread_name_prefix="encoders") as pool:
+        beside = _Beside(pool)
+        yield beside
+        beside.wait()

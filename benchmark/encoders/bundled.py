@@ -69,7 +69,7 @@ def _load_lite0(request: Request) -> Encoder:
 
     from benchmark.encoders.embedding import Normalisation, network_encoder, placement
 
-    place = placement(request.device, request.dtype)
+    place = placement(request.device, request.dtype, request.compile)
     module = load_lite0_classifier()
     module._fc = nn.Identity()
     return network_encoder(
@@ -118,7 +118,7 @@ def _load_imgsim(request: Request) -> Encoder:
 
     from benchmark.encoders.embedding import Normalisation, network_encoder, placement
 
-    place = placement(request.device, request.dtype)
+    place = placement(request.device, request.dtype, request.compile)
     file = _package("imgsim", "--no-deps imgsim") / "model.pth"
     tensors = {
         name.replace("module.", "").removeprefix("pre."): t for name, t in _read_tensors(request.spec, file).items()

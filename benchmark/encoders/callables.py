@@ -76,7 +76,7 @@ def load_callable(request: Request) -> Encoder:
 def _of_module(request: Request, module: nn.Module, found: Any) -> Encoder:
     from benchmark.encoders.embedding import Normalisation, hash_state_dict, network_encoder, placement
 
-    place = placement(request.device, request.dtype)
+    place = placement(request.device, request.dtype, request.compile)
     mean, std = _attribute("mean", module, found), _attribute("std", module, found)
     own = _attribute("preprocess", module, found)
     if own is None:

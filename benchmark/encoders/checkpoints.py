@@ -103,7 +103,7 @@ def read_encoder(spec: str, file: Path) -> nn.Module:
 def _load(request: Request) -> Encoder:
     from benchmark.encoders.embedding import Normalisation, network_encoder, placement
 
-    place = placement(request.device, request.dtype)
+    place = placement(request.device, request.dtype, request.compile)
     source = SOURCES[request.spec]
     pixels = Pixels((ResizeShort(256, source.resample), CenterCrop(224, 224, "round")))
     row = next(row for row in STUDY if row.spec == request.spec)

@@ -46,7 +46,7 @@ def _load_random_projection(request: Request) -> Encoder:
 
     from benchmark.encoders.embedding import Normalisation, network_encoder, placement
 
-    place = placement(request.device, request.dtype)
+    place = placement(request.device, request.dtype, request.compile)
     pixels = 224 * 224 * 3
     signs = random_signs(PROJECTION_DIMENSION, pixels)
     module = nn.Linear(pixels, PROJECTION_DIMENSION, bias=False, device="meta")
@@ -82,7 +82,7 @@ def _load_untrained_resnet50(request: Request) -> Encoder:
 
     from benchmark.encoders.embedding import Normalisation, network_encoder, placement
 
-    place = placement(request.device, request.dtype)
+    place = placement(request.device, request.dtype, request.compile)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = resnet50(weights=None)

@@ -14,11 +14,17 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from benchmark.encoders.batch_size import out_of_memory
 from benchmark.encoders.encoder import Encoder, EncoderInfo
 from builders.errors import CamtraceError, EncoderError, UsageError
 
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-"""What ``--dtype`` may say."""
+DTYPES = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+"""What ``--dtype`` may say. ``tf32`` keeps float32 and lets NVIDIA GPUs round the factors of products to 10 bits."""
 
 CPU_CHUNK = 16
 """Views per forward pass on a CPU: the activations of more fall out of its caches (a factor of two in EfficientNet)."""
@@ -30,9 +36,10 @@ class Placement:
 
     device: str
     dtype: str
+    compile: bool = False
 
 
-def placement(device: str, dtype: str) -> Placement:
+def placement(device: str, dtype: str, compile: bool = False) -> Placement:
     """Resolve ``auto`` and refuse what this machine does not have.
 
     Raises:
@@ -47,7 +54,9 @@ def placement(device: str, dtype: str) -> Placement:
     except Exception as error:  # torch raises RuntimeError, AssertionError or AcceleratorError, by device and version
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"--device {device} cannot be used here ({reason}); --device cpu always works") from None
-    return Placement(device, dtype)
+    if dtype == "tf32" and torch.device(device).type != "cuda":
+        raise UsageError(f"--dtype tf32 is a way of NVIDIA GPUs to multiply, and the device is {device}; use float32")
+    return Placement(device, dtype, compile)
 
 
 @dataclass(frozen=True)
@@ -78,20 +87,20 @@ class Embedder:
     cpu_chunk: int = CPU_CHUNK
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        """[n, ...], on the CPU or on the network's device -> float32 [n, dimension] on the CPU."""
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         on_cpu = torch.device(self.place.device).type == "cpu"
         try:
-            with torch.inference_mode(), _exact_float32(self.place):
+            with torch.inference_mode(), tf32_only_if_asked(self.place):
                 chunks = [self._embed(chunk) for chunk in (batch.split(self.cpu_chunk) if on_cpu else [batch])]
         except CamtraceError:
             raise
-        except torch.cuda.OutOfMemoryError:
-            raise EncoderError(
-                f"{self.name}: a batch of {len(batch)} does not fit; use a smaller --batch-size"
-            ) from None
         except (RuntimeError, ValueError, TypeError) as error:
-            raise EncoderError(f"{self.name}: the forward pass failed ({_first_line(error)})") from error
+            if out_of_memory(error):
+                raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
+            hint = "; it may go without --compile" if self.place.compile else ""
+            raise EncoderError(f"{self.name}: the forward pass failed ({_first_line(error)}){hint}") from error
         return torch.cat(chunks)
 
     def _embed(self, batch: torch.Tensor) -> torch.Tensor:
@@ -141,7 +150,7 @@ def network_encoder(
     parameters = sum(p.numel() for p in module.parameters())
     module = prepare(module).to(device=place.device, dtype=DTYPES[place.dtype])
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    embed = Embedder(name, module, forward, normalise, place, cpu_chunk)
+    embed = Embedder(name, module, torch.compile(forward) if place.compile else forward, normalise, place, cpu_chunk)
     first = embed(torch.from_numpy(preprocess(probe_image()))[None])
     if not torch.isfinite(first).all():
         raise EncoderError(f"{name}: the embedding of a plain picture is not finite in {place.dtype}")
@@ -158,7 +167,7 @@ def network_encoder(
         training_data=training_data,
         details=dict(details or {}),
     )
-    return Encoder(info, preprocess, embed, place.device, place.dtype)
+    return Encoder(info, preprocess, embed, place.device, place.dtype, place.compile)
 
 
 def probe_image(width: int = 320, height: int = 240) -> Image.Image:
@@ -212,13 +221,22 @@ def fold_batch_norms(module: nn.Module, pairs: Sequence[tuple[str, str]]) -> Non
 
 
 @contextlib.contextmanager
-def _exact_float32(place: Placement) -> Iterator[None]:
-    """cuDNN convolutions use TF32 (10 bits) by default, which makes embeddings depend on the batch size."""
-    if torch.device(place.device).type != "cuda" or place.dtype != "float32":
+def tf32_only_if_asked(place: Placement) -> Iterator[None]:
+    """TF32 (10 bits) off for convolutions, where cuDNN has it on, and for matrix products; both are set back after.
+
+    It rounds away the traces that are measured, and makes embeddings depend on the batch size.
+    """
+    if torch.device(place.device).type != "cuda":
         yield
         return
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        yield
+    products = torch.backends.cuda.matmul
+    before, asked = products.allow_tf32, place.dtype == "tf32"
+    products.allow_tf32 = asked
+    try:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=asked):
+            yield
+    finally:
+        products.allow_tf32 = before
 
 
 def _first_line(error: BaseException) -> str:

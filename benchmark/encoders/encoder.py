@@ -64,9 +64,14 @@ class Encoder:
     [height, width, 3] where the pipeline ends in 8-bit pixels, else float32. Picklable, and without the model in it:
     loader workers get a copy. Resizing may fail on degenerate sizes; it then raises ``PhotoError``."""
     embed: Callable[[torch.Tensor], torch.Tensor]
-    """A stacked batch [n, ...] of what ``preprocess`` returns, on the CPU -> float32 [n, dimension] on the CPU. Moves
-    to its device, normalises uint8 pixels there, runs in eval and inference mode. Raises ``EncoderError``."""
+    """A stacked batch [n, ...] of what ``preprocess`` returns, on the CPU (a network also takes it on its own device)
+    -> float32 [n, dimension] on the CPU. Moves to its device, normalises uint8 pixels there, runs in eval and
+    inference mode. Raises ``EncoderError``."""
     device: str
     """Where ``embed`` computes: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
     dtype: str
-    """What it computes in: ``float32``, ``float16``, ``bfloat16``."""
+    """What it computes in: ``float32``, ``tf32``, ``bfloat16``, ``float16``."""
+    compiled: bool = False
+    """By ``torch.compile``, which rounds differently."""
+    in_float32: Callable[[], Encoder] | None = None
+    """Loads the same encoder in float32, where this one computes in less: what the precision gate compares it with."""

@@ -23,7 +23,10 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmark.encoders.callables import load_callable
 from benchmark.encoders.catalogue import NAMED, list_encoders
@@ -55,15 +58,18 @@ def load_encoder(
     dtype: str = "float32",
     revision: str | None = None,
     trust_remote_code: bool = False,
+    compile: bool = False,
 ) -> Encoder:
     """Load one encoder, ready to embed.
 
     Args:
         spec: see the table at the top of ``loading.py``.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        dtype: what the network computes in: ``float32``, ``float16``, ``bfloat16``. Embeddings are float32 always.
+        dtype: what the network computes in: ``float32``, ``tf32`` (NVIDIA), ``bfloat16``, ``float16``. Embeddings are
+            float32 always.
         revision: branch, tag or commit of a Hub repo; the same as ``@REVISION`` in the spec.
         trust_remote_code: run code that comes with a Hub repo. Never without this flag.
+        compile: the forward pass by ``torch.compile``.
 
     Raises:
         UsageError: unknown name (with the nearest one), missing package (with the pip command), device not here.
@@ -74,16 +80,20 @@ def load_encoder(
     ...
     builders.errors.UsageError: unknown encoder 'bundled:efficientnet-lite': did you mean 'bundled:efficientnet-lite0'?
     """
-    request = Request(spec, device, dtype, revision, trust_remote_code)
+    request = Request(spec, device, dtype, revision, trust_remote_code, compile)
     loader = _loader(spec)
     try:
-        return loader(request)
+        encoder = loader(request)
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
         package = {"open_clip": "open_clip_torch", "PIL": "pillow"}.get(name, name)
         raise UsageError(f"{spec} needs the package {name}: pip install {package}") from None
     except MemoryError:
         raise EncoderError(f"{spec}: not enough memory to load it") from None
+    if encoder.dtype == "float32":
+        return encoder
+    exact: dict[str, Any] = {"device": device, "revision": revision, "trust_remote_code": trust_remote_code}
+    return replace(encoder, in_float32=partial(load_encoder, spec, **exact))
 
 
 def _loader(spec: str) -> Callable[[Request], Encoder]:

@@ -58,7 +58,7 @@ def load_checkpoint(checkpoint: Checkpoint, request: Request) -> Encoder:
 def _load(source: str, options: dict[str, Any], checkpoint: Checkpoint, request: Request) -> Encoder:
     import open_clip
 
-    place = placement(request.device, request.dtype)
+    place = placement(request.device, request.dtype, request.compile)
     try:
         with _quiet():
             model, transform = open_clip.create_model_from_pretrained(source, weights_only=True, **options)

@@ -17,6 +17,7 @@ class Request:
     dtype: str = "float32"
     revision: str | None = None
     trust_remote_code: bool = False
+    compile: bool = False
 
 
 @dataclass(frozen=True)

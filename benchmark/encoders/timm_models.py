@@ -51,7 +51,7 @@ def _load(source: str, checkpoint: Checkpoint, request: Request) -> Encoder:
     import timm
     from timm.data import create_transform, resolve_model_data_config
 
-    place = placement(request.device, request.dtype)
+    place = placement(request.device, request.dtype, request.compile)
     try:
         model = timm.create_model(source, pretrained=True, num_classes=0).eval()
         data = resolve_model_data_config(model)

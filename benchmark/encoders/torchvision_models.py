@@ -27,7 +27,7 @@ def load_torchvision(request: Request) -> Encoder:
     names = list_models(module=torchvision.models)
     if name not in names:
         raise unknown_name("torchvision model", name, names)
-    place = placement(request.device, request.dtype)
+    place = placement(request.device, request.dtype, request.compile)
     available = get_model_weights(name)
     if wanted and wanted not in available.__members__:
         raise unknown_name(f"weights of torchvision:{name}", wanted, available.__members__)

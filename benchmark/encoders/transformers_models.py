@@ -55,7 +55,7 @@ def load_checkpoint(checkpoint: Checkpoint, request: Request) -> Encoder:
     """
     import transformers
 
-    place = placement(request.device, request.dtype)
+    place = placement(request.device, request.dtype, request.compile)
     with _quiet(), _one_sentence(checkpoint.name, request.trust_remote_code):
         config = transformers.AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=request.trust_remote_code)
         _refuse_naflex(checkpoint.name, config)

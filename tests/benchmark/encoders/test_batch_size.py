@@ -1,0 +1,89 @@
+"""Batches that do not fit are halved, on whatever torch says when memory runs out, and nothing else changes."""
+
+import pytest
+import torch
+
+from benchmark.encoders import load_encoder
+from benchmark.encoders.batch_size import FittingBatch, out_of_memory
+from builders.errors import EncoderError
+
+CUDA = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+MPS = RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB, max allowed: 9.07 GB)")
+
+
+def memory_for(views: int, error: Exception, tried: list[int]):
+    """An ``embed`` that holds at most ``views`` views."""
+
+    def embed(batch: torch.Tensor) -> torch.Tensor:
+        tried.append(len(batch))
+        if len(batch) > views:
+            try:
+                raise error
+            except type(error) as cause:
+                raise EncoderError("toy: views do not fit") from cause
+        return batch.flatten(1).float() * 2
+
+    return embed
+
+
+@pytest.mark.parametrize("error", [CUDA, MPS, MemoryError()], ids=["cuda", "mps", "python"])
+def test_fitting_batch__halves_and_remembers(error, capsys):
+    tried: list[int] = []
+    embed = FittingBatch("toy", memory_for(3, error, tried), 16)
+    batch = torch.arange(20).reshape(10, 2)
+    assert torch.equal(embed(batch), batch.float() * 2)
+    assert tried == [10, 5, 2, 2, 2, 2, 2]
+    assert embed.views == 2
+    tried.clear()
+    assert torch.equal(embed(batch[:5]), batch[:5].float() * 2)
+    assert tried == [2, 2, 1]  # what worked is tried first
+    assert "toy: 5 views do not fit, 2 at a time now" in capsys.readouterr().err
+
+
+def test_fitting_batch__asked_for_less_than_it_is_given():
+    tried: list[int] = []
+    FittingBatch("toy", memory_for(9, CUDA, tried), 3)(torch.zeros(7, 2))
+    assert tried == [3, 3, 1]
+
+
+def test_fitting_batch__not_even_one_view():
+    tried: list[int] = []
+    with pytest.raises(EncoderError, match="toy: the memory does not hold the forward pass of one view"):
+        FittingBatch("toy", memory_for(0, CUDA, tried), 4)(torch.zeros(4, 2))
+    assert tried == [4, 2, 1]
+
+
+def test_fitting_batch__another_error_is_no_reason_to_try_again():
+    def broken(batch: torch.Tensor) -> torch.Tensor:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        FittingBatch("toy", broken, 4)(torch.zeros(4, 2))
+
+
+def test_out_of_memory__of_this_machines_own_allocator():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert out_of_memory(caught.value)
+    assert not out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not out_of_memory(ValueError("out of memory"))
+
+
+def test_embedder__memory_that_runs_out_inside_a_network_is_told(monkeypatch):
+    """A real network on a CPU whose allocator refuses more than four views."""
+    encoder = load_encoder("control:random-projection", device="cpu")
+    views = torch.randint(0, 256, (10, 224, 224, 3), dtype=torch.uint8)
+    expected = encoder.embed(views)
+    forward = encoder.embed.forward
+
+    def greedy(module, pixels):
+        if len(pixels) > 4:
+            torch.empty(1 << 60, dtype=torch.uint8)
+        return forward(module, pixels)
+
+    object.__setattr__(encoder.embed, "forward", greedy)
+    with pytest.raises(EncoderError, match="10 views at a time do not fit into memory"):
+        encoder.embed(views)
+    embed = FittingBatch("projection", encoder.embed, 64)
+    assert (embed(views) - expected).abs().max() <= 1e-5
+    assert embed.views == 2
