@@ -1,0 +1,135 @@
+"""What a JPEG file does to pixels: everything of encode and decode but the entropy coding, which is lossless.
+
+Equal to Pillow's ``save(quality=q, subsampling=s)`` and ``open`` with libjpeg-turbo: accurate integer DCT both ways,
+triangle upsampling, no smoothing. The forward DCT is shared by all qualities, luminance by both chroma modes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from benchmark.torch_views.blocks import from_blocks, to_blocks
+from benchmark.torch_views.chroma import double, halve
+from benchmark.torch_views.colour import rgb_to_ycc, ycc_to_rgb
+from benchmark.torch_views.dct import forward_dct, inverse_dct
+
+LUMINANCE = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+"""Quantisation of luminance at quality 50: ITU-T T.81, table K.1."""
+CHROMINANCE = (
+    (17, 18, 24, 47, 99, 99, 99, 99),
+    (18, 21, 26, 66, 99, 99, 99, 99),
+    (24, 26, 56, 99, 99, 99, 99, 99),
+    (47, 66, 99, 99, 99, 99, 99, 99),
+    *((99,) * 8,) * 4,
+)
+"""Of chrominance: table K.2."""
+
+FORWARD_SCALE = 8
+"""Factor of libjpeg's forward DCT over the true one."""
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """DCT coefficients of photos of one size before quantisation, float32 [8, 8, planes, n, rows, columns]."""
+
+    height: int
+    width: int
+    luminance: Tensor
+    chroma: dict[str, Tensor]
+    """Cb and Cr for each subsampling wanted."""
+
+
+def round_trips(rgb: Tensor, wanted: Iterable[tuple[int, str]]) -> list[Tensor]:
+    """Photos after a JPEG round trip, for each (quality, subsampling) wanted; what these share is computed once.
+
+    Args:
+        rgb: uint8 [n, 3, h, w].
+        wanted: quality 1..100, subsampling ``4:4:4`` or ``4:2:0``.
+
+    Returns:
+        uint8 [n, 3, h, w] each, in order.
+
+    Raises:
+        ValueError: another subsampling.
+
+    >>> grey = torch.full((1, 3, 8, 8), 77, dtype=torch.uint8)
+    >>> torch.equal(round_trips(grey, [(95, "4:4:4")])[0], grey)
+    True
+    """
+    pairs = list(wanted)
+    spectra = analyse(rgb, {subsampling for _, subsampling in pairs})
+    made: dict[tuple[int, str], Tensor] = {}
+    for quality in dict.fromkeys(quality for quality, _ in pairs):
+        light = _restored(spectra.luminance, quality_table(LUMINANCE, quality))[0, :, : spectra.height, : spectra.width]
+        for subsampling in {s for q, s in pairs if q == quality}:
+            cb, cr = _restored_chroma(spectra, quality, subsampling)
+            made[quality, subsampling] = ycc_to_rgb(light, cb, cr)
+    return [made[pair] for pair in pairs]
+
+
+def analyse(rgb: Tensor, subsamplings: Iterable[str]) -> Spectra:
+    """The coefficients that every quality starts from; arguments and errors as in ``round_trips``."""
+    ycc = rgb_to_ycc(rgb)
+    chroma = {}
+    for subsampling in subsamplings:
+        if subsampling not in ("4:4:4", "4:2:0"):
+            raise ValueError(f"subsampling {subsampling!r}: choose 4:4:4 or 4:2:0")
+        chroma[subsampling] = _coefficients(halve(ycc[1:]) if subsampling == "4:2:0" else ycc[1:])
+    return Spectra(rgb.shape[-2], rgb.shape[-1], _coefficients(ycc[:1]), chroma)
+
+
+def quality_table(base: tuple[tuple[int, ...], ...], quality: int) -> tuple[tuple[int, ...], ...]:
+    """libjpeg's ``jpeg_set_quality``: the base table scaled, each divisor in 1..255.
+
+    >>> quality_table(LUMINANCE, 75)[0]
+    (8, 6, 5, 8, 12, 20, 26, 31)
+    """
+    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return tuple(tuple(min(max((entry * percent + 50) // 100, 1), 255) for entry in row) for row in base)
+
+
+def quantise(coefficients: Tensor, table: Tensor) -> Tensor:
+    """Integers 8 times the DCT -> multiples of the divisors: rounded to the nearest one, halves away from zero.
+
+    The numerator is an integer plus a half, so its quotient by an integer is never near a whole number, and float32
+    with any division truncates to the right one (|coefficient| < 2**14).
+    """
+    divisor = FORWARD_SCALE * table
+    steps = ((coefficients.abs() + (FORWARD_SCALE // 2 * table + 0.5)) / divisor).trunc_()
+    return torch.copysign(steps.mul_(table), coefficients)
+
+
+def _coefficients(planes: Tensor) -> Tensor:
+    return forward_dct(to_blocks(planes)).float()  # integers under 2**14: float32 holds them, in half the memory
+
+
+def _restored(coefficients: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
+    return from_blocks(inverse_dct(quantise(coefficients, _on(table, coefficients.device)).double()))
+
+
+def _restored_chroma(spectra: Spectra, quality: int, subsampling: str) -> Tensor:
+    height, width = spectra.height, spectra.width
+    planes = _restored(spectra.chroma[subsampling], quality_table(CHROMINANCE, quality))
+    if subsampling == "4:2:0":
+        return double(planes[..., : (height + 1) // 2, : (width + 1) // 2], height, width)
+    return planes[..., :height, :width]
+
+
+@cache
+def _on(table: tuple[tuple[int, ...], ...], device: torch.device) -> Tensor:
+    """float32 [8, 8, 1, 1, 1, 1]."""
+    return torch.tensor(table, dtype=torch.float32, device=device)[..., None, None, None, None]

@@ -1,0 +1,95 @@
+"""Pillow's 8-bit resize, with a crop before and after it, of many photos at once: each with its own sizes.
+
+Products of bytes and 22-bit weights sum exactly in float64, so a resize is two rounds of small dense matrix products.
+Pillow rounds to bytes between the rounds; which axis comes first is decided photo by photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import PIL
+import torch
+from torch import Tensor
+
+from benchmark.torch_views.taps import Axis, Band, band
+
+ORDER_BY_SHAPE = int(PIL.__version__.split(".")[0]) >= 13
+"""Pillow 13 shrinks the height first where that saves most; earlier ones always begin with the width."""
+
+
+@dataclass(frozen=True)
+class Resize:
+    """How one photo is resized and cropped."""
+
+    horizontal: Axis
+    vertical: Axis
+    resample: int
+    """Pillow's number of the filter."""
+
+    @property
+    def vertical_first(self) -> bool:
+        """Pillow's order of the two passes; where an axis keeps its length, both orders give the same."""
+        fewer_rows = self.vertical.length - self.vertical.target
+        return ORDER_BY_SHAPE and fewer_rows > 0 and fewer_rows > 2 * (self.horizontal.length - self.horizontal.target)
+
+
+def resized(planes: Tensor, resizes: Sequence[Resize]) -> Tensor:
+    """uint8 [n, 3, h, w] -> uint8 [n, 3, vertical.size, horizontal.size].
+
+    Args:
+        planes: photos, each in the upper left corner of its plane.
+        resizes: one per photo, with the same filter and the same sizes wanted.
+    """
+    if len(set(resizes)) == 1:
+        one = resizes[:1]
+        folded = planes.reshape(1, -1, *planes.shape[-2:])
+        return _two_passes(folded, one).unflatten(1, (-1, 3))[0]
+    first = [r.vertical_first for r in resizes]
+    if len(set(first)) == 1:
+        return _two_passes(planes, resizes)
+    result = planes.new_empty((len(resizes), 3, resizes[0].vertical.size, resizes[0].horizontal.size))
+    for order in (False, True):
+        chosen = [i for i, vertical_first in enumerate(first) if vertical_first == order]
+        places = torch.tensor(chosen, device=planes.device)
+        result[places] = _two_passes(planes[places], [resizes[i] for i in chosen])
+    return result
+
+
+def _two_passes(planes: Tensor, resizes: Sequence[Resize]) -> Tensor:
+    """uint8 [b, c, h, w], one resize for each of the b."""
+    device, resample = planes.device, resizes[0].resample
+    rows = band([r.vertical for r in resizes], planes.shape[-2], resample, device)
+    columns = band([r.horizontal for r in resizes], planes.shape[-1], resample, device)
+    if resizes[0].vertical_first:
+        return _along_width(_along_height(planes, rows), columns)
+    return _along_height(_along_width(planes, columns), rows)
+
+
+def _along_width(planes: Tensor, columns: Band) -> Tensor:
+    b, c, h, _ = planes.shape
+    _, tiles, tile, span = columns.weights.shape
+    read = _gathered(planes, columns.places, 3).reshape(b, c * h, tiles, span).transpose(1, 2)
+    made = _to_bytes(read.double() @ columns.weights.mT)
+    return made.transpose(1, 2).reshape(b, c, h, tiles * tile)[..., : columns.size]
+
+
+def _along_height(planes: Tensor, rows: Band) -> Tensor:
+    b, c, _, w = planes.shape
+    _, tiles, tile, span = rows.weights.shape
+    read = _gathered(planes, rows.places, 2).reshape(b, c, tiles, span, w)
+    made = _to_bytes(rows.weights[:, None] @ read.double())
+    return made.reshape(b, c, tiles * tile, w)[..., : rows.size, :]
+
+
+def _gathered(planes: Tensor, places: Tensor, dim: int) -> Tensor:
+    if len(places) == 1:
+        return planes.index_select(dim, places[0])
+    shape = list(planes.shape)
+    shape[dim] = places.shape[1]
+    return planes.gather(dim, places[:, None].unsqueeze(5 - dim).expand(shape))
+
+
+def _to_bytes(values: Tensor) -> Tensor:
+    return values.add_(0.5).floor_().clamp_(0, 255).to(torch.uint8)

@@ -1,0 +1,165 @@
+"""All views of photos of one size at once, on any device, with the pixels that Pillow makes.
+
+Photo -> processings -> encoders' resize and crop, in batches that never leave the device. What views share is made
+once: one colour conversion, one forward DCT for each chroma mode, one luminance for each quality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmark.torch_views.blocks import SIDE
+from benchmark.torch_views.jpeg import round_trips
+from benchmark.torch_views.resizing import Resize, resized
+from benchmark.torch_views.sharpening import sharpened
+from benchmark.torch_views.taps import FILTERS, Axis
+from builders.errors import PhotoError
+from builders.processing import PROCESSINGS, Processing, random_scale
+from builders.resize_crop import ResizeCrop
+
+Plan = Callable[[int, int], ResizeCrop | None]
+"""(width, height) of a picture -> its resize and crop: ``Pixels.plan`` of an encoder's preprocessing."""
+Size = tuple[int, int]
+"""(width, height)."""
+
+LONGEST_SIDE = 65_500
+"""Of a JPEG file (libjpeg's ``JPEG_MAX_DIMENSION``)."""
+BYTES_PER_PIXEL = 640
+"""Peak memory of all 14 processings for each pixel of a photo; resizing by 2 needs it, with four pixels for each."""
+
+
+def torch_views(
+    photos: Tensor,
+    ids: Sequence[str],
+    names: Sequence[str],
+    plans: Sequence[Plan],
+    *,
+    seed: int = 0,
+    photos_at_once: int | None = None,
+) -> list[Tensor]:
+    """The views of photos of one size, pixel for pixel those of ``process`` followed by the preprocessing.
+
+    Args:
+        photos: uint8 [n, height, width, 3], RGB, on the device that shall do the work (it needs float64).
+        ids: identities of the photos; they decide random scales.
+        names: of processings, in ``PROCESSINGS``.
+        plans: one per preprocessing.
+        seed: of the random scale.
+        photos_at_once: bound on the batch, and so on memory; ``BYTES_PER_PIXEL`` says how much one photo takes.
+
+    Returns:
+        uint8 [n, views, height, width, 3] per plan, on the device of ``photos``.
+
+    Raises:
+        ValueError: something that ``possible`` says no to.
+
+    >>> photos = torch.full((2, 40, 30, 3), 128, dtype=torch.uint8)
+    >>> whole = (0, 0, 30, 40)
+    >>> plan = lambda width, height: ResizeCrop((width, height), whole, (8, 8), 3, (0, 0, 8, 8))
+    >>> torch_views(photos, ["a", "b"], ["jpeg-q95-420", "sharpening-x4"], [plan])[0].shape
+    torch.Size([2, 2, 8, 8, 3])
+    """
+    chunk = photos_at_once or len(photos)
+    if len(photos) > chunk:
+        parts = [slice(start, start + chunk) for start in range(0, len(photos), chunk)]
+        made = [torch_views(photos[part], ids[part], names, plans, seed=seed) for part in parts]
+        return [torch.cat(views) for views in zip(*made, strict=True)]
+    views: list[dict[str, Tensor]] = [{} for _ in plans]
+    for name, canvas in processed(photos, ids, names, seed):
+        for made_of_plan, plan in zip(views, plans, strict=True):
+            made_of_plan[name] = preprocessed(canvas, plan)
+    return [torch.stack([of_plan[name] for name in names], 1).permute(0, 1, 3, 4, 2).contiguous() for of_plan in views]
+
+
+def possible(
+    width: int, height: int, photo_id: str, names: Sequence[str], plans: Sequence[Plan], seed: int = 0
+) -> bool:
+    """Whether ``torch_views`` makes these views of a photo; where not, Pillow makes them, or says why it cannot."""
+    sizes = set()
+    for name in names:
+        processing = PROCESSINGS[name]
+        ragged_chroma = processing.scale is None and processing.subsampling != "4:4:4"
+        if ragged_chroma or processing.sharpness != int(processing.sharpness) or processing.resample not in FILTERS:
+            return False
+        sizes.add(target_size(processing, (width, height), photo_id, seed))
+    if any(min(size) < 1 or max(size) > LONGEST_SIDE for size in sizes):
+        return False
+    try:
+        made = [plan(*size) for plan in plans for size in sizes]
+    except PhotoError:
+        return False
+    return all(plan is not None and plan.resample in FILTERS for plan in made)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Photos that need not be of one size, each in the upper left corner of its planes."""
+
+    planes: Tensor
+    """uint8 [n, 3, height, width]. Where sizes differ: whole blocks, the last row and column of each photo repeated."""
+    sizes: tuple[Size, ...]
+
+
+def processed(photos: Tensor, ids: Sequence[str], names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, Canvas]]:
+    """Each processing's name with its result, processings of one source (sharpened, resized) one after the other."""
+    whole = photos.permute(0, 3, 1, 2).contiguous()
+    groups: dict[tuple[object, ...], list[str]] = {}
+    for name in names:
+        p = PROCESSINGS[name]
+        groups.setdefault((p.sharpness, p.scale, p.resample if p.scale != 1 else None), []).append(name)
+    for group in groups.values():
+        source = _source(whole, ids, PROCESSINGS[group[0]], seed)
+        wanted = [(PROCESSINGS[name].quality, PROCESSINGS[name].subsampling) for name in group]
+        for name, planes in zip(group, round_trips(source.planes, wanted), strict=True):
+            yield name, Canvas(planes, source.sizes)
+
+
+def preprocessed(canvas: Canvas, plan: Plan) -> Tensor:
+    """uint8 [n, 3, height, width]: the resize and crop that a plan gives each photo."""
+    return resized(canvas.planes, [_planned(plan, size) for size in canvas.sizes])
+
+
+def target_size(processing: Processing, size: Size, photo_id: str, seed: int = 0) -> Size:
+    """Size of a photo after a processing."""
+    scale = random_scale(photo_id, seed) if processing.scale is None else processing.scale
+    return int(size[0] * scale), int(size[1] * scale)
+
+
+def _source(whole: Tensor, ids: Sequence[str], processing: Processing, seed: int) -> Canvas:
+    """Photos sharpened and resized, before JPEG."""
+    have = (whole.shape[3], whole.shape[2])
+    if processing.sharpness != 1:
+        whole = sharpened(whole, int(processing.sharpness))
+    if processing.scale == 1:
+        return Canvas(whole, (have,) * len(ids))
+    sizes = tuple(target_size(processing, have, photo_id, seed) for photo_id in ids)
+    width, height = (max(sides) for sides in zip(*sizes, strict=True))
+    if len(set(sizes)) > 1:
+        if processing.subsampling != "4:4:4":
+            raise ValueError(f"{processing.name}: photos of different sizes share a canvas only without subsampling")
+        width, height = -(-width // SIDE) * SIDE, -(-height // SIDE) * SIDE
+    resizes = [
+        Resize(
+            Axis(0, have[0], size[0], 0, width, repeat=True),
+            Axis(0, have[1], size[1], 0, height, repeat=True),
+            int(processing.resample),
+        )
+        for size in sizes
+    ]
+    return Canvas(resized(whole, resizes), sizes)
+
+
+def _planned(plan: Plan, size: Size) -> Resize:
+    made = plan(*size)
+    if made is None:
+        raise ValueError(f"no plan for pictures of {size[0]} x {size[1]}")
+    left, top, right, bottom = made.before
+    return Resize(
+        Axis(left, right - left, made.size[0], made.after[0], made.after[2] - made.after[0]),
+        Axis(top, bottom - top, made.size[1], made.after[1], made.after[3] - made.after[1]),
+        made.resample,
+    )

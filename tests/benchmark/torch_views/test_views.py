@@ -1,0 +1,68 @@
+"""All processings with preprocessing, batched, against one photo at a time through Pillow."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
+from benchmark.torch_views import possible, torch_views
+from builders.processing import PROCESSINGS, process
+
+BICUBIC, BILINEAR, BOX, LANCZOS = (int(Image.Resampling[n]) for n in ("BICUBIC", "BILINEAR", "BOX", "LANCZOS"))
+NAMES = tuple(PROCESSINGS)
+PIXELS = (
+    Pixels((ResizeShort(24, BICUBIC), CenterCrop(24, 24, "round"))),
+    Pixels((ResizeTo(20, 31, BILINEAR),)),
+    Pixels((CenterSquare(0.875), ResizeTo(16, 16, BOX))),
+    Pixels((ResizeShort(9, LANCZOS), CenterCrop(20, 13))),
+    Pixels((CenterCrop(30, 30),)),
+)
+PLANS = [pixels.plan for pixels in PIXELS]
+SIZES = [(2, 2), (3, 5), (4, 33), (5, 2), (16, 16), (17, 40), (39, 23), (120, 31), (31, 150), (75, 64)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_torch_views__equal_pillow(size, pictures):
+    photos = pictures(*size)
+    ids = [f"photo {i}" for i in range(len(photos))]
+    assert all(possible(*size, photo_id, NAMES, PLANS, 3) for photo_id in ids)
+    made = torch_views(torch.from_numpy(photos), ids, NAMES, PLANS, seed=3)
+    for i, (photo, photo_id) in enumerate(zip(photos, ids, strict=True)):
+        for v, name in enumerate(NAMES):
+            image = process(Image.fromarray(photo), PROCESSINGS[name], photo_id, 3)
+            for plan, pixels in enumerate(PIXELS):
+                np.testing.assert_array_equal(made[plan][i, v], pixels(image), f"{name}, {pixels}")
+
+
+def test_torch_views__a_batch_equals_its_photos_one_by_one(pictures):
+    photos = torch.from_numpy(np.concatenate([pictures(61, 45, seed) for seed in range(3)]))
+    ids = [str(i) for i in range(len(photos))]
+    together = torch_views(photos, ids, NAMES, PLANS[:2])
+    split = torch_views(photos, ids, NAMES, PLANS[:2], photos_at_once=5)
+    alone = [torch_views(photos[i : i + 1], ids[i : i + 1], NAMES, PLANS[:2]) for i in range(len(photos))]
+    for plan in range(2):
+        assert together[plan].shape == (12, 14, *((24, 24), (31, 20))[plan], 3)
+        assert torch.equal(together[plan], split[plan])
+        assert torch.equal(together[plan], torch.cat([made[plan] for made in alone]))
+
+
+def test_torch_views__names_in_any_order(pictures):
+    photos = torch.from_numpy(pictures(20, 30))
+    names = ("interpolation-box", "jpeg-q75-420", "sharpening-x4", "jpeg-q75-444")
+    made = torch_views(photos, list("abcd"), names, PLANS[:1])[0]
+    for v, name in enumerate(names):
+        assert torch.equal(made[:, v], torch_views(photos, list("abcd"), [name], PLANS[:1])[0][:, 0])
+
+
+def test_possible__says_no_where_pillow_must_speak():
+    assert not possible(40_000, 3, "id", ["resizing-x2"], PLANS[:1])  # no JPEG file has such a side
+    assert possible(40_000, 3, "id", ["resizing-x0.5"], PLANS[:1])
+    assert not possible(9, 1, "id", ["resizing-x0.5"], PLANS[:1])  # leaves no pixel
+    twice = Pixels((ResizeTo(9, 9, BICUBIC), ResizeTo(5, 5, BICUBIC)))
+    assert not possible(30, 30, "id", ["jpeg-q75-420"], [twice.plan])
+    assert not possible(30, 30, "id", ["jpeg-q75-420"], [Pixels((ResizeTo(9, 9, int(Image.Resampling.HAMMING)),)).plan])
+
+
+def test_possible__a_size_that_the_preprocessing_refuses():
+    assert not possible(30, 30, "id", ["jpeg-q75-420"], [Pixels((ResizeTo(0, 5, BICUBIC),)).plan])
