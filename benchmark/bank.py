@@ -186,9 +186,16 @@ class Bank:
 
 
 def bank_key(
-    info: EncoderInfo, compute_dtype: str, photos: PhotoSet, bytes_hash: str, recipe: ViewRecipe, storage: str
+    info: EncoderInfo,
+    compute_dtype: str,
+    photos: PhotoSet,
+    bytes_hash: str,
+    recipe: ViewRecipe,
+    storage: str,
+    *,
+    compiled: bool = False,
 ) -> dict[str, Any]:
-    """Everything that decides the content of a bank, as JSON values."""
+    """Everything that decides the content of a bank, as JSON values; ``compiled`` forward passes round differently."""
     return {
         "layout": LAYOUT,
         "encoder": {
@@ -200,6 +207,7 @@ def bank_key(
             "pooling": info.pooling,
             "preprocessing": dict(info.preprocessing),
             "dtype": compute_dtype,
+            **({"compiled": True} if compiled else {}),
         },
         "views": {"names": list(recipe.names), **recipe.key()},
         "photos": {"count": len(photos), "ids": ids_only_hash(photos.ids), "bytes": bytes_hash},

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROTOCOLS = ("converged", "iccv2025")
+DTYPES = ("float32", "tf32", "bfloat16", "float16")
 
 
 def default_cache() -> Path:
@@ -39,11 +40,15 @@ class RunOptions:
     """How to repeat the run, without paths of this machine; for the record."""
     device: str = "auto"
     dtype: str = "float32"
-    """Precision of the forward pass."""
+    """Precision of the forward pass: one of ``DTYPES``."""
+    compile: bool = False
+    """Forward passes by ``torch.compile``."""
+    force_dtype: bool = False
+    """Use a precision below float32 although the gate refuses it (``precision_gate.py``)."""
     storage: str = "float32"
     """Precision of the bank."""
     batch_size: int = 64
-    """Views per forward pass."""
+    """Views per forward pass, where memory holds them."""
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     """Processes that make views."""
     fresh: bool = False

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmark.score import run_options
-from benchmark.sweep import chosen_specs, equivalent, open_jobs
+from benchmark.sweep import chosen_specs, run_command
 from benchmark.sweep import parser as sweep_parser
 from builders.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:  # the command line must answer --help before torch is imported
+    from benchmark.sweep_run import Row
 
 STUDIES = ("iccv2025",)
 
@@ -37,30 +41,19 @@ def main(argv: Sequence[str]) -> int:
     if args.protocol != "iccv2025":
         raise UsageError("reproduce iccv2025 fits probes by the study's protocol; for another one use sweep")
     args.published = args.published or not (args.model or args.models)
-    specs = chosen_specs(args)
-    jobs = open_jobs(args)
+    return run_command(args, chosen_specs(args), tell=_beside_the_study)
 
-    from benchmark.sweep_run import groups_of, run_sweep, sweep_text
 
-    options = run_options(args, [])
-    groups = groups_of(specs, 1 if args.one_at_a_time else args.together)
-    loading = {"device": args.device, "dtype": args.dtype, "trust_remote_code": args.trust_remote_code}
-    if args.dry_run:
-        from benchmark.sweep_estimate import estimate, estimate_text
-
-        print(estimate_text(estimate(groups, jobs, options, loading), groups, jobs, options))
-        return 0
+def _beside_the_study(rows: Sequence[Row], output: Path) -> str:
+    """Write the tables and figures; give the text of both."""
     from benchmark.reproduce_figures import draw_figures
     from benchmark.reproduce_tables import beside_rows, study_text, write_beside
-
-    rows = run_sweep(groups, jobs, options, loading, args.output, command=lambda *given: equivalent(args, *given))
-    table = beside_rows(rows)
-    write_beside(table, args.output / "beside.csv")
-    text = study_text(table, rows)
+    from benchmark.sweep_run import sweep_text
     from builders.files import write_text_atomically
 
-    write_text_atomically(args.output / "iccv2025.md", text)
-    figures = draw_figures(table, args.output)
-    print(f"{sweep_text(rows, args.output)}\n\n{text}")
-    print(f"written to {args.output}: iccv2025.md, beside.csv, {', '.join(figures) or 'no figure (nothing to show)'}")
-    return 0 if any(row.state != "failed" for row in rows) else 1
+    table = beside_rows(rows)
+    write_beside(table, output / "beside.csv")
+    text = study_text(table, rows)
+    write_text_atomically(output / "iccv2025.md", text)
+    figures = ", ".join(draw_figures(table, output)) or "no figure (nothing to show)"
+    return f"{sweep_text(rows, output)}\n\n{text}\nwritten to {output}: iccv2025.md, beside.csv, {figures}"

@@ -26,10 +26,11 @@ from benchmark.bank import Bank, bank_key, photos_bytes_hash
 from benchmark.embed import PassCost, fill_banks
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
+from benchmark.precision_gate import Verdict, judge
 from benchmark.results import Failure, Result, Score
 from benchmark.tasks import Task, TaskInput
 from benchmark.views import ViewRecipe
-from builders.errors import CamtraceError, DataError
+from builders.errors import CamtraceError, DataError, EncoderError
 from builders.photos import SPLITS, PhotoSet
 from builders.processing import codec_canary, codec_versions
 
@@ -67,14 +68,17 @@ def score_encoders(
 
     Raises:
         DataError: no photo is usable.
+        EncoderError: the only encoder computes or is stored in a precision that the gate refuses.
     """
     started = time.perf_counter()
     bytes_hash = bytes_hash or photos_bytes_hash(photos)
     clock = {"checking photos": time.perf_counter() - started}
     collected: list[_Collected] = [_Collected(dict(clock)) for _ in encoders]
-    for recipe in merged_recipes(tasks, photos, options):
+    fit = _precise_enough(encoders, photos, bytes_hash, options, collected)
+    for recipe in merged_recipes(tasks, photos, options) if fit else []:
         group = [t for t in tasks if set(t.recipe(photos, options).names) <= set(recipe.names)]
-        _score_recipe(encoders, photos, group, recipe, options, bytes_hash, collected)
+        ours = [encoders[i] for i in fit], [collected[i] for i in fit]
+        _score_recipe(ours[0], photos, group, recipe, options, bytes_hash, ours[1])
     return [
         Scored(_result(encoder, photos, bytes_hash, options, got), got.answers)
         for encoder, got in zip(encoders, collected, strict=True)
@@ -104,9 +108,37 @@ class _Collected:
     views: int = 0
     embedding_s: float = 0.0
     storage: str = ""
+    gate: Verdict | None = None
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+def _precise_enough(
+    encoders: Sequence[Encoder],
+    photos: PhotoSet,
+    bytes_hash: str,
+    options: RunOptions,
+    collected: Sequence[_Collected],
+) -> list[int]:
+    """Positions of the encoders that may be used in their precision; the others are failures."""
+    fit = []
+    for i, (encoder, got) in enumerate(zip(encoders, collected, strict=True)):
+        started = time.perf_counter()
+        try:
+            got.gate = judge(encoder, photos, bytes_hash, options)
+            reason = "" if got.gate is None or got.gate.passed or options.force_dtype else got.gate.reason
+        except CamtraceError as error:
+            reason = str(error)
+        if got.gate is not None:
+            got.add_seconds("precision gate", time.perf_counter() - started)
+        if not reason:
+            fit.append(i)
+        elif len(encoders) == 1:
+            raise EncoderError(reason)
+        else:
+            got.failures["encoder", encoder.info.id] = reason
+    return fit
 
 
 def _score_recipe(
@@ -148,7 +180,8 @@ def _score_recipe(
 def _open_bank(
     encoder: Encoder, photos: PhotoSet, bytes_hash: str, recipe: ViewRecipe, options: RunOptions, scratch: Path
 ) -> Bank:
-    key = bank_key(encoder.info, encoder.dtype, photos, bytes_hash, recipe, options.storage)
+    compiled = encoder.compiled
+    key = bank_key(encoder.info, encoder.dtype, photos, bytes_hash, recipe, options.storage, compiled=compiled)
     cacheable = encoder.info.weights_sha256 is not None
     return Bank.open(options.cache / "banks" if cacheable else scratch, key, fresh=options.fresh)
 
@@ -208,6 +241,8 @@ def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOpt
             "device": _device_name(encoder.device),
             "dtype": encoder.dtype,
             "storage": options.storage,
+            "compiled": encoder.compiled,
+            **({"precision_gate": got.gate.record()} if got.gate else {}),
             "options": options_record(options, photos),
             "command": options.command,
         },

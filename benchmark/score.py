@@ -10,9 +10,9 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from benchmark.options import PROTOCOLS, RunOptions, default_cache
+from benchmark.options import DTYPES, PROTOCOLS, RunOptions, default_cache
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
     from benchmark.encoders import Encoder
@@ -61,21 +61,25 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--dtype",
         default="float32",
-        choices=("float32", "bfloat16", "float16"),
-        help="of the forward pass (default: %(default)s)",
+        choices=DTYPES,
+        help="of the forward pass; what is less than float32 must pass a gate (default: %(default)s)",
     )
     p.add_argument(
         "--storage",
         default="float32",
         choices=("float32", "float16"),
-        help="of embeddings on disk (default: %(default)s)",
+        help="of embeddings on disk; float16 must pass the same gate (default: %(default)s)",
     )
+    p.add_argument(
+        "--force-dtype", action="store_true", help="use a precision that rounds away the smallest traces all the same"
+    )
+    p.add_argument("--compile", action="store_true", help="forward passes by torch.compile; pays in long runs")
     p.add_argument(
         "--batch-size",
         type=_positive,
         default=defaults.batch_size,
         metavar="N",
-        help="views per forward pass (default: %(default)s)",
+        help="views per forward pass; fewer where memory does not hold them (default: %(default)s)",
     )
     p.add_argument(
         "--workers",
@@ -155,21 +159,18 @@ def _load(args: argparse.Namespace) -> tuple[list[Encoder], dict[str, str]]:
     unloaded: dict[str, str] = {}
     for model in models:
         try:
-            encoders.append(
-                load_encoder(
-                    model,
-                    device=args.device,
-                    dtype=args.dtype,
-                    revision=args.revision,
-                    trust_remote_code=args.trust_remote_code,
-                )
-            )
+            encoders.append(load_encoder(model, revision=args.revision, **loading_options(args)))
         except CamtraceError as error:
             unloaded[model] = str(error)
             if len(unloaded) == len(models):
                 raise
             print(f"camtrace: {error}", file=sys.stderr)
     return encoders, unloaded
+
+
+def loading_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The parsed options that ``load_encoder`` takes, but for the revision."""
+    return {name: getattr(args, name) for name in ("device", "dtype", "trust_remote_code", "compile")}
 
 
 def run_options(args: argparse.Namespace, argv: Sequence[str]) -> RunOptions:
@@ -181,6 +182,8 @@ def run_options(args: argparse.Namespace, argv: Sequence[str]) -> RunOptions:
         mask_ratio=args.mask_ratio,
         device=args.device,
         dtype=args.dtype,
+        compile=args.compile,
+        force_dtype=args.force_dtype,
         storage=args.storage,
         batch_size=args.batch_size,
         workers=args.workers,

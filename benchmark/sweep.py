@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.score import DEFAULT_DATA, public_command, run_options
+from benchmark.score import DEFAULT_DATA, loading_options, public_command, run_options
 from benchmark.score import parser as score_parser
 from builders.errors import DataError, UsageError
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
-    from benchmark.sweep_run import Job
+    from benchmark.sweep_run import Job, Row
 
 TOGETHER = 8
 """Encoders that share one pass over the photos, and the memory."""
@@ -48,10 +48,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    specs = chosen_specs(args)
-    if args.together < 1:
-        raise UsageError(f"--together {args.together}: at least one encoder is needed in memory")
-    return run_command(args, specs)
+    return run_command(args, chosen_specs(args))
 
 
 def chosen_specs(args: argparse.Namespace) -> list[str]:
@@ -90,21 +87,30 @@ def read_specs(path: Path) -> list[str]:
     return specs
 
 
-def run_command(args: argparse.Namespace, specs: Sequence[str]) -> int:
-    """Estimate or run, and tell."""
+def run_command(
+    args: argparse.Namespace, specs: Sequence[str], tell: Callable[[Sequence[Row], Path], str] | None = None
+) -> int:
+    """Estimate or run, and tell.
+
+    Args:
+        args: parsed options of a sweep.
+        specs: the encoders.
+        tell: (rows, output) -> the text to print; it may write further files. By default what became of every row.
+    """
     from benchmark.sweep_run import groups_of, run_sweep, sweep_text
 
+    if args.together < 1:
+        raise UsageError(f"--together {args.together}: at least one encoder is needed in memory")
     jobs = open_jobs(args)
-    options = run_options(args, [])
+    options, loading = run_options(args, []), loading_options(args)
     groups = groups_of(specs, 1 if args.one_at_a_time else args.together)
-    loading = {"device": args.device, "dtype": args.dtype, "trust_remote_code": args.trust_remote_code}
     if args.dry_run:
         from benchmark.sweep_estimate import estimate, estimate_text
 
         print(estimate_text(estimate(groups, jobs, options, loading), groups, jobs, options))
         return 0
     rows = run_sweep(groups, jobs, options, loading, args.output, command=lambda *given: equivalent(args, *given))
-    print(sweep_text(rows, args.output))
+    print((tell or sweep_text)(rows, args.output))
     if args.push_to and any(row.result for row in rows):
         from benchmark.publishing.command import push_folder_of_results
 
@@ -144,4 +150,7 @@ def equivalent(args: argparse.Namespace, spec: str, data_spec: str) -> str:
         value = getattr(args, name)
         if value is not None and value != score_parser().get_default(name):
             words += [f"--{name.replace('_', '-')}", str(value)]
-    return public_command([*words, *(["--trust-remote-code"] if args.trust_remote_code else [])])
+    for name in ("trust_remote_code", "compile", "force_dtype"):
+        if getattr(args, name):
+            words.append(f"--{name.replace('_', '-')}")
+    return public_command(words)

@@ -143,7 +143,10 @@ def _measure(spec: str, encoder: Encoder, job: Job, options: RunOptions, load_s:
         cost = None
         for part in (few.select(np.arange(1)), few):  # the first call of a network is slow
             with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
-                key = bank_key(encoder.info, encoder.dtype, part, "measured", recipe, options.storage)
+                compiled = encoder.compiled
+                key = bank_key(
+                    encoder.info, encoder.dtype, part, "measured", recipe, options.storage, compiled=compiled
+                )
                 bank = Bank.open(Path(scratch), key)
                 outcome = fill_banks(
                     part, recipe, [encoder], [bank], batch_size=options.batch_size, workers=0, label=f"measuring {spec}"

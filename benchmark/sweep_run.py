@@ -172,11 +172,14 @@ def finished(folder: Path, encoder: Encoder, job: Job, bytes_hash: str, options:
     except DataError:
         return None
     environment, data = result.environment, result.data
+    gate = environment.get("precision_gate") or {"passed": True}
+    if not gate.get("passed") and not options.force_dtype:
+        return None
     wanted = {
         "encoder": encoder_record(encoder),
         "photos": (job.photos.ids_hash(), bytes_hash),
         "options": options_record(options, job.photos),
-        "dtype": (encoder.dtype, options.storage),
+        "dtype": (encoder.dtype, options.storage, encoder.compiled),
         "codec": codec_canary(),
         "tasks": {task.name for task in job.tasks},
     }
@@ -184,7 +187,7 @@ def finished(folder: Path, encoder: Encoder, job: Job, bytes_hash: str, options:
         "encoder": result.encoder,
         "photos": (data.get("ids_hash"), data.get("bytes_hash")),
         "options": environment.get("options"),
-        "dtype": (environment.get("dtype"), environment.get("storage")),
+        "dtype": (environment.get("dtype"), environment.get("storage"), environment.get("compiled", False)),
         "codec": environment.get("codec_canary"),
         "tasks": {score.task for score in result.scores},
     }

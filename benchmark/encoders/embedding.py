@@ -151,7 +151,7 @@ def network_encoder(
     module = prepare(module).to(device=place.device, dtype=DTYPES[place.dtype])
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     embed = Embedder(name, module, torch.compile(forward) if place.compile else forward, normalise, place, cpu_chunk)
-    first = embed(torch.from_numpy(preprocess(probe_image()))[None])
+    first = embed(torch.from_numpy(np.array(preprocess(probe_image())))[None])
     if not torch.isfinite(first).all():
         raise EncoderError(f"{name}: the embedding of a plain picture is not finite in {place.dtype}")
     info = EncoderInfo(

@@ -94,6 +94,7 @@ def load_checkpoint(checkpoint: Checkpoint, request: Request) -> Encoder:
             details={
                 "architecture": type(model).__name__,
                 "model_type": config.model_type,
+                "attention": str(getattr(model.config, "_attn_implementation", None)),
                 "transformers": transformers.__version__,
             },
         )

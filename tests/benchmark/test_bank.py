@@ -149,6 +149,7 @@ def changed_ingredients() -> dict[str, dict]:
         "preprocessing": {"info": toy_encoder(preprocessing={"size": 5}).info},
         "pooling": {"info": toy_encoder(pooling="mean").info},
         "compute dtype": {"compute_dtype": "bfloat16"},
+        "compiled": {"compiled": True},
         "photo ids": {"photos": renamed},
         "photo bytes": {"bytes_hash": photos_bytes_hash(swapped)},
         "processings": {"recipe": ProcessingViews(NAMES[:2])},

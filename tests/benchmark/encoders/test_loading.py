@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from PIL import Image
 import benchmark.encoders as encoders
 from benchmark.encoders import EncoderInfo, list_encoders, load_encoder, loading
 from benchmark.encoders.catalogue import NAMED
+from benchmark.encoders.embedding import Placement, tf32_only_if_asked
 from benchmark.encoders.encoder import GROUPS, LIBRARIES
 from benchmark.encoders.registry import Request
 from benchmark.encoders.study import STUDY
@@ -119,7 +121,12 @@ def test_missing_package__the_pip_command(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"device": "gpu"}, "--device gpu"), ({"device": "cuda:99"}, "--device cuda:99"), ({"dtype": "int8"}, "--dtype")],
+    [
+        ({"device": "gpu"}, "--device gpu"),
+        ({"device": "cuda:99"}, "--device cuda:99"),
+        ({"dtype": "int8"}, "--dtype"),
+        ({"device": "cpu", "dtype": "tf32"}, "--dtype tf32 is a way of NVIDIA GPUs"),
+    ],
 )
 def test_placement__what_is_not_here_is_refused(options: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -136,6 +143,42 @@ def test_dtype__computes_in_it_and_gives_float32(photos: list[Image.Image], embe
     cosine = (a * b).sum(1) / ((a**2).sum(1) * (b**2).sum(1)) ** 0.5
     assert (cosine > 0.99).all()
     assert abs(a - b).max() > 1e-4
+
+
+def test_dtype__float32_is_at_hand_for_the_precision_gate(photos: list[Image.Image], embed_photos: Any) -> None:
+    exact = load_encoder("control:untrained-resnet50", device="cpu")
+    assert exact.in_float32 is None
+    again = load_encoder("control:untrained-resnet50", device="cpu", dtype="bfloat16").in_float32
+    assert again is not None
+    assert (embed_photos(again(), photos) == embed_photos(exact, photos)).all()
+
+
+def test_compile__the_forward_pass_is_what_torch_compiled(
+    photos: list[Image.Image], embed_photos: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = embed_photos(load_encoder("control:random-projection", device="cpu"), photos)
+    monkeypatch.setattr(torch, "compile", lambda forward: lambda module, pixels: forward(module, pixels) + 1)
+    compiled = load_encoder("control:random-projection", device="cpu", compile=True)
+    assert compiled.compiled
+    assert (embed_photos(compiled, photos) == plain + 1).all()
+    assert not load_encoder("control:random-projection", device="cpu").compiled
+
+
+@pytest.mark.parametrize(("dtype", "allowed"), [("float32", False), ("tf32", True)])
+def test_tf32__only_if_asked_and_set_back(dtype: str, allowed: bool) -> None:
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = (products.allow_tf32, convolutions.allow_tf32)
+    inside = []
+    try:
+        products.allow_tf32 = not allowed
+        with contextlib.suppress(RuntimeError), tf32_only_if_asked(Placement("cuda:0", dtype)):
+            inside.append((products.allow_tf32, convolutions.allow_tf32))
+            raise RuntimeError
+        after = (products.allow_tf32, convolutions.allow_tf32)
+    finally:
+        products.allow_tf32 = before[0]
+    assert inside == [(allowed, allowed)]
+    assert after == (not allowed, before[1])
 
 
 def test_embed__empty_batch_is_refused() -> None:

@@ -203,6 +203,20 @@ def test_family__embedding_equals_the_library_by_hand(
     keeps_promises(encoder)
 
 
+@pytest.mark.parametrize("name", ["clip", "siglip", "dinov2", "dinov3", "vit classifier"])
+def test_attention__is_torchs_fused_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _save(FAMILIES[name], tmp_path)
+    encoder = load_encoder(str(tmp_path), device="cpu")
+    assert encoder.info.details["attention"] == "sdpa"
+    calls: list[int] = []
+    fused = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        torch.nn.functional, "scaled_dot_product_attention", lambda *a, **k: calls.append(1) or fused(*a, **k)
+    )
+    encoder.embed(torch.from_numpy(np.array(encoder.preprocess(Image.new("RGB", (40, 40)))))[None])
+    assert len(calls) >= VIT["num_hidden_layers"]
+
+
 @pytest.mark.parametrize("name", [name for name in FAMILIES if name != "dinov3"])
 def test_preprocessing__travels_as_bytes_and_equals_the_pil_processor(
     name: str, tmp_path: Path, photos: list[Image.Image]

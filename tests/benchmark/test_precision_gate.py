@@ -1,0 +1,174 @@
+"""The gate for precisions below float32: its arithmetic by hand, and a run that it refuses."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import benchmark.precision_gate as gate
+from benchmark.__main__ import main
+from benchmark.encoders import load_encoder
+from benchmark.options import DTYPES, RunOptions
+from benchmark.precision_gate import judge, neighbouring, trace_to_noise
+from benchmark.results import read_result
+from builders.photos import PhotoSet
+from builders.processing import PARAMETERS, PROCESSINGS
+
+
+def on_the_circle(degrees) -> np.ndarray:
+    """Embeddings [views, photos, 2] by their direction, of unequal lengths."""
+    angle = np.deg2rad(np.asarray(degrees, dtype=np.float64))
+    lengths = 1 + np.arange(angle.size).reshape(angle.shape)
+    return lengths[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+def chord(degrees: float) -> float:
+    return 2 * np.sin(np.deg2rad(degrees) / 2)
+
+
+def test_trace_to_noise__by_hand():
+    # three views of three photos; medians over photos: 0 and 1 are 20 degrees apart, 1 and 2 are 30, 0 and 2 are 60
+    reference = on_the_circle([[0, 0, 0], [10, 20, 90], [60, 50, 70]])
+    # rounding turns view 0 by 1 degree, view 1 by 4 in the median, view 2 by 2
+    lower = on_the_circle([[1, 1, 1], [10.5, 24, 95], [62, 52, 72]])
+    found = trace_to_noise(reference, lower, [(0, 1), (0, 2), (1, 2)])
+    assert found.pair == (0, 1)
+    assert found.trace == pytest.approx(chord(20))
+    assert found.noise == pytest.approx(chord(4))
+    assert found.ratio == pytest.approx(chord(20) / chord(4))
+    # only pairs of one parameter count
+    assert trace_to_noise(reference, lower, [(0, 2), (1, 2)]).trace == pytest.approx(chord(30))
+    # lengths of embeddings do not
+    assert trace_to_noise(reference * 7, lower, [(0, 1)]).ratio == pytest.approx(found.ratio)
+
+
+def test_trace_to_noise__nothing_rounded_and_nothing_seen():
+    reference = on_the_circle([[0, 10], [20, 30]])
+    assert trace_to_noise(reference, reference, [(0, 1)]).ratio is None
+    blind = on_the_circle([[5, 7], [5, 7]])
+    found = trace_to_noise(blind, on_the_circle([[6, 8], [6, 8]]), [(0, 1)])
+    assert found.trace == pytest.approx(0, abs=1e-12)
+    assert found.ratio == pytest.approx(0, abs=1e-12)
+    zeros = np.zeros((2, 2, 3))
+    assert trace_to_noise(zeros, zeros, [(0, 1)]).ratio is None
+
+
+def test_neighbouring__all_pairs_of_each_parameter():
+    pairs = neighbouring(tuple(PROCESSINGS))
+    assert len(pairs) == 15 + 3 + 3 + 6
+    names = [tuple(PROCESSINGS)[i] for i in range(14)]
+    for a, b in pairs:
+        assert any({names[a], names[b]} <= set(p.processings) for p in PARAMETERS.values())
+    assert neighbouring(["jpeg-q75-420", "resizing-x2"]) == []
+
+
+NETWORKS = """
+import numpy as np
+import torch
+from PIL import Image
+
+class Pixels:
+    mean, std = (0.0,) * 3, (1.0,) * 3
+    cache_key = "1"
+    @staticmethod
+    def preprocess(image):
+        return np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR))
+
+class Coarse(Pixels, torch.nn.Module):
+    # embeddings that hardly differ: bfloat16 rounds the difference away
+    def forward(self, x):
+        return x.flatten(1) + 30
+
+class Fine(Pixels, torch.nn.Module):
+    # the detail alone, large: float16 keeps it
+    def forward(self, x):
+        return (x[:, :, 1:] - x[:, :, :-1]).flatten(1)
+
+def plain(image):
+    return np.asarray(image.resize((8, 8)), dtype=np.float32).mean((0, 1))
+"""
+
+ALL = ("--data", "folder:photos", "--tasks", "probe/resizing", "--workers", "0")
+
+
+@pytest.fixture
+def work(tmp_path, photo_folder, monkeypatch):
+    (tmp_path / "networks_of_gate.py").write_text(NETWORKS)
+    (tmp_path / "photos").symlink_to(photo_folder)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    return main([*arguments, *ALL, "--output", "out", "--cache", "cache"])
+
+
+def test_score__refused_with_one_sentence_and_forced(work, capsys, monkeypatch):
+    model = ("--model", "networks_of_gate:Coarse", "--dtype", "bfloat16")
+    assert run(*model) == 2
+    [sentence] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("camtrace:")]
+    assert "networks_of_gate:Coarse in bfloat16 is not precise enough on folder:photos" in sentence
+    assert sentence.endswith("use float32, or --force-dtype to run all the same")
+    assert not (work / "out").exists()
+    # the verdict is kept: a forced run does not embed the sample again
+    monkeypatch.setattr(gate, "_both", None)
+    assert run(*model, "--force-dtype") == 0
+    result = read_result(work / "out" / "result.json")
+    kept = result.environment["precision_gate"]
+    assert kept["passed"] is False
+    assert kept["ratio"] == pytest.approx(kept["trace"] / kept["noise"])
+    assert kept["ratio"] < 10 == kept["threshold"]
+    assert kept["photos"] == 32
+    assert set(kept["pair"]) < set(PROCESSINGS)
+    assert "--force-dtype" in result.environment["command"]
+
+
+def test_score__float16_storage_is_judged_by_what_it_rounds(work):
+    assert run("--model", "networks_of_gate:Fine", "--storage", "float16") == 0
+    kept = read_result(work / "out" / "result.json").environment["precision_gate"]
+    assert kept["passed"] is True
+    # rounding to 11 bits moves each number by at most 2^-11 of itself, so a vector by at most that of its length
+    assert 0 < kept["noise"] <= 2**-11
+    assert run("--model", "networks_of_gate:Coarse", "--storage", "float16") == 2
+
+
+def test_score__float32_has_no_gate(work):
+    assert run("--model", "networks_of_gate:Coarse") == 0
+    environment = read_result(work / "out" / "result.json").environment
+    assert "precision_gate" not in environment
+    assert environment["compiled"] is False
+
+
+def test_sweep__a_refused_encoder_is_a_row(work):
+    models = ("--model", "networks_of_gate:Coarse", "--model", "networks_of_gate:plain")
+    assert main(["sweep", *models, *ALL, "--dtype", "bfloat16", "--output", "out", "--cache", "cache"]) == 0
+    rows = {row["spec"]: row for row in json.loads((work / "out" / "sweep.json").read_text())["rows"]}
+    assert rows["networks_of_gate:Coarse"]["state"] == "failed"
+    assert "not precise enough" in rows["networks_of_gate:Coarse"]["reason"]
+    assert rows["networks_of_gate:plain"]["state"] == "scored"  # a function of an image computes in float32
+    forced = ("--dtype", "bfloat16", "--force-dtype", "--output", "out", "--cache", "cache")
+    assert main(["sweep", *models, *ALL, *forced]) == 0
+    # a result that was forced is not taken as done by a sweep that is not
+    assert main(["sweep", *models, *ALL, "--dtype", "bfloat16", "--output", "out", "--cache", "cache"]) == 0
+    rows = {row["spec"]: row for row in json.loads((work / "out" / "sweep.json").read_text())["rows"]}
+    assert rows["networks_of_gate:Coarse"]["state"] == "failed"
+
+
+def test_judge__what_cannot_be_compared_is_refused(work):
+    encoder = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
+    options = RunOptions(cache=work / "cache", workers=0)
+    photos = PhotoSet.of_bytes("few", {"a": (work / "photos/train/cat/00.jpg").read_bytes()})
+    assert judge(encoder, photos, "0", options).photos == 1
+    alone = judge(replace(encoder, in_float32=None), photos, "1", options)
+    assert not alone.passed
+    assert "cannot be loaded in float32" in alone.reason
+    stored = replace(photos, stored_views=("jpeg-q75-420", "resizing-x2"))
+    assert "processed already" in judge(encoder, stored, "2", options).reason
+
+
+def test_dtypes__are_those_of_the_command_line():
+    from benchmark.encoders import embedding
+
+    assert tuple(embedding.DTYPES) == DTYPES
