@@ -22,7 +22,8 @@ from benchmark.bank import Bank, Block
 from benchmark.device_copy import DeviceCopy
 from benchmark.encoders import Encoder
 from benchmark.encoders.batch_size import FittingBatch
-from benchmark.views import PhotoViews, Preprocess, ViewRecipe, iterate_views
+from benchmark.torch_views.stage import view_stream
+from benchmark.views import PhotoViews, Preprocess, ViewRecipe
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
 
@@ -61,6 +62,7 @@ def fill_banks(
     *,
     batch_size: int = 64,
     workers: int = 2,
+    views: str = "auto",
     label: str = "embedding",
 ) -> PassOutcome:
     """Embed every photo that a bank misses. Each photo is decoded once, each distinct preprocessing is run once.
@@ -72,6 +74,7 @@ def fill_banks(
         banks: of the same photos and views.
         batch_size: views per forward pass; halved for an encoder where memory does not hold them.
         workers: processes that make views.
+        views: who makes them, see ``RunOptions.views``.
         label: of the progress bar.
 
     An encoder that fails on a batch, or gives another shape than it promised, is left out of the rest of the pass.
@@ -89,7 +92,9 @@ def fill_banks(
     photos_per_batch = max(1, batch_size // len(recipe.names))
 
     making = 0.0
-    stream = iterate_views(photos, indices, recipe, preprocesses, workers=workers) if indices else iter(())
+    homes = [copy.device for copy in copies]
+    source = (photos, indices, recipe, preprocesses)
+    stream = view_stream(*source, workers=workers, way=views, homes=homes) if indices else iter(())
     bar = tqdm(total=len(indices), desc=label, unit="photo", delay=1, disable=None)
     with bar, _beside() as beside:
         for block in pending:

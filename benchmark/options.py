@@ -8,6 +8,7 @@ from pathlib import Path
 
 PROTOCOLS = ("converged", "iccv2025")
 DTYPES = ("float32", "tf32", "bfloat16", "float16")
+VIEWS = ("auto", "cpu", "device")
 
 
 def default_cache() -> Path:
@@ -50,7 +51,10 @@ class RunOptions:
     batch_size: int = 64
     """Views per forward pass, where memory holds them."""
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
-    """Processes that make views."""
+    """Processes that make views, or decode photos for a device that makes them."""
+    views: str = "auto"
+    """Who makes views: the workers (``cpu``), the encoders' device (``device``), or the device where that is a CUDA GPU
+    (``auto``). They are the same whoever does."""
     fresh: bool = False
     """Make every bank again."""
     cache: Path = field(default_factory=default_cache)

@@ -155,7 +155,14 @@ def _score_recipe(
         name = encoders[0].info.id if len(encoders) == 1 else f"{len(encoders)} encoders"
         label = f"{name} on {photos.name}"
         outcome = fill_banks(
-            photos, recipe, encoders, banks, batch_size=options.batch_size, workers=options.workers, label=label
+            photos,
+            recipe,
+            encoders,
+            banks,
+            batch_size=options.batch_size,
+            workers=options.workers,
+            views=options.views,
+            label=label,
         )
         for i, (encoder, bank, got) in enumerate(zip(encoders, banks, collected, strict=True)):
             _record_pass(outcome.cost, got, len(encoders))

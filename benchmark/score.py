@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.options import DTYPES, PROTOCOLS, RunOptions, default_cache
+from benchmark.options import DTYPES, PROTOCOLS, VIEWS, RunOptions, default_cache
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
     from benchmark.encoders import Encoder
@@ -87,6 +87,12 @@ def parser() -> argparse.ArgumentParser:
         default=defaults.workers,
         metavar="N",
         help="processes that make views (default: %(default)s)",
+    )
+    p.add_argument(
+        "--views",
+        choices=VIEWS,
+        default=defaults.views,
+        help="who makes them: the workers, the encoders' device, or the device if it is a GPU (default: %(default)s)",
     )
     p.add_argument("--revision", help="commit, tag or branch of a Hub model, if there is one --model")
     p.add_argument("--trust-remote-code", action="store_true", help="run code from the model's repository")
@@ -187,6 +193,7 @@ def run_options(args: argparse.Namespace, argv: Sequence[str]) -> RunOptions:
         storage=args.storage,
         batch_size=args.batch_size,
         workers=args.workers,
+        views=args.views,
         fresh=args.fresh,
         cache=args.cache,
         limit=args.limit,
@@ -212,7 +219,9 @@ def public_command(argv: Sequence[str]) -> str:
     return shlex.join(["python", "-m", "benchmark", *kept])
 
 
-_LOCAL_OPTIONS = frozenset({"--push-to", "--output", "--cache", "--fresh", "--workers", "--batch-size", "--device"})
+_LOCAL_OPTIONS = frozenset(
+    {"--push-to", "--output", "--cache", "--fresh", "--workers", "--views", "--batch-size", "--device"}
+)
 
 
 def _status(results: Sequence[Result]) -> int:

@@ -1,0 +1,206 @@
+"""Between the loaders and the encoders: workers only read and decode, views are made on the encoders' device.
+
+``view_stream`` is ``iterate_views`` with a choice of who makes the views; what comes out is equal bit for bit. Whatever
+the device cannot do, a worker does as ever: other recipes, preprocessings that are not ``Pixels``, photos too large for
+the device's memory, sizes that Pillow refuses.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmark.encoders.batch_size import out_of_memory
+from benchmark.encoders.pixels import Pixels
+from benchmark.torch_views.self_test import equals_pillow
+from benchmark.torch_views.views import BYTES_PER_PIXEL, possible, torch_views
+from benchmark.views import PhotoViews, Preprocess, ProcessingViews, ViewRecipe, iterate_views
+from builders.decode import decode_rgb
+from builders.photos import PhotoSet
+from builders.processing import PROCESSINGS, process
+
+WINDOW = 128
+"""Photos gathered to find some of one size."""
+WINDOW_BYTES = 1 << 28
+"""Bound on their decoded pixels."""
+MEMORY_SHARE = 0.25
+"""Of the free memory of a GPU that views may take; the encoders need the rest."""
+HOST_BYTES = 1 << 30
+"""Memory that views may take where the device is the CPU."""
+
+
+def view_stream(
+    photos: PhotoSet,
+    indices: Sequence[int],
+    recipe: ViewRecipe,
+    preprocesses: Sequence[Preprocess],
+    *,
+    workers: int = 0,
+    way: str = "auto",
+    homes: Sequence[torch.device] = (),
+) -> Iterator[PhotoViews]:
+    """Views of the photos at ``indices``, in that order, made by workers or on a device.
+
+    Args:
+        photos, indices, recipe, preprocesses, workers: as in ``iterate_views``.
+        way: see ``RunOptions.views``.
+        homes: where each preprocessing's encoders want their views; the first CUDA device among them makes all.
+    """
+    device = chosen_device(way, recipe, preprocesses, homes)
+    pixels = [p for p in preprocesses if isinstance(p, Pixels)]
+    if device is None or not isinstance(recipe, ProcessingViews):
+        return iterate_views(photos, indices, recipe, preprocesses, workers=workers)
+    pixels_at_once = max(1, _memory(device) // BYTES_PER_PIXEL)
+    decoded = DecodedPhotos(recipe, len(pixels), pixels_at_once)
+    stream = iterate_views(photos, indices, decoded, pixels, workers=workers)
+    return _Maker(photos.ids, recipe, pixels, device, homes, pixels_at_once).made(stream)
+
+
+def chosen_device(
+    way: str, recipe: ViewRecipe, preprocesses: Sequence[Preprocess], homes: Sequence[torch.device]
+) -> torch.device | None:
+    """The device that shall make the views; None for the workers. Says so where a device fails its self-test."""
+    if way == "cpu" or type(recipe) is not ProcessingViews or not all(type(p) is Pixels for p in preprocesses):
+        return None
+    device = next((home for home in homes if home.type == "cuda"), None)
+    if device is None and way == "device":
+        device = homes[0] if homes else torch.device("cpu")
+    if device is not None and not equals_pillow(device):
+        print(f"camtrace: views made on {device} differ from Pillow's; workers make them instead", file=sys.stderr)
+        return None
+    return device
+
+
+@dataclass(frozen=True)
+class DecodedPhotos:
+    """What workers do for a device: the photo alone, or its views where the device cannot make them.
+
+    A decoded photo is the one "view" of the first preprocessing, [1, 1, height, width, 3]: one dimension more than
+    views have.
+    """
+
+    recipe: ProcessingViews
+    preprocesses: int
+    """How many there are. Asked for fewer, a worker is finding out which of them fails on a photo: Pillow's job."""
+    largest: int
+    """Pixels of the largest photo that the device takes."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.recipe.names
+
+    def key(self) -> dict[str, Any]:
+        return self.recipe.key()
+
+    def merged(self, other: DecodedPhotos) -> DecodedPhotos:
+        return replace(self, recipe=self.recipe.merged(other.recipe))
+
+    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+        photo = decode_rgb(data)
+        plans = [pixels.plan for pixels in preprocesses if isinstance(pixels, Pixels)]
+        fits = photo.width * photo.height <= self.largest and len(plans) == self.preprocesses
+        if fits and possible(photo.width, photo.height, photo_id, self.names, plans, self.recipe.seed):
+            return [[np.asarray(photo)[None]], *([np.empty(0, np.uint8)] for _ in plans[1:])]
+        return self.recipe.make(data, photo_id, preprocesses)
+
+
+class _Maker:
+    """Turns decoded photos into views, a window at a time; the batch shrinks for good where memory runs out."""
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        recipe: ProcessingViews,
+        preprocesses: Sequence[Pixels],
+        device: torch.device,
+        homes: Sequence[torch.device],
+        pixels_at_once: int,
+    ) -> None:
+        self._ids = ids
+        self._recipe = recipe
+        self._preprocesses = preprocesses
+        self._device = device
+        self._homes = homes or [device] * len(preprocesses)
+        self._pixels_at_once = pixels_at_once
+
+    def made(self, stream: Iterable[PhotoViews]) -> Iterator[PhotoViews]:
+        for window in _windows(stream):
+            groups: dict[torch.Size, list[int]] = {}
+            for place, photo in enumerate(window):
+                if _is_decoded(photo):
+                    groups.setdefault(photo.arrays[0].shape, []).append(place)
+            for places in groups.values():
+                self._make(window, places)
+            yield from window
+
+    def _make(self, window: list[PhotoViews], places: Sequence[int]) -> None:
+        """Replace decoded photos of one size by their views."""
+        done = 0
+        height, width = window[places[0]].arrays[0].shape[2:4]
+        while done < len(places):
+            part = places[done : done + max(1, self._pixels_at_once // (height * width))]
+            started = time.perf_counter()
+            views = self._try([window[place] for place in part])
+            if views is None and len(part) > 1:
+                self._pixels_at_once = len(part) // 2 * height * width
+                continue
+            if views is None:
+                views = self._by_pillow(window[part[0]])
+            seconds = (time.perf_counter() - started) / len(part)
+            for row, place in enumerate(part):
+                arrays = tuple(of_plan[row] for of_plan in views)
+                window[place] = replace(window[place], arrays=arrays, seconds=window[place].seconds + seconds)
+            done += len(part)
+
+    def _try(self, photos: Sequence[PhotoViews]) -> list[torch.Tensor] | None:
+        """[n, views, ...] per preprocessing, each where it is wanted; None if memory ran out."""
+        try:
+            there = torch.cat([photo.arrays[0][0] for photo in photos]).to(self._device)
+            ids = [self._ids[photo.index] for photo in photos]
+            plans = [pixels.plan for pixels in self._preprocesses]
+            with torch.inference_mode():
+                made = torch_views(there, ids, self._recipe.names, plans, seed=self._recipe.seed)
+            return [views.to(home) for views, home in zip(made, self._homes, strict=True)]
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _by_pillow(self, photo: PhotoViews) -> list[torch.Tensor]:
+        image = Image.fromarray(photo.arrays[0][0, 0].numpy())
+        photo_id, seed = self._ids[photo.index], self._recipe.seed
+        images = [process(image, PROCESSINGS[name], photo_id, seed) for name in self._recipe.names]
+        return [torch.from_numpy(np.stack([p(view) for view in images]))[None] for p in self._preprocesses]
+
+
+def _windows(stream: Iterable[PhotoViews]) -> Iterator[list[PhotoViews]]:
+    waiting = iter(stream)
+    while first := next(waiting, None):
+        window, size = [first], first.arrays[0].nbytes if first.arrays else 0
+        for photo in itertools.islice(waiting, WINDOW - 1):
+            window.append(photo)
+            size += photo.arrays[0].nbytes if photo.arrays else 0
+            if size > WINDOW_BYTES:
+                break
+        yield window
+
+
+def _is_decoded(photo: PhotoViews) -> bool:
+    return not photo.failure and photo.arrays[0].ndim == 5
+
+
+def _memory(device: torch.device) -> int:
+    if device.type != "cuda":
+        return HOST_BYTES
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free * MEMORY_SHARE)
