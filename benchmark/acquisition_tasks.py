@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -11,7 +12,7 @@ import numpy as np
 
 from benchmark.acquisition_views import MaskedViews
 from benchmark.options import RunOptions
-from benchmark.probe import ProbeAnswers, labelled_probe
+from benchmark.probe import ProbeAnswers, labelled_probe, null_range, shuffled_accuracies
 from benchmark.probe.features import Rows
 from benchmark.results import Score
 from benchmark.stats import photo_interval
@@ -28,6 +29,10 @@ EXTRAS = ("flash", "year")
 
 _IDENTITY = frozenset({"make", "model", "smartphone-model", "is-smartphone"})
 """Attributes that name the camera: one follows from another, so none serves to predict another in the control."""
+
+
+CLUSTER_COLUMNS = ("scene", "owner")
+"""Columns that say which photos err together: intervals resample their values, not single photos."""
 
 
 class Part(NamedTuple):
@@ -47,17 +52,15 @@ def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     view = "masked" if given.options.mask_ratio else "whole"
     n_classes = len(names)
 
-    def probe(rows: Mapping[str, Rows], shuffled: bool = False) -> ProbeAnswers:
-        train_y, val_y = train.classes, val.classes
-        if shuffled:
-            both = np.random.default_rng(0).permutation(np.concatenate([train_y, val_y]))
-            train_y, val_y = both[: len(train_y)], both[len(train_y) :]
-        with_val = len(val_y) > 0
+    parts = {"train": train, "val": val, "test": test}
+    with_val = len(val.photos) > 0
+
+    def probe(rows: Mapping[str, Rows]) -> ProbeAnswers:
         return labelled_probe(
             rows["train"],
-            train_y,
+            train.classes,
             rows["val"] if with_val else None,
-            val_y if with_val else None,
+            val.classes if with_val else None,
             rows["test"],
             test.classes,
             n_classes,
@@ -66,21 +69,20 @@ def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
         )
 
     def seen(name: str) -> dict[str, Rows]:
-        parts = {"train": train, "val": val, "test": test}
         return {split: given.view(name, part.photos) for split, part in parts.items()}
 
+    clusters, unit = _clusters(given.photos, test.photos)
     answers = probe(seen(view))
-    controls = {"shuffled": _control(probe(seen(view), shuffled=True), given.options)}
+    controls = {"shuffled": _shuffled(given, seen(view), parts, n_classes, answers)}
     if given.options.mask_ratio:
-        controls["whole"] = _control(probe(seen("whole")), given.options)
-        controls["complement"] = _control(probe(seen("complement")), given.options)
+        controls["whole"] = _control(probe(seen("whole")), clusters, given.options)
+        controls["complement"] = _control(probe(seen("complement")), clusters, given.options)
     metadata = _other_labels(given.photos, attribute)
     if metadata.shape[1]:
-        parts = {"train": train, "val": val, "test": test}
         rows = {split: metadata[part.photos] for split, part in parts.items()}
-        controls["metadata"] = _control(probe(rows), given.options)
+        controls["metadata"] = _control(probe(rows), clusters, given.options)
 
-    ends = photo_interval(answers.photo_accuracy, resamples=given.options.resamples)
+    ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=given.options.resamples)
     frequent = int(np.bincount(train.classes, minlength=n_classes).argmax())
     score = Score(
         task=f"probe/{attribute}",
@@ -97,12 +99,16 @@ def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
             "most_frequent_class": float((test.classes == frequent).mean()),
             "mask_ratio": given.options.mask_ratio,
             "visible_share": _visible_share(given),
+            "resampled": unit,
+            "units": ends.units,
             "controls": controls,
             **answers.details(),
         },
     )
     name = f"probe/{attribute}"
     kept = {f"{name}/predicted": answers.predicted, f"{name}/expected": answers.expected, f"{name}/photos": test.photos}
+    if clusters is not None:
+        kept[f"{name}/clusters"] = clusters
     return TaskOutcome((score,), kept)
 
 
@@ -133,9 +139,49 @@ def _parts(given: TaskInput, labels: Labels) -> tuple[tuple[str, ...], Part, Par
     return tuple(labels.names[i] for i in known), train, val, test
 
 
-def _control(answers: ProbeAnswers, options: RunOptions) -> dict[str, float]:
-    ends = photo_interval(answers.photo_accuracy, resamples=options.resamples)
+def _clusters(photos: PhotoSet, test: np.ndarray) -> tuple[np.ndarray | None, str]:
+    """What test photos err together in, as int64 [n] codes, and its name: their scene, their owner, or themselves.
+
+    A photo without a name of its own there stands alone; where all photos are of one owner, photos are all there is.
+    """
+    for column in CLUSTER_COLUMNS:
+        if column in photos.columns:
+            names = photos.columns[column][test].astype(str)
+            code = np.unique(names, return_inverse=True)[1].astype(np.int64)
+            alone = names == ""
+            code[alone] = len(names) + np.flatnonzero(alone)
+            if 1 < len(np.unique(code)) < len(code):
+                return code, column
+    return None, "photo"
+
+
+def _control(answers: ProbeAnswers, clusters: np.ndarray | None, options: RunOptions) -> dict[str, float]:
+    ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=options.resamples)
     return {"accuracy": answers.accuracy, "low": ends.low, "high": ends.high}
+
+
+def _shuffled(
+    given: TaskInput, rows: Mapping[str, Rows], parts: Mapping[str, Part], n_classes: int, answers: ProbeAnswers
+) -> dict[str, float]:
+    """The range of probes that learnt shuffled labels, where their mean lies, and how many read as well as the probe.
+
+    ``low`` and ``high`` hold 95 % of such probes; ``mean_low`` and ``mean_high`` are the interval of their mean, which
+    is chance where classes are balanced; ``p_value`` is the permutation test's.
+    """
+    with_val = len(parts["val"].photos) > 0
+    null = shuffled_accuracies(
+        rows["train"],
+        parts["train"].classes,
+        rows["val"] if with_val else None,
+        parts["val"].classes if with_val else None,
+        rows["test"],
+        parts["test"].classes,
+        n_classes,
+        chosen=answers.chosen,
+        protocol=given.options.protocol,
+        device=given.device,
+    )
+    return dataclasses.asdict(null_range(null, answers.accuracy))
 
 
 def _other_labels(photos: PhotoSet, attribute: str) -> np.ndarray:

@@ -28,6 +28,8 @@ class PhotoValues:
     """float64 [n]."""
     bounds: tuple[float, float]
     """The range of a value: (0, 1) for shares, (-1, 1) for differences."""
+    clusters: np.ndarray | None = None
+    """[n], what each photo belongs to where such photos err together; ``None`` where photos stand alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +110,10 @@ def _probe(own: Mapping[str, np.ndarray]) -> Iterator[tuple[str, PhotoValues]]:
         expected = np.arange(predicted.shape[1])[:, None]
     else:
         return  # an acquisition probe whose true classes were not kept: nothing can be paired
-    yield "accuracy", PhotoValues(own["photos"], (predicted == expected).mean(axis=(0, 1)), (0.0, 1.0))
+    yield (
+        "accuracy",
+        PhotoValues(own["photos"], (predicted == expected).mean(axis=(0, 1)), (0.0, 1.0), own.get("clusters")),
+    )
 
 
 def _knn(own: Mapping[str, np.ndarray]) -> Iterator[tuple[str, PhotoValues]]:

@@ -171,7 +171,8 @@ def _pair(first: str, a: Run, second: str, b: Run, patterns: Sequence[str], all_
                 f"({len(other.photos)}); only these are compared"
             )
         x, y = one.values[at], other.values[to]
-        difference = paired_difference(x, y, bounds=one.bounds)
+        clusters = None if one.clusters is None else one.clusters[at]
+        difference = paired_difference(x, y, clusters=clusters, bounds=one.bounds)
         yield Compared(a.data, task, metric, first, second, float(x.mean()), float(y.mean()), difference)
 
 
@@ -184,7 +185,9 @@ def _ties(named: dict[str, Run], patterns: Sequence[str], all_metrics: bool) -> 
         photos = [values.photos for values in having.values()]
         if any(not np.array_equal(photos[0], other) for other in photos[1:]):
             continue
-        ranks = rank_intervals(np.array([v.values for v in having.values()]), bounds=next(iter(having.values())).bounds)
+        first = next(iter(having.values()))
+        board = np.array([values.values for values in having.values()])
+        ranks = rank_intervals(board, clusters=first.clusters, bounds=first.bounds)
         names = list(having)
         best = names[int(np.argmin(ranks.rank))]
         tied = tuple(n for n, t in zip(names, ranks.tied_with_best, strict=True) if t and n != best)

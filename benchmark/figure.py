@@ -81,7 +81,7 @@ def _title(results: Sequence[Result]) -> str:
 
 
 def _probes(ax: Any, scores: Sequence[Score], title: str) -> None:
-    """Dots with 95 % intervals; a tick marks chance."""
+    """Dots with 95 % intervals; a tick marks chance, a band what shuffled labels reach."""
     several = len({s.data for s in scores}) > 1
     for y, score in enumerate(scores):
         low, high = 100 * (score.value - score.low), 100 * (score.high - score.value)
@@ -107,6 +107,18 @@ def _probes(ax: Any, scores: Sequence[Score], title: str) -> None:
             zorder=2,
             label="chance" if y == 0 else None,
         )
+        shuffled = score.details.get("controls", {}).get("shuffled", {})
+        if "permutations" in shuffled:
+            ax.barh(
+                y,
+                100 * (shuffled["high"] - shuffled["low"]),
+                left=100 * shuffled["low"],
+                height=0.42,
+                color=_VERMILION,
+                alpha=0.22,
+                zorder=1.5,
+                label="shuffled labels, 95 %" if y == 0 else None,
+            )
         for name, marker in (("whole", "s"), ("complement", "x"), ("metadata", "d")):
             if "controls" in score.details and name in score.details["controls"]:
                 ax.plot(

@@ -70,7 +70,7 @@ def _probes(scores: Sequence[Score]) -> str:
         ]
         for s in scores
     ]
-    readable = [s.task.removeprefix("probe/") for s in scores if s.low > s.chance]
+    readable = [s.task.removeprefix("probe/") for s in scores if _is_readable(s)]
     sentence = (
         f"Readable from the embedding (interval above chance): {', '.join(readable)}."
         if readable
@@ -80,23 +80,42 @@ def _probes(scores: Sequence[Score]) -> str:
         [
             s.task,
             percent(s.value),
-            *(percent(c["accuracy"]) if (c := s.details["controls"].get(k)) else "-" for k in _CONTROLS),
+            *(_control(c) if (c := s.details["controls"].get(k)) else "-" for k in _CONTROLS),
         ]
         for s in scores
         if s.details.get("controls")
     ]
+    units = {
+        (s.details["units"], s.details["resampled"]) for s in scores if s.details.get("resampled", "photo") != "photo"
+    }
+    if units:
+        clusters = " or ".join(f"{n} {unit}s" for n, unit in sorted(units))
+        sentence += f" Intervals resample {clusters}: photos of one {min(u for _, u in units)} err together."
     text = f"{markdown_table(header, rows)}\n\n{sentence}"
     if controls:
-        names = ["accuracy % of", "masked", *(label for label in _CONTROLS.values())]
+        hidden = "masked" if scores[0].details.get("mask_ratio") else "seen"
+        names = ["accuracy % of", hidden, *(label for label in _CONTROLS.values())]
         text += f"\n\n{markdown_table(names, controls)}"
     return text
+
+
+def _is_readable(score: Score) -> bool:
+    """The interval lies above chance, and few probes that learnt shuffled labels do as well."""
+    shuffled = score.details.get("controls", {}).get("shuffled", {})
+    return score.low > score.chance and shuffled.get("p_value", 0.0) <= 0.05
+
+
+def _control(control: Mapping[str, float]) -> str:
+    """A control's accuracy; of shuffled labels the range of such probes too."""
+    text = percent(control["accuracy"])
+    return f"{text} ({interval(control['low'], control['high'])})" if "permutations" in control else text
 
 
 _CONTROLS = {
     "whole": "whole picture",
     "complement": "border hidden",
     "metadata": "other labels only",
-    "shuffled": "shuffled labels",
+    "shuffled": "shuffled labels (95 % of them)",
 }
 
 

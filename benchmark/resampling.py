@@ -5,26 +5,48 @@ Dirichlet distribution, the smooth sibling of the multinomial weights of drawing
 photos come two imagined half photos, one at each end of the range that a photo's value can have. With right-or-wrong
 answers the interval is then exactly Jeffreys' (Brown, Cai and DasGupta, Statistical Science 16, 2001), so that it keeps
 its coverage near 0 and 1 and has a width where every answer is right; plain resampling would claim certainty there.
+
+Photos that belong together (27 shots of one scene, the photos of one owner) err together. Differences then weight whole
+clusters, half ones included; shares have a closed form of their own there, ``benchmark.clusters``.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from builders.errors import DataError
 
+LEVEL = 0.95
+"""Coverage of every interval unless another is asked for."""
+
 RESAMPLES = 10_000
 CHUNK_VALUES = 8 << 20
 """Random weights held at once (float32: 32 MiB)."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over photos with what resampling photos says about it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    """Photos."""
+    standard_error: float
+    units: int
+    """What was resampled: photos, or clusters of them."""
 
 
 def resampled_means(
     values: Any,
     trials: Any | None = None,
     *,
+    clusters: Any | None = None,
     bounds: tuple[float, float] | None = (0.0, 1.0),
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -34,13 +56,16 @@ def resampled_means(
     Photos with equal values share one Gamma draw, which changes nothing in distribution and makes most answers cheap.
 
     Args:
-        values, trials: as in ``photo_intervals``.
+        values, trials, clusters: as in ``photo_intervals``.
         bounds: as there, or ``None`` for no half photos. (They stand at the same end for all K, so a difference of two
             columns has none: give the difference as a row of its own, with its own bounds.)
         resamples: number of weightings.
         seed: of the weights.
     """
     table, counts = checked(values, trials, bounds)
+    if clusters is not None:
+        table, counts = cluster_sums(table, counts, clusters)
+    centre = table.sum(axis=1) / counts.sum()
     unit = counts.sum() / len(counts)
     patterns, shape = np.unique(np.vstack([table, counts]).T, axis=0, return_counts=True)
     weights = shape.astype(np.float64)
@@ -55,7 +80,6 @@ def resampled_means(
     single = weights == 1
     patterns, weights = np.vstack([patterns[single], patterns[~single]]), weights[~single]
     singles = int(single.sum())
-    centre = table.sum(axis=1) / counts.sum()
     # centred, so that float32 sums lose nothing that matters
     columns = (patterns[:, :-1] - centre * patterns[:, -1:]).astype(np.float32)
     columns = np.hstack([columns, patterns[:, -1:].astype(np.float32)])
@@ -70,6 +94,23 @@ def resampled_means(
         sums = (gamma @ columns).astype(np.float64)
         draws[start : start + size] = sums[:, :-1] / sums[:, -1:] + centre
     return draws
+
+
+def cluster_sums(table: np.ndarray, counts: np.ndarray, clusters: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Values [K, n] and rows [n] of photos summed over the photos of each cluster: [K, G] and [G].
+
+    Raises:
+        DataError: another number of photos than of cluster names.
+
+    >>> sums, rows = cluster_sums(np.array([[1.0, 0.0, 1.0]]), np.ones(3), ["b", "a", "b"])
+    >>> sums.tolist(), rows.tolist()
+    ([[0.0, 2.0]], [1.0, 2.0])
+    """
+    names, code = np.unique(np.asarray(clusters), return_inverse=True)
+    if code.shape != counts.shape:
+        raise DataError(f"{len(counts)} photos but {code.size} names of clusters")
+    sums = np.stack([np.bincount(code, weights=row, minlength=len(names)) for row in table])
+    return sums, np.bincount(code, weights=counts, minlength=len(names))
 
 
 def reach(largest: np.ndarray, mean_square: np.ndarray, width: float) -> np.ndarray:

@@ -30,11 +30,12 @@ class Score:
     value: float
     """In [0, 1]; differences such as ``spd`` in [-1, 1]."""
     low: float
-    """Lower end of the 95 % interval, by resampling photos (all views of a photo together)."""
+    """Lower end of the 95 % interval, by resampling photos (all views of a photo together), or the scenes or owners that
+    photos come from: ``details["resampled"]`` says which."""
     high: float
     """Upper end of the 95 % interval."""
     n: int
-    """Number of test photos (resampling units) behind the value."""
+    """Number of test photos behind the value."""
     chance: float
     """Expected value of a guess that knows the classes; 0 for differences."""
     details: Mapping[str, Any] = field(default_factory=dict)

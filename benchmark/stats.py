@@ -13,26 +13,12 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
-from benchmark.resampling import CHUNK_VALUES, RESAMPLES, checked, reach, resampled_means
+from benchmark.clusters import clustered_interval
+from benchmark.resampling import CHUNK_VALUES, LEVEL, RESAMPLES, Interval, checked, cluster_sums, reach, resampled_means
 from builders.errors import DataError
-
-LEVEL = 0.95
-"""Coverage of every interval unless another is asked for."""
 
 FEWEST_TAIL_DRAWS = 50
 """A p-value that rests on fewer draws beyond zero comes from the normal tail with the same standard error."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over photos with what resampling photos says about it."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    """Photos."""
-    standard_error: float
 
 
 @dataclass(frozen=True)
@@ -71,6 +57,7 @@ def photo_interval(
     values: Any,
     trials: Any | None = None,
     *,
+    clusters: Any | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
     level: float = LEVEL,
     resamples: int = RESAMPLES,
@@ -82,13 +69,15 @@ def photo_interval(
     >>> interval.value, round(interval.low, 1), interval.high
     (1.0, 0.9, 1.0)
     """
-    return photo_intervals([values], trials, bounds=bounds, level=level, resamples=resamples, seed=seed)[0]
+    options: dict[str, Any] = {"clusters": clusters, "bounds": bounds, "level": level}
+    return photo_intervals([values], trials, resamples=resamples, seed=seed, **options)[0]
 
 
 def photo_intervals(
     values: Any,
     trials: Any | None = None,
     *,
+    clusters: Any | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
     level: float = LEVEL,
     resamples: int = RESAMPLES,
@@ -100,6 +89,8 @@ def photo_intervals(
         values: [K, n], for each photo the mean over its views (and fits) of what is averaged; with ``trials``, the sum.
         trials: [n], rows per photo, where photos have different numbers of them: the statistic is then the sum of
             ``values`` over the sum of ``trials``.
+        clusters: [n], the name of what each photo belongs to (its scene, its owner), where photos of one cluster err
+            together: clusters are then resampled, not photos.
         bounds: the least and the greatest value that one row can have: (0, 1) for shares; a negative first one
             says that the values are differences, (-1, 1) those of shares.
         level: coverage.
@@ -110,14 +101,19 @@ def photo_intervals(
         DataError: no photo, a value that is not finite, or a value outside ``bounds``.
     """
     table, counts = checked(values, trials, bounds)
-    draws = resampled_means(table, trials, bounds=bounds, resamples=resamples, seed=seed)
-    return _intervals(draws, table.sum(axis=1) / counts.sum(), table.shape[1], bounds, level)
+    if clusters is not None and bounds[0] >= 0:
+        sums, rows = cluster_sums(table, counts, clusters)
+        return [clustered_interval(row, rows, len(counts), bounds=bounds, level=level) for row in sums]
+    draws = resampled_means(table, trials, clusters=clusters, bounds=bounds, resamples=resamples, seed=seed)
+    units = table.shape[1] if clusters is None else len(np.unique(np.asarray(clusters)))
+    return _intervals(draws, table.sum(axis=1) / counts.sum(), table.shape[1], bounds, level, units)
 
 
 def paired_difference(
     first: Any,
     second: Any,
     *,
+    clusters: Any | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
     level: float = LEVEL,
     resamples: int = RESAMPLES,
@@ -129,6 +125,7 @@ def paired_difference(
 
     Args:
         first, second: [n], one value per photo, in ``bounds``.
+        clusters: as in ``photo_intervals``.
         bounds: range of a photo's value; a difference then lies between minus and plus its width.
         level, resamples, seed: as in ``photo_intervals``.
 
@@ -145,8 +142,8 @@ def paired_difference(
     width = bounds[1] - bounds[0]
     apart = one - other
     table, _ = checked(apart, None, (-width, width))
-    drawn = resampled_means(table, bounds=(-width, width), resamples=resamples, seed=seed)
-    interval = _intervals(drawn, table.mean(axis=1), len(apart), (-width, width), level)[0]
+    drawn = resampled_means(table, clusters=clusters, bounds=(-width, width), resamples=resamples, seed=seed)
+    interval = _intervals(drawn, table.mean(axis=1), len(apart), (-width, width), level, len(apart))[0]
     draws = drawn[:, 0]
     beyond = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
     if beyond >= FEWEST_TAIL_DRAWS:
@@ -170,7 +167,9 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def rank_intervals(values: Any, *, bounds: tuple[float, float] = (0.0, 1.0), level: float = LEVEL) -> Ranks:
+def rank_intervals(
+    values: Any, *, clusters: Any | None = None, bounds: tuple[float, float] = (0.0, 1.0), level: float = LEVEL
+) -> Ranks:
     """Ranks of E encoders on the same photos, from all paired differences at once.
 
     Intervals as in Mogstad, Romano, Shaikh and Wilhelm (Review of Economic Studies 91, 2024): an encoder's rank is
@@ -179,6 +178,7 @@ def rank_intervals(values: Any, *, bounds: tuple[float, float] = (0.0, 1.0), lev
 
     Args:
         values: [E, n], one value per encoder and photo, larger is better.
+        clusters: as in ``photo_intervals``.
         bounds: range of a photo's value.
         level: confidence that all rank intervals hold together.
 
@@ -191,8 +191,13 @@ def rank_intervals(values: Any, *, bounds: tuple[float, float] = (0.0, 1.0), lev
     >>> ranks.tied_with_best.tolist(), ranks.low.tolist(), ranks.high.tolist()
     ([True, True, False], [1, 1, 3], [2, 2, 3])
     """
-    table, _ = checked(values, None, bounds)
+    table, counts = checked(values, None, bounds)
     width = bounds[1] - bounds[0]
+    if clusters is not None:  # each cluster's share in the mean, as if it were one photo
+        in_clusters, counts = cluster_sums(table, counts, clusters)
+        means, unit = table.mean(axis=1, keepdims=True), counts.mean()
+        table = means + (in_clusters - means * counts) / unit
+        width *= counts.max() / unit
     n = table.shape[1]
     sums = table.sum(axis=1)
     squares = np.zeros((len(table), len(table)))
@@ -237,7 +242,7 @@ def standard_error(low: float, high: float, level: float = LEVEL) -> float:
 
 
 def _intervals(
-    draws: np.ndarray, means: np.ndarray, n: int, bounds: tuple[float, float], level: float
+    draws: np.ndarray, means: np.ndarray, n: int, bounds: tuple[float, float], level: float, units: int
 ) -> list[Interval]:
     tail = (1 - level) / 2
     lows, highs = np.quantile(draws, [tail, 1 - tail], axis=0)
@@ -245,7 +250,7 @@ def _intervals(
     lows = np.where(means <= bounds[0], bounds[0], np.minimum(lows, means))
     highs = np.where(means >= bounds[1], bounds[1], np.maximum(highs, means))
     return [
-        Interval(float(mean), float(low), float(high), n, float(error))
+        Interval(float(mean), float(low), float(high), n, float(error), units)
         for mean, low, high, error in zip(means, lows, highs, draws.std(axis=0), strict=True)
     ]
 

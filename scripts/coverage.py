@@ -3,7 +3,7 @@
     python scripts/coverage.py [--trials 2000] [--json]
 
 Beside ours stands the plain percentile bootstrap (multinomial weights) on the same photos, to show what the two half
-photos of ``benchmark.stats`` are for.
+photos of ``benchmark.stats`` and the resampling of whole scenes are for.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Setting:
     truth: float
     draw: Draw
     """(generator, n) -> values [n] or, for a difference, [2, n]."""
+    cluster: int = 1
+    """So many photos in a row belong together and are resampled together."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,16 @@ def clustered(accuracy: float, concentration: float, views: int) -> Draw:
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         own = rng.beta(accuracy * concentration, (1 - accuracy) * concentration, n)
         return rng.binomial(views, own) / views
+
+    return draw
+
+
+def scenes(accuracy: float, concentration: float, photos: int) -> Draw:
+    """One answer per photo; the ``photos`` of a scene share its own difficulty, a Beta variable of that mean."""
+
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        own = rng.beta(accuracy * concentration, (1 - accuracy) * concentration, n // photos)
+        return (rng.random(n) < own.repeat(photos)).astype(float)
 
     return draw
 
@@ -105,6 +117,10 @@ def settings(quick: bool = False) -> list[Setting]:
             Setting("difference of two equal encoders", n, 0.0, two_encoders(0.6, 0.0, 2.0)),
             Setting("difference of two encoders, 0.05", n, 0.05, two_encoders(0.6, 0.05, 2.0)),
         ]
+    for clusters in (10,) if quick else (6, 10, 20, 40):
+        for a, concentration in ((0.11, 20.0), (0.4, 8.0), (0.9, 8.0)):
+            name = f"{clusters} scenes of 27 photos, {a:g}"
+            found.append(Setting(name, 27 * clusters, a, scenes(a, concentration, 27), cluster=27))
     return found
 
 
@@ -115,12 +131,13 @@ def coverage(setting: Setting, trials: int, resamples: int = 1000, seed: int = 0
     width = plain_width = 0.0
     for trial in range(trials):
         values = setting.draw(rng, setting.n)
+        clusters = np.arange(setting.n) // setting.cluster if setting.cluster > 1 else None
         if values.ndim == 2:
             found = paired_difference(values[0], values[1], resamples=resamples, seed=trial)
             low, high = found.low, found.high
             values = values[0] - values[1]
         else:
-            interval = photo_interval(values, resamples=resamples, seed=trial)
+            interval = photo_interval(values, clusters=clusters, resamples=resamples, seed=trial)
             low, high = interval.low, interval.high
         ours += low - 1e-12 <= setting.truth <= high + 1e-12
         width += high - low

@@ -5,6 +5,7 @@ Two named protocols that estimate different things: ``converged``, the optimum o
 """
 
 from benchmark.probe.answers import ProbeAnswers
+from benchmark.probe.permutations import null_range, shuffled_accuracies
 from benchmark.probe.protocols import PROTOCOLS, labelled_probe, processing_probe
 
-__all__ = ["PROTOCOLS", "ProbeAnswers", "labelled_probe", "processing_probe"]
+__all__ = ["PROTOCOLS", "ProbeAnswers", "labelled_probe", "null_range", "processing_probe", "shuffled_accuracies"]

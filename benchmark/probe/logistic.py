@@ -70,7 +70,8 @@ def solve(
 
     Args:
         features: G training sets of n rows.
-        labels: int64 [G, n], classes 0..C-1.
+        labels: int64 [G, n], classes 0..C-1; or [G, n, L], where the L fits of a training set learn labels of their
+            own, which must then have the same classes among them.
         strengths: float64 [L], all above 0.
         n_classes: C.
         start: weights [G or 1, L or 1, d, C] and bias [G or 1, L or 1, C] as a ``Solution`` holds them: where a fit
@@ -119,6 +120,7 @@ class _State:
 
     features: Design
     labels: Tensor
+    """int64 [G, n, L], or [G, n, 1] for labels that all L fits share."""
     strengths: Tensor
     present: Tensor
     """bool [G, C]: the class has a training row."""
@@ -154,7 +156,7 @@ class _State:
         bias = self.point[:, -1:].masked_fill(~self.present[:, None, None], -torch.inf).to(dtype)
         for rows, block in self.features.blocks():
             logits = product(block, weights).view(groups, -1, count, classes) + bias
-            truth = self.labels[:, rows, None, None].expand(-1, -1, count, 1)
+            truth = self.labels[:, rows].expand(-1, -1, count)[..., None]
             logarithm = torch.log_softmax(logits, -1)
             cross_entropy -= logarithm.gather(3, truth).sum((1, 3), dtype=torch.float64)
             probability = logarithm.exp_()
@@ -282,7 +284,7 @@ class _State:
             return self
         return _State(
             features=self.features.narrowed(rows),
-            labels=self.labels[rows],
+            labels=self.labels[rows] if self.labels.shape[2] == 1 else self.labels[rows][:, :, columns],
             strengths=self.strengths[columns],
             present=self.present[rows],
             point=_take(self.point, rows, columns),
@@ -302,8 +304,8 @@ def _begin(features: Design, labels: Tensor, strengths: Tensor, n_classes: int) 
     """All fits at zero."""
     device = features.mean.device
     groups, count = len(labels), len(strengths)
-    labels = labels.to(device)
-    present = torch.zeros((groups, n_classes), dtype=torch.bool, device=device).scatter_(1, labels, True)
+    labels = labels.to(device).view(groups, features.n, -1)
+    present = torch.zeros((groups, n_classes), dtype=torch.bool, device=device).scatter_(1, labels[..., 0], True)
     point = torch.zeros((groups, features.dimension + 1, count, n_classes), dtype=torch.float64, device=device)
     probabilities = torch.empty((groups, features.n, count, n_classes), dtype=features.dtype, device=device)
     loss = torch.zeros((groups, count), dtype=torch.float64, device=device)

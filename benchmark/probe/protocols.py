@@ -154,11 +154,9 @@ def _answers(
 ) -> ProbeAnswers:
     if protocol not in PROTOCOLS:
         raise unknown_name("probe protocol", protocol, PROTOCOLS)
-    where = torch.device(device)
-    if where.type == "mps":
-        where = torch.device("cpu")
+    where = usable_device(device)
     if memory_bytes is None:
-        memory_bytes = int(0.6 * torch.cuda.mem_get_info(where)[0]) if where.type == "cuda" else CPU_MEMORY_BYTES
+        memory_bytes = default_memory(where)
     with torch.inference_mode():
         fit = PROTOCOLS[protocol](problem, device=where, seed=seed, memory_bytes=memory_bytes, **options)
         predicted = predict(test, np.arange(test[0].shape[0]), fit.weights, fit.bias)
@@ -179,6 +177,17 @@ def _answers(
         search_s=fit.search_s,
         fit_s=fit.fit_s,
     )
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """Where a probe can run: Apple's ``mps`` has no float64."""
+    where = torch.device(device)
+    return torch.device("cpu") if where.type == "mps" else where
+
+
+def default_memory(device: torch.device) -> int:
+    """Bound of the gathered training features in bytes."""
+    return int(0.6 * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else CPU_MEMORY_BYTES
 
 
 def _check_banks(name: str, banks: Sequence[Rows]) -> None:

@@ -53,15 +53,16 @@ def descend(
 
     Args:
         read: ascending row indices [b] -> features [G, b, d].
-        labels: int64 [G, n] on the device of the products.
+        labels: int64 [G, n], or [G, K, n] for labels of each run's own, on the device of the products.
         learning_rates, weight_decays: one of each per run.
         n_classes: C.
         epochs, batch_size: as in the protocol.
         seed: of the first weights and the order of the rows, the same for all runs.
         in_rows: keep the weights as a combination of the rows. The same steps, cheaper where ``rows_are_cheaper``.
     """
-    groups, n = labels.shape
+    groups, n = labels.shape[0], labels.shape[-1]
     runs = len(learning_rates)
+    own = labels.view(groups, -1, 1, n)
     sample = read(torch.zeros(1, dtype=torch.int64))
     dimension, device, dtype = sample.shape[2], sample.device, sample.dtype
     generator = torch.Generator().manual_seed(seed)
@@ -78,7 +79,7 @@ def descend(
         for start in range(0, n, batch_size):
             # where one batch holds all rows, their order is nothing
             index = order[start : start + batch_size].sort().values.to(device) if n > batch_size else None
-            truth = (labels if index is None else labels[:, index])[:, None, None].expand(-1, runs, 1, -1)
+            truth = (own if index is None else own[..., index]).expand(-1, runs, -1, -1)
             residual = torch.softmax(layer.logits(index).add_(bias), 2)
             residual.scatter_add_(2, truth, residual.new_full((), -1).expand(truth.shape))
             residual /= truth.shape[3]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.acquisition_tasks import ATTRIBUTES
+from benchmark.acquisition_tasks import ATTRIBUTES, _clusters
 from benchmark.acquisition_views import MaskedViews, PlainViews
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
@@ -100,17 +100,24 @@ def test_acquisition_probes__read_the_makers_quantisation_tables(on_cameras):
 
 
 def test_acquisition_probes__shuffled_labels_are_at_chance(on_cameras):
-    """Eight intervals of 95 %: more than two that miss chance would be a leak (probability below 1 in 170)."""
-    missed = [
-        s.task
-        for s in on_cameras.scores
-        if not s.details["controls"]["shuffled"]["low"] <= s.chance <= s.details["controls"]["shuffled"]["high"]
-    ]
+    """Chance lies in every range of shuffled probes; of their eight mean intervals of 95 % two may miss (1 in 170)."""
+    null = {s.task: s.details["controls"]["shuffled"] for s in on_cameras.scores}
+    chance = {s.task: s.chance for s in on_cameras.scores}
+    assert all(c["low"] < chance[task] < c["high"] for task, c in null.items())
+    missed = [task for task, c in null.items() if not c["mean_low"] <= chance[task] <= c["mean_high"]]
     assert len(missed) <= 2, missed
+    assert null["probe/make"]["permutations"] == 100
+    assert null["probe/make"]["p_value"] == pytest.approx(1 / 101)
 
 
-def test_acquisition_probes__a_leaking_split_is_caught(tmp_path):
-    """The control can fail: where test photos are copies of train photos, even shuffled labels would be 'read'."""
+def test_acquisition_probes__resample_scenes(on_cameras):
+    """27 photos of a scene err together, so that scenes are what is drawn again."""
+    make = on_cameras.score("probe/make", "accuracy")
+    assert (make.details["resampled"], make.n) == ("scene", 27 * make.details["units"])
+
+
+def test_acquisition_probes__copies_of_train_photos_are_read(tmp_path):
+    """What a leak looks like: pictures of noise whose copies stand in the test set."""
     names = ("a", "b", "c", "d")
     rng = np.random.default_rng(0)
     files = {f"{i}": png(Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))) for i in range(40)}
@@ -121,7 +128,21 @@ def test_acquisition_probes__a_leaking_split_is_caught(tmp_path):
         attributes={"make": Labels(names, np.tile(labels, 2).astype(np.int32))},
     )
     leaking = score("control:random-projection", photos, tmp_path, ["probe/make"], mask_ratio=0.0)
-    assert leaking.score("probe/make", "accuracy").value > 0.9
+    make = leaking.score("probe/make", "accuracy")
+    assert make.value > 0.9
+    assert make.details["resampled"] == "photo"
+
+
+def test_clusters__owners_scenes_and_photos_of_nobody():
+    photos = PhotoSet.of_bytes("toy", {str(i): b"" for i in range(6)})
+    assert _clusters(photos, np.arange(6)) == (None, "photo")
+    owners = dataclasses.replace(photos, columns={"owner": np.array(["b", "", "a", "b", "", "a"])})
+    code, unit = _clusters(owners, np.array([0, 1, 3, 4]))
+    assert unit == "owner"
+    assert code[0] == code[2]
+    assert len(set(code.tolist())) == 3
+    alone = dataclasses.replace(photos, columns={"owner": np.array(["me"] * 6)})
+    assert _clusters(alone, np.arange(6)) == (None, "photo")
 
 
 def test_acquisition_data__is_not_asked_about_processing_unless_told():

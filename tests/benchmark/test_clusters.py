@@ -1,0 +1,118 @@
+"""Photos in clusters: intervals against scipy, the jackknife and simulation; the rest against single photos."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from benchmark.clusters import clustered_interval
+from benchmark.resampling import cluster_sums
+from benchmark.stats import paired_difference, photo_interval, photo_intervals, rank_intervals
+from builders.errors import DataError
+
+
+def test_cluster_sums__in_order_of_names() -> None:
+    sums, rows = cluster_sums(np.array([[1.0, 0, 1, 1]]), np.array([1.0, 1, 1, 2]), ["x", "a", "x", "b"])
+    assert sums.tolist() == [[0.0, 1.0, 2.0]]
+    assert rows.tolist() == [1.0, 2.0, 2.0]
+
+
+def test_clustered_interval__by_hand() -> None:
+    """Two clusters of 10 with 8 and 4 right: variance (0.2^2 + 0.2^2) / 2 = 0.04, so 6 photos before Student's t."""
+    found = clustered_interval(np.array([8.0, 4.0]), np.array([10.0, 10.0]), 20)
+    effective = 0.6 * 0.4 / 0.04 * (1.959964 / 12.706205) ** 2
+    expected = scipy_stats.beta.ppf([0.025, 0.975], 0.6 * effective + 0.5, 0.4 * effective + 0.5)
+    assert (found.value, found.n, found.units) == (0.6, 20, 2)
+    assert [found.low, found.high] == pytest.approx(expected, abs=1e-6)
+
+
+def test_clustered_interval__variance_is_the_jackknifes() -> None:
+    """Leaving out one cluster at a time is an independent way to the variance of a ratio."""
+    rng = np.random.default_rng(0)
+    rows = rng.integers(8, 13, 60).astype(float)
+    sums = rng.binomial(rows.astype(int), rng.beta(4, 4, 60)).astype(float)
+    without = (sums.sum() - sums) / (rows.sum() - rows)
+    jackknife = math.sqrt(59 / 60 * ((without - without.mean()) ** 2).sum())
+    found = clustered_interval(sums, rows, 600)
+    assert (found.high - found.low) / (2 * scipy_stats.t.ppf(0.975, 59)) == pytest.approx(jackknife, rel=0.05)
+
+
+def test_clustered_interval__photos_that_stand_alone_are_nearly_jeffreys() -> None:
+    values = np.arange(300) % 3 == 0
+    alone = photo_interval(values, clusters=np.arange(300))
+    plain = photo_interval(values)
+    assert (alone.value, alone.units) == (plain.value, 300)
+    assert [alone.low, alone.high] == pytest.approx([plain.low, plain.high], abs=0.003)
+
+
+def test_clustered_interval__never_surer_than_independent_photos() -> None:
+    """Every scene alike: clusters say nothing against independence, and cannot say more than the photos."""
+    alike = photo_interval(np.tile([1, 0, 0], 60), clusters=np.repeat(np.arange(10), 18))
+    plain = photo_interval(np.tile([1, 0, 0], 60))
+    assert [alike.low, alike.high] == pytest.approx([plain.low, plain.high], abs=0.005)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_clustered_interval__certainty_counts_clusters(value: float) -> None:
+    found = photo_interval([value] * 270, clusters=np.arange(270) // 27)
+    low, high = scipy_stats.beta.ppf([0.025, 0.975], 10 * value + 0.5, 10 * (1 - value) + 0.5)
+    assert (found.low, found.high) == pytest.approx((0.0, high) if value == 0 else (low, 1.0))
+
+
+def test_clustered_interval__one_cluster_knows_next_to_nothing() -> None:
+    found = photo_interval([1, 0, 1, 1], clusters=["a"] * 4)
+    assert found.high - found.low > 0.8
+
+
+def test_clustered_interval__scales_with_bounds() -> None:
+    sums, rows = np.array([9.0, 3.0, 6.0]), np.full(3, 10.0)
+    unit, twice = clustered_interval(sums, rows, 30), clustered_interval(2 * sums, rows, 30, bounds=(0.0, 2.0))
+    assert [twice.low, twice.high, twice.standard_error] == pytest.approx(
+        [2 * unit.low, 2 * unit.high, 2 * unit.standard_error]
+    )
+
+
+def test_photo_interval__scenes_of_alike_photos_keep_coverage() -> None:
+    """27 photos of a scene share its difficulty: resampling photos would hold the truth in two of three trials."""
+    rng = np.random.default_rng(1)
+    scene = np.repeat(np.arange(10), 27)
+    held, held_by_photos = 0, 0
+    for trial in range(300):
+        right = rng.random(270) < rng.beta(3.2, 4.8, 10)[scene]
+        ours = photo_interval(right, clusters=scene)
+        photos = photo_interval(right, resamples=400, seed=trial)
+        held += ours.low <= 0.4 <= ours.high
+        held_by_photos += photos.low <= 0.4 <= photos.high
+    assert held >= 0.91 * 300
+    assert held_by_photos <= 0.8 * 300
+
+
+def test_photo_intervals__same_rows_as_one_by_one() -> None:
+    values = np.random.default_rng(2).random((3, 40))
+    clusters = np.arange(40) // 4
+    together = photo_intervals(values, clusters=clusters)
+    assert together == [photo_interval(row, clusters=clusters) for row in values]
+
+
+def test_paired_difference__copies_of_a_photo_count_once() -> None:
+    rng = np.random.default_rng(3)
+    first, second = rng.random(50) < 0.8, rng.random(50) < 0.6
+    once = paired_difference(first, second)
+    copied = paired_difference(np.repeat(first, 9), np.repeat(second, 9), clusters=np.repeat(np.arange(50), 9))
+    assert (copied.value, copied.n) == (pytest.approx(once.value), 450)
+    assert [copied.low, copied.high] == pytest.approx([once.low, once.high], abs=1e-6)
+    assert copied.p_value == pytest.approx(once.p_value)
+
+
+def test_rank_intervals__copies_of_a_photo_count_once() -> None:
+    board = np.random.default_rng(4).random((4, 60)) < np.array([[0.9], [0.8], [0.7], [0.4]])
+    once = rank_intervals(board)
+    copied = rank_intervals(np.repeat(board, 5, axis=1), clusters=np.repeat(np.arange(60), 5))
+    assert copied.p_values == pytest.approx(once.p_values)
+    assert copied.low.tolist() == once.low.tolist()
+
+
+def test_photo_interval__a_name_for_every_photo() -> None:
+    with pytest.raises(DataError, match="4 photos but 3 names of clusters"):
+        photo_interval([1, 0, 1, 1], clusters=["a", "b", "b"])
