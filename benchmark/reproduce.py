@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.process_setup import prepare_process
 from benchmark.sweep import chosen_specs, run_command
 from benchmark.sweep import parser as sweep_parser
 from builders.errors import UsageError, unknown_name
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    prepare_process()
     if args.study not in STUDIES:
         raise unknown_name("study", args.study, STUDIES)
     if not args.data:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shlex
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.options import DTYPES, PROTOCOLS, VIEWS, RunOptions, default_cache
+from benchmark.process_setup import prepare_process
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
     from benchmark.encoders import Encoder
@@ -117,9 +117,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
-    # OpenMP threads that wait by spinning take the cores from the workers that make the next views; must be said
-    # before torch is imported. Measured on a busy two-core machine: three times fewer CPU seconds per forward pass.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    prepare_process()
     from benchmark.output import write_reports, write_scored
     from benchmark.run import score_encoders
     from benchmark.tasks import all_tasks, fitting_tasks, select_tasks

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.process_setup import prepare_process
 from benchmark.score import DEFAULT_DATA, loading_options, public_command, run_options
 from benchmark.score import parser as score_parser
 from builders.errors import DataError, UsageError
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    prepare_process()
     return run_command(args, chosen_specs(args))
 
 
