@@ -102,7 +102,7 @@ def hub_photos(
     if set(splits) == {"train"}:
         splits = seeded_splits(ids, [str(v) for v in labels.values], seed=seed, val_share=val_share)
         how = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val"
-    source = HubSource(tuple(_undecoded(part, image_column) for part in chosen.values()), image_column)
+    source = HubSource(tuple(undecoded(part, image_column) for part in chosen.values()), image_column)
     return PhotoSet(
         name=f"hub:{repo}" if not Path(repo).exists() else f"hub:{Path(repo).resolve().name}",
         ids=tuple(ids),
@@ -112,7 +112,7 @@ def hub_photos(
         rows=np.arange(len(ids), dtype=np.int64),
         evidence={
             "splits": how,
-            "revision": _resolved_revision(repo, revision),
+            "revision": resolved_revision(repo, revision),
             "config": config or "default",
             "columns": f"image={image_column}, label={label_column}, id={id_column}",
         },
@@ -160,7 +160,8 @@ def _only(features: Any, kind: str, repo: str, option: str, required: bool = Tru
     raise UsageError(f"hub:{repo} has {which}: say which one (?{option}=...)")
 
 
-def _undecoded(part: Any, column: str) -> Any:
+def undecoded(part: Any, column: str) -> Any:
+    """The image column alone, as bytes."""
     import datasets
 
     return part.select_columns([column]).cast_column(column, datasets.Image(decode=False))
@@ -177,7 +178,7 @@ def _labels(values: Sequence[Any], feature: Any) -> Labels:
     return Labels(tuple(names), np.array(codes, dtype=np.int32))
 
 
-def _resolved_revision(repo: str, revision: str | None) -> str:
+def resolved_revision(repo: str, revision: str | None) -> str:
     """The commit behind a revision, so that a result can be repeated; the name itself where nobody answers."""
     if Path(repo).exists():
         return "local"

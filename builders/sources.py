@@ -158,6 +158,12 @@ def _paircams(spec: DataSpec, seed: int) -> PhotoSet:
     return pair_photos(spec.location)
 
 
+def _flickrexif(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.attribute_photos import attribute_photos
+
+    return attribute_photos(spec.location, configs=[c for c in spec.options.get("config", "").split(",") if c])
+
+
 def _exif_folder(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.camera_folder import MIN_PHOTOS, camera_folder
 
@@ -215,6 +221,12 @@ KINDS: dict[str, Kind] = {
         "processed photos as `python -m builders ... --assignment every` stores them",
         _built,
         ("parameter",),
+    ),
+    "flickrexif": Kind(
+        "flickrexif:hub:REPO[@REVISION] or flickrexif:PATH",
+        "photos with acquisition labels: FlickrExif, a built simcams, or your own in their form",
+        _flickrexif,
+        ("config",),
     ),
     "paircams": Kind(
         "paircams:hub:REPO[@REVISION] or paircams:PATH",

@@ -147,6 +147,15 @@ def test_build__the_benchmark_opens_it(with_pixels):
     assert "Canon" in photos.labels.names
 
 
+def test_build__the_benchmark_opens_every_attribute_with_owners(with_pixels):
+    photos = open_photos(f"flickrexif:{with_pixels}")
+    assert set(photos.attributes) == {config for config in CONFIGS if (with_pixels / "data" / config).is_dir()}
+    owners = photos.columns["owner"]
+    for at in range(0, len(photos), 50):
+        assert owners[at] == WORLD.nsid(WORLD.index(int(photos.ids[at])))
+    assert not set(owners[photos.indices("train")]) & set(owners[photos.indices("test")])
+
+
 def test_build__resumes_to_the_same_bytes(fetched, with_pixels, tmp_path):
     again = tmp_path / "again"
     with State(fetched) as state:

@@ -1,0 +1,143 @@
+"""Photos with acquisition labels: a data set in FlickrExif's form (one config per attribute) -> one ``PhotoSet``.
+
+FlickrExif itself, simcams, or anybody's: on the Hub, or a folder that ``load_dataset`` reads. A photo that several
+configs hold is one photo with several labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from builders.attributes import ATTRIBUTES
+from builders.errors import DataError, UsageError, unknown_name
+from builders.hub_photos import HubSource, resolved_revision, split_named, undecoded
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+
+TEXT_COLUMNS = ("owner", "scene", "camera_type", "licence")
+"""Columns that go with the photos where they are there; ``owner`` and ``scene`` say which photos err together."""
+
+
+def attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet:
+    """The photos of some attribute configs, each once, in the order of the configs.
+
+    Args:
+        spec: ``hub:REPO[@REVISION]`` or a local folder.
+        configs: attributes wanted, as the data set names them; by default all that it has.
+
+    Raises:
+        UsageError: a config that is not there.
+        DataError: it cannot be loaded, has no attribute config, no pixels, no photo ids, or puts a photo into other
+            splits for other attributes (give one config then).
+    """
+    location, on_hub = spec.removeprefix("hub:").removeprefix("folder:"), spec.startswith("hub:")
+    repo, _, revision = location.partition("@") if on_hub and not Path(location).exists() else (location, "", "")
+    chosen = _configs(repo, revision or None, configs)
+    rows: dict[str, int] = {}
+    splits: dict[str, int] = {}
+    text: dict[str, list[str]] = {name: [] for name in TEXT_COLUMNS}
+    labels: dict[str, tuple[tuple[str, ...], dict[str, int]]] = {}
+    parts: list[Any] = []
+    read = 0
+    for config in chosen:
+        classes: dict[str, int] = {}
+        names: tuple[str, ...] = ()
+        for split, part in _load(repo, config, revision or None).items():
+            names = _check(part, repo, config)
+            code = SPLITS.index(split_named(split))
+            columns = {name: part[name] for name in TEXT_COLUMNS if name in part.column_names}
+            for at, (photo_id, label) in enumerate(zip(part["photo_id"], part["label"], strict=True)):
+                if splits.setdefault(photo_id, code) != code:
+                    raise DataError(
+                        f"{spec}: photo {photo_id} is in {SPLITS[splits[photo_id]]} for one attribute and in "
+                        f"{SPLITS[code]} for {config}; take one attribute at a time (?config={config})"
+                    )
+                classes[photo_id] = UNLABELLED if label is None else int(label)
+                if photo_id not in rows:
+                    rows[photo_id] = read + at
+                    for name in TEXT_COLUMNS:
+                        text[name].append(str(columns[name][at] or "") if name in columns else "")
+            parts.append(undecoded(part, "image"))
+            read += len(part)
+        labels[config] = (names, classes)
+    ids = tuple(rows)
+    name = repo if on_hub and not Path(repo).exists() else Path(repo).resolve().name
+    return PhotoSet(
+        name=f"flickrexif:{name}",
+        ids=ids,
+        splits=np.array([splits[i] for i in ids], dtype=np.int8),
+        labels=Labels((), np.full(len(ids), UNLABELLED, dtype=np.int32)),
+        source=HubSource(tuple(parts), "image"),
+        rows=np.array(list(rows.values()), dtype=np.int64),
+        attributes=MappingProxyType(
+            {
+                config: Labels(names, np.array([classes.get(i, UNLABELLED) for i in ids], dtype=np.int32))
+                for config, (names, classes) in labels.items()
+            }
+        ),
+        columns=MappingProxyType({k: np.array(column, dtype=str) for k, column in text.items() if any(column)}),
+        evidence=MappingProxyType(
+            {
+                "splits": "as given by the data set",
+                "revision": resolved_revision(repo, revision or None),
+                "configs": ", ".join(chosen),
+            }
+        ),
+    )
+
+
+def _configs(repo: str, revision: str | None, wanted: Sequence[str]) -> list[str]:
+    import datasets
+
+    try:
+        there = datasets.get_dataset_config_names(repo, revision=revision)
+    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
+        raise DataError(f"flickrexif:{repo}: cannot be opened ({_first_line(error)})") from None
+    known = [config for config in there if config.replace("_", "-") in _HYPHENED]
+    for config in wanted:
+        if config not in known:
+            raise unknown_name(f"attribute config of {repo}", config, known or there)
+    if not known:
+        raise DataError(
+            f"flickrexif:{repo}: none of its configs ({', '.join(there)}) is named after an attribute; "
+            f"known are {', '.join(ATTRIBUTES)}"
+        )
+    return list(dict.fromkeys(wanted)) or known
+
+
+def _load(repo: str, config: str, revision: str | None) -> Any:
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(repo, name=config, revision=revision)
+    except Exception as error:
+        raise DataError(f"flickrexif:{repo}: config {config} cannot be loaded ({_first_line(error)})") from None
+    found = [split_named(split) for split in loaded]
+    if len(set(found)) != len(found):
+        raise UsageError(f"flickrexif:{repo}: the splits {', '.join(loaded)} of {config} are not train, val and test")
+    return loaded
+
+
+def _check(part: Any, repo: str, config: str) -> tuple[str, ...]:
+    """Class names, if a config has the columns of FlickrExif."""
+    if "image" not in part.column_names:
+        raise DataError(
+            f"flickrexif:{repo}: {config} holds no pixels; fetch your own copy with "
+            f"`python -m builders flickrexif load {repo} --state photos/ --output DIR` and give DIR"
+        )
+    missing = [column for column in ("photo_id", "label") if column not in part.column_names]
+    if missing or not hasattr(part.features["label"], "names"):
+        what = f"no column {' and '.join(missing)}" if missing else "a label without class names"
+        raise DataError(f"flickrexif:{repo}: {config} has {what}, so it is not in FlickrExif's form")
+    return tuple(part.features["label"].names)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+_HYPHENED = frozenset(name.replace("_", "-") for name in ATTRIBUTES)
