@@ -1,0 +1,117 @@
+"""What a CUDA machine does: are its pixels exact, its embeddings steady, and how near is each stage to its floor?
+
+    python scripts/gpu_check.py [--photos DIR] [--only PART,...] [--json FILE]
+
+Under ten minutes, without a network, from a bare checkout: it needs torch, numpy, pillow and tqdm; timm for networks
+(their weights are random), scipy for the probe. What cannot run is said. Status 1 if a pixel differs or a part fails.
+``--device cpu --quick`` uses tiny sizes, to see that it runs; its figures mean nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from gpu_parts.rows import Row  # noqa: E402
+
+from benchmark.tables import markdown_table  # noqa: E402
+from builders.errors import CamtraceError  # noqa: E402
+
+
+def main() -> int:
+    args = parser().parse_args()
+    device = torch.device(args.device)
+    if not torch.cuda.is_available() and not (device.type == "cpu" and args.quick):
+        print("no CUDA device is here; --device cpu --quick only tries whether this script runs", file=sys.stderr)
+        return 2
+    parts = _parts(args)
+    started = time.perf_counter()
+    print(f"# {_machine(device)}\n", file=sys.stderr)
+    rows: list[Row] = []
+    skipped: list[str] = []
+    for name, run in parts.items():
+        begun = time.perf_counter()
+        try:
+            for row in run():
+                rows.append(row)
+                print(f"  {row.part}: {row.what}: {_number(row.value)} {row.unit}", file=sys.stderr, flush=True)
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            skipped.append(f"{name} skipped from here on: it needs {package} (pip install {package})")
+        except (CamtraceError, RuntimeError, OSError, ValueError) as error:  # the other parts are worth having
+            first = (str(error).splitlines() or [""])[0]
+            rows.append(Row(name, f"failed: {type(error).__name__}: {first}", float("nan"), "", wrong=True))
+        print(f"  ({name}: {time.perf_counter() - begun:.0f} s)", file=sys.stderr, flush=True)
+    print(_table(device, rows, skipped, time.perf_counter() - started))
+    if args.json:
+        figures = [row._replace(value=row.value if math.isfinite(row.value) else None)._asdict() for row in rows]
+        record = {"machine": _machine(device), "rows": figures, "skipped": skipped}
+        args.json.write_text(json.dumps(record, indent=2) + "\n")
+    return int(any(row.wrong for row in rows))
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--device", default="cuda", help="cuda, cuda:1, ... (default: %(default)s)")
+    p.add_argument("--quick", action="store_true", help="tiny sizes")
+    p.add_argument("--photos", type=Path, metavar="DIR", help="check the pixels of these photos too")
+    p.add_argument("--only", metavar="PARTS", help="pixels, embeddings, precision, stages, pipeline, knn, probe")
+    p.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    return p
+
+
+def _parts(args: argparse.Namespace) -> dict[str, Callable[[], Iterator[Row]]]:
+    from gpu_parts import networks, pixels, solvers
+
+    device, quick = torch.device(args.device), args.quick
+    every: dict[str, Callable[[], Iterator[Row]]] = {
+        "pixels": lambda: pixels.pixels(device, quick, args.photos),
+        "embeddings": lambda: networks.batch_invariance(device, quick),
+        "precision": lambda: networks.precision(device, quick),
+        "stages": lambda: networks.stages(device, quick),
+        "pipeline": lambda: networks.pipeline(device, quick),
+        "knn": lambda: solvers.knn(device, quick),
+        "probe": lambda: solvers.probe(device, quick),
+    }
+    chosen = args.only.split(",") if args.only else list(every)
+    unknown = [name for name in chosen if name not in every]
+    if unknown:
+        raise SystemExit(f"gpu_check.py: error: unknown part {unknown[0]!r}: known are {', '.join(every)}")
+    return {name: every[name] for name in chosen}
+
+
+def _machine(device: torch.device) -> str:
+    import PIL
+
+    card = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU alone"
+    cuda = f", CUDA {torch.version.cuda}" if device.type == "cuda" else ""
+    versions = f"torch {torch.__version__}{cuda}, Pillow {PIL.__version__}"
+    return f"{card}, {os.cpu_count()} {platform.machine()} cores, {versions}"
+
+
+def _table(device: torch.device, rows: list[Row], skipped: list[str], seconds: float) -> str:
+    cells = [[f"{row.part}: {row.what}", _number(row.value), row.unit, row.note] for row in rows]
+    lines = [_machine(device), "", markdown_table(["what", "value", "unit", "note"], cells), *([""] if skipped else [])]
+    return "\n".join([*lines, *skipped, "", f"{seconds:.0f} s in all"])
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Networks with random weights: do batches matter, which precisions pass the gate, how fast are the stages?"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmark.bank import Bank, bank_key
+from benchmark.embed import fill_banks
+from benchmark.encoders import Encoder
+from benchmark.encoders.embedding import Normalisation, network_encoder, placement, pooled
+from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
+from benchmark.precision_gate import THRESHOLD, neighbouring, trace_to_noise
+from benchmark.torch_views import torch_views
+from benchmark.views import ProcessingViews
+from builders.decode import decode_rgb
+from builders.photos import PhotoSet
+from gpu_parts.pixels import BICUBIC, NAMES, scene_file
+from gpu_parts.rows import Row, seconds
+
+VIT, RESNET = "vit_base_patch16_224", "resnet50"
+TINY = ("test_vit", "test_resnet")
+"""What ``--quick`` takes in their place."""
+BATCH = 64
+STEADY = 1e-5
+"""Relative distance up to which two float32 embeddings of one view count as the same; tests ask for no more."""
+
+
+def batch_invariance(device: torch.device, quick: bool) -> Iterator[Row]:
+    """Embeddings one by one against in a batch, float32 without TF32."""
+    for name in TINY if quick else (VIT, RESNET):
+        encoder = random_network(name, device, "float32")
+        views = _views(encoder, device, photos=2 if quick else 5)[:BATCH]
+        together = encoder.embed(views)
+        alone = torch.cat([encoder.embed(view[None]) for view in views])
+        worst = float(((together - alone).norm(dim=1) / alone.norm(dim=1)).max())
+        note = f"{len(views)} views, float32; up to {STEADY:.0e} is rounding"
+        yield Row(
+            "embeddings", f"{name}: batch of 1 against {len(views)}", worst, "of the length", note, worst > STEADY
+        )
+
+
+def precision(device: torch.device, quick: bool) -> Iterator[Row]:
+    """The smallest trace of processing over the rounding of each precision."""
+    dtypes = ("tf32", "bfloat16", "float16") if device.type == "cuda" else ("bfloat16",)
+    for name in TINY if quick else (VIT, RESNET):
+        exact = random_network(name, device, "float32")
+        views = _views(exact, device, photos=2 if quick else 32)
+        reference = _embedded(exact, views)
+        for dtype in dtypes:
+            found = trace_to_noise(
+                reference, _embedded(random_network(name, device, dtype), views), neighbouring(NAMES)
+            )
+            pair = " v ".join(NAMES[i] for i in found.pair)
+            ratio = float("inf") if found.ratio is None else found.ratio
+            verdict = "passes" if ratio >= THRESHOLD else "refused"
+            note = f"{verdict}, at least {THRESHOLD:g} is asked; {found.trace:.1e} ({pair}) over {found.noise:.1e}"
+            yield Row("precision", f"{name}: trace to noise in {dtype}", ratio, "", note)
+
+
+def stages(device: torch.device, quick: bool) -> Iterator[Row]:
+    """Views per second of each stage alone."""
+    name, size = (TINY[0], (96, 64)) if quick else (VIT, (500, 375))
+    encoder = random_network(name, device, "float32")
+    file, plan = scene_file(0, *size), encoder.preprocess.plan
+    per_photo = len(NAMES)
+    rounds = 1 if quick else 3
+    [decode] = seconds(device, lambda: decode_rgb(file), rounds=rounds)
+    note = f"{size[0]} x {size[1]} pixels, 14 views a photo"
+    yield Row("stages", "decode, one core", per_photo / decode, "views/s", note)
+    [pillow] = seconds(device, lambda: ProcessingViews(NAMES).make(file, "id", [encoder.preprocess]), rounds=rounds)
+    yield Row("stages", "decode and views by Pillow, one core", per_photo / pillow, "views/s", note)
+    photo = torch.from_numpy(np.array(decode_rgb(file)))
+    for count in (1, 3) if quick else (1, 8, 64):
+        photos, ids = torch.stack([photo] * count), [str(i) for i in range(count)]
+        [copied] = seconds(device, lambda photos=photos: photos.to(device), rounds=rounds)
+        there = photos.to(device)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            before = torch.cuda.memory_allocated(device)
+        [made] = seconds(device, lambda there=there, ids=ids: torch_views(there, ids, NAMES, [plan]), rounds=rounds)
+        memory = ""
+        if device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(device) - before
+            memory = f"; {peak / (count * size[0] * size[1]):.0f} bytes a pixel at the peak"
+        yield Row("stages", f"views on the device, {count} photos", count * per_photo / made, "views/s", note + memory)
+        yield Row("stages", f"copy to the device, {count} photos", count * per_photo / copied, "views/s", note)
+    dtypes = ("float32", "tf32", "bfloat16") if device.type == "cuda" else ("float32",)
+    views = _views(encoder, device, photos=5 if not quick else 1)[:BATCH]
+    for dtype in dtypes:
+        forward = random_network(name, device, dtype).embed
+        [took] = seconds(device, lambda forward=forward: forward(views), rounds=rounds)
+        yield Row("stages", f"{name}: forward in {dtype}", len(views) / took, "views/s", f"{len(views)} views a batch")
+
+
+def pipeline(device: torch.device, quick: bool) -> Iterator[Row]:
+    """Photos to bank, over the forward passes of the same views alone."""
+    names = TINY[:1] if quick else (VIT, RESNET)
+    cases = [(name, "float32") for name in names] + ([] if quick else [(VIT, "bfloat16")])
+    for (name, dtype), mixed in itertools.product(cases, (False, True)):
+        encoder = random_network(name, device, dtype)
+        files = _files(4 if quick else 256, mixed, quick)
+        photos = PhotoSet.of_bytes("scenes", {f"scene {i}": file for i, file in enumerate(files)})
+        views = _views(encoder, device, photos=1 if quick else 5)[:BATCH]
+        batches = -(-len(photos) * len(NAMES) // len(views))
+        [once] = seconds(device, lambda encoder=encoder, views=views: encoder.embed(views), rounds=1 if quick else 5)
+        sizes = "many sizes" if mixed else "one size"
+        for way in ("device", "cpu"):
+            started = time.perf_counter()
+            _filled(photos, encoder, way, workers=0 if quick else min(16, os.cpu_count() or 1))
+            ratio = (time.perf_counter() - started) / (batches * once)
+            who = "views on the device" if way == "device" else "views by workers"
+            note = f"{len(photos)} photos x 14 views, {batches} batches of {len(views)}"
+            yield Row("pipeline", f"{name}, {dtype}, {sizes}, {who}", ratio, "of forward passes alone", note)
+
+
+@cache
+def random_network(name: str, device: torch.device, dtype: str) -> Encoder:
+    """A timm architecture with seeded random weights, as an encoder."""
+    import timm
+
+    torch.manual_seed(0)
+    module = timm.create_model(name, pretrained=False, num_classes=0)
+    side = module.default_cfg["input_size"][-1]
+    pixels = Pixels((ResizeShort(side, BICUBIC), CenterCrop(side, side, "round")))
+    return network_encoder(
+        name=f"timm:{name} with random weights",
+        library="timm",
+        module=module,
+        preprocess=pixels,
+        preprocessing=describe(pixels, IMAGENET_MEAN, IMAGENET_STD, "pil"),
+        normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
+        forward=lambda network, batch: pooled(network(batch)),
+        pooling="features before the classifier",
+        place=placement(str(device), dtype),
+    )
+
+
+def _views(encoder: Encoder, device: torch.device, photos: int) -> torch.Tensor:
+    """uint8 [photos * 14, height, width, 3] of different scenes, on the device."""
+    made = []
+    for i in range(photos):
+        photo = torch.from_numpy(np.array(decode_rgb(scene_file(i, 320, 240))))[None].to(device)
+        made.append(torch_views(photo, [str(i)], NAMES, [encoder.preprocess.plan])[0][0])
+    return torch.cat(made)
+
+
+def _embedded(encoder: Encoder, views: torch.Tensor) -> np.ndarray:
+    """float32 [views of a photo, photos, dimension]."""
+    embeddings = torch.cat([encoder.embed(batch) for batch in views.split(BATCH)])
+    return embeddings.unflatten(0, (-1, len(NAMES))).transpose(0, 1).numpy()
+
+
+def _files(count: int, mixed: bool, quick: bool) -> Sequence[bytes]:
+    """JPEG files of one size, or each of its own, with the same pixels on average."""
+    width, height = (96, 64) if quick else (500, 375)
+    scenes = min(count, 32)
+    sizes = [(width - 3 * i % 90, height + 2 * i % 60) if mixed else (width, height) for i in range(scenes)]
+    files = [scene_file(i, *size) for i, size in enumerate(sizes)]
+    return [files[i % scenes] for i in range(count)]
+
+
+def _filled(photos: PhotoSet, encoder: Encoder, way: str, workers: int) -> None:
+    recipe = ProcessingViews(NAMES)
+    with tempfile.TemporaryDirectory(prefix="camtrace-") as folder:
+        bank = Bank.open(Path(folder), bank_key(encoder.info, encoder.dtype, photos, way, recipe, "float32"))
+        fill_banks(photos, recipe, [encoder], [bank], batch_size=BATCH, workers=workers, views=way)
