@@ -29,18 +29,23 @@ def uniform_votes(question: Question, queries: torch.Tensor, photos: slice, list
     for t in range(question.classes):
         keys, banks, bound = _merged(lists.positives[t] + lists.negatives[t], 3 * question.classes * question.k)
         classes = drawn[unpack_indices(keys).clamp(min=0)]  # [photos, width, seeds]
-        for seed in range(drawn.shape[1]):
-            visible = torch.where(classes[..., seed] == banks, keys, NOTHING)
-            found = visible.topk(min(question.k, visible.shape[1]), dim=1).values
-            nearest[t, seed, :, : found.shape[1]] = found
-            # Whatever is missing from the lists is farther than the bound, so it cannot be before a k-th at the bound.
-            proven[t, seed] = nearest[t, seed, :, -1] >= bound
+        visible = (classes == banks[..., None]).permute(2, 0, 1)
+        _first(keys, visible & (keys != NOTHING), nearest[t])
+        # Whatever is missing from the lists is farther than the bound, so it cannot be before a k-th at the bound.
+        proven[t] = nearest[t, :, :, -1] >= bound
     _find(question, queries, nearest, ~proven, plan)
     return _vote(question, nearest, photos)
 
 
+def _first(keys: torch.Tensor, visible: torch.Tensor, nearest: torch.Tensor) -> None:
+    """Write the first k ``visible`` [seeds, photos, width] of falling ``keys`` [photos, width] into ``nearest``."""
+    place = visible.cumsum(dim=2, dtype=torch.int16)
+    seed, photo, at = (visible & (place <= nearest.shape[2])).nonzero(as_tuple=True)
+    nearest[seed, photo, place[seed, photo, at].long() - 1] = keys[photo, at]
+
+
 def _merged(lists: list[torch.Tensor], width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The first ``width`` neighbours of all lists, their banks, and the key below which neighbours may be missing."""
+    """The first ``width`` of all lists in falling order, their banks, and the key below which some may be missing."""
     banks = torch.cat(
         [
             torch.full((x.shape[1],), i % (len(lists) // 2), dtype=torch.int16, device=x.device)
@@ -52,7 +57,8 @@ def _merged(lists: list[torch.Tensor], width: int) -> tuple[torch.Tensor, torch.
     if keys.shape[1] > width:
         keys, order = keys.topk(width, dim=1)
         return keys, banks[order], torch.maximum(bound, keys[:, -1])
-    return keys, banks.expand(keys.shape), bound
+    keys, order = keys.sort(dim=1, descending=True)
+    return keys, banks[order], bound
 
 
 def _find(question: Question, queries: torch.Tensor, nearest: torch.Tensor, wanted: torch.Tensor, plan: Plan) -> None:
@@ -61,24 +67,42 @@ def _find(question: Question, queries: torch.Tensor, nearest: torch.Tensor, want
     rows = wanted.any(dim=1).nonzero()  # [queries, 2]: class and photo
     if not len(rows):
         return
+    seeds = wanted.any(dim=2).any(dim=0).nonzero().flatten().tolist()
     columns = max(GROUP, plan.columns // question.classes // GROUP * GROUP)
     shape = (question.classes, columns, question.dimension)
     banks = torch.empty(shape, dtype=torch.float32, device=question.device)
     for start in range(0, len(question.train_labels), columns):
-        stop = min(start + columns, len(question.train_labels))
-        width = round_up(stop - start)
-        for c, bank in enumerate(question.train):
-            read_unit_rows(bank, start, stop, banks[c, :width], what=f"train class {c}")
-        drawn = torch.from_numpy(question.train_assignments[:, start:stop]).to(question.device)
-        places = drawn * width + torch.arange(stop - start, device=question.device)
+        drawn = question.train_assignments[seeds, start : start + columns]
+        widths, places = _read_drawn(question, drawn, start, banks)
         for some in rows.split(plan.rows):
-            block = torch.cat([queries[some[:, 0], some[:, 1]] @ bank[:width].T for bank in banks], dim=1)
-            for seed in range(len(drawn)):
-                asked = some[wanted[some[:, 0], seed, some[:, 1]]]
-                seen = block[wanted[some[:, 0], seed, some[:, 1]]].index_select(1, places[seed])
-                found = shift_indices(top_keys(seen, question.k), start)
-                place = (asked[:, 0], seed, asked[:, 1])
-                nearest[place] = merge(nearest[place], found)
+            asked_of = queries[some[:, 0], some[:, 1]]
+            block = torch.cat([asked_of @ bank[:width].T for bank, width in zip(banks, widths, strict=True)], dim=1)
+            for seed, place in zip(seeds, places, strict=True):
+                mine = wanted[some[:, 0], seed, some[:, 1]]
+                found = shift_indices(top_keys(block[mine].index_select(1, place), question.k), start)
+                at = (some[mine, 0], seed, some[mine, 1])
+                nearest[at] = merge(nearest[at], found)
+
+
+def _read_drawn(
+    question: Question, drawn: np.ndarray, start: int, banks: torch.Tensor
+) -> tuple[list[int], torch.Tensor]:
+    """The train photos from ``start`` on in the classes ``drawn`` [seeds, photos], into ``banks`` [C, photos, d].
+
+    Returns:
+        How many rows of each bank are in use, and int64 [seeds, photos]: each photo's row, counted over all banks.
+    """
+    widths: list[int] = []
+    places = np.zeros(drawn.shape, np.int64)
+    for c, bank in enumerate(question.train):
+        needed = (drawn == c).any(axis=0)
+        row = sum(widths) + np.cumsum(needed) - 1
+        places[drawn == c] = np.broadcast_to(row, drawn.shape)[drawn == c]
+        photos = np.asarray(bank[start : start + drawn.shape[1]])[needed]
+        width = round_up(len(photos))
+        read_unit_rows(photos, 0, len(photos), banks[c, :width], what=f"train class {c}")
+        widths.append(width)
+    return widths, torch.from_numpy(places).to(question.device)
 
 
 def _vote(question: Question, nearest: torch.Tensor, photos: slice) -> Votes:
