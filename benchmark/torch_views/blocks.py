@@ -6,6 +6,8 @@ either side of the blocks is one product of an 8 x 8 matrix with a long one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -13,10 +15,10 @@ SIDE = 8
 """Pixels on one side of a block."""
 
 
-def to_blocks(planes: Tensor) -> Tensor:
-    """uint8 [p, n, h, w] -> float64 [8, 8, p, n, ceil(h/8), ceil(w/8)], minus 128; the last row and column repeated."""
-    height, width = (-(-side // SIDE) * SIDE for side in planes.shape[-2:])
-    tiled = replicate_to(planes, height, width).unflatten(-1, (-1, SIDE)).unflatten(-3, (-1, SIDE))
+def to_blocks(planes: Tensor, heights: Sequence[int], widths: Sequence[int]) -> Tensor:
+    """uint8 [p, n, h, w] -> float64 [8, 8, p, n, rows, columns] minus 128; each photo continued to whole blocks."""
+    height, width = (-(-max(sides) // SIDE) * SIDE for sides in (heights, widths))
+    tiled = extended(planes, heights, widths, height, width).unflatten(-1, (-1, SIDE)).unflatten(-3, (-1, SIDE))
     return tiled.permute(3, 5, 0, 1, 2, 4).to(torch.float64, memory_format=torch.contiguous_format).sub_(128)
 
 
@@ -26,10 +28,29 @@ def from_blocks(blocks: Tensor) -> Tensor:
     return pixels.permute(2, 3, 4, 0, 5, 1).flatten(-2).flatten(-3, -2)
 
 
-def replicate_to(planes: Tensor, height: int, width: int) -> Tensor:
-    """Repeat the last row and column of [..., h, w] until it is [..., height, width]."""
-    for dim, wanted in ((-2, height), (-1, width)):
-        if planes.shape[dim] != wanted:
-            places = torch.arange(wanted, device=planes.device).clamp_(max=planes.shape[dim] - 1)
-            planes = planes.index_select(dim, places)
+def extended(planes: Tensor, heights: Sequence[int], widths: Sequence[int], height: int, width: int) -> Tensor:
+    """Cut or continue planes [p, n, h, w] to [p, n, height, width]: photos shorter than that repeat their last pixels.
+
+    >>> extended(torch.arange(6).reshape(1, 2, 1, 3), (1, 1), (3, 2), 1, 4).tolist()
+    [[[[0, 1, 2, 2]], [[3, 4, 4, 4]]]]
+    """
+    for dim, lengths, wanted in ((2, heights, height), (3, widths, width)):
+        if min(lengths) >= wanted:
+            planes = planes.narrow(dim, 0, wanted)
+            continue
+        count = 1 if len(set(lengths)) == 1 else len(lengths)
+        last = torch.tensor(lengths[:count])[:, None] - 1
+        places = torch.minimum(torch.arange(wanted), last).to(planes.device)
+        planes = gathered(planes, places, dim, photos=1)
     return planes
+
+
+def gathered(planes: Tensor, places: Tensor, dim: int, *, photos: int) -> Tensor:
+    """Pick ``places`` along an axis: int64 [1, m], the same for all photos, or [n, m] along the axis ``photos``."""
+    if len(places) == 1:
+        return planes.index_select(dim, places[0])
+    index = [1] * planes.ndim
+    index[photos], index[dim] = places.shape
+    shape = list(planes.shape)
+    shape[dim] = places.shape[1]
+    return planes.gather(dim, places.reshape(index).expand(shape))

@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from benchmark.torch_views.blocks import replicate_to
+from benchmark.torch_views.blocks import extended
 
 SMALLEST_FANCY = 3
 """Chroma columns from which the triangle filter is used; narrower planes are replicated."""
 
 
-def halve(planes: Tensor) -> Tensor:
-    """Means of 2 x 2 pixels, uint8 [..., h, w] -> uint8 [..., ceil(h/2), m] with m = 8 * ceil(w/16).
+def halve(planes: Tensor, heights: Sequence[int], widths: Sequence[int]) -> Tensor:
+    """Means of 2 x 2 pixels, uint8 [p, n, h, w] -> uint8 [p, n, ceil(h/2), 8 * ceil(w/16)].
 
-    Rounds a half down in even columns and up in odd ones. The last row and the last column are repeated at full
-    size first, the column as far as the codec's blocks go: columns that repeat it are made here.
+    Rounds a half down in even columns and up in odd ones. Each photo's last row and column are repeated at full size
+    first, the column as far as the codec's blocks go: columns that repeat it are made here, rows are not.
     """
-    height, width = planes.shape[-2:]
-    full = replicate_to(planes, height + height % 2, -(-width // 16) * 16).short()
+    full = extended(planes, heights, widths, -(-max(heights) // 2) * 2, -(-max(widths) // 16) * 16).short()
     pairs = full[..., 0::2, :] + full[..., 1::2, :]
     columns = torch.arange(pairs.shape[-1] // 2, device=planes.device)
     bias = (1 + columns % 2).short()
     return ((pairs[..., 0::2] + pairs[..., 1::2] + bias) >> 2).to(torch.uint8)
 
 
-def double(planes: Tensor, height: int, width: int) -> Tensor:
-    """uint8 [..., ceil(height/2), ceil(width/2)] -> uint8 [..., height, width].
+def double(planes: Tensor, heights: Sequence[int], widths: Sequence[int]) -> Tensor:
+    """uint8 [p, n, ...] of half the size, at least -> uint8 [p, n, max(heights), max(widths)].
 
     Each new row is 3/4 of the near and 1/4 of the far old row, each new column likewise; a far one outside the
-    picture is the near one.
+    photo's own chroma is the near one.
     """
-    if planes.shape[-1] < SMALLEST_FANCY:
-        return planes.repeat_interleave(2, -2).repeat_interleave(2, -1)[..., :height, :width]
+    rows, columns = ([(side + 1) // 2 for side in sides] for sides in (heights, widths))
+    near = extended(planes, rows, columns, max(rows), max(columns))
+    cut = (..., slice(max(heights)), slice(max(widths)))
+    narrow = [count < SMALLEST_FANCY for count in columns]
+    if not any(narrow):
+        return _triangle(near)[cut]
+    plain = near.repeat_interleave(2, -2).repeat_interleave(2, -1)[cut]
+    if all(narrow):
+        return plain
+    return torch.where(torch.tensor(narrow, device=planes.device)[:, None, None], plain, _triangle(near)[cut])
+
+
+def _triangle(planes: Tensor) -> Tensor:
     near = planes.short()
     above = torch.cat((near[..., :1, :], near[..., :-1, :]), -2)
     below = torch.cat((near[..., 1:, :], near[..., -1:, :]), -2)
-    rows = torch.stack((3 * near + above, 3 * near + below), -2).flatten(-3, -2)[..., :height, :]
+    rows = torch.stack((3 * near + above, 3 * near + below), -2).flatten(-3, -2)
     left = torch.cat((rows[..., :1], rows[..., :-1]), -1)
     right = torch.cat((rows[..., 1:], rows[..., -1:]), -1)
-    columns = torch.stack(((3 * rows + left + 8) >> 4, (3 * rows + right + 7) >> 4), -1)
-    return columns.flatten(-2, -1)[..., :width].to(torch.uint8)
+    return torch.stack(((3 * rows + left + 8) >> 4, (3 * rows + right + 7) >> 4), -1).flatten(-2, -1).to(torch.uint8)

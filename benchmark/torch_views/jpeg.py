@@ -6,7 +6,7 @@ triangle upsampling, no smoothing. The forward DCT is shared by all qualities, l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -44,24 +44,29 @@ FORWARD_SCALE = 8
 
 @dataclass(frozen=True)
 class Spectra:
-    """DCT coefficients of photos of one size before quantisation, float32 [8, 8, planes, n, rows, columns]."""
+    """DCT coefficients of photos before quantisation, float32 [8, 8, planes, n, rows, columns]."""
 
-    height: int
-    width: int
+    heights: Sequence[int]
+    """Of the photos."""
+    widths: Sequence[int]
     luminance: Tensor
     chroma: dict[str, Tensor]
     """Cb and Cr for each subsampling wanted."""
 
 
-def round_trips(rgb: Tensor, wanted: Iterable[tuple[int, str]]) -> list[Tensor]:
+def round_trips(
+    rgb: Tensor, wanted: Iterable[tuple[int, str]], sizes: Sequence[tuple[int, int]] | None = None
+) -> list[Tensor]:
     """Photos after a JPEG round trip, for each (quality, subsampling) wanted; what these share is computed once.
 
     Args:
-        rgb: uint8 [n, 3, h, w].
+        rgb: uint8 [n, 3, h, w], each photo in the upper left corner.
         wanted: quality 1..100, subsampling ``4:4:4`` or ``4:2:0``.
+        sizes: (width, height) of each photo; by default all are w x h.
 
     Returns:
-        uint8 [n, 3, h, w] each, in order.
+        uint8 [n, 3, height of the highest, width of the widest] each, in order; beyond a photo's own size is nothing
+        of use.
 
     Raises:
         ValueError: another subsampling.
@@ -71,25 +76,32 @@ def round_trips(rgb: Tensor, wanted: Iterable[tuple[int, str]]) -> list[Tensor]:
     True
     """
     pairs = list(wanted)
-    spectra = analyse(rgb, {subsampling for _, subsampling in pairs})
+    widths, heights = zip(*(sizes or [(rgb.shape[3], rgb.shape[2])] * len(rgb)), strict=True)
+    spectra = analyse(rgb, {subsampling for _, subsampling in pairs}, heights, widths)
     made: dict[tuple[int, str], Tensor] = {}
     for quality in dict.fromkeys(quality for quality, _ in pairs):
-        light = _restored(spectra.luminance, quality_table(LUMINANCE, quality))[0, :, : spectra.height, : spectra.width]
+        light = _restored(spectra.luminance, quality_table(LUMINANCE, quality))[0]
+        light = light[:, : max(heights), : max(widths)]
         for subsampling in {s for q, s in pairs if q == quality}:
             cb, cr = _restored_chroma(spectra, quality, subsampling)
             made[quality, subsampling] = ycc_to_rgb(light, cb, cr)
     return [made[pair] for pair in pairs]
 
 
-def analyse(rgb: Tensor, subsamplings: Iterable[str]) -> Spectra:
+def analyse(rgb: Tensor, subsamplings: Iterable[str], heights: Sequence[int], widths: Sequence[int]) -> Spectra:
     """The coefficients that every quality starts from; arguments and errors as in ``round_trips``."""
     ycc = rgb_to_ycc(rgb)
     chroma = {}
     for subsampling in subsamplings:
-        if subsampling not in ("4:4:4", "4:2:0"):
+        if subsampling == "4:4:4":
+            chroma[subsampling] = _coefficients(ycc[1:], heights, widths)
+        elif subsampling == "4:2:0":
+            half = halve(ycc[1:], heights, widths)
+            whole = [half.shape[-1]] * len(widths)  # its columns are complete, unlike its rows
+            chroma[subsampling] = _coefficients(half, [(height + 1) // 2 for height in heights], whole)
+        else:
             raise ValueError(f"subsampling {subsampling!r}: choose 4:4:4 or 4:2:0")
-        chroma[subsampling] = _coefficients(halve(ycc[1:]) if subsampling == "4:2:0" else ycc[1:])
-    return Spectra(rgb.shape[-2], rgb.shape[-1], _coefficients(ycc[:1]), chroma)
+    return Spectra(heights, widths, _coefficients(ycc[:1], heights, widths), chroma)
 
 
 def quality_table(base: tuple[tuple[int, ...], ...], quality: int) -> tuple[tuple[int, ...], ...]:
@@ -113,8 +125,10 @@ def quantise(coefficients: Tensor, table: Tensor) -> Tensor:
     return torch.copysign(steps.mul_(table), coefficients)
 
 
-def _coefficients(planes: Tensor) -> Tensor:
-    return forward_dct(to_blocks(planes)).float()  # integers under 2**14: float32 holds them, in half the memory
+def _coefficients(planes: Tensor, heights: Sequence[int], widths: Sequence[int]) -> Tensor:
+    return forward_dct(
+        to_blocks(planes, heights, widths)
+    ).float()  # integers under 2**14: float32 holds them, in half the memory
 
 
 def _restored(coefficients: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
@@ -122,11 +136,10 @@ def _restored(coefficients: Tensor, table: tuple[tuple[int, ...], ...]) -> Tenso
 
 
 def _restored_chroma(spectra: Spectra, quality: int, subsampling: str) -> Tensor:
-    height, width = spectra.height, spectra.width
     planes = _restored(spectra.chroma[subsampling], quality_table(CHROMINANCE, quality))
     if subsampling == "4:2:0":
-        return double(planes[..., : (height + 1) // 2, : (width + 1) // 2], height, width)
-    return planes[..., :height, :width]
+        return double(planes, spectra.heights, spectra.widths)
+    return planes[..., : max(spectra.heights), : max(spectra.widths)]
 
 
 @cache

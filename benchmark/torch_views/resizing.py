@@ -13,6 +13,7 @@ import PIL
 import torch
 from torch import Tensor
 
+from benchmark.torch_views.blocks import gathered
 from benchmark.torch_views.taps import Axis, Band, band
 
 ORDER_BY_SHAPE = int(PIL.__version__.split(".")[0]) >= 13
@@ -60,8 +61,8 @@ def resized(planes: Tensor, resizes: Sequence[Resize]) -> Tensor:
 def _two_passes(planes: Tensor, resizes: Sequence[Resize]) -> Tensor:
     """uint8 [b, c, h, w], one resize for each of the b."""
     device, resample = planes.device, resizes[0].resample
-    rows = band([r.vertical for r in resizes], planes.shape[-2], resample, device)
-    columns = band([r.horizontal for r in resizes], planes.shape[-1], resample, device)
+    rows = band(tuple(r.vertical for r in resizes), planes.shape[2], resample, device)
+    columns = band(tuple(r.horizontal for r in resizes), planes.shape[3], resample, device)
     if resizes[0].vertical_first:
         return _along_width(_along_height(planes, rows), columns)
     return _along_height(_along_width(planes, columns), rows)
@@ -70,7 +71,7 @@ def _two_passes(planes: Tensor, resizes: Sequence[Resize]) -> Tensor:
 def _along_width(planes: Tensor, columns: Band) -> Tensor:
     b, c, h, _ = planes.shape
     _, tiles, tile, span = columns.weights.shape
-    read = _gathered(planes, columns.places, 3).reshape(b, c * h, tiles, span).transpose(1, 2)
+    read = gathered(planes, columns.places, 3, photos=0).reshape(b, c * h, tiles, span).transpose(1, 2)
     made = _to_bytes(read.double() @ columns.weights.mT)
     return made.transpose(1, 2).reshape(b, c, h, tiles * tile)[..., : columns.size]
 
@@ -78,17 +79,9 @@ def _along_width(planes: Tensor, columns: Band) -> Tensor:
 def _along_height(planes: Tensor, rows: Band) -> Tensor:
     b, c, _, w = planes.shape
     _, tiles, tile, span = rows.weights.shape
-    read = _gathered(planes, rows.places, 2).reshape(b, c, tiles, span, w)
+    read = gathered(planes, rows.places, 2, photos=0).reshape(b, c, tiles, span, w)
     made = _to_bytes(rows.weights[:, None] @ read.double())
     return made.reshape(b, c, tiles * tile, w)[..., : rows.size, :]
-
-
-def _gathered(planes: Tensor, places: Tensor, dim: int) -> Tensor:
-    if len(places) == 1:
-        return planes.index_select(dim, places[0])
-    shape = list(planes.shape)
-    shape[dim] = places.shape[1]
-    return planes.gather(dim, places[:, None].unsqueeze(5 - dim).expand(shape))
 
 
 def _to_bytes(values: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -9,11 +11,16 @@ WEIGHTS = 13
 """Sum of ``ImageFilter.SMOOTH``: eight ones around a five."""
 
 
-def sharpened(rgb: Tensor, factor: int) -> Tensor:
-    """uint8 [n, 3, h, w] -> smooth + factor * (photo - smooth), clamped, the same shape.
+def sharpened(rgb: Tensor, factor: int, sizes: Sequence[tuple[int, int]] | None = None) -> Tensor:
+    """smooth + factor * (photo - smooth), clamped: uint8 [n, 3, h, w] -> the same shape.
 
     The smoothing of a pixel is its weighted sum / 13, rounded (13 is odd: there are no halves). Border pixels, and
     photos under 3 pixels on a side, stay.
+
+    Args:
+        rgb: each photo in the upper left corner.
+        factor: 1 changes nothing.
+        sizes: (width, height) of each photo; by default all are w x h.
 
     >>> photo = torch.full((1, 3, 3, 3), 100, dtype=torch.uint8)
     >>> photo[..., 1, 1] = 113
@@ -27,6 +34,16 @@ def sharpened(rgb: Tensor, factor: int) -> Tensor:
     inner = values[..., 1:-1, 1:-1]
     total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * inner
     smooth = torch.div(2 * total + WEIGHTS, 2 * WEIGHTS, rounding_mode="trunc")
+    changed = (smooth + factor * (inner - smooth)).clamp_(0, 255).to(torch.uint8)
+    if sizes is not None and len(set(sizes)) > 1:
+        changed = torch.where(_inside(sizes, changed), changed, rgb[..., 1:-1, 1:-1])
     result = rgb.clone()
-    result[..., 1:-1, 1:-1] = (smooth + factor * (inner - smooth)).clamp_(0, 255).to(torch.uint8)
+    result[..., 1:-1, 1:-1] = changed
     return result
+
+
+def _inside(sizes: Sequence[tuple[int, int]], inner: Tensor) -> Tensor:
+    """bool [n, 1, h - 2, w - 2]: which pixels within the border of the canvas are within that of their photo."""
+    most = torch.tensor(sizes, device=inner.device)[:, None, None] - 2
+    row, column = (torch.arange(side, device=inner.device) for side in inner.shape[-2:])
+    return (column < most[..., 0, None]) & (row[:, None] < most[..., 1, None])

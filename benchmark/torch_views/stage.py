@@ -8,6 +8,7 @@ the device's memory, sizes that Pillow refuses.
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,12 +26,15 @@ from benchmark.torch_views.views import BYTES_PER_PIXEL, possible, torch_views
 from benchmark.views import PhotoViews, Preprocess, ProcessingViews, ViewRecipe, iterate_views
 from builders.decode import decode_rgb
 from builders.photos import PhotoSet
-from builders.processing import PROCESSINGS, process
+from builders.processing import PROCESSINGS, decode_jpeg, encode
 
 WINDOW = 128
-"""Photos gathered to find some of one size."""
+"""Photos gathered to find some of about one size."""
 WINDOW_BYTES = 1 << 28
 """Bound on their decoded pixels."""
+BUCKETS = 6
+"""Photos share a batch if their sides round to the same of so many steps from one power of two to the next: a photo
+then leaves at most about 12 % of a side of its batch empty."""
 MEMORY_SHARE = 0.25
 """Of the free memory of a GPU that views may take; the encoders need the rest."""
 HOST_BYTES = 1 << 30
@@ -133,18 +137,18 @@ class _Maker:
 
     def made(self, stream: Iterable[PhotoViews]) -> Iterator[PhotoViews]:
         for window in _windows(stream):
-            groups: dict[torch.Size, list[int]] = {}
+            groups: dict[tuple[int, ...], list[int]] = {}
             for place, photo in enumerate(window):
                 if _is_decoded(photo):
-                    groups.setdefault(photo.arrays[0].shape, []).append(place)
+                    groups.setdefault(_bucket(photo), []).append(place)
             for places in groups.values():
-                self._make(window, places)
+                self._make(window, sorted(places, key=lambda place: _size(window[place])))
             yield from window
 
     def _make(self, window: list[PhotoViews], places: Sequence[int]) -> None:
-        """Replace decoded photos of one size by their views."""
+        """Replace decoded photos of about one size by their views."""
         done = 0
-        height, width = window[places[0]].arrays[0].shape[2:4]
+        width, height = (max(sides) for sides in zip(*(_size(window[place]) for place in places), strict=True))
         while done < len(places):
             part = places[done : done + max(1, self._pixels_at_once // (height * width))]
             started = time.perf_counter()
@@ -163,11 +167,12 @@ class _Maker:
     def _try(self, photos: Sequence[PhotoViews]) -> list[torch.Tensor] | None:
         """[n, views, ...] per preprocessing, each where it is wanted; None if memory ran out."""
         try:
-            there = torch.cat([photo.arrays[0][0] for photo in photos]).to(self._device)
+            sizes = [_size(photo) for photo in photos]
             ids = [self._ids[photo.index] for photo in photos]
             plans = [pixels.plan for pixels in self._preprocesses]
             with torch.inference_mode():
-                made = torch_views(there, ids, self._recipe.names, plans, seed=self._recipe.seed)
+                there = _canvas(photos, sizes).to(self._device)
+                made = torch_views(there, ids, self._recipe.names, plans, sizes=sizes, seed=self._recipe.seed)
             return [views.to(home) for views, home in zip(made, self._homes, strict=True)]
         except Exception as error:
             if not out_of_memory(error):
@@ -179,7 +184,7 @@ class _Maker:
     def _by_pillow(self, photo: PhotoViews) -> list[torch.Tensor]:
         image = Image.fromarray(photo.arrays[0][0, 0].numpy())
         photo_id, seed = self._ids[photo.index], self._recipe.seed
-        images = [process(image, PROCESSINGS[name], photo_id, seed) for name in self._recipe.names]
+        images = [decode_jpeg(encode(image, PROCESSINGS[name], photo_id, seed)) for name in self._recipe.names]
         return [torch.from_numpy(np.stack([p(view) for view in images]))[None] for p in self._preprocesses]
 
 
@@ -197,6 +202,27 @@ def _windows(stream: Iterable[PhotoViews]) -> Iterator[list[PhotoViews]]:
 
 def _is_decoded(photo: PhotoViews) -> bool:
     return not photo.failure and photo.arrays[0].ndim == 5
+
+
+def _size(decoded: PhotoViews) -> tuple[int, int]:
+    """(width, height)."""
+    height, width = decoded.arrays[0].shape[2:4]
+    return width, height
+
+
+def _bucket(decoded: PhotoViews) -> tuple[int, ...]:
+    return tuple(round(math.log2(side) * BUCKETS) for side in _size(decoded))
+
+
+def _canvas(photos: Sequence[PhotoViews], sizes: Sequence[tuple[int, int]]) -> torch.Tensor:
+    """uint8 [n, height, width, 3]; smaller photos in the upper left corner."""
+    if len(set(sizes)) == 1:
+        return torch.cat([photo.arrays[0][0] for photo in photos])
+    width, height = (max(sides) for sides in zip(*sizes, strict=True))
+    canvas = torch.zeros((len(photos), height, width, 3), dtype=torch.uint8)
+    for place, photo, size in zip(canvas, photos, sizes, strict=True):
+        place[: size[1], : size[0]] = photo.arrays[0][0, 0]
+    return canvas
 
 
 def _memory(device: torch.device) -> int:

@@ -6,7 +6,7 @@ Weights are 22-bit integers. Every operation is in double and in Pillow's order,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,11 +29,9 @@ class Axis:
     length: int
     target: int
     first: int
-    """First target pixel wanted. Pixels wanted outside 0..target-1 are black, or the last one again."""
+    """First target pixel wanted. Pixels wanted outside 0..target-1 are black."""
     size: int
     """Target pixels wanted."""
-    repeat: bool = False
-    """Whether pixels after the last one repeat it, as a codec pads; else they are black."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,9 @@ class Band:
     """Target pixels; those of the last tile beyond are no part of the result."""
 
 
-def band(axes: Sequence[Axis], extent: int, resample: int, device: torch.device | str = "cpu") -> Band:
-    """Stack the maps of several photos, all of the same ``size``.
+@lru_cache(maxsize=16)
+def band(axes: tuple[Axis, ...], extent: int, resample: int, device: torch.device) -> Band:
+    """Stack the maps of several photos, all of the same ``size``. Processings that keep a size share them.
 
     Args:
         axes: one per photo, or one for all.
@@ -57,32 +56,31 @@ def band(axes: Sequence[Axis], extent: int, resample: int, device: torch.device 
         resample: Pillow's number of the filter; see ``FILTERS``.
         device: where the map shall be.
     """
-    tiles = -(-axes[0].size // TILE)
-    made = [_tiles(axis, resample) for axis in axes]
-    span = max(weights.shape[-1] for _, weights in made)
-    stacked = np.zeros((len(axes), tiles, TILE, span))
-    starts = np.stack([start for start, _ in made])
-    for photo, (_, weights) in enumerate(made):
-        stacked[photo, ..., : weights.shape[-1]] = weights
+    made = [_wanted(axis, resample) for axis in axes]
+    first = np.stack([begins for begins, _ in made])
+    count = max(weights.shape[1] for _, weights in made)
+    weights = np.zeros((*first.shape, count))
+    for photo, (_, own) in enumerate(made):
+        weights[photo, :, : own.shape[1]] = own
+    starts = first.reshape(len(axes), -1, TILE).min(2)
+    offsets = first - starts.repeat(TILE, 1)
+    span = int(offsets.max()) + count
     places = np.minimum(starts[..., None] + np.arange(span), extent - 1).reshape(len(axes), -1)
-    return Band(torch.from_numpy(places).to(device), torch.from_numpy(stacked).to(device), axes[0].size)
+    columns = torch.from_numpy(offsets).to(device)[..., None] + torch.arange(count, device=device)
+    dense = torch.zeros((*first.shape, span), dtype=torch.float64, device=device)
+    dense.scatter_(2, columns, torch.from_numpy(weights).to(device))  # few of them travel, zeros are made there
+    return Band(torch.from_numpy(places).to(device), dense.unflatten(1, (-1, TILE)), axes[0].size)
 
 
 @lru_cache(maxsize=4096)
-def _tiles(axis: Axis, resample: int) -> tuple[np.ndarray, np.ndarray]:
-    """First source pixel of each tile, int64 [tiles], and the tiles' weights / 2**22, float64 [tiles, TILE, span]."""
+def _wanted(axis: Axis, resample: int) -> tuple[np.ndarray, np.ndarray]:
+    """First source pixel int64 [rows] and weights / 2**22 [rows, taps] of the pixels wanted, up to whole tiles."""
     first, weights = taps(axis.length, axis.target, resample)
     wanted = axis.first + np.arange(-(-axis.size // TILE) * TILE)
     rows = wanted.clip(0, axis.target - 1)  # what is beyond the size wanted is cut off later
     kept = weights[rows] * 2.0**-PRECISION_BITS
-    kept[(wanted < 0) | ((wanted >= axis.target) & (not axis.repeat))] = 0
-    begins = first[rows].reshape(-1, TILE)
-    starts = begins.min(1)
-    offsets = begins - starts[:, None]
-    tiles = np.zeros((len(starts), TILE, int(offsets.max()) + weights.shape[1]))
-    columns = offsets[..., None] + np.arange(weights.shape[1])
-    np.put_along_axis(tiles, columns, kept.reshape(len(starts), TILE, -1), axis=2)
-    return axis.start + starts, tiles
+    kept[wanted != rows] = 0
+    return axis.start + first[rows], kept
 
 
 @lru_cache(maxsize=1024)

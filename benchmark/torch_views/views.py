@@ -1,4 +1,4 @@
-"""All views of photos of one size at once, on any device, with the pixels that Pillow makes.
+"""All views of many photos at once, on any device, with the pixels that Pillow makes.
 
 Photo -> processings -> encoders' resize and crop, in batches that never leave the device. What views share is made
 once: one colour conversion, one forward DCT for each chroma mode, one luminance for each quality.
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.torch_views.blocks import SIDE
 from benchmark.torch_views.jpeg import round_trips
 from benchmark.torch_views.resizing import Resize, resized
 from benchmark.torch_views.sharpening import sharpened
@@ -38,16 +37,19 @@ def torch_views(
     names: Sequence[str],
     plans: Sequence[Plan],
     *,
+    sizes: Sequence[Size] | None = None,
     seed: int = 0,
     photos_at_once: int | None = None,
 ) -> list[Tensor]:
-    """The views of photos of one size, pixel for pixel those of ``process`` followed by the preprocessing.
+    """The views of photos, pixel for pixel those of ``process`` followed by the preprocessing.
 
     Args:
-        photos: uint8 [n, height, width, 3], RGB, on the device that shall do the work (it needs float64).
+        photos: uint8 [n, height, width, 3], RGB, on the device that shall do the work (it needs float64). Smaller
+            photos stand in the upper left corner.
         ids: identities of the photos; they decide random scales.
         names: of processings, in ``PROCESSINGS``.
         plans: one per preprocessing.
+        sizes: (width, height) of each photo; by default all fill the tensor.
         seed: of the random scale.
         photos_at_once: bound on the batch, and so on memory; ``BYTES_PER_PIXEL`` says how much one photo takes.
 
@@ -63,13 +65,14 @@ def torch_views(
     >>> torch_views(photos, ["a", "b"], ["jpeg-q95-420", "sharpening-x4"], [plan])[0].shape
     torch.Size([2, 2, 8, 8, 3])
     """
+    sizes = sizes or [(photos.shape[2], photos.shape[1])] * len(photos)
     chunk = photos_at_once or len(photos)
     if len(photos) > chunk:
         parts = [slice(start, start + chunk) for start in range(0, len(photos), chunk)]
-        made = [torch_views(photos[part], ids[part], names, plans, seed=seed) for part in parts]
+        made = [torch_views(photos[p], ids[p], names, plans, sizes=sizes[p], seed=seed) for p in parts]
         return [torch.cat(views) for views in zip(*made, strict=True)]
     views: list[dict[str, Tensor]] = [{} for _ in plans]
-    for name, canvas in processed(photos, ids, names, seed):
+    for name, canvas in processed(Canvas(photos.permute(0, 3, 1, 2).contiguous(), tuple(sizes)), ids, names, seed):
         for made_of_plan, plan in zip(views, plans, strict=True):
             made_of_plan[name] = preprocessed(canvas, plan)
     return [torch.stack([of_plan[name] for name in names], 1).permute(0, 1, 3, 4, 2).contiguous() for of_plan in views]
@@ -79,13 +82,10 @@ def possible(
     width: int, height: int, photo_id: str, names: Sequence[str], plans: Sequence[Plan], seed: int = 0
 ) -> bool:
     """Whether ``torch_views`` makes these views of a photo; where not, Pillow makes them, or says why it cannot."""
-    sizes = set()
-    for name in names:
-        processing = PROCESSINGS[name]
-        ragged_chroma = processing.scale is None and processing.subsampling != "4:4:4"
-        if ragged_chroma or processing.sharpness != int(processing.sharpness) or processing.resample not in FILTERS:
-            return False
-        sizes.add(target_size(processing, (width, height), photo_id, seed))
+    processings = [PROCESSINGS[name] for name in names]
+    if any(p.sharpness != int(p.sharpness) or p.resample not in FILTERS for p in processings):
+        return False
+    sizes = {target_size(processing, (width, height), photo_id, seed) for processing in processings}
     if any(min(size) < 1 or max(size) > LONGEST_SIDE for size in sizes):
         return False
     try:
@@ -97,30 +97,30 @@ def possible(
 
 @dataclass(frozen=True)
 class Canvas:
-    """Photos that need not be of one size, each in the upper left corner of its planes."""
+    """Photos that need not be of one size."""
 
     planes: Tensor
-    """uint8 [n, 3, height, width]. Where sizes differ: whole blocks, the last row and column of each photo repeated."""
+    """uint8 [n, 3, height, width], each photo in the upper left corner; what lies beyond it is never used."""
     sizes: tuple[Size, ...]
 
 
-def processed(photos: Tensor, ids: Sequence[str], names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, Canvas]]:
+def processed(photos: Canvas, ids: Sequence[str], names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, Canvas]]:
     """Each processing's name with its result, processings of one source (sharpened, resized) one after the other."""
-    whole = photos.permute(0, 3, 1, 2).contiguous()
     groups: dict[tuple[object, ...], list[str]] = {}
     for name in names:
         p = PROCESSINGS[name]
         groups.setdefault((p.sharpness, p.scale, p.resample if p.scale != 1 else None), []).append(name)
     for group in groups.values():
-        source = _source(whole, ids, PROCESSINGS[group[0]], seed)
+        source = _source(photos, ids, PROCESSINGS[group[0]], seed)
         wanted = [(PROCESSINGS[name].quality, PROCESSINGS[name].subsampling) for name in group]
-        for name, planes in zip(group, round_trips(source.planes, wanted), strict=True):
+        for name, planes in zip(group, round_trips(source.planes, wanted, source.sizes), strict=True):
             yield name, Canvas(planes, source.sizes)
 
 
 def preprocessed(canvas: Canvas, plan: Plan) -> Tensor:
     """uint8 [n, 3, height, width]: the resize and crop that a plan gives each photo."""
-    return resized(canvas.planes, [_planned(plan, size) for size in canvas.sizes])
+    by_size = {size: _planned(plan, size) for size in set(canvas.sizes)}
+    return resized(canvas.planes, [by_size[size] for size in canvas.sizes])
 
 
 def target_size(processing: Processing, size: Size, photo_id: str, seed: int = 0) -> Size:
@@ -129,28 +129,21 @@ def target_size(processing: Processing, size: Size, photo_id: str, seed: int = 0
     return int(size[0] * scale), int(size[1] * scale)
 
 
-def _source(whole: Tensor, ids: Sequence[str], processing: Processing, seed: int) -> Canvas:
+def _source(photos: Canvas, ids: Sequence[str], processing: Processing, seed: int) -> Canvas:
     """Photos sharpened and resized, before JPEG."""
-    have = (whole.shape[3], whole.shape[2])
+    planes = photos.planes
     if processing.sharpness != 1:
-        whole = sharpened(whole, int(processing.sharpness))
+        planes = sharpened(planes, int(processing.sharpness), photos.sizes)
     if processing.scale == 1:
-        return Canvas(whole, (have,) * len(ids))
-    sizes = tuple(target_size(processing, have, photo_id, seed) for photo_id in ids)
+        return Canvas(planes, photos.sizes)
+    pairs = list(zip(photos.sizes, ids, strict=True))
+    sizes = tuple(target_size(processing, size, photo_id, seed) for size, photo_id in pairs)
     width, height = (max(sides) for sides in zip(*sizes, strict=True))
-    if len(set(sizes)) > 1:
-        if processing.subsampling != "4:4:4":
-            raise ValueError(f"{processing.name}: photos of different sizes share a canvas only without subsampling")
-        width, height = -(-width // SIDE) * SIDE, -(-height // SIDE) * SIDE
     resizes = [
-        Resize(
-            Axis(0, have[0], size[0], 0, width, repeat=True),
-            Axis(0, have[1], size[1], 0, height, repeat=True),
-            int(processing.resample),
-        )
-        for size in sizes
+        Resize(Axis(0, old[0], new[0], 0, width), Axis(0, old[1], new[1], 0, height), int(processing.resample))
+        for old, new in zip(photos.sizes, sizes, strict=True)
     ]
-    return Canvas(resized(whole, resizes), sizes)
+    return Canvas(resized(planes, resizes), sizes)
 
 
 def _planned(plan: Plan, size: Size) -> Resize:

@@ -70,7 +70,7 @@ def stages(device: torch.device, quick: bool) -> Iterator[Row]:
     """Views per second of each stage alone."""
     name, size = (TINY[0], (96, 64)) if quick else (VIT, (500, 375))
     encoder = random_network(name, device, "float32")
-    file, plan = scene_file(0, *size), encoder.preprocess.plan
+    file = scene_file(0, *size)
     per_photo = len(NAMES)
     rounds = 1 if quick else 3
     [decode] = seconds(device, lambda: decode_rgb(file), rounds=rounds)
@@ -78,27 +78,44 @@ def stages(device: torch.device, quick: bool) -> Iterator[Row]:
     yield Row("stages", "decode, one core", per_photo / decode, "views/s", note)
     [pillow] = seconds(device, lambda: ProcessingViews(NAMES).make(file, "id", [encoder.preprocess]), rounds=rounds)
     yield Row("stages", "decode and views by Pillow, one core", per_photo / pillow, "views/s", note)
-    photo = torch.from_numpy(np.array(decode_rgb(file)))
-    for count in (1, 3) if quick else (1, 8, 64):
-        photos, ids = torch.stack([photo] * count), [str(i) for i in range(count)]
-        [copied] = seconds(device, lambda photos=photos: photos.to(device), rounds=rounds)
-        there = photos.to(device)
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-            before = torch.cuda.memory_allocated(device)
-        [made] = seconds(device, lambda there=there, ids=ids: torch_views(there, ids, NAMES, [plan]), rounds=rounds)
-        memory = ""
-        if device.type == "cuda":
-            peak = torch.cuda.max_memory_allocated(device) - before
-            memory = f"; {peak / (count * size[0] * size[1]):.0f} bytes a pixel at the peak"
-        yield Row("stages", f"views on the device, {count} photos", count * per_photo / made, "views/s", note + memory)
-        yield Row("stages", f"copy to the device, {count} photos", count * per_photo / copied, "views/s", note)
+    for count, mixed in [(1, False), (3, True)] if quick else [(1, False), (8, False), (64, False), (64, True)]:
+        yield from _on_device(device, encoder, file, count, mixed, rounds)
     dtypes = ("float32", "tf32", "bfloat16") if device.type == "cuda" else ("float32",)
     views = _views(encoder, device, photos=5 if not quick else 1)[:BATCH]
     for dtype in dtypes:
         forward = random_network(name, device, dtype).embed
         [took] = seconds(device, lambda forward=forward: forward(views), rounds=rounds)
         yield Row("stages", f"{name}: forward in {dtype}", len(views) / took, "views/s", f"{len(views)} views a batch")
+
+
+def _on_device(
+    device: torch.device, encoder: Encoder, file: bytes, count: int, mixed: bool, rounds: int
+) -> Iterator[Row]:
+    """Views of one batch of photos, in memory already; every time other photos, with random scales of their own."""
+    photo = torch.from_numpy(np.array(decode_rgb(file)))
+    height, width, _ = photo.shape
+    sizes = [(width - 3 * i % 50, height - 2 * i % 40) if mixed else (width, height) for i in range(count)]
+    photos, fresh = torch.stack([photo] * count), itertools.count()
+
+    def copy() -> torch.Tensor:
+        return photos.to(device)
+
+    def make() -> None:
+        ids = [str(next(fresh)) for _ in range(count)]
+        torch_views(there, ids, NAMES, [encoder.preprocess.plan], sizes=sizes)
+
+    there, memory = copy(), ""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+    copied, made = seconds(device, copy, make, rounds=rounds)
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device) - before
+        memory = f", {peak / (count * width * height):.0f} bytes a pixel at the peak"
+    what = f"{count} photos of {'many sizes' if mixed else 'one size'}"
+    yield Row("stages", f"copy to the device, {what}", count * len(NAMES) / copied, "views/s")
+    note = f"{width} x {height} at most{memory}"
+    yield Row("stages", f"views on the device, {what}", count * len(NAMES) / made, "views/s", note)
 
 
 def pipeline(device: torch.device, quick: bool) -> Iterator[Row]:

@@ -82,6 +82,13 @@ def test_banks__equal_whoever_makes_the_views(tmp_path, on_device, workers):
     assert sorted(on_device) == [(1, 2, 2), (1, 40, 30), (1, 48, 64), (6, 30, 40)]
 
 
+def test_banks__photos_of_about_one_size_share_a_batch(tmp_path, on_device):
+    files = {f"{width}x{height}": png(width, height) for width in range(61, 68) for height in (44, 45, 47)}
+    photos, encoders = PhotoSet.of_bytes("alike", files), [flat_encoder("small", SMALL)]
+    assert filled(tmp_path, encoders, photos, "device") == filled(tmp_path, encoders, photos, "cpu")
+    assert on_device == [(21, 47, 67)]
+
+
 def test_banks__of_a_real_encoder(tmp_path, on_device):
     encoder = load_encoder("control:random-projection", device="cpu")
     assert filled(tmp_path, [encoder], photo_set(()), "device") == filled(tmp_path, [encoder], photo_set(()), "cpu")

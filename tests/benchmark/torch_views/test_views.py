@@ -7,7 +7,7 @@ from PIL import Image
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
 from benchmark.torch_views import possible, torch_views
-from builders.processing import PROCESSINGS, process
+from builders.processing import PROCESSINGS, decode_jpeg, encode
 
 BICUBIC, BILINEAR, BOX, LANCZOS = (int(Image.Resampling[n]) for n in ("BICUBIC", "BILINEAR", "BOX", "LANCZOS"))
 NAMES = tuple(PROCESSINGS)
@@ -30,7 +30,7 @@ def test_torch_views__equal_pillow(size, pictures):
     made = torch_views(torch.from_numpy(photos), ids, NAMES, PLANS, seed=3)
     for i, (photo, photo_id) in enumerate(zip(photos, ids, strict=True)):
         for v, name in enumerate(NAMES):
-            image = process(Image.fromarray(photo), PROCESSINGS[name], photo_id, 3)
+            image = decode_jpeg(encode(Image.fromarray(photo), PROCESSINGS[name], photo_id, 3))
             for plan, pixels in enumerate(PIXELS):
                 np.testing.assert_array_equal(made[plan][i, v], pixels(image), f"{name}, {pixels}")
 
@@ -45,6 +45,37 @@ def test_torch_views__a_batch_equals_its_photos_one_by_one(pictures):
         assert together[plan].shape == (12, 14, *((24, 24), (31, 20))[plan], 3)
         assert torch.equal(together[plan], split[plan])
         assert torch.equal(together[plan], torch.cat([made[plan] for made in alone]))
+
+
+MIXED = [
+    (61, 45),
+    (2, 9),
+    (60, 46),
+    (16, 16),
+    (5, 48),
+    (4, 3),
+    (33, 17),
+    (3, 40),
+    (64, 48),
+    (15, 31),
+    (61, 45),
+    (17, 2),
+]
+
+
+@pytest.mark.parametrize("photos_at_once", [None, 5])
+def test_torch_views__photos_of_many_sizes_equal_each_alone(pictures, photos_at_once):
+    photos = [torch.from_numpy(pictures(*size, seed)[seed % 3]) for seed, size in enumerate(MIXED)]
+    canvas = torch.full((len(MIXED), 50, 66, 3), 201, dtype=torch.uint8)  # what lies beyond a photo must not matter
+    for place, photo in zip(canvas, photos, strict=True):
+        place[: photo.shape[0], : photo.shape[1]] = photo
+    ids = [f"{i}" for i in range(len(MIXED))]
+    made = torch_views(canvas, ids, NAMES, PLANS, sizes=MIXED, photos_at_once=photos_at_once)
+    for i, photo in enumerate(photos):
+        alone = torch_views(photo[None], ids[i : i + 1], NAMES, PLANS)
+        for together, own in zip(made, alone, strict=True):
+            for v, name in enumerate(NAMES):
+                assert torch.equal(together[i, v], own[0, v]), f"{MIXED[i]}, {name}"
 
 
 def test_torch_views__names_in_any_order(pictures):
