@@ -1,7 +1,7 @@
 """One pass over the photos that fills the banks of one or several encoders.
 
-Three things go on at once: workers make views, this thread gathers them into batches (on a GPU's memory, where there is
-one), and one more thread runs the encoders and writes rows. At most two batches exist, whatever the number of encoders.
+Three things go on at once: workers make views, this thread gathers them into batches (in a GPU's memory, if there is
+one), and one more thread runs the encoders and writes rows. What is gathered is bounded in bytes, not by encoders.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ from benchmark.torch_views.stage import view_stream
 from benchmark.views import PhotoViews, Preprocess, ViewRecipe
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
+
+GATHERED_BATCHES = 4
+"""Batches that are gathered at a time, so that the last, smaller one matters little."""
+
+GATHERED_BYTES = 1 << 28
+"""Bytes after which no further photo is gathered: the views of many large preprocessings are many bytes a photo."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,6 @@ def fill_banks(
     layout = banks[0]
     indices = [index for block in pending for index in layout.block_range(block)]
     copies = [DeviceCopy.of([lane.encoder for lane in lanes if lane.which == i]) for i in range(len(preprocesses))]
-    photos_per_batch = max(1, batch_size // len(recipe.names))
-
     making = 0.0
     homes = [copy.device for copy in copies]
     source = (photos, indices, recipe, preprocesses)
@@ -116,7 +120,7 @@ def fill_banks(
                     for which, reason in enumerate(photo.own_failures):
                         if reason:
                             own_failed[which][photos.ids[photo.index]] = reason
-                if made and (len(made) == photos_per_batch or not remaining):
+                if made and (not remaining or _enough(made, len(recipe.names), batch_size)):
                     batches = [_gather(made, which, copy) for which, copy in enumerate(copies)]
                     beside.do(_embed_batch, lanes, block, batches)
                     made = []
@@ -143,6 +147,11 @@ def position(known: list[Preprocess], preprocess: Preprocess) -> int:
             return index
     known.append(preprocess)
     return len(known) - 1
+
+
+def _enough(made: Sequence[PhotoViews], views: int, batch_size: int) -> bool:
+    held = sum(array.nbytes for photo in made for array in photo.arrays)
+    return len(made) * views >= GATHERED_BATCHES * batch_size or held >= GATHERED_BYTES
 
 
 @dataclass

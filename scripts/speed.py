@@ -1,6 +1,6 @@
 """Every speed figure in one run, as ratios against something simpler measured beside it: ``python scripts/speed.py``.
 
-    python scripts/speed.py [--only views,knn,probe,builders,fetch,simcams] [--quick] [--json FILE]
+    python scripts/speed.py [--only views,pipeline,knn,...] [--quick] [--json FILE]
 
 ``--quick`` uses tiny sizes, to see that it runs; its figures mean nothing. Quiet machines give figures worth keeping.
 """
@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from benchmark.tables import markdown_table  # noqa: E402
 
-PARTS = ("views", "knn", "probe", "builders", "fetch", "simcams")
+PARTS = ("views", "pipeline", "knn", "probe", "builders", "fetch", "simcams")
 
 
 def main() -> int:

@@ -117,6 +117,7 @@ def _load(request: Request) -> Encoder:
         forward=_features,
         pooling="global average pooling" if source.architecture == "resnet50" else "class token after the last norm",
         place=place,
+        stateless=True,
         group=row.group,
         training_data=row.training_data,
         details={"architecture": source.architecture, "url": f"{HOST}/{source.path}"},

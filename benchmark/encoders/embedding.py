@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.encoders.batch_size import out_of_memory
+from benchmark.encoders.cpu_threads import side_by_side
 from benchmark.encoders.encoder import Encoder, EncoderInfo
 from builders.errors import CamtraceError, EncoderError, UsageError
 
@@ -85,6 +86,8 @@ class Embedder:
     """For uint8 input; None if the input is what the network takes."""
     place: Placement
     cpu_chunk: int = CPU_CHUNK
+    parallel: bool = False
+    """Chunks side by side on a CPU."""
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """[n, ...], on the CPU or on the network's device -> float32 [n, dimension] on the CPU."""
@@ -92,8 +95,9 @@ class Embedder:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         on_cpu = torch.device(self.place.device).type == "cpu"
         try:
-            with torch.inference_mode(), tf32_only_if_asked(self.place):
-                chunks = [self._embed(chunk) for chunk in (batch.split(self.cpu_chunk) if on_cpu else [batch])]
+            with tf32_only_if_asked(self.place):
+                chunks = batch.split(self.cpu_chunk) if on_cpu else [batch]
+                found = side_by_side(self._embed, chunks) if self.parallel else [self._embed(c) for c in chunks]
         except CamtraceError:
             raise
         except (RuntimeError, ValueError, TypeError) as error:
@@ -101,8 +105,9 @@ class Embedder:
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
             hint = "; it may go without --compile" if self.place.compile else ""
             raise EncoderError(f"{self.name}: the forward pass failed ({_first_line(error)}){hint}") from error
-        return torch.cat(chunks)
+        return torch.cat(found)
 
+    @torch.inference_mode()
     def _embed(self, batch: torch.Tensor) -> torch.Tensor:
         pixels = batch.to(self.place.device)
         pixels = self.normalise(pixels) if self.normalise is not None else pixels.float()
@@ -128,6 +133,7 @@ def network_encoder(
     place: Placement,
     prepare: Callable[[nn.Module], nn.Module] = lambda module: module,
     cpu_chunk: int = CPU_CHUNK,
+    stateless: bool = False,
     weights_sha256: str | None = "of the state dict",
     revision: str | None = None,
     group: str = "unknown",
@@ -139,6 +145,7 @@ def network_encoder(
     Args:
         name: the canonical spec, ``EncoderInfo.id``.
         prepare: exact rewriting for speed (folding of batch norms), applied after the weights are hashed.
+        stateless: a forward pass keeps nothing in the module, so that two may run at once.
         weights_sha256: leave it out to hash the state dict; None for what cannot be identified.
 
     Raises:
@@ -150,7 +157,9 @@ def network_encoder(
     parameters = sum(p.numel() for p in module.parameters())
     module = prepare(module).to(device=place.device, dtype=DTYPES[place.dtype])
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    embed = Embedder(name, module, torch.compile(forward) if place.compile else forward, normalise, place, cpu_chunk)
+    parallel = stateless and not place.compile
+    forward = torch.compile(forward) if place.compile else forward
+    embed = Embedder(name, module, forward, normalise, place, cpu_chunk, parallel)
     first = embed(torch.from_numpy(np.array(preprocess(probe_image())))[None])
     if not torch.isfinite(first).all():
         raise EncoderError(f"{name}: the embedding of a plain picture is not finite in {place.dtype}")

@@ -90,7 +90,7 @@ def load_encoder(
         raise UsageError(f"{spec} needs the package {name}: pip install {package}") from None
     except MemoryError:
         raise EncoderError(f"{spec}: not enough memory to load it") from None
-    if encoder.dtype == "float32":
+    if dtype == "float32":
         return encoder
     exact: dict[str, Any] = {"device": device, "revision": revision, "trust_remote_code": trust_remote_code}
     return replace(encoder, in_float32=partial(load_encoder, spec, **exact))

@@ -81,6 +81,7 @@ def _load(source: str, checkpoint: Checkpoint, request: Request) -> Encoder:
         forward=_features,
         pooling=f"features before the classifier (num_classes=0, global_pool={getattr(model, 'global_pool', None)!r})",
         place=place,
+        stateless=True,
         revision=checkpoint.revision,
         group=group,
         training_data=training_data,

@@ -51,6 +51,7 @@ def load_torchvision(request: Request) -> Encoder:
         forward=_features,
         pooling="the input of the last linear layer",
         place=place,
+        stateless=True,
         group=group,
         training_data=training_data,
         details={"architecture": name, "url": weights.url, "torchvision": torchvision.__version__},

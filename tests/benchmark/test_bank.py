@@ -14,8 +14,10 @@ import torch
 from PIL import Image
 
 from benchmark.bank import Bank, bank_key, key_hash, photos_bytes_hash
-from benchmark.embed import fill_banks
+from benchmark.embed import fill_banks, position
 from benchmark.encoders import Encoder, EncoderInfo
+from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
+from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified
 from benchmark.views import ProcessingViews
 from builders.errors import DataError
 from builders.photos import PhotoSet
@@ -100,6 +102,34 @@ def test_fill_banks__shares_a_pass_between_encoders_and_leaves_out_the_one_that_
     assert not banks[0].complete
     np.testing.assert_array_equal(banks[1].view(NAMES[1], np.arange(20))[0:20][3], expected(photos, 3, NAMES[1]))
     assert outcome.cost.views == 60
+
+
+@pytest.mark.parametrize(("bytes_held", "together"), [(1 << 28, [12, 12, 12, 12, 12]), (3 * 48 + 1, [6] * 10)])
+def test_fill_banks__what_is_gathered_is_bounded(tmp_path, monkeypatch, bytes_held, together):
+    """20 photos of 3 views of 48 bytes: four batches of 3 views at a time, fewer where they are more bytes."""
+    photos, recipe, seen = some_photos(20), ProcessingViews(NAMES), []
+    monkeypatch.setattr("benchmark.embed.GATHERED_BYTES", bytes_held)
+    monkeypatch.setattr(
+        "benchmark.embed.FittingBatch", lambda name, embed, views: lambda b: seen.append(len(b)) or flat(b)
+    )
+    key = bank_key(toy_encoder().info, "float32", photos, photos_bytes_hash(photos), recipe, "float32")
+    fill_banks(photos, recipe, [toy_encoder()], [Bank.open(tmp_path, key)], workers=0, batch_size=3)
+    assert seen == together
+
+
+def test_position__equal_preprocessings_share_their_views_whatever_library_they_are_of():
+    """Two libraries' transforms of the same pixels, and a third encoder's."""
+    from torchvision import transforms
+
+    def loaded(size):
+        steps = [transforms.Resize(size, transforms.InterpolationMode.BICUBIC), transforms.CenterCrop(8)]
+        transform = transforms.Compose([*steps, transforms.ToTensor()])
+        return verified("toy", FromTransform(transform), candidates_of_transform(transform), "pil").preprocess
+
+    bicubic = Image.Resampling.BICUBIC
+    known = []
+    ours = Pixels((ResizeShort(9, bicubic), CenterCrop(8, 8, "round")))
+    assert [position(known, p) for p in (loaded(9), ours, loaded(10), thumbnail, loaded(9))] == [0, 0, 1, 2, 0]
 
 
 def test_fill_banks__does_not_repeat_finished_blocks(tmp_path):

