@@ -12,7 +12,7 @@ from PIL import Image
 from benchmark.views import Preprocess
 from builders.decode import decode_rgb
 from builders.masking import CenterMask
-from builders.processing import decode_jpeg, encode_jpeg
+from builders.processing import reencode
 
 
 @dataclass(frozen=True)
@@ -74,4 +74,4 @@ class PlainViews:
 
 
 def _reencoded(image: Image.Image) -> Image.Image:
-    return decode_jpeg(encode_jpeg(image, 95, "4:4:4"))
+    return reencode(image, 95, "4:4:4")

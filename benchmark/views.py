@@ -17,11 +17,13 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from benchmark.encoders.pixels import Pixels
 from builders.decode import decode_rgb
+from builders.engine.selection import engine
 from builders.errors import PhotoError
 from builders.jpeg_header import read_jpeg_header
 from builders.photos import PhotoSet
-from builders.processing import PROCESSINGS, process
+from builders.processing import PROCESSINGS, Planner, preprocess_all
 from builders.stored_views import unpack
 
 Preprocess = Callable[[Image.Image], np.ndarray]
@@ -76,13 +78,17 @@ class ProcessingViews:
         return ProcessingViews(tuple(name for name in PROCESSINGS if name in wanted), self.seed)
 
     def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
-        photo = decode_rgb(data)
-        made: list[list[np.ndarray]] = [[] for _ in preprocesses]
-        for name in self.names:
-            image = process(photo, PROCESSINGS[name], photo_id, self.seed)
-            for views, preprocess in zip(made, preprocesses, strict=True):
-                views.append(preprocess(image))
-        return made
+        processings = [PROCESSINGS[name] for name in self.names]
+        planners = [_planner(preprocess) for preprocess in preprocesses]
+        made = preprocess_all(decode_rgb(data), processings, photo_id, planners, self.seed)
+        return [[views[i] for views in made] for i in range(len(preprocesses))]
+
+
+def _planner(preprocess: Preprocess) -> Planner:
+    """Resize and cuts as numbers, which an engine carries out without ever making the picture, where there are any."""
+    if isinstance(preprocess, Pixels):
+        return lambda width, height: preprocess.plan(width, height) or preprocess
+    return lambda width, height: preprocess
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,7 @@ def iterate_views(
         preprocesses: the distinct preprocessings of the encoders that share this pass.
         workers: processes that read, decode, process and preprocess; 0 does it here.
     """
+    engine()  # compiled here, not by every worker
     maker = _ViewMaker(photos, tuple(int(i) for i in indices), recipe, tuple(preprocesses))
     loader: DataLoader[PhotoViews] = DataLoader(
         maker,

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import UsageError
-from builders.processing import decode_jpeg, encode_jpeg
+from builders.processing import reencode
 
 
 class Box(NamedTuple):
@@ -130,7 +130,7 @@ def mask_crop(image: Image.Image, ratio: float = 0.9, *, fill: int = 0, compleme
         UsageError: the ratio is no share.
     """
     mask = CenterMask(ratio, fill, complement)
-    return mask(decode_jpeg(encode_jpeg(image, 95, "4:4:4")))
+    return mask(reencode(image, 95, "4:4:4"))
 
 
 def _channels_last(shape: tuple[int, ...]) -> bool:

@@ -3,24 +3,31 @@
 A processing takes a decoded RGB photo and ends in a JPEG encode, so its result is a file: ``encode`` gives the bytes
 (what a built data set stores), ``process`` the pixels (what an encoder sees), and the second is always the decoded
 first. Definitions: Ramos et al., "Processing and acquisition traces in visual encoders", ICCV 2025, section 3.
+
+Pixels come from Pillow, or from an engine that makes the same ones faster (``builders/engine/selection.py``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from PIL import Image, ImageEnhance, features
 from PIL import __version__ as pillow_version
 
+from builders.engine.request import Request
+from builders.engine.selection import engine
 from builders.errors import PhotoError
 
 Subsampling = Literal["4:2:0", "4:4:4"]
+
+Planner = Callable[[int, int], Callable[[Image.Image], np.ndarray]]
+"""(width, height) of a processed photo -> what is done to it, see ``preprocess_all``."""
 
 SCALE_RANGE = (0.8, 1.2)
 """``interpolation`` resizes both sides by one random factor from this half-open range."""
@@ -112,7 +119,77 @@ def process(image: Image.Image, processing: Processing, photo_id: str, seed: int
     >>> process(photo, PROCESSINGS["resizing-x0.5"], "a").size
     (15, 10)
     """
+    return process_all(image, (processing,), photo_id, seed)[0]
+
+
+def process_all(
+    image: Image.Image, processings: Sequence[Processing], photo_id: str, seed: int = 0
+) -> list[Image.Image]:
+    """``process`` for several processings of one photo, with the work that they share done once.
+
+    >>> photo = Image.new("RGB", (30, 20), (200, 30, 90))
+    >>> [view.size for view in process_all(photo, list(PROCESSINGS.values())[8:10], "a")]
+    [(15, 10), (60, 40)]
+    """
+    made = preprocess_all(image, processings, photo_id, [lambda width, height: _as_it_is], seed)
+    return [cast(Image.Image, view) for (view,) in made]
+
+
+def _as_it_is(view: Image.Image) -> Any:
+    return view
+
+
+def preprocess_all(
+    image: Image.Image, processings: Sequence[Processing], photo_id: str, planners: Sequence[Planner], seed: int = 0
+) -> list[list[np.ndarray]]:
+    """One photo under several processings, each after several preprocessings: [processing][preprocessing].
+
+    Args:
+        image, photo_id, seed: as in ``process``.
+        processings: in the order wanted.
+        planners: (width, height) of a processed photo -> what is done to it: a ``builders.resize_crop.ResizeCrop``,
+            which is the fast way, or any other function of a picture.
+
+    Raises:
+        PhotoError: a result cannot be a JPEG file.
+    """
+    requests = [request(processing, image.size, photo_id, seed) for processing in processings]
+    fast = engine() if image.mode == "RGB" else None
+    taken = [i for i, wanted in enumerate(requests) if fast is not None and fast.takes(wanted, image.size)]
+    made: dict[int, list[np.ndarray]] = {}
+    if fast is not None and taken:
+        made = dict(
+            zip(taken, fast.preprocessed(np.asarray(image), [requests[i] for i in taken], planners), strict=True)
+        )
+    for i, processing in enumerate(processings):
+        if i not in made:
+            view = by_pillow(image, processing, photo_id, seed)
+            made[i] = [planner(*view.size)(view) for planner in planners]
+    return [made[i] for i in range(len(processings))]
+
+
+def reencode(image: Image.Image, quality: int, subsampling: Subsampling) -> Image.Image:
+    """The pixels of an RGB image saved as JPEG and opened again.
+
+    Raises:
+        PhotoError: it cannot be a JPEG file.
+
+    >>> reencode(Image.new("RGB", (30, 20), (200, 30, 90)), 95, "4:4:4").getpixel((0, 0))
+    (200, 30, 90)
+    """
+    return process(image, Processing("reencode", quality, subsampling), "")
+
+
+def by_pillow(image: Image.Image, processing: Processing, photo_id: str, seed: int = 0) -> Image.Image:
+    """``process`` by Pillow alone: the definition, and the reference of every engine."""
     return decode_jpeg(encode(image, processing, photo_id, seed))
+
+
+def request(processing: Processing, size: tuple[int, int], photo_id: str, seed: int) -> Request:
+    """A processing of a photo of this (width, height), with its random scale decided."""
+    scale = random_scale(photo_id, seed) if processing.scale is None else processing.scale
+    target = size if scale == 1 else (int(size[0] * scale), int(size[1] * scale))
+    return Request(processing.quality, processing.subsampling, processing.sharpness, target, int(processing.resample))
 
 
 def encode(image: Image.Image, processing: Processing, photo_id: str, seed: int = 0) -> bytes:
@@ -193,7 +270,7 @@ def codec_canary() -> str:
     picture = Image.fromarray(np.where((x + y)[..., None] % 5 == 0, noise, ramp).astype(np.uint8))
     digest = hashlib.sha256()
     for processing in PROCESSINGS.values():
-        result = process(picture, processing, "canary")
+        result = by_pillow(picture, processing, "canary")
         digest.update(f"{processing.name} {result.size}".encode())
         digest.update(result.tobytes())
     return digest.hexdigest()[:16]

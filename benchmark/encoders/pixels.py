@@ -121,7 +121,7 @@ class Pixels:
         return np.array(image)
 
     def plan(self, width: int, height: int) -> ResizeCrop | None:
-        """The same for pictures of one size as numbers; ``None`` if it is not one resize with at most one cut on each side.
+        """The same for pictures of one size as numbers; ``None`` if it is not one resize between at most two cuts.
 
         Raises:
             PhotoError: a picture of this size cannot be resized, as when called.

@@ -1,0 +1,105 @@
+"""Which engine makes the pixels: the exact one where it is installed and passes its test, Pillow otherwise.
+
+``CAMTRACE_ENGINE=pillow`` or ``CAMTRACE_ENGINE=numba`` forces one. Both make the same pixels; Pillow is the reference.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import os
+import sys
+import warnings
+from types import ModuleType
+
+import numpy as np
+from PIL import Image
+
+from builders.errors import UsageError
+from builders.resize_crop import Rectangle, ResizeCrop
+
+VARIABLE = "CAMTRACE_ENGINE"
+
+SELF_TEST_SIZES = ((37, 83), (50, 35), (4, 21))
+"""(width, height): tall enough for the order of a resize's passes, odd sides, too narrow for libjpeg's filter."""
+
+
+def engine() -> ModuleType | None:
+    """``builders.engine.photo``, compiled and tested against the installed Pillow, or ``None`` for Pillow itself.
+
+    The first call of a process takes some tenths of a second; the first on a machine compiles, some ten seconds.
+
+    Raises:
+        UsageError: the variable has another value, or forces an engine that is not there or not exact.
+    """
+    forced = os.environ.get(VARIABLE, "")
+    if forced not in ("", "numba", "pillow"):
+        raise UsageError(f"{VARIABLE}={forced!r}: set it to 'numba' or 'pillow', or not at all")
+    if forced == "pillow":
+        return None
+    if importlib.util.find_spec("numba") is None:
+        if forced:
+            raise UsageError(f"{VARIABLE}=numba needs numba: pip install 'camtrace[fast]'")
+        return None
+    found, objection = _tested()
+    if objection and forced:
+        raise UsageError(f"{VARIABLE}=numba: {objection}; unset it to use Pillow")
+    return found
+
+
+@functools.cache
+def _tested() -> tuple[ModuleType | None, str]:
+    """The engine, or none and the reason; warns once."""
+    try:
+        _import_numba()
+        from builders.engine import photo
+
+        objection = self_test(photo)
+    except Exception as error:  # of a compiler: any
+        reason = (str(error).splitlines() or [""])[0]
+        objection = f"the fast engine cannot be compiled ({type(error).__name__}: {reason})"
+    if objection:
+        warnings.warn(f"{objection}; using Pillow, which is slower", RuntimeWarning, stacklevel=4)
+        return None, objection
+    return photo, ""
+
+
+def _import_numba() -> None:
+    """Numba looks for an optional package ``coverage``; a script of that name beside the running one is not it."""
+    spec = importlib.util.find_spec("coverage") if "coverage" not in sys.modules else None
+    hidden = spec is not None and spec.submodule_search_locations is None
+    if hidden:
+        sys.modules["coverage"] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module("numba")
+    finally:
+        if hidden:
+            del sys.modules["coverage"]
+
+
+def self_test(photo: ModuleType) -> str:
+    """Empty if every processing and a preprocessing of a few tiny pictures equal Pillow's, else one sentence."""
+    from builders.processing import PROCESSINGS, by_pillow, request
+
+    for width, height in SELF_TEST_SIZES:
+        noise = hashlib.shake_256(b"camtrace engine").digest(width * height * 3)
+        pixels = np.frombuffer(noise, np.uint8).reshape(height, width, 3)
+        picture = Image.fromarray(pixels)
+        for processing in PROCESSINGS.values():
+            wanted = request(processing, picture.size, "self-test", 0)
+            if not photo.takes(wanted, picture.size):
+                continue
+            expected = by_pillow(picture, processing, "self-test", 0)
+            made = photo.preprocessed(pixels, [wanted], [_small, lambda *size: np.array])[0]
+            for array, reference in zip(made, (_small(*expected.size)(expected), np.array(expected)), strict=True):
+                if not np.array_equal(array, reference):
+                    return f"the fast engine differs from this Pillow ({processing.name}, {width} x {height})"
+    return ""
+
+
+def _small(width: int, height: int) -> ResizeCrop:
+    """A preprocessing that shrinks and cuts."""
+    size = (max(1, width // 2), max(1, height // 2))
+    after = Rectangle(size[0] // 4, 0, size[0], size[1])
+    return ResizeCrop((width, height), Rectangle(0, 0, width, height), size, int(Image.Resampling.BICUBIC), after)

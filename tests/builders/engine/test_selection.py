@@ -1,0 +1,139 @@
+"""Which engine is used: by itself, forced, and when something is wrong with it."""
+
+import builtins
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from builders.engine import selection
+from builders.errors import PhotoError, UsageError
+from builders.processing import PROCESSINGS, Processing, by_pillow, preprocess_all, process, process_all, reencode
+
+pytest.importorskip("numba")
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch):
+    monkeypatch.delenv(selection.VARIABLE, raising=False)
+    selection._tested.cache_clear()
+    yield
+    selection._tested.cache_clear()
+
+
+def noise(width: int = 40, height: int = 30) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def test_engine__is_numba_where_installed(recwarn):
+    from builders.engine import photo
+
+    assert selection.engine() is photo
+    assert not recwarn.list
+
+
+def test_engine__forced(monkeypatch):
+    from builders.engine import photo
+
+    monkeypatch.setenv(selection.VARIABLE, "pillow")
+    assert selection.engine() is None
+    monkeypatch.setenv(selection.VARIABLE, "numba")
+    assert selection.engine() is photo
+    monkeypatch.setenv(selection.VARIABLE, "gpu")
+    with pytest.raises(UsageError, match="set it to 'numba' or 'pillow'"):
+        selection.engine()
+
+
+def test_engine__absent_is_pillow_without_a_word_and_an_error_if_forced(monkeypatch, recwarn):
+    monkeypatch.setattr(selection.importlib.util, "find_spec", lambda name: None)
+    assert selection.engine() is None
+    assert not recwarn.list
+    monkeypatch.setenv(selection.VARIABLE, "numba")
+    with pytest.raises(UsageError, match=r"pip install 'camtrace\[fast\]'"):
+        selection.engine()
+
+
+def test_engine__that_differs_is_left_with_one_warning(monkeypatch):
+    from builders.engine import photo
+
+    exact = photo.preprocessed
+
+    def off_by_one(pixels, requests, planners):
+        views = exact(pixels, requests, planners)
+        views[-1][-1][0, 0, 0] ^= 1
+        return views
+
+    monkeypatch.setattr(photo, "preprocessed", off_by_one)
+    with pytest.warns(RuntimeWarning, match="differs from this Pillow .*jpeg-q75-420.*using Pillow"):
+        assert selection.engine() is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert selection.engine() is None
+        image = noise()
+        expected = by_pillow(image, PROCESSINGS["jpeg-q75-420"], "a")
+        np.testing.assert_array_equal(
+            np.asarray(process(image, PROCESSINGS["jpeg-q75-420"], "a")), np.asarray(expected)
+        )
+    monkeypatch.setenv(selection.VARIABLE, "numba")
+    with pytest.raises(UsageError, match="differs from this Pillow"):
+        selection.engine()
+
+
+def test_engine__that_does_not_compile_is_left_with_one_warning(monkeypatch):
+    original = builtins.__import__
+
+    def broken(name, *args, **kwargs):
+        if name == "builders.engine" and "photo" in (args[2] or ()):
+            raise RuntimeError("LLVM says no\nat length")
+        return original(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", broken)
+    with pytest.warns(RuntimeWarning, match=r"cannot be compiled \(RuntimeError: LLVM says no\); using Pillow"):
+        assert selection.engine() is None
+
+
+def test_process__is_the_same_by_every_engine(monkeypatch):
+    image = noise()
+    fast = [np.asarray(view) for view in process_all(image, list(PROCESSINGS.values()), "a")]
+    monkeypatch.setenv(selection.VARIABLE, "pillow")
+    slow = [np.asarray(process(image, processing, "a")) for processing in PROCESSINGS.values()]
+    for a, b in zip(fast, slow, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_preprocess_all__mixes_both_engines_in_the_order_asked():
+    image = noise()
+    processings = [
+        Processing("own", sharpness=1.5),
+        PROCESSINGS["jpeg-q75-420"],
+        Processing("both", 80, sharpness=2, scale=2),
+    ]
+    made = preprocess_all(image, processings, "a", [lambda *size: np.asarray])
+    for (view,), processing in zip(made, processings, strict=True):
+        np.testing.assert_array_equal(view, np.asarray(by_pillow(image, processing, "a")))
+
+
+@pytest.mark.parametrize("forced", ["numba", "pillow"])
+def test_process__fails_in_the_same_words(forced, monkeypatch):
+    monkeypatch.setenv(selection.VARIABLE, forced)
+    with pytest.raises(PhotoError, match=r"^1 x 9 resized by 0\.5 leaves no pixel$"):
+        process(Image.new("RGB", (1, 9)), PROCESSINGS["resizing-x0.5"], "id")
+    with pytest.raises(PhotoError, match=r"^66000 x 4 cannot be saved as JPEG"):
+        process(Image.new("RGB", (33_000, 2)), PROCESSINGS["resizing-x2"], "id")
+
+
+def test_reencode__of_grey_is_left_to_pillow():
+    grey = Image.new("L", (9, 9), 100)
+    assert reencode(grey, 95, "4:4:4").mode == "L"
+
+
+def test_the_engine_knows_neither_torch_nor_the_benchmark():
+    import subprocess
+
+    code = (
+        "import sys; from builders.engine.selection import engine; assert engine();"
+        "sys.exit(any(m == 'torch' or m.startswith('benchmark') for m in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
