@@ -17,6 +17,8 @@ from torch import Tensor
 
 PRECISION_BITS = 22
 """Fraction bits of a weight: 32 less 8 of a pixel, less 2 for the overshoot of a filter."""
+UNDECIDED = 1e-7
+"""Nearness of a weight to a half at which the last bit of a sine could decide its rounding (2**22 * 2**-52 = 1e-9)."""
 TILE = 32
 """Target pixels that one dense product makes: little waste beside the band, enough work for a matrix product."""
 
@@ -56,56 +58,61 @@ def band(axes: tuple[Axis, ...], extent: int, resample: int, device: torch.devic
         resample: Pillow's number of the filter; see ``FILTERS``.
         device: where the map shall be.
     """
-    made = [_wanted(axis, resample) for axis in axes]
-    first = np.stack([begins for begins, _ in made])
-    count = max(weights.shape[1] for _, weights in made)
-    weights = np.zeros((*first.shape, count))
-    for photo, (_, own) in enumerate(made):
-        weights[photo, :, : own.shape[1]] = own
+    lengths, targets, cuts, begins = (np.array([[a.length, a.target, a.first, a.start] for a in axes]).T)[..., None]
+    wanted = cuts + np.arange(-(-axes[0].size // TILE) * TILE)
+    rows = wanted.clip(0, targets - 1)  # what is beyond the size wanted is cut off later
+    first, weights = taps(lengths, targets, rows, resample)
+    weights[wanted != rows] = 0
+    first += begins
     starts = first.reshape(len(axes), -1, TILE).min(2)
     offsets = first - starts.repeat(TILE, 1)
-    span = int(offsets.max()) + count
+    span = int(offsets.max()) + weights.shape[2]
     places = np.minimum(starts[..., None] + np.arange(span), extent - 1).reshape(len(axes), -1)
-    columns = torch.from_numpy(offsets).to(device)[..., None] + torch.arange(count, device=device)
+    columns = torch.from_numpy(offsets).to(device)[..., None] + torch.arange(weights.shape[2], device=device)
     dense = torch.zeros((*first.shape, span), dtype=torch.float64, device=device)
     dense.scatter_(2, columns, torch.from_numpy(weights).to(device))  # few of them travel, zeros are made there
+    dense *= 2.0**-PRECISION_BITS
     return Band(torch.from_numpy(places).to(device), dense.unflatten(1, (-1, TILE)), axes[0].size)
 
 
-@lru_cache(maxsize=4096)
-def _wanted(axis: Axis, resample: int) -> tuple[np.ndarray, np.ndarray]:
-    """First source pixel int64 [rows] and weights / 2**22 [rows, taps] of the pixels wanted, up to whole tiles."""
-    first, weights = taps(axis.length, axis.target, resample)
-    wanted = axis.first + np.arange(-(-axis.size // TILE) * TILE)
-    rows = wanted.clip(0, axis.target - 1)  # what is beyond the size wanted is cut off later
-    kept = weights[rows] * 2.0**-PRECISION_BITS
-    kept[wanted != rows] = 0
-    return axis.start + first[rows], kept
+def taps(lengths: np.ndarray, targets: np.ndarray, rows: np.ndarray, resample: int) -> tuple[np.ndarray, np.ndarray]:
+    """First source pixel and weights of target pixels of b photos.
 
+    Args:
+        lengths, targets: pixels before and after the resize, int [b, 1].
+        rows: target pixels wanted, int [b, r].
+        resample: Pillow's number of the filter.
 
-@lru_cache(maxsize=1024)
-def taps(length: int, target: int, resample: int) -> tuple[np.ndarray, np.ndarray]:
-    """First source pixel int64 [target] and weights float64 [target, taps], whole numbers that sum to about 2**22.
+    Returns:
+        int64 [b, r] and float64 [b, r, taps], whole numbers that sum to about 2**22.
 
-    >>> first, weights = taps(4, 2, Image.Resampling.BOX)
+    >>> first, weights = taps(np.array([[4]]), np.array([[2]]), np.array([[0, 1]]), Image.Resampling.BOX)
     >>> first.tolist(), weights.tolist()
-    ([0, 2], [[2097152.0, 2097152.0], [2097152.0, 2097152.0]])
+    ([[0, 2]], [[[2097152.0, 2097152.0], [2097152.0, 2097152.0]]])
     """
     support, function = FILTERS[resample]
-    scale = length / target
-    stretch = max(1.0, scale)
-    centre = (np.arange(target) + 0.5) * scale
+    scale = lengths / targets
+    stretch = np.maximum(1.0, scale)
+    centre = (rows + 0.5) * scale
     first = np.maximum(0, (centre - support * stretch + 0.5).astype(np.int64))
-    last = np.minimum(length, (centre + support * stretch + 0.5).astype(np.int64))
+    last = np.minimum(lengths, (centre + support * stretch + 0.5).astype(np.int64))
     count = last - first
     tap = np.arange(count.max())
-    weights = function((tap + first[:, None] - centre[:, None] + 0.5) * (1.0 / stretch))
-    weights[tap >= count[:, None]] = 0
-    total = np.zeros(target)
-    for column in weights.T:  # in Pillow's order: a sum of numpy's would round elsewhere
-        total += column
-    weights = np.divide(weights, total[:, None], out=weights, where=total[:, None] != 0)
-    return first, np.trunc(weights * 2**PRECISION_BITS + np.where(weights < 0, -0.5, 0.5))
+    distances = (tap + first[..., None] - centre[..., None] + 0.5) * (1.0 / stretch)[..., None]
+    beyond = tap >= count[..., None]
+    exact = _shares(function(distances), beyond) * 2**PRECISION_BITS
+    if function is _lanczos and (np.abs(np.abs(exact) % 1 - 0.5) < UNDECIDED).any():
+        exact = _shares(_lanczos(distances, _c_sine), beyond) * 2**PRECISION_BITS
+    return first, np.trunc(exact + np.where(exact < 0, -0.5, 0.5))
+
+
+def _shares(weights: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    """Divided by their sum, which is taken in Pillow's order: a sum of numpy's would round elsewhere."""
+    weights[beyond] = 0
+    total = np.zeros(weights.shape[:-1])
+    for tap in range(weights.shape[-1]):
+        total += weights[..., tap]
+    return weights / np.where(total == 0, 1, total)[..., None]
 
 
 def _box(x: np.ndarray) -> np.ndarray:
@@ -123,14 +130,17 @@ def _bicubic(x: np.ndarray) -> np.ndarray:
     return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
 
 
-def _lanczos(x: np.ndarray) -> np.ndarray:
-    return np.where((x >= -3.0) & (x < 3.0), _sinc(x) * _sinc(x / 3), 0.0)
+def _lanczos(x: np.ndarray, sine: Callable[[np.ndarray], np.ndarray] = np.sin) -> np.ndarray:
+    def sinc(x: np.ndarray) -> np.ndarray:
+        angle = x * math.pi
+        return np.divide(sine(angle), angle, out=np.ones_like(x), where=x != 0)
+
+    return np.where((x >= -3.0) & (x < 3.0), sinc(x) * sinc(x / 3), 0.0)
 
 
-def _sinc(x: np.ndarray) -> np.ndarray:
-    angle = x * math.pi
-    sine = np.fromiter(map(math.sin, angle.ravel()), np.float64, angle.size)  # the C library's; numpy has its own
-    return np.divide(sine.reshape(x.shape), angle, out=np.ones_like(x), where=x != 0)
+def _c_sine(x: np.ndarray) -> np.ndarray:
+    """The C library's, as Pillow has it, twenty times slower than numpy's own; they may differ in the last bit."""
+    return np.fromiter(map(math.sin, x.ravel()), np.float64, x.size).reshape(x.shape)
 
 
 FILTERS: dict[int, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {

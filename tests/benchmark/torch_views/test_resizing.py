@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance
 
+from benchmark.torch_views import taps as taps_module
 from benchmark.torch_views.resizing import ORDER_BY_SHAPE, Resize, resized
 from benchmark.torch_views.sharpening import sharpened
 from benchmark.torch_views.taps import FILTERS, Axis, taps
@@ -60,10 +61,22 @@ def test_resized__cuts_before_and_after_with_black_outside(pictures, planes):
 
 
 def test_taps__by_hand():
-    first, weights = taps(4, 2, Image.Resampling.BILINEAR)
-    assert first.tolist() == [0, 1]
+    column = np.array([[4], [2]])
+    first, weights = taps(column, np.array([[2], [2]]), np.array([[0, 1], [1, 0]]), Image.Resampling.BILINEAR)
+    assert first.tolist() == [[0, 1], [1, 0]]
     # distances -0.5, 0.5, 1.5 source pixels from the centre, of a triangle stretched by 2: weights 3, 3, 1 of 7
-    assert weights.tolist() == [[round(2**22 * w / 7) for w in (3, 3, 1)], [round(2**22 * w / 7) for w in (1, 3, 3)]]
+    halved = [[round(2**22 * w / 7) for w in (3, 3, 1)], [round(2**22 * w / 7) for w in (1, 3, 3)]]
+    assert weights.tolist() == [halved, [[2**22, 0, 0], [2**22, 0, 0]]]
+
+
+def test_taps__lanczos_is_that_of_the_c_librarys_sine(monkeypatch):
+    random = np.random.default_rng(0)
+    lengths, targets = random.integers(1, 900, (2, 60, 1))
+    rows = random.integers(0, 900, (60, 200)) % targets
+    _, fast = taps(lengths, targets, rows, Image.Resampling.LANCZOS)
+    monkeypatch.setattr(taps_module, "UNDECIDED", 1.0)
+    _, by_c = taps(lengths, targets, rows, Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(fast, by_c)
 
 
 @pytest.mark.parametrize("factor", [0, 2, 4, 7])
