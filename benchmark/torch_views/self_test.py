@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from benchmark.torch_views.views import torch_views
-from builders.processing import PROCESSINGS, decode_jpeg, encode
+from builders.processing import PROCESSINGS, by_pillow
 from builders.resize_crop import Rectangle, ResizeCrop
 
 SIZES = ((23, 71), (48, 32), (3, 5))
@@ -29,7 +29,7 @@ def equals_pillow(device: torch.device) -> bool:
             return False
         for photo, photo_id, views in zip(photos, ids, made, strict=True):
             for name, view in zip(PROCESSINGS, views, strict=True):
-                image = decode_jpeg(encode(Image.fromarray(photo), PROCESSINGS[name], photo_id))
+                image = by_pillow(Image.fromarray(photo), PROCESSINGS[name], photo_id)
                 if not np.array_equal(view, _plan(*image.size)(image)):
                     return False
     return True

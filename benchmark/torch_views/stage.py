@@ -26,7 +26,7 @@ from benchmark.torch_views.views import BYTES_PER_PIXEL, possible, torch_views
 from benchmark.views import PhotoViews, Preprocess, ProcessingViews, ViewRecipe, iterate_views
 from builders.decode import decode_rgb
 from builders.photos import PhotoSet
-from builders.processing import PROCESSINGS, decode_jpeg, encode
+from builders.processing import PROCESSINGS, by_pillow
 
 WINDOW = 128
 """Photos gathered to find some of about one size."""
@@ -184,7 +184,7 @@ class _Maker:
     def _by_pillow(self, photo: PhotoViews) -> list[torch.Tensor]:
         image = Image.fromarray(photo.arrays[0][0, 0].numpy())
         photo_id, seed = self._ids[photo.index], self._recipe.seed
-        images = [decode_jpeg(encode(image, PROCESSINGS[name], photo_id, seed)) for name in self._recipe.names]
+        images = [by_pillow(image, PROCESSINGS[name], photo_id, seed) for name in self._recipe.names]
         return [torch.from_numpy(np.stack([p(view) for view in images]))[None] for p in self._preprocesses]
 
 

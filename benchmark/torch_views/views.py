@@ -17,7 +17,7 @@ from benchmark.torch_views.resizing import Resize, resized
 from benchmark.torch_views.sharpening import sharpened
 from benchmark.torch_views.taps import FILTERS, Axis
 from builders.errors import PhotoError
-from builders.processing import PROCESSINGS, Processing, random_scale
+from builders.processing import PROCESSINGS, Processing, request
 from builders.resize_crop import ResizeCrop
 
 Plan = Callable[[int, int], ResizeCrop | None]
@@ -85,7 +85,7 @@ def possible(
     processings = [PROCESSINGS[name] for name in names]
     if any(p.sharpness != int(p.sharpness) or p.resample not in FILTERS for p in processings):
         return False
-    sizes = {target_size(processing, (width, height), photo_id, seed) for processing in processings}
+    sizes = {request(processing, (width, height), photo_id, seed).size for processing in processings}
     if any(min(size) < 1 or max(size) > LONGEST_SIDE for size in sizes):
         return False
     try:
@@ -123,12 +123,6 @@ def preprocessed(canvas: Canvas, plan: Plan) -> Tensor:
     return resized(canvas.planes, [by_size[size] for size in canvas.sizes])
 
 
-def target_size(processing: Processing, size: Size, photo_id: str, seed: int = 0) -> Size:
-    """Size of a photo after a processing."""
-    scale = random_scale(photo_id, seed) if processing.scale is None else processing.scale
-    return int(size[0] * scale), int(size[1] * scale)
-
-
 def _source(photos: Canvas, ids: Sequence[str], processing: Processing, seed: int) -> Canvas:
     """Photos sharpened and resized, before JPEG."""
     planes = photos.planes
@@ -137,7 +131,7 @@ def _source(photos: Canvas, ids: Sequence[str], processing: Processing, seed: in
     if processing.scale == 1:
         return Canvas(planes, photos.sizes)
     pairs = list(zip(photos.sizes, ids, strict=True))
-    sizes = tuple(target_size(processing, size, photo_id, seed) for size, photo_id in pairs)
+    sizes = tuple(request(processing, size, photo_id, seed).size for size, photo_id in pairs)
     width, height = (max(sides) for sides in zip(*sizes, strict=True))
     resizes = [
         Resize(Axis(0, old[0], new[0], 0, width), Axis(0, old[1], new[1], 0, height), int(processing.resample))

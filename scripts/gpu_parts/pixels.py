@@ -18,7 +18,7 @@ from benchmark.torch_views.jpeg import round_trips
 from benchmark.torch_views.self_test import equals_pillow
 from builders.decode import decode_rgb
 from builders.errors import PhotoError
-from builders.processing import PROCESSINGS, decode_jpeg, encode, encode_jpeg
+from builders.processing import PROCESSINGS, by_pillow, decode_jpeg, encode_jpeg
 from gpu_parts.rows import Row
 
 NAMES = tuple(PROCESSINGS)
@@ -81,7 +81,7 @@ def _odd(device: torch.device, pictures: int, limit_s: float) -> Row:
         trips = [trip.permute(0, 2, 3, 1).cpu().numpy() for trip in round_trips(there.permute(0, 3, 1, 2), wanted)]
         for i, photo in enumerate(Image.fromarray(p) for p in photos):
             for v, name in enumerate(NAMES):
-                image = decode_jpeg(encode(photo, PROCESSINGS[name], ids[i]))
+                image = by_pillow(photo, PROCESSINGS[name], ids[i])
                 wrong += sum(not np.array_equal(made[p][i, v], encoder(image)) for p, encoder in enumerate(ODD))
             for pair, trip in zip(wanted, trips, strict=True):
                 wrong += not np.array_equal(trip[i], np.asarray(decode_jpeg(encode_jpeg(photo, *pair))))
@@ -108,8 +108,8 @@ def _compared(what: str, photos: Iterable[tuple[str, Image.Image]], device: torc
     plans = [encoder.plan for encoder in ENCODERS]
     wrong = count = left = 0
 
-    def by_pillow(photo_id: str, photo: Image.Image) -> list[np.ndarray]:
-        images = [decode_jpeg(encode(photo, PROCESSINGS[name], photo_id)) for name in NAMES]
+    def expected_of(photo_id: str, photo: Image.Image) -> list[np.ndarray]:
+        images = [by_pillow(photo, PROCESSINGS[name], photo_id) for name in NAMES]
         return [np.stack([encoder(image) for image in images]) for encoder in ENCODERS]
 
     stream, threads = iter(photos), torch.get_num_threads()
@@ -117,7 +117,7 @@ def _compared(what: str, photos: Iterable[tuple[str, Image.Image]], device: torc
         while part := list(itertools.islice(stream, threads)):
             fit = [(name, photo) for name, photo in part if possible(*photo.size, name, NAMES, plans)]
             count, left = count + len(fit), left + len(part) - len(fit)
-            for (name, photo), expected in zip(fit, pool.map(lambda one: by_pillow(*one), fit), strict=True):
+            for (name, photo), expected in zip(fit, pool.map(lambda one: expected_of(*one), fit), strict=True):
                 there = torch.from_numpy(np.array(photo))[None].to(device)
                 for views, reference in zip(torch_views(there, [name], NAMES, plans), expected, strict=True):
                     wrong += int((views[0].cpu().numpy() != reference).reshape(len(NAMES), -1).any(1).sum())

@@ -7,7 +7,7 @@ from PIL import Image
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
 from benchmark.torch_views import possible, torch_views
-from builders.processing import PROCESSINGS, decode_jpeg, encode
+from builders.processing import PROCESSINGS, by_pillow
 
 BICUBIC, BILINEAR, BOX, LANCZOS = (int(Image.Resampling[n]) for n in ("BICUBIC", "BILINEAR", "BOX", "LANCZOS"))
 NAMES = tuple(PROCESSINGS)
@@ -30,7 +30,7 @@ def test_torch_views__equal_pillow(size, pictures):
     made = torch_views(torch.from_numpy(photos), ids, NAMES, PLANS, seed=3)
     for i, (photo, photo_id) in enumerate(zip(photos, ids, strict=True)):
         for v, name in enumerate(NAMES):
-            image = decode_jpeg(encode(Image.fromarray(photo), PROCESSINGS[name], photo_id, 3))
+            image = by_pillow(Image.fromarray(photo), PROCESSINGS[name], photo_id, 3)
             for plan, pixels in enumerate(PIXELS):
                 np.testing.assert_array_equal(made[plan][i, v], pixels(image), f"{name}, {pixels}")
 
