@@ -13,19 +13,28 @@ CENTRE = 128 << BITS
 
 
 def to_ycc(r: Any, g: Any, b: Any) -> tuple[Any, Any, Any]:
-    """0..255 in, 0..255 out; constants are 0.299, 0.587, 0.114, 0.16874, 0.33126, 0.41869, 0.08131 times 2**16."""
-    y = (r * 19595 + g * 38470 + b * 7471 + HALF) >> BITS
-    cb = (b * 32768 - r * 11059 - g * 21709 + (CENTRE + HALF - 1)) >> BITS
-    cr = (r * 32768 - g * 27439 - b * 5329 + (CENTRE + HALF - 1)) >> BITS
+    """0..255 in, 0..255 out.
+
+    jccolor.c weighs (r, g, b) by (19595, 38470, 7471) for Y, (-11059, -21709, 32768) for Cb and (32768, -27439, -5329)
+    for Cr: 0.299, 0.587 and so on times 2**16. Each row sums to 2**16 or 0, so that g can be taken out.
+    """
+    red, blue = r - g, b - g
+    y = g + ((red * 19595 + blue * 7471 + HALF) >> BITS)
+    cb = (blue * 32768 - red * 11059 + (CENTRE + HALF - 1)) >> BITS
+    cr = (red * 32768 - blue * 5329 + (CENTRE + HALF - 1)) >> BITS
     return y, cb, cr
 
 
 def to_rgb(y: Any, cb: Any, cr: Any) -> tuple[Any, Any, Any]:
-    """0..255 in; the result is not yet clipped. Constants are 1.402, 0.34414, 0.71414, 1.772 times 2**16."""
+    """0..255 in; the result is not yet clipped.
+
+    jdcolor.c has r = y + 1.402 cr, g = y - 0.34414 cb - 0.71414 cr, b = y + 1.772 cb around 128, in 2**16ths: 91881,
+    -22554, -46802 and 116130. Whole multiples of 2**16 are taken out, which leaves factors of 16 bits.
+    """
     blue, red = cb - 128, cr - 128
-    r = y + ((red * 91881 + HALF) >> BITS)
-    g = y + ((blue * -22554 + red * -46802 + HALF) >> BITS)
-    b = y + ((blue * 116130 + HALF) >> BITS)
+    r = y + red + ((red * (91881 - 65536) + HALF) >> BITS)
+    g = y - red + ((red * (65536 - 46802) - blue * 22554 + HALF) >> BITS)
+    b = y + blue + blue + ((blue * (116130 - 131072) + HALF) >> BITS)
     return r, g, b
 
 

@@ -87,12 +87,12 @@ def _forward_columns(work: Memory, coefficients: Memory, row: Index) -> None:
 
 @kernel
 def _requantised_columns(
-    coefficients: Memory, row: Index, half: Memory, reciprocal: Memory, step: Memory, work: Memory
+    coefficients: Memory, row: Index, reciprocal: Memory, offset: Memory, step: Memory, work: Memory
 ) -> None:
     """Quantise, dequantise and transform down the columns: one column of eight steps."""
     values = []
     for k in range(8):
-        rounded = coefficients.at(row * k).load().rounded_quotient(half.at(k).every(), reciprocal.at(k).every())
+        rounded = coefficients.at(row * k).load().rounded_quotient(reciprocal.at(k).every(), offset.at(k).every())
         values.append(rounded * step.at(k).every())
     for k, lanes in enumerate(inverse_1d(values, BITS - PASS_BITS)):
         work.at(k * LANES).store(lanes)
@@ -126,9 +126,9 @@ def inverse(coefficients, start, columns, lanes, tables, table, samples, to, wor
             for u in range(8):
                 t = table + u * 8
                 source = start + at + u * 8 * lanes
-                halves, reciprocals, steps = tables.half, tables.reciprocal, tables.step
+                reciprocals, offsets, steps = tables.reciprocal, tables.offset, tables.step
                 _requantised_columns(
-                    coefficients, source, lanes, halves, t, reciprocals, t, steps, t, work, u * 8 * LANES
+                    coefficients, source, lanes, reciprocals, t, offsets, t, steps, t, work, u * 8 * LANES
                 )
             for y in range(8):
                 _inverse_rows(work, y * LANES, samples, to + at + y * lanes, 8 * lanes)

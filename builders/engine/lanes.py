@@ -56,14 +56,14 @@ class Lanes:
     def narrowed(self, bits: int) -> Lanes:
         return self._with(self.builder.trunc(self.value, self._vector(ir.IntType(bits))))
 
-    def rounded_quotient(self, half: Lanes, reciprocal: Lanes) -> Lanes:
-        """``sign(x) * int((|x| + half) * reciprocal)`` in float32."""
+    def rounded_quotient(self, reciprocal: Lanes, offset: Lanes) -> Lanes:
+        """``int(x * reciprocal + copysign(offset, x))`` in float32, towards zero."""
         build, integers = self.builder, self.value.type
-        sign = build.ashr(self.value, self._same(31))
-        magnitude = build.sub(build.xor(self.value, sign), sign)
-        scaled = build.fadd(build.sitofp(magnitude, half.value.type), half.value)
-        quotient = build.fptosi(build.fmul(scaled, reciprocal.value), integers)
-        return self._with(build.sub(build.xor(quotient, sign), sign))
+        floats = reciprocal.value.type
+        sign = build.and_(self.value, self._same(-(2**31)))
+        signed = build.bitcast(build.or_(sign, build.bitcast(offset.value, integers)), floats)
+        scaled = build.fadd(build.fmul(build.sitofp(self.value, floats), reciprocal.value), signed)
+        return self._with(build.fptosi(scaled, integers))
 
     def shuffled(self, other: Lanes, order: list[int]) -> Lanes:
         """Elements of both, numbered through."""

@@ -1,7 +1,7 @@
 """Quantisation tables of a JPEG quality, in the form in which the transforms use them.
 
 libjpeg divides coefficients that are 8 times too large by 8 q and rounds half away from zero. In float32,
-``int((|x| + 4 q + 0.5) * (1 / (8 q)))`` is the same for every |x| < 2**14 and q 1..255 (its test tries all of them).
+``int(|x| * (1 / (8 q)) + (0.5 + 1 / (16 q)))`` is the same for every |x| < 2**14 and q 1..255 (its test tries all).
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ CHROMINANCE = (
 class Tables(NamedTuple):
     """For each quality its table of luminance, then of chrominance; horizontal frequencies first."""
 
-    half: np.ndarray
-    """float32 [qualities * 2 * 64]: 4 q + 0.5."""
     reciprocal: np.ndarray
-    """float32: 1 / (8 q)."""
+    """float32 [qualities * 2 * 64]: 1 / (8 q)."""
+    offset: np.ndarray
+    """float32: 0.5, and half of the distance between two quotients."""
     step: np.ndarray
     """int32: q."""
 
@@ -54,7 +54,8 @@ def tables(qualities: Sequence[int]) -> Tables:
 
 def tables_of_steps(steps: np.ndarray) -> Tables:
     """The same from the steps q themselves."""
-    return Tables((4 * steps + 0.5).astype(np.float32), (1 / (8 * steps)).astype(np.float32), steps.astype(np.int32))
+    reciprocal, offset = 1 / (8 * steps), 0.5 + 1 / (16 * steps)
+    return Tables(reciprocal.astype(np.float32), offset.astype(np.float32), steps.astype(np.int32))
 
 
 def _scaled(base: Sequence[Sequence[int]], quality: int) -> np.ndarray:

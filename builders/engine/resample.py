@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -46,6 +47,7 @@ def vertical_first(before: tuple[int, int], after: tuple[int, int]) -> bool:
     return SHORTER_FIRST and saved > 0 and saved > 2 * (before[0] - after[0])
 
 
+@functools.lru_cache(maxsize=128)
 def weights(before: int, after: int, resample: int) -> Weights:
     """The weights of one axis; an axis of unchanged size is copied.
 

@@ -23,10 +23,25 @@ def test_quantiser__equals_integer_division_for_every_coefficient_and_step():
     table = tables_of_steps(steps)
     for q in steps:
         exact = (magnitudes + 4 * q) // (8 * q)
-        scaled = (magnitudes.astype(np.float32) + table.half[q - 1]) * table.reciprocal[q - 1]
-        assert scaled.dtype == np.float32
-        np.testing.assert_array_equal(scaled.astype(np.int32), exact)
+        for sign in (1, -1):
+            x = (sign * magnitudes).astype(np.float32)
+            scaled = x * table.reciprocal[q - 1] + np.copysign(table.offset[q - 1], x)
+            assert scaled.dtype == np.float32
+            np.testing.assert_array_equal(scaled.astype(np.int32), sign * exact)
         assert table.step[q - 1] == q
+
+
+def test_colour__equals_the_weights_of_libjpeg_for_every_colour_of_a_grid():
+    r, g, b = np.meshgrid(*[np.r_[0:256:3]] * 3, indexing="ij")
+    y, cb, cr = to_ycc(r, g, b)
+    np.testing.assert_array_equal(y, (19595 * r + 38470 * g + 7471 * b + 32768) >> 16)
+    np.testing.assert_array_equal(cb, (-11059 * r - 21709 * g + 32768 * b + (128 << 16) + 32767) >> 16)
+    np.testing.assert_array_equal(cr, (32768 * r - 27439 * g - 5329 * b + (128 << 16) + 32767) >> 16)
+    blue, red = b - 128, r - 128
+    made = to_rgb(g, b, r)
+    np.testing.assert_array_equal(made[0], g + ((91881 * red + 32768) >> 16))
+    np.testing.assert_array_equal(made[1], g + ((-22554 * blue - 46802 * red + 32768) >> 16))
+    np.testing.assert_array_equal(made[2], g + ((116130 * blue + 32768) >> 16))
 
 
 @pytest.mark.parametrize("quality", [1, 5, 30, 49, 50, 75, 85, 95, 100])
