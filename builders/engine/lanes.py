@@ -158,12 +158,15 @@ class Index:
 
 
 @contextmanager
-def counted(count: Index, *start: Lanes) -> Iterator[tuple[Index, list[Any]]]:
-    """A loop inside a kernel: yields its counter and one variable for each of ``start``."""
-    builder = count.builder
-    variables = [cgutils.alloca_once_value(builder, lanes.value) for lanes in start]
-    with cgutils.for_range(builder, count.value, intp=_INDEX) as loop:
-        yield Index(builder, loop.index), variables
+def counted(number: Index) -> Iterator[Index]:
+    """A loop inside a kernel: yields its counter."""
+    with cgutils.for_range(number.builder, number.value, intp=_INDEX) as loop:
+        yield Index(number.builder, loop.index)
+
+
+def variable(start: Lanes) -> Any:
+    """What a loop inside a kernel changes: the builder loads and stores it, LLVM keeps it in a register."""
+    return cgutils.alloca_once_value(start.builder, start.value)
 
 
 def constant(memory: Memory, value: int) -> Lanes:

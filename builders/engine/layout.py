@@ -19,6 +19,9 @@ from builders.engine.lanes import LANES, Index, Lanes, Memory, kernel
 STRIPE = 16
 """Columns that are worked on together: one minimum coded unit of 4:2:0."""
 
+ROW = 3 * STRIPE
+"""Bytes of one row of a stripe."""
+
 SLACK = 256
 """Bytes after the last one, since vectors reach over the end of short rows."""
 
@@ -74,7 +77,7 @@ def from_planes(planes: np.ndarray, start: int, lanes: int, rows: np.ndarray, to
 def load(image: np.ndarray, frame: Frame, planes: np.ndarray) -> None:
     """RGB bytes of a whole picture -> the frame of it; past the picture's edge, its last column and row go on."""
     width, height, lanes = frame.width, frame.height, frame.lanes
-    corner = np.empty(LANES * 3 * STRIPE, np.uint8)
+    corner = np.empty(LANES * ROW, np.uint8)
     for x in range(frame.left, frame.right, STRIPE):
         for phase in range(8):
             for lane in range(0, lanes, LANES):
@@ -85,9 +88,9 @@ def load(image: np.ndarray, frame: Frame, planes: np.ndarray) -> None:
                     continue
                 for i in range(LANES):
                     row = min(y + 8 * i, height - 1) * width
-                    for j in range(3 * STRIPE):
-                        corner[i * 3 * STRIPE + j] = image[(row + min(x + j // 3, width - 1)) * 3 + j % 3]
-                to_planes(corner, 0, 3 * STRIPE, planes, to, lanes)
+                    for j in range(ROW):
+                        corner[i * ROW + j] = image[(row + min(x + j // 3, width - 1)) * 3 + j % 3]
+                to_planes(corner, 0, ROW, planes, to, lanes)
 
 
 @jit
@@ -95,7 +98,7 @@ def store_stripe(planes: np.ndarray, start: int, frame: Frame, x: int, image: np
     """The stripe at column ``x`` -> its place in the RGB bytes of the frame, which begin at ``to``."""
     lanes, width = frame.lanes, frame.right - frame.left
     height, left = frame.bottom - frame.top, x - frame.left
-    corner = np.empty(LANES * 3 * STRIPE, np.uint8)
+    corner = np.empty(LANES * ROW, np.uint8)
     for phase in range(8):
         for lane in range(0, lanes, LANES):
             y = 8 * lane + phase
@@ -103,8 +106,8 @@ def store_stripe(planes: np.ndarray, start: int, frame: Frame, x: int, image: np
             if left + STRIPE <= width and y + 8 * (LANES - 1) < height:
                 from_planes(planes, source, lanes, image, to + (y * width + left) * 3, 24 * width)
                 continue
-            from_planes(planes, source, lanes, corner, 0, 3 * STRIPE)
+            from_planes(planes, source, lanes, corner, 0, ROW)
             for i in range(LANES):
                 if y + 8 * i < height:
                     for j in range(3 * min(STRIPE, width - left)):
-                        image[to + ((y + 8 * i) * width + left) * 3 + j] = corner[i * 3 * STRIPE + j]
+                        image[to + ((y + 8 * i) * width + left) * 3 + j] = corner[i * ROW + j]

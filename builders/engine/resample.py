@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 from PIL import __version__ as pillow_version
 
 from builders.engine.compiled import entry_point, jit
-from builders.engine.lanes import LANES, Index, Lanes, Memory, constant, counted, kernel
+from builders.engine.lanes import LANES, Index, Lanes, Memory, constant, counted, kernel, variable
 
 PRECISION = 22
 """Resample.c: PRECISION_BITS = 32 - 8 - 2."""
@@ -117,32 +117,46 @@ def _fill(
         first[i], number[i] = low, high - low
 
 
-def _weighted(vectors: int):  # type: ignore[no-untyped-def]
-    def weighted_sum(source: Memory, distance: Index, values: Memory, count: Index, target: Memory) -> None:
-        half = constant(source, 1 << (PRECISION - 1))
-        with counted(count, *[half] * vectors) as (k, sums):
-            place = source.at(k.times(distance))
-            weight = values.at(k).every()
-            for j, variable in enumerate(sums):
-                product = place.at(j * LANES).load() * weight
-                source.builder.store((Lanes(source.builder, source.builder.load(variable)) + product).value, variable)
-        for j, variable in enumerate(sums):
-            total = Lanes(source.builder, source.builder.load(variable))
-            target.at(j * LANES).store((total >> PRECISION).clip(0, 255))
-
-    return kernel(weighted_sum)
+def _add_weighted(sums: list[Any], source: Memory, distance: Index, values: Memory, number: Index) -> None:
+    """``sums`` are variables, each for the next ``LANES`` bytes."""
+    build = source.builder
+    with counted(number) as k:
+        place, weight = source.at(k.times(distance)), values.at(k).every()
+        for j, one in enumerate(sums):
+            total = Lanes(build, build.load(one)) + place.at(j * LANES).load() * weight
+            build.store(total.value, one)
 
 
-weighted_64 = _weighted(4)
-"""64 bytes of the result; ``distance`` lies between the inputs of one sum."""
-weighted_48 = _weighted(3)
-"""48 bytes of the result."""
+def _store_sums(sums: list[Any], target: Memory) -> None:
+    for j, one in enumerate(sums):
+        total = Lanes(target.builder, target.builder.load(one))
+        target.at(j * LANES).store((total >> PRECISION).clip(0, 255))
+
+
+@kernel
+def weighted_48(source: Memory, distance: Index, values: Memory, number: Index, target: Memory) -> None:
+    """48 bytes of the result; ``distance`` lies between the inputs of one sum."""
+    sums = [variable(constant(source, 1 << (PRECISION - 1))) for _ in range(3)]
+    _add_weighted(sums, source, distance, values, number)
+    _store_sums(sums, target)
+
+
+@kernel
+def weighted_64(
+    source: Memory, number: Index, rest: Memory, number_of_rest: Index, distance: Index, values: Memory, target: Memory
+) -> None:
+    """64 bytes of the result, whose inputs may go on at another place."""
+    sums = [variable(constant(source, 1 << (PRECISION - 1))) for _ in range(4)]
+    _add_weighted(sums, source, distance, values, number)
+    _add_weighted(sums, rest, distance, values.at(number), number_of_rest)
+    _store_sums(sums, target)
 
 
 @jit
 def across(planes: np.ndarray, start: int, lanes: int, table: Weights, i: int, target: np.ndarray, to: int) -> None:
     """Output column ``i`` of the horizontal pass. ``start``: where column 0 of the input would be."""
-    column, plane = 24 * lanes, 8 * lanes
+    column = 24 * lanes
     source = start + table.first[i] * column
-    for at in range(0, 3 * plane, 4 * LANES):
-        weighted_64(planes, source + at, column, table.values, i * table.taps, table.number[i], target, to + at)
+    for at in range(0, column, 4 * LANES):
+        here, number = source + at, table.number[i]
+        weighted_64(planes, here, number, planes, here, 0, column, table.values, i * table.taps, target, to + at)
