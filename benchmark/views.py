@@ -29,6 +29,9 @@ from builders.stored_views import unpack
 Preprocess = Callable[[Image.Image], np.ndarray]
 """RGB image -> array of the same shape and dtype for any photo; picklable."""
 
+Views = Any
+"""The views of one photo for one preprocessing: an array that stacks them already, or a list of arrays."""
+
 
 class ViewRecipe(Protocol):
     """Which views are made of a photo."""
@@ -46,7 +49,7 @@ class ViewRecipe(Protocol):
         """One recipe of the same kind that makes the views of both."""
         ...
 
-    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[Views]:
         """The views of one photo for each preprocessing, in the order of ``names``, ready for the encoder.
 
         Args:
@@ -77,11 +80,10 @@ class ProcessingViews:
         wanted = {*self.names, *other.names}
         return ProcessingViews(tuple(name for name in PROCESSINGS if name in wanted), self.seed)
 
-    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[Views]:
         processings = [PROCESSINGS[name] for name in self.names]
         planners = [_planner(preprocess) for preprocess in preprocesses]
-        made = preprocess_all(decode_rgb(data), processings, photo_id, planners, self.seed)
-        return [[views[i] for views in made] for i in range(len(preprocesses))]
+        return preprocess_all(decode_rgb(data), processings, photo_id, planners, self.seed)
 
 
 def _planner(preprocess: Preprocess) -> Planner:
@@ -191,7 +193,7 @@ class _ViewMaker(Dataset[PhotoViews]):
 
     def _arrays(self, data: bytes, index: int, preprocesses: Sequence[Preprocess]) -> tuple[torch.Tensor, ...]:
         made = self.recipe.make(data, self.photos.ids[index], preprocesses)
-        return tuple(torch.from_numpy(np.stack(views)) for views in made)
+        return tuple(torch.from_numpy(v if isinstance(v, np.ndarray) else np.stack(v)) for v in made)
 
     def _one_by_one(self, data: bytes, index: int) -> tuple[tuple[torch.Tensor, ...], tuple[str, ...]]:
         """What fails for one encoder is no reason to lose the photo for the others of the pass."""

@@ -29,6 +29,9 @@ Subsampling = Literal["4:2:0", "4:4:4"]
 Planner = Callable[[int, int], Callable[[Image.Image], np.ndarray]]
 """(width, height) of a processed photo -> what is done to it, see ``preprocess_all``."""
 
+Views = np.ndarray | list[np.ndarray]
+"""The views of one photo after one preprocessing: one array where all were made in one size by an engine, or a list."""
+
 SCALE_RANGE = (0.8, 1.2)
 """``interpolation`` resizes both sides by one random factor from this half-open range."""
 
@@ -132,7 +135,7 @@ def process_all(
     [(15, 10), (60, 40)]
     """
     made = preprocess_all(image, processings, photo_id, [lambda width, height: _as_it_is], seed)
-    return [cast(Image.Image, view) for (view,) in made]
+    return cast(list[Image.Image], made[0])
 
 
 def _as_it_is(view: Image.Image) -> Any:
@@ -141,8 +144,11 @@ def _as_it_is(view: Image.Image) -> Any:
 
 def preprocess_all(
     image: Image.Image, processings: Sequence[Processing], photo_id: str, planners: Sequence[Planner], seed: int = 0
-) -> list[list[np.ndarray]]:
-    """One photo under several processings, each after several preprocessings: [processing][preprocessing].
+) -> list[Views]:
+    """One photo under several processings, each after several preprocessings: [preprocessing][processing].
+
+    The views of a preprocessing are one array [processings, height, width, 3] where an engine made all of them in one
+    size, else a list.
 
     Args:
         image, photo_id, seed: as in ``process``.
@@ -156,16 +162,17 @@ def preprocess_all(
     requests = [request(processing, image.size, photo_id, seed) for processing in processings]
     fast = engine() if image.mode == "RGB" else None
     taken = [i for i, wanted in enumerate(requests) if fast is not None and fast.takes(wanted, image.size)]
-    made: dict[int, list[np.ndarray]] = {}
+    views: list[Views] = [[] for _ in planners]
     if fast is not None and taken:
-        made = dict(
-            zip(taken, fast.preprocessed(np.asarray(image), [requests[i] for i in taken], planners), strict=True)
-        )
+        views = fast.preprocessed(np.asarray(image), [requests[i] for i in taken], planners)
+    if len(taken) == len(processings):
+        return views
+    merged: list[list[np.ndarray]] = [[] for _ in planners]
     for i, processing in enumerate(processings):
-        if i not in made:
-            view = by_pillow(image, processing, photo_id, seed)
-            made[i] = [planner(*view.size)(view) for planner in planners]
-    return [made[i] for i in range(len(processings))]
+        view = None if i in taken else by_pillow(image, processing, photo_id, seed)
+        for k, planner in enumerate(planners):
+            merged[k].append(views[k][taken.index(i)] if view is None else planner(*view.size)(view))
+    return list(merged)
 
 
 def reencode(image: Image.Image, quality: int, subsampling: Subsampling) -> Image.Image:

@@ -99,10 +99,9 @@ def _odd_cases(cases: int, seed: int, tally: Tally) -> None:
         done += 1
         what = f"{size[0]} x {size[1]}, {processing}, {preprocess}, seed {seed}, case {done}"
         view = by_pillow(Image.fromarray(pixels), processing, "odd", 0)
-        whole, cut = photo.preprocessed(
-            pixels, [wanted], [lambda *s: np.array, lambda *s, p=preprocess: p.plan(*s) or p]
-        )[0]
-        (alone,) = photo.preprocessed(pixels, [wanted], [lambda *s, p=preprocess: p.plan(*s) or p])[0]
+        cut_by = [lambda *s, p=preprocess: p.plan(*s) or p]
+        (whole,), (cut,) = photo.preprocessed(pixels, [wanted], [lambda *s: np.array, *cut_by])
+        ((alone,),) = photo.preprocessed(pixels, [wanted], cut_by)
         tally.compare("odd", whole, np.asarray(view), what)
         expected = preprocess(view)
         tally.compare("odd", cut, expected, what)
@@ -156,13 +155,13 @@ def _photo(path: Path, tally: Tally) -> None:
     processings = [PROCESSINGS[name] for name in names]
     planners = [lambda *s, p=p: p.plan(*s) or p for p in PREPROCESSINGS]
     together = preprocess_all(image, processings, path.name, planners)
-    whole = preprocess_all(image, processings, path.name, [lambda *s: np.array])
+    (whole,) = preprocess_all(image, processings, path.name, [lambda *s: np.array])
     for i, processing in enumerate(processings):
         view = by_pillow(image, processing, path.name, 0)
         what = f"{path.name} {image.size}, {processing.name}"
-        tally.compare("photo", whole[i][0], np.asarray(view), what)
+        tally.compare("photo", whole[i], np.asarray(view), what)
         for k, preprocess in enumerate(PREPROCESSINGS):
-            tally.compare("photo", together[i][k], preprocess(view), f"{what}, preprocessing {k}")
+            tally.compare("photo", together[k][i], preprocess(view), f"{what}, preprocessing {k}")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,9 @@ Preparation = Callable[[Image.Image], np.ndarray]
 Planner = Callable[[int, int], Preparation]
 """(width, height) of a processed photo -> what is done to it."""
 
+Views = np.ndarray | list[np.ndarray]
+"""One array [views, height, width, 3] where all are of one size and made here, so that nobody has to stack them."""
+
 
 def takes(request: Request, photo: tuple[int, int]) -> bool:
     """Whether the engine makes this view of a photo of this (width, height); Pillow makes the others.
@@ -52,11 +55,11 @@ def takes(request: Request, photo: tuple[int, int]) -> bool:
 
 def pictures(photo: np.ndarray, requests: Sequence[Request]) -> list[np.ndarray]:
     """The pixels of each view: uint8 [height, width, 3], as ``photo`` is. ``takes`` allows every request."""
-    return [made[0] for made in preprocessed(photo, requests, [lambda width, height: _as_array])]
+    return list(preprocessed(photo, requests, [lambda width, height: _as_array])[0])
 
 
-def preprocessed(photo: np.ndarray, requests: Sequence[Request], planners: Sequence[Planner]) -> list[list[np.ndarray]]:
-    """Each view after each preprocessing: [request][preprocessing], uint8 [height, width, 3] where carried out here."""
+def preprocessed(photo: np.ndarray, requests: Sequence[Request], planners: Sequence[Planner]) -> list[Views]:
+    """For each preprocessing, each view after it: uint8 [height, width, 3] where carried out here."""
     return _Photo(photo, requests, planners).made()
 
 
@@ -97,9 +100,9 @@ class _Photo:
         self.requests, self.planners = requests, planners
         self.groups = self._grouped()
 
-    def made(self) -> list[list[np.ndarray]]:
-        """For each request, its views."""
-        views: list[list[np.ndarray]] = [[] for _ in self.requests]
+    def made(self) -> list[Views]:
+        """For each preprocessing, the views in the order of the requests."""
+        views = [self._room(k) for k in range(len(self.planners))]
         if not self.groups or not self.planners:
             return views
         loaded, frames = self._frames()
@@ -107,9 +110,18 @@ class _Photo:
         planes = _buffer("photo", columns * 24 * loaded.lanes + SLACK)
         load(self.pixels, loaded, planes)
         for group, frame in zip(self.groups, frames, strict=True):
-            for request, arrays in zip(group.requests, self._render(group, planes, loaded, frame), strict=True):
-                views[request] = arrays
+            self._render(group, planes, loaded, frame, views)
         return views
+
+    def _room(self, k: int) -> Views:
+        """For the views of one preprocessing."""
+        sizes = {p.after.size if isinstance(p, ResizeCrop) and _here(p) else None for p in self._preparations(k)}
+        if len(sizes) == 1 and (size := sizes.pop()):
+            return np.empty((len(self.requests), size[1], size[0], 3), np.uint8)
+        return [np.empty(0)] * len(self.requests)
+
+    def _preparations(self, k: int) -> list[Preparation]:
+        return [group.preparations[k] for group in self.groups]
 
     def _grouped(self) -> list[_Group]:
         own = (self.width, self.height)
@@ -157,8 +169,8 @@ class _Photo:
         ]
         return loaded, frames
 
-    def _render(self, group: _Group, planes: np.ndarray, loaded: Frame, frame: Frame) -> list[list[np.ndarray]]:
-        """The views of a group, in the order of its requests."""
+    def _render(self, group: _Group, planes: np.ndarray, loaded: Frame, frame: Frame, views: list[Views]) -> None:
+        """The views of a group, into their places."""
         chosen = [self.requests[i] for i in group.requests]
         qualities = tuple(dict.fromkeys(int(r.quality) for r in chosen))
         kinds = [(qualities.index(int(r.quality)), r.subsampling == "4:2:0") for r in chosen]
@@ -180,41 +192,48 @@ class _Photo:
             image_size,
         )
         render(group.transformation, planes, loaded, frame, tables(qualities), wanted, group.plans.columns, output)
-        arrays = []
-        for kind in kinds:
+        for request, kind in zip(group.requests, kinds, strict=True):
             view = order.index(kind)
-            picture = None
-            if group.whole:
-                pixels = output.images[view * image_size : (view + 1) * image_size]
-                picture = Image.fromarray(pixels.reshape(shape))
-            arrays.append(_finished(group, frame, output, view, picture))
-        return arrays
+            pixels = output.images[view * image_size : (view + 1) * image_size].reshape(shape) if group.whole else None
+            _finish(group, frame, output, view, pixels, views, request)
 
 
-def _finished(group: _Group, frame: Frame, output: Output, view: int, picture: Image.Image | None) -> list[np.ndarray]:
-    """One view after each preprocessing; ``picture`` is all of it, where that was made."""
-    arrays, here = [], iter(group.plans.each)
-    for preparation in group.preparations:
-        if _here(preparation):
-            arrays.append(_completed(next(here), frame, output, view))
-        else:
+def _finish(
+    group: _Group,
+    frame: Frame,
+    output: Output,
+    view: int,
+    pixels: np.ndarray | None,
+    views: list[Views],
+    request: int,
+) -> None:
+    """One view after each preprocessing, into its place; ``pixels`` are all of it, where they were made."""
+    picture = Image.fromarray(pixels) if pixels is not None else None
+    here = iter(group.plans.each)
+    for made, preparation in zip(views, group.preparations, strict=True):
+        if not _here(preparation):
             assert picture is not None
-            arrays.append(preparation(picture))
-    return arrays
+            made[request] = preparation(picture)
+            continue
+        plan = next(here)
+        width, height = plan.crop.after.size
+        if isinstance(made, list):
+            made[request] = np.empty((height, width, 3), np.uint8)
+        _complete(plan, frame, output, view, made[request])
 
 
-def _completed(plan: Plan, frame: Frame, output: Output, view: int) -> np.ndarray:
-    """The vertical pass, into a picture whose uncovered part is black."""
+def _complete(plan: Plan, frame: Frame, output: Output, view: int, image: np.ndarray) -> None:
+    """The vertical pass, into ``image``, whose uncovered part is made black."""
     after, columns, rows = plan.crop.after, plan.columns, plan.rows
-    width, height = after.size
-    if plan.empty:
-        return np.zeros((height, width, 3), np.uint8)
+    width = after.size[0]
     kept, kept_rows = columns.last - columns.first, rows.last - rows.first
-    image = (np.empty if (kept_rows, kept) == (height, width) else np.zeros)(height * width * 3, np.uint8)
-    start = view * output.result_size + plan.start * 24 * frame.lanes
-    to = ((rows.first - after.top) * width + columns.first - after.left) * 3
-    finish(output.results, start, frame, kept, plan.vertical, rows.first, rows.last, image, to, 3 * width)
-    return image.reshape(height, width, 3)
+    if plan.empty or (kept, kept_rows) != after.size:
+        image[:] = 0
+    if not plan.empty:
+        start = view * output.result_size + plan.start * 24 * frame.lanes
+        to = ((rows.first - after.top) * width + columns.first - after.left) * 3
+        flat = image.reshape(-1)
+        finish(output.results, start, frame, kept, plan.vertical, rows.first, rows.last, flat, to, 3 * width)
 
 
 def _here(preparation: Preparation) -> bool:

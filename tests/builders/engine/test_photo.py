@@ -43,7 +43,7 @@ def assert_equal_to_pillow(pixels: np.ndarray, processings, photo_id: str = "a",
         np.testing.assert_array_equal(pictures[n], np.asarray(reference), err_msg=f"{size} {processings[i]}")
         for k, preprocess in enumerate(pixels_of):
             expected = preprocess(reference)
-            np.testing.assert_array_equal(views[n][k], expected, err_msg=f"{size} {processings[i]} {preprocess}")
+            np.testing.assert_array_equal(views[k][n], expected, err_msg=f"{size} {processings[i]} {preprocess}")
     return len(taken)
 
 

@@ -62,7 +62,7 @@ def test_engine__that_differs_is_left_with_one_warning(monkeypatch):
 
     def off_by_one(pixels, requests, planners):
         views = exact(pixels, requests, planners)
-        views[-1][-1][0, 0, 0] ^= 1
+        views[-1][0][0, 0, 0] ^= 1
         return views
 
     monkeypatch.setattr(photo, "preprocessed", off_by_one)
@@ -110,8 +110,8 @@ def test_preprocess_all__mixes_both_engines_in_the_order_asked():
         PROCESSINGS["jpeg-q75-420"],
         Processing("both", 80, sharpness=2, scale=2),
     ]
-    made = preprocess_all(image, processings, "a", [lambda *size: np.asarray])
-    for (view,), processing in zip(made, processings, strict=True):
+    (made,) = preprocess_all(image, processings, "a", [lambda *size: np.asarray])
+    for view, processing in zip(made, processings, strict=True):
         np.testing.assert_array_equal(view, np.asarray(by_pillow(image, processing, "a")))
 
 
