@@ -16,16 +16,15 @@ SIDE = 8
 
 
 def to_blocks(planes: Tensor, heights: Sequence[int], widths: Sequence[int]) -> Tensor:
-    """uint8 [p, n, h, w] -> float64 [8, 8, p, n, rows, columns] minus 128; each photo continued to whole blocks."""
+    """uint8 [p, n, h, w] -> float64 [8, 8, p, n, rows, columns]; each photo continued to whole blocks."""
     height, width = (-(-max(sides) // SIDE) * SIDE for sides in (heights, widths))
     tiled = extended(planes, heights, widths, height, width).unflatten(-1, (-1, SIDE)).unflatten(-3, (-1, SIDE))
-    return tiled.permute(3, 5, 0, 1, 2, 4).to(torch.float64, memory_format=torch.contiguous_format).sub_(128)
+    return tiled.permute(3, 5, 0, 1, 2, 4).to(torch.float64, memory_format=torch.contiguous_format)
 
 
 def from_blocks(blocks: Tensor) -> Tensor:
-    """float64 [8, 8, p, n, rows, columns] + 128, clamped -> uint8 [p, n, 8 * rows, 8 * columns]."""
-    pixels = (blocks + 128).clamp_(0, 255).to(torch.uint8)
-    return pixels.permute(2, 3, 4, 0, 5, 1).flatten(-2).flatten(-3, -2)
+    """uint8 [8, 8, p, n, rows, columns] -> [p, n, 8 * rows, 8 * columns]."""
+    return blocks.permute(2, 3, 4, 0, 5, 1).flatten(-2).flatten(-3, -2)
 
 
 def extended(planes: Tensor, heights: Sequence[int], widths: Sequence[int], height: int, width: int) -> Tensor:

@@ -22,21 +22,31 @@ INVERSE_SHIFTS = (11, 18)
 """The same along columns and along rows; 3 bits more undo the scale of 8."""
 
 
-def forward_dct(blocks: Tensor) -> Tensor:
-    """float64 [8, 8, ...] (row, column of a block first), integers in -128..127 -> integers, 8 times the true DCT.
+LEVEL_SHIFT = 128
+"""Subtracted from pixels before the transform, added after its inverse."""
 
-    >>> flat = torch.full((8, 8, 1), 10.0, dtype=torch.float64)
-    >>> forward_dct(flat)[0, 0].item(), forward_dct(flat).count_nonzero().item()
+
+def forward_dct(blocks: Tensor) -> Tensor:
+    """float64 [8, 8, ...] (row, column of a block first), pixels 0..255 -> float32, whole: 8 times the true DCT.
+
+    The level shift is made on the constant coefficient, which alone shows it: the other rows of the matrix sum to 0.
+
+    >>> bright = torch.full((8, 8, 1), 138.0, dtype=torch.float64)
+    >>> forward_dct(bright)[0, 0].item(), forward_dct(bright).count_nonzero().item()
     (640.0, 1)
     """
     rows, columns = (_matrix(shift, False, blocks.device) for shift in FORWARD_SHIFTS)
-    return _along_height(columns, _along_width(rows, blocks))
+    exact = _along_height(columns, _rounded(_along_width(rows, blocks)))
+    result = _rounded(exact).float()  # under 2**14: it fits, in half the memory
+    result[0, 0] -= 64 * LEVEL_SHIFT
+    return result
 
 
 def inverse_dct(coefficients: Tensor) -> Tensor:
-    """float64 [8, 8, ...], dequantised integers (the true DCT) -> integers around 0, before any clamping."""
+    """float64 [8, 8, ...], dequantised integers (the true DCT) -> pixels, uint8, clamped."""
     columns, rows = (_matrix(shift, True, coefficients.device) for shift in INVERSE_SHIFTS)
-    return _along_width(rows, _along_height(columns, coefficients))
+    exact = _along_width(rows, _rounded(_along_height(columns, coefficients)))
+    return exact.add_(LEVEL_SHIFT + 0.5).clamp_(0, 255).to(torch.uint8)  # which drops the fraction
 
 
 def integer_dct() -> np.ndarray:
@@ -80,11 +90,11 @@ def _matrix(shift: int, inverse: bool, device: torch.device) -> Tensor:
 
 
 def _along_height(matrix: Tensor, blocks: Tensor) -> Tensor:
-    return _rounded(matrix @ blocks.reshape(8, -1)).reshape(blocks.shape)
+    return (matrix @ blocks.reshape(8, -1)).reshape(blocks.shape)
 
 
 def _along_width(matrix: Tensor, blocks: Tensor) -> Tensor:
-    return _rounded(torch.matmul(matrix, blocks.reshape(8, 8, -1))).reshape(blocks.shape)
+    return torch.matmul(matrix, blocks.reshape(8, 8, -1)).reshape(blocks.shape)
 
 
 def _rounded(values: Tensor) -> Tensor:

@@ -115,24 +115,27 @@ def quality_table(base: tuple[tuple[int, ...], ...], quality: int) -> tuple[tupl
 
 
 def quantise(coefficients: Tensor, table: Tensor) -> Tensor:
-    """Integers 8 times the DCT -> multiples of the divisors: rounded to the nearest one, halves away from zero.
+    """Integers 8 times the DCT -> float64 multiples of the divisors: the nearest, halves away from zero.
 
-    The numerator is an integer plus a half, so its quotient by an integer is never near a whole number, and float32
-    with any division truncates to the right one (|coefficient| < 2**14).
+    |coefficient| + half a divisor is an integer; another half added to it, its quotient by an integer is never near a
+    whole number, so that float32 truncates to the right one however it divides (|coefficient| < 2**14).
+
+    Args:
+        coefficients: float32 [8, 8, ...].
+        table: float64 [8, 8, 1, ...], divisors of the true DCT.
     """
     divisor = FORWARD_SCALE * table
-    steps = ((coefficients.abs() + (FORWARD_SCALE // 2 * table + 0.5)) / divisor).trunc_()
-    return torch.copysign(steps.mul_(table), coefficients)
+    half = ((divisor / 2 + 0.5) / divisor).float()
+    steps = torch.copysign(half, coefficients).addcmul_(coefficients, (1 / divisor).float()).trunc_()
+    return steps * table
 
 
 def _coefficients(planes: Tensor, heights: Sequence[int], widths: Sequence[int]) -> Tensor:
-    return forward_dct(
-        to_blocks(planes, heights, widths)
-    ).float()  # integers under 2**14: float32 holds them, in half the memory
+    return forward_dct(to_blocks(planes, heights, widths))
 
 
 def _restored(coefficients: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
-    return from_blocks(inverse_dct(quantise(coefficients, _on(table, coefficients.device)).double()))
+    return from_blocks(inverse_dct(quantise(coefficients, _on(table, coefficients.device))))
 
 
 def _restored_chroma(spectra: Spectra, quality: int, subsampling: str) -> Tensor:
@@ -144,5 +147,5 @@ def _restored_chroma(spectra: Spectra, quality: int, subsampling: str) -> Tensor
 
 @cache
 def _on(table: tuple[tuple[int, ...], ...], device: torch.device) -> Tensor:
-    """float32 [8, 8, 1, 1, 1, 1]."""
-    return torch.tensor(table, dtype=torch.float32, device=device)[..., None, None, None, None]
+    """float64 [8, 8, 1, 1, 1, 1]."""
+    return torch.tensor(table, dtype=torch.float64, device=device)[..., None, None, None, None]

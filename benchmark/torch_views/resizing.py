@@ -85,4 +85,4 @@ def _along_height(planes: Tensor, rows: Band) -> Tensor:
 
 
 def _to_bytes(values: Tensor) -> Tensor:
-    return values.add_(0.5).floor_().clamp_(0, 255).to(torch.uint8)
+    return values.add_(0.5).clamp_(0, 255).to(torch.uint8)  # which drops the fraction

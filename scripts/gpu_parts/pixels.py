@@ -16,6 +16,7 @@ from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeSh
 from benchmark.torch_views import possible, torch_views
 from benchmark.torch_views.jpeg import round_trips
 from benchmark.torch_views.self_test import equals_pillow
+from benchmark.torch_views.views import BYTES_PER_PIXEL
 from builders.decode import decode_rgb
 from builders.errors import PhotoError
 from builders.processing import PROCESSINGS, by_pillow, decode_jpeg, encode_jpeg
@@ -107,6 +108,7 @@ def _compared(what: str, photos: Iterable[tuple[str, Image.Image]], device: torc
     """One photo at a time on the device, several in Pillow; as many are in memory as there are threads."""
     plans = [encoder.plan for encoder in ENCODERS]
     wrong = count = left = 0
+    largest = free_bytes(device) // BYTES_PER_PIXEL
 
     def expected_of(photo_id: str, photo: Image.Image) -> list[np.ndarray]:
         images = [by_pillow(photo, PROCESSINGS[name], photo_id) for name in NAMES]
@@ -115,7 +117,11 @@ def _compared(what: str, photos: Iterable[tuple[str, Image.Image]], device: torc
     stream, threads = iter(photos), torch.get_num_threads()
     with ThreadPoolExecutor(threads) as pool:
         while part := list(itertools.islice(stream, threads)):
-            fit = [(name, photo) for name, photo in part if possible(*photo.size, name, NAMES, plans)]
+            fit = [
+                (name, photo)
+                for name, photo in part
+                if photo.width * photo.height <= largest and possible(*photo.size, name, NAMES, plans)
+            ]
             count, left = count + len(fit), left + len(part) - len(fit)
             for (name, photo), expected in zip(fit, pool.map(lambda one: expected_of(*one), fit), strict=True):
                 there = torch.from_numpy(np.array(photo))[None].to(device)
@@ -124,6 +130,11 @@ def _compared(what: str, photos: Iterable[tuple[str, Image.Image]], device: torc
     total = count * len(NAMES) * len(ENCODERS)
     note = f"{count} photos" + (f", {left} left to Pillow" if left else "")
     return Row("pixels", what, wrong, f"of {total:,} wrong", note, wrong > 0)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Of a GPU; on a CPU, what a small machine can spare."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 1 << 32
 
 
 def _read(folder: Path) -> Iterator[tuple[str, Image.Image]]:

@@ -48,7 +48,7 @@ def test_quantise__rounds_halves_away_from_zero_for_every_divisor():
     values = np.arange(-16383, 16384)
     for divisor in range(1, 256):
         magnitude = (np.abs(values) + 4 * divisor) // (8 * divisor) * divisor
-        made = quantise(torch.from_numpy(values).float(), torch.tensor(float(divisor)))
+        made = quantise(torch.from_numpy(values).float(), torch.tensor(float(divisor), dtype=torch.float64))
         np.testing.assert_array_equal(made, np.where(values < 0, -magnitude, magnitude))
 
 
@@ -64,19 +64,21 @@ def test_forward_dct__matrix_by_hand():
 
 
 def test_inverse_dct__equals_the_flow_graph_in_integers():
-    coefficients = np.random.default_rng(0).integers(-300, 300, (8, 8, 50))
+    coefficients = np.random.default_rng(0).integers(-60, 60, (8, 8, 50))
     coefficients[1:, :, :10] = 0  # the shortcut of a column without AC terms
     columns = (idct_pass(coefficients, axis=0) + (1 << 10)) >> 11
     expected = (idct_pass(columns, axis=1) + (1 << 17)) >> 18
-    np.testing.assert_array_equal(inverse_dct(torch.from_numpy(coefficients).double()), expected)
+    made = inverse_dct(torch.from_numpy(coefficients).double())
+    np.testing.assert_array_equal(made, (expected + 128).clip(0, 255))
+    assert 0 < np.mean((expected < -128) | (expected > 127)) < 0.5  # some are clamped
 
 
 def test_forward_dct__of_a_block_at_full_swing_is_eight_times_the_true_one():
-    block = np.where(np.indices((8, 8)).sum(0) % 2, 127, -128)
+    block = np.where(np.indices((8, 8)).sum(0) % 2, 255, 0)
     basis = np.cos(np.pi * np.arange(8)[:, None] * (2 * np.arange(8) + 1) / 16) / 2
     basis[0] /= np.sqrt(2)
     made = forward_dct(torch.from_numpy(block).double()[..., None])[..., 0]
-    np.testing.assert_allclose(made, 8 * basis @ block @ basis.T, atol=2)
+    np.testing.assert_allclose(made, 8 * basis @ (block - 128) @ basis.T, atol=2)
 
 
 def test_halve__rounds_a_half_down_in_even_columns_and_up_in_odd_ones():
