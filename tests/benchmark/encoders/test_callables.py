@@ -50,6 +50,10 @@ def build():
     module.preprocess = own_pixels
     return module
 
+class Shared(Mean):
+    from benchmark.encoders.bundled import LITE0_PIXELS as preprocess
+    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+
 ready = Mean()
 
 def as_encoder():
@@ -125,6 +129,13 @@ def test_module__own_pixels_with_mean_and_std() -> None:
     ).tolist() == [pytest.approx([2, 0, 0.4])]
     assert encoder.info.pooling == "mean colour"
     assert encoder.info.cacheable
+
+
+def test_module__pixels_as_plain_data_are_those_of_other_encoders() -> None:
+    encoder, bundled = (load_encoder(s, device="cpu") for s in ("my_encoders:Shared", "bundled:efficientnet-lite0"))
+    assert encoder.preprocess == bundled.preprocess
+    assert encoder.info.preprocessing["steps"] == bundled.info.preprocessing["steps"]
+    assert encoder.embed(torch.full((1, 4, 4, 3), 255, dtype=torch.uint8)).tolist() == [[2, 2, 2]]
 
 
 def test_factory__module_with_its_own_tensors(photos: list[Image.Image], keeps_promises: Any) -> None:
