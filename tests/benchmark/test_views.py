@@ -1,0 +1,75 @@
+"""Views of photos for encoders: the same arrays by every engine, with and without workers."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
+from benchmark.views import ProcessingViews, iterate_views
+from builders.engine.selection import VARIABLE
+from builders.photos import Labels, PhotoSet
+from builders.processing import PROCESSINGS, by_pillow
+
+PIXELS = Pixels((ResizeShort(24, int(Image.Resampling.BICUBIC)), CenterCrop(24, 24, "round")))
+SIZES = ((90, 61), (50, 131), (3, 2))
+
+
+def mean_colour(image: Image.Image) -> np.ndarray:
+    """A preprocessing that is no resize and cut."""
+    return np.asarray(image).mean((0, 1)).astype(np.float32)
+
+
+class Files:
+    """Noise as PNG files; the last one is broken."""
+
+    def read(self, row: int) -> bytes:
+        if row == len(SIZES):
+            return b"no picture"
+        width, height = SIZES[row]
+        noise = np.random.default_rng(row).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(noise).save(buffer, "PNG")
+        return buffer.getvalue()
+
+
+def photo_set() -> PhotoSet:
+    count = len(SIZES) + 1
+    return PhotoSet(
+        name="noise",
+        ids=tuple(f"photo-{i}" for i in range(count)),
+        splits=np.zeros(count, np.int8),
+        labels=Labels(("one",), np.zeros(count, np.int32)),
+        source=Files(),
+        rows=np.arange(count),
+    )
+
+
+@pytest.mark.parametrize("forced", ["", "pillow"])
+@pytest.mark.parametrize("size", SIZES)
+def test_make__equals_each_processing_by_pillow(size, forced, monkeypatch):
+    monkeypatch.setenv(VARIABLE, forced)
+    row = SIZES.index(size)
+    data = Files().read(row)
+    stacked, means = ProcessingViews(tuple(PROCESSINGS), 3).make(data, "a", [PIXELS, mean_colour])
+    photo = Image.open(io.BytesIO(data))
+    views = [by_pillow(photo, processing, "a", 3) for processing in PROCESSINGS.values()]
+    np.testing.assert_array_equal(np.stack(stacked), np.stack([PIXELS(view) for view in views]))
+    np.testing.assert_array_equal(np.stack(means), np.stack([mean_colour(view) for view in views]))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_iterate_views__same_arrays_whatever_the_workers(workers):
+    recipe = ProcessingViews(("jpeg-q75-420", "resizing-x2"))
+    made = list(iterate_views(photo_set(), [2, 0, 1, 3], recipe, [PIXELS, mean_colour], workers=workers))
+    assert [views.index for views in made] == [2, 0, 1, 3]
+    for views in made[:3]:
+        bytes_of, means = views.arrays
+        assert (bytes_of.shape, bytes_of.dtype) == ((2, 24, 24, 3), torch.uint8)
+        assert means.shape == (2, 3)
+        photo = Image.open(io.BytesIO(Files().read(views.index)))
+        view = by_pillow(photo, PROCESSINGS["resizing-x2"], f"photo-{views.index}")
+        np.testing.assert_array_equal(bytes_of[1].numpy(), PIXELS(view))
+    assert set(made[3].own_failures) == {"not an image in a format that can be read"}
