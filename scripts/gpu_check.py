@@ -88,7 +88,7 @@ def _parts(args: argparse.Namespace) -> dict[str, Callable[[], Iterator[Row]]]:
     chosen = args.only.split(",") if args.only else list(every)
     unknown = [name for name in chosen if name not in every]
     if unknown:
-        raise SystemExit(f"gpu_check.py: error: unknown part {unknown[0]!r}: known are {', '.join(every)}")
+        parser().error(f"unknown part {unknown[0]!r}: known are {', '.join(every)}")
     return {name: every[name] for name in chosen}
 
 

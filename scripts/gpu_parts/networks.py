@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -119,24 +118,31 @@ def _on_device(
 
 
 def pipeline(device: torch.device, quick: bool) -> Iterator[Row]:
-    """Photos to bank, over the forward passes of the same views alone."""
+    """Photos to bank, over the forward passes of as many views alone, which lie on the device already."""
     names = TINY[:1] if quick else (VIT, RESNET)
     cases = [(name, "float32") for name in names] + ([] if quick else [(VIT, "bfloat16")])
+    workers = 0 if quick else min(16, os.cpu_count() or 1)
     for (name, dtype), mixed in itertools.product(cases, (False, True)):
         encoder = random_network(name, device, dtype)
         files = _files(4 if quick else 256, mixed, quick)
         photos = PhotoSet.of_bytes("scenes", {f"scene {i}": file for i, file in enumerate(files)})
-        views = _views(encoder, device, photos=1 if quick else 5)[:BATCH]
-        batches = -(-len(photos) * len(NAMES) // len(views))
-        [once] = seconds(device, lambda encoder=encoder, views=views: encoder.embed(views), rounds=1 if quick else 5)
-        sizes = "many sizes" if mixed else "one size"
-        for way in ("device", "cpu"):
-            started = time.perf_counter()
-            _filled(photos, encoder, way, workers=0 if quick else min(16, os.cpu_count() or 1))
-            ratio = (time.perf_counter() - started) / (batches * once)
-            who = "views on the device" if way == "device" else "views by workers"
-            note = f"{len(photos)} photos x 14 views, {batches} batches of {len(views)}"
-            yield Row("pipeline", f"{name}, {dtype}, {sizes}, {who}", ratio, "of forward passes alone", note)
+        views = _views(encoder, device, photos=BATCH // len(NAMES))
+        batches = len(photos) * len(NAMES) // len(views)
+
+        def forward(encoder: Encoder = encoder, views: torch.Tensor = views, batches: int = batches) -> None:
+            for _ in range(batches):
+                encoder.embed(views)
+
+        def whole(way: str, photos: PhotoSet = photos, encoder: Encoder = encoder) -> None:
+            _filled(photos, encoder, way, workers)
+
+        floor, *times = seconds(
+            device, forward, partial(whole, "device"), partial(whole, "cpu"), rounds=1 if quick else 3
+        )
+        note = f"{len(photos)} photos x 14 views, {batches} batches of {len(views)}"
+        for who, took in zip(("views on the device", f"views by {workers} workers"), times, strict=True):
+            what = f"{name}, {dtype}, {'many sizes' if mixed else 'one size'}, {who}"
+            yield Row("pipeline", what, took / floor, "of forward passes alone", note)
 
 
 @cache

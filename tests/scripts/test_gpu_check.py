@@ -81,5 +81,5 @@ def test_recorder__replays_the_same_products(monkeypatch):
 
 def test_gpu_check__an_unknown_part():
     done = run("--device", "cpu", "--quick", "--only", "pixel")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "unknown part 'pixel'" in done.stderr

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
 from benchmark.torch_views import possible, torch_views
@@ -76,6 +78,27 @@ def test_torch_views__photos_of_many_sizes_equal_each_alone(pictures, photos_at_
         for together, own in zip(made, alone, strict=True):
             for v, name in enumerate(NAMES):
                 assert torch.equal(together[i, v], own[0, v]), f"{MIXED[i]}, {name}"
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses operations on tensors of two devices, which a GPU would refuse, but for copies from one to the other."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        places = {x.device.type for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor) and x.ndim}
+        assert len(places) < 2 or func.overloadpacket.__name__ in ("_to_copy", "copy_"), func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("sizes", [[(50, 40)] * 3, [(50, 40), (3, 9), (32, 40)]], ids=["one size", "many sizes"])
+def test_torch_views__keep_to_the_device_of_the_photos(sizes):
+    """On a device that only knows shapes, as far as a machine without a GPU can see."""
+    photos = torch.empty((3, 40, 50, 3), dtype=torch.uint8, device="meta")
+    with OneDevice():
+        made = torch_views(photos, list("abc"), NAMES, PLANS[:2], sizes=sizes)
+    assert [(views.device.type, tuple(views.shape)) for views in made] == [
+        ("meta", (3, 14, 24, 24, 3)),
+        ("meta", (3, 14, 31, 20, 3)),
+    ]
 
 
 def test_torch_views__names_in_any_order(pictures):
