@@ -28,8 +28,8 @@ def entry_point(function: Callable[..., Any]) -> Any:
     """Called from Python: compiled at the first call on this machine, read from the cache later."""
     settings: Any = config
     given = settings.CACHE_DIR
-    settings.CACHE_DIR = given or str(_cache_folder())
     try:
+        settings.CACHE_DIR = given or str(_cache_folder())
         return njit(cache=True, **OPTIONS)(function)
     except (RuntimeError, OSError):  # nowhere to write: compile in every process
         return njit(**OPTIONS)(function)

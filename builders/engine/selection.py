@@ -38,10 +38,6 @@ def engine() -> ModuleType | None:
         raise UsageError(f"{VARIABLE}={forced!r}: set it to 'numba' or 'pillow', or not at all")
     if forced == "pillow":
         return None
-    if importlib.util.find_spec("numba") is None:
-        if forced:
-            raise UsageError(f"{VARIABLE}=numba needs numba: pip install 'camtrace[fast]'")
-        return None
     found, objection = _tested()
     if objection and forced:
         raise UsageError(f"{VARIABLE}=numba: {objection}; unset it to use Pillow")
@@ -50,7 +46,9 @@ def engine() -> ModuleType | None:
 
 @functools.cache
 def _tested() -> tuple[ModuleType | None, str]:
-    """The engine, or none and the reason; warns once."""
+    """The engine, or none and the reason; warns once if it is there but not usable."""
+    if importlib.util.find_spec("numba") is None:
+        return None, "numba is not installed: pip install 'camtrace[fast]'"
     try:
         _import_numba()
         from builders.engine import photo

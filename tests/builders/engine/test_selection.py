@@ -48,6 +48,7 @@ def test_engine__forced(monkeypatch):
 
 def test_engine__absent_is_pillow_without_a_word_and_an_error_if_forced(monkeypatch, recwarn):
     monkeypatch.setattr(selection.importlib.util, "find_spec", lambda name: None)
+    selection._tested.cache_clear()
     assert selection.engine() is None
     assert not recwarn.list
     monkeypatch.setenv(selection.VARIABLE, "numba")
@@ -92,6 +93,37 @@ def test_engine__that_does_not_compile_is_left_with_one_warning(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", broken)
     with pytest.warns(RuntimeWarning, match=r"cannot be compiled \(RuntimeError: LLVM says no\); using Pillow"):
         assert selection.engine() is None
+
+
+def test_entry_point__compiles_where_nothing_can_be_written(monkeypatch, tmp_path):
+    from builders.engine import compiled
+
+    def double(x):
+        return 2 * x
+
+    def refuse(self):
+        raise OSError("read-only")
+
+    monkeypatch.setattr("numba.core.caching._CacheLocator.ensure_cache_path", refuse)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert compiled.entry_point(double)(21) == 42
+    assert not list(tmp_path.iterdir())
+
+
+def test_entry_point__is_kept_in_a_folder_named_by_the_sources(monkeypatch, tmp_path):
+    from numba import config
+
+    from builders.engine import compiled
+
+    def treble(x):
+        return 3 * x
+
+    monkeypatch.setattr(config, "CACHE_DIR", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert compiled.entry_point(treble)(2) == 6
+    assert [p.name for p in (tmp_path / "camtrace").iterdir()] == [f"engine-{compiled._sources()}"]
+    assert list(tmp_path.rglob("*.nbi"))
+    assert config.CACHE_DIR == ""
 
 
 def test_process__is_the_same_by_every_engine(monkeypatch):
