@@ -5,20 +5,14 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
-import platform
-import resource
-import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from tqdm import tqdm
 
@@ -27,15 +21,12 @@ from benchmark.embed import PassCost, fill_banks
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.precision_gate import Verdict, judge
+from benchmark.records import encoder_record, environment_record, peak_memory
 from benchmark.results import Failure, Result, Score
 from benchmark.tasks import Task, TaskInput
 from benchmark.views import ViewRecipe
 from builders.errors import CamtraceError, DataError, EncoderError
 from builders.photos import SPLITS, PhotoSet
-from builders.processing import codec_canary, codec_versions
-
-PACKAGES = ("camtrace", "torch", "torchvision", "transformers", "timm", "open_clip_torch", "numpy", "pillow")
-"""Whose versions a result records."""
 
 
 @dataclass(frozen=True)
@@ -239,20 +230,7 @@ def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOpt
             "smoke_test": photos.smoke_test,
             "evidence": dict(photos.evidence),
         },
-        environment={
-            "versions": {name: _version(name) for name in PACKAGES},
-            "python": platform.python_version(),
-            "platform": f"{platform.system()} {platform.machine()}",
-            "codec": codec_versions(),
-            "codec_canary": codec_canary(),
-            "device": _device_name(encoder.device),
-            "dtype": encoder.dtype,
-            "storage": options.storage,
-            "compiled": encoder.compiled,
-            **({"precision_gate": got.gate.record()} if got.gate else {}),
-            "options": options_record(options, photos),
-            "command": options.command,
-        },
+        environment=environment_record(encoder, photos, options, got.gate),
         scores=tuple(dataclasses.replace(s, data=photos.name) for s in got.scores),
         failures=tuple(Failure(kind, name, reason) for (kind, name), reason in got.failures.items()),
         cost={
@@ -260,54 +238,7 @@ def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOpt
             "views": got.views,
             "views_per_second": got.views / got.embedding_s if got.embedding_s else 0.0,
             "seconds": {stage: round(value, 3) for stage, value in got.seconds.items()},
-            "peak_memory_bytes": _peak_memory(encoder.device),
+            "peak_memory_bytes": peak_memory(encoder.device),
         },
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     )
-
-
-def encoder_record(encoder: Encoder) -> dict[str, Any]:
-    """What a result says of its encoder."""
-    return {f.name: _plain(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
-
-
-def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
-    """What a result says of the options that decide its scores."""
-    return {
-        "seed": options.seed,
-        "assignment_seeds": options.assignment_seeds,
-        "protocol": options.protocol,
-        "neighbours": options.neighbours or photos.neighbours,
-        "mask_ratio": options.mask_ratio,
-        "resamples": options.resamples,
-        "limit": options.limit,
-    }
-
-
-def _plain(value: object) -> object:
-    """Mappings and sequences as JSON writes them."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-
-
-def _peak_memory(device: str) -> dict[str, int]:
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = {
-        "process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
-        "largest_worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit,
-    }
-    if device.startswith("cuda"):
-        peak["device"] = torch.cuda.max_memory_allocated(device)
-    return peak

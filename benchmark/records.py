@@ -1,0 +1,88 @@
+"""What a result says of its encoder, its options, and the machine: everything needed to repeat it, as JSON values."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import resource
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+import torch
+
+from benchmark.encoders import Encoder
+from benchmark.options import RunOptions
+from benchmark.precision_gate import Verdict
+from builders.photos import PhotoSet
+from builders.processing import codec_canary, codec_versions
+
+PACKAGES = ("camtrace", "torch", "torchvision", "transformers", "timm", "open_clip_torch", "numpy", "pillow")
+"""Whose versions a result records."""
+
+
+def encoder_record(encoder: Encoder) -> dict[str, Any]:
+    """What a result says of its encoder."""
+    return {f.name: _plain(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
+
+
+def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
+    """What a result says of the options that decide its scores."""
+    return {
+        "seed": options.seed,
+        "assignment_seeds": options.assignment_seeds,
+        "protocol": options.protocol,
+        "neighbours": options.neighbours or photos.neighbours,
+        "mask_ratio": options.mask_ratio,
+        "resamples": options.resamples,
+        "limit": options.limit,
+    }
+
+
+def environment_record(encoder: Encoder, photos: PhotoSet, options: RunOptions, gate: Verdict | None) -> dict[str, Any]:
+    """What a result says of where and how it was computed."""
+    return {
+        "versions": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "codec": codec_versions(),
+        "codec_canary": codec_canary(),
+        "device": _device_name(encoder.device),
+        "dtype": encoder.dtype,
+        "storage": options.storage,
+        "compiled": encoder.compiled,
+        **({"precision_gate": gate.record()} if gate else {}),
+        "options": options_record(options, photos),
+        "command": options.command,
+    }
+
+
+def peak_memory(device: str) -> dict[str, int]:
+    """Bytes at their highest so far: this process, the largest of its workers, the GPU."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {
+        "process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        "largest_worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit,
+    }
+    if device.startswith("cuda"):
+        peak["device"] = torch.cuda.max_memory_allocated(device)
+    return peak
+
+
+def _plain(value: object) -> object:
+    """Mappings and sequences as JSON writes them."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
