@@ -29,16 +29,16 @@ from builders.photos import PhotoSet
 from builders.processing import PROCESSINGS, by_pillow
 
 WINDOW = 128
-"""Photos gathered to find some of about one size."""
+"""Photos gathered to find some of about one size, where memory holds their views."""
 WINDOW_BYTES = 1 << 28
 """Bound on their decoded pixels."""
 BUCKETS = 6
 """Photos share a batch if their sides round to the same of so many steps from one power of two to the next: a photo
 then leaves at most about 12 % of a side of its batch empty."""
 MEMORY_SHARE = 0.25
-"""Of the free memory of a GPU that views may take; the encoders need the rest."""
+"""Of the free memory of a GPU that views may take, half in the making and half made; encoders need the rest."""
 HOST_BYTES = 1 << 30
-"""Memory that views may take where the device is the CPU."""
+"""The same where the device is the CPU."""
 
 
 def view_stream(
@@ -62,10 +62,13 @@ def view_stream(
     pixels = [p for p in preprocesses if isinstance(p, Pixels)]
     if device is None or not isinstance(recipe, ProcessingViews):
         return iterate_views(photos, indices, recipe, preprocesses, workers=workers)
-    pixels_at_once = max(1, _memory(device) // BYTES_PER_PIXEL)
+    half = _memory(device) // 2
+    pixels_at_once = max(1, half // BYTES_PER_PIXEL)
+    views_bytes = len(recipe.names) * sum(p(Image.new("RGB", (512, 512))).nbytes for p in pixels)
+    window = min(WINDOW, max(1, half // views_bytes))
     decoded = DecodedPhotos(recipe, len(pixels), pixels_at_once)
     stream = iterate_views(photos, indices, decoded, pixels, workers=workers)
-    return _Maker(photos.ids, recipe, pixels, device, homes, pixels_at_once).made(stream)
+    return _Maker(photos.ids, recipe, pixels, device, homes, pixels_at_once).made(_windows(stream, window))
 
 
 def chosen_device(
@@ -135,8 +138,8 @@ class _Maker:
         self._homes = homes or [device] * len(preprocesses)
         self._pixels_at_once = pixels_at_once
 
-    def made(self, stream: Iterable[PhotoViews]) -> Iterator[PhotoViews]:
-        for window in _windows(stream):
+    def made(self, windows: Iterable[list[PhotoViews]]) -> Iterator[PhotoViews]:
+        for window in windows:
             groups: dict[tuple[int, ...], list[int]] = {}
             for place, photo in enumerate(window):
                 if _is_decoded(photo):
@@ -188,11 +191,11 @@ class _Maker:
         return [torch.from_numpy(np.stack([p(view) for view in images]))[None] for p in self._preprocesses]
 
 
-def _windows(stream: Iterable[PhotoViews]) -> Iterator[list[PhotoViews]]:
+def _windows(stream: Iterable[PhotoViews], most: int) -> Iterator[list[PhotoViews]]:
     waiting = iter(stream)
     while first := next(waiting, None):
         window, size = [first], first.arrays[0].nbytes if first.arrays else 0
-        for photo in itertools.islice(waiting, WINDOW - 1):
+        for photo in itertools.islice(waiting, most - 1):
             window.append(photo)
             size += photo.arrays[0].nbytes if photo.arrays else 0
             if size > WINDOW_BYTES:

@@ -98,9 +98,19 @@ def test_banks__of_a_real_encoder(tmp_path, on_device):
 def test_banks__too_large_photos_are_left_to_workers(tmp_path, on_device, monkeypatch):
     encoders = [flat_encoder("small", SMALL), flat_encoder("wide", WIDE)]
     by_workers = filled(tmp_path, encoders, photo_set(), "cpu")
-    monkeypatch.setattr(stage, "HOST_BYTES", 1200 * stage.BYTES_PER_PIXEL)
+    monkeypatch.setattr(stage, "HOST_BYTES", 2 * 1200 * stage.BYTES_PER_PIXEL)
     assert filled(tmp_path, encoders, photo_set(), "device") == by_workers
     assert sorted(on_device) == [*[(1, 2, 2)], *[(1, 30, 40)] * 6, (1, 40, 30)]
+
+
+def test_banks__windows_are_short_where_memory_does_not_hold_the_views(tmp_path, on_device, monkeypatch):
+    encoders = [flat_encoder("small", SMALL), flat_encoder("wide", WIDE)]
+    by_workers = filled(tmp_path, encoders, photo_set(()), "cpu")
+    of_a_photo = len(NAMES) * 3 * (16 * 16 + 21 * 9)
+    monkeypatch.setattr(stage, "HOST_BYTES", 2 * 4 * of_a_photo)
+    monkeypatch.setattr(stage, "BYTES_PER_PIXEL", 1)
+    assert filled(tmp_path, encoders, photo_set(()), "device") == by_workers
+    assert [batch[0] for batch in on_device] == [4, 2, 1, 1, 1, 1, 1]  # of photos 0-3, 4-7 and 8-10
 
 
 @pytest.mark.parametrize("fits", [0, 2])
