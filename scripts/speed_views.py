@@ -1,8 +1,8 @@
 """Views per second of one core: the exact engine against Pillow with one decode, and against one Pillow pass each.
 
 All three make the same arrays (compared in every round) from the bytes of a JPEG file: 14 processings, then an
-encoder's bicubic resize of the short side to 224 and central cut. Interleaved rounds, processor time, medians of the rounds'
-ratios, at three sizes of photo. The photos are the bundled sample's scenes, repeated to the size, saved as JPEG q90.
+encoder's bicubic resize of the short side to 224 and central cut. Interleaved rounds, processor time, medians of the
+rounds' ratios, at three sizes of photo. The photos are the bundled sample's scenes, repeated to the size, saved as JPEG q90.
 
     python scripts/speed_views.py [--quick]
 """
@@ -75,7 +75,12 @@ def _rows(name: str, size: tuple[int, int], count: int, rounds: int) -> list[dic
     made = count * len(NAMES)
     note = f"{count} photos of {size[0]} x {size[1]}, processor time of one core"
     figures = [
-        {"what": f"{name}: views, {way}", "value": made / statistics.median(seconds[way]), "unit": "views/s", "note": note}
+        {
+            "what": f"{name}: views, {way}",
+            "value": made / statistics.median(seconds[way]),
+            "unit": "views/s",
+            "note": note,
+        }
         for way in ("engine", "decoded once", "one pass each")
     ]
     figures += [

@@ -26,6 +26,9 @@ from builders.resize_crop import ResizeCrop
 MAX_SIDE = 65_500
 """libjpeg's JPEG_MAX_DIMENSION; Pillow's error is the one to raise above it."""
 
+KEPT_BYTES = 256 * 2**20
+"""Buffers above this size, for photos of some 80 megapixels, are given back after use."""
+
 Preparation = Callable[[Image.Image], np.ndarray]
 """What an encoder does to a picture: a ``ResizeCrop``, which is carried out here, or anything else, which is called."""
 
@@ -251,8 +254,10 @@ _own = threading.local()
 
 def _buffer(name: str, size: int) -> np.ndarray:
     """Memory of this thread that is used again: fresh memory costs more than the work on it."""
+    if size > KEPT_BYTES:
+        return np.empty(size, np.uint8)
     held: np.ndarray | None = getattr(_own, name, None)
     if held is None or len(held) < size:
-        held = np.empty(size + size // 4, np.uint8)
+        held = np.empty(min(size + size // 4, KEPT_BYTES), np.uint8)
         setattr(_own, name, held)
     return held
