@@ -4,7 +4,8 @@
 
 An odd case is a small picture of hard content under one random processing and one random preprocessing. Each photo goes
 through all 14 processings, whole and after each of several preprocessings. Ends with status 1 if one pixel differs.
-To try other code paths of the codec: ``JSIMD_FORCENONE=1``; of the engine: ``NUMBA_CPU_NAME=haswell`` (AVX2 at most).
+To try other code paths of the codec: ``JSIMD_FORCENONE=1``; of the engine: ``NUMBA_CPU_NAME=haswell
+NUMBA_CPU_FEATURES=`` (AVX2 at most; both are needed) or ``NUMBA_CPU_NAME=generic``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 All three make the same arrays (compared in every round) from the bytes of a JPEG file: 14 processings, then an
 encoder's bicubic resize of the short side to 224 and central cut. Interleaved rounds, processor time, medians of the
-rounds' ratios, at three sizes of photo. The photos are the bundled sample's scenes, repeated to the size, saved as JPEG q90.
+rounds' ratios, at three sizes of photo. The photos are the bundled sample's scenes, repeated to the size, saved as
+JPEG q90.
 
     python scripts/speed_views.py [--quick]
 """
