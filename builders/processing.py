@@ -181,8 +181,8 @@ def reencode(image: Image.Image, quality: int, subsampling: Subsampling) -> Imag
     Raises:
         PhotoError: it cannot be a JPEG file.
 
-    >>> reencode(Image.new("RGB", (30, 20), (200, 30, 90)), 95, "4:4:4").getpixel((0, 0))
-    (200, 30, 90)
+    >>> reencode(Image.new("RGB", (30, 20), (255, 0, 0)), 95, "4:4:4").getpixel((0, 0))
+    (254, 0, 0)
     """
     return process(image, Processing("reencode", quality, subsampling), "")
 
