@@ -24,7 +24,7 @@ def clustered_interval(
     The variance between clusters says how many independent photos would be as sure; Student's t stands for the normal
     because that variance comes from few clusters: the way of Korn and Graubard (Survey Methodology 24, 1998) with
     Jeffreys' interval in the place of Clopper and Pearson's, one of those that Franco et al. compare (Journal of Survey
-    Statistics and Methodology 7, 2019). ``scripts/coverage.py`` measures it from 6 clusters on.
+    Statistics and Methodology 7, 2019). ``scripts/interval_coverage.py`` measures it from 6 clusters on.
     Where no photo is wrong (or none right), nothing is known of how errors go together, and each cluster counts as one.
 
     Args:

@@ -30,8 +30,8 @@ class Score:
     value: float
     """In [0, 1]; differences such as ``spd`` in [-1, 1]."""
     low: float
-    """Lower end of the 95 % interval, by resampling photos (all views of a photo together), or the scenes or owners that
-    photos come from: ``details["resampled"]`` says which."""
+    """Lower end of the 95 % interval, by resampling photos (all views of a photo together) or the scenes or owners that
+    they come from: ``details["resampled"]`` says which."""
     high: float
     """Upper end of the 95 % interval."""
     n: int

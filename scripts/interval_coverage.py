@@ -1,6 +1,6 @@
 """How often do the 95 % intervals hold the truth? Simulated photos with known truth, one row a setting.
 
-    python scripts/coverage.py [--trials 2000] [--json]
+    python scripts/interval_coverage.py [--trials 2000] [--json]
 
 Beside ours stands the plain percentile bootstrap (multinomial weights) on the same photos, to show what the two half
 photos of ``benchmark.stats`` and the resampling of whole scenes are for.

@@ -17,26 +17,7 @@ from benchmark.torch_views.blocks import from_blocks, to_blocks
 from benchmark.torch_views.chroma import double, halve
 from benchmark.torch_views.colour import rgb_to_ycc, ycc_to_rgb
 from benchmark.torch_views.dct import forward_dct, inverse_dct
-
-LUMINANCE = (
-    (16, 11, 10, 16, 24, 40, 51, 61),
-    (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56),
-    (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77),
-    (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101),
-    (72, 92, 95, 98, 112, 100, 103, 99),
-)
-"""Quantisation of luminance at quality 50: ITU-T T.81, table K.1."""
-CHROMINANCE = (
-    (17, 18, 24, 47, 99, 99, 99, 99),
-    (18, 21, 26, 66, 99, 99, 99, 99),
-    (24, 26, 56, 99, 99, 99, 99, 99),
-    (47, 66, 99, 99, 99, 99, 99, 99),
-    *((99,) * 8,) * 4,
-)
-"""Of chrominance: table K.2."""
+from builders.jpeg_header import scaled_tables
 
 FORWARD_SCALE = 8
 """Factor of libjpeg's forward DCT over the true one."""
@@ -80,7 +61,7 @@ def round_trips(
     spectra = analyse(rgb, {subsampling for _, subsampling in pairs}, heights, widths)
     made: dict[tuple[int, str], Tensor] = {}
     for quality in dict.fromkeys(quality for quality, _ in pairs):
-        light = _restored(spectra.luminance, quality_table(LUMINANCE, quality))[0]
+        light = _restored(spectra.luminance, scaled_tables(quality)[0])[0]
         light = light[:, : max(heights), : max(widths)]
         for subsampling in {s for q, s in pairs if q == quality}:
             cb, cr = _restored_chroma(spectra, quality, subsampling)
@@ -104,16 +85,6 @@ def analyse(rgb: Tensor, subsamplings: Iterable[str], heights: Sequence[int], wi
     return Spectra(heights, widths, _coefficients(ycc[:1], heights, widths), chroma)
 
 
-def quality_table(base: tuple[tuple[int, ...], ...], quality: int) -> tuple[tuple[int, ...], ...]:
-    """libjpeg's ``jpeg_set_quality``: the base table scaled, each divisor in 1..255.
-
-    >>> quality_table(LUMINANCE, 75)[0]
-    (8, 6, 5, 8, 12, 20, 26, 31)
-    """
-    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return tuple(tuple(min(max((entry * percent + 50) // 100, 1), 255) for entry in row) for row in base)
-
-
 def quantise(coefficients: Tensor, table: Tensor) -> Tensor:
     """Integers 8 times the DCT -> float64 multiples of the divisors: the nearest, halves away from zero.
 
@@ -134,18 +105,18 @@ def _coefficients(planes: Tensor, heights: Sequence[int], widths: Sequence[int])
     return forward_dct(to_blocks(planes, heights, widths))
 
 
-def _restored(coefficients: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
+def _restored(coefficients: Tensor, table: tuple[int, ...]) -> Tensor:
     return from_blocks(inverse_dct(quantise(coefficients, _on(table, coefficients.device))))
 
 
 def _restored_chroma(spectra: Spectra, quality: int, subsampling: str) -> Tensor:
-    planes = _restored(spectra.chroma[subsampling], quality_table(CHROMINANCE, quality))
+    planes = _restored(spectra.chroma[subsampling], scaled_tables(quality)[1])
     if subsampling == "4:2:0":
         return double(planes, spectra.heights, spectra.widths)
     return planes[..., : max(spectra.heights), : max(spectra.widths)]
 
 
 @cache
-def _on(table: tuple[tuple[int, ...], ...], device: torch.device) -> Tensor:
+def _on(table: tuple[int, ...], device: torch.device) -> Tensor:
     """float64 [8, 8, 1, 1, 1, 1]."""
-    return torch.tensor(table, dtype=torch.float64, device=device)[..., None, None, None, None]
+    return torch.tensor(table, dtype=torch.float64, device=device).view(8, 8, 1, 1, 1, 1)

@@ -9,7 +9,6 @@ import functools
 import hashlib
 import importlib.util
 import os
-import sys
 import warnings
 from types import ModuleType
 
@@ -50,7 +49,6 @@ def _tested() -> tuple[ModuleType | None, str]:
     if importlib.util.find_spec("numba") is None:
         return None, "numba is not installed: pip install 'camtrace[fast]'"
     try:
-        _import_numba()
         from builders.engine import photo
 
         objection = self_test(photo)
@@ -61,19 +59,6 @@ def _tested() -> tuple[ModuleType | None, str]:
         warnings.warn(f"{objection}; using Pillow, which is slower", RuntimeWarning, stacklevel=4)
         return None, objection
     return photo, ""
-
-
-def _import_numba() -> None:
-    """Numba looks for an optional package ``coverage``; a script of that name beside the running one is not it."""
-    spec = importlib.util.find_spec("coverage") if "coverage" not in sys.modules else None
-    hidden = spec is not None and spec.submodule_search_locations is None
-    if hidden:
-        sys.modules["coverage"] = None  # type: ignore[assignment]
-    try:
-        importlib.import_module("numba")
-    finally:
-        if hidden:
-            del sys.modules["coverage"]
 
 
 def self_test(photo: ModuleType) -> str:

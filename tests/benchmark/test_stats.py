@@ -297,7 +297,7 @@ def test_photo_interval__same_seed_same_interval() -> None:
 
 
 def test_coverage__of_the_95_percent_interval_is_between_93_and_97() -> None:
-    table = script("coverage").rows(trials=500, quick=True, resamples=500)
+    table = script("interval_coverage").rows(trials=500, quick=True, resamples=500)
     assert len(table) >= 7
     for row in table:
         # 1 % is one standard error of 500 trials

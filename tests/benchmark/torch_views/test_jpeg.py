@@ -9,7 +9,7 @@ from PIL import Image
 
 from benchmark.torch_views.chroma import double, halve
 from benchmark.torch_views.dct import forward_dct, integer_dct, inverse_dct
-from benchmark.torch_views.jpeg import CHROMINANCE, LUMINANCE, quality_table, quantise, round_trips
+from benchmark.torch_views.jpeg import quantise, round_trips
 
 WANTED = [(quality, subsampling) for quality in (5, 30, 75, 85, 95, 100) for subsampling in ("4:2:0", "4:4:4")]
 SIZES = [(w, h) for w in (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 40) for h in (1, 2, 3, 7, 8, 9, 16, 17, 33, 40)]
@@ -33,15 +33,6 @@ def test_round_trips__equal_pillows_files(size, pictures, planes):
 def test_round_trips__other_subsamplings_are_refused():
     with pytest.raises(ValueError, match="4:2:2"):
         round_trips(torch.zeros((1, 3, 8, 8), dtype=torch.uint8), [(75, "4:2:2")])
-
-
-@pytest.mark.parametrize("quality", [1, 5, 30, 49, 50, 75, 95, 100])
-def test_quality_table__equals_that_of_a_saved_file(quality):
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(buffer, "JPEG", quality=quality)
-    tables = Image.open(buffer).quantization
-    for which, base in enumerate((LUMINANCE, CHROMINANCE)):
-        assert [entry for row in quality_table(base, quality) for entry in row] == list(tables[which])
 
 
 def test_quantise__rounds_halves_away_from_zero_for_every_divisor():

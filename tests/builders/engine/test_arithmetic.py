@@ -11,7 +11,7 @@ pytest.importorskip("numba")
 
 from builders.engine.colour import to_rgb, to_ycc
 from builders.engine.dct import forward_1d, inverse_1d
-from builders.engine.quantise import CHROMINANCE, LUMINANCE, tables, tables_of_steps
+from builders.engine.quantise import tables, tables_of_steps
 from builders.engine.resample import BICUBIC, BILINEAR, BOX, LANCZOS, vertical_first, weights
 from builders.engine.sharpen import blended
 
@@ -51,8 +51,7 @@ def test_tables__are_those_that_pillow_writes(quality, tmp_path):
     with Image.open(path) as opened:
         written = opened.quantization
     steps = tables((quality,)).step.reshape(2, 8, 8)
-    for k, base in enumerate((LUMINANCE, CHROMINANCE)):
-        assert np.shape(base) == (8, 8)
+    for k in range(2):
         np.testing.assert_array_equal(steps[k].T.ravel(), written[k])
 
 
