@@ -16,6 +16,7 @@ from benchmark.topk import (
     GROUP,
     NOTHING,
     Embeddings,
+    compiled,
     merge,
     read_unit_rows,
     replace_indices,
@@ -134,18 +135,60 @@ def neighbour_lists(question: Question, queries: torch.Tensor, photos: slice, pl
             keys = read_unit_rows(bank, start, stop, embeddings[:width], what=f"train class {c}")
             for first in range(0, len(labels), plan.rows):
                 rows = slice(first, min(first + plan.rows, len(labels)))
-                positives = shelf.positives(labels[rows], question.device)
                 # One product for all classes of the test photos: a product of few rows wastes a tenth of its time.
                 asked = queries[:, rows].reshape(-1, dimension)
                 blocks = buffer[: len(asked) * width].view(len(asked), width)
                 torch.mm(asked, keys.T, out=blocks)
                 blocks[:, stop - start :] = -torch.inf
-                for t, block in enumerate(blocks.view(c_total, -1, width)):
-                    depth = plan.depth(t, c)
-                    for part in positives:
-                        _update(lists.positives[t][c], part.rows + first, part.take(block, depth), start)
-                    _update(lists.negatives[t][c], rows, top_keys(block, depth), start)
+                depths = [plan.depth(t, c) for t in range(c_total)]
+                columns = [[side[t][c] for t in range(c_total)] for side in lists]
+                search = _search_compiled if compiled(blocks) else _search
+                search(blocks, shelf, labels, rows, depths, start, *columns)
     return lists
+
+
+def _search(
+    blocks: torch.Tensor,
+    shelf: _Shelf,
+    labels: np.ndarray,
+    rows: slice,
+    depths: Sequence[int],
+    start: int,
+    positives: Sequence[torch.Tensor],
+    negatives: Sequence[torch.Tensor],
+) -> None:
+    """Merge what is nearest in ``blocks`` [C * queries, train photos from ``start`` on] into the lists of each class.
+
+    Args:
+        shelf: those train photos.
+        labels: of all queries of the part, of which these are ``rows``.
+        depths: neighbours kept for each class of the queries.
+        positives, negatives: int64 [queries of the part, depth] for each class of the queries.
+    """
+    parts = shelf.positives(labels[rows], blocks.device)
+    for t, block in enumerate(blocks.view(len(depths), -1, blocks.shape[1])):
+        for part in parts:
+            _update(positives[t], part.rows + rows.start, part.take(block, depths[t]), start)
+        _update(negatives[t], rows, top_keys(block, depths[t]), start)
+
+
+def _search_compiled(
+    blocks: torch.Tensor,
+    shelf: _Shelf,
+    labels: np.ndarray,
+    rows: slice,
+    depths: Sequence[int],
+    start: int,
+    *lists: Sequence[torch.Tensor],
+) -> None:
+    """The same, all classes at once."""
+    search = compiled(blocks)
+    assert search is not None
+    own = shelf.own(np.tile(labels[rows], len(depths)))
+    found = search.split_keys(blocks, shelf.order, *own, np.repeat(depths, len(labels[rows])))
+    for side, keys in zip(lists, found, strict=True):
+        for t, part in enumerate(keys.view(len(depths), -1, keys.shape[1])):
+            _update(side[t], rows, part[:, : depths[t]], start)
 
 
 def round_up(photos: int) -> int:
@@ -166,15 +209,16 @@ class _Positives(NamedTuple):
     """int64 [queries], rows of the block."""
     columns: torch.Tensor
     """int64 [queries, width], rising; a query with fewer positives than the width repeats its last one."""
-    surplus: torch.Tensor
-    """bool [queries, width], True for repetitions."""
+    widths: torch.Tensor
+    """int64 [queries], positives of each."""
 
     def take(self, block: torch.Tensor, count: int) -> torch.Tensor:
         """Their nearest ``count`` as keys whose indices are columns; afterwards the block is without them."""
         places = (self.rows[:, None] * block.shape[1] + self.columns).flatten()
         similarities = block.view(-1).index_select(0, places).view(self.columns.shape)
         block.view(-1).index_fill_(0, places, -torch.inf)
-        nearest = top_keys(similarities.masked_fill_(self.surplus, -torch.inf), count)
+        surplus = torch.arange(self.columns.shape[1], device=block.device) >= self.widths[:, None]
+        nearest = top_keys(similarities.masked_fill_(surplus, -torch.inf), count)
         return replace_indices(nearest, self.columns.gather(1, unpack_indices(nearest).clamp(min=0)))
 
 
@@ -192,19 +236,22 @@ class _Shelf:
         order = np.argsort(labels, kind="stable")
         return cls(order, labels[order])
 
+    def own(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where in ``order`` the photos of each of these labels begin, and how many they are."""
+        starts = np.searchsorted(self.labels, labels, side="left")
+        return starts, np.searchsorted(self.labels, labels, side="right") - starts
+
     def positives(self, labels: np.ndarray, device: torch.device) -> list[_Positives]:
         """The positives of queries with these labels, cut so that a part's queries have similar numbers of them."""
-        starts = np.searchsorted(self.labels, labels, side="left")
-        counts = np.searchsorted(self.labels, labels, side="right") - starts
+        starts, counts = self.own(labels)
         parts = []
         scale = np.ceil(np.log2(np.maximum(counts, 1))).astype(int)
         for size in np.unique(scale[counts > 0]):
             rows = np.flatnonzero((scale == size) & (counts > 0))
             width = int(counts[rows].max())
             steps = np.arange(width if width < GROUP else round_up(width))
-            surplus = steps >= counts[rows, None]
             columns = self.order[starts[rows, None] + np.minimum(steps, counts[rows, None] - 1)]
-            parts.append(_Positives(*(torch.from_numpy(x).to(device) for x in (rows, columns, surplus))))
+            parts.append(_Positives(*(torch.from_numpy(x).to(device) for x in (rows, columns, counts[rows]))))
         return parts
 
 

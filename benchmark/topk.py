@@ -7,8 +7,12 @@ never in doubt, lists merge by concatenation and top-k, and the k nearest are th
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -24,6 +28,9 @@ GROUP = 32
 
 GROUPS = (GROUP, 8)
 """The same for what the first prefilter leaves."""
+
+COMPILED_FROM = 1 << 22
+"""Similarities of a block from which the compiled search is used: loading it takes some tenths of a second."""
 
 _LOW = 0xFFFFFFFF
 _SIGN_FREE = 0x7FFFFFFF
@@ -121,6 +128,8 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     Returns:
         int64 [rows, count]; the packed index is the column.
     """
+    if (fast := compiled(block)) is not None:
+        return fast.top_keys(block, count)
     columns = block.shape[1]
     if columns <= count:
         found = pack(block, torch.arange(columns, device=block.device)).sort(dim=1, descending=True).values
@@ -134,6 +143,28 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     last = nearest[:, -1]
     _compare_all_keys(block, ((last <= left_out) & (last > -torch.inf)).nonzero().flatten(), found)
     return found
+
+
+def compiled(block: torch.Tensor) -> ModuleType | None:
+    """``benchmark.topk_compiled`` where it pays: numba is there, and the block is wide, large and on the CPU."""
+    fits = block.device.type == "cpu" and block.is_contiguous() and block.shape[1] % GROUP == 0
+    return _compiled() if fits and block.numel() >= COMPILED_FROM else None
+
+
+@functools.cache
+def _compiled() -> ModuleType | None:
+    if importlib.util.find_spec("numba") is None:
+        return None
+    try:
+        from benchmark import topk_compiled
+
+        topk_compiled.top_keys(torch.zeros(1, GROUP), 1)
+    except Exception as error:  # of a compiler: any
+        reason = (str(error).splitlines() or [""])[0]
+        sentence = f"kNN's search cannot be compiled ({type(error).__name__}: {reason}); going on with torch, slower"
+        warnings.warn(sentence, RuntimeWarning, stacklevel=4)
+        return None
+    return topk_compiled
 
 
 class _Largest(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 
 import numpy as np
 import pytest
@@ -407,3 +408,62 @@ def test_read_unit_rows__tiny_huge_and_zero() -> None:
     rows = np.array([[3e-30, 4e-30], [3e30, 4e30], [0, 0], [3, 4]], np.float32)
     unit = read_unit_rows(rows, 0, 4, torch.empty(5, 2), what="test")
     np.testing.assert_allclose(unit, [[0.6, 0.8], [0.6, 0.8], [0, 0], [0.6, 0.8], [0, 0]], rtol=1e-6)
+
+
+needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")
+
+
+@needs_numba
+@pytest.mark.parametrize(("count", "columns", "values"), [(1, 64, 3), (10, 320, 5), (10, 320, 10**6), (40, 640, 4)])
+def test_top_keys__compiled_gives_the_same_keys(count: int, columns: int, values: int) -> None:
+    """Against torch's search, with many ties, with -0.0, and with columns that hold no neighbour."""
+    from benchmark import topk_compiled
+
+    rng = np.random.default_rng(count)
+    block = torch.from_numpy((rng.integers(-values, values, (30, columns)) / values).astype(np.float32))
+    block[:, 5] = -0.0
+    block[::3, ::2] = -torch.inf
+    block[4] = -torch.inf
+    assert topk_compiled.top_keys(block, count).equal(top_keys(block, count))
+
+
+@needs_numba
+def test_split_keys__equals_a_stable_sort_of_each_side() -> None:
+    from benchmark import topk_compiled
+
+    rng = np.random.default_rng(3)
+    labels, asked = rng.integers(0, 4, 96), np.array([0, 1, 2, 3, 9, 0])
+    block = (rng.integers(0, 6, (6, 96)) / 6).astype(np.float32)
+    order = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[order], asked)
+    counts = np.searchsorted(labels[order], asked, side="right") - starts
+    depths = np.array([3, 50, 1, 7, 3, 96])
+    sides = topk_compiled.split_keys(torch.from_numpy(block.copy()), order, starts, counts, depths)
+    for row in range(6):
+        own = labels == asked[row]
+        for keys, mine in zip(sides, (own, ~own), strict=True):
+            columns = np.flatnonzero(mine)
+            expected = columns[np.argsort(-block[row, columns], kind="stable")][: depths[row]]
+            found = unpack_indices(keys[row]).numpy()
+            np.testing.assert_array_equal(found[: len(expected)], expected)
+            assert (found[len(expected) :] == -1).all()
+
+
+@needs_numba
+def test_knn_setups__compiled_search_gives_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several blocks of train photos and of queries, labels without a train photo, fewer positives than k."""
+    rng = np.random.default_rng(5)
+    train, test = ([rng.integers(-2, 3, (n, 6)).astype(float) for _ in range(3)] for n in (200, 23))
+    question = {
+        "train_labels": rng.integers(0, 40, 200),
+        "test_labels": rng.integers(0, 44, 23),
+        "train_assignments": rng.integers(0, 3, (2, 200)),
+        "test_assignments": rng.integers(0, 3, (2, 23)),
+        "k": 5,
+        "memory_bytes": 1 << 16,
+    }
+    by_torch = knn_setups(train, test, **question)
+    monkeypatch.setattr("benchmark.topk.COMPILED_FROM", 0)
+    compiled = knn_setups(train, test, **question)
+    for name in ("correct", "tied", "plain", "by_seed"):
+        np.testing.assert_array_equal(getattr(compiled, name), getattr(by_torch, name))
