@@ -33,6 +33,10 @@ Views = Any
 """The views of one photo for one preprocessing: an array that stacks them already, or a list of arrays."""
 
 
+AHEAD_BYTES = 1 << 30
+"""Bound on what all workers make ahead of the encoders."""
+
+
 class ViewRecipe(Protocol):
     """Which views are made of a photo."""
 
@@ -156,7 +160,7 @@ def iterate_views(
         maker,
         batch_size=None,
         num_workers=min(workers, len(maker)),
-        prefetch_factor=4 if workers and len(maker) else None,
+        prefetch_factor=_ahead(recipe, preprocesses, workers) if workers and len(maker) else None,
         worker_init_fn=_one_thread_each,
     )
     return iter(loader)
@@ -222,6 +226,16 @@ def _reason(error: Exception) -> str:
     if isinstance(error, PhotoError):
         return str(error)
     return f"preprocessing failed ({type(error).__name__}: {error})"
+
+
+def _ahead(recipe: ViewRecipe, preprocesses: Sequence[Preprocess], workers: int) -> int:
+    """Photos that each worker makes ahead: 4, fewer where the views of many large preprocessings take much memory."""
+    grey = Image.new("RGB", (64, 64), (128, 128, 128))
+    try:
+        photo_bytes = len(recipe.names) * sum(preprocess(grey).nbytes for preprocess in preprocesses)
+    except Exception:  # a user's own may not take it; its photos will tell
+        return 1
+    return max(1, min(4, AHEAD_BYTES // (workers * max(1, photo_bytes))))
 
 
 def _one_thread_each(worker: int) -> None:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
-from benchmark.views import ProcessingViews, iterate_views
+from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
+from benchmark.views import ProcessingViews, _ahead, iterate_views
 from builders.engine.selection import VARIABLE
 from builders.photos import Labels, PhotoSet
 from builders.processing import PROCESSINGS, by_pillow
@@ -73,3 +73,19 @@ def test_iterate_views__same_arrays_whatever_the_workers(workers):
         view = by_pillow(photo, PROCESSINGS["resizing-x2"], f"photo-{views.index}")
         np.testing.assert_array_equal(bytes_of[1].numpy(), PIXELS(view))
     assert set(made[3].own_failures) == {"not an image in a format that can be read"}
+
+
+@pytest.mark.parametrize(
+    ("side", "encoders", "workers", "ahead"), [(224, 1, 2, 4), (224, 1, 64, 4), (384, 8, 8, 2), (1024, 8, 8, 1)]
+)
+def test_ahead__is_bounded_in_bytes(side: int, encoders: int, workers: int, ahead: int) -> None:
+    """14 views of 8-bit pixels: 8 x 14 x 384^2 x 3 bytes are 50 MB a photo, of which 8 workers may hold 2 each."""
+    pixels = Pixels((ResizeTo(side, side, Image.Resampling.BICUBIC),))
+    assert _ahead(ProcessingViews(tuple(PROCESSINGS)), [pixels] * encoders, workers) == ahead
+
+
+def test_ahead__a_preprocessing_that_refuses_grey() -> None:
+    def picky(image: Image.Image) -> np.ndarray:
+        raise ValueError("too small")
+
+    assert _ahead(ProcessingViews(tuple(PROCESSINGS)), [picky], 2) == 1
