@@ -53,19 +53,10 @@ def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     n_classes = len(names)
 
     parts = {"train": train, "val": val, "test": test}
-    with_val = len(val.photos) > 0
 
     def probe(rows: Mapping[str, Rows]) -> ProbeAnswers:
         return labelled_probe(
-            rows["train"],
-            train.classes,
-            rows["val"] if with_val else None,
-            val.classes if with_val else None,
-            rows["test"],
-            test.classes,
-            n_classes,
-            protocol=given.options.protocol,
-            device=given.device,
+            *_learnt_and_asked(rows, parts), n_classes, protocol=given.options.protocol, device=given.device
         )
 
     def seen(name: str) -> dict[str, Rows]:
@@ -168,20 +159,23 @@ def _shuffled(
     ``low`` and ``high`` hold 95 % of such probes; ``mean_low`` and ``mean_high`` are the interval of their mean, which
     is chance where classes are balanced; ``p_value`` is the permutation test's.
     """
-    with_val = len(parts["val"].photos) > 0
     null = shuffled_accuracies(
-        rows["train"],
-        parts["train"].classes,
-        rows["val"] if with_val else None,
-        parts["val"].classes if with_val else None,
-        rows["test"],
-        parts["test"].classes,
+        *_learnt_and_asked(rows, parts),
         n_classes,
         chosen=answers.chosen,
         protocol=given.options.protocol,
         device=given.device,
     )
     return dataclasses.asdict(null_range(null, answers.accuracy))
+
+
+def _learnt_and_asked(
+    rows: Mapping[str, Rows], parts: Mapping[str, Part]
+) -> tuple[Rows, np.ndarray, Rows | None, np.ndarray | None, Rows, np.ndarray]:
+    """What a labelled probe is given: embeddings and classes of train, of val (None where it is empty), of test."""
+    train, val, test = (parts[split] for split in SPLITS)
+    validation = (rows["val"], val.classes) if len(val.photos) else (None, None)
+    return rows["train"], train.classes, *validation, rows["test"], test.classes
 
 
 def _other_labels(photos: PhotoSet, attribute: str) -> np.ndarray:

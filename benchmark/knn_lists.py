@@ -142,8 +142,7 @@ def neighbour_lists(question: Question, queries: torch.Tensor, photos: slice, pl
                 blocks[:, stop - start :] = -torch.inf
                 depths = [plan.depth(t, c) for t in range(c_total)]
                 columns = [[side[t][c] for t in range(c_total)] for side in lists]
-                search = _search_compiled if compiled(blocks) else _search
-                search(blocks, shelf, labels, rows, depths, start, *columns)
+                _search(blocks, shelf, labels, rows, depths, start, *columns)
     return lists
 
 
@@ -165,30 +164,18 @@ def _search(
         depths: neighbours kept for each class of the queries.
         positives, negatives: int64 [queries of the part, depth] for each class of the queries.
     """
+    if (fast := compiled(blocks)) is not None:  # all classes at once
+        own = shelf.own(np.tile(labels[rows], len(depths)))
+        both = fast.split_keys(blocks, shelf.order, *own, np.repeat(depths, len(labels[rows])))
+        for side, found in zip((positives, negatives), both, strict=True):
+            for t, keys in enumerate(found.view(len(depths), -1, found.shape[1])):
+                _update(side[t], rows, keys[:, : depths[t]], start)
+        return
     parts = shelf.positives(labels[rows], blocks.device)
     for t, block in enumerate(blocks.view(len(depths), -1, blocks.shape[1])):
         for part in parts:
             _update(positives[t], part.rows + rows.start, part.take(block, depths[t]), start)
         _update(negatives[t], rows, top_keys(block, depths[t]), start)
-
-
-def _search_compiled(
-    blocks: torch.Tensor,
-    shelf: _Shelf,
-    labels: np.ndarray,
-    rows: slice,
-    depths: Sequence[int],
-    start: int,
-    *lists: Sequence[torch.Tensor],
-) -> None:
-    """The same, all classes at once."""
-    search = compiled(blocks)
-    assert search is not None
-    own = shelf.own(np.tile(labels[rows], len(depths)))
-    found = search.split_keys(blocks, shelf.order, *own, np.repeat(depths, len(labels[rows])))
-    for side, keys in zip(lists, found, strict=True):
-        for t, part in enumerate(keys.view(len(depths), -1, keys.shape[1])):
-            _update(side[t], rows, part[:, : depths[t]], start)
 
 
 def round_up(photos: int) -> int:

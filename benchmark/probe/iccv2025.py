@@ -24,10 +24,8 @@ from benchmark.probe.sgd import (
     MOMENTUM,
     Descent,
     Read,
-    Reader,
     descend,
     reader,
-    rows_are_cheaper,
     stack_size,
 )
 from benchmark.probe.tpe import suggest
@@ -81,8 +79,7 @@ def iccv2025(
     for trials in rounds if len(problem.validation_rows) else ():
         points = suggest(tried, accuracies, (LEARNING_RATES, WEIGHT_DECAYS), trials, rng)
         rates, decays = [p[0] for p in points], [p[1] for p in points]
-        in_rows = _in_rows(read, len(problem.fit_rows))
-        runs = descend(read, fit_labels.to(device), rates, decays, in_rows=in_rows, **schedule)
+        runs = descend(read, fit_labels.to(device), rates, decays, in_rows=read.in_rows, **schedule)
         tried += [(float(p[0]), float(p[1])) for p in points]
         accuracies += _validation_accuracy(problem, runs)
     # without a validation photo: the middle of both ranges
@@ -99,7 +96,7 @@ def iccv2025(
         which = problem.which[first : first + together]
         labels = torch.from_numpy(problem.labels[first : first + together]).to(device)
         read = reader(problem, which, every, device, memory_bytes, dtype)
-        run = descend(read, labels, [rate], [decay], in_rows=_in_rows(read, problem.n), **schedule)
+        run = descend(read, labels, [rate], [decay], in_rows=read.in_rows, **schedule)
         loss, norm = _objective(read, labels, run, decay, batch_size)
         weights.append(run.weights[:, 0])
         biases.append(run.bias[:, 0])
@@ -136,10 +133,6 @@ def iccv2025(
         search_s=searched - begun,
         fit_s=time.perf_counter() - searched,
     )
-
-
-def _in_rows(read: Reader, n: int) -> bool:
-    return read.resident is not None and rows_are_cheaper(n, read.resident.shape[2])
 
 
 def _validation_accuracy(problem: Problem, runs: Descent) -> list[float]:

@@ -17,11 +17,11 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from benchmark.probe.converged import SEARCH_TOLERANCE
-from benchmark.probe.features import STACK_BYTES, Rows, Stacked, design, gather
+from benchmark.probe.features import STACK_BYTES, Rows, design, gather
 from benchmark.probe.logistic import solve
 from benchmark.probe.problem import Problem, predict
-from benchmark.probe.protocols import LABELLED_SEED, default_memory, usable_device
-from benchmark.probe.sgd import BATCH_SIZE, descend, reader, rows_are_cheaper
+from benchmark.probe.protocols import LABELLED_SEED, default_memory, usable_device, with_validation
+from benchmark.probe.sgd import BATCH_SIZE, descend, reader
 from benchmark.resampling import LEVEL
 from builders.errors import unknown_name
 
@@ -112,12 +112,10 @@ def shuffled_accuracies(
     """
     if protocol not in _REFITS:
         raise unknown_name("probe protocol", protocol, _REFITS)
-    with_val = val_x is not None and val_x.shape[0] > 0
-    bank = Stacked(train_x, val_x) if with_val and val_x is not None else train_x
-    labels = np.concatenate([train_y, val_y]) if with_val and val_y is not None else np.asarray(train_y)
+    bank, labels = with_validation(train_x, train_y, val_x, val_y)
     rng = np.random.default_rng(seed)
     count = PERMUTATIONS[protocol] if permutations is None else permutations
-    shuffled = np.stack([rng.permutation(labels.astype(np.int64)) for _ in range(count)])
+    shuffled = np.stack([rng.permutation(labels) for _ in range(count)])
     where = usable_device(device)
     rows = np.arange(len(labels))
     problem = Problem([bank], np.zeros_like(shuffled), shuffled, n_classes, rows, rows[:0])
@@ -154,12 +152,11 @@ def _converged(problem: Problem, chosen: Mapping[str, float], device: torch.devi
 
 def _descents(problem: Problem, chosen: Mapping[str, float], device: torch.device, memory_bytes: int) -> _Layers:
     read = reader(problem, problem.which[:1], problem.fit_rows, device, memory_bytes, torch.float32)
-    in_rows = read.resident is not None and rows_are_cheaper(problem.n, problem.dimension)
     step = max(1, STACK_BYTES // (4 * BATCH_SIZE * problem.n_classes))
     for start in range(0, len(problem.labels), step):
         labels = torch.from_numpy(problem.labels[None, start : start + step]).to(device)
         rates, decays = ([chosen[name]] * labels.shape[1] for name in ("learning_rate", "weight_decay"))
-        run = descend(read, labels, rates, decays, n_classes=problem.n_classes, in_rows=in_rows)
+        run = descend(read, labels, rates, decays, n_classes=problem.n_classes, in_rows=read.in_rows)
         yield run.weights[0], run.bias[0]
 
 

@@ -117,12 +117,9 @@ def labelled_probe(
     _check_banks("test", [test_x])
     if (val_x is None) != (val_y is None):
         raise ValueError("val_x and val_y go together")
-    labels = np.asarray(train_y).astype(np.int64)
-    bank = train_x
+    bank, labels = with_validation(train_x, train_y, val_x, val_y)
     if val_x is not None and val_x.shape[0]:
-        bank = Stacked(train_x, val_x)
         held = np.arange(bank.shape[0]) >= train_x.shape[0]
-        labels = np.concatenate([labels, np.asarray(val_y).astype(np.int64)])
     else:
         held = stratified_split(labels, seed=seed)
     truth = np.asarray(test_y).astype(np.int64)
@@ -177,6 +174,14 @@ def _answers(
         search_s=fit.search_s,
         fit_s=fit.fit_s,
     )
+
+
+def with_validation(train_x: Rows, train_y: Any, val_x: Rows | None, val_y: Any | None) -> tuple[Rows, np.ndarray]:
+    """Train photos and, after them, validation photos if there are any: embeddings [n, d] and int64 labels [n]."""
+    labels = np.asarray(train_y).astype(np.int64)
+    if val_x is None or not val_x.shape[0]:
+        return train_x, labels
+    return Stacked(train_x, val_x), np.concatenate([labels, np.asarray(val_y).astype(np.int64)])
 
 
 def usable_device(device: str | torch.device) -> torch.device:

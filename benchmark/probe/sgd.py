@@ -180,6 +180,11 @@ class Reader:
     buffers: dict[int, Tensor] = field(default_factory=dict)
     """By batch size: a fresh block per step would cost more than the copy into it."""
 
+    @property
+    def in_rows(self) -> bool:
+        """Whether ``descend`` should keep the weights as a combination of these rows."""
+        return self.resident is not None and rows_are_cheaper(len(self.rows), self.resident.shape[2])
+
     def __call__(self, index: Tensor, /) -> Tensor:
         """Features [G, b, d] of ascending row indices [b]; good until the next call."""
         if self.resident is not None:
