@@ -7,16 +7,19 @@ configs hold is one photo with several labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from builders.attributes import ATTRIBUTES
+from builders.dataset_repo import DatasetRepo
 from builders.errors import DataError, UsageError, unknown_name
-from builders.hub_photos import HubSource, resolved_revision, split_named, undecoded
+from builders.hub_photos import HubSource, split_named, undecoded
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+
+KIND = "flickrexif"
+"""As ``--data`` and results name such photos."""
 
 TEXT_COLUMNS = ("owner", "scene", "camera_type", "licence")
 """Columns that go with the photos where they are there; ``owner`` and ``scene`` say which photos err together."""
@@ -34,9 +37,9 @@ def attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet:
         DataError: it cannot be loaded, has no attribute config, no pixels, no photo ids, or puts a photo into other
             splits for other attributes (give one config then).
     """
-    location, on_hub = spec.removeprefix("hub:").removeprefix("folder:"), spec.startswith("hub:")
-    repo, _, revision = location.partition("@") if on_hub and not Path(location).exists() else (location, "", "")
-    chosen = _configs(repo, revision or None, configs)
+    location = spec.removeprefix("hub:").removeprefix("folder:")
+    repo = DatasetRepo.parse(location) if spec.startswith("hub:") else DatasetRepo(location)
+    chosen = _configs(repo, configs)
     rows: dict[str, int] = {}
     splits: dict[str, int] = {}
     text: dict[str, list[str]] = {name: [] for name in TEXT_COLUMNS}
@@ -46,8 +49,8 @@ def attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet:
     for config in chosen:
         classes: dict[str, int] = {}
         names: tuple[str, ...] = ()
-        for split, part in _load(repo, config, revision or None).items():
-            names = _check(part, repo, config)
+        for split, part in _load(repo, config).items():
+            names = _check(part, repo.location, config)
             code = SPLITS.index(split_named(split))
             columns = {name: part[name] for name in TEXT_COLUMNS if name in part.column_names}
             for at, (photo_id, label) in enumerate(zip(part["photo_id"], part["label"], strict=True)):
@@ -65,9 +68,8 @@ def attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet:
             read += len(part)
         labels[config] = (names, classes)
     ids = tuple(rows)
-    name = repo if on_hub and not Path(repo).exists() else Path(repo).resolve().name
     return PhotoSet(
-        name=f"flickrexif:{name}",
+        name=f"{KIND}:{repo.name}",
         ids=ids,
         splits=np.array([splits[i] for i in ids], dtype=np.int8),
         labels=Labels((), np.full(len(ids), UNLABELLED, dtype=np.int32)),
@@ -83,42 +85,34 @@ def attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet:
         evidence=MappingProxyType(
             {
                 "splits": "as given by the data set",
-                "revision": resolved_revision(repo, revision or None),
+                "revision": repo.resolved_revision(),
                 "configs": ", ".join(chosen),
             }
         ),
     )
 
 
-def _configs(repo: str, revision: str | None, wanted: Sequence[str]) -> list[str]:
-    import datasets
-
-    try:
-        there = datasets.get_dataset_config_names(repo, revision=revision)
-    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-        raise DataError(f"flickrexif:{repo}: cannot be opened ({_first_line(error)})") from None
+def _configs(repo: DatasetRepo, wanted: Sequence[str]) -> list[str]:
+    there = repo.configs(KIND)
     known = [config for config in there if config.replace("_", "-") in _HYPHENED]
     for config in wanted:
         if config not in known:
-            raise unknown_name(f"attribute config of {repo}", config, known or there)
+            raise unknown_name(f"attribute config of {repo.location}", config, known or there)
     if not known:
         raise DataError(
-            f"flickrexif:{repo}: none of its configs ({', '.join(there)}) is named after an attribute; "
+            f"{KIND}:{repo.location}: none of its configs ({', '.join(there)}) is named after an attribute; "
             f"known are {', '.join(ATTRIBUTES)}"
         )
     return list(dict.fromkeys(wanted)) or known
 
 
-def _load(repo: str, config: str, revision: str | None) -> Any:
-    import datasets
-
-    try:
-        loaded = datasets.load_dataset(repo, name=config, revision=revision)
-    except Exception as error:
-        raise DataError(f"flickrexif:{repo}: config {config} cannot be loaded ({_first_line(error)})") from None
+def _load(repo: DatasetRepo, config: str) -> Any:
+    loaded = repo.load(KIND, config)
     found = [split_named(split) for split in loaded]
     if len(set(found)) != len(found):
-        raise UsageError(f"flickrexif:{repo}: the splits {', '.join(loaded)} of {config} are not train, val and test")
+        raise UsageError(
+            f"{KIND}:{repo.location}: the splits {', '.join(loaded)} of {config} are not train, val and test"
+        )
     return loaded
 
 
@@ -126,18 +120,14 @@ def _check(part: Any, repo: str, config: str) -> tuple[str, ...]:
     """Class names, if a config has the columns of FlickrExif."""
     if "image" not in part.column_names:
         raise DataError(
-            f"flickrexif:{repo}: {config} holds no pixels; fetch your own copy with "
+            f"{KIND}:{repo}: {config} holds no pixels; fetch your own copy with "
             f"`python -m builders flickrexif load {repo} --state photos/ --output DIR` and give DIR"
         )
     missing = [column for column in ("photo_id", "label") if column not in part.column_names]
     if missing or not hasattr(part.features["label"], "names"):
         what = f"no column {' and '.join(missing)}" if missing else "a label without class names"
-        raise DataError(f"flickrexif:{repo}: {config} has {what}, so it is not in FlickrExif's form")
+        raise DataError(f"{KIND}:{repo}: {config} has {what}, so it is not in FlickrExif's form")
     return tuple(part.features["label"].names)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 _HYPHENED = frozenset(name.replace("_", "-") for name in ATTRIBUTES)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from builders.errors import DataError, PhotoError, UsageError, unknown_name
+from builders.dataset_repo import DatasetRepo
+from builders.errors import PhotoError, UsageError, unknown_name
 from builders.folders import seeded_splits
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 
@@ -78,7 +79,8 @@ def hub_photos(
         UsageError: a column or split is not there.
         DataError: the data set cannot be loaded.
     """
-    loaded = _load(repo, config, revision)
+    place = DatasetRepo(repo, revision)
+    loaded = place.load("hub", config)
     chosen = _choose_splits(loaded, {"train": train, "val": val, "test": test}, repo)
     features = next(iter(chosen.values())).features
     image_column = image or _only(features, "Image", repo, "image") or ""
@@ -104,7 +106,7 @@ def hub_photos(
         how = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val"
     source = HubSource(tuple(undecoded(part, image_column) for part in chosen.values()), image_column)
     return PhotoSet(
-        name=f"hub:{repo}" if not Path(repo).exists() else f"hub:{Path(repo).resolve().name}",
+        name=f"hub:{place.name}",
         ids=tuple(ids),
         splits=np.array([SPLITS.index(s) for s in splits], dtype=np.int8),
         labels=labels,
@@ -112,21 +114,11 @@ def hub_photos(
         rows=np.arange(len(ids), dtype=np.int64),
         evidence={
             "splits": how,
-            "revision": resolved_revision(repo, revision),
+            "revision": place.resolved_revision(),
             "config": config or "default",
             "columns": f"image={image_column}, label={label_column}, id={id_column}",
         },
     )
-
-
-def _load(repo: str, config: str | None, revision: str | None) -> Any:
-    import datasets
-
-    try:
-        return datasets.load_dataset(repo, name=config, revision=revision)
-    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-        reason = str(error).strip().splitlines()
-        raise DataError(f"hub:{repo}: cannot be loaded ({reason[0] if reason else type(error).__name__})") from None
 
 
 def _choose_splits(loaded: Any, asked: dict[str, str | None], repo: str) -> dict[str, Any]:
@@ -176,16 +168,3 @@ def _labels(values: Sequence[Any], feature: Any) -> Labels:
     index = {name: i for i, name in enumerate(names)}
     codes = [UNLABELLED if v is None else index[str(v)] for v in values]
     return Labels(tuple(names), np.array(codes, dtype=np.int32))
-
-
-def resolved_revision(repo: str, revision: str | None) -> str:
-    """The commit behind a revision, so that a result can be repeated; the name itself where nobody answers."""
-    if Path(repo).exists():
-        return "local"
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        return str(huggingface_hub.HfApi().dataset_info(repo, revision=revision).sha)
-    except (HfHubHTTPError, OSError):
-        return f"{revision or 'main'} (commit unknown: the Hub did not answer)"

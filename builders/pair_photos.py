@@ -7,12 +7,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from builders.dataset_repo import DatasetRepo
 from builders.errors import DataError, UsageError
 from builders.folders import FolderSource
-from builders.hub_photos import HubSource
+from builders.hub_photos import HubSource, undecoded
 from builders.photos import UNLABELLED, Labels, PhotoSet, PhotoSource
 
 CAMERA_TYPES = ("phone", "camera")
@@ -58,8 +60,11 @@ def pair_photos(spec: str, *, phones: Sequence[str] = ()) -> PhotoSet:
         UsageError: a ``camera_type`` that is neither.
     """
     if spec.startswith("hub:"):
-        rows, source = _from_hub(spec.removeprefix("hub:"), frozenset(phones) | PHONES)
+        repo = DatasetRepo.parse(spec.removeprefix("hub:"))
+        name = f"paircams:{repo.name}"
+        rows, source = _from_hub(repo, frozenset(phones) | PHONES)
     else:
+        name = "paircams"
         rows, source = _from_folder(spec.removeprefix("folder:"), frozenset(phones) | PHONES)
     order, dropped = _complete_pairs(rows)
     if not order:
@@ -69,7 +74,7 @@ def pair_photos(spec: str, *, phones: Sequence[str] = ()) -> PhotoSet:
     cameras = sorted({row.camera for row in kept})
     example = f" (for example {min(dropped)})" if dropped else ""
     return PhotoSet(
-        name=f"paircams:{spec.split(':', 1)[-1].split('@')[0]}" if spec.startswith("hub:") else "paircams",
+        name=name,
         ids=tuple(row.photo_id for row in kept),
         splits=np.full(len(kept), 2, dtype=np.int8),
         labels=Labels((), np.full(len(kept), UNLABELLED, dtype=np.int32)),
@@ -101,33 +106,26 @@ def _complete_pairs(rows: Sequence[PairRow]) -> tuple[list[int], list[str]]:
     return order, [row.photo_id for i, row in enumerate(rows) if i not in used]
 
 
-def _from_hub(location: str, phones: frozenset[str]) -> tuple[list[PairRow], PhotoSource]:
-    import datasets
-
-    repo, _, revision = location.partition("@")
-    try:
-        loaded = datasets.load_dataset(repo, revision=revision or None)
-    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-        reason = str(error).strip().splitlines()
-        raise DataError(f"hub:{repo}: cannot be loaded ({reason[0] if reason else error!r})") from None
-    part = next(iter(loaded.values()))
-    names = part.column_names
+def _from_hub(repo: DatasetRepo, phones: frozenset[str]) -> tuple[list[PairRow], PhotoSource]:
+    part = next(iter(repo.load("hub").values()))
+    names, where = part.column_names, f"hub:{repo.location}"
     if {"image", "pair_id", "camera", "camera_type"} <= set(names):
-        types = part.features["camera_type"]
-        given = [types.int2str(t) if hasattr(types, "int2str") else str(t) for t in part["camera_type"]]
-        columns = zip(part["pair_id"], part["camera"], given, strict=True)
+        columns = zip(part["pair_id"], part["camera"], _texts(part, "camera_type"), strict=True)
     elif {"image", "subject_idx", "model"} <= set(names):
-        models = part.features["model"]
-        cameras = [models.int2str(m) if hasattr(models, "int2str") else str(m) for m in part["model"]]
-        columns = zip(part["subject_idx"], cameras, ("",) * len(part), strict=True)
+        columns = zip(part["subject_idx"], _texts(part, "model"), ("",) * len(part), strict=True)
     else:
-        raise DataError(f"hub:{repo}: expected the columns image, subject_idx and model, found {', '.join(names)}")
+        raise DataError(f"{where}: expected the columns image, subject_idx and model, found {', '.join(names)}")
     rows = [
-        PairRow(f"{i:05d}", str(pair), camera, _camera_type(given, camera, phones, f"hub:{repo}"))
+        PairRow(f"{i:05d}", str(pair), camera, _camera_type(given, camera, phones, where))
         for i, (pair, camera, given) in enumerate(columns)
     ]
-    images = part.select_columns(["image"]).cast_column("image", datasets.Image(decode=False))
-    return rows, HubSource((images,), "image")
+    return rows, HubSource((undecoded(part, "image"),), "image")
+
+
+def _texts(part: Any, column: str) -> list[str]:
+    """A column of names, which may be stored as classes."""
+    feature = part.features[column]
+    return [feature.int2str(value) if hasattr(feature, "int2str") else str(value) for value in part[column]]
 
 
 def _from_folder(path: str, phones: frozenset[str]) -> tuple[list[PairRow], PhotoSource]:
