@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.knn import SETUPS
+from benchmark.result_files import find_runs
 from benchmark.results import Result, read_result
 from benchmark.retrieval import PairAnswers
 from builders.errors import DataError
@@ -56,10 +57,10 @@ def read_runs(folder: Path) -> list[Run]:
     Raises:
         DataError: there is none, or one cannot be read.
     """
-    found = [folder / "result.json"] if (folder / "result.json").is_file() else sorted(folder.rglob("result.json"))
+    found = find_runs(folder)
     if not found:
         raise DataError(f"{folder}: there is no result.json; give the --output of a run")
-    return [read_run(path.parent) for path in found]
+    return [read_run((folder / file).parent) for file in found]
 
 
 def read_run(folder: Path) -> Run:

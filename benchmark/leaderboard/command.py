@@ -9,9 +9,10 @@ from typing import Any
 
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries, published_entries
-from benchmark.leaderboard.read import ReadResults, Refusal, ResultFile, read_results
+from benchmark.leaderboard.read import read_results
 from benchmark.leaderboard.site import write_site
 from benchmark.published import published_encoders
+from benchmark.result_files import ReadResults, Refusal, ResultFile
 from builders.errors import UsageError
 
 

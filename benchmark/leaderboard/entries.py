@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from benchmark.leaderboard.read import ResultFile
 from benchmark.published import GROUPS, PublishedEncoder
+from benchmark.result_files import ResultFile
 from benchmark.results import Score
 
 GROUP_LABELS = {**GROUPS, "control": "control", "unknown": "not stated"}

@@ -16,7 +16,7 @@ from benchmark import published
 from benchmark.leaderboard.board import FLAGS, Board, Cell, Column
 from benchmark.leaderboard.columns import FAMILIES
 from benchmark.leaderboard.entries import GROUP_LABELS, Entry
-from benchmark.leaderboard.read import Refusal
+from benchmark.result_files import Refusal
 from benchmark.summary import group_means
 from builders.errors import UsageError
 from builders.files import write_text_atomically

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.leaderboard.read import MAX_FILE_BYTES, parse_result
 from benchmark.output import folder_name
 from benchmark.publishing.provenance import codec_objection, missing_provenance
+from benchmark.result_files import Refusal, find_runs, read_files
 from benchmark.results import Result
 from builders.errors import DataError
 from builders.processing import codec_canary
@@ -28,19 +28,11 @@ class PublishedFile:
 
 
 @dataclass(frozen=True)
-class Objection:
-    """One result that is not published."""
-
-    file: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Gathered:
     """What a folder holds for publishing."""
 
     files: tuple[PublishedFile, ...]
-    objections: tuple[Objection, ...]
+    objections: tuple[Refusal, ...]
 
 
 def gather(folder: Path, *, unknown_codec: bool = False, smoke_tests: bool = False) -> Gathered:
@@ -54,20 +46,18 @@ def gather(folder: Path, *, unknown_codec: bool = False, smoke_tests: bool = Fal
     Raises:
         DataError: there is no ``result.json``.
     """
-    found = [folder / "result.json"] if (folder / "result.json").is_file() else sorted(folder.rglob("result.json"))
+    found = find_runs(folder)
     if not found:
         raise DataError(f"{folder}: there is no result.json; score something first (python -m benchmark --output DIR)")
     own_canary = codec_canary()
-    files: dict[str, PublishedFile] = {}
-    objections = []
-    for path in found:
-        name = path.relative_to(folder).as_posix()
-        try:
-            file = _checked(path, name, own_canary, unknown_codec, smoke_tests)
-            files[file.path] = file
-        except DataError as error:
-            objections.append(Objection(name, str(error).removeprefix(f"{name}: ")))
-    return Gathered(tuple(files.values()), tuple(objections))
+
+    def objection(result: Result) -> str:
+        return _objection(result, own_canary, unknown_codec, smoke_tests)
+
+    read = read_files(folder, found, objection=objection)
+    files = [PublishedFile(result_path(f.result), f.result.to_json(), f.result) for f in read.accepted]
+    once = {file.path: file for file in files}
+    return Gathered(tuple(once.values()), read.refused)
 
 
 def result_path(result: Result) -> str:
@@ -93,18 +83,11 @@ def encoders_of(files: Iterable[PublishedFile]) -> list[str]:
     return list(dict.fromkeys(str(f.result.encoder["id"]) for f in files))
 
 
-def _checked(path: Path, name: str, own_canary: str, unknown_codec: bool, smoke_tests: bool) -> PublishedFile:
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise DataError(f"{name}: larger than the {MAX_FILE_BYTES >> 20} MB that a result may have")
-    try:
-        result = parse_result(path.read_text(encoding="utf-8"), name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{name}: cannot be read ({type(error).__name__})") from None
+def _objection(result: Result, own_canary: str, unknown_codec: bool, smoke_tests: bool) -> str:
     if missing := missing_provenance(result):
-        raise DataError(f"{name}: its provenance is not complete: {', '.join(missing)}")
+        return f"its provenance is not complete: {', '.join(missing)}"
     if not unknown_codec and (reason := codec_objection(result, own_canary)):
-        raise DataError(f"{name}: {reason}, or say --unknown-codec")
+        return f"{reason}, or say --unknown-codec"
     if result.data.get("smoke_test") and not smoke_tests:
-        raise DataError(f"{name}: {result.data['name']} is a smoke test, not evidence; say --smoke-tests to publish it")
-    text = result.to_json()
-    return PublishedFile(result_path(result), text, result)
+        return f"{result.data['name']} is a smoke test, not evidence; say --smoke-tests to publish it"
+    return ""

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.leaderboard.read import Refusal, read_results
+from benchmark.leaderboard.read import read_results
 from benchmark.publishing.files import PublishedFile, encoders_of
 from benchmark.publishing.table import TABLE_FILE, card_text, table_bytes
+from benchmark.result_files import Refusal
 from benchmark.results import Result
 from builders.errors import DataError, RemoteError
 

@@ -5,8 +5,8 @@ import pytest
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries, published_entries
 from benchmark.leaderboard.means import folded
-from benchmark.leaderboard.read import ResultFile
 from benchmark.published import published_encoders
+from benchmark.result_files import ResultFile
 from benchmark.results import Failure
 from benchmark.summary import summarise
 

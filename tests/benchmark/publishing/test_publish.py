@@ -243,6 +243,15 @@ def test_gather__hostile_and_broken_files_are_refused_and_the_rest_is_kept(tmp_p
     assert {o.file.split("/")[0] for o in found.objections} == set(broken)
 
 
+def test_gather__a_link_out_of_the_folder_is_refused(tmp_path, make):
+    write_result(make.result(), tmp_path / "elsewhere" / "result.json")
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "result.json").symlink_to(tmp_path / "elsewhere" / "result.json")
+    found = gather(tmp_path / "runs")
+    assert found.files == ()
+    assert [(o.file, o.reason) for o in found.objections] == [("a/result.json", "a link that leaves the folder")]
+
+
 def test_gather__an_empty_folder_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match=r"there is no result\.json"):
         gather(tmp_path)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmark.leaderboard.read import ResultFile
 from benchmark.publishing.files import result_path
 from benchmark.publishing.provenance import codec_objection, known_codecs
+from benchmark.result_files import ResultFile
 from benchmark.results import write_result
 from benchmark.verify import judge, main
 from builders.processing import codec_canary, codec_versions

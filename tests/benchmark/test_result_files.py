@@ -1,0 +1,153 @@
+"""Result files of strangers: what is read of them, and that what is refused says why and stops nothing else."""
+
+import json
+import os
+
+import pytest
+
+from benchmark.result_files import find_files, find_runs, parse_result, read_files
+from benchmark.results import Result, Score, write_result
+from builders.errors import DataError
+
+
+def result(encoder="timm/a"):
+    scores = (
+        Score("probe/jpeg", "toy", "accuracy", 0.5, 0.4, 0.6, 50, 1 / 6, {"protocol": "converged"}),
+        Score("knn/jpeg", "toy", "spd", 0.1, 0.0, 0.2, 50, 0.0, {"k": 10}),
+    )
+    facts = {"id": encoder, "dimension": 512}
+    return Result(facts, {"name": "toy"}, {"device": "cpu"}, scores, (), {}, "2026-11-20T10:00:00Z")
+
+
+@pytest.fixture
+def good():
+    return json.loads(result().to_json())
+
+
+def test_parse_result__accepts_what_a_run_writes(good):
+    assert parse_result(json.dumps(good), "a.json").encoder["id"] == "timm/a"
+
+
+def edited(raw, path, value):
+    *parents, last = path
+    place = raw
+    for name in parents:
+        place = place[name]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return json.dumps(raw)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        (["encoder", "id"], '<img src=x onerror="alert(1)">', "markup"),
+        (["encoder", "id"], "a\u202eb", "invisible"),
+        (["encoder", "id"], "a\nb", "control"),
+        (["encoder", "id"], "x" * 201, "201 characters"),
+        (["encoder", "id"], None, "encoder id is missing"),
+        (["encoder", "id"], 7, "encoder id is missing or not text"),
+        (["encoder"], [], "encoder is not an object"),
+        (["data", "name"], "<b>", "data name"),
+        (["data", "name"], " ", "data name"),
+        (["scores", 0, "task"], "probe/<script>", "task"),
+        (["scores", 0, "value"], "0.5", "not a number"),
+        (["scores", 0, "value"], 0.1, "outside its own interval"),
+        (["scores", 0, "value"], 1.5, "outside"),
+        (["scores", 0, "n"], None, "missing"),
+        (["scores", 0, "surprise"], 1, "unknown"),
+        (["scores", 0, "details"], "text", "details"),
+        (["scores", 0, "n"], -1, "count"),
+        (["scores"], [], "no score"),
+        (["scores"], None, "missing"),
+        (["created"], "yesterday", "ISO 8601"),
+        (["created"], 5, "ISO 8601"),
+        (["schema_version"], 99, "schema_version"),
+        (["failures"], [{"kind": "task", "name": "x", "reason": 5}], "failure"),
+    ],
+)
+def test_parse_result__refuses_with_a_reason(good, path, value, reason):
+    with pytest.raises(DataError, match=reason) as error:
+        parse_result(edited(good, path, value), "a.json")
+    assert str(error.value).startswith("a.json: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_parse_result__refuses_numbers_that_are_none(good, number):
+    text = json.dumps(good).replace('"dimension": 512', f'"dimension": {number}')
+    assert number in text
+    with pytest.raises(DataError, match=r"not JSON|not finite"):
+        parse_result(text, "a.json")
+
+
+def test_parse_result__refuses_a_score_that_is_there_twice(good):
+    good["scores"].append(good["scores"][0])
+    with pytest.raises(DataError, match="2 times"):
+        parse_result(json.dumps(good), "a.json")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", "[" * 100_000, '"' + "x" * 10, "\x00"])
+def test_parse_result__refuses_what_is_no_result(text):
+    with pytest.raises(DataError):
+        parse_result(text, "a.json")
+
+
+def test_read_files__takes_the_good_and_names_the_bad(tmp_path):
+    write_result(result("a"), tmp_path / "1.json")
+    write_result(result("unwanted"), tmp_path / "2.json")
+    (tmp_path / "3.json").write_text("{}")
+    (tmp_path / "4.json").write_bytes(b"\xff\xfe\x00")
+    write_result(result("z"), tmp_path / "6.json")
+    files = [f"{i}.json" for i in range(1, 7)]
+    read = read_files(tmp_path, files, objection=lambda r: "not this one" if r.encoder["id"] == "unwanted" else "")
+    assert [(f.file, f.result.encoder["id"]) for f in read.accepted] == [("1.json", "a"), ("6.json", "z")]
+    assert [(r.file, r.reason) for r in read.refused] == [
+        ("2.json", "not this one"),
+        ("3.json", "schema_version is None, this camtrace reads 1"),
+        ("4.json", "cannot be read (UnicodeDecodeError)"),
+        ("5.json", "cannot be read (FileNotFoundError)"),
+    ]
+
+
+def test_read_files__a_huge_file_is_refused_unread(tmp_path):
+    with (tmp_path / "huge.json").open("wb") as file:
+        file.truncate(100 * 2**20)
+    (refusal,) = read_files(tmp_path, ["huge.json"]).refused
+    assert refusal.reason == "100 MB, more than the 16 MB that a result may have"
+
+
+def test_read_files__links_and_pipes_are_refused_and_never_waited_for(tmp_path):
+    write_result(result(), tmp_path / "outside" / "a.json")
+    inside = tmp_path / "inside"
+    write_result(result(), inside / "kept" / "a.json")
+    (inside / "here.json").symlink_to(inside / "kept" / "a.json")
+    (inside / "loop.json").symlink_to(inside / "loop.json")
+    (inside / "nothing.json").symlink_to(inside / "gone")
+    (inside / "out.json").symlink_to(tmp_path / "outside" / "a.json")
+    (inside / "folder.json").mkdir()
+    os.mkfifo(inside / "pipe.json")
+    files = find_files(inside, "**/*.json")
+    assert files == ["here.json", "kept/a.json", "loop.json", "nothing.json", "out.json", "pipe.json"]
+    read = read_files(inside, files)
+    assert [f.file for f in read.accepted] == ["here.json", "kept/a.json"]
+    assert {r.file: r.reason for r in read.refused} == {
+        "loop.json": "cannot be read (OSError)",
+        "nothing.json": "cannot be read (FileNotFoundError)",
+        "out.json": "a link that leaves the folder",
+        "pipe.json": "not a regular file",
+    }
+    (inside / "pipe.json").unlink()
+    assert "out.json" in [f.file for f in read_files(inside, files, links_may_leave=True).accepted]
+
+
+def test_find_runs__the_run_itself_or_all_below(tmp_path):
+    for name in ("b", "a/deep"):
+        write_result(result(), tmp_path / name / "result.json")
+    (tmp_path / "other.json").write_text("{}")
+    assert find_runs(tmp_path) == ["a/deep/result.json", "b/result.json"]
+    write_result(result(), tmp_path / "result.json")
+    assert find_runs(tmp_path) == ["result.json"]
+    assert find_runs(tmp_path / "nowhere") == []
