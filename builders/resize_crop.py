@@ -10,6 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from PIL import __version__ as pillow_version
+
+SHORTER_FIRST = int(pillow_version.split(".")[0]) >= 13
+"""Since 13.0 Pillow begins with the vertical pass where that saves more; before, always with the horizontal."""
 
 
 class Rectangle(NamedTuple):
@@ -55,3 +59,15 @@ class ResizeCrop:
         if self.after != (0, 0, *image.size):
             image = image.crop(self.after)
         return np.array(image)
+
+
+def vertical_first(before: tuple[int, int], after: tuple[int, int]) -> bool:
+    """Whether the installed Pillow resizes (width, height) ``before`` to ``after`` along the height first.
+
+    The order shows, since Pillow rounds to bytes between the passes; where one side keeps its length it does not.
+
+    >>> vertical_first((10, 100), (5, 120)), vertical_first((20, 40), (10, 20))
+    (False, False)
+    """
+    saved = before[1] - after[1]
+    return SHORTER_FIRST and saved > 0 and saved > 2 * (before[0] - after[0])

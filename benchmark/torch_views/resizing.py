@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import PIL
 import torch
 from torch import Tensor
 
 from benchmark.torch_views.blocks import gathered
 from benchmark.torch_views.taps import Axis, Band, band
-
-ORDER_BY_SHAPE = int(PIL.__version__.split(".")[0]) >= 13
-"""Pillow 13 shrinks the height first where that saves most; earlier ones always begin with the width."""
+from builders.resize_crop import vertical_first
 
 
 @dataclass(frozen=True)
@@ -31,9 +28,9 @@ class Resize:
 
     @property
     def vertical_first(self) -> bool:
-        """Pillow's order of the two passes; where an axis keeps its length, both orders give the same."""
-        fewer_rows = self.vertical.length - self.vertical.target
-        return ORDER_BY_SHAPE and fewer_rows > 0 and fewer_rows > 2 * (self.horizontal.length - self.horizontal.target)
+        """Pillow's order of the two passes."""
+        before, after = (self.horizontal.length, self.vertical.length), (self.horizontal.target, self.vertical.target)
+        return vertical_first(before, after)
 
 
 def resized(planes: Tensor, resizes: Sequence[Resize]) -> Tensor:
@@ -52,7 +49,7 @@ def resized(planes: Tensor, resizes: Sequence[Resize]) -> Tensor:
         return _two_passes(planes, resizes)
     result = planes.new_empty((len(resizes), 3, resizes[0].vertical.size, resizes[0].horizontal.size))
     for order in (False, True):
-        chosen = [i for i, vertical_first in enumerate(first) if vertical_first == order]
+        chosen = [i for i, one in enumerate(first) if one == order]
         places = torch.tensor(chosen, device=planes.device)
         result[places] = _two_passes(planes[places], [resizes[i] for i in chosen])
     return result

@@ -19,9 +19,9 @@ from builders.engine.plan import Plan, Plans, Range, inputs, plans, possible, un
 from builders.engine.quantise import tables
 from builders.engine.render import AS_IT_IS, RESIZED, SHARPENED, Transformation, render
 from builders.engine.request import Request
-from builders.engine.resample import BILINEAR, SUPPORT, vertical_first, weights
+from builders.engine.resample import BILINEAR, SUPPORT, weights
 from builders.engine.sharpen import MAX_FACTOR
-from builders.resize_crop import ResizeCrop
+from builders.resize_crop import ResizeCrop, vertical_first
 
 MAX_SIDE = 65_500
 """libjpeg's JPEG_MAX_DIMENSION; Pillow's error is the one to raise above it."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from builders.engine.columns import Columns
 from builders.engine.layout import STRIPE
-from builders.engine.resample import SUPPORT, Weights, vertical_first, weights
-from builders.resize_crop import ResizeCrop
+from builders.engine.resample import SUPPORT, Weights, weights
+from builders.resize_crop import ResizeCrop, vertical_first
 
 
 class Range(NamedTuple):

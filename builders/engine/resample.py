@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
-from PIL import __version__ as pillow_version
 
 from builders.engine.compiled import entry_point, jit
 from builders.engine.lanes import LANES, Index, Lanes, Memory, constant, counted, kernel, variable
@@ -25,9 +24,6 @@ SUPPORT = {BOX: 0.5, BILINEAR: 1.0, BICUBIC: 2.0, LANCZOS: 3.0}
 
 BICUBIC_A = -0.5
 
-SHORTER_FIRST = int(pillow_version.split(".")[0]) >= 13
-"""Since 13.0 Pillow begins with the vertical pass where that saves more; before, always with the horizontal."""
-
 
 class Weights(NamedTuple):
     """One axis of a resize: output i is the weighted sum of ``number[i]`` inputs from ``first[i]`` on."""
@@ -39,12 +35,6 @@ class Weights(NamedTuple):
     values: np.ndarray
     """int32 [out * taps], times 2**22."""
     taps: int
-
-
-def vertical_first(before: tuple[int, int], after: tuple[int, int]) -> bool:
-    """Whether the installed Pillow resizes (width, height) ``before`` to ``after`` along the height first."""
-    saved = before[1] - after[1]
-    return SHORTER_FIRST and saved > 0 and saved > 2 * (before[0] - after[0])
 
 
 @functools.lru_cache(maxsize=128)

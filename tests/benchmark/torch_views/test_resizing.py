@@ -6,9 +6,10 @@ import torch
 from PIL import Image, ImageEnhance
 
 from benchmark.torch_views import taps as taps_module
-from benchmark.torch_views.resizing import ORDER_BY_SHAPE, Resize, resized
+from benchmark.torch_views.resizing import Resize, resized
 from benchmark.torch_views.sharpening import sharpened
 from benchmark.torch_views.taps import FILTERS, Axis, taps
+from builders.resize_crop import SHORTER_FIRST
 
 CASES = [
     (7, 5, 7, 5),  # nothing to do
@@ -42,7 +43,7 @@ def test_resized__each_photo_to_its_own_size_on_one_canvas(resample, pictures, p
     photos = pictures(30, 90)
     targets = [(29, 10), (24, 72), (36, 108), (1, 107)]  # the first two shrink in different orders
     orders = [whole(30, 90, *target, resample).vertical_first for target in targets]
-    assert orders == [ORDER_BY_SHAPE, ORDER_BY_SHAPE, False, False]
+    assert orders == [SHORTER_FIRST, SHORTER_FIRST, False, False]
     resizes = [Resize(Axis(0, 30, w, 0, 40), Axis(0, 90, h, 0, 112), resample) for w, h in targets]
     made = resized(planes(photos), resizes)
     for photo, (width, height), result in zip(photos, targets, made, strict=True):

@@ -12,7 +12,7 @@ pytest.importorskip("numba")
 from builders.engine.colour import to_rgb, to_ycc
 from builders.engine.dct import forward_1d, inverse_1d
 from builders.engine.quantise import tables, tables_of_steps
-from builders.engine.resample import BICUBIC, BILINEAR, BOX, LANCZOS, vertical_first, weights
+from builders.engine.resample import BICUBIC, BILINEAR, BOX, LANCZOS, weights
 from builders.engine.sharpen import blended
 
 
@@ -102,12 +102,3 @@ def test_weights__by_hand():
     )  # output 0 is centred on 1.0 and reaches 2 pixels: weights 3/8, 3/8, 1/8, cut left
     np.testing.assert_allclose(bilinear.values.reshape(2, -1)[0, :3] / 2**22, [3 / 7, 3 / 7, 1 / 7], atol=1e-6)
     assert (bilinear.first.tolist(), bilinear.number.tolist()) == ([0, 1], [3, 3])
-
-
-def test_vertical_first__only_where_it_saves_more_than_twice():
-    from PIL import __version__
-
-    recent = int(__version__.split(".")[0]) >= 13
-    assert vertical_first((10, 100), (5, 50)) == recent
-    assert not vertical_first((20, 40), (10, 20))
-    assert not vertical_first((10, 100), (20, 200))
