@@ -1,6 +1,7 @@
 """Which engine is used: by itself, forced, and when something is wrong with it."""
 
 import builtins
+import os
 import sys
 import warnings
 
@@ -113,16 +114,23 @@ def test_entry_point__compiles_where_nothing_can_be_written(monkeypatch, tmp_pat
 def test_entry_point__is_kept_in_a_folder_named_by_the_sources(monkeypatch, tmp_path):
     from numba import config
 
-    from builders.engine import compiled
+    from builders.engine import compiled, kernel_cache
 
     def treble(x):
         return 3 * x
 
-    monkeypatch.setattr(config, "CACHE_DIR", "")
+    stale = tmp_path / "camtrace" / f"engine-{'0' * 16}"
+    stale.mkdir(parents=True)
+    os.utime(stale, (0, 0))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "numba"))
     assert compiled.entry_point(treble)(2) == 6
-    assert [p.name for p in (tmp_path / "camtrace").iterdir()] == [f"engine-{compiled._sources()}"]
-    assert list(tmp_path.rglob("*.nbi"))
+    assert list((tmp_path / "numba").rglob("*.nbi"))
+    assert [p.name for p in (tmp_path / "camtrace").iterdir()] == [stale.name]
+    monkeypatch.setattr(config, "CACHE_DIR", "")
+    assert compiled.entry_point(treble)(2) == 6
+    assert [p.name for p in (tmp_path / "camtrace").iterdir()] == [f"engine-{kernel_cache._sources()}"]
+    assert list((tmp_path / "camtrace").rglob("*.nbi"))
     assert config.CACHE_DIR == ""
 
 

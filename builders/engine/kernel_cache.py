@@ -1,0 +1,60 @@
+"""Where compiled kernels are kept: one folder for each state of the sources, until nobody has used it for a while.
+
+Numba notices a change of the file that holds an entry point, but not of the kernels it is made of, and it keeps its
+cache beside the source, where an installation may be read-only. So the cache has a folder of its own, named by all
+sources.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+KEPT_DAYS = 30
+"""A folder of other sources is removed once nobody has used it for so long."""
+
+_OURS = re.compile(r"engine-[0-9a-f]{16}")
+
+
+def kernel_folder() -> Path:
+    """The folder of these sources; it need not exist yet."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base, "camtrace", f"engine-{_sources()}")
+
+
+@functools.cache
+def mark_used(folder: Path) -> None:
+    """Once a process: note in its time stamp that a folder is used, and remove those beside it that are not any more.
+
+    A process that still uses one of those compiles again, nothing else. Where nothing can be written, nothing happens.
+    """
+    with contextlib.suppress(OSError):
+        os.utime(folder)
+        oldest = time.time() - KEPT_DAYS * 86_400
+        with os.scandir(folder.parent) as entries:
+            others = [entry for entry in entries if _OURS.fullmatch(entry.name) and entry.name != folder.name]
+        for entry in others:
+            if _is_stale(entry, oldest):
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _is_stale(entry: os.DirEntry[str], oldest: float) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < oldest
+    except OSError:  # another process was faster
+        return False
+
+
+@functools.cache
+def _sources() -> str:
+    """A hash of every file of the engine."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
