@@ -12,12 +12,13 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from builders.errors import DataError, UsageError
 from builders.perceptual_hash import MAX_DISTANCE, near_duplicate_groups
 from builders.photos import SPLITS, UNLABELLED, hash64, rank_within
+from builders.stratification import stratified
 
 LEFT_OUT = -1
 """In ``Splits.selected``: the photo is in no split of this attribute."""
@@ -91,7 +92,7 @@ def make_splits(
     if assign == "hash":
         of_group = _by_hash(_group_names(groups, ids, owners), shares, seed)
     elif assign == "stratified":
-        of_group = _stratified(groups, labels, priority, shares)
+        of_group = stratified(groups, labels, priority, shares)
     else:
         raise UsageError(f"assign={assign!r}: choose 'hash' or 'stratified'")
     splits = of_group[groups]
@@ -229,61 +230,6 @@ def _by_hash(names: Sequence[str], shares: tuple[float, float, float], seed: int
     edges = np.cumsum(shares) / sum(shares)
     last = max(s for s in range(len(SPLITS)) if shares[s] > 0)
     return np.minimum(np.searchsorted(edges, place, side="right"), last).astype(np.int8)
-
-
-def _stratified(
-    groups: np.ndarray,
-    labels: Mapping[str, np.ndarray],
-    priority: np.ndarray,
-    shares: tuple[float, float, float],
-) -> np.ndarray:
-    """Iterative stratification (Sechidis et al., ECML PKDD 2011) of groups instead of single examples.
-
-    From the rarest (attribute, class) on, each of its groups, the largest first, goes to the split that still lacks
-    most of that class; among equals, to the one that lacks most photos.
-    """
-    count = int(groups.max()) + 1 if len(groups) else 0
-    table = _photos_by_group_and_class(groups, labels, count)
-    total = np.asarray(table.sum(axis=0)).ravel().astype(np.float64)
-    share = np.array(shares) / sum(shares)
-    lacking = share[:, None] * total[None, :]
-    sizes = np.bincount(groups, minlength=count)
-    lacking_photos = share * len(groups)
-    first = np.full(count, len(groups), dtype=np.int64)
-    np.minimum.at(first, groups, priority)
-    of_group = np.full(count, LEFT_OUT, dtype=np.int8)
-    usable = [s for s in range(len(SPLITS)) if share[s] > 0]
-    columns = table.tocsc()
-
-    def put(group: int, split: int) -> None:
-        of_group[group] = split
-        row = slice(table.indptr[group], table.indptr[group + 1])
-        lacking[split, table.indices[row]] -= table.data[row]
-        lacking_photos[split] -= sizes[group]
-
-    for column in np.argsort(total, kind="stable"):
-        part = slice(columns.indptr[column], columns.indptr[column + 1])
-        members, amounts = columns.indices[part], columns.data[part]
-        for group in members[np.lexsort((first[members], -amounts))]:
-            if of_group[group] == LEFT_OUT:
-                put(group, max(usable, key=lambda s: (lacking[s, column], lacking_photos[s], -s)))
-    for group in np.argsort(first, kind="stable"):
-        if of_group[group] == LEFT_OUT:
-            put(group, max(usable, key=lambda s: (lacking_photos[s], -s)))
-    return of_group
-
-
-def _photos_by_group_and_class(groups: np.ndarray, labels: Mapping[str, np.ndarray], count: int) -> csr_array:
-    """int64 [groups, all classes of all attributes] counts."""
-    rows, columns, width = [], [], 0
-    for name in sorted(labels):
-        values = np.asarray(labels[name])
-        labelled = np.flatnonzero(values != UNLABELLED)
-        rows.append(groups[labelled])
-        columns.append(width + values[labelled].astype(np.int64))
-        width += int(values.max()) + 1 if len(labelled) else 0
-    at = (np.concatenate(rows), np.concatenate(columns)) if rows else (np.zeros(0, int), np.zeros(0, int))
-    return coo_array((np.ones(len(at[0]), dtype=np.int64), at), shape=(count, width)).tocsr()
 
 
 def _check(
