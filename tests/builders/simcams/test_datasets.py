@@ -17,7 +17,8 @@ from builders.exif import acquisition_from_file
 from builders.flickrexif.rows import part_features
 from builders.paircams import PAIR_FEATURES
 from builders.simcams import simcams_photos
-from builders.simcams.datasets import CONFIGS, simcams_features
+from builders.simcams.datasets import CONFIGS
+from builders.simcams.rows import simcams_features
 
 
 def run(*arguments: str | Path) -> int:
