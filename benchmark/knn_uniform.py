@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmark.knn_lists import Lists, Plan, Question, round_up
+from benchmark.knn_blocks import round_up
+from benchmark.knn_lists import Lists, Plan, Question
 from benchmark.topk import GROUP, NOTHING, merge, read_unit_rows, shift_indices, top_keys, unpack_indices
 from benchmark.votes import Votes, decide, tally
 

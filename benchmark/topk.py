@@ -30,7 +30,7 @@ GROUPS = (GROUP, 8)
 """The same for what the first prefilter leaves."""
 
 COMPILED_FROM = 1 << 22
-"""Similarities of a block from which the compiled search is used: loading it takes some tenths of a second."""
+"""Similarities from which the compiled search is used: loading it takes some tenths of a second."""
 
 _LOW = 0xFFFFFFFF
 _SIGN_FREE = 0x7FFFFFFF
@@ -128,7 +128,7 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     Returns:
         int64 [rows, count]; the packed index is the column.
     """
-    if (fast := compiled(block)) is not None:
+    if block.is_contiguous() and (fast := compiled(block.device, block.numel())) is not None:
         return fast.top_keys(block, count)
     columns = block.shape[1]
     if columns <= count:
@@ -145,10 +145,9 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     return found
 
 
-def compiled(block: torch.Tensor) -> ModuleType | None:
-    """``benchmark.topk_compiled`` where it pays: numba is there, and the block is wide, large and on the CPU."""
-    fits = block.device.type == "cpu" and block.is_contiguous() and block.shape[1] % GROUP == 0
-    return _compiled() if fits and block.numel() >= COMPILED_FROM else None
+def compiled(device: torch.device, similarities: int) -> ModuleType | None:
+    """``benchmark.topk_compiled`` where it pays: on the CPU, with numba, for so many similarities at once."""
+    return _compiled() if device.type == "cpu" and similarities >= COMPILED_FROM else None
 
 
 @functools.cache

@@ -1,76 +1,101 @@
 """The searches of ``benchmark.topk`` for CPUs, compiled, where numba is installed: the same keys.
 
-The count-th largest of the maxima of groups bounds the count-th neighbour from below. Only groups that reach it are
-looked at, and only what reaches it is sorted: little more than the neighbours themselves.
+Similarities are looked at in pieces that a core's cache holds, right after their product. Of each query little more
+than its nearest is kept at any time; of a group of later columns only what is nearer than the last of them is touched.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import torch
 
+from benchmark.products import in_parts, multiply
 from builders.engine.compiled import entry_point, jit
 
+COLUMNS = 1536
+"""Train photos of one piece."""
+
+ROWS = 1536
+"""Queries of one piece: 6 MiB of similarities."""
+
 GROUP = 32
-"""Similarities whose maximum is compared at once."""
+"""Similarities that are compared at once."""
 
 _LOW, _SIGN_FREE = 0xFFFFFFFF, 0x7FFFFFFF
 _NOTHING, _NEGATIVE_ZERO = -(1 << 63), -(1 << 31)
+_NO_LABEL = -1
+_DE_BRUIJN = 0x077CB531
+_PLACES = np.argsort([(_DE_BRUIJN << i & _LOW) >> 27 for i in range(32)])
 
 
 def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
-    """As ``benchmark.topk.top_keys``, of a block on the CPU whose width is a multiple of ``GROUP``."""
-    return _nearest_of(block, np.full(len(block), count))
+    """As ``benchmark.topk.top_keys``, of a block on the CPU."""
+    values = block.numpy()
+    state = _State(len(values), np.full(len(values), count))
+    labels, own = np.full(values.shape[1], _NO_LABEL, np.int32), np.zeros(len(values), np.int32)
+
+    def work(first: int, last: int) -> None:
+        state.look_at(values[first:last], labels, own[first:last], 0, first)
+        state.finish(first, last)
+
+    in_parts(len(values), work)
+    return torch.from_numpy(state.negatives[:, :count])
 
 
-def split_keys(
-    block: torch.Tensor, order: np.ndarray, starts: np.ndarray, counts: np.ndarray, depths: np.ndarray
+def nearest_by_label(
+    queries: np.ndarray, own: np.ndarray, keys: np.ndarray, labels: np.ndarray, depths: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The nearest positives and the nearest negatives of each row; positives are ``-inf`` in the block afterwards.
+    """The nearest keys with the query's own label, and the nearest of the others, by inner product.
 
     Args:
-        block: as in ``top_keys``.
-        order: int64, columns sorted so that the positives of any row stand together.
-        starts, counts: int64 [rows]: the positives of a row are ``order[start : start + count]``.
-        depths: int64 [rows], keys wanted of either.
+        queries: float32 [queries, d].
+        own: int32 [queries], their labels, 0 or more.
+        keys: float32 [columns, d].
+        labels: int32 [columns], 0 or more.
+        depths: int64 [queries], keys wanted of either kind.
 
     Returns:
-        int64 [rows, largest depth] each, falling, then ``NOTHING``; the packed index is the column.
+        int64 [queries, largest depth] each, falling, then ``NOTHING``; the packed index is the column.
     """
-    values = block.numpy()
-    positives = np.empty((len(values), depths.max()), np.int64)
-    given = (values, values.view(np.int32), order, starts, counts, depths, positives)
-    _in_parts(len(values), lambda first, last: _positives(*given, first, last))
-    return torch.from_numpy(positives), _nearest_of(block, depths)
+    state = _State(len(queries), depths)
+
+    def work(first: int, last: int) -> None:
+        buffer = np.empty(min(last - first, ROWS) * min(len(keys), COLUMNS), np.float32)
+        for top in range(first, last, ROWS):
+            rows = slice(top, min(top + ROWS, last))
+            for start in range(0, len(keys), COLUMNS):
+                piece = keys[start : start + COLUMNS]
+                values = buffer[: (rows.stop - top) * len(piece)].reshape(-1, len(piece))
+                multiply(queries[rows], piece.T, values)
+                state.look_at(values, labels[start : start + COLUMNS], own[rows], start, top)
+        state.finish(first, last)
+
+    in_parts(len(queries), work)
+    return torch.from_numpy(state.positives[:, : depths.max()]), torch.from_numpy(state.negatives[:, : depths.max()])
 
 
-def _nearest_of(block: torch.Tensor, depths: np.ndarray) -> torch.Tensor:
-    values = block.numpy()
-    maxima = block.view(len(block), -1, GROUP).amax(dim=2).numpy()
-    found = np.empty((len(values), depths.max(initial=0)), np.int64)
-    given = (values, values.view(np.int32), maxima, depths, found)
-    _in_parts(len(values), lambda first, last: _nearest(*given, first, last))
-    return torch.from_numpy(found)
+class _State:
+    """What is kept of each query: at most twice its depth of either kind, in no order until ``finish``."""
 
+    def __init__(self, queries: int, depths: np.ndarray) -> None:
+        self.depths = depths.astype(np.int64)
+        shape = (queries, 2 * int(depths.max(initial=0)))
+        self.positives, self.negatives = np.empty(shape, np.int64), np.empty(shape, np.int64)
+        self.sizes = np.zeros((queries, 2), np.int64)
+        self.bounds = np.full((queries, 2), -np.inf, np.float32)
+        """Only what is above can still be among the nearest."""
 
-def _in_parts(rows: int, work: Callable[[int, int], None]) -> None:
-    """Rows shared out among as many threads as torch uses."""
-    threads = min(torch.get_num_threads(), rows)
-    borders = [rows * i // threads for i in range(threads + 1)] if threads else [0, 0]
-    others = [_pool().submit(work, *part) for part in itertools.pairwise(borders[1:])]
-    work(*borders[:2])
-    for other in others:
-        other.result()
+    def look_at(self, values: np.ndarray, labels: np.ndarray, own: np.ndarray, start: int, top: int) -> None:
+        """Similarities [rows, columns] of the queries from ``top`` on to the train photos from ``start`` on."""
+        rows = slice(top, top + len(values))
+        kept = (self.positives[rows], self.negatives[rows], self.sizes[rows], self.bounds[rows])
+        _look_at(values, values.view(np.int32), labels, own, start, self.depths[rows], *kept)
 
-
-@functools.cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_name_prefix="top-k")
+    def finish(self, first: int, last: int) -> None:
+        """Bring what is kept of these queries in falling order, ``NOTHING`` after it."""
+        rows = slice(first, last)
+        _finish(self.positives[rows], self.sizes[rows, 0], self.depths[rows])
+        _finish(self.negatives[rows], self.sizes[rows, 1], self.depths[rows])
 
 
 @jit
@@ -86,85 +111,113 @@ def _key(bits: int, column: int) -> int:
 
 @jit
 def _select(keys: np.ndarray, n: int, count: int) -> None:
-    """Bring the ``count`` largest of the first ``n`` to the front, the least of them last (Hoare's quickselect)."""
+    """Bring the ``count`` largest of the first ``n`` different keys to the front, the least of them last.
+
+    Hoare's quickselect with Lomuto's partition: it has no branch that depends on a key, which halves its time.
+    """
     low, high = 0, n - 1
     while low < high:
-        pivot = keys[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while keys[i] > pivot:
-                i += 1
-            while keys[j] < pivot:
-                j -= 1
-            if i <= j:
-                keys[i], keys[j] = keys[j], keys[i]
-                i += 1
-                j -= 1
-        if count - 1 <= j:
-            high = j
-        elif count - 1 >= i:
-            low = i
-        else:
+        middle = (low + high) // 2
+        pivot = keys[middle]
+        keys[middle] = keys[high]
+        keys[high] = pivot
+        border = low
+        for i in range(low, high):
+            key = keys[i]
+            keys[i] = keys[border]
+            keys[border] = key
+            border += key > pivot
+        keys[high] = keys[border]
+        keys[border] = pivot
+        if border == count - 1:
             return
+        if border < count - 1:
+            low = border + 1
+        else:
+            high = border - 1
 
 
 @jit
-def _finish(keys: np.ndarray, n: int, count: int, out: np.ndarray) -> None:
-    """The ``count`` largest of the first ``n`` keys in falling order, then ``NOTHING``."""
-    if n > count:
-        _select(keys, n, count)
-        n = count
-    keys[:n].sort()
-    for i in range(n):
-        out[i] = keys[n - 1 - i]
-    out[n:] = _NOTHING
+def _bound(key: int, bits: np.ndarray, similarity: np.ndarray) -> float:
+    """The similarity of a key; ``bits`` [1] and ``similarity`` [1] are one memory."""
+    ordered = key >> 32
+    bits[0] = ordered ^ _SIGN_FREE if ordered < 0 else ordered
+    return similarity[0]
+
+
+@jit
+def _above(values: np.ndarray, labels: np.ndarray, mine: int, near: float, far: float) -> int:
+    """Bits of those of up to ``GROUP`` similarities that are near enough. No branch, so that it is done in vectors."""
+    above = np.uint32(0)
+    for i in range(len(values)):
+        own = np.uint32(values[i] > near) & np.uint32(labels[i] == mine)
+        above |= (own | np.uint32(values[i] > far)) << np.uint32(i)
+    return above
+
+
+@jit
+def _lowest(bits: int) -> int:
+    """The place of the lowest of up to 32 bits, at least one (Leiserson, Prokop and Randall, 1998)."""
+    return _PLACES[((bits & -bits) * _DE_BRUIJN & _LOW) >> 27]
 
 
 @entry_point
-def _nearest(
+def _look_at(
     values: np.ndarray,
-    bits: np.ndarray,
-    maxima: np.ndarray,
+    all_bits: np.ndarray,
+    labels: np.ndarray,
+    own: np.ndarray,
+    start: int,
     depths: np.ndarray,
-    found: np.ndarray,
-    first: int,
-    last: int,
+    positives: np.ndarray,
+    negatives: np.ndarray,
+    sizes: np.ndarray,
+    bounds: np.ndarray,
 ) -> None:
-    groups = maxima.shape[1]
-    keys = np.empty(values.shape[1], np.int64)
-    largest = np.empty(groups, np.float32)
-    for row in range(first, last):
-        bound = np.float32(-np.inf)
-        if groups > depths[row]:
-            largest[:] = maxima[row]
-            _select(largest, groups, depths[row])
-            bound = largest[depths[row] - 1]
-        n = 0
-        for group in range(groups):
-            if maxima[row, group] >= bound:
-                for column in range(group * GROUP, (group + 1) * GROUP):
-                    if values[row, column] >= bound:
-                        keys[n] = _key(bits[row, column], column)
-                        n += values[row, column] > -np.inf
-        _finish(keys, n, depths[row], found[row])
+    bits = np.zeros(1, np.int32)
+    similarity = bits.view(np.float32)
+    columns = values.shape[1]
+    for row in range(values.shape[0]):
+        near, far = bounds[row, 0], bounds[row, 1]
+        n_near, n_far = sizes[row, 0], sizes[row, 1]
+        depth, mine = depths[row], own[row]
+        for first in range(0, columns, GROUP):
+            if first + GROUP <= columns:
+                above = np.int64(
+                    _above(values[row, first : first + GROUP], labels[first : first + GROUP], mine, near, far)
+                )
+            else:
+                above = np.int64(_above(values[row, first:], labels[first:], mine, near, far))
+            while above:
+                column = first + _lowest(above)
+                above &= above - 1
+                if labels[column] == mine:
+                    if values[row, column] > near:
+                        positives[row, n_near] = _key(all_bits[row, column], start + column)
+                        n_near += 1
+                        if n_near == 2 * depth:
+                            _select(positives[row], n_near, depth)
+                            n_near = depth
+                            near = _bound(positives[row, depth - 1], bits, similarity)
+                elif values[row, column] > far:
+                    negatives[row, n_far] = _key(all_bits[row, column], start + column)
+                    n_far += 1
+                    if n_far == 2 * depth:
+                        _select(negatives[row], n_far, depth)
+                        n_far = depth
+                        far = _bound(negatives[row, depth - 1], bits, similarity)
+        bounds[row, 0], bounds[row, 1] = near, far
+        sizes[row, 0], sizes[row, 1] = n_near, n_far
 
 
 @entry_point
-def _positives(
-    values: np.ndarray,
-    bits: np.ndarray,
-    order: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-    depths: np.ndarray,
-    found: np.ndarray,
-    first: int,
-    last: int,
-) -> None:
-    keys = np.empty(max(1, counts.max()), np.int64)
-    for row in range(first, last):
-        for i in range(counts[row]):
-            column = order[starts[row] + i]
-            keys[i] = _key(bits[row, column], column)
-            values[row, column] = -np.inf
-        _finish(keys, counts[row], depths[row], found[row])
+def _finish(kept: np.ndarray, sizes: np.ndarray, depths: np.ndarray) -> None:
+    for row in range(kept.shape[0]):
+        n = sizes[row]
+        if n > depths[row]:
+            _select(kept[row], n, depths[row])
+            n = depths[row]
+        kept[row, :n].sort()
+        for i in range(n // 2):
+            kept[row, i], kept[row, n - 1 - i] = kept[row, n - 1 - i], kept[row, i]
+        kept[row, n:] = _NOTHING

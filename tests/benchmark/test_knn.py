@@ -428,32 +428,33 @@ def test_top_keys__compiled_gives_the_same_keys(count: int, columns: int, values
 
 
 @needs_numba
-def test_split_keys__equals_a_stable_sort_of_each_side() -> None:
+@pytest.mark.parametrize("columns", [1, 31, 96, 1700])
+def test_nearest_by_label__equals_a_stable_sort_of_each_side(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small whole numbers: similarities are exact, many are equal, and there are pieces of several sizes."""
     from benchmark import topk_compiled
 
-    rng = np.random.default_rng(3)
-    labels, asked = rng.integers(0, 4, 96), np.array([0, 1, 2, 3, 9, 0])
-    block = (rng.integers(0, 6, (6, 96)) / 6).astype(np.float32)
-    order = np.argsort(labels, kind="stable")
-    starts = np.searchsorted(labels[order], asked)
-    counts = np.searchsorted(labels[order], asked, side="right") - starts
-    depths = np.array([3, 50, 1, 7, 3, 96])
-    sides = topk_compiled.split_keys(torch.from_numpy(block.copy()), order, starts, counts, depths)
-    for row in range(6):
-        own = labels == asked[row]
-        for keys, mine in zip(sides, (own, ~own), strict=True):
-            columns = np.flatnonzero(mine)
-            expected = columns[np.argsort(-block[row, columns], kind="stable")][: depths[row]]
-            found = unpack_indices(keys[row]).numpy()
-            np.testing.assert_array_equal(found[: len(expected)], expected)
-            assert (found[len(expected) :] == -1).all()
+    monkeypatch.setattr(topk_compiled, "ROWS", 2)
+    rng = np.random.default_rng(columns)
+    labels, own = rng.integers(0, 4, columns).astype(np.int32), np.array([0, 1, 2, 3, 9, 0, 1], np.int32)
+    queries, keys = (rng.integers(-2, 3, (n, 3)).astype(np.float32) for n in (len(own), columns))
+    depths = np.array([3, 50, 1, 7, 3, 96, 400])
+    sides = topk_compiled.nearest_by_label(queries, own, keys, labels, depths)
+    similarities = queries @ keys.T
+    for row in range(len(own)):
+        positive = labels == own[row]
+        for found, mine in zip(sides, (positive, ~positive), strict=True):
+            places = np.flatnonzero(mine)
+            expected = places[np.argsort(-similarities[row, places], kind="stable")][: depths[row]]
+            got = unpack_indices(found[row]).numpy()[: depths[row]]
+            assert got.tolist() == expected.tolist() + [-1] * (depths[row] - len(expected))
 
 
 @needs_numba
 def test_knn_setups__compiled_search_gives_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several blocks of train photos and of queries, labels without a train photo, fewer positives than k."""
     rng = np.random.default_rng(5)
-    train, test = ([rng.integers(-2, 3, (n, 6)).astype(float) for _ in range(3)] for n in (200, 23))
+    # similarities are sixteenths, which no order of a sum rounds
+    train, test = ([rng.choice([-1.0, 1.0], (n, 16)) for _ in range(3)] for n in (200, 23))
     question = {
         "train_labels": rng.integers(0, 40, 200),
         "test_labels": rng.integers(0, 44, 23),

@@ -1,4 +1,4 @@
-"""Forward passes side by side on a CPU: each core has a chunk of its own, instead of all sharing every layer of one.
+"""Work side by side on a CPU: each core has a piece of its own, such as a chunk of views that an encoder embeds.
 
 Threads that share a layer wait for the slowest at its end, and the workers that make views make one of them slow.
 Measured on two cores with EfficientNet-Lite0: 4 % faster alone, 23 % beside a process that takes a quarter of one core.
@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 
+Piece = TypeVar("Piece")
+Answer = TypeVar("Answer")
 
-def side_by_side(work: Callable[[torch.Tensor], torch.Tensor], chunks: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """``work`` on every chunk, in order; as many at a time as torch has threads, each on one of them.
+
+def side_by_side(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> list[Answer]:
+    """``work`` on every piece, in order; as many at a time as torch has threads, each on one of them.
 
     >>> side_by_side(lambda chunk: chunk * 2, [torch.tensor([1, 2]), torch.tensor([3])])
     [tensor([2, 4]), tensor([6])]
     """
     threads = torch.get_num_threads()
-    if threads == 1 or len(chunks) == 1:
-        return [work(chunk) for chunk in chunks]
+    if threads == 1 or len(pieces) < 2:
+        return [work(piece) for piece in pieces]
     torch.set_num_threads(1)  # MKL has one number for all threads, OpenMP one for each
     try:
-        with ThreadPoolExecutor(min(threads, len(chunks)), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(work, chunks))
+        with ThreadPoolExecutor(min(threads, len(pieces)), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(work, pieces))
     finally:
         torch.set_num_threads(threads)

@@ -5,8 +5,8 @@ import threading
 import pytest
 import torch
 
+from benchmark.cpu_threads import side_by_side
 from benchmark.encoders import load_encoder
-from benchmark.encoders.cpu_threads import side_by_side
 
 
 @pytest.fixture
