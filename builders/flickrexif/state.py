@@ -48,10 +48,14 @@ class State:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=_MODE)
             self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._migrate()
+            try:
+                self._db.row_factory = sqlite3.Row
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._migrate()
+            except BaseException:
+                self._db.close()
+                raise
         except (sqlite3.DatabaseError, OSError) as error:
             raise DataError(f"{path}: cannot be opened as a state ({error})") from None
 

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import datasets
@@ -52,7 +53,7 @@ def steps(state, output):
 
 def contents(state):
     """Everything in a state but times and counts of tries."""
-    with sqlite3.connect(state / "state.sqlite") as db:
+    with closing(sqlite3.connect(state / "state.sqlite")) as db:
         photos = db.execute(
             "SELECT id, owner, owner_name, title, month, uploaded, taken, licence, urls, rank, selected, exif_status,"
             " exif_error FROM photos ORDER BY id"
