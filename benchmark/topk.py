@@ -7,9 +7,6 @@ never in doubt, lists merge by concatenation and top-k, and the k nearest are th
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -18,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
+from benchmark.compiled import compiled_module
 from builders.errors import DataError
 
 NOTHING = torch.iinfo(torch.int64).min
@@ -147,23 +145,8 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
 
 def compiled(device: torch.device, similarities: int) -> ModuleType | None:
     """``benchmark.topk_compiled`` where it pays: on the CPU, with numba, for so many similarities at once."""
-    return _compiled() if device.type == "cpu" and similarities >= COMPILED_FROM else None
-
-
-@functools.cache
-def _compiled() -> ModuleType | None:
-    if importlib.util.find_spec("numba") is None:
-        return None
-    try:
-        from benchmark import topk_compiled
-
-        topk_compiled.top_keys(torch.zeros(1, GROUP), 1)
-    except Exception as error:  # of a compiler: any
-        reason = (str(error).splitlines() or [""])[0]
-        sentence = f"kNN's search cannot be compiled ({type(error).__name__}: {reason}); going on with torch, slower"
-        warnings.warn(sentence, RuntimeWarning, stacklevel=4)
-        return None
-    return topk_compiled
+    pays = device.type == "cpu" and similarities >= COMPILED_FROM
+    return compiled_module("benchmark.topk_compiled", "kNN's search") if pays else None
 
 
 class _Largest(NamedTuple):

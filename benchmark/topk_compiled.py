@@ -74,6 +74,11 @@ def nearest_by_label(
     return torch.from_numpy(state.positives[:, : depths.max()]), torch.from_numpy(state.negatives[:, : depths.max()])
 
 
+def try_out() -> None:
+    """Compile everything."""
+    top_keys(torch.zeros(1, GROUP), 1)
+
+
 class _State:
     """What is kept of each query: at most twice its depth of either kind, in no order until ``finish``."""
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.probe.features import gather
 from benchmark.probe.problem import Fit, Problem, predict
 from benchmark.probe.products import product
 from benchmark.probe.sgd import (
@@ -79,7 +80,9 @@ def iccv2025(
     for trials in rounds if len(problem.validation_rows) else ():
         points = suggest(tried, accuracies, (LEARNING_RATES, WEIGHT_DECAYS), trials, rng)
         rates, decays = [p[0] for p in points], [p[1] for p in points]
-        runs = descend(read, fit_labels.to(device), rates, decays, in_rows=read.in_rows, **schedule)
+        runs = descend(
+            read, fit_labels.to(device), rates, decays, in_rows=read.in_rows, resident=read.resident, **schedule
+        )
         tried += [(float(p[0]), float(p[1])) for p in points]
         accuracies += _validation_accuracy(problem, runs)
     # without a validation photo: the middle of both ranges
@@ -96,7 +99,7 @@ def iccv2025(
         which = problem.which[first : first + together]
         labels = torch.from_numpy(problem.labels[first : first + together]).to(device)
         read = reader(problem, which, every, device, memory_bytes, dtype)
-        run = descend(read, labels, [rate], [decay], in_rows=read.in_rows, **schedule)
+        run = descend(read, labels, [rate], [decay], in_rows=read.in_rows, resident=read.resident, **schedule)
         loss, norm = _objective(read, labels, run, decay, batch_size)
         weights.append(run.weights[:, 0])
         biases.append(run.bias[:, 0])
@@ -135,12 +138,23 @@ def iccv2025(
     )
 
 
+class _Assigned:
+    """The validation photos, each in the class that the first assignment gives it, as a bank."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.shape = (len(problem.validation_rows), problem.dimension)
+        self._source = gather(problem.banks, problem.which[:1], problem.validation_rows)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        start, stop, _ = rows.indices(self.shape[0])
+        return self._source(start, stop)[0]
+
+
 def _validation_accuracy(problem: Problem, runs: Descent) -> list[float]:
     """Top-1 of each run on the validation photos in their assigned class; 0 for a run that diverged."""
     rows = problem.validation_rows
-    predicted = predict(problem.banks, rows, runs.weights[0], runs.bias[0])
-    own = predicted[:, problem.which[0, rows], np.arange(len(rows))]
-    accuracy = (own == problem.labels[0, rows]).mean(axis=1)
+    predicted = predict([_Assigned(problem)], np.arange(len(rows)), runs.weights[0], runs.bias[0])[:, 0]
+    accuracy = (predicted == problem.labels[0, rows]).mean(axis=1)
     finite = runs.weights[0].isfinite().all(-1).all(-1).cpu().numpy()
     return [float(a) if f else 0.0 for a, f in zip(accuracy, finite, strict=True)]
 

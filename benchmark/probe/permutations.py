@@ -156,7 +156,9 @@ def _descents(problem: Problem, chosen: Mapping[str, float], device: torch.devic
     for start in range(0, len(problem.labels), step):
         labels = torch.from_numpy(problem.labels[None, start : start + step]).to(device)
         rates, decays = ([chosen[name]] * labels.shape[1] for name in ("learning_rate", "weight_decay"))
-        run = descend(read, labels, rates, decays, n_classes=problem.n_classes, in_rows=read.in_rows)
+        run = descend(
+            read, labels, rates, decays, n_classes=problem.n_classes, in_rows=read.in_rows, resident=read.resident
+        )
         yield run.weights[0], run.bias[0]
 
 

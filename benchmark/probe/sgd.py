@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.compiled import compiled_module
 from benchmark.probe.features import Source, gather
 from benchmark.probe.problem import Problem
 
@@ -21,8 +23,12 @@ EPOCHS = 100
 MOST_ROWS = 8192
 """Rows up to which their products with one another are kept, [n, n] for each training set."""
 
+COMPILED_FROM = 1 << 32
+"""Multiplications from which the compiled steps are used: loading them takes some tenths of a second."""
+
 STEP_BYTES = 8 << 20
-"""On a CPU, training sets run together while a step's rows are no more than this, and so stay in its cache."""
+"""On a CPU, training sets run together while a step's rows are no more than this, and so stay in its cache; but as many
+as there are threads at least."""
 
 Read = Callable[[Tensor], Tensor]
 """Ascending row indices [b] -> features [G, b, d]."""
@@ -48,6 +54,7 @@ def descend(
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
     in_rows: bool = False,
+    resident: Tensor | None = None,
 ) -> Descent:
     """SGD of K = len(learning_rates) runs on each of G training sets; no run depends on another.
 
@@ -59,26 +66,33 @@ def descend(
         epochs, batch_size: as in the protocol.
         seed: of the first weights and the order of the rows, the same for all runs.
         in_rows: keep the weights as a combination of the rows. The same steps, cheaper where ``rows_are_cheaper``.
+        resident: all that ``read`` can read, [G, n, d], if it is at hand: compiled steps read it in place.
     """
     groups, n = labels.shape[0], labels.shape[-1]
     runs = len(learning_rates)
     own = labels.view(groups, -1, 1, n)
-    sample = read(torch.zeros(1, dtype=torch.int64))
+    sample = read(torch.zeros(1, dtype=torch.int64)) if resident is None else resident
     dimension, device, dtype = sample.shape[2], sample.device, sample.dtype
     generator = torch.Generator().manual_seed(seed)
     first = (torch.rand((dimension + 1, n_classes), generator=generator) * 2 - 1) * (1 / math.sqrt(dimension))
     first = first.T.to(device, dtype)
+    epochs_to_go = _epochs(n, epochs, batch_size, generator)
+    if resident is not None and not in_rows and (fast := _compiled(resident, groups * runs * n_classes * epochs)):
+        given = (resident.numpy(), labels.view(groups, -1, n).expand(-1, runs, -1).numpy(), first.numpy())
+        constants = (np.array(learning_rates, np.float32), np.array(weight_decays, np.float32), MOMENTUM, batch_size)
+        orders = ((factor, order.numpy()) for factor, order in epochs_to_go)
+        weights, bias = fast.descend(*given, *constants, orders, torch.get_num_threads())
+        return Descent(torch.from_numpy(weights).mT, torch.from_numpy(bias))
     rate = torch.tensor(learning_rates, dtype=dtype, device=device)[:, None, None]
     decay = torch.tensor(weight_decays, dtype=dtype, device=device)[:, None, None]
     layer = (_InRows if in_rows else _InWeights)(read, n, groups, runs, first[:, :-1].contiguous())
     bias = first[:, -1:].repeat(groups, runs, 1, 1)
     bias_velocity = torch.zeros_like(bias)
-    for epoch in range(epochs):
-        now = rate * (0.5 * (1 + math.cos(math.pi * epoch / epochs)))
-        order = torch.randperm(n, generator=generator)
+    for factor, order in epochs_to_go:
+        now = rate * factor
         for start in range(0, n, batch_size):
             # where one batch holds all rows, their order is nothing
-            index = order[start : start + batch_size].sort().values.to(device) if n > batch_size else None
+            index = order[start : start + batch_size].to(device) if n > batch_size else None
             truth = (own if index is None else own[..., index]).expand(-1, runs, -1, -1)
             residual = torch.softmax(layer.logits(index).add_(bias), 2)
             residual.scatter_add_(2, truth, residual.new_full((), -1).expand(truth.shape))
@@ -87,6 +101,21 @@ def descend(
             layer.step(index, residual, now, decay)
             bias.addcmul_(now, bias_velocity, value=-1)
     return Descent(layer.weights().mT, bias[..., 0])
+
+
+def _epochs(n: int, epochs: int, batch_size: int, generator: torch.Generator) -> Iterator[tuple[float, Tensor]]:
+    """For each epoch its factor of the learning rates, and its rows int64 [n]: batch after batch, each ascending."""
+    for epoch in range(epochs):
+        order = torch.randperm(n, generator=generator)
+        batches = [batch.sort().values for batch in order.split(batch_size)]
+        yield 0.5 * (1 + math.cos(math.pi * epoch / epochs)), torch.cat(batches)
+
+
+def _compiled(resident: Tensor, times: int) -> ModuleType | None:
+    """``benchmark.probe.sgd_compiled`` where it pays: on the CPU, with numba, for so many products with the rows."""
+    fits = resident.device.type == "cpu" and resident.dtype == torch.float32
+    pays = fits and resident[0].numel() * times >= COMPILED_FROM
+    return compiled_module("benchmark.probe.sgd_compiled", "The descent of probes") if pays else None
 
 
 def rows_are_cheaper(n: int, dimension: int) -> bool:
@@ -99,7 +128,8 @@ def stack_size(fits: int, n: int, dimension: int, batch_size: int, memory_bytes:
     in_rows = rows_are_cheaper(n, dimension)
     most = memory_bytes // (4 * n * (dimension + (n if in_rows else 0)))
     if device.type == "cpu":
-        most = min(most, STEP_BYTES // (4 * min(n, batch_size) * (n if in_rows else dimension)))
+        cached = STEP_BYTES // (4 * min(n, batch_size) * (n if in_rows else dimension))
+        most = min(most, cached if in_rows else max(cached, torch.get_num_threads()))
     return max(1, min(fits, most))
 
 
@@ -210,8 +240,15 @@ def reader(
     source: Source = gather(problem.banks, which, rows)
     resident = None
     if len(which) * len(rows) * problem.dimension * dtype.itemsize <= memory_bytes:
-        resident = torch.empty((len(which), len(rows), problem.dimension), dtype=dtype, device=device)
+        resident = _empty((len(which), len(rows), problem.dimension), dtype, device)
         step = max(1, (64 << 20) // (len(which) * problem.dimension * 4))
         for start in range(0, len(rows), step):
             resident[:, start : start + step] = source(start, min(start + step, len(rows))).to(device)
     return Reader(resident, problem.banks, which, rows, device, dtype)
+
+
+def _empty(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """On a CPU numpy's memory: it asks the system for large pages, which reading rows here and there is faster from."""
+    if device.type != "cpu":
+        return torch.empty(shape, dtype=dtype, device=device)
+    return torch.from_numpy(np.empty(shape, str(dtype).removeprefix("torch.")))

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from numba import config, njit
 
 from builders.engine.kernel_cache import kernel_folder, mark_used
 
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "fastmath": False, "boundscheck": False}
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "boundscheck": False}
 
 
-def jit(function: Callable[..., Any]) -> Any:
+SUMS_IN_ANY_ORDER = frozenset({"reassoc", "contract"})
+"""For ``fastmath`` where a sum's last bits do not matter: sums in vectors. What is not finite stays what it is."""
+
+
+def jit(function: Callable[..., Any], *, fastmath: Collection[str] = ()) -> Any:
     """Part of an entry point: compiled into it."""
-    return njit(**OPTIONS)(function)
+    return njit(**_options(fastmath))(function)
 
 
-def entry_point(function: Callable[..., Any]) -> Any:
+def entry_point(function: Callable[..., Any], *, fastmath: Collection[str] = ()) -> Any:
     """Called from Python: compiled at the first call on this machine, read from the cache later."""
+    chosen = _options(fastmath)
     settings: Any = config
     given = settings.CACHE_DIR
     try:
         settings.CACHE_DIR = given or str(kernel_folder())
-        made = njit(cache=True, **OPTIONS)(function)  # which makes the folder
+        made = njit(cache=True, **chosen)(function)  # which makes the folder
         if not given:
             mark_used(kernel_folder())
         return made
     except (RuntimeError, OSError):  # nowhere to write: compile in every process
-        return njit(**OPTIONS)(function)
+        return njit(**chosen)(function)
     finally:
         settings.CACHE_DIR = given
+
+
+def _options(fastmath: Collection[str]) -> dict[str, Any]:
+    return {**OPTIONS, "fastmath": set(fastmath) or False}

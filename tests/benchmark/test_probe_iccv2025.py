@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,47 @@ def test_descend__equals_torch_one_run_at_a_time(in_rows: bool, batch_size: int)
             scale = float(layer.weight.detach().abs().max())
             np.testing.assert_allclose(runs.weights[g, k], layer.weight.detach().T, atol=1e-9 * scale)
             np.testing.assert_allclose(runs.bias[g, k], layer.bias.detach(), atol=1e-9 * scale)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("n", "d", "n_classes", "groups"), [(70, 9, 4, 3), (321, 33, 3, 2), (257, 40, 2, 1)])
+def test_descend__compiled_equals_torch_one_run_at_a_time(
+    n: int, d: int, n_classes: int, groups: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Odd numbers of rows, of weights and of classes; a strong decay, which alone moves the sum over the classes."""
+    monkeypatch.setattr("benchmark.probe.sgd.COMPILED_FROM", 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    x, y = data(n, d, n_classes, groups)
+    single = x.float().contiguous()
+    rates, decays = (0.1, 2.0, 30.0), (1e-4, 1e-2, 1e-5)
+    options = {"epochs": 12, "batch_size": 32, "seed": 5}
+    runs = descend(never_read, y, rates, decays, n_classes=n_classes, resident=single, **options)
+    for g in range(groups):
+        for k, (rate, decay) in enumerate(zip(rates, decays, strict=True)):
+            layer = one_run_by_torch(x[g], y[g], n_classes, rate, decay, **options)
+            scale = float(layer.weight.detach().abs().max())
+            np.testing.assert_allclose(runs.weights[g, k], layer.weight.detach().T, atol=5e-6 * scale)
+            np.testing.assert_allclose(runs.bias[g, k], layer.bias.detach(), atol=5e-6 * scale)
+
+
+def never_read(index: torch.Tensor) -> torch.Tensor:
+    raise AssertionError("compiled steps read the resident rows")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")
+def test_descend__compiled_runs_do_not_depend_on_their_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.probe.sgd.COMPILED_FROM", 0)
+    x, y = data(n=90, groups=1)
+    rows = x.float().contiguous()
+    options = {"n_classes": 4, "epochs": 5, "batch_size": 32, "resident": rows}
+    rates = [1.0, float("inf"), 3.0, 0.2, 50.0]
+    together = descend(lambda index: rows[:, index], y, rates, [1e-6] * 5, **options)
+    assert not torch.isfinite(together.weights[0, 1]).any()
+    for k in (0, 2, 3, 4):
+        alone = descend(lambda index: rows[:, index], y, rates[k : k + 1], [1e-6], **options)
+        assert together.weights[0, k].equal(alone.weights[0, 0])
+        assert together.bias[0, k].equal(alone.bias[0, 0])
 
 
 def test_rows_are_cheaper__where_there_are_few() -> None:

