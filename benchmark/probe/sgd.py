@@ -15,6 +15,7 @@ from torch import Tensor
 from benchmark.compiled import compiled_module
 from benchmark.probe.features import Source, gather
 from benchmark.probe.problem import Problem
+from benchmark.products import multiply
 
 MOMENTUM = 0.9
 BATCH_SIZE = 1024
@@ -178,7 +179,7 @@ class _InRows:
         products, first = self._products, self._first_logits
         if index is not None:
             products, first = products.index_select(1, index), first.index_select(3, index)
-        own = torch.bmm(self._part.flatten(1, 2), products.mT).view(*self._part.shape[:3], -1)
+        own = _times(self._part.flatten(1, 2), products.mT).view(*self._part.shape[:3], -1)
         return own.addcmul_(self._kept, first)
 
     def step(self, index: Tensor | None, residual: Tensor, rate: Tensor, decay: Tensor) -> None:
@@ -195,6 +196,15 @@ class _InRows:
     def weights(self) -> Tensor:
         own = torch.bmm(self._part.flatten(1, 2), self._rows).view(*self._part.shape[:3], -1)
         return own + self._kept * self._first
+
+
+def _times(left: Tensor, right: Tensor) -> Tensor:
+    """``left`` [G, m, r] @ ``right`` [G, r, k]; the one wide product of a search by the faster library."""
+    if len(left) > 1 or left.device.type != "cpu" or left.dtype != torch.float32:
+        return torch.bmm(left, right)
+    out = left.new_empty((1, left.shape[1], right.shape[2]))
+    multiply(left[0].numpy(), right[0].numpy(), out[0].numpy())
+    return out
 
 
 @dataclass
