@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from threadpoolctl import ThreadpoolController
 
 from benchmark.cpu_threads import side_by_side
 
@@ -56,10 +55,4 @@ def in_parts(rows: int, work: Callable[[int, int], None]) -> None:
     """``work(first, last)`` on parts of so many rows, one for each of torch's threads; products within have one."""
     parts = max(1, min(torch.get_num_threads(), rows))
     borders = [rows * i // parts for i in range(parts + 1)]
-    with _libraries().limit(limits=1, user_api="blas"):
-        side_by_side(lambda part: work(*part), list(itertools.pairwise(borders)))
-
-
-@functools.cache
-def _libraries() -> ThreadpoolController:
-    return ThreadpoolController()
+    side_by_side(lambda part: work(*part), list(itertools.pairwise(borders)))

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import os
 import tempfile
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from benchmark.bank import Bank, bank_key, photos_bytes_hash
 from benchmark.embed import PassCost, fill_banks
@@ -23,6 +20,7 @@ from benchmark.options import RunOptions
 from benchmark.precision_gate import Verdict, judge
 from benchmark.records import encoder_record, environment_record, peak_memory
 from benchmark.results import Failure, Result, Score
+from benchmark.task_runs import Done, Job, run_jobs
 from benchmark.tasks import Task, TaskInput
 from benchmark.views import ViewRecipe
 from builders.errors import CamtraceError, DataError, EncoderError
@@ -155,6 +153,7 @@ def _score_recipe(
             views=options.views,
             label=label,
         )
+        jobs: list[tuple[Job, _Collected]] = []
         for i, (encoder, bank, got) in enumerate(zip(encoders, banks, collected, strict=True)):
             _record_pass(outcome.cost, got, len(encoders))
             if i in outcome.failures:
@@ -172,7 +171,9 @@ def _score_recipe(
                 got.failures["encoder", encoder.info.id] = reason
                 continue
             given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder))
-            _run_tasks(tasks, given, got)
+            jobs += [(Job(task, given), got) for task in tasks]
+        for (job, got), done in zip(jobs, run_jobs([job for job, _ in jobs]), strict=True):
+            _record(job, done, got)
 
 
 def _open_bank(
@@ -199,22 +200,13 @@ def _input_size(encoder: Encoder) -> tuple[int, int] | None:
     return (seen.shape[0], seen.shape[1]) if seen.dtype == np.uint8 and seen.ndim == 3 else None
 
 
-def _run_tasks(tasks: Sequence[Task], given: TaskInput, got: _Collected) -> None:
-    bar = tqdm(tasks, desc="scoring", unit="task", delay=2, leave=False, disable=None)
-    for task in bar:
-        bar.set_postfix_str(task.name)
-        started = time.perf_counter()
-        try:
-            outcome = task.run(given)
-        except Exception as error:  # the other tasks' scores are worth keeping
-            if os.environ.get("CAMTRACE_DEBUG"):
-                traceback.print_exc()
-            known = isinstance(error, CamtraceError)
-            got.failures["task", task.name] = str(error) if known else f"{type(error).__name__}: {error}"
-            continue
-        got.scores += outcome.scores
-        got.answers.update(outcome.answers)
-        got.add_seconds(task.name.split("/")[0], time.perf_counter() - started)
+def _record(job: Job, done: Done, got: _Collected) -> None:
+    if done.outcome is None:
+        got.failures["task", job.task.name] = done.reason
+        return
+    got.scores += done.outcome.scores
+    got.answers.update(done.outcome.answers)
+    got.add_seconds(job.task.name.split("/")[0], done.seconds)
 
 
 def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptions, got: _Collected) -> Result:

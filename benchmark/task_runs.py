@@ -1,0 +1,75 @@
+"""Tasks at work on embeddings: on a CPU several side by side, each on one core; what fails is a reason, not the end."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from benchmark.cpu_threads import side_by_side
+from benchmark.tasks import Task, TaskInput, TaskOutcome
+from builders.errors import CamtraceError
+
+SIDE_BY_SIDE_BYTES = 256 << 20
+"""Embeddings of one encoder up to which tasks run side by side: small solves gain nothing from a second thread (four
+probes of 300 photos take 1.2 s side by side on two cores, 3.4 s one after the other); large ones fill the machine, and
+memory, one by one."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task on one encoder's embeddings."""
+
+    task: Task
+    given: TaskInput
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a job."""
+
+    outcome: TaskOutcome | None
+    reason: str
+    """Why there is no outcome; else empty."""
+    seconds: float
+    """Its part of the time that all jobs took together."""
+
+
+def run_jobs(jobs: Sequence[Job]) -> list[Done]:
+    """Run every job; answers in order."""
+    started = time.perf_counter()
+    bar = tqdm(total=len(jobs), desc="scoring", unit="task", delay=2, leave=False, disable=None)
+
+    def run(job: Job) -> Done:
+        bar.set_postfix_str(job.task.name)
+        done = _run(job)
+        bar.update()
+        return done
+
+    with bar:
+        found = side_by_side(run, jobs) if _small(jobs) else [run(job) for job in jobs]
+    share = (time.perf_counter() - started) / max(sum(done.seconds for done in found), 1e-9)
+    return [Done(done.outcome, done.reason, done.seconds * share) for done in found]
+
+
+def _run(job: Job) -> Done:
+    started = time.perf_counter()
+    outcome, reason = None, ""
+    try:
+        outcome = job.task.run(job.given)
+    except Exception as error:  # the other tasks' scores are worth keeping
+        if os.environ.get("CAMTRACE_DEBUG"):
+            traceback.print_exc()
+        reason = str(error) if isinstance(error, CamtraceError) else f"{type(error).__name__}: {error}"
+    return Done(outcome, reason, time.perf_counter() - started)
+
+
+def _small(jobs: Sequence[Job]) -> bool:
+    """Whether the jobs are for the CPU, and small."""
+    inputs = {id(job.given): job.given for job in jobs}.values()
+    bytes_each = [4 * len(given.photos) * len(given.bank.names) * given.bank.dim for given in inputs]
+    return all(given.device == "cpu" for given in inputs) and max(bytes_each, default=0) <= SIDE_BY_SIDE_BYTES

@@ -1,0 +1,84 @@
+"""Jobs: answers in order, failures as reasons, side by side where they are small, with all threads where they are not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark import task_runs
+from benchmark.task_runs import Job, run_jobs
+from benchmark.tasks import Task, TaskOutcome
+from builders.errors import DataError
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def job(name: str, run: Callable[[Any], TaskOutcome], *, device: str = "cpu") -> Job:
+    task = Task(name, "", (), recipe=lambda *_: None, unfit=lambda _: "", run=run)
+    bank = SimpleNamespace(names=("a", "b"), dim=4)
+    return Job(task, SimpleNamespace(photos=range(10), bank=bank, device=device))
+
+
+def outcome(name: str) -> TaskOutcome:
+    return TaskOutcome((), {name: name})
+
+
+def test_run_jobs__small_ones_run_at_the_same_time_each_on_one_thread() -> None:
+    together = threading.Barrier(2, timeout=20)
+    threads = []
+
+    def run(given: Any) -> TaskOutcome:
+        together.wait()  # passes only if two run at once
+        threads.append(torch.get_num_threads())
+        return outcome("x")
+
+    done = run_jobs([job("a/1", run), job("a/2", run)])
+    assert [one.reason for one in done] == ["", ""]
+    assert threads == [1, 1]
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_run_jobs__large_ones_and_those_of_a_gpu_run_alone(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if device == "cpu":
+        monkeypatch.setattr(task_runs, "SIDE_BY_SIDE_BYTES", 4 * 10 * 2 * 4 - 1)
+    threads = []
+
+    def run(given: Any) -> TaskOutcome:
+        threads.append((threading.current_thread(), torch.get_num_threads()))
+        return outcome("x")
+
+    run_jobs([job("a/1", run, device=device), job("a/2", run, device=device)])
+    assert threads == [(threading.main_thread(), 2)] * 2
+
+
+def test_run_jobs__in_order_a_failure_is_a_reason() -> None:
+    def slow(given: Any) -> TaskOutcome:
+        time.sleep(0.05)
+        return outcome("slow")
+
+    def refused(given: Any) -> TaskOutcome:
+        raise DataError("too few photos")
+
+    def broken(given: Any) -> TaskOutcome:
+        raise KeyError("a")
+
+    started = time.perf_counter()
+    done = run_jobs([job("1", slow), job("2", refused), job("3", broken), job("4", lambda _: outcome("quick"))])
+    wall = time.perf_counter() - started
+    assert [one.reason for one in done] == ["", "too few photos", "KeyError: 'a'", ""]
+    assert [list(one.outcome.answers) if one.outcome else None for one in done] == [["slow"], None, None, ["quick"]]
+    assert sum(one.seconds for one in done) <= wall
+    assert run_jobs([]) == []
