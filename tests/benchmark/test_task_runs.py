@@ -1,4 +1,4 @@
-"""Jobs: answers in order, failures as reasons, side by side where they are small, with all threads where they are not."""
+"""Jobs: answers in order, failures as reasons, side by side where they are small, else one by one on all threads."""
 
 from __future__ import annotations
 
