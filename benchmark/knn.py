@@ -136,9 +136,9 @@ def _record_fixed(answers: KnnAnswers, question: Question, photos: slice, lists:
     pos_same = vote(positives[own, own][:, None], negatives, opposition)
     neg_same = vote(positives, negatives[own, own][:, None], same_class)
     for i, target in enumerate((answers.correct, answers.tied)):
-        target[0, photos] = plain[i][own, own].sum(dim=0).cpu()
+        target[0, photos] = plain[i][own, own].sum(dim=0).cpu().numpy()
         for row, votes in ((1, plain), (2, pos_same), (3, neg_same)):
-            target[row, photos] = (votes[i].sum(dim=(0, 1)) - votes[i][own, own].sum(dim=0)).cpu()
+            target[row, photos] = (votes[i].sum(dim=(0, 1)) - votes[i][own, own].sum(dim=0)).cpu().numpy()
     correct, tied = (x.cpu().numpy() for x in plain)
     answers.plain[:, :, photos] = correct
     drawn = question.test_assignments[:, photos]  # [seeds, photos]
