@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from benchmark.probe.features import Design, design, gather, stack_size
+from benchmark.probe.design import Design, design, stack_size
+from benchmark.probe.features import gather
 from benchmark.probe.logistic import GRADIENT_TOLERANCE, solve
 from benchmark.probe.problem import Fit, Problem, predict
 

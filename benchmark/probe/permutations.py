@@ -17,7 +17,8 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from benchmark.probe.converged import SEARCH_TOLERANCE
-from benchmark.probe.features import STACK_BYTES, Rows, design, gather
+from benchmark.probe.design import STACK_BYTES, design
+from benchmark.probe.features import Rows, gather
 from benchmark.probe.logistic import solve
 from benchmark.probe.problem import Problem, predict
 from benchmark.probe.protocols import LABELLED_SEED, default_memory, usable_device, with_validation

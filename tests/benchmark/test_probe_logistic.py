@@ -10,8 +10,9 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.probe import features as features_module
-from benchmark.probe.features import Design, design, gather, normalised
+from benchmark.probe import design as design_module
+from benchmark.probe.design import Design, design
+from benchmark.probe.features import gather, normalised
 from benchmark.probe.logistic import Solution, solve
 from benchmark.probe.products import NARROW, product
 
@@ -208,8 +209,8 @@ def test_solve__too_few_iterations_is_said() -> None:
 
 @pytest.mark.parametrize("name", ["easy", "n<d"])
 def test_design__streamed_equals_resident(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features_module, "BLOCK_BYTES", 8000)
-    monkeypatch.setattr(features_module, "GATHER_BYTES", 1000)
+    monkeypatch.setattr(design_module, "BLOCK_BYTES", 8000)
+    monkeypatch.setattr(design_module, "GATHER_BYTES", 1000)
     toy = TOYS[name]
     strengths = torch.tensor([1e-3, 1e-5], dtype=torch.float64)
     labels = torch.from_numpy(toy.y)[None]
@@ -224,7 +225,7 @@ def test_design__streamed_equals_resident(name: str, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("name", ["n<d", "n<d hopeless"])
 def test_design__unrotated_equals_rotated(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rotated = fitted(TOYS[name])
-    monkeypatch.setattr(features_module, "REDUCED_ROWS", 0)
+    monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
     assert as_design(TOYS[name]).basis is None
     unrotated = fitted(TOYS[name])
     assert bool(unrotated.converged.all())

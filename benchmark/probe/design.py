@@ -1,0 +1,226 @@
+"""The design matrices of training sets: centred features within a memory bound, and the principal axes of each.
+
+A small training set is rotated to its own axes, which are then all of its features; of a large one the leading axes are
+found, to precondition the solver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmark.probe.features import GATHER_BYTES, Source
+
+BLOCK_BYTES = 4 << 20
+"""Rows are worked on in blocks of about this size: both products of a pass then read a block from cache."""
+
+STACK_BYTES = 256 << 20
+"""Training sets are solved in one stack up to this size together; larger ones fill the machine one by one."""
+
+REDUCED_ROWS = 512
+"""Training sets of fewer rows than dimensions are rotated up to so many rows; beyond, eigenvalues cost too much."""
+
+PRINCIPAL_AXES = 64
+"""Principal axes found of a training set that is not rotated."""
+
+SUBSPACE_PASSES = 3
+"""Passes over the rows to find them."""
+
+FLOAT64_ELEMENTS = 1 << 19
+"""Fits of up to so many feature values run in float64 throughout; larger ones use float32 products."""
+
+
+class Axes(NamedTuple):
+    """Principal axes of each training set's features, which precondition the solver."""
+
+    vectors: Tensor | None
+    """float64 [G, d, k], orthonormal. ``None``: the features' own coordinates are the axes."""
+    variances: Tensor
+    """float64 [G, k], or [G, r]."""
+    rest: Tensor
+    """float64 [G], mean variance in the directions outside the k axes."""
+
+
+class Basis(NamedTuple):
+    """Orthonormal columns ``rows.T @ combination``, in factors because that is cheaper."""
+
+    rows: Tensor
+    """[G, n, d], the centred rows."""
+    combination: Tensor
+    """float64 [G, n, r]."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """G training sets of n rows as a solver reads them: centred, and rotated to n dimensions where n is small.
+
+    Centring changes no optimum, because the bias is free to absorb it; nor does the rotation, because it keeps every
+    length and no weight outside the span of the rows can lower a loss with an L2 penalty.
+    """
+
+    n: int
+    mean: Tensor
+    """float64 [G, d], the subtracted mean."""
+    basis: Basis | None
+    """``None``: not reduced."""
+    axes: Axes
+    resident: Tensor | None
+    """[G, n, r] in the product type, or ``None``: rows are gathered anew in every pass."""
+    source: Source
+    dtype: torch.dtype
+
+    @property
+    def dimension(self) -> int:
+        """r: number of features the solver sees."""
+        if self.axes.vectors is not None:
+            return int(self.axes.vectors.shape[1])
+        return int(self.axes.variances.shape[1])
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yields (rows, features [G, m, r]) over all n rows."""
+        device = self.mean.device
+        step = max(1, BLOCK_BYTES // (self.dimension * self.dtype.itemsize * len(self.mean)))
+        if device.type != "cpu":
+            step *= 64  # an accelerator wants fewer, larger products
+        for start in range(0, self.n, step):
+            rows = slice(start, min(start + step, self.n))
+            if self.resident is not None:
+                yield rows, self.resident[:, rows]
+            else:
+                block = self.source(rows.start, rows.stop).to(device, self.dtype)
+                yield rows, block - self.mean[:, None].to(self.dtype)
+
+    def narrowed(self, members: Tensor) -> Design:
+        """The training sets ``members`` alone (a copy of their features); only of a resident design."""
+        if len(members) == len(self.mean):
+            return self
+        assert self.resident is not None
+        return replace(
+            self,
+            mean=self.mean[members],
+            basis=None if self.basis is None else Basis(self.basis.rows[members], self.basis.combination[members]),
+            axes=Axes(
+                None if self.axes.vectors is None else self.axes.vectors[members],
+                self.axes.variances[members],
+                self.axes.rest[members],
+            ),
+            resident=self.resident[members],
+        )
+
+    def to_embedding(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights [G, L, r, C] and bias [G, L, C] of centred, reduced features -> of L2-normalised embeddings."""
+        if self.basis is not None:
+            mixed = torch.einsum("gnr,glrc->gnlc", self.basis.combination, weights)
+            weights = torch.einsum("gnd,gnlc->gldc", self.basis.rows.to(torch.float64), mixed)
+        return weights, bias - torch.einsum("gd,gldc->glc", self.mean, weights)
+
+    def from_embedding(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """The inverse of ``to_embedding`` on the span of the rows."""
+        bias = bias + torch.einsum("gd,gldc->glc", self.mean, weights)
+        if self.basis is not None:
+            mixed = torch.einsum("gnd,gldc->gnlc", self.basis.rows.to(torch.float64), weights)
+            weights = torch.einsum("gnr,gnlc->glrc", self.basis.combination, mixed)
+        return weights, bias
+
+
+def design(
+    source: Source,
+    groups: int,
+    n: int,
+    dimension: int,
+    *,
+    device: torch.device,
+    memory_bytes: int,
+    dtype: torch.dtype | None = None,
+) -> Design:
+    """Gather a group of training sets: resident if they fit into ``memory_bytes``, else read anew in each pass."""
+    if dtype is None:
+        dtype = torch.float64 if n * dimension <= FLOAT64_ELEMENTS else torch.float32
+    fits = groups * resident_bytes(n, dimension, dtype) <= memory_bytes
+    step = max(1, GATHER_BYTES // (groups * dimension * 4))
+    starts = range(0, n, step)
+    resident = torch.empty((groups, n, dimension), dtype=dtype, device=device) if fits else None
+    total = torch.zeros((groups, dimension), dtype=torch.float64, device=device)
+    for start in starts:
+        block = source(start, min(start + step, n)).to(device)
+        total += block.sum(1)  # any centre near the mean will do
+        if resident is not None:
+            resident[:, start : start + step] = block
+    mean = total / n
+    if resident is not None:
+        resident -= mean[:, None].to(dtype)
+        if _is_reduced(n, dimension):
+            return _reduced(resident, mean, source)
+    unknown = Axes(None, torch.zeros((groups, dimension), dtype=torch.float64, device=device), total.new_zeros(groups))
+    unrotated = Design(n, mean, None, unknown, resident, source, dtype)
+    return replace(unrotated, axes=_principal_axes(unrotated, min(PRINCIPAL_AXES, dimension)))
+
+
+def stack_size(fits: int, n: int, dimension: int, memory_bytes: int, dtype: torch.dtype | None = None) -> int:
+    """How many of ``fits`` training sets to gather and solve together: at least one."""
+    return max(1, min(fits, min(memory_bytes, STACK_BYTES) // resident_bytes(n, dimension, dtype)))
+
+
+def resident_bytes(n: int, dimension: int, dtype: torch.dtype | None = None) -> int:
+    """Memory for one resident training set: its features, and what a small one's rotation needs beside them."""
+    if dtype is None:
+        dtype = torch.float64 if n * dimension <= FLOAT64_ELEMENTS else torch.float32
+    features = n * dimension * dtype.itemsize
+    return features + (8 * n * (dimension + 4 * n) if _is_reduced(n, dimension) else 0)
+
+
+def _is_reduced(n: int, dimension: int) -> bool:
+    """Whether a training set is rotated."""
+    return n < dimension and n <= REDUCED_ROWS
+
+
+def _reduced(centred: Tensor, mean: Tensor, source: Source) -> Design:
+    """Fewer rows than dimensions: the rows' own principal axes, at most n of them, hold all there is."""
+    rows = centred.to(torch.float64)
+    values, vectors = torch.linalg.eigh(torch.bmm(rows, rows.mT))
+    # below this, an eigenvalue of the Gram matrix is rounding
+    floor = values[:, -1:].clamp_min(1e-30) * rows.shape[1] * torch.finfo(torch.float64).eps
+    kept = values > floor
+    lengths = torch.where(kept, values, torch.zeros_like(values)).sqrt()
+    inverse = torch.where(kept, 1 / lengths.clamp_min(1e-30), torch.zeros_like(values))
+    first = int(kept.any(0).to(torch.int).argmax()) if bool(kept.any()) else rows.shape[1] - 1
+    features = (vectors * lengths[:, None])[..., first:].contiguous()
+    basis = Basis(centred, (vectors * inverse[:, None])[..., first:].contiguous())
+    variances = (lengths**2 / rows.shape[1])[:, first:]
+    return Design(
+        rows.shape[1],
+        mean,
+        basis,
+        Axes(None, variances, torch.zeros_like(variances[:, 0])),
+        features.to(centred.dtype),
+        source,
+        centred.dtype,
+    )
+
+
+def _principal_axes(features: Design, count: int) -> Axes:
+    """Leading eigenvectors of each training set's covariance by subspace iteration.
+
+    They only precondition: close is enough, and the same random start makes it repeatable. (Halko, Martinsson and
+    Tropp, SIAM Review 53, 2011.)
+    """
+    groups, dimension = features.mean.shape
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn((dimension, count), generator=generator, dtype=torch.float64).to(features.mean.device)
+    image = start.expand(groups, -1, -1)
+    for _ in range(SUBSPACE_PASSES):
+        vectors = torch.linalg.qr(image).Q
+        image, total = torch.zeros_like(vectors), torch.zeros_like(features.mean[:, 0])
+        for _, block in features.blocks():
+            image += torch.bmm(block.mT, torch.bmm(block, vectors.to(block.dtype)))
+            total += torch.linalg.vector_norm(block, dim=(1, 2)).to(torch.float64).square()
+    inner = torch.bmm(vectors.mT, image) / features.n
+    variances, turn = torch.linalg.eigh((inner + inner.mT) / 2)
+    variances = variances.clamp_min(0)
+    outside = max(min(features.n - 1, dimension) - count, 1)
+    rest = (total / features.n - variances.sum(1)).clamp_min(0) / outside
+    return Axes(torch.bmm(vectors, turn), variances, rest)
