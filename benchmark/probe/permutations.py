@@ -55,7 +55,7 @@ def null_range(accuracies: np.ndarray, value: float) -> NullRange:
 
     >>> null = null_range(np.array([0.2, 0.3, 0.4, 0.3]), 0.4)
     >>> round(null.accuracy, 3), round(null.mean_low, 3), round(null.high, 3), null.p_value
-    (0.3, 0.17, 0.59, 0.4)
+    (0.3, 0.17, 0.591, 0.4)
     """
     count, mean, spread = len(accuracies), float(np.mean(accuracies)), float(np.std(accuracies, ddof=1))
     times = float(stdtrit(count - 1, 0.5 + LEVEL / 2))

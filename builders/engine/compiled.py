@@ -1,4 +1,4 @@
-"""How functions of the engine are compiled: exactly (no fast-math), and entry points once per machine."""
+"""How functions are compiled: exactly (the engine never uses fast-math), and entry points once per machine."""
 
 from __future__ import annotations
 
