@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from benchmark.cpu_threads import side_by_side
 from benchmark.probe.design import Design, design, stack_size
 from benchmark.probe.features import gather
-from benchmark.probe.logistic import GRADIENT_TOLERANCE, solve
+from benchmark.probe.logistic import GRADIENT_TOLERANCE, Solution, solve
 from benchmark.probe.problem import Fit, Problem, predict
 
 STRENGTHS = tuple(10.0**-k for k in range(1, 10))
@@ -64,20 +65,29 @@ def converged(
     found = _search(problem, pooled, path, device, memory_bytes, tolerance, dtype)
     searched = time.perf_counter()
 
-    parts, used = [], None
-    for first in range(0, len(problem.which), together):
-        which = problem.which[first : first + together]
-        features = _design(problem, which, np.arange(problem.n), device, memory_bytes, dtype)
-        used = features.dtype
-        labels = torch.from_numpy(problem.labels[first : first + together])
-        strength = torch.tensor([found.strength], dtype=torch.float64)
-        own = None
-        if found.start is not None:  # an assignment that was not searched starts from the first one's weights
-            known = torch.arange(first, first + len(which), device=device)
-            known = torch.where(known < pooled, known, 0)
-            own = (found.start[0][known], found.start[1][known])
-        parts.append(solve(features, labels, strength, problem.n_classes, start=own, tolerance=tolerance))
-        del features
+    # on a CPU as many stacks side by side as there are threads, which share the memory: small products gain nothing
+    # from a second thread
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    threads = threads if together >= threads else 1
+    step = min(together // threads, -(-len(problem.which) // threads))
+
+    def refit(first: int) -> tuple[Solution, torch.dtype]:
+        which = problem.which[first : first + step]
+        with torch.inference_mode():  # it holds for a thread
+            features = _design(problem, which, np.arange(problem.n), device, memory_bytes // threads, dtype)
+            labels = torch.from_numpy(problem.labels[first : first + step])
+            strength = torch.tensor([found.strength], dtype=torch.float64)
+            own = None
+            if found.start is not None:  # an assignment that was not searched starts from the first one's weights
+                known = torch.arange(first, first + len(which), device=device)
+                known = torch.where(known < pooled, known, 0)
+                own = (found.start[0][known], found.start[1][known])
+            solved = solve(features, labels, strength, problem.n_classes, start=own, tolerance=tolerance)
+        return solved, features.dtype
+
+    firsts = range(0, len(problem.which), step)
+    solved = side_by_side(refit, firsts) if threads > 1 else [refit(first) for first in firsts]
+    parts, used = [part for part, _ in solved], solved[-1][1]
     constants: dict[str, Any] = {
         "estimator": "multinomial logistic regression, mean cross-entropy + strength / 2 * ||W||^2, bias free",
         "strength_shared_by": "all assignments",
