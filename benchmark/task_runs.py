@@ -45,7 +45,7 @@ def run_jobs(jobs: Sequence[Job]) -> list[Done]:
     bar = tqdm(total=len(jobs), desc="scoring", unit="task", delay=2, leave=False, disable=None)
 
     def run(job: Job) -> Done:
-        bar.set_postfix_str(job.task.name)
+        bar.set_postfix_str(job.task.name, refresh=False)
         done = _run(job)
         bar.update()
         return done
