@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
+from benchmark.bank.precision_gate import Verdict
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
-from benchmark.precision_gate import Verdict
 from builders.photos import PhotoSet
 from builders.processing import codec_canary, codec_versions
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmark.bank import Bank, bank_key, photos_bytes_hash
-from benchmark.embed import PassCost, fill_banks
+from benchmark.bank.bank import Bank, bank_key, photos_bytes_hash
+from benchmark.bank.embed import PassCost, fill_banks
+from benchmark.bank.precision_gate import Verdict, judge
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
-from benchmark.precision_gate import Verdict, judge
 from benchmark.records import encoder_record, environment_record, peak_memory
 from benchmark.results import Failure, Result, Score
 from benchmark.task_runs import Done, Job, run_jobs

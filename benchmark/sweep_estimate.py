@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.bank import Bank, bank_key
-from benchmark.embed import fill_banks
+from benchmark.bank.bank import Bank, bank_key
+from benchmark.bank.embed import fill_banks
 from benchmark.encoders import Encoder, load_encoder
 from benchmark.options import RunOptions
 from benchmark.run import merged_recipes

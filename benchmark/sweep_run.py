@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmark.bank import photos_bytes_hash
+from benchmark.bank.bank import photos_bytes_hash
 from benchmark.encoders import Encoder, list_encoders, load_encoder
 from benchmark.options import RunOptions
 from benchmark.output import folder_name, write_reports, write_scored

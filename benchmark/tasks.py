@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmark.bank import Bank, BankView
+from benchmark.bank.bank import Bank, BankView
 from benchmark.options import RunOptions
 from benchmark.results import Score
 from benchmark.views import ViewRecipe

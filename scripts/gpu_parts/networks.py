@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.bank import Bank, bank_key
-from benchmark.embed import fill_banks
+from benchmark.bank.bank import Bank, bank_key
+from benchmark.bank.embed import fill_banks
+from benchmark.bank.precision_gate import THRESHOLD, neighbouring, trace_to_noise
 from benchmark.encoders import Encoder
 from benchmark.encoders.embedding import Normalisation, network_encoder, placement, pooled
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
-from benchmark.precision_gate import THRESHOLD, neighbouring, trace_to_noise
 from benchmark.torch_views import torch_views
 from benchmark.views import ProcessingViews
 from builders.decode import decode_rgb

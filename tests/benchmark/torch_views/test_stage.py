@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.bank import Bank, bank_key, photos_bytes_hash
-from benchmark.embed import fill_banks
+from benchmark.bank.bank import Bank, bank_key, photos_bytes_hash
+from benchmark.bank.embed import fill_banks
 from benchmark.encoders import Encoder, EncoderInfo, load_encoder
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
 from benchmark.torch_views import self_test, stage

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmark.bank import Bank, Block
-from benchmark.device_copy import DeviceCopy
+from benchmark.bank.bank import Bank, Block
+from benchmark.bank.device_copy import DeviceCopy
 from benchmark.encoders import Encoder
 from benchmark.encoders.batch_size import FittingBatch
 from benchmark.torch_views.stage import view_stream

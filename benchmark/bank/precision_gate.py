@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.bank import bank_key, key_hash
+from benchmark.bank.bank import bank_key, key_hash
 from benchmark.encoders import Encoder
 from benchmark.encoders.batch_size import FittingBatch
 from benchmark.options import RunOptions

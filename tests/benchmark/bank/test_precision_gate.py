@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import benchmark.precision_gate as gate
+import benchmark.bank.precision_gate as gate
 from benchmark.__main__ import main
+from benchmark.bank.precision_gate import judge, neighbouring, trace_to_noise
 from benchmark.encoders import load_encoder
 from benchmark.options import DTYPES, RunOptions
-from benchmark.precision_gate import judge, neighbouring, trace_to_noise
 from benchmark.results import read_result
 from builders.photos import PhotoSet
 from builders.processing import PARAMETERS, PROCESSINGS

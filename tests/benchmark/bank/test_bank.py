@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.bank import Bank, bank_key, key_hash, photos_bytes_hash
-from benchmark.embed import fill_banks, position
+from benchmark.bank.bank import Bank, bank_key, key_hash, photos_bytes_hash
+from benchmark.bank.embed import fill_banks, position
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified
@@ -108,9 +108,9 @@ def test_fill_banks__shares_a_pass_between_encoders_and_leaves_out_the_one_that_
 def test_fill_banks__what_is_gathered_is_bounded(tmp_path, monkeypatch, bytes_held, together):
     """20 photos of 3 views of 48 bytes: four batches of 3 views at a time, fewer where they are more bytes."""
     photos, recipe, seen = some_photos(20), ProcessingViews(NAMES), []
-    monkeypatch.setattr("benchmark.embed.GATHERED_BYTES", bytes_held)
+    monkeypatch.setattr("benchmark.bank.embed.GATHERED_BYTES", bytes_held)
     monkeypatch.setattr(
-        "benchmark.embed.FittingBatch", lambda name, embed, views: lambda b: seen.append(len(b)) or flat(b)
+        "benchmark.bank.embed.FittingBatch", lambda name, embed, views: lambda b: seen.append(len(b)) or flat(b)
     )
     key = bank_key(toy_encoder().info, "float32", photos, photos_bytes_hash(photos), recipe, "float32")
     fill_banks(photos, recipe, [toy_encoder()], [Bank.open(tmp_path, key)], workers=0, batch_size=3)
@@ -196,7 +196,7 @@ def test_bank_key__changing_any_ingredient_makes_another_bank(what):
 
 def test_bank_key__codec_is_an_ingredient(monkeypatch):
     before = key_hash(bank_key(**ingredients()))
-    monkeypatch.setattr("benchmark.bank.codec_canary", lambda: "another codec")
+    monkeypatch.setattr("benchmark.bank.bank.codec_canary", lambda: "another codec")
     assert key_hash(bank_key(**ingredients())) != before
 
 
