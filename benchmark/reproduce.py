@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.process_setup import prepare_process
+from benchmark.compute.process_setup import prepare_process
 from benchmark.sweep import chosen_specs, run_command
 from benchmark.sweep import parser as sweep_parser
 from builders.errors import UsageError, unknown_name

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.compute.process_setup import prepare_process
 from benchmark.options import DTYPES, PROTOCOLS, VIEWS, RunOptions, default_cache
-from benchmark.process_setup import prepare_process
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
     from benchmark.encoders import Encoder

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.process_setup import prepare_process
+from benchmark.compute.process_setup import prepare_process
 from benchmark.score import DEFAULT_DATA, loading_options, public_command, run_options
 from benchmark.score import parser as score_parser
 from builders.errors import DataError, UsageError

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from benchmark.cpu_threads import side_by_side
+from benchmark.compute.threads import side_by_side
 from benchmark.tasks import Task, TaskInput, TaskOutcome
 from builders.errors import CamtraceError
 

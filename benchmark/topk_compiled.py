@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmark.products import in_parts, multiply
+from benchmark.compute.products import in_parts, multiply
 from builders.engine.compiled import entry_point, jit
 
 COLUMNS = 1536

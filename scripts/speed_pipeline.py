@@ -207,7 +207,7 @@ def _under_another_name(name: str) -> Any:
 
 def _forward_alone(file: str, photos: str, count: str, tasks: str) -> None:
     """In a process of its own: the forward passes over the views of ``count`` photos, those of a few over and over."""
-    from benchmark.process_setup import prepare_process
+    from benchmark.compute.process_setup import prepare_process
 
     prepare_process()
     import torch

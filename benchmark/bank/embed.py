@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from benchmark.bank.bank import Bank, Block
 from benchmark.bank.device_copy import DeviceCopy
+from benchmark.compute.batch_size import FittingBatch
 from benchmark.encoders import Encoder
-from benchmark.encoders.batch_size import FittingBatch
 from benchmark.torch_views.stage import view_stream
 from benchmark.views import PhotoViews, Preprocess, ViewRecipe
 from builders.errors import EncoderError

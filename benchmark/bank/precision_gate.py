@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.bank.bank import bank_key, key_hash
+from benchmark.compute.batch_size import FittingBatch
 from benchmark.encoders import Encoder
-from benchmark.encoders.batch_size import FittingBatch
 from benchmark.options import RunOptions
 from benchmark.views import ProcessingViews, StoredViews, ViewRecipe, iterate_views
 from builders.errors import DataError

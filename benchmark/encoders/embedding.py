@@ -14,8 +14,8 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from benchmark.cpu_threads import side_by_side
-from benchmark.encoders.batch_size import out_of_memory
+from benchmark.compute.batch_size import out_of_memory
+from benchmark.compute.threads import side_by_side
 from benchmark.encoders.encoder import Encoder, EncoderInfo
 from builders.errors import CamtraceError, EncoderError, UsageError
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.compiled import compiled_module
+from benchmark.compute.compiled import compiled_module
+from benchmark.compute.products import multiply
 from benchmark.probe.features import Source, gather
 from benchmark.probe.problem import Problem
-from benchmark.products import multiply
 
 MOMENTUM = 0.9
 BATCH_SIZE = 1024

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from benchmark.cpu_threads import side_by_side
+from benchmark.compute.threads import side_by_side
 from builders.engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
 
 TOGETHER = 4

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmark.encoders.batch_size import out_of_memory
+from benchmark.compute.batch_size import out_of_memory
 from benchmark.encoders.pixels import Pixels
 from benchmark.torch_views.self_test import equals_pillow
 from benchmark.torch_views.views import BYTES_PER_PIXEL, possible, torch_views

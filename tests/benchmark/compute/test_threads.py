@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from benchmark.cpu_threads import side_by_side
+from benchmark.compute.threads import side_by_side
 from benchmark.encoders import load_encoder
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.cpu_threads import side_by_side
+from benchmark.compute.threads import side_by_side
 
 CPU_INFO = Path("/proc/cpuinfo")
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from benchmark import products
+from benchmark.compute import products
 
 
 @pytest.mark.parametrize("by_numpy", [True, False])

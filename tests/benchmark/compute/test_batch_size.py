@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from benchmark.compute.batch_size import FittingBatch, out_of_memory
 from benchmark.encoders import load_encoder
-from benchmark.encoders.batch_size import FittingBatch, out_of_memory
 from builders.errors import EncoderError
 
 CUDA = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
