@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.knn import SETUPS
+from benchmark.knn.setups import SETUPS
 from benchmark.result_files import find_runs
 from benchmark.results import Result, read_result
 from benchmark.retrieval import PairAnswers

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from benchmark.knn import SETUPS, knn_setups
+from benchmark.knn.setups import SETUPS, knn_setups
 from benchmark.options import RunOptions
 from benchmark.probe import processing_probe
 from benchmark.results import Score

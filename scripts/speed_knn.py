@@ -26,7 +26,7 @@ import torch
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.knn import KnnAnswers, knn_setups
+from benchmark.knn.setups import KnnAnswers, knn_setups
 
 K = 10
 

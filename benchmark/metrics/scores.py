@@ -106,7 +106,7 @@ def knn_setup_scores(
         DataError: columns of different lengths, a photo that lacks a class or has one twice, an unknown split, a
             parameter with another number of classes.
     """
-    from benchmark.knn import knn_setups
+    from benchmark.knn.setups import knn_setups
 
     rows = np.asarray(embeddings, dtype=np.float32)
     _, label_codes = np.unique(np.asarray(labels), return_inverse=True)

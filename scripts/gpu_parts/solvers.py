@@ -16,7 +16,7 @@ SEEDS = 10
 
 def knn(device: torch.device, quick: bool) -> Iterator[Row]:
     """The suite of six set-ups; embeddings start in the computer's memory, as banks do."""
-    from benchmark.knn import knn_setups
+    from benchmark.knn.setups import knn_setups
 
     n_train, n_test, dimension, classes, labels = (300, 20, 32, 3, 5) if quick else (50_000, 2000, 768, 6, 1000)
     random = np.random.default_rng(0)

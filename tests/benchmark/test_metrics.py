@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from benchmark.knn import knn_setups
+from benchmark.knn.setups import knn_setups
 from benchmark.metrics import KnnSetups, PairRetrieval, TraceProbe, knn_setup_scores, probe_scores
 from benchmark.publish_metrics import METRICS, card_facts, main, write_space
 from benchmark.retrieval import pair_retrieval

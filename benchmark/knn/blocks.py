@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmark.topk import GROUP, compiled, merge, replace_indices, shift_indices, top_keys, unpack_indices
+from benchmark.knn.topk import GROUP, compiled, merge, replace_indices, shift_indices, top_keys, unpack_indices
 
 
 class Asked(NamedTuple):
@@ -52,7 +52,7 @@ def search_of(asked: Asked, rows: int, columns: int) -> Search:
 
 
 class _CompiledSearch:
-    """By ``benchmark.topk_compiled``."""
+    """By ``benchmark.knn.topk_compiled``."""
 
     def __init__(self, asked: Asked, module: ModuleType) -> None:
         self._asked, self._module = asked, module

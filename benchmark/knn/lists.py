@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmark.knn_blocks import Asked, Found, round_up, search_of
-from benchmark.topk import GROUP, NOTHING, Embeddings, read_unit_rows
+from benchmark.knn.blocks import Asked, Found, round_up, search_of
+from benchmark.knn.topk import GROUP, NOTHING, Embeddings, read_unit_rows
 
 CPU_BLOCK = 1 << 25
 """Similarities of one block on a CPU at most (128 MiB): larger blocks are no faster, their first use is slower."""

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn import SETUPS, KnnAnswers, knn_setups
-from benchmark.topk import NOTHING, pack, read_unit_rows, top_keys, unpack_indices
+from benchmark.knn.setups import SETUPS, KnnAnswers, knn_setups
+from benchmark.knn.topk import NOTHING, pack, read_unit_rows, top_keys, unpack_indices
 from builders.errors import DataError, UsageError
 
 
@@ -417,7 +417,7 @@ needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reas
 @pytest.mark.parametrize(("count", "columns", "values"), [(1, 64, 3), (10, 320, 5), (10, 320, 10**6), (40, 640, 4)])
 def test_top_keys__compiled_gives_the_same_keys(count: int, columns: int, values: int) -> None:
     """Against torch's search, with many ties, with -0.0, and with columns that hold no neighbour."""
-    from benchmark import topk_compiled
+    from benchmark.knn.setups import topk_compiled
 
     rng = np.random.default_rng(count)
     block = torch.from_numpy((rng.integers(-values, values, (30, columns)) / values).astype(np.float32))
@@ -431,7 +431,7 @@ def test_top_keys__compiled_gives_the_same_keys(count: int, columns: int, values
 @pytest.mark.parametrize("columns", [1, 31, 96, 1700])
 def test_nearest_by_label__equals_a_stable_sort_of_each_side(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small whole numbers: similarities are exact, many are equal, and there are pieces of several sizes."""
-    from benchmark import topk_compiled
+    from benchmark.knn.setups import topk_compiled
 
     monkeypatch.setattr(topk_compiled, "ROWS", 2)
     rng = np.random.default_rng(columns)
@@ -464,7 +464,7 @@ def test_knn_setups__compiled_search_gives_the_same_answers(monkeypatch: pytest.
         "memory_bytes": 1 << 16,
     }
     by_torch = knn_setups(train, test, **question)
-    monkeypatch.setattr("benchmark.topk.COMPILED_FROM", 0)
+    monkeypatch.setattr("benchmark.knn.topk.COMPILED_FROM", 0)
     compiled = knn_setups(train, test, **question)
     for name in ("correct", "tied", "plain", "by_seed"):
         np.testing.assert_array_equal(getattr(compiled, name), getattr(by_torch, name))

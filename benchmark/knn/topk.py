@@ -144,9 +144,9 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def compiled(device: torch.device, similarities: int) -> ModuleType | None:
-    """``benchmark.topk_compiled`` where it pays: on the CPU, with numba, for so many similarities at once."""
+    """``benchmark.knn.topk_compiled`` where it pays: on the CPU, with numba, for so many similarities at once."""
     pays = device.type == "cpu" and similarities >= COMPILED_FROM
-    return compiled_module("benchmark.topk_compiled", "kNN's search") if pays else None
+    return compiled_module("benchmark.knn.topk_compiled", "kNN's search") if pays else None
 
 
 class _Largest(NamedTuple):

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from benchmark.knn_lists import Lists, Question, neighbour_lists, plan_blocks, read_queries
-from benchmark.knn_uniform import uniform_votes
-from benchmark.topk import Embeddings, full_float32, unpack_indices
-from benchmark.votes import Opposition, Votes, tally, vote
+from benchmark.knn.lists import Lists, Question, neighbour_lists, plan_blocks, read_queries
+from benchmark.knn.topk import Embeddings, full_float32, unpack_indices
+from benchmark.knn.uniform import uniform_votes
+from benchmark.knn.votes import Opposition, Votes, tally, vote
 from builders.errors import DataError, UsageError
 
 SETUPS = ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test")

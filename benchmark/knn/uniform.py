@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmark.knn_blocks import round_up
-from benchmark.knn_lists import Lists, Plan, Question
-from benchmark.topk import GROUP, NOTHING, merge, read_unit_rows, shift_indices, top_keys, unpack_indices
-from benchmark.votes import Votes, decide, tally
+from benchmark.knn.blocks import round_up
+from benchmark.knn.lists import Lists, Plan, Question
+from benchmark.knn.topk import GROUP, NOTHING, merge, read_unit_rows, shift_indices, top_keys, unpack_indices
+from benchmark.knn.votes import Votes, decide, tally
 
 
 def uniform_votes(question: Question, queries: torch.Tensor, photos: slice, lists: Lists, plan: Plan) -> Votes:

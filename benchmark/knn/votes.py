@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from benchmark.topk import NOTHING
+from benchmark.knn.topk import NOTHING
 
 
 class Votes(NamedTuple):

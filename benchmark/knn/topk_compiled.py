@@ -1,4 +1,4 @@
-"""The searches of ``benchmark.topk`` for CPUs, compiled, where numba is installed: the same keys.
+"""The searches of ``benchmark.knn.topk`` for CPUs, compiled, where numba is installed: the same keys.
 
 Similarities are looked at in pieces that a core's cache holds, right after their product. Of each query little more
 than its nearest is kept at any time; of a group of later columns only what is nearer than the last of them is touched.
@@ -29,7 +29,7 @@ _PLACES = np.argsort([(_DE_BRUIJN << i & _LOW) >> 27 for i in range(32)])
 
 
 def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
-    """As ``benchmark.topk.top_keys``, of a block on the CPU."""
+    """As ``benchmark.knn.topk.top_keys``, of a block on the CPU."""
     values = block.numpy()
     state = _State(len(values), np.full(len(values), count))
     labels, own = np.full(values.shape[1], _NO_LABEL, np.int32), np.zeros(len(values), np.int32)
@@ -105,7 +105,7 @@ class _State:
 
 @jit
 def _key(bits: int, column: int) -> int:
-    """``benchmark.topk.pack`` of one similarity, given as the bits of its float32."""
+    """``benchmark.knn.topk.pack`` of one similarity, given as the bits of its float32."""
     ordered = np.int64(bits)
     if ordered == _NEGATIVE_ZERO:
         ordered = np.int64(0)
