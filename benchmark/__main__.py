@@ -12,10 +12,10 @@ COMMANDS: dict[str, Command] = {
     "compare": Command("benchmark.compare:main", "paired differences between results, or against the published study"),
     "leaderboard": Command("benchmark.leaderboard.command:main", "results to a static site"),
     "publish": Command("benchmark.publishing.command:main", "results to a data set of results on the Hub"),
-    "publish-metrics": Command("benchmark.publish_metrics:main", "the evaluate metrics as Spaces on the Hub"),
+    "publish-metrics": Command("benchmark.publishing.metrics_spaces:main", "the evaluate metrics as Spaces on the Hub"),
     "reproduce": Command("benchmark.reproduce:main", "the published study's protocol beside its numbers"),
     "sweep": Command("benchmark.sweep:main", "score many encoders; resumes, estimates beforehand"),
-    "verify": Command("benchmark.verify:main", "which published results can be made again"),
+    "verify": Command("benchmark.publishing.verify:main", "which published results can be made again"),
 }
 """Each entry is added by the change that adds its module."""
 
