@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.answers import Run, read_runs
+from benchmark.results.answers import Run, read_runs
+from benchmark.results.tables import interval, markdown_table, percent
 from benchmark.stats import Difference, holm, paired_difference, rank_intervals
-from benchmark.tables import interval, markdown_table, percent
 from builders.errors import DataError, UsageError
 
 MAIN_METRICS = ("accuracy", "all-same", "spd", "same", "different")

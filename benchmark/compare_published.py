@@ -6,10 +6,10 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.answers import Run
-from benchmark.published import CITATION, PublishedEncoder, PublishedScore, published_encoders
-from benchmark.results import Result, Score
-from benchmark.tables import interval, markdown_table, percent
+from benchmark.results.answers import Run
+from benchmark.results.published import CITATION, PublishedEncoder, PublishedScore, published_encoders
+from benchmark.results.schema import Result, Score
+from benchmark.results.tables import interval, markdown_table, percent
 from builders.errors import DataError, UsageError, unknown_name
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from benchmark.tables import markdown_table
+from benchmark.results.tables import markdown_table
 from builders.errors import unknown_name
 
 USAGE = "usage: python -m benchmark list {encoders,tasks,parameters,data}"

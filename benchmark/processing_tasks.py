@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.knn.setups import SETUPS, knn_setups
 from benchmark.options import RunOptions
 from benchmark.probe import processing_probe
-from benchmark.results import Score
+from benchmark.results.schema import Score
 from benchmark.stats import photo_interval
 from benchmark.tasks import Task, TaskInput, TaskOutcome
 from benchmark.views import ProcessingViews, StoredViews, ViewRecipe

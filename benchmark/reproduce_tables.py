@@ -11,10 +11,10 @@ from statistics import fmean
 
 from benchmark.compare_published import beside
 from benchmark.encoders.study import STUDY
-from benchmark.published import CITATION, GROUPS, URL, PublishedScore, published_encoders
-from benchmark.results import Score
+from benchmark.results.published import CITATION, GROUPS, URL, PublishedScore, published_encoders
+from benchmark.results.schema import Score
+from benchmark.results.tables import markdown_table, percent
 from benchmark.sweep_run import Row
-from benchmark.tables import markdown_table, percent
 from builders.files import write_text_atomically
 
 

@@ -19,7 +19,7 @@ from benchmark.bank.precision_gate import Verdict, judge
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.records import encoder_record, environment_record, peak_memory
-from benchmark.results import Failure, Result, Score
+from benchmark.results.schema import Failure, Result, Score
 from benchmark.task_runs import Done, Job, run_jobs
 from benchmark.tasks import Task, TaskInput
 from benchmark.views import ViewRecipe

@@ -16,7 +16,7 @@ from benchmark.options import DTYPES, PROTOCOLS, VIEWS, RunOptions, default_cach
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
     from benchmark.encoders import Encoder
-    from benchmark.results import Result
+    from benchmark.results.schema import Result
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
 DEFAULT_DATA = ("sample", "simcams", "simpairs")

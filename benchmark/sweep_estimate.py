@@ -18,9 +18,9 @@ from benchmark.bank.bank import Bank, bank_key
 from benchmark.bank.embed import fill_banks
 from benchmark.encoders import Encoder, load_encoder
 from benchmark.options import RunOptions
+from benchmark.results.tables import markdown_table
 from benchmark.run import merged_recipes
 from benchmark.sweep_run import Job, release, sentence
-from benchmark.tables import markdown_table
 
 MEASURED_PHOTOS = 6
 

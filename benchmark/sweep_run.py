@@ -18,9 +18,9 @@ from benchmark.encoders import Encoder, list_encoders, load_encoder
 from benchmark.options import RunOptions
 from benchmark.output import folder_name, write_reports, write_scored
 from benchmark.records import encoder_record, options_record
-from benchmark.results import Result, read_result
+from benchmark.results.schema import Result, read_result
+from benchmark.results.tables import markdown_table
 from benchmark.run import score_encoders
-from benchmark.tables import markdown_table
 from benchmark.tasks import Task
 from builders.errors import CamtraceError, DataError
 from builders.files import write_text_atomically

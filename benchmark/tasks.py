@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.bank.bank import Bank, BankView
 from benchmark.options import RunOptions
-from benchmark.results import Score
+from benchmark.results.schema import Score
 from benchmark.views import ViewRecipe
 from builders.errors import DataError, unknown_name
 from builders.photos import PhotoSet

@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from gpu_parts.rows import Row  # noqa: E402
 
-from benchmark.tables import markdown_table  # noqa: E402
+from benchmark.results.tables import markdown_table  # noqa: E402
 from builders.errors import CamtraceError  # noqa: E402
 
 

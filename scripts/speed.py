@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from benchmark.tables import markdown_table  # noqa: E402
+from benchmark.results.tables import markdown_table  # noqa: E402
 
 PARTS = ("views", "pipeline", "knn", "probe", "builders", "fetch", "simcams")
 

@@ -11,8 +11,8 @@ from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries, published_entries
 from benchmark.leaderboard.read import read_results
 from benchmark.leaderboard.site import write_site
-from benchmark.published import published_encoders
-from benchmark.result_files import ReadResults, Refusal, ResultFile
+from benchmark.results.files import ReadResults, Refusal, ResultFile
+from benchmark.results.published import published_encoders
 from builders.errors import UsageError
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from benchmark.published import GROUPS, PublishedEncoder
-from benchmark.result_files import ResultFile
-from benchmark.results import Score
+from benchmark.results.files import ResultFile
+from benchmark.results.published import GROUPS, PublishedEncoder
+from benchmark.results.schema import Score
 
 GROUP_LABELS = {**GROUPS, "control": "control", "unknown": "not stated"}
 """Every training type of the board with its name."""

@@ -8,8 +8,8 @@ from statistics import fmean
 
 from benchmark.leaderboard.columns import PARAMETERS, STUDY_ATTRIBUTES, meaning
 from benchmark.leaderboard.entries import Observation
-from benchmark.results import Score
-from benchmark.summary import Summary, log_odds_over_chance, summarise
+from benchmark.results.schema import Score
+from benchmark.results.summary import Summary, log_odds_over_chance, summarise
 
 Found = dict[tuple[str, str, str, str], dict[str, Observation]]
 """(data, task, metric, settings) -> entry's key -> observation."""
@@ -18,7 +18,7 @@ Found = dict[tuple[str, str, str, str], dict[str, Observation]]
 def means(data: str, found: Found) -> Found:
     """The summary columns of one data set, under each of its settings.
 
-    Values are ``benchmark.summary``'s. The interval is the mean of the intervals' ends: no narrower than the truth,
+    Values are ``benchmark.results.summary``'s. The interval is the mean of the intervals' ends: no narrower than the truth,
     however the tasks' errors go together.
     """
     asked = {

@@ -12,12 +12,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from benchmark import published
 from benchmark.leaderboard.board import FLAGS, Board, Cell, Column
 from benchmark.leaderboard.columns import FAMILIES
 from benchmark.leaderboard.entries import GROUP_LABELS, Entry
-from benchmark.result_files import Refusal
-from benchmark.summary import group_means
+from benchmark.results.files import Refusal
+from benchmark.results.schema import published
+from benchmark.results.summary import group_means
 from builders.errors import UsageError
 from builders.files import write_text_atomically
 

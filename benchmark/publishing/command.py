@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.publishing.files import Gathered, gather
-from benchmark.results import Result
+from benchmark.results.schema import Result
 from builders.errors import DataError, RemoteError, UsageError
 from builders.files import write_text_atomically
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from benchmark.output import folder_name
 from benchmark.publishing.provenance import codec_objection, missing_provenance
-from benchmark.result_files import Refusal, find_runs, read_files
-from benchmark.results import Result
+from benchmark.results.files import Refusal, find_runs, read_files
+from benchmark.results.schema import Result
 from builders.errors import DataError
 from builders.processing import codec_canary
 

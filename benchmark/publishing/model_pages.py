@@ -12,7 +12,7 @@ import yaml
 from benchmark.output import folder_name
 from benchmark.publishing.files import PublishedFile
 from benchmark.publishing.provenance import HUB_MODEL
-from benchmark.results import Result, Score
+from benchmark.results.schema import Result, Score
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 

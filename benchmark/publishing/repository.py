@@ -15,8 +15,8 @@ from typing import Any
 from benchmark.leaderboard.read import read_results
 from benchmark.publishing.files import PublishedFile, encoders_of
 from benchmark.publishing.table import TABLE_FILE, card_text, table_bytes
-from benchmark.result_files import Refusal
-from benchmark.results import Result
+from benchmark.results.files import Refusal
+from benchmark.results.schema import Result
 from builders.errors import DataError, RemoteError
 
 CARD_FILE = "README.md"

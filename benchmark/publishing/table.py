@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmark.results import SCHEMA_VERSION, Result, Score
+from benchmark.results.schema import SCHEMA_VERSION, Result, Score
 
 TABLE_FILE = "results.parquet"
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from benchmark.leaderboard.read import read_results
 from benchmark.publishing.files import edited
 from benchmark.publishing.provenance import codec_objection, known_codecs, missing_provenance, private_inputs
-from benchmark.result_files import Refusal, ResultFile
-from benchmark.tables import markdown_table
+from benchmark.results.files import Refusal, ResultFile
+from benchmark.results.tables import markdown_table
 from builders.processing import codec_canary
 
 VERDICTS = {

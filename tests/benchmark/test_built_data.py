@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
-from benchmark.results import read_result
+from benchmark.results.schema import read_result
 from benchmark.run import score_encoders
 from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.__main__ import main as builders_main

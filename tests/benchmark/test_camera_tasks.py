@@ -12,7 +12,7 @@ from benchmark.acquisition_views import MaskedViews, PlainViews
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.processing_tasks import PROCESSING_TASKS
-from benchmark.results import Result
+from benchmark.results.schema import Result
 from benchmark.run import score_encoders
 from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.decode import decode_rgb

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.results import read_result
+from benchmark.results.schema import read_result
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.answers import photo_values, read_run
 from benchmark.compare import compare, main
 from benchmark.compare_published import beside, published_encoder
 from benchmark.output import write_scored
-from benchmark.published import published_encoders
-from benchmark.results import Result, Score
+from benchmark.results.answers import photo_values, read_run
+from benchmark.results.published import published_encoders
+from benchmark.results.schema import Result, Score
 from benchmark.retrieval import pair_retrieval
 from benchmark.run import Scored
 from benchmark.stats import paired_difference

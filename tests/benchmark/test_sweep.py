@@ -11,7 +11,7 @@ from PIL import Image
 
 import benchmark.views
 from benchmark.__main__ import main
-from benchmark.results import read_result
+from benchmark.results.schema import read_result
 from benchmark.sweep import read_specs
 from benchmark.sweep_estimate import Measured, pass_s
 from benchmark.sweep_run import groups_of

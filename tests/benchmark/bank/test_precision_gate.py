@@ -11,7 +11,7 @@ from benchmark.__main__ import main
 from benchmark.bank.precision_gate import judge, neighbouring, trace_to_noise
 from benchmark.encoders import load_encoder
 from benchmark.options import DTYPES, RunOptions
-from benchmark.results import read_result
+from benchmark.results.schema import read_result
 from builders.photos import PhotoSet
 from builders.processing import PARAMETERS, PROCESSINGS
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.leaderboard.command import main
-from benchmark.results import Failure, Result, Score, write_result
+from benchmark.results.schema import Failure, Result, Score, write_result
 
 PARAMETERS = {"jpeg": 6, "sharpening": 3, "resizing": 3, "interpolation": 4}
 

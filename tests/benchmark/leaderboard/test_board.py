@@ -5,10 +5,10 @@ import pytest
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries, published_entries
 from benchmark.leaderboard.means import folded
-from benchmark.published import published_encoders
-from benchmark.result_files import ResultFile
-from benchmark.results import Failure
-from benchmark.summary import summarise
+from benchmark.results.files import ResultFile
+from benchmark.results.published import published_encoders
+from benchmark.results.schema import Failure
+from benchmark.results.summary import summarise
 
 
 def board_of(*results, published=False):

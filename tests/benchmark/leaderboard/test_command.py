@@ -13,7 +13,7 @@ import pytest
 
 from benchmark.leaderboard import command
 from benchmark.leaderboard.command import main
-from benchmark.results import write_result
+from benchmark.results.schema import write_result
 from builders.errors import RemoteError, UsageError
 
 ROOT = Path(__file__).parents[3]

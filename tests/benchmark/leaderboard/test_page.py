@@ -12,7 +12,7 @@ import pytest
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries
 from benchmark.leaderboard.site import write_site
-from benchmark.result_files import Refusal, ResultFile
+from benchmark.results.files import Refusal, ResultFile
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.results import Result, Score, write_result
+from benchmark.results.schema import Result, Score, write_result
 from builders.processing import codec_canary, codec_versions
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN
 

@@ -9,7 +9,7 @@ import yaml
 
 from benchmark.publishing.files import edited, gather, result_path
 from benchmark.publishing.table import results_table, table_bytes
-from benchmark.results import Result, write_result
+from benchmark.results.schema import Result, write_result
 from builders.errors import DataError
 from tests.hub_double import READER_TOKEN
 

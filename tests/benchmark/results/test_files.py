@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from benchmark.result_files import find_files, find_runs, parse_result, read_files
-from benchmark.results import Result, Score, write_result
+from benchmark.results.files import find_files, find_runs, parse_result, read_files
+from benchmark.results.schema import Result, Score, write_result
 from builders.errors import DataError
 
 

@@ -6,8 +6,8 @@ from importlib import resources
 import pytest
 from scipy.stats import binomtest
 
-from benchmark import published
-from benchmark.published import GROUPS, published_encoders
+from benchmark.results.published import GROUPS, published_encoders
+from benchmark.results.schema import published
 
 
 def test_published_encoders__counts():

@@ -1,11 +1,11 @@
-"""A result told to people: tables with what they mean, as text; the picture is in ``benchmark.figure``."""
+"""A result told to people: tables with what they mean, as text; the picture is in ``benchmark.results.figure``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmark.results import Result, Score
-from benchmark.tables import interval, markdown_table, percent
+from benchmark.results.schema import Result, Score
+from benchmark.results.tables import interval, markdown_table, percent
 
 SETUPS = ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test")
 

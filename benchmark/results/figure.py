@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.report import SETUPS
-from benchmark.results import Result, Score
+from benchmark.results.report import SETUPS
+from benchmark.results.schema import Result, Score
 
 # Okabe & Ito's colour-blind-safe palette
 _BLUE, _ORANGE, _GREEN, _VERMILION, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6b6b6b"

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.knn.setups import SETUPS
-from benchmark.result_files import find_runs
-from benchmark.results import Result, read_result
+from benchmark.results.files import find_runs
+from benchmark.results.schema import Result, read_result
 from benchmark.retrieval import PairAnswers
 from builders.errors import DataError
 

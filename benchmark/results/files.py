@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.results import Result
+from benchmark.results.schema import Result
 from builders.errors import DataError
 
 MAX_FILE_BYTES = 16 * 2**20

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from benchmark.results import Score
-from benchmark.summary import group_means, log_odds_over_chance, summarise
+from benchmark.results.schema import Score
+from benchmark.results.summary import group_means, log_odds_over_chance, summarise
 
 
 def score(task: str, metric: str, value: float, chance: float = 0.25, data: str = "toy") -> Score:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from benchmark.results import Score
+from benchmark.results.schema import Score
 from builders.processing import PARAMETERS
 
 
