@@ -10,7 +10,7 @@ import numpy as np
 from benchmark.acquisition_views import PlainViews
 from benchmark.options import RunOptions
 from benchmark.results.schema import Score
-from benchmark.retrieval import pair_retrieval
+from benchmark.retrieval.pairs import pair_retrieval
 from benchmark.stats import photo_interval
 from benchmark.tasks import Task, TaskInput, TaskOutcome
 from builders.errors import DataError

@@ -154,13 +154,13 @@ def pair_scores(embeddings: Sequence[Any], pair_ids: Sequence[Any], camera_types
         camera_types: one of two types per photo, each pair has one of each.
 
     Returns:
-        ``same``, ``different``, signed ``spd`` and further metrics as in ``benchmark.retrieval``, ``intervals``
+        ``same``, ``different``, signed ``spd`` and further metrics as in ``benchmark.retrieval.pairs``, ``intervals``
         [low, high] and ``chance`` by the same names, ``n`` pairs.
 
     Raises:
         DataError: a pair that is not one photo of each type, or columns of different lengths.
     """
-    from benchmark.retrieval import pair_retrieval
+    from benchmark.retrieval.pairs import pair_retrieval
 
     answers = pair_retrieval(np.asarray(embeddings, dtype=np.float32), np.asarray(pair_ids), np.asarray(camera_types))
     return {**_with_intervals(answers.per_pair()), "chance": answers.chance, "n": answers.n}

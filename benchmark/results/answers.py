@@ -12,7 +12,7 @@ import numpy as np
 from benchmark.knn.setups import SETUPS
 from benchmark.results.files import find_runs
 from benchmark.results.schema import Result, read_result
-from benchmark.retrieval import PairAnswers
+from benchmark.retrieval.pairs import PairAnswers
 from builders.errors import DataError
 
 MAX_ANSWERS_BYTES = 8 << 30

@@ -14,7 +14,7 @@ from benchmark.output import write_scored
 from benchmark.results.answers import photo_values, read_run
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Result, Score
-from benchmark.retrieval import pair_retrieval
+from benchmark.retrieval.pairs import pair_retrieval
 from benchmark.run import Scored
 from benchmark.stats import paired_difference
 from builders.errors import DataError, UsageError

@@ -12,7 +12,7 @@ from sklearn.metrics import balanced_accuracy_score
 from benchmark.knn.setups import knn_setups
 from benchmark.metrics import KnnSetups, PairRetrieval, TraceProbe, knn_setup_scores, probe_scores
 from benchmark.publishing.metrics_spaces import METRICS, card_facts, main, write_space
-from benchmark.retrieval import pair_retrieval
+from benchmark.retrieval.pairs import pair_retrieval
 from benchmark.stats import photo_interval
 from builders.errors import DataError
 from builders.processing import PARAMETERS, assigned_class

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.retrieval import COLLECTIONS, PairAnswers, pair_retrieval
+from benchmark.retrieval.pairs import COLLECTIONS, PairAnswers, pair_retrieval
 from builders.errors import DataError
 
 
