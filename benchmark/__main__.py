@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from builders.command_line import Command, guarded, run_command
 
 COMMANDS: dict[str, Command] = {
-    "list": Command("benchmark.listing:main", "encoders, tasks, parameters or data that can be named"),
+    "list": Command("benchmark.scoring.listing:main", "encoders, tasks, parameters or data that can be named"),
     "compare": Command("benchmark.compare:main", "paired differences between results, or against the published study"),
     "leaderboard": Command("benchmark.leaderboard.command:main", "results to a static site"),
     "publish": Command("benchmark.publishing.command:main", "results to a data set of results on the Hub"),
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_command(arguments[0], arguments[1:], COMMANDS)
 
     def score() -> int:
-        from benchmark.score import main as score_main
+        from benchmark.scoring.command import main as score_main
 
         return score_main(arguments)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.compute.process_setup import prepare_process
-from benchmark.score import DEFAULT_DATA, loading_options, public_command, run_options
-from benchmark.score import parser as score_parser
+from benchmark.scoring.command import DEFAULT_DATA, loading_options, public_command, run_options
+from benchmark.scoring.command import parser as score_parser
 from builders.errors import DataError, UsageError
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported

@@ -19,7 +19,7 @@ from benchmark.bank.embed import fill_banks
 from benchmark.encoders import Encoder, load_encoder
 from benchmark.options import RunOptions
 from benchmark.results.tables import markdown_table
-from benchmark.run import merged_recipes
+from benchmark.scoring.run import merged_recipes
 from benchmark.sweep_run import Job, release, sentence
 
 MEASURED_PHOTOS = 6

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.output import folder_name
 from benchmark.publishing.provenance import codec_objection, missing_provenance
 from benchmark.results.files import Refusal, find_runs, read_files
 from benchmark.results.schema import Result
+from benchmark.scoring.output import folder_name
 from builders.errors import DataError
 from builders.processing import codec_canary
 

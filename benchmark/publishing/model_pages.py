@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from benchmark.output import folder_name
 from benchmark.publishing.files import PublishedFile
 from benchmark.publishing.provenance import HUB_MODEL
 from benchmark.results.schema import Result, Score
+from benchmark.scoring.output import folder_name
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 

@@ -13,7 +13,7 @@ from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.processing_tasks import PROCESSING_TASKS
 from benchmark.results.schema import Result
-from benchmark.run import score_encoders
+from benchmark.scoring.run import score_encoders
 from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.decode import decode_rgb
 from builders.photos import Labels, PhotoSet

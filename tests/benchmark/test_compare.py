@@ -10,12 +10,12 @@ import pytest
 
 from benchmark.compare import compare, main
 from benchmark.compare_published import beside, published_encoder
-from benchmark.output import write_scored
 from benchmark.results.answers import photo_values, read_run
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Result, Score
 from benchmark.retrieval.pairs import pair_retrieval
-from benchmark.run import Scored
+from benchmark.scoring.output import write_scored
+from benchmark.scoring.run import Scored
 from benchmark.stats import paired_difference
 from builders.errors import DataError, UsageError
 

@@ -12,7 +12,7 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Image, Value
 
 from benchmark.options import RunOptions
-from benchmark.run import score_encoders
+from benchmark.scoring.run import score_encoders
 from benchmark.tasks import all_tasks, fitting_tasks
 from builders.__main__ import main
 from builders.attribute_photos import attribute_photos

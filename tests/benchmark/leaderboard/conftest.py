@@ -23,7 +23,7 @@ def score(task, metric, value, *, data="toy", half=0.02, n=200, chance=0.25, **d
 def result(
     encoder_id, scores, *, data="toy", created="2026-11-20T10:00:00+00:00", canary="c0dec", failures=(), **encoder
 ):
-    """A result as ``benchmark.run`` writes it, around the scores that a test is about."""
+    """A result as ``benchmark.scoring.run`` writes it, around the scores that a test is about."""
     facts = {
         "id": encoder_id,
         "library": "timm",

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def result(encoder="timm/resnet50.a1_in1k", data="imagenet", value=0.5, **changes):
-    """A result as ``benchmark.run`` writes it; ``changes`` replaces whole fields."""
+    """A result as ``benchmark.scoring.run`` writes it; ``changes`` replaces whole fields."""
     scores = (
         Score("probe/jpeg", data, "accuracy", value, value - 0.1, value + 0.1, 100, 1 / 6, {"protocol": "converged"}),
         Score("knn/jpeg", data, "all-same", 0.7, 0.6, 0.8, 100, 0.1, {"k": 10}),

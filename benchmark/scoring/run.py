@@ -18,9 +18,9 @@ from benchmark.bank.embed import PassCost, fill_banks
 from benchmark.bank.precision_gate import Verdict, judge
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
-from benchmark.records import encoder_record, environment_record, peak_memory
 from benchmark.results.schema import Failure, Result, Score
-from benchmark.task_runs import Done, Job, run_jobs
+from benchmark.scoring.jobs import Done, Job, run_jobs
+from benchmark.scoring.records import encoder_record, environment_record, peak_memory
 from benchmark.tasks import Task, TaskInput
 from benchmark.views import ViewRecipe
 from builders.errors import CamtraceError, DataError, EncoderError

@@ -12,7 +12,7 @@ import numpy as np
 from benchmark.results.figure import draw_report
 from benchmark.results.report import report_text
 from benchmark.results.schema import Result, write_result
-from benchmark.run import Scored
+from benchmark.scoring.run import Scored
 from builders.files import write_bytes_atomically, write_text_atomically
 
 

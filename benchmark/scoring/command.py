@@ -118,8 +118,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     prepare_process()
-    from benchmark.output import write_reports, write_scored
-    from benchmark.run import score_encoders
+    from benchmark.scoring.output import write_reports, write_scored
+    from benchmark.scoring.run import score_encoders
     from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
     from builders.errors import CamtraceError
     from builders.sources import open_photos

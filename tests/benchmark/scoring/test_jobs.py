@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark import task_runs
-from benchmark.task_runs import Job, run_jobs
+from benchmark.scoring import jobs as task_runs
+from benchmark.scoring.jobs import Job, run_jobs
 from benchmark.tasks import Task, TaskOutcome
 from builders.errors import DataError
 

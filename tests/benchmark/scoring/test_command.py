@@ -16,7 +16,7 @@ from PIL import Image
 
 from benchmark.results.schema import read_result
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 ENCODER = """
 import numpy as np

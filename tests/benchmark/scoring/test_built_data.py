@@ -12,14 +12,14 @@ from PIL import Image
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
-from benchmark.run import score_encoders
+from benchmark.scoring.run import score_encoders
 from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.__main__ import main as builders_main
 from builders.errors import DataError, PhotoError
 from builders.sources import open_photos
 from builders.stored_views import pack, unpack
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
