@@ -15,7 +15,7 @@ from benchmark.options import RunOptions
 from benchmark.probe import ProbeAnswers, labelled_probe, null_range, shuffled_accuracies
 from benchmark.probe.features import Rows
 from benchmark.results.schema import Score
-from benchmark.stats import photo_interval
+from benchmark.stats.intervals import photo_interval
 from benchmark.tasks import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.masking import CenterMask

@@ -12,7 +12,7 @@ from benchmark.knn.setups import SETUPS, knn_setups
 from benchmark.options import RunOptions
 from benchmark.probe import processing_probe
 from benchmark.results.schema import Score
-from benchmark.stats import photo_interval
+from benchmark.stats.intervals import photo_interval
 from benchmark.tasks import Task, TaskInput, TaskOutcome
 from benchmark.views import ProcessingViews, StoredViews, ViewRecipe
 from builders.errors import DataError

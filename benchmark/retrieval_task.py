@@ -11,7 +11,7 @@ from benchmark.acquisition_views import PlainViews
 from benchmark.options import RunOptions
 from benchmark.results.schema import Score
 from benchmark.retrieval.pairs import pair_retrieval
-from benchmark.stats import photo_interval
+from benchmark.stats.intervals import photo_interval
 from benchmark.tasks import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.photos import PhotoSet

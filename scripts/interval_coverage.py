@@ -3,7 +3,7 @@
     python scripts/interval_coverage.py [--trials 2000] [--json]
 
 Beside ours stands the plain percentile bootstrap (multinomial weights) on the same photos, to show what the two half
-photos of ``benchmark.stats`` and the resampling of whole scenes are for.
+photos of ``benchmark.stats.intervals`` and the resampling of whole scenes are for.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.stats import paired_difference, photo_interval
+from benchmark.stats.intervals import paired_difference, photo_interval
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from benchmark.stats import photo_interval, photo_intervals
+from benchmark.stats.intervals import photo_interval, photo_intervals
 from builders.errors import DataError
 from builders.processing import PARAMETERS, Parameter, assigned_class
 

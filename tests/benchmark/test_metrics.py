@@ -13,7 +13,7 @@ from benchmark.knn.setups import knn_setups
 from benchmark.metrics import KnnSetups, PairRetrieval, TraceProbe, knn_setup_scores, probe_scores
 from benchmark.publishing.metrics_spaces import METRICS, card_facts, main, write_space
 from benchmark.retrieval.pairs import pair_retrieval
-from benchmark.stats import photo_interval
+from benchmark.stats.intervals import photo_interval
 from builders.errors import DataError
 from builders.processing import PARAMETERS, assigned_class
 from tests.hub_double import OWNER_TOKEN

@@ -1,6 +1,6 @@
 """Intervals, differences and ranks by resampling photos: all views of a photo stay together, set-ups stay paired.
 
-How photos are weighted, and why so, is in ``benchmark.resampling``.
+How photos are weighted, and why so, is in ``benchmark.stats.resampling``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,17 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
-from benchmark.clusters import clustered_interval
-from benchmark.resampling import CHUNK_VALUES, LEVEL, RESAMPLES, Interval, checked, cluster_sums, reach, resampled_means
+from benchmark.stats.clusters import clustered_interval
+from benchmark.stats.resampling import (
+    CHUNK_VALUES,
+    LEVEL,
+    RESAMPLES,
+    Interval,
+    checked,
+    cluster_sums,
+    reach,
+    resampled_means,
+)
 from builders.errors import DataError
 
 FEWEST_TAIL_DRAWS = 50

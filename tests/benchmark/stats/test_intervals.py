@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from benchmark.resampling import resampled_means
-from benchmark.stats import (
+from benchmark.stats.intervals import (
     holm,
     independent_rank_intervals,
     paired_difference,
@@ -22,11 +21,12 @@ from benchmark.stats import (
     rank_intervals,
     standard_error,
 )
+from benchmark.stats.resampling import resampled_means
 from builders.errors import DataError
 
 
 def script(name: str) -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "scripts" / f"{name}.py"
+    path = Path(__file__).resolve().parents[3] / "scripts" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"scripts_{name}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -130,7 +130,7 @@ def test_resampled_means__does_not_depend_on_how_equal_photos_are_held() -> None
 
 
 def test_resampled_means__memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    import benchmark.resampling as module
+    import benchmark.stats.resampling as module
 
     largest = 0
     original = np.empty

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from scipy.special import betaincinv, stdtrit
 
-from benchmark.resampling import LEVEL, Interval
+from benchmark.stats.resampling import LEVEL, Interval
 
 
 def clustered_interval(

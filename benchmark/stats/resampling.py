@@ -7,7 +7,7 @@ answers the interval is then exactly Jeffreys' (Brown, Cai and DasGupta, Statist
 its coverage near 0 and 1 and has a width where every answer is right; plain resampling would claim certainty there.
 
 Photos that belong together (27 shots of one scene, the photos of one owner) err together. Differences then weight whole
-clusters, half ones included; shares have a closed form of their own there, ``benchmark.clusters``.
+clusters, half ones included; shares have a closed form of their own there, ``benchmark.stats.clusters``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,4 @@
+"""Uncertainty: the one owner of every interval, p-value and resampling in this package.
+
+Pure functions on arrays of values by photo.
+"""
