@@ -9,11 +9,13 @@ from builders.command_line import Command, guarded, run_command
 
 COMMANDS: dict[str, Command] = {
     "list": Command("benchmark.scoring.listing:main", "encoders, tasks, parameters or data that can be named"),
-    "compare": Command("benchmark.compare:main", "paired differences between results, or against the published study"),
+    "compare": Command(
+        "benchmark.study.compare:main", "paired differences between results, or against the published study"
+    ),
     "leaderboard": Command("benchmark.leaderboard.command:main", "results to a static site"),
     "publish": Command("benchmark.publishing.command:main", "results to a data set of results on the Hub"),
     "publish-metrics": Command("benchmark.publishing.metrics_spaces:main", "the evaluate metrics as Spaces on the Hub"),
-    "reproduce": Command("benchmark.reproduce:main", "the published study's protocol beside its numbers"),
+    "reproduce": Command("benchmark.study.reproduce:main", "the published study's protocol beside its numbers"),
     "sweep": Command("benchmark.sweep:main", "score many encoders; resumes, estimates beforehand"),
     "verify": Command("benchmark.publishing.verify:main", "which published results can be made again"),
 }

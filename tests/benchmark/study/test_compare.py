@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.compare import compare, main
-from benchmark.compare_published import beside, published_encoder
 from benchmark.results.answers import photo_values, read_run
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Result, Score
@@ -17,6 +15,8 @@ from benchmark.retrieval.pairs import pair_retrieval
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored
 from benchmark.stats.intervals import paired_difference
+from benchmark.study.beside_published import beside, published_encoder
+from benchmark.study.compare import compare, main
 from builders.errors import DataError, UsageError
 
 N = 300

@@ -46,8 +46,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _beside_the_study(rows: Sequence[Row], output: Path) -> str:
     """Write the tables and figures; give the text of both."""
-    from benchmark.reproduce_figures import draw_figures
-    from benchmark.reproduce_tables import beside_rows, study_text, write_beside
+    from benchmark.study.figures import draw_figures
+    from benchmark.study.tables import beside_rows, study_text, write_beside
     from benchmark.sweep_run import sweep_text
     from builders.files import write_text_atomically
 

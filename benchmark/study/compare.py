@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     runs = [run for folder in args.folders for run in read_runs(folder)]
     if args.published is not None:
-        from benchmark.compare_published import published_text
+        from benchmark.study.beside_published import published_text
 
         print("\n\n".join(published_text(run, args.published, args.tasks) for run in runs))
         return 0

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from benchmark.compare_published import beside
 from benchmark.encoders.study import STUDY
 from benchmark.results.published import CITATION, GROUPS, URL, PublishedScore, published_encoders
 from benchmark.results.schema import Score
 from benchmark.results.tables import markdown_table, percent
+from benchmark.study.beside_published import beside
 from benchmark.sweep_run import Row
 from builders.files import write_text_atomically
 

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from benchmark.__main__ import main
-from benchmark.reproduce_figures import draw_figures
-from benchmark.reproduce_tables import beside_rows, study_text, write_beside
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Result, Score
+from benchmark.study.figures import draw_figures
+from benchmark.study.tables import beside_rows, study_text, write_beside
 from benchmark.sweep_run import Row
 
 SPEC, NAME = "openai/clip-vit-base-patch16", "CLIP (ViT-B/16, WIT)"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.reproduce_tables import BesideRow
 from benchmark.results.published import GROUPS, PAIRS_DATA, published_encoders
+from benchmark.study.tables import BesideRow
 from builders.files import write_bytes_atomically
 
 # Okabe & Ito's colour-blind-safe palette, one colour and marker per training type

@@ -1,0 +1,4 @@
+"""Comparisons: run against run, and run against the published study.
+
+Reads results and answers; computes no embedding.
+"""
