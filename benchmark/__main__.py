@@ -16,7 +16,7 @@ COMMANDS: dict[str, Command] = {
     "publish": Command("benchmark.publishing.command:main", "results to a data set of results on the Hub"),
     "publish-metrics": Command("benchmark.publishing.metrics_spaces:main", "the evaluate metrics as Spaces on the Hub"),
     "reproduce": Command("benchmark.study.reproduce:main", "the published study's protocol beside its numbers"),
-    "sweep": Command("benchmark.sweep:main", "score many encoders; resumes, estimates beforehand"),
+    "sweep": Command("benchmark.sweep.command:main", "score many encoders; resumes, estimates beforehand"),
     "verify": Command("benchmark.publishing.verify:main", "which published results can be made again"),
 }
 """Each entry is added by the change that adds its module."""

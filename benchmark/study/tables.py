@@ -14,7 +14,7 @@ from benchmark.results.published import CITATION, GROUPS, URL, PublishedScore, p
 from benchmark.results.schema import Score
 from benchmark.results.tables import markdown_table, percent
 from benchmark.study.beside_published import beside
-from benchmark.sweep_run import Row
+from benchmark.sweep.run import Row
 from builders.files import write_text_atomically
 
 

@@ -12,7 +12,7 @@ from benchmark.results.published import published_encoders
 from benchmark.results.schema import Result, Score
 from benchmark.study.figures import draw_figures
 from benchmark.study.tables import beside_rows, study_text, write_beside
-from benchmark.sweep_run import Row
+from benchmark.sweep.run import Row
 
 SPEC, NAME = "openai/clip-vit-base-patch16", "CLIP (ViT-B/16, WIT)"
 

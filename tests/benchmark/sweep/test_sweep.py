@@ -12,9 +12,9 @@ from PIL import Image
 import benchmark.views
 from benchmark.__main__ import main
 from benchmark.results.schema import read_result
-from benchmark.sweep import read_specs
-from benchmark.sweep_estimate import Measured, pass_s
-from benchmark.sweep_run import groups_of
+from benchmark.sweep.command import read_specs
+from benchmark.sweep.estimate import Measured, pass_s
+from benchmark.sweep.run import groups_of
 from builders.errors import UsageError
 
 ENCODERS = """

@@ -14,7 +14,7 @@ from benchmark.scoring.command import parser as score_parser
 from builders.errors import DataError, UsageError
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
-    from benchmark.sweep_run import Job, Row
+    from benchmark.sweep.run import Job, Row
 
 TOGETHER = 8
 """Encoders that share one pass over the photos, and the memory."""
@@ -97,7 +97,7 @@ def run_command(
         specs: the encoders.
         tell: (rows, output) -> the text to print; it may write further files. By default what became of every row.
     """
-    from benchmark.sweep_run import groups_of, run_sweep, sweep_text
+    from benchmark.sweep.run import groups_of, run_sweep, sweep_text
 
     if args.together < 1:
         raise UsageError(f"--together {args.together}: at least one encoder is needed in memory")
@@ -105,7 +105,7 @@ def run_command(
     options, loading = run_options(args, []), loading_options(args)
     groups = groups_of(specs, 1 if args.one_at_a_time else args.together)
     if args.dry_run:
-        from benchmark.sweep_estimate import estimate, estimate_text
+        from benchmark.sweep.estimate import estimate, estimate_text
 
         print(estimate_text(estimate(groups, jobs, options, loading), groups, jobs, options))
         return 0
@@ -125,7 +125,7 @@ def open_jobs(args: argparse.Namespace) -> list[Job]:
         UsageError: a task or data specification is wrong.
         DataError: a set cannot be used, or two have one name.
     """
-    from benchmark.sweep_run import Job
+    from benchmark.sweep.run import Job
     from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
     from builders.sources import open_photos
 

@@ -20,7 +20,7 @@ from benchmark.encoders import Encoder, load_encoder
 from benchmark.options import RunOptions
 from benchmark.results.tables import markdown_table
 from benchmark.scoring.run import merged_recipes
-from benchmark.sweep_run import Job, release, sentence
+from benchmark.sweep.run import Job, release, sentence
 
 MEASURED_PHOTOS = 6
 
