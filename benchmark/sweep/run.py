@@ -21,7 +21,7 @@ from benchmark.results.tables import markdown_table
 from benchmark.scoring.output import folder_name, write_reports, write_scored
 from benchmark.scoring.records import encoder_record, options_record
 from benchmark.scoring.run import score_encoders
-from benchmark.tasks import Task
+from benchmark.tasks.task import Task
 from builders.errors import CamtraceError, DataError
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet

@@ -13,7 +13,7 @@ from datasets import ClassLabel, Dataset, Features, Image, Value
 
 from benchmark.options import RunOptions
 from benchmark.scoring.run import score_encoders
-from benchmark.tasks import all_tasks, fitting_tasks
+from benchmark.tasks.task import all_tasks, fitting_tasks
 from builders.__main__ import main
 from builders.attribute_photos import attribute_photos
 from builders.errors import DataError, UsageError

@@ -13,7 +13,7 @@ import torch
 
 from benchmark.scoring import jobs as task_runs
 from benchmark.scoring.jobs import Job, run_jobs
-from benchmark.tasks import Task, TaskOutcome
+from benchmark.tasks.task import Task, TaskOutcome
 from builders.errors import DataError
 
 

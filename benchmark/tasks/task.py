@@ -101,8 +101,8 @@ def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, asked: bool) -> li
 
 def all_tasks() -> dict[str, Task]:
     """Every task by name, in the order of reports."""
-    from benchmark.acquisition_tasks import ACQUISITION_TASKS
-    from benchmark.processing_tasks import PROCESSING_TASKS
-    from benchmark.retrieval_task import RETRIEVAL_TASKS
+    from benchmark.tasks.acquisition import ACQUISITION_TASKS
+    from benchmark.tasks.processing import PROCESSING_TASKS
+    from benchmark.tasks.retrieval import RETRIEVAL_TASKS
 
     return {**PROCESSING_TASKS, **ACQUISITION_TASKS, **RETRIEVAL_TASKS}

@@ -13,7 +13,7 @@ from benchmark.options import RunOptions
 from benchmark.probe import processing_probe
 from benchmark.results.schema import Score
 from benchmark.stats.intervals import photo_interval
-from benchmark.tasks import Task, TaskInput, TaskOutcome
+from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from benchmark.views import ProcessingViews, StoredViews, ViewRecipe
 from builders.errors import DataError
 from builders.photos import SPLITS, UNLABELLED, PhotoSet

@@ -16,7 +16,7 @@ from benchmark.probe import ProbeAnswers, labelled_probe, null_range, shuffled_a
 from benchmark.probe.features import Rows
 from benchmark.results.schema import Score
 from benchmark.stats.intervals import photo_interval
-from benchmark.tasks import Task, TaskInput, TaskOutcome
+from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.masking import CenterMask
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.acquisition_tasks import ATTRIBUTES, _clusters
 from benchmark.acquisition_views import MaskedViews, PlainViews
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
-from benchmark.processing_tasks import PROCESSING_TASKS
 from benchmark.results.schema import Result
 from benchmark.scoring.run import score_encoders
-from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
+from benchmark.tasks.acquisition import ATTRIBUTES, _clusters
+from benchmark.tasks.processing import PROCESSING_TASKS
+from benchmark.tasks.task import all_tasks, fitting_tasks, select_tasks
 from builders.decode import decode_rgb
 from builders.photos import Labels, PhotoSet
 from builders.processing import decode_jpeg, encode_jpeg

@@ -18,7 +18,7 @@ from builders.errors import DataError
 from builders.processing import PARAMETERS, assigned_class
 from tests.hub_double import OWNER_TOKEN
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_trace_probe__agrees_with_scikit_learn_and_resamples_photos():

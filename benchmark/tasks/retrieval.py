@@ -12,7 +12,7 @@ from benchmark.options import RunOptions
 from benchmark.results.schema import Score
 from benchmark.retrieval.pairs import pair_retrieval
 from benchmark.stats.intervals import photo_interval
-from benchmark.tasks import Task, TaskInput, TaskOutcome
+from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.photos import PhotoSet
 
