@@ -27,7 +27,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
-from benchmark.views import ProcessingViews
+from benchmark.views.views import ProcessingViews
 from builders.decode import decode_rgb
 from builders.engine import selection
 from builders.processing import PROCESSINGS

@@ -26,7 +26,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmark.encoders import EncoderInfo
-from benchmark.views import ViewRecipe
+from benchmark.views.views import ViewRecipe
 from builders.errors import DataError, PhotoError
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet

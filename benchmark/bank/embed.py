@@ -22,8 +22,8 @@ from benchmark.bank.bank import Bank, Block
 from benchmark.bank.device_copy import DeviceCopy
 from benchmark.compute.batch_size import FittingBatch
 from benchmark.encoders import Encoder
-from benchmark.torch_views.stage import view_stream
-from benchmark.views import PhotoViews, Preprocess, ViewRecipe
+from benchmark.views.stream import view_stream
+from benchmark.views.views import PhotoViews, Preprocess, ViewRecipe
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
 

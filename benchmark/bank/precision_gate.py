@@ -29,7 +29,7 @@ from benchmark.bank.bank import bank_key, key_hash
 from benchmark.compute.batch_size import FittingBatch
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
-from benchmark.views import ProcessingViews, StoredViews, ViewRecipe, iterate_views
+from benchmark.views.views import ProcessingViews, StoredViews, ViewRecipe, iterate_views
 from builders.errors import DataError
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet

@@ -22,7 +22,7 @@ from benchmark.results.schema import Failure, Result, Score
 from benchmark.scoring.jobs import Done, Job, run_jobs
 from benchmark.scoring.records import encoder_record, environment_record, peak_memory
 from benchmark.tasks.task import Task, TaskInput
-from benchmark.views import ViewRecipe
+from benchmark.views.views import ViewRecipe
 from builders.errors import CamtraceError, DataError, EncoderError
 from builders.photos import SPLITS, PhotoSet
 

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.acquisition_views import MaskedViews
 from benchmark.options import RunOptions
 from benchmark.probe import ProbeAnswers, labelled_probe, null_range, shuffled_accuracies
 from benchmark.probe.features import Rows
 from benchmark.results.schema import Score
 from benchmark.stats.intervals import photo_interval
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from benchmark.views.acquisition import MaskedViews
 from builders.errors import DataError
 from builders.masking import CenterMask
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet

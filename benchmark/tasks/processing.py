@@ -14,7 +14,7 @@ from benchmark.probe import processing_probe
 from benchmark.results.schema import Score
 from benchmark.stats.intervals import photo_interval
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from benchmark.views import ProcessingViews, StoredViews, ViewRecipe
+from benchmark.views.views import ProcessingViews, StoredViews, ViewRecipe
 from builders.errors import DataError
 from builders.photos import SPLITS, UNLABELLED, PhotoSet
 from builders.processing import PARAMETERS, Parameter, assigned_class

@@ -7,12 +7,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from benchmark.acquisition_views import PlainViews
 from benchmark.options import RunOptions
 from benchmark.results.schema import Score
 from benchmark.retrieval.pairs import pair_retrieval
 from benchmark.stats.intervals import photo_interval
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from benchmark.views.acquisition import PlainViews
 from builders.errors import DataError
 from builders.photos import PhotoSet
 

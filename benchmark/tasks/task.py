@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.bank.bank import Bank, BankView
 from benchmark.options import RunOptions
 from benchmark.results.schema import Score
-from benchmark.views import ViewRecipe
+from benchmark.views.views import ViewRecipe
 from builders.errors import DataError, unknown_name
 from builders.photos import PhotoSet
 

@@ -19,7 +19,7 @@ from benchmark.encoders import Encoder
 from benchmark.encoders.embedding import Normalisation, network_encoder, placement, pooled
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
 from benchmark.torch_views import torch_views
-from benchmark.views import ProcessingViews
+from benchmark.views.views import ProcessingViews
 from builders.decode import decode_rgb
 from builders.photos import PhotoSet
 from gpu_parts.pixels import BICUBIC, NAMES, scene_file

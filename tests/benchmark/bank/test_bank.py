@@ -18,7 +18,7 @@ from benchmark.bank.embed import fill_banks, position
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified
-from benchmark.views import ProcessingViews
+from benchmark.views.views import ProcessingViews
 from builders.errors import DataError
 from builders.photos import PhotoSet
 from builders.processing import PROCESSINGS, process

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import benchmark.views
+import benchmark.views.views
 from benchmark.__main__ import main
 from benchmark.results.schema import read_result
 from benchmark.sweep.command import read_specs
@@ -69,13 +69,13 @@ def sweep(photos, tmp_path, monkeypatch, capsys):
     """Run a sweep over encoders named in a file; gives its output. Counts decoded photos in ``sweep.decoded``."""
     monkeypatch.syspath_prepend(str(photos))
     monkeypatch.chdir(photos)
-    decode = benchmark.views.decode_rgb
+    decode = benchmark.views.views.decode_rgb
 
     def counted(*args, **kwargs):
         run.decoded += 1
         return decode(*args, **kwargs)
 
-    monkeypatch.setattr(benchmark.views, "decode_rgb", counted)
+    monkeypatch.setattr(benchmark.views.views, "decode_rgb", counted)
 
     def run(*names, options=(), expect=0):
         models = tmp_path / "models.txt"

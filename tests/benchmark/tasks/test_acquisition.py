@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.acquisition_views import MaskedViews, PlainViews
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.results.schema import Result
@@ -15,6 +14,7 @@ from benchmark.scoring.run import score_encoders
 from benchmark.tasks.acquisition import ATTRIBUTES, _clusters
 from benchmark.tasks.processing import PROCESSING_TASKS
 from benchmark.tasks.task import all_tasks, fitting_tasks, select_tasks
+from benchmark.views.acquisition import MaskedViews, PlainViews
 from builders.decode import decode_rgb
 from builders.photos import Labels, PhotoSet
 from builders.processing import decode_jpeg, encode_jpeg

@@ -12,8 +12,8 @@ from benchmark.bank.embed import fill_banks
 from benchmark.encoders import Encoder, EncoderInfo, load_encoder
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
 from benchmark.torch_views import self_test, stage
-from benchmark.torch_views.stage import chosen_device, view_stream
-from benchmark.views import ProcessingViews, StoredViews, iterate_views
+from benchmark.views.stream import chosen_device, view_stream
+from benchmark.views.views import ProcessingViews, StoredViews, iterate_views
 from builders.photos import PhotoSet
 from builders.processing import PROCESSINGS
 

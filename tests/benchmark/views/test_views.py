@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
-from benchmark.views import ProcessingViews, _ahead, iterate_views
+from benchmark.views.views import ProcessingViews, _ahead, iterate_views
 from builders.engine.selection import VARIABLE
 from builders.photos import Labels, PhotoSet
 from builders.processing import PROCESSINGS, by_pillow

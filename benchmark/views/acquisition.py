@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.views import Preprocess
+from benchmark.views.views import Preprocess
 from builders.decode import decode_rgb
 from builders.masking import CenterMask
 from builders.processing import reencode
