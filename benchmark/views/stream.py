@@ -21,8 +21,8 @@ from PIL import Image
 
 from benchmark.compute.batch_size import out_of_memory
 from benchmark.encoders.pixels import Pixels
-from benchmark.torch_views.self_test import equals_pillow
-from benchmark.torch_views.views import BYTES_PER_PIXEL, possible, torch_views
+from benchmark.views.on_device.self_test import equals_pillow
+from benchmark.views.on_device.views import BYTES_PER_PIXEL, possible, torch_views
 from benchmark.views.views import PhotoViews, Preprocess, ProcessingViews, ViewRecipe, iterate_views
 from builders.decode import decode_rgb
 from builders.photos import PhotoSet

@@ -18,7 +18,7 @@ from benchmark.bank.precision_gate import THRESHOLD, neighbouring, trace_to_nois
 from benchmark.encoders import Encoder
 from benchmark.encoders.embedding import Normalisation, network_encoder, placement, pooled
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
-from benchmark.torch_views import torch_views
+from benchmark.views.on_device import torch_views
 from benchmark.views.views import ProcessingViews
 from builders.decode import decode_rgb
 from builders.photos import PhotoSet

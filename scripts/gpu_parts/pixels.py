@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
-from benchmark.torch_views import possible, torch_views
-from benchmark.torch_views.jpeg import round_trips
-from benchmark.torch_views.self_test import equals_pillow
-from benchmark.torch_views.views import BYTES_PER_PIXEL
+from benchmark.views.on_device import possible, torch_views
+from benchmark.views.on_device.jpeg import round_trips
+from benchmark.views.on_device.self_test import equals_pillow
+from benchmark.views.on_device.views import BYTES_PER_PIXEL
 from builders.decode import decode_rgb
 from builders.errors import PhotoError
 from builders.processing import PROCESSINGS, by_pillow, decode_jpeg, encode_jpeg

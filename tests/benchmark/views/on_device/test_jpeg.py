@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.torch_views.chroma import double, halve
-from benchmark.torch_views.dct import forward_dct, integer_dct, inverse_dct
-from benchmark.torch_views.jpeg import quantise, round_trips
+from benchmark.views.on_device.chroma import double, halve
+from benchmark.views.on_device.dct import forward_dct, integer_dct, inverse_dct
+from benchmark.views.on_device.jpeg import quantise, round_trips
 
 WANTED = [(quality, subsampling) for quality in (5, 30, 75, 85, 95, 100) for subsampling in ("4:2:0", "4:4:4")]
 SIZES = [(w, h) for w in (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 40) for h in (1, 2, 3, 7, 8, 9, 16, 17, 33, 40)]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.torch_views.blocks import gathered
-from benchmark.torch_views.taps import Axis, Band, band
+from benchmark.views.on_device.blocks import gathered
+from benchmark.views.on_device.taps import Axis, Band, band
 from builders.resize_crop import vertical_first
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.torch_views.jpeg import round_trips
-from benchmark.torch_views.resizing import Resize, resized
-from benchmark.torch_views.sharpening import sharpened
-from benchmark.torch_views.taps import FILTERS, Axis
+from benchmark.views.on_device.jpeg import round_trips
+from benchmark.views.on_device.resizing import Resize, resized
+from benchmark.views.on_device.sharpening import sharpened
+from benchmark.views.on_device.taps import FILTERS, Axis
 from builders.errors import PhotoError
 from builders.processing import PROCESSINGS, Processing, request
 from builders.resize_crop import ResizeCrop

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance
 
-from benchmark.torch_views import taps as taps_module
-from benchmark.torch_views.resizing import Resize, resized
-from benchmark.torch_views.sharpening import sharpened
-from benchmark.torch_views.taps import FILTERS, Axis, taps
+from benchmark.views.on_device import taps as taps_module
+from benchmark.views.on_device.resizing import Resize, resized
+from benchmark.views.on_device.sharpening import sharpened
+from benchmark.views.on_device.taps import FILTERS, Axis, taps
 from builders.resize_crop import SHORTER_FIRST
 
 CASES = [

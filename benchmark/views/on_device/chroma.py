@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from benchmark.torch_views.blocks import extended
+from benchmark.views.on_device.blocks import extended
 
 SMALLEST_FANCY = 3
 """Chroma columns from which the triangle filter is used; narrower planes are replicated."""

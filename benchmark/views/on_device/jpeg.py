@@ -13,10 +13,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from benchmark.torch_views.blocks import from_blocks, to_blocks
-from benchmark.torch_views.chroma import double, halve
-from benchmark.torch_views.colour import rgb_to_ycc, ycc_to_rgb
-from benchmark.torch_views.dct import forward_dct, inverse_dct
+from benchmark.views.on_device.blocks import from_blocks, to_blocks
+from benchmark.views.on_device.chroma import double, halve
+from benchmark.views.on_device.colour import rgb_to_ycc, ycc_to_rgb
+from benchmark.views.on_device.dct import forward_dct, inverse_dct
 from builders.jpeg_header import scaled_tables
 
 FORWARD_SCALE = 8

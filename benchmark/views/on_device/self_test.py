@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmark.torch_views.views import torch_views
+from benchmark.views.on_device.views import torch_views
 from builders.processing import PROCESSINGS, by_pillow
 from builders.resize_crop import Rectangle, ResizeCrop
 

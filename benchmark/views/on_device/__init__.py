@@ -3,6 +3,6 @@
 Only integers and float64 values that are exact are used, so the pixels do not depend on the device or the batch.
 """
 
-from benchmark.torch_views.views import possible, torch_views
+from benchmark.views.on_device.views import possible, torch_views
 
 __all__ = ["possible", "torch_views"]
