@@ -14,7 +14,7 @@ _PUBLIC = {
     "build_paircams": "builders.paircams",
     "build_processed": "builders.processed",
     "open_built": "builders.built",
-    "open_photos": "builders.sources",
+    "open_photos": "builders.open_photos",
     "with_processing": "builders.on_the_fly",
 }
 """Public names and where they live; imported when first used, so that ``import builders`` costs nothing."""

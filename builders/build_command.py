@@ -105,7 +105,7 @@ def summary(build: Build, output: Path) -> str:
 
 
 def _open(kind: str, source: str, split_seed: int) -> PhotoSet:
-    from builders.sources import KINDS, open_photos
+    from builders.open_photos import KINDS, open_photos
 
     named = source.partition(":")[0] in KINDS and not Path(source).exists()
     return open_photos(source if named else f"{kind}:{source}", split_seed)

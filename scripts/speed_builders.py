@@ -22,10 +22,10 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from builders.decode import decode_rgb
+from builders.open_photos import open_photos
 from builders.photos import PhotoSet
 from builders.processed import build_processed
 from builders.processing import PARAMETERS, PROCESSINGS, assigned_class, encode
-from builders.sources import open_photos
 
 PLAIN = "plain loop, one thread"
 

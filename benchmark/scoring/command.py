@@ -122,7 +122,7 @@ def main(argv: Sequence[str]) -> int:
     from benchmark.scoring.run import score_encoders
     from benchmark.tasks.task import all_tasks, fitting_tasks, select_tasks
     from builders.errors import CamtraceError
-    from builders.sources import open_photos
+    from builders.open_photos import open_photos
 
     tasks = select_tasks(args.tasks or [], all_tasks())
     sets = [open_photos(spec, seed=args.seed) for spec in dict.fromkeys(args.data or DEFAULT_DATA)]

@@ -127,7 +127,7 @@ def open_jobs(args: argparse.Namespace) -> list[Job]:
     """
     from benchmark.sweep.run import Job
     from benchmark.tasks.task import all_tasks, fitting_tasks, select_tasks
-    from builders.sources import open_photos
+    from builders.open_photos import open_photos
 
     tasks = select_tasks(args.tasks or [], all_tasks())
     jobs = []

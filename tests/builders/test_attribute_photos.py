@@ -17,9 +17,9 @@ from benchmark.tasks.task import all_tasks, fitting_tasks
 from builders.__main__ import main
 from builders.attribute_photos import attribute_photos
 from builders.errors import DataError, UsageError
+from builders.open_photos import open_photos
 from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import simcams_photos
-from builders.sources import open_photos
 from tests.hub_double import OWNER_TOKEN, HubDouble
 
 
@@ -129,7 +129,7 @@ def test_attribute_photos__unknown_config_and_no_attribute(tmp_path: Path) -> No
 
 OPEN = """
 import json, sys
-from builders.sources import open_photos
+from builders.open_photos import open_photos
 photos = open_photos(sys.argv[1])
 print(json.dumps([photos.name, list(photos.ids), list(photos.attributes), len(photos.read(0))]))
 """

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from builders.errors import DataError, UsageError
+from builders.open_photos import open_photos
 from builders.photos import SPLITS, UNLABELLED
-from builders.sources import open_photos
 
 CAMERAS = {
     "nikon": (b"NIKON CORPORATION", b"NIKON D90"),

@@ -5,8 +5,8 @@ import pytest
 
 from builders.dataset_repo import DatasetRepo
 from builders.errors import DataError
+from builders.open_photos import open_photos
 from builders.pair_photos import pair_photos
-from builders.sources import open_photos
 from tests.conftest import photo_bytes
 
 

@@ -14,7 +14,7 @@ from scipy.io import savemat
 from builders.errors import DataError, PhotoError
 from builders.imagenet import DEVKIT_TAR, TRAIN_TAR, VAL_TAR, imagenet_photos
 from builders.inaturalist import inaturalist_photos
-from builders.sources import open_photos
+from builders.open_photos import open_photos
 
 CLASSES = ("n01440764", "n01443537", "n02099601")
 

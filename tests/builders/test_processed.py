@@ -17,12 +17,12 @@ from builders.check import check_folder
 from builders.check import main as check
 from builders.decode import decode_rgb
 from builders.errors import DataError, UsageError
+from builders.open_photos import open_photos
 from builders.photos import PhotoSet
 from builders.processed import ProcessedPhotos, build_processed
 from builders.processed_rows import ProcessedRows, Settings
 from builders.processing import PARAMETERS, PROCESSINGS, assigned_class, encode, process
 from builders.shards import file_sha256
-from builders.sources import open_photos
 from tests.conftest import photo_bytes
 
 ROOT = Path(__file__).parents[2]

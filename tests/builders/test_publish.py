@@ -10,9 +10,9 @@ import pytest
 
 from builders.dataset_folder import BUILD_FILE
 from builders.errors import DataError, UsageError
+from builders.open_photos import open_photos
 from builders.processed import build_processed
 from builders.publish import describe, main, plan_publication
-from builders.sources import open_photos
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN, HubDouble
 
 ROOT = Path(__file__).parents[2]

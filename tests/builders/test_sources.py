@@ -12,8 +12,8 @@ from PIL import Image
 
 from builders.errors import DataError, PhotoError, UsageError
 from builders.folders import seeded_splits
+from builders.open_photos import DataSpec, open_photos
 from builders.photos import SPLITS, PhotoSet
-from builders.sources import DataSpec, open_photos
 
 
 def jpeg(colour: tuple[int, int, int]) -> bytes:
