@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from builders.dataset_folder import Build
+from builders.dataset.dataset_folder import Build
+from builders.dataset.shard_pool import FAILURES_FILE
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet
 from builders.processed import build_processed, default_workers
 from builders.processed_rows import Assignment
 from builders.processing import PARAMETERS
-from builders.shard_pool import FAILURES_FILE
 
 _ALL = "all"
 

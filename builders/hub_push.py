@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from builders.dataset.shards import file_sha256
 from builders.errors import RemoteError, UsageError
-from builders.shards import file_sha256
 
 ATTEMPTS = 6
 """Tries of one stage before the push gives up."""

@@ -19,15 +19,15 @@ from typing import Any
 import datasets
 from datasets import Features
 
-from builders.cards import Card
-from builders.dataset_folder import Build, finish_folder, prepare_folder
+from builders.dataset.cards import Card
+from builders.dataset.dataset_folder import Build, finish_folder, prepare_folder
+from builders.dataset.rights import pixel_rights
+from builders.dataset.shard_pool import SplitShards, estimate_space, require_space, write_shards
+from builders.dataset.shards import ShardJob, items_per_shard
 from builders.errors import DataError, PhotoError
 from builders.photos import SPLITS, PhotoSet
 from builders.processed_rows import Assignment, ProcessedRows, Settings, processed_features
 from builders.processing import PARAMETERS, codec_canary
-from builders.rights import pixel_rights
-from builders.shard_pool import SplitShards, estimate_space, require_space, write_shards
-from builders.shards import ShardJob, items_per_shard
 
 HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 """Names of the splits as ``load_dataset`` has them, by ours."""

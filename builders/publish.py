@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.dataset_folder import BUILD_FILE, README_FILE, Build, read_build
+from builders.dataset.dataset_folder import BUILD_FILE, README_FILE, Build, read_build
+from builders.dataset.shard_pool import FAILURES_FILE
 from builders.errors import DataError, UsageError
 from builders.flickrexif.takedown import TOMBSTONES_FILE, buried_rows
 from builders.hub_push import PushReport, push_folder
 from builders.recipe import RECIPE_FOLDER, write_recipe
-from builders.shard_pool import FAILURES_FILE
 
 
 @dataclass(frozen=True)

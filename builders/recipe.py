@@ -17,15 +17,15 @@ import numpy as np
 import pyarrow.parquet as pq
 from datasets import Features, Value
 
-from builders.cards import Card
-from builders.dataset_folder import Build, PixelRights, finish_folder, prepare_folder, read_build
+from builders.dataset.cards import Card
+from builders.dataset.dataset_folder import Build, PixelRights, finish_folder, prepare_folder, read_build
+from builders.dataset.shard_pool import write_shards
+from builders.dataset.shards import ShardJob
 from builders.errors import DataError, UsageError
 from builders.photos import PhotoSet
 from builders.processed import build_processed
 from builders.processed_rows import settings_of
 from builders.processing import codec_canary, codec_versions
-from builders.shard_pool import write_shards
-from builders.shards import ShardJob
 
 RECIPE_FOLDER = ".recipe"
 """Where ``publish`` writes the recipe of a build: inside its folder, neither loaded nor uploaded with it."""

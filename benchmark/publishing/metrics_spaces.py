@@ -81,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
 
 def write_space(metric: str, repo: str, folder: Path) -> list[str]:
     """Write the files of a metric's Space; returns their names, the card last."""
-    from builders.cards import render
+    from builders.dataset.cards import render
 
     facts = card_facts(metric, repo)
     script = inspect.getsourcefile(metric_class(metric))

@@ -60,7 +60,7 @@ def card_text(results: Mapping[str, Result], repo: str, space: str = "") -> str:
         repo: its name.
         space: the leaderboard's Space, if there is one.
     """
-    from builders.cards import render
+    from builders.dataset.cards import render
 
     every = list(results.values())
     return render(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from builders.dataset_folder import Build, read_build
+from builders.dataset.dataset_folder import Build, read_build
 from builders.errors import DataError, UsageError
 from builders.flickrexif.rows import HUB_SPLITS, METADATA
 from builders.split_tables import SplitTable, read_split_file

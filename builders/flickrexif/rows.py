@@ -13,9 +13,9 @@ import numpy as np
 from datasets import ClassLabel, Features, Image, Value
 
 from builders.attributes import ATTRIBUTES
+from builders.dataset.shard_pool import SplitShards, write_shards
+from builders.dataset.shards import ShardJob, items_per_shard
 from builders.errors import PhotoError
-from builders.shard_pool import SplitShards, write_shards
-from builders.shards import ShardJob, items_per_shard
 
 METADATA = "metadata"
 """The config without pixels that holds every photo."""

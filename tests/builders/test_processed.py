@@ -15,6 +15,7 @@ import pytest
 from builders.__main__ import main
 from builders.check import check_folder
 from builders.check import main as check
+from builders.dataset.shards import file_sha256
 from builders.decode import decode_rgb
 from builders.errors import DataError, UsageError
 from builders.open_photos import open_photos
@@ -22,7 +23,6 @@ from builders.photos import PhotoSet
 from builders.processed import ProcessedPhotos, build_processed
 from builders.processed_rows import ProcessedRows, Settings
 from builders.processing import PARAMETERS, PROCESSINGS, assigned_class, encode, process
-from builders.shards import file_sha256
 from tests.conftest import photo_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -155,7 +155,7 @@ def test_build_processed__another_build_in_the_folder_needs_fresh(photo_folder, 
 
 
 def test_build_processed__too_small_a_disk_is_told_before_the_start(photo_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.shard_pool.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
+    monkeypatch.setattr("builders.dataset.shard_pool.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
     with pytest.raises(DataError, match=r"are needed and 0\.0 MB are free"):
         build_processed(open_photos(f"folder:{photo_folder}"), tmp_path / "out", progress=False)
     assert not files(tmp_path / "out")

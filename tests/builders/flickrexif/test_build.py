@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from builders.attributes import ATTRIBUTES
-from builders.dataset_folder import read_build
+from builders.dataset.dataset_folder import read_build
 from builders.errors import DataError, UsageError
 from builders.flickrexif.build import CONFIGS, BuildPlan, build
 from builders.flickrexif.checking import folder_tables, tables_to_check

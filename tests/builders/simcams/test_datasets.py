@@ -12,7 +12,7 @@ from datasets import Image, load_dataset
 from PIL import Image as PillowImage
 
 from builders.__main__ import main
-from builders.dataset_folder import read_build
+from builders.dataset.dataset_folder import read_build
 from builders.exif import acquisition_from_file
 from builders.flickrexif.rows import part_features
 from builders.paircams import PAIR_FEATURES

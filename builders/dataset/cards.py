@@ -16,7 +16,7 @@ from datasets.info import DatasetInfosDict
 from datasets.splits import SplitDict, SplitInfo
 from huggingface_hub import DatasetCardData
 
-from builders.shard_pool import SplitShards
+from builders.dataset.shard_pool import SplitShards
 
 MAX_NAMES_IN_YAML = 4000
 """With more class names than this in all configs, the Parquet schema alone carries them (it always does)."""

@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features
 
-from builders.cards import Card, readme
+from builders.dataset.cards import Card, readme
+from builders.dataset.shard_pool import FAILURES_FILE, STATE_FOLDER, SplitShards, write_failures
+from builders.dataset.shards import ItemFailure, Shard, cannot_write
 from builders.errors import DataError, UsageError
 from builders.files import write_text_atomically
 from builders.processing import codec_canary, codec_versions
-from builders.shard_pool import FAILURES_FILE, STATE_FOLDER, SplitShards, write_failures
-from builders.shards import ItemFailure, Shard, cannot_write
 
 BUILD_FILE = "build.json"
 README_FILE = "README.md"

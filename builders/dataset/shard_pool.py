@@ -24,9 +24,7 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from builders.errors import DataError, UsageError
-from builders.files import write_text_atomically
-from builders.shards import (
+from builders.dataset.shards import (
     STATE_FOLDER,
     ItemFailure,
     Shard,
@@ -37,6 +35,8 @@ from builders.shards import (
     write_parquet,
     write_shard,
 )
+from builders.errors import DataError, UsageError
+from builders.files import write_text_atomically
 
 FAILURES_FILE = "failures.jsonl"
 """One JSON object per line: config, split, id, reason."""

@@ -14,10 +14,10 @@ import datasets
 import pyarrow.parquet as pq
 import pytest
 
-from builders import shard_pool
+from builders.dataset import shard_pool
+from builders.dataset.shard_pool import building, estimate_space, require_space, write_failures, write_shards
+from builders.dataset.shards import ShardJob, file_sha256, write_shard
 from builders.errors import DataError, PhotoError, UsageError
-from builders.shard_pool import building, estimate_space, require_space, write_failures, write_shards
-from builders.shards import ShardJob, file_sha256, write_shard
 
 FEATURES = datasets.Features(
     {
@@ -142,7 +142,7 @@ def test_write_shards__no_items_gives_one_empty_shard_that_loads(tmp_path):
 
 
 def test_write_shards__row_groups_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.shards.ROW_GROUP_BYTES", 20_000)
+    monkeypatch.setattr("builders.dataset.shards.ROW_GROUP_BYTES", 20_000)
     written = write_shards(job(tmp_path, items_per_shard=40))
     file = pq.ParquetFile(tmp_path / written.shards[0].file)
     assert [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)] == [4] * 19
@@ -150,7 +150,7 @@ def test_write_shards__row_groups_are_bounded(tmp_path, monkeypatch):
 
 def test_building__a_second_build_of_the_same_folder_is_refused(tmp_path, monkeypatch):
     program = (
-        "import sys, time\nfrom pathlib import Path\nfrom builders.shard_pool import building\n"
+        "import sys, time\nfrom pathlib import Path\nfrom builders.dataset.shard_pool import building\n"
         "with building(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
@@ -170,7 +170,7 @@ def test_building__a_second_build_of_the_same_folder_is_refused(tmp_path, monkey
 KILLED = """
 import sys
 from pathlib import Path
-from builders.shard_pool import write_shards
+from builders.dataset.shard_pool import write_shards
 from tests.builders.test_shards import Rows, job
 write_shards(job(Path(sys.argv[1]), make_rows=Rows(slow_s=0.02)), workers=int(sys.argv[2]))
 """
