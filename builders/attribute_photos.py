@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from builders.attributes import ATTRIBUTES
 from builders.dataset_repo import DatasetRepo
 from builders.errors import DataError, UsageError, unknown_name
+from builders.exif.attributes import ATTRIBUTES
 from builders.hub_photos import HubSource, split_named, undecoded
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 

@@ -13,11 +13,20 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
-from builders.attributes import ATTRIBUTES, LABEL_SETS, OTHER, UNKNOWN, LabelSet, aliases_version, device_type, label
-from builders.devices import canonical_make, canonical_model
 from builders.errors import DataError, PhotoError, unknown_name
-from builders.exif import Acquisition
-from builders.exif_pool import NO_EXIF, Reading, read_many
+from builders.exif.acquisition import Acquisition
+from builders.exif.attributes import (
+    ATTRIBUTES,
+    LABEL_SETS,
+    OTHER,
+    UNKNOWN,
+    LabelSet,
+    aliases_version,
+    device_type,
+    label,
+)
+from builders.exif.devices import canonical_make, canonical_model
+from builders.exif.exif_pool import NO_EXIF, Reading, read_many
 from builders.folders import labelled_folder
 from builders.perceptual_hash import NO_HASH, photo_hash
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, hash64

@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from builders.devices import alias_groups, canonical_model, questionable_names, release_year
-from builders.exif import Acquisition
+from builders.exif.acquisition import Acquisition
+from builders.exif.devices import alias_groups, canonical_model, questionable_names, release_year
 from builders.perceptual_hash import MAX_DISTANCE, NO_HASH, near_pairs
 from builders.photos import SPLITS
 from builders.split_tables import SplitTable

@@ -21,8 +21,8 @@ from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 
-from builders.exif import Acquisition, acquisition_from_raw
-from builders.exif_pool import read_many
+from builders.exif.acquisition import Acquisition, acquisition_from_raw
+from builders.exif.exif_pool import read_many
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from builders.attributes import ATTRIBUTES, LabelSet, device_type, label
 from builders.dataset.cards import Card
 from builders.dataset.dataset_folder import Build, PixelRights, finish_folder, prepare_folder
-from builders.devices import aliases_version
 from builders.errors import DataError
+from builders.exif.attributes import ATTRIBUTES, LabelSet, device_type, label
+from builders.exif.devices import aliases_version
 from builders.flickrexif.collection import CollectedPhoto, Collection, collect, licence_counts, metadata_columns
 from builders.flickrexif.look import look_into_files
 from builders.flickrexif.rows import (

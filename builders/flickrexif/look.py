@@ -21,7 +21,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from builders.errors import PhotoError
-from builders.exif_pool import read_many
+from builders.exif.exif_pool import read_many
 from builders.flickrexif.state import State
 from builders.perceptual_hash import photo_hash
 

@@ -8,10 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from builders.exif.study_classes import APERTURES, EXPOSURES, FOCAL_LENGTHS, ISOS
 from builders.photos import SPLITS, UNLABELLED, Labels
 from builders.simcams.camera import Settings
 from builders.simcams.randomness import generator
-from builders.study_classes import APERTURES, EXPOSURES, FOCAL_LENGTHS, ISOS
 
 SPLIT_SHARES = (0.64, 0.13, 0.23)
 """Shares of the scenes that go to train, val and test."""

@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 import scipy
 
-from builders.attributes import NO_SMARTPHONE, SMARTPHONE
 from builders.errors import UsageError
+from builders.exif.attributes import NO_SMARTPHONE, SMARTPHONE
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.processing import codec_canary
 from builders.simcams.camera import Camera, Framing, Settings

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from builders.attributes import ATTRIBUTES
 from builders.dataset.dataset_folder import read_build
 from builders.errors import DataError, UsageError
+from builders.exif.attributes import ATTRIBUTES
 from builders.flickrexif.build import CONFIGS, BuildPlan, build
 from builders.flickrexif.checking import folder_tables, tables_to_check
 from builders.flickrexif.fetch import FetchPlan, fetch

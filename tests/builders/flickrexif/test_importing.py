@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from builders.errors import DataError, UsageError
-from builders.exif import acquisition_from_tags
+from builders.exif.acquisition import acquisition_from_tags
 from builders.flickrexif.exif_entries import loads
 from builders.flickrexif.importing import import_rows, open_table
 from builders.flickrexif.state import State

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.errors import RemoteError, UsageError
-from builders.exif import acquisition_from_tags
+from builders.exif.acquisition import acquisition_from_tags
 from builders.flickrexif.budget import CallBudget
 from builders.flickrexif.exif_entries import dumps, entries_from_answer, loads
 from builders.flickrexif.found import found_photo, size_of_url

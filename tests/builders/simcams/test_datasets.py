@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 
 from builders.__main__ import main
 from builders.dataset.dataset_folder import read_build
-from builders.exif import acquisition_from_file
+from builders.exif.acquisition import acquisition_from_file
 from builders.flickrexif.rows import part_features
 from builders.paircams import PAIR_FEATURES
 from builders.simcams import simcams_photos

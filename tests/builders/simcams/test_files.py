@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from builders.attributes import label
-from builders.exif import acquisition_from_file
+from builders.exif.acquisition import acquisition_from_file
+from builders.exif.attributes import label
 from builders.jpeg_header import read_jpeg_header
 from builders.simcams import Camera, SceneLight, Settings, Shot, bundled_catalogue, camera_named, render
 from builders.simcams.jpeg import all_tables, encode_file, quantisation_tables
@@ -47,7 +47,7 @@ def test_render__file_has_the_makes_tables_and_subsampling(name: str, settings: 
 
 @pytest.mark.parametrize("name", CAMERAS)
 def test_render__exif_says_what_was_rendered(name: str, flat: Flat) -> None:
-    """Read by ``builders.exif``, which shares no code with what wrote it."""
+    """Read by ``builders.exif.acquisition``, which shares no code with what wrote it."""
     camera = camera_named(name)
     settings = Settings(Fraction(1, 640), 7.1, 1600, 70.0)
     read = acquisition_from_file(render(flat(0.2, side=32, margin=8), Shot(camera, settings)))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from builders.errors import UsageError
-from builders.exif import acquisition_from_file
+from builders.exif.acquisition import acquisition_from_file
 from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import PhotoScenes, bundled_catalogue, simcams_photos, simpairs_photos
 from builders.simcams.design import STUDY

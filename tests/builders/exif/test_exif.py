@@ -18,16 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from builders import exif_block, exif_pool
 from builders.errors import PhotoError
-from builders.exif import (
+from builders.exif.acquisition import (
     Acquisition,
     acquisition_from_file,
     acquisition_from_raw,
     acquisition_from_tags,
+    exif_block,
+    exif_pool,
     positive_fraction,
 )
-from builders.exif_pool import read_many
+from builders.exif.exif_pool import read_many
 
 CAMERA = {
     "0th": {piexif.ImageIFD.Make: b"HTC", piexif.ImageIFD.Model: "Désiré X".encode(), piexif.ImageIFD.Artist: b"Ann"},
@@ -328,7 +329,7 @@ def test_read_many__a_lost_or_hanging_worker_costs_one_file(tmp_path, monkeypatc
     fake = tmp_path / "sitecustomize.py"
     fake.write_text(
         "import os, time\n"
-        "import builders.exif_block as block\n"
+        "import builders.exif.exif_block as block\n"
         "read = block.read_allowed\n"
         "def hostile(data):\n"
         "    if data == b'crash': os.kill(os.getpid(), 11)\n"
@@ -372,7 +373,7 @@ def test_read_many__leaves_no_process_behind(monkeypatch):
 
 
 def comparison():
-    path = Path(__file__).parents[2] / "scripts" / "compare_exiftool.py"
+    path = Path(__file__).parents[3] / "scripts" / "compare_exiftool.py"
     spec = importlib.util.spec_from_file_location("compare_exiftool", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules["compare_exiftool"] = module

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.errors import PhotoError
-from builders.exif import Acquisition, acquisition_from_raw
+from builders.exif.acquisition import Acquisition, acquisition_from_raw
 
 MAX_FILE_BYTES = 512 * 2**20
 """Largest file opened."""
@@ -142,7 +142,7 @@ class _Worker:
 def _start(memory_bytes: int) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     return subprocess.Popen(
-        [sys.executable, "-m", "builders.exif_pool", str(memory_bytes)],
+        [sys.executable, "-m", "builders.exif.exif_pool", str(memory_bytes)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -152,7 +152,7 @@ def _start(memory_bytes: int) -> subprocess.Popen[bytes]:
 
 def _serve(memory_bytes: int) -> None:
     """The child: requests on stdin until it closes, one line of JSON for each."""
-    from builders.exif_block import read_allowed
+    from builders.exif.exif_block import read_allowed
 
     try:
         import resource

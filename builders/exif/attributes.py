@@ -15,12 +15,11 @@ from typing import Literal
 
 import numpy as np
 
-from builders import devices
-from builders.devices import OTHER, UNKNOWN, aliases_version, device_type
 from builders.errors import unknown_name
-from builders.exif import Acquisition
+from builders.exif.acquisition import Acquisition, devices
+from builders.exif.devices import OTHER, UNKNOWN, aliases_version, device_type
+from builders.exif.study_classes import APERTURES, EXPOSURES, FOCAL_LENGTHS, IPHONES, ISOS, MAKES, MODELS, YEARS
 from builders.photos import UNLABELLED, Labels
-from builders.study_classes import APERTURES, EXPOSURES, FOCAL_LENGTHS, IPHONES, ISOS, MAKES, MODELS, YEARS
 
 __all__ = ["ATTRIBUTES", "OTHER", "UNKNOWN", "Attribute", "aliases_version", "device_type", "label", "labels_of"]
 

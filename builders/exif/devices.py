@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import yaml
 
-from builders.exif import Acquisition
+from builders.exif.acquisition import Acquisition
 
 UNKNOWN = "unknown"
 """The label of a photo that does not say."""
@@ -114,7 +114,7 @@ class _Tables:
 
 @cache
 def _tables() -> _Tables:
-    table = yaml.safe_load(files("builders").joinpath("aliases.yaml").read_text("utf-8"))
+    table = yaml.safe_load(files("builders.exif").joinpath("aliases.yaml").read_text("utf-8"))
     makes = [(_key(name), make) for make, entry in table["makes"].items() for name in entry["names"]]
     models = {_key(n): model for model, entry in table["models"].items() for n in (model, *entry.get("names", ()))}
     return _Tables(

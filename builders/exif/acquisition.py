@@ -13,7 +13,7 @@ from datetime import datetime
 from fractions import Fraction
 from types import MappingProxyType
 
-from builders.exif_block import ALLOWED, MAX_CHARACTERS, read_allowed
+from builders.exif.exif_block import ALLOWED, MAX_CHARACTERS, read_allowed
 
 
 @dataclass(frozen=True)
