@@ -7,11 +7,11 @@ from typing import Any
 
 _PUBLIC = {
     "CenterMask": "builders.masking",
-    "PairCams": "builders.paircams_builder",
-    "PairCamsConfig": "builders.paircams_builder",
+    "PairCams": "builders.paircams.builder",
+    "PairCamsConfig": "builders.paircams.builder",
     "ProcessedPhotos": "builders.processed",
     "ProcessedPhotosConfig": "builders.processed",
-    "build_paircams": "builders.paircams",
+    "build_paircams": "builders.paircams.build",
     "build_processed": "builders.processed",
     "open_built": "builders.built",
     "open_photos": "builders.open_photos",

@@ -11,7 +11,7 @@ COMMANDS: dict[str, Command] = {
     "imagenet": Command("builders.build_command:imagenet", "ImageNet-1k, processed in known ways"),
     "inat2018": Command("builders.build_command:inat2018", "iNaturalist 2018, processed in known ways"),
     "folder": Command("builders.build_command:folder", "any labelled photos, processed in known ways"),
-    "paircams": Command("builders.paircams_builder:main", "pairs of photos by a phone and by an older camera"),
+    "paircams": Command("builders.paircams.builder:main", "pairs of photos by a phone and by an older camera"),
     "check": Command("builders.check:main", "read a built folder as a stranger would, and test its labels"),
     "publish": Command("builders.publish:main", "a built folder, or its recipe, to the Hub (dry run by default)"),
     "flickrexif": Command("builders.flickrexif.cli:main", "photos of Flickr with labels of how they were taken"),

@@ -18,7 +18,7 @@ from builders.dataset.shard_pool import estimate_space, require_space, write_sha
 from builders.dataset.shards import ShardJob, items_per_shard
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.flickrexif.rows import HUB_SPLITS
-from builders.paircams import CONFIG as PAIRS
+from builders.paircams.build import CONFIG as PAIRS
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.simcams.photo_sets import SimulatedShots
 from builders.simcams.rows import SIMPAIRS_FEATURES, SimulatedRows, simcams_features

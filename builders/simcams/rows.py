@@ -12,7 +12,7 @@ from datasets import Features, Value
 
 from builders.flickrexif.rows import part_features
 from builders.jpeg_header import read_jpeg_header
-from builders.paircams import PAIR_FEATURES
+from builders.paircams.build import PAIR_FEATURES
 from builders.simcams.photo_sets import SimulatedShots
 from builders.simcams.rendering import Shot
 

@@ -15,7 +15,7 @@ from builders.__main__ import main
 from builders.dataset.dataset_folder import read_build
 from builders.exif.acquisition import acquisition_from_file
 from builders.flickrexif.rows import part_features
-from builders.paircams import PAIR_FEATURES
+from builders.paircams.build import PAIR_FEATURES
 from builders.simcams import simcams_photos
 from builders.simcams.datasets import CONFIGS
 from builders.simcams.rows import simcams_features

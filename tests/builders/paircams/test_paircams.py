@@ -12,8 +12,8 @@ from builders.__main__ import main
 from builders.check import check_folder
 from builders.errors import DataError, UsageError
 from builders.pair_photos import CAMERA_TYPES, pair_photos
-from builders.paircams import build_paircams
-from builders.paircams_builder import PairCams
+from builders.paircams.build import build_paircams
+from builders.paircams.builder import PairCams
 from tests.conftest import photo_bytes
 
 

@@ -15,7 +15,7 @@ from datasets import Features
 
 from builders.errors import PhotoError
 from builders.pair_photos import pair_photos
-from builders.paircams import CONFIG, PAIR_FEATURES, PairRows, build_paircams, pair_rows
+from builders.paircams.build import CONFIG, PAIR_FEATURES, PairRows, build_paircams, pair_rows
 from builders.processed import default_workers
 
 PAIRS_PER_RANGE = 64
