@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
-    "CenterMask": "builders.masking",
+    "CenterMask": "builders.pixels.masking",
     "PairCams": "builders.paircams.builder",
     "PairCamsConfig": "builders.paircams.builder",
     "ProcessedPhotos": "builders.processed",

@@ -11,9 +11,9 @@ from builders.dataset.dataset_folder import Build
 from builders.dataset.shard_pool import FAILURES_FILE
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet
+from builders.pixels.process import PARAMETERS
 from builders.processed import build_processed, default_workers
 from builders.processed_rows import Assignment
-from builders.processing import PARAMETERS
 
 _ALL = "all"
 

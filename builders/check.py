@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from builders.dataset.dataset_folder import Build, read_build
 from builders.dataset.shards import file_sha256
-from builders.decode import decode_rgb
 from builders.errors import CamtraceError, DataError
-from builders.jpeg_header import read_jpeg_header
-from builders.processing import PARAMETERS, PROCESSINGS, random_scale
+from builders.pixels.decode import decode_rgb
+from builders.pixels.jpeg_header import read_jpeg_header
+from builders.pixels.process import PARAMETERS, PROCESSINGS, random_scale
 
 CHI_SQUARE_QUANTILE = 0.999
 """Class counts of a uniform assignment may be this unlikely; one honest build in a thousand is not."""

@@ -10,11 +10,11 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from datasets import ClassLabel, Features, Image, Value
 
-from builders.decode import decode_rgb
 from builders.errors import unknown_name
-from builders.jpeg_header import read_jpeg_header
 from builders.photos import PhotoSet, PhotoSource
-from builders.processing import PARAMETERS, PROCESSINGS, Parameter, assigned_class, encode, random_scale
+from builders.pixels.decode import decode_rgb
+from builders.pixels.jpeg_header import read_jpeg_header
+from builders.pixels.process import PARAMETERS, PROCESSINGS, Parameter, assigned_class, encode, random_scale
 
 Assignment = Literal["uniform", "every", "study"]
 """``uniform``: one class per photo at equal chance; ``every``: each photo in every class; ``study``: uniform for train

@@ -23,9 +23,9 @@ from builders.dataset.shard_pool import write_shards
 from builders.dataset.shards import ShardJob
 from builders.errors import DataError, UsageError
 from builders.photos import PhotoSet
+from builders.pixels.process import codec_canary, codec_versions
 from builders.processed import build_processed
 from builders.processed_rows import settings_of
-from builders.processing import codec_canary, codec_versions
 
 RECIPE_FOLDER = ".recipe"
 """Where ``publish`` writes the recipe of a build: inside its folder, neither loaded nor uploaded with it."""

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from builders.decode import decode_rgb
 from builders.errors import PhotoError, UsageError
 from builders.photos import SPLITS, Labels, PhotoSet
+from builders.pixels.decode import decode_rgb
 
 SCENES: dict[str, tuple[str, str]] = {
     "astronaut": ("skimage", "data/astronaut.png"),

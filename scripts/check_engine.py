@@ -25,10 +25,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo  # noqa: E402
-from builders.decode import decode_rgb  # noqa: E402
 from builders.engine import selection  # noqa: E402
 from builders.errors import PhotoError  # noqa: E402
-from builders.processing import PROCESSINGS, Processing, by_pillow, codec_canary, preprocess_all, request  # noqa: E402
+from builders.pixels.decode import decode_rgb  # noqa: E402
+from builders.pixels.process import PROCESSINGS, Processing, by_pillow, codec_canary, preprocess_all, request  # noqa: E402
 
 FILTERS = [int(Image.Resampling[name]) for name in ("BILINEAR", "BICUBIC", "LANCZOS", "BOX")]
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif"}

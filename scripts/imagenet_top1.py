@@ -20,7 +20,7 @@ from timm.data import ImageNetInfo
 
 from benchmark.encoders.bundled import LITE0_MEAN, LITE0_PIXELS, LITE0_STD, load_lite0_classifier
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, ResizeTo
-from builders.decode import decode_rgb
+from builders.pixels.decode import decode_rgb
 
 BICUBIC = Image.Resampling.BICUBIC
 PIXELS = {

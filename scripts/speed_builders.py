@@ -21,11 +21,11 @@ from PIL import Image
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from builders.decode import decode_rgb
 from builders.open_photos import open_photos
 from builders.photos import PhotoSet
+from builders.pixels.decode import decode_rgb
+from builders.pixels.process import PARAMETERS, PROCESSINGS, assigned_class, encode
 from builders.processed import build_processed
-from builders.processing import PARAMETERS, PROCESSINGS, assigned_class, encode
 
 PLAIN = "plain loop, one thread"
 

@@ -170,7 +170,7 @@ def _growth(what: str, run: Callable[[int], Measured], sizes: Sequence[int], rou
 
 def make_photos(folder: Path, count: int) -> Path:
     """Seeded crops of the bundled scenes as JPEG q90, in ``{train,val}/<scene>/``, about 5 to 2."""
-    from builders.processing import encode_jpeg
+    from builders.pixels.process import encode_jpeg
     from builders.sample import SCENES, scene
 
     rng = np.random.default_rng(0)

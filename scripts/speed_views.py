@@ -28,9 +28,9 @@ if __name__ == "__main__":
 
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.views.views import ProcessingViews
-from builders.decode import decode_rgb
 from builders.engine import selection
-from builders.processing import PROCESSINGS
+from builders.pixels.decode import decode_rgb
+from builders.pixels.process import PROCESSINGS
 from builders.sample import SCENES, scene
 
 NAMES = tuple(PROCESSINGS)

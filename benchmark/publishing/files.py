@@ -12,7 +12,7 @@ from benchmark.results.files import Refusal, find_runs, read_files
 from benchmark.results.schema import Result
 from benchmark.scoring.output import folder_name
 from builders.errors import DataError
-from builders.processing import codec_canary
+from builders.pixels.process import codec_canary
 
 RESULTS_FOLDER = "results"
 

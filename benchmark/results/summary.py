@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from benchmark.results.schema import Score
-from builders.processing import PARAMETERS
+from builders.pixels.process import PARAMETERS
 
 
 @dataclass(frozen=True)

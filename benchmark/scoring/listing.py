@@ -44,7 +44,7 @@ def _tasks() -> str:
 
 
 def _parameters() -> str:
-    from builders.processing import PARAMETERS
+    from builders.pixels.process import PARAMETERS
 
     rows = [[p.name, ", ".join(p.classes), f"{100 * p.chance:.1f}"] for p in PARAMETERS.values()]
     return markdown_table(["parameter", "classes", "chance %"], rows)

@@ -25,7 +25,7 @@ from benchmark.tasks.task import Task
 from builders.errors import CamtraceError, DataError
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet
-from builders.processing import codec_canary
+from builders.pixels.process import codec_canary
 
 SWEEP_FILE = "sweep.json"
 

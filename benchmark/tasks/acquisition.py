@@ -18,8 +18,8 @@ from benchmark.stats.intervals import photo_interval
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from benchmark.views.acquisition import MaskedViews
 from builders.errors import DataError
-from builders.masking import CenterMask
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.pixels.masking import CenterMask
 
 ATTRIBUTES = ("make", "model", "smartphone-model", "is-smartphone", "exposure", "aperture", "iso", "focal-length")
 """The study's eight questions, as tasks name them; data sets name their columns with underscores."""

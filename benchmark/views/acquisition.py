@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from benchmark.views.views import Preprocess
-from builders.decode import decode_rgb
-from builders.masking import CenterMask
-from builders.processing import reencode
+from builders.pixels.decode import decode_rgb
+from builders.pixels.masking import CenterMask
+from builders.pixels.process import reencode
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from benchmark.encoders.pixels import Pixels
 from benchmark.views.on_device.self_test import equals_pillow
 from benchmark.views.on_device.views import BYTES_PER_PIXEL, possible, torch_views
 from benchmark.views.views import PhotoViews, Preprocess, ProcessingViews, ViewRecipe, iterate_views
-from builders.decode import decode_rgb
 from builders.photos import PhotoSet
-from builders.processing import PROCESSINGS, by_pillow
+from builders.pixels.decode import decode_rgb
+from builders.pixels.process import PROCESSINGS, by_pillow
 
 WINDOW = 128
 """Photos gathered to find some of about one size, where memory holds their views."""

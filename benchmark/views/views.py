@@ -18,12 +18,12 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from benchmark.encoders.pixels import Pixels
-from builders.decode import decode_rgb
 from builders.engine.selection import engine
 from builders.errors import PhotoError
-from builders.jpeg_header import read_jpeg_header
 from builders.photos import PhotoSet
-from builders.processing import PROCESSINGS, Planner, preprocess_all
+from builders.pixels.decode import decode_rgb
+from builders.pixels.jpeg_header import read_jpeg_header
+from builders.pixels.process import PROCESSINGS, Planner, preprocess_all
 from builders.stored_views import unpack
 
 Preprocess = Callable[[Image.Image], np.ndarray]

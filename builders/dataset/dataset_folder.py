@@ -21,7 +21,7 @@ from builders.dataset.shard_pool import FAILURES_FILE, STATE_FOLDER, SplitShards
 from builders.dataset.shards import ItemFailure, Shard, cannot_write
 from builders.errors import DataError, UsageError
 from builders.files import write_text_atomically
-from builders.processing import codec_canary, codec_versions
+from builders.pixels.process import codec_canary, codec_versions
 
 BUILD_FILE = "build.json"
 README_FILE = "README.md"
@@ -51,7 +51,7 @@ class Build:
     """Everything that decides the rows, so that the build can be repeated."""
     pixels: PixelRights
     codec: Mapping[str, str]
-    """Versions of the codecs, and their ``canary`` (``builders.processing.codec_canary``)."""
+    """Versions of the codecs, and their ``canary`` (``builders.pixels.process.codec_canary``)."""
     splits: tuple[SplitShards, ...] = field(default=())
 
     @property

@@ -21,7 +21,7 @@ from builders.engine.render import AS_IT_IS, RESIZED, SHARPENED, Transformation,
 from builders.engine.request import Request
 from builders.engine.resample import BILINEAR, SUPPORT, weights
 from builders.engine.sharpen import MAX_FACTOR
-from builders.resize_crop import ResizeCrop, vertical_first
+from builders.pixels.resize_crop import ResizeCrop, vertical_first
 
 MAX_SIDE = 65_500
 """libjpeg's JPEG_MAX_DIMENSION; Pillow's error is the one to raise above it."""

@@ -12,7 +12,7 @@ import numpy as np
 from builders.engine.columns import Columns
 from builders.engine.layout import STRIPE
 from builders.engine.resample import SUPPORT, Weights, weights
-from builders.resize_crop import ResizeCrop, vertical_first
+from builders.pixels.resize_crop import ResizeCrop, vertical_first
 
 
 class Range(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import UsageError
-from builders.resize_crop import Rectangle, ResizeCrop
+from builders.pixels.resize_crop import Rectangle, ResizeCrop
 
 VARIABLE = "CAMTRACE_ENGINE"
 
@@ -63,7 +63,7 @@ def _tested() -> tuple[ModuleType | None, str]:
 
 def self_test(photo: ModuleType) -> str:
     """Empty if every processing and a preprocessing of a few tiny pictures equal Pillow's, else one sentence."""
-    from builders.processing import PROCESSINGS, by_pillow, request
+    from builders.pixels.process import PROCESSINGS, by_pillow, request
 
     for width, height in SELF_TEST_SIZES:
         noise = hashlib.shake_256(b"camtrace engine").digest(width * height * 3)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from builders.decode import decode_rgb
 from builders.errors import DataError, PhotoError
+from builders.pixels.decode import decode_rgb
 from builders.simcams.randomness import generator
 from builders.simcams.scene_light import SceneLight, margin_for
 from builders.simcams.scenes import draw_illuminant

@@ -20,8 +20,8 @@ from benchmark.encoders.embedding import Normalisation, network_encoder, placeme
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
 from benchmark.views.on_device import torch_views
 from benchmark.views.views import ProcessingViews
-from builders.decode import decode_rgb
 from builders.photos import PhotoSet
+from builders.pixels.decode import decode_rgb
 from gpu_parts.pixels import BICUBIC, NAMES, scene_file
 from gpu_parts.rows import Row, seconds
 

@@ -17,9 +17,9 @@ from benchmark.views.on_device import possible, torch_views
 from benchmark.views.on_device.jpeg import round_trips
 from benchmark.views.on_device.self_test import equals_pillow
 from benchmark.views.on_device.views import BYTES_PER_PIXEL
-from builders.decode import decode_rgb
 from builders.errors import PhotoError
-from builders.processing import PROCESSINGS, by_pillow, decode_jpeg, encode_jpeg
+from builders.pixels.decode import decode_rgb
+from builders.pixels.process import PROCESSINGS, by_pillow, decode_jpeg, encode_jpeg
 from gpu_parts.rows import Row
 
 NAMES = tuple(PROCESSINGS)

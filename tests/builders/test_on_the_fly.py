@@ -6,11 +6,11 @@ import pytest
 
 import builders
 from builders.built import open_built
-from builders.decode import decode_rgb
 from builders.errors import PhotoError, UsageError
 from builders.hub_photos import hub_photos
+from builders.pixels.decode import decode_rgb
+from builders.pixels.process import PARAMETERS, PROCESSINGS, assigned_class, process
 from builders.processed import build_processed
-from builders.processing import PARAMETERS, PROCESSINGS, assigned_class, process
 
 
 @pytest.fixture(scope="module")

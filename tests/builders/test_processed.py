@@ -16,13 +16,13 @@ from builders.__main__ import main
 from builders.check import check_folder
 from builders.check import main as check
 from builders.dataset.shards import file_sha256
-from builders.decode import decode_rgb
 from builders.errors import DataError, UsageError
 from builders.open_photos import open_photos
 from builders.photos import PhotoSet
+from builders.pixels.decode import decode_rgb
+from builders.pixels.process import PARAMETERS, PROCESSINGS, assigned_class, encode, process
 from builders.processed import ProcessedPhotos, build_processed
 from builders.processed_rows import ProcessedRows, Settings
-from builders.processing import PARAMETERS, PROCESSINGS, assigned_class, encode, process
 from tests.conftest import photo_bytes
 
 ROOT = Path(__file__).parents[2]

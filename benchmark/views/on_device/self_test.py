@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from benchmark.views.on_device.views import torch_views
-from builders.processing import PROCESSINGS, by_pillow
-from builders.resize_crop import Rectangle, ResizeCrop
+from builders.pixels.process import PROCESSINGS, by_pillow
+from builders.pixels.resize_crop import Rectangle, ResizeCrop
 
 SIZES = ((23, 71), (48, 32), (3, 5))
 """(width, height): tall, so that the order of a resize's passes shows; of whole blocks; too narrow for the filters."""

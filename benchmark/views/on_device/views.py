@@ -17,8 +17,8 @@ from benchmark.views.on_device.resizing import Resize, resized
 from benchmark.views.on_device.sharpening import sharpened
 from benchmark.views.on_device.taps import FILTERS, Axis
 from builders.errors import PhotoError
-from builders.processing import PROCESSINGS, Processing, request
-from builders.resize_crop import ResizeCrop
+from builders.pixels.process import PROCESSINGS, Processing, request
+from builders.pixels.resize_crop import ResizeCrop
 
 Plan = Callable[[int, int], ResizeCrop | None]
 """(width, height) of a picture -> its resize and crop: ``Pixels.plan`` of an encoder's preprocessing."""

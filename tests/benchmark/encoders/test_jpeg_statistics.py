@@ -20,7 +20,7 @@ from benchmark.encoders.jpeg_statistics import (
     _block_dct,
     jpeg_statistics,
 )
-from builders.processing import PARAMETERS, PROCESSINGS, process
+from builders.pixels.process import PARAMETERS, PROCESSINGS, process
 
 
 def test_encoder__passes_the_statistics_on(keeps_promises: Any) -> None:

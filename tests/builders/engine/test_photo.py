@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
-from builders.processing import PROCESSINGS, Processing, by_pillow, request
+from builders.pixels.process import PROCESSINGS, Processing, by_pillow, request
 
 photo = pytest.importorskip("builders.engine.photo")
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from builders.engine import selection
 from builders.errors import PhotoError, UsageError
-from builders.processing import PROCESSINGS, Processing, by_pillow, preprocess_all, process, process_all, reencode
+from builders.pixels.process import PROCESSINGS, Processing, by_pillow, preprocess_all, process, process_all, reencode
 
 pytest.importorskip("numba")
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from builders.exif.acquisition import acquisition_from_file
 from builders.exif.attributes import label
-from builders.jpeg_header import read_jpeg_header
+from builders.pixels.jpeg_header import read_jpeg_header
 from builders.simcams import Camera, SceneLight, Settings, Shot, bundled_catalogue, camera_named, render
 from builders.simcams.jpeg import all_tables, encode_file, quantisation_tables
 

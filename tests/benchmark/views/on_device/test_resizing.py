@@ -9,7 +9,7 @@ from benchmark.views.on_device import taps as taps_module
 from benchmark.views.on_device.resizing import Resize, resized
 from benchmark.views.on_device.sharpening import sharpened
 from benchmark.views.on_device.taps import FILTERS, Axis, taps
-from builders.resize_crop import SHORTER_FIRST
+from builders.pixels.resize_crop import SHORTER_FIRST
 
 CASES = [
     (7, 5, 7, 5),  # nothing to do

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from builders.decode import MAX_PIXELS, decode_rgb
 from builders.errors import PhotoError
+from builders.pixels.decode import MAX_PIXELS, decode_rgb
 
 
 def as_bytes(image: Image.Image, kind: str = "PNG", **options) -> bytes:

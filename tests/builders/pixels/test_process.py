@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from builders.errors import PhotoError
-from builders.processing import (
+from builders.pixels.process import (
     PARAMETERS,
     PROCESSINGS,
     assigned_class,

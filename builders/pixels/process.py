@@ -153,7 +153,7 @@ def preprocess_all(
     Args:
         image, photo_id, seed: as in ``process``.
         processings: in the order wanted.
-        planners: (width, height) of a processed photo -> what is done to it: a ``builders.resize_crop.ResizeCrop``,
+        planners: (width, height) of a processed photo -> what is done to it: a ``builders.pixels.resize_crop.ResizeCrop``,
             which is the fast way, or any other function of a picture.
 
     Raises:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import UsageError
-from builders.processing import reencode
+from builders.pixels.process import reencode
 
 
 class Box(NamedTuple):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from builders.resize_crop import SHORTER_FIRST, vertical_first
+from builders.pixels.resize_crop import SHORTER_FIRST, vertical_first
 
 
 @pytest.mark.parametrize(
