@@ -25,9 +25,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo  # noqa: E402
-from builders.engine import selection  # noqa: E402
 from builders.errors import PhotoError  # noqa: E402
 from builders.pixels.decode import decode_rgb  # noqa: E402
+from builders.pixels.engine import selection  # noqa: E402
 from builders.pixels.process import PROCESSINGS, Processing, by_pillow, codec_canary, preprocess_all, request  # noqa: E402
 
 FILTERS = [int(Image.Resampling[name]) for name in ("BILINEAR", "BICUBIC", "LANCZOS", "BOX")]
@@ -87,7 +87,7 @@ def main() -> int:
 
 
 def _odd_cases(cases: int, seed: int, tally: Tally) -> None:
-    from builders.engine import photo
+    from builders.pixels.engine import photo
 
     generator = np.random.default_rng(seed)
     done = 0

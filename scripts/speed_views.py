@@ -28,8 +28,8 @@ if __name__ == "__main__":
 
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.views.views import ProcessingViews
-from builders.engine import selection
 from builders.pixels.decode import decode_rgb
+from builders.pixels.engine import selection
 from builders.pixels.process import PROCESSINGS
 from builders.sample import SCENES, scene
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmark.compute.products import in_parts, multiply
-from builders.engine.compiled import entry_point, jit
+from builders.pixels.engine.compiled import entry_point, jit
 
 COLUMNS = 1536
 """Train photos of one piece."""

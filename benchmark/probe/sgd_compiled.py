@@ -19,7 +19,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from benchmark.compute.threads import side_by_side
-from builders.engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
+from builders.pixels.engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
 
 TOGETHER = 4
 """Rows that are worked on at once; the kernels are written for four."""

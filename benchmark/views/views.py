@@ -18,10 +18,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from benchmark.encoders.pixels import Pixels
-from builders.engine.selection import engine
 from builders.errors import PhotoError
 from builders.photos import PhotoSet
 from builders.pixels.decode import decode_rgb
+from builders.pixels.engine.selection import engine
 from builders.pixels.jpeg_header import read_jpeg_header
 from builders.pixels.process import PROCESSINGS, Planner, preprocess_all
 from builders.stored_views import unpack

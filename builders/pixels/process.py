@@ -4,7 +4,7 @@ A processing takes a decoded RGB photo and ends in a JPEG encode, so its result 
 (what a built data set stores), ``process`` the pixels (what an encoder sees), and the second is always the decoded
 first. Definitions: Ramos et al., "Processing and acquisition traces in visual encoders", ICCV 2025, section 3.
 
-Pixels come from Pillow, or from an engine that makes the same ones faster (``builders/engine/selection.py``).
+Pixels come from Pillow, or from an engine that makes the same ones faster (``builders/pixels/engine/selection.py``).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import numpy as np
 from PIL import Image, ImageEnhance, features
 from PIL import __version__ as pillow_version
 
-from builders.engine.request import Request
-from builders.engine.selection import engine
 from builders.errors import PhotoError
+from builders.pixels.engine.request import Request
+from builders.pixels.engine.selection import engine
 
 Subsampling = Literal["4:2:0", "4:4:4"]
 

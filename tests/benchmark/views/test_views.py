@@ -9,8 +9,8 @@ from PIL import Image
 
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
 from benchmark.views.views import ProcessingViews, _ahead, iterate_views
-from builders.engine.selection import VARIABLE
 from builders.photos import Labels, PhotoSet
+from builders.pixels.engine.selection import VARIABLE
 from builders.pixels.process import PROCESSINGS, by_pillow
 
 PIXELS = Pixels((ResizeShort(24, int(Image.Resampling.BICUBIC)), CenterCrop(24, 24, "round")))

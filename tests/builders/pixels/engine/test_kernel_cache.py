@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.engine import kernel_cache
-from builders.engine.kernel_cache import KEPT_DAYS, mark_used
+from builders.pixels.engine import kernel_cache
+from builders.pixels.engine.kernel_cache import KEPT_DAYS, mark_used
 
 USED = f"engine-{'5' * 16}"
 OLD, RECENT = f"engine-{'a' * 16}", f"engine-{'b' * 16}"

@@ -9,7 +9,7 @@ from PIL import Image
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
 from builders.pixels.process import PROCESSINGS, Processing, by_pillow, request
 
-photo = pytest.importorskip("builders.engine.photo")
+photo = pytest.importorskip("builders.pixels.engine.photo")
 
 BICUBIC, BILINEAR, LANCZOS, BOX, NEAREST = (
     int(Image.Resampling[name]) for name in ("BICUBIC", "BILINEAR", "LANCZOS", "BOX", "NEAREST")

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from builders.engine.compiled import entry_point, jit
-from builders.engine.lanes import LANES, Index, Lanes, Memory, constant, counted, kernel, variable
+from builders.pixels.engine.compiled import entry_point, jit
+from builders.pixels.engine.lanes import LANES, Index, Lanes, Memory, constant, counted, kernel, variable
 
 PRECISION = 22
 """Resample.c: PRECISION_BITS = 32 - 8 - 2."""

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from builders.engine.compiled import entry_point, jit
-from builders.engine.lanes import LANES, Index, Lanes, Memory, kernel
+from builders.pixels.engine.compiled import entry_point, jit
+from builders.pixels.engine.lanes import LANES, Index, Lanes, Memory, kernel
 
 STRIPE = 16
 """Columns that are worked on together: one minimum coded unit of 4:2:0."""

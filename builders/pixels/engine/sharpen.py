@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from builders.engine.compiled import jit
-from builders.engine.lanes import LANES, Index, Memory, kernel
-from builders.engine.layout import STRIPE, Frame
+from builders.pixels.engine.compiled import jit
+from builders.pixels.engine.lanes import LANES, Index, Memory, kernel
+from builders.pixels.engine.layout import STRIPE, Frame
 
 MAX_FACTOR = 64
 """Largest |factor| taken: 64 * 255 fits 16 bits. Whole factors only: Pillow's float32 is exact for them."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from builders.engine.compiled import jit
-from builders.engine.lanes import LANES, Index, Memory, kernel
+from builders.pixels.engine.compiled import jit
+from builders.pixels.engine.lanes import LANES, Index, Memory, kernel
 
 BITS = 13
 """Fraction bits of the constants."""

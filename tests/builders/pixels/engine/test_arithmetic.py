@@ -9,11 +9,11 @@ from scipy.fft import dct, idct
 
 pytest.importorskip("numba")
 
-from builders.engine.colour import to_rgb, to_ycc
-from builders.engine.dct import forward_1d, inverse_1d
-from builders.engine.quantise import tables, tables_of_steps
-from builders.engine.resample import BICUBIC, BILINEAR, BOX, LANCZOS, weights
-from builders.engine.sharpen import blended
+from builders.pixels.engine.colour import to_rgb, to_ycc
+from builders.pixels.engine.dct import forward_1d, inverse_1d
+from builders.pixels.engine.quantise import tables, tables_of_steps
+from builders.pixels.engine.resample import BICUBIC, BILINEAR, BOX, LANCZOS, weights
+from builders.pixels.engine.sharpen import blended
 
 
 def test_quantiser__equals_integer_division_for_every_coefficient_and_step():

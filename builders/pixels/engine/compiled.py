@@ -7,7 +7,7 @@ from typing import Any
 
 from numba import config, njit
 
-from builders.engine.kernel_cache import kernel_folder, mark_used
+from builders.pixels.engine.kernel_cache import kernel_folder, mark_used
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "boundscheck": False}
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from builders.engine import selection
 from builders.errors import PhotoError, UsageError
+from builders.pixels.engine import selection
 from builders.pixels.process import PROCESSINGS, Processing, by_pillow, preprocess_all, process, process_all, reencode
 
 pytest.importorskip("numba")
@@ -29,14 +29,14 @@ def noise(width: int = 40, height: int = 30) -> Image.Image:
 
 
 def test_engine__is_numba_where_installed(recwarn):
-    from builders.engine import photo
+    from builders.pixels.engine import photo
 
     assert selection.engine() is photo
     assert not recwarn.list
 
 
 def test_engine__forced(monkeypatch):
-    from builders.engine import photo
+    from builders.pixels.engine import photo
 
     monkeypatch.setenv(selection.VARIABLE, "pillow")
     assert selection.engine() is None
@@ -58,7 +58,7 @@ def test_engine__absent_is_pillow_without_a_word_and_an_error_if_forced(monkeypa
 
 
 def test_engine__that_differs_is_left_with_one_warning(monkeypatch):
-    from builders.engine import photo
+    from builders.pixels.engine import photo
 
     exact = photo.preprocessed
 
@@ -87,7 +87,7 @@ def test_engine__that_does_not_compile_is_left_with_one_warning(monkeypatch):
     original = builtins.__import__
 
     def broken(name, *args, **kwargs):
-        if name == "builders.engine" and "photo" in (args[2] or ()):
+        if name == "builders.pixels.engine" and "photo" in (args[2] or ()):
             raise RuntimeError("LLVM says no\nat length")
         return original(name, *args, **kwargs)
 
@@ -97,7 +97,7 @@ def test_engine__that_does_not_compile_is_left_with_one_warning(monkeypatch):
 
 
 def test_entry_point__compiles_where_nothing_can_be_written(monkeypatch, tmp_path):
-    from builders.engine import compiled
+    from builders.pixels.engine import compiled
 
     def double(x):
         return 2 * x
@@ -114,7 +114,7 @@ def test_entry_point__compiles_where_nothing_can_be_written(monkeypatch, tmp_pat
 def test_entry_point__is_kept_in_a_folder_named_by_the_sources(monkeypatch, tmp_path):
     from numba import config
 
-    from builders.engine import compiled, kernel_cache
+    from builders.pixels.engine import compiled, kernel_cache
 
     def treble(x):
         return 3 * x
@@ -173,7 +173,7 @@ def test_the_engine_knows_neither_torch_nor_the_benchmark():
     import subprocess
 
     code = (
-        "import sys; from builders.engine.selection import engine; assert engine();"
+        "import sys; from builders.pixels.engine.selection import engine; assert engine();"
         "sys.exit(any(m == 'torch' or m.startswith('benchmark') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from builders.engine.lanes import Index, Memory, kernel
+from builders.pixels.engine.lanes import Index, Memory, kernel
 
 BITS = 16
 HALF = 1 << (BITS - 1)

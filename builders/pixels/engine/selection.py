@@ -25,7 +25,7 @@ SELF_TEST_SIZES = ((37, 83), (50, 35), (4, 21))
 
 
 def engine() -> ModuleType | None:
-    """``builders.engine.photo``, compiled and tested against the installed Pillow, or ``None`` for Pillow itself.
+    """``builders.pixels.engine.photo``, compiled and tested against the installed Pillow, or ``None`` for Pillow itself.
 
     The first call of a process takes some tenths of a second; the first on a machine compiles, some ten seconds.
 
@@ -49,7 +49,7 @@ def _tested() -> tuple[ModuleType | None, str]:
     if importlib.util.find_spec("numba") is None:
         return None, "numba is not installed: pip install 'camtrace[fast]'"
     try:
-        from builders.engine import photo
+        from builders.pixels.engine import photo
 
         objection = self_test(photo)
     except Exception as error:  # of a compiler: any

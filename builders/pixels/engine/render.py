@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from builders.engine import chroma, dct
-from builders.engine.colour import rgb_to_ycc, ycc_to_rgb
-from builders.engine.columns import Columns, Output, emit, place
-from builders.engine.compiled import entry_point, jit
-from builders.engine.lanes import LANES
-from builders.engine.layout import ROW, SLACK, STRIPE, Frame, from_planes, to_planes
-from builders.engine.quantise import Tables
-from builders.engine.resample import Weights, across, weighted_48
-from builders.engine.sharpen import sharpen_stripe
+from builders.pixels.engine import chroma, dct
+from builders.pixels.engine.colour import rgb_to_ycc, ycc_to_rgb
+from builders.pixels.engine.columns import Columns, Output, emit, place
+from builders.pixels.engine.compiled import entry_point, jit
+from builders.pixels.engine.lanes import LANES
+from builders.pixels.engine.layout import ROW, SLACK, STRIPE, Frame, from_planes, to_planes
+from builders.pixels.engine.quantise import Tables
+from builders.pixels.engine.resample import Weights, across, weighted_48
+from builders.pixels.engine.sharpen import sharpen_stripe
 
 AS_IT_IS, SHARPENED, RESIZED = 0, 1, 2
 """What happens to the photo before the JPEG encode."""

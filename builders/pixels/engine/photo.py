@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from builders.engine.columns import Output, finish
-from builders.engine.layout import SLACK, STRIPE, Frame, load
-from builders.engine.plan import Plan, Plans, Range, inputs, plans, possible, union
-from builders.engine.quantise import tables
-from builders.engine.render import AS_IT_IS, RESIZED, SHARPENED, Transformation, render
-from builders.engine.request import Request
-from builders.engine.resample import BILINEAR, SUPPORT, weights
-from builders.engine.sharpen import MAX_FACTOR
+from builders.pixels.engine.columns import Output, finish
+from builders.pixels.engine.layout import SLACK, STRIPE, Frame, load
+from builders.pixels.engine.plan import Plan, Plans, Range, inputs, plans, possible, union
+from builders.pixels.engine.quantise import tables
+from builders.pixels.engine.render import AS_IT_IS, RESIZED, SHARPENED, Transformation, render
+from builders.pixels.engine.request import Request
+from builders.pixels.engine.resample import BILINEAR, SUPPORT, weights
+from builders.pixels.engine.sharpen import MAX_FACTOR
 from builders.pixels.resize_crop import ResizeCrop, vertical_first
 
 MAX_SIDE = 65_500

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from builders.engine.compiled import jit
-from builders.engine.lanes import LANES, Index, Memory, kernel
+from builders.pixels.engine.compiled import jit
+from builders.pixels.engine.lanes import LANES, Index, Memory, kernel
 
 _EVEN = list(range(0, 2 * LANES, 2))
 _ODD = list(range(1, 2 * LANES, 2))
