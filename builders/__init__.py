@@ -9,13 +9,13 @@ _PUBLIC = {
     "CenterMask": "builders.pixels.masking",
     "PairCams": "builders.paircams.builder",
     "PairCamsConfig": "builders.paircams.builder",
-    "ProcessedPhotos": "builders.processed",
-    "ProcessedPhotosConfig": "builders.processed",
+    "ProcessedPhotos": "builders.processed.build",
+    "ProcessedPhotosConfig": "builders.processed.build",
     "build_paircams": "builders.paircams.build",
-    "build_processed": "builders.processed",
+    "build_processed": "builders.processed.build",
     "open_built": "builders.built",
     "open_photos": "builders.open_photos",
-    "with_processing": "builders.on_the_fly",
+    "with_processing": "builders.processed.on_the_fly",
 }
 """Public names and where they live; imported when first used, so that ``import builders`` costs nothing."""
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from builders.command_line import Command, run_command
 
 COMMANDS: dict[str, Command] = {
-    "imagenet": Command("builders.build_command:imagenet", "ImageNet-1k, processed in known ways"),
-    "inat2018": Command("builders.build_command:inat2018", "iNaturalist 2018, processed in known ways"),
-    "folder": Command("builders.build_command:folder", "any labelled photos, processed in known ways"),
+    "imagenet": Command("builders.processed.command:imagenet", "ImageNet-1k, processed in known ways"),
+    "inat2018": Command("builders.processed.command:inat2018", "iNaturalist 2018, processed in known ways"),
+    "folder": Command("builders.processed.command:folder", "any labelled photos, processed in known ways"),
     "paircams": Command("builders.paircams.builder:main", "pairs of photos by a phone and by an older camera"),
     "check": Command("builders.check:main", "read a built folder as a stranger would, and test its labels"),
     "publish": Command("builders.publish:main", "a built folder, or its recipe, to the Hub (dry run by default)"),

@@ -13,7 +13,7 @@ from builders.dataset.shard_pool import FAILURES_FILE
 from builders.errors import DataError, UsageError
 from builders.flickrexif.takedown import TOMBSTONES_FILE, buried_rows
 from builders.hub_push import PushReport, push_folder
-from builders.recipe import RECIPE_FOLDER, write_recipe
+from builders.processed.recipe import RECIPE_FOLDER, write_recipe
 
 
 @dataclass(frozen=True)

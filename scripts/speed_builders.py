@@ -25,7 +25,7 @@ from builders.open_photos import open_photos
 from builders.photos import PhotoSet
 from builders.pixels.decode import decode_rgb
 from builders.pixels.process import PARAMETERS, PROCESSINGS, assigned_class, encode
-from builders.processed import build_processed
+from builders.processed.build import build_processed
 
 PLAIN = "plain loop, one thread"
 

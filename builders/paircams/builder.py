@@ -16,7 +16,7 @@ from datasets import Features
 from builders.errors import PhotoError
 from builders.pair_photos import pair_photos
 from builders.paircams.build import CONFIG, PAIR_FEATURES, PairRows, build_paircams, pair_rows
-from builders.processed import default_workers
+from builders.processed.build import default_workers
 
 PAIRS_PER_RANGE = 64
 
@@ -78,7 +78,7 @@ class PairCams(datasets.GeneratorBasedBuilder):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    from builders.build_command import summary
+    from builders.processed.command import summary
 
     parser = argparse.ArgumentParser(
         prog="python -m builders paircams",

@@ -11,7 +11,7 @@ import pytest
 from builders.dataset.dataset_folder import BUILD_FILE
 from builders.errors import DataError, UsageError
 from builders.open_photos import open_photos
-from builders.processed import build_processed
+from builders.processed.build import build_processed
 from builders.publish import describe, main, plan_publication
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN, HubDouble
 
@@ -208,7 +208,7 @@ def test_publish__imagenet_goes_out_as_a_recipe_that_rebuilds_bit_for_bit(hub, t
 
 def test_rebuild__a_source_file_that_changed_is_named(hub, tmp_path, imagenet_like, photo_folder):
     from builders.imagenet import imagenet_photos
-    from builders.recipe import rebuild, write_recipe
+    from builders.processed.recipe import rebuild, write_recipe
 
     build_processed(imagenet_photos(str(imagenet_like)), tmp_path / "out", progress=False)
     write_recipe(tmp_path / "out", tmp_path / "recipe")
@@ -228,7 +228,7 @@ def test_rebuild__a_source_file_that_changed_is_named(hub, tmp_path, imagenet_li
 
 def test_rebuild__other_codecs_are_refused(tmp_path, imagenet_like):
     from builders.imagenet import imagenet_photos
-    from builders.recipe import rebuild, write_recipe
+    from builders.processed.recipe import rebuild, write_recipe
 
     photos = imagenet_photos(str(imagenet_like))
     build_processed(photos, tmp_path / "out", progress=False)

@@ -18,7 +18,7 @@ from datasets import ClassLabel
 from builders.errors import PhotoError, UsageError, unknown_name
 from builders.hub_photos import split_named
 from builders.pixels.process import PARAMETERS, decode_jpeg
-from builders.processed_rows import Assignment, Settings, classes_of, processed_rows
+from builders.processed.processed_rows import Assignment, Settings, classes_of, processed_rows
 
 PhotoIds = str | Sequence[str] | None
 
@@ -158,7 +158,7 @@ class _Stream:
 def _view(data: bytes, photo_id: str, settings: Settings, code: int, decode: bool) -> Any:
     from builders.pixels.decode import decode_rgb
     from builders.pixels.process import PROCESSINGS, encode
-    from builders.processed_rows import file_name
+    from builders.processed.processed_rows import file_name
 
     parameter = PARAMETERS[settings.parameter]
     encoded = encode(decode_rgb(data), PROCESSINGS[parameter.processings[code]], photo_id, settings.seed)

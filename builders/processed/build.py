@@ -27,7 +27,7 @@ from builders.dataset.shards import ShardJob, items_per_shard
 from builders.errors import DataError, PhotoError
 from builders.photos import SPLITS, PhotoSet
 from builders.pixels.process import PARAMETERS, codec_canary
-from builders.processed_rows import Assignment, ProcessedRows, Settings, processed_features
+from builders.processed.processed_rows import Assignment, ProcessedRows, Settings, processed_features
 
 HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 """Names of the splits as ``load_dataset`` has them, by ours."""

@@ -12,8 +12,8 @@ from builders.dataset.shard_pool import FAILURES_FILE
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet
 from builders.pixels.process import PARAMETERS
-from builders.processed import build_processed, default_workers
-from builders.processed_rows import Assignment
+from builders.processed.build import build_processed, default_workers
+from builders.processed.processed_rows import Assignment
 
 _ALL = "all"
 
@@ -64,7 +64,7 @@ def _main(kind: str, argv: Sequence[str], source_help: str) -> int:
     if arguments.limit is not None:
         photos = photos.limited(arguments.limit)
     if arguments.recipe:
-        from builders.recipe import rebuild
+        from builders.processed.recipe import rebuild
 
         build = rebuild(
             arguments.recipe, photos, arguments.output, workers=arguments.workers, any_codec=arguments.any_codec

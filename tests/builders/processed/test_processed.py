@@ -21,11 +21,11 @@ from builders.open_photos import open_photos
 from builders.photos import PhotoSet
 from builders.pixels.decode import decode_rgb
 from builders.pixels.process import PARAMETERS, PROCESSINGS, assigned_class, encode, process
-from builders.processed import ProcessedPhotos, build_processed
-from builders.processed_rows import ProcessedRows, Settings
+from builders.processed.build import ProcessedPhotos, build_processed
+from builders.processed.processed_rows import ProcessedRows, Settings
 from tests.conftest import photo_bytes
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def files(output):
@@ -76,7 +76,7 @@ def assigned_codes(photos, seed):
 
 
 def test_build_processed__equal_bytes_for_one_and_three_workers(photo_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.processed.items_per_shard", lambda *_: 5)
+    monkeypatch.setattr("builders.processed.build.items_per_shard", lambda *_: 5)
     photos = open_photos(f"folder:{photo_folder}")
     one = build_processed(photos, tmp_path / "one", parameters=["interpolation"], workers=1, progress=False)
     three = build_processed(photos, tmp_path / "three", parameters=["interpolation"], workers=3, progress=False)
@@ -218,7 +218,7 @@ def test_check__a_wrong_label_and_a_changed_file_are_found(photo_folder, tmp_pat
         wrong = PROCESSINGS["jpeg-q75-420" if processing.name != "jpeg-q75-420" else "jpeg-q95-444"]
         return encode(image, wrong if photo_id == "train/dog/03.jpg" else processing, photo_id, seed)
 
-    monkeypatch.setattr("builders.processed_rows.encode", wrongly)
+    monkeypatch.setattr("builders.processed.processed_rows.encode", wrongly)
     build_processed(photos, tmp_path / "wrong", progress=False)
     failed = [c for c in check_folder(tmp_path / "wrong", progress=False) if not c.passed]
     assert [(c.split, c.name) for c in failed] == [("train", "tables and sampling say the class")]

@@ -24,8 +24,8 @@ from builders.dataset.shards import ShardJob
 from builders.errors import DataError, UsageError
 from builders.photos import PhotoSet
 from builders.pixels.process import codec_canary, codec_versions
-from builders.processed import build_processed
-from builders.processed_rows import settings_of
+from builders.processed.build import build_processed
+from builders.processed.processed_rows import settings_of
 
 RECIPE_FOLDER = ".recipe"
 """Where ``publish`` writes the recipe of a build: inside its folder, neither loaded nor uploaded with it."""

@@ -10,7 +10,7 @@ from builders.errors import PhotoError, UsageError
 from builders.hub_photos import hub_photos
 from builders.pixels.decode import decode_rgb
 from builders.pixels.process import PARAMETERS, PROCESSINGS, assigned_class, process
-from builders.processed import build_processed
+from builders.processed.build import build_processed
 
 
 @pytest.fixture(scope="module")
