@@ -13,7 +13,9 @@ COMMANDS: dict[str, Command] = {
     "folder": Command("builders.processed.command:folder", "any labelled photos, processed in known ways"),
     "paircams": Command("builders.paircams.builder:main", "pairs of photos by a phone and by an older camera"),
     "check": Command("builders.check:main", "read a built folder as a stranger would, and test its labels"),
-    "publish": Command("builders.publish:main", "a built folder, or its recipe, to the Hub (dry run by default)"),
+    "publish": Command(
+        "builders.publishing.command:main", "a built folder, or its recipe, to the Hub (dry run by default)"
+    ),
     "flickrexif": Command("builders.flickrexif.cli:main", "photos of Flickr with labels of how they were taken"),
     "simcams": Command("builders.simcams.cli:main", "one scene through many simulated cameras, exact labels"),
 }

@@ -86,7 +86,7 @@ def _publish(gathered: Gathered, args: argparse.Namespace) -> None:
     if args.space and done.pull_request:
         print(f"{args.space}: not rebuilt, since the results wait in a pull request")
     elif args.space:
-        from builders.hub_push import push_folder
+        from builders.publishing.hub_push import push_folder
 
         with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
             stages = _write_site(done.results, Path(scratch))

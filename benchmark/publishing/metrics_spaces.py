@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
                 print(f"{repo} (static Space, {'public' if args.public else 'private'} if it is created)")
                 print("\n".join(f"  {f}  {(Path(scratch) / f).stat().st_size / 1e3:.1f} kB" for f in files))
                 continue
-            from builders.hub_push import push_folder
+            from builders.publishing.hub_push import push_folder
 
             report = push_folder(
                 Path(scratch),

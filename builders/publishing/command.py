@@ -12,8 +12,8 @@ from builders.dataset.dataset_folder import BUILD_FILE, README_FILE, Build, read
 from builders.dataset.shard_pool import FAILURES_FILE
 from builders.errors import DataError, UsageError
 from builders.flickrexif.takedown import TOMBSTONES_FILE, buried_rows
-from builders.hub_push import PushReport, push_folder
 from builders.processed.recipe import RECIPE_FOLDER, write_recipe
+from builders.publishing.hub_push import PushReport, push_folder
 
 
 @dataclass(frozen=True)

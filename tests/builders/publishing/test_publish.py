@@ -12,10 +12,10 @@ from builders.dataset.dataset_folder import BUILD_FILE
 from builders.errors import DataError, UsageError
 from builders.open_photos import open_photos
 from builders.processed.build import build_processed
-from builders.publish import describe, main, plan_publication
+from builders.publishing.command import describe, main, plan_publication
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN, HubDouble
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REPO = "camtrace/traces"
 
 
