@@ -13,7 +13,7 @@ _PUBLIC = {
     "ProcessedPhotosConfig": "builders.processed.build",
     "build_paircams": "builders.paircams.build",
     "build_processed": "builders.processed.build",
-    "open_built": "builders.built",
+    "open_built": "builders.sources.built",
     "open_photos": "builders.open_photos",
     "with_processing": "builders.processed.on_the_fly",
 }

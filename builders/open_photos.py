@@ -93,13 +93,13 @@ def open_photos(text: str, seed: int = 0) -> PhotoSet:
 
 
 def _sample(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sample import sample_photos
+    from builders.sources.sample import sample_photos
 
     return sample_photos()
 
 
 def _folder(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.folders import labelled_folder
+    from builders.sources.folders import labelled_folder
 
     return labelled_folder(spec.location, seed=seed, val_share=_share(spec))
 
@@ -129,43 +129,43 @@ def _scenes(spec: DataSpec, default: int) -> tuple[int, int, Scenes | None]:
 
 
 def _imagenet(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.imagenet import imagenet_photos
+    from builders.sources.imagenet import imagenet_photos
 
     return imagenet_photos(spec.location, seed)
 
 
 def _inat2018(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.inaturalist import inaturalist_photos
+    from builders.sources.inaturalist import inaturalist_photos
 
     return inaturalist_photos(spec.location, seed)
 
 
 def _hub(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.hub_photos import hub_photos
+    from builders.sources.hub_photos import hub_photos
 
     return hub_photos(spec.location, revision=spec.revision, seed=seed, val_share=_share(spec), **_columns(spec))
 
 
 def _built(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.stored_views import stored_photos
+    from builders.sources.stored_views import stored_photos
 
     return stored_photos(spec.location, spec.options.get("parameter"), revision=spec.revision)
 
 
 def _paircams(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.pair_photos import pair_photos
+    from builders.sources.pair_photos import pair_photos
 
     return pair_photos(spec.location)
 
 
 def _flickrexif(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.attribute_photos import attribute_photos
+    from builders.sources.attribute_photos import attribute_photos
 
     return attribute_photos(spec.location, configs=[c for c in spec.options.get("config", "").split(",") if c])
 
 
 def _exif_folder(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.camera_folder import MIN_PHOTOS, camera_folder
+    from builders.sources.camera_folder import MIN_PHOTOS, camera_folder
 
     text = spec.options.get("min-photos", str(MIN_PHOTOS))
     if not text.isdecimal() or int(text) < 3:

@@ -171,7 +171,7 @@ def _growth(what: str, run: Callable[[int], Measured], sizes: Sequence[int], rou
 def make_photos(folder: Path, count: int) -> Path:
     """Seeded crops of the bundled scenes as JPEG q90, in ``{train,val}/<scene>/``, about 5 to 2."""
     from builders.pixels.process import encode_jpeg
-    from builders.sample import SCENES, scene
+    from builders.sources.sample import SCENES, scene
 
     rng = np.random.default_rng(0)
     names = [name for name in SCENES if all(a > b for a, b in zip(scene(name).size, CROP, strict=True))]

@@ -31,7 +31,7 @@ from benchmark.views.views import ProcessingViews
 from builders.pixels.decode import decode_rgb
 from builders.pixels.engine import selection
 from builders.pixels.process import PROCESSINGS
-from builders.sample import SCENES, scene
+from builders.sources.sample import SCENES, scene
 
 NAMES = tuple(PROCESSINGS)
 

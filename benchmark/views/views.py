@@ -24,7 +24,7 @@ from builders.pixels.decode import decode_rgb
 from builders.pixels.engine.selection import engine
 from builders.pixels.jpeg_header import read_jpeg_header
 from builders.pixels.process import PROCESSINGS, Planner, preprocess_all
-from builders.stored_views import unpack
+from builders.sources.stored_views import unpack
 
 Preprocess = Callable[[Image.Image], np.ndarray]
 """RGB image -> array of the same shape and dtype for any photo; picklable."""

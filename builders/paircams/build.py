@@ -18,10 +18,10 @@ from builders.dataset.dataset_folder import Build, PixelRights, finish_folder, p
 from builders.dataset.shard_pool import estimate_space, require_space, write_shards
 from builders.dataset.shards import ShardJob, items_per_shard
 from builders.errors import DataError
-from builders.pair_photos import CAMERA_TYPES, PairRow
 from builders.photos import PhotoSet, PhotoSource
 from builders.pixels.decode import decode_rgb
 from builders.pixels.jpeg_header import read_jpeg_header
+from builders.sources.pair_photos import CAMERA_TYPES, PairRow
 
 CONFIG = "pairs"
 

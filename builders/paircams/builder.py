@@ -14,9 +14,9 @@ import datasets
 from datasets import Features
 
 from builders.errors import PhotoError
-from builders.pair_photos import pair_photos
 from builders.paircams.build import CONFIG, PAIR_FEATURES, PairRows, build_paircams, pair_rows
 from builders.processed.build import default_workers
+from builders.sources.pair_photos import pair_photos
 
 PAIRS_PER_RANGE = 64
 

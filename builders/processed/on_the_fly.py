@@ -16,9 +16,9 @@ import numpy as np
 from datasets import ClassLabel
 
 from builders.errors import PhotoError, UsageError, unknown_name
-from builders.hub_photos import split_named
 from builders.pixels.process import PARAMETERS, decode_jpeg
 from builders.processed.processed_rows import Assignment, Settings, classes_of, processed_rows
+from builders.sources.hub_photos import split_named
 
 PhotoIds = str | Sequence[str] | None
 

@@ -17,7 +17,7 @@ from benchmark.tasks.task import all_tasks, fitting_tasks, select_tasks
 from builders.__main__ import main as builders_main
 from builders.errors import DataError, PhotoError
 from builders.open_photos import open_photos
-from builders.stored_views import pack, unpack
+from builders.sources.stored_views import pack, unpack
 
 ROOT = Path(__file__).parents[3]
 

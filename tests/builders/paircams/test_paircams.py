@@ -11,9 +11,9 @@ from PIL import Image
 from builders.__main__ import main
 from builders.check import check_folder
 from builders.errors import DataError, UsageError
-from builders.pair_photos import CAMERA_TYPES, pair_photos
 from builders.paircams.build import build_paircams
 from builders.paircams.builder import PairCams
+from builders.sources.pair_photos import CAMERA_TYPES, pair_photos
 from tests.conftest import photo_bytes
 
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 import builders
-from builders.built import open_built
 from builders.errors import PhotoError, UsageError
-from builders.hub_photos import hub_photos
 from builders.pixels.decode import decode_rgb
 from builders.pixels.process import PARAMETERS, PROCESSINGS, assigned_class, process
 from builders.processed.build import build_processed
+from builders.sources.built import open_built
+from builders.sources.hub_photos import hub_photos
 
 
 @pytest.fixture(scope="module")

@@ -207,8 +207,8 @@ def test_publish__imagenet_goes_out_as_a_recipe_that_rebuilds_bit_for_bit(hub, t
 
 
 def test_rebuild__a_source_file_that_changed_is_named(hub, tmp_path, imagenet_like, photo_folder):
-    from builders.imagenet import imagenet_photos
     from builders.processed.recipe import rebuild, write_recipe
+    from builders.sources.imagenet import imagenet_photos
 
     build_processed(imagenet_photos(str(imagenet_like)), tmp_path / "out", progress=False)
     write_recipe(tmp_path / "out", tmp_path / "recipe")
@@ -227,8 +227,8 @@ def test_rebuild__a_source_file_that_changed_is_named(hub, tmp_path, imagenet_li
 
 
 def test_rebuild__other_codecs_are_refused(tmp_path, imagenet_like):
-    from builders.imagenet import imagenet_photos
     from builders.processed.recipe import rebuild, write_recipe
+    from builders.sources.imagenet import imagenet_photos
 
     photos = imagenet_photos(str(imagenet_like))
     build_processed(photos, tmp_path / "out", progress=False)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from builders.errors import DataError, PhotoError, UsageError
-from builders.folders import seeded_splits
 from builders.open_photos import DataSpec, open_photos
 from builders.photos import SPLITS, PhotoSet
+from builders.sources.folders import seeded_splits
 
 
 def jpeg(colour: tuple[int, int, int]) -> bytes:

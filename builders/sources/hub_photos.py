@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from builders.dataset_repo import DatasetRepo
 from builders.errors import PhotoError, UsageError, unknown_name
-from builders.folders import seeded_splits
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.sources.dataset_repo import DatasetRepo
+from builders.sources.folders import seeded_splits
 
 _SPLIT_NAMES = {"train": ("train",), "val": ("validation", "val", "valid", "dev"), "test": ("test",)}
 

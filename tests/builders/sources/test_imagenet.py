@@ -12,9 +12,9 @@ from PIL import Image
 from scipy.io import savemat
 
 from builders.errors import DataError, PhotoError
-from builders.imagenet import DEVKIT_TAR, TRAIN_TAR, VAL_TAR, imagenet_photos
-from builders.inaturalist import inaturalist_photos
 from builders.open_photos import open_photos
+from builders.sources.imagenet import DEVKIT_TAR, TRAIN_TAR, VAL_TAR, imagenet_photos
+from builders.sources.inaturalist import inaturalist_photos
 
 CLASSES = ("n01440764", "n01443537", "n02099601")
 
@@ -102,8 +102,8 @@ def test_imagenet_photos__official_tars_equal_class_folders(official, torchvisio
 def test_imagenet_photos__the_index_is_made_once_and_again_when_the_archive_changes(official, monkeypatch):
     first = imagenet_photos(str(official))
     with monkeypatch.context() as patch:
-        patch.setattr("builders.imagenet._nested", None)
-        patch.setattr("builders.imagenet._photos", None)
+        patch.setattr("builders.sources.imagenet._nested", None)
+        patch.setattr("builders.sources.imagenet._photos", None)
         again = imagenet_photos(str(official))
     assert again.ids == first.ids
     assert again.read(4) == first.read(4)

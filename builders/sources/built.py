@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
-from builders.hub_photos import split_named
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels.process import PARAMETERS, Parameter
+from builders.sources.hub_photos import split_named
 
 ABSENT = -1
 """Row of a (photo, class) that the set does not hold."""

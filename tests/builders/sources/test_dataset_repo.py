@@ -3,10 +3,10 @@
 import datasets
 import pytest
 
-from builders.dataset_repo import DatasetRepo
 from builders.errors import DataError
 from builders.open_photos import open_photos
-from builders.pair_photos import pair_photos
+from builders.sources.dataset_repo import DatasetRepo
+from builders.sources.pair_photos import pair_photos
 from tests.conftest import photo_bytes
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from builders.built import ProcessedSet, open_built
 from builders.errors import DataError, PhotoError
 from builders.photos import PhotoSet
+from builders.sources.built import ProcessedSet, open_built
 
 _COUNT = struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")

@@ -15,11 +15,11 @@ from benchmark.options import RunOptions
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks.task import all_tasks, fitting_tasks
 from builders.__main__ import main
-from builders.attribute_photos import attribute_photos
 from builders.errors import DataError, UsageError
 from builders.open_photos import open_photos
 from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import simcams_photos
+from builders.sources.attribute_photos import attribute_photos
 from tests.hub_double import OWNER_TOKEN, HubDouble
 
 
@@ -140,7 +140,7 @@ def test_attribute_photos__from_the_hub(hub: HubDouble, built: Path, photos: Pho
 
     def client(*arguments: str) -> str:
         environment = hub.environment(tmp_path / "home", OWNER_TOKEN)
-        root = Path(__file__).parents[2]
+        root = Path(__file__).parents[3]
         done = subprocess.run(
             [sys.executable, *arguments], env=environment, cwd=root, capture_output=True, text=True, timeout=120
         )

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from builders.dataset_repo import DatasetRepo
 from builders.errors import DataError, UsageError
-from builders.folders import FolderSource
-from builders.hub_photos import HubSource, undecoded
 from builders.photos import UNLABELLED, Labels, PhotoSet, PhotoSource
+from builders.sources.dataset_repo import DatasetRepo
+from builders.sources.folders import FolderSource
+from builders.sources.hub_photos import HubSource, undecoded
 
 CAMERA_TYPES = ("phone", "camera")
 """Classes of ``camera_type``: a modern phone, an older digital camera."""

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from builders.errors import DataError
-from builders.folders import FolderSource, inaturalist_2018, photo_set, seeded_splits
 from builders.photos import PhotoSet
+from builders.sources.folders import FolderSource, inaturalist_2018, photo_set, seeded_splits
 
 OFFICIAL_FOLDER = "train_val2018"
 TORCHVISION_FOLDER = "2018"

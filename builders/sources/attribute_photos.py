@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from builders.dataset_repo import DatasetRepo
 from builders.errors import DataError, UsageError, unknown_name
 from builders.exif.attributes import ATTRIBUTES
-from builders.hub_photos import HubSource, split_named, undecoded
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.sources.dataset_repo import DatasetRepo
+from builders.sources.hub_photos import HubSource, split_named, undecoded
 
 KIND = "flickrexif"
 """As ``--data`` and results name such photos."""

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from builders.errors import DataError, PhotoError
 from builders.files import write_bytes_atomically
-from builders.folders import MAX_FILE_BYTES, labelled_folder
 from builders.photos import SPLITS, Labels, PhotoSet
+from builders.sources.folders import MAX_FILE_BYTES, labelled_folder
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
 VAL_TAR = "ILSVRC2012_img_val.tar"
