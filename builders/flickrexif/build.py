@@ -34,9 +34,9 @@ from builders.flickrexif.state import State
 from builders.flickrexif.status import funnel
 from builders.flickrexif.takedown import TOMBSTONES_FILE, bury, mark_folder, tombstones
 from builders.photos import SPLITS, UNLABELLED, Labels
-from builders.split_tables import SplitTable, read_split_file, tables_of
-from builders.splits import Sizes, Splits, make_splits
-from builders.splits_report import ValidationReport, validate
+from builders.splits.make import Sizes, Splits, make_splits
+from builders.splits.report import ValidationReport, validate
+from builders.splits.tables import SplitTable, read_split_file, tables_of
 
 CONFIGS = ("make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length")
 EXTRAS = ("flash", "year")

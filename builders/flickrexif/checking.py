@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from builders.dataset.dataset_folder import Build, read_build
 from builders.errors import DataError, UsageError
 from builders.flickrexif.rows import HUB_SPLITS, METADATA
-from builders.split_tables import SplitTable, read_split_file
+from builders.splits.tables import SplitTable, read_split_file
 
 SPLIT_FILE_SUFFIXES = (".json", ".csv", ".parquet")
 

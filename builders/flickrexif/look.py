@@ -23,7 +23,7 @@ from tqdm import tqdm
 from builders.errors import PhotoError
 from builders.exif.exif_pool import read_many
 from builders.flickrexif.state import State
-from builders.perceptual_hash import photo_hash
+from builders.splits.perceptual_hash import photo_hash
 
 _PORTION = 1000
 

@@ -27,10 +27,10 @@ from builders.exif.attributes import (
 )
 from builders.exif.devices import canonical_make, canonical_model
 from builders.exif.exif_pool import NO_EXIF, Reading, read_many
-from builders.perceptual_hash import NO_HASH, photo_hash
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, hash64
 from builders.sources.folders import labelled_folder
-from builders.splits import LEFT_OUT, Sizes, Splits, balance, make_splits, photo_groups
+from builders.splits.make import LEFT_OUT, Sizes, Splits, balance, make_splits, photo_groups
+from builders.splits.perceptual_hash import NO_HASH, photo_hash
 
 Groups = Literal["auto", "folder", "none"]
 

@@ -23,7 +23,7 @@ from builders.flickrexif.state import State
 from builders.flickrexif.takedown import TOMBSTONES_FILE, forget
 from builders.open_photos import open_photos
 from builders.publishing.command import plan_publication
-from builders.splits_report import validate
+from builders.splits.report import validate
 from tests.builders.flickrexif.flickr_double import serving
 from tests.builders.flickrexif.flickr_world import World
 from tests.builders.flickrexif.test_fetch import PLAN, add

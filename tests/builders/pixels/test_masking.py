@@ -149,6 +149,6 @@ def test_mask_crop__is_the_reencoded_crop_with_a_mask():
 
 
 def test_masking__does_not_import_torch():
-    code = "import sys, builders.pixels.masking, builders.exif.attributes, builders.splits_report, builders.exif.exif_pool; "
+    code = "import sys, builders.pixels.masking, builders.exif.attributes, builders.splits.report, builders.exif.exif_pool; "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

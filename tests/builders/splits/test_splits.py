@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from builders.errors import DataError, UsageError
 from builders.photos import UNLABELLED, Labels
-from builders.split_tables import SplitTable, read_split_file, tables_of
-from builders.splits import LEFT_OUT, Sizes, make_splits, photo_groups
-from builders.splits_report import validate
+from builders.splits.make import LEFT_OUT, Sizes, make_splits, photo_groups
+from builders.splits.report import validate
+from builders.splits.tables import SplitTable, read_split_file, tables_of
 
 HASH = np.array([0x0123456789ABCDEF * (i + 1) % 2**64 for i in range(400)], dtype=np.uint64)
 

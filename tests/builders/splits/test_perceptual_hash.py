@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from builders.errors import PhotoError
-from builders.perceptual_hash import (
+from builders.splits.perceptual_hash import (
     MAX_DISTANCE,
     NO_HASH,
     distances,

@@ -11,9 +11,9 @@ import numpy as np
 
 from builders.exif.acquisition import Acquisition
 from builders.exif.devices import alias_groups, canonical_model, questionable_names, release_year
-from builders.perceptual_hash import MAX_DISTANCE, NO_HASH, near_pairs
 from builders.photos import SPLITS
-from builders.split_tables import SplitTable
+from builders.splits.perceptual_hash import MAX_DISTANCE, NO_HASH, near_pairs
+from builders.splits.tables import SplitTable
 
 Level = Literal["ok", "note", "problem"]
 

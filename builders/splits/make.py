@@ -16,9 +16,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from builders.errors import DataError, UsageError
-from builders.perceptual_hash import MAX_DISTANCE, near_duplicate_groups
 from builders.photos import SPLITS, UNLABELLED, hash64, rank_within
-from builders.stratification import stratified
+from builders.splits.perceptual_hash import MAX_DISTANCE, near_duplicate_groups
+from builders.splits.stratification import stratified
 
 LEFT_OUT = -1
 """In ``Splits.selected``: the photo is in no split of this attribute."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from builders.errors import DataError
 from builders.photos import SPLITS, Labels
-from builders.splits import LEFT_OUT, Splits
+from builders.splits.make import LEFT_OUT, Splits
 
 _COLUMNS = {
     "ids": ("id", "photo_id", "flickr_id", "Flickr ID"),
