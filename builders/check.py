@@ -17,7 +17,7 @@ from builders.dataset.shards import file_sha256
 from builders.errors import CamtraceError, DataError
 from builders.pixels.decode import decode_rgb
 from builders.pixels.jpeg_header import read_jpeg_header
-from builders.pixels.process import PARAMETERS, PROCESSINGS, random_scale
+from builders.pixels.parameters import PARAMETERS, PROCESSINGS, random_scale
 
 CHI_SQUARE_QUANTILE = 0.999
 """Class counts of a uniform assignment may be this unlikely; one honest build in a thousand is not."""

@@ -65,8 +65,8 @@ class PhotoSet:
     neighbours: int = 10
     """k of the kNN tasks: 10, and 1 where classes have few photos (iNaturalist), as in the study."""
     stored_views: tuple[str, ...] = ()
-    """Names of the processings whose results ``read`` gives as a bundle (``builders.sources.stored_views``); empty where it
-    gives the original photo."""
+    """Names of the processings whose results ``read`` gives as a bundle (``builders.sources.stored_views``); empty
+    where it gives the original photo."""
     smoke_test: bool = False
     """True if scores on these photos prove only that the software runs (the bundled sample)."""
     evidence: Mapping[str, str] = field(default_factory=dict)

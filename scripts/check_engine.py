@@ -26,9 +26,12 @@ sys.path.insert(0, str(ROOT))
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo  # noqa: E402
 from builders.errors import PhotoError  # noqa: E402
+from builders.pixels.by_pillow import by_pillow, request  # noqa: E402
+from builders.pixels.codec import codec_canary  # noqa: E402
 from builders.pixels.decode import decode_rgb  # noqa: E402
 from builders.pixels.engine import selection  # noqa: E402
-from builders.pixels.process import PROCESSINGS, Processing, by_pillow, codec_canary, preprocess_all, request  # noqa: E402
+from builders.pixels.parameters import PROCESSINGS, Processing  # noqa: E402
+from builders.pixels.process import preprocess_all  # noqa: E402
 
 FILTERS = [int(Image.Resampling[name]) for name in ("BILINEAR", "BICUBIC", "LANCZOS", "BOX")]
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif"}

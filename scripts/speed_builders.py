@@ -23,8 +23,9 @@ if __name__ == "__main__":
 
 from builders.open_photos import open_photos
 from builders.photos import PhotoSet
+from builders.pixels.by_pillow import encode
 from builders.pixels.decode import decode_rgb
-from builders.pixels.process import PARAMETERS, PROCESSINGS, assigned_class, encode
+from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
 from builders.processed.build import build_processed
 
 PLAIN = "plain loop, one thread"

@@ -170,7 +170,7 @@ def _growth(what: str, run: Callable[[int], Measured], sizes: Sequence[int], rou
 
 def make_photos(folder: Path, count: int) -> Path:
     """Seeded crops of the bundled scenes as JPEG q90, in ``{train,val}/<scene>/``, about 5 to 2."""
-    from builders.pixels.process import encode_jpeg
+    from builders.pixels.by_pillow import encode_jpeg
     from builders.sources.sample import SCENES, scene
 
     rng = np.random.default_rng(0)
@@ -215,7 +215,7 @@ def _forward_alone(file: str, photos: str, count: str, tasks: str) -> None:
     from benchmark.encoders import load_encoder
     from benchmark.options import RunOptions
     from benchmark.scoring.run import merged_recipes
-    from benchmark.tasks.task import all_tasks, fitting_tasks, select_tasks
+    from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
     from benchmark.views.views import iterate_views
     from builders.open_photos import open_photos
 

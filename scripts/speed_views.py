@@ -30,7 +30,7 @@ from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.views.views import ProcessingViews
 from builders.pixels.decode import decode_rgb
 from builders.pixels.engine import selection
-from builders.pixels.process import PROCESSINGS
+from builders.pixels.parameters import PROCESSINGS
 from builders.sources.sample import SCENES, scene
 
 NAMES = tuple(PROCESSINGS)

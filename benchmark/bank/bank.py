@@ -30,7 +30,7 @@ from benchmark.views.views import ViewRecipe
 from builders.errors import DataError, PhotoError
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet
-from builders.pixels.process import codec_canary
+from builders.pixels.codec import codec_canary
 
 LAYOUT = 1
 """Version of the files of a bank."""

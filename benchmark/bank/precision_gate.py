@@ -33,7 +33,7 @@ from benchmark.views.views import ProcessingViews, StoredViews, ViewRecipe, iter
 from builders.errors import DataError
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet
-from builders.pixels.process import PARAMETERS, PROCESSINGS
+from builders.pixels.parameters import PARAMETERS, PROCESSINGS
 
 THRESHOLD = 10.0
 """Smallest ratio that passes: distances between two processings are then at most 1 % too long."""

@@ -18,8 +18,8 @@ Found = dict[tuple[str, str, str, str], dict[str, Observation]]
 def means(data: str, found: Found) -> Found:
     """The summary columns of one data set, under each of its settings.
 
-    Values are ``benchmark.results.summary``'s. The interval is the mean of the intervals' ends: no narrower than the truth,
-    however the tasks' errors go together.
+    Values are ``benchmark.results.summary``'s. The interval is the mean of the intervals' ends: no narrower than the
+    truth, however the tasks' errors go together.
     """
     asked = {
         task.removeprefix("probe/") for _, task, metric, _ in found if meaning(task, metric).family == "acquisition"

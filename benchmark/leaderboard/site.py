@@ -15,8 +15,8 @@ from typing import Any
 from benchmark.leaderboard.board import FLAGS, Board, Cell, Column
 from benchmark.leaderboard.columns import FAMILIES
 from benchmark.leaderboard.entries import GROUP_LABELS, Entry
+from benchmark.results import published
 from benchmark.results.files import Refusal
-from benchmark.results.schema import published
 from benchmark.results.summary import group_means
 from builders.errors import UsageError
 from builders.files import write_text_atomically

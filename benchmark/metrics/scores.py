@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.stats.intervals import photo_interval, photo_intervals
 from builders.errors import DataError
-from builders.pixels.process import PARAMETERS, Parameter, assigned_class
+from builders.pixels.parameters import PARAMETERS, Parameter, assigned_class
 
 TRAIN, TEST = "train", "test"
 """Values of the column ``splits`` of ``knn_setup_scores``."""

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.publishing.provenance import codec_objection, missing_provenance
-from benchmark.results.files import Refusal, find_runs, read_files
+from benchmark.results.files import Refusal, find_runs, folder_name, read_files
 from benchmark.results.schema import Result
-from benchmark.scoring.output import folder_name
 from builders.errors import DataError
-from builders.pixels.process import codec_canary
+from builders.pixels.codec import codec_canary
 
 RESULTS_FOLDER = "results"
 

@@ -12,7 +12,7 @@ from benchmark.publishing.files import edited
 from benchmark.publishing.provenance import codec_objection, known_codecs, missing_provenance, private_inputs
 from benchmark.results.files import Refusal, ResultFile
 from benchmark.results.tables import markdown_table
-from builders.pixels.process import codec_canary
+from builders.pixels.codec import codec_canary
 
 VERDICTS = {
     "repeatable here": "everything is recorded and public, and the codec is this machine's",

@@ -172,3 +172,12 @@ def _check_finite(file: str, result: Result) -> None:
         json.dumps([score.details for score in result.scores], allow_nan=False)
     except (ValueError, RecursionError):
         raise DataError(f"{file}: a number is not finite, or the nesting is too deep") from None
+
+
+def folder_name(name: str) -> str:
+    """A name as one safe path component, still readable.
+
+    >>> folder_name("openai/clip-vit-base-patch16@main")
+    'openai--clip-vit-base-patch16@main'
+    """
+    return re.sub(r"[^\w.@+=-]", "-", name.replace("/", "--")).strip(".") or "unnamed"

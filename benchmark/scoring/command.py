@@ -120,7 +120,7 @@ def main(argv: Sequence[str]) -> int:
     prepare_process()
     from benchmark.scoring.output import write_reports, write_scored
     from benchmark.scoring.run import score_encoders
-    from benchmark.tasks.task import all_tasks, fitting_tasks, select_tasks
+    from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
     from builders.errors import CamtraceError
     from builders.open_photos import open_photos
 

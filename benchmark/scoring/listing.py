@@ -37,14 +37,14 @@ def _encoders() -> str:
 
 
 def _tasks() -> str:
-    from benchmark.tasks.task import all_tasks
+    from benchmark.tasks.registry import all_tasks
 
     rows = [[t.name, ", ".join(t.metrics), t.summary] for t in all_tasks().values()]
     return markdown_table(["task", "metrics", "question"], rows)
 
 
 def _parameters() -> str:
-    from builders.pixels.process import PARAMETERS
+    from builders.pixels.parameters import PARAMETERS
 
     rows = [[p.name, ", ".join(p.classes), f"{100 * p.chance:.1f}"] for p in PARAMETERS.values()]
     return markdown_table(["parameter", "classes", "chance %"], rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from benchmark.results.figure import draw_report
 from benchmark.results.report import report_text
 from benchmark.results.schema import Result, write_result
 from benchmark.scoring.run import Scored
+from benchmark.results.files import folder_name
 from builders.files import write_bytes_atomically, write_text_atomically
 
 
@@ -58,12 +58,3 @@ def write_reports(results: Sequence[Result], unloaded: Mapping[str, str], output
         folder = output if len(by_encoder) == 1 else output / folder_name(encoder)
         draw_report(own, folder / "report.png")
     return text
-
-
-def folder_name(name: str) -> str:
-    """A name as one safe path component, still readable.
-
-    >>> folder_name("openai/clip-vit-base-patch16@main")
-    'openai--clip-vit-base-patch16@main'
-    """
-    return re.sub(r"[^\w.@+=-]", "-", name.replace("/", "--")).strip(".") or "unnamed"

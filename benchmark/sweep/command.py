@@ -126,7 +126,7 @@ def open_jobs(args: argparse.Namespace) -> list[Job]:
         DataError: a set cannot be used, or two have one name.
     """
     from benchmark.sweep.run import Job
-    from benchmark.tasks.task import all_tasks, fitting_tasks, select_tasks
+    from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
     from builders.open_photos import open_photos
 
     tasks = select_tasks(args.tasks or [], all_tasks())

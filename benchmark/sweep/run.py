@@ -16,16 +16,17 @@ import torch
 from benchmark.bank.bank import photos_bytes_hash
 from benchmark.encoders import Encoder, list_encoders, load_encoder
 from benchmark.options import RunOptions
+from benchmark.results.files import folder_name
 from benchmark.results.schema import Result, read_result
 from benchmark.results.tables import markdown_table
-from benchmark.scoring.output import folder_name, write_reports, write_scored
+from benchmark.scoring.output import write_reports, write_scored
 from benchmark.scoring.records import encoder_record, options_record
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks.task import Task
 from builders.errors import CamtraceError, DataError
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet
-from builders.pixels.process import codec_canary
+from builders.pixels.codec import codec_canary
 
 SWEEP_FILE = "sweep.json"
 

@@ -17,7 +17,7 @@ from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from benchmark.views.views import ProcessingViews, StoredViews, ViewRecipe
 from builders.errors import DataError
 from builders.photos import SPLITS, UNLABELLED, PhotoSet
-from builders.pixels.process import PARAMETERS, Parameter, assigned_class
+from builders.pixels.parameters import PARAMETERS, Parameter, assigned_class
 
 
 def assignments(photo_ids: list[str], parameter: Parameter, seeds: int) -> np.ndarray:

@@ -25,8 +25,9 @@ from benchmark.views.on_device.self_test import equals_pillow
 from benchmark.views.on_device.views import BYTES_PER_PIXEL, possible, torch_views
 from benchmark.views.views import PhotoViews, Preprocess, ProcessingViews, ViewRecipe, iterate_views
 from builders.photos import PhotoSet
+from builders.pixels.by_pillow import by_pillow
 from builders.pixels.decode import decode_rgb
-from builders.pixels.process import PROCESSINGS, by_pillow
+from builders.pixels.parameters import PROCESSINGS
 
 WINDOW = 128
 """Photos gathered to find some of about one size, where memory holds their views."""

@@ -23,7 +23,8 @@ from builders.photos import PhotoSet
 from builders.pixels.decode import decode_rgb
 from builders.pixels.engine.selection import engine
 from builders.pixels.jpeg_header import read_jpeg_header
-from builders.pixels.process import PROCESSINGS, Planner, preprocess_all
+from builders.pixels.parameters import PROCESSINGS
+from builders.pixels.process import Planner, preprocess_all
 from builders.sources.stored_views import unpack
 
 Preprocess = Callable[[Image.Image], np.ndarray]

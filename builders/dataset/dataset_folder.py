@@ -21,7 +21,7 @@ from builders.dataset.shard_pool import FAILURES_FILE, STATE_FOLDER, SplitShards
 from builders.dataset.shards import ItemFailure, Shard, cannot_write
 from builders.errors import DataError, UsageError
 from builders.files import write_text_atomically
-from builders.pixels.process import codec_canary, codec_versions
+from builders.pixels.codec import codec_canary, codec_versions
 
 BUILD_FILE = "build.json"
 README_FILE = "README.md"
@@ -51,7 +51,7 @@ class Build:
     """Everything that decides the rows, so that the build can be repeated."""
     pixels: PixelRights
     codec: Mapping[str, str]
-    """Versions of the codecs, and their ``canary`` (``builders.pixels.process.codec_canary``)."""
+    """Versions of the codecs, and their ``canary`` (``builders.pixels.codec.codec_canary``)."""
     splits: tuple[SplitShards, ...] = field(default=())
 
     @property
@@ -215,3 +215,20 @@ def _remove_build(output: Path) -> None:
 
 def _to_json(build: Build) -> str:
     return json.dumps({"format": BUILD_FORMAT, **asdict(build)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def summary(build: Build, output: Path) -> str:
+    """What was built, what is missing, and the line that loads it."""
+    lines = [
+        f"  {split.config}/{split.split}: {split.rows:,} rows, {split.file_bytes / 1e6:,.1f} MB, "
+        f"{len(split.shards)} files"
+        for split in build.splits
+    ]
+    failed = [failure for split in build.splits for failure in split.failures]
+    if failed:
+        lines.append(
+            f"  {len({f.id for f in failed})} could not be used and are left out (the first, {failed[0].id}: "
+            f"{failed[0].reason}); all are in {output / FAILURES_FILE}"
+        )
+    lines.append(f'  load_dataset("{output}", "{build.default}", split="{build.splits[0].split}")')
+    return "\n".join([f"{output}:", *lines])

@@ -13,9 +13,9 @@ from typing import Any
 import datasets
 from datasets import Features
 
+from builders.dataset.shard_pool import default_workers
 from builders.errors import PhotoError
 from builders.paircams.build import CONFIG, PAIR_FEATURES, PairRows, build_paircams, pair_rows
-from builders.processed.build import default_workers
 from builders.sources.pair_photos import pair_photos
 
 PAIRS_PER_RANGE = 64
@@ -78,7 +78,7 @@ class PairCams(datasets.GeneratorBasedBuilder):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    from builders.processed.command import summary
+    from builders.dataset.dataset_folder import summary
 
     parser = argparse.ArgumentParser(
         prog="python -m builders paircams",

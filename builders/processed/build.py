@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +25,8 @@ from builders.dataset.shard_pool import SplitShards, estimate_space, require_spa
 from builders.dataset.shards import ShardJob, items_per_shard
 from builders.errors import DataError, PhotoError
 from builders.photos import SPLITS, PhotoSet
-from builders.pixels.process import PARAMETERS, codec_canary
+from builders.pixels.codec import codec_canary
+from builders.pixels.parameters import PARAMETERS
 from builders.processed.processed_rows import Assignment, ProcessedRows, Settings, processed_features
 
 HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
@@ -199,11 +199,6 @@ def processed_job(photos: PhotoSet, split: str, settings: Settings, features: Fe
             "labels": hashlib.sha256(b"" if rows.labels is None else rows.labels.astype("<i4").tobytes()).hexdigest(),
         },
     )
-
-
-def default_workers() -> int:
-    """As many processes as this one may use cores."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _finish(

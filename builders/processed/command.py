@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from builders.dataset.dataset_folder import Build
-from builders.dataset.shard_pool import FAILURES_FILE
+from builders.dataset.dataset_folder import summary
+from builders.dataset.shard_pool import default_workers
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet
-from builders.pixels.process import PARAMETERS
-from builders.processed.build import build_processed, default_workers
+from builders.pixels.parameters import PARAMETERS
+from builders.processed.build import build_processed
 from builders.processed.processed_rows import Assignment
 
 _ALL = "all"
@@ -85,23 +85,6 @@ def _main(kind: str, argv: Sequence[str], source_help: str) -> int:
         )
     print(summary(build, arguments.output))
     return 0
-
-
-def summary(build: Build, output: Path) -> str:
-    """What was built, what is missing, and the line that loads it."""
-    lines = [
-        f"  {split.config}/{split.split}: {split.rows:,} rows, {split.file_bytes / 1e6:,.1f} MB, "
-        f"{len(split.shards)} files"
-        for split in build.splits
-    ]
-    failed = [failure for split in build.splits for failure in split.failures]
-    if failed:
-        lines.append(
-            f"  {len({f.id for f in failed})} could not be used and are left out (the first, {failed[0].id}: "
-            f"{failed[0].reason}); all are in {output / FAILURES_FILE}"
-        )
-    lines.append(f'  load_dataset("{output}", "{build.default}", split="{build.splits[0].split}")')
-    return "\n".join([f"{output}:", *lines])
 
 
 def _open(kind: str, source: str, split_seed: int) -> PhotoSet:

@@ -16,7 +16,8 @@ import numpy as np
 from datasets import ClassLabel
 
 from builders.errors import PhotoError, UsageError, unknown_name
-from builders.pixels.process import PARAMETERS, decode_jpeg
+from builders.pixels.by_pillow import decode_jpeg
+from builders.pixels.parameters import PARAMETERS
 from builders.processed.processed_rows import Assignment, Settings, classes_of, processed_rows
 from builders.sources.hub_photos import split_named
 
@@ -42,7 +43,7 @@ def with_processing(
 
     Args:
         dataset: a ``datasets.Dataset``, ``IterableDataset``, or a dictionary of them by split.
-        parameter: one of ``builders.pixels.process.PARAMETERS``; also the name of the new column.
+        parameter: one of ``builders.pixels.parameters.PARAMETERS``; also the name of the new column.
         assignment: ``uniform`` gives each photo one class and keeps the length, ``every`` gives each photo in every
             class, classes of one photo side by side; ``study`` is uniform for train and every for other splits.
         seed: of the random scale of ``interpolation``.
@@ -122,7 +123,7 @@ def _wrap(dataset: Any, settings: Settings, split: str | None, *, image: str, ph
     labels = ClassLabel(names=list(parameter.classes))
     light = light.add_column(parameter.name, [code for c in codes for code in c], feature=labels)
     if parameter.name == "interpolation":
-        from builders.pixels.process import random_scale
+        from builders.pixels.parameters import random_scale
 
         light = light.add_column("scale", [random_scale(ids[row], settings.seed) for row in rows])
     photos = dataset.with_format(None).select_columns([image]).cast_column(image, datasets.Image(decode=False))
@@ -156,8 +157,9 @@ class _Stream:
 
 
 def _view(data: bytes, photo_id: str, settings: Settings, code: int, decode: bool) -> Any:
+    from builders.pixels.by_pillow import encode
     from builders.pixels.decode import decode_rgb
-    from builders.pixels.process import PROCESSINGS, encode
+    from builders.pixels.parameters import PROCESSINGS
     from builders.processed.processed_rows import file_name
 
     parameter = PARAMETERS[settings.parameter]

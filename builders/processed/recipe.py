@@ -23,7 +23,7 @@ from builders.dataset.shard_pool import write_shards
 from builders.dataset.shards import ShardJob
 from builders.errors import DataError, UsageError
 from builders.photos import PhotoSet
-from builders.pixels.process import codec_canary, codec_versions
+from builders.pixels.codec import codec_canary, codec_versions
 from builders.processed.build import build_processed
 from builders.processed.processed_rows import settings_of
 

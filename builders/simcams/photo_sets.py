@@ -17,7 +17,7 @@ import scipy
 from builders.errors import UsageError
 from builders.exif.attributes import NO_SMARTPHONE, SMARTPHONE
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
-from builders.pixels.process import codec_canary
+from builders.pixels.codec import codec_canary
 from builders.simcams.camera import Camera, Framing, Settings
 from builders.simcams.catalogue import Catalogue, bundled_catalogue
 from builders.simcams.design import (

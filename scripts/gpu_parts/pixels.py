@@ -18,8 +18,9 @@ from benchmark.views.on_device.jpeg import round_trips
 from benchmark.views.on_device.self_test import equals_pillow
 from benchmark.views.on_device.views import BYTES_PER_PIXEL
 from builders.errors import PhotoError
+from builders.pixels.by_pillow import by_pillow, decode_jpeg, encode_jpeg
 from builders.pixels.decode import decode_rgb
-from builders.pixels.process import PROCESSINGS, by_pillow, decode_jpeg, encode_jpeg
+from builders.pixels.parameters import PROCESSINGS
 from gpu_parts.rows import Row
 
 NAMES = tuple(PROCESSINGS)

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from benchmark.views.on_device.views import torch_views
-from builders.pixels.process import PROCESSINGS, by_pillow
+from builders.pixels.by_pillow import by_pillow
+from builders.pixels.parameters import PROCESSINGS
 from builders.pixels.resize_crop import Rectangle, ResizeCrop
 
 SIZES = ((23, 71), (48, 32), (3, 5))

@@ -17,7 +17,8 @@ from benchmark.views.on_device.resizing import Resize, resized
 from benchmark.views.on_device.sharpening import sharpened
 from benchmark.views.on_device.taps import FILTERS, Axis
 from builders.errors import PhotoError
-from builders.pixels.process import PROCESSINGS, Processing, request
+from builders.pixels.by_pillow import request
+from builders.pixels.parameters import PROCESSINGS, Processing
 from builders.pixels.resize_crop import ResizeCrop
 
 Plan = Callable[[int, int], ResizeCrop | None]

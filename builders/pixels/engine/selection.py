@@ -25,7 +25,7 @@ SELF_TEST_SIZES = ((37, 83), (50, 35), (4, 21))
 
 
 def engine() -> ModuleType | None:
-    """``builders.pixels.engine.photo``, compiled and tested against the installed Pillow, or ``None`` for Pillow itself.
+    """``engine.photo``, compiled and tested against the installed Pillow, or ``None`` for Pillow itself.
 
     The first call of a process takes some tenths of a second; the first on a machine compiles, some ten seconds.
 
@@ -63,7 +63,8 @@ def _tested() -> tuple[ModuleType | None, str]:
 
 def self_test(photo: ModuleType) -> str:
     """Empty if every processing and a preprocessing of a few tiny pictures equal Pillow's, else one sentence."""
-    from builders.pixels.process import PROCESSINGS, by_pillow, request
+    from builders.pixels.by_pillow import by_pillow, request
+    from builders.pixels.parameters import PROCESSINGS
 
     for width, height in SELF_TEST_SIZES:
         noise = hashlib.shake_256(b"camtrace engine").digest(width * height * 3)

@@ -21,7 +21,8 @@ from benchmark.encoders.verified import FromTransform, candidates_of_transform, 
 from benchmark.views.views import ProcessingViews
 from builders.errors import DataError
 from builders.photos import PhotoSet
-from builders.pixels.process import PROCESSINGS, process
+from builders.pixels.parameters import PROCESSINGS
+from builders.pixels.process import process
 
 NAMES = ("jpeg-q75-420", "jpeg-q95-444", "interpolation-lanczos")
 

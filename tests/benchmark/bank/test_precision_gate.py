@@ -13,7 +13,7 @@ from benchmark.encoders import load_encoder
 from benchmark.options import DTYPES, RunOptions
 from benchmark.results.schema import read_result
 from builders.photos import PhotoSet
-from builders.pixels.process import PARAMETERS, PROCESSINGS
+from builders.pixels.parameters import PARAMETERS, PROCESSINGS
 
 
 def on_the_circle(degrees) -> np.ndarray:

@@ -20,7 +20,8 @@ from benchmark.encoders.jpeg_statistics import (
     _block_dct,
     jpeg_statistics,
 )
-from builders.pixels.process import PARAMETERS, PROCESSINGS, process
+from builders.pixels.parameters import PARAMETERS, PROCESSINGS
+from builders.pixels.process import process
 
 
 def test_encoder__passes_the_statistics_on(keeps_promises: Any) -> None:

@@ -417,7 +417,7 @@ needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reas
 @pytest.mark.parametrize(("count", "columns", "values"), [(1, 64, 3), (10, 320, 5), (10, 320, 10**6), (40, 640, 4)])
 def test_top_keys__compiled_gives_the_same_keys(count: int, columns: int, values: int) -> None:
     """Against torch's search, with many ties, with -0.0, and with columns that hold no neighbour."""
-    from benchmark.knn.setups import topk_compiled
+    from benchmark.knn import topk_compiled
 
     rng = np.random.default_rng(count)
     block = torch.from_numpy((rng.integers(-values, values, (30, columns)) / values).astype(np.float32))
@@ -431,7 +431,7 @@ def test_top_keys__compiled_gives_the_same_keys(count: int, columns: int, values
 @pytest.mark.parametrize("columns", [1, 31, 96, 1700])
 def test_nearest_by_label__equals_a_stable_sort_of_each_side(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small whole numbers: similarities are exact, many are equal, and there are pieces of several sizes."""
-    from benchmark.knn.setups import topk_compiled
+    from benchmark.knn import topk_compiled
 
     monkeypatch.setattr(topk_compiled, "ROWS", 2)
     rng = np.random.default_rng(columns)

@@ -15,7 +15,7 @@ from benchmark.publishing.metrics_spaces import METRICS, card_facts, main, write
 from benchmark.retrieval.pairs import pair_retrieval
 from benchmark.stats.intervals import photo_interval
 from builders.errors import DataError
-from builders.pixels.process import PARAMETERS, assigned_class
+from builders.pixels.parameters import PARAMETERS, assigned_class
 from tests.hub_double import OWNER_TOKEN
 
 ROOT = Path(__file__).parents[3]

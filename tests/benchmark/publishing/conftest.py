@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.results.schema import Result, Score, write_result
-from builders.pixels.process import codec_canary, codec_versions
+from builders.pixels.codec import codec_canary, codec_versions
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN
 
 ROOT = Path(__file__).parents[3]

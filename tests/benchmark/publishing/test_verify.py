@@ -7,7 +7,7 @@ from benchmark.publishing.provenance import codec_objection, known_codecs
 from benchmark.publishing.verify import judge, main
 from benchmark.results.files import ResultFile
 from benchmark.results.schema import write_result
-from builders.pixels.process import codec_canary, codec_versions
+from builders.pixels.codec import codec_canary, codec_versions
 
 OTHER = {"codec": {"pillow": "12.0.0"}, "codec_canary": "fb0aec8615dad61c"}
 

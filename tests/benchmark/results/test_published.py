@@ -6,8 +6,8 @@ from importlib import resources
 import pytest
 from scipy.stats import binomtest
 
+from benchmark.results import published
 from benchmark.results.published import GROUPS, published_encoders
-from benchmark.results.schema import published
 
 
 def test_published_encoders__counts():

@@ -13,7 +13,7 @@ from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
 from benchmark.scoring.run import score_encoders
-from benchmark.tasks.task import all_tasks, fitting_tasks, select_tasks
+from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.__main__ import main as builders_main
 from builders.errors import DataError, PhotoError
 from builders.open_photos import open_photos

@@ -13,12 +13,12 @@ from benchmark.results.schema import Result
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks.acquisition import ATTRIBUTES, _clusters
 from benchmark.tasks.processing import PROCESSING_TASKS
-from benchmark.tasks.task import all_tasks, fitting_tasks, select_tasks
+from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from benchmark.views.acquisition import MaskedViews, PlainViews
 from builders.open_photos import open_photos
 from builders.photos import Labels, PhotoSet
+from builders.pixels.by_pillow import decode_jpeg, encode_jpeg
 from builders.pixels.decode import decode_rgb
-from builders.pixels.process import decode_jpeg, encode_jpeg
 
 SIZE = 48
 

@@ -10,8 +10,9 @@ from PIL import Image
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
 from benchmark.views.views import ProcessingViews, _ahead, iterate_views
 from builders.photos import Labels, PhotoSet
+from builders.pixels.by_pillow import by_pillow
 from builders.pixels.engine.selection import VARIABLE
-from builders.pixels.process import PROCESSINGS, by_pillow
+from builders.pixels.parameters import PROCESSINGS
 
 PIXELS = Pixels((ResizeShort(24, int(Image.Resampling.BICUBIC)), CenterCrop(24, 24, "round")))
 SIZES = ((90, 61), (50, 131), (3, 2))

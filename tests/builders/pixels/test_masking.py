@@ -14,7 +14,8 @@ from PIL import Image
 
 from builders.errors import UsageError
 from builders.pixels.masking import CenterMask, mask_crop
-from builders.pixels.process import PROCESSINGS, process
+from builders.pixels.parameters import PROCESSINGS
+from builders.pixels.process import process
 
 
 def white(height: int, width: int) -> Image.Image:
@@ -149,6 +150,6 @@ def test_mask_crop__is_the_reencoded_crop_with_a_mask():
 
 
 def test_masking__does_not_import_torch():
-    code = "import sys, builders.pixels.masking, builders.exif.attributes, builders.splits.report, builders.exif.exif_pool; "
-    code += "sys.exit('torch' in sys.modules)"
+    code = "import sys, builders.pixels.masking, builders.exif.attributes, "
+    code += "builders.splits.report, builders.exif.exif_pool; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,15 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from builders.errors import PhotoError
-from builders.pixels.process import (
-    PARAMETERS,
-    PROCESSINGS,
-    assigned_class,
-    codec_canary,
-    encode,
-    process,
-    random_scale,
-)
+from builders.pixels.by_pillow import encode
+from builders.pixels.codec import codec_canary
+from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class, random_scale
+from builders.pixels.process import process
 
 
 def photo(width: int = 61, height: int = 47, seed: int = 0) -> Image.Image:

@@ -7,7 +7,8 @@ import pytest
 import builders
 from builders.errors import PhotoError, UsageError
 from builders.pixels.decode import decode_rgb
-from builders.pixels.process import PARAMETERS, PROCESSINGS, assigned_class, process
+from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
+from builders.pixels.process import process
 from builders.processed.build import build_processed
 from builders.sources.built import open_built
 from builders.sources.hub_photos import hub_photos

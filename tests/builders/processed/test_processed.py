@@ -19,8 +19,10 @@ from builders.dataset.shards import file_sha256
 from builders.errors import DataError, UsageError
 from builders.open_photos import open_photos
 from builders.photos import PhotoSet
+from builders.pixels.by_pillow import encode
 from builders.pixels.decode import decode_rgb
-from builders.pixels.process import PARAMETERS, PROCESSINGS, assigned_class, encode, process
+from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
+from builders.pixels.process import process
 from builders.processed.build import ProcessedPhotos, build_processed
 from builders.processed.processed_rows import ProcessedRows, Settings
 from tests.conftest import photo_bytes

@@ -13,7 +13,7 @@ from datasets import ClassLabel, Dataset, Features, Image, Value
 
 from benchmark.options import RunOptions
 from benchmark.scoring.run import score_encoders
-from benchmark.tasks.task import all_tasks, fitting_tasks
+from benchmark.tasks.registry import all_tasks, fitting_tasks
 from builders.__main__ import main
 from builders.errors import DataError, UsageError
 from builders.open_photos import open_photos

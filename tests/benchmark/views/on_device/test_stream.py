@@ -15,7 +15,7 @@ from benchmark.views.on_device import self_test, stage
 from benchmark.views.stream import chosen_device, view_stream
 from benchmark.views.views import ProcessingViews, StoredViews, iterate_views
 from builders.photos import PhotoSet
-from builders.pixels.process import PROCESSINGS
+from builders.pixels.parameters import PROCESSINGS
 
 CPU = torch.device("cpu")
 NAMES = tuple(PROCESSINGS)

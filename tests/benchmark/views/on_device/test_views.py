@@ -9,7 +9,8 @@ from torch.utils._pytree import tree_leaves
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
 from benchmark.views.on_device import possible, torch_views
-from builders.pixels.process import PROCESSINGS, by_pillow
+from builders.pixels.by_pillow import by_pillow
+from builders.pixels.parameters import PROCESSINGS
 
 BICUBIC, BILINEAR, BOX, LANCZOS = (int(Image.Resampling[n]) for n in ("BICUBIC", "BILINEAR", "BOX", "LANCZOS"))
 NAMES = tuple(PROCESSINGS)

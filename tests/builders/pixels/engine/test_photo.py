@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
-from builders.pixels.process import PROCESSINGS, Processing, by_pillow, request
+from builders.pixels.by_pillow import by_pillow, request
+from builders.pixels.parameters import PROCESSINGS, Processing
 
 photo = pytest.importorskip("builders.pixels.engine.photo")
 

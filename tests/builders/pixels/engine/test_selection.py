@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from builders.errors import PhotoError, UsageError
+from builders.pixels.by_pillow import by_pillow
 from builders.pixels.engine import selection
-from builders.pixels.process import PROCESSINGS, Processing, by_pillow, preprocess_all, process, process_all, reencode
+from builders.pixels.parameters import PROCESSINGS, Processing
+from builders.pixels.process import preprocess_all, process, process_all, reencode
 
 pytest.importorskip("numba")
 

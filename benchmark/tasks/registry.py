@@ -1,0 +1,50 @@
+"""Every question by name, and which of them photos can answer."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+
+from benchmark.tasks.acquisition import ACQUISITION_TASKS
+from benchmark.tasks.processing import PROCESSING_TASKS
+from benchmark.tasks.retrieval import RETRIEVAL_TASKS
+from benchmark.tasks.task import Task
+from builders.errors import DataError, unknown_name
+from builders.photos import PhotoSet
+
+
+def select_tasks(patterns: Sequence[str], tasks: Mapping[str, Task]) -> list[Task]:
+    """Tasks whose names match one of some shell patterns, in registry order; all of them for no pattern.
+
+    Raises:
+        UsageError: a pattern matches nothing.
+    """
+    for pattern in patterns:
+        if not fnmatch.filter(tasks, pattern):
+            raise unknown_name("task", pattern, tasks)
+    return [t for t in tasks.values() if not patterns or any(fnmatch.fnmatchcase(t.name, p) for p in patterns)]
+
+
+def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, asked: bool) -> list[Task]:
+    """The tasks that photos can answer.
+
+    Args:
+        tasks: candidates.
+        photos: the photo set.
+        asked: the user named the tasks. If not, photos that bring acquisition labels or pairs are asked about these
+            alone: processing them in 14 ways as well would cost many times more than what they were made for.
+
+    Raises:
+        DataError: there is none.
+    """
+    fitting = [task for task in tasks if not task.unfit(photos)]
+    if not fitting:
+        reasons = "; ".join(f"{task.name}: {task.unfit(photos)}" for task in tasks[:3])
+        raise DataError(f"{photos.name} cannot answer any of the tasks ({reasons})")
+    special = [task for task in fitting if task.of_cameras]
+    return special if special and not asked else fitting
+
+
+def all_tasks() -> dict[str, Task]:
+    """Every task by name, in the order of reports."""
+    return {**PROCESSING_TASKS, **ACQUISITION_TASKS, **RETRIEVAL_TASKS}
