@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_command(arguments[0], arguments[1:], COMMANDS)
 
     def score() -> int:
-        from benchmark.scoring.command import main as score_main
+        from benchmark.scoring import main as score_main
 
         return score_main(arguments)
 

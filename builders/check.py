@@ -12,12 +12,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from builders.dataset.dataset_folder import Build, read_build
-from builders.dataset.shards import file_sha256
+from builders.dataset import Build, file_sha256, read_build
 from builders.errors import CamtraceError, DataError
-from builders.pixels.decode import decode_rgb
-from builders.pixels.jpeg_header import read_jpeg_header
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS, random_scale
+from builders.pixels import PARAMETERS, PROCESSINGS, decode_rgb, random_scale, read_jpeg_header
 
 CHI_SQUARE_QUANTILE = 0.999
 """Class counts of a uniform assignment may be this unlikely; one honest build in a thousand is not."""

@@ -17,7 +17,7 @@ from builders.errors import DataError, UsageError, unknown_name
 from builders.photos import PhotoSet
 
 if TYPE_CHECKING:
-    from builders.simcams.photo_sets import Scenes
+    from builders.simcams import Scenes
 
 
 @dataclass(frozen=True)
@@ -93,26 +93,26 @@ def open_photos(text: str, seed: int = 0) -> PhotoSet:
 
 
 def _sample(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sources.sample import sample_photos
+    from builders.sources import sample_photos
 
     return sample_photos()
 
 
 def _folder(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sources.folders import labelled_folder
+    from builders.sources import labelled_folder
 
     return labelled_folder(spec.location, seed=seed, val_share=_share(spec))
 
 
 def _simcams(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.simcams.photo_sets import DEFAULT_SCENES, simcams_photos
+    from builders.simcams import DEFAULT_SCENES, simcams_photos
 
     count, size, scenes = _scenes(spec, DEFAULT_SCENES)
     return simcams_photos(count, size, seed, scenes=scenes)
 
 
 def _simpairs(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.simcams.photo_sets import DEFAULT_PAIRS, simpairs_photos
+    from builders.simcams import DEFAULT_PAIRS, simpairs_photos
 
     count, size, scenes = _scenes(spec, DEFAULT_PAIRS)
     return simpairs_photos(count, size, seed, scenes=scenes)
@@ -120,8 +120,7 @@ def _simpairs(spec: DataSpec, seed: int) -> PhotoSet:
 
 def _scenes(spec: DataSpec, default: int) -> tuple[int, int, Scenes | None]:
     """How many scenes of what size simulated cameras look at, and the photos of a folder if one is named."""
-    from builders.simcams.photo_scenes import PhotoScenes
-    from builders.simcams.photo_sets import DEFAULT_SIZE
+    from builders.simcams import DEFAULT_SIZE, PhotoScenes
 
     count, size = _whole(spec, "scenes", default), _whole(spec, "size", DEFAULT_SIZE)
     photos = PhotoScenes.of_folder(Path(spec.location), size, size, limit=count) if spec.location else None
@@ -129,49 +128,49 @@ def _scenes(spec: DataSpec, default: int) -> tuple[int, int, Scenes | None]:
 
 
 def _imagenet(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sources.imagenet import imagenet_photos
+    from builders.sources import imagenet_photos
 
     return imagenet_photos(spec.location, seed)
 
 
 def _inat2018(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sources.inaturalist import inaturalist_photos
+    from builders.sources import inaturalist_photos
 
     return inaturalist_photos(spec.location, seed)
 
 
 def _hub(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sources.hub_photos import hub_photos
+    from builders.sources import read_hub_photos
 
-    return hub_photos(spec.location, revision=spec.revision, seed=seed, val_share=_share(spec), **_columns(spec))
+    return read_hub_photos(spec.location, revision=spec.revision, seed=seed, val_share=_share(spec), **_columns(spec))
 
 
 def _built(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sources.stored_views import stored_photos
+    from builders.sources import stored_photos
 
     return stored_photos(spec.location, spec.options.get("parameter"), revision=spec.revision)
 
 
 def _paircams(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sources.pair_photos import pair_photos
+    from builders.sources import read_pair_photos
 
-    return pair_photos(spec.location)
+    return read_pair_photos(spec.location)
 
 
 def _flickrexif(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sources.attribute_photos import attribute_photos
+    from builders.sources import read_attribute_photos
 
-    return attribute_photos(spec.location, configs=[c for c in spec.options.get("config", "").split(",") if c])
+    return read_attribute_photos(spec.location, configs=[c for c in spec.options.get("config", "").split(",") if c])
 
 
 def _exif_folder(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sources.camera_folder import MIN_PHOTOS, camera_folder
+    from builders.sources import MIN_PHOTOS, read_camera_folder
 
     text = spec.options.get("min-photos", str(MIN_PHOTOS))
     if not text.isdecimal() or int(text) < 3:
         raise UsageError(f"min-photos={text}: give a whole number of at least 3, one photo for each split")
     chosen: dict[str, Any] = {name: spec.options[name] for name in ("classes", "groups") if name in spec.options}
-    return camera_folder(spec.location, seed=seed, min_photos=int(text), **chosen)
+    return read_camera_folder(spec.location, seed=seed, min_photos=int(text), **chosen)
 
 
 def _columns(spec: DataSpec) -> dict[str, str]:

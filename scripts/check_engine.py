@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo  # noqa: E402
 from builders.errors import PhotoError  # noqa: E402
-from builders.pixels.by_pillow import by_pillow, request  # noqa: E402
+from builders.pixels.by_pillow import process_by_pillow, request  # noqa: E402
 from builders.pixels.codec import codec_canary  # noqa: E402
 from builders.pixels.decode import decode_rgb  # noqa: E402
 from builders.pixels.engine import selection  # noqa: E402
@@ -72,7 +72,7 @@ def main() -> int:
     args = parser.parse_args()
     os.environ[selection.VARIABLE] = "numba"
     started = time.monotonic()
-    selection.engine()
+    selection.chosen_engine()
     simd = "off" if os.environ.get("JSIMD_FORCENONE") else "on"
     cpu = os.environ.get("NUMBA_CPU_NAME", "as it is")
     print(
@@ -102,7 +102,7 @@ def _odd_cases(cases: int, seed: int, tally: Tally) -> None:
             continue
         done += 1
         what = f"{size[0]} x {size[1]}, {processing}, {preprocess}, seed {seed}, case {done}"
-        view = by_pillow(Image.fromarray(pixels), processing, "odd", 0)
+        view = process_by_pillow(Image.fromarray(pixels), processing, "odd", 0)
         cut_by = [lambda *s, p=preprocess: p.plan(*s) or p]
         (whole,), (cut,) = photo.preprocessed(pixels, [wanted], [lambda *s: np.array, *cut_by])
         ((alone,),) = photo.preprocessed(pixels, [wanted], cut_by)
@@ -161,7 +161,7 @@ def _photo(path: Path, tally: Tally) -> None:
     together = preprocess_all(image, processings, path.name, planners)
     (whole,) = preprocess_all(image, processings, path.name, [lambda *s: np.array])
     for i, processing in enumerate(processings):
-        view = by_pillow(image, processing, path.name, 0)
+        view = process_by_pillow(image, processing, path.name, 0)
         what = f"{path.name} {image.size}, {processing.name}"
         tally.compare("photo", whole[i], np.asarray(view), what)
         for k, preprocess in enumerate(PREPROCESSINGS):

@@ -2,3 +2,7 @@
 
 Knows encoders and views, not tasks: a bank answers for any question that asks for its views.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

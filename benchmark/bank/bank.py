@@ -26,11 +26,11 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmark.encoders import EncoderInfo
-from benchmark.views.views import ViewRecipe
+from benchmark.views import ViewRecipe
 from builders.errors import DataError, PhotoError
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet
-from builders.pixels.codec import codec_canary
+from builders.pixels import codec_canary
 
 LAYOUT = 1
 """Version of the files of a bank."""

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from benchmark.encoders import Encoder
-from benchmark.encoders.embedding import Embedder
+from benchmark.encoders import Embedder, Encoder
 
 
 class DeviceCopy:

@@ -20,10 +20,9 @@ from tqdm import tqdm
 
 from benchmark.bank.bank import Bank, Block
 from benchmark.bank.device_copy import DeviceCopy
-from benchmark.compute.batch_size import FittingBatch
+from benchmark.compute import FittingBatch
 from benchmark.encoders import Encoder
-from benchmark.views.stream import view_stream
-from benchmark.views.views import PhotoViews, Preprocess, ViewRecipe
+from benchmark.views import PhotoViews, Preprocess, ViewRecipe, view_stream
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
 

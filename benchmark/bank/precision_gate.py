@@ -26,14 +26,14 @@ from typing import Any
 import numpy as np
 
 from benchmark.bank.bank import bank_key, key_hash
-from benchmark.compute.batch_size import FittingBatch
+from benchmark.compute import FittingBatch
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
-from benchmark.views.views import ProcessingViews, StoredViews, ViewRecipe, iterate_views
+from benchmark.views import ProcessingViews, StoredViews, ViewRecipe, iterate_views
 from builders.errors import DataError
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS
+from builders.pixels import PARAMETERS, PROCESSINGS
 
 THRESHOLD = 10.0
 """Smallest ratio that passes: distances between two processings are then at most 1 % too long."""

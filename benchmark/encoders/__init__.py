@@ -3,8 +3,6 @@
 Importing this package imports neither torch nor any model library; ``load_encoder`` imports what its spec needs.
 """
 
-from benchmark.encoders.catalogue import EncoderRow, list_encoders
-from benchmark.encoders.encoder import Encoder, EncoderInfo
-from benchmark.encoders.loading import load_encoder
+import lazy_loader
 
-__all__ = ["Encoder", "EncoderInfo", "EncoderRow", "list_encoders", "load_encoder"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,8 +14,7 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from benchmark.compute.batch_size import out_of_memory
-from benchmark.compute.threads import side_by_side
+from benchmark.compute import out_of_memory, side_by_side
 from benchmark.encoders.encoder import Encoder, EncoderInfo
 from builders.errors import CamtraceError, EncoderError, UsageError
 

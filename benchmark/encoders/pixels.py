@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import PhotoError
-from builders.pixels.resize_crop import Rectangle, ResizeCrop
+from builders.pixels import Rectangle, ResizeCrop
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of ImageNet's pixels in [0, 1], as torchvision's models expect it subtracted."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from benchmark.compute.compiled import compiled_module
+from benchmark.compute import compiled_module
 from builders.errors import DataError
 
 NOTHING = torch.iinfo(torch.int64).min

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmark.compute.products import in_parts, multiply
-from builders.pixels.engine.compiled import entry_point, jit
+from benchmark.compute import in_parts, multiply
+from builders.pixels import entry_point, jit
 
 COLUMNS = 1536
 """Train photos of one piece."""

@@ -11,7 +11,7 @@ from benchmark.leaderboard.columns import PARAMETERS, Meaning, meaning, position
 from benchmark.leaderboard.datasets import DataSet, data_sets
 from benchmark.leaderboard.entries import Entry, Observation
 from benchmark.leaderboard.means import Found, means, whole_acquisition
-from benchmark.stats.intervals import independent_rank_intervals, standard_error
+from benchmark.stats import independent_rank_intervals, standard_error
 
 
 @dataclass(frozen=True)

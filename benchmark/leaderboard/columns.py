@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmark.results.published import ATTRIBUTES, PROCESSING_CLASSES
+from benchmark.results import ATTRIBUTES, PROCESSING_CLASSES
 
 FAMILIES = (
     (

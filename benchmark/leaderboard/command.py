@@ -11,8 +11,7 @@ from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries, published_entries
 from benchmark.leaderboard.read import read_results
 from benchmark.leaderboard.site import write_site
-from benchmark.results.files import ReadResults, Refusal, ResultFile
-from benchmark.results.published import published_encoders
+from benchmark.results import ReadResults, Refusal, ResultFile, published_encoders
 from builders.errors import UsageError
 
 
@@ -74,7 +73,7 @@ def _read_all(sources: Sequence[str]) -> ReadResults:
 
 def _study_facts() -> Mapping[str, Mapping[str, Any]]:
     """What the package knows of the study's encoders, by published name."""
-    from benchmark.encoders.study import STUDY
+    from benchmark.encoders import STUDY
 
     return {
         row.published_name: {

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark.leaderboard.entries import Entry, Observation, Photos
-from benchmark.results.published import TRAIN_PHOTOS
+from benchmark.results import TRAIN_PHOTOS
 
 LABELS = {
     "imagenet": "ImageNet",

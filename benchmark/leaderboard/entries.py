@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from benchmark.results.files import ResultFile
-from benchmark.results.published import GROUPS, PublishedEncoder
-from benchmark.results.schema import Score
+from benchmark.results import GROUPS, PublishedEncoder, ResultFile, Score
 
 GROUP_LABELS = {**GROUPS, "control": "control", "unknown": "not stated"}
 """Every training type of the board with its name."""

@@ -8,8 +8,7 @@ from statistics import fmean
 
 from benchmark.leaderboard.columns import PARAMETERS, STUDY_ATTRIBUTES, meaning
 from benchmark.leaderboard.entries import Observation
-from benchmark.results.schema import Score
-from benchmark.results.summary import Summary, log_odds_over_chance, summarise
+from benchmark.results import Score, Summary, log_odds_over_chance, summarise
 
 Found = dict[tuple[str, str, str, str], dict[str, Observation]]
 """(data, task, metric, settings) -> entry's key -> observation."""

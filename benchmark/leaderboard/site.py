@@ -15,9 +15,7 @@ from typing import Any
 from benchmark.leaderboard.board import FLAGS, Board, Cell, Column
 from benchmark.leaderboard.columns import FAMILIES
 from benchmark.leaderboard.entries import GROUP_LABELS, Entry
-from benchmark.results import published
-from benchmark.results.files import Refusal
-from benchmark.results.summary import group_means
+from benchmark.results import STUDY_CITATION, STUDY_DATE, STUDY_URL, Refusal, group_means
 from builders.errors import UsageError
 from builders.files import write_text_atomically
 
@@ -76,7 +74,7 @@ def _card(board: Board, title: str) -> str:
 
 def _newest(board: Board) -> str:
     """Time of the newest result; that of the study if there is no other."""
-    return max([file.result.created for e in board.entries for file in e.files] or [published.DATE])
+    return max([file.result.created for e in board.entries for file in e.files] or [STUDY_DATE])
 
 
 def board_json(board: Board, refused: Sequence[Refusal], title: str) -> dict[str, Any]:
@@ -89,8 +87,8 @@ def board_json(board: Board, refused: Sequence[Refusal], title: str) -> dict[str
         "version": _version(),
         "generated": _newest(board),
         "source": {
-            "citation": published.CITATION,
-            "url": published.URL,
+            "citation": STUDY_CITATION,
+            "url": STUDY_URL,
             "note": _SOURCE_NOTE,
             "interval_note": _INTERVAL_NOTE,
         },

@@ -7,9 +7,9 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from benchmark.stats.intervals import photo_interval, photo_intervals
+from benchmark.stats import photo_interval, photo_intervals
 from builders.errors import DataError
-from builders.pixels.parameters import PARAMETERS, Parameter, assigned_class
+from builders.pixels import PARAMETERS, Parameter, assigned_class
 
 TRAIN, TEST = "train", "test"
 """Values of the column ``splits`` of ``knn_setup_scores``."""
@@ -106,7 +106,7 @@ def knn_setup_scores(
         DataError: columns of different lengths, a photo that lacks a class or has one twice, an unknown split, a
             parameter with another number of classes.
     """
-    from benchmark.knn.setups import knn_setups
+    from benchmark.knn import knn_setups
 
     rows = np.asarray(embeddings, dtype=np.float32)
     _, label_codes = np.unique(np.asarray(labels), return_inverse=True)
@@ -160,7 +160,7 @@ def pair_scores(embeddings: Sequence[Any], pair_ids: Sequence[Any], camera_types
     Raises:
         DataError: a pair that is not one photo of each type, or columns of different lengths.
     """
-    from benchmark.retrieval.pairs import pair_retrieval
+    from benchmark.retrieval import pair_retrieval
 
     answers = pair_retrieval(np.asarray(embeddings, dtype=np.float32), np.asarray(pair_ids), np.asarray(camera_types))
     return {**_with_intervals(answers.per_pair()), "chance": answers.chance, "n": answers.n}

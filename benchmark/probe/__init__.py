@@ -4,8 +4,6 @@ Two named protocols that estimate different things: ``converged``, the optimum o
 ``iccv2025``, the published study's stochastic gradient descent with its search. Pure functions on arrays.
 """
 
-from benchmark.probe.answers import ProbeAnswers
-from benchmark.probe.permutations import null_range, shuffled_accuracies
-from benchmark.probe.protocols import PROTOCOLS, labelled_probe, processing_probe
+import lazy_loader
 
-__all__ = ["PROTOCOLS", "ProbeAnswers", "labelled_probe", "null_range", "processing_probe", "shuffled_accuracies"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

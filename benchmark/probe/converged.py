@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from benchmark.compute.threads import side_by_side
+from benchmark.compute import side_by_side
 from benchmark.probe.design import Design, design, stack_size
 from benchmark.probe.features import gather
 from benchmark.probe.logistic import GRADIENT_TOLERANCE, Solution, solve

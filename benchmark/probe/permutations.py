@@ -23,7 +23,7 @@ from benchmark.probe.logistic import solve
 from benchmark.probe.problem import Problem, predict
 from benchmark.probe.protocols import LABELLED_SEED, default_memory, usable_device, with_validation
 from benchmark.probe.sgd import BATCH_SIZE, descend, reader
-from benchmark.stats.resampling import LEVEL
+from benchmark.stats import LEVEL
 from builders.errors import unknown_name
 
 PERMUTATIONS: Mapping[str, int] = MappingProxyType({"converged": 100, "iccv2025": 20})

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.compute.compiled import compiled_module
-from benchmark.compute.products import multiply
+from benchmark.compute import compiled_module, multiply
 from benchmark.probe.features import Source, gather
 from benchmark.probe.problem import Problem
 

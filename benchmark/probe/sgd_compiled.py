@@ -18,8 +18,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from benchmark.compute.threads import side_by_side
-from builders.pixels.engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
+from benchmark.compute import side_by_side
+from builders.pixels import SUMS_IN_ANY_ORDER, entry_point, jit
 
 TOGETHER = 4
 """Rows that are worked on at once; the kernels are written for four."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.publishing.files import Gathered, gather
-from benchmark.results.schema import Result
+from benchmark.results import Result
 from builders.errors import DataError, RemoteError, UsageError
 from builders.files import write_text_atomically
 
@@ -86,7 +86,7 @@ def _publish(gathered: Gathered, args: argparse.Namespace) -> None:
     if args.space and done.pull_request:
         print(f"{args.space}: not rebuilt, since the results wait in a pull request")
     elif args.space:
-        from builders.publishing.hub_push import push_folder
+        from builders.publishing import push_folder
 
         with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
             stages = _write_site(done.results, Path(scratch))
@@ -174,7 +174,7 @@ def _write_site(results: Mapping[str, Result], scratch: Path) -> list[list[str]]
     import contextlib
     import io
 
-    from benchmark.leaderboard.command import main as leaderboard
+    from benchmark.leaderboard import main as leaderboard
 
     for path, result in results.items():
         write_text_atomically(scratch / "in" / path, result.to_json())

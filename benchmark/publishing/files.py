@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.publishing.provenance import codec_objection, missing_provenance
-from benchmark.results.files import Refusal, find_runs, folder_name, read_files
-from benchmark.results.schema import Result
+from benchmark.results import Refusal, Result, find_runs, folder_name, read_files
 from builders.errors import DataError
-from builders.pixels.codec import codec_canary
+from builders.pixels import codec_canary
 
 RESULTS_FOLDER = "results"
 

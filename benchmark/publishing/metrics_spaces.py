@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
                 print(f"{repo} (static Space, {'public' if args.public else 'private'} if it is created)")
                 print("\n".join(f"  {f}  {(Path(scratch) / f).stat().st_size / 1e3:.1f} kB" for f in files))
                 continue
-            from builders.publishing.hub_push import push_folder
+            from builders.publishing import push_folder
 
             report = push_folder(
                 Path(scratch),
@@ -81,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
 
 def write_space(metric: str, repo: str, folder: Path) -> list[str]:
     """Write the files of a metric's Space; returns their names, the card last."""
-    from builders.dataset.cards import render
+    from builders.dataset import render
 
     facts = card_facts(metric, repo)
     script = inspect.getsourcefile(metric_class(metric))

@@ -11,8 +11,7 @@ import yaml
 
 from benchmark.publishing.files import PublishedFile
 from benchmark.publishing.provenance import HUB_MODEL
-from benchmark.results.files import folder_name
-from benchmark.results.schema import Result, Score
+from benchmark.results import Result, Score, folder_name
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from benchmark.results.schema import Result
+from benchmark.results import Result
 
 HUB_MODEL = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 """An encoder id that is a model repository of the Hub."""

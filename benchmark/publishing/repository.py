@@ -12,11 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.leaderboard.read import read_results
+from benchmark.leaderboard import read_results
 from benchmark.publishing.files import PublishedFile, encoders_of
 from benchmark.publishing.table import TABLE_FILE, card_text, table_bytes
-from benchmark.results.files import Refusal
-from benchmark.results.schema import Result
+from benchmark.results import Refusal, Result
 from builders.errors import DataError, RemoteError
 
 CARD_FILE = "README.md"
@@ -121,7 +120,7 @@ def push(files: Sequence[PublishedFile], repo: str, *, public: bool = False, spa
     """
     from huggingface_hub.errors import HfHubHTTPError
 
-    from builders.publishing.hub_push import create_repo, retry
+    from builders.publishing import create_repo, retry
 
     api = hub_api()
     title = f"{len(files)} results of {', '.join(encoders_of(files))[:80]} ({_digest(f.path for f in files)})"
@@ -159,7 +158,7 @@ def offer(repo: str, repo_type: str, files: Mapping[str, bytes], title: str, *, 
     """
     from huggingface_hub.errors import HfHubHTTPError
 
-    from builders.publishing.hub_push import retry
+    from builders.publishing import retry
 
     api = hub_api()
 

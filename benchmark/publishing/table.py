@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmark.results.schema import SCHEMA_VERSION, Result, Score
+from benchmark.results import SCHEMA_VERSION, Result, Score
 
 TABLE_FILE = "results.parquet"
 
@@ -60,7 +60,7 @@ def card_text(results: Mapping[str, Result], repo: str, space: str = "") -> str:
         repo: its name.
         space: the leaderboard's Space, if there is one.
     """
-    from builders.dataset.cards import render
+    from builders.dataset import render
 
     every = list(results.values())
     return render(

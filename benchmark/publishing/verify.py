@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.leaderboard.read import read_results
+from benchmark.leaderboard import read_results
 from benchmark.publishing.files import edited
 from benchmark.publishing.provenance import codec_objection, known_codecs, missing_provenance, private_inputs
-from benchmark.results.files import Refusal, ResultFile
-from benchmark.results.tables import markdown_table
-from builders.pixels.codec import codec_canary
+from benchmark.results import Refusal, ResultFile, markdown_table
+from builders.pixels import codec_canary
 
 VERDICTS = {
     "repeatable here": "everything is recorded and public, and the codec is this machine's",

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.knn.setups import SETUPS
+from benchmark.knn import SETUPS
 from benchmark.results.files import find_runs
 from benchmark.results.schema import Result, read_result
-from benchmark.retrieval.pairs import PairAnswers
+from benchmark.retrieval import PairAnswers
 from builders.errors import DataError
 
 MAX_ANSWERS_BYTES = 8 << 30

@@ -22,12 +22,12 @@ from types import MappingProxyType
 
 from builders.errors import DataError
 
-CITATION = (
+STUDY_CITATION = (
     "Ramos, Stojnić, Kordopatis-Zilos, Nakashima, Tolias, Garcia: Processing and acquisition traces in visual "
     "encoders: What does CLIP know about your camera? ICCV 2025"
 )
-URL = "https://arxiv.org/abs/2508.10637"
-DATE = "2025-10-19"
+STUDY_URL = "https://arxiv.org/abs/2508.10637"
+STUDY_DATE = "2025-10-19"
 """First day of ICCV 2025: the date of these numbers."""
 
 Z_95 = 1.959963984540054

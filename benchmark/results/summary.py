@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from benchmark.results.schema import Score
-from builders.pixels.parameters import PARAMETERS
+from builders.pixels import PARAMETERS
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.compute.process_setup import prepare_process
+from benchmark.compute import prepare_process
 from benchmark.options import DTYPES, PROTOCOLS, VIEWS, RunOptions, default_cache
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
     from benchmark.encoders import Encoder
-    from benchmark.results.schema import Result
+    from benchmark.results import Result
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
 DEFAULT_DATA = ("sample", "simcams", "simpairs")
@@ -120,7 +120,7 @@ def main(argv: Sequence[str]) -> int:
     prepare_process()
     from benchmark.scoring.output import write_reports, write_scored
     from benchmark.scoring.run import score_encoders
-    from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+    from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
     from builders.errors import CamtraceError
     from builders.open_photos import open_photos
 
@@ -145,7 +145,7 @@ def main(argv: Sequence[str]) -> int:
     print(write_reports(results, unloaded, args.output))
     print(f"written to {args.output}: result.json, answers.npz, report.md, report.png; banks in {args.cache}")
     if args.push_to:
-        from benchmark.publishing.command import push_folder_of_results
+        from benchmark.publishing import push_folder_of_results
 
         push_folder_of_results(args.output, args.push_to)
     return _status(results)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from benchmark.compute.threads import side_by_side
-from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from benchmark.compute import side_by_side
+from benchmark.tasks import Task, TaskInput, TaskOutcome
 from builders.errors import CamtraceError
 
 SIDE_BY_SIDE_BYTES = 256 << 20

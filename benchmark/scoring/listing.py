@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from benchmark.results.tables import markdown_table
+from benchmark.results import markdown_table
 from builders.errors import unknown_name
 
 USAGE = "usage: python -m benchmark list {encoders,tasks,parameters,data}"
@@ -37,14 +37,14 @@ def _encoders() -> str:
 
 
 def _tasks() -> str:
-    from benchmark.tasks.registry import all_tasks
+    from benchmark.tasks import all_tasks
 
     rows = [[t.name, ", ".join(t.metrics), t.summary] for t in all_tasks().values()]
     return markdown_table(["task", "metrics", "question"], rows)
 
 
 def _parameters() -> str:
-    from builders.pixels.parameters import PARAMETERS
+    from builders.pixels import PARAMETERS
 
     rows = [[p.name, ", ".join(p.classes), f"{100 * p.chance:.1f}"] for p in PARAMETERS.values()]
     return markdown_table(["parameter", "classes", "chance %"], rows)

@@ -8,11 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.results.figure import draw_report
-from benchmark.results.report import report_text
-from benchmark.results.schema import Result, write_result
+from benchmark.results import Result, draw_report, folder_name, report_text, write_result
 from benchmark.scoring.run import Scored
-from benchmark.results.files import folder_name
 from builders.files import write_bytes_atomically, write_text_atomically
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from benchmark.bank.precision_gate import Verdict
+from benchmark.bank import Verdict
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from builders.photos import PhotoSet
-from builders.pixels.codec import codec_canary, codec_versions
+from builders.pixels import codec_canary, codec_versions
 
 PACKAGES = ("camtrace", "torch", "torchvision", "transformers", "timm", "open_clip_torch", "numpy", "pillow")
 """Whose versions a result records."""

@@ -13,16 +13,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmark.bank.bank import Bank, bank_key, photos_bytes_hash
-from benchmark.bank.embed import PassCost, fill_banks
-from benchmark.bank.precision_gate import Verdict, judge
+from benchmark.bank import Bank, PassCost, Verdict, bank_key, fill_banks, judge, photos_bytes_hash
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
-from benchmark.results.schema import Failure, Result, Score
+from benchmark.results import Failure, Result, Score
 from benchmark.scoring.jobs import Done, Job, run_jobs
 from benchmark.scoring.records import encoder_record, environment_record, peak_memory
-from benchmark.tasks.task import Task, TaskInput
-from benchmark.views.views import ViewRecipe
+from benchmark.tasks import Task, TaskInput
+from benchmark.views import ViewRecipe
 from builders.errors import CamtraceError, DataError, EncoderError
 from builders.photos import SPLITS, PhotoSet
 

@@ -6,10 +6,18 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.results.answers import Run
-from benchmark.results.published import CITATION, PublishedEncoder, PublishedScore, published_encoders
-from benchmark.results.schema import Result, Score
-from benchmark.results.tables import interval, markdown_table, percent
+from benchmark.results import (
+    STUDY_CITATION,
+    PublishedEncoder,
+    PublishedScore,
+    Result,
+    Run,
+    Score,
+    interval,
+    markdown_table,
+    percent,
+    published_encoders,
+)
 from builders.errors import DataError, UsageError, unknown_name
 
 
@@ -54,7 +62,7 @@ def published_encoder(name: str, encoder_id: str = "") -> PublishedEncoder:
         if name not in encoders:
             raise unknown_name("published encoder", name, encoders)
         return encoders[name]
-    from benchmark.encoders.study import STUDY
+    from benchmark.encoders import STUDY
 
     for row in STUDY:
         if row.spec == encoder_id.partition("@")[0] and row.published_name:
@@ -100,7 +108,7 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = ()) -> str:
             "repeat."
         )
     parts.append(
-        f"Published: {CITATION}; read off its figures, without intervals, codec versions or seeds. Ours: interval by "
-        "resampling photos, without the spread of training."
+        f"Published: {STUDY_CITATION}; read off its figures, without intervals, codec versions or seeds. Ours: interval "
+        "by resampling photos, without the spread of training."
     )
     return "\n\n".join(parts)

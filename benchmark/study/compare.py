@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.results.answers import Run, read_runs
-from benchmark.results.tables import interval, markdown_table, percent
-from benchmark.stats.intervals import Difference, holm, paired_difference, rank_intervals
+from benchmark.results import Run, interval, markdown_table, percent, read_runs
+from benchmark.stats import Difference, holm, paired_difference, rank_intervals
 from builders.errors import DataError, UsageError
 
 MAIN_METRICS = ("accuracy", "all-same", "spd", "same", "different")

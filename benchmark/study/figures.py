@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.results.published import GROUPS, PAIRS_DATA, published_encoders
+from benchmark.results import GROUPS, PAIRS_DATA, published_encoders
 from benchmark.study.tables import BesideRow
 from builders.files import write_bytes_atomically
 

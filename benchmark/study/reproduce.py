@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.compute.process_setup import prepare_process
-from benchmark.sweep.command import chosen_specs, run_command
-from benchmark.sweep.command import parser as sweep_parser
+from benchmark.compute import prepare_process
+from benchmark.sweep import chosen_specs, run_command
+from benchmark.sweep import parser as sweep_parser
 from builders.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
-    from benchmark.sweep.run import Row
+    from benchmark.sweep import Row
 
 STUDIES = ("iccv2025",)
 
@@ -48,7 +48,7 @@ def _beside_the_study(rows: Sequence[Row], output: Path) -> str:
     """Write the tables and figures; give the text of both."""
     from benchmark.study.figures import draw_figures
     from benchmark.study.tables import beside_rows, study_text, write_beside
-    from benchmark.sweep.run import sweep_text
+    from benchmark.sweep import sweep_text
     from builders.files import write_text_atomically
 
     table = beside_rows(rows)

@@ -9,12 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from benchmark.encoders.study import STUDY
-from benchmark.results.published import CITATION, GROUPS, URL, PublishedScore, published_encoders
-from benchmark.results.schema import Score
-from benchmark.results.tables import markdown_table, percent
+from benchmark.encoders import STUDY
+from benchmark.results import (
+    GROUPS,
+    STUDY_CITATION,
+    STUDY_URL,
+    PublishedScore,
+    Score,
+    markdown_table,
+    percent,
+    published_encoders,
+)
 from benchmark.study.beside_published import beside
-from benchmark.sweep.run import Row
+from benchmark.sweep import Row
 from builders.files import write_text_atomically
 
 
@@ -91,7 +98,8 @@ def write_beside(rows: Sequence[BesideRow], path: Path) -> None:
 def study_text(rows: Sequence[BesideRow], swept: Sequence[Row]) -> str:
     """The tables as Markdown: by data set and family, ours / published in percent; group means; what failed."""
     parts = [
-        f"# The ICCV 2025 study beside our numbers\n\nPublished: {CITATION}, {URL}. Each cell: ours / published, in %."
+        "# The ICCV 2025 study beside our numbers\n\n"
+        f"Published: {STUDY_CITATION}, {STUDY_URL}. Each cell: ours / published, in %."
     ]
     for data, published_data in dict.fromkeys((r.data, r.published_data) for r in rows):
         own = [r for r in rows if (r.data, r.published_data) == (data, published_data)]

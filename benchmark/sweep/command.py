@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.compute.process_setup import prepare_process
-from benchmark.scoring.command import DEFAULT_DATA, loading_options, public_command, run_options
-from benchmark.scoring.command import parser as score_parser
+from benchmark.compute import prepare_process
+from benchmark.scoring import DEFAULT_DATA, loading_options, public_command, run_options
+from benchmark.scoring import parser as score_parser
 from builders.errors import DataError, UsageError
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
@@ -61,7 +61,7 @@ def chosen_specs(args: argparse.Namespace) -> list[str]:
     if args.models:
         specs += read_specs(args.models)
     if args.published:
-        from benchmark.encoders.study import STUDY
+        from benchmark.encoders import STUDY
 
         specs += [row.spec for row in STUDY]
     if not specs:
@@ -112,7 +112,7 @@ def run_command(
     rows = run_sweep(groups, jobs, options, loading, args.output, command=lambda *given: equivalent(args, *given))
     print((tell or sweep_text)(rows, args.output))
     if args.push_to and any(row.result for row in rows):
-        from benchmark.publishing.command import push_folder_of_results
+        from benchmark.publishing import push_folder_of_results
 
         push_folder_of_results(args.output, args.push_to)
     return 0 if any(row.state != "failed" for row in rows) else 1
@@ -126,7 +126,7 @@ def open_jobs(args: argparse.Namespace) -> list[Job]:
         DataError: a set cannot be used, or two have one name.
     """
     from benchmark.sweep.run import Job
-    from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+    from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
     from builders.open_photos import open_photos
 
     tasks = select_tasks(args.tasks or [], all_tasks())

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.bank.bank import Bank, bank_key
-from benchmark.bank.embed import fill_banks
+from benchmark.bank import Bank, bank_key, fill_banks
 from benchmark.encoders import Encoder, load_encoder
 from benchmark.options import RunOptions
-from benchmark.results.tables import markdown_table
-from benchmark.scoring.run import merged_recipes
+from benchmark.results import markdown_table
+from benchmark.scoring import merged_recipes
 from benchmark.sweep.run import Job, release, sentence
 
 MEASURED_PHOTOS = 6

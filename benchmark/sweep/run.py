@@ -13,20 +13,16 @@ from typing import Any
 
 import torch
 
-from benchmark.bank.bank import photos_bytes_hash
+from benchmark.bank import photos_bytes_hash
 from benchmark.encoders import Encoder, list_encoders, load_encoder
 from benchmark.options import RunOptions
-from benchmark.results.files import folder_name
-from benchmark.results.schema import Result, read_result
-from benchmark.results.tables import markdown_table
-from benchmark.scoring.output import write_reports, write_scored
-from benchmark.scoring.records import encoder_record, options_record
-from benchmark.scoring.run import score_encoders
-from benchmark.tasks.task import Task
+from benchmark.results import Result, folder_name, markdown_table, read_result
+from benchmark.scoring import encoder_record, options_record, score_encoders, write_reports, write_scored
+from benchmark.tasks import Task
 from builders.errors import CamtraceError, DataError
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet
-from builders.pixels.codec import codec_canary
+from builders.pixels import codec_canary
 
 SWEEP_FILE = "sweep.json"
 

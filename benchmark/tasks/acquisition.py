@@ -11,15 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.probe import ProbeAnswers, labelled_probe, null_range, shuffled_accuracies
-from benchmark.probe.features import Rows
-from benchmark.results.schema import Score
-from benchmark.stats.intervals import photo_interval
+from benchmark.probe import ProbeAnswers, Rows, labelled_probe, null_range, shuffled_accuracies
+from benchmark.results import Score
+from benchmark.stats import photo_interval
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from benchmark.views.acquisition import MaskedViews
+from benchmark.views import MaskedViews
 from builders.errors import DataError
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
-from builders.pixels.masking import CenterMask
+from builders.pixels import CenterMask
 
 ATTRIBUTES = ("make", "model", "smartphone-model", "is-smartphone", "exposure", "aperture", "iso", "focal-length")
 """The study's eight questions, as tasks name them; data sets name their columns with underscores."""

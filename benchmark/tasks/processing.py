@@ -8,16 +8,16 @@ from types import MappingProxyType
 
 import numpy as np
 
-from benchmark.knn.setups import SETUPS, knn_setups
+from benchmark.knn import SETUPS, knn_setups
 from benchmark.options import RunOptions
 from benchmark.probe import processing_probe
-from benchmark.results.schema import Score
-from benchmark.stats.intervals import photo_interval
+from benchmark.results import Score
+from benchmark.stats import photo_interval
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from benchmark.views.views import ProcessingViews, StoredViews, ViewRecipe
+from benchmark.views import ProcessingViews, StoredViews, ViewRecipe
 from builders.errors import DataError
 from builders.photos import SPLITS, UNLABELLED, PhotoSet
-from builders.pixels.parameters import PARAMETERS, Parameter, assigned_class
+from builders.pixels import PARAMETERS, Parameter, assigned_class
 
 
 def assignments(photo_ids: list[str], parameter: Parameter, seeds: int) -> np.ndarray:

@@ -8,11 +8,11 @@ from types import MappingProxyType
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results.schema import Score
-from benchmark.retrieval.pairs import pair_retrieval
-from benchmark.stats.intervals import photo_interval
+from benchmark.results import Score
+from benchmark.retrieval import pair_retrieval
+from benchmark.stats import photo_interval
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from benchmark.views.acquisition import PlainViews
+from benchmark.views import PlainViews
 from builders.errors import DataError
 from builders.photos import PhotoSet
 

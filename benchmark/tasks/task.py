@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmark.bank.bank import Bank, BankView
+from benchmark.bank import Bank, BankView
 from benchmark.options import RunOptions
-from benchmark.results.schema import Score
-from benchmark.views.views import ViewRecipe
+from benchmark.results import Score
+from benchmark.views import ViewRecipe
 from builders.photos import PhotoSet
 
 

@@ -10,9 +10,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.views.views import Preprocess
-from builders.pixels.decode import decode_rgb
-from builders.pixels.masking import CenterMask
-from builders.pixels.process import reencode
+from builders.pixels import CenterMask, decode_rgb, reencode
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmark.compute.batch_size import out_of_memory
-from benchmark.encoders.pixels import Pixels
+from benchmark.compute import out_of_memory
+from benchmark.encoders import Pixels
 from benchmark.views.on_device.self_test import equals_pillow
 from benchmark.views.on_device.views import BYTES_PER_PIXEL, possible, torch_views
 from benchmark.views.views import PhotoViews, Preprocess, ProcessingViews, ViewRecipe, iterate_views
 from builders.photos import PhotoSet
-from builders.pixels.by_pillow import by_pillow
-from builders.pixels.decode import decode_rgb
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels import PROCESSINGS, decode_rgb, process_by_pillow
 
 WINDOW = 128
 """Photos gathered to find some of about one size, where memory holds their views."""
@@ -188,7 +186,7 @@ class _Maker:
     def _by_pillow(self, photo: PhotoViews) -> list[torch.Tensor]:
         image = Image.fromarray(photo.arrays[0][0, 0].numpy())
         photo_id, seed = self._ids[photo.index], self._recipe.seed
-        images = [by_pillow(image, PROCESSINGS[name], photo_id, seed) for name in self._recipe.names]
+        images = [process_by_pillow(image, PROCESSINGS[name], photo_id, seed) for name in self._recipe.names]
         return [torch.from_numpy(np.stack([p(view) for view in images]))[None] for p in self._preprocesses]
 
 

@@ -17,15 +17,11 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from benchmark.encoders.pixels import Pixels
+from benchmark.encoders import Pixels
 from builders.errors import PhotoError
 from builders.photos import PhotoSet
-from builders.pixels.decode import decode_rgb
-from builders.pixels.engine.selection import engine
-from builders.pixels.jpeg_header import read_jpeg_header
-from builders.pixels.parameters import PROCESSINGS
-from builders.pixels.process import Planner, preprocess_all
-from builders.sources.stored_views import unpack
+from builders.pixels import PROCESSINGS, Planner, chosen_engine, decode_rgb, preprocess_all, read_jpeg_header
+from builders.sources import unpack
 
 Preprocess = Callable[[Image.Image], np.ndarray]
 """RGB image -> array of the same shape and dtype for any photo; picklable."""
@@ -155,7 +151,7 @@ def iterate_views(
         preprocesses: the distinct preprocessings of the encoders that share this pass.
         workers: processes that read, decode, process and preprocess; 0 does it here.
     """
-    engine()  # compiled here, not by every worker
+    chosen_engine()  # compiled here, not by every worker
     maker = _ViewMaker(photos, tuple(int(i) for i in indices), recipe, tuple(preprocesses))
     loader: DataLoader[PhotoViews] = DataLoader(
         maker,

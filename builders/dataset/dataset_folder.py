@@ -21,7 +21,7 @@ from builders.dataset.shard_pool import FAILURES_FILE, STATE_FOLDER, SplitShards
 from builders.dataset.shards import ItemFailure, Shard, cannot_write
 from builders.errors import DataError, UsageError
 from builders.files import write_text_atomically
-from builders.pixels.codec import codec_canary, codec_versions
+from builders.pixels import codec_canary, codec_versions
 
 BUILD_FILE = "build.json"
 README_FILE = "README.md"

@@ -16,7 +16,8 @@ from typing import Literal
 import numpy as np
 
 from builders.errors import unknown_name
-from builders.exif.acquisition import Acquisition, devices
+from builders.exif import devices
+from builders.exif.acquisition import Acquisition
 from builders.exif.devices import OTHER, UNKNOWN, aliases_version, device_type
 from builders.exif.study_classes import APERTURES, EXPOSURES, FOCAL_LENGTHS, IPHONES, ISOS, MAKES, MODELS, YEARS
 from builders.photos import UNLABELLED, Labels

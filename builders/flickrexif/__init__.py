@@ -2,3 +2,7 @@
 
 Every step keeps what it did in one folder of state and goes on from there.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

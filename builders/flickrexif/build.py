@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from builders.dataset.cards import Card
-from builders.dataset.dataset_folder import Build, PixelRights, finish_folder, prepare_folder
+from builders.dataset import Build, Card, PixelRights, finish_folder, prepare_folder
 from builders.errors import DataError
-from builders.exif.attributes import ATTRIBUTES, LabelSet, device_type, label
-from builders.exif.devices import aliases_version
+from builders.exif import ATTRIBUTES, LabelSet, aliases_version, device_type, label
 from builders.flickrexif.collection import CollectedPhoto, Collection, collect, licence_counts, metadata_columns
 from builders.flickrexif.look import look_into_files
 from builders.flickrexif.rows import (
@@ -34,9 +32,16 @@ from builders.flickrexif.state import State
 from builders.flickrexif.status import funnel
 from builders.flickrexif.takedown import TOMBSTONES_FILE, bury, mark_folder, tombstones
 from builders.photos import SPLITS, UNLABELLED, Labels
-from builders.splits.make import Sizes, Splits, make_splits
-from builders.splits.report import ValidationReport, validate
-from builders.splits.tables import SplitTable, read_split_file, tables_of
+from builders.splits import (
+    Sizes,
+    Splits,
+    SplitTable,
+    ValidationReport,
+    make_splits,
+    read_split_file,
+    tables_of,
+    validate,
+)
 
 CONFIGS = ("make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length")
 EXTRAS = ("flash", "year")

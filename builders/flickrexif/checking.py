@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from builders.dataset.dataset_folder import Build, read_build
+from builders.dataset import Build, read_build
 from builders.errors import DataError, UsageError
 from builders.flickrexif.rows import HUB_SPLITS, METADATA
-from builders.splits.tables import SplitTable, read_split_file
+from builders.splits import SplitTable, read_split_file
 
 SPLIT_FILE_SUFFIXES = (".json", ".csv", ".parquet")
 

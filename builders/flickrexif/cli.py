@@ -105,7 +105,7 @@ def _build(options: argparse.Namespace) -> int:
     from builders.flickrexif.build import CONFIGS, BuildPlan, build
     from builders.flickrexif.checking import SPLIT_FILE_SUFFIXES
     from builders.flickrexif.state import State
-    from builders.splits.make import Sizes
+    from builders.splits import Sizes
 
     split_files = sorted(options.split_files.iterdir()) if options.split_files else []
     plan = BuildPlan(
@@ -152,7 +152,7 @@ def _load(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from builders.flickrexif.checking import tables_to_check
-    from builders.splits.report import validate
+    from builders.splits import validate
 
     report = validate(tables_to_check(options.paths))
     print(report.to_text())

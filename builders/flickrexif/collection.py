@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from builders.exif.acquisition import Acquisition, acquisition_from_raw, acquisition_from_tags
+from builders.exif import Acquisition, acquisition_from_raw, acquisition_from_tags
 from builders.flickrexif.exif_entries import loads
 from builders.flickrexif.found import photo_page
 from builders.flickrexif.licences import LICENCES, attribution_line, redistributable

@@ -21,9 +21,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from builders.errors import PhotoError
-from builders.exif.exif_pool import read_many
+from builders.exif import read_many
 from builders.flickrexif.state import State
-from builders.splits.perceptual_hash import photo_hash
+from builders.splits import photo_hash
 
 _PORTION = 1000
 

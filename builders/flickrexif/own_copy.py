@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from builders.dataset.cards import Card
-from builders.dataset.dataset_folder import BUILD_FILE, Build, PixelRights, finish_folder, parse_build, prepare_folder
+from builders.dataset import BUILD_FILE, Build, Card, PixelRights, finish_folder, parse_build, prepare_folder
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.flickrexif.fetch import FetchCounts, FetchPlan, fetch
 from builders.flickrexif.found import is_nsid, photo_id, rank

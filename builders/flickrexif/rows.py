@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from datasets import ClassLabel, Features, Image, Value
 
-from builders.dataset.shard_pool import SplitShards, write_shards
-from builders.dataset.shards import ShardJob, items_per_shard
+from builders.dataset import ShardJob, SplitShards, items_per_shard, write_shards
 from builders.errors import PhotoError
-from builders.exif.attributes import ATTRIBUTES
+from builders.exif import ATTRIBUTES
 
 METADATA = "metadata"
 """The config without pixels that holds every photo."""

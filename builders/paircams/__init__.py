@@ -2,3 +2,7 @@
 
 From the study's files or anybody's folder to a data set.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

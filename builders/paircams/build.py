@@ -13,15 +13,22 @@ from typing import Any
 
 from datasets import ClassLabel, Features, Image, Value
 
-from builders.dataset.cards import Card
-from builders.dataset.dataset_folder import Build, PixelRights, finish_folder, prepare_folder
-from builders.dataset.shard_pool import estimate_space, require_space, write_shards
-from builders.dataset.shards import ShardJob, items_per_shard
+from builders.dataset import (
+    Build,
+    Card,
+    PixelRights,
+    ShardJob,
+    estimate_space,
+    finish_folder,
+    items_per_shard,
+    prepare_folder,
+    require_space,
+    write_shards,
+)
 from builders.errors import DataError
 from builders.photos import PhotoSet, PhotoSource
-from builders.pixels.decode import decode_rgb
-from builders.pixels.jpeg_header import read_jpeg_header
-from builders.sources.pair_photos import CAMERA_TYPES, PairRow
+from builders.pixels import decode_rgb, read_jpeg_header
+from builders.sources import CAMERA_TYPES, PairRow
 
 CONFIG = "pairs"
 

@@ -13,10 +13,10 @@ from typing import Any
 import datasets
 from datasets import Features
 
-from builders.dataset.shard_pool import default_workers
+from builders.dataset import default_workers
 from builders.errors import PhotoError
 from builders.paircams.build import CONFIG, PAIR_FEATURES, PairRows, build_paircams, pair_rows
-from builders.sources.pair_photos import pair_photos
+from builders.sources import read_pair_photos
 
 PAIRS_PER_RANGE = 64
 
@@ -34,7 +34,7 @@ class PairCamsConfig(datasets.BuilderConfig):
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
         """Name of the cache folder: it changes with the pairs, not with the way they are spelled."""
-        photos = pair_photos(self.source, phones=self.phones)
+        photos = read_pair_photos(self.source, phones=self.phones)
         described = [photos.ids_hash(), *photos.columns["camera_type"], *photos.columns["pair_id"]]
         return f"{self.name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
 
@@ -60,7 +60,7 @@ class PairCams(datasets.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
-        rows = pair_rows(pair_photos(self.config.source, phones=self.config.phones))
+        rows = pair_rows(read_pair_photos(self.config.source, phones=self.config.phones))
         count = len(rows.pairs)
         ranges = [(i, min(i + PAIRS_PER_RANGE, count)) for i in range(0, count, PAIRS_PER_RANGE)]
         return [datasets.SplitGenerator(name="test", gen_kwargs={"ranges": ranges, "rows": rows})]
@@ -78,7 +78,7 @@ class PairCams(datasets.GeneratorBasedBuilder):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    from builders.dataset.dataset_folder import summary
+    from builders.dataset import summary
 
     parser = argparse.ArgumentParser(
         prog="python -m builders paircams",
@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fresh", action="store_true", help="replace another build in --output")
     parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
     arguments = parser.parse_args(argv)
-    photos = pair_photos(arguments.source, phones=arguments.phone)
+    photos = read_pair_photos(arguments.source, phones=arguments.phone)
     build = build_paircams(
         photos,
         arguments.output,

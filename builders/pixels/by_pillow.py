@@ -11,7 +11,7 @@ from builders.pixels.engine.request import Request
 from builders.pixels.parameters import Processing, random_scale
 
 
-def by_pillow(image: Image.Image, processing: Processing, photo_id: str, seed: int = 0) -> Image.Image:
+def process_by_pillow(image: Image.Image, processing: Processing, photo_id: str, seed: int = 0) -> Image.Image:
     """``process`` by Pillow alone: the definition, and the reference of every engine."""
     return decode_jpeg(encode(image, processing, photo_id, seed))
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, features
 from PIL import __version__ as pillow_version
 
-from builders.pixels.by_pillow import by_pillow
+from builders.pixels.by_pillow import process_by_pillow
 from builders.pixels.parameters import PROCESSINGS
 
 
@@ -33,7 +33,7 @@ def codec_canary() -> str:
     picture = Image.fromarray(np.where((x + y)[..., None] % 5 == 0, noise, ramp).astype(np.uint8))
     digest = hashlib.sha256()
     for processing in PROCESSINGS.values():
-        result = by_pillow(picture, processing, "canary")
+        result = process_by_pillow(picture, processing, "canary")
         digest.update(f"{processing.name} {result.size}".encode())
         digest.update(result.tobytes())
     return digest.hexdigest()[:16]

@@ -13,8 +13,8 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from builders.pixels.by_pillow import by_pillow, request
-from builders.pixels.engine.selection import engine
+from builders.pixels.by_pillow import process_by_pillow, request
+from builders.pixels.engine.selection import chosen_engine
 from builders.pixels.parameters import Processing, Subsampling
 
 Planner = Callable[[int, int], Callable[[Image.Image], np.ndarray]]
@@ -80,7 +80,7 @@ def preprocess_all(
         PhotoError: a result cannot be a JPEG file.
     """
     requests = [request(processing, image.size, photo_id, seed) for processing in processings]
-    fast = engine() if image.mode == "RGB" else None
+    fast = chosen_engine() if image.mode == "RGB" else None
     taken = [i for i, wanted in enumerate(requests) if fast is not None and fast.takes(wanted, image.size)]
     views: list[Views] = [[] for _ in planners]
     if fast is not None and taken:
@@ -89,7 +89,7 @@ def preprocess_all(
         return views
     merged: list[list[np.ndarray]] = [[] for _ in planners]
     for i, processing in enumerate(processings):
-        view = None if i in taken else by_pillow(image, processing, photo_id, seed)
+        view = None if i in taken else process_by_pillow(image, processing, photo_id, seed)
         for k, planner in enumerate(planners):
             merged[k].append(views[k][taken.index(i)] if view is None else planner(*view.size)(view))
     return list(merged)

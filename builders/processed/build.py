@@ -18,15 +18,22 @@ from typing import Any
 import datasets
 from datasets import Features
 
-from builders.dataset.cards import Card
-from builders.dataset.dataset_folder import Build, finish_folder, prepare_folder
-from builders.dataset.rights import pixel_rights
-from builders.dataset.shard_pool import SplitShards, estimate_space, require_space, write_shards
-from builders.dataset.shards import ShardJob, items_per_shard
+from builders.dataset import (
+    Build,
+    Card,
+    ShardJob,
+    SplitShards,
+    estimate_space,
+    finish_folder,
+    items_per_shard,
+    pixel_rights,
+    prepare_folder,
+    require_space,
+    write_shards,
+)
 from builders.errors import DataError, PhotoError
 from builders.photos import SPLITS, PhotoSet
-from builders.pixels.codec import codec_canary
-from builders.pixels.parameters import PARAMETERS
+from builders.pixels import PARAMETERS, codec_canary
 from builders.processed.processed_rows import Assignment, ProcessedRows, Settings, processed_features
 
 HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from builders.dataset.dataset_folder import summary
-from builders.dataset.shard_pool import default_workers
+from builders.dataset import default_workers, summary
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PARAMETERS
+from builders.pixels import PARAMETERS
 from builders.processed.build import build_processed
 from builders.processed.processed_rows import Assignment
 

@@ -16,10 +16,9 @@ import numpy as np
 from datasets import ClassLabel
 
 from builders.errors import PhotoError, UsageError, unknown_name
-from builders.pixels.by_pillow import decode_jpeg
-from builders.pixels.parameters import PARAMETERS
+from builders.pixels import PARAMETERS, decode_jpeg
 from builders.processed.processed_rows import Assignment, Settings, classes_of, processed_rows
-from builders.sources.hub_photos import split_named
+from builders.sources import split_named
 
 PhotoIds = str | Sequence[str] | None
 
@@ -123,7 +122,7 @@ def _wrap(dataset: Any, settings: Settings, split: str | None, *, image: str, ph
     labels = ClassLabel(names=list(parameter.classes))
     light = light.add_column(parameter.name, [code for c in codes for code in c], feature=labels)
     if parameter.name == "interpolation":
-        from builders.pixels.parameters import random_scale
+        from builders.pixels import random_scale
 
         light = light.add_column("scale", [random_scale(ids[row], settings.seed) for row in rows])
     photos = dataset.with_format(None).select_columns([image]).cast_column(image, datasets.Image(decode=False))
@@ -157,9 +156,7 @@ class _Stream:
 
 
 def _view(data: bytes, photo_id: str, settings: Settings, code: int, decode: bool) -> Any:
-    from builders.pixels.by_pillow import encode
-    from builders.pixels.decode import decode_rgb
-    from builders.pixels.parameters import PROCESSINGS
+    from builders.pixels import PROCESSINGS, decode_rgb, encode
     from builders.processed.processed_rows import file_name
 
     parameter = PARAMETERS[settings.parameter]

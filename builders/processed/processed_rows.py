@@ -12,10 +12,16 @@ from datasets import ClassLabel, Features, Image, Value
 
 from builders.errors import unknown_name
 from builders.photos import PhotoSet, PhotoSource
-from builders.pixels.by_pillow import encode
-from builders.pixels.decode import decode_rgb
-from builders.pixels.jpeg_header import read_jpeg_header
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS, Parameter, assigned_class, random_scale
+from builders.pixels import (
+    PARAMETERS,
+    PROCESSINGS,
+    Parameter,
+    assigned_class,
+    decode_rgb,
+    encode,
+    random_scale,
+    read_jpeg_header,
+)
 
 Assignment = Literal["uniform", "every", "study"]
 """``uniform``: one class per photo at equal chance; ``every``: each photo in every class; ``study``: uniform for train

@@ -17,13 +17,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from datasets import Features, Value
 
-from builders.dataset.cards import Card
-from builders.dataset.dataset_folder import Build, PixelRights, finish_folder, prepare_folder, read_build
-from builders.dataset.shard_pool import write_shards
-from builders.dataset.shards import ShardJob
+from builders.dataset import Build, Card, PixelRights, ShardJob, finish_folder, prepare_folder, read_build, write_shards
 from builders.errors import DataError, UsageError
 from builders.photos import PhotoSet
-from builders.pixels.codec import codec_canary, codec_versions
+from builders.pixels import codec_canary, codec_versions
 from builders.processed.build import build_processed
 from builders.processed.processed_rows import settings_of
 

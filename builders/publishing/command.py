@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.dataset.dataset_folder import BUILD_FILE, README_FILE, Build, read_build
-from builders.dataset.shard_pool import FAILURES_FILE
+from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, read_build
 from builders.errors import DataError, UsageError
-from builders.flickrexif.takedown import TOMBSTONES_FILE, buried_rows
-from builders.processed.recipe import RECIPE_FOLDER, write_recipe
+from builders.flickrexif import TOMBSTONES_FILE, buried_rows
+from builders.processed import RECIPE_FOLDER, write_recipe
 from builders.publishing.hub_push import PushReport, push_folder
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from builders.dataset.shards import file_sha256
+from builders.dataset import file_sha256
 from builders.errors import RemoteError, UsageError
 
 ATTEMPTS = 6

@@ -4,31 +4,6 @@
 them to disk in the form of FlickrExif and PairCams. Formulas and limits: docs/simcams.md.
 """
 
-from builders.simcams.camera import Body, Camera, Framing, JpegSettings, Lens, Pipeline, Settings
-from builders.simcams.catalogue import bundled_catalogue, camera_named, read_catalogue
-from builders.simcams.photo_scenes import PhotoScenes
-from builders.simcams.photo_sets import simcams_photos, simpairs_photos
-from builders.simcams.rendering import Shot, expose, render
-from builders.simcams.scene_light import SceneLight
-from builders.simcams.scenes import ProceduralScenes
+import lazy_loader
 
-__all__ = [
-    "Body",
-    "Camera",
-    "Framing",
-    "JpegSettings",
-    "Lens",
-    "PhotoScenes",
-    "Pipeline",
-    "ProceduralScenes",
-    "SceneLight",
-    "Settings",
-    "Shot",
-    "bundled_catalogue",
-    "camera_named",
-    "expose",
-    "read_catalogue",
-    "render",
-    "simcams_photos",
-    "simpairs_photos",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str]) -> int:
     """Build ``simcams`` (or, with ``--pairs``, ``simpairs``)."""
     arguments = _parser().parse_args(argv)
-    from builders.dataset.dataset_folder import summary
-    from builders.dataset.shard_pool import default_workers
+    from builders.dataset import default_workers, summary
     from builders.simcams.catalogue import bundled_catalogue, read_catalogue
     from builders.simcams.datasets import CONFIGS, build_simcams, build_simpairs
     from builders.simcams.design import CLASS_LISTS

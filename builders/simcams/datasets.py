@@ -11,14 +11,22 @@ from pathlib import Path
 import numpy as np
 from datasets import Features
 
-from builders.dataset.cards import Card
-from builders.dataset.dataset_folder import Build, PixelRights, finish_folder, prepare_folder
-from builders.dataset.rights import pixel_rights
-from builders.dataset.shard_pool import estimate_space, require_space, write_shards
-from builders.dataset.shards import ShardJob, items_per_shard
+from builders.dataset import (
+    Build,
+    Card,
+    PixelRights,
+    ShardJob,
+    estimate_space,
+    finish_folder,
+    items_per_shard,
+    pixel_rights,
+    prepare_folder,
+    require_space,
+    write_shards,
+)
 from builders.errors import DataError, PhotoError, unknown_name
-from builders.flickrexif.rows import HUB_SPLITS
-from builders.paircams.build import CONFIG as PAIRS
+from builders.flickrexif import HUB_SPLITS
+from builders.paircams import CONFIG as PAIRS
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.simcams.photo_sets import SimulatedShots
 from builders.simcams.rows import SIMPAIRS_FEATURES, SimulatedRows, simcams_features

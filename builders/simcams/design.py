@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from builders.exif.study_classes import APERTURES, EXPOSURES, FOCAL_LENGTHS, ISOS
+from builders.exif import APERTURES, EXPOSURES, FOCAL_LENGTHS, ISOS
 from builders.photos import SPLITS, UNLABELLED, Labels
 from builders.simcams.camera import Settings
 from builders.simcams.randomness import generator

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import DataError, PhotoError
-from builders.pixels.decode import decode_rgb
+from builders.pixels import decode_rgb
 from builders.simcams.randomness import generator
 from builders.simcams.scene_light import SceneLight, margin_for
 from builders.simcams.scenes import draw_illuminant

@@ -15,9 +15,9 @@ import numpy as np
 import scipy
 
 from builders.errors import UsageError
-from builders.exif.attributes import NO_SMARTPHONE, SMARTPHONE
+from builders.exif import NO_SMARTPHONE, SMARTPHONE
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
-from builders.pixels.codec import codec_canary
+from builders.pixels import codec_canary
 from builders.simcams.camera import Camera, Framing, Settings
 from builders.simcams.catalogue import Catalogue, bundled_catalogue
 from builders.simcams.design import (

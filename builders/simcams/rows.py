@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from datasets import Features, Value
 
-from builders.flickrexif.rows import part_features
-from builders.paircams.build import PAIR_FEATURES
-from builders.pixels.jpeg_header import read_jpeg_header
+from builders.flickrexif import part_features
+from builders.paircams import PAIR_FEATURES
+from builders.pixels import read_jpeg_header
 from builders.simcams.photo_sets import SimulatedShots
 from builders.simcams.rendering import Shot
 

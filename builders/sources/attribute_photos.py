@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, UsageError, unknown_name
-from builders.exif.attributes import ATTRIBUTES
+from builders.exif import ATTRIBUTES
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.sources.dataset_repo import DatasetRepo
 from builders.sources.hub_photos import HubSource, split_named, undecoded
@@ -25,7 +25,7 @@ TEXT_COLUMNS = ("owner", "scene", "camera_type", "licence")
 """Columns that go with the photos where they are there; ``owner`` and ``scene`` say which photos err together."""
 
 
-def attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet:
+def read_attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet:
     """The photos of some attribute configs, each once, in the order of the configs.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
-from builders.pixels.parameters import PARAMETERS, Parameter
+from builders.pixels import PARAMETERS, Parameter
 from builders.sources.hub_photos import split_named
 
 ABSENT = -1

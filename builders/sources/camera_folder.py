@@ -14,23 +14,25 @@ import numpy as np
 from tqdm import tqdm
 
 from builders.errors import DataError, PhotoError, unknown_name
-from builders.exif.acquisition import Acquisition
-from builders.exif.attributes import (
+from builders.exif import (
     ATTRIBUTES,
     LABEL_SETS,
+    NO_EXIF,
     OTHER,
     UNKNOWN,
+    Acquisition,
     LabelSet,
+    Reading,
     aliases_version,
+    canonical_make,
+    canonical_model,
     device_type,
     label,
+    read_many,
 )
-from builders.exif.devices import canonical_make, canonical_model
-from builders.exif.exif_pool import NO_EXIF, Reading, read_many
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, hash64
 from builders.sources.folders import labelled_folder
-from builders.splits.make import LEFT_OUT, Sizes, Splits, balance, make_splits, photo_groups
-from builders.splits.perceptual_hash import NO_HASH, photo_hash
+from builders.splits import LEFT_OUT, NO_HASH, Sizes, Splits, balance, make_splits, photo_groups, photo_hash
 
 Groups = Literal["auto", "folder", "none"]
 
@@ -52,7 +54,7 @@ class _Column:
     """int32 [photos], ``UNLABELLED`` also where the class has too few photos."""
 
 
-def camera_folder(
+def read_camera_folder(
     path: str,
     *,
     seed: int = 0,

@@ -50,7 +50,7 @@ class HubSource:
             raise PhotoError(f"the file of the row cannot be read ({error})") from None
 
 
-def hub_photos(
+def read_hub_photos(
     repo: str,
     *,
     revision: str | None = None,

@@ -46,7 +46,7 @@ class PairRow:
     camera_type: str
 
 
-def pair_photos(spec: str, *, phones: Sequence[str] = ()) -> PhotoSet:
+def read_pair_photos(spec: str, *, phones: Sequence[str] = ()) -> PhotoSet:
     """The photos of pairs, with the columns ``pair_id``, ``camera`` and ``camera_type``; all in the split ``test``.
 
     Args:

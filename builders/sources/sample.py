@@ -17,7 +17,7 @@ from PIL import Image
 
 from builders.errors import PhotoError, UsageError
 from builders.photos import SPLITS, Labels, PhotoSet
-from builders.pixels.decode import decode_rgb
+from builders.pixels import decode_rgb
 
 SCENES: dict[str, tuple[str, str]] = {
     "astronaut": ("skimage", "data/astronaut.png"),

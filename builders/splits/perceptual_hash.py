@@ -17,7 +17,7 @@ from scipy.fft import dctn
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from builders.pixels.decode import MAX_PIXELS, decode_rgb
+from builders.pixels import MAX_PIXELS, decode_rgb
 
 MAX_DISTANCE = 4
 """Default threshold in bits: re-saved and resized copies differ in 0 to 4 of 63, unrelated photos in 31 +- 4. Distances

@@ -9,8 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from builders.exif.acquisition import Acquisition
-from builders.exif.devices import alias_groups, canonical_model, questionable_names, release_year
+from builders.exif import Acquisition, alias_groups, canonical_model, questionable_names, release_year
 from builders.photos import SPLITS
 from builders.splits.perceptual_hash import MAX_DISTANCE, NO_HASH, near_pairs
 from builders.splits.tables import SplitTable

@@ -18,7 +18,7 @@ from benchmark.views.on_device.jpeg import round_trips
 from benchmark.views.on_device.self_test import equals_pillow
 from benchmark.views.on_device.views import BYTES_PER_PIXEL
 from builders.errors import PhotoError
-from builders.pixels.by_pillow import by_pillow, decode_jpeg, encode_jpeg
+from builders.pixels.by_pillow import decode_jpeg, encode_jpeg, process_by_pillow
 from builders.pixels.decode import decode_rgb
 from builders.pixels.parameters import PROCESSINGS
 from gpu_parts.rows import Row
@@ -83,7 +83,7 @@ def _odd(device: torch.device, pictures: int, limit_s: float) -> Row:
         trips = [trip.permute(0, 2, 3, 1).cpu().numpy() for trip in round_trips(there.permute(0, 3, 1, 2), wanted)]
         for i, photo in enumerate(Image.fromarray(p) for p in photos):
             for v, name in enumerate(NAMES):
-                image = by_pillow(photo, PROCESSINGS[name], ids[i])
+                image = process_by_pillow(photo, PROCESSINGS[name], ids[i])
                 wrong += sum(not np.array_equal(made[p][i, v], encoder(image)) for p, encoder in enumerate(ODD))
             for pair, trip in zip(wanted, trips, strict=True):
                 wrong += not np.array_equal(trip[i], np.asarray(decode_jpeg(encode_jpeg(photo, *pair))))
@@ -112,7 +112,7 @@ def _compared(what: str, photos: Iterable[tuple[str, Image.Image]], device: torc
     largest = free_bytes(device) // BYTES_PER_PIXEL
 
     def expected_of(photo_id: str, photo: Image.Image) -> list[np.ndarray]:
-        images = [by_pillow(photo, PROCESSINGS[name], photo_id) for name in NAMES]
+        images = [process_by_pillow(photo, PROCESSINGS[name], photo_id) for name in NAMES]
         return [np.stack([encoder(image) for image in images]) for encoder in ENCODERS]
 
     stream, threads = iter(photos), torch.get_num_threads()

@@ -17,7 +17,7 @@ from benchmark.views.on_device.blocks import from_blocks, to_blocks
 from benchmark.views.on_device.chroma import double, halve
 from benchmark.views.on_device.colour import rgb_to_ycc, ycc_to_rgb
 from benchmark.views.on_device.dct import forward_dct, inverse_dct
-from builders.pixels.jpeg_header import scaled_tables
+from builders.pixels import scaled_tables
 
 FORWARD_SCALE = 8
 """Factor of libjpeg's forward DCT over the true one."""

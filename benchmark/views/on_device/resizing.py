@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmark.views.on_device.blocks import gathered
 from benchmark.views.on_device.taps import Axis, Band, band
-from builders.pixels.resize_crop import vertical_first
+from builders.pixels import vertical_first
 
 
 @dataclass(frozen=True)

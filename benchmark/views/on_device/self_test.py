@@ -10,9 +10,7 @@ import torch
 from PIL import Image
 
 from benchmark.views.on_device.views import torch_views
-from builders.pixels.by_pillow import by_pillow
-from builders.pixels.parameters import PROCESSINGS
-from builders.pixels.resize_crop import Rectangle, ResizeCrop
+from builders.pixels import PROCESSINGS, Rectangle, ResizeCrop, process_by_pillow
 
 SIZES = ((23, 71), (48, 32), (3, 5))
 """(width, height): tall, so that the order of a resize's passes shows; of whole blocks; too narrow for the filters."""
@@ -30,7 +28,7 @@ def equals_pillow(device: torch.device) -> bool:
             return False
         for photo, photo_id, views in zip(photos, ids, made, strict=True):
             for name, view in zip(PROCESSINGS, views, strict=True):
-                image = by_pillow(Image.fromarray(photo), PROCESSINGS[name], photo_id)
+                image = process_by_pillow(Image.fromarray(photo), PROCESSINGS[name], photo_id)
                 if not np.array_equal(view, _plan(*image.size)(image)):
                     return False
     return True

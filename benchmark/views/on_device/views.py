@@ -17,9 +17,7 @@ from benchmark.views.on_device.resizing import Resize, resized
 from benchmark.views.on_device.sharpening import sharpened
 from benchmark.views.on_device.taps import FILTERS, Axis
 from builders.errors import PhotoError
-from builders.pixels.by_pillow import request
-from builders.pixels.parameters import PROCESSINGS, Processing
-from builders.pixels.resize_crop import ResizeCrop
+from builders.pixels import PROCESSINGS, Processing, ResizeCrop, request
 
 Plan = Callable[[int, int], ResizeCrop | None]
 """(width, height) of a picture -> its resize and crop: ``Pixels.plan`` of an encoder's preprocessing."""

@@ -24,7 +24,7 @@ SELF_TEST_SIZES = ((37, 83), (50, 35), (4, 21))
 """(width, height): tall enough for the order of a resize's passes, odd sides, too narrow for libjpeg's filter."""
 
 
-def engine() -> ModuleType | None:
+def chosen_engine() -> ModuleType | None:
     """``engine.photo``, compiled and tested against the installed Pillow, or ``None`` for Pillow itself.
 
     The first call of a process takes some tenths of a second; the first on a machine compiles, some ten seconds.
@@ -63,7 +63,7 @@ def _tested() -> tuple[ModuleType | None, str]:
 
 def self_test(photo: ModuleType) -> str:
     """Empty if every processing and a preprocessing of a few tiny pictures equal Pillow's, else one sentence."""
-    from builders.pixels.by_pillow import by_pillow, request
+    from builders.pixels.by_pillow import process_by_pillow, request
     from builders.pixels.parameters import PROCESSINGS
 
     for width, height in SELF_TEST_SIZES:
@@ -76,7 +76,7 @@ def self_test(photo: ModuleType) -> str:
         (cut,) = photo.preprocessed(pixels, requests, [_small])  # makes no more than the cut needs
         whole = photo.pictures(pixels, requests)
         for name, small, view in zip(names, cut, whole, strict=True):
-            expected = by_pillow(picture, PROCESSINGS[name], "self-test", 0)
+            expected = process_by_pillow(picture, PROCESSINGS[name], "self-test", 0)
             shrunk = _small(*expected.size)(expected)
             if not np.array_equal(view, np.asarray(expected)) or not np.array_equal(small, shrunk):
                 return f"the fast engine differs from this Pillow ({name}, {width} x {height})"

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
 from benchmark.views.views import ProcessingViews, _ahead, iterate_views
 from builders.photos import Labels, PhotoSet
-from builders.pixels.by_pillow import by_pillow
+from builders.pixels.by_pillow import process_by_pillow
 from builders.pixels.engine.selection import VARIABLE
 from builders.pixels.parameters import PROCESSINGS
 
@@ -56,7 +56,7 @@ def test_make__equals_each_processing_by_pillow(size, forced, monkeypatch):
     data = Files().read(row)
     stacked, means = ProcessingViews(tuple(PROCESSINGS), 3).make(data, "a", [PIXELS, mean_colour])
     photo = Image.open(io.BytesIO(data))
-    views = [by_pillow(photo, processing, "a", 3) for processing in PROCESSINGS.values()]
+    views = [process_by_pillow(photo, processing, "a", 3) for processing in PROCESSINGS.values()]
     np.testing.assert_array_equal(np.stack(stacked), np.stack([PIXELS(view) for view in views]))
     np.testing.assert_array_equal(np.stack(means), np.stack([mean_colour(view) for view in views]))
 
@@ -71,7 +71,7 @@ def test_iterate_views__same_arrays_whatever_the_workers(workers):
         assert (bytes_of.shape, bytes_of.dtype) == ((2, 24, 24, 3), torch.uint8)
         assert means.shape == (2, 3)
         photo = Image.open(io.BytesIO(Files().read(views.index)))
-        view = by_pillow(photo, PROCESSINGS["resizing-x2"], f"photo-{views.index}")
+        view = process_by_pillow(photo, PROCESSINGS["resizing-x2"], f"photo-{views.index}")
         np.testing.assert_array_equal(bytes_of[1].numpy(), PIXELS(view))
     assert set(made[3].own_failures) == {"not an image in a format that can be read"}
 

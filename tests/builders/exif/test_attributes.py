@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.errors import UsageError
-from builders.exif.acquisition import Acquisition, acquisition_from_raw, acquisition_from_tags, devices
+from builders.exif import devices
+from builders.exif.acquisition import Acquisition, acquisition_from_raw, acquisition_from_tags
 from builders.exif.attributes import ATTRIBUTES, LABEL_SETS, OTHER, UNKNOWN, label, labels_of
 from builders.exif.devices import canonical_make, canonical_model, device_type
 from builders.photos import UNLABELLED

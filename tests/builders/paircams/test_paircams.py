@@ -13,7 +13,7 @@ from builders.check import check_folder
 from builders.errors import DataError, UsageError
 from builders.paircams.build import build_paircams
 from builders.paircams.builder import PairCams
-from builders.sources.pair_photos import CAMERA_TYPES, pair_photos
+from builders.sources.pair_photos import CAMERA_TYPES, read_pair_photos
 from tests.conftest import photo_bytes
 
 
@@ -71,7 +71,7 @@ def test_paircams__from_two_folders_through_the_command_line(two_folders, tmp_pa
 
 
 def test_pair_photos__one_folder_per_pair_and_csv_are_the_same_pairs(two_folders, tmp_path):
-    expected = pair_photos(str(two_folders))
+    expected = read_pair_photos(str(two_folders))
     by_pair = tmp_path / "by_pair"
     listed = tmp_path / "listed"
     listed.mkdir()
@@ -84,11 +84,11 @@ def test_pair_photos__one_folder_per_pair_and_csv_are_the_same_pairs(two_folders
         (listed / f"{pair}-b.jpg").write_bytes(CAMERA[pair])
         lines += [f"{pair}-b.jpg,{pair},DSC-W1,", f"{pair}-a.jpg,{pair},iPhone XR,"]
     (listed / "pairs.csv").write_text("\n".join(lines) + "\n")
-    for photos in (pair_photos(str(by_pair)), pair_photos(f"folder:{listed}")):
+    for photos in (read_pair_photos(str(by_pair)), read_pair_photos(f"folder:{listed}")):
         assert photos.columns["pair_id"].tolist() == expected.columns["pair_id"].tolist()
         assert photos.columns["camera_type"].tolist() == ["phone", "camera"] * 5
         assert [photos.read(i) for i in range(10)] == [expected.read(i) for i in range(10)]
-    assert pair_photos(f"folder:{listed}").columns["camera"].tolist()[:2] == ["iPhone XR", "DSC-W1"]
+    assert read_pair_photos(f"folder:{listed}").columns["camera"].tolist()[:2] == ["iPhone XR", "DSC-W1"]
 
 
 def test_pair_photos__the_released_columns(two_folders, tmp_path):
@@ -102,12 +102,12 @@ def test_pair_photos__the_released_columns(two_folders, tmp_path):
     ]
     hub = tmp_path / "hub"
     datasets.Dataset.from_list(rows, features=features).to_parquet(str(hub / "data/train-00000-of-00001.parquet"))
-    photos = pair_photos(f"hub:{hub}")
+    photos = read_pair_photos(f"hub:{hub}")
     assert photos.columns["camera"].tolist() == ["pixel 4", "coolpix s200"] * 5
     assert [photos.read(i) for i in range(4)] == [PHONE["s0"], CAMERA["s0"], PHONE["s1"], CAMERA["s1"]]
     build_paircams(photos, tmp_path / "out", progress=False)
     assert len(loaded(tmp_path / "out", tmp_path)) == 10
-    again = pair_photos(f"hub:{tmp_path / 'out'}")
+    again = read_pair_photos(f"hub:{tmp_path / 'out'}")
     assert again.columns["camera_type"].tolist() == photos.columns["camera_type"].tolist()
     assert [again.read(i) for i in range(10)] == [photos.read(i) for i in range(10)]
 
@@ -125,23 +125,23 @@ def test_build_paircams__half_pairs_and_broken_photos_cost_their_pair_alone(two_
 
 def test_pair_photos__wrong_sources_are_one_sentence(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
-        pair_photos(str(tmp_path / "nowhere"))
+        read_pair_photos(str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="no pair there"):
-        pair_photos(str(tmp_path))
+        read_pair_photos(str(tmp_path))
     table = tmp_path / "pairs.csv"
     table.write_text("file,pair_id,camera,camera_type\na.jpg,1,x,tablet\n")
     with pytest.raises(UsageError, match=r"line 2: camera_type 'tablet' is neither phone nor camera"):
-        pair_photos(str(tmp_path))
+        read_pair_photos(str(tmp_path))
     table.write_text("file,pair_id,camera\n../a.jpg,1,x\n")
     with pytest.raises(DataError, match="points outside the folder"):
-        pair_photos(str(tmp_path))
+        read_pair_photos(str(tmp_path))
     table.write_text("file,pair_id\na.jpg,1\n")
     with pytest.raises(DataError, match="file, pair_id and camera are needed"):
-        pair_photos(str(tmp_path))
+        read_pair_photos(str(tmp_path))
 
 
 def test_pair_cams__the_builder_class_has_the_same_rows(two_folders, tmp_path):
-    build_paircams(pair_photos(str(two_folders)), tmp_path / "out", progress=False)
+    build_paircams(read_pair_photos(str(two_folders)), tmp_path / "out", progress=False)
     builder = PairCams(source=str(two_folders), cache_dir=str(tmp_path / "builder"))
     builder.download_and_prepare()
     own = builder.as_dataset(split="test").cast_column("image", datasets.Image(decode=False))

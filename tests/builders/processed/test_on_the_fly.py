@@ -11,7 +11,7 @@ from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
 from builders.pixels.process import process
 from builders.processed.build import build_processed
 from builders.sources.built import open_built
-from builders.sources.hub_photos import hub_photos
+from builders.sources.hub_photos import read_hub_photos
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def loaded(source, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def photos(source):
-    return hub_photos(str(source))
+    return read_hub_photos(str(source))
 
 
 @pytest.mark.parametrize("parameter", list(PARAMETERS))

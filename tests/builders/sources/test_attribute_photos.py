@@ -19,7 +19,7 @@ from builders.errors import DataError, UsageError
 from builders.open_photos import open_photos
 from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import simcams_photos
-from builders.sources.attribute_photos import attribute_photos
+from builders.sources.attribute_photos import read_attribute_photos
 from tests.hub_double import OWNER_TOKEN, HubDouble
 
 
@@ -93,7 +93,7 @@ def write(folder: Path, configs: dict[str, dict[str, tuple[list[str], list[int]]
 
 
 def test_attribute_photos__a_photo_of_two_configs_is_one_photo(tmp_path: Path) -> None:
-    found = attribute_photos(str(write(tmp_path / "both", rows("train"))))
+    found = read_attribute_photos(str(write(tmp_path / "both", rows("train"))))
     assert found.ids == ("a", "b", "c")
     assert [found.read(i) for i in range(3)] == [b"a", b"b", b"c"]
     assert found.splits.tolist() == [0, 0, 2]
@@ -106,14 +106,14 @@ def test_attribute_photos__a_photo_of_two_configs_is_one_photo(tmp_path: Path) -
 def test_attribute_photos__splits_that_disagree(tmp_path: Path) -> None:
     folder = write(tmp_path / "apart", rows("test"))
     with pytest.raises(DataError, match=r"photo b is in train for one attribute and in test for iso.*\?config=iso"):
-        attribute_photos(str(folder))
-    assert attribute_photos(str(folder), configs=["iso"]).splits.tolist() == [0, 2, 2]
+        read_attribute_photos(str(folder))
+    assert read_attribute_photos(str(folder), configs=["iso"]).splits.tolist() == [0, 2, 2]
 
 
 def test_attribute_photos__without_pixels_says_how_to_get_them(tmp_path: Path) -> None:
     folder = write(tmp_path / "links", rows("train"), pixels=False)
     with pytest.raises(DataError, match="holds no pixels; fetch your own copy with"):
-        attribute_photos(str(folder))
+        read_attribute_photos(str(folder))
 
 
 def test_attribute_photos__unknown_config_and_no_attribute(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from builders.errors import DataError
 from builders.open_photos import open_photos
 from builders.sources.dataset_repo import DatasetRepo
-from builders.sources.pair_photos import pair_photos
+from builders.sources.pair_photos import read_pair_photos
 from tests.conftest import photo_bytes
 
 
@@ -52,6 +52,6 @@ def test_pair_photos__of_a_folder_in_the_released_form_does_not_tell_where_it_is
     ]
     data = datasets.Dataset.from_list(rows, features=datasets.Features(features))
     data.to_parquet(str(folder / "data" / "train-00000-of-00001.parquet"))
-    photos = pair_photos(f"hub:{folder}")
+    photos = read_pair_photos(f"hub:{folder}")
     assert photos.name == "paircams:pairs@home"
     assert photos.columns["camera"].tolist() == ["pixel 4", "coolpix s200"]

@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
 from benchmark.views.on_device import possible, torch_views
-from builders.pixels.by_pillow import by_pillow
+from builders.pixels.by_pillow import process_by_pillow
 from builders.pixels.parameters import PROCESSINGS
 
 BICUBIC, BILINEAR, BOX, LANCZOS = (int(Image.Resampling[n]) for n in ("BICUBIC", "BILINEAR", "BOX", "LANCZOS"))
@@ -33,7 +33,7 @@ def test_torch_views__equal_pillow(size, pictures):
     made = torch_views(torch.from_numpy(photos), ids, NAMES, PLANS, seed=3)
     for i, (photo, photo_id) in enumerate(zip(photos, ids, strict=True)):
         for v, name in enumerate(NAMES):
-            image = by_pillow(Image.fromarray(photo), PROCESSINGS[name], photo_id, 3)
+            image = process_by_pillow(Image.fromarray(photo), PROCESSINGS[name], photo_id, 3)
             for plan, pixels in enumerate(PIXELS):
                 np.testing.assert_array_equal(made[plan][i, v], pixels(image), f"{name}, {pixels}")
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
-from builders.pixels.by_pillow import by_pillow, request
+from builders.pixels.by_pillow import process_by_pillow, request
 from builders.pixels.parameters import PROCESSINGS, Processing
 
 photo = pytest.importorskip("builders.pixels.engine.photo")
@@ -40,7 +40,7 @@ def assert_equal_to_pillow(pixels: np.ndarray, processings, photo_id: str = "a",
     views = photo.preprocessed(pixels, [requests[i] for i in taken], planners) if planners else None
     pictures = photo.pictures(pixels, [requests[i] for i in taken])
     for n, i in enumerate(taken):
-        reference = by_pillow(Image.fromarray(pixels), processings[i], photo_id, 0)
+        reference = process_by_pillow(Image.fromarray(pixels), processings[i], photo_id, 0)
         np.testing.assert_array_equal(pictures[n], np.asarray(reference), err_msg=f"{size} {processings[i]}")
         for k, preprocess in enumerate(pixels_of):
             expected = preprocess(reference)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from builders.errors import PhotoError, UsageError
-from builders.pixels.by_pillow import by_pillow
+from builders.pixels.by_pillow import process_by_pillow
 from builders.pixels.engine import selection
 from builders.pixels.parameters import PROCESSINGS, Processing
 from builders.pixels.process import preprocess_all, process, process_all, reencode
@@ -33,7 +33,7 @@ def noise(width: int = 40, height: int = 30) -> Image.Image:
 def test_engine__is_numba_where_installed(recwarn):
     from builders.pixels.engine import photo
 
-    assert selection.engine() is photo
+    assert selection.chosen_engine() is photo
     assert not recwarn.list
 
 
@@ -41,22 +41,22 @@ def test_engine__forced(monkeypatch):
     from builders.pixels.engine import photo
 
     monkeypatch.setenv(selection.VARIABLE, "pillow")
-    assert selection.engine() is None
+    assert selection.chosen_engine() is None
     monkeypatch.setenv(selection.VARIABLE, "numba")
-    assert selection.engine() is photo
+    assert selection.chosen_engine() is photo
     monkeypatch.setenv(selection.VARIABLE, "gpu")
     with pytest.raises(UsageError, match="set it to 'numba' or 'pillow'"):
-        selection.engine()
+        selection.chosen_engine()
 
 
 def test_engine__absent_is_pillow_without_a_word_and_an_error_if_forced(monkeypatch, recwarn):
     monkeypatch.setattr(selection.importlib.util, "find_spec", lambda name: None)
     selection._tested.cache_clear()
-    assert selection.engine() is None
+    assert selection.chosen_engine() is None
     assert not recwarn.list
     monkeypatch.setenv(selection.VARIABLE, "numba")
     with pytest.raises(UsageError, match=r"pip install 'camtrace\[fast\]'"):
-        selection.engine()
+        selection.chosen_engine()
 
 
 def test_engine__that_differs_is_left_with_one_warning(monkeypatch):
@@ -71,18 +71,18 @@ def test_engine__that_differs_is_left_with_one_warning(monkeypatch):
 
     monkeypatch.setattr(photo, "preprocessed", off_by_one)
     with pytest.warns(RuntimeWarning, match="differs from this Pillow .*jpeg-q75-420.*using Pillow"):
-        assert selection.engine() is None
+        assert selection.chosen_engine() is None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert selection.engine() is None
+        assert selection.chosen_engine() is None
         image = noise()
-        expected = by_pillow(image, PROCESSINGS["jpeg-q75-420"], "a")
+        expected = process_by_pillow(image, PROCESSINGS["jpeg-q75-420"], "a")
         np.testing.assert_array_equal(
             np.asarray(process(image, PROCESSINGS["jpeg-q75-420"], "a")), np.asarray(expected)
         )
     monkeypatch.setenv(selection.VARIABLE, "numba")
     with pytest.raises(UsageError, match="differs from this Pillow"):
-        selection.engine()
+        selection.chosen_engine()
 
 
 def test_engine__that_does_not_compile_is_left_with_one_warning(monkeypatch):
@@ -95,7 +95,7 @@ def test_engine__that_does_not_compile_is_left_with_one_warning(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", broken)
     with pytest.warns(RuntimeWarning, match=r"cannot be compiled \(RuntimeError: LLVM says no\); using Pillow"):
-        assert selection.engine() is None
+        assert selection.chosen_engine() is None
 
 
 def test_entry_point__compiles_where_nothing_can_be_written(monkeypatch, tmp_path):
@@ -154,7 +154,7 @@ def test_preprocess_all__mixes_both_engines_in_the_order_asked():
     ]
     (made,) = preprocess_all(image, processings, "a", [lambda *size: np.asarray])
     for view, processing in zip(made, processings, strict=True):
-        np.testing.assert_array_equal(view, np.asarray(by_pillow(image, processing, "a")))
+        np.testing.assert_array_equal(view, np.asarray(process_by_pillow(image, processing, "a")))
 
 
 @pytest.mark.parametrize("forced", ["numba", "pillow"])
@@ -175,7 +175,7 @@ def test_the_engine_knows_neither_torch_nor_the_benchmark():
     import subprocess
 
     code = (
-        "import sys; from builders.pixels.engine.selection import engine; assert engine();"
+        "import sys; from builders.pixels.engine.selection import chosen_engine; assert chosen_engine();"
         "sys.exit(any(m == 'torch' or m.startswith('benchmark') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,14 @@
+from .bank import Bank, BankView, bank_key, photos_bytes_hash
+from .embed import PassCost, fill_banks
+from .precision_gate import Verdict, judge
+
+__all__ = [
+    "Bank",
+    "BankView",
+    "PassCost",
+    "Verdict",
+    "bank_key",
+    "fill_banks",
+    "judge",
+    "photos_bytes_hash",
+]

@@ -1,0 +1,15 @@
+from .batch_size import FittingBatch, out_of_memory
+from .compiled import compiled_module
+from .process_setup import prepare_process
+from .products import in_parts, multiply
+from .threads import side_by_side
+
+__all__ = [
+    "FittingBatch",
+    "compiled_module",
+    "in_parts",
+    "multiply",
+    "out_of_memory",
+    "prepare_process",
+    "side_by_side",
+]

@@ -1,0 +1,7 @@
+from .command import main
+from .read import read_results
+
+__all__ = [
+    "main",
+    "read_results",
+]

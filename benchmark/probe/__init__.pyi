@@ -1,0 +1,14 @@
+from .answers import ProbeAnswers
+from .features import Rows
+from .permutations import null_range, shuffled_accuracies
+from .protocols import PROTOCOLS, labelled_probe, processing_probe
+
+__all__ = [
+    "PROTOCOLS",
+    "ProbeAnswers",
+    "Rows",
+    "labelled_probe",
+    "null_range",
+    "processing_probe",
+    "shuffled_accuracies",
+]

@@ -1,0 +1,19 @@
+from .command import DEFAULT_DATA, loading_options, main, parser, public_command, run_options
+from .output import write_reports, write_scored
+from .records import encoder_record, options_record
+from .run import merged_recipes, score_encoders
+
+__all__ = [
+    "DEFAULT_DATA",
+    "encoder_record",
+    "loading_options",
+    "main",
+    "merged_recipes",
+    "options_record",
+    "parser",
+    "public_command",
+    "run_options",
+    "score_encoders",
+    "write_reports",
+    "write_scored",
+]

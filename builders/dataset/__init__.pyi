@@ -1,0 +1,39 @@
+from .cards import Card, render
+from .dataset_folder import (
+    BUILD_FILE,
+    README_FILE,
+    Build,
+    PixelRights,
+    finish_folder,
+    parse_build,
+    prepare_folder,
+    read_build,
+    summary,
+)
+from .rights import pixel_rights
+from .shard_pool import FAILURES_FILE, SplitShards, default_workers, estimate_space, require_space, write_shards
+from .shards import ShardJob, file_sha256, items_per_shard
+
+__all__ = [
+    "BUILD_FILE",
+    "FAILURES_FILE",
+    "README_FILE",
+    "Build",
+    "Card",
+    "PixelRights",
+    "ShardJob",
+    "SplitShards",
+    "default_workers",
+    "estimate_space",
+    "file_sha256",
+    "finish_folder",
+    "items_per_shard",
+    "parse_build",
+    "pixel_rights",
+    "prepare_folder",
+    "read_build",
+    "render",
+    "require_space",
+    "summary",
+    "write_shards",
+]

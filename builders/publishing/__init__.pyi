@@ -1,0 +1,7 @@
+from .hub_push import create_repo, push_folder, retry
+
+__all__ = [
+    "create_repo",
+    "push_folder",
+    "retry",
+]

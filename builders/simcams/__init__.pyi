@@ -1,0 +1,32 @@
+from .camera import Body, Camera, Framing, JpegSettings, Lens, Pipeline, Settings
+from .catalogue import bundled_catalogue, camera_named, read_catalogue
+from .photo_scenes import PhotoScenes
+from .photo_sets import DEFAULT_PAIRS, DEFAULT_SCENES, DEFAULT_SIZE, Scenes, simcams_photos, simpairs_photos
+from .rendering import Shot, expose, render
+from .scene_light import SceneLight
+from .scenes import ProceduralScenes
+
+__all__ = [
+    "DEFAULT_PAIRS",
+    "DEFAULT_SCENES",
+    "DEFAULT_SIZE",
+    "Body",
+    "Camera",
+    "Framing",
+    "JpegSettings",
+    "Lens",
+    "PhotoScenes",
+    "Pipeline",
+    "ProceduralScenes",
+    "SceneLight",
+    "Scenes",
+    "Settings",
+    "Shot",
+    "bundled_catalogue",
+    "camera_named",
+    "expose",
+    "read_catalogue",
+    "render",
+    "simcams_photos",
+    "simpairs_photos",
+]

@@ -1,0 +1,20 @@
+from .make import LEFT_OUT, Sizes, Splits, balance, make_splits, photo_groups
+from .perceptual_hash import NO_HASH, photo_hash
+from .report import ValidationReport, validate
+from .tables import SplitTable, read_split_file, tables_of
+
+__all__ = [
+    "LEFT_OUT",
+    "NO_HASH",
+    "Sizes",
+    "SplitTable",
+    "Splits",
+    "ValidationReport",
+    "balance",
+    "make_splits",
+    "photo_groups",
+    "photo_hash",
+    "read_split_file",
+    "tables_of",
+    "validate",
+]
