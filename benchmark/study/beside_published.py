@@ -108,7 +108,7 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = ()) -> str:
             "repeat."
         )
     parts.append(
-        f"Published: {STUDY_CITATION}; read off its figures, without intervals, codec versions or seeds. Ours: interval "
-        "by resampling photos, without the spread of training."
+        f"Published: {STUDY_CITATION}; read off its figures, without intervals, codec versions or seeds. Ours: "
+        "interval by resampling photos, without the spread of training."
     )
     return "\n\n".join(parts)
