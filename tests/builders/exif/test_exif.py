@@ -19,13 +19,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from builders.errors import PhotoError
+from builders.exif import exif_block, exif_pool
 from builders.exif.acquisition import (
     Acquisition,
     acquisition_from_file,
     acquisition_from_raw,
     acquisition_from_tags,
-    exif_block,
-    exif_pool,
     positive_fraction,
 )
 from builders.exif.exif_pool import read_many

@@ -11,7 +11,8 @@ from benchmark.bank.bank import Bank, bank_key, photos_bytes_hash
 from benchmark.bank.embed import fill_banks
 from benchmark.encoders import Encoder, EncoderInfo, load_encoder
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
-from benchmark.views.on_device import self_test, stage
+from benchmark.views import stream as stage
+from benchmark.views.on_device import self_test
 from benchmark.views.stream import chosen_device, view_stream
 from benchmark.views.views import ProcessingViews, StoredViews, iterate_views
 from builders.photos import PhotoSet
