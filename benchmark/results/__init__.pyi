@@ -14,6 +14,7 @@ from .published import (
     PublishedScore,
     published_encoders,
 )
+from .reading import read_results
 from .report import report_text
 from .schema import SCHEMA_VERSION, Failure, Result, Score, read_result, write_result
 from .summary import Summary, group_means, log_odds_over_chance, summarise
@@ -51,6 +52,7 @@ __all__ = [
     "published_encoders",
     "read_files",
     "read_result",
+    "read_results",
     "read_runs",
     "report_text",
     "size_objection",

@@ -82,12 +82,12 @@ def main(argv: Sequence[str]) -> int:
 
         print("\n\n".join(published_text(run, args.published, args.tasks) for run in runs))
         return 0
-    rows, ties = compare(runs, args.tasks, all_metrics=args.all_metrics, across_codecs=args.across_codecs)
+    rows, ties = compare_runs(runs, args.tasks, all_metrics=args.all_metrics, across_codecs=args.across_codecs)
     print(comparison_text(rows, ties))
     return 0
 
 
-def compare(
+def compare_runs(
     runs: Sequence[Run], patterns: Sequence[str] = (), *, all_metrics: bool = False, across_codecs: bool = False
 ) -> tuple[list[Compared], list[Tie]]:
     """Every pair of runs on the same data, every score that both have.

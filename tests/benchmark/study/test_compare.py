@@ -16,7 +16,7 @@ from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored
 from benchmark.stats.intervals import paired_difference
 from benchmark.study.beside_published import beside, published_encoder
-from benchmark.study.compare import compare, main
+from benchmark.study.compare import compare_runs, main
 from builders.errors import DataError, UsageError
 
 N = 300
@@ -56,7 +56,7 @@ def write(folder: Path, **runs) -> list[Path]:
 
 def test_compare__a_real_difference_is_found_and_equal_encoders_are_tied(tmp_path, answers):
     folders = write(tmp_path, **{name: probe_run(name, right) for name, right in answers.items()})
-    rows, ties = compare([read_run(f) for f in folders])
+    rows, ties = compare_runs([read_run(f) for f in folders])
     p = {(r.first, r.second): r.holm_p for r in rows}
     assert p["strong", "base"] < 0.001
     assert p["strong", "nearly"] < 0.001
@@ -66,7 +66,7 @@ def test_compare__a_real_difference_is_found_and_equal_encoders_are_tied(tmp_pat
     assert (strong.value, strong.low, strong.n) == (pytest.approx(direct.value), pytest.approx(direct.low), N)
     assert rows[0].holm_p >= strong.p_value
     assert [(t.best, t.tied) for t in ties] == [("strong", ())]
-    two, tied = compare([read_run(f) for f in folders[1:]])
+    two, tied = compare_runs([read_run(f) for f in folders[1:]])
     assert len(two) == 1
     assert len(tied[0].tied) == 1
 
@@ -93,7 +93,7 @@ def test_compare__pairs_by_photo_where_one_lost_some(tmp_path, answers, capsys):
 def test_compare__refuses_what_is_not_comparable(tmp_path, answers, change, reason):
     folders = write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"], **change))
     with pytest.raises(DataError, match=reason):
-        compare([read_run(f) for f in folders])
+        compare_runs([read_run(f) for f in folders])
 
 
 def test_compare__across_codecs_warns(tmp_path, answers, capsys):
@@ -105,7 +105,7 @@ def test_compare__across_codecs_warns(tmp_path, answers, capsys):
 def test_compare__needs_two_on_the_same_data(tmp_path, answers):
     folders = write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"], data="other"))
     with pytest.raises(UsageError, match="a on toy, b on other"):
-        compare([read_run(f) for f in folders])
+        compare_runs([read_run(f) for f in folders])
 
 
 def test_photo_values__knn_and_retrieval_and_acquisition():

@@ -1,7 +1,7 @@
 import pytest
 
 from benchmark.leaderboard import read
-from benchmark.leaderboard.read import read_results
+from benchmark.results.reading import read_results
 from benchmark.results.schema import write_result
 from builders.errors import UsageError
 
