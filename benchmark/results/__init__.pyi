@@ -1,4 +1,4 @@
-from .answers import Run, read_runs
+from .answers import Run, answer_key, read_answers, read_run, read_runs
 from .figure import draw_report
 from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
 from .published import (
@@ -13,6 +13,21 @@ from .published import (
     PublishedEncoder,
     PublishedScore,
     published_encoders,
+    published_tasks,
+)
+from .questions import (
+    AnswersReader,
+    Family,
+    Kind,
+    Metric,
+    PhotoValues,
+    Question,
+    Questions,
+    families,
+    in_order,
+    metric_of,
+    score_label,
+    subject_of,
 )
 from .reading import read_results
 from .report import report_text
@@ -30,9 +45,16 @@ __all__ = [
     "STUDY_DATE",
     "STUDY_URL",
     "TRAIN_PHOTOS",
+    "AnswersReader",
     "Failure",
+    "Family",
+    "Kind",
+    "Metric",
+    "PhotoValues",
     "PublishedEncoder",
     "PublishedScore",
+    "Question",
+    "Questions",
     "ReadResults",
     "Refusal",
     "Result",
@@ -40,22 +62,31 @@ __all__ = [
     "Run",
     "Score",
     "Summary",
+    "answer_key",
     "draw_report",
+    "families",
     "find_files",
     "find_runs",
     "folder_name",
     "group_means",
+    "in_order",
     "interval",
     "log_odds_over_chance",
     "markdown_table",
+    "metric_of",
     "percent",
     "published_encoders",
+    "published_tasks",
+    "read_answers",
     "read_files",
     "read_result",
     "read_results",
+    "read_run",
     "read_runs",
     "report_text",
+    "score_label",
     "size_objection",
+    "subject_of",
     "summarise",
     "write_result",
 ]
