@@ -101,7 +101,7 @@ def test_new_task__is_scored_told_compared_and_shown(with_task, photo_folder, tm
     assert (meaning.family, meaning.label, meaning.explain) == ("ranking", "mAP", "Which photos show the same class.")
     assert ("ranking", "Ranking", FAMILY.explain) in board_families()
     # It enters no mean of the study's.
-    assert summarise(run.result.scores, all_tasks()).sp is None
+    assert summarise(run.result.scores, all_tasks()).tasks["sp"] == 1
 
 
 def test_new_task__without_the_registry_costs_its_own_row(photo_folder, tmp_path, capsys, monkeypatch):
