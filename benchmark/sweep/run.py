@@ -175,7 +175,7 @@ def finished(folder: Path, encoder: Encoder, job: Job, bytes_hash: str, options:
         return None
     wanted = {
         "encoder": encoder_record(encoder),
-        "photos": (job.photos.ids_hash(), bytes_hash),
+        "photos": (job.photos.question_hash(), bytes_hash),
         "options": options_record(options, job.photos),
         "dtype": (encoder.dtype, options.storage, encoder.compiled),
         "codec": codec_canary(),
@@ -183,7 +183,7 @@ def finished(folder: Path, encoder: Encoder, job: Job, bytes_hash: str, options:
     }
     there = {
         "encoder": result.encoder,
-        "photos": (data.get("ids_hash"), data.get("bytes_hash")),
+        "photos": (data.get("question_hash"), data.get("bytes_hash")),
         "options": environment.get("options"),
         "dtype": (environment.get("dtype"), environment.get("storage"), environment.get("compiled", False)),
         "codec": environment.get("codec_canary"),
