@@ -31,6 +31,7 @@ IN_PYTHON = ("assignment_seeds", "resamples")
 """Fields of ``RunOptions`` that change scores and have no option on the command line."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
+_DATA_REPO = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -133,7 +134,7 @@ def _data(text: str | None, photos: PhotoSet) -> tuple[str, str]:
     query = "?" + text.partition("?")[2] if "?" in text else ""
     if not spec.location:
         return text, ""
-    if not _on_hub(spec):
+    if not _on_hub(spec, photos):
         return f"{spec.kind}:PATH{query}", f"PATH: your folder of {known}"
     place, _, revision = spec.location.partition("@")
     commit = str(photos.evidence.get("revision", ""))
@@ -141,13 +142,14 @@ def _data(text: str | None, photos: PhotoSet) -> tuple[str, str]:
     return f"{spec.kind}:{place}{f'@{revision}' if revision else ''}{query}", ""
 
 
-def _on_hub(spec: DataSpec) -> bool:
-    """Whether its photos come from the Hub; ``builders.sources`` decides it in the same way."""
+def _on_hub(spec: DataSpec, photos: PhotoSet) -> bool:
+    """Whether the photos come from the Hub: a repository's name, and no folder of that name is here."""
     from builders.sources import DatasetRepo
 
-    if spec.kind in ("hub", "built"):
-        return not DatasetRepo(spec.location).local
-    return spec.location.startswith("hub:") and not DatasetRepo.parse(spec.location.removeprefix("hub:")).local
+    named = spec.kind in ("hub", "built") or spec.location.startswith("hub:")
+    place = spec.location.removeprefix("hub:").partition("@")[0]
+    repo = named and bool(_DATA_REPO.fullmatch(place)) and photos.evidence.get("revision") != "local"
+    return repo and not DatasetRepo(place).local
 
 
 def _option(name: str) -> str:
