@@ -18,6 +18,7 @@ from benchmark.stats.intervals import paired_difference
 from benchmark.study.beside_published import beside, published_encoder
 from benchmark.study.compare import compare, main
 from builders.errors import DataError, UsageError
+from builders.photos import Labels, PhotoSet
 
 N = 300
 
@@ -94,6 +95,18 @@ def test_compare__pairs_by_photo_where_one_lost_some(tmp_path, answers, capsys):
 def test_compare__refuses_what_is_not_comparable(tmp_path, answers, change, reason):
     folders = write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"], **change))
     with pytest.raises(DataError, match=reason):
+        compare([read_run(f) for f in folders])
+
+
+def test_compare__runs_whose_makes_were_swapped_are_not_paired(tmp_path, answers):
+    photos = PhotoSet.of_bytes("toy", {str(i): b"" for i in range(N)})
+    makes = np.arange(N) % 2
+    runs = {}
+    for name, names in (("a", ("canon", "nikon")), ("b", ("nikon", "canon"))):
+        own = dataclasses.replace(photos, attributes={"make": Labels(names, makes)})
+        runs[name] = probe_run(name, answers["base"], ids=own.ids_hash(), question=own.question_hash())
+    folders = write(tmp_path, **runs)
+    with pytest.raises(DataError, match="attributes, owners, scenes, pairs or stored views of the photos differ"):
         compare([read_run(f) for f in folders])
 
 
