@@ -1,12 +1,12 @@
 from .command import DEFAULT_DATA, loading_options, main, parser, run_options
 from .output import write_reports, write_scored
 from .records import encoder_record, options_record
-from .repeat import Asked, Repeat, how_to_repeat, recorded
+from .repeat import Origin, Repeat, how_to_repeat, recorded
 from .run import merged_recipes, score_encoders
 
 __all__ = [
     "DEFAULT_DATA",
-    "Asked",
+    "Origin",
     "Repeat",
     "encoder_record",
     "how_to_repeat",

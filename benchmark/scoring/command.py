@@ -118,7 +118,7 @@ def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     prepare_process()
     from benchmark.scoring.output import write_reports, write_scored
-    from benchmark.scoring.repeat import Asked, how_to_repeat, recorded
+    from benchmark.scoring.repeat import Origin, how_to_repeat, recorded
     from benchmark.scoring.run import score_encoders
     from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
     from builders.errors import CamtraceError
@@ -141,8 +141,8 @@ def main(argv: Sequence[str]) -> int:
             print(f"camtrace: {error}", file=sys.stderr)
             continue
         for (model, encoder), one in zip(encoders.items(), scored, strict=True):
-            asked = Asked(model, spec, tuple(args.tasks or ()), args.trust_remote_code)
-            result = recorded(one.result, how_to_repeat(asked, encoder.info, limited, options))
+            origin = Origin(model, spec, tuple(args.tasks or ()), args.trust_remote_code)
+            result = recorded(one.result, how_to_repeat(origin, encoder.info, limited, options))
             write_scored(dataclasses.replace(one, result=result), args.output, single=single)
             results.append(result)
     print(write_reports(results, unloaded, args.output))

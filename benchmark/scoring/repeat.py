@@ -36,8 +36,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """How an encoder, photos and tasks were asked for."""
+class Origin:
+    """Where an encoder, photos and tasks come from: how they were asked for."""
 
     model: str | None = None
     """As ``--model`` takes it; None if it was an object in memory."""
@@ -59,11 +59,11 @@ class Repeat:
     """By ``model``, ``data`` and ``options``: one sentence on what the command cannot bring with it."""
 
 
-def how_to_repeat(asked: Asked, encoder: EncoderInfo, photos: PhotoSet, options: RunOptions) -> Repeat:
+def how_to_repeat(origin: Origin, encoder: EncoderInfo, photos: PhotoSet, options: RunOptions) -> Repeat:
     """The command that makes one result again, and nothing else.
 
     Args:
-        asked: for this result alone.
+        origin: how this result alone was asked for.
         encoder: as loaded; of a Hub repo the commit that it resolved to is named.
         photos: as scored, after ``limited``.
         options: of the run; only those that change scores and are not the default appear.
@@ -71,24 +71,24 @@ def how_to_repeat(asked: Asked, encoder: EncoderInfo, photos: PhotoSet, options:
     >>> from benchmark.encoders import EncoderInfo
     >>> info = EncoderInfo("timm:resnet50.a1_in1k", "timm", None, "625ab1dc", 2048, {}, "mean", 25_000_000)
     >>> photos = PhotoSet.of_bytes("folder:pets", {"a.jpg": b"1", "b.jpg": b"2"})
-    >>> asked = Asked("timm:resnet50.a1_in1k", "folder:/home/me/pets", ("probe/*",))
-    >>> repeat = how_to_repeat(asked, info, photos, RunOptions(seed=3))
+    >>> origin = Origin("timm:resnet50.a1_in1k", "folder:/home/me/pets", ("probe/*",))
+    >>> repeat = how_to_repeat(origin, info, photos, RunOptions(seed=3))
     >>> repeat.command
     "camtrace score --model timm:resnet50.a1_in1k --data folder:PATH --tasks 'probe/*' --seed 3"
     >>> repeat.local["data"]
     'PATH: your folder of 2 photos (folder:pets), ids hash 3cac671446cbcfa7'
     """
-    shown_model, about_model = _model(asked.model, encoder)
-    shown_data, about_data = _data(asked.data, photos)
+    shown_model, about_model = _model(origin.model, encoder)
+    shown_data, about_data = _data(origin.data, photos)
     words = [*SCORE_COMMAND, "--model", shown_model, "--data", shown_data]
-    for pattern in asked.tasks:
+    for pattern in origin.tasks:
         words += ["--tasks", pattern]
     usual = RunOptions()
     for name in VALUES:
         if (value := getattr(options, name)) != getattr(usual, name):
             words += [_option(name), str(value)]
     words += [_option(name) for name in FLAGS if getattr(options, name)]
-    if asked.trust_remote_code:
+    if origin.trust_remote_code:
         words.append("--trust-remote-code")
     changed = [f"{n} = {getattr(options, n)}" for n in IN_PYTHON if getattr(options, n) != getattr(usual, n)]
     about_options = f"set in Python, without an option of the command: {', '.join(changed)}" if changed else ""

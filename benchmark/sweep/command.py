@@ -97,21 +97,21 @@ def run_command(
         specs: the encoders.
         tell: (rows, output) -> the text to print; it may write further files. By default what became of every row.
     """
-    from benchmark.scoring import Asked
+    from benchmark.scoring import Origin
     from benchmark.sweep.run import groups_of, run_sweep, sweep_text
 
     if args.together < 1:
         raise UsageError(f"--together {args.together}: at least one encoder is needed in memory")
     jobs = open_jobs(args)
     options, loading = run_options(args), loading_options(args)
-    asked = Asked(tasks=tuple(args.tasks or ()), trust_remote_code=args.trust_remote_code)
+    origin = Origin(tasks=tuple(args.tasks or ()), trust_remote_code=args.trust_remote_code)
     groups = groups_of(specs, 1 if args.one_at_a_time else args.together)
     if args.dry_run:
         from benchmark.sweep.estimate import estimate, estimate_text
 
         print(estimate_text(estimate(groups, jobs, options, loading), groups, jobs, options))
         return 0
-    rows = run_sweep(groups, jobs, options, loading, args.output, asked=asked)
+    rows = run_sweep(groups, jobs, options, loading, args.output, origin=origin)
     print((tell or sweep_text)(rows, args.output))
     if args.push_to and any(row.result for row in rows):
         from benchmark.publishing import push_folder_of_results

@@ -18,7 +18,7 @@ from benchmark.encoders import Encoder, list_encoders, load_encoder
 from benchmark.options import RunOptions
 from benchmark.results import Result, folder_name, markdown_table, read_result
 from benchmark.scoring import (
-    Asked,
+    Origin,
     encoder_record,
     how_to_repeat,
     options_record,
@@ -84,7 +84,7 @@ def run_sweep(
     loading: Mapping[str, Any],
     output: Path,
     *,
-    asked: Asked,
+    origin: Origin,
 ) -> list[Row]:
     """Score every encoder on every photo set; write each result when it is there, and the state after each group.
 
@@ -94,7 +94,7 @@ def run_sweep(
         options: of all runs.
         loading: keyword arguments of ``load_encoder``.
         output: results go to ``<encoder>/<data>/`` below it.
-        asked: tasks, and whether code of repositories is trusted, for the record of how to repeat a row.
+        origin: tasks, and whether code of repositories is trusted, for the record of how to repeat a row.
     """
     rows: list[Row] = []
     hashes: dict[str, str] = {}
@@ -110,7 +110,7 @@ def run_sweep(
         for job in jobs if encoders else []:
             name = job.photos.name
             hashes[name] = hashes.get(name) or photos_bytes_hash(job.photos)
-            rows += _score_group(encoders, job, hashes[name], options, output, asked)
+            rows += _score_group(encoders, job, hashes[name], options, output, origin)
         del encoders
         release()
         write_text_atomically(output / SWEEP_FILE, _state(rows))
@@ -137,7 +137,7 @@ def _score_group(
     bytes_hash: str,
     options: RunOptions,
     output: Path,
-    asked: Asked,
+    origin: Origin,
 ) -> list[Row]:
     rows: dict[str, Row] = {}
     missing: dict[str, Encoder] = {}
@@ -155,7 +155,7 @@ def _score_group(
         except CamtraceError as error:
             return [rows.get(s) or Row(s, job.photos.name, "failed", str(error), "") for s in encoders]
         for spec, one in zip(missing, scored, strict=True):
-            own = dataclasses.replace(asked, model=spec, data=job.spec)
+            own = dataclasses.replace(origin, model=spec, data=job.spec)
             result = recorded(one.result, how_to_repeat(own, missing[spec].info, job.photos, options))
             reasons = [f.reason for f in result.failures if f.kind != "photo"]
             if not result.scores:

@@ -11,7 +11,7 @@ from benchmark.encoders.encoder import EncoderInfo
 from benchmark.options import DTYPES, RunOptions
 from benchmark.results.schema import Result
 from benchmark.scoring.command import parser, run_options
-from benchmark.scoring.repeat import FLAGS, IN_PYTHON, VALUES, Asked, how_to_repeat, recorded
+from benchmark.scoring.repeat import FLAGS, IN_PYTHON, VALUES, Origin, how_to_repeat, recorded
 from builders.open_photos import KINDS, DataSpec
 from builders.photos import PhotoSet
 
@@ -32,7 +32,7 @@ def repeat(
     model: str | None = "control:pixels", data: str | None = "sample", encoder=None, of=None, options=None, **asked
 ):
     known = encoder or info(model or "in memory")
-    return how_to_repeat(Asked(model, data, **asked), known, of or photos(), options or RunOptions())
+    return how_to_repeat(Origin(model, data, **asked), known, of or photos(), options or RunOptions())
 
 
 def test_how_to_repeat__defaults_do_not_appear():
