@@ -46,7 +46,7 @@ Views = list[np.ndarray]
 
 def rows(quick: bool = False) -> list[dict[str, Any]]:
     """One row per figure: ``what``, ``value``, ``unit``, ``n``, ``note``. Medians over rounds."""
-    if _with("", selection.engine) is None:
+    if _with("", selection.chosen_engine) is None:
         raise SystemExit("the engine is not installed: pip install 'camtrace[fast]'")
     sizes = (("0.03 MP", (200, 150), 2, 1),) if quick else SIZES
     return [row for name, size, photos, rounds in sizes for row in _rows(name, size, photos, rounds)]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from benchmark.results import GROUPS, PublishedEncoder, ResultFile, Score
+from benchmark.results import GROUPS, PublishedEncoder, ResultFile, Score, metric_of
+from benchmark.tasks import all_tasks
 
 GROUP_LABELS = {**GROUPS, "control": "control", "unknown": "not stated"}
 """Every training type of the board with its name."""
@@ -130,10 +131,10 @@ def _newest(newest_first: Iterable[ResultFile]) -> tuple[Observation, ...]:
 
 
 def _marked(o: Observation, kept: Mapping[tuple[str, str, Photos, str], Observation]) -> Observation:
-    """The observation with a flag where ``spd`` is not the difference of which it claims to be."""
-    ends = ("same", "different") if o.task.startswith("retrieval/") else ("pos-same", "neg-same")
-    more, less = (kept.get((o.task, end, o.photos, o.settings)) for end in ends)
-    if o.metric != "spd" or not more or not less or abs(more.value - less.value - o.value) < 1e-6:
+    """The observation with a flag where a difference is not that of the two numbers that it subtracts."""
+    ends = metric_of(all_tasks(), o.task, o.metric).difference_of
+    more, less = (kept.get((o.task, end, o.photos, o.settings)) for end in ends or ("", ""))
+    if not more or not less or abs(more.value - less.value - o.value) < 1e-6:
         return o
     return replace(o, flags=(*o.flags, "inconsistent"))
 

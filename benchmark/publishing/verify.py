@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.leaderboard import read_results
 from benchmark.publishing.files import edited
 from benchmark.publishing.provenance import codec_objection, known_codecs, missing_provenance, private_inputs
-from benchmark.results import Refusal, ResultFile, markdown_table
+from benchmark.results import Refusal, ResultFile, markdown_table, read_results
 from builders.pixels import codec_canary
 
 VERDICTS = {

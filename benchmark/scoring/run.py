@@ -16,7 +16,7 @@ from PIL import Image
 from benchmark.bank import Bank, PassCost, Verdict, bank_key, fill_banks, judge, photos_bytes_hash
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
-from benchmark.results import Failure, Result, Score
+from benchmark.results import Failure, Result, Score, answer_key
 from benchmark.scoring.jobs import Done, Job, run_jobs
 from benchmark.scoring.records import encoder_record, environment_record, peak_memory
 from benchmark.tasks import Task, TaskInput
@@ -203,7 +203,7 @@ def _record(job: Job, done: Done, got: _Collected) -> None:
         got.failures["task", job.task.name] = done.reason
         return
     got.scores += done.outcome.scores
-    got.answers.update(done.outcome.answers)
+    got.answers.update({answer_key(job.task.name, name): kept for name, kept in done.outcome.answers.items()})
     got.add_seconds(job.task.name.split("/")[0], done.seconds)
 
 

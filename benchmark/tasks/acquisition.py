@@ -6,19 +6,35 @@ import dataclasses
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.probe import ProbeAnswers, Rows, labelled_probe, null_range, shuffled_accuracies
-from benchmark.results import Score
-from benchmark.stats import photo_interval
+from benchmark.results import Family, PhotoValues, Score
+from benchmark.tasks.processing import ACCURACY
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from benchmark.views import MaskedViews
 from builders.errors import DataError
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import CenterMask
+
+if TYPE_CHECKING:
+    from benchmark.probe import ProbeAnswers, Rows
+    from benchmark.views import ViewRecipe
+
+PROBES = Family(
+    name="acquisition",
+    title="Acquisition probes",
+    explain="Accuracy of a linear probe that reads how a photo was taken from its embedding, most of it hidden.",
+    about="acquisition",
+    header="linear probe",
+    layout="scores",
+    whole="asked",
+    panel="intervals",
+    panel_title="Acquisition: what the embedding tells",
+    axes=("accuracy of a linear probe, %",),
+    hub_id="{subject}-probe",
+)
 
 ATTRIBUTES = ("make", "model", "smartphone-model", "is-smartphone", "exposure", "aperture", "iso", "focal-length")
 """The study's eight questions, as tasks name them; data sets name their columns with underscores."""
@@ -45,6 +61,9 @@ class Part(NamedTuple):
 
 def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
+    from benchmark.probe import labelled_probe
+    from benchmark.stats import photo_interval
+
     labels = attribute_labels(given.photos, attribute)
     assert labels is not None
     names, train, val, test = _parts(given, labels)
@@ -77,7 +96,7 @@ def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     score = Score(
         task=f"probe/{attribute}",
         data=given.photos.name,
-        metric="accuracy",
+        metric=ACCURACY.name,
         value=answers.accuracy,
         low=ends.low,
         high=ends.high,
@@ -95,11 +114,18 @@ def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
             **answers.details(),
         },
     )
-    name = f"probe/{attribute}"
-    kept = {f"{name}/predicted": answers.predicted, f"{name}/expected": answers.expected, f"{name}/photos": test.photos}
+    kept = {"predicted": answers.predicted, "expected": answers.expected, "photos": test.photos}
     if clusters is not None:
-        kept[f"{name}/clusters"] = clusters
+        kept["clusters"] = clusters
     return TaskOutcome((score,), kept)
+
+
+def read_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Accuracy by photo of ``run_probe``; nothing where the true classes were not kept (before schema version 1)."""
+    if "expected" not in kept:
+        return {}
+    right = (kept["predicted"] == kept["expected"]).mean(axis=(0, 1))
+    return {ACCURACY.name: PhotoValues(kept["photos"], right, ACCURACY.bounds, kept.get("clusters"))}
 
 
 def attribute_labels(photos: PhotoSet, attribute: str) -> Labels | None:
@@ -146,6 +172,8 @@ def _clusters(photos: PhotoSet, test: np.ndarray) -> tuple[np.ndarray | None, st
 
 
 def _control(answers: ProbeAnswers, clusters: np.ndarray | None, options: RunOptions) -> dict[str, float]:
+    from benchmark.stats import photo_interval
+
     ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=options.resamples)
     return {"accuracy": answers.accuracy, "low": ends.low, "high": ends.high}
 
@@ -158,6 +186,8 @@ def _shuffled(
     ``low`` and ``high`` hold 95 % of such probes; ``mean_low`` and ``mean_high`` are the interval of their mean, which
     is chance where classes are balanced; ``p_value`` is the permutation test's.
     """
+    from benchmark.probe import null_range, shuffled_accuracies
+
     null = shuffled_accuracies(
         *_learnt_and_asked(rows, parts),
         n_classes,
@@ -203,24 +233,41 @@ def _unfit(attribute: str, photos: PhotoSet) -> str:
     return ""
 
 
-def _recipe(photos: PhotoSet, options: RunOptions) -> MaskedViews:
+def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
+    from benchmark.views import MaskedViews
+
     return MaskedViews(options.mask_ratio)
 
 
-def _tasks() -> dict[str, Task]:
-    return {
+_TEXTS = {
+    "make": ("Make", "Which maker's camera."),
+    "model": ("Model", "Which camera model."),
+    "smartphone-model": ("Phone model", "Which smartphone model."),
+    "is-smartphone": ("Phone or not", "Smartphone or another camera."),
+    "exposure": ("Exposure", "Which exposure time."),
+    "aperture": ("Aperture", "Which f-number."),
+    "iso": ("ISO", "Which ISO speed."),
+    "focal-length": ("Focal length", "Which focal length."),
+    "flash": ("Flash", "With or without flash."),
+    "year": ("Year", "Which year."),
+}
+
+
+ACQUISITION_PROBES: Mapping[str, Task] = MappingProxyType(
+    {
         f"probe/{attribute}": Task(
             name=f"probe/{attribute}",
+            family=PROBES,
+            title=_TEXTS[attribute][0],
+            explain=_TEXTS[attribute][1],
             summary=f"can a linear probe read the {attribute.replace('-', ' ')} of the camera's photo?",
-            metrics=("accuracy",),
+            metrics=(ACCURACY,),
             recipe=_recipe,
             unfit=partial(_unfit, attribute),
             run=partial(run_probe, attribute),
-            of_cameras=True,
+            read_answers=read_probe,
         )
         for attribute in (*ATTRIBUTES, *EXTRAS)
     }
-
-
-ACQUISITION_TASKS: Mapping[str, Task] = MappingProxyType(_tasks())
-"""Every task on acquisition attributes by name."""
+)
+"""A probe of every acquisition attribute, by name."""

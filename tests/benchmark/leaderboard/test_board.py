@@ -10,6 +10,7 @@ from benchmark.results.files import ResultFile
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Failure
 from benchmark.results.summary import summarise
+from benchmark.tasks import all_tasks
 
 
 def board_of(*results, published=False):
@@ -45,7 +46,7 @@ def test_build_board__columns_stand_in_the_order_of_families():
 
 def test_means__equal_the_summary_numbers(make):
     result = make.result("a", [*make.probes(0.5, 0.6, 0.7, 0.4), *make.neighbours(0.6, 0.1)])
-    board, summary = board_of(result), summarise(result.scores)
+    board, summary = board_of(result), summarise(result.scores, all_tasks())
     assert cell(board, "a", "summary/mp-processing", "mean").value == summary.mp_processing == pytest.approx(0.55)
     assert cell(board, "a", "summary/sp", "mean").value == summary.sp == pytest.approx(0.6)
     assert cell(board, "a", "summary/spd-processing", "mean").value == pytest.approx(summary.spd_processing)

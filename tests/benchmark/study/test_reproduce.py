@@ -63,7 +63,7 @@ def test_study_text__an_encoder_that_the_study_lacks_and_other_photos():
 
 def test_draw_figures__what_has_something_to_show(tmp_path):
     names = draw_figures(beside_rows([row(), row("paircams", of="paircams")]), tmp_path)
-    assert names == ["probe-imagenet.png", "knn-imagenet.png", "recall.png", "agreement.png"]
+    assert names == ["processing-imagenet.png", "knn-imagenet.png", "retrieval.png", "agreement.png"]
     for name in names:
         with Image.open(tmp_path / name) as picture:
             assert picture.width > 600

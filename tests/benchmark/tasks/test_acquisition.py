@@ -12,7 +12,7 @@ from benchmark.options import RunOptions
 from benchmark.results.schema import Result
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks.acquisition import ATTRIBUTES, _clusters
-from benchmark.tasks.processing import PROCESSING_TASKS
+from benchmark.tasks.processing import PROCESSING_PROBES
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from benchmark.views.acquisition import MaskedViews, PlainViews
 from builders.open_photos import open_photos
@@ -148,7 +148,7 @@ def test_clusters__owners_scenes_and_photos_of_nobody():
 def test_acquisition_data__is_not_asked_about_processing_unless_told():
     photos = open_photos("simcams?scenes=3&size=32")
     tasks = list(all_tasks().values())
-    assert not {t.name for t in fitting_tasks(tasks, photos, asked=False)} & set(PROCESSING_TASKS)
+    assert not {t.name for t in fitting_tasks(tasks, photos, asked=False)} & set(PROCESSING_PROBES)
     assert {"probe/jpeg", "probe/make"} <= {t.name for t in fitting_tasks(tasks, photos, asked=True)}
 
 
