@@ -36,6 +36,9 @@ class Photos:
     """0 where it is not said."""
     smoke_test: bool = False
     """Scores that show only that the software runs."""
+    question_hash: str = ""
+    """Of everything that decides what the photos ask; empty for the study, and for results of schema version 1, which
+    share a column with each other by ``ids_hash``."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ def _observation(score: Score, file: ResultFile) -> Observation:
         _text(environment.get("codec_canary")),
         (_count(splits.get("train")) or 0) if isinstance(splits, Mapping) else 0,
         bool(data.get("smoke_test")),
+        _text(data.get("question_hash")),
     )
     flags = []
     protocol = details.get("protocol")

@@ -1,6 +1,7 @@
 from .answers import Run, answer_key, read_answers, read_run, read_runs
 from .figure import draw_report
 from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
+from .migration import SCHEMA_VERSION
 from .published import (
     ATTRIBUTES,
     GROUPS,
@@ -31,7 +32,7 @@ from .questions import (
 )
 from .reading import read_results
 from .report import report_text
-from .schema import SCHEMA_VERSION, Failure, Result, Score, read_result, write_result
+from .schema import Failure, Result, Score, read_result, write_result
 from .summary import Summary, group_means, log_odds_over_chance, summarise
 from .tables import interval, markdown_table, percent
 

@@ -214,6 +214,7 @@ def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOpt
             "name": photos.name,
             "photos": {split: len(photos.indices(split)) for split in SPLITS},
             "classes": len(photos.labels.names),
+            "question_hash": photos.question_hash(),
             "ids_hash": photos.ids_hash(),
             "bytes_hash": bytes_hash,
             "source_jpeg": dict(got.source_jpeg),

@@ -20,11 +20,12 @@ from benchmark.study.beside_published import beside, published_encoder
 from benchmark.study.compare import compare_runs, main
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
+from builders.photos import Labels, PhotoSet
 
 N = 300
 
 
-def probe_run(encoder, right, *, photos=None, ids="same", canary="c", data="toy"):
+def probe_run(encoder, right, *, photos=None, ids="same", question="q", canary="c", data="toy"):
     """A run of one probe of two classes whose answers are right for the photos in ``right`` [n]."""
     predicted = np.stack([np.where(right, 0, 1), np.where(right, 1, 0)])[None].astype(np.uint8)
     value = float(right.mean())
@@ -33,7 +34,7 @@ def probe_run(encoder, right, *, photos=None, ids="same", canary="c", data="toy"
     )
     result = Result(
         encoder={"id": encoder},
-        data={"name": data, "ids_hash": ids, "bytes_hash": "b"},
+        data={"name": data, "question_hash": question, "ids_hash": ids, "bytes_hash": "b"},
         environment={"codec_canary": canary, "options": {"protocol": "converged"}},
         scores=(score,),
         failures=(),
@@ -93,6 +94,7 @@ def test_compare__pairs_by_photo_where_one_lost_some(tmp_path, answers, capsys):
     ("change", "reason"),
     [
         ({"ids": "other"}, "ids, splits or labels of the photos differ"),
+        ({"question": "other"}, r"attributes, owners, .* of the photos differ \(q and other\)"),
         ({"canary": "other"}, "different codecs"),
     ],
 )
@@ -100,6 +102,34 @@ def test_compare__refuses_what_is_not_comparable(tmp_path, answers, change, reas
     folders = write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"], **change))
     with pytest.raises(DataError, match=reason):
         compare_runs([read_run(f) for f in folders])
+
+
+def test_compare__runs_whose_makes_were_swapped_are_not_paired(tmp_path, answers):
+    photos = PhotoSet.of_bytes("toy", {str(i): b"" for i in range(N)})
+    makes = np.arange(N) % 2
+    runs = {}
+    for name, names in (("a", ("canon", "nikon")), ("b", ("nikon", "canon"))):
+        own = dataclasses.replace(photos, attributes={"make": Labels(names, makes)})
+        runs[name] = probe_run(name, answers["base"], ids=own.ids_hash(), question=own.question_hash())
+    folders = write(tmp_path, **runs)
+    with pytest.raises(DataError, match="attributes, owners, scenes, pairs or stored views of the photos differ"):
+        compare([read_run(f) for f in folders])
+
+
+def test_compare__older_results_are_compared_by_ids_with_a_warning(tmp_path, answers, capsys):
+    write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"], question=None))
+    assert main([str(tmp_path)]) == 0
+    warning = capsys.readouterr().err
+    assert f"warning: {tmp_path / 'b'}: written by an older camtrace, so only ids, splits and labels" in warning
+    write(tmp_path, b=probe_run("b", answers["base"], question=None, ids="other"))
+    with pytest.raises(DataError, match="ids, splits or labels of the photos differ"):
+        main([str(tmp_path)])
+
+
+def test_compare__equal_questions_are_compared_in_silence(tmp_path, answers, capsys):
+    write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"]))
+    assert main([str(tmp_path)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_compare__across_codecs_warns(tmp_path, answers, capsys):

@@ -107,8 +107,10 @@ def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     result = read_result(sweep.out / found["large"]["folder"] / "result.json")
     assert [s.task for s in result.scores] == ["probe/sharpening"]
     assert result.environment["command"] == (
-        "python -m benchmark --model sweep_encoders:large --data folder:photos --tasks probe/sharpening"
+        "camtrace score --model sweep_encoders:large --data folder:PATH --tasks probe/sharpening"
     )
+    assert sorted(result.environment["local"]) == ["data", "model"]
+    assert "your folder of 24 photos (folder:photos)" in result.environment["local"]["data"]
     # photos that one encoder's own preprocessing cannot take are lost for it alone
     fragile = read_result(sweep.out / found["fragile"]["folder"] / "result.json")
     assert result.failures == ()
@@ -138,6 +140,46 @@ def test_sweep__another_question_is_scored_anew(sweep, change):
     sweep("small")
     sweep("small", options=change)
     assert rows(sweep)["small"]["state"] == "scored"
+
+
+def kept_with(sweep, **data):
+    """The state of a row whose finished result on disk says something else of its photos."""
+    sweep("small")
+    path = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
+    one = json.loads(path.read_text())
+    one["data"].update(data)
+    path.write_text(json.dumps(one))
+    sweep("small")
+    return rows(sweep)["small"]["state"]
+
+
+def test_sweep__a_result_of_other_photos_is_not_kept(sweep):
+    assert kept_with(sweep) == "kept"
+    assert kept_with(sweep, bytes_hash="0" * 32) == "scored"
+    assert kept_with(sweep, question_hash="0" * 32) == "scored"
+    assert kept_with(sweep, question_hash=None) == "scored"  # as read from a file of schema version 1
+
+
+def test_sweep__other_bytes_and_other_labels_are_scored_again(sweep, photos):
+    sweep("small")
+    file = photos / "photos" / "train" / "dark" / "0.jpg"
+    original = file.read_bytes()
+    try:
+        file.write_bytes((file.parent / "1.jpg").read_bytes())
+        sweep("small")
+        assert rows(sweep)["small"]["state"] == "scored"
+    finally:
+        file.write_bytes(original)
+    sweep("small")
+    renamed = photos / "photos" / "val" / "dim"
+    (photos / "photos" / "val" / "dark").rename(renamed)
+    (photos / "photos" / "train" / "dark").rename(photos / "photos" / "train" / "dim")
+    try:
+        sweep("small")
+        assert rows(sweep)["small"]["state"] == "scored"
+    finally:
+        renamed.rename(photos / "photos" / "val" / "dark")
+        (photos / "photos" / "train" / "dim").rename(photos / "photos" / "train" / "dark")
 
 
 def test_sweep__what_cannot_be_identified_is_never_kept(sweep):
