@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,56 @@ def test_sweep__another_question_is_scored_anew(sweep, change):
     sweep("small")
     sweep("small", options=change)
     assert rows(sweep)["small"]["state"] == "scored"
+
+
+def other_bytes(folder: Path) -> None:
+    """One photo is replaced by another, under its name."""
+    (folder / "train/dark/0.jpg").write_bytes((folder / "train/light/0.jpg").read_bytes())
+
+
+def other_label(folder: Path) -> None:
+    """Two photos change places between the classes."""
+    one, two = folder / "train/dark/0.jpg", folder / "train/light/0.jpg"
+    data = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(data)
+
+
+def one_more(folder: Path) -> None:
+    (folder / "val/dark/9.jpg").write_bytes((folder / "val/dark/0.jpg").read_bytes() + b"\0")
+
+
+def one_less(folder: Path) -> None:
+    (folder / "val/dark/0.jpg").unlink()
+
+
+@pytest.mark.parametrize("change", [other_bytes, other_label, one_more, one_less])
+def test_sweep__other_photos_under_one_name_are_scored_anew(sweep, photos, tmp_path, monkeypatch, change):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos / "photos", "photos")
+    sweep("small")
+    first = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    change(Path("photos"))
+    printed = sweep("small")
+    again = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    assert rows(sweep)["small"]["state"] == "scored"
+    assert "1 scored, 0 kept" in printed.out
+    assert again.data["bytes_hash"] != first.data["bytes_hash"]
+    assert again.score("probe/sharpening", "accuracy").n == 8 + {one_more: 1, one_less: -1}.get(change, 0)
+    assert "0 scored, 1 kept" in sweep("small").out
+
+
+def test_sweep__the_same_bytes_under_other_ids_and_class_names_are_scored_anew(sweep, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos / "photos", "photos")
+    sweep("small")
+    before = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    for split in ("train", "val"):
+        Path("photos", split, "light").rename(Path("photos", split, "pale"))
+    sweep("small")
+    assert rows(sweep)["small"]["state"] == "scored"
+    after = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    assert after.data["bytes_hash"] == before.data["bytes_hash"]
 
 
 def test_sweep__what_cannot_be_identified_is_never_kept(sweep):
