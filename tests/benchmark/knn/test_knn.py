@@ -317,6 +317,18 @@ def test_answers__counts_agree_with_each_other() -> None:
     assert answers.per_photo()["neg-same"].shape == (9,)
 
 
+def test_answers__chance_is_that_of_a_photo_drawn_blindly() -> None:
+    """Train 6, 2, 0 and test 3, 0, 1 photos of three labels: 6/8 x 3/4; half and half on both sides is 1/2."""
+    case = make_case(15, n_train=8, n_test=4)
+    case.train_labels[:] = [0] * 6 + [1] * 2
+    case.test_labels[:] = [0, 0, 0, 2]
+    assert case.answers(k=1).chance == pytest.approx(6 / 8 * 3 / 4)
+    case.test_labels[:] = [0, 1, 0, 1]
+    assert case.answers(k=1).chance == pytest.approx(6 / 8 * 1 / 2 + 2 / 8 * 1 / 2)
+    case.test_labels[:] = [0, 0, 0, 1]
+    assert case.answers(k=1).chance == pytest.approx(6 / 8 * 3 / 4 + 2 / 8 * 1 / 4)
+
+
 class Lazy:
     """Counts what is read, and gives nothing but slices."""
 

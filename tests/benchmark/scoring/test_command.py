@@ -201,6 +201,25 @@ def test_score__several_encoders_and_sets_and_a_broken_one(project):
     assert str(project) not in json.dumps(said)
 
 
+def test_score__records_a_command_without_a_path_of_this_machine(project, tmp_path):
+    """Photos, output and cache are absolute paths; the seed of ``--limit`` decides which 20 photos are scored."""
+    data = f"folder:{project}/photos?name=mine"
+    done = run(
+        project, "--model", "mine:encode", "--data", data, "--tasks", "probe/sharpening",
+        "--limit", "20", "--seed", "1", "--output", str(tmp_path / "out"), f"--cache={tmp_path}/cache", "--workers=0",
+    )  # fmt: skip
+    assert str(tmp_path / "out") in done.stdout
+    result = read_result(tmp_path / "out" / "result.json")
+    command = str(result.environment["command"])
+    for part in ("mine:encode", "probe/sharpening", "limit", "20", "seed"):
+        assert part in command
+    secrets = {*project.parts[1:], *tmp_path.parts[1:], str(project), str(tmp_path), "//", "~"}
+    assert [secret for secret in secrets if re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", command)] == []
+    assert not re.search(r"(^|[\s=:'\"])/", command), command
+    full = open_photos(data, seed=1)
+    assert result.data["ids_hash"] == full.limited(20, 1).ids_hash() != full.limited(20, 0).ids_hash()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -160,26 +161,54 @@ def test_sweep__a_result_of_other_photos_is_not_kept(sweep):
     assert kept_with(sweep, question_hash=None) == "scored"  # as read from a file of schema version 1
 
 
-def test_sweep__other_bytes_and_other_labels_are_scored_again(sweep, photos):
+def other_bytes(folder: Path) -> None:
+    """One photo is replaced by another, under its name."""
+    (folder / "train/dark/0.jpg").write_bytes((folder / "train/light/0.jpg").read_bytes())
+
+
+def other_label(folder: Path) -> None:
+    """Two photos change places between the classes."""
+    one, two = folder / "train/dark/0.jpg", folder / "train/light/0.jpg"
+    data = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(data)
+
+
+def one_more(folder: Path) -> None:
+    (folder / "val/dark/9.jpg").write_bytes((folder / "val/dark/0.jpg").read_bytes() + b"\0")
+
+
+def one_less(folder: Path) -> None:
+    (folder / "val/dark/0.jpg").unlink()
+
+
+@pytest.mark.parametrize("change", [other_bytes, other_label, one_more, one_less])
+def test_sweep__other_photos_under_one_name_are_scored_anew(sweep, photos, tmp_path, monkeypatch, change):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos / "photos", "photos")
     sweep("small")
-    file = photos / "photos" / "train" / "dark" / "0.jpg"
-    original = file.read_bytes()
-    try:
-        file.write_bytes((file.parent / "1.jpg").read_bytes())
-        sweep("small")
-        assert rows(sweep)["small"]["state"] == "scored"
-    finally:
-        file.write_bytes(original)
+    first = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    change(Path("photos"))
+    printed = sweep("small")
+    again = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    assert rows(sweep)["small"]["state"] == "scored"
+    assert "1 scored, 0 kept" in printed.out
+    assert again.data["bytes_hash"] != first.data["bytes_hash"]
+    assert again.score("probe/sharpening", "accuracy").n == 8 + {one_more: 1, one_less: -1}.get(change, 0)
+    assert "0 scored, 1 kept" in sweep("small").out
+
+
+def test_sweep__the_same_bytes_under_other_ids_and_class_names_are_scored_anew(sweep, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos / "photos", "photos")
     sweep("small")
-    renamed = photos / "photos" / "val" / "dim"
-    (photos / "photos" / "val" / "dark").rename(renamed)
-    (photos / "photos" / "train" / "dark").rename(photos / "photos" / "train" / "dim")
-    try:
-        sweep("small")
-        assert rows(sweep)["small"]["state"] == "scored"
-    finally:
-        renamed.rename(photos / "photos" / "val" / "dark")
-        (photos / "photos" / "train" / "dim").rename(photos / "photos" / "train" / "dark")
+    before = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    for split in ("train", "val"):
+        Path("photos", split, "light").rename(Path("photos", split, "pale"))
+    sweep("small")
+    assert rows(sweep)["small"]["state"] == "scored"
+    after = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    assert after.data["bytes_hash"] == before.data["bytes_hash"]
 
 
 def test_sweep__what_cannot_be_identified_is_never_kept(sweep):

@@ -225,6 +225,46 @@ def test_device_type(make, model, device):
     assert device_type(Acquisition(make=make, model=model)) == device
 
 
+CAMERAS = {
+    "Canon": "Canon EOS 5D", "EASTMAN KODAK COMPANY": "KODAK DX7590", "FUJIFILM": "X-T3", "NIKON": "COOLPIX P900",
+    "OLYMPUS IMAGING CORP.": "E-M5", "OM Digital Solutions": "OM-1", "Panasonic": "DMC-GH4", "SONY": "DSC-RX100",
+    "SAMSUNG TECHWIN": "VLUU NV 7", "CASIO COMPUTER CO.,LTD.": "EX-Z75", "GoPro": "HERO5 Black",
+    "Hasselblad": "Hasselblad X1D", "LEICA CAMERA AG": "LEICA M10", "Leica": "Q2", "KONICA MINOLTA": "DYNAX 5D",
+    "Minolta Co., Ltd.": "DiMAGE 7i", "PENTAX": "PENTAX K-5", "Phase One": "P45+", "Polaroid": "i733",
+    "RICOH IMAGING COMPANY, LTD.": "GR III", "RECONYX": "HC500", "SANYO Electric Co.,Ltd.": "VPC-S500",
+    "SIGMA": "SIGMA DP2", "Toshiba": "PDR-M700", "Vivitar": "ViviCam 8400",
+}  # fmt: skip
+PHONES = {
+    "Apple": "iPhone 4S", "samsung": "SM-S901B", "ASUS": "ASUS_Z012D", "BlackBerry": "BlackBerry 9800",
+    "Fairphone": "FP4", "Google": "Pixel 6", "HTC": "HTC One_M8", "HUAWEI": "VOG-L29", "Jolla": "Jolla",
+    "LG Electronics": "LG-H870", "LGE": "Nexus 5", "Lenovo": "Lenovo K50", "Meizu": "M3 note",
+    "Microsoft": "Lumia 950", "Motorola": "moto g(7)", "Nokia": "808 PureView", "Nothing": "A063", "OPPO": "CPH2005",
+    "OnePlus": "ONEPLUS A6003", "Palm": "Pre", "SHARP": "SH-04L", "Sony Ericsson": "W800i", "TCL": "T782H",
+    "Xiaomi": "MI 9", "ZTE": "ZTE A2017", "vivo": "vivo 1804",
+}  # fmt: skip
+OTHERS = {"Autel Robotics": ("XT705", "drone"), "DJI": ("FC300X", "drone"), "Parrot": ("Anafi", "drone"),
+          "Yuneec": ("CGO3", "drone"), "HP": ("scanjet", "scanner")}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make", "model", "said"),
+    [
+        *((make, model, "not a smartphone") for make, model in CAMERAS.items()),
+        *((make, model, "smartphone") for make, model in PHONES.items()),
+        *((make, model, OTHER) for make, (model, device) in OTHERS.items()),
+    ],
+)
+def test_is_smartphone__of_each_makers_devices(make, model, said):
+    """One device of every maker of the table, as it writes itself into Exif."""
+    assert label(Acquisition(make=make, model=model), "is_smartphone") == said
+
+
+def test_is_smartphone__every_maker_of_the_table_is_in_this_test():
+    known = {canonical_make(Acquisition(make=make)) for make in (*CAMERAS, *PHONES, *OTHERS)}
+    elsewhere = {"EPSON", "Noritsu", "Polyphony Digital"}  # test_device_type
+    assert set(devices._tables().devices) - elsewhere <= known
+
+
 def test_is_smartphone__reference_knows_six_makers_only():
     pixel = Acquisition(make="Google", model="Pixel 4")
     assert label(pixel, "is_smartphone", "reference") == OTHER

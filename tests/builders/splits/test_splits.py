@@ -147,6 +147,33 @@ def test_make_splits__classes_with_too_few_photos_are_left_out():
     assert (found.selected["a"][600:] == LEFT_OUT).all()
 
 
+@pytest.mark.parametrize(("least", "classes"), [(1, [0, 1]), (4, [0, 1]), (5, [0]), (40, [0]), (41, [])])
+def test_make_splits__least_photos_of_a_class_in_every_split(least, classes):
+    """400 and 40 photos in shares of 0.7, 0.1 and 0.2: of the second class 28, 4 and 8, of the first 280, 40 and 80."""
+    values = np.array([0] * 400 + [1] * 40, dtype=np.int32)
+    ids = [f"p{i}" for i in range(440)]
+    found = make_splits(ids, {"a": values}, assign="stratified", sizes=Sizes(least=least))
+    assert [np.bincount(values[found.splits == s]).tolist() for s in range(3)] == [[280, 28], [40, 4], [80, 8]]
+    assert found.classes["a"].tolist() == classes
+    taken = [np.bincount(values[found.selected["a"] == s], minlength=2).tolist() for s in range(3)]
+    both, first = [[28, 28], [4, 4], [8, 8]], [[280, 0], [40, 0], [80, 0]]
+    assert taken == {2: both, 1: first, 0: [[0, 0]] * 3}[len(classes)]
+
+
+def test_make_splits__least_is_asked_of_splits_that_there_are():
+    """Without val, that it has no photo of a class is nothing against the class."""
+    values = np.array([0, 1] * 30, dtype=np.int32)
+    ids = [f"p{i}" for i in range(60)]
+    found = make_splits(ids, {"a": values}, assign="stratified", shares=(0.5, 0, 0.5), sizes=Sizes(least=15))
+    assert found.classes["a"].tolist() == [0, 1]
+    assert (
+        make_splits(ids, {"a": values}, assign="stratified", shares=(0.5, 0, 0.5), sizes=Sizes(least=16))
+        .classes["a"]
+        .tolist()
+        == []
+    )
+
+
 def test_make_splits__no_owner_dominates_a_class():
     # one owner has 500 photos of the class, fifty owners have one each
     owners = ["zealot"] * 500 + [f"o{i}" for i in range(50)]
