@@ -73,7 +73,8 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
         """Name of the cache folder: it changes with the photos, not with the way they are spelled."""
-        described = [asdict(self.settings), self.photos().ids_hash(), codec_canary()]
+        canary = codec_canary(PARAMETERS[self.name].processings)
+        described = [asdict(self.settings), self.photos().ids_hash(), canary]
         return f"{self.name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
 
 
@@ -202,7 +203,7 @@ def processed_job(photos: PhotoSet, split: str, settings: Settings, features: Fe
         make_rows=rows,
         recipe={
             **asdict(settings),
-            "codec_canary": codec_canary(),
+            "codec_canary": codec_canary(PARAMETERS[settings.parameter].processings),
             "labels": hashlib.sha256(b"" if rows.labels is None else rows.labels.astype("<i4").tobytes()).hexdigest(),
         },
     )

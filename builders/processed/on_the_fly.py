@@ -16,7 +16,7 @@ import numpy as np
 from datasets import ClassLabel
 
 from builders.errors import PhotoError, UsageError, unknown_name
-from builders.pixels import PARAMETERS, decode_jpeg
+from builders.pixels import PARAMETERS, open_processed
 from builders.processed.processed_rows import Assignment, Settings, classes_of, processed_rows
 from builders.sources import split_named
 
@@ -121,7 +121,7 @@ def _wrap(dataset: Any, settings: Settings, split: str | None, *, image: str, ph
     light = light.add_column("photo_id", [ids[row] for row in rows])
     labels = ClassLabel(names=list(parameter.classes))
     light = light.add_column(parameter.name, [code for c in codes for code in c], feature=labels)
-    if parameter.name == "interpolation":
+    if parameter.has_random_scale:
         from builders.pixels import random_scale
 
         light = light.add_column("scale", [random_scale(ids[row], settings.seed) for row in rows])
@@ -143,7 +143,7 @@ class _Stream:
     def __call__(self, batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
         parameter = PARAMETERS[self.settings.parameter]
         names = [name for name in batch if name != "photo_id"]
-        columns = (*names, "photo_id", parameter.name, *(("scale",) if parameter.name == "interpolation" else ()))
+        columns = (*names, "photo_id", parameter.name, *(("scale",) if parameter.has_random_scale else ()))
         out: dict[str, list[Any]] = {name: [] for name in columns}
         for at, index in enumerate(indices):
             photo_id = f"{self.prefix}{batch[self.id_column][at] if self.id_column else index}"
@@ -156,16 +156,16 @@ class _Stream:
 
 
 def _view(data: bytes, photo_id: str, settings: Settings, code: int, decode: bool) -> Any:
-    from builders.pixels import PROCESSINGS, decode_rgb, encode
+    from builders.pixels import decode_rgb, processed_file
     from builders.processed.processed_rows import file_name
 
     parameter = PARAMETERS[settings.parameter]
-    encoded = encode(decode_rgb(data), PROCESSINGS[parameter.processings[code]], photo_id, settings.seed)
-    return _cell({"bytes": encoded, "path": file_name(photo_id, parameter.classes[code])}, decode)
+    encoded = processed_file(decode_rgb(data), parameter.made_by[code], photo_id, settings.seed)
+    return _cell({"bytes": encoded, "path": file_name(photo_id, parameter, code)}, decode)
 
 
 def _cell(cell: dict[str, Any], decode: bool) -> Any:
-    return decode_jpeg(cell["bytes"]) if decode else cell
+    return open_processed(cell["bytes"]) if decode else cell
 
 
 def _bytes(cell: Any) -> bytes:
@@ -183,7 +183,7 @@ def _check_columns(dataset: Any, settings: Settings, image: str) -> None:
     columns = dataset.column_names or []
     if image not in columns:
         raise unknown_name("image column", image, columns)
-    for name in (settings.parameter, *(("scale",) if settings.parameter == "interpolation" else ())):
+    for name in (settings.parameter, *(("scale",) if PARAMETERS[settings.parameter].has_random_scale else ())):
         if name in columns:
             raise UsageError(f"the data set has a column {name!r} already: rename it first (rename_column)")
 

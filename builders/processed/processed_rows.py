@@ -14,13 +14,13 @@ from builders.errors import unknown_name
 from builders.photos import PhotoSet, PhotoSource
 from builders.pixels import (
     PARAMETERS,
-    PROCESSINGS,
     Parameter,
     assigned_class,
     decode_rgb,
-    encode,
+    processed_file,
     random_scale,
     read_jpeg_header,
+    size_of_processed,
 )
 
 Assignment = Literal["uniform", "every", "study"]
@@ -102,31 +102,32 @@ def processed_rows(data: bytes, photo_id: str, settings: Settings, every: bool) 
     }
     rows: list[dict[str, Any]] = []
     for code in classes_of(photo_id, parameter, settings, every):
-        encoded = encode(image, PROCESSINGS[parameter.processings[code]], photo_id, settings.seed)
-        width, height = _size(encoded)
+        encoded = processed_file(image, parameter.made_by[code], photo_id, settings.seed)
+        width, height = size_of_processed(encoded)
         row: dict[str, Any] = {
-            "image": {"bytes": encoded, "path": file_name(photo_id, parameter.classes[code])},
+            "image": {"bytes": encoded, "path": file_name(photo_id, parameter, code)},
             "photo_id": photo_id,
             parameter.name: code,
             **source,
             "width": width,
             "height": height,
         }
-        if parameter.name == "interpolation":
+        if parameter.has_random_scale:
             row["scale"] = random_scale(photo_id, settings.seed)
         rows.append(row)
     return rows
 
 
-def processed_features(parameter: str, label_names: Sequence[str]) -> Features:
+def processed_features(parameter_name: str, label_names: Sequence[str]) -> Features:
     """Columns of a config of processed photos. Without ``label_names`` there is no column ``label``."""
+    parameter = PARAMETERS[parameter_name]
     return Features(
         {
             "image": Image(),
             "photo_id": Value("string"),
             **({"label": ClassLabel(names=list(label_names))} if label_names else {}),
-            parameter: ClassLabel(names=list(PARAMETERS[parameter].classes)),
-            **({"scale": Value("float64")} if parameter == "interpolation" else {}),
+            parameter.name: ClassLabel(names=list(parameter.classes)),
+            **({"scale": Value("float64")} if parameter.has_random_scale else {}),
             "source_sha256": Value("string"),
             "source_quality": Value("int32"),
             "source_subsampling": Value("string"),
@@ -150,9 +151,13 @@ def settings_of(described: Mapping[str, Any]) -> Settings:
     )
 
 
-def file_name(photo_id: str, class_name: str) -> str:
-    """Name of an image in its cell: flat, and telling."""
-    return f"{photo_id.replace('/', '_')}.{class_name}.jpg"
+def file_name(photo_id: str, parameter: Parameter, code: int) -> str:
+    """Name of an image in its cell: flat, and telling.
+
+    >>> file_name("train/dog/03.png", PARAMETERS["sharpening"], 1)
+    'train_dog_03.png.x2.jpg'
+    """
+    return f"{photo_id.replace('/', '_')}.{parameter.classes[code]}{parameter.made_by[code].suffix}"
 
 
 def classes_of(photo_id: str, parameter: Parameter, settings: Settings, every: bool) -> Sequence[int]:
@@ -160,9 +165,3 @@ def classes_of(photo_id: str, parameter: Parameter, settings: Settings, every: b
     if every:
         return range(len(parameter.classes))
     return (assigned_class(photo_id, parameter, settings.assignment_seed),)
-
-
-def _size(data: bytes) -> tuple[int, int]:
-    header = read_jpeg_header(data)
-    assert header is not None, "we encoded it"
-    return header.width, header.height

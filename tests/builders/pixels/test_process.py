@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from builders.errors import PhotoError
-from builders.pixels.by_pillow import encode
+from builders.pixels.by_pillow import processed_file
 from builders.pixels.codec import codec_canary
 from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class, random_scale
 from builders.pixels.process import process
@@ -90,8 +90,8 @@ def test_encode__carries_no_metadata_of_the_source():
     image = photo()
     image.info.update(comment=b"a secret", dpi=(72, 72), icc_profile=b"profile", exif=b"Exif\0\0")
     clean = photo()
-    data = encode(image, PROCESSINGS["jpeg-q95-444"], "id")
-    assert data == encode(clean, PROCESSINGS["jpeg-q95-444"], "id")
+    data = processed_file(image, PROCESSINGS["jpeg-q95-444"], "id")
+    assert data == processed_file(clean, PROCESSINGS["jpeg-q95-444"], "id")
     assert b"secret" not in data
 
 
