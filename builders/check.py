@@ -147,11 +147,8 @@ def _check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]
         if "scale" in row and row["scale"] != random_scale(photo_id, settings["seed"]):
             wrong_scale.append(photo_id)
     jpeg = all(processing.file_format == "JPEG" for processing in parameter.made_by)
-    add(
-        "tables and sampling say the class" if jpeg else "the format is that of the class",
-        not wrong_coding,
-        _examples(wrong_coding) or f"all {len(keys):,} images",
-    )
+    promise = "tables and sampling say the class" if jpeg else "the format is that of the class"
+    add(promise, not wrong_coding, _examples(wrong_coding) or f"all {len(keys):,} images")
     add("width and height", not wrong_size, _examples(wrong_size) or "as in each image's header")
     if parameter.has_random_scale:
         add("scale", not wrong_scale, _examples(wrong_scale) or "from the photo's id and the seed")

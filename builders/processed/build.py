@@ -234,7 +234,12 @@ def _finish(
             pretty_name=f"{source}: processing traces",
             license=license if rights.allowed else "other",
             tags=("image-forensics", "jpeg", "processing-traces", "robustness"),
-            context={"settings": settings, "parameters": PARAMETERS, "photos": photos},
+            context={
+                "settings": settings,
+                "parameters": PARAMETERS,
+                "photos": photos,
+                "formats": sorted({made.file_format for s in settings for made in PARAMETERS[s.parameter].made_by}),
+            },
         ),
         recipe={
             "source": photos.name,

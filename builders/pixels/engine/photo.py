@@ -33,8 +33,10 @@ MAX_KEPT_BYTES = 256 * 2**20
 def takes(request: EngineRequest, photo: tuple[int, int]) -> bool:
     """Whether the engine makes this view of a photo of this (width, height); Pillow makes the others.
 
-    >>> takes(EngineRequest(95, "4:4:4", 2, (300, 200), 2), (300, 200)), takes(EngineRequest(95, "4:4:4", 1.5, (9, 9), 2), (9, 9))
-    (True, False)
+    >>> takes(EngineRequest(95, "4:4:4", 2, (300, 200), 2), (300, 200))
+    True
+    >>> takes(EngineRequest(95, "4:4:4", 1.5, (9, 9), 2), (9, 9))
+    False
     """
     if not request.baseline_jpeg:
         return False

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 Preparation = Callable[[Image.Image], np.ndarray]
-"""What an encoder does to a picture: a ``ResizeCrop``, which an engine carries out, or anything else, which is called."""
+"""What an encoder does to a picture: a ``ResizeCrop``, which an engine carries out, or any function."""
 
 Planner = Callable[[int, int], Preparation]
 """(width, height) of a processed photo -> what is done to it."""
