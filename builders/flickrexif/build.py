@@ -15,7 +15,7 @@ import numpy as np
 
 from builders.dataset import Build, Card, PixelRights, finish_folder, prepare_folder
 from builders.errors import DataError
-from builders.exif import ATTRIBUTES, LabelSet, aliases_version, device_type, label
+from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, LabelSet, aliases_version, device_type, label
 from builders.flickrexif.collection import CollectedPhoto, Collection, collect, licence_counts, metadata_columns
 from builders.flickrexif.look import look_into_files
 from builders.flickrexif.rows import (
@@ -43,9 +43,6 @@ from builders.splits import (
     validate,
 )
 
-CONFIGS = ("make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length")
-EXTRAS = ("flash", "year")
-
 
 @dataclass(frozen=True)
 class BuildPlan:
@@ -54,7 +51,7 @@ class BuildPlan:
     output: Path
     pixels: bool = False
     label_set: LabelSet = "clean"
-    attributes: tuple[str, ...] = CONFIGS
+    attributes: tuple[str, ...] = STUDY_ATTRIBUTES
     seed: int = 0
     sizes: Sizes = field(default_factory=Sizes)
     assign: str = "hash"

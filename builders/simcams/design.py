@@ -78,7 +78,7 @@ def setting_labels(settings: Sequence[Settings], lists: ClassLists) -> dict[str,
         "exposure": (lists.exposure, [s.exposure_s for s in settings]),
         "aperture": (lists.aperture, [Fraction(str(s.f_number)) for s in settings]),
         "iso": (lists.iso, [Fraction(s.iso) for s in settings]),
-        "focal-length": (lists.focal_length, [Fraction(str(s.focal_length_35mm)) for s in settings]),
+        "focal_length": (lists.focal_length, [Fraction(str(s.focal_length_35mm)) for s in settings]),
     }
     return {name: _labels(names, column) for name, (names, column) in values.items()}
 

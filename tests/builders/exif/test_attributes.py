@@ -267,7 +267,7 @@ def test_aliases__the_table_is_sound():
 
 
 def test_aliases__no_name_belongs_to_two_bodies():
-    table = devices.yaml.safe_load(devices.files("builders").joinpath("aliases.yaml").read_text("utf-8"))
+    table = devices.yaml.safe_load(devices.files("builders.exif").joinpath("aliases.yaml").read_text("utf-8"))
     names = [n.casefold() for model, entry in table["models"].items() for n in (model, *entry.get("names", ()))]
     assert len(names) == len(set(names))
     beginnings = [n.casefold() for entry in table["makes"].values() for n in entry["names"]]

@@ -12,8 +12,8 @@ import pytest
 
 from builders.dataset.dataset_folder import read_build
 from builders.errors import DataError, UsageError
-from builders.exif.attributes import ATTRIBUTES
-from builders.flickrexif.build import CONFIGS, BuildPlan, build
+from builders.exif.attributes import ATTRIBUTES, STUDY_ATTRIBUTES
+from builders.flickrexif.build import BuildPlan, build
 from builders.flickrexif.checking import folder_tables, tables_to_check
 from builders.flickrexif.fetch import FetchPlan, fetch
 from builders.flickrexif.importing import import_rows
@@ -75,7 +75,7 @@ def rows_of(folder, config, split):
 
 
 def test_build__load_dataset_reads_every_config(with_pixels, tmp_path):
-    for config in CONFIGS:
+    for config in STUDY_ATTRIBUTES:
         data = datasets.load_dataset(str(with_pixels), config, split="test", cache_dir=str(tmp_path))
         assert set(data.features["label"].names) <= set(ATTRIBUTES[config].classes["clean"])
         counts = np.bincount(data["label"], minlength=len(data.features["label"].names))
@@ -119,13 +119,13 @@ def test_build__default_has_no_pixels_and_keeps_all_rights_reserved_as_metadata_
 
 def test_build__clean_splits_share_no_owner_photo_or_near_duplicate(without_pixels):
     report = validate(folder_tables(without_pixels))
-    for config in CONFIGS:
+    for config in STUDY_ATTRIBUTES:
         for pair in ("test photos of owners in train", "val photos of owners in train", "test photos of owners in val"):
             assert report.find(config, pair).value == 0
         assert report.find(config, "test near-duplicates of train (other id)").value == 0
         assert report.find(config, "test: rarest over commonest class").value == 1
-    for one in CONFIGS:
-        for other in CONFIGS:
+    for one in STUDY_ATTRIBUTES:
+        for other in STUDY_ATTRIBUTES:
             if one != other:
                 assert report.find(f"{other} -> {one}", "test photos in the other's train").value == 0
 
@@ -149,7 +149,7 @@ def test_build__the_benchmark_opens_it(with_pixels):
 
 def test_build__the_benchmark_opens_every_attribute_with_owners(with_pixels):
     photos = open_photos(f"flickrexif:{with_pixels}")
-    assert set(photos.attributes) == {config for config in CONFIGS if (with_pixels / "data" / config).is_dir()}
+    assert set(photos.attributes) == {config for config in STUDY_ATTRIBUTES if (with_pixels / "data" / config).is_dir()}
     owners = photos.columns["owner"]
     for at in range(0, len(photos), 50):
         assert owners[at] == WORLD.nsid(WORLD.index(int(photos.ids[at])))

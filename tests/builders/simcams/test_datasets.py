@@ -14,10 +14,10 @@ from PIL import Image as PillowImage
 from builders.__main__ import main
 from builders.dataset.dataset_folder import read_build
 from builders.exif.acquisition import acquisition_from_file
+from builders.exif.attributes import STUDY_ATTRIBUTES
 from builders.flickrexif.rows import part_features
 from builders.paircams.build import PAIR_FEATURES
 from builders.simcams import simcams_photos
-from builders.simcams.datasets import CONFIGS
 from builders.simcams.rows import simcams_features
 
 
@@ -40,7 +40,7 @@ def load(folder: Path, config: str, split: str, cache: Path):  # type: ignore[no
 def test_columns__begin_with_those_of_flickrexif() -> None:
     theirs = list(part_features(("a",), pixels=True))
     assert list(simcams_features(("a",)))[: len(theirs)] == theirs
-    assert CONFIGS == (
+    assert STUDY_ATTRIBUTES == (
         "make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length",
     )  # fmt: skip
 

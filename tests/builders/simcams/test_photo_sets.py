@@ -45,7 +45,7 @@ def test_simcams__splits_share_no_scene(photos: PhotoSet) -> None:
 
 def test_simcams__every_attribute_is_balanced_in_every_split(photos: PhotoSet) -> None:
     assert list(photos.attributes) == [
-        "make", "model", "smartphone-model", "is-smartphone", "exposure", "aperture", "iso", "focal-length",
+        "make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length",
     ]  # fmt: skip
     for name, column in photos.attributes.items():
         for split in range(3):
