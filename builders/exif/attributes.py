@@ -202,83 +202,81 @@ def _any_phone_model(acquisition: Acquisition) -> str:
     return devices.canonical_model(acquisition) if device_type(acquisition) == "phone" else OTHER
 
 
-ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType(
-    {
-        a.name: a
-        for a in (
-            Attribute(
-                "make",
-                {"clean": _CLEAN_MAKES, "reference": MAKES},
-                _make,
-                title="Make",
-                explain="Which maker's camera.",
-                names_camera=True,
-                find_any=devices.canonical_make,
-            ),
-            Attribute(
-                "model",
-                {"clean": _CLEAN_MODELS, "reference": MODELS},
-                _model,
-                title="Model",
-                explain="Which camera model.",
-                names_camera=True,
-                find_any=devices.canonical_model,
-            ),
-            Attribute(
-                "smartphone_model",
-                _same(IPHONES),
-                _model,
-                title="Phone model",
-                explain="Which smartphone model.",
-                names_camera=True,
-                find_any=_any_phone_model,
-            ),
-            Attribute(
-                "is_smartphone",
-                _same((NO_SMARTPHONE, SMARTPHONE)),
-                _is_smartphone,
-                title="Phone or not",
-                explain="Smartphone or another camera.",
-                names_camera=True,
-            ),
-            Attribute(
-                "exposure",
-                _same(EXPOSURES),
-                _number("exposure_s", "exposure"),
-                title="Exposure",
-                explain="Which exposure time.",
-                tolerance=STOP_TWELFTH,
-            ),
-            Attribute(
-                "aperture",
-                _same(APERTURES),
-                _number("f_number", "aperture"),
-                title="Aperture",
-                explain="Which f-number.",
-                tolerance=STOP_TWELFTH / 2,  # a stop is half an octave of the f-number
-            ),
-            Attribute(
-                "iso",
-                _same(ISOS),
-                _number("iso", "iso"),
-                title="ISO",
-                explain="Which ISO speed.",
-                tolerance=STOP_TWELFTH,
-            ),
-            Attribute(
-                "focal_length",
-                _same(FOCAL_LENGTHS),
-                _number("focal_length_mm", "focal_length"),
-                title="Focal length",
-                explain="Which focal length.",
-                tolerance=FOCAL_TOLERANCE,
-            ),
-            Attribute("flash", _same(FLASH_CLASSES), _flash, title="Flash", explain="Whether the flash fired."),
-            Attribute("year", _same(YEARS), _year, title="Year", explain="Which year the photo was taken in."),
-        )
-    }
+_ATTRIBUTES = (
+    Attribute(
+        "make",
+        {"clean": _CLEAN_MAKES, "reference": MAKES},
+        _make,
+        title="Make",
+        explain="Which maker's camera.",
+        names_camera=True,
+        find_any=devices.canonical_make,
+    ),
+    Attribute(
+        "model",
+        {"clean": _CLEAN_MODELS, "reference": MODELS},
+        _model,
+        title="Model",
+        explain="Which camera model.",
+        names_camera=True,
+        find_any=devices.canonical_model,
+    ),
+    Attribute(
+        "smartphone_model",
+        _same(IPHONES),
+        _model,
+        title="Phone model",
+        explain="Which smartphone model.",
+        names_camera=True,
+        find_any=_any_phone_model,
+    ),
+    Attribute(
+        "is_smartphone",
+        _same((NO_SMARTPHONE, SMARTPHONE)),
+        _is_smartphone,
+        title="Phone or not",
+        explain="Smartphone or another camera.",
+        names_camera=True,
+    ),
+    Attribute(
+        "exposure",
+        _same(EXPOSURES),
+        _number("exposure_s", "exposure"),
+        title="Exposure",
+        explain="Which exposure time.",
+        tolerance=STOP_TWELFTH,
+    ),
+    Attribute(
+        "aperture",
+        _same(APERTURES),
+        _number("f_number", "aperture"),
+        title="Aperture",
+        explain="Which f-number.",
+        tolerance=STOP_TWELFTH / 2,  # a stop is half an octave of the f-number
+    ),
+    Attribute(
+        "iso",
+        _same(ISOS),
+        _number("iso", "iso"),
+        title="ISO",
+        explain="Which ISO speed.",
+        tolerance=STOP_TWELFTH,
+    ),
+    Attribute(
+        "focal_length",
+        _same(FOCAL_LENGTHS),
+        _number("focal_length_mm", "focal_length"),
+        title="Focal length",
+        explain="Which focal length.",
+        tolerance=FOCAL_TOLERANCE,
+    ),
+    Attribute("flash", _same(FLASH_CLASSES), _flash, title="Flash", explain="Whether the flash fired."),
+    Attribute("year", _same(YEARS), _year, title="Year", explain="Which year the photo was taken in."),
 )
-"""Every attribute by name. Add yours at the end; what it reads must be on the allow-list (``exif_block``)."""
+"""The one list. Add yours at the end; what it reads must be on the allow-list (``exif_block``)."""
+
+ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType({attribute.name: attribute for attribute in _ATTRIBUTES})
+"""Every attribute by name."""
 
 STUDY_ATTRIBUTES = (
     *("make", "model", "smartphone_model", "is_smartphone"),

@@ -154,9 +154,7 @@ def processings_of(parameters: Iterable[Parameter]) -> dict[str, Processing]:
     found: dict[str, Processing] = {}
     for parameter in parameters:
         if len(parameter.classes) != len(parameter.made_by):
-            raise ValueError(
-                f"{parameter.name}: {len(parameter.classes)} classes, {len(parameter.made_by)} processings"
-            )
+            raise ValueError(f"{parameter.name}: as many processings as classes are needed")
         for processing in parameter.made_by:
             if found.setdefault(processing.name, processing) != processing:
                 raise ValueError(f"{parameter.name}: there is another processing called {processing.name}")

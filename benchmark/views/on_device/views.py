@@ -64,6 +64,8 @@ def torch_views(
     >>> torch_views(photos, ["a", "b"], ["jpeg-q95-420", "sharpening-x4"], [plan])[0].shape
     torch.Size([2, 2, 8, 8, 3])
     """
+    if unknown := [name for name in names if not makes(PROCESSINGS[name])]:
+        raise ValueError(f"no device makes {', '.join(unknown)}")
     sizes = sizes or [(photos.shape[2], photos.shape[1])] * len(photos)
     chunk = photos_at_once or len(photos)
     if len(photos) > chunk:
