@@ -138,11 +138,11 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _load(options: argparse.Namespace) -> int:
-    from builders.flickrexif.own_copy import load
+    from builders.flickrexif.own_copy import load_own_copy
     from builders.flickrexif.state import State
 
     with State(options.state, create=True) as state:
-        done = load(
+        done = load_own_copy(
             options.source,
             state,
             options.output,

@@ -17,7 +17,7 @@ from datasets import ClassLabel
 
 from builders.errors import PhotoError, UsageError, unknown_name
 from builders.pixels import PARAMETERS, open_processed
-from builders.processed.processed_rows import Assignment, Settings, classes_of, processed_rows
+from builders.processed.processed_rows import Assignment, ProcessingSettings, classes_of, processed_rows
 from builders.sources import split_named
 
 PhotoIds = str | Sequence[str] | None
@@ -59,7 +59,7 @@ def with_processing(
     Raises:
         UsageError: an unknown name, a missing image column, a column in the way, or no way to know the ids.
     """
-    settings = Settings(parameter, assignment, seed, assignment_seed)
+    settings = ProcessingSettings(parameter, assignment, seed, assignment_seed)
     options: dict[str, Any] = {"image": image, "photo_id": photo_id, "decode": decode}
     if isinstance(dataset, Mapping):
         lone_test = "val" not in {split_named(str(name)) for name in dataset}  # as hub:REPO has it
@@ -76,7 +76,7 @@ class _Views:
     photos: Any
     """``datasets.Dataset`` with the image column alone, undecoded."""
     image: str
-    settings: Settings
+    settings: ProcessingSettings
     decode: bool
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -94,7 +94,9 @@ class _Views:
 _ROW = "__row__"
 
 
-def _wrap(dataset: Any, settings: Settings, split: str | None, *, image: str, photo_id: PhotoIds, decode: bool) -> Any:
+def _wrap(
+    dataset: Any, settings: ProcessingSettings, split: str | None, *, image: str, photo_id: PhotoIds, decode: bool
+) -> Any:
     _check_columns(dataset, settings, image)
     name = str(split or dataset.split or "")
     every = settings.assignment == "every" or (settings.assignment == "study" and split_named(name) != "train")
@@ -133,7 +135,7 @@ def _wrap(dataset: Any, settings: Settings, split: str | None, *, image: str, ph
 class _Stream:
     """Rows of a batch -> their views, for data sets that are streamed."""
 
-    settings: Settings
+    settings: ProcessingSettings
     every: bool
     image: str
     prefix: str
@@ -155,7 +157,7 @@ class _Stream:
         return out
 
 
-def _view(data: bytes, photo_id: str, settings: Settings, code: int, decode: bool) -> Any:
+def _view(data: bytes, photo_id: str, settings: ProcessingSettings, code: int, decode: bool) -> Any:
     from builders.pixels import decode_rgb, processed_file
     from builders.processed.processed_rows import file_name
 
@@ -179,7 +181,7 @@ def _bytes(cell: Any) -> bytes:
         raise PhotoError(f"the file of the row cannot be read ({error.strerror})") from None
 
 
-def _check_columns(dataset: Any, settings: Settings, image: str) -> None:
+def _check_columns(dataset: Any, settings: ProcessingSettings, image: str) -> None:
     columns = dataset.column_names or []
     if image not in columns:
         raise unknown_name("image column", image, columns)

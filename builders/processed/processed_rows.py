@@ -29,7 +29,7 @@ and every for the other splits, as the study's probe has it."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProcessingSettings:
     """What decides the rows, apart from the photos."""
 
     parameter: str = "jpeg"
@@ -57,11 +57,11 @@ class ProcessedRows:
     ids: tuple[str, ...]
     labels: np.ndarray | None
     """int32 [photos], ``None`` for unlabelled photos."""
-    settings: Settings
+    settings: ProcessingSettings
     every: bool
 
     @classmethod
-    def of(cls, photos: PhotoSet, split: str, settings: Settings) -> ProcessedRows:
+    def of(cls, photos: PhotoSet, split: str, settings: ProcessingSettings) -> ProcessedRows:
         """The rows of one split of a photo set."""
         at = photos.indices(split)
         return cls(
@@ -86,7 +86,7 @@ class ProcessedRows:
         return rows
 
 
-def processed_rows(data: bytes, photo_id: str, settings: Settings, every: bool) -> list[dict[str, Any]]:
+def processed_rows(data: bytes, photo_id: str, settings: ProcessingSettings, every: bool) -> list[dict[str, Any]]:
     """The rows of one photo without its semantic label. The photo is decoded once.
 
     Raises:
@@ -137,13 +137,13 @@ def processed_features(parameter_name: str, label_names: Sequence[str]) -> Featu
     )
 
 
-def settings_of(described: Mapping[str, Any]) -> Settings:
+def settings_of(described: Mapping[str, Any]) -> ProcessingSettings:
     """The settings that ``asdict`` described in a recipe; the mapping is untrusted.
 
     Raises:
         UsageError: an unknown parameter or assignment.
     """
-    return Settings(
+    return ProcessingSettings(
         parameter=str(described["parameter"]),
         assignment=cast(Assignment, str(described["assignment"])),
         seed=int(described["seed"]),
@@ -160,7 +160,7 @@ def file_name(photo_id: str, parameter: Parameter, code: int) -> str:
     return f"{photo_id.replace('/', '_')}.{parameter.classes[code]}{parameter.made_by[code].suffix}"
 
 
-def classes_of(photo_id: str, parameter: Parameter, settings: Settings, every: bool) -> Sequence[int]:
+def classes_of(photo_id: str, parameter: Parameter, settings: ProcessingSettings, every: bool) -> Sequence[int]:
     """Which classes a photo gets: one by its hash, or every."""
     if every:
         return range(len(parameter.classes))

@@ -26,9 +26,8 @@ from builders.dataset import (
 )
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.exif import STUDY_ATTRIBUTES
-from builders.flickrexif import HUB_SPLITS
 from builders.paircams import CONFIG as PAIRS
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.photos import HUB_SPLITS, SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.simcams.photo_sets import SimulatedShots
 from builders.simcams.rows import SIMPAIRS_FEATURES, SimulatedRows, simcams_features
 

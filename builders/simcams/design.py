@@ -41,7 +41,7 @@ STOPS = ClassLists(
 )
 """A class a stop: enough photos per class in a small set. All are classes of the study."""
 
-STUDY = ClassLists(
+STUDY_CLASSES = ClassLists(
     exposure=EXPOSURES,
     aperture=APERTURES,
     iso=tuple(iso for iso in ISOS if int(iso) >= 100),
@@ -50,7 +50,7 @@ STUDY = ClassLists(
 """The study's classes: all of exposure and aperture; ISO from 100, the highest base ISO of our cameras; focal lengths
 from 18 mm, the widest that is an equivalent."""
 
-CLASS_LISTS = {"stops": STOPS, "study": STUDY}
+CLASS_LISTS = {"stops": STOPS, "study": STUDY_CLASSES}
 
 
 def settings_for_scene(scene_id: str, n: int, lists: ClassLists, seed: int) -> tuple[Settings, ...]:

@@ -31,7 +31,7 @@ from builders.simcams.design import (
     unit_for,
 )
 from builders.simcams.randomness import generator
-from builders.simcams.rendering import Shot, render
+from builders.simcams.rendering import Shot, render_shot
 from builders.simcams.scene_light import SceneLight
 from builders.simcams.scenes import ProceduralScenes
 
@@ -84,7 +84,7 @@ class SimulatedShots:
         Raises:
             PhotoError: the scene's photo cannot be used.
         """
-        return render(_light(self.scenes, self.scene_of[row]), self.shots[row])
+        return render_shot(_light(self.scenes, self.scene_of[row]), self.shots[row])
 
     def fingerprint(self) -> str:
         """32 hex digits that name everything that decides the bytes, without rendering one: scenes, cameras, settings

@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 
 from builders.pixels.engine.columns import Output, finish
-from builders.pixels.engine.layout import SLACK, STRIPE, Frame, load
-from builders.pixels.engine.plan import Plan, Plans, Range, inputs, plans, possible, union
+from builders.pixels.engine.layout import SLACK, STRIPE, Frame, load_frame
+from builders.pixels.engine.plan import CropPlan, CropPlans, Range, can_plan, inputs, plans, union
 from builders.pixels.engine.quantise import tables
-from builders.pixels.engine.render import AS_IT_IS, RESIZED, SHARPENED, Transformation, render
+from builders.pixels.engine.render import AS_IT_IS, RESIZED, SHARPENED, Transformation, render_views
 from builders.pixels.engine.request import EngineRequest, Planner, Preparation, ViewArrays
 from builders.pixels.engine.resample import BILINEAR, SUPPORT, weights
 from builders.pixels.engine.sharpen import MAX_FACTOR
@@ -73,7 +73,7 @@ class _Group:
     size: tuple[int, int]
     requests: tuple[int, ...]
     preparations: tuple[Preparation, ...]
-    plans: Plans
+    plans: CropPlans
     """Of the preparations that are carried out here."""
 
     @property
@@ -106,7 +106,7 @@ class _Photo:
         loaded, frames = self._frames()
         columns = -(-(loaded.right - loaded.left) // STRIPE) * STRIPE
         planes = _buffer("photo", columns * 24 * loaded.lanes + SLACK)
-        load(self.pixels, loaded, planes)
+        load_frame(self.pixels, loaded, planes)
         for group, frame in zip(self.groups, frames, strict=True):
             self._render(group, planes, loaded, frame, views)
         return views
@@ -189,7 +189,9 @@ class _Photo:
             np.empty(image_size * len(order), np.uint8),
             image_size,
         )
-        render(group.transformation, planes, loaded, frame, tables(qualities), wanted, group.plans.columns, output)
+        render_views(
+            group.transformation, planes, loaded, frame, tables(qualities), wanted, group.plans.columns, output
+        )
         for request, kind in zip(group.requests, kinds, strict=True):
             view = order.index(kind)
             pixels = output.images[view * image_size : (view + 1) * image_size].reshape(shape) if group.whole else None
@@ -220,7 +222,7 @@ def _finish(
         _complete(plan, frame, output, view, made[request])
 
 
-def _complete(plan: Plan, frame: Frame, output: Output, view: int, image: np.ndarray) -> None:
+def _complete(plan: CropPlan, frame: Frame, output: Output, view: int, image: np.ndarray) -> None:
     """The vertical pass, into ``image``, whose uncovered part is made black."""
     after, columns, rows = plan.crop.after, plan.columns, plan.rows
     width = after.size[0]
@@ -236,7 +238,7 @@ def _complete(plan: Plan, frame: Frame, output: Output, view: int, image: np.nda
 
 def _here(preparation: Preparation) -> bool:
     """Whether the engine carries it out."""
-    return isinstance(preparation, ResizeCrop) and possible(preparation)
+    return isinstance(preparation, ResizeCrop) and can_plan(preparation)
 
 
 def _frame(width: int, height: int, x: Range, y: Range) -> Frame:

@@ -18,7 +18,7 @@ from builders.flickrexif.checking import folder_tables, tables_to_check
 from builders.flickrexif.fetch import FetchPlan, fetch
 from builders.flickrexif.importing import import_rows
 from builders.flickrexif.licences import LICENCES
-from builders.flickrexif.own_copy import load
+from builders.flickrexif.own_copy import load_own_copy
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import TOMBSTONES_FILE, forget
 from builders.open_photos import open_photos
@@ -230,7 +230,7 @@ def test_load__fetches_what_was_published_and_nothing_that_was_taken_down(flickr
     with State(tmp_path / "state", create=True) as state:
         forget(state, photos=[victim["photo_id"]])
         flickr.files.clear()
-        done = load(str(folder), state, tmp_path / "copy", PLAN, configs=["make"])
+        done = load_own_copy(str(folder), state, tmp_path / "copy", PLAN, configs=["make"])
     assert done.buried == 1
     assert not [path for path in flickr.files if victim["photo_id"] in path]
     for split in ("train", "validation", "test"):
@@ -243,9 +243,9 @@ def test_load__fetches_what_was_published_and_nothing_that_was_taken_down(flickr
     with pytest.raises(DataError, match="own use"):
         plan_publication(tmp_path / "copy", "a/b")
     with State(tmp_path / "state") as state, pytest.raises(UsageError, match="did you mean 'make'"):
-        load(str(folder), state, tmp_path / "other", PLAN, configs=["mak"])
+        load_own_copy(str(folder), state, tmp_path / "other", PLAN, configs=["mak"])
     with State(tmp_path / "state") as state, pytest.raises(DataError, match="no build"):
-        load(str(tmp_path), state, tmp_path / "other", PLAN)
+        load_own_copy(str(tmp_path), state, tmp_path / "other", PLAN)
 
 
 def test_load__a_photo_that_is_gone_is_a_failure_of_its_own(flickr, without_pixels, tmp_path):
@@ -255,7 +255,7 @@ def test_load__a_photo_that_is_gone_is_a_failure_of_its_own(flickr, without_pixe
     WORLD.kind[at] = 0.16  # deleted
     try:
         with State(tmp_path / "state", create=True) as state:
-            done = load(str(without_pixels), state, tmp_path / "copy", PLAN, configs=["is_smartphone"])
+            done = load_own_copy(str(without_pixels), state, tmp_path / "copy", PLAN, configs=["is_smartphone"])
     finally:
         WORLD.kind[at] = before
     failures = [failure for split in done.build.splits for failure in split.failures]

@@ -24,7 +24,7 @@ from builders.pixels.decode import decode_rgb
 from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
 from builders.pixels.process import process
 from builders.processed.build import ProcessedPhotos, build_processed
-from builders.processed.processed_rows import ProcessedRows, Settings
+from builders.processed.processed_rows import ProcessedRows, ProcessingSettings
 from tests.conftest import photo_bytes
 
 ROOT = Path(__file__).parents[3]
@@ -73,7 +73,7 @@ def test_uniform__counts_are_balanced_and_equal_the_benchmarks_assignment():
 
 
 def assigned_codes(photos, seed):
-    made = ProcessedRows.of(photos, "train", Settings("jpeg", "uniform", assignment_seed=seed))
+    made = ProcessedRows.of(photos, "train", ProcessingSettings("jpeg", "uniform", assignment_seed=seed))
     return [row["jpeg"] for i in range(len(made)) for row in made(i)]
 
 
