@@ -17,6 +17,9 @@ import numpy as np
 SPLITS = ("train", "val", "test")
 """Names of the splits; ``PhotoSet.splits`` holds indices into this tuple."""
 
+HUB_SPLITS = ("train", "validation", "test")
+"""Their names as ``load_dataset`` has them, parallel to ``SPLITS``."""
+
 UNLABELLED = -1
 """The label index of a photo whose label is unknown."""
 

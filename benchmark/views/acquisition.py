@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.views.views import Preprocess
-from builders.pixels import CenterMask, decode_rgb, reencode
+from builders.pixels import CenterMask, decode_rgb, reencode_jpeg
 
 
 @dataclass(frozen=True)
@@ -72,4 +72,4 @@ class PlainViews:
 
 
 def _reencoded(image: Image.Image) -> Image.Image:
-    return reencode(image, 95, "4:4:4")
+    return reencode_jpeg(image, 95, "4:4:4")

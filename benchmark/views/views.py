@@ -20,7 +20,15 @@ from torch.utils.data import DataLoader, Dataset
 from benchmark.encoders import Pixels
 from builders.errors import PhotoError
 from builders.photos import PhotoSet
-from builders.pixels import PROCESSINGS, Planner, chosen_engine, decode_rgb, preprocess_all, read_jpeg_header
+from builders.pixels import (
+    PROCESSINGS,
+    Planner,
+    chosen_engine,
+    codec_canary,
+    decode_rgb,
+    preprocess_all,
+    read_jpeg_header,
+)
 from builders.sources import unpack
 
 Preprocess = Callable[[Image.Image], np.ndarray]
@@ -75,7 +83,8 @@ class ProcessingViews:
 
     def key(self) -> dict[str, Any]:
         processings = [dataclasses.asdict(PROCESSINGS[name]) for name in self.names]
-        return {"kind": "processing", "processings": processings, "seed": self.seed}
+        codec = codec_canary(self.names)  # the bank's own canary knows the codecs of the study alone
+        return {"kind": "processing", "processings": processings, "seed": self.seed, "codec": codec}
 
     def merged(self, other: ProcessingViews) -> ProcessingViews:
         wanted = {*self.names, *other.names}

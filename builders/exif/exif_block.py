@@ -44,8 +44,12 @@ _EXIF_IFD_TAGS = {
     0x9209: "Flash",
     0x920A: "FocalLength",
 }
-ALLOWED = (*_IFD0_TAGS.values(), *_EXIF_IFD_TAGS.values())
-"""Every tag that is read, by the name that ExifTool and Flickr use."""
+TAG_NUMBERS = {name: number for number, name in (_IFD0_TAGS | _EXIF_IFD_TAGS).items()}
+"""Every tag that is read, by the name that ExifTool and Flickr use: the one allow-list. A tag more is a decision about
+privacy: nothing that could name a person, a place or one body of a camera."""
+
+ALLOWED = (*TAG_NUMBERS,)
+"""Their names."""
 
 _EXIF_POINTER = 0x8769
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}

@@ -54,7 +54,7 @@ def decode_rgb(data: bytes) -> Image.Image:
             image = Image.open(io.BytesIO(data))
             _check_size(image.width, image.height)
             image.load()
-            return to_rgb(_upright(image))
+            return as_rgb(_upright(image))
     except PhotoError:
         raise
     except UnidentifiedImageError:
@@ -67,7 +67,7 @@ def decode_rgb(data: bytes) -> Image.Image:
         raise PhotoError(f"cannot be decoded ({type(error).__name__}: {error})") from None
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def as_rgb(image: Image.Image) -> Image.Image:
     """An image of any mode as RGB, by rule 7. Always returns a new image or ``image`` itself if it is RGB.
 
     Raises:

@@ -17,7 +17,7 @@ from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from benchmark.views.acquisition import MaskedViews, PlainViews
 from builders.open_photos import open_photos
 from builders.photos import Labels, PhotoSet
-from builders.pixels.by_pillow import decode_jpeg, encode_jpeg
+from builders.pixels.by_pillow import encode_jpeg, open_processed
 from builders.pixels.decode import decode_rgb
 
 SIZE = 48
@@ -45,7 +45,7 @@ def noise(seed: int, size: tuple[int, int] = (60, 80)) -> Image.Image:
 def test_masked_views__hide_the_centre_of_the_reencoded_crop():
     image = noise(0)
     whole, masked, complement = MaskedViews(0.9).make(png(image), "id", [crop])[0]
-    saved = np.asarray(decode_jpeg(encode_jpeg(Image.fromarray(crop(image)), 95, "4:4:4")))
+    saved = np.asarray(open_processed(encode_jpeg(Image.fromarray(crop(image)), 95, "4:4:4")))
     np.testing.assert_array_equal(whole, saved)
     hidden = np.zeros((SIZE, SIZE), dtype=bool)
     hidden[1:-1, 1:-1] = True  # side 48 * sqrt(0.9) = 45.5: a frame of 1 pixel

@@ -16,10 +16,10 @@ from benchmark.views.on_device import self_test
 from benchmark.views.stream import chosen_device, view_stream
 from benchmark.views.views import ProcessingViews, StoredViews, iterate_views
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels.parameters import STUDY_PROCESSINGS
 
 CPU = torch.device("cpu")
-NAMES = tuple(PROCESSINGS)
+NAMES = STUDY_PROCESSINGS  # those that a device makes
 SMALL = Pixels((ResizeShort(16, 3), CenterCrop(16, 16)))
 WIDE = Pixels((ResizeTo(21, 9, 2),))
 SHAPES = [(40, 30)] * 5 + [(30, 40), (2, 2), (40, 30), (64, 48), (33, 20), (40, 30)]
