@@ -55,9 +55,14 @@ NEVER_IMPORTED = {
 """Declared without being imported, and why."""
 
 
+def pyproject():
+    """The table ``[project]``."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
 def declared():
     """Extra (or ``base``) -> distributions, as pyproject.toml has them."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = pyproject()
     groups = {"base": project["dependencies"], **project["optional-dependencies"]}
     names = {group: {canonicalize_name(Requirement(line).name) for line in lines} for group, lines in groups.items()}
     return {group: found - {"camtrace"} for group, found in names.items()}
@@ -146,7 +151,7 @@ def test_extra_of__is_what_pyproject_declares():
 
 
 def test_all__is_every_extra_that_a_user_may_want():
-    lines = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    lines = pyproject()["optional-dependencies"]
     assert set(Requirement(lines["all"][0]).extras) == set(lines) - {"all", "test", "dev"}
 
 
