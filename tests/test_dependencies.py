@@ -51,6 +51,8 @@ NEVER_IMPORTED = {
     "types-pyyaml": "read by mypy",
     "types-tqdm": "read by mypy",
     "pytest-timeout": "a plugin of pytest",
+    "build": "tests/test_wheel.py runs it",
+    "setuptools": "tests/test_wheel.py builds with it, without a network",
 }
 """Declared without being imported, and why."""
 
