@@ -1,6 +1,7 @@
 """sdist and wheel: what they hold, and that an installed camtrace works where there is no checkout."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -120,7 +121,7 @@ def test_sdist__can_be_tested_and_built_again(built):
 
 @pytest.mark.parametrize("command", sorted(pyproject()["scripts"]))
 def test_installed__every_command_explains_itself(command, run):
-    assert "commands" in run(command, "--help").lower()
+    assert re.search("usage:|commands:", run(command, "--help"))
 
 
 @pytest.mark.parametrize("module", ["benchmark", "builders", *(path.stem for path in ROOT.glob("*.py"))])
