@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
-from builders.errors import PhotoError
+from builders.errors import PhotoError, missing_package
 
 MAX_EXIF_BYTES = 4 * 2**20
 """Largest Exif block inside a photo. (A JPEG segment holds 64 KiB; HEIC, PNG and WebP state no bound.)"""
@@ -215,7 +215,7 @@ def _in_heif(data: bytes) -> bytes | None:
     try:
         import pillow_heif
     except ImportError:
-        raise PhotoError("a HEIC photo needs pillow-heif: pip install pillow-heif") from None
+        raise PhotoError(missing_package("pillow_heif", "a HEIC photo")) from None
     try:
         return pillow_heif.open_heif(data).info.get("exif")
     except Exception as error:

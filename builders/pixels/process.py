@@ -34,6 +34,7 @@ def process(image: Image.Image, processing: Processing, photo_id: str, seed: int
     Raises:
         PhotoError: the result cannot be a file of that format (a JPEG side over 65,500 pixels, or of 0).
 
+    >>> from builders.pixels import PROCESSINGS
     >>> photo = Image.new("RGB", (30, 20), (200, 30, 90))
     >>> process(photo, PROCESSINGS["resizing-x0.5"], "a").size
     (15, 10)
@@ -46,6 +47,7 @@ def process_all(
 ) -> list[Image.Image]:
     """``process`` for several processings of one photo, with the work that they share done once.
 
+    >>> from builders.pixels import PROCESSINGS
     >>> photo = Image.new("RGB", (30, 20), (200, 30, 90))
     >>> [view.size for view in process_all(photo, list(PROCESSINGS.values())[8:10], "a")]
     [(15, 10), (60, 40)]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from builders.errors import PhotoError, UsageError
+from builders.errors import PhotoError, UsageError, missing_package
 from builders.photos import SPLITS, Labels, PhotoSet
 from builders.pixels import decode_rgb
 
@@ -112,5 +112,5 @@ def scene(name: str) -> Image.Image:
     package, inside = SCENES[name]
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
-        raise UsageError(f"the bundled sample needs {package}: pip install 'camtrace[sample]'")
+        raise UsageError(missing_package(package, "the bundled sample", install="'camtrace[sample]'"))
     return decode_rgb(Path(found.submodule_search_locations[0], inside).read_bytes())
