@@ -15,6 +15,7 @@ from benchmark.results import Family, PhotoValues, Score
 from benchmark.tasks.processing import ACCURACY
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
+from builders.exif import ATTRIBUTES, column_spelling
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import CenterMask
 
@@ -35,16 +36,6 @@ PROBES = Family(
     axes=("accuracy of a linear probe, %",),
     hub_id="{subject}-probe",
 )
-
-ATTRIBUTES = ("make", "model", "smartphone-model", "is-smartphone", "exposure", "aperture", "iso", "focal-length")
-"""The study's eight questions, as tasks name them; data sets name their columns with underscores."""
-
-EXTRAS = ("flash", "year")
-"""Released with the study, not in its text."""
-
-_IDENTITY = frozenset({"make", "model", "smartphone-model", "is-smartphone"})
-"""Attributes that name the camera: one follows from another, so none serves to predict another in the control."""
-
 
 CLUSTER_COLUMNS = ("scene", "owner")
 """Columns that say which photos err together: intervals resample their values, not single photos."""
@@ -130,7 +121,7 @@ def read_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
 
 def attribute_labels(photos: PhotoSet, attribute: str) -> Labels | None:
     """The label column of an attribute, under its task's or its column's spelling; None if there is none."""
-    return photos.attributes.get(attribute) or photos.attributes.get(attribute.replace("-", "_"))
+    return photos.attributes.get(attribute) or photos.attributes.get(column_spelling(attribute))
 
 
 def _parts(given: TaskInput, labels: Labels) -> tuple[tuple[str, ...], Part, Part, Part]:
@@ -210,9 +201,10 @@ def _learnt_and_asked(
 def _other_labels(photos: PhotoSet, attribute: str) -> np.ndarray:
     """float32 [photos, classes of the other attributes]: one-hot labels, without those that name the same thing."""
     columns = []
-    for other in (*ATTRIBUTES, *EXTRAS):
-        labels = attribute_labels(photos, other)
-        same = other == attribute or (other in _IDENTITY and attribute in _IDENTITY)
+    own = ATTRIBUTES[column_spelling(attribute)]
+    for other in ATTRIBUTES.values():
+        labels = attribute_labels(photos, other.task)
+        same = other == own or (other.names_camera and own.names_camera)
         if labels is not None and not same:
             one_hot = labels.values[:, None] == np.arange(len(labels.names))[None]
             columns.append(one_hot.astype(np.float32))
@@ -239,35 +231,21 @@ def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
     return MaskedViews(options.mask_ratio)
 
 
-_TEXTS = {
-    "make": ("Make", "Which maker's camera."),
-    "model": ("Model", "Which camera model."),
-    "smartphone-model": ("Phone model", "Which smartphone model."),
-    "is-smartphone": ("Phone or not", "Smartphone or another camera."),
-    "exposure": ("Exposure", "Which exposure time."),
-    "aperture": ("Aperture", "Which f-number."),
-    "iso": ("ISO", "Which ISO speed."),
-    "focal-length": ("Focal length", "Which focal length."),
-    "flash": ("Flash", "With or without flash."),
-    "year": ("Year", "Which year."),
-}
-
-
 ACQUISITION_PROBES: Mapping[str, Task] = MappingProxyType(
     {
-        f"probe/{attribute}": Task(
-            name=f"probe/{attribute}",
+        f"probe/{attribute.task}": Task(
+            name=f"probe/{attribute.task}",
             family=PROBES,
-            title=_TEXTS[attribute][0],
-            explain=_TEXTS[attribute][1],
-            summary=f"can a linear probe read the {attribute.replace('-', ' ')} of the camera's photo?",
+            title=attribute.title,
+            explain=attribute.explain,
+            summary=f"can a linear probe read the {attribute.name.replace('_', ' ')} of the camera's photo?",
             metrics=(ACCURACY,),
             recipe=_recipe,
-            unfit=partial(_unfit, attribute),
-            run=partial(run_probe, attribute),
+            unfit=partial(_unfit, attribute.task),
+            run=partial(run_probe, attribute.task),
             read_answers=read_probe,
         )
-        for attribute in (*ATTRIBUTES, *EXTRAS)
+        for attribute in ATTRIBUTES.values()
     }
 )
 """A probe of every acquisition attribute, by name."""

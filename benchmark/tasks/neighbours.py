@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from benchmark.results import Family, Metric, PhotoValues, Score
-from benchmark.tasks.processing import TEXTS, assignments, processing_views, train_and_test, unfit_for_processing
+from benchmark.tasks.processing import assignments, processing_views, train_and_test, unfit_for_processing
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import UNLABELLED, PhotoSet
 from builders.pixels import PARAMETERS, Parameter
@@ -129,8 +129,8 @@ NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
         f"knn/{p.name}": Task(
             name=f"knn/{p.name}",
             family=NEIGHBOURS,
-            title=TEXTS[p.name][0],
-            explain=TEXTS[p.name][1],
+            title=p.title or p.name,
+            explain=p.explain or f"Which class of {p.name}.",
             summary=f"does {p.name} decide which photos are nearest?",
             metrics=SET_UPS,
             recipe=partial(processing_views, p),

@@ -114,21 +114,13 @@ def processing_views(parameter: Parameter, photos: PhotoSet, options: RunOptions
     return ProcessingViews(parameter.processings, options.seed)
 
 
-TEXTS = {
-    "jpeg": ("JPEG", "Which of 6 JPEG settings: quality 75, 85, 95 with and without chroma subsampling."),
-    "sharpening": ("Sharpening", "None, factor 2 or factor 4."),
-    "resizing": ("Resizing", "None, half size or double size."),
-    "interpolation": ("Interpolation", "Which filter resized the photo: bilinear, bicubic, Lanczos or box."),
-}
-
-
 PROCESSING_PROBES: Mapping[str, Task] = MappingProxyType(
     {
         f"probe/{p.name}": Task(
             name=f"probe/{p.name}",
             family=PROBES,
-            title=TEXTS[p.name][0],
-            explain=TEXTS[p.name][1],
+            title=p.title or p.name,
+            explain=p.explain or f"Which class of {p.name}.",
             summary=f"can a linear probe tell {', '.join(p.classes)} apart?",
             metrics=(ACCURACY,),
             recipe=partial(processing_views, p),

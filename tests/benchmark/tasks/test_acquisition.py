@@ -11,10 +11,11 @@ from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.results.schema import Result
 from benchmark.scoring.run import score_encoders
-from benchmark.tasks.acquisition import ATTRIBUTES, _clusters
+from benchmark.tasks.acquisition import _clusters
 from benchmark.tasks.processing import PROCESSING_PROBES
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from benchmark.views.acquisition import MaskedViews, PlainViews
+from builders.exif import STUDY_ATTRIBUTES, task_spelling
 from builders.open_photos import open_photos
 from builders.photos import Labels, PhotoSet
 from builders.pixels.by_pillow import encode_jpeg, open_processed
@@ -86,7 +87,9 @@ def on_cameras(tmp_path_factory) -> Result:
 
 
 def test_acquisition_probes__every_attribute_with_its_controls(on_cameras):
-    assert [s.task for s in on_cameras.scores] == [f"probe/{attribute}" for attribute in ATTRIBUTES]
+    assert [s.task for s in on_cameras.scores] == [
+        f"probe/{task_spelling(attribute)}" for attribute in STUDY_ATTRIBUTES
+    ]
     for s in on_cameras.scores:
         assert set(s.details["controls"]) == {"shuffled", "whole", "complement", "metadata"}
         assert s.chance == pytest.approx(1 / s.details["classes"])
