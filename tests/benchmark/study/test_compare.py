@@ -113,7 +113,7 @@ def test_compare__runs_whose_makes_were_swapped_are_not_paired(tmp_path, answers
         runs[name] = probe_run(name, answers["base"], ids=own.ids_hash(), question=own.question_hash())
     folders = write(tmp_path, **runs)
     with pytest.raises(DataError, match="attributes, owners, scenes, pairs or stored views of the photos differ"):
-        compare([read_run(f) for f in folders])
+        compare_runs([read_run(f) for f in folders])
 
 
 def test_compare__older_results_are_compared_by_ids_with_a_warning(tmp_path, answers, capsys):
