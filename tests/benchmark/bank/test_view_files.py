@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import benchmark.bank.embed
 import benchmark.views.views
 from benchmark.bank.bank import LAYOUT, Bank, bank_key, key_hash, photos_bytes_hash
 from benchmark.bank.embed import fill_banks
@@ -76,6 +77,19 @@ def decoded(monkeypatch):
     return seen
 
 
+@pytest.fixture
+def made(monkeypatch):
+    """Names of the views that were made, a tuple for each stream of a pass."""
+    seen, stream = [], benchmark.bank.embed.view_stream
+
+    def counted(photos, indices, recipe, preprocesses, **options):
+        seen.append(recipe.names)
+        return stream(photos, indices, recipe, preprocesses, **options)
+
+    monkeypatch.setattr(benchmark.bank.embed, "view_stream", counted)
+    return seen
+
+
 def test_fill_banks__a_question_after_all_of_them_embeds_nothing(tmp_path, decoded):
     photos, toy = some_photos(), Counting()
     assert toy.fill(tmp_path, photos, ALL)[1] == 14 * 10
@@ -85,12 +99,13 @@ def test_fill_banks__a_question_after_all_of_them_embeds_nothing(tmp_path, decod
     assert everything(bank) == everything(Counting().fill(tmp_path / "alone", photos, JPEG)[0])
 
 
-def test_fill_banks__all_questions_after_one_embed_what_is_missing(tmp_path, decoded):
+def test_fill_banks__all_questions_after_one_embed_what_is_missing(tmp_path, decoded, made):
     photos, toy = some_photos(), Counting()
     assert toy.fill(tmp_path, photos, JPEG)[1] == 6 * 10
     decoded.clear()
     bank, embedded = toy.fill(tmp_path, photos, ALL)
     assert (embedded, len(decoded)) == (8 * 10, 10)
+    assert made == [JPEG.names, tuple(name for name in ALL.names if name not in JPEG.names)]
     assert everything(bank) == everything(Counting().fill(tmp_path / "at once", photos, ALL)[0])
 
 
@@ -282,9 +297,10 @@ def test_make_rows__never_replaces_a_file_that_is_there(tmp_path):
     assert sorted(path.name for path in view.folder.iterdir()) == ["blocks", "key.json", "rows.npy"]
 
 
-def test_fill_banks__what_another_process_finished_meanwhile_is_not_embedded_again(tmp_path):
+def test_fill_banks__what_another_process_finished_meanwhile_is_not_embedded_again(tmp_path, monkeypatch):
     photos, toy, other = some_photos(130), Counting(), Counting()
-    plain = toy.embed
+    plain, finish, finished = toy.embed, ViewFile.finish_block, []
+    monkeypatch.setattr(ViewFile, "finish_block", lambda view, *told: finished.append(told[0]) or finish(view, *told))
 
     def interrupted(batch: torch.Tensor) -> torch.Tensor:
         if not other.views:
@@ -295,6 +311,8 @@ def test_fill_banks__what_another_process_finished_meanwhile_is_not_embedded_aga
     bank = toy.bank(tmp_path, photos, JPEG)
     fill_banks(photos, JPEG, [slow], [bank], workers=0)
     assert (other.views, toy.views) == (130 * 6, 64 * 6)
+    # nor is it marked again by who did not write it
+    assert sorted(finished) == [0] * 6 * 2 + [1] * 6 + [2] * 6
     assert bank.complete
     assert bank.check() == {}
     assert everything(bank) == everything(Counting().fill(tmp_path / "alone", photos, JPEG)[0])
