@@ -96,8 +96,9 @@ def rows(sweep):
 
 def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     printed = sweep("small", "broken", "fragile", "large", "absent")
-    # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there one by one
-    assert sweep.decoded == 12 + 12 * (1 + 3)
+    # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there by each of three
+    # preprocessings alone, and for the one that fails by each of three views
+    assert sweep.decoded == 12 + 12 * (1 + 3 + 3)
     found = rows(sweep)
     assert {name: row["state"] for name, row in found.items()} == {
         "small": "scored", "broken": "failed", "fragile": "scored", "large": "scored", "absent": "failed",
