@@ -386,6 +386,17 @@ def test_validate__a_lookup_leaves_out_what_is_not_known_and_guesses_new_values(
     assert (found.value, found.n) == (pytest.approx(2 / 3), 3)
 
 
+def test_validate__near_duplicates_whichever_hash_is_larger():
+    """Two of three test photos are two bits from a train photo, one hash above the other's and one below."""
+    near = np.uint64(0b11 << 40)
+    low, high = HASH[4] & ~near, HASH[5] | near
+    hashes = np.array([low, high, HASH[6], low | near, high & ~near, HASH[7]], dtype=np.uint64)
+    splits = np.array([0, 0, 0, 2, 2, 2], dtype=np.int8)
+    report = validate(SplitTable("make", np.array(list("abcdef")), splits, hashes=hashes))
+    found = report.find("make", "test near-duplicates of train (other id)")
+    assert (found.value, found.n, found.level) == (2, 3, "problem")
+
+
 def test_validate__levels_of_balance_and_of_years():
     """Train has both classes evenly, val one more of a, test no b; test is older than train by half of its photos."""
     splits = np.array([0] * 4 + [1] * 3 + [2] * 2, dtype=np.int8)
