@@ -18,7 +18,7 @@ from scipy import stats as reference
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.options import RunOptions
 from benchmark.results.schema import Result, Score
-from benchmark.scoring.run import score_encoders
+from benchmark.scoring.run import Scored, score_encoders
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.photos import Labels, PhotoSet
 
@@ -75,13 +75,19 @@ def crossed(val_is_wrong: bool = False) -> PhotoSet:
     return dataclasses.replace(photos, attributes=columns)
 
 
-def score(photos: PhotoSet, cache, patterns=("probe/*",), *, embed=frame_and_middle, ratio=0.9) -> Result:
+def score(photos: PhotoSet, cache, patterns=("probe/*",), **changes) -> Result:
+    return score_answers(photos, cache, patterns, **changes).result
+
+
+def score_answers(
+    photos: PhotoSet, cache, patterns=("probe/*",), *, embed=frame_and_middle, ratio=0.9, failing=False
+) -> Scored:
     of_cameras = {name: task for name, task in all_tasks().items() if task.of_cameras}
     tasks = fitting_tasks(select_tasks(patterns, of_cameras), photos, asked=True)
     options = RunOptions(cache=cache, workers=0, resamples=300, mask_ratio=ratio)
     (scored,) = score_encoders([encoder(embed, embed.__name__)], photos, tasks, options)
-    assert not scored.result.failures
-    return scored.result
+    assert bool(scored.result.failures) is failing
+    return scored
 
 
 def of(result: Result, attribute: str) -> Score:
@@ -127,6 +133,83 @@ def test_probe__a_control_that_is_right_for_one_owner_alone_knows_next_to_nothin
     half = effective / 2 + 0.5
     found = of(by_owner, "make").details["controls"]["complement"]
     assert [found["low"], found["high"]] == pytest.approx(reference.beta.ppf([0.025, 0.975], half, half), abs=1e-6)
+
+
+def test_probe__shuffled_labels_are_read_from_what_the_probe_sees(by_owner):
+    """The frame alone is left of the picture, and it is crossed with aperture: what is learnt is right for half."""
+    null = of(by_owner, "aperture").details["controls"]["shuffled"]
+    assert (null["accuracy"], null["spread"], null["permutations"], null["p_value"]) == (0.5, 0.0, 100, 1.0)
+    seen = of(by_owner, "make").details["controls"]["shuffled"]
+    assert seen["spread"] > 0
+    assert seen["p_value"] < 1
+
+
+def test_probe__resampling_and_visible_share_are_said(by_owner):
+    """Of the 512 pixels of what the encoder is asked with, the mask of 0.9 hides 486 on either side."""
+    make = of(by_owner, "make")
+    assert (make.details["resampled"], make.details["units"], make.n) == ("owner", 2, 16)
+    assert (make.low, make.high) == (pytest.approx(reference.beta.ppf(0.025, 2.5, 0.5)), 1.0)
+    assert make.details["visible_share"] == pytest.approx(1 - 486**2 / 512**2)
+    assert make.details["class_names"] == ["Canon", "NIKON"]
+
+
+def test_probe__scenes_come_before_owners(tmp_path):
+    photos = crossed()
+    names = np.array(photos.ids)
+    columns = {
+        "owner": np.array(["ann", "ben"])[photos.attributes["make"].values],
+        "scene": np.char.rpartition(names, "-")[:, 0],
+    }
+    scored = score_answers(dataclasses.replace(photos, columns=columns), tmp_path, ["probe/make"])
+    found = of(scored.result, "make")
+    assert (found.details["resampled"], found.details["units"]) == ("scene", 8)
+    clusters = scored.answers["probe/make/clusters"]
+    assert [len(set(clusters)), len(clusters)] == [8, 16]
+    assert (clusters[::2] == clusters[1::2]).all()
+
+
+def test_probe__photos_of_nobody_stand_alone(tmp_path):
+    """Of 16 test photos, 8 by ann and 8 by nobody: nine units, not two."""
+    photos = crossed()
+    owners = np.array(["ann", ""])[photos.attributes["make"].values]
+    found = of(score(dataclasses.replace(photos, columns={"owner": owners}), tmp_path, ["probe/make"]), "make")
+    assert (found.details["resampled"], found.details["units"]) == ("owner", 9)
+
+
+def test_probe__without_test_photos_val_is_the_test(tmp_path):
+    """Then nothing is left for validation, and the search has a fifth of the training photos."""
+    photos = crossed()
+    kept = photos.select(np.flatnonzero(photos.splits != 2))
+    found = of(score(kept, tmp_path, ["probe/make"]), "make")
+    assert (found.value, found.n, found.details["n_train"]) == (1.0, 8, 16)
+
+
+def test_probe__classes_are_those_of_training_photos(tmp_path):
+    """Unlabelled photos and a class that training lacks are left out, of the chance level too."""
+    photos = crossed()
+    make = photos.attributes["make"].values.copy()
+    test = np.flatnonzero(photos.splits == 2)
+    make[test[:3]], make[test[3]] = 2, -1
+    make[np.flatnonzero(photos.splits == 0)[0]] = -1
+    attributes = {"make": Labels(("Canon", "NIKON", "SONY", "Apple"), make)}
+    found = of(score(dataclasses.replace(photos, attributes=attributes), tmp_path), "make")
+    assert (found.chance, found.details["classes"], found.details["class_names"]) == (0.5, 2, ["Canon", "NIKON"])
+    assert (found.value, found.n, found.details["n_train"]) == (1.0, 12, 15 + 8)
+
+
+def test_probe__one_class_in_training_is_a_reason(tmp_path):
+    photos = crossed()
+    make = np.where(photos.splits == 0, 0, photos.attributes["make"].values).astype(np.int32)
+    one = dataclasses.replace(photos, attributes={"make": Labels(("Canon", "NIKON"), make)})
+    (failure,) = score_answers(one, tmp_path, ["probe/make"], failing=True).result.failures
+    assert failure.name == "probe/make"
+    assert "1 classes among the usable train photos" in failure.reason
+
+
+def test_probe__a_column_of_one_class_is_no_question():
+    photos = crossed()
+    one = dataclasses.replace(photos, attributes={"make": Labels(("Canon",), np.zeros(len(photos), np.int32))})
+    assert "no labels for make" in all_tasks()["probe/make"].unfit(one)
 
 
 def test_probe__the_search_is_judged_on_the_validation_photos(tmp_path):

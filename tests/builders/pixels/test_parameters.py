@@ -50,7 +50,7 @@ PROMISED = {
 }
 
 
-@pytest.mark.parametrize(("parameter", "name"), PROMISED, ids="/".join)
+@pytest.mark.parametrize(("parameter", "name"), PROMISED)
 def test_parameter__a_class_is_what_its_name_says(parameter, name):
     question = PARAMETERS[parameter]
     processing = PROCESSINGS[question.processings[question.classes.index(name)]]
