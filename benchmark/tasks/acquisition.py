@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.probe import ProbeAnswers, Rows, labelled_probe, null_range, shuffled_accuracies
+from benchmark.probe import ProbeAnswers, Rows, labelled_probe, shuffled_accuracies
 from benchmark.results import Score
-from benchmark.stats import photo_interval
+from benchmark.stats import null_range, photo_interval
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from benchmark.views import MaskedViews
 from builders.errors import DataError
