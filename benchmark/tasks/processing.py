@@ -69,6 +69,7 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     )
     per_photo = answers.per_photo()
     per_photo["spd"] = per_photo["pos-same"] - per_photo["neg-same"]
+    ties = answers.ties
     scores = []
     for metric, values in per_photo.items():
         bounds = (-1.0, 1.0) if metric == "spd" else (0.0, 1.0)
@@ -76,6 +77,8 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
         details: dict[str, object] = {"k": k, "train_photos": len(train)}
         if metric in SETUPS:
             details["tied_votes"] = answers.tied_share[metric]
+        if metric in ties:
+            details["ties"] = ties[metric]._asdict()
         if metric in answers.seed_values:
             details["accuracy_by_seed"] = [round(float(v), 6) for v in answers.seed_values[metric]]
         scores.append(
@@ -93,6 +96,7 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
         )
     name = f"knn/{parameter.name}"
     kept = {f"{name}/correct": answers.correct, f"{name}/combinations": answers.combinations, f"{name}/photos": test}
+    kept |= {f"{name}/{rule}": getattr(answers, rule) for rule in ("least", "greatest", "random")}
     return TaskOutcome(tuple(scores), kept)
 
 
