@@ -1,6 +1,6 @@
 from .answers import ProbeAnswers
 from .features import Rows
-from .permutations import null_range, shuffled_accuracies
+from .permutations import shuffled_accuracies
 from .protocols import labelled_probe, processing_probe
 from .registry import PROTOCOLS
 
@@ -9,7 +9,6 @@ __all__ = [
     "ProbeAnswers",
     "Rows",
     "labelled_probe",
-    "null_range",
     "processing_probe",
     "shuffled_accuracies",
 ]

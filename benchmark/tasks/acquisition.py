@@ -177,7 +177,8 @@ def _shuffled(
     ``low`` and ``high`` hold 95 % of such probes; ``mean_low`` and ``mean_high`` are the interval of their mean, which
     is chance where classes are balanced; ``p_value`` is the permutation test's.
     """
-    from benchmark.probe import null_range, shuffled_accuracies
+    from benchmark.probe import shuffled_accuracies
+    from benchmark.stats import null_range
 
     null = shuffled_accuracies(
         *_learnt_and_asked(rows, parts),

@@ -78,6 +78,7 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
         device=given.device,
     )
     known = {metric.name: metric for metric in SET_UPS}
+    ties = answers.ties
     scores = []
     for name, values in answers.per_photo().items():
         metric = known[name]
@@ -85,6 +86,8 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
         details: dict[str, object] = {"k": k, "train_photos": len(train)}
         if name in answers.tied_share:
             details["tied_votes"] = answers.tied_share[name]
+        if name in ties:
+            details["ties"] = ties[name]._asdict()
         if name in answers.seed_values:
             details["accuracy_by_seed"] = [round(float(v), 6) for v in answers.seed_values[name]]
         scores.append(

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.probe import labelled_probe, null_range, shuffled_accuracies
+from benchmark.probe import labelled_probe, shuffled_accuracies
 from benchmark.probe.features import normalised
 from benchmark.probe.registry import protocol_named
 from benchmark.probe.sgd import descend
+from benchmark.stats import null_range
 from builders.errors import UsageError
 
 

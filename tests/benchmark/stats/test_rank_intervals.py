@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from benchmark.stats.intervals import independent_rank_intervals, rank_intervals
+from benchmark.stats.ranks import independent_rank_intervals, rank_intervals
 
 
 def reference_p(first: np.ndarray, second: np.ndarray, clusters: np.ndarray | None = None, width: float = 1.0) -> float:

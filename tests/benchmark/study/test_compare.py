@@ -15,7 +15,7 @@ from benchmark.results.schema import Result, Score
 from benchmark.retrieval.pairs import pair_retrieval
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored
-from benchmark.stats.intervals import paired_difference
+from benchmark.stats import paired_difference
 from benchmark.study.beside_published import beside, published_encoder
 from benchmark.study.compare import compare_runs, main
 from benchmark.tasks import all_tasks
