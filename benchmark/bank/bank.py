@@ -86,18 +86,18 @@ class Bank:
             DataError: a folder exists but holds something else than its name says, or cannot be written.
         """
         folder = root / f"{LAYOUT}-{key_hash(key)}"
-        shape = int(key["photos"]["count"]), int(key["encoder"]["dimension"])
+        shape, dtype = _shape_and_dtype(key)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             keep_key(folder / "key.json", key)
             files = {}
             for name, view in views.items():
                 own = view_key(view)
-                files[name] = ViewFile.open(folder / "views" / key_hash(own), own, shape, str(key["storage"]))
+                files[name] = ViewFile.open(folder / "views" / key_hash(own), own, shape, dtype)
             bank = cls(folder, key, files)
             for name in fresh:
                 files[name].forget(files[name].finished())
-            bank._forget_damaged()
+            bank._mend()
         except OSError as error:
             raise DataError(f"{folder}: the bank cannot be written ({error.strerror})") from None
         return bank
@@ -113,8 +113,12 @@ class Bank:
             key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
             if key["layout"] != LAYOUT:
                 raise DataError(f"{folder}: a bank of layout {key['layout']}; this version reads layout {LAYOUT}")
-            blocks = Blocks(int(key["photos"]["count"]))
-            views = {path.name: ViewFile(path, blocks) for path in sorted((folder / "views").iterdir())}
+            shape, dtype = _shape_and_dtype(key)
+            views = {
+                path.name: ViewFile(path, shape, dtype)
+                for path in sorted((folder / "views").iterdir())
+                if path.is_dir()
+            }
             return cls(folder, key, views)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder}: no bank that can be read ({error})") from None
@@ -176,12 +180,19 @@ class Bank:
                 found[name] = damaged
         return found
 
-    def _forget_damaged(self) -> None:
+    def _mend(self) -> None:
         for name, damaged in self.check().items():
             view = self._views[name]
             what = f"{len(damaged)} of {len(view.finished())} finished blocks do not match their checksums"
             print(f"camtrace: warning: {self.encoder}: {view.folder}: {name}: {what}; made again", file=sys.stderr)
             view.forget(damaged)
+        for view in self._views.values():
+            view.ensure_rows()
+
+
+def _shape_and_dtype(key: Mapping[str, Any]) -> tuple[tuple[int, int], str]:
+    """Of a bank's views, from its key."""
+    return (int(key["photos"]["count"]), int(key["encoder"]["dimension"])), str(key["storage"])
 
 
 def bank_key(

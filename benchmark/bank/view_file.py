@@ -80,34 +80,26 @@ class Block:
 class ViewFile:
     """The embeddings of one view. Open with ``ViewFile.open``; write rows, finish blocks; read when ``complete``."""
 
-    def __init__(self, folder: Path, blocks: Blocks) -> None:
+    def __init__(self, folder: Path, shape: tuple[int, int], dtype: str) -> None:
         self.folder = folder
-        self.blocks = blocks
+        self.shape = shape
+        """(photos, dim)."""
+        self.dtype = np.dtype(dtype)
+        """Of the rows as stored."""
+        self.blocks = Blocks(shape[0])
         self._writable: np.ndarray | None = None
 
     @classmethod
     def open(cls, folder: Path, key: Mapping[str, Any], shape: tuple[int, int], dtype: str) -> ViewFile:
-        """The view in ``folder``, made if it is not there.
-
-        Args:
-            folder: of the view, named by its key.
-            key: complete within its bank.
-            shape: (photos, dim).
-            dtype: of the rows as stored.
+        """The view in ``folder``, which is named by its key, made if it is not there; see also ``ensure_rows``.
 
         Raises:
             DataError: the folder holds another view.
             OSError: the folder cannot be written.
         """
-        view = cls(folder, Blocks(shape[0]))
         (folder / "blocks").mkdir(parents=True, exist_ok=True)
         keep_key(folder / "key.json", key)
-        rows = view._whole_rows()
-        if rows is None or rows.shape != shape or rows.dtype != np.dtype(dtype):
-            view.forget(view.finished())
-            view._rows_path.unlink(missing_ok=True)
-            view._make_rows(shape, dtype)
-        return view
+        return cls(folder, shape, dtype)
 
     @property
     def complete(self) -> bool:
@@ -115,7 +107,7 @@ class ViewFile:
 
     def finished(self) -> set[int]:
         """Indices of the blocks that are finished."""
-        return {int(path.stem) for path in self._marker_folder.glob("*.json")}
+        return {int(path.stem) for path in self._marker_folder.glob("*.json") if path.stem.isdecimal()}
 
     def missing(self) -> set[int]:
         """Indices of the blocks that are not."""
@@ -151,6 +143,12 @@ class ViewFile:
         good = {marker.index for marker in self.markers() if self._crc32(rows, marker.index) == marker.crc32}
         return sorted(finished - good)
 
+    def ensure_rows(self) -> None:
+        """Make the file of the rows if it is not there, or not whole. No block may be finished then."""
+        if self._whole_rows() is None:
+            self._rows_path.unlink(missing_ok=True)
+            self._make_rows()
+
     def forget(self, blocks: Iterable[int]) -> None:
         """Take blocks for unfinished. Their rows stay until they are written again."""
         for block in blocks:
@@ -167,13 +165,14 @@ class ViewFile:
 
     def _whole_rows(self) -> np.ndarray | None:
         try:
-            return self.rows()
+            rows = self.rows()
         except (OSError, ValueError, EOFError):  # absent, cut off, or no array
             return None
+        return rows if (rows.shape, rows.dtype) == (self.shape, self.dtype) else None
 
-    def _make_rows(self, shape: tuple[int, int], dtype: str) -> None:
+    def _make_rows(self) -> None:
         temporary = self.folder / f".{os.getpid()}.npy"
-        np.lib.format.open_memmap(temporary, mode="w+", dtype=np.dtype(dtype), shape=shape).flush()
+        np.lib.format.open_memmap(temporary, mode="w+", dtype=self.dtype, shape=self.shape).flush()
         try:
             os.link(temporary, self._rows_path)
         except FileExistsError:

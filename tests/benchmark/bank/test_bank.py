@@ -223,7 +223,7 @@ def test_open__folder_of_another_key_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["lost", "cut off", "other shape", "no array"])
-def test_open__view_file_that_is_not_whole_is_made_again(tmp_path, damage):
+def test_open__view_file_that_is_not_whole_is_said_and_made_again(tmp_path, capsys, damage):
     photos = some_photos(4)
     rows = folder_of(filled(tmp_path, photos), NAMES[1]) / "rows.npy"
     if damage == "lost":
@@ -234,6 +234,8 @@ def test_open__view_file_that_is_not_whole_is_made_again(tmp_path, damage):
         rows.write_bytes(rows.read_bytes()[:-7] if damage == "cut off" else b"")
     again = opened(tmp_path, photos, ProcessingViews(NAMES))
     assert [again.missing(name) for name in NAMES] == [set(), {0}, set()]
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"{NAMES[1]}: 1 of 1 finished blocks do not match their checksums; made again" in line
     again = filled(tmp_path, photos)
     np.testing.assert_array_equal(again.view(NAMES[1], np.arange(4))[0:4][2], expected(photos, 2, NAMES[1]))
 

@@ -198,14 +198,14 @@ def test_fresh__only_the_views_that_are_named(tmp_path):
     assert toy.fill(tmp_path, photos, ALL)[1] == 0
 
 
-@pytest.mark.parametrize("damage", ["row", "marker", "checksum"])
+@pytest.mark.parametrize("damage", [64, 127, "marker", "checksum"])
 def test_open__blocks_that_do_not_match_are_said_and_made_again(tmp_path, capsys, damage):
     photos, toy = some_photos(150), Counting()
     bank, _ = toy.fill(tmp_path, photos, JPEG)
     before, name = everything(bank), JPEG.names[3]
     marker = bank._views[name].folder / "blocks" / "000001.json"
-    if damage == "row":
-        bank._views[name]._writable[70, 1] += 1
+    if isinstance(damage, int):  # the block's first row, or its last
+        bank._views[name]._writable[damage, 1] += 1
     else:
         raw = json.loads(marker.read_text())
         marker.write_text(marker.read_text()[:-9] if damage == "marker" else json.dumps({**raw, "crc32": 1}))
@@ -289,9 +289,10 @@ def test_fill_banks__what_fails_is_a_view_whichever_are_made_together(tmp_path, 
 def test_make_rows__never_replaces_a_file_that_is_there(tmp_path):
     """Two processes find no file at once: the slower one leaves the quicker one's, into which rows go already."""
     view = ViewFile.open(tmp_path / "v", {}, (4, 3), "float32")
+    view.ensure_rows()
     view.write_rows(0, np.ones((4, 3), np.float32))
     view.finish_block(0, {}, {})
-    view._make_rows((4, 3), "float32")
+    view._make_rows()
     assert view.rows().tolist() == np.ones((4, 3)).tolist()
     assert view.damaged() == []
     assert sorted(path.name for path in view.folder.iterdir()) == ["blocks", "key.json", "rows.npy"]
