@@ -150,12 +150,13 @@ def test_unfit__one_class_no_val_no_pairs():
         (["a", "a", "b", "c"], ["x", "y", "x", "y"], ""),  # one whole pair is enough
         (["a", "b", "c", "d"], ["x", "y", "x", "y"], "do not come in twos"),
         (["a", "a", "a", "b"], ["x", "y", "x", "y"], "do not come in twos"),
+        (["a", "a", "b", "b", "b"], ["x", "y", "x", "y", "x"], "do not come in twos"),
         (["a", "a", "b", "b"], ["x", "x", "x", "x"], "two camera types"),
         (["a", "a", "b", "b"], ["x", "y", "z", "y"], "two camera types"),
     ],
 )
 def test_unfit__pairs(pairs, types, reason):
-    photos = PhotoSet.of_bytes("pairs", {str(i): b"" for i in range(4)})
+    photos = PhotoSet.of_bytes("pairs", {str(i): b"" for i in range(len(pairs))})
     paired = dataclasses.replace(photos, columns={"pair_id": np.array(pairs), "camera_type": np.array(types)})
     found = all_tasks()["retrieval/pairs"].unfit(paired)
     assert reason in found
