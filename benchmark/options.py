@@ -37,8 +37,6 @@ class RunOptions:
     """Bootstrap resamples behind each interval."""
     limit: int | None = None
     """Photos that a set was reduced to; for the record, ``PhotoSet.limited`` does it."""
-    command: str = ""
-    """How to repeat the run, without paths of this machine; for the record."""
     device: str = "auto"
     dtype: str = "float32"
     """Precision of the forward pass: one of ``DTYPES``."""

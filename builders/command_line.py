@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from builders.errors import CamtraceError, unknown_name
+from builders.errors import EXTRA_OF, CamtraceError, missing_package, unknown_name
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,17 @@ def run_command(name: str, argv: Sequence[str], commands: Mapping[str, Command])
 
 
 def guarded(run: Callable[[], int]) -> int:
-    """Call ``run``; errors meant for people become one sentence, Ctrl-C becomes 130, a closed pipe 141."""
+    """Call ``run``; errors meant for people and missing extras become one sentence, Ctrl-C 130, a closed pipe 141."""
     try:
         return run()
     except CamtraceError as error:
         print(f"camtrace: {error}", file=sys.stderr)
         return error.exit_status
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRA_OF:
+            raise
+        print(f"camtrace: {missing_package(error.name or '', 'this command')}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("camtrace: interrupted; finished work is kept, run the same command again to go on", file=sys.stderr)
         return 130

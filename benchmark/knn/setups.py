@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import torch
@@ -18,8 +19,35 @@ from benchmark.knn.uniform import uniform_votes
 from benchmark.knn.votes import Opposition, Votes, tally, vote
 from builders.errors import DataError, UsageError
 
-SETUPS = ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test")
-"""Who may be whose neighbour; the order of the first axis of ``KnnAnswers.correct``."""
+
+class Setup(IntEnum):
+    """Who may be whose neighbour; the value is the row of ``KnnAnswers.correct``.
+
+    >>> [setup.label for setup in Setup][:2], int(Setup.POS_SAME)
+    (['all-same', 'all-diff'], 2)
+    """
+
+    ALL_SAME = 0
+    """Query and all neighbours under one processing."""
+    ALL_DIFF = 1
+    """All neighbours under one processing, not the query's."""
+    POS_SAME = 2
+    """Only neighbours of the query's class share its processing."""
+    NEG_SAME = 3
+    """Only neighbours of other classes share the query's processing."""
+    UNIFORM = 4
+    """Each train photo under a random processing."""
+    UNIFORM_TEST = 5
+    """Each query under a random processing, the train photos under one."""
+
+    @property
+    def label(self) -> str:
+        """Its name in results: ``all-same``."""
+        return self.name.lower().replace("_", "-")
+
+
+SPD = "spd"
+"""pos-same minus neg-same, signed; positive: neighbours of the same processing attract."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,20 +71,14 @@ class KnnAnswers:
 
     @property
     def values(self) -> dict[str, float]:
-        """Accuracy of each set-up. The three that need two classes are left out if C = 1."""
+        """Accuracy of each set-up, and ``spd``. What needs two classes is left out if C = 1."""
         return {name: float(row.mean()) for name, row in self.per_photo().items()}
 
     @property
     def tied_share(self) -> dict[str, float]:
         """Share of votes that the tie rule decided, for the set-ups of ``values``."""
         shares = self.tied.mean(axis=1) / np.maximum(self.combinations, 1)
-        return {name: float(shares[i]) for i, name in enumerate(SETUPS) if self.combinations[i]}
-
-    @property
-    def spd(self) -> float | None:
-        """pos-same minus neg-same, signed; positive: neighbours of the same processing attract. None if C = 1."""
-        values = self.values
-        return values["pos-same"] - values["neg-same"] if "pos-same" in values else None
+        return {setup.label: float(shares[setup]) for setup in Setup if self.combinations[setup]}
 
     @property
     def seed_values(self) -> dict[str, np.ndarray]:
@@ -65,8 +87,24 @@ class KnnAnswers:
         return {"uniform": accuracy[0], "uniform-test": accuracy[1]}
 
     def per_photo(self) -> dict[str, np.ndarray]:
-        """float64 [test photos] for each set-up of ``values``: the share of the photo's answers that are right."""
-        return {name: self.correct[i] / self.combinations[i] for i, name in enumerate(SETUPS) if self.combinations[i]}
+        """float64 [test photos] for each of ``values``: the share of the photo's answers that are right; ``spd``."""
+        return setup_shares(self.correct, self.combinations)
+
+
+def setup_shares(correct: np.ndarray, combinations: np.ndarray) -> dict[str, np.ndarray]:
+    """float64 [test photos] by set-up: the share of a photo's answers that are right; and ``spd``, their difference.
+
+    Args:
+        correct: [6 set-ups, test photos], as ``KnnAnswers`` has it.
+        combinations: [6 set-ups]; a set-up without any is left out.
+
+    >>> setup_shares(np.array([[1], [0], [2], [1], [0], [0]]), np.array([2, 0, 2, 2, 0, 0]))["spd"].tolist()
+    [0.5]
+    """
+    shares = {s.label: correct[s] / combinations[s] for s in Setup if combinations[s]}
+    if combinations[Setup.POS_SAME]:
+        shares[SPD] = shares[Setup.POS_SAME.label] - shares[Setup.NEG_SAME.label]
+    return shares
 
 
 def knn_setups(
@@ -136,25 +174,26 @@ def _record_fixed(answers: KnnAnswers, question: Question, photos: slice, lists:
     pos_same = vote(positives[own, own][:, None], negatives, opposition)
     neg_same = vote(positives, negatives[own, own][:, None], same_class)
     for i, target in enumerate((answers.correct, answers.tied)):
-        target[0, photos] = plain[i][own, own].sum(dim=0).cpu().numpy()
-        for row, votes in ((1, plain), (2, pos_same), (3, neg_same)):
-            target[row, photos] = (votes[i].sum(dim=(0, 1)) - votes[i][own, own].sum(dim=0)).cpu().numpy()
+        target[Setup.ALL_SAME, photos] = plain[i][own, own].sum(dim=0).cpu().numpy()
+        fixed = ((Setup.ALL_DIFF, plain), (Setup.POS_SAME, pos_same), (Setup.NEG_SAME, neg_same))
+        for setup, votes in fixed:
+            target[setup, photos] = (votes[i].sum(dim=(0, 1)) - votes[i][own, own].sum(dim=0)).cpu().numpy()
     correct, tied = (x.cpu().numpy() for x in plain)
     answers.plain[:, :, photos] = correct
     drawn = question.test_assignments[:, photos]  # [seeds, photos]
     columns = np.arange(drawn.shape[1])
     by_seed = correct[drawn, :, columns].sum(axis=-1)
     answers.by_seed[1, :, photos] = by_seed
-    answers.correct[5, photos] = by_seed.sum(axis=0)
-    answers.tied[5, photos] = tied[drawn, :, columns].sum(axis=(0, 2))
+    answers.correct[Setup.UNIFORM_TEST, photos] = by_seed.sum(axis=0)
+    answers.tied[Setup.UNIFORM_TEST, photos] = tied[drawn, :, columns].sum(axis=(0, 2))
 
 
 def _record_uniform(answers: KnnAnswers, photos: slice, votes: Votes) -> None:
     """Write ``uniform`` from votes [C of the test photo, seeds, photos]."""
     by_seed = votes.correct.sum(dim=0).cpu().numpy()
     answers.by_seed[0, :, photos] = by_seed
-    answers.correct[4, photos] = by_seed.sum(axis=0)
-    answers.tied[4, photos] = votes.tied.sum(dim=(0, 1)).cpu().numpy()
+    answers.correct[Setup.UNIFORM, photos] = by_seed.sum(axis=0)
+    answers.tied[Setup.UNIFORM, photos] = votes.tied.sum(dim=(0, 1)).cpu().numpy()
 
 
 def _empty_answers(question: Question) -> KnnAnswers:
@@ -162,8 +201,8 @@ def _empty_answers(question: Question) -> KnnAnswers:
     labels = 1 + max(question.train_labels.max(), question.test_labels.max())
     shares = [np.bincount(x, minlength=labels) / len(x) for x in (question.train_labels, question.test_labels)]
     return KnnAnswers(
-        correct=np.zeros((len(SETUPS), n_test), np.int32),
-        tied=np.zeros((len(SETUPS), n_test), np.int32),
+        correct=np.zeros((len(Setup), n_test), np.int32),
+        tied=np.zeros((len(Setup), n_test), np.int32),
         combinations=np.array([c, *[c * (c - 1)] * 3, c * seeds, c * seeds], np.int32),
         plain=np.zeros((c, c, n_test), bool),
         by_seed=np.zeros((2, seeds, n_test), np.int16),

@@ -1,7 +1,3 @@
 from .command import main
-from .read import read_results
 
-__all__ = [
-    "main",
-    "read_results",
-]
+__all__ = ["main"]

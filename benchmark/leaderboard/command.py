@@ -9,9 +9,8 @@ from typing import Any
 
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries, published_entries
-from benchmark.leaderboard.read import read_results
 from benchmark.leaderboard.site import write_site
-from benchmark.results import ReadResults, Refusal, ResultFile, published_encoders
+from benchmark.results import ReadResults, Refusal, ResultFile, published_encoders, read_results
 from builders.errors import UsageError
 
 

@@ -1,7 +1,8 @@
 from .answers import ProbeAnswers
 from .features import Rows
 from .permutations import null_range, shuffled_accuracies
-from .protocols import PROTOCOLS, labelled_probe, processing_probe
+from .protocols import labelled_probe, processing_probe
+from .registry import PROTOCOLS
 
 __all__ = [
     "PROTOCOLS",

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.leaderboard import read_results
 from benchmark.publishing.files import PublishedFile, encoders_of
 from benchmark.publishing.table import TABLE_FILE, card_text, table_bytes
-from benchmark.results import Refusal, Result
+from benchmark.results import Refusal, Result, read_results
 from builders.errors import DataError, RemoteError
 
 CARD_FILE = "README.md"

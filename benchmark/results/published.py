@@ -137,6 +137,16 @@ def published_encoders() -> tuple[PublishedEncoder, ...]:
     return tuple(_encoder(row) for row in csv.DictReader(text.splitlines()))
 
 
+@functools.cache
+def published_tasks() -> frozenset[str]:
+    """Names of the tasks that the study has numbers for.
+
+    >>> "probe/jpeg" in published_tasks(), "probe/flash" in published_tasks()
+    (True, False)
+    """
+    return frozenset(score.task for encoder in published_encoders() for score in encoder.scores)
+
+
 def _encoder(row: Mapping[str, str]) -> PublishedEncoder:
     name, group = row["encoder"], row["group"]
     if group not in GROUPS:

@@ -1,17 +1,22 @@
-from .command import DEFAULT_DATA, loading_options, main, parser, public_command, run_options
+from .command import DEFAULT_DATA, loading_options, main, parser, run_options
 from .output import write_reports, write_scored
+from .passes import planned_passes
 from .records import encoder_record, options_record
-from .run import merged_recipes, score_encoders
+from .repeat import Origin, Repeat, how_to_repeat, recorded
+from .run import score_encoders
 
 __all__ = [
     "DEFAULT_DATA",
+    "Origin",
+    "Repeat",
     "encoder_record",
+    "how_to_repeat",
     "loading_options",
     "main",
-    "merged_recipes",
     "options_record",
     "parser",
-    "public_command",
+    "planned_passes",
+    "recorded",
     "run_options",
     "score_encoders",
     "write_reports",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import re
-import shlex
+import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -119,29 +118,33 @@ def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     prepare_process()
     from benchmark.scoring.output import write_reports, write_scored
+    from benchmark.scoring.repeat import Origin, how_to_repeat, recorded
     from benchmark.scoring.run import score_encoders
     from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
     from builders.errors import CamtraceError
     from builders.open_photos import open_photos
 
     tasks = select_tasks(args.tasks or [], all_tasks())
-    sets = [open_photos(spec, seed=args.seed) for spec in dict.fromkeys(args.data or DEFAULT_DATA)]
+    sets = {spec: open_photos(spec, seed=args.seed) for spec in dict.fromkeys(args.data or DEFAULT_DATA)}
     encoders, unloaded = _load(args)
     single = len(encoders) == 1 and len(sets) == 1
     results: list[Result] = []
-    for i, photos in enumerate(sets):
+    options = run_options(args)
+    for i, (spec, photos) in enumerate(sets.items()):
         try:
             limited = photos.limited(args.limit, args.seed) if args.limit else photos
             fitting = fitting_tasks(tasks, limited, asked=bool(args.tasks))
-            scored = score_encoders(encoders, limited, fitting, run_options(args, argv))
+            scored = score_encoders(list(encoders.values()), limited, fitting, options)
         except CamtraceError as error:
             if i + 1 == len(sets) and not results:
                 raise
             print(f"camtrace: {error}", file=sys.stderr)
             continue
-        for one in scored:
-            write_scored(one, args.output, single=single)
-            results.append(one.result)
+        for (model, encoder), one in zip(encoders.items(), scored, strict=True):
+            origin = Origin(model, spec, tuple(args.tasks or ()), args.trust_remote_code)
+            result = recorded(one.result, how_to_repeat(origin, encoder.info, limited, options))
+            write_scored(dataclasses.replace(one, result=result), args.output, single=single)
+            results.append(result)
     print(write_reports(results, unloaded, args.output))
     print(f"written to {args.output}: result.json, answers.npz, report.md, report.png; banks in {args.cache}")
     if args.push_to:
@@ -151,19 +154,19 @@ def main(argv: Sequence[str]) -> int:
     return _status(results)
 
 
-def _load(args: argparse.Namespace) -> tuple[list[Encoder], dict[str, str]]:
-    """The encoders that can be loaded, and the reason by name for each that cannot."""
+def _load(args: argparse.Namespace) -> tuple[dict[str, Encoder], dict[str, str]]:
+    """By name the encoders that can be loaded, and the reason for each that cannot."""
     from benchmark.encoders import load_encoder
     from builders.errors import CamtraceError, UsageError
 
     models = list(dict.fromkeys(args.model or [DEFAULT_MODEL]))
     if args.revision and len(models) > 1:
         raise UsageError("--revision goes with one --model; with several, write each as NAME@REVISION")
-    encoders: list[Encoder] = []
+    encoders: dict[str, Encoder] = {}
     unloaded: dict[str, str] = {}
     for model in models:
         try:
-            encoders.append(load_encoder(model, revision=args.revision, **loading_options(args)))
+            encoders[model] = load_encoder(model, revision=args.revision, **loading_options(args))
         except CamtraceError as error:
             unloaded[model] = str(error)
             if len(unloaded) == len(models):
@@ -177,7 +180,7 @@ def loading_options(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in ("device", "dtype", "trust_remote_code", "compile")}
 
 
-def run_options(args: argparse.Namespace, argv: Sequence[str]) -> RunOptions:
+def run_options(args: argparse.Namespace) -> RunOptions:
     """The parsed options of the scoring command (and of those that share them)."""
     return RunOptions(
         seed=args.seed,
@@ -195,31 +198,7 @@ def run_options(args: argparse.Namespace, argv: Sequence[str]) -> RunOptions:
         fresh=args.fresh,
         cache=args.cache,
         limit=args.limit,
-        command=public_command(argv),
     )
-
-
-def public_command(argv: Sequence[str]) -> str:
-    """The command for the record: without where things lie on this machine, and without what changes no score.
-
-    >>> public_command(["--data", "folder:/home/me/pets?val-share=0.5", "--output", "x", "--limit=9"])
-    "python -m benchmark --data 'folder:pets?val-share=0.5' --limit=9"
-    """
-    kept: list[str] = []
-    words = iter(argv)
-    for word in words:
-        name = word.partition("=")[0]
-        if name in _LOCAL_OPTIONS:
-            if "=" not in word and name != "--fresh":
-                next(words, None)
-            continue
-        kept.append(re.sub(r"(?<![^:=\s])(?:~|\.{1,2})?/(?:[^?\s]*/)?([^/?\s]+)", r"\1", word))
-    return shlex.join(["python", "-m", "benchmark", *kept])
-
-
-_LOCAL_OPTIONS = frozenset(
-    {"--push-to", "--output", "--cache", "--fresh", "--workers", "--views", "--batch-size", "--device"}
-)
 
 
 def _status(results: Sequence[Result]) -> int:

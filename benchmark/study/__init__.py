@@ -2,3 +2,7 @@
 
 Reads results and answers; computes no embedding.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

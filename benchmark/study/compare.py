@@ -13,12 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.results import Run, interval, markdown_table, percent, read_runs
+from benchmark.results import Run, interval, markdown_table, metric_of, percent, read_runs
 from benchmark.stats import Difference, holm, paired_difference, rank_intervals
+from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
-
-MAIN_METRICS = ("accuracy", "all-same", "spd", "same", "different")
-"""What is compared unless all metrics are asked for."""
 
 ALWAYS_RECORDED = ("protocol", "neighbours", "mask_ratio", "seed")
 """Options that change what a score means."""
@@ -67,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
         help='compare with an encoder of the study, such as "CLIP (ViT-B/16, WIT)" (default: the same encoder)',
     )
     p.add_argument("--tasks", action="append", default=[], metavar="PATTERN", help="such as 'probe/*'; repeatable")
-    p.add_argument("--all-metrics", action="store_true", help=f"every metric, not only {', '.join(MAIN_METRICS)}")
+    p.add_argument("--all-metrics", action="store_true", help="every metric, not only the main ones of each task")
     p.add_argument(
         "--across-codecs", action="store_true", help="compare although the photos were processed by other codecs"
     )
@@ -76,18 +74,18 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
-    runs = [run for folder in args.folders for run in read_runs(folder)]
+    runs = [run for folder in args.folders for run in read_runs(folder, all_tasks())]
     if args.published is not None:
         from benchmark.study.beside_published import published_text
 
         print("\n\n".join(published_text(run, args.published, args.tasks) for run in runs))
         return 0
-    rows, ties = compare(runs, args.tasks, all_metrics=args.all_metrics, across_codecs=args.across_codecs)
+    rows, ties = compare_runs(runs, args.tasks, all_metrics=args.all_metrics, across_codecs=args.across_codecs)
     print(comparison_text(rows, ties))
     return 0
 
 
-def compare(
+def compare_runs(
     runs: Sequence[Run], patterns: Sequence[str] = (), *, all_metrics: bool = False, across_codecs: bool = False
 ) -> tuple[list[Compared], list[Tie]]:
     """Every pair of runs on the same data, every score that both have.
@@ -95,12 +93,14 @@ def compare(
     Args:
         runs: two or more.
         patterns: of tasks; all by default.
-        all_metrics: not only ``MAIN_METRICS``.
+        all_metrics: not only the main ones of each task.
         across_codecs: compare although codec canaries differ (with a warning).
 
     Raises:
         UsageError: fewer than two runs, or no two on data of one name.
         DataError: photos or codecs differ, or nothing can be compared.
+
+    A task whose answers cannot be read is left out with a warning.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
@@ -109,6 +109,9 @@ def compare(
     if not groups:
         where = ", ".join(f"{run.encoder} on {run.data}" for run in runs)
         raise UsageError(f"two results on the same data are needed, found: {where}")
+    for run in (run for members in groups.values() for run in members):
+        for task, reason in run.unreadable.items():
+            _warn(f"{run.folder}: {task} is left out: {reason}")
     rows: list[Compared] = []
     ties: list[Tie] = []
     for members in groups.values():
@@ -132,8 +135,7 @@ def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
             r.data,
             r.first,
             r.second,
-            percent(r.first_value, r.metric == "spd"),
-            percent(r.second_value, r.metric == "spd"),
+            *(percent(v, metric_of(all_tasks(), r.task, r.metric).signed) for v in (r.first_value, r.second_value)),
             percent(r.difference.value, True),
             interval(r.difference.low, r.difference.high, True),
             _p(r.holm_p),
@@ -194,12 +196,20 @@ def _ties(named: dict[str, Run], patterns: Sequence[str], all_metrics: bool) -> 
 
 
 def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
-    for name in ("ids_hash", "bytes_hash"):
-        if a.result.data.get(name) != b.result.data.get(name):
-            what = "ids, splits or labels" if name == "ids_hash" else "bytes"
+    hashes = {
+        "ids_hash": "ids, splits or labels",
+        "question_hash": "attributes, owners, scenes, pairs or stored views",
+        "bytes_hash": "bytes",
+    }
+    for name, what in hashes.items():
+        one, other = a.result.data.get(name), b.result.data.get(name)
+        if name == "question_hash" and not (one and other):
+            older = " and ".join(str(run.folder) for run in (a, b) if not run.result.data.get(name))
+            _warn(f"{older}: written by an older camtrace, so only ids, splits and labels are checked, not the {what}")
+        elif one != other:
             raise DataError(
                 f"{a.folder} and {b.folder}: both are {a.data}, but the {what} of the photos differ "
-                f"({a.result.data.get(name)} and {b.result.data.get(name)}): nothing can be paired"
+                f"({one} and {other}): nothing can be paired"
             )
     canaries = [run.result.environment.get("codec_canary") for run in (a, b)]
     if canaries[0] != canaries[1]:
@@ -222,7 +232,7 @@ def _named(members: Sequence[Run]) -> dict[str, Run]:
 
 def _wanted(task: str, metric: str, patterns: Sequence[str], all_metrics: bool) -> bool:
     named = not patterns or any(fnmatch.fnmatchcase(task, pattern) for pattern in patterns)
-    return named and (all_metrics or metric in MAIN_METRICS)
+    return named and (all_metrics or metric_of(all_tasks(), task, metric).main)
 
 
 def _p(value: float) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.compute import prepare_process
-from benchmark.scoring import DEFAULT_DATA, loading_options, public_command, run_options
+from benchmark.scoring import DEFAULT_DATA, loading_options, run_options
 from benchmark.scoring import parser as score_parser
 from builders.errors import DataError, UsageError
 
@@ -97,19 +97,21 @@ def run_command(
         specs: the encoders.
         tell: (rows, output) -> the text to print; it may write further files. By default what became of every row.
     """
+    from benchmark.scoring import Origin
     from benchmark.sweep.run import groups_of, run_sweep, sweep_text
 
     if args.together < 1:
         raise UsageError(f"--together {args.together}: at least one encoder is needed in memory")
     jobs = open_jobs(args)
-    options, loading = run_options(args, []), loading_options(args)
+    options, loading = run_options(args), loading_options(args)
+    origin = Origin(tasks=tuple(args.tasks or ()), trust_remote_code=args.trust_remote_code)
     groups = groups_of(specs, 1 if args.one_at_a_time else args.together)
     if args.dry_run:
         from benchmark.sweep.estimate import estimate, estimate_text
 
         print(estimate_text(estimate(groups, jobs, options, loading), groups, jobs, options))
         return 0
-    rows = run_sweep(groups, jobs, options, loading, args.output, command=lambda *given: equivalent(args, *given))
+    rows = run_sweep(groups, jobs, options, loading, args.output, origin=origin)
     print((tell or sweep_text)(rows, args.output))
     if args.push_to and any(row.result for row in rows):
         from benchmark.publishing import push_folder_of_results
@@ -139,18 +141,3 @@ def open_jobs(args: argparse.Namespace) -> list[Job]:
     if twice := [name for name, times in names.items() if times > 1]:
         raise DataError(f"two data sets are called {twice[0]}: give one another name (?name=...)")
     return jobs
-
-
-def equivalent(args: argparse.Namespace, spec: str, data_spec: str) -> str:
-    """The scoring command that makes one row, for the record."""
-    words = ["--model", spec, "--data", data_spec]
-    for task in args.tasks or []:
-        words += ["--tasks", task]
-    for name in ("limit", "protocol", "neighbours", "mask_ratio", "seed", "dtype", "storage"):
-        value = getattr(args, name)
-        if value is not None and value != score_parser().get_default(name):
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    for name in ("trust_remote_code", "compile", "force_dtype"):
-        if getattr(args, name):
-            words.append(f"--{name.replace('_', '-')}")
-    return public_command(words)

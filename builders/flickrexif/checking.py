@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from builders.dataset import Build, read_build
 from builders.errors import DataError, UsageError
-from builders.flickrexif.rows import HUB_SPLITS, METADATA
+from builders.flickrexif.rows import METADATA
+from builders.photos import HUB_SPLITS
 from builders.splits import SplitTable, read_split_file
 
 SPLIT_FILE_SUFFIXES = (".json", ".csv", ".parquet")

@@ -102,17 +102,22 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from builders.flickrexif.build import CONFIGS, BuildPlan, build
+    from builders.errors import unknown_name
+    from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES
+    from builders.flickrexif.build import BuildPlan, build
     from builders.flickrexif.checking import SPLIT_FILE_SUFFIXES
     from builders.flickrexif.state import State
     from builders.splits import Sizes
 
+    for name in options.extra:
+        if name not in ATTRIBUTES:
+            raise unknown_name("attribute", name, [a for a in ATTRIBUTES if a not in STUDY_ATTRIBUTES])
     split_files = sorted(options.split_files.iterdir()) if options.split_files else []
     plan = BuildPlan(
         output=options.output,
         pixels=options.pixels,
         label_set=options.label_set,
-        attributes=(*CONFIGS, *options.extra),
+        attributes=tuple(dict.fromkeys((*STUDY_ATTRIBUTES, *options.extra))),
         seed=options.seed,
         sizes=Sizes(options.train, options.val, options.test, options.least),
         assign=options.assign,
@@ -133,11 +138,11 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _load(options: argparse.Namespace) -> int:
-    from builders.flickrexif.own_copy import load
+    from builders.flickrexif.own_copy import load_own_copy
     from builders.flickrexif.state import State
 
     with State(options.state, create=True) as state:
-        done = load(
+        done = load_own_copy(
             options.source,
             state,
             options.output,

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from builders.errors import DataError, UsageError, unknown_name
 from builders.flickrexif.download import DEFAULT_MAX_BYTES, Downloaded, DownloadFailure, download, photo_client
-from builders.flickrexif.found import SIZES
+from builders.flickrexif.found import FLICKR_SIZES
 from builders.flickrexif.state import FILES, State, file_path
 from builders.flickrexif.takedown import bury
 
@@ -51,8 +51,8 @@ class FetchPlan:
 
     def __post_init__(self) -> None:
         for size in self.sizes:
-            if size not in (*SIZES, "any"):
-                raise unknown_name("size", size, (*SIZES, "any"))
+            if size not in (*FLICKR_SIZES, "any"):
+                raise unknown_name("size", size, (*FLICKR_SIZES, "any"))
         if min(self.connections, self.per_host, self.attempts, self.max_bytes) < 1:
             raise UsageError("--connections, --per-host, --attempts and --max-bytes are at least 1")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from builders.flickrexif.annotate import TO_ASK, ask_month
 from builders.flickrexif.api import FlickrClient, FlickrUnavailable
-from builders.flickrexif.found import EXTRAS, FoundPhoto, found_photo, rank
+from builders.flickrexif.found import SEARCH_EXTRAS, FoundPhoto, found_photo, rank
 from builders.flickrexif.licences import check_with_flickr
 from builders.flickrexif.progress import SearchProgress
 from builders.flickrexif.slices import MAX_PAGES, PER_PAGE, SPLIT_ABOVE, Slice, gaps, month_of, months, split
@@ -167,7 +167,7 @@ def _page(client: FlickrClient, piece: Slice, page: int, subject: str) -> tuple[
         content_types="0",  # the newer spelling of "photos, not screenshots or art"
         media="photos",
         sort="date-posted-asc",
-        extras=EXTRAS,
+        extras=SEARCH_EXTRAS,
         per_page=PER_PAGE,
         page=page,
     )

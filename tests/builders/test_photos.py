@@ -1,82 +1,144 @@
-"""Photo sets: which photos a limit takes, by hand and by an independent ranking; what names a set."""
+"""The hash that names a question: equal for equal sets, and moved by everything that decides a score."""
 
 import dataclasses
-import hashlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from builders.photos import Labels, PhotoSet, rank_within
-
-
-def place(photo_id: str, seed: int) -> bytes:
-    """Where a photo stands among those of its class and split: bytes sort as big-endian numbers do."""
-    return hashlib.blake2b(f"limit\0{seed}\0{photo_id}".encode(), digest_size=8).digest()
+from builders.photos import QUESTION_COLUMNS, Labels, PhotoSet
 
 
-@pytest.mark.parametrize("seed", [0, 1, 7])
-@pytest.mark.parametrize("limit", [1, 5, 29])
-def test_limited__takes_the_first_by_seed_and_id(seed, limit):
-    ids = [f"photo-{i}" for i in range(30)]
-    full = PhotoSet.of_bytes("one class", {i: i.encode() for i in ids})
-    part = full.limited(limit, seed)
-    assert set(part.ids) == set(sorted(ids, key=lambda i: place(i, seed))[:limit])
-    assert part.ids == tuple(i for i in ids if i in part.ids)  # in the order of the set
-    assert [part.read(i) for i in range(limit)] == [i.encode() for i in part.ids]
-
-
-def test_limited__another_seed_takes_other_photos():
-    full = PhotoSet.of_bytes("p", {f"{i}": b"" for i in range(100)})
-    assert full.limited(10).ids == full.limited(10, 0).ids
-    taken = [set(full.limited(10, seed).ids) for seed in range(5)]
-    assert len(set.union(*taken)) > 30
-
-
-def test_limited__classes_and_splits_keep_their_shares():
-    """30 train photos and 15 of val, each two thirds a and one third b; of 9 train has 6, and classes are even."""
-    rows = [(split, label, i) for split, n in (("train", 10), ("val", 5)) for label in "aab" for i in range(n)]
-    files = {f"{split}/{label}/{j}": b"" for j, (split, label, _) in enumerate(rows)}
-    full = PhotoSet.of_bytes("p", files, [label for _, label, _ in rows], [split for split, *_ in rows])
-    for seed in range(4):
-        part = full.limited(9, seed)
-        cells = [tuple(i.split("/")[:2]) for i in part.ids]
-        assert {cell: cells.count(cell) for cell in set(cells)} in (
-            {("train", "a"): 3, ("train", "b"): 3, ("val", "a"): 1, ("val", "b"): 2},
-            {("train", "a"): 3, ("train", "b"): 3, ("val", "a"): 2, ("val", "b"): 1},
-        )
-
-
-def test_limited__a_limit_of_the_whole_set_is_the_set():
-    full = PhotoSet.of_bytes("p", {"a": b"1", "b": b"2"})
-    assert full.limited(2) is full
-    assert full.limited(3) is full
-    assert len(full.limited(1)) == 1
-
-
-def test_select__takes_every_column_along():
-    full = dataclasses.replace(
-        PhotoSet.of_bytes("p", {"a": b"1", "b": b"2", "c": b"3"}, ["x", "y", "x"], ["train", "val", "test"]),
-        attributes={"make": Labels(("m", "n"), np.array([0, 1, -1], dtype=np.int32))},
-        columns={"owner": np.array(["ann", "ben", "cid"])},
-        neighbours=1,
+def photos() -> PhotoSet:
+    base = PhotoSet.of_bytes(
+        "toy",
+        {"a": b"1", "b": b"2", "c": b"3", "d": b"4"},
+        labels=["cat", "dog", "cat", "dog"],
+        splits=["train", "train", "test", "test"],
     )
-    part = full.select([2, 0])
-    assert (part.ids, part.splits.tolist(), part.labels.values.tolist()) == (("c", "a"), [2, 0], [0, 0])
-    assert part.attributes["make"].values.tolist() == [-1, 0]
-    assert part.columns["owner"].tolist() == ["cid", "ann"]
-    assert [part.read(i) for i in range(2)] == [b"3", b"1"]
-    assert part.neighbours == 1
+    return dataclasses.replace(
+        base,
+        attributes={
+            "make": Labels(("canon", "nikon"), np.array([0, 1, 0, 1])),
+            "iso": Labels(("100", "200"), np.array([0, 0, 1, -1])),
+        },
+        columns={
+            "owner": np.array(["x", "x", "y", "y"]),
+            "pair_id": np.array([7, 7, 8, 8]),
+            "camera_type": np.array(["phone", "camera"] * 2),
+            "scene": np.array(["s", "t", "s", "t"]),
+            "f_number": np.array([2.8, np.nan, 4.0, 5.6]),
+        },
+        stored_views=("jpeg-q75-420", "jpeg-q95-420"),
+    )
 
 
-def test_ids_hash__tells_ids_order_splits_labels_and_their_names():
-    def of(ids="ab", labels=("x", "y"), splits=("train", "val")):
-        return PhotoSet.of_bytes("p", dict.fromkeys(ids, b""), list(labels), list(splits)).ids_hash()
-
-    others = [of("ba"), of("ac"), of(labels=("y", "x")), of(labels=("x", "z")), of(splits=("val", "train"))]
-    assert len({of(), *others}) == 6
-    assert of() == of()
+def attribute(name: str, names: tuple[str, ...], values: list[int]) -> dict:
+    return {**photos().attributes, name: Labels(names, np.array(values))}
 
 
-def test_rank_within():
-    assert rank_within(np.array([5, 3, 5, 5, 3])).tolist() == [0, 0, 1, 2, 1]
-    assert rank_within(np.array([], dtype=int)).tolist() == []
+def column(name: str, values: list) -> dict:
+    return {**photos().columns, name: np.array(values)}
+
+
+CHANGES = {
+    "an id": {"ids": ("a", "b", "c", "e")},
+    "ids in another order": {"ids": ("b", "a", "c", "d")},
+    "ids cut elsewhere": {"ids": ("ab", "", "c", "d")},
+    "a split": {"splits": np.array([0, 0, 1, 2], dtype=np.int8)},
+    "a label": {"labels": Labels(("cat", "dog"), np.array([0, 1, 0, 0]))},
+    "label names": {"labels": Labels(("cat", "cow"), np.array([0, 1, 0, 1]))},
+    "label names swapped": {"labels": Labels(("dog", "cat"), np.array([0, 1, 0, 1]))},
+    "a make": {"attributes": attribute("make", ("canon", "nikon"), [1, 1, 0, 1])},
+    "makes swapped": {"attributes": attribute("make", ("nikon", "canon"), [0, 1, 0, 1])},
+    "an unlabelled iso": {"attributes": attribute("iso", ("100", "200"), [0, 0, -1, -1])},
+    "one more attribute": {"attributes": attribute("aperture", ("2.8",), [0, 0, 0, 0])},
+    "no attribute": {"attributes": {}},
+    "attributes that change names": {
+        "attributes": {"iso": photos().attributes["make"], "make": photos().attributes["iso"]}
+    },
+    "an owner": {"columns": column("owner", ["x", "y", "y", "y"])},
+    "a scene": {"columns": column("scene", ["s", "s", "s", "t"])},
+    "a pair": {"columns": column("pair_id", [7, 8, 7, 8])},
+    "a camera type": {"columns": column("camera_type", ["camera", "phone"] * 2)},
+    "no owner": {"columns": {k: v for k, v in photos().columns.items() if k != "owner"}},
+    "columns that change names": {
+        "columns": {**photos().columns, "owner": photos().columns["scene"], "scene": photos().columns["owner"]}
+    },
+    "stored views": {"stored_views": ("jpeg-q75-420",)},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_question_hash__moves_with(change):
+    one = photos()
+    assert dataclasses.replace(one, **CHANGES[change]).question_hash() != one.question_hash()
+
+
+def test_question_hash__stays_where_no_score_can_change():
+    one = photos()
+    same = dataclasses.replace(
+        one,
+        name="called otherwise",
+        attributes=dict(reversed(one.attributes.items())),
+        columns={**dict(reversed(one.columns.items())), "f_number": np.zeros(4)},
+        evidence={"revision": "abc"},
+        splits=one.splits.astype(np.int64),
+        rows=one.rows[::-1],
+    )
+    assert same.question_hash() == one.question_hash()
+    # A change of the encoding makes all older results incomparable: it must be meant.
+    assert one.question_hash() == "0c44468c247ffc4b5f1c73699e436372"
+
+
+def test_question_hash__every_file_name_has_one():
+    names = ["\udcc3\udca9", "é", "\ud800", "a\0b"]
+    hashes = {PhotoSet.of_bytes("toy", {name: b"1"}).question_hash() for name in names}
+    assert len(hashes) == len(names)
+
+
+TEXTS = st.lists(st.text(alphabet="ab\0", max_size=3), max_size=3)
+"""Few letters and short texts, so that two lists often are the same once joined."""
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> tuple:
+    """What decides a question, in plain values: ids, splits, (names, values) by attribute, columns, stored views."""
+    n = draw(st.integers(0, 2))
+    ids = draw(st.lists(st.text(alphabet="ab\0", max_size=3), min_size=n, max_size=n, unique=True))
+    whole = st.lists(st.integers(-1, 2), min_size=n, max_size=n)
+    labels = (tuple(draw(TEXTS)), draw(whole))
+    attributes = draw(st.dictionaries(st.sampled_from(["a", "b", "ab"]), st.tuples(TEXTS.map(tuple), whole)))
+    cells = st.lists(st.sampled_from(["", "a", "ab", "b"]), min_size=n, max_size=n)
+    columns = draw(st.dictionaries(st.sampled_from(QUESTION_COLUMNS), cells))
+    splits = draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
+    return tuple(ids), splits, labels, attributes, columns, tuple(draw(TEXTS))
+
+
+def photo_set(question: tuple) -> PhotoSet:
+    ids, splits, (names, values), attributes, columns, views = question
+    return PhotoSet(
+        name="drawn",
+        ids=ids,
+        splits=np.array(splits, dtype=np.int8),
+        labels=Labels(names, np.array(values, dtype=np.int32)),
+        source=PhotoSet.of_bytes("none", {}).source,
+        rows=np.arange(len(ids)),
+        attributes={k: Labels(n, np.array(v, dtype=np.int32)) for k, (n, v) in attributes.items()},
+        columns={k: np.array(v, dtype=str) for k, v in columns.items()},
+        stored_views=views,
+    )
+
+
+@given(questions(), questions())
+def test_question_hash__is_equal_exactly_for_equal_questions(one, other):
+    assert (photo_set(one).question_hash() == photo_set(other).question_hash()) == (one == other)
+
+
+@given(TEXTS, TEXTS)
+def test_question_hash__texts_never_run_together(one, other):
+    first, second = (PhotoSet.of_bytes("none", {}) for _ in range(2))
+    a = dataclasses.replace(first, labels=Labels(tuple(one), first.labels.values)).question_hash()
+    b = dataclasses.replace(second, labels=Labels(tuple(other), second.labels.values)).question_hash()
+    assert (a == b) == (one == other)

@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-import benchmark.encoders as encoders
 from benchmark.encoders import EncoderInfo, list_encoders, load_encoder, loading
 from benchmark.encoders.catalogue import NAMED
 from benchmark.encoders.embedding import Placement, tf32_only_if_asked
@@ -19,10 +18,6 @@ from benchmark.encoders.encoder import GROUPS, LIBRARIES
 from benchmark.encoders.registry import Request
 from benchmark.encoders.study import STUDY
 from builders.errors import EncoderError, UsageError
-
-
-def test_public_names__exact() -> None:
-    assert encoders.__all__ == ["Encoder", "EncoderInfo", "EncoderRow", "list_encoders", "load_encoder"]
 
 
 def test_import_and_listing__need_no_model_library() -> None:
@@ -115,7 +110,7 @@ def test_missing_package__the_pip_command(monkeypatch: pytest.MonkeyPatch) -> No
         raise ModuleNotFoundError("No module named 'open_clip'", name="open_clip")
 
     monkeypatch.setattr(loading, "_loader", lambda spec: loader)
-    with pytest.raises(UsageError, match="pip install open_clip_torch"):
+    with pytest.raises(UsageError, match=r"pip install 'camtrace\[encoders\]'"):
         load_encoder("open_clip:RN50/openai")
 
 

@@ -11,9 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn.setups import SETUPS, KnnAnswers, knn_setups
+from benchmark.knn.setups import SPD, KnnAnswers, Setup, knn_setups
 from benchmark.knn.topk import NOTHING, pack, read_unit_rows, top_keys, unpack_indices
 from builders.errors import DataError, UsageError
+
+SETUPS = [setup.label for setup in Setup]
 
 
 def exact_vectors(rng: np.random.Generator, n: int, dimension: int = 16, *, zeros: float = 0.05) -> np.ndarray:
@@ -155,7 +157,8 @@ def test_knn_setups__labels_absent_from_train() -> None:
 def test_knn_setups__one_label() -> None:
     case = make_case(6, labels=1)
     assert_equals_reference(case, 5)
-    assert set(case.answers(k=5).values.values()) == {1.0}
+    values = case.answers(k=5).values
+    assert {name: value for name, value in values.items() if name != SPD} == dict.fromkeys(SETUPS, 1.0)
 
 
 def test_knn_setups__one_processing_class() -> None:
@@ -163,7 +166,7 @@ def test_knn_setups__one_processing_class() -> None:
     assert_equals_reference(case, 5)
     answers = case.answers(k=5)
     assert list(answers.values) == ["all-same", "uniform", "uniform-test"]
-    assert answers.spd is None
+    assert SPD not in answers.values
     assert len(set(answers.values.values())) == 1
 
 
@@ -269,8 +272,8 @@ def test_knn_setups__scale_of_embeddings_is_irrelevant(seed: int) -> None:
 @given(st.integers(0, 10**6))
 def test_knn_setups__invariant_encoder_scores_alike_in_all_setups(seed: int) -> None:
     answers = make_case(seed, same=1.0).answers(k=5)
-    assert len(set(answers.values.values())) == 1
-    assert answers.spd == 0
+    assert answers.values[SPD] == 0
+    assert len({value for name, value in answers.values.items() if name != SPD}) == 1
 
 
 def test_knn_setups__sensitive_encoder() -> None:
@@ -293,7 +296,7 @@ def test_knn_setups__sensitive_encoder() -> None:
     values = answers.values
     assert values["pos-same"] == 1.0
     assert values["neg-same"] < 0.05
-    assert answers.spd == values["pos-same"] - values["neg-same"]
+    assert values[SPD] == pytest.approx(values["pos-same"] - values["neg-same"], abs=1e-12)
     assert answers.chance == pytest.approx(0.1)
 
 

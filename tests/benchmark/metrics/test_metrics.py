@@ -102,7 +102,7 @@ def test_knn_setups__is_the_benchmarks_own_arithmetic_and_assignments():
         train_assignments=drawn("train"), test_assignments=drawn("test"), k=3,
     )  # fmt: skip
     assert {name: scores[name] for name in own.values} == pytest.approx(own.values)
-    assert scores["spd"] == pytest.approx(own.spd)
+    assert scores["spd"] == pytest.approx(own.values["spd"])
     assert scores["chance"] == pytest.approx(own.chance)
     assert (scores["n"], scores["train_photos"]) == (9, 14)
     for name, (low, high) in scores["intervals"].items():

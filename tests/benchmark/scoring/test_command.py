@@ -105,6 +105,8 @@ def test_score__writes_a_complete_result(project, scored):
     assert result.encoder["dimension"] == 51
     assert result.data["name"] == "folder:photos"
     assert result.data["photos"] == {"train": 74, "val": 29, "test": 0}
+    photos = open_photos(f"folder:{project / 'photos'}")
+    assert (result.schema_version, result.data["question_hash"]) == (2, photos.question_hash())
     assert sum(result.data["source_jpeg"].values()) == 103
     by = {(s.task, s.metric): s for s in result.scores}
     parameters = ("jpeg", "sharpening", "resizing", "interpolation")
@@ -118,7 +120,7 @@ def test_score__writes_a_complete_result(project, scored):
             assert score.low <= score.value <= score.high
         spd = by[f"knn/{parameter}", "pos-same"].value - by[f"knn/{parameter}", "neg-same"].value
         assert by[f"knn/{parameter}", "spd"].value == pytest.approx(spd)
-    assert len(result.scores) == 4 + 4 * 7
+    assert len([s for s in result.scores if s.task.partition("/")[2] in parameters]) == 4 + 4 * 7
     assert by["probe/jpeg", "accuracy"].chance == pytest.approx(1 / 6)
     assert by["knn/jpeg", "all-same"].chance == pytest.approx(1 / 3)
     # noise makes sharpening and size plain to see in local detail; colour makes the classes plain to see
@@ -186,6 +188,17 @@ def test_score__several_encoders_and_sets_and_a_broken_one(project):
     assert [s["task"] for s in one["scores"]] == ["probe/jpeg"]
     text = (project / "several" / "report.md").read_text()
     assert "mine:broken" in text
+    # each result is repeated by itself, without the others of the run
+    said = [json.loads((project / "several" / name).read_text())["environment"] for name in results]
+    assert [environment["command"] for environment in said] == [
+        f"camtrace score --model {model} --data {data} --tasks probe/jpeg --limit 40"
+        for model in ("control:jpeg-statistics", "mine:encode")
+        for data in ("folder:PATH", "'folder:PATH?name=half'")
+    ]
+    assert [sorted(environment["local"]) for environment in said] == [["data"]] * 2 + [["data", "model"]] * 2
+    half = json.loads((project / "several" / results[3]).read_text())
+    assert said[3]["local"]["data"] == f"PATH: your folder of 40 photos (half), ids hash {half['data']['ids_hash']}"
+    assert str(project) not in json.dumps(said)
 
 
 def test_score__records_a_command_without_a_path_of_this_machine(project, tmp_path):

@@ -5,11 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.results.answers import Run, read_run
+from benchmark.results import answers as kept_answers
+from benchmark.results.answers import Run
 from benchmark.results.schema import Result, Score
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored
-from benchmark.study.compare import Compared, compare, comparison_text, main
+from benchmark.study.compare import Compared, compare_runs, comparison_text, main
+from benchmark.tasks import all_tasks
+
+
+def read_run(folder: Path) -> Run:
+    return kept_answers.read_run(folder, all_tasks())
 
 
 def written(folder: Path, encoder: str, task: str, metric: str, value: float, n: int, answers: dict) -> Path:
@@ -56,8 +62,8 @@ def of_scenes(*right: int) -> np.ndarray:
 def test_compare__two_scenes_are_not_eighty_photos(tmp_path):
     """One encoder is right about 4 of 6 scenes, the other about 2 of these 4: of two scenes nothing follows."""
     pair = {"first": of_scenes(0, 1, 2, 3), "second": of_scenes(0, 1)}
-    ((by_photo,), _) = compare(runs(tmp_path / "photos", **pair))
-    ((by_scene,), _) = compare(runs(tmp_path / "scenes", clusters=SCENES, **pair))
+    ((by_photo,), _) = compare_runs(runs(tmp_path / "photos", **pair))
+    ((by_scene,), _) = compare_runs(runs(tmp_path / "scenes", clusters=SCENES, **pair))
     assert by_photo.difference.value == by_scene.difference.value == pytest.approx(1 / 3)
     assert by_photo.difference.p_value < 1e-6
     assert by_photo.difference.low > 0.2
@@ -70,11 +76,11 @@ def test_compare__clusters_follow_their_photos_where_a_run_lost_some(tmp_path):
     left = np.arange(0, 240, 2)
     first = read_run(probe(tmp_path, "first", of_scenes(0, 1, 2, 3), clusters=SCENES))
     second = read_run(probe(tmp_path, "second", of_scenes(0, 1)[left], clusters=SCENES[left], photos=left))
-    ((row,), ties) = compare([first, second])
+    ((row,), ties) = compare_runs([first, second])
     assert (row.difference.n, row.difference.value) == (120, pytest.approx(1 / 3))
     assert row.difference.p_value > 0.05
     assert ties == []  # ranks need all encoders on the same photos
-    ((other_way,), _) = compare([second, first])
+    ((other_way,), _) = compare_runs([second, first])
     assert other_way.difference.value == pytest.approx(-1 / 3)
     assert other_way.difference.p_value == pytest.approx(row.difference.p_value, abs=0.03)
 
@@ -82,8 +88,8 @@ def test_compare__clusters_follow_their_photos_where_a_run_lost_some(tmp_path):
 def test_compare__ties_by_scene_and_by_photo(tmp_path):
     """By photos the first encoder beats all; by scenes the second, right about 2 of its 4, may be as good."""
     three = {"best": of_scenes(0, 1, 2, 3), "half": of_scenes(0, 1), "same": of_scenes(0, 1, 2, 3)}
-    _, (by_photo,) = compare(runs(tmp_path / "photos", **three))
-    _, (by_scene,) = compare(runs(tmp_path / "scenes", clusters=SCENES, **three))
+    _, (by_photo,) = compare_runs(runs(tmp_path / "photos", **three))
+    _, (by_scene,) = compare_runs(runs(tmp_path / "scenes", clusters=SCENES, **three))
     assert (by_photo.best, by_photo.tied, by_photo.encoders) == ("best", ("same",), 3)
     assert (by_scene.best, by_scene.tied, by_scene.encoders) == ("best", ("half", "same"), 3)
 
@@ -95,17 +101,17 @@ def table(text: str) -> list[list[str]]:
 def test_comparison_text__who_is_tied_with_the_highest(tmp_path):
     many = np.arange(200)
     three = runs(tmp_path, **{"low": many < 20, "top": many < 180, "near": (many > 1) & (many < 181)})
-    rows = table(comparison_text(*compare(three)))
+    rows = table(comparison_text(*compare_runs(three)))
     at = next(i for i, row in enumerate(rows) if "tied with it" in row)
     assert rows[at] == ["score", "data", "highest", "tied with it", "encoders"]
     assert rows[at + 2] == ["probe/make accuracy", "toy", "top", "near", "3"]
     alone = runs(tmp_path / "alone", **{"low": many < 20, "top": many < 180, "mid": many < 100})
-    assert table(comparison_text(*compare(alone)))[-1] == ["probe/make accuracy", "toy", "top", "nobody", "3"]
+    assert table(comparison_text(*compare_runs(alone)))[-1] == ["probe/make accuracy", "toy", "top", "nobody", "3"]
 
 
 def test_comparison_text__of_two_encoders_has_no_table_of_ties(tmp_path):
     many = np.arange(200)
-    text = comparison_text(*compare(runs(tmp_path, a=many < 20, b=many < 180)))
+    text = comparison_text(*compare_runs(runs(tmp_path, a=many < 20, b=many < 180)))
     assert "tied with it" not in text
     assert len(table(text)) == 3
 
@@ -129,7 +135,7 @@ def three_pairs() -> dict[str, np.ndarray]:
 
 
 def test_compare__holm_over_all_rows(tmp_path):
-    rows, _ = compare(runs(tmp_path, **three_pairs()))
+    rows, _ = compare_runs(runs(tmp_path, **three_pairs()))
     raw = [row.difference.p_value for row in rows]
     assert [(row.first, row.second) for row in rows] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert [round(400 * row.difference.value) for row in rows] == [18, 18, 0]
@@ -140,7 +146,7 @@ def test_compare__holm_over_all_rows(tmp_path):
 
 def test_compare__two_alone_are_corrected_for_one(tmp_path):
     three = three_pairs()
-    ((row,), _) = compare(runs(tmp_path, a=three["a"], b=three["b"]))
+    ((row,), _) = compare_runs(runs(tmp_path, a=three["a"], b=three["b"]))
     assert row.holm_p == row.difference.p_value < 0.05
 
 
@@ -169,7 +175,7 @@ def test_compare__a_target_level_with_distractors_is_found_by_chance(tmp_path):
     alone = read_run(retrieval(tmp_path, "alone", [0] * 20, [0] * 20))
     level = read_run(retrieval(tmp_path, "level", [0] * 20, [3] * 20))
     behind = read_run(retrieval(tmp_path, "behind", [1] * 20, [0] * 20))
-    rows, _ = compare([alone, level, behind])
+    rows, _ = compare_runs([alone, level, behind])
     same: list[Compared] = [row for row in rows if row.metric == "same"]
     assert [(row.first_value, row.second_value) for row in same] == [(1.0, 0.25), (1.0, 0.0), (0.25, 0.0)]
     assert {row.difference.value for row in rows if row.metric == "spd"} == {0.0}

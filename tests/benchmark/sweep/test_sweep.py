@@ -96,8 +96,9 @@ def rows(sweep):
 
 def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     printed = sweep("small", "broken", "fragile", "large", "absent")
-    # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there one by one
-    assert sweep.decoded == 12 + 12 * (1 + 3)
+    # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there by each of three
+    # preprocessings alone, and for the one that fails by each of three views
+    assert sweep.decoded == 12 + 12 * (1 + 3 + 3)
     found = rows(sweep)
     assert {name: row["state"] for name, row in found.items()} == {
         "small": "scored", "broken": "failed", "fragile": "scored", "large": "scored", "absent": "failed",
@@ -108,8 +109,10 @@ def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     result = read_result(sweep.out / found["large"]["folder"] / "result.json")
     assert [s.task for s in result.scores] == ["probe/sharpening"]
     assert result.environment["command"] == (
-        "python -m benchmark --model sweep_encoders:large --data folder:photos --tasks probe/sharpening"
+        "camtrace score --model sweep_encoders:large --data folder:PATH --tasks probe/sharpening"
     )
+    assert sorted(result.environment["local"]) == ["data", "model"]
+    assert "your folder of 24 photos (folder:photos)" in result.environment["local"]["data"]
     # photos that one encoder's own preprocessing cannot take are lost for it alone
     fragile = read_result(sweep.out / found["fragile"]["folder"] / "result.json")
     assert result.failures == ()
@@ -139,6 +142,24 @@ def test_sweep__another_question_is_scored_anew(sweep, change):
     sweep("small")
     sweep("small", options=change)
     assert rows(sweep)["small"]["state"] == "scored"
+
+
+def kept_with(sweep, **data):
+    """The state of a row whose finished result on disk says something else of its photos."""
+    sweep("small")
+    path = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
+    one = json.loads(path.read_text())
+    one["data"].update(data)
+    path.write_text(json.dumps(one))
+    sweep("small")
+    return rows(sweep)["small"]["state"]
+
+
+def test_sweep__a_result_of_other_photos_is_not_kept(sweep):
+    assert kept_with(sweep) == "kept"
+    assert kept_with(sweep, bytes_hash="0" * 32) == "scored"
+    assert kept_with(sweep, question_hash="0" * 32) == "scored"
+    assert kept_with(sweep, question_hash=None) == "scored"  # as read from a file of schema version 1
 
 
 def other_bytes(folder: Path) -> None:

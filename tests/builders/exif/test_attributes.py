@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 from builders.errors import UsageError
 from builders.exif import devices
 from builders.exif.acquisition import Acquisition, acquisition_from_raw, acquisition_from_tags
-from builders.exif.attributes import ATTRIBUTES, LABEL_SETS, OTHER, UNKNOWN, label, labels_of, printed
+from builders.exif.attributes import (
+    ATTRIBUTES,
+    LABEL_SETS,
+    OTHER,
+    STUDY_ATTRIBUTES,
+    UNKNOWN,
+    column_spelling,
+    label,
+    labels_of,
+    printed,
+    task_spelling,
+)
 from builders.exif.devices import canonical_make, canonical_model, device_type
 from builders.photos import UNLABELLED
 
@@ -329,3 +340,15 @@ def test_devices__any_name_has_an_answer(make, model):
     assert device_type(acquisition) in {*devices.DEVICE_TYPES, OTHER, UNKNOWN}
     assert canonical_make(acquisition)
     assert canonical_model(acquisition)
+
+
+def test_attributes__say_what_people_and_tasks_need():
+    for name, attribute in ATTRIBUTES.items():
+        assert attribute.name == name == column_spelling(attribute.task)
+        assert attribute.task == task_spelling(name) == name.replace("_", "-")
+        assert attribute.title
+        assert attribute.explain.endswith(".")
+    assert len(STUDY_ATTRIBUTES) == 8
+    assert set(STUDY_ATTRIBUTES) <= set(ATTRIBUTES)
+    naming = [name for name in STUDY_ATTRIBUTES if ATTRIBUTES[name].names_camera]
+    assert naming == ["make", "model", "smartphone_model", "is_smartphone"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmark.results import ReadResults, Refusal, find_files, read_files, size_objection
+from benchmark.results.files import ReadResults, Refusal, find_files, read_files, size_objection
 from builders.errors import RemoteError, UsageError
 
 _REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?")
