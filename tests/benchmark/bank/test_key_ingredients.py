@@ -70,6 +70,12 @@ def test_cache__the_same_again_embeds_nothing(tmp_path):
     assert run(tmp_path, group="SSL", parameters=7, options={"assignment_seeds": 2}).result.cost["views"] == 0
 
 
+def renamed(order: list[int]) -> PhotoSet:
+    """The same bytes in the same order, under each other's ids."""
+    photos = photo_set()
+    return dataclasses.replace(photos, ids=tuple(photos.ids[i] for i in order))
+
+
 CHANGES = {
     "id": {"id": "other"},
     "library": {"library": "timm"},
@@ -84,6 +90,7 @@ CHANGES = {
     "seed of the scale": {"options": {"seed": 1}},
     "fresh": {"options": {"fresh": True}},
     "ids": {"photos": photo_set(name="q")},
+    "ids exchanged": {"photos": renamed([1, 0, 2, 3, 4, 5])},
     "bytes": {"photos": photo_set([0, 1, 2, 3, 4, 77])},
     "bytes of two exchanged": {"photos": photo_set([1, 0, 2, 3, 4, 5])},
     "order": {"photos": photo_set().select([1, 0, 2, 3, 4, 5])},

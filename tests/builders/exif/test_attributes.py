@@ -23,6 +23,7 @@ from builders.exif.attributes import (
     column_spelling,
     label,
     labels_of,
+    printed,
     task_spelling,
 )
 from builders.exif.devices import canonical_make, canonical_model, device_type
@@ -288,6 +289,15 @@ def test_year__before_the_camera_existed_is_other_in_clean():
     assert label(early, "year", "reference") == "2012"
     assert label(early, "year", "clean") == OTHER
     assert label(Acquisition(taken=datetime(1998, 1, 1)), "year") == OTHER
+
+
+def test_year__of_the_release_is_a_year_like_any_other():
+    taken = {year: Acquisition(model="Canon EOS 5D", taken=datetime(year, 12, 31)) for year in (2004, 2005, 2006)}
+    assert [label(one, "year") for one in taken.values()] == [OTHER, "2005", "2006"]
+
+
+def test_printed__a_quarter_of_a_second_is_a_fraction_yet():
+    assert [printed(Fraction(n, 1000), "exposure") for n in (249, 250, 251)] == ["1/4", "1/4", "0.3"]
 
 
 def test_labels_of__a_column():
