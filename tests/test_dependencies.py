@@ -196,7 +196,7 @@ def test_base_alone__builds_a_data_set_and_loads_it(photo_folder, tmp_path):
     ("arguments", "extra"),
     [
         (("benchmark",), "encoders"),
-        (("benchmark", "publish-metrics", "--repo", "me"), "encoders"),
+        (("benchmark", "sweep", "--published", "--data", "folder:photos", "--dry-run"), "encoders"),
         (("builders", "flickrexif", "fetch", "--state", "state"), "flickr"),
         (("builders", "folder", "--source", "sample", "--parameter", "jpeg", "--output", "out"), ""),
     ],
