@@ -47,6 +47,7 @@ NEVER_IMPORTED = {
     "sniffio": "httpcore tries to import it at every lock",
     "import-linter": "a command of .ci/run",
     "mypy": "a command of .ci/run",
+    "pre-commit": "a command for those who want it at every commit",
     "ruff": "a command of .ci/run",
     "types-pyyaml": "read by mypy",
     "types-tqdm": "read by mypy",
