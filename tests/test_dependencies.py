@@ -47,6 +47,7 @@ NEVER_IMPORTED = {
     "sniffio": "httpcore tries to import it at every lock",
     "import-linter": "a command of .ci/run",
     "mypy": "a command of .ci/run",
+    "pre-commit": "a command for those who want it at every commit",
     "ruff": "a command of .ci/run",
     "types-pyyaml": "read by mypy",
     "types-tqdm": "read by mypy",
@@ -196,7 +197,7 @@ def test_base_alone__builds_a_data_set_and_loads_it(photo_folder, tmp_path):
     ("arguments", "extra"),
     [
         (("benchmark",), "encoders"),
-        (("benchmark", "publish-metrics", "--repo", "me"), "encoders"),
+        (("benchmark", "sweep", "--published", "--data", "folder:photos", "--dry-run"), "encoders"),
         (("builders", "flickrexif", "fetch", "--state", "state"), "flickr"),
         (("builders", "folder", "--source", "sample", "--parameter", "jpeg", "--output", "out"), ""),
     ],

@@ -53,7 +53,8 @@ def run(built, tmp_path_factory):
     python = scripts / "python"
     # Dependencies are those of this environment. A path in a .pth file brings no .pth files along: an editable
     # installation of the checkout stays out.
-    library = sysconfig.get_path("purelib", vars={"base": str(home), "platbase": str(home)})
+    ask = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    library = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
     Path(library, "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

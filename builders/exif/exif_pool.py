@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from builders.errors import PhotoError
 from builders.exif.acquisition import Acquisition, acquisition_from_raw
@@ -111,7 +112,7 @@ class _Worker:
         acquisition = acquisition_from_raw({str(k): str(v) for k, v in answer["raw"].items()})
         return Reading(acquisition, None if acquisition.raw else NO_EXIF)
 
-    def _answer(self, process: subprocess.Popen[bytes]) -> dict:
+    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
         assert process.stdout is not None
         descriptor, deadline, line = process.stdout.fileno(), time.monotonic() + self.timeout_s, b""
         while not line.endswith(b"\n"):
@@ -165,7 +166,7 @@ def _serve(memory_bytes: int) -> None:
         payload = requests.read(length)
         try:
             data = payload if kind == b"B" else _file_bytes(Path(os.fsdecode(payload)))
-            answer: dict = {"raw": read_allowed(data)}
+            answer: dict[str, Any] = {"raw": read_allowed(data)}
         except PhotoError as error:
             answer = {"reason": str(error)}
         except MemoryError:

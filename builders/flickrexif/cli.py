@@ -16,6 +16,7 @@ from builders.errors import UsageError
 from builders.flickrexif.options import Step, parser
 
 if TYPE_CHECKING:
+    from builders.flickrexif.api import FlickrClient
     from builders.flickrexif.fetch import FetchPlan
 
 
@@ -221,7 +222,7 @@ def _fetch_plan(options: argparse.Namespace) -> FetchPlan:
     )
 
 
-def _client_maker(options: argparse.Namespace) -> Callable:
+def _client_maker(options: argparse.Namespace) -> Callable[[object], FlickrClient]:
     """Checks everything that can be wrong before a state is made."""
     from builders.flickrexif.api import Credentials, FlickrClient, checked_endpoint, is_this_machine
     from builders.flickrexif.budget import FLICKR_CALLS_PER_HOUR, CallBudget

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import httpx
@@ -123,7 +124,7 @@ class _Fetch:
         for _ in range(self._plan.connections):
             await queue.put(None)
 
-    async def _work(self, queue: asyncio.Queue[_Task | None], bar: tqdm) -> None:
+    async def _work(self, queue: asyncio.Queue[_Task | None], bar: tqdm[NoReturn]) -> None:
         async with photo_client(
             user_agent=self._plan.user_agent,
             timeout_s=self._plan.timeout_s,

@@ -93,7 +93,7 @@ def parser(text: str, run: Mapping[str, Step]) -> argparse.ArgumentParser:
 
 
 def _step(
-    steps: argparse._SubParsersAction, name: str, run: Mapping[str, Step], summary: str
+    steps: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: Mapping[str, Step], summary: str
 ) -> argparse.ArgumentParser:
     step = steps.add_parser(name, help=summary, description=summary)
     step.set_defaults(run=run[name])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from builders.flickrexif.annotate import TO_ASK, ask_month
 from builders.flickrexif.api import FlickrClient, FlickrUnavailable
@@ -154,7 +155,7 @@ def _read(state: State, client: FlickrClient, plan: SearchPlan, numbered: tuple[
         _close(state, number, "done" if complete else "truncated", total, len(kept))
 
 
-def _page(client: FlickrClient, piece: Slice, page: int, subject: str) -> tuple[int, list]:
+def _page(client: FlickrClient, piece: Slice, page: int, subject: str) -> tuple[int, list[Any]]:
     answer = client.call(
         "photos.search",
         subject,

@@ -36,8 +36,7 @@ def test_beside_rows__and_their_csv(tmp_path):
     assert probe.difference == pytest.approx(0.02)
     assert probe.inside is False
     write_beside(rows, tmp_path / "beside.csv")
-    with (tmp_path / "beside.csv").open(newline="") as file:
-        read = list(csv.DictReader(file))
+    read = list(csv.DictReader((tmp_path / "beside.csv").read_text(encoding="utf-8").splitlines()))
     line = next(r for r in read if r["task"] == "probe/jpeg")
     assert float(line["ours"]) - float(line["published"]) == pytest.approx(0.02)
     assert (line["inside"], line["published_data"]) == ("False", "imagenet")
