@@ -171,7 +171,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from builders.dataset.shard_pool import write_shards
-from tests.builders.test_shards import Rows, job
+from tests.builders.dataset.test_shards import Rows, job
 write_shards(job(Path(sys.argv[1]), make_rows=Rows(slow_s=0.02)), workers=int(sys.argv[2]))
 """
 
