@@ -36,7 +36,7 @@ def process(image: Image.Image, processing: Processing, photo_id: str, seed: int
 
     >>> from builders.pixels import PROCESSINGS
     >>> photo = Image.new("RGB", (30, 20), (200, 30, 90))
-    >>> process(photo, PROCESSINGS["resizing-x0.5"], "a").size
+    >>> process(photo, Processing("half", scale=0.5), "a").size
     (15, 10)
     """
     return process_all(image, (processing,), photo_id, seed)[0]
@@ -49,7 +49,8 @@ def process_all(
 
     >>> from builders.pixels import PROCESSINGS
     >>> photo = Image.new("RGB", (30, 20), (200, 30, 90))
-    >>> [view.size for view in process_all(photo, list(PROCESSINGS.values())[8:10], "a")]
+    >>> halved_and_doubled = [Processing("half", scale=0.5), Processing("double", scale=2)]
+    >>> [view.size for view in process_all(photo, halved_and_doubled, "a")]
     [(15, 10), (60, 40)]
     """
     made = preprocess_all(image, processings, photo_id, [lambda width, height: _as_it_is], seed)

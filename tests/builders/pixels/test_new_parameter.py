@@ -1,5 +1,6 @@
 """A parameter more is one entry in ``builders/pixels/parameters.py``: tried with WebP in a copy of the sources."""
 
+import importlib.util
 import io
 import json
 from pathlib import Path
@@ -154,6 +155,7 @@ def test_new_parameter__engines_leave_it_to_pillow_and_the_study_stays_comparabl
 
     found = json.loads(copy.run(ENGINES).splitlines()[-1])
     assert found["webp"] == ["webp-q50", "webp-q75", "webp-q95"]
+    assert found["engine"] == (importlib.util.find_spec("numba") is not None)  # its self-test passes
     assert found["taken"] == (list(STUDY_PROCESSINGS) if found["engine"] else [])
     assert found["unequal"] == []
     assert found["device makes the study's"]
