@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builders.errors import UsageError, unknown_name
+
 PROTOCOLS = ("converged", "iccv2025")
 DTYPES = ("float32", "tf32", "bfloat16", "float16")
+STORAGE = ("float32", "float16")
 VIEWS = ("auto", "cpu", "device")
 
 
@@ -59,3 +63,38 @@ class RunOptions:
     """Make every bank again."""
     cache: Path = field(default_factory=default_cache)
     """Folder of the banks."""
+
+    def with_command(self, command: str) -> RunOptions:
+        """The same options with another record of how to repeat the run."""
+        return dataclasses.replace(self, command=command)
+
+    def checked(self) -> RunOptions:
+        """These options, if each is in its range.
+
+        Raises:
+            UsageError: one is not.
+
+        >>> RunOptions(mask_ratio=1.0).checked()
+        Traceback (most recent call last):
+        ...
+        builders.errors.UsageError: mask ratio 1.0: give a share of at least 0 and less than 1
+        """
+        for name, value, least in (
+            ("limit", self.limit, 1),
+            ("neighbours", self.neighbours, 1),
+            ("batch size", self.batch_size, 1),
+            ("workers", self.workers, 0),
+        ):
+            if value is not None and value < least:
+                raise UsageError(f"{name} {value}: at least {least} is needed")
+        if not 0 <= self.mask_ratio < 1:
+            raise UsageError(f"mask ratio {self.mask_ratio}: give a share of at least 0 and less than 1")
+        for name, chosen, known in (
+            ("protocol", self.protocol, PROTOCOLS),
+            ("dtype", self.dtype, DTYPES),
+            ("storage", self.storage, STORAGE),
+            ("views", self.views, VIEWS),
+        ):
+            if chosen not in known:
+                raise unknown_name(name, chosen, known)
+        return self

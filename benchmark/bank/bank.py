@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from benchmark.encoders import EncoderInfo
 from benchmark.views import ViewRecipe

@@ -204,7 +204,7 @@ def _commands(entry: Entry) -> list[str]:
         if not entry.id:
             return []
         data = "--data imagenet:PATH --data inat2018:PATH"
-        return [f"python -m benchmark --model {shlex.quote(entry.id)} {data} --protocol iccv2025"]
+        return [f"camtrace score --model {shlex.quote(entry.id)} {data} --protocol iccv2025"]
     commands = []
     for file in entry.files:
         recorded = file.result.environment.get("command")
@@ -214,7 +214,7 @@ def _commands(entry: Entry) -> list[str]:
         name = str(file.result.data["name"])
         # A name is the specification only where it needs no place on somebody's disk.
         data = f"{name}:PATH" if name in ("imagenet", "inat2018") else name
-        parts = ["python -m benchmark", f"--model {shlex.quote(entry.id)}", f"--data {shlex.quote(data)}"]
+        parts = ["camtrace score", f"--model {shlex.quote(entry.id)}", f"--data {shlex.quote(data)}"]
         if revision := entry.facts.get("revision"):
             parts.append(f"--revision {shlex.quote(revision)}")
         options = file.result.environment.get("options")

@@ -1,4 +1,4 @@
-"""``python -m benchmark publish-metrics``: each metric as a static Space from which ``evaluate.load`` takes it."""
+"""``camtrace publish-metrics``: each metric as a static Space from which ``evaluate.load`` takes it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from builders.command_line import Parser
 from builders.errors import UsageError, unknown_name
 
 METRICS = {
@@ -32,9 +33,10 @@ class Example:
     output: str
 
 
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
-        prog="python -m benchmark publish-metrics",
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser(
+        "camtrace publish-metrics",
         description="Show what would be published of the evaluate metrics; with --push, publish them.",
     )
     p.add_argument(
@@ -45,11 +47,15 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--public", action="store_true", help="make new Spaces public (default: private)")
     p.add_argument("--push", "--yes", action="store_true", help="really upload (default: a dry run)")
+    p.set_defaults(run=run)
     return p
 
 
 def main(argv: Sequence[str]) -> int:
-    args = parser().parse_args(argv)
+    return run(parser().parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
     owner, slash, name = args.repo.partition("/")
     if not owner or (slash and name not in METRICS):
         if slash and owner:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from builders.flickrexif.api import FlickrClient, FlickrRefusal, FlickrUnavailable
 from builders.flickrexif.found import text_of

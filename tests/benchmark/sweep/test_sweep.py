@@ -94,7 +94,7 @@ def rows(sweep):
 
 
 def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
-    printed = sweep("small", "broken", "fragile", "large", "absent")
+    printed = sweep("small", "broken", "fragile", "large", "absent", expect=1)
     # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there one by one
     assert sweep.decoded == 12 + 12 * (1 + 3)
     found = rows(sweep)
@@ -107,7 +107,7 @@ def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     result = read_result(sweep.out / found["large"]["folder"] / "result.json")
     assert [s.task for s in result.scores] == ["probe/sharpening"]
     assert result.environment["command"] == (
-        "python -m benchmark --model sweep_encoders:large --data folder:photos --tasks probe/sharpening"
+        "camtrace score --model sweep_encoders:large --data folder:photos --tasks probe/sharpening"
     )
     # photos that one encoder's own preprocessing cannot take are lost for it alone
     fragile = read_result(sweep.out / found["fragile"]["folder"] / "result.json")
