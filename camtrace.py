@@ -1,5 +1,8 @@
 """What do visual encoders know about the camera and the codec? The one name to import, and the command ``camtrace``.
 
+    import camtrace
+    results = camtrace.score("timm/vit_base_patch16_siglip_256.webli", data="folder:photos", tasks="probe/*")
+
 Importing it costs nothing: each name is fetched when it is first used. The code is in ``benchmark`` and ``builders``.
 """
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the names below are, for type checkers and editors
     from benchmark.encoders import Encoder, list_encoders, load_encoder
+    from benchmark.interactive import Results, compare, score
     from benchmark.results import Score
     from builders.open_photos import open_photos
     from builders.pixels import CenterMask
@@ -19,10 +23,13 @@ if TYPE_CHECKING:  # what the names below are, for type checkers and editors
 _WHERE = {
     "CenterMask": "builders",
     "Encoder": "benchmark.encoders",
+    "Results": "benchmark.interactive",
     "Score": "benchmark.results",
+    "compare": "benchmark.interactive",
     "list_encoders": "benchmark.encoders",
     "load_encoder": "benchmark.encoders",
     "open_photos": "builders.open_photos",
+    "score": "benchmark.interactive",
     "with_processing": "builders",
 }
 """Where each name comes from."""
@@ -30,11 +37,14 @@ _WHERE = {
 __all__ = [
     "CenterMask",
     "Encoder",
+    "Results",
     "Score",
     "__version__",
+    "compare",
     "list_encoders",
     "load_encoder",
     "open_photos",
+    "score",
     "with_processing",
 ]
 

@@ -1,5 +1,5 @@
 from .answers import Run, read_runs
-from .figure import draw_report
+from .figure import draw_report, report_figure
 from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
 from .published import (
     ATTRIBUTES,
@@ -54,6 +54,7 @@ __all__ = [
     "read_result",
     "read_results",
     "read_runs",
+    "report_figure",
     "report_text",
     "size_objection",
     "summarise",
