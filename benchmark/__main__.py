@@ -1,38 +1,55 @@
-"""``python -m benchmark [--model ID] ...`` scores encoders; ``python -m benchmark COMMAND`` does the rest."""
+"""The command ``camtrace``; ``python -m benchmark`` is the same, and with options alone ``camtrace score``."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-from builders.command_line import Command, guarded, run_command
+from builders.command_line import Command, Parser, group_parser, run_parsed
 
 COMMANDS: dict[str, Command] = {
-    "list": Command("benchmark.scoring.listing:main", "encoders, tasks, parameters or data that can be named"),
+    "score": Command("benchmark.scoring.command:parser", "what encoders keep of the camera and the codec, on photos"),
+    "list": Command("benchmark.scoring.listing:parser", "encoders, tasks, parameters or data that can be named"),
+    "sweep": Command("benchmark.sweep.command:parser", "score many encoders; resumes, estimates beforehand"),
     "compare": Command(
-        "benchmark.study.compare:main", "paired differences between results, or against the published study"
+        "benchmark.study.command:parser", "paired differences between results, or against the published study"
     ),
-    "leaderboard": Command("benchmark.leaderboard.command:main", "results to a static site"),
-    "publish": Command("benchmark.publishing.command:main", "results to a data set of results on the Hub"),
-    "publish-metrics": Command("benchmark.publishing.metrics_spaces:main", "the evaluate metrics as Spaces on the Hub"),
-    "reproduce": Command("benchmark.study.reproduce:main", "the published study's protocol beside its numbers"),
-    "sweep": Command("benchmark.sweep.command:main", "score many encoders; resumes, estimates beforehand"),
-    "verify": Command("benchmark.publishing.verify:main", "which published results can be made again"),
+    "reproduce": Command("benchmark.study.reproduce:parser", "the published study's protocol beside its numbers"),
+    "leaderboard": Command("benchmark.leaderboard.command:parser", "results to a static site"),
+    "publish": Command("benchmark.publishing.command:parser", "results to a data set of results on the Hub"),
+    "publish-metrics": Command(
+        "benchmark.publishing.metrics_spaces:parser", "the evaluate metrics as Spaces on the Hub"
+    ),
+    "verify": Command("benchmark.publishing.verify:parser", "which published results can be made again"),
+    "build": Command("builders.__main__:parser", "make, check and publish data sets"),
 }
 """Each entry is added by the change that adds its module."""
 
+_OF_ALL = ("--version", "--print-completion")
+"""Options that need no command."""
+
+
+def parser() -> Parser:
+    """Of ``camtrace``."""
+    return group_parser(
+        "camtrace",
+        "What do visual encoders know about the camera and the codec, and how much does it cost you?",
+        COMMANDS,
+        stray="options follow a command, such as 'camtrace score --model ... --data ...'",
+        top=True,
+    )
+
+
+def camtrace(argv: Sequence[str] | None = None) -> int:
+    """``camtrace ARGUMENTS``: the exit status."""
+    return run_parsed(parser, sys.argv[1:] if argv is None else argv)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments and not arguments[0].startswith("-"):
-        return run_command(arguments[0], arguments[1:], COMMANDS)
-
-    def score() -> int:
-        from benchmark.scoring import main as score_main
-
-        return score_main(arguments)
-
-    return guarded(score)
+    """``python -m benchmark ARGUMENTS``: without a command it scores."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    named = bool(words) and (not words[0].startswith("-") or words[0].partition("=")[0] in _OF_ALL)
+    return camtrace(words if named else ["score", *words])
 
 
 if __name__ == "__main__":

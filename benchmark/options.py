@@ -6,8 +6,10 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROTOCOLS = ("converged", "iccv2025")
+from builders.errors import UsageError, unknown_name
+
 DTYPES = ("float32", "tf32", "bfloat16", "float16")
+STORAGE = ("float32", "float16")
 VIEWS = ("auto", "cpu", "device")
 
 
@@ -28,7 +30,7 @@ class RunOptions:
     assignment_seeds: int = 10
     """Random class assignments that probes and ``uniform`` set-ups are averaged over (seeds 0, 1, ...)."""
     protocol: str = "converged"
-    """How probes are fitted: one of ``PROTOCOLS``."""
+    """How probes are fitted: a name in ``benchmark.probe.PROTOCOLS``."""
     neighbours: int | None = None
     """k of kNN; by default what the data set says."""
     mask_ratio: float = 0.9
@@ -57,3 +59,33 @@ class RunOptions:
     """Make every bank again."""
     cache: Path = field(default_factory=default_cache)
     """Folder of the banks."""
+
+    def checked(self) -> RunOptions:
+        """These options, if each is in its range.
+
+        Raises:
+            UsageError: one is not.
+
+        >>> RunOptions(mask_ratio=1.0).checked()
+        Traceback (most recent call last):
+        ...
+        builders.errors.UsageError: mask ratio 1.0: give a share of at least 0 and less than 1
+        """
+        for name, value, least in (
+            ("limit", self.limit, 1),
+            ("neighbours", self.neighbours, 1),
+            ("batch size", self.batch_size, 1),
+            ("workers", self.workers, 0),
+        ):
+            if value is not None and value < least:
+                raise UsageError(f"{name} {value}: at least {least} is needed")
+        if not 0 <= self.mask_ratio < 1:
+            raise UsageError(f"mask ratio {self.mask_ratio}: give a share of at least 0 and less than 1")
+        for name, chosen, known in (
+            ("dtype", self.dtype, DTYPES),
+            ("storage", self.storage, STORAGE),
+            ("views", self.views, VIEWS),
+        ):
+            if chosen not in known:
+                raise unknown_name(name, chosen, known)
+        return self

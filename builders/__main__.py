@@ -1,36 +1,34 @@
-"""``python -m builders COMMAND``: make, check and publish data sets."""
+"""``python -m builders COMMAND`` is ``camtrace build COMMAND``: make, check and publish data sets."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-from builders.command_line import Command, run_command
+from builders.command_line import Command, Parser, group_parser, run_parsed
 
 COMMANDS: dict[str, Command] = {
     "imagenet": Command("builders.processed.command:imagenet", "ImageNet-1k, processed in known ways"),
     "inat2018": Command("builders.processed.command:inat2018", "iNaturalist 2018, processed in known ways"),
     "folder": Command("builders.processed.command:folder", "any labelled photos, processed in known ways"),
-    "paircams": Command("builders.paircams.builder:main", "pairs of photos by a phone and by an older camera"),
-    "check": Command("builders.check:main", "read a built folder as a stranger would, and test its labels"),
+    "paircams": Command("builders.paircams.builder:parser", "pairs of photos by a phone and by an older camera"),
+    "check": Command("builders.check:parser", "read a built folder as a stranger would, and test its labels"),
     "publish": Command(
-        "builders.publishing.command:main", "a built folder, or its recipe, to the Hub (dry run by default)"
+        "builders.publishing.command:parser", "a built folder, or its recipe, to the Hub (dry run by default)"
     ),
-    "flickrexif": Command("builders.flickrexif.cli:main", "photos of Flickr with labels of how they were taken"),
-    "simcams": Command("builders.simcams.cli:main", "one scene through many simulated cameras, exact labels"),
+    "flickrexif": Command("builders.flickrexif.cli:parser", "photos of Flickr with labels of how they were taken"),
+    "simcams": Command("builders.simcams.cli:parser", "one scene through many simulated cameras, exact labels"),
 }
 """Each entry is added by the change that adds its module."""
 
 
+def parser() -> Parser:
+    """Of ``camtrace build``."""
+    return group_parser("camtrace build", "Make, check and publish data sets.", COMMANDS)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(__doc__.strip() + "\n\ncommands:")
-        for name, command in COMMANDS.items():
-            print(f"  {name:12} {command.summary}")
-        print("\n'python -m builders COMMAND --help' explains one of them.")
-        return 0
-    return run_command(arguments[0], arguments[1:], COMMANDS)
+    return run_parsed(parser, sys.argv[1:] if argv is None else argv)
 
 
 if __name__ == "__main__":

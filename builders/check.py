@@ -1,4 +1,4 @@
-"""``python -m builders check``: read a built folder as a stranger would, and test what its labels promise."""
+"""``camtrace build check``: read a built folder as a stranger would, and test what its labels promise."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
+from builders.command_line import Parser
 from builders.dataset import Build, file_sha256, read_build
 from builders.errors import CamtraceError, DataError
 from builders.pixels import PARAMETERS, Parameter, Processing, decode_rgb, random_scale, read_jpeg_header
@@ -84,12 +85,20 @@ def table(checks: Sequence[Check]) -> str:
     )
 
 
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser("camtrace build check", description="Read a built folder as a stranger would and test its labels.")
+    p.add_argument("folder", type=Path, help="a folder that a builder finished")
+    p.set_defaults(run=run)
+    return p
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m builders check", description="Read a built folder as a stranger would and test its labels."
-    )
-    parser.add_argument("folder", type=Path, help="a folder that a builder finished")
-    checks = check_folder(parser.parse_args(argv).folder)
+    return run(parser().parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
+    checks = check_folder(args.folder)
     print(table(checks))
     failed = sum(not check.passed for check in checks)
     print(f"{len(checks) - failed} of {len(checks)} checks passed")

@@ -4,7 +4,7 @@ CamtraceError
 |-- UsageError      a wrong option, name or combination: exit status 2
 |-- DataError       a data set cannot be used at all: exit status 2
 |-- PhotoError      one photo cannot be used: a recorded failure, the run goes on
-|-- EncoderError    one encoder cannot be loaded or run: a recorded failure in a sweep
+|-- EncoderError    one encoder cannot be loaded or run: a recorded failure, exit status 1
 `-- RemoteError     a remote service (Hub, Flickr, photo server) said no or said nonsense
 """
 
@@ -55,6 +55,8 @@ class PhotoError(CamtraceError):
 
 class EncoderError(CamtraceError):
     """One encoder cannot be loaded or run."""
+
+    exit_status = 1
 
 
 class RemoteError(CamtraceError):

@@ -6,6 +6,8 @@ Options follow a question mark, as in a URL: ``hub:cifar100?image=img&label=fine
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +44,7 @@ class DataSpec:
         head, _, query = text.partition("?")
         kind, colon, location = head.partition(":")
         if kind not in KINDS:
-            raise unknown_name("data", text, [k.usage for k in KINDS.values()])
+            raise _unknown_data(text)
         place = KINDS[kind].location
         if place == "required" and not location:
             raise UsageError(f"data {text!r} names no location: write {KINDS[kind].usage}")
@@ -56,6 +58,19 @@ class DataSpec:
         except ValueError:
             raise UsageError(f"data {text!r}: options are written ?name=value&name=value") from None
         return cls(kind, location, revision or None, MappingProxyType(options))
+
+
+def _unknown_data(text: str) -> UsageError:
+    """A path, or a repository of the Hub, without its kind; or a misspelt kind."""
+    head = text.partition("?")[0]
+    if Path(head).expanduser().exists():
+        return UsageError(f"data {text!r} does not say what it is: did you mean 'folder:{text}'?")
+    near = difflib.get_close_matches(head.partition(":")[0], KINDS, n=1, cutoff=0.7)
+    if not near and re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?", head):
+        return UsageError(
+            f"data {text!r} does not say what it is: did you mean 'hub:{text}'? ('camtrace list data' names every kind)"
+        )
+    return unknown_name("data", text, [KINDS[kind].usage for kind in near] or [k.usage for k in KINDS.values()])
 
 
 @dataclass(frozen=True)
@@ -221,7 +236,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "built": Kind(
             "built:PATH_OR_REPO[@REVISION]",
-            "processed photos as `python -m builders ... --assignment every` stores them",
+            "processed photos as `camtrace build ... --assignment every` stores them",
             _built,
             ("parameter",),
             has_revision=True,

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from benchmark.bank.bank import Bank
 from benchmark.bank.device_copy import DeviceCopy

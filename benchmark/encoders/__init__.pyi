@@ -1,6 +1,8 @@
+from .callables import is_module
 from .catalogue import EncoderRow, list_encoders
 from .embedding import Embedder
 from .encoder import Encoder, EncoderInfo
+from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
 from .pixels import Pixels
 from .study import STUDY
@@ -13,6 +15,8 @@ __all__ = [
     "EncoderInfo",
     "EncoderRow",
     "Pixels",
+    "as_encoder",
+    "is_module",
     "list_encoders",
     "load_encoder",
 ]

@@ -35,6 +35,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,15 +60,15 @@ def load_callable(request: Request) -> Encoder:
     """
     found = _import(request.spec)
     made = found
-    if not isinstance(found, Encoder) and callable(found) and not _is_module(found) and _required_arguments(found) == 0:
-        with _own_errors(request.spec):
+    if not isinstance(found, Encoder) and callable(found) and not is_module(found) and _required_arguments(found) == 0:
+        with own_errors(request.spec):
             made = found()
     if isinstance(made, Encoder):
         return made if made.info.id else replace(made, info=replace(made.info, id=request.spec))
-    if _is_module(made):
+    if is_module(made):
         return _of_module(request, made, found)
     if callable(made) and _required_arguments(made) == 1:
-        return _of_function(request, made)
+        return function_encoder(request, made)
     raise UsageError(
         f"{request.spec} is {type(made).__name__}, not an encoder: "
         "give an Encoder, a torch.nn.Module, or a function from an image to a vector"
@@ -85,9 +86,9 @@ def _of_module(request: Request, module: nn.Module, found: Any) -> Encoder:
         normalise: Normalisation | None = Normalisation(IMAGENET_MEAN, IMAGENET_STD)
         preprocessing = describe(IMAGENET_PIXELS, IMAGENET_MEAN, IMAGENET_STD, "pil", source="default")
     else:
-        preprocess = own if isinstance(own, Pixels) else _AsArray(own)  # plain data can be shared, and made faster
-        with _own_errors(request.spec):
-            sample = preprocess(_probe())
+        preprocess = own if isinstance(own, Pixels) else AsArray(own)  # plain data can be shared, and made faster
+        with own_errors(request.spec):
+            sample = preprocess(probe())
         if sample.dtype == np.uint8 and (mean is None or std is None):
             raise EncoderError(f"{request.spec}: preprocess gives uint8 pixels, so mean and std are needed beside it")
         normalise = Normalisation(tuple(mean), tuple(std)) if sample.dtype == np.uint8 else None
@@ -105,7 +106,7 @@ def _of_module(request: Request, module: nn.Module, found: Any) -> Encoder:
         preprocess=preprocess,
         preprocessing=preprocessing,
         normalise=normalise,
-        forward=_call,
+        forward=call,
         pooling=str(_attribute("pooling", module, found) or "what the module returns"),
         place=place,
         weights_sha256=identity,
@@ -115,10 +116,11 @@ def _of_module(request: Request, module: nn.Module, found: Any) -> Encoder:
     )
 
 
-def _of_function(request: Request, function: Callable[[Any], Any]) -> Encoder:
+def function_encoder(request: Request, function: Callable[[Any], Any]) -> Encoder:
+    """Of a function from an RGB image to a vector."""
     encode = _AsVector(request.spec, function)
-    with _own_errors(request.spec):
-        first, second = encode(_probe()), encode(_probe(200, 300))
+    with own_errors(request.spec):
+        first, second = encode(probe()), encode(probe(200, 300))
     if first.shape != second.shape:
         raise EncoderError(
             f"{request.spec}: vectors of different lengths ({len(first)}, {len(second)}) for photos of different sizes"
@@ -156,13 +158,15 @@ class _AsVector:
 
 
 @dataclass(frozen=True)
-class _AsArray:
+class AsArray:
     """A user's preprocessing, as an array: uint8 stays, everything else becomes float32."""
 
     function: Callable[[Any], Any]
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         array = np.asarray(_to_numpy(self.function(image)))
+        if array.dtype.kind not in "fiub":
+            raise EncoderError(f"preprocess gives {array.dtype}, not an array or a tensor of numbers for one picture")
         return array if array.dtype == np.uint8 else array.astype(np.float32, copy=False)
 
 
@@ -187,16 +191,20 @@ def _import(spec: str) -> Any:
 
 @contextlib.contextmanager
 def _working_folder_importable() -> Iterator[None]:
-    """The console script does not look for modules in the working folder; ``python -m`` does."""
-    folder = os.getcwd()
+    """The console script does not look for modules in the working folder; ``python -m`` does.
+
+    The folder stands last, behind this package's own: somebody's ``benchmark.py`` or ``cards/`` there must not be
+    found instead of ours, here or in a worker process that starts anew with this path.
+    """
+    own, folder = str(Path(__file__).parents[2]), os.getcwd()
     if folder not in sys.path and "" not in sys.path:
-        sys.path.insert(0, folder)
+        sys.path += [path for path in (own, folder) if path not in sys.path]
     importlib.invalidate_caches()
     yield
 
 
 @contextlib.contextmanager
-def _own_errors(spec: str) -> Iterator[None]:
+def own_errors(spec: str) -> Iterator[None]:
     """Whatever the user's code raises becomes one sentence."""
     try:
         yield
@@ -215,7 +223,7 @@ def _required_arguments(function: Any) -> int:
     return sum(p.default is p.empty and p.kind in (*positional, p.KEYWORD_ONLY) for p in parameters)
 
 
-def _is_module(value: Any) -> bool:
+def is_module(value: Any) -> bool:
     """Whether it is a ``torch.nn.Module``; a user's code that has one has imported torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
@@ -239,7 +247,7 @@ def _to_numpy(value: Any) -> Any:
     return value.detach().cpu().numpy() if hasattr(value, "detach") else value
 
 
-def _probe(width: int = 320, height: int = 240) -> Image.Image:
+def probe(width: int = 320, height: int = 240) -> Image.Image:
     from benchmark.encoders.embedding import probe_image
 
     return probe_image(width, height)
@@ -249,5 +257,5 @@ def _as_float32(batch: torch.Tensor) -> torch.Tensor:
     return batch.float()
 
 
-def _call(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+def call(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
     return module(pixels)

@@ -1,4 +1,4 @@
-"""Results in, a static site out: ``python -m benchmark leaderboard --results DIR|REPO --output SITE``."""
+"""Results in, a static site out: ``camtrace leaderboard --results DIR|REPO --output SITE``."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""``python -m benchmark leaderboard``: results and the study's published numbers to a static site."""
+"""``camtrace leaderboard``: results and the study's published numbers to a static site."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries, published_entries
 from benchmark.leaderboard.site import write_site
 from benchmark.results import ReadResults, Refusal, ResultFile, published_encoders, read_results
+from builders.command_line import Parser
 from builders.errors import UsageError
 
 
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
-        prog="python -m benchmark leaderboard",
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser(
+        "camtrace leaderboard",
         description="Write a static leaderboard that opens from a file or a server and loads nothing from elsewhere.",
     )
     p.add_argument(
@@ -26,14 +28,18 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR|REPO",
         help="folder of result files, or Hub data set owner/name[@revision]; repeatable",
     )
-    p.add_argument("--output", type=Path, required=True, metavar="SITE", help="folder to write")
+    p.add_argument("-o", "--output", type=Path, required=True, metavar="SITE", help="folder to write")
     p.add_argument("--title", default="camtrace leaderboard", help="heading of the page (default: %(default)s)")
     p.add_argument("--no-published", action="store_true", help="leave out the study's 47 published encoders")
+    p.set_defaults(run=run)
     return p
 
 
 def main(argv: Sequence[str]) -> int:
-    args = parser().parse_args(argv)
+    return run(parser().parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
     if args.no_published and not args.results:
         raise UsageError("nothing to show: give --results, or leave out --no-published")
     read = _read_all(args.results)

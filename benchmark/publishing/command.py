@@ -1,4 +1,4 @@
-"""``python -m benchmark publish``: show what a folder of results would write to the Hub; with ``--push``, write it."""
+"""``camtrace publish``: show what a folder of results would write to the Hub; with ``--push``, write it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from pathlib import Path
 
 from benchmark.publishing.files import Gathered, gather
 from benchmark.results import Result
+from builders.command_line import Parser
 from builders.errors import DataError, RemoteError, UsageError
 from builders.files import write_text_atomically
 
 _REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
-        prog="python -m benchmark publish",
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser(
+        "camtrace publish",
         description="Show what would be published of a folder of results; with --push, publish it. Without the right "
         "to write, a pull request is opened.",
     )
@@ -39,11 +41,15 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--unknown-codec", action="store_true", help="take results whose codec canary is not known")
     p.add_argument("--smoke-tests", action="store_true", help="take results on the bundled sample")
     p.add_argument("--push", "--yes", action="store_true", help="really write (default: a dry run)")
+    p.set_defaults(run=run)
     return p
 
 
 def main(argv: Sequence[str]) -> int:
-    args = parser().parse_args(argv)
+    return run(parser().parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
     for option, repo in (("--results", args.results), ("--space", args.space)):
         if repo is not None and not _REPO.fullmatch(repo):
             raise UsageError(f"{option} {repo}: write OWNER/NAME")

@@ -46,7 +46,7 @@ def gather(folder: Path, *, unknown_codec: bool = False, smoke_tests: bool = Fal
     """
     found = find_runs(folder)
     if not found:
-        raise DataError(f"{folder}: there is no result.json; score something first (python -m benchmark --output DIR)")
+        raise DataError(f"{folder}: there is no result.json; score something first (camtrace score --output DIR)")
     own_canary = codec_canary()
 
     def objection(result: Result) -> str:

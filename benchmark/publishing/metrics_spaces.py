@@ -1,4 +1,4 @@
-"""``python -m benchmark publish-metrics``: each metric as a static Space from which ``evaluate.load`` takes it."""
+"""``camtrace publish-metrics``: each metric as a static Space from which ``evaluate.load`` takes it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.metrics import CITATION, DEFINITIONS
+from builders.command_line import Parser
 from builders.errors import UsageError, unknown_name
 
 REQUIREMENTS = "camtrace[encoders]\n"
@@ -26,9 +27,10 @@ class Example:
     output: str
 
 
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
-        prog="python -m benchmark publish-metrics",
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser(
+        "camtrace publish-metrics",
         description="Show what would be published of the evaluate metrics; with --push, publish them.",
     )
     p.add_argument(
@@ -39,11 +41,15 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--public", action="store_true", help="make new Spaces public (default: private)")
     p.add_argument("--push", "--yes", action="store_true", help="really upload (default: a dry run)")
+    p.set_defaults(run=run)
     return p
 
 
 def main(argv: Sequence[str]) -> int:
-    args = parser().parse_args(argv)
+    return run(parser().parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
     owner, slash, name = args.repo.partition("/")
     if not owner or (slash and name not in DEFINITIONS):
         if slash and owner:

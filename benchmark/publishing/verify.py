@@ -1,4 +1,4 @@
-"""``python -m benchmark verify``: read results as a stranger, and say of each whether it can be made again."""
+"""``camtrace verify``: read results as a stranger, and say of each whether it can be made again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from benchmark.publishing.files import edited
 from benchmark.publishing.provenance import codec_objection, known_codecs, missing_provenance, private_inputs
 from benchmark.results import Refusal, ResultFile, markdown_table, read_results
+from builders.command_line import Parser
 from builders.pixels import codec_canary
 
 VERDICTS = {
@@ -36,14 +37,23 @@ class Verdict:
     why: str
 
 
-def main(argv: Sequence[str]) -> int:
-    p = argparse.ArgumentParser(
-        prog="python -m benchmark verify",
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser(
+        "camtrace verify",
         description="Say which results can be made again, which were made with other codec versions, and which lack "
         "provenance. Exit status 1 if a file is refused or was edited.",
     )
     p.add_argument("results", metavar="DIR|REPO", help="folder of results, or Hub data set OWNER/NAME[@REVISION]")
-    args = p.parse_args(argv)
+    p.set_defaults(run=run)
+    return p
+
+
+def main(argv: Sequence[str]) -> int:
+    return run(parser().parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
     read = read_results(args.results)
     verdicts = [judge(file) for file in read.accepted] + [_refused(refusal) for refusal in read.refused]
     order = list(VERDICTS)

@@ -1,5 +1,5 @@
 from .answers import Run, answer_key, read_answers, read_run, read_runs
-from .figure import draw_report
+from .figure import draw_report, report_figure
 from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
 from .migration import SCHEMA_VERSION
 from .published import (
@@ -84,6 +84,7 @@ __all__ = [
     "read_results",
     "read_run",
     "read_runs",
+    "report_figure",
     "report_text",
     "score_label",
     "size_objection",

@@ -6,10 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.results.questions import Family, Questions, families, subject_of
 from benchmark.results.schema import Result, Score
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Okabe & Ito's colour-blind-safe palette
 _BLUE, _ORANGE, _GREEN, _VERMILION, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6b6b6b"
@@ -18,40 +21,41 @@ _MARKS = (("o", _BLUE), ("s", _ORANGE), ("^", _GREEN), ("v", _VERMILION), ("D", 
 
 
 def draw_report(results: Sequence[Result], questions: Questions, path: Path) -> None:
-    """Draw the results of one encoder (one per data set) to a PNG file, atomically.
+    """Write ``report_figure`` to a PNG file, atomically; no file where there is nothing to show."""
+    figure = report_figure(results, questions)
+    if figure is not None:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        figure.savefig(temporary, format="png", dpi=130, facecolor="white")
+        os.replace(temporary, path)
+
+
+def report_figure(results: Sequence[Result], questions: Questions) -> Figure | None:
+    """The results of one encoder (one per data set) as a picture; ``None`` where there is nothing to show.
+
+    It belongs to no window and changes no setting of matplotlib, so that a notebook can show it.
 
     One panel for each family of questions that has something to show, as the family says: values with intervals against
     chance, metrics side by side on a line, or one metric against another with the line y = x.
     """
     import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     panels = [panel for family in families(questions) if (panel := _panel(results, family, questions))]
     if not panels:
-        return
+        return None
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     heights = [max(p.height for p in panels[r * columns : (r + 1) * columns]) for r in range(rows)]
-    with plt.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure, axes = plt.subplots(
-            rows,
-            columns,
-            figsize=(5.6 * columns, sum(max(h, 2.6) for h in heights) + 0.9),
-            gridspec_kw={"height_ratios": heights},
-            squeeze=False,
-            layout="constrained",
-        )
+    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        size = (5.6 * columns, sum(max(h, 2.6) for h in heights) + 0.9)
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(rows, columns, gridspec_kw={"height_ratios": heights}, squeeze=False)
         for ax, panel in zip(axes.flat, panels, strict=False):
             panel.draw(ax)
         for ax in list(axes.flat)[len(panels) :]:
             ax.set_axis_off()
         figure.suptitle(_title(results), fontsize=10, ha="left", x=0.01)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        figure.savefig(temporary, format="png", dpi=130, facecolor="white")
-        plt.close(figure)
-    os.replace(temporary, path)
+    return figure
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An aligned Markdown table; the first column is left-aligned, the others right-aligned.
+    """An aligned Markdown table: columns of numbers are right-aligned, the first and those of text left-aligned.
 
-    >>> print(markdown_table(["task", "n"], [["probe/jpeg", "12"]]))
-    | task       |  n |
-    | :--------- | -: |
-    | probe/jpeg | 12 |
+    >>> print(markdown_table(["task", "interval", "why"], [["probe", "1.0 to 2.0", "-"], ["knn", "-", "no k"]]))
+    | task  |   interval | why  |
+    | :---- | ---------: | :--- |
+    | probe | 1.0 to 2.0 | -    |
+    | knn   |          - | no k |
     """
     cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in (header, *rows)]
+    left = [i == 0 or not all(_is_number(row[i]) for row in cells[1:]) for i in range(len(header))]
     widths = [max(2, *(len(row[i]) for row in cells)) for i in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
-        padded = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        padded = [c.ljust(w) if text else c.rjust(w) for c, w, text in zip(row, widths, left, strict=True)]
         return "| " + " | ".join(padded) + " |"
 
-    rule = [":" + "-" * (w - 1) if i == 0 else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
+    rule = [":" + "-" * (w - 1) if text else "-" * (w - 1) + ":" for w, text in zip(widths, left, strict=True)]
     return "\n".join([line(cells[0]), "| " + " | ".join(rule) + " |", *(line(row) for row in cells[1:])])
+
+
+_NUMBER = re.compile(r"(?:[<>] )?[+-]?\d[\d.,]*(?: ?(?:%|s|min|h|d|[kMG]?B))?")
+_CELL = re.compile(rf"{_NUMBER.pattern}(?: to {_NUMBER.pattern})?(?: \({_NUMBER.pattern}(?: to {_NUMBER.pattern})?\))?")
+
+
+def _is_number(cell: str) -> bool:
+    """A number, with a unit, as an interval or followed by one in brackets; what is absent is as good as a number."""
+    return cell in ("", "-") or _CELL.fullmatch(cell) is not None
 
 
 def percent(value: float, signed: bool = False) -> str:

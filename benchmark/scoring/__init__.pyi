@@ -1,24 +1,45 @@
-from .command import DEFAULT_DATA, loading_options, main, parser, run_options
+from .asking import Answered, Asked, NotScored, score_asked
+from .command import (
+    DEFAULT_DATA,
+    DEFAULT_MODEL,
+    checked_data,
+    listed,
+    loading_options,
+    parser,
+    run_options,
+    warn_of_failures,
+)
 from .output import write_reports, write_scored
 from .passes import planned_passes
 from .records import encoder_record, options_record
 from .repeat import Origin, Repeat, how_to_repeat, recorded
-from .run import score_encoders
+from .run import Scored, score_encoders
+from .voice import Voice, score_rows
 
 __all__ = [
     "DEFAULT_DATA",
+    "DEFAULT_MODEL",
+    "Answered",
+    "Asked",
+    "NotScored",
     "Origin",
     "Repeat",
+    "Scored",
+    "Voice",
+    "checked_data",
     "encoder_record",
     "how_to_repeat",
+    "listed",
     "loading_options",
-    "main",
     "options_record",
     "parser",
     "planned_passes",
     "recorded",
     "run_options",
+    "score_asked",
     "score_encoders",
+    "score_rows",
+    "warn_of_failures",
     "write_reports",
     "write_scored",
 ]

@@ -1,60 +1,73 @@
-"""``python -m benchmark``: score encoders on photo sets, write results, tell people."""
+"""``camtrace score``: score encoders on photo sets, write results, tell people."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.compute import prepare_process
-from benchmark.options import DTYPES, PROTOCOLS, VIEWS, RunOptions, default_cache
+from benchmark.options import DTYPES, STORAGE, VIEWS, RunOptions, default_cache
+from benchmark.probe import PROTOCOLS
+from benchmark.scoring.config_file import ConfiguredParser
+from benchmark.scoring.voice import Voice
+from builders.command_line import Parser
+from builders.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
-    from benchmark.encoders import Encoder
     from benchmark.results import Result
+    from benchmark.scoring.asking import NotScored
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
 DEFAULT_DATA = ("sample", "simcams", "simpairs")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The options of the scoring command."""
     defaults = RunOptions()
-    p = argparse.ArgumentParser(
-        prog="python -m benchmark",
+    p = ConfiguredParser(
+        "camtrace score",
         description="Score what an encoder keeps of the camera and the codec. Without options: the bundled encoder on "
         "the bundled photos, a smoke test that needs no network.",
-        epilog="Also: python -m benchmark list encoders|tasks|parameters|data",
+        epilog="Exit status: 0 all done (with a warning where photos cannot be read), 1 an encoder, task or data set "
+        "failed and the report says why, 2 the request was wrong, 130 or 143 interrupted, work kept. "
+        "See also: camtrace list encoders|tasks|parameters|data",
     )
-    p.add_argument("--model", action="append", metavar="ID", help=f"encoder; repeatable (default: {DEFAULT_MODEL})")
     p.add_argument(
+        "-m", "--model", action="append", metavar="ID", help=f"encoder; repeatable (default: {DEFAULT_MODEL})"
+    )
+    p.add_argument(
+        "-d",
         "--data",
         action="append",
         metavar="SPEC",
         help="photos; repeatable: sample, folder:PATH, "
-        "hub:REPO[@REVISION], imagenet:PATH, ..., see list data (default: sample, simcams, simpairs)",
-    )
-    p.add_argument("--tasks", action="append", metavar="PATTERN", help="such as 'probe/*' or knn/jpeg; repeatable")
-    p.add_argument("--limit", type=_positive, metavar="N", help="use N photos, seeded and class-balanced")
-    p.add_argument(
-        "--protocol", choices=PROTOCOLS, default=defaults.protocol, help="how probes are fitted (default: %(default)s)"
+        "hub:REPO[@REVISION], imagenet:PATH, ..., see camtrace list data (default: sample, simcams, simpairs)",
     )
     p.add_argument(
-        "--neighbours", "-k", type=_positive, metavar="K", help="k of kNN (default: the data set's, mostly 10)"
+        "-t", "--tasks", action="append", metavar="PATTERN", help="such as 'probe/*' or knn/jpeg; repeatable"
     )
+    p.add_argument("--limit", type=_whole, metavar="N", help="use N photos, seeded and class-balanced")
+    p.add_argument(
+        "--protocol",
+        choices=tuple(PROTOCOLS),
+        default=defaults.protocol,
+        help="how probes are fitted (default: %(default)s)",
+    )
+    p.add_argument("-k", "--neighbours", type=_whole, metavar="K", help="k of kNN (default: the data set's, mostly 10)")
     p.add_argument(
         "--mask-ratio",
-        type=_share,
+        type=_number,
         default=defaults.mask_ratio,
         metavar="R",
         help="hidden share of the picture in acquisition probes; 0 for none (default: %(default)s)",
     )
     p.add_argument(
-        "--seed", type=int, default=defaults.seed, help="of splits, --limit and random scales (default: %(default)s)"
+        "--seed", type=_whole, default=defaults.seed, help="of splits, --limit and random scales (default: %(default)s)"
     )
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
     p.add_argument(
@@ -66,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--storage",
         default="float32",
-        choices=("float32", "float16"),
+        choices=STORAGE,
         help="of embeddings on disk; float16 must pass the same gate (default: %(default)s)",
     )
     p.add_argument(
@@ -75,14 +88,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--compile", action="store_true", help="forward passes by torch.compile; pays in long runs")
     p.add_argument(
         "--batch-size",
-        type=_positive,
+        type=_whole,
         default=defaults.batch_size,
         metavar="N",
         help="views per forward pass; fewer where memory does not hold them (default: %(default)s)",
     )
     p.add_argument(
         "--workers",
-        type=_count,
+        type=_whole,
         default=defaults.workers,
         metavar="N",
         help="processes that make views (default: %(default)s)",
@@ -96,7 +109,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--revision", help="commit, tag or branch of a Hub model, if there is one --model")
     p.add_argument("--trust-remote-code", action="store_true", help="run code from the model's repository")
     p.add_argument(
-        "--output", type=Path, default=Path("results"), metavar="DIR", help="where results go (default: %(default)s)"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where results go (default: %(default)s)",
     )
     p.add_argument(
         "--cache",
@@ -108,71 +126,91 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--push-to",
         metavar="OWNER/NAME",
-        help="publish the results to this data set repository (see also: python -m benchmark publish)",
+        help="publish the results to this data set repository (see also: camtrace publish)",
     )
     p.add_argument("--fresh", action="store_true", help="compute embeddings again instead of reusing them")
+    p.add_argument(
+        "--json", action="store_true", help="scores to standard output as JSON; everything else to standard error"
+    )
+    p.add_argument("-q", "--quiet", action="store_true", help="no notices and no progress, only the report")
+    p.add_argument(
+        "-v", "--verbose", action="store_true", help="also what encoders and data are, and where a failed task failed"
+    )
+    p.set_defaults(run=run)
     return p
 
 
 def main(argv: Sequence[str]) -> int:
-    args = parser().parse_args(argv)
-    prepare_process()
-    from benchmark.scoring.output import write_reports, write_scored
-    from benchmark.scoring.repeat import Origin, how_to_repeat, recorded
-    from benchmark.scoring.run import score_encoders
-    from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
-    from builders.errors import CamtraceError
-    from builders.open_photos import open_photos
+    return run(parser().parse_args(argv))
 
-    tasks = select_tasks(args.tasks or [], all_tasks())
-    sets = {spec: open_photos(spec, seed=args.seed) for spec in dict.fromkeys(args.data or DEFAULT_DATA)}
-    encoders, unloaded = _load(args)
-    single = len(encoders) == 1 and len(sets) == 1
-    results: list[Result] = []
+
+def run(args: argparse.Namespace) -> int:
     options = run_options(args)
-    for i, (spec, photos) in enumerate(sets.items()):
-        try:
-            limited = photos.limited(args.limit, args.seed) if args.limit else photos
-            fitting = fitting_tasks(tasks, limited, asked=bool(args.tasks))
-            scored = score_encoders(list(encoders.values()), limited, fitting, options)
-        except CamtraceError as error:
-            if i + 1 == len(sets) and not results:
-                raise
-            print(f"camtrace: {error}", file=sys.stderr)
-            continue
-        for (model, encoder), one in zip(encoders.items(), scored, strict=True):
-            origin = Origin(model, spec, tuple(args.tasks or ()), args.trust_remote_code)
-            result = recorded(one.result, how_to_repeat(origin, encoder.info, limited, options))
-            write_scored(dataclasses.replace(one, result=result), args.output, single=single)
-            results.append(result)
-    print(write_reports(results, unloaded, args.output))
-    print(f"written to {args.output}: result.json, answers.npz, report.md, report.png; banks in {args.cache}")
-    if args.push_to:
-        from benchmark.publishing import push_folder_of_results
+    voice = Voice(args)
+    with voice.speaking():
+        models = list(dict.fromkeys(args.model or [DEFAULT_MODEL]))
+        data = checked_data(args)
+        if args.revision and len(models) > 1:
+            raise UsageError("--revision goes with one --model; with several, write each as NAME@REVISION")
+        voice.notice(f"scoring {listed(models)} on {listed(data)}; results go to {args.output}")
+        prepare_process()
+        from benchmark.encoders import load_encoder
+        from benchmark.scoring.asking import Asked, score_asked
+        from benchmark.scoring.output import write_reports, write_scored
 
-        push_folder_of_results(args.output, args.push_to)
-    return _status(results)
+        loading = {"revision": args.revision, **loading_options(args)}
+        loaders = {m: partial(load_encoder, m, **loading) for m in models}
+        asked = Asked(loaders, data, args.tasks or [], options, args.trust_remote_code)
+        answered = score_asked(
+            asked,
+            scored=lambda one: write_scored(one, args.output, single=asked.single),
+            missing=_say_missing,
+            detail=voice.detail,
+        )
+        results = [one.result for one in answered.scored]
+        missing = {lost.name: lost.reason for lost in answered.missing}
+        if results:
+            voice.report(write_reports(results, missing, args.output))
+            what = "result.json, answers.npz, report.md, report.png"
+            voice.notice(f"written to {args.output}: {what}; banks in {args.cache}")
+        voice.answer(results, missing)
+        if args.push_to and results:
+            from benchmark.publishing import push_folder_of_results
+
+            push_folder_of_results(args.output, args.push_to)
+        warn_of_failures(results)
+        if not results and all(isinstance(lost.error, UsageError) for lost in answered.missing):
+            return 2
+        return 0 if answered.complete else 1
 
 
-def _load(args: argparse.Namespace) -> tuple[dict[str, Encoder], dict[str, str]]:
-    """By name the encoders that can be loaded, and the reason for each that cannot."""
-    from benchmark.encoders import load_encoder
-    from builders.errors import CamtraceError, UsageError
+def checked_data(args: argparse.Namespace) -> list[str]:
+    """The data specifications that were asked for, each once, well-formed; said before anything slow is imported.
 
-    models = list(dict.fromkeys(args.model or [DEFAULT_MODEL]))
-    if args.revision and len(models) > 1:
-        raise UsageError("--revision goes with one --model; with several, write each as NAME@REVISION")
-    encoders: dict[str, Encoder] = {}
-    unloaded: dict[str, str] = {}
-    for model in models:
-        try:
-            encoders[model] = load_encoder(model, revision=args.revision, **loading_options(args))
-        except CamtraceError as error:
-            unloaded[model] = str(error)
-            if len(unloaded) == len(models):
-                raise
-            print(f"camtrace: {error}", file=sys.stderr)
-    return encoders, unloaded
+    Raises:
+        UsageError: one is not.
+    """
+    from builders.open_photos import DataSpec
+
+    specs = list(dict.fromkeys(args.data or DEFAULT_DATA))
+    for spec in specs:
+        DataSpec.parse(spec)
+    return specs
+
+
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """Names as a sentence has them.
+
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d", "e"])
+    ('a', 'a, b and c', '5 (a, b, c, ...)')
+    """
+    if len(names) > most:
+        return f"{len(names)} ({', '.join(names[: most - 1])}, ...)"
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def _say_missing(lost: NotScored) -> None:
+    print(f"camtrace: {lost.reason}", file=sys.stderr)
 
 
 def loading_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -181,7 +219,13 @@ def loading_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_options(args: argparse.Namespace) -> RunOptions:
-    """The parsed options of the scoring command (and of those that share them)."""
+    """The parsed options of the scoring command (and of those that share them).
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+    if args.protocol not in PROTOCOLS:
+        raise unknown_name("protocol", args.protocol, PROTOCOLS)
     return RunOptions(
         seed=args.seed,
         protocol=args.protocol,
@@ -198,36 +242,28 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         fresh=args.fresh,
         cache=args.cache,
         limit=args.limit,
-    )
+    ).checked()
 
 
-def _status(results: Sequence[Result]) -> int:
-    """0 with a warning where photos or tasks failed; 1 where a result has no score at all."""
+def warn_of_failures(results: Sequence[Result]) -> None:
+    """One line on standard error for each result that lacks a photo, a task or its encoder."""
     for result in results:
         kinds = Counter(failure.kind for failure in result.failures)
         if kinds:
             counted = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in kinds.items())
             where = f"{result.encoder['id']} on {result.data['name']}"
             print(f"camtrace: warning: {where}: {counted} failed, see the report", file=sys.stderr)
-    return 0 if all(result.scores for result in results) else 1
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is less than 1")
-    return value
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{value} is negative")
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not in [0, 1)")
-    return value
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None

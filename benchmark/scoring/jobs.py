@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from benchmark.compute import side_by_side
 from benchmark.tasks import Task, TaskInput, TaskOutcome

@@ -1,22 +1,27 @@
-"""``python -m benchmark list encoders|tasks|parameters|data``: everything that can be named."""
+"""``camtrace list encoders|tasks|parameters|data``: everything that can be named."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import argparse
+from collections.abc import Callable
 
 from benchmark.results import markdown_table
-from builders.errors import unknown_name
-
-USAGE = "usage: python -m benchmark list {encoders,tasks,parameters,data}"
+from builders.command_line import Parser
 
 
-def main(argv: Sequence[str]) -> int:
-    if len(argv) != 1 or argv[0] in ("-h", "--help"):
-        print(USAGE)
-        return 0 if argv and argv[0] in ("-h", "--help") else 2
-    if argv[0] not in LISTS:
-        raise unknown_name("list", argv[0], LISTS)
-    print(LISTS[argv[0]]())
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser("camtrace list", description="Everything that can be named.")
+    p.add_argument("what", metavar="WHAT", choices=list(LISTS), help=", ".join(LISTS))
+    p.set_defaults(run=run)
+    return p
+
+
+def run(args: argparse.Namespace) -> int:
+    from benchmark.compute import prepare_process
+
+    prepare_process()
+    print(LISTS[args.what]())
     return 0
 
 

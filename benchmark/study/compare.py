@@ -1,19 +1,17 @@
-"""``python -m benchmark compare``: paired differences between runs, or one run beside the published numbers."""
+"""Paired differences between runs on the same photos: as values, and told to people."""
 
 from __future__ import annotations
 
-import argparse
 import fnmatch
 import itertools
 import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from benchmark.results import Run, interval, markdown_table, metric_of, percent, read_runs
+from benchmark.results import Run, interval, markdown_table, metric_of, percent
 from benchmark.stats import Difference, holm, paired_difference, rank_intervals
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
@@ -48,41 +46,6 @@ class Tie:
     best: str
     tied: tuple[str, ...]
     encoders: int
-
-
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
-        prog="python -m benchmark compare",
-        description="Paired differences between results on the same photos, with p-values corrected for their number; "
-        "or, with --published, one result beside the study's numbers.",
-    )
-    p.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="output of runs or sweeps")
-    p.add_argument(
-        "--published",
-        nargs="?",
-        const="",
-        metavar="NAME",
-        help='compare with an encoder of the study, such as "CLIP (ViT-B/16, WIT)" (default: the same encoder)',
-    )
-    p.add_argument("--tasks", action="append", default=[], metavar="PATTERN", help="such as 'probe/*'; repeatable")
-    p.add_argument("--all-metrics", action="store_true", help="every metric, not only the main ones of each task")
-    p.add_argument(
-        "--across-codecs", action="store_true", help="compare although the photos were processed by other codecs"
-    )
-    return p
-
-
-def main(argv: Sequence[str]) -> int:
-    args = parser().parse_args(argv)
-    runs = [run for folder in args.folders for run in read_runs(folder, all_tasks())]
-    if args.published is not None:
-        from benchmark.study.beside_published import published_text
-
-        print("\n\n".join(published_text(run, args.published, args.tasks) for run in runs))
-        return 0
-    rows, ties = compare_runs(runs, args.tasks, all_metrics=args.all_metrics, across_codecs=args.across_codecs)
-    print(comparison_text(rows, ties))
-    return 0
 
 
 def compare_runs(

@@ -1,4 +1,4 @@
-"""``python -m benchmark reproduce iccv2025``: the study's protocol over its encoders, its tables beside its numbers."""
+"""``camtrace reproduce iccv2025``: the study's protocol over its encoders, its tables beside its numbers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.compute import prepare_process
 from benchmark.sweep import chosen_specs, run_command
 from benchmark.sweep import parser as sweep_parser
+from builders.command_line import Parser
 from builders.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
@@ -18,22 +18,20 @@ if TYPE_CHECKING:  # the command line must answer --help before torch is importe
 STUDIES = ("iccv2025",)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The options of a sweep; the study decides encoders, protocol, k and mask."""
     p = sweep_parser()
-    p.prog = "python -m benchmark reproduce"
+    p.prog = "camtrace reproduce"
     p.description = (
         "Run a published study's protocol over its encoders on your copies of its photos, and write its tables and "
         "figures with the published numbers beside ours. What cannot be loaded is a row with its reason."
     )
     p.add_argument("study", metavar="STUDY", help=f"one of: {', '.join(STUDIES)}")
-    p.set_defaults(protocol="iccv2025")
+    p.set_defaults(protocol="iccv2025", run=run)
     return p
 
 
-def main(argv: Sequence[str]) -> int:
-    args = parser().parse_args(argv)
-    prepare_process()
+def run(args: argparse.Namespace) -> int:
     if args.study not in STUDIES:
         raise unknown_name("study", args.study, STUDIES)
     if not args.data:

@@ -1,4 +1,4 @@
-"""``python -m benchmark sweep``: many encoders on the same photos. A failed encoder is a row; what is done is kept."""
+"""``camtrace sweep``: many encoders on the same photos. A failed encoder is a row; what is done is kept."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.compute import prepare_process
-from benchmark.scoring import DEFAULT_DATA, loading_options, run_options
+from benchmark.scoring import Origin, Voice, checked_data, listed, loading_options, run_options
 from benchmark.scoring import parser as score_parser
+from builders.command_line import Parser
 from builders.errors import DataError, UsageError
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
@@ -20,10 +21,10 @@ TOGETHER = 8
 """Encoders that share one pass over the photos, and the memory."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The options of the scoring command, and those of a sweep."""
     p = score_parser()
-    p.prog = "python -m benchmark sweep"
+    p.prog = "camtrace sweep"
     p.description = (
         "Score many encoders. Photos are read and processed once for several encoders; finished results are kept, so "
         "that an interrupted sweep goes on; an encoder that fails is a row with its reason."
@@ -42,12 +43,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--dry-run", action="store_true", help="measure a few photos and estimate time and disk, score nothing"
     )
+    p.set_defaults(run=run)
     return p
 
 
-def main(argv: Sequence[str]) -> int:
-    args = parser().parse_args(argv)
-    prepare_process()
+def run(args: argparse.Namespace) -> int:
     return run_command(args, chosen_specs(args))
 
 
@@ -97,27 +97,33 @@ def run_command(
         specs: the encoders.
         tell: (rows, output) -> the text to print; it may write further files. By default what became of every row.
     """
-    from benchmark.scoring import Origin
-    from benchmark.sweep.run import groups_of, run_sweep, sweep_text
-
     if args.together < 1:
         raise UsageError(f"--together {args.together}: at least one encoder is needed in memory")
-    jobs = open_jobs(args)
     options, loading = run_options(args), loading_options(args)
-    origin = Origin(tasks=tuple(args.tasks or ()), trust_remote_code=args.trust_remote_code)
-    groups = groups_of(specs, 1 if args.one_at_a_time else args.together)
-    if args.dry_run:
-        from benchmark.sweep.estimate import estimate, estimate_text
+    voice = Voice(args)
+    with voice.speaking():
+        doing = "measuring" if args.dry_run else "scoring"
+        voice.notice(f"{doing} {listed(specs)} on {listed(checked_data(args))}; results go to {args.output}")
+        prepare_process()
+        from benchmark.sweep.run import groups_of, run_sweep, sweep_text
 
-        print(estimate_text(estimate(groups, jobs, options, loading), groups, jobs, options))
-        return 0
-    rows = run_sweep(groups, jobs, options, loading, args.output, origin=origin)
-    print((tell or sweep_text)(rows, args.output))
-    if args.push_to and any(row.result for row in rows):
-        from benchmark.publishing import push_folder_of_results
+        jobs = open_jobs(args)
+        groups = groups_of(specs, 1 if args.one_at_a_time else args.together)
+        if args.dry_run:
+            from benchmark.sweep.estimate import estimate, estimate_text
 
-        push_folder_of_results(args.output, args.push_to)
-    return 0 if any(row.state != "failed" for row in rows) else 1
+            voice.report(estimate_text(estimate(groups, jobs, options, loading), groups, jobs, options))
+            return 0
+        origin = Origin(tasks=tuple(args.tasks or ()), trust_remote_code=args.trust_remote_code)
+        rows = run_sweep(groups, jobs, options, loading, args.output, origin=origin)
+        voice.report((tell or sweep_text)(rows, args.output))
+        failed = {f"{row.spec} on {row.data}": row.reason for row in rows if row.state == "failed"}
+        voice.answer([row.result for row in rows if row.result], failed)
+        if args.push_to and any(row.result for row in rows):
+            from benchmark.publishing import push_folder_of_results
+
+            push_folder_of_results(args.output, args.push_to)
+        return 1 if any(row.reason for row in rows) else 0
 
 
 def open_jobs(args: argparse.Namespace) -> list[Job]:
@@ -133,7 +139,7 @@ def open_jobs(args: argparse.Namespace) -> list[Job]:
 
     tasks = select_tasks(args.tasks or [], all_tasks())
     jobs = []
-    for spec in dict.fromkeys(args.data or DEFAULT_DATA):
+    for spec in checked_data(args):
         photos = open_photos(spec, seed=args.seed)
         limited = photos.limited(args.limit, args.seed) if args.limit else photos
         jobs.append(Job(limited, tuple(fitting_tasks(tasks, limited, asked=bool(args.tasks))), spec))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from benchmark.bank import Bank, bank_key, fill_banks
 from benchmark.encoders import Encoder, load_encoder

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from builders.dataset.shards import (
     STATE_FOLDER,

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from builders.command_line import Parser
 from builders.errors import UsageError
-from builders.flickrexif.options import Step, parser
+from builders.flickrexif.options import Step, steps_parser
 
 if TYPE_CHECKING:
     from builders.flickrexif.api import FlickrClient
@@ -22,9 +23,14 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str]) -> int:
     """Parse and run one step. Returns the exit status."""
-    options = parser(__doc__, STEPS).parse_args(argv)
+    options = parser().parse_args(argv)
     run: Step = options.run
     return run(options)
+
+
+def parser() -> Parser:
+    """The options of every step."""
+    return steps_parser(__doc__, STEPS)
 
 
 def _search(options: argparse.Namespace) -> int:

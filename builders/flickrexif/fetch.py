@@ -19,7 +19,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 import httpx
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from builders.errors import DataError, UsageError, unknown_name
 from builders.flickrexif.download import DEFAULT_MAX_BYTES, Downloaded, DownloadFailure, download, photo_client

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from builders.errors import DataError, UsageError
 from builders.flickrexif.exif_entries import dumps

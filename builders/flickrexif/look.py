@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from PIL import Image
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from builders.errors import PhotoError
 from builders.exif import read_many

@@ -1,4 +1,4 @@
-"""Options of ``python -m builders flickrexif``: what each step can be told."""
+"""Options of ``camtrace build flickrexif``: what each step can be told."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from builders.command_line import Parser
+
 Step = Callable[[argparse.Namespace], int]
 
 
-def parser(text: str, run: Mapping[str, Step]) -> argparse.ArgumentParser:
+def steps_parser(text: str, run: Mapping[str, Step]) -> Parser:
     """The parser of all steps.
 
     Args:
@@ -19,7 +21,7 @@ def parser(text: str, run: Mapping[str, Step]) -> argparse.ArgumentParser:
         run: by step, the function that runs it.
     """
     description, _, epilog = text.partition("\n\n")
-    parser = argparse.ArgumentParser("python -m builders flickrexif", description=description, epilog=epilog)
+    parser = Parser("camtrace build flickrexif", description=description, epilog=epilog)
     steps = parser.add_subparsers(required=True, metavar="STEP")
 
     step = _step(steps, "search", run, "find photos and ask for their Exif")
@@ -93,7 +95,7 @@ def parser(text: str, run: Mapping[str, Step]) -> argparse.ArgumentParser:
 
 
 def _step(
-    steps: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: Mapping[str, Step], summary: str
+    steps: argparse._SubParsersAction[Parser], name: str, run: Mapping[str, Step], summary: str
 ) -> argparse.ArgumentParser:
     step = steps.add_parser(name, help=summary, description=summary)
     step.set_defaults(run=run[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from builders.flickrexif.annotate import TO_ASK
 from builders.flickrexif.slices import PER_PAGE

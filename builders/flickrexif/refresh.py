@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from builders.flickrexif.annotate import MAX_FAILURES_IN_A_ROW
 from builders.flickrexif.api import FlickrClient, FlickrRefusal, FlickrUnavailable

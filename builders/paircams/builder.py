@@ -1,11 +1,11 @@
-"""``PairCams`` as a ``datasets`` builder, and ``python -m builders paircams``."""
+"""``PairCams`` as a ``datasets`` builder, and ``camtrace build paircams``."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import datasets
 from datasets import Features
 
+from builders.command_line import Parser
 from builders.dataset import default_workers
 from builders.errors import PhotoError
 from builders.paircams.build import CONFIG, PAIR_FEATURES, PairRows, build_paircams, pair_rows
@@ -77,26 +78,31 @@ class PairCams(datasets.GeneratorBasedBuilder):
                     yield (item, position), row
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    from builders.dataset import summary
-
-    parser = argparse.ArgumentParser(
-        prog="python -m builders paircams",
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser(
+        "camtrace build paircams",
         description="Pairs of photos by a phone and by an older camera -> a data set that load_dataset reads.",
     )
-    parser.add_argument(
+    p.add_argument(
         "--source",
         required=True,
         help="hub:CTU-OU/PairCams, or a folder: with pairs.csv (file, pair_id, camera, camera_type), or with phone/ "
         "and camera/ of equally named files, or with one folder per pair that holds phone.* and camera.*",
     )
-    parser.add_argument("--output", required=True, type=Path, help="folder of the data set")
-    parser.add_argument("--phone", action="append", default=[], metavar="NAME", help="a device that counts as a phone")
-    parser.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")
-    parser.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
-    parser.add_argument("--fresh", action="store_true", help="replace another build in --output")
-    parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
-    arguments = parser.parse_args(argv)
+    p.add_argument("--output", required=True, type=Path, help="folder of the data set")
+    p.add_argument("--phone", action="append", default=[], metavar="NAME", help="a device that counts as a phone")
+    p.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")
+    p.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
+    p.add_argument("--fresh", action="store_true", help="replace another build in --output")
+    p.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
+    p.set_defaults(run=run)
+    return p
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from builders.dataset import summary
+
     photos = read_pair_photos(arguments.source, phones=arguments.phone)
     build = build_paircams(
         photos,

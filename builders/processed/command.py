@@ -1,12 +1,13 @@
-"""``python -m builders imagenet | inat2018 | folder``: processed photos from the command line."""
+"""``camtrace build imagenet | inat2018 | folder``: processed photos from the command line."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
+from builders.command_line import Parser
 from builders.dataset import default_workers, summary
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet
@@ -17,19 +18,19 @@ from builders.processed.processed_rows import Assignment
 _ALL = "all"
 
 
-def imagenet(argv: Sequence[str]) -> int:
+def imagenet() -> Parser:
     """ImageNet-1k in any of the forms that people have."""
-    return _main("imagenet", argv, "folder with train/ and val/, or with the official tars, or hub:ILSVRC/imagenet-1k")
+    return _parser("imagenet", "folder with train/ and val/, or with the official tars, or hub:ILSVRC/imagenet-1k")
 
 
-def inat2018(argv: Sequence[str]) -> int:
+def inat2018() -> Parser:
     """iNaturalist 2018 in the official or the torchvision layout."""
-    return _main("inat2018", argv, "folder with train2018.json and val2018.json, or torchvision's 2018/ layout")
+    return _parser("inat2018", "folder with train2018.json and val2018.json, or torchvision's 2018/ layout")
 
 
-def folder(argv: Sequence[str]) -> int:
+def folder() -> Parser:
     """Any labelled folder, or any other data specification."""
-    return _main("folder", argv, "folder of class folders, or any data specification such as hub:REPO")
+    return _parser("folder", "folder of class folders, or any data specification such as hub:REPO")
 
 
 def parse_parameters(text: str) -> tuple[str, ...]:
@@ -50,8 +51,7 @@ def parse_parameters(text: str) -> tuple[str, ...]:
     return names
 
 
-def _main(kind: str, argv: Sequence[str], source_help: str) -> int:
-    arguments = _parser(kind, source_help).parse_args(argv)
+def _run(kind: str, arguments: argparse.Namespace) -> int:
     if arguments.workers < 1:
         raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
     if arguments.limit is not None and arguments.limit < 1:
@@ -93,9 +93,9 @@ def _open(kind: str, source: str, split_seed: int) -> PhotoSet:
     return open_photos(source if named else f"{kind}:{source}", split_seed)
 
 
-def _parser(kind: str, source_help: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m builders {kind}",
+def _parser(kind: str, source_help: str) -> Parser:
+    parser = Parser(
+        f"camtrace build {kind}",
         description="Process photos in known ways and write a data set that load_dataset reads. "
         "A run that was stopped goes on where it was: run the same command again.",
     )
@@ -118,4 +118,5 @@ def _parser(kind: str, source_help: str) -> argparse.ArgumentParser:
     parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
     parser.add_argument("--recipe", metavar="FOLDER_OR_REPO", help="rebuild what this recipe describes, and verify it")
     parser.add_argument("--any-codec", action="store_true", help="with --recipe: build with other codecs, unverified")
+    parser.set_defaults(run=partial(_run, kind))
     return parser

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.command_line import Parser
 from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, read_build
 from builders.errors import DataError, UsageError
 from builders.flickrexif import TOMBSTONES_FILE, buried_rows
@@ -103,17 +103,26 @@ def describe_publication(publication: Publication) -> str:
     return "\n".join(lines)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m builders publish",
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser(
+        "camtrace build publish",
         description="Show what would be published of a built folder; with --push, publish it.",
     )
-    parser.add_argument("folder", type=Path, help="a folder that a builder finished")
-    parser.add_argument("--repo", required=True, metavar="NAMESPACE/NAME", help="data set repository on the Hub")
-    parser.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
-    parser.add_argument("--recipe", action="store_true", help="publish ids, labels and parameters only, no pixels")
-    parser.add_argument("--push", "--yes", action="store_true", help="really upload (default: a dry run)")
-    arguments = parser.parse_args(argv)
+    p.add_argument("folder", type=Path, help="a folder that a builder finished")
+    p.add_argument("--repo", required=True, metavar="NAMESPACE/NAME", help="data set repository on the Hub")
+    p.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
+    p.add_argument("--recipe", action="store_true", help="publish ids, labels and parameters only, no pixels")
+    p.add_argument("--push", "--yes", action="store_true", help="really upload (default: a dry run)")
+    p.set_defaults(run=run)
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run(parser().parse_args(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
     if arguments.repo.count("/") != 1 or not all(arguments.repo.split("/")):
         raise UsageError(f"--repo {arguments.repo}: write NAMESPACE/NAME")
     publication = plan_publication(arguments.folder, arguments.repo, public=arguments.public, recipe=arguments.recipe)
@@ -132,7 +141,3 @@ def _check_files(folder: Path, build: Build) -> None:
             path = folder / shard.file
             if not path.is_file() or path.stat().st_size != shard.file_bytes:
                 raise DataError(f"{path}: missing or not as it was built; run the builder again, it goes on")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

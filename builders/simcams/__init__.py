@@ -1,6 +1,6 @@
 """Cameras as software: the same scene through many cameras, labels exact, so that trace and scene can be told apart.
 
-``simcams_photos`` and ``simpairs_photos`` are photo sets that render when read; ``python -m builders simcams`` writes
+``simcams_photos`` and ``simpairs_photos`` are photo sets that render when read; ``camtrace build simcams`` writes
 them to disk in the form of FlickrExif and PairCams. Formulas and limits: docs/simcams.md.
 """
 

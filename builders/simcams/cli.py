@@ -1,22 +1,21 @@
-"""``python -m builders simcams``: simulated cameras from the command line."""
+"""``camtrace build simcams``: simulated cameras from the command line."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builders.command_line import Parser
 from builders.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from builders.simcams.photo_sets import Scenes
 
 
-def main(argv: Sequence[str]) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Build ``simcams`` (or, with ``--pairs``, ``simpairs``)."""
-    arguments = _parser().parse_args(argv)
     from builders.dataset import default_workers, summary
     from builders.exif import STUDY_ATTRIBUTES
     from builders.simcams.catalogue import bundled_catalogue, read_catalogue
@@ -76,24 +75,26 @@ def _parse_size(text: str) -> tuple[int, int]:
     return height, width
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m builders simcams",
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser(
+        "camtrace build simcams",
         description="Render scenes through simulated cameras and write a data set that load_dataset reads: every scene "
         "through every camera, settings independent of scene and camera, splits by scene. A run that was stopped goes "
         "on where it was: run the same command again.",
     )
-    parser.add_argument("--source", default="procedural", help="procedural (the default), or folder:PATH of photos")
-    parser.add_argument("--scenes", type=int, default=100, help="how many scenes, or photos at most (default 100)")
-    parser.add_argument("--size", default="512", help="pixels a side, or WIDTHxHEIGHT; even (default 512)")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the data set")
-    parser.add_argument("--pairs", action="store_true", help="each scene by a phone and by an older compact (simpairs)")
-    parser.add_argument("--configs", default="all", help="attributes, separated by commas (default: all eight)")
-    parser.add_argument("--classes", default="stops", help="settings a stop apart (stops), or the study's (study)")
-    parser.add_argument("--cameras", type=Path, help="a YAML table of cameras instead of the bundled 27")
-    parser.add_argument("--license", default="unknown", help="of the photos of folder:PATH, as the Hub names it")
-    parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default 0)")
-    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
-    parser.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
-    parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
-    return parser
+    p.add_argument("--source", default="procedural", help="procedural (the default), or folder:PATH of photos")
+    p.add_argument("--scenes", type=int, default=100, help="how many scenes, or photos at most (default 100)")
+    p.add_argument("--size", default="512", help="pixels a side, or WIDTHxHEIGHT; even (default 512)")
+    p.add_argument("--output", type=Path, required=True, help="folder of the data set")
+    p.add_argument("--pairs", action="store_true", help="each scene by a phone and by an older compact (simpairs)")
+    p.add_argument("--configs", default="all", help="attributes, separated by commas (default: all eight)")
+    p.add_argument("--classes", default="stops", help="settings a stop apart (stops), or the study's (study)")
+    p.add_argument("--cameras", type=Path, help="a YAML table of cameras instead of the bundled 27")
+    p.add_argument("--license", default="unknown", help="of the photos of folder:PATH, as the Hub names it")
+    p.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default 0)")
+    p.add_argument("--workers", type=int, help="processes (default: one per core)")
+    p.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
+    p.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
+    p.set_defaults(run=run)
+    return p

@@ -121,7 +121,7 @@ def _check(part: Any, repo: str, config: str) -> tuple[str, ...]:
     if "image" not in part.column_names:
         raise DataError(
             f"{KIND}:{repo}: {config} holds no pixels; fetch your own copy with "
-            f"`python -m builders flickrexif load {repo} --state photos/ --output DIR` and give DIR"
+            f"`camtrace build flickrexif load {repo} --state photos/ --output DIR` and give DIR"
         )
     missing = [column for column in ("photo_id", "label") if column not in part.column_names]
     if missing or not hasattr(part.features["label"], "names"):

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.exif import (

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES, write_bytes_atomically

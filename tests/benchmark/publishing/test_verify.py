@@ -57,6 +57,6 @@ def test_verify__names_the_edited_and_the_refused_and_exits_1(tmp_path, make, ca
     (tmp_path / "results" / "bad.json").write_text("{}")
     assert main([str(tmp_path)]) == 1
     out = capsys.readouterr().out
-    assert " edited |" in out
-    assert " refused |" in out
+    assert "| edited " in out
+    assert "| refused " in out
     assert "2 results; the codec here is" in out

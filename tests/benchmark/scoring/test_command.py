@@ -4,9 +4,11 @@ import io
 import json
 import os
 import re
+import signal
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -15,6 +17,8 @@ import pytest
 from PIL import Image
 
 from benchmark.results.schema import read_result
+from benchmark.scoring.command import parser
+from builders.errors import UsageError
 from builders.open_photos import open_photos
 
 ROOT = Path(__file__).parents[3]
@@ -37,16 +41,43 @@ def broken(image):
 """
 
 
-def run(folder: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    environment = {
+OWN_FILES = {
+    "benchmark.py": "raise RuntimeError('your own benchmark.py was run')",
+    "benchmark/__init__.py": "raise RuntimeError('your own benchmark was imported')",
+    "builders/__init__.py": "raise RuntimeError('your own builders was imported')",
+    "cards/__init__.py": "raise RuntimeError('your own cards was imported')",
+    "camtrace.py": "raise RuntimeError('your own camtrace.py was run')",
+}
+"""What may lie about in the folder where somebody works, under names that are ours."""
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
+        "PYTHONPATH": str(ROOT),
         "CAMTRACE_CACHE": str(folder / "cache"),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", "benchmark", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
+
+
+def script(folder: Path) -> list[str]:
+    """The command as an installation writes it, from the entry point that pyproject.toml names."""
+    [line] = re.findall(r'^camtrace = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    module, _, function = line.partition(":")
+    path = folder / "bin" / "camtrace"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        f"import sys\nfrom {module} import {function}\nif __name__ == '__main__':\n    sys.exit({function}())\n"
+    )
+    return [sys.executable, str(path)]
+
+
+def run(folder: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run ``camtrace ARGUMENTS`` in a folder; no mistake may show a traceback."""
+    done = subprocess.run(
+        [*script(folder), *arguments], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == expect, done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -82,6 +113,9 @@ BAD = {
 def project(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     (folder / "mine.py").write_text(ENCODER)
+    for name, text in OWN_FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
     seed = 0
     for split, count in (("train", 24), ("val", 9)):
         for label, name in enumerate(("red", "green", "blue")):
@@ -91,12 +125,16 @@ def project(tmp_path_factory) -> Path:
                 path.write_bytes(picture(label, seed := seed + 1))
     for name, data in BAD.items():
         (folder / "photos" / name).write_bytes(data)
+    for i in range(2):
+        path = folder / "bad" / "class" / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"nothing")
     return folder
 
 
 @pytest.fixture(scope="module")
 def scored(project) -> subprocess.CompletedProcess[str]:
-    return run(project, "--model", "mine:encode", "--data", "folder:photos", "--output", "out", "--workers", "2")
+    return run(project, "score", "-m", "mine:encode", "-d", "folder:photos", "-o", "out", "--workers", "2")
 
 
 def test_score__writes_a_complete_result(project, scored):
@@ -161,7 +199,7 @@ def test_score__keeps_per_photo_answers_that_give_the_scores(project, scored):
 
 def test_score__second_run_reuses_the_bank_and_gives_the_same_scores(project, scored):
     before = read_result(project / "out" / "result.json")
-    run(project, "--model", "mine:encode", "--data", "folder:photos", "--output", "again")
+    run(project, "score", "--model", "mine:encode", "--data", "folder:photos", "--output", "again")
     after = read_result(project / "again" / "result.json")
     assert after.cost["views"] == 0
     assert [(s.task, s.metric, s.value, s.low) for s in after.scores] == [
@@ -172,9 +210,9 @@ def test_score__second_run_reuses_the_bank_and_gives_the_same_scores(project, sc
 
 def test_score__several_encoders_and_sets_and_a_broken_one(project):
     done = run(
-        project, "--model", "mine:encode", "--model", "mine:broken", "--model", "control:jpeg-statistics",
+        project, "score", "--model", "mine:encode", "--model", "mine:broken", "--model", "control:jpeg-statistics",
         "--data", "folder:photos", "--data", "folder:photos/train?name=half", "--tasks", "probe/jpeg",
-        "--limit", "40", "--output", "several",
+        "--limit", "40", "--output", "several", "--json", expect=1,
     )  # fmt: skip
     assert "this encoder is broken" in done.stderr
     results = sorted(path.relative_to(project / "several").as_posix() for path in (project / "several").rglob("*.json"))
@@ -188,6 +226,18 @@ def test_score__several_encoders_and_sets_and_a_broken_one(project):
     assert [s["task"] for s in one["scores"]] == ["probe/jpeg"]
     text = (project / "several" / "report.md").read_text()
     assert "mine:broken" in text
+    assert text.strip() in done.stderr
+    told = json.loads(done.stdout)  # and nothing else
+    assert [(row["encoder"], row["data"], row["task"], row["metric"]) for row in told["scores"]] == [
+        (encoder, data, "probe/jpeg", "accuracy")
+        for data in ("folder:photos", "half")
+        for encoder in ("mine:encode", "control:jpeg-statistics")
+    ]
+    by = {(row["encoder"], row["data"]): row for row in told["scores"]}
+    assert by["control:jpeg-statistics", "folder:photos"]["value"] == one["scores"][0]["value"]
+    [lost] = [row for row in told["failures"] if row["kind"] == "not scored"]
+    assert lost["name"] == "mine:broken"
+    assert "this encoder is broken" in lost["reason"]
     # each result is repeated by itself, without the others of the run
     said = [json.loads((project / "several" / name).read_text())["environment"] for name in results]
     assert [environment["command"] for environment in said] == [
@@ -205,10 +255,10 @@ def test_score__records_a_command_without_a_path_of_this_machine(project, tmp_pa
     """Photos, output and cache are absolute paths; the seed of ``--limit`` decides which 20 photos are scored."""
     data = f"folder:{project}/photos?name=mine"
     done = run(
-        project, "--model", "mine:encode", "--data", data, "--tasks", "probe/sharpening",
+        project, "score", "--model", "mine:encode", "--data", data, "--tasks", "probe/sharpening",
         "--limit", "20", "--seed", "1", "--output", str(tmp_path / "out"), f"--cache={tmp_path}/cache", "--workers=0",
     )  # fmt: skip
-    assert str(tmp_path / "out") in done.stdout
+    assert str(tmp_path / "out") in done.stderr
     result = read_result(tmp_path / "out" / "result.json")
     command = str(result.environment["command"])
     for part in ("mine:encode", "probe/sharpening", "limit", "20", "seed"):
@@ -224,37 +274,106 @@ def test_score__records_a_command_without_a_path_of_this_machine(project, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--model", "bundled:eficientnet-lite0"], "did you mean 'bundled:efficientnet-lite0'"),
-        (["--data", "smaple"], "did you mean 'sample'"),
-        (["--tasks", "probe/jpg"], "did you mean 'probe/jpeg'"),
-        (["--data", "folder:nowhere"], "nowhere: no such folder"),
+        (["score", "--model", "bundled:eficientnet-lite0"], "did you mean 'bundled:efficientnet-lite0'"),
+        (["score", "--data", "smaple"], "did you mean 'sample'"),
+        (["score", "--data", "cifar10"], "did you mean 'hub:cifar10'"),
+        (["score", "--data", "photos?name=mine"], "did you mean 'folder:photos?name=mine'"),
+        (["score", "--data", "flder:photos"], "did you mean 'folder:PATH'"),
+        (["score", "--tasks", "probe/jpg"], "did you mean 'probe/jpeg'"),
+        (["score", "--data", "folder:nowhere"], "nowhere: no such folder"),
+        (["score", "--batch_size", "8"], "unknown option '--batch_size': did you mean '--batch-size'"),
+        (["score", "--taks=probe/jpeg"], "unknown option '--taks': did you mean '--tasks'"),
+        (["score", "--batch", "8"], "unknown option '--batch': did you mean '--batch-size'"),
+        (["score", "--dtype", "float31"], "unknown value of --dtype 'float31': did you mean 'float32'"),
+        (["score", "--limit", "many"], "argument --limit: 'many' is not a whole number"),
+        (["score", "--mask-ratio", "1"], "mask ratio 1.0: give a share"),
+        (["score", "photos"], "unexpected argument 'photos'"),
+        (["--model", "mine:encode"], "options follow a command, such as 'camtrace score --model"),
         (["lst"], "did you mean 'list'"),
         (["list", "encoder"], "did you mean 'encoders'"),
-        (["--model", "mine:missing", "--data", "folder:photos"], "missing"),
-        (["--model", "mine:encode", "--data", "folder:bad"], "none of the 2 photos can be used"),
+        (["build", "foldr"], "did you mean 'folder'"),
+        (["build", "folder", "--sorce", "photos"], "did you mean '--source'"),
+        (["build", "flickrexif", "fetch", "--stat", "x"], "did you mean '--state'"),
+        (["score", "--model", "mine:missing", "--data", "folder:photos"], "missing"),
+        (["score", "--tasks", "probe/make", "--data", "folder:photos"], "cannot answer any of the tasks"),
+        (
+            ["score", "--data", "folder:photos", "--data", "folder:photos?name=folder:photos"],
+            "two data sets are called",
+        ),
     ],
 )
-def test_score__mistakes_are_one_sentence(project, arguments, sentence):
-    for i in range(2):
-        path = project / "bad" / "class" / f"{i}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"nothing")
+def test_command__mistakes_are_one_sentence(project, arguments, sentence):
     done = run(project, *arguments, expect=2)
     assert sentence in done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("camtrace:")]) == 1
+    assert done.stdout == ""
 
 
-def test_help__names_the_options_and_imports_no_torch(project):
-    code = (
-        "import sys, benchmark.__main__ as m\n"
-        "try: m.main(['--help'])\n"
-        "except SystemExit: pass\n"
-        "print('torch' in sys.modules, 'transformers' in sys.modules)"
+def test_score__a_data_set_that_fails_is_status_1(project):
+    done = run(project, "score", "--model", "mine:encode", "--data", "folder:bad", "-o", "of-bad", expect=1)
+    [sentence] = [line for line in done.stderr.splitlines() if line.startswith("camtrace:")]
+    assert "none of the 2 photos can be used" in sentence
+    assert not (project / "of-bad").exists()
+
+
+def test_config__mistakes_name_the_file(tmp_path, text, sentence):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=re.escape(sentence)) as caught:
+        parser().parse_args(["--config", str(file)])
+    assert "mine.toml" in str(caught.value)
+
+
+def test_score__quiet_says_nothing_but_the_report(project, scored):
+    done = run(
+        project, "score", "-q", "-m", "mine:encode", "-d", "folder:photos/val", "-t", "probe/jpeg", "-o", "quiet"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    for option in ("--model", "--data", "--tasks", "--device", "--dtype", "--batch-size", "--workers", "--limit"):
-        assert option in done.stdout
-    assert done.stdout.strip().endswith("False False")
+    assert [line for line in done.stderr.splitlines() if "warning" not in line] == []
+    assert done.stdout.strip() == (project / "quiet" / "report.md").read_text().strip()
+    assert scored.stderr.splitlines()[0] == "scoring mine:encode on folder:photos; results go to out"
+
+
+def test_score__says_what_it_does_before_torch_is_imported(tmp_path):
+    """The first line is there when the import of torch begins, which takes seconds."""
+    (tmp_path / "torch.py").write_text("import sys; sys.exit(77)")
+    own = environment(tmp_path) | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [*script(tmp_path), "score", "--data", "simcams"]
+    done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 77
+    assert done.stderr.startswith("scoring bundled:efficientnet-lite0 on simcams; results go to results")
+
+
+SLOW = """
+import time
+import numpy as np
+
+def encode(image):
+    time.sleep(0.2)
+    return np.asarray(image.resize((4, 4)), dtype=np.float32).ravel()
+
+encode.cache_key = "slow"
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_score__stopped_in_one_sentence(project, number, status, word):
+    (project / "slow.py").write_text(SLOW)
+    command = [*script(project), "score", "-v", "-m", "slow:encode", "-d", "folder:photos", "-o", "never"]
+    process = subprocess.Popen(
+        command, cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stderr:
+        if line.startswith("folder:photos: 103 photos"):
+            break
+    time.sleep(1.5)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status, err
+    assert err.splitlines()[-1].startswith(f"camtrace: {word}; finished work is kept")
+    assert "Traceback" not in err
+    assert out == ""
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored
 from benchmark.stats import paired_difference
 from benchmark.study.beside_published import beside, published_encoder
-from benchmark.study.compare import compare_runs, main
+from benchmark.study.command import main
+from benchmark.study.compare import compare_runs
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
 from builders.photos import Labels, PhotoSet

@@ -95,7 +95,7 @@ def rows(sweep):
 
 
 def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
-    printed = sweep("small", "broken", "fragile", "large", "absent")
+    printed = sweep("small", "broken", "fragile", "large", "absent", expect=1)
     # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there by each of three
     # preprocessings alone, and for the one that fails by each of three views
     assert sweep.decoded == 12 + 12 * (1 + 3 + 3)

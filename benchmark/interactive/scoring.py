@@ -1,0 +1,163 @@
+"""``camtrace.score``: the scoring command as a function, for specifications and for objects in memory."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from benchmark.encoders import Encoder, as_encoder, is_module, load_encoder
+from benchmark.interactive.scored import Results
+from benchmark.options import RunOptions
+from benchmark.scoring import (
+    DEFAULT_DATA,
+    DEFAULT_MODEL,
+    Asked,
+    loading_options,
+    parser,
+    run_options,
+    score_asked,
+    write_scored,
+)
+from builders.errors import UsageError, unknown_name
+from builders.photos import PhotoSet
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    EncoderLike = str | Encoder | nn.Module | Callable[[Any], Any]
+
+_DEFAULTS = RunOptions()
+
+
+def score(
+    encoders: EncoderLike | Sequence[EncoderLike] | Mapping[str, EncoderLike] = DEFAULT_MODEL,
+    *,
+    data: str | PhotoSet | Sequence[str | PhotoSet] = DEFAULT_DATA,
+    tasks: str | Sequence[str] = (),
+    preprocess: Callable[[Any], Any] | None = None,
+    limit: int | None = None,
+    protocol: str = _DEFAULTS.protocol,
+    neighbours: int | None = None,
+    mask_ratio: float = _DEFAULTS.mask_ratio,
+    seed: int = _DEFAULTS.seed,
+    device: str = _DEFAULTS.device,
+    dtype: str = _DEFAULTS.dtype,
+    storage: str = _DEFAULTS.storage,
+    force_dtype: bool = False,
+    compile: bool = False,
+    batch_size: int = _DEFAULTS.batch_size,
+    workers: int = _DEFAULTS.workers,
+    views: str = _DEFAULTS.views,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    cache: str | Path | None = None,
+    fresh: bool = False,
+    output: str | Path | None = None,
+    **unknown: NoReturn,
+) -> Results:
+    """Score what encoders keep of the camera and the codec.
+
+    Args:
+        encoders: one or several: what ``--model`` takes, a ``torch.nn.Module`` (with ``preprocess``), a function from
+            an RGB ``PIL.Image`` to a vector, or an ``Encoder``. A mapping gives names to those that have none.
+        data: one or several: what ``--data`` takes, or photo sets.
+        tasks: patterns such as ``"probe/*"``; all that the photos can answer by default.
+        preprocess: of modules in memory: RGB ``PIL.Image`` -> tensor, as for their evaluation.
+        output: a folder for what the command would write. Without it nothing is written but the bank of embeddings.
+
+    The other options are those of ``camtrace score``, with the same names and defaults; ``camtrace score --help``
+    explains them.
+
+    Returns:
+        Every score. What was asked for and failed is in ``failures``, and a warning if it is an encoder or a data set.
+
+    Raises:
+        UsageError: the request is wrong: a name, a value, an option (with the nearest one).
+        EncoderError, DataError: the only encoder, or the only data set, cannot be used.
+
+    >>> score(batchsize=8)
+    Traceback (most recent call last):
+    ...
+    builders.errors.UsageError: unknown option 'batchsize': did you mean 'batch_size'?
+    """
+    given = {name: value for name, value in locals().items() if name in _OPTIONS}
+    if unknown:
+        known = (*_OPTIONS, "data", "tasks", "preprocess", "output", "cache")
+        raise unknown_name("option", next(iter(unknown)), known)
+    args = parser().parse_args([])
+    vars(args).update(given, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
+    if cache is not None:
+        args.cache = Path(cache)
+    named = _named(encoders)
+    sets = [data] if isinstance(data, str | PhotoSet) else list(data)
+    if not named or not sets:
+        raise UsageError("nothing to score: give at least one encoder and one data set")
+    specs = [thing for thing in named.values() if isinstance(thing, str)]
+    if revision is not None and len(specs) != 1:
+        raise UsageError("revision goes with one encoder of the Hub; with several, write each as NAME@REVISION")
+    loading = loading_options(args)
+    for_objects = {name: loading[name] for name in ("device", "dtype", "compile")}
+    loaders: dict[str, Callable[[], Encoder]] = {}
+    for name, thing in named.items():
+        if isinstance(thing, str):
+            loaders[name] = partial(load_encoder, thing, revision=revision, **loading)
+        else:
+            own = name if isinstance(encoders, Mapping) else ""
+            transform = preprocess if is_module(thing) else None
+            loaders[name] = partial(as_encoder, thing, name=own, preprocess=transform, **for_objects)
+    if preprocess is not None and not any(map(is_module, named.values())):
+        raise UsageError("preprocess goes with a torch.nn.Module in memory; every other encoder brings its own")
+    folder = None if output is None else Path(output)
+    in_memory = frozenset(name for name, thing in named.items() if not isinstance(thing, str))
+    asked = Asked(loaders, sets, args.tasks, run_options(args), trust_remote_code, in_memory)
+    answered = score_asked(
+        asked,
+        scored=lambda one: folder and write_scored(one, folder, single=asked.single),
+    )
+    if not answered.scored:
+        raise answered.missing[0].error
+    for lost in answered.missing:
+        warnings.warn(f"not scored: {lost.name}: {lost.reason}", stacklevel=2)
+    results = Results(answered.scored, {lost.name: lost.reason for lost in answered.missing}, asked.single)
+    if folder is not None:
+        results.save(folder)
+    return results
+
+
+_OPTIONS = (
+    "limit",
+    "protocol",
+    "neighbours",
+    "mask_ratio",
+    "seed",
+    "device",
+    "dtype",
+    "storage",
+    "force_dtype",
+    "compile",
+    "batch_size",
+    "workers",
+    "views",
+    "revision",
+    "trust_remote_code",
+    "fresh",
+)
+"""Options that are handed on as they are."""
+
+
+def _named(encoders: Any) -> dict[str, Any]:
+    """Encoders by a name that tells them apart here; results name them as the encoders themselves do."""
+    if isinstance(encoders, Mapping):
+        return {str(name): thing for name, thing in encoders.items()}
+    things = list(encoders) if isinstance(encoders, list | tuple) else [encoders]
+    named: dict[str, Any] = {}
+    for number, thing in enumerate(things, 1):
+        if isinstance(thing, str):
+            named[thing] = thing
+        else:
+            kind = getattr(thing, "__name__", type(thing).__name__)
+            named[kind if kind not in named else f"{kind}, number {number}"] = thing
+    return named

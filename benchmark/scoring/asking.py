@@ -1,0 +1,159 @@
+"""What is asked for -> what was scored and what was not: the core under the command ``score`` and under Python's.
+
+An encoder that cannot be loaded or a data set that cannot be scored costs its own results and is kept with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from benchmark.encoders import Encoder
+from benchmark.options import RunOptions
+from benchmark.scoring.repeat import Origin, how_to_repeat, recorded
+from benchmark.scoring.run import Scored, score_encoders
+from benchmark.tasks import Task, all_tasks, fitting_tasks, select_tasks
+from builders.errors import CamtraceError, DataError, UsageError
+from builders.open_photos import open_photos
+from builders.photos import PhotoSet
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Encoders x photo sets x tasks, and how."""
+
+    encoders: Mapping[str, Callable[[], Encoder]]
+    """By the name that it was asked for: loads it."""
+    data: Sequence[str | PhotoSet]
+    """Specifications, or photo sets."""
+    tasks: Sequence[str]
+    """Patterns; none stands for all that the photos can answer."""
+    options: RunOptions
+    trust_remote_code: bool = False
+    """Whether code of a model's repository may run; for the record of how to repeat a result."""
+    in_memory: frozenset[str] = frozenset()
+    """Names of encoders that are objects in memory, not specifications; for the same record."""
+
+    @property
+    def single(self) -> bool:
+        """One encoder on one photo set: one result, directly in the folder of the output."""
+        return len(self.encoders) == 1 and len(self.data) == 1
+
+
+@dataclass(frozen=True)
+class NotScored:
+    """An encoder or a data set that was asked for and has no result."""
+
+    name: str
+    error: CamtraceError
+
+    @property
+    def reason(self) -> str:
+        return str(self.error)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What came of it."""
+
+    scored: tuple[Scored, ...]
+    missing: tuple[NotScored, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Everything that was asked for has its scores; photos that cannot be read are no more than a warning."""
+        parts = [failure for one in self.scored for failure in one.result.failures if failure.kind != "photo"]
+        return not self.missing and not parts
+
+
+def ignore(_: object) -> None:
+    """For what nobody listens to."""
+
+
+def score_asked(
+    asked: Asked,
+    *,
+    scored: Callable[[Scored], object] = ignore,
+    missing: Callable[[NotScored], None] = ignore,
+    detail: Callable[[str], None] = ignore,
+) -> Answered:
+    """Load, open, score.
+
+    Args:
+        asked: the request.
+        scored: told of each result as soon as it is there.
+        missing: told of each encoder and data set without result, as soon as it is known.
+        detail: told what is being done, for those who want to know all.
+
+    Raises:
+        UsageError: a name of a task, of data or of an option is wrong.
+        DataError: a data set cannot be opened, or none can answer a task that was asked for.
+    """
+    tasks = select_tasks(asked.tasks, all_tasks())
+    found: list[Scored] = []
+    lost: list[NotScored] = []
+
+    def lose(name: str, error: CamtraceError) -> None:
+        lost.append(NotScored(name, error))
+        missing(lost[-1])
+
+    sets = _open(asked, tasks, lose)
+    encoders: dict[str, Encoder] = {}
+    for name, load in asked.encoders.items():
+        try:
+            encoders[name] = load()
+        except CamtraceError as error:
+            lose(name, error)
+        else:
+            detail(_about(encoders[name]))
+    _refuse_one_name_twice([encoder.info.id for encoder in encoders.values()], "encoders")
+    for spec, photos, fitting in sets if encoders else []:
+        detail(f"{photos.name}: {len(photos)} photos; {', '.join(task.name for task in fitting)}")
+        try:
+            together = score_encoders(list(encoders.values()), photos, fitting, asked.options)
+        except CamtraceError as error:
+            lose(photos.name, error)
+            continue
+        for name, one in zip(encoders, together, strict=True):
+            model = None if name in asked.in_memory else name
+            origin = Origin(model, spec, tuple(asked.tasks), asked.trust_remote_code)
+            repeat = how_to_repeat(origin, encoders[name].info, photos, asked.options)
+            found.append(replace(one, result=recorded(one.result, repeat)))
+            scored(found[-1])
+    return Answered(tuple(found), tuple(lost))
+
+
+def _open(
+    asked: Asked, tasks: Sequence[Task], lose: Callable[[str, CamtraceError], None]
+) -> list[tuple[str | None, PhotoSet, list[Task]]]:
+    """How photo sets were named, they, and the tasks they can answer; if none can, the first objection is raised."""
+    options = asked.options
+    opened = [(d, open_photos(d, seed=options.seed)) if isinstance(d, str) else (None, d) for d in asked.data]
+    _refuse_one_name_twice([photos.name for _, photos in opened], "data sets")
+    sets: list[tuple[str | None, PhotoSet, list[Task]]] = []
+    unfit: list[tuple[str, DataError]] = []
+    for spec, photos in opened:
+        limited = photos.limited(options.limit, options.seed) if options.limit else photos
+        try:
+            sets.append((spec, limited, fitting_tasks(tasks, limited, asked=bool(asked.tasks))))
+        except DataError as error:
+            unfit.append((photos.name, error))
+    if unfit and not sets:
+        raise unfit[0][1]
+    for name, objection in unfit:
+        lose(name, objection)
+    return sets
+
+
+def _refuse_one_name_twice(names: Sequence[str], what: str) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        how = "?name=... gives one another" if what == "data sets" else "give them as {name: encoder}"
+        raise UsageError(f"two {what} are called {twice}, and their results would be mixed up: {how}")
+
+
+def _about(encoder: Encoder) -> str:
+    info = encoder.info
+    weights = f"weights {info.weights_sha256[:12]}" if info.weights_sha256 else "weights not identified"
+    facts = [info.library, info.revision, weights, f"{info.dimension} numbers", info.pooling]
+    return f"{info.id}: {', '.join(str(f) for f in facts if f)}; on {encoder.device} in {encoder.dtype}"

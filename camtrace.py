@@ -1,0 +1,75 @@
+"""What do visual encoders know about the camera and the codec? The one name to import, and the command ``camtrace``.
+
+    import camtrace
+    results = camtrace.score("timm/vit_base_patch16_siglip_256.webli", data="folder:photos", tasks="probe/*")
+
+Importing it costs nothing: each name is fetched when it is first used. The code is in ``benchmark`` and ``builders``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what the names below are, for type checkers and editors
+    from benchmark.encoders import Encoder, list_encoders, load_encoder
+    from benchmark.interactive import Results, compare, score
+    from benchmark.results import Score
+    from builders.open_photos import open_photos
+    from builders.pixels import CenterMask
+    from builders.processed.on_the_fly import with_processing
+
+    __version__: str
+
+_WHERE = {
+    "CenterMask": "builders",
+    "Encoder": "benchmark.encoders",
+    "Results": "benchmark.interactive",
+    "Score": "benchmark.results",
+    "compare": "benchmark.interactive",
+    "list_encoders": "benchmark.encoders",
+    "load_encoder": "benchmark.encoders",
+    "open_photos": "builders.open_photos",
+    "score": "benchmark.interactive",
+    "with_processing": "builders",
+}
+"""Where each name comes from."""
+
+__all__ = [
+    "CenterMask",
+    "Encoder",
+    "Results",
+    "Score",
+    "__version__",
+    "compare",
+    "list_encoders",
+    "load_encoder",
+    "open_photos",
+    "score",
+    "with_processing",
+]
+
+
+def main() -> int:
+    """The command ``camtrace``: the exit status."""
+    from benchmark.__main__ import camtrace
+
+    return camtrace()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from builders.command_line import version
+
+        value: Any = version()
+    elif name in _WHERE:
+        import importlib
+
+        value = getattr(importlib.import_module(_WHERE[name]), name)
+    else:
+        raise AttributeError(f"module 'camtrace' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *globals()})

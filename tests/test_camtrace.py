@@ -1,0 +1,110 @@
+"""The one name to import and the one command: cheap, exact, complete."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import camtrace
+from benchmark.__main__ import COMMANDS
+from builders.__main__ import COMMANDS as BUILDS
+
+ROOT = Path(__file__).parents[1]
+
+
+def in_python(code):
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import__brings_nothing():
+    printed = in_python(
+        "import sys; before = set(sys.modules)\nimport camtrace\nprint(*sorted(set(sys.modules) - before), sep='\\n')"
+    )
+    assert {name.partition(".")[0] for name in printed.split()} <= {"camtrace", "typing", "_typing", "collections"}
+
+
+def test_all__is_exact_and_every_name_is_there():
+    assert camtrace.__all__ == sorted(set(camtrace.__all__))
+    for name in camtrace.__all__:
+        value = getattr(camtrace, name)
+        assert name == "__version__" or callable(value), name
+    assert set(camtrace.__all__) <= set(dir(camtrace))
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*|dev", camtrace.__version__)
+    with pytest.raises(AttributeError, match="has no attribute 'scoer'"):
+        camtrace.scoer  # noqa: B018
+
+
+def test_help__shows_every_command_and_imports_nothing_heavy():
+    printed = in_python(
+        "import sys, camtrace\nsys.argv = ['camtrace', '--help']\n"
+        "try: camtrace.main()\nexcept SystemExit: pass\n"
+        "print(*{'torch', 'numpy', 'datasets', 'importlib.metadata'} & set(sys.modules))"
+    )
+    for name, command in COMMANDS.items():
+        assert re.search(rf"^    {name} ", printed, re.MULTILINE)
+        assert command.summary.split()[0] in printed
+    assert printed.endswith("\n\n")  # none of the heavy ones
+
+
+@pytest.mark.parametrize("words", [[name] for name in COMMANDS] + [["build", name] for name in BUILDS])
+def test_help__of_a_command_names_it_and_imports_no_torch(words):
+    printed = in_python(
+        f"import sys, benchmark.__main__ as m\ntry: m.camtrace({[*words, '--help']})\nexcept SystemExit: pass\n"
+        "print('torch' in sys.modules)"
+    )
+    assert printed.startswith(f"usage: camtrace {' '.join(words)} [-h]")
+    assert printed.endswith("False\n")
+
+
+def test_score_help__names_the_options():
+    printed = in_python("import benchmark.__main__ as m; m.main(['--help'])")
+    options = "-m --model -d --data -t --tasks -o --output -q --quiet -v --verbose --json --config --batch-size"
+    for option in options.split():
+        assert re.search(rf"(?<![\w-]){option}(?![\w-])", printed), option
+
+
+def test_module__is_the_command_and_scores_by_default(capsys):
+    import benchmark.__main__ as module
+
+    assert module.main(["--limit", "0"]) == module.camtrace(["score", "--limit", "0"]) == 2
+    assert module.main(["lst"]) == module.camtrace(["lst"]) == 2
+    first, second, third, fourth = capsys.readouterr().err.splitlines()
+    assert first == second == "camtrace: limit 0: at least 1 is needed"
+    assert third == fourth == "camtrace: unknown command 'lst': did you mean 'list'?"
+    for run in (module.main, module.camtrace):
+        with pytest.raises(SystemExit) as ended:
+            run(["--version"])
+        assert ended.value.code == 0
+        assert capsys.readouterr().out == f"camtrace {camtrace.__version__}\n"
+
+
+def test_command__alone_prints_its_help(capsys):
+    import benchmark.__main__ as module
+    import builders.__main__ as builders
+
+    assert module.camtrace([]) == 0
+    assert capsys.readouterr().out.startswith("usage: camtrace [-h] [--version]")
+    assert module.camtrace(["build"]) == builders.main([]) == 0
+    assert capsys.readouterr().out.count("usage: camtrace build [-h]") == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion__knows_commands_and_options_of_every_depth(shell):
+    printed = in_python(f"import benchmark.__main__ as m; m.camtrace(['--print-completion', '{shell}'])")
+    for word in ("sweep", "publish-metrics", "--mask-ratio", "--one-at-a-time", "flickrexif", "--assignment-seed"):
+        assert word.replace("--", "") in printed, word
+
+
+def test_completion__of_bash_completes(tmp_path):
+    script = tmp_path / "completion"
+    script.write_text(in_python("import benchmark.__main__ as m; m.camtrace(['--print-completion', 'bash'])"))
+    ask = (
+        f"source {script}; COMP_WORDS=(camtrace score --mask); COMP_CWORD=2; _shtab_camtrace; "
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["--mask-ratio"], done.stderr
