@@ -149,3 +149,11 @@ def test_score__each_encoder_counts_its_own_views(tmp_path):
     one, other = score_encoders([first.encoder, second.encoder], grey_photos(), [some, more], options(tmp_path))
     assert (one.result.cost["views"], other.result.cost["views"]) == (5, 10)
     assert means(one) == means(other) == {"some": 20, "more": 25}
+
+
+def test_planned_passes__equal_settings_of_two_kinds_are_two():
+    class Other(PlainViews):
+        kind: ClassVar[str] = "other"
+
+    tasks = [mean_task("plain", PlainViews(), "photo"), mean_task("other", Other(), "photo")]
+    assert [one.recipe.kind for one in planned_passes(tasks, grey_photos(), RunOptions())] == ["plain", "other"]
