@@ -14,6 +14,7 @@ from benchmark.interactive.scored import Results
 from benchmark.results import Run, read_runs
 from benchmark.scoring import write_scored
 from benchmark.study import Compared, Tie, compare_runs, comparison_text
+from benchmark.tasks import all_tasks
 
 if TYPE_CHECKING:
     import pandas
