@@ -28,7 +28,7 @@ HOST = "https://dl.fbaipublicfiles.com"
 
 
 @dataclass(frozen=True)
-class Source:
+class CheckpointSource:
     """One file of weights and how to read it."""
 
     path: str
@@ -42,25 +42,25 @@ class Source:
     """Filter of the authors' own evaluation."""
 
 
-SOURCES: Mapping[str, Source] = {
-    "checkpoint:dino-resnet50": Source(
+SOURCES: Mapping[str, CheckpointSource] = {
+    "checkpoint:dino-resnet50": CheckpointSource(
         "dino/dino_resnet50_pretrain/dino_resnet50_pretrain.pth", "resnet50", "", ("fc.",), Image.Resampling.BICUBIC
     ),
-    "checkpoint:mocov3-resnet50": Source(
+    "checkpoint:mocov3-resnet50": CheckpointSource(
         "moco-v3/r-50-1000ep/r-50-1000ep.pth.tar",
         "resnet50",
         "module.base_encoder.",
         ("fc.",),
         Image.Resampling.BILINEAR,
     ),
-    "checkpoint:mocov3-vit-small": Source(
+    "checkpoint:mocov3-vit-small": CheckpointSource(
         "moco-v3/vit-s-300ep/vit-s-300ep.pth.tar",
         "mocov3-vit-small",
         "module.base_encoder.",
         ("head.",),
         Image.Resampling.BILINEAR,
     ),
-    "checkpoint:mocov3-vit-base": Source(
+    "checkpoint:mocov3-vit-base": CheckpointSource(
         "moco-v3/vit-b-300ep/vit-b-300ep.pth.tar",
         "mocov3-vit-base",
         "module.base_encoder.",
@@ -124,7 +124,7 @@ def _load(request: Request) -> Encoder:
     )
 
 
-def _download(spec: str, source: Source) -> Path:
+def _download(spec: str, source: CheckpointSource) -> Path:
     """The file in torch's cache, fetched if it is not there (to a temporary name, then renamed)."""
     import torch
 

@@ -18,7 +18,7 @@ from benchmark.compute import out_of_memory, side_by_side
 from benchmark.encoders.encoder import Encoder, EncoderInfo
 from builders.errors import CamtraceError, EncoderError, UsageError
 
-DTYPES = {
+TORCH_DTYPES = {
     "float32": torch.float32,
     "tf32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -45,8 +45,8 @@ def placement(device: str, dtype: str, compile: bool = False) -> Placement:
     Raises:
         UsageError: unknown dtype, malformed device, or a device that is not here.
     """
-    if dtype not in DTYPES:
-        raise UsageError(f"--dtype {dtype}: choose one of {', '.join(DTYPES)}")
+    if dtype not in TORCH_DTYPES:
+        raise UsageError(f"--dtype {dtype}: choose one of {', '.join(TORCH_DTYPES)}")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -112,7 +112,7 @@ class Embedder:
         pixels = self.normalise(pixels) if self.normalise is not None else pixels.float()
         if pixels.ndim == 4:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        output = self.forward(self.module, pixels.to(DTYPES[self.place.dtype]))
+        output = self.forward(self.module, pixels.to(TORCH_DTYPES[self.place.dtype]))
         if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(batch):
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise EncoderError(f"{self.name}: expected embeddings [{len(batch)}, dimension], the network gave {shape}")
@@ -154,7 +154,7 @@ def network_encoder(
     if weights_sha256 == "of the state dict":
         weights_sha256 = hash_state_dict(module.state_dict())
     parameters = sum(p.numel() for p in module.parameters())
-    module = prepare(module).to(device=place.device, dtype=DTYPES[place.dtype])
+    module = prepare(module).to(device=place.device, dtype=TORCH_DTYPES[place.dtype])
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parallel = stateless and not place.compile
     forward = torch.compile(forward) if place.compile else forward

@@ -13,7 +13,7 @@ import torch
 from benchmark.knn.topk import GROUP, compiled, merge, replace_indices, shift_indices, top_keys, unpack_indices
 
 
-class Asked(NamedTuple):
+class AskedBlock(NamedTuple):
     """The test photos whose neighbours are wanted."""
 
     queries: torch.Tensor
@@ -22,7 +22,7 @@ class Asked(NamedTuple):
     """int64 [test photos], 0 or more."""
 
 
-class Found(NamedTuple):
+class FoundBlock(NamedTuple):
     """Where neighbours among the train photos from ``start`` on go, by class of the test photos."""
 
     positives: list[torch.Tensor]
@@ -41,11 +41,11 @@ class Found(NamedTuple):
         kept[rows] = merge(kept[rows], keys) if self.start else keys
 
 
-Search = Callable[[torch.Tensor, np.ndarray, Found], None]
+Search = Callable[[torch.Tensor, np.ndarray, FoundBlock], None]
 """(float32 [train photos or more, d] of unit length, int64 [train photos] their labels, where neighbours go)."""
 
 
-def search_of(asked: Asked, rows: int, columns: int) -> Search:
+def search_of(asked: AskedBlock, rows: int, columns: int) -> Search:
     """The faster search for so many test photos at a time and so many train photos."""
     fast = compiled(asked.queries.device, asked.queries.shape[0] * asked.queries.shape[1] * columns)
     return _BlockSearch(asked, rows, columns) if fast is None else _CompiledSearch(asked, fast)
@@ -54,11 +54,11 @@ def search_of(asked: Asked, rows: int, columns: int) -> Search:
 class _CompiledSearch:
     """By ``benchmark.knn.topk_compiled``."""
 
-    def __init__(self, asked: Asked, module: ModuleType) -> None:
+    def __init__(self, asked: AskedBlock, module: ModuleType) -> None:
         self._asked, self._module = asked, module
         self._own = np.tile(asked.labels, len(asked.queries)).astype(np.int32)
 
-    def __call__(self, keys: torch.Tensor, labels: np.ndarray, found: Found) -> None:
+    def __call__(self, keys: torch.Tensor, labels: np.ndarray, found: FoundBlock) -> None:
         queries, depths = self._asked.queries, found.depths
         both = self._module.nearest_by_label(
             queries.flatten(0, 1).numpy(),
@@ -75,12 +75,12 @@ class _CompiledSearch:
 class _BlockSearch:
     """By torch, in blocks [C * rows, columns] of similarities."""
 
-    def __init__(self, asked: Asked, rows: int, columns: int) -> None:
+    def __init__(self, asked: AskedBlock, rows: int, columns: int) -> None:
         self._asked, self._rows = asked, rows
         size = len(asked.queries) * min(rows, len(asked.labels)) * round_up(columns)
         self._buffer = torch.empty(size, dtype=torch.float32, device=asked.queries.device)
 
-    def __call__(self, keys: torch.Tensor, labels: np.ndarray, found: Found) -> None:
+    def __call__(self, keys: torch.Tensor, labels: np.ndarray, found: FoundBlock) -> None:
         queries, own = self._asked
         width, shelf = round_up(len(labels)), _Shelf.of(labels)
         for first in range(0, len(own), self._rows):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmark.knn.blocks import Asked, Found, round_up, search_of
+from benchmark.knn.blocks import AskedBlock, FoundBlock, round_up, search_of
 from benchmark.knn.topk import GROUP, NOTHING, Embeddings, read_unit_rows
 
 CPU_BLOCK = 1 << 25
@@ -23,7 +23,7 @@ CPU_COLUMNS, CUDA_COLUMNS = 1 << 15, 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class KnnQuestion:
     """The checked input of one kNN suite."""
 
     train: Sequence[Embeddings]
@@ -48,7 +48,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BlockPlan:
     """How the work is cut."""
 
     photos: int
@@ -74,7 +74,7 @@ class Lists(NamedTuple):
     negatives: list[list[torch.Tensor]]
 
 
-def plan_blocks(question: Question, memory_bytes: int | None) -> Plan:
+def plan_blocks(question: KnnQuestion, memory_bytes: int | None) -> BlockPlan:
     """Cut the work so that everything that grows with the number of photos fits ``memory_bytes`` together.
 
     Set-ups with p and n need k neighbours of each pair of classes. ``uniform`` looks for k neighbours among the C-th
@@ -99,10 +99,10 @@ def plan_blocks(question: Question, memory_bytes: int | None) -> Plan:
     per_pair = 4 * c + 32
     pairs = memory_bytes // 2 // per_pair
     rows = _even_parts(photos, max(1, (min(pairs, CPU_BLOCK // c) if on_cpu else pairs) // columns))
-    return Plan(photos, columns, rows, same, other)
+    return BlockPlan(photos, columns, rows, same, other)
 
 
-def read_queries(question: Question, photos: slice) -> torch.Tensor:
+def read_queries(question: KnnQuestion, photos: slice) -> torch.Tensor:
     """float32 [C, test photos of the part, dimension], of unit length."""
     shape = (question.classes, photos.stop - photos.start, question.dimension)
     queries = torch.empty(shape, dtype=torch.float32, device=question.device)
@@ -111,10 +111,10 @@ def read_queries(question: Question, photos: slice) -> torch.Tensor:
     return queries
 
 
-def neighbour_lists(question: Question, queries: torch.Tensor, photos: slice, plan: Plan) -> Lists:
+def neighbour_lists(question: KnnQuestion, queries: torch.Tensor, photos: slice, plan: BlockPlan) -> Lists:
     """The nearest positives and negatives of these queries in each bank, by one pass over the train photos."""
     lists = _empty_lists(question, queries.shape[1], plan)
-    asked = Asked(queries, question.test_labels[photos])
+    asked = AskedBlock(queries, question.test_labels[photos])
     embeddings = torch.empty((plan.columns, question.dimension), dtype=torch.float32, device=question.device)
     n_train = len(question.train_labels)
     search = search_of(asked, plan.rows, min(n_train, plan.columns))
@@ -123,7 +123,7 @@ def neighbour_lists(question: Question, queries: torch.Tensor, photos: slice, pl
         for c, bank in enumerate(question.train):
             read_unit_rows(bank, start, stop, embeddings, what=f"train class {c}")
             positives, negatives = ([of_class[c] for of_class in side] for side in lists)
-            search(embeddings, question.train_labels[start:stop], Found(positives, negatives, start))
+            search(embeddings, question.train_labels[start:stop], FoundBlock(positives, negatives, start))
     return lists
 
 
@@ -133,7 +133,7 @@ def _even_parts(total: int, largest: int) -> int:
     return -(-total // parts)
 
 
-def _empty_lists(question: Question, photos: int, plan: Plan) -> Lists:
+def _empty_lists(question: KnnQuestion, photos: int, plan: BlockPlan) -> Lists:
     def side() -> list[list[torch.Tensor]]:
         classes = range(question.classes)
         return [

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-from benchmark.knn.lists import Lists, Question, neighbour_lists, plan_blocks, read_queries
+from benchmark.knn.lists import KnnQuestion, Lists, neighbour_lists, plan_blocks, read_queries
 from benchmark.knn.topk import Embeddings, full_float32, unpack_indices
 from benchmark.knn.uniform import uniform_votes
 from benchmark.knn.votes import Opposition, Outcomes, Votes, outcomes, tally, vote
@@ -213,7 +213,7 @@ def knn_setups(
     return answers
 
 
-def _record_fixed(answers: KnnAnswers, question: Question, photos: slice, lists: Lists) -> None:
+def _record_fixed(answers: KnnAnswers, question: KnnQuestion, photos: slice, lists: Lists) -> None:
     """Write what follows from fixed classes p and n into these photos' columns: all set-ups but ``uniform``."""
     k, c = question.k, question.classes
     labels = torch.from_numpy(question.train_labels).to(question.device)
@@ -262,7 +262,7 @@ def _keep_seeds(answers: KnnAnswers, name: str, row: int, photos: slice, by_seed
         answers.random_by_seed[row, :, photos] = by_seed
 
 
-def _empty_answers(question: Question) -> KnnAnswers:
+def _empty_answers(question: KnnQuestion) -> KnnAnswers:
     c, n_test, seeds = question.classes, len(question.test_labels), len(question.train_assignments)
     labels = 1 + max(question.train_labels.max(), question.test_labels.max())
     shares = [np.bincount(x, minlength=labels) / len(x) for x in (question.train_labels, question.test_labels)]
@@ -290,7 +290,7 @@ def _checked(
     test_assignments: np.ndarray,
     k: int,
     device: str | torch.device,
-) -> Question:
+) -> KnnQuestion:
     if k < 1:
         raise UsageError(f"kNN needs at least one neighbour, k is {k}")
     if not len(train) or len(train) != len(test):
@@ -320,7 +320,7 @@ def _checked(
         raise DataError("kNN needs as many train assignments as test assignments, one of each per seed")
     _, dense = np.unique(np.concatenate([labels["train"], labels["test"]]), return_inverse=True)
     n_train = len(labels["train"])
-    return Question(
+    return KnnQuestion(
         train,
         test,
         dense[:n_train],

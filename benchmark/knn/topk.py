@@ -24,7 +24,7 @@ NOTHING = torch.iinfo(torch.int64).min
 GROUP = 32
 """Columns per group of the prefilter in ``top_keys``; blocks whose width is a multiple of it are searched fastest."""
 
-GROUPS = (GROUP, 8)
+KEPT_GROUPS = (GROUP, 8)
 """The same for what the first prefilter leaves."""
 
 COMPILED_FROM = 1 << 22
@@ -91,14 +91,14 @@ def read_unit_rows(embeddings: Embeddings, start: int, stop: int, out: torch.Ten
     return out
 
 
-def pack(similarities: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+def pack_keys(similarities: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
     """Keys of neighbours: larger is nearer, and of two equally similar ones the lower index is nearer.
 
     Args:
         similarities: float32, any shape; ``-inf`` means "no neighbour" and gives ``NOTHING``.
         indices: int64 in [0, 2**32), broadcast against ``similarities``.
 
-    >>> keys = pack(torch.tensor([0.5, 0.5, 0.75, -float("inf")]), torch.tensor([4, 2, 9, 0]))
+    >>> keys = pack_keys(torch.tensor([0.5, 0.5, 0.75, -float("inf")]), torch.tensor([4, 2, 9, 0]))
     >>> unpack_indices(keys.sort(descending=True).values).tolist()
     [9, 2, 4, -1]
     """
@@ -130,10 +130,10 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
         return fast.top_keys(block, count)
     columns = block.shape[1]
     if columns <= count:
-        found = pack(block, torch.arange(columns, device=block.device)).sort(dim=1, descending=True).values
+        found = pack_keys(block, torch.arange(columns, device=block.device)).sort(dim=1, descending=True).values
         return torch.nn.functional.pad(found, (0, count - columns), value=NOTHING)
-    nearest, places, left_out = _largest(block, count, GROUPS)
-    found = pack(nearest, places)
+    nearest, places, left_out = _largest(block, count, KEPT_GROUPS)
+    found = pack_keys(nearest, places)
     level = (nearest[:, 1:] == nearest[:, :-1]) & (nearest[:, 1:] > -torch.inf)
     swapped = level.any(dim=1).nonzero().flatten()
     if len(swapped):
@@ -177,7 +177,7 @@ def _compare_all_keys(block: torch.Tensor, rows: torch.Tensor, found: torch.Tens
     """Search these rows without a shortcut and write what is nearest into ``found``."""
     indices = torch.arange(block.shape[1], device=block.device)
     for some in rows.split(max(1, _BATCH // block.shape[1])):
-        found[some] = pack(block[some], indices).topk(found.shape[1], dim=1).values
+        found[some] = pack_keys(block[some], indices).topk(found.shape[1], dim=1).values
 
 
 def shift_indices(keys: torch.Tensor, start: int) -> torch.Tensor:

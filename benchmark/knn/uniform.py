@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from benchmark.knn.blocks import round_up
-from benchmark.knn.lists import Lists, Plan, Question
+from benchmark.knn.lists import BlockPlan, KnnQuestion, Lists
 from benchmark.knn.topk import GROUP, NOTHING, merge, read_unit_rows, shift_indices, top_keys, unpack_indices
 from benchmark.knn.votes import Votes, decide, tally
 
 
-def uniform_votes(question: Question, queries: torch.Tensor, photos: slice, lists: Lists, plan: Plan) -> Votes:
+def uniform_votes(question: KnnQuestion, queries: torch.Tensor, photos: slice, lists: Lists, plan: BlockPlan) -> Votes:
     """Votes [C of the test photo, seeds, test photos] among train photos of the drawn classes.
 
     Args:
@@ -62,7 +62,9 @@ def _merged(lists: list[torch.Tensor], width: int) -> tuple[torch.Tensor, torch.
     return keys, banks[order], bound
 
 
-def _find(question: Question, queries: torch.Tensor, nearest: torch.Tensor, wanted: torch.Tensor, plan: Plan) -> None:
+def _find(
+    question: KnnQuestion, queries: torch.Tensor, nearest: torch.Tensor, wanted: torch.Tensor, plan: BlockPlan
+) -> None:
     """Compute the ``nearest`` [C, seeds, photos, k] that are ``wanted`` from similarities to all train photos."""
     nearest.masked_fill_(wanted[..., None], NOTHING)
     rows = wanted.any(dim=1).nonzero()  # [queries, 2]: class and photo
@@ -86,7 +88,7 @@ def _find(question: Question, queries: torch.Tensor, nearest: torch.Tensor, want
 
 
 def _read_drawn(
-    question: Question, drawn: np.ndarray, start: int, banks: torch.Tensor
+    question: KnnQuestion, drawn: np.ndarray, start: int, banks: torch.Tensor
 ) -> tuple[list[int], torch.Tensor]:
     """The train photos from ``start`` on in the classes ``drawn`` [seeds, photos], into ``banks`` [C, photos, d].
 
@@ -106,7 +108,7 @@ def _read_drawn(
     return widths, torch.from_numpy(places).to(question.device)
 
 
-def _vote(question: Question, nearest: torch.Tensor, photos: slice) -> Votes:
+def _vote(question: KnnQuestion, nearest: torch.Tensor, photos: slice) -> Votes:
     """Votes among complete lists of neighbours [C, seeds, photos, k], positives and negatives mixed."""
     k = question.k
     labels = torch.from_numpy(question.train_labels).to(question.device)[unpack_indices(nearest).clamp(min=0)]

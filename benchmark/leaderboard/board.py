@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmark.leaderboard.columns import Meaning, meaning, position
+from benchmark.leaderboard.columns import Meaning, column_order, meaning
 from benchmark.leaderboard.datasets import DataSet, data_sets
 from benchmark.leaderboard.entries import Entry, Observation
-from benchmark.leaderboard.means import Found, means, whole_family
+from benchmark.leaderboard.means import FoundScores, means, whole_family
 from benchmark.results import families
 from benchmark.stats import independent_rank_intervals, standard_error
 from benchmark.tasks import all_tasks
@@ -58,7 +58,7 @@ class Board:
     """By the entry's key: what a reader must know about the row."""
 
 
-FLAGS = {
+CELL_FLAGS = {
     "at-chance": "cannot be told from chance",
     "below-chance": "below chance",
     "inconsistent": "SPD is not the difference of its two accuracies",
@@ -72,7 +72,7 @@ def build_board(entries: Sequence[Entry]) -> Board:
     """Put every score of the entries into columns, add the means over tasks, rank each column over all entries."""
     sets = data_sets(entries)
     home = {photos: data for data in sets for photos in data.members}
-    found: Found = defaultdict(dict)
+    found: FoundScores = defaultdict(dict)
     for entry in entries:
         for o in entry.observations:
             # Of two measured photo sets that joined one data set, an entry may hold the same score twice.
@@ -91,7 +91,7 @@ def build_board(entries: Sequence[Entry]) -> Board:
 
 def _order(key: tuple[str, str, str, str], data_order: Mapping[str, int]) -> tuple[Any, ...]:
     data, task, metric, settings = key
-    family, *rest = position(task, metric)
+    family, *rest = column_order(task, metric)
     return (family, data_order[data], *rest, settings)
 
 

@@ -91,7 +91,7 @@ def meaning(task: str, metric: str) -> Meaning:
     )
 
 
-def position(task: str, metric: str) -> tuple[int, int, int, str, str]:
+def column_order(task: str, metric: str) -> tuple[int, int, int, str, str]:
     """Sort key of a column within a data set: by family, then as the tasks and their metrics stand."""
     questions = all_tasks()
     names = [name for name, *_ in board_families()]

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from benchmark.results import GROUPS, PublishedEncoder, ResultFile, Score, metric_of
+from benchmark.results import STUDY_GROUPS, PublishedEncoder, ResultFile, Score, metric_of
 from benchmark.tasks import all_tasks
 
-GROUP_LABELS = {**GROUPS, "control": "control", "unknown": "not stated"}
+GROUP_LABELS = {**STUDY_GROUPS, "control": "control", "unknown": "not stated"}
 """Every training type of the board with its name."""
 
 STUDY_SETTINGS: Mapping[str, Mapping[str, float]] = MappingProxyType(

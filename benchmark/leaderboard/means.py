@@ -20,11 +20,11 @@ from benchmark.results import (
 )
 from benchmark.tasks import all_tasks
 
-Found = dict[tuple[str, str, str, str], dict[str, Observation]]
+FoundScores = dict[tuple[str, str, str, str], dict[str, Observation]]
 """(data, task, metric, settings) -> entry's key -> observation."""
 
 
-def means(data: str, found: Found) -> Found:
+def means(data: str, found: FoundScores) -> FoundScores:
     """The summary columns of one data set, under each of its settings.
 
     Values are ``benchmark.results.summary``'s. The interval is the mean of the intervals' ends: no narrower than the
@@ -44,7 +44,7 @@ def means(data: str, found: Found) -> Found:
         ("log-odds-processing", mp["processing"], _log_odds, lambda s: s.log_odds_processing),
         ("log-odds-acquisition", mp["acquisition"], _log_odds, lambda s: s.log_odds_acquisition),
     )
-    columns: Found = {}
+    columns: FoundScores = {}
     for name, parts, ends, number in wanted:
         for settings in sorted({key[3] for key in found}):
             held = [found.get((data, task, metric, settings), {}) for task, metric in parts]

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from benchmark.leaderboard.board import FLAGS, Board, Cell, Column
+from benchmark.leaderboard.board import CELL_FLAGS, Board, Cell, Column
 from benchmark.leaderboard.columns import board_families
 from benchmark.leaderboard.entries import GROUP_LABELS, Entry
 from benchmark.results import STUDY_CITATION, STUDY_DATE, STUDY_URL, Refusal, group_means
@@ -95,7 +95,7 @@ def board_json(board: Board, refused: Sequence[Refusal], title: str) -> dict[str
         "groups": [{"id": group, "label": label} for group, label in GROUP_LABELS.items() if group in present],
         "families": [{"id": i, "label": label, "explain": e} for i, label, e in board_families() if i in families],
         "parameters": list(dict.fromkeys(c.meaning.parameter for c in board.columns if c.meaning.parameter)),
-        "flags": FLAGS,
+        "flags": CELL_FLAGS,
         "data": [{"id": d.id, "label": d.label, "note": d.note} for d in board.data],
         "columns": [_column_json(column) for column in board.columns],
         "rows": [_row_json(entry, board) for entry in board.entries],

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.probe.features import GATHER_BYTES, Source
+from benchmark.probe.features import GATHER_BYTES, RowSource
 
 BLOCK_BYTES = 4 << 20
 """Rows are worked on in blocks of about this size: both products of a pass then read a block from cache."""
@@ -70,7 +70,7 @@ class Design:
     axes: Axes
     resident: Tensor | None
     """[G, n, r] in the product type, or ``None``: rows are gathered anew in every pass."""
-    source: Source
+    source: RowSource
     dtype: torch.dtype
 
     @property
@@ -128,7 +128,7 @@ class Design:
 
 
 def design(
-    source: Source,
+    source: RowSource,
     groups: int,
     n: int,
     dimension: int,
@@ -178,7 +178,7 @@ def _is_reduced(n: int, dimension: int) -> bool:
     return n < dimension and n <= REDUCED_ROWS
 
 
-def _reduced(centred: Tensor, mean: Tensor, source: Source) -> Design:
+def _reduced(centred: Tensor, mean: Tensor, source: RowSource) -> Design:
     """Fewer rows than dimensions: the rows' own principal axes, at most n of them, hold all there is."""
     rows = centred.to(torch.float64)
     values, vectors = torch.linalg.eigh(torch.bmm(rows, rows.mT))

@@ -27,7 +27,7 @@ class Rows(Protocol):
     def __getitem__(self, rows: Any) -> Any: ...
 
 
-Source = Callable[[int, int], Tensor]
+RowSource = Callable[[int, int], Tensor]
 """Rows ``[start, stop)`` of G training sets as float32 [G, stop - start, d], unit length or zero."""
 
 
@@ -64,7 +64,7 @@ class Stacked:
         return np.concatenate([first, second])
 
 
-def gather(banks: Sequence[Rows], which: np.ndarray, rows: np.ndarray) -> Source:
+def gather(banks: Sequence[Rows], which: np.ndarray, rows: np.ndarray) -> RowSource:
     """A source whose training set g holds, for each photo i of ``rows``, row i of bank ``which[g, i]``.
 
     Args:

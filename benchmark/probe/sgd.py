@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmark.compute import compiled_module, multiply
-from benchmark.probe.features import Source, gather
+from benchmark.probe.features import RowSource, gather
 from benchmark.probe.problem import Problem
 
 MOMENTUM = 0.9
@@ -246,7 +246,7 @@ def reader(
     dtype: torch.dtype,
 ) -> Reader:
     """The rows of training sets ``which``: gathered if they fit into ``memory_bytes``, else read as asked for."""
-    source: Source = gather(problem.banks, which, rows)
+    source: RowSource = gather(problem.banks, which, rows)
     resident = None
     if len(which) * len(rows) * problem.dimension * dtype.itemsize <= memory_bytes:
         resident = _empty((len(which), len(rows), problem.dimension), dtype, device)

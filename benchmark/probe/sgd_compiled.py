@@ -24,7 +24,7 @@ from builders.pixels import SUMS_IN_ANY_ORDER, entry_point, jit
 TOGETHER = 4
 """Rows that are worked on at once; the kernels are written for four."""
 
-LANES = 16
+VECTOR = 16
 """Values of a vector of 512 bits."""
 
 _part = functools.partial(jit, fastmath=SUMS_IN_ANY_ORDER)
@@ -98,7 +98,7 @@ class _Piece:
         self._rates, self._decays = rates, decays
         runs, classes, columns = len(labels), len(first), first.shape[1]
         self._shape = (runs, classes, columns - 1)
-        rows, wide = runs * (classes - 1), -(-columns // LANES) * LANES
+        rows, wide = runs * (classes - 1), -(-columns // VECTOR) * VECTOR
         even = rows + rows % 2  # rows of weights are worked on in pairs
         self._weights, self._velocity, self._gradient = (_aligned(even, wide) for _ in range(3))
         self._sums, self._sum_velocity = _aligned(runs, wide), _aligned(runs, wide)
@@ -124,9 +124,9 @@ class _Piece:
 
 
 def _aligned(rows: int, columns: int) -> np.ndarray:
-    """Zeros, float32, whose rows of a multiple of ``LANES`` begin where a vector does."""
-    flat = np.zeros(rows * columns + LANES, np.float32)
-    skipped = -flat.ctypes.data % (4 * LANES) // 4
+    """Zeros, float32, whose rows of a multiple of ``VECTOR`` begin where a vector does."""
+    flat = np.zeros(rows * columns + VECTOR, np.float32)
+    skipped = -flat.ctypes.data % (4 * VECTOR) // 4
     return flat[skipped : skipped + rows * columns].reshape(rows, columns)
 
 

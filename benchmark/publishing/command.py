@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmark.publishing.files import Gathered, gather
+from benchmark.publishing.files import Gathered, gather_results
 from benchmark.results import Result
 from builders.command_line import Parser
 from builders.errors import DataError, RemoteError, UsageError
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     for option, repo in (("--results", args.results), ("--space", args.space)):
         if repo is not None and not _REPO.fullmatch(repo):
             raise UsageError(f"{option} {repo}: write OWNER/NAME")
-    gathered = gather(args.folder, unknown_codec=args.unknown_codec, smoke_tests=args.smoke_tests)
+    gathered = gather_results(args.folder, unknown_codec=args.unknown_codec, smoke_tests=args.smoke_tests)
     for objection in gathered.objections:
         print(f"not published: {objection.file}: {objection.reason}")
     if not gathered.files:

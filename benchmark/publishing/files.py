@@ -33,7 +33,7 @@ class Gathered:
     objections: tuple[Refusal, ...]
 
 
-def gather(folder: Path, *, unknown_codec: bool = False, smoke_tests: bool = False) -> Gathered:
+def gather_results(folder: Path, *, unknown_codec: bool = False, smoke_tests: bool = False) -> Gathered:
     """Every ``result.json`` below a folder, as it would be published, or why it would not.
 
     Args:

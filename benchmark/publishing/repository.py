@@ -21,7 +21,7 @@ CARD_FILE = "README.md"
 
 
 @dataclass(frozen=True)
-class Plan:
+class PushPlan:
     """What one commit would write, given what the repository holds."""
 
     head: str | None
@@ -62,7 +62,7 @@ def hub_api() -> Any:
     return huggingface_hub.HfApi(library_name="camtrace")
 
 
-def plan(files: Sequence[PublishedFile], repo: str, space: str = "", api: Any = None, *, ask: bool = True) -> Plan:
+def plan(files: Sequence[PublishedFile], repo: str, space: str = "", api: Any = None, *, ask: bool = True) -> PushPlan:
     """Compare files with the repository as it is now; without ``ask``, as if there were none.
 
     Raises:
@@ -91,7 +91,7 @@ def plan(files: Sequence[PublishedFile], repo: str, space: str = "", api: Any = 
         stored, refused = {f.file: f.result for f in read.accepted}, read.refused
     every = {**stored, **{file.path: file.result for file in files}}
     made = {TABLE_FILE: table_bytes(every), CARD_FILE: card_text(every, repo, space).encode("utf-8")}
-    return Plan(
+    return PushPlan(
         head=head,
         new={path: data for path, data in wanted.items() if path not in remote},
         present=tuple(sorted(wanted.keys() & remote.keys())),

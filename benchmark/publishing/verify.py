@@ -26,7 +26,7 @@ VERDICTS = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """What is said of one file."""
 
     file: str
@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
 
 def run(args: argparse.Namespace) -> int:
     read = read_results(args.results)
-    verdicts = [judge(file) for file in read.accepted] + [_refused(refusal) for refusal in read.refused]
+    verdicts = [verified(file) for file in read.accepted] + [_refused(refusal) for refusal in read.refused]
     order = list(VERDICTS)
     verdicts.sort(key=lambda v: (order.index(v.verdict), v.file))
     rows = [[v.file, v.encoder, v.data, v.verdict, v.why] for v in verdicts]
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if counts["refused"] or counts["edited"] else 0
 
 
-def judge(file: ResultFile, own_canary: str | None = None) -> Verdict:
+def verified(file: ResultFile, own_canary: str | None = None) -> Verification:
     """What can be said of one result.
 
     Args:
@@ -78,7 +78,7 @@ def judge(file: ResultFile, own_canary: str | None = None) -> Verdict:
     """
     own = own_canary or codec_canary()
     verdict, why = _judge(file, own)
-    return Verdict(file.file, str(file.result.encoder["id"]), str(file.result.data["name"]), verdict, why)
+    return Verification(file.file, str(file.result.encoder["id"]), str(file.result.data["name"]), verdict, why)
 
 
 def _judge(file: ResultFile, own: str) -> tuple[str, str]:
@@ -99,5 +99,5 @@ def _judge(file: ResultFile, own: str) -> tuple[str, str]:
     return "repeatable here", ""
 
 
-def _refused(refusal: Refusal) -> Verdict:
-    return Verdict(refusal.file, "", "", "refused", refusal.reason)
+def _refused(refusal: Refusal) -> Verification:
+    return Verification(refusal.file, "", "", "refused", refusal.reason)

@@ -9,7 +9,7 @@ from typing import Any
 from builders.errors import DataError
 
 SCHEMA_VERSION = 2
-"""Raised by one whenever a reader of the previous version would misread a file; then ``STEPS`` gets a function.
+"""Raised by one whenever a reader of the previous version would misread a file; then ``MIGRATIONS`` gets a function.
 
 1: the first. 2: ``data.question_hash``; ``environment.command`` repeats this result alone, ``environment.local`` says
 what of it only its author has.
@@ -37,7 +37,7 @@ def migrated(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise DataError(f"{where}: schema_version is {version!r}, this camtrace reads 1 to {SCHEMA_VERSION}{remedy}")
     result = dict(raw)
     for step in range(version, SCHEMA_VERSION):
-        result = {**STEPS[step](result), "schema_version": step + 1}
+        result = {**MIGRATIONS[step](result), "schema_version": step + 1}
     return result
 
 
@@ -50,5 +50,5 @@ def _from_1(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {**raw, "data": {**data, "question_hash": None}} if isinstance(data, Mapping) else dict(raw)
 
 
-STEPS: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = MappingProxyType({1: _from_1})
+MIGRATIONS: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = MappingProxyType({1: _from_1})
 """By version: what makes a result of the next one of it."""

@@ -31,7 +31,7 @@ STUDY_URL = "https://arxiv.org/abs/2508.10637"
 STUDY_DATE = "2025-10-19"
 """First day of ICCV 2025: the date of these numbers."""
 
-GROUPS: Mapping[str, str] = MappingProxyType(
+STUDY_GROUPS: Mapping[str, str] = MappingProxyType(
     {"CVL": "contrastive visual-language", "SUP": "supervised", "SSL": "self-supervised"}
 )
 """The study's training types."""
@@ -107,7 +107,7 @@ class PublishedEncoder:
     name: str
     """As the study prints it: ``"CLIP (ViT-B/16, WIT)"``."""
     group: str
-    """A key of ``GROUPS``."""
+    """A key of ``STUDY_GROUPS``."""
     scores: tuple[PublishedScore, ...]
 
     def score(self, task: str, data: str, metric: str) -> PublishedScore:
@@ -147,7 +147,7 @@ def published_tasks() -> frozenset[str]:
 
 def _encoder(row: Mapping[str, str]) -> PublishedEncoder:
     name, group = row["encoder"], row["group"]
-    if group not in GROUPS:
+    if group not in STUDY_GROUPS:
         raise DataError(f"published table: {name}: unknown group {group!r}")
     return PublishedEncoder(name, group, (*_processing(row), *_acquisition(row), *_knn(row), *_pairs(row)))
 

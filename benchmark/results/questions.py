@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-Kind = Literal["trace", "accuracy", "difference"]
+MetricKind = Literal["trace", "accuracy", "difference"]
 """``trace``: more of it is more trace; ``accuracy``: of the content task, more of it is better; ``difference``: signed,
 0 says that nothing moves."""
 
@@ -30,7 +30,7 @@ class Metric:
     """As people read it."""
     explain: str
     """What it is, in one sentence."""
-    kind: Kind
+    kind: MetricKind
     chance: str
     """What a guess scores, in words; each score carries the number."""
     unit: str = "%"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.results import GROUPS, Family, families, metric_of, published_encoders
+from benchmark.results import STUDY_GROUPS, Family, families, metric_of, published_encoders
 from benchmark.study.tables import BesideRow
 from benchmark.tasks import all_tasks
 from builders.files import write_bytes_atomically
@@ -46,7 +46,7 @@ def _strips(ax: Any, rows: Sequence[BesideRow], title: str) -> None:
     for x, task in enumerate(tasks):
         own = [r for r in rows if r.task == task]
         metric = own[0].metric
-        for place, group in enumerate(GROUPS):
+        for place, group in enumerate(STUDY_GROUPS):
             colour, marker = STYLE[group]
             at = x + 0.22 * (place - 1)
             published = [
@@ -60,7 +60,7 @@ def _strips(ax: Any, rows: Sequence[BesideRow], title: str) -> None:
             ax.scatter([at - 0.05] * len(published), published, **style)
         for r in {(r.encoder, r.data): r for r in own}.values():
             colour, marker = STYLE.get(r.group, _OTHER)
-            offset = list(GROUPS).index(r.group) - 1 if r.group in GROUPS else 1.6
+            offset = list(STUDY_GROUPS).index(r.group) - 1 if r.group in STUDY_GROUPS else 1.6
             assert r.ours is not None
             error = [[r.ours.value - r.ours.low], [r.ours.high - r.ours.value]]
             ax.errorbar(x + 0.22 * offset + 0.05, r.ours.value, yerr=error, color=colour, marker=marker, ms=5, lw=1)
@@ -131,7 +131,7 @@ def _legend(ax: Any) -> None:
     from matplotlib.lines import Line2D
 
     marks = [
-        Line2D([], [], color=colour, marker=marker, ls="", label=GROUPS[group])
+        Line2D([], [], color=colour, marker=marker, ls="", label=STUDY_GROUPS[group])
         for group, (colour, marker) in STYLE.items()
     ]
     ax.legend(handles=marks, fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))

@@ -12,8 +12,8 @@ from statistics import fmean
 
 from benchmark.encoders import STUDY
 from benchmark.results import (
-    GROUPS,
     STUDY_CITATION,
+    STUDY_GROUPS,
     STUDY_URL,
     Family,
     PublishedScore,
@@ -154,7 +154,7 @@ def _tables(keys: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:
 def _group_table(rows: Sequence[BesideRow], keys: Sequence[tuple[str, str]]) -> str:
     """Means by training type, over the encoders that have both numbers; empty if none has."""
     body = []
-    for group, meaning in GROUPS.items():
+    for group, meaning in STUDY_GROUPS.items():
         cells = []
         members: set[str] = set()
         for key in keys:

@@ -15,9 +15,9 @@ from builders.command_line import Parser
 from builders.errors import DataError, UsageError
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
-    from benchmark.sweep.run import Job, Row
+    from benchmark.sweep.run import Row, SweepJob
 
-TOGETHER = 8
+ENCODERS_TOGETHER = 8
 """Encoders that share one pass over the photos, and the memory."""
 
 
@@ -35,7 +35,7 @@ def parser() -> Parser:
     p.add_argument(
         "--together",
         type=int,
-        default=TOGETHER,
+        default=ENCODERS_TOGETHER,
         metavar="N",
         help="encoders in memory at a time (default: %(default)s)",
     )
@@ -126,14 +126,14 @@ def run_command(
         return 1 if any(row.reason for row in rows) else 0
 
 
-def open_jobs(args: argparse.Namespace) -> list[Job]:
+def open_jobs(args: argparse.Namespace) -> list[SweepJob]:
     """The photo sets that were asked for, each with the tasks that it can answer.
 
     Raises:
         UsageError: a task or data specification is wrong.
         DataError: a set cannot be used, or two have one name.
     """
-    from benchmark.sweep.run import Job
+    from benchmark.sweep.run import SweepJob
     from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
     from builders.open_photos import open_photos
 
@@ -142,7 +142,7 @@ def open_jobs(args: argparse.Namespace) -> list[Job]:
     for spec in checked_data(args):
         photos = open_photos(spec, seed=args.seed)
         limited = photos.limited(args.limit, args.seed) if args.limit else photos
-        jobs.append(Job(limited, tuple(fitting_tasks(tasks, limited, asked=bool(args.tasks))), spec))
+        jobs.append(SweepJob(limited, tuple(fitting_tasks(tasks, limited, asked=bool(args.tasks))), spec))
     names = Counter(job.photos.name for job in jobs)
     if twice := [name for name, times in names.items() if times > 1]:
         raise DataError(f"two data sets are called {twice[0]}: give one another name (?name=...)")

@@ -19,7 +19,7 @@ from benchmark.encoders import Encoder, load_encoder
 from benchmark.options import RunOptions
 from benchmark.results import markdown_table
 from benchmark.scoring import planned_passes
-from benchmark.sweep.run import Job, release, sentence
+from benchmark.sweep.run import SweepJob, release, sentence
 
 MEASURED_PHOTOS = 6
 
@@ -45,7 +45,7 @@ class Measured:
 
 
 def estimate(
-    groups: Sequence[Sequence[str]], jobs: Sequence[Job], options: RunOptions, loading: Mapping[str, Any]
+    groups: Sequence[Sequence[str]], jobs: Sequence[SweepJob], options: RunOptions, loading: Mapping[str, Any]
 ) -> list[Measured]:
     """Load every encoder, one at a time, and measure it. Downloads weights that are not here yet; writes no results."""
     found = []
@@ -64,7 +64,7 @@ def estimate(
 
 
 def estimate_text(
-    measured: Sequence[Measured], groups: Sequence[Sequence[str]], jobs: Sequence[Job], options: RunOptions
+    measured: Sequence[Measured], groups: Sequence[Sequence[str]], jobs: Sequence[SweepJob], options: RunOptions
 ) -> str:
     """The estimate for people, with what is not in it."""
     rows = [
@@ -133,7 +133,7 @@ def size(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
 
 
-def _measure(spec: str, encoder: Encoder, job: Job, options: RunOptions, load_s: float) -> Measured:
+def _measure(spec: str, encoder: Encoder, job: SweepJob, options: RunOptions, load_s: float) -> Measured:
     photos, few = job.photos, job.photos.limited(MEASURED_PHOTOS, options.seed)
     scale = len(photos) / len(few)
     making = forward = 0.0

@@ -37,7 +37,7 @@ SWEEP_FILE = "sweep.json"
 
 
 @dataclass(frozen=True)
-class Job:
+class SweepJob:
     """One photo set and what is asked of it."""
 
     photos: PhotoSet
@@ -79,7 +79,7 @@ def groups_of(specs: Sequence[str], together: int) -> list[list[str]]:
 
 def run_sweep(
     groups: Sequence[Sequence[str]],
-    jobs: Sequence[Job],
+    jobs: Sequence[SweepJob],
     options: RunOptions,
     loading: Mapping[str, Any],
     output: Path,
@@ -133,7 +133,7 @@ def sweep_text(rows: Sequence[Row], output: Path) -> str:
 
 def _score_group(
     encoders: Mapping[str, Encoder],
-    job: Job,
+    job: SweepJob,
     bytes_hash: str,
     options: RunOptions,
     output: Path,
@@ -167,7 +167,7 @@ def _score_group(
     return [rows[spec] for spec in encoders]
 
 
-def finished(folder: Path, encoder: Encoder, job: Job, bytes_hash: str, options: RunOptions) -> Result | None:
+def finished(folder: Path, encoder: Encoder, job: SweepJob, bytes_hash: str, options: RunOptions) -> Result | None:
     """The result in a folder, if it answers exactly this question in full: same weights, photos, options and codec.
 
     An encoder whose computation nobody can identify (a plain function without ``cache_key``) is never taken as done.

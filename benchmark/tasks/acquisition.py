@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from benchmark.probe import ProbeAnswers, Rows
     from benchmark.views import ViewRecipe
 
-PROBES = Family(
+ACQUISITION = Family(
     name="acquisition",
     title="Acquisition probes",
     explain="Accuracy of a linear probe that reads how a photo was taken from its embedding, most of it hidden.",
@@ -41,7 +41,7 @@ CLUSTER_COLUMNS = ("scene", "owner")
 """Columns that say which photos err together: intervals resample their values, not single photos."""
 
 
-class Part(NamedTuple):
+class SplitPart(NamedTuple):
     """Photos of one split and their classes."""
 
     photos: np.ndarray
@@ -50,7 +50,7 @@ class Part(NamedTuple):
     """int64, 0 to number of classes - 1."""
 
 
-def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
+def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
     from benchmark.probe import labelled_probe
     from benchmark.stats import photo_interval
@@ -111,8 +111,8 @@ def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     return TaskOutcome((score,), kept)
 
 
-def read_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Accuracy by photo of ``run_probe``; nothing where the true classes were not kept (before schema version 1)."""
+def read_acquisition_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Accuracy by photo of ``run_acquisition_probe``; nothing where the true classes were not kept."""
     if "expected" not in kept:
         return {}
     right = (kept["predicted"] == kept["expected"]).mean(axis=(0, 1))
@@ -124,7 +124,7 @@ def attribute_labels(photos: PhotoSet, attribute: str) -> Labels | None:
     return photos.attributes.get(attribute) or photos.attributes.get(column_spelling(attribute))
 
 
-def _parts(given: TaskInput, labels: Labels) -> tuple[tuple[str, ...], Part, Part, Part]:
+def _parts(given: TaskInput, labels: Labels) -> tuple[tuple[str, ...], SplitPart, SplitPart, SplitPart]:
     """Classes that occur in training, and the labelled photos of each split; without ``test``, ``val`` is the test."""
     splits = {s: given.indices(s) for s in SPLITS}
     splits = {s: i[labels.values[i] != UNLABELLED] for s, i in splits.items()}
@@ -141,7 +141,7 @@ def _parts(given: TaskInput, labels: Labels) -> tuple[tuple[str, ...], Part, Par
     parts = []
     for indices in splits.values():
         classes = code[labels.values[indices]]
-        parts.append(Part(indices[classes != UNLABELLED], classes[classes != UNLABELLED]))
+        parts.append(SplitPart(indices[classes != UNLABELLED], classes[classes != UNLABELLED]))
     train, val, test = parts
     return tuple(labels.names[i] for i in known), train, val, test
 
@@ -170,7 +170,7 @@ def _control(answers: ProbeAnswers, clusters: np.ndarray | None, options: RunOpt
 
 
 def _shuffled(
-    given: TaskInput, rows: Mapping[str, Rows], parts: Mapping[str, Part], n_classes: int, answers: ProbeAnswers
+    given: TaskInput, rows: Mapping[str, Rows], parts: Mapping[str, SplitPart], n_classes: int, answers: ProbeAnswers
 ) -> dict[str, float]:
     """The range of probes that learnt shuffled labels, where their mean lies, and how many read as well as the probe.
 
@@ -191,7 +191,7 @@ def _shuffled(
 
 
 def _learnt_and_asked(
-    rows: Mapping[str, Rows], parts: Mapping[str, Part]
+    rows: Mapping[str, Rows], parts: Mapping[str, SplitPart]
 ) -> tuple[Rows, np.ndarray, Rows | None, np.ndarray | None, Rows, np.ndarray]:
     """What a labelled probe is given: embeddings and classes of train, of val (None where it is empty), of test."""
     train, val, test = (parts[split] for split in SPLITS)
@@ -236,15 +236,15 @@ ACQUISITION_PROBES: Mapping[str, Task] = MappingProxyType(
     {
         f"probe/{attribute.task}": Task(
             name=f"probe/{attribute.task}",
-            family=PROBES,
+            family=ACQUISITION,
             title=attribute.title,
             explain=attribute.explain,
             summary=f"can a linear probe read the {attribute.name.replace('_', ' ')} of the camera's photo?",
             metrics=(ACCURACY,),
             recipe=_recipe,
             unfit=partial(_unfit, attribute.task),
-            run=partial(run_probe, attribute.task),
-            read_answers=read_probe,
+            run=partial(run_acquisition_probe, attribute.task),
+            read_answers=read_acquisition_probe,
         )
         for attribute in ATTRIBUTES.values()
     }

@@ -19,7 +19,7 @@ from builders.pixels import PARAMETERS, Parameter, assigned_class
 if TYPE_CHECKING:
     from benchmark.views import ViewRecipe
 
-PROBES = Family(
+PROCESSING = Family(
     name="processing",
     title="Processing probes",
     explain="Accuracy of a linear probe that reads how a photo was processed from its embedding.",
@@ -49,7 +49,7 @@ def assignments(photo_ids: list[str], parameter: Parameter, seeds: int) -> np.nd
     return np.array([[assigned_class(i, parameter, seed) for i in photo_ids] for seed in range(seeds)], dtype=np.int64)
 
 
-def run_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
+def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     """``probe/<parameter>``: train photos in one random class each, test photos in every class."""
     from benchmark.probe import processing_probe
     from benchmark.stats import photo_interval
@@ -77,11 +77,11 @@ def run_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     return TaskOutcome((score,), {"predicted": answers.predicted, "photos": test})
 
 
-def read_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Accuracy by photo of ``run_probe``: view i of a photo shows class i.
+def read_processing_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Accuracy by photo of ``run_processing_probe``: view i of a photo shows class i.
 
     >>> predicted = np.array([[[0, 1], [1, 1]]], dtype=np.uint8)  # one fit, two classes, two photos
-    >>> read_probe({"predicted": predicted, "photos": np.array([4, 7])})["accuracy"].values.tolist()
+    >>> read_processing_probe({"predicted": predicted, "photos": np.array([4, 7])})["accuracy"].values.tolist()
     [1.0, 0.5]
     """
     predicted = kept["predicted"]  # [fits, views, photos]
@@ -118,15 +118,15 @@ PROCESSING_PROBES: Mapping[str, Task] = MappingProxyType(
     {
         f"probe/{p.name}": Task(
             name=f"probe/{p.name}",
-            family=PROBES,
+            family=PROCESSING,
             title=p.title or p.name,
             explain=p.explain or f"Which class of {p.name}.",
             summary=f"can a linear probe tell {', '.join(p.classes)} apart?",
             metrics=(ACCURACY,),
             recipe=partial(processing_views, p),
             unfit=partial(unfit_for_processing, p),
-            run=partial(run_probe, p),
-            read_answers=read_probe,
+            run=partial(run_processing_probe, p),
+            read_answers=read_processing_probe,
         )
         for p in PARAMETERS.values()
     }

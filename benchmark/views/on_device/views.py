@@ -19,7 +19,7 @@ from benchmark.views.on_device.taps import FILTERS, Axis
 from builders.errors import PhotoError
 from builders.pixels import PROCESSINGS, Processing, ResizeCrop, request
 
-Plan = Callable[[int, int], ResizeCrop | None]
+DevicePlan = Callable[[int, int], ResizeCrop | None]
 """(width, height) of a picture -> its resize and crop: ``Pixels.plan`` of an encoder's preprocessing."""
 Size = tuple[int, int]
 """(width, height)."""
@@ -34,7 +34,7 @@ def torch_views(
     photos: Tensor,
     ids: Sequence[str],
     names: Sequence[str],
-    plans: Sequence[Plan],
+    plans: Sequence[DevicePlan],
     *,
     sizes: Sequence[Size] | None = None,
     seed: int = 0,
@@ -80,7 +80,7 @@ def torch_views(
 
 
 def possible(
-    width: int, height: int, photo_id: str, names: Sequence[str], plans: Sequence[Plan], seed: int = 0
+    width: int, height: int, photo_id: str, names: Sequence[str], plans: Sequence[DevicePlan], seed: int = 0
 ) -> bool:
     """Whether ``torch_views`` makes these views of a photo; where not, Pillow makes them, or says why it cannot."""
     processings = [PROCESSINGS[name] for name in names]
@@ -124,7 +124,7 @@ def processed(photos: Canvas, ids: Sequence[str], names: Sequence[str], seed: in
             yield name, Canvas(planes, source.sizes)
 
 
-def preprocessed(canvas: Canvas, plan: Plan) -> Tensor:
+def preprocessed(canvas: Canvas, plan: DevicePlan) -> Tensor:
     """uint8 [n, 3, height, width]: the resize and crop that a plan gives each photo."""
     by_size = {size: _planned(plan, size) for size in set(canvas.sizes)}
     return resized(canvas.planes, [by_size[size] for size in canvas.sizes])
@@ -147,7 +147,7 @@ def _source(photos: Canvas, ids: Sequence[str], processing: Processing, seed: in
     return Canvas(resized(planes, resizes), sizes)
 
 
-def _planned(plan: Plan, size: Size) -> Resize:
+def _planned(plan: DevicePlan, size: Size) -> Resize:
     made = plan(*size)
     if made is None:
         raise ValueError(f"no plan for pictures of {size[0]} x {size[1]}")

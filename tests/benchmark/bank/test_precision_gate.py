@@ -171,4 +171,4 @@ def test_judge__what_cannot_be_compared_is_refused(work):
 def test_dtypes__are_those_of_the_command_line():
     from benchmark.encoders import embedding
 
-    assert tuple(embedding.DTYPES) == DTYPES
+    assert tuple(embedding.TORCH_DTYPES) == DTYPES

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.knn.setups import SPD, KnnAnswers, Setup, Ties, knn_setups
-from benchmark.knn.topk import NOTHING, pack, read_unit_rows, top_keys, unpack_indices
+from benchmark.knn.topk import NOTHING, pack_keys, read_unit_rows, top_keys, unpack_indices
 from builders.errors import DataError, UsageError
 
 SETUPS = [setup.label for setup in Setup]
@@ -471,9 +471,9 @@ def test_top_keys__equals_a_stable_sort(seed: int, count: int, columns: int, val
 
 def test_pack__order_of_floats() -> None:
     values = torch.tensor([-1.0, -0.5, -1e-40, -0.0, 0.0, 1e-40, 0.5, 1.0])
-    keys = pack(values, torch.zeros(8, dtype=torch.int64))
+    keys = pack_keys(values, torch.zeros(8, dtype=torch.int64))
     assert (keys.diff() > 0).tolist() == [True, True, True, False, True, True, True]
-    assert pack(torch.tensor([-torch.inf]), torch.tensor([3])).item() == NOTHING
+    assert pack_keys(torch.tensor([-torch.inf]), torch.tensor([3])).item() == NOTHING
 
 
 def test_read_unit_rows__tiny_huge_and_zero() -> None:

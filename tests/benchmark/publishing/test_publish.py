@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from benchmark.publishing.files import edited, gather, result_path
+from benchmark.publishing.files import edited, gather_results, result_path
 from benchmark.publishing.table import results_table, table_bytes
 from benchmark.results.schema import Result, write_result
 from builders.errors import DataError
@@ -23,7 +23,7 @@ def held(hub, branch="main"):
 
 
 def expected(folder):
-    return {f.path: f.text.encode() for f in gather(folder).files}
+    return {f.path: f.text.encode() for f in gather_results(folder).files}
 
 
 def table_of(hub):
@@ -221,7 +221,7 @@ CHANGES = {
 def test_gather__refuses_with_a_reason(tmp_path, make, reason):
     part, values = CHANGES[reason]
     write_result(make.changed(make.result(), part, **values), tmp_path / "result.json")
-    found = gather(tmp_path)
+    found = gather_results(tmp_path)
     assert found.files == ()
     assert reason in found.objections[0].reason
 
@@ -238,7 +238,7 @@ def test_gather__hostile_and_broken_files_are_refused_and_the_rest_is_kept(tmp_p
     for name, content in broken.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_text(content)
-    found = gather(tmp_path)
+    found = gather_results(tmp_path)
     assert [f.result.encoder["id"] for f in found.files] == ["timm/resnet50.a1_in1k"]
     assert {o.file.split("/")[0] for o in found.objections} == set(broken)
 
@@ -247,14 +247,14 @@ def test_gather__a_link_out_of_the_folder_is_refused(tmp_path, make):
     write_result(make.result(), tmp_path / "elsewhere" / "result.json")
     (tmp_path / "runs" / "a").mkdir(parents=True)
     (tmp_path / "runs" / "a" / "result.json").symlink_to(tmp_path / "elsewhere" / "result.json")
-    found = gather(tmp_path / "runs")
+    found = gather_results(tmp_path / "runs")
     assert found.files == ()
     assert [(o.file, o.reason) for o in found.objections] == [("a/result.json", "a link that leaves the folder")]
 
 
 def test_gather__an_empty_folder_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match=r"there is no result\.json"):
-        gather(tmp_path)
+        gather_results(tmp_path)
 
 
 def test_result_path__follows_the_content_and_stays_below_results(make):

@@ -4,7 +4,7 @@ import pytest
 
 from benchmark.publishing.files import result_path
 from benchmark.publishing.provenance import codec_objection, known_codecs
-from benchmark.publishing.verify import judge, main
+from benchmark.publishing.verify import main, verified
 from benchmark.results.files import ResultFile
 from benchmark.results.schema import write_result
 from builders.pixels.codec import codec_canary, codec_versions
@@ -29,7 +29,7 @@ OTHER = {"codec": {"pillow": "12.0.0"}, "codec_canary": "fb0aec8615dad61c"}
 )  # fmt: skip
 def test_judge(make, part, values, verdict, why):
     changed = make.changed(make.result(), part, **values)
-    found = judge(ResultFile(result_path(changed), changed), own_canary="78e492f7fbf1fa50")
+    found = verified(ResultFile(result_path(changed), changed), own_canary="78e492f7fbf1fa50")
     if verdict == "repeatable here" and codec_canary() != "78e492f7fbf1fa50":
         pytest.skip("another codec than the one that this case is about")
     assert found.verdict == verdict

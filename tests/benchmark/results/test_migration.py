@@ -8,11 +8,11 @@ import pytest
 
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries
-from benchmark.publishing.files import edited, gather, result_path
+from benchmark.publishing.files import edited, gather_results, result_path
 from benchmark.publishing.table import results_table
-from benchmark.publishing.verify import judge
+from benchmark.publishing.verify import verified
 from benchmark.results.files import read_files
-from benchmark.results.migration import SCHEMA_VERSION, STEPS, migrated
+from benchmark.results.migration import MIGRATIONS, SCHEMA_VERSION, migrated
 from benchmark.results.schema import Result, read_result
 from builders.errors import DataError
 from builders.pixels.codec import codec_canary
@@ -36,7 +36,7 @@ def test_migrated__version_1_gains_an_unknown_question_and_nothing_else(raw):
 
 
 def test_migrated__every_version_has_its_step_and_today_is_left_as_it_is(raw):
-    assert sorted(STEPS) == list(range(1, SCHEMA_VERSION))
+    assert sorted(MIGRATIONS) == list(range(1, SCHEMA_VERSION))
     today = migrated(raw, "a.json")
     assert migrated(today, "a.json") == today
 
@@ -90,17 +90,17 @@ def test_verify__a_published_file_of_version_1_is_not_called_edited(published, t
     # The first 16 digits of `sha256sum version-1.json`.
     assert name == "results/bundled-efficientnet-lite0/sample/33cebd0774748d55.json"
     (file,) = read_files(tmp_path, [name]).accepted
-    found = judge(file, own_canary="78e492f7fbf1fa50")
+    found = verified(file, own_canary="78e492f7fbf1fa50")
     assert (found.verdict, "ids alone" in found.why) == ("repeatable here", True)
     published.write_text(published.read_text().replace('"n": 13,', '"n": 14,'))
     (file,) = read_files(tmp_path, [name]).accepted
-    assert judge(file).verdict == "edited"
+    assert verified(file).verdict == "edited"
     assert edited(name, file.result, file.text)
 
 
 def test_gather__a_file_of_version_1_is_published_as_it_is(tmp_path):
     (tmp_path / "result.json").write_text(VERSION_1.read_text())
-    found = gather(tmp_path, smoke_tests=True, unknown_codec=codec_canary() != "78e492f7fbf1fa50")
+    found = gather_results(tmp_path, smoke_tests=True, unknown_codec=codec_canary() != "78e492f7fbf1fa50")
     (file,) = found.files
     assert file.text == VERSION_1.read_text()
     assert file.path.endswith("/33cebd0774748d55.json")

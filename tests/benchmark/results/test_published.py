@@ -7,13 +7,13 @@ import pytest
 from scipy.stats import binomtest
 
 from benchmark.results import published
-from benchmark.results.published import GROUPS, published_encoders
+from benchmark.results.published import STUDY_GROUPS, published_encoders
 
 
 def test_published_encoders__counts():
     encoders = published_encoders()
     assert Counter(e.group for e in encoders) == {"CVL": 24, "SUP": 11, "SSL": 12}
-    assert set(GROUPS) == {"CVL", "SUP", "SSL"}
+    assert set(STUDY_GROUPS) == {"CVL", "SUP", "SSL"}
     for encoder in encoders:
         assert sum(not s.derived for s in encoder.scores) == 58
         assert sum(s.derived for s in encoder.scores) == 9

@@ -10,7 +10,8 @@ from benchmark.results.answers import Run
 from benchmark.results.schema import Result, Score
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored
-from benchmark.study.compare import Compared, compare_runs, comparison_text, main
+from benchmark.study.command import main
+from benchmark.study.compare import Compared, compare_runs, comparison_text
 from benchmark.tasks import all_tasks
 
 

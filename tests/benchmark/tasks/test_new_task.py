@@ -12,7 +12,7 @@ from benchmark.leaderboard.columns import board_families
 from benchmark.leaderboard.entries import measured_entries
 from benchmark.results import Family, Metric, PhotoValues, Score, read_results, read_run, summarise
 from benchmark.scoring.command import main as score
-from benchmark.study.compare import main as compare
+from benchmark.study.command import main as compare
 from benchmark.tasks import Task, TaskOutcome, all_tasks
 
 FAMILY = Family(
