@@ -17,6 +17,9 @@ from builders.errors import DataError
 SHARES = (1 / 8, 1 / 4, 1 / 2)
 """Parts of the train photos, beside all of them."""
 
+SMALLEST_GAIN = 0.005
+"""A last step that gains less says little, however sure it is."""
+
 ORDER_SEED = 8
 """Of the order in which parts are nested."""
 
@@ -33,8 +36,11 @@ class LearningCurve:
 
     @property
     def rises(self) -> bool:
-        """Whether the last step made a significant gain: the accuracy is then to be read as "at least"."""
-        return self.gain is not None and self.gain.low > 0
+        """Whether the last step gained half a point or more, surely more than nothing: read the accuracy as "at least".
+
+        False does not prove that more photos would bring nothing: with few test photos a gain is hard to see.
+        """
+        return self.gain is not None and self.gain.low > 0 and self.gain.value >= SMALLEST_GAIN
 
     def details(self) -> dict[str, Any]:
         """As JSON values, for ``Score.details``."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.probe import labelled_curve, labelled_probe, processing_curve, processing_probe
+from benchmark.probe import LearningCurve, labelled_curve, labelled_probe, processing_curve, processing_probe
 from benchmark.probe.curve import Some, _order, _part
+from benchmark.stats import Difference
 from builders.errors import DataError
 
 
@@ -83,6 +84,13 @@ def test_processing_curve__takes_what_is_known() -> None:
     part = processing_probe([b[rows] for b in train], test, assigned[:, rows])
     assert curve.accuracies[1] == part.accuracy
     assert curve.details()["n_train"] == [8, 15, 30, 60]
+
+
+@pytest.mark.parametrize(("value", "low", "rises"), [(0.02, 0.01, True), (0.02, -0.01, False), (0.004, 0.003, False)])
+def test_learning_curve__a_gain_is_sure_and_not_tiny(value: float, low: float, rises: bool) -> None:
+    gain = Difference(value, low, 0.03, 0.01, 100, 0.005, 100)
+    assert LearningCurve((50, 100), (0.5, 0.5 + value), gain).rises == rises
+    assert not LearningCurve((100,), (0.5,), None).rises
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 1.5])
