@@ -1,4 +1,5 @@
 from .answers import ProbeAnswers
+from .curve import LearningCurve, labelled_curve, processing_curve
 from .features import Rows
 from .permutations import shuffled_accuracies
 from .protocols import labelled_probe, processing_probe
@@ -6,9 +7,12 @@ from .registry import PROTOCOLS
 
 __all__ = [
     "PROTOCOLS",
+    "LearningCurve",
     "ProbeAnswers",
     "Rows",
+    "labelled_curve",
     "labelled_probe",
+    "processing_curve",
     "processing_probe",
     "shuffled_accuracies",
 ]

@@ -1,3 +1,4 @@
+from .chance import EffectSize, against_chance, effect_size
 from .intervals import photo_interval, photo_intervals, standard_error
 from .multiplicity import holm
 from .paired import Difference, paired_difference
@@ -9,10 +10,13 @@ from .shares import Ends, independent_difference, wilson_interval
 __all__ = [
     "LEVEL",
     "Difference",
+    "EffectSize",
     "Ends",
     "Interval",
     "NullRange",
     "Ranks",
+    "against_chance",
+    "effect_size",
     "holm",
     "independent_difference",
     "independent_rank_intervals",
