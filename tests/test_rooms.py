@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -100,6 +101,28 @@ def test_room__takes_from_other_rooms_only_what_their_faces_give(name):
         if room_of(module) != name and room_of(module) in FACES and module != room_of(module)
     ]
     assert not behind
+
+
+def strings(path):
+    """Every text of a file that is no docstring."""
+    tree = ast.parse(path.read_text("utf-8"))
+    docs = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+def test_tasks__are_named_by_no_code_but_their_own():
+    """A new question must not be entered anywhere else, so nothing else may tell questions by their names."""
+    named = re.compile(r"\b(probe|knn|retrieval)/")
+    found = [
+        f"{path.relative_to(ROOT)}: {text!r}"
+        for path in files(ROOT / "benchmark")
+        if path.parent.name != "tasks"
+        for text in strings(path)
+        if named.search(text) and not text.startswith("such as ")  # help of an option may give an example
+    ]
+    assert not found
 
 
 def test_builders__never_import_torch_or_benchmark():

@@ -3,9 +3,6 @@ from .figure import draw_report, report_figure
 from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
 from .migration import SCHEMA_VERSION
 from .published import (
-    ATTRIBUTES,
-    PAIRS_DATA,
-    PROCESSING_CLASSES,
     STUDY_CITATION,
     STUDY_DATE,
     STUDY_GROUPS,
@@ -37,9 +34,6 @@ from .summary import Summary, group_means, log_odds_over_chance, summarise
 from .tables import interval, markdown_table, percent
 
 __all__ = [
-    "ATTRIBUTES",
-    "PAIRS_DATA",
-    "PROCESSING_CLASSES",
     "SCHEMA_VERSION",
     "STUDY_CITATION",
     "STUDY_DATE",

@@ -2,7 +2,8 @@
 
 Source: Ramos, Stojnić, Kordopatis-Zilos, Nakashima, Tolias, Garcia, "Processing and acquisition traces in visual
 encoders: What does CLIP know about your camera?", ICCV 2025, arXiv 2508.10637; read off the study's own interactive
-figures (``benchmark/data/iccv2025_per_encoder.csv``). They carry no intervals and no codec versions.
+figures (``benchmark/data/iccv2025_per_encoder.csv``); ``iccv2025_columns.csv`` says which column is which of our
+scores, on how many photos, among how many classes. They carry no intervals and no codec versions.
 
 Intervals here are bounds from the number of test photos n. The accuracy over all views of a photo lies in [0, 1], so
 its variance is at most p(1-p): Wilson's interval with n photos (not views) is never too narrow for it. For a difference
@@ -15,7 +16,7 @@ from __future__ import annotations
 import csv
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
@@ -36,47 +37,8 @@ STUDY_GROUPS: Mapping[str, str] = MappingProxyType(
 )
 """The study's training types."""
 
-PROCESSING_DATA: Mapping[str, str] = MappingProxyType({"ImageNet": "imagenet", "iNaturalist": "inat2018"})
-"""Our data name for each of the study's photo sets with semantic classes."""
 TRAIN_PHOTOS: Mapping[str, int] = MappingProxyType({"imagenet": 1_281_167, "inat2018": 437_513})
-"""Train photos there: the collection in which kNN looks."""
-ACQUISITION_DATA = "flickrexif"
-PAIRS_DATA = "paircams"
-
-TEST_PHOTOS: Mapping[str, int] = MappingProxyType({"imagenet": 50_000, "inat2018": 24_426, "paircams": 730})
-"""Test photos (pairs for ``paircams``) of the study by data set; ``flickrexif`` differs by attribute."""
-SEMANTIC_CLASSES: Mapping[str, int] = MappingProxyType({"imagenet": 1_000, "inat2018": 8_142})
-"""What kNN predicts there."""
-
-PROCESSING_CLASSES: Mapping[str, int] = MappingProxyType(
-    {"jpeg": 6, "sharpening": 3, "resizing": 3, "interpolation": 4}
-)
-SETUPS = ("all-same", "all-diff", "pos-same", "neg-same", "uniform")
-"""The published kNN set-ups; the study has no numbers for ``uniform-test``, its code computes ``uniform``."""
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """One acquisition question of the study."""
-
-    name: str
-    """Ours: the task is ``probe/<name>``."""
-    column: str
-    """The study's."""
-    classes: int
-    test_photos: int
-
-
-ATTRIBUTES = (
-    Attribute("make", "Make", 9, 4_500),
-    Attribute("model", "Model (all)", 88, 8_800),
-    Attribute("smartphone-model", "Model (smart)", 12, 1_200),
-    Attribute("is-smartphone", "Model (smart vs non-smart)", 2, 1_000),
-    Attribute("exposure", "Exposure", 16, 8_000),
-    Attribute("aperture", "Aperture", 17, 8_500),
-    Attribute("iso", "ISO Speed", 16, 8_000),
-    Attribute("focal-length", "Focal Length", 13, 6_500),
-)
+"""Train photos of the study's sets with semantic classes: the collection in which kNN looks."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +49,17 @@ class PublishedScore:
     data: str
     metric: str
     value: float
-    """In [0, 1]; ``spd`` in [-1, 1]."""
+    """In [0, 1]; differences in [-1, 1]."""
     low: float
-    """Lower end of a 95 % interval that ``n`` photos allow at the widest (Wilson; Newcombe for ``spd``)."""
+    """Lower end of a 95 % interval that ``n`` photos allow at the widest (Wilson; Newcombe for differences)."""
     high: float
     """Upper end. Training is not in it: another run of a probe may differ by more."""
     n: int
-    """Test photos (pairs for ``retrieval/pairs``)."""
+    """Test photos, or pairs."""
     chance: float
-    """Accuracy of a guess; 0 for ``spd``."""
+    """Accuracy of a guess; 0 for differences."""
     derived: bool = False
-    """True for ``spd``: our difference of two published numbers."""
+    """True for a difference: ours of two published numbers."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +93,7 @@ def published_encoders() -> tuple[PublishedEncoder, ...]:
     >>> round(encoders[0].score("probe/jpeg", "imagenet", "accuracy").value, 3)
     0.648
     """
-    text = (resources.files("benchmark") / "data" / "iccv2025_per_encoder.csv").read_text(encoding="utf-8")
+    text = _packaged("iccv2025_per_encoder.csv")
     return tuple(_encoder(row) for row in csv.DictReader(text.splitlines()))
 
 
@@ -145,47 +107,58 @@ def published_tasks() -> frozenset[str]:
     return frozenset(score.task for encoder in published_encoders() for score in encoder.scores)
 
 
+@dataclass(frozen=True)
+class _Column:
+    """What one column of the study's table is, in our names: a line of ``iccv2025_columns.csv``."""
+
+    column: str
+    """The study's; for a difference the two metrics of the task that it subtracts, ``"pos-same - neg-same"``."""
+    task: str
+    data: str
+    metric: str
+    divide_by: int
+    """1 where the study prints shares, 100 where it prints percent; 0 for a difference."""
+    n: int
+    """Test photos, or pairs."""
+    classes: int
+    """Of which a guess names one: its chance is one over them. Of pairs as many as there are candidates."""
+
+
+@functools.cache
+def _columns() -> tuple[_Column, ...]:
+    lines = csv.DictReader(_packaged("iccv2025_columns.csv").splitlines())
+    return tuple(
+        _Column(
+            line["column"],
+            line["task"],
+            line["data"],
+            line["metric"],
+            divide_by=int(line["divide_by"] or 0),
+            n=int(line["n"] or 0),
+            classes=int(line["classes"] or 0),
+        )
+        for line in lines
+    )
+
+
+def _packaged(name: str) -> str:
+    return (resources.files("benchmark") / "data" / name).read_text(encoding="utf-8")
+
+
 def _encoder(row: Mapping[str, str]) -> PublishedEncoder:
     name, group = row["encoder"], row["group"]
     if group not in STUDY_GROUPS:
         raise DataError(f"published table: {name}: unknown group {group!r}")
-    return PublishedEncoder(name, group, (*_processing(row), *_acquisition(row), *_knn(row), *_pairs(row)))
-
-
-def _processing(row: Mapping[str, str]) -> Iterator[PublishedScore]:
-    for theirs, data in PROCESSING_DATA.items():
-        for parameter, classes in PROCESSING_CLASSES.items():
-            value = _number(row, f"{theirs}_{_title(parameter)}", 100)
-            yield _share(f"probe/{parameter}", data, "accuracy", value, TEST_PHOTOS[data], 1 / classes)
-
-
-def _acquisition(row: Mapping[str, str]) -> Iterator[PublishedScore]:
-    for a in ATTRIBUTES:
-        value = _number(row, f"acq_{a.column}", 100)
-        yield _share(f"probe/{a.name}", ACQUISITION_DATA, "accuracy", value, a.test_photos, 1 / a.classes)
-
-
-def _knn(row: Mapping[str, str]) -> Iterator[PublishedScore]:
-    for theirs, data in PROCESSING_DATA.items():
-        n, chance = TEST_PHOTOS[data], 1 / SEMANTIC_CLASSES[data]
-        for parameter in PROCESSING_CLASSES:
-            column = f"knn_{theirs}_{_title(parameter)}"
-            scores = {
-                setup: _share(f"knn/{parameter}", data, setup, _number(row, f"{column}_{setup}", 100), n, chance)
-                for setup in SETUPS
-            }
-            yield from scores.values()
-            yield _difference(scores["pos-same"], scores["neg-same"])
-
-
-def _pairs(row: Mapping[str, str]) -> Iterator[PublishedScore]:
-    n = TEST_PHOTOS[PAIRS_DATA]
-    # One target among as many candidates as there are pairs, in either collection.
-    same, different = (
-        _share("retrieval/pairs", PAIRS_DATA, metric, _number(row, f"recall1_{metric}", 1), n, 1 / n)
-        for metric in ("same", "different")
-    )
-    yield from (same, different, _difference(same, different))
+    found: dict[tuple[str, str, str], PublishedScore] = {}
+    for c in _columns():
+        if c.divide_by:
+            value = _number(row, c.column, c.divide_by)
+            score = _share(c.task, c.data, c.metric, value, c.n, 1 / c.classes)
+        else:
+            more, less = (found[c.task, c.data, metric] for metric in c.column.split(" - "))
+            score = _difference(c.metric, more, less)
+        found[c.task, c.data, c.metric] = score
+    return PublishedEncoder(name, group, tuple(found.values()))
 
 
 def _share(task: str, data: str, metric: str, value: float, n: int, chance: float) -> PublishedScore:
@@ -193,13 +166,10 @@ def _share(task: str, data: str, metric: str, value: float, n: int, chance: floa
     return PublishedScore(task, data, metric, value, low, high, n, chance)
 
 
-def _difference(more: PublishedScore, less: PublishedScore) -> PublishedScore:
+def _difference(metric: str, more: PublishedScore, less: PublishedScore) -> PublishedScore:
     low, high = independent_difference(more.value, Ends(more.low, more.high), less.value, Ends(less.low, less.high))
-    return PublishedScore(more.task, more.data, "spd", more.value - less.value, low, high, more.n, 0.0, derived=True)
-
-
-def _title(parameter: str) -> str:
-    return "JPEG" if parameter == "jpeg" else parameter.capitalize()
+    value = more.value - less.value
+    return PublishedScore(more.task, more.data, metric, value, low, high, more.n, 0.0, derived=True)
 
 
 def _number(row: Mapping[str, str], column: str, scale: int) -> float:

@@ -67,7 +67,7 @@ def test_published_encoders__differences_by_newcombes_worked_example():
     # Newcombe 1998, table II, (a) 56/70 against 48/80, method 10: 0.0524 to 0.3339.
     more = published._share("knn/jpeg", "d", "pos-same", 56 / 70, 70, 0.1)
     less = published._share("knn/jpeg", "d", "neg-same", 48 / 80, 80, 0.1)
-    difference = published._difference(more, less)
+    difference = published._difference("spd", more, less)
     assert (difference.low, difference.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
 
