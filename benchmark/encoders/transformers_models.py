@@ -1,14 +1,6 @@
-"""Encoders of the transformers library: the right embedding for each family.
+"""Encoders of the transformers library, from a folder that ``save_pretrained`` wrote.
 
-The first line that applies:
-
-- an image and a text tower (CLIP, SigLIP, ALIGN, ...): ``get_image_features``, the projected image features;
-- a vision tower with its projection (``CLIPVisionModelWithProjection``): ``image_embeds``;
-- ViT-MAE: the class token, with no patch masked and in a fixed order;
-- a pooler without weights, or with weights that are in the checkpoint (DINOv2 and 3, ConvNeXt, ResNet, Swin, ...):
-  ``pooler_output``;
-- a class token (a ViT that was saved as a classifier; its pooler would be random): it, after the last norm;
-- anything else: the mean over positions of the last hidden state.
+Which output is the embedding is decided in ``transformers_embeddings.py``.
 
 SigLIP2 with NaFlex (``model_type`` siglip2) takes patches and masks of many sizes and is refused; the fixed-resolution
 SigLIP2 checkpoints are ``model_type`` siglip.
@@ -17,7 +9,7 @@ SigLIP2 checkpoints are ``model_type`` siglip.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,24 +18,17 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmark.encoders.embedding import network_encoder, placement, pooled, probe_image
+from benchmark.encoders.embedding import network_encoder, placement, probe_image
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.hub import Checkpoint
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
+from benchmark.encoders.transformers_embeddings import FAMILIES, choose_embedding
 from benchmark.encoders.verified import Preprocessing, candidates_of_processor, verified
 from builders.errors import CamtraceError, EncoderError, UsageError
 
 TEXT_PARTS = ("text_model", "text_projection", "logit_scale", "logit_bias", "token_embedding", "temperature")
 """Attributes of two-tower models that take no part in an image's embedding; dropped after loading."""
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """Which embedding of a family, as code and in words."""
-
-    forward: Callable[[Any, torch.Tensor], torch.Tensor]
-    words: str
 
 
 def load_checkpoint(checkpoint: Checkpoint, request: Request) -> Encoder:
@@ -60,8 +45,8 @@ def load_checkpoint(checkpoint: Checkpoint, request: Request) -> Encoder:
         config = transformers.AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=request.trust_remote_code)
         _refuse_naflex(checkpoint.name, config)
         processing = _preprocessing(checkpoint, request)
-        if config.model_type == "vit_mae":
-            config.mask_ratio = 0.0
+        if config.model_type in FAMILIES:
+            FAMILIES[config.model_type].configure(config)
         model, report = _model_class(config).from_pretrained(
             checkpoint.folder,
             config=config,
@@ -98,54 +83,6 @@ def load_checkpoint(checkpoint: Checkpoint, request: Request) -> Encoder:
                 "transformers": transformers.__version__,
             },
         )
-
-
-def choose_embedding(model: Any, config: Any, missing: set[str], pixels: torch.Tensor) -> Embedding:
-    """Which embedding, by the table at the top; ``missing`` are the weights that the checkpoint did not have."""
-    if hasattr(model, "get_image_features"):
-        return Embedding(_image_features, "projected image features (get_image_features)")
-    if config.model_type == "vit_mae":
-        return Embedding(_unmasked_class_token, "class token after the last norm, no patch masked")
-    with torch.inference_mode():
-        output = model(pixel_values=pixels)
-    if getattr(output, "image_embeds", None) is not None:
-        return Embedding(_image_embeds, "projected image features (image_embeds)")
-    if getattr(output, "pooler_output", None) is not None and not any("pooler" in key for key in missing):
-        return Embedding(_pooler_output, "pooler_output")
-    if output.last_hidden_state.ndim == 3 and _has_class_token(model):
-        return Embedding(_class_token, "class token after the last norm (the checkpoint has no pooler)")
-    return Embedding(_mean, "mean over positions of the last hidden state")
-
-
-def _image_features(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    features = model.get_image_features(pixel_values=pixels)
-    return pooled(features if isinstance(features, torch.Tensor) else features.pooler_output)
-
-
-def _image_embeds(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    return model(pixel_values=pixels).image_embeds
-
-
-def _pooler_output(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    return model(pixel_values=pixels).pooler_output.flatten(1)
-
-
-def _class_token(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    return model(pixel_values=pixels).last_hidden_state[:, 0]
-
-
-def _mean(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    return pooled(model(pixel_values=pixels).last_hidden_state)
-
-
-def _unmasked_class_token(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    patches = model.embeddings.patch_embeddings.num_patches
-    order = torch.arange(patches, device=pixels.device, dtype=torch.float32).expand(len(pixels), -1)
-    return model(pixel_values=pixels, noise=order).last_hidden_state[:, 0]
-
-
-def _has_class_token(model: nn.Module) -> bool:
-    return any(name.rpartition(".")[2] in ("cls_token", "class_embedding") for name, _ in model.named_parameters())
 
 
 def _model_class(config: Any) -> Any:
