@@ -165,6 +165,27 @@ def test_score__writes_a_complete_result(project, scored):
     assert by["knn/interpolation", "all-same"].value == 1.0
 
 
+def test_load_callable__your_folder_stands_behind_our_packages_in_workers_that_start_anew(project):
+    (project / "spawning.py").write_text(
+        "import multiprocessing, os, sys\n"
+        "def ours(_):\n"
+        "    import benchmark, builders, camtrace, cards\n"
+        "    return [m.__file__ for m in (benchmark, builders, camtrace, cards)]\n"
+        "if __name__ == '__main__':\n"
+        "    sys.path = [path for path in sys.path if path not in ('', os.getcwd())]  # as the command has it\n"
+        "    from benchmark.encoders import load_encoder\n"
+        "    load_encoder('mine:encode')\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "        print(*pool.map(ours, [0])[0], sep='\\n')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "spawning.py"], cwd=project, env=environment(project), capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert all(Path(file).is_relative_to(ROOT) for file in done.stdout.split())
+
+
 def test_score__bad_files_are_named_and_the_run_completes(project, scored):
     result = read_result(project / "out" / "result.json")
     failed = {f.name: f.reason for f in result.failures}
