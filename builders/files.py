@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+MAX_PHOTO_BYTES = 512 * 2**20
+"""A larger file is not opened as a photo: none of ``decode.MAX_PIXELS`` needs more."""
+
 
 def write_bytes_atomically(path: Path, data: bytes) -> None:
     """Write to a temporary name in the same folder, then rename. Makes the folder."""

@@ -51,7 +51,7 @@ class DataSpec:
         if colon and place == "none":
             raise UsageError(f"data {kind!r} takes no location, got {text!r}")
         revision = None
-        if kind in ("hub", "built") and not Path(location).exists():
+        if KINDS[kind].has_revision and not Path(location).exists():
             location, _, revision = location.partition("@")
         try:
             options = dict(parse_qsl(query, strict_parsing=True)) if query else {}
@@ -83,6 +83,8 @@ class Kind:
     """(specification, seed of splits that the data do not bring) -> photos."""
     options: tuple[str, ...] = ()
     location: Literal["required", "optional", "none"] = "required"
+    has_revision: bool = False
+    """Whether ``@REVISION`` may follow the location; a kind whose location is itself a specification reads its own."""
 
 
 def open_photos(text: str, seed: int = 0) -> PhotoSet:
@@ -210,58 +212,64 @@ def _share(spec: DataSpec) -> float:
     return share
 
 
-KINDS: dict[str, Kind] = {
-    "sample": Kind("sample", "tiles of photos that come with Python packages: a smoke test", _sample, (), "none"),
-    "folder": Kind(
-        "folder:PATH",
-        "class sub-folders, in train/ and val/ or with a seeded split of their own",
-        _folder,
-        ("val-share",),
-    ),
-    "exif-folder": Kind(
-        "exif-folder:PATH",
-        "camera photos, labelled by their own Exif (make, model, exposure, ...)",
-        _exif_folder,
-        ("classes", "groups", "min-photos"),
-    ),
-    "hub": Kind(
-        "hub:REPO[@REVISION]",
-        "any image data set of the Hub, or a local folder that load_dataset reads",
-        _hub,
-        ("config", "image", "label", "id", "train", "val", "test", "val-share"),
-    ),
-    "built": Kind(
-        "built:PATH_OR_REPO[@REVISION]",
-        "processed photos as `camtrace build ... --assignment every` stores them",
-        _built,
-        ("parameter",),
-    ),
-    "flickrexif": Kind(
-        "flickrexif:hub:REPO[@REVISION] or flickrexif:PATH",
-        "photos with acquisition labels: FlickrExif, a built simcams, or your own in their form",
-        _flickrexif,
-        ("config",),
-    ),
-    "paircams": Kind(
-        "paircams:hub:REPO[@REVISION] or paircams:PATH",
-        "pairs of photos by a phone and by an older camera: CTU-OU/PairCams, or a folder of your own",
-        _paircams,
-    ),
-    "imagenet": Kind("imagenet:PATH", "ImageNet-1k: train/ and val/ of class folders, or the official tars", _imagenet),
-    "simcams": Kind(
-        "simcams[:PATH]",
-        "simulated cameras: procedural scenes, or a folder of photos, each through every camera",
-        _simcams,
-        ("scenes", "size"),
-        "optional",
-    ),
-    "simpairs": Kind(
-        "simpairs[:PATH]",
-        "simulated pairs: each scene by a phone-like and by an older-compact-like camera",
-        _simpairs,
-        ("scenes", "size"),
-        "optional",
-    ),
-    "inat2018": Kind("inat2018:PATH", "iNaturalist 2018: the official files, or torchvision's layout", _inat2018),
-}
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "sample": Kind("sample", "tiles of photos that come with Python packages: a smoke test", _sample, (), "none"),
+        "folder": Kind(
+            "folder:PATH",
+            "class sub-folders, in train/ and val/ or with a seeded split of their own",
+            _folder,
+            ("val-share",),
+        ),
+        "exif-folder": Kind(
+            "exif-folder:PATH",
+            "camera photos, labelled by their own Exif (make, model, exposure, ...)",
+            _exif_folder,
+            ("classes", "groups", "min-photos"),
+        ),
+        "hub": Kind(
+            "hub:REPO[@REVISION]",
+            "any image data set of the Hub, or a local folder that load_dataset reads",
+            _hub,
+            ("config", "image", "label", "id", "train", "val", "test", "val-share"),
+            has_revision=True,
+        ),
+        "built": Kind(
+            "built:PATH_OR_REPO[@REVISION]",
+            "processed photos as `camtrace build ... --assignment every` stores them",
+            _built,
+            ("parameter",),
+            has_revision=True,
+        ),
+        "flickrexif": Kind(
+            "flickrexif:hub:REPO[@REVISION] or flickrexif:PATH",
+            "photos with acquisition labels: FlickrExif, a built simcams, or your own in their form",
+            _flickrexif,
+            ("config",),
+        ),
+        "paircams": Kind(
+            "paircams:hub:REPO[@REVISION] or paircams:PATH",
+            "pairs of photos by a phone and by an older camera: CTU-OU/PairCams, or a folder of your own",
+            _paircams,
+        ),
+        "imagenet": Kind(
+            "imagenet:PATH", "ImageNet-1k: train/ and val/ of class folders, or the official tars", _imagenet
+        ),
+        "simcams": Kind(
+            "simcams[:PATH]",
+            "simulated cameras: procedural scenes, or a folder of photos, each through every camera",
+            _simcams,
+            ("scenes", "size"),
+            "optional",
+        ),
+        "simpairs": Kind(
+            "simpairs[:PATH]",
+            "simulated pairs: each scene by a phone-like and by an older-compact-like camera",
+            _simpairs,
+            ("scenes", "size"),
+            "optional",
+        ),
+        "inat2018": Kind("inat2018:PATH", "iNaturalist 2018: the official files, or torchvision's layout", _inat2018),
+    }
+)
 """Every kind of data specification by its name."""

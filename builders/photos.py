@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,8 +17,15 @@ import numpy as np
 SPLITS = ("train", "val", "test")
 """Names of the splits; ``PhotoSet.splits`` holds indices into this tuple."""
 
+HUB_SPLITS = ("train", "validation", "test")
+"""Their names as ``load_dataset`` has them, parallel to ``SPLITS``."""
+
 UNLABELLED = -1
 """The label index of a photo whose label is unknown."""
+
+QUESTION_COLUMNS = ("camera_type", "owner", "pair_id", "scene")
+"""Columns that decide a score: pairs and the two types of camera that retrieval matches, owners and scenes that photos
+are resampled by. A task that reads another column adds it here, so that ``question_hash`` covers it."""
 
 
 class PhotoSource(Protocol):
@@ -134,6 +141,47 @@ class PhotoSet:
             digest.update(np.ascontiguousarray(column).astype("<i4").tobytes())
         digest.update("\0".join(self.labels.names).encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:16]
+
+    def question_hash(self) -> str:
+        """32 hex digits that name the question which these photos ask: results answer one only if it agrees.
+
+        SHA-256, cut to 128 bits, over the ids in their order; the split of each; ``labels`` and every one of
+        ``attributes``, each with its names in their order and its values; the columns among ``QUESTION_COLUMNS`` that
+        are there, as text; ``stored_views``. Attributes and columns count by name, not by their order. Not in it: bytes
+        of the photos, ``name``, ``neighbours``, ``evidence``, and columns that no task reads.
+
+        Every list begins with its length and every text with its own, so no two different sets are encoded alike.
+
+        >>> photos = PhotoSet.of_bytes("two", {"a": b"1", "b": b"2"}, labels=["cat", "dog"])
+        >>> swapped = PhotoSet.of_bytes("two", {"a": b"1", "b": b"2"}, labels=["dog", "cat"])
+        >>> photos.question_hash() == swapped.question_hash()
+        False
+        """
+        digest = hashlib.sha256(b"camtrace question 1")
+
+        def numbers(values: np.ndarray) -> None:
+            digest.update(len(values).to_bytes(8, "little") + np.asarray(values).astype("<i8").tobytes())
+
+        def texts(values: Iterable[str]) -> None:
+            # surrogatepass: unlike surrogateescape it encodes every str, and no two alike.
+            encoded = [value.encode("utf-8", "surrogatepass") for value in values]
+            numbers(np.array([len(text) for text in encoded], dtype=np.int64))
+            digest.update(b"".join(encoded))
+
+        texts(self.ids)
+        numbers(self.splits)
+        texts(self.labels.names)
+        numbers(self.labels.values)
+        texts(sorted(self.attributes))
+        for name in sorted(self.attributes):
+            texts(self.attributes[name].names)
+            numbers(self.attributes[name].values)
+        columns = [name for name in QUESTION_COLUMNS if name in self.columns]
+        texts(columns)
+        for name in columns:
+            texts(map(str, self.columns[name].tolist()))
+        texts(self.stored_views)
+        return digest.hexdigest()[:32]
 
     @classmethod
     def of_bytes(

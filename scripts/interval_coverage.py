@@ -1,9 +1,10 @@
-"""How often do the 95 % intervals hold the truth? Simulated photos with known truth, one row a setting.
+"""How often do the 95 % intervals of shares hold the truth? Simulated photos with known truth, one row a setting.
 
     python scripts/interval_coverage.py [--trials 2000] [--json]
 
 Beside ours stands the plain percentile bootstrap (multinomial weights) on the same photos, to show what the two half
-photos of ``benchmark.stats.intervals`` and the resampling of whole scenes are for.
+photos of ``benchmark.stats.resampling`` and the closed form for scenes are for. ``scripts/difference_tests.py``
+measures differences of two encoders.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.stats.intervals import paired_difference, photo_interval
+from benchmark.stats import photo_interval
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -33,7 +34,7 @@ class Setting:
     n: int
     truth: float
     draw: Draw
-    """(generator, n) -> values [n] or, for a difference, [2, n]."""
+    """(generator, n) -> values [n]."""
     cluster: int = 1
     """So many photos in a row belong together and are resampled together."""
 
@@ -80,29 +81,6 @@ def scenes(accuracy: float, concentration: float, photos: int) -> Draw:
     return draw
 
 
-def two_encoders(accuracy: float, gain: float, concentration: float) -> Draw:
-    """Six answers of two encoders on photos of shared difficulty; the first is right more often by ``gain``."""
-
-    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
-        own = rng.beta(accuracy * concentration, (1 - accuracy) * concentration, n)
-        # both stay in [0, 1], the mean difference is exactly the gain
-        better = own + gain / (1 - accuracy) * (1 - own)
-        return np.stack([rng.binomial(6, better), rng.binomial(6, own)]) / 6
-
-    return draw
-
-
-def rare_differences(rate: float) -> Draw:
-    """Two encoders that answer alike but on a share ``rate`` of the photos, and there differ either way."""
-
-    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
-        size = rng.integers(1, 7, n) / 6 * (rng.random(n) < rate)
-        first = rng.random(n) < 0.5
-        return np.stack([size * first, size * ~first])
-
-    return draw
-
-
 def settings(quick: bool = False) -> list[Setting]:
     """The simulated worlds; ``quick`` keeps a few for the tests."""
     sizes, accuracies = ((100,), (0.5, 0.9)) if quick else ((50, 120, 400, 2000), (0.5, 0.9, 0.98))
@@ -113,9 +91,6 @@ def settings(quick: bool = False) -> list[Setting]:
             *(Setting(f"60 answers per photo, clustered, {a:g}", n, a, clustered(a, 2.0, 60)) for a in (0.35, 0.95)),
             Setting("6 answers per photo, nearly independent, 0.35", n, 0.35, clustered(0.35, 50.0, 6)),
             Setting("60 answers per photo, all but independent, 0.17", n, 0.17, clustered(0.17, 500.0, 60)),
-            Setting("difference on one photo in ten", n, 0.0, rare_differences(0.1)),
-            Setting("difference of two equal encoders", n, 0.0, two_encoders(0.6, 0.0, 2.0)),
-            Setting("difference of two encoders, 0.05", n, 0.05, two_encoders(0.6, 0.05, 2.0)),
         ]
     for clusters in (10,) if quick else (6, 10, 20, 40):
         for a, concentration in ((0.11, 20.0), (0.4, 8.0), (0.9, 8.0)):
@@ -132,13 +107,8 @@ def coverage(setting: Setting, trials: int, resamples: int = 1000, seed: int = 0
     for trial in range(trials):
         values = setting.draw(rng, setting.n)
         clusters = np.arange(setting.n) // setting.cluster if setting.cluster > 1 else None
-        if values.ndim == 2:
-            found = paired_difference(values[0], values[1], resamples=resamples, seed=trial)
-            low, high = found.low, found.high
-            values = values[0] - values[1]
-        else:
-            interval = photo_interval(values, clusters=clusters, resamples=resamples, seed=trial)
-            low, high = interval.low, interval.high
+        interval = photo_interval(values, clusters=clusters, resamples=resamples, seed=trial)
+        low, high = interval.low, interval.high
         ours += low - 1e-12 <= setting.truth <= high + 1e-12
         width += high - low
         low, high = percentile_bootstrap(values, resamples, rng)

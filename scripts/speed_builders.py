@@ -23,7 +23,7 @@ if __name__ == "__main__":
 
 from builders.open_photos import open_photos
 from builders.photos import PhotoSet
-from builders.pixels.by_pillow import encode
+from builders.pixels.by_pillow import processed_file
 from builders.pixels.decode import decode_rgb
 from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
 from builders.processed.build import build_processed
@@ -77,7 +77,7 @@ def plain_loop(photos: PhotoSet, output: Path) -> None:
     parameter = PARAMETERS["jpeg"]
     for i, photo_id in enumerate(photos.ids):
         code = assigned_class(photo_id, parameter)
-        data = encode(decode_rgb(photos.read(i)), PROCESSINGS[parameter.processings[code]], photo_id)
+        data = processed_file(decode_rgb(photos.read(i)), PROCESSINGS[parameter.processings[code]], photo_id)
         path = output / parameter.classes[code] / f"{i:06d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

@@ -214,14 +214,15 @@ def _forward_alone(file: str, photos: str, count: str, tasks: str) -> None:
 
     from benchmark.encoders import load_encoder
     from benchmark.options import RunOptions
-    from benchmark.scoring.run import merged_recipes
+    from benchmark.scoring.passes import planned_passes
     from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
     from benchmark.views.views import iterate_views
     from builders.open_photos import open_photos
 
     opened = open_photos(f"folder:{photos}", seed=0).limited(int(count), 0)
     options = RunOptions()
-    [recipe] = merged_recipes(fitting_tasks(select_tasks([tasks], all_tasks()), opened, asked=True), opened, options)
+    asked = fitting_tasks(select_tasks([tasks], all_tasks()), opened, asked=True)
+    [recipe] = [one.recipe for one in planned_passes(asked, opened, options)]
     encoder = load_encoder(ENCODER, device="cpu")
     some = range(min(len(opened), -(-2 * options.batch_size // len(recipe.names))))
     made = torch.cat([photo.arrays[0] for photo in iterate_views(opened, some, recipe, [encoder.preprocess])])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from builders.simcams import ProceduralScenes, Shot, bundled_catalogue, expose, render
+from builders.simcams import ProceduralScenes, Shot, bundled_catalogue, expose, render_shot
 from builders.simcams.demosaic import demosaic
 from builders.simcams.design import STOPS, settings_for_scene
 from builders.simcams.jpeg import encode_file
@@ -33,14 +33,14 @@ def rows(quick: bool = False) -> list[dict[str, Any]]:
         light = scenes.light(0)
         settings = settings_for_scene(light.scene_id, len(cameras), STOPS, 0)
         shots = [Shot(camera, s) for camera, s in zip(cameras, settings, strict=True)]
-        render(light, shots[0])  # what is worked out once per size
-        times = [_seconds(lambda light=light, shot=shot: render(light, shot)) for shot in shots]
+        render_shot(light, shots[0])  # what is worked out once per size
+        times = [_seconds(lambda light=light, shot=shot: render_shot(light, shot)) for shot in shots]
         aim = {"aim": AIM_RENDERS_PER_SECOND} if size == 512 else {}
         result.append(_row(f"render {size} x {size}", 1 / _median(times), "renders/s, one core", len(times), **aim))
         result.append(_row(f"procedural scene {size} x {size}", 1000 * scene_s, "ms, once for all cameras", 1))
         if size == 512:
             for stage, stage_times in _stages(light, shots).items():
-                result.append(_row(f"  {stage}", 1000 * _median(stage_times), "ms a render", len(stage_times)))
+                result.append(_row(f"  {stage}", 1000 * _median(stage_times), "ms a render_shot", len(stage_times)))
     return result
 
 

@@ -28,6 +28,7 @@ if __name__ == "__main__":
 
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.views.views import ProcessingViews
+from builders.errors import missing_package
 from builders.pixels.decode import decode_rgb
 from builders.pixels.engine import selection
 from builders.pixels.parameters import PROCESSINGS
@@ -47,7 +48,7 @@ Views = list[np.ndarray]
 def rows(quick: bool = False) -> list[dict[str, Any]]:
     """One row per figure: ``what``, ``value``, ``unit``, ``n``, ``note``. Medians over rounds."""
     if _with("", selection.chosen_engine) is None:
-        raise SystemExit("the engine is not installed: pip install 'camtrace[fast]'")
+        raise SystemExit(missing_package("numba", "this measurement"))
     sizes = (("0.03 MP", (200, 150), 2, 1),) if quick else SIZES
     return [row for name, size, photos, rounds in sizes for row in _rows(name, size, photos, rounds)]
 

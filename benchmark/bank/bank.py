@@ -1,22 +1,19 @@
-"""Bank: the embeddings of one photo set under a set of views by one encoder, on disk, named by a complete key.
+"""Bank: the embeddings of one photo set by one encoder, on disk: a folder that holds a file for each view.
 
 A stale cache gives wrong numbers that look right. So a bank's folder is named by a hash of everything that decides its
-content: weights, preprocessing, pooling, precision, views, photo ids, photo bytes, codec. What cannot be resolved (an
-encoder whose weights cannot be hashed) is not cached: its bank lives in a temporary folder.
-
-On disk: ``key.json``, one memory-mapped ``view-NAME.npy`` [photos, dim] per view, and one marker per finished block of
-photos, written after the block's rows. A killed run leaves finished blocks and unmarked rows, which are made again.
+content but the view: weights, preprocessing, pooling, precision, photo ids, photo bytes, codec; and each view in it by
+a hash of everything that decides that view (``view_file.py``). A run embeds the views that are not there, whichever
+tasks made the others. What cannot be resolved (an encoder whose weights cannot be hashed) is not cached: its bank lives
+in a temporary folder.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import os
-import shutil
+import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,17 +22,14 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from benchmark.bank.view_file import Blocks, ViewFile, keep_key, view_key
 from benchmark.encoders import EncoderInfo
-from benchmark.views import ViewRecipe
 from builders.errors import DataError, PhotoError
-from builders.files import write_text_atomically
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary
 
-LAYOUT = 1
-"""Version of the files of a bank."""
-
-STORAGE_DTYPES = ("float32", "float16")
+LAYOUT = 2
+"""Version of the files of a bank. Folders of another are left alone: their names begin with another number, or none."""
 
 
 @dataclass(frozen=True)
@@ -59,130 +53,146 @@ class BankView:
             return np.asarray(self.stored[rows[0] : rows[-1] + 1], dtype=np.float32)
         return np.asarray(self.stored[rows], dtype=np.float32)
 
-    def subset(self, positions: np.ndarray) -> BankView:
-        """The embeddings at ``positions`` of this view, still on disk."""
-        return BankView(self.stored, self.rows[positions])
-
-
-@dataclass(frozen=True)
-class Block:
-    """What the marker of a finished block says."""
-
-    index: int
-    failures: Mapping[str, str]
-    """Reason by photo id."""
-    source_jpeg: Mapping[str, int]
-    """Photos by their own compression."""
-    seconds: float
-    """Worker time spent on its views."""
-
 
 class Bank:
-    """Embeddings on disk. Open with ``Bank.open``; write blocks; read views when ``complete``."""
+    """Some views of a bank, by the names of one recipe. Open with ``Bank.open``; read views when ``complete``.
 
-    def __init__(self, folder: Path, names: tuple[str, ...], n_photos: int, dim: int, dtype: str) -> None:
+    Two recipes that call different views the same have two of these, on the same folder.
+    """
+
+    def __init__(self, folder: Path, key: Mapping[str, Any], views: Mapping[str, ViewFile]) -> None:
         self.folder = folder
-        self.names = names
-        self.n_photos = n_photos
-        self.dim = dim
-        self.dtype = dtype
-        self.block_photos = 64 if n_photos <= 20_000 else 1024
-        self._writable: dict[str, np.ndarray] = {}
+        self.encoder = str(key["encoder"]["id"])
+        self.dim = int(key["encoder"]["dimension"])
+        self.blocks = Blocks(int(key["photos"]["count"]))
+        self._views = dict(views)
 
     @classmethod
-    def open(cls, root: Path, key: Mapping[str, Any], *, fresh: bool = False) -> Bank:
-        """The bank of ``key`` under ``root``, made if it is not there; ``fresh`` forgets what is there.
+    def open(
+        cls, root: Path, key: Mapping[str, Any], views: Mapping[str, Mapping[str, Any]], *, fresh: Collection[str] = ()
+    ) -> Bank:
+        """Views of the bank of ``key`` under ``root``, made if they are not there.
+
+        The finished blocks that are there are read once, and those that do not match their checksums are taken for
+        unfinished, with a warning: reading is at most 1 % of what embedding took (docs/performance.md).
+
+        Args:
+            root: folder of banks.
+            key: from ``bank_key``.
+            views: by name, what decides each view's pixels, from ``ViewRecipe.view_keys``.
+            fresh: names of views that are taken for unfinished, whatever is there.
 
         Raises:
-            DataError: the folder exists but holds another key or cannot be written.
+            DataError: a folder exists but holds something else than its name says, or cannot be written.
         """
-        folder = root / key_hash(key)
-        names, n, dim = tuple(key["views"]["names"]), int(key["photos"]["count"]), int(key["encoder"]["dimension"])
-        bank = cls(folder, names, n, dim, str(key["storage"]))
-        text = json.dumps(key, indent=2, sort_keys=True) + "\n"
+        folder = root / f"{LAYOUT}-{key_hash(key)}"
+        shape, dtype = _shape_and_dtype(key)
         try:
-            if fresh:
-                shutil.rmtree(folder, ignore_errors=True)
-            (folder / "blocks").mkdir(parents=True, exist_ok=True)
-            known = folder / "key.json"
-            if known.exists() and known.read_text(encoding="utf-8") != text:
-                raise DataError(f"{folder}: holds another bank than its name says; delete it")
-            bank._make_files()
-            write_text_atomically(known, text)
+            folder.mkdir(parents=True, exist_ok=True)
+            keep_key(folder / "key.json", key)
+            files = {}
+            for name, view in views.items():
+                own = view_key(view)
+                files[name] = ViewFile.open(folder / "views" / key_hash(own), own, shape, dtype)
+            bank = cls(folder, key, files)
+            for name in fresh:
+                files[name].forget(files[name].finished())
+            bank._mend()
         except OSError as error:
             raise DataError(f"{folder}: the bank cannot be written ({error.strerror})") from None
         return bank
 
+    @classmethod
+    def at(cls, folder: Path) -> Bank:
+        """All views that a bank's folder holds, by the names of their own folders; nothing is made or changed.
+
+        Raises:
+            DataError: it is no bank of this layout.
+        """
+        try:
+            key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
+            if key["layout"] != LAYOUT:
+                raise DataError(f"{folder}: a bank of layout {key['layout']}; this version reads layout {LAYOUT}")
+            shape, dtype = _shape_and_dtype(key)
+            views = {
+                path.name: ViewFile(path, shape, dtype)
+                for path in sorted((folder / "views").iterdir())
+                if path.is_dir()
+            }
+            return cls(folder, key, views)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder}: no bank that can be read ({error})") from None
+
     @property
-    def n_blocks(self) -> int:
-        return -(-self.n_photos // self.block_photos)
+    def names(self) -> tuple[str, ...]:
+        """Of the views."""
+        return tuple(self._views)
 
     @property
     def complete(self) -> bool:
-        return not self.missing_blocks()
+        return all(view.complete for view in self._views.values())
 
-    def missing_blocks(self) -> list[int]:
-        """Indices of the blocks that are not finished."""
-        done = {int(path.stem) for path in (self.folder / "blocks").glob("*.json")}
-        return [b for b in range(self.n_blocks) if b not in done]
+    def missing(self, name: str) -> set[int]:
+        """Indices of the blocks of a view that are not finished."""
+        return self._views[name].missing()
 
-    def block_range(self, block: int) -> range:
-        """Photo indices of a block."""
-        start = block * self.block_photos
-        return range(start, min(start + self.block_photos, self.n_photos))
+    def is_finished(self, name: str, block: int) -> bool:
+        """Whether a block of a view is finished by now, whichever process did it."""
+        return self._views[name].is_finished(block)
 
-    def write_rows(self, start: int, embeddings: np.ndarray) -> None:
-        """Store the embeddings [photos, views, dim] of consecutive photos from index ``start``."""
-        if not self._writable:
-            self._writable = {name: np.lib.format.open_memmap(self._file(name), mode="r+") for name in self.names}
-        for position, name in enumerate(self.names):
-            self._writable[name][start : start + len(embeddings)] = embeddings[:, position]
+    def write_rows(self, name: str, start: int, embeddings: np.ndarray) -> None:
+        """Store the embeddings [photos, dim] of one view of consecutive photos from index ``start``."""
+        self._views[name].write_rows(start, embeddings)
 
-    def finish_block(self, block: Block) -> None:
-        """Flush the rows, then write the marker: from here on a kill cannot lose the block."""
-        for array in self._writable.values():
-            array.flush()  # type: ignore[attr-defined]
-        write_text_atomically(self._marker(block.index), json.dumps(dataclasses.asdict(block)))
-
-    def blocks(self) -> list[Block]:
-        """The markers of the finished blocks."""
-        done = sorted((self.folder / "blocks").glob("*.json"))
-        return [Block(**json.loads(path.read_text(encoding="utf-8"))) for path in done]
+    def finish_block(self, name: str, block: int, failures: Mapping[str, str], source_jpeg: Mapping[str, int]) -> None:
+        """Flush a view's rows, then write the block's marker: from here on a kill cannot lose the block."""
+        self._views[name].finish_block(block, failures, source_jpeg)
 
     def failures(self) -> dict[str, str]:
-        """Reason by id of every photo that has no embedding."""
-        return {name: reason for block in self.blocks() for name, reason in block.failures.items()}
+        """Reason by id of every photo that lacks an embedding in one of the views, in order of the photos' blocks."""
+        markers = [marker for view in self._views.values() for marker in view.markers()]
+        found: dict[str, str] = {}
+        for marker in sorted(markers, key=lambda m: m.index):
+            for photo_id, reason in marker.failures.items():
+                found.setdefault(photo_id, reason)
+        return found
 
     def source_jpeg(self) -> dict[str, int]:
         """Photos by their own compression, most frequent first."""
         total: Counter[str] = Counter()
-        for block in self.blocks():
-            total.update(block.source_jpeg)
+        for marker in next(iter(self._views.values())).markers():
+            total.update(marker.source_jpeg)
         return dict(total.most_common())
 
     def view(self, name: str, rows: np.ndarray) -> BankView:
         """Embeddings of one view for the photos at indices ``rows`` (none of them failed)."""
-        return BankView(np.load(self._file(name), mmap_mode="r"), np.asarray(rows, dtype=np.int64))
+        return BankView(self._views[name].rows(), np.asarray(rows, dtype=np.int64))
 
-    def size_bytes(self) -> int:
-        """What the bank takes on disk when complete."""
-        return len(self.names) * self.n_photos * self.dim * np.dtype(self.dtype).itemsize
+    def check(self) -> dict[str, list[int]]:
+        """By name of a view, its finished blocks that do not match their checksums; views that match are not named.
 
-    def _make_files(self) -> None:
-        missing = [name for name in self.names if not self._file(name).exists()]
-        for name in missing:
-            for marker in (self.folder / "blocks").glob("*.json"):
-                marker.unlink()  # rows without their file: nothing here is finished
-            temporary = self.folder / f".{os.getpid()}.npy"
-            shape = (self.n_photos, self.dim)
-            np.lib.format.open_memmap(temporary, mode="w+", dtype=np.dtype(self.dtype), shape=shape).flush()
-            os.replace(temporary, self._file(name))
+        Reads every finished row once, at about 2 GB a second where the file is in memory.
+        """
+        found = {}
+        bar = tqdm(self._views.items(), desc="checking embeddings", unit="view", delay=2, leave=False, disable=None)
+        for name, view in bar:
+            if damaged := view.damaged():
+                found[name] = damaged
+        return found
 
-    def _file(self, name: str) -> Path:
-        return self.folder / f"view-{name}.npy"
+    def _mend(self) -> None:
+        for name, damaged in self.check().items():
+            view = self._views[name]
+            what = f"{len(damaged)} of {len(view.finished())} finished blocks do not match their checksums"
+            print(f"camtrace: warning: {self.encoder}: {view.folder}: {name}: {what}; made again", file=sys.stderr)
+            view.forget(damaged)
+        for view in self._views.values():
+            view.ensure_rows()
 
-    def _marker(self, block: int) -> Path:
-        return self.folder / "blocks" / f"{block:06d}.json"
+
+def _shape_and_dtype(key: Mapping[str, Any]) -> tuple[tuple[int, int], str]:
+    """Of a bank's views, from its key."""
+    return (int(key["photos"]["count"]), int(key["encoder"]["dimension"])), str(key["storage"])
 
 
 def bank_key(
@@ -190,12 +200,11 @@ def bank_key(
     compute_dtype: str,
     photos: PhotoSet,
     bytes_hash: str,
-    recipe: ViewRecipe,
     storage: str,
     *,
     compiled: bool = False,
 ) -> dict[str, Any]:
-    """Everything that decides the content of a bank, as JSON values; ``compiled`` forward passes round differently."""
+    """Everything but the view that decides embeddings, as JSON values; ``compiled`` networks round differently."""
     return {
         "layout": LAYOUT,
         "encoder": {
@@ -209,7 +218,6 @@ def bank_key(
             "dtype": compute_dtype,
             **({"compiled": True} if compiled else {}),
         },
-        "views": {"names": list(recipe.names), **recipe.key()},
         "photos": {"count": len(photos), "ids": ids_only_hash(photos.ids), "bytes": bytes_hash},
         "storage": storage,
         "codec_canary": codec_canary(),

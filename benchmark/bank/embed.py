@@ -11,18 +11,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from benchmark.bank.bank import Bank, Block
+from benchmark.bank.bank import Bank
 from benchmark.bank.device_copy import DeviceCopy
-from benchmark.compute import FittingBatch
+from benchmark.bank.members import Member, Seat, Seated, seated
+from benchmark.bank.missing import Part, missing_parts
 from benchmark.encoders import Encoder
-from benchmark.views import PhotoViews, Preprocess, ViewRecipe, view_stream
+from benchmark.views import PhotoViews, ViewRecipe, view_stream
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
 
@@ -40,6 +41,8 @@ class PassOutcome:
     cost: PassCost
     failures: Mapping[int, str]
     """Reason by position of each encoder that failed; the others went on."""
+    views: tuple[int, ...]
+    """Embeddings made by each encoder."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def fill_banks(
     views: str = "auto",
     label: str = "embedding",
 ) -> PassOutcome:
-    """Embed every photo that a bank misses. Each photo is decoded once, each distinct preprocessing is run once.
+    """Embed the views that a bank misses. Each photo is decoded once, each distinct preprocessing is run once.
 
     Args:
         photos: all photos of the banks, in their order.
@@ -85,67 +88,63 @@ def fill_banks(
     An encoder that fails on a batch, or gives another shape than it promised, is left out of the rest of the pass.
     """
     started = time.perf_counter()
-    preprocesses: list[Preprocess] = []
-    lanes = [
-        _Lane(encoder, bank, position(preprocesses, encoder.preprocess), set(bank.missing_blocks()), batch_size)
-        for encoder, bank in zip(encoders, banks, strict=True)
-    ]
-    pending = sorted(set().union(*(lane.missing for lane in lanes)))
-    layout = banks[0]
-    indices = [index for block in pending for index in layout.block_range(block)]
-    copies = [DeviceCopy.of([lane.encoder for lane in lanes if lane.which == i]) for i in range(len(preprocesses))]
+    members = [Member(encoder, bank, batch_size) for encoder, bank in zip(encoders, banks, strict=True)]
+    parts = missing_parts(recipe.names, banks)
+    count = sum(len(banks[0].blocks.photos_of(block)) for part in parts for block in part.blocks)
     making = 0.0
-    homes = [copy.device for copy in copies]
-    source = (photos, indices, recipe, preprocesses)
-    stream = view_stream(*source, workers=workers, way=views, homes=homes) if indices else iter(())
-    bar = tqdm(total=len(indices), desc=label, unit="photo", delay=1, disable=None)
+    bar = tqdm(total=count, desc=label, unit="photo", delay=1, disable=None)
     with bar, _beside() as beside:
-        for block in pending:
-            made: list[PhotoViews] = []
-            failed: dict[str, str] = {}
-            own_failed: list[dict[str, str]] = [{} for _ in preprocesses]
-            compressions: Counter[str] = Counter()
-            block_s = 0.0
-            remaining = len(layout.block_range(block))
-            while remaining:
-                photo = next(stream)
-                remaining -= 1
-                block_s += photo.seconds
-                compressions[photo.source_jpeg] += 1
-                if photo.failure:
-                    failed[photos.ids[photo.index]] = photo.failure
-                else:
-                    made.append(photo)
-                    for which, reason in enumerate(photo.own_failures):
-                        if reason:
-                            own_failed[which][photos.ids[photo.index]] = reason
-                if made and (not remaining or _enough(made, len(recipe.names), batch_size)):
-                    batches = [_gather(made, which, copy) for which, copy in enumerate(copies)]
-                    beside.do(_embed_batch, lanes, block, batches)
-                    made = []
-                bar.update()
-            making += block_s
-            beside.do(_finish_block, lanes, block, failed, own_failed, dict(compressions), block_s)
-            if all(lane.failure for lane in lanes):
-                break
+        for part in parts:
+            beside.wait()
+            here = seated(members, part, recipe)
+            indices = [index for block in part.blocks for index in banks[0].blocks.photos_of(block)]
+            source = (photos, indices, here.recipe, here.preprocesses)
+            homes = [copy.device for copy in here.copies]
+            if here.seats:
+                stream = view_stream(*source, workers=workers, way=views, homes=homes)
+                making += _fill_part(photos, part, here, stream, batch_size, beside, bar)
     cost = PassCost(
-        photos=len(indices),
-        views=sum(lane.views for lane in lanes),
+        photos=count,
+        views=sum(member.views for member in members),
         wall_s=time.perf_counter() - started,
         waiting_s=beside.idle_s,
         forward_s=beside.busy_s,
         making_s=making,
     )
-    return PassOutcome(cost, {i: lane.failure for i, lane in enumerate(lanes) if lane.failure})
+    failures = {i: member.failure for i, member in enumerate(members) if member.failure}
+    return PassOutcome(cost, failures, tuple(member.views for member in members))
 
 
-def position(known: list[Preprocess], preprocess: Preprocess) -> int:
-    """Index of a preprocessing among the known ones; equal preprocessings share their views, whoever made them."""
-    for index, other in enumerate(known):
-        if other is preprocess or (type(other) is type(preprocess) and other == preprocess):
-            return index
-    known.append(preprocess)
-    return len(known) - 1
+def _fill_part(
+    photos: PhotoSet,
+    part: Part,
+    here: Seated,
+    stream: Iterator[PhotoViews],
+    batch_size: int,
+    beside: _Beside,
+    bar: tqdm[Any],
+) -> float:
+    """Embed the stream's views block by block; gives the workers' time for making them."""
+    names, making = here.recipe.names, 0.0
+    for block in part.blocks:
+        beside.do(_begin_block, here.seats, block)
+        notes = _BlockNotes(photos, names, len(here.preprocesses))
+        made: list[PhotoViews] = []
+        for remaining in reversed(range(len(here.seats[0].member.bank.blocks.photos_of(block)))):
+            photo = next(stream)
+            notes.add(photo)
+            if not photo.failure:
+                made.append(photo)
+            if made and (not remaining or _enough(made, len(names), batch_size)):
+                batches = [_gather(made, which, copy) for which, copy in enumerate(here.copies)]
+                beside.do(_embed_batch, here.seats, names, batches)
+                made = []
+            bar.update()
+        making += notes.seconds
+        beside.do(_finish_block, here.seats, block, notes)
+        if all(seat.member.failure for seat in here.seats):
+            break
+    return making
 
 
 def _enough(made: Sequence[PhotoViews], views: int, batch_size: int) -> bool:
@@ -153,23 +152,27 @@ def _enough(made: Sequence[PhotoViews], views: int, batch_size: int) -> bool:
     return len(made) * views >= GATHERED_BATCHES * batch_size or held >= GATHERED_BYTES
 
 
-@dataclass
-class _Lane:
-    """One encoder of the pass, with its bank."""
+class _BlockNotes:
+    """What is known of a block's photos, beside their views."""
 
-    encoder: Encoder
-    bank: Bank
-    which: int
-    """Position of its preprocessing."""
-    missing: set[int]
-    """Blocks that its bank lacks."""
-    batch_size: int
-    failure: str = ""
-    views: int = 0
-    embed: FittingBatch = field(init=False)
+    def __init__(self, photos: PhotoSet, names: Sequence[str], preprocesses: int) -> None:
+        self.seconds = 0.0
+        self.source_jpeg: Counter[str] = Counter()
+        self._photos = photos
+        self._failed: list[dict[str, dict[str, str]]] = [{name: {} for name in names} for _ in range(preprocesses)]
 
-    def __post_init__(self) -> None:
-        self.embed = FittingBatch(self.encoder.info.id, self.encoder.embed, self.batch_size)
+    def add(self, photo: PhotoViews) -> None:
+        self.seconds += photo.seconds
+        self.source_jpeg[photo.source_jpeg] += 1
+        for which, of_view in enumerate(self._failed):
+            reasons = photo.own_failures[which] if photo.own_failures else {}
+            for name, failed in of_view.items():
+                if reason := photo.failure or reasons.get(name, ""):
+                    failed[self._photos.ids[photo.index]] = reason
+
+    def failures(self, which: int, name: str) -> dict[str, str]:
+        """Reason by photo id for one preprocessing and view."""
+        return self._failed[which][name]
 
 
 @dataclass(frozen=True)
@@ -183,28 +186,37 @@ class _Gathered:
 
 
 def _gather(made: Sequence[PhotoViews], which: int, copy: DeviceCopy) -> _Gathered:
-    usable = [photo for photo in made if not (photo.own_failures and photo.own_failures[which])]
+    usable = [photo for photo in made if len(photo.arrays[which])]
     if not usable:
         return _Gathered((), lambda: torch.empty(0))
     views = copy.start([photo.arrays[which] for photo in usable])
     return _Gathered(tuple(photo.index for photo in usable), views)
 
 
-def _embed_batch(lanes: Sequence[_Lane], block: int, batches: Sequence[_Gathered]) -> None:
-    for lane in lanes:
-        batch = batches[lane.which]
-        if block in lane.missing and not lane.failure and batch.indices:
+def _begin_block(seats: Sequence[Seat], block: int) -> None:
+    for seat in seats:
+        seat.begin(block)
+
+
+def _embed_batch(seats: Sequence[Seat], names: Sequence[str], batches: Sequence[_Gathered]) -> None:
+    for seat in seats:
+        batch = batches[seat.which]
+        if seat.wanted and not seat.member.failure and batch.indices:
             try:
-                _embed(lane, batch)
+                _embed(seat, names, batch)
             except EncoderError as error:
-                lane.failure = str(error)
+                seat.member.failure = str(error)
 
 
-def _embed(lane: _Lane, batch: _Gathered) -> None:
-    name, dim = lane.encoder.info.id, lane.bank.dim
+def _embed(seat: Seat, names: Sequence[str], batch: _Gathered) -> None:
+    member = seat.member
+    name, dim = member.encoder.info.id, member.bank.dim
     views = batch.views()
+    if seat.wanted != tuple(names):
+        places = torch.tensor([names.index(view) for view in seat.wanted], device=views.device)
+        views = views.unflatten(0, (len(batch.indices), -1))[:, places].flatten(0, 1)
     try:
-        embeddings = lane.embed(views)
+        embeddings = member.embed(views)
     except Exception as error:  # a user's own function may raise anything
         raise EncoderError(f"{name}: failed on a batch of {len(views)} views ({error})") from error
     shape = (len(views), dim)
@@ -215,21 +227,16 @@ def _embed(lane: _Lane, batch: _Gathered) -> None:
     table = embeddings.numpy().reshape(len(batch.indices), -1, dim)
     runs = np.split(np.arange(len(batch.indices)), np.flatnonzero(np.diff(batch.indices) != 1) + 1)
     for run in runs:
-        lane.bank.write_rows(batch.indices[run[0]], table[run])
-    lane.views += len(views)
+        for place, view in enumerate(seat.wanted):
+            member.bank.write_rows(view, batch.indices[run[0]], table[run, place])
+    member.views += len(views)
 
 
-def _finish_block(
-    lanes: Sequence[_Lane],
-    block: int,
-    failed: Mapping[str, str],
-    own_failed: Sequence[Mapping[str, str]],
-    compressions: Mapping[str, int],
-    seconds: float,
-) -> None:
-    for lane in lanes:
-        if block in lane.missing and not lane.failure:
-            lane.bank.finish_block(Block(block, {**failed, **own_failed[lane.which]}, compressions, seconds))
+def _finish_block(seats: Sequence[Seat], block: int, notes: _BlockNotes) -> None:
+    for seat in seats:
+        if not seat.member.failure:
+            for name in seat.wanted:
+                seat.member.bank.finish_block(name, block, notes.failures(seat.which, name), dict(notes.source_jpeg))
 
 
 class _Beside:

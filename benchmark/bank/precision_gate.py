@@ -111,7 +111,8 @@ def judge(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptio
     recipe = _recipe(photos)
     key = {
         "gate": {"sample": SAMPLE, "threshold": THRESHOLD},
-        **bank_key(encoder.info, encoder.dtype, photos, bytes_hash, recipe, options.storage, compiled=encoder.compiled),
+        **bank_key(encoder.info, encoder.dtype, photos, bytes_hash, options.storage, compiled=encoder.compiled),
+        "views": recipe.view_keys(),
     }
     file = options.cache / "gates" / f"{key_hash(key)}.json"
     known = None if options.fresh or not encoder.info.cacheable else _read(file)
@@ -177,7 +178,7 @@ def _both(
     faces = [FittingBatch(e.info.id, e.embed, options.batch_size) for e in (exact, lower)]
     embedded: list[list[np.ndarray]] = [[], []]
     for photo in iterate_views(sample, range(len(sample)), recipe, [lower.preprocess], workers=options.workers):
-        if not photo.failure:
+        if not photo.failure and not any(photo.own_failures):
             for face, found in zip(faces, embedded, strict=True):
                 found.append(face(photo.arrays[0]).numpy())
     if not embedded[0]:

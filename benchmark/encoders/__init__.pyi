@@ -3,11 +3,12 @@ from .catalogue import EncoderRow, list_encoders
 from .embedding import Embedder
 from .encoder import Encoder, EncoderInfo
 from .in_memory import as_encoder
-from .loading import load_encoder
+from .loading import PREFIXES, load_encoder
 from .pixels import Pixels
 from .study import STUDY
 
 __all__ = [
+    "PREFIXES",
     "STUDY",
     "Embedder",
     "Encoder",

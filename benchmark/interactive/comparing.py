@@ -14,6 +14,7 @@ from benchmark.interactive.scored import Results
 from benchmark.results import Run, read_runs
 from benchmark.scoring import write_scored
 from benchmark.study import Compared, Tie, compare_runs, comparison_text
+from benchmark.tasks import all_tasks
 
 if TYPE_CHECKING:
     import pandas
@@ -82,8 +83,8 @@ def compare(
 def _runs(given: Results | str | Path, name: str) -> list[Run]:
     """Runs with their answers by photo, as they are read from a folder."""
     if not isinstance(given, Results):
-        return read_runs(Path(given))
+        return read_runs(Path(given), all_tasks())
     with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
         for one in given.scored:
             write_scored(one, Path(scratch), single=given.single)
-        return [dataclasses.replace(run, folder=Path(name)) for run in read_runs(Path(scratch))]
+        return [dataclasses.replace(run, folder=Path(name)) for run in read_runs(Path(scratch), all_tasks())]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.results import Failure, Result, Score, interval, markdown_table, percent, report_figure
 from benchmark.scoring import Scored, score_rows, write_reports, write_scored
+from benchmark.tasks import all_tasks
 from builders.errors import CamtraceError, UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Results(Mapping[Key, Score]):
         """
         if len(self.encoders) > 1:
             raise UsageError(f"one picture shows one encoder; select(encoder=...) one of: {', '.join(self.encoders)}")
-        figure = report_figure(self.results)
+        figure = report_figure(self.results, all_tasks())
         if figure is None:
             raise UsageError("there is no score to draw; failures says why")
         _show_figures()
@@ -157,7 +158,7 @@ class Results(Mapping[Key, Score]):
     def _repr_html_(self) -> str:
         """Table and picture, for notebooks."""
         header, rows = self._table()
-        pictures = [report_figure(self.select(encoder=encoder).results) for encoder in self.encoders]
+        pictures = [report_figure(self.select(encoder=encoder).results, all_tasks()) for encoder in self.encoders]
         parts = [html_table(header, rows), *(f"<p>{html.escape(remark)}</p>" for remark in self._remarks())]
         parts += [_inline(picture) for picture in pictures if picture is not None]
         return "<div>" + "\n".join(parts) + "</div>"

@@ -15,12 +15,11 @@ from benchmark.scoring import (
     DEFAULT_DATA,
     DEFAULT_MODEL,
     Asked,
+    EncoderSource,
     loading_options,
     parser,
-    public_location,
     run_options,
     score_asked,
-    words_of,
     write_scored,
 )
 from builders.errors import UsageError, unknown_name
@@ -102,19 +101,19 @@ def score(
         raise UsageError("revision goes with one encoder of the Hub; with several, write each as NAME@REVISION")
     loading = loading_options(args)
     in_memory = {name: loading[name] for name in ("device", "dtype", "compile")}
-    loaders: dict[str, Callable[[], Encoder]] = {}
+    sources: dict[str, EncoderSource] = {}
     for name, thing in named.items():
         if isinstance(thing, str):
-            loaders[name] = partial(load_encoder, thing, revision=revision, **loading)
+            sources[name] = EncoderSource(partial(load_encoder, thing, revision=revision, **loading), thing)
         else:
             own = name if isinstance(encoders, Mapping) else ""
             transform = preprocess if is_module(thing) else None
-            loaders[name] = partial(as_encoder, thing, name=own, preprocess=transform, **in_memory)
+            load = partial(as_encoder, thing, name=own, preprocess=transform, **in_memory)
+            sources[name] = EncoderSource(load, None)
     if preprocess is not None and not any(map(is_module, named.values())):
         raise UsageError("preprocess goes with a torch.nn.Module in memory; every other encoder brings its own")
-    options = _with_command(args, named, sets)
     folder = None if output is None else Path(output)
-    asked = Asked(loaders, sets, args.tasks, options)
+    asked = Asked(sources, sets, args.tasks, run_options(args), trust_remote_code)
     answered = score_asked(
         asked,
         scored=lambda one: folder and write_scored(one, folder, single=asked.single),
@@ -163,24 +162,3 @@ def _named(encoders: Any) -> dict[str, Any]:
             kind = getattr(thing, "__name__", type(thing).__name__)
             named[kind if kind not in named else f"{kind}, number {number}"] = thing
     return named
-
-
-def _with_command(args: Any, named: Mapping[str, Any], sets: Sequence[str | PhotoSet]) -> RunOptions:
-    """The options, with how to repeat the run: a command where one can, else the call, objects in angle brackets."""
-    models = [thing if isinstance(thing, str) else f"<{name}, in memory>" for name, thing in named.items()]
-    data = [one if isinstance(one, str) else f"<{one.name}, in memory>" for one in sets]
-    if all(isinstance(thing, str) for thing in (*named.values(), *sets)):
-        return run_options(args, words_of(args, models, data))
-    options = run_options(args, [])
-    changed = {
-        name: getattr(args, name)
-        for name in ("limit", "protocol", "neighbours", "mask_ratio", "seed", "dtype", "storage")
-        if getattr(args, name) != parser().get_default(name)
-    }
-    asked = {
-        "encoders": [public_location(model) for model in models],
-        "data": [public_location(one) for one in data],
-        "tasks": list(args.tasks),
-    }
-    words = ", ".join(f"{name}={value!r}" for name, value in {**asked, **changed}.items() if value)
-    return options.with_command(f"camtrace.score({words})")

@@ -1,6 +1,3 @@
-from .setups import SETUPS, knn_setups
+from .setups import SPD, Setup, knn_setups, setup_shares
 
-__all__ = [
-    "SETUPS",
-    "knn_setups",
-]
+__all__ = ["SPD", "Setup", "knn_setups", "setup_shares"]

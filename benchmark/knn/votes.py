@@ -1,7 +1,9 @@
 """Majority votes of nearest neighbours, many at once: correct or not, tied or not.
 
 The rule: every neighbour has one vote, the label with most votes wins, and of tied labels the one whose nearest
-neighbour comes first wins (neighbours are ordered by similarity descending, then train index ascending).
+neighbour comes first wins (neighbours are ordered by similarity descending, then train index ascending). What other
+rules would have answered is kept beside it: the study's code takes whichever tied label an unstable sort puts first,
+which is as good as a random one.
 """
 
 from __future__ import annotations
@@ -14,12 +16,29 @@ from benchmark.knn.topk import NOTHING
 
 
 class Votes(NamedTuple):
-    """Outcomes of votes, bool tensors of one shape."""
+    """Outcomes of votes, tensors of one shape."""
 
     correct: torch.Tensor
-    """The winning label is the query's."""
+    """bool: the winning label is the query's."""
     tied: torch.Tensor
-    """Two labels or more had most votes, and the rule above decided."""
+    """bool: two labels or more had most votes, and the rule above decided."""
+    leaders: torch.Tensor
+    """int64: how many labels had most votes, if the query's is among them; else 0, and no rule makes it right."""
+
+
+class Outcomes(NamedTuple):
+    """What votes count for, whatever decides ties; tensors of one shape."""
+
+    correct: torch.Tensor
+    """bool: right by the rule above."""
+    tied: torch.Tensor
+    """bool"""
+    least: torch.Tensor
+    """bool: right by every rule."""
+    greatest: torch.Tensor
+    """bool: right by some rule."""
+    random: torch.Tensor
+    """Probability to be right where one of the tied labels is taken at random: 1 / leaders, or 0."""
 
 
 class Opposition(NamedTuple):
@@ -27,8 +46,8 @@ class Opposition(NamedTuple):
 
     most: torch.Tensor
     """int64: votes of the strongest wrong label."""
-    shared: torch.Tensor
-    """bool: two wrong labels or more have that many."""
+    labels: torch.Tensor
+    """int64: how many wrong labels have that many; 0 where there is none."""
     first: torch.Tensor
     """int64: key of the nearest neighbour of these labels; ``NOTHING`` where there are none."""
 
@@ -45,7 +64,7 @@ def tally(keys: torch.Tensor, labels: torch.Tensor) -> Opposition:
     real = keys != NOTHING
     shape = (*keys.shape[:-1], k + 1)
     most = torch.zeros(shape, dtype=torch.int64, device=keys.device)
-    shared = torch.zeros(shape, dtype=torch.bool, device=keys.device)
+    strongest = torch.zeros(shape, dtype=torch.int64, device=keys.device)
     first = torch.full(shape, NOTHING, dtype=torch.int64, device=keys.device)
     for j in range(1, k + 1):
         newest = labels[..., j - 1 : j]
@@ -53,9 +72,10 @@ def tally(keys: torch.Tensor, labels: torch.Tensor) -> Opposition:
         seen = torch.where(real[..., :j], votes[..., :j], 0)
         most[..., j] = seen.amax(dim=-1)
         leading = (seen == most[..., j : j + 1]) & (seen > 0)
-        shared[..., j] = leading.sum(dim=-1) > most[..., j]  # each leading label shows up once per vote
+        # each leading label shows up once per vote
+        strongest[..., j] = leading.sum(dim=-1) // most[..., j].clamp(min=1)
         first[..., j] = torch.where(leading, keys[..., :j], NOTHING).amax(dim=-1)
-    return Opposition(most, shared, first)
+    return Opposition(most, strongest, first)
 
 
 def vote(positives: torch.Tensor, negatives: torch.Tensor, opposition: Opposition) -> Votes:
@@ -78,7 +98,21 @@ def decide(votes: torch.Tensor, nearest: torch.Tensor, opposition: Opposition, a
         wide = counts.expand(*against.shape, counts.shape[-1])
         return wide.gather(-1, against[..., None])[..., 0]
 
-    most, shared, first = (after(counts) for counts in opposition)
-    level = (votes == most) & (votes > 0)
-    correct = (votes > most) | (level & (nearest > first))
-    return Votes(correct, level | ((votes < most) & shared))
+    most, labels, first = (after(counts) for counts in opposition)
+    ahead, level = votes > most, (votes == most) & (votes > 0)
+    correct = ahead | (level & (nearest > first))
+    tied = level | ((votes < most) & (labels > 1))
+    return Votes(correct, tied, torch.where(level, labels + 1, ahead.long()))
+
+
+def outcomes(votes: Votes) -> Outcomes:
+    """What votes count for under each rule.
+
+    >>> found = outcomes(Votes(*map(torch.tensor, ([True, False, False], [True, True, True], [2, 4, 0]))))
+    >>> found.least.tolist(), found.greatest.tolist(), found.random.tolist()
+    ([False, False, False], [True, True, False], [0.5, 0.25, 0.0])
+    """
+    exact = torch.float32 if votes.leaders.device.type == "mps" else torch.float64  # mps has no float64
+    greatest = votes.leaders > 0
+    chance = torch.where(greatest, 1 / votes.leaders.clamp(min=1).to(exact), 0.0)
+    return Outcomes(votes.correct, votes.tied, votes.leaders == 1, greatest, chance)

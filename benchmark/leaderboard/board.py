@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmark.leaderboard.columns import PARAMETERS, Meaning, meaning, position
+from benchmark.leaderboard.columns import Meaning, meaning, position
 from benchmark.leaderboard.datasets import DataSet, data_sets
 from benchmark.leaderboard.entries import Entry, Observation
-from benchmark.leaderboard.means import Found, means, whole_acquisition
+from benchmark.leaderboard.means import Found, means, whole_family
+from benchmark.results import families
 from benchmark.stats import independent_rank_intervals, standard_error
+from benchmark.tasks import all_tasks
 
 
 @dataclass(frozen=True)
@@ -153,17 +155,18 @@ def _notes(entry: Entry, columns: Sequence[Column], sets: Sequence[DataSet]) -> 
     if entry.origin == "published":
         return ()
     labels = {data.id: data.label for data in sets}
+    named = {family.name: family for family in families(all_tasks())}
     asked: dict[tuple[str, str], set[str]] = defaultdict(set)
     answered: dict[tuple[str, str], set[str]] = defaultdict(set)
     for column in columns:
         family = column.meaning.family
-        if family in ("processing", "acquisition", "knn"):
+        if family in named:
             asked[family, column.data].add(column.task)
             if entry.key in column.cells:
                 answered[family, column.data].add(column.task)
     notes = []
     for (family, data), tasks in answered.items():
-        whole = _whole(family, asked[family, data])
+        whole = set(whole_family(named[family], asked[family, data]))
         if whole - tasks:
             notes.append(f"Partial: {len(whole & tasks)} of {len(whole)} {family} tasks on {labels[data]}.")
     failed = [f for file in entry.files for f in file.result.failures]
@@ -174,10 +177,3 @@ def _notes(entry: Entry, columns: Sequence[Column], sets: Sequence[DataSet]) -> 
     if any(file.result.data.get("smoke_test") for file in entry.files):
         notes.append("Holds a smoke test: bundled photos show that the line runs, nothing more.")
     return tuple(notes)
-
-
-def _whole(family: str, asked: set[str]) -> set[str]:
-    """The tasks that make a family complete: as ``means`` wants them."""
-    if family == "acquisition":
-        return {f"probe/{name}" for name in whole_acquisition({task.removeprefix("probe/") for task in asked})}
-    return {f"{'knn' if family == 'knn' else 'probe'}/{p}" for p in PARAMETERS}

@@ -41,12 +41,14 @@ def data_sets(entries: Sequence[Entry]) -> tuple[DataSet, ...]:
     measured = _by_photos(e for e in entries if e.origin == "measured")
     joined: dict[Photos, set[Photos]] = {photos: {photos} for photos in published}
     apart: list[Photos] = []
-    canaries: dict[str, str] = {}
-    for photos in sorted(measured, key=lambda p: (p.name, p.ids_hash, p.canary)):
+    first: dict[str, tuple[str, str]] = {}
+    # Those that name their question come before those that cannot: the study's column goes to the better record.
+    for photos in sorted(measured, key=lambda p: (p.name, not p.question_hash, p.ids_hash, p.question_hash, p.canary)):
         study = Photos(ALIASES.get(photos.name, photos.name))
         fits = study in published and _same_photos(photos, published[study], measured[photos])
-        # Two codecs never meet in one column: the first one keeps the study's.
-        if fits and canaries.setdefault(study.name, photos.canary) == photos.canary:
+        # Two codecs, or two questions, never meet in one column: the first one keeps the study's.
+        own = (photos.canary, photos.question_hash)
+        if fits and first.setdefault(study.name, own) == own:
             joined[study].add(photos)
         else:
             apart.append(photos)
@@ -100,6 +102,7 @@ def _measured_note(photos: Photos, size: int) -> str:
     parts = [f"Measured on up to {size:,} test photos"]
     if photos.ids_hash:
         parts.append(f"ids {photos.ids_hash[:12]}")
+    parts.append(f"question {photos.question_hash[:12]}" if photos.question_hash else "labels not recorded")
     parts.append(f"codec canary {photos.canary[:12]}" if photos.canary else "codec not recorded")
     note = ", ".join(parts) + "."
     if photos.smoke_test:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from benchmark.results import GROUPS, PublishedEncoder, ResultFile, Score
+from benchmark.results import GROUPS, PublishedEncoder, ResultFile, Score, metric_of
+from benchmark.tasks import all_tasks
 
 GROUP_LABELS = {**GROUPS, "control": "control", "unknown": "not stated"}
 """Every training type of the board with its name."""
@@ -35,6 +36,9 @@ class Photos:
     """0 where it is not said."""
     smoke_test: bool = False
     """Scores that show only that the software runs."""
+    question_hash: str = ""
+    """Of everything that decides what the photos ask; empty for the study, and for results of schema version 1, which
+    share a column with each other by ``ids_hash``."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +131,10 @@ def _newest(newest_first: Iterable[ResultFile]) -> tuple[Observation, ...]:
 
 
 def _marked(o: Observation, kept: Mapping[tuple[str, str, Photos, str], Observation]) -> Observation:
-    """The observation with a flag where ``spd`` is not the difference of which it claims to be."""
-    ends = ("same", "different") if o.task.startswith("retrieval/") else ("pos-same", "neg-same")
-    more, less = (kept.get((o.task, end, o.photos, o.settings)) for end in ends)
-    if o.metric != "spd" or not more or not less or abs(more.value - less.value - o.value) < 1e-6:
+    """The observation with a flag where a difference is not that of the two numbers that it subtracts."""
+    ends = metric_of(all_tasks(), o.task, o.metric).difference_of
+    more, less = (kept.get((o.task, end, o.photos, o.settings)) for end in ends or ("", ""))
+    if not more or not less or abs(more.value - less.value - o.value) < 1e-6:
         return o
     return replace(o, flags=(*o.flags, "inconsistent"))
 
@@ -144,6 +148,7 @@ def _observation(score: Score, file: ResultFile) -> Observation:
         _text(environment.get("codec_canary")),
         (_count(splits.get("train")) or 0) if isinstance(splits, Mapping) else 0,
         bool(data.get("smoke_test")),
+        _text(data.get("question_hash")),
     )
     flags = []
     protocol = details.get("protocol")

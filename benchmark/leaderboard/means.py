@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from statistics import fmean
 
-from benchmark.leaderboard.columns import PARAMETERS, STUDY_ATTRIBUTES, meaning
+from benchmark.leaderboard.columns import SUMMARY
 from benchmark.leaderboard.entries import Observation
-from benchmark.results import Score, Summary, log_odds_over_chance, summarise
+from benchmark.results import (
+    Family,
+    Score,
+    Summary,
+    families,
+    log_odds_over_chance,
+    metric_of,
+    published_tasks,
+    summarise,
+)
+from benchmark.tasks import all_tasks
 
 Found = dict[tuple[str, str, str, str], dict[str, Observation]]
 """(data, task, metric, settings) -> entry's key -> observation."""
@@ -20,24 +30,19 @@ def means(data: str, found: Found) -> Found:
     Values are ``benchmark.results.summary``'s. The interval is the mean of the intervals' ends: no narrower than the
     truth, however the tasks' errors go together.
     """
-    asked = {
-        task.removeprefix("probe/") for _, task, metric, _ in found if meaning(task, metric).family == "acquisition"
-    }
-    attributes = whole_acquisition(asked)
-    processing = [(f"probe/{p}", "accuracy") for p in PARAMETERS]
-    acquisition = [(f"probe/{a}", "accuracy") for a in attributes]
-    spd = [(f"knn/{p}", metric) for metric in ("spd", "pos-same", "neg-same") for p in PARAMETERS]
-    plain = [(f"knn/{p}", "all-same") for p in PARAMETERS]
-    pairs = [("retrieval/pairs", metric) for metric in ("spd", "same", "different")]
+    asked = {task for _, task, _, _ in found}
+    mp = {about: _parts("MP", about, asked) for about in ("processing", "acquisition")}
+    spd = {about: _parts("SPD", about, asked) for about in ("processing", "acquisition")}
+    plain = _parts("SP", "processing", asked)
     wanted: tuple[tuple[str, list[tuple[str, str]], _Ends, _Number], ...] = (
-        ("mp-processing", processing, _ends, lambda s: s.mp_processing),
-        ("mp-acquisition", acquisition, _ends, lambda s: s.mp_acquisition),
+        ("mp-processing", mp["processing"], _ends, lambda s: s.mp_processing),
+        ("mp-acquisition", mp["acquisition"], _ends, lambda s: s.mp_acquisition),
         ("sp", plain, _ends, lambda s: s.sp),
-        ("spd-processing", spd, _sizes, lambda s: s.spd_processing),
-        ("spd-acquisition", pairs, _sizes, lambda s: s.spd_acquisition),
-        ("spd-processing-signed", spd, _ends, lambda s: s.spd_processing_signed),
-        ("log-odds-processing", processing, _log_odds, lambda s: s.log_odds_processing),
-        ("log-odds-acquisition", acquisition, _log_odds, lambda s: s.log_odds_acquisition),
+        ("spd-processing", spd["processing"], _sizes, lambda s: s.spd_processing),
+        ("spd-acquisition", spd["acquisition"], _sizes, lambda s: s.spd_acquisition),
+        ("spd-processing-signed", spd["processing"], _ends, lambda s: s.spd_processing_signed),
+        ("log-odds-processing", mp["processing"], _log_odds, lambda s: s.log_odds_processing),
+        ("log-odds-acquisition", mp["acquisition"], _log_odds, lambda s: s.log_odds_acquisition),
     )
     columns: Found = {}
     for name, parts, ends, number in wanted:
@@ -45,18 +50,35 @@ def means(data: str, found: Found) -> Found:
             held = [found.get((data, task, metric, settings), {}) for task, metric in parts]
             complete = [entry for entry in (held[0] if held else ()) if all(entry in h for h in held)]
             if complete:
-                columns[data, f"summary/{name}", "mean", settings] = {
-                    entry: _mean(f"summary/{name}", [h[entry] for h in held], ends, number) for entry in complete
+                columns[data, f"{SUMMARY}/{name}", "mean", settings] = {
+                    entry: _mean(f"{SUMMARY}/{name}", [h[entry] for h in held], ends, number) for entry in complete
                 }
     return columns
 
 
-def whole_acquisition(asked: set[str]) -> list[str]:
-    """The attributes that make a data set's acquisition probes complete, of those that any encoder was asked.
+def whole_family(family: Family, asked: Set[str]) -> list[str]:
+    """The tasks that make a family whole on a data set of which ``asked`` were asked.
 
-    The study's, where there are any: an extra one must not make the others partial.
+    They are the study's: an extra one must not make the others partial. Of a family whose questions depend on the data
+    set's labels, those of them that any encoder was asked; where the study has none of these, all that were asked.
     """
-    return [name for name in STUDY_ATTRIBUTES if name in asked] or sorted(asked)
+    own = [name for name, task in all_tasks().items() if task.family == family]
+    study = [name for name in own if name in published_tasks()]
+    if family.whole == "study":
+        return study
+    return [name for name in study if name in asked] or [name for name in own if name in asked]
+
+
+def _parts(role: str, about: str, asked: Set[str]) -> list[tuple[str, str]]:
+    """(task, metric) of everything that one summary number is made of; of differences their two ends as well."""
+    tasks = all_tasks()
+    wanted = [f for f in families(tasks) if f.about == about]
+    found = []
+    for task in (tasks[name] for family in wanted for name in whole_family(family, asked)):
+        for metric in task.metrics:
+            if metric.summary == role:
+                found += [(task.name, name) for name in (metric.name, *(metric.difference_of or ()))]
+    return found
 
 
 _Ends = Callable[[Observation], tuple[float, float] | None]
@@ -64,10 +86,10 @@ _Number = Callable[[Summary], float | None]
 
 
 def _mean(task: str, parts: Sequence[Observation], ends: _Ends, number: _Number) -> Observation:
-    value = number(summarise(_score(o) for o in parts))
+    value = number(summarise((_score(o) for o in parts), all_tasks()))
     assert value is not None  # every part is there
     # A mean of differences has its interval from the differences, not from the accuracies beside them.
-    bearing = [o for o in parts if o.metric == "spd"] or list(parts)
+    bearing = [o for o in parts if metric_of(all_tasks(), o.task, o.metric).signed] or list(parts)
     intervals = [ends(o) for o in bearing]
     known = [interval for interval in intervals if interval is not None]
     whole = len(known) == len(intervals)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.leaderboard.board import FLAGS, Board, Cell, Column
-from benchmark.leaderboard.columns import FAMILIES
+from benchmark.leaderboard.columns import board_families
 from benchmark.leaderboard.entries import GROUP_LABELS, Entry
 from benchmark.results import STUDY_CITATION, STUDY_DATE, STUDY_URL, Refusal, group_means
 from builders.errors import UsageError
@@ -93,7 +93,7 @@ def board_json(board: Board, refused: Sequence[Refusal], title: str) -> dict[str
             "interval_note": _INTERVAL_NOTE,
         },
         "groups": [{"id": group, "label": label} for group, label in GROUP_LABELS.items() if group in present],
-        "families": [{"id": i, "label": label, "explain": e} for i, label, e in FAMILIES if i in families],
+        "families": [{"id": i, "label": label, "explain": e} for i, label, e in board_families() if i in families],
         "parameters": list(dict.fromkeys(c.meaning.parameter for c in board.columns if c.meaning.parameter)),
         "flags": FLAGS,
         "data": [{"id": d.id, "label": d.label, "note": d.note} for d in board.data],
@@ -209,7 +209,10 @@ def _commands(entry: Entry) -> list[str]:
     for file in entry.files:
         recorded = file.result.environment.get("command")
         if isinstance(recorded, str):
-            commands.append(recorded[:2000])
+            local = file.result.environment.get("local")
+            notes = [n for n in local.values() if isinstance(n, str)] if isinstance(local, Mapping) else []
+            # As comments of the shell, each on one line of its own: what is copied runs, or says why it cannot.
+            commands.append("\n".join([*(f"# {' '.join(n.split())[:500]}" for n in notes), recorded[:2000]]))
             continue
         name = str(file.result.data["name"])
         # A name is the specification only where it needs no place on somebody's disk.

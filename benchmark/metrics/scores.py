@@ -133,11 +133,8 @@ def knn_setup_scores(
         test_assignments=drawn[TEST],
         k=k,
     )
-    per_photo = answers.per_photo()
-    if answers.spd is not None:
-        per_photo["spd"] = per_photo["pos-same"] - per_photo["neg-same"]
     return {
-        **_with_intervals(per_photo),
+        **_with_intervals(answers.per_photo()),
         "chance": answers.chance,
         "n": len(table[TEST][0]),
         "train_photos": len(table[TRAIN][0]),
@@ -168,9 +165,11 @@ def pair_scores(embeddings: Sequence[Any], pair_ids: Sequence[Any], camera_types
 
 def _with_intervals(per_photo: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Means and intervals; shares and differences have bounds of their own."""
+    from benchmark.knn import SPD
+
     intervals: dict[str, list[float]] = {}
     for bounds in ((0.0, 1.0), (-1.0, 1.0)):
-        names = [name for name in per_photo if (name == "spd") == (bounds[0] < 0)]
+        names = [name for name in per_photo if (name == SPD) == (bounds[0] < 0)]
         if names:
             ends = photo_intervals([per_photo[name] for name in names], bounds=bounds)
             intervals.update({name: [end.low, end.high] for name, end in zip(names, ends, strict=True)})

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.probe.design import STACK_BYTES
 from benchmark.probe.features import gather
-from benchmark.probe.problem import Fit, Problem, predict
+from benchmark.probe.problem import Fit, Layers, Problem, Protocol, predict
 from benchmark.probe.products import product
 from benchmark.probe.sgd import (
     BATCH_SIZE,
@@ -180,3 +181,24 @@ def _objective(read: Read, labels: Tensor, run: Descent, decay: float, batch_siz
     bias_gradient = bias_gradient / n + decay * bias
     penalty = 0.5 * decay * (weights.double().square().sum((1, 2)) + bias.double().square().sum(1))
     return total / n + penalty, (gradient.square().sum((1, 2)) + bias_gradient.square().sum(1)).sqrt()
+
+
+def _refit(problem: Problem, chosen: Mapping[str, float], device: torch.device, memory_bytes: int) -> Layers:
+    read = reader(problem, problem.which[:1], problem.fit_rows, device, memory_bytes, torch.float32)
+    step = max(1, STACK_BYTES // (4 * BATCH_SIZE * problem.n_classes))
+    for start in range(0, len(problem.labels), step):
+        labels = torch.from_numpy(problem.labels[None, start : start + step]).to(device)
+        rates, decays = ([chosen[name]] * labels.shape[1] for name in ("learning_rate", "weight_decay"))
+        run = descend(
+            read, labels, rates, decays, n_classes=problem.n_classes, in_rows=read.in_rows, resident=read.resident
+        )
+        yield run.weights[0], run.bias[0]
+
+
+ICCV2025 = Protocol(
+    name="iccv2025",
+    summary="the published study's stochastic gradient descent with its search",
+    fit=iccv2025,
+    refit=_refit,
+    permutations=20,
+)

@@ -6,70 +6,15 @@ probe that cannot know anything strays from chance on these very test photos, wh
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Mapping
 
 import numpy as np
 import torch
-from scipy.special import stdtrit
-from torch import Tensor
 
-from benchmark.probe.converged import SEARCH_TOLERANCE
-from benchmark.probe.design import STACK_BYTES, design
-from benchmark.probe.features import Rows, gather
-from benchmark.probe.logistic import solve
+from benchmark.probe.features import Rows
 from benchmark.probe.problem import Problem, predict
 from benchmark.probe.protocols import LABELLED_SEED, default_memory, usable_device, with_validation
-from benchmark.probe.sgd import BATCH_SIZE, descend, reader
-from benchmark.stats import LEVEL
-from builders.errors import unknown_name
-
-PERMUTATIONS: Mapping[str, int] = MappingProxyType({"converged": 100, "iccv2025": 20})
-"""Shufflings by protocol: a converged fit at one strength costs little, a full descent does not."""
-
-
-@dataclass(frozen=True)
-class NullRange:
-    """What probes that know nothing score on the same test photos."""
-
-    accuracy: float
-    """Their mean."""
-    low: float
-    """95 % of them lie from here ..."""
-    high: float
-    """... to here (a normal prediction interval)."""
-    mean_low: float
-    """95 % interval of the mean (Student's t): holds chance where classes are balanced."""
-    mean_high: float
-    spread: float
-    """Standard deviation of one of them."""
-    permutations: int
-    p_value: float
-    """Share of them, the value itself counted in, that read at least as well: (1 + count) / (1 + permutations)."""
-
-
-def null_range(accuracies: np.ndarray, value: float) -> NullRange:
-    """Summarise the accuracies [P] of shuffled labels, P at least 2, beside the accuracy of the true ones.
-
-    >>> null = null_range(np.array([0.2, 0.3, 0.4, 0.3]), 0.4)
-    >>> round(null.accuracy, 3), round(null.mean_low, 3), round(null.high, 3), null.p_value
-    (0.3, 0.17, 0.591, 0.4)
-    """
-    count, mean, spread = len(accuracies), float(np.mean(accuracies)), float(np.std(accuracies, ddof=1))
-    times = float(stdtrit(count - 1, 0.5 + LEVEL / 2))
-    one, of_mean = times * spread * math.sqrt(1 + 1 / count), times * spread / math.sqrt(count)
-    return NullRange(
-        accuracy=mean,
-        low=max(mean - one, 0.0),
-        high=min(mean + one, 1.0),
-        mean_low=mean - of_mean,
-        mean_high=mean + of_mean,
-        spread=spread,
-        permutations=count,
-        p_value=(1 + int((accuracies >= value - 1e-12).sum())) / (1 + count),
-    )
+from benchmark.probe.registry import protocol_named
 
 
 def shuffled_accuracies(
@@ -96,7 +41,7 @@ def shuffled_accuracies(
         train_x, train_y, val_x, val_y, test_x, test_y, n_classes: as in ``labelled_probe``.
         chosen: what the probe's own search chose (``ProbeAnswers.chosen``); it is not searched again.
         protocol: the probe's.
-        permutations: how many; by default ``PERMUTATIONS``.
+        permutations: how many; by default what the protocol says.
         device, memory_bytes: as in ``processing_probe``.
         seed: of the shuffling.
 
@@ -111,58 +56,18 @@ def shuffled_accuracies(
     >>> null.shape, bool(abs(null.mean() - 1 / 3) < 0.05)
     ((100,), True)
     """
-    if protocol not in _REFITS:
-        raise unknown_name("probe protocol", protocol, _REFITS)
+    chosen_protocol = protocol_named(protocol)
     bank, labels = with_validation(train_x, train_y, val_x, val_y)
     rng = np.random.default_rng(seed)
-    count = PERMUTATIONS[protocol] if permutations is None else permutations
+    count = chosen_protocol.permutations if permutations is None else permutations
     shuffled = np.stack([rng.permutation(labels) for _ in range(count)])
     where = usable_device(device)
     rows = np.arange(len(labels))
     problem = Problem([bank], np.zeros_like(shuffled), shuffled, n_classes, rows, rows[:0])
     found = []
     with torch.inference_mode():
-        for weights, bias in _REFITS[protocol](problem, chosen, where, memory_bytes or default_memory(where)):
+        layers = chosen_protocol.refit(problem, chosen, where, memory_bytes or default_memory(where))
+        for weights, bias in layers:
             predicted = predict([test_x], np.arange(test_x.shape[0]), weights, bias)[:, 0]
             found.append((predicted == np.asarray(test_y)).mean(axis=1))
     return np.concatenate(found)
-
-
-_Layers = Iterator[tuple[Tensor, Tensor]]
-"""Weights [P, d, C] and bias [P, C] of some of the fits, in order."""
-
-
-def _converged(problem: Problem, chosen: Mapping[str, float], device: torch.device, memory_bytes: int) -> _Layers:
-    """One training set, many labels: all fits share its products, as strengths do in the search."""
-    one = problem.which[:1]
-    features = design(
-        gather(problem.banks, one, problem.fit_rows),
-        1,
-        problem.n,
-        problem.dimension,
-        device=device,
-        memory_bytes=memory_bytes,
-    )
-    step = max(1, STACK_BYTES // (problem.n * problem.n_classes * features.dtype.itemsize))
-    for start in range(0, len(problem.labels), step):
-        labels = torch.from_numpy(problem.labels[start : start + step].T[None])
-        strengths = torch.full((labels.shape[2],), chosen["strength"], dtype=torch.float64)
-        solution = solve(features, labels, strengths, problem.n_classes, tolerance=SEARCH_TOLERANCE)
-        yield solution.weights[0], solution.bias[0]
-
-
-def _descents(problem: Problem, chosen: Mapping[str, float], device: torch.device, memory_bytes: int) -> _Layers:
-    read = reader(problem, problem.which[:1], problem.fit_rows, device, memory_bytes, torch.float32)
-    step = max(1, STACK_BYTES // (4 * BATCH_SIZE * problem.n_classes))
-    for start in range(0, len(problem.labels), step):
-        labels = torch.from_numpy(problem.labels[None, start : start + step]).to(device)
-        rates, decays = ([chosen[name]] * labels.shape[1] for name in ("learning_rate", "weight_decay"))
-        run = descend(
-            read, labels, rates, decays, n_classes=problem.n_classes, in_rows=read.in_rows, resident=read.resident
-        )
-        yield run.weights[0], run.bias[0]
-
-
-_REFITS: Mapping[str, Callable[[Problem, Mapping[str, float], torch.device, int], _Layers]] = MappingProxyType(
-    {"converged": _converged, "iccv2025": _descents}
-)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,26 @@ class Problem:
     @property
     def dimension(self) -> int:
         return int(self.banks[0].shape[1])
+
+
+Layers = Iterator[tuple[Tensor, Tensor]]
+"""Weights [P, d, C] and bias [P, C] of some of the fits, in order."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way to fit a probe; everything that names or runs it asks this."""
+
+    name: str
+    """As options and results have it."""
+    summary: str
+    """One line for people."""
+    fit: Callable[..., Fit]
+    """``(problem, *, device, seed, memory_bytes, ...) -> Fit``; further keywords are options of the probe."""
+    refit: Callable[[Problem, Mapping[str, float], torch.device, int], Layers]
+    """(problem, chosen hyper-parameters, device, memory in bytes) -> a layer for each row of labels, no search."""
+    permutations: int
+    """Shufflings of a permutation test: a converged fit at one strength costs little, a full descent does not."""
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmark.probe.answers import ProbeAnswers
-from benchmark.probe.converged import converged
 from benchmark.probe.features import Rows, Stacked
-from benchmark.probe.iccv2025 import iccv2025
-from benchmark.probe.problem import VALIDATION_SEED, VALIDATION_SHARE, Fit, Problem, predict, stratified_split
-from builders.errors import DataError, unknown_name
-
-PROTOCOLS: Mapping[str, Callable[..., Fit]] = MappingProxyType({"converged": converged, "iccv2025": iccv2025})
-"""The protocols by name. Their keyword arguments are the options of both probes."""
+from benchmark.probe.problem import VALIDATION_SEED, VALIDATION_SHARE, Problem, predict, stratified_split
+from benchmark.probe.registry import protocol_named
+from builders.errors import DataError
 
 LABELLED_SEED = 42
 """Seed of the one run on acquisition labels, the study's."""
@@ -47,7 +42,7 @@ def processing_probe(
             array will do; rows are L2-normalised here, a zero row stays zero.
         test: C arrays [n_test, d].
         assignments: int [S, n_train], the class of each training photo in each of S fits.
-        protocol: a name in ``PROTOCOLS``.
+        protocol: a name in ``PROTOCOLS``, whose keyword arguments are the options.
         device: where the products run; Apple's ``mps`` has no float64, there they run on the CPU.
         seed: of the validation split and, in ``iccv2025``, of everything random.
         memory_bytes: bound of the gathered training features. As many fits as it holds are solved together, each at
@@ -149,13 +144,12 @@ def _answers(
     memory_bytes: int | None,
     options: Mapping[str, Any],
 ) -> ProbeAnswers:
-    if protocol not in PROTOCOLS:
-        raise unknown_name("probe protocol", protocol, PROTOCOLS)
+    chosen = protocol_named(protocol)
     where = usable_device(device)
     if memory_bytes is None:
         memory_bytes = default_memory(where)
     with torch.inference_mode():
-        fit = PROTOCOLS[protocol](problem, device=where, seed=seed, memory_bytes=memory_bytes, **options)
+        fit = chosen.fit(problem, device=where, seed=seed, memory_bytes=memory_bytes, **options)
         predicted = predict(test, np.arange(test[0].shape[0]), fit.weights, fit.bias)
     return ProbeAnswers(
         protocol=protocol,

@@ -53,27 +53,33 @@ def gather(folder: Path, *, unknown_codec: bool = False, smoke_tests: bool = Fal
         return _objection(result, own_canary, unknown_codec, smoke_tests)
 
     read = read_files(folder, found, objection=objection)
-    files = [PublishedFile(result_path(f.result), f.result.to_json(), f.result) for f in read.accepted]
+    # As the files are: one of an older version keeps its name, so that it is never published twice.
+    files = [PublishedFile(result_path(f.result, f.text), f.text, f.result) for f in read.accepted]
     once = {file.path: file for file in files}
     return Gathered(tuple(once.values()), read.refused)
 
 
-def result_path(result: Result) -> str:
-    """Where a result stands in the repository: encoder, data set, and 16 hex digits of the SHA-256 of its JSON."""
-    digest = hashlib.sha256(result.to_json().encode("utf-8")).hexdigest()[:16]
+def result_path(result: Result, text: str = "") -> str:
+    """Where a result stands in the repository: encoder, data set, and 16 hex digits of the SHA-256 of its JSON.
+
+    Args:
+        result: as read.
+        text: the file that it was read from; by default what ``to_json`` would write.
+    """
+    digest = hashlib.sha256((text or result.to_json()).encode("utf-8")).hexdigest()[:16]
     encoder, data = folder_name(str(result.encoder["id"])), folder_name(str(result.data["name"]))
     return f"{RESULTS_FOLDER}/{encoder}/{data}/{digest}.json"
 
 
-def edited(path: str, result: Result) -> bool:
-    """Whether a file's name says that it held another content when it was published.
+def edited(path: str, result: Result, text: str = "") -> bool:
+    """Whether a file's name says that it held another content when it was published; arguments as ``result_path``.
 
     >>> edited("elsewhere/result.json", Result({"id": "a"}, {"name": "b"}, {}, (), (), {}, ""))
     False
     """
     parts = path.split("/")
     named = len(parts) == 4 and parts[0] == RESULTS_FOLDER and len(parts[3]) == len("0123456789abcdef.json")
-    return named and parts[3] != result_path(result).rsplit("/", 1)[1]
+    return named and parts[3] != result_path(result, text).rsplit("/", 1)[1]
 
 
 def encoders_of(files: Iterable[PublishedFile]) -> list[str]:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import re
 import tempfile
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from benchmark.metrics import CITATION, DEFINITIONS
 from builders.command_line import Parser
 from builders.errors import UsageError, unknown_name
 
-METRICS = {
-    "trace_probe": ("TraceProbe", "Trace probe", "What a probe reads of camera and codec"),
-    "knn_setups": ("KnnSetups", "kNN set-ups", "Do neighbours follow processing or content?"),
-    "pair_retrieval": ("PairRetrieval", "Pair retrieval", "Do distractors of the same camera win?"),
-}
-"""Class, title and short description (at most 60 characters, the Hub's limit) by name."""
-
-REQUIREMENTS = "camtrace\nevaluate>=0.4.6\n"
+REQUIREMENTS = "camtrace[encoders]\n"
 
 
 @dataclass(frozen=True)
@@ -57,11 +51,11 @@ def main(argv: Sequence[str]) -> int:
 
 def run(args: argparse.Namespace) -> int:
     owner, slash, name = args.repo.partition("/")
-    if not owner or (slash and name not in METRICS):
+    if not owner or (slash and name not in DEFINITIONS):
         if slash and owner:
-            raise unknown_name("metric", name, METRICS)
+            raise unknown_name("metric", name, DEFINITIONS)
         raise UsageError(f"--repo {args.repo}: write OWNER or OWNER/METRIC")
-    for metric in [name] if name else list(METRICS):
+    for metric in [name] if name else list(DEFINITIONS):
         repo = f"{owner}/{metric}"
         with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
             files = write_space(metric, repo, Path(scratch))
@@ -90,42 +84,33 @@ def write_space(metric: str, repo: str, folder: Path) -> list[str]:
     from builders.dataset import render
 
     facts = card_facts(metric, repo)
-    script = inspect.getsourcefile(metric_class(metric))
-    assert script is not None
+    script = resources.files("benchmark") / "metrics" / metric / f"{metric}.py"
     texts = {
-        f"{metric}.py": Path(script).read_text(encoding="utf-8").replace(f"camtrace/{metric}", repo),
+        script.name: script.read_text(encoding="utf-8").replace(f"camtrace/{metric}", repo),
         "requirements.txt": REQUIREMENTS,
         "index.html": render("metric.html.jinja", **facts),
-        "README.md": render(f"{metric}.md.jinja", **facts),
+        "README.md": render("metric.md.jinja", **facts),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return list(texts)
 
 
-def metric_class(metric: str) -> type[Any]:
-    """The class of a metric."""
-    from benchmark import metrics
-
-    return getattr(metrics, METRICS[metric][0])
-
-
-def card_facts(metric: str, repo: str) -> dict[str, str]:
-    """What the card of a metric says, from its own description."""
-    class_name, title, short = METRICS[metric]
-    info = metric_class(metric)()
-    arguments, _, example = info.inputs_description.replace(f"camtrace/{metric}", repo).partition("Example:\n")
-    found = example_of(example)
+def card_facts(metric: str, repo: str) -> dict[str, Any]:
+    """What the card of a metric says, from its definition."""
+    definition = DEFINITIONS[metric]
+    found = example_of(definition.example_from(repo))
     return {
         "name": metric,
-        "class_name": class_name,
-        "title": title,
-        "short": short,
-        "description": " ".join(info.description.split()),
-        "arguments": arguments.strip(),
+        "class_name": definition.class_name,
+        "title": definition.title,
+        "short": definition.short,
+        "description": " ".join(definition.description.split()),
+        "arguments": definition.arguments.strip(),
         "example": found.code,
         "output": found.output,
-        "citation": info.citation,
+        "limits": definition.limits,
+        "citation": CITATION,
     }
 
 

@@ -11,12 +11,10 @@ import yaml
 
 from benchmark.publishing.files import PublishedFile
 from benchmark.publishing.provenance import HUB_MODEL
-from benchmark.results import Result, Score, folder_name
+from benchmark.results import Result, Score, folder_name, metric_of, subject_of
+from benchmark.tasks import all_tasks
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-
-_NUMBERS = {"probe": ("probe", "accuracy"), "knn": ("knn-spd", "spd"), "retrieval": ("retrieval", "different")}
-"""By family: how the task is called on the Hub, and its one number (a task there has one)."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,12 @@ def task_id(task: str) -> str:
     >>> task_id("probe/jpeg"), task_id("knn/resizing"), task_id("retrieval/pairs")
     ('jpeg-probe', 'resizing-knn-spd', 'paircams-retrieval')
     """
-    family, _, subject = task.partition("/")
-    return f"{'paircams' if family == 'retrieval' else subject}-{_NUMBERS[family][0]}"
+    return all_tasks()[task].family.hub_id.format(subject=subject_of(task))
+
+
+def is_headline(score: Score) -> bool:
+    """Whether a score is the one number of its task: the Hub gives room for one."""
+    return score.task in all_tasks() and metric_of(all_tasks(), score.task, score.metric).headline
 
 
 def eval_yaml(name: str, description: str, tasks: Sequence[str], config: str, split: str) -> str:
@@ -92,10 +94,7 @@ def eval_yaml(name: str, description: str, tasks: Sequence[str], config: str, sp
       config: iso
       split: test
     """
-    rows = [
-        {"id": task_id(t), "config": config.format(t.partition("/")[2].replace("-", "_")), "split": split}
-        for t in tasks
-    ]
+    rows = [{"id": task_id(t), "config": config.format(subject_of(t).replace("-", "_")), "split": split} for t in tasks]
     about = {"name": name, "description": description, "evaluation_framework": "camtrace", "tasks": rows}
     return yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
 
@@ -107,8 +106,7 @@ def data_set_tasks(files: Iterable[PublishedFile]) -> dict[str, str]:
         name = str(file.result.data["name"])
         if name.startswith("hub:") and name.count("/") == 1:
             for score in file.result.scores:
-                family = score.task.partition("/")[0]
-                if family in _NUMBERS and score.metric == _NUMBERS[family][1]:
+                if is_headline(score):
                     found.setdefault(name.removeprefix("hub:"), {}).setdefault(score.task, file.result)
     texts = {}
     for repo, tasks in found.items():
@@ -129,8 +127,7 @@ def _entries(result: Result, source: str) -> list[dict[str, Any]]:
     revision = str(result.data.get("evidence", {}).get("revision", ""))
     entries = []
     for score in result.scores:
-        family = score.task.partition("/")[0]
-        if family not in _NUMBERS or score.metric != _NUMBERS[family][1]:
+        if not is_headline(score):
             continue
         entry = EvalResultEntry(
             dataset_id=str(result.data["name"]).removeprefix("hub:"),

@@ -15,6 +15,9 @@ from benchmark.results import Result
 HUB_MODEL = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 """An encoder id that is a model repository of the Hub."""
 
+_PUBLIC_PHOTOS = frozenset({"imagenet", "inat2018", "paircams"})
+"""Data sets that anybody can get, and has in a folder of their own."""
+
 _NEEDED = (
     "encoder.library",
     "encoder.weights_sha256",
@@ -62,6 +65,9 @@ def missing_provenance(result: Result) -> list[str]:
     """Names of what a result should record and does not; empty if a stranger knows enough to repeat it."""
     whole = {"encoder": result.encoder, "data": result.data, "environment": result.environment}
     missing = [name for name in _NEEDED if _at(whole, name) in (None, "", {}, [])]
+    # None: read from a file of version 1, which could not know it.
+    if result.data.get("question_hash", "") == "":
+        missing.append("data.question_hash")
     if HUB_MODEL.fullmatch(str(result.encoder.get("id"))) and not result.encoder.get("revision"):
         missing.append("encoder.revision")
     return missing
@@ -95,6 +101,11 @@ def private_inputs(result: Result) -> str:
         return f"the photos of {data} are the author's own"
     if data.startswith("hub:") and "/" not in data:
         return f"the photos of {data} come from a folder of the author"
+    local = result.environment.get("local")
+    if isinstance(local, Mapping) and local.get("model"):
+        return f"the encoder {encoder} is the author's own code, file or object"
+    if isinstance(local, Mapping) and local.get("data") and data not in _PUBLIC_PHOTOS:
+        return f"the photos of {data} are the author's own"
     return ""
 
 

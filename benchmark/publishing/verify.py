@@ -84,7 +84,7 @@ def judge(file: ResultFile, own_canary: str | None = None) -> Verdict:
 def _judge(file: ResultFile, own: str) -> tuple[str, str]:
     result = file.result
     canary = str(result.environment.get("codec_canary"))
-    if edited(file.file, result):
+    if edited(file.file, result, file.text):
         return "edited", "its SHA-256 is another"
     if missing := missing_provenance(result):
         return "lacks provenance", ", ".join(missing)
@@ -94,6 +94,8 @@ def _judge(file: ResultFile, own: str) -> tuple[str, str]:
         return "unknown codec", objection
     if canary != own:
         return "other codec", f"codec canary {canary}: Pillow {' or '.join(known_codecs()[canary].pillow)}"
+    if result.data["question_hash"] is None:
+        return "repeatable here", "photos by their ids alone: files of version 1 do not name attributes and clusters"
     return "repeatable here", ""
 
 

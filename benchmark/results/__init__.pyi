@@ -1,6 +1,7 @@
-from .answers import Run, read_runs
+from .answers import Run, answer_key, read_answers, read_run, read_runs
 from .figure import draw_report, report_figure
 from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
+from .migration import SCHEMA_VERSION
 from .published import (
     ATTRIBUTES,
     GROUPS,
@@ -13,10 +14,25 @@ from .published import (
     PublishedEncoder,
     PublishedScore,
     published_encoders,
+    published_tasks,
+)
+from .questions import (
+    AnswersReader,
+    Family,
+    Kind,
+    Metric,
+    PhotoValues,
+    Question,
+    Questions,
+    families,
+    in_order,
+    metric_of,
+    score_label,
+    subject_of,
 )
 from .reading import read_results
 from .report import report_text
-from .schema import SCHEMA_VERSION, Failure, Result, Score, read_result, write_result
+from .schema import Failure, Result, Score, read_result, write_result
 from .summary import Summary, group_means, log_odds_over_chance, summarise
 from .tables import interval, markdown_table, percent
 
@@ -30,9 +46,16 @@ __all__ = [
     "STUDY_DATE",
     "STUDY_URL",
     "TRAIN_PHOTOS",
+    "AnswersReader",
     "Failure",
+    "Family",
+    "Kind",
+    "Metric",
+    "PhotoValues",
     "PublishedEncoder",
     "PublishedScore",
+    "Question",
+    "Questions",
     "ReadResults",
     "Refusal",
     "Result",
@@ -40,23 +63,32 @@ __all__ = [
     "Run",
     "Score",
     "Summary",
+    "answer_key",
     "draw_report",
+    "families",
     "find_files",
     "find_runs",
     "folder_name",
     "group_means",
+    "in_order",
     "interval",
     "log_odds_over_chance",
     "markdown_table",
+    "metric_of",
     "percent",
     "published_encoders",
+    "published_tasks",
+    "read_answers",
     "read_files",
     "read_result",
     "read_results",
+    "read_run",
     "read_runs",
     "report_figure",
     "report_text",
+    "score_label",
     "size_objection",
+    "subject_of",
     "summarise",
     "write_result",
 ]

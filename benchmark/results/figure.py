@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.results.report import SETUPS
+from benchmark.results.questions import Family, Questions, families, subject_of
 from benchmark.results.schema import Result, Score
 
 if TYPE_CHECKING:
@@ -15,65 +16,67 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's colour-blind-safe palette
 _BLUE, _ORANGE, _GREEN, _VERMILION, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6b6b6b"
-_SETUP_STYLE = {
-    "all-same": ("o", _BLUE),
-    "all-diff": ("s", _ORANGE),
-    "pos-same": ("^", _GREEN),
-    "neg-same": ("v", _VERMILION),
-    "uniform": ("D", "#56B4E9"),
-    "uniform-test": ("P", "#CC79A7"),
-}
+_MARKS = (("o", _BLUE), ("s", _ORANGE), ("^", _GREEN), ("v", _VERMILION), ("D", "#56B4E9"), ("P", "#CC79A7"))
+"""Marker and colour of each metric on a line, in the order of the metrics; from the start again after the last."""
 
 
-def draw_report(results: Sequence[Result], path: Path) -> None:
+def draw_report(results: Sequence[Result], questions: Questions, path: Path) -> None:
     """Write ``report_figure`` to a PNG file, atomically; no file where there is nothing to show."""
-    figure = report_figure(results)
+    figure = report_figure(results, questions)
     if figure is not None:
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         figure.savefig(temporary, format="png", dpi=130, facecolor="white")
         os.replace(temporary, path)
 
 
-def report_figure(results: Sequence[Result]) -> Figure | None:
+def report_figure(results: Sequence[Result], questions: Questions) -> Figure | None:
     """The results of one encoder (one per data set) as a picture; ``None`` where there is nothing to show.
 
     It belongs to no window and changes no setting of matplotlib, so that a notebook can show it.
 
-    Panels that have nothing to show are left out: probes of processing against chance, probes of acquisition against
-    chance, kNN set-ups, recall ``same`` against ``different`` with the line y = x.
+    One panel for each family of questions that has something to show, as the family says: values with intervals against
+    chance, metrics side by side on a line, or one metric against another with the line y = x.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    scores = [score for result in results for score in result.scores]
-    processing = [s for s in scores if s.task.startswith("probe/") and "controls" not in s.details]
-    acquisition = [s for s in scores if s.task.startswith("probe/") and "controls" in s.details]
-    knn = [s for s in scores if s.task.startswith("knn/")]
-    pairs = [r for r in results if any(s.task == "retrieval/pairs" for s in r.scores)]
-    panels: list[tuple[str, float, Any]] = []
-    if processing:
-        panels.append(("processing", 1 + 0.5 * len(processing), lambda ax: _probes(ax, processing, "Processing")))
-    if acquisition:
-        panels.append(("acquisition", 1 + 0.5 * len(acquisition), lambda ax: _probes(ax, acquisition, "Acquisition")))
-    if knn:
-        panels.append(("knn", 1 + 0.7 * len({(s.task, s.data) for s in knn}), lambda ax: _neighbours(ax, knn)))
-    if pairs:
-        panels.append(("pairs", 3.4, lambda ax: _pairs(ax, pairs)))
+    panels = [panel for family in families(questions) if (panel := _panel(results, family, questions))]
     if not panels:
         return None
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    heights = [max(p[1] for p in panels[r * columns : (r + 1) * columns]) for r in range(rows)]
+    heights = [max(p.height for p in panels[r * columns : (r + 1) * columns]) for r in range(rows)]
     with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         size = (5.6 * columns, sum(max(h, 2.6) for h in heights) + 0.9)
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(rows, columns, gridspec_kw={"height_ratios": heights}, squeeze=False)
-        for ax, (_, _, draw) in zip(axes.flat, panels, strict=False):
-            draw(ax)
+        for ax, panel in zip(axes.flat, panels, strict=False):
+            panel.draw(ax)
         for ax in list(axes.flat)[len(panels) :]:
             ax.set_axis_off()
         figure.suptitle(_title(results), fontsize=10, ha="left", x=0.01)
     return figure
+
+
+@dataclass(frozen=True)
+class _Panel:
+    height: float
+    """Inches."""
+    draw: Callable[[Any], None]
+
+
+def _panel(results: Sequence[Result], family: Family, questions: Questions) -> _Panel | None:
+    """How a family is drawn; None where it has no scores."""
+    scores = [s for r in results for s in r.scores if s.task in questions and questions[s.task].family == family]
+    if not scores:
+        return None
+    if family.panel == "plane":
+        return _Panel(3.4, lambda ax: _plane(ax, scores, family))
+    if family.panel == "marks":
+        lines = {(s.task, s.data) for s in scores}
+        return _Panel(1 + 0.7 * len(lines), lambda ax: _marks(ax, scores, family, questions))
+    mains = [s for s in scores if any(m.name == s.metric and m.main for m in questions[s.task].metrics)]
+    return _Panel(1 + 0.5 * len(mains), lambda ax: _intervals(ax, mains, family))
 
 
 def _title(results: Sequence[Result]) -> str:
@@ -84,7 +87,7 @@ def _title(results: Sequence[Result]) -> str:
     return title
 
 
-def _probes(ax: Any, scores: Sequence[Score], title: str) -> None:
+def _intervals(ax: Any, scores: Sequence[Score], family: Family) -> None:
     """Dots with 95 % intervals; a tick marks chance, a band what shuffled labels reach."""
     several = len({s.data for s in scores}) > 1
     for y, score in enumerate(scores):
@@ -98,7 +101,7 @@ def _probes(ax: Any, scores: Sequence[Score], title: str) -> None:
             color=_BLUE,
             capsize=3,
             zorder=3,
-            label="probe, 95 % interval" if y == 0 else None,
+            label="value, 95 % interval" if y == 0 else None,
         )
         ax.plot(
             100 * score.chance,
@@ -142,62 +145,72 @@ def _probes(ax: Any, scores: Sequence[Score], title: str) -> None:
             ha="center",
             fontsize=8,
         )
-    labels = [s.task.removeprefix("probe/") + (f" ({s.data})" if several else "") for s in scores]
+    metrics = {s.metric for s in scores}
+    names = [subject_of(s.task) + (f" {s.metric}" if len(metrics) > 1 else "") for s in scores]
+    labels = [name + (f" ({s.data})" if several else "") for name, s in zip(names, scores, strict=True)]
     _by_name(ax, labels)
     ax.set_xlim(0, 104)
-    ax.set_xlabel("accuracy of a linear probe, %")
+    ax.set_xlabel(family.axes[0])
     hidden = scores[0].details.get("mask_ratio")
-    seen = f", {100 * hidden:g} % of the picture hidden" if hidden else ""
-    ax.set_title(f"{title}{seen}: what the embedding tells", fontsize=9, loc="left")
+    seen = f" ({100 * hidden:g} % of the picture hidden)" if hidden else ""
+    ax.set_title(f"{family.panel_title or family.title}{seen}", fontsize=9, loc="left")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize=7.5, frameon=False, ncols=3)
 
 
 _CONTROL_LABELS = {"whole": "whole picture", "complement": "border hidden", "metadata": "other labels only"}
 
 
-def _neighbours(ax: Any, scores: Sequence[Score]) -> None:
-    """One line per parameter, one mark per set-up; their spread is what processing does to neighbours."""
+def _marks(ax: Any, scores: Sequence[Score], family: Family, questions: Questions) -> None:
+    """One line per question, one mark per metric that is no difference; their spread is what matters."""
     several = len({s.data for s in scores}) > 1
     lines = list(dict.fromkeys((s.task, s.data) for s in scores))
-    values = {(s.task, s.data, s.metric): s.value for s in scores}
+    values = {(s.task, s.data, s.metric): 100 * s.value for s in scores}
+    named: set[str] = set()
     for y, (task, data) in enumerate(lines):
-        here = [100 * values[task, data, setup] for setup in SETUPS]
+        metrics = [m for m in questions[task].metrics if not m.signed]
+        here = [values[task, data, m.name] for m in metrics if (task, data, m.name) in values]
         ax.plot([min(here), max(here)], [y, y], color="#d5d5d5", linewidth=5, zorder=1)
-        for setup, value in zip(SETUPS, here, strict=True):
-            marker, colour = _SETUP_STYLE[setup]
-            ax.plot(value, y, marker, color=colour, markersize=6, alpha=0.9, label=setup if y == 0 else None, zorder=2)
-    _by_name(ax, [task.removeprefix("knn/") + (f" ({data})" if several else "") for task, data in lines])
-    ax.set_xlabel("accuracy of the picture's class, %")
-    ax.set_title("Neighbours: what processing does to semantics (kNN)", fontsize=9, loc="left")
+        for i, metric in enumerate(metrics):
+            if (task, data, metric.name) in values:
+                marker, colour = _MARKS[i % len(_MARKS)]
+                style = {"color": colour, "markersize": 6, "alpha": 0.9, "zorder": 2}
+                label = None if metric.title in named else metric.title
+                ax.plot(values[task, data, metric.name], y, marker, label=label, **style)
+                named.add(metric.title)
+    _by_name(ax, [subject_of(task) + (f" ({data})" if several else "") for task, data in lines])
+    ax.set_xlabel(family.axes[0])
+    ax.set_title(family.panel_title or family.title, fontsize=9, loc="left")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize=7.5, frameon=False, ncols=3)
 
 
-def _pairs(ax: Any, results: Sequence[Result]) -> None:
-    """Recall with distractors from the other camera type against recall with distractors from the query's own."""
+def _plane(ax: Any, scores: Sequence[Score], family: Family) -> None:
+    """One metric against another, both with intervals, one point for each question and data set."""
     ax.plot(
         [0, 100], [0, 100], color=_GREY, linewidth=1, linestyle="--", zorder=1, label="y = x: camera does not matter"
     )
-    for colour, result in zip((_BLUE, _ORANGE, _GREEN, _VERMILION), results, strict=False):
-        same, different = (result.score("retrieval/pairs", m) for m in ("same", "different"))
+    by = {(s.task, s.data, s.metric): s for s in scores}
+    several = len({s.task for s in scores}) > 1
+    points = [
+        key for key in dict.fromkeys((s.task, s.data) for s in scores) if all((*key, m) in by for m in family.plane)
+    ]
+    for i, (task, data) in enumerate(points):
+        x, y = (by[task, data, metric] for metric in family.plane)
         ax.errorbar(
-            100 * same.value,
-            100 * different.value,
-            xerr=[[max(0, 100 * (same.value - same.low))], [max(0, 100 * (same.high - same.value))]],
-            yerr=[
-                [max(0, 100 * (different.value - different.low))],
-                [max(0, 100 * (different.high - different.value))],
-            ],
+            100 * x.value,
+            100 * y.value,
+            xerr=[[max(0, 100 * (x.value - x.low))], [max(0, 100 * (x.high - x.value))]],
+            yerr=[[max(0, 100 * (y.value - y.low))], [max(0, 100 * (y.high - y.value))]],
             fmt="o",
-            color=colour,
+            color=_MARKS[i % len(_MARKS)][1],
             capsize=3,
-            label=f"{result.data['name']}, {same.n} pairs",
+            label=(f"{subject_of(task)}, " if several else "") + f"{data}, {x.n} {family.counts}",
         )
     ax.set_xlim(-2, 102)
     ax.set_ylim(-2, 102)
     ax.set_aspect("equal")
-    ax.set_xlabel("recall@1, distractors of the other camera, %")
-    ax.set_ylabel("recall@1, distractors of\nthe query's camera, %")
-    ax.set_title("Pairs: below the line, the camera distracts", fontsize=9, loc="left")
+    ax.set_xlabel(family.axes[0])
+    ax.set_ylabel(family.axes[1])
+    ax.set_title(family.panel_title or family.title, fontsize=9, loc="left")
     ax.legend(loc="lower right", fontsize=7.5, frameon=False)
 
 

@@ -31,6 +31,8 @@ class ResultFile:
     file: str
     """Path below the folder or in the repository."""
     result: Result
+    text: str = ""
+    """The file as it was read: a file of an older version stays what it is wherever it is copied to."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,11 @@ def read_files(
     accepted, refused = [], []
     for file in files:
         try:
-            result = parse_result(_text(folder, file, inside), file)
+            text = _text(folder, file, inside)
+            result = parse_result(text, file)
             if reason := objection(result):
                 raise DataError(reason)
-            accepted.append(ResultFile(file, result))
+            accepted.append(ResultFile(file, result, text))
         except DataError as error:
             refused.append(Refusal(file, str(error).removeprefix(f"{file}: ")))
     return ReadResults(tuple(accepted), tuple(refused))

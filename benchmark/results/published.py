@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
 
+from benchmark.stats import Ends, independent_difference, wilson_interval
 from builders.errors import DataError
 
 STUDY_CITATION = (
@@ -29,9 +30,6 @@ STUDY_CITATION = (
 STUDY_URL = "https://arxiv.org/abs/2508.10637"
 STUDY_DATE = "2025-10-19"
 """First day of ICCV 2025: the date of these numbers."""
-
-Z_95 = 1.959963984540054
-"""0.975 quantile of the standard normal distribution."""
 
 GROUPS: Mapping[str, str] = MappingProxyType(
     {"CVL": "contrastive visual-language", "SUP": "supervised", "SSL": "self-supervised"}
@@ -137,6 +135,16 @@ def published_encoders() -> tuple[PublishedEncoder, ...]:
     return tuple(_encoder(row) for row in csv.DictReader(text.splitlines()))
 
 
+@functools.cache
+def published_tasks() -> frozenset[str]:
+    """Names of the tasks that the study has numbers for.
+
+    >>> "probe/jpeg" in published_tasks(), "probe/flash" in published_tasks()
+    (True, False)
+    """
+    return frozenset(score.task for encoder in published_encoders() for score in encoder.scores)
+
+
 def _encoder(row: Mapping[str, str]) -> PublishedEncoder:
     name, group = row["encoder"], row["group"]
     if group not in GROUPS:
@@ -181,20 +189,13 @@ def _pairs(row: Mapping[str, str]) -> Iterator[PublishedScore]:
 
 
 def _share(task: str, data: str, metric: str, value: float, n: int, chance: float) -> PublishedScore:
-    """Wilson's score interval (Wilson 1927) around a share of n."""
-    z2 = Z_95 * Z_95
-    centre = (value + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 / (1 + z2 / n) * math.sqrt(value * (1 - value) / n + z2 / (4 * n * n))
-    # Rounding must not push the value itself out of its interval at 0 and 1.
-    low, high = min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half))
+    low, high = wilson_interval(value, n)
     return PublishedScore(task, data, metric, value, low, high, n, chance)
 
 
 def _difference(more: PublishedScore, less: PublishedScore) -> PublishedScore:
-    value = more.value - less.value
-    low = value - math.hypot(more.value - more.low, less.high - less.value)
-    high = value + math.hypot(more.high - more.value, less.value - less.low)
-    return PublishedScore(more.task, more.data, "spd", value, max(-1.0, low), min(1.0, high), more.n, 0.0, derived=True)
+    low, high = independent_difference(more.value, Ends(more.low, more.high), less.value, Ends(less.low, less.high))
+    return PublishedScore(more.task, more.data, "spd", more.value - less.value, low, high, more.n, 0.0, derived=True)
 
 
 def _title(parameter: str) -> str:

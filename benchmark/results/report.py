@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from benchmark.results.questions import Family, Layout, Metric, Questions, families, metric_of, score_label, subject_of
 from benchmark.results.schema import Result, Score
 from benchmark.results.tables import interval, markdown_table, percent
 
-SETUPS = ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test")
 
-_SETUP_NOTES = (
-    "all-same: query and neighbours under one processing; all-diff: neighbours under another; pos-same / neg-same: only"
-    " neighbours of the query's class / of other classes share its processing; uniform: every train photo under a"
-    " random one; uniform-test: every query under a random one; spd = pos-same minus neg-same."
-)
-
-
-def report_text(results: Sequence[Result], unloaded: Mapping[str, str] | None = None) -> str:
+def report_text(results: Sequence[Result], questions: Questions, unloaded: Mapping[str, str] | None = None) -> str:
     """The report of one or several results as Markdown that also reads well in a terminal.
 
     Args:
         results: of one run.
+        questions: what the scores mean; a task that is not among them is told by its name.
         unloaded: reason by encoder that was asked for and could not be loaded.
     """
     parts = []
     if unloaded:
         parts.append(markdown_table(["not loaded", "because"], [[name, why] for name, why in unloaded.items()]))
     if len({str(r.encoder["id"]) for r in results}) > 1:
-        parts.append(_summary(results))
-    parts += [_one(result) for result in results]
+        parts.append(_summary(results, questions))
+    parts += [_one(result, questions) for result in results]
     return "\n\n".join(parts) + "\n"
 
 
-def _one(result: Result) -> str:
+def _one(result: Result, questions: Questions) -> str:
     data = result.data
     counts = ", ".join(f"{n} {split}" for split, n in data["photos"].items() if n)
     parts = [f"## {result.encoder['id']} on {data['name']}", f"{counts} photos, {data['classes']} classes."]
@@ -40,27 +34,27 @@ def _one(result: Result) -> str:
         parts.append("**A smoke test, not evidence**: these bundled photos show that the line runs, nothing more.")
     if data.get("simulated"):
         parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
-    parts += [
-        section
-        for section in (
-            _probes([s for s in result.scores if s.task.startswith("probe/") and s.metric == "accuracy"]),
-            _neighbours([s for s in result.scores if s.task.startswith("knn/")]),
-            _retrieval([s for s in result.scores if s.task == "retrieval/pairs"]),
-            _failures(result),
-            _cost(result),
-        )
-        if section
-    ]
+    for family in families(questions):
+        own = [s for s in result.scores if s.task in questions and questions[s.task].family == family]
+        if own:
+            parts.append(_SECTIONS[family.layout](own, family, questions))
+    strange = [s for s in result.scores if s.task not in questions]
+    if strange:
+        parts.append(_rows_of_metrics(strange, _STRANGE, questions))
+    parts += [section for section in (_failures(result), _cost(result)) if section]
     return "\n\n".join(parts)
 
 
-def _probes(scores: Sequence[Score]) -> str:
-    if not scores:
-        return ""
-    header = ["linear probe", "accuracy %", "95 % interval", "chance %", "x chance", "classes", "photos"]
+_STRANGE = Family("other", "Further scores", "Scores of questions that are not known here.", "processing", "score")
+
+
+def _rows_of_scores(scores: Sequence[Score], family: Family, questions: Questions) -> str:
+    """One row a score, against chance; controls in a table of their own."""
+    main = [s for s in scores if metric_of(questions, s.task, s.metric).main]
+    header = [family.header, "accuracy %", "95 % interval", "chance %", "x chance", "classes", family.counts]
     rows = [
         [
-            s.task,
+            score_label(s.task, metric_of(questions, s.task, s.metric), questions),
             percent(s.value),
             interval(s.low, s.high),
             percent(s.chance),
@@ -68,32 +62,32 @@ def _probes(scores: Sequence[Score]) -> str:
             str(s.details.get("classes", "-")),
             str(s.n),
         ]
-        for s in scores
+        for s in main
     ]
-    readable = [s.task.removeprefix("probe/") for s in scores if _is_readable(s)]
+    readable = [subject_of(s.task) for s in main if _is_readable(s)]
     sentence = (
         f"Readable from the embedding (interval above chance): {', '.join(readable)}."
         if readable
         else "No trace is readable above chance here."
     )
+    units = {
+        (s.details["units"], s.details["resampled"]) for s in main if s.details.get("resampled", "photo") != "photo"
+    }
+    if units:
+        clusters = " or ".join(f"{n} {unit}s" for n, unit in sorted(units))
+        sentence += f" Intervals resample {clusters}: photos of one {min(u for _, u in units)} err together."
+    text = f"{markdown_table(header, rows)}\n\n{sentence}"
     controls = [
         [
             s.task,
             percent(s.value),
             *(_control(c) if (c := s.details["controls"].get(k)) else "-" for k in _CONTROLS),
         ]
-        for s in scores
+        for s in main
         if s.details.get("controls")
     ]
-    units = {
-        (s.details["units"], s.details["resampled"]) for s in scores if s.details.get("resampled", "photo") != "photo"
-    }
-    if units:
-        clusters = " or ".join(f"{n} {unit}s" for n, unit in sorted(units))
-        sentence += f" Intervals resample {clusters}: photos of one {min(u for _, u in units)} err together."
-    text = f"{markdown_table(header, rows)}\n\n{sentence}"
     if controls:
-        hidden = "masked" if scores[0].details.get("mask_ratio") else "seen"
+        hidden = "masked" if main[0].details.get("mask_ratio") else "seen"
         names = ["accuracy % of", hidden, *(label for label in _CONTROLS.values())]
         text += f"\n\n{markdown_table(names, controls)}"
     return text
@@ -119,49 +113,50 @@ _CONTROLS = {
 }
 
 
-def _neighbours(scores: Sequence[Score]) -> str:
-    if not scores:
-        return ""
+def _rows_of_set_ups(scores: Sequence[Score], family: Family, questions: Questions) -> str:
+    """One row a question, its metrics side by side, with the interval of its differences."""
     by = {(s.task, s.metric): s for s in scores}
     tasks = list(dict.fromkeys(s.task for s in scores))
-    rows = []
-    sentences = []
+    known = dict.fromkeys(m for task in tasks for m in questions[task].metrics if (task, m.name) in by)
+    shown, differences = [m for m in known if not m.signed], [m for m in known if m.signed]
+    rows, sentences = [], []
     for task in tasks:
-        spd = by[task, "spd"]
-        rows.append(
-            [
-                task,
-                *(percent(by[task, m].value) for m in SETUPS),
-                percent(spd.value, True),
-                interval(spd.low, spd.high, True),
-            ]
-        )
-        if spd.low > 0:
-            sentences.append(
-                f"{task}: photos of the right class are found more easily when they share the query's processing "
-                f"({percent(spd.value, True)} points)."
-            )
-    k = scores[0].details.get("k", "?")
-    chance = percent(by[tasks[0], "all-same"].chance)
-    header = [f"kNN accuracy % (k = {k})", *SETUPS, "spd", "95 % interval of spd"]
-    notes = " ".join([*sentences, f"Chance {chance} %, {scores[0].n} queries. {_SETUP_NOTES}"])
+        cells = [percent(by[task, m.name].value) if (task, m.name) in by else "-" for m in shown]
+        for m in differences:
+            s = by.get((task, m.name))
+            cells += [percent(s.value, True), interval(s.low, s.high, True)] if s else ["-", "-"]
+            if s and s.low > 0 and m.if_positive:
+                sentences.append(f"{task}: {m.if_positive} ({percent(s.value, True)} points).")
+        rows.append([task, *cells])
+    k = scores[0].details.get("k")
+    names = [text for m in differences for text in (m.name, f"95 % interval of {m.name}")]
+    header = [family.header + (f" (k = {k})" if k else ""), *(m.name for m in shown), *names]
+    explained = " ".join(f"{m.name}: {m.explain}" for m in known)
+    chance = "".join(f"Chance {percent(s.chance)} %, " for s in scores[:1] if s.chance)
+    notes = " ".join([*sentences, f"{chance}{scores[0].n} queries. {explained}"])
     return f"{markdown_table(header, rows)}\n\n{notes}"
 
 
-def _retrieval(scores: Sequence[Score]) -> str:
-    if not scores:
-        return ""
-    rows = [
-        [
-            s.metric,
-            percent(s.value, s.metric == "spd"),
-            interval(s.low, s.high, s.metric == "spd"),
-            percent(s.chance),
-            str(s.n),
-        ]
-        for s in scores
-    ]
-    return markdown_table(["pair retrieval", "value %", "95 % interval", "chance %", "pairs"], rows)
+def _rows_of_metrics(scores: Sequence[Score], family: Family, questions: Questions) -> str:
+    """One row a metric; the task is named where there are several."""
+    several = len({s.task for s in scores}) > 1 or family is _STRANGE
+    rows, sentences = [], []
+    for s in scores:
+        metric = metric_of(questions, s.task, s.metric)
+        signed = metric.signed
+        cells = [percent(s.value, signed), interval(s.low, s.high, signed), percent(s.chance), str(s.n)]
+        rows.append([f"{s.task} {s.metric}" if several else s.metric, *cells])
+        if signed and s.low > 0 and metric.if_positive:
+            sentences.append(f"{s.task}: {metric.if_positive} ({percent(s.value, True)} points).")
+    table = markdown_table([family.header, "value %", "95 % interval", "chance %", family.counts], rows)
+    return "\n\n".join([table, *([" ".join(sentences)] if sentences else [])])
+
+
+_SECTIONS: Mapping[Layout, Callable[[Sequence[Score], Family, Questions], str]] = {
+    "scores": _rows_of_scores,
+    "set-ups": _rows_of_set_ups,
+    "metrics": _rows_of_metrics,
+}
 
 
 def _failures(result: Result) -> str:
@@ -183,20 +178,17 @@ def _cost(result: Result) -> str:
     )
 
 
-def _summary(results: Sequence[Result]) -> str:
-    """One row per encoder and data set: the probes and the kNN set-up ``all-same``."""
-    columns = list(
-        dict.fromkeys(
-            (s.task, s.metric)
-            for r in results
-            for s in r.scores
-            if s.metric in ("accuracy", "spd", "same", "different")
-        )
-    )
+def _summary(results: Sequence[Result], questions: Questions) -> str:
+    """One row per encoder and data set: the main metrics of every question that any of them answered."""
+
+    def main(score: Score) -> Metric | None:
+        metric = metric_of(questions, score.task, score.metric)
+        return metric if metric.main else None
+
+    columns = dict.fromkeys((s.task, m) for r in results for s in r.scores if (m := main(s)))
     rows = []
     for result in results:
         by = {(s.task, s.metric): s for s in result.scores}
-        cells = [percent(by[c].value, c[1] == "spd") if c in by else "" for c in columns]
+        cells = [percent(by[task, m.name].value, m.signed) if (task, m.name) in by else "" for task, m in columns]
         rows.append([str(result.encoder["id"]), str(result.data["name"]), *cells])
-    names = [task if metric == "accuracy" else f"{task} {metric}" for task, metric in columns]
-    return markdown_table(["encoder", "data", *names], rows)
+    return markdown_table(["encoder", "data", *(score_label(task, m, questions) for task, m in columns)], rows)

@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmark.results.migration import SCHEMA_VERSION, migrated
 from builders.errors import DataError
 from builders.files import write_text_atomically
-
-SCHEMA_VERSION = 1
-"""Raised by one whenever a reader of the previous version would misread a file."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,32 @@ class Result:
     encoder: Mapping[str, Any]
     """``id``, ``library``, ``revision``, ``weights_sha256``, ``dimension``, ``preprocessing`` as read, ..."""
     data: Mapping[str, Any]
-    """``name``, ``photos`` by split, ``classes``, ``ids_hash``, ``bytes_hash``, ``source_jpeg``, ``smoke_test``, ..."""
+    """Which photos, and what they ask:
+
+    - ``name``: of the photo set; never a full path.
+    - ``photos``: how many by split (``train``, ``val``, ``test``).
+    - ``classes``: how many semantic classes (``labels.names``).
+    - ``question_hash``: ``PhotoSet.question_hash``: ids, splits, labels, attributes, owners, scenes, pairs and stored
+      views. Two results answer one question only if it agrees. None in a file of version 1, which did not record it.
+    - ``ids_hash``: ``PhotoSet.ids_hash``: ids, splits and labels alone.
+    - ``bytes_hash``: of the photos' files.
+    - ``source_jpeg``: how many photos by the compression that they came with.
+    - ``smoke_test``: whether scores on them show only that the software runs.
+    - ``evidence``: revision, licence, how splits were made.
+    """
     environment: Mapping[str, Any]
-    """Library ``versions``, ``codec`` versions, ``codec_canary``, ``device``, ``dtype``, ``seed``, ``command``."""
+    """Where and how it was computed:
+
+    - ``versions`` of libraries, ``python``, ``platform``, ``codec`` versions, ``codec_canary`` (what codecs do to
+      pixels).
+    - ``device``, ``dtype``, ``storage``, ``compiled``, and ``precision_gate`` where precision is below float32.
+    - ``options``: those that decide scores (seed, protocol, neighbours, mask ratio, limit, ...).
+    - ``command``: ``camtrace score ...`` that repeats this result alone, with placeholders for what lies on the
+      author's machine; absent if nobody recorded it. In a file of version 1 it repeats the whole run, with every model
+      and data set that was in it.
+    - ``local``: by ``model``, ``data`` or ``options``, one sentence that says what a placeholder stands for; empty if
+      strangers can run ``command`` as it is.
+    """
     scores: tuple[Score, ...]
     failures: tuple[Failure, ...]
     cost: Mapping[str, Any]
@@ -85,10 +106,10 @@ class Result:
 
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> Result:
-        """Read a result written by ``to_json``; the text is untrusted.
+        """Read a result written by ``to_json``, now or by an older version (``migration.py``); the text is untrusted.
 
         Raises:
-            DataError: not JSON, another schema version, a missing or extra field, a value out of range.
+            DataError: not JSON, an unknown schema version, a missing or extra field, a value out of range.
         """
         try:
             raw = json.loads(text, parse_constant=_refuse_constant)
@@ -96,9 +117,7 @@ class Result:
             raise DataError(f"{where}: not a result file ({error})") from None
         if not isinstance(raw, dict):
             raise DataError(f"{where}: not a result file (the top level is not an object)")
-        version = raw.get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise DataError(f"{where}: schema_version is {version!r}, this camtrace reads {SCHEMA_VERSION}")
+        raw = migrated(raw, where)
         try:
             result = cls(
                 **{

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
+from benchmark.results.questions import Questions, metric_of
 from benchmark.results.schema import Score
-from builders.pixels import PARAMETERS
 
 
 @dataclass(frozen=True)
@@ -54,27 +54,32 @@ class GroupMean:
     """Encoders."""
 
 
-def summarise(scores: Iterable[Score]) -> Summary:
+def summarise(scores: Iterable[Score], questions: Questions) -> Summary:
     """The summary numbers of one encoder's scores, of one or several data sets.
 
-    >>> def score(task, metric, value):
-    ...     return Score(task, "toy", metric, value, value, value, 100, 0.25)
-    >>> summary = summarise([score("probe/interpolation", "accuracy", 0.75),
-    ...                      score("knn/jpeg", "pos-same", 0.7), score("knn/jpeg", "neg-same", 0.8)])
-    >>> summary.mp_processing, round(summary.spd_processing, 2), round(summary.spd_processing_signed, 2), summary.sp
-    (0.75, 0.1, -0.1, None)
+    Args:
+        scores: any; those whose metric has no role in a summary are left out.
+        questions: what the scores mean: a metric's ``summary`` says which number it is a part of.
     """
-    processing: list[Score] = []
-    acquisition: list[Score] = []
-    table: dict[tuple[str, str, str], float] = {}
-    for score in scores:
-        family, _, name = score.task.partition("/")
-        table[score.task, score.data, score.metric] = score.value
-        if family == "probe" and score.metric == "accuracy":
-            (processing if name in PARAMETERS else acquisition).append(score)
-    plain = [value for (task, _, metric), value in table.items() if task.startswith("knn/") and metric == "all-same"]
-    spd_p = _differences(table, "knn/", "pos-same", "neg-same")
-    spd_a = _differences(table, "retrieval/", "same", "different")
+    probes: dict[str, list[Score]] = {"processing": [], "acquisition": []}
+    differences: dict[str, list[float]] = {"processing": [], "acquisition": []}
+    plain: list[float] = []
+    known = [s for s in scores if s.task in questions]
+    table = {(s.task, s.data, s.metric): s.value for s in known}
+    for score in known:
+        metric = metric_of(questions, score.task, score.metric)
+        if metric.summary == "MP":
+            probes[questions[score.task].family.about].append(score)
+        elif metric.summary == "SP":
+            plain.append(score.value)
+    for task, data in dict.fromkeys((s.task, s.data) for s in known):
+        for metric in questions[task].metrics:
+            if metric.summary == "SPD" and metric.difference_of:
+                ends = [table.get((task, data, end)) for end in metric.difference_of]
+                if ends[0] is not None and ends[1] is not None:
+                    differences[questions[task].family.about].append(ends[0] - ends[1])
+    processing, acquisition = probes["processing"], probes["acquisition"]
+    spd_p, spd_a = differences["processing"], differences["acquisition"]
     return Summary(
         mp_processing=_mean(s.value for s in processing),
         mp_acquisition=_mean(s.value for s in acquisition),
@@ -125,14 +130,6 @@ def group_means(values: Mapping[str, float | None], groups: Mapping[str, str]) -
         if value is not None and math.isfinite(value) and encoder in groups:
             members.setdefault(groups[encoder], []).append(float(value))
     return {name: GroupMean(fmean(v), min(v), max(v), len(v)) for name, v in sorted(members.items())}
-
-
-def _differences(table: Mapping[tuple[str, str, str], float], family: str, first: str, second: str) -> list[float]:
-    return [
-        value - table[task, data, second]
-        for (task, data, metric), value in table.items()
-        if task.startswith(family) and metric == first and (task, data, second) in table
-    ]
 
 
 def _mean(values: Iterable[float]) -> float | None:

@@ -1,4 +1,4 @@
-from .asking import Answered, Asked, NotScored, score_asked
+from .asking import Answered, Asked, EncoderSource, NotScored, score_asked
 from .command import (
     DEFAULT_DATA,
     DEFAULT_MODEL,
@@ -6,15 +6,14 @@ from .command import (
     listed,
     loading_options,
     parser,
-    public_command,
-    public_location,
     run_options,
     warn_of_failures,
-    words_of,
 )
 from .output import write_reports, write_scored
+from .passes import planned_passes
 from .records import encoder_record, options_record
-from .run import Scored, merged_recipes, score_encoders
+from .repeat import Origin, Repeat, how_to_repeat, recorded
+from .run import Scored, score_encoders
 from .voice import Voice, score_rows
 
 __all__ = [
@@ -22,24 +21,26 @@ __all__ = [
     "DEFAULT_MODEL",
     "Answered",
     "Asked",
+    "EncoderSource",
     "NotScored",
+    "Origin",
+    "Repeat",
     "Scored",
     "Voice",
     "checked_data",
     "encoder_record",
+    "how_to_repeat",
     "listed",
     "loading_options",
-    "merged_recipes",
     "options_record",
     "parser",
-    "public_command",
-    "public_location",
+    "planned_passes",
+    "recorded",
     "run_options",
     "score_asked",
     "score_encoders",
     "score_rows",
     "warn_of_failures",
-    "words_of",
     "write_reports",
     "write_scored",
 ]

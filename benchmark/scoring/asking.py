@@ -6,10 +6,11 @@ An encoder that cannot be loaded or a data set that cannot be scored costs its o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
+from benchmark.scoring.repeat import Origin, how_to_repeat, recorded
 from benchmark.scoring.run import Scored, score_encoders
 from benchmark.tasks import Task, all_tasks, fitting_tasks, select_tasks
 from builders.errors import CamtraceError, DataError, UsageError
@@ -18,16 +19,27 @@ from builders.photos import PhotoSet
 
 
 @dataclass(frozen=True)
+class EncoderSource:
+    """How one encoder is had."""
+
+    load: Callable[[], Encoder]
+    spec: str | None
+    """As ``--model`` takes it; None for an object in memory."""
+
+
+@dataclass(frozen=True)
 class Asked:
     """Encoders x photo sets x tasks, and how."""
 
-    encoders: Mapping[str, Callable[[], Encoder]]
-    """By the name that it was asked for: loads it."""
+    encoders: Mapping[str, EncoderSource]
+    """By the name that it was asked for."""
     data: Sequence[str | PhotoSet]
     """Specifications, or photo sets."""
     tasks: Sequence[str]
     """Patterns; none stands for all that the photos can answer."""
     options: RunOptions
+    trust_remote_code: bool = False
+    """Encoders may run code of their repositories; for the record."""
 
     @property
     def single(self) -> bool:
@@ -94,40 +106,45 @@ def score_asked(
 
     sets = _open(asked, tasks, lose)
     encoders: list[Encoder] = []
-    for name, load in asked.encoders.items():
+    specs: list[str | None] = []
+    for name, source in asked.encoders.items():
         try:
-            encoders.append(load())
+            encoders.append(source.load())
         except CamtraceError as error:
             lose(name, error)
         else:
+            specs.append(source.spec)
             detail(_about(encoders[-1]))
     _refuse_one_name_twice([encoder.info.id for encoder in encoders], "encoders")
-    for photos, fitting in sets if encoders else []:
+    for given, photos, fitting in sets if encoders else []:
         detail(f"{photos.name}: {len(photos)} photos; {', '.join(task.name for task in fitting)}")
         try:
             together = score_encoders(encoders, photos, fitting, asked.options)
         except CamtraceError as error:
             lose(photos.name, error)
             continue
-        for one in together:
-            found.append(one)
-            scored(one)
+        for encoder, spec, one in zip(encoders, specs, together, strict=True):
+            data = given if isinstance(given, str) else None
+            origin = Origin(spec, data, tuple(asked.tasks), asked.trust_remote_code)
+            repeat = how_to_repeat(origin, encoder.info, photos, asked.options)
+            found.append(replace(one, result=recorded(one.result, repeat)))
+            scored(found[-1])
     return Answered(tuple(found), tuple(lost))
 
 
 def _open(
     asked: Asked, tasks: Sequence[Task], lose: Callable[[str, CamtraceError], None]
-) -> list[tuple[PhotoSet, list[Task]]]:
-    """Photo sets with the tasks that they can answer; the first objection is raised if none can answer any."""
+) -> list[tuple[str | PhotoSet, PhotoSet, list[Task]]]:
+    """As asked for, as scored, and the tasks that fit; the first objection is raised where nothing fits."""
     options = asked.options
     opened = [open_photos(data, seed=options.seed) if isinstance(data, str) else data for data in asked.data]
     _refuse_one_name_twice([photos.name for photos in opened], "data sets")
-    sets: list[tuple[PhotoSet, list[Task]]] = []
+    sets: list[tuple[str | PhotoSet, PhotoSet, list[Task]]] = []
     unfit: list[tuple[str, DataError]] = []
-    for photos in opened:
+    for given, photos in zip(asked.data, opened, strict=True):
         limited = photos.limited(options.limit, options.seed) if options.limit else photos
         try:
-            sets.append((limited, fitting_tasks(tasks, limited, asked=bool(asked.tasks))))
+            sets.append((given, limited, fitting_tasks(tasks, limited, asked=bool(asked.tasks))))
         except DataError as error:
             unfit.append((photos.name, error))
     if unfit and not sets:

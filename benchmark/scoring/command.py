@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -143,7 +141,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    options = run_options(args, words_of(args, args.model or [], args.data or []))
+    options = run_options(args)
     voice = Voice(args)
     with voice.speaking():
         models = list(dict.fromkeys(args.model or [DEFAULT_MODEL]))
@@ -153,11 +151,12 @@ def run(args: argparse.Namespace) -> int:
         voice.notice(f"scoring {listed(models)} on {listed(data)}; results go to {args.output}")
         prepare_process()
         from benchmark.encoders import load_encoder
-        from benchmark.scoring.asking import Asked, score_asked
+        from benchmark.scoring.asking import Asked, EncoderSource, score_asked
         from benchmark.scoring.output import write_reports, write_scored
 
         loading = {"revision": args.revision, **loading_options(args)}
-        asked = Asked({m: partial(load_encoder, m, **loading) for m in models}, data, args.tasks or [], options)
+        sources = {model: EncoderSource(partial(load_encoder, model, **loading), model) for model in models}
+        asked = Asked(sources, data, args.tasks or [], options, args.trust_remote_code)
         answered = score_asked(
             asked,
             scored=lambda one: write_scored(one, args.output, single=asked.single),
@@ -215,7 +214,7 @@ def loading_options(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in ("device", "dtype", "trust_remote_code", "compile")}
 
 
-def run_options(args: argparse.Namespace, argv: Sequence[str]) -> RunOptions:
+def run_options(args: argparse.Namespace) -> RunOptions:
     """The parsed options of the scoring command (and of those that share them).
 
     Raises:
@@ -237,56 +236,7 @@ def run_options(args: argparse.Namespace, argv: Sequence[str]) -> RunOptions:
         fresh=args.fresh,
         cache=args.cache,
         limit=args.limit,
-        command=public_command(argv),
     ).checked()
-
-
-def words_of(args: argparse.Namespace, models: Sequence[str], data: Sequence[str]) -> list[str]:
-    """Options of ``camtrace score`` that decide scores, as words: encoders, data, and what differs from its default."""
-    words = [word for model in models for word in ("--model", model)]
-    words += [word for spec in data for word in ("--data", spec)]
-    words += [word for task in args.tasks or [] for word in ("--tasks", task)]
-    defaults = parser()
-    for name in ("limit", "protocol", "neighbours", "mask_ratio", "seed", "dtype", "storage", "revision"):
-        value = getattr(args, name)
-        if value is not None and value != defaults.get_default(name):
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    for name in ("trust_remote_code", "compile", "force_dtype"):
-        if getattr(args, name):
-            words.append(f"--{name.replace('_', '-')}")
-    return words
-
-
-def public_command(argv: Sequence[str]) -> str:
-    """The command for the record: without where things lie on this machine, and without what changes no score.
-
-    >>> public_command(["--data", "folder:/home/me/pets?val-share=0.5", "--output", "x", "--limit=9"])
-    "camtrace score --data 'folder:pets?val-share=0.5' --limit=9"
-    """
-    kept: list[str] = []
-    words = iter(argv)
-    for word in words:
-        name = word.partition("=")[0]
-        if name in _LOCAL_OPTIONS:
-            if "=" not in word and name != "--fresh":
-                next(words, None)
-            continue
-        kept.append(public_location(word))
-    return shlex.join(["camtrace", "score", *kept])
-
-
-def public_location(word: str) -> str:
-    """A specification without where it lies on this machine: the name of the folder or file is left.
-
-    >>> public_location("folder:/home/me/pets")
-    'folder:pets'
-    """
-    return re.sub(r"(?<![^:=\s])(?:~|\.{1,2})?/(?:[^?\s]*/)?([^/?\s]+)", r"\1", word)
-
-
-_LOCAL_OPTIONS = frozenset(
-    {"--push-to", "--output", "--cache", "--fresh", "--workers", "--views", "--batch-size", "--device"}
-)
 
 
 def warn_of_failures(results: Sequence[Result]) -> None:

@@ -44,7 +44,7 @@ def _encoders() -> str:
 def _tasks() -> str:
     from benchmark.tasks import all_tasks
 
-    rows = [[t.name, ", ".join(t.metrics), t.summary] for t in all_tasks().values()]
+    rows = [[t.name, ", ".join(m.name for m in t.metrics), t.summary] for t in all_tasks().values()]
     return markdown_table(["task", "metrics", "question"], rows)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.results import Result, draw_report, folder_name, report_text, write_result
 from benchmark.scoring.run import Scored
+from benchmark.tasks import all_tasks
 from builders.files import write_bytes_atomically, write_text_atomically
 
 
@@ -46,12 +47,13 @@ def write_reports(results: Sequence[Result], unloaded: Mapping[str, str], output
     Returns:
         The text of the report.
     """
-    text = report_text(results, unloaded)
+    questions = all_tasks()
+    text = report_text(results, questions, unloaded)
     write_text_atomically(output / "report.md", text)
     by_encoder: dict[str, list[Result]] = {}
     for result in results:
         by_encoder.setdefault(str(result.encoder["id"]), []).append(result)
     for encoder, own in by_encoder.items():
         folder = output if len(by_encoder) == 1 else output / folder_name(encoder)
-        draw_report(own, folder / "report.png")
+        draw_report(own, questions, folder / "report.png")
     return text

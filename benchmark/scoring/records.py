@@ -54,7 +54,6 @@ def environment_record(encoder: Encoder, photos: PhotoSet, options: RunOptions, 
         "compiled": encoder.compiled,
         **({"precision_gate": gate.record()} if gate else {}),
         "options": options_record(options, photos),
-        "command": options.command,
     }
 
 

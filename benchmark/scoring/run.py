@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,11 +17,11 @@ from PIL import Image
 from benchmark.bank import Bank, PassCost, Verdict, bank_key, fill_banks, judge, photos_bytes_hash
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
-from benchmark.results import Failure, Result, Score
+from benchmark.results import Failure, Result, Score, answer_key
 from benchmark.scoring.jobs import Done, Job, run_jobs
+from benchmark.scoring.passes import Pass, planned_passes
 from benchmark.scoring.records import encoder_record, environment_record, peak_memory
 from benchmark.tasks import Task, TaskInput
-from benchmark.views import ViewRecipe
 from builders.errors import CamtraceError, DataError, EncoderError
 from builders.photos import SPLITS, PhotoSet
 
@@ -62,24 +63,19 @@ def score_encoders(
     clock = {"checking photos": time.perf_counter() - started}
     collected: list[_Collected] = [_Collected(dict(clock)) for _ in encoders]
     fit = _precise_enough(encoders, photos, bytes_hash, options, collected)
-    for recipe in merged_recipes(tasks, photos, options) if fit else []:
-        group = [t for t in tasks if set(t.recipe(photos, options).names) <= set(recipe.names)]
-        ours = [encoders[i] for i in fit], [collected[i] for i in fit]
-        _score_recipe(ours[0], photos, group, recipe, options, bytes_hash, ours[1])
+    with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
+        known: list[Mapping[str, Any]] = []
+        for one in planned_passes(tasks, photos, options) if fit else []:
+            views = one.recipe.view_keys()
+            fresh = [name for name, view in views.items() if view not in known] if options.fresh else []
+            known += views.values()
+            ours = [encoders[i] for i in fit]
+            banks = [_open_bank(e, photos, bytes_hash, views, fresh, options, Path(scratch)) for e in ours]
+            _score_pass(ours, banks, photos, one, options, [collected[i] for i in fit])
     return [
         Scored(_result(encoder, photos, bytes_hash, options, got), got.answers)
         for encoder, got in zip(encoders, collected, strict=True)
     ]
-
-
-def merged_recipes(tasks: Sequence[Task], photos: PhotoSet, options: RunOptions) -> list[ViewRecipe]:
-    """The passes that tasks need: views of one kind are merged, each made once."""
-    merged: dict[str, ViewRecipe] = {}
-    for task in tasks:
-        recipe = task.recipe(photos, options)
-        kind = type(recipe).__name__
-        merged[kind] = recipe.merged(merged[kind]) if kind in merged else recipe
-    return list(merged.values())
 
 
 @dataclass
@@ -128,64 +124,66 @@ def _precise_enough(
     return fit
 
 
-def _score_recipe(
+def _score_pass(
     encoders: Sequence[Encoder],
+    banks: Sequence[Bank],
     photos: PhotoSet,
-    tasks: Sequence[Task],
-    recipe: ViewRecipe,
+    one: Pass,
     options: RunOptions,
-    bytes_hash: str,
     collected: Sequence[_Collected],
 ) -> None:
-    with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
-        banks = [_open_bank(e, photos, bytes_hash, recipe, options, Path(scratch)) for e in encoders]
-        name = encoders[0].info.id if len(encoders) == 1 else f"{len(encoders)} encoders"
-        label = f"{name} on {photos.name}"
-        outcome = fill_banks(
-            photos,
-            recipe,
-            encoders,
-            banks,
-            batch_size=options.batch_size,
-            workers=options.workers,
-            views=options.views,
-            label=label,
-        )
-        jobs: list[tuple[Job, _Collected]] = []
-        for i, (encoder, bank, got) in enumerate(zip(encoders, banks, collected, strict=True)):
-            _record_pass(outcome.cost, got, len(encoders))
-            if i in outcome.failures:
-                got.failures["encoder", encoder.info.id] = outcome.failures[i]
-                continue
-            failed = bank.failures()
-            got.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
-            got.source_jpeg = got.source_jpeg or bank.source_jpeg()
-            usable = np.array([photo_id not in failed for photo_id in photos.ids])
-            if not usable.any():
-                first = next(iter(failed.values()))
-                reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
-                if len(encoders) == 1:
-                    raise DataError(reason)
-                got.failures["encoder", encoder.info.id] = reason
-                continue
-            given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder))
-            jobs += [(Job(task, given), got) for task in tasks]
-        for (job, got), done in zip(jobs, run_jobs([job for job, _ in jobs]), strict=True):
-            _record(job, done, got)
+    name = encoders[0].info.id if len(encoders) == 1 else f"{len(encoders)} encoders"
+    label = f"{name} on {photos.name}"
+    outcome = fill_banks(
+        photos,
+        one.recipe,
+        encoders,
+        banks,
+        batch_size=options.batch_size,
+        workers=options.workers,
+        views=options.views,
+        label=label,
+    )
+    jobs: list[tuple[Job, _Collected]] = []
+    for i, (encoder, bank, got) in enumerate(zip(encoders, banks, collected, strict=True)):
+        _record_pass(outcome.cost, outcome.views[i], got)
+        if i in outcome.failures:
+            got.failures["encoder", encoder.info.id] = outcome.failures[i]
+            continue
+        failed = bank.failures()
+        got.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
+        got.source_jpeg = got.source_jpeg or bank.source_jpeg()
+        usable = np.array([photo_id not in failed for photo_id in photos.ids])
+        if not usable.any():
+            first = next(iter(failed.values()))
+            reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
+            if len(encoders) == 1:
+                raise DataError(reason)
+            got.failures["encoder", encoder.info.id] = reason
+            continue
+        given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder))
+        jobs += [(Job(task, given), got) for task in one.tasks]
+    for (job, got), done in zip(jobs, run_jobs([job for job, _ in jobs]), strict=True):
+        _record(job, done, got)
 
 
 def _open_bank(
-    encoder: Encoder, photos: PhotoSet, bytes_hash: str, recipe: ViewRecipe, options: RunOptions, scratch: Path
+    encoder: Encoder,
+    photos: PhotoSet,
+    bytes_hash: str,
+    views: Mapping[str, Mapping[str, Any]],
+    fresh: Sequence[str],
+    options: RunOptions,
+    scratch: Path,
 ) -> Bank:
-    compiled = encoder.compiled
-    key = bank_key(encoder.info, encoder.dtype, photos, bytes_hash, recipe, options.storage, compiled=compiled)
+    key = bank_key(encoder.info, encoder.dtype, photos, bytes_hash, options.storage, compiled=encoder.compiled)
     cacheable = encoder.info.weights_sha256 is not None
-    return Bank.open(options.cache / "banks" if cacheable else scratch, key, fresh=options.fresh)
+    return Bank.open(options.cache / "banks" if cacheable else scratch, key, views, fresh=fresh)
 
 
-def _record_pass(cost: PassCost, got: _Collected, encoders: int) -> None:
+def _record_pass(cost: PassCost, views: int, got: _Collected) -> None:
     got.photos = max(got.photos, cost.photos)
-    got.views += cost.views // encoders
+    got.views += views
     got.embedding_s += cost.wall_s
     got.add_seconds("embedding", cost.wall_s)
     got.add_seconds("of which waiting for views", cost.waiting_s)
@@ -203,7 +201,7 @@ def _record(job: Job, done: Done, got: _Collected) -> None:
         got.failures["task", job.task.name] = done.reason
         return
     got.scores += done.outcome.scores
-    got.answers.update(done.outcome.answers)
+    got.answers.update({answer_key(job.task.name, name): kept for name, kept in done.outcome.answers.items()})
     got.add_seconds(job.task.name.split("/")[0], done.seconds)
 
 
@@ -214,6 +212,7 @@ def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOpt
             "name": photos.name,
             "photos": {split: len(photos.indices(split)) for split in SPLITS},
             "classes": len(photos.labels.names),
+            "question_hash": photos.question_hash(),
             "ids_hash": photos.ids_hash(),
             "bytes_hash": bytes_hash,
             "source_jpeg": dict(got.source_jpeg),

@@ -1,23 +1,26 @@
-from .intervals import (
-    Difference,
-    holm,
-    independent_rank_intervals,
-    paired_difference,
-    photo_interval,
-    photo_intervals,
-    rank_intervals,
-    standard_error,
-)
-from .resampling import LEVEL
+from .intervals import photo_interval, photo_intervals, standard_error
+from .multiplicity import holm
+from .paired import Difference, paired_difference
+from .permutation import NullRange, null_range
+from .ranks import Ranks, independent_rank_intervals, rank_intervals
+from .resampling import LEVEL, Interval
+from .shares import Ends, independent_difference, wilson_interval
 
 __all__ = [
     "LEVEL",
     "Difference",
+    "Ends",
+    "Interval",
+    "NullRange",
+    "Ranks",
     "holm",
+    "independent_difference",
     "independent_rank_intervals",
+    "null_range",
     "paired_difference",
     "photo_interval",
     "photo_intervals",
     "rank_intervals",
     "standard_error",
+    "wilson_interval",
 ]

@@ -1,4 +1,4 @@
-"""Random weights on photos: the resampling under every interval, and how sure it can be of what it did not see.
+"""Random weights on photos: the resampling under the interval of a share, and how sure it is of what it did not see.
 
 The resampling is Rubin's Bayesian bootstrap (Annals of Statistics 9, 1981): each photo gets a random weight from a flat
 Dirichlet distribution, the smooth sibling of the multinomial weights of drawing photos with replacement. To the n
@@ -6,8 +6,8 @@ photos come two imagined half photos, one at each end of the range that a photo'
 answers the interval is then exactly Jeffreys' (Brown, Cai and DasGupta, Statistical Science 16, 2001), so that it keeps
 its coverage near 0 and 1 and has a width where every answer is right; plain resampling would claim certainty there.
 
-Photos that belong together (27 shots of one scene, the photos of one owner) err together. Differences then weight whole
-clusters, half ones included; shares have a closed form of their own there, ``benchmark.stats.clusters``.
+Photos that belong together (27 shots of one scene, the photos of one owner) err together: shares have a closed form of
+their own there, ``benchmark.stats.clusters``. Differences follow Student's t, ``benchmark.stats.student``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ def resampled_means(
     values: Any,
     trials: Any | None = None,
     *,
-    clusters: Any | None = None,
     bounds: tuple[float, float] | None = (0.0, 1.0),
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -56,25 +55,19 @@ def resampled_means(
     Photos with equal values share one Gamma draw, which changes nothing in distribution and makes most answers cheap.
 
     Args:
-        values, trials, clusters: as in ``photo_intervals``.
-        bounds: as there, or ``None`` for no half photos. (They stand at the same end for all K, so a difference of two
-            columns has none: give the difference as a row of its own, with its own bounds.)
+        values, trials: as in ``photo_intervals``.
+        bounds: the least and the greatest value of a row, or ``None`` for no half photos. (They stand at the same end
+            for all K, so a difference of two columns has none.)
         resamples: number of weightings.
         seed: of the weights.
     """
     table, counts = checked(values, trials, bounds)
-    if clusters is not None:
-        table, counts = cluster_sums(table, counts, clusters)
     centre = table.sum(axis=1) / counts.sum()
     unit = counts.sum() / len(counts)
     patterns, shape = np.unique(np.vstack([table, counts]).T, axis=0, return_counts=True)
     weights = shape.astype(np.float64)
     if bounds is not None:
         ends = np.tile(np.asarray(bounds, dtype=np.float64)[:, None], len(table))
-        if bounds[0] < 0:
-            rates = table[:, counts > 0] / counts[counts > 0]
-            distance = reach(np.abs(rates).max(axis=1), np.square(rates).mean(axis=1), max(-bounds[0], bounds[1]))
-            ends = np.clip(np.stack([-distance, distance]), *bounds)
         patterns = np.vstack([patterns, unit * np.hstack([ends, np.ones((2, 1))])])
         weights = np.append(weights, [0.5, 0.5])
     single = weights == 1
@@ -111,16 +104,6 @@ def cluster_sums(table: np.ndarray, counts: np.ndarray, clusters: Any) -> tuple[
         raise DataError(f"{len(counts)} photos but {code.size} names of clusters")
     sums = np.stack([np.bincount(code, weights=row, minlength=len(names)) for row in table])
     return sums, np.bincount(code, weights=counts, minlength=len(names))
-
-
-def reach(largest: np.ndarray, mean_square: np.ndarray, width: float) -> np.ndarray:
-    """How far from zero the half photos of a difference stand: its largest size or three root mean squares.
-
-    Both ends alike, so that one photo on which two encoders differ never makes a significant difference; at most
-    ``width``, and exactly that where no photo differs, because then nothing is known about the size of a difference.
-    """
-    distance = np.minimum(np.maximum(largest, 3 * np.sqrt(mean_square)), width)
-    return np.where(distance > 0, distance, width)
 
 
 def checked(values: Any, trials: Any | None, bounds: tuple[float, float] | None) -> tuple[np.ndarray, np.ndarray]:

@@ -15,9 +15,11 @@ from benchmark.results import (
     Score,
     interval,
     markdown_table,
+    metric_of,
     percent,
     published_encoders,
 )
+from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError, unknown_name
 
 
@@ -29,6 +31,11 @@ class Beside:
     theirs: PublishedScore
     same_data: bool
     """Whether both are of one data set (by name)."""
+
+    @property
+    def signed(self) -> bool:
+        """Whether the score is a difference."""
+        return metric_of(all_tasks(), self.ours.task, self.ours.metric).signed
 
     @property
     def difference(self) -> float:
@@ -91,9 +98,9 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = ()) -> str:
             f"{r.ours.task} {r.ours.metric}",
             r.ours.data,
             r.theirs.data,
-            percent(r.ours.value, r.ours.metric == "spd"),
-            interval(r.ours.low, r.ours.high, r.ours.metric == "spd"),
-            percent(r.theirs.value, r.theirs.metric == "spd"),
+            percent(r.ours.value, r.signed),
+            interval(r.ours.low, r.ours.high, r.signed),
+            percent(r.theirs.value, r.signed),
             percent(r.difference, True),
             "yes" if r.inside else "no",
             str(r.ours.n),

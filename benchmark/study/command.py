@@ -43,8 +43,9 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.results import read_runs
     from benchmark.study.beside_published import published_text
     from benchmark.study.compare import compare_runs, comparison_text
+    from benchmark.tasks import all_tasks
 
-    runs = [run for folder in args.folders for run in read_runs(folder)]
+    runs = [run for folder in args.folders for run in read_runs(folder, all_tasks())]
     if args.published is not None:
         print("\n\n".join(published_text(run, args.published, args.tasks) for run in runs))
         return 0

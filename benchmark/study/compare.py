@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmark.results import Run, interval, markdown_table, percent
+from benchmark.results import Run, interval, markdown_table, metric_of, percent
 from benchmark.stats import Difference, holm, paired_difference, rank_intervals
+from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
-
-MAIN_METRICS = ("accuracy", "all-same", "spd", "same", "different")
-"""What is compared unless all metrics are asked for."""
 
 ALWAYS_RECORDED = ("protocol", "neighbours", "mask_ratio", "seed")
 """Options that change what a score means."""
@@ -58,12 +56,14 @@ def compare_runs(
     Args:
         runs: two or more.
         patterns: of tasks; all by default.
-        all_metrics: not only ``MAIN_METRICS``.
+        all_metrics: not only the main ones of each task.
         across_codecs: compare although codec canaries differ (with a warning).
 
     Raises:
         UsageError: fewer than two runs, or no two on data of one name.
         DataError: photos or codecs differ, or nothing can be compared.
+
+    A task whose answers cannot be read is left out with a warning.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
@@ -72,6 +72,9 @@ def compare_runs(
     if not groups:
         where = ", ".join(f"{run.encoder} on {run.data}" for run in runs)
         raise UsageError(f"two results on the same data are needed, found: {where}")
+    for run in (run for members in groups.values() for run in members):
+        for task, reason in run.unreadable.items():
+            _warn(f"{run.folder}: {task} is left out: {reason}")
     rows: list[Compared] = []
     ties: list[Tie] = []
     for members in groups.values():
@@ -95,8 +98,7 @@ def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
             r.data,
             r.first,
             r.second,
-            percent(r.first_value, r.metric == "spd"),
-            percent(r.second_value, r.metric == "spd"),
+            *(percent(v, metric_of(all_tasks(), r.task, r.metric).signed) for v in (r.first_value, r.second_value)),
             percent(r.difference.value, True),
             interval(r.difference.low, r.difference.high, True),
             _p(r.holm_p),
@@ -157,12 +159,20 @@ def _ties(named: dict[str, Run], patterns: Sequence[str], all_metrics: bool) -> 
 
 
 def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
-    for name in ("ids_hash", "bytes_hash"):
-        if a.result.data.get(name) != b.result.data.get(name):
-            what = "ids, splits or labels" if name == "ids_hash" else "bytes"
+    hashes = {
+        "ids_hash": "ids, splits or labels",
+        "question_hash": "attributes, owners, scenes, pairs or stored views",
+        "bytes_hash": "bytes",
+    }
+    for name, what in hashes.items():
+        one, other = a.result.data.get(name), b.result.data.get(name)
+        if name == "question_hash" and not (one and other):
+            older = " and ".join(str(run.folder) for run in (a, b) if not run.result.data.get(name))
+            _warn(f"{older}: written by an older camtrace, so only ids, splits and labels are checked, not the {what}")
+        elif one != other:
             raise DataError(
                 f"{a.folder} and {b.folder}: both are {a.data}, but the {what} of the photos differ "
-                f"({a.result.data.get(name)} and {b.result.data.get(name)}): nothing can be paired"
+                f"({one} and {other}): nothing can be paired"
             )
     canaries = [run.result.environment.get("codec_canary") for run in (a, b)]
     if canaries[0] != canaries[1]:
@@ -185,7 +195,7 @@ def _named(members: Sequence[Run]) -> dict[str, Run]:
 
 def _wanted(task: str, metric: str, patterns: Sequence[str], all_metrics: bool) -> bool:
     named = not patterns or any(fnmatch.fnmatchcase(task, pattern) for pattern in patterns)
-    return named and (all_metrics or metric in MAIN_METRICS)
+    return named and (all_metrics or metric_of(all_tasks(), task, metric).main)
 
 
 def _p(value: float) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.results import GROUPS, PAIRS_DATA, published_encoders
+from benchmark.results import GROUPS, Family, families, metric_of, published_encoders
 from benchmark.study.tables import BesideRow
+from benchmark.tasks import all_tasks
 from builders.files import write_bytes_atomically
 
 # Okabe & Ito's colour-blind-safe palette, one colour and marker per training type
@@ -20,15 +21,17 @@ def draw_figures(rows: Sequence[BesideRow], folder: Path) -> list[str]:
     """Write the figures that have something to show; returns their names."""
     figures: dict[str, Callable[[Any], None]] = {}
     both = [r for r in rows if r.ours is not None and r.theirs is not None]
-    for family, title in (("probe", "linear probe accuracy"), ("knn", "kNN accuracy (all-same)")):
-        metric = {"probe": "accuracy", "knn": "all-same"}[family]
+    for family in families(all_tasks()):
+        if family.panel == "plane":
+            if pairs := _pairs(rows, family):
+                name = f"{family.name}.png"
+                figures[name] = lambda ax, pairs=pairs, family=family: _plane(ax, pairs, family)  # type: ignore[misc]
+            continue
         for data in dict.fromkeys(r.data for r in rows):
-            own = [r for r in rows if r.data == data and r.task.startswith(f"{family}/") and r.metric == metric]
+            own = [r for r in rows if r.data == data and _is_mean_part(r, family)]
             if own:
-                name = f"{family}-{_slug(data)}.png"
-                figures[name] = lambda ax, own=own, t=f"{title}, {data}": _strips(ax, own, t)  # type: ignore[misc]
-    if pairs := _pairs(rows):
-        figures["recall.png"] = lambda ax: _recall(ax, pairs)
+                name, title = f"{family.name}-{_slug(data)}.png", f"{family.title}: {own[0].metric}, {data}"
+                figures[name] = lambda ax, own=own, title=title: _strips(ax, own, title)  # type: ignore[misc]
     if both:
         figures["agreement.png"] = lambda ax: _agreement(ax, both)
     for name, draw in figures.items():
@@ -70,21 +73,24 @@ def _strips(ax: Any, rows: Sequence[BesideRow], title: str) -> None:
     _legend(ax)
 
 
-def _recall(ax: Any, pairs: Sequence[tuple[BesideRow, BesideRow]]) -> None:
-    """Recall same (x) against different (y) with the line y = x."""
+def _plane(ax: Any, pairs: Sequence[tuple[BesideRow, BesideRow]], family: Family) -> None:
+    """One metric of a family (x) against another (y) with the line y = x."""
+    tasks = {row.task for row, _ in pairs}
     for encoder in published_encoders():
         colour, marker = STYLE[encoder.group]
-        ends = [encoder.score("retrieval/pairs", PAIRS_DATA, metric).value for metric in ("same", "different")]
-        ax.scatter(*ends, facecolors="none", edgecolors=colour, marker=marker, alpha=0.4, s=22)
+        values = {(s.task, s.data, s.metric): s.value for s in encoder.scores if s.task in tasks}
+        for task, data in dict.fromkeys((t, d) for t, d, _ in values):
+            ends = [values[task, data, metric] for metric in family.plane]
+            ax.scatter(*ends, facecolors="none", edgecolors=colour, marker=marker, alpha=0.4, s=22)
     for same, different in pairs:
         colour, marker = STYLE.get(same.group, _OTHER)
         if same.ours and different.ours:
             ax.scatter([same.ours.value], [different.ours.value], color=colour, marker=marker)
     low = min(ax.get_xlim()[0], ax.get_ylim()[0])
     ax.plot([low, 1], [low, 1], color="black", lw=1, ls=":")
-    ax.set_xlabel("recall@1, distractors of the target's type (same)")
-    ax.set_ylabel("recall@1, distractors of the query's type (different)")
-    ax.set_title("pair retrieval; filled: ours, hollow: published", fontsize=9)
+    ax.set_xlabel(family.axes[0].removesuffix(", %"))
+    ax.set_ylabel(family.axes[1].removesuffix(", %"))
+    ax.set_title(f"{family.title}; filled: ours, hollow: published", fontsize=9)
     _legend(ax)
 
 
@@ -104,9 +110,21 @@ def _agreement(ax: Any, rows: Sequence[BesideRow]) -> None:
     _legend(ax)
 
 
-def _pairs(rows: Sequence[BesideRow]) -> list[tuple[BesideRow, BesideRow]]:
-    own = {(r.encoder, r.data, r.metric): r for r in rows if r.task == "retrieval/pairs"}
-    return [(r, own[e, d, "different"]) for (e, d, m), r in own.items() if m == "same" and (e, d, "different") in own]
+def _pairs(rows: Sequence[BesideRow], family: Family) -> list[tuple[BesideRow, BesideRow]]:
+    """The two numbers of a plane of each encoder, task and data set that has both."""
+    x, y = family.plane
+    own = {(r.encoder, r.data, r.task, r.metric): r for r in rows if _family(r) == family}
+    return [(r, own[e, d, t, y]) for (e, d, t, m), r in own.items() if m == x and (e, d, t, y) in own]
+
+
+def _family(row: BesideRow) -> Family | None:
+    task = all_tasks().get(row.task)
+    return task.family if task else None
+
+
+def _is_mean_part(row: BesideRow, family: Family) -> bool:
+    """Whether a row is of the family's accuracy that enters the summary's means."""
+    return _family(row) == family and metric_of(all_tasks(), row.task, row.metric).summary in ("MP", "SP")
 
 
 def _legend(ax: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,14 +15,19 @@ from benchmark.results import (
     GROUPS,
     STUDY_CITATION,
     STUDY_URL,
+    Family,
     PublishedScore,
     Score,
+    families,
     markdown_table,
+    metric_of,
     percent,
     published_encoders,
+    score_label,
 )
 from benchmark.study.beside_published import beside
 from benchmark.sweep import Row
+from benchmark.tasks import all_tasks
 from builders.files import write_text_atomically
 
 
@@ -109,9 +115,10 @@ def study_text(rows: Sequence[BesideRow], swept: Sequence[Row]) -> str:
             parts.append(
                 "**Other photos than the study's**: a difference says nothing about whether its numbers repeat."
             )
-        for family, metrics in FAMILIES:
-            keys = [k for k in dict.fromkeys((r.task, r.metric) for r in own) if _in(k, family, metrics)]
-            for part in _tables(keys) if family == "knn" else [keys]:
+        tasks = all_tasks()
+        for family in families(tasks):
+            keys = [key for key in dict.fromkeys((r.task, r.metric) for r in own) if _shown(key, family)]
+            for part in _tables(keys) if family.grouped else [keys]:
                 if part:
                     parts += [_table(own, part), _group_table(own, part)]
     counted = [r for r in rows if r.inside is not None]
@@ -128,14 +135,6 @@ def study_text(rows: Sequence[BesideRow], swept: Sequence[Row]) -> str:
             "## Not measured\n\n" + markdown_table(["encoder", "data", "because"], [_failed(r) for r in failed])
         )
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("probe", ("accuracy",)),
-    ("knn", ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "spd")),
-    ("retrieval", ("same", "different", "spd")),
-)
-"""The study's tables: family of tasks and their metrics."""
 
 
 def _table(rows: Sequence[BesideRow], keys: Sequence[tuple[str, str]]) -> str:
@@ -164,25 +163,37 @@ def _group_table(rows: Sequence[BesideRow], keys: Sequence[tuple[str, str]]) -> 
             ]
             members |= {r.encoder for r in own}
             mean = [fmean(r.ours.value for r in own if r.ours), fmean(r.theirs or 0.0 for r in own)] if own else []
-            cells.append(" / ".join(percent(m, key[1] == "spd") for m in mean))
+            cells.append(" / ".join(percent(m, _signed(key)) for m in mean))
         if members:
             body.append([f"mean of {meaning}", str(len(members)), *cells])
     return markdown_table(["training type", "encoders", *_titles(keys)], body) if body else ""
 
 
 def _titles(keys: Sequence[tuple[str, str]]) -> list[str]:
-    return [task if metric == "accuracy" else f"{task} {metric}" for task, metric in keys]
+    tasks = all_tasks()
+    return [score_label(task, metric_of(tasks, task, metric), tasks) for task, metric in keys]
 
 
 def _cell(row: BesideRow | None) -> str:
     if row is None or row.ours is None:
         return ""
-    signed = row.metric == "spd"
+    signed = _signed((row.task, row.metric))
     return percent(row.ours.value, signed) + (f" / {percent(row.theirs, signed)}" if row.theirs is not None else "")
 
 
-def _in(key: tuple[str, str], family: str, metrics: Sequence[str]) -> bool:
-    return key[0].startswith(f"{family}/") and key[1] in metrics
+def _shown(key: tuple[str, str], family: Family) -> bool:
+    """Whether a score belongs to the family, and the study has such a number or it is a main one."""
+    task = all_tasks().get(key[0])
+    return task is not None and task.family == family and (key in _published() or metric_of(all_tasks(), *key).main)
+
+
+@functools.cache
+def _published() -> frozenset[tuple[str, str]]:
+    return frozenset((s.task, s.metric) for e in published_encoders() for s in e.scores)
+
+
+def _signed(key: tuple[str, str]) -> bool:
+    return metric_of(all_tasks(), *key).signed
 
 
 def _failed(row: Row) -> list[str]:

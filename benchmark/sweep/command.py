@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.compute import prepare_process
-from benchmark.scoring import Voice, checked_data, listed, loading_options, public_command, run_options, words_of
+from benchmark.scoring import Voice, checked_data, listed, loading_options, run_options
 from benchmark.scoring import parser as score_parser
 from builders.command_line import Parser
 from builders.errors import DataError, UsageError
@@ -99,12 +99,13 @@ def run_command(
     """
     if args.together < 1:
         raise UsageError(f"--together {args.together}: at least one encoder is needed in memory")
-    options, loading = run_options(args, []), loading_options(args)
+    options, loading = run_options(args), loading_options(args)
     voice = Voice(args)
     with voice.speaking():
         doing = "measuring" if args.dry_run else "scoring"
         voice.notice(f"{doing} {listed(specs)} on {listed(checked_data(args))}; results go to {args.output}")
         prepare_process()
+        from benchmark.scoring import Origin
         from benchmark.sweep.run import groups_of, run_sweep, sweep_text
 
         jobs = open_jobs(args)
@@ -114,7 +115,8 @@ def run_command(
 
             voice.report(estimate_text(estimate(groups, jobs, options, loading), groups, jobs, options))
             return 0
-        rows = run_sweep(groups, jobs, options, loading, args.output, command=lambda *given: equivalent(args, *given))
+        origin = Origin(tasks=tuple(args.tasks or ()), trust_remote_code=args.trust_remote_code)
+        rows = run_sweep(groups, jobs, options, loading, args.output, origin=origin)
         voice.report((tell or sweep_text)(rows, args.output))
         failed = {f"{row.spec} on {row.data}": row.reason for row in rows if row.state == "failed"}
         voice.answer([row.result for row in rows if row.result], failed)
@@ -146,8 +148,3 @@ def open_jobs(args: argparse.Namespace) -> list[Job]:
     if twice := [name for name, times in names.items() if times > 1]:
         raise DataError(f"two data sets are called {twice[0]}: give one another name (?name=...)")
     return jobs
-
-
-def equivalent(args: argparse.Namespace, spec: str, data_spec: str) -> str:
-    """The scoring command that makes one row, for the record."""
-    return public_command(words_of(args, [spec], [data_spec]))

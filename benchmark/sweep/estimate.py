@@ -18,7 +18,7 @@ from benchmark.bank import Bank, bank_key, fill_banks
 from benchmark.encoders import Encoder, load_encoder
 from benchmark.options import RunOptions
 from benchmark.results import markdown_table
-from benchmark.scoring import merged_recipes
+from benchmark.scoring import planned_passes
 from benchmark.sweep.run import Job, release, sentence
 
 MEASURED_PHOTOS = 6
@@ -138,15 +138,13 @@ def _measure(spec: str, encoder: Encoder, job: Job, options: RunOptions, load_s:
     scale = len(photos) / len(few)
     making = forward = 0.0
     views = bank_bytes = 0
-    for recipe in merged_recipes(job.tasks, photos, options):
+    for recipe in [one.recipe for one in planned_passes(job.tasks, photos, options)]:
         cost = None
         for part in (few.select(np.arange(1)), few):  # the first call of a network is slow
             with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
                 compiled = encoder.compiled
-                key = bank_key(
-                    encoder.info, encoder.dtype, part, "measured", recipe, options.storage, compiled=compiled
-                )
-                bank = Bank.open(Path(scratch), key)
+                key = bank_key(encoder.info, encoder.dtype, part, "measured", options.storage, compiled=compiled)
+                bank = Bank.open(Path(scratch), key, recipe.view_keys())
                 outcome = fill_banks(
                     part, recipe, [encoder], [bank], batch_size=options.batch_size, workers=0, label=f"measuring {spec}"
                 )

@@ -6,7 +6,7 @@ import dataclasses
 import gc
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,16 @@ from benchmark.bank import photos_bytes_hash
 from benchmark.encoders import Encoder, list_encoders, load_encoder
 from benchmark.options import RunOptions
 from benchmark.results import Result, folder_name, markdown_table, read_result
-from benchmark.scoring import encoder_record, options_record, score_encoders, write_reports, write_scored
+from benchmark.scoring import (
+    Origin,
+    encoder_record,
+    how_to_repeat,
+    options_record,
+    recorded,
+    score_encoders,
+    write_reports,
+    write_scored,
+)
 from benchmark.tasks import Task
 from builders.errors import CamtraceError, DataError
 from builders.files import write_text_atomically
@@ -75,7 +84,7 @@ def run_sweep(
     loading: Mapping[str, Any],
     output: Path,
     *,
-    command: Callable[[str, str], str],
+    origin: Origin,
 ) -> list[Row]:
     """Score every encoder on every photo set; write each result when it is there, and the state after each group.
 
@@ -85,7 +94,7 @@ def run_sweep(
         options: of all runs.
         loading: keyword arguments of ``load_encoder``.
         output: results go to ``<encoder>/<data>/`` below it.
-        command: (encoder spec, data spec) -> the scoring command that repeats one row, for the record.
+        origin: tasks, and whether code of repositories is trusted, for the record of how to repeat a row.
     """
     rows: list[Row] = []
     hashes: dict[str, str] = {}
@@ -101,7 +110,7 @@ def run_sweep(
         for job in jobs if encoders else []:
             name = job.photos.name
             hashes[name] = hashes.get(name) or photos_bytes_hash(job.photos)
-            rows += _score_group(encoders, job, hashes[name], options, output, command)
+            rows += _score_group(encoders, job, hashes[name], options, output, origin)
         del encoders
         release()
         write_text_atomically(output / SWEEP_FILE, _state(rows))
@@ -128,7 +137,7 @@ def _score_group(
     bytes_hash: str,
     options: RunOptions,
     output: Path,
-    command: Callable[[str, str], str],
+    origin: Origin,
 ) -> list[Row]:
     rows: dict[str, Row] = {}
     missing: dict[str, Encoder] = {}
@@ -146,8 +155,8 @@ def _score_group(
         except CamtraceError as error:
             return [rows.get(s) or Row(s, job.photos.name, "failed", str(error), "") for s in encoders]
         for spec, one in zip(missing, scored, strict=True):
-            environment = {**one.result.environment, "command": command(spec, job.spec)}
-            result = dataclasses.replace(one.result, environment=environment)
+            own = dataclasses.replace(origin, model=spec, data=job.spec)
+            result = recorded(one.result, how_to_repeat(own, missing[spec].info, job.photos, options))
             reasons = [f.reason for f in result.failures if f.kind != "photo"]
             if not result.scores:
                 rows[spec] = Row(spec, job.photos.name, "failed", "; ".join(reasons) or "no task gave a score", "")
@@ -175,7 +184,7 @@ def finished(folder: Path, encoder: Encoder, job: Job, bytes_hash: str, options:
         return None
     wanted = {
         "encoder": encoder_record(encoder),
-        "photos": (job.photos.ids_hash(), bytes_hash),
+        "photos": (job.photos.question_hash(), bytes_hash),
         "options": options_record(options, job.photos),
         "dtype": (encoder.dtype, options.storage, encoder.compiled),
         "codec": codec_canary(),
@@ -183,7 +192,7 @@ def finished(folder: Path, encoder: Encoder, job: Job, bytes_hash: str, options:
     }
     there = {
         "encoder": result.encoder,
-        "photos": (data.get("ids_hash"), data.get("bytes_hash")),
+        "photos": (data.get("question_hash"), data.get("bytes_hash")),
         "options": environment.get("options"),
         "dtype": (environment.get("dtype"), environment.get("storage"), environment.get("compiled", False)),
         "codec": environment.get("codec_canary"),

@@ -6,29 +6,36 @@ import dataclasses
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.probe import ProbeAnswers, Rows, labelled_probe, null_range, shuffled_accuracies
-from benchmark.results import Score
-from benchmark.stats import photo_interval
+from benchmark.results import Family, PhotoValues, Score
+from benchmark.tasks.processing import ACCURACY
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from benchmark.views import MaskedViews
 from builders.errors import DataError
+from builders.exif import ATTRIBUTES, column_spelling
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import CenterMask
 
-ATTRIBUTES = ("make", "model", "smartphone-model", "is-smartphone", "exposure", "aperture", "iso", "focal-length")
-"""The study's eight questions, as tasks name them; data sets name their columns with underscores."""
+if TYPE_CHECKING:
+    from benchmark.probe import ProbeAnswers, Rows
+    from benchmark.views import ViewRecipe
 
-EXTRAS = ("flash", "year")
-"""Released with the study, not in its text."""
-
-_IDENTITY = frozenset({"make", "model", "smartphone-model", "is-smartphone"})
-"""Attributes that name the camera: one follows from another, so none serves to predict another in the control."""
-
+PROBES = Family(
+    name="acquisition",
+    title="Acquisition probes",
+    explain="Accuracy of a linear probe that reads how a photo was taken from its embedding, most of it hidden.",
+    about="acquisition",
+    header="linear probe",
+    layout="scores",
+    whole="asked",
+    panel="intervals",
+    panel_title="Acquisition: what the embedding tells",
+    axes=("accuracy of a linear probe, %",),
+    hub_id="{subject}-probe",
+)
 
 CLUSTER_COLUMNS = ("scene", "owner")
 """Columns that say which photos err together: intervals resample their values, not single photos."""
@@ -45,6 +52,9 @@ class Part(NamedTuple):
 
 def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
+    from benchmark.probe import labelled_probe
+    from benchmark.stats import photo_interval
+
     labels = attribute_labels(given.photos, attribute)
     assert labels is not None
     names, train, val, test = _parts(given, labels)
@@ -77,7 +87,7 @@ def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     score = Score(
         task=f"probe/{attribute}",
         data=given.photos.name,
-        metric="accuracy",
+        metric=ACCURACY.name,
         value=answers.accuracy,
         low=ends.low,
         high=ends.high,
@@ -95,16 +105,23 @@ def run_probe(attribute: str, given: TaskInput) -> TaskOutcome:
             **answers.details(),
         },
     )
-    name = f"probe/{attribute}"
-    kept = {f"{name}/predicted": answers.predicted, f"{name}/expected": answers.expected, f"{name}/photos": test.photos}
+    kept = {"predicted": answers.predicted, "expected": answers.expected, "photos": test.photos}
     if clusters is not None:
-        kept[f"{name}/clusters"] = clusters
+        kept["clusters"] = clusters
     return TaskOutcome((score,), kept)
+
+
+def read_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Accuracy by photo of ``run_probe``; nothing where the true classes were not kept (before schema version 1)."""
+    if "expected" not in kept:
+        return {}
+    right = (kept["predicted"] == kept["expected"]).mean(axis=(0, 1))
+    return {ACCURACY.name: PhotoValues(kept["photos"], right, ACCURACY.bounds, kept.get("clusters"))}
 
 
 def attribute_labels(photos: PhotoSet, attribute: str) -> Labels | None:
     """The label column of an attribute, under its task's or its column's spelling; None if there is none."""
-    return photos.attributes.get(attribute) or photos.attributes.get(attribute.replace("-", "_"))
+    return photos.attributes.get(attribute) or photos.attributes.get(column_spelling(attribute))
 
 
 def _parts(given: TaskInput, labels: Labels) -> tuple[tuple[str, ...], Part, Part, Part]:
@@ -146,6 +163,8 @@ def _clusters(photos: PhotoSet, test: np.ndarray) -> tuple[np.ndarray | None, st
 
 
 def _control(answers: ProbeAnswers, clusters: np.ndarray | None, options: RunOptions) -> dict[str, float]:
+    from benchmark.stats import photo_interval
+
     ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=options.resamples)
     return {"accuracy": answers.accuracy, "low": ends.low, "high": ends.high}
 
@@ -158,6 +177,9 @@ def _shuffled(
     ``low`` and ``high`` hold 95 % of such probes; ``mean_low`` and ``mean_high`` are the interval of their mean, which
     is chance where classes are balanced; ``p_value`` is the permutation test's.
     """
+    from benchmark.probe import shuffled_accuracies
+    from benchmark.stats import null_range
+
     null = shuffled_accuracies(
         *_learnt_and_asked(rows, parts),
         n_classes,
@@ -180,9 +202,10 @@ def _learnt_and_asked(
 def _other_labels(photos: PhotoSet, attribute: str) -> np.ndarray:
     """float32 [photos, classes of the other attributes]: one-hot labels, without those that name the same thing."""
     columns = []
-    for other in (*ATTRIBUTES, *EXTRAS):
-        labels = attribute_labels(photos, other)
-        same = other == attribute or (other in _IDENTITY and attribute in _IDENTITY)
+    own = ATTRIBUTES[column_spelling(attribute)]
+    for other in ATTRIBUTES.values():
+        labels = attribute_labels(photos, other.task)
+        same = other == own or (other.names_camera and own.names_camera)
         if labels is not None and not same:
             one_hot = labels.values[:, None] == np.arange(len(labels.names))[None]
             columns.append(one_hot.astype(np.float32))
@@ -203,24 +226,27 @@ def _unfit(attribute: str, photos: PhotoSet) -> str:
     return ""
 
 
-def _recipe(photos: PhotoSet, options: RunOptions) -> MaskedViews:
+def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
+    from benchmark.views import MaskedViews
+
     return MaskedViews(options.mask_ratio)
 
 
-def _tasks() -> dict[str, Task]:
-    return {
-        f"probe/{attribute}": Task(
-            name=f"probe/{attribute}",
-            summary=f"can a linear probe read the {attribute.replace('-', ' ')} of the camera's photo?",
-            metrics=("accuracy",),
+ACQUISITION_PROBES: Mapping[str, Task] = MappingProxyType(
+    {
+        f"probe/{attribute.task}": Task(
+            name=f"probe/{attribute.task}",
+            family=PROBES,
+            title=attribute.title,
+            explain=attribute.explain,
+            summary=f"can a linear probe read the {attribute.name.replace('_', ' ')} of the camera's photo?",
+            metrics=(ACCURACY,),
             recipe=_recipe,
-            unfit=partial(_unfit, attribute),
-            run=partial(run_probe, attribute),
-            of_cameras=True,
+            unfit=partial(_unfit, attribute.task),
+            run=partial(run_probe, attribute.task),
+            read_answers=read_probe,
         )
-        for attribute in (*ATTRIBUTES, *EXTRAS)
+        for attribute in ATTRIBUTES.values()
     }
-
-
-ACQUISITION_TASKS: Mapping[str, Task] = MappingProxyType(_tasks())
-"""Every task on acquisition attributes by name."""
+)
+"""A probe of every acquisition attribute, by name."""

@@ -1,23 +1,47 @@
-"""The processing half: what a linear probe reads of each parameter, and how far neighbours follow it."""
+"""What a linear probe reads of each processing parameter."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.knn import SETUPS, knn_setups
 from benchmark.options import RunOptions
-from benchmark.probe import processing_probe
-from benchmark.results import Score
-from benchmark.stats import photo_interval
+from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from benchmark.views import ProcessingViews, StoredViews, ViewRecipe
 from builders.errors import DataError
-from builders.photos import SPLITS, UNLABELLED, PhotoSet
+from builders.photos import SPLITS, PhotoSet
 from builders.pixels import PARAMETERS, Parameter, assigned_class
+
+if TYPE_CHECKING:
+    from benchmark.views import ViewRecipe
+
+PROBES = Family(
+    name="processing",
+    title="Processing probes",
+    explain="Accuracy of a linear probe that reads how a photo was processed from its embedding.",
+    about="processing",
+    header="linear probe",
+    layout="scores",
+    panel="intervals",
+    panel_title="Processing: what the embedding tells",
+    axes=("accuracy of a linear probe, %",),
+    hub_id="{subject}-probe",
+)
+
+ACCURACY = Metric(
+    name="accuracy",
+    title="accuracy",
+    explain="Share of test views whose class the probe names.",
+    kind="trace",
+    chance="one over the number of classes",
+    summary="MP",
+    headline=True,
+)
+"""The number of every probe."""
 
 
 def assignments(photo_ids: list[str], parameter: Parameter, seeds: int) -> np.ndarray:
@@ -27,7 +51,10 @@ def assignments(photo_ids: list[str], parameter: Parameter, seeds: int) -> np.nd
 
 def run_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     """``probe/<parameter>``: train photos in one random class each, test photos in every class."""
-    train, test = _splits(given)
+    from benchmark.probe import processing_probe
+    from benchmark.stats import photo_interval
+
+    train, test = train_and_test(given)
     answers = processing_probe(
         [given.view(name, train) for name in parameter.processings],
         [given.view(name, test) for name in parameter.processings],
@@ -39,7 +66,7 @@ def run_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     score = Score(
         task=f"probe/{parameter.name}",
         data=given.photos.name,
-        metric="accuracy",
+        metric=ACCURACY.name,
         value=answers.accuracy,
         low=ends.low,
         high=ends.high,
@@ -47,110 +74,61 @@ def run_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
         chance=parameter.chance,
         details={"classes": len(parameter.classes), "class_names": list(parameter.classes), **answers.details()},
     )
-    return TaskOutcome(
-        (score,), {f"probe/{parameter.name}/predicted": answers.predicted, f"probe/{parameter.name}/photos": test}
-    )
+    return TaskOutcome((score,), {"predicted": answers.predicted, "photos": test})
 
 
-def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
-    """``knn/<parameter>``: accuracy of the picture's class in the six set-ups."""
-    train, test = (_labelled(indices, given.photos) for indices in _splits(given))
-    k = given.options.neighbours or given.photos.neighbours
-    seeds = given.options.assignment_seeds
-    answers = knn_setups(
-        [given.view(name, train) for name in parameter.processings],
-        [given.view(name, test) for name in parameter.processings],
-        given.photos.labels.values[train],
-        given.photos.labels.values[test],
-        train_assignments=assignments([given.photos.ids[i] for i in train], parameter, seeds),
-        test_assignments=assignments([given.photos.ids[i] for i in test], parameter, seeds),
-        k=k,
-        device=given.device,
-    )
-    per_photo = answers.per_photo()
-    per_photo["spd"] = per_photo["pos-same"] - per_photo["neg-same"]
-    scores = []
-    for metric, values in per_photo.items():
-        bounds = (-1.0, 1.0) if metric == "spd" else (0.0, 1.0)
-        ends = photo_interval(values, bounds=bounds, resamples=given.options.resamples)
-        details: dict[str, object] = {"k": k, "train_photos": len(train)}
-        if metric in SETUPS:
-            details["tied_votes"] = answers.tied_share[metric]
-        if metric in answers.seed_values:
-            details["accuracy_by_seed"] = [round(float(v), 6) for v in answers.seed_values[metric]]
-        scores.append(
-            Score(
-                task=f"knn/{parameter.name}",
-                data=given.photos.name,
-                metric=metric,
-                value=float(values.mean()),
-                low=ends.low,
-                high=ends.high,
-                n=len(test),
-                chance=0.0 if metric == "spd" else answers.chance,
-                details=details,
-            )
-        )
-    name = f"knn/{parameter.name}"
-    kept = {f"{name}/correct": answers.correct, f"{name}/combinations": answers.combinations, f"{name}/photos": test}
-    return TaskOutcome(tuple(scores), kept)
+def read_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Accuracy by photo of ``run_probe``: view i of a photo shows class i.
+
+    >>> predicted = np.array([[[0, 1], [1, 1]]], dtype=np.uint8)  # one fit, two classes, two photos
+    >>> read_probe({"predicted": predicted, "photos": np.array([4, 7])})["accuracy"].values.tolist()
+    [1.0, 0.5]
+    """
+    predicted = kept["predicted"]  # [fits, views, photos]
+    right = predicted == np.arange(predicted.shape[1])[:, None]
+    return {ACCURACY.name: PhotoValues(kept["photos"], right.mean(axis=(0, 1)), ACCURACY.bounds)}
 
 
-def _splits(given: TaskInput) -> tuple[np.ndarray, np.ndarray]:
+def train_and_test(given: TaskInput) -> tuple[np.ndarray, np.ndarray]:
+    """int64 indices of the usable train photos and of the usable val photos, on which both families are tested."""
     train, test = given.indices("train"), given.indices("val")
     if not len(train) or not len(test):
         raise DataError(f"{given.photos.name} has {len(train)} usable photos in train and {len(test)} in val")
     return train, test
 
 
-def _labelled(indices: np.ndarray, photos: PhotoSet) -> np.ndarray:
-    return indices[photos.labels.values[indices] != UNLABELLED]
-
-
-def _unfit_for_probe(parameter: Parameter, photos: PhotoSet) -> str:
+def unfit_for_processing(parameter: Parameter, photos: PhotoSet) -> str:
+    """Why photos cannot be asked about a parameter, or an empty string."""
     if photos.stored_views and not set(parameter.processings) <= set(photos.stored_views):
         return f"it stores photos that are processed already, and not in the classes of {parameter.name}"
     missing = [s for s in ("train", "val") if not (photos.splits == SPLITS.index(s)).any()]
     return f"it has no photo in {' and '.join(missing)}" if missing else ""
 
 
-def _unfit_for_knn(parameter: Parameter, photos: PhotoSet) -> str:
-    if len(photos.labels.names) < 2:
-        return "its photos have no class labels (at least two classes are needed)"
-    return _unfit_for_probe(parameter, photos)
+def processing_views(parameter: Parameter, photos: PhotoSet, options: RunOptions) -> ViewRecipe:
+    """The classes of a parameter as views, made here or read from a built set."""
+    from benchmark.views import ProcessingViews, StoredViews
 
-
-def _recipe(parameter: Parameter, photos: PhotoSet, options: RunOptions) -> ViewRecipe:
     if photos.stored_views:
         return StoredViews(parameter.processings, photos.stored_views)
     return ProcessingViews(parameter.processings, options.seed)
 
 
-def _tasks() -> dict[str, Task]:
-    probes = [
-        Task(
+PROCESSING_PROBES: Mapping[str, Task] = MappingProxyType(
+    {
+        f"probe/{p.name}": Task(
             name=f"probe/{p.name}",
+            family=PROBES,
+            title=p.title or p.name,
+            explain=p.explain or f"Which class of {p.name}.",
             summary=f"can a linear probe tell {', '.join(p.classes)} apart?",
-            metrics=("accuracy",),
-            recipe=partial(_recipe, p),
-            unfit=partial(_unfit_for_probe, p),
+            metrics=(ACCURACY,),
+            recipe=partial(processing_views, p),
+            unfit=partial(unfit_for_processing, p),
             run=partial(run_probe, p),
+            read_answers=read_probe,
         )
         for p in PARAMETERS.values()
-    ]
-    neighbours = [
-        Task(
-            name=f"knn/{p.name}",
-            summary=f"does {p.name} decide which photos are nearest?",
-            metrics=(*SETUPS, "spd"),
-            recipe=partial(_recipe, p),
-            unfit=partial(_unfit_for_knn, p),
-            run=partial(run_knn, p),
-        )
-        for p in PARAMETERS.values()
-    ]
-    return {task.name: task for task in (*probes, *neighbours)}
-
-
-PROCESSING_TASKS: Mapping[str, Task] = MappingProxyType(_tasks())
-"""Every task on processing parameters by name."""
+    }
+)
+"""A probe of every processing parameter, by name."""

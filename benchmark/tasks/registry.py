@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from benchmark.tasks.acquisition import ACQUISITION_TASKS
-from benchmark.tasks.processing import PROCESSING_TASKS
+from benchmark.tasks.acquisition import ACQUISITION_PROBES
+from benchmark.tasks.neighbours import NEIGHBOUR_TASKS
+from benchmark.tasks.processing import PROCESSING_PROBES
 from benchmark.tasks.retrieval import RETRIEVAL_TASKS
 from benchmark.tasks.task import Task
 from builders.errors import DataError, unknown_name
 from builders.photos import PhotoSet
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {**PROCESSING_PROBES, **ACQUISITION_PROBES, **NEIGHBOUR_TASKS, **RETRIEVAL_TASKS}
+)
+"""Every task by name, in the order of reports. A new family is a file beside these and a name here."""
+
+
+def all_tasks() -> Mapping[str, Task]:
+    """Every task by name, in the order of reports.
+
+    >>> list(all_tasks())[:2]
+    ['probe/jpeg', 'probe/sharpening']
+    """
+    return TASKS
 
 
 def select_tasks(patterns: Sequence[str], tasks: Mapping[str, Task]) -> list[Task]:
@@ -43,8 +59,3 @@ def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, asked: bool) -> li
         raise DataError(f"{photos.name} cannot answer any of the tasks ({reasons})")
     special = [task for task in fitting if task.of_cameras]
     return special if special and not asked else fitting
-
-
-def all_tasks() -> dict[str, Task]:
-    """Every task by name, in the order of reports."""
-    return {**PROCESSING_TASKS, **ACQUISITION_TASKS, **RETRIEVAL_TASKS}

@@ -4,27 +4,77 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Score
-from benchmark.retrieval import pair_retrieval
-from benchmark.stats import photo_interval
+from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from benchmark.views import PlainViews
 from builders.errors import DataError
 from builders.photos import PhotoSet
 
-TASK = "retrieval/pairs"
-METRICS = ("same", "different", "spd", "same-at-5", "different-at-5", "same-mrr", "different-mrr")
-"""Further metrics, ``same-to-TYPE`` and ``different-to-TYPE``, give each direction by itself."""
+if TYPE_CHECKING:
+    from benchmark.views import ViewRecipe
 
-DIFFERENCES = frozenset({"spd"})
+RETRIEVAL = Family(
+    name="retrieval",
+    title="Camera pairs",
+    explain="Recall@1 of a photo's partner that was taken with a camera of the other type.",
+    about="acquisition",
+    header="pair retrieval",
+    layout="metrics",
+    panel="plane",
+    panel_title="Pairs: below the line, the camera distracts",
+    axes=("recall@1, distractors of the other camera, %", "recall@1, distractors of\nthe query's camera, %"),
+    plane=("same", "different"),
+    counts="pairs",
+    hub_id="paircams-retrieval",
+)
+
+_CHANCE = "one target among as many candidates as there are pairs"
+
+METRICS = (
+    Metric(
+        name="same",
+        title="Recall, same",
+        explain="Every distractor comes from the target's camera type, the other one than the query's (easy).",
+        kind="accuracy",
+        chance=_CHANCE,
+    ),
+    Metric(
+        name="different",
+        title="Recall, different",
+        explain="Every distractor comes from the query's own camera type (hard).",
+        kind="accuracy",
+        chance=_CHANCE,
+        headline=True,
+    ),
+    Metric(
+        name="spd",
+        title="SPD",
+        explain="same minus different: what the camera moves.",
+        kind="difference",
+        chance="0",
+        unit="points",
+        summary="SPD",
+        difference_of=("same", "different"),
+        if_positive="distractors of the query's own camera type push targets away",
+    ),
+    *(
+        Metric(f"{where}-{what}", f"{words}, {where}", f"{words} of {where}.", "accuracy", _CHANCE, main=False)
+        for what, words in (("at-5", "Recall@5"), ("mrr", "Mean reciprocal rank"))
+        for where in ("same", "different")
+    ),
+)
+"""Further metrics, ``same-to-TYPE`` and ``different-to-TYPE``, give each direction by itself."""
 
 
 def run_retrieval(given: TaskInput) -> TaskOutcome:
     """``retrieval/pairs`` over all complete pairs; a pair that lost a photo is left out and counted."""
+    from benchmark.retrieval import pair_retrieval
+    from benchmark.stats import photo_interval
+
     usable = np.flatnonzero(given.usable)
     _, of_pair, counts = np.unique(given.photos.columns["pair_id"][usable], return_inverse=True, return_counts=True)
     whole = usable[counts[of_pair] == 2]
@@ -38,28 +88,43 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
     )
     incomplete = int((counts != 2).sum())
     scores = []
-    for metric, values in answers.per_pair().items():
-        bounds = (-1.0, 1.0) if metric in DIFFERENCES else (0.0, 1.0)
-        ends = photo_interval(values, bounds=bounds, resamples=given.options.resamples)
+    for name, values in answers.per_pair().items():
+        ends = photo_interval(values, bounds=_bounds(name), resamples=given.options.resamples)
         scores.append(
             Score(
-                task=TASK,
+                task="retrieval/pairs",
                 data=given.photos.name,
-                metric=metric,
+                metric=name,
                 value=float(values.mean()),
                 low=ends.low,
                 high=ends.high,
                 n=answers.n,
-                chance=answers.chance[metric],
+                chance=answers.chance[name],
                 details={"queries": 2 * answers.n, "pairs_left_out": incomplete, "unit": "pair"},
             )
         )
     kept = {
-        f"{TASK}/nearer": answers.nearer,
-        f"{TASK}/tied": answers.tied,
-        f"{TASK}/pair_ids": np.array([str(pair) for pair in answers.pair_ids]),
+        "nearer": answers.nearer,
+        "tied": answers.tied,
+        "pair_ids": np.array([str(pair) for pair in answers.pair_ids]),
     }
     return TaskOutcome(tuple(scores), kept)
+
+
+def read_retrieval(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Values by pair of ``run_retrieval``, but for the single directions: the names of the two types are not kept."""
+    from benchmark.retrieval import PairAnswers
+
+    pairs = kept["pair_ids"]
+    answers = PairAnswers(tuple(pairs.tolist()), ("a", "b"), kept["nearer"], kept["tied"])
+    known = {metric.name for metric in METRICS}
+    return {
+        name: PhotoValues(pairs, values, _bounds(name)) for name, values in answers.per_pair().items() if name in known
+    }
+
+
+def _bounds(name: str) -> tuple[float, float]:
+    return next((metric.bounds for metric in METRICS if metric.name == name), (0.0, 1.0))
 
 
 def _unfit(photos: PhotoSet) -> str:
@@ -71,20 +136,28 @@ def _unfit(photos: PhotoSet) -> str:
     return "its photos do not come in twos" if counts.max() > 2 or not (counts == 2).any() else ""
 
 
-def _recipe(photos: PhotoSet, options: RunOptions) -> PlainViews:
+def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
+    from benchmark.views import PlainViews
+
     return PlainViews()
 
 
 RETRIEVAL_TASKS: Mapping[str, Task] = MappingProxyType(
     {
-        TASK: Task(
-            name=TASK,
-            summary="do distractors from the query's own kind of camera push its target away?",
-            metrics=METRICS,
-            recipe=_recipe,
-            unfit=_unfit,
-            run=run_retrieval,
-            of_cameras=True,
+        task.name: task
+        for task in (
+            Task(
+                name="retrieval/pairs",
+                family=RETRIEVAL,
+                title="Pairs",
+                explain="Which photo shows the query's subject, taken with the other type of camera.",
+                summary="do distractors from the query's own kind of camera push its target away?",
+                metrics=METRICS,
+                recipe=_recipe,
+                unfit=_unfit,
+                run=run_retrieval,
+                read_answers=read_retrieval,
+            ),
         )
     }
 )

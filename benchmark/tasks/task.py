@@ -1,17 +1,24 @@
-"""Task = a named question: which views it needs, which photos can answer it, and the pure function that scores it."""
+"""Task = a named question: which views it needs, which photos can answer it, the pure function that scores it, and what
+its numbers and its kept answers mean.
+
+Arithmetic is imported when a task runs, so that naming and explaining tasks needs neither torch nor a bank.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.bank import Bank, BankView
 from benchmark.options import RunOptions
-from benchmark.results import Score
-from benchmark.views import ViewRecipe
+from benchmark.results import AnswersReader, Family, Metric, Score
 from builders.photos import PhotoSet
+
+if TYPE_CHECKING:
+    from benchmark.bank import Bank, BankView
+    from benchmark.views import ViewRecipe
 
 
 @dataclass(frozen=True)
@@ -44,22 +51,33 @@ class TaskOutcome:
 
     scores: tuple[Score, ...]
     answers: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Compact arrays by name, kept beside the result."""
+    """Compact arrays by name, kept beside the result; the task's ``read_answers`` reads them back."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One question."""
+    """One question. Everything that any other room knows of it stands here."""
 
     name: str
     """``family/subject``."""
+    family: Family
+    title: str
+    """Of its subject, as people read it: ``JPEG``, ``Focal length``."""
+    explain: str
+    """What the subject's classes are, in one sentence."""
     summary: str
-    """One line for ``list tasks``."""
-    metrics: tuple[str, ...]
+    """The question in one line, for ``list tasks``."""
+    metrics: tuple[Metric, ...]
+    """In the order of tables. A score of another metric is welcome: it is shown by its name where all are asked for."""
     recipe: Callable[[PhotoSet, RunOptions], ViewRecipe]
     """The views that it needs; recipes of one kind are merged into one pass."""
     unfit: Callable[[PhotoSet], str]
     """Why these photos cannot answer it, or an empty string."""
     run: Callable[[TaskInput], TaskOutcome]
-    of_cameras: bool = False
-    """It asks about acquisition, not about processing."""
+    read_answers: AnswersReader
+    """The values by photo of each metric, from the arrays that ``run`` kept."""
+
+    @property
+    def of_cameras(self) -> bool:
+        """It asks about acquisition, not about processing."""
+        return self.family.about == "acquisition"

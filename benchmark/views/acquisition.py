@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
 from benchmark.views.views import Preprocess
-from builders.pixels import CenterMask, decode_rgb, reencode
+from builders.pixels import CenterMask, decode_rgb, reencode_jpeg
+
+MASKED_NAMES = ("whole", "masked", "complement")
 
 
 @dataclass(frozen=True)
@@ -24,16 +26,34 @@ class MaskedViews:
     """
 
     ratio: float = 0.9
+    wanted: tuple[str, ...] = MASKED_NAMES
+    """The views wanted; where nothing is hidden, only ``whole`` is made."""
+
+    kind: ClassVar[str] = "masked"
 
     @property
     def names(self) -> tuple[str, ...]:
-        return ("whole", "masked", "complement") if self.ratio else ("whole",)
+        return tuple(name for name in (MASKED_NAMES if self.ratio else MASKED_NAMES[:1]) if name in self.wanted)
 
-    def key(self) -> dict[str, Any]:
-        return {"kind": "masked", "ratio": self.ratio, "reencode": "JPEG q95 4:4:4"}
+    def settings(self) -> dict[str, Any]:
+        return {"ratio": self.ratio}
+
+    def view_keys(self) -> dict[str, dict[str, Any]]:
+        """``whole`` is the same pixels whatever the ratio, which its key does not name.
+
+        >>> MaskedViews(0.5).view_keys()["whole"] == MaskedViews(0.9).view_keys()["whole"]
+        True
+        """
+        saved = {"kind": self.kind, "reencode": "JPEG q95 4:4:4"}
+        return {
+            name: {**saved, "name": name, **({} if name == "whole" else {"ratio": self.ratio})} for name in self.names
+        }
+
+    def only(self, names: Sequence[str]) -> MaskedViews:
+        return replace(self, wanted=tuple(name for name in self.names if name in names))
 
     def merged(self, other: MaskedViews) -> MaskedViews:
-        return self
+        return replace(self, wanted=tuple(n for n in MASKED_NAMES if n in {*self.wanted, *other.wanted}))
 
     def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
         photo = decode_rgb(data)
@@ -48,20 +68,29 @@ class MaskedViews:
         return [preprocess(mask(saved_photo)) for mask in self._masks()]
 
     def _masks(self) -> list[CenterMask]:
-        masks = [CenterMask(ratio=0.0)]
-        if self.ratio:
-            masks += [CenterMask(ratio=self.ratio), CenterMask(ratio=self.ratio, complement=True)]
-        return masks
+        masks = {
+            "whole": CenterMask(ratio=0.0),
+            "masked": CenterMask(ratio=self.ratio),
+            "complement": CenterMask(ratio=self.ratio, complement=True),
+        }
+        return [masks[name] for name in self.names]
 
 
 @dataclass(frozen=True)
 class PlainViews:
-    """The photo as it is: one view, no processing."""
+    """The photo as it is: one view, ``photo``, no processing."""
 
-    names: tuple[str, ...] = ("photo",)
+    kind: ClassVar[str] = "plain"
+    names: ClassVar[tuple[str, ...]] = ("photo",)
 
-    def key(self) -> dict[str, Any]:
-        return {"kind": "plain"}
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    def view_keys(self) -> dict[str, dict[str, Any]]:
+        return {"photo": {"kind": self.kind, "name": "photo"}}
+
+    def only(self, names: Sequence[str]) -> PlainViews:
+        return self
 
     def merged(self, other: PlainViews) -> PlainViews:
         return self
@@ -72,4 +101,4 @@ class PlainViews:
 
 
 def _reencoded(image: Image.Image) -> Image.Image:
-    return reencode(image, 95, "4:4:4")
+    return reencode_jpeg(image, 95, "4:4:4")

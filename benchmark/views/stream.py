@@ -100,11 +100,22 @@ class DecodedPhotos:
     """Pixels of the largest photo that the device takes."""
 
     @property
+    def kind(self) -> str:
+        return self.recipe.kind
+
+    @property
     def names(self) -> tuple[str, ...]:
         return self.recipe.names
 
-    def key(self) -> dict[str, Any]:
-        return self.recipe.key()
+    def settings(self) -> dict[str, Any]:
+        return self.recipe.settings()
+
+    def view_keys(self) -> dict[str, dict[str, Any]]:
+        return self.recipe.view_keys()
+
+    def only(self, names: Sequence[str]) -> ProcessingViews:
+        """Made by Pillow: a worker is finding out which views fail on a photo."""
+        return self.recipe.only(names)
 
     def merged(self, other: DecodedPhotos) -> DecodedPhotos:
         return replace(self, recipe=self.recipe.merged(other.recipe))

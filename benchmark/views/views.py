@@ -6,11 +6,12 @@ made; workers make them while the encoder runs on earlier ones, in the order of 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +21,16 @@ from torch.utils.data import DataLoader, Dataset
 from benchmark.encoders import Pixels
 from builders.errors import PhotoError
 from builders.photos import PhotoSet
-from builders.pixels import PROCESSINGS, Planner, chosen_engine, decode_rgb, preprocess_all, read_jpeg_header
+from builders.pixels import (
+    PROCESSINGS,
+    Planner,
+    Processing,
+    chosen_engine,
+    codec_canary,
+    decode_rgb,
+    preprocess_all,
+    read_jpeg_header,
+)
 from builders.sources import unpack
 
 Preprocess = Callable[[Image.Image], np.ndarray]
@@ -35,19 +45,35 @@ AHEAD_BYTES = 1 << 30
 
 
 class ViewRecipe(Protocol):
-    """Which views are made of a photo."""
+    """Which views are made of a photo.
+
+    Names are the recipe's own: another may call another view the same. What a view *is* stands in its key.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Of recipe. Only recipes of one kind and equal settings are merged."""
+        ...
 
     @property
     def names(self) -> tuple[str, ...]:
         """Name of each view, in order."""
         ...
 
-    def key(self) -> dict[str, Any]:
-        """Everything that decides the views, as JSON values: an ingredient of the bank's key."""
+    def settings(self) -> dict[str, Any]:
+        """What the recipe was told besides the names, as JSON values."""
+        ...
+
+    def view_keys(self) -> dict[str, dict[str, Any]]:
+        """By name, everything that decides the pixels of that view, as JSON values; nothing that does not."""
+        ...
+
+    def only(self, names: Sequence[str]) -> ViewRecipe:
+        """The recipe of some of its views, in its own order."""
         ...
 
     def merged(self, other: Any) -> ViewRecipe:
-        """One recipe of the same kind that makes the views of both."""
+        """The recipe that makes the views of both, which are of one kind and equal settings."""
         ...
 
     def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[Views]:
@@ -73,9 +99,26 @@ class ProcessingViews:
     seed: int = 0
     """Of the random scale of ``interpolation``."""
 
-    def key(self) -> dict[str, Any]:
-        processings = [dataclasses.asdict(PROCESSINGS[name]) for name in self.names]
-        return {"kind": "processing", "processings": processings, "seed": self.seed}
+    kind: ClassVar[str] = "processing"
+
+    def settings(self) -> dict[str, Any]:
+        return {"seed": self.seed}
+
+    def view_keys(self) -> dict[str, dict[str, Any]]:
+        """Only views with a scale of each photo's own depend on the seed.
+
+        >>> ProcessingViews(("resizing-x2",), seed=5).view_keys()["resizing-x2"]["scale"]
+        2
+        """
+        return {name: self._view_key(PROCESSINGS[name]) for name in self.names}
+
+    def _view_key(self, processing: Processing) -> dict[str, Any]:
+        seed = {"seed": self.seed} if processing.scale is None else {}
+        codec = codec_canary((processing.name,))  # the bank's own canary knows the codecs of the study alone
+        return {"kind": self.kind, **dataclasses.asdict(processing), **seed, "codec": codec}
+
+    def only(self, names: Sequence[str]) -> ProcessingViews:
+        return dataclasses.replace(self, names=tuple(name for name in self.names if name in names))
 
     def merged(self, other: ProcessingViews) -> ProcessingViews:
         wanted = {*self.names, *other.names}
@@ -103,8 +146,16 @@ class StoredViews:
     stored: tuple[str, ...]
     """The views in a bundle, in its order."""
 
-    def key(self) -> dict[str, Any]:
-        return {"kind": "stored", "stored": list(self.stored)}
+    kind: ClassVar[str] = "stored"
+
+    def settings(self) -> dict[str, Any]:
+        return {"stored": list(self.stored)}
+
+    def view_keys(self) -> dict[str, dict[str, Any]]:
+        return {name: {"kind": self.kind, "name": name, "stored": list(self.stored)} for name in self.names}
+
+    def only(self, names: Sequence[str]) -> StoredViews:
+        return dataclasses.replace(self, names=tuple(name for name in self.names if name in names))
 
     def merged(self, other: StoredViews) -> StoredViews:
         wanted = {*self.names, *other.names}
@@ -123,15 +174,16 @@ class PhotoViews:
     index: int
     """Index of the photo in its set."""
     arrays: tuple[torch.Tensor, ...]
-    """One per preprocessing: [views, ...]. Empty if the photo failed, and where its own preprocessing did."""
+    """One per preprocessing: [views, ...]. Empty if the photo failed, and where all its views did; the place of a view
+    that failed alone is held by another of the same photo."""
     failure: str
-    """Empty, or one sentence."""
+    """Why there is no view for any preprocessing, in one sentence; empty if there is one."""
     source_jpeg: str
     """The photo's own compression, for example ``q75 4:2:0``."""
     seconds: float
     """Time of one worker spent on it."""
-    own_failures: tuple[str, ...] = ()
-    """One per preprocessing, empty texts where it went well; no text at all where all did."""
+    own_failures: tuple[Mapping[str, str], ...] = ()
+    """One per preprocessing: the reason by name of each view that failed; none at all where all went well."""
 
 
 def iterate_views(
@@ -177,37 +229,60 @@ class _ViewMaker(Dataset[PhotoViews]):
         index = self.indices[position]
         started = time.perf_counter()
         arrays: tuple[torch.Tensor, ...] = ()
-        own_failures: tuple[str, ...] = ()
+        own_failures: tuple[Mapping[str, str], ...] = ()
         failure, source_jpeg = "", "unreadable"
         try:
             data = self.photos.read(index)
             source_jpeg = describe_source(data)
             try:
-                arrays = self._arrays(data, index, self.preprocesses)
+                arrays = self._arrays(self.recipe, data, index, self.preprocesses)
             except Exception:
-                if len(self.preprocesses) == 1:
-                    raise
-                arrays, own_failures = self._one_by_one(data, index)
+                apart = [self._as_far_as_possible(data, index, preprocess) for preprocess in self.preprocesses]
+                arrays, own_failures = tuple(found for found, _ in apart), tuple(failed for _, failed in apart)
+                failure = _common_failure(arrays, own_failures)
         except Exception as error:  # one photo never ends a run, whatever a preprocessing raises on it
             failure = _reason(error)
+        if failure:
+            arrays, own_failures = (), ()
         return PhotoViews(index, arrays, failure, source_jpeg, time.perf_counter() - started, own_failures)
 
-    def _arrays(self, data: bytes, index: int, preprocesses: Sequence[Preprocess]) -> tuple[torch.Tensor, ...]:
-        made = self.recipe.make(data, self.photos.ids[index], preprocesses)
+    def _arrays(
+        self, recipe: ViewRecipe, data: bytes, index: int, preprocesses: Sequence[Preprocess]
+    ) -> tuple[torch.Tensor, ...]:
+        made = recipe.make(data, self.photos.ids[index], preprocesses)
         return tuple(torch.from_numpy(v if isinstance(v, np.ndarray) else np.stack(v)) for v in made)
 
-    def _one_by_one(self, data: bytes, index: int) -> tuple[tuple[torch.Tensor, ...], tuple[str, ...]]:
-        """What fails for one encoder is no reason to lose the photo for the others of the pass."""
-        arrays: list[torch.Tensor] = []
-        failures: list[str] = []
-        for preprocess in self.preprocesses:
+    def _as_far_as_possible(
+        self, data: bytes, index: int, preprocess: Preprocess
+    ) -> tuple[torch.Tensor, Mapping[str, str]]:
+        """The views that can be made for one preprocessing, and why the others cannot.
+
+        What fails for one encoder, or one view, is no reason to lose the photo for the others: which views are made
+        together depends on what the banks hold already, and must not decide which photos are scored.
+        """
+        if len(self.preprocesses) > 1:
+            with contextlib.suppress(Exception):
+                return self._arrays(self.recipe, data, index, [preprocess])[0], {}
+        made: dict[str, torch.Tensor] = {}
+        failed: dict[str, str] = {}
+        for name in self.recipe.names:
             try:
-                arrays += self._arrays(data, index, [preprocess])
-                failures.append("")
+                [made[name]] = self._arrays(self.recipe.only((name,)), data, index, [preprocess])
             except Exception as error:
-                arrays.append(torch.empty(0))
-                failures.append(_reason(error))
-        return tuple(arrays), tuple(failures)
+                failed[name] = _reason(error)
+        if not made:
+            return torch.empty(0), failed
+        other = next(iter(made.values()))
+        try:
+            return torch.cat([made.get(name, other) for name in self.recipe.names]), failed
+        except RuntimeError as error:  # views of several shapes
+            return torch.empty(0), dict.fromkeys(self.recipe.names, _reason(error))
+
+
+def _common_failure(arrays: Sequence[torch.Tensor], failures: Sequence[Mapping[str, str]]) -> str:
+    """The one reason why no view could be made for any preprocessing; empty if there are views, or several reasons."""
+    reasons = {reason for failed in failures for reason in failed.values()}
+    return reasons.pop() if len(reasons) == 1 and not any(len(made) for made in arrays) else ""
 
 
 def describe_source(data: bytes) -> str:

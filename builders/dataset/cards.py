@@ -21,7 +21,7 @@ from builders.dataset.shard_pool import SplitShards
 MAX_NAMES_IN_YAML = 4000
 """With more class names than this in all configs, the Parquet schema alone carries them (it always does)."""
 
-STUDY_CITATION = """@inproceedings{ramos2025processing,
+STUDY_BIBTEX = """@inproceedings{ramos2025processing,
   title     = {Processing and acquisition traces in visual encoders: What does {CLIP} know about your camera?},
   author    = {Ramos, Ryan and Stojni{\\'c}, Vladan and Kordopatis-Zilos, Giorgos and Nakashima, Yuta and Tolias,
                Giorgos and Garcia, Noa},
@@ -99,7 +99,7 @@ def _content(config: str, splits: tuple[SplitShards, ...]) -> str:
 
 def render(template: str, **context: Any) -> str:
     """One template of ``cards/`` with its variables; a variable that is missing is an error, not a blank."""
-    return _environment().get_template(template).render(study_citation=STUDY_CITATION, **context)
+    return _environment().get_template(template).render(study_citation=STUDY_BIBTEX, **context)
 
 
 def size_category(rows: int) -> str:

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from datasets import ClassLabel, Features
 
 from builders.dataset.cards import Card, readme
-from builders.dataset.shard_pool import FAILURES_FILE, STATE_FOLDER, SplitShards, write_failures
-from builders.dataset.shards import ItemFailure, Shard, cannot_write
+from builders.dataset.shard_pool import FAILURES_FILE, SplitShards, write_failures
+from builders.dataset.shards import STATE_FOLDER, ItemFailure, Shard, cannot_write
 from builders.errors import DataError, UsageError
 from builders.files import write_text_atomically
 from builders.pixels import codec_canary, codec_versions

@@ -47,7 +47,7 @@ SHARD_BYTES = 400 * 2**20
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-Row = Mapping[str, Any]
+ShardRow = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class ShardJob:
     """Columns of the rows. An ``Image`` cell is ``{"bytes": ..., "path": ...}``, never a PIL image."""
     ids: Sequence[str]
     """Identity of each item, for failures; ``len(ids)`` items."""
-    make_rows: Callable[[int], Iterable[Row]]
+    make_rows: Callable[[int], Iterable[ShardRow]]
     """Rows of one item. A ``PhotoError`` (or any ``Exception``) is that item's failure."""
     recipe: Mapping[str, Any]
     """JSON values that decide the rows: parameters, seed, codec canary. Shards of another recipe are not reused."""
@@ -215,7 +215,7 @@ def items_per_shard(bytes_per_item: float, items: int) -> int:
 
 def rows_of(
     job: ShardJob, items: Iterable[int], failures: list[ItemFailure], tick: Callable[[], object]
-) -> Iterable[Row]:
+) -> Iterable[ShardRow]:
     """The rows of these items, one item after another; what cannot be made is added to ``failures``."""
     for item in items:
         try:
@@ -236,7 +236,7 @@ class _Written(NamedTuple):
     data_bytes: int
 
 
-def write_parquet(stream: Any, job: ShardJob, rows: Iterable[Row]) -> _Written:
+def write_parquet(stream: Any, job: ShardJob, rows: Iterable[ShardRow]) -> _Written:
     """Write rows as one Parquet file: bounded row groups, page index, chunks that the Hub's storage deduplicates."""
     schema = job.features.arrow_schema
     leaves = [leaf for name, feature in job.features.items() for leaf in _leaves(name, feature)]

@@ -13,7 +13,7 @@ from datetime import datetime
 from fractions import Fraction
 from types import MappingProxyType
 
-from builders.exif.exif_block import ALLOWED, MAX_CHARACTERS, read_allowed
+from builders.exif.exif_block import ALLOWED, MAX_CHARACTERS, TAG_NUMBERS, read_allowed
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Acquisition:
     taken: datetime | None = None
     """Camera clock at exposure (or, failing that, at digitisation), without time zone."""
     raw: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    """The allow-listed values as the file writes them ("10/600"), by the tag names of ExifTool and Flickr."""
+    """The allow-listed values as the file writes them ("10/600"), by the tag names of ExifTool and Flickr: a new
+    attribute reads its tag here and needs no field above."""
 
 
 def acquisition_from_file(data: bytes) -> Acquisition:
@@ -135,9 +136,6 @@ _SENSITIVITY_ENTRIES = {
 }
 """Which entries may stand in for an overflown ISO, by SensitivityType (Exif 2.3, table for tag 0x8830)."""
 
-_FLICKR_NUMBERS = {"Make": "271", "Model": "272", "Software": "305", "ExposureTime": "33434", "FNumber": "33437"}
-_FLICKR_NUMBERS |= {"ISO": "34855", "DateTimeOriginal": "36867", "CreateDate": "36868", "Flash": "37385"}
-_FLICKR_NUMBERS |= {"FocalLength": "37386"}
 _FLICKR_SPACES = ("IFD0", "ExifIFD", "TIFF", "EXIF", "XMP-exif", "XMP-tiff", "XMP-exifEX", "XMP-xmp", "XMP")
 _FLICKR_SPELLINGS = {
     "ISO": ("ISO", "ISOSpeedRatings", "PhotographicSensitivity"),
@@ -148,9 +146,7 @@ _FLICKR_SPELLINGS = {
 
 
 def _flickr_keys(name: str) -> list[tuple[str, str]]:
-    spellings = [*_FLICKR_SPELLINGS.get(name, (name,))]
-    if name in _FLICKR_NUMBERS:
-        spellings.append(_FLICKR_NUMBERS[name])
+    spellings = (*_FLICKR_SPELLINGS.get(name, (name,)), str(TAG_NUMBERS[name]))
     return [(space, spelling) for space in _FLICKR_SPACES for spelling in spellings]
 
 

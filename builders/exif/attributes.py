@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -18,11 +19,9 @@ import numpy as np
 from builders.errors import unknown_name
 from builders.exif import devices
 from builders.exif.acquisition import Acquisition
-from builders.exif.devices import OTHER, UNKNOWN, aliases_version, device_type
+from builders.exif.devices import OTHER, UNKNOWN, device_type
 from builders.exif.study_classes import APERTURES, EXPOSURES, FOCAL_LENGTHS, IPHONES, ISOS, MAKES, MODELS, YEARS
 from builders.photos import UNLABELLED, Labels
-
-__all__ = ["ATTRIBUTES", "OTHER", "UNKNOWN", "Attribute", "aliases_version", "device_type", "label", "labels_of"]
 
 LabelSet = Literal["clean", "reference"]
 
@@ -34,16 +33,44 @@ class Attribute:
     """One acquisition attribute."""
 
     name: str
+    """As columns and configs of data sets are named: ``focal_length``."""
     classes: Mapping[LabelSet, tuple[str, ...]]
     """Class names by label set, in order."""
-    tolerance: float | None
-    """Numbers in ``clean``: a value belongs to the nearest class if ``abs(log2(value / class)) <= tolerance``."""
     find: Callable[[Acquisition, LabelSet], str]
     """What the acquisition says, before it is looked up among the classes; ``UNKNOWN`` if nothing."""
+    title: str
+    """The name as people read it."""
+    explain: str
+    """One sentence for people: what is told apart."""
+    tolerance: float | None = None
+    """Numbers in ``clean``: a value belongs to the nearest class if ``abs(log2(value / class)) <= tolerance``."""
+    names_camera: bool = False
+    """Whether it names the camera: such attributes follow from one another, so none serves to predict another."""
+    find_any: Callable[[Acquisition], str] | None = None
+    """Of attributes whose classes are names of makers or bodies: the clean name of any, even if it is no class."""
+
+    @property
+    def task(self) -> str:
+        """As tasks are named: ``focal-length``."""
+        return task_spelling(self.name)
 
     def chance(self, label_set: LabelSet = "clean") -> float:
         """Expected accuracy of a guess."""
         return 1 / len(self.classes[label_set])
+
+
+def task_spelling(attribute: str) -> str:
+    """The name of an attribute as tasks have it, from either spelling.
+
+    >>> task_spelling("focal_length"), column_spelling("focal-length")
+    ('focal-length', 'focal_length')
+    """
+    return attribute.replace("_", "-")
+
+
+def column_spelling(attribute: str) -> str:
+    """The name of an attribute as columns and configs of data sets have it, from either spelling."""
+    return attribute.replace("-", "_")
 
 
 def label(acquisition: Acquisition, attribute: str, label_set: LabelSet = "clean") -> str:
@@ -171,20 +198,89 @@ def _same(classes: tuple[str, ...]) -> dict[LabelSet, tuple[str, ...]]:
     return {"clean": classes, "reference": classes}
 
 
-ATTRIBUTES: dict[str, Attribute] = {
-    a.name: a
-    for a in (
-        Attribute("make", {"clean": _CLEAN_MAKES, "reference": MAKES}, None, _make),
-        Attribute("model", {"clean": _CLEAN_MODELS, "reference": MODELS}, None, _model),
-        Attribute("smartphone_model", _same(IPHONES), None, _model),
-        Attribute("is_smartphone", _same((NO_SMARTPHONE, SMARTPHONE)), None, _is_smartphone),
-        Attribute("exposure", _same(EXPOSURES), STOP_TWELFTH, _number("exposure_s", "exposure")),
-        # a stop is half an octave of the f-number
-        Attribute("aperture", _same(APERTURES), STOP_TWELFTH / 2, _number("f_number", "aperture")),
-        Attribute("iso", _same(ISOS), STOP_TWELFTH, _number("iso", "iso")),
-        Attribute("focal_length", _same(FOCAL_LENGTHS), FOCAL_TOLERANCE, _number("focal_length_mm", "focal_length")),
-        Attribute("flash", _same(FLASH_CLASSES), None, _flash),
-        Attribute("year", _same(YEARS), None, _year),
-    )
-}
-"""Every attribute by name. Add one here, and its test in ``tests/builders/test_attributes.py``."""
+def _any_phone_model(acquisition: Acquisition) -> str:
+    return devices.canonical_model(acquisition) if device_type(acquisition) == "phone" else OTHER
+
+
+_ATTRIBUTES = (
+    Attribute(
+        "make",
+        {"clean": _CLEAN_MAKES, "reference": MAKES},
+        _make,
+        title="Make",
+        explain="Which maker's camera.",
+        names_camera=True,
+        find_any=devices.canonical_make,
+    ),
+    Attribute(
+        "model",
+        {"clean": _CLEAN_MODELS, "reference": MODELS},
+        _model,
+        title="Model",
+        explain="Which camera model.",
+        names_camera=True,
+        find_any=devices.canonical_model,
+    ),
+    Attribute(
+        "smartphone_model",
+        _same(IPHONES),
+        _model,
+        title="Phone model",
+        explain="Which smartphone model.",
+        names_camera=True,
+        find_any=_any_phone_model,
+    ),
+    Attribute(
+        "is_smartphone",
+        _same((NO_SMARTPHONE, SMARTPHONE)),
+        _is_smartphone,
+        title="Phone or not",
+        explain="Smartphone or another camera.",
+        names_camera=True,
+    ),
+    Attribute(
+        "exposure",
+        _same(EXPOSURES),
+        _number("exposure_s", "exposure"),
+        title="Exposure",
+        explain="Which exposure time.",
+        tolerance=STOP_TWELFTH,
+    ),
+    Attribute(
+        "aperture",
+        _same(APERTURES),
+        _number("f_number", "aperture"),
+        title="Aperture",
+        explain="Which f-number.",
+        tolerance=STOP_TWELFTH / 2,  # a stop is half an octave of the f-number
+    ),
+    Attribute(
+        "iso",
+        _same(ISOS),
+        _number("iso", "iso"),
+        title="ISO",
+        explain="Which ISO speed.",
+        tolerance=STOP_TWELFTH,
+    ),
+    Attribute(
+        "focal_length",
+        _same(FOCAL_LENGTHS),
+        _number("focal_length_mm", "focal_length"),
+        title="Focal length",
+        explain="Which focal length.",
+        tolerance=FOCAL_TOLERANCE,
+    ),
+    Attribute("flash", _same(FLASH_CLASSES), _flash, title="Flash", explain="Whether the flash fired."),
+    Attribute("year", _same(YEARS), _year, title="Year", explain="Which year the photo was taken in."),
+)
+"""The one list. Add yours at the end; what it reads must be on the allow-list (``exif_block``)."""
+
+ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType({attribute.name: attribute for attribute in _ATTRIBUTES})
+"""Every attribute by name."""
+
+STUDY_ATTRIBUTES = (
+    *("make", "model", "smartphone_model", "is_smartphone"),
+    *("exposure", "aperture", "iso", "focal_length"),
+)
+"""The eight of the study's text, whatever else is defined here: FlickrExif is built of them, since splits that are
+balanced for further attributes would be other splits, and simulated cameras have these settings."""

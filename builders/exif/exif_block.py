@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
-from builders.errors import PhotoError
+from builders.errors import PhotoError, missing_package
 
 MAX_EXIF_BYTES = 4 * 2**20
 """Largest Exif block inside a photo. (A JPEG segment holds 64 KiB; HEIC, PNG and WebP state no bound.)"""
@@ -44,8 +44,12 @@ _EXIF_IFD_TAGS = {
     0x9209: "Flash",
     0x920A: "FocalLength",
 }
-ALLOWED = (*_IFD0_TAGS.values(), *_EXIF_IFD_TAGS.values())
-"""Every tag that is read, by the name that ExifTool and Flickr use."""
+TAG_NUMBERS = {name: number for number, name in (_IFD0_TAGS | _EXIF_IFD_TAGS).items()}
+"""Every tag that is read, by the name that ExifTool and Flickr use: the one allow-list. A tag more is a decision about
+privacy: nothing that could name a person, a place or one body of a camera."""
+
+ALLOWED = (*TAG_NUMBERS,)
+"""Their names."""
 
 _EXIF_POINTER = 0x8769
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
@@ -211,7 +215,7 @@ def _in_heif(data: bytes) -> bytes | None:
     try:
         import pillow_heif
     except ImportError:
-        raise PhotoError("a HEIC photo needs pillow-heif: pip install pillow-heif") from None
+        raise PhotoError(missing_package("pillow_heif", "a HEIC photo")) from None
     try:
         return pillow_heif.open_heif(data).info.get("exif")
     except Exception as error:

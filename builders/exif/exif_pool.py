@@ -20,12 +20,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from builders.errors import PhotoError
 from builders.exif.acquisition import Acquisition, acquisition_from_raw
-
-MAX_FILE_BYTES = 512 * 2**20
-"""Largest file opened."""
+from builders.files import MAX_PHOTO_BYTES
 
 NO_EXIF = "the file carries no Exif that is read here"
 
@@ -93,8 +92,8 @@ class _Worker:
 
     def read(self, file: Path | bytes) -> Reading:
         kind, payload = (b"B", file) if isinstance(file, bytes) else (b"P", os.fsencode(file))
-        if len(payload) > MAX_FILE_BYTES:
-            return Reading(Acquisition(), f"the file has {len(payload)} bytes, more than {MAX_FILE_BYTES}")
+        if len(payload) > MAX_PHOTO_BYTES:
+            return Reading(Acquisition(), f"the file has {len(payload)} bytes, more than {MAX_PHOTO_BYTES}")
         if self.process is None:
             self.process = _start(self.memory_bytes)
         try:
@@ -113,7 +112,7 @@ class _Worker:
         acquisition = acquisition_from_raw({str(k): str(v) for k, v in answer["raw"].items()})
         return Reading(acquisition, None if acquisition.raw else NO_EXIF)
 
-    def _answer(self, process: subprocess.Popen[bytes]) -> dict:
+    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
         assert process.stdout is not None
         descriptor, deadline, line = process.stdout.fileno(), time.monotonic() + self.timeout_s, b""
         while not line.endswith(b"\n"):
@@ -167,7 +166,7 @@ def _serve(memory_bytes: int) -> None:
         payload = requests.read(length)
         try:
             data = payload if kind == b"B" else _file_bytes(Path(os.fsdecode(payload)))
-            answer: dict = {"raw": read_allowed(data)}
+            answer: dict[str, Any] = {"raw": read_allowed(data)}
         except PhotoError as error:
             answer = {"reason": str(error)}
         except MemoryError:
@@ -179,11 +178,11 @@ def _serve(memory_bytes: int) -> None:
 def _file_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = file.read(MAX_PHOTO_BYTES + 1)
     except OSError as error:
         raise PhotoError(f"cannot be opened ({error.strerror})") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise PhotoError(f"the file has more than {MAX_FILE_BYTES} bytes")
+    if len(data) > MAX_PHOTO_BYTES:
+        raise PhotoError(f"the file has more than {MAX_PHOTO_BYTES} bytes")
     return data
 
 

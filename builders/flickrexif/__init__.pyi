@@ -1,8 +1,7 @@
-from .rows import HUB_SPLITS, part_features
+from .rows import part_features
 from .takedown import TOMBSTONES_FILE, buried_rows
 
 __all__ = [
-    "HUB_SPLITS",
     "TOMBSTONES_FILE",
     "buried_rows",
     "part_features",

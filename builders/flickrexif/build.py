@@ -15,14 +15,13 @@ import numpy as np
 
 from builders.dataset import Build, Card, PixelRights, finish_folder, prepare_folder
 from builders.errors import DataError
-from builders.exif import ATTRIBUTES, LabelSet, aliases_version, device_type, label
+from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, LabelSet, aliases_version, device_type, label
 from builders.flickrexif.collection import CollectedPhoto, Collection, collect, licence_counts, metadata_columns
 from builders.flickrexif.look import look_into_files
 from builders.flickrexif.rows import (
-    HUB_SPLITS,
     METADATA,
     METADATA_FEATURES,
-    Part,
+    ConfigPart,
     RowMaker,
     part_features,
     write_metadata,
@@ -31,7 +30,7 @@ from builders.flickrexif.rows import (
 from builders.flickrexif.state import State
 from builders.flickrexif.status import funnel
 from builders.flickrexif.takedown import TOMBSTONES_FILE, bury, mark_folder, tombstones
-from builders.photos import SPLITS, UNLABELLED, Labels
+from builders.photos import HUB_SPLITS, SPLITS, UNLABELLED, Labels
 from builders.splits import (
     Sizes,
     Splits,
@@ -43,9 +42,6 @@ from builders.splits import (
     validate,
 )
 
-CONFIGS = ("make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length")
-EXTRAS = ("flash", "year")
-
 
 @dataclass(frozen=True)
 class BuildPlan:
@@ -54,7 +50,7 @@ class BuildPlan:
     output: Path
     pixels: bool = False
     label_set: LabelSet = "clean"
-    attributes: tuple[str, ...] = CONFIGS
+    attributes: tuple[str, ...] = STUDY_ATTRIBUTES
     seed: int = 0
     sizes: Sizes = field(default_factory=Sizes)
     assign: str = "hash"
@@ -152,7 +148,7 @@ def split_photos(photos: Sequence[CollectedPhoto], labels: Mapping[str, Labels],
     )
 
 
-def _parts(name: str, column: Labels, splits: Splits) -> list[Part]:
+def _parts(name: str, column: Labels, splits: Splits) -> list[ConfigPart]:
     """The three splits of an attribute, with the classes that have photos; none if fewer than two have."""
     kept = splits.classes[name]
     if len(kept) < 2:
@@ -163,12 +159,12 @@ def _parts(name: str, column: Labels, splits: Splits) -> list[Part]:
     for split, word in enumerate(HUB_SPLITS):
         rows = np.flatnonzero(splits.selected[name] == split)
         parts.append(
-            Part(name, word, names, rows, np.array([new[int(v)] for v in column.values[rows]], dtype=np.int64))
+            ConfigPart(name, word, names, rows, np.array([new[int(v)] for v in column.values[rows]], dtype=np.int64))
         )
     return parts
 
 
-def _released_parts(table: SplitTable, photos: Sequence[CollectedPhoto]) -> list[Part]:
+def _released_parts(table: SplitTable, photos: Sequence[CollectedPhoto]) -> list[ConfigPart]:
     """The rows of a released split file of which we have the photo, as released."""
     position = {p.id: i for i, p in enumerate(photos)}
     words = table.labels if table.labels is not None else np.full(len(table.ids), "")
@@ -178,7 +174,7 @@ def _released_parts(table: SplitTable, photos: Sequence[CollectedPhoto]) -> list
     for split, word in enumerate(HUB_SPLITS):
         rows = [r for r in table.rows(split) if table.ids[r] in position]
         at = np.array([position[table.ids[r]] for r in rows], dtype=np.int64)
-        parts.append(Part(table.name, word, names, at, np.array([index[words[r]] for r in rows], dtype=np.int64)))
+        parts.append(ConfigPart(table.name, word, names, at, np.array([index[words[r]] for r in rows], dtype=np.int64)))
     return parts
 
 

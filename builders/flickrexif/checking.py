@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from builders.dataset import Build, read_build
 from builders.errors import DataError, UsageError
-from builders.flickrexif.rows import HUB_SPLITS, METADATA
+from builders.flickrexif.rows import METADATA
+from builders.photos import HUB_SPLITS
 from builders.splits import SplitTable, read_split_file
 
 SPLIT_FILE_SUFFIXES = (".json", ".csv", ".parquet")
@@ -48,7 +50,7 @@ def folder_tables(folder: Path) -> list[SplitTable]:
     return [_table(folder, build, config, extra) for config in build.configs if config != METADATA]
 
 
-def _table(folder: Path, build: Build, config: str, extra: dict[str, dict]) -> SplitTable:
+def _table(folder: Path, build: Build, config: str, extra: dict[str, dict[str, Any]]) -> SplitTable:
     ids, splits, labels, owners, digests = [], [], [], [], []
     for split in (s for s in build.splits if s.config == config):
         for shard in split.shards:
@@ -79,8 +81,8 @@ def _known(word: str | None) -> str:
     return "" if word in (None, "unknown", "other") else str(word)
 
 
-def _metadata(folder: Path, build: Build) -> dict[str, dict]:
-    found: dict[str, dict] = {}
+def _metadata(folder: Path, build: Build) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
     for split in (s for s in build.splits if s.config == METADATA):
         for shard in split.shards:
             table = pq.read_table(folder / shard.file)

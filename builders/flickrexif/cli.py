@@ -17,6 +17,7 @@ from builders.errors import UsageError
 from builders.flickrexif.options import Step, steps_parser
 
 if TYPE_CHECKING:
+    from builders.flickrexif.api import FlickrClient
     from builders.flickrexif.fetch import FetchPlan
 
 
@@ -108,17 +109,22 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from builders.flickrexif.build import CONFIGS, BuildPlan, build
+    from builders.errors import unknown_name
+    from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES
+    from builders.flickrexif.build import BuildPlan, build
     from builders.flickrexif.checking import SPLIT_FILE_SUFFIXES
     from builders.flickrexif.state import State
     from builders.splits import Sizes
 
+    for name in options.extra:
+        if name not in ATTRIBUTES:
+            raise unknown_name("attribute", name, [a for a in ATTRIBUTES if a not in STUDY_ATTRIBUTES])
     split_files = sorted(options.split_files.iterdir()) if options.split_files else []
     plan = BuildPlan(
         output=options.output,
         pixels=options.pixels,
         label_set=options.label_set,
-        attributes=(*CONFIGS, *options.extra),
+        attributes=tuple(dict.fromkeys((*STUDY_ATTRIBUTES, *options.extra))),
         seed=options.seed,
         sizes=Sizes(options.train, options.val, options.test, options.least),
         assign=options.assign,
@@ -139,11 +145,11 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _load(options: argparse.Namespace) -> int:
-    from builders.flickrexif.own_copy import load
+    from builders.flickrexif.own_copy import load_own_copy
     from builders.flickrexif.state import State
 
     with State(options.state, create=True) as state:
-        done = load(
+        done = load_own_copy(
             options.source,
             state,
             options.output,
@@ -222,7 +228,7 @@ def _fetch_plan(options: argparse.Namespace) -> FetchPlan:
     )
 
 
-def _client_maker(options: argparse.Namespace) -> Callable:
+def _client_maker(options: argparse.Namespace) -> Callable[[object], FlickrClient]:
     """Checks everything that can be wrong before a state is made."""
     from builders.flickrexif.api import Credentials, FlickrClient, checked_endpoint, is_this_machine
     from builders.flickrexif.budget import FLICKR_CALLS_PER_HOUR, CallBudget

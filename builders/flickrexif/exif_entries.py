@@ -10,11 +10,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from builders.exif import ALLOWED
+
 TRUST = ("IFD0", "ExifIFD", "SubIFD", "InteropIFD")
 """Tag spaces in the order in which they are believed; XMP, which any editor may have written, comes last."""
 
 KEPT_TAGS = frozenset(
     {
+        *ALLOWED,  # what labels are made of; the rest tells where a photo has been
         *("Make", "Model", "UniqueCameraModel", "Software", "ProcessingSoftware", "CreatorTool", "HostComputer"),
         *("ExposureTime", "ShutterSpeedValue", "FNumber", "ApertureValue", "MaxApertureValue", "ExposureProgram"),
         *("ISO", "ISOSpeedRatings", "PhotographicSensitivity", "SensitivityType", "RecommendedExposureIndex"),

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,7 +23,7 @@ from tqdm.auto import tqdm
 
 from builders.errors import DataError, UsageError, unknown_name
 from builders.flickrexif.download import DEFAULT_MAX_BYTES, Downloaded, DownloadFailure, download, photo_client
-from builders.flickrexif.found import SIZES
+from builders.flickrexif.found import FLICKR_SIZES
 from builders.flickrexif.state import FILES, State, file_path
 from builders.flickrexif.takedown import bury
 
@@ -51,8 +52,8 @@ class FetchPlan:
 
     def __post_init__(self) -> None:
         for size in self.sizes:
-            if size not in (*SIZES, "any"):
-                raise unknown_name("size", size, (*SIZES, "any"))
+            if size not in (*FLICKR_SIZES, "any"):
+                raise unknown_name("size", size, (*FLICKR_SIZES, "any"))
         if min(self.connections, self.per_host, self.attempts, self.max_bytes) < 1:
             raise UsageError("--connections, --per-host, --attempts and --max-bytes are at least 1")
 
@@ -123,7 +124,7 @@ class _Fetch:
         for _ in range(self._plan.connections):
             await queue.put(None)
 
-    async def _work(self, queue: asyncio.Queue[_Task | None], bar: tqdm) -> None:
+    async def _work(self, queue: asyncio.Queue[_Task | None], bar: tqdm[NoReturn]) -> None:
         async with photo_client(
             user_agent=self._plan.user_agent,
             timeout_s=self._plan.timeout_s,

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-SIZES = ("o", "6k", "5k", "4k", "3k", "k", "h", "l", "c", "z", "w", "m", "n", "s", "t", "q", "sq")
+FLICKR_SIZES = ("o", "6k", "5k", "4k", "3k", "k", "h", "l", "c", "z", "w", "m", "n", "s", "t", "q", "sq")
 """Flickr's names of sizes, from the original down; ``url_<name>`` are extras of a search."""
 
 ASKED_SIZES = ("o", "k", "h", "l", "c", "z", "m")
 
-EXTRAS = ",".join(
+SEARCH_EXTRAS = ",".join(
     (
         "license",
         "date_upload",
@@ -26,7 +26,7 @@ EXTRAS = ",".join(
     )
 )
 
-_SUFFIXES = {"": "m", "m": "s", "b": "l", "s": "sq", **{s: s for s in SIZES if s not in ("l", "m", "s", "sq")}}
+_SUFFIXES = {"": "m", "m": "s", "b": "l", "s": "sq", **{s: s for s in FLICKR_SIZES if s not in ("l", "m", "s", "sq")}}
 """Letter at the end of a file's name -> name of the size (https://www.flickr.com/services/api/misc.urls.html)."""
 
 _NSID = re.compile(r"\d{1,15}@N\d{2}", re.ASCII)
@@ -116,7 +116,7 @@ def rank(id: int, seed: int) -> int:
 
 def _urls(entry: Mapping[str, Any]) -> dict[str, tuple[str, int, int]]:
     urls = {}
-    for size in SIZES:
+    for size in FLICKR_SIZES:
         url = entry.get(f"url_{size}")
         if isinstance(url, str) and url.startswith(("https://", "http://")) and len(url) < 2000:
             urls[size] = (url, _dimension(entry.get(f"width_{size}")), _dimension(entry.get(f"height_{size}")))

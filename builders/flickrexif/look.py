@@ -29,7 +29,7 @@ _PORTION = 1000
 
 
 @dataclass(frozen=True)
-class Pixels:
+class SeenPixels:
     """What the pixels of one file say."""
 
     hash: int = 0
@@ -67,27 +67,27 @@ def look_into_files(state: State, *, workers: int = 1) -> int:
     return len(waiting)
 
 
-def look_at_pixels(path: Path, sha256: str) -> Pixels:
+def look_at_pixels(path: Path, sha256: str) -> SeenPixels:
     """Check the bytes against their hash and decode them far enough to compare pictures. Never raises for bad bytes."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        return Pixels(reason=f"the file cannot be read ({error.strerror}); fetch it again")
+        return SeenPixels(reason=f"the file cannot be read ({error.strerror}); fetch it again")
     if hashlib.sha256(data).hexdigest() != sha256:
-        return Pixels(reason="the file is not the one that was fetched")
+        return SeenPixels(reason="the file is not the one that was fetched")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             value = photo_hash(data)
             with Image.open(io.BytesIO(data)) as image:
-                return Pixels(value, *image.size)
+                return SeenPixels(value, *image.size)
     except PhotoError as error:
-        return Pixels(reason=str(error))
+        return SeenPixels(reason=str(error))
     except Exception as error:  # photo_hash accepted it, Pillow's header reader did not
-        return Pixels(reason=f"cannot be opened ({type(error).__name__})")
+        return SeenPixels(reason=f"cannot be opened ({type(error).__name__})")
 
 
-def _pixels_of(paths: Sequence[Path], hashes: Sequence[str], workers: int) -> list[Pixels]:
+def _pixels_of(paths: Sequence[Path], hashes: Sequence[str], workers: int) -> list[SeenPixels]:
     if workers <= 1:
         return [look_at_pixels(path, sha) for path, sha in zip(paths, hashes, strict=True)]
     try:
@@ -97,10 +97,10 @@ def _pixels_of(paths: Sequence[Path], hashes: Sequence[str], workers: int) -> li
         return [_alone(path, sha) for path, sha in zip(paths, hashes, strict=True)]
 
 
-def _alone(path: Path, sha256: str) -> Pixels:
+def _alone(path: Path, sha256: str) -> SeenPixels:
     """One file in a process of its own, after some file of its portion took a whole pool down."""
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             return pool.submit(look_at_pixels, path, sha256).result()
     except BrokenProcessPool:
-        return Pixels(reason="decoding it ends the process that does it")
+        return SeenPixels(reason="decoding it ends the process that does it")

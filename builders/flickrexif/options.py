@@ -61,7 +61,7 @@ def steps_parser(text: str, run: Mapping[str, Step]) -> Parser:
     step.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the data set")
     step.add_argument("--pixels", action="store_true", help="with the files whose licence lets them be handed on")
     step.add_argument("--label-set", choices=("clean", "reference"), default="clean", help="(default clean)")
-    step.add_argument("--extra", nargs="+", choices=("flash", "year"), default=(), help="further attributes")
+    step.add_argument("--extra", nargs="+", default=(), metavar="NAME", help="further attributes, such as flash year")
     step.add_argument("--split-files", type=Path, metavar="DIR", help="take splits from these files, as the study's")
     step.add_argument("--assign", choices=("hash", "stratified"), default="hash", help="how owners get their split")
     for split in ("train", "val", "test"):
@@ -95,7 +95,7 @@ def steps_parser(text: str, run: Mapping[str, Step]) -> Parser:
 
 
 def _step(
-    steps: argparse._SubParsersAction, name: str, run: Mapping[str, Step], summary: str
+    steps: argparse._SubParsersAction[Parser], name: str, run: Mapping[str, Step], summary: str
 ) -> argparse.ArgumentParser:
     step = steps.add_parser(name, help=summary, description=summary)
     step.set_defaults(run=run[name])

@@ -21,7 +21,7 @@ from builders.flickrexif.fetch import FetchCounts, FetchPlan, fetch
 from builders.flickrexif.found import is_nsid, photo_id, rank
 from builders.flickrexif.importing import quiet_unless_terminal
 from builders.flickrexif.licences import LICENCES
-from builders.flickrexif.rows import METADATA, Part, RowMaker, part_features, write_part
+from builders.flickrexif.rows import METADATA, ConfigPart, RowMaker, part_features, write_part
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import TOMBSTONES_FILE, Tombstones, mark_folder, tombstones
 
@@ -40,7 +40,7 @@ class OwnCopy:
     """Rows left out because they have been taken down."""
 
 
-def load(
+def load_own_copy(
     source: str,
     state: State,
     output: Path,
@@ -71,14 +71,16 @@ def load(
     chosen = list(configs) or there
     graves = published.graves | tombstones(state)
     buried: set[str] = set()
-    parts: list[tuple[Part, list[Mapping[str, Any]]]] = []
+    parts: list[tuple[ConfigPart, list[Mapping[str, Any]]]] = []
     for config in chosen:
         for split in (s.split for s in published.build.splits if s.config == config):
             data = published.rows(config, split)
             rows = [row for row in data if not graves.cover(row["photo_id"], row["owner"])]
             buried |= {row["photo_id"] for row in data if graves.cover(row["photo_id"], row["owner"])}
             labels = np.array([row["label"] for row in rows], dtype=np.int64)
-            parts.append((Part(config, split, tuple(data.features["label"].names), np.arange(len(rows)), labels), rows))
+            parts.append(
+                (ConfigPart(config, split, tuple(data.features["label"].names), np.arange(len(rows)), labels), rows)
+            )
     _take_in(state, (row for _, rows in parts for row in rows))
     counts = fetch(state, replace(plan, sizes=("any",)))
     features = {part.config: part_features(part.names, pixels=True) for part, _ in parts}

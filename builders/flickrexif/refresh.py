@@ -11,11 +11,10 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from builders.flickrexif.annotate import MAX_FAILURES_IN_A_ROW
 from builders.flickrexif.api import FlickrClient, FlickrRefusal, FlickrUnavailable
 from builders.flickrexif.found import text_of
 from builders.flickrexif.state import State
-
-MAX_FAILURES_IN_A_ROW = 5
 
 
 @dataclass

@@ -19,9 +19,6 @@ from builders.exif import ATTRIBUTES
 METADATA = "metadata"
 """The config without pixels that holds every photo."""
 
-HUB_SPLITS = ("train", "validation", "test")
-"""As load_dataset names train, val and test."""
-
 _ID, _TEXT = Value("string"), Value("string")
 _SHARED = {
     "photo_id": _ID,
@@ -48,7 +45,7 @@ METADATA_FEATURES = Features(
 
 
 @dataclass(frozen=True)
-class Part:
+class ConfigPart:
     """Rows of one split of one config."""
 
     config: str
@@ -104,7 +101,7 @@ class _ReadyRows:
 
 
 def write_part(
-    part: Part, maker: RowMaker, features: Features, output: Path, *, workers: int = 1, fresh: bool = False
+    part: ConfigPart, maker: RowMaker, features: Features, output: Path, *, workers: int = 1, fresh: bool = False
 ) -> SplitShards:
     """Write one split of an attribute config. Resumes."""
     columns = [maker.columns[i] for i in part.photos]
@@ -136,7 +133,7 @@ def write_metadata(rows: Sequence[Mapping[str, Any]], output: Path, *, fresh: bo
     return write_shards(job, fresh=fresh)
 
 
-def _bytes_per_item(maker: RowMaker, part: Part) -> float:
+def _bytes_per_item(maker: RowMaker, part: ConfigPart) -> float:
     sample = part.photos[:: max(1, len(part.photos) // 50)]
     sizes = [(Path(maker.folder) / (maker.paths[i] or "")).stat().st_size for i in sample if maker.paths[i]]
     return 500 + (sum(sizes) / len(sizes) if sizes else 0)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from builders.flickrexif.annotate import TO_ASK, ask_month
 from builders.flickrexif.api import FlickrClient, FlickrUnavailable
-from builders.flickrexif.found import EXTRAS, FoundPhoto, found_photo, rank
+from builders.flickrexif.found import SEARCH_EXTRAS, FoundPhoto, found_photo, rank
 from builders.flickrexif.licences import check_with_flickr
 from builders.flickrexif.progress import SearchProgress
 from builders.flickrexif.slices import MAX_PAGES, PER_PAGE, SPLIT_ABOVE, Slice, gaps, month_of, months, split
@@ -154,7 +155,7 @@ def _read(state: State, client: FlickrClient, plan: SearchPlan, numbered: tuple[
         _close(state, number, "done" if complete else "truncated", total, len(kept))
 
 
-def _page(client: FlickrClient, piece: Slice, page: int, subject: str) -> tuple[int, list]:
+def _page(client: FlickrClient, piece: Slice, page: int, subject: str) -> tuple[int, list[Any]]:
     answer = client.call(
         "photos.search",
         subject,
@@ -167,7 +168,7 @@ def _page(client: FlickrClient, piece: Slice, page: int, subject: str) -> tuple[
         content_types="0",  # the newer spelling of "photos, not screenshots or art"
         media="photos",
         sort="date-posted-asc",
-        extras=EXTRAS,
+        extras=SEARCH_EXTRAS,
         per_page=PER_PAGE,
         page=page,
     )

@@ -1,18 +1,30 @@
-from .by_pillow import decode_jpeg, encode, process_by_pillow, request
+from .by_pillow import open_processed, process_by_pillow, processed_file, request, size_of_processed
 from .codec import codec_canary, codec_versions
 from .decode import MAX_PIXELS, decode_rgb
 from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
+from .engine.request import Planner
 from .engine.selection import chosen_engine
 from .jpeg_header import read_jpeg_header, scaled_tables
 from .masking import CenterMask
-from .parameters import PARAMETERS, PROCESSINGS, Parameter, Processing, assigned_class, random_scale
-from .process import Planner, preprocess_all, process_all, reencode
+from .parameters import (
+    PARAMETERS,
+    PROCESSINGS,
+    STUDY_PARAMETERS,
+    STUDY_PROCESSINGS,
+    Parameter,
+    Processing,
+    assigned_class,
+    random_scale,
+)
+from .process import preprocess_all, process_all, reencode_jpeg
 from .resize_crop import Rectangle, ResizeCrop, vertical_first
 
 __all__ = [
     "MAX_PIXELS",
     "PARAMETERS",
     "PROCESSINGS",
+    "STUDY_PARAMETERS",
+    "STUDY_PROCESSINGS",
     "SUMS_IN_ANY_ORDER",
     "CenterMask",
     "Parameter",
@@ -24,18 +36,19 @@ __all__ = [
     "chosen_engine",
     "codec_canary",
     "codec_versions",
-    "decode_jpeg",
     "decode_rgb",
-    "encode",
     "entry_point",
     "jit",
+    "open_processed",
     "preprocess_all",
     "process_all",
     "process_by_pillow",
+    "processed_file",
     "random_scale",
     "read_jpeg_header",
-    "reencode",
+    "reencode_jpeg",
     "request",
     "scaled_tables",
+    "size_of_processed",
     "vertical_first",
 ]

@@ -22,7 +22,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from builders.errors import PhotoError
+from builders.errors import PhotoError, missing_package
 
 MAX_PIXELS = 178_956_970
 """Largest photo decoded: twice Pillow's warning limit (2 * 2**28 / 3 bytes of RGB), about 180 megapixels."""
@@ -54,7 +54,7 @@ def decode_rgb(data: bytes) -> Image.Image:
             image = Image.open(io.BytesIO(data))
             _check_size(image.width, image.height)
             image.load()
-            return to_rgb(_upright(image))
+            return as_rgb(_upright(image))
     except PhotoError:
         raise
     except UnidentifiedImageError:
@@ -67,7 +67,7 @@ def decode_rgb(data: bytes) -> Image.Image:
         raise PhotoError(f"cannot be decoded ({type(error).__name__}: {error})") from None
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def as_rgb(image: Image.Image) -> Image.Image:
     """An image of any mode as RGB, by rule 7. Always returns a new image or ``image`` itself if it is RGB.
 
     Raises:
@@ -115,6 +115,6 @@ def _register_heif_if_needed(data: bytes) -> None:
     try:
         import pillow_heif
     except ImportError:
-        raise PhotoError("a HEIC photo needs pillow-heif: pip install pillow-heif") from None
+        raise PhotoError(missing_package("pillow_heif", "a HEIC photo")) from None
     pillow_heif.register_heif_opener()
     _heif_registered = True

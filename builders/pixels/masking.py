@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import UsageError
-from builders.pixels.process import reencode
+from builders.pixels.process import reencode_jpeg
 
 
 class Box(NamedTuple):
@@ -130,7 +130,7 @@ def mask_crop(image: Image.Image, ratio: float = 0.9, *, fill: int = 0, compleme
         UsageError: the ratio is no share.
     """
     mask = CenterMask(ratio, fill, complement)
-    return mask(reencode(image, 95, "4:4:4"))
+    return mask(reencode_jpeg(image, 95, "4:4:4"))
 
 
 def _channels_last(shape: tuple[int, ...]) -> bool:

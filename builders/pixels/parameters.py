@@ -1,13 +1,14 @@
-"""The 14 processings and the 4 parameters whose classes they are, and what of them belongs to each photo.
+"""The parameters of processing, their classes and the processing that makes each; what of them belongs to each photo.
 
-Definitions: Ramos et al., "Processing and acquisition traces in visual encoders", ICCV 2025, section 3. A photo's
-random scale and random class follow from its id, whatever the order, batch size or number of workers.
+The study's four parameters and 14 processings: Ramos et al., "Processing and acquisition traces in visual encoders",
+ICCV 2025, section 3. A photo's random scale and random class follow from its id, whatever the order, batch size or
+number of workers.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -23,18 +24,50 @@ SCALE_RANGE = (0.8, 1.2)
 
 @dataclass(frozen=True)
 class Processing:
-    """One transformation with a name: (sharpen or resize), then JPEG. The default is JPEG q95 4:4:4 alone."""
+    """One transformation with a name: sharpen, resize, then save as a file. The default is JPEG q95 4:4:4 alone.
+
+    >>> Processing("webp-q50", 50, file_format="WEBP").suffix
+    '.webp'
+    >>> str(Processing("a", sharpness=2))
+    'sharpened by 2; JPEG of quality 95, 4:4:4'
+    """
 
     name: str
     quality: int = 95
-    """JPEG quality, 1..95 in the study, libjpeg's scale."""
+    """Of the file: 1..100 on the scale of the format's encoder (libjpeg's for JPEG)."""
     subsampling: Subsampling = "4:4:4"
+    """Chroma of a JPEG file; other formats have no such choice and do not look at it."""
     sharpness: float = 1.0
     """Factor of Pillow's ``ImageEnhance.Sharpness``; 1 applies nothing."""
     scale: float | None = 1.0
     """Factor on both sides; 1 applies nothing, ``None`` means the photo's own random factor from ``SCALE_RANGE``."""
     resample: Image.Resampling = Image.Resampling.BILINEAR
     """Filter of the resize, antialiased as Pillow does it."""
+    file_format: str = "JPEG"
+    """Of the file, by Pillow's name: ``JPEG``, ``WEBP``, ``PNG``, ``AVIF``, ..."""
+    options: tuple[tuple[str, str | int | bool], ...] = ()
+    """Further (option, value) pairs of Pillow's ``save``, such as ``("lossless", True)``."""
+
+    @property
+    def suffix(self) -> str:
+        """How the name of the file ends, with its dot."""
+        return ".jpg" if self.file_format == "JPEG" else f".{self.file_format.lower()}"
+
+    @property
+    def saving(self) -> dict[str, str | int | bool]:
+        """The arguments of Pillow's ``save``."""
+        chroma = {"subsampling": self.subsampling} if self.file_format == "JPEG" else {}
+        return {"format": self.file_format, "quality": self.quality, **chroma, **dict(self.options)}
+
+    def __str__(self) -> str:
+        """What is done, in words."""
+        steps = [f"sharpened by {self.sharpness:g}"] if self.sharpness != 1 else []
+        if self.scale != 1:
+            factor = "a random factor" if self.scale is None else f"{self.scale:g}"
+            steps.append(f"both sides times {factor} ({self.resample.name.lower()}, antialiased)")
+        chroma = f", {self.subsampling}" if self.file_format == "JPEG" else ""
+        further = "".join(f", {option}={value}" for option, value in self.options)
+        return "; ".join([*steps, f"{self.file_format} of quality {self.quality}{chroma}{further}"])
 
 
 @dataclass(frozen=True)
@@ -43,52 +76,106 @@ class Parameter:
 
     name: str
     classes: tuple[str, ...]
-    processings: tuple[str, ...]
-    """Names in ``PROCESSINGS``, parallel to ``classes``."""
+    made_by: tuple[Processing, ...]
+    """The processing of each class, parallel to ``classes``. Two parameters may share one, as "none" is shared."""
+    title: str = ""
+    """The name as people read it."""
+    explain: str = ""
+    """One sentence for people: what is told apart."""
+
+    @property
+    def processings(self) -> tuple[str, ...]:
+        """Names in ``PROCESSINGS``, parallel to ``classes``."""
+        return tuple(processing.name for processing in self.made_by)
 
     @property
     def chance(self) -> float:
         """Expected accuracy of a guess."""
         return 1 / len(self.classes)
 
-
-def _processings() -> dict[str, Processing]:
-    jpeg = [
-        Processing(f"jpeg-q{quality}-{subsampling.replace(':', '')}", quality, subsampling)
-        for quality in (75, 85, 95)
-        for subsampling in ("4:2:0", "4:4:4")
-    ]
-    sharpening = [Processing(f"sharpening-x{factor}", sharpness=factor) for factor in (2, 4)]
-    resizing = [Processing(f"resizing-x{factor}", scale=factor) for factor in (0.5, 2)]
-    interpolation = [
-        Processing(f"interpolation-{name}", scale=None, resample=Image.Resampling[name.upper()])
-        for name in ("bilinear", "bicubic", "lanczos", "box")
-    ]
-    return {p.name: p for p in (*jpeg, *sharpening, *resizing, *interpolation)}
+    @property
+    def has_random_scale(self) -> bool:
+        """Whether a photo's own random factor is part of what is done to it; data sets store it as ``scale``."""
+        return any(processing.scale is None for processing in self.made_by)
 
 
-PROCESSINGS: Mapping[str, Processing] = MappingProxyType(_processings())
-"""The 14 distinct processings by name, in the order that banks store them."""
-
-
-BASELINE = "jpeg-q95-444"
+BASELINE = Processing("jpeg-q95-444")
 """The processing that is also the class "none" of sharpening and of resizing."""
 
+_CHROMA: tuple[Subsampling, ...] = ("4:2:0", "4:4:4")
+_CODINGS = tuple((quality, chroma) for quality in (75, 85, 95) for chroma in _CHROMA)
+_FILTERS = ("bilinear", "bicubic", "lanczos", "box")
 
-PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
-    {
-        p.name: p
-        for p in (
-            Parameter(
-                "jpeg", ("q75-420", "q75-444", "q85-420", "q85-444", "q95-420", "q95-444"), tuple(PROCESSINGS)[:6]
-            ),
-            Parameter("sharpening", ("none", "x2", "x4"), (BASELINE, "sharpening-x2", "sharpening-x4")),
-            Parameter("resizing", ("none", "x0.5", "x2"), (BASELINE, "resizing-x0.5", "resizing-x2")),
-            Parameter("interpolation", ("bilinear", "bicubic", "lanczos", "box"), tuple(PROCESSINGS)[10:]),
-        )
-    }
+_PARAMETERS = (
+    Parameter(
+        "jpeg",
+        tuple(f"q{quality}-{chroma.replace(':', '')}" for quality, chroma in _CODINGS),
+        tuple(Processing(f"jpeg-q{q}-{chroma.replace(':', '')}", q, chroma) for q, chroma in _CODINGS),
+        title="JPEG",
+        explain="Which of 6 JPEG settings: quality 75, 85, 95 with and without chroma subsampling.",
+    ),
+    Parameter(
+        "sharpening",
+        ("none", "x2", "x4"),
+        (BASELINE, *(Processing(f"sharpening-x{factor}", sharpness=factor) for factor in (2, 4))),
+        title="Sharpening",
+        explain="None, factor 2 or factor 4.",
+    ),
+    Parameter(
+        "resizing",
+        ("none", "x0.5", "x2"),
+        (BASELINE, *(Processing(f"resizing-x{factor}", scale=factor) for factor in (0.5, 2))),
+        title="Resizing",
+        explain="None, half size or double size.",
+    ),
+    Parameter(
+        "interpolation",
+        _FILTERS,
+        tuple(
+            Processing(f"interpolation-{name}", scale=None, resample=Image.Resampling[name.upper()])
+            for name in _FILTERS
+        ),
+        title="Interpolation",
+        explain="Which filter resized the photo: bilinear, bicubic, Lanczos or box.",
+    ),
 )
-"""The 4 parameters by name."""
+"""The one list: everything else about parameters and processings follows from it. Add yours at the end."""
+
+
+def processings_of(parameters: Iterable[Parameter]) -> dict[str, Processing]:
+    """The different processings of some parameters by name, in their order.
+
+    Raises:
+        ValueError: two different processings of one name, or classes without a processing each.
+
+    >>> list(processings_of([PARAMETERS["sharpening"], PARAMETERS["resizing"]]))
+    ['jpeg-q95-444', 'sharpening-x2', 'sharpening-x4', 'resizing-x0.5', 'resizing-x2']
+    """
+    found: dict[str, Processing] = {}
+    for parameter in parameters:
+        if len(parameter.classes) != len(parameter.made_by):
+            raise ValueError(f"{parameter.name}: as many processings as classes are needed")
+        for processing in parameter.made_by:
+            if found.setdefault(processing.name, processing) != processing:
+                raise ValueError(f"{parameter.name}: there is another processing called {processing.name}")
+    return found
+
+
+PARAMETERS: Mapping[str, Parameter] = MappingProxyType({parameter.name: parameter for parameter in _PARAMETERS})
+"""Every parameter by name."""
+
+PROCESSINGS: Mapping[str, Processing] = MappingProxyType(processings_of(_PARAMETERS))
+"""Every processing by name, in the order that banks store them."""
+
+STUDY_PARAMETERS = ("jpeg", "sharpening", "resizing", "interpolation")
+"""The published study's four, whatever else is defined here."""
+
+STUDY_PROCESSINGS = (
+    *("jpeg-q75-420", "jpeg-q75-444", "jpeg-q85-420", "jpeg-q85-444", "jpeg-q95-420", "jpeg-q95-444"),
+    *("sharpening-x2", "sharpening-x4", "resizing-x0.5", "resizing-x2"),
+    *("interpolation-bilinear", "interpolation-bicubic", "interpolation-lanczos", "interpolation-box"),
+)
+"""Its 14 processings, written out because the codec canary is made of these and must not change with the registry."""
 
 
 def random_scale(photo_id: str, seed: int = 0) -> float:

@@ -32,12 +32,9 @@ from builders.dataset import (
     write_shards,
 )
 from builders.errors import DataError, PhotoError
-from builders.photos import SPLITS, PhotoSet
+from builders.photos import HUB_SPLITS, SPLITS, PhotoSet
 from builders.pixels import PARAMETERS, codec_canary
-from builders.processed.processed_rows import Assignment, ProcessedRows, Settings, processed_features
-
-HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
-"""Names of the splits as ``load_dataset`` has them, by ours."""
+from builders.processed.processed_rows import Assignment, ProcessedRows, ProcessingSettings, processed_features
 
 PHOTOS_PER_RANGE = 256
 """Photos of one ``gen_kwargs`` shard of ``ProcessedPhotos``: what ``num_proc`` can hand out."""
@@ -61,9 +58,9 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
     """Of the train/val split, where the source brings none."""
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> ProcessingSettings:
         """``name`` is the parameter."""
-        return Settings(self.name, self.assignment, self.seed, self.assignment_seed)
+        return ProcessingSettings(self.name, self.assignment, self.seed, self.assignment_seed)
 
     def photos(self) -> PhotoSet:
         """The photos of ``source``. Raises ``UsageError`` and ``DataError`` as ``open_photos`` does."""
@@ -73,7 +70,8 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
         """Name of the cache folder: it changes with the photos, not with the way they are spelled."""
-        described = [asdict(self.settings), self.photos().ids_hash(), codec_canary()]
+        canary = codec_canary(PARAMETERS[self.name].processings)
+        described = [asdict(self.settings), self.photos().ids_hash(), canary]
         return f"{self.name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
 
 
@@ -110,7 +108,7 @@ class ProcessedPhotos(datasets.GeneratorBasedBuilder):
             ranges = [(i, min(i + PHOTOS_PER_RANGE, len(rows))) for i in range(0, len(rows), PHOTOS_PER_RANGE)]
             if ranges:
                 arguments = {"ranges": ranges, "rows": rows}
-                generators.append(datasets.SplitGenerator(name=HUB_SPLITS[split], gen_kwargs=arguments))
+                generators.append(datasets.SplitGenerator(name=HUB_SPLITS[SPLITS.index(split)], gen_kwargs=arguments))
         return generators
 
     def _generate_examples(
@@ -162,7 +160,7 @@ def build_processed(
         UsageError: an unknown name, or ``output`` holds another build.
         DataError: not enough space, or no photo could be processed.
     """
-    settings = [Settings(parameter, assignment, seed, assignment_seed) for parameter in parameters]
+    settings = [ProcessingSettings(parameter, assignment, seed, assignment_seed) for parameter in parameters]
     prepare_folder(output, parameters, fresh=fresh)
     features = {s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings}
     plans = [
@@ -190,19 +188,21 @@ def build_processed(
     return _finish(photos, output, splits, features, settings, license, used)
 
 
-def processed_job(photos: PhotoSet, split: str, settings: Settings, features: Features, output: Path) -> ShardJob:
+def processed_job(
+    photos: PhotoSet, split: str, settings: ProcessingSettings, features: Features, output: Path
+) -> ShardJob:
     """The shards of one split under one parameter."""
     rows = ProcessedRows.of(photos, split, settings)
     return ShardJob(
         output=output,
         config=settings.parameter,
-        split=HUB_SPLITS[split],
+        split=HUB_SPLITS[SPLITS.index(split)],
         features=features,
         ids=rows.ids,
         make_rows=rows,
         recipe={
             **asdict(settings),
-            "codec_canary": codec_canary(),
+            "codec_canary": codec_canary(PARAMETERS[settings.parameter].processings),
             "labels": hashlib.sha256(b"" if rows.labels is None else rows.labels.astype("<i4").tobytes()).hexdigest(),
         },
     )
@@ -213,7 +213,7 @@ def _finish(
     output: Path,
     splits: list[SplitShards],
     features: dict[str, Features],
-    settings: list[Settings],
+    settings: list[ProcessingSettings],
     license: str,
     sizes: dict[str, int],
 ) -> Build:
@@ -233,7 +233,12 @@ def _finish(
             pretty_name=f"{source}: processing traces",
             license=license if rights.allowed else "other",
             tags=("image-forensics", "jpeg", "processing-traces", "robustness"),
-            context={"settings": settings, "parameters": PARAMETERS, "photos": photos},
+            context={
+                "settings": settings,
+                "parameters": PARAMETERS,
+                "photos": photos,
+                "formats": sorted({made.file_format for s in settings for made in PARAMETERS[s.parameter].made_by}),
+            },
         ),
         recipe={
             "source": photos.name,

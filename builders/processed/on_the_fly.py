@@ -16,8 +16,8 @@ import numpy as np
 from datasets import ClassLabel
 
 from builders.errors import PhotoError, UsageError, unknown_name
-from builders.pixels import PARAMETERS, decode_jpeg
-from builders.processed.processed_rows import Assignment, Settings, classes_of, processed_rows
+from builders.pixels import PARAMETERS, open_processed
+from builders.processed.processed_rows import Assignment, ProcessingSettings, classes_of, processed_rows
 from builders.sources import split_named
 
 PhotoIds = str | Sequence[str] | None
@@ -59,7 +59,7 @@ def with_processing(
     Raises:
         UsageError: an unknown name, a missing image column, a column in the way, or no way to know the ids.
     """
-    settings = Settings(parameter, assignment, seed, assignment_seed)
+    settings = ProcessingSettings(parameter, assignment, seed, assignment_seed)
     options: dict[str, Any] = {"image": image, "photo_id": photo_id, "decode": decode}
     if isinstance(dataset, Mapping):
         lone_test = "val" not in {split_named(str(name)) for name in dataset}  # as hub:REPO has it
@@ -76,7 +76,7 @@ class _Views:
     photos: Any
     """``datasets.Dataset`` with the image column alone, undecoded."""
     image: str
-    settings: Settings
+    settings: ProcessingSettings
     decode: bool
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -94,7 +94,9 @@ class _Views:
 _ROW = "__row__"
 
 
-def _wrap(dataset: Any, settings: Settings, split: str | None, *, image: str, photo_id: PhotoIds, decode: bool) -> Any:
+def _wrap(
+    dataset: Any, settings: ProcessingSettings, split: str | None, *, image: str, photo_id: PhotoIds, decode: bool
+) -> Any:
     _check_columns(dataset, settings, image)
     name = str(split or dataset.split or "")
     every = settings.assignment == "every" or (settings.assignment == "study" and split_named(name) != "train")
@@ -121,7 +123,7 @@ def _wrap(dataset: Any, settings: Settings, split: str | None, *, image: str, ph
     light = light.add_column("photo_id", [ids[row] for row in rows])
     labels = ClassLabel(names=list(parameter.classes))
     light = light.add_column(parameter.name, [code for c in codes for code in c], feature=labels)
-    if parameter.name == "interpolation":
+    if parameter.has_random_scale:
         from builders.pixels import random_scale
 
         light = light.add_column("scale", [random_scale(ids[row], settings.seed) for row in rows])
@@ -133,7 +135,7 @@ def _wrap(dataset: Any, settings: Settings, split: str | None, *, image: str, ph
 class _Stream:
     """Rows of a batch -> their views, for data sets that are streamed."""
 
-    settings: Settings
+    settings: ProcessingSettings
     every: bool
     image: str
     prefix: str
@@ -143,7 +145,7 @@ class _Stream:
     def __call__(self, batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
         parameter = PARAMETERS[self.settings.parameter]
         names = [name for name in batch if name != "photo_id"]
-        columns = (*names, "photo_id", parameter.name, *(("scale",) if parameter.name == "interpolation" else ()))
+        columns = (*names, "photo_id", parameter.name, *(("scale",) if parameter.has_random_scale else ()))
         out: dict[str, list[Any]] = {name: [] for name in columns}
         for at, index in enumerate(indices):
             photo_id = f"{self.prefix}{batch[self.id_column][at] if self.id_column else index}"
@@ -155,17 +157,17 @@ class _Stream:
         return out
 
 
-def _view(data: bytes, photo_id: str, settings: Settings, code: int, decode: bool) -> Any:
-    from builders.pixels import PROCESSINGS, decode_rgb, encode
+def _view(data: bytes, photo_id: str, settings: ProcessingSettings, code: int, decode: bool) -> Any:
+    from builders.pixels import decode_rgb, processed_file
     from builders.processed.processed_rows import file_name
 
     parameter = PARAMETERS[settings.parameter]
-    encoded = encode(decode_rgb(data), PROCESSINGS[parameter.processings[code]], photo_id, settings.seed)
-    return _cell({"bytes": encoded, "path": file_name(photo_id, parameter.classes[code])}, decode)
+    encoded = processed_file(decode_rgb(data), parameter.made_by[code], photo_id, settings.seed)
+    return _cell({"bytes": encoded, "path": file_name(photo_id, parameter, code)}, decode)
 
 
 def _cell(cell: dict[str, Any], decode: bool) -> Any:
-    return decode_jpeg(cell["bytes"]) if decode else cell
+    return open_processed(cell["bytes"]) if decode else cell
 
 
 def _bytes(cell: Any) -> bytes:
@@ -179,11 +181,11 @@ def _bytes(cell: Any) -> bytes:
         raise PhotoError(f"the file of the row cannot be read ({error.strerror})") from None
 
 
-def _check_columns(dataset: Any, settings: Settings, image: str) -> None:
+def _check_columns(dataset: Any, settings: ProcessingSettings, image: str) -> None:
     columns = dataset.column_names or []
     if image not in columns:
         raise unknown_name("image column", image, columns)
-    for name in (settings.parameter, *(("scale",) if settings.parameter == "interpolation" else ())):
+    for name in (settings.parameter, *(("scale",) if PARAMETERS[settings.parameter].has_random_scale else ())):
         if name in columns:
             raise UsageError(f"the data set has a column {name!r} already: rename it first (rename_column)")
 

@@ -14,13 +14,13 @@ from builders.errors import unknown_name
 from builders.photos import PhotoSet, PhotoSource
 from builders.pixels import (
     PARAMETERS,
-    PROCESSINGS,
     Parameter,
     assigned_class,
     decode_rgb,
-    encode,
+    processed_file,
     random_scale,
     read_jpeg_header,
+    size_of_processed,
 )
 
 Assignment = Literal["uniform", "every", "study"]
@@ -29,7 +29,7 @@ and every for the other splits, as the study's probe has it."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProcessingSettings:
     """What decides the rows, apart from the photos."""
 
     parameter: str = "jpeg"
@@ -57,11 +57,11 @@ class ProcessedRows:
     ids: tuple[str, ...]
     labels: np.ndarray | None
     """int32 [photos], ``None`` for unlabelled photos."""
-    settings: Settings
+    settings: ProcessingSettings
     every: bool
 
     @classmethod
-    def of(cls, photos: PhotoSet, split: str, settings: Settings) -> ProcessedRows:
+    def of(cls, photos: PhotoSet, split: str, settings: ProcessingSettings) -> ProcessedRows:
         """The rows of one split of a photo set."""
         at = photos.indices(split)
         return cls(
@@ -86,7 +86,7 @@ class ProcessedRows:
         return rows
 
 
-def processed_rows(data: bytes, photo_id: str, settings: Settings, every: bool) -> list[dict[str, Any]]:
+def processed_rows(data: bytes, photo_id: str, settings: ProcessingSettings, every: bool) -> list[dict[str, Any]]:
     """The rows of one photo without its semantic label. The photo is decoded once.
 
     Raises:
@@ -102,31 +102,32 @@ def processed_rows(data: bytes, photo_id: str, settings: Settings, every: bool) 
     }
     rows: list[dict[str, Any]] = []
     for code in classes_of(photo_id, parameter, settings, every):
-        encoded = encode(image, PROCESSINGS[parameter.processings[code]], photo_id, settings.seed)
-        width, height = _size(encoded)
+        encoded = processed_file(image, parameter.made_by[code], photo_id, settings.seed)
+        width, height = size_of_processed(encoded)
         row: dict[str, Any] = {
-            "image": {"bytes": encoded, "path": file_name(photo_id, parameter.classes[code])},
+            "image": {"bytes": encoded, "path": file_name(photo_id, parameter, code)},
             "photo_id": photo_id,
             parameter.name: code,
             **source,
             "width": width,
             "height": height,
         }
-        if parameter.name == "interpolation":
+        if parameter.has_random_scale:
             row["scale"] = random_scale(photo_id, settings.seed)
         rows.append(row)
     return rows
 
 
-def processed_features(parameter: str, label_names: Sequence[str]) -> Features:
+def processed_features(parameter_name: str, label_names: Sequence[str]) -> Features:
     """Columns of a config of processed photos. Without ``label_names`` there is no column ``label``."""
+    parameter = PARAMETERS[parameter_name]
     return Features(
         {
             "image": Image(),
             "photo_id": Value("string"),
             **({"label": ClassLabel(names=list(label_names))} if label_names else {}),
-            parameter: ClassLabel(names=list(PARAMETERS[parameter].classes)),
-            **({"scale": Value("float64")} if parameter == "interpolation" else {}),
+            parameter.name: ClassLabel(names=list(parameter.classes)),
+            **({"scale": Value("float64")} if parameter.has_random_scale else {}),
             "source_sha256": Value("string"),
             "source_quality": Value("int32"),
             "source_subsampling": Value("string"),
@@ -136,13 +137,13 @@ def processed_features(parameter: str, label_names: Sequence[str]) -> Features:
     )
 
 
-def settings_of(described: Mapping[str, Any]) -> Settings:
+def settings_of(described: Mapping[str, Any]) -> ProcessingSettings:
     """The settings that ``asdict`` described in a recipe; the mapping is untrusted.
 
     Raises:
         UsageError: an unknown parameter or assignment.
     """
-    return Settings(
+    return ProcessingSettings(
         parameter=str(described["parameter"]),
         assignment=cast(Assignment, str(described["assignment"])),
         seed=int(described["seed"]),
@@ -150,19 +151,17 @@ def settings_of(described: Mapping[str, Any]) -> Settings:
     )
 
 
-def file_name(photo_id: str, class_name: str) -> str:
-    """Name of an image in its cell: flat, and telling."""
-    return f"{photo_id.replace('/', '_')}.{class_name}.jpg"
+def file_name(photo_id: str, parameter: Parameter, code: int) -> str:
+    """Name of an image in its cell: flat, and telling.
+
+    >>> file_name("train/dog/03.png", PARAMETERS["sharpening"], 1)
+    'train_dog_03.png.x2.jpg'
+    """
+    return f"{photo_id.replace('/', '_')}.{parameter.classes[code]}{parameter.made_by[code].suffix}"
 
 
-def classes_of(photo_id: str, parameter: Parameter, settings: Settings, every: bool) -> Sequence[int]:
+def classes_of(photo_id: str, parameter: Parameter, settings: ProcessingSettings, every: bool) -> Sequence[int]:
     """Which classes a photo gets: one by its hash, or every."""
     if every:
         return range(len(parameter.classes))
     return (assigned_class(photo_id, parameter, settings.assignment_seed),)
-
-
-def _size(data: bytes) -> tuple[int, int]:
-    header = read_jpeg_header(data)
-    assert header is not None, "we encoded it"
-    return header.width, header.height

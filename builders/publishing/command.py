@@ -86,7 +86,7 @@ def publish(publication: Publication) -> PushReport:
     )
 
 
-def describe(publication: Publication) -> str:
+def describe_publication(publication: Publication) -> str:
     """What would go where, for people."""
     p = publication
     visibility = "public" if p.public else "private"
@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.repo.count("/") != 1 or not all(arguments.repo.split("/")):
         raise UsageError(f"--repo {arguments.repo}: write NAMESPACE/NAME")
     publication = plan_publication(arguments.folder, arguments.repo, public=arguments.public, recipe=arguments.recipe)
-    print(describe(publication))
+    print(describe_publication(publication))
     if not arguments.push:
         print("dry run: nothing was uploaded; add --push to publish this")
         return 0

@@ -25,7 +25,7 @@ MAX_WAIT_S = 300.0
 _TRANSIENT = frozenset({408, 409, 412, 425, 429, 500, 502, 503, 504})
 """Statuses that a later try may not meet: among them 412, another commit came first."""
 
-Answer = TypeVar("Answer")
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _same(path: Path, remote: Any, sha256: str | None) -> bool:
     return bool(remote.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest())
 
 
-def retry(call: Callable[[], Answer], repo: str) -> Answer:
+def retry(call: Callable[[], _Answer], repo: str) -> _Answer:
     """Call until it works; transient refusals and broken connections are tried again, others told in one sentence."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 

@@ -2,7 +2,7 @@ from .camera import Body, Camera, Framing, JpegSettings, Lens, Pipeline, Setting
 from .catalogue import bundled_catalogue, camera_named, read_catalogue
 from .photo_scenes import PhotoScenes
 from .photo_sets import DEFAULT_PAIRS, DEFAULT_SCENES, DEFAULT_SIZE, Scenes, simcams_photos, simpairs_photos
-from .rendering import Shot, expose, render
+from .rendering import Shot, expose, render_shot
 from .scene_light import SceneLight
 from .scenes import ProceduralScenes
 
@@ -26,7 +26,7 @@ __all__ = [
     "camera_named",
     "expose",
     "read_catalogue",
-    "render",
+    "render_shot",
     "simcams_photos",
     "simpairs_photos",
 ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-Kind = Literal["phone", "compact", "dslr"]
+CameraKind = Literal["phone", "compact", "dslr"]
 
 BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
 """Colour of the pixels (0,0), (0,1), (1,0), (1,1) of a mosaic, by name."""
@@ -126,7 +126,7 @@ class Camera:
 
     make: str
     model: str
-    kind: Kind
+    kind: CameraKind
     body: Body
     lens: Lens
     pipeline: Pipeline

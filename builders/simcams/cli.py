@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Build ``simcams`` (or, with ``--pairs``, ``simpairs``)."""
     from builders.dataset import default_workers, summary
+    from builders.exif import STUDY_ATTRIBUTES
     from builders.simcams.catalogue import bundled_catalogue, read_catalogue
-    from builders.simcams.datasets import CONFIGS, build_simcams, build_simpairs
+    from builders.simcams.datasets import build_simcams, build_simpairs
     from builders.simcams.design import CLASS_LISTS
     from builders.simcams.photo_sets import simcams_photos, simpairs_photos
 
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         pairs = simpairs_photos(seed=arguments.seed, scenes=scenes, cameras=cameras)
         build = build_simpairs(pairs, arguments.output, **options)
     else:
-        configs = CONFIGS if arguments.configs == "all" else tuple(arguments.configs.split(","))
+        configs = STUDY_ATTRIBUTES if arguments.configs == "all" else tuple(arguments.configs.split(","))
         photos = simcams_photos(
             seed=arguments.seed, scenes=scenes, cameras=cameras, classes=CLASS_LISTS[arguments.classes]
         )

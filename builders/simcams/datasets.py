@@ -25,21 +25,18 @@ from builders.dataset import (
     write_shards,
 )
 from builders.errors import DataError, PhotoError, unknown_name
-from builders.flickrexif import HUB_SPLITS
+from builders.exif import STUDY_ATTRIBUTES
 from builders.paircams import CONFIG as PAIRS
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.photos import HUB_SPLITS, SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.simcams.photo_sets import SimulatedShots
 from builders.simcams.rows import SIMPAIRS_FEATURES, SimulatedRows, simcams_features
-
-CONFIGS = ("make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length")
-"""Attribute configs, as FlickrExif names them; the attribute of ``focal_length`` is ``focal-length``."""
 
 
 def build_simcams(
     photos: PhotoSet,
     output: Path,
     *,
-    configs: Sequence[str] = CONFIGS,
+    configs: Sequence[str] = STUDY_ATTRIBUTES,
     workers: int = 1,
     fresh: bool = False,
     ignore_space: bool = False,
@@ -50,7 +47,7 @@ def build_simcams(
     Args:
         photos: of ``simcams_photos``.
         output: folder of the data set.
-        configs: names in ``CONFIGS``; the first is the default config.
+        configs: of ``STUDY_ATTRIBUTES``; the first is the default config.
         workers: processes.
         fresh: replace a build of other settings in ``output``.
         ignore_space: start although the estimate says that the disk is too small.
@@ -61,9 +58,9 @@ def build_simcams(
         DataError: not enough space, or no scene could be used.
     """
     for config in configs:
-        if config not in CONFIGS:
-            raise unknown_name("config", config, CONFIGS)
-    attributes = {config: photos.attributes[config.replace("_", "-")] for config in configs}
+        if config not in STUDY_ATTRIBUTES:
+            raise unknown_name("config", config, STUDY_ATTRIBUTES)
+    attributes = {config: photos.attributes[config] for config in configs}
     features = {config: simcams_features(column.names) for config, column in attributes.items()}
     fingerprint = _source(photos).fingerprint()
     jobs = [

@@ -41,7 +41,7 @@ STOPS = ClassLists(
 )
 """A class a stop: enough photos per class in a small set. All are classes of the study."""
 
-STUDY = ClassLists(
+STUDY_CLASSES = ClassLists(
     exposure=EXPOSURES,
     aperture=APERTURES,
     iso=tuple(iso for iso in ISOS if int(iso) >= 100),
@@ -50,7 +50,7 @@ STUDY = ClassLists(
 """The study's classes: all of exposure and aperture; ISO from 100, the highest base ISO of our cameras; focal lengths
 from 18 mm, the widest that is an equivalent."""
 
-CLASS_LISTS = {"stops": STOPS, "study": STUDY}
+CLASS_LISTS = {"stops": STOPS, "study": STUDY_CLASSES}
 
 
 def settings_for_scene(scene_id: str, n: int, lists: ClassLists, seed: int) -> tuple[Settings, ...]:
@@ -78,7 +78,7 @@ def setting_labels(settings: Sequence[Settings], lists: ClassLists) -> dict[str,
         "exposure": (lists.exposure, [s.exposure_s for s in settings]),
         "aperture": (lists.aperture, [Fraction(str(s.f_number)) for s in settings]),
         "iso": (lists.iso, [Fraction(s.iso) for s in settings]),
-        "focal-length": (lists.focal_length, [Fraction(str(s.focal_length_35mm)) for s in settings]),
+        "focal_length": (lists.focal_length, [Fraction(str(s.focal_length_35mm)) for s in settings]),
     }
     return {name: _labels(names, column) for name, (names, column) in values.items()}
 

@@ -15,7 +15,7 @@ import numpy as np
 import scipy
 
 from builders.errors import UsageError
-from builders.exif import NO_SMARTPHONE, SMARTPHONE
+from builders.exif import NO_SMARTPHONE, SMARTPHONE, task_spelling
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import codec_canary
 from builders.simcams.camera import Camera, Framing, Settings
@@ -31,7 +31,7 @@ from builders.simcams.design import (
     unit_for,
 )
 from builders.simcams.randomness import generator
-from builders.simcams.rendering import Shot, render
+from builders.simcams.rendering import Shot, render_shot
 from builders.simcams.scene_light import SceneLight
 from builders.simcams.scenes import ProceduralScenes
 
@@ -84,7 +84,7 @@ class SimulatedShots:
         Raises:
             PhotoError: the scene's photo cannot be used.
         """
-        return render(_light(self.scenes, self.scene_of[row]), self.shots[row])
+        return render_shot(_light(self.scenes, self.scene_of[row]), self.shots[row])
 
     def fingerprint(self) -> str:
         """32 hex digits that name everything that decides the bytes, without rendering one: scenes, cameras, settings
@@ -149,7 +149,8 @@ def simcams_photos(
         scene_of,
         shots,
         splits,
-        attributes={name: balanced(column, splits, name, seed) for name, column in labels.items()},
+        # random numbers are named by the task's spelling, as they were before there were two
+        attributes={name: balanced(column, splits, task_spelling(name), seed) for name, column in labels.items()},
         evidence={
             "splits": "by scene (seeded), camera units disjoint too",
             "settings": "dealt evenly within each scene, independent of camera and of one another",
@@ -200,15 +201,15 @@ def simpairs_photos(
 
 
 def camera_labels(cameras: Sequence[Camera]) -> dict[str, Labels]:
-    """The four attributes that name the camera. ``smartphone-model`` is known for phones only."""
+    """The four attributes that name the camera. ``smartphone_model`` is known for phones only."""
     makes = tuple(sorted({c.make for c in cameras}))
     models = tuple(sorted({c.name for c in cameras}))
     phones = tuple(sorted({c.name for c in cameras if c.kind == "phone"}))
     columns: dict[str, tuple[tuple[str, ...], list[str]]] = {
         "make": (makes, [c.make for c in cameras]),
         "model": (models, [c.name for c in cameras]),
-        "smartphone-model": (phones, [c.name if c.kind == "phone" else "" for c in cameras]),
-        "is-smartphone": (
+        "smartphone_model": (phones, [c.name if c.kind == "phone" else "" for c in cameras]),
+        "is_smartphone": (
             (NO_SMARTPHONE, SMARTPHONE),
             [SMARTPHONE if c.kind == "phone" else NO_SMARTPHONE for c in cameras],
         ),

@@ -34,7 +34,7 @@ class Shot:
     seed: int = 0
 
 
-def render(light: SceneLight, shot: Shot) -> bytes:
+def render_shot(light: SceneLight, shot: Shot) -> bytes:
     """The JPEG file of a shot of a scene, with its Exif.
 
     Raises:

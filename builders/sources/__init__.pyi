@@ -1,5 +1,6 @@
 from .attribute_photos import read_attribute_photos
 from .camera_folder import MIN_PHOTOS, read_camera_folder
+from .dataset_repo import DatasetRepo
 from .folders import labelled_folder
 from .hub_photos import read_hub_photos, split_named
 from .imagenet import imagenet_photos
@@ -11,6 +12,7 @@ from .stored_views import stored_photos, unpack
 __all__ = [
     "CAMERA_TYPES",
     "MIN_PHOTOS",
+    "DatasetRepo",
     "PairRow",
     "imagenet_photos",
     "inaturalist_photos",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, UsageError, unknown_name
-from builders.exif import ATTRIBUTES
+from builders.exif import ATTRIBUTES, column_spelling
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.sources.dataset_repo import DatasetRepo
 from builders.sources.hub_photos import HubSource, split_named, undecoded
@@ -94,7 +94,7 @@ def read_attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet
 
 def _configs(repo: DatasetRepo, wanted: Sequence[str]) -> list[str]:
     there = repo.configs(KIND)
-    known = [config for config in there if config.replace("_", "-") in _HYPHENED]
+    known = [config for config in there if column_spelling(config) in ATTRIBUTES]
     for config in wanted:
         if config not in known:
             raise unknown_name(f"attribute config of {repo.location}", config, known or there)
@@ -128,6 +128,3 @@ def _check(part: Any, repo: str, config: str) -> tuple[str, ...]:
         what = f"no column {' and '.join(missing)}" if missing else "a label without class names"
         raise DataError(f"{KIND}:{repo}: {config} has {what}, so it is not in FlickrExif's form")
     return tuple(part.features["label"].names)
-
-
-_HYPHENED = frozenset(name.replace("_", "-") for name in ATTRIBUTES)

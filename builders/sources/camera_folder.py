@@ -24,8 +24,6 @@ from builders.exif import (
     LabelSet,
     Reading,
     aliases_version,
-    canonical_make,
-    canonical_model,
     device_type,
     label,
     read_many,
@@ -167,17 +165,11 @@ def _column(acquisitions: Sequence[Acquisition], attribute: str, classes: str, m
 
 
 def _found(acquisition: Acquisition, attribute: str) -> str:
-    """The clean label, but any maker, model or year may be a class."""
-    device = device_type(acquisition)
-    if device in ("scanner", "software"):
+    """The clean label, but any maker or model may be a class."""
+    if device_type(acquisition) in ("scanner", "software"):
         return OTHER
-    if attribute == "make":
-        return canonical_make(acquisition)
-    if attribute == "model":
-        return canonical_model(acquisition)
-    if attribute == "smartphone_model":
-        return canonical_model(acquisition) if device == "phone" else OTHER
-    return label(acquisition, attribute, "clean")
+    find_any = ATTRIBUTES[attribute].find_any
+    return find_any(acquisition) if find_any else label(acquisition, attribute, "clean")
 
 
 def _own_splits(

@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from builders.errors import DataError, PhotoError
+from builders.files import MAX_PHOTO_BYTES
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, hash64, rank_within
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-
-MAX_FILE_BYTES = 512 * 2**20
-"""A larger file is not read: no photo of ``decode.MAX_PIXELS`` needs more."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,8 @@ class FolderSource:
     def read(self, row: int) -> bytes:
         path = Path(self.root, self.paths[row])
         try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise PhotoError(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
+            if path.stat().st_size > MAX_PHOTO_BYTES:
+                raise PhotoError(f"the file is larger than {MAX_PHOTO_BYTES >> 20} MiB")
             return path.read_bytes()
         except OSError as error:
             raise PhotoError(f"the file cannot be read ({error.strerror})") from None

@@ -21,9 +21,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from builders.errors import DataError, PhotoError
-from builders.files import write_bytes_atomically
+from builders.files import MAX_PHOTO_BYTES, write_bytes_atomically
 from builders.photos import SPLITS, Labels, PhotoSet
-from builders.sources.folders import MAX_FILE_BYTES, labelled_folder
+from builders.sources.folders import labelled_folder
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
 VAL_TAR = "ILSVRC2012_img_val.tar"
@@ -50,8 +50,8 @@ class TarSource:
 
     def read(self, row: int) -> bytes:
         path, size = self.archives[self.archive[row]], int(self.sizes[row])
-        if size > MAX_FILE_BYTES:
-            raise PhotoError(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
+        if size > MAX_PHOTO_BYTES:
+            raise PhotoError(f"the file is larger than {MAX_PHOTO_BYTES >> 20} MiB")
         try:
             with open(path, "rb") as stream:
                 stream.seek(int(self.offsets[row]))

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from builders.errors import PhotoError, UsageError
+from builders.errors import PhotoError, UsageError, missing_package
 from builders.photos import SPLITS, Labels, PhotoSet
 from builders.pixels import decode_rgb
 
@@ -34,7 +34,7 @@ SCENES: dict[str, tuple[str, str]] = {
 }
 """Scene -> (package, file inside it)."""
 
-TILE = 128
+TILE_SIDE = 128
 """Side of a tile, in pixels."""
 
 _GRIDS = {"train": (5, 4), "val": (2, 5)}
@@ -63,7 +63,7 @@ class TileSource:
         except OSError as error:
             raise PhotoError(f"the scene {tile.scene} cannot be read ({error})") from None
         buffer = io.BytesIO()
-        whole.crop((tile.left, tile.top, tile.left + TILE, tile.top + TILE)).save(buffer, "PPM")
+        whole.crop((tile.left, tile.top, tile.left + TILE_SIDE, tile.top + TILE_SIDE)).save(buffer, "PPM")
         return buffer.getvalue()
 
 
@@ -97,8 +97,8 @@ def sample_photos() -> PhotoSet:
 
 def _grid(left: int, right: int, height: int, columns: int, rows: int) -> list[tuple[int, int]]:
     """Evenly spaced corners of tiles that lie within [left, right) x [0, height)."""
-    xs = np.linspace(left, right - TILE, columns).astype(int)
-    ys = np.linspace(0, height - TILE, rows).astype(int)
+    xs = np.linspace(left, right - TILE_SIDE, columns).astype(int)
+    ys = np.linspace(0, height - TILE_SIDE, rows).astype(int)
     return [(int(x), int(y)) for y in ys for x in xs]
 
 
@@ -112,5 +112,5 @@ def scene(name: str) -> Image.Image:
     package, inside = SCENES[name]
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
-        raise UsageError(f"the bundled sample needs {package}: pip install 'camtrace[sample]'")
+        raise UsageError(missing_package(package, "the bundled sample", install="'camtrace[sample]'"))
     return decode_rgb(Path(found.submodule_search_locations[0], inside).read_bytes())

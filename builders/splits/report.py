@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from builders.exif import Acquisition, alias_groups, canonical_model, questionable_names, release_year
+from builders.exif import ATTRIBUTES, Acquisition, alias_groups, canonical_model, questionable_names, release_year
 from builders.photos import SPLITS
 from builders.splits.perceptual_hash import MAX_DISTANCE, NO_HASH, near_pairs
 from builders.splits.tables import SplitTable
@@ -171,8 +171,9 @@ def _balance(table: SplitTable) -> Iterator[Finding]:
 
 
 def _classes(table: SplitTable) -> Iterator[Finding]:
-    if table.labels is None or table.name not in ("make", "model", "smartphone_model"):
-        return
+    attribute = ATTRIBUTES.get(table.name)
+    if table.labels is None or attribute is None or attribute.find_any is None:
+        return  # the classes are no names of makers or bodies
     names = tuple(np.unique(table.labels[table.labels != ""]).tolist())
     aliases, wrong = alias_groups(names), questionable_names(names)
     detail = "; ".join(" = ".join(group) for group in aliases)

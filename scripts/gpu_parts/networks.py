@@ -194,5 +194,6 @@ def _files(count: int, mixed: bool, quick: bool) -> Sequence[bytes]:
 def _filled(photos: PhotoSet, encoder: Encoder, way: str, workers: int) -> None:
     recipe = ProcessingViews(NAMES)
     with tempfile.TemporaryDirectory(prefix="camtrace-") as folder:
-        bank = Bank.open(Path(folder), bank_key(encoder.info, encoder.dtype, photos, way, recipe, "float32"))
+        key = bank_key(encoder.info, encoder.dtype, photos, way, "float32")
+        bank = Bank.open(Path(folder), key, recipe.view_keys())
         fill_banks(photos, recipe, [encoder], [bank], batch_size=BATCH, workers=workers, views=way)

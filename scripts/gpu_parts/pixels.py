@@ -18,7 +18,7 @@ from benchmark.views.on_device.jpeg import round_trips
 from benchmark.views.on_device.self_test import equals_pillow
 from benchmark.views.on_device.views import BYTES_PER_PIXEL
 from builders.errors import PhotoError
-from builders.pixels.by_pillow import decode_jpeg, encode_jpeg, process_by_pillow
+from builders.pixels.by_pillow import encode_jpeg, open_processed, process_by_pillow
 from builders.pixels.decode import decode_rgb
 from builders.pixels.parameters import PROCESSINGS
 from gpu_parts.rows import Row
@@ -86,7 +86,7 @@ def _odd(device: torch.device, pictures: int, limit_s: float) -> Row:
                 image = process_by_pillow(photo, PROCESSINGS[name], ids[i])
                 wrong += sum(not np.array_equal(made[p][i, v], encoder(image)) for p, encoder in enumerate(ODD))
             for pair, trip in zip(wanted, trips, strict=True):
-                wrong += not np.array_equal(trip[i], np.asarray(decode_jpeg(encode_jpeg(photo, *pair))))
+                wrong += not np.array_equal(trip[i], np.asarray(open_processed(encode_jpeg(photo, *pair))))
             total += len(NAMES) * len(ODD) + len(wanted)
         if time.perf_counter() > until:
             break

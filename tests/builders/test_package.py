@@ -1,11 +1,15 @@
 """The package as it is imported: cheap, without torch, and with every public name in its place."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import builders
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_import__costs_nothing_and_never_brings_torch_or_the_benchmark():
@@ -23,3 +27,17 @@ def test_getattr__an_unknown_name():
     with pytest.raises(AttributeError, match="no attribute 'with_procesing'"):
         builders.with_procesing  # noqa: B018
     assert "with_processing" in dir(builders)
+
+
+def test_words__a_public_name_is_defined_in_one_module():
+    """One notion, one owner: two modules that define one name mean two things by it, or the same thing twice."""
+    owners: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "builders").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+            for target in targets:
+                name = getattr(target, "id", None) or getattr(target, "name", "_")
+                if not name.startswith("_") and name != "main":
+                    owners.setdefault(name, set()).add(path.relative_to(ROOT).as_posix())
+    assert len(owners) > 500
+    assert {name: sorted(files) for name, files in owners.items() if len(files) > 1} == {}

@@ -64,6 +64,8 @@ def torch_views(
     >>> torch_views(photos, ["a", "b"], ["jpeg-q95-420", "sharpening-x4"], [plan])[0].shape
     torch.Size([2, 2, 8, 8, 3])
     """
+    if unknown := [name for name in names if not makes(PROCESSINGS[name])]:
+        raise ValueError(f"no device makes {', '.join(unknown)}")
     sizes = sizes or [(photos.shape[2], photos.shape[1])] * len(photos)
     chunk = photos_at_once or len(photos)
     if len(photos) > chunk:
@@ -82,7 +84,7 @@ def possible(
 ) -> bool:
     """Whether ``torch_views`` makes these views of a photo; where not, Pillow makes them, or says why it cannot."""
     processings = [PROCESSINGS[name] for name in names]
-    if any(p.sharpness != int(p.sharpness) or p.resample not in FILTERS for p in processings):
+    if not all(map(makes, processings)):
         return False
     sizes = {request(processing, (width, height), photo_id, seed).size for processing in processings}
     if any(min(size) < 1 or max(size) > LONGEST_SIDE for size in sizes):
@@ -92,6 +94,12 @@ def possible(
     except PhotoError:
         return False
     return all(plan is not None and plan.resample in FILTERS for plan in made)
+
+
+def makes(processing: Processing) -> bool:
+    """Whether a device makes a processing at all: a whole factor of sharpness, a known filter, a baseline JPEG file."""
+    known = processing.sharpness == int(processing.sharpness) and processing.resample in FILTERS
+    return known and processing.file_format == "JPEG" and not processing.options
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 from builders.pixels.engine.lanes import Index, Memory, kernel
 
-BITS = 16
-HALF = 1 << (BITS - 1)
-CENTRE = 128 << BITS
-"""Chroma is stored around 128. jccolor.c adds ``HALF - 1`` to it, not ``HALF``, so that it cannot reach 256."""
+COLOUR_BITS = 16
+COLOUR_HALF = 1 << (COLOUR_BITS - 1)
+CENTRE = 128 << COLOUR_BITS
+"""Chroma is stored around 128. jccolor.c adds ``COLOUR_HALF - 1`` to it, not ``COLOUR_HALF``: it cannot reach 256."""
 
 
 def to_ycc(r: Any, g: Any, b: Any) -> tuple[Any, Any, Any]:
@@ -19,9 +19,9 @@ def to_ycc(r: Any, g: Any, b: Any) -> tuple[Any, Any, Any]:
     for Cr: 0.299, 0.587 and so on times 2**16. Each row sums to 2**16 or 0, so that g can be taken out.
     """
     red, blue = r - g, b - g
-    y = g + ((red * 19595 + blue * 7471 + HALF) >> BITS)
-    cb = (blue * 32768 - red * 11059 + (CENTRE + HALF - 1)) >> BITS
-    cr = (red * 32768 - blue * 5329 + (CENTRE + HALF - 1)) >> BITS
+    y = g + ((red * 19595 + blue * 7471 + COLOUR_HALF) >> COLOUR_BITS)
+    cb = (blue * 32768 - red * 11059 + (CENTRE + COLOUR_HALF - 1)) >> COLOUR_BITS
+    cr = (red * 32768 - blue * 5329 + (CENTRE + COLOUR_HALF - 1)) >> COLOUR_BITS
     return y, cb, cr
 
 
@@ -32,9 +32,9 @@ def to_rgb(y: Any, cb: Any, cr: Any) -> tuple[Any, Any, Any]:
     -22554, -46802 and 116130. Whole multiples of 2**16 are taken out, which leaves factors of 16 bits.
     """
     blue, red = cb - 128, cr - 128
-    r = y + red + ((red * (91881 - 65536) + HALF) >> BITS)
-    g = y - red + ((red * (65536 - 46802) - blue * 22554 + HALF) >> BITS)
-    b = y + blue + blue + ((blue * (116130 - 131072) + HALF) >> BITS)
+    r = y + red + ((red * (91881 - 65536) + COLOUR_HALF) >> COLOUR_BITS)
+    g = y - red + ((red * (65536 - 46802) - blue * 22554 + COLOUR_HALF) >> COLOUR_BITS)
+    b = y + blue + blue + ((blue * (116130 - 131072) + COLOUR_HALF) >> COLOUR_BITS)
     return r, g, b
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from builders.pixels.engine.compiled import jit
 from builders.pixels.engine.lanes import LANES, Index, Memory, kernel
 
-BITS = 13
+DCT_BITS = 13
 """Fraction bits of the constants."""
 PASS_BITS = 2
 """Fraction bits that stay between the two passes."""
@@ -49,7 +49,7 @@ def inverse_1d(x: Sequence[Any], shift: int) -> list[Any]:
     half = 1 << (shift - 1)
     rotated = (x[2] + x[6]) * C0_541
     low, high = rotated - x[6] * C1_847, rotated + x[2] * C0_765
-    sum04, difference04 = (x[0] + x[4]) * (1 << BITS) + half, (x[0] - x[4]) * (1 << BITS) + half
+    sum04, difference04 = (x[0] + x[4]) * (1 << DCT_BITS) + half, (x[0] - x[4]) * (1 << DCT_BITS) + half
     even = [sum04 + high, difference04 + low, difference04 - low, sum04 - high]
     z1, z2, z3, z4 = x[7] + x[1], x[5] + x[3], x[7] + x[3], x[5] + x[1]
     z5 = (z3 + z4) * C1_175
@@ -67,20 +67,20 @@ def inverse_1d(x: Sequence[Any], shift: int) -> list[Any]:
 
 def _scaled(x: Any, shift: int) -> Any:
     """``(x * 2**13 + half) >> shift`` without the detour."""
-    by = shift - BITS
+    by = shift - DCT_BITS
     return x * (1 << -by) if by <= 0 else (x + (1 << (by - 1))) >> by
 
 
 @kernel
 def _forward_rows(samples: Memory, column: Index, work: Memory) -> None:
-    rows = forward_1d([samples.at(column * k).load() - 128 for k in range(8)], BITS - PASS_BITS)
+    rows = forward_1d([samples.at(column * k).load() - 128 for k in range(8)], DCT_BITS - PASS_BITS)
     for k, lanes in enumerate(rows):
         work.at(k * 8 * LANES).store(lanes)
 
 
 @kernel
 def _forward_columns(work: Memory, coefficients: Memory, row: Index) -> None:
-    columns = forward_1d([work.at(k * LANES).load() for k in range(8)], BITS + PASS_BITS)
+    columns = forward_1d([work.at(k * LANES).load() for k in range(8)], DCT_BITS + PASS_BITS)
     for k, lanes in enumerate(columns):
         coefficients.at(row * k).store(lanes)
 
@@ -94,13 +94,13 @@ def _requantised_columns(
     for k in range(8):
         rounded = coefficients.at(row * k).load().rounded_quotient(reciprocal.at(k).every(), offset.at(k).every())
         values.append(rounded * step.at(k).every())
-    for k, lanes in enumerate(inverse_1d(values, BITS - PASS_BITS)):
+    for k, lanes in enumerate(inverse_1d(values, DCT_BITS - PASS_BITS)):
         work.at(k * LANES).store(lanes)
 
 
 @kernel
 def _inverse_rows(work: Memory, samples: Memory, column: Index) -> None:
-    rows = inverse_1d([work.at(k * 8 * LANES).load() for k in range(8)], BITS + PASS_BITS + 3)
+    rows = inverse_1d([work.at(k * 8 * LANES).load() for k in range(8)], DCT_BITS + PASS_BITS + 3)
     for k, lanes in enumerate(rows):
         samples.at(column * k).store((lanes + 128).clip(0, 255))
 

@@ -74,7 +74,7 @@ def from_planes(planes: np.ndarray, start: int, lanes: int, rows: np.ndarray, to
 
 
 @entry_point
-def load(image: np.ndarray, frame: Frame, planes: np.ndarray) -> None:
+def load_frame(image: np.ndarray, frame: Frame, planes: np.ndarray) -> None:
     """RGB bytes of a whole picture -> the frame of it; past the picture's edge, its last column and row go on."""
     width, height, lanes = frame.width, frame.height, frame.lanes
     corner = np.empty(LANES * ROW, np.uint8)

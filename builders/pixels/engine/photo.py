@@ -7,61 +7,56 @@ never made. Arrays in, arrays out.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from builders.pixels.engine.columns import Output, finish
-from builders.pixels.engine.layout import SLACK, STRIPE, Frame, load
-from builders.pixels.engine.plan import Plan, Plans, Range, inputs, plans, possible, union
+from builders.pixels.engine.layout import SLACK, STRIPE, Frame, load_frame
+from builders.pixels.engine.plan import CropPlan, CropPlans, Range, can_plan, inputs, plans, union
 from builders.pixels.engine.quantise import tables
-from builders.pixels.engine.render import AS_IT_IS, RESIZED, SHARPENED, Transformation, render
-from builders.pixels.engine.request import Request
+from builders.pixels.engine.render import AS_IT_IS, RESIZED, SHARPENED, Transformation, render_views
+from builders.pixels.engine.request import EngineRequest, Planner, Preparation, ViewArrays
 from builders.pixels.engine.resample import BILINEAR, SUPPORT, weights
 from builders.pixels.engine.sharpen import MAX_FACTOR
 from builders.pixels.resize_crop import ResizeCrop, vertical_first
 
-MAX_SIDE = 65_500
+MAX_JPEG_SIDE = 65_500
 """libjpeg's JPEG_MAX_DIMENSION; Pillow's error is the one to raise above it."""
 
-KEPT_BYTES = 256 * 2**20
+MAX_KEPT_BYTES = 256 * 2**20
 """Buffers above this size, for photos of some 80 megapixels, are given back after use."""
 
-Preparation = Callable[[Image.Image], np.ndarray]
-"""What an encoder does to a picture: a ``ResizeCrop``, which is carried out here, or anything else, which is called."""
 
-Planner = Callable[[int, int], Preparation]
-"""(width, height) of a processed photo -> what is done to it."""
-
-Views = np.ndarray | list[np.ndarray]
-"""One array [views, height, width, 3] where all are of one size and made here, so that nobody has to stack them."""
-
-
-def takes(request: Request, photo: tuple[int, int]) -> bool:
+def takes(request: EngineRequest, photo: tuple[int, int]) -> bool:
     """Whether the engine makes this view of a photo of this (width, height); Pillow makes the others.
 
-    >>> takes(Request(95, "4:4:4", 2, (300, 200), 2), (300, 200)), takes(Request(95, "4:4:4", 1.5, (9, 9), 2), (9, 9))
-    (True, False)
+    >>> takes(EngineRequest(95, "4:4:4", 2, (300, 200), 2), (300, 200))
+    True
+    >>> takes(EngineRequest(95, "4:4:4", 1.5, (9, 9), 2), (9, 9))
+    False
     """
+    if not request.baseline_jpeg:
+        return False
     whole = float(request.sharpness).is_integer() and abs(request.sharpness) <= MAX_FACTOR
     sizes = (*photo, *request.size)
     if not whole or request.subsampling not in ("4:2:0", "4:4:4") or not 1 <= request.quality <= 100:
         return False
-    if min(sizes) < 1 or max(sizes) > MAX_SIDE or int(request.quality) != request.quality:
+    if min(sizes) < 1 or max(sizes) > MAX_JPEG_SIDE or int(request.quality) != request.quality:
         return False
     if request.size == photo:
         return True
     return request.sharpness == 1 and request.resample in SUPPORT and not vertical_first(photo, request.size)
 
 
-def pictures(photo: np.ndarray, requests: Sequence[Request]) -> list[np.ndarray]:
+def pictures(photo: np.ndarray, requests: Sequence[EngineRequest]) -> list[np.ndarray]:
     """The pixels of each view: uint8 [height, width, 3], as ``photo`` is. ``takes`` allows every request."""
     return list(preprocessed(photo, requests, [lambda width, height: _as_array])[0])
 
 
-def preprocessed(photo: np.ndarray, requests: Sequence[Request], planners: Sequence[Planner]) -> list[Views]:
+def preprocessed(photo: np.ndarray, requests: Sequence[EngineRequest], planners: Sequence[Planner]) -> list[ViewArrays]:
     """For each preprocessing, each view after it: uint8 [height, width, 3] where carried out here."""
     return _Photo(photo, requests, planners).made()
 
@@ -78,7 +73,7 @@ class _Group:
     size: tuple[int, int]
     requests: tuple[int, ...]
     preparations: tuple[Preparation, ...]
-    plans: Plans
+    plans: CropPlans
     """Of the preparations that are carried out here."""
 
     @property
@@ -96,14 +91,14 @@ class _Group:
 class _Photo:
     """One photo on its way through the engine."""
 
-    def __init__(self, photo: np.ndarray, requests: Sequence[Request], planners: Sequence[Planner]) -> None:
+    def __init__(self, photo: np.ndarray, requests: Sequence[EngineRequest], planners: Sequence[Planner]) -> None:
         self.pixels = np.ascontiguousarray(photo).reshape(-1)
         self.pixels.flags.writeable = False  # one type for the compiler, whatever the caller has
         self.height, self.width = photo.shape[:2]
         self.requests, self.planners = requests, planners
         self.groups = self._grouped()
 
-    def made(self) -> list[Views]:
+    def made(self) -> list[ViewArrays]:
         """For each preprocessing, the views in the order of the requests."""
         views = [self._room(k) for k in range(len(self.planners))]
         if not self.groups or not self.planners:
@@ -111,12 +106,12 @@ class _Photo:
         loaded, frames = self._frames()
         columns = -(-(loaded.right - loaded.left) // STRIPE) * STRIPE
         planes = _buffer("photo", columns * 24 * loaded.lanes + SLACK)
-        load(self.pixels, loaded, planes)
+        load_frame(self.pixels, loaded, planes)
         for group, frame in zip(self.groups, frames, strict=True):
             self._render(group, planes, loaded, frame, views)
         return views
 
-    def _room(self, k: int) -> Views:
+    def _room(self, k: int) -> ViewArrays:
         """For the views of one preprocessing."""
         sizes = {p.after.size if isinstance(p, ResizeCrop) and _here(p) else None for p in self._preparations(k)}
         if len(sizes) == 1 and (size := sizes.pop()):
@@ -172,7 +167,7 @@ class _Photo:
         ]
         return loaded, frames
 
-    def _render(self, group: _Group, planes: np.ndarray, loaded: Frame, frame: Frame, views: list[Views]) -> None:
+    def _render(self, group: _Group, planes: np.ndarray, loaded: Frame, frame: Frame, views: list[ViewArrays]) -> None:
         """The views of a group, into their places."""
         chosen = [self.requests[i] for i in group.requests]
         qualities = tuple(dict.fromkeys(int(r.quality) for r in chosen))
@@ -194,7 +189,9 @@ class _Photo:
             np.empty(image_size * len(order), np.uint8),
             image_size,
         )
-        render(group.transformation, planes, loaded, frame, tables(qualities), wanted, group.plans.columns, output)
+        render_views(
+            group.transformation, planes, loaded, frame, tables(qualities), wanted, group.plans.columns, output
+        )
         for request, kind in zip(group.requests, kinds, strict=True):
             view = order.index(kind)
             pixels = output.images[view * image_size : (view + 1) * image_size].reshape(shape) if group.whole else None
@@ -207,7 +204,7 @@ def _finish(
     output: Output,
     view: int,
     pixels: np.ndarray | None,
-    views: list[Views],
+    views: list[ViewArrays],
     request: int,
 ) -> None:
     """One view after each preprocessing, into its place; ``pixels`` are all of it, where they were made."""
@@ -225,7 +222,7 @@ def _finish(
         _complete(plan, frame, output, view, made[request])
 
 
-def _complete(plan: Plan, frame: Frame, output: Output, view: int, image: np.ndarray) -> None:
+def _complete(plan: CropPlan, frame: Frame, output: Output, view: int, image: np.ndarray) -> None:
     """The vertical pass, into ``image``, whose uncovered part is made black."""
     after, columns, rows = plan.crop.after, plan.columns, plan.rows
     width = after.size[0]
@@ -241,7 +238,7 @@ def _complete(plan: Plan, frame: Frame, output: Output, view: int, image: np.nda
 
 def _here(preparation: Preparation) -> bool:
     """Whether the engine carries it out."""
-    return isinstance(preparation, ResizeCrop) and possible(preparation)
+    return isinstance(preparation, ResizeCrop) and can_plan(preparation)
 
 
 def _frame(width: int, height: int, x: Range, y: Range) -> Frame:
@@ -254,10 +251,10 @@ _own = threading.local()
 
 def _buffer(name: str, size: int) -> np.ndarray:
     """Memory of this thread that is used again: fresh memory costs more than the work on it."""
-    if size > KEPT_BYTES:
+    if size > MAX_KEPT_BYTES:
         return np.empty(size, np.uint8)
     held: np.ndarray | None = getattr(_own, name, None)
     if held is None or len(held) < size:
-        held = np.empty(min(size + size // 4, KEPT_BYTES), np.uint8)
+        held = np.empty(min(size + size // 4, MAX_KEPT_BYTES), np.uint8)
         setattr(_own, name, held)
     return held

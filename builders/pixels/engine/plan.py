@@ -40,7 +40,7 @@ def inputs(table: Weights, outputs: Range) -> Range:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CropPlan:
     """A preprocessing of pictures of one size, with its weights."""
 
     crop: ResizeCrop
@@ -64,10 +64,10 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Plans:
+class CropPlans:
     """The preprocessings that views of one size share."""
 
-    each: tuple[Plan, ...]
+    each: tuple[CropPlan, ...]
     columns: Columns
     width: int
     """Columns of the results of a view."""
@@ -77,14 +77,14 @@ class Plans:
     """Rows."""
 
 
-def possible(crop: ResizeCrop) -> bool:
+def can_plan(crop: ResizeCrop) -> bool:
     """Whether the engine carries it out; Pillow does the others."""
     before, after = crop.before.size, crop.size
     return before == after or (crop.resample in SUPPORT and not vertical_first(before, after))
 
 
 @functools.lru_cache(maxsize=128)
-def plans(crops: tuple[ResizeCrop, ...]) -> Plans:
+def plans(crops: tuple[ResizeCrop, ...]) -> CropPlans:
     """The plans of some crops of pictures of one size."""
     each, width = [], 0
     for crop in crops:
@@ -94,14 +94,14 @@ def plans(crops: tuple[ResizeCrop, ...]) -> Plans:
     filled = [plan for plan in each if not plan.empty]
     across = union(inputs(p.horizontal, p.columns) for p in filled) if filled else None
     down = union(inputs(p.vertical, p.rows) for p in filled) if filled else None
-    return Plans(tuple(each), _columns(filled), width, across, down)
+    return CropPlans(tuple(each), _columns(filled), width, across, down)
 
 
-def _plan(crop: ResizeCrop, start: int) -> Plan:
+def _plan(crop: ResizeCrop, start: int) -> CropPlan:
     width, height = crop.before.size
     horizontal = weights(width, crop.size[0], crop.resample)
     vertical = weights(height, crop.size[1], crop.resample)
-    return Plan(
+    return CropPlan(
         crop,
         horizontal._replace(first=horizontal.first + crop.before.left),
         vertical._replace(first=vertical.first + crop.before.top),
@@ -109,7 +109,7 @@ def _plan(crop: ResizeCrop, start: int) -> Plan:
     )
 
 
-def _columns(each: list[Plan]) -> Columns:
+def _columns(each: list[CropPlan]) -> Columns:
     """The columns of all plans, those that need the fewest columns of the picture first."""
     parts, values, shift = [np.zeros((4, 0), np.int64)], [np.zeros(0, np.int32)], 0
     for plan in each:

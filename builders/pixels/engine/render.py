@@ -36,7 +36,7 @@ class Transformation(NamedTuple):
 
 
 @entry_point
-def render(
+def render_views(
     transformation: Transformation,
     photo: np.ndarray,
     loaded: Frame,
@@ -50,7 +50,7 @@ def render(
 
     Args:
         transformation: made once for all views.
-        photo, loaded: planes of the photo (``layout.load``), and which part of it they hold.
+        photo, loaded: planes of the photo (``layout.load_frame``), and which part of it they hold.
         frame: the part of the transformed picture that is made.
         tables: of the qualities.
         wanted: uint8 [qualities, 2]: whether 4:4:4 and 4:2:0 are made. Each one is a view.

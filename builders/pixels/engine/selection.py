@@ -15,7 +15,7 @@ from types import ModuleType
 import numpy as np
 from PIL import Image
 
-from builders.errors import UsageError
+from builders.errors import UsageError, missing_package
 from builders.pixels.resize_crop import Rectangle, ResizeCrop
 
 VARIABLE = "CAMTRACE_ENGINE"
@@ -47,7 +47,7 @@ def chosen_engine() -> ModuleType | None:
 def _tested() -> tuple[ModuleType | None, str]:
     """The engine, or none and the reason; warns once if it is there but not usable."""
     if importlib.util.find_spec("numba") is None:
-        return None, "numba is not installed: pip install 'camtrace[fast]'"
+        return None, missing_package("numba", "the fast engine")
     try:
         from builders.pixels.engine import photo
 

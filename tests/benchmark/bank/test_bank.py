@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ import torch
 from PIL import Image
 
 from benchmark.bank.bank import Bank, bank_key, key_hash, photos_bytes_hash
-from benchmark.bank.embed import fill_banks, position
+from benchmark.bank.embed import fill_banks
+from benchmark.bank.members import position
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified
@@ -65,12 +67,21 @@ def expected(photos: PhotoSet, index: int, name: str) -> np.ndarray:
     return thumbnail(image).reshape(-1).astype(np.float32)
 
 
-def filled(root, photos: PhotoSet, **options) -> Bank:
-    encoder, recipe = toy_encoder(), ProcessingViews(NAMES)
-    key = bank_key(encoder.info, "float32", photos, photos_bytes_hash(photos), recipe, "float32")
-    bank = Bank.open(root, key)
-    fill_banks(photos, recipe, [encoder], [bank], **{"workers": 0, **options})
+def opened(root, photos: PhotoSet, recipe, encoder: Encoder | None = None, storage="float32", **options) -> Bank:
+    info = (encoder or toy_encoder()).info
+    key = bank_key(info, "float32", photos, photos_bytes_hash(photos), storage)
+    return Bank.open(root, key, recipe.view_keys(), **options)
+
+
+def filled(root, photos: PhotoSet, names: tuple[str, ...] = NAMES, **options) -> Bank:
+    recipe = ProcessingViews(names)
+    bank = opened(root, photos, recipe)
+    fill_banks(photos, recipe, [toy_encoder()], [bank], **{"workers": 0, **options})
     return bank
+
+
+def folder_of(bank: Bank, name: str = NAMES[0]) -> Path:
+    return bank._views[name].folder
 
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (64, 0), (7, 2)])
@@ -95,8 +106,7 @@ def test_fill_banks__shares_a_pass_between_encoders_and_leaves_out_the_one_that_
 
     good, bad = toy_encoder(), Encoder(toy_encoder(id="bad").info, thumbnail, broken, "cpu", "float32")
     encoders = [bad, good]
-    keys = [bank_key(e.info, "float32", photos, photos_bytes_hash(photos), recipe, "float32") for e in encoders]
-    banks = [Bank.open(tmp_path, key) for key in keys]
+    banks = [opened(tmp_path, photos, recipe, encoder) for encoder in encoders]
     outcome = fill_banks(photos, recipe, encoders, banks, workers=0)
     assert list(outcome.failures) == [0]
     assert "no memory left" in outcome.failures[0]
@@ -111,10 +121,9 @@ def test_fill_banks__what_is_gathered_is_bounded(tmp_path, monkeypatch, bytes_he
     photos, recipe, seen = some_photos(20), ProcessingViews(NAMES), []
     monkeypatch.setattr("benchmark.bank.embed.GATHERED_BYTES", bytes_held)
     monkeypatch.setattr(
-        "benchmark.bank.embed.FittingBatch", lambda name, embed, views: lambda b: seen.append(len(b)) or flat(b)
+        "benchmark.bank.members.FittingBatch", lambda name, embed, views: lambda b: seen.append(len(b)) or flat(b)
     )
-    key = bank_key(toy_encoder().info, "float32", photos, photos_bytes_hash(photos), recipe, "float32")
-    fill_banks(photos, recipe, [toy_encoder()], [Bank.open(tmp_path, key)], workers=0, batch_size=3)
+    fill_banks(photos, recipe, [toy_encoder()], [opened(tmp_path, photos, recipe)], workers=0, batch_size=3)
     assert seen == together
 
 
@@ -136,26 +145,28 @@ def test_position__equal_preprocessings_share_their_views_whatever_library_they_
 def test_fill_banks__does_not_repeat_finished_blocks(tmp_path):
     photos = some_photos(150)
     bank = filled(tmp_path, photos)
-    assert bank.n_blocks == 3
-    (bank.folder / "blocks" / "000001.json").unlink()
-    again = filled(tmp_path, photos)
+    assert len(bank.blocks) == 3
+    (folder_of(bank, NAMES[1]) / "blocks" / "000001.json").unlink()
+    again = opened(tmp_path, photos, ProcessingViews(NAMES))
     assert again.folder == bank.folder
+    assert [again.missing(name) for name in NAMES] == [set(), {1}, set()]
+    for name in NAMES:
+        (folder_of(bank, name) / "blocks" / "000002.json").unlink()
     encoder, recipe = toy_encoder(), ProcessingViews(NAMES)
-    (bank.folder / "blocks" / "000002.json").unlink()
     outcome = fill_banks(photos, recipe, [encoder], [again], workers=0)
-    assert outcome.cost.photos == 22
+    # of the second block one view, of the last, of 22 photos, all three
+    assert (outcome.cost.photos, outcome.cost.views) == (64 + 22, 64 + 22 * 3)
     assert fill_banks(photos, recipe, [encoder], [again], workers=0).cost.photos == 0
 
 
 def test_bank__float16_storage_rounds_and_halves(tmp_path):
     photos, recipe, encoder = some_photos(10), ProcessingViews(NAMES), toy_encoder()
-    key = bank_key(encoder.info, "float32", photos, photos_bytes_hash(photos), recipe, "float16")
-    bank = Bank.open(tmp_path, key)
+    bank = opened(tmp_path, photos, recipe, storage="float16")
     fill_banks(photos, recipe, [encoder], [bank], workers=0)
     row = bank.view(NAMES[0], np.arange(10))[0:1][0]
     assert row.dtype == np.float32
     np.testing.assert_allclose(row, expected(photos, 0, NAMES[0]), rtol=2**-11)
-    assert bank.size_bytes() == 10 * 3 * 48 * 2
+    assert np.load(folder_of(bank) / "rows.npy").nbytes == 10 * 48 * 2
 
 
 def ingredients() -> dict:
@@ -165,7 +176,6 @@ def ingredients() -> dict:
         "compute_dtype": "float32",
         "photos": photos,
         "bytes_hash": photos_bytes_hash(photos),
-        "recipe": ProcessingViews(NAMES),
         "storage": "float32",
     }
 
@@ -183,8 +193,6 @@ def changed_ingredients() -> dict[str, dict]:
         "compiled": {"compiled": True},
         "photo ids": {"photos": renamed},
         "photo bytes": {"bytes_hash": photos_bytes_hash(swapped)},
-        "processings": {"recipe": ProcessingViews(NAMES[:2])},
-        "seed of the scale": {"recipe": ProcessingViews(NAMES, seed=1)},
         "storage": {"storage": "float16"},
     }
 
@@ -207,16 +215,27 @@ def test_bank_key__same_ingredients_same_bank():
 
 def test_open__folder_of_another_key_is_refused(tmp_path):
     bank = filled(tmp_path, some_photos(4))
-    key = json.loads((bank.folder / "key.json").read_text())
-    (bank.folder / "key.json").write_text(json.dumps({**key, "storage": "tampered"}))
-    with pytest.raises(DataError, match="another bank"):
-        filled(tmp_path, some_photos(4))
+    for folder in (folder_of(bank), bank.folder):
+        key = json.loads((folder / "key.json").read_text())
+        (folder / "key.json").write_text(json.dumps({**key, "storage": "tampered"}))
+        with pytest.raises(DataError, match=f"{folder.name}: holds other embeddings"):
+            filled(tmp_path, some_photos(4))
 
 
-def test_open__lost_view_file_is_made_again(tmp_path):
+@pytest.mark.parametrize("damage", ["lost", "cut off", "other shape", "no array"])
+def test_open__view_file_that_is_not_whole_is_said_and_made_again(tmp_path, capsys, damage):
     photos = some_photos(4)
-    bank = filled(tmp_path, photos)
-    (bank.folder / f"view-{NAMES[1]}.npy").unlink()
+    rows = folder_of(filled(tmp_path, photos), NAMES[1]) / "rows.npy"
+    if damage == "lost":
+        rows.unlink()
+    elif damage == "other shape":
+        np.save(rows, np.zeros((4, 47), np.float32))
+    else:
+        rows.write_bytes(rows.read_bytes()[:-7] if damage == "cut off" else b"")
+    again = opened(tmp_path, photos, ProcessingViews(NAMES))
+    assert [again.missing(name) for name in NAMES] == [set(), {0}, set()]
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"{NAMES[1]}: 1 of 1 finished blocks do not match their checksums; made again" in line
     again = filled(tmp_path, photos)
     np.testing.assert_array_equal(again.view(NAMES[1], np.arange(4))[0:4][2], expected(photos, 2, NAMES[1]))
 
@@ -250,8 +269,9 @@ def test_fill_banks__killed_at_random_ends_as_one_that_was_not(tmp_path):
             process_.wait()
             kills += 1
     assert finished
-    killed = Bank.open(tmp_path / "killed", json.loads((whole.folder / "key.json").read_text()))
+    killed = opened(tmp_path / "killed", some_photos(300, broken=(9,)), ProcessingViews(NAMES))
     assert killed.complete
+    assert killed.check() == {}
     assert killed.failures() == whole.failures() == {"9": "not an image in a format that can be read"}
     rows = np.arange(300) != 9
     for name in NAMES:

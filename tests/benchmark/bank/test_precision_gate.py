@@ -13,7 +13,7 @@ from benchmark.encoders import load_encoder
 from benchmark.options import DTYPES, RunOptions
 from benchmark.results.schema import read_result
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS
+from builders.pixels.parameters import PARAMETERS, PROCESSINGS, STUDY_PROCESSINGS
 
 
 def on_the_circle(degrees) -> np.ndarray:
@@ -55,9 +55,9 @@ def test_trace_to_noise__nothing_rounded_and_nothing_seen():
 
 
 def test_neighbouring__all_pairs_of_each_parameter():
-    pairs = neighbouring(tuple(PROCESSINGS))
+    names = STUDY_PROCESSINGS
+    pairs = neighbouring(names)
     assert len(pairs) == 15 + 3 + 3 + 6
-    names = [tuple(PROCESSINGS)[i] for i in range(14)]
     for a, b in pairs:
         assert any({names[a], names[b]} <= set(p.processings) for p in PARAMETERS.values())
     assert neighbouring(["jpeg-q75-420", "resizing-x2"]) == []

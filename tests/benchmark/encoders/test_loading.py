@@ -110,7 +110,7 @@ def test_missing_package__the_pip_command(monkeypatch: pytest.MonkeyPatch) -> No
         raise ModuleNotFoundError("No module named 'open_clip'", name="open_clip")
 
     monkeypatch.setattr(loading, "_loader", lambda spec: loader)
-    with pytest.raises(UsageError, match="pip install open_clip_torch"):
+    with pytest.raises(UsageError, match=r"pip install 'camtrace\[encoders\]'"):
         load_encoder("open_clip:RN50/openai")
 
 

@@ -11,9 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn.setups import SETUPS, KnnAnswers, knn_setups
+from benchmark.knn.setups import SPD, KnnAnswers, Setup, Ties, knn_setups
 from benchmark.knn.topk import NOTHING, pack, read_unit_rows, top_keys, unpack_indices
 from builders.errors import DataError, UsageError
+
+SETUPS = [setup.label for setup in Setup]
 
 
 def exact_vectors(rng: np.random.Generator, n: int, dimension: int = 16, *, zeros: float = 0.05) -> np.ndarray:
@@ -62,19 +64,33 @@ def make_case(
 # ---------------------------------------------------------------------------------------------- the full definition
 
 
+DRAWS = 1000
+
+
 def reference(case: Case, k: int) -> dict[str, np.ndarray]:
-    """Correct and tied votes [6 set-ups, photos], by the text of the protocol: every combination, every query."""
+    """Votes by outcome [6 set-ups, photos], by the text of the protocol: every combination, every query.
+
+    ``random`` is the mean of 1,000 times in which every tie went to one of its labels by lot; ``variance`` is that of
+    such a mean.
+    """
     c, n_test, seeds = len(case.train), len(case.test_labels), len(case.train_assignments)
-    correct, tied = np.zeros((6, n_test), int), np.zeros((6, n_test), int)
+    found = {name: np.zeros((6, n_test)) for name in ("correct", "tied", "least", "greatest", "random", "variance")}
+    rng = np.random.default_rng(0)
     others = [(t, o) for t in range(c) for o in range(c) if o != t]
     for q in range(n_test):
         same_label = case.train_labels == case.test_labels[q]
 
         def ask(setup: str, t: int, drawn: np.ndarray, q: int = q) -> None:
             collection = np.stack([case.train[drawn[i]][i] for i in range(len(drawn))])
-            right, tie = reference_vote(case.test[t][q], collection, case.train_labels, case.test_labels[q], k)
-            correct[SETUPS.index(setup), q] += right
-            tied[SETUPS.index(setup), q] += tie
+            leaders = reference_vote(case.test[t][q], collection, case.train_labels, k)
+            truth, at = case.test_labels[q], (SETUPS.index(setup), q)
+            lots = np.array(leaders)[rng.integers(0, len(leaders), DRAWS)]
+            found["correct"][at] += leaders[0] == truth
+            found["tied"][at] += len(leaders) > 1
+            found["least"][at] += all(label == truth for label in leaders)
+            found["greatest"][at] += any(label == truth for label in leaders)
+            found["random"][at] += np.mean(lots == truth)
+            found["variance"][at] += 0.25 / DRAWS if len(leaders) > 1 and truth in leaders else 0.0
 
         for t in range(c):
             ask("all-same", t, np.where(same_label, t, t))
@@ -87,12 +103,12 @@ def reference(case: Case, k: int) -> dict[str, np.ndarray]:
         for fixed in range(c):
             for s in range(seeds):
                 ask("uniform-test", case.test_assignments[s, q], np.where(same_label, fixed, fixed))
-    return {"correct": correct, "tied": tied}
+    return found
 
 
-def reference_vote(
-    query: np.ndarray, collection: np.ndarray, labels: np.ndarray, truth: int, k: int
-) -> tuple[bool, bool]:
+def reference_vote(query: np.ndarray, collection: np.ndarray, labels: np.ndarray, k: int) -> list[int]:
+    """The labels with most votes, in order of their nearest neighbour."""
+
     def cosine(a: np.ndarray, b: np.ndarray) -> float:
         norms = float(np.sqrt(np.sum(a.astype(float) ** 2))) * float(np.sqrt(np.sum(b.astype(float) ** 2)))
         return float(a.astype(float) @ b.astype(float)) / norms if norms else 0.0
@@ -102,14 +118,15 @@ def reference_vote(
     votes: dict[int, int] = {}
     for i in order:
         votes[labels[i]] = votes.get(labels[i], 0) + 1
-    leaders = [label for label in votes if votes[label] == max(votes.values())]  # in order of their nearest neighbour
-    return leaders[0] == truth, len(leaders) > 1
+    return [label for label in votes if votes[label] == max(votes.values())]
 
 
 def assert_equals_reference(case: Case, k: int, **options: object) -> None:
     answers, expected = case.answers(k=k, **options), reference(case, k)
-    np.testing.assert_array_equal(answers.correct, expected["correct"])
-    np.testing.assert_array_equal(answers.tied, expected["tied"])
+    for name in ("correct", "tied", "least", "greatest"):
+        np.testing.assert_array_equal(getattr(answers, name), expected[name], err_msg=name)
+    # six standard errors of the lots of one photo and set-up
+    assert (np.abs(answers.random - expected["random"]) <= 6 * np.sqrt(expected["variance"]) + 1e-9).all()
 
 
 def assert_same(a: KnnAnswers, b: KnnAnswers, photos: np.ndarray | slice = slice(None)) -> None:
@@ -155,7 +172,8 @@ def test_knn_setups__labels_absent_from_train() -> None:
 def test_knn_setups__one_label() -> None:
     case = make_case(6, labels=1)
     assert_equals_reference(case, 5)
-    assert set(case.answers(k=5).values.values()) == {1.0}
+    values = case.answers(k=5).values
+    assert {name: value for name, value in values.items() if name != SPD} == dict.fromkeys(SETUPS, 1.0)
 
 
 def test_knn_setups__one_processing_class() -> None:
@@ -163,7 +181,7 @@ def test_knn_setups__one_processing_class() -> None:
     assert_equals_reference(case, 5)
     answers = case.answers(k=5)
     assert list(answers.values) == ["all-same", "uniform", "uniform-test"]
-    assert answers.spd is None
+    assert SPD not in answers.values
     assert len(set(answers.values.values())) == 1
 
 
@@ -229,6 +247,13 @@ def test_knn_setups__hand_computed_tie() -> None:
     assert case.answers(k=3).tied_share["all-same"] == 0.0
     case.test_labels[:] = 5
     assert case.answers(k=4).values["all-same"] == 1.0
+    assert case.answers(k=4).ties["all-same"] == Ties(share=1.0, least=0.0, greatest=1.0, random=0.5)
+    assert case.answers(k=3).ties["all-same"] == Ties(share=0.0, least=1.0, greatest=1.0, random=1.0)
+    # three labels with one vote each, four votes in which the query's label does not lead
+    case.train_labels[:] = [5, 6, 9, 8, 7]
+    assert case.answers(k=3).ties["all-same"].random == pytest.approx(1 / 3)
+    case.train_labels[:] = [5, 6, 6, 9, 9]
+    assert case.answers(k=5).ties["all-same"] == Ties(share=1.0, least=0.0, greatest=0.0, random=0.0)
 
 
 # ------------------------------------------------------------------------------------------------------------- laws
@@ -269,8 +294,8 @@ def test_knn_setups__scale_of_embeddings_is_irrelevant(seed: int) -> None:
 @given(st.integers(0, 10**6))
 def test_knn_setups__invariant_encoder_scores_alike_in_all_setups(seed: int) -> None:
     answers = make_case(seed, same=1.0).answers(k=5)
-    assert len(set(answers.values.values())) == 1
-    assert answers.spd == 0
+    assert answers.values[SPD] == 0
+    assert len({value for name, value in answers.values.items() if name != SPD}) == 1
 
 
 def test_knn_setups__sensitive_encoder() -> None:
@@ -293,7 +318,7 @@ def test_knn_setups__sensitive_encoder() -> None:
     values = answers.values
     assert values["pos-same"] == 1.0
     assert values["neg-same"] < 0.05
-    assert answers.spd == values["pos-same"] - values["neg-same"]
+    assert values[SPD] == pytest.approx(values["pos-same"] - values["neg-same"], abs=1e-12)
     assert answers.chance == pytest.approx(0.1)
 
 
@@ -312,6 +337,53 @@ def test_answers__counts_agree_with_each_other() -> None:
     assert answers.values["all-diff"] == pytest.approx(answers.correct[1].sum() / (6 * 9))
     assert answers.seed_values["uniform"].mean() == pytest.approx(answers.values["uniform"])
     assert answers.per_photo()["neg-same"].shape == (9,)
+
+
+def test_answers__chance_is_that_of_a_photo_drawn_blindly() -> None:
+    """Train 6, 2, 0 and test 3, 0, 1 photos of three labels: 6/8 x 3/4; half and half on both sides is 1/2."""
+    case = make_case(15, n_train=8, n_test=4)
+    case.train_labels[:] = [0] * 6 + [1] * 2
+    case.test_labels[:] = [0, 0, 0, 2]
+    assert case.answers(k=1).chance == pytest.approx(6 / 8 * 3 / 4)
+    case.test_labels[:] = [0, 1, 0, 1]
+    assert case.answers(k=1).chance == pytest.approx(6 / 8 * 1 / 2 + 2 / 8 * 1 / 2)
+    case.test_labels[:] = [0, 0, 0, 1]
+    assert case.answers(k=1).chance == pytest.approx(6 / 8 * 3 / 4 + 2 / 8 * 1 / 4)
+
+
+def test_answers__expectation_of_ties_against_lots() -> None:
+    """The means over photos of all six set-ups, where one vote in four is tied, within the error of 1,000 lots."""
+    case = make_case(15, n_train=40, n_test=30, labels=6, same=0.3)
+    answers, expected = case.answers(k=6), reference(case, 6)
+    for i, name in enumerate(SETUPS):
+        count = answers.combinations[i]
+        error = np.sqrt(expected["variance"][i].sum()) / (30 * count)
+        ties = answers.ties[name]
+        assert 0 < error < 0.002
+        assert ties.random == pytest.approx(expected["random"][i].mean() / count, abs=4 * error)
+        assert ties.share > 0.2
+        assert ties.least < ties.random < ties.greatest
+        assert ties.least <= answers.values[name] <= ties.greatest
+
+
+def test_answers__ties_of_a_difference_and_of_seeds() -> None:
+    answers = make_case(16).answers(k=4)
+    more, less, spd = (answers.ties[name] for name in ("pos-same", "neg-same", "spd"))
+    assert spd.least == more.least - less.greatest
+    assert spd.greatest == more.greatest - less.least
+    assert spd.least <= answers.spd <= spd.greatest
+    per_photo = answers.per_photo("random")
+    assert spd.random == pytest.approx((per_photo["pos-same"] - per_photo["neg-same"]).mean())
+    for name in ("uniform", "uniform-test"):
+        assert answers.random_seed_values[name].mean() == pytest.approx(answers.ties[name].random)
+    np.testing.assert_allclose(answers.random[4:], answers.random_by_seed.sum(axis=1))
+
+
+def test_answers__one_neighbour_never_ties() -> None:
+    answers = make_case(17).answers(k=1)
+    for name, ties in answers.ties.items():
+        value = answers.spd if name == "spd" else answers.values[name]
+        assert tuple(ties) == (0.0, value, value, value)
 
 
 class Lazy:

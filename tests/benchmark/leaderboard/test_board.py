@@ -5,10 +5,12 @@ import pytest
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries, published_entries
 from benchmark.leaderboard.means import folded
+from benchmark.leaderboard.site import _commands
 from benchmark.results.files import ResultFile
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Failure
 from benchmark.results.summary import summarise
+from benchmark.tasks import all_tasks
 
 
 def board_of(*results, published=False):
@@ -44,7 +46,7 @@ def test_build_board__columns_stand_in_the_order_of_families():
 
 def test_means__equal_the_summary_numbers(make):
     result = make.result("a", [*make.probes(0.5, 0.6, 0.7, 0.4), *make.neighbours(0.6, 0.1)])
-    board, summary = board_of(result), summarise(result.scores)
+    board, summary = board_of(result), summarise(result.scores, all_tasks())
     assert cell(board, "a", "summary/mp-processing", "mean").value == summary.mp_processing == pytest.approx(0.55)
     assert cell(board, "a", "summary/sp", "mean").value == summary.sp == pytest.approx(0.6)
     assert cell(board, "a", "summary/spd-processing", "mean").value == pytest.approx(summary.spd_processing)
@@ -164,6 +166,45 @@ def test_data_sets__other_codecs_never_share_a_column(make):
     assert len(board.data) == 2
     assert all(len(c.cells) == 1 for c in board.columns)
     assert all("codec canary" in d.note for d in board.data)
+
+
+def with_hashes(one, question, ids="1d5"):
+    data = {k: v for k, v in one.data.items() if k != "question_hash"}
+    return dataclasses.replace(one, data={**data, "ids_hash": ids, **({"question_hash": question} if question else {})})
+
+
+def test_data_sets__only_equal_questions_share_a_column(make):
+    board = board_of(
+        with_hashes(make.result("a", make.probes(0.5)), "q1"),
+        with_hashes(make.result("b", make.probes(0.6)), "q1"),
+        with_hashes(make.result("c", make.probes(0.7)), "q2"),  # the same ids under other labels
+        with_hashes(make.result("d", make.probes(0.8)), None),  # schema version 1: by ids
+        with_hashes(make.result("e", make.probes(0.9)), None),
+        with_hashes(make.result("f", make.probes(0.4)), None, ids="other"),
+    )
+    ids = {e.key: e.id for e in board.entries}
+    together = sorted(sorted(ids[k] for k in c.cells) for c in board.columns if c.task == "probe/jpeg")
+    assert together == [["a", "b"], ["c"], ["d", "e"], ["f"]]
+    notes = [d.note for d in board.data]
+    assert sum("question q1" in note for note in notes) == sum("question q2" in note for note in notes) == 1
+    assert sum("labels not recorded" in note for note in notes) == 2
+
+
+def test_data_sets__the_studys_column_goes_to_one_question_and_first_to_a_named_one(make):
+    older, newer = as_in_the_study(make), as_in_the_study(make)
+    newer = dataclasses.replace(with_hashes(newer, "q1"), encoder={**newer.encoder, "id": "b"})
+    third = dataclasses.replace(with_hashes(newer, "q2"), encoder={**newer.encoder, "id": "c"})
+    board = board_of(older, third, newer, published=True)
+    joined = column(board, "probe/jpeg", data="imagenet").cells
+    assert [e.id for e in board.entries if e.origin == "measured" and e.key in joined] == ["b"]
+
+
+def test_commands__say_what_is_local_in_comments_of_the_shell(make):
+    one = make.result("a", make.probes(0.5))
+    local = {"data": "PATH: your folder of 3 photos\nrm -r x", "model": 7}
+    one = dataclasses.replace(one, environment={**one.environment, "command": "camtrace score -x", "local": local})
+    (entry,) = board_of(one).entries
+    assert _commands(entry) == ["# PATH: your folder of 3 photos rm -r x\ncamtrace score -x"]
 
 
 def test_settings__another_k_is_another_column(make):

@@ -1,5 +1,7 @@
 """The metrics: against hand-computed values and the benchmark's own tasks, and as ``evaluate`` loads them anywhere."""
 
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +12,9 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from benchmark.knn.setups import knn_setups
-from benchmark.metrics import KnnSetups, PairRetrieval, TraceProbe, knn_setup_scores, probe_scores
-from benchmark.publishing.metrics_spaces import METRICS, card_facts, main, write_space
+from benchmark.metrics import DEFINITIONS, KnnSetups, PairRetrieval, TraceProbe, knn_setup_scores, probe_scores
+from benchmark.metrics import scores as metric_scores
+from benchmark.publishing.metrics_spaces import card_facts, main, write_space
 from benchmark.retrieval.pairs import pair_retrieval
 from benchmark.stats.intervals import photo_interval
 from builders.errors import DataError
@@ -102,7 +105,7 @@ def test_knn_setups__is_the_benchmarks_own_arithmetic_and_assignments():
         train_assignments=drawn("train"), test_assignments=drawn("test"), k=3,
     )  # fmt: skip
     assert {name: scores[name] for name in own.values} == pytest.approx(own.values)
-    assert scores["spd"] == pytest.approx(own.spd)
+    assert scores["spd"] == pytest.approx(own.values["spd"])
     assert scores["chance"] == pytest.approx(own.chance)
     assert (scores["n"], scores["train_photos"]) == (9, 14)
     for name, (low, high) in scores["intervals"].items():
@@ -153,14 +156,14 @@ def printed_by(code, capsys):
     return capsys.readouterr().out.strip()
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", DEFINITIONS)
 def test_load__a_local_folder_runs_the_cards_example(metric, modules_cache, monkeypatch, capsys):
     facts = card_facts(metric, f"benchmark/metrics/{metric}")
     monkeypatch.chdir(ROOT)
     assert printed_by(facts["example"], capsys) == facts["output"]
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", DEFINITIONS)
 def test_card__holds_the_example_and_its_output(metric, tmp_path):
     files = write_space(metric, f"me/{metric}", tmp_path)
     facts = card_facts(metric, f"me/{metric}")
@@ -169,6 +172,7 @@ def test_card__holds_the_example_and_its_output(metric, tmp_path):
     assert facts["example"] in card
     assert facts["output"] in card
     assert len(facts["short"]) <= 60
+    assert all(f"- {limit}\n" in card for limit in facts["limits"])
     assert f"camtrace/{metric}" not in card + (tmp_path / f"{metric}.py").read_text(encoding="utf-8")
     assert "<h1>" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
@@ -176,7 +180,7 @@ def test_card__holds_the_example_and_its_output(metric, tmp_path):
 def test_publish_metrics__dry_run_by_default(capsys):
     assert main(["--repo", "me"]) == 0
     out = capsys.readouterr().out
-    assert [f"me/{metric}" in out for metric in METRICS] == [True] * 3
+    assert [f"me/{metric}" in out for metric in DEFINITIONS] == [True] * 3
     assert "dry run: nothing was uploaded" in out
 
 
@@ -196,3 +200,32 @@ def test_publish_metrics__a_stranger_loads_it_from_the_space(hub, tmp_path):
     assert set(hub.repo("me/pair_retrieval", "space").files) >= {"pair_retrieval.py", "requirements.txt", "README.md"}
     facts = card_facts("pair_retrieval", "me/pair_retrieval")
     assert run("-c", facts["example"]).strip() == facts["output"]
+
+
+@pytest.mark.parametrize("metric", DEFINITIONS.values(), ids=list(DEFINITIONS))
+def test_definition__says_every_column_and_every_option(metric):
+    function = getattr(metric_scores, metric.scores)
+    parameters = list(inspect.signature(function).parameters)
+    options = parameters[len(metric.columns) :]
+    arguments = metric.arguments.partition("Returns:")[0]
+    assert re.findall(r"^    (\w+) \(", arguments, flags=re.MULTILINE) == [*metric.columns, *options]
+
+
+def test_metric_class__takes_each_kind_of_column():
+    """Labels and ids, as numbers and as names; all columns of one kind alike."""
+    forms = [tuple(feature.dtype for feature in form.values()) for form in TraceProbe().features]
+    assert forms == [
+        ("int64", "int64", "string"),
+        ("int64", "int64", "int64"),
+        ("string", "string", "string"),
+        ("string", "string", "int64"),
+    ]
+    assert (TraceProbe.__name__, KnnSetups.__name__) == ("TraceProbe", "KnnSetups")
+
+
+def test_script__without_camtrace_says_what_to_install(tmp_path):
+    """A Space loads by name where only ``evaluate`` is installed: the script answers, not a traceback about rooms."""
+    write_space("trace_probe", "me/trace_probe", tmp_path)
+    program = "import runpy, sys; sys.modules['benchmark'] = None; runpy.run_path('trace_probe.py')"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stderr.splitlines()[-1].endswith("needs the package camtrace: pip install 'camtrace[encoders]'")

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.probe import labelled_probe, null_range, shuffled_accuracies
+from benchmark.probe import labelled_probe, shuffled_accuracies
 from benchmark.probe.features import normalised
-from benchmark.probe.permutations import PERMUTATIONS
+from benchmark.probe.registry import protocol_named
 from benchmark.probe.sgd import descend
+from benchmark.stats import null_range
 from builders.errors import UsageError
 
 
@@ -60,7 +61,7 @@ def test_shuffled_accuracies__mean_is_chance_for_balanced_classes(photos) -> Non
 
 def test_shuffled_accuracies__does_not_depend_on_how_many_run_together(photos, monkeypatch) -> None:
     whole = shuffled_accuracies(**photos, n_classes=4, chosen={"strength": 1e-3}, permutations=7)
-    monkeypatch.setattr("benchmark.probe.permutations.STACK_BYTES", 80 * 4 * 8 * 3)
+    monkeypatch.setattr("benchmark.probe.converged.STACK_BYTES", 80 * 4 * 8 * 3)
     assert shuffled_accuracies(**photos, n_classes=4, chosen={"strength": 1e-3}, permutations=7) == pytest.approx(whole)
 
 
@@ -69,7 +70,7 @@ def test_shuffled_accuracies__a_probe_that_reads_lies_beyond_them(photos) -> Non
     real = labelled_probe(*(given[k] for k in ("train_x", "train_y", "val_x", "val_y", "test_x", "test_y")), 4)
     null = null_range(shuffled_accuracies(**photos, n_classes=4, chosen=real.chosen), real.accuracy)
     assert real.accuracy > null.high
-    assert null.p_value == pytest.approx(1 / (1 + PERMUTATIONS["converged"]))
+    assert null.p_value == pytest.approx(1 / (1 + protocol_named("converged").permutations))
     assert null.mean_low <= 0.25 <= null.mean_high
 
 

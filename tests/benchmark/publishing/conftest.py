@@ -39,6 +39,7 @@ def result(encoder="timm/resnet50.a1_in1k", data="imagenet", value=0.5, **change
             "name": data,
             "photos": {"train": 400, "val": 100, "test": 0},
             "classes": 10,
+            "question_hash": "9ue5",
             "ids_hash": "1d5",
             "bytes_hash": "b17e5",
             "source_jpeg": {},

@@ -21,12 +21,16 @@ OTHER = {"codec": {"pillow": "12.0.0"}, "codec_canary": "fb0aec8615dad61c"}
         ("environment", {"device": None, "options": {"seed": 0}}, "lacks provenance", "device, environment.opt"),
         ("encoder", {"library": "callable", "revision": None, "id": "mine:encode"}, "private inputs", "mine:encode"),
         ("data", {"name": "folder:photos"}, "private inputs", "folder:photos"),
+        ("data", {"question_hash": ""}, "lacks provenance", "data.question_hash"),
+        ("environment", {"local": {"model": "MODULE:NAME: your object"}}, "private inputs", "own code, file or object"),
+        ("environment", {"local": {"data": "PATH: your folder"}}, "repeatable here", ""),
+        ("environment", {"local": {"options": "set in Python"}}, "repeatable here", ""),
     ],
 )  # fmt: skip
 def test_judge(make, part, values, verdict, why):
     changed = make.changed(make.result(), part, **values)
     found = judge(ResultFile(result_path(changed), changed), own_canary="78e492f7fbf1fa50")
-    if part == "cost" and codec_canary() != "78e492f7fbf1fa50":
+    if verdict == "repeatable here" and codec_canary() != "78e492f7fbf1fa50":
         pytest.skip("another codec than the one that this case is about")
     assert found.verdict == verdict
     assert why in found.why

@@ -106,7 +106,7 @@ def test_read_files__takes_the_good_and_names_the_bad(tmp_path):
     assert [(f.file, f.result.encoder["id"]) for f in read.accepted] == [("1.json", "a"), ("6.json", "z")]
     assert [(r.file, r.reason) for r in read.refused] == [
         ("2.json", "not this one"),
-        ("3.json", "schema_version is None, this camtrace reads 1"),
+        ("3.json", "schema_version is None, this camtrace reads 1 to 2"),
         ("4.json", "cannot be read (UnicodeDecodeError)"),
         ("5.json", "cannot be read (FileNotFoundError)"),
     ]

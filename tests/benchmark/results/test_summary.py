@@ -7,7 +7,13 @@ import math
 import pytest
 
 from benchmark.results.schema import Score
-from benchmark.results.summary import group_means, log_odds_over_chance, summarise
+from benchmark.results.summary import group_means, log_odds_over_chance
+from benchmark.results.summary import summarise as summarise_by
+from benchmark.tasks import all_tasks
+
+
+def summarise(scores):
+    return summarise_by(scores, all_tasks())
 
 
 def score(task: str, metric: str, value: float, chance: float = 0.25, data: str = "toy") -> Score:
@@ -21,6 +27,7 @@ def test_summarise__by_hand() -> None:
             score("probe/resizing", "accuracy", 0.8, 1 / 3),
             score("probe/make", "accuracy", 0.3, 1 / 9),
             score("probe/make", "balanced-accuracy", 0.9, 1 / 9),
+            score("probe/stranger", "accuracy", 0.9, 1 / 9),
             score("knn/jpeg", "all-same", 0.9),
             score("knn/resizing", "all-same", 0.7),
             score("knn/jpeg", "pos-same", 0.9),

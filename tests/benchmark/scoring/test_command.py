@@ -18,8 +18,9 @@ from PIL import Image
 
 from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
-from benchmark.scoring.command import parser, public_command, words_of
+from benchmark.scoring.command import parser
 from builders.errors import UsageError
+from builders.open_photos import open_photos
 
 ROOT = Path(__file__).parents[3]
 
@@ -143,6 +144,8 @@ def test_score__writes_a_complete_result(project, scored):
     assert result.encoder["dimension"] == 51
     assert result.data["name"] == "folder:photos"
     assert result.data["photos"] == {"train": 74, "val": 29, "test": 0}
+    photos = open_photos(f"folder:{project / 'photos'}")
+    assert (result.schema_version, result.data["question_hash"]) == (2, photos.question_hash())
     assert sum(result.data["source_jpeg"].values()) == 103
     by = {(s.task, s.metric): s for s in result.scores}
     parameters = ("jpeg", "sharpening", "resizing", "interpolation")
@@ -156,7 +159,7 @@ def test_score__writes_a_complete_result(project, scored):
             assert score.low <= score.value <= score.high
         spd = by[f"knn/{parameter}", "pos-same"].value - by[f"knn/{parameter}", "neg-same"].value
         assert by[f"knn/{parameter}", "spd"].value == pytest.approx(spd)
-    assert len(result.scores) == 4 + 4 * 7
+    assert len([s for s in result.scores if s.task.partition("/")[2] in parameters]) == 4 + 4 * 7
     assert by["probe/jpeg", "accuracy"].chance == pytest.approx(1 / 6)
     assert by["knn/jpeg", "all-same"].chance == pytest.approx(1 / 3)
     # noise makes sharpening and size plain to see in local detail; colour makes the classes plain to see
@@ -257,6 +260,37 @@ def test_score__several_encoders_and_sets_and_a_broken_one(project):
     [lost] = [row for row in told["failures"] if row["kind"] == "not scored"]
     assert lost["name"] == "mine:broken"
     assert "this encoder is broken" in lost["reason"]
+    # each result is repeated by itself, without the others of the run
+    said = [json.loads((project / "several" / name).read_text())["environment"] for name in results]
+    assert [environment["command"] for environment in said] == [
+        f"camtrace score --model {model} --data {data} --tasks probe/jpeg --limit 40"
+        for model in ("control:jpeg-statistics", "mine:encode")
+        for data in ("folder:PATH", "'folder:PATH?name=half'")
+    ]
+    assert [sorted(environment["local"]) for environment in said] == [["data"]] * 2 + [["data", "model"]] * 2
+    half = json.loads((project / "several" / results[3]).read_text())
+    assert said[3]["local"]["data"] == f"PATH: your folder of 40 photos (half), ids hash {half['data']['ids_hash']}"
+    assert str(project) not in json.dumps(said)
+
+
+def test_score__records_a_command_without_a_path_of_this_machine(project, tmp_path):
+    """Photos, output and cache are absolute paths; the seed of ``--limit`` decides which 20 photos are scored."""
+    data = f"folder:{project}/photos?name=mine"
+    done = run(
+        project, "score", "--model", "mine:encode", "--data", data, "--tasks", "probe/sharpening",
+        "--limit", "20", "--seed", "1", "--output", str(tmp_path / "out"), f"--cache={tmp_path}/cache", "--workers=0",
+    )  # fmt: skip
+    assert str(tmp_path / "out") in done.stderr
+    result = read_result(tmp_path / "out" / "result.json")
+    command = str(result.environment["command"])
+    for part in ("mine:encode", "probe/sharpening", "limit", "20", "seed"):
+        assert part in command
+    secrets = {*project.parts[1:], *tmp_path.parts[1:], str(project), str(tmp_path), "//", "~"}
+    assert [secret for secret in secrets if re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", command)] == []
+    assert not re.search(r"(^|[\s=:'\"])/", command), command
+    assert not re.search("--(output|cache|workers)", command), command  # they change no score
+    full = open_photos(data, seed=1)
+    assert result.data["ids_hash"] == full.limited(20, 1).ids_hash() != full.limited(20, 0).ids_hash()
 
 
 @pytest.mark.parametrize(
@@ -314,11 +348,6 @@ def test_score__config_file_and_the_command_line_wins(project):
     assert (args.limit, args.fresh, args.protocol, args.mask_ratio, args.workers) == (
         *(40, True, "iccv2025", 0.5),
         RunOptions().workers,
-    )
-    words = words_of(args, args.model, args.data)
-    assert public_command(words) == (
-        "camtrace score --model mine:encode --data folder:photos --tasks knn/jpeg --tasks probe/jpeg --limit 40 "
-        "--protocol iccv2025 --mask-ratio 0.5"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 
 from benchmark.scoring import jobs as task_runs
 from benchmark.scoring.jobs import Job, run_jobs
-from benchmark.tasks.task import Task, TaskOutcome
+from benchmark.tasks import TaskOutcome, all_tasks
 from builders.errors import DataError
 
 
@@ -26,7 +27,7 @@ def two_threads() -> Iterator[None]:
 
 
 def job(name: str, run: Callable[[Any], TaskOutcome], *, device: str = "cpu") -> Job:
-    task = Task(name, "", (), recipe=lambda *_: None, unfit=lambda _: "", run=run)
+    task = replace(all_tasks()["probe/jpeg"], name=name, run=run)
     bank = SimpleNamespace(names=("a", "b"), dim=4)
     return Job(task, SimpleNamespace(photos=range(10), bank=bank, device=device))
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from benchmark.stats import paired_difference, photo_interval, photo_intervals, rank_intervals
 from benchmark.stats.clusters import clustered_interval
-from benchmark.stats.intervals import paired_difference, photo_interval, photo_intervals, rank_intervals
 from benchmark.stats.resampling import cluster_sums
 from builders.errors import DataError
 

@@ -8,19 +8,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats as reference
 
-from benchmark.stats.intervals import (
-    holm,
-    independent_rank_intervals,
-    paired_difference,
-    photo_interval,
-    photo_intervals,
-    rank_intervals,
-    standard_error,
-)
+from benchmark.stats.intervals import photo_interval, photo_intervals
 from benchmark.stats.resampling import resampled_means
 from builders.errors import DataError
 
@@ -145,128 +135,6 @@ def test_resampled_means__memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(module.np, "empty", watched)
     resampled_means(np.random.default_rng(0).random((1, 5000)), resamples=500)
     assert largest <= 4 * (1 << 16)
-
-
-def test_paired_difference__equal_encoders_are_tied() -> None:
-    rng = np.random.default_rng(6)
-    values = rng.random(300) < 0.6
-    same = paired_difference(values, values)
-    assert (same.value, same.low < 0 < same.high, same.p_value > 0.5) == (0, True, True)
-
-
-def test_paired_difference__a_real_difference_is_found() -> None:
-    rng = np.random.default_rng(7)
-    difficulty = rng.random(800)
-    found = paired_difference(difficulty < 0.70, difficulty < 0.66)
-    assert found.low > 0
-    assert found.p_value < 1e-4
-    # unpaired, the same two shares could not be told apart
-    alone = photo_interval(difficulty < 0.70), photo_interval(difficulty < 0.66)
-    assert alone[0].low < alone[1].high
-
-
-@pytest.mark.parametrize("shift", [0.0, 0.05, 0.1, 0.3])
-def test_paired_difference__p_value_is_near_the_paired_t_test(shift: float) -> None:
-    rng = np.random.default_rng(8)
-    first = rng.beta(4, 4, 150)
-    second = np.clip(first - shift * rng.random(150) + 0.2 * (rng.random(150) - 0.5), 0, 1)
-    ours = paired_difference(first, second).p_value
-    expected = reference.ttest_rel(first, second).pvalue
-    if expected > 1e-3:
-        assert ours == pytest.approx(expected, rel=0.15, abs=0.03)
-    else:
-        assert ours < 1e-2
-
-
-def test_paired_difference__swaps_sign() -> None:
-    rng = np.random.default_rng(9)
-    first, second = rng.random(100), rng.random(100)
-    one, other = paired_difference(first, second), paired_difference(second, first)
-    assert one.value == -other.value
-    assert one.low == pytest.approx(-other.high, abs=0.01)
-    assert one.p_value == pytest.approx(other.p_value, abs=0.03)
-
-
-def test_paired_difference__needs_the_same_photos() -> None:
-    with pytest.raises(DataError, match="3 and 2 photos"):
-        paired_difference([1, 0, 1], [1, 0])
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-@settings(max_examples=100, deadline=None)
-def test_holm__is_the_step_down_rule(p_values: list[float]) -> None:
-    adjusted = holm(p_values)
-    order = np.argsort(p_values, kind="stable")
-    for level in (0.01, 0.05, 0.2):
-        rejected = set()
-        for step, i in enumerate(order):
-            if p_values[i] * (len(p_values) - step) > level:
-                break
-            rejected.add(int(i))
-        assert {int(i) for i in np.flatnonzero(adjusted <= level)} == rejected
-
-
-def test_holm__of_none() -> None:
-    assert holm([]).shape == (0,)
-
-
-def test_rank_intervals__ties_and_gaps() -> None:
-    rng = np.random.default_rng(10)
-    difficulty = rng.random(500)
-    noise = rng.random((5, 500)) * 0.1
-    shares = np.array([0.5, 0.8, 0.8, 0.3, 0.795])
-    ranks = rank_intervals(difficulty + noise - 0.05 < shares[:, None])
-    assert ranks.tied_with_best.tolist() == [False, True, True, False, True]
-    assert ranks.low.tolist() == [4, 1, 1, 5, 1]
-    assert ranks.high.tolist() == [4, 3, 3, 5, 3]
-    assert ranks.tie_class.tolist() == [2, 1, 1, 3, 1]
-    assert (ranks.low <= ranks.rank).all()
-    assert (ranks.rank <= ranks.high).all()
-    np.testing.assert_array_equal(ranks.p_values, ranks.p_values.T)
-
-
-def test_rank_intervals__pairs_agree_with_paired_difference() -> None:
-    rng = np.random.default_rng(11)
-    board = rng.beta(5, 3, (2, 200))
-    single = paired_difference(board[0], board[1], resamples=100_000)
-    assert rank_intervals(board).p_values[0, 1] == pytest.approx(single.p_value, abs=0.01)
-
-
-def test_rank_intervals__identical_encoders_share_every_rank() -> None:
-    values = np.random.default_rng(12).random(50) < 0.5
-    ranks = rank_intervals([values] * 4)
-    assert ranks.rank.tolist() == [1] * 4
-    assert (ranks.low.tolist(), ranks.high.tolist()) == ([1] * 4, [4] * 4)
-    assert ranks.tied_with_best.all()
-
-
-def test_rank_intervals__one_encoder() -> None:
-    ranks = rank_intervals([[1, 0, 1]])
-    assert (ranks.low.tolist(), ranks.high.tolist(), ranks.tie_class.tolist()) == ([1], [1], [1])
-
-
-def test_rank_intervals__all_right_against_all_wrong() -> None:
-    assert rank_intervals([[1.0] * 30, [0.0] * 30]).tied_with_best.tolist() == [True, False]
-    # two photos cannot tell
-    assert rank_intervals([[1.0] * 2, [0.0] * 2]).tied_with_best.tolist() == [True, True]
-
-
-def test_rank_intervals__rarely_claims_a_false_rank() -> None:
-    rng = np.random.default_rng(13)
-    wrong = 0
-    for _ in range(300):
-        ranks = rank_intervals(rng.random((6, 120)) < 0.7)
-        wrong += not (ranks.tied_with_best.all() and (ranks.high == 6).all())
-    assert wrong / 300 < 0.08
-
-
-def test_independent_rank_intervals__from_published_numbers() -> None:
-    error = standard_error(0.68, 0.72)
-    assert error == pytest.approx(0.04 / 3.92, rel=1e-3)
-    ranks = independent_rank_intervals([0.70, 0.71, 0.5], [error] * 3)
-    assert ranks.tied_with_best.tolist() == [True, True, False]
-    exact = independent_rank_intervals([0.7, 0.7, 0.71], [0, 0, 0])
-    assert exact.low.tolist() == [2, 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -8,22 +8,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.results.answers import photo_values, read_run
+from benchmark.results.answers import read_answers
+from benchmark.results.answers import read_run as read_run_by
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Result, Score
 from benchmark.retrieval.pairs import pair_retrieval
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored
-from benchmark.stats.intervals import paired_difference
+from benchmark.stats import paired_difference
 from benchmark.study.beside_published import beside, published_encoder
 from benchmark.study.command import main
 from benchmark.study.compare import compare_runs
+from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
+from builders.photos import Labels, PhotoSet
 
 N = 300
 
 
-def probe_run(encoder, right, *, photos=None, ids="same", canary="c", data="toy"):
+def probe_run(encoder, right, *, photos=None, ids="same", question="q", canary="c", data="toy"):
     """A run of one probe of two classes whose answers are right for the photos in ``right`` [n]."""
     predicted = np.stack([np.where(right, 0, 1), np.where(right, 1, 0)])[None].astype(np.uint8)
     value = float(right.mean())
@@ -32,7 +35,7 @@ def probe_run(encoder, right, *, photos=None, ids="same", canary="c", data="toy"
     )
     result = Result(
         encoder={"id": encoder},
-        data={"name": data, "ids_hash": ids, "bytes_hash": "b"},
+        data={"name": data, "question_hash": question, "ids_hash": ids, "bytes_hash": "b"},
         environment={"codec_canary": canary, "options": {"protocol": "converged"}},
         scores=(score,),
         failures=(),
@@ -49,6 +52,10 @@ def answers():
     base = rng.random(N) < 0.7
     flips = rng.random(N) < 0.02
     return {"strong": rng.random(N) < 0.9, "base": base, "nearly": base ^ flips}
+
+
+def read_run(folder):
+    return read_run_by(folder, all_tasks())
 
 
 def write(folder: Path, **runs) -> list[Path]:
@@ -88,6 +95,7 @@ def test_compare__pairs_by_photo_where_one_lost_some(tmp_path, answers, capsys):
     ("change", "reason"),
     [
         ({"ids": "other"}, "ids, splits or labels of the photos differ"),
+        ({"question": "other"}, r"attributes, owners, .* of the photos differ \(q and other\)"),
         ({"canary": "other"}, "different codecs"),
     ],
 )
@@ -95,6 +103,34 @@ def test_compare__refuses_what_is_not_comparable(tmp_path, answers, change, reas
     folders = write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"], **change))
     with pytest.raises(DataError, match=reason):
         compare_runs([read_run(f) for f in folders])
+
+
+def test_compare__runs_whose_makes_were_swapped_are_not_paired(tmp_path, answers):
+    photos = PhotoSet.of_bytes("toy", {str(i): b"" for i in range(N)})
+    makes = np.arange(N) % 2
+    runs = {}
+    for name, names in (("a", ("canon", "nikon")), ("b", ("nikon", "canon"))):
+        own = dataclasses.replace(photos, attributes={"make": Labels(names, makes)})
+        runs[name] = probe_run(name, answers["base"], ids=own.ids_hash(), question=own.question_hash())
+    folders = write(tmp_path, **runs)
+    with pytest.raises(DataError, match="attributes, owners, scenes, pairs or stored views of the photos differ"):
+        compare_runs([read_run(f) for f in folders])
+
+
+def test_compare__older_results_are_compared_by_ids_with_a_warning(tmp_path, answers, capsys):
+    write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"], question=None))
+    assert main([str(tmp_path)]) == 0
+    warning = capsys.readouterr().err
+    assert f"warning: {tmp_path / 'b'}: written by an older camtrace, so only ids, splits and labels" in warning
+    write(tmp_path, b=probe_run("b", answers["base"], question=None, ids="other"))
+    with pytest.raises(DataError, match="ids, splits or labels of the photos differ"):
+        main([str(tmp_path)])
+
+
+def test_compare__equal_questions_are_compared_in_silence(tmp_path, answers, capsys):
+    write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"]))
+    assert main([str(tmp_path)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_compare__across_codecs_warns(tmp_path, answers, capsys):
@@ -109,14 +145,14 @@ def test_compare__needs_two_on_the_same_data(tmp_path, answers):
         compare_runs([read_run(f) for f in folders])
 
 
-def test_photo_values__knn_and_retrieval_and_acquisition():
+def test_read_answers__knn_and_retrieval_and_acquisition():
     rng = np.random.default_rng(1)
     correct, combinations = rng.integers(0, 6, (6, 8)), np.array([5, 20, 20, 20, 50, 50])
     embeddings = rng.normal(size=(12, 3))
     pairs = pair_retrieval(embeddings, np.repeat([f"p{i}" for i in range(6)], 2), np.array(["a", "b"] * 6))
     predicted = rng.integers(0, 3, (1, 1, 9)).astype(np.uint8)
     expected = rng.integers(0, 3, (1, 9)).astype(np.uint8)
-    found = photo_values(
+    answers = read_answers(
         {
             "knn/jpeg/correct": correct,
             "knn/jpeg/combinations": combinations,
@@ -129,14 +165,39 @@ def test_photo_values__knn_and_retrieval_and_acquisition():
             "probe/make/photos": np.arange(9),
             "probe/iso/predicted": predicted,
             "probe/iso/photos": np.arange(9),
-        }
+            "probe/aperture/predicted": predicted,
+            "probe/aperture/expected": expected,
+            "probe/aperture/photos": np.arange(4),
+            "probe/flash/predicted": predicted,
+            "probe/flash/expected": expected,
+            "probe/new/predicted": predicted,
+        },
+        all_tasks(),
     )
+    found = answers.values
+    assert sorted(answers.unreadable) == ["probe/aperture", "probe/flash", "probe/new"]
+    assert "4 photos, values of shape (9,)" in answers.unreadable["probe/aperture"]
+    assert "KeyError: 'photos'" in answers.unreadable["probe/flash"]
+    assert "does not know the question" in answers.unreadable["probe/new"]
     assert found["knn/jpeg", "spd"].values == pytest.approx((correct[2] - correct[3]) / 20)
     assert found["knn/jpeg", "spd"].bounds == (-1.0, 1.0)
     for name in ("same", "different", "spd"):
         assert found["retrieval/pairs", name].values.mean() == pytest.approx(pairs.values[name])
     assert found["probe/make", "accuracy"].values == pytest.approx((predicted[0] == expected)[0].astype(float))
     assert ("probe/iso", "accuracy") not in found  # its true classes were not kept
+
+
+def test_compare__answers_that_cannot_be_read_cost_their_own_task_alone(tmp_path, answers, capsys):
+    folders = write(tmp_path, a=probe_run("a", answers["strong"]), b=probe_run("b", answers["base"]))
+    whole = dict(np.load(folders[0] / "answers.npz"))
+    np.savez(
+        folders[0] / "answers.npz", **whole, **{"knn/jpeg/correct": np.zeros((6, 3)), "retrieval/map/x": np.ones(3)}
+    )
+    assert main([str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert "knn/jpeg is left out: its answers cannot be read (KeyError" in printed.err
+    assert "retrieval/map is left out: this version of camtrace does not know the question" in printed.err
+    assert "1 of 1 differences are significant" in printed.out
 
 
 def test_read_run__a_pickle_in_the_answers_is_refused(tmp_path, answers):

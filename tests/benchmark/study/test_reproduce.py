@@ -36,7 +36,7 @@ def test_beside_rows__and_their_csv(tmp_path):
     assert probe.difference == pytest.approx(0.02)
     assert probe.inside is False
     write_beside(rows, tmp_path / "beside.csv")
-    read = list(csv.DictReader((tmp_path / "beside.csv").open()))
+    read = list(csv.DictReader((tmp_path / "beside.csv").read_text(encoding="utf-8").splitlines()))
     line = next(r for r in read if r["task"] == "probe/jpeg")
     assert float(line["ours"]) - float(line["published"]) == pytest.approx(0.02)
     assert (line["inside"], line["published_data"]) == ("False", "imagenet")
@@ -63,7 +63,7 @@ def test_study_text__an_encoder_that_the_study_lacks_and_other_photos():
 
 def test_draw_figures__what_has_something_to_show(tmp_path):
     names = draw_figures(beside_rows([row(), row("paircams", of="paircams")]), tmp_path)
-    assert names == ["probe-imagenet.png", "knn-imagenet.png", "recall.png", "agreement.png"]
+    assert names == ["processing-imagenet.png", "knn-imagenet.png", "retrieval.png", "agreement.png"]
     for name in names:
         with Image.open(tmp_path / name) as picture:
             assert picture.width > 600

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -95,8 +96,9 @@ def rows(sweep):
 
 def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     printed = sweep("small", "broken", "fragile", "large", "absent", expect=1)
-    # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there one by one
-    assert sweep.decoded == 12 + 12 * (1 + 3)
+    # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there by each of three
+    # preprocessings alone, and for the one that fails by each of three views
+    assert sweep.decoded == 12 + 12 * (1 + 3 + 3)
     found = rows(sweep)
     assert {name: row["state"] for name, row in found.items()} == {
         "small": "scored", "broken": "failed", "fragile": "scored", "large": "scored", "absent": "failed",
@@ -107,8 +109,10 @@ def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     result = read_result(sweep.out / found["large"]["folder"] / "result.json")
     assert [s.task for s in result.scores] == ["probe/sharpening"]
     assert result.environment["command"] == (
-        "camtrace score --model sweep_encoders:large --data folder:photos --tasks probe/sharpening"
+        "camtrace score --model sweep_encoders:large --data folder:PATH --tasks probe/sharpening"
     )
+    assert sorted(result.environment["local"]) == ["data", "model"]
+    assert "your folder of 24 photos (folder:photos)" in result.environment["local"]["data"]
     # photos that one encoder's own preprocessing cannot take are lost for it alone
     fragile = read_result(sweep.out / found["fragile"]["folder"] / "result.json")
     assert result.failures == ()
@@ -143,6 +147,74 @@ def test_sweep__another_question_is_scored_anew(sweep, change):
     sweep("small")
     sweep("small", options=change)
     assert rows(sweep)["small"]["state"] == "scored"
+
+
+def kept_with(sweep, **data):
+    """The state of a row whose finished result on disk says something else of its photos."""
+    sweep("small")
+    path = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
+    one = json.loads(path.read_text())
+    one["data"].update(data)
+    path.write_text(json.dumps(one))
+    sweep("small")
+    return rows(sweep)["small"]["state"]
+
+
+def test_sweep__a_result_of_other_photos_is_not_kept(sweep):
+    assert kept_with(sweep) == "kept"
+    assert kept_with(sweep, bytes_hash="0" * 32) == "scored"
+    assert kept_with(sweep, question_hash="0" * 32) == "scored"
+    assert kept_with(sweep, question_hash=None) == "scored"  # as read from a file of schema version 1
+
+
+def other_bytes(folder: Path) -> None:
+    """One photo is replaced by another, under its name."""
+    (folder / "train/dark/0.jpg").write_bytes((folder / "train/light/0.jpg").read_bytes())
+
+
+def other_label(folder: Path) -> None:
+    """Two photos change places between the classes."""
+    one, two = folder / "train/dark/0.jpg", folder / "train/light/0.jpg"
+    data = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(data)
+
+
+def one_more(folder: Path) -> None:
+    (folder / "val/dark/9.jpg").write_bytes((folder / "val/dark/0.jpg").read_bytes() + b"\0")
+
+
+def one_less(folder: Path) -> None:
+    (folder / "val/dark/0.jpg").unlink()
+
+
+@pytest.mark.parametrize("change", [other_bytes, other_label, one_more, one_less])
+def test_sweep__other_photos_under_one_name_are_scored_anew(sweep, photos, tmp_path, monkeypatch, change):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos / "photos", "photos")
+    sweep("small")
+    first = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    change(Path("photos"))
+    printed = sweep("small")
+    again = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    assert rows(sweep)["small"]["state"] == "scored"
+    assert "1 scored, 0 kept" in printed.out
+    assert again.data["bytes_hash"] != first.data["bytes_hash"]
+    assert again.score("probe/sharpening", "accuracy").n == 8 + {one_more: 1, one_less: -1}.get(change, 0)
+    assert "0 scored, 1 kept" in sweep("small").out
+
+
+def test_sweep__the_same_bytes_under_other_ids_and_class_names_are_scored_anew(sweep, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos / "photos", "photos")
+    sweep("small")
+    before = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    for split in ("train", "val"):
+        Path("photos", split, "light").rename(Path("photos", split, "pale"))
+    sweep("small")
+    assert rows(sweep)["small"]["state"] == "scored"
+    after = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    assert after.data["bytes_hash"] == before.data["bytes_hash"]
 
 
 def test_sweep__what_cannot_be_identified_is_never_kept(sweep):

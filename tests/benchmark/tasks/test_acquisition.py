@@ -11,13 +11,14 @@ from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.results.schema import Result
 from benchmark.scoring.run import score_encoders
-from benchmark.tasks.acquisition import ATTRIBUTES, _clusters
-from benchmark.tasks.processing import PROCESSING_TASKS
+from benchmark.tasks.acquisition import _clusters
+from benchmark.tasks.processing import PROCESSING_PROBES
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from benchmark.views.acquisition import MaskedViews, PlainViews
+from builders.exif import STUDY_ATTRIBUTES, task_spelling
 from builders.open_photos import open_photos
 from builders.photos import Labels, PhotoSet
-from builders.pixels.by_pillow import decode_jpeg, encode_jpeg
+from builders.pixels.by_pillow import encode_jpeg, open_processed
 from builders.pixels.decode import decode_rgb
 
 SIZE = 48
@@ -45,7 +46,7 @@ def noise(seed: int, size: tuple[int, int] = (60, 80)) -> Image.Image:
 def test_masked_views__hide_the_centre_of_the_reencoded_crop():
     image = noise(0)
     whole, masked, complement = MaskedViews(0.9).make(png(image), "id", [crop])[0]
-    saved = np.asarray(decode_jpeg(encode_jpeg(Image.fromarray(crop(image)), 95, "4:4:4")))
+    saved = np.asarray(open_processed(encode_jpeg(Image.fromarray(crop(image)), 95, "4:4:4")))
     np.testing.assert_array_equal(whole, saved)
     hidden = np.zeros((SIZE, SIZE), dtype=bool)
     hidden[1:-1, 1:-1] = True  # side 48 * sqrt(0.9) = 45.5: a frame of 1 pixel
@@ -86,7 +87,9 @@ def on_cameras(tmp_path_factory) -> Result:
 
 
 def test_acquisition_probes__every_attribute_with_its_controls(on_cameras):
-    assert [s.task for s in on_cameras.scores] == [f"probe/{attribute}" for attribute in ATTRIBUTES]
+    assert [s.task for s in on_cameras.scores] == [
+        f"probe/{task_spelling(attribute)}" for attribute in STUDY_ATTRIBUTES
+    ]
     for s in on_cameras.scores:
         assert set(s.details["controls"]) == {"shuffled", "whole", "complement", "metadata"}
         assert s.chance == pytest.approx(1 / s.details["classes"])
@@ -148,7 +151,7 @@ def test_clusters__owners_scenes_and_photos_of_nobody():
 def test_acquisition_data__is_not_asked_about_processing_unless_told():
     photos = open_photos("simcams?scenes=3&size=32")
     tasks = list(all_tasks().values())
-    assert not {t.name for t in fitting_tasks(tasks, photos, asked=False)} & set(PROCESSING_TASKS)
+    assert not {t.name for t in fitting_tasks(tasks, photos, asked=False)} & set(PROCESSING_PROBES)
     assert {"probe/jpeg", "probe/make"} <= {t.name for t in fitting_tasks(tasks, photos, asked=True)}
 
 

@@ -73,7 +73,7 @@ def test_iterate_views__same_arrays_whatever_the_workers(workers):
         photo = Image.open(io.BytesIO(Files().read(views.index)))
         view = process_by_pillow(photo, PROCESSINGS["resizing-x2"], f"photo-{views.index}")
         np.testing.assert_array_equal(bytes_of[1].numpy(), PIXELS(view))
-    assert set(made[3].own_failures) == {"not an image in a format that can be read"}
+    assert (made[3].failure, made[3].arrays) == ("not an image in a format that can be read", ())
 
 
 @pytest.mark.parametrize(

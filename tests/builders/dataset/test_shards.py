@@ -121,7 +121,13 @@ def test_write_shards__a_truncated_shard_is_made_again(tmp_path):
     assert file_sha256(path) == first.shards[2].sha256
 
 
-@pytest.mark.parametrize("changes", [{"recipe": {"seed": 1}}, {"ids": IDS[:39]}, {"items_per_shard": 5}])
+RENAMED = datasets.Features({**FEATURES, "jpeg": datasets.ClassLabel(names=["high", "low"])})
+"""The same columns, but class 0 has the other name."""
+
+
+@pytest.mark.parametrize(
+    "changes", [{"recipe": {"seed": 1}}, {"ids": IDS[:39]}, {"items_per_shard": 5}, {"features": RENAMED}]
+)
 def test_write_shards__another_recipe_is_refused_and_fresh_replaces(tmp_path, changes):
     write_shards(job(tmp_path))
     with pytest.raises(UsageError, match="--fresh"):
@@ -133,6 +139,30 @@ def test_write_shards__another_recipe_is_refused_and_fresh_replaces(tmp_path, ch
         <= {f"data/{k.split('data/')[1]}": v for k, v in hashes(tmp_path).items() if not k.startswith("clean")}.items()
     )
     assert len(hashes(tmp_path)) == 2 * len(hashes(tmp_path / "clean"))
+
+
+def test_recipe_hash__names_everything_that_decides_the_bytes(tmp_path, monkeypatch):
+    """Where a folder lies and who makes the rows is not the recipe; what they become is."""
+    plain = job(tmp_path).recipe_hash
+    assert job(tmp_path / "elsewhere").recipe_hash == plain
+    longer = datasets.Features({**FEATURES, "iso": datasets.Value("int32")})
+    changes = [
+        {"features": RENAMED}, {"features": longer}, {"ids": IDS[::-1]}, {"items_per_shard": 7}, {"recipe": {"seed": 1}}
+    ]  # fmt: skip
+    found = {plain, *(job(tmp_path, **change).recipe_hash for change in changes)}
+    for name in ("FORMAT_VERSION", "pa.__version__"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"builders.dataset.shards.{name}", "another")
+            found.add(job(tmp_path).recipe_hash)
+    assert len(found) == 1 + len(changes) + 2
+
+
+def test_write_shards__other_class_names_are_not_taken_for_these(tmp_path):
+    """Rows of the same bytes under other names of the classes: the file that a reader gets has the new names."""
+    write_shards(job(tmp_path))
+    write_shards(job(tmp_path, features=RENAMED), fresh=True)
+    schema = pq.read_schema(tmp_path / "data/jpeg/train-00000-of-00007.parquet")
+    assert datasets.Features.from_arrow_schema(schema)["jpeg"].names == ["high", "low"]
 
 
 def test_write_shards__no_items_gives_one_empty_shard_that_loads(tmp_path):

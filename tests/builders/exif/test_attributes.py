@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 from builders.errors import UsageError
 from builders.exif import devices
 from builders.exif.acquisition import Acquisition, acquisition_from_raw, acquisition_from_tags
-from builders.exif.attributes import ATTRIBUTES, LABEL_SETS, OTHER, UNKNOWN, label, labels_of
+from builders.exif.attributes import (
+    ATTRIBUTES,
+    LABEL_SETS,
+    OTHER,
+    STUDY_ATTRIBUTES,
+    UNKNOWN,
+    column_spelling,
+    label,
+    labels_of,
+    printed,
+    task_spelling,
+)
 from builders.exif.devices import canonical_make, canonical_model, device_type
 from builders.photos import UNLABELLED
 
@@ -225,6 +236,46 @@ def test_device_type(make, model, device):
     assert device_type(Acquisition(make=make, model=model)) == device
 
 
+CAMERAS = {
+    "Canon": "Canon EOS 5D", "EASTMAN KODAK COMPANY": "KODAK DX7590", "FUJIFILM": "X-T3", "NIKON": "COOLPIX P900",
+    "OLYMPUS IMAGING CORP.": "E-M5", "OM Digital Solutions": "OM-1", "Panasonic": "DMC-GH4", "SONY": "DSC-RX100",
+    "SAMSUNG TECHWIN": "VLUU NV 7", "CASIO COMPUTER CO.,LTD.": "EX-Z75", "GoPro": "HERO5 Black",
+    "Hasselblad": "Hasselblad X1D", "LEICA CAMERA AG": "LEICA M10", "Leica": "Q2", "KONICA MINOLTA": "DYNAX 5D",
+    "Minolta Co., Ltd.": "DiMAGE 7i", "PENTAX": "PENTAX K-5", "Phase One": "P45+", "Polaroid": "i733",
+    "RICOH IMAGING COMPANY, LTD.": "GR III", "RECONYX": "HC500", "SANYO Electric Co.,Ltd.": "VPC-S500",
+    "SIGMA": "SIGMA DP2", "Toshiba": "PDR-M700", "Vivitar": "ViviCam 8400",
+}  # fmt: skip
+PHONES = {
+    "Apple": "iPhone 4S", "samsung": "SM-S901B", "ASUS": "ASUS_Z012D", "BlackBerry": "BlackBerry 9800",
+    "Fairphone": "FP4", "Google": "Pixel 6", "HTC": "HTC One_M8", "HUAWEI": "VOG-L29", "Jolla": "Jolla",
+    "LG Electronics": "LG-H870", "LGE": "Nexus 5", "Lenovo": "Lenovo K50", "Meizu": "M3 note",
+    "Microsoft": "Lumia 950", "Motorola": "moto g(7)", "Nokia": "808 PureView", "Nothing": "A063", "OPPO": "CPH2005",
+    "OnePlus": "ONEPLUS A6003", "Palm": "Pre", "SHARP": "SH-04L", "Sony Ericsson": "W800i", "TCL": "T782H",
+    "Xiaomi": "MI 9", "ZTE": "ZTE A2017", "vivo": "vivo 1804",
+}  # fmt: skip
+OTHERS = {"Autel Robotics": ("XT705", "drone"), "DJI": ("FC300X", "drone"), "Parrot": ("Anafi", "drone"),
+          "Yuneec": ("CGO3", "drone"), "HP": ("scanjet", "scanner")}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make", "model", "said"),
+    [
+        *((make, model, "not a smartphone") for make, model in CAMERAS.items()),
+        *((make, model, "smartphone") for make, model in PHONES.items()),
+        *((make, model, OTHER) for make, (model, device) in OTHERS.items()),
+    ],
+)
+def test_is_smartphone__of_each_makers_devices(make, model, said):
+    """One device of every maker of the table, as it writes itself into Exif."""
+    assert label(Acquisition(make=make, model=model), "is_smartphone") == said
+
+
+def test_is_smartphone__every_maker_of_the_table_is_in_this_test():
+    known = {canonical_make(Acquisition(make=make)) for make in (*CAMERAS, *PHONES, *OTHERS)}
+    elsewhere = {"EPSON", "Noritsu", "Polyphony Digital"}  # test_device_type
+    assert set(devices._tables().devices) - elsewhere <= known
+
+
 def test_is_smartphone__reference_knows_six_makers_only():
     pixel = Acquisition(make="Google", model="Pixel 4")
     assert label(pixel, "is_smartphone", "reference") == OTHER
@@ -238,6 +289,15 @@ def test_year__before_the_camera_existed_is_other_in_clean():
     assert label(early, "year", "reference") == "2012"
     assert label(early, "year", "clean") == OTHER
     assert label(Acquisition(taken=datetime(1998, 1, 1)), "year") == OTHER
+
+
+def test_year__of_the_release_is_a_year_like_any_other():
+    taken = {year: Acquisition(model="Canon EOS 5D", taken=datetime(year, 12, 31)) for year in (2004, 2005, 2006)}
+    assert [label(one, "year") for one in taken.values()] == [OTHER, "2005", "2006"]
+
+
+def test_printed__a_quarter_of_a_second_is_a_fraction_yet():
+    assert [printed(Fraction(n, 1000), "exposure") for n in (249, 250, 251)] == ["1/4", "1/4", "0.3"]
 
 
 def test_labels_of__a_column():
@@ -280,3 +340,15 @@ def test_devices__any_name_has_an_answer(make, model):
     assert device_type(acquisition) in {*devices.DEVICE_TYPES, OTHER, UNKNOWN}
     assert canonical_make(acquisition)
     assert canonical_model(acquisition)
+
+
+def test_attributes__say_what_people_and_tasks_need():
+    for name, attribute in ATTRIBUTES.items():
+        assert attribute.name == name == column_spelling(attribute.task)
+        assert attribute.task == task_spelling(name) == name.replace("_", "-")
+        assert attribute.title
+        assert attribute.explain.endswith(".")
+    assert len(STUDY_ATTRIBUTES) == 8
+    assert set(STUDY_ATTRIBUTES) <= set(ATTRIBUTES)
+    naming = [name for name in STUDY_ATTRIBUTES if ATTRIBUTES[name].names_camera]
+    assert naming == ["make", "model", "smartphone_model", "is_smartphone"]

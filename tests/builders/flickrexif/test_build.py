@@ -12,13 +12,13 @@ import pytest
 
 from builders.dataset.dataset_folder import read_build
 from builders.errors import DataError, UsageError
-from builders.exif.attributes import ATTRIBUTES
-from builders.flickrexif.build import CONFIGS, BuildPlan, build
+from builders.exif.attributes import ATTRIBUTES, STUDY_ATTRIBUTES
+from builders.flickrexif.build import BuildPlan, build
 from builders.flickrexif.checking import folder_tables, tables_to_check
 from builders.flickrexif.fetch import FetchPlan, fetch
 from builders.flickrexif.importing import import_rows
 from builders.flickrexif.licences import LICENCES
-from builders.flickrexif.own_copy import load
+from builders.flickrexif.own_copy import load_own_copy
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import TOMBSTONES_FILE, forget
 from builders.open_photos import open_photos
@@ -75,7 +75,7 @@ def rows_of(folder, config, split):
 
 
 def test_build__load_dataset_reads_every_config(with_pixels, tmp_path):
-    for config in CONFIGS:
+    for config in STUDY_ATTRIBUTES:
         data = datasets.load_dataset(str(with_pixels), config, split="test", cache_dir=str(tmp_path))
         assert set(data.features["label"].names) <= set(ATTRIBUTES[config].classes["clean"])
         counts = np.bincount(data["label"], minlength=len(data.features["label"].names))
@@ -119,13 +119,13 @@ def test_build__default_has_no_pixels_and_keeps_all_rights_reserved_as_metadata_
 
 def test_build__clean_splits_share_no_owner_photo_or_near_duplicate(without_pixels):
     report = validate(folder_tables(without_pixels))
-    for config in CONFIGS:
+    for config in STUDY_ATTRIBUTES:
         for pair in ("test photos of owners in train", "val photos of owners in train", "test photos of owners in val"):
             assert report.find(config, pair).value == 0
         assert report.find(config, "test near-duplicates of train (other id)").value == 0
         assert report.find(config, "test: rarest over commonest class").value == 1
-    for one in CONFIGS:
-        for other in CONFIGS:
+    for one in STUDY_ATTRIBUTES:
+        for other in STUDY_ATTRIBUTES:
             if one != other:
                 assert report.find(f"{other} -> {one}", "test photos in the other's train").value == 0
 
@@ -149,7 +149,7 @@ def test_build__the_benchmark_opens_it(with_pixels):
 
 def test_build__the_benchmark_opens_every_attribute_with_owners(with_pixels):
     photos = open_photos(f"flickrexif:{with_pixels}")
-    assert set(photos.attributes) == {config for config in CONFIGS if (with_pixels / "data" / config).is_dir()}
+    assert set(photos.attributes) == {config for config in STUDY_ATTRIBUTES if (with_pixels / "data" / config).is_dir()}
     owners = photos.columns["owner"]
     for at in range(0, len(photos), 50):
         assert owners[at] == WORLD.nsid(WORLD.index(int(photos.ids[at])))
@@ -230,7 +230,7 @@ def test_load__fetches_what_was_published_and_nothing_that_was_taken_down(flickr
     with State(tmp_path / "state", create=True) as state:
         forget(state, photos=[victim["photo_id"]])
         flickr.files.clear()
-        done = load(str(folder), state, tmp_path / "copy", PLAN, configs=["make"])
+        done = load_own_copy(str(folder), state, tmp_path / "copy", PLAN, configs=["make"])
     assert done.buried == 1
     assert not [path for path in flickr.files if victim["photo_id"] in path]
     for split in ("train", "validation", "test"):
@@ -243,9 +243,9 @@ def test_load__fetches_what_was_published_and_nothing_that_was_taken_down(flickr
     with pytest.raises(DataError, match="own use"):
         plan_publication(tmp_path / "copy", "a/b")
     with State(tmp_path / "state") as state, pytest.raises(UsageError, match="did you mean 'make'"):
-        load(str(folder), state, tmp_path / "other", PLAN, configs=["mak"])
+        load_own_copy(str(folder), state, tmp_path / "other", PLAN, configs=["mak"])
     with State(tmp_path / "state") as state, pytest.raises(DataError, match="no build"):
-        load(str(tmp_path), state, tmp_path / "other", PLAN)
+        load_own_copy(str(tmp_path), state, tmp_path / "other", PLAN)
 
 
 def test_load__a_photo_that_is_gone_is_a_failure_of_its_own(flickr, without_pixels, tmp_path):
@@ -255,7 +255,7 @@ def test_load__a_photo_that_is_gone_is_a_failure_of_its_own(flickr, without_pixe
     WORLD.kind[at] = 0.16  # deleted
     try:
         with State(tmp_path / "state", create=True) as state:
-            done = load(str(without_pixels), state, tmp_path / "copy", PLAN, configs=["is_smartphone"])
+            done = load_own_copy(str(without_pixels), state, tmp_path / "copy", PLAN, configs=["is_smartphone"])
     finally:
         WORLD.kind[at] = before
     failures = [failure for split in done.build.splits for failure in split.failures]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpcore
+import httpx
 import pytest
 
 from builders.errors import UsageError
@@ -280,6 +281,45 @@ def test_download__follows_redirects_of_its_own_kind(tmp_path):
         got = get(url, tmp_path / "file")
     assert (got.bytes, got.suffix, got.sha256) == (len(JPEG), ".jpg", hashlib.sha256(JPEG).hexdigest())
     assert (tmp_path / "file").read_bytes() == JPEG
+
+
+def follow(tmp_path, hops, asked):
+    """Download the first address of ``hops``, {address: where it sends one, "" for the photo}; ``asked`` notes each."""
+
+    def answer(request):
+        asked.append(str(request.url))
+        target = hops[asked[-1]]
+        if target:
+            return httpx.Response(302, headers={"Location": target})
+        return httpx.Response(200, headers=IMAGE, content=body())
+
+    async def body():
+        yield JPEG
+
+    async def once():
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            return await download(client, next(iter(hops)), tmp_path / "file")
+
+    return asyncio.run(once())
+
+
+SAFE, ALSO_SAFE, PLAIN = "https://a.example/1.jpg", "https://b.example/2.jpg", "http://c.example/3.jpg"
+
+
+@pytest.mark.parametrize("way", [(SAFE, ALSO_SAFE), (PLAIN, SAFE), (PLAIN, "http://d.example/4.jpg", SAFE, ALSO_SAFE)])
+def test_download__redirects_between_hosts_and_to_https(tmp_path, way):
+    asked = []
+    got = follow(tmp_path, dict(zip(way, (*way[1:], ""), strict=True)), asked)
+    assert (got.url, asked) == (way[-1], list(way))
+
+
+@pytest.mark.parametrize("way", [(SAFE, PLAIN), (SAFE, ALSO_SAFE, PLAIN), (PLAIN, SAFE, "http://a.example/1.jpg")])
+def test_download__never_leaves_https_for_http(tmp_path, way):
+    asked = []
+    with pytest.raises(DownloadFailure, match="from https to something else") as failure:
+        follow(tmp_path, dict(zip(way, (*way[1:], ""), strict=True)), asked)
+    assert (failure.value.error_class, failure.value.permanent) == ("redirects", True)
+    assert asked == list(way[:-1])
 
 
 @pytest.mark.parametrize("url", ["ftp://x/1.jpg", "http:///1.jpg", "https://a@b/1.jpg", "http://x:99999/", "x"])

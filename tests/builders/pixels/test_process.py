@@ -1,5 +1,6 @@
 """Processing: pixels against Pillow by hand, and the laws of the photo-keyed random choices."""
 
+import io
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -9,9 +10,19 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from builders.errors import PhotoError
-from builders.pixels.by_pillow import encode
+from builders.pixels.by_pillow import processed_file, request
 from builders.pixels.codec import codec_canary
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class, random_scale
+from builders.pixels.parameters import (
+    PARAMETERS,
+    PROCESSINGS,
+    STUDY_PARAMETERS,
+    STUDY_PROCESSINGS,
+    Parameter,
+    Processing,
+    assigned_class,
+    processings_of,
+    random_scale,
+)
 from builders.pixels.process import process
 
 
@@ -29,18 +40,62 @@ def saved_and_opened(image: Image.Image, tmp_path, **options) -> np.ndarray:
         return np.asarray(opened.convert("RGB"))
 
 
-def test_there_are_fourteen_processings_and_four_parameters():
-    assert len(PROCESSINGS) == 14
-    assert {name: len(p.classes) for name, p in PARAMETERS.items()} == {
+def test_the_study_has_fourteen_processings_and_four_parameters():
+    assert len(STUDY_PROCESSINGS) == 14
+    assert {name: len(PARAMETERS[name].classes) for name in STUDY_PARAMETERS} == {
         "jpeg": 6,
         "sharpening": 3,
         "resizing": 3,
         "interpolation": 4,
     }
-    used = {name for parameter in PARAMETERS.values() for name in parameter.processings}
-    assert used == set(PROCESSINGS)
+    used = processings_of(PARAMETERS[name] for name in STUDY_PARAMETERS)
+    assert tuple(used) == STUDY_PROCESSINGS == tuple(PROCESSINGS)[:14]
     none = "jpeg-q95-444"
     assert PARAMETERS["sharpening"].processings[0] == PARAMETERS["resizing"].processings[0] == none
+
+
+def test_parameters__have_words_for_people():
+    for name, parameter in PARAMETERS.items():
+        assert parameter.name == name
+        assert parameter.title
+        assert parameter.explain.endswith(".")
+
+
+def test_processings_of__one_name_is_one_processing():
+    one = Parameter("a", ("x",), (Processing("p", 80),))
+    assert list(processings_of([one, one])) == ["p"]
+    with pytest.raises(ValueError, match="another processing called p"):
+        processings_of([one, Parameter("b", ("x",), (Processing("p", 81),))])
+    with pytest.raises(ValueError, match="as many processings as classes"):
+        processings_of([Parameter("b", ("x", "y"), (Processing("p"),))])
+
+
+def test_process__other_formats_and_options_are_pillows():
+    image = photo()
+    for file_format, options in (("WEBP", {}), ("WEBP", {"lossless": True}), ("PNG", {})):
+        processing = Processing("own", 60, file_format=file_format, options=tuple(options.items()), sharpness=2)
+        sharper, saved = ImageEnhance.Sharpness(image).enhance(2), io.BytesIO()
+        sharper.save(saved, file_format, quality=60, **options)
+        assert processed_file(image, processing, "id") == saved.getvalue()
+        expected = np.asarray(Image.open(saved))
+        assert np.array_equal(expected, np.asarray(sharper)) == (file_format == "PNG" or "lossless" in options)
+        np.testing.assert_array_equal(np.asarray(process(image, processing, "id")), expected)
+
+
+@pytest.mark.parametrize("options", [(("progressive", True),), (("optimize", True),)])
+def test_process__jpeg_with_options_is_left_to_pillow(options):
+    image, processing = photo(), Processing("own", 80, "4:2:0", options=options)
+    saved = io.BytesIO()
+    image.save(saved, "JPEG", quality=80, subsampling="4:2:0", **dict(options))
+    assert processed_file(image, processing, "id") == saved.getvalue()
+    assert not request(processing, image.size, "id", 0).baseline_jpeg
+
+
+def test_process__what_a_format_cannot_hold_is_one_sentence():
+    with pytest.raises(PhotoError, match="20000 x 2 cannot be saved as WEBP"):
+        process(Image.new("RGB", (20_000, 2)), Processing("own", file_format="WEBP"), "id")
+    with pytest.raises(PhotoError, match="9 x 9 cannot be saved as NONSENSE"):
+        process(Image.new("RGB", (9, 9)), Processing("own", file_format="NONSENSE"), "id")
 
 
 @pytest.mark.parametrize("quality", [75, 85, 95])
@@ -90,8 +145,8 @@ def test_encode__carries_no_metadata_of_the_source():
     image = photo()
     image.info.update(comment=b"a secret", dpi=(72, 72), icc_profile=b"profile", exif=b"Exif\0\0")
     clean = photo()
-    data = encode(image, PROCESSINGS["jpeg-q95-444"], "id")
-    assert data == encode(clean, PROCESSINGS["jpeg-q95-444"], "id")
+    data = processed_file(image, PROCESSINGS["jpeg-q95-444"], "id")
+    assert data == processed_file(clean, PROCESSINGS["jpeg-q95-444"], "id")
     assert b"secret" not in data
 
 

@@ -19,12 +19,12 @@ from builders.dataset.shards import file_sha256
 from builders.errors import DataError, UsageError
 from builders.open_photos import open_photos
 from builders.photos import PhotoSet
-from builders.pixels.by_pillow import encode
+from builders.pixels.by_pillow import processed_file
 from builders.pixels.decode import decode_rgb
 from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
 from builders.pixels.process import process
 from builders.processed.build import ProcessedPhotos, build_processed
-from builders.processed.processed_rows import ProcessedRows, Settings
+from builders.processed.processed_rows import ProcessedRows, ProcessingSettings
 from tests.conftest import photo_bytes
 
 ROOT = Path(__file__).parents[3]
@@ -73,7 +73,7 @@ def test_uniform__counts_are_balanced_and_equal_the_benchmarks_assignment():
 
 
 def assigned_codes(photos, seed):
-    made = ProcessedRows.of(photos, "train", Settings("jpeg", "uniform", assignment_seed=seed))
+    made = ProcessedRows.of(photos, "train", ProcessingSettings("jpeg", "uniform", assignment_seed=seed))
     return [row["jpeg"] for i in range(len(made)) for row in made(i)]
 
 
@@ -218,9 +218,9 @@ def test_check__a_wrong_label_and_a_changed_file_are_found(photo_folder, tmp_pat
 
     def wrongly(image, processing, photo_id, seed):
         wrong = PROCESSINGS["jpeg-q75-420" if processing.name != "jpeg-q75-420" else "jpeg-q95-444"]
-        return encode(image, wrong if photo_id == "train/dog/03.jpg" else processing, photo_id, seed)
+        return processed_file(image, wrong if photo_id == "train/dog/03.jpg" else processing, photo_id, seed)
 
-    monkeypatch.setattr("builders.processed.processed_rows.encode", wrongly)
+    monkeypatch.setattr("builders.processed.processed_rows.processed_file", wrongly)
     build_processed(photos, tmp_path / "wrong", progress=False)
     failed = [c for c in check_folder(tmp_path / "wrong", progress=False) if not c.passed]
     assert [(c.split, c.name) for c in failed] == [("train", "tables and sampling say the class")]

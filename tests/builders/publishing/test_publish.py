@@ -12,7 +12,7 @@ from builders.dataset.dataset_folder import BUILD_FILE
 from builders.errors import DataError, UsageError
 from builders.open_photos import open_photos
 from builders.processed.build import build_processed
-from builders.publishing.command import describe, main, plan_publication
+from builders.publishing.command import describe_publication, main, plan_publication
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN, HubDouble
 
 ROOT = Path(__file__).parents[3]
@@ -249,7 +249,7 @@ def test_plan_publication__refuses_what_is_not_a_finished_build(tmp_path, built)
         if path.is_file():
             (copy / path.relative_to(built)).parent.mkdir(parents=True, exist_ok=True)
             (copy / path.relative_to(built)).write_bytes(path.read_bytes())
-    assert "6 files" in describe(plan_publication(copy, REPO))
+    assert "6 files" in describe_publication(plan_publication(copy, REPO))
     shard = copy / "data/jpeg/train-00000-of-00001.parquet"
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(DataError, match="missing or not as it was built"):

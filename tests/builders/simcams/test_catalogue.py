@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from builders.errors import DataError, UsageError
-from builders.simcams import bundled_catalogue, camera_named, catalogue, read_catalogue
+from builders.exif.acquisition import acquisition_from_file
+from builders.simcams import bundled_catalogue, camera_named, catalogue, read_catalogue, simcams_photos
 
 BUNDLED = Path(catalogue.__file__).with_name("cameras.yaml")
 REAL_MAKERS = {
@@ -66,7 +67,20 @@ def test_read__a_camera_is_added_by_a_few_lines(tmp_path: Path) -> None:
     added = camera_named("Alderin A15", read_catalogue(file))
     assert added.body.pitch_um == 1.0
     assert added.jpeg == camera_named("Alderin A6").jpeg
-    assert added.lens == added.lens
+    assert added.lens.crop_factor == 6.2  # its kind's
+
+
+def test_simcams__of_a_table_with_a_camera_more(tmp_path: Path) -> None:
+    """The data set follows the table: photos, labels and rendered files."""
+    file = changed(tmp_path, "makes/Alderin/models/A15", {"kind": "phone", "body": {"pitch_um": 1.0}})
+    usual, photos = simcams_photos(3, 32), simcams_photos(3, 32, cameras=read_catalogue(file))
+    assert len(photos) == len(usual) + 3
+    assert {i.split("/")[1] for i in photos.ids} - {i.split("/")[1] for i in usual.ids} == {"Alderin-A15"}
+    for attribute in ("model", "smartphone_model"):
+        names = set(photos.attributes[attribute].names)
+        assert names - set(usual.attributes[attribute].names) == {"Alderin A15"}
+    of_it = next(i for i, photo_id in enumerate(photos.ids) if photo_id.endswith("/Alderin-A15"))
+    assert acquisition_from_file(photos.read(of_it)).model == "A15"
 
 
 @pytest.mark.parametrize(

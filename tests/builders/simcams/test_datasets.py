@@ -14,10 +14,10 @@ from PIL import Image as PillowImage
 from builders.__main__ import main
 from builders.dataset.dataset_folder import read_build
 from builders.exif.acquisition import acquisition_from_file
+from builders.exif.attributes import STUDY_ATTRIBUTES
 from builders.flickrexif.rows import part_features
 from builders.paircams.build import PAIR_FEATURES
-from builders.simcams import simcams_photos
-from builders.simcams.datasets import CONFIGS
+from builders.simcams import bundled_catalogue, simcams_photos
 from builders.simcams.rows import simcams_features
 
 
@@ -40,7 +40,7 @@ def load(folder: Path, config: str, split: str, cache: Path):  # type: ignore[no
 def test_columns__begin_with_those_of_flickrexif() -> None:
     theirs = list(part_features(("a",), pixels=True))
     assert list(simcams_features(("a",)))[: len(theirs)] == theirs
-    assert CONFIGS == (
+    assert STUDY_ATTRIBUTES == (
         "make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length",
     )  # fmt: skip
 
@@ -104,9 +104,9 @@ def test_folder__a_bad_photo_costs_its_rows_only(tmp_path: Path) -> None:
     arguments = ("--source", f"folder:{source}", "--scenes", "9", "--size", "32", "--configs", "make", "--workers", "1")
     assert run(*arguments, "--output", tmp_path / "out") == 0
     failures = (tmp_path / "out" / "failures.jsonl").read_text().splitlines()
-    assert len(failures) == 27
+    assert len(failures) == len(bundled_catalogue())
     rows = [row for s in ("train", "validation", "test") for row in load(tmp_path / "out", "make", s, tmp_path / "c")]
-    assert len(rows) == 3 * 27
+    assert len(rows) == 3 * len(bundled_catalogue())
     assert {row["shrink_factor"] for row in rows} == {2.0}
     assert str(source) not in (tmp_path / "out" / "build.json").read_text()
     assert not read_build(tmp_path / "out").pixels.allowed  # nobody said what the licence of these photos is

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from builders.photos import SPLITS, UNLABELLED, Labels
 from builders.simcams import bundled_catalogue
-from builders.simcams.design import STOPS, STUDY, UNITS, balanced, settings_for_scene, split_scenes, unit_for
+from builders.simcams.design import STOPS, STUDY_CLASSES, UNITS, balanced, settings_for_scene, split_scenes, unit_for
 
 
 @given(st.integers(1, 60), st.integers(0, 5))
@@ -40,11 +40,11 @@ def test_settings__do_not_tell_one_another_nor_the_camera() -> None:
 
 
 def test_class_lists__are_classes_of_the_study() -> None:
-    assert len(STUDY.exposure) == 16
-    assert len(STUDY.aperture) == 17
+    assert len(STUDY_CLASSES.exposure) == 16
+    assert len(STUDY_CLASSES.aperture) == 17
     for stops, study in zip(
         (STOPS.exposure, STOPS.aperture, STOPS.iso, STOPS.focal_length),
-        (STUDY.exposure, STUDY.aperture, STUDY.iso, STUDY.focal_length),
+        (STUDY_CLASSES.exposure, STUDY_CLASSES.aperture, STUDY_CLASSES.iso, STUDY_CLASSES.focal_length),
         strict=True,
     ):
         assert set(stops) <= set(study)

@@ -14,7 +14,7 @@ from PIL import Image
 from builders.exif.acquisition import acquisition_from_file
 from builders.exif.attributes import label
 from builders.pixels.jpeg_header import read_jpeg_header
-from builders.simcams import Camera, SceneLight, Settings, Shot, bundled_catalogue, camera_named, render
+from builders.simcams import Camera, SceneLight, Settings, Shot, bundled_catalogue, camera_named, render_shot
 from builders.simcams.jpeg import all_tables, encode_file, quantisation_tables
 
 Flat = Callable[..., SceneLight]
@@ -34,7 +34,7 @@ def frame_sampling(data: bytes) -> tuple[int, int]:
 @pytest.mark.parametrize("name", CAMERAS)
 def test_render__file_has_the_makes_tables_and_subsampling(name: str, settings: Settings, flat: Flat) -> None:
     camera = camera_named(name)
-    data = render(flat(0.2, side=32, margin=8), Shot(camera, settings))
+    data = render_shot(flat(0.2, side=32, margin=8), Shot(camera, settings))
     image = Image.open(io.BytesIO(data))
     tables = image.quantization  # type: ignore[attr-defined]
     allowed = [quantisation_tables(camera.jpeg.table).scaled(s) for s in camera.jpeg.scales]
@@ -50,7 +50,7 @@ def test_render__exif_says_what_was_rendered(name: str, flat: Flat) -> None:
     """Read by ``builders.exif.acquisition``, which shares no code with what wrote it."""
     camera = camera_named(name)
     settings = Settings(Fraction(1, 640), 7.1, 1600, 70.0)
-    read = acquisition_from_file(render(flat(0.2, side=32, margin=8), Shot(camera, settings)))
+    read = acquisition_from_file(render_shot(flat(0.2, side=32, margin=8), Shot(camera, settings)))
     assert (read.make, read.model, read.software) == (camera.make, camera.model, "camtrace simcams")
     assert (read.exposure_s, read.f_number, read.iso) == (Fraction(1, 640), Fraction(71, 10), 1600)
     assert float(read.focal_length_mm or 0) == pytest.approx(70.0 / camera.lens.crop_factor, abs=0.01)
@@ -59,7 +59,7 @@ def test_render__exif_says_what_was_rendered(name: str, flat: Flat) -> None:
 
 
 def test_render__equivalent_focal_length_is_in_the_exif_too(camera: Camera, settings: Settings, flat: Flat) -> None:
-    exif = Image.open(io.BytesIO(render(flat(0.2, side=32, margin=8), Shot(camera, settings)))).getexif()
+    exif = Image.open(io.BytesIO(render_shot(flat(0.2, side=32, margin=8), Shot(camera, settings)))).getexif()
     assert exif.get_ifd(0x8769)[0xA405] == 50
 
 
@@ -67,7 +67,7 @@ def test_rate_control__draws_its_quality_per_scene(settings: Settings, flat: Fla
     camera = camera_named("Dunmere D500")
     sums = set()
     for i in range(20):
-        data = render(flat(0.2, side=32, margin=8, scene_id=f"scene {i}"), Shot(camera, settings))
+        data = render_shot(flat(0.2, side=32, margin=8, scene_id=f"scene {i}"), Shot(camera, settings))
         sums.add(sum(Image.open(io.BytesIO(data)).quantization[0]))  # type: ignore[attr-defined]
     assert sums == {sum(quantisation_tables(camera.jpeg.table).scaled(s).luma) for s in camera.jpeg.scales}
 

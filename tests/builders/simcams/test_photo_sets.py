@@ -14,7 +14,7 @@ from builders.errors import UsageError
 from builders.exif.acquisition import acquisition_from_file
 from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import PhotoScenes, bundled_catalogue, simcams_photos, simpairs_photos
-from builders.simcams.design import STUDY
+from builders.simcams.design import STUDY_CLASSES
 from builders.simcams.photo_sets import SimulatedShots
 
 
@@ -33,9 +33,9 @@ def grey(data: bytes) -> np.ndarray:
 
 
 def test_simcams__every_scene_through_every_camera(photos: PhotoSet) -> None:
-    assert len(photos) == 6 * 27
+    assert len(photos) == 6 * len(bundled_catalogue())
     seen = set(zip(photos.columns["scene"].tolist(), photos.columns["camera"].tolist(), strict=True))
-    assert len(seen) == 6 * 27
+    assert len(seen) == 6 * len(bundled_catalogue())
 
 
 def test_simcams__splits_share_no_scene(photos: PhotoSet) -> None:
@@ -45,7 +45,7 @@ def test_simcams__splits_share_no_scene(photos: PhotoSet) -> None:
 
 def test_simcams__every_attribute_is_balanced_in_every_split(photos: PhotoSet) -> None:
     assert list(photos.attributes) == [
-        "make", "model", "smartphone-model", "is-smartphone", "exposure", "aperture", "iso", "focal-length",
+        "make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length",
     ]  # fmt: skip
     for name, column in photos.attributes.items():
         for split in range(3):
@@ -81,7 +81,9 @@ def test_fingerprint__names_what_decides_the_bytes_and_nothing_else(photos: Phot
     cameras = bundled_catalogue()
     again = of()
     assert again == of()
-    assert len({again, of(size=50), of(seed=1), of(n_scenes=7), of(cameras=cameras[:9]), of(classes=STUDY)}) == 6
+    assert (
+        len({again, of(size=50), of(seed=1), of(n_scenes=7), of(cameras=cameras[:9]), of(classes=STUDY_CLASSES)}) == 6
+    )
 
 
 def test_fingerprint__of_photos_follows_their_bytes_not_their_place(tmp_path: Path) -> None:

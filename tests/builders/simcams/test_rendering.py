@@ -20,7 +20,7 @@ from builders.simcams import (
     bundled_catalogue,
     camera_named,
     expose,
-    render,
+    render_shot,
 )
 from builders.simcams.optics import Moment
 
@@ -39,9 +39,9 @@ def scene() -> SceneLight:
 def test_render__same_shot_same_bytes_whatever_came_before(
     scene: SceneLight, camera: Camera, settings: Settings
 ) -> None:
-    first = render(scene, Shot(camera, settings))
-    render(scene, Shot(camera_named("Alderin A6"), settings))
-    assert render(ProceduralScenes(5, 96, 96).light(0), Shot(camera, settings)) == first
+    first = render_shot(scene, Shot(camera, settings))
+    render_shot(scene, Shot(camera_named("Alderin A6"), settings))
+    assert render_shot(ProceduralScenes(5, 96, 96).light(0), Shot(camera, settings)) == first
 
 
 @pytest.mark.parametrize(
@@ -57,17 +57,17 @@ def test_render__every_ingredient_changes_the_picture(
     change: Callable[[Shot], Shot], scene: SceneLight, camera: Camera, settings: Settings
 ) -> None:
     shot = Shot(camera, settings)
-    assert not np.array_equal(pixels(render(scene, shot)), pixels(render(scene, change(shot))))
+    assert not np.array_equal(pixels(render_shot(scene, shot)), pixels(render_shot(scene, change(shot))))
 
 
 def test_render__every_camera_shows_the_same_scene(scene: SceneLight, settings: Settings) -> None:
     """Any two pictures of the scene correlate strongly, those of two scenes do not."""
     small = [
-        pixels(render(scene, Shot(camera, settings))).mean(axis=2).reshape(24, 4, 24, 4).mean(axis=(1, 3))
+        pixels(render_shot(scene, Shot(camera, settings))).mean(axis=2).reshape(24, 4, 24, 4).mean(axis=(1, 3))
         for camera in bundled_catalogue()
     ]
     other = ProceduralScenes(6, 96, 96).light(5)
-    foreign = pixels(render(other, Shot(camera_named("Alderin A6"), settings))).mean(axis=2)
+    foreign = pixels(render_shot(other, Shot(camera_named("Alderin A6"), settings))).mean(axis=2)
     foreign = foreign.reshape(24, 4, 24, 4).mean(axis=(1, 3))
     together = np.corrcoef([picture.ravel() for picture in small])
     assert together.min() > 0.8
@@ -77,7 +77,9 @@ def test_render__every_camera_shows_the_same_scene(scene: SceneLight, settings: 
 def test_render__brightness_does_not_tell_the_exposure(scene: SceneLight, camera: Camera) -> None:
     bright = Settings(Fraction(1, 30), 2.8, 400, 50.0)
     dark = Settings(Fraction(1, 1000), 2.8, 400, 50.0)
-    levels = [[pixels(render(scene, Shot(camera, s, seed=seed))).mean() for seed in range(12)] for s in (bright, dark)]
+    levels = [
+        [pixels(render_shot(scene, Shot(camera, s, seed=seed))).mean() for seed in range(12)] for s in (bright, dark)
+    ]
     spread = np.std(levels, axis=1).max()
     assert abs(np.mean(levels[0]) - np.mean(levels[1])) < 3 * spread / np.sqrt(6)
 
@@ -103,7 +105,7 @@ def test_fingerprint__survives_the_file(flat: Flat) -> None:
     light = [flat(0.4, side=128, margin=16, scene_id=f"flat {i}") for i in range(20)]
 
     def residual(index: int, unit: int) -> np.ndarray:
-        green = pixels(render(light[index], Shot(camera, settings, unit)))[8:-8, 8:-8, 1]
+        green = pixels(render_shot(light[index], Shot(camera, settings, unit)))[8:-8, 8:-8, 1]
         for axis in (0, 1):
             green = green - green.mean(axis=axis, keepdims=True)
         return green
@@ -117,4 +119,4 @@ def test_fingerprint__survives_the_file(flat: Flat) -> None:
 
 def test_render__odd_sides_are_refused(flat: Flat, camera: Camera, settings: Settings) -> None:
     with pytest.raises(ValueError, match="even sides"):
-        render(flat(0.2, side=33, margin=8), Shot(camera, settings))
+        render_shot(flat(0.2, side=33, margin=8), Shot(camera, settings))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from builders.errors import DataError, PhotoError
-from builders.simcams import PhotoScenes, ProceduralScenes, Settings, Shot, camera_named, render
+from builders.simcams import PhotoScenes, ProceduralScenes, Settings, Shot, camera_named, render_shot
 from builders.simcams.photo_scenes import linear_light
 from builders.simcams.pipeline import tone_curve
 from builders.simcams.randomness import generator
@@ -112,7 +112,7 @@ def test_linear_light__undoes_the_cameras_average_tone_curve() -> None:
 def test_photo_scenes__clipped_highlights_come_out_white(tmp_path: Path) -> None:
     photo(tmp_path, "white.jpg", 96, 96, level=255)
     light = PhotoScenes.of_folder(tmp_path, 32, 32).light(0)
-    data = render(light, Shot(camera_named("Istrane Pocket"), Settings(Fraction(1, 125), 4.0, 100, 200.0)))
+    data = render_shot(light, Shot(camera_named("Istrane Pocket"), Settings(Fraction(1, 125), 4.0, 100, 200.0)))
     assert np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).min() > 250
 
 

@@ -47,7 +47,7 @@ def accuracy(photos: PhotoSet, features: np.ndarray, values: np.ndarray) -> tupl
     return float(model.score(features[test], values[test])), int(test.sum())
 
 
-@pytest.mark.parametrize(("attribute", "times_chance"), [("make", 3.0), ("is-smartphone", 1.4), ("iso", 1.6)])
+@pytest.mark.parametrize(("attribute", "times_chance"), [("make", 3.0), ("is_smartphone", 1.4), ("iso", 1.6)])
 def test_traces__are_read_from_pixels_of_new_scenes(
     photos: PhotoSet, features: np.ndarray, attribute: str, times_chance: float
 ) -> None:
@@ -56,7 +56,7 @@ def test_traces__are_read_from_pixels_of_new_scenes(
     assert found > times_chance / len(column.names)
 
 
-@pytest.mark.parametrize("attribute", ["make", "is-smartphone", "exposure", "aperture", "iso", "focal-length"])
+@pytest.mark.parametrize("attribute", ["make", "is_smartphone", "exposure", "aperture", "iso", "focal_length"])
 def test_traces__shuffled_labels_stay_at_chance(photos: PhotoSet, features: np.ndarray, attribute: str) -> None:
     """Within 3.3 standard errors of a guess, on the mean of three shuffles."""
     column = photos.attributes[attribute]

@@ -42,9 +42,9 @@ def test_attribute_photos__is_what_was_built(photos: PhotoSet) -> None:
     assert [photos.read(i) for i in range(0, len(photos), 9)] == [made.read(i) for i in at[::9]]
     assert photos.splits.tolist() == made.splits[at].tolist()
     assert photos.columns["scene"].tolist() == made.columns["scene"][at].tolist()
-    for config, attribute in (("make", "make"), ("focal_length", "focal-length")):
-        assert photos.attributes[config].names == made.attributes[attribute].names
-        assert photos.attributes[config].values.tolist() == made.attributes[attribute].values[at].tolist()
+    for config in ("make", "focal_length"):
+        assert photos.attributes[config].names == made.attributes[config].names
+        assert photos.attributes[config].values.tolist() == made.attributes[config].values[at].tolist()
     assert (photos.attributes["focal_length"].values == UNLABELLED).any()  # a photo of one config alone
 
 

@@ -93,6 +93,7 @@ def test_imagenet_photos__official_tars_equal_class_folders(official, torchvisio
     assert tars.ids == folders.ids
     assert tars.ids[0] == "train/n01440764/n01440764_17.JPEG"
     assert tars.ids_hash() == folders.ids_hash()
+    assert tars.question_hash() == folders.question_hash()
     assert [tars.read(i) for i in range(len(tars))] == [folders.read(i) for i in range(len(folders))]
     assert {tars.name, folders.name} == {"imagenet"}
     assert len(tars.indices("train")) == 9

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from builders.errors import DataError, PhotoError, UsageError
-from builders.open_photos import DataSpec, open_photos
+from builders.open_photos import KINDS, DataSpec, Kind, open_photos
 from builders.photos import SPLITS, PhotoSet
 from builders.sources.folders import seeded_splits
 
@@ -127,6 +127,22 @@ def test_sample__train_and_val_tiles_do_not_overlap():
 def test_open_photos__wrong_specification(spec, sentence):
     with pytest.raises(UsageError, match=sentence):
         open_photos(spec)
+
+
+def test_open_photos__a_kind_more_is_one_entry(photo_folder, monkeypatch):
+    """Its options, its location and its revision are read as the entry says."""
+
+    def shelf(spec, seed):
+        assert (spec.revision, spec.options["order"], seed) == ("v2", "name", 3)
+        return open_photos(f"folder:{photo_folder}").limited(5)
+
+    entry = Kind("shelf:PATH[@REVISION]", "photos on a shelf", shelf, ("order",), has_revision=True)
+    monkeypatch.setattr("builders.open_photos.KINDS", {**KINDS, "shelf": entry})
+    assert len(open_photos("shelf:somewhere@v2?order=name", seed=3)) == 5
+    with pytest.raises(UsageError, match="unknown option of shelf"):
+        open_photos("shelf:somewhere?sort=name")
+    with pytest.raises(UsageError, match="names no location"):
+        open_photos("shelf")
 
 
 @pytest.mark.parametrize("spec", ["folder:/nowhere/at/all", "imagenet:/nowhere", "inat2018:/nowhere"])

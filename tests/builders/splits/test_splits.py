@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 
@@ -116,6 +117,62 @@ def test_make_splits__seed_and_shares():
     assert np.bincount(exact).tolist() == [2800, 400, 800]
 
 
+@pytest.mark.parametrize("assign", ["hash", "stratified"])
+def test_make_splits__seed_draws_other_photos_of_a_class(assign):
+    """50 of 200 photos of one class, all in train: which ones is drawn by the seed too."""
+    ids = [f"p{i}" for i in range(200)]
+    given = {"labels": {"a": np.zeros(200, dtype=np.int32)}, "shares": (1, 0, 0), "sizes": Sizes(train=50)}
+    taken = [set(np.flatnonzero(make_splits(ids, **given, assign=assign, seed=s).selected["a"] == 0)) for s in range(3)]
+    assert [len(chosen) for chosen in taken] == [50] * 3
+    assert len(taken[0] | taken[1] | taken[2]) > 80
+
+
+def drawn(name: str, seed: int) -> int:
+    """The split of a group: where BLAKE2b of seed and name falls among shares of 0.7, 0.1 and 0.2."""
+    head = hashlib.blake2b(f"group\0{seed}\0{name}".encode(), digest_size=8).digest()
+    place = int.from_bytes(head, "big") / 2**64
+    return 0 if place < 0.7 else 1 if place < 0.8 else 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_make_splits__a_group_goes_where_its_smallest_owner_or_id_goes(seed):
+    """30 families of four photos: named by the first of several owners, by the first id, or by the only owner."""
+    ids, owners, digests, names = [], [], [], []
+    for family in range(30):
+        ids += [f"p{family:02d}{letter}" for letter in "dbca"]
+        digests += [f"file {family}"] * 4
+        of_family = {0: ["zoe", "ann", "", "ben"], 1: [""] * 4, 2: ["", "", "cid", ""]}[family % 3]
+        owners += [owner and f"{owner}{family:02d}" for owner in of_family]
+        names.append({0: f"0ann{family:02d}", 1: f"1p{family:02d}a", 2: f"0cid{family:02d}"}[family % 3])
+    found = make_splits(ids, {}, owners=owners, digests=digests, seed=seed)
+    assert found.groups.tolist() == [i // 4 for i in range(120)]
+    assert found.splits.tolist() == [drawn(name, seed) for name in names for _ in range(4)]
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(None, 30), (50, 30), (30, 30), (20, 20), (0, 0)])
+def test_make_splits__no_class_has_more_photos_than_another(asked, taken):
+    """60 and 30 photos: whatever is asked for, both classes give the same number."""
+    values = np.array([0] * 60 + [1] * 30, dtype=np.int32)
+    sizes = {"a": Sizes(train=asked)}
+    found = make_splits([f"p{i}" for i in range(90)], {"a": values}, shares=(1, 0, 0), sizes=sizes)
+    assert [int((values[found.selected["a"] == 0] == c).sum()) for c in (0, 1)] == [taken, taken]
+
+
+@pytest.mark.parametrize(("distance", "groups"), [(0, 3), (3, 3), (4, 2), (5, 2), (6, 1)])
+def test_make_splits__max_distance(distance, groups):
+    """Two hashes 4 bits apart, a third 6 bits from the first."""
+    hashes = np.array([HASH[0], HASH[0] ^ np.uint64(0b1111), HASH[0] ^ np.uint64(0b111111 << 20)], dtype=np.uint64)
+    found = make_splits(list("abc"), {}, hashes=hashes, max_distance=distance)
+    assert found.groups.max() + 1 == groups
+    assert found.evidence["near-duplicate distance"] == str(distance)
+
+
+def test_make_splits__evidence_counts_groups_and_the_largest():
+    found = make_splits(list("abcdef"), {}, owners=["x", "y", "x", "", "", "x"], seed=3, shares=(0.5, 0, 0.5))
+    expected = {"seed": "3", "shares": "0.5/0/0.5", "assign": "hash", "groups": "4", "photos in the largest group": "3"}
+    assert {name: found.evidence[name] for name in expected} == expected
+
+
 def test_make_splits__stratified_gives_every_class_a_test_where_chance_would_not():
     # 5 classes with 4 owners each: hashing leaves some class without a test in most seeds
     owners = [f"o{i // 3}" for i in range(60)]
@@ -145,6 +202,33 @@ def test_make_splits__classes_with_too_few_photos_are_left_out():
     found = make_splits([f"p{i}" for i in range(604)], {"a": values}, sizes=Sizes(least=10))
     assert found.classes["a"].tolist() == [0, 1]
     assert (found.selected["a"][600:] == LEFT_OUT).all()
+
+
+@pytest.mark.parametrize(("least", "classes"), [(1, [0, 1]), (4, [0, 1]), (5, [0]), (40, [0]), (41, [])])
+def test_make_splits__least_photos_of_a_class_in_every_split(least, classes):
+    """400 and 40 photos in shares of 0.7, 0.1 and 0.2: of the second class 28, 4 and 8, of the first 280, 40 and 80."""
+    values = np.array([0] * 400 + [1] * 40, dtype=np.int32)
+    ids = [f"p{i}" for i in range(440)]
+    found = make_splits(ids, {"a": values}, assign="stratified", sizes=Sizes(least=least))
+    assert [np.bincount(values[found.splits == s]).tolist() for s in range(3)] == [[280, 28], [40, 4], [80, 8]]
+    assert found.classes["a"].tolist() == classes
+    taken = [np.bincount(values[found.selected["a"] == s], minlength=2).tolist() for s in range(3)]
+    both, first = [[28, 28], [4, 4], [8, 8]], [[280, 0], [40, 0], [80, 0]]
+    assert taken == {2: both, 1: first, 0: [[0, 0]] * 3}[len(classes)]
+
+
+def test_make_splits__least_is_asked_of_splits_that_there_are():
+    """Without val, that it has no photo of a class is nothing against the class."""
+    values = np.array([0, 1] * 30, dtype=np.int32)
+    ids = [f"p{i}" for i in range(60)]
+    found = make_splits(ids, {"a": values}, assign="stratified", shares=(0.5, 0, 0.5), sizes=Sizes(least=15))
+    assert found.classes["a"].tolist() == [0, 1]
+    assert (
+        make_splits(ids, {"a": values}, assign="stratified", shares=(0.5, 0, 0.5), sizes=Sizes(least=16))
+        .classes["a"]
+        .tolist()
+        == []
+    )
 
 
 def test_make_splits__no_owner_dominates_a_class():
@@ -271,6 +355,62 @@ def test_validate__photos_that_change_sides_between_attributes():
     report = validate([one, two])
     assert report.find("iso -> make", "test photos in the other's train").value == 1
     assert report.find("make -> iso", "test photos in the other's train").value == 1
+
+
+def one_gives_the_other_away(share: float, classes: int) -> SplitTable:
+    """40 train and 40 test rows; ``iso`` names the class of this share of the test rows, a wrong one of the rest."""
+    labels = np.array([f"c{i % classes}" for i in range(40)] * 2)
+    shifted = np.array([f"c{(i + 1) % classes}" for i in range(40)])
+    told = np.where(np.arange(40) < round(40 * share), labels[:40], shifted)
+    splits = np.repeat(np.array([0, 2], dtype=np.int8), 40)
+    ids = np.array([f"p{i}" for i in range(80)])
+    return SplitTable("make", ids, splits, labels, metadata={"iso": np.concatenate([labels[:40], told])})
+
+
+@pytest.mark.parametrize(
+    ("share", "classes", "level"),
+    [(0.7, 2, "ok"), (0.8, 2, "note"), (1.0, 2, "note"), (0.3, 4, "ok"), (0.55, 4, "note"), (0.2, 8, "ok")],
+)
+def test_validate__a_give_away_is_twice_chance_or_half_the_way_to_certainty(share, classes, level):
+    found = validate(one_gives_the_other_away(share, classes)).find("iso -> make", "accuracy of a majority lookup")
+    assert (found.value, found.chance, found.level) == (pytest.approx(share), 1 / classes, level)
+
+
+def test_validate__a_lookup_leaves_out_what_is_not_known_and_guesses_new_values():
+    """2 train rows say b, one a; of 4 test rows one has no iso, two a new one: the commonest label of all, b."""
+    splits = np.array([0, 0, 0, 0, 2, 2, 2, 2], dtype=np.int8)
+    labels = np.array(["a", "b", "b", "", "a", "b", "b", "b"])
+    iso = np.array(["1", "2", "2", "3", "1", "", "9", "9"])
+    table = SplitTable("make", np.array(list("stuvwxyz")), splits, labels, metadata={"iso": iso})
+    found = validate(table).find("iso -> make", "accuracy of a majority lookup")
+    assert (found.value, found.n) == (1.0, 3)
+
+
+def test_validate__near_duplicates_whichever_hash_is_larger():
+    """Two of three test photos are two bits from a train photo, one hash above the other's and one below."""
+    near = np.uint64(0b11 << 40)
+    low, high = HASH[4] & ~near, HASH[5] | near
+    hashes = np.array([low, high, HASH[6], low | near, high & ~near, HASH[7]], dtype=np.uint64)
+    splits = np.array([0, 0, 0, 2, 2, 2], dtype=np.int8)
+    report = validate(SplitTable("make", np.array(list("abcdef")), splits, hashes=hashes))
+    found = report.find("make", "test near-duplicates of train (other id)")
+    assert (found.value, found.n, found.level) == (2, 3, "problem")
+
+
+def test_validate__levels_of_balance_and_of_years():
+    """Train has both classes evenly, val one more of a, test no b; test is older than train by half of its photos."""
+    splits = np.array([0] * 4 + [1] * 3 + [2] * 2, dtype=np.int8)
+    labels = np.array(["a", "b"] * 2 + ["a", "a", "b"] + ["a", "a"])
+    years = np.array([2010, 2010, 2012, 2012, 2010, 2010, 2012, 2008, 2010])
+    report = validate(SplitTable("iso", np.array(list("abcdefghi")), splits, labels, years=years))
+    balance = [report.find("iso", f"{s}: rarest over commonest class") for s in ("train", "val", "test")]
+    assert [(b.value, b.n, b.level) for b in balance] == [(1.0, 4, "ok"), (0.5, 3, "note"), (0.0, 2, "problem")]
+    drift = report.find("iso", "years of test against train")
+    assert (drift.value, drift.n, drift.level) == (0.5, 2, "note")
+    same = validate(
+        SplitTable("iso", np.array(list("abcd")), splits[[0, 2, 7, 8]], labels[:4], years=years[[0, 2, 0, 2]])
+    )
+    assert same.find("iso", "years of test against train").level == "ok"
 
 
 def test_validate__empty_splits_have_an_answer():

@@ -16,10 +16,10 @@ from benchmark.views.on_device import self_test
 from benchmark.views.stream import chosen_device, view_stream
 from benchmark.views.views import ProcessingViews, StoredViews, iterate_views
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels.parameters import STUDY_PROCESSINGS
 
 CPU = torch.device("cpu")
-NAMES = tuple(PROCESSINGS)
+NAMES = STUDY_PROCESSINGS  # those that a device makes
 SMALL = Pixels((ResizeShort(16, 3), CenterCrop(16, 16)))
 WIDE = Pixels((ResizeTo(21, 9, 2),))
 SHAPES = [(40, 30)] * 5 + [(30, 40), (2, 2), (40, 30), (64, 48), (33, 20), (40, 30)]
@@ -44,16 +44,16 @@ def flat_encoder(name, preprocess):
 
 
 def filled(tmp_path, encoders, photos, way, names=NAMES, **options):
-    """The files of the banks, markers without their times."""
+    """The files of the banks."""
     recipe = ProcessingViews(names, 7)
-    keys = [bank_key(e.info, e.dtype, photos, photos_bytes_hash(photos), recipe, "float32") for e in encoders]
-    banks = [Bank.open(tmp_path / way, key) for key in keys]
+    keys = [bank_key(e.info, e.dtype, photos, photos_bytes_hash(photos), "float32") for e in encoders]
+    banks = [Bank.open(tmp_path / way, key, recipe.view_keys()) for key in keys]
     outcome = fill_banks(photos, recipe, encoders, banks, batch_size=56, views=way, **{"workers": 0, **options})
     assert not outcome.failures
     return [
         (
-            {name: bank._file(name).read_bytes() for name in names},
-            [(b.index, b.failures, b.source_jpeg) for b in bank.blocks()],
+            {name: bank.view(name, np.arange(len(photos)))[:].tobytes() for name in names},
+            {name: bank._views[name].markers() for name in names},
         )
         for bank in banks
     ]
@@ -142,8 +142,8 @@ def test_banks__a_size_that_one_preprocessing_refuses(tmp_path, on_device):
     refusing = flat_encoder("refuses", Pixels((LongOnly(),)))
     by_workers = filled(tmp_path, [encoders[0], refusing], photos, "cpu")
     assert filled(tmp_path, [encoders[0], refusing], photos, "device") == by_workers
-    [(_, [(_, failures, _)])] = by_workers[1:]
-    assert list(failures) == ["thin"]
+    [(_, markers)] = by_workers[1:]
+    assert {tuple(marker.failures) for [marker] in markers.values()} == {("thin",)}
     assert on_device == [(1, 30, 40)]
 
 

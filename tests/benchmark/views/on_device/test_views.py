@@ -10,10 +10,10 @@ from torch.utils._pytree import tree_leaves
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
 from benchmark.views.on_device import possible, torch_views
 from builders.pixels.by_pillow import process_by_pillow
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels.parameters import PROCESSINGS, STUDY_PROCESSINGS
 
 BICUBIC, BILINEAR, BOX, LANCZOS = (int(Image.Resampling[n]) for n in ("BICUBIC", "BILINEAR", "BOX", "LANCZOS"))
-NAMES = tuple(PROCESSINGS)
+NAMES = STUDY_PROCESSINGS  # those that a device makes
 PIXELS = (
     Pixels((ResizeShort(24, BICUBIC), CenterCrop(24, 24, "round"))),
     Pixels((ResizeTo(20, 31, BILINEAR),)),

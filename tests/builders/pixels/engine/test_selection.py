@@ -13,7 +13,7 @@ from builders.errors import PhotoError, UsageError
 from builders.pixels.by_pillow import process_by_pillow
 from builders.pixels.engine import selection
 from builders.pixels.parameters import PROCESSINGS, Processing
-from builders.pixels.process import preprocess_all, process, process_all, reencode
+from builders.pixels.process import preprocess_all, process, process_all, reencode_jpeg
 
 pytest.importorskip("numba")
 
@@ -166,9 +166,9 @@ def test_process__fails_in_the_same_words(forced, monkeypatch):
         process(Image.new("RGB", (33_000, 2)), PROCESSINGS["resizing-x2"], "id")
 
 
-def test_reencode__of_grey_is_left_to_pillow():
+def test_reencode_jpeg__of_grey_is_left_to_pillow():
     grey = Image.new("L", (9, 9), 100)
-    assert reencode(grey, 95, "4:4:4").mode == "L"
+    assert reencode_jpeg(grey, 95, "4:4:4").mode == "L"
 
 
 def test_the_engine_knows_neither_torch_nor_the_benchmark():

@@ -1,0 +1,82 @@
+"""The encoders that share a pass: what each of them lacks, and which preprocessings they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from benchmark.bank.bank import Bank
+from benchmark.bank.device_copy import DeviceCopy
+from benchmark.bank.missing import Part
+from benchmark.compute import FittingBatch
+from benchmark.encoders import Encoder
+from benchmark.views import Preprocess, ViewRecipe
+
+
+@dataclass
+class Member:
+    """One encoder of a pass, with its bank."""
+
+    encoder: Encoder
+    bank: Bank
+    batch_size: int
+    failure: str = ""
+    """Why it is left out of the rest of the pass; empty while it is not."""
+    views: int = 0
+    """Embeddings made so far."""
+    embed: FittingBatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.embed = FittingBatch(self.encoder.info.id, self.encoder.embed, self.batch_size)
+
+
+@dataclass
+class Seat:
+    """A member's place in one part of the pass."""
+
+    member: Member
+    which: int
+    """Position of its preprocessing."""
+    missing: tuple[str, ...]
+    """Names of the views that its bank lacked when the pass began."""
+    wanted: tuple[str, ...] = ()
+    """Those of them that it still lacks in the block at hand."""
+
+    def begin(self, block: int) -> None:
+        """Look what another process has finished since: that is not embedded again."""
+        bank = self.member.bank
+        self.wanted = tuple(name for name in self.missing if not bank.is_finished(name, block))
+
+
+@dataclass(frozen=True)
+class Seated:
+    """The members that lack views in one part of the pass, and what is made for them."""
+
+    seats: Sequence[Seat]
+    recipe: ViewRecipe
+    """Of the views that one of them lacks."""
+    preprocesses: Sequence[Preprocess]
+    copies: Sequence[DeviceCopy]
+    """One per preprocessing."""
+
+
+def seated(members: Sequence[Member], part: Part, recipe: ViewRecipe) -> Seated:
+    """Who takes part in a part of the pass; members that failed or lack nothing there do not."""
+    preprocesses: list[Preprocess] = []
+    seats = [
+        Seat(member, position(preprocesses, member.encoder.preprocess), missing)
+        for member, missing in zip(members, part.missing, strict=True)
+        if missing and not member.failure
+    ]
+    lacking = recipe.only([name for seat in seats for name in seat.missing])
+    sharing = [[seat.member.encoder for seat in seats if seat.which == i] for i in range(len(preprocesses))]
+    return Seated(seats, lacking, preprocesses, [DeviceCopy.of(encoders) for encoders in sharing])
+
+
+def position(known: list[Preprocess], preprocess: Preprocess) -> int:
+    """Index of a preprocessing among the known ones; equal preprocessings share their views, whoever made them."""
+    for index, other in enumerate(known):
+        if other is preprocess or (type(other) is type(preprocess) and other == preprocess):
+            return index
+    known.append(preprocess)
+    return len(known) - 1

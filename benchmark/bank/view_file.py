@@ -1,0 +1,214 @@
+"""One view of a photo set by one encoder on disk: its rows, its complete key, a marker per finished block of photos.
+
+A view is a folder: ``key.json``, the memory-mapped ``rows.npy`` [photos, dim], and ``blocks/NUMBER.json``, each written
+after the block's rows with their checksum. A killed run leaves finished blocks and unmarked rows, which are made again.
+
+Several processes may fill one view. The rows' file is made once and never replaced while it is whole, so that whoever
+has it open writes where everybody reads; a marker tells what stood there when it was written, and whatever was written
+over it later does not match it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from builders.errors import DataError
+from builders.files import write_text_atomically
+
+OUTPUT = "final"
+"""The output of an encoder that is stored: the embedding that it gives. Each output is a view file of its own."""
+
+
+def view_key(view: Mapping[str, Any], output: str = OUTPUT) -> dict[str, Any]:
+    """Everything that tells a view's file from the others of its bank, as JSON values.
+
+    Args:
+        view: what decides its pixels, from ``ViewRecipe.view_keys``.
+        output: of the encoder.
+
+    >>> view_key({"kind": "plain", "name": "photo"})
+    {'view': {'kind': 'plain', 'name': 'photo'}, 'output': 'final'}
+    """
+    return {"view": dict(view), "output": output}
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How a photo set is cut into blocks: few photos are lost by a kill, and few files are written.
+
+    >>> [len(Blocks(150).photos_of(block)) for block in range(len(Blocks(150)))]
+    [64, 64, 22]
+    """
+
+    photos: int
+
+    @property
+    def size(self) -> int:
+        """Photos in a block; the last one may have fewer."""
+        return 64 if self.photos <= 20_000 else 1024
+
+    def __len__(self) -> int:
+        return -(-self.photos // self.size)
+
+    def photos_of(self, block: int) -> range:
+        """Indices of a block's photos."""
+        return range(block * self.size, min((block + 1) * self.size, self.photos))
+
+
+@dataclass(frozen=True)
+class Block:
+    """What the marker of a finished block says."""
+
+    index: int
+    failures: Mapping[str, str]
+    """Reason by id of the photos that have no embedding."""
+    source_jpeg: Mapping[str, int]
+    """Photos by their own compression."""
+    crc32: int
+    """Of the block's rows as bytes."""
+
+
+class ViewFile:
+    """The embeddings of one view. Open with ``ViewFile.open``; write rows, finish blocks; read when ``complete``."""
+
+    def __init__(self, folder: Path, shape: tuple[int, int], dtype: str) -> None:
+        self.folder = folder
+        self.shape = shape
+        """(photos, dim)."""
+        self.dtype = np.dtype(dtype)
+        """Of the rows as stored."""
+        self.blocks = Blocks(shape[0])
+        self._writable: np.ndarray | None = None
+
+    @classmethod
+    def open(cls, folder: Path, key: Mapping[str, Any], shape: tuple[int, int], dtype: str) -> ViewFile:
+        """The view in ``folder``, which is named by its key, made if it is not there; see also ``ensure_rows``.
+
+        Raises:
+            DataError: the folder holds another view.
+            OSError: the folder cannot be written.
+        """
+        (folder / "blocks").mkdir(parents=True, exist_ok=True)
+        keep_key(folder / "key.json", key)
+        return cls(folder, shape, dtype)
+
+    @property
+    def complete(self) -> bool:
+        return not self.missing()
+
+    def finished(self) -> set[int]:
+        """Indices of the blocks that are finished."""
+        return {int(path.stem) for path in self._marker_folder.glob("*.json") if path.stem.isdecimal()}
+
+    def missing(self) -> set[int]:
+        """Indices of the blocks that are not."""
+        return set(range(len(self.blocks))) - self.finished()
+
+    def is_finished(self, block: int) -> bool:
+        return self._marker(block).exists()
+
+    def write_rows(self, start: int, embeddings: np.ndarray) -> None:
+        """Store the embeddings [photos, dim] of consecutive photos from index ``start``."""
+        if self._writable is None:
+            self._writable = np.lib.format.open_memmap(self._rows_path, mode="r+")
+        self._writable[start : start + len(embeddings)] = embeddings
+
+    def finish_block(self, block: int, failures: Mapping[str, str], source_jpeg: Mapping[str, int]) -> None:
+        """Flush the rows, then write the marker: from here on a kill cannot lose the block."""
+        rows = self.rows() if self._writable is None else self._writable  # no row was written: all its photos failed
+        if self._writable is not None:
+            self._writable.flush()  # type: ignore[attr-defined]
+        marker = Block(block, failures, source_jpeg, self._crc32(rows, block))
+        write_text_atomically(self._marker(block), json.dumps(dataclasses.asdict(marker)))
+
+    def markers(self) -> list[Block]:
+        """What the markers of the finished blocks say, in order; a marker that cannot be read is left out."""
+        read = (self._read_marker(block) for block in sorted(self.finished()))
+        return [marker for marker in read if marker is not None]
+
+    def damaged(self) -> list[int]:
+        """Indices of the finished blocks whose rows are not those that their markers were written for."""
+        finished, rows = self.finished(), self._whole_rows()
+        if rows is None:
+            return sorted(finished)
+        good = {marker.index for marker in self.markers() if self._crc32(rows, marker.index) == marker.crc32}
+        return sorted(finished - good)
+
+    def ensure_rows(self) -> None:
+        """Make the file of the rows if it is not there, or not whole. No block may be finished then."""
+        if self._whole_rows() is None:
+            self._rows_path.unlink(missing_ok=True)
+            self._make_rows()
+
+    def forget(self, blocks: Iterable[int]) -> None:
+        """Take blocks for unfinished. Their rows stay until they are written again."""
+        for block in blocks:
+            self._marker(block).unlink(missing_ok=True)
+
+    def rows(self) -> np.ndarray:
+        """[photos, dim] as stored, a read-only map of the file."""
+        array: np.ndarray = np.load(self._rows_path, mmap_mode="r")
+        return array
+
+    def _crc32(self, rows: np.ndarray, block: int) -> int:
+        photos = self.blocks.photos_of(block)
+        return zlib.crc32(np.ascontiguousarray(rows[photos.start : photos.stop]).data)
+
+    def _whole_rows(self) -> np.ndarray | None:
+        try:
+            rows = self.rows()
+        except (OSError, ValueError, EOFError):  # absent, cut off, or no array
+            return None
+        return rows if (rows.shape, rows.dtype) == (self.shape, self.dtype) else None
+
+    def _make_rows(self) -> None:
+        temporary = self.folder / f".{os.getpid()}.npy"
+        np.lib.format.open_memmap(temporary, mode="w+", dtype=self.dtype, shape=self.shape).flush()
+        try:
+            os.link(temporary, self._rows_path)
+        except FileExistsError:
+            pass  # another process was quicker, and writes there already
+        except OSError:  # a file system without links
+            os.replace(temporary, self._rows_path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _read_marker(self, block: int) -> Block | None:
+        try:
+            raw = json.loads(self._marker(block).read_text(encoding="utf-8"))
+            return Block(**raw) if raw["index"] == block else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    @property
+    def _rows_path(self) -> Path:
+        return self.folder / "rows.npy"
+
+    @property
+    def _marker_folder(self) -> Path:
+        return self.folder / "blocks"
+
+    def _marker(self, block: int) -> Path:
+        return self._marker_folder / f"{block:06d}.json"
+
+
+def keep_key(path: Path, key: Mapping[str, Any]) -> None:
+    """Write a folder's key, or see that it is the one that stands there.
+
+    Raises:
+        DataError: it is another one.
+    """
+    text = json.dumps(key, indent=2, sort_keys=True) + "\n"
+    if not path.exists():
+        write_text_atomically(path, text)
+    elif path.read_text(encoding="utf-8") != text:
+        raise DataError(f"{path.parent}: holds other embeddings than its name says; delete it")

@@ -1,0 +1,156 @@
+"""How to repeat one result: the command of its own encoder and data alone, and what of it only its author has.
+
+No path of this machine gets into it: what lies on the author's disk or in memory stands as ``MODEL``, ``PATH`` or
+``MODULE:NAME``, and a sentence in ``Repeat.local`` says what it is.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from benchmark.options import RunOptions
+from builders.open_photos import DataSpec
+from builders.photos import PhotoSet
+
+if TYPE_CHECKING:
+    from benchmark.encoders import EncoderInfo
+    from benchmark.results import Result
+
+SCORE_COMMAND = ("camtrace", "score")
+
+VALUES = ("limit", "protocol", "neighbours", "mask_ratio", "seed", "dtype", "storage")
+"""Fields of ``RunOptions`` that change scores, each an option with a value."""
+FLAGS = ("compile", "force_dtype")
+"""Fields of ``RunOptions`` that change scores, each an option without a value."""
+IN_PYTHON = ("assignment_seeds", "resamples")
+"""Fields of ``RunOptions`` that change scores and have no option on the command line."""
+
+_REPO = re.compile(r"[\w.-]+/[\w.-]+")
+_DATA_REPO = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an encoder, photos and tasks come from: how they were asked for."""
+
+    model: str | None = None
+    """As ``--model`` takes it; None if it was an object in memory."""
+    data: str | None = None
+    """As ``--data`` takes it; None if the photos were given in memory."""
+    tasks: tuple[str, ...] = ()
+    """Patterns as ``--tasks`` takes them; none for every task that fits the photos."""
+    trust_remote_code: bool = False
+    """Whether code of the model's repository was run."""
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """How to repeat one result."""
+
+    command: str
+    """For a shell; without paths of the author's machine, and without options that change no score."""
+    local: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """By ``model``, ``data`` and ``options``: one sentence on what the command cannot bring with it."""
+
+
+def how_to_repeat(origin: Origin, encoder: EncoderInfo, photos: PhotoSet, options: RunOptions) -> Repeat:
+    """The command that makes one result again, and nothing else.
+
+    Args:
+        origin: how this result alone was asked for.
+        encoder: as loaded; of a Hub repo the commit that it resolved to is named.
+        photos: as scored, after ``limited``.
+        options: of the run; only those that change scores and are not the default appear.
+
+    >>> from benchmark.encoders import EncoderInfo
+    >>> info = EncoderInfo("timm:resnet50.a1_in1k", "timm", None, "625ab1dc", 2048, {}, "mean", 25_000_000)
+    >>> photos = PhotoSet.of_bytes("folder:pets", {"a.jpg": b"1", "b.jpg": b"2"})
+    >>> origin = Origin("timm:resnet50.a1_in1k", "folder:/home/me/pets", ("probe/*",))
+    >>> repeat = how_to_repeat(origin, info, photos, RunOptions(seed=3))
+    >>> repeat.command
+    "camtrace score --model timm:resnet50.a1_in1k --data folder:PATH --tasks 'probe/*' --seed 3"
+    >>> repeat.local["data"]
+    'PATH: your folder of 2 photos (folder:pets), ids hash 3cac671446cbcfa7'
+    """
+    shown_model, about_model = _model(origin.model, encoder)
+    shown_data, about_data = _data(origin.data, photos)
+    words = [*SCORE_COMMAND, "--model", shown_model, "--data", shown_data]
+    for pattern in origin.tasks:
+        words += ["--tasks", pattern]
+    usual = RunOptions()
+    for name in VALUES:
+        if (value := getattr(options, name)) != getattr(usual, name):
+            words += [_option(name), str(value)]
+    words += [_option(name) for name in FLAGS if getattr(options, name)]
+    if origin.trust_remote_code:
+        words.append("--trust-remote-code")
+    changed = [f"{n} = {getattr(options, n)}" for n in IN_PYTHON if getattr(options, n) != getattr(usual, n)]
+    about_options = f"set in Python, without an option of the command: {', '.join(changed)}" if changed else ""
+    local = {"model": about_model, "data": about_data, "options": about_options}
+    return Repeat(shlex.join(words), MappingProxyType({name: said for name, said in local.items() if said}))
+
+
+def recorded(result: Result, repeat: Repeat) -> Result:
+    """The result with ``environment.command`` and ``environment.local``."""
+    return replace(result, environment={**result.environment, "command": repeat.command, "local": dict(repeat.local)})
+
+
+def _model(spec: str | None, encoder: EncoderInfo) -> tuple[str, str]:
+    """What ``--model`` says, and what of it is the author's own."""
+    weights = f", SHA-256 {encoder.weights_sha256}" if encoder.weights_sha256 else ""
+    if spec is None:
+        return "MODULE:NAME", f"MODULE:NAME: your object in memory ({encoder.id}){weights}"
+    if encoder.id.startswith("local-dir:") or spec.startswith((".", "/", "~", "local-dir:")):
+        name = encoder.id if encoder.id.startswith("local-dir:") else encoder.library
+        return "local-dir:MODEL", f"MODEL: your folder of a model ({name}){weights}"
+    repo = spec.removeprefix("hf-hub:").partition("@")[0]
+    if encoder.revision and _REPO.fullmatch(repo):
+        return f"{repo}@{encoder.revision}", ""
+    if _is_python(spec):
+        return spec, f"{spec}: your own Python code{weights}"
+    return spec, ""
+
+
+def _is_python(spec: str) -> bool:
+    """Whether it is ``module:name`` and not one of the names that everybody can load."""
+    from benchmark.encoders import PREFIXES
+
+    prefix, colon, _ = spec.partition(":")
+    return bool(colon) and (prefix == "callable" or prefix not in PREFIXES)
+
+
+def _data(text: str | None, photos: PhotoSet) -> tuple[str, str]:
+    """What ``--data`` says, and what of it is the author's own."""
+    known = f"{len(photos):,} photo{'' if len(photos) == 1 else 's'} ({photos.name}), ids hash {photos.ids_hash()}"
+    if text is None:
+        return "folder:PATH", f"PATH: your photos in memory, {known}"
+    spec = DataSpec.parse(text)
+    query = "?" + text.partition("?")[2] if "?" in text else ""
+    if not spec.location:
+        return text, ""
+    if not _on_hub(spec, photos):
+        return f"{spec.kind}:PATH{query}", f"PATH: your folder of {known}"
+    place, _, revision = spec.location.partition("@")
+    commit = str(photos.evidence.get("revision", ""))
+    revision = commit if _COMMIT.fullmatch(commit) else spec.revision or revision
+    return f"{spec.kind}:{place}{f'@{revision}' if revision else ''}{query}", ""
+
+
+def _on_hub(spec: DataSpec, photos: PhotoSet) -> bool:
+    """Whether the photos come from the Hub: a repository's name, and no folder of that name is here."""
+    from builders.sources import DatasetRepo
+
+    named = spec.kind in ("hub", "built") or spec.location.startswith("hub:")
+    place = spec.location.removeprefix("hub:").partition("@")[0]
+    repo = named and bool(_DATA_REPO.fullmatch(place)) and photos.evidence.get("revision") != "local"
+    return repo and not DatasetRepo(place).local
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,130 @@
+"""The mean of values that may be negative, such as differences: Student's t over photos, or over clusters of them.
+
+Every p-value and interval of a difference follows from one rule that is continuous in the data:
+
+- The error of the mean comes from the spread between units (photos; clusters where photos of one err together), and
+  Student's t stands for the normal, because with few units that spread is itself uncertain.
+- Where units lean far to one side (a few photos hold the whole difference), the t interval is too short on that side.
+  Hall's transformation (Journal of the Royal Statistical Society B 54, 1992; after Johnson, Journal of the American
+  Statistical Association 73, 1978) corrects for the third moment. Interval and p-value are the more cautious of both.
+  Of the skewness counts what exceeds its standard error under the normal distribution (Fisher 1930), so that units
+  without a real lean get Student's t itself.
+- Where all units are equal, the spread says nothing. A share of up to ``u = 1 - (alpha / 2)^(1 / G)`` of units could
+  then be otherwise unseen in G (the rule of three: Hanley and Lippman-Hand, Journal of the American Medical
+  Association 249, 1983), by as much as ``bounds`` allow. For units that all say 1 the p-value is the sign test's.
+
+``scripts/interval_coverage.py`` measures coverage, power and the distribution of p-values: docs/statistics.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+STEADY = 1e-18
+"""Mean square of what units differ by, in units of the range of a value, up to which they count as equal."""
+
+STRAIGHT = 1e-7
+"""Bend of Hall's cubic below which it is a line to float64's precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class Means:
+    """Means of values over units with what the units say about them; arrays of one shape (or numbers)."""
+
+    value: np.ndarray
+    square: np.ndarray
+    """Mean over units of the squared deviation; a unit's deviation counts as if all units had equally many rows."""
+    cube: np.ndarray
+    """Mean over units of the cubed deviation."""
+    units: int
+    width: float
+    """What a value may be at most: values lie between minus and plus this."""
+
+    @property
+    def equal(self) -> np.ndarray:
+        """bool: all units have the same value, so that the spread between them says nothing."""
+        return np.asarray(self.square <= STEADY * self.width**2) | (self.units < 2)
+
+    @property
+    def error(self) -> np.ndarray:
+        """Standard error of the mean; 1 where units are equal (and not to be used)."""
+        return np.where(self.equal, 1.0, np.sqrt(self.square / max(self.units - 1, 1)))
+
+    @property
+    def bend(self) -> np.ndarray:
+        """Of Hall's transformation: skewness beyond its standard error, over six times the root of the units."""
+        g = self.units
+        skewness = self.cube / np.where(self.equal, 1.0, self.square) ** 1.5
+        by_chance = np.sqrt(6 * max(g - 2, 0) / ((g + 1) * (g + 3)))
+        beyond = np.sign(skewness) * np.maximum(np.abs(skewness) - by_chance, 0)
+        return np.where(self.equal, 0.0, beyond / (6 * np.sqrt(g)))
+
+
+def unit_means(sums: np.ndarray, rows: np.ndarray, width: float) -> Means:
+    """Means of K statistics from what each unit adds to them.
+
+    Args:
+        sums: [K, G], values summed over the rows of each unit.
+        rows: [G], rows of each unit. Where units have different numbers of them the mean is a ratio, linearised; a
+            unit without a row is none.
+        width: range of a value: between minus and plus this.
+
+    >>> means = unit_means(np.array([[1.0, 2.0, 3.0, 6.0]]), np.ones(4), 10.0)
+    >>> means.value.tolist(), means.square.tolist(), means.cube.tolist()
+    ([3.0], [3.5], [4.5])
+    """
+    sums, rows = sums[:, rows > 0], rows[rows > 0]
+    value = sums.sum(axis=1) / rows.sum()
+    apart = (sums - value[:, None] * rows) / rows.mean()
+    square = np.square(apart)
+    return Means(value, square.mean(axis=1), (square * apart).mean(axis=1), sums.shape[1], width)
+
+
+def p_values(means: Means, *, greater: bool = False) -> np.ndarray:
+    """P-values of a mean of zero, of the shape of ``means.value``: two-sided, or of a mean that is not ``greater``.
+
+    >>> units = np.array([[0.1, 0.3, 0.2, 0.2, 0.4]])
+    >>> round(float(p_values(unit_means(units, np.ones(5), 1.0))[0]), 4)  # scipy.stats.ttest_1samp
+    0.0093
+    >>> p_values(unit_means(np.ones((1, 8)), np.ones(8), 1.0)).tolist()  # 2 / 2^8
+    [0.0078125]
+    """
+    size = np.abs(means.value)
+    t = size / means.error
+    # towards the side of the value, so that a bend that leads away from zero never makes a p-value smaller
+    bent = _bent(t, means.bend * np.where(means.value < 0, -1, 1))
+    spread = stdtr(max(means.units - 1, 1), -np.maximum(np.minimum(t, bent), 0))
+    steady = (means.width / (size + means.width)) ** means.units
+    one = np.minimum(np.where(means.equal, steady, spread), 0.5)
+    return np.where(means.value > 0, one, 1 - one) if greater else 2 * one
+
+
+def ends(means: Means, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper ends of the intervals; zero lies outside exactly where the two-sided p-value is below 1 - level.
+
+    >>> low, high = ends(unit_means(np.array([[0.1, 0.3, 0.2, 0.2, 0.4]]), np.ones(5), 1.0), 0.95)
+    >>> round(float(low[0]), 4), round(float(high[0]), 4)  # 0.24 -+ 2.7764 * 0.05099
+    (0.0984, 0.3816)
+    """
+    tail = 0.5 - level / 2
+    quantile = stdtrit(max(means.units - 1, 1), 1 - tail)
+    below = means.error * np.maximum(quantile, _unbent(quantile, means.bend))
+    above = means.error * np.maximum(quantile, -_unbent(-quantile, means.bend))
+    unseen = 1 - tail ** (1 / means.units)
+    below = np.where(means.equal, unseen * (means.value + means.width), below)
+    above = np.where(means.equal, unseen * (means.width - means.value), above)
+    return np.maximum(means.value - below, -means.width), np.minimum(means.value + above, means.width)
+
+
+def _bent(t: np.ndarray, bend: np.ndarray) -> np.ndarray:
+    """Hall's cubic: of a studentised mean whose units have skewness ``6 sqrt(G) bend``, nearly symmetric."""
+    return t + bend + 2 * bend * t**2 + 4 / 3 * bend**2 * t**3
+
+
+def _unbent(y: float, bend: np.ndarray) -> np.ndarray:
+    """The inverse of ``_bent``."""
+    slope = np.where(np.abs(bend) < STRAIGHT, 1.0, 2 * bend)
+    return np.where(np.abs(bend) < STRAIGHT, y - bend, (np.cbrt(1 + 3 * slope * (y - bend)) - 1) / slope)

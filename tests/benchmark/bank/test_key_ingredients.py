@@ -1,0 +1,162 @@
+"""What a cache must tell apart, seen from outside: a second run embeds anew, or not at all."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmark.bank.bank import key_hash, photos_bytes_hash
+from benchmark.encoders import Encoder, EncoderInfo
+from benchmark.options import RunOptions
+from benchmark.scoring.run import Scored, score_encoders
+from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from builders.photos import PhotoSet
+
+
+def png(seed: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def photo_set(seeds=range(6), name="p") -> PhotoSet:
+    files = {f"{name}{i}": png(seed) for i, seed in enumerate(seeds)}
+    return PhotoSet.of_bytes("photos", files, None, ["train"] * 4 + ["val"] * 2)
+
+
+def mean_colour(image: Image.Image) -> np.ndarray:
+    return np.asarray(image, dtype=np.float32).mean((0, 1))
+
+
+def as_it_is(batch: torch.Tensor) -> torch.Tensor:
+    return batch.float()
+
+
+def padded(batch: torch.Tensor) -> torch.Tensor:
+    return torch.cat([batch.float(), batch[:, :1].float()], dim=1)
+
+
+def encoder(*, dtype="float32", compiled=False, embed=as_it_is, **changes) -> Encoder:
+    fields = {
+        "id": "toy",
+        "library": "callable",
+        "revision": "abc",
+        "weights_sha256": "0" * 64,
+        "dimension": embed(torch.zeros(1, 3)).shape[1],
+        "preprocessing": {"size": 16},
+        "pooling": "mean",
+        "parameters": 0,
+    }
+    return Encoder(EncoderInfo(**{**fields, **changes}), mean_colour, embed, "cpu", dtype, compiled)
+
+
+def run(cache, *, task="probe/interpolation", photos=None, options=None, **changes) -> Scored:
+    given = photos or photo_set()
+    chosen = RunOptions(cache=cache, workers=0, resamples=300, force_dtype=True, **(options or {}))
+    tasks = fitting_tasks(select_tasks([task], all_tasks()), given, asked=True)
+    (scored,) = score_encoders([encoder(**changes)], given, tasks, chosen)
+    assert not scored.result.failures
+    return scored
+
+
+def test_cache__the_same_again_embeds_nothing(tmp_path):
+    assert run(tmp_path).result.cost["views"] == 6 * 4
+    again = run(tmp_path)
+    assert (again.result.cost["photos"], again.result.cost["views"]) == (0, 0)
+    # neither what an encoder is called by people nor how a probe is fitted decides an embedding
+    assert run(tmp_path, group="SSL", parameters=7, options={"assignment_seeds": 2}).result.cost["views"] == 0
+
+
+def renamed(order: list[int]) -> PhotoSet:
+    """The same bytes in the same order, under each other's ids."""
+    photos = photo_set()
+    return dataclasses.replace(photos, ids=tuple(photos.ids[i] for i in order))
+
+
+CHANGES = {
+    "id": {"id": "other"},
+    "library": {"library": "timm"},
+    "revision": {"revision": "abd"},
+    "weights": {"weights_sha256": "1" * 64},
+    "preprocessing": {"preprocessing": {"size": 17}},
+    "pooling": {"pooling": "token"},
+    "dimension": {"embed": padded},
+    "dtype": {"dtype": "bfloat16"},
+    "compiled": {"compiled": True},
+    "storage": {"options": {"storage": "float16"}},
+    "seed of the scale": {"options": {"seed": 1}},
+    "fresh": {"options": {"fresh": True}},
+    "ids": {"photos": photo_set(name="q")},
+    "ids exchanged": {"photos": renamed([1, 0, 2, 3, 4, 5])},
+    "bytes": {"photos": photo_set([0, 1, 2, 3, 4, 77])},
+    "bytes of two exchanged": {"photos": photo_set([1, 0, 2, 3, 4, 5])},
+    "order": {"photos": photo_set().select([1, 0, 2, 3, 4, 5])},
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_cache__every_ingredient_is_embedded_anew(tmp_path, what):
+    run(tmp_path)
+    assert run(tmp_path, **CHANGES[what]).result.cost["views"] == 6 * 4
+
+
+def test_cache__another_codec_is_embedded_anew(tmp_path, monkeypatch):
+    run(tmp_path)
+    monkeypatch.setattr("benchmark.bank.bank.codec_canary", lambda: "another codec")
+    assert run(tmp_path).result.cost["views"] == 6 * 4
+
+
+def test_cache__what_cannot_be_identified_is_never_kept(tmp_path):
+    assert run(tmp_path, weights_sha256=None).result.cost["views"] == 6 * 4
+    assert list(tmp_path.rglob("*.npy")) == []
+    assert run(tmp_path, weights_sha256=None).result.cost["views"] == 6 * 4
+
+
+def test_photos_bytes_hash__every_photo_in_its_place():
+    """More photos than are read at a time; the last one counts, and so does the order."""
+    files = {f"{i}": f"{i}".encode() for i in range(1100)}
+    full = PhotoSet.of_bytes("many", files)
+    order = np.arange(1100)
+    swapped = order.copy()
+    swapped[[3, 1090]] = [1090, 3]
+    found = [
+        photos_bytes_hash(full),
+        photos_bytes_hash(PhotoSet.of_bytes("many", {**files, "1099": b"another"})),
+        photos_bytes_hash(PhotoSet.of_bytes("many", {**files, "0": b"another"})),
+        photos_bytes_hash(full.select(swapped)),
+        photos_bytes_hash(full.select(order[:-1])),
+    ]
+    assert len(set(found)) == 5
+    assert photos_bytes_hash(dataclasses.replace(full, name="other")) == found[0]
+    assert photos_bytes_hash(full, workers=1) == found[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulated:
+    """Photos that follow from a number, and are not read to be named."""
+
+    number: int
+
+    def fingerprint(self) -> str:
+        return f"simulated {self.number}"
+
+    def read(self, row: int) -> bytes:
+        raise AssertionError("read")
+
+
+def test_photos_bytes_hash__of_what_follows_from_parameters():
+    def of(number: int, rows: list[int]) -> str:
+        photos = PhotoSet.of_bytes("s", {f"{i}": b"" for i in rows})
+        return photos_bytes_hash(dataclasses.replace(photos, source=Simulated(number), rows=np.array(rows)))
+
+    assert len({of(1, [0, 1, 2]), of(2, [0, 1, 2]), of(1, [0, 2, 1]), of(1, [0, 1])}) == 4
+    assert of(1, [0, 1, 2]) == of(1, [0, 1, 2])
+
+
+def test_key_hash__order_of_names_is_nothing_and_every_value_is_something():
+    key = {"a": 1, "b": {"c": [1, 2], "d": None}}
+    assert key_hash(key) == key_hash({"b": {"d": None, "c": [1, 2]}, "a": 1})
+    assert len({key_hash(key), key_hash({**key, "a": 2}), key_hash({"a": 1, "b": {"c": [2, 1], "d": None}})}) == 3

@@ -1,0 +1,151 @@
+"""Passes: recipes merge by kind and settings, a task reads the views of its own recipe, whatever others call theirs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.encoders import Encoder, EncoderInfo
+from benchmark.options import RunOptions
+from benchmark.results import Score
+from benchmark.scoring.passes import planned_passes
+from benchmark.scoring.run import score_encoders
+from benchmark.tasks import Task, TaskInput, TaskOutcome
+from benchmark.tasks.registry import all_tasks
+from benchmark.views import MaskedViews, PlainViews, ProcessingViews
+from builders.photos import PhotoSet
+from builders.pixels.parameters import PROCESSINGS
+
+
+@dataclasses.dataclass(frozen=True)
+class Brighter:
+    """A recipe of another kind that calls its view as ``PlainViews`` does."""
+
+    by: int
+    kind: ClassVar[str] = "brighter"
+    names: ClassVar[tuple[str, ...]] = ("photo",)
+
+    def settings(self) -> dict[str, Any]:
+        return {"by": self.by}
+
+    def view_keys(self) -> dict[str, dict[str, Any]]:
+        return {"photo": {"kind": self.kind, "by": self.by}}
+
+    def only(self, names: Sequence[str]) -> Brighter:
+        return self
+
+    def merged(self, other: Brighter) -> Brighter:
+        return self
+
+    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Any]) -> list[list[np.ndarray]]:
+        return [[view + self.by for view in views] for views in PlainViews().make(data, photo_id, preprocesses)]
+
+
+def constant(image) -> np.ndarray:
+    """One number: the grey of the first pixel."""
+    return np.asarray(image)[0, 0, :1]
+
+
+class Counting:
+    def __init__(self, name: str, weights: str | None) -> None:
+        info = EncoderInfo(name, "callable", None, weights, 1, {}, "none", 0)
+        self.encoder = Encoder(info, constant, self.embed, "cpu", "float32")
+        self.views = 0
+
+    def embed(self, batch: torch.Tensor) -> torch.Tensor:
+        self.views += len(batch)
+        return batch.flatten(1).float()
+
+
+def grey_photos() -> PhotoSet:
+    """Photo i is grey of value 10 i."""
+    return PhotoSet.of_bytes("grey", {f"{i}": b"P6 2 2 255\n" + bytes([10 * i] * 12) for i in range(5)})
+
+
+def mean_task(name: str, recipe: Any, view: str) -> Task:
+    """The mean of one view's numbers."""
+
+    def run(given: TaskInput) -> TaskOutcome:
+        value = float(given.view(view, np.flatnonzero(given.usable))[:].mean())
+        return TaskOutcome((Score(name, "grey", "mean", value, value, value, 5, 0.0),))
+
+    return Task(name, "", ("mean",), recipe=lambda photos, options: recipe, unfit=lambda photos: "", run=run)
+
+
+def means(scored: Any) -> dict[str, float]:
+    return {score.task: score.value for score in scored.result.scores}
+
+
+def options(tmp_path, **changes: Any) -> RunOptions:
+    return RunOptions(cache=tmp_path / "cache", workers=0, **changes)
+
+
+def test_planned_passes__one_for_each_kind_and_settings_in_order_of_the_tasks():
+    recipes = {
+        "b": PlainViews(), "a": Brighter(5), "d": MaskedViews(0.5), "c": Brighter(5), "e": MaskedViews(0.9),
+        "g": Brighter(6), "f": MaskedViews(0.5), "h": PlainViews(),
+    }  # fmt: skip
+    tasks = [mean_task(name, recipe, "photo") for name, recipe in recipes.items()]
+    planned = planned_passes(tasks, grey_photos(), RunOptions())
+    assert [[task.name for task in one.tasks] for one in planned] == [["b", "h"], ["a", "c"], ["d", "f"], ["e"], ["g"]]
+    assert [one.recipe for one in planned] == [recipes[name] for name in "badeg"]
+
+
+def test_planned_passes__names_are_merged_in_the_order_of_the_recipe():
+    names = tuple(PROCESSINGS)
+    parts = [(names[5], names[2]), (names[9],), (names[0], names[5])]
+    tasks = [mean_task(str(i), ProcessingViews(part), part[0]) for i, part in enumerate(parts)]
+    [one] = planned_passes(tasks, grey_photos(), RunOptions())
+    assert one.recipe.names == (names[0], names[2], names[5], names[9])
+    assert len(one.tasks) == 3
+    seeds = [mean_task(str(seed), ProcessingViews(names[:2], seed), names[0]) for seed in (0, 1)]
+    assert len(planned_passes(seeds, grey_photos(), RunOptions())) == 2
+
+
+def test_planned_passes__every_task_is_in_one():
+    tasks = list(all_tasks().values())
+    planned = planned_passes(tasks, grey_photos(), RunOptions())
+    assert [task for one in planned for task in one.tasks] == tasks
+    assert [one.recipe.kind for one in planned] == ["processing", "masked", "plain"]
+
+
+@pytest.mark.parametrize("weights", ["0" * 64, None])
+def test_score__views_of_one_name_are_kept_apart(tmp_path, weights):
+    """Photos are 0, 10, ... 40: 20 on average."""
+    toy = Counting("toy", weights)
+    recipes = {"plain": PlainViews(), "5": Brighter(5), "7": Brighter(7), "plain too": PlainViews()}
+    tasks = [mean_task(name, recipe, "photo") for name, recipe in recipes.items()]
+    [scored] = score_encoders([toy.encoder], grey_photos(), tasks, options(tmp_path))
+    assert means(scored) == {"plain": 20, "5": 25, "7": 27, "plain too": 20}
+    assert toy.views == 3 * 5
+    assert scored.result.cost["views"] == 15
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("weights", ["0" * 64, None])
+def test_score__two_ratios_of_a_mask_share_the_whole(tmp_path, weights, fresh):
+    """All of a 2 x 2 photo is hidden at 1, nothing of its corner at 0.1; the whole is embedded once, by the first."""
+    toy = Counting("toy", weights)
+    tasks = [
+        mean_task(f"{name} {ratio}", MaskedViews(ratio), name) for ratio in (1.0, 0.1) for name in ("whole", "masked")
+    ]
+    [scored] = score_encoders([toy.encoder], grey_photos(), tasks, options(tmp_path, fresh=fresh))
+    assert means(scored) == {"whole 1.0": 20, "masked 1.0": 0, "whole 0.1": 20, "masked 0.1": 20}
+    assert toy.views == (3 + 2) * 5
+    [again] = score_encoders([toy.encoder], grey_photos(), tasks, options(tmp_path, fresh=fresh))
+    assert means(again) == means(scored)
+    assert toy.views == (3 + 2) * 5 * (2 if fresh or not weights else 1)
+
+
+def test_score__each_encoder_counts_its_own_views(tmp_path):
+    first, second = Counting("first", "1" * 64), Counting("second", "2" * 64)
+    some, more = mean_task("some", PlainViews(), "photo"), mean_task("more", Brighter(5), "photo")
+    score_encoders([first.encoder], grey_photos(), [some], options(tmp_path))
+    one, other = score_encoders([first.encoder, second.encoder], grey_photos(), [some, more], options(tmp_path))
+    assert (one.result.cost["views"], other.result.cost["views"]) == (5, 10)
+    assert means(one) == means(other) == {"some": 20, "more": 25}

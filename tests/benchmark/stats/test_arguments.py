@@ -1,0 +1,128 @@
+"""What each argument of the intervals changes: level, bounds, seed, clusters and rows, against closed forms."""
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from benchmark.stats.clusters import clustered_interval
+from benchmark.stats.intervals import photo_interval, photo_intervals, standard_error
+from benchmark.stats.paired import paired_difference
+from builders.errors import DataError
+
+THIRTY_OF_FIFTY = [1] * 30 + [0] * 20
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.99])
+def test_photo_interval__level(level):
+    found = photo_interval(THIRTY_OF_FIFTY, level=level, resamples=40_000)
+    expected = scipy_stats.beta.ppf([0.5 - level / 2, 0.5 + level / 2], 30.5, 20.5)
+    assert [found.low, found.high] == pytest.approx(expected, abs=0.005)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.99])
+def test_clustered_interval__level(level):
+    """8 and 4 right of 10 each: 6 photos' worth before Student's t of one degree of freedom."""
+    tail = 0.5 + level / 2
+    effective = 6 * (scipy_stats.norm.ppf(tail) / scipy_stats.t.ppf(tail, 1)) ** 2
+    expected = scipy_stats.beta.ppf([1 - tail, tail], 0.6 * effective + 0.5, 0.4 * effective + 0.5)
+    for found in (
+        clustered_interval(np.array([8.0, 4.0]), np.array([10.0, 10.0]), 20, level=level),
+        photo_interval([1] * 8 + [0] * 2 + [1] * 4 + [0] * 6, clusters=["a"] * 10 + ["b"] * 10, level=level),
+    ):
+        assert (found.low, found.high) == pytest.approx((min(expected[0], 0.6), max(expected[1], 0.6)), abs=1e-6)
+
+
+def test_clustered_interval__scenes_nearly_alike_are_no_surer_than_their_photos():
+    """50, 50, 50 and 51 right of 100 each: by their variance four scenes would be as good as 15,000 photos."""
+    found = clustered_interval(np.array([50.0, 50.0, 50.0, 51.0]), np.full(4, 100.0), 400)
+    expected = scipy_stats.beta.ppf([0.025, 0.975], 201.5, 199.5)
+    assert [found.low, found.high] == pytest.approx(expected, abs=1e-9)
+
+
+def test_paired_difference__a_lower_level_is_narrower_and_the_same_test():
+    rng = np.random.default_rng(0)
+    first, second = rng.random(400), rng.random(400)
+    usual, narrow = paired_difference(first, second), paired_difference(first, second, level=0.8)
+    assert (narrow.high - narrow.low) / (usual.high - usual.low) == pytest.approx(1.2816 / 1.96, rel=0.06)
+    assert narrow.p_value == usual.p_value
+
+
+def test_paired_difference__seed():
+    rng = np.random.default_rng(1)
+    first, second = rng.random(60), rng.random(60)
+    assert paired_difference(first, second, seed=3) == paired_difference(first, second, seed=3)
+    assert paired_difference(first, second, seed=3).low != paired_difference(first, second, seed=4).low
+
+
+def test_paired_difference__bounds():
+    """Answers twice as large within twice the range: everything twice as large, and the same p-value."""
+    rng = np.random.default_rng(2)
+    first, second = rng.random(80), rng.random(80) * 0.8
+    one, two = paired_difference(first, second), paired_difference(2 * first, 2 * second, bounds=(0.0, 2.0))
+    assert [two.value, two.low, two.high] == pytest.approx([2 * one.value, 2 * one.low, 2 * one.high], rel=1e-4)
+    assert two.p_value == pytest.approx(one.p_value, abs=1e-3)
+    with pytest.raises(DataError, match="outside"):
+        paired_difference([2.0, 0.0], [0.0, 0.0])
+
+
+def test_paired_difference__a_p_value_too_small_to_be_counted_is_two_sided():
+    """60 of 400 photos for the first, 10 for the second: six standard errors, which 10,000 weightings never see."""
+    apart = np.repeat([1.0, -1.0, 0.0], [60, 10, 330])
+    for sign in (1, -1):
+        found = paired_difference(np.maximum(sign * apart, 0), np.maximum(-sign * apart, 0))
+        assert found.value == pytest.approx(sign * 50 / 400)
+        expected = 2 * scipy_stats.norm.sf(abs(found.value) / found.standard_error)
+        assert expected < 1e-6
+        assert abs(np.log(found.p_value / expected)) < np.log(1.7)
+
+
+def test_photo_interval__holds_its_value_at_the_edge_of_the_range():
+    """All 20 photos at 0.001: nearly every weighting of the two imagined half photos is above it."""
+    low, high = photo_interval([0.001] * 20), photo_interval([0.999] * 20)
+    assert low.low == low.value == pytest.approx(0.001)
+    assert high.high == high.value == pytest.approx(0.999)
+
+
+def test_photo_intervals__differences_in_clusters_say_how_many():
+    """Three scenes of 20 photos: what is resampled is scenes, and three of them know less than 60 photos."""
+    values = np.repeat([0.5, 0.0, -0.25], 20)
+    by_scene = photo_interval(values, clusters=np.repeat(["a", "b", "c"], 20), bounds=(-1.0, 1.0))
+    by_photo = photo_interval(values, bounds=(-1.0, 1.0))
+    assert (by_scene.n, by_scene.units, by_photo.units) == (60, 3, 60)
+    assert by_scene.value == by_photo.value == pytest.approx(0.25 / 3)
+    assert by_scene.high - by_scene.low > 3 * (by_photo.high - by_photo.low)
+
+
+def test_photo_interval__shares_in_clusters_are_not_resampled_by_photo():
+    right = np.repeat([1, 1, 0, 1], 25)
+    by_scene = photo_interval(right, clusters=np.repeat(np.arange(4), 25))
+    assert (by_scene.units, by_scene.n) == (4, 100)
+    assert by_scene.low < 0.4
+
+
+def test_photo_interval__an_end_of_the_range_is_reached():
+    for value, end in ((0.0, "low"), (1.0, "high")):
+        assert getattr(photo_interval([value] * 9), end) == value
+        assert getattr(photo_interval([2 * value] * 9, bounds=(0.0, 2.0)), end) == 2 * value
+        assert getattr(photo_interval([value] * 9, clusters=[0, 1, 2] * 3), end) == value
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_standard_error__of_a_normal_interval(level):
+    z = scipy_stats.norm.ppf(0.5 + level / 2)
+    assert standard_error(0.5 - 0.02 * z, 0.5 + 0.02 * z, level) == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    ("values", "trials", "message"),
+    [
+        ([-0.1, 0.5], None, "outside 0..1"),
+        ([1.1, 0.5], None, "outside 0..1"),
+        ([0, 1], [-1, 2], "no photo has a row"),
+        ([3, 1], [2, 2], "outside 0..1"),
+        ([0.5, 1], [1, np.inf], "not finite"),
+    ],
+)
+def test_photo_intervals__says_what_is_wrong(values, trials, message):
+    with pytest.raises(DataError, match=message):
+        photo_intervals([values], trials)

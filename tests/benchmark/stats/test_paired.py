@@ -1,0 +1,127 @@
+"""Paired differences against scipy's paired t-test, and simulated truth."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+
+from benchmark.stats import paired_difference, photo_interval, photo_intervals
+from builders.errors import DataError
+
+
+def test_paired_difference__equal_encoders_are_tied() -> None:
+    rng = np.random.default_rng(6)
+    values = rng.random(300) < 0.6
+    same = paired_difference(values, values)
+    assert (same.value, same.low < 0 < same.high, same.p_value > 0.5) == (0, True, True)
+
+
+def test_paired_difference__a_real_difference_is_found() -> None:
+    rng = np.random.default_rng(7)
+    difficulty = rng.random(800)
+    found = paired_difference(difficulty < 0.70, difficulty < 0.66)
+    assert found.low > 0
+    assert found.p_value < 1e-4
+    # unpaired, the same two shares could not be told apart
+    alone = photo_interval(difficulty < 0.70), photo_interval(difficulty < 0.66)
+    assert alone[0].low < alone[1].high
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.05, 0.1, 0.3])
+def test_paired_difference__is_the_paired_t_test(shift: float) -> None:
+    rng = np.random.default_rng(8)
+    first = rng.beta(4, 4, 150)
+    second = np.clip(first - shift * rng.random(150) + 0.2 * (rng.random(150) - 0.5), 0, 1)
+    ours = paired_difference(first, second).p_value
+    assert ours == pytest.approx(reference.ttest_rel(first, second).pvalue, rel=1e-6)
+
+
+def test_paired_difference__swaps_sign() -> None:
+    rng = np.random.default_rng(9)
+    first, second = rng.random(100), rng.random(100)
+    one, other = paired_difference(first, second), paired_difference(second, first)
+    assert one.value == -other.value
+    assert one.low == pytest.approx(-other.high)
+    assert one.p_value == pytest.approx(other.p_value)
+
+
+def test_paired_difference__needs_the_same_photos() -> None:
+    with pytest.raises(DataError, match="3 and 2 photos"):
+        paired_difference([1, 0, 1], [1, 0])
+
+
+def test_paired_difference__scenes_are_the_t_test_of_their_means() -> None:
+    rng = np.random.default_rng(10)
+    scene = np.arange(10).repeat(27)
+    first = rng.random(270) < rng.normal(0.7, 0.1, 10)[scene]
+    second = rng.random(270) < rng.normal(0.6, 0.1, 10)[scene]
+    found = paired_difference(first, second, clusters=scene)
+    of_scenes = (first.astype(float) - second).reshape(10, 27).mean(axis=1)
+    expected = reference.ttest_1samp(of_scenes, 0)
+    ends = expected.confidence_interval()
+    assert (found.n, found.units) == (270, 10)
+    assert [found.p_value, found.low, found.high] == pytest.approx([expected.pvalue, ends.low, ends.high], rel=1e-6)
+    assert found.standard_error == pytest.approx(of_scenes.std(ddof=1) / np.sqrt(10))
+
+
+def test_paired_difference__one_photo_is_no_evidence() -> None:
+    """Whatever their number, photos that agree do not make a single one significant."""
+    for n in (2, 40, 5000):
+        first, second = np.ones(n), np.ones(n)
+        second[0] = 0
+        assert paired_difference(first, second).p_value > 0.3
+
+
+def test_photo_interval__of_a_difference_is_paired_difference() -> None:
+    rng = np.random.default_rng(11)
+    first, second = rng.random((2, 60)).round(1)
+    scene = np.arange(60) // 6
+    for clusters in (None, scene):
+        interval = photo_interval(first - second, clusters=clusters, bounds=(-1, 1))
+        found = paired_difference(first, second, clusters=clusters)
+        assert (interval.low, interval.high, interval.units) == (found.low, found.high, found.units)
+
+
+def test_photo_intervals__differences_of_photos_with_different_numbers_of_rows() -> None:
+    rng = np.random.default_rng(12)
+    rows = rng.integers(1, 9, 200).astype(float)
+    apart = rng.normal(0.05, 0.2, 200).clip(-1, 1) * rows
+    interval = photo_intervals([apart], rows, bounds=(-1, 1))[0]
+    residual = (apart - interval.value * rows) / rows.mean()
+    assert interval.value == pytest.approx(apart.sum() / rows.sum())
+    assert interval.standard_error == pytest.approx(residual.std(ddof=1) / np.sqrt(200))
+
+
+def test_simulation__coverage_power_and_null_p_values() -> None:
+    table = script("difference_tests").rows(trials=400, quick=True)
+    assert len(table) == 12
+    for row in table:
+        # 1.1 % is one standard error of 400 trials
+        assert 0.93 - 0.033 <= row.coverage <= 0.97 + 0.033, row
+        assert row.found >= row.t_found - 0.05, row
+    assert sum(row.ks is not None for row in table) >= 2
+    assert all(row.ks is None or row.ks > 0.001 for row in table)
+
+
+def test_simulation__a_true_difference_is_what_many_photos_show() -> None:
+    module = script("difference_tests")
+    world = module.World(4000, 27, 1, 0.8, 0.65)
+    first, second = module.draw(world, np.random.default_rng(0))
+    assert (first.mean(), second.mean()) == pytest.approx((0.8, 0.65), abs=0.015)
+
+
+def script(name: str) -> ModuleType:
+    path = Path(__file__).resolve().parents[3] / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"scripts_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,246 @@
+"""Acquisition probes on pictures whose labels stand in known places, so that every control has a known answer.
+
+A picture is a frame of one grey around a square of another. ``make`` and ``model`` are the grey of the frame;
+``aperture`` and ``focal-length`` are that of the square; ``iso`` is nowhere. All three are crossed, so that none of
+them says anything of another.
+"""
+
+import dataclasses
+import io
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy import stats as reference
+
+from benchmark.encoders import Encoder, EncoderInfo
+from benchmark.options import RunOptions
+from benchmark.results.schema import Result, Score
+from benchmark.scoring.run import Scored, score_encoders
+from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from builders.photos import Labels, PhotoSet
+
+CELLS = tuple(itertools.product((0, 1), repeat=3))
+"""(make, aperture, iso)."""
+COPIES = {"train": 2, "val": 1, "test": 2}
+
+
+def picture(make: int, aperture: int) -> bytes:
+    pixels = np.full((32, 32, 3), (60, 200)[make], np.uint8)
+    pixels[8:-8, 8:-8] = (60, 200)[aperture]
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def pixels_of(image: Image.Image) -> np.ndarray:
+    return np.asarray(image)
+
+
+def frame_and_middle(batch: torch.Tensor) -> torch.Tensor:
+    """The grey of the outermost corner and of the middle, and a constant that keeps the length of a row about equal."""
+    grey = batch[..., 0].float()
+    return torch.stack([grey[:, 0, 0], grey[:, 16, 16], torch.full_like(grey[:, 0, 0], 100)], dim=1)
+
+
+def ring(batch: torch.Tensor) -> torch.Tensor:
+    """The grey 4 pixels from the corner: hidden by a mask of 0.9, seen by one of 0.25."""
+    grey = batch[..., 0].float()
+    return torch.stack([grey[:, 4, 4], torch.full_like(grey[:, 4, 4], 100)], dim=1)
+
+
+def encoder(embed, name: str) -> Encoder:
+    dimension = embed(torch.zeros(1, 32, 32, 3)).shape[1]
+    info = EncoderInfo(name, "callable", None, "0" * 64, dimension, {"size": 32}, "none", 0)
+    return Encoder(info, pixels_of, embed, "cpu", "float32")
+
+
+def crossed(val_is_wrong: bool = False) -> PhotoSet:
+    """2 train, 1 val and 2 test photos of each cell; where ``val_is_wrong``, val photos have the other make's name."""
+    rows = [(split, cell, i) for split, n in COPIES.items() for cell in CELLS for i in range(n)]
+    files = {f"{split}-{''.join(map(str, cell))}-{i}": picture(cell[0], cell[1]) for split, cell, i in rows}
+    make, aperture, iso = np.array([cell for _, cell, _ in rows], dtype=np.int32).T
+    if val_is_wrong:
+        make = np.where([split == "val" for split, _, _ in rows], 1 - make, make)
+    columns = {
+        "make": Labels(("Canon", "NIKON"), make),
+        "model": Labels(("EOS", "D90"), make),
+        "aperture": Labels(("2.8", "5.6"), aperture),
+        "focal_length": Labels(("35", "50"), aperture),
+        "iso": Labels(("100", "400"), iso),
+    }
+    photos = PhotoSet.of_bytes("crossed", files, None, [split for split, _, _ in rows])
+    return dataclasses.replace(photos, attributes=columns)
+
+
+def score(photos: PhotoSet, cache, patterns=("probe/*",), **changes) -> Result:
+    return score_answers(photos, cache, patterns, **changes).result
+
+
+def score_answers(
+    photos: PhotoSet, cache, patterns=("probe/*",), *, embed=frame_and_middle, ratio=0.9, failing=False
+) -> Scored:
+    of_cameras = {name: task for name, task in all_tasks().items() if task.of_cameras}
+    tasks = fitting_tasks(select_tasks(patterns, of_cameras), photos, asked=True)
+    options = RunOptions(cache=cache, workers=0, resamples=300, mask_ratio=ratio)
+    (scored,) = score_encoders([encoder(embed, embed.__name__)], photos, tasks, options)
+    assert bool(scored.result.failures) is failing
+    return scored
+
+
+def of(result: Result, attribute: str) -> Score:
+    return result.score(f"probe/{attribute}", "accuracy")
+
+
+@pytest.fixture(scope="module")
+def by_owner(tmp_path_factory) -> Result:
+    """The crossed photos, those of one make by one owner."""
+    photos = crossed()
+    owners = np.array(["ann", "ben"])[photos.attributes["make"].values]
+    owned = dataclasses.replace(photos, columns={"owner": owners})
+    return score(owned, tmp_path_factory.mktemp("cache"))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "masked", "whole", "complement", "metadata"),
+    [
+        ("make", 1.0, 1.0, 0.5, 0.5),
+        ("model", 1.0, 1.0, 0.5, 0.5),  # make names the same camera: it is not among its metadata
+        ("aperture", 0.5, 1.0, 1.0, 1.0),  # focal-length gives it away
+        ("focal-length", 0.5, 1.0, 1.0, 1.0),
+        ("iso", 0.5, 0.5, 0.5, 0.5),
+    ],
+)
+def test_probe__value_and_controls_by_hand(by_owner, attribute, masked, whole, complement, metadata):
+    found = of(by_owner, attribute)
+    controls = found.details["controls"]
+    assert found.value == masked
+    assert [controls[name]["accuracy"] for name in ("whole", "complement", "metadata")] == [whole, complement, metadata]
+
+
+@pytest.mark.parametrize("control", ["whole", "complement", "metadata"])
+def test_probe__a_control_that_is_always_right_knows_two_owners_not_sixteen_photos(by_owner, control):
+    """Jeffreys' interval of 2 right out of 2."""
+    found = of(by_owner, "aperture").details["controls"][control]
+    assert (found["low"], found["high"]) == (pytest.approx(reference.beta.ppf(0.025, 2.5, 0.5)), 1.0)
+
+
+def test_probe__a_control_that_is_right_for_one_owner_alone_knows_next_to_nothing(by_owner):
+    """Variance between two owners, one all right, one all wrong: 0.25, the square of the standard error of one coin."""
+    effective = 0.25 / 0.25 * (1.959964 / 12.706205) ** 2
+    half = effective / 2 + 0.5
+    found = of(by_owner, "make").details["controls"]["complement"]
+    assert [found["low"], found["high"]] == pytest.approx(reference.beta.ppf([0.025, 0.975], half, half), abs=1e-6)
+
+
+def test_probe__shuffled_labels_are_read_from_what_the_probe_sees(by_owner):
+    """The frame alone is left of the picture, and it is crossed with aperture: what is learnt is right for half."""
+    null = of(by_owner, "aperture").details["controls"]["shuffled"]
+    assert (null["accuracy"], null["spread"], null["permutations"], null["p_value"]) == (0.5, 0.0, 100, 1.0)
+    seen = of(by_owner, "make").details["controls"]["shuffled"]
+    assert seen["spread"] > 0
+    assert seen["p_value"] < 1
+
+
+def test_probe__resampling_and_visible_share_are_said(by_owner):
+    """Of the 512 pixels of what the encoder is asked with, the mask of 0.9 hides 486 on either side."""
+    make = of(by_owner, "make")
+    assert (make.details["resampled"], make.details["units"], make.n) == ("owner", 2, 16)
+    assert (make.low, make.high) == (pytest.approx(reference.beta.ppf(0.025, 2.5, 0.5)), 1.0)
+    assert make.details["visible_share"] == pytest.approx(1 - 486**2 / 512**2)
+    assert make.details["class_names"] == ["Canon", "NIKON"]
+
+
+def test_probe__scenes_come_before_owners(tmp_path):
+    photos = crossed()
+    names = np.array(photos.ids)
+    columns = {
+        "owner": np.array(["ann", "ben"])[photos.attributes["make"].values],
+        "scene": np.char.rpartition(names, "-")[:, 0],
+    }
+    scored = score_answers(dataclasses.replace(photos, columns=columns), tmp_path, ["probe/make"])
+    found = of(scored.result, "make")
+    assert (found.details["resampled"], found.details["units"]) == ("scene", 8)
+    clusters = scored.answers["probe/make/clusters"]
+    assert [len(set(clusters)), len(clusters)] == [8, 16]
+    assert (clusters[::2] == clusters[1::2]).all()
+
+
+def test_probe__photos_of_nobody_stand_alone(tmp_path):
+    """Of 16 test photos, 8 by ann and 8 by nobody: nine units, not two."""
+    photos = crossed()
+    owners = np.array(["ann", ""])[photos.attributes["make"].values]
+    found = of(score(dataclasses.replace(photos, columns={"owner": owners}), tmp_path, ["probe/make"]), "make")
+    assert (found.details["resampled"], found.details["units"]) == ("owner", 9)
+
+
+def test_probe__without_test_photos_val_is_the_test(tmp_path):
+    """Then nothing is left for validation, and the search has a fifth of the training photos."""
+    photos = crossed()
+    kept = photos.select(np.flatnonzero(photos.splits != 2))
+    found = of(score(kept, tmp_path, ["probe/make"]), "make")
+    assert (found.value, found.n, found.details["n_train"]) == (1.0, 8, 16)
+
+
+def test_probe__classes_are_those_of_training_photos(tmp_path):
+    """Unlabelled photos and a class that training lacks are left out, of the chance level too."""
+    photos = crossed()
+    make = photos.attributes["make"].values.copy()
+    test = np.flatnonzero(photos.splits == 2)
+    make[test[:3]], make[test[3]] = 2, -1
+    make[np.flatnonzero(photos.splits == 0)[0]] = -1
+    attributes = {"make": Labels(("Canon", "NIKON", "SONY", "Apple"), make)}
+    found = of(score(dataclasses.replace(photos, attributes=attributes), tmp_path), "make")
+    assert (found.chance, found.details["classes"], found.details["class_names"]) == (0.5, 2, ["Canon", "NIKON"])
+    assert (found.value, found.n, found.details["n_train"]) == (1.0, 12, 15 + 8)
+
+
+def test_probe__one_class_in_training_is_a_reason(tmp_path):
+    photos = crossed()
+    make = np.where(photos.splits == 0, 0, photos.attributes["make"].values).astype(np.int32)
+    one = dataclasses.replace(photos, attributes={"make": Labels(("Canon", "NIKON"), make)})
+    (failure,) = score_answers(one, tmp_path, ["probe/make"], failing=True).result.failures
+    assert failure.name == "probe/make"
+    assert "1 classes among the usable train photos" in failure.reason
+
+
+def test_probe__a_column_of_one_class_is_no_question():
+    photos = crossed()
+    one = dataclasses.replace(photos, attributes={"make": Labels(("Canon",), np.zeros(len(photos), np.int32))})
+    assert "no labels for make" in all_tasks()["probe/make"].unfit(one)
+
+
+def test_probe__the_search_is_judged_on_the_validation_photos(tmp_path):
+    """Whatever the strength, what is learnt from train is wrong about val photos that carry the other make's name."""
+    details = of(score(crossed(val_is_wrong=True), tmp_path, ["probe/make"]), "make").details
+    assert (details["n_train"], details["n_validation"]) == (16 + 8, 8)
+    assert {candidate["validation_accuracy"] for candidate in details["search"]} == {0.0}
+
+
+def test_probe__most_frequent_class_is_that_of_the_training_photos(tmp_path):
+    """Of 10 train photos 2, 5 and 3; of 10 test photos 3, 2 and 5: who always says the second is right for 2 of 10."""
+    counts = {"train": (2, 5, 3), "test": (3, 2, 5)}
+    rows = [(split, c, i) for split, of_class in counts.items() for c, n in enumerate(of_class) for i in range(n)]
+    files = {f"{split}-{c}-{i}": picture(c % 2, i % 2) for split, c, i in rows}
+    iso = Labels(("100", "200", "400"), np.array([c for _, c, _ in rows], dtype=np.int32))
+    photos = PhotoSet.of_bytes("few", files, None, [split for split, _, _ in rows])
+    result = score(dataclasses.replace(photos, attributes={"iso": iso}), tmp_path)
+    assert of(result, "iso").details["most_frequent_class"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("ratios", [(0.9, 0.25), (0.25, 0.9)])
+def test_probe__another_mask_ratio_is_another_embedding_in_the_same_cache(tmp_path, ratios):
+    values = {
+        ratio: of(score(crossed(), tmp_path, ["probe/make"], embed=ring, ratio=ratio), "make") for ratio in ratios
+    }
+    assert {ratio: found.value for ratio, found in values.items()} == {0.9: 0.5, 0.25: 1.0}
+    complements = {ratio: found.details["controls"]["complement"]["accuracy"] for ratio, found in values.items()}
+    assert complements == {0.9: 1.0, 0.25: 0.5}
+
+
+def test_probe__without_a_mask_the_whole_picture_is_the_score(tmp_path):
+    found = of(score(crossed(), tmp_path, ["probe/aperture"], ratio=0.0), "aperture")
+    assert found.value == 1.0
+    assert set(found.details["controls"]) == {"shuffled", "metadata"}

@@ -1,0 +1,173 @@
+"""Tasks give the arithmetic what they say: their scores against the pure functions on embeddings made here."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmark.encoders import Encoder, EncoderInfo
+from benchmark.knn.setups import knn_setups
+from benchmark.options import RunOptions
+from benchmark.probe.protocols import processing_probe
+from benchmark.scoring.run import Scored, score_encoders
+from benchmark.stats.intervals import photo_interval
+from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from builders.errors import DataError
+from builders.photos import Labels, PhotoSet
+from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
+from builders.pixels.process import process
+
+SEEDS = 4
+TRAIN, TEST = 14, 7
+
+
+def pixels(number: int) -> np.ndarray:
+    """Noise about a grey that leans to the photo's class, but not always."""
+    rng = np.random.default_rng(number)
+    return np.clip(rng.normal(100 + 4 * (number % 2), 45, (20 + number % 3, 24, 3)), 0, 255).astype(np.uint8)
+
+
+def png(number: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels(number)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def photo_set() -> PhotoSet:
+    """14 train and 7 test photos of two classes, and two photos without one."""
+    splits = ["train"] * (TRAIN + 1) + ["val"] * (TEST + 1)
+    photos = PhotoSet.of_bytes("noise", {f"photo-{i}": png(i) for i in range(len(splits))}, None, splits)
+    values = np.arange(len(splits), dtype=np.int32) % 2
+    values[[TRAIN, len(splits) - 1]] = -1
+    return dataclasses.replace(photos, labels=Labels(("dark", "light"), values), neighbours=3)
+
+
+def look(image: Image.Image) -> np.ndarray:
+    """Mean, deviation, roughness along either side, and size."""
+    grey = np.asarray(image.convert("L"), dtype=np.float32)
+    rough = [np.abs(np.diff(grey, axis=axis)).mean() for axis in (0, 1)]
+    return np.array(
+        [grey.mean() - 102, grey.std() - 35, *(np.array(rough) - 35), grey.size**0.5 - 22], dtype=np.float32
+    )
+
+
+def as_it_is(batch: torch.Tensor) -> torch.Tensor:
+    return batch.float()
+
+
+def run(cache, task: str, photos: PhotoSet, **options) -> Scored:
+    info = EncoderInfo("look", "callable", None, "0" * 64, 5, {}, "none", 0)
+    tasks = fitting_tasks(select_tasks([task], all_tasks()), photos, asked=True)
+    chosen = RunOptions(cache=cache, workers=0, resamples=300, assignment_seeds=SEEDS, **options)
+    (scored,) = score_encoders([Encoder(info, look, as_it_is, "cpu", "float32")], photos, tasks, chosen)
+    assert not scored.result.failures
+    return scored
+
+
+def embedded(parameter: str, numbers: list[int], seed: int) -> list[np.ndarray]:
+    """By the definition: each photo under each class of the parameter."""
+    names = PARAMETERS[parameter].processings
+    return [
+        np.stack([look(process(Image.fromarray(pixels(i)), PROCESSINGS[n], f"photo-{i}", seed)) for i in numbers])
+        for n in names
+    ]
+
+
+def assigned(parameter: str, numbers: list[int]) -> np.ndarray:
+    rows = [[assigned_class(f"photo-{i}", PARAMETERS[parameter], seed) for i in numbers] for seed in range(SEEDS)]
+    return np.array(rows)
+
+
+@pytest.mark.parametrize(("parameter", "seed"), [("resizing", 0), ("sharpening", 0), ("interpolation", 5)])
+def test_knn__is_the_six_set_ups_of_labelled_train_and_val_photos(tmp_path, parameter, seed):
+    train, test = list(range(TRAIN)), list(range(TRAIN + 1, TRAIN + 1 + TEST))
+    moved = not np.array_equal(embedded(parameter, test, seed), embedded(parameter, test, 0))
+    assert moved == (parameter == "interpolation")  # whose scale is drawn by photo and seed
+    expected = knn_setups(
+        embedded(parameter, train, seed),
+        embedded(parameter, test, seed),
+        np.array(train) % 2,
+        np.array(test) % 2,
+        train_assignments=assigned(parameter, train),
+        test_assignments=assigned(parameter, test),
+        k=3,
+    )
+    result = run(tmp_path, f"knn/{parameter}", photo_set(), seed=seed).result
+    scores = {score.metric: score for score in result.scores}
+    assert {name: scores[name].value for name in expected.values} == pytest.approx(expected.values)
+    assert scores["spd"].value == pytest.approx(expected.values["pos-same"] - expected.values["neg-same"])
+    assert len(set(expected.values.values())) > 3  # the set-ups differ, so that mixing them up shows
+    apart = expected.per_photo()["pos-same"] - expected.per_photo()["neg-same"]
+    ends = photo_interval(apart, bounds=(-1.0, 1.0), resamples=300)
+    assert [scores["spd"].low, scores["spd"].high] == pytest.approx([ends.low, ends.high])
+    for name in ("uniform", "uniform-test"):
+        seeds = np.round(expected.seed_values[name], 6).tolist()
+        assert scores[name].details["accuracy_by_seed"] == pytest.approx(seeds)
+    assert [scores["uniform"].n, scores["uniform"].details["train_photos"]] == [TEST, TRAIN]
+
+
+def test_probe__learns_from_assigned_views_of_all_train_photos(tmp_path):
+    """A probe needs no class of the picture: the photos without one take part."""
+    train, test = list(range(TRAIN + 1)), list(range(TRAIN + 1, TRAIN + 2 + TEST))
+    expected = processing_probe(
+        embedded("resizing", train, 0), embedded("resizing", test, 0), assigned("resizing", train)
+    )
+    scored = run(tmp_path, "probe/resizing", photo_set())
+    found = scored.result.score("probe/resizing", "accuracy")
+    assert found.value == pytest.approx(expected.accuracy)
+    assert (found.n, found.details["n_train"]) == (TEST + 1, TRAIN + 1)
+    np.testing.assert_array_equal(scored.answers["probe/resizing/predicted"], expected.predicted)
+
+
+def test_probe__protocol(tmp_path):
+    found = run(tmp_path, "probe/sharpening", photo_set(), protocol="iccv2025").result
+    assert found.score("probe/sharpening", "accuracy").details["protocol"] == "iccv2025"
+
+
+def test_unfit__one_class_no_val_no_pairs():
+    tasks = all_tasks()
+    photos = photo_set()
+    assert tasks["knn/jpeg"].unfit(photos) == tasks["probe/jpeg"].unfit(photos) == ""
+    one = dataclasses.replace(photos, labels=Labels(("dark",), np.zeros(len(photos), np.int32)))
+    assert "at least two classes" in tasks["knn/jpeg"].unfit(one)
+    assert tasks["probe/jpeg"].unfit(one) == ""
+    train_alone = photos.select(np.arange(TRAIN))
+    assert tasks["probe/jpeg"].unfit(train_alone) == "it has no photo in val"
+    assert tasks["knn/jpeg"].unfit(photos.select(np.arange(TRAIN + 1, len(photos)))) == "it has no photo in train"
+    assert "do not come in pairs" in tasks["retrieval/pairs"].unfit(photos)
+    assert "no labels for make" in tasks["probe/make"].unfit(photos)
+    with pytest.raises(DataError, match="cannot answer any of the tasks"):
+        fitting_tasks([tasks["retrieval/pairs"]], photos, asked=True)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "types", "reason"),
+    [
+        (["a", "a", "b", "b"], ["x", "y", "x", "y"], ""),
+        (["a", "a", "b", "c"], ["x", "y", "x", "y"], ""),  # one whole pair is enough
+        (["a", "b", "c", "d"], ["x", "y", "x", "y"], "do not come in twos"),
+        (["a", "a", "a", "b"], ["x", "y", "x", "y"], "do not come in twos"),
+        (["a", "a", "b", "b", "b"], ["x", "y", "x", "y", "x"], "do not come in twos"),
+        (["a", "a", "b", "b"], ["x", "x", "x", "x"], "two camera types"),
+        (["a", "a", "b", "b"], ["x", "y", "z", "y"], "two camera types"),
+    ],
+)
+def test_unfit__pairs(pairs, types, reason):
+    photos = PhotoSet.of_bytes("pairs", {str(i): b"" for i in range(len(pairs))})
+    paired = dataclasses.replace(photos, columns={"pair_id": np.array(pairs), "camera_type": np.array(types)})
+    found = all_tasks()["retrieval/pairs"].unfit(paired)
+    assert reason in found
+    assert bool(reason) == bool(found)
+
+
+def test_select_tasks__patterns():
+    tasks = all_tasks()
+    assert [t.name for t in select_tasks([], tasks)] == list(tasks)
+    assert [t.name for t in select_tasks(["*/jpeg", "retrieval/*"], tasks)] == [
+        "probe/jpeg",
+        "knn/jpeg",
+        "retrieval/pairs",
+    ]

@@ -1,0 +1,53 @@
+"""Masked views by name: what each shows of a frame of one grey around a square of another."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.views.acquisition import MaskedViews
+
+FRAME, CENTRE = 60, 200
+
+
+def framed(side: int = 32) -> bytes:
+    """A grey frame, 8 pixels wide (a whole block of JPEG), around a lighter square."""
+    pixels = np.full((side, side, 3), FRAME, np.uint8)
+    pixels[8:-8, 8:-8] = CENTRE
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def as_it_is(image: Image.Image) -> np.ndarray:
+    return np.asarray(image)
+
+
+def corner_and_middle(image: Image.Image) -> np.ndarray:
+    """A preprocessing that does not end in pixels."""
+    pixels = np.asarray(image, dtype=np.float32)
+    return np.array([pixels[0, 0, 0], pixels[16, 16, 0]])
+
+
+@pytest.mark.parametrize("preprocess", [as_it_is, corner_and_middle])
+def test_masked_views__each_name_shows_its_part(preprocess):
+    recipe = MaskedViews(0.5)
+    (made,) = recipe.make(framed(), "id", [preprocess])
+    shown = {
+        name: view if view.ndim == 1 else view[[0, 16], [0, 16], 0]
+        for name, view in zip(recipe.names, made, strict=True)
+    }
+    assert {name: [round(float(v) / 20) * 20 for v in values] for name, values in shown.items()} == {
+        "whole": [FRAME, CENTRE],
+        "masked": [FRAME, 0],
+        "complement": [0, CENTRE],
+    }
+
+
+def test_masked_views__a_larger_ratio_hides_more():
+    """Of 32 pixels, 0.25 hides the middle 16, 0.9 the middle 30: between them only the smaller mask shows the frame."""
+    names = MaskedViews().names
+    at = {ratio: MaskedViews(ratio).make(framed(), "id", [as_it_is])[0][names.index("masked")] for ratio in (0.25, 0.9)}
+    assert abs(int(at[0.25][4, 4, 0]) - FRAME) <= 3
+    assert at[0.9][4, 4].tolist() == [0, 0, 0]

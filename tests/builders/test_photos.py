@@ -1,0 +1,144 @@
+"""The hash that names a question: equal for equal sets, and moved by everything that decides a score."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders.photos import QUESTION_COLUMNS, Labels, PhotoSet
+
+
+def photos() -> PhotoSet:
+    base = PhotoSet.of_bytes(
+        "toy",
+        {"a": b"1", "b": b"2", "c": b"3", "d": b"4"},
+        labels=["cat", "dog", "cat", "dog"],
+        splits=["train", "train", "test", "test"],
+    )
+    return dataclasses.replace(
+        base,
+        attributes={
+            "make": Labels(("canon", "nikon"), np.array([0, 1, 0, 1])),
+            "iso": Labels(("100", "200"), np.array([0, 0, 1, -1])),
+        },
+        columns={
+            "owner": np.array(["x", "x", "y", "y"]),
+            "pair_id": np.array([7, 7, 8, 8]),
+            "camera_type": np.array(["phone", "camera"] * 2),
+            "scene": np.array(["s", "t", "s", "t"]),
+            "f_number": np.array([2.8, np.nan, 4.0, 5.6]),
+        },
+        stored_views=("jpeg-q75-420", "jpeg-q95-420"),
+    )
+
+
+def attribute(name: str, names: tuple[str, ...], values: list[int]) -> dict:
+    return {**photos().attributes, name: Labels(names, np.array(values))}
+
+
+def column(name: str, values: list) -> dict:
+    return {**photos().columns, name: np.array(values)}
+
+
+CHANGES = {
+    "an id": {"ids": ("a", "b", "c", "e")},
+    "ids in another order": {"ids": ("b", "a", "c", "d")},
+    "ids cut elsewhere": {"ids": ("ab", "", "c", "d")},
+    "a split": {"splits": np.array([0, 0, 1, 2], dtype=np.int8)},
+    "a label": {"labels": Labels(("cat", "dog"), np.array([0, 1, 0, 0]))},
+    "label names": {"labels": Labels(("cat", "cow"), np.array([0, 1, 0, 1]))},
+    "label names swapped": {"labels": Labels(("dog", "cat"), np.array([0, 1, 0, 1]))},
+    "a make": {"attributes": attribute("make", ("canon", "nikon"), [1, 1, 0, 1])},
+    "makes swapped": {"attributes": attribute("make", ("nikon", "canon"), [0, 1, 0, 1])},
+    "an unlabelled iso": {"attributes": attribute("iso", ("100", "200"), [0, 0, -1, -1])},
+    "one more attribute": {"attributes": attribute("aperture", ("2.8",), [0, 0, 0, 0])},
+    "no attribute": {"attributes": {}},
+    "attributes that change names": {
+        "attributes": {"iso": photos().attributes["make"], "make": photos().attributes["iso"]}
+    },
+    "an owner": {"columns": column("owner", ["x", "y", "y", "y"])},
+    "a scene": {"columns": column("scene", ["s", "s", "s", "t"])},
+    "a pair": {"columns": column("pair_id", [7, 8, 7, 8])},
+    "a camera type": {"columns": column("camera_type", ["camera", "phone"] * 2)},
+    "no owner": {"columns": {k: v for k, v in photos().columns.items() if k != "owner"}},
+    "columns that change names": {
+        "columns": {**photos().columns, "owner": photos().columns["scene"], "scene": photos().columns["owner"]}
+    },
+    "stored views": {"stored_views": ("jpeg-q75-420",)},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_question_hash__moves_with(change):
+    one = photos()
+    assert dataclasses.replace(one, **CHANGES[change]).question_hash() != one.question_hash()
+
+
+def test_question_hash__stays_where_no_score_can_change():
+    one = photos()
+    same = dataclasses.replace(
+        one,
+        name="called otherwise",
+        attributes=dict(reversed(one.attributes.items())),
+        columns={**dict(reversed(one.columns.items())), "f_number": np.zeros(4)},
+        evidence={"revision": "abc"},
+        splits=one.splits.astype(np.int64),
+        rows=one.rows[::-1],
+    )
+    assert same.question_hash() == one.question_hash()
+    # A change of the encoding makes all older results incomparable: it must be meant.
+    assert one.question_hash() == "0c44468c247ffc4b5f1c73699e436372"
+
+
+def test_question_hash__every_file_name_has_one():
+    names = ["\udcc3\udca9", "é", "\ud800", "a\0b"]
+    hashes = {PhotoSet.of_bytes("toy", {name: b"1"}).question_hash() for name in names}
+    assert len(hashes) == len(names)
+
+
+TEXTS = st.lists(st.text(alphabet="ab\0", max_size=3), max_size=3)
+"""Few letters and short texts, so that two lists often are the same once joined."""
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> tuple:
+    """What decides a question, in plain values: ids, splits, (names, values) by attribute, columns, stored views."""
+    n = draw(st.integers(0, 2))
+    ids = draw(st.lists(st.text(alphabet="ab\0", max_size=3), min_size=n, max_size=n, unique=True))
+    whole = st.lists(st.integers(-1, 2), min_size=n, max_size=n)
+    labels = (tuple(draw(TEXTS)), draw(whole))
+    attributes = draw(st.dictionaries(st.sampled_from(["a", "b", "ab"]), st.tuples(TEXTS.map(tuple), whole)))
+    cells = st.lists(st.sampled_from(["", "a", "ab", "b"]), min_size=n, max_size=n)
+    columns = draw(st.dictionaries(st.sampled_from(QUESTION_COLUMNS), cells))
+    splits = draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
+    return tuple(ids), splits, labels, attributes, columns, tuple(draw(TEXTS))
+
+
+def photo_set(question: tuple) -> PhotoSet:
+    ids, splits, (names, values), attributes, columns, views = question
+    return PhotoSet(
+        name="drawn",
+        ids=ids,
+        splits=np.array(splits, dtype=np.int8),
+        labels=Labels(names, np.array(values, dtype=np.int32)),
+        source=PhotoSet.of_bytes("none", {}).source,
+        rows=np.arange(len(ids)),
+        attributes={k: Labels(n, np.array(v, dtype=np.int32)) for k, (n, v) in attributes.items()},
+        columns={k: np.array(v, dtype=str) for k, v in columns.items()},
+        stored_views=views,
+    )
+
+
+@given(questions(), questions())
+def test_question_hash__is_equal_exactly_for_equal_questions(one, other):
+    assert (photo_set(one).question_hash() == photo_set(other).question_hash()) == (one == other)
+
+
+@given(TEXTS, TEXTS)
+def test_question_hash__texts_never_run_together(one, other):
+    first, second = (PhotoSet.of_bytes("none", {}) for _ in range(2))
+    a = dataclasses.replace(first, labels=Labels(tuple(one), first.labels.values)).question_hash()
+    b = dataclasses.replace(second, labels=Labels(tuple(other), second.labels.values)).question_hash()
+    assert (a == b) == (one == other)

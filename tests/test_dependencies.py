@@ -1,0 +1,237 @@
+"""What is imported is declared, what is declared is used, and a missing extra is answered by its pip command."""
+
+import ast
+import functools
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from builders.command_line import guarded
+from builders.errors import EXTRA_OF, missing_package
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+
+PLACES = {
+    "builders/flickrexif": {"flickr"},
+    "builders/pixels/engine": {"fast"},
+    "builders/sources/sample.py": {"sample"},
+    "builders": set(),
+    "benchmark": {"encoders", "fast", "sample"},
+    "camtrace.py": {"encoders"},
+    "tests": {"encoders", "flickr", "sample", "fast", "test"},
+    "scripts": {"encoders", "flickr", "sample", "fast", "test"},
+}
+"""Where an import stands -> the extras that it may come from, beside the base. The first that fits counts."""
+
+COMES_ALONG = {
+    "hf_xet": "huggingface_hub's own, imported only beside it",
+    "httpx": "huggingface_hub stands on httpx or on httpx2: whichever it brought is asked for its errors",
+    "httpx2": "the same",
+    "llvmlite": "numba's own compiler, at the version that numba asks for",
+    "faiss": "scripts/speed_knn.py compares with it where somebody installed it",
+}
+"""Imported without being declared, and why."""
+
+NEVER_IMPORTED = {
+    "sniffio": "httpcore tries to import it at every lock",
+    "import-linter": "a command of .ci/run",
+    "mypy": "a command of .ci/run",
+    "pre-commit": "a command for those who want it at every commit",
+    "ruff": "a command of .ci/run",
+    "types-pyyaml": "read by mypy",
+    "types-tqdm": "read by mypy",
+    "pytest-timeout": "a plugin of pytest",
+    "build": "tests/test_wheel.py runs it",
+    "ipykernel": "tests/test_notebook.py runs it",
+    "ipywidgets": "tqdm draws with it in the notebook of tests/test_notebook.py",
+    "setuptools": "tests/test_wheel.py builds with it, without a network",
+}
+"""Declared without being imported, and why."""
+
+
+def pyproject():
+    """The table ``[project]``."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def declared():
+    """Extra (or ``base``) -> distributions, as pyproject.toml has them."""
+    project = pyproject()
+    groups = {"base": project["dependencies"], **project["optional-dependencies"]}
+    names = {group: {canonicalize_name(Requirement(line).name) for line in lines} for group, lines in groups.items()}
+    return {group: found - {"camtrace"} for group, found in names.items()}
+
+
+def modules_of(path):
+    """(imported modules, all the string constants) of one file, at its top and within functions."""
+    imported, words = set(), set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            imported.add(node.module.partition(".")[0])
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words.add(node.value.partition(".")[0])
+    return imported - set(sys.stdlib_module_names), words
+
+
+def files():
+    """Every Python file, with the extras that its imports may come from."""
+    folders = ("builders", "benchmark", "tests", "scripts")
+    for path in sorted([*ROOT.glob("*.py"), *(file for folder in folders for file in (ROOT / folder).rglob("*.py"))]):
+        place = path.relative_to(ROOT).as_posix()
+        extras = next(extras for start, extras in PLACES.items() if place == start or place.startswith(f"{start}/"))
+        yield path, place, extras
+
+
+def own_modules():
+    """Names that are found here and not installed: the packages, and folders that scripts import from."""
+    return {path.stem for path in (*ROOT.iterdir(), *(ROOT / "scripts").iterdir())}
+
+
+def distributions_of(module):
+    """The distributions that a module may come from; its own name where it is not installed here."""
+    return {canonicalize_name(name) for name in installed().get(module, [module])}
+
+
+@functools.cache
+def installed():
+    return packages_distributions()
+
+
+def test_imports__are_declared_where_they_are_needed():
+    groups, own = declared(), own_modules()
+    missing = [
+        f"{place} imports {module}: declare it in pyproject.toml among {sorted({'base', *extras})}"
+        for path, place, extras in files()
+        for module in sorted(modules_of(path)[0] - own - set(COMES_ALONG))
+        if not distributions_of(module) & set().union(*(groups[group] for group in {"base", *extras}))
+    ]
+    assert not missing, "\n".join(missing)
+
+
+def test_imports__those_that_come_along_are_still_there():
+    everywhere = set().union(*(modules_of(path)[0] for path, _, _ in files()))
+    assert set(COMES_ALONG) <= everywhere
+
+
+def test_declarations__are_used():
+    groups, found = declared(), {}
+    for path, _, extras in files():
+        imported, words = modules_of(path)
+        if path == Path(__file__):
+            words = set()
+        for group in {"test"} if "test" in extras else {"base", *extras}:
+            found.setdefault(group, set()).update(imported | words)
+    unused = [
+        f"{name} of [{group}] is imported nowhere there: take it out, or add it to NEVER_IMPORTED with a reason"
+        for group, names in groups.items()
+        for name in sorted(names - set(NEVER_IMPORTED))
+        if not any(name in distributions_of(module) for module in found.get(group, ()) if module.isidentifier())
+    ]
+    assert not unused, "\n".join(unused)
+    assert set(NEVER_IMPORTED) <= set().union(*groups.values())
+
+
+def test_extra_of__is_what_pyproject_declares():
+    groups = declared()
+    extras = {
+        extra: names - groups["base"] for extra, names in groups.items() if extra not in ("base", "all", "test", "dev")
+    }
+    for module, extra in EXTRA_OF.items():
+        assert distributions_of(module) & extras[extra], f"{module} is not in [{extra}]"
+    named = set().union(*(distributions_of(module) for module in EXTRA_OF))
+    assert set().union(*extras.values()) - set(NEVER_IMPORTED) <= named
+
+
+def test_all__is_every_extra_that_a_user_may_want():
+    lines = pyproject()["optional-dependencies"]
+    assert set(Requirement(lines["all"][0]).extras) == set(lines) - {"all", "test", "dev"}
+
+
+WITHOUT = """
+import importlib.machinery, runpy, sys
+class Installed:  # without some packages: not found, as if they were not there
+    find_distributions = staticmethod(importlib.machinery.PathFinder.find_distributions)
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in {absent!r}:
+            return importlib.machinery.PathFinder.find_spec(name, path, target)
+sys.meta_path[:] = [Installed() if f is importlib.machinery.PathFinder else f for f in sys.meta_path]
+{then}
+"""
+
+
+def run_without(absent, then, folder):
+    """A Python process in ``folder`` that cannot import some modules, as if their extra were not installed."""
+    program = WITHOUT.format(absent=set(absent), then=then)
+    places = {"PYTHONPATH": str(ROOT), "HF_HOME": str(folder / "hf"), "CAMTRACE_CACHE": str(folder / "cache")}
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, env=places, capture_output=True, text=True, timeout=120
+    )
+
+
+def command(module, *arguments):
+    return f"sys.argv[1:] = {list(arguments)!r}; runpy.run_module({module!r}, run_name='__main__')"
+
+
+def test_base_alone__builds_a_data_set_and_loads_it(photo_folder, tmp_path):
+    build = command(
+        "builders", "folder", "--source", str(photo_folder), "--parameter", "jpeg", "--output", "built/jpeg"
+    )
+    done = run_without(EXTRA_OF, build, tmp_path)
+    assert done.returncode == 0, done.stderr
+    load = "import datasets; print(datasets.load_dataset('built/jpeg', 'jpeg', split='train').num_rows)"
+    assert run_without(EXTRA_OF, load, tmp_path).stdout.strip() == "24"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        (("benchmark",), "encoders"),
+        (("benchmark", "sweep", "--published", "--data", "folder:photos", "--dry-run"), "encoders"),
+        (("builders", "flickrexif", "fetch", "--state", "state"), "flickr"),
+        (("builders", "folder", "--source", "sample", "--parameter", "jpeg", "--output", "out"), ""),
+    ],
+)
+def test_a_missing_extra__one_sentence_with_its_pip_command(arguments, extra, tmp_path):
+    done = run_without(EXTRA_OF, command(*arguments), tmp_path)
+    assert done.returncode == 2
+    said = done.stderr.strip().splitlines()
+    assert [line for line in said if line.startswith("camtrace: ")] == said[-1:], done.stderr
+    assert len(said) <= 2  # the other one says what was going to be done
+    if extra:
+        assert done.stderr.endswith(f"which is not installed: pip install 'camtrace[{extra}]'\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("builders", "--help"), ("benchmark", "--help"), ("benchmark", "list", "encoders")]
+)
+def test_base_alone__explains_itself(arguments, tmp_path):
+    done = run_without(EXTRA_OF, command(*arguments), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"jpeg|imagenet|bundled", done.stdout)
+
+
+def test_guarded__a_module_of_no_extra_is_not_swallowed():
+    def run():
+        raise ModuleNotFoundError("No module named 'somebodys'", name="somebodys")
+
+    with pytest.raises(ModuleNotFoundError):
+        guarded(run)
+
+
+def test_missing_package__names_what_installs_it():
+    assert missing_package("open_clip.model", "x").endswith("pip install 'camtrace[encoders]'")
+    assert missing_package("somebodys", "x").endswith("pip install somebodys")
+    assert missing_package("skimage", "x", install="'camtrace[sample]'").endswith("pip install 'camtrace[sample]'")
