@@ -207,7 +207,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def guarded(run: Callable[[], int]) -> int:
-    """Call ``run``; errors meant for people and missing extras become one sentence, and an exit status."""
+    """Call ``run``; errors and missing extras become one sentence, Ctrl-C 130, SIGTERM 143, a closed pipe 141."""
     try:
         with _terminated_like_interrupted():
             return run()

@@ -26,6 +26,7 @@ EXTRA_OF = {
     "requests": "flickr",
     "skimage": "sample",
     "sklearn": "sample",
+    "statsmodels": "encoders",
     "threadpoolctl": "encoders",
     "timm": "encoders",
     "torch": "encoders",

@@ -15,6 +15,7 @@ from benchmark.scoring import (
     DEFAULT_DATA,
     DEFAULT_MODEL,
     Asked,
+    EncoderSource,
     loading_options,
     parser,
     run_options,
@@ -99,20 +100,20 @@ def score(
     if revision is not None and len(specs) != 1:
         raise UsageError("revision goes with one encoder of the Hub; with several, write each as NAME@REVISION")
     loading = loading_options(args)
-    for_objects = {name: loading[name] for name in ("device", "dtype", "compile")}
-    loaders: dict[str, Callable[[], Encoder]] = {}
+    in_memory = {name: loading[name] for name in ("device", "dtype", "compile")}
+    sources: dict[str, EncoderSource] = {}
     for name, thing in named.items():
         if isinstance(thing, str):
-            loaders[name] = partial(load_encoder, thing, revision=revision, **loading)
+            sources[name] = EncoderSource(partial(load_encoder, thing, revision=revision, **loading), thing)
         else:
             own = name if isinstance(encoders, Mapping) else ""
             transform = preprocess if is_module(thing) else None
-            loaders[name] = partial(as_encoder, thing, name=own, preprocess=transform, **for_objects)
+            load = partial(as_encoder, thing, name=own, preprocess=transform, **in_memory)
+            sources[name] = EncoderSource(load, None)
     if preprocess is not None and not any(map(is_module, named.values())):
         raise UsageError("preprocess goes with a torch.nn.Module in memory; every other encoder brings its own")
     folder = None if output is None else Path(output)
-    in_memory = frozenset(name for name, thing in named.items() if not isinstance(thing, str))
-    asked = Asked(loaders, sets, args.tasks, run_options(args), trust_remote_code, in_memory)
+    asked = Asked(sources, sets, args.tasks, run_options(args), trust_remote_code)
     answered = score_asked(
         asked,
         scored=lambda one: folder and write_scored(one, folder, single=asked.single),

@@ -1,4 +1,4 @@
-from .asking import Answered, Asked, NotScored, score_asked
+from .asking import Answered, Asked, EncoderSource, NotScored, score_asked
 from .command import (
     DEFAULT_DATA,
     DEFAULT_MODEL,
@@ -21,6 +21,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "Answered",
     "Asked",
+    "EncoderSource",
     "NotScored",
     "Origin",
     "Repeat",

@@ -19,20 +19,27 @@ from builders.photos import PhotoSet
 
 
 @dataclass(frozen=True)
+class EncoderSource:
+    """How one encoder is had."""
+
+    load: Callable[[], Encoder]
+    spec: str | None
+    """As ``--model`` takes it; None for an object in memory."""
+
+
+@dataclass(frozen=True)
 class Asked:
     """Encoders x photo sets x tasks, and how."""
 
-    encoders: Mapping[str, Callable[[], Encoder]]
-    """By the name that it was asked for: loads it."""
+    encoders: Mapping[str, EncoderSource]
+    """By the name that it was asked for."""
     data: Sequence[str | PhotoSet]
     """Specifications, or photo sets."""
     tasks: Sequence[str]
     """Patterns; none stands for all that the photos can answer."""
     options: RunOptions
     trust_remote_code: bool = False
-    """Whether code of a model's repository may run; for the record of how to repeat a result."""
-    in_memory: frozenset[str] = frozenset()
-    """Names of encoders that are objects in memory, not specifications; for the same record."""
+    """Encoders may run code of their repositories; for the record."""
 
     @property
     def single(self) -> bool:
@@ -98,26 +105,28 @@ def score_asked(
         missing(lost[-1])
 
     sets = _open(asked, tasks, lose)
-    encoders: dict[str, Encoder] = {}
-    for name, load in asked.encoders.items():
+    encoders: list[Encoder] = []
+    specs: list[str | None] = []
+    for name, source in asked.encoders.items():
         try:
-            encoders[name] = load()
+            encoders.append(source.load())
         except CamtraceError as error:
             lose(name, error)
         else:
-            detail(_about(encoders[name]))
-    _refuse_one_name_twice([encoder.info.id for encoder in encoders.values()], "encoders")
-    for spec, photos, fitting in sets if encoders else []:
+            specs.append(source.spec)
+            detail(_about(encoders[-1]))
+    _refuse_one_name_twice([encoder.info.id for encoder in encoders], "encoders")
+    for given, photos, fitting in sets if encoders else []:
         detail(f"{photos.name}: {len(photos)} photos; {', '.join(task.name for task in fitting)}")
         try:
-            together = score_encoders(list(encoders.values()), photos, fitting, asked.options)
+            together = score_encoders(encoders, photos, fitting, asked.options)
         except CamtraceError as error:
             lose(photos.name, error)
             continue
-        for name, one in zip(encoders, together, strict=True):
-            model = None if name in asked.in_memory else name
-            origin = Origin(model, spec, tuple(asked.tasks), asked.trust_remote_code)
-            repeat = how_to_repeat(origin, encoders[name].info, photos, asked.options)
+        for encoder, spec, one in zip(encoders, specs, together, strict=True):
+            data = given if isinstance(given, str) else None
+            origin = Origin(spec, data, tuple(asked.tasks), asked.trust_remote_code)
+            repeat = how_to_repeat(origin, encoder.info, photos, asked.options)
             found.append(replace(one, result=recorded(one.result, repeat)))
             scored(found[-1])
     return Answered(tuple(found), tuple(lost))
@@ -125,17 +134,17 @@ def score_asked(
 
 def _open(
     asked: Asked, tasks: Sequence[Task], lose: Callable[[str, CamtraceError], None]
-) -> list[tuple[str | None, PhotoSet, list[Task]]]:
-    """How photo sets were named, they, and the tasks they can answer; if none can, the first objection is raised."""
+) -> list[tuple[str | PhotoSet, PhotoSet, list[Task]]]:
+    """As asked for, as scored, and the tasks that fit; the first objection is raised where nothing fits."""
     options = asked.options
-    opened = [(d, open_photos(d, seed=options.seed)) if isinstance(d, str) else (None, d) for d in asked.data]
-    _refuse_one_name_twice([photos.name for _, photos in opened], "data sets")
-    sets: list[tuple[str | None, PhotoSet, list[Task]]] = []
+    opened = [open_photos(data, seed=options.seed) if isinstance(data, str) else data for data in asked.data]
+    _refuse_one_name_twice([photos.name for photos in opened], "data sets")
+    sets: list[tuple[str | PhotoSet, PhotoSet, list[Task]]] = []
     unfit: list[tuple[str, DataError]] = []
-    for spec, photos in opened:
+    for given, photos in zip(asked.data, opened, strict=True):
         limited = photos.limited(options.limit, options.seed) if options.limit else photos
         try:
-            sets.append((spec, limited, fitting_tasks(tasks, limited, asked=bool(asked.tasks))))
+            sets.append((given, limited, fitting_tasks(tasks, limited, asked=bool(asked.tasks))))
         except DataError as error:
             unfit.append((photos.name, error))
     if unfit and not sets:

@@ -155,12 +155,12 @@ def run(args: argparse.Namespace) -> int:
         voice.notice(f"scoring {listed(models)} on {listed(data)}; results go to {args.output}")
         prepare_process()
         from benchmark.encoders import load_encoder
-        from benchmark.scoring.asking import Asked, score_asked
+        from benchmark.scoring.asking import Asked, EncoderSource, score_asked
         from benchmark.scoring.output import write_reports, write_scored
 
         loading = {"revision": args.revision, **loading_options(args)}
-        loaders = {m: partial(load_encoder, m, **loading) for m in models}
-        asked = Asked(loaders, data, args.tasks or [], options, args.trust_remote_code)
+        sources = {model: EncoderSource(partial(load_encoder, model, **loading), model) for model in models}
+        asked = Asked(sources, data, args.tasks or [], options, args.trust_remote_code)
         answered = score_asked(
             asked,
             scored=lambda one: write_scored(one, args.output, single=asked.single),

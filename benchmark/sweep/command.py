@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.compute import prepare_process
-from benchmark.scoring import Origin, Voice, checked_data, listed, loading_options, run_options
+from benchmark.scoring import Voice, checked_data, listed, loading_options, run_options
 from benchmark.scoring import parser as score_parser
 from builders.command_line import Parser
 from builders.errors import DataError, UsageError
@@ -105,6 +105,7 @@ def run_command(
         doing = "measuring" if args.dry_run else "scoring"
         voice.notice(f"{doing} {listed(specs)} on {listed(checked_data(args))}; results go to {args.output}")
         prepare_process()
+        from benchmark.scoring import Origin
         from benchmark.sweep.run import groups_of, run_sweep, sweep_text
 
         jobs = open_jobs(args)

@@ -176,9 +176,9 @@ def test_score__a_module_is_copied_and_its_bank_kept(results, cache, photos, tmp
     assert brighter.results[0].encoder["weights_sha256"] == result.encoder["weights_sha256"]
     assert not list(tmp_path.iterdir())
     assert result.environment["command"] == (
-        "camtrace.score(encoders=['<ours, in memory>'], data=['<folder:photos, in memory>'], "
-        "tasks=['probe/jpeg', 'knn/jpeg'])"
+        "camtrace score --model MODULE:NAME --data folder:PATH --tasks probe/jpeg --tasks knn/jpeg"
     )
+    assert result.environment["local"]["model"].startswith("MODULE:NAME: your object in memory (ours)")
 
 
 def test_score__what_fails_beside_others_is_a_warning_and_a_failure(cache, photos):

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
 from benchmark.scoring.command import parser
 from builders.errors import UsageError
@@ -167,6 +168,27 @@ def test_score__writes_a_complete_result(project, scored):
     assert by["knn/interpolation", "all-same"].value == 1.0
 
 
+def test_load_callable__your_folder_stands_behind_our_packages_in_workers_that_start_anew(project):
+    (project / "spawning.py").write_text(
+        "import multiprocessing, os, sys\n"
+        "def ours(_):\n"
+        "    import benchmark, builders, camtrace, cards\n"
+        "    return [m.__file__ for m in (benchmark, builders, camtrace, cards)]\n"
+        "if __name__ == '__main__':\n"
+        "    sys.path = [path for path in sys.path if path not in ('', os.getcwd())]  # as the command has it\n"
+        "    from benchmark.encoders import load_encoder\n"
+        "    load_encoder('mine:encode')\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "        print(*pool.map(ours, [0])[0], sep='\\n')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "spawning.py"], cwd=project, env=environment(project), capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert all(Path(file).is_relative_to(ROOT) for file in done.stdout.split())
+
+
 def test_score__bad_files_are_named_and_the_run_completes(project, scored):
     result = read_result(project / "out" / "result.json")
     failed = {f.name: f.reason for f in result.failures}
@@ -316,6 +338,32 @@ def test_score__a_data_set_that_fails_is_status_1(project):
     assert not (project / "of-bad").exists()
 
 
+def test_score__config_file_and_the_command_line_wins(project):
+    (project / "run.toml").write_text(
+        'model = ["mine:missing"]\ndata = "folder:photos"\ntasks = ["knn/jpeg", "probe/jpeg"]\n'
+        'limit = 9\nfresh = true\nprotocol = "iccv2025"\nmask-ratio = 0.5\n'
+    )
+    args = parser().parse_args(["--config", str(project / "run.toml"), "-m", "mine:encode", "--limit", "40"])
+    assert (args.model, args.data, args.tasks) == (["mine:encode"], ["folder:photos"], ["knn/jpeg", "probe/jpeg"])
+    assert (args.limit, args.fresh, args.protocol, args.mask_ratio, args.workers) == (
+        *(40, True, "iccv2025", 0.5),
+        RunOptions().workers,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("batch_size = 8", "did you mean 'batch-size'"),
+        ("limit = [1, 2]", "limit takes one value"),
+        ("limit = true", "limit takes a value"),
+        ("fresh = 1", "fresh is true or false"),
+        ('dtype = "float31"', "did you mean 'float32'"),
+        ("limit =", "not TOML"),
+        ("[model]\nname = 1", "takes text, a number"),
+        ('config = "other.toml"', "unknown option in"),
+    ],
+)
 def test_config__mistakes_name_the_file(tmp_path, text, sentence):
     file = tmp_path / "mine.toml"
     file.write_text(text)

@@ -132,7 +132,12 @@ def test_sweep__resumes_and_does_the_rest(sweep):
     assert {name: row["state"] for name, row in rows(sweep).items()} == {"small": "kept", "large": "scored"}
     assert "kept: sweep_encoders:small on folder:photos" in printed.err
     assert (sweep.out / rows(sweep)["small"]["folder"] / "result.json").read_bytes() == before
-    assert "0 scored, 2 kept" in sweep("small", "large").out
+    again = sweep("small", "large", options=("--json",))
+    assert "0 scored, 2 kept" in again.err
+    assert [row["encoder"] for row in json.loads(again.out)["scores"]] == [
+        "sweep_encoders:small",
+        "sweep_encoders:large",
+    ]
     assert {row["state"] for row in rows(sweep).values()} == {"kept"}
     assert sweep.decoded == 0
 
