@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # what the names below are, for type checkers and editors
     from benchmark.encoders import Encoder, list_encoders, load_encoder
     from benchmark.interactive import Results, compare, score
     from benchmark.results import Score
-    from builders.open_photos import open_photos
+    from builders.kinds import open_photos
     from builders.pixels import CenterMask
     from builders.processed.on_the_fly import with_processing
 
@@ -28,7 +28,7 @@ _WHERE = {
     "compare": "benchmark.interactive",
     "list_encoders": "benchmark.encoders",
     "load_encoder": "benchmark.encoders",
-    "open_photos": "builders.open_photos",
+    "open_photos": "builders.kinds",
     "score": "benchmark.interactive",
     "with_processing": "builders",
 }

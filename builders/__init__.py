@@ -14,7 +14,7 @@ _PUBLIC = {
     "build_paircams": "builders.paircams.build",
     "build_processed": "builders.processed.build",
     "open_built": "builders.sources.built",
-    "open_photos": "builders.open_photos",
+    "open_photos": "builders.kinds",
     "with_processing": "builders.processed.on_the_fly",
 }
 """Public names and where they live; imported when first used, so that ``import builders`` costs nothing."""

@@ -1,7 +1,7 @@
 """Photos of one data set in a fixed order: ids, labels, splits, and a way to the original bytes of each.
 
 A ``PhotoSet`` holds columns, not objects, so that a million photos are a few arrays; ``read(i)`` fetches bytes when
-they are needed. Where photos come from (a folder, a Hub data set, the bundled sample) is ``builders.open_photos``.
+they are needed. Where photos come from (a folder, a Hub data set, the bundled sample) is ``builders.kinds``.
 """
 
 from __future__ import annotations

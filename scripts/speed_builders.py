@@ -21,7 +21,7 @@ from PIL import Image
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 from builders.photos import PhotoSet
 from builders.pixels.by_pillow import processed_file
 from builders.pixels.decode import decode_rgb

@@ -14,7 +14,7 @@ from benchmark.scoring.repeat import Origin, how_to_repeat, recorded
 from benchmark.scoring.run import Scored, score_encoders
 from benchmark.tasks import Task, all_tasks, fitting_tasks, select_tasks
 from builders.errors import CamtraceError, DataError, UsageError
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 from builders.photos import PhotoSet
 
 

@@ -190,7 +190,7 @@ def checked_data(args: argparse.Namespace) -> list[str]:
     Raises:
         UsageError: one is not.
     """
-    from builders.open_photos import DataSpec
+    from builders.kinds import DataSpec
 
     specs = list(dict.fromkeys(args.data or DEFAULT_DATA))
     for spec in specs:

@@ -56,7 +56,7 @@ def _parameters() -> str:
 
 
 def _data() -> str:
-    from builders.open_photos import KINDS
+    from builders.kinds import KINDS
 
     rows = [[k.usage, " ".join(f"?{o}=" for o in k.options) or "-", k.summary] for k in KINDS.values()]
     return markdown_table(["data", "options", "what"], rows)

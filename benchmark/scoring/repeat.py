@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from benchmark.options import RunOptions
-from builders.open_photos import DataSpec
+from builders.kinds import DataSpec
 from builders.photos import PhotoSet
 
 if TYPE_CHECKING:

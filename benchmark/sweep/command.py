@@ -136,7 +136,7 @@ def open_jobs(args: argparse.Namespace) -> list[SweepJob]:
     """
     from benchmark.sweep.run import SweepJob
     from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
-    from builders.open_photos import open_photos
+    from builders.kinds import open_photos
 
     tasks = select_tasks(args.tasks or [], all_tasks())
     jobs = []

@@ -64,7 +64,7 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
 
     def photos(self) -> PhotoSet:
         """The photos of ``source``. Raises ``UsageError`` and ``DataError`` as ``open_photos`` does."""
-        from builders.open_photos import open_photos
+        from builders.kinds import open_photos
 
         return self.source if isinstance(self.source, PhotoSet) else open_photos(self.source, self.split_seed)
 

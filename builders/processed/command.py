@@ -87,7 +87,7 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
 
 
 def _open(kind: str, source: str, split_seed: int) -> PhotoSet:
-    from builders.open_photos import KINDS, open_photos
+    from builders.kinds import KINDS, open_photos
 
     named = source.partition(":")[0] in KINDS and not Path(source).exists()
     return open_photos(source if named else f"{kind}:{source}", split_seed)

@@ -23,6 +23,11 @@ def test_import__costs_nothing_and_never_brings_torch_or_the_benchmark():
     assert done.returncode == 0, done.stderr
 
 
+def test_import__a_name_is_never_shadowed_by_a_module():
+    """Once ``builders.x`` is imported, the module is the package's attribute ``x``: no public name may be called so."""
+    assert not {path.stem for path in (ROOT / "builders").iterdir()} & set(builders.__all__)
+
+
 def test_getattr__an_unknown_name():
     with pytest.raises(AttributeError, match="no attribute 'with_procesing'"):
         builders.with_procesing  # noqa: B018
@@ -37,7 +42,7 @@ def test_words__a_public_name_is_defined_in_one_module():
             targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
             for target in targets:
                 name = getattr(target, "id", None) or getattr(target, "name", "_")
-                if not name.startswith("_") and name != "main":
+                if not name.startswith("_") and name not in ("main", "parser", "run"):  # what every command has
                     owners.setdefault(name, set()).add(path.relative_to(ROOT).as_posix())
     assert len(owners) > 500
     assert {name: sorted(files) for name, files in owners.items() if len(files) > 1} == {}

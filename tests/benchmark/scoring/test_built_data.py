@@ -16,7 +16,7 @@ from benchmark.scoring.run import score_encoders
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.__main__ import main as builders_main
 from builders.errors import DataError, PhotoError
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 from builders.sources.stored_views import pack, unpack
 
 ROOT = Path(__file__).parents[3]

@@ -20,7 +20,7 @@ from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
 from benchmark.scoring.command import parser
 from builders.errors import UsageError
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 
 ROOT = Path(__file__).parents[3]
 

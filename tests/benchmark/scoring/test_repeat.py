@@ -12,7 +12,7 @@ from benchmark.options import DTYPES, RunOptions
 from benchmark.results.schema import Result
 from benchmark.scoring.command import parser, run_options
 from benchmark.scoring.repeat import FLAGS, IN_PYTHON, VALUES, Origin, how_to_repeat, recorded
-from builders.open_photos import KINDS, DataSpec
+from builders.kinds import KINDS, DataSpec
 from builders.photos import PhotoSet
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

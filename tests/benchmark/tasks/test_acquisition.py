@@ -16,7 +16,7 @@ from benchmark.tasks.processing import PROCESSING_PROBES
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from benchmark.views.acquisition import MaskedViews, PlainViews
 from builders.exif import STUDY_ATTRIBUTES, task_spelling
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 from builders.photos import Labels, PhotoSet
 from builders.pixels.by_pillow import encode_jpeg, open_processed
 from builders.pixels.decode import decode_rgb

@@ -39,7 +39,7 @@ from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, acquisition_from_raw, ac
 from builders.flickrexif import part_features
 from builders.flickrexif.exif_entries import entries_from_answer
 from builders.flickrexif.rows import METADATA_FEATURES
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 
 photos = open_photos(f"exif-folder:{sys.argv[1]}?min-photos=5")
 labels = photos.attributes["white_balance"]

@@ -21,7 +21,7 @@ from builders.flickrexif.licences import LICENCES
 from builders.flickrexif.own_copy import load_own_copy
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import TOMBSTONES_FILE, forget
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 from builders.publishing.command import plan_publication
 from builders.splits.report import validate
 from tests.builders.flickrexif.flickr_double import serving

@@ -17,7 +17,7 @@ from builders.check import check_folder
 from builders.check import main as check
 from builders.dataset.shards import file_sha256
 from builders.errors import DataError, UsageError
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 from builders.photos import PhotoSet
 from builders.pixels.by_pillow import processed_file
 from builders.pixels.decode import decode_rgb

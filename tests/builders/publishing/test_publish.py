@@ -10,7 +10,7 @@ import pytest
 
 from builders.dataset.dataset_folder import BUILD_FILE
 from builders.errors import DataError, UsageError
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 from builders.processed.build import build_processed
 from builders.publishing.command import describe_publication, main, plan_publication
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN, HubDouble

@@ -16,7 +16,7 @@ from benchmark.scoring.run import score_encoders
 from benchmark.tasks.registry import all_tasks, fitting_tasks
 from builders.__main__ import main
 from builders.errors import DataError, UsageError
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import simcams_photos
 from builders.sources.attribute_photos import read_attribute_photos
@@ -129,7 +129,7 @@ def test_attribute_photos__unknown_config_and_no_attribute(tmp_path: Path) -> No
 
 OPEN = """
 import json, sys
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 photos = open_photos(sys.argv[1])
 print(json.dumps([photos.name, list(photos.ids), list(photos.attributes), len(photos.read(0))]))
 """

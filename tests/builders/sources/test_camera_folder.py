@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from builders.errors import DataError, UsageError
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 from builders.photos import SPLITS, UNLABELLED
 
 CAMERAS = {

@@ -4,7 +4,7 @@ import datasets
 import pytest
 
 from builders.errors import DataError
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 from builders.sources.dataset_repo import DatasetRepo
 from builders.sources.pair_photos import read_pair_photos
 from tests.conftest import photo_bytes

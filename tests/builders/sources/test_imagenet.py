@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from builders.errors import DataError, PhotoError
-from builders.open_photos import open_photos
+from builders.kinds import open_photos
 from builders.sources.imagenet import DEVKIT_TAR, TRAIN_TAR, VAL_TAR, imagenet_photos
 from builders.sources.inaturalist import inaturalist_photos
 
