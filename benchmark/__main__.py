@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from builders.command_line import Command, guarded, run_command
 
 COMMANDS: dict[str, Command] = {
+    "audit": Command("benchmark.audit.command:main", "is a data set's label confounded with codec, size or camera?"),
     "list": Command("benchmark.scoring.listing:main", "encoders, tasks, parameters or data that can be named"),
     "compare": Command(
         "benchmark.study.compare:main", "paired differences between results, or against the published study"

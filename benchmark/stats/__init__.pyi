@@ -1,3 +1,4 @@
+from .association import correlation_ratio, cramers_v, ratio_p_value, table_p_value
 from .intervals import (
     Difference,
     holm,
@@ -13,11 +14,15 @@ from .resampling import LEVEL
 __all__ = [
     "LEVEL",
     "Difference",
+    "correlation_ratio",
+    "cramers_v",
     "holm",
     "independent_rank_intervals",
     "paired_difference",
     "photo_interval",
     "photo_intervals",
     "rank_intervals",
+    "ratio_p_value",
     "standard_error",
+    "table_p_value",
 ]

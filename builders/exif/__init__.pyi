@@ -1,4 +1,4 @@
-from .acquisition import Acquisition, acquisition_from_raw, acquisition_from_tags
+from .acquisition import Acquisition, acquisition_from_file, acquisition_from_raw, acquisition_from_tags
 from .attributes import ATTRIBUTES, LABEL_SETS, NO_SMARTPHONE, OTHER, SMARTPHONE, UNKNOWN, LabelSet, device_type, label
 from .devices import alias_groups, aliases_version, canonical_make, canonical_model, questionable_names, release_year
 from .exif_pool import NO_EXIF, Reading, read_many
@@ -19,6 +19,7 @@ __all__ = [
     "Acquisition",
     "LabelSet",
     "Reading",
+    "acquisition_from_file",
     "acquisition_from_raw",
     "acquisition_from_tags",
     "alias_groups",

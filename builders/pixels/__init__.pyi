@@ -3,6 +3,7 @@ from .codec import codec_canary, codec_versions
 from .decode import MAX_PIXELS, decode_rgb
 from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
 from .engine.selection import chosen_engine
+from .image_header import ImageHeader, read_image_header
 from .jpeg_header import read_jpeg_header, scaled_tables
 from .masking import CenterMask
 from .parameters import PARAMETERS, PROCESSINGS, Parameter, Processing, assigned_class, random_scale
@@ -15,6 +16,7 @@ __all__ = [
     "PROCESSINGS",
     "SUMS_IN_ANY_ORDER",
     "CenterMask",
+    "ImageHeader",
     "Parameter",
     "Planner",
     "Processing",
@@ -33,6 +35,7 @@ __all__ = [
     "process_all",
     "process_by_pillow",
     "random_scale",
+    "read_image_header",
     "read_jpeg_header",
     "reencode",
     "request",

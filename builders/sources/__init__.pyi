@@ -1,6 +1,6 @@
 from .attribute_photos import read_attribute_photos
 from .camera_folder import MIN_PHOTOS, read_camera_folder
-from .folders import labelled_folder
+from .folders import FolderSource, labelled_folder
 from .hub_photos import read_hub_photos, split_named
 from .imagenet import imagenet_photos
 from .inaturalist import inaturalist_photos
@@ -11,6 +11,7 @@ from .stored_views import stored_photos, unpack
 __all__ = [
     "CAMERA_TYPES",
     "MIN_PHOTOS",
+    "FolderSource",
     "PairRow",
     "imagenet_photos",
     "inaturalist_photos",
