@@ -211,17 +211,14 @@ def _streamed(spec: DataSpec, label: str, limit: int | None) -> StreamedSubject:
             raise unknown_name(f"{what} column of hub:{spec.location}", str(name), features)
     names = getattr(features.get(str(column)), "names", None)
 
-    def rows() -> Iterator[tuple[Row, bytes]]:
+    def rows() -> Iterator[tuple[Row, bytes | None]]:
         for split, part in loaded.items():
             cells = part.select_columns([image, column]).cast_column(image, datasets.Image(decode=False))
             for i, row in enumerate(cells):
                 value = row[column]
                 text = _text(names[value] if names and isinstance(value, int) and 0 <= value < len(names) else value)
-                try:
-                    data = cell_bytes(row[image]) if (row[image] or {}).get("bytes") is not None else b""
-                except PhotoError:
-                    data = b""
-                yield Row(f"{split}/{i}", text, split_named(split) if len(loaded) > 1 else "", "", ""), data
+                known = split_named(split) if len(loaded) > 1 else ""
+                yield Row(f"{split}/{i}", text, known, "", ""), (row[image] or {}).get("bytes")
 
     return StreamedSubject(f"hub:{spec.location}", rows(), limit)
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from builders.errors import UsageError, unknown_name
+from builders.errors import PhotoError, UsageError, unknown_name
 from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet
 from builders.sources import FolderSource
 
@@ -183,10 +183,10 @@ class StreamedSubject:
 
     source = owner = None
 
-    def __init__(self, name: str, rows: Iterator[tuple[Row, bytes]], limit: int | None) -> None:
+    def __init__(self, name: str, rows: Iterator[tuple[Row, bytes | None]], limit: int | None) -> None:
         self.name = name
         self._rows = rows if limit is None else islice(rows, limit)
-        self._held: list[bytes] = []
+        self._held: list[bytes | None] = []
         self._start = 0
 
     def next_block(self) -> list[Row]:
@@ -198,12 +198,15 @@ class StreamedSubject:
 
     def head(self, index: int, limit: int) -> Head:
         """As ``PhotoSubject.head``, of photos of the block that was given last."""
-        data = self._held[index - self._start]
+        data = self.read(index)
         return Head(data[:limit], len(data))
 
     def read(self, index: int) -> bytes:
         """As ``PhotoSubject.read``, of photos of the block that was given last."""
-        return self._held[index - self._start]
+        data = self._held[index - self._start]
+        if data is None:  # a path in a cell is a stranger's word for a file of this machine
+            raise PhotoError("the row holds no bytes of an image")
+        return data
 
 
 Subject = PhotoSubject | StreamedSubject

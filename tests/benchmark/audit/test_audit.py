@@ -191,3 +191,31 @@ def test_audit__a_hugging_face_data_set():
     assert found.classes == {"fake": 40, "real": 40}
     assert found.question("quality").value == pytest.approx(0.8, abs=0.03)
     assert not any(q.target == "split" for q in found.questions)
+
+
+def test_audit__a_streamed_data_set_is_read_row_by_row(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    photos = planted("quality", 0.8, 80)
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["fake", "real"])})
+    cells = [{"bytes": photos.read(i), "path": None} for i in range(80)] + [{"bytes": None, "path": "/etc/hostname"}]
+    rows = {"image": cells, "label": [*photos.labels.values.tolist(), 0]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "data" / "train.parquet")
+    found = audit(f"hub:{tmp_path / 'data'}", stream=True, progress=False)
+    assert found.classes == {"fake": 40, "real": 40}
+    assert found.question("quality").value == pytest.approx(0.8, abs=0.03)
+    assert [reason for _, reason in found.failures] == ["the row holds no bytes of an image"]
+    part = audit(f"hub:{tmp_path / 'data'}", stream=True, limit=60, pixels=60, progress=False)
+    assert part.photos == 60
+    assert part.layer("pixels").n == 60
+    with pytest.raises(UsageError, match="needs --limit"):
+        audit(f"hub:{tmp_path / 'data'}", stream=True, pixels=10, progress=False)
+    with pytest.raises(UsageError, match="label column"):
+        audit(f"hub:{tmp_path / 'data'}", label="kind", stream=True, progress=False)
+
+
+def test_audit__a_card_of_a_notebook_is_html():
+    text = audit(planted("format", 0.5, 40), progress=False)._repr_html_()
+    assert text.startswith("\n") or "<section" in text
+    assert "Confounded" in text
