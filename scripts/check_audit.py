@@ -140,11 +140,17 @@ def check_cleanlab(photos: int, strengths: list[float]) -> None:
             data = datasets.Dataset.from_dict(rows, features=features)
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 lab = Datalab(data=data, label_name="label", image_key="image", verbosity=0)
-                lab.find_issues(issue_types={"spurious_correlations": {}})
+                lab.find_issues(issue_types={"image_issue_types": dict(_PROPERTIES), "spurious_correlations": {}})
                 table = lab.get_info("spurious_correlations")["correlations_df"]
             low = {str(r["property"]).removesuffix("_score"): float(r["score"]) for _, r in table.iterrows()}
             named = ", ".join(f"{n} ({s:.2f})" for n, s in low.items() if s < 0.3)
             print(f"{trait:18s} {strength:4g}  {mine:32s} {named or 'nothing'}", flush=True)
+
+
+_PROPERTIES: dict[str, dict] = {
+    name: {} for name in ("dark", "light", "blurry", "low_information", "odd_size", "odd_aspect_ratio", "grayscale")
+}
+"""Everything that cleanlab looks at."""
 
 
 def _brightness(strength: float, photos: int) -> PhotoSet:

@@ -131,6 +131,7 @@ class Tally:
     """``numbers``, ``whole``, ``border`` of the photos that were decoded, and ``frame``, their columns."""
     content: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     near: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    """Of every photo that could be read; empty where none was decoded."""
     label_codes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
     """Of every photo that could be read, for duplicates; -1 without a label."""
     split_codes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
@@ -161,12 +162,13 @@ def tally(scan: Scan) -> Tally:
         codes = _count(found, facts)
         for name, values in (
             ("content", facts.column("content").to_numpy()),
-            ("near", facts.column("near").to_numpy()),
             ("label", codes["label"]),
             ("split", codes["split"]),
-            ("rows", rows),
+            ("rows", rows.astype(np.int32 if start < 2**31 else np.int64)),
         ):
             parts[name].append(values)
+        near = facts.column("near").to_numpy()
+        parts["near"].append(near if near.any() else np.broadcast_to(np.uint64(0), len(near)))
         frame = facts.to_pandas()
         frame["row"] = rows
         if len(block.pixels["rows"]):
@@ -180,7 +182,9 @@ def tally(scan: Scan) -> Tally:
     if samples:
         found.sample = _smallest(pd.concat(samples)).reset_index(drop=True)
     if parts["rows"]:
-        found.content, found.near, found.rows = (np.concatenate(parts[name]) for name in ("content", "near", "rows"))
+        found.content, found.rows = (np.concatenate(parts[name]) for name in ("content", "rows"))
+        if any(near.any() for near in parts["near"]):
+            found.near = np.concatenate(parts["near"])
         found.label_codes, found.split_codes = (np.concatenate(parts[name]) for name in ("label", "split"))
     if pixels["frame"]:
         found.pixels = {name: np.concatenate(values) for name, values in pixels.items() if name != "frame"}

@@ -146,7 +146,7 @@ _LESS_READABLE = ("tables", "order")
 
 def _one_per_group(carriers: Sequence[Carrier]) -> list[Carrier]:
     first: dict[str, Carrier] = {}
-    for carrier in carriers:
+    for carrier in sorted(carriers, key=lambda c: (c.elsewhere or 0) - (c.share or 0)):
         first.setdefault(carrier.group, carrier)
     return list(first.values())[:NAMED]
 

@@ -216,6 +216,6 @@ def test_audit__a_streamed_data_set_is_read_row_by_row(tmp_path, monkeypatch):
 
 
 def test_audit__a_card_of_a_notebook_is_html():
-    text = audit(planted("format", 0.5, 40), progress=False)._repr_html_()
-    assert text.startswith("\n") or "<section" in text
+    text = audit(planted("format", 0.9, 40), progress=False)._repr_html_()
+    assert "<section" in text
     assert "Confounded" in text
