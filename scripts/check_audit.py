@@ -2,6 +2,7 @@
 
     python scripts/check_audit.py planted [--photos 2000] [--strength 0.1]
     python scripts/check_audit.py silence [--sets 200] [--photos 2000]
+    python scripts/check_audit.py repairs [--photos 1000]
     python scripts/check_audit.py cleanlab [--photos 400] [--strengths 0.1,0.5,1]      # pip install "cleanlab[image]"
 
 ``silence`` reads one varied set of files and then shuffles its labels: headers keep all their dependence on each other,
@@ -26,12 +27,14 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.audit import Audit, audit
+from benchmark.audit.repair_apply import write_repaired
+from benchmark.audit.repair_plan import parse_repair, plan_repair
 from benchmark.audit.run import audit_of
 from benchmark.audit.scan import Block, Plan, Scan, scanned
 from benchmark.audit.subjects import photo_subject
 from benchmark.audit.tally import tally
 from builders.photos import PhotoSet
-from tests.benchmark.audit.planted import TRAITS, exif, jpeg, picture, planted, png
+from tests.benchmark.audit.planted import TRAITS, exif, jpeg, opened, picture, planted, png
 
 SIDE = 96
 
@@ -117,6 +120,41 @@ def check_silence(sets: int, photos: int, pixels: int) -> None:
         )
 
 
+def check_repairs(photos: int) -> bool:
+    """Repair a set with two confounds in every way; print what is told before and after. Whether headers are silent."""
+    print(f"{photos} photos: fakes are PNG at V = .5, and had been saved at quality 60 before at V = .5")
+    print(f"{'repair':14s} {'photos':>7s}  {'header told':>24s}  {'earlier compression, V':>22s}  pixel statistics")
+    rng = np.random.default_rng(4)
+    files, labels = {}, []
+    for i in range(photos):
+        image, share = picture(rng, SIDE), 0.75 if i % 2 else 0.25
+        if rng.random() < share:
+            image = opened(jpeg(image, 60))
+        files[f"{i:05d}"] = png(image) if rng.random() < share else jpeg(image, 92)
+        labels.append("fake" if i % 2 else "real")
+    made = PhotoSet.of_bytes("two-confounds", files, labels)
+    subject, before = photo_subject(made), audit(made, pixels=photos, progress=False)
+    _print_repair("none", before)
+    good = True
+    for how in ("jpeg:90-420", "match", "drop"):
+        with tempfile.TemporaryDirectory() as folder, scanned(subject, Plan(), Path(folder), progress=False) as scan:
+            plan = plan_repair(parse_repair(how), before, subject, scan)
+            after = audit(
+                write_repaired(plan, subject, Path(folder) / "out", form="files"), pixels=photos, progress=False
+            )
+        _print_repair(how, after)
+        header = after.layer("header")
+        good &= header is None or header.low <= header.chance
+    return good
+
+
+def _print_repair(name: str, found: Audit) -> None:
+    header, pixels, earlier = found.layer("header"), found.layer("pixels"), found.question("earlier_quality")
+    told = f"{header.accuracy:.1%} ({header.low:.1%} to {header.high:.1%})" if header else "nothing left to read"
+    rest = f"{pixels.accuracy:.1%} ({pixels.low:.1%} to {pixels.high:.1%})" if pixels else "-"
+    print(f"{name:14s} {found.photos:7d}  {told:>24s}  {earlier.value if earlier else 0:22.2f}  {rest}", flush=True)
+
+
 def check_cleanlab(photos: int, strengths: list[float]) -> None:
     """The same planted sets through cleanlab's Datalab, whose ``spurious_correlations`` is the nearest peer."""
     import datasets
@@ -165,7 +203,7 @@ def _brightness(strength: float, photos: int) -> PhotoSet:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("planted", "silence", "cleanlab"))
+    parser.add_argument("what", choices=("planted", "silence", "repairs", "cleanlab"))
     parser.add_argument("--photos", type=int)
     parser.add_argument("--strength", type=float, default=0.1)
     parser.add_argument("--strengths", default="0.1,0.5,1")
@@ -174,6 +212,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.what == "planted":
         return 0 if check_planted(arguments.photos or 2000, arguments.strength) else 1
+    if arguments.what == "repairs":
+        return 0 if check_repairs(arguments.photos or 1000) else 1
     if arguments.what == "silence":
         check_silence(arguments.sets, arguments.photos or 2000, arguments.pixels)
     else:

@@ -106,7 +106,7 @@ def _values(
     tested = counts
     if by_owner(tally):
         tested = _table(one_per_owner(tally.sample), name, target, groups)
-    p_value = table_p_value(tested, seed=seed) if name != "source" or not by_owner(tally) else 1.0
+    p_value = table_p_value(tested, seed=seed)
     value = cramers_v(counts)
     carriers = _carriers(values, counts, groups, lambda v, g: _examples(tally.sample, target, g, name, v))
     raw = cramers_v(counts, corrected=False)

@@ -178,7 +178,8 @@ def _write_file(
     """Write one photo, unless it is there; what could not be done, if anything. Names are derived, not believed."""
     photo_id = photos.ids[i]
     folder = output / _safe(subject.label.names[labels[i]])
-    if not photos.evidence.get("splits", "").startswith("seeded"):
+    drawn = photos.evidence.get("splits", "").startswith("seeded")
+    if not drawn and len(np.unique(photos.splits)) > 1:  # one folder named train would be taken for a class
         folder = output / SPLITS[photos.splits[i]] / folder.name
     digest = hashlib.sha256(photo_id.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     stem = f"{_safe(Path(photo_id).stem)[:80]}-{digest}"

@@ -10,9 +10,13 @@ import contextlib
 import hashlib
 import io
 import multiprocessing
+import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -121,7 +125,7 @@ def _scan_photos(subject: PhotoSubject, plan: Plan, folder: Path, workers: int, 
                 _scan_block(subject, plan, folder, number, subject.rows(number), bar.update)
             return subject.blocks
         context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-        arguments = (subject, plan, folder)
+        arguments = (subject, plan, folder, os.getpid())
         with ProcessPoolExecutor(
             min(workers, len(missing)), mp_context=context, initializer=_start_worker, initargs=arguments
         ) as pool:
@@ -148,8 +152,16 @@ def _scan_stream(subject: StreamedSubject, plan: Plan, folder: Path, progress: b
 _worker: dict[str, Any] = {}
 
 
-def _start_worker(subject: PhotoSubject, plan: Plan, folder: Path) -> None:
+def _start_worker(subject: PhotoSubject, plan: Plan, folder: Path, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says it, once
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     _worker.update(subject=subject, plan=plan, folder=folder)
+
+
+def _die_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _scan_in_worker(number: int) -> int:

@@ -34,6 +34,8 @@ def smallest_effect(n: int, questions: int) -> float:
 
 def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[LayerScore]) -> str:
     """The one sentence or two that every page begins with."""
+    if len(tally.names["label"]) < 2:
+        return f"All {tally.photos:,} photos have one label, so nothing can be asked of it."
     scores = {s.layer: s for s in layers if s.target == "label"}
     flagged = [q for q in questions if q.target == "label" and q.flagged and not q.content]
     by_source = next((q for q in flagged if q.feature == "source"), None)

@@ -153,6 +153,12 @@ def test_audit__photos_without_a_label():
         audit(PhotoSet.of_bytes("bad", {"a": b"x"}, ["real"]), progress=False)
 
 
+def test_audit__one_class_is_not_a_clean_bill():
+    found = audit(PhotoSet.of_bytes("one", {"a": png(picture(np.random.default_rng(0)))}, ["real"]), progress=False)
+    assert found.verdict == "All 1 photos have one label, so nothing can be asked of it."
+    assert not found.flagged
+
+
 def test_audit__same_answer_twice_and_as_json():
     photos = planted("software", 0.4, 120)
     first, second = (audit(photos, progress=False) for _ in range(2))

@@ -14,6 +14,9 @@ import pytest
 from benchmark.__main__ import main
 from benchmark.audit import audit, scan
 from benchmark.audit.page import notebook_html, page_html
+from benchmark.audit.repair_apply import write_repaired
+from benchmark.audit.repair_plan import Repair, RepairPlan
+from benchmark.audit.subjects import photo_subject
 from benchmark.audit.text import audit_text, card_section
 from tests.benchmark.audit.planted import jpeg, opened, picture, planted, png
 
@@ -209,6 +212,25 @@ def test_repair__match_keeps_the_files_and_the_mixture(tmp_path, cache):
         key = (row["label"], row["image"]["bytes"][:4] == b"\x89PNG")
         counts[key] = counts.get(key, 0) + 1
     assert counts == {(0, True): 25, (0, False): 25, (1, True): 25, (1, False): 25}
+
+
+def test_repair__files_of_photos_with_and_without_splits(tmp_path, cache):
+    for name, splits in (("one", ["train"]), ("two", ["train", "val"])):
+        for k, split in enumerate(splits):
+            write(planted("format", 0.5, 160, seed=k), tmp_path / name, split)
+        data = f"folder:{tmp_path / name}" + ("/train" if name == "one" else "")
+        out = tmp_path / f"out-{name}"
+        assert main(["audit", data, "--output", str(out), "--repair", "reencode", "--form", "files"]) == 0
+        after = json.loads((out / "after" / "audit.json").read_text())
+        assert after["classes"] == {"fake": 80 * len(splits), "real": 80 * len(splits)}
+        folders = sorted(p.name for p in (out / "repaired").iterdir() if not p.name.startswith("."))
+        assert folders == (["fake", "real"] if name == "one" else ["train", "val"])
+    photos = planted("format", 0.5, 160)  # splits as given, all of them train
+    subject = photo_subject(photos)
+    plan = RepairPlan(Repair("match"), np.arange(160), 160, {}, ())
+    written = write_repaired(plan, subject, tmp_path / "three", form="files")
+    assert written.labels.names == ("fake", "real")
+    assert len(written) == 160
 
 
 def test_repair__a_dry_run_writes_no_photo(tmp_path, cache, capsys):
