@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -79,10 +80,16 @@ class Scan:
     """Blocks."""
 
     def blocks(self) -> Iterator[Block]:
-        """The blocks in order, one at a time."""
+        """The blocks in order, one at a time. Raises ``DataError`` for a damaged one, and removes it."""
         for number in range(self.count):
-            with np.load(io.BytesIO((self.folder / f"{number:05d}.npz").read_bytes()), allow_pickle=False) as arrays:
-                yield Block(pq.read_table(self.folder / f"{number:05d}.parquet"), dict(arrays))
+            path = self.folder / f"{number:05d}.parquet"
+            try:
+                with np.load(io.BytesIO(path.with_suffix(".npz").read_bytes()), allow_pickle=False) as arrays:
+                    block = Block(pq.read_table(path), dict(arrays))
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                path.unlink(missing_ok=True)
+                raise DataError(f"{path}: damaged ({error}), removed; run again, it is read anew") from None
+            yield block
 
 
 @contextlib.contextmanager
@@ -102,14 +109,16 @@ def scanned(subject: Subject, plan: Plan, cache: Path, *, workers: int = 1, prog
     key = subject.key() if isinstance(subject, PhotoSubject) else ""
     folder = cache / "audit" / f"{key}-{plan.name}" if key else Path(tempfile.mkdtemp(prefix="camtrace-audit-"))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if isinstance(subject, StreamedSubject):
-            count = _scan_stream(subject, plan, folder, progress)
-        else:
-            count = _scan_photos(subject, plan, folder, workers, progress)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if isinstance(subject, StreamedSubject):
+                count = _scan_stream(subject, plan, folder, progress)
+            else:
+                count = _scan_photos(subject, plan, folder, workers, progress)
+        except OSError as error:
+            reason = error.strerror or error
+            raise DataError(f"{folder}: cannot be written to ({reason}); read blocks are kept") from None
         yield Scan(folder, count)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be written to ({error.strerror or error}); read blocks are kept") from None
     finally:
         if not key:
             shutil.rmtree(folder, ignore_errors=True)

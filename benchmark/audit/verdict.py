@@ -23,7 +23,7 @@ def smallest_effect(n: int, questions: int) -> float:
     A normal approximation: root of n times V is about normal with deviation 1.
 
     >>> round(smallest_effect(2000, 25), 3)
-    0.107
+    0.108
     """
     if n < 2:
         return 1.0

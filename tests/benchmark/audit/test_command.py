@@ -18,6 +18,7 @@ from benchmark.audit.repair_apply import write_repaired
 from benchmark.audit.repair_plan import Repair, RepairPlan
 from benchmark.audit.subjects import photo_subject
 from benchmark.audit.text import audit_text, card_section
+from builders.errors import DataError
 from tests.benchmark.audit.planted import jpeg, opened, picture, planted, png
 
 ROOT = Path(__file__).parents[3]
@@ -162,6 +163,19 @@ def test_scan__goes_on_where_it_was(tmp_path, cache, monkeypatch):
     assert len(read) == 40 + 80 - 32 + 16
     assert again.question("dimensions").distinct == 2
     assert audit(f"folder:{root}", workers=2, cache=tmp_path / "other", progress=False) == again
+
+
+def test_scan__a_damaged_block_is_one_sentence_and_read_again(tmp_path, cache):
+    root = write(planted("format", 0.6, 40), tmp_path / "photos")
+    first = audit(f"folder:{root}", progress=False)
+    for pattern in ("*.npz", "*.parquet"):
+        path = next((cache / "audit").rglob(pattern))
+        data = path.read_bytes()
+        path.write_bytes(data[:20] + b"\0" * (len(data) - 40) + data[-20:] if pattern == "*.npz" else data[:-9])
+        if pattern == "*.npz":
+            with pytest.raises(DataError, match=r"damaged .*, removed; run again"):
+                audit(f"folder:{root}", progress=False)
+        assert audit(f"folder:{root}", progress=False) == first
 
 
 def test_scan__fifos_and_links_to_devices_are_failures(tmp_path, cache):
