@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the names below are, for type checkers and editors
+    from benchmark.audit import Audit, audit
     from benchmark.encoders import Encoder, list_encoders, load_encoder
     from benchmark.interactive import Results, compare, score
     from benchmark.results import Score
@@ -21,10 +22,12 @@ if TYPE_CHECKING:  # what the names below are, for type checkers and editors
     __version__: str
 
 _WHERE = {
+    "Audit": "benchmark.audit",
     "CenterMask": "builders",
     "Encoder": "benchmark.encoders",
     "Results": "benchmark.interactive",
     "Score": "benchmark.results",
+    "audit": "benchmark.audit",
     "compare": "benchmark.interactive",
     "list_encoders": "benchmark.encoders",
     "load_encoder": "benchmark.encoders",
@@ -35,11 +38,13 @@ _WHERE = {
 """Where each name comes from."""
 
 __all__ = [
+    "Audit",
     "CenterMask",
     "Encoder",
     "Results",
     "Score",
     "__version__",
+    "audit",
     "compare",
     "list_encoders",
     "load_encoder",

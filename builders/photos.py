@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -38,6 +38,15 @@ class PhotoSource(Protocol):
             PhotoError: the bytes cannot be had.
         """
         ...
+
+
+class Head(NamedTuple):
+    """The beginning of a photo's file."""
+
+    data: bytes
+    """At most as many bytes as were asked for."""
+    size: int
+    """Bytes of the whole file."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,14 @@ class PhotoSet:
     def read(self, index: int) -> bytes:
         """Original bytes of photo ``index``. Raises ``PhotoError``."""
         return self.source.read(int(self.rows[index]))
+
+    def head(self, index: int, limit: int) -> Head:
+        """The first ``limit`` bytes of photo ``index``, and no more where the source can. Raises ``PhotoError``."""
+        read_head = getattr(self.source, "head", None)
+        if read_head is not None:
+            return read_head(int(self.rows[index]), limit)
+        data = self.read(index)
+        return Head(data[:limit], len(data))
 
     def indices(self, split: str) -> np.ndarray:
         """int64 indices of the photos in ``split``."""

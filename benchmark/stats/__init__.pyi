@@ -1,3 +1,4 @@
+from .association import correlation_ratio, cramers_v, ratio_p_value, table_p_value
 from .chance import EffectSize, against_chance, effect_size
 from .intervals import photo_interval, photo_intervals, standard_error
 from .multiplicity import holm
@@ -16,6 +17,8 @@ __all__ = [
     "NullRange",
     "Ranks",
     "against_chance",
+    "correlation_ratio",
+    "cramers_v",
     "effect_size",
     "holm",
     "independent_difference",
@@ -25,6 +28,8 @@ __all__ = [
     "photo_interval",
     "photo_intervals",
     "rank_intervals",
+    "ratio_p_value",
     "standard_error",
+    "table_p_value",
     "wilson_interval",
 ]

@@ -1,4 +1,4 @@
-from .acquisition import Acquisition, acquisition_from_raw, acquisition_from_tags
+from .acquisition import Acquisition, acquisition_from_file, acquisition_from_raw, acquisition_from_tags
 from .attributes import (
     ATTRIBUTES,
     LABEL_SETS,
@@ -43,6 +43,7 @@ __all__ = [
     "Attribute",
     "LabelSet",
     "Reading",
+    "acquisition_from_file",
     "acquisition_from_raw",
     "acquisition_from_tags",
     "alias_groups",

@@ -4,6 +4,7 @@ from .decode import MAX_PIXELS, decode_rgb
 from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
 from .engine.request import Planner
 from .engine.selection import chosen_engine
+from .image_header import ImageHeader, read_image_header
 from .jpeg_header import read_jpeg_header, scaled_tables
 from .masking import CenterMask
 from .parameters import (
@@ -27,6 +28,7 @@ __all__ = [
     "STUDY_PROCESSINGS",
     "SUMS_IN_ANY_ORDER",
     "CenterMask",
+    "ImageHeader",
     "Parameter",
     "Planner",
     "Processing",
@@ -45,6 +47,7 @@ __all__ = [
     "process_by_pillow",
     "processed_file",
     "random_scale",
+    "read_image_header",
     "read_jpeg_header",
     "reencode_jpeg",
     "request",

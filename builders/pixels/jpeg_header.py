@@ -7,7 +7,7 @@ libjpeg's scale, told only where the tables are exactly those that libjpeg makes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 _SOI, _EOI, _SOS, _DQT = 0xD8, 0xD9, 0xDA, 0xDB
@@ -73,14 +73,137 @@ class JpegHeader:
     @property
     def subsampling(self) -> str:
         """``4:4:4``, ``4:2:2``, ``4:2:0``, ``4:4:0``, ``4:1:1``, ``4:1:0``, ``grey``, or the factors themselves."""
-        if len(self.sampling) < 3:
-            return "grey"
-        (h0, v0), first, second = self.sampling[:3]
-        if first == second and h0 % first[0] == 0 and v0 % first[1] == 0:
-            name = _SUBSAMPLING.get((h0 // first[0], v0 // first[1]))
-            if name:
-                return name
-        return ",".join(f"{h}x{v}" for h, v in self.sampling)
+        return subsampling_name(self.sampling)
+
+
+@dataclass(frozen=True)
+class FrameOfJpeg:
+    """The start of frame, as it stands in the file."""
+
+    marker: int
+    """0xC0 (baseline), 0xC2 (progressive), ..."""
+    precision: int
+    """Bits of a sample."""
+    width: int
+    height: int
+    components: tuple[tuple[int, int, int], ...]
+    """Horizontal and vertical sampling factor, and number of the quantisation table, of each."""
+
+
+@dataclass
+class StructureOfJpeg:
+    """Everything before the first scan, by its markers: what ``image_header`` reads an encoder's habits from."""
+
+    markers: list[int] = field(default_factory=list)
+    """Every marker between the start of image and the start of scan, in order."""
+    segments: list[tuple[int, bytes]] = field(default_factory=list)
+    """(marker, payload) of the application segments and comments."""
+    tables: dict[int, bytes] = field(default_factory=dict)
+    """Quantisation table by number, 64 or 128 bytes in zigzag order."""
+    huffman: set[bytes] = field(default_factory=set)
+    """Class and number (one byte), then the 16 counts of code lengths, of each Huffman table."""
+    restart: int = 0
+    frame: FrameOfJpeg | None = None
+    complete: bool = False
+    """True if the start of scan was reached."""
+
+
+def subsampling_name(sampling: tuple[tuple[int, int], ...]) -> str:
+    """The usual name of sampling factors, see ``JpegHeader.subsampling``.
+
+    >>> subsampling_name(((2, 2), (1, 1), (1, 1)))
+    '4:2:0'
+    """
+    if len(sampling) < 3:
+        return "grey"
+    (h0, v0), first, second = sampling[:3]
+    if first == second and first[0] and first[1] and h0 % first[0] == 0 and v0 % first[1] == 0:
+        name = _SUBSAMPLING.get((h0 // first[0], v0 // first[1]))
+        if name:
+            return name
+    return ",".join(f"{h}x{v}" for h, v in sampling)
+
+
+def read_structure(data: bytes) -> StructureOfJpeg:
+    """Walk the markers of a JPEG file up to its first scan. What is damaged or cut ends the walk; never raises."""
+    found = StructureOfJpeg()
+    at, end = 2, len(data)
+    while at + 4 <= end and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        if marker in _STANDALONE:
+            at += 2
+            continue
+        if marker in (_SOS, _EOI):
+            found.complete = marker == _SOS
+            break
+        length = data[at + 2] << 8 | data[at + 3]
+        payload = data[at + 4 : at + 2 + length]
+        if length < 2 or len(payload) != length - 2:
+            break
+        found.markers.append(marker)
+        _take_segment(found, marker, payload)
+        at += 2 + length
+    return found
+
+
+def _take_segment(found: StructureOfJpeg, marker: int, payload: bytes) -> None:
+    if 0xE0 <= marker <= 0xEF or marker == 0xFE:
+        found.segments.append((marker, payload))
+    elif marker == _DQT:
+        at = 0
+        while at < len(payload):
+            size = 129 if payload[at] >> 4 else 65
+            found.tables[payload[at] & 15] = payload[at + 1 : at + size]
+            at += size
+    elif marker == 0xC4:
+        at = 0
+        while at + 17 <= len(payload):
+            found.huffman.add(payload[at : at + 17])
+            at += 17 + sum(payload[at + 1 : at + 17])
+    elif marker == 0xDD and len(payload) >= 2:
+        found.restart = payload[0] << 8 | payload[1]
+    elif marker in _START_OF_FRAME and found.frame is None and len(payload) >= 6 + 3 * payload[5]:
+        height, width, components = _read_frame(payload)
+        if components:
+            found.frame = FrameOfJpeg(marker, payload[0], width, height, tuple(components))
+
+
+def quality_of(tables: tuple[bytes, ...]) -> int | None:
+    """libjpeg's quality of tables in zigzag order, one for each component; ``None`` if they are not its own."""
+    if not tables or any(len(table) != 64 for table in tables):
+        return None
+    natural = [_natural(table) for table in tables]
+    quality = _quality_by_luminance().get(natural[0])
+    if quality is None:
+        return None
+    return quality if all(table in scaled_tables(quality) for table in natural[1:3]) else None
+
+
+def nearest_quality(table: bytes) -> int:
+    """libjpeg's quality 1..100 whose luminance table is nearest in the mean ratio; of 64 or 128 bytes in zigzag order.
+
+    >>> nearest_quality(bytes(scaled_tables(80)[0][place] for place in _zigzag()))
+    80
+    """
+    values = _natural(table)
+    if len(values) != 64:
+        return 0
+
+    def distance(quality: int) -> float:
+        return sum(abs(a - b) / (a + b) for a, b in zip(values, scaled_tables(quality)[0], strict=True) if a + b)
+
+    return min(range(1, 101), key=distance)
+
+
+def _natural(table: bytes) -> tuple[int, ...]:
+    size = len(table) // 64
+    natural = [0] * 64
+    for k, place in enumerate(_zigzag()):
+        natural[place] = int.from_bytes(table[size * k : size * (k + 1)], "big")
+    return tuple(natural)
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader | None:

@@ -1,7 +1,7 @@
 from .attribute_photos import read_attribute_photos
 from .camera_folder import MIN_PHOTOS, read_camera_folder
 from .dataset_repo import DatasetRepo
-from .folders import labelled_folder
+from .folders import FolderSource, labelled_folder
 from .hub_photos import read_hub_photos, split_named
 from .imagenet import imagenet_photos
 from .inaturalist import inaturalist_photos
@@ -13,6 +13,7 @@ __all__ = [
     "CAMERA_TYPES",
     "MIN_PHOTOS",
     "DatasetRepo",
+    "FolderSource",
     "PairRow",
     "imagenet_photos",
     "inaturalist_photos",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, hash64, rank_within
+from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, hash64, rank_within
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -33,6 +34,31 @@ class FolderSource:
             return path.read_bytes()
         except OSError as error:
             raise PhotoError(f"the file cannot be read ({error.strerror})") from None
+
+    def head(self, row: int, limit: int) -> Head:
+        """The first ``limit`` bytes and the size of a file; of a regular file only. Raises ``PhotoError``."""
+        try:
+            # not to wait for the writer of a fifo
+            descriptor = os.open(os.path.join(self.root, self.paths[row]), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        except (OSError, ValueError) as error:
+            raise PhotoError(f"the file cannot be read ({getattr(error, 'strerror', error)})") from None
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise PhotoError("not a regular file")
+            return Head(os.read(descriptor, min(limit, MAX_PHOTO_BYTES)), found.st_size)
+        except OSError as error:
+            raise PhotoError(f"the file cannot be read ({error.strerror})") from None
+        finally:
+            os.close(descriptor)
+
+    def stamp(self, row: int) -> str:
+        """Size and time of change of a file: whether what was read of it earlier still holds. Empty if it is gone."""
+        try:
+            found = os.stat(os.path.join(self.root, self.paths[row]))
+        except (OSError, ValueError):
+            return ""
+        return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits_required: bool = False) -> PhotoSet:

@@ -1,5 +1,5 @@
 from .make import LEFT_OUT, Sizes, Splits, balance, make_splits, photo_groups
-from .perceptual_hash import NO_HASH, photo_hash
+from .perceptual_hash import NO_HASH, near_duplicate_groups, photo_hash
 from .report import ValidationReport, validate
 from .tables import SplitTable, read_split_file, tables_of
 
@@ -12,6 +12,7 @@ __all__ = [
     "ValidationReport",
     "balance",
     "make_splits",
+    "near_duplicate_groups",
     "photo_groups",
     "photo_hash",
     "read_split_file",

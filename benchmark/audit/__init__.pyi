@@ -1,0 +1,7 @@
+from .run import audit
+from .values import Audit
+
+__all__ = [
+    "Audit",
+    "audit",
+]

@@ -1,0 +1,168 @@
+"""What is read from the file of each photo without decoding it: one column a feature, in layers.
+
+To add a feature, add one entry to ``FEATURES`` and its case in ``tests/benchmark/audit/test_features.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from builders.errors import PhotoError
+from builders.exif import Acquisition, acquisition_from_file
+from builders.photos import Head
+from builders.pixels import ImageHeader, read_image_header
+
+HEAD_BYTES = 64 << 10
+"""Read of each file at first: nearly every header ends within it."""
+
+LONG_HEAD_BYTES = 4 << 20
+"""Read of a file whose header is longer, and of formats whose Exif stands anywhere."""
+
+NONE = "none"
+"""The value of what a file does not have."""
+
+MAX_TEXT = 64
+"""Characters of a value; the rest is cut."""
+
+LAYERS: Mapping[str, str] = {
+    "header": "file header",
+    "size": "size of the picture",
+    "exif": "Exif",
+    "weight": "bytes of the file",
+    "pixels": "pixel statistics",
+    "hidden": "a narrow border of the picture",
+}
+"""Title of each layer by its name, in the order of reports. The last two need decoded pixels (``pixel_facts``)."""
+
+FILE_LAYERS = ("header", "size", "exif")
+"""Layers that say how a file was made, whatever it shows: what the verdict and the exit status rest on."""
+
+CONTENT_LAYERS = ("weight", "pixels", "hidden")
+"""Layers that what the picture shows moves too (a clear sky has few bytes): hints, never a verdict."""
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What features are computed from."""
+
+    header: ImageHeader
+    size: int
+    """Bytes of the file."""
+    exif: Acquisition
+    """Empty where the file has none, or none that can be read."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the audit."""
+
+    title: str
+    """As a person reads it: ``chroma subsampling``."""
+    layer: str
+    """One of ``LAYERS``."""
+    of: Callable[[FileFacts], str | float]
+    """The value of a photo: a short text for values, a number (NaN where there is none) for numbers."""
+    kind: Literal["value", "number"] = "value"
+
+
+def file_facts(head: Head, read_more: Callable[[int], Head]) -> FileFacts:
+    """Facts of one file.
+
+    Args:
+        head: its first ``HEAD_BYTES`` bytes.
+        read_more: gives more of them, for the few files that need it.
+
+    Raises:
+        PhotoError: no image format that is known here, or the file cannot be read.
+    """
+    data = head.data
+    if not data:
+        raise PhotoError("the file is empty")
+    header = read_image_header(data)
+    exif_at_the_end = header.format == "WebP" and "Exif" in header.metadata
+    exif_elsewhere = exif_at_the_end or header.format in ("HEIC", "AVIF", "TIFF")
+    if len(data) < head.size and (exif_elsewhere or not header.complete):
+        data = read_more(LONG_HEAD_BYTES).data
+        header = read_image_header(data)
+    if header.format == "unknown":
+        raise PhotoError("not an image in a format that is known")
+    if not header.complete:
+        raise PhotoError("the file ends before its header does")
+    return FileFacts(header, head.size, _exif(data) if exif_elsewhere or "Exif" in header.metadata else _NO_EXIF)
+
+
+def values_of(facts: FileFacts) -> dict[str, str | float]:
+    """Every feature of a file by name."""
+    return {name: feature.of(facts) for name, feature in FEATURES.items()}
+
+
+_NO_EXIF = Acquisition()
+
+
+def _exif(data: bytes) -> Acquisition:
+    """Allow-listed: no position, serial number or owner is ever read. What is broken is as good as absent."""
+    try:
+        return acquisition_from_file(data)
+    except PhotoError:
+        return _NO_EXIF
+
+
+def _text(value: str | None) -> str:
+    return value[:MAX_TEXT] if value else NONE
+
+
+def _year(facts: FileFacts) -> str:
+    return str(facts.exif.taken.year) if facts.exif.taken else NONE
+
+
+@lru_cache(maxsize=65536)
+def _log(value: float) -> float:
+    return math.log2(value) if value > 0 else math.nan
+
+
+def _header(name: str, title: str) -> Feature:
+    return Feature(title, "header", lambda facts: str(getattr(facts.header, name)))
+
+
+def _number(title: str, layer: str, of: Callable[[FileFacts], float]) -> Feature:
+    return Feature(title, layer, of, "number")
+
+
+def _pixels(facts: FileFacts) -> int:
+    return facts.header.width * facts.header.height
+
+
+FEATURES: dict[str, Feature] = {
+    "format": _header("format", "file format"),
+    "coding": _header("coding", "coding (baseline, progressive, lossless)"),
+    "channels": _header("channels", "channels and bits"),
+    "quality": _header("quality", "JPEG quality"),
+    "tables": _header("tables", "quantisation tables (fingerprint)"),
+    "subsampling": _header("subsampling", "chroma subsampling"),
+    "huffman": _header("huffman", "Huffman tables"),
+    "restart": _header("restart", "restart interval"),
+    "order": _header("order", "order of markers or chunks"),
+    "metadata": _header("metadata", "kinds of metadata"),
+    "icc": _header("icc", "colour profile"),
+    "comment": _header("comment", "comment or text of the writer"),
+    "thumbnail": Feature("embedded thumbnail", "header", lambda f: "yes" if f.header.thumbnail else "no"),
+    "nearest_quality": _number(
+        "JPEG quality (nearest)", "header", lambda f: float(f.header.nearest_quality or math.nan)
+    ),
+    "dimensions": Feature("width x height", "size", lambda f: f"{f.header.width} x {f.header.height}"),
+    "pixels": _number("number of pixels", "size", lambda f: _log(_pixels(f))),
+    "aspect": _number(
+        "aspect ratio", "size", lambda f: _log(f.header.width / f.header.height if f.header.height else 0.0)
+    ),
+    "bytes": _number("bytes of the file", "weight", lambda f: _log(f.size)),
+    "bytes_per_pixel": _number("bytes per pixel", "weight", lambda f: _log(f.size / _pixels(f) if _pixels(f) else 0.0)),
+    "make": Feature("camera make", "exif", lambda f: _text(f.exif.make)),
+    "model": Feature("camera model", "exif", lambda f: _text(f.exif.model)),
+    "software": Feature("software", "exif", lambda f: _text(f.exif.software)),
+    "year": Feature("year taken", "exif", _year),
+}
+"""Every feature by name. Sizes are in log2 (an octave is a step of 1), and so is what is averaged of them."""

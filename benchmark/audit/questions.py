@@ -1,0 +1,273 @@
+"""Counts -> questions: how strongly each feature goes with the label, the split and the source, and which values do it.
+
+P-values are by permutation: of whole tables with the same margins, or of numbers in the sample. Where owners are known,
+one photo of each owner is taken, because photos of one owner share their camera and their program.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from benchmark.audit.features import CONTENT_LAYERS, FEATURES
+from benchmark.audit.pixel_facts import PIXEL_FEATURES
+from benchmark.audit.subjects import UNKNOWN
+from benchmark.audit.tally import MAX_SOURCES, RARER, TARGETS, Tally
+from benchmark.audit.values import Carrier, LayerScore, Question
+from benchmark.stats import correlation_ratio, cramers_v, holm, ratio_p_value, table_p_value
+
+ALPHA = 0.01
+"""A question is flagged only below this p-value, corrected over all questions: of 100 data sets without any
+confound, about one or fewer is flagged at all."""
+
+SMALLEST_EFFECT = 0.05
+"""And only above this corrected V, eta or advantage: in a million photos everything is significant."""
+
+FEWEST_OWNERS = 30
+"""With fewer owners p-values are of photos, and the report says so."""
+
+CARRIERS = 6
+"""Values named for a question."""
+
+EXAMPLES = 3
+
+CARRYING_RESIDUAL = 3.0
+"""A value is named where its count lies so many standard deviations above what independence gives."""
+
+
+def questions_of(tally: Tally, seed: int = 0) -> list[Question]:
+    """Every question that has an answer (what has one value alone has none), p-values not yet corrected."""
+    found: list[Question] = []
+    for target in TARGETS:
+        groups = list(tally.names[target])
+        if len(groups) < 2 or (target == "source" and len(groups) > MAX_SOURCES):
+            continue
+        for name, feature in FEATURES.items():
+            if feature.kind == "number":
+                found += _number(tally, target, name, feature.title, feature.layer, groups, seed)
+            else:
+                found += _values(tally, target, name, feature.title, feature.layer, groups, seed)
+        if target != "source":
+            found += _values(tally, target, "source", "source", "origin", groups, seed)
+        if tally.pixels:
+            found += _pixel_questions(tally, target, groups, seed)
+    return found
+
+
+def corrected(
+    questions: Sequence[Question], layers: Sequence[LayerScore]
+) -> tuple[tuple[Question, ...], tuple[LayerScore, ...]]:
+    """The same with p-values after Holm's correction over all of them together, flagged, the strongest first."""
+    if not questions and not layers:
+        return (), ()
+    adjusted = holm([*(q.p_value for q in questions), *(s.p_value for s in layers)])
+    asked = [
+        dataclasses.replace(q, adjusted=float(p), flagged=bool(p < ALPHA and q.value >= SMALLEST_EFFECT))
+        for q, p in zip(questions, adjusted[: len(questions)], strict=True)
+    ]
+    scored = [
+        dataclasses.replace(s, adjusted=float(p), flagged=bool(p < ALPHA and s.advantage >= SMALLEST_EFFECT))
+        for s, p in zip(layers, adjusted[len(questions) :], strict=True)
+    ]
+    order = {target: i for i, target in enumerate(TARGETS)}
+    asked.sort(key=lambda q: (order[q.target], not q.flagged, q.content, -q.value, q.adjusted))
+    return tuple(asked), tuple(scored)
+
+
+def one_per_owner(sample: pd.DataFrame) -> pd.DataFrame:
+    """One photo of each owner, the one with the smallest hash; photos without an owner stand for themselves."""
+    owner = sample["owner"].where(sample["owner"] != UNKNOWN, sample["id"])
+    return sample.loc[~owner.duplicated()]
+
+
+def by_owner(tally: Tally) -> bool:
+    """Whether p-values and intervals are of owners."""
+    return tally.owners >= FEWEST_OWNERS
+
+
+def codes_of(column: pd.Series, groups: Sequence[str]) -> np.ndarray:
+    """Numbers of the classes of sampled photos; -1 where unknown."""
+    return pd.Index(list(groups), dtype=object).get_indexer(column.astype(object))
+
+
+def _values(
+    tally: Tally, target: str, name: str, title: str, layer: str, groups: list[str], seed: int
+) -> list[Question]:
+    if (target, name) not in tally.tables:
+        return []
+    values, counts = tally.tables[target, name].counts(len(groups))
+    known = np.array([value != UNKNOWN for value in values], dtype=bool)
+    values, counts = [v for v, k in zip(values, known, strict=True) if k], counts[known]
+    if len(values) < 2 or (counts.sum(axis=0) > 0).sum() < 2:
+        return []
+    tested = counts
+    if by_owner(tally):
+        tested = _table(one_per_owner(tally.sample), name, target, groups)
+    p_value = table_p_value(tested, seed=seed)
+    value = cramers_v(counts)
+    carriers = _carriers(values, counts, groups, lambda v, g: _examples(tally.sample, target, g, name, v))
+    raw = cramers_v(counts, corrected=False)
+    n = int(counts.sum())
+    return [_question(target, name, title, layer, "V", (value, raw), p_value, n, len(values), carriers)]
+
+
+def _number(
+    tally: Tally, target: str, name: str, title: str, layer: str, groups: list[str], seed: int
+) -> list[Question]:
+    moments = tally.moments.get((target, name))
+    if moments is None or (moments.counts > 0).sum() < 2:
+        return []
+    value = _both_ratios(moments.counts, moments.sums, moments.squares)
+    sample = one_per_owner(tally.sample) if by_owner(tally) else tally.sample
+    n, means = int(moments.counts.sum()), (moments.counts, moments.sums)
+    return _number_question(sample, target, name, title, layer, groups, seed, value, means, n)
+
+
+def _number_question(
+    sample: pd.DataFrame,
+    target: str,
+    name: str,
+    title: str,
+    layer: str,
+    groups: list[str],
+    seed: int,
+    value: tuple[float, float],
+    means: tuple[np.ndarray, np.ndarray],
+    n: int,
+) -> list[Question]:
+    numbers, codes = sample[name].to_numpy(dtype=float), codes_of(sample[target], groups)
+    kept = np.isfinite(numbers) & (codes >= 0)
+    numbers, codes = numbers[kept], codes[kept]
+    if len(numbers) < 3 or np.ptp(numbers) < 1e-9:
+        return []
+    p_value = ratio_p_value(numbers, codes, seed=seed)
+    carriers = _extremes(name, groups, *means)
+    return [_question(target, name, title, layer, "eta", value, p_value, n, 0, carriers)]
+
+
+def _both_ratios(counts: np.ndarray, sums: np.ndarray, squares: float) -> tuple[float, float]:
+    return correlation_ratio(counts, sums, squares), correlation_ratio(counts, sums, squares, corrected=False)
+
+
+def _question(
+    target: str,
+    name: str,
+    title: str,
+    layer: str,
+    measure: str,
+    value: tuple[float, float],
+    p_value: float,
+    n: int,
+    distinct: int,
+    carriers: tuple[Carrier, ...],
+) -> Question:
+    """A question whose p-value is not corrected yet; ``value`` is without and with its bias."""
+    content = layer in CONTENT_LAYERS and name != "earlier_quality"
+    return Question(
+        target, name, title, layer, measure, *value, p_value, p_value, n, distinct, content=content, carriers=carriers
+    )
+
+
+def _pixel_questions(tally: Tally, target: str, groups: list[str], seed: int) -> list[Question]:
+    """Numbers and earlier qualities of the photos that were decoded."""
+    frame = tally.pixels["frame"].copy()
+    for k, name in enumerate([*PIXEL_FEATURES, "earlier_quality"]):
+        frame[name] = tally.pixels["numbers"][:, k]
+    frame["earlier_quality"] = [f"JPEG about {q:.0f}" if q else "none seen" for q in frame["earlier_quality"]]
+    tested = one_per_owner(frame) if by_owner(tally) else frame
+    found: list[Question] = []
+    for name, feature in PIXEL_FEATURES.items():
+        numbers, codes = frame[name].to_numpy(dtype=float), codes_of(frame[target], groups)
+        kept = np.isfinite(numbers) & (codes >= 0)
+        counts = np.bincount(codes[kept], minlength=len(groups)).astype(float)
+        centred = numbers[kept] - (numbers[kept].mean() if kept.any() else 0.0)
+        sums = np.bincount(codes[kept], weights=centred, minlength=len(groups))
+        value = _both_ratios(counts, sums, float(np.square(centred).sum()))
+        shown = np.bincount(codes[kept], weights=numbers[kept], minlength=len(groups))
+        found += _number_question(
+            tested, target, name, feature.title, "pixels", groups, seed, value, (counts, shown), int(kept.sum())
+        )
+    table, values = _table(frame, "earlier_quality", target, groups), sorted(frame["earlier_quality"].unique())
+    if len(values) > 1:
+        p_value = table_p_value(_table(tested, "earlier_quality", target, groups), seed=seed)
+        carriers = _carriers(values, table, groups, lambda v, g: _examples(frame, target, g, "earlier_quality", v))
+        value = (cramers_v(table), cramers_v(table, corrected=False))
+        title, n = "earlier JPEG compression", int(table.sum())
+        found.append(
+            _question(target, "earlier_quality", title, "pixels", "V", value, p_value, n, len(values), carriers)
+        )
+    return found
+
+
+def _table(frame: pd.DataFrame, name: str, target: str, groups: Sequence[str]) -> np.ndarray:
+    codes = codes_of(frame[target], groups)
+    values, places = np.unique(frame[name].to_numpy(dtype=str), return_inverse=True)
+    kept = codes >= 0
+    cells = np.bincount(places[kept] * len(groups) + codes[kept], minlength=len(values) * len(groups))
+    return cells.reshape(len(values), len(groups))
+
+
+def _carriers(
+    values: Sequence[str], counts: np.ndarray, groups: Sequence[str], examples: Callable[[str, str], list[str]]
+) -> tuple[Carrier, ...]:
+    """The cells that stand out most from independence (standardised residuals), one class for each value."""
+    total, of_value, of_group = counts.sum(), counts.sum(axis=1), counts.sum(axis=0)
+    expected = np.outer(of_value, of_group) / total
+    spread = expected * np.outer(1 - of_value / total, 1 - of_group / total)
+    residuals = (counts - expected) / np.sqrt(np.maximum(spread, 1e-12))
+    found: list[Carrier] = []
+    for i, j in _largest(residuals, 4 * CARRIERS):
+        if residuals[i, j] < CARRYING_RESIDUAL or len(found) >= CARRIERS:
+            break
+        if values[i] == RARER or any(c.value == values[i] and c.group == groups[j] for c in found):
+            continue
+        share = counts[i, j] / of_group[j]
+        elsewhere = (of_value[i] - counts[i, j]) / max(1, total - of_group[j])
+        found.append(
+            Carrier(values[i], groups[j], float(share), float(elsewhere), tuple(examples(values[i], groups[j])))
+        )
+    return tuple(found)
+
+
+def _largest(table: np.ndarray, count: int) -> Iterable[tuple[int, int]]:
+    flat = np.argsort(-table, axis=None, kind="stable")[:count]
+    return ((int(k) // table.shape[1], int(k) % table.shape[1]) for k in flat)
+
+
+def _examples(sample: pd.DataFrame, target: str, group: str, name: str, value: str) -> list[str]:
+    found = sample.loc[(sample[target] == group) & (sample[name] == value), "id"]
+    return [str(i) for i in found.head(EXAMPLES)]
+
+
+def _extremes(name: str, groups: Sequence[str], counts: np.ndarray, sums: np.ndarray) -> tuple[Carrier, ...]:
+    """The classes with the largest and the smallest mean, as values a person can read."""
+    means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    if np.isfinite(means).sum() < 2:
+        return ()
+    return tuple(
+        Carrier(f"{word} mean: {number_text(name, means[k])}", groups[k])
+        for word, k in (("largest", int(np.nanargmax(means))), ("smallest", int(np.nanargmin(means))))
+    )
+
+
+def number_text(name: str, value: float) -> str:
+    """A mean of a number as people write it; those of sizes are geometric means.
+
+    >>> number_text("bytes", 10.0), number_text("aspect", 0.0), number_text("brightness", 99.5)
+    ('1.0 KB', '1.00', '99.5')
+    """
+    if name in _UNITS:
+        divisor, unit, digits = _UNITS[name]
+        return f"{2**value / divisor:,.{digits}f}{unit}"
+    return f"{value:.1f}"
+
+
+_UNITS: Mapping[str, tuple[float, str, int]] = {
+    "bytes": (1024, " KB", 1),
+    "pixels": (1e6, " megapixels", 3),
+    "aspect": (1, "", 2),
+    "bytes_per_pixel": (1, "", 2),
+}

@@ -1,0 +1,224 @@
+"""What a repair would do and what it would cost, before anything is written.
+
+``reencode`` saves every photo the same way; ``match`` keeps of every class the same mixture of the values that tell the
+classes apart; ``drop`` keeps the one value that the classes share most. Matching is stratified sampling: of a stratum,
+each class keeps the share that the class with least of it has (Cochran, "Sampling techniques", 1977, chapter 5A).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from benchmark.audit.features import FEATURES, FILE_LAYERS
+from benchmark.audit.scan import Scan
+from benchmark.audit.subjects import UNKNOWN, PhotoSubject
+from benchmark.audit.values import Audit
+from builders.errors import UsageError, unknown_name
+from builders.photos import UNLABELLED, hash64
+
+Subsampling = Literal["4:2:0", "4:4:4"]
+
+LOWEST_QUALITY = 50
+"""``reencode`` goes no lower by itself, whatever a single bad file has."""
+
+BINS = 4
+"""Quantile bins in which a number is matched."""
+
+FEWEST_LEFT = 2
+"""Photos of each class that a repair must leave."""
+
+_JPEG = re.compile(r"jpeg:(\d{1,3})-(420|444)")
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was asked for."""
+
+    kind: Literal["reencode", "match", "drop"]
+    quality: int | None = None
+    """JPEG quality, ``None`` to choose."""
+    subsampling: Subsampling | None = None
+
+
+@dataclass(frozen=True)
+class RepairPlan:
+    """What will be done, and what of it is lost."""
+
+    repair: Repair
+    """With quality and subsampling decided, where it re-encodes."""
+    kept: np.ndarray
+    """int64, positions of the photos that stay, in order."""
+    photos: int
+    """Photos with a label before."""
+    by_class: Mapping[str, tuple[int, int]]
+    """(before, after) by class."""
+    matched: tuple[str, ...]
+    """Features that are made alike."""
+    sentences: tuple[str, ...] = field(default=())
+    """What is done, lost, and left."""
+
+
+def parse_repair(text: str) -> Repair:
+    """``reencode``, ``jpeg:QUALITY-420`` (or ``-444``), ``match``, ``drop``.
+
+    Raises:
+        UsageError: something else.
+
+    >>> parse_repair("jpeg:75-420")
+    Repair(kind='reencode', quality=75, subsampling='4:2:0')
+    """
+    if text in ("reencode", "match", "drop"):
+        return Repair(cast(Literal["reencode", "match", "drop"], text))
+    found = _JPEG.fullmatch(text)
+    if found is None:
+        raise unknown_name("repair", text, ("reencode", "match", "drop", "jpeg:75-420", "jpeg:90-444"))
+    quality = int(found[1])
+    if not 1 <= quality <= 95:
+        raise UsageError(f"--repair {text}: a JPEG quality is 1 to 95")
+    return Repair("reencode", quality, "4:2:0" if found[2] == "420" else "4:4:4")
+
+
+def plan_repair(repair: Repair, audit: Audit, subject: PhotoSubject, scan: Scan) -> RepairPlan:
+    """Decide which photos stay and how they are saved. Nothing is written.
+
+    Raises:
+        UsageError: nothing would be left of a class.
+    """
+    readable = np.concatenate([_readable(block.facts) for block in scan.blocks()])
+    labels = np.where(readable, subject.label.values, UNLABELLED)
+    at = np.flatnonzero(labels != UNLABELLED)
+    if repair.kind == "reencode":
+        return _reencode(repair, subject, scan, labels, at)
+    features = [
+        q.feature
+        for q in audit.questions
+        if q.target == "label" and q.flagged and q.layer in (*FILE_LAYERS, "origin") and not q.content
+    ]
+    if not features:
+        raise UsageError(f"{audit.name}: nothing that could be matched is flagged, so there is nothing to repair")
+    if repair.kind == "match":
+        strata, used = _strata(features, scan)
+        kept = _matched(strata[at], labels[at], [subject.photos.ids[i] for i in at])
+    else:
+        shared, used = _shared(features, scan, labels)
+        kept = shared[at]
+    by_class = _by_class(subject, labels, at[kept])
+    poor = [name for name, (_, after) in by_class.items() if after < FEWEST_LEFT]
+    if poor:
+        raise UsageError(
+            f"--repair {repair.kind} would leave nothing of {poor[0]!r}: the classes share too little; "
+            "--repair reencode keeps every photo"
+        )
+    lost = len(at) - int(kept.sum())
+    titles = ", ".join(FEATURES[f].title if f in FEATURES else f for f in used)
+    done = "have the same mixture" if repair.kind == "match" else "have one value, the same,"
+    sentences = (
+        f"Every class will {done} of: {titles}.",
+        f"{lost:,} of {len(at):,} photos are lost ({100 * lost / len(at):.0f} %); the others keep their files.",
+        "What was not flagged is not matched, and associations within pixels stay.",
+    )
+    return RepairPlan(repair, at[kept], len(at), by_class, tuple(used), sentences)
+
+
+def _reencode(repair: Repair, subject: PhotoSubject, scan: Scan, labels: np.ndarray, at: np.ndarray) -> RepairPlan:
+    qualities, subsamplings = [], set()
+    for block in scan.blocks():
+        qualities.append(block.facts.column("nearest_quality").to_numpy(zero_copy_only=False))
+        subsamplings |= set(block.facts.column("subsampling").unique().to_pylist())
+    quality = np.concatenate(qualities).astype(float)[at]
+    lowest = float(np.nanmin(quality)) if np.isfinite(quality).any() else 95.0
+    chosen = repair.quality or int(max(LOWEST_QUALITY, min(95, lowest)))
+    worst: Subsampling = "4:4:4" if subsamplings <= {"4:4:4", "grey", "none", None} else "4:2:0"
+    subsampling = repair.subsampling or worst
+    coarser = int((quality < chosen).sum())
+    sentences = [
+        f"Every photo is decoded and saved as baseline JPEG of quality {chosen}, {subsampling}, without metadata.",
+        f"No photo is lost; {int((np.isnan(quality)).sum()):,} that were no JPEG become one, and all lose detail.",
+        "Header and Exif then say nothing. Sizes stay as they are, and an earlier compression stays visible in the "
+        "pixels of photos that had one.",
+    ]
+    if coarser:
+        sentences.append(f"{coarser:,} photos were saved more coarsely than that before, and keep the trace.")
+    decided = Repair("reencode", chosen, subsampling)
+    return RepairPlan(decided, at, len(at), _by_class(subject, labels, at), (), tuple(sentences))
+
+
+def _readable(facts: Any) -> np.ndarray:
+    return facts.column("failure").to_numpy(zero_copy_only=False) == ""
+
+
+def _by_class(subject: PhotoSubject, labels: np.ndarray, kept: np.ndarray) -> dict[str, tuple[int, int]]:
+    names = subject.label.names
+    before = np.bincount(labels[labels >= 0], minlength=len(names))
+    after = np.bincount(labels[kept], minlength=len(names))
+    return {name: (int(before[k]), int(after[k])) for k, name in enumerate(names) if before[k]}
+
+
+def _strata(features: Sequence[str], scan: Scan) -> tuple[np.ndarray, list[str]]:
+    """int64 [photos]: number of the stratum of each, by the joint value of all features."""
+    edges = {name: _edges(name, scan) for name in features if name in FEATURES and FEATURES[name].kind == "number"}
+    numbers: dict[tuple[str, ...], int] = {}
+    found = []
+    for block in scan.blocks():
+        columns = []
+        for name in features:
+            values = block.facts.column(name).to_pylist()
+            if name in edges:
+                array = np.array([np.nan if v is None else v for v in values], dtype=float)
+                values = np.where(np.isfinite(array), np.searchsorted(edges[name], array), -1).tolist()
+            columns.append([str(v) for v in values])
+        found += [numbers.setdefault(key, len(numbers)) for key in zip(*columns, strict=True)]
+    return np.array(found, dtype=np.int64), list(features)
+
+
+def _edges(name: str, scan: Scan) -> np.ndarray:
+    values = np.concatenate([b.facts.column(name).to_numpy(zero_copy_only=False) for b in scan.blocks()]).astype(float)
+    known = values[np.isfinite(values)]
+    return np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if len(known) else np.zeros(0)
+
+
+def _matched(strata: np.ndarray, labels: np.ndarray, ids: Sequence[str]) -> np.ndarray:
+    """bool [photos]: a seeded draw in which every class has the same mixture of strata.
+
+    Of stratum s each class k keeps n_k t_s photos, with t_s the smallest share that s has in any class.
+    """
+    classes, label = np.unique(labels, return_inverse=True)
+    names, stratum = np.unique(strata, return_inverse=True)
+    counts = np.bincount(stratum * len(classes) + label, minlength=len(names) * len(classes))
+    counts = counts.reshape(len(names), len(classes))
+    sizes = counts.sum(axis=0)
+    quota = np.minimum(np.round((counts / sizes).min(axis=1, keepdims=True) * sizes).astype(int), counts)
+    order = np.argsort(np.array([hash64(f"match\0{i}") for i in ids], dtype=np.uint64), kind="stable")
+    cell = (stratum * len(classes) + label)[order]
+    by_cell = np.argsort(cell, kind="stable")
+    starts = np.searchsorted(cell[by_cell], cell[by_cell], side="left")
+    rank = np.empty(len(cell), dtype=np.int64)
+    rank[by_cell] = np.arange(len(cell)) - starts
+    kept = np.zeros(len(cell), dtype=bool)
+    kept[order] = rank < quota.ravel()[cell]
+    return kept
+
+
+def _shared(features: Sequence[str], scan: Scan, labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """bool [photos]: those with, for one feature after another, the value that the classes share most."""
+    kept = labels != UNLABELLED
+    used = []
+    for name in features:
+        if name in FEATURES and FEATURES[name].kind == "number":
+            continue  # a number has no value that many photos share
+        values = np.concatenate([np.array(b.facts.column(name).to_pylist(), dtype=object) for b in scan.blocks()])
+        texts = np.array([UNKNOWN if v is None else v for v in values], dtype=str)
+        names, code = np.unique(texts, return_inverse=True)
+        classes, label = np.unique(labels[kept], return_inverse=True)
+        counts = np.bincount(code[kept] * len(classes) + label, minlength=len(names) * len(classes))
+        shares = counts.reshape(len(names), len(classes)) / np.bincount(label)
+        kept &= code == int(np.argmax(shares.min(axis=1)))
+        used.append(name)
+        if not kept.any():
+            break
+    return kept, used

@@ -1,0 +1,284 @@
+"""One pass over the files: a Parquet file of facts for each block of photos, and an npz of what needed pixels.
+
+A block is complete or absent; a run that was killed goes on where it was, and a block whose files have changed since
+(size, time of change) is read again. Nothing is held but the block at hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmark.audit.features import FEATURES, HEAD_BYTES, file_facts, values_of
+from benchmark.audit.subjects import BLOCK, PhotoSubject, Row, StreamedSubject, Subject
+from builders.errors import CamtraceError, DataError, PhotoError
+from builders.files import write_bytes_atomically
+from builders.photos import hash64
+
+SCAN_VERSION = 1
+"""Raised by one whenever the same file would give other facts."""
+
+KNOWN = ("id", "label", "split", "source", "owner", "content", "near", "failure")
+"""Columns of a block beside the features. ``content`` is a hash of size and first bytes, ``near`` the perceptual hash
+(0 where it was not asked for), ``failure`` why nothing could be read of a file, else empty."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is read of each photo."""
+
+    pixels_share: float = 0.0
+    """Share of the photos, 0 to 1, drawn by a hash of their ids, that are decoded for the pixel layers."""
+    near: bool = False
+    """Whether every photo is decoded (at an eighth of its size) to find near-duplicates."""
+
+    @property
+    def name(self) -> str:
+        """Names what decides a block's files."""
+        text = f"{SCAN_VERSION} {self.pixels_share!r} {self.near} {sorted(FEATURES)} {BLOCK}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def draws(self, photo_id: str) -> bool:
+        """Whether this photo is decoded for the pixel layers."""
+        return self.pixels_share > 0 and hash64(f"audit\0{photo_id}") < self.pixels_share * 2.0**64
+
+
+class Block(NamedTuple):
+    """What a scan knows of one block."""
+
+    facts: pa.Table
+    """One row a photo, ``KNOWN`` columns and every feature."""
+    pixels: dict[str, np.ndarray]
+    """``rows`` (positions in the block), ``numbers``, ``whole``, ``border`` of the photos that were decoded."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A finished pass, on disk."""
+
+    folder: Path
+    count: int
+    """Blocks."""
+
+    def blocks(self) -> Iterator[Block]:
+        """The blocks in order, one at a time. Raises ``DataError`` for a damaged one, and removes it."""
+        for number in range(self.count):
+            path = self.folder / f"{number:05d}.parquet"
+            try:
+                with np.load(io.BytesIO(path.with_suffix(".npz").read_bytes()), allow_pickle=False) as arrays:
+                    block = Block(pq.read_table(path), dict(arrays))
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                path.unlink(missing_ok=True)
+                raise DataError(f"{path}: damaged ({error}), removed; run again, it is read anew") from None
+            yield block
+
+
+@contextlib.contextmanager
+def scanned(subject: Subject, plan: Plan, cache: Path, *, workers: int = 1, progress: bool = True) -> Iterator[Scan]:
+    """Read every photo of a subject, or what an earlier run has not read yet.
+
+    Args:
+        subject: the photos.
+        plan: what is read of each.
+        cache: folder of scans that can be gone on with; one that cannot be named is made in a temporary folder.
+        workers: processes; a streamed subject has one.
+        progress: a bar on stderr after two seconds, where that is a terminal.
+
+    Raises:
+        DataError: the folder cannot be written to, or a worker was killed.
+    """
+    key = subject.key() if isinstance(subject, PhotoSubject) else ""
+    folder = cache / "audit" / f"{key}-{plan.name}" if key else Path(tempfile.mkdtemp(prefix="camtrace-audit-"))
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if isinstance(subject, StreamedSubject):
+                count = _scan_stream(subject, plan, folder, progress)
+            else:
+                count = _scan_photos(subject, plan, folder, workers, progress)
+        except OSError as error:
+            reason = error.strerror or error
+            raise DataError(f"{folder}: cannot be written to ({reason}); read blocks are kept") from None
+        yield Scan(folder, count)
+    finally:
+        if not key:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scan_photos(subject: PhotoSubject, plan: Plan, folder: Path, workers: int, progress: bool) -> int:
+    total = len(subject.photos)
+    missing = [n for n in range(subject.blocks) if not _is_done(folder, n, subject.stamp(n))]
+    with _bar(total, progress) as bar:
+        bar.update(total - sum(min(BLOCK, total - n * BLOCK) for n in missing))
+        if workers <= 1 or len(missing) <= 1:
+            for number in missing:
+                _scan_block(subject, plan, folder, number, subject.rows(number), bar.update)
+            return subject.blocks
+        context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        arguments = (subject, plan, folder, os.getpid())
+        with ProcessPoolExecutor(
+            min(workers, len(missing)), mp_context=context, initializer=_start_worker, initargs=arguments
+        ) as pool:
+            try:
+                for done in pool.map(_scan_in_worker, missing):
+                    bar.update(done)
+            except CamtraceError:
+                raise
+            except Exception as error:  # a worker that was killed
+                pool.shutdown(cancel_futures=True)
+                raise DataError(f"{subject.name}: a worker process ended ({error}); run again, it goes on") from None
+    return subject.blocks
+
+
+def _scan_stream(subject: StreamedSubject, plan: Plan, folder: Path, progress: bool) -> int:
+    number = 0
+    with _bar(None, progress) as bar:
+        while rows := subject.next_block():
+            _scan_block(subject, plan, folder, number, rows, bar.update)
+            number += 1
+    return number
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start_worker(subject: PhotoSubject, plan: Plan, folder: Path, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says it, once
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    _worker.update(subject=subject, plan=plan, folder=folder)
+
+
+def _die_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _scan_in_worker(number: int) -> int:
+    subject = _worker["subject"]
+    rows = subject.rows(number)
+    _scan_block(subject, _worker["plan"], _worker["folder"], number, rows, lambda done: None)
+    return len(rows)
+
+
+def _scan_block(subject: Subject, plan: Plan, folder: Path, number: int, rows: list[Row], tick: Any) -> None:
+    stamp = subject.stamp(number) if isinstance(subject, PhotoSubject) else ""
+    columns: dict[str, list[Any]] = {name: [] for name in (*KNOWN, *FEATURES)}
+    pixels: dict[str, list[Any]] = {name: [] for name in ("rows", "numbers", "whole", "border")}
+    for position, row in enumerate(rows):
+        known, values = _photo(subject, plan, number * BLOCK + position, position, row, pixels)
+        for name, value in known.items():
+            columns[name].append(value)
+        for name in FEATURES:
+            columns[name].append(values.get(name))
+        if position % 64 == 63:
+            tick(64)
+    tick(len(rows) % 64)
+    arrays = {name: np.array(values) for name, values in pixels.items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_bytes_atomically(folder / f"{number:05d}.npz", buffer.getvalue())
+    table = pa.table({name: pa.array(values, _type(name)) for name, values in columns.items()})
+    sink = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({"stamp": stamp}), sink)
+    write_bytes_atomically(folder / f"{number:05d}.parquet", sink.getvalue())  # last: it says that the block is done
+
+
+def _photo(
+    subject: Subject, plan: Plan, index: int, position: int, row: Row, pixels: dict[str, list[Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is known of one photo and its features; nothing about a file raises."""
+    known: dict[str, Any] = {
+        "id": shown(row.id),
+        "label": shown(row.label),
+        "split": row.split,
+        "source": shown(row.source),
+        "owner": shown(row.owner),
+        "content": 0,
+        "near": 0,
+        "failure": "",
+    }
+    try:
+        head = subject.head(index, HEAD_BYTES)
+        content = hashlib.blake2b(head.data, digest_size=8, salt=head.size.to_bytes(16, "little")).digest()
+        known["content"] = int.from_bytes(content, "little")
+        values = values_of(file_facts(head, lambda limit: subject.head(index, limit)))
+        if plan.near or plan.draws(row.id):
+            data = subject.read(index)
+            if plan.draws(row.id):
+                from benchmark.audit.pixel_facts import pixel_facts
+
+                facts = pixel_facts(data)
+                known["near"] = facts.perceptual_hash
+                for name, value in (
+                    ("rows", position),
+                    ("numbers", list(facts.numbers.values())),
+                    ("whole", facts.whole),
+                    ("border", facts.border),
+                ):
+                    pixels[name].append(value)
+            else:
+                from builders.splits import photo_hash
+
+                known["near"] = photo_hash(data)
+    except PhotoError as error:
+        return known | {"failure": shown(str(error))}, {}
+    except MemoryError:
+        return known | {"failure": "not enough memory"}, {}
+    except Exception as error:  # a hostile file costs one row, whatever a library makes of it
+        return known | {"failure": shown(f"{type(error).__name__}: {error}")}, {}
+    return known, values
+
+
+def shown(text: str) -> str:
+    r"""A name of a stranger as text: what cannot be printed, or is no Unicode, stands escaped.
+
+    >>> shown("a\x1b[31m\udcff")
+    'a\\x1b[31m\\xff'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    raw = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in raw)
+
+
+def _type(name: str) -> pa.DataType:
+    if name in ("content", "near"):
+        return pa.uint64()
+    if name in FEATURES and FEATURES[name].kind == "number":
+        return pa.float64()
+    return pa.dictionary(pa.int32(), pa.string()) if name not in ("id", "failure") else pa.string()
+
+
+def _is_done(folder: Path, number: int, stamp: str) -> bool:
+    path = folder / f"{number:05d}.parquet"
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        return metadata.get(b"stamp", b"?").decode() == stamp and path.with_suffix(".npz").is_file()
+    except (OSError, pa.ArrowInvalid):
+        return False
+
+
+def _bar(total: int | None, progress: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc="reading headers", unit="photo", delay=2, disable=None if progress else True)

@@ -1,0 +1,183 @@
+"""Questions -> words: what a person reads first, and what would repair it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+from benchmark.audit.features import FILE_LAYERS
+from benchmark.audit.questions import ALPHA, by_owner
+from benchmark.audit.tally import MAX_SOURCES, Tally
+from benchmark.audit.values import TARGETS, Carrier, Duplicates, LayerScore, Question
+
+NAMED = 3
+"""Values named in a sentence."""
+
+POWER = 0.9
+
+
+def smallest_effect(n: int, questions: int) -> float:
+    """The corrected V of two classes and two values that ``POWER`` of such data sets would have flagged, at most 1.
+
+    A normal approximation: root of n times V is about normal with deviation 1.
+
+    >>> round(smallest_effect(2000, 25), 3)
+    0.108
+    """
+    if n < 2:
+        return 1.0
+    normal = NormalDist()
+    needed = normal.inv_cdf(1 - ALPHA / (2 * max(1, questions))) + normal.inv_cdf(POWER)
+    return min(1.0, needed / math.sqrt(n))
+
+
+def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[LayerScore]) -> str:
+    """The one sentence or two that every page begins with."""
+    if len(tally.names["label"]) < 2:
+        return f"All {tally.photos:,} photos have one label, so nothing can be asked of it."
+    scores = {s.layer: s for s in layers if s.target == "label"}
+    flagged = [q for q in questions if q.target == "label" and q.flagged and not q.content]
+    by_source = next((q for q in flagged if q.feature == "source"), None)
+    if by_source is not None and by_source.value > 0.99:
+        return (
+            "Each class comes from sources of its own: nothing that a classifier learns here can be told from its "
+            "source, whatever the files look like. Add photos of every class from every source."
+        )
+    strongest = [s for s in (scores.get(layer) for layer in (*FILE_LAYERS, "file")) if s is not None and s.flagged]
+    if strongest:
+        score = strongest[0] if strongest[0].layer == "header" else max(strongest, key=lambda s: s.advantage)
+        read = [q for q in flagged if score.layer == "file" or q.layer == score.layer] or flagged
+        return (
+            f"The label can be told at {_percent(score.accuracy)} from {score.title} "
+            f"(chance {_percent(score.chance)}){_because(read)} Any classifier can use this."
+        )
+    if flagged:
+        first = flagged[0]
+        return (
+            f"The label goes with the {first.title} ({first.measure} = {first.value:.2f}){_because(flagged)} "
+            "A classifier can use this."
+        )
+    effect = smallest_effect(tally.photos, len(questions))
+    return (
+        f"No confound was found in the files of {tally.photos:,} photos: the label cannot be told from header, size "
+        f"or Exif. An association of V = {effect:.2f} or more would most likely have been found."
+    )
+
+
+def findings_of(
+    tally: Tally, questions: Sequence[Question], layers: Sequence[LayerScore], duplicates: Sequence[Duplicates]
+) -> tuple[str, ...]:
+    """Further sentences, the most important first."""
+    found: list[str] = []
+    scores = {(s.target, s.layer): s for s in layers}
+    for target, start in TARGETS.items():
+        if target == "label":
+            continue
+        flagged = [q for q in questions if q.target == target and q.flagged and not q.content]
+        told = [s for s in layers if s.target == target and s.flagged and not s.content]
+        best = max(told, key=lambda s: s.advantage, default=None)
+        if best is not None:
+            found.append(
+                f"{start} can be told at {_percent(best.accuracy)} from {best.title} (chance {_percent(best.chance)})"
+                f"{_because(flagged)}"
+            )
+        elif flagged:
+            found.append(f"{start} goes with the {flagged[0].title} (V = {flagged[0].value:.2f}){_because(flagged)}")
+    file = scores.get(("label", "file"))
+    if file is not None and file.flagged and file.recalls:
+        worst = ", ".join(f"{name} ({_percent(recall)})" for name, recall in list(file.recalls.items())[:5])
+        found.append(f"The classes that the file tells best: {worst}.")
+    for layer in ("weight", "pixels", "hidden"):
+        score = scores.get(("label", layer))
+        if score is not None:
+            found.append(
+                f"From {score.title} the label can be told at {_percent(score.accuracy)} (chance "
+                f"{_percent(score.chance)}, {score.n:,} photos): {_pixel_meaning(score)}"
+            )
+    found += [_duplicate_sentence(d) for d in duplicates if d.groups]
+    if tally.unreadable:
+        found.append(f"{tally.unreadable:,} files could not be read and are left out.")
+    if len(tally.names["source"]) > MAX_SOURCES:
+        found.append(f"There are more than {MAX_SOURCES} sources, so they are not asked about one by one.")
+    if by_owner(tally):
+        found.append("Intervals and p-values are of owners, because photos of one owner share camera and program.")
+    return tuple(found)
+
+
+def repairs_of(questions: Sequence[Question], layers: Sequence[LayerScore]) -> tuple[str, ...]:
+    """What would help, by the layers that are flagged."""
+    flagged = {q.layer for q in questions if q.flagged and q.target == "label" and not q.content}
+    flagged |= {s.layer for s in layers if s.flagged and s.target == "label" and not s.content}
+    found: list[str] = []
+    if flagged & {"header", "exif"}:
+        found.append(
+            "--repair reencode saves every photo the same way and drops all metadata: header and Exif then say "
+            "nothing. It loses quality, and an earlier compression stays visible in the pixels."
+        )
+        found.append(
+            "--repair match keeps photos so that every class has the same mixture of the values above; --repair drop "
+            "keeps the value that the classes share most. Both keep the files as they are and lose photos."
+        )
+    if "size" in flagged:
+        found.append("Size is not repaired by re-encoding: --repair match, or resize every photo to one size.")
+    if "origin" in flagged:
+        found.append("What comes from different sources is best collected again: every class from every source.")
+    if "pixels" in flagged:
+        found.append("Traces in the pixels are not removed by re-encoding; match what can be named, or collect again.")
+    return tuple(found)
+
+
+def _because(questions: Sequence[Question]) -> str:
+    """``: real photos are ..., fakes are ...`` from the values that carry the strongest questions."""
+    for question in questions:
+        told = [c for c in question.carriers if c.share is not None]
+        if question.feature in _LESS_READABLE and len(questions) > 1 and question is not questions[-1]:
+            continue
+        if told:
+            return ": " + "; ".join(_carrier_text(question, c) for c in _one_per_group(told)) + "."
+    numbers = [q for q in questions if q.carriers]
+    if numbers:
+        parts = "; ".join(f"{c.group}: {c.value}" for c in numbers[0].carriers)
+        return f": {numbers[0].title}, {parts}."
+    return "."
+
+
+_LESS_READABLE = ("tables", "order")
+
+
+def _one_per_group(carriers: Sequence[Carrier]) -> list[Carrier]:
+    first: dict[str, Carrier] = {}
+    for carrier in sorted(carriers, key=lambda c: (c.elsewhere or 0) - (c.share or 0)):
+        first.setdefault(carrier.group, carrier)
+    return list(first.values())[:NAMED]
+
+
+def _carrier_text(question: Question, carrier: Carrier) -> str:
+    return (
+        f"{_percent(carrier.share or 0)} of {carrier.group} have {question.title} {carrier.value} "
+        f"({_percent(carrier.elsewhere or 0)} elsewhere)"
+    )
+
+
+def _pixel_meaning(score: LayerScore) -> str:
+    if not score.flagged:
+        return "nothing was found there."
+    if score.layer == "hidden":
+        return "most of what the picture shows is hidden there, so it may well be how the photos were made."
+    return "what the pictures show, or how they were made; this layer does not tell the two apart."
+
+
+def _duplicate_sentence(found: Duplicates) -> str:
+    where = []
+    if found.across_splits:
+        where.append(f"{found.across_splits:,} groups across splits")
+    if found.across_classes:
+        where.append(f"{found.across_classes:,} across classes")
+    what = "files are" if found.kind == "same file" else "pictures are (nearly)"
+    tail = f" ({', '.join(where)})" if where else ""
+    return f"{found.photos:,} {what} there more than once, in {found.groups:,} groups{tail}."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if 0.005 <= share < 0.995 or share in (0.0, 1.0) else f"{100 * share:.1f} %"

@@ -1,0 +1,227 @@
+"""Planted confounds are found and named, others are not; strangers' files cost a row; frames and data sets go in."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.audit import audit
+from builders.errors import DataError, UsageError
+from builders.photos import UNLABELLED, Labels, PhotoSet
+from tests.benchmark.audit.planted import TRAITS, exif, jpeg, picture, planted, png
+
+
+@pytest.mark.parametrize("trait", [name for name in TRAITS if name != "earlier_quality"])
+def test_audit__finds_and_names_what_was_planted(trait):
+    found = audit(planted(trait, 0.5, 300), progress=False)
+    question = found.question(trait)
+    assert question.flagged
+    assert question.value == pytest.approx(0.5, abs=0.01)
+    assert question.adjusted < 1e-6
+    assert found.flagged
+    assert found.worst_effect == pytest.approx(0.5, abs=0.05)
+    assert {c.group for c in question.carriers} == {"real", "fake"}
+    assert question.carriers[0].share == pytest.approx(0.75, abs=0.01)
+    assert question.carriers[0].elsewhere == pytest.approx(0.25, abs=0.01)
+    layer = found.layer(question.layer)
+    assert layer.accuracy == pytest.approx(0.75, abs=0.03)
+    assert layer.chance == 0.5
+
+
+def test_audit__verdict_says_what_a_classifier_could_do():
+    found = audit(planted("format", 0.9, 200), progress=False)
+    assert found.verdict == (
+        "The label can be told at 95 % from the file header alone (chance 50 %): 95 % of real have file format JPEG "
+        "(5 % elsewhere); 95 % of fake have file format PNG (5 % elsewhere). Any classifier can use this."
+    )
+
+
+def test_audit__double_compression_hides_from_headers_and_not_from_pixels():
+    photos = planted("earlier_quality", 0.6, 240, side=96)
+    headers = audit(photos, progress=False)
+    assert not headers.flagged
+    assert headers.question("quality") is None
+    pixels = audit(photos, pixels=240, progress=False)
+    question = pixels.question("earlier_quality")
+    assert question.flagged
+    assert question.value == pytest.approx(0.6, abs=0.03)
+    assert [c.value for c in question.carriers if c.group == "fake"] == ["JPEG about 60"]
+    assert pixels.flagged
+
+
+def test_audit__nothing_planted_nothing_found():
+    found = audit(planted("quality", 0.0, 300, seed=3), progress=False)
+    assert not found.flagged
+    assert found.worst_effect == 0
+    assert found.verdict.startswith("No confound was found in the files of 300 photos")
+    assert found.question("quality").value == 0
+
+
+def test_audit__bytes_of_a_file_are_a_hint_and_no_verdict():
+    rng = np.random.default_rng(0)
+    busy = {f"busy/{i}": jpeg(picture(rng)) for i in range(60)}
+    calm = {f"calm/{i}": jpeg(picture(rng).resize((8, 8)).resize((64, 64))) for i in range(60)}
+    found = audit(PhotoSet.of_bytes("p", busy | calm, ["busy"] * 60 + ["calm"] * 60), progress=False)
+    assert found.question("bytes").flagged
+    assert found.question("bytes").content
+    assert found.layer("weight").accuracy > 0.9
+    assert not found.flagged
+
+
+def with_column(photos, name, values):
+    return dataclasses.replace(photos, columns={name: np.array(values, dtype=object)})
+
+
+def test_audit__one_source_for_each_class():
+    photos = planted("quality", 1.0, 200)
+    labels = [photos.labels.names[v] for v in photos.labels.values]
+    found = audit(with_column(photos, "source", [f"site of {label}" for label in labels]), progress=False)
+    assert found.question("source").value == pytest.approx(1)
+    assert found.verdict.startswith("Each class comes from sources of its own")
+    assert found.question("quality", "source").flagged
+
+
+def test_audit__owners_are_what_counts():
+    # 40 owners with 25 photos each and one software; 20 owners a class: as good as 40 photos, not 1,000
+    rng = np.random.default_rng(5)
+    owners = np.repeat(np.arange(40), 25)
+    labels = ["a" if owner < 20 else "b" for owner in owners]
+    softwares = np.r_[np.arange(20) < 13, np.arange(20) < 7].astype(int)
+    image = picture(rng)
+    files = {f"{i}": jpeg(image, exif=exif(Software=f"v{softwares[owner]}")) for i, owner in enumerate(owners)}
+    photos = PhotoSet.of_bytes("owners", files, labels)
+    by_photo = audit(photos, progress=False)
+    by_owner = audit(with_column(photos, "owner", [str(o) for o in owners]), progress=False)
+    assert by_photo.question("software").p_value < 1e-6
+    assert by_owner.question("software").p_value > 0.01
+    assert not by_owner.question("software").flagged
+    assert any("are of owners" in sentence for sentence in by_owner.findings)
+
+
+def test_audit__splits_and_duplicates():
+    rng = np.random.default_rng(0)
+    files = {f"{i:03d}": jpeg(picture(rng), 75 if i < 100 else 92) for i in range(200)}
+    files |= {"copy": files["000"]}
+    splits = ["train"] * 100 + ["val"] * 101
+    labels = ["a", "b"] * 100 + ["b"]
+    found = audit(PhotoSet.of_bytes("s", files, labels, splits), near_duplicates=True, progress=False)
+    assert found.question("quality", "split").value > 0.95
+    assert not found.question("quality").flagged
+    assert found.layer("header", "split").accuracy > 0.98
+    same, near = found.duplicates
+    assert (same.photos, same.groups, same.across_classes, same.across_splits) == (2, 1, 1, 1)
+    assert same.examples == (("000", "copy"),)
+    assert near.groups == 1
+    assert any(sentence.startswith("The split can be told at") for sentence in found.findings)
+
+
+def test_audit__a_bad_file_is_a_row():
+    photos = planted("format", 0.5, 60)
+    files = {i: photos.read(k) for k, i in enumerate(photos.ids)}
+    hostile = {
+        "empty": b"",
+        "text": b"hello",
+        "cut": jpeg(picture(np.random.default_rng(1)))[:40],
+        "long": b"\xff\xd8\xff\xe0\xff\xff" + b"x" * 10,
+        "png": b"\x89PNG\r\n\x1a\n" + b"\0" * 8,
+        "webp": b"RIFF\0\0\0\0WEBPVP8 ",
+        "heic": b"\0\0\0\x18ftypheic",
+        "\x1b[31mred\udcff": b"GIF89a",
+    }
+    labels = [photos.labels.names[v] for v in photos.labels.values] + ["real"] * len(hostile)
+    found = audit(PhotoSet.of_bytes("h", files | hostile, labels), pixels=68, progress=False)
+    reasons = dict(found.failures)
+    assert found.unreadable == len(reasons) == len(hostile)
+    assert reasons["empty"] == "the file is empty"
+    assert reasons["text"] == "not an image in a format that is known"
+    assert reasons["cut"] == "the file ends before its header does"
+    assert "\\x1b[31mred\\xff" in reasons
+    assert found.photos == 60
+
+
+def test_audit__photos_without_a_label():
+    photos = planted("format", 0.5, 40)
+    values = photos.labels.values.copy()
+    values[:10] = UNLABELLED
+    found = audit(dataclasses.replace(photos, labels=Labels(photos.labels.names, values)), progress=False)
+    assert (found.photos, found.unlabelled) == (30, 10)
+    with pytest.raises(UsageError, match="no photo has a label"):
+        audit(PhotoSet.of_bytes("none", {"a": png(picture(np.random.default_rng(0)))}), progress=False)
+    with pytest.raises(DataError, match="not one photo can be audited"):
+        audit(PhotoSet.of_bytes("bad", {"a": b"x"}, ["real"]), progress=False)
+
+
+def test_audit__one_class_is_not_a_clean_bill():
+    found = audit(PhotoSet.of_bytes("one", {"a": png(picture(np.random.default_rng(0)))}, ["real"]), progress=False)
+    assert found.verdict == "All 1 photos have one label, so nothing can be asked of it."
+    assert not found.flagged
+
+
+def test_audit__same_answer_twice_and_as_json():
+    photos = planted("software", 0.4, 120)
+    first, second = (audit(photos, progress=False) for _ in range(2))
+    assert first == second
+    assert json.loads(first.to_json())["questions"][0]["feature"] == first.questions[0].feature
+    frame = first.to_frame()
+    assert frame.loc[frame.feature == "software", "value"].item() == first.question("software").value
+
+
+def test_audit__a_frame_of_paths(tmp_path):
+    photos = planted("quality", 0.8, 80)
+    rows = []
+    for i in range(80):
+        path = tmp_path / f"{i}.jpg"
+        path.write_bytes(photos.read(i))
+        rows.append({"path": str(path), "kind": photos.labels.names[photos.labels.values[i]], "site": i % 2})
+    found = audit(pd.DataFrame(rows), label="kind", source="site", cache=tmp_path / "cache", progress=False)
+    assert found.question("quality").value == pytest.approx(0.8, abs=0.03)
+    assert found.question("source").value == pytest.approx(1)
+    with pytest.raises(UsageError, match="unknown column 'kin'"):
+        audit(pd.DataFrame(rows), label="kin", progress=False)
+    with pytest.raises(UsageError, match="cannot be audited"):
+        audit(7)
+
+
+def test_audit__a_hugging_face_data_set():
+    import datasets
+
+    photos = planted("quality", 0.8, 80)
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["fake", "real"])})
+    rows = {
+        "image": [{"bytes": photos.read(i), "path": None} for i in range(80)],
+        "label": photos.labels.values.tolist(),
+    }
+    found = audit(datasets.Dataset.from_dict(rows, features=features), progress=False)
+    assert found.classes == {"fake": 40, "real": 40}
+    assert found.question("quality").value == pytest.approx(0.8, abs=0.03)
+    assert not any(q.target == "split" for q in found.questions)
+
+
+def test_audit__a_streamed_data_set_is_read_row_by_row(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    photos = planted("quality", 0.8, 80)
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["fake", "real"])})
+    cells = [{"bytes": photos.read(i), "path": None} for i in range(80)] + [{"bytes": None, "path": "/etc/hostname"}]
+    rows = {"image": cells, "label": [*photos.labels.values.tolist(), 0]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "data" / "train.parquet")
+    found = audit(f"hub:{tmp_path / 'data'}", stream=True, progress=False)
+    assert found.classes == {"fake": 40, "real": 40}
+    assert found.question("quality").value == pytest.approx(0.8, abs=0.03)
+    assert [reason for _, reason in found.failures] == ["the row holds no bytes of an image"]
+    part = audit(f"hub:{tmp_path / 'data'}", stream=True, limit=60, pixels=60, progress=False)
+    assert part.photos == 60
+    assert part.layer("pixels").n == 60
+    with pytest.raises(UsageError, match="needs --limit"):
+        audit(f"hub:{tmp_path / 'data'}", stream=True, pixels=10, progress=False)
+    with pytest.raises(UsageError, match="label column"):
+        audit(f"hub:{tmp_path / 'data'}", label="kind", stream=True, progress=False)
+
+
+def test_audit__a_card_of_a_notebook_is_html():
+    text = audit(planted("format", 0.9, 40), progress=False)._repr_html_()
+    assert "<section" in text
+    assert "Confounded" in text

@@ -1,0 +1,111 @@
+"""Counts over blocks are those of one big table, and memory is bounded: rare values and samples are cut."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from benchmark.audit import tally as module
+from benchmark.audit.features import FEATURES
+from benchmark.audit.scan import KNOWN, Block, _type
+from benchmark.audit.tally import RARER, Moments, Table, tally
+from benchmark.audit.verdict import smallest_effect
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A scan in memory."""
+
+    frame: pd.DataFrame
+    size: int
+
+    def blocks(self):
+        for start in range(0, len(self.frame), self.size):
+            part = self.frame.iloc[start : start + self.size]
+            columns = {name: pa.array(part[name].tolist(), _type(name)) for name in (*KNOWN, *FEATURES)}
+            yield Block(pa.table(columns), {name: np.zeros(0) for name in ("rows", "numbers", "whole", "border")})
+
+
+def rows(n, values=6, seed=0):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"id": [f"{i:06d}" for i in range(n)]})
+    frame["label"] = rng.choice(["a", "b", "c", ""], n)
+    frame["split"], frame["source"], frame["owner"] = rng.choice(["train", "val"], n), "", ""
+    frame["content"], frame["near"], frame["failure"] = (
+        np.arange(1, n + 1),
+        0,
+        np.where(np.arange(n) % 50 == 7, "bad", ""),
+    )
+    for name, feature in FEATURES.items():
+        numbers = rng.normal(10, 2, n)
+        frame[name] = numbers if feature.kind == "number" else [f"v{k}" for k in rng.integers(0, values, n)]
+    return frame
+
+
+def test_tally__blocks_count_as_one_table():
+    frame = rows(1000)
+    found = tally(Blocks(frame, 64))
+    good = frame[frame.failure == ""]
+    known = good[good.label != ""]
+    assert (found.photos, found.unreadable, len(found.failures)) == (len(known), 20, 20)
+    values, counts = found.tables["label", "quality"].counts(3)
+    expected = pd.crosstab(known.quality, known.label)
+    order = [list(found.names["label"]).index(name) for name in expected.columns]
+    assert pd.DataFrame(counts[:, order], values, expected.columns).sort_index().to_numpy().tolist() == (
+        expected.to_numpy().tolist()
+    )
+    moments = found.moments["split", "bytes"]
+    place = found.names["split"]["val"]
+    assert moments.sums[place] == pytest.approx(good[good.split == "val"].bytes.sum())
+    assert moments.squares == pytest.approx((good.bytes**2).sum())
+    assert found.rows.tolist() == np.flatnonzero(frame.failure == "").tolist()
+    assert sorted(found.sample.row) == found.rows.tolist()
+
+
+def test_tally__the_sample_is_the_same_whatever_the_blocks(monkeypatch):
+    monkeypatch.setattr(module, "SAMPLE", 100)
+    frame = rows(1500)
+    samples = [sorted(tally(Blocks(frame, size)).sample.id) for size in (37, 400, 1500)]
+    assert samples[0] == samples[1] == samples[2]
+    assert len(samples[0]) == 100
+
+
+def test_table__rare_values_are_counted_together(monkeypatch):
+    monkeypatch.setattr(module, "MAX_VALUES", 40)
+    rng = np.random.default_rng(0)
+    table, total = Table(), 0
+    for _ in range(30):
+        texts = [f"common {k}" for k in rng.integers(0, 5, 100)] + [f"rare {k}" for k in rng.integers(0, 10**9, 60)]
+        table.add(pa.array(texts).dictionary_encode(), rng.integers(0, 2, 160), 2)
+        total += 160
+    assert len(table.values) <= 2 * 40 + 61
+    values, counts = table.counts(2)
+    assert len(values) <= 41
+    assert counts.sum() == total
+    assert counts[[values.index(f"common {k}") for k in range(5)]].sum() == 3000
+    assert counts[values.index(RARER)].sum() >= 1800 - 40
+
+
+def test_moments__nan_is_not_counted():
+    moments = Moments()
+    moments.add(np.array([1.0, np.nan, 3.0, 5.0]), np.array([0, 0, 1, -1]), 2)
+    moments.add(np.array([2.0]), np.array([2]), 3)
+    assert moments.counts.tolist() == [1, 1, 1]
+    assert moments.sums.tolist() == [1, 3, 2]
+    assert moments.squares == 14
+
+
+def test_smallest_effect__is_found_in_nine_of_ten_sets():
+    from benchmark.stats import cramers_v, table_p_value
+
+    n, questions = 1000, 20
+    effect = smallest_effect(n, questions)
+    rng = np.random.default_rng(0)
+    found = 0
+    for seed in range(100):
+        trait = rng.random(n) < (1 + effect * np.where(np.arange(n) % 2, 1, -1)) / 2
+        table = np.histogram2d(np.arange(n) % 2, trait, (2, 2))[0].astype(int)
+        found += questions * table_p_value(table, seed=seed) < 0.01 and cramers_v(table) >= 0.05
+    assert 80 <= found <= 98
