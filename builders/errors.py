@@ -26,7 +26,6 @@ EXTRA_OF = {
     "requests": "flickr",
     "skimage": "sample",
     "sklearn": "sample",
-    "statsmodels": "encoders",
     "threadpoolctl": "encoders",
     "timm": "encoders",
     "torch": "encoders",

@@ -77,3 +77,16 @@ def test_rank_intervals__all_pairs_of_scenes_agree_with_paired_difference() -> N
     single = [paired_difference(board[i], board[j], clusters=scene).p_value for i, j in pairs]
     assert [found[i, j] for i, j in pairs] == pytest.approx(list(holm(single)))
     assert found[4, 3] == 1
+
+
+def test_rank_intervals__pairs_that_lean_agree_with_paired_difference() -> None:
+    """Encoders that fail on a few photos only, in either order: the longer tail lies on either side."""
+    board = np.ones((4, 60))
+    for encoder, failures in enumerate([0, 7, 4, 12]):
+        board[encoder, 5 * encoder : 5 * encoder + failures] = 0
+    found = rank_intervals(board).p_values
+    mirrored = rank_intervals(board[::-1]).p_values
+    pairs = [(i, j) for i in range(4) for j in range(i)]
+    single = [paired_difference(board[i], board[j]).p_value for i, j in pairs]
+    assert [found[i, j] for i, j in pairs] == pytest.approx(list(holm(single)))
+    np.testing.assert_allclose(found, mirrored[::-1, ::-1])
