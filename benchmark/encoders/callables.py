@@ -76,7 +76,7 @@ def load_callable(request: Request) -> Encoder:
 
 
 def _of_module(request: Request, module: nn.Module, found: Any) -> Encoder:
-    from benchmark.encoders.embedding import Normalisation, hash_state_dict, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, hash_state_dict, network_encoder, placement
 
     place = placement(request.device, request.dtype, request.compile)
     mean, std = _attribute("mean", module, found), _attribute("std", module, found)
@@ -100,19 +100,21 @@ def _of_module(request: Request, module: nn.Module, found: Any) -> Encoder:
     key = _attribute("cache_key", module, found)
     identity = None if key is None else _keyed(f"{key}\0{hash_state_dict(module.state_dict())}")
     return network_encoder(
-        name=request.spec,
-        library="callable",
-        module=module,
-        preprocess=preprocess,
-        preprocessing=preprocessing,
-        normalise=normalise,
-        forward=call,
-        pooling=str(_attribute("pooling", module, found) or "what the module returns"),
-        place=place,
-        weights_sha256=identity,
-        group=_group(request.spec, _attribute("group", module, found)),
-        training_data=str(_attribute("training_data", module, found) or "unknown"),
-        details={"class": type(module).__qualname__},
+        Network(
+            name=request.spec,
+            library="callable",
+            module=module,
+            preprocess=preprocess,
+            preprocessing=preprocessing,
+            normalise=normalise,
+            forward=call,
+            pooling=str(_attribute("pooling", module, found) or "what the module returns"),
+            weights_sha256=identity,
+            group=_group(request.spec, _attribute("group", module, found)),
+            training_data=str(_attribute("training_data", module, found) or "unknown"),
+            details={"class": type(module).__qualname__},
+        ),
+        place,
     )
 
 

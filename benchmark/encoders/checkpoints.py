@@ -101,26 +101,30 @@ def read_encoder(spec: str, file: Path) -> nn.Module:
 
 
 def _load(request: Request) -> Encoder:
-    from benchmark.encoders.embedding import Normalisation, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement
 
     place = placement(request.device, request.dtype, request.compile)
     source = SOURCES[request.spec]
     pixels = Pixels((ResizeShort(256, source.resample), CenterCrop(224, 224, "round")))
     row = next(row for row in STUDY if row.spec == request.spec)
     return network_encoder(
-        name=request.spec,
-        library="checkpoint",
-        module=read_encoder(request.spec, _download(request.spec, source)),
-        preprocess=pixels,
-        preprocessing=describe(pixels, IMAGENET_MEAN, IMAGENET_STD, "pil"),
-        normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
-        forward=_features,
-        pooling="global average pooling" if source.architecture == "resnet50" else "class token after the last norm",
-        place=place,
-        stateless=True,
-        group=row.group,
-        training_data=row.training_data,
-        details={"architecture": source.architecture, "url": f"{HOST}/{source.path}"},
+        Network(
+            name=request.spec,
+            library="checkpoint",
+            module=read_encoder(request.spec, _download(request.spec, source)),
+            preprocess=pixels,
+            preprocessing=describe(pixels, IMAGENET_MEAN, IMAGENET_STD, "pil"),
+            normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
+            forward=_features,
+            pooling="global average pooling"
+            if source.architecture == "resnet50"
+            else "class token after the last norm",
+            stateless=True,
+            group=row.group,
+            training_data=row.training_data,
+            details={"architecture": source.architecture, "url": f"{HOST}/{source.path}"},
+        ),
+        place,
     )
 
 

@@ -44,7 +44,7 @@ def _load_random_projection(request: Request) -> Encoder:
     import torch
     from torch import nn
 
-    from benchmark.encoders.embedding import Normalisation, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement
 
     place = placement(request.device, request.dtype, request.compile)
     pixels = 224 * 224 * 3
@@ -52,20 +52,22 @@ def _load_random_projection(request: Request) -> Encoder:
     module = nn.Linear(pixels, PROJECTION_DIMENSION, bias=False, device="meta")
     module.weight = nn.Parameter(torch.from_numpy(signs).float().div_(pixels**0.5), requires_grad=False)
     return network_encoder(
-        name=request.spec,
-        library="control",
-        module=module,
-        preprocess=IMAGENET_PIXELS,
-        preprocessing=describe(IMAGENET_PIXELS, IMAGENET_MEAN, IMAGENET_STD, "pil"),
-        normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
-        forward=_project,
-        pooling=f"{PROJECTION_DIMENSION} random sign projections of the preprocessed pixels",
-        place=place,
-        stateless=True,
-        cpu_chunk=64,
-        weights_sha256=hashlib.sha256(signs.tobytes()).hexdigest(),
-        group="control",
-        training_data="none",
+        Network(
+            name=request.spec,
+            library="control",
+            module=module,
+            preprocess=IMAGENET_PIXELS,
+            preprocessing=describe(IMAGENET_PIXELS, IMAGENET_MEAN, IMAGENET_STD, "pil"),
+            normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
+            forward=_project,
+            pooling=f"{PROJECTION_DIMENSION} random sign projections of the preprocessed pixels",
+            stateless=True,
+            cpu_chunk=64,
+            weights_sha256=hashlib.sha256(signs.tobytes()).hexdigest(),
+            group="control",
+            training_data="none",
+        ),
+        place,
     )
 
 
@@ -81,7 +83,7 @@ def _load_untrained_resnet50(request: Request) -> Encoder:
     from torch import nn
     from torchvision.models import resnet50
 
-    from benchmark.encoders.embedding import Normalisation, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement
 
     place = placement(request.device, request.dtype, request.compile)
     with torch.random.fork_rng(devices=[]):
@@ -89,19 +91,21 @@ def _load_untrained_resnet50(request: Request) -> Encoder:
         module = resnet50(weights=None)
     module.fc = nn.Identity()
     return network_encoder(
-        name=request.spec,
-        library="control",
-        module=module,
-        preprocess=IMAGENET_PIXELS,
-        preprocessing=describe(IMAGENET_PIXELS, IMAGENET_MEAN, IMAGENET_STD, "pil"),
-        normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
-        forward=_scaled_features,
-        pooling="global average pooling of the last stage, divided by 32",
-        place=place,
-        stateless=True,
-        group="control",
-        training_data="none (initialisation with seed 0)",
-        details={"architecture": "torchvision resnet50"},
+        Network(
+            name=request.spec,
+            library="control",
+            module=module,
+            preprocess=IMAGENET_PIXELS,
+            preprocessing=describe(IMAGENET_PIXELS, IMAGENET_MEAN, IMAGENET_STD, "pil"),
+            normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
+            forward=_scaled_features,
+            pooling="global average pooling of the last stage, divided by 32",
+            stateless=True,
+            group="control",
+            training_data="none (initialisation with seed 0)",
+            details={"architecture": "torchvision resnet50"},
+        ),
+        place,
     )
 
 

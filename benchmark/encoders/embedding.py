@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -119,63 +119,78 @@ class Embedder:
         return output.float().cpu()
 
 
-def network_encoder(
-    *,
-    name: str,
-    library: str,
-    module: nn.Module,
-    preprocess: Callable[[Image.Image], np.ndarray],
-    preprocessing: Mapping[str, Any],
-    normalise: Normalisation | None,
-    forward: Callable[[nn.Module, torch.Tensor], torch.Tensor],
-    pooling: str,
-    place: Placement,
-    prepare: Callable[[nn.Module], nn.Module] = lambda module: module,
-    cpu_chunk: int = CPU_CHUNK,
-    stateless: bool = False,
-    weights_sha256: str | None = "of the state dict",
-    revision: str | None = None,
-    group: str = "unknown",
-    training_data: str = "unknown",
-    details: Mapping[str, Any] | None = None,
-) -> Encoder:
-    """Put a loaded network on its device and try it once.
+OF_STATE_DICT = "of the state dict"
+"""Stands for a hash that is still to be computed."""
 
-    Args:
-        name: the canonical spec, ``EncoderInfo.id``.
-        prepare: exact rewriting for speed (folding of batch norms), applied after the weights are hashed.
-        stateless: a forward pass keeps nothing in the module, so that two may run at once.
-        weights_sha256: leave it out to hash the state dict; None for what cannot be identified.
+
+def _unchanged(module: nn.Module) -> nn.Module:
+    return module
+
+
+@dataclass(frozen=True)
+class Network:
+    """A loaded network and everything that a result says of it."""
+
+    name: str
+    """The canonical spec, ``EncoderInfo.id``."""
+    library: str
+    module: nn.Module
+    preprocess: Callable[[Image.Image], np.ndarray]
+    """RGB picture -> array of one view, before ``normalise``."""
+    preprocessing: Mapping[str, Any]
+    """The same as a result records it."""
+    normalise: Normalisation | None
+    forward: Callable[[nn.Module, torch.Tensor], torch.Tensor]
+    """(module, batch of views) -> [views, dimension]."""
+    pooling: str
+    """Which output is the embedding, in words."""
+    prepare: Callable[[nn.Module], nn.Module] = _unchanged
+    """Exact rewriting for speed (folding of batch norms), applied after the weights are hashed."""
+    cpu_chunk: int = CPU_CHUNK
+    stateless: bool = False
+    """A forward pass keeps nothing in the module, so that two may run at once."""
+    weights_sha256: str | None = OF_STATE_DICT
+    """Left out, the state dict is hashed; None for what cannot be identified."""
+    revision: str | None = None
+    group: str = "unknown"
+    training_data: str = "unknown"
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def network_encoder(network: Network, place: Placement) -> Encoder:
+    """Put a loaded network on its device and try it once.
 
     Raises:
         EncoderError: the network does not map its own preprocessing of a picture to a finite vector.
     """
-    module = module.eval().requires_grad_(False)
-    if weights_sha256 == "of the state dict":
-        weights_sha256 = hash_state_dict(module.state_dict())
+    name = network.name
+    module = network.module.eval().requires_grad_(False)
+    weights = network.weights_sha256
+    if weights == OF_STATE_DICT:
+        weights = hash_state_dict(module.state_dict())
     parameters = sum(p.numel() for p in module.parameters())
-    module = prepare(module).to(device=place.device, dtype=TORCH_DTYPES[place.dtype])
+    module = network.prepare(module).to(device=place.device, dtype=TORCH_DTYPES[place.dtype])
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parallel = stateless and not place.compile
-    forward = torch.compile(forward) if place.compile else forward
-    embed = Embedder(name, module, forward, normalise, place, cpu_chunk, parallel)
-    first = embed(torch.from_numpy(np.array(preprocess(probe_image())))[None])
+    parallel = network.stateless and not place.compile
+    forward = torch.compile(network.forward) if place.compile else network.forward
+    embed = Embedder(name, module, forward, network.normalise, place, network.cpu_chunk, parallel)
+    first = embed(torch.from_numpy(np.array(network.preprocess(probe_image())))[None])
     if not torch.isfinite(first).all():
         raise EncoderError(f"{name}: the embedding of a plain picture is not finite in {place.dtype}")
     info = EncoderInfo(
         id=name,
-        library=library,
-        revision=revision,
-        weights_sha256=weights_sha256,
+        library=network.library,
+        revision=network.revision,
+        weights_sha256=weights,
         dimension=first.shape[1],
-        preprocessing=preprocessing,
-        pooling=pooling,
+        preprocessing=network.preprocessing,
+        pooling=network.pooling,
         parameters=parameters,
-        group=group,
-        training_data=training_data,
-        details=dict(details or {}),
+        group=network.group,
+        training_data=network.training_data,
+        details=dict(network.details),
     )
-    return Encoder(info, preprocess, embed, place.device, place.dtype, place.compile)
+    return Encoder(info, network.preprocess, embed, place.device, place.dtype, place.compile)
 
 
 def probe_image(width: int = 320, height: int = 240) -> Image.Image:

@@ -77,7 +77,7 @@ def as_encoder(
 def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None, request: Request) -> Encoder:
     import torch
 
-    from benchmark.encoders.embedding import Normalisation, hash_state_dict, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, hash_state_dict, network_encoder, placement
 
     place = placement(request.device, request.dtype, request.compile)
     weights = hash_state_dict(module.state_dict())
@@ -111,17 +111,19 @@ def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None,
     except Exception as error:  # whatever a module holds that cannot be copied
         raise EncoderError(f"{name}: the module cannot be copied ({type(error).__name__}: {error})") from error
     encoder = network_encoder(
-        name=name,
-        library="callable",
-        module=copied,
-        preprocess=pixels,
-        preprocessing={"size": list(arrays[0].shape), "backend": "your own", "transport": str(arrays[0].dtype)},
-        normalise=normalise,
-        forward=call,
-        pooling="what the module returns",
-        place=place,
-        weights_sha256=weights,
-        details={"class": type(module).__qualname__},
+        Network(
+            name=name,
+            library="callable",
+            module=copied,
+            preprocess=pixels,
+            preprocessing={"size": list(arrays[0].shape), "backend": "your own", "transport": str(arrays[0].dtype)},
+            normalise=normalise,
+            forward=call,
+            pooling="what the module returns",
+            weights_sha256=weights,
+            details={"class": type(module).__qualname__},
+        ),
+        place,
     )
     answers = encoder.embed(torch.from_numpy(np.stack(arrays)))
     seen = hashlib.sha256(b"".join(array.tobytes() for array in (*arrays, answers.numpy()))).hexdigest()

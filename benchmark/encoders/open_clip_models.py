@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.encoders.embedding import network_encoder, placement
+from benchmark.encoders.embedding import Network, network_encoder, placement
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.hub import Checkpoint
 from benchmark.encoders.provenance import group_and_data
@@ -69,19 +69,21 @@ def _load(source: str, options: dict[str, Any], checkpoint: Checkpoint, request:
     processing = verified(checkpoint.name, FromTransform(transform), candidates_of_transform(transform), "pil")
     group, training_data = group_and_data(checkpoint.name, contrastive=True)
     return network_encoder(
-        name=checkpoint.name,
-        library="open_clip",
-        module=_ImageTower(model.visual),
-        preprocess=processing.preprocess,
-        preprocessing=processing.record,
-        normalise=processing.normalise,
-        forward=_encode_image,
-        pooling="projected image features (encode_image)",
-        place=place,
-        revision=checkpoint.revision,
-        group=group,
-        training_data=training_data,
-        details={"architecture": type(model).__name__, "open_clip": open_clip.__version__, **options},
+        Network(
+            name=checkpoint.name,
+            library="open_clip",
+            module=_ImageTower(model.visual),
+            preprocess=processing.preprocess,
+            preprocessing=processing.record,
+            normalise=processing.normalise,
+            forward=_encode_image,
+            pooling="projected image features (encode_image)",
+            revision=checkpoint.revision,
+            group=group,
+            training_data=training_data,
+            details={"architecture": type(model).__name__, "open_clip": open_clip.__version__, **options},
+        ),
+        place,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmark.encoders.embedding import network_encoder, placement, pooled
+from benchmark.encoders.embedding import Network, network_encoder, placement, pooled
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.hub import Checkpoint, load_hub
 from benchmark.encoders.provenance import group_and_data
@@ -71,21 +71,24 @@ def _load(source: str, checkpoint: Checkpoint, request: Request) -> Encoder:
     group, training_data = group_and_data(
         checkpoint.name, architecture=str(config.get("architecture")), classes=int(config.get("num_classes") or 0)
     )
+    pool = getattr(model, "global_pool", None)
     return network_encoder(
-        name=checkpoint.name,
-        library="timm",
-        module=model,
-        preprocess=processing.preprocess,
-        preprocessing=processing.record,
-        normalise=processing.normalise,
-        forward=_features,
-        pooling=f"features before the classifier (num_classes=0, global_pool={getattr(model, 'global_pool', None)!r})",
-        place=place,
-        stateless=True,
-        revision=checkpoint.revision,
-        group=group,
-        training_data=training_data,
-        details={"architecture": config.get("architecture"), "tag": config.get("tag"), "timm": timm.__version__},
+        Network(
+            name=checkpoint.name,
+            library="timm",
+            module=model,
+            preprocess=processing.preprocess,
+            preprocessing=processing.record,
+            normalise=processing.normalise,
+            forward=_features,
+            pooling=f"features before the classifier (num_classes=0, global_pool={pool!r})",
+            stateless=True,
+            revision=checkpoint.revision,
+            group=group,
+            training_data=training_data,
+            details={"architecture": config.get("architecture"), "tag": config.get("tag"), "timm": timm.__version__},
+        ),
+        place,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from benchmark.encoders.embedding import network_encoder, placement, pooled
+from benchmark.encoders.embedding import Network, network_encoder, placement, pooled
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
@@ -42,19 +42,21 @@ def load_torchvision(request: Request) -> Encoder:
     processing = verified(full, FromTransform(preset), candidates_of_preset(preset), "pil")
     group, training_data = group_and_data(full, classes=len(weights.meta.get("categories", ())))
     return network_encoder(
-        name=full,
-        library="torchvision",
-        module=without_classifier(model),
-        preprocess=processing.preprocess,
-        preprocessing=processing.record,
-        normalise=processing.normalise,
-        forward=_features,
-        pooling="the input of the last linear layer",
-        place=place,
-        stateless=True,
-        group=group,
-        training_data=training_data,
-        details={"architecture": name, "url": weights.url, "torchvision": torchvision.__version__},
+        Network(
+            name=full,
+            library="torchvision",
+            module=without_classifier(model),
+            preprocess=processing.preprocess,
+            preprocessing=processing.record,
+            normalise=processing.normalise,
+            forward=_features,
+            pooling="the input of the last linear layer",
+            stateless=True,
+            group=group,
+            training_data=training_data,
+            details={"architecture": name, "url": weights.url, "torchvision": torchvision.__version__},
+        ),
+        place,
     )
 
 

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmark.encoders.embedding import network_encoder, placement, probe_image
+from benchmark.encoders.embedding import Network, network_encoder, placement, probe_image
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.hub import Checkpoint
 from benchmark.encoders.provenance import group_and_data
@@ -64,24 +64,26 @@ def load_checkpoint(checkpoint: Checkpoint, request: Request) -> Encoder:
         _require_weights(checkpoint.name, missing)
         group, training_data = group_and_data(checkpoint.name, contrastive=two_towers)
         return network_encoder(
-            name=checkpoint.name,
-            library="transformers",
-            module=model,
-            preprocess=processing.preprocess,
-            preprocessing=processing.record,
-            normalise=processing.normalise,
-            forward=embedding.forward,
-            pooling=embedding.words,
-            place=place,
-            revision=checkpoint.revision,
-            group=group,
-            training_data=training_data,
-            details={
-                "architecture": type(model).__name__,
-                "model_type": config.model_type,
-                "attention": str(getattr(model.config, "_attn_implementation", None)),
-                "transformers": transformers.__version__,
-            },
+            Network(
+                name=checkpoint.name,
+                library="transformers",
+                module=model,
+                preprocess=processing.preprocess,
+                preprocessing=processing.record,
+                normalise=processing.normalise,
+                forward=embedding.forward,
+                pooling=embedding.words,
+                revision=checkpoint.revision,
+                group=group,
+                training_data=training_data,
+                details={
+                    "architecture": type(model).__name__,
+                    "model_type": config.model_type,
+                    "attention": str(getattr(model.config, "_attn_implementation", None)),
+                    "transformers": transformers.__version__,
+                },
+            ),
+            place,
         )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from benchmark.probe.answers import ProbeAnswers
 from benchmark.probe.features import Rows
+from benchmark.probe.problem import LabelledSplits
 from benchmark.probe.protocols import labelled_probe, processing_probe
 from benchmark.stats import LEVEL, Difference, paired_difference
 from builders.errors import DataError
@@ -94,13 +95,7 @@ def processing_curve(
 
 
 def labelled_curve(
-    train_x: Rows,
-    train_y: Any,
-    val_x: Rows | None,
-    val_y: Any | None,
-    test_x: Rows,
-    test_y: Any,
-    n_classes: int,
+    splits: LabelledSplits,
     *,
     whole: ProbeAnswers | None = None,
     clusters: Any | None = None,
@@ -111,7 +106,7 @@ def labelled_curve(
     """``labelled_probe`` on nested parts of its train and val photos, the same share of each class (at least one).
 
     Args:
-        train_x, train_y, val_x, val_y, test_x, test_y, n_classes: as in ``labelled_probe``.
+        splits: as in ``labelled_probe``.
         whole, shares, level: as in ``processing_curve``.
         clusters: [test photos], what test photos err together in.
         options: further arguments of ``labelled_probe``.
@@ -119,19 +114,18 @@ def labelled_curve(
     Raises:
         as ``processing_curve``.
     """
-    order = _order(np.asarray(train_y))
-    held_order = None if val_y is None else _order(np.asarray(val_y))
+    order = _order(np.asarray(splits.train_y))
+    held_order = None if splits.val_y is None else _order(np.asarray(splits.val_y))
 
     def probe(share: float) -> ProbeAnswers:
         rows = _part(order, share)
-        val: tuple[Rows | None, Any] = (None, None)
-        if val_x is not None and held_order is not None:
+        some = replace(splits, train_x=Some(splits.train_x, rows), train_y=np.asarray(splits.train_y)[rows])
+        if splits.val_x is not None and held_order is not None:
             held = _part(held_order, share)
-            val = (Some(val_x, held), np.asarray(val_y)[held])
-        train = (Some(train_x, rows), np.asarray(train_y)[rows])
-        return labelled_probe(*train, *val, test_x, test_y, n_classes, **options)
+            some = replace(some, val_x=Some(splits.val_x, held), val_y=np.asarray(splits.val_y)[held])
+        return labelled_probe(some, **options)
 
-    whole = whole or labelled_probe(train_x, train_y, val_x, val_y, test_x, test_y, n_classes, **options)
+    whole = whole or labelled_probe(splits, **options)
     return _curve(probe, whole, shares, clusters, level)
 
 

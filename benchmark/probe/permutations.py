@@ -11,20 +11,13 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from benchmark.probe.features import Rows
-from benchmark.probe.problem import Problem, predict
+from benchmark.probe.problem import LabelledSplits, Problem, predict
 from benchmark.probe.protocols import LABELLED_SEED, default_memory, usable_device, with_validation
 from benchmark.probe.registry import protocol_named
 
 
 def shuffled_accuracies(
-    train_x: Rows,
-    train_y: np.ndarray,
-    val_x: Rows | None,
-    val_y: np.ndarray | None,
-    test_x: Rows,
-    test_y: np.ndarray,
-    n_classes: int,
+    splits: LabelledSplits,
     *,
     chosen: Mapping[str, float],
     protocol: str = "converged",
@@ -38,7 +31,7 @@ def shuffled_accuracies(
     By symmetry their expectation is chance where every class has equally many photos, in training or in the test.
 
     Args:
-        train_x, train_y, val_x, val_y, test_x, test_y, n_classes: as in ``labelled_probe``.
+        splits: as in ``labelled_probe``.
         chosen: what the probe's own search chose (``ProbeAnswers.chosen``); it is not searched again.
         protocol: the probe's.
         permutations: how many; by default what the protocol says.
@@ -52,22 +45,23 @@ def shuffled_accuracies(
         UsageError: unknown protocol.
 
     >>> x, y = np.random.default_rng(0).normal(size=(90, 5)), np.arange(90) % 3
-    >>> null = shuffled_accuracies(x[:60], y[:60], None, None, x[60:], y[60:], 3, chosen={"strength": 1e-3})
+    >>> splits = LabelledSplits(x[:60], y[:60], None, None, x[60:], y[60:], 3)
+    >>> null = shuffled_accuracies(splits, chosen={"strength": 1e-3})
     >>> null.shape, bool(abs(null.mean() - 1 / 3) < 0.05)
     ((100,), True)
     """
     chosen_protocol = protocol_named(protocol)
-    bank, labels = with_validation(train_x, train_y, val_x, val_y)
+    bank, labels = with_validation(splits)
     rng = np.random.default_rng(seed)
     count = chosen_protocol.permutations if permutations is None else permutations
     shuffled = np.stack([rng.permutation(labels) for _ in range(count)])
     where = usable_device(device)
     rows = np.arange(len(labels))
-    problem = Problem([bank], np.zeros_like(shuffled), shuffled, n_classes, rows, rows[:0])
+    problem = Problem([bank], np.zeros_like(shuffled), shuffled, splits.n_classes, rows, rows[:0])
     found = []
     with torch.inference_mode():
         layers = chosen_protocol.refit(problem, chosen, where, memory_bytes or default_memory(where))
         for weights, bias in layers:
-            predicted = predict([test_x], np.arange(test_x.shape[0]), weights, bias)[:, 0]
-            found.append((predicted == np.asarray(test_y)).mean(axis=1))
+            predicted = predict([splits.test_x], np.arange(splits.test_x.shape[0]), weights, bias)[:, 0]
+            found.append((predicted == np.asarray(splits.test_y)).mean(axis=1))
     return np.concatenate(found)

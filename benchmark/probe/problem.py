@@ -19,6 +19,23 @@ VALIDATION_SEED = 22
 """Seed of the stratified validation split, the study's."""
 
 
+@dataclass(frozen=True, eq=False)
+class LabelledSplits:
+    """Embeddings with one label each (an acquisition attribute): what a labelled probe learns from and is asked."""
+
+    train_x: Rows
+    """[n, d]."""
+    train_y: Any
+    """[n], classes 0 .. n_classes - 1."""
+    val_x: Rows | None
+    """[m, d]; without it a stratified fifth of the training photos serves."""
+    val_y: Any | None
+    test_x: Rows
+    test_y: Any
+    n_classes: int
+    """Chance is one over it. A class without a training photo is never predicted."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """S fits that each learn from one view per photo; photo i of fit s is row i of bank ``which[s, i]``."""

@@ -10,7 +10,14 @@ import torch
 
 from benchmark.probe.answers import ProbeAnswers
 from benchmark.probe.features import Rows, Stacked
-from benchmark.probe.problem import VALIDATION_SEED, VALIDATION_SHARE, Problem, predict, stratified_split
+from benchmark.probe.problem import (
+    VALIDATION_SEED,
+    VALIDATION_SHARE,
+    LabelledSplits,
+    Problem,
+    predict,
+    stratified_split,
+)
 from benchmark.probe.registry import protocol_named
 from builders.errors import DataError
 
@@ -83,13 +90,7 @@ def processing_probe(
 
 
 def labelled_probe(
-    train_x: Rows,
-    train_y: Any,
-    val_x: Rows | None,
-    val_y: Any | None,
-    test_x: Rows,
-    test_y: Any,
-    n_classes: int,
+    splits: LabelledSplits,
     *,
     protocol: str = "converged",
     device: str | torch.device = "cpu",
@@ -100,24 +101,24 @@ def labelled_probe(
     """Probe one label per photo (an acquisition attribute): search on train against val, refit on both, test.
 
     Args:
-        train_x, val_x, test_x: arrays [n, d]; without ``val_x`` a stratified fifth of the training photos serves.
-        train_y, val_y, test_y: classes 0..n_classes-1.
-        n_classes: number of classes, chance is one over it. A class without a training photo is never predicted.
+        splits: embeddings and labels.
         protocol, device, seed, memory_bytes, options: as in ``processing_probe``.
 
     Raises:
         as ``processing_probe``.
     """
+    train_x, val_x, val_y, test_x = splits.train_x, splits.val_x, splits.val_y, splits.test_x
+    n_classes = splits.n_classes
     _check_banks("train", [train_x])
     _check_banks("test", [test_x])
     if (val_x is None) != (val_y is None):
         raise ValueError("val_x and val_y go together")
-    bank, labels = with_validation(train_x, train_y, val_x, val_y)
+    bank, labels = with_validation(splits)
     if val_x is not None and val_x.shape[0]:
         held = np.arange(bank.shape[0]) >= train_x.shape[0]
     else:
         held = stratified_split(labels, seed=seed)
-    truth = np.asarray(test_y).astype(np.int64)
+    truth = np.asarray(splits.test_y).astype(np.int64)
     for name, y, x in (("training", labels, bank), ("test", truth, test_x)):
         if y.shape != (x.shape[0],):
             raise ValueError(f"{len(y)} {name} labels for {x.shape[0]} embeddings")
@@ -170,12 +171,12 @@ def _answers(
     )
 
 
-def with_validation(train_x: Rows, train_y: Any, val_x: Rows | None, val_y: Any | None) -> tuple[Rows, np.ndarray]:
+def with_validation(splits: LabelledSplits) -> tuple[Rows, np.ndarray]:
     """Train photos and, after them, validation photos if there are any: embeddings [n, d] and int64 labels [n]."""
-    labels = np.asarray(train_y).astype(np.int64)
-    if val_x is None or not val_x.shape[0]:
-        return train_x, labels
-    return Stacked(train_x, val_x), np.concatenate([labels, np.asarray(val_y).astype(np.int64)])
+    labels = np.asarray(splits.train_y).astype(np.int64)
+    if splits.val_x is None or not splits.val_x.shape[0]:
+        return splits.train_x, labels
+    return Stacked(splits.train_x, splits.val_x), np.concatenate([labels, np.asarray(splits.val_y).astype(np.int64)])
 
 
 def usable_device(device: str | torch.device) -> torch.device:

@@ -20,7 +20,7 @@ from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import CenterMask
 
 if TYPE_CHECKING:
-    from benchmark.probe import ProbeAnswers, Rows
+    from benchmark.probe import LabelledSplits, ProbeAnswers, Rows
     from benchmark.views import ViewRecipe
 
 ACQUISITION = Family(
@@ -64,9 +64,8 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     parts = {"train": train, "val": val, "test": test}
 
     def probe(rows: Mapping[str, Rows]) -> ProbeAnswers:
-        return labelled_probe(
-            *_learnt_and_asked(rows, parts), n_classes, protocol=given.options.protocol, device=given.device
-        )
+        splits = _labelled_splits(rows, parts, n_classes)
+        return labelled_probe(splits, protocol=given.options.protocol, device=given.device)
 
     def seen(name: str) -> dict[str, Rows]:
         return {split: given.view(name, part.photos) for split, part in parts.items()}
@@ -181,8 +180,7 @@ def _shuffled(
     from benchmark.stats import null_range
 
     null = shuffled_accuracies(
-        *_learnt_and_asked(rows, parts),
-        n_classes,
+        _labelled_splits(rows, parts, n_classes),
         chosen=answers.chosen,
         protocol=given.options.protocol,
         device=given.device,
@@ -190,13 +188,21 @@ def _shuffled(
     return dataclasses.asdict(null_range(null, answers.accuracy))
 
 
-def _learnt_and_asked(
-    rows: Mapping[str, Rows], parts: Mapping[str, SplitPart]
-) -> tuple[Rows, np.ndarray, Rows | None, np.ndarray | None, Rows, np.ndarray]:
+def _labelled_splits(rows: Mapping[str, Rows], parts: Mapping[str, SplitPart], n_classes: int) -> LabelledSplits:
     """What a labelled probe is given: embeddings and classes of train, of val (None where it is empty), of test."""
+    from benchmark.probe import LabelledSplits
+
     train, val, test = (parts[split] for split in SPLITS)
-    validation = (rows["val"], val.classes) if len(val.photos) else (None, None)
-    return rows["train"], train.classes, *validation, rows["test"], test.classes
+    held = len(val.photos) > 0
+    return LabelledSplits(
+        train_x=rows["train"],
+        train_y=train.classes,
+        val_x=rows["val"] if held else None,
+        val_y=val.classes if held else None,
+        test_x=rows["test"],
+        test_y=test.classes,
+        n_classes=n_classes,
+    )
 
 
 def _other_labels(photos: PhotoSet, attribute: str) -> np.ndarray:

@@ -16,7 +16,7 @@ from benchmark.bank.bank import Bank, bank_key
 from benchmark.bank.embed import fill_banks
 from benchmark.bank.precision_gate import THRESHOLD, neighbouring, trace_to_noise
 from benchmark.encoders import Encoder
-from benchmark.encoders.embedding import Normalisation, network_encoder, placement, pooled
+from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement, pooled
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
 from benchmark.views.on_device import torch_views
 from benchmark.views.views import ProcessingViews
@@ -155,15 +155,17 @@ def random_network(name: str, device: torch.device, dtype: str) -> Encoder:
     side = module.default_cfg["input_size"][-1]
     pixels = Pixels((ResizeShort(side, BICUBIC), CenterCrop(side, side, "round")))
     return network_encoder(
-        name=f"timm:{name} with random weights",
-        library="timm",
-        module=module,
-        preprocess=pixels,
-        preprocessing=describe(pixels, IMAGENET_MEAN, IMAGENET_STD, "pil"),
-        normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
-        forward=lambda network, batch: pooled(network(batch)),
-        pooling="features before the classifier",
-        place=placement(str(device), dtype),
+        Network(
+            name=f"timm:{name} with random weights",
+            library="timm",
+            module=module,
+            preprocess=pixels,
+            preprocessing=describe(pixels, IMAGENET_MEAN, IMAGENET_STD, "pil"),
+            normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
+            forward=lambda network, batch: pooled(network(batch)),
+            pooling="features before the classifier",
+        ),
+        placement(str(device), dtype),
     )
 
 

@@ -371,7 +371,7 @@ def test_answers__ties_of_a_difference_and_of_seeds() -> None:
     more, less, spd = (answers.ties[name] for name in ("pos-same", "neg-same", "spd"))
     assert spd.least == more.least - less.greatest
     assert spd.greatest == more.greatest - less.least
-    assert spd.least <= answers.spd <= spd.greatest
+    assert spd.least <= answers.values[SPD] <= spd.greatest
     per_photo = answers.per_photo("random")
     assert spd.random == pytest.approx((per_photo["pos-same"] - per_photo["neg-same"]).mean())
     for name in ("uniform", "uniform-test"):
@@ -382,7 +382,7 @@ def test_answers__ties_of_a_difference_and_of_seeds() -> None:
 def test_answers__one_neighbour_never_ties() -> None:
     answers = make_case(17).answers(k=1)
     for name, ties in answers.ties.items():
-        value = answers.spd if name == "spd" else answers.values[name]
+        value = answers.values[name]
         assert tuple(ties) == (0.0, value, value, value)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from benchmark.probe import LearningCurve, labelled_curve, labelled_probe, processing_curve, processing_probe
 from benchmark.probe.curve import Some, _order, _part
+from benchmark.probe.problem import LabelledSplits
 from benchmark.stats import Difference
 from builders.errors import DataError
 
@@ -38,13 +39,13 @@ def test_some__reads_like_the_rows_it_names() -> None:
 
 def test_labelled_curve__is_the_probe_on_each_part() -> None:
     given = labelled(0.5)
-    curve = labelled_curve(*given)
+    curve = labelled_curve(LabelledSplits(*given))
     train_x, train_y, val_x, val_y, *asked = given
     expected = []
     for share in (1 / 8, 1 / 4, 1 / 2):
         a, b = (_part(_order(y), share) for y in (train_y, val_y))
-        expected.append(labelled_probe(train_x[a], train_y[a], val_x[b], val_y[b], *asked))
-    expected.append(labelled_probe(*given))
+        expected.append(labelled_probe(LabelledSplits(train_x[a], train_y[a], val_x[b], val_y[b], *asked)))
+    expected.append(labelled_probe(LabelledSplits(*given)))
     assert curve.n_train == tuple(e.n_train for e in expected)
     of_classes = np.concatenate([np.bincount(train_y), np.bincount(val_y)])
     assert curve.n_train == tuple(int(np.ceil(share * of_classes).sum()) for share in (1 / 8, 1 / 4, 1 / 2, 1))
@@ -54,7 +55,10 @@ def test_labelled_curve__is_the_probe_on_each_part() -> None:
 
 
 def test_labelled_curve__rises_where_photos_are_too_few_and_not_where_they_are_plenty() -> None:
-    few, plenty = labelled_curve(*labelled(0.6, n=600)), labelled_curve(*labelled(0.02, n=240))
+    few, plenty = (
+        labelled_curve(LabelledSplits(*labelled(0.6, n=600))),
+        labelled_curve(LabelledSplits(*labelled(0.02, n=240))),
+    )
     assert few.rises
     assert few.accuracies[0] < few.accuracies[-1] - 0.1
     assert plenty.accuracies[-1] == 1
@@ -64,7 +68,9 @@ def test_labelled_curve__rises_where_photos_are_too_few_and_not_where_they_are_p
 
 def test_labelled_curve__without_validation_photos_and_with_clusters() -> None:
     x, y, _, _, test_x, test_y, classes = labelled(0.5)
-    curve = labelled_curve(x, y, None, None, test_x, test_y, classes, clusters=np.arange(len(test_y)) // 8)
+    curve = labelled_curve(
+        LabelledSplits(x, y, None, None, test_x, test_y, classes), clusters=np.arange(len(test_y)) // 8
+    )
     assert curve.n_train[-1] == len(y)
     assert curve.gain is not None
     assert curve.gain.units == 10

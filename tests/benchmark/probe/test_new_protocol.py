@@ -47,7 +47,7 @@ import io, json, sys
 import numpy as np
 from PIL import Image
 from benchmark.scoring import parser
-from benchmark.probe import PROTOCOLS, labelled_probe, processing_probe, shuffled_accuracies
+from benchmark.probe import PROTOCOLS, LabelledSplits, labelled_probe, processing_probe, shuffled_accuracies
 
 rng = np.random.default_rng(0)
 photos = rng.normal(size=(60, 8)).astype(np.float32)
@@ -57,8 +57,9 @@ answers = processing_probe([c[:40] for c in classes], [c[40:] for c in classes],
 x, y = np.concatenate(classes), np.repeat([0, 1, 2], 60)
 order = rng.permutation(len(y))
 x, y = x[order], y[order]
-one = labelled_probe(x[:120], y[:120], None, None, x[120:], y[120:], 3, protocol="means")
-null = shuffled_accuracies(x[:120], y[:120], None, None, x[120:], y[120:], 3, chosen=one.chosen, protocol="means")
+splits = LabelledSplits(x[:120], y[:120], None, None, x[120:], y[120:], 3)
+one = labelled_probe(splits, protocol="means")
+null = shuffled_accuracies(splits, chosen=one.chosen, protocol="means")
 
 unit = x / np.linalg.norm(x, axis=1, keepdims=True)
 centres = np.stack([unit[:120][y[:120] == c].mean(0) for c in range(3)])

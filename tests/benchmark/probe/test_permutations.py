@@ -6,6 +6,7 @@ import torch
 
 from benchmark.probe import labelled_probe, shuffled_accuracies
 from benchmark.probe.features import normalised
+from benchmark.probe.problem import LabelledSplits
 from benchmark.probe.registry import protocol_named
 from benchmark.probe.sgd import descend
 from benchmark.stats import null_range
@@ -34,18 +35,22 @@ def shufflings(y: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
 
 def test_shuffled_accuracies__each_is_the_probes_own(photos) -> None:
     """Against one converged probe a shuffling, without a search (one strength), fitted on train and val together."""
-    null = shuffled_accuracies(**photos, n_classes=4, chosen={"strength": 1e-2}, permutations=6, seed=5)
+    null = shuffled_accuracies(LabelledSplits(**photos, n_classes=4), chosen={"strength": 1e-2}, permutations=6, seed=5)
     x = np.concatenate([photos["train_x"], photos["val_x"]])
     labels = np.concatenate([photos["train_y"], photos["val_y"]])
     for accuracy, y in zip(null, shufflings(labels, 6, 5), strict=True):
-        alone = labelled_probe(x, y, None, None, photos["test_x"], photos["test_y"], 4, strengths=[1e-2])
+        alone = labelled_probe(
+            LabelledSplits(x, y, None, None, photos["test_x"], photos["test_y"], 4), strengths=[1e-2]
+        )
         assert accuracy == pytest.approx(alone.accuracy)
 
 
 def test_shuffled_accuracies__sgd_each_is_a_descent_of_its_own(photos) -> None:
     chosen = {"learning_rate": 3.0, "weight_decay": 1e-6}
     given = {**photos, "val_x": None, "val_y": None}
-    null = shuffled_accuracies(**given, n_classes=4, chosen=chosen, protocol="iccv2025", permutations=3, seed=1)
+    null = shuffled_accuracies(
+        LabelledSplits(**given, n_classes=4), chosen=chosen, protocol="iccv2025", permutations=3, seed=1
+    )
     x = torch.from_numpy(normalised(photos["train_x"]))[None]
     for accuracy, y in zip(null, shufflings(photos["train_y"], 3, 1), strict=True):
         run = descend(lambda index: x[:, index], torch.from_numpy(y)[None], [3.0], [1e-6], n_classes=4)
@@ -54,21 +59,25 @@ def test_shuffled_accuracies__sgd_each_is_a_descent_of_its_own(photos) -> None:
 
 
 def test_shuffled_accuracies__mean_is_chance_for_balanced_classes(photos) -> None:
-    null = shuffled_accuracies(**photos, n_classes=4, chosen={"strength": 1e-3}, permutations=400)
+    null = shuffled_accuracies(LabelledSplits(**photos, n_classes=4), chosen={"strength": 1e-3}, permutations=400)
     assert null.mean() == pytest.approx(0.25, abs=4 * null.std() / 20)
     assert null.std() > 0.02
 
 
 def test_shuffled_accuracies__does_not_depend_on_how_many_run_together(photos, monkeypatch) -> None:
-    whole = shuffled_accuracies(**photos, n_classes=4, chosen={"strength": 1e-3}, permutations=7)
+    whole = shuffled_accuracies(LabelledSplits(**photos, n_classes=4), chosen={"strength": 1e-3}, permutations=7)
     monkeypatch.setattr("benchmark.probe.converged.STACK_BYTES", 80 * 4 * 8 * 3)
-    assert shuffled_accuracies(**photos, n_classes=4, chosen={"strength": 1e-3}, permutations=7) == pytest.approx(whole)
+    assert shuffled_accuracies(
+        LabelledSplits(**photos, n_classes=4), chosen={"strength": 1e-3}, permutations=7
+    ) == pytest.approx(whole)
 
 
 def test_shuffled_accuracies__a_probe_that_reads_lies_beyond_them(photos) -> None:
     given = dict(photos)
-    real = labelled_probe(*(given[k] for k in ("train_x", "train_y", "val_x", "val_y", "test_x", "test_y")), 4)
-    null = null_range(shuffled_accuracies(**photos, n_classes=4, chosen=real.chosen), real.accuracy)
+    real = labelled_probe(
+        LabelledSplits(*(given[k] for k in ("train_x", "train_y", "val_x", "val_y", "test_x", "test_y")), 4)
+    )
+    null = null_range(shuffled_accuracies(LabelledSplits(**photos, n_classes=4), chosen=real.chosen), real.accuracy)
     assert real.accuracy > null.high
     assert null.p_value == pytest.approx(1 / (1 + protocol_named("converged").permutations))
     assert null.mean_low <= 0.25 <= null.mean_high
@@ -76,7 +85,7 @@ def test_shuffled_accuracies__a_probe_that_reads_lies_beyond_them(photos) -> Non
 
 def test_shuffled_accuracies__unknown_protocol(photos) -> None:
     with pytest.raises(UsageError, match="probe protocol"):
-        shuffled_accuracies(**photos, n_classes=4, chosen={}, protocol="converge")
+        shuffled_accuracies(LabelledSplits(**photos, n_classes=4), chosen={}, protocol="converge")
 
 
 def test_null_range__by_hand() -> None:

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmark.probe import PROTOCOLS, ProbeAnswers, labelled_probe, processing_probe
 from benchmark.probe import converged as converged_module
 from benchmark.probe.features import Stacked, gather, normalised
-from benchmark.probe.problem import predict, stratified_split
+from benchmark.probe.problem import LabelledSplits, predict, stratified_split
 from builders.errors import DataError, UsageError
 
 QUICK_SGD: dict[str, Any] = {"rounds": (3,), "epochs": 20}
@@ -224,7 +224,7 @@ def test_labelled_probe__three_parts() -> None:
         return (centres[y] + 0.7 * rng.normal(size=(n, 12))).astype(np.float32), y
 
     (train_x, train_y), (val_x, val_y), (test_x, test_y) = part(200), part(60), part(150)
-    answers = labelled_probe(train_x, train_y, val_x, val_y, test_x, test_y, 5)
+    answers = labelled_probe(LabelledSplits(train_x, train_y, val_x, val_y, test_x, test_y, 5))
     assert answers.predicted.shape == (1, 1, 150)
     assert (answers.n_train, answers.n_validation) == (260, 60)
     strength = answers.chosen["strength"]
@@ -249,7 +249,9 @@ def test_labelled_probe__without_validation_part(protocol: str) -> None:
     y = np.arange(120) % 3
     x = (rng.normal(size=(3, 6))[y] * 2 + rng.normal(size=(120, 6))).astype(np.float32)
     options = QUICK_SGD if protocol == "iccv2025" else {}
-    answers = labelled_probe(x[:90], y[:90], None, None, x[90:], y[90:], 3, protocol=protocol, **options)
+    answers = labelled_probe(
+        LabelledSplits(x[:90], y[:90], None, None, x[90:], y[90:], 3), protocol=protocol, **options
+    )
     assert (answers.n_train, answers.n_validation) == (90, 18)
     assert answers.accuracy > 0.6
 
@@ -257,7 +259,7 @@ def test_labelled_probe__without_validation_part(protocol: str) -> None:
 def test_labelled_probe__more_than_256_classes() -> None:
     x = np.eye(300, dtype=np.float32)
     y = np.arange(300)
-    answers = labelled_probe(x, y, None, None, x, y, 300, strengths=(1e-4,))
+    answers = labelled_probe(LabelledSplits(x, y, None, None, x, y, 300), strengths=(1e-4,))
     assert answers.predicted.dtype == np.uint16
     assert answers.accuracy == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -74,7 +75,8 @@ def mean_task(name: str, recipe: Any, view: str) -> Task:
         value = float(given.view(view, np.flatnonzero(given.usable))[:].mean())
         return TaskOutcome((Score(name, "grey", "mean", value, value, value, 5, 0.0),))
 
-    return Task(name, "", ("mean",), recipe=lambda photos, options: recipe, unfit=lambda photos: "", run=run)
+    own = {"name": name, "recipe": lambda photos, options: recipe, "unfit": lambda photos: "", "run": run}
+    return replace(all_tasks()["probe/jpeg"], **own)
 
 
 def means(scored: Any) -> dict[str, float]:

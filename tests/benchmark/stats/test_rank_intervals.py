@@ -1,4 +1,4 @@
-"""Rank intervals against the moments of their random weights written out, and by hand where two photos differ."""
+"""Rank intervals: all pairs at once against each pair by itself, and by hand where two photos differ."""
 
 import math
 
@@ -6,30 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from benchmark.stats.paired import paired_difference
 from benchmark.stats.ranks import independent_rank_intervals, rank_intervals
 
 
-def reference_p(first: np.ndarray, second: np.ndarray, clusters: np.ndarray | None = None, width: float = 1.0) -> float:
-    """The two-sided p-value of one pair: the normal tail of a mean under Dirichlet weights, by their covariance matrix.
-
-    Each photo (or cluster) has a weight of 1, two imagined ones at plus and minus ``end`` have one half each. The end
-    is the largest difference or three root mean squares, whichever is more, but no more than any one can have.
-    """
-    apart = np.asarray(first, float) - np.asarray(second, float)
-    if clusters is not None:
-        names = list(dict.fromkeys(clusters.tolist()))
-        sizes = np.array([(clusters == name).sum() for name in names])
-        mean = apart.mean()
-        usual = sizes.mean()
-        width *= sizes.max() / usual
-        apart = np.array([mean + ((apart[clusters == n] - mean).sum()) / usual for n in names])
-    end = min(max(abs(apart).max(), 3 * math.sqrt((apart**2).mean())), width)
-    values = np.append(apart, [-end, end])
-    weights = np.append(np.ones(len(apart)), [0.5, 0.5])
-    total = weights.sum()
-    expected = weights / total
-    covariance = (np.diag(expected) - np.outer(expected, expected)) / (total + 1)
-    return float(2 * scipy_stats.norm.sf(abs(expected @ values) / math.sqrt(values @ covariance @ values)))
+def reference_p(first, second, clusters=None) -> float:
+    """The p-value of one pair by itself, which has its own references (t-test, sign test) in ``test_paired.py``."""
+    return paired_difference(first, second, clusters=clusters).p_value
 
 
 def pair(first, second, clusters=None, **options) -> float:
@@ -52,7 +35,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_rank_intervals__p_value_is_that_of_the_weights(case):
+def test_rank_intervals__p_value_is_that_of_the_pair(case):
     first, second = CASES[case]
     assert pair(first, second) == pytest.approx(reference_p(first, second), rel=1e-9)
     assert pair(second, first) == pytest.approx(reference_p(first, second), rel=1e-9)
@@ -85,11 +68,12 @@ def test_rank_intervals__clusters_of_unequal_size(sizes, first, second, seed):
 
 
 def test_rank_intervals__a_few_photos_make_no_rank():
-    """Two photos, and one of ten, could be anything; six of six against none, and 30 of 40 against 10, could not."""
+    """Two photos, and one of ten, could be anything; six of six against none is a sign test, and 30 of 40 against 10 is
+    no chance."""
     assert pair(*shares(2, 2, 0)) > 0.05
     assert pair(*shares(10, 5, 4)) > 0.3
     assert pair(*shares(1000, 501, 500)) > 0.3
-    assert pair(*shares(6, 6, 0)) < 0.01
+    assert pair(*shares(6, 6, 0)) == pytest.approx(2 / 2**6)
     assert pair(*shares(40, 30, 10)) < 0.001
 
 
