@@ -78,3 +78,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*__all__, *globals()})
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

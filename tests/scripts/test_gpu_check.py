@@ -41,10 +41,11 @@ def test_gpu_check__quick_on_a_bare_checkout(tmp_path, photo_folder):
     by_part = {}
     for row in record["rows"]:
         by_part.setdefault(row["part"], {})[row["what"]] = row
-    assert list(by_part) == ["pixels", "embeddings", "precision", "stages", "pipeline", "knn"]
+    assert list(by_part) == ["pixels", "embeddings", "precision", "stages", "pipeline", "knn", "probe"]
     assert [row["value"] for row in by_part["pixels"].values()] == [1, 0, 0, 0]
     assert by_part["pixels"]["odd pictures"]["unit"] == f"of {5 * 4 * (14 * 5 + 12):,} wrong"
     assert by_part["pixels"]["photos of cat"]["unit"] == f"of {6 * 14} wrong"
+    assert not [what for what in by_part["probe"] if "iccv2025" in what]  # its search needs scipy; converged does not
     [skipped] = record["skipped"]
     assert skipped == "probe skipped from here on: it needs scipy (pip install scipy)"
     assert skipped in done.stdout

@@ -92,7 +92,7 @@ print(json.dumps({
     "canary": codec_canary(),
     "canary with webp": codec_canary(webp),
     "versions": codec_versions(),
-    "key": json.dumps(ProcessingViews(STUDY_PROCESSINGS).key()),
+    "key": json.dumps(ProcessingViews(STUDY_PROCESSINGS).view_keys()),
 }))
 """
 
@@ -119,10 +119,12 @@ def test_new_parameter__is_built_as_files_of_its_format(built: Path, photo_folde
     for row in data.cast_column("image", datasets.Image(decode=False)):
         quality = (50, 75, 95)[row["webp"]]
         saved = io.BytesIO()
-        Image.open(photo_folder / row["photo_id"]).convert("RGB").save(saved, "WEBP", quality=quality)
+        with Image.open(photo_folder / row["photo_id"]) as original:
+            original.convert("RGB").save(saved, "WEBP", quality=quality)
         assert row["image"]["bytes"] == saved.getvalue()
         assert row["image"]["path"] == f"{row['photo_id'].replace('/', '_')}.q{quality}.webp"
-        assert (row["width"], row["height"]) == Image.open(photo_folder / row["photo_id"]).size
+        with Image.open(photo_folder / row["photo_id"]) as original:
+            assert (row["width"], row["height"]) == original.size
     card = (built / "README.md").read_text()
     assert "| `webp` | WebP. Which of 3 WebP qualities: 50, 75 or 95. | q50, q75, q95 | 0.333 |" in card
     assert "| `webp` | q75 | WEBP of quality 75 |" in card
