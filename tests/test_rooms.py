@@ -132,3 +132,23 @@ def test_builders__never_import_torch_or_benchmark():
         names = {a.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
         names |= {(n.module or "").partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
         assert "torch" not in names, path
+
+
+def floors(graph):
+    """{room: floor}: a room stands one above the highest that it imports; raises ``CycleError`` where that is none."""
+    found = {}
+    for room in TopologicalSorter(graph).static_order():
+        found[room] = 1 + max((found[below] for below in graph[room]), default=0)
+    return found
+
+
+def test_floors__by_hand():
+    assert floors({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {"c": 1, "b": 2, "a": 3}
+
+
+if __name__ == "__main__":  # python tests/test_rooms.py
+    for side in SIDES:
+        graph = arrows(side)
+        print(
+            f"{side}: {len(graph)} rooms, {max(floors(graph).values())} floors, {sum(map(len, graph.values()))} arrows"
+        )

@@ -6,26 +6,26 @@ import base64
 import functools
 import hashlib
 from importlib import resources
+from typing import Any
 
 import jinja2
 
-from benchmark.audit.questions import ALPHA, SMALLEST_EFFECT
-from benchmark.audit.values import TARGETS, Audit
+from benchmark.audit.terms import ALPHA, SMALLEST_EFFECT, TARGETS
 
 
-def page_html(audit: Audit) -> str:
-    """The whole page. Its policy allows the style that stands in it, by its hash, and nothing else."""
+def page_html(audit: Any) -> str:
+    """The whole page of a ``values.Audit``. Its policy allows the style in it, by its hash, and nothing else."""
     style = _style()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return _render("audit.html.jinja", audit, style=style, style_hash=f"sha256-{digest}")
 
 
-def notebook_html(audit: Audit) -> str:
+def notebook_html(audit: Any) -> str:
     """The body alone, as a notebook shows it: with the notebook's own style."""
     return _render("audit_body.html.jinja", audit)
 
 
-def _render(template: str, audit: Audit, **context: str) -> str:
+def _render(template: str, audit: Any, **context: str) -> str:
     return (
         _environment()
         .get_template(template)

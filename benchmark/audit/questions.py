@@ -15,16 +15,10 @@ import pandas as pd
 from benchmark.audit.features import CONTENT_LAYERS, FEATURES
 from benchmark.audit.pixel_facts import PIXEL_FEATURES
 from benchmark.audit.subjects import UNKNOWN
-from benchmark.audit.tally import MAX_SOURCES, RARER, TARGETS, Tally
+from benchmark.audit.tally import MAX_SOURCES, RARER, Tally
+from benchmark.audit.terms import ALPHA, SMALLEST_EFFECT, TARGETS
 from benchmark.audit.values import Carrier, LayerScore, Question
 from benchmark.stats import correlation_ratio, cramers_v, holm, ratio_p_value, table_p_value
-
-ALPHA = 0.01
-"""A question is flagged only below this p-value, corrected over all questions: of 100 data sets without any
-confound, about one or fewer is flagged at all."""
-
-SMALLEST_EFFECT = 0.05
-"""And only above this corrected V, eta or advantage: in a million photos everything is significant."""
 
 FEWEST_OWNERS = 30
 """With fewer owners p-values are of photos, and the report says so."""

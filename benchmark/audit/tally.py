@@ -15,6 +15,7 @@ import pyarrow as pa
 from benchmark.audit.features import FEATURES
 from benchmark.audit.scan import Scan
 from benchmark.audit.subjects import UNKNOWN
+from benchmark.audit.terms import TARGETS
 
 SAMPLE = 20_000
 """Photos whose facts are kept for classifiers, permutations of numbers, and examples."""
@@ -32,8 +33,6 @@ MAX_FAILURES = 20
 """Failures whose reason is kept."""
 
 RARER = "(rarer values)"
-
-TARGETS = ("label", "split", "source")
 
 
 class Table:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from benchmark.audit.values import TARGETS, Audit, Question
+from benchmark.audit.terms import TARGETS
+from benchmark.audit.values import Audit, Question
 from benchmark.results import interval, markdown_table, percent
 
 SHOWN = 15

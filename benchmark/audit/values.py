@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 AUDIT_SCHEMA = 1
 """Raised by one with every change of ``audit.json`` that a reader must know of."""
 
-TARGETS: Mapping[str, str] = {"label": "The label", "split": "The split", "source": "The source"}
-"""What is asked about, and how a sentence begins with it."""
-
 
 @dataclass(frozen=True)
 class Carrier:

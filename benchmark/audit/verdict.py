@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 from benchmark.audit.features import FILE_LAYERS
-from benchmark.audit.questions import ALPHA, by_owner
+from benchmark.audit.questions import by_owner
 from benchmark.audit.tally import MAX_SOURCES, Tally
-from benchmark.audit.values import TARGETS, Carrier, Duplicates, LayerScore, Question
+from benchmark.audit.terms import ALPHA, TARGETS
+from benchmark.audit.values import Carrier, Duplicates, LayerScore, Question
 
 NAMED = 3
 """Values named in a sentence."""

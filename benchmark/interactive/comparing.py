@@ -8,11 +8,10 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from benchmark.interactive.scored import Results
 from benchmark.results import Run, read_runs
-from benchmark.scoring import write_scored
+from benchmark.scoring import Scored, write_scored
 from benchmark.study import Compared, Tie, compare_runs, comparison_text
 from benchmark.tasks import all_tasks
 
@@ -54,9 +53,19 @@ class Comparison:
         return f"<pre>{html.escape(repr(self))}</pre>"
 
 
+class ScoredRuns(Protocol):
+    """What ``score`` gives, as far as a comparison asks it."""
+
+    @property
+    def scored(self) -> tuple[Scored, ...]: ...
+
+    @property
+    def single(self) -> bool: ...
+
+
 def compare(
-    first: Results | str | Path,
-    second: Results | str | Path,
+    first: ScoredRuns | str | Path,
+    second: ScoredRuns | str | Path,
     *,
     tasks: str | Sequence[str] = (),
     all_metrics: bool = False,
@@ -80,9 +89,9 @@ def compare(
     return Comparison(tuple(rows), tuple(ties))
 
 
-def _runs(given: Results | str | Path, name: str) -> list[Run]:
+def _runs(given: ScoredRuns | str | Path, name: str) -> list[Run]:
     """Runs with their answers by photo, as they are read from a folder."""
-    if not isinstance(given, Results):
+    if isinstance(given, str | Path):
         return read_runs(Path(given), all_tasks())
     with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
         for one in given.scored:

@@ -23,7 +23,15 @@ from benchmark.compute import out_of_memory
 from benchmark.encoders import Pixels
 from benchmark.views.on_device.self_test import equals_pillow
 from benchmark.views.on_device.views import BYTES_PER_PIXEL, possible, torch_views
-from benchmark.views.views import PhotoViews, Preprocess, ProcessingViews, ViewRecipe, iterate_views
+from benchmark.views.views import (
+    DecodedPhoto,
+    PhotoViews,
+    Preprocess,
+    ProcessingViews,
+    ViewRecipe,
+    Views,
+    iterate_views,
+)
 from builders.photos import PhotoSet
 from builders.pixels import PROCESSINGS, decode_rgb, process_by_pillow
 
@@ -87,11 +95,7 @@ def chosen_device(
 
 @dataclass(frozen=True)
 class DecodedPhotos:
-    """What workers do for a device: the photo alone, or its views where the device cannot make them.
-
-    A decoded photo is the one "view" of the first preprocessing, [1, 1, height, width, 3]: one dimension more than
-    views have.
-    """
+    """What workers do for a device: the photo alone, or its views where the device cannot make them."""
 
     recipe: ProcessingViews
     preprocesses: int
@@ -120,12 +124,12 @@ class DecodedPhotos:
     def merged(self, other: DecodedPhotos) -> DecodedPhotos:
         return replace(self, recipe=self.recipe.merged(other.recipe))
 
-    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
+    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[Views] | DecodedPhoto:
         photo = decode_rgb(data)
         plans = [pixels.plan for pixels in preprocesses if isinstance(pixels, Pixels)]
         fits = photo.width * photo.height <= self.largest and len(plans) == self.preprocesses
         if fits and possible(photo.width, photo.height, photo_id, self.names, plans, self.recipe.seed):
-            return [[np.asarray(photo)[None]], *([np.empty(0, np.uint8)] for _ in plans[1:])]
+            return DecodedPhoto(np.array(photo))
         return self.recipe.make(data, photo_id, preprocesses)
 
 
@@ -152,7 +156,7 @@ class _Maker:
         for window in windows:
             groups: dict[tuple[int, ...], list[int]] = {}
             for place, photo in enumerate(window):
-                if _is_decoded(photo):
+                if photo.decoded is not None:
                     groups.setdefault(_bucket(photo), []).append(place)
             for places in groups.values():
                 self._make(window, sorted(places, key=lambda place: _size(window[place])))
@@ -174,7 +178,8 @@ class _Maker:
             seconds = (time.perf_counter() - started) / len(part)
             for row, place in enumerate(part):
                 arrays = tuple(of_plan[row] for of_plan in views)
-                window[place] = replace(window[place], arrays=arrays, seconds=window[place].seconds + seconds)
+                took = window[place].seconds + seconds
+                window[place] = replace(window[place], arrays=arrays, decoded=None, seconds=took)
             done += len(part)
 
     def _try(self, photos: Sequence[PhotoViews]) -> list[torch.Tensor] | None:
@@ -195,7 +200,7 @@ class _Maker:
         return None
 
     def _by_pillow(self, photo: PhotoViews) -> list[torch.Tensor]:
-        image = Image.fromarray(photo.arrays[0][0, 0].numpy())
+        image = Image.fromarray(_pixels(photo).numpy())
         photo_id, seed = self._ids[photo.index], self._recipe.seed
         images = [process_by_pillow(image, PROCESSINGS[name], photo_id, seed) for name in self._recipe.names]
         return [torch.from_numpy(np.stack([p(view) for view in images]))[None] for p in self._preprocesses]
@@ -204,22 +209,28 @@ class _Maker:
 def _windows(stream: Iterable[PhotoViews], most: int) -> Iterator[list[PhotoViews]]:
     waiting = iter(stream)
     while first := next(waiting, None):
-        window, size = [first], first.arrays[0].nbytes if first.arrays else 0
+        window, size = [first], _held_bytes(first)
         for photo in itertools.islice(waiting, most - 1):
             window.append(photo)
-            size += photo.arrays[0].nbytes if photo.arrays else 0
+            size += _held_bytes(photo)
             if size > WINDOW_BYTES:
                 break
         yield window
 
 
-def _is_decoded(photo: PhotoViews) -> bool:
-    return not photo.failure and photo.arrays[0].ndim == 5
+def _held_bytes(photo: PhotoViews) -> int:
+    held = photo.decoded if photo.decoded is not None else photo.arrays[0] if photo.arrays else None
+    return 0 if held is None else held.nbytes
+
+
+def _pixels(decoded: PhotoViews) -> torch.Tensor:
+    assert decoded.decoded is not None
+    return decoded.decoded
 
 
 def _size(decoded: PhotoViews) -> tuple[int, int]:
     """(width, height)."""
-    height, width = decoded.arrays[0].shape[2:4]
+    height, width, _ = _pixels(decoded).shape
     return width, height
 
 
@@ -230,11 +241,11 @@ def _bucket(decoded: PhotoViews) -> tuple[int, ...]:
 def _canvas(photos: Sequence[PhotoViews], sizes: Sequence[tuple[int, int]]) -> torch.Tensor:
     """uint8 [n, height, width, 3]; smaller photos in the upper left corner."""
     if len(set(sizes)) == 1:
-        return torch.cat([photo.arrays[0][0] for photo in photos])
+        return torch.stack([_pixels(photo) for photo in photos])
     width, height = (max(sides) for sides in zip(*sizes, strict=True))
     canvas = torch.zeros((len(photos), height, width, 3), dtype=torch.uint8)
     for place, photo, size in zip(canvas, photos, sizes, strict=True):
-        place[: size[1], : size[0]] = photo.arrays[0][0, 0]
+        place[: size[1], : size[0]] = _pixels(photo)
     return canvas
 
 

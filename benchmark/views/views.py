@@ -11,7 +11,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -76,7 +76,7 @@ class ViewRecipe(Protocol):
         """The recipe that makes the views of both, which are of one kind and equal settings."""
         ...
 
-    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[Views]:
+    def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[Views] | DecodedPhoto:
         """The views of one photo for each preprocessing, in the order of ``names``, ready for the encoder.
 
         Args:
@@ -167,6 +167,13 @@ class StoredViews:
         return [[preprocess(image) for image in images] for preprocess in preprocesses]
 
 
+class DecodedPhoto(NamedTuple):
+    """What a recipe makes of a photo whose views are left to a device."""
+
+    pixels: np.ndarray
+    """uint8 [height, width, 3]."""
+
+
 @dataclass(frozen=True)
 class PhotoViews:
     """All views of one photo, or the reason why there are none."""
@@ -184,6 +191,8 @@ class PhotoViews:
     """Time of one worker spent on it."""
     own_failures: tuple[Mapping[str, str], ...] = ()
     """One per preprocessing: the reason by name of each view that failed; none at all where all went well."""
+    decoded: torch.Tensor | None = None
+    """uint8 [height, width, 3]: the photo, where a device is still to make its views; ``arrays`` is then empty."""
 
 
 def iterate_views(
@@ -229,13 +238,18 @@ class _ViewMaker(Dataset[PhotoViews]):
         index = self.indices[position]
         started = time.perf_counter()
         arrays: tuple[torch.Tensor, ...] = ()
+        decoded: torch.Tensor | None = None
         own_failures: tuple[Mapping[str, str], ...] = ()
         failure, source_jpeg = "", "unreadable"
         try:
             data = self.photos.read(index)
             source_jpeg = describe_source(data)
             try:
-                arrays = self._arrays(self.recipe, data, index, self.preprocesses)
+                made = self.recipe.make(data, self.photos.ids[index], self.preprocesses)
+                if isinstance(made, DecodedPhoto):
+                    decoded = torch.from_numpy(made.pixels)
+                else:
+                    arrays = _tensors(made)
             except Exception:
                 apart = [self._as_far_as_possible(data, index, preprocess) for preprocess in self.preprocesses]
                 arrays, own_failures = tuple(found for found, _ in apart), tuple(failed for _, failed in apart)
@@ -244,13 +258,14 @@ class _ViewMaker(Dataset[PhotoViews]):
             failure = _reason(error)
         if failure:
             arrays, own_failures = (), ()
-        return PhotoViews(index, arrays, failure, source_jpeg, time.perf_counter() - started, own_failures)
+        return PhotoViews(index, arrays, failure, source_jpeg, time.perf_counter() - started, own_failures, decoded)
 
     def _arrays(
         self, recipe: ViewRecipe, data: bytes, index: int, preprocesses: Sequence[Preprocess]
     ) -> tuple[torch.Tensor, ...]:
         made = recipe.make(data, self.photos.ids[index], preprocesses)
-        return tuple(torch.from_numpy(v if isinstance(v, np.ndarray) else np.stack(v)) for v in made)
+        assert not isinstance(made, DecodedPhoto)  # asked for one preprocessing or one view, no device is meant
+        return _tensors(made)
 
     def _as_far_as_possible(
         self, data: bytes, index: int, preprocess: Preprocess
@@ -277,6 +292,10 @@ class _ViewMaker(Dataset[PhotoViews]):
             return torch.cat([made.get(name, other) for name in self.recipe.names]), failed
         except RuntimeError as error:  # views of several shapes
             return torch.empty(0), dict.fromkeys(self.recipe.names, _reason(error))
+
+
+def _tensors(made: Sequence[Views]) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.from_numpy(v if isinstance(v, np.ndarray) else np.stack(v)) for v in made)
 
 
 def _common_failure(arrays: Sequence[torch.Tensor], failures: Sequence[Mapping[str, str]]) -> str:
