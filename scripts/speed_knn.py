@@ -26,7 +26,8 @@ import torch
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.knn.setups import KnnAnswers, knn_setups
+from benchmark.knn.answers import KnnAnswers
+from benchmark.knn.setups import knn_setups
 
 K = 10
 

@@ -216,7 +216,7 @@ def _forward_alone(file: str, photos: str, count: str, tasks: str) -> None:
     from benchmark.options import RunOptions
     from benchmark.scoring.passes import planned_passes
     from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
-    from benchmark.views.views import iterate_views
+    from benchmark.views.loading import iterate_views
     from builders.kinds import open_photos
 
     opened = open_photos(f"folder:{photos}", seed=0).limited(int(count), 0)

@@ -1,6 +1,7 @@
 from .acquisition import MaskedViews, PlainViews
+from .loading import PhotoViews, iterate_views
 from .stream import view_stream
-from .views import PhotoViews, Preprocess, ProcessingViews, StoredViews, ViewRecipe, iterate_views
+from .views import Preprocess, ProcessingViews, StoredViews, ViewRecipe
 
 __all__ = [
     "MaskedViews",

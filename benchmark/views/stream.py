@@ -21,17 +21,10 @@ from PIL import Image
 
 from benchmark.compute import out_of_memory
 from benchmark.encoders import Pixels
+from benchmark.views.loading import PhotoViews, iterate_views
 from benchmark.views.on_device.self_test import equals_pillow
 from benchmark.views.on_device.views import BYTES_PER_PIXEL, possible, torch_views
-from benchmark.views.views import (
-    DecodedPhoto,
-    PhotoViews,
-    Preprocess,
-    ProcessingViews,
-    ViewRecipe,
-    Views,
-    iterate_views,
-)
+from benchmark.views.views import DecodedPhoto, Preprocess, ProcessingViews, ViewRecipe, Views
 from builders.photos import PhotoSet
 from builders.pixels import PROCESSINGS, decode_rgb, process_by_pillow
 

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn.setups import SPD, KnnAnswers, Setup, Ties, knn_setups
+from benchmark.knn.answers import SPD, KnnAnswers, Setup, Ties
+from benchmark.knn.setups import knn_setups
 from benchmark.knn.topk import NOTHING, pack_keys, read_unit_rows, top_keys, unpack_indices
 from builders.errors import DataError, UsageError
 

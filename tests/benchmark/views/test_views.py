@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
-from benchmark.views.views import ProcessingViews, _ahead, iterate_views
+from benchmark.views.loading import _ahead, iterate_views
+from benchmark.views.views import ProcessingViews
 from builders.photos import Labels, PhotoSet
 from builders.pixels.by_pillow import process_by_pillow
 from builders.pixels.engine.selection import VARIABLE

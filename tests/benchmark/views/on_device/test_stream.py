@@ -12,9 +12,10 @@ from benchmark.bank.embed import fill_banks
 from benchmark.encoders import Encoder, EncoderInfo, load_encoder
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
 from benchmark.views import stream as stage
+from benchmark.views.loading import iterate_views
 from benchmark.views.on_device import self_test
 from benchmark.views.stream import chosen_device, view_stream
-from benchmark.views.views import ProcessingViews, StoredViews, iterate_views
+from benchmark.views.views import ProcessingViews, StoredViews
 from builders.photos import PhotoSet
 from builders.pixels.parameters import STUDY_PROCESSINGS
 
