@@ -15,8 +15,10 @@ SUMMARY, OTHER = "summary", "other"
 _SUMMARY = (
     SUMMARY,
     "Summary",
-    "Means over the tasks of a family, only for encoders that have every one of them. MP: how well a linear probe "
-    "reads the label; SP: plain kNN accuracy; SPD: how far the label moves kNN or retrieval.",
+    "Means over the tasks of a family, only for encoders that have every one of them. MP, SP and SPD are those "
+    "of arXiv 2608.05424. MP, metadata prediction: accuracy of a linear probe that reads the label. SP, semantic "
+    "prediction: accuracy of plain kNN (there of photos as they are, here of photos that share one processing). SPD, "
+    "semantic prediction distraction: how far the label moves kNN or retrieval, without its sign.",
 )
 _OTHER = (OTHER, "Further scores", "Other means over tasks, and scores of result files that belong to no family above.")
 
@@ -27,11 +29,31 @@ def board_families() -> tuple[tuple[str, str, str], ...]:
 
 
 SUMMARIES = {
-    "mp-processing": ("summary", "MP processing", "Mean accuracy over the four processing probes.", "trace"),
-    "mp-acquisition": ("summary", "MP acquisition", "Mean accuracy over the acquisition probes.", "trace"),
-    "sp": ("summary", "SP", "Plain kNN accuracy: all-same, mean over the four parameters.", "accuracy"),
-    "spd-processing": ("summary", "SPD processing", "|pos-same - neg-same|, mean over the four parameters.", "size"),
-    "spd-acquisition": ("summary", "SPD acquisition", "|recall same - recall different|.", "size"),
+    "mp-processing": (
+        "summary",
+        "MP processing",
+        "Metadata prediction: mean accuracy over the four processing probes.",
+        "trace",
+    ),
+    "mp-acquisition": (
+        "summary",
+        "MP acquisition",
+        "Metadata prediction: mean accuracy over the acquisition probes.",
+        "trace",
+    ),
+    "sp": ("summary", "SP", "Semantic prediction: kNN accuracy (all-same), mean over the four parameters.", "accuracy"),
+    "spd-processing": (
+        "summary",
+        "SPD processing",
+        "Semantic prediction distraction: |pos-same - neg-same|, mean over the four parameters.",
+        "size",
+    ),
+    "spd-acquisition": (
+        "summary",
+        "SPD acquisition",
+        "Semantic prediction distraction: |recall same - recall different|.",
+        "size",
+    ),
     "spd-processing-signed": (
         "other",
         "SPD processing, signed",

@@ -4,6 +4,7 @@ from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, fold
 from .migration import SCHEMA_VERSION
 from .published import (
     STUDY_CITATION,
+    STUDY_CLASSES,
     STUDY_DATE,
     STUDY_GROUPS,
     STUDY_URL,
@@ -31,11 +32,12 @@ from .reading import read_results
 from .report import report_text
 from .schema import Failure, Result, Score, read_result, write_result
 from .summary import Summary, group_means, log_odds_over_chance, summarise
-from .tables import interval, markdown_table, percent
+from .tables import interval, markdown_table, p_value, percent
 
 __all__ = [
     "SCHEMA_VERSION",
     "STUDY_CITATION",
+    "STUDY_CLASSES",
     "STUDY_DATE",
     "STUDY_GROUPS",
     "STUDY_URL",
@@ -69,6 +71,7 @@ __all__ = [
     "log_odds_over_chance",
     "markdown_table",
     "metric_of",
+    "p_value",
     "percent",
     "published_encoders",
     "published_tasks",

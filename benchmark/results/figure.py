@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.results.questions import Family, Questions, families, subject_of
+from benchmark.results.questions import Family, Questions, families, metric_of, subject_of
 from benchmark.results.schema import Result, Score
+from benchmark.results.tables import interval, percent
+from benchmark.results.verdicts import Verdict, verdicts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,7 +58,7 @@ def report_figure(results: Sequence[Result], questions: Questions) -> Figure | N
             panel.draw(ax)
         for ax in list(axes.flat)[len(panels) :]:
             ax.set_axis_off()
-        figure.suptitle(_title(results), fontsize=10, ha="left", x=0.01)
+        figure.suptitle(textwrap.fill(_title(results), 72 * columns), fontsize=10, ha="left", x=0.01)
     return figure
 
 
@@ -74,9 +78,11 @@ def _panel(results: Sequence[Result], family: Family, questions: Questions) -> _
         return _Panel(3.4, lambda ax: _plane(ax, scores, family))
     if family.panel == "marks":
         lines = {(s.task, s.data) for s in scores}
-        return _Panel(1 + 0.7 * len(lines), lambda ax: _marks(ax, scores, family, questions))
+        return _Panel(1.2 + 0.85 * len(lines), lambda ax: _marks(ax, scores, family, questions))
     mains = [s for s in scores if any(m.name == s.metric and m.main for m in questions[s.task].metrics)]
-    return _Panel(1 + 0.5 * len(mains), lambda ax: _intervals(ax, mains, family))
+    found = {(r.data["name"], *key): v for r in results for key, v in verdicts(r, questions).items()}
+    of = [found.get((s.data, s.task, s.metric)) for s in mains]
+    return _Panel(1.2 + 0.5 * len(mains), lambda ax: _intervals(ax, mains, of, family))
 
 
 def _title(results: Sequence[Result]) -> str:
@@ -87,24 +93,26 @@ def _title(results: Sequence[Result]) -> str:
     return title
 
 
-def _intervals(ax: Any, scores: Sequence[Score], family: Family) -> None:
-    """Dots with 95 % intervals; a tick marks chance, a band what shuffled labels reach."""
+def _intervals(ax: Any, scores: Sequence[Score], found: Sequence[Verdict | None], family: Family) -> None:
+    """Dots with 95 % intervals; a tick marks chance, a band what shuffled labels reach; hollow dots are no trace."""
     several = len({s.data for s in scores}) > 1
-    for y, score in enumerate(scores):
+    for y, (score, verdict) in enumerate(zip(scores, found, strict=True)):
+        chance, trace = (verdict.chance, verdict.trace) if verdict else (score.chance, "readable")
         low, high = 100 * (score.value - score.low), 100 * (score.high - score.value)
-        ax.plot([100 * score.chance, 100 * score.value], [y, y], color="#d5d5d5", linewidth=5, zorder=1)
+        if trace != "none":
+            ax.plot([100 * chance, 100 * score.value], [y, y], color="#d5d5d5", linewidth=5, zorder=1)
         ax.errorbar(
             100 * score.value,
             y,
             xerr=[[max(0, low)], [max(0, high)]],
             fmt="o",
             color=_BLUE,
+            markerfacecolor="white" if trace == "none" else _BLUE,
             capsize=3,
             zorder=3,
-            label="value, 95 % interval" if y == 0 else None,
         )
         ax.plot(
-            100 * score.chance,
+            100 * chance,
             y,
             marker="|",
             markersize=14,
@@ -138,49 +146,86 @@ def _intervals(ax: Any, scores: Sequence[Score], family: Family) -> None:
                     label=_CONTROL_LABELS[name] if y == 0 else None,
                 )
         ax.annotate(
-            f"{100 * score.value:.1f}",
+            f"{100 * score.value:.1f}{_SAID[trace]}",
             (100 * score.value, y),
             textcoords="offset points",
-            xytext=(0, 7),
-            ha="center",
+            xytext=(-11 if _SAID[trace] else 0, 7),  # words go right of the number: it may be near the axis
+            ha="left" if _SAID[trace] else "center",
             fontsize=8,
         )
     metrics = {s.metric for s in scores}
     names = [subject_of(s.task) + (f" {s.metric}" if len(metrics) > 1 else "") for s in scores]
-    labels = [name + (f" ({s.data})" if several else "") for name, s in zip(names, scores, strict=True)]
+    labels = [name + (f"\n{_short(s.data)}" if several else "") for name, s in zip(names, scores, strict=True)]
+    kinds = ["none" if v and v.trace == "none" else "above" for v in found]
+    for kind in dict.fromkeys(kinds):
+        style = {"color": _BLUE, "marker": "o", "markerfacecolor": "white" if kind == "none" else _BLUE}
+        ax.plot([], [], label=_KEYS[kind] + (", 95 % interval" if kind == kinds[0] else ""), **style)
     _by_name(ax, labels)
     ax.set_xlim(0, 104)
     ax.set_xlabel(family.axes[0])
     hidden = scores[0].details.get("mask_ratio")
-    seen = f" ({100 * hidden:g} % of the picture hidden)" if hidden else ""
-    ax.set_title(f"{family.panel_title or family.title}{seen}", fontsize=9, loc="left")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize=7.5, frameon=False, ncols=3)
+    seen = f" ({100 * hidden:g} % hidden)" if hidden else ""
+    _name_panel(ax, f"{family.panel_title or family.title}{seen}")
+    _legend_below(ax)
 
 
+_SAID = {"none": " (not above chance)", "weak": " (weak)", "readable": ""}
+_KEYS = {"above": "above chance", "none": "not told from chance"}
 _CONTROL_LABELS = {"whole": "whole picture", "complement": "border hidden", "metadata": "other labels only"}
 
 
 def _marks(ax: Any, scores: Sequence[Score], family: Family, questions: Questions) -> None:
-    """One line per question, one mark per metric that is no difference; their spread is what matters."""
+    """A band per question, in it a line per metric that is no difference, with its interval: none hides another."""
     several = len({s.data for s in scores}) > 1
     lines = list(dict.fromkeys((s.task, s.data) for s in scores))
-    values = {(s.task, s.data, s.metric): 100 * s.value for s in scores}
+    by = {(s.task, s.data, s.metric): s for s in scores}
     named: set[str] = set()
     for y, (task, data) in enumerate(lines):
         metrics = [m for m in questions[task].metrics if not m.signed]
-        here = [values[task, data, m.name] for m in metrics if (task, data, m.name) in values]
-        ax.plot([min(here), max(here)], [y, y], color="#d5d5d5", linewidth=5, zorder=1)
-        for i, metric in enumerate(metrics):
-            if (task, data, metric.name) in values:
-                marker, colour = _MARKS[i % len(_MARKS)]
-                style = {"color": colour, "markersize": 6, "alpha": 0.9, "zorder": 2}
-                label = None if metric.title in named else metric.title
-                ax.plot(values[task, data, metric.name], y, marker, label=label, **style)
-                named.add(metric.title)
-    _by_name(ax, [subject_of(task) + (f" ({data})" if several else "") for task, data in lines])
-    ax.set_xlabel(family.axes[0])
-    ax.set_title(family.panel_title or family.title, fontsize=9, loc="left")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize=7.5, frameon=False, ncols=3)
+        here = [(m, by[task, data, m.name]) for m in metrics if (task, data, m.name) in by]
+        if y % 2 == 0:
+            ax.axhspan(y - 0.5, y + 0.5, color="#f6f6f6", zorder=0)
+        for i, (metric, score) in enumerate(here):
+            marker, colour = _MARKS[metrics.index(metric) % len(_MARKS)]
+            ax.errorbar(
+                100 * score.value,
+                y + 0.8 * ((i + 0.5) / len(here) - 0.5),
+                xerr=[[max(0, 100 * (score.value - score.low))], [max(0, 100 * (score.high - score.value))]],
+                fmt=marker,
+                color=colour,
+                markersize=5,
+                elinewidth=1,
+                capsize=2,
+                zorder=2,
+                label=None if metric.title in named else metric.title,
+            )
+            named.add(metric.title)
+    labels = []
+    for task, data in lines:
+        differences = [s for m in questions[task].metrics if m.signed and (s := by.get((task, data, m.name)))]
+        told = [f"{s.metric} {percent(s.value, True)}\n({interval(s.low, s.high, True)})" for s in differences]
+        labels.append("\n".join([subject_of(task), *([_short(data)] if several else []), *told]))
+    _by_name(ax, labels)
+    _zoom(ax, [s for s in scores if not metric_of(questions, s.task, s.metric).signed], family)
+    _name_panel(ax, family.panel_title or family.title)
+    _legend_below(ax)
+
+
+def _zoom(ax: Any, scores: Sequence[Score], family: Family) -> None:
+    """Whole percents around the intervals. An axis that does not begin at 0 says so; chance is drawn, or said."""
+    low = max(0, math.floor(100 * min(s.low for s in scores)) - 1)
+    high = min(101, math.ceil(100 * max(s.high for s in scores)) + 1)
+    low = 0 if low < 0.3 * high else low  # a short way to 0 is shown
+    ax.set_xlim(low, high)
+    said = [f"the axis begins at {low}, not at 0"] if low else []
+    chances = sorted({round(100 * s.chance, 6) for s in scores})
+    within = [c for c in chances if low <= c <= high]
+    for i, chance in enumerate(within):
+        ax.axvline(chance, color=_VERMILION, linewidth=1.5, zorder=1, label="chance" if i == 0 else None)
+    if outside := [f"{c:.1f} %" for c in chances if c not in within]:
+        said.append(f"chance, {' and '.join(outside[:3])}, lies outside it")
+    more = f"\n{'; '.join(said)}" if said else ""
+    ax.set_xlabel(f"{family.axes[0]}; bars: 95 % intervals{more}")
 
 
 def _plane(ax: Any, scores: Sequence[Score], family: Family) -> None:
@@ -210,8 +255,28 @@ def _plane(ax: Any, scores: Sequence[Score], family: Family) -> None:
     ax.set_aspect("equal")
     ax.set_xlabel(family.axes[0])
     ax.set_ylabel(family.axes[1])
-    ax.set_title(family.panel_title or family.title, fontsize=9, loc="left")
+    _name_panel(ax, family.panel_title or family.title)
     ax.legend(loc="lower right", fontsize=7.5, frameon=False)
+
+
+def _name_panel(ax: Any, title: str) -> None:
+    """A title in lines that never reach into the panel beside it."""
+    ax.set_title(textwrap.fill(title, 56), fontsize=9, loc="left")
+
+
+def _legend_below(ax: Any) -> None:
+    """Below the label of the axis, whatever the panel's height."""
+    from matplotlib.transforms import ScaledTranslation
+
+    lines = 1 + ax.get_xlabel().count("\n")
+    below = ax.transAxes + ScaledTranslation(0, -0.35 - 0.15 * lines, ax.figure.dpi_scale_trans)
+    style = {"fontsize": 7.5, "frameon": False, "ncols": 3}
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, borderaxespad=0, **style)
+
+
+def _short(data: str) -> str:
+    """The name of a data set where room is short: its end says most."""
+    return data if len(data) <= 24 else f"...{data[-21:]}"
 
 
 def _by_name(ax: Any, labels: Sequence[str]) -> None:

@@ -40,6 +40,9 @@ STUDY_GROUPS: Mapping[str, str] = MappingProxyType(
 TRAIN_PHOTOS: Mapping[str, int] = MappingProxyType({"imagenet": 1_281_167, "inat2018": 437_513})
 """Train photos of the study's sets with semantic classes: the collection in which kNN looks."""
 
+STUDY_CLASSES: Mapping[str, int] = MappingProxyType({"imagenet": 1000, "inat2018": 8142})
+"""Semantic classes of these sets."""
+
 
 @dataclass(frozen=True)
 class PublishedScore:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from benchmark.results.questions import Family, Layout, Metric, Questions, families, metric_of, score_label, subject_of
 from benchmark.results.schema import Result, Score
-from benchmark.results.tables import interval, markdown_table, percent
+from benchmark.results.tables import interval, markdown_table, p_value, percent
+from benchmark.results.ties import rows_of_ties
+from benchmark.results.verdicts import LEVEL, WEAK_BELOW, Verdict, verdicts
 
 
 def report_text(results: Sequence[Result], questions: Questions, unloaded: Mapping[str, str] | None = None) -> str:
@@ -34,9 +37,14 @@ def _one(result: Result, questions: Questions) -> str:
         parts.append("**A smoke test, not evidence**: these bundled photos show that the line runs, nothing more.")
     if data.get("simulated"):
         parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
+    if settings := _settings(result, questions):
+        parts.append(settings)
+    found = verdicts(result, questions)
     for family in families(questions):
         own = [s for s in result.scores if s.task in questions and questions[s.task].family == family]
-        if own:
+        if own and family.layout == "scores":
+            parts.append(_rows_of_scores(own, family, questions, found))
+        elif own:
             parts.append(_SECTIONS[family.layout](own, family, questions))
     strange = [s for s in result.scores if s.task not in questions]
     if strange:
@@ -48,28 +56,46 @@ def _one(result: Result, questions: Questions) -> str:
 _STRANGE = Family("other", "Further scores", "Scores of questions that are not known here.", "processing", "score")
 
 
-def _rows_of_scores(scores: Sequence[Score], family: Family, questions: Questions) -> str:
+def _settings(result: Result, questions: Questions) -> str:
+    """What decides the numbers besides the encoder and the photos, in one line; empty where nothing is recorded."""
+    options = result.environment.get("options") or {}
+
+    def recorded(name: str) -> list[Any]:
+        return sorted({s.details[name] for s in result.scores if s.details.get(name) is not None})
+
+    parts = [f"{name} {options[name]}" for name in ("preset", "preprocess") if options.get(name)]
+    parts += [f"probes: {', '.join(protocols)}"] if (protocols := recorded("protocol")) else []
+    parts += [f"k = {k}" for k in recorded("k")]
+    parts += [f"{100 * hidden:g} % hidden" for hidden in recorded("mask_ratio")]
+    of_processing = any(s.task in questions and questions[s.task].family.about == "processing" for s in result.scores)
+    if of_processing and (seeds := options.get("assignment_seeds")):
+        parts.append(f"{seeds} assignment{'s' if seeds > 1 else ''}")
+    line = "; ".join(parts)
+    return f"{line[0].upper()}{line[1:]}." if line else ""
+
+
+def _rows_of_scores(
+    scores: Sequence[Score], family: Family, questions: Questions, found: Mapping[tuple[str, str], Verdict]
+) -> str:
     """One row a score, against chance; controls in a table of their own."""
     main = [s for s in scores if metric_of(questions, s.task, s.metric).main]
-    header = [family.header, "accuracy %", "95 % interval", "chance %", "x chance", "classes", family.counts]
+    of = {id(s): found.get((s.task, s.metric)) for s in main}
+    header = [family.header, "accuracy %", "95 % interval", "chance %"]
+    header += ["chance to 1, %", "p (Holm)", "classes", family.counts]
     rows = [
         [
             score_label(s.task, metric_of(questions, s.task, s.metric), questions),
             percent(s.value),
             interval(s.low, s.high),
-            percent(s.chance),
-            f"{s.value / s.chance:.1f}" if s.chance else "-",
+            percent(v.chance if (v := of[id(s)]) else s.chance),
+            f"{percent(v.effect.value)} ({interval(v.effect.low, v.effect.high)})" if v and v.effect else "-",
+            p_value(v.p_value) if v and v.p_value is not None else "-",
             str(s.details.get("classes", "-")),
             str(s.n),
         ]
         for s in main
     ]
-    readable = [subject_of(s.task) for s in main if _is_readable(s)]
-    sentence = (
-        f"Readable from the embedding (interval above chance): {', '.join(readable)}."
-        if readable
-        else "No trace is readable above chance here."
-    )
+    sentence = _told(main, found)
     units = {
         (s.details["units"], s.details["resampled"]) for s in main if s.details.get("resampled", "photo") != "photo"
     }
@@ -93,10 +119,33 @@ def _rows_of_scores(scores: Sequence[Score], family: Family, questions: Question
     return text
 
 
-def _is_readable(score: Score) -> bool:
-    """The interval lies above chance, and few probes that learnt shuffled labels do as well."""
-    shuffled = score.details.get("controls", {}).get("shuffled", {})
-    return score.low > score.chance and shuffled.get("p_value", 0.0) <= 0.05
+def _told(scores: Sequence[Score], found: Mapping[tuple[str, str], Verdict]) -> str:
+    """Which traces are readable, which weak, which not there, and by what rule; what the columns are."""
+    of = [(s, v) for s in scores if (v := found.get((s.task, s.metric)))]
+    if not of:
+        return ""
+    by = {trace: ", ".join(subject_of(s.task) for s, v in of if v.trace == trace) for trace in _WORDS}
+    parts = [f"{words}: {by[trace]}." for trace, words in _WORDS.items() if by[trace]]
+    if not (by["readable"] or by["weak"]):
+        parts = ["No trace is readable above chance here.", *parts]
+    tests = sum(v.p_value is not None for v in found.values())
+    asked = f"the {tests} probe{'s' if tests > 1 else ''} asked of this encoder here"
+    rule = f"p < {LEVEL:g} against chance after Holm's correction over {asked}"
+    if any(v.p_value is None for _, v in of):
+        rule = "interval above chance" + (f", or {rule}" if tests else "")
+    if any("shuffled" in s.details.get("controls", {}) for s, _ in of):
+        rule += f", and at most {100 * LEVEL:g} % of the probes that learnt shuffled labels read as well"
+    parts.append(f"Above chance: {rule}. Chance to 1: the share of the way from chance (0 %) to always right (100 %).")
+    if any(v.chance > s.chance for s, v in of):
+        parts.append("Chance is the share of the most frequent class where that is more than one over the classes.")
+    return " ".join(parts)
+
+
+_WORDS = {
+    "readable": "Readable from the embedding",
+    "weak": f"Weak, above chance by less than {100 * WEAK_BELOW:g} % of the way",
+    "none": "Not told from chance",
+}
 
 
 def _control(control: Mapping[str, float]) -> str:
@@ -134,7 +183,9 @@ def _rows_of_set_ups(scores: Sequence[Score], family: Family, questions: Questio
     explained = " ".join(f"{m.name}: {m.explain}" for m in known)
     chance = "".join(f"Chance {percent(s.chance)} %, " for s in scores[:1] if s.chance)
     notes = " ".join([*sentences, f"{chance}{scores[0].n} queries. {explained}"])
-    return f"{markdown_table(header, rows)}\n\n{notes}"
+    text = f"{markdown_table(header, rows)}\n\n{notes}"
+    ties = rows_of_ties(scores, questions)
+    return f"{text}\n\n{ties}" if ties else text
 
 
 def _rows_of_metrics(scores: Sequence[Score], family: Family, questions: Questions) -> str:
@@ -149,11 +200,12 @@ def _rows_of_metrics(scores: Sequence[Score], family: Family, questions: Questio
         if signed and s.low > 0 and metric.if_positive:
             sentences.append(f"{s.task}: {metric.if_positive} ({percent(s.value, True)} points).")
     table = markdown_table([family.header, "value %", "95 % interval", "chance %", family.counts], rows)
+    known = [metric_of(questions, s.task, s.metric) for s in scores if s.task in questions]
+    sentences += dict.fromkeys(f"{m.name}: {m.explain}" for m in known if m.main)
     return "\n\n".join([table, *([" ".join(sentences)] if sentences else [])])
 
 
 _SECTIONS: Mapping[Layout, Callable[[Sequence[Score], Family, Questions], str]] = {
-    "scores": _rows_of_scores,
     "set-ups": _rows_of_set_ups,
     "metrics": _rows_of_metrics,
 }

@@ -1,6 +1,7 @@
 """Few numbers for a whole result: MP, SP and SPD of the 2026 follow-up study, mean log-odds, and means by group.
 
-"Invisible Shortcuts: Why Vision Encoders Know Your Camera", arXiv 2608.05424. An absent task leaves its number out.
+"Invisible Shortcuts: Why Vision Encoders Know Your Camera", arXiv 2608.05424, has them as metadata prediction, semantic
+prediction, and semantic prediction distraction. An absent task leaves its number out.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ class Summary:
     """Means over tasks; ``None`` where no such task was run."""
 
     mp_processing: float | None
-    """Metadata performance: mean accuracy of the probes of processing parameters."""
+    """Metadata prediction: mean accuracy of the linear probes of processing parameters."""
     mp_acquisition: float | None
     """The same of acquisition attributes."""
     sp: float | None
-    """Semantic performance: mean plain (all-same) kNN accuracy."""
+    """Semantic prediction: mean kNN accuracy where all photos share one processing (all-same). The follow-up takes the
+    photos as they are."""
     spd_processing: float | None
-    """Semantic performance difference, absolute: mean over parameters of |pos-same - neg-same|."""
+    """Semantic prediction distraction: mean over parameters of |pos-same - neg-same|."""
     spd_processing_signed: float | None
     """Mean over parameters of pos-same - neg-same: above 0 where a shared processing helps."""
     spd_acquisition: float | None
-    """|recall same - recall different| of pair retrieval, mean over data sets."""
+    """|recall same - recall different| of pair retrieval, mean over data sets. What is ``same`` here is ``R_diff``
+    there: the difference is the same number."""
     spd_acquisition_signed: float | None
     """Recall same - recall different: above 0 where a shared camera type among the distractors hurts."""
     log_odds_processing: float | None

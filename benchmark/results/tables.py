@@ -52,3 +52,12 @@ def interval(low: float, high: float, signed: bool = False) -> str:
     '10.0 to 25.0'
     """
     return f"{percent(low, signed)} to {percent(high, signed)}"
+
+
+def p_value(value: float) -> str:
+    """A p-value with four decimals.
+
+    >>> p_value(0.04567), p_value(1e-9)
+    ('0.0457', '< 0.0001')
+    """
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"

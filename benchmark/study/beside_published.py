@@ -1,4 +1,5 @@
-"""One run beside the study's numbers: ours, theirs, the difference, and whether theirs lies inside our interval."""
+"""One run beside the study's numbers: both, their difference, and whether theirs lies inside our interval; of other
+photos only why they cannot be compared."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 
 from benchmark.results import (
     STUDY_CITATION,
+    STUDY_CLASSES,
     PublishedEncoder,
     PublishedScore,
     Result,
@@ -29,8 +31,14 @@ class Beside:
 
     ours: Score
     theirs: PublishedScore
-    same_data: bool
-    """Whether both are of one data set (by name)."""
+    unlike: str
+    """Why the two cannot be compared: the photos of each; an empty string where they are the same, as far as the data
+    set's name, the number of test photos and the number of classes tell."""
+
+    @property
+    def comparable(self) -> bool:
+        """Whether both are of the same photos."""
+        return not self.unlike
 
     @property
     def signed(self) -> bool:
@@ -43,9 +51,9 @@ class Beside:
         return self.ours.value - self.theirs.value
 
     @property
-    def inside(self) -> bool:
-        """Whether the published value lies in our 95 % interval."""
-        return self.ours.low <= self.theirs.value <= self.ours.high
+    def inside(self) -> bool | None:
+        """Whether the published value lies in our 95 % interval; ``None`` of other photos, where that says nothing."""
+        return self.ours.low <= self.theirs.value <= self.ours.high if self.comparable else None
 
 
 def beside(result: Result, encoder: PublishedEncoder) -> list[Beside]:
@@ -54,8 +62,32 @@ def beside(result: Result, encoder: PublishedEncoder) -> list[Beside]:
     for ours in result.scores:
         having = [t for t in encoder.scores if (t.task, t.metric) == (ours.task, ours.metric)]
         same = [t for t in having if t.data == ours.data]
-        rows += [Beside(ours, theirs, bool(same)) for theirs in same or having]
+        rows += [Beside(ours, theirs, _unlike(result, ours, theirs)) for theirs in same or having]
     return rows
+
+
+def _unlike(result: Result, ours: Score, theirs: PublishedScore) -> str:
+    """Why two scores are not of the same photos, or an empty string."""
+    one, other = _classes(result, ours, theirs.data), _classes_of_study(theirs)
+    if ours.n == theirs.n and (one == other or not (one and other)):
+        return "" if ours.data == theirs.data else "another data set"
+    counts = all_tasks()[ours.task].family.counts if ours.task in all_tasks() else "photos"
+    if one and other:
+        return f"{ours.n:,} {counts} of {one:,} classes; the study: {theirs.n:,} of {other:,}"
+    return f"{ours.n:,} {counts}; the study: {theirs.n:,}"
+
+
+def _classes(result: Result, ours: Score, published_data: str) -> int:
+    """Classes of our photos: semantic ones where the study's set has such, else those of the question; 0 if unknown."""
+    known = result.data.get("classes") if published_data in STUDY_CLASSES else ours.details.get("classes")
+    return int(known or 0)
+
+
+def _classes_of_study(theirs: PublishedScore) -> int:
+    """The same of the study's photos. Pairs have none."""
+    if theirs.data in STUDY_CLASSES:
+        return STUDY_CLASSES[theirs.data]
+    return round(1 / theirs.chance) if metric_of(all_tasks(), theirs.task, theirs.metric).kind == "trace" else 0
 
 
 def published_encoder(name: str, encoder_id: str = "") -> PublishedEncoder:
@@ -101,18 +133,21 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = ()) -> str:
             percent(r.ours.value, r.signed),
             interval(r.ours.low, r.ours.high, r.signed),
             percent(r.theirs.value, r.signed),
-            percent(r.difference, True),
-            "yes" if r.inside else "no",
+            percent(r.difference, True) if r.comparable else "-",
+            (("yes" if r.inside else "no") if r.comparable else f"not comparable ({r.unlike})"),
             str(r.ours.n),
         ]
         for r in rows
     ]
     parts = [f"## {run.encoder} beside the study's {encoder.name}", markdown_table(header, table)]
-    parts.append(f"{sum(r.inside for r in rows)} of {len(rows)} published values lie inside our 95 % interval.")
-    if not all(r.same_data for r in rows):
+    comparable = [r for r in rows if r.comparable]
+    if comparable:
+        inside = sum(bool(r.inside) for r in comparable)
+        parts.append(f"{inside} of {len(comparable)} comparable published values lie inside our 95 % interval.")
+    if len(comparable) < len(rows):
         parts.append(
-            "**Other photos**: where the two data sets differ, a difference says nothing about whether the numbers "
-            "repeat."
+            f"**Other photos**: {len(rows) - len(comparable)} of {len(rows)} rows stand beside photos that are not the "
+            "study's own; they say nothing about whether its numbers repeat."
         )
     parts.append(
         f"Published: {STUDY_CITATION}; read off its figures, without intervals, codec versions or seeds. Ours: "

@@ -6,12 +6,13 @@ import fnmatch
 import itertools
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmark.results import Run, interval, markdown_table, metric_of, percent
+from benchmark.results import Run, interval, markdown_table, metric_of, p_value, percent
 from benchmark.stats import Difference, holm, paired_difference, rank_intervals
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
@@ -33,7 +34,7 @@ class Compared:
     second_value: float
     difference: Difference
     holm_p: float = math.nan
-    """The p-value after Holm's correction over all rows of the comparison."""
+    """The p-value after Holm's correction over all rows of this pair of encoders."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def compare_runs(
         ties += _ties(named, patterns, all_metrics)
     if not rows:
         raise DataError("no task has per-photo answers (answers.npz) in two of these results")
-    corrected = holm([row.difference.p_value for row in rows])
+    corrected = holm([row.difference.p_value for row in rows], [_family(row) for row in rows])
     return [replace(row, holm_p=float(p)) for row, p in zip(rows, corrected, strict=True)], ties
 
 
@@ -101,7 +102,7 @@ def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
             *(percent(v, metric_of(all_tasks(), r.task, r.metric).signed) for v in (r.first_value, r.second_value)),
             percent(r.difference.value, True),
             interval(r.difference.low, r.difference.high, True),
-            _p(r.holm_p),
+            p_value(r.holm_p),
             str(r.difference.n),
         ]
         for r in rows
@@ -109,8 +110,8 @@ def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
     different = sum(r.holm_p < 0.05 for r in rows)
     parts = [
         markdown_table(header, table),
-        f"{different} of {len(rows)} differences are significant at 5 % (paired by photo, Holm's correction over all "
-        f"{len(rows)}). Intervals are for each row by itself.",
+        f"{different} of {len(rows)} differences are significant at 5 % (paired by photo, Holm's correction over the "
+        f"{_sizes(rows)} of each pair). Intervals are for each row by itself.",
     ]
     ties = [tie for tie in ties if tie.encoders > 2]
     if ties:
@@ -119,6 +120,18 @@ def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
         ]
         parts.append(markdown_table(["score", "data", "highest", "tied with it", "encoders"], rows_of_ties))
     return "\n\n".join(parts)
+
+
+def _family(row: Compared) -> frozenset[str]:
+    """What one command asked about one pair of encoders, on all its data: a third encoder changes nothing of it."""
+    return frozenset((row.first, row.second))
+
+
+def _sizes(rows: Sequence[Compared]) -> str:
+    """``4 rows``, ``3 to 5 rows``: of the families that Holm corrects."""
+    sizes = Counter(_family(row) for row in rows).values()
+    least, most = min(sizes), max(sizes)
+    return f"{least} to {most} rows" if least < most else "1 row" if most == 1 else f"{most} rows"
 
 
 def _pair(first: str, a: Run, second: str, b: Run, patterns: Sequence[str], all_metrics: bool) -> Iterable[Compared]:
@@ -196,10 +209,6 @@ def _named(members: Sequence[Run]) -> dict[str, Run]:
 def _wanted(task: str, metric: str, patterns: Sequence[str], all_metrics: bool) -> bool:
     named = not patterns or any(fnmatch.fnmatchcase(task, pattern) for pattern in patterns)
     return named and (all_metrics or metric_of(all_tasks(), task, metric).main)
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
 def _warn(sentence: str) -> None:

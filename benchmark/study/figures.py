@@ -104,8 +104,7 @@ def _agreement(ax: Any, rows: Sequence[BesideRow]) -> None:
     ax.axline((0, 0), slope=1, color="black", lw=1, ls=":")
     ax.set_xlabel("published")
     ax.set_ylabel("ours")
-    where = {(r.data, r.published_data) for r in rows if r.data != r.published_data}
-    note = " (partly on other photos than the study's)" if where else ""
+    note = " (partly on other photos than the study's)" if any(r.unlike for r in rows) else ""
     ax.set_title(f"every score that both have{note}", fontsize=9)
     _legend(ax)
 

@@ -16,7 +16,6 @@ from benchmark.results import (
     STUDY_GROUPS,
     STUDY_URL,
     Family,
-    PublishedScore,
     Score,
     families,
     markdown_table,
@@ -25,7 +24,7 @@ from benchmark.results import (
     published_encoders,
     score_label,
 )
-from benchmark.study.beside_published import beside
+from benchmark.study.beside_published import Beside, beside
 from benchmark.sweep import Row
 from benchmark.tasks import all_tasks
 from builders.files import write_text_atomically
@@ -46,6 +45,8 @@ class BesideRow:
     metric: str
     ours: Score | None
     theirs: float | None
+    unlike: str = ""
+    """Why the two cannot be compared (``Beside.unlike``); an empty string where they are of the same photos."""
 
     @property
     def difference(self) -> float | None:
@@ -54,8 +55,10 @@ class BesideRow:
 
     @property
     def inside(self) -> bool | None:
-        """Whether the published value lies in our 95 % interval."""
-        return None if self.ours is None or self.theirs is None else self.ours.low <= self.theirs <= self.ours.high
+        """Whether the published value lies in our 95 % interval; ``None`` where the two are not of the same photos."""
+        if self.ours is None or self.theirs is None or self.unlike:
+            return None
+        return self.ours.low <= self.theirs <= self.ours.high
 
 
 def beside_rows(rows: Iterable[Row]) -> list[BesideRow]:
@@ -74,10 +77,11 @@ def beside_rows(rows: Iterable[Row]) -> list[BesideRow]:
         group = encoder.group if encoder else str(row.result.encoder.get("group", "unknown"))
         every = beside(row.result, encoder) if encoder else []
         for score in row.result.scores:
-            mates: list[PublishedScore | None] = [b.theirs for b in every if b.ours is score]
-            for theirs in mates or [None]:
-                where, value = (theirs.data, theirs.value) if theirs else ("", None)
-                found.append(BesideRow(name, row.spec, group, row.data, where, score.task, score.metric, score, value))
+            mates: list[Beside | None] = [b for b in every if b.ours is score]
+            for mate in mates or [None]:
+                where, value, unlike = (mate.theirs.data, mate.theirs.value, mate.unlike) if mate else ("", None, "")
+                of = (row.data, where, score.task, score.metric)
+                found.append(BesideRow(name, row.spec, group, *of, score, value, unlike))
     return found
 
 
@@ -111,9 +115,10 @@ def study_text(rows: Sequence[BesideRow], swept: Sequence[Row]) -> str:
         own = [r for r in rows if (r.data, r.published_data) == (data, published_data)]
         title = f"## {data}" + (f" beside the study's {published_data}" if published_data else ", not in the study")
         parts.append(title)
-        if published_data and published_data != data:
+        if unlike := dict.fromkeys(r.unlike for r in own if r.unlike):
             parts.append(
-                "**Other photos than the study's**: a difference says nothing about whether its numbers repeat."
+                f"**Other photos than the study's**, not comparable ({'; or '.join(unlike)}): a difference says "
+                "nothing about whether its numbers repeat."
             )
         tasks = all_tasks()
         for family in families(tasks):
@@ -126,8 +131,8 @@ def study_text(rows: Sequence[BesideRow], swept: Sequence[Row]) -> str:
         inside = sum(bool(r.inside) for r in counted)
         apart = fmean(abs(r.difference or 0.0) for r in counted)
         parts.append(
-            f"{inside} of {len(counted)} published values lie inside our 95 % interval (by resampling photos; the "
-            f"spread of training is not in it). Mean absolute difference: {percent(apart)} points."
+            f"{inside} of {len(counted)} comparable published values lie inside our 95 % interval (by resampling "
+            f"photos; the spread of training is not in it). Mean absolute difference: {percent(apart)} points."
         )
     failed = [row for row in swept if row.state == "failed"]
     if failed:

@@ -53,7 +53,7 @@ class SplitPart(NamedTuple):
 def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
     from benchmark.probe import labelled_probe
-    from benchmark.stats import photo_interval
+    from benchmark.stats import against_chance, photo_interval
 
     labels = attribute_labels(given.photos, attribute)
     assert labels is not None
@@ -83,6 +83,8 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
 
     ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=given.options.resamples)
     frequent = int(np.bincount(train.classes, minlength=n_classes).argmax())
+    most_frequent = float((test.classes == frequent).mean())
+    guess = max(1 / n_classes, most_frequent)  # of a probe that always gives the same answer
     score = Score(
         task=f"probe/{attribute}",
         data=given.photos.name,
@@ -95,7 +97,8 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
         details={
             "classes": n_classes,
             "class_names": list(names),
-            "most_frequent_class": float((test.classes == frequent).mean()),
+            "most_frequent_class": most_frequent,
+            "p_chance": against_chance(answers.photo_accuracy, guess, clusters=clusters),
             "mask_ratio": given.options.mask_ratio,
             "visible_share": _visible_share(given),
             "resampled": unit,

@@ -35,7 +35,7 @@ def _set_up(name: str, explain: str, **more: str) -> Metric:
 
 
 SET_UPS = (
-    _set_up("all-same", "Every photo has the query's processing.", summary="SP"),
+    _set_up("all-same", "Every photo has the query's processing: semantic prediction (SP).", summary="SP"),
     _set_up("all-diff", "Every other photo has one processing, not the query's."),
     _set_up("pos-same", "Photos of the query's class share its processing, all others do not: processing helps."),
     _set_up(
@@ -46,7 +46,7 @@ SET_UPS = (
     Metric(
         name="spd",
         title="SPD",
-        explain="pos-same minus neg-same: what processing moves.",
+        explain="Semantic prediction distraction, signed: pos-same minus neg-same, what processing moves.",
         kind="difference",
         chance="0",
         unit="points",

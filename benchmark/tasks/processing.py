@@ -35,7 +35,7 @@ PROCESSING = Family(
 ACCURACY = Metric(
     name="accuracy",
     title="accuracy",
-    explain="Share of test views whose class the probe names.",
+    explain="Share of test views whose class the probe names: a part of MP, metadata prediction (arXiv 2608.05424).",
     kind="trace",
     chance="one over the number of classes",
     summary="MP",
@@ -52,7 +52,7 @@ def assignments(photo_ids: list[str], parameter: Parameter, seeds: int) -> np.nd
 def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     """``probe/<parameter>``: train photos in one random class each, test photos in every class."""
     from benchmark.probe import processing_probe
-    from benchmark.stats import photo_interval
+    from benchmark.stats import against_chance, photo_interval
 
     train, test = train_and_test(given)
     answers = processing_probe(
@@ -72,7 +72,12 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
         high=ends.high,
         n=len(test),
         chance=parameter.chance,
-        details={"classes": len(parameter.classes), "class_names": list(parameter.classes), **answers.details()},
+        details={
+            "classes": len(parameter.classes),
+            "class_names": list(parameter.classes),
+            "p_chance": against_chance(answers.photo_accuracy, parameter.chance),
+            **answers.details(),
+        },
     )
     return TaskOutcome((score,), {"predicted": answers.predicted, "photos": test})
 

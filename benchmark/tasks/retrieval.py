@@ -53,7 +53,7 @@ METRICS = (
     Metric(
         name="spd",
         title="SPD",
-        explain="same minus different: what the camera moves.",
+        explain="Semantic prediction distraction, signed: same minus different, what the camera moves.",
         kind="difference",
         chance="0",
         unit="points",

@@ -79,6 +79,37 @@ def test_compare__a_real_difference_is_found_and_equal_encoders_are_tied(tmp_pat
     assert len(tied[0].tied) == 1
 
 
+def two_probes(encoder, jpeg, sharpening):
+    """A run of two probes."""
+    one, other = probe_run(encoder, jpeg), probe_run(encoder, sharpening)
+    score = dataclasses.replace(other.result.scores[0], task="probe/sharpening")
+    result = dataclasses.replace(one.result, scores=(*one.result.scores, score))
+    kept = {key.replace("jpeg", "sharpening"): array for key, array in other.answers.items()}
+    return Scored(result, {**one.answers, **kept})
+
+
+def test_compare__a_third_encoder_changes_no_verdict_on_the_other_two(tmp_path, answers, capsys):
+    better = answers["base"] | (np.arange(N) % 40 == 0)
+    runs = {
+        "a": two_probes("a", better, answers["strong"]),
+        "b": two_probes("b", answers["base"], answers["base"]),
+        "c": two_probes("c", answers["nearly"], answers["base"]),
+    }
+    folders = write(tmp_path, **runs)
+    two = compare_runs([read_run(f) for f in folders[:2]])[0]
+    three = compare_runs([read_run(f) for f in folders])[0]
+    assert [r.holm_p for r in two] == [r.holm_p for r in three if (r.first, r.second) == ("a", "b")]
+    raw = {r.task: r.difference.p_value for r in two}
+    # by hand: of two p-values the less is doubled, and the greater stays or is the less one doubled
+    less, greater = sorted(raw.values())
+    assert sorted(r.holm_p for r in two) == pytest.approx([2 * less, max(greater, 2 * less)])
+    assert main([str(tmp_path)]) == 0
+    assert (
+        "of 6 differences are significant at 5 % (paired by photo, Holm's correction over the 2 rows of each pair)"
+        in (capsys.readouterr().out)
+    )
+
+
 def test_compare__pairs_by_photo_where_one_lost_some(tmp_path, answers, capsys):
     kept = np.flatnonzero(np.arange(N) % 10)
     write(tmp_path, a=probe_run("a", answers["strong"]), b=probe_run("b", answers["base"][kept], photos=kept))
@@ -233,7 +264,7 @@ def test_compare_published__ours_theirs_difference_and_inside(tmp_path, capsys):
     assert rows["probe/jpeg accuracy"][4:9] == ["64.8", "63.8 to 65.8", "64.8", "+0.0", "yes"]
     assert rows["knn/jpeg spd"][7:9] == ["-20.0", "no"]
     assert "probe/mine accuracy" not in rows
-    assert "1 of 2 published values lie inside" in out
+    assert "1 of 2 comparable published values lie inside" in out
     assert "Other photos" not in out
 
 
@@ -242,7 +273,56 @@ def test_compare_published__other_photos_are_said_so(tmp_path, capsys):
     assert main([str(folder), "--published", NAME, "--tasks", "probe/*"]) == 0
     out = capsys.readouterr().out
     assert out.count("probe/jpeg accuracy") == 2  # beside ImageNet and beside iNaturalist
-    assert "**Other photos**" in out
+    assert "**Other photos**: 2 of 2 rows" in out
+    assert "not comparable (another data set)" in out
+    assert "not comparable (50,000 photos; the study: 24,426" in out.replace(" of 8,142", "")
+    assert "lie inside" not in out
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "classes", "unlike"),
+    [
+        ("imagenet", 50_000, 1000, ""),
+        ("imagenet", 1_200, 20, "1,200 photos of 20 classes; the study: 50,000 of 1,000"),
+        ("imagenet", 5_000, 1000, "5,000 photos of 1,000 classes; the study: 50,000 of 1,000"),
+        ("imagenet", 50_000, 999, "50,000 photos of 999 classes; the study: 50,000 of 1,000"),
+        ("imagenet", 5_000, None, "5,000 photos; the study: 50,000"),
+        ("folder:mine", 50_000, 1000, "another data set"),
+    ],
+)
+def test_beside__comparable_are_the_same_photos_alone(name, n, classes, unlike):
+    theirs = published_encoders()[0]
+    value = theirs.score("knn/jpeg", "imagenet", "all-same").value
+    score = Score("knn/jpeg", name, "all-same", value, value - 0.01, value + 0.01, n, 0.001)
+    row = beside(Result({"id": "x"}, {"name": name, "classes": classes}, {}, (score,), (), {}, ""), theirs)[0]
+    assert row.unlike == unlike
+    assert row.inside is (True if not unlike else None)
+
+
+def test_beside__of_acquisition_and_pairs_their_own_counts_decide():
+    theirs = published_encoders()[0]
+    scores = (
+        Score("probe/make", "flickrexif", "accuracy", 0.5, 0.4, 0.6, 4_500, 1 / 9, {"classes": 9}),
+        Score("probe/model", "flickrexif", "accuracy", 0.5, 0.4, 0.6, 8_800, 1 / 87, {"classes": 87}),
+        Score("retrieval/pairs", "paircams", "same", 0.9, 0.8, 0.95, 700, 1 / 700),
+    )
+    rows = beside(Result({"id": "x"}, {"name": "x", "classes": 1}, {}, scores, (), {}, ""), theirs)
+    assert [r.unlike for r in rows] == [
+        "",
+        "8,800 photos of 87 classes; the study: 8,800 of 88",
+        "700 pairs; the study: 730",
+    ]
+
+
+def test_compare_published__a_part_of_the_study_counts_comparable_rows_only(tmp_path, capsys):
+    folder = published_run(tmp_path)
+    text = (folder / "result.json").read_text().replace('"n": 50000', '"n": 1200', 1)
+    (folder / "result.json").write_text(text.replace('"name": "imagenet"', '"name": "imagenet", "classes": 20'))
+    assert main([str(folder), "--published", NAME]) == 0
+    out = capsys.readouterr().out
+    line = next(line for line in out.splitlines() if "probe/jpeg accuracy" in line)
+    assert "not comparable (1,200 photos of 20 classes; the study: 50,000 of 1,000)" in line
+    assert not re.search(r"\b(yes|no) *\|", line)
 
 
 def test_published_encoder__by_its_own_id_and_by_mistake():

@@ -19,11 +19,13 @@ def read_run(folder: Path) -> Run:
     return kept_answers.read_run(folder, all_tasks())
 
 
-def written(folder: Path, encoder: str, task: str, metric: str, value: float, n: int, answers: dict) -> Path:
-    score = Score(task, "toy", metric, value, max(-1.0, value - 0.1), min(1.0, value + 0.1), n, 0.5)
+def written(
+    folder: Path, encoder: str, task: str, metric: str, value: float, n: int, answers: dict, data="toy"
+) -> Path:
+    score = Score(task, data, metric, value, max(-1.0, value - 0.1), min(1.0, value + 0.1), n, 0.5)
     result = Result(
         encoder={"id": encoder},
-        data={"name": "toy", "ids_hash": "i", "bytes_hash": "b"},
+        data={"name": data, "ids_hash": "i", "bytes_hash": "b"},
         environment={"codec_canary": "c", "options": {"protocol": "converged"}},
         scores=(score,),
         failures=(),
@@ -35,7 +37,7 @@ def written(folder: Path, encoder: str, task: str, metric: str, value: float, n:
     )
 
 
-def probe(folder: Path, encoder: str, right, *, clusters=None, photos=None) -> Path:
+def probe(folder: Path, encoder: str, right, *, clusters=None, photos=None, data="toy") -> Path:
     """An acquisition probe that is right about the photos in ``right`` [n]; all of them are of class 1."""
     right = np.asarray(right, dtype=bool)
     answers = {
@@ -44,7 +46,8 @@ def probe(folder: Path, encoder: str, right, *, clusters=None, photos=None) -> P
         "photos": np.arange(len(right)) if photos is None else np.asarray(photos),
         **({} if clusters is None else {"clusters": np.asarray(clusters)}),
     }
-    return written(folder / encoder, encoder, "probe/make", "accuracy", float(right.mean()), len(right), answers)
+    value = float(right.mean())
+    return written(folder / encoder, encoder, "probe/make", "accuracy", value, len(right), answers, data)
 
 
 def runs(folder: Path, clusters=None, **right) -> list[Run]:
@@ -135,27 +138,31 @@ def three_pairs() -> dict[str, np.ndarray]:
     return {"a": a, "b": b, "c": c}
 
 
-def test_compare__holm_over_all_rows(tmp_path):
+def test_compare__holm_over_the_rows_of_each_pair(tmp_path):
     rows, _ = compare_runs(runs(tmp_path, **three_pairs()))
     raw = [row.difference.p_value for row in rows]
     assert [(row.first, row.second) for row in rows] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert [round(400 * row.difference.value) for row in rows] == [18, 18, 0]
     assert max(raw[:2]) < 0.05
-    assert [row.holm_p for row in rows] == pytest.approx(step_down(raw))
-    assert min(row.holm_p for row in rows) > 0.05
-
-
-def test_compare__two_alone_are_corrected_for_one(tmp_path):
-    three = three_pairs()
-    ((row,), _) = compare_runs(runs(tmp_path, a=three["a"], b=three["b"]))
-    assert row.holm_p == row.difference.p_value < 0.05
+    assert [row.holm_p for row in rows] == raw  # one question about each pair
+    other = [read_run(probe(tmp_path / "other", name, right, data="other")) for name, right in three_pairs().items()]
+    more, _ = compare_runs([*(read_run(tmp_path / name) for name in "abc"), *other])
+    assert len(more) == 6
+    for pair in (("a", "b"), ("a", "c"), ("b", "c")):
+        own = [row for row in more if (row.first, row.second) == pair]
+        assert [row.data for row in own] == ["toy", "other"]
+        assert [row.holm_p for row in own] == pytest.approx(step_down([row.difference.p_value for row in own]))
+    assert max(row.holm_p for row in more if row.second != "c") > max(raw[:2])
 
 
 def test_compare_command__says_how_many_are_significant_after_holm(tmp_path, capsys):
     for name, right in three_pairs().items():
         probe(tmp_path / "three", name, right)
     assert main([str(tmp_path / "three")]) == 0
-    assert "0 of 3 differences are significant" in capsys.readouterr().out
+    assert (
+        "2 of 3 differences are significant at 5 % (paired by photo, Holm's correction over the 1 row of each"
+        in capsys.readouterr().out
+    )
     assert main([str(tmp_path / "three/a"), str(tmp_path / "three/b")]) == 0
     assert "1 of 1 differences are significant" in capsys.readouterr().out
 

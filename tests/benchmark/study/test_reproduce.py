@@ -56,7 +56,9 @@ def test_study_text__tables_group_means_and_failures():
 def test_study_text__an_encoder_that_the_study_lacks_and_other_photos():
     swept = [row(data="folder:mine"), row(data="folder:mine", spec="mine:encode")]
     text = study_text(beside_rows(swept), swept)
-    assert "**Other photos than the study's**" in text
+    assert "**Other photos than the study's**, not comparable (another data set" in text
+    assert "published values lie inside" not in text
+    assert {r.inside for r in beside_rows(swept)} == {None}
     assert "mine:encode" in text
     assert "## folder:mine, not in the study" in text
 

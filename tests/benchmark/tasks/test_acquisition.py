@@ -11,6 +11,7 @@ from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.results.schema import Result
 from benchmark.scoring.run import score_encoders
+from benchmark.stats import against_chance
 from benchmark.tasks.acquisition import _clusters
 from benchmark.tasks.processing import PROCESSING_PROBES
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
@@ -134,6 +135,29 @@ def test_acquisition_probes__copies_of_train_photos_are_read(tmp_path):
     make = leaking.score("probe/make", "accuracy")
     assert make.value > 0.9
     assert make.details["resampled"] == "photo"
+    assert make.details["p_chance"] < 1e-6
+
+
+def test_acquisition_probes__are_tested_against_the_most_frequent_class_by_scene(tmp_path):
+    """Noise of which 70 % is of one class, in scenes: more right than one over the classes is no trace."""
+    rng = np.random.default_rng(1)
+    files = {f"{i}": png(Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))) for i in range(120)}
+    labels = (np.arange(120) % 10 >= 7).astype(np.int32)
+    photos = dataclasses.replace(
+        PhotoSet.of_bytes("lopsided", files, None, ["train"] * 60 + ["test"] * 60),
+        attributes={"flash": Labels(("without", "with"), labels)},
+        columns={"scene": np.array([f"s{i // 10}" for i in range(120)])},
+    )
+    options = RunOptions(cache=tmp_path, workers=0, resamples=300, mask_ratio=0.0)
+    tasks = select_tasks(["probe/flash"], all_tasks())
+    scored = score_encoders([load_encoder("control:random-projection")], photos, tasks, options)[0]
+    flash = scored.result.score("probe/flash", "accuracy")
+    right = scored.answers["probe/flash/predicted"][0, 0] == scored.answers["probe/flash/expected"][0]
+    scenes = right.reshape(6, 10).mean(axis=1)
+    assert flash.details["most_frequent_class"] == pytest.approx(0.7)
+    assert flash.details["p_chance"] == pytest.approx(against_chance(scenes, 0.7))
+    assert flash.details["p_chance"] != pytest.approx(against_chance(right.astype(float), 0.7))
+    assert flash.details["p_chance"] > against_chance(scenes, 0.5)
 
 
 def test_clusters__owners_scenes_and_photos_of_nobody():

@@ -92,3 +92,5 @@ def test_probe__class_names_and_chance(tmp_path, parameter):
     assert found.details["class_names"] == CLASS_NAMES[parameter]
     assert found.chance == pytest.approx(1 / len(CLASS_NAMES[parameter]))
     assert (found.n, found.details["n_train"], len(found.details["accuracy_by_seed"])) == (4, 12, 10)
+    assert found.value == pytest.approx(found.chance)  # no processing moves a grey: every view gets one answer
+    assert found.details["p_chance"] == pytest.approx(0.5)

@@ -1,0 +1,36 @@
+"""What tied votes do to kNN scores: a table where the rule for ties matters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmark.results.questions import Questions, metric_of
+from benchmark.results.schema import Score
+from benchmark.results.tables import interval, markdown_table, percent
+
+MATTERS = 0.005
+"""Least and greatest accuracy under any rule for ties that lie further apart are shown."""
+
+
+def rows_of_ties(scores: Sequence[Score], questions: Questions) -> str:
+    """A row a metric, a column a task: least to greatest, and the expectation of a random tied label in brackets.
+
+    Empty where no score has ``details["ties"]`` whose ``least`` and ``greatest`` differ by more than half a point.
+    """
+    cells: dict[tuple[str, str], str] = {}
+    for s in scores:
+        ties = s.details.get("ties")
+        if ties and ties["greatest"] - ties["least"] > MATTERS:
+            signed = metric_of(questions, s.task, s.metric).signed
+            ends = interval(ties["least"], ties["greatest"], signed)
+            cells[s.metric, s.task] = f"{ends} ({percent(ties['random'], signed)})"
+    if not cells:
+        return ""
+    tasks, metrics = dict.fromkeys(task for _, task in cells), dict.fromkeys(metric for metric, _ in cells)
+    rows = [[metric, *(cells.get((metric, task), "-") for task in tasks)] for metric in metrics]
+    told = (
+        "Tied votes: the least and the greatest that any rule for ties would give, and in brackets what is expected "
+        "when a random tied label is taken; our rule takes the nearest. Shown where they differ by more than "
+        f"{100 * MATTERS:g} points."
+    )
+    return f"{markdown_table(['with ties', *tasks], rows)}\n\n{told}"

@@ -1,0 +1,120 @@
+"""The report: which traces it calls readable, and what else stands on the page."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from benchmark.results.report import report_text
+from benchmark.results.schema import Result, Score
+from benchmark.results.verdicts import verdicts
+from benchmark.stats import against_chance, photo_interval
+from benchmark.tasks import all_tasks
+
+
+def probe(task, values, chance=1 / 6, **details):
+    """A probe's score as a task makes it of what photos got."""
+    ends = photo_interval(values)
+    guess = max(chance, details.get("most_frequent_class", 0.0))
+    details = {"classes": round(1 / chance), "p_chance": against_chance(values, guess), **details}
+    value = float(np.mean(values))
+    return Score(f"probe/{task}", "toy", "accuracy", value, ends.low, ends.high, len(values), chance, details)
+
+
+def result(*scores, **options):
+    cost = {"seconds": {}, "views": 0, "views_per_second": 0.0}
+    environment = {"device": "cpu", "dtype": "float32", "codec_canary": "c", "codec": {"pillow": "13"}}
+    data = {"name": "toy", "photos": {"train": 300, "val": 300}, "classes": 20}
+    return Result({"id": "mine"}, data, {**environment, "options": options}, scores, (), cost, "")
+
+
+def told(*scores):
+    return {task: v.trace for (task, _), v in verdicts(result(*scores), all_tasks()).items()}
+
+
+def shares(mean, n=300, spread=0.02):
+    """What n photos get that are each asked in many views: close together around a mean."""
+    return mean + spread * np.linspace(-1, 1, n)
+
+
+RIGHT_OR_WRONG = np.repeat([1.0, 0.0], [51, 249])
+"""17.0 % of 300 photos."""
+
+
+def test_verdicts__a_weak_trace_no_trace_and_a_strong_one():
+    scores = probe("jpeg", RIGHT_OR_WRONG), probe("sharpening", shares(0.6), 1 / 3), probe("resizing", shares(0.17))
+    assert told(*scores) == {"probe/jpeg": "none", "probe/sharpening": "readable", "probe/resizing": "weak"}
+    text = report_text([result(*scores)], all_tasks())
+    assert "Readable from the embedding: sharpening." in text
+    assert "Weak, above chance by less than 5 % of the way: resizing." in text
+    assert "Not told from chance: jpeg." in text
+    assert "| 40.0 (" in text  # (0.6 - 1/3) / (1 - 1/3)
+    assert " 0.4 (" in text
+    assert "x chance" not in text
+
+
+def test_verdicts__holm_over_the_probes_asked_of_the_encoder():
+    nearly = np.repeat([1.0, 0.0], [68, 232])  # 22.7 %: p = 0.008 by itself
+    alone = probe("jpeg", nearly)
+    assert 0.05 / 8 < alone.details["p_chance"] < 0.05
+    assert told(alone)["probe/jpeg"] == "readable"
+    others = [probe(t, RIGHT_OR_WRONG) for t in ("sharpening", "resizing", "interpolation", "make", "iso", "exposure")]
+    found = verdicts(result(alone, *others, probe("aperture", RIGHT_OR_WRONG)), all_tasks())
+    assert found["probe/jpeg", "accuracy"].p_value == pytest.approx(8 * alone.details["p_chance"])
+    assert {v.trace for v in found.values()} == {"none"}
+    assert "No trace is readable above chance here." in report_text([result(alone, *others, others[0])], all_tasks())
+
+
+def test_verdicts__chance_of_unbalanced_classes_is_the_most_frequent_class():
+    most = np.repeat([1.0, 0.0], [240, 60])  # as a probe that always says the class of 80 % of the photos
+    balanced, lopsided = probe("flash", most, 0.5), probe("flash", most, 0.5, most_frequent_class=0.8)
+    assert told(balanced) == {"probe/flash": "readable"}
+    assert told(lopsided) == {"probe/flash": "none"}
+    text = report_text([result(lopsided)], all_tasks())
+    assert "| 80.0 | 0.0 (" in " ".join(text.split())
+    assert "Chance is the share of the most frequent class" in text
+
+
+def test_verdicts__shuffled_labels_are_a_second_condition_outside_holm():
+    controls = {"shuffled": {"p_value": 0.06, "accuracy": 0.1}}
+    good = probe("make", shares(0.6), 1 / 9)
+    doubted = dataclasses.replace(good, details={**good.details, "controls": controls})
+    assert told(good) == {"probe/make": "readable"}
+    assert told(doubted) == {"probe/make": "none"}
+    found = verdicts(result(doubted), all_tasks())["probe/make", "accuracy"]
+    assert found.p_value == pytest.approx(good.details["p_chance"])
+
+
+def test_verdicts__older_results_have_their_interval():
+    old = [
+        dataclasses.replace(s, details={"classes": 6})
+        for s in (probe("jpeg", shares(0.4)), probe("iso", RIGHT_OR_WRONG))
+    ]
+    assert told(*old) == {"probe/jpeg": "readable", "probe/iso": "none"}
+    text = report_text([result(*old)], all_tasks())
+    assert "Above chance: interval above chance." in text
+
+
+def test_report__names_protocol_k_mask_and_assignments():
+    scores = (
+        probe("jpeg", RIGHT_OR_WRONG, protocol="converged"),
+        probe("make", RIGHT_OR_WRONG, mask_ratio=0.9, protocol="converged"),
+        Score("knn/jpeg", "toy", "all-same", 0.5, 0.4, 0.6, 300, 0.05, {"k": 10}),
+    )
+    text = report_text([result(*scores, assignment_seeds=10, preset="iccv2025")], all_tasks())
+    assert "\nPreset iccv2025; probes: converged; k = 10; 90 % hidden; 10 assignments.\n" in text
+    assert "\nProbes: converged; 90 % hidden.\n" in report_text([result(scores[1])], all_tasks())
+
+
+def test_report__ties_where_they_matter():
+    def neighbours(metric, value, least, greatest, random):
+        ties = {"share": 0.1, "least": least, "greatest": greatest, "random": random}
+        return Score("knn/jpeg", "toy", metric, value, value - 0.01, value + 0.01, 300, 0.05, {"k": 10, "ties": ties})
+
+    some = neighbours("all-same", 0.86, 0.851, 0.869, 0.86), neighbours("spd", 0.02, -0.01, 0.05, 0.019)
+    text = report_text([result(*some, neighbours("uniform", 0.8, 0.798, 0.802, 0.8))], all_tasks())
+    assert "| all-same  | 85.1 to 86.9 (86.0) |" in text
+    assert "-1.0 to +5.0 (+1.9)" in text
+    assert "79.8" not in text
+    assert "our rule takes the nearest" in text
+    assert "Tied votes" not in report_text([result(neighbours("all-same", 0.86, 0.858, 0.862, 0.86))], all_tasks())
