@@ -74,4 +74,4 @@ def against_chance(
     if clusters is not None:
         sums, rows = cluster_sums(sums, rows, clusters)
     means = unit_means(sums - chance * rows, rows, max(chance - bounds[0], bounds[1] - chance))
-    return float(np.squeeze(p_values(means, greater=not two_sided)))
+    return float(np.squeeze(p_values(means, greater=not two_sided, far=True)))

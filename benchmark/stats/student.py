@@ -26,6 +26,9 @@ from scipy.special import stdtr, stdtrit
 STEADY = 1e-18
 """Mean square of what units differ by, in units of the range of a value, up to which they count as equal."""
 
+HALF_SLOPE = (1 - 0.5**0.5) / 2
+"""Of ``-bend t``, where Hall's cubic has lost half its slope."""
+
 STRAIGHT = 1e-7
 """Bend of Hall's cubic below which it is a line to float64's precision."""
 
@@ -83,8 +86,14 @@ def unit_means(sums: np.ndarray, rows: np.ndarray, width: float) -> Means:
     return Means(value, square.mean(axis=1), (square * apart).mean(axis=1), sums.shape[1], width)
 
 
-def p_values(means: Means, *, greater: bool = False) -> np.ndarray:
+def p_values(means: Means, *, greater: bool = False, far: bool = False) -> np.ndarray:
     """P-values of a mean of zero, of the shape of ``means.value``: two-sided, or of a mean that is not ``greater``.
+
+    Args:
+        means: what the units say.
+        greater: one-sided.
+        far: the mean may lie far from zero with its units at an end of their range, which bends them wherever zero is:
+            the correction for the third moment grows no further than where Hall's cubic has lost half its slope.
 
     >>> units = np.array([[0.1, 0.3, 0.2, 0.2, 0.4]])
     >>> round(float(p_values(unit_means(units, np.ones(5), 1.0))[0]), 4)  # scipy.stats.ttest_1samp
@@ -95,7 +104,7 @@ def p_values(means: Means, *, greater: bool = False) -> np.ndarray:
     size = np.abs(means.value)
     t = size / means.error
     # towards the side of the value, so that a bend that leads away from zero never makes a p-value smaller
-    bent = _bent(t, means.bend * np.where(means.value < 0, -1, 1))
+    bent = _bent(t, means.bend * np.where(means.value < 0, -1, 1), far)
     spread = stdtr(max(means.units - 1, 1), -np.maximum(np.minimum(t, bent), 0))
     steady = (means.width / (size + means.width)) ** means.units
     one = np.minimum(np.where(means.equal, steady, spread), 0.5)
@@ -119,9 +128,15 @@ def ends(means: Means, level: float) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(means.value - below, -means.width), np.minimum(means.value + above, means.width)
 
 
-def _bent(t: np.ndarray, bend: np.ndarray) -> np.ndarray:
-    """Hall's cubic: of a studentised mean whose units have skewness ``6 sqrt(G) bend``, nearly symmetric."""
-    return t + bend + 2 * bend * t**2 + 4 / 3 * bend**2 * t**3
+def _bent(t: np.ndarray, bend: np.ndarray, far: bool = False) -> np.ndarray:
+    """Hall's cubic: of a studentised mean whose units have skewness ``6 sqrt(G) bend``, nearly symmetric.
+
+    Its slope is ``(1 + 2 bend t)^2``. An expansion around the critical values, it goes flat at ``-1 / (2 bend)``; with
+    ``far`` it goes on straight from where its slope is one half.
+    """
+    steep = np.where(bend < 0, HALF_SLOPE / np.maximum(-bend, STRAIGHT), np.inf)
+    near = np.minimum(t, steep) if far else t
+    return near + bend + 2 * bend * near**2 + 4 / 3 * bend**2 * near**3 + (t - near)
 
 
 def _unbent(y: float, bend: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats as reference
 
 from benchmark.stats import against_chance, effect_size, holm
@@ -64,3 +66,19 @@ def test_against_chance__seldom_finds_what_is_not_there(classes: int) -> None:
         draws = rng.binomial(answers, 1 / classes, (600, photos)) / answers
         found = np.mean([against_chance(values, 1 / classes) < 0.05 for values in draws])
         assert found <= 0.05 + 3 * 0.0089
+
+
+def test_against_chance__scenes_near_the_ceiling_are_no_doubt_about_chance() -> None:
+    """Ten scenes at 58 to 100 %, chance 50 %: their lean is that of the ceiling, and a t-test has no doubt either."""
+    scenes = np.array([0.82, 0.95, 1, 0.95, 0.94, 0.95, 0.94, 0.58, 0.93, 1])
+    by_t = reference.ttest_1samp(scenes, 0.5, alternative="greater").pvalue
+    found = against_chance(scenes, 0.5)
+    assert by_t <= found < 1e-3
+    near = scenes - scenes.mean() + 0.56  # the same lean near chance: more cautious than the t-test, as it was
+    assert against_chance(near, 0.5) > 1.05 * reference.ttest_1samp(near, 0.5, alternative="greater").pvalue
+
+
+@given(st.lists(st.floats(0, 1), min_size=5, max_size=30), st.floats(0, 0.3))
+@settings(max_examples=100, deadline=None)
+def test_against_chance__never_rises_as_chance_falls(values: list[float], down: float) -> None:
+    assert against_chance(values, 0.3 - down) <= against_chance(values, 0.3) + 1e-9
