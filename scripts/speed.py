@@ -11,8 +11,6 @@ import argparse
 import dataclasses
 import importlib
 import json
-import os
-import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,7 +32,7 @@ def main() -> int:
     unknown = set(args.only.split(",")) - set(PARTS)
     if unknown:
         parser.error(f"unknown part {', '.join(sorted(unknown))}: known are {', '.join(PARTS)}")
-    print(f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}\n")
+    print(importlib.import_module("speed_probe").machine(), end="\n\n")
     figures: list[dict[str, Any]] = []
     for part in args.only.split(","):
         rows = [_plain(row) for row in importlib.import_module(f"speed_{part}").rows(quick=args.quick)]

@@ -1,9 +1,9 @@
 """How fast the probes are: against scikit-learn's LogisticRegression and SGD one trial at a time, same estimators.
 
 Everything is timed in one run, interleaved, and reported as the median; ratios are medians of the rounds' ratios. The
-losses of the two solvers are compared on the way.
+losses of the two solvers are compared on the way. Each figure is there for 1, 2 and all threads.
 
-    python scripts/speed_probe.py [--quick] [--json] [--threads N] [--rounds N] [--cpu-time] [--sizes default ...]
+    python scripts/speed_probe.py [--quick] [--json] [--threads N ...] [--rounds N] [--cpu-time] [--sizes default ...]
 
 ``--cpu-time`` with ``--threads 1`` gives steadier ratios on a machine that others use.
 """
@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
+import platform
 import statistics
 import sys
 import time
@@ -25,7 +27,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -66,6 +68,8 @@ class Row:
     part: str
     """``probe``."""
     what: str
+    threads: int
+    """Of torch and BLAS, for both sides."""
     seconds: float
     """Median over rounds, scaled where ``note`` says so."""
     ratio: float
@@ -110,15 +114,40 @@ def rows(
     sizes: Sequence[str] = ("default", "imagenette", "large"),
     rounds: int = 3,
     clock: Callable[[], float] = time.perf_counter,
+    threads: Sequence[int] = (),
 ) -> list[Row]:
-    """Measure; ``quick`` uses one tiny size, to see that it runs."""
-    found: list[Row] = []
-    for name in ("quick",) if quick else sizes:
+    """Measure; ``quick`` uses one tiny size, to see that it runs. ``threads``: 1, 2 and all of torch's by default."""
+    return list(_rows(("quick",) if quick else sizes, rounds, clock, threads))
+
+
+def _rows(sizes: Sequence[str], rounds: int, clock: Callable[[], float], threads: Sequence[int]) -> Iterator[Row]:
+    before = torch.get_num_threads()
+    for name in sizes:
         data = Data.make(SIZES[name])
         note = f"{SIZES[name].n_train} x {SIZES[name].dimension} x {SIZES[name].classes} classes x {SEEDS} seeds"
-        found += _converged(name, data, note, rounds, clock)
-        found += _iccv2025(name, data, note, rounds, clock)
-    return found
+        for count in threads or sorted({1, min(2, before), before}):
+            torch.set_num_threads(count)
+            try:
+                with threadpool_limits(count, user_api="blas"):
+                    for measure in (_converged, _iccv2025):
+                        yield from measure(name, data, note, rounds, clock)
+            finally:
+                torch.set_num_threads(before)
+
+
+def machine() -> str:
+    """The processor, the libraries of the products and their threads, and how busy the machine is."""
+    model = platform.processor() or platform.machine()
+    if (info := Path("/proc/cpuinfo")).exists():
+        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    pools = [
+        f"{pool['internal_api']} {pool['version'] or ''} ({pool['num_threads']} threads)".replace("  ", " ")
+        for pool in threadpool_info()
+    ]
+    mkl = " with MKL" if torch.backends.mkl.is_available() else ""
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"{os.cpu_count()} cores of {model}{load}; torch {torch.__version__}{mkl}; {', '.join(pools)}"
 
 
 def _converged(name: str, data: Data, note: str, rounds: int, clock: Callable[[], float]) -> Iterator[Row]:
@@ -146,8 +175,18 @@ def _converged(name: str, data: Data, note: str, rounds: int, clock: Callable[[]
             theirs.append(pooled * sum(path) + SEEDS * refit)
             worst = max(worst, *losses)
     fits = f"{pooled} x {len(STRENGTHS)} fits to search, {SEEDS} to report"
-    yield Row("probe", f"{name}: converged", statistics.median(ours), 1, "itself", f"{note}; {fits}")
-    yield Row("probe", f"{name}: converged, its search", statistics.median(searches), 1, "itself", fits)
+    yield Row(
+        "probe", f"{name}: converged", torch.get_num_threads(), statistics.median(ours), 1, "itself", f"{note}; {fits}"
+    )
+    yield Row(
+        "probe",
+        f"{name}: converged, its search",
+        torch.get_num_threads(),
+        statistics.median(searches),
+        1,
+        "itself",
+        fits,
+    )
     what = f"{name}: LogisticRegression, one fit at a time"
     scaled = f"one assignment timed, scaled; same gradient tolerance; losses differ by {worst:.0e} at most"
     yield _against(what, theirs, ours, scaled)
@@ -173,8 +212,18 @@ def _iccv2025(name: str, data: Data, note: str, rounds: int, clock: Callable[[],
             their_searches.append(trials * trial)
             theirs.append(trials * trial + SEEDS * refit)
     fits = f"{trials} trials in rounds of {'+'.join(str(r) for r in ROUNDS)}, {SEEDS} fits, {EPOCHS} epochs each"
-    yield Row("probe", f"{name}: iccv2025", statistics.median(ours), 1, "itself", f"{note}; {fits}")
-    yield Row("probe", f"{name}: iccv2025, its search", statistics.median(searches), 1, "itself", fits)
+    yield Row(
+        "probe", f"{name}: iccv2025", torch.get_num_threads(), statistics.median(ours), 1, "itself", f"{note}; {fits}"
+    )
+    yield Row(
+        "probe",
+        f"{name}: iccv2025, its search",
+        torch.get_num_threads(),
+        statistics.median(searches),
+        1,
+        "itself",
+        fits,
+    )
     what = f"{name}: torch's SGD, one trial at a time"
     yield _against(what, theirs, ours, "one trial and one fit timed, scaled")
     yield _against(f"{what}, search alone", their_searches, searches, "one trial timed, scaled")
@@ -182,7 +231,7 @@ def _iccv2025(name: str, data: Data, note: str, rounds: int, clock: Callable[[],
 
 def _against(what: str, theirs: list[float], ours: list[float], note: str) -> Row:
     ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
-    return Row("probe", what, statistics.median(theirs), ratio, "times faster is ours", note)
+    return Row("probe", what, torch.get_num_threads(), statistics.median(theirs), ratio, "times faster is ours", note)
 
 
 def _timed(clock: Callable[[], float], run: Callable[..., T], *arguments: Any, **options: Any) -> tuple[float, T]:
@@ -217,21 +266,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="tiny size: runs, measures nothing of use")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--threads", type=int, default=None, help="threads of torch and BLAS")
+    parser.add_argument("--threads", type=int, nargs="+", default=[], help="threads of torch and BLAS (1, 2 and all)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds whose median counts")
     parser.add_argument("--cpu-time", action="store_true", help="count this process's CPU time, not the wall's")
     parser.add_argument("--sizes", nargs="+", default=["default", "imagenette", "large"], choices=list(SIZES))
     options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
     clock = time.process_time if options.cpu_time else time.perf_counter
-    with threadpool_limits(options.threads):
-        table = rows(options.quick, sizes=options.sizes, rounds=options.rounds, clock=clock)
+    sizes = ("quick",) if options.quick else options.sizes
+    table = _rows(sizes, options.rounds, clock, options.threads)
     if options.json:
         print(json.dumps([dataclasses.asdict(row) for row in table], indent=2))
         return
-    for row in table:
-        print(f"{row.what:<62} {row.seconds:>9.3f} s {row.ratio:>8.1f}  {row.meaning}; {row.note}")
+    print(machine())
+    for row in table:  # each as it is measured
+        times = f"{row.seconds:>9.3f} s {row.ratio:>8.1f}"
+        print(f"{row.what:<62} {row.threads:>3} threads {times}  {row.meaning}; {row.note}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@ from .batch_size import FittingBatch, out_of_memory
 from .compiled import compiled_module
 from .process_setup import prepare_process
 from .products import in_parts, multiply
-from .threads import side_by_side
+from .threads import side_by_side, threads_for, threads_of_work
 
 __all__ = [
     "FittingBatch",
@@ -12,4 +12,6 @@ __all__ = [
     "out_of_memory",
     "prepare_process",
     "side_by_side",
+    "threads_for",
+    "threads_of_work",
 ]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from benchmark.compute import threads_of_work
 from benchmark.knn.topk import GROUP, compiled, merge, replace_indices, shift_indices, top_keys, unpack_indices
 
 
@@ -81,6 +82,12 @@ class _BlockSearch:
         self._buffer = torch.empty(size, dtype=torch.float32, device=asked.queries.device)
 
     def __call__(self, keys: torch.Tensor, labels: np.ndarray, found: FoundBlock) -> None:
+        queries = self._asked.queries
+        rows = min(self._rows, queries.shape[1])
+        with threads_of_work(len(queries) * rows * len(labels) * queries.shape[2]):
+            self._search(keys, labels, found)
+
+    def _search(self, keys: torch.Tensor, labels: np.ndarray, found: FoundBlock) -> None:
         queries, own = self._asked
         width, shelf = round_up(len(labels)), _Shelf.of(labels)
         for first in range(0, len(own), self._rows):

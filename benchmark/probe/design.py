@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from benchmark.compute import threads_of_work
 from benchmark.probe.features import GATHER_BYTES, RowSource
 
 BLOCK_BYTES = 4 << 20
@@ -157,7 +158,9 @@ def design(
             return _reduced(resident, mean, source)
     unknown = Axes(None, torch.zeros((groups, dimension), dtype=torch.float64, device=device), total.new_zeros(groups))
     unrotated = Design(n, mean, None, unknown, resident, source, dtype)
-    return replace(unrotated, axes=_principal_axes(unrotated, min(PRINCIPAL_AXES, dimension)))
+    count = min(PRINCIPAL_AXES, dimension)
+    with threads_of_work(2 * groups * n * dimension * count):
+        return replace(unrotated, axes=_principal_axes(unrotated, count))
 
 
 def stack_size(fits: int, n: int, dimension: int, memory_bytes: int, dtype: torch.dtype | None = None) -> int:
@@ -181,7 +184,9 @@ def _is_reduced(n: int, dimension: int) -> bool:
 def _reduced(centred: Tensor, mean: Tensor, source: RowSource) -> Design:
     """Fewer rows than dimensions: the rows' own principal axes, at most n of them, hold all there is."""
     rows = centred.to(torch.float64)
-    values, vectors = torch.linalg.eigh(torch.bmm(rows, rows.mT))
+    products = torch.bmm(rows, rows.mT)
+    with threads_of_work(products[0].numel()):  # eigh wakes threads for one reflection after the other
+        values, vectors = torch.linalg.eigh(products)
     # below this, an eigenvalue of the Gram matrix is rounding
     floor = values[:, -1:].clamp_min(1e-30) * rows.shape[1] * torch.finfo(torch.float64).eps
     kept = values > floor

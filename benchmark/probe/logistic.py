@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmark.compute import threads_of_work
 from benchmark.probe.design import Design
 from benchmark.probe.objective import Iterates, at_zero, gradient_norm, put_fits, take_fits
 
@@ -75,9 +76,10 @@ def solve(
         max_iterations: Newton steps at most.
     """
     state = at_zero(features, labels, strengths, n_classes)
-    state.evaluate()
-    if start is not None:
-        state.begin_at(*start)
+    with threads_of_work(state.work):
+        state.evaluate()
+        if start is not None:
+            state.begin_at(*start)
     iterations = torch.zeros_like(state.loss, dtype=torch.int64)
     products = torch.zeros_like(iterations)
     stalled = torch.zeros_like(state.loss, dtype=torch.bool)
@@ -88,8 +90,9 @@ def solve(
         grid = _rectangle(active)
         part = state.narrowed(*grid)
         moving = active[grid[0]][:, grid[1]]
-        step, used = _newton_direction(part, moving, tolerance)
-        moved = _line_search(part, step, moving)
+        with threads_of_work(part.work):
+            step, used = _newton_direction(part, moving, tolerance)
+            moved = _line_search(part, step, moving)
         if part is not state:
             state.absorb(part, *grid)
         where = (grid[0][:, None], grid[1][None])

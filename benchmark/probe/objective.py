@@ -42,6 +42,11 @@ class Iterates:
     probabilities: Tensor
     """[G, n, L, C] at the point, in the features' type."""
 
+    @property
+    def work(self) -> int:
+        """Multiply-adds of one pass over the rows, there and back."""
+        return 2 * self.features.n * self.point[:, :-1].numel()
+
     def begin_at(self, weights: Tensor, bias: Tensor) -> None:
         """Move the fits to a given start, those excepted that are better off where they are."""
         groups, _, count, _ = self.point.shape

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.compute import compiled_module, multiply
+from benchmark.compute import compiled_module, multiply, threads_of_work
 from benchmark.probe.features import RowSource, gather
 from benchmark.probe.problem import Problem
 
@@ -88,18 +88,19 @@ def descend(
     layer = (_InRows if in_rows else _InWeights)(read, n, groups, runs, first[:, :-1].contiguous())
     bias = first[:, -1:].repeat(groups, runs, 1, 1)
     bias_velocity = torch.zeros_like(bias)
-    for factor, order in epochs_to_go:
-        now = rate * factor
-        for start in range(0, n, batch_size):
-            # where one batch holds all rows, their order is nothing
-            index = order[start : start + batch_size].to(device) if n > batch_size else None
-            truth = (own if index is None else own[..., index]).expand(-1, runs, -1, -1)
-            residual = torch.softmax(layer.logits(index).add_(bias), 2)
-            residual.scatter_add_(2, truth, residual.new_full((), -1).expand(truth.shape))
-            residual /= truth.shape[3]
-            bias_velocity.mul_(MOMENTUM).add_(residual.sum(3, keepdim=True)).addcmul_(decay, bias)
-            layer.step(index, residual, now, decay)
-            bias.addcmul_(now, bias_velocity, value=-1)
+    with threads_of_work(step_work(groups * runs * n_classes, n, dimension, batch_size, in_rows)):
+        for factor, order in epochs_to_go:
+            now = rate * factor
+            for start in range(0, n, batch_size):
+                # where one batch holds all rows, their order is nothing
+                index = order[start : start + batch_size].to(device) if n > batch_size else None
+                truth = (own if index is None else own[..., index]).expand(-1, runs, -1, -1)
+                residual = torch.softmax(layer.logits(index).add_(bias), 2)
+                residual.scatter_add_(2, truth, residual.new_full((), -1).expand(truth.shape))
+                residual /= truth.shape[3]
+                bias_velocity.mul_(MOMENTUM).add_(residual.sum(3, keepdim=True)).addcmul_(decay, bias)
+                layer.step(index, residual, now, decay)
+                bias.addcmul_(now, bias_velocity, value=-1)
     return Descent(layer.weights().mT, bias[..., 0])
 
 
@@ -121,6 +122,11 @@ def _compiled(resident: Tensor, times: int) -> ModuleType | None:
 def rows_are_cheaper(n: int, dimension: int) -> bool:
     """A step costs a product with n columns in terms of the rows, two with d columns in terms of the weights."""
     return n < 2 * dimension and n <= MOST_ROWS
+
+
+def step_work(columns: int, n: int, dimension: int, batch_size: int, in_rows: bool) -> int:
+    """Multiply-adds of one step of ``columns`` = G * K * C classes of all runs."""
+    return columns * min(n, batch_size) * (n if in_rows else 2 * dimension)
 
 
 def stack_size(fits: int, n: int, dimension: int, batch_size: int, memory_bytes: int, device: torch.device) -> int:

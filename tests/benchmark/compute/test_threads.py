@@ -1,11 +1,12 @@
-"""Chunks side by side give what one after the other gives, and leave torch's threads as they were."""
+"""Threads follow from work; chunks side by side give what one after the other gives; torch's threads stay as set."""
 
 import threading
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
-from benchmark.compute.threads import side_by_side
+from benchmark.compute.threads import LITTLE_WORK, side_by_side, threads_for, threads_of_work
 from benchmark.encoders import load_encoder
 
 
@@ -36,6 +37,76 @@ def test_side_by_side__an_error_is_told_and_the_threads_set_back(three_threads):
     with pytest.raises(ValueError, match="chunk 0"):
         side_by_side(work, torch.arange(3).split(1))
     assert torch.get_num_threads() == 3
+
+
+def blas_threads() -> list[int]:
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize("available", [1, 2, 64])
+def test_threads_for__one_below_the_bound_and_all_from_it_on(available: int) -> None:
+    assert threads_for(0, available) == 1
+    assert threads_for(LITTLE_WORK - 1, available) == 1
+    assert threads_for(LITTLE_WORK, available) == available
+
+
+def test_threads_of_work__little_has_one_of_both_libraries_and_much_has_all(three_threads):
+    before = blas_threads()
+    with threads_of_work(LITTLE_WORK - 1) as threads:
+        assert (threads, torch.get_num_threads()) == (1, 1)
+        assert set(blas_threads()) == {1}
+        with threads_of_work(LITTLE_WORK):  # within one thread there are no more
+            assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 3
+    assert blas_threads() == before
+    with threads_of_work(LITTLE_WORK) as threads:
+        assert (threads, torch.get_num_threads()) == (3, 3)
+        assert blas_threads() == before
+
+
+def test_threads_of_work__an_error_sets_the_threads_back(three_threads):
+    before = blas_threads()
+    with pytest.raises(ValueError, match="inside"), threads_of_work(0):
+        raise ValueError("inside")
+    assert torch.get_num_threads() == 3
+    assert blas_threads() == before
+
+
+def test_threads_of_work__side_by_side_within_and_around(three_threads):
+    """Pieces that limit themselves do not wait for the limit around them, nor does a limit for pieces within it."""
+    before = blas_threads()
+
+    def work(chunk: int) -> tuple[int, int]:
+        with threads_of_work(0):
+            inside = torch.get_num_threads()
+        return inside, torch.get_num_threads()
+
+    assert side_by_side(work, range(4)) == [(1, 1)] * 4
+    with threads_of_work(0):
+        assert side_by_side(work, range(4)) == [(1, 1)] * 4
+    assert torch.get_num_threads() == 3
+    assert blas_threads() == before
+
+
+def test_threads_of_work__of_two_threads_at_once_each_finds_its_own_back(three_threads):
+    before, found, errors = blas_threads(), [], []
+
+    def caller() -> None:
+        torch.set_num_threads(3)  # OpenMP has a number for each thread
+        for _ in range(50):
+            with threads_of_work(0):
+                found.append(torch.get_num_threads())
+            errors.extend([] if torch.get_num_threads() == 3 else [torch.get_num_threads()])
+
+    callers = [threading.Thread(target=caller) for _ in range(2)]
+    for one in callers:
+        one.start()
+    for one in callers:
+        one.join(timeout=20)
+    assert found == [1] * 100
+    assert not errors
+    assert torch.get_num_threads() == 3
+    assert blas_threads() == before
 
 
 def test_embedder__side_by_side_equals_one_after_the_other(three_threads):

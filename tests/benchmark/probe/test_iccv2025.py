@@ -11,7 +11,7 @@ import torch
 from benchmark.probe import processing_probe
 from benchmark.probe.features import normalised
 from benchmark.probe.iccv2025 import LEARNING_RATES, WEIGHT_DECAYS
-from benchmark.probe.sgd import descend, rows_are_cheaper
+from benchmark.probe.sgd import _InRows, _InWeights, descend, rows_are_cheaper, step_work
 from benchmark.probe.tpe import _Parzen, suggest
 
 RATES = (0.1, 2.0, 30.0, 100.0)
@@ -81,6 +81,66 @@ def test_descend__compiled_equals_torch_one_run_at_a_time(
             scale = float(layer.weight.detach().abs().max())
             np.testing.assert_allclose(runs.weights[g, k], layer.weight.detach().T, atol=5e-6 * scale)
             np.testing.assert_allclose(runs.bias[g, k], layer.bias.detach(), atol=5e-6 * scale)
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def threads_seen(monkeypatch: pytest.MonkeyPatch, layer: type, error_at: int | None = None) -> list[int]:
+    """Torch's threads at every step of descents to come."""
+    seen: list[int] = []
+    step = layer.step
+
+    def spy(self, *given):
+        seen.append(torch.get_num_threads())
+        if len(seen) == error_at:
+            raise ValueError("a step failed")
+        step(self, *given)
+
+    monkeypatch.setattr(layer, "step", spy)
+    return seen
+
+
+def test_descend__a_probe_of_300_photos_steps_on_one_thread(three_threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    banks = [rng.normal(size=(320, 400)).astype(np.float32) for _ in range(3)]
+    seen = threads_seen(monkeypatch, _InRows)
+    train, test = [bank[:300] for bank in banks], [bank[300:] for bank in banks]
+    options = {"protocol": "iccv2025", "epochs": 3, "rounds": (2, 2)}
+    processing_probe(train, test, rng.integers(0, 3, (2, 300)), **options)
+    assert len(seen) == 3 * (2 + 1)  # two rounds, and both assignments in one stack
+    assert set(seen) == {1}
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(("in_rows", "layer"), [(True, _InRows), (False, _InWeights)])
+def test_descend__much_work_has_all_threads_and_an_error_sets_them_back(
+    in_rows: bool, layer: type, three_threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = data(n=70, d=9, n_classes=4, groups=3)
+    work = step_work(3 * len(RATES) * 4, 70, 9, 32, in_rows)
+    options = {"n_classes": 4, "epochs": 1, "batch_size": 32, "in_rows": in_rows}
+    for bound, threads in ((work, 3), (work + 1, 1)):
+        monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", bound)
+        with monkeypatch.context() as patch:
+            seen = threads_seen(patch, layer)
+            descend(lambda index: x[:, index], y, RATES, DECAYS, **options)
+            assert seen == [threads] * 3
+    threads_seen(monkeypatch, layer, error_at=2)
+    with pytest.raises(ValueError, match="a step failed"):
+        descend(lambda index: x[:, index], y, RATES, DECAYS, **options)
+    assert torch.get_num_threads() == 3
+
+
+def test_step_work__counts_both_products_of_a_step() -> None:
+    # in terms of the rows one product [60, 240] x [240, 240]; of the weights two, [60, 768] x [768, 1024] and back
+    assert step_work(60, 240, 1280, 1024, in_rows=True) == 60 * 240 * 240
+    assert step_work(60, 8000, 768, 1024, in_rows=False) == 60 * 768 * 1024 + 60 * 1024 * 768
 
 
 def never_read(index: torch.Tensor) -> torch.Tensor:

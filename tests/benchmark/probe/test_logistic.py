@@ -14,6 +14,7 @@ from benchmark.probe import design as design_module
 from benchmark.probe.design import Design, design
 from benchmark.probe.features import gather, normalised
 from benchmark.probe.logistic import Solution, solve
+from benchmark.probe.objective import Iterates
 from benchmark.probe.products import NARROW, product
 
 CPU = torch.device("cpu")
@@ -253,3 +254,34 @@ def test_solve__features_that_hardly_differ() -> None:
     for column, strength in enumerate((1e-4, 1e-6, 1e-8)):
         reference = sklearn_objective(sklearn_fit(near, strength), near, strength)
         assert abs(float(solution.loss[0, column]) - reference) < 2e-6
+
+
+def test_solve__little_work_has_one_thread_and_much_has_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    easy = toy(60, 8, 3, 1.0)
+    rows = normalised(easy.x)
+    seen: list[int] = []
+    curvature = Iterates.curvature
+
+    def spy(self: Iterates, direction: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return curvature(self, direction)
+
+    monkeypatch.setattr(Iterates, "curvature", spy)
+
+    def threads_in_products(bound: int) -> set[int]:
+        seen.clear()
+        monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", bound)
+        source = gather([rows], np.zeros((1, 60), int), np.arange(60))
+        features = design(source, 1, 60, 8, device=CPU, memory_bytes=1 << 20)
+        solve(features, torch.from_numpy(easy.y[None]), torch.tensor([1e-3], dtype=torch.float64), 3)
+        return set(seen)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        work = 2 * 60 * 8 * 3  # one training set, one strength: to the logits and back to the gradient
+        assert threads_in_products(work + 1) == {1}
+        assert threads_in_products(work) == {3}
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
