@@ -81,12 +81,17 @@ class Design:
             return int(self.axes.vectors.shape[1])
         return int(self.axes.variances.shape[1])
 
+    @property
+    def block_rows(self) -> int:
+        """Rows of a block, n at most."""
+        step = max(1, BLOCK_BYTES // (self.dimension * self.dtype.itemsize * len(self.mean)))
+        if self.mean.device.type != "cpu":
+            step *= 64  # an accelerator wants fewer, larger products
+        return min(self.n, step)
+
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Yields (rows, features [G, m, r]) over all n rows."""
-        device = self.mean.device
-        step = max(1, BLOCK_BYTES // (self.dimension * self.dtype.itemsize * len(self.mean)))
-        if device.type != "cpu":
-            step *= 64  # an accelerator wants fewer, larger products
+        device, step = self.mean.device, self.block_rows
         for start in range(0, self.n, step):
             rows = slice(start, min(start + step, self.n))
             if self.resident is not None:
@@ -159,7 +164,7 @@ def design(
     unknown = Axes(None, torch.zeros((groups, dimension), dtype=torch.float64, device=device), total.new_zeros(groups))
     unrotated = Design(n, mean, None, unknown, resident, source, dtype)
     count = min(PRINCIPAL_AXES, dimension)
-    with threads_of_work(2 * groups * n * dimension * count):
+    with threads_of_work(2 * groups * unrotated.block_rows * dimension * count):
         return replace(unrotated, axes=_principal_axes(unrotated, count))
 
 

@@ -44,8 +44,8 @@ class Iterates:
 
     @property
     def work(self) -> int:
-        """Multiply-adds of one pass over the rows, there and back."""
-        return 2 * self.features.n * self.point[:, :-1].numel()
+        """Multiply-adds of a pass over one block of rows, there and back: threads wake for each block."""
+        return 2 * self.features.block_rows * self.point[:, :-1].numel()
 
     def begin_at(self, weights: Tensor, bias: Tensor) -> None:
         """Move the fits to a given start, those excepted that are better off where they are."""

@@ -1,6 +1,7 @@
 """Threads follow from work; chunks side by side give what one after the other gives; torch's threads stay as set."""
 
 import threading
+import time
 
 import pytest
 import torch
@@ -90,12 +91,18 @@ def test_threads_of_work__side_by_side_within_and_around(three_threads):
 
 def test_threads_of_work__of_two_threads_at_once_each_finds_its_own_back(three_threads):
     before, found, errors = blas_threads(), [], []
+    inside = threading.Semaphore(1)
 
     def caller() -> None:
         torch.set_num_threads(3)  # OpenMP has a number for each thread
         for _ in range(50):
             with threads_of_work(0):
                 found.append(torch.get_num_threads())
+                if not inside.acquire(blocking=False):  # the number that BLAS has would be set back too early
+                    errors.append("two at once")
+                    continue
+                time.sleep(1e-3)
+                inside.release()
             errors.extend([] if torch.get_num_threads() == 3 else [torch.get_num_threads()])
 
     callers = [threading.Thread(target=caller) for _ in range(2)]
