@@ -21,11 +21,12 @@ Piece = TypeVar("Piece")
 Answer = TypeVar("Answer")
 
 
-LITTLE_WORK = 1 << 28
+LITTLE_WORK = 1 << 26
 """Multiply-adds of a step below which one thread does it. A step wakes the threads of two libraries some ten times, and
-a thread that waits for its core costs milliseconds each time. Measured with steps of the study's SGD on two cores of an
-AMD EPYC, beside other processes: one thread was faster from 0.6 M (0.2 against 27 ms) to 150 M (20 against 190 ms), and
-neither at 370 M."""
+a thread that waits for its core costs milliseconds each time. Measured on two cores of an AMD EPYC beside other
+processes: whole ``iccv2025`` probes of 1,000 photos take 0.6 to 1.0 s with this bound or one four times as high, and 13
+to 14 s with one four times as low. The blocks of ``converged`` at 10,000 photos (113 M) lie above it: they take the
+same time on one thread and on two there, and a machine with more cores should have the use of them."""
 
 
 def threads_for(multiply_adds: int, available: int) -> int:
