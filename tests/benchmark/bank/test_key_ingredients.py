@@ -1,6 +1,7 @@
 """What a cache must tell apart, seen from outside: a second run embeds anew, or not at all."""
 
 import dataclasses
+import hashlib
 import io
 
 import numpy as np
@@ -13,6 +14,7 @@ from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.options import RunOptions
 from benchmark.scoring.run import Scored, score_encoders
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from builders.errors import PhotoError
 from builders.photos import PhotoSet
 
 
@@ -132,6 +134,31 @@ def test_photos_bytes_hash__every_photo_in_its_place():
     assert len(set(found)) == 5
     assert photos_bytes_hash(dataclasses.replace(full, name="other")) == found[0]
     assert photos_bytes_hash(full, workers=1) == found[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Torn:
+    """One photo that cannot be read, for a reason, after one that can."""
+
+    reason: str
+
+    def read(self, row: int) -> bytes:
+        if row == 1:
+            raise PhotoError(self.reason)
+        return b"first"
+
+
+def test_photos_bytes_hash__an_unreadable_photo_counts_by_its_reason():
+    """By hand: SHA-256 of each photo's whole SHA-256 in turn, the reason in place of bytes; a mended file is new."""
+
+    def of(reason: str) -> str:
+        photos = PhotoSet.of_bytes("t", {"a": b"", "b": b""})
+        return photos_bytes_hash(dataclasses.replace(photos, source=Torn(reason)))
+
+    parts = [b"first", b"unreadable: the file is empty"]
+    by_hand = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]
+    assert of("the file is empty") == by_hand
+    assert of("the disk did not answer") != by_hand
 
 
 @dataclasses.dataclass(frozen=True)
