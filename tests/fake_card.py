@@ -1,12 +1,10 @@
 """A strict CUDA card without a card: real values in the computer's memory under the label ``cuda:N``.
 
-``card(monkeypatch)`` puts it in torch's place. It refuses what a card refuses (mixed devices, ``numpy()``, more memory than
-it has) and what a card lets pass and then answers wrongly: a tensor read on a stream before its copy or kernel on another
-one is waited for, a pinned buffer written again while it is copied, a copy to the host read before it has arrived,
-memory freed while another stream may still read it. It counts kernels, copies, and copies for which the host waits.
+``card(monkeypatch)`` puts it in torch's place. It refuses what a card refuses (mixed devices, ``numpy()``, more memory
+than it has) and what a card lets pass and then answers wrongly: a tensor read on a stream before its copy or kernel on
+another one is waited for, a pinned buffer written again while it is copied, a copy to the host read before it has
+arrived, memory freed while another stream may still read it. It counts kernels, copies, and those the host waits for.
 """
-
-from __future__ import annotations
 
 import contextlib
 import sys
@@ -23,8 +21,8 @@ EMPTY = {aten.empty, aten.empty_like, aten.new_empty, aten.empty_strided, aten.n
 WAITS = {aten._local_scalar_dense, aten.nonzero, aten.masked_select, aten.equal, aten._unique2, aten.unique_dim}
 WAITS |= {aten.repeat_interleave, aten.is_nonzero}
 FREE = {aten.detach, aten.alias, aten._unsafe_view, aten.lift_fresh, aten._reshape_alias}
-FACTORIES = "empty zeros ones full arange tensor as_tensor rand randn randint linspace eye empty_strided".split()
-FACTORIES += ["empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like"]
+FACTORIES = ["empty", "zeros", "ones", "full", "arange", "tensor", "as_tensor", "rand", "randn", "randint", "linspace"]
+FACTORIES += ["eye", "empty_strided", "empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like"]
 
 
 class Clash(RuntimeError):
@@ -267,7 +265,9 @@ def _run(func, args, kwargs):
     stream = _current(device)
     for x in ours:
         _use(x.memory, stream)
-    if packet in WAITS or (packet is aten.index and any(isinstance(i, torch.Tensor) and i.dtype == torch.bool for i in args[1])):
+    if packet in WAITS or (
+        packet is aten.index and any(isinstance(i, torch.Tensor) and i.dtype == torch.bool for i in args[1])
+    ):
         CARD.blocks()
         stream.done += 1
         _arrive(stream, stream.done, dict(stream.seen))
@@ -301,7 +301,11 @@ def _run(func, args, kwargs):
 
 def _wrap(inner, device, memory=None):
     stream = _current(device)
-    return OnCard(inner, device, memory or Memory(CARD, inner.untyped_storage().nbytes() if not inner.ndim else inner.nbytes, stream))
+    return OnCard(
+        inner,
+        device,
+        memory or Memory(CARD, inner.untyped_storage().nbytes() if not inner.ndim else inner.nbytes, stream),
+    )
 
 
 def _use(memory, stream):
@@ -466,7 +470,8 @@ def _where(condition, *values):
         tensors = [value for value in values if isinstance(value, torch.Tensor)]
         kind = torch.result_type(*values) if tensors else torch.result_type(_REAL["tensor"](values[0]), values[1])
         values = [
-            v if isinstance(v, torch.Tensor) else _wrap(_REAL["tensor"](v, dtype=kind), condition.device) for v in values
+            v if isinstance(v, torch.Tensor) else _wrap(_REAL["tensor"](v, dtype=kind), condition.device)
+            for v in values
         ]
     return _REAL["where"](condition, *values)
 

@@ -206,8 +206,17 @@ def bank_key(
     storage: str,
     *,
     compiled: bool = False,
+    device: str = "cpu",
 ) -> dict[str, Any]:
-    """Everything but the view that decides embeddings, as JSON values; ``compiled`` networks round differently."""
+    """Everything but the view that decides embeddings, as JSON values; ``compiled`` networks round differently, and
+    below float32 each type of ``device`` does.
+
+    >>> from benchmark.encoders import EncoderInfo
+    >>> info, photos = EncoderInfo("toy", "callable", None, "0", 2, {}, "none", 0), PhotoSet.of_bytes("none", {})
+    >>> [bank_key(info, dtype, photos, "", "float32", device="cuda:1")["encoder"].get("device_type")
+    ...     for dtype in ("float32", "bfloat16")]
+    [None, 'cuda']
+    """
     return {
         "layout": LAYOUT,
         "encoder": {
@@ -220,6 +229,7 @@ def bank_key(
             "preprocessing": dict(info.preprocessing),
             "dtype": compute_dtype,
             **({"compiled": True} if compiled else {}),
+            **({"device_type": device.partition(":")[0]} if compute_dtype != "float32" else {}),
         },
         "photos": {"count": len(photos), "ids": ids_only_hash(photos.ids), "bytes": bytes_hash},
         "storage": storage,

@@ -111,7 +111,15 @@ def judge(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptio
     recipe = _recipe(photos)
     key = {
         "gate": {"sample": SAMPLE, "threshold": THRESHOLD},
-        **bank_key(encoder.info, encoder.dtype, photos, bytes_hash, options.storage, compiled=encoder.compiled),
+        **bank_key(
+            encoder.info,
+            encoder.dtype,
+            photos,
+            bytes_hash,
+            options.storage,
+            compiled=encoder.compiled,
+            device=encoder.device,
+        ),
         "views": recipe.view_keys(),
     }
     file = options.cache / "gates" / f"{key_hash(key)}.json"

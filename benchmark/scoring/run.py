@@ -176,7 +176,15 @@ def _open_bank(
     options: RunOptions,
     scratch: Path,
 ) -> Bank:
-    key = bank_key(encoder.info, encoder.dtype, photos, bytes_hash, options.storage, compiled=encoder.compiled)
+    key = bank_key(
+        encoder.info,
+        encoder.dtype,
+        photos,
+        bytes_hash,
+        options.storage,
+        compiled=encoder.compiled,
+        device=encoder.device,
+    )
     cacheable = encoder.info.weights_sha256 is not None
     return Bank.open(options.cache / "banks" if cacheable else scratch, key, views, fresh=fresh)
 
