@@ -1,6 +1,6 @@
 from .callables import is_module
 from .catalogue import EncoderRow, list_encoders
-from .embedding import Embedder
+from .embedding import Embedder, rest
 from .encoder import Encoder, EncoderInfo
 from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
@@ -19,4 +19,5 @@ __all__ = [
     "is_module",
     "list_encoders",
     "load_encoder",
+    "rest",
 ]

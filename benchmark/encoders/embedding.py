@@ -93,6 +93,8 @@ class Embedder:
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         on_cpu = torch.device(self.place.device).type == "cpu"
+        if not on_cpu and (first := next(self.module.parameters(), None)) is not None and first.device.type == "cpu":
+            self.module.to(self.place.device)  # it was sent to ``rest``
         try:
             with tf32_only_if_asked(self.place):
                 chunks = batch.split(self.cpu_chunk) if on_cpu else [batch]
@@ -117,6 +119,17 @@ class Embedder:
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise EncoderError(f"{self.name}: expected embeddings [{len(batch)}, dimension], the network gave {shape}")
         return output.float().cpu()
+
+
+def rest(encoder: Encoder) -> None:
+    """Give a GPU's memory to what comes after the forward passes: the network waits in the CPU's.
+
+    ``Encoder.embed`` brings it back when it is asked again. A module that somebody holds in memory stays where it is.
+    """
+    embedder, ours = encoder.embed, encoder.info.library != "callable"
+    if ours and isinstance(embedder, Embedder) and torch.device(embedder.place.device).type == "cuda":
+        embedder.module.to("cpu")
+        torch.cuda.empty_cache()
 
 
 OF_STATE_DICT = "of the state dict"

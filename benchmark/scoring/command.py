@@ -166,6 +166,7 @@ def run(args: argparse.Namespace) -> int:
             scored=lambda one: write_scored(one, args.output, single=asked.single),
             missing=_say_missing,
             detail=voice.detail,
+            notice=voice.notice,
         )
         results = [one.result for one in answered.scored]
         missing = {lost.name: lost.reason for lost in answered.missing}

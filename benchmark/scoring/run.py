@@ -6,20 +6,23 @@ import dataclasses
 import datetime
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from benchmark.bank import Bank, PassCost, Verdict, bank_key, fill_banks, judge, photos_bytes_hash
-from benchmark.encoders import Encoder
+from benchmark.bank import Bank, PassCost, PhotoHashes, Verdict, fill_banks, judge
+from benchmark.encoders import Encoder, rest
 from benchmark.options import RunOptions
 from benchmark.results import Failure, Result, Score, answer_key
 from benchmark.scoring.jobs import Done, Job, run_jobs
+from benchmark.scoring.kept import Slot, slot_of
 from benchmark.scoring.passes import Pass, planned_passes
+from benchmark.scoring.places import BankPlaces
 from benchmark.scoring.records import encoder_record, environment_record, peak_memory
 from benchmark.tasks import Task, TaskInput
 from builders.errors import CamtraceError, DataError, EncoderError
@@ -40,40 +43,51 @@ def score_encoders(
     tasks: Sequence[Task],
     options: RunOptions,
     *,
-    bytes_hash: str | None = None,
+    hashes: PhotoHashes | None = None,
+    tell: Callable[[str], object] = lambda sentence: None,
 ) -> list[Scored]:
     """Score encoders on one photo set; they share one pass over the photos.
+
+    What a task found is kept as soon as it is done; what an earlier run kept is not computed again.
 
     Args:
         encoders: loaded encoders.
         photos: the photo set.
         tasks: the questions, all of which the photos can answer (``tasks.fitting_tasks``).
         options: of the run.
-        bytes_hash: ``photos_bytes_hash`` of the photos, where a caller has it already.
+        hashes: of the photos, where a caller has them already.
+        tell: hears what will be written where, if it is much.
 
     Returns:
         One per encoder, in order. An encoder that fails during embedding has a result without scores that says why.
 
     Raises:
-        DataError: no photo is usable.
+        DataError: no photo is usable, or the embeddings do not fit the disk.
         EncoderError: the only encoder computes or is stored in a precision that the gate refuses.
     """
     started = time.perf_counter()
-    bytes_hash = bytes_hash or photos_bytes_hash(photos)
-    clock = {"checking photos": time.perf_counter() - started}
-    collected: list[_Collected] = [_Collected(dict(clock)) for _ in encoders]
-    fit = _precise_enough(encoders, photos, bytes_hash, options, collected)
-    with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
+    hashes = hashes or PhotoHashes(photos, options.cache)
+    collected: list[_Collected] = [_Collected({}) for _ in encoders]
+    with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch, closing(hashes):
+        rounded = options.storage != "float32" or any(encoder.dtype != "float32" for encoder in encoders)
+        places = BankPlaces(hashes, options, Path(scratch), at_once=rounded)
+        for got in collected:
+            got.add_seconds("checking photos", time.perf_counter() - started)
+        fit = _precise_enough(encoders, photos, places.bytes_hash, options, collected)
         known: list[Mapping[str, Any]] = []
+        jobs: list[tuple[Job, _Collected]] = []
         for one in planned_passes(tasks, photos, options) if fit else []:
             views = one.recipe.view_keys()
             fresh = [name for name, view in views.items() if view not in known] if options.fresh else []
             known += views.values()
-            ours = [encoders[i] for i in fit]
-            banks = [_open_bank(e, photos, bytes_hash, views, fresh, options, Path(scratch)) for e in ours]
-            _score_pass(ours, banks, photos, one, options, [collected[i] for i in fit])
+            ours = [(encoders[i], collected[i]) for i in fit]
+            jobs += _embed_pass(ours, places, hashes, one, fresh, options, tell)
+        for encoder in encoders if jobs else ():
+            rest(encoder)
+        for (job, got), done in zip(jobs, run_jobs([job for job, _ in jobs]), strict=True):
+            _record(job, done, got)
     return [
-        Scored(_result(encoder, photos, bytes_hash, options, got), got.answers)
+        Scored(_result(encoder, photos, places.bytes_hash, options, got), got.answers)
         for encoder, got in zip(encoders, collected, strict=True)
     ]
 
@@ -124,16 +138,27 @@ def _precise_enough(
     return fit
 
 
-def _score_pass(
-    encoders: Sequence[Encoder],
-    banks: Sequence[Bank],
-    photos: PhotoSet,
+def _embed_pass(
+    ours: Sequence[tuple[Encoder, _Collected]],
+    places: BankPlaces,
+    hashes: PhotoHashes,
     one: Pass,
+    fresh: Sequence[str],
     options: RunOptions,
-    collected: Sequence[_Collected],
-) -> None:
+    tell: Callable[[str], object],
+) -> list[tuple[Job, _Collected]]:
+    """Fill the banks of one pass, and say which tasks are left to be done; kept outcomes are recorded here."""
+    photos, views = hashes.photos, one.recipe.view_keys()
+    if not places.unread and not options.fresh:
+        ours = [
+            (e, got) for e, got in ours if not _all_kept(e, places.look(e, views), places, photos, one, options, got)
+        ]
+    if not ours:
+        return []
+    encoders = [encoder for encoder, _ in ours]
+    places.require_space(encoders, views, tell)
+    banks = [places.open(encoder, views, fresh) for encoder in encoders]
     name = encoders[0].info.id if len(encoders) == 1 else f"{len(encoders)} encoders"
-    label = f"{name} on {photos.name}"
     outcome = fill_banks(
         photos,
         one.recipe,
@@ -142,43 +167,81 @@ def _score_pass(
         batch_size=options.batch_size,
         workers=options.workers,
         views=options.views,
-        label=label,
+        label=f"{name} on {photos.name}",
+        learn=hashes.learn,
     )
+    if places.unread:
+        banks = places.settle(encoders, views)
     jobs: list[tuple[Job, _Collected]] = []
-    for i, (encoder, bank, got) in enumerate(zip(encoders, banks, collected, strict=True)):
+    for i, ((encoder, got), bank) in enumerate(zip(ours, banks, strict=True)):
         _record_pass(outcome.cost, outcome.views[i], got)
         if i in outcome.failures:
             got.failures["encoder", encoder.info.id] = outcome.failures[i]
             continue
-        failed = bank.failures()
-        got.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
-        got.source_jpeg = got.source_jpeg or bank.source_jpeg()
-        usable = np.array([photo_id not in failed for photo_id in photos.ids])
+        usable = _usable(bank, photos, got)
         if not usable.any():
-            first = next(iter(failed.values()))
+            first = next(iter(bank.failures().values()))
             reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
             if len(encoders) == 1:
                 raise DataError(reason)
             got.failures["encoder", encoder.info.id] = reason
             continue
         given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder))
-        jobs += [(Job(task, given), got) for task in one.tasks]
-    for (job, got), done in zip(jobs, run_jobs([job for job, _ in jobs]), strict=True):
-        _record(job, done, got)
+        for task, slot in _slots(encoder, usable, places, photos, one, options).items():
+            kept = None if slot is None or options.fresh else slot.load()
+            job = Job(one.task(task), replace(given, keep=slot.parts if slot else None), slot)
+            if kept is not None:
+                _record(job, Done(kept, "", 0.0), got)
+                continue
+            if slot is not None and options.fresh:
+                slot.forget()
+            jobs.append((job, got))
+    return jobs
 
 
-def _open_bank(
+def _all_kept(
     encoder: Encoder,
+    bank: Bank,
+    places: BankPlaces,
     photos: PhotoSet,
-    bytes_hash: str,
-    views: Mapping[str, Mapping[str, Any]],
-    fresh: Sequence[str],
+    one: Pass,
     options: RunOptions,
-    scratch: Path,
-) -> Bank:
-    key = bank_key(encoder.info, encoder.dtype, photos, bytes_hash, options.storage, compiled=encoder.compiled)
-    cacheable = encoder.info.weights_sha256 is not None
-    return Bank.open(options.cache / "banks" if cacheable else scratch, key, views, fresh=fresh)
+    got: _Collected,
+) -> bool:
+    """Whether an earlier run kept what every task of a pass found; then it is recorded, and no embedding is read."""
+    if not encoder.info.cacheable or not bank.complete:
+        return False
+    before = replace(got, failures=dict(got.failures))
+    usable = _usable(bank, photos, before)
+    kept = {
+        task: slot.load() if slot else None
+        for task, slot in _slots(encoder, usable, places, photos, one, options).items()
+    }
+    if not usable.any() or any(outcome is None for outcome in kept.values()):
+        return False
+    got.failures, got.source_jpeg = before.failures, before.source_jpeg
+    given = TaskInput(photos, usable, bank, options, encoder.device)
+    for task, outcome in kept.items():
+        _record(Job(one.task(task), given), Done(outcome, "", 0.0), got)
+    return True
+
+
+def _usable(bank: Bank, photos: PhotoSet, got: _Collected) -> np.ndarray:
+    """bool [photos], those with an embedding in every view; the others are noted."""
+    failed = bank.failures()
+    got.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
+    got.source_jpeg = got.source_jpeg or bank.source_jpeg()
+    return np.array([photo_id not in failed for photo_id in photos.ids])
+
+
+def _slots(
+    encoder: Encoder, usable: np.ndarray, places: BankPlaces, photos: PhotoSet, one: Pass, options: RunOptions
+) -> dict[str, Slot | None]:
+    """By task of a pass, where its outcome is kept."""
+    if not encoder.info.cacheable:
+        return dict.fromkeys(task.name for task in one.tasks)
+    key = places.key(encoder)
+    return {task.name: slot_of(task, photos, usable, key, options, encoder.device) for task in one.tasks}
 
 
 def _record_pass(cost: PassCost, views: int, got: _Collected) -> None:
@@ -220,7 +283,7 @@ def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOpt
             "evidence": dict(photos.evidence),
         },
         environment=environment_record(encoder, photos, options, got.gate),
-        scores=tuple(dataclasses.replace(s, data=photos.name) for s in got.scores),
+        scores=tuple(replace(s, data=photos.name) for s in got.scores),
         failures=tuple(Failure(kind, name, reason) for (kind, name), reason in got.failures.items()),
         cost={
             "photos": got.photos,
