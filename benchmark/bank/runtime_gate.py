@@ -89,23 +89,23 @@ def _judge(encoder: Encoder, in_torch: Encoder, photos: PhotoSet, options: RunOp
     what = f"{encoder.info.id} by {encoder.runtime.name} on {photos.name}"
     try:
         reference, found = embedded_by_both(in_torch, encoder, sample, recipe, options, workers=0)
-    except DataError as error:
-        return RuntimeVerdict(False, f"{what} cannot be compared with torch: {error}", 0.0)
+    except DataError as reason:
+        return RuntimeVerdict(False, f"{what} cannot be compared with torch: {reason}", 0.0)
     error = max(largest_relative_error(a, b) for a, b in zip(found, reference, strict=True))
     pairs = neighbouring(recipe.names)
     if error > LARGEST_ERROR or not pairs:
-        reason = f"{what} is not what torch computes: relative error {error:.1e}, at most {LARGEST_ERROR:g} is allowed"
+        wrong = f"{what} is not what torch computes: relative error {error:.1e}, at most {LARGEST_ERROR:g} is allowed"
         passed = error <= LARGEST_ERROR
-        return RuntimeVerdict(passed, "" if passed else reason, min(error, 1e30), photos=reference.shape[1])
+        return RuntimeVerdict(passed, "" if passed else wrong, min(error, 1e30), photos=reference.shape[1])
     measured = trace_to_noise(reference, found, pairs)
     a, b = (recipe.names[i] for i in measured.pair)
     passed = measured.ratio is None or measured.ratio >= THRESHOLD
-    reason = (
+    rough = (
         f"{what} is not as precise as torch: it moves an embedding by {measured.noise:.2g}, {a} against {b} by "
         f"{measured.trace:.2g} (ratio {measured.ratio or 0:.2g}, {THRESHOLD:g} is needed)"
     )
     return RuntimeVerdict(
-        passed, "" if passed else reason, error, measured.trace, measured.noise, measured.ratio, (a, b),
+        passed, "" if passed else rough, error, measured.trace, measured.noise, measured.ratio, (a, b),
         reference.shape[1],
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,6 +131,22 @@ class WholeNetwork(nn.Module):
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         pixels = self._embed.normalise(views) if self._embed.normalise is not None else views.float()
         return self._embed.forward(self.module, pixels)
+
+
+@contextlib.contextmanager
+def tracing() -> Iterator[None]:
+    """Within, forward passes may be traced for another runtime: no fused attention that only torch has, no warnings.
+
+    What tracing gets wrong, of which it warns, the comparison with torch finds.
+    """
+    fused = torch.backends.mha.get_fastpath_enabled()
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fused)
 
 
 OF_STATE_DICT = "of the state dict"

@@ -67,9 +67,7 @@ def as_encoder(
         encoder = on_runtime(encoder, runtime or default_runtime(), cache)
         if dtype == "float32":
             return encoder
-        exact = partial(
-            as_encoder, thing, name=encoder.info.id, preprocess=preprocess, device=device, runtime="torch"
-        )
+        exact = partial(as_encoder, thing, name=encoder.info.id, preprocess=preprocess, device=device, runtime="torch")
         return replace(encoder, in_float32=exact)
     if preprocess is not None:
         raise UsageError("preprocess goes with a torch.nn.Module; a function or an Encoder does its own")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import onnxruntime
 import torch
 
 from benchmark.compute import side_by_side
-from benchmark.encoders.embedding import Embedder, WholeNetwork, first_line
+from benchmark.encoders.embedding import Embedder, WholeNetwork, first_line, tracing
 from builders.errors import EncoderError
 
 OPSET = 17
@@ -61,12 +60,11 @@ def exported_network(embed: Embedder, batch: torch.Tensor) -> OnnxNetwork:
     file = io.BytesIO()
     any_number = {"views": {0: "n"}, "embeddings": {0: "n"}}
     try:
-        with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")  # of tracing: what it gets wrong, the comparison with torch finds
+        with tracing():
             torch.onnx.export(
                 WholeNetwork(embed).eval(),
                 (batch,),
-                file,
+                file,  # type: ignore[arg-type]  # its annotation forgets files in memory
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=["views"],

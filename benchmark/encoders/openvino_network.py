@@ -11,8 +11,8 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ import numpy as np
 import openvino
 import torch
 
-from benchmark.encoders.embedding import Embedder, WholeNetwork, first_line
+from benchmark.encoders.embedding import Embedder, WholeNetwork, first_line, tracing
 from benchmark.encoders.encoder import EncoderInfo
 from builders.errors import EncoderError
 from builders.files import write_bytes_atomically, write_text_atomically
 
 KEPT_BYTES = 4 << 30
-"""Compiled networks that the folder holds at most, the least recently used go first: each is as large as its weights."""
+"""Compiled networks that the folder holds at most, each as large as its weights; the least recently used go first."""
 
 CODE = ("camtrace", "openvino", "torch", "torchvision", "timm", "transformers", "open_clip_torch")
 """Packages whose version may change what a network of the same weights computes."""
@@ -44,6 +44,9 @@ class OpenVinoNetwork:
         self._one_batch = threading.Lock()
 
     def __call__(self, chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
+        given = [
+            np.ascontiguousarray(chunk) for chunk in chunks
+        ]  # shared with OpenVINO, which reads them in that order
         found: list[np.ndarray | None] = [None] * len(chunks)
 
         def keep(request: Any, place: int) -> None:
@@ -51,7 +54,7 @@ class OpenVinoNetwork:
 
         with self._one_batch:
             self._queue.set_callback(keep)
-            for place, chunk in enumerate(chunks):
+            for place, chunk in enumerate(given):
                 self._queue.start_async({0: chunk}, userdata=place, share_inputs=True)
             self._queue.wait_all()
         made = [part for part in found if part is not None and part.ndim == 2]
@@ -96,11 +99,17 @@ def open_network(
         compiled = openvino.Core().compile_model(model, "CPU", _settings(streams))
         network = OpenVinoNetwork(compiled, streams)
     except Exception as error:  # a frontend in another language raises what it likes
-        raise EncoderError(f"{embed.name}: OpenVINO does not convert it ({first_line(error)})") from error
+        raise EncoderError(f"{embed.name}: OpenVINO does not convert it ({_reason(error)})") from error
     measured = error_of(network)
     if kept is not None and measured <= largest:
         measured = kept.write(compiled, measured)
     return network, measured
+
+
+def _reason(error: Exception) -> str:
+    """The operations that OpenVINO lacks, where it names them; its first line else, which is a place in its sources."""
+    lacking = sorted(set(re.findall(r"\b(?:aten|prim|torchvision|quantized)::\w+", str(error))))
+    return f"it lacks {', '.join(lacking)}" if lacking else first_line(error)
 
 
 def _settings(streams: int) -> dict[str, Any]:
@@ -120,8 +129,7 @@ def _traced(embed: Embedder, batch: torch.Tensor) -> Any:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # of tracing: what it gets wrong, the comparison with torch finds
+    with tracing():
         traced = torch.jit.trace(WholeNetwork(embed).eval(), (batch,), check_trace=False, strict=False)
         decoder = TorchScriptPythonDecoder(traced)
         frontend = FrontEndManager().load_by_framework("pytorch")

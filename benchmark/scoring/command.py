@@ -222,7 +222,9 @@ def _say_missing(lost: NotScored) -> None:
 
 def loading_options(args: argparse.Namespace) -> dict[str, Any]:
     """The parsed options that ``load_encoder`` takes, but for the revision."""
-    return {name: getattr(args, name) for name in ("device", "dtype", "trust_remote_code", "compile", "runtime", "cache")}
+    return {
+        name: getattr(args, name) for name in ("device", "dtype", "trust_remote_code", "compile", "runtime", "cache")
+    }
 
 
 def run_options(args: argparse.Namespace) -> RunOptions:

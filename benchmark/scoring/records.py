@@ -41,7 +41,11 @@ def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
 
 
 def environment_record(
-    encoder: Encoder, photos: PhotoSet, options: RunOptions, gate: Verdict | None, compared: RuntimeVerdict | None = None
+    encoder: Encoder,
+    photos: PhotoSet,
+    options: RunOptions,
+    gate: Verdict | None,
+    compared: RuntimeVerdict | None = None,
 ) -> dict[str, Any]:
     """What a result says of where and how it was computed."""
     return {

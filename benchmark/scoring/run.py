@@ -14,7 +14,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.bank import Bank, PassCost, RuntimeVerdict, Verdict, bank_key, fill_banks, judge, photos_bytes_hash, settled
+from benchmark.bank import (
+    Bank,
+    PassCost,
+    RuntimeVerdict,
+    Verdict,
+    bank_key,
+    fill_banks,
+    judge,
+    photos_bytes_hash,
+    settled,
+)
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.results import Failure, Result, Score, answer_key
