@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -39,6 +39,9 @@ class BankView:
     stored: np.ndarray
     rows: np.ndarray
     """int64, rows of ``stored`` that hold an embedding."""
+
+    reads_rows: ClassVar[bool] = True
+    """Indices may be an int array, and no other rows are read."""
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -78,7 +78,7 @@ def as_encoder(
             f"{thing!r:.60} is no encoder: give a name, an Encoder, a torch.nn.Module, or a function from an image to a"
             " vector"
         )
-    return function_encoder(Request(name or getattr(thing, "__name__", type(thing).__name__)), thing)
+    return function_encoder(Request(name or getattr(thing, "__name__", type(thing).__name__).strip("<>")), thing)
 
 
 def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None, request: Request) -> Encoder:
