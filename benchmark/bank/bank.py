@@ -24,7 +24,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from benchmark.bank.view_file import Blocks, ViewFile, keep_key, view_key
-from benchmark.encoders import EncoderInfo
+from benchmark.encoders import EncoderInfo, Runtime
 from builders.errors import DataError
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary
@@ -256,8 +256,13 @@ def bank_key(
     storage: str,
     *,
     compiled: bool = False,
+    runtime: Runtime | None = None,
 ) -> dict[str, Any]:
-    """Everything but the view that decides embeddings, as JSON values; ``compiled`` networks round differently."""
+    """Everything but the view that decides embeddings, as JSON values.
+
+    ``compiled`` networks and other runtimes than torch round differently.
+    """
+    by = runtime.key() if runtime else None
     return {
         "layout": LAYOUT,
         "encoder": {
@@ -270,6 +275,7 @@ def bank_key(
             "preprocessing": dict(info.preprocessing),
             "dtype": compute_dtype,
             **({"compiled": True} if compiled else {}),
+            **({"runtime": by} if by else {}),
         },
         "photos": {"count": len(photos), "ids": ids_only_hash(photos.ids), "bytes": bytes_hash},
         "storage": storage,

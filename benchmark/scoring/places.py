@@ -68,7 +68,15 @@ class BankPlaces:
 
     def _key(self, encoder: Encoder, bytes_hash: str) -> dict[str, Any]:
         photos, storage = self._hashes.photos, self._options.storage
-        return bank_key(encoder.info, encoder.dtype, photos, bytes_hash, storage, compiled=encoder.compiled)
+        return bank_key(
+            encoder.info,
+            encoder.dtype,
+            photos,
+            bytes_hash,
+            storage,
+            compiled=encoder.compiled,
+            runtime=encoder.runtime,
+        )
 
     def _root(self, encoder: Encoder) -> Path:
         return self._options.cache / BANKS if encoder.info.cacheable else self._scratch
