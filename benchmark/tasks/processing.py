@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,17 +51,17 @@ def assignments(photo_ids: list[str], parameter: Parameter, seeds: int) -> np.nd
 
 def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     """``probe/<parameter>``: train photos in one random class each, test photos in every class."""
-    from benchmark.probe import processing_probe
+    from benchmark.probe import processing_curve, processing_probe, processing_spread
     from benchmark.stats import against_chance, photo_interval
 
     train, test = train_and_test(given)
-    answers = processing_probe(
+    asked = (
         [given.view(name, train) for name in parameter.processings],
         [given.view(name, test) for name in parameter.processings],
         assignments([given.photos.ids[i] for i in train], parameter, given.options.assignment_seeds),
-        protocol=given.options.protocol,
-        device=given.device,
     )
+    how: dict[str, Any] = {"protocol": given.options.protocol, "device": given.device}
+    answers = processing_probe(*asked, **how)
     ends = photo_interval(answers.photo_accuracy, resamples=given.options.resamples)
     score = Score(
         task=f"probe/{parameter.name}",
@@ -76,6 +76,8 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
             "classes": len(parameter.classes),
             "class_names": list(parameter.classes),
             "p_chance": against_chance(answers.photo_accuracy, parameter.chance),
+            "learning_curve": processing_curve(*asked, whole=answers, **how).details(),
+            "training_spread": processing_spread(*asked, whole=answers, **how).details(),
             **answers.details(),
         },
     )
