@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmark.probe.answers import ProbeAnswers
-from benchmark.probe.features import Rows
+from benchmark.probe.features import Rows, picked
 from benchmark.probe.problem import LabelledSplits
 from benchmark.probe.protocols import labelled_probe, processing_probe
 
@@ -79,16 +79,15 @@ def labelled_parts(splits: LabelledSplits, clusters: Clusters = NO_CLUSTERS, **o
 class Some:
     """Some rows of a bank as a bank of their own, without a copy of the others."""
 
+    reads_rows = True
+
     def __init__(self, bank: Rows, rows: np.ndarray) -> None:
         self._bank, self._rows = bank, rows
         self.shape = (len(rows), int(bank.shape[1]))
 
-    def __getitem__(self, wanted: slice) -> np.ndarray:
+    def __getitem__(self, wanted: slice | np.ndarray) -> np.ndarray:
         rows = self._rows[wanted]
-        if not len(rows):
-            return np.empty((0, self.shape[1]), np.float32)
-        low = int(rows[0])
-        return np.asarray(self._bank[low : int(rows[-1]) + 1])[rows - low]
+        return picked(self._bank, rows) if len(rows) else np.empty((0, self.shape[1]), np.float32)
 
 
 def order_of(labels: np.ndarray, seed: int) -> np.ndarray:
