@@ -1,4 +1,4 @@
-"""Products keep their bits whatever a user's own code has set, by torch's old way or its new one, and it is set back."""
+"""Products keep their bits whatever a user's own code has set, by torch's old way or its new one."""
 
 import pytest
 import torch
