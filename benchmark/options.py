@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders.errors import UsageError, unknown_name
+from builders.files import cache_folder
 
 DTYPES = ("float32", "tf32", "bfloat16", "float16")
 STORAGE = ("float32", "float16")
@@ -17,10 +18,7 @@ RUNTIMES = ("auto", "torch", "openvino", "onnxruntime")
 
 def default_cache() -> Path:
     """Where banks live: ``$CAMTRACE_CACHE``, or ``camtrace`` in the user's cache folder."""
-    named = os.environ.get("CAMTRACE_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camtrace"
+    return cache_folder()
 
 
 def default_runtime() -> str:
