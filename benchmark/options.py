@@ -38,6 +38,8 @@ class RunOptions:
     """How probes are fitted: a name in ``benchmark.probe.PROTOCOLS``."""
     neighbours: int | None = None
     """k of kNN; by default what the data set says."""
+    queries: int | None = None
+    """Test photos that kNN asks about, seeded and class-balanced; all by default. It is the square of a big set."""
     mask_ratio: float = 0.9
     """Share of the crop's area that acquisition probes do not see; 0 shows everything."""
     resamples: int = 10_000
@@ -81,6 +83,7 @@ class RunOptions:
         for name, value, least in (
             ("limit", self.limit, 1),
             ("neighbours", self.neighbours, 1),
+            ("queries", self.queries, 1),
             ("batch size", self.batch_size, 1),
             ("workers", self.workers, 0),
         ):
