@@ -213,7 +213,10 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
         weights = hash_state_dict(module.state_dict())
     parameters = sum(p.numel() for p in module.parameters())
     module = network.prepare(module).to(device=place.device, dtype=TORCH_DTYPES[place.dtype])
-    module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if not any(
+        parameter.ndim == 5 for parameter in module.parameters()
+    ):  # of patches in time, which have no such format
+        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parallel = network.stateless and not place.compile
     forward = torch.compile(network.forward) if place.compile else network.forward
     embed = Embedder(name, module, forward, network.normalise, place, network.cpu_chunk, parallel)
