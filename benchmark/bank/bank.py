@@ -105,6 +105,7 @@ class Bank:
             for name, view in views.items():
                 own = view_key(view)
                 files[name] = ViewFile.open(folder / "views" / key_hash(own), own, shape, dtype)
+            os.utime(folder)  # when it was last used, for those who make space
             bank = cls(folder, key, files)
             for name in fresh:
                 files[name].forget(files[name].finished())
