@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
+from benchmark.compute import free_cached, out_of_memory
 from benchmark.encoders import Embedder, Encoder
+
+IN_FLIGHT = 2
+"""Copies on their way at most; each holds the memory that it reads."""
 
 
 class DeviceCopy:
@@ -15,6 +21,7 @@ class DeviceCopy:
     def __init__(self, device: str = "cpu") -> None:
         self.device = torch.device(device)
         self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        self._in_flight: deque[tuple[Any, list[torch.Tensor]]] = deque()
 
     @classmethod
     def of(cls, encoders: Sequence[Encoder]) -> DeviceCopy:
@@ -27,16 +34,42 @@ class DeviceCopy:
         [place] = places if len(places) == 1 else ["cpu"]
         return cls(place if place.startswith("cuda") else "cpu")
 
-    def start(self, parts: Sequence[torch.Tensor]) -> Callable[[], torch.Tensor]:
-        """Begin to bring parts together; the function returned waits on its caller's stream and gives the batch."""
-        if self._stream is None or any(part.is_cuda for part in parts):
-            batch = torch.cat([part.to(self.device) for part in parts])  # some by workers, some by a device
-            return lambda: batch
-        shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
-        pinned = torch.cat(list(parts), out=torch.empty(shape, dtype=parts[0].dtype, pin_memory=True))
-        with torch.cuda.stream(self._stream):
-            there = pinned.to(self.device, non_blocking=True)
-            arrived = self._stream.record_event()
+    def start(self, parts: Sequence[torch.Tensor], after: Sequence[Any] = ()) -> Callable[[], torch.Tensor]:
+        """Begin to bring parts together; the function returned waits on its caller's stream and gives the batch.
+
+        Args:
+            parts: [n, ...] each, wherever they are: workers make some, a device others. Neighbours in pinned memory
+                are one copy; what is not pinned is put into pinned memory first.
+            after: CUDA events after which parts that a device made may be read.
+
+        Where the GPU has no room for the batch it stays on the CPU, and goes over with each forward pass.
+        """
+        stream = self._stream
+        if stream is None:
+            return _here(parts, after)
+        try:
+            with torch.inference_mode(), torch.cuda.stream(stream):
+                there = torch.empty(
+                    (sum(map(len, parts)), *parts[0].shape[1:]), dtype=parts[0].dtype, device=self.device
+                )
+                for event in after:
+                    stream.wait_event(event)
+                read, done = [], 0
+                for run in _pinned_runs(parts):
+                    there[done : done + len(run)].copy_(run, non_blocking=True)
+                    if run.is_cuda:
+                        run.record_stream(stream)
+                    read.append(run)
+                    done += len(run)
+                arrived = stream.record_event()
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            there = None
+        if there is None:
+            free_cached()
+            return _here(parts, after)
+        self._hold(arrived, read)
 
         def ready() -> torch.Tensor:
             stream = torch.cuda.current_stream(self.device)
@@ -45,3 +78,71 @@ class DeviceCopy:
             return there
 
         return ready
+
+    def _hold(self, arrived: Any, read: list[torch.Tensor]) -> None:
+        """Keep what copies read until they have read it."""
+        while self._in_flight and self._in_flight[0][0].query():
+            self._in_flight.popleft()
+        if len(self._in_flight) >= IN_FLIGHT:
+            self._in_flight.popleft()[0].synchronize()
+        self._in_flight.append((arrived, read))
+
+
+def joined(parts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """The same rows in as few tensors as memory allows: parts that stand one after the other become one, uncopied.
+
+    >>> slot = torch.arange(12).reshape(4, 3)
+    >>> [run.shape[0] for run in joined([slot[0:1], slot[1:3], slot[0:1]])]
+    [3, 1]
+    """
+    runs: list[list[torch.Tensor]] = []
+    for part in parts:
+        if runs and _continues(runs[-1][-1], part):
+            runs[-1].append(part)
+        else:
+            runs.append([part])
+    return [
+        run[0] if len(run) == 1 else run[0].as_strided((sum(map(len, run)), *run[0].shape[1:]), run[0].stride())
+        for run in runs
+    ]
+
+
+def _continues(before: torch.Tensor, part: torch.Tensor) -> bool:
+    same = (before.device.type, before.dtype, before.shape[1:]) == ("cpu", part.dtype, part.shape[1:])
+    return (
+        same
+        and part.device.type == "cpu"
+        and before.is_contiguous()
+        and part.is_contiguous()
+        and before.untyped_storage().data_ptr() == part.untyped_storage().data_ptr()
+        and before.storage_offset() + before.numel() == part.storage_offset()
+    )
+
+
+def _here(parts: Sequence[torch.Tensor], after: Sequence[Any]) -> Callable[[], torch.Tensor]:
+    for event in after:
+        event.synchronize()
+    runs = joined([part.cpu() for part in parts])
+    batch = runs[0] if len(runs) == 1 else torch.cat(runs)
+    return lambda: batch
+
+
+def _pinned_runs(parts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Neighbours joined; neighbours that are not pinned copied into pinned memory."""
+    found: list[torch.Tensor] = []
+    loose: list[torch.Tensor] = []
+
+    def settle() -> None:
+        if loose:
+            shape = (sum(map(len, loose)), *loose[0].shape[1:])
+            found.append(torch.cat(loose, out=torch.empty(shape, dtype=loose[0].dtype, pin_memory=True)))
+            loose.clear()
+
+    for run in joined(parts):
+        if run.is_cuda or run.is_pinned():
+            settle()
+            found.append(run)
+        else:
+            loose.append(run)
+    settle()
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 GATHERED_BATCHES = 4
 """Batches that are gathered at a time, at least."""
 
@@ -43,7 +45,7 @@ def photos_together(views: int, batch_size: int, photo_bytes: int, block: int) -
     return min(range(1, most + 1), key=preference)
 
 
-def gathers(blocks: list[int], together: int) -> list[int]:
+def gathers(blocks: Sequence[int], together: int) -> list[int]:
     """The sizes of all gathers of blocks of so many photos each; a gather never reaches into the next block.
 
     >>> gathers([64, 22], 32)

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.compute import out_of_memory, rounded_as_asked, side_by_side
+from benchmark.encoders.compiling import compiled_forward
 from benchmark.encoders.encoder import Encoder, EncoderInfo
 from builders.errors import CamtraceError, EncoderError, UsageError
 
@@ -104,6 +105,10 @@ class Embedder:
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """[n, ...], on the CPU or on the network's device -> float32 [n, dimension] on the CPU."""
+        return self.start(batch)()
+
+    def start(self, batch: torch.Tensor) -> Callable[[], torch.Tensor]:
+        """The same, begun: a GPU computes while the caller does other things; the function returned waits for it."""
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         on_cpu = torch.device(self.place.device).type == "cpu"
@@ -120,7 +125,7 @@ class Embedder:
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
             hint = "; it may go without --compile" if self.place.compile else ""
             raise EncoderError(f"{self.name}: the forward pass failed ({first_line(error)}){hint}") from error
-        return torch.cat(found)
+        return _on_its_way(found[0]) if found[0].is_cuda else _here(torch.cat(found).cpu())
 
     @torch.inference_mode()
     def _embed(self, batch: torch.Tensor) -> torch.Tensor:
@@ -132,7 +137,25 @@ class Embedder:
         if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(batch):
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise EncoderError(f"{self.name}: expected embeddings [{len(batch)}, dimension], the network gave {shape}")
-        return output.float().cpu()
+        return output.float()
+
+
+@torch.inference_mode()
+def _on_its_way(embeddings: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Embeddings on a GPU, copied to the CPU as soon as they are there."""
+    here = torch.empty(embeddings.shape, dtype=embeddings.dtype, pin_memory=True)
+    here.copy_(embeddings, non_blocking=True)
+    arrived = torch.cuda.current_stream(embeddings.device).record_event()
+
+    def waited_for() -> torch.Tensor:
+        arrived.synchronize()
+        return here
+
+    return waited_for
+
+
+def _here(embeddings: torch.Tensor) -> Callable[[], torch.Tensor]:
+    return lambda: embeddings
 
 
 def rest(encoder: Encoder) -> None:
@@ -227,7 +250,7 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
     parameters = sum(p.numel() for p in module.parameters())
     module = _placed(network.prepare(module), name, place)
     parallel = network.stateless and not place.compile
-    forward = torch.compile(network.forward) if place.compile else network.forward
+    forward = compiled_forward(network.forward) if place.compile else network.forward
     embed = Embedder(name, module, forward, network.normalise, place, network.cpu_chunk, parallel)
     first = embed(torch.from_numpy(np.array(network.preprocess(probe_image())))[None])
     if not torch.isfinite(first).all():

@@ -1,5 +1,6 @@
 from .acquisition import MaskedViews, PlainViews
-from .loading import PhotoViews, iterate_views
+from .choice import ViewMaker, chosen_maker
+from .loading import PhotoViews, iterate_views, photo_bytes
 from .stream import view_stream
 from .views import Preprocess, ProcessingViews, StoredViews, ViewRecipe
 
@@ -10,7 +11,10 @@ __all__ = [
     "Preprocess",
     "ProcessingViews",
     "StoredViews",
+    "ViewMaker",
     "ViewRecipe",
+    "chosen_maker",
     "iterate_views",
+    "photo_bytes",
     "view_stream",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ HELD_GATHERS = 3
 TOGETHER = 16
 """Photos of a gather where the caller says nothing of it."""
 
-DECODED_BYTES = 12 << 20
+DECODED_BYTES = 2 << 20
 """Of a slot for the pixels of a photo that a device makes views of; larger ones come through the worker's pipe."""
 
 
@@ -56,6 +57,8 @@ class PhotoViews:
     """uint8 [height, width, 3]: the photo, where a device is still to make its views; ``arrays`` is then empty."""
     digest: bytes = b""
     """``photo_digest`` of the bytes that were read; empty where they could not be."""
+    there: Any = None
+    """A CUDA event after which ``arrays`` on a GPU may be read; None where they are there."""
 
 
 def iterate_views(
@@ -67,8 +70,9 @@ def iterate_views(
     workers: int = 0,
     gathers: Sequence[int] = (),
     decodes: bool = False,
+    held: int = 0,
     pin: bool = False,
-) -> Iterator[PhotoViews]:
+) -> Generator[PhotoViews, None, None]:
     """Views of the photos at ``indices``, in that order.
 
     Args:
@@ -80,6 +84,7 @@ def iterate_views(
         gathers: photos of each gather, together all of ``indices``: the views of a gather stand one after the other in
             memory (but for photos that failed, or do not fit their places).
         decodes: whether the recipe leaves photos decoded, for a device.
+        held: photos that the caller holds back beside a gather.
         pin: the memory of the gathers, for copies to a GPU.
 
     Tensors of views stand in memory that is used again when the last tensor of their gather is gone.
@@ -90,20 +95,25 @@ def iterate_views(
     chosen_engine()  # compiled here, not by every worker
     maker = _ViewMaker(photos, tuple(int(i) for i in indices), recipe, tuple(preprocesses))
     if not workers or not maker.indices:
-        return map(maker, range(len(maker.indices)))
+        return (maker(position) for position in range(len(maker.indices)))
     count = len(maker.indices)
     sizes = list(gathers) or [min(TOGETHER, count - start) for start in range(0, count, TOGETHER)]
     workers = min(workers, count)
     plan = SlotPlan(max(sizes), _rows(recipe, preprocesses), DECODED_BYTES if decodes else 0)
-    slots, ahead = slots_and_ahead(plan, workers)
+    slots, ahead = slots_and_ahead(plan, workers, held)
     return made_by_workers(maker, sizes, plan, slots, workers, ahead=ahead, pin=pin)
 
 
-def slots_and_ahead(plan: SlotPlan, workers: int) -> tuple[int, int]:
+def photo_bytes(recipe: ViewRecipe, preprocesses: Sequence[Preprocess]) -> int:
+    """Of the views of one photo under all preprocessings, as far as a grey picture tells."""
+    return sum(row.nbytes for row in _rows(recipe, preprocesses))
+
+
+def slots_and_ahead(plan: SlotPlan, workers: int, held: int = 0) -> tuple[int, int]:
     """How many slots a ring has, and photos are made ahead: ``AHEAD_PHOTOS`` each, fewer where memory is short."""
     most = max(2, min(AHEAD_BYTES, free_on_host() // 8) // max(1, plan.nbytes))
-    slots = min(most, HELD_GATHERS + -(-workers * AHEAD_PHOTOS // plan.photos))
-    return slots, plan.photos + max(1, min(workers * AHEAD_PHOTOS, (slots - 1) * plan.photos))
+    slots = min(most, HELD_GATHERS + -(-(held + workers * AHEAD_PHOTOS) // plan.photos))
+    return slots, plan.photos + max(1, min(held + workers * AHEAD_PHOTOS, (slots - 1) * plan.photos))
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ the device's memory, sizes that Pillow refuses.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
-import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmark.compute import out_of_memory
+from benchmark.compute import free_cached, free_on_gpu, out_of_memory
 from benchmark.encoders import Pixels
+from benchmark.views.choice import chosen_maker
 from benchmark.views.loading import PhotoViews, iterate_views
-from benchmark.views.on_device.self_test import equals_pillow
 from benchmark.views.on_device.views import BYTES_PER_PIXEL, possible, torch_views
 from benchmark.views.views import DecodedPhoto, Preprocess, ProcessingViews, ViewRecipe, Views
 from builders.photos import PhotoSet
@@ -50,40 +50,29 @@ def view_stream(
     workers: int = 0,
     way: str = "auto",
     homes: Sequence[torch.device] = (),
-) -> Iterator[PhotoViews]:
+    gathers: Sequence[int] = (),
+) -> Generator[PhotoViews, None, None]:
     """Views of the photos at ``indices``, in that order, made by workers or on a device.
 
     Args:
-        photos, indices, recipe, preprocesses, workers: as in ``iterate_views``.
+        photos, indices, recipe, preprocesses, workers, gathers: as in ``iterate_views``.
         way: see ``RunOptions.views``.
         homes: where each preprocessing's encoders want their views; the first CUDA device among them makes all.
     """
-    device = chosen_device(way, recipe, preprocesses, homes)
+    device = chosen_maker(way, recipe, preprocesses, homes, workers).device
     pixels = [p for p in preprocesses if isinstance(p, Pixels)]
     if device is None or not isinstance(recipe, ProcessingViews):
-        return iterate_views(photos, indices, recipe, preprocesses, workers=workers)
+        pin = any(home.type == "cuda" for home in homes)
+        return iterate_views(photos, indices, recipe, preprocesses, workers=workers, gathers=gathers, pin=pin)
     half = _memory(device) // 2
     pixels_at_once = max(1, half // BYTES_PER_PIXEL)
     views_bytes = len(recipe.names) * sum(p(Image.new("RGB", (512, 512))).nbytes for p in pixels)
     window = min(WINDOW, max(1, half // views_bytes))
     decoded = DecodedPhotos(recipe, len(pixels), pixels_at_once)
-    stream = iterate_views(photos, indices, decoded, pixels, workers=workers)
+    stream = iterate_views(
+        photos, indices, decoded, pixels, workers=workers, gathers=gathers, held=window, decodes=True
+    )
     return _Maker(photos.ids, recipe, pixels, device, homes, pixels_at_once).made(_windows(stream, window))
-
-
-def chosen_device(
-    way: str, recipe: ViewRecipe, preprocesses: Sequence[Preprocess], homes: Sequence[torch.device]
-) -> torch.device | None:
-    """The device that shall make the views; None for the workers. Says so where a device fails its self-test."""
-    if way == "cpu" or type(recipe) is not ProcessingViews or not all(type(p) is Pixels for p in preprocesses):
-        return None
-    device = next((home for home in homes if home.type == "cuda"), None)
-    if device is None and way == "device":
-        device = homes[0] if homes else torch.device("cpu")
-    if device is not None and not equals_pillow(device):
-        print(f"camtrace: views made on {device} differ from Pillow's; workers make them instead", file=sys.stderr)
-        return None
-    return device
 
 
 @dataclass(frozen=True)
@@ -144,8 +133,9 @@ class _Maker:
         self._device = device
         self._homes = homes or [device] * len(preprocesses)
         self._pixels_at_once = pixels_at_once
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def made(self, windows: Iterable[list[PhotoViews]]) -> Iterator[PhotoViews]:
+    def made(self, windows: Iterable[list[PhotoViews]]) -> Generator[PhotoViews, None, None]:
         for window in windows:
             groups: dict[tuple[int, ...], list[int]] = {}
             for place, photo in enumerate(window):
@@ -162,35 +152,39 @@ class _Maker:
         while done < len(places):
             part = places[done : done + max(1, self._pixels_at_once // (height * width))]
             started = time.perf_counter()
-            views = self._try([window[place] for place in part])
-            if views is None and len(part) > 1:
+            found = self._try([window[place] for place in part])
+            if found is None and len(part) > 1:
                 self._pixels_at_once = len(part) // 2 * height * width
                 continue
-            if views is None:
-                views = self._by_pillow(window[part[0]])
+            views, there = found or (self._by_pillow(window[part[0]]), None)
             seconds = (time.perf_counter() - started) / len(part)
             for row, place in enumerate(part):
                 arrays = tuple(of_plan[row] for of_plan in views)
                 took = window[place].seconds + seconds
-                window[place] = replace(window[place], arrays=arrays, decoded=None, seconds=took)
+                window[place] = replace(window[place], arrays=arrays, decoded=None, seconds=took, there=there)
             done += len(part)
 
-    def _try(self, photos: Sequence[PhotoViews]) -> list[torch.Tensor] | None:
-        """[n, views, ...] per preprocessing, each where it is wanted; None if memory ran out."""
+    def _try(self, photos: Sequence[PhotoViews]) -> tuple[list[torch.Tensor], Any] | None:
+        """[n, views, ...] per preprocessing, each where it is wanted, and the event after which they are there (None
+        on a CPU); None if memory ran out."""
         try:
-            sizes = [_size(photo) for photo in photos]
-            ids = [self._ids[photo.index] for photo in photos]
-            plans = [pixels.plan for pixels in self._preprocesses]
-            with torch.inference_mode():
-                there = _canvas(photos, sizes).to(self._device)
-                made = torch_views(there, ids, self._recipe.names, plans, sizes=sizes, seed=self._recipe.seed)
-            return [views.to(home) for views, home in zip(made, self._homes, strict=True)]
+            with torch.inference_mode(), _on(self._stream):
+                return self._made(photos)
         except Exception as error:
             if not out_of_memory(error):
                 raise
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_cached()
         return None
+
+    def _made(self, photos: Sequence[PhotoViews]) -> tuple[list[torch.Tensor], Any]:
+        sizes = [_size(photo) for photo in photos]
+        ids = [self._ids[photo.index] for photo in photos]
+        plans = [pixels.plan for pixels in self._preprocesses]
+        canvas = _canvas(photos, sizes, pin=self._stream is not None)
+        there = canvas.to(self._device, non_blocking=True)
+        made = torch_views(there, ids, self._recipe.names, plans, sizes=sizes, seed=self._recipe.seed)
+        wanted = [views.to(home) for views, home in zip(made, self._homes, strict=True)]
+        return wanted, None if self._stream is None else self._stream.record_event()
 
     def _by_pillow(self, photo: PhotoViews) -> list[torch.Tensor]:
         image = Image.fromarray(_pixels(photo).numpy())
@@ -231,19 +225,23 @@ def _bucket(decoded: PhotoViews) -> tuple[int, ...]:
     return tuple(round(math.log2(side) * BUCKETS) for side in _size(decoded))
 
 
-def _canvas(photos: Sequence[PhotoViews], sizes: Sequence[tuple[int, int]]) -> torch.Tensor:
+def _canvas(photos: Sequence[PhotoViews], sizes: Sequence[tuple[int, int]], *, pin: bool = False) -> torch.Tensor:
     """uint8 [n, height, width, 3]; smaller photos in the upper left corner."""
-    if len(set(sizes)) == 1:
-        return torch.stack([_pixels(photo) for photo in photos])
     width, height = (max(sides) for sides in zip(*sizes, strict=True))
-    canvas = torch.zeros((len(photos), height, width, 3), dtype=torch.uint8)
+    canvas = torch.empty((len(photos), height, width, 3), dtype=torch.uint8, pin_memory=pin)
+    if len(set(sizes)) > 1:
+        canvas.zero_()
     for place, photo, size in zip(canvas, photos, sizes, strict=True):
         place[: size[1], : size[0]] = _pixels(photo)
     return canvas
 
 
+def _on(stream: Any) -> Any:
+    """Within, work for a GPU goes to this stream; nothing without one."""
+    return torch.cuda.stream(stream) if stream is not None else contextlib.nullcontext()
+
+
 def _memory(device: torch.device) -> int:
     if device.type != "cuda":
         return HOST_BYTES
-    free, _ = torch.cuda.mem_get_info(device)
-    return int(free * MEMORY_SHARE)
+    return int(free_on_gpu(device) * MEMORY_SHARE)

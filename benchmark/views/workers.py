@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
@@ -70,7 +70,7 @@ Make = Callable[[int], "PhotoViews"]
 
 def made_by_workers(
     make: Make, gathers: Sequence[int], plan: SlotPlan, slots: int, workers: int, *, ahead: int, pin: bool = False
-) -> Iterator[PhotoViews]:
+) -> Generator[PhotoViews, None, None]:
     """The photos at positions 0, 1, ..., in order.
 
     Args:

@@ -116,14 +116,21 @@ def test_fill_banks__shares_a_pass_between_encoders_and_leaves_out_the_one_that_
     assert outcome.cost.views == 60
 
 
-@pytest.mark.parametrize(("bytes_held", "together"), [(1 << 28, [12, 12, 12, 12, 12]), (3 * 48 + 1, [6] * 10)])
+@pytest.mark.parametrize(("bytes_held", "together"), [(1 << 28, [12, 12, 12, 12, 12]), (3 * 48 + 1, [3] * 20)])
 def test_fill_banks__what_is_gathered_is_bounded(tmp_path, monkeypatch, bytes_held, together):
     """20 photos of 3 views of 48 bytes: four batches of 3 views at a time, fewer where they are more bytes."""
     photos, recipe, seen = some_photos(20), ProcessingViews(NAMES), []
-    monkeypatch.setattr("benchmark.bank.embed.GATHERED_BYTES", bytes_held)
-    monkeypatch.setattr(
-        "benchmark.bank.members.FittingBatch", lambda name, embed, views: lambda b: seen.append(len(b)) or flat(b)
-    )
+    monkeypatch.setattr("benchmark.bank.gathering.GATHERED_BYTES", bytes_held)
+
+    class Seen:
+        def __init__(self, name, embed, views):
+            pass
+
+        def start(self, batch):
+            seen.append(len(batch))
+            return lambda: flat(batch)
+
+    monkeypatch.setattr("benchmark.bank.members.FittingBatch", Seen)
     fill_banks(photos, recipe, [toy_encoder()], [opened(tmp_path, photos, recipe)], workers=0, batch_size=3)
     assert seen == together
 

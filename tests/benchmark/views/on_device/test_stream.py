@@ -13,9 +13,10 @@ from benchmark.bank.embed import fill_banks
 from benchmark.encoders import Encoder, EncoderInfo, load_encoder
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
 from benchmark.views import stream as stage
+from benchmark.views.choice import chosen_maker
 from benchmark.views.loading import iterate_views
 from benchmark.views.on_device import self_test
-from benchmark.views.stream import chosen_device, view_stream
+from benchmark.views.stream import view_stream
 from benchmark.views.views import ProcessingViews, StoredViews
 from builders.photos import PhotoSet
 from builders.pixels.parameters import STUDY_PROCESSINGS
@@ -140,7 +141,7 @@ def test_banks__a_size_that_one_preprocessing_refuses(tmp_path, on_device):
     files = {"thin": png(70, 3), "ordinary": png(40, 30)}
     photos = PhotoSet.of_bytes("thin", files)
     encoders = [flat_encoder("small", SMALL), flat_encoder("refuses", Refuses((ResizeTo(8, 8, 2),)))]
-    assert chosen_device("device", ProcessingViews(NAMES), [e.preprocess for e in encoders], [CPU, CPU]) is None
+    assert chosen_maker("device", ProcessingViews(NAMES), [e.preprocess for e in encoders], [CPU, CPU]).device is None
     refusing = flat_encoder("refuses", Pixels((LongOnly(),)))
     by_workers = filled(tmp_path, [encoders[0], refusing], photos, "cpu")
     assert filled(tmp_path, [encoders[0], refusing], photos, "device") == by_workers
@@ -161,16 +162,16 @@ def test_view_stream__order_and_reasons_as_from_workers():
         assert all(torch.equal(a, b) for a, b in zip(made.arrays, expected.arrays, strict=True))
 
 
-def test_chosen_device__workers_unless_asked_or_cuda():
+def test_chosen_maker__workers_unless_asked_or_cuda():
     cuda, recipe = torch.device("cuda", 0), ProcessingViews(NAMES)
-    assert chosen_device("auto", recipe, [SMALL], [CPU]) is None
-    assert chosen_device("device", recipe, [SMALL], [CPU]) == CPU
-    assert chosen_device("cpu", recipe, [SMALL], [cuda]) is None
-    assert chosen_device("device", StoredViews(NAMES, NAMES), [SMALL], [CPU]) is None
-    assert chosen_device("device", recipe, [SMALL, np.asarray], [CPU, CPU]) is None
+    assert chosen_maker("auto", recipe, [SMALL], [CPU]).device is None
+    assert chosen_maker("device", recipe, [SMALL], [CPU]).device == CPU
+    assert chosen_maker("cpu", recipe, [SMALL], [cuda]).device is None
+    assert chosen_maker("device", StoredViews(NAMES, NAMES), [SMALL], [CPU]).device is None
+    assert chosen_maker("device", recipe, [SMALL, np.asarray], [CPU, CPU]).device is None
 
 
-def test_chosen_device__a_device_that_differs_is_named_and_not_used(monkeypatch, capsys):
+def test_chosen_maker__a_device_that_differs_is_named_and_not_used(monkeypatch, capsys):
     def off_by_one(*args, **options):
         return [views ^ 1 for views in made(*args, **options)]
 
@@ -178,7 +179,7 @@ def test_chosen_device__a_device_that_differs_is_named_and_not_used(monkeypatch,
     monkeypatch.setattr(self_test, "torch_views", off_by_one)
     self_test.equals_pillow.cache_clear()
     try:
-        assert chosen_device("device", ProcessingViews(NAMES), [SMALL], [CPU]) is None
+        assert chosen_maker("device", ProcessingViews(NAMES), [SMALL], [CPU]).device is None
         assert "differ from Pillow's" in capsys.readouterr().err
     finally:
         self_test.equals_pillow.cache_clear()
