@@ -263,7 +263,8 @@ def _run(func, args, kwargs):
         kwargs["device"] = torch.device("cpu")
     kwargs.pop("pin_memory", None)
     stream = _current(device)
-    for x in ours:
+    view = func.is_view or packet in FREE
+    for x in ours if not view else ():
         _use(x.memory, stream)
     if packet in WAITS or (
         packet is aten.index and any(isinstance(i, torch.Tensor) and i.dtype == torch.bool for i in args[1])
@@ -271,7 +272,6 @@ def _run(func, args, kwargs):
         CARD.blocks()
         stream.done += 1
         _arrive(stream, stream.done, dict(stream.seen))
-    view = func.is_view or packet in FREE
     if not view and packet not in EMPTY:
         CARD.kernels += 1
         stream.done += 1
@@ -399,6 +399,7 @@ def _upload(there, source, non_blocking):
         return
     CARD.blocks()
     there.inner.copy_(source)
+    _arrive(stream, stream.done, dict(stream.seen))
 
 
 def _to_card(tensor, device, non_blocking=False, **rest):

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from benchmark.views.on_device.tables import sent
 
 SIDE = 8
 """Pixels on one side of a block."""
@@ -38,8 +41,8 @@ def extended(planes: Tensor, heights: Sequence[int], widths: Sequence[int], heig
             planes = planes.narrow(dim, 0, wanted)
             continue
         count = 1 if len(set(lengths)) == 1 else len(lengths)
-        last = torch.tensor(lengths[:count])[:, None] - 1
-        places = torch.minimum(torch.arange(wanted), last).to(planes.device)
+        last = np.array(lengths[:count])[:, None] - 1
+        (places,) = sent(planes.device, np.minimum(np.arange(wanted), last))
         planes = gathered(planes, places, dim, photos=1)
     return planes
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.views.on_device.blocks import extended
+from benchmark.views.on_device.tables import sent
 
 SMALLEST_FANCY = 3
 """Chroma columns from which the triangle filter is used; narrower planes are replicated."""
@@ -41,7 +43,7 @@ def double(planes: Tensor, heights: Sequence[int], widths: Sequence[int]) -> Ten
     plain = near.repeat_interleave(2, -2).repeat_interleave(2, -1)[cut]
     if all(narrow):
         return plain
-    return torch.where(torch.tensor(narrow, device=planes.device)[:, None, None], plain, _triangle(near)[cut])
+    return torch.where(sent(planes.device, np.array(narrow)[:, None, None])[0], plain, _triangle(near)[cut])
 
 
 def _triangle(planes: Tensor) -> Tensor:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.views.on_device.blocks import gathered
+from benchmark.views.on_device.tables import sent
 from benchmark.views.on_device.taps import Axis, Band, band
 from builders.pixels import vertical_first
 
@@ -50,7 +52,7 @@ def resized(planes: Tensor, resizes: Sequence[Resize]) -> Tensor:
     result = planes.new_empty((len(resizes), 3, resizes[0].vertical.size, resizes[0].horizontal.size))
     for order in (False, True):
         chosen = [i for i, one in enumerate(first) if one == order]
-        places = torch.tensor(chosen, device=planes.device)
+        (places,) = sent(planes.device, np.array(chosen, dtype=np.int64))
         result[places] = _two_passes(planes[places], [resizes[i] for i in chosen])
     return result
 

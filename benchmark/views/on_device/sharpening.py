@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from benchmark.views.on_device.tables import sent
 
 WEIGHTS = 13
 """Sum of ``ImageFilter.SMOOTH``: eight ones around a five."""
@@ -44,6 +47,6 @@ def sharpened(rgb: Tensor, factor: int, sizes: Sequence[tuple[int, int]] | None 
 
 def _inside(sizes: Sequence[tuple[int, int]], inner: Tensor) -> Tensor:
     """bool [n, 1, h - 2, w - 2]: which pixels within the border of the canvas are within that of their photo."""
-    most = torch.tensor(sizes, device=inner.device)[:, None, None] - 2
+    (most,) = sent(inner.device, np.array(sizes)[:, None, None] - 2)
     row, column = (torch.arange(side, device=inner.device) for side in inner.shape[-2:])
     return (column < most[..., 0, None]) & (row[:, None] < most[..., 1, None])

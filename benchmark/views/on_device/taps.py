@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmark.views.on_device.tables import sent
+
 PRECISION_BITS = 22
 """Fraction bits of a weight: 32 less 8 of a pixel, less 2 for the overshoot of a filter."""
 UNDECIDED = 1e-7
@@ -68,11 +70,12 @@ def band(axes: tuple[Axis, ...], extent: int, resample: int, device: torch.devic
     offsets = first - starts.repeat(TILE, 1)
     span = int(offsets.max()) + weights.shape[2]
     places = np.minimum(starts[..., None] + np.arange(span), extent - 1).reshape(len(axes), -1)
-    columns = torch.from_numpy(offsets).to(device)[..., None] + torch.arange(weights.shape[2], device=device)
+    there, taken, read = sent(device, offsets, weights, places)
+    columns = there[..., None] + torch.arange(weights.shape[2], device=device)
     dense = torch.zeros((*first.shape, span), dtype=torch.float64, device=device)
-    dense.scatter_(2, columns, torch.from_numpy(weights).to(device))  # few of them travel, zeros are made there
+    dense.scatter_(2, columns, taken)  # few of them travel, zeros are made there
     dense *= 2.0**-PRECISION_BITS
-    return Band(torch.from_numpy(places).to(device), dense.unflatten(1, (-1, TILE)), axes[0].size)
+    return Band(read, dense.unflatten(1, (-1, TILE)), axes[0].size)
 
 
 def taps(lengths: np.ndarray, targets: np.ndarray, rows: np.ndarray, resample: int) -> tuple[np.ndarray, np.ndarray]:
