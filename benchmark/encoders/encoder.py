@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-LIBRARIES = ("transformers", "open_clip", "timm", "torchvision", "bundled", "checkpoint", "control", "callable")
+LIBRARIES = ("transformers", "open_clip", "timm", "torchvision", "bundled", "checkpoint", "control", "callable", "onnx")
 """Who understands the weights; values of ``EncoderInfo.library``."""
 
 GROUPS = ("CVL", "SUP", "SSL", "control", "unknown")

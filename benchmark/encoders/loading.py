@@ -9,6 +9,7 @@
 ``timm:NAME``                   timm's own names, such as ``timm:resnet50.a1_in1k``
 ``open_clip:ARCH/PRETRAINED``   open_clip's own names, such as ``open_clip:RN50/openai``
 ``torchvision:NAME/WEIGHTS``    torchvision's own names, such as ``torchvision:resnet50/IMAGENET1K_V2``
+``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``onnx_files.py`` has the options)
 ``MODULE:NAME``                 anything importable (``callables.py``); ``callable:MODULE:NAME`` where the module
                                 has the name of one of the prefixes above
 ==============================  =================================================================================
@@ -44,6 +45,7 @@ PREFIXES = {
     "local-dir": "benchmark.encoders.hub:load_folder",
     "timm": "benchmark.encoders.timm_models:load_timm",
     "open_clip": "benchmark.encoders.open_clip_models:load_open_clip",
+    "onnx": "benchmark.encoders.onnx_files:load_onnx",
     "torchvision": "benchmark.encoders.torchvision_models:load_torchvision",
 }
 """What stands before the first colon of a spec, and where its loader is; imported when used."""

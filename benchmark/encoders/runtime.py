@@ -57,6 +57,8 @@ class RuntimeEmbedder:
     name: str
     computes: Computes
     chunk: int = CHUNK
+    hint: str = "; try --runtime torch"
+    """What may help where it fails."""
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """[n, ...] -> float32 [n, dimension]; raises ``EncoderError``."""
@@ -67,8 +69,7 @@ class RuntimeEmbedder:
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
             if isinstance(error, MemoryError) or out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
-            reason = first_line(error)
-            raise EncoderError(f"{self.name}: the forward pass failed ({reason}); try --runtime torch") from error
+            raise EncoderError(f"{self.name}: the forward pass failed ({first_line(error)}){self.hint}") from error
         return torch.from_numpy(np.concatenate(found))
 
 
