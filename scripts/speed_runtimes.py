@@ -1,7 +1,7 @@
 """Forward passes on a CPU: OpenVINO and ONNX Runtime against eager torch, each encoder by all three in turn.
 
 Every round runs all runtimes one after the other on the same views; a figure is the median over rounds of their ratio
-within a round. Networks are built without pretrained weights, but for EfficientNet-Lite0, whose weights a package brings.
+within a round. Weights are random, but for EfficientNet-Lite0, whose weights a package brings.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ A file says nothing of how a photo becomes its input, so the options do:
 ==================  ================================================================================================
 ``size``            pixels of the input, ``224`` or ``HEIGHTxWIDTH``; by default what the file's input says
 ``resize``          the shorter side before the centre is cut out; by default as large as the crop
-``mean``, ``std``   of pixels in [0, 1], one number or one each for red, green, blue; by default ImageNet's, which is said
+``mean``, ``std``   of pixels in [0, 1], one number or one each for red, green, blue; by default ImageNet's, and said
 ``interpolation``   of the resizing: bilinear (default), bicubic, lanczos, box, hamming, nearest
 ``output``          name of the output that is the embedding; by default the first
 ``pooling``         of an output [n, tokens, d]: ``mean`` (default) or ``first``; maps [n, d, h, w] are averaged
@@ -61,7 +61,7 @@ def load_onnx(request: Request) -> Encoder:
     path, asked = _parsed(request.spec)
     if request.device not in ("auto", "cpu") or request.dtype != "float32" or request.compile:
         raise UsageError(
-            f"{request.spec}: an ONNX file is computed on the CPU as it is; --device, --dtype and --compile do not apply"
+            f"{request.spec}: an ONNX file is computed on the CPU as it is: --device, --dtype, --compile do not apply"
         )
     label = f"onnx:{path.name}"
     about = _read(path, label)
