@@ -6,6 +6,7 @@ from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
 from .pixels import Pixels
 from .runtime import LARGEST_ERROR, largest_relative_error
+from .stored import StoredEmbeddings
 from .study import STUDY
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "EncoderRow",
     "Pixels",
     "Runtime",
+    "StoredEmbeddings",
     "as_encoder",
     "is_module",
     "largest_relative_error",

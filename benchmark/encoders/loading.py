@@ -10,6 +10,7 @@
 ``open_clip:ARCH/PRETRAINED``   open_clip's own names, such as ``open_clip:RN50/openai``
 ``torchvision:NAME/WEIGHTS``    torchvision's own names, such as ``torchvision:resnet50/IMAGENET1K_V2``
 ``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``onnx_files.py`` has the options)
+``embeddings:FILE``             embeddings that were made elsewhere (``stored.py`` has the form of the file)
 ``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
 ``...?patches=256``             the same, of a model that takes a photo's own aspect ratio: at most so many patches
 ``MODULE:NAME``                 anything importable (``callables.py``); ``callable:MODULE:NAME`` where the module
@@ -47,6 +48,7 @@ PREFIXES = {
     "local-dir": "benchmark.encoders.hub:load_folder",
     "timm": "benchmark.encoders.timm_models:load_timm",
     "open_clip": "benchmark.encoders.open_clip_models:load_open_clip",
+    "embeddings": "benchmark.encoders.stored:load_embeddings",
     "onnx": "benchmark.encoders.onnx_files:load_onnx",
     "torchvision": "benchmark.encoders.torchvision_models:load_torchvision",
 }

@@ -30,7 +30,7 @@ FLAGS = ("compile", "force_dtype")
 IN_PYTHON = ("assignment_seeds", "resamples")
 """Fields of ``RunOptions`` that change scores and have no option on the command line."""
 
-FILES = ("onnx:",)
+FILES = ("onnx:", "embeddings:")
 """What begins the name of an encoder that is a file of its author's."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")

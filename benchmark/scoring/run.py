@@ -18,6 +18,7 @@ from benchmark.options import RunOptions
 from benchmark.results import Result
 from benchmark.scoring.collected import Collected, record, result_of
 from benchmark.scoring.embedded import embed_pass
+from benchmark.scoring.from_files import left_out
 from benchmark.scoring.jobs import Job, run_jobs
 from benchmark.scoring.passes import planned_passes
 from benchmark.scoring.places import BankPlaces
@@ -66,10 +67,11 @@ def score_encoders(
     hashes = hashes or PhotoHashes(photos, options.cache)
     collected: list[Collected] = [Collected({}) for _ in encoders]
     with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch, closing(hashes):
-        judged = options.storage != "float32" or any(e.dtype != "float32" or e.in_torch for e in encoders)
+        judged = options.storage != "float32" or any(e.dtype != "float32" or e.in_torch or e.stored for e in encoders)
         places = BankPlaces(hashes, options, Path(scratch), at_once=judged)
         for got in collected:
             got.add_seconds("checking photos", time.perf_counter() - started)
+        _say_what_files_lack(encoders, photos, tasks, options, collected, tell)
         encoders = _settled(encoders, photos, places.bytes_hash, options, collected)
         fit = _precise_enough(encoders, photos, places.bytes_hash, options, collected)
         known: list[Mapping[str, Any]] = []
@@ -88,6 +90,25 @@ def score_encoders(
         Scored(result_of(encoder, photos, places.bytes_hash, options, got), got.answers)
         for encoder, got in zip(encoders, collected, strict=True)
     ]
+
+
+def _say_what_files_lack(
+    encoders: Sequence[Encoder],
+    photos: PhotoSet,
+    tasks: Sequence[Task],
+    options: RunOptions,
+    collected: Sequence[Collected],
+    tell: Callable[[str], object],
+) -> None:
+    """Tell which tasks a file of embeddings cannot answer; one that can answer none has failed."""
+    for encoder, got in zip(encoders, collected, strict=True):
+        try:
+            if sentence := left_out(encoder, tasks, photos, options):
+                tell(sentence)
+        except EncoderError as error:
+            if len(encoders) == 1:
+                raise
+            got.failures["encoder", encoder.info.id] = str(error)
 
 
 def _settled(
