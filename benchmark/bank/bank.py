@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from benchmark.bank.view_file import Blocks, ViewFile, keep_key, view_key
 from benchmark.encoders import EncoderInfo
-from builders.errors import DataError, PhotoError
+from builders.errors import DataError, PhotoError, disk_error
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary
 
@@ -86,7 +86,8 @@ class Bank:
             fresh: names of views that are taken for unfinished, whatever is there.
 
         Raises:
-            DataError: a folder exists but holds something else than its name says, or cannot be written.
+            DataError: a folder exists but holds something else than its name says.
+            DiskError: it cannot be written.
         """
         folder = root / f"{LAYOUT}-{key_hash(key)}"
         shape, dtype = _shape_and_dtype(key)
@@ -102,7 +103,7 @@ class Bank:
                 files[name].forget(files[name].finished())
             bank._mend()
         except OSError as error:
-            raise DataError(f"{folder}: the bank cannot be written ({error.strerror})") from None
+            raise disk_error(error, folder) from None
         return bank
 
     @classmethod

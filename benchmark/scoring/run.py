@@ -24,6 +24,7 @@ from benchmark.scoring.records import encoder_record, environment_record, peak_m
 from benchmark.tasks import Task, TaskInput
 from builders.errors import CamtraceError, DataError, EncoderError
 from builders.photos import SPLITS, PhotoSet
+from builders.pixels import memory_budget
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def score_encoders(
     clock = {"checking photos": time.perf_counter() - started}
     collected: list[_Collected] = [_Collected(dict(clock)) for _ in encoders]
     fit = _precise_enough(encoders, photos, bytes_hash, options, collected)
-    with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
+    with memory_budget(options.memory), tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
         known: list[Mapping[str, Any]] = []
         for one in planned_passes(tasks, photos, options) if fit else []:
             views = one.recipe.view_keys()
