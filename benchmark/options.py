@@ -7,18 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders.errors import UsageError, unknown_name
+from builders.files import cache_folder
 
 DTYPES = ("float32", "tf32", "bfloat16", "float16")
 STORAGE = ("float32", "float16")
 VIEWS = ("auto", "cpu", "device")
+RUNTIMES = ("auto", "torch", "openvino", "onnxruntime")
+"""What may carry out forward passes; ``auto`` decides as ``benchmark/encoders/runtime.py`` says."""
 
 
 def default_cache() -> Path:
     """Where banks live: ``$CAMTRACE_CACHE``, or ``camtrace`` in the user's cache folder."""
-    named = os.environ.get("CAMTRACE_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camtrace"
+    return cache_folder()
+
+
+def default_runtime() -> str:
+    """What carries out forward passes unless told: ``$CAMTRACE_RUNTIME``, or ``auto``."""
+    return os.environ.get("CAMTRACE_RUNTIME") or "auto"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class RunOptions:
     """How probes are fitted: a name in ``benchmark.probe.PROTOCOLS``."""
     neighbours: int | None = None
     """k of kNN; by default what the data set says."""
+    queries: int | None = None
+    """Test photos that kNN asks about, seeded and class-balanced; all by default. It is the square of a big set."""
     mask_ratio: float = 0.9
     """Share of the crop's area that acquisition probes do not see; 0 shows everything."""
     resamples: int = 10_000
@@ -44,6 +51,8 @@ class RunOptions:
     """Precision of the forward pass: one of ``DTYPES``."""
     compile: bool = False
     """Forward passes by ``torch.compile``."""
+    runtime: str = field(default_factory=default_runtime)
+    """What carries out forward passes: one of ``RUNTIMES``."""
     force_dtype: bool = False
     """Use a precision below float32 although the gate refuses it (``precision_gate.py``)."""
     storage: str = "float32"
@@ -76,6 +85,7 @@ class RunOptions:
         for name, value, least in (
             ("limit", self.limit, 1),
             ("neighbours", self.neighbours, 1),
+            ("queries", self.queries, 1),
             ("batch size", self.batch_size, 1),
             ("workers", self.workers, 0),
             ("memory", self.memory, 1),
@@ -88,6 +98,7 @@ class RunOptions:
             ("dtype", self.dtype, DTYPES),
             ("storage", self.storage, STORAGE),
             ("views", self.views, VIEWS),
+            ("runtime", self.runtime, RUNTIMES),
         ):
             if chosen not in known:
                 raise unknown_name(name, chosen, known)

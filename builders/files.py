@@ -144,3 +144,11 @@ def _keep_names(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def cache_folder() -> Path:
+    """Where everything is kept that can be made again: ``$CAMTRACE_CACHE``, or ``camtrace`` in the user's cache."""
+    named = os.environ.get("CAMTRACE_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camtrace"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,6 +94,8 @@ class Embedder:
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         on_cpu = torch.device(self.place.device).type == "cpu"
+        if not on_cpu and (first := next(self.module.parameters(), None)) is not None and first.device.type == "cpu":
+            self.module.to(self.place.device)  # it was sent to ``rest``
         try:
             with tf32_only_if_asked(self.place):
                 chunks = batch.split(self.cpu_chunk) if on_cpu else [batch]
@@ -103,7 +106,7 @@ class Embedder:
             if out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
             hint = "; it may go without --compile" if self.place.compile else ""
-            raise EncoderError(f"{self.name}: the forward pass failed ({_first_line(error)}){hint}") from error
+            raise EncoderError(f"{self.name}: the forward pass failed ({first_line(error)}){hint}") from error
         return torch.cat(found)
 
     @torch.inference_mode()
@@ -117,6 +120,46 @@ class Embedder:
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise EncoderError(f"{self.name}: expected embeddings [{len(batch)}, dimension], the network gave {shape}")
         return output.float().cpu()
+
+
+def rest(encoder: Encoder) -> None:
+    """Give a GPU's memory to what comes after the forward passes: the network waits in the CPU's.
+
+    ``Encoder.embed`` brings it back when it is asked again. A module that somebody holds in memory stays where it is.
+    """
+    embedder, ours = encoder.embed, encoder.info.library != "callable"
+    if ours and isinstance(embedder, Embedder) and torch.device(embedder.place.device).type == "cuda":
+        embedder.module.to("cpu")
+        torch.cuda.empty_cache()
+
+
+class WholeNetwork(nn.Module):
+    """An embedder as one module, from views as loaders make them to embeddings: what other runtimes convert."""
+
+    def __init__(self, embed: Embedder) -> None:
+        super().__init__()
+        self.module = embed.module
+        self._embed = embed
+
+    def forward(self, views: torch.Tensor) -> torch.Tensor:
+        pixels = self._embed.normalise(views) if self._embed.normalise is not None else views.float()
+        return self._embed.forward(self.module, pixels)
+
+
+@contextlib.contextmanager
+def tracing() -> Iterator[None]:
+    """Within, forward passes may be traced for another runtime: no fused attention that only torch has, no warnings.
+
+    What tracing gets wrong, of which it warns, the comparison with torch finds.
+    """
+    fused = torch.backends.mha.get_fastpath_enabled()
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fused)
 
 
 OF_STATE_DICT = "of the state dict"
@@ -170,7 +213,10 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
         weights = hash_state_dict(module.state_dict())
     parameters = sum(p.numel() for p in module.parameters())
     module = network.prepare(module).to(device=place.device, dtype=TORCH_DTYPES[place.dtype])
-    module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if not any(
+        parameter.ndim == 5 for parameter in module.parameters()
+    ):  # of patches in time, which have no such format
+        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parallel = network.stateless and not place.compile
     forward = torch.compile(network.forward) if place.compile else network.forward
     embed = Embedder(name, module, forward, network.normalise, place, network.cpu_chunk, parallel)
@@ -262,5 +308,6 @@ def tf32_only_if_asked(place: Placement) -> Iterator[None]:
         products.allow_tf32 = before
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says first; its kind, where it says nothing."""
     return (str(error).splitlines() or [type(error).__name__])[0]

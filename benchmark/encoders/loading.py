@@ -9,6 +9,8 @@
 ``timm:NAME``                   timm's own names, such as ``timm:resnet50.a1_in1k``
 ``open_clip:ARCH/PRETRAINED``   open_clip's own names, such as ``open_clip:RN50/openai``
 ``torchvision:NAME/WEIGHTS``    torchvision's own names, such as ``torchvision:resnet50/IMAGENET1K_V2``
+``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
+``...?patches=256``             the same, of a model that takes a photo's own aspect ratio: at most so many patches
 ``MODULE:NAME``                 anything importable (``callables.py``); ``callable:MODULE:NAME`` where the module
                                 has the name of one of the prefixes above
 ==============================  =================================================================================
@@ -32,6 +34,7 @@ from benchmark.encoders.callables import load_callable
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.registry import Request
+from benchmark.options import default_runtime
 from builders.errors import EncoderError, UsageError, missing_package, unknown_name
 
 PREFIXES = {
@@ -47,7 +50,7 @@ PREFIXES = {
 }
 """What stands before the first colon of a spec, and where its loader is; imported when used."""
 
-_REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(\?[\w=&-]*)?")
 _OBJECT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -59,6 +62,8 @@ def load_encoder(
     revision: str | None = None,
     trust_remote_code: bool = False,
     compile: bool = False,
+    runtime: str | None = None,
+    cache: Path | None = None,
 ) -> Encoder:
     """Load one encoder, ready to embed.
 
@@ -70,6 +75,9 @@ def load_encoder(
         revision: branch, tag or commit of a Hub repo; the same as ``@REVISION`` in the spec.
         trust_remote_code: run code that comes with a Hub repo. Never without this flag.
         compile: the forward pass by ``torch.compile``.
+        runtime: what carries out the forward pass: ``auto`` (OpenVINO on a CPU where it can, else torch), ``torch``,
+            ``openvino``, ``onnxruntime``; by default ``$CAMTRACE_RUNTIME``, or ``auto``.
+        cache: folder below which compiled networks are kept; by default ``$CAMTRACE_CACHE``, or the user's cache.
 
     Raises:
         UsageError: unknown name (with the nearest one), missing package (with the pip command), device not here.
@@ -88,9 +96,17 @@ def load_encoder(
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
         raise EncoderError(f"{spec}: not enough memory to load it") from None
+    from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
+
+    encoder = on_runtime(encoder, runtime or default_runtime(), cache)
     if dtype == "float32":
         return encoder
-    exact: dict[str, Any] = {"device": device, "revision": revision, "trust_remote_code": trust_remote_code}
+    exact: dict[str, Any] = {
+        "device": device,
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "runtime": "torch",
+    }
     return replace(encoder, in_float32=partial(load_encoder, spec, **exact))
 
 
@@ -102,7 +118,7 @@ def _loader(spec: str) -> Callable[[Request], Encoder]:
         if spec in NAMED:
             return NAMED[spec].load
         raise unknown_name("encoder", spec, NAMED)
-    if spec.startswith((".", "/", "~")) or (spec and Path(spec).is_dir()):
+    if spec.startswith((".", "/", "~")) or ((place := spec.partition("?")[0]) and Path(place).is_dir()):
         return _lazily("benchmark.encoders.hub:load_folder")
     if _OBJECT.fullmatch(spec):
         _refuse_misspelt_prefix(spec)

@@ -42,6 +42,7 @@ def score(
     limit: int | None = None,
     protocol: str = _DEFAULTS.protocol,
     neighbours: int | None = None,
+    queries: int | None = None,
     mask_ratio: float = _DEFAULTS.mask_ratio,
     seed: int = _DEFAULTS.seed,
     device: str = _DEFAULTS.device,
@@ -49,6 +50,7 @@ def score(
     storage: str = _DEFAULTS.storage,
     force_dtype: bool = False,
     compile: bool = False,
+    runtime: str = _DEFAULTS.runtime,
     batch_size: int = _DEFAULTS.batch_size,
     workers: int = _DEFAULTS.workers,
     views: str = _DEFAULTS.views,
@@ -101,7 +103,7 @@ def score(
     if revision is not None and len(specs) != 1:
         raise UsageError("revision goes with one encoder of the Hub; with several, write each as NAME@REVISION")
     loading = loading_options(args)
-    in_memory = {name: loading[name] for name in ("device", "dtype", "compile")}
+    in_memory = {name: loading[name] for name in ("device", "dtype", "compile", "runtime", "cache")}
     sources: dict[str, EncoderSource] = {}
     for name, thing in named.items():
         if isinstance(thing, str):
@@ -133,6 +135,7 @@ _OPTIONS = (
     "limit",
     "protocol",
     "neighbours",
+    "queries",
     "mask_ratio",
     "seed",
     "device",
@@ -140,6 +143,7 @@ _OPTIONS = (
     "storage",
     "force_dtype",
     "compile",
+    "runtime",
     "batch_size",
     "workers",
     "views",

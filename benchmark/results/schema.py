@@ -82,6 +82,8 @@ class Result:
     - ``versions`` of libraries, ``python``, ``platform``, ``codec`` versions, ``codec_canary`` (what codecs do to
       pixels).
     - ``device``, ``dtype``, ``storage``, ``compiled``, and ``precision_gate`` where precision is below float32.
+    - ``runtime``: of a network, the library that computed it: ``name``, ``version``, ``relative_error`` against torch,
+      ``reason`` where torch took another's place, ``on_photos`` where both embedded a batch of these photos.
     - ``options``: those that decide scores (seed, protocol, neighbours, mask ratio, limit, ...).
     - ``command``: ``camtrace score ...`` that repeats this result alone, with placeholders for what lies on the
       author's machine; absent if nobody recorded it. In a file of version 1 it repeats the whole run, with every model

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.compute import prepare_process
-from benchmark.options import DTYPES, STORAGE, VIEWS, RunOptions, default_cache
+from benchmark.options import DTYPES, RUNTIMES, STORAGE, VIEWS, RunOptions, default_cache
 from benchmark.probe import PROTOCOLS
 from benchmark.scoring.config_file import ConfiguredParser
 from benchmark.scoring.voice import Voice
@@ -60,6 +60,12 @@ def parser() -> Parser:
     )
     p.add_argument("-k", "--neighbours", type=_whole, metavar="K", help="k of kNN (default: the data set's, mostly 10)")
     p.add_argument(
+        "--queries",
+        type=_whole,
+        metavar="N",
+        help="kNN asks about N test photos, seeded and class-balanced (default: all of them)",
+    )
+    p.add_argument(
         "--mask-ratio",
         type=_number,
         default=defaults.mask_ratio,
@@ -84,6 +90,13 @@ def parser() -> Parser:
     )
     p.add_argument(
         "--force-dtype", action="store_true", help="use a precision that rounds away the smallest traces all the same"
+    )
+    p.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default=defaults.runtime,
+        help="what carries out forward passes on a CPU; auto: OpenVINO where it is installed and computes what torch "
+        "does (default: %(default)s)",
     )
     p.add_argument("--compile", action="store_true", help="forward passes by torch.compile; pays in long runs")
     p.add_argument(
@@ -174,6 +187,7 @@ def run(args: argparse.Namespace) -> int:
             scored=lambda one: write_scored(one, args.output, single=asked.single),
             missing=_say_missing,
             detail=voice.detail,
+            notice=voice.notice,
         )
         results = [one.result for one in answered.scored]
         missing = {lost.name: lost.reason for lost in answered.missing}
@@ -223,7 +237,9 @@ def _say_missing(lost: NotScored) -> None:
 
 def loading_options(args: argparse.Namespace) -> dict[str, Any]:
     """The parsed options that ``load_encoder`` takes, but for the revision."""
-    return {name: getattr(args, name) for name in ("device", "dtype", "trust_remote_code", "compile")}
+    return {
+        name: getattr(args, name) for name in ("device", "dtype", "trust_remote_code", "compile", "runtime", "cache")
+    }
 
 
 def run_options(args: argparse.Namespace) -> RunOptions:
@@ -238,10 +254,12 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         seed=args.seed,
         protocol=args.protocol,
         neighbours=args.neighbours,
+        queries=args.queries,
         mask_ratio=args.mask_ratio,
         device=args.device,
         dtype=args.dtype,
         compile=args.compile,
+        runtime=args.runtime,
         force_dtype=args.force_dtype,
         storage=args.storage,
         batch_size=args.batch_size,

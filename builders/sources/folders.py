@@ -14,7 +14,7 @@ import numpy as np
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
 from builders.outside import Refused, read_outside, read_outside_text
-from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, hash64, rank_within
+from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, Stamp, hash64, rank_within
 
 MAX_ANNOTATION_BYTES = 2**30
 """Of an annotation file: train2018.json of iNaturalist has 120 MB."""
@@ -60,6 +60,24 @@ class FolderSource:
         except (OSError, ValueError):
             return ""
         return f"{found.st_size} {found.st_mtime_ns}"
+
+    def stamps(self, rows: np.ndarray) -> list[Stamp]:
+        """See ``PhotoSet.stamps``."""
+        root = os.path.abspath(self.root)
+        return [file_stamp(os.path.join(root, self.paths[row])) for row in rows.tolist()]
+
+
+def file_stamp(path: str, part: str = "") -> Stamp:
+    """The stamp of a file, or of a part of it.
+
+    >>> file_stamp("/no such file")
+    Stamp(text='/no such file gone', changed_ns=0)
+    """
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return Stamp(f"{path} gone", 0)
+    return Stamp(f"{path} {found.st_size} {found.st_mtime_ns}{part}", found.st_mtime_ns)
 
 
 def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits_required: bool = False) -> PhotoSet:
