@@ -23,3 +23,11 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
 def write_text_atomically(path: Path, text: str) -> None:
     """``write_bytes_atomically`` of UTF-8 text."""
     write_bytes_atomically(path, text.encode("utf-8"))
+
+
+def cache_folder() -> Path:
+    """Where everything is kept that can be made again: ``$CAMTRACE_CACHE``, or ``camtrace`` in the user's cache."""
+    named = os.environ.get("CAMTRACE_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camtrace"

@@ -67,6 +67,7 @@ def _settings(result: Result, questions: Questions) -> str:
     parts = [f"{name} {options[name]}" for name in ("preset", "preprocess") if options.get(name)]
     parts += [f"probes: {', '.join(protocols)}"] if (protocols := recorded("protocol")) else []
     parts += [f"k = {k}" for k in recorded("k")]
+    parts += [f"kNN asks about {n} test photos, drawn by class" for n in recorded("sampled_queries")]
     parts += [f"{100 * hidden:g} % hidden" for hidden in recorded("mask_ratio")]
     of_processing = any(s.task in questions and questions[s.task].family.about == "processing" for s in result.scores)
     if of_processing and (seeds := options.get("assignment_seeds")):

@@ -60,6 +60,12 @@ def parser() -> Parser:
     )
     p.add_argument("-k", "--neighbours", type=_whole, metavar="K", help="k of kNN (default: the data set's, mostly 10)")
     p.add_argument(
+        "--queries",
+        type=_whole,
+        metavar="N",
+        help="kNN asks about N test photos, seeded and class-balanced (default: all of them)",
+    )
+    p.add_argument(
         "--mask-ratio",
         type=_number,
         default=defaults.mask_ratio,
@@ -173,6 +179,7 @@ def run(args: argparse.Namespace) -> int:
             scored=lambda one: write_scored(one, args.output, single=asked.single),
             missing=_say_missing,
             detail=voice.detail,
+            notice=voice.notice,
         )
         results = [one.result for one in answered.scored]
         missing = {lost.name: lost.reason for lost in answered.missing}
@@ -239,6 +246,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         seed=args.seed,
         protocol=args.protocol,
         neighbours=args.neighbours,
+        queries=args.queries,
         mask_ratio=args.mask_ratio,
         device=args.device,
         dtype=args.dtype,
