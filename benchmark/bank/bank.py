@@ -258,11 +258,18 @@ def bank_key(
     storage: str,
     *,
     compiled: bool = False,
+    device: str = "cpu",
     runtime: Runtime | None = None,
 ) -> dict[str, Any]:
     """Everything but the view that decides embeddings, as JSON values.
 
-    ``compiled`` networks and other runtimes than torch round differently.
+    ``compiled`` networks and other runtimes than torch round differently; below float32 each type of ``device`` does.
+
+    >>> from benchmark.encoders import EncoderInfo
+    >>> info, photos = EncoderInfo("toy", "callable", None, "0", 2, {}, "none", 0), PhotoSet.of_bytes("none", {})
+    >>> [bank_key(info, dtype, photos, "", "float32", device="cuda:1")["encoder"].get("device_type")
+    ...     for dtype in ("float32", "bfloat16")]
+    [None, 'cuda']
     """
     by = runtime.key() if runtime else None
     return {
@@ -277,6 +284,7 @@ def bank_key(
             "preprocessing": dict(info.preprocessing),
             "dtype": compute_dtype,
             **({"compiled": True} if compiled else {}),
+            **({"device_type": device.partition(":")[0]} if compute_dtype != "float32" else {}),
             **({"runtime": by} if by else {}),
         },
         "photos": {"count": len(photos), "ids": ids_only_hash(photos.ids), "bytes": bytes_hash},
