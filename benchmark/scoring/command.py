@@ -15,7 +15,7 @@ from benchmark.options import DTYPES, RUNTIMES, STORAGE, VIEWS, RunOptions, defa
 from benchmark.probe import PROTOCOLS
 from benchmark.scoring.config_file import ConfiguredParser
 from benchmark.scoring.voice import Voice
-from builders.command_line import Parser
+from builders.command_line import Parser, check_writable, size_in_bytes
 from builders.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
@@ -119,6 +119,12 @@ def parser() -> Parser:
         default=defaults.views,
         help="who makes them: the workers, the encoders' device, or the device if it is a GPU (default: %(default)s)",
     )
+    p.add_argument(
+        "--memory",
+        type=size_in_bytes,
+        metavar="SIZE",
+        help="that pictures being decoded share over all workers, such as 8G (default: half of what is free)",
+    )
     p.add_argument("--revision", help="commit, tag or branch of a Hub model, if there is one --model")
     p.add_argument("--trust-remote-code", action="store_true", help="run code from the model's repository")
     p.add_argument(
@@ -170,6 +176,9 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError("--revision goes with one --model; with several, write each as NAME@REVISION")
         doing = "measuring" if args.dry_run else "scoring"
         voice.notice(f"{doing} {listed(models)} on {listed(data)}; results go to {args.output}")
+        if not args.dry_run:
+            check_writable("--output", args.output)
+            check_writable("--cache", options.cache / "banks")
         prepare_process()
         from benchmark.encoders import load_encoder
         from benchmark.scoring.asking import Asked, EncoderSource, score_asked
@@ -269,6 +278,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         batch_size=args.batch_size,
         workers=args.workers,
         views=args.views,
+        memory=args.memory,
         fresh=args.fresh,
         cache=args.cache,
         limit=args.limit,
