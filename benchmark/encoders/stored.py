@@ -1,4 +1,4 @@
-"""``embeddings:FILE``: embeddings that something else made (a closed API, another framework, a phone), read from files.
+"""``embeddings:FILE``: embeddings made by something else (a closed API, another framework, a phone), read from files.
 
 FILE is Parquet (or a folder of Parquet files) with the columns
 

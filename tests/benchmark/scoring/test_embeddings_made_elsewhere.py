@@ -85,9 +85,7 @@ def test_build__lossless_views_are_the_pixels_of_the_files(work):
         assert view["path"] == files[key]["path"] + ".png"
         pixels, decoded = (np.asarray(Image.open(io.BytesIO(i["bytes"])).convert("RGB")) for i in (view, files[key]))
         assert np.array_equal(pixels, decoded)
-    told, silent = (
-        json.loads((work / n / "build.json").read_text())["recipe"]["settings"] for n in ("views", "files")
-    )
+    told, silent = (json.loads((work / n / "build.json").read_text())["recipe"]["settings"] for n in ("views", "files"))
     assert told[0]["lossless"] is True
     assert "lossless" not in silent[0]
     assert "lossless" in (work / "views" / "README.md").read_text()
