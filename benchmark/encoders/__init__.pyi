@@ -1,13 +1,15 @@
-from .callables import is_module
+from .callables import is_module, said
 from .catalogue import EncoderRow, list_encoders
 from .embedding import Embedder
-from .encoder import Encoder, EncoderInfo
+from .encoder import COMPLEX, Encoder, EncoderInfo, named_by_weights
+from .identity import encoder_hash, named_for_itself, told_apart
 from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
 from .pixels import Pixels
 from .study import STUDY
 
 __all__ = [
+    "COMPLEX",
     "PREFIXES",
     "STUDY",
     "Embedder",
@@ -16,7 +18,12 @@ __all__ = [
     "EncoderRow",
     "Pixels",
     "as_encoder",
+    "encoder_hash",
     "is_module",
     "list_encoders",
     "load_encoder",
+    "named_by_weights",
+    "named_for_itself",
+    "said",
+    "told_apart",
 ]

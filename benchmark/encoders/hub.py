@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.registry import Request
 from benchmark.encoders.study import STUDY
 from builders.errors import EncoderError, UsageError, unknown_name
@@ -75,6 +75,8 @@ def load_hub(request: Request) -> Encoder:
 def load_folder(request: Request) -> Encoder:
     """Load ``local-dir:PATH`` or a path: a folder that some library's ``save_pretrained`` wrote.
 
+    Its id is the folder's name and the beginning of its weights' hash: every training writes a ``checkpoint-1000``.
+
     Raises:
         UsageError: no such folder, or it holds no checkpoint that we know.
         EncoderError: its files cannot be read.
@@ -83,7 +85,9 @@ def load_folder(request: Request) -> Encoder:
     if not folder.is_dir():
         raise UsageError(f"{request.spec}: there is no such folder")
     checkpoint = Checkpoint(f"local-dir:{folder.resolve().name}", folder.resolve(), None)
-    return _load(checkpoint, library_of(folder, checkpoint.name, _readme_library(folder)), request)
+    encoder = _load(checkpoint, library_of(folder, checkpoint.name, _readme_library(folder)), request)
+    name = named_by_weights(checkpoint.name, encoder.info.weights_sha256)
+    return replace(encoder, info=replace(encoder.info, id=name))
 
 
 def library_of(folder: Path, name: str, library_name: str | None) -> str:

@@ -28,11 +28,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.encoders.callables import load_callable
+from benchmark.encoders.callables import load_callable, said
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.registry import Request
-from builders.errors import EncoderError, UsageError, missing_package, unknown_name
+from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
 
 PREFIXES = {
     "bundled": "named",
@@ -46,6 +46,9 @@ PREFIXES = {
     "torchvision": "benchmark.encoders.torchvision_models:load_torchvision",
 }
 """What stands before the first colon of a spec, and where its loader is; imported when used."""
+
+_OF_THE_HUB = ("load_hub", "load_timm")
+"""Loaders whose weights may be a Hub repo's."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _OBJECT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -82,12 +85,18 @@ def load_encoder(
     """
     request = Request(spec, device, dtype, revision, trust_remote_code, compile)
     loader = _loader(spec)
+    if revision is not None and loader.__name__ not in _OF_THE_HUB:
+        raise UsageError(f"{spec} has no revisions: --revision goes with a model of the Hub (ORG/NAME)")
     try:
         encoder = loader(request)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
         raise EncoderError(f"{spec}: not enough memory to load it") from None
+    except CamtraceError:
+        raise
+    except (Exception, SystemExit) as error:  # somebody's code or files; the other encoders of a run go on
+        raise EncoderError(f"{spec}: it cannot be loaded ({said(error)})") from error
     if dtype == "float32":
         return encoder
     exact: dict[str, Any] = {"device": device, "revision": revision, "trust_remote_code": trust_remote_code}

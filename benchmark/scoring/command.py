@@ -85,6 +85,11 @@ def parser() -> Parser:
     p.add_argument(
         "--force-dtype", action="store_true", help="use a precision that rounds away the smallest traces all the same"
     )
+    p.add_argument(
+        "--allow-random",
+        action="store_true",
+        help="score an encoder that gives two answers for one picture, and say so in the result",
+    )
     p.add_argument("--compile", action="store_true", help="forward passes by torch.compile; pays in long runs")
     p.add_argument(
         "--batch-size",
@@ -165,6 +170,7 @@ def run(args: argparse.Namespace) -> int:
             asked,
             scored=lambda one: write_scored(one, args.output, single=asked.single),
             missing=_say_missing,
+            say=voice.notice,
             detail=voice.detail,
         )
         results = [one.result for one in answered.scored]
@@ -235,6 +241,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         dtype=args.dtype,
         compile=args.compile,
         force_dtype=args.force_dtype,
+        allow_random=args.allow_random,
         storage=args.storage,
         batch_size=args.batch_size,
         workers=args.workers,

@@ -21,6 +21,7 @@ from benchmark.results import Failure, Result, Score, answer_key
 from benchmark.scoring.jobs import Done, Job, run_jobs
 from benchmark.scoring.passes import Pass, planned_passes
 from benchmark.scoring.records import encoder_record, environment_record, peak_memory
+from benchmark.scoring.trial import NOTHING_TO_READ, Trial, fault_of_encoder, try_encoders
 from benchmark.tasks import Task, TaskInput
 from builders.errors import CamtraceError, DataError, EncoderError
 from builders.photos import SPLITS, PhotoSet
@@ -62,15 +63,20 @@ def score_encoders(
     bytes_hash = bytes_hash or photos_bytes_hash(photos)
     clock = {"checking photos": time.perf_counter() - started}
     collected: list[_Collected] = [_Collected(dict(clock)) for _ in encoders]
-    fit = _precise_enough(encoders, photos, bytes_hash, options, collected)
+    passes = planned_passes(tasks, photos, options)
+    able = _tried(encoders, photos, passes, options, collected)
+    fit = _precise_enough(encoders, able, photos, bytes_hash, options, collected)
     with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
         known: list[Mapping[str, Any]] = []
-        for one in planned_passes(tasks, photos, options) if fit else []:
+        for one in passes if fit else []:
             views = one.recipe.view_keys()
             fresh = [name for name, view in views.items() if view not in known] if options.fresh else []
             known += views.values()
             ours = [encoders[i] for i in fit]
-            banks = [_open_bank(e, photos, bytes_hash, views, fresh, options, Path(scratch)) for e in ours]
+            banks = [
+                _open_bank(encoders[i], photos, bytes_hash, views, fresh, options, Path(scratch), collected[i].trial)
+                for i in fit
+            ]
             _score_pass(ours, banks, photos, one, options, [collected[i] for i in fit])
     return [
         Scored(_result(encoder, photos, bytes_hash, options, got), got.answers)
@@ -92,21 +98,47 @@ class _Collected:
     embedding_s: float = 0.0
     storage: str = ""
     gate: Verdict | None = None
+    trial: Trial = dataclasses.field(default_factory=Trial)
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
 
+def _tried(
+    encoders: Sequence[Encoder],
+    photos: PhotoSet,
+    passes: Sequence[Pass],
+    options: RunOptions,
+    collected: Sequence[_Collected],
+) -> list[int]:
+    """Positions of the encoders that answer as encoders do; the others are failures."""
+    started = time.perf_counter()
+    able = []
+    for i, trial in enumerate(try_encoders(encoders, photos, passes[0].recipe, options) if passes else []):
+        got, reason = collected[i], trial.reason
+        if trial.random and not options.allow_random:
+            reason = f"{trial.random}; --allow-random scores it all the same, and the result says so"
+        got.trial = trial
+        got.add_seconds("asking twice", (time.perf_counter() - started) / len(encoders))
+        if reason:
+            got.failures["encoder", encoders[i].info.id] = reason
+        else:
+            able.append(i)
+    return able
+
+
 def _precise_enough(
     encoders: Sequence[Encoder],
+    able: Sequence[int],
     photos: PhotoSet,
     bytes_hash: str,
     options: RunOptions,
     collected: Sequence[_Collected],
 ) -> list[int]:
-    """Positions of the encoders that may be used in their precision; the others are failures."""
+    """Positions of those able encoders that may be used in their precision; the others are failures."""
     fit = []
-    for i, (encoder, got) in enumerate(zip(encoders, collected, strict=True)):
+    for i in able:
+        encoder, got = encoders[i], collected[i]
         started = time.perf_counter()
         try:
             got.gate = judge(encoder, photos, bytes_hash, options)
@@ -154,6 +186,10 @@ def _score_pass(
         got.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
         got.source_jpeg = got.source_jpeg or bank.source_jpeg()
         usable = np.array([photo_id not in failed for photo_id in photos.ids])
+        if reason := fault_of_encoder(encoder.info.id, bank, failed, usable):
+            got.failures["encoder", encoder.info.id] = reason
+            if not usable.any() or reason.endswith(NOTHING_TO_READ):
+                continue
         if not usable.any():
             first = next(iter(failed.values()))
             reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
@@ -175,9 +211,10 @@ def _open_bank(
     fresh: Sequence[str],
     options: RunOptions,
     scratch: Path,
+    trial: Trial,
 ) -> Bank:
     key = bank_key(encoder.info, encoder.dtype, photos, bytes_hash, options.storage, compiled=encoder.compiled)
-    cacheable = encoder.info.weights_sha256 is not None
+    cacheable = encoder.info.weights_sha256 is not None and not trial.random
     return Bank.open(options.cache / "banks" if cacheable else scratch, key, views, fresh=fresh)
 
 
@@ -192,7 +229,10 @@ def _record_pass(cost: PassCost, views: int, got: _Collected) -> None:
 
 def _input_size(encoder: Encoder) -> tuple[int, int] | None:
     """Height and width of what the encoder sees, from its own preprocessing of a grey picture."""
-    seen = encoder.preprocess(Image.new("RGB", (512, 512), (128, 128, 128)))
+    try:
+        seen = encoder.preprocess(Image.new("RGB", (512, 512), (128, 128, 128)))
+    except (Exception, SystemExit):  # somebody's own; its photos will tell
+        return None
     return (seen.shape[0], seen.shape[1]) if seen.dtype == np.uint8 and seen.ndim == 3 else None
 
 
@@ -206,6 +246,7 @@ def _record(job: Job, done: Done, got: _Collected) -> None:
 
 
 def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptions, got: _Collected) -> Result:
+    lost = sorted(got.failures.items(), key=lambda failure: failure[0][0] == "photo")  # of which there may be many
     return Result(
         encoder=encoder_record(encoder),
         data={
@@ -219,9 +260,9 @@ def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOpt
             "smoke_test": photos.smoke_test,
             "evidence": dict(photos.evidence),
         },
-        environment=environment_record(encoder, photos, options, got.gate),
+        environment={**environment_record(encoder, photos, options, got.gate), "trial": got.trial.record()},
         scores=tuple(dataclasses.replace(s, data=photos.name) for s in got.scores),
-        failures=tuple(Failure(kind, name, reason) for (kind, name), reason in got.failures.items()),
+        failures=tuple(Failure(kind, name, reason) for (kind, name), reason in lost),
         cost={
             "photos": got.photos,
             "views": got.views,

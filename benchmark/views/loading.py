@@ -12,13 +12,17 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from benchmark.views.views import DecodedPhoto, Preprocess, ViewRecipe, Views
+from benchmark.views.views import DecodedPhoto, Preprocess, ViewRecipe, Views, on_a_copy
 from builders.errors import PhotoError
 from builders.photos import PhotoSet
 from builders.pixels import chosen_engine, read_jpeg_header
 
 AHEAD_BYTES = 1 << 30
 """Bound on what all workers make ahead of the encoders."""
+
+
+PREPROCESSING_FAILED = "preprocessing failed"
+"""How a failure begins whose cause is an encoder's own code: the photo itself could be read."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,12 @@ def iterate_views(
         photos: the photo set.
         indices: of the photos wanted.
         recipe: which views.
-        preprocesses: the distinct preprocessings of the encoders that share this pass.
+        preprocesses: the distinct preprocessings of the encoders that share this pass; each but a ``Pixels`` is given a
+            copy of the picture.
         workers: processes that read, decode, process and preprocess; 0 does it here.
     """
     chosen_engine()  # compiled here, not by every worker
+    preprocesses = [on_a_copy(preprocess) for preprocess in preprocesses]
     maker = _ViewMaker(photos, tuple(int(i) for i in indices), recipe, tuple(preprocesses))
     loader: DataLoader[PhotoViews] = DataLoader(
         maker,
@@ -163,7 +169,7 @@ def describe_source(data: bytes) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, PhotoError):
         return str(error)
-    return f"preprocessing failed ({type(error).__name__}: {error})"
+    return f"{PREPROCESSING_FAILED} ({type(error).__name__}: {error})"
 
 
 def _ahead(recipe: ViewRecipe, preprocesses: Sequence[Preprocess], workers: int) -> int:
