@@ -11,6 +11,8 @@ from builders.errors import UsageError, unknown_name
 DTYPES = ("float32", "tf32", "bfloat16", "float16")
 STORAGE = ("float32", "float16")
 VIEWS = ("auto", "cpu", "device")
+RUNTIMES = ("auto", "torch", "openvino", "onnxruntime")
+"""What may carry out forward passes; ``auto`` decides as ``benchmark/encoders/runtime.py`` says."""
 
 
 def default_cache() -> Path:
@@ -19,6 +21,11 @@ def default_cache() -> Path:
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camtrace"
+
+
+def default_runtime() -> str:
+    """What carries out forward passes unless told: ``$CAMTRACE_RUNTIME``, or ``auto``."""
+    return os.environ.get("CAMTRACE_RUNTIME") or "auto"
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class RunOptions:
     """Precision of the forward pass: one of ``DTYPES``."""
     compile: bool = False
     """Forward passes by ``torch.compile``."""
+    runtime: str = field(default_factory=default_runtime)
+    """What carries out forward passes: one of ``RUNTIMES``."""
     force_dtype: bool = False
     """Use a precision below float32 although the gate refuses it (``precision_gate.py``)."""
     allow_random: bool = False
@@ -87,6 +96,7 @@ class RunOptions:
             ("dtype", self.dtype, DTYPES),
             ("storage", self.storage, STORAGE),
             ("views", self.views, VIEWS),
+            ("runtime", self.runtime, RUNTIMES),
         ):
             if chosen not in known:
                 raise unknown_name(name, chosen, known)

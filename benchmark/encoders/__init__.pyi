@@ -1,15 +1,17 @@
 from .callables import is_module, said
 from .catalogue import EncoderRow, list_encoders
 from .embedding import Embedder
-from .encoder import COMPLEX, Encoder, EncoderInfo, named_by_weights
+from .encoder import COMPLEX, Encoder, EncoderInfo, Runtime, named_by_weights
 from .identity import encoder_hash, named_for_itself, told_apart
 from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
 from .pixels import Pixels
+from .runtime import LARGEST_ERROR, largest_relative_error
 from .study import STUDY
 
 __all__ = [
     "COMPLEX",
+    "LARGEST_ERROR",
     "PREFIXES",
     "STUDY",
     "Embedder",
@@ -17,9 +19,11 @@ __all__ = [
     "EncoderInfo",
     "EncoderRow",
     "Pixels",
+    "Runtime",
     "as_encoder",
     "encoder_hash",
     "is_module",
+    "largest_relative_error",
     "list_encoders",
     "load_encoder",
     "named_by_weights",

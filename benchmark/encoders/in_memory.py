@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from benchmark.encoders.callables import (
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.pixels import Pixels
 from benchmark.encoders.registry import Request
+from benchmark.options import default_runtime
 from builders.errors import EncoderError, UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ def as_encoder(
     device: str = "auto",
     dtype: str = "float32",
     compile: bool = False,
+    runtime: str | None = None,
+    cache: Path | None = None,
 ) -> Encoder:
     """Make an encoder of a Python object.
 
@@ -50,7 +54,7 @@ def as_encoder(
             function.
         preprocess: of a module: RGB ``PIL.Image`` -> float array or tensor of one shape, as for its evaluation (resize,
             crop, normalise). A module that has an attribute ``preprocess`` needs none.
-        device, dtype, compile: of a module, as for ``load_encoder``.
+        device, dtype, compile, runtime, cache: of a module, as for ``load_encoder``.
 
     A module's embeddings are kept between calls under the hash of its weights and of what two fixed pictures become,
     before and after it; a function's only if it has a ``cache_key`` (``callables.py``).
@@ -65,14 +69,18 @@ def as_encoder(
     3
     """
     if is_module(thing):
+        from benchmark.encoders.runtime import on_runtime
+
         encoder = _module_encoder(thing, name, preprocess, Request(name, device, dtype, compile=compile))  # type: ignore[arg-type]
+        encoder = on_runtime(encoder, runtime or default_runtime(), cache)
         if dtype == "float32":
             return encoder
-        exact = partial(as_encoder, thing, name=encoder.info.id, preprocess=preprocess, device=device)
+        exact = partial(as_encoder, thing, name=encoder.info.id, preprocess=preprocess, device=device, runtime="torch")
         return replace(encoder, in_float32=exact)
     if preprocess is not None:
         raise UsageError("preprocess goes with a torch.nn.Module; a function or an Encoder does its own")
-    request = Request(name or getattr(thing, "__name__", type(thing).__name__), device, dtype, compile=compile)
+    own = getattr(thing, "__name__", type(thing).__name__).strip("<>")
+    request = Request(name or own, device, dtype, compile=compile)
     if isinstance(thing, Encoder):
         named = replace(request, spec=name or thing.info.id)
         refuse_placement(named, thing.device, thing.dtype, "an Encoder that is ready")

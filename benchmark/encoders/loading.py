@@ -32,6 +32,7 @@ from benchmark.encoders.callables import load_callable, said
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.registry import Request
+from benchmark.options import default_runtime
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
 
 PREFIXES = {
@@ -62,6 +63,8 @@ def load_encoder(
     revision: str | None = None,
     trust_remote_code: bool = False,
     compile: bool = False,
+    runtime: str | None = None,
+    cache: Path | None = None,
 ) -> Encoder:
     """Load one encoder, ready to embed.
 
@@ -73,6 +76,9 @@ def load_encoder(
         revision: branch, tag or commit of a Hub repo; the same as ``@REVISION`` in the spec.
         trust_remote_code: run code that comes with a Hub repo. Never without this flag.
         compile: the forward pass by ``torch.compile``.
+        runtime: what carries out the forward pass: ``auto`` (OpenVINO on a CPU where it can, else torch), ``torch``,
+            ``openvino``, ``onnxruntime``; by default ``$CAMTRACE_RUNTIME``, or ``auto``.
+        cache: folder below which compiled networks are kept; by default ``$CAMTRACE_CACHE``, or the user's cache.
 
     Raises:
         UsageError: unknown name (with the nearest one), missing package (with the pip command), device not here.
@@ -89,6 +95,9 @@ def load_encoder(
         raise UsageError(f"{spec} has no revisions: --revision goes with a model of the Hub (ORG/NAME)")
     try:
         encoder = loader(request)
+        from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
+
+        encoder = on_runtime(encoder, runtime or default_runtime(), cache)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
@@ -99,7 +108,12 @@ def load_encoder(
         raise EncoderError(f"{spec}: it cannot be loaded ({said(error)})") from error
     if dtype == "float32":
         return encoder
-    exact: dict[str, Any] = {"device": device, "revision": revision, "trust_remote_code": trust_remote_code}
+    exact: dict[str, Any] = {
+        "device": device,
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "runtime": "torch",
+    }
     return replace(encoder, in_float32=partial(load_encoder, spec, **exact))
 
 

@@ -50,6 +50,7 @@ def score(
     force_dtype: bool = False,
     allow_random: bool = False,
     compile: bool = False,
+    runtime: str = _DEFAULTS.runtime,
     batch_size: int = _DEFAULTS.batch_size,
     workers: int = _DEFAULTS.workers,
     views: str = _DEFAULTS.views,
@@ -101,7 +102,7 @@ def score(
     if revision is not None and len(specs) != 1:
         raise UsageError("revision goes with one encoder of the Hub; with several, write each as NAME@REVISION")
     loading = loading_options(args)
-    in_memory = {name: loading[name] for name in ("device", "dtype", "compile")}
+    in_memory = {name: loading[name] for name in ("device", "dtype", "compile", "runtime", "cache")}
     sources: dict[str, EncoderSource] = {}
     for name, thing in named.items():
         if isinstance(thing, str):
@@ -147,6 +148,7 @@ _OPTIONS = (
     "force_dtype",
     "allow_random",
     "compile",
+    "runtime",
     "batch_size",
     "workers",
     "views",

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.probe.features import GATHER_BYTES, Rows, normalised
+from benchmark.probe.features import GATHER_BYTES, Gathered, Rows, RowSource, gather, normalised, picked
 
 VALIDATION_SHARE = 0.2
 """Share of the training photos that the search is judged on."""
@@ -51,6 +51,12 @@ class Problem:
     """Ascending photo indices that the search learns from."""
     validation_rows: np.ndarray
     """Ascending photo indices that the search is judged on; may be empty."""
+    gathered: Gathered | None = None
+    """Rows of all banks in memory, where it holds them."""
+
+    def source(self, which: np.ndarray, rows: np.ndarray) -> RowSource:
+        """Rows of training sets ``which`` [G, n] at photos ``rows``: from memory, or from the banks."""
+        return self.gathered.source(which, rows) if self.gathered else gather(self.banks, which, rows)
 
     @property
     def n(self) -> int:
@@ -63,6 +69,11 @@ class Problem:
 
 Layers = Iterator[tuple[Tensor, Tensor]]
 """Weights [P, d, C] and bias [P, C] of some of the fits, in order."""
+
+
+def _no_options(chosen: Mapping[str, float]) -> Mapping[str, Any]:
+    """Of a protocol that searches nothing, or always all."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,10 @@ class Protocol:
     """(problem, chosen hyper-parameters, device, memory in bytes) -> a layer for each row of labels, no search."""
     permutations: int
     """Shufflings of a permutation test: a converged fit at one strength costs little, a full descent does not."""
+    near: Callable[[Mapping[str, float]], Mapping[str, Any]] = _no_options
+    """Chosen hyper-parameters -> options of ``fit`` with which it searches near them: for parts of the train photos."""
+    at: Callable[[Mapping[str, float]], Mapping[str, Any]] = _no_options
+    """Chosen hyper-parameters -> options of ``fit`` with which it searches nothing and takes these."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +155,7 @@ def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tens
     for v, bank in enumerate(banks):
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
-            low = int(part[0])
-            block = torch.from_numpy(normalised(np.asarray(bank[low : int(part[-1]) + 1])[part - low]))
+            block = torch.from_numpy(normalised(picked(bank, part)))
             logits = (block.to(flat.device) @ flat + shift).view(-1, count, n_classes)
             best = logits.amax(-1, keepdim=True)
             # argmax promises no order among equals

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.compute import prepare_process
-from benchmark.options import DTYPES, STORAGE, VIEWS, RunOptions, default_cache
+from benchmark.options import DTYPES, RUNTIMES, STORAGE, VIEWS, RunOptions, default_cache
 from benchmark.probe import PROTOCOLS
 from benchmark.scoring.config_file import ConfiguredParser
 from benchmark.scoring.voice import Voice
@@ -89,6 +89,13 @@ def parser() -> Parser:
         "--allow-random",
         action="store_true",
         help="score an encoder that gives two answers for one picture, and say so in the result",
+    )
+    p.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default=defaults.runtime,
+        help="what carries out forward passes on a CPU; auto: OpenVINO where it is installed and computes what torch "
+        "does (default: %(default)s)",
     )
     p.add_argument("--compile", action="store_true", help="forward passes by torch.compile; pays in long runs")
     p.add_argument(
@@ -221,7 +228,9 @@ def _say_missing(lost: NotScored) -> None:
 
 def loading_options(args: argparse.Namespace) -> dict[str, Any]:
     """The parsed options that ``load_encoder`` takes, but for the revision."""
-    return {name: getattr(args, name) for name in ("device", "dtype", "trust_remote_code", "compile")}
+    return {
+        name: getattr(args, name) for name in ("device", "dtype", "trust_remote_code", "compile", "runtime", "cache")
+    }
 
 
 def run_options(args: argparse.Namespace) -> RunOptions:
@@ -240,6 +249,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         device=args.device,
         dtype=args.dtype,
         compile=args.compile,
+        runtime=args.runtime,
         force_dtype=args.force_dtype,
         allow_random=args.allow_random,
         storage=args.storage,

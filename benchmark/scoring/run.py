@@ -14,7 +14,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.bank import Bank, PassCost, Verdict, bank_key, fill_banks, judge, photos_bytes_hash
+from benchmark.bank import (
+    Bank,
+    PassCost,
+    RuntimeVerdict,
+    Verdict,
+    bank_key,
+    fill_banks,
+    judge,
+    photos_bytes_hash,
+    settled,
+)
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.results import Failure, Result, Score, answer_key
@@ -64,8 +74,9 @@ def score_encoders(
     clock = {"checking photos": time.perf_counter() - started}
     collected: list[_Collected] = [_Collected(dict(clock)) for _ in encoders]
     passes = planned_passes(tasks, photos, options)
-    able = _tried(encoders, photos, passes, options, collected)
-    fit = _precise_enough(encoders, able, photos, bytes_hash, options, collected)
+    _try(encoders, photos, passes, options, collected)
+    encoders = _settled(encoders, photos, bytes_hash, options, collected)
+    fit = _precise_enough(encoders, photos, bytes_hash, options, collected)
     with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
         known: list[Mapping[str, Any]] = []
         for one in passes if fit else []:
@@ -99,21 +110,21 @@ class _Collected:
     storage: str = ""
     gate: Verdict | None = None
     trial: Trial = dataclasses.field(default_factory=Trial)
+    runtime: RuntimeVerdict | None = None
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
 
-def _tried(
+def _try(
     encoders: Sequence[Encoder],
     photos: PhotoSet,
     passes: Sequence[Pass],
     options: RunOptions,
     collected: Sequence[_Collected],
-) -> list[int]:
-    """Positions of the encoders that answer as encoders do; the others are failures."""
+) -> None:
+    """Encoders that do not answer as encoders do are failures from here on."""
     started = time.perf_counter()
-    able = []
     for i, trial in enumerate(try_encoders(encoders, photos, passes[0].recipe, options) if passes else []):
         got, reason = collected[i], trial.reason
         if trial.random and not options.allow_random:
@@ -122,23 +133,46 @@ def _tried(
         got.add_seconds("asking twice", (time.perf_counter() - started) / len(encoders))
         if reason:
             got.failures["encoder", encoders[i].info.id] = reason
-        else:
-            able.append(i)
-    return able
+
+
+def _settled(
+    encoders: Sequence[Encoder],
+    photos: PhotoSet,
+    bytes_hash: str,
+    options: RunOptions,
+    collected: Sequence[_Collected],
+) -> list[Encoder]:
+    """The encoders by the runtimes that they are used with on these photos; one that may not be used has failed."""
+    found = []
+    for encoder, got in zip(encoders, collected, strict=True):
+        if got.failures:
+            found.append(encoder)
+            continue
+        started = time.perf_counter()
+        try:
+            encoder, got.runtime = settled(encoder, photos, bytes_hash, options)
+        except EncoderError as error:
+            if len(encoders) == 1:
+                raise
+            got.failures["encoder", encoder.info.id] = str(error)
+        if got.runtime is not None:
+            got.add_seconds("comparing with torch", time.perf_counter() - started)
+        found.append(encoder)
+    return found
 
 
 def _precise_enough(
     encoders: Sequence[Encoder],
-    able: Sequence[int],
     photos: PhotoSet,
     bytes_hash: str,
     options: RunOptions,
     collected: Sequence[_Collected],
 ) -> list[int]:
-    """Positions of those able encoders that may be used in their precision; the others are failures."""
+    """Positions of the encoders that may be used in their precision; the others are failures."""
     fit = []
-    for i in able:
-        encoder, got = encoders[i], collected[i]
+    for i, (encoder, got) in enumerate(zip(encoders, collected, strict=True)):
+        if got.failures:
+            continue
         started = time.perf_counter()
         try:
             got.gate = judge(encoder, photos, bytes_hash, options)
@@ -213,7 +247,15 @@ def _open_bank(
     scratch: Path,
     trial: Trial,
 ) -> Bank:
-    key = bank_key(encoder.info, encoder.dtype, photos, bytes_hash, options.storage, compiled=encoder.compiled)
+    key = bank_key(
+        encoder.info,
+        encoder.dtype,
+        photos,
+        bytes_hash,
+        options.storage,
+        compiled=encoder.compiled,
+        runtime=encoder.runtime,
+    )
     cacheable = encoder.info.weights_sha256 is not None and not trial.random
     return Bank.open(options.cache / "banks" if cacheable else scratch, key, views, fresh=fresh)
 
@@ -260,7 +302,10 @@ def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOpt
             "smoke_test": photos.smoke_test,
             "evidence": dict(photos.evidence),
         },
-        environment={**environment_record(encoder, photos, options, got.gate), "trial": got.trial.record()},
+        environment={
+            **environment_record(encoder, photos, options, got.gate, got.runtime),
+            "trial": got.trial.record(),
+        },
         scores=tuple(dataclasses.replace(s, data=photos.name) for s in got.scores),
         failures=tuple(Failure(kind, name, reason) for (kind, name), reason in lost),
         cost={

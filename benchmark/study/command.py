@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from builders.command_line import Parser
+from builders.errors import DataError
+from builders.outside import readable
 
 
 def parser() -> Parser:
@@ -45,10 +48,16 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.study.compare import compare_runs, comparison_text
     from benchmark.tasks import all_tasks
 
-    runs = [run for folder in args.folders for run in read_runs(folder, all_tasks())]
+    read = [(folder, read_runs(folder, all_tasks())) for folder in args.folders]
+    runs = [run for _, found in read for run in found.runs]
+    refused = [(folder / refusal.file, refusal.reason) for folder, found in read for refusal in found.refused]
+    for file, reason in refused:
+        print(f"camtrace: refused {readable(str(file))}: {reason}", file=sys.stderr)
+    if refused and not runs:
+        raise DataError("none of the results given can be compared")
     if args.published is not None:
         print("\n\n".join(published_text(run, args.published, args.tasks) for run in runs))
-        return 0
+        return 1 if refused else 0
     rows, ties = compare_runs(runs, args.tasks, all_metrics=args.all_metrics, across_codecs=args.across_codecs)
     print(comparison_text(rows, ties))
-    return 0
+    return 1 if refused else 0

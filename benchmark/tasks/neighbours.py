@@ -72,8 +72,8 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
         [given.view(name, test) for name in parameter.processings],
         given.photos.labels.values[train],
         given.photos.labels.values[test],
-        train_assignments=assignments([given.photos.ids[i] for i in train], parameter, seeds),
-        test_assignments=assignments([given.photos.ids[i] for i in test], parameter, seeds),
+        train_assignments=assignments(given.photos, train, parameter, seeds),
+        test_assignments=assignments(given.photos, test, parameter, seeds),
         k=k,
         device=given.device,
     )

@@ -75,6 +75,36 @@ def test_parse_result__refuses_with_a_reason(good, path, value, reason):
     assert "\n" not in str(error.value)
 
 
+CURVE = {"share": [0.5, 1], "n_train": [5, 10], "accuracy": [0.4, 0.5], "low": [0.3, 0.4], "high": [0.5, 0.6]}
+CURVE |= {"gain": {"value": 0.1, "low": 0.05, "high": 0.15}, "rises": True}
+
+
+@pytest.mark.parametrize(
+    ("details", "reason"),
+    [
+        ({"learning_curve": CURVE, "training_spread": {"deviation": 0.01, "probes": 8}}, ""),
+        ({"learning_curve": CURVE | {"gain": None}}, ""),
+        ({"learning_curve": CURVE | {"rises": "yes"}}, "learning curve"),
+        ({"learning_curve": CURVE | {"low": [0.3]}}, "learning curve"),
+        ({"learning_curve": CURVE | {"accuracy": [0.3, "0.5"]}}, "learning curve"),
+        (
+            {"learning_curve": CURVE | dict.fromkeys(("share", "n_train", "accuracy", "low", "high"), [0] * 1000)},
+            "learning",
+        ),
+        ({"learning_curve": CURVE | {"gain": {"value": 0.1}}}, "learning curve"),
+        ({"training_spread": {"deviation": "much", "probes": 8}}, "a deviation"),
+        ({"training_spread": 0.01}, "a deviation"),
+    ],
+)
+def test_parse_result__curves_and_spreads_have_their_form(good, details, reason):
+    text = edited(good, ["scores", 0, "details"], details)
+    if not reason:
+        assert parse_result(text, "a.json").scores[0].details == details
+        return
+    with pytest.raises(DataError, match=reason):
+        parse_result(text, "a.json")
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
 def test_parse_result__refuses_numbers_that_are_none(good, number):
     text = json.dumps(good).replace('"dimension": 512', f'"dimension": {number}')
@@ -102,13 +132,15 @@ def test_read_files__takes_the_good_and_names_the_bad(tmp_path):
     (tmp_path / "4.json").write_bytes(b"\xff\xfe\x00")
     write_result(result("z"), tmp_path / "6.json")
     files = [f"{i}.json" for i in range(1, 7)]
-    read = read_files(tmp_path, files, objection=lambda r: "not this one" if r.encoder["id"] == "unwanted" else "")
+    read = read_files(
+        tmp_path, files, objection=lambda f: "not this one" if f.result.encoder["id"] == "unwanted" else ""
+    )
     assert [(f.file, f.result.encoder["id"]) for f in read.accepted] == [("1.json", "a"), ("6.json", "z")]
     assert [(r.file, r.reason) for r in read.refused] == [
         ("2.json", "not this one"),
         ("3.json", "schema_version is None, this camtrace reads 1 to 2"),
-        ("4.json", "cannot be read (UnicodeDecodeError)"),
-        ("5.json", "cannot be read (FileNotFoundError)"),
+        ("4.json", "not UTF-8 text (byte 0)"),
+        ("5.json", "cannot be read (No such file or directory)"),
     ]
 
 
@@ -116,7 +148,7 @@ def test_read_files__a_huge_file_is_refused_unread(tmp_path):
     with (tmp_path / "huge.json").open("wb") as file:
         file.truncate(100 * 2**20)
     (refusal,) = read_files(tmp_path, ["huge.json"]).refused
-    assert refusal.reason == "100 MB, more than the 16 MB that a result may have"
+    assert refusal.reason == "100 MiB, more than the 16 MiB that such a file may have"
 
 
 def test_read_files__links_and_pipes_are_refused_and_never_waited_for(tmp_path):
@@ -134,9 +166,9 @@ def test_read_files__links_and_pipes_are_refused_and_never_waited_for(tmp_path):
     read = read_files(inside, files)
     assert [f.file for f in read.accepted] == ["here.json", "kept/a.json"]
     assert {r.file: r.reason for r in read.refused} == {
-        "loop.json": "cannot be read (OSError)",
-        "nothing.json": "cannot be read (FileNotFoundError)",
-        "out.json": "a link that leaves the folder",
+        "loop.json": "cannot be read (Too many levels of symbolic links)",
+        "nothing.json": "cannot be read (No such file or directory)",
+        "out.json": "a path or link that leaves the folder",
         "pipe.json": "not a regular file",
     }
     (inside / "pipe.json").unlink()
