@@ -49,6 +49,15 @@ class Head(NamedTuple):
     """Bytes of the whole file."""
 
 
+class Stamp(NamedTuple):
+    """What tells, without reading a photo, whether its bytes are those that were read earlier."""
+
+    text: str
+    """Where the bytes are, how many, and when the file that holds them changed: equal stamps mean equal bytes."""
+    changed_ns: int
+    """When it changed, in nanoseconds since 1970; 0 where there is no file."""
+
+
 @dataclass(frozen=True)
 class Labels:
     """One column of class labels."""
@@ -110,6 +119,11 @@ class PhotoSet:
             return read_head(int(self.rows[index]), limit)
         data = self.read(index)
         return Head(data[:limit], len(data))
+
+    def stamps(self) -> list[Stamp] | None:
+        """One per photo, by looking at files but not into them; None where the source cannot tell."""
+        of_rows = getattr(self.source, "stamps", None)
+        return None if of_rows is None else of_rows(self.rows)
 
     def indices(self, split: str) -> np.ndarray:
         """int64 indices of the photos in ``split``."""
@@ -236,6 +250,11 @@ class MemorySource:
 
     def read(self, row: int) -> bytes:
         return self.photos[row]
+
+
+def photo_digest(data: bytes) -> bytes:
+    """SHA-256 of a photo's bytes: what caches know it by."""
+    return hashlib.sha256(data).digest()
 
 
 def hash64(text: str) -> int:

@@ -1,6 +1,6 @@
 from .callables import is_module, said
 from .catalogue import EncoderRow, list_encoders
-from .embedding import Embedder
+from .embedding import Embedder, rest
 from .encoder import COMPLEX, Encoder, EncoderInfo, Runtime, named_by_weights
 from .identity import encoder_hash, named_for_itself, told_apart
 from .in_memory import as_encoder
@@ -28,6 +28,7 @@ __all__ = [
     "load_encoder",
     "named_by_weights",
     "named_for_itself",
+    "rest",
     "said",
     "told_apart",
 ]

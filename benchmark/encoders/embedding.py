@@ -94,6 +94,8 @@ class Embedder:
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         on_cpu = torch.device(self.place.device).type == "cpu"
+        if not on_cpu and (first := next(self.module.parameters(), None)) is not None and first.device.type == "cpu":
+            self.module.to(self.place.device)  # it was sent to ``rest``
         try:
             with tf32_only_if_asked(self.place):
                 chunks = batch.split(self.cpu_chunk) if on_cpu else [batch]
@@ -121,6 +123,17 @@ class Embedder:
         if output.is_complex():
             raise EncoderError(f"{self.name}: {COMPLEX}")
         return output.float().cpu()
+
+
+def rest(encoder: Encoder) -> None:
+    """Give a GPU's memory to what comes after the forward passes: the network waits in the CPU's.
+
+    ``Encoder.embed`` brings it back when it is asked again. A module that somebody holds in memory stays where it is.
+    """
+    embedder, ours = encoder.embed, encoder.info.library != "callable"
+    if ours and isinstance(embedder, Embedder) and torch.device(embedder.place.device).type == "cuda":
+        embedder.module.to("cpu")
+        torch.cuda.empty_cache()
 
 
 class WholeNetwork(nn.Module):
@@ -203,7 +216,10 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
         weights = hash_state_dict(module.state_dict())
     parameters = sum(p.numel() for p in module.parameters())
     module = network.prepare(module).to(device=place.device, dtype=TORCH_DTYPES[place.dtype])
-    module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if not any(
+        parameter.ndim == 5 for parameter in module.parameters()
+    ):  # of patches in time, which have no such format
+        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parallel = network.stateless and not place.compile
     forward = torch.compile(network.forward) if place.compile else network.forward
     embed = Embedder(name, module, forward, network.normalise, place, network.cpu_chunk, parallel)

@@ -84,6 +84,7 @@ def score_asked(
     missing: Callable[[NotScored], None] = ignore,
     say: Callable[[str], None] = ignore,
     detail: Callable[[str], None] = ignore,
+    notice: Callable[[str], None] = ignore,
 ) -> Answered:
     """Load, open, score.
 
@@ -93,6 +94,7 @@ def score_asked(
         missing: told of each encoder and data set without result, as soon as it is known.
         say: told what everybody should know.
         detail: told what is being done, for those who want to know all.
+        notice: told what everybody should know before it happens: how much will be written where.
 
     Raises:
         UsageError: a name of a task, of data or of an option is wrong.
@@ -121,7 +123,7 @@ def score_asked(
     for given, photos, fitting in sets if encoders else []:
         detail(f"{photos.name}: {len(photos)} photos; {', '.join(task.name for task in fitting)}")
         try:
-            together = score_encoders(encoders, photos, fitting, asked.options)
+            together = score_encoders(encoders, photos, fitting, asked.options, tell=notice)
         except CamtraceError as error:
             lose(photos.name, error)
             continue

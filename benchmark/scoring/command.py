@@ -179,6 +179,7 @@ def run(args: argparse.Namespace) -> int:
             missing=_say_missing,
             say=voice.notice,
             detail=voice.detail,
+            notice=voice.notice,
         )
         results = [one.result for one in answered.scored]
         missing = {lost.name: lost.reason for lost in answered.missing}

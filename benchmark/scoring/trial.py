@@ -38,8 +38,6 @@ OWN_FAILURES = 0.05
 """Share of the photos on which an encoder's own code may fail, such as pictures one pixel wide. More is its failure:
 the photos that are left are chosen by it, and their scores are not those of the set."""
 
-NOTHING_TO_READ = "so there is nothing to read"
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -167,32 +165,40 @@ def _embedded(encoder: Encoder, views: torch.Tensor, options: RunOptions) -> np.
     return found.detach().cpu().double().numpy()
 
 
-def fault_of_encoder(name: str, bank: Bank, failures: Mapping[str, str], usable: np.ndarray) -> str:
-    """What only all photos show of an encoder, in one sentence; empty if there is nothing to say against it.
+def own_failures(name: str, failures: Mapping[str, str], photos: int) -> str:
+    """What is to be said of an encoder whose own code fails on photos that can be read; empty where they are few.
 
     Args:
         name: of the encoder.
-        bank: complete.
         failures: reason by id of each photo that has no embedding.
-        usable: bool [photos], those that have one.
+        photos: how many there are.
+
+    >>> own_failures("mine", {"a": "preprocessing failed (ValueError: tired)", "b": "the file is empty"}, 4)
+    'mine: it fails on 1 of 4 photos, which can be read (the first: preprocessing failed (ValueError: tired))'
     """
     own = [reason for reason in failures.values() if reason.startswith(PREPROCESSING_FAILED)]
-    if len(own) > OWN_FAILURES * len(usable):
-        return f"{name}: it fails on {len(own)} of {len(usable)} photos, all of which can be read (the first: {own[0]})"
-    if _one_for_all(bank, np.flatnonzero(usable)):
-        return f"{name}: it gives one and the same embedding for all {usable.sum()} photos, {NOTHING_TO_READ}"
-    return ""
+    if len(own) <= OWN_FAILURES * photos:
+        return ""
+    return f"{name}: it fails on {len(own)} of {photos} photos, which can be read (the first: {own[0]})"
 
 
-def _one_for_all(bank: Bank, rows: np.ndarray) -> bool:
-    """Whether every photo has the same embedding in every view; two different ones end the search."""
+def one_for_all(name: str, bank: Bank, rows: np.ndarray) -> str:
+    """What is to be said of an encoder that gives every photo the same embedding in every view; empty if it does not.
+
+    Args:
+        name: of the encoder.
+        bank: complete. Two different embeddings end the search.
+        rows: indices of the photos that have embeddings.
+    """
     if len(rows) < 2:
-        return False
+        return ""
     first = bank.view(bank.names[0], rows[:1])[:]
     allowed = CONSTANT * np.abs(first).max()
-    views = (bank.view(name, rows) for name in bank.names)
+    views = (bank.view(view, rows) for view in bank.names)
     parts = (view[start : start + 1024] for view in views for start in range(0, len(rows), 1024))
-    return all(np.abs(part - first).max() <= allowed for part in parts)
+    if any(np.abs(part - first).max() > allowed for part in parts):
+        return ""
+    return f"{name}: it gives one and the same embedding for all {len(rows)} photos, so there is nothing to read"
 
 
 def _spread(photos: int) -> list[int]:

@@ -76,6 +76,7 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
         test_assignments=assignments(given.photos, test, parameter, seeds),
         k=k,
         device=given.device,
+        keep=given.keep,
     )
     known = {metric.name: metric for metric in SET_UPS}
     ties = answers.ties

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmark.views.views import DecodedPhoto, Preprocess, ViewRecipe, Views, on_a_copy
 from builders.errors import PhotoError
-from builders.photos import PhotoSet
+from builders.photos import PhotoSet, photo_digest
 from builders.pixels import chosen_engine, read_jpeg_header
 
 AHEAD_BYTES = 1 << 30
@@ -44,6 +44,8 @@ class PhotoViews:
     """One per preprocessing: the reason by name of each view that failed; none at all where all went well."""
     decoded: torch.Tensor | None = None
     """uint8 [height, width, 3]: the photo, where a device is still to make its views; ``arrays`` is then empty."""
+    digest: bytes = b""
+    """``photo_digest`` of the bytes that were read; empty where they could not be."""
 
 
 def iterate_views(
@@ -93,9 +95,10 @@ class _ViewMaker(Dataset[PhotoViews]):
         arrays: tuple[torch.Tensor, ...] = ()
         decoded: torch.Tensor | None = None
         own_failures: tuple[Mapping[str, str], ...] = ()
-        failure, source_jpeg = "", "unreadable"
+        failure, source_jpeg, digest = "", "unreadable", b""
         try:
             data = self.photos.read(index)
+            digest = photo_digest(data)
             source_jpeg = describe_source(data)
             try:
                 made = self.recipe.make(data, self.photos.ids[index], self.preprocesses)
@@ -111,7 +114,8 @@ class _ViewMaker(Dataset[PhotoViews]):
             failure = _reason(error)
         if failure:
             arrays, own_failures = (), ()
-        return PhotoViews(index, arrays, failure, source_jpeg, time.perf_counter() - started, own_failures, decoded)
+        seconds = time.perf_counter() - started
+        return PhotoViews(index, arrays, failure, source_jpeg, seconds, own_failures, decoded, digest)
 
     def _arrays(
         self, recipe: ViewRecipe, data: bytes, index: int, preprocesses: Sequence[Preprocess]

@@ -13,7 +13,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, hash64, rank_within
+from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, Stamp, hash64, rank_within
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -59,6 +59,24 @@ class FolderSource:
         except (OSError, ValueError):
             return ""
         return f"{found.st_size} {found.st_mtime_ns}"
+
+    def stamps(self, rows: np.ndarray) -> list[Stamp]:
+        """See ``PhotoSet.stamps``."""
+        root = os.path.abspath(self.root)
+        return [file_stamp(os.path.join(root, self.paths[row])) for row in rows.tolist()]
+
+
+def file_stamp(path: str, part: str = "") -> Stamp:
+    """The stamp of a file, or of a part of it.
+
+    >>> file_stamp("/no such file")
+    Stamp(text='/no such file gone', changed_ns=0)
+    """
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return Stamp(f"{path} gone", 0)
+    return Stamp(f"{path} {found.st_size} {found.st_mtime_ns}{part}", found.st_mtime_ns)
 
 
 def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits_required: bool = False) -> PhotoSet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from builders.errors import PhotoError, UsageError, unknown_name
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamp
 from builders.sources.dataset_repo import DatasetRepo
-from builders.sources.folders import seeded_splits
+from builders.sources.folders import file_stamp, seeded_splits
 
 _SPLIT_NAMES = {"train": ("train",), "val": ("validation", "val", "valid", "dev"), "test": ("test",)}
 
@@ -48,6 +49,28 @@ class HubSource:
             return Path(cell["path"]).read_bytes()
         except (OSError, TypeError) as error:
             raise PhotoError(f"the file of the row cannot be read ({error})") from None
+
+    def stamps(self, rows: np.ndarray) -> list[Stamp] | None:
+        """See ``PhotoSet.stamps``: of the files that hold the tables; None where bytes lie elsewhere."""
+        of_part: list[Stamp] = []
+        for part in self.parts:
+            files = [file_stamp(os.path.abspath(file["filename"])) for file in part.cache_files]
+            if not files or not _holds_all_bytes(part, self.column):
+                return None
+            text = "|".join(file.text for file in files)
+            of_part.append(Stamp(f"{text} {part._fingerprint}", max(file.changed_ns for file in files)))
+        ends = np.cumsum([len(part) for part in self.parts])
+        which = np.searchsorted(ends, rows, side="right")
+        return [
+            Stamp(f"{of_part[part].text} {row}", of_part[part].changed_ns)
+            for part, row in zip(which.tolist(), rows.tolist(), strict=True)
+        ]
+
+
+def _holds_all_bytes(part: Any, column: str) -> bool:
+    """Whether every image of a data set is in its table, and none in a file of its own that may change."""
+    images = part.data.column(column)
+    return all(chunk.field("bytes").null_count == 0 for chunk in images.chunks)
 
 
 def read_hub_photos(

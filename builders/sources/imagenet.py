@@ -22,8 +22,8 @@ from tqdm.auto import tqdm
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES, write_bytes_atomically
-from builders.photos import SPLITS, Labels, PhotoSet
-from builders.sources.folders import labelled_folder
+from builders.photos import SPLITS, Labels, PhotoSet, Stamp
+from builders.sources.folders import file_stamp, labelled_folder
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
 VAL_TAR = "ILSVRC2012_img_val.tar"
@@ -61,6 +61,17 @@ class TarSource:
         if len(data) != size:
             raise PhotoError(f"the archive {Path(path).name} ends in the middle of the photo")
         return data
+
+    def stamps(self, rows: np.ndarray) -> list[Stamp]:
+        """See ``PhotoSet.stamps``: of the archives, and where in them a photo stands."""
+        of_archive = [file_stamp(os.path.abspath(path)) for path in self.archives]
+        found = []
+        for archive, offset, size in zip(
+            self.archive[rows].tolist(), self.offsets[rows].tolist(), self.sizes[rows].tolist(), strict=True
+        ):
+            stamp = of_archive[archive]
+            found.append(Stamp(f"{stamp.text} {offset}+{size}", stamp.changed_ns))
+        return found
 
 
 class _Member(NamedTuple):

@@ -16,7 +16,7 @@ from benchmark.__main__ import main
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
-from benchmark.scoring.trial import _spread, fault_of_encoder, try_encoders
+from benchmark.scoring.trial import _spread, own_failures, try_encoders
 from benchmark.views import PlainViews
 from builders.errors import EncoderError, UsageError
 from builders.photos import PhotoSet
@@ -192,7 +192,7 @@ def test_score__a_network_that_writes_into_its_input_touches_no_other(score):
         ("Exits", "it called sys.exit(None)"),
         ("Asserts", "one at a time"),
         ("Normalises", "depends on the others of its batch"),
-        ("late", "all of which can be read (the first: preprocessing failed (RuntimeError: tired))"),
+        ("late", "which can be read (the first: preprocessing failed (RuntimeError: tired))"),
     ],
 )
 def test_score__what_is_no_encoder_is_a_row_and_status_1(score, name, sentence):
@@ -320,15 +320,8 @@ def test_spread__different_indices_of_the_set(count):
     assert len(indices) >= min(count, 3)
 
 
-def test_fault_of_encoder__one_odd_photo_in_twenty_is_none():
-    class Bank:
-        names = ("a",)
-
-        def view(self, name, rows):
-            return np.arange(len(rows), dtype=np.float32)[:, None]
-
+def test_own_failures__one_odd_photo_in_twenty_is_none():
     failures = {str(i): "preprocessing failed (ValueError: too thin)" for i in range(3)}
-    usable = np.arange(40) > 2
-    assert fault_of_encoder("toy", Bank(), dict(list(failures.items())[:2]), usable) == ""
-    assert "fails on 3 of 40 photos" in fault_of_encoder("toy", Bank(), failures, usable)
-    assert fault_of_encoder("toy", Bank(), dict.fromkeys(failures, "no JPEG"), usable) == ""
+    assert own_failures("toy", dict(list(failures.items())[:2]), 40) == ""
+    assert "fails on 3 of 40 photos" in own_failures("toy", failures, 40)
+    assert own_failures("toy", dict.fromkeys(failures, "no JPEG"), 40) == ""
