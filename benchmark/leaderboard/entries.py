@@ -196,7 +196,7 @@ def _observation(score: Score, file: ResultFile) -> Observation:
 
 def _settings(score: Score) -> str:
     usual = STUDY_SETTINGS.get(score.data, {})
-    found = {name: score.details.get(name) for name in ("k", "mask_ratio")}
+    found = {name: score.details.get(name) for name in ("k", "mask_ratio", "sampled_queries", "query_seed")}
     return ", ".join(
         f"{name.replace('_', ' ')} = {value:g}"
         for name, value in found.items()

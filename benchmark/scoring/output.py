@@ -14,7 +14,7 @@ from benchmark.results import ANSWERS_FILE, Result, draw_report, folder_name, re
 from benchmark.scoring.aside import set_aside, usual_place
 from benchmark.scoring.run import Scored
 from benchmark.tasks import all_tasks
-from builders.files import write_bytes_atomically, write_text_atomically
+from builders.files import sweep_temporaries, write_bytes_atomically, write_text_atomically
 
 
 def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
@@ -35,8 +35,9 @@ def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
     set_aside(folder, output, result)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **dict(scored.answers))  # type: ignore[arg-type]
+    sweep_temporaries(folder)
     answers = buffer.getvalue()
-    write_bytes_atomically(folder / ANSWERS_FILE, answers)
+    write_bytes_atomically(folder / ANSWERS_FILE, answers, durable=True)
     recorded = {**result.environment, "answers_sha256": hashlib.sha256(answers).hexdigest()}
     write_result(dataclasses.replace(result, environment=recorded), folder / "result.json")
     return folder

@@ -34,6 +34,7 @@ def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
         "assignment_seeds": options.assignment_seeds,
         "protocol": options.protocol,
         "neighbours": options.neighbours or photos.neighbours,
+        **({"queries": options.queries} if options.queries else {}),
         "mask_ratio": options.mask_ratio,
         "resamples": options.resamples,
         "limit": options.limit,

@@ -25,6 +25,7 @@ from benchmark.scoring.trial import try_encoders
 from benchmark.tasks import Task
 from builders.errors import CamtraceError, EncoderError
 from builders.photos import PhotoSet
+from builders.pixels import memory_budget
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def score_encoders(
     started = time.perf_counter()
     hashes = hashes or PhotoHashes(photos, options.cache)
     collected: list[Collected] = [Collected({}) for _ in encoders]
-    with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch, closing(hashes):
+    scratch_folder = tempfile.TemporaryDirectory(prefix="camtrace-")
+    with memory_budget(options.memory), scratch_folder as scratch, closing(hashes):
         judged = options.storage != "float32" or any(e.dtype != "float32" or e.in_torch for e in encoders)
         places = BankPlaces(hashes, options, Path(scratch), at_once=judged)
         for got in collected:

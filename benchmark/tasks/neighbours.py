@@ -8,10 +8,11 @@ from types import MappingProxyType
 
 import numpy as np
 
+from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.processing import assignments, processing_views, train_and_test, unfit_for_processing
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from builders.photos import UNLABELLED, PhotoSet
+from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
 from builders.pixels import PARAMETERS, Parameter
 
 NEIGHBOURS = Family(
@@ -64,7 +65,8 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     from benchmark.knn import knn_setups
     from benchmark.stats import photo_interval
 
-    train, test = (_labelled(indices, given.photos) for indices in train_and_test(given))
+    train, asked = (_labelled(indices, given.photos) for indices in train_and_test(given))
+    test = asked if given.options.queries is None else balanced_queries(given.photos, asked, given.options)
     k = given.options.neighbours or given.photos.neighbours
     seeds = given.options.assignment_seeds
     answers = knn_setups(
@@ -85,6 +87,8 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
         metric = known[name]
         ends = photo_interval(values, bounds=metric.bounds, resamples=given.options.resamples)
         details: dict[str, object] = {"k": k, "train_photos": len(train)}
+        if len(test) < len(asked):
+            details |= {"sampled_queries": len(test), "queries_from": len(asked), "query_seed": given.options.seed}
         if name in answers.tied_share:
             details["tied_votes"] = answers.tied_share[name]
         if name in ties:
@@ -107,6 +111,19 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     return TaskOutcome(
         tuple(scores), {"correct": answers.correct, "combinations": answers.combinations, "photos": test}
     )
+
+
+def balanced_queries(photos: PhotoSet, test: np.ndarray, options: RunOptions) -> np.ndarray:
+    """int64, rising: ``options.queries`` of the photos at indices ``test``, the same for every encoder and parameter.
+
+    Photos are ranked within their class by a hash of (seed, id) and taken rank by rank, so that classes differ by one
+    photo at most where they have enough, and more queries contain fewer.
+    """
+    hashes = np.array([hash64(f"queries\0{options.seed}\0{photos.ids[i]}") for i in test], dtype=np.uint64)
+    order = np.argsort(hashes, kind="stable")
+    rank = np.empty(len(test), dtype=np.int64)
+    rank[order] = rank_within(photos.labels.values[test[order]])
+    return np.sort(test[np.lexsort((hashes, rank))[: options.queries]])
 
 
 def read_knn(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:

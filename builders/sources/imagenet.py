@@ -21,7 +21,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from builders.errors import DataError, PhotoError
-from builders.files import MAX_PHOTO_BYTES, write_bytes_atomically
+from builders.files import MAX_PHOTO_BYTES, cache_folder, write_bytes_atomically
 from builders.photos import SPLITS, Labels, PhotoSet, Stamp
 from builders.sources.folders import file_stamp, labelled_folder
 
@@ -273,7 +273,4 @@ def _synsets(meta: bytes, root: Path) -> dict[int, str]:
 
 
 def _index_folder() -> Path:
-    base = os.environ.get("CAMTRACE_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "camtrace"
-    )
-    return Path(base) / "tar-index"
+    return cache_folder() / "tar-index"

@@ -87,6 +87,7 @@ def test_again__another_question_of_the_same_embeddings(tmp_path, encoder, photo
         ({}, ["*/sharpening", "probe/resizing"], ["probe/resizing"]),
         ({}, ["probe/sharpening"], []),
         ({"neighbours": 3}, ["knn/sharpening"], ["knn/sharpening"]),
+        ({"queries": 5}, ["knn/sharpening"], ["knn/sharpening"]),
         ({"protocol": "iccv2025"}, ["probe/sharpening"], ["probe/sharpening"]),
         ({"fresh": True}, ["probe/sharpening"], ["probe/sharpening"]),
     ):
