@@ -136,6 +136,24 @@ def score_asked(
     return Answered(tuple(found), tuple(lost))
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A photo set as it would be scored, and the tasks that it can answer."""
+
+    photos: PhotoSet
+    tasks: tuple[Task, ...]
+
+
+def opened(asked: Asked) -> list[Opened]:
+    """The photo sets of a request, for who wants to know what it would take.
+
+    Raises:
+        as ``score_asked``.
+    """
+    sets = _open(asked, select_tasks(asked.tasks, all_tasks()), lambda name, error: None)
+    return [Opened(photos, tuple(tasks)) for _, photos, tasks in sets]
+
+
 def _open(
     asked: Asked, tasks: Sequence[Task], lose: Callable[[str, CamtraceError], None]
 ) -> list[tuple[str | PhotoSet, PhotoSet, list[Task]]]:

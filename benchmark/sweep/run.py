@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from benchmark.bank import PhotoHashes
 from benchmark.encoders import Encoder, list_encoders, load_encoder, named_for_itself
@@ -23,7 +20,9 @@ from benchmark.scoring import (
     how_to_repeat,
     options_record,
     recorded,
+    release,
     score_encoders,
+    sentence,
     write_reports,
     write_scored,
 )
@@ -215,17 +214,3 @@ def _plain(value: object) -> Any:
 def _state(rows: Sequence[Row]) -> str:
     plain = [{k: v for k, v in vars(row).items() if k != "result"} for row in rows]
     return json.dumps({"rows": plain}, indent=2, ensure_ascii=False) + "\n"
-
-
-def sentence(error: Exception) -> str:
-    """An error in one line: the sentence of one of ours, kind and first line of any other."""
-    if isinstance(error, CamtraceError):
-        return str(error)
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
-
-
-def release() -> None:
-    """Give back the memory of encoders that are gone."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -13,8 +13,8 @@ from PIL import Image
 import benchmark.views.views
 from benchmark.__main__ import main
 from benchmark.results.schema import read_result
+from benchmark.scoring.estimating import Measured, pass_s
 from benchmark.sweep.command import read_specs
-from benchmark.sweep.estimate import Measured, pass_s
 from benchmark.sweep.run import groups_of
 from builders.errors import UsageError
 
@@ -248,6 +248,9 @@ def test_sweep__dry_run_measures_and_scores_nothing(sweep):
     assert re.search(r"2 of 3 rows can be scored", printed.out)
     # small: 72 views of 4 numbers of 4 bytes
     assert "disk: 0.0 MB of banks" in printed.out
+    stages = re.findall(r"^\| (.+?) +\| +\d+ s \|$", printed.out, re.M)
+    assert stages[0] == "loading encoders"
+    assert {"Processing probes", "all"} < set(stages)
     assert "absent" in printed.out
 
 
