@@ -92,6 +92,11 @@ def parser() -> Parser:
         "--force-dtype", action="store_true", help="use a precision that rounds away the smallest traces all the same"
     )
     p.add_argument(
+        "--allow-random",
+        action="store_true",
+        help="score an encoder that gives two answers for one picture, and say so in the result",
+    )
+    p.add_argument(
         "--runtime",
         choices=RUNTIMES,
         default=defaults.runtime,
@@ -199,6 +204,7 @@ def run(args: argparse.Namespace) -> int:
             asked,
             scored=lambda one: write_scored(one, args.output, single=asked.single),
             missing=_say_missing,
+            say=voice.notice,
             detail=voice.detail,
             notice=voice.notice,
         )
@@ -274,6 +280,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         compile=args.compile,
         runtime=args.runtime,
         force_dtype=args.force_dtype,
+        allow_random=args.allow_random,
         storage=args.storage,
         batch_size=args.batch_size,
         workers=args.workers,

@@ -19,11 +19,6 @@ from benchmark.scoring.command import main
 from builders.errors import CamtraceError, EncoderError, UsageError
 
 
-@pytest.fixture(autouse=True)
-def any_runtime(monkeypatch):
-    monkeypatch.delenv("CAMTRACE_RUNTIME")
-
-
 def model(nodes, inputs, outputs, tensors=(), path=None, **more) -> Path:
     """A file of one graph, of tensors by name."""
     kept = [numpy_helper.from_array(array, name) for name, array in dict(tensors).items()]
