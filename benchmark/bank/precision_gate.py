@@ -108,7 +108,7 @@ def judge(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptio
     """
     if encoder.dtype == "float32" and options.storage == "float32":
         return None
-    recipe = _recipe(photos)
+    recipe = _recipe(photos, options)
     key = {
         "gate": {"sample": SAMPLE, "threshold": THRESHOLD},
         **bank_key(encoder.info, encoder.dtype, photos, bytes_hash, options.storage, compiled=encoder.compiled),
@@ -187,11 +187,11 @@ def _both(
     return reference, rounded
 
 
-def _recipe(photos: PhotoSet) -> ViewRecipe:
+def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
     """All processings, whatever the tasks: a verdict is about an encoder on photos."""
     if photos.stored_views:
         return StoredViews(tuple(n for n in photos.stored_views if n in PROCESSINGS), photos.stored_views)
-    return ProcessingViews(tuple(PROCESSINGS))
+    return ProcessingViews(tuple(PROCESSINGS), upright=options.orientation == "upright")
 
 
 def _precision(encoder: Encoder, options: RunOptions) -> str:

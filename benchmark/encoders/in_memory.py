@@ -14,6 +14,7 @@ import numpy as np
 from benchmark.encoders.callables import AsArray, call, function_encoder, is_module, own_errors, probe
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.pixels import Pixels
+from benchmark.encoders.preprocess_modes import with_preprocessing
 from benchmark.encoders.registry import Request
 from builders.errors import EncoderError, UsageError
 
@@ -32,6 +33,7 @@ def as_encoder(
     device: str = "auto",
     dtype: str = "float32",
     compile: bool = False,
+    mode: str = "own",
 ) -> Encoder:
     """Make an encoder of a Python object.
 
@@ -43,6 +45,7 @@ def as_encoder(
         preprocess: of a module: RGB ``PIL.Image`` -> float array or tensor of one shape, as for its evaluation (resize,
             crop, normalise). A module that has an attribute ``preprocess`` needs none.
         device, dtype, compile: of a module, as for ``load_encoder``.
+        mode: ``own``, ``study``, ``short-side`` or ``squash``, as ``load_encoder`` takes it as ``preprocess``.
 
     A module's embeddings are kept between calls under the hash of its weights and of what two fixed pictures become,
     before and after it; a function's only if it has a ``cache_key`` (``callables.py``).
@@ -57,21 +60,23 @@ def as_encoder(
     3
     """
     if is_module(thing):
-        encoder = _module_encoder(thing, name, preprocess, Request(name, device, dtype, compile=compile))  # type: ignore[arg-type]
+        request = Request(name, device, dtype, compile=compile)
+        encoder = with_preprocessing(_module_encoder(thing, name, preprocess, request), mode)  # type: ignore[arg-type]
         if dtype == "float32":
             return encoder
-        exact = partial(as_encoder, thing, name=encoder.info.id, preprocess=preprocess, device=device)
+        exact = partial(as_encoder, thing, name=encoder.info.id, preprocess=preprocess, device=device, mode=mode)
         return replace(encoder, in_float32=exact)
     if preprocess is not None:
         raise UsageError("preprocess goes with a torch.nn.Module; a function or an Encoder does its own")
     if isinstance(thing, Encoder):
-        return replace(thing, info=replace(thing.info, id=name)) if name else thing
+        return with_preprocessing(replace(thing, info=replace(thing.info, id=name)) if name else thing, mode)
     if not callable(thing):
         raise UsageError(
             f"{thing!r:.60} is no encoder: give a name, an Encoder, a torch.nn.Module, or a function from an image to a"
             " vector"
         )
-    return function_encoder(Request(name or getattr(thing, "__name__", type(thing).__name__)), thing)
+    made = function_encoder(Request(name or getattr(thing, "__name__", type(thing).__name__)), thing)
+    return with_preprocessing(made, mode)
 
 
 def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None, request: Request) -> Encoder:

@@ -31,6 +31,7 @@ from typing import Any
 from benchmark.encoders.callables import load_callable
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.preprocess_modes import known, with_preprocessing
 from benchmark.encoders.registry import Request
 from builders.errors import EncoderError, UsageError, missing_package, unknown_name
 
@@ -59,6 +60,7 @@ def load_encoder(
     revision: str | None = None,
     trust_remote_code: bool = False,
     compile: bool = False,
+    preprocess: str = "own",
 ) -> Encoder:
     """Load one encoder, ready to embed.
 
@@ -70,6 +72,8 @@ def load_encoder(
         revision: branch, tag or commit of a Hub repo; the same as ``@REVISION`` in the spec.
         trust_remote_code: run code that comes with a Hub repo. Never without this flag.
         compile: the forward pass by ``torch.compile``.
+        preprocess: ``own``, ``study`` (as the ICCV 2025 study did it), ``short-side`` or ``squash``: see the table in
+            ``preprocess_modes.py``.
 
     Raises:
         UsageError: unknown name (with the nearest one), missing package (with the pip command), device not here.
@@ -81,9 +85,10 @@ def load_encoder(
     builders.errors.UsageError: unknown encoder 'bundled:efficientnet-lite': did you mean 'bundled:efficientnet-lite0'?
     """
     request = Request(spec, device, dtype, revision, trust_remote_code, compile)
+    known(preprocess)
     loader = _loader(spec)
     try:
-        encoder = loader(request)
+        encoder = with_preprocessing(loader(request), preprocess)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
@@ -91,6 +96,7 @@ def load_encoder(
     if dtype == "float32":
         return encoder
     exact: dict[str, Any] = {"device": device, "revision": revision, "trust_remote_code": trust_remote_code}
+    exact["preprocess"] = preprocess
     return replace(encoder, in_float32=partial(load_encoder, spec, **exact))
 
 
@@ -109,9 +115,9 @@ def _loader(spec: str) -> Callable[[Request], Encoder]:
         return load_callable
     if _REPO.fullmatch(spec):
         return _lazily("benchmark.encoders.hub:load_hub")
-    known = [row.spec for row in list_encoders()]
-    if difflib.get_close_matches(spec, known, n=1, cutoff=0.4):
-        raise unknown_name("encoder", spec, known)
+    names = [row.spec for row in list_encoders()]
+    if difflib.get_close_matches(spec, names, n=1, cutoff=0.4):
+        raise unknown_name("encoder", spec, names)
     raise UsageError(
         f"unknown encoder {spec!r}: give a name from 'list encoders', ORG/NAME on the Hub, a folder, or module:function"
     )

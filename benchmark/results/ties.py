@@ -11,6 +11,12 @@ from benchmark.results.tables import interval, markdown_table, percent
 MATTERS = 0.005
 """Least and greatest accuracy under any rule for ties that lie further apart are shown."""
 
+_RULES = {
+    "nearest": "our rule takes the nearest",
+    "random": "the scores above are these expectations",
+}
+"""By ``RunOptions.ties``."""
+
 
 def rows_of_ties(scores: Sequence[Score], questions: Questions) -> str:
     """A row a metric, a column a task: least to greatest, and the expectation of a random tied label in brackets.
@@ -26,11 +32,13 @@ def rows_of_ties(scores: Sequence[Score], questions: Questions) -> str:
             cells[s.metric, s.task] = f"{ends} ({percent(ties['random'], signed)})"
     if not cells:
         return ""
+    rule = next((str(s.details["ties"].get("rule")) for s in scores if s.details.get("ties")), "")
+    rule = rule if rule in _RULES else "nearest"
     tasks, metrics = dict.fromkeys(task for _, task in cells), dict.fromkeys(metric for metric, _ in cells)
     rows = [[metric, *(cells.get((metric, task), "-") for task in tasks)] for metric in metrics]
     told = (
         "Tied votes: the least and the greatest that any rule for ties would give, and in brackets what is expected "
-        "when a random tied label is taken; our rule takes the nearest. Shown where they differ by more than "
+        f"when a random tied label is taken; {_RULES[rule]}. Shown where they differ by more than "
         f"{100 * MATTERS:g} points."
     )
     return f"{markdown_table(['with ties', *tasks], rows)}\n\n{told}"

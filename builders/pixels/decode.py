@@ -34,8 +34,12 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b
 _heif_registered = False
 
 
-def decode_rgb(data: bytes) -> Image.Image:
+def decode_rgb(data: bytes, *, upright: bool = True) -> Image.Image:
     """Decode a photo to an 8-bit RGB image by the rules at the top of this module.
+
+    Args:
+        data: the file.
+        upright: apply rule 5; without it pixels stay as the file stores them, as loaders of ImageNet leave them.
 
     Raises:
         PhotoError: the bytes are empty, not an image, truncated, too large, too small, or of a floating-point mode.
@@ -54,7 +58,7 @@ def decode_rgb(data: bytes) -> Image.Image:
             image = Image.open(io.BytesIO(data))
             _check_size(image.width, image.height)
             image.load()
-            return as_rgb(_upright(image))
+            return as_rgb(_upright(image) if upright else image)
     except PhotoError:
         raise
     except UnidentifiedImageError:
