@@ -14,6 +14,8 @@ from builders.errors import UsageError, unknown_name
 DTYPES = ("float32", "tf32", "bfloat16", "float16")
 STORAGE = ("float32", "float16")
 VIEWS = ("auto", "cpu", "device")
+RUNTIMES = ("auto", "torch", "openvino", "onnxruntime")
+"""What may carry out forward passes; ``auto`` decides as ``benchmark/encoders/runtime.py`` says."""
 PREPROCESS = ("own", "study", "short-side", "squash")
 """Preprocessings of an encoder: ``benchmark/encoders/preprocess_modes.py`` says what each means."""
 TIES = ("nearest", "random")
@@ -77,6 +79,11 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camtrace"
 
 
+def default_runtime() -> str:
+    """What carries out forward passes unless told: ``$CAMTRACE_RUNTIME``, or ``auto``."""
+    return os.environ.get("CAMTRACE_RUNTIME") or "auto"
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """Everything that decides scores or how they are made, besides the encoder, the photos and the tasks."""
@@ -108,6 +115,8 @@ class RunOptions:
     """Precision of the forward pass: one of ``DTYPES``."""
     compile: bool = False
     """Forward passes by ``torch.compile``."""
+    runtime: str = field(default_factory=default_runtime)
+    """What carries out forward passes: one of ``RUNTIMES``."""
     force_dtype: bool = False
     """Use a precision below float32 although the gate refuses it (``precision_gate.py``)."""
     storage: str = "float32"
@@ -153,6 +162,7 @@ class RunOptions:
             ("preprocess", self.preprocess, PREPROCESS),
             ("ties", self.ties, TIES),
             ("orientation", self.orientation, ORIENTATION),
+            ("runtime", self.runtime, RUNTIMES),
         ):
             if chosen not in known:
                 raise unknown_name(name, chosen, known)

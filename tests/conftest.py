@@ -11,6 +11,8 @@ from PIL import Image
 # both when it is imported, so they stand before any import of the package.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Converting a network takes longer than the tiny runs of tests; those of runtimes ask for them by name.
+os.environ.setdefault("CAMTRACE_RUNTIME", "torch")
 os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"

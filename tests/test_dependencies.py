@@ -27,10 +27,10 @@ PLACES = {
     "builders/pixels/engine": {"fast"},
     "builders/sources/sample.py": {"sample"},
     "builders": set(),
-    "benchmark": {"encoders", "fast", "sample"},
+    "benchmark": {"encoders", "fast", "onnx", "sample"},
     "camtrace.py": {"encoders"},
-    "tests": {"encoders", "flickr", "sample", "fast", "test"},
-    "scripts": {"encoders", "flickr", "sample", "fast", "test"},
+    "tests": {"encoders", "flickr", "sample", "fast", "onnx", "test"},
+    "scripts": {"encoders", "flickr", "sample", "fast", "onnx", "test"},
 }
 """Where an import stands -> the extras that it may come from, beside the base. The first that fits counts."""
 

@@ -17,13 +17,13 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from benchmark.bank.view_file import Blocks, ViewFile, keep_key, view_key
-from benchmark.encoders import EncoderInfo
+from benchmark.encoders import EncoderInfo, Runtime
 from builders.errors import DataError, PhotoError
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary
@@ -39,6 +39,9 @@ class BankView:
     stored: np.ndarray
     rows: np.ndarray
     """int64, rows of ``stored`` that hold an embedding."""
+
+    reads_rows: ClassVar[bool] = True
+    """Indices may be an int array, and no other rows are read."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -203,8 +206,13 @@ def bank_key(
     storage: str,
     *,
     compiled: bool = False,
+    runtime: Runtime | None = None,
 ) -> dict[str, Any]:
-    """Everything but the view that decides embeddings, as JSON values; ``compiled`` networks round differently."""
+    """Everything but the view that decides embeddings, as JSON values.
+
+    ``compiled`` networks and other runtimes than torch round differently.
+    """
+    by = runtime.key() if runtime else None
     return {
         "layout": LAYOUT,
         "encoder": {
@@ -217,6 +225,7 @@ def bank_key(
             "preprocessing": dict(info.preprocessing),
             "dtype": compute_dtype,
             **({"compiled": True} if compiled else {}),
+            **({"runtime": by} if by else {}),
         },
         "photos": {"count": len(photos), "ids": ids_only_hash(photos.ids), "bytes": bytes_hash},
         "storage": storage,

@@ -108,10 +108,18 @@ def judge(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptio
     """
     if encoder.dtype == "float32" and options.storage == "float32":
         return None
-    recipe = _recipe(photos, options)
+    recipe = all_views(photos, options)
     key = {
         "gate": {"sample": SAMPLE, "threshold": THRESHOLD},
-        **bank_key(encoder.info, encoder.dtype, photos, bytes_hash, options.storage, compiled=encoder.compiled),
+        **bank_key(
+            encoder.info,
+            encoder.dtype,
+            photos,
+            bytes_hash,
+            options.storage,
+            compiled=encoder.compiled,
+            runtime=encoder.runtime,
+        ),
         "views": recipe.view_keys(),
     }
     file = options.cache / "gates" / f"{key_hash(key)}.json"
@@ -150,7 +158,7 @@ def _judge(encoder: Encoder, photos: PhotoSet, recipe: ViewRecipe, options: RunO
     exact = encoder if encoder.dtype == "float32" else encoder.in_float32() if encoder.in_float32 else None
     if exact is None or exact.dtype != "float32":
         return Verdict(False, f"{what} cannot be judged: it cannot be loaded in float32; {remedy}")
-    reference, lower = _both(exact, encoder, photos.limited(SAMPLE), recipe, options)
+    reference, lower = embedded_by_both(exact, encoder, photos.limited(SAMPLE), recipe, options)
     del exact
     gc.collect()
     if options.storage == "float16":
@@ -171,13 +179,23 @@ def _judge(encoder: Encoder, photos: PhotoSet, recipe: ViewRecipe, options: RunO
     return Verdict(passed, reason, found.ratio, found.trace, found.noise, (a, b), reference.shape[1])
 
 
-def _both(
-    exact: Encoder, lower: Encoder, sample: PhotoSet, recipe: ViewRecipe, options: RunOptions
+def embedded_by_both(
+    exact: Encoder,
+    lower: Encoder,
+    sample: PhotoSet,
+    recipe: ViewRecipe,
+    options: RunOptions,
+    workers: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """float32 [views, photos, dimension] of the sample by each encoder; photos that fail are left out."""
+    """float32 [views, photos, dimension] of the sample by each encoder; photos that fail are left out.
+
+    Raises:
+        DataError: all of them fail.
+    """
+    workers = options.workers if workers is None else workers
     faces = [FittingBatch(e.info.id, e.embed, options.batch_size) for e in (exact, lower)]
     embedded: list[list[np.ndarray]] = [[], []]
-    for photo in iterate_views(sample, range(len(sample)), recipe, [lower.preprocess], workers=options.workers):
+    for photo in iterate_views(sample, range(len(sample)), recipe, [lower.preprocess], workers=workers):
         if not photo.failure and not any(photo.own_failures):
             for face, found in zip(faces, embedded, strict=True):
                 found.append(face(photo.arrays[0]).numpy())
@@ -187,7 +205,7 @@ def _both(
     return reference, rounded
 
 
-def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
+def all_views(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
     """All processings, whatever the tasks: a verdict is about an encoder on photos."""
     if photos.stored_views:
         return StoredViews(tuple(n for n in photos.stored_views if n in PROCESSINGS), photos.stored_views)

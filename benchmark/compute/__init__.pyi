@@ -1,12 +1,16 @@
 from .batch_size import FittingBatch, out_of_memory
 from .compiled import compiled_module
+from .memory import budget, free_on_gpu, free_on_host
 from .process_setup import prepare_process
 from .products import in_parts, multiply
 from .threads import side_by_side, threads_for, threads_of_work
 
 __all__ = [
     "FittingBatch",
+    "budget",
     "compiled_module",
+    "free_on_gpu",
+    "free_on_host",
     "in_parts",
     "multiply",
     "out_of_memory",

@@ -1,13 +1,15 @@
 from .callables import is_module
 from .catalogue import EncoderRow, list_encoders
 from .embedding import Embedder
-from .encoder import Encoder, EncoderInfo
+from .encoder import Encoder, EncoderInfo, Runtime
 from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
 from .pixels import Pixels
+from .runtime import LARGEST_ERROR, largest_relative_error
 from .study import STUDY
 
 __all__ = [
+    "LARGEST_ERROR",
     "PREFIXES",
     "STUDY",
     "Embedder",
@@ -15,8 +17,10 @@ __all__ = [
     "EncoderInfo",
     "EncoderRow",
     "Pixels",
+    "Runtime",
     "as_encoder",
     "is_module",
+    "largest_relative_error",
     "list_encoders",
     "load_encoder",
 ]

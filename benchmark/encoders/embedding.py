@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,7 +104,7 @@ class Embedder:
             if out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
             hint = "; it may go without --compile" if self.place.compile else ""
-            raise EncoderError(f"{self.name}: the forward pass failed ({_first_line(error)}){hint}") from error
+            raise EncoderError(f"{self.name}: the forward pass failed ({first_line(error)}){hint}") from error
         return torch.cat(found)
 
     @torch.inference_mode()
@@ -117,6 +118,35 @@ class Embedder:
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise EncoderError(f"{self.name}: expected embeddings [{len(batch)}, dimension], the network gave {shape}")
         return output.float().cpu()
+
+
+class WholeNetwork(nn.Module):
+    """An embedder as one module, from views as loaders make them to embeddings: what other runtimes convert."""
+
+    def __init__(self, embed: Embedder) -> None:
+        super().__init__()
+        self.module = embed.module
+        self._embed = embed
+
+    def forward(self, views: torch.Tensor) -> torch.Tensor:
+        pixels = self._embed.normalise(views) if self._embed.normalise is not None else views.float()
+        return self._embed.forward(self.module, pixels)
+
+
+@contextlib.contextmanager
+def tracing() -> Iterator[None]:
+    """Within, forward passes may be traced for another runtime: no fused attention that only torch has, no warnings.
+
+    What tracing gets wrong, of which it warns, the comparison with torch finds.
+    """
+    fused = torch.backends.mha.get_fastpath_enabled()
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fused)
 
 
 OF_STATE_DICT = "of the state dict"
@@ -262,5 +292,6 @@ def tf32_only_if_asked(place: Placement) -> Iterator[None]:
         products.allow_tf32 = before
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says first; its kind, where it says nothing."""
     return (str(error).splitlines() or [type(error).__name__])[0]

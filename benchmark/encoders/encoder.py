@@ -55,6 +55,30 @@ class EncoderInfo:
 
 
 @dataclass(frozen=True)
+class Runtime:
+    """The library that carries out a network's forward pass."""
+
+    name: str
+    """``torch``, ``openvino``, ``onnxruntime``."""
+    version: str
+    relative_error: float | None = None
+    """Largest error against torch of the embeddings of some fixed pictures, to two digits; None for torch, and
+    where there is no network in torch to compare with."""
+    reason: str = ""
+    """Why torch, where a faster one was looked for; else empty."""
+
+    def key(self) -> dict[str, Any] | None:
+        """What a bank's key holds of it, as JSON values; None for torch.
+
+        >>> Runtime("openvino", "2026.4.1", 1.2e-7).key()
+        {'name': 'openvino', 'version': '2026.4.1', 'relative_error': 1.2e-07}
+        """
+        if self.name == "torch":
+            return None
+        return {"name": self.name, "version": self.version, "relative_error": self.relative_error}
+
+
+@dataclass(frozen=True)
 class Encoder:
     """One encoder, ready: ``preprocess`` makes arrays of photos (anywhere), ``embed`` embeddings of arrays (here)."""
 
@@ -75,3 +99,7 @@ class Encoder:
     """By ``torch.compile``, which rounds differently."""
     in_float32: Callable[[], Encoder] | None = None
     """Loads the same encoder in float32, where this one computes in less: what the precision gate compares it with."""
+    runtime: Runtime | None = None
+    """What carries out the forward pass; None where no network does."""
+    in_torch: Callable[[], Encoder] | None = None
+    """The same encoder computed by torch, where it is computed by another library."""

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.pixels import Pixels
 from benchmark.encoders.preprocess_modes import with_preprocessing
 from benchmark.encoders.registry import Request
+from benchmark.options import default_runtime
 from builders.errors import EncoderError, UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ def as_encoder(
     device: str = "auto",
     dtype: str = "float32",
     compile: bool = False,
+    runtime: str | None = None,
+    cache: Path | None = None,
     mode: str = "own",
 ) -> Encoder:
     """Make an encoder of a Python object.
@@ -44,7 +48,7 @@ def as_encoder(
             function.
         preprocess: of a module: RGB ``PIL.Image`` -> float array or tensor of one shape, as for its evaluation (resize,
             crop, normalise). A module that has an attribute ``preprocess`` needs none.
-        device, dtype, compile: of a module, as for ``load_encoder``.
+        device, dtype, compile, runtime, cache: of a module, as for ``load_encoder``.
         mode: ``own``, ``study``, ``short-side`` or ``squash``, as ``load_encoder`` takes it as ``preprocess``.
 
     A module's embeddings are kept between calls under the hash of its weights and of what two fixed pictures become,
@@ -60,11 +64,22 @@ def as_encoder(
     3
     """
     if is_module(thing):
+        from benchmark.encoders.runtime import on_runtime
+
         request = Request(name, device, dtype, compile=compile)
         encoder = with_preprocessing(_module_encoder(thing, name, preprocess, request), mode)  # type: ignore[arg-type]
+        encoder = on_runtime(encoder, runtime or default_runtime(), cache)
         if dtype == "float32":
             return encoder
-        exact = partial(as_encoder, thing, name=encoder.info.id, preprocess=preprocess, device=device, mode=mode)
+        exact = partial(
+            as_encoder,
+            thing,
+            name=encoder.info.id,
+            preprocess=preprocess,
+            device=device,
+            runtime="torch",
+            mode=mode,
+        )
         return replace(encoder, in_float32=exact)
     if preprocess is not None:
         raise UsageError("preprocess goes with a torch.nn.Module; a function or an Encoder does its own")
@@ -75,7 +90,7 @@ def as_encoder(
             f"{thing!r:.60} is no encoder: give a name, an Encoder, a torch.nn.Module, or a function from an image to a"
             " vector"
         )
-    made = function_encoder(Request(name or getattr(thing, "__name__", type(thing).__name__)), thing)
+    made = function_encoder(Request(name or getattr(thing, "__name__", type(thing).__name__).strip("<>")), thing)
     return with_preprocessing(made, mode)
 
 

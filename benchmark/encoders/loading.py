@@ -33,6 +33,7 @@ from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.preprocess_modes import known, with_preprocessing
 from benchmark.encoders.registry import Request
+from benchmark.options import default_runtime
 from builders.errors import EncoderError, UsageError, missing_package, unknown_name
 
 PREFIXES = {
@@ -60,6 +61,8 @@ def load_encoder(
     revision: str | None = None,
     trust_remote_code: bool = False,
     compile: bool = False,
+    runtime: str | None = None,
+    cache: Path | None = None,
     preprocess: str = "own",
 ) -> Encoder:
     """Load one encoder, ready to embed.
@@ -72,6 +75,9 @@ def load_encoder(
         revision: branch, tag or commit of a Hub repo; the same as ``@REVISION`` in the spec.
         trust_remote_code: run code that comes with a Hub repo. Never without this flag.
         compile: the forward pass by ``torch.compile``.
+        runtime: what carries out the forward pass: ``auto`` (OpenVINO on a CPU where it can, else torch), ``torch``,
+            ``openvino``, ``onnxruntime``; by default ``$CAMTRACE_RUNTIME``, or ``auto``.
+        cache: folder below which compiled networks are kept; by default ``$CAMTRACE_CACHE``, or the user's cache.
         preprocess: ``own``, ``study`` (as the ICCV 2025 study did it), ``short-side`` or ``squash``: see the table in
             ``preprocess_modes.py``.
 
@@ -93,10 +99,18 @@ def load_encoder(
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
         raise EncoderError(f"{spec}: not enough memory to load it") from None
+    from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
+
+    encoder = on_runtime(encoder, runtime or default_runtime(), cache)
     if dtype == "float32":
         return encoder
-    exact: dict[str, Any] = {"device": device, "revision": revision, "trust_remote_code": trust_remote_code}
-    exact["preprocess"] = preprocess
+    exact: dict[str, Any] = {
+        "device": device,
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "runtime": "torch",
+        "preprocess": preprocess,
+    }
     return replace(encoder, in_float32=partial(load_encoder, spec, **exact))
 
 

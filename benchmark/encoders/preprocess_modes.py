@@ -14,9 +14,9 @@ The last two keep the encoder's own filter, mean and standard deviation. Every m
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ def with_preprocessing(encoder: Encoder, mode: str) -> Encoder:
     studied = study_transform(encoder.info.id) if mode == "study" else None
     if studied is not None:
         return _replaced(encoder, mode, studied.pixels, (studied.mean, studied.std))
-    if mode == "study" and not _has_normalisation(encoder):
+    if mode == "study" and not _of_one_size(encoder):
         return encoder
     own, constants = _understood(encoder, mode)
     height, width = own(Image.new("RGB", (320, 240))).shape[:2]
@@ -79,24 +79,47 @@ def _replaced(encoder: Encoder, mode: str, pixels: Pixels, constants: _Constants
 
     mean, std = constants
     own = encoder.info.preprocessing
-    if encoder.preprocess == pixels and _normalisation(encoder) == Normalisation(mean, std):
+    same_constants = _constants(encoder) == constants
+    if encoder.preprocess == pixels and same_constants:
         return encoder  # its own already: the same bank
     kept = {name: value for name, value in own.items() if name not in ("preprocess", "own")}
     record = describe(pixels, mean, std, "pil", preprocess=mode, own=kept)
+    changed = replace(
+        encoder,
+        info=replace(encoder.info, preprocessing=record),
+        preprocess=pixels,
+        in_float32=_likewise(encoder.in_float32, mode),
+        in_torch=_likewise(encoder.in_torch, mode),
+    )
+    if same_constants:
+        return changed
     normalised: Any = encoder.embed
-    embed = replace(normalised, normalise=Normalisation(mean, std))
-    return replace(encoder, info=replace(encoder.info, preprocessing=record), preprocess=pixels, embed=embed)
+    if not hasattr(normalised, "normalise"):
+        raise EncoderError(
+            f"{encoder.info.id}: mean and standard deviation are fixed in its forward pass, and --preprocess {mode} "
+            "needs others: load it by its name, or with --runtime torch"
+        )
+    return replace(changed, embed=replace(normalised, normalise=Normalisation(mean, std)))
+
+
+def _likewise(load: Callable[[], Encoder] | None, mode: str) -> Callable[[], Encoder] | None:
+    """The way to the same encoder by other arithmetic, with the same preprocessing."""
+    return None if load is None else partial(_loaded, load, mode)
+
+
+def _loaded(load: Callable[[], Encoder], mode: str) -> Encoder:
+    return with_preprocessing(load(), mode)
 
 
 def _understood(encoder: Encoder, mode: str) -> tuple[Pixels, _Constants]:
     """The encoder's own steps and constants, proved equal to what it does."""
-    if not _has_normalisation(encoder):
+    if not _of_one_size(encoder):
         raise EncoderError(
             f"{encoder.info.id} reads the photo by itself, so --preprocess {mode} has nothing to replace: use own"
         )
-    normalisation = _normalisation(encoder)
-    if isinstance(encoder.preprocess, Pixels) and normalisation is not None:
-        return encoder.preprocess, (normalisation.mean, normalisation.std)
+    constants = _constants(encoder)
+    if isinstance(encoder.preprocess, Pixels) and constants is not None:
+        return encoder.preprocess, constants
     found = _verified(encoder)
     if found is None:
         raise EncoderError(
@@ -122,14 +145,22 @@ def _verified(encoder: Encoder) -> tuple[Pixels, _Constants] | None:
     return None
 
 
-def _has_normalisation(encoder: Encoder) -> bool:
-    """Whether it is a network that sees resized pixels (``Embedder``), not a function that reads the photo itself."""
+def _of_one_size(encoder: Encoder) -> bool:
+    """Whether it sees pixels of one size, not a photo as large as it is or a vector of its own."""
+    return np.ndim(encoder.preprocess(Image.new("RGB", (320, 240), (128, 128, 128)))) == 3
+
+
+def _constants(encoder: Encoder) -> _Constants | None:
+    """Mean and standard deviation of 8-bit pixels, where its forward pass applies them."""
     embed: Any = encoder.embed
-    return dataclasses.is_dataclass(embed) and any(field.name == "normalise" for field in dataclasses.fields(embed))
-
-
-def _normalisation(encoder: Encoder) -> Any:
-    return getattr(encoder.embed, "normalise", None)
+    if hasattr(embed, "normalise"):
+        own = embed.normalise
+        return None if own is None else (own.mean, own.std)
+    recorded = [encoder.info.preprocessing.get(name) for name in ("mean", "std")]
+    if not all(isinstance(part, list | tuple) and len(part) == 3 for part in recorded):
+        return None
+    mean, std = (tuple(float(value) for value in part) for part in recorded if part is not None)
+    return mean, std
 
 
 def _filter(pixels: Pixels) -> int:

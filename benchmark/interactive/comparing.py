@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from benchmark.results import Run, read_runs
+from benchmark.results import ReadRuns, Run, read_runs
 from benchmark.scoring import Scored, write_scored
 from benchmark.study import Compared, Tie, compare_runs, comparison_text
 from benchmark.tasks import all_tasks
+from builders.errors import DataError
 
 if TYPE_CHECKING:
     import pandas
@@ -96,8 +97,15 @@ def compare(
 def _runs(given: ScoredRuns | str | Path, name: str) -> list[Run]:
     """Runs with their answers by photo, as they are read from a folder."""
     if isinstance(given, str | Path):
-        return read_runs(Path(given), all_tasks())
+        return _all_of(read_runs(Path(given), all_tasks()), Path(given))
     with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
         for one in given.scored:
             write_scored(one, Path(scratch), single=given.single)
-        return [dataclasses.replace(run, folder=Path(name)) for run in read_runs(Path(scratch), all_tasks())]
+        runs = _all_of(read_runs(Path(scratch), all_tasks()), Path(name))
+        return [dataclasses.replace(run, folder=Path(name)) for run in runs]
+
+
+def _all_of(read: ReadRuns, folder: Path) -> list[Run]:
+    for refusal in read.refused:
+        raise DataError(f"{folder / refusal.file}: {refusal.reason}")
+    return list(read.runs)

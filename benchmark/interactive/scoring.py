@@ -52,6 +52,7 @@ def score(
     storage: str = _DEFAULTS.storage,
     force_dtype: bool = False,
     compile: bool = False,
+    runtime: str = _DEFAULTS.runtime,
     batch_size: int = _DEFAULTS.batch_size,
     workers: int = _DEFAULTS.workers,
     views: str = _DEFAULTS.views,
@@ -109,7 +110,8 @@ def score(
     if revision is not None and len(specs) != 1:
         raise UsageError("revision goes with one encoder of the Hub; with several, write each as NAME@REVISION")
     loading = loading_options(args)
-    in_memory = {name: loading[name] for name in ("device", "dtype", "compile")} | {"mode": loading["preprocess"]}
+    in_memory = {name: loading[name] for name in ("device", "dtype", "compile", "runtime", "cache")}
+    in_memory["mode"] = loading["preprocess"]
     sources: dict[str, EncoderSource] = {}
     for name, thing in named.items():
         if isinstance(thing, str):
@@ -151,6 +153,7 @@ _OPTIONS = (
     "storage",
     "force_dtype",
     "compile",
+    "runtime",
     "batch_size",
     "workers",
     "views",

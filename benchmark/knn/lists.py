@@ -5,13 +5,14 @@ Blocks are cut over test photos and over train photos, so that memory is bounded
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from benchmark.compute import budget
 from benchmark.knn.blocks import AskedBlock, FoundBlock, round_up, search_of
 from benchmark.knn.topk import GROUP, NOTHING, Embeddings, read_unit_rows
 
@@ -20,6 +21,13 @@ CPU_BLOCK = 1 << 25
 
 CPU_COLUMNS, CUDA_COLUMNS = 1 << 15, 1 << 16
 """Train photos of one block at most: wider blocks need fewer merges, narrower ones less memory for embeddings."""
+
+PART_WORK = {True: 1 << 42, False: 1 << 50}
+"""Multiply-adds after which a part of the test photos ends and is kept, on a CPU (a minute on two cores) and on a GPU:
+what a kill costs."""
+
+LEAST_QUERIES = 4096
+"""Test photos x classes of a part at least. Fewer make reading the train photos again dear beside the products."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +93,14 @@ def plan_blocks(question: KnnQuestion, memory_bytes: int | None) -> BlockPlan:
     n_train, n_test = len(question.train_labels), len(question.test_labels)
     on_cpu = question.device.type == "cpu"
     if memory_bytes is None:
-        on_cuda = question.device.type == "cuda"
-        memory_bytes = torch.cuda.mem_get_info(question.device)[0] // 2 if on_cuda else 2 << 30
+        memory_bytes = budget(question.device)
     other, same = (k, k) if c == 1 else (5 * k, 2 * k * c + 8)
     kept = 2 * c * (same + (c - 1) * other) * 8
     searched = 2 * c * 2 * max(same, other) * 8
     mixed = 4 * c * len(question.train_assignments) * k * 8
     per_photo = 4 * c * dimension + 2 * kept + searched + 16 * c * c * k * 8 + mixed + 1024
-    photos = _even_parts(n_test, max(1, memory_bytes // 4 // per_photo))
+    work = max(LEAST_QUERIES // c, PART_WORK[on_cpu] // (c * c * n_train * dimension))
+    photos = _even_parts(n_test, max(1, min(memory_bytes // 4 // per_photo, work)))
     columns = min(round_up(n_train), CPU_COLUMNS if on_cpu else CUDA_COLUMNS)
     columns = max(GROUP, min(columns, memory_bytes // 8 // (8 * dimension + 8) // GROUP * GROUP))
     # Similarities of all classes; and of one class, should all of them be positives: their copy, places and keys.
@@ -111,8 +119,17 @@ def read_queries(question: KnnQuestion, photos: slice) -> torch.Tensor:
     return queries
 
 
-def neighbour_lists(question: KnnQuestion, queries: torch.Tensor, photos: slice, plan: BlockPlan) -> Lists:
-    """The nearest positives and negatives of these queries in each bank, by one pass over the train photos."""
+def neighbour_lists(
+    question: KnnQuestion,
+    queries: torch.Tensor,
+    photos: slice,
+    plan: BlockPlan,
+    tell: Callable[[int], object] = lambda pairs: None,
+) -> Lists:
+    """The nearest positives and negatives of these queries in each bank, by one pass over the train photos.
+
+    ``tell`` hears after each block how many pairs of a test and a train photo were compared.
+    """
     lists = _empty_lists(question, queries.shape[1], plan)
     asked = AskedBlock(queries, question.test_labels[photos])
     embeddings = torch.empty((plan.columns, question.dimension), dtype=torch.float32, device=question.device)
@@ -124,6 +141,7 @@ def neighbour_lists(question: KnnQuestion, queries: torch.Tensor, photos: slice,
             read_unit_rows(bank, start, stop, embeddings, what=f"train class {c}")
             positives, negatives = ([of_class[c] for of_class in side] for side in lists)
             search(embeddings, question.train_labels[start:stop], FoundBlock(positives, negatives, start))
+            tell(queries.shape[1] * (stop - start))
     return lists
 
 

@@ -7,11 +7,15 @@ photos, the nearest positives (train photos with the query's label) and the near
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from benchmark.knn.answers import KnnAnswers, Setup
+from benchmark.knn.kept import KeptParts, parts_to_do
 from benchmark.knn.lists import KnnQuestion, Lists, neighbour_lists, plan_blocks, read_queries
 from benchmark.knn.topk import Embeddings, full_float32, unpack_indices
 from benchmark.knn.uniform import uniform_votes
@@ -30,6 +34,7 @@ def knn_setups(
     k: int = 10,
     device: str | torch.device = "cpu",
     memory_bytes: int | None = None,
+    keep: Path | None = None,
 ) -> KnnAnswers:
     """Score the six kNN set-ups of one parameter: cosine similarity, unweighted majority vote of the k nearest.
 
@@ -47,8 +52,10 @@ def knn_setups(
         k: neighbours that vote.
         device: where similarities are computed, such as ``"cuda"``.
         memory_bytes: how much memory of that device the blocks may take together, whatever the number of photos (below
-            some megabytes it is a wish). Default: 2 GiB, or half of what is free on a CUDA device. It changes the
-            speed, and the answers only where the float32 rounding of a matrix product depends on its shape.
+            some megabytes it is a wish). Default: half of what is free there (``benchmark.compute.budget``). It
+            changes the speed, and the answers only where the float32 rounding of a matrix product depends on its shape.
+        keep: a folder of this question alone, where each part of the test photos is kept when it is done; what is there
+            is not computed again. By default nothing is kept.
 
     Raises:
         DataError: shapes, labels or assignments do not fit together, there are no photos, or a value is not finite.
@@ -62,15 +69,22 @@ def knn_setups(
     """
     question = _checked(train, test, train_labels, test_labels, train_assignments, test_assignments, k, device)
     plan = plan_blocks(question, memory_bytes)
-    answers = _empty_answers(question)
-    with torch.inference_mode(), full_float32():
-        for start in range(0, len(question.test_labels), plan.photos):
-            photos = slice(start, min(start + plan.photos, len(question.test_labels)))
+    answers, kept = _empty_answers(question), KeptParts(keep)
+    done = kept.restore(answers)
+    pairs = (len(done) - int(done.sum())) * len(question.train_labels) * question.classes
+    with torch.inference_mode(), full_float32(), _bar(pairs) as bar:
+        for photos in parts_to_do(done, plan.photos):
             queries = read_queries(question, photos)
-            lists = neighbour_lists(question, queries, photos, plan)
+            lists = neighbour_lists(question, queries, photos, plan, bar.update)
             _record_fixed(answers, question, photos, lists)
             _record_uniform(answers, photos, uniform_votes(question, queries, photos, lists, plan))
+            kept.save(answers, photos)
     return answers
+
+
+def _bar(pairs: int) -> tqdm[Any]:
+    """Over pairs of photos, each compared in every class of the query at once."""
+    return tqdm(total=pairs, desc="kNN", unit="pair", unit_scale=True, delay=2, leave=False, disable=None)
 
 
 def _record_fixed(answers: KnnAnswers, question: KnnQuestion, photos: slice, lists: Lists) -> None:

@@ -56,11 +56,17 @@ class Board:
     columns: tuple[Column, ...]
     notes: Mapping[str, tuple[str, ...]]
     """By the entry's key: what a reader must know about the row."""
+    left_out: tuple[str, ...] = ()
+    """Why columns are not shown, in one sentence each."""
 
+
+MAX_COLUMNS = 600
+"""The study's five data sets have about 150. Beyond this those with fewest encoders are left out, and that is said."""
 
 CELL_FLAGS = {
     "at-chance": "cannot be told from chance",
     "below-chance": "below chance",
+    "conflict": "results of this encoder on these photos disagree; the newest is shown",
     "inconsistent": "SPD is not the difference of its two accuracies",
     "metadata": "a predictor that sees only the other labels does as well",
 }
@@ -80,11 +86,24 @@ def build_board(entries: Sequence[Entry]) -> Board:
         found.update(means(data.id, {key: held for key, held in found.items() if key[0] == data.id}))
     order = {data.id: i for i, data in enumerate(sets)}
     several = _with_several_settings(found)
+    published = {entry.key for entry in entries if entry.origin == "published"}
     columns = [
         _column(key, held, several.get(key[:3], set()))
         for key, held in sorted(found.items(), key=lambda item: _order(item[0], order))
     ]
-    return Board(tuple(entries), sets, tuple(columns), {e.key: _notes(e, columns, sets) for e in entries})
+    columns, left_out = _within_limit(columns, published)
+    notes = {e.key: _notes(e, columns, sets) for e in entries}
+    return Board(tuple(entries), sets, tuple(columns), notes, left_out)
+
+
+def _within_limit(columns: list[Column], published: set[str]) -> tuple[list[Column], tuple[str, ...]]:
+    """At most ``MAX_COLUMNS``: those of the study first, then those that most encoders have."""
+    if len(columns) <= MAX_COLUMNS:
+        return columns, ()
+    weights = [(bool(published & column.cells.keys()), len(column.cells)) for column in columns]
+    first = sorted(range(len(columns)), key=lambda i: weights[i], reverse=True)[:MAX_COLUMNS]
+    why = f"{len(columns) - MAX_COLUMNS} of {len(columns)} columns are left out: a board has at most {MAX_COLUMNS}"
+    return [columns[i] for i in sorted(first)], (why,)
 
 
 def _order(key: tuple[str, str, str, str], data_order: Mapping[str, int]) -> tuple[Any, ...]:
@@ -171,6 +190,11 @@ def _notes(entry: Entry, columns: Sequence[Column], sets: Sequence[DataSet]) -> 
         whole = set(whole_family(named[family], asked[family, data]))
         if whole - tasks:
             notes.append(f"Partial: {len(whole & tasks)} of {len(whole)} {family} tasks on {labels[data]}.")
+    disputed = sum("conflict" in c.cells[entry.key].flags for c in columns if entry.key in c.cells)
+    if disputed:
+        notes.append(
+            f"Conflicting results: {len(entry.files)} files disagree on {disputed} scores; the newest is shown."
+        )
     failed = [f for file in entry.files for f in file.result.failures]
     for kind, plural in (("task", "tasks"), ("photo", "photos"), ("encoder", "encoders")):
         times = sum(f.kind == kind for f in failed)

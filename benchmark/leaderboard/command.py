@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmark.leaderboard.admission import objection
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries, published_entries
 from benchmark.leaderboard.site import write_site
@@ -45,8 +46,9 @@ def run(args: argparse.Namespace) -> int:
     read = _read_all(args.results)
     published = [] if args.no_published else published_entries(published_encoders(), _study_facts())
     board = build_board([*published, *measured_entries(read.accepted)])
-    loaded = write_site(board, read.refused, args.output, title=args.title)
-    for refusal in read.refused:
+    left_out = [Refusal("columns", why) for why in board.left_out]
+    loaded = write_site(board, [*read.refused, *left_out], args.output, title=args.title)
+    for refusal in [*read.refused, *left_out]:
         print(f"refused {refusal.file}: {refusal.reason}")
     measured = len(board.entries) - len(published)
     print(
@@ -61,7 +63,7 @@ def _read_all(sources: Sequence[str]) -> ReadResults:
     accepted: list[ResultFile] = []
     refused: list[Refusal] = []
     for source in sources:
-        read = read_results(source)
+        read = read_results(source, objection)
         accepted += read.accepted
         refused += read.refused
     seen: dict[str, str] = {}

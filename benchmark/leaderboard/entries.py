@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,9 @@ STUDY_SETTINGS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 
 ALIASES = {"hub:camtrace/flickrexif": "flickrexif", "hub:camtrace/paircams": "paircams"}
 """Our rebuilt data sets are the study's, if their photos are as many."""
+
+SAME_WITHIN = 0.005
+"""How far two runs of the same options lie apart at most: embeddings are rounded differently by each machine."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ def published_entries(encoders: Iterable[PublishedEncoder], facts: Mapping[str, 
 def measured_entries(files: Sequence[ResultFile]) -> list[Entry]:
     """One entry for each encoder as loaded: another revision, weights, preprocessing or pooling is another entry.
 
-    Where several results hold the same score on the same photos, the newest counts.
+    Where several results hold the same score on the same photos, the newest counts, with the flag ``conflict`` if
+    they disagree.
     """
     by_encoder: dict[str, list[ResultFile]] = defaultdict(list)
     for file in files:
@@ -127,11 +132,29 @@ def measured_entries(files: Sequence[ResultFile]) -> list[Entry]:
 
 def _newest(newest_first: Iterable[ResultFile]) -> tuple[Observation, ...]:
     kept: dict[tuple[str, str, Photos, str], Observation] = {}
+    made_with: dict[tuple[str, str, Photos, str], str] = {}
     for file in newest_first:
+        options = json.dumps(file.result.environment.get("options"), sort_keys=True)
         for score in file.result.scores:
             observation = _observation(score, file)
-            kept.setdefault((score.task, score.metric, observation.photos, observation.settings), observation)
+            key = (score.task, score.metric, observation.photos, observation.settings)
+            if key not in kept:
+                kept[key], made_with[key] = observation, options
+            elif _disagree(kept[key], observation, same_options=made_with[key] == options):
+                kept[key] = replace(kept[key], flags=tuple(dict.fromkeys((*kept[key].flags, "conflict"))))
     return tuple(_marked(o, kept) for o in kept.values())
+
+
+def _disagree(one: Observation, other: Observation, *, same_options: bool) -> bool:
+    """Whether two numbers for one thing cannot both stand: another machine moves a score by rounding alone, another
+    seed or protocol within what its interval says."""
+    if one.n != other.n or abs(one.chance - other.chance) > SAME_WITHIN:
+        return True
+    if same_options:
+        return abs(one.value - other.value) > SAME_WITHIN
+    ends = (one.low, one.high, other.low, other.high)
+    low, high, other_low, other_high = (end if end is not None else math.nan for end in ends)
+    return high < other_low or other_high < low
 
 
 def _marked(o: Observation, kept: Mapping[tuple[str, str, Photos, str], Observation]) -> Observation:

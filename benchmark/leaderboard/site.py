@@ -183,6 +183,7 @@ def _photos(splits: object) -> str:
 def _status(notes: Sequence[str]) -> str:
     """The most telling note in a word or two."""
     for start, word in (
+        ("Conflicting", "conflict"),
         ("Partial", "partial"),
         ("Recorded failures", "failures"),
         ("Holds a smoke test", "smoke test"),

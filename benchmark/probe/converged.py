@@ -11,7 +11,6 @@ import torch
 
 from benchmark.compute import side_by_side
 from benchmark.probe.design import STACK_BYTES, Design, design, stack_size
-from benchmark.probe.features import gather
 from benchmark.probe.logistic import GRADIENT_TOLERANCE, Solution, solve
 from benchmark.probe.problem import Fit, Layers, Problem, Protocol, predict
 
@@ -189,7 +188,7 @@ def _design(
     dtype: torch.dtype | None,
 ) -> Design:
     return design(
-        gather(problem.banks, which, rows),
+        problem.source(which, rows),
         len(which),
         len(rows),
         problem.dimension,
@@ -203,7 +202,7 @@ def _refit(problem: Problem, chosen: Mapping[str, float], device: torch.device, 
     """One training set, many labels: all fits share its products, as strengths do in the search."""
     one = problem.which[:1]
     features = design(
-        gather(problem.banks, one, problem.fit_rows),
+        problem.source(one, problem.fit_rows),
         1,
         problem.n,
         problem.dimension,

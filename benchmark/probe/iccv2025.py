@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from benchmark.probe.design import STACK_BYTES
-from benchmark.probe.features import gather
 from benchmark.probe.problem import Fit, Layers, Problem, Protocol, predict
 from benchmark.probe.products import product
 from benchmark.probe.sgd import (
@@ -144,7 +143,7 @@ class _Assigned:
 
     def __init__(self, problem: Problem) -> None:
         self.shape = (len(problem.validation_rows), problem.dimension)
-        self._source = gather(problem.banks, problem.which[:1], problem.validation_rows)
+        self._source = problem.source(problem.which[:1], problem.validation_rows)
 
     def __getitem__(self, rows: slice) -> Tensor:
         start, stop, _ = rows.indices(self.shape[0])

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.probe.features import GATHER_BYTES, Rows, normalised
+from benchmark.probe.features import GATHER_BYTES, Gathered, Rows, RowSource, gather, normalised, picked
 
 VALIDATION_SHARE = 0.2
 """Share of the training photos that the search is judged on."""
@@ -51,6 +51,12 @@ class Problem:
     """Ascending photo indices that the search learns from."""
     validation_rows: np.ndarray
     """Ascending photo indices that the search is judged on; may be empty."""
+    gathered: Gathered | None = None
+    """Rows of all banks in memory, where it holds them."""
+
+    def source(self, which: np.ndarray, rows: np.ndarray) -> RowSource:
+        """Rows of training sets ``which`` [G, n] at photos ``rows``: from memory, or from the banks."""
+        return self.gathered.source(which, rows) if self.gathered else gather(self.banks, which, rows)
 
     @property
     def n(self) -> int:
@@ -140,8 +146,7 @@ def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tens
     for v, bank in enumerate(banks):
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
-            low = int(part[0])
-            block = torch.from_numpy(normalised(np.asarray(bank[low : int(part[-1]) + 1])[part - low]))
+            block = torch.from_numpy(normalised(picked(bank, part)))
             logits = (block.to(flat.device) @ flat + shift).view(-1, count, n_classes)
             best = logits.amax(-1, keepdim=True)
             # argmax promises no order among equals

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmark.compute import budget
 from benchmark.probe.answers import ProbeAnswers
-from benchmark.probe.features import Rows, Stacked
+from benchmark.probe.features import Gathered, Rows, Stacked
 from benchmark.probe.problem import (
     VALIDATION_SEED,
     VALIDATION_SHARE,
@@ -24,8 +26,11 @@ from builders.errors import DataError
 LABELLED_SEED = 42
 """Seed of the one run on acquisition labels, the study's."""
 
-CPU_MEMORY_BYTES = 8 << 30
-"""Default bound of the gathered training features on the CPU; on an accelerator, 60 % of what is free."""
+DEVICE_SHARE = 0.6
+"""Of an accelerator's free memory, the default bound of the gathered training features; of a CPU's the usual half."""
+
+GATHERED_FROM = 64 << 20
+"""Bytes of one training set from which the rows of all banks are gathered once."""
 
 
 def processing_probe(
@@ -56,7 +61,7 @@ def processing_probe(
             n_train * d * 4 bytes (8 up to half a million values; plus n_train ** 2 * 32 where n_train is small enough
             to be rotated, and n_train ** 2 * 4 in ``iccv2025`` where n_train < 2 d). Where not even one fits, rows are
             read anew in each pass. Beside it a fit keeps its probabilities: n_train * C * 4 bytes, times the number of
-            strengths in the search. Default: ``CPU_MEMORY_BYTES``, or 60 % of the accelerator's free memory.
+            strengths in the search. Default: half of the free memory, or 60 % of the accelerator's.
         options: keyword arguments of the protocol (``benchmark.probe.converged.converged``,
             ``benchmark.probe.iccv2025.iccv2025``).
 
@@ -150,6 +155,7 @@ def _answers(
     if memory_bytes is None:
         memory_bytes = default_memory(where)
     with torch.inference_mode():
+        problem, memory_bytes = _in_memory(problem, where, memory_bytes)
         fit = chosen.fit(problem, device=where, seed=seed, memory_bytes=memory_bytes, **options)
         predicted = predict(test, np.arange(test[0].shape[0]), fit.weights, fit.bias)
     return ProbeAnswers(
@@ -171,6 +177,20 @@ def _answers(
     )
 
 
+def _in_memory(problem: Problem, device: torch.device, memory_bytes: int) -> tuple[Problem, int]:
+    """The problem with all its rows gathered, if the memory holds them beside a training set; and what is left of it.
+
+    Every fit takes one row of each photo: where many fits share many banks, each row would be read from the bank and
+    brought to unit length several times. On a CPU a training set that is solved together with all others is gathered
+    once anyway.
+    """
+    every = 4 * len(problem.banks) * problem.n * problem.dimension
+    each = 4 * problem.n * problem.dimension
+    if len(problem.banks) < 2 or len(problem.which) < 2 or each < GATHERED_FROM or every + 2 * each > memory_bytes:
+        return problem, memory_bytes
+    return replace(problem, gathered=Gathered(problem.banks, device)), memory_bytes - every
+
+
 def with_validation(splits: LabelledSplits) -> tuple[Rows, np.ndarray]:
     """Train photos and, after them, validation photos if there are any: embeddings [n, d] and int64 labels [n]."""
     labels = np.asarray(splits.train_y).astype(np.int64)
@@ -187,7 +207,7 @@ def usable_device(device: str | torch.device) -> torch.device:
 
 def default_memory(device: torch.device) -> int:
     """Bound of the gathered training features in bytes."""
-    return int(0.6 * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else CPU_MEMORY_BYTES
+    return budget(device, DEVICE_SHARE) if device.type == "cuda" else budget(device)
 
 
 def _check_banks(name: str, banks: Sequence[Rows]) -> None:

@@ -6,14 +6,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.compute import compiled_module, multiply, threads_of_work
-from benchmark.probe.features import RowSource, gather
 from benchmark.probe.problem import Problem
 
 MOMENTUM = 0.9
@@ -217,7 +216,7 @@ class Reader:
     """Rows of G training sets by index."""
 
     resident: Tensor | None
-    banks: Any
+    problem: Problem
     which: np.ndarray
     rows: np.ndarray
     device: torch.device
@@ -239,7 +238,7 @@ class Reader:
                 groups, _, dimension = self.resident.shape
                 self.buffers[len(index)] = self.resident.new_empty((groups, len(index), dimension))
             return torch.index_select(self.resident, 1, index.to(self.device), out=self.buffers[len(index)])
-        part = gather(self.banks, self.which, self.rows[index.cpu().numpy()])
+        part = self.problem.source(self.which, self.rows[index.cpu().numpy()])
         return part(0, len(index)).to(self.device, self.dtype)
 
 
@@ -252,14 +251,14 @@ def reader(
     dtype: torch.dtype,
 ) -> Reader:
     """The rows of training sets ``which``: gathered if they fit into ``memory_bytes``, else read as asked for."""
-    source: RowSource = gather(problem.banks, which, rows)
+    source = problem.source(which, rows)
     resident = None
     if len(which) * len(rows) * problem.dimension * dtype.itemsize <= memory_bytes:
         resident = _empty((len(which), len(rows), problem.dimension), dtype, device)
         step = max(1, (64 << 20) // (len(which) * problem.dimension * 4))
         for start in range(0, len(rows), step):
             resident[:, start : start + step] = source(start, min(start + step, len(rows))).to(device)
-    return Reader(resident, problem.banks, which, rows, device, dtype)
+    return Reader(resident, problem, which, rows, device, dtype)
 
 
 def _empty(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.publishing.provenance import codec_objection, missing_provenance
-from benchmark.results import Refusal, Result, find_runs, folder_name, read_files
+from benchmark.results import Refusal, Result, ResultFile, contradiction, find_runs, folder_name, read_files
+from benchmark.tasks import all_tasks
 from builders.errors import DataError
 from builders.pixels import codec_canary
 
@@ -49,8 +50,8 @@ def gather_results(folder: Path, *, unknown_codec: bool = False, smoke_tests: bo
         raise DataError(f"{folder}: there is no result.json; score something first (camtrace score --output DIR)")
     own_canary = codec_canary()
 
-    def objection(result: Result) -> str:
-        return _objection(result, own_canary, unknown_codec, smoke_tests)
+    def objection(file: ResultFile) -> str:
+        return _objection(file.result, own_canary, unknown_codec, smoke_tests) or contradiction(file, all_tasks())
 
     read = read_files(folder, found, objection=objection)
     # As the files are: one of an older version keeps its name, so that it is never published twice.

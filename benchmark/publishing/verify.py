@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from benchmark.publishing.files import edited
 from benchmark.publishing.provenance import codec_objection, known_codecs, missing_provenance, private_inputs
-from benchmark.results import Refusal, ResultFile, markdown_table, read_results
+from benchmark.results import Refusal, ResultFile, contradiction, markdown_table, read_results
+from benchmark.tasks import all_tasks
 from builders.command_line import Parser
 from builders.pixels import codec_canary
 
@@ -54,7 +55,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    read = read_results(args.results)
+    questions = all_tasks()
+    read = read_results(args.results, lambda file: contradiction(file, questions))
     verdicts = [verified(file) for file in read.accepted] + [_refused(refusal) for refusal in read.refused]
     order = list(VERDICTS)
     verdicts.sort(key=lambda v: (order.index(v.verdict), v.file))

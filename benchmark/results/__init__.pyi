@@ -1,4 +1,14 @@
-from .answers import Run, answer_key, read_answers, read_run, read_runs
+from .answers import (
+    ANSWERS_FILE,
+    ReadRuns,
+    Run,
+    answer_key,
+    answers_changed,
+    contradiction,
+    read_answers,
+    read_run,
+    read_runs,
+)
 from .figure import draw_report, report_figure
 from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
 from .migration import SCHEMA_VERSION
@@ -35,6 +45,7 @@ from .summary import Summary, group_means, log_odds_over_chance, summarise
 from .tables import interval, markdown_table, p_value, percent
 
 __all__ = [
+    "ANSWERS_FILE",
     "SCHEMA_VERSION",
     "STUDY_CITATION",
     "STUDY_CLASSES",
@@ -53,6 +64,7 @@ __all__ = [
     "Question",
     "Questions",
     "ReadResults",
+    "ReadRuns",
     "Refusal",
     "Result",
     "ResultFile",
@@ -60,6 +72,8 @@ __all__ = [
     "Score",
     "Summary",
     "answer_key",
+    "answers_changed",
+    "contradiction",
     "draw_report",
     "families",
     "find_files",

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import zipfile
+import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmark.results.files import find_runs
+from benchmark.results.archives import file_sha256, read_arrays
+from benchmark.results.files import Refusal, ResultFile, find_runs, read_files
 from benchmark.results.questions import PhotoValues, Questions
-from benchmark.results.schema import Result, read_result
+from benchmark.results.schema import Result
 from builders.errors import DataError
+from builders.outside import Refused, readable
 
-MAX_ANSWERS_BYTES = 8 << 30
-"""Of one array once unpacked: ImageNet's probe predictions with 10 fits of 6 classes are 3 MB."""
+ANSWERS_FILE = "answers.npz"
+ROUNDING = 1e-6
+"""What a score may differ from the mean of its answers: sums in another order, never another answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,38 +51,87 @@ class Answers:
     """Reason by task."""
 
 
-def read_runs(folder: Path, questions: Questions) -> list[Run]:
-    """Every run in a folder: itself, or all below it, in the order of paths.
+@dataclass(frozen=True)
+class ReadRuns:
+    """Everything that a folder of runs held, in the order of paths."""
+
+    runs: tuple[Run, ...]
+    refused: tuple[Refusal, ...]
+
+
+def read_runs(folder: Path, questions: Questions) -> ReadRuns:
+    """Every run in a folder: itself, or all below it, in the order of paths. One that is refused stops no other.
 
     Raises:
-        DataError: there is none, or a ``result.json`` or an archive of answers cannot be read.
+        DataError: there is no ``result.json``.
     """
     found = find_runs(folder)
     if not found:
         raise DataError(f"{folder}: there is no result.json; give the --output of a run")
-    return [read_run((folder / file).parent, questions) for file in found]
+    read = read_files(folder, found)
+    runs, refused = [], list(read.refused)
+    for file in read.accepted:
+        try:
+            answers = _answers_of(file, questions)
+        except DataError as error:
+            refused.append(Refusal(file.file, str(error)))
+        else:
+            runs.append(Run((folder / file.file).parent, file.result, answers.values, answers.unreadable))
+    return ReadRuns(tuple(runs), tuple(refused))
 
 
 def read_run(folder: Path, questions: Questions) -> Run:
     """One run: ``result.json`` and, where it is there, ``answers.npz``.
 
     Raises:
-        DataError: a file cannot be read.
+        DataError: a file cannot be read, or the answers contradict the scores.
     """
-    result = read_result(folder / "result.json")
-    path = folder / "answers.npz"
-    if not path.is_file():
-        return Run(folder, result, {}, {})
+    read = read_runs(folder, questions)
+    if read.refused:
+        raise DataError(f"{folder / read.refused[0].file}: {read.refused[0].reason}")
+    return read.runs[0]
+
+
+def contradiction(file: ResultFile, questions: Questions) -> str:
+    """Why the answers beside a result are not those of its scores; "" where they are, or where there are none."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            largest = max((member.file_size for member in archive.infolist()), default=0)
-        if largest > MAX_ANSWERS_BYTES:
-            raise DataError(f"{path}: an array of {largest / 1e9:.0f} GB")
-        with np.load(path, allow_pickle=False) as arrays:
-            answers = read_answers({name: arrays[name] for name in arrays.files}, questions)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: cannot be read ({type(error).__name__}: {error})") from None
-    return Run(folder, result, answers.values, answers.unreadable)
+        _answers_of(file, questions)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def answers_changed(result: Result, folder: Path) -> bool:
+    """Whether the answers in a result's folder are known to be others than it was written with, or are gone."""
+    recorded = result.environment.get("answers_sha256")
+    try:
+        return recorded is not None and file_sha256(folder / ANSWERS_FILE) != recorded
+    except Refused:
+        return True
+
+
+def _answers_of(file: ResultFile, questions: Questions) -> Answers:
+    path = file.path.with_name(ANSWERS_FILE) if file.path is not None and file.path.name == "result.json" else None
+    if path is None or not os.path.lexists(path):
+        return Answers({}, {})
+    if answers_changed(file.result, path.parent):
+        raise DataError(f"{ANSWERS_FILE} is not the one that the result was written with: its SHA-256 is another")
+    try:
+        answers = read_answers(read_arrays(path), questions)
+    except Refused as error:
+        raise DataError(f"{ANSWERS_FILE} {error.reason}") from None
+    for score in file.result.scores:
+        found = answers.values.get((score.task, score.metric))
+        if found is None:
+            continue
+        mean = float(found.values.mean())
+        if len(found.photos) != score.n or not abs(mean - score.value) <= ROUNDING:
+            raise DataError(
+                f"{score.task} {score.metric} is {score.value:.6g} of {score.n}, but its answers in {ANSWERS_FILE} "
+                f"give {mean:.6g} of {len(found.photos)}"
+            )
+    scored = {score.task for score in file.result.scores}
+    return Answers({key: found for key, found in answers.values.items() if key[0] in scored}, answers.unreadable)
 
 
 def answer_key(task: str, name: str) -> str:
@@ -103,9 +156,11 @@ def read_answers(arrays: Mapping[str, np.ndarray], questions: Questions) -> Answ
             unreadable[task] = "this version of camtrace does not know the question"
             continue
         try:
-            read = {metric: _checked(found) for metric, found in questions[task].read_answers(own).items()}
+            with warnings.catch_warnings():  # what overflows or divides by zero is refused below
+                warnings.simplefilter("ignore")
+                read = {metric: _checked(found) for metric, found in questions[task].read_answers(own).items()}
         except Exception as error:  # arrays of strangers: whatever is wrong with them is wrong with this task alone
-            unreadable[task] = f"its answers cannot be read ({type(error).__name__}: {error})"
+            unreadable[task] = readable(f"its answers cannot be read ({type(error).__name__}: {error})")
         else:
             values.update({(task, metric): found for metric, found in read.items()})
     return Answers(values, unreadable)
@@ -113,6 +168,11 @@ def read_answers(arrays: Mapping[str, np.ndarray], questions: Questions) -> Answ
 
 def _checked(found: PhotoValues) -> PhotoValues:
     n = len(found.photos)
-    if found.values.shape != (n,) or (found.clusters is not None and found.clusters.shape != (n,)):
+    if not n or found.values.shape != (n,) or (found.clusters is not None and found.clusters.shape != (n,)):
         raise DataError(f"{n} photos, values of shape {found.values.shape}")
+    if len(np.unique(found.photos)) < n:
+        raise DataError("a photo is there twice")
+    low, high = found.bounds
+    if not ((found.values >= low) & (found.values <= high)).all():
+        raise DataError(f"values outside [{low:g}, {high:g}]")
     return found

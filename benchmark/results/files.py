@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
-import json
 import os
 import re
-import stat
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.results.schema import Result
+from benchmark.results.forms import check_forms
+from benchmark.results.schema import MAX_FILE_BYTES, Result
 from builders.errors import DataError
-
-MAX_FILE_BYTES = 16 * 2**20
-"""A result of every task is well under 1 MB; a file above this is not opened."""
-MAX_NAME = 200
-"""Characters of an encoder's id, a data set's name, a task or a metric."""
-
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f<>\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-"""Markup, control characters, and characters that hide or reorder text."""
+from builders.outside import Refused, read_outside_text, readable, too_large
 
 
 @dataclass(frozen=True)
@@ -33,6 +23,8 @@ class ResultFile:
     result: Result
     text: str = ""
     """The file as it was read: a file of an older version stays what it is wherever it is copied to."""
+    path: Path | None = None
+    """Where it was read from, for what lies beside it; None if it was never a file."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,7 @@ def read_files(
     folder: Path,
     files: Iterable[str],
     *,
-    objection: Callable[[Result], str] = lambda result: "",
+    objection: Callable[[ResultFile], str] = lambda file: "",
     links_may_leave: bool = False,
 ) -> ReadResults:
     """Read files below a folder; one that is refused stops no other.
@@ -77,104 +69,45 @@ def read_files(
         objection: why a readable result is not wanted; "" if it is.
         links_may_leave: whether links out of the folder are followed, as in the Hub client's own cache.
     """
-    inside = None if links_may_leave else folder.resolve()
     accepted, refused = [], []
     for file in files:
+        name = readable(file)
         try:
-            text = _text(folder, file, inside)
-            result = parse_result(text, file)
-            if reason := objection(result):
+            text = read_outside_text(
+                folder / file, limit=MAX_FILE_BYTES, inside=None if links_may_leave else folder.resolve()
+            )
+            read = ResultFile(name, parse_result(text, name), text, folder / file)
+            if reason := objection(read):
                 raise DataError(reason)
-            accepted.append(ResultFile(file, result, text))
+            accepted.append(read)
+        except Refused as error:
+            refused.append(Refusal(name, error.reason))
         except DataError as error:
-            refused.append(Refusal(file, str(error).removeprefix(f"{file}: ")))
+            refused.append(Refusal(name, readable(str(error).removeprefix(f"{name}: "))))
     return ReadResults(tuple(accepted), tuple(refused))
 
 
 def size_objection(size: int) -> str:
-    """Why a file of so many bytes is not opened; "" if it is.
+    """Why a result of so many bytes is not opened; "" if it is.
 
     >>> size_objection(17 * 2**20)
-    '17 MB, more than the 16 MB that a result may have'
+    '17 MiB, more than the 16 MiB that such a file may have'
     """
-    if size <= MAX_FILE_BYTES:
-        return ""
-    return f"{size / 2**20:.0f} MB, more than the {MAX_FILE_BYTES >> 20} MB that a result may have"
+    return too_large(size, MAX_FILE_BYTES) if size > MAX_FILE_BYTES else ""
 
 
 def parse_result(text: str, file: str) -> Result:
-    """A result whose every field has the form that the board relies on.
+    """A result whose every field has the form that readers rely on (``forms.py``).
 
     Raises:
         DataError: with the reason.
     """
     result = Result.from_json(text, where=file)
-    for name in ("encoder", "data", "environment", "cost"):
-        if not isinstance(getattr(result, name), Mapping):
-            raise DataError(f"{file}: {name} is not an object")
-    _check_name(file, "encoder id", result.encoder.get("id"))
-    _check_name(file, "data name", result.data.get("name"))
-    _check_date(file, result.created)
-    _check_finite(file, result)
-    for failure in result.failures:
-        if not all(isinstance(part, str) for part in (failure.kind, failure.name, failure.reason)):
-            raise DataError(f"{file}: a failure's kind, name or reason is not text")
-    if not result.scores:
-        raise DataError(f"{file}: it holds no score")
-    for score in result.scores:
-        for kind, name in (("task", score.task), ("metric", score.metric), ("data", score.data)):
-            _check_name(file, kind, name)
-        if not score.low - 1e-9 <= score.value <= score.high + 1e-9:
-            raise DataError(f"{file}: {score.task} {score.metric}: the value is outside its own interval")
-        if not isinstance(score.details, Mapping):
-            raise DataError(f"{file}: {score.task} {score.metric}: details is not an object")
-    ((asked, times),) = Counter((s.task, s.data, s.metric) for s in result.scores).most_common(1)
-    if times > 1:
-        raise DataError(f"{file}: {' '.join(asked)} is there {times} times")
+    try:
+        check_forms(result)
+    except ValueError as error:
+        raise DataError(f"{file}: {error}") from None
     return result
-
-
-def _text(folder: Path, file: str, inside: Path | None) -> str:
-    path = folder / file
-    if inside is not None and not Path(os.path.realpath(path)).is_relative_to(inside):
-        raise DataError(f"{file}: a link that leaves the folder")
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{file}: not a regular file")
-        if reason := size_objection(status.st_size):
-            raise DataError(f"{file}: {reason}")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read ({type(error).__name__})") from None
-
-
-def _check_name(file: str, kind: str, name: object) -> None:
-    if not isinstance(name, str) or not name.strip():
-        raise DataError(f"{file}: the {kind} is missing or not text")
-    if len(name) > MAX_NAME:
-        raise DataError(f"{file}: the {kind} has {len(name)} characters, more than {MAX_NAME}")
-    if _UNSAFE.search(name):
-        raise DataError(f"{file}: the {kind} holds markup, control or invisible characters")
-
-
-def _check_date(file: str, created: object) -> None:
-    try:
-        if not isinstance(created, str):
-            raise ValueError
-        # Python 3.10 does not read the "Z" of ISO 8601.
-        datetime.datetime.fromisoformat(created.replace("Z", "+00:00"))
-    except ValueError:
-        raise DataError(f"{file}: created is not an ISO 8601 time") from None
-
-
-def _check_finite(file: str, result: Result) -> None:
-    """JSON text such as ``1e999`` becomes an infinity that no JSON can carry on."""
-    try:
-        json.dumps([result.encoder, result.data, result.environment, result.cost], allow_nan=False)
-        json.dumps([score.details for score in result.scores], allow_nan=False)
-    except (ValueError, RecursionError):
-        raise DataError(f"{file}: a number is not finite, or the nesting is too deep") from None
 
 
 def folder_name(name: str) -> str:

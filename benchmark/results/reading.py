@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.results.files import ReadResults, Refusal, find_files, read_files, size_objection
+from benchmark.results.files import ReadResults, Refusal, ResultFile, find_files, read_files, size_objection
 from builders.errors import RemoteError, UsageError
 
 _REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?")
 
 
-def read_results(source: str) -> ReadResults:
+def read_results(source: str, objection: Callable[[ResultFile], str] = lambda file: "") -> ReadResults:
     """Every ``*.json`` of a folder (below ``results/`` if it has one), or of a Hub data set ``owner/name[@revision]``.
+
+    Args:
+        source: which.
+        objection: why a readable result is not wanted; "" if it is.
 
     Raises:
         UsageError: neither an existing folder nor the form of a repo's name.
@@ -21,13 +26,13 @@ def read_results(source: str) -> ReadResults:
     folder = Path(source)
     if folder.is_dir():
         below = "results/" if (folder / "results").is_dir() else ""
-        return read_files(folder, find_files(folder, f"{below}**/*.json"))
+        return read_files(folder, find_files(folder, f"{below}**/*.json"), objection=objection)
     if folder.exists() or not _REPO.fullmatch(source):
         raise UsageError(f"--results {source}: no such folder, and not the name of a Hub data set (owner/name)")
-    return _read_repo(source)
+    return _read_repo(source, objection)
 
 
-def _read_repo(source: str) -> ReadResults:
+def _read_repo(source: str, objection: Callable[[ResultFile], str]) -> ReadResults:
     from huggingface_hub import HfApi
 
     # HTTPError: of the client that this huggingface_hub was built on, httpx or httpx2.
@@ -53,7 +58,7 @@ def _read_repo(source: str) -> ReadResults:
     except (HTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else error.__class__.__name__
         raise RemoteError(f"results of {source}: the Hub does not give them ({reason})") from None
-    read = read_files(Path(folder), wanted, links_may_leave=True)
+    read = read_files(Path(folder), wanted, objection=objection, links_may_leave=True)
     return ReadResults(read.accepted, refused + read.refused)
 
 

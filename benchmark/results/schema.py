@@ -13,6 +13,10 @@ from typing import Any
 from benchmark.results.migration import SCHEMA_VERSION, migrated
 from builders.errors import DataError
 from builders.files import write_text_atomically
+from builders.outside import parse_json, read_outside_text, readable
+
+MAX_FILE_BYTES = 16 * 2**20
+"""A result of every task is well under 1 MB; a file above this is not opened."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,13 @@ class Result:
     - ``versions`` of libraries, ``python``, ``platform``, ``codec`` versions, ``codec_canary`` (what codecs do to
       pixels).
     - ``device``, ``dtype``, ``storage``, ``compiled``, and ``precision_gate`` where precision is below float32.
+    - ``runtime``: of a network, the library that computed it: ``name``, ``version``, ``relative_error`` against torch,
+      ``reason`` where torch took another's place, ``on_photos`` where both embedded a batch of these photos.
     - ``options``: those that decide scores (seed, protocol, neighbours, mask ratio, limit, ...).
     - ``command``: ``camtrace score ...`` that repeats this result alone, with placeholders for what lies on the
       author's machine; absent if nobody recorded it. In a file of version 1 it repeats the whole run, with every model
       and data set that was in it.
+    - ``answers_sha256``: of the ``answers.npz`` written beside the file; absent in files of older versions.
     - ``local``: by ``model``, ``data`` or ``options``, one sentence that says what a placeholder stands for; empty if
       strangers can run ``command`` as it is.
     """
@@ -111,10 +118,7 @@ class Result:
         Raises:
             DataError: not JSON, an unknown schema version, a missing or extra field, a value out of range.
         """
-        try:
-            raw = json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{where}: not a result file ({error})") from None
+        raw = parse_json(text, where)
         if not isinstance(raw, dict):
             raise DataError(f"{where}: not a result file (the top level is not an object)")
         raw = migrated(raw, where)
@@ -140,11 +144,7 @@ def write_result(result: Result, path: Path) -> None:
 
 def read_result(path: Path) -> Result:
     """Read one ``result.json``. Raises ``DataError`` with the path in its sentence."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
-    return Result.from_json(text, where=str(path))
+    return Result.from_json(read_outside_text(path, limit=MAX_FILE_BYTES), where=readable(str(path)))
 
 
 def _check_score(score: Score, where: str) -> None:
@@ -158,7 +158,3 @@ def _check_score(score: Score, where: str) -> None:
             raise DataError(f"{where}: {score.task} {score.metric}: {name} {number} is outside [-1, 1]")
     if isinstance(score.n, bool) or not isinstance(score.n, int) or score.n < 0:
         raise DataError(f"{where}: {score.task} {score.metric}: n is not a count")
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")

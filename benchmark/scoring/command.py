@@ -17,6 +17,7 @@ from benchmark.options import (
     ORIENTATION,
     PREPROCESS,
     PRESETS,
+    RUNTIMES,
     STORAGE,
     TIES,
     VIEWS,
@@ -115,6 +116,13 @@ def parser() -> Parser:
     )
     p.add_argument(
         "--force-dtype", action="store_true", help="use a precision that rounds away the smallest traces all the same"
+    )
+    p.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default=defaults.runtime,
+        help="what carries out forward passes on a CPU; auto: OpenVINO where it is installed and computes what torch "
+        "does (default: %(default)s)",
     )
     p.add_argument("--compile", action="store_true", help="forward passes by torch.compile; pays in long runs")
     p.add_argument(
@@ -246,8 +254,11 @@ def _say_missing(lost: NotScored) -> None:
 
 def loading_options(args: argparse.Namespace) -> dict[str, Any]:
     """The parsed options that ``load_encoder`` takes, but for the revision."""
-    given = {name: getattr(args, name) for name in ("device", "dtype", "trust_remote_code", "compile")}
+    given = {name: getattr(args, name) for name in _LOADING}
     return {**given, "preprocess": _chosen(args)["preprocess"]}
+
+
+_LOADING = ("device", "dtype", "trust_remote_code", "compile", "runtime", "cache")
 
 
 def _chosen(args: argparse.Namespace) -> dict[str, str]:
@@ -276,6 +287,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         device=args.device,
         dtype=args.dtype,
         compile=args.compile,
+        runtime=args.runtime,
         force_dtype=args.force_dtype,
         storage=args.storage,
         batch_size=args.batch_size,

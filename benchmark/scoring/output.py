@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmark.results import Result, draw_report, folder_name, report_text, write_result
+from benchmark.results import ANSWERS_FILE, Result, draw_report, folder_name, report_text, write_result
 from benchmark.scoring.run import Scored
 from benchmark.tasks import all_tasks
 from builders.files import write_bytes_atomically, write_text_atomically
@@ -31,8 +33,10 @@ def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
     )
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **dict(scored.answers))  # type: ignore[arg-type]
-    write_bytes_atomically(folder / "answers.npz", buffer.getvalue())
-    write_result(result, folder / "result.json")
+    answers = buffer.getvalue()
+    write_bytes_atomically(folder / ANSWERS_FILE, answers)
+    recorded = {**result.environment, "answers_sha256": hashlib.sha256(answers).hexdigest()}
+    write_result(dataclasses.replace(result, environment=recorded), folder / "result.json")
     return folder
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from benchmark.bank import Verdict
-from benchmark.encoders import Encoder
+from benchmark.bank import RuntimeVerdict, Verdict
+from benchmark.encoders import Encoder, Runtime
 from benchmark.options import RunOptions
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary, codec_versions
@@ -44,7 +44,13 @@ def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
     }
 
 
-def environment_record(encoder: Encoder, photos: PhotoSet, options: RunOptions, gate: Verdict | None) -> dict[str, Any]:
+def environment_record(
+    encoder: Encoder,
+    photos: PhotoSet,
+    options: RunOptions,
+    gate: Verdict | None,
+    compared: RuntimeVerdict | None = None,
+) -> dict[str, Any]:
     """What a result says of where and how it was computed."""
     return {
         "versions": {name: _version(name) for name in PACKAGES},
@@ -56,9 +62,16 @@ def environment_record(encoder: Encoder, photos: PhotoSet, options: RunOptions, 
         "dtype": encoder.dtype,
         "storage": options.storage,
         "compiled": encoder.compiled,
+        **({"runtime": _runtime_record(encoder.runtime, compared)} if encoder.runtime else {}),
         **({"precision_gate": gate.record()} if gate else {}),
         "options": options_record(options, photos),
     }
+
+
+def _runtime_record(runtime: Runtime, compared: RuntimeVerdict | None) -> dict[str, Any]:
+    """Which library computed, how far from torch on fixed pictures, and on one batch of these photos."""
+    about = {name: value for name, value in dataclasses.asdict(runtime).items() if value not in (None, "")}
+    return {**about, **({"on_photos": compared.record()} if compared else {})}
 
 
 def peak_memory(device: str) -> dict[str, int]:

@@ -14,7 +14,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.bank import Bank, PassCost, Verdict, bank_key, fill_banks, judge, photos_bytes_hash
+from benchmark.bank import (
+    Bank,
+    PassCost,
+    RuntimeVerdict,
+    Verdict,
+    bank_key,
+    fill_banks,
+    judge,
+    photos_bytes_hash,
+    settled,
+)
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.results import Failure, Result, Score, answer_key
@@ -62,6 +72,7 @@ def score_encoders(
     bytes_hash = bytes_hash or photos_bytes_hash(photos)
     clock = {"checking photos": time.perf_counter() - started}
     collected: list[_Collected] = [_Collected(dict(clock)) for _ in encoders]
+    encoders = _settled(encoders, photos, bytes_hash, options, collected)
     fit = _precise_enough(encoders, photos, bytes_hash, options, collected)
     with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
         known: list[Mapping[str, Any]] = []
@@ -92,9 +103,33 @@ class _Collected:
     embedding_s: float = 0.0
     storage: str = ""
     gate: Verdict | None = None
+    runtime: RuntimeVerdict | None = None
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+def _settled(
+    encoders: Sequence[Encoder],
+    photos: PhotoSet,
+    bytes_hash: str,
+    options: RunOptions,
+    collected: Sequence[_Collected],
+) -> list[Encoder]:
+    """The encoders by the runtimes that they are used with on these photos; one that may not be used has failed."""
+    found = []
+    for encoder, got in zip(encoders, collected, strict=True):
+        started = time.perf_counter()
+        try:
+            encoder, got.runtime = settled(encoder, photos, bytes_hash, options)
+        except EncoderError as error:
+            if len(encoders) == 1:
+                raise
+            got.failures["encoder", encoder.info.id] = str(error)
+        if got.runtime is not None:
+            got.add_seconds("comparing with torch", time.perf_counter() - started)
+        found.append(encoder)
+    return found
 
 
 def _precise_enough(
@@ -107,6 +142,8 @@ def _precise_enough(
     """Positions of the encoders that may be used in their precision; the others are failures."""
     fit = []
     for i, (encoder, got) in enumerate(zip(encoders, collected, strict=True)):
+        if got.failures:
+            continue
         started = time.perf_counter()
         try:
             got.gate = judge(encoder, photos, bytes_hash, options)
@@ -176,7 +213,15 @@ def _open_bank(
     options: RunOptions,
     scratch: Path,
 ) -> Bank:
-    key = bank_key(encoder.info, encoder.dtype, photos, bytes_hash, options.storage, compiled=encoder.compiled)
+    key = bank_key(
+        encoder.info,
+        encoder.dtype,
+        photos,
+        bytes_hash,
+        options.storage,
+        compiled=encoder.compiled,
+        runtime=encoder.runtime,
+    )
     cacheable = encoder.info.weights_sha256 is not None
     return Bank.open(options.cache / "banks" if cacheable else scratch, key, views, fresh=fresh)
 
@@ -219,7 +264,7 @@ def _result(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOpt
             "smoke_test": photos.smoke_test,
             "evidence": dict(photos.evidence),
         },
-        environment=environment_record(encoder, photos, options, got.gate),
+        environment=environment_record(encoder, photos, options, got.gate, got.runtime),
         scores=tuple(dataclasses.replace(s, data=photos.name) for s in got.scores),
         failures=tuple(Failure(kind, name, reason) for (kind, name), reason in got.failures.items()),
         cost={

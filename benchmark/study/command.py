@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from benchmark.options import PRESETS, STUDY_PRESET
 from builders.command_line import Parser
-from builders.errors import UsageError
+from builders.errors import DataError, UsageError
+from builders.outside import readable
 
 if TYPE_CHECKING:
     from benchmark.results import Run
@@ -62,12 +63,18 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.study.compare import compare_runs, comparison_text
     from benchmark.tasks import all_tasks
 
-    runs = [run for folder in args.folders for run in read_runs(folder, all_tasks())]
+    read = [(folder, read_runs(folder, all_tasks())) for folder in args.folders]
+    runs = [run for _, found in read for run in found.runs]
+    refused = [(folder / refusal.file, refusal.reason) for folder, found in read for refusal in found.refused]
+    for file, reason in refused:
+        print(f"camtrace: refused {readable(str(file))}: {reason}", file=sys.stderr)
+    if refused and not runs:
+        raise DataError("none of the results given can be compared")
     runs = _of_preset(runs, args.preset, beside_study=args.published is not None and not args.across_presets)
     across = args.across_presets
     if args.published is not None:
         print("\n\n".join(published_text(run, args.published, args.tasks, across_presets=across) for run in runs))
-        return 0
+        return 1 if refused else 0
     rows, ties = compare_runs(
         runs,
         args.tasks,
@@ -76,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         across_presets=across,
     )
     print(comparison_text(rows, ties))
-    return 0
+    return 1 if refused else 0
 
 
 def _of_preset(runs: Sequence[Run], preset: str | None, *, beside_study: bool) -> list[Run]:

@@ -142,8 +142,7 @@ def _measure(spec: str, encoder: Encoder, job: SweepJob, options: RunOptions, lo
         cost = None
         for part in (few.select(np.arange(1)), few):  # the first call of a network is slow
             with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
-                compiled = encoder.compiled
-                key = bank_key(encoder.info, encoder.dtype, part, "measured", options.storage, compiled=compiled)
+                key = bank_key(encoder.info, encoder.dtype, part, "measured", options.storage)
                 bank = Bank.open(Path(scratch), key, recipe.view_keys())
                 outcome = fill_banks(
                     part, recipe, [encoder], [bank], batch_size=options.batch_size, workers=0, label=f"measuring {spec}"

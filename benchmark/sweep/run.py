@@ -16,7 +16,7 @@ import torch
 from benchmark.bank import photos_bytes_hash
 from benchmark.encoders import Encoder, list_encoders, load_encoder
 from benchmark.options import RunOptions
-from benchmark.results import Result, folder_name, markdown_table, read_result
+from benchmark.results import Result, answers_changed, folder_name, markdown_table, read_result
 from benchmark.scoring import (
     Origin,
     encoder_record,
@@ -177,6 +177,9 @@ def finished(folder: Path, encoder: Encoder, job: SweepJob, bytes_hash: str, opt
     try:
         result = read_result(folder / "result.json")
     except DataError:
+        return None
+    if answers_changed(result, folder):
+        print(f"camtrace: warning: {folder}: its answers are not those of its result; made again", file=sys.stderr)
         return None
     environment, data = result.environment, result.data
     gate = environment.get("precision_gate") or {"passed": True}

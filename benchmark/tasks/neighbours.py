@@ -100,7 +100,7 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     """``knn/<parameter>``: accuracy of the picture's class in the six set-ups."""
     train, test = _train_and_test(given)
     seeds = given.options.assignment_seeds
-    drawn = [assignments([given.photos.ids[i] for i in part], parameter, seeds) for part in (train, test)]
+    drawn = [assignments(given.photos, part, parameter, seeds) for part in (train, test)]
     answers = _answers(given, parameter.processings, drawn)
     kept = {name: getattr(answers, name) for name in ("correct", "least", "greatest", "random", "combinations")}
     values = answers.per_photo(_rule(given.options))

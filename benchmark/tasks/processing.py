@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.photos import SPLITS, PhotoSet
-from builders.pixels import PARAMETERS, Parameter, assigned_class
+from builders.pixels import PARAMETERS, Parameter, assigned_classes
 
 if TYPE_CHECKING:
     from benchmark.views import ViewRecipe
@@ -44,9 +45,17 @@ ACCURACY = Metric(
 """The number of every probe."""
 
 
-def assignments(photo_ids: list[str], parameter: Parameter, seeds: int) -> np.ndarray:
-    """int64 [seeds, photos]: the class of each photo under assignment seeds 0, 1, ... (``assigned_class``)."""
-    return np.array([[assigned_class(i, parameter, seed) for i in photo_ids] for seed in range(seeds)], dtype=np.int64)
+def assignments(photos: PhotoSet, at: np.ndarray, parameter: Parameter, seeds: int) -> np.ndarray:
+    """int64 [seeds, photos]: the class of the photos at indices ``at`` under assignment seeds 0, 1, ...
+    (``assigned_class``); made once for all encoders and tasks on the photos."""
+    return _all_assignments(photos.ids, parameter, seeds)[:, at].astype(np.int64)
+
+
+@functools.lru_cache(maxsize=8)
+def _all_assignments(photo_ids: tuple[str, ...], parameter: Parameter, seeds: int) -> np.ndarray:
+    """Of all photos of a set; a byte each for up to 256 classes."""
+    small = np.uint8 if len(parameter.classes) <= 256 else np.uint16
+    return np.stack([assigned_classes(photo_ids, parameter, seed).astype(small) for seed in range(seeds)])
 
 
 def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
@@ -58,7 +67,7 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     answers = processing_probe(
         [given.view(name, train) for name in parameter.processings],
         [given.view(name, test) for name in parameter.processings],
-        assignments([given.photos.ids[i] for i in train], parameter, given.options.assignment_seeds),
+        assignments(given.photos, train, parameter, given.options.assignment_seeds),
         protocol=given.options.protocol,
         device=given.device,
     )

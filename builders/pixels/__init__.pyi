@@ -15,6 +15,7 @@ from .parameters import (
     Parameter,
     Processing,
     assigned_class,
+    assigned_classes,
     random_scale,
 )
 from .process import preprocess_all, process_all, reencode_jpeg
@@ -35,6 +36,7 @@ __all__ = [
     "Rectangle",
     "ResizeCrop",
     "assigned_class",
+    "assigned_classes",
     "chosen_engine",
     "codec_canary",
     "codec_versions",

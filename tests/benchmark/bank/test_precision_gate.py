@@ -113,7 +113,7 @@ def test_score__refused_with_one_sentence_and_forced(work, capsys, monkeypatch):
     assert sentence.endswith("use float32, or --force-dtype to run all the same")
     assert not (work / "out").exists()
     # the verdict is kept: a forced run does not embed the sample again
-    monkeypatch.setattr(gate, "_both", None)
+    monkeypatch.setattr(gate, "embedded_by_both", None)
     assert run(*model, "--force-dtype") == 0
     result = read_result(work / "out" / "result.json")
     kept = result.environment["precision_gate"]

@@ -73,7 +73,9 @@ def everything(bank: Bank) -> dict[str, list]:
 def decoded(monkeypatch):
     """The photos that were decoded, as a list that grows."""
     seen, decode = [], benchmark.views.views.decode_rgb
-    monkeypatch.setattr(benchmark.views.views, "decode_rgb", lambda data: seen.append(data) or decode(data))
+    monkeypatch.setattr(
+        benchmark.views.views, "decode_rgb", lambda data, **how: seen.append(data) or decode(data, **how)
+    )
     return seen
 
 

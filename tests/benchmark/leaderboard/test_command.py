@@ -191,7 +191,7 @@ def test_main__reads_a_hub_repo(hub, tmp_path):
     done = run_against(address, tmp_path, "camtrace/results")
     assert done.returncode == 0, done.stderr
     assert "1 measured encoders from 1 result files (2 refused)" in done.stdout
-    assert "refused results/huge.json: 100 MB, more than" in done.stdout
+    assert "refused results/huge.json: 100 MiB, more than" in done.stdout
     assert "refused results/b.json: schema_version" in done.stdout
     assert not any(path.endswith(("huge.json", "README.md")) for path in asked)
 

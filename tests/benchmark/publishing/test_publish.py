@@ -249,7 +249,9 @@ def test_gather__a_link_out_of_the_folder_is_refused(tmp_path, make):
     (tmp_path / "runs" / "a" / "result.json").symlink_to(tmp_path / "elsewhere" / "result.json")
     found = gather_results(tmp_path / "runs")
     assert found.files == ()
-    assert [(o.file, o.reason) for o in found.objections] == [("a/result.json", "a link that leaves the folder")]
+    assert [(o.file, o.reason) for o in found.objections] == [
+        ("a/result.json", "a path or link that leaves the folder")
+    ]
 
 
 def test_gather__an_empty_folder_is_one_sentence(tmp_path):

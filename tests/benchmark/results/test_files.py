@@ -102,13 +102,15 @@ def test_read_files__takes_the_good_and_names_the_bad(tmp_path):
     (tmp_path / "4.json").write_bytes(b"\xff\xfe\x00")
     write_result(result("z"), tmp_path / "6.json")
     files = [f"{i}.json" for i in range(1, 7)]
-    read = read_files(tmp_path, files, objection=lambda r: "not this one" if r.encoder["id"] == "unwanted" else "")
+    read = read_files(
+        tmp_path, files, objection=lambda f: "not this one" if f.result.encoder["id"] == "unwanted" else ""
+    )
     assert [(f.file, f.result.encoder["id"]) for f in read.accepted] == [("1.json", "a"), ("6.json", "z")]
     assert [(r.file, r.reason) for r in read.refused] == [
         ("2.json", "not this one"),
         ("3.json", "schema_version is None, this camtrace reads 1 to 2"),
-        ("4.json", "cannot be read (UnicodeDecodeError)"),
-        ("5.json", "cannot be read (FileNotFoundError)"),
+        ("4.json", "not UTF-8 text (byte 0)"),
+        ("5.json", "cannot be read (No such file or directory)"),
     ]
 
 
@@ -116,7 +118,7 @@ def test_read_files__a_huge_file_is_refused_unread(tmp_path):
     with (tmp_path / "huge.json").open("wb") as file:
         file.truncate(100 * 2**20)
     (refusal,) = read_files(tmp_path, ["huge.json"]).refused
-    assert refusal.reason == "100 MB, more than the 16 MB that a result may have"
+    assert refusal.reason == "100 MiB, more than the 16 MiB that such a file may have"
 
 
 def test_read_files__links_and_pipes_are_refused_and_never_waited_for(tmp_path):
@@ -134,9 +136,9 @@ def test_read_files__links_and_pipes_are_refused_and_never_waited_for(tmp_path):
     read = read_files(inside, files)
     assert [f.file for f in read.accepted] == ["here.json", "kept/a.json"]
     assert {r.file: r.reason for r in read.refused} == {
-        "loop.json": "cannot be read (OSError)",
-        "nothing.json": "cannot be read (FileNotFoundError)",
-        "out.json": "a link that leaves the folder",
+        "loop.json": "cannot be read (Too many levels of symbolic links)",
+        "nothing.json": "cannot be read (No such file or directory)",
+        "out.json": "a path or link that leaves the folder",
         "pipe.json": "not a regular file",
     }
     (inside / "pipe.json").unlink()

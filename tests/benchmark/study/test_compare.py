@@ -58,6 +58,14 @@ def read_run(folder):
     return read_run_by(folder, all_tasks())
 
 
+def replace_answers(folder: Path, **arrays) -> None:
+    """Other answers beside a result of an older version, which did not record their hash."""
+    np.savez(folder / "answers.npz", **arrays)
+    raw = json.loads((folder / "result.json").read_text())
+    del raw["environment"]["answers_sha256"]
+    (folder / "result.json").write_text(json.dumps(raw))
+
+
 def write(folder: Path, **runs) -> list[Path]:
     return [write_scored(run, folder / name, single=True) for name, run in runs.items()]
 
@@ -221,9 +229,7 @@ def test_read_answers__knn_and_retrieval_and_acquisition():
 def test_compare__answers_that_cannot_be_read_cost_their_own_task_alone(tmp_path, answers, capsys):
     folders = write(tmp_path, a=probe_run("a", answers["strong"]), b=probe_run("b", answers["base"]))
     whole = dict(np.load(folders[0] / "answers.npz"))
-    np.savez(
-        folders[0] / "answers.npz", **whole, **{"knn/jpeg/correct": np.zeros((6, 3)), "retrieval/map/x": np.ones(3)}
-    )
+    replace_answers(folders[0], **whole, **{"knn/jpeg/correct": np.zeros((6, 3)), "retrieval/map/x": np.ones(3)})
     assert main([str(tmp_path)]) == 0
     printed = capsys.readouterr()
     assert "knn/jpeg is left out: its answers cannot be read (KeyError" in printed.err
@@ -233,9 +239,53 @@ def test_compare__answers_that_cannot_be_read_cost_their_own_task_alone(tmp_path
 
 def test_read_run__a_pickle_in_the_answers_is_refused(tmp_path, answers):
     (folder,) = write(tmp_path, a=probe_run("a", answers["base"]))
-    np.savez(folder / "answers.npz", **{"probe/jpeg/predicted": np.array([{"not": "data"}], dtype=object)})
+    replace_answers(folder, **{"probe/jpeg/predicted": np.array([{"not": "data"}], dtype=object)})
     with pytest.raises(DataError, match="cannot be read"):
         read_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("right", "photos", "why"),
+    [
+        (np.arange(N) < 150, np.arange(N), "is 0.7 of 300, but its answers in answers.npz give 0.5 of 300"),
+        (np.arange(110) < 77, np.arange(110), "is 0.7 of 300, but its answers in answers.npz give 0.7 of 110"),
+    ],
+)
+def test_compare__a_result_that_its_answers_contradict_is_refused_and_the_others_go_on(
+    tmp_path, capsys, right, photos, why
+):
+    honest = np.arange(N) < 210
+    write(tmp_path, a=probe_run("a", honest), b=probe_run("b", ~honest), c=probe_run("c", honest))
+    replace_answers(tmp_path / "b", **probe_run("b", right, photos=photos).answers)
+    forged = json.loads((tmp_path / "b" / "result.json").read_text())
+    forged["scores"][0] |= {"value": 0.7, "low": 0.65, "high": 0.75}
+    (tmp_path / "b" / "result.json").write_text(json.dumps(forged))
+    assert main([str(tmp_path)]) == 1
+    printed = capsys.readouterr()
+    assert f"refused {tmp_path}/b/result.json: probe/jpeg accuracy {why}" in printed.err
+    rows = [line.split("|") for line in printed.out.splitlines() if line.startswith("| probe/jpeg")]
+    assert [(row[3].strip(), row[4].strip()) for row in rows] == [("a", "c")]
+
+
+def test_compare__a_photo_that_is_there_twice_costs_its_task(tmp_path, answers, capsys):
+    write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"]))
+    replace_answers(tmp_path / "b", **probe_run("b", answers["base"], photos=np.r_[0, 0 : N - 1]).answers)
+    with pytest.raises(DataError, match="no task has per-photo answers"):
+        main([str(tmp_path)])
+    assert (
+        "probe/jpeg is left out: its answers cannot be read (DataError: a photo is there twice)"
+        in capsys.readouterr().err
+    )
+
+
+def test_compare__answers_that_are_not_those_of_the_result_are_refused(tmp_path, answers, capsys):
+    write(tmp_path, **{name: probe_run(name, answers["base"]) for name in "abc"})
+    path = tmp_path / "b" / "answers.npz"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert main([str(tmp_path)]) == 1
+    assert "b/result.json: answers.npz is not the one that the result was written with" in capsys.readouterr().err
 
 
 NAME = "CLIP (ViT-B/16, WIT)"

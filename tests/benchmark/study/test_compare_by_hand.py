@@ -167,7 +167,7 @@ def test_compare_command__says_how_many_are_significant_after_holm(tmp_path, cap
     assert "1 of 1 differences are significant" in capsys.readouterr().out
 
 
-def retrieval(folder: Path, encoder: str, nearer, tied) -> Path:
+def retrieval(folder: Path, encoder: str, nearer, tied, value: float) -> Path:
     """Pairs of which ``nearer`` [n] and ``tied`` [n] distractors stand before and level with the target, either way."""
     n = len(nearer)
     answers = {
@@ -175,14 +175,14 @@ def retrieval(folder: Path, encoder: str, nearer, tied) -> Path:
         "tied": np.broadcast_to(np.asarray(tied, np.int32), (2, 2, n)),
         "pair_ids": np.array([f"pair-{i:02d}" for i in range(n)]),
     }
-    return written(folder / encoder, encoder, "retrieval/pairs", "same", 0.5, n, answers)
+    return written(folder / encoder, encoder, "retrieval/pairs", "same", value, n, answers)
 
 
 def test_compare__a_target_level_with_distractors_is_found_by_chance(tmp_path):
     """20 pairs: a target level with three distractors is first in one order of four, wherever it stands in an array."""
-    alone = read_run(retrieval(tmp_path, "alone", [0] * 20, [0] * 20))
-    level = read_run(retrieval(tmp_path, "level", [0] * 20, [3] * 20))
-    behind = read_run(retrieval(tmp_path, "behind", [1] * 20, [0] * 20))
+    alone = read_run(retrieval(tmp_path, "alone", [0] * 20, [0] * 20, 1.0))
+    level = read_run(retrieval(tmp_path, "level", [0] * 20, [3] * 20, 0.25))
+    behind = read_run(retrieval(tmp_path, "behind", [1] * 20, [0] * 20, 0.0))
     rows, _ = compare_runs([alone, level, behind])
     same: list[Compared] = [row for row in rows if row.metric == "same"]
     assert [(row.first_value, row.second_value) for row in same] == [(1.0, 0.25), (1.0, 0.0), (0.25, 0.0)]

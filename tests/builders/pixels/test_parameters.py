@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class, random_scale
+from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class, assigned_classes, random_scale
 from builders.pixels.process import process
 
 ID = "some/photo.jpg"
@@ -81,3 +81,11 @@ def test_assigned_class__two_parameters_of_three_classes_are_assigned_apart():
 
 def test_random_scale__from_the_names_of_seed_and_photo():
     assert random_scale(ID, 4) == pytest.approx(0.8 + 0.4 * unit(f"scale\0{4}\0{ID}"), abs=1e-15)
+
+
+def test_assigned_classes__as_one_by_one():
+    ids = [f"photo {i}" for i in range(300)] + ["\udcff.jpg", "", "ü\0x"]
+    for parameter in PARAMETERS.values():
+        for seed in (0, 12):
+            assert assigned_classes(ids, parameter, seed).tolist() == [assigned_class(i, parameter, seed) for i in ids]
+    assert assigned_classes([], PARAMETERS["jpeg"]).tolist() == []

@@ -1,0 +1,185 @@
+"""Which library carries out a network's forward pass on a CPU, and the check that it computes what torch computes.
+
+OpenVINO and ONNX Runtime make nearly all of an AMD processor's float32 peak, torch's MKL about half of it. A network
+goes to one of them only if it can be converted, and only after both have embedded the same pictures: a relative error
+above ``LARGEST_ERROR`` leaves it with torch. Whether the error is also small beside the traces that a run measures is
+judged on its own photos (``benchmark/bank/runtime_gate.py``).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from benchmark.compute import out_of_memory
+from benchmark.encoders.embedding import Embedder, first_line, probe_image
+from benchmark.encoders.encoder import Encoder, Runtime
+from benchmark.options import RUNTIMES, default_cache
+from builders.errors import EncoderError, UsageError, missing_package, unknown_name
+
+LARGEST_ERROR = 1e-5
+"""Largest relative error of an embedding against torch's. Both round to float32 (6e-8) at every step, in another order;
+1e-7 to 2e-6 was measured (docs/performance.md)."""
+
+CHUNK = 8
+"""Views per forward pass: the smallest at which no network that was measured loses, so that many cores have work."""
+
+PACKAGES = {"openvino": "openvino", "onnxruntime": "onnxruntime"}
+"""Runtime -> the module that must be there for it."""
+
+TITLES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
+"""As sentences name them."""
+
+
+class Computes(Protocol):
+    """A network in another library: chunks of views -> their embeddings, as many chunks at a time as there are
+    threads."""
+
+    version: str
+    """Of the library."""
+
+    def __call__(self, chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Arrays [n, ...] of views -> float32 [n, dimension] of each, in order; bits do not depend on n."""
+        ...
+
+
+@dataclass(frozen=True)
+class RuntimeEmbedder:
+    """``Encoder.embed`` of a network that another library than torch computes."""
+
+    name: str
+    computes: Computes
+    chunk: int = CHUNK
+
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        """[n, ...] -> float32 [n, dimension]; raises ``EncoderError``."""
+        if len(batch) == 0:
+            raise EncoderError(f"{self.name}: an empty batch has no embeddings")
+        try:
+            found = self.computes([part.numpy() for part in batch.cpu().split(self.chunk)])
+        except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+            if isinstance(error, MemoryError) or out_of_memory(error):
+                raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
+            reason = first_line(error)
+            raise EncoderError(f"{self.name}: the forward pass failed ({reason}); try --runtime torch") from error
+        return torch.from_numpy(np.concatenate(found))
+
+
+def on_runtime(encoder: Encoder, wanted: str = "auto", cache: Path | None = None) -> Encoder:
+    """The same encoder, carried out by the library that was asked for.
+
+    Args:
+        encoder: as a loader gives it, its network in torch.
+        wanted: one of ``RUNTIMES``. ``auto`` takes OpenVINO on an x86-64 CPU in float32, if it is installed, converts
+            the network and computes the same; else torch, and ``Encoder.runtime.reason`` says why.
+        cache: folder below which compiled networks are kept; by default that of the banks.
+
+    Raises:
+        UsageError: the runtime that was named cannot apply: it is not installed, or does not compute there.
+        EncoderError: it does not convert the network, or computes something else.
+    """
+    if wanted not in RUNTIMES:
+        raise unknown_name("runtime", wanted, RUNTIMES)
+    embed = encoder.embed
+    if not isinstance(embed, Embedder):
+        if encoder.runtime is not None:
+            return _keeping_its_own(encoder, wanted)
+        if wanted in ("auto", "torch"):  # neither asks for a conversion
+            return encoder
+        raise UsageError(f"--runtime {wanted}: {encoder.info.id} is no torch network, there is nothing to convert")
+    in_torch = replace(encoder, runtime=Runtime("torch", torch.__version__))
+    if wanted == "torch":
+        return in_torch
+    name = "openvino" if wanted == "auto" else wanted
+    obstacle = _obstacle(name, encoder, wanted)
+    if not obstacle:
+        try:
+            return _converted(in_torch, embed, name, cache or default_cache())
+        except EncoderError as error:
+            if wanted != "auto":
+                raise
+            obstacle = str(error)
+    elif wanted != "auto":
+        raise UsageError(f"--runtime {wanted}: {obstacle}")
+    return replace(in_torch, runtime=Runtime("torch", torch.__version__, reason=obstacle))
+
+
+def largest_relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """max over embeddings of |found - expected| / |expected|, Euclidean lengths; inf where one is not finite.
+
+    Args:
+        found: [n, dimension].
+        expected: the same by torch. An embedding of length 0 is compared with the longest of them.
+
+    >>> largest_relative_error(np.array([[3.0, 4.0]]), np.array([[3.0, 4.5]])) == 0.5 / 29.25**0.5
+    True
+    """
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return float("inf")
+    wide = expected.astype(np.float64)
+    lengths = np.linalg.norm(wide, axis=-1)
+    lengths = np.where(lengths > 0, lengths, lengths.max(initial=0) or 1)
+    return float((np.linalg.norm(found - wide, axis=-1) / lengths).max(initial=0))
+
+
+def _keeping_its_own(encoder: Encoder, wanted: str) -> Encoder:
+    own = encoder.runtime.name if encoder.runtime else ""
+    if wanted in ("auto", own):
+        return encoder
+    raise UsageError(f"--runtime {wanted}: {encoder.info.id} is computed by {TITLES.get(own, own)} alone")
+
+
+def _obstacle(name: str, encoder: Encoder, wanted: str) -> str:
+    """Why a network is not even tried in that library; empty if it is."""
+    title = TITLES[name]
+    if torch.device(encoder.device).type != "cpu":
+        return f"{title} computes on the CPU, and the device is {encoder.device}"
+    if encoder.dtype != "float32":
+        return f"{title} is used in float32, and the dtype is {encoder.dtype}"
+    if encoder.compiled:
+        return f"--compile asks for torch's own compiler, not for {title}"
+    if importlib.util.find_spec(PACKAGES[name]) is None:
+        return missing_package(PACKAGES[name], title)
+    if wanted == "auto" and platform.machine().lower() not in ("x86_64", "amd64"):
+        return f"auto takes {title} on x86-64, where it was measured, and this is {platform.machine()}"
+    return ""
+
+
+def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path) -> Encoder:
+    """Raises ``EncoderError`` where the library does not convert the network, or computes something else."""
+    pictures = [probe_image(), probe_image(200, 300), probe_image(256, 256)]
+    batch = torch.from_numpy(np.stack([in_torch.preprocess(picture) for picture in pictures]))
+    expected = np.concatenate([embed(batch).numpy(), embed(batch[:1]).numpy()])
+
+    def error_of(computes: Computes) -> float:
+        """Together and one alone: a network traced for batches of three would show it."""
+        try:
+            found = np.concatenate(computes([batch.numpy(), batch[:1].numpy()]))
+        except Exception as error:
+            raise EncoderError(f"{embed.name}: {TITLES[name]} does not run it ({first_line(error)})") from error
+        return largest_relative_error(found, expected)
+
+    if name == "openvino":
+        from benchmark.encoders.openvino_network import open_network
+
+        computes: Computes
+        computes, error = open_network(in_torch.info, embed, batch, cache / "compiled", error_of, LARGEST_ERROR)
+    else:
+        from benchmark.encoders.onnx_session import exported_network
+
+        computes = exported_network(embed, batch)
+        error = error_of(computes)
+    if error > LARGEST_ERROR:
+        raise EncoderError(
+            f"{embed.name}: {TITLES[name]} computes something else than torch (relative error {error:.1e}, at most "
+            f"{LARGEST_ERROR:g} is allowed)"
+        )
+    runtime = Runtime(name, computes.version, float(f"{error:.1e}"))
+    return replace(in_torch, embed=RuntimeEmbedder(embed.name, computes), runtime=runtime, in_torch=lambda: in_torch)

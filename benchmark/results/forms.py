@@ -1,0 +1,178 @@
+"""The form that every field of a stranger's result must have before anybody computes with it or shows it.
+
+A field that is absent was not recorded, which is said elsewhere; one that is there has its form or the file is refused.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from benchmark.results.schema import Result
+from builders.outside import is_readable
+
+MAX_NAME = 200
+"""Characters of an encoder's id, a data set's name, a task or a metric."""
+MAX_SCORES = 2000
+"""A run of every task on one data set has under 100."""
+CLOCKS_MAY_DIFFER = datetime.timedelta(days=1)
+"""A result that is dated later than this from now was not made then."""
+
+_Form = Callable[[Any], bool]
+
+
+def check_forms(result: Result, now: datetime.datetime | None = None) -> None:
+    """See that every field of a result has its form.
+
+    Args:
+        result: as ``Result.from_json`` gives it.
+        now: after which it cannot have been made; by default the time of this machine.
+
+    Raises:
+        ValueError: with the first reason.
+    """
+    for name, fields in _FIELDS.items():
+        part = getattr(result, name)
+        if not isinstance(part, Mapping):
+            raise ValueError(f"{name} is not an object")
+        for field, (form, what) in fields.items():
+            if part.get(field) is not None and not form(part[field]):
+                raise ValueError(f"{name}.{field} is not {what}")
+    _check_name("encoder id", result.encoder.get("id"))
+    _check_name("data name", result.data.get("name"))
+    _check_date(result.created, now or datetime.datetime.now(datetime.timezone.utc))
+    for failure in result.failures:
+        if not all(isinstance(part, str) for part in (failure.kind, failure.name, failure.reason)):
+            raise ValueError("a failure's kind, name or reason is not text")
+    _check_scores(result)
+
+
+def _check_scores(result: Result) -> None:
+    if not result.scores:
+        raise ValueError("it holds no score")
+    if len(result.scores) > MAX_SCORES:
+        raise ValueError(f"{len(result.scores)} scores, more than {MAX_SCORES}")
+    for score in result.scores:
+        for kind, name in (("task", score.task), ("metric", score.metric), ("data", score.data)):
+            _check_name(kind, name)
+        where = f"{score.task} {score.metric}"
+        if not score.low - 1e-9 <= score.value <= score.high + 1e-9:
+            raise ValueError(f"{where}: the value is outside its own interval")
+        if not isinstance(score.details, Mapping):
+            raise ValueError(f"{where}: details is not an object")
+        for field, (form, what) in _DETAILS.items():
+            if score.details.get(field) is not None and not form(score.details[field]):
+                raise ValueError(f"{where}: details.{field} is not {what}")
+    ((asked, times),) = Counter((s.task, s.data, s.metric) for s in result.scores).most_common(1)
+    if times > 1:
+        raise ValueError(f"{' '.join(asked)} is there {times} times")
+
+
+def _check_name(kind: str, name: object) -> None:
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"the {kind} is missing or not text")
+    if len(name) > MAX_NAME:
+        raise ValueError(f"the {kind} has {len(name)} characters, more than {MAX_NAME}")
+    if "<" in name or ">" in name or not is_readable(name):
+        raise ValueError(f"the {kind} holds markup, control or invisible characters")
+
+
+def _check_date(created: object, now: datetime.datetime) -> None:
+    try:
+        if not isinstance(created, str) or len(created) > 40:
+            raise ValueError
+        # Python 3.10 does not read the "Z" of ISO 8601.
+        made = datetime.datetime.fromisoformat(created.replace("Z", "+00:00"))
+        made = made if made.tzinfo else made.replace(tzinfo=datetime.timezone.utc)
+        early = (made - now).total_seconds() <= CLOCKS_MAY_DIFFER.total_seconds()
+    except (ValueError, OverflowError):
+        raise ValueError("created is not an ISO 8601 time") from None
+    if not early:
+        raise ValueError(f"created {created} lies in the future")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and is_readable(value)
+
+
+def _scalar(value: object) -> bool:
+    return value is None or _number(value) or isinstance(value, bool) or _text(value)
+
+
+def _of(form: _Form) -> _Form:
+    return lambda value: isinstance(value, Mapping) and all(_text(k) and form(v) for k, v in value.items())
+
+
+def _control(value: object) -> bool:
+    return isinstance(value, Mapping) and all(value.get(n) is None or _number(value[n]) for n in _CONTROL_NUMBERS)
+
+
+_CONTROL_NUMBERS = ("accuracy", "low", "high", "mean", "mean_low", "mean_high", "p_value")
+_COUNTS = (_of(_count), "an object of counts")
+_TEXT = (_text, "text without control characters")
+_OBJECT = (lambda value: isinstance(value, Mapping), "an object")
+_FLAG = (lambda value: isinstance(value, bool), "true or false")
+_NUMBER = (_number, "a number")
+_WHOLE = (_count, "a count")
+
+_FIELDS: Mapping[str, Mapping[str, tuple[_Form, str]]] = {
+    "encoder": {
+        "preprocessing": _OBJECT,
+        "details": _OBJECT,
+        "dimension": _WHOLE,
+        "parameters": _WHOLE,
+        **dict.fromkeys(("library", "revision", "weights_sha256", "pooling", "group", "training_data", "dtype"), _TEXT),
+    },
+    "data": {
+        "photos": _COUNTS,
+        "source_jpeg": _COUNTS,
+        "classes": _WHOLE,
+        "smoke_test": _FLAG,
+        "evidence": (_of(_scalar), "an object of plain values"),
+        **dict.fromkeys(("question_hash", "ids_hash", "bytes_hash"), _TEXT),
+    },
+    "environment": {
+        "versions": (_of(_scalar), "an object of versions"),
+        "codec": (_of(_scalar), "an object of versions"),
+        "options": (_of(_scalar), "an object of plain values"),
+        "local": (_of(_text), "an object of sentences"),
+        "precision_gate": _OBJECT,
+        "compiled": _FLAG,
+        **dict.fromkeys(
+            ("python", "platform", "codec_canary", "device", "dtype", "storage", "command", "answers_sha256"), _TEXT
+        ),
+    },
+    "cost": {
+        "photos": _WHOLE,
+        "views": _WHOLE,
+        "views_per_second": _NUMBER,
+        "seconds": (_of(_number), "an object of numbers"),
+        "peak_memory_bytes": (lambda value: _count(value) or _of(_count)(value), "bytes, or an object of them"),
+    },
+}
+
+_DETAILS: Mapping[str, tuple[_Form, str]] = {
+    "protocol": _TEXT,
+    "resampled": _TEXT,
+    "k": _WHOLE,
+    "mask_ratio": _NUMBER,
+    "classes": _WHOLE,
+    "units": _WHOLE,
+    "train_photos": _WHOLE,
+    "p_chance": _NUMBER,
+    "most_frequent_class": _NUMBER,
+    "tied_votes": _NUMBER,
+    "ties": (_of(_number), "an object of numbers"),
+    "controls": (_of(_control), "an object of controls"),
+    "similarities": (lambda value: isinstance(value, list), "a list"),
+}

@@ -1,0 +1,266 @@
+"""Networks by OpenVINO and ONNX Runtime: what torch computes, the same bits however they are run, or torch and why."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import openvino
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from benchmark.encoders import Encoder, as_encoder, largest_relative_error, load_encoder
+from benchmark.encoders.openvino_network import OpenVinoNetwork, make_room
+from benchmark.encoders.runtime import on_runtime
+from builders.errors import EncoderError, UsageError
+
+
+class Small(nn.Module):
+    """Convolution, norm, attention over positions: a little of everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.BatchNorm2d(8), nn.GELU())
+        self.attention = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+    def preprocess(self, image: Image.Image) -> torch.Tensor:
+        small = np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR), dtype=np.float32)
+        return torch.from_numpy(small / 255).permute(2, 0, 1)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.attention(self.layers(pixels).flatten(2).transpose(1, 2)).flatten(1)
+
+
+class Counting(Small):
+    """Its trace holds the number of views that it was traced with."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return super().forward(pixels) * len(pixels)
+
+
+class Forgetful(Small):
+    """Embeds each time otherwise."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        found = super().forward(pixels)
+        return found + 0.01 * torch.rand_like(found)
+
+
+class Beyond(Small):
+    """Computes what OpenVINO has no operator for."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return torch.linalg.svdvals(super().forward(pixels).unflatten(1, (8, -1)))
+
+
+@pytest.fixture
+def views() -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(1).random((37, 3, 16, 16), dtype=np.float32))
+
+
+def made(module, cache, runtime="auto", **options) -> Encoder:
+    return as_encoder(module, device="cpu", runtime=runtime, cache=cache, **options)
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_runtime__computes_what_torch_does_and_says_so(runtime, tmp_path, views):
+    module = Small()
+    expected = made(module, tmp_path, "torch")
+    encoder = made(module, tmp_path, runtime)
+    with torch.inference_mode():
+        by_hand = module.eval()(views).numpy()
+    found = encoder.embed(views)
+    assert found.dtype == torch.float32
+    assert largest_relative_error(found.numpy(), by_hand) < 2e-6
+    assert not np.array_equal(found.numpy(), expected.embed(views).numpy())  # it was not torch
+    assert encoder.runtime.name == runtime
+    assert encoder.runtime.version == importlib.metadata.version(runtime).partition("-")[0]
+    assert 0 < encoder.runtime.relative_error < 2e-6
+    assert encoder.info == expected.info
+    assert torch.equal(encoder.in_torch().embed(views), expected.embed(views))
+    with pytest.raises(EncoderError, match="an empty batch has no embeddings"):
+        encoder.embed(views[:0])
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_runtime__bits_depend_on_neither_batches_nor_threads(runtime, tmp_path, views):
+    first = made(Small(), tmp_path, runtime).embed(views)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        encoder = made(Small(), tmp_path / "anew", runtime)
+        assert torch.equal(encoder.embed(views), first)
+        assert torch.equal(torch.cat([encoder.embed(part) for part in views.split(5)]), first)
+        assert torch.equal(torch.cat([encoder.embed(view[None]) for view in views]), first)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_runtime__auto_is_openvino_and_a_view_as_pixels_goes_in_as_it_is(tmp_path, views):
+    class Bytes(Small):
+        mean, std = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
+
+        def preprocess(self, image: Image.Image) -> np.ndarray:
+            return np.asarray(image.resize((16, 16)))
+
+    pixels = (views.permute(0, 2, 3, 1) * 255).to(torch.uint8)
+    encoder = made(Bytes(), tmp_path)
+    assert encoder.runtime.name == "openvino"
+    assert largest_relative_error(encoder.embed(pixels).numpy(), encoder.in_torch().embed(pixels).numpy()) < 2e-6
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        (Counting, "computes something else than torch"),
+        (Forgetful, "computes something else than torch"),
+        (Beyond, "does not convert it .it lacks aten::linalg_svdvals"),
+    ],
+)
+def test_runtime__torch_where_it_cannot_be_converted(module, why, tmp_path, views):
+    encoder = made(module(), tmp_path, "auto")
+    assert encoder.runtime.name == "torch"
+    assert encoder.runtime.version == torch.__version__
+    assert encoder.runtime.key() is None
+    assert encoder.in_torch is None
+    assert "OpenVINO" in encoder.runtime.reason
+    assert re.search(why, encoder.runtime.reason)
+    assert "\n" not in encoder.runtime.reason
+    with pytest.raises(EncoderError, match=why):
+        made(module(), tmp_path, "openvino")
+
+
+def test_runtime__what_cannot_apply_is_torch_or_a_wrong_request(tmp_path, monkeypatch):
+    lower = made(Small(), tmp_path, "auto", dtype="bfloat16")
+    assert (lower.runtime.name, lower.dtype) == ("torch", "bfloat16")
+    assert "float32" in lower.runtime.reason
+    with pytest.raises(UsageError, match="the dtype is bfloat16"):
+        made(Small(), tmp_path, "openvino", dtype="bfloat16")
+    compiled = replace(made(Small(), tmp_path, "torch"), compiled=True)
+    assert on_runtime(compiled, "auto", tmp_path).runtime.name == "torch"
+    with pytest.raises(UsageError, match="no torch network"):
+        load_encoder("control:jpeg-statistics", runtime="onnxruntime")
+    assert load_encoder("control:jpeg-statistics", runtime="auto").runtime is None
+    assert load_encoder("control:jpeg-statistics", runtime="torch").runtime is None
+    with pytest.raises(UsageError, match="unknown runtime 'openvin': did you mean 'openvino'"):
+        made(Small(), tmp_path, "openvin")
+    monkeypatch.setattr("benchmark.encoders.runtime.PACKAGES", {"openvino": "no_such_package"})
+    without = made(Small(), tmp_path, "auto")
+    assert without.runtime.name == "torch"
+    assert "which is not installed: pip install" in without.runtime.reason
+
+
+def test_runtime__default_is_in_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAMTRACE_RUNTIME", "openvino")
+    monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path))
+    assert as_encoder(Small()).runtime.name == "openvino"
+    assert len(list((tmp_path / "compiled").glob("*.blob"))) == 1
+
+
+def test_compiled__kept_and_read_again_bit_for_bit(tmp_path, monkeypatch, views):
+    first = made(Small(), tmp_path)
+    [blob] = (tmp_path / "compiled").glob("*.blob")
+    about = json.loads(blob.with_suffix(".json").read_text())
+    assert about["sha256"] == hashlib.sha256(blob.read_bytes()).hexdigest()
+    blob.with_suffix(".json").write_text(json.dumps({**about, "relative_error": 1.25e-7}))
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.encoders.openvino_network._traced", lambda *_: pytest.fail("it was converted again"))
+        again = made(Small(), tmp_path)
+    assert torch.equal(again.embed(views), first.embed(views))
+    assert again.runtime.relative_error == 1.2e-7  # the one under which its banks are known
+    blob.write_bytes(blob.read_bytes()[:-100] + bytes(100))
+    mended = made(Small(), tmp_path)
+    assert torch.equal(mended.embed(views), first.embed(views))
+    assert hashlib.sha256(blob.read_bytes()).hexdigest() == json.loads(blob.with_suffix(".json").read_text())["sha256"]
+    assert mended.runtime == again.runtime
+
+
+def test_compiled__of_another_network_is_found_out(tmp_path, views):
+    """Two networks under one name, as if a key had forgotten what tells them apart."""
+    made(Small(), tmp_path)
+    other = Small()
+    other.layers[0].weight.data.mul_(1.5)
+    expected = made(other, tmp_path / "alone")
+    [stale] = (tmp_path / "compiled").glob("*.blob")
+    [own] = (tmp_path / "alone" / "compiled").glob("*.blob")
+    data, about = stale.read_bytes(), stale.with_suffix(".json").read_text()
+    (tmp_path / "compiled" / own.name).write_bytes(data)
+    (tmp_path / "compiled" / own.name).with_suffix(".json").write_text(about)
+    assert torch.equal(made(other, tmp_path).embed(views), expected.embed(views))
+
+
+def test_compiled__not_kept_where_weights_are_not_identified(tmp_path, monkeypatch):
+    (tmp_path / "own_network.py").write_text(OWN_NETWORK)
+    monkeypatch.chdir(tmp_path)
+    encoder = load_encoder("own_network:Network", runtime="auto", cache=tmp_path / "cache")
+    assert encoder.runtime.name == "openvino"
+    assert not (tmp_path / "cache").exists()
+
+
+OWN_NETWORK = """
+import torch
+
+class Network(torch.nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3))
+"""
+
+
+def test_make_room__least_recently_used_first(tmp_path):
+    for age, name in enumerate("cab"):
+        (tmp_path / f"{name}.blob").write_bytes(bytes(10))
+        os.utime(tmp_path / f"{name}.blob", (1000 + age, 1000 + age))
+    (tmp_path / "c.json").write_text("{}")
+    make_room(tmp_path, 30)
+    assert len(list(tmp_path.glob("*.blob"))) == 3
+    make_room(tmp_path, 29)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.blob", "b.blob", "c.json"]
+    make_room(tmp_path, 10)
+    assert sorted(path.name for path in tmp_path.glob("*.blob")) == ["b.blob"]
+
+
+def test_largest_relative_error__by_hand():
+    expected = np.array([[3.0, 4.0], [0.0, 10.0]])
+    assert largest_relative_error(expected + np.array([0, 0.1]), expected) == pytest.approx(0.1 / 5)
+    assert largest_relative_error(expected, expected) == 0
+    assert largest_relative_error(np.array([[np.nan, 4.0], [0, 10]]), expected) == np.inf
+    assert largest_relative_error(expected[:1], expected) == np.inf
+    # an embedding of length 0 is compared with the longest
+    zero = np.array([[0.0, 0.0], [0.0, 10.0]])
+    assert largest_relative_error(np.array([[0.5, 0.0], [0.0, 10.0]]), zero) == pytest.approx(0.5 / 10)
+    assert largest_relative_error(np.zeros((1, 2)), np.zeros((1, 2))) == 0
+
+
+def test_openvino__conversion_tells_nobody():
+    """``openvino.convert_model`` would send an event over the network; nothing here may import the tool that does."""
+    code = (
+        "import torch, benchmark.encoders.openvino_network as n\n"
+        "from benchmark.encoders.embedding import Embedder, Placement\n"
+        "import openvino_telemetry\n"
+        "def told(*_, **__): raise AssertionError('telemetry')\n"
+        "openvino_telemetry.Telemetry.init = openvino_telemetry.Telemetry.send_event = told\n"
+        "e = Embedder('e', torch.nn.Flatten(), lambda m, x: m(x) + 1, None, Placement('cpu', 'float32'))\n"
+        "print(n._traced(e, torch.zeros(2, 3, 4, 4)).outputs[0].partial_shape)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[?,?]"
+
+
+def test_openvino__not_one_embedding_for_each_view_is_an_error(views):
+    from openvino import opset13 as ops
+
+    given = ops.parameter([-1, 3, 16, 16], np.float32)
+    one = ops.reshape(ops.reduce_mean(given, np.array([0, 2, 3])), np.array([1, 3]), special_zero=False)
+    model = openvino.Model([one], [given])
+    wrong = OpenVinoNetwork(openvino.Core().compile_model(model, "CPU"), 1)
+    with pytest.raises(RuntimeError, match="not one embedding for each view"):
+        wrong([views[:4].numpy()])
