@@ -63,11 +63,13 @@ def _settings(result: Result, questions: Questions) -> str:
     def recorded(name: str) -> list[Any]:
         return sorted({s.details[name] for s in result.scores if s.details.get(name) is not None})
 
-    parts = [f"{name} {options[name]}" for name in ("preset", "preprocess") if options.get(name)]
+    of_processing = any(s.task in questions and questions[s.task].family.about == "processing" for s in result.scores)
+    votes = any("ties" in s.details for s in result.scores)
+    asked = {"preset": True, "preprocess": True, "ties": votes, "orientation": of_processing}
+    parts = [f"{name} {options[name]}" for name, told in asked.items() if told and options.get(name)]
     parts += [f"probes: {', '.join(protocols)}"] if (protocols := recorded("protocol")) else []
     parts += [f"k = {k}" for k in recorded("k")]
     parts += [f"{100 * hidden:g} % hidden" for hidden in recorded("mask_ratio")]
-    of_processing = any(s.task in questions and questions[s.task].family.about == "processing" for s in result.scores)
     if of_processing and (seeds := options.get("assignment_seeds")):
         parts.append(f"{seeds} assignment{'s' if seeds > 1 else ''}")
     line = "; ".join(parts)
@@ -202,7 +204,8 @@ def _rows_of_metrics(scores: Sequence[Score], family: Family, questions: Questio
     table = markdown_table([family.header, "value %", "95 % interval", "chance %", family.counts], rows)
     known = [metric_of(questions, s.task, s.metric) for s in scores if s.task in questions]
     sentences += dict.fromkeys(f"{m.name}: {m.explain}" for m in known if m.main)
-    return "\n\n".join([table, *([" ".join(sentences)] if sentences else [])])
+    parts = [table, " ".join(sentences), rows_of_ties(scores, questions)]
+    return "\n\n".join(part for part in parts if part)
 
 
 _SECTIONS: Mapping[Layout, Callable[[Sequence[Score], Family, Questions], str]] = {

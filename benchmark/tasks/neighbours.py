@@ -174,7 +174,8 @@ def _score(
     if name in answers.tied_share:
         details["tied_votes"] = answers.tied_share[name]
     if name in answers.ties:
-        details["ties"] = {"rule": given.options.ties, **answers.ties[name]._asdict()}
+        details["ties"] = answers.ties[name]._asdict()
+        details["tie_rule"] = given.options.ties
     if name in by_seed:
         details["accuracy_by_seed"] = [round(float(v), 6) for v in by_seed[name]]
     return Score(

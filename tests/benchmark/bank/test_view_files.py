@@ -156,7 +156,7 @@ def test_only__makes_the_same_views_in_the_same_order(recipe):
 
 def test_view_key__an_output_is_part_of_it():
     views = PlainViews().view_keys()
-    assert view_key(views["photo"]) == {"view": {"kind": "plain", "name": "photo"}, "output": "final"}
+    assert view_key(views["original"]) == {"view": {"kind": "plain", "name": "photo"}, "output": "final"}
     assert key_hash(view_key(views["photo"])) != key_hash(view_key(views["photo"], "layer 3"))
 
 
