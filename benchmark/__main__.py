@@ -22,6 +22,7 @@ COMMANDS: dict[str, Command] = {
         "benchmark.publishing.metrics_spaces:parser", "the evaluate metrics as Spaces on the Hub"
     ),
     "verify": Command("benchmark.publishing.verify:parser", "which published results can be made again"),
+    "cache": Command("benchmark.scoring.cache_command:parser", "what is kept on this machine, and how to be rid of it"),
     "build": Command("builders.__main__:parser", "make, check and publish data sets"),
 }
 """Each entry is added by the change that adds its module."""

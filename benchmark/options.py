@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from builders.errors import UsageError, unknown_name
+from builders.files import cache_folder
 
 DTYPES = ("float32", "tf32", "bfloat16", "float16")
 STORAGE = ("float32", "float16")
@@ -73,10 +74,7 @@ STUDY_PRESET = "iccv2025"
 
 def default_cache() -> Path:
     """Where banks live: ``$CAMTRACE_CACHE``, or ``camtrace`` in the user's cache folder."""
-    named = os.environ.get("CAMTRACE_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camtrace"
+    return cache_folder()
 
 
 def default_runtime() -> str:
@@ -104,6 +102,8 @@ class RunOptions:
     """One of ``ORIENTATION``."""
     neighbours: int | None = None
     """k of kNN; by default what the data set says."""
+    queries: int | None = None
+    """Test photos that kNN asks about, seeded and class-balanced; all by default. It is the square of a big set."""
     mask_ratio: float = 0.9
     """Share of the crop's area that acquisition probes do not see; 0 shows everything."""
     resamples: int = 10_000
@@ -128,6 +128,8 @@ class RunOptions:
     views: str = "auto"
     """Who makes views: the workers (``cpu``), the encoders' device (``device``), or the device where that is a CUDA GPU
     (``auto``). They are the same whoever does."""
+    memory: int | None = None
+    """Bytes that pictures being decoded share, over all workers; by default half of what is free."""
     fresh: bool = False
     """Make every bank again."""
     cache: Path = field(default_factory=default_cache)
@@ -147,8 +149,10 @@ class RunOptions:
         for name, value, least in (
             ("limit", self.limit, 1),
             ("neighbours", self.neighbours, 1),
+            ("queries", self.queries, 1),
             ("batch size", self.batch_size, 1),
             ("workers", self.workers, 0),
+            ("memory", self.memory, 1),
         ):
             if value is not None and value < least:
                 raise UsageError(f"{name} {value}: at least {least} is needed")

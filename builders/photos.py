@@ -14,6 +14,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from builders.outside import is_readable, readable
+
 SPLITS = ("train", "val", "test")
 """Names of the splits; ``PhotoSet.splits`` holds indices into this tuple."""
 
@@ -47,6 +49,15 @@ class Head(NamedTuple):
     """At most as many bytes as were asked for."""
     size: int
     """Bytes of the whole file."""
+
+
+class Stamp(NamedTuple):
+    """What tells, without reading a photo, whether its bytes are those that were read earlier."""
+
+    text: str
+    """Where the bytes are, how many, and when the file that holds them changed: equal stamps mean equal bytes."""
+    changed_ns: int
+    """When it changed, in nanoseconds since 1970; 0 where there is no file."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +104,17 @@ class PhotoSet:
         columns = [self.splits, self.rows, self.labels.values, *(a.values for a in self.attributes.values())]
         if any(len(column) != n for column in (*columns, *self.columns.values())):
             raise ValueError(f"{self.name}: columns of different lengths")
+        self._make_readable()
         if len(set(self.ids)) != n:
             raise ValueError(f"{self.name}: photo ids are not unique")
+
+    def _make_readable(self) -> None:
+        """Names of files and classes become text here, once: results, reports and terminals take them as they are."""
+        if not is_readable("".join(self.ids)):
+            object.__setattr__(self, "ids", tuple(map(readable, self.ids)))
+        object.__setattr__(self, "name", readable(self.name))
+        object.__setattr__(self, "labels", _readable_labels(self.labels))
+        object.__setattr__(self, "attributes", {name: _readable_labels(a) for name, a in self.attributes.items()})
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -110,6 +130,11 @@ class PhotoSet:
             return read_head(int(self.rows[index]), limit)
         data = self.read(index)
         return Head(data[:limit], len(data))
+
+    def stamps(self) -> list[Stamp] | None:
+        """One per photo, by looking at files but not into them; None where the source cannot tell."""
+        of_rows = getattr(self.source, "stamps", None)
+        return None if of_rows is None else of_rows(self.rows)
 
     def indices(self, split: str) -> np.ndarray:
         """int64 indices of the photos in ``split``."""
@@ -236,6 +261,17 @@ class MemorySource:
 
     def read(self, row: int) -> bytes:
         return self.photos[row]
+
+
+def _readable_labels(labels: Labels) -> Labels:
+    if is_readable("".join(labels.names)):
+        return labels
+    return Labels(tuple(map(readable, labels.names)), labels.values)
+
+
+def photo_digest(data: bytes) -> bytes:
+    """SHA-256 of a photo's bytes: what caches know it by."""
+    return hashlib.sha256(data).digest()
 
 
 def hash64(text: str) -> int:

@@ -1,5 +1,6 @@
-from .bank import Bank, BankView, bank_key, photos_bytes_hash
+from .bank import Bank, BankView, bank_key, key_hash
 from .embed import PassCost, fill_banks
+from .photo_hashes import PhotoHashes, photos_bytes_hash
 from .precision_gate import Verdict, judge
 from .runtime_gate import RuntimeVerdict, settled
 
@@ -7,11 +8,13 @@ __all__ = [
     "Bank",
     "BankView",
     "PassCost",
+    "PhotoHashes",
     "RuntimeVerdict",
     "Verdict",
     "bank_key",
     "fill_banks",
     "judge",
+    "key_hash",
     "photos_bytes_hash",
     "settled",
 ]

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +25,7 @@ from tqdm.auto import tqdm
 
 from benchmark.bank.view_file import Blocks, ViewFile, keep_key, view_key
 from benchmark.encoders import EncoderInfo, Runtime
-from builders.errors import DataError, PhotoError
+from builders.errors import DataError, disk_error
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary
 
@@ -72,7 +73,13 @@ class Bank:
 
     @classmethod
     def open(
-        cls, root: Path, key: Mapping[str, Any], views: Mapping[str, Mapping[str, Any]], *, fresh: Collection[str] = ()
+        cls,
+        root: Path,
+        key: Mapping[str, Any],
+        views: Mapping[str, Mapping[str, Any]],
+        *,
+        fresh: Collection[str] = (),
+        check: bool = True,
     ) -> Bank:
         """Views of the bank of ``key`` under ``root``, made if they are not there.
 
@@ -84,9 +91,11 @@ class Bank:
             key: from ``bank_key``.
             views: by name, what decides each view's pixels, from ``ViewRecipe.view_keys``.
             fresh: names of views that are taken for unfinished, whatever is there.
+            check: read the finished blocks; not for those that this process has just written.
 
         Raises:
-            DataError: a folder exists but holds something else than its name says, or cannot be written.
+            DataError: a folder exists but holds something else than its name says.
+            DiskError: it cannot be written.
         """
         folder = root / f"{LAYOUT}-{key_hash(key)}"
         shape, dtype = _shape_and_dtype(key)
@@ -97,13 +106,58 @@ class Bank:
             for name, view in views.items():
                 own = view_key(view)
                 files[name] = ViewFile.open(folder / "views" / key_hash(own), own, shape, dtype)
+            os.utime(folder)  # when it was last used, for those who make space
             bank = cls(folder, key, files)
             for name in fresh:
                 files[name].forget(files[name].finished())
-            bank._mend()
+            if check:
+                bank._mend()
+            for file in files.values():
+                file.ensure_rows()
         except OSError as error:
-            raise DataError(f"{folder}: the bank cannot be written ({error.strerror})") from None
+            raise disk_error(error, folder) from None
         return bank
+
+    @classmethod
+    def look(cls, root: Path, key: Mapping[str, Any], views: Mapping[str, Mapping[str, Any]]) -> Bank:
+        """The same as it lies there: nothing is made, read or changed. For what is decided before anything is written.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        folder = root / f"{LAYOUT}-{key_hash(key)}"
+        shape, dtype = _shape_and_dtype(key)
+        files = {}
+        for name, view in views.items():
+            files[name] = ViewFile(folder / "views" / key_hash(view_key(view)), shape, dtype)
+        return cls(folder, key, files)
+
+    @classmethod
+    def adopt(cls, root: Path, key: Mapping[str, Any], stand_in: Mapping[str, Any]) -> None:
+        """Give the views of a bank whose photos were not known by their bytes to the bank that is named by them.
+
+        A view that is there already stays; the other's is removed. It can be stopped at any point and done again.
+        """
+        old, new = (root / f"{LAYOUT}-{key_hash(k)}" for k in (stand_in, key))
+        if not (old / "views").is_dir():
+            return
+        try:
+            (new / "views").mkdir(parents=True, exist_ok=True)
+            keep_key(new / "key.json", key)
+            for view in sorted((old / "views").iterdir()):
+                if not (new / "views" / view.name).exists():
+                    os.rename(view, new / "views" / view.name)
+            shutil.rmtree(old)
+        except OSError as error:
+            raise disk_error(error, old) from None
+
+    def missing_bytes(self) -> int:
+        """Of the rows that are still to be written."""
+        views = self._views.values()
+        return sum(
+            view.shape[1] * view.dtype.itemsize * sum(len(self.blocks.photos_of(block)) for block in view.missing())
+            for view in views
+        )
 
     @classmethod
     def at(cls, folder: Path) -> Bank:
@@ -189,8 +243,6 @@ class Bank:
             what = f"{len(damaged)} of {len(view.finished())} finished blocks do not match their checksums"
             print(f"camtrace: warning: {self.encoder}: {view.folder}: {name}: {what}; made again", file=sys.stderr)
             view.forget(damaged)
-        for view in self._views.values():
-            view.ensure_rows()
 
 
 def _shape_and_dtype(key: Mapping[str, Any]) -> tuple[tuple[int, int], str]:
@@ -206,11 +258,18 @@ def bank_key(
     storage: str,
     *,
     compiled: bool = False,
+    device: str = "cpu",
     runtime: Runtime | None = None,
 ) -> dict[str, Any]:
     """Everything but the view that decides embeddings, as JSON values.
 
-    ``compiled`` networks and other runtimes than torch round differently.
+    ``compiled`` networks and other runtimes than torch round differently; below float32 each type of ``device`` does.
+
+    >>> from benchmark.encoders import EncoderInfo
+    >>> info, photos = EncoderInfo("toy", "callable", None, "0", 2, {}, "none", 0), PhotoSet.of_bytes("none", {})
+    >>> [bank_key(info, dtype, photos, "", "float32", device="cuda:1")["encoder"].get("device_type")
+    ...     for dtype in ("float32", "bfloat16")]
+    [None, 'cuda']
     """
     by = runtime.key() if runtime else None
     return {
@@ -225,6 +284,7 @@ def bank_key(
             "preprocessing": dict(info.preprocessing),
             "dtype": compute_dtype,
             **({"compiled": True} if compiled else {}),
+            **({"device_type": device.partition(":")[0]} if compute_dtype != "float32" else {}),
             **({"runtime": by} if by else {}),
         },
         "photos": {"count": len(photos), "ids": ids_only_hash(photos.ids), "bytes": bytes_hash},
@@ -241,30 +301,3 @@ def key_hash(key: Mapping[str, Any]) -> str:
 def ids_only_hash(ids: Sequence[str]) -> str:
     """16 hex digits that name ids and their order."""
     return hashlib.sha256(b"\0".join(i.encode("utf-8", "surrogateescape") for i in ids)).hexdigest()[:16]
-
-
-def photos_bytes_hash(photos: PhotoSet, workers: int = 4) -> str:
-    """32 hex digits that name the bytes of all photos in order; an unreadable photo counts by its reason.
-
-    A source whose bytes follow from its own parameters (simulated cameras) says so by ``fingerprint()`` and is not
-    read for this.
-    """
-    fingerprint = getattr(photos.source, "fingerprint", None)
-    if fingerprint is not None:
-        return hashlib.sha256(f"{fingerprint()}\0{photos.rows.tolist()}".encode()).hexdigest()[:32]
-    digest = hashlib.sha256()
-    bar = tqdm(total=len(photos), desc="checking photos", unit="photo", delay=2, leave=False, disable=None)
-    with ThreadPoolExecutor(max(1, workers)) as pool, bar:
-        for start in range(0, len(photos), 1024):
-            part = range(start, min(start + 1024, len(photos)))
-            for one in pool.map(lambda i: _photo_hash(photos, i), part):
-                digest.update(one)
-            bar.update(len(part))
-    return digest.hexdigest()[:32]
-
-
-def _photo_hash(photos: PhotoSet, index: int) -> bytes:
-    try:
-        return hashlib.sha256(photos.read(index)).digest()
-    except PhotoError as error:
-        return hashlib.sha256(f"unreadable: {error}".encode()).digest()

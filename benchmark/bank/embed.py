@@ -72,6 +72,7 @@ def fill_banks(
     workers: int = 2,
     views: str = "auto",
     label: str = "embedding",
+    learn: Callable[[int, bytes], None] = lambda index, digest: None,
 ) -> PassOutcome:
     """Embed the views that a bank misses. Each photo is decoded once, each distinct preprocessing is run once.
 
@@ -84,6 +85,7 @@ def fill_banks(
         workers: processes that make views.
         views: who makes them, see ``RunOptions.views``.
         label: of the progress bar.
+        learn: told the index and the ``photo_digest`` of each photo that was read.
 
     An encoder that fails on a batch, or gives another shape than it promised, is left out of the rest of the pass.
     """
@@ -102,7 +104,7 @@ def fill_banks(
             homes = [copy.device for copy in here.copies]
             if here.seats:
                 stream = view_stream(*source, workers=workers, way=views, homes=homes)
-                making += _fill_part(photos, part, here, stream, batch_size, beside, bar)
+                making += _fill_part(photos, part, here, stream, batch_size, beside, bar, learn)
     cost = PassCost(
         photos=count,
         views=sum(member.views for member in members),
@@ -123,6 +125,7 @@ def _fill_part(
     batch_size: int,
     beside: _Beside,
     bar: tqdm[Any],
+    learn: Callable[[int, bytes], None],
 ) -> float:
     """Embed the stream's views block by block; gives the workers' time for making them."""
     names, making = here.recipe.names, 0.0
@@ -133,6 +136,7 @@ def _fill_part(
         for remaining in reversed(range(len(here.seats[0].member.bank.blocks.photos_of(block)))):
             photo = next(stream)
             notes.add(photo)
+            learn(photo.index, photo.digest)
             if not photo.failure:
                 made.append(photo)
             if made and (not remaining or _enough(made, len(names), batch_size)):

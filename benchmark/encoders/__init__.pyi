@@ -1,6 +1,6 @@
 from .callables import is_module
 from .catalogue import EncoderRow, list_encoders
-from .embedding import Embedder
+from .embedding import Embedder, rest
 from .encoder import Encoder, EncoderInfo, Runtime
 from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
@@ -23,4 +23,5 @@ __all__ = [
     "largest_relative_error",
     "list_encoders",
     "load_encoder",
+    "rest",
 ]

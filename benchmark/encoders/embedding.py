@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from benchmark.compute import out_of_memory, side_by_side
+from benchmark.compute import out_of_memory, rounded_as_asked, side_by_side
 from benchmark.encoders.encoder import Encoder, EncoderInfo
 from builders.errors import CamtraceError, EncoderError, UsageError
 
@@ -50,6 +51,8 @@ def placement(device: str, dtype: str, compile: bool = False) -> Placement:
         raise UsageError(f"--dtype {dtype}: choose one of {', '.join(TORCH_DTYPES)}")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if device == "cuda":
+        device = f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cuda:0"
     try:
         torch.empty(1, device=device)
     except Exception as error:  # torch raises RuntimeError, AssertionError or AcceleratorError, by device and version
@@ -69,9 +72,19 @@ class Normalisation:
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 [n, height, width, 3] -> float32 [n, 3, height, width], channels last in memory."""
-        mean = torch.tensor(self.mean, dtype=torch.float32, device=pixels.device)[:, None, None]
-        std = torch.tensor(self.std, dtype=torch.float32, device=pixels.device)[:, None, None]
+        mean, std = _constants(self, pixels.device)
         return pixels.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
+
+
+@functools.lru_cache(maxsize=64)
+def _constants(normalisation: Normalisation, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation [3, 1, 1] on a device, brought there once: an upload makes the host wait."""
+    with torch.inference_mode(False):
+        mean, std = (
+            torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
+            for values in (normalisation.mean, normalisation.std)
+        )
+    return mean, std
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,8 @@ class Embedder:
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         on_cpu = torch.device(self.place.device).type == "cpu"
+        if not on_cpu and (first := next(self.module.parameters(), None)) is not None and first.device.type == "cpu":
+            self.module.to(self.place.device)  # it was sent to ``rest``
         try:
             with tf32_only_if_asked(self.place):
                 chunks = batch.split(self.cpu_chunk) if on_cpu else [batch]
@@ -118,6 +133,17 @@ class Embedder:
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise EncoderError(f"{self.name}: expected embeddings [{len(batch)}, dimension], the network gave {shape}")
         return output.float().cpu()
+
+
+def rest(encoder: Encoder) -> None:
+    """Give a GPU's memory to what comes after the forward passes: the network waits in the CPU's.
+
+    ``Encoder.embed`` brings it back when it is asked again. A module that somebody holds in memory stays where it is.
+    """
+    embedder, ours = encoder.embed, encoder.info.library != "callable"
+    if ours and isinstance(embedder, Embedder) and torch.device(embedder.place.device).type == "cuda":
+        embedder.module.to("cpu")
+        torch.cuda.empty_cache()
 
 
 class WholeNetwork(nn.Module):
@@ -199,8 +225,7 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
     if weights == OF_STATE_DICT:
         weights = hash_state_dict(module.state_dict())
     parameters = sum(p.numel() for p in module.parameters())
-    module = network.prepare(module).to(device=place.device, dtype=TORCH_DTYPES[place.dtype])
-    module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = _placed(network.prepare(module), name, place)
     parallel = network.stateless and not place.compile
     forward = torch.compile(network.forward) if place.compile else network.forward
     embed = Embedder(name, module, forward, network.normalise, place, network.cpu_chunk, parallel)
@@ -221,6 +246,21 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
         details=dict(network.details),
     )
     return Encoder(info, network.preprocess, embed, place.device, place.dtype, place.compile)
+
+
+def _placed(module: nn.Module, name: str, place: Placement) -> nn.Module:
+    try:
+        module = module.to(device=place.device, dtype=TORCH_DTYPES[place.dtype])
+        if any(parameter.ndim == 5 for parameter in module.parameters()):  # of patches in time, without such a format
+            return module
+        return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise EncoderError(
+            f"{name}: its weights do not fit into the memory of {place.device}; use another --device, "
+            "fewer encoders at a time (sweep --together) or a smaller encoder"
+        ) from error
 
 
 def probe_image(width: int = 320, height: int = 240) -> Image.Image:
@@ -275,21 +315,12 @@ def fold_batch_norms(module: nn.Module, pairs: Sequence[tuple[str, str]]) -> Non
 
 @contextlib.contextmanager
 def tf32_only_if_asked(place: Placement) -> Iterator[None]:
-    """TF32 (10 bits) off for convolutions, where cuDNN has it on, and for matrix products; both are set back after.
-
-    It rounds away the traces that are measured, and makes embeddings depend on the batch size.
-    """
+    """``rounded_as_asked`` where the device is a CUDA GPU; no other rounds unasked."""
     if torch.device(place.device).type != "cuda":
         yield
         return
-    products = torch.backends.cuda.matmul
-    before, asked = products.allow_tf32, place.dtype == "tf32"
-    products.allow_tf32 = asked
-    try:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=asked):
-            yield
-    finally:
-        products.allow_tf32 = before
+    with rounded_as_asked(place.dtype == "tf32"):
+        yield
 
 
 def first_line(error: BaseException) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.registry import Request
@@ -41,8 +42,11 @@ _WEIGHTS = {
 }
 """Names of weights files by library, in order of preference: the first that is there is the only one fetched."""
 
-_SMALL = re.compile(r"[^/]+\.(json|txt|model)|README\.md")
-"""Configurations, vocabularies and the card, in the repo's root."""
+_SMALL = re.compile(r"(0_[^/]+/)?[^/]+\.(json|txt|model)|README\.md")
+"""Configurations, vocabularies and the card, in the repo's root or (sentence-transformers) a folder below it."""
+
+OPTIONS = ("output", "patches")
+"""What may stand after ``?`` in the name of a transformers checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,25 @@ class Checkpoint:
     folder: Path
     revision: str | None
     """Commit, for a Hub repo."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What stood after ``?``, by ``OPTIONS``."""
+
+
+def split_options(spec: str) -> tuple[str, dict[str, str]]:
+    """A spec without its options, and the options.
+
+    Raises:
+        UsageError: an unknown option, or one without a value.
+
+    >>> split_options("org/name@main?output=projected&patches=256")
+    ('org/name@main', {'output': 'projected', 'patches': '256'})
+    """
+    place, mark, query = spec.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = [name for name, value in options.items() if name not in OPTIONS or not value]
+    if unknown or (mark and not options):
+        raise UsageError(f"{spec}: after ? stand {' and '.join(f'{name}=...' for name in OPTIONS)}, joined by &")
+    return place, options
 
 
 def load_hub(request: Request) -> Encoder:
@@ -63,13 +86,16 @@ def load_hub(request: Request) -> Encoder:
         UsageError: no such repo or revision, two different revisions, or a repo for no library that we know.
         EncoderError: no access, no network, or files that cannot be read.
     """
-    repo, _, pinned = request.spec.removeprefix("hf-hub:").partition("@")
+    spec, options = split_options(request.spec)
+    repo, _, pinned = spec.removeprefix("hf-hub:").partition("@")
     if pinned and request.revision and pinned != request.revision:
         raise UsageError(f"{request.spec}: the spec says revision {pinned}, --revision says {request.revision}")
     revision = pinned or request.revision
     folder, commit = _fetch(repo, revision, request.trust_remote_code)
     name = repo if revision is None else f"{repo}@{revision}"
-    return _load(Checkpoint(name, folder, commit), library_of(folder, repo, _readme_library(folder)), request)
+    folder = _of_sentence_transformers(folder)
+    checkpoint = Checkpoint(name + _said(options), folder, commit, options)
+    return _load(checkpoint, library_of(folder, repo, _readme_library(folder)), request)
 
 
 def load_folder(request: Request) -> Encoder:
@@ -79,10 +105,13 @@ def load_folder(request: Request) -> Encoder:
         UsageError: no such folder, or it holds no checkpoint that we know.
         EncoderError: its files cannot be read.
     """
-    folder = Path(request.spec.removeprefix("local-dir:")).expanduser()
+    spec, options = split_options(request.spec)
+    folder = Path(spec.removeprefix("local-dir:")).expanduser()
     if not folder.is_dir():
         raise UsageError(f"{request.spec}: there is no such folder")
-    checkpoint = Checkpoint(f"local-dir:{folder.resolve().name}", folder.resolve(), None)
+    name = f"local-dir:{folder.resolve().name}"
+    folder = _of_sentence_transformers(folder.resolve())
+    checkpoint = Checkpoint(name + _said(options), folder, None, options)
     return _load(checkpoint, library_of(folder, checkpoint.name, _readme_library(folder)), request)
 
 
@@ -132,16 +161,39 @@ def wanted_files(
         libraries = ["timm"]
     elif "open_clip_config.json" in names and library_name not in libraries:
         libraries = ["open_clip"]
+    below = r"(0_[^/]+/)?" if "modules.json" in names else ""
     for library in libraries:
         for pattern in _WEIGHTS[library]:
-            matching = [name for name in names if re.fullmatch(pattern, name)]
+            matching = [name for name in names if re.fullmatch(below + pattern, name)]
             if matching:
                 chosen.update(matching)
                 break
     return sorted(chosen)
 
 
+def _said(options: Mapping[str, str]) -> str:
+    """Options as a name carries them, in one order."""
+    return "".join(f"{'?' if not i else '&'}{name}={options[name]}" for i, name in enumerate(sorted(options)))
+
+
+def _of_sentence_transformers(folder: Path) -> Path:
+    """Where the checkpoint lies in the layout of sentence-transformers (``0_CLIPModel/``), else the folder itself."""
+    if (folder / "config.json").is_file() or not (folder / "modules.json").is_file():
+        return folder
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        first = str(modules[0]["path"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return folder
+    below = (folder / first).resolve() if first else folder
+    return below if (below / "config.json").is_file() and folder.resolve() in below.parents else folder
+
+
 def _load(checkpoint: Checkpoint, library: str, request: Request) -> Encoder:
+    if checkpoint.options and library != "transformers":
+        raise UsageError(
+            f"{checkpoint.name}: options after ? are of transformers' checkpoints, and {library} reads this"
+        )
     module, _, function = ADAPTERS[library].partition(":")
     return getattr(importlib.import_module(module), function)(checkpoint, replace(request, revision=None))
 
@@ -158,7 +210,7 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
             raise
         except Exception as error:  # no network: the client raises its HTTP library's own errors
             folder = _cached(repo, revision)
-            if not any(path.suffix in (".safetensors", ".bin", ".pth") for path in folder.iterdir()):
+            if not any(path.suffix in (".safetensors", ".bin", ".pth") for path in folder.rglob("*")):
                 reason = f"the Hub cannot be reached ({type(error).__name__}) and the cache has no weights"
                 raise EncoderError(f"{label}: {reason}") from None
             return folder, folder.name

@@ -9,6 +9,8 @@
 ``timm:NAME``                   timm's own names, such as ``timm:resnet50.a1_in1k``
 ``open_clip:ARCH/PRETRAINED``   open_clip's own names, such as ``open_clip:RN50/openai``
 ``torchvision:NAME/WEIGHTS``    torchvision's own names, such as ``torchvision:resnet50/IMAGENET1K_V2``
+``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
+``...?patches=256``             the same, of a model that takes a photo's own aspect ratio: at most so many patches
 ``MODULE:NAME``                 anything importable (``callables.py``); ``callable:MODULE:NAME`` where the module
                                 has the name of one of the prefixes above
 ==============================  =================================================================================
@@ -49,7 +51,7 @@ PREFIXES = {
 }
 """What stands before the first colon of a spec, and where its loader is; imported when used."""
 
-_REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(\?[\w=&-]*)?")
 _OBJECT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -122,7 +124,7 @@ def _loader(spec: str) -> Callable[[Request], Encoder]:
         if spec in NAMED:
             return NAMED[spec].load
         raise unknown_name("encoder", spec, NAMED)
-    if spec.startswith((".", "/", "~")) or (spec and Path(spec).is_dir()):
+    if spec.startswith((".", "/", "~")) or ((place := spec.partition("?")[0]) and Path(place).is_dir()):
         return _lazily("benchmark.encoders.hub:load_folder")
     if _OBJECT.fullmatch(spec):
         _refuse_misspelt_prefix(spec)

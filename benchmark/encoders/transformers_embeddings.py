@@ -1,13 +1,16 @@
-"""Which output of a transformers model is the embedding of an image.
+"""Which outputs of a transformers model are embeddings of an image.
 
 The first line that applies:
 
 - a family of ``FAMILIES``: what its entry says;
+- an image classifier (``...ForImageClassification``): what its last linear layer reads (``transformers_heads.py``);
+- a model that describes images (LLaVA, PaliGemma, Qwen-VL, ...): its vision tower, read by the lines below, and under
+  the name ``projected`` the mean over the tokens that its language model reads (``transformers_towers.py``);
 - an image and a text tower (CLIP, SigLIP, ALIGN, ...): ``get_image_features``, the projected image features;
 - a vision tower with its projection (``CLIPVisionModelWithProjection``): ``image_embeds``;
 - a pooler without weights, or with weights that are in the checkpoint (DINOv2 and 3, ConvNeXt, ResNet, Swin, ...):
   ``pooler_output``;
-- a class token (a ViT that was saved as a classifier; its pooler would be random): it, after the last norm;
+- a class token (a ViT whose pooler would be random): it, after the last norm;
 - anything else: the mean over positions of the last hidden state.
 
 A family that these general lines would misread is one entry in ``FAMILIES``.
@@ -15,8 +18,8 @@ A family that these general lines would misread is one entry in ``FAMILIES``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -24,15 +27,24 @@ from torch import nn
 
 from benchmark.encoders.embedding import pooled
 
+Arguments = Callable[[torch.Tensor], dict[str, torch.Tensor]]
+"""A batch of views -> what the model is called with (``transformers_inputs.py``)."""
+
+
+TOWERS = ("vision_tower", "vision_model", "visual", "vision_encoder", "image_encoder", "backbone")
+"""What models call their vision tower."""
+
 
 @dataclass(frozen=True)
 class Embedding:
     """Which embedding, as code and in words."""
 
     forward: Callable[[Any, torch.Tensor], torch.Tensor]
-    """(model, pixels [n, 3, height, width]) -> [n, dimension]."""
+    """(module, batch of views) -> [n, dimension]."""
     words: str
     """What a result records as pooling."""
+    part: str = ""
+    """Name of the submodule that ``forward`` is given and that counts as the encoder; empty for the whole model."""
 
 
 def _unchanged(config: Any) -> None:
@@ -44,53 +56,146 @@ class TransformersFamily:
     """A ``model_type`` whose embedding the general lines would misread."""
 
     embedding: Embedding
+    """The embedding where no other is asked for."""
     configure: Callable[[Any], None] = _unchanged
     """Told the configuration before the model is made."""
+    others: Mapping[str, Embedding] = field(default_factory=dict)
+    """Further embeddings, by the name that ``?output=`` takes."""
 
 
-def choose_embedding(model: Any, config: Any, missing: set[str], pixels: torch.Tensor) -> Embedding:
-    """Which embedding, by the lines at the top.
+@dataclass(frozen=True)
+class Loaded:
+    """A model with what is known of its checkpoint."""
 
-    Args:
-        model: loaded, in evaluation mode.
-        config: its configuration; ``model_type`` is looked up in ``FAMILIES``.
-        missing: names of the weights that the checkpoint did not have.
-        pixels: one preprocessed image, [1, 3, height, width].
+    model: Any
+    """In evaluation mode."""
+    missing: frozenset[str]
+    """Names of the weights that the checkpoint did not have."""
+    views: torch.Tensor
+    """Two preprocessed pictures of different shapes, as a batch."""
+    arguments: Arguments
+
+    def part(self, name: str) -> Loaded:
+        """The same of a submodule."""
+        inside = frozenset(key.removeprefix(f"{name}.") for key in self.missing if key.startswith(f"{name}."))
+        return Loaded(self.model.get_submodule(name), inside, self.views, self.arguments)
+
+
+def plain(views: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Most models take the picture alone."""
+    return {"pixel_values": views}
+
+
+def tile(views: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Some take tiles: the whole picture is the one tile."""
+    return {"pixel_values": views[:, None]}
+
+
+def general_embedding(loaded: Loaded) -> Embedding:
+    """The embedding of a model that takes pictures alone, by the last five lines at the top.
+
+    Raises:
+        Exception: whatever the model raises where it needs more than a picture.
     """
-    if config.model_type in FAMILIES:
-        return FAMILIES[config.model_type].embedding
-    if hasattr(model, "get_image_features"):
-        return Embedding(_image_features, "projected image features (get_image_features)")
-    with torch.inference_mode():
-        output = model(pixel_values=pixels)
+    if hasattr(loaded.model, "get_image_features"):
+        return Embedding(ImageFeatures(loaded.arguments), "projected image features (get_image_features)")
+    call = Call(loaded.arguments)
+    output = call(loaded.model, loaded.views)
     if getattr(output, "image_embeds", None) is not None:
-        return Embedding(_image_embeds, "projected image features (image_embeds)")
-    if getattr(output, "pooler_output", None) is not None and not any("pooler" in key for key in missing):
-        return Embedding(_pooler_output, "pooler_output")
-    if output.last_hidden_state.ndim == 3 and _has_class_token(model):
-        return Embedding(_class_token, "class token after the last norm (the checkpoint has no pooler)")
-    return Embedding(_mean, "mean over positions of the last hidden state")
+        return Embedding(ImageEmbeds(call), "projected image features (image_embeds)")
+    has_pooler = getattr(output, "pooler_output", None) is not None
+    if has_pooler and not any("pooler" in key or key.startswith("head.") for key in loaded.missing):
+        return Embedding(PoolerOutput(call), "pooler_output")
+    if last_hidden(output).ndim == 3 and has_class_token(loaded.model):
+        if getattr(output, "last_hidden_state", None) is None:  # a backbone for dense tasks, whose heads read patches
+            return Embedding(Mean(call, 1), "mean over the patches of the last feature map")
+        return Embedding(ClassToken(call), "class token after the last norm (the checkpoint has no pooler)")
+    return Embedding(Mean(call), "mean over positions of the last hidden state")
 
 
-def _image_features(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    features = model.get_image_features(pixel_values=pixels)
-    return pooled(features if isinstance(features, torch.Tensor) else features.pooler_output)
+@dataclass(frozen=True)
+class Call:
+    """A forward pass."""
+
+    arguments: Arguments
+
+    @torch.no_grad()
+    def __call__(self, model: Any, views: torch.Tensor) -> Any:
+        return model(**self.arguments(views))
 
 
-def _image_embeds(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    return model(pixel_values=pixels).image_embeds
+@dataclass(frozen=True)
+class ImageFeatures:
+    """``get_image_features`` of an image and a text tower."""
+
+    arguments: Arguments
+
+    def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
+        features = model.get_image_features(**self.arguments(views))
+        return pooled(features if isinstance(features, torch.Tensor) else features.pooler_output)
 
 
-def _pooler_output(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    return model(pixel_values=pixels).pooler_output.flatten(1)
+@dataclass(frozen=True)
+class ImageEmbeds:
+    """``image_embeds`` of the output."""
+
+    call: Call
+
+    def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
+        return self.call(model, views).image_embeds
 
 
-def _class_token(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    return model(pixel_values=pixels).last_hidden_state[:, 0]
+@dataclass(frozen=True)
+class PoolerOutput:
+    """``pooler_output`` of the output."""
+
+    call: Call
+
+    def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
+        return self.call(model, views).pooler_output.flatten(1)
 
 
-def _mean(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    return pooled(model(pixel_values=pixels).last_hidden_state)
+@dataclass(frozen=True)
+class ClassToken:
+    """The first position of the last hidden state."""
+
+    call: Call
+
+    def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
+        return self.call(model, views).last_hidden_state[:, 0]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean over positions, those of padding left out."""
+
+    call: Call
+    skip: int = 0
+    """Positions at the beginning that are no patches."""
+
+    def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
+        hidden = last_hidden(self.call(model, views))
+        return mean_over_positions(hidden[:, self.skip :] if self.skip else hidden, self.call.arguments(views))
+
+
+def mean_over_positions(hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """[n, positions, d] or [n, d, height, width] -> [n, d]; positions that the arguments mask are left out."""
+    mask = arguments.get("pixel_attention_mask")
+    if hidden.ndim == 3 and mask is not None and mask.shape == hidden.shape[:2]:
+        weights = mask.to(hidden.dtype)[..., None]
+        return (hidden * weights).sum(1) / weights.sum(1)
+    return pooled(hidden)
+
+
+def last_hidden(output: Any) -> torch.Tensor:
+    """[n, positions, d] or [n, d, height, width] of an output, the last feature map of a backbone's."""
+    hidden = getattr(output, "last_hidden_state", None)
+    return hidden if hidden is not None else output.feature_maps[-1]
+
+
+def has_class_token(model: nn.Module) -> bool:
+    """Whether the first position is a class token."""
+    return any(name.rpartition(".")[2] in ("cls_token", "class_embedding") for name, _ in model.named_parameters())
 
 
 def _unmasked_class_token(model: Any, pixels: torch.Tensor) -> torch.Tensor:
@@ -99,17 +204,49 @@ def _unmasked_class_token(model: Any, pixels: torch.Tensor) -> torch.Tensor:
     return model(pixel_values=pixels, noise=order).last_hidden_state[:, 0]
 
 
-def _has_class_token(model: nn.Module) -> bool:
-    return any(name.rpartition(".")[2] in ("cls_token", "class_embedding") for name, _ in model.named_parameters())
-
-
 def _mask_nothing(config: Any) -> None:
     config.mask_ratio = 0.0
 
 
+def _flava_class_token(model: Any, pixels: torch.Tensor) -> torch.Tensor:
+    features = model.get_image_features(pixel_values=pixels)
+    return (features if isinstance(features, torch.Tensor) else features.pooler_output)[:, 0]
+
+
+def _blip2_projected(model: Any, pixels: torch.Tensor) -> torch.Tensor:
+    patches = model.vision_model(pixel_values=pixels).last_hidden_state
+    queries = model.query_tokens.expand(len(pixels), -1, -1)
+    read = model.qformer(query_embeds=queries, encoder_hidden_states=patches).last_hidden_state
+    return model.language_projection(read).mean(1)
+
+
+def _channels_last_mean(model: Any, pixels: torch.Tensor) -> torch.Tensor:
+    return model(pixel_values=pixels).last_hidden_state.mean((1, 2))
+
+
+_PROJECTED_QUERIES = "mean over the projected query tokens that its language model reads"
+
+_HIERA = Embedding(_channels_last_mean, "mean over positions of the vision tower's last stage", "vision_encoder")
+
 FAMILIES: dict[str, TransformersFamily] = {
     "vit_mae": TransformersFamily(
         Embedding(_unmasked_class_token, "class token after the last norm, no patch masked"), _mask_nothing
+    ),
+    "flava": TransformersFamily(
+        Embedding(_flava_class_token, "projected class token (token 0 of get_image_features), its contrastive one")
+    ),
+    "blip-2": TransformersFamily(
+        Embedding(PoolerOutput(Call(plain)), "vision tower, not projected: pooler_output", "vision_model"),
+        others={"projected": Embedding(_blip2_projected, _PROJECTED_QUERIES)},
+    ),
+    "instructblip": TransformersFamily(
+        Embedding(PoolerOutput(Call(plain)), "vision tower, not projected: pooler_output", "vision_model"),
+    ),
+    "sam2": TransformersFamily(_HIERA),
+    "sam2_video": TransformersFamily(_HIERA),
+    "edgetam": TransformersFamily(_HIERA),
+    "sam2_vision_model": TransformersFamily(
+        Embedding(_channels_last_mean, "mean over positions of the last stage"),
     ),
 }
 """By ``model_type``. A new family is an entry here and a tiny checkpoint in its test."""

@@ -1,21 +1,16 @@
 """Encoders of the transformers library, from a folder that ``save_pretrained`` wrote.
 
-Which output is the embedding is decided in ``transformers_embeddings.py``.
-
-SigLIP2 with NaFlex (``model_type`` siglip2) takes patches and masks of many sizes and is refused; the fixed-resolution
-SigLIP2 checkpoints are ``model_type`` siglip.
+Which outputs are embeddings is decided in ``transformers_embeddings.py``, what a view is in ``transformers_inputs.py``.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
 from benchmark.encoders.embedding import Network, network_encoder, placement, probe_image
@@ -23,19 +18,40 @@ from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.hub import Checkpoint
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
-from benchmark.encoders.transformers_embeddings import FAMILIES, choose_embedding
-from benchmark.encoders.verified import Preprocessing, candidates_of_processor, verified
+from benchmark.encoders.transformers_embeddings import (
+    FAMILIES,
+    Embedding,
+    Loaded,
+    general_embedding,
+)
+from benchmark.encoders.transformers_heads import classifier_class, classifier_embedding, cut_classifier
+from benchmark.encoders.transformers_inputs import Inputs, image_inputs
+from benchmark.encoders.transformers_refusals import refuse_what_reads_no_photo
+from benchmark.encoders.transformers_towers import (
+    describes_images,
+    image_text_embeddings,
+    tower_embedding,
+    tower_name,
+    without_language_layers,
+)
 from builders.errors import CamtraceError, EncoderError, UsageError
 
-TEXT_PARTS = ("text_model", "text_projection", "logit_scale", "logit_bias", "token_embedding", "temperature")
-"""Attributes of two-tower models that take no part in an image's embedding; dropped after loading."""
+TEXT_PARTS = (
+    *("text_model", "text_projection", "logit_scale", "logit_bias", "token_embedding", "temperature"),
+    *("language_model", "lm_head", "embed_tokens", "audio_tower", "embed_audio"),
+)
+"""Attributes of models that take no part in an image's embedding; dropped after loading."""
+
+PROJECTIONS = ("visual_projection", "vision_projection", "image_projection")
+"""What two-tower models call the projection of their image tower."""
 
 
 def load_checkpoint(checkpoint: Checkpoint, request: Request) -> Encoder:
     """An encoder from a folder that ``save_pretrained`` wrote.
 
     Raises:
-        UsageError: NaFlex, a text model, or code from the Hub without ``trust_remote_code``.
+        UsageError: a model of text, sound or video, an output that it does not have, or code from the Hub without
+            ``trust_remote_code``.
         EncoderError: the files cannot be read, or weights of the embedding are missing.
     """
     import transformers
@@ -43,34 +59,24 @@ def load_checkpoint(checkpoint: Checkpoint, request: Request) -> Encoder:
     place = placement(request.device, request.dtype, request.compile)
     with _quiet(), _one_sentence(checkpoint.name, request.trust_remote_code):
         config = transformers.AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=request.trust_remote_code)
-        _refuse_naflex(checkpoint.name, config)
-        processing = _preprocessing(checkpoint, request)
-        if config.model_type in FAMILIES:
-            FAMILIES[config.model_type].configure(config)
-        model, report = _model_class(config).from_pretrained(
-            checkpoint.folder,
-            config=config,
-            dtype=torch.float32,
-            output_loading_info=True,
-            trust_remote_code=request.trust_remote_code,
-        )
-        _require_images(checkpoint.name, model)
+        refuse_what_reads_no_photo(checkpoint.name, config)
+        inputs = image_inputs(checkpoint, config, _patches(checkpoint), request.trust_remote_code)
+        model, missing = _load(checkpoint, config, request.trust_remote_code)
         two_towers = hasattr(model, "get_image_features")
         if two_towers:
-            _drop_text(model)
-        missing = set(report["missing_keys"]) & set(model.state_dict())
-        model.eval()
-        embedding = choose_embedding(model, config, missing, _probe_batch(processing))
-        _require_weights(checkpoint.name, missing)
+            drop_text(model)
+        embeddings = _embeddings(checkpoint.name, Loaded(model, missing, _probe_batch(inputs), inputs.arguments))
+        output, embedding = _chosen(checkpoint, embeddings)
+        _require_weights(checkpoint.name, model, missing, embedding.part)
         group, training_data = group_and_data(checkpoint.name, contrastive=two_towers)
         return network_encoder(
             Network(
                 name=checkpoint.name,
                 library="transformers",
-                module=model,
-                preprocess=processing.preprocess,
-                preprocessing=processing.record,
-                normalise=processing.normalise,
+                module=model.get_submodule(embedding.part),
+                preprocess=inputs.preprocessing.preprocess,
+                preprocessing=inputs.preprocessing.record,
+                normalise=inputs.preprocessing.normalise,
                 forward=embedding.forward,
                 pooling=embedding.words,
                 revision=checkpoint.revision,
@@ -81,85 +87,116 @@ def load_checkpoint(checkpoint: Checkpoint, request: Request) -> Encoder:
                     "model_type": config.model_type,
                     "attention": str(getattr(model.config, "_attn_implementation", None)),
                     "transformers": transformers.__version__,
+                    **({"output": output, "outputs": list(embeddings)} if len(embeddings) > 1 else {}),
                 },
             ),
             place,
         )
 
 
-def _model_class(config: Any) -> Any:
-    """``AutoModel``, except that a CLIP-like vision tower saved with its projection keeps it."""
-    import transformers
+def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple[Any, frozenset[str]]:
+    """The model in evaluation mode, and the names of the weights that the checkpoint lacks."""
+    if config.model_type in FAMILIES:
+        FAMILIES[config.model_type].configure(config)
+    classifier = classifier_class(config)
+    if classifier is None and describes_images(config):
+        without_language_layers(config)
+    options: dict[str, Any] = {
+        "config": config,
+        "dtype": torch.float32,
+        "output_loading_info": True,
+        "trust_remote_code": trust_remote_code,
+    }
+    source = classifier or _model_class(config)
+    model, report = source.from_pretrained(checkpoint.folder, **options)
+    if any("pooler" in key for key in report["unexpected_keys"]) and getattr(model, "pooler", None) is None:
+        with contextlib.suppress(TypeError):  # a class whose pooler is left out unless asked for (data2vec)
+            model, report = source.from_pretrained(checkpoint.folder, add_pooling_layer=True, **options)
+    if classifier is not None and not cut_classifier(model, config.num_labels):
+        raise EncoderError(f"{checkpoint.name}: no last layer was found in {type(model).__name__}")
+    return model.eval(), frozenset(set(report["missing_keys"]) & set(model.state_dict()))
 
-    names = getattr(config, "architectures", None) or []
-    if names and names[0].endswith("VisionModelWithProjection") and hasattr(transformers, names[0]):
-        return getattr(transformers, names[0])
+
+def _model_class(config: Any) -> Any:
+    """``AutoModel``; a vision tower saved with its projection keeps it, and what has no base model is itself."""
+    import transformers
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
+
+    name = (getattr(config, "architectures", None) or [""])[0]
+    alone = config.model_type not in MODEL_MAPPING_NAMES and not hasattr(config, "auto_map")
+    if name.endswith("VisionModelWithProjection") or alone:
+        return getattr(transformers, name, transformers.AutoModel)
     return transformers.AutoModel
 
 
-def _refuse_naflex(name: str, config: Any) -> None:
-    types = {config.model_type, getattr(getattr(config, "vision_config", None), "model_type", None)}
-    if types & {"siglip2", "siglip2_vision_model"}:
-        raise UsageError(
-            f"{name} is a NaFlex SigLIP2 (patches and masks of many sizes), which has no one preprocessing; "
-            "use a fixed-resolution SigLIP2, such as google/siglip2-base-patch16-256"
-        )
+def _embeddings(name: str, loaded: Loaded) -> dict[str, Embedding]:
+    """What the model can give of a picture, the default first.
 
-
-def _require_images(name: str, model: Any) -> None:
-    if not hasattr(model, "get_image_features") and getattr(model, "main_input_name", "") != "pixel_values":
+    Raises:
+        UsageError: nothing.
+    """
+    config, model = loaded.model.config, loaded.model
+    reads_images = hasattr(model, "get_image_features") or getattr(model, "main_input_name", "") == "pixel_values"
+    if not reads_images and tower_name(model) is None:
         raise UsageError(f"{name} is not an image encoder: its input is {model.main_input_name}")
+    family = FAMILIES.get(config.model_type)
+    if family is not None:
+        return {"default": family.embedding, **family.others}
+    if classifier_class(config) is not None:
+        return {"default": classifier_embedding(loaded)}
+    if describes_images(config):
+        found = image_text_embeddings(loaded)
+        if found:
+            return found
+    gone = next((p for p in PROJECTIONS if any(key.startswith(f"{p}.") for key in loaded.missing)), None)
+    if gone is None:
+        try:
+            return {"default": general_embedding(loaded)}
+        except Exception as error:  # any model, any error: it needs more than a picture
+            tower, reason = tower_embedding(loaded), (str(error).splitlines() or [""])[0]
+    else:
+        tower, reason = tower_embedding(loaded), f"the checkpoint lacks {gone}"
+    if tower is None:
+        kind = f"{type(model).__name__}, which does not give features of a picture alone"
+        raise UsageError(f"{name} is a {kind} ({reason}); use the encoder of images that it was made from")
+    return {"default": tower}
 
 
-def _require_weights(name: str, missing: set[str]) -> None:
+def _chosen(checkpoint: Checkpoint, embeddings: dict[str, Embedding]) -> tuple[str, Embedding]:
+    wanted = checkpoint.options.get("output", next(iter(embeddings)))
+    if wanted not in embeddings:
+        raise UsageError(f"{checkpoint.name}: there is no output {wanted!r}; it has {', '.join(embeddings)}")
+    return wanted, embeddings[wanted]
+
+
+def _patches(checkpoint: Checkpoint) -> int | None:
+    text = checkpoint.options.get("patches")
+    if text is not None and not (text.isdecimal() and 1 <= int(text) <= 65_536):
+        raise UsageError(f"{checkpoint.name}: patches is a whole number from 1 to 65536, not {text!r}")
+    return None if text is None else int(text)
+
+
+def _require_weights(name: str, model: Any, missing: frozenset[str], part: str) -> None:
     """Refuse an embedding that would depend on random weights; an unused pooler and mask token may be random."""
-    needed = sorted(key for key in missing if "pooler" not in key and not key.endswith("mask_token"))
+    missing = missing & set(model.state_dict())
+    inside = [key for key in missing if not part or key.startswith(f"{part}.")]
+    needed = sorted(key for key in inside if "pooler" not in key and not key.endswith("mask_token"))
     if needed:
         raise EncoderError(f"{name}: the checkpoint lacks {len(needed)} of its weights (such as {needed[0]})")
 
 
-def _drop_text(model: nn.Module) -> None:
+def drop_text(model: nn.Module) -> None:
+    """Take the text tower out of a model, in place."""
     for part in TEXT_PARTS:
         if hasattr(model, part):
             delattr(model, part)
 
 
-@dataclass(frozen=True)
-class _Processor:
-    """A transformers image processor as a library preprocessing."""
-
-    processor: Any
-
-    def __call__(self, image: Image.Image) -> np.ndarray:
-        pixels = self.processor(images=image, return_tensors="np")["pixel_values"]
-        return np.asarray(pixels[0], dtype=np.float32)
-
-
-def _preprocessing(checkpoint: Checkpoint, request: Request) -> Preprocessing:
-    """The checkpoint's image processor, PIL backend if its class has one."""
-    import transformers
-
-    options = {"trust_remote_code": request.trust_remote_code}
-    names = ("preprocessor_config.json", "processor_config.json")
-    if not any((checkpoint.folder / name).is_file() for name in names):
-        raise EncoderError(f"{checkpoint.name} has no preprocessor_config.json, so its preprocessing is unknown")
-    try:
-        processor = transformers.AutoImageProcessor.from_pretrained(checkpoint.folder, backend="pil", **options)
-    except (ValueError, ImportError, AttributeError, KeyError):  # no PIL class of it
-        processor = transformers.AutoImageProcessor.from_pretrained(checkpoint.folder, **options)
-    backend = str(getattr(processor, "backend", "unknown"))
-    return verified(
-        checkpoint.name,
-        _Processor(processor),
-        candidates_of_processor(processor),
-        backend,
-        processor=type(processor).__name__,
-    )
-
-
-def _probe_batch(processing: Preprocessing) -> torch.Tensor:
-    batch = torch.from_numpy(processing.preprocess(probe_image()))[None]
-    return processing.normalise(batch) if processing.normalise is not None else batch
+def _probe_batch(inputs: Inputs) -> torch.Tensor:
+    pictures = [inputs.preprocessing.preprocess(probe_image(*size)) for size in ((320, 240), (200, 300))]
+    batch = torch.from_numpy(np.stack(pictures))
+    normalise = inputs.preprocessing.normalise
+    return normalise(batch) if normalise is not None else batch
 
 
 @contextlib.contextmanager

@@ -196,11 +196,11 @@ def _observation(score: Score, file: ResultFile) -> Observation:
 
 
 def _settings(score: Score, options: object) -> str:
-    """Preset, k and mask, where they are not the study's: scores of different presets never share a column."""
+    """Preset, k, mask and sampled queries, where not the study's: scores of two presets never share a column."""
     name = ALIASES.get(score.data, score.data)
     usual = STUDY_SETTINGS.get(name, {})
     preset = _preset(score, options if isinstance(options, Mapping) else {})
-    found = {setting: score.details.get(setting) for setting in ("k", "mask_ratio")}
+    found = {setting: score.details.get(setting) for setting in ("k", "mask_ratio", "sampled_queries", "query_seed")}
     numbers = [
         f"{setting.replace('_', ' ')} = {value:g}"
         for setting, value in found.items()

@@ -1,20 +1,26 @@
 from .answers import ProbeAnswers
 from .curve import LearningCurve, labelled_curve, processing_curve
 from .features import Rows
+from .parts import Clusters
 from .permutations import shuffled_accuracies
 from .problem import LabelledSplits
 from .protocols import labelled_probe, processing_probe
 from .registry import PROTOCOLS
+from .training_spread import TrainingSpread, labelled_spread, processing_spread
 
 __all__ = [
     "PROTOCOLS",
+    "Clusters",
     "LabelledSplits",
     "LearningCurve",
     "ProbeAnswers",
     "Rows",
+    "TrainingSpread",
     "labelled_curve",
     "labelled_probe",
+    "labelled_spread",
     "processing_curve",
     "processing_probe",
+    "processing_spread",
     "shuffled_accuracies",
 ]

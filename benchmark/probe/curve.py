@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from benchmark.probe.answers import ProbeAnswers
 from benchmark.probe.features import Rows
+from benchmark.probe.parts import PartProbe, labelled_parts, processing_parts
 from benchmark.probe.problem import LabelledSplits
 from benchmark.probe.protocols import labelled_probe, processing_probe
-from benchmark.stats import LEVEL, Difference, paired_difference
+from benchmark.probe.registry import protocol_named
+from benchmark.stats import LEVEL, Difference, Interval, paired_difference, photo_interval
 from builders.errors import DataError
 
 SHARES = (1 / 8, 1 / 4, 1 / 2)
@@ -29,11 +29,21 @@ ORDER_SEED = 8
 class LearningCurve:
     """Accuracies on the same test photos, from fewer to all train photos."""
 
+    shares: tuple[float, ...]
+    """Of the train photos, rising to 1. Parts that hold equally many are given once."""
     n_train: tuple[int, ...]
-    """Photos learnt from, validation included; rising. Parts that would be equal are given once."""
-    accuracies: tuple[float, ...]
+    """Photos learnt from, validation included."""
+    intervals: tuple[Interval, ...]
+    """The accuracy of each, with what the test photos say about it."""
     gain: Difference | None
-    """All photos against the part before, paired by test photo (by cluster); None if there is no part before."""
+    """All photos against the part before, paired by test photo (by cluster) and of the same assignments; None if there
+    is no part before."""
+    assignments: int
+    """Behind each part; all photos have theirs all."""
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        return tuple(interval.value for interval in self.intervals)
 
     @property
     def rises(self) -> bool:
@@ -47,8 +57,12 @@ class LearningCurve:
         """As JSON values, for ``Score.details``."""
         gain = self.gain and {name: getattr(self.gain, name) for name in ("value", "low", "high", "p_value")}
         return {
+            "share": list(self.shares),
             "n_train": list(self.n_train),
-            "accuracy": [round(a, 6) for a in self.accuracies],
+            "accuracy": [round(i.value, 6) for i in self.intervals],
+            "low": [round(i.low, 6) for i in self.intervals],
+            "high": [round(i.high, 6) for i in self.intervals],
+            "assignments": self.assignments,
             "gain": gain,
             "rises": self.rises,
         }
@@ -64,18 +78,22 @@ def processing_curve(
     level: float = LEVEL,
     **options: Any,
 ) -> LearningCurve:
-    """``processing_probe`` on nested random parts of its train photos; the search is made anew on each.
+    """``processing_probe`` on nested random parts of its train photos.
+
+    Each part is searched anew, near what the search on all photos chose (``Protocol.near``). Of the assignments as
+    many take part as have ``PART_ROWS`` train photos together.
 
     Args:
         train, test, assignments: as in ``processing_probe``.
         whole: what it answered on all train photos, if that is known; else it is asked.
         shares: of the train photos, each above 0 and below 1.
-        level: of the interval of the gain.
+        level: of the intervals.
         options: further arguments of ``processing_probe``.
 
     Raises:
         as ``processing_probe``; DataError: a share is not between 0 and 1.
 
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> photos = rng.normal(size=(60, 8))
     >>> classes = [photos + shift for shift in rng.normal(size=(3, 8))]
@@ -84,14 +102,10 @@ def processing_curve(
     >>> curve.n_train, len(curve.accuracies)
     ((5, 10, 20, 40), 4)
     """
-    assigned = np.atleast_2d(np.asarray(assignments))
-    order = _order(np.zeros(assigned.shape[1], np.int64))
-
-    def probe(share: float) -> ProbeAnswers:
-        rows = _part(order, share)
-        return processing_probe([Some(bank, rows) for bank in train], test, assigned[:, rows], **options)
-
-    return _curve(probe, whole or processing_probe(train, test, assigned, **options), shares, None, level)
+    probe, used = processing_parts(train, test, assignments, **options)
+    return _curve(
+        probe, whole or processing_probe(train, test, assignments, **options), used, shares, clusters=None, level=level
+    )
 
 
 def labelled_curve(
@@ -114,59 +128,27 @@ def labelled_curve(
     Raises:
         as ``processing_curve``.
     """
-    order = _order(np.asarray(splits.train_y))
-    held_order = None if splits.val_y is None else _order(np.asarray(splits.val_y))
-
-    def probe(share: float) -> ProbeAnswers:
-        rows = _part(order, share)
-        some = replace(splits, train_x=Some(splits.train_x, rows), train_y=np.asarray(splits.train_y)[rows])
-        if splits.val_x is not None and held_order is not None:
-            held = _part(held_order, share)
-            some = replace(some, val_x=Some(splits.val_x, held), val_y=np.asarray(splits.val_y)[held])
-        return labelled_probe(some, **options)
-
     whole = whole or labelled_probe(splits, **options)
-    return _curve(probe, whole, shares, clusters, level)
-
-
-class Some:
-    """Some rows of a bank as a bank of their own, without a copy of the others."""
-
-    def __init__(self, bank: Rows, rows: np.ndarray) -> None:
-        self._bank, self._rows = bank, rows
-        self.shape = (len(rows), int(bank.shape[1]))
-
-    def __getitem__(self, wanted: slice) -> np.ndarray:
-        rows = self._rows[wanted]
-        if not len(rows):
-            return np.empty((0, self.shape[1]), np.float32)
-        low = int(rows[0])
-        return np.asarray(self._bank[low : int(rows[-1]) + 1])[rows - low]
+    return _curve(labelled_parts(splits, **options), whole, 1, shares, clusters=clusters, level=level)
 
 
 def _curve(
-    probe: Callable[[float], ProbeAnswers], whole: ProbeAnswers, shares: Sequence[float], clusters: Any, level: float
+    probe: PartProbe, whole: ProbeAnswers, used: int, shares: Sequence[float], *, clusters: Any, level: float
 ) -> LearningCurve:
     if not all(0 < share < 1 for share in shares):
         raise DataError(f"shares of a learning curve lie between 0 and 1: {', '.join(f'{s:g}' for s in shares)}")
-    by_size = {answers.n_train: answers for answers in (*map(probe, sorted(shares)), whole)}
-    found = list(by_size.values())
+    near = protocol_named(whole.protocol).near(whole.chosen)
+    parts = {share: probe(ORDER_SEED, share, near) for share in sorted(shares)} | {1.0: whole}
+    by_size = {answers.n_train: (share, answers) for share, answers in parts.items()}
+    found = [answers for _, answers in by_size.values()]
     gain = None
     if len(found) > 1:
-        gain = paired_difference(found[-1].photo_accuracy, found[-2].photo_accuracy, clusters=clusters, level=level)
-    return LearningCurve(tuple(by_size), tuple(answers.accuracy for answers in found), gain)
-
-
-def _order(labels: np.ndarray) -> np.ndarray:
-    """float64 [n]: the share of its class from which on an item is in a part, by a seeded permutation."""
-    shuffled = np.random.default_rng(ORDER_SEED).permutation(len(labels))
-    place = np.empty(len(labels))
-    for label in np.unique(labels):
-        members = shuffled[labels[shuffled] == label]
-        place[members] = np.arange(len(members)) / len(members)
-    return place
-
-
-def _part(order: np.ndarray, share: float) -> np.ndarray:
-    """Ascending indices of the items in a part."""
-    return np.flatnonzero(order < share - 1e-12)
+        same = whole.correct[:used].mean(axis=(0, 1))
+        gain = paired_difference(same, found[-2].photo_accuracy, clusters=clusters, level=level)
+    return LearningCurve(
+        shares=tuple(share for share, _ in by_size.values()),
+        n_train=tuple(by_size),
+        intervals=tuple(photo_interval(a.photo_accuracy, clusters=clusters, level=level) for a in found),
+        gain=gain,
+        assignments=used,
+    )

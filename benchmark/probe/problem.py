@@ -71,6 +71,11 @@ Layers = Iterator[tuple[Tensor, Tensor]]
 """Weights [P, d, C] and bias [P, C] of some of the fits, in order."""
 
 
+def _no_options(chosen: Mapping[str, float]) -> Mapping[str, Any]:
+    """Of a protocol that searches nothing, or always all."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Protocol:
     """One way to fit a probe; everything that names or runs it asks this."""
@@ -85,6 +90,10 @@ class Protocol:
     """(problem, chosen hyper-parameters, device, memory in bytes) -> a layer for each row of labels, no search."""
     permutations: int
     """Shufflings of a permutation test: a converged fit at one strength costs little, a full descent does not."""
+    near: Callable[[Mapping[str, float]], Mapping[str, Any]] = _no_options
+    """Chosen hyper-parameters -> options of ``fit`` with which it searches near them: for parts of the train photos."""
+    at: Callable[[Mapping[str, float]], Mapping[str, Any]] = _no_options
+    """Chosen hyper-parameters -> options of ``fit`` with which it searches nothing and takes these."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ MAX_NAME = 200
 """Characters of an encoder's id, a data set's name, a task or a metric."""
 MAX_SCORES = 2000
 """A run of every task on one data set has under 100."""
+MAX_STEPS = 20
+"""Of a learning curve: ours has four."""
 CLOCKS_MAY_DIFFER = datetime.timedelta(days=1)
 """A result that is dated later than this from now was not made then."""
 
@@ -117,6 +119,23 @@ def _control(value: object) -> bool:
     return isinstance(value, Mapping) and all(value.get(n) is None or _number(value[n]) for n in _CONTROL_NUMBERS)
 
 
+def _curve(value: object) -> bool:
+    """As ``LearningCurve.details`` gives it."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("rises"), bool):
+        return False
+    lists = [value.get(name) for name in ("share", "n_train", "accuracy", "low", "high")]
+    if not all(isinstance(one, list) and 0 < len(one) <= MAX_STEPS and all(map(_number, one)) for one in lists):
+        return False
+    gain = value.get("gain")
+    return len({len(one) for one in lists if isinstance(one, list)}) == 1 and (
+        gain is None or (isinstance(gain, Mapping) and all(_number(gain.get(n)) for n in ("value", "low", "high")))
+    )
+
+
+def _training_spread(value: object) -> bool:
+    return isinstance(value, Mapping) and _number(value.get("deviation")) and _count(value.get("probes"))
+
+
 _CONTROL_NUMBERS = ("accuracy", "low", "high", "mean", "mean_low", "mean_high", "p_value")
 _COUNTS = (_of(_count), "an object of counts")
 _TEXT = (_text, "text without control characters")
@@ -174,5 +193,7 @@ _DETAILS: Mapping[str, tuple[_Form, str]] = {
     "tied_votes": _NUMBER,
     "ties": (_of(_number), "an object of numbers"),
     "controls": (_of(_control), "an object of controls"),
+    "learning_curve": (_curve, "a learning curve: lists of numbers of one length, a gain, and whether it rises"),
+    "training_spread": (_training_spread, "a deviation, and of how many probes"),
     "similarities": (lambda value: isinstance(value, list), "a list"),
 }

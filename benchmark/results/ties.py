@@ -40,7 +40,7 @@ def rows_of_ties(scores: Sequence[Score], questions: Questions) -> str:
     rows = [[metric, *(cells.get((metric, task), "-") for task in tasks)] for metric in metrics]
     told = (
         "Tied votes: the least and the greatest that any rule for ties would give, in brackets what is expected "
-        f"when a random tied label is taken, and the share of the votes that tied, all in %; {_RULES[rule]}. Shown where they differ by more than "
-        f"{100 * MATTERS:g} points."
+        "when a random tied label is taken, and the share of the votes that tied, all in %; "
+        f"{_RULES[rule]}. Shown where they differ by more than {100 * MATTERS:g} points."
     )
     return f"{markdown_table(['with ties', *tasks], rows)}\n\n{told}"

@@ -83,6 +83,7 @@ def score_asked(
     scored: Callable[[Scored], object] = ignore,
     missing: Callable[[NotScored], None] = ignore,
     detail: Callable[[str], None] = ignore,
+    notice: Callable[[str], None] = ignore,
 ) -> Answered:
     """Load, open, score.
 
@@ -91,6 +92,7 @@ def score_asked(
         scored: told of each result as soon as it is there.
         missing: told of each encoder and data set without result, as soon as it is known.
         detail: told what is being done, for those who want to know all.
+        notice: told what everybody should know before it happens: how much will be written where.
 
     Raises:
         UsageError: a name of a task, of data or of an option is wrong.
@@ -119,7 +121,7 @@ def score_asked(
     for given, photos, fitting in sets if encoders else []:
         detail(f"{photos.name}: {len(photos)} photos; {', '.join(task.name for task in fitting)}")
         try:
-            together = score_encoders(encoders, photos, fitting, asked.options)
+            together = score_encoders(encoders, photos, fitting, asked.options, tell=notice)
         except CamtraceError as error:
             lose(photos.name, error)
             continue

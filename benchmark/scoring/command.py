@@ -28,7 +28,7 @@ from benchmark.options import (
 from benchmark.probe import PROTOCOLS
 from benchmark.scoring.config_file import ConfiguredParser
 from benchmark.scoring.voice import Voice
-from builders.command_line import Parser
+from builders.command_line import Parser, check_writable, size_in_bytes
 from builders.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
@@ -92,6 +92,12 @@ def parser() -> Parser:
     )
     p.add_argument("-k", "--neighbours", type=_whole, metavar="K", help="k of kNN (default: the data set's, mostly 10)")
     p.add_argument(
+        "--queries",
+        type=_whole,
+        metavar="N",
+        help="kNN asks about N test photos, seeded and class-balanced (default: all of them)",
+    )
+    p.add_argument(
         "--mask-ratio",
         type=_number,
         default=defaults.mask_ratio,
@@ -145,6 +151,12 @@ def parser() -> Parser:
         default=defaults.views,
         help="who makes them: the workers, the encoders' device, or the device if it is a GPU (default: %(default)s)",
     )
+    p.add_argument(
+        "--memory",
+        type=size_in_bytes,
+        metavar="SIZE",
+        help="that pictures being decoded share over all workers, such as 8G (default: half of what is free)",
+    )
     p.add_argument("--revision", help="commit, tag or branch of a Hub model, if there is one --model")
     p.add_argument("--trust-remote-code", action="store_true", help="run code from the model's repository")
     p.add_argument(
@@ -192,6 +204,8 @@ def run(args: argparse.Namespace) -> int:
         if args.revision and len(models) > 1:
             raise UsageError("--revision goes with one --model; with several, write each as NAME@REVISION")
         voice.notice(f"scoring {listed(models)} on {listed(data)}; results go to {args.output}")
+        check_writable("--output", args.output)
+        check_writable("--cache", options.cache / "banks")
         prepare_process()
         from benchmark.encoders import load_encoder
         from benchmark.scoring.asking import Asked, EncoderSource, score_asked
@@ -205,6 +219,7 @@ def run(args: argparse.Namespace) -> int:
             scored=lambda one: write_scored(one, args.output, single=asked.single),
             missing=_say_missing,
             detail=voice.detail,
+            notice=voice.notice,
         )
         results = [one.result for one in answered.scored]
         missing = {lost.name: lost.reason for lost in answered.missing}
@@ -283,6 +298,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         ties=chosen["ties"],
         orientation=chosen["orientation"],
         neighbours=args.neighbours,
+        queries=args.queries,
         mask_ratio=args.mask_ratio,
         device=args.device,
         dtype=args.dtype,
@@ -293,6 +309,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         batch_size=args.batch_size,
         workers=args.workers,
         views=args.views,
+        memory=args.memory,
         fresh=args.fresh,
         cache=args.cache,
         limit=args.limit,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tqdm.auto import tqdm
 
 from benchmark.compute import side_by_side
+from benchmark.scoring.kept import Slot
 from benchmark.tasks import Task, TaskInput, TaskOutcome
 from builders.errors import CamtraceError
 
@@ -26,6 +27,8 @@ class Job:
 
     task: Task
     given: TaskInput
+    slot: Slot | None = None
+    """Where the outcome is kept; None where it is not."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ def _run(job: Job) -> Done:
     outcome, reason = None, ""
     try:
         outcome = job.task.run(job.given)
+        if job.slot is not None:
+            job.slot.save(outcome)
     except Exception as error:  # the other tasks' scores are worth keeping
         if os.environ.get("CAMTRACE_DEBUG"):
             traceback.print_exc()

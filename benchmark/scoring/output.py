@@ -13,7 +13,7 @@ import numpy as np
 from benchmark.results import ANSWERS_FILE, Result, draw_report, folder_name, report_text, write_result
 from benchmark.scoring.run import Scored
 from benchmark.tasks import all_tasks
-from builders.files import write_bytes_atomically, write_text_atomically
+from builders.files import sweep_temporaries, write_bytes_atomically, write_text_atomically
 
 
 def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
@@ -33,8 +33,9 @@ def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
     )
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **dict(scored.answers))  # type: ignore[arg-type]
+    sweep_temporaries(folder)
     answers = buffer.getvalue()
-    write_bytes_atomically(folder / ANSWERS_FILE, answers)
+    write_bytes_atomically(folder / ANSWERS_FILE, answers, durable=True)
     recorded = {**result.environment, "answers_sha256": hashlib.sha256(answers).hexdigest()}
     write_result(dataclasses.replace(result, environment=recorded), folder / "result.json")
     return folder

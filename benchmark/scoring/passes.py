@@ -20,6 +20,10 @@ class Pass:
     tasks: tuple[Task, ...]
     """Those whose own recipes were merged into this one, in order."""
 
+    def task(self, name: str) -> Task:
+        """One of them by its name."""
+        return next(task for task in self.tasks if task.name == name)
+
 
 def planned_passes(tasks: Sequence[Task], photos: PhotoSet, options: RunOptions) -> list[Pass]:
     """The passes that tasks need, in order of their first tasks; every task is in one of them.

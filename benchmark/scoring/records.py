@@ -38,6 +38,7 @@ def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
         "ties": options.ties,
         "orientation": "upright" if photos.stored_views else options.orientation,  # built photos are
         "neighbours": options.neighbours or photos.neighbours,
+        **({"queries": options.queries} if options.queries else {}),
         "mask_ratio": options.mask_ratio,
         "resamples": options.resamples,
         "limit": options.limit,

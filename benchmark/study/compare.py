@@ -18,7 +18,7 @@ from benchmark.stats import Difference, holm, paired_difference, rank_intervals
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
 
-ALWAYS_RECORDED = ("protocol", "preprocess", "ties", "orientation", "neighbours", "mask_ratio", "seed")
+ALWAYS_RECORDED = ("protocol", "preprocess", "ties", "orientation", "neighbours", "mask_ratio", "seed", "queries")
 """Options that change what a score means."""
 
 

@@ -12,8 +12,9 @@ from benchmark.compute import prepare_process
 from benchmark.options import STUDY_PRESET
 from benchmark.scoring import Voice, checked_data, listed, loading_options, run_options
 from benchmark.scoring import parser as score_parser
-from builders.command_line import Parser
+from builders.command_line import Parser, check_writable
 from builders.errors import DataError, UsageError
+from builders.outside import Refused, read_outside_text
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
     from benchmark.sweep.run import Row, SweepJob
@@ -83,9 +84,9 @@ def read_specs(path: Path) -> list[str]:
         UsageError: it cannot be read, or names none.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--models {path}: cannot be read ({type(error).__name__})") from None
+        lines = read_outside_text(path).splitlines()
+    except Refused as refused:
+        raise UsageError(f"--models {path}: {refused.reason}") from None
     specs = [spec for line in lines if (spec := line.partition("#")[0].strip())]
     if not specs:
         raise UsageError(f"--models {path}: it names no encoder; write one on a line")
@@ -111,6 +112,9 @@ def run_command(
     with voice.speaking():
         doing = "measuring" if args.dry_run else "scoring"
         voice.notice(f"{doing} {listed(specs)} on {listed(checked_data(args))}; results go to {args.output}")
+        if not args.dry_run:
+            check_writable("--output", args.output)
+            check_writable("--cache", options.cache / "banks")
         prepare_process()
         from benchmark.scoring import Origin
         from benchmark.sweep.run import groups_of, run_sweep, sweep_text

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmark.bank import photos_bytes_hash
+from benchmark.bank import PhotoHashes
 from benchmark.encoders import Encoder, list_encoders, load_encoder
 from benchmark.options import RunOptions
 from benchmark.results import Result, answers_changed, folder_name, markdown_table, read_result
@@ -97,7 +97,7 @@ def run_sweep(
         origin: tasks, and whether code of repositories is trusted, for the record of how to repeat a row.
     """
     rows: list[Row] = []
-    hashes: dict[str, str] = {}
+    hashes = {job.photos.name: PhotoHashes(job.photos, options.cache) for job in jobs}
     for number, group in enumerate(groups, 1):
         print(f"group {number} of {len(groups)}: {', '.join(group)}", file=sys.stderr)
         encoders: dict[str, Encoder] = {}
@@ -108,9 +108,7 @@ def run_sweep(
                 rows += [Row(spec, job.photos.name, "failed", sentence(error), "") for job in jobs]
                 print(f"camtrace: {spec}: {sentence(error)}", file=sys.stderr)
         for job in jobs if encoders else []:
-            name = job.photos.name
-            hashes[name] = hashes.get(name) or photos_bytes_hash(job.photos)
-            rows += _score_group(encoders, job, hashes[name], options, output, origin)
+            rows += _score_group(encoders, job, hashes[job.photos.name], options, output, origin)
         del encoders
         release()
         write_text_atomically(output / SWEEP_FILE, _state(rows))
@@ -134,7 +132,7 @@ def sweep_text(rows: Sequence[Row], output: Path) -> str:
 def _score_group(
     encoders: Mapping[str, Encoder],
     job: SweepJob,
-    bytes_hash: str,
+    hashes: PhotoHashes,
     options: RunOptions,
     output: Path,
     origin: Origin,
@@ -143,7 +141,7 @@ def _score_group(
     missing: dict[str, Encoder] = {}
     for spec, encoder in encoders.items():
         folder = Path(folder_name(encoder.info.id)) / folder_name(job.photos.name)
-        kept = None if options.fresh else finished(output / folder, encoder, job, bytes_hash, options)
+        kept = None if options.fresh else finished(output / folder, encoder, job, hashes, options)
         if kept is None:
             missing[spec] = encoder
         else:
@@ -151,7 +149,7 @@ def _score_group(
             print(f"kept: {spec} on {job.photos.name} ({kept.created})", file=sys.stderr)
     if missing:
         try:
-            scored = score_encoders(list(missing.values()), job.photos, job.tasks, options, bytes_hash=bytes_hash)
+            scored = score_encoders(list(missing.values()), job.photos, job.tasks, options, hashes=hashes, tell=_say)
         except CamtraceError as error:
             return [rows.get(s) or Row(s, job.photos.name, "failed", str(error), "") for s in encoders]
         for spec, one in zip(missing, scored, strict=True):
@@ -167,7 +165,11 @@ def _score_group(
     return [rows[spec] for spec in encoders]
 
 
-def finished(folder: Path, encoder: Encoder, job: SweepJob, bytes_hash: str, options: RunOptions) -> Result | None:
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def finished(folder: Path, encoder: Encoder, job: SweepJob, hashes: PhotoHashes, options: RunOptions) -> Result | None:
     """The result in a folder, if it answers exactly this question in full: same weights, photos, options and codec.
 
     An encoder whose computation nobody can identify (a plain function without ``cache_key``) is never taken as done.
@@ -187,7 +189,7 @@ def finished(folder: Path, encoder: Encoder, job: SweepJob, bytes_hash: str, opt
         return None
     wanted = {
         "encoder": encoder_record(encoder),
-        "photos": (job.photos.question_hash(), bytes_hash),
+        "photos": (job.photos.question_hash(), hashes.bytes_hash()),
         "options": options_record(options, job.photos),
         "dtype": (encoder.dtype, options.storage, encoder.compiled),
         "codec": codec_canary(),

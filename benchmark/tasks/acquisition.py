@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class SplitPart(NamedTuple):
 
 def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
-    from benchmark.probe import labelled_probe
+    from benchmark.probe import Clusters, labelled_curve, labelled_probe, labelled_spread
     from benchmark.stats import against_chance, photo_interval
 
     labels = attribute_labels(given.photos, attribute)
@@ -62,16 +62,18 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     n_classes = len(names)
 
     parts = {"train": train, "val": val, "test": test}
+    how: dict[str, Any] = {"protocol": given.options.protocol, "device": given.device}
 
     def probe(rows: Mapping[str, Rows]) -> ProbeAnswers:
-        splits = _labelled_splits(rows, parts, n_classes)
-        return labelled_probe(splits, protocol=given.options.protocol, device=given.device)
+        return labelled_probe(_labelled_splits(rows, parts, n_classes), **how)
 
     def seen(name: str) -> dict[str, Rows]:
         return {split: given.view(name, part.photos) for split, part in parts.items()}
 
     clusters, unit = _clusters(given.photos, test.photos)
-    answers = probe(seen(view))
+    splits = _labelled_splits(seen(view), parts, n_classes)
+    answers = labelled_probe(splits, **how)
+    learnt = Clusters(*(_clusters(given.photos, part.photos)[0] for part in (train, val)))
     controls = {"shuffled": _shuffled(given, seen(view), parts, n_classes, answers)}
     if given.options.mask_ratio:
         controls["whole"] = _control(probe(seen("whole")), clusters, given.options)
@@ -104,6 +106,8 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
             "resampled": unit,
             "units": ends.units,
             "controls": controls,
+            "learning_curve": labelled_curve(splits, whole=answers, clusters=clusters, **how).details(),
+            "training_spread": labelled_spread(splits, whole=answers, clusters=learnt, **how).details(),
             **answers.details(),
         },
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from benchmark.tasks.processing import (
     upright,
 )
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from builders.photos import UNLABELLED, PhotoSet
+from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
 from builders.pixels import PARAMETERS, Parameter
 
 if TYPE_CHECKING:
@@ -98,26 +98,41 @@ SP = Metric(
 
 def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     """``knn/<parameter>``: accuracy of the picture's class in the six set-ups."""
-    train, test = _train_and_test(given)
+    asked = _asked(given)
     seeds = given.options.assignment_seeds
-    drawn = [assignments(given.photos, part, parameter, seeds) for part in (train, test)]
-    answers = _answers(given, parameter.processings, drawn)
+    drawn = [assignments(given.photos, part, parameter, seeds) for part in (asked.train, asked.test)]
+    answers = _answers(given, asked, parameter.processings, drawn)
     kept = {name: getattr(answers, name) for name in ("correct", "least", "greatest", "random", "combinations")}
     values = answers.per_photo(_rule(given.options))
-    scores = tuple(_score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, given) for name in values)
-    return TaskOutcome(scores, {**kept, "rule": np.array(given.options.ties), "photos": test})
+    scores = tuple(
+        _score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, asked, given) for name in values
+    )
+    return TaskOutcome(scores, {**kept, "rule": np.array(given.options.ties), "photos": asked.test})
 
 
 def run_plain_knn(given: TaskInput) -> TaskOutcome:
     """``knn/original``: accuracy of the picture's class among photos without any processing of ours: SP."""
     from benchmark.views import ORIGINAL
 
-    train, test = _train_and_test(given)
-    answers = _answers(given, (ORIGINAL,), [np.zeros((1, len(part)), np.int64) for part in (train, test)])
+    asked = _asked(given)
+    answers = _answers(given, asked, (ORIGINAL,), [np.zeros((1, len(p)), np.int64) for p in (asked.train, asked.test)])
     values = answers.per_photo(_rule(given.options))["all-same"]
-    score = _score("knn/original", "all-same", (SP,), values, answers, given)
+    score = _score("knn/original", "all-same", (SP,), values, answers, asked, given)
     kept = {name: getattr(answers, name)[0] for name in ("correct", "least", "greatest", "random")}
-    return TaskOutcome((score,), {**kept, "rule": np.array(given.options.ties), "photos": test})
+    return TaskOutcome((score,), {**kept, "rule": np.array(given.options.ties), "photos": asked.test})
+
+
+def balanced_queries(photos: PhotoSet, test: np.ndarray, options: RunOptions) -> np.ndarray:
+    """int64, rising: ``options.queries`` of the photos at indices ``test``, the same for every encoder and parameter.
+
+    Photos are ranked within their class by a hash of (seed, id) and taken rank by rank, so that classes differ by one
+    photo at most where they have enough, and more queries contain fewer.
+    """
+    hashes = np.array([hash64(f"queries\0{options.seed}\0{photos.ids[i]}") for i in test], dtype=np.uint64)
+    order = np.argsort(hashes, kind="stable")
+    rank = np.empty(len(test), dtype=np.int64)
+    rank[order] = rank_within(photos.labels.values[test[order]])
+    return np.sort(test[np.lexsort((hashes, rank))[: options.queries]])
 
 
 def read_knn(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
@@ -143,25 +158,47 @@ def _right(kept: Mapping[str, np.ndarray]) -> np.ndarray:
     return kept["random"] if "rule" in kept and str(kept["rule"]) == "random" else kept["correct"]
 
 
-def _answers(given: TaskInput, views: Sequence[str], drawn: Sequence[np.ndarray]) -> KnnAnswers:
+class Asked(NamedTuple):
+    """Whose neighbours, among whom; int64 indices of usable photos whose class is known."""
+
+    train: np.ndarray
+    test: np.ndarray
+    """The queries."""
+    all_test: np.ndarray
+    """Those that queries were sampled from."""
+
+
+def _asked(given: TaskInput) -> Asked:
+    train, every = (_labelled(indices, given.photos) for indices in train_and_test(given))
+    test = every if given.options.queries is None else balanced_queries(given.photos, every, given.options)
+    return Asked(train, test, every)
+
+
+def _answers(given: TaskInput, asked: Asked, views: Sequence[str], drawn: Sequence[np.ndarray]) -> KnnAnswers:
     """What neighbours answer; ``drawn`` are the assignments of train and test photos."""
     from benchmark.knn import knn_setups
 
-    train, test = _train_and_test(given)
     return knn_setups(
-        [given.view(name, train) for name in views],
-        [given.view(name, test) for name in views],
-        given.photos.labels.values[train],
-        given.photos.labels.values[test],
+        [given.view(name, asked.train) for name in views],
+        [given.view(name, asked.test) for name in views],
+        given.photos.labels.values[asked.train],
+        given.photos.labels.values[asked.test],
         train_assignments=drawn[0],
         test_assignments=drawn[1],
         k=given.options.neighbours or given.photos.neighbours,
         device=given.device,
+        keep=given.keep,
     )
 
 
 def _score(
-    task: str, name: str, metrics: Sequence[Metric], values: np.ndarray, answers: KnnAnswers, given: TaskInput
+    task: str,
+    name: str,
+    metrics: Sequence[Metric],
+    values: np.ndarray,
+    answers: KnnAnswers,
+    asked: Asked,
+    given: TaskInput,
 ) -> Score:
     """The score of one set-up (or of ``spd``) from its values by photo; it is called as the only or the same metric."""
     from benchmark.stats import photo_interval
@@ -170,7 +207,10 @@ def _score(
     ends = photo_interval(values, bounds=metric.bounds, resamples=given.options.resamples)
     random = given.options.ties == "random"
     by_seed = answers.random_seed_values if random else answers.seed_values
-    details: dict[str, object] = {"k": answers.k, "train_photos": len(_train_and_test(given)[0])}
+    details: dict[str, object] = {"k": answers.k, "train_photos": len(asked.train)}
+    if len(asked.test) < len(asked.all_test):
+        sampled = {"sampled_queries": len(asked.test), "queries_from": len(asked.all_test)}
+        details |= {**sampled, "query_seed": given.options.seed}
     if name in answers.tied_share:
         details["tied_votes"] = answers.tied_share[name]
     if name in answers.ties:
@@ -189,12 +229,6 @@ def _score(
         chance=0.0 if metric.signed else answers.chance,
         details=details,
     )
-
-
-def _train_and_test(given: TaskInput) -> tuple[np.ndarray, np.ndarray]:
-    """int64 indices of the usable train photos and of the usable val photos whose class is known."""
-    train, test = train_and_test(given)
-    return _labelled(train, given.photos), _labelled(test, given.photos)
 
 
 def _labelled(indices: np.ndarray, photos: PhotoSet) -> np.ndarray:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,17 +60,17 @@ def _all_assignments(photo_ids: tuple[str, ...], parameter: Parameter, seeds: in
 
 def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     """``probe/<parameter>``: train photos in one random class each, test photos in every class."""
-    from benchmark.probe import processing_probe
+    from benchmark.probe import processing_curve, processing_probe, processing_spread
     from benchmark.stats import against_chance, photo_interval
 
     train, test = train_and_test(given)
-    answers = processing_probe(
+    asked = (
         [given.view(name, train) for name in parameter.processings],
         [given.view(name, test) for name in parameter.processings],
         assignments(given.photos, train, parameter, given.options.assignment_seeds),
-        protocol=given.options.protocol,
-        device=given.device,
     )
+    how: dict[str, Any] = {"protocol": given.options.protocol, "device": given.device}
+    answers = processing_probe(*asked, **how)
     ends = photo_interval(answers.photo_accuracy, resamples=given.options.resamples)
     score = Score(
         task=f"probe/{parameter.name}",
@@ -85,6 +85,8 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
             "classes": len(parameter.classes),
             "class_names": list(parameter.classes),
             "p_chance": against_chance(answers.photo_accuracy, parameter.chance),
+            "learning_curve": processing_curve(*asked, whole=answers, **how).details(),
+            "training_spread": processing_spread(*asked, whole=answers, **how).details(),
             **answers.details(),
         },
     )

@@ -80,6 +80,7 @@ METRICS = (
 
 def run_retrieval(given: TaskInput) -> TaskOutcome:
     """``retrieval/pairs`` over all complete pairs; a pair that lost a photo is left out and counted."""
+    from benchmark.compute import exact_device
     from benchmark.retrieval import pair_retrieval
     from benchmark.stats import photo_interval
     from benchmark.views import ORIGINAL
@@ -93,7 +94,7 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
         given.view(ORIGINAL, whole)[0 : len(whole)],
         given.photos.columns["pair_id"][whole],
         given.photos.columns["camera_type"][whole],
-        device=given.device,
+        device=exact_device(given.device),
     )
     incomplete = int((counts != 2).sum())
     scores = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,8 @@ class TaskInput:
     """Where the bank's arithmetic runs."""
     input_size: tuple[int, int] | None = None
     """Height and width of the encoder's input in pixels; None where it does not see pixels."""
+    keep: Path | None = None
+    """A folder of this question alone, where a long task may keep what it has done so far."""
 
     def indices(self, split: str) -> np.ndarray:
         """int64 indices of the usable photos of a split."""

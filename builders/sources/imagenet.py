@@ -21,9 +21,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from builders.errors import DataError, PhotoError
-from builders.files import MAX_PHOTO_BYTES, write_bytes_atomically
-from builders.photos import SPLITS, Labels, PhotoSet
-from builders.sources.folders import labelled_folder
+from builders.files import MAX_PHOTO_BYTES, cache_folder, write_bytes_atomically
+from builders.photos import SPLITS, Labels, PhotoSet, Stamp
+from builders.sources.folders import file_stamp, labelled_folder
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
 VAL_TAR = "ILSVRC2012_img_val.tar"
@@ -61,6 +61,17 @@ class TarSource:
         if len(data) != size:
             raise PhotoError(f"the archive {Path(path).name} ends in the middle of the photo")
         return data
+
+    def stamps(self, rows: np.ndarray) -> list[Stamp]:
+        """See ``PhotoSet.stamps``: of the archives, and where in them a photo stands."""
+        of_archive = [file_stamp(os.path.abspath(path)) for path in self.archives]
+        found = []
+        for archive, offset, size in zip(
+            self.archive[rows].tolist(), self.offsets[rows].tolist(), self.sizes[rows].tolist(), strict=True
+        ):
+            stamp = of_archive[archive]
+            found.append(Stamp(f"{stamp.text} {offset}+{size}", stamp.changed_ns))
+        return found
 
 
 class _Member(NamedTuple):
@@ -262,7 +273,4 @@ def _synsets(meta: bytes, root: Path) -> dict[int, str]:
 
 
 def _index_folder() -> Path:
-    base = os.environ.get("CAMTRACE_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "camtrace"
-    )
-    return Path(base) / "tar-index"
+    return cache_folder() / "tar-index"

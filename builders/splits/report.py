@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -14,11 +15,15 @@ from builders.photos import SPLITS
 from builders.splits.perceptual_hash import MAX_DISTANCE, NO_HASH, near_pairs
 from builders.splits.tables import SplitTable
 
-Level = Literal["ok", "note", "problem"]
+Level = Literal["problem", "note", "ok"]
+
+_LEVELS = get_args(Level)
 
 TRAIN, VAL, TEST = range(3)
 
 _PAIRS = ((TEST, TRAIN), (VAL, TRAIN), (TEST, VAL))
+
+_SERVES_BOTH = "test photos in the other's train"
 
 EARLY_YEARS = 2
 """This many years before its camera was released no photo was taken by it; one year less may be a camera's clock."""
@@ -47,6 +52,7 @@ class ValidationReport:
     """Every finding about a set of split tables."""
 
     findings: tuple[Finding, ...]
+    """Problems first, and of these the leaks between splits; then notes, then what is in order."""
 
     @property
     def problems(self) -> tuple[Finding, ...]:
@@ -60,9 +66,15 @@ class ValidationReport:
         raise KeyError((table, check))
 
     def to_text(self) -> str:
-        """The findings as a table for people."""
+        """The findings as a table for people; one line for all pairs of attributes that photos serve both of."""
         rows = [("", "attribute", "check", "value", "of", "chance", "")]
+        serving = [f for f in self.findings if f.check == _SERVES_BOTH and f.value]
+        most = max(serving, key=lambda f: f.value / f.n, default=None)
         for f in self.findings:
+            if f in serving:
+                if f is not most:
+                    continue
+                f = replace(f, detail=f"the most of {len(serving)} pairs of attributes") if len(serving) > 1 else f
             value = f"{f.value:.3f}" if isinstance(f.value, float) else str(f.value)
             chance = "" if f.chance is None else f"{f.chance:.3f}"
             mark = {"ok": "", "note": "note", "problem": "PROBLEM"}[f.level]
@@ -76,7 +88,8 @@ class ValidationReport:
             + (f"  {row[6]}" if row[6] else "")
             for row in rows
         ]
-        return "\n".join(line.rstrip() for line in lines) + f"\n{len(self.problems)} problems"
+        notes = sum(f.level == "note" for f in self.findings)
+        return "\n".join(line.rstrip() for line in lines) + f"\n{len(self.problems)} problems, {notes} notes"
 
 
 def validate(tables: SplitTable | Sequence[SplitTable], max_distance: int = MAX_DISTANCE) -> ValidationReport:
@@ -87,17 +100,16 @@ def validate(tables: SplitTable | Sequence[SplitTable], max_distance: int = MAX_
             same photo in the other tables are used.
         max_distance: bits between the perceptual hashes of near-duplicates.
 
-    Checks that need a column which a table lacks are not made, and do not appear.
+    Checks that need a column which a table lacks are not made, and do not appear. A photo that is in the test of one
+    attribute and in the train split of another is a note: no probe of either has seen it, one that learns both has.
     """
     several = [tables] if isinstance(tables, SplitTable) else list(tables)
     several = [table if table.metadata else replace(table, metadata=_joined(table, several)) for table in several]
-    findings: list[Finding] = []
-    for table in several:
-        for part in (_shared_ids, _shared_owners, _duplicates, _balance, _classes, _years, _predictability):
-            findings.extend(part(table))
-        findings.extend(_near_duplicates(table, max_distance))
-    findings.extend(_between_attributes(several))
-    return ValidationReport(tuple(findings))
+    near = partial(_near_duplicates, max_distance=max_distance)
+    leaks = (_shared_ids, _duplicates, near, _shared_owners)
+    found = [f for part in (*leaks, _classes, _balance, _years, _predictability) for t in several for f in part(t)]
+    found += _between_attributes(several)
+    return ValidationReport(tuple(sorted(found, key=lambda f: _LEVELS.index(f.level))))
 
 
 def _shared_ids(table: SplitTable) -> Iterator[Finding]:
@@ -229,7 +241,8 @@ def _between_attributes(tables: Sequence[SplitTable]) -> Iterator[Finding]:
         for other in tables:
             if other is not table:
                 shared = int(np.isin(test, other.ids[other.rows(TRAIN)]).sum())
-                yield _count(f"{other.name} -> {table.name}", "test photos in the other's train", shared, len(test))
+                level: Level = "note" if shared else "ok"
+                yield Finding(f"{other.name} -> {table.name}", _SERVES_BOTH, shared, len(test), level)
 
 
 def _majority_by_value(values: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np.ndarray:

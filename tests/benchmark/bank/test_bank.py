@@ -14,7 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.bank.bank import Bank, bank_key, key_hash, photos_bytes_hash
+from benchmark.bank import photos_bytes_hash
+from benchmark.bank.bank import Bank, bank_key, key_hash
 from benchmark.bank.embed import fill_banks
 from benchmark.bank.members import position
 from benchmark.encoders import Encoder, EncoderInfo, Runtime

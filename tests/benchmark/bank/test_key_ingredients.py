@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.bank.bank import key_hash, photos_bytes_hash
+from benchmark.bank import photos_bytes_hash
+from benchmark.bank.bank import key_hash
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.options import RunOptions
 from benchmark.scoring.run import Scored, score_encoders

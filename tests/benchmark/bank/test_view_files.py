@@ -12,7 +12,8 @@ import torch
 
 import benchmark.bank.embed
 import benchmark.views.views
-from benchmark.bank.bank import LAYOUT, Bank, bank_key, key_hash, photos_bytes_hash
+from benchmark.bank import photos_bytes_hash
+from benchmark.bank.bank import LAYOUT, Bank, bank_key, key_hash
 from benchmark.bank.embed import fill_banks
 from benchmark.bank.view_file import Blocks, ViewFile, view_key
 from benchmark.encoders import Encoder, EncoderInfo
@@ -156,8 +157,8 @@ def test_only__makes_the_same_views_in_the_same_order(recipe):
 
 def test_view_key__an_output_is_part_of_it():
     views = PlainViews().view_keys()
-    assert view_key(views["original"]) == {"view": {"kind": "plain", "name": "photo"}, "output": "final"}
-    assert key_hash(view_key(views["photo"])) != key_hash(view_key(views["photo"], "layer 3"))
+    assert view_key(views["original"]) == {"view": {"kind": "plain", "name": "original"}, "output": "final"}
+    assert key_hash(view_key(views["original"])) != key_hash(view_key(views["original"], "layer 3"))
 
 
 @pytest.mark.parametrize("same_preprocess", [True, False])

@@ -1,9 +1,11 @@
+"""Encoders of transformers: families against the library by hand (``scripts/check_families.py`` tries all of them)."""
+
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,199 +15,143 @@ from PIL import Image
 
 from benchmark.encoders import load_encoder
 from builders.errors import EncoderError, UsageError
+from scripts.families.case import TEXT, VIT, vit_processor
+from scripts.families.table import CASES
+from scripts.families.trial import by_hand, embed, relative_error, save
 
-TINY = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 2, "num_attention_heads": 4}
-VIT = {**TINY, "image_size": 32, "patch_size": 8}
-TEXT = {**TINY, "vocab_size": 99, "max_position_embeddings": 20}
+ENOUGH = (
+    *("vit", "vit classifier", "vit without pooler", "vit_mae", "deit classifier", "deit with teacher", "beit"),
+    *("data2vec-vision", "data2vec-vision classifier", "dinov2", "dinov2 classifier", "dinov2_with_registers"),
+    *("dinov2_with_registers classifier", "dinov3_vit", "ijepa", "swin", "convnext", "convnextv2 classifier", "resnet"),
+    *("levit classifier", "poolformer classifier", "swiftformer classifier", "cvt classifier", "clip classifier"),
+    *("siglip classifier", "sam", "depth_anything", "clip", "clip vision tower with projection", "siglip"),
+    *("siglip2 NaFlex", "siglip2 NaFlex at 9 patches", "siglip2 classifier", "flava", "blip", "blip captions"),
+    *("blip image-text matching", "blip-2", "blip-2, projected", "llava", "llava, projected", "llava_next"),
+    *("llava_next, projected", "paligemma", "paligemma, projected", "internvl", "internvl, projected", "qwen2_5_vl"),
+    *("qwen2_5_vl, projected", "qwen3_vl", "mistral3", "mistral3, projected", "idefics2", "idefics2, projected"),
+    *("idefics3", "smolvlm, projected", "idefics", "vision-encoder-decoder"),
+)
+"""Families for the tests: one of each way that an embedding is found."""
 
-
-class Family(NamedTuple):
-    """A tiny checkpoint of one family, and its embedding by hand."""
-
-    build: Callable[[], Any]
-    processor: Callable[[], Any]
-    by_hand: Callable[[Any, torch.Tensor], torch.Tensor]
-    pooling: str
-    reread: Any = None
-    """Class that the reference is read with, where it is not the class that was saved."""
-
-
-def _clip_processor() -> Any:
-    return tf.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-
-
-def _vit_processor() -> Any:
-    return tf.ViTImageProcessor(size={"height": 32, "width": 32})
+PROMISES = ("clip", "siglip2 NaFlex", "qwen2_5_vl", "idefics2", "dinov2 classifier", "dinov3_vit", "resnet")
+"""Those that also show that batches, copies and types are as ``Encoder`` promises."""
 
 
-def _bit_processor() -> Any:
-    return tf.BitImageProcessor(size={"shortest_edge": 40}, crop_size={"height": 32, "width": 32})
-
-
-def _convnext_processor() -> Any:
-    return tf.ConvNextImageProcessor(size={"shortest_edge": 64}, crop_pct=0.875)
-
-
-def _siglip_processor() -> Any:
-    return tf.SiglipImageProcessor(size={"height": 32, "width": 32})
-
-
-def _class_token(model: Any, x: torch.Tensor) -> torch.Tensor:
-    return model(x).last_hidden_state[:, 0]
-
-
-def _projected(model: Any, x: torch.Tensor) -> torch.Tensor:
-    return model.visual_projection(model.vision_model(x).pooler_output)
-
-
-def _mean_position(model: Any, x: torch.Tensor) -> torch.Tensor:
-    return model(x).last_hidden_state.mean((2, 3))
-
-
-def _mae(model: Any, x: torch.Tensor) -> torch.Tensor:
-    """The class token of all patches in their natural order, layer by layer."""
-    patches = model.embeddings.patch_embeddings(x) + model.embeddings.position_embeddings[:, 1:]
-    first = model.embeddings.cls_token + model.embeddings.position_embeddings[:, :1]
-    hidden = torch.cat([first.expand(len(x), -1, -1), patches], 1)
-    for layer in model.layers if hasattr(model, "layers") else model.encoder.layer:
-        output = layer(hidden)
-        hidden = output[0] if isinstance(output, tuple) else output
-    return model.layernorm(hidden)[:, 0]
-
-
-CNN = {"hidden_sizes": [8, 16, 16, 24], "depths": [1, 1, 1, 1]}
-FAMILIES: dict[str, Family] = {
-    "clip": Family(
-        lambda: tf.CLIPModel(tf.CLIPConfig(text_config=TEXT, vision_config=VIT, projection_dim=24)),
-        _clip_processor,
-        _projected,
-        "projected",
-    ),
-    "clip vision tower with projection": Family(
-        lambda: tf.CLIPVisionModelWithProjection(tf.CLIPVisionConfig(**VIT, projection_dim=24)),
-        _clip_processor,
-        _projected,
-        "image_embeds",
-    ),
-    "siglip": Family(
-        lambda: tf.SiglipModel(tf.SiglipConfig(text_config=TEXT, vision_config=VIT)),
-        _siglip_processor,
-        lambda model, x: model.vision_model(x).pooler_output,
-        "projected",
-    ),
-    "dinov2": Family(lambda: tf.Dinov2Model(tf.Dinov2Config(**VIT)), _bit_processor, _class_token, "pooler_output"),
-    "dinov2 with registers": Family(
-        lambda: tf.Dinov2WithRegistersModel(tf.Dinov2WithRegistersConfig(**VIT)),
-        _bit_processor,
-        _class_token,
-        "pooler_output",
-    ),
-    "dinov3": Family(
-        lambda: tf.DINOv3ViTModel(tf.DINOv3ViTConfig(**VIT, num_register_tokens=2)),
-        lambda: tf.DINOv3ViTImageProcessor(size={"height": 32, "width": 32}),
-        _class_token,
-        "pooler_output",
-    ),
-    "vit classifier": Family(
-        lambda: tf.ViTForImageClassification(tf.ViTConfig(**VIT)),
-        _vit_processor,
-        lambda model, x: model.vit(x).last_hidden_state[:, 0],
-        "class token",
-        tf.ViTForImageClassification,
-    ),
-    "vit with its pooler": Family(
-        lambda: tf.ViTModel(tf.ViTConfig(**VIT)),
-        _vit_processor,
-        lambda model, x: torch.tanh(model.pooler.dense(model(x).last_hidden_state[:, 0])),
-        "pooler_output",
-    ),
-    "deit classifier": Family(
-        lambda: tf.DeiTForImageClassification(tf.DeiTConfig(**VIT)),
-        lambda: tf.DeiTImageProcessor(size={"height": 40, "width": 40}, crop_size={"height": 32, "width": 32}),
-        lambda model, x: model.deit(x).last_hidden_state[:, 0],
-        "class token",
-        tf.DeiTForImageClassification,
-    ),
-    "beit": Family(
-        lambda: tf.BeitModel(tf.BeitConfig(**VIT)),
-        lambda: tf.BeitImageProcessor(size={"height": 32, "width": 32}, do_center_crop=False),
-        lambda model, x: model.pooler.layernorm(model(x).last_hidden_state[:, 1:].mean(1)),
-        "pooler_output",
-    ),
-    "mae": Family(lambda: tf.ViTMAEModel(tf.ViTMAEConfig(**VIT)), _vit_processor, _mae, "no patch masked"),
-    "ijepa": Family(
-        lambda: tf.IJepaModel(tf.IJepaConfig(**VIT), add_pooling_layer=False),
-        _vit_processor,
-        lambda model, x: model(x).last_hidden_state.mean(1),
-        "mean over positions",
-    ),
-    "convnext": Family(
-        lambda: tf.ConvNextModel(tf.ConvNextConfig(**CNN)),
-        _convnext_processor,
-        lambda model, x: model.layernorm(_mean_position(model, x)),
-        "pooler_output",
-    ),
-    "convnext classifier": Family(
-        lambda: tf.ConvNextV2ForImageClassification(tf.ConvNextV2Config(**CNN)),
-        _convnext_processor,
-        lambda model, x: model.convnextv2.layernorm(_mean_position(model.convnextv2, x)),
-        "pooler_output",
-        tf.ConvNextV2ForImageClassification,
-    ),
-    "resnet": Family(
-        lambda: tf.ResNetModel(tf.ResNetConfig(embedding_size=8, **CNN)),
-        _convnext_processor,
-        _mean_position,
-        "pooler_output",
-    ),
-    "swin": Family(
-        lambda: tf.SwinModel(
-            tf.SwinConfig(image_size=32, patch_size=2, embed_dim=8, depths=[1, 1], num_heads=[2, 2], window_size=4)
-        ),
-        _vit_processor,
-        lambda model, x: model(x).last_hidden_state.mean(1),
-        "pooler_output",
-    ),
-}
-
-
-def _save(family: Family, folder: Path) -> None:
-    torch.manual_seed(1)
-    model = family.build()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    model.save_pretrained(folder)
-    family.processor().save_pretrained(folder)
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_family__embedding_equals_the_library_by_hand(
-    name: str, tmp_path: Path, photos: list[Image.Image], embed_photos: Any, keeps_promises: Any
+@pytest.mark.parametrize("name", ENOUGH)
+def test_family__embedding_equals_the_library_by_hand_and_its_head_the_logits(
+    name: str, tmp_path: Path, photos: list[Image.Image], keeps_promises: Any
 ) -> None:
-    family = FAMILIES[name]
-    _save(family, tmp_path)
-    encoder = load_encoder(str(tmp_path), device="cpu")
-
-    reader = family.reread or type(family.build())
-    reference = reader.from_pretrained(tmp_path, dtype=torch.float32).eval()
-    try:
-        processor = tf.AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
-    except ValueError:
-        processor = tf.AutoImageProcessor.from_pretrained(tmp_path)
-    with torch.no_grad():
-        pixels = torch.stack([processor(images=p, return_tensors="pt")["pixel_values"][0] for p in photos])
-        expected = family.by_hand(reference, pixels).numpy()
-
-    assert family.pooling in encoder.info.pooling
+    case = CASES[name]
+    save(case, tmp_path)
+    encoder = load_encoder(f"local-dir:{tmp_path}" + (f"?{case.options}" if case.options else ""), device="cpu")
+    expected, model, inputs = by_hand(case, tmp_path, photos)
+    found = embed(encoder, photos)
+    assert case.words in encoder.info.pooling
     assert encoder.info.library == "transformers"
     assert encoder.info.dimension == expected.shape[1]
-    np.testing.assert_allclose(embed_photos(encoder, photos), expected, atol=2e-5, rtol=1e-5)
-    keeps_promises(encoder)
+    assert relative_error(found, expected) < 1e-4
+    assert np.abs(expected - expected.mean(0)).max() > 1e-3 * np.abs(expected).max()  # it depends on the photo
+    if case.head is not None:
+        with torch.no_grad():
+            logits = torch.cat([case.logits(model, one) for one in inputs]).numpy()
+            assert relative_error(case.head(model, torch.from_numpy(found)).numpy(), logits) < 1e-4
+    if name in PROMISES:
+        keeps_promises(encoder)
 
 
-@pytest.mark.parametrize("name", ["clip", "siglip", "dinov2", "dinov3", "vit classifier"])
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.by_hand is None])
+def test_family__that_reads_no_photo_says_so_in_one_sentence(name: str, tmp_path: Path) -> None:
+    save(CASES[name], tmp_path)
+    with pytest.raises(UsageError, match=CASES[name].words) as caught:
+        load_encoder(str(tmp_path), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_describing_model__its_language_model_takes_no_part(tmp_path: Path) -> None:
+    save(CASES["llava"], tmp_path)
+    encoder = load_encoder(str(tmp_path), device="cpu")
+    model = tf.LlavaForConditionalGeneration.from_pretrained(tmp_path)
+    tower, projector = (
+        sum(p.numel() for p in part.parameters())
+        for part in (model.model.vision_tower, model.model.multi_modal_projector)
+    )
+    assert encoder.info.parameters == tower
+    assert encoder.info.details["output"] == "tower"
+    assert encoder.info.details["outputs"] == ["tower", "projected"]
+    projected = load_encoder(f"{tmp_path}?output=projected", device="cpu")
+    assert projected.info.parameters == tower + projector
+    assert projected.info.id == f"{encoder.info.id}?output=projected"
+
+
+def test_options__that_cannot_apply_are_an_error(tmp_path: Path) -> None:
+    save(CASES["llava"], tmp_path)
+    with pytest.raises(UsageError, match="there is no output 'pooled'; it has tower, projected"):
+        load_encoder(f"local-dir:{tmp_path}?output=pooled", device="cpu")
+    with pytest.raises(UsageError, match="pictures are of one size"):
+        load_encoder(f"local-dir:{tmp_path}?patches=9", device="cpu")
+    with pytest.raises(UsageError, match="from 1 to 65536, not '0'"):
+        load_encoder(f"local-dir:{tmp_path}?patches=0", device="cpu")
+    with pytest.raises(UsageError, match=r"after \? stand output=\.\.\. and patches=\.\.\."):
+        load_encoder(f"local-dir:{tmp_path}?layer=3", device="cpu")
+
+
+@pytest.mark.parametrize("name", ["siglip2 NaFlex", "qwen2_vl", "mistral3", "idefics2"])
+def test_packed_views__give_the_model_what_the_processor_gives(
+    name: str, tmp_path: Path, photos: list[Image.Image]
+) -> None:
+    save(CASES[name], tmp_path)
+    encoder = load_encoder(str(tmp_path), device="cpu")
+    processor = tf.AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
+    for photo in photos:
+        expected = processor(images=photo, return_tensors="pt")
+        view = torch.from_numpy(encoder.preprocess(photo))[None]
+        arguments = encoder.preprocess.arguments(view)
+        assert set(arguments) == set(expected)
+        for key, value in arguments.items():
+            wanted = expected[key]
+            if value.shape != wanted.shape:  # pictures are padded to the square
+                *_, height, width = wanted.shape
+                assert not value[..., height:, :].any()
+                assert not value[..., width:].any()
+                value = value[..., :height, :width]
+            assert torch.equal(value.to(wanted.dtype), wanted), key
+
+
+def test_naflex__states_its_number_of_patches(tmp_path: Path, photos: list[Image.Image]) -> None:
+    save(CASES["siglip2 NaFlex"], tmp_path)
+    encoder = load_encoder(str(tmp_path), device="cpu")
+    assert encoder.info.preprocessing["patches"] == 24
+    assert encoder.info.preprocessing["aspect_ratio"] == "kept"
+    few = load_encoder(f"{tmp_path}?patches=9", device="cpu")
+    assert few.info.preprocessing["patches"] == 9
+    assert few.preprocess(photos[0]).shape[0] == 10
+
+
+@pytest.mark.parametrize("layout", ["0_CLIPModel", ""])
+def test_sentence_transformers__clip_is_found_where_its_modules_say(
+    layout: str, tmp_path: Path, photos: list[Image.Image]
+) -> None:
+    save(CASES["clip"], tmp_path / "plain")
+    shutil.copytree(tmp_path / "plain", tmp_path / "st" / layout)
+    modules = [{"idx": 0, "name": "0", "path": layout, "type": "sentence_transformers.models.CLIPModel"}]
+    (tmp_path / "st" / "modules.json").write_text(json.dumps(modules))
+    plain, found = (load_encoder(str(tmp_path / name), device="cpu") for name in ("plain", "st"))
+    assert found.info.id == "local-dir:st"
+    assert found.info.weights_sha256 == plain.info.weights_sha256
+    np.testing.assert_array_equal(embed(found, photos), embed(plain, photos))
+
+
+def test_sentence_transformers__a_path_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    save(CASES["clip"], tmp_path / "elsewhere")
+    (tmp_path / "st").mkdir()
+    (tmp_path / "st" / "modules.json").write_text(json.dumps([{"path": "../elsewhere"}]))
+    with pytest.raises(UsageError, match="holds no checkpoint"):
+        load_encoder(str(tmp_path / "st"), device="cpu")
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip", "dinov2", "dinov3_vit", "vit classifier"])
 def test_attention__is_torchs_fused_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _save(FAMILIES[name], tmp_path)
+    save(CASES[name], tmp_path)
     encoder = load_encoder(str(tmp_path), device="cpu")
     assert encoder.info.details["attention"] == "sdpa"
     calls: list[int] = []
@@ -217,11 +163,11 @@ def test_attention__is_torchs_fused_one(name: str, tmp_path: Path, monkeypatch: 
     assert len(calls) >= VIT["num_hidden_layers"]
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "dinov3"])
+@pytest.mark.parametrize("name", ["clip", "siglip", "dinov2", "vit", "deit classifier", "beit", "convnext", "resnet"])
 def test_preprocessing__travels_as_bytes_and_equals_the_pil_processor(
     name: str, tmp_path: Path, photos: list[Image.Image]
 ) -> None:
-    _save(FAMILIES[name], tmp_path)
+    save(CASES[name], tmp_path)
     encoder = load_encoder(f"local-dir:{tmp_path}", device="cpu")
     processor = tf.AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
     assert encoder.info.preprocessing["transport"] == "uint8"
@@ -235,7 +181,7 @@ def test_preprocessing__travels_as_bytes_and_equals_the_pil_processor(
 
 
 def test_preprocessing__an_unusual_processor_is_used_itself(tmp_path: Path, photos: list[Image.Image]) -> None:
-    _save(FAMILIES["vit classifier"], tmp_path)
+    save(CASES["vit classifier"], tmp_path)
     file = tmp_path / "preprocessor_config.json"
     config = json.loads(file.read_text())
     config |= {"do_rescale": False}
@@ -250,7 +196,7 @@ def test_preprocessing__an_unusual_processor_is_used_itself(tmp_path: Path, phot
 def test_weights_sha256__follows_the_weights_not_the_file_format(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("a", "b", "c")]
     for folder in folders:
-        _save(FAMILIES["dinov2"], folder)
+        save(CASES["dinov2"], folder)
     state = tf.Dinov2Model.from_pretrained(folders[1]).state_dict()
     (folders[1] / "model.safetensors").unlink()
     torch.save(state, folders[1] / "pytorch_model.bin")
@@ -264,7 +210,7 @@ def test_weights_sha256__follows_the_weights_not_the_file_format(tmp_path: Path)
 
 
 def test_text_tower__takes_no_part(tmp_path: Path) -> None:
-    _save(FAMILIES["clip"], tmp_path)
+    save(CASES["clip"], tmp_path)
     encoder = load_encoder(str(tmp_path), device="cpu")
     model = tf.CLIPModel.from_pretrained(tmp_path)
     vision = sum(p.numel() for part in (model.vision_model, model.visual_projection) for p in part.parameters())
@@ -275,7 +221,7 @@ def test_text_tower__takes_no_part(tmp_path: Path) -> None:
 def test_missing_weights__are_refused(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    _save(FAMILIES["dinov2"], tmp_path)
+    save(CASES["dinov2"], tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
     gone = next(name for name in tensors if name.endswith("weight") and "norm1" in name)
     del tensors[gone]
@@ -284,15 +230,9 @@ def test_missing_weights__are_refused(tmp_path: Path) -> None:
         load_encoder(str(tmp_path), device="cpu")
 
 
-def test_naflex__is_refused_with_the_alternative(tmp_path: Path) -> None:
-    tf.Siglip2Config(text_config=TEXT).save_pretrained(tmp_path)
-    with pytest.raises(UsageError, match="google/siglip2-base-patch16-256"):
-        load_encoder(str(tmp_path), device="cpu")
-
-
 def test_text_model__is_refused(tmp_path: Path) -> None:
     tf.BertModel(tf.BertConfig(**TEXT)).save_pretrained(tmp_path)
-    _vit_processor().save_pretrained(tmp_path)
+    vit_processor().save_pretrained(tmp_path)
     with pytest.raises(UsageError, match="not an image encoder"):
         load_encoder(str(tmp_path), device="cpu")
 
@@ -304,7 +244,7 @@ def test_no_preprocessor__is_refused(tmp_path: Path) -> None:
 
 
 def test_damaged_weights__one_sentence(tmp_path: Path) -> None:
-    _save(FAMILIES["resnet"], tmp_path)
+    save(CASES["resnet"], tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0not a header....")
     with pytest.raises(EncoderError, match="transformers cannot load it") as caught:
         load_encoder(str(tmp_path), device="cpu")
@@ -322,7 +262,7 @@ def test_remote_code__needs_the_flag(tmp_path: Path) -> None:
 
 
 def test_hostile_pickle__is_not_run(tmp_path: Path) -> None:
-    _save(FAMILIES["dinov2"], tmp_path)
+    save(CASES["dinov2"], tmp_path)
     (tmp_path / "model.safetensors").unlink()
     marker = tmp_path / "ran"
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from benchmark.probe import LearningCurve, labelled_curve, labelled_probe, processing_curve, processing_probe
-from benchmark.probe.curve import Some, _order, _part
+from benchmark.probe.curve import ORDER_SEED
+from benchmark.probe.parts import Some, order_of, part
 from benchmark.probe.problem import LabelledSplits
-from benchmark.stats import Difference
+from benchmark.stats import Difference, photo_interval
 from builders.errors import DataError
 
 
@@ -22,8 +23,8 @@ def labelled(noise: float, n: int = 160, classes: int = 4, dimension: int = 40) 
 
 def test_parts__are_nested_and_hold_every_class() -> None:
     labels = np.random.default_rng(1).permutation(np.repeat(np.arange(3), [40, 16, 3]))
-    order = _order(labels)
-    parts = [_part(order, share) for share in (1 / 8, 1 / 4, 1 / 2)]
+    order = order_of(labels, ORDER_SEED)
+    parts = [part(order, share) for share in (1 / 8, 1 / 4, 1 / 2)]
     assert [np.bincount(labels[part]).tolist() for part in parts] == [[5, 2, 1], [10, 4, 1], [20, 8, 2]]
     assert set(parts[0]) < set(parts[1]) < set(parts[2])
     assert all((np.diff(part) > 0).all() for part in parts)
@@ -33,23 +34,25 @@ def test_some__reads_like_the_rows_it_names() -> None:
     bank, rows = np.arange(40.0).reshape(20, 2), np.array([1, 4, 5, 19])
     some = Some(bank, rows)
     assert some.shape == (4, 2)
-    for wanted in (slice(0, 4), slice(1, 3), slice(3, 9), slice(2, 2)):
+    for wanted in (slice(0, 4), slice(1, 3), slice(3, 9), slice(2, 2), np.array([0, 3])):
         np.testing.assert_array_equal(some[wanted], bank[rows][wanted])
 
 
-def test_labelled_curve__is_the_probe_on_each_part() -> None:
+def test_labelled_curve__is_the_probe_on_eachpart() -> None:
     given = labelled(0.5)
     curve = labelled_curve(LabelledSplits(*given))
+    whole = labelled_probe(LabelledSplits(*given))
+    near = {"strengths": [whole.chosen["strength"] * more for more in (1, 10, 100)], "extend": False}
     train_x, train_y, val_x, val_y, *asked = given
     expected = []
     for share in (1 / 8, 1 / 4, 1 / 2):
-        a, b = (_part(_order(y), share) for y in (train_y, val_y))
-        expected.append(labelled_probe(LabelledSplits(train_x[a], train_y[a], val_x[b], val_y[b], *asked)))
-    expected.append(labelled_probe(LabelledSplits(*given)))
+        a, b = (part(order_of(y, ORDER_SEED), share) for y in (train_y, val_y))
+        expected.append(labelled_probe(LabelledSplits(train_x[a], train_y[a], val_x[b], val_y[b], *asked), **near))
+    expected.append(whole)
     assert curve.n_train == tuple(e.n_train for e in expected)
     of_classes = np.concatenate([np.bincount(train_y), np.bincount(val_y)])
     assert curve.n_train == tuple(int(np.ceil(share * of_classes).sum()) for share in (1 / 8, 1 / 4, 1 / 2, 1))
-    assert list(curve.accuracies) == [e.accuracy for e in expected]
+    assert curve.accuracies == pytest.approx([e.accuracy for e in expected])
     assert curve.gain is not None
     assert curve.gain.value == pytest.approx(expected[-1].accuracy - expected[-2].accuracy)
 
@@ -85,18 +88,38 @@ def test_processing_curve__takes_what_is_known() -> None:
     whole = processing_probe(train, test, assigned)
     curve = processing_curve(train, test, assigned, whole=whole)
     assert curve.n_train == (8, 15, 30, 60)
-    assert curve.accuracies[-1] == whole.accuracy
-    rows = _part(_order(np.zeros(60, int)), 1 / 4)
-    part = processing_probe([b[rows] for b in train], test, assigned[:, rows])
-    assert curve.accuracies[1] == part.accuracy
-    assert curve.details()["n_train"] == [8, 15, 30, 60]
+    assert curve.accuracies[-1] == pytest.approx(whole.accuracy)
+    rows = part(order_of(np.zeros(60, int), ORDER_SEED), 1 / 4)
+    near = {"strengths": [whole.chosen["strength"] * more for more in (1, 10, 100)], "extend": False}
+    quarter = processing_probe([b[rows] for b in train], test, assigned[:, rows], **near)
+    assert curve.accuracies[1] == pytest.approx(quarter.accuracy)
+    ends = photo_interval(quarter.photo_accuracy)
+    found = curve.details()
+    assert (found["share"], found["n_train"]) == ([1 / 8, 1 / 4, 1 / 2, 1], [8, 15, 30, 60])
+    assert (found["low"][1], found["high"][1]) == pytest.approx((ends.low, ends.high), abs=1e-6)
+    assert found["assignments"] == 4
+
+
+def test_processing_curve__where_photos_are_many_compares_the_same_assignments(monkeypatch) -> None:
+    monkeypatch.setattr("benchmark.probe.parts.PART_ROWS", 60)
+    rng = np.random.default_rng(2)
+    photos, shifts = rng.normal(size=(90, 12)), rng.normal(size=(3, 12))
+    banks = [photos + 0.5 * shift for shift in shifts]
+    train, test, assigned = [b[:60] for b in banks], [b[60:] for b in banks], rng.integers(0, 3, (4, 60))
+    whole = processing_probe(train, test, assigned)
+    curve = processing_curve(train, test, assigned, whole=whole)
+    assert curve.assignments == 1
+    assert curve.accuracies[-1] == pytest.approx(whole.accuracy)
+    assert abs(whole.accuracy - whole.accuracies[0]) > 1e-3
+    assert curve.gain is not None
+    assert curve.gain.value == pytest.approx(whole.accuracies[0] - curve.accuracies[-2])
 
 
 @pytest.mark.parametrize(("value", "low", "rises"), [(0.02, 0.01, True), (0.02, -0.01, False), (0.004, 0.003, False)])
 def test_learning_curve__a_gain_is_sure_and_not_tiny(value: float, low: float, rises: bool) -> None:
     gain = Difference(value, low, 0.03, 0.01, 100, 0.005, 100)
-    assert LearningCurve((50, 100), (0.5, 0.5 + value), gain).rises == rises
-    assert not LearningCurve((100,), (0.5,), None).rises
+    assert LearningCurve((0.5, 1.0), (50, 100), (), gain, 1).rises == rises
+    assert not LearningCurve((1.0,), (100,), (), None, 1).rises
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 1.5])

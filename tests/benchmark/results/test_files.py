@@ -75,6 +75,36 @@ def test_parse_result__refuses_with_a_reason(good, path, value, reason):
     assert "\n" not in str(error.value)
 
 
+CURVE = {"share": [0.5, 1], "n_train": [5, 10], "accuracy": [0.4, 0.5], "low": [0.3, 0.4], "high": [0.5, 0.6]}
+CURVE |= {"gain": {"value": 0.1, "low": 0.05, "high": 0.15}, "rises": True}
+
+
+@pytest.mark.parametrize(
+    ("details", "reason"),
+    [
+        ({"learning_curve": CURVE, "training_spread": {"deviation": 0.01, "probes": 8}}, ""),
+        ({"learning_curve": CURVE | {"gain": None}}, ""),
+        ({"learning_curve": CURVE | {"rises": "yes"}}, "learning curve"),
+        ({"learning_curve": CURVE | {"low": [0.3]}}, "learning curve"),
+        ({"learning_curve": CURVE | {"accuracy": [0.3, "0.5"]}}, "learning curve"),
+        (
+            {"learning_curve": CURVE | dict.fromkeys(("share", "n_train", "accuracy", "low", "high"), [0] * 1000)},
+            "learning",
+        ),
+        ({"learning_curve": CURVE | {"gain": {"value": 0.1}}}, "learning curve"),
+        ({"training_spread": {"deviation": "much", "probes": 8}}, "a deviation"),
+        ({"training_spread": 0.01}, "a deviation"),
+    ],
+)
+def test_parse_result__curves_and_spreads_have_their_form(good, details, reason):
+    text = edited(good, ["scores", 0, "details"], details)
+    if not reason:
+        assert parse_result(text, "a.json").scores[0].details == details
+        return
+    with pytest.raises(DataError, match=reason):
+        parse_result(text, "a.json")
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
 def test_parse_result__refuses_numbers_that_are_none(good, number):
     text = json.dumps(good).replace('"dimension": 512', f'"dimension": {number}')

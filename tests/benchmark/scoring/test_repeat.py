@@ -43,14 +43,14 @@ def test_how_to_repeat__defaults_do_not_appear():
 
 def test_how_to_repeat__every_option_that_changes_scores_and_no_other(tmp_path):
     options = RunOptions(
-        limit=40, protocol="iccv2025", neighbours=5, mask_ratio=0.5, seed=7, dtype="bfloat16", storage="float16",
-        compile=True, force_dtype=True,
+        limit=40, protocol="iccv2025", neighbours=5, queries=30, mask_ratio=0.5, seed=7, dtype="bfloat16",
+        storage="float16", compile=True, force_dtype=True,
         device="cuda:1", batch_size=3, workers=5, views="cpu", fresh=True, cache=tmp_path,
     )  # fmt: skip
     found = repeat(options=options, tasks=("probe/*", "knn/jpeg"), trust_remote_code=True)
     assert found.command == (
         "camtrace score --model control:pixels --data sample --tasks 'probe/*' --tasks knn/jpeg --limit 40 "
-        "--protocol iccv2025 --neighbours 5 --mask-ratio 0.5 --seed 7 --dtype bfloat16 --storage float16 "
+        "--protocol iccv2025 --neighbours 5 --queries 30 --mask-ratio 0.5 --seed 7 --dtype bfloat16 --storage float16 "
         "--compile --force-dtype --trust-remote-code"
     )
     # and the command line reads them as they were

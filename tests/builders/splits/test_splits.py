@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import re
 from collections import Counter
 
 import numpy as np
@@ -328,7 +330,7 @@ def test_validate__counts_every_planted_fault():
     assert (accuracy.value, accuracy.n, accuracy.chance) == (pytest.approx(12 / 18), 18, pytest.approx(1 / 3))
     text = report.to_text()
     assert "Canon EOS 600D = Canon EOS REBEL T3i" in text
-    assert text.endswith(f"{len(report.problems)} problems")
+    assert text.endswith(f"{len(report.problems)} problems, 1 notes")  # years
 
 
 def test_validate__the_released_form_with_planted_leaks(tmp_path):
@@ -354,7 +356,32 @@ def test_validate__photos_that_change_sides_between_attributes():
     two = SplitTable("iso", np.array(["c", "d", "b"]), np.array([0, 0, 2], dtype=np.int8), np.array(["1", "2", "1"]))
     report = validate([one, two])
     assert report.find("iso -> make", "test photos in the other's train").value == 1
-    assert report.find("make -> iso", "test photos in the other's train").value == 1
+    assert report.find("make -> iso", "test photos in the other's train").level == "note"
+
+
+def test_validate__leaks_come_first_and_photos_that_serve_several_attributes_are_one_note():
+    """Three attributes of the same photos, sides changed between them; one of them leaks into its own train split."""
+    ids = np.array([f"p{i}" for i in range(90)])
+    tables = [
+        SplitTable(name, ids, np.roll(np.repeat(np.array([0, 1, 2], dtype=np.int8), 30), 20 * i), np.array(["x"] * 90))
+        for i, name in enumerate(("make", "iso", "aperture"))
+    ]
+    leaky = tables[2].ids.copy()
+    leaky[tables[2].rows(2)[:7]] = leaky[tables[2].rows(0)[:7]]
+    tables[2] = dataclasses.replace(tables[2], ids=leaky)
+    report = validate(tables)
+    first = report.findings[0]
+    assert (first.table, first.check, first.value, first.level) == ("aperture", "test ids also in train", 7, "problem")
+    assert report.problems == (first,)
+    assert [f.level for f in report.findings] == sorted(
+        (f.level for f in report.findings), key=["problem", "note", "ok"].index
+    )
+    lines = report.to_text().splitlines()
+    assert lines[1].startswith("PROBLEM  aperture")
+    several = [line for line in lines if "test photos in the other's train" in line and line.startswith("note")]
+    assert len(several) == 1
+    assert re.search(r"(20|27) +30 .*the most of \d pairs of attributes$", several[0])
+    assert lines[-1].startswith("1 problems, ")
 
 
 def one_gives_the_other_away(share: float, classes: int) -> SplitTable:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.bank.bank import Bank, bank_key, photos_bytes_hash
+from benchmark.bank import photos_bytes_hash
+from benchmark.bank.bank import Bank, bank_key
 from benchmark.bank.embed import fill_banks
 from benchmark.encoders import Encoder, EncoderInfo, load_encoder
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo

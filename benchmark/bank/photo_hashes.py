@@ -1,0 +1,185 @@
+"""The hash of every photo's bytes: remembered from an earlier run, learnt from a pass that reads them anyway, or read.
+
+A cache key without the bytes is not complete, and reading a million photos takes minutes to hours. So what was read
+once is remembered under the photo's stamp (path, size and time of change of the file that holds it).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+import zipfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from builders.errors import PhotoError
+from builders.files import write_bytes_atomically
+from builders.photos import PhotoSet, photo_digest
+
+FOLDER = "photo-hashes"
+"""Of the cache."""
+
+JUST_CHANGED_NS = 2_000_000_000
+"""A file that changed so shortly before it was looked at may change again without another time: not remembered."""
+
+SAVED_EVERY_S = 30.0
+"""What is learnt in a pass is written so often."""
+
+READ_BEFORE = 2_000
+"""Up to so many unknown photos are read before a pass: seconds. More are hashed in it."""
+
+_DIGEST = 32
+_VERSION = 1
+
+
+class PhotoHashes:
+    """SHA-256 of the photos of a set, known or not."""
+
+    def __init__(self, photos: PhotoSet, cache: Path | None = None, workers: int = 4) -> None:
+        """Look which are remembered.
+
+        Args:
+            photos: the set. Bytes of a source with a ``fingerprint()`` follow from it; they are never read.
+            cache: the cache's folder; without one nothing is remembered.
+            workers: threads that read.
+        """
+        self.photos = photos
+        self._workers = max(1, workers)
+        self._given = getattr(photos.source, "fingerprint", None)
+        self._digests = np.zeros((len(photos), _DIGEST), dtype=np.uint8)
+        self._known = np.zeros(len(photos), dtype=bool)
+        self._lasting = np.zeros(len(photos), dtype=bool)
+        """Known, and worth remembering: a file that cannot be read may be readable the next time."""
+        self._looked_ns = time.time_ns()
+        self._stamps = photos.stamps() if cache is not None and self._given is None else None
+        self._file = None
+        self._saved_at, self._unsaved = time.monotonic(), False
+        if self._stamps is not None and cache is not None:
+            name = hashlib.sha256(f"{type(photos.source).__name__}\0{photos.name}".encode()).hexdigest()[:16]
+            self._file = cache / FOLDER / f"{name}.npz"
+            self._keys = _keys([stamp.text for stamp in self._stamps])
+            self._recall()
+
+    @property
+    def unknown(self) -> int:
+        """Photos that would have to be read."""
+        return 0 if self._given is not None else int((~self._known).sum())
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether a pass over the photos should learn the hashes: many are unknown, and stamps can stand for them."""
+        return self._stamps is not None and self.unknown > READ_BEFORE
+
+    def stand_in(self) -> str:
+        """A name of the bytes from their stamps, for what is kept until they are known. Never the hash of any bytes."""
+        assert self._stamps is not None
+        return "unread " + hashlib.sha256(self._keys.tobytes()).hexdigest()[:32]
+
+    def learn(self, index: int, digest: bytes) -> None:
+        """The ``photo_digest`` of the bytes that a pass read of one photo; none at all where it could not read them."""
+        if digest and not self._known[index]:
+            self._digests[index] = np.frombuffer(digest, dtype=np.uint8)
+            self._known[index] = self._lasting[index] = self._unsaved = True
+            if time.monotonic() - self._saved_at > SAVED_EVERY_S:
+                self.save()
+
+    def bytes_hash(self) -> str:
+        """32 hex digits that name the bytes of all photos in order; what is unknown is read."""
+        if self._given is not None:
+            return hashlib.sha256(f"{self._given()}\0{self.photos.rows.tolist()}".encode()).hexdigest()[:32]
+        try:
+            self._read()
+        finally:
+            self.save()
+        return hashlib.sha256(self._digests.tobytes()).hexdigest()[:32]
+
+    def close(self) -> None:
+        """What a pass that was stopped has learnt is kept."""
+        self.save()
+
+    def save(self) -> None:
+        """Write what is known, if there is anything new; a disk that takes nothing costs the next run a reading."""
+        if self._file is None or self._stamps is None or not self._unsaved:
+            return
+        settled = np.array(
+            [self._looked_ns - s.changed_ns > JUST_CHANGED_NS and s.changed_ns > 0 for s in self._stamps]
+        )
+        kept = self._lasting & settled
+        keys, digests = self._keys[kept], self._digests[kept]
+        older_keys, older_digests = _read_table(self._file)
+        others = ~np.isin(older_keys[:, 0], self._keys[:, 0])
+        keys, digests = np.concatenate([keys, older_keys[others]]), np.concatenate([digests, older_digests[others]])
+        order = np.argsort(keys[:, 0], kind="stable")
+        buffer = io.BytesIO()
+        np.savez(buffer, version=_VERSION, name=self.photos.name, keys=keys[order], digests=digests[order])
+        try:
+            write_bytes_atomically(self._file, buffer.getvalue())
+        except OSError:
+            return
+        self._saved_at, self._unsaved = time.monotonic(), False
+
+    def _recall(self) -> None:
+        assert self._file is not None
+        keys, digests = _read_table(self._file)
+        if not len(keys):
+            return
+        at = np.minimum(np.searchsorted(keys[:, 0], self._keys[:, 0]), len(keys) - 1)
+        self._known = (keys[at] == self._keys).all(axis=1)
+        self._lasting[:] = self._known
+        self._digests[self._known] = digests[at[self._known]]
+
+    def _read(self) -> None:
+        unknown = np.flatnonzero(~self._known).tolist()
+        bar = tqdm(total=len(unknown), desc="checking photos", unit="photo", delay=2, leave=False, disable=None)
+        with ThreadPoolExecutor(self._workers) as pool, bar:
+            for start in range(0, len(unknown), 1024):
+                part = unknown[start : start + 1024]
+                for index, digest in zip(part, pool.map(self._read_digest, part), strict=True):
+                    self.learn(index, digest)
+                    if not digest:
+                        self._known[index] = True
+                bar.update(len(part))
+
+    def _read_digest(self, index: int) -> bytes:
+        try:
+            return photo_digest(self.photos.read(index))
+        except PhotoError as error:  # each index is one thread's
+            reason = hashlib.sha256(f"unreadable: {error}".encode()).digest()
+            self._digests[index] = np.frombuffer(reason, dtype=np.uint8)
+            return b""
+
+
+def photos_bytes_hash(photos: PhotoSet, workers: int = 4) -> str:
+    """32 hex digits that name the bytes of all photos in order; an unreadable photo counts by its reason.
+
+    A source whose bytes follow from its own parameters (simulated cameras) says so by ``fingerprint()`` and is not
+    read for this.
+    """
+    return PhotoHashes(photos, workers=workers).bytes_hash()
+
+
+def _keys(texts: Sequence[str]) -> np.ndarray:
+    """uint64 [n, 2]: 16 bytes of BLAKE2b of each text."""
+    made = b"".join(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest() for text in texts)
+    return np.frombuffer(made, dtype="<u8").reshape(-1, 2)
+
+
+def _read_table(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Keys, sorted by their first half, and digests; empty where there is no table, or none that can be read."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            keys, digests = stored["keys"], stored["digests"]
+            if (
+                int(stored["version"]) == _VERSION
+                and keys.shape == (len(digests), 2)
+                and digests.shape[1:] == (_DIGEST,)
+            ):
+                return keys, digests
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        pass
+    return np.zeros((0, 2), dtype="<u8"), np.zeros((0, _DIGEST), dtype=np.uint8)

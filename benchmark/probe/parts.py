@@ -1,0 +1,109 @@
+"""Parts of the train photos, and the probe on one: what learning curves and training spread are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmark.probe.answers import ProbeAnswers
+from benchmark.probe.features import Rows, picked
+from benchmark.probe.problem import LabelledSplits
+from benchmark.probe.protocols import labelled_probe, processing_probe
+
+PART_ROWS = 4_000
+"""A part learns from as many assignments as have about so many train photos together, at least one, as the search of
+``converged`` does: where photos are many, one assignment says as much as ten."""
+
+PartProbe = Callable[[int, float, Mapping[str, Any]], ProbeAnswers]
+"""(seed of the order, share of the train photos, options of the protocol) -> the probe on that part."""
+
+
+class Clusters(NamedTuple):
+    """What train and val photos come in, one name a photo; None where they stand alone."""
+
+    train: np.ndarray | None
+    val: np.ndarray | None
+
+
+NO_CLUSTERS = Clusters(None, None)
+
+
+def processing_parts(
+    train: Sequence[Rows], test: Sequence[Rows], assignments: Any, **options: Any
+) -> tuple[PartProbe, int]:
+    """``processing_probe`` on random parts of its train photos, nested for one seed, and its number of assignments.
+
+    Args:
+        train, test, assignments, options: as in ``processing_probe``.
+    """
+    assigned = np.atleast_2d(np.asarray(assignments))
+    fits, photos = assigned.shape
+    used = min(fits, max(1, PART_ROWS // max(photos, 1)))
+
+    def probe(seed: int, share: float, more: Mapping[str, Any]) -> ProbeAnswers:
+        rows = part(order_of(np.zeros(photos, np.int64), seed), share)
+        return processing_probe([Some(bank, rows) for bank in train], test, assigned[:used, rows], **options, **more)
+
+    return probe, used
+
+
+def labelled_parts(splits: LabelledSplits, clusters: Clusters = NO_CLUSTERS, **options: Any) -> PartProbe:
+    """``labelled_probe`` on parts of its train and val photos.
+
+    Args:
+        splits, options: as in ``labelled_probe``.
+        clusters: where given, a part holds so many whole clusters; else the same share of each class, at least one
+            photo of it.
+    """
+
+    def some(labels: Any, groups: np.ndarray | None, seed: int, share: float) -> np.ndarray:
+        if groups is None:
+            return part(order_of(np.asarray(labels), seed), share)
+        code = np.unique(groups, return_inverse=True)[1]
+        return part(order_of(np.zeros(code.max() + 1, np.int64), seed)[code], share)
+
+    def probe(seed: int, share: float, more: Mapping[str, Any]) -> ProbeAnswers:
+        rows = some(splits.train_y, clusters.train, seed, share)
+        given = replace(splits, train_x=Some(splits.train_x, rows), train_y=np.asarray(splits.train_y)[rows])
+        if splits.val_x is not None and splits.val_y is not None:
+            rows = some(splits.val_y, clusters.val, seed, share)
+            given = replace(given, val_x=Some(splits.val_x, rows), val_y=np.asarray(splits.val_y)[rows])
+        return labelled_probe(given, **options, **more)
+
+    return probe
+
+
+class Some:
+    """Some rows of a bank as a bank of their own, without a copy of the others."""
+
+    reads_rows = True
+
+    def __init__(self, bank: Rows, rows: np.ndarray) -> None:
+        self._bank, self._rows = bank, rows
+        self.shape = (len(rows), int(bank.shape[1]))
+
+    def __getitem__(self, wanted: slice | np.ndarray) -> np.ndarray:
+        rows = self._rows[wanted]
+        return picked(self._bank, rows) if len(rows) else np.empty((0, self.shape[1]), np.float32)
+
+
+def order_of(labels: np.ndarray, seed: int) -> np.ndarray:
+    """float64 [n]: the share of its class from which on an item is in a part, by a seeded permutation."""
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = shuffled[labels[shuffled] == label]
+        place[members] = np.arange(len(members)) / len(members)
+    return place
+
+
+def part(order: np.ndarray, share: float) -> np.ndarray:
+    """Ascending indices of the items in a part; parts of one order are nested.
+
+    >>> part(np.array([0.5, 0.0, 0.75, 0.25]), 0.5).tolist()
+    [1, 3]
+    """
+    return np.flatnonzero(order < share - 1e-12)

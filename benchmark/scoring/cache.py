@@ -1,0 +1,156 @@
+"""What is kept on this machine and can be made again: how much, of what, how old; and how to be rid of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from builders.errors import DataError, unknown_name
+
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "banks": "embeddings: hours of forward passes",
+        "outcomes": "what tasks found: probes and kNN, minutes to hours",
+        "gates": "verdicts on precisions and runtimes",
+        "compiled": "networks converted for other runtimes",
+        "photo-hashes": "hashes of photos: a reading of every file",
+        "tar-index": "where photos stand in archives",
+        "exif": "what the Exif of photo folders says",
+        "audit": "what audits read of files",
+    }
+)
+"""Folders of the cache by name, and what it costs to make them again. Another folder is nobody's, or of a version to
+come: it is listed, and cleared only by its name."""
+
+ALL = "all"
+DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that can be cleared: a bank, an outcome, a file of a smaller kind."""
+
+    kind: str
+    path: Path
+    about: str
+    """For people."""
+    size: int
+    """Bytes on the disk; holes that were never written take none."""
+    changed: float
+    """Seconds since 1970."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}/{self.path.name}"
+
+
+def entries(cache: Path) -> list[Entry]:
+    """Everything in a cache, by kind and largest first.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    found = []
+    try:
+        folders = sorted(path for path in cache.iterdir() if path.is_dir()) if cache.is_dir() else []
+        for folder in folders:
+            found += [_entry(folder.name, path) for path in sorted(folder.iterdir())]
+    except OSError as error:
+        raise DataError(f"{cache}: cannot be read ({error.strerror})") from None
+    order = list(KINDS)
+    return sorted(found, key=lambda e: (order.index(e.kind) if e.kind in order else len(order), e.kind, -e.size))
+
+
+def chosen(cache: Path, what: Sequence[str], older_than_days: float = 0.0) -> list[Entry]:
+    """The entries that are meant.
+
+    Args:
+        cache: its folder.
+        what: kinds (``banks``), single entries (``banks/2-0a1b...``), or ``all``.
+        older_than_days: only those that were last written or opened longer ago.
+
+    Raises:
+        UsageError: nothing there is called so.
+        DataError: the folder cannot be read.
+    """
+    there = entries(cache)
+    kinds, names = {*KINDS, *(entry.kind for entry in there)}, {entry.name for entry in there}
+    for word in what:
+        if word != ALL and word not in kinds and word not in names:
+            raise unknown_name("part of the cache", word, (ALL, *sorted(kinds), *sorted(names)))
+    before = time.time() - older_than_days * DAY_S
+    meant = [e for e in there if any(word in (ALL if e.kind in KINDS else "", e.kind, e.name) for word in what)]
+    return [entry for entry in meant if not older_than_days or entry.changed < before]
+
+
+def clear(found: Sequence[Entry]) -> int:
+    """Remove entries; bytes that were freed.
+
+    Raises:
+        DataError: one cannot be removed.
+    """
+    for entry in found:
+        try:
+            if entry.path.is_dir() and not entry.path.is_symlink():
+                shutil.rmtree(entry.path)
+            else:
+                entry.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(f"{entry.path}: cannot be removed ({error.strerror})") from None
+    return sum(entry.size for entry in found)
+
+
+def _entry(kind: str, path: Path) -> Entry:
+    files = [status for _, status in _files(path)]
+    size = sum(status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size for status in files)
+    changed = max((status.st_mtime for status in files), default=0.0)
+    about = {"banks": _about_bank, "outcomes": _about_outcome}.get(kind)
+    return Entry(kind, path, about(path) if about else "", size, max(changed, path.lstat().st_mtime))
+
+
+def _files(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    if not path.is_dir() or path.is_symlink():
+        yield path, path.lstat()
+        return
+    for folder, _, names in os.walk(path):
+        for name in names:
+            file = Path(folder, name)
+            try:
+                yield file, file.lstat()
+            except OSError:  # another process has just removed it
+                continue
+
+
+def _about_bank(path: Path) -> str:
+    key = _key(path)
+    try:
+        encoder, photos = key["encoder"], key["photos"]
+        views = sum(1 for view in (path / "views").iterdir() if view.is_dir())
+        unread = ", not finished" if str(photos["bytes"]).startswith("unread") else ""
+        return f"{encoder['id']}, {photos['count']:,} photos x {views} views x {encoder['dimension']}{unread}"
+    except (KeyError, TypeError, ValueError, OSError):
+        return "no key that can be read"
+
+
+def _about_outcome(path: Path) -> str:
+    key = _key(path)
+    try:
+        state = "" if (path / "outcome.npz").exists() else ", not finished"
+        return f"{key['task']} of {key['bank']['encoder']['id']}, {key['bank']['photos']['count']:,} photos{state}"
+    except (KeyError, TypeError):
+        return "not finished" if (path / "parts").is_dir() else "no key that can be read"
+
+
+def _key(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((path / "key.json").read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else {}
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,83 @@
+"""What becomes known of one encoder while it is scored, and the result that is made of it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from benchmark.bank import PassCost, RuntimeVerdict, Verdict
+from benchmark.encoders import Encoder
+from benchmark.options import RunOptions
+from benchmark.results import Failure, Result, Score, answer_key
+from benchmark.scoring.jobs import Done, Job
+from benchmark.scoring.records import encoder_record, environment_record, peak_memory
+from builders.photos import SPLITS, PhotoSet
+
+
+@dataclass
+class Collected:
+    """What is known so far of one encoder."""
+
+    seconds: dict[str, float]
+    scores: list[Score] = field(default_factory=list)
+    failures: dict[tuple[str, str], str] = field(default_factory=dict)
+    answers: dict[str, np.ndarray] = field(default_factory=dict)
+    source_jpeg: Mapping[str, int] = field(default_factory=dict)
+    photos: int = 0
+    views: int = 0
+    embedding_s: float = 0.0
+    storage: str = ""
+    gate: Verdict | None = None
+    runtime: RuntimeVerdict | None = None
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+def record_pass(cost: PassCost, views: int, got: Collected) -> None:
+    got.photos = max(got.photos, cost.photos)
+    got.views += views
+    got.embedding_s += cost.wall_s
+    got.add_seconds("embedding", cost.wall_s)
+    got.add_seconds("of which waiting for views", cost.waiting_s)
+    got.add_seconds("of which forward", cost.forward_s)
+
+
+def record(job: Job, done: Done, got: Collected) -> None:
+    if done.outcome is None:
+        got.failures["task", job.task.name] = done.reason
+        return
+    got.scores += done.outcome.scores
+    got.answers.update({answer_key(job.task.name, name): kept for name, kept in done.outcome.answers.items()})
+    got.add_seconds(job.task.name.split("/")[0], done.seconds)
+
+
+def result_of(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptions, got: Collected) -> Result:
+    return Result(
+        encoder=encoder_record(encoder),
+        data={
+            "name": photos.name,
+            "photos": {split: len(photos.indices(split)) for split in SPLITS},
+            "classes": len(photos.labels.names),
+            "question_hash": photos.question_hash(),
+            "ids_hash": photos.ids_hash(),
+            "bytes_hash": bytes_hash,
+            "source_jpeg": dict(got.source_jpeg),
+            "smoke_test": photos.smoke_test,
+            "evidence": dict(photos.evidence),
+        },
+        environment=environment_record(encoder, photos, options, got.gate, got.runtime),
+        scores=tuple(replace(s, data=photos.name) for s in got.scores),
+        failures=tuple(Failure(kind, name, reason) for (kind, name), reason in got.failures.items()),
+        cost={
+            "photos": got.photos,
+            "views": got.views,
+            "views_per_second": got.views / got.embedding_s if got.embedding_s else 0.0,
+            "seconds": {stage: round(value, 3) for stage, value in got.seconds.items()},
+            "peak_memory_bytes": peak_memory(encoder.device),
+        },
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    )

@@ -1,0 +1,133 @@
+"""One pass of a run: banks opened and filled, and which tasks are left to be done on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from benchmark.bank import Bank, PhotoHashes, fill_banks
+from benchmark.encoders import Encoder
+from benchmark.options import RunOptions
+from benchmark.scoring.collected import Collected, record, record_pass
+from benchmark.scoring.jobs import Done, Job
+from benchmark.scoring.kept import Slot, slot_of
+from benchmark.scoring.passes import Pass
+from benchmark.scoring.places import BankPlaces
+from benchmark.tasks import TaskInput
+from builders.errors import DataError
+from builders.photos import PhotoSet
+
+
+def embed_pass(
+    ours: Sequence[tuple[Encoder, Collected]],
+    places: BankPlaces,
+    hashes: PhotoHashes,
+    one: Pass,
+    fresh: Sequence[str],
+    options: RunOptions,
+    tell: Callable[[str], object],
+) -> list[tuple[Job, Collected]]:
+    """Fill the banks of one pass, and say which tasks are left to be done; kept outcomes are recorded here."""
+    photos, views = hashes.photos, one.recipe.view_keys()
+    if not places.unread and not options.fresh:
+        ours = [
+            (e, got) for e, got in ours if not _all_kept(e, places.look(e, views), places, photos, one, options, got)
+        ]
+    if not ours:
+        return []
+    encoders = [encoder for encoder, _ in ours]
+    places.require_space(encoders, views, tell)
+    banks = [places.open(encoder, views, fresh) for encoder in encoders]
+    name = encoders[0].info.id if len(encoders) == 1 else f"{len(encoders)} encoders"
+    outcome = fill_banks(
+        photos,
+        one.recipe,
+        encoders,
+        banks,
+        batch_size=options.batch_size,
+        workers=options.workers,
+        views=options.views,
+        label=f"{name} on {photos.name}",
+        learn=hashes.learn,
+    )
+    if places.unread:
+        banks = places.settle(encoders, views)
+    jobs: list[tuple[Job, Collected]] = []
+    for i, ((encoder, got), bank) in enumerate(zip(ours, banks, strict=True)):
+        record_pass(outcome.cost, outcome.views[i], got)
+        if i in outcome.failures:
+            got.failures["encoder", encoder.info.id] = outcome.failures[i]
+            continue
+        usable = _usable(bank, photos, got)
+        if not usable.any():
+            first = next(iter(bank.failures().values()))
+            reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
+            if len(encoders) == 1:
+                raise DataError(reason)
+            got.failures["encoder", encoder.info.id] = reason
+            continue
+        given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder))
+        for task, slot in _slots(encoder, usable, places, photos, one, options).items():
+            kept = None if slot is None or options.fresh else slot.load()
+            job = Job(one.task(task), replace(given, keep=slot.parts if slot else None), slot)
+            if kept is not None:
+                record(job, Done(kept, "", 0.0), got)
+                continue
+            if slot is not None and options.fresh:
+                slot.forget()
+            jobs.append((job, got))
+    return jobs
+
+
+def _all_kept(
+    encoder: Encoder,
+    bank: Bank,
+    places: BankPlaces,
+    photos: PhotoSet,
+    one: Pass,
+    options: RunOptions,
+    got: Collected,
+) -> bool:
+    """Whether an earlier run kept what every task of a pass found; then it is recorded, and no embedding is read."""
+    if not encoder.info.cacheable or not bank.complete:
+        return False
+    before = replace(got, failures=dict(got.failures))
+    usable = _usable(bank, photos, before)
+    kept = {
+        task: slot.load() if slot else None
+        for task, slot in _slots(encoder, usable, places, photos, one, options).items()
+    }
+    if not usable.any() or any(outcome is None for outcome in kept.values()):
+        return False
+    got.failures, got.source_jpeg = before.failures, before.source_jpeg
+    given = TaskInput(photos, usable, bank, options, encoder.device)
+    for task, outcome in kept.items():
+        record(Job(one.task(task), given), Done(outcome, "", 0.0), got)
+    return True
+
+
+def _usable(bank: Bank, photos: PhotoSet, got: Collected) -> np.ndarray:
+    """bool [photos], those with an embedding in every view; the others are noted."""
+    failed = bank.failures()
+    got.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
+    got.source_jpeg = got.source_jpeg or bank.source_jpeg()
+    return np.array([photo_id not in failed for photo_id in photos.ids])
+
+
+def _slots(
+    encoder: Encoder, usable: np.ndarray, places: BankPlaces, photos: PhotoSet, one: Pass, options: RunOptions
+) -> dict[str, Slot | None]:
+    """By task of a pass, where its outcome is kept."""
+    if not encoder.info.cacheable:
+        return dict.fromkeys(task.name for task in one.tasks)
+    key = places.key(encoder)
+    return {task.name: slot_of(task, photos, usable, key, options, encoder.device) for task in one.tasks}
+
+
+def _input_size(encoder: Encoder) -> tuple[int, int] | None:
+    """Height and width of what the encoder sees, from its own preprocessing of a grey picture."""
+    seen = encoder.preprocess(Image.new("RGB", (512, 512), (128, 128, 128)))
+    return (seen.shape[0], seen.shape[1]) if seen.dtype == np.uint8 and seen.ndim == 3 else None

@@ -1,0 +1,138 @@
+"""What a task found, on disk as soon as it is done, under a key that holds everything that decides it.
+
+A run that is stopped loses the task at hand (of kNN, one part of its queries); one that asks the same again reads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import benchmark
+import builders
+from benchmark.bank import key_hash
+from benchmark.options import RunOptions
+from benchmark.results import Score
+from benchmark.scoring.records import options_record
+from benchmark.tasks import Task, TaskOutcome, all_tasks
+from builders.files import write_bytes_atomically, write_text_atomically
+from builders.photos import PhotoSet
+
+FOLDER = "outcomes"
+"""Of the cache."""
+
+ARITHMETIC = ("compute", "knn", "probe", "retrieval", "stats", "tasks")
+"""Rooms whose code decides a score."""
+
+LIBRARIES = ("numpy", "scipy", "torch", "numba")
+"""Whose versions may."""
+
+_SCORES = "scores.json"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of one task's outcome on one encoder's embeddings."""
+
+    folder: Path
+    key: Mapping[str, Any]
+
+    @property
+    def parts(self) -> Path:
+        """Where a task may keep what it has done so far; gone when it is done."""
+        return self.folder / "parts"
+
+    def load(self) -> TaskOutcome | None:
+        """What was kept; None if there is nothing, or nothing whole."""
+        try:
+            with np.load(io.BytesIO((self.folder / "outcome.npz").read_bytes()), allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            os.utime(self.folder)  # when it was last used, for those who make space
+            raw = json.loads(arrays.pop(_SCORES).tobytes().decode("utf-8"))
+            return TaskOutcome(tuple(Score(**score) for score in raw), arrays)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def save(self, outcome: TaskOutcome) -> None:
+        """Keep an outcome; a disk that does not take it costs the next run the work, with a warning, and no score."""
+        scores = json.dumps([dataclasses.asdict(score) for score in outcome.scores]).encode("utf-8")
+        arrays = {**outcome.answers, _SCORES: np.frombuffer(scores, dtype=np.uint8)}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        try:
+            write_text_atomically(self.folder / "key.json", json.dumps(self.key, indent=2, sort_keys=True) + "\n")
+            write_bytes_atomically(self.folder / "outcome.npz", buffer.getvalue())
+            shutil.rmtree(self.parts, ignore_errors=True)
+        except OSError as error:
+            print(f"camtrace: warning: {self.folder}: cannot be written ({error.strerror})", file=sys.stderr)
+
+    def forget(self) -> None:
+        """Take it for not done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def slot_of(
+    task: Task,
+    photos: PhotoSet,
+    usable: np.ndarray,
+    bank: Mapping[str, Any],
+    options: RunOptions,
+    device: str,
+) -> Slot | None:
+    """Where the outcome of a task belongs; None for a task that is not of the registry, whose code nobody can name.
+
+    Args:
+        task: the question.
+        photos: who is asked: ids, splits, labels and columns count.
+        usable: bool [photos], those with embeddings.
+        bank: key of the embeddings, photos' bytes included.
+        options: of the run.
+        device: where the arithmetic runs.
+    """
+    if all_tasks().get(task.name) != task:
+        return None
+    key = {
+        "task": task.name,
+        "bank": bank,
+        "views": task.recipe(photos, options).view_keys(),
+        "question": photos.question_hash(),
+        "usable": hashlib.sha256(np.packbits(usable).tobytes()).hexdigest()[:32],
+        "options": options_record(options, photos),
+        "device": device.partition(":")[0],
+        "code": code_hash(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+    }
+    return Slot(options.cache / FOLDER / key_hash(key), key)
+
+
+@functools.cache
+def code_hash() -> str:
+    """16 hex digits that name the code of the rooms that compute scores, and of the parameters' classes."""
+    home = Path(benchmark.__file__).parent
+    files = [path for room in ARITHMETIC for path in sorted((home / room).rglob("*.py"))]
+    files.append(Path(builders.__file__).parent / "pixels" / "parameters.py")
+    digest = hashlib.sha256(_version("camtrace").encode())
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""

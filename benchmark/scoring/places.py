@@ -1,0 +1,83 @@
+"""Where the banks of one photo set lie, by the hash of its photos' bytes, or a stand-in until a pass has read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.bank import Bank, PhotoHashes, bank_key
+from benchmark.encoders import Encoder
+from benchmark.options import RunOptions
+from benchmark.scoring.space import require_space
+
+BANKS = "banks"
+"""Folder of the cache."""
+
+Views = Mapping[str, Mapping[str, Any]]
+
+
+class BankPlaces:
+    """The banks of encoders on one photo set."""
+
+    def __init__(self, hashes: PhotoHashes, options: RunOptions, scratch: Path, *, at_once: bool = False) -> None:
+        """Decide by which name of the bytes.
+
+        Args:
+            hashes: of the photos.
+            options: of the run.
+            scratch: a folder for what may not be kept.
+            at_once: read unknown photos now, whatever it takes.
+        """
+        self._hashes, self._options, self._scratch = hashes, options, scratch
+        self.unread = hashes.may_wait and not at_once
+        """Whether the photos' bytes are still to be learnt in a pass."""
+        self.bytes_hash = hashes.stand_in() if self.unread else hashes.bytes_hash()
+
+    def key(self, encoder: Encoder) -> dict[str, Any]:
+        """Of its bank."""
+        return self._key(encoder, self.bytes_hash)
+
+    def look(self, encoder: Encoder, views: Views) -> Bank:
+        """Its bank as it is, nothing made."""
+        return Bank.look(self._root(encoder), self.key(encoder), views)
+
+    def open(self, encoder: Encoder, views: Views, fresh: Sequence[str]) -> Bank:
+        """Its bank, ready to be filled.
+
+        Raises:
+            DataError: it cannot be written.
+        """
+        return Bank.open(self._root(encoder), self.key(encoder), views, fresh=fresh)
+
+    def settle(self, encoders: Sequence[Encoder], views: Views) -> list[Bank]:
+        """After a pass that learnt the photos' bytes: the banks under their lasting names."""
+        old, self.bytes_hash, self.unread = self.bytes_hash, self._hashes.bytes_hash(), False
+        banks = []
+        for encoder in encoders:
+            root, key = self._root(encoder), self.key(encoder)
+            Bank.adopt(root, key, self._key(encoder, old))
+            banks.append(Bank.open(root, key, views, check=False))
+        return banks
+
+    def require_space(self, encoders: Sequence[Encoder], views: Views, tell: Any) -> None:
+        """Refuse what the disks do not hold; see ``benchmark.scoring.space``."""
+        for root in (self._options.cache / BANKS, self._scratch):
+            banks = [self.look(encoder, views) for encoder in encoders if self._root(encoder) == root]
+            require_space(banks, root, tell)
+
+    def _key(self, encoder: Encoder, bytes_hash: str) -> dict[str, Any]:
+        photos, storage = self._hashes.photos, self._options.storage
+        return bank_key(
+            encoder.info,
+            encoder.dtype,
+            photos,
+            bytes_hash,
+            storage,
+            compiled=encoder.compiled,
+            device=encoder.device,
+            runtime=encoder.runtime,
+        )
+
+    def _root(self, encoder: Encoder) -> Path:
+        return self._options.cache / BANKS if encoder.info.cacheable else self._scratch

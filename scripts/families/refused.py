@@ -1,0 +1,51 @@
+"""Families that read no single photo: each must say so in one sentence, with the nearest encoder that does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import transformers as tf
+
+from scripts.families.case import TEXT, VIT, Case, clip_processor, vit_processor
+
+VIDEO = {**VIT, "num_frames": 2}
+
+
+def _refused(build: Callable[[], Any], words: str, processor: Callable[[], Any] = vit_processor) -> Case:
+    return Case(build, processor, None, words)
+
+
+CASES: dict[str, Case] = {
+    "videomae": _refused(lambda: tf.VideoMAEModel(tf.VideoMAEConfig(**VIDEO)), "reads videos"),
+    "vivit": _refused(lambda: tf.VivitModel(tf.VivitConfig(**VIDEO, tubelet_size=[2, 8, 8])), "reads videos"),
+    "timesformer": _refused(lambda: tf.TimesformerModel(tf.TimesformerConfig(**VIDEO)), "reads videos"),
+    "xclip": _refused(
+        lambda: tf.XCLIPModel(
+            tf.XCLIPConfig(
+                text_config=TEXT,
+                vision_config={
+                    **VIDEO,
+                    "mit_hidden_size": 32,
+                    "mit_num_attention_heads": 4,
+                    "mit_num_hidden_layers": 1,
+                },
+                projection_dim=32,
+                prompt_layers=1,
+                prompt_num_attention_heads=4,
+            )
+        ),
+        "reads videos",
+        clip_processor,
+    ),
+    "imagegpt": _refused(
+        lambda: tf.ImageGPTModel(tf.ImageGPTConfig(vocab_size=17, n_positions=64, n_embd=16, n_layer=1, n_head=2)),
+        "no features of a picture's pixels alone",
+    ),
+    "vilt": _refused(
+        lambda: tf.ViltModel(tf.ViltConfig(**VIT, vocab_size=99, max_position_embeddings=20)),
+        "no features of a picture's pixels alone",
+    ),
+    "bert": _refused(lambda: tf.BertModel(tf.BertConfig(**TEXT)), "not an image encoder"),
+}
+"""By what the table calls them."""

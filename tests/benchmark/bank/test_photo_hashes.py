@@ -1,0 +1,130 @@
+"""Hashes of photos: remembered by stamps, never when the stamp says otherwise, and always those of the bytes."""
+
+import hashlib
+import os
+import tarfile
+
+import numpy as np
+import pytest
+
+from benchmark.bank import PhotoHashes, photo_hashes, photos_bytes_hash
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, photo_digest
+from builders.sources.folders import FolderSource, labelled_folder
+from builders.sources.imagenet import TarSource
+
+LONG_AGO = 1_700_000_000
+
+
+def write(root, name, data, at=LONG_AGO):
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(data)
+    os.utime(root / name, (at, at))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in range(9):
+        write(tmp_path / "photos", f"{i}.jpg", b"photo %d" % i)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The rows that are read of folders, as they are read."""
+    rows, real = [], FolderSource.read
+    monkeypatch.setattr(FolderSource, "read", lambda self, row: rows.append(row) or real(self, row))
+    return rows
+
+
+def by_hand(folder):
+    names = sorted(path.name for path in folder.iterdir())
+    return hashlib.sha256(b"".join(hashlib.sha256((folder / n).read_bytes()).digest() for n in names)).hexdigest()[:32]
+
+
+def test_bytes_hash__read_once__then_only_what_changed(tmp_path, folder, read):
+    first = PhotoHashes(labelled_folder(str(folder)), tmp_path)
+    assert (first.unknown, first.bytes_hash()) == (9, by_hand(folder))
+    assert sorted(read) == list(range(9))
+    read.clear()
+    again = PhotoHashes(labelled_folder(str(folder)), tmp_path)
+    assert (again.unknown, again.bytes_hash(), read) == (0, by_hand(folder), [])
+    write(folder, "4.jpg", b"Photo 4", LONG_AGO + 1)  # as long as before
+    write(folder, "6.jpg", b"longer than before")
+    changed = PhotoHashes(labelled_folder(str(folder)), tmp_path)
+    assert (changed.bytes_hash(), sorted(read)) == (by_hand(folder), [4, 6])
+
+
+def test_bytes_hash__a_part_of_a_set_neither_loses_nor_misses_what_the_whole_knows(tmp_path, folder, read):
+    whole = labelled_folder(str(folder))
+    PhotoHashes(whole, tmp_path).bytes_hash()
+    some = whole.select([7, 2])
+    write(folder, "2.jpg", b"photo two", LONG_AGO + 5)
+    assert PhotoHashes(some, tmp_path).bytes_hash() == photos_bytes_hash(some)
+    read.clear()
+    PhotoHashes(whole, tmp_path).bytes_hash()
+    assert read == []
+
+
+def test_bytes_hash__a_file_that_has_just_changed_is_not_remembered(tmp_path, folder, read):
+    os.utime(folder / "3.jpg")
+    PhotoHashes(labelled_folder(str(folder)), tmp_path).bytes_hash()
+    read.clear()
+    PhotoHashes(labelled_folder(str(folder)), tmp_path).bytes_hash()
+    assert read == [3]
+
+
+def test_bytes_hash__what_cannot_be_read_is_tried_again(tmp_path, folder, read, monkeypatch):
+    write(folder, "5.jpg", b"x" * 100)
+    monkeypatch.setattr("builders.sources.folders.MAX_PHOTO_BYTES", 50)
+    photos = labelled_folder(str(folder))
+    failing = PhotoHashes(photos, tmp_path).bytes_hash()
+    assert failing == photos_bytes_hash(photos)
+    monkeypatch.setattr("builders.sources.folders.MAX_PHOTO_BYTES", 500)
+    read.clear()
+    assert PhotoHashes(photos, tmp_path).bytes_hash() == by_hand(folder) != failing
+    assert read == [5]
+
+
+def test_bytes_hash__a_damaged_table_is_none(tmp_path, folder):
+    PhotoHashes(labelled_folder(str(folder)), tmp_path).bytes_hash()
+    [table] = (tmp_path / photo_hashes.FOLDER).iterdir()
+    for data in (b"", table.read_bytes()[:300]):
+        table.write_bytes(data)
+        assert PhotoHashes(labelled_folder(str(folder)), tmp_path).unknown == 9
+
+
+def test_learn__what_a_pass_read_is_remembered(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr(photo_hashes, "READ_BEFORE", 3)
+    photos = labelled_folder(str(folder))
+    hashes = PhotoHashes(photos, tmp_path)
+    assert hashes.may_wait
+    for index in range(5):
+        hashes.learn(index, photo_digest(photos.read(index)))
+    hashes.learn(5, b"")  # it could not read that one
+    hashes.close()
+    again = PhotoHashes(photos, tmp_path)
+    assert (again.unknown, again.may_wait) == (4, True)
+    assert again.stand_in() == hashes.stand_in() != again.bytes_hash() == by_hand(folder)
+    assert not PhotoHashes(photos).may_wait  # nothing to stand for the bytes
+
+
+def test_stamps__of_an_archive(tmp_path, read):
+    photos = [b"one", b"photo two", b"3"]
+    for i, data in enumerate(photos):
+        write(tmp_path, f"{i}.jpg", data)
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for i in range(3):
+            tar.add(tmp_path / f"{i}.jpg", f"{i}.jpg")
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        members = tar.getmembers()
+    os.utime(tmp_path / "a.tar", (LONG_AGO, LONG_AGO))
+    offsets, sizes = (np.array([getattr(m, name) for m in members]) for name in ("offset_data", "size"))
+    source = TarSource((str(tmp_path / "a.tar"),), np.zeros(3, np.int8), offsets, sizes)
+    none = Labels((), np.full(3, UNLABELLED, np.int32))
+    given = PhotoSet("t", ("0", "1", "2"), np.full(3, SPLITS.index("train"), np.int8), none, source, np.arange(3))
+    hashes = PhotoHashes(given, tmp_path / "cache")
+    assert hashes.bytes_hash() == hashlib.sha256(b"".join(map(photo_digest, photos))).hexdigest()[:32]
+    assert PhotoHashes(given, tmp_path / "cache").unknown == 0
+    assert PhotoHashes(given.select([2, 0]), tmp_path / "cache").unknown == 0
+    os.utime(tmp_path / "a.tar", (LONG_AGO + 9, LONG_AGO + 9))
+    assert PhotoHashes(given, tmp_path / "cache").unknown == 3

@@ -1,0 +1,85 @@
+"""``camtrace cache``: what is listed is what lies there, and only what was meant is removed."""
+
+import json
+import os
+import time
+
+import pytest
+
+from benchmark.__main__ import camtrace
+from benchmark.scoring.cache import chosen, clear, entries
+from benchmark.scoring.command import main
+from builders.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory, photo_folder):
+    """A cache after a run of one task."""
+    root = tmp_path_factory.mktemp("cache")
+    words = ["-m", "control:random-projection", "-d", f"folder:{photo_folder}", "-t", "probe/sharpening"]
+    assert main([*words, "--workers", "0", "--cache", str(root / "c"), "-o", str(root / "out"), "--quiet"]) == 0
+    return root / "c"
+
+
+def run(capsys, *words):
+    status = camtrace(["cache", *words])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_list__names_what_a_run_kept(used, capsys):
+    status, out, _ = run(capsys, "list", "--cache", str(used), "--json")
+    rows = {row["name"].partition("/")[0]: row for row in json.loads(out)["entries"]}
+    assert status == 0
+    assert set(rows) == {"banks", "outcomes", "photo-hashes"}
+    dim = 3 * 2048
+    assert rows["banks"]["about"].startswith("control:random-projection, 36 photos x 3 views x ")
+    assert rows["outcomes"]["about"] == "probe/sharpening of control:random-projection, 36 photos"
+    on_disk = sum(path.stat().st_blocks * 512 for path in (used / "banks").rglob("*") if path.is_file())
+    assert rows["banks"]["bytes"] == on_disk > dim
+    status, out, _ = run(capsys, "list", "--cache", str(used))
+    assert "3 entries" in out
+    assert rows["banks"]["name"] in out
+
+
+def test_clear__what_is_meant_and_nothing_else(used, tmp_path, capsys):
+    import shutil
+
+    cache = tmp_path / "c"
+    shutil.copytree(used, cache)
+    (cache / "precious").mkdir()
+    (cache / "precious" / "thesis.txt").write_text("mine")
+    before = {entry.name for entry in entries(cache)}
+    assert "precious/thesis.txt" in before
+    status, out, _ = run(capsys, "clear", "all", "--dry-run", "--cache", str(cache))
+    assert (status, {e.name for e in entries(cache)}) == (0, before)
+    assert out.startswith("would remove 3 entries")
+    bank = next(name for name in before if name.startswith("banks/"))
+    assert run(capsys, "clear", bank, "--cache", str(cache))[0] == 0
+    assert {entry.name for entry in entries(cache)} == before - {bank}
+    assert run(capsys, "clear", "all", "--cache", str(cache))[0] == 0
+    assert [entry.name for entry in entries(cache)] == ["precious/thesis.txt"]
+    assert run(capsys, "list", "--cache", str(tmp_path / "none"))[0] == 0
+
+
+def test_clear__by_age(used, tmp_path):
+    for name, days in (("new", 1), ("old", 40)):
+        folder = tmp_path / "banks" / name
+        folder.mkdir(parents=True)
+        (folder / "key.json").write_text("{}")
+        at = time.time() - days * 86_400
+        for path in (folder / "key.json", folder):
+            os.utime(path, (at, at))
+    assert [entry.name for entry in chosen(tmp_path, ["banks"], older_than_days=30)] == ["banks/old"]
+    assert clear(chosen(tmp_path, ["banks"], older_than_days=30)) > 0
+    assert [entry.name for entry in entries(tmp_path)] == ["banks/new"]
+
+
+def test_clear__a_name_that_nothing_has(tmp_path, capsys):
+    (tmp_path / "banks").mkdir()
+    with pytest.raises(UsageError, match="did you mean 'banks'"):
+        chosen(tmp_path, ["bank"])
+    status, _, err = run(capsys, "clear", "bank", "--cache", str(tmp_path))
+    assert (status, "did you mean" in err) == (2, True)
+    assert run(capsys, "clear", "banks", "--older-than", "-1", "--cache", str(tmp_path))[0] == 2
+    assert run(capsys, "clear", "--cache", str(tmp_path))[0] == 2
