@@ -119,6 +119,8 @@ class RunOptions:
     """What carries out forward passes: one of ``RUNTIMES``."""
     force_dtype: bool = False
     """Use a precision below float32 although the gate refuses it (``precision_gate.py``)."""
+    allow_random: bool = False
+    """Score an encoder whose two answers to the same pictures differ; the result says that it is one draw."""
     storage: str = "float32"
     """Precision of the bank."""
     batch_size: int = 64

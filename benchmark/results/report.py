@@ -34,6 +34,8 @@ def _one(result: Result, questions: Questions) -> str:
     data = result.data
     counts = ", ".join(f"{n} {split}" for split, n in data["photos"].items() if n)
     parts = [f"## {result.encoder['id']} on {data['name']}", f"{counts} photos, {data['classes']} classes."]
+    if random := (result.environment.get("trial") or {}).get("random"):
+        parts.append(f"**The scores of one draw**: {random}.")
     if data.get("smoke_test"):
         parts.append("**A smoke test, not evidence**: these bundled photos show that the line runs, nothing more.")
     if data.get("simulated"):
