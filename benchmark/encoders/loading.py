@@ -9,6 +9,8 @@
 ``timm:NAME``                   timm's own names, such as ``timm:resnet50.a1_in1k``
 ``open_clip:ARCH/PRETRAINED``   open_clip's own names, such as ``open_clip:RN50/openai``
 ``torchvision:NAME/WEIGHTS``    torchvision's own names, such as ``torchvision:resnet50/IMAGENET1K_V2``
+``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``onnx_files.py`` has the options)
+``embeddings:FILE``             embeddings that were made elsewhere (``stored.py`` has the form of the file)
 ``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
 ``...?patches=256``             the same, of a model that takes a photo's own aspect ratio: at most so many patches
 ``MODULE:NAME``                 anything importable (``callables.py``); ``callable:MODULE:NAME`` where the module
@@ -30,12 +32,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.encoders.callables import load_callable
+from benchmark.encoders.callables import load_callable, said
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.registry import Request
-from benchmark.options import default_runtime
-from builders.errors import EncoderError, UsageError, missing_package, unknown_name
+from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
 
 PREFIXES = {
     "bundled": "named",
@@ -46,9 +47,14 @@ PREFIXES = {
     "local-dir": "benchmark.encoders.hub:load_folder",
     "timm": "benchmark.encoders.timm_models:load_timm",
     "open_clip": "benchmark.encoders.open_clip_models:load_open_clip",
+    "embeddings": "benchmark.encoders.stored:load_embeddings",
+    "onnx": "benchmark.encoders.onnx_files:load_onnx",
     "torchvision": "benchmark.encoders.torchvision_models:load_torchvision",
 }
 """What stands before the first colon of a spec, and where its loader is; imported when used."""
+
+_OF_THE_HUB = ("load_hub", "load_timm")
+"""Loaders whose weights may be a Hub repo's."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(\?[\w=&-]*)?")
 _OBJECT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -62,7 +68,7 @@ def load_encoder(
     revision: str | None = None,
     trust_remote_code: bool = False,
     compile: bool = False,
-    runtime: str | None = None,
+    runtime: str = "auto",
     cache: Path | None = None,
 ) -> Encoder:
     """Load one encoder, ready to embed.
@@ -76,7 +82,7 @@ def load_encoder(
         trust_remote_code: run code that comes with a Hub repo. Never without this flag.
         compile: the forward pass by ``torch.compile``.
         runtime: what carries out the forward pass: ``auto`` (OpenVINO on a CPU where it can, else torch), ``torch``,
-            ``openvino``, ``onnxruntime``; by default ``$CAMTRACE_RUNTIME``, or ``auto``.
+            ``openvino``, ``onnxruntime``.
         cache: folder below which compiled networks are kept; by default ``$CAMTRACE_CACHE``, or the user's cache.
 
     Raises:
@@ -90,15 +96,21 @@ def load_encoder(
     """
     request = Request(spec, device, dtype, revision, trust_remote_code, compile)
     loader = _loader(spec)
+    if revision is not None and loader.__name__ not in _OF_THE_HUB:
+        raise UsageError(f"{spec} has no revisions: --revision goes with a model of the Hub (ORG/NAME)")
     try:
         encoder = loader(request)
+        from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
+
+        encoder = on_runtime(encoder, runtime, cache)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
         raise EncoderError(f"{spec}: not enough memory to load it") from None
-    from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
-
-    encoder = on_runtime(encoder, runtime or default_runtime(), cache)
+    except CamtraceError:
+        raise
+    except (Exception, SystemExit) as error:  # somebody's code or files; the other encoders of a run go on
+        raise EncoderError(f"{spec}: it cannot be loaded ({said(error)})") from error
     if dtype == "float32":
         return encoder
     exact: dict[str, Any] = {

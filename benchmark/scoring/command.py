@@ -92,6 +92,11 @@ def parser() -> Parser:
         "--force-dtype", action="store_true", help="use a precision that rounds away the smallest traces all the same"
     )
     p.add_argument(
+        "--allow-random",
+        action="store_true",
+        help="score an encoder that gives two answers for one picture, and say so in the result",
+    )
+    p.add_argument(
         "--runtime",
         choices=RUNTIMES,
         default=defaults.runtime,
@@ -147,6 +152,9 @@ def parser() -> Parser:
         metavar="OWNER/NAME",
         help="publish the results to this data set repository (see also: camtrace publish)",
     )
+    p.add_argument(
+        "--dry-run", action="store_true", help="measure a few photos, estimate time by stage and disk; score nothing"
+    )
     p.add_argument("--fresh", action="store_true", help="compute embeddings again instead of reusing them")
     p.add_argument(
         "--json", action="store_true", help="scores to standard output as JSON; everything else to standard error"
@@ -171,9 +179,11 @@ def run(args: argparse.Namespace) -> int:
         data = checked_data(args)
         if args.revision and len(models) > 1:
             raise UsageError("--revision goes with one --model; with several, write each as NAME@REVISION")
-        voice.notice(f"scoring {listed(models)} on {listed(data)}; results go to {args.output}")
-        check_writable("--output", args.output)
-        check_writable("--cache", options.cache / "banks")
+        doing = "measuring" if args.dry_run else "scoring"
+        voice.notice(f"{doing} {listed(models)} on {listed(data)}; results go to {args.output}")
+        if not args.dry_run:
+            check_writable("--output", args.output)
+            check_writable("--cache", options.cache / "banks")
         prepare_process()
         from benchmark.encoders import load_encoder
         from benchmark.scoring.asking import Asked, EncoderSource, score_asked
@@ -182,10 +192,19 @@ def run(args: argparse.Namespace) -> int:
         loading = {"revision": args.revision, **loading_options(args)}
         sources = {model: EncoderSource(partial(load_encoder, model, **loading), model) for model in models}
         asked = Asked(sources, data, args.tasks or [], options, args.trust_remote_code)
+        if args.dry_run:
+            from benchmark.scoring.asking import opened
+            from benchmark.scoring.estimating import estimate, estimate_text
+
+            jobs = opened(asked)
+            measured = estimate([models], jobs, options, lambda model: sources[model].load())
+            voice.report(estimate_text(measured, [models], jobs, options))
+            return 1 if all(m.reason for m in measured) else 0
         answered = score_asked(
             asked,
             scored=lambda one: write_scored(one, args.output, single=asked.single),
             missing=_say_missing,
+            say=voice.notice,
             detail=voice.detail,
             notice=voice.notice,
         )
@@ -261,6 +280,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         compile=args.compile,
         runtime=args.runtime,
         force_dtype=args.force_dtype,
+        allow_random=args.allow_random,
         storage=args.storage,
         batch_size=args.batch_size,
         workers=args.workers,

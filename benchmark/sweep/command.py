@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,6 @@ def parser() -> Parser:
         help="encoders in memory at a time (default: %(default)s)",
     )
     p.add_argument("--one-at-a-time", action="store_true", help="the same as --together 1: least memory, most passes")
-    p.add_argument(
-        "--dry-run", action="store_true", help="measure a few photos and estimate time and disk, score nothing"
-    )
     p.set_defaults(run=run)
     return p
 
@@ -115,9 +113,11 @@ def run_command(
         jobs = open_jobs(args)
         groups = groups_of(specs, 1 if args.one_at_a_time else args.together)
         if args.dry_run:
-            from benchmark.sweep.estimate import estimate, estimate_text
+            from benchmark.encoders import load_encoder
+            from benchmark.scoring import estimate, estimate_text
 
-            voice.report(estimate_text(estimate(groups, jobs, options, loading), groups, jobs, options))
+            load = partial(load_encoder, **loading)
+            voice.report(estimate_text(estimate(groups, jobs, options, load), groups, jobs, options))
             return 0
         origin = Origin(tasks=tuple(args.tasks or ()), trust_remote_code=args.trust_remote_code)
         rows = run_sweep(groups, jobs, options, loading, args.output, origin=origin)

@@ -158,6 +158,7 @@ RETRIEVAL_TASKS: Mapping[str, Task] = MappingProxyType(
                 unfit=_unfit,
                 run=run_retrieval,
                 read_answers=read_retrieval,
+                growth="pairs",
             ),
         )
     }
