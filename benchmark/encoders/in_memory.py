@@ -25,7 +25,6 @@ from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.pixels import Pixels
 from benchmark.encoders.preprocess_modes import with_preprocessing
 from benchmark.encoders.registry import Request
-from benchmark.options import default_runtime
 from builders.errors import EncoderError, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def as_encoder(
     device: str = "auto",
     dtype: str = "float32",
     compile: bool = False,
-    runtime: str | None = None,
+    runtime: str = "auto",
     cache: Path | None = None,
     mode: str = "own",
 ) -> Encoder:
@@ -71,12 +70,12 @@ def as_encoder(
     >>> as_encoder(brightness).info.dimension
     3
     """
-    if is_module(thing):
-        from benchmark.encoders.runtime import on_runtime
+    from benchmark.encoders.runtime import on_runtime
 
+    if is_module(thing):
         request = Request(name, device, dtype, compile=compile)
         encoder = with_preprocessing(_module_encoder(thing, name, preprocess, request), mode)  # type: ignore[arg-type]
-        encoder = on_runtime(encoder, runtime or default_runtime(), cache)
+        encoder = on_runtime(encoder, runtime, cache)
         if dtype == "float32":
             return encoder
         exact = partial(
@@ -96,13 +95,14 @@ def as_encoder(
     if isinstance(thing, Encoder):
         named = replace(request, spec=name or thing.info.id)
         refuse_placement(named, thing.device, thing.dtype, "an Encoder that is ready")
-        return with_preprocessing(replace(thing, info=replace(thing.info, id=name)) if name else thing, mode)
+        called = with_preprocessing(replace(thing, info=replace(thing.info, id=name)) if name else thing, mode)
+        return called if runtime == "auto" else on_runtime(called, runtime, cache)
     if not callable(thing):
         raise UsageError(
             f"{thing!r:.60} is no encoder: give a name, an Encoder, a torch.nn.Module, or a function from an image to a"
             " vector"
         )
-    return with_preprocessing(function_encoder(request, thing), mode)
+    return on_runtime(with_preprocessing(function_encoder(request, thing), mode), runtime)
 
 
 def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None, request: Request) -> Encoder:
