@@ -191,7 +191,8 @@ def _rows_of_metrics(scores: Sequence[Score], family: Family, questions: Questio
     table = markdown_table([family.header, "value %", "95 % interval", "chance %", family.counts], rows)
     known = [metric_of(questions, s.task, s.metric) for s in scores if s.task in questions]
     sentences += dict.fromkeys(f"{m.name}: {m.explain}" for m in known if m.main)
-    return "\n\n".join([table, *([" ".join(sentences)] if sentences else [])])
+    parts = [table, " ".join(sentences), rows_of_ties(scores, questions)]
+    return "\n\n".join(part for part in parts if part)
 
 
 _SECTIONS: Mapping[Layout, Callable[[Sequence[Score], Family, Questions], str]] = {

@@ -113,7 +113,7 @@ def test_report__ties_where_they_matter():
 
     some = neighbours("all-same", 0.86, 0.851, 0.869, 0.86), neighbours("spd", 0.02, -0.01, 0.05, 0.019)
     text = report_text([result(*some, neighbours("uniform", 0.8, 0.798, 0.802, 0.8))], all_tasks())
-    assert "| all-same  | 85.1 to 86.9 (86.0) |" in text
+    assert "| all-same  | 85.1 to 86.9 (86.0), 10.0 |" in text
     assert "-1.0 to +5.0 (+1.9)" in text
     assert "79.8" not in text
     assert "our rule takes the nearest" in text
