@@ -15,6 +15,7 @@ import torch
 from benchmark.bank.beside import Beside
 from benchmark.bank.device_copy import DeviceCopy
 from benchmark.bank.members import Member, Seat
+from benchmark.encoders import COMPLEX, Embedder, said
 from benchmark.views import PhotoViews
 from builders.errors import EncoderError
 
@@ -68,9 +69,13 @@ def _begun(seat: Seat, names: Sequence[str], batch: Gathered) -> Embedded:
     if seat.wanted != tuple(names):
         by_photo = views.unflatten(0, (len(batch.indices), -1))
         views = torch.stack([by_photo[:, names.index(view)] for view in seat.wanted], 1).flatten(0, 1)
+    if not isinstance(seat.member.encoder.embed, Embedder):  # somebody's own may write into what others share
+        views = views.clone()
     try:
         started = seat.member.embed.start(views)
-    except Exception as error:  # a user's own function may raise anything
+    except EncoderError:
+        raise
+    except (Exception, SystemExit) as error:  # a user's own function may raise anything
         raise _failed(seat.member, len(views), error) from error
     return Embedded(seat.member, seat.wanted, batch.indices, started)
 
@@ -89,10 +94,14 @@ def _write_one(one: Embedded) -> None:
     name, dim = member.encoder.info.id, member.bank.dim
     try:
         embeddings = one.embeddings()
+    except EncoderError:
+        raise
     except Exception as error:  # what a GPU meets is told when it is waited for
         raise _failed(member, count, error) from error
     if tuple(embeddings.shape) != (count, dim):
         raise EncoderError(f"{name}: gave embeddings of shape {tuple(embeddings.shape)}, expected {(count, dim)}")
+    if embeddings.is_complex():
+        raise EncoderError(f"{name}: {COMPLEX}")
     if not torch.isfinite(embeddings).all():
         raise EncoderError(f"{name}: gave embeddings that are not finite (try --dtype float32)")
     table = embeddings.numpy().reshape(len(one.indices), -1, dim)
@@ -103,5 +112,5 @@ def _write_one(one: Embedded) -> None:
     member.views += count
 
 
-def _failed(member: Member, count: int, error: Exception) -> EncoderError:
-    return EncoderError(f"{member.encoder.info.id}: failed on a batch of {count} views ({error})")
+def _failed(member: Member, count: int, error: BaseException) -> EncoderError:
+    return EncoderError(f"{member.encoder.info.id}: failed on a batch of {count} views ({said(error)})")

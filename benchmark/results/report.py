@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from benchmark.results.learning import accuracy_told, rows_of_curves, told_of_training, training_margin
 from benchmark.results.questions import Family, Layout, Metric, Questions, families, metric_of, score_label, subject_of
 from benchmark.results.schema import Result, Score
+from benchmark.results.settings import settings_line
 from benchmark.results.tables import interval, markdown_table, p_value, percent
 from benchmark.results.ties import rows_of_ties
 from benchmark.results.verdicts import LEVEL, WEAK_BELOW, Verdict, verdicts
@@ -33,11 +35,13 @@ def _one(result: Result, questions: Questions) -> str:
     data = result.data
     counts = ", ".join(f"{n} {split}" for split, n in data["photos"].items() if n)
     parts = [f"## {result.encoder['id']} on {data['name']}", f"{counts} photos, {data['classes']} classes."]
+    if random := (result.environment.get("trial") or {}).get("random"):
+        parts.append(f"**The scores of one draw**: {random}.")
     if data.get("smoke_test"):
         parts.append("**A smoke test, not evidence**: these bundled photos show that the line runs, nothing more.")
     if data.get("simulated"):
         parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
-    if settings := _settings(result, questions):
+    if settings := settings_line([result], questions):
         parts.append(settings)
     found = verdicts(result, questions)
     for family in families(questions):
@@ -49,30 +53,11 @@ def _one(result: Result, questions: Questions) -> str:
     strange = [s for s in result.scores if s.task not in questions]
     if strange:
         parts.append(_rows_of_metrics(strange, _STRANGE, questions))
-    parts += [section for section in (_failures(result), _cost(result)) if section]
+    parts += [section for section in (_failures(result), _cost(result), _how_to_repeat(result)) if section]
     return "\n\n".join(parts)
 
 
 _STRANGE = Family("other", "Further scores", "Scores of questions that are not known here.", "processing", "score")
-
-
-def _settings(result: Result, questions: Questions) -> str:
-    """What decides the numbers besides the encoder and the photos, in one line; empty where nothing is recorded."""
-    options = result.environment.get("options") or {}
-
-    def recorded(name: str) -> list[Any]:
-        return sorted({s.details[name] for s in result.scores if s.details.get(name) is not None})
-
-    parts = [f"{name} {options[name]}" for name in ("preset", "preprocess") if options.get(name)]
-    parts += [f"probes: {', '.join(protocols)}"] if (protocols := recorded("protocol")) else []
-    parts += [f"k = {k}" for k in recorded("k")]
-    parts += [f"kNN asks about {n} test photos, drawn by class" for n in recorded("sampled_queries")]
-    parts += [f"{100 * hidden:g} % hidden" for hidden in recorded("mask_ratio")]
-    of_processing = any(s.task in questions and questions[s.task].family.about == "processing" for s in result.scores)
-    if of_processing and (seeds := options.get("assignment_seeds")):
-        parts.append(f"{seeds} assignment{'s' if seeds > 1 else ''}")
-    line = "; ".join(parts)
-    return f"{line[0].upper()}{line[1:]}." if line else ""
 
 
 def _rows_of_scores(
@@ -81,29 +66,32 @@ def _rows_of_scores(
     """One row a score, against chance; controls in a table of their own."""
     main = [s for s in scores if metric_of(questions, s.task, s.metric).main]
     of = {id(s): found.get((s.task, s.metric)) for s in main}
-    header = [family.header, "accuracy %", "95 % interval", "chance %"]
+    margins = [training_margin(s) for s in main]
+    train = ["train photos"] if any(m is not None for m in margins) else []
+    header = [family.header, "accuracy %", "95 % interval", *train, "chance %"]
     header += ["chance to 1, %", "p (Holm)", "classes", family.counts]
     rows = [
         [
             score_label(s.task, metric_of(questions, s.task, s.metric), questions),
-            percent(s.value),
+            accuracy_told(s),
             interval(s.low, s.high),
+            *(["-" if margin is None else f"\u00b1 {percent(margin)}"] if train else []),
             percent(v.chance if (v := of[id(s)]) else s.chance),
             f"{percent(v.effect.value)} ({interval(v.effect.low, v.effect.high)})" if v and v.effect else "-",
             p_value(v.p_value) if v and v.p_value is not None else "-",
             str(s.details.get("classes", "-")),
             str(s.n),
         ]
-        for s in main
+        for s, margin in zip(main, margins, strict=True)
     ]
-    sentence = _told(main, found)
+    sentence = " ".join(filter(None, [_told(main, found), told_of_training(main)]))
     units = {
         (s.details["units"], s.details["resampled"]) for s in main if s.details.get("resampled", "photo") != "photo"
     }
     if units:
         clusters = " or ".join(f"{n} {unit}s" for n, unit in sorted(units))
         sentence += f" Intervals resample {clusters}: photos of one {min(u for _, u in units)} err together."
-    text = f"{markdown_table(header, rows)}\n\n{sentence}"
+    text = "\n\n".join(filter(None, [markdown_table(header, rows), sentence, rows_of_curves(main)]))
     controls = [
         [
             s.task,
@@ -203,7 +191,8 @@ def _rows_of_metrics(scores: Sequence[Score], family: Family, questions: Questio
     table = markdown_table([family.header, "value %", "95 % interval", "chance %", family.counts], rows)
     known = [metric_of(questions, s.task, s.metric) for s in scores if s.task in questions]
     sentences += dict.fromkeys(f"{m.name}: {m.explain}" for m in known if m.main)
-    return "\n\n".join([table, *([" ".join(sentences)] if sentences else [])])
+    parts = [table, " ".join(sentences), rows_of_ties(scores, questions)]
+    return "\n\n".join(part for part in parts if part)
 
 
 _SECTIONS: Mapping[Layout, Callable[[Sequence[Score], Family, Questions], str]] = {
@@ -226,9 +215,27 @@ def _cost(result: Result) -> str:
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in cost["seconds"].items())
     speed = f"{cost['views']} views at {cost['views_per_second']:.0f} a second" if cost["views"] else "bank reused"
     return (
-        f"{speed}; {seconds}; on {environment['device']} in {environment['dtype']}; "
+        f"{speed}; {seconds}; on {environment['device']} in {environment['dtype']}{_runtime(environment)}; "
         f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']})."
     )
+
+
+def _runtime(environment: Mapping[str, Any]) -> str:
+    """Which library computed the network, and how far from torch."""
+    by = environment.get("runtime") or {}
+    if not by:
+        return ""
+    error = f", relative error {by['relative_error']:.0e} against torch" if by.get("relative_error") else ""
+    return f" by {by['name']} {by.get('version', '')}".rstrip() + error
+
+
+def _how_to_repeat(result: Result) -> str:
+    """The command, and what of it only its author has; empty where nobody recorded it."""
+    command = result.environment.get("command")
+    if not command:
+        return ""
+    needed = " ".join(str(sentence) for sentence in (result.environment.get("local") or {}).values())
+    return f"To repeat this result:\n\n    {command}" + (f"\n\n{needed}" if needed else "")
 
 
 def _summary(results: Sequence[Result], questions: Questions) -> str:

@@ -1,10 +1,12 @@
-from .acquisition import MaskedViews, PlainViews
+from .acquisition import ORIGINAL, MaskedViews, PlainViews
 from .choice import ViewMaker, chosen_maker
-from .loading import PhotoViews, iterate_views, photo_bytes
+from .loading import PREPROCESSING_FAILED, PhotoViews, iterate_views, photo_bytes
 from .stream import view_stream
 from .views import Preprocess, ProcessingViews, StoredViews, ViewRecipe
 
 __all__ = [
+    "ORIGINAL",
+    "PREPROCESSING_FAILED",
     "MaskedViews",
     "PhotoViews",
     "PlainViews",

@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from builders.errors import PhotoError, missing_package
+from builders.pixels.reserving import reserve_for
 
 MAX_PIXELS = 178_956_970
 """Largest photo decoded: twice Pillow's warning limit (2 * 2**28 / 3 bytes of RGB), about 180 megapixels."""
@@ -34,8 +35,12 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b
 _heif_registered = False
 
 
-def decode_rgb(data: bytes) -> Image.Image:
+def decode_rgb(data: bytes, *, upright: bool = True) -> Image.Image:
     """Decode a photo to an 8-bit RGB image by the rules at the top of this module.
+
+    Args:
+        data: the file.
+        upright: apply rule 5; without it pixels stay as the file stores them, as loaders of ImageNet leave them.
 
     Raises:
         PhotoError: the bytes are empty, not an image, truncated, too large, too small, or of a floating-point mode.
@@ -53,8 +58,15 @@ def decode_rgb(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
             _check_size(image.width, image.height)
-            image.load()
-            return as_rgb(_upright(image))
+            reservation = reserve_for(image.width, image.height)
+            try:
+                image.load()
+                picture = as_rgb(_upright(image) if upright else image)
+            except BaseException:
+                reservation.release()
+                raise
+            reservation.tie_to(picture)
+            return picture
     except PhotoError:
         raise
     except UnidentifiedImageError:
