@@ -115,7 +115,7 @@ class Card:
         self.allocated = self.highest = 0
         self.host_seen = {}
         self.pinned = []
-        self.failing = {}
+        self.failing = set()
         self.default = [Stream(torch.device("cuda", i)) for i in range(count)]
         self.lock = threading.RLock()
 
@@ -129,27 +129,27 @@ class Card:
         self.allocated += size
         self.highest = max(self.highest, self.allocated)
 
-    def exhaust(self, function, times=1):
-        """Memory runs out the next ``times`` times that something is computed within a function of that name."""
-        self.failing[function] = times
+    def exhaust(self, function, within=""):
+        """Memory runs out at the next thing that is computed in a function of that name, called by the other."""
+        self.failing = {function, within} - {""}
 
     def check(self):
-        if not any(self.failing.values()):
+        if not self.failing:
             return
-        frame = sys._getframe(2)
-        while frame is not None:
-            name = frame.f_code.co_name
-            if self.failing.get(name):
-                self.failing[name] -= 1
-                raise torch.cuda.OutOfMemoryError(f"CUDA out of memory. Fake, within {name}")
+        frame, missing = sys._getframe(2), set(self.failing)
+        while frame is not None and missing:
+            missing.discard(frame.f_code.co_name)
             frame = frame.f_back
+        if not missing:
+            self.failing = set()
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory, on a fake card")
 
     def blocks(self):
         self.blocking += 1
         frame = sys._getframe(2)
         while frame is not None:
             if any(part in frame.f_code.co_filename for part in ("/benchmark/", "/builders/")):
-                self.where[f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"] += 1
+                self.where["/".join(frame.f_code.co_filename.split("/")[-2:])] += 1
                 return
             frame = frame.f_back
 

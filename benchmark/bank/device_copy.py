@@ -40,7 +40,8 @@ class DeviceCopy:
         Args:
             parts: [n, ...] each, wherever they are: workers make some, a device others. Neighbours in pinned memory
                 are one copy; what is not pinned is put into pinned memory first.
-            after: CUDA events after which parts that a device made may be read.
+            after: CUDA events after which parts that a device made may be read; without any, what the default stream
+                was given before.
 
         Where the GPU has no room for the batch it stays on the CPU, and goes over with each forward pass.
         """
@@ -54,6 +55,8 @@ class DeviceCopy:
                 )
                 for event in after:
                     stream.wait_event(event)
+                if not after and any(part.is_cuda for part in parts):
+                    stream.wait_stream(torch.cuda.default_stream(self.device))
                 read, done = [], 0
                 for run in _pinned_runs(parts):
                     there[done : done + len(run)].copy_(run, non_blocking=True)

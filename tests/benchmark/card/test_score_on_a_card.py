@@ -1,4 +1,4 @@
-"""``camtrace score`` on a card as strict as a real one: odd photos, memory that runs out, and how often the host waits."""
+"""``camtrace score`` on a card as strict as a real one: odd photos, memory that runs out, how often the host waits."""
 
 import gc
 import json
@@ -10,16 +10,16 @@ import torch
 from benchmark.__main__ import main
 from benchmark.bank import device_copy
 from benchmark.bank.device_copy import DeviceCopy
-from benchmark.encoders import load_encoder
+from benchmark.encoders import embedding, load_encoder
 from benchmark.views import stream as stage
 from benchmark.views.choice import chosen_maker
-from benchmark.views.on_device import self_test
+from benchmark.views.on_device import dct, jpeg, self_test, taps
 from benchmark.views.views import ProcessingViews
 from builders.errors import EncoderError
 from tests import fake_card
 from tests.conftest import photo_bytes
 
-TASKS = ("knn/sharpening", "probe/sharpening", "--protocol", "converged")
+KNN, PROBE = "knn/sharpening", "probe/sharpening"
 LARGE = (420, 300)
 """Plays the photo of 61 megapixels: the card's memory is scaled so that it does not take it."""
 
@@ -39,20 +39,27 @@ def folder(tmp_path_factory):
     return root
 
 
+KEPT = (self_test.equals_pillow, taps.band, jpeg._on, dct._matrix, embedding._constants)
+"""What is made once for a device and kept: not from one card to the next."""
+
+
 @pytest.fixture
 def card(monkeypatch):
-    self_test.equals_pillow.cache_clear()
+    for kept in KEPT:
+        kept.cache_clear()
     card = fake_card.card(monkeypatch)
     yield card
-    self_test.equals_pillow.cache_clear()
+    for kept in KEPT:
+        kept.cache_clear()
     gc.collect()
     assert card.clashes == []
 
 
-def score(folder, out, device, *more):
+def score(folder, out, device, tasks, *more):
     """Exit status, scores by task and metric, failures."""
     model = ("-m", "control:random-projection", "--data", f"folder:{folder}")
-    asked = ["score", *model, "-t", TASKS[0], "-t", TASKS[1], "--device", device, "-q", "--fresh", *more]
+    named = [part for task in tasks for part in ("-t", task)]
+    asked = ["score", *model, *named, "--device", device, "-q", "--fresh", *more]
     status = main([*asked, "-o", str(out), "--cache", str(out / "cache")])
     result = json.loads((out / "result.json").read_text())
     scores = {(s["task"], s["metric"]): (s["value"], s["n"]) for s in result["scores"]}
@@ -61,71 +68,51 @@ def score(folder, out, device, *more):
 
 @pytest.fixture(scope="module")
 def on_cpu(folder, tmp_path_factory):
-    return score(folder, tmp_path_factory.mktemp("cpu"), "cpu", "--workers", "0")
+    return score(folder, tmp_path_factory.mktemp("cpu"), "cpu", (KNN, PROBE), "--workers", "0")
 
 
-@pytest.mark.parametrize("views", ["cpu", "device"])
-def test_score__on_a_card_as_on_the_cpu(card, folder, on_cpu, tmp_path, monkeypatch, views):
-    """A photo too large for the card comes from a worker, beside those that the card makes."""
+def alone(of_all, tasks):
+    """The same as if these tasks alone had been asked."""
+    return (of_all[0], {key: value for key, value in of_all[1].items() if key[0] in tasks}, of_all[2])
+
+
+PASS = ("bank", "views", "on_device", "compute")
+
+
+@pytest.mark.parametrize(("views", "tasks"), [("cpu", (KNN, PROBE)), ("device", (KNN,))])
+def test_score__on_a_card_as_on_the_cpu(card, folder, on_cpu, tmp_path, monkeypatch, views, tasks):
+    """A photo too large for the card comes from a worker beside those that the card makes; in the pass none waits."""
+    made_there = []
+    torch_views = stage.torch_views
+    monkeypatch.setattr(stage, "torch_views", lambda *a, **k: made_there.append(len(a[0])) or torch_views(*a, **k))
     monkeypatch.setattr(stage, "MEMORY_SHARE", 2 * 640 * 100_000 / card.total)
-    made = score(folder, tmp_path, "cuda", "--workers", "2", "--views", views)
-    assert made == on_cpu
-    assert made[0] == 0
-    assert made[2] == {("photo", "train/dog/4.jpg")}
-    files = {"cat/0.jpg"}
-    assert files  # the folder is the module's
-    waits = {place: count for place, count in card.where.items() if place.split(":")[0] in PASS_FILES}
-    assert not waits, "the pass makes the host wait"
+    assert score(folder, tmp_path, "cuda", tasks, "--workers", "2", "--views", views) == alone(on_cpu, tasks)
+    assert on_cpu[0] == 0
+    assert on_cpu[2] == {("photo", "train/dog/4.jpg"), ("photo", "train/dog/2.jpg")}
+    assert sum(made_there) == {"cpu": 0, "device": 18 - 3}[views]  # not the large, the thin and the broken one
+    waits = {place: n for place, n in card.where.items() if place.split("/")[0] in PASS}
+    once = {place: waits.pop(place, 0) for place in ("on_device/self_test.py", "on_device/dct.py", "on_device/jpeg.py")}
+    assert waits == {}
+    assert sum(once.values()) <= 16  # a self-test of three sizes, and constants, once for a device
+    assert card.where["encoders/embedding.py"] <= 8  # weights, constants, the first try
 
 
-PASS_FILES = (
-    "embed.py",
-    "batches.py",
-    "device_copy.py",
-    "stream.py",
-    "taps.py",
-    "blocks.py",
-    "sharpening.py",
-    "chroma.py",
+@pytest.mark.parametrize(
+    ("function", "caller", "tasks"),
+    [
+        ("torch_views", "_made", (KNN,)),
+        ("_embed", "_begun", (KNN,)),
+        ("start", "gather", (KNN,)),
+        ("neighbour_lists", "knn_setups", (KNN,)),
+        ("converged", "processing_probe", (PROBE,)),
+    ],
 )
-
-
-@pytest.mark.parametrize("stage_name", ["torch_views", "_embed", "_search", "fit", "start"])
-def test_score__memory_runs_out_for_a_moment(card, folder, on_cpu, tmp_path, capsys, stage_name):
-    """At views, forward pass, kNN, probe and the gather: half the work is tried, and the scores are the same."""
-    seen = []
-
-    def armed(name=stage_name):
-        seen.append(name)
-        card.exhaust(name, times=1)
-
-    calls = {"fit": "converged", "_search": "neighbour_lists"}
-    armed(calls.get(stage_name, stage_name)) if stage_name not in ("_embed", "start") else None
-    if stage_name in ("_embed", "start"):
-        _arm_after_loading(card, "_embed" if stage_name == "_embed" else "start")
-    made = score(folder, tmp_path, "cuda:0", "--workers", "0", "--views", "device")
-    assert card.failing == dict.fromkeys(card.failing, 0)
-    assert made == on_cpu
-
-
-def _arm_after_loading(card, name):
-    """The network's first try is part of loading: what comes after it runs out of memory."""
-    check, count = card.check, [0]
-
-    def later():
-        import sys
-
-        frame = sys._getframe(1)
-        while frame is not None:
-            if frame.f_code.co_name == "_begun" or (name == "start" and frame.f_code.co_name == "gather"):
-                if not count[0]:
-                    count[0] = 1
-                    card.exhaust(name, times=1)
-                break
-            frame = frame.f_back
-        check()
-
-    card.check = later
+def test_score__memory_runs_out_for_a_moment(card, folder, on_cpu, tmp_path, function, caller, tasks):
+    """At views, forward pass, gather, kNN and probe: half the work is tried, and the scores are the same."""
+    card.exhaust(function, within=caller)
+    made = score(folder, tmp_path, "cuda:0", tasks, "--workers", "0", "--views", "device")
+    assert not card.failing, "it never ran out"
+    assert made == alone(on_cpu, tasks)
 
 
 def test_load__weights_that_do_not_fit_are_one_sentence(card):
