@@ -135,7 +135,7 @@ def flips(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tall
             one = run(["verify", str(folder / "out")], folder)
             tally.note(what, one)
             refused = one.status == 1 and "refused" in one.said
-            same = content(folder, stage.outputs) == expected[name]
+            same = not refused and content(folder, stage.outputs) == expected[name]
             tally.outcomes[f"{kind}: {'refused' if refused else 'equal' if same else 'silent'}"] += 1
             if not refused and not same:
                 tally.wrong.append(f"{what}: verify took it: {one.said[-300:]}")
@@ -171,6 +171,6 @@ def _compare(tally: Tally, what: str, one: Ended, found: dict[str, str], expecte
         tally.wrong.append(f"{what}: status {one.status} at the end: {one.said[-300:]}")
     different = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     if different:
-        tally.wrong.append(f"{what}: {len(different)} files differ, {different[0]} the first")
+        tally.wrong.append(f"{what}: {len(different)} files differ, {different[0]} the first; {one.said[-300:]}")
     else:
         tally.outcomes[f"{what.split(' of ')[0].split(' after ')[0]}: equal by hash"] += 1
