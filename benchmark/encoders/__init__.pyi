@@ -1,14 +1,17 @@
-from .callables import is_module
+from .callables import is_module, said
 from .catalogue import EncoderRow, list_encoders
 from .embedding import Embedder, rest
-from .encoder import Encoder, EncoderInfo, Runtime
+from .encoder import COMPLEX, Encoder, EncoderInfo, Runtime, named_by_weights
+from .identity import encoder_hash, named_for_itself, told_apart
 from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
 from .pixels import Pixels
 from .runtime import LARGEST_ERROR, largest_relative_error
+from .stored import StoredEmbeddings
 from .study import STUDY
 
 __all__ = [
+    "COMPLEX",
     "LARGEST_ERROR",
     "PREFIXES",
     "STUDY",
@@ -18,10 +21,16 @@ __all__ = [
     "EncoderRow",
     "Pixels",
     "Runtime",
+    "StoredEmbeddings",
     "as_encoder",
+    "encoder_hash",
     "is_module",
     "largest_relative_error",
     "list_encoders",
     "load_encoder",
+    "named_by_weights",
+    "named_for_itself",
     "rest",
+    "said",
+    "told_apart",
 ]

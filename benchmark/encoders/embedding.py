@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.compute import out_of_memory, rounded_as_asked, side_by_side
-from benchmark.encoders.encoder import Encoder, EncoderInfo
+from benchmark.encoders.encoder import COMPLEX, Encoder, EncoderInfo
 from builders.errors import CamtraceError, EncoderError, UsageError
 
 TORCH_DTYPES = {
@@ -115,7 +115,7 @@ class Embedder:
                 found = side_by_side(self._embed, chunks) if self.parallel else [self._embed(c) for c in chunks]
         except CamtraceError:
             raise
-        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:  # whatever forward raises
+        except (Exception, SystemExit) as error:  # whatever forward raises
             if out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
             hint = "; it may go without --compile" if self.place.compile else ""
@@ -125,13 +125,16 @@ class Embedder:
     @torch.inference_mode()
     def _embed(self, batch: torch.Tensor) -> torch.Tensor:
         pixels = batch.to(self.place.device)
-        pixels = self.normalise(pixels) if self.normalise is not None else pixels.float()
+        # a copy where nothing else makes one: other encoders may share the batch, and forward may write into it
+        pixels = self.normalise(pixels) if self.normalise is not None else pixels.to(torch.float32, copy=True)
         if pixels.ndim == 4:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         output = self.forward(self.module, pixels.to(TORCH_DTYPES[self.place.dtype]))
         if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(batch):
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise EncoderError(f"{self.name}: expected embeddings [{len(batch)}, dimension], the network gave {shape}")
+        if output.is_complex():
+            raise EncoderError(f"{self.name}: {COMPLEX}")
         return output.float().cpu()
 
 
@@ -325,4 +328,6 @@ def tf32_only_if_asked(place: Placement) -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """What an error says first; its kind, where it says nothing."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
     return (str(error).splitlines() or [type(error).__name__])[0]

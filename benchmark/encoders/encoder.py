@@ -12,11 +12,41 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-LIBRARIES = ("transformers", "open_clip", "timm", "torchvision", "bundled", "checkpoint", "control", "callable")
+    from benchmark.encoders.stored import StoredEmbeddings
+
+LIBRARIES = (
+    "transformers",
+    "open_clip",
+    "timm",
+    "torchvision",
+    "bundled",
+    "checkpoint",
+    "control",
+    "callable",
+    "onnx",
+    "embeddings",
+)
 """Who understands the weights; values of ``EncoderInfo.library``."""
 
 GROUPS = ("CVL", "SUP", "SSL", "control", "unknown")
 """How it was trained: contrastive visual-language, supervised, self-supervised; values of ``EncoderInfo.group``."""
+
+
+COMPLEX = "it gives complex numbers, which have no order and no place in a probe: give their size, or both parts"
+"""Why embeddings of complex numbers are refused instead of losing half of themselves."""
+
+
+def named_by_weights(name: str, weights_sha256: str | None) -> str:
+    """The id of what lies on somebody's disk: folders of one name hold other weights.
+
+    >>> named_by_weights("local-dir:checkpoint-1000", "625ab1dc" + 56 * "0")
+    'local-dir:checkpoint-1000@625ab1dc'
+    """
+    return f"{name}@{weights_sha256[:SHORT_HASH]}" if weights_sha256 else name
+
+
+SHORT_HASH = 8
+"""Hex digits of the weights' hash in an id."""
 
 
 @dataclass(frozen=True)
@@ -103,3 +133,5 @@ class Encoder:
     """What carries out the forward pass; None where no network does."""
     in_torch: Callable[[], Encoder] | None = None
     """The same encoder computed by torch, where it is computed by another library."""
+    stored: StoredEmbeddings | None = None
+    """Embeddings that were made elsewhere and are read from a file: nothing is embedded here."""

@@ -22,7 +22,7 @@ from benchmark.scoring import (
     score_asked,
     write_scored,
 )
-from builders.errors import UsageError, unknown_name
+from builders.errors import EncoderError, UsageError, unknown_name
 from builders.photos import PhotoSet
 
 if TYPE_CHECKING:
@@ -38,9 +38,12 @@ def score(
     *,
     data: str | PhotoSet | Sequence[str | PhotoSet] = DEFAULT_DATA,
     tasks: str | Sequence[str] = (),
-    preprocess: Callable[[Any], Any] | None = None,
+    preset: str | None = None,
+    preprocess: str | Callable[[Any], Any] | None = None,
     limit: int | None = None,
-    protocol: str = _DEFAULTS.protocol,
+    protocol: str | None = None,
+    ties: str | None = None,
+    orientation: str | None = None,
     neighbours: int | None = None,
     queries: int | None = None,
     mask_ratio: float = _DEFAULTS.mask_ratio,
@@ -49,6 +52,7 @@ def score(
     dtype: str = _DEFAULTS.dtype,
     storage: str = _DEFAULTS.storage,
     force_dtype: bool = False,
+    allow_random: bool = False,
     compile: bool = False,
     runtime: str = _DEFAULTS.runtime,
     batch_size: int = _DEFAULTS.batch_size,
@@ -69,7 +73,11 @@ def score(
             an RGB ``PIL.Image`` to a vector, or an ``Encoder``. A mapping gives names to those that have none.
         data: one or several: what ``--data`` takes, or photo sets.
         tasks: patterns such as ``"probe/*"``; all that the photos can answer by default.
-        preprocess: of modules in memory: RGB ``PIL.Image`` -> tensor, as for their evaluation.
+        preset: ``"camtrace"`` (ours, the default) or ``"iccv2025"`` (the published study's); decides ``protocol``,
+            ``preprocess``, ``ties`` and ``orientation`` where they are not given.
+        preprocess: ``"own"``, ``"study"``, ``"short-side"`` or ``"squash"``, of every encoder; or, of modules in
+            memory, RGB ``PIL.Image`` -> tensor, as for their evaluation. With a word, a module in memory needs an
+            attribute ``preprocess``.
         output: a folder for what the command would write. Without it nothing is written but the bank of embeddings.
 
     The other options are those of ``camtrace score``, with the same names and defaults; ``camtrace score --help``
@@ -92,7 +100,9 @@ def score(
         known = (*_OPTIONS, "data", "tasks", "preprocess", "output", "cache")
         raise unknown_name("option", next(iter(unknown)), known)
     args = parser().parse_args([])
-    vars(args).update(given, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
+    transform = None if preprocess is None or isinstance(preprocess, str) else preprocess
+    mode = preprocess if isinstance(preprocess, str) else None
+    vars(args).update(given, preprocess=mode, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
     if cache is not None:
         args.cache = Path(cache)
     named = _named(encoders)
@@ -104,25 +114,32 @@ def score(
         raise UsageError("revision goes with one encoder of the Hub; with several, write each as NAME@REVISION")
     loading = loading_options(args)
     in_memory = {name: loading[name] for name in ("device", "dtype", "compile", "runtime", "cache")}
+    in_memory["mode"] = loading["preprocess"]
     sources: dict[str, EncoderSource] = {}
     for name, thing in named.items():
         if isinstance(thing, str):
             sources[name] = EncoderSource(partial(load_encoder, thing, revision=revision, **loading), thing)
         else:
             own = name if isinstance(encoders, Mapping) else ""
-            transform = preprocess if is_module(thing) else None
-            load = partial(as_encoder, thing, name=own, preprocess=transform, **in_memory)
+            its = transform if is_module(thing) else None
+            load = partial(as_encoder, thing, name=own, preprocess=its, **in_memory)
             sources[name] = EncoderSource(load, None)
-    if preprocess is not None and not any(map(is_module, named.values())):
+    if transform is not None and not any(map(is_module, named.values())):
         raise UsageError("preprocess goes with a torch.nn.Module in memory; every other encoder brings its own")
     folder = None if output is None else Path(output)
     asked = Asked(sources, sets, args.tasks, run_options(args), trust_remote_code)
     answered = score_asked(
         asked,
         scored=lambda one: folder and write_scored(one, folder, single=asked.single),
+        say=lambda text: warnings.warn(text, stacklevel=3),
     )
     if not answered.scored:
         raise answered.missing[0].error
+    failed = {f.name: f.reason for one in answered.scored for f in one.result.failures if f.kind == "encoder"}
+    if failed and not any(one.result.scores for one in answered.scored):
+        raise EncoderError(next(iter(failed.values())))
+    for reason in failed.values():
+        warnings.warn(f"failed: {reason}", stacklevel=2)
     for lost in answered.missing:
         warnings.warn(f"not scored: {lost.name}: {lost.reason}", stacklevel=2)
     results = Results(answered.scored, {lost.name: lost.reason for lost in answered.missing}, asked.single)
@@ -133,7 +150,10 @@ def score(
 
 _OPTIONS = (
     "limit",
+    "preset",
     "protocol",
+    "ties",
+    "orientation",
     "neighbours",
     "queries",
     "mask_ratio",
@@ -142,6 +162,7 @@ _OPTIONS = (
     "dtype",
     "storage",
     "force_dtype",
+    "allow_random",
     "compile",
     "runtime",
     "batch_size",

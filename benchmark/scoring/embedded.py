@@ -12,10 +12,12 @@ from benchmark.bank import Bank, PhotoHashes, fill_banks
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.scoring.collected import Collected, record, record_pass
+from benchmark.scoring.from_files import filled, narrowed
 from benchmark.scoring.jobs import Done, Job
 from benchmark.scoring.kept import Slot, slot_of
 from benchmark.scoring.passes import Pass
 from benchmark.scoring.places import BankPlaces
+from benchmark.scoring.trial import one_for_all, own_failures
 from benchmark.tasks import TaskInput
 from builders.errors import DataError
 from builders.photos import PhotoSet
@@ -38,6 +40,17 @@ def embed_pass(
         ]
     if not ours:
         return []
+    jobs: list[tuple[Job, Collected]] = []
+    for encoder, got in ours:
+        part = narrowed(one, encoder.stored, photos, options) if encoder.stored else None
+        if part is not None:
+            places.require_space([encoder], part.recipe.view_keys(), tell)
+            bank = places.open(encoder, part.recipe.view_keys(), fresh)
+            if filled(encoder, got, bank, photos):
+                jobs += _jobs(encoder, got, bank, places, photos, part, options, alone=len(ours) == 1)
+    ours = [(encoder, got) for encoder, got in ours if encoder.stored is None]
+    if not ours:
+        return jobs
     encoders = [encoder for encoder, _ in ours]
     places.require_space(encoders, views, tell)
     banks = [places.open(encoder, views, fresh) for encoder in encoders]
@@ -55,30 +68,51 @@ def embed_pass(
     )
     if places.unread:
         banks = places.settle(encoders, views)
-    jobs: list[tuple[Job, Collected]] = []
     for i, ((encoder, got), bank) in enumerate(zip(ours, banks, strict=True)):
         record_pass(outcome.cost, outcome.views[i], got)
         if i in outcome.failures:
             got.failures["encoder", encoder.info.id] = outcome.failures[i]
             continue
-        usable = _usable(bank, photos, got)
-        if not usable.any():
-            first = next(iter(bank.failures().values()))
-            reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
-            if len(encoders) == 1:
-                raise DataError(reason)
-            got.failures["encoder", encoder.info.id] = reason
+        jobs += _jobs(encoder, got, bank, places, photos, one, options, alone=len(encoders) == 1)
+    return jobs
+
+
+def _jobs(
+    encoder: Encoder,
+    got: Collected,
+    bank: Bank,
+    places: BankPlaces,
+    photos: PhotoSet,
+    one: Pass,
+    options: RunOptions,
+    *,
+    alone: bool,
+) -> list[tuple[Job, Collected]]:
+    """The tasks that are left to be done on a complete bank; kept outcomes are recorded."""
+    usable, name = _usable(encoder, bank, photos, got), encoder.info.id
+    if reason := one_for_all(name, bank, np.flatnonzero(usable)):
+        got.failures["encoder", name] = reason
+        return []
+    if not usable.any() and ("encoder", name) in got.failures:
+        return []
+    if not usable.any():
+        first = next(iter(bank.failures().values()))
+        reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
+        if alone:
+            raise DataError(reason)
+        got.failures["encoder", name] = reason
+        return []
+    jobs: list[tuple[Job, Collected]] = []
+    given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder))
+    for task, slot in _slots(encoder, usable, places, photos, one, options).items():
+        kept = None if slot is None or options.fresh else slot.load()
+        job = Job(one.task(task), replace(given, keep=slot.parts if slot else None), slot)
+        if kept is not None:
+            record(job, Done(kept, "", 0.0), got)
             continue
-        given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder))
-        for task, slot in _slots(encoder, usable, places, photos, one, options).items():
-            kept = None if slot is None or options.fresh else slot.load()
-            job = Job(one.task(task), replace(given, keep=slot.parts if slot else None), slot)
-            if kept is not None:
-                record(job, Done(kept, "", 0.0), got)
-                continue
-            if slot is not None and options.fresh:
-                slot.forget()
-            jobs.append((job, got))
+        if slot is not None and options.fresh:
+            slot.forget()
+        jobs.append((job, got))
     return jobs
 
 
@@ -95,7 +129,7 @@ def _all_kept(
     if not encoder.info.cacheable or not bank.complete:
         return False
     before = replace(got, failures=dict(got.failures))
-    usable = _usable(bank, photos, before)
+    usable = _usable(encoder, bank, photos, before)
     kept = {
         task: slot.load() if slot else None
         for task, slot in _slots(encoder, usable, places, photos, one, options).items()
@@ -109,9 +143,11 @@ def _all_kept(
     return True
 
 
-def _usable(bank: Bank, photos: PhotoSet, got: Collected) -> np.ndarray:
-    """bool [photos], those with an embedding in every view; the others are noted."""
+def _usable(encoder: Encoder, bank: Bank, photos: PhotoSet, got: Collected) -> np.ndarray:
+    """bool [photos], those with an embedding in every view; the others are noted, and whose fault it is."""
     failed = bank.failures()
+    if reason := own_failures(encoder.info.id, failed, len(photos)):
+        got.failures["encoder", encoder.info.id] = reason
     got.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
     got.source_jpeg = got.source_jpeg or bank.source_jpeg()
     return np.array([photo_id not in failed for photo_id in photos.ids])
@@ -129,5 +165,8 @@ def _slots(
 
 def _input_size(encoder: Encoder) -> tuple[int, int] | None:
     """Height and width of what the encoder sees, from its own preprocessing of a grey picture."""
-    seen = encoder.preprocess(Image.new("RGB", (512, 512), (128, 128, 128)))
+    try:
+        seen = encoder.preprocess(Image.new("RGB", (512, 512), (128, 128, 128)))
+    except (Exception, SystemExit):  # somebody's own; its photos will tell
+        return None
     return (seen.shape[0], seen.shape[1]) if seen.dtype == np.uint8 and seen.ndim == 3 else None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.bank import PhotoHashes
-from benchmark.encoders import Encoder, list_encoders, load_encoder
+from benchmark.encoders import Encoder, list_encoders, load_encoder, named_for_itself
 from benchmark.options import RunOptions
 from benchmark.results import Result, answers_changed, folder_name, markdown_table, read_result
 from benchmark.scoring import (
@@ -97,12 +97,13 @@ def run_sweep(
     """
     rows: list[Row] = []
     hashes = {job.photos.name: PhotoHashes(job.photos, options.cache) for job in jobs}
+    taken: dict[str, str] = {}
     for number, group in enumerate(groups, 1):
         print(f"group {number} of {len(groups)}: {', '.join(group)}", file=sys.stderr)
         encoders: dict[str, Encoder] = {}
         for spec in group:
             try:
-                encoders[spec] = load_encoder(spec, **loading)
+                encoders[spec] = named_for_itself(load_encoder(spec, **loading), taken)
             except Exception as error:  # whatever a library raises on somebody's weights: a row, not the end
                 rows += [Row(spec, job.photos.name, "failed", sentence(error), "") for job in jobs]
                 print(f"camtrace: {spec}: {sentence(error)}", file=sys.stderr)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmark.compute import free_on_host
 from benchmark.views.ring import Row, SlotPlan
-from benchmark.views.views import DecodedPhoto, Preprocess, ViewRecipe, Views
+from benchmark.views.views import DecodedPhoto, Preprocess, ViewRecipe, Views, on_a_copy
 from benchmark.views.workers import made_by_workers
 from builders.errors import PhotoError
 from builders.photos import PhotoSet, photo_digest
@@ -33,6 +33,10 @@ TOGETHER = 16
 
 DECODED_BYTES = 12 << 20
 """Of a slot for the pixels of a photo that a device makes views of; larger ones come through the worker's pipe."""
+
+
+PREPROCESSING_FAILED = "preprocessing failed"
+"""How a failure begins whose cause is an encoder's own code: the photo itself could be read."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ def iterate_views(
         photos: the photo set.
         indices: of the photos wanted.
         recipe: which views.
-        preprocesses: the distinct preprocessings of the encoders that share this pass.
+        preprocesses: the distinct preprocessings of the encoders that share this pass; each but a ``Pixels`` is given a
+            copy of the picture.
         workers: processes that read, decode, process and preprocess; 0 does it here.
         gathers: photos of each gather, together all of ``indices``: the views of a gather stand one after the other in
             memory (but for photos that failed, or do not fit their places).
@@ -88,6 +93,7 @@ def iterate_views(
         DataError: a worker died or all have stopped.
     """
     chosen_engine()  # compiled here, not by every worker
+    preprocesses = [on_a_copy(preprocess) for preprocess in preprocesses]
     maker = _ViewMaker(photos, tuple(int(i) for i in indices), recipe, tuple(preprocesses))
     if not workers or not maker.indices:
         return map(maker, range(len(maker.indices)))
@@ -197,7 +203,7 @@ def describe_source(data: bytes) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, PhotoError):
         return str(error)
-    return f"preprocessing failed ({type(error).__name__}: {error})"
+    return f"{PREPROCESSING_FAILED} ({type(error).__name__}: {error})"
 
 
 def _rows(recipe: ViewRecipe, preprocesses: Sequence[Preprocess]) -> tuple[Row, ...]:

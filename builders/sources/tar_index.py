@@ -7,7 +7,6 @@ import os
 import re
 import tarfile
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from tqdm.auto import tqdm
 
 from builders.errors import DataError
 from builders.files import cache_folder, write_bytes_atomically
+from builders.outside import Refused, read_outside_arrays
 
 INDEX_FOLDER = "tar-index"
 """Of the cache."""
@@ -72,11 +72,11 @@ def indexed(tar: Path, *, nested: bool) -> list[Member]:
 def _read_index(cached: Path, key: str) -> tuple[list[Member], int]:
     """Members that are known, and up to which byte of the archive they are all."""
     try:
-        with np.load(io.BytesIO(cached.read_bytes()), allow_pickle=False) as stored:
-            if str(stored["key"]) == key:
-                names, offsets, sizes = (stored[k].tolist() for k in ("names", "offsets", "sizes"))
-                return [Member(*m) for m in zip(names, offsets, sizes, strict=True)], int(stored["done"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        stored = read_outside_arrays(cached)
+        if str(stored["key"]) == key:
+            names, offsets, sizes = (stored[k].tolist() for k in ("names", "offsets", "sizes"))
+            return [Member(*m) for m in zip(names, offsets, sizes, strict=True)], int(stored["done"])
+    except (Refused, ValueError, KeyError, TypeError):
         pass
     return [], 0
 

@@ -66,7 +66,7 @@ def test_convolutional__equals_timm(tmp_path: Path, photos: list[Image.Image], e
 def test_local_folder__id_has_no_path_of_this_machine(tmp_path: Path) -> None:
     _save(tmp_path / "mine", "test_resnet", {})
     encoder = load_encoder(str(tmp_path / "mine"), device="cpu")
-    assert encoder.info.id == "local-dir:mine"
+    assert encoder.info.id == f"local-dir:mine@{encoder.info.weights_sha256[:8]}"
     assert encoder.info.revision is None
     assert len(str(encoder.info.weights_sha256)) == 64
     assert str(tmp_path) not in repr(encoder.info)

@@ -66,6 +66,9 @@ def edited(raw, path, value):
         (["created"], 5, "ISO 8601"),
         (["schema_version"], 99, "schema_version"),
         (["failures"], [{"kind": "task", "name": "x", "reason": 5}], "failure"),
+        (["environment", "runtime"], {"name": "<b>", "version": "1"}, "names a runtime"),
+        (["environment", "runtime"], {"name": "openvino", "version": "1\n2"}, "names a runtime"),
+        (["environment", "runtime"], {"name": "openvino", "relative_error": "small"}, "names a runtime"),
     ],
 )
 def test_parse_result__refuses_with_a_reason(good, path, value, reason):
@@ -175,11 +178,11 @@ def test_read_files__links_and_pipes_are_refused_and_never_waited_for(tmp_path):
     assert "out.json" in [f.file for f in read_files(inside, files, links_may_leave=True).accepted]
 
 
-def test_find_runs__the_run_itself_or_all_below(tmp_path):
+def test_find_runs__the_run_itself_and_all_below(tmp_path):
     for name in ("b", "a/deep"):
         write_result(result(), tmp_path / name / "result.json")
     (tmp_path / "other.json").write_text("{}")
     assert find_runs(tmp_path) == ["a/deep/result.json", "b/result.json"]
     write_result(result(), tmp_path / "result.json")
-    assert find_runs(tmp_path) == ["result.json"]
+    assert find_runs(tmp_path) == ["result.json", "a/deep/result.json", "b/result.json"]
     assert find_runs(tmp_path / "nowhere") == []
