@@ -6,13 +6,14 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.hostile_parts.work import Ended, Stage, content, ended, moment, run, start, traceback_in
+from scripts.hostile_parts.work import Ended, Stage, content, ended, moment, run, start, traceback_in, warm_up
 
 
 @dataclass
@@ -36,6 +37,8 @@ class Tally:
 def undisturbed(stages: Sequence[Stage], scratch: Path) -> tuple[dict[str, dict[str, str]], dict[str, float]]:
     """By stage: what its outputs are, and how long it takes."""
     contents, seconds = {}, {}
+    for stage in stages:
+        warm_up(stage.command(scratch / "warm"), scratch / "warm")
     for stage in stages:
         folder = scratch / f"whole-{stage.name}"
         done = run(stage.command(folder), folder)
@@ -69,6 +72,7 @@ def kills(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tall
                 tally.wrong.append(f"SIGTERM of {stage.name}: status {one.status}: {one.said[-200:]}")
             if one.status == 143 and "terminated; finished work is kept" not in one.said:
                 tally.wrong.append(f"SIGTERM of {stage.name}: no sentence")
+        print(f"{sum(tally.tried.values())} kills, {len(tally.wrong)} wrong", file=sys.stderr)
         last = run(stage.command(folder), folder)
         tally.note(f"after kills of {stage.name}", last)
         _compare(tally, f"after kills of {stage.name}", last, content(folder, stage.outputs), expected[stage.name])
@@ -105,6 +109,7 @@ def full_disks(stages: Sequence[Stage], scratch: Path, count: int, seed: int) ->
             tally.note(f"{stage.name} after {size} bytes", last)
             found = content(disk / "run", stage.outputs)
             _compare(tally, f"{stage.name} after {size} bytes", last, found, expected[stage.name])
+            print(f"{number + 1} disks, {len(tally.wrong)} wrong", file=sys.stderr)
         finally:
             subprocess.run(["umount", str(disk)], check=True)
     return tally
