@@ -33,6 +33,7 @@ from typing import Any
 from benchmark.encoders.callables import load_callable, said
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import Request
 from benchmark.options import default_runtime
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
@@ -99,7 +100,7 @@ def load_encoder(
         encoder = loader(request)
         from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
 
-        encoder = on_runtime(encoder, runtime or default_runtime(), cache)
+        encoder = on_runtime(_with_statement(encoder), runtime or default_runtime(), cache)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
@@ -117,6 +118,12 @@ def load_encoder(
         "runtime": "torch",
     }
     return replace(encoder, in_float32=partial(load_encoder, spec, **exact))
+
+
+def _with_statement(encoder: Encoder) -> Encoder:
+    """With the source of what its record says of its training."""
+    said_of_it = statement(encoder.info.id)
+    return replace(encoder, info=replace(encoder.info, details={**encoder.info.details, **said_of_it}))
 
 
 def _loader(spec: str) -> Callable[[Request], Encoder]:

@@ -15,7 +15,13 @@ from typing import Any
 from benchmark.results import STUDY_GROUPS, PublishedEncoder, ResultFile, Score, metric_of
 from benchmark.tasks import all_tasks
 
-GROUP_LABELS = {**STUDY_GROUPS, "control": "control", "unknown": "not stated"}
+GROUP_LABELS = {
+    **STUDY_GROUPS,
+    "distilled": "distilled",
+    "autoregressive": "autoregressive",
+    "control": "control",
+    "unknown": "not stated",
+}
 """Every training type of the board with its name."""
 
 STUDY_SETTINGS: Mapping[str, Mapping[str, float]] = MappingProxyType(
