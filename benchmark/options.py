@@ -21,9 +21,16 @@ def default_cache() -> Path:
     return cache_folder()
 
 
-def default_runtime() -> str:
-    """What carries out forward passes unless told: ``$CAMTRACE_RUNTIME``, or ``auto``."""
-    return os.environ.get("CAMTRACE_RUNTIME") or "auto"
+def automatic_runtime() -> str:
+    """What ``auto`` tries first: ``$CAMTRACE_RUNTIME``, or OpenVINO.
+
+    Raises:
+        UsageError: the variable names no runtime.
+    """
+    named = os.environ.get("CAMTRACE_RUNTIME") or "openvino"
+    if named not in RUNTIMES[1:]:
+        raise unknown_name("runtime in CAMTRACE_RUNTIME", named, RUNTIMES[1:])
+    return named
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class RunOptions:
     """Precision of the forward pass: one of ``DTYPES``."""
     compile: bool = False
     """Forward passes by ``torch.compile``."""
-    runtime: str = field(default_factory=default_runtime)
+    runtime: str = "auto"
     """What carries out forward passes: one of ``RUNTIMES``."""
     force_dtype: bool = False
     """Use a precision below float32 although the gate refuses it (``precision_gate.py``)."""

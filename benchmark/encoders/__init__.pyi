@@ -8,6 +8,7 @@ from .loading import PREFIXES, load_encoder
 from .modern import MODERN
 from .pixels import Pixels
 from .runtime import LARGEST_ERROR, largest_relative_error
+from .stored import StoredEmbeddings
 from .study import STUDY
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "InstalledLists",
     "Pixels",
     "Runtime",
+    "StoredEmbeddings",
     "as_encoder",
     "encoder_hash",
     "installed_lists",

@@ -24,7 +24,6 @@ from benchmark.encoders.callables import (
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.pixels import Pixels
 from benchmark.encoders.registry import Request
-from benchmark.options import default_runtime
 from builders.errors import EncoderError, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def as_encoder(
     device: str = "auto",
     dtype: str = "float32",
     compile: bool = False,
-    runtime: str | None = None,
+    runtime: str = "auto",
     cache: Path | None = None,
 ) -> Encoder:
     """Make an encoder of a Python object.
@@ -68,11 +67,11 @@ def as_encoder(
     >>> as_encoder(brightness).info.dimension
     3
     """
-    if is_module(thing):
-        from benchmark.encoders.runtime import on_runtime
+    from benchmark.encoders.runtime import on_runtime
 
+    if is_module(thing):
         encoder = _module_encoder(thing, name, preprocess, Request(name, device, dtype, compile=compile))  # type: ignore[arg-type]
-        encoder = on_runtime(encoder, runtime or default_runtime(), cache)
+        encoder = on_runtime(encoder, runtime, cache)
         if dtype == "float32":
             return encoder
         exact = partial(as_encoder, thing, name=encoder.info.id, preprocess=preprocess, device=device, runtime="torch")
@@ -84,13 +83,14 @@ def as_encoder(
     if isinstance(thing, Encoder):
         named = replace(request, spec=name or thing.info.id)
         refuse_placement(named, thing.device, thing.dtype, "an Encoder that is ready")
-        return replace(thing, info=replace(thing.info, id=name)) if name else thing
+        called = replace(thing, info=replace(thing.info, id=name)) if name else thing
+        return called if runtime == "auto" else on_runtime(called, runtime, cache)
     if not callable(thing):
         raise UsageError(
             f"{thing!r:.60} is no encoder: give a name, an Encoder, a torch.nn.Module, or a function from an image to a"
             " vector"
         )
-    return function_encoder(request, thing)
+    return on_runtime(function_encoder(request, thing), runtime)
 
 
 def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None, request: Request) -> Encoder:

@@ -9,6 +9,8 @@
 ``timm:NAME``                   timm's own names, such as ``timm:resnet50.a1_in1k``
 ``open_clip:ARCH/PRETRAINED``   open_clip's own names, such as ``open_clip:RN50/openai``
 ``torchvision:NAME/WEIGHTS``    torchvision's own names, such as ``torchvision:resnet50/IMAGENET1K_V2``
+``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``onnx_files.py`` has the options)
+``embeddings:FILE``             embeddings that were made elsewhere (``stored.py`` has the form of the file)
 ``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
 ``...?patches=256``             the same, of a model that takes a photo's own aspect ratio: at most so many patches
 ``MODULE:NAME``                 anything importable (``callables.py``); ``callable:MODULE:NAME`` where the module
@@ -35,7 +37,6 @@ from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import Request
-from benchmark.options import default_runtime
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
 
 PREFIXES = {
@@ -47,6 +48,8 @@ PREFIXES = {
     "local-dir": "benchmark.encoders.hub:load_folder",
     "timm": "benchmark.encoders.timm_models:load_timm",
     "open_clip": "benchmark.encoders.open_clip_models:load_open_clip",
+    "embeddings": "benchmark.encoders.stored:load_embeddings",
+    "onnx": "benchmark.encoders.onnx_files:load_onnx",
     "torchvision": "benchmark.encoders.torchvision_models:load_torchvision",
 }
 """What stands before the first colon of a spec, and where its loader is; imported when used."""
@@ -66,7 +69,7 @@ def load_encoder(
     revision: str | None = None,
     trust_remote_code: bool = False,
     compile: bool = False,
-    runtime: str | None = None,
+    runtime: str = "auto",
     cache: Path | None = None,
 ) -> Encoder:
     """Load one encoder, ready to embed.
@@ -80,7 +83,7 @@ def load_encoder(
         trust_remote_code: run code that comes with a Hub repo. Never without this flag.
         compile: the forward pass by ``torch.compile``.
         runtime: what carries out the forward pass: ``auto`` (OpenVINO on a CPU where it can, else torch), ``torch``,
-            ``openvino``, ``onnxruntime``; by default ``$CAMTRACE_RUNTIME``, or ``auto``.
+            ``openvino``, ``onnxruntime``.
         cache: folder below which compiled networks are kept; by default ``$CAMTRACE_CACHE``, or the user's cache.
 
     Raises:
@@ -100,7 +103,7 @@ def load_encoder(
         encoder = loader(request)
         from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
 
-        encoder = on_runtime(_with_statement(encoder), runtime or default_runtime(), cache)
+        encoder = on_runtime(_with_statement(encoder), runtime, cache)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:

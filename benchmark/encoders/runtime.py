@@ -21,7 +21,7 @@ import torch
 from benchmark.compute import out_of_memory
 from benchmark.encoders.embedding import Embedder, first_line, probe_image
 from benchmark.encoders.encoder import Encoder, Runtime
-from benchmark.options import RUNTIMES, default_cache
+from benchmark.options import RUNTIMES, automatic_runtime, default_cache
 from builders.errors import EncoderError, UsageError, missing_package, unknown_name
 
 LARGEST_ERROR = 1e-5
@@ -57,6 +57,8 @@ class RuntimeEmbedder:
     name: str
     computes: Computes
     chunk: int = CHUNK
+    hint: str = "; try --runtime torch"
+    """What may help where it fails."""
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """[n, ...] -> float32 [n, dimension]; raises ``EncoderError``."""
@@ -67,8 +69,7 @@ class RuntimeEmbedder:
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
             if isinstance(error, MemoryError) or out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
-            reason = first_line(error)
-            raise EncoderError(f"{self.name}: the forward pass failed ({reason}); try --runtime torch") from error
+            raise EncoderError(f"{self.name}: the forward pass failed ({first_line(error)}){self.hint}") from error
         return torch.from_numpy(np.concatenate(found))
 
 
@@ -77,8 +78,9 @@ def on_runtime(encoder: Encoder, wanted: str = "auto", cache: Path | None = None
 
     Args:
         encoder: as a loader gives it, its network in torch.
-        wanted: one of ``RUNTIMES``. ``auto`` takes OpenVINO on an x86-64 CPU in float32, if it is installed, converts
-            the network and computes the same; else torch, and ``Encoder.runtime.reason`` says why.
+        wanted: one of ``RUNTIMES``. ``auto`` takes OpenVINO (``$CAMTRACE_RUNTIME`` names another) on an x86-64 CPU in
+            float32, if it is installed, converts the network and computes the same; else torch, and
+            ``Encoder.runtime.reason`` says why.
         cache: folder below which compiled networks are kept; by default that of the banks.
 
     Raises:
@@ -95,9 +97,9 @@ def on_runtime(encoder: Encoder, wanted: str = "auto", cache: Path | None = None
             return encoder
         raise UsageError(f"--runtime {wanted}: {encoder.info.id} is no torch network, there is nothing to convert")
     in_torch = replace(encoder, runtime=Runtime("torch", torch.__version__))
-    if wanted == "torch":
+    name = automatic_runtime() if wanted == "auto" else wanted
+    if name == "torch":
         return in_torch
-    name = "openvino" if wanted == "auto" else wanted
     obstacle = _obstacle(name, encoder, wanted)
     if not obstacle:
         try:
@@ -133,6 +135,8 @@ def _keeping_its_own(encoder: Encoder, wanted: str) -> Encoder:
     own = encoder.runtime.name if encoder.runtime else ""
     if wanted in ("auto", own):
         return encoder
+    if wanted == "torch" and encoder.in_torch is not None:
+        return encoder.in_torch()
     raise UsageError(f"--runtime {wanted}: {encoder.info.id} is computed by {TITLES.get(own, own)} alone")
 
 

@@ -166,6 +166,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[_Form, str]]] = {
         "options": (_of(_scalar), "an object of plain values"),
         "local": (_of(_text), "an object of sentences"),
         "precision_gate": _OBJECT,
+        "trial": (_of(_scalar), "an object of plain values"),
         "compiled": _FLAG,
         **dict.fromkeys(
             ("python", "platform", "codec_canary", "device", "dtype", "storage", "command", "answers_sha256"), _TEXT

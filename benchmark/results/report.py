@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from benchmark.results.learning import accuracy_told, rows_of_curves, told_of_training, training_margin
 from benchmark.results.questions import Family, Layout, Metric, Questions, families, metric_of, score_label, subject_of
 from benchmark.results.schema import Result, Score
+from benchmark.results.settings import settings_line
 from benchmark.results.tables import interval, markdown_table, p_value, percent
 from benchmark.results.ties import rows_of_ties
 from benchmark.results.verdicts import LEVEL, WEAK_BELOW, Verdict, verdicts
@@ -40,7 +40,7 @@ def _one(result: Result, questions: Questions) -> str:
         parts.append("**A smoke test, not evidence**: these bundled photos show that the line runs, nothing more.")
     if data.get("simulated"):
         parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
-    if settings := _settings(result, questions):
+    if settings := settings_line([result], questions):
         parts.append(settings)
     found = verdicts(result, questions)
     for family in families(questions):
@@ -57,25 +57,6 @@ def _one(result: Result, questions: Questions) -> str:
 
 
 _STRANGE = Family("other", "Further scores", "Scores of questions that are not known here.", "processing", "score")
-
-
-def _settings(result: Result, questions: Questions) -> str:
-    """What decides the numbers besides the encoder and the photos, in one line; empty where nothing is recorded."""
-    options = result.environment.get("options") or {}
-
-    def recorded(name: str) -> list[Any]:
-        return sorted({s.details[name] for s in result.scores if s.details.get(name) is not None})
-
-    parts = [f"{name} {options[name]}" for name in ("preset", "preprocess") if options.get(name)]
-    parts += [f"probes: {', '.join(protocols)}"] if (protocols := recorded("protocol")) else []
-    parts += [f"k = {k}" for k in recorded("k")]
-    parts += [f"kNN asks about {n} test photos, drawn by class" for n in recorded("sampled_queries")]
-    parts += [f"{100 * hidden:g} % hidden" for hidden in recorded("mask_ratio")]
-    of_processing = any(s.task in questions and questions[s.task].family.about == "processing" for s in result.scores)
-    if of_processing and (seeds := options.get("assignment_seeds")):
-        parts.append(f"{seeds} assignment{'s' if seeds > 1 else ''}")
-    line = "; ".join(parts)
-    return f"{line[0].upper()}{line[1:]}." if line else ""
 
 
 def _rows_of_scores(

@@ -30,6 +30,9 @@ FLAGS = ("compile", "force_dtype", "allow_random")
 IN_PYTHON = ("assignment_seeds", "resamples")
 """Fields of ``RunOptions`` that change scores and have no option on the command line."""
 
+FILES = ("onnx:", "embeddings:")
+"""What begins the name of an encoder that is a file of its author's."""
+
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 _DATA_REPO = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -109,6 +112,9 @@ def _model(spec: str | None, encoder: EncoderInfo) -> tuple[str, str]:
     if encoder.id.startswith("local-dir:") or spec.startswith((".", "/", "~", "local-dir:")):
         name = encoder.id if encoder.id.startswith("local-dir:") else encoder.library
         return "local-dir:MODEL", f"MODEL: your folder of a model ({name}){weights}"
+    if spec.startswith(FILES):
+        kind, place = spec.partition("?")[0].partition(":")[0], "?" + spec.partition("?")[2] if "?" in spec else ""
+        return f"{kind}:PATH{place}", f"PATH: your file ({encoder.id}){weights}"
     repo = spec.removeprefix("hf-hub:").partition("@")[0]
     if encoder.revision and _REPO.fullmatch(repo):
         return f"{repo}@{encoder.revision}", ""

@@ -62,8 +62,15 @@ def replace_answers(folder: Path, **arrays) -> None:
     """Other answers beside a result of an older version, which did not record their hash."""
     np.savez(folder / "answers.npz", **arrays)
     raw = json.loads((folder / "result.json").read_text())
-    del raw["environment"]["answers_sha256"]
+    del raw["environment"]["answers_sha256"], raw["environment"]["values_sha256"]
     (folder / "result.json").write_text(json.dumps(raw))
+
+
+def unseal(folder: Path) -> None:
+    """Make a result one of an older version, without a checksum of its values, so that a test may change them."""
+    raw = json.loads((folder / "result.json").read_text())
+    del raw["environment"]["values_sha256"]
+    (folder / "result.json").write_text(json.dumps(raw, indent=2))
 
 
 def write(folder: Path, **runs) -> list[Path]:
@@ -366,6 +373,7 @@ def test_beside__of_acquisition_and_pairs_their_own_counts_decide():
 
 def test_compare_published__a_part_of_the_study_counts_comparable_rows_only(tmp_path, capsys):
     folder = published_run(tmp_path)
+    unseal(folder)
     text = (folder / "result.json").read_text().replace('"n": 50000', '"n": 1200', 1)
     (folder / "result.json").write_text(text.replace('"name": "imagenet"', '"name": "imagenet", "classes": 20'))
     assert main([str(folder), "--published", NAME]) == 0
