@@ -23,6 +23,7 @@ from benchmark.encoders.callables import (
 )
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.pixels import Pixels
+from benchmark.encoders.preprocess_modes import with_preprocessing
 from benchmark.encoders.registry import Request
 from builders.errors import EncoderError, UsageError
 
@@ -43,6 +44,7 @@ def as_encoder(
     compile: bool = False,
     runtime: str = "auto",
     cache: Path | None = None,
+    mode: str = "own",
 ) -> Encoder:
     """Make an encoder of a Python object.
 
@@ -54,6 +56,7 @@ def as_encoder(
         preprocess: of a module: RGB ``PIL.Image`` -> float array or tensor of one shape, as for its evaluation (resize,
             crop, normalise). A module that has an attribute ``preprocess`` needs none.
         device, dtype, compile, runtime, cache: of a module, as for ``load_encoder``.
+        mode: ``own``, ``study``, ``short-side`` or ``squash``, as ``load_encoder`` takes it as ``preprocess``.
 
     A module's embeddings are kept between calls under the hash of its weights and of what two fixed pictures become,
     before and after it; a function's only if it has a ``cache_key`` (``callables.py``).
@@ -70,11 +73,20 @@ def as_encoder(
     from benchmark.encoders.runtime import on_runtime
 
     if is_module(thing):
-        encoder = _module_encoder(thing, name, preprocess, Request(name, device, dtype, compile=compile))  # type: ignore[arg-type]
+        request = Request(name, device, dtype, compile=compile)
+        encoder = with_preprocessing(_module_encoder(thing, name, preprocess, request), mode)  # type: ignore[arg-type]
         encoder = on_runtime(encoder, runtime, cache)
         if dtype == "float32":
             return encoder
-        exact = partial(as_encoder, thing, name=encoder.info.id, preprocess=preprocess, device=device, runtime="torch")
+        exact = partial(
+            as_encoder,
+            thing,
+            name=encoder.info.id,
+            preprocess=preprocess,
+            device=device,
+            runtime="torch",
+            mode=mode,
+        )
         return replace(encoder, in_float32=exact)
     if preprocess is not None:
         raise UsageError("preprocess goes with a torch.nn.Module; a function or an Encoder does its own")
@@ -83,14 +95,14 @@ def as_encoder(
     if isinstance(thing, Encoder):
         named = replace(request, spec=name or thing.info.id)
         refuse_placement(named, thing.device, thing.dtype, "an Encoder that is ready")
-        called = replace(thing, info=replace(thing.info, id=name)) if name else thing
+        called = with_preprocessing(replace(thing, info=replace(thing.info, id=name)) if name else thing, mode)
         return called if runtime == "auto" else on_runtime(called, runtime, cache)
     if not callable(thing):
         raise UsageError(
             f"{thing!r:.60} is no encoder: give a name, an Encoder, a torch.nn.Module, or a function from an image to a"
             " vector"
         )
-    return on_runtime(function_encoder(request, thing), runtime)
+    return on_runtime(with_preprocessing(function_encoder(request, thing), mode), runtime)
 
 
 def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None, request: Request) -> Encoder:

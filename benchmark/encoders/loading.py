@@ -35,6 +35,7 @@ from typing import Any
 from benchmark.encoders.callables import load_callable, said
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.preprocess_modes import known, with_preprocessing
 from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import Request
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
@@ -71,6 +72,7 @@ def load_encoder(
     compile: bool = False,
     runtime: str = "auto",
     cache: Path | None = None,
+    preprocess: str = "own",
 ) -> Encoder:
     """Load one encoder, ready to embed.
 
@@ -85,6 +87,8 @@ def load_encoder(
         runtime: what carries out the forward pass: ``auto`` (OpenVINO on a CPU where it can, else torch), ``torch``,
             ``openvino``, ``onnxruntime``.
         cache: folder below which compiled networks are kept; by default ``$CAMTRACE_CACHE``, or the user's cache.
+        preprocess: ``own``, ``study`` (as the ICCV 2025 study did it), ``short-side`` or ``squash``: see the table in
+            ``preprocess_modes.py``.
 
     Raises:
         UsageError: unknown name (with the nearest one), missing package (with the pip command), device not here.
@@ -96,11 +100,12 @@ def load_encoder(
     builders.errors.UsageError: unknown encoder 'bundled:efficientnet-lite': did you mean 'bundled:efficientnet-lite0'?
     """
     request = Request(spec, device, dtype, revision, trust_remote_code, compile)
+    known(preprocess)
     loader = _loader(spec)
     if revision is not None and loader.__name__ not in _OF_THE_HUB:
         raise UsageError(f"{spec} has no revisions: --revision goes with a model of the Hub (ORG/NAME)")
     try:
-        encoder = loader(request)
+        encoder = with_preprocessing(loader(request), preprocess)
         from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
 
         encoder = on_runtime(_with_statement(encoder), runtime, cache)
@@ -119,6 +124,7 @@ def load_encoder(
         "revision": revision,
         "trust_remote_code": trust_remote_code,
         "runtime": "torch",
+        "preprocess": preprocess,
     }
     return replace(encoder, in_float32=partial(load_encoder, spec, **exact))
 
@@ -144,9 +150,9 @@ def _loader(spec: str) -> Callable[[Request], Encoder]:
         return load_callable
     if _REPO.fullmatch(spec):
         return _lazily("benchmark.encoders.hub:load_hub")
-    known = [row.spec for row in list_encoders()]
-    if difflib.get_close_matches(spec, known, n=1, cutoff=0.4):
-        raise unknown_name("encoder", spec, known)
+    names = [row.spec for row in list_encoders()]
+    if difflib.get_close_matches(spec, names, n=1, cutoff=0.4):
+        raise unknown_name("encoder", spec, names)
     raise UsageError(
         f"unknown encoder {spec!r}: give a name from 'list encoders', ORG/NAME on the Hub, a folder, or module:function"
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from benchmark.options import RunOptions
+from benchmark.options import CHOICES, PRESETS, RunOptions
 from builders.kinds import DataSpec
 from builders.photos import PhotoSet
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SCORE_COMMAND = ("camtrace", "score")
 
-VALUES = ("limit", "protocol", "neighbours", "queries", "mask_ratio", "seed", "dtype", "storage", "runtime")
+VALUES = ("limit", "preset", *CHOICES, "neighbours", "queries", "mask_ratio", "seed", "dtype", "storage", "runtime")
 """Fields of ``RunOptions`` that change scores, each an option with a value."""
 FLAGS = ("compile", "force_dtype", "allow_random")
 """Fields of ``RunOptions`` that change scores, each an option without a value."""
@@ -87,8 +87,9 @@ def how_to_repeat(origin: Origin, encoder: EncoderInfo, photos: PhotoSet, option
     for pattern in origin.tasks:
         words += ["--tasks", pattern]
     usual = RunOptions()
+    of_preset = PRESETS.get(options.preset, usual)
     for name in VALUES:
-        if (value := getattr(options, name)) != getattr(usual, name):
+        if (value := getattr(options, name)) != getattr(of_preset if name in CHOICES else usual, name):
             words += [_option(name), str(value)]
     words += [_option(name) for name in FLAGS if getattr(options, name)]
     if origin.trust_remote_code:
