@@ -1,7 +1,7 @@
 """Writes the table of ``docs/preset.md``: the transform of each of the study's 47 encoders under ``--preset iccv2025``.
 
-    python scripts/study_transforms.py            # prints the table
-    python scripts/study_transforms.py --write    # puts it between the markers of docs/preset.md
+python scripts/study_transforms.py            # prints the table
+python scripts/study_transforms.py --write    # puts it between the markers of docs/preset.md
 """
 
 from __future__ import annotations
