@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from benchmark.compute import out_of_memory
+from benchmark.compute import free_on_host, out_of_memory
 from benchmark.encoders.embedding import Embedder, first_line, probe_image
 from benchmark.encoders.encoder import Encoder, Runtime
 from benchmark.options import RUNTIMES, automatic_runtime, default_cache
@@ -30,6 +30,9 @@ LARGEST_ERROR = 1e-5
 
 CHUNK = 8
 """Views per forward pass: the smallest at which no network that was measured loses, so that many cores have work."""
+
+COPIES = 3
+"""Sizes of the weights that must be free to convert a network: its own copy, that of the graph, and what is written."""
 
 PACKAGES = {"openvino": "openvino", "onnxruntime": "onnxruntime"}
 """Runtime -> the module that must be there for it."""
@@ -100,7 +103,7 @@ def on_runtime(encoder: Encoder, wanted: str = "auto", cache: Path | None = None
     name = automatic_runtime() if wanted == "auto" else wanted
     if name == "torch":
         return in_torch
-    obstacle = _obstacle(name, encoder, wanted)
+    obstacle = _obstacle(name, encoder, wanted) or _too_large(name, embed)
     if not obstacle:
         try:
             return _converted(in_torch, embed, name, cache or default_cache())
@@ -154,6 +157,15 @@ def _obstacle(name: str, encoder: Encoder, wanted: str) -> str:
     if wanted == "auto" and platform.machine().lower() not in ("x86_64", "amd64"):
         return f"auto takes {title} on x86-64, where it was measured, and this is {platform.machine()}"
     return ""
+
+
+def _too_large(name: str, embed: Embedder) -> str:
+    """Why the memory does not hold a converted network beside the one in torch; empty if it does."""
+    needed = COPIES * sum(tensor.numel() * tensor.element_size() for tensor in embed.module.state_dict().values())
+    free = free_on_host()
+    if needed <= free:
+        return ""
+    return f"{TITLES[name]} needs {needed / 1e9:.1f} GB for its copy of the weights, and {free / 1e9:.1f} GB are free"
 
 
 def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path) -> Encoder:

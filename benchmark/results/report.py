@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from benchmark.results.learning import accuracy_told, rows_of_curves, told_of_training, training_margin
 from benchmark.results.questions import Family, Layout, Metric, Questions, families, metric_of, score_label, subject_of
@@ -214,9 +215,18 @@ def _cost(result: Result) -> str:
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in cost["seconds"].items())
     speed = f"{cost['views']} views at {cost['views_per_second']:.0f} a second" if cost["views"] else "bank reused"
     return (
-        f"{speed}; {seconds}; on {environment['device']} in {environment['dtype']}; "
+        f"{speed}; {seconds}; on {environment['device']} in {environment['dtype']}{_runtime(environment)}; "
         f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']})."
     )
+
+
+def _runtime(environment: Mapping[str, Any]) -> str:
+    """Which library computed the network, and how far from torch."""
+    by = environment.get("runtime") or {}
+    if not by:
+        return ""
+    error = f", relative error {by['relative_error']:.0e} against torch" if by.get("relative_error") else ""
+    return f" by {by['name']} {by.get('version', '')}".rstrip() + error
 
 
 def _how_to_repeat(result: Result) -> str:

@@ -167,3 +167,16 @@ def test_report__shows_how_to_repeat_the_run():
     text = report_text([dataclasses.replace(made, environment=told)], all_tasks())
     assert text.endswith(f"To repeat this result:\n\n    {command}\n\n{local['model']} {local['data']}\n")
     assert "To repeat" not in report_text([made], all_tasks())
+
+
+def test_report__names_the_runtime_and_how_far_it_is_from_torch():
+    made = result(probe("jpeg", RIGHT_OR_WRONG))
+
+    def told(**runtime) -> str:
+        environment = {**made.environment, "runtime": runtime}
+        return report_text([dataclasses.replace(made, environment=environment)], all_tasks())
+
+    openvino = told(name="openvino", version="2026.4.1", relative_error=1.2e-7)
+    assert "on cpu in float32 by openvino 2026.4.1, relative error 1e-07 against torch; codec" in openvino
+    assert "on cpu in float32 by torch 2.13.0; codec" in told(name="torch", version="2.13.0", reason="it lacks aten::x")
+    assert "on cpu in float32; codec" in report_text([made], all_tasks())

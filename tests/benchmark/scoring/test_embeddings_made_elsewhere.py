@@ -47,19 +47,13 @@ def encode(image: Image.Image) -> np.ndarray:
     return names["encode"](image)
 
 
-def embedded(work) -> pa.Table:
-    """What somebody makes of a built set: ids, class, embedding."""
-    parts = datasets.load_dataset(str(work / "views"), "sharpening").values()
-    rows = [(row["photo_id"], row["sharpening"], encode(row["image"]).tolist()) for part in parts for row in part]
-    ids, codes, vectors = zip(*rows, strict=True)
-    return pa.table({"photo_id": ids, "sharpening": codes, "embedding": pa.array(vectors, pa.list_(pa.float32()))})
-
-
 @pytest.fixture(scope="module")
 def table(work) -> pa.Table:
-    found = embedded(work)
-    pq.write_table(found, work / "embedded.parquet")
-    return found
+    """What somebody makes of a built set, as docs/data-sets.md has it: ids, class, embedding."""
+    parts = datasets.load_dataset(str(work / "views"), "sharpening").values()
+    made = [p.map(lambda row: {"embedding": encode(row["image"])}, remove_columns="image") for p in parts]
+    datasets.concatenate_datasets(made).to_parquet(work / "embedded.parquet")
+    return pq.read_table(work / "embedded.parquet")
 
 
 def scored(work, monkeypatch, model: str, data: str, name: str, *more: str):
