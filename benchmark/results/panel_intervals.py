@@ -51,8 +51,8 @@ def draw_intervals(
     """Draw the panel, whose rows are so many inches high together, and give the label of each row.
 
     Dots have their 95 % intervals; a tick marks chance, a band what shuffled labels reach; hollow dots are no trace,
-    pale ones a weak one. Below each dot, in lanes of their own so that none hides another: the controls, and the probe on
-    parts of the train photos.
+    pale ones a weak one. Below each dot, in lanes of their own so that none hides another: the controls, and the probe
+    on parts of the train photos.
     """
     labelled: set[str] = set()
     lanes = _lanes(scores)
