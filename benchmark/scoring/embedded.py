@@ -58,7 +58,7 @@ def embed_pass(
         banks = places.settle(encoders, views)
     jobs: list[tuple[Job, Collected]] = []
     for i, ((encoder, got), bank) in enumerate(zip(ours, banks, strict=True)):
-        record_pass(outcome.cost, outcome.views[i], got)
+        record_pass(outcome.own(i), len(encoders), got)
         if i in outcome.failures:
             got.failures["encoder", encoder.info.id] = outcome.failures[i]
             continue
