@@ -85,7 +85,7 @@ class _Panel:
 def _panel(results: Sequence[Result], family: Family, questions: Questions) -> _Panel | None:
     """How a family is drawn; None where it has no scores."""
     scores = [s for r in results for s in r.scores if s.task in questions and questions[s.task].family == family]
-    if not scores:
+    if not scores or family.panel == "none":
         return None
     if family.panel == "plane":
         return _Panel(AROUND + 2.6, lambda ax, _: _plane(ax, scores, family))

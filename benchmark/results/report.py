@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from benchmark.results.learning import accuracy_told, rows_of_curves, told_of_training, training_margin
 from benchmark.results.questions import Family, Layout, Metric, Questions, families, metric_of, score_label, subject_of
@@ -190,7 +191,8 @@ def _rows_of_metrics(scores: Sequence[Score], family: Family, questions: Questio
     table = markdown_table([family.header, "value %", "95 % interval", "chance %", family.counts], rows)
     known = [metric_of(questions, s.task, s.metric) for s in scores if s.task in questions]
     sentences += dict.fromkeys(f"{m.name}: {m.explain}" for m in known if m.main)
-    return "\n\n".join([table, *([" ".join(sentences)] if sentences else [])])
+    parts = [table, " ".join(sentences), rows_of_ties(scores, questions)]
+    return "\n\n".join(part for part in parts if part)
 
 
 _SECTIONS: Mapping[Layout, Callable[[Sequence[Score], Family, Questions], str]] = {
@@ -219,9 +221,18 @@ def _cost(result: Result) -> str:
             "waiting for them) is divided by the number of views of each."
         )
     return (
-        f"{speed}; {seconds}; on {environment['device']} in {environment['dtype']}; "
+        f"{speed}; {seconds}; on {environment['device']} in {environment['dtype']}{_runtime(environment)}; "
         f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']}).{shared}"
     )
+
+
+def _runtime(environment: Mapping[str, Any]) -> str:
+    """Which library computed the network, and how far from torch."""
+    by = environment.get("runtime") or {}
+    if not by:
+        return ""
+    error = f", relative error {by['relative_error']:.0e} against torch" if by.get("relative_error") else ""
+    return f" by {by['name']} {by.get('version', '')}".rstrip() + error
 
 
 def _how_to_repeat(result: Result) -> str:
