@@ -6,13 +6,14 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.hostile_parts.work import Ended, Stage, content, ended, moment, run, start, traceback_in
+from scripts.hostile_parts.work import Ended, Stage, content, ended, moment, run, start, traceback_in, warm_up
 
 
 @dataclass
@@ -36,6 +37,8 @@ class Tally:
 def undisturbed(stages: Sequence[Stage], scratch: Path) -> tuple[dict[str, dict[str, str]], dict[str, float]]:
     """By stage: what its outputs are, and how long it takes."""
     contents, seconds = {}, {}
+    for stage in stages:
+        warm_up(stage.command(scratch / "warm"), scratch / "warm")
     for stage in stages:
         folder = scratch / f"whole-{stage.name}"
         done = run(stage.command(folder), folder)
@@ -69,6 +72,7 @@ def kills(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tall
                 tally.wrong.append(f"SIGTERM of {stage.name}: status {one.status}: {one.said[-200:]}")
             if one.status == 143 and "terminated; finished work is kept" not in one.said:
                 tally.wrong.append(f"SIGTERM of {stage.name}: no sentence")
+        print(f"{sum(tally.tried.values())} kills, {len(tally.wrong)} wrong", file=sys.stderr)
         last = run(stage.command(folder), folder)
         tally.note(f"after kills of {stage.name}", last)
         _compare(tally, f"after kills of {stage.name}", last, content(folder, stage.outputs), expected[stage.name])
@@ -105,6 +109,7 @@ def full_disks(stages: Sequence[Stage], scratch: Path, count: int, seed: int) ->
             tally.note(f"{stage.name} after {size} bytes", last)
             found = content(disk / "run", stage.outputs)
             _compare(tally, f"{stage.name} after {size} bytes", last, found, expected[stage.name])
+            print(f"{number + 1} disks, {len(tally.wrong)} wrong", file=sys.stderr)
         finally:
             subprocess.run(["umount", str(disk)], check=True)
     return tally
@@ -135,7 +140,7 @@ def flips(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tall
             one = run(["verify", str(folder / "out")], folder)
             tally.note(what, one)
             refused = one.status == 1 and "refused" in one.said
-            same = content(folder, stage.outputs) == expected[name]
+            same = not refused and content(folder, stage.outputs) == expected[name]
             tally.outcomes[f"{kind}: {'refused' if refused else 'equal' if same else 'silent'}"] += 1
             if not refused and not same:
                 tally.wrong.append(f"{what}: verify took it: {one.said[-300:]}")
@@ -171,6 +176,6 @@ def _compare(tally: Tally, what: str, one: Ended, found: dict[str, str], expecte
         tally.wrong.append(f"{what}: status {one.status} at the end: {one.said[-300:]}")
     different = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     if different:
-        tally.wrong.append(f"{what}: {len(different)} files differ, {different[0]} the first")
+        tally.wrong.append(f"{what}: {len(different)} files differ, {different[0]} the first; {one.said[-300:]}")
     else:
         tally.outcomes[f"{what.split(' of ')[0].split(' after ')[0]}: equal by hash"] += 1
