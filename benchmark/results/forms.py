@@ -185,6 +185,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[_Form, str]]] = {
     "cost": {
         "photos": _WHOLE,
         "views": _WHOLE,
+        "encoders_in_pass": _WHOLE,
         "views_per_second": _NUMBER,
         "seconds": (_of(_number), "an object of numbers"),
         "peak_memory_bytes": (lambda value: _count(value) or _of(_count)(value), "bytes, or an object of them"),
