@@ -15,6 +15,7 @@ from benchmark.scoring import Voice, checked_data, listed, loading_options, run_
 from benchmark.scoring import parser as score_parser
 from builders.command_line import Parser, check_writable
 from builders.errors import DataError, UsageError
+from builders.files import sweep_cache
 from builders.outside import Refused, read_outside_text
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
@@ -118,6 +119,7 @@ def run_command(
         if not args.dry_run:
             check_writable("--output", args.output)
             check_writable("--cache", options.cache / "banks")
+            sweep_cache(options.cache)
         prepare_process()
         from benchmark.scoring import Origin
         from benchmark.sweep.run import groups_of, run_sweep, sweep_text
