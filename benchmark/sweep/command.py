@@ -39,6 +39,7 @@ def parser() -> Parser:
         action="store_true",
         help="the 47 encoders of the published study, by default under its preset",
     )
+    p.add_argument("--modern", action="store_true", help="encoders of 2024 to 2026, as camtrace list encoders has them")
     p.add_argument(
         "--together",
         type=int,
@@ -68,8 +69,12 @@ def chosen_specs(args: argparse.Namespace) -> list[str]:
         from benchmark.encoders import STUDY
 
         specs += [row.spec for row in STUDY]
+    if args.modern:
+        from benchmark.encoders import MODERN
+
+        specs += [row.spec for row in MODERN]
     if not specs:
-        raise UsageError("which encoders? give --models FILE, --published, or --model ID (repeatable)")
+        raise UsageError("which encoders? give --models FILE, --published, --modern, or --model ID (repeatable)")
     if args.revision:
         raise UsageError("--revision goes with one encoder; write each as NAME@REVISION")
     return list(dict.fromkeys(specs))
