@@ -6,6 +6,7 @@ before it is done with one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -57,10 +58,12 @@ def embed_gathered(seats: Sequence[Seat], names: Sequence[str], batches: Sequenc
     for seat in seats:
         batch = batches[seat.which]
         if seat.wanted and not seat.member.failure and batch.indices:
+            started = time.perf_counter()
             try:
                 begun.append(_begun(seat, names, batch))
             except EncoderError as error:
                 seat.member.failure = str(error)
+            seat.member.begun_s += time.perf_counter() - started
     rows.do(_write, begun)
 
 
@@ -92,12 +95,15 @@ def _write(begun: Sequence[Embedded]) -> None:
 def _write_one(one: Embedded) -> None:
     member, count = one.member, len(one.indices) * len(one.wanted)
     name, dim = member.encoder.info.id, member.bank.dim
+    started = time.perf_counter()
     try:
         embeddings = one.embeddings()
     except EncoderError:
         raise
     except Exception as error:  # what a GPU meets is told when it is waited for
         raise _failed(member, count, error) from error
+    finally:
+        member.waited_s += time.perf_counter() - started
     if tuple(embeddings.shape) != (count, dim):
         raise EncoderError(f"{name}: gave embeddings of shape {tuple(embeddings.shape)}, expected {(count, dim)}")
     if embeddings.is_complex():

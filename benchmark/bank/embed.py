@@ -37,6 +37,26 @@ class PassOutcome:
     """Reason by position of each encoder that failed; the others went on."""
     views: tuple[int, ...]
     """Embeddings made by each encoder."""
+    forward_s: tuple[float, ...]
+    """Time in each encoder: beginning its batches and waiting for them."""
+
+    def own(self, encoder: int) -> PassCost:
+        """What the pass cost one of its encoders, by position; over all encoders these are the whole.
+
+        Its own forward time is measured. What they share (making views, waiting for them, everything else) is divided
+        by the number of views that each embedded.
+        """
+        whole = sum(self.views)
+        share = self.views[encoder] / whole if whole else 1 / len(self.views)
+        others = self.cost.wall_s - sum(self.forward_s)
+        return PassCost(
+            photos=self.cost.photos,
+            views=self.views[encoder],
+            wall_s=self.forward_s[encoder] + share * others,
+            waiting_s=share * self.cost.waiting_s,
+            forward_s=self.forward_s[encoder],
+            making_s=share * self.cost.making_s,
+        )
 
 
 @dataclass(frozen=True)
@@ -111,7 +131,15 @@ def fill_banks(
         making_s=making,
     )
     failures = {i: member.failure for i, member in enumerate(members) if member.failure}
-    return PassOutcome(cost, failures, tuple(member.views for member in members))
+    return PassOutcome(cost, failures, tuple(member.views for member in members), _of_each(members, forward.busy_s))
+
+
+def _of_each(members: Sequence[Member], busy_s: float) -> tuple[float, ...]:
+    """The encoders' time by encoder. Beginning one batch and waiting for another overlap, so that what was measured of
+    each may be more than all took together; then it is divided in proportion."""
+    measured = [member.begun_s + member.waited_s for member in members]
+    scale = min(1.0, busy_s / max(sum(measured), 1e-9))
+    return tuple(seconds * scale for seconds in measured)
 
 
 @dataclass(frozen=True)

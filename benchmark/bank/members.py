@@ -24,6 +24,10 @@ class Member:
     """Why it is left out of the rest of the pass; empty while it is not."""
     views: int = 0
     """Embeddings made so far."""
+    begun_s: float = 0.0
+    """Time in beginning its batches so far; on a CPU that is all of it."""
+    waited_s: float = 0.0
+    """Time in waiting for them, on another thread."""
     embed: FittingBatch = field(init=False)
 
     def __post_init__(self) -> None:

@@ -214,9 +214,15 @@ def _cost(result: Result) -> str:
     cost, environment = result.cost, result.environment
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in cost["seconds"].items())
     speed = f"{cost['views']} views at {cost['views_per_second']:.0f} a second" if cost["views"] else "bank reused"
+    shared = ""
+    if (encoders := cost.get("encoders_in_pass", 1)) > 1:
+        shared = (
+            f" {encoders} encoders shared the pass: the forward time is this one's own, what they share (making views, "
+            "waiting for them) is divided by the number of views of each."
+        )
     return (
         f"{speed}; {seconds}; on {environment['device']} in {environment['dtype']}{_runtime(environment)}; "
-        f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']})."
+        f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']}).{shared}"
     )
 
 
