@@ -135,8 +135,8 @@ class RunOptions:
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     """Processes that make views, or decode photos for a device that makes them."""
     views: str = "auto"
-    """Who makes views: the workers (``cpu``), the encoders' device (``device``), or (``auto``) the device where that is a
-    CUDA GPU and there are few workers (``benchmark/views/choice.py``). They are the same whoever does."""
+    """Who makes views: the workers (``cpu``), the encoders' device (``device``), or (``auto``) the device where that is
+    a CUDA GPU and there are few workers (``benchmark/views/choice.py``). They are the same whoever does."""
     memory: int | None = None
     """Bytes that pictures being decoded share, over all workers; by default half of what is free."""
     fresh: bool = False

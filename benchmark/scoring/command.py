@@ -155,7 +155,7 @@ def parser() -> Parser:
         "--views",
         choices=VIEWS,
         default=defaults.views,
-        help="who makes them: the workers (cpu), the encoders' device, or (auto) a GPU where workers are few (default: %(default)s)",
+        help="the workers (cpu), the encoders' device, or (auto) a GPU where workers are few (default: %(default)s)",
     )
     p.add_argument(
         "--memory",
