@@ -4,7 +4,7 @@ from .embedding import Embedder, rest
 from .encoder import Encoder, EncoderInfo, Runtime
 from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
-from .pixels import Pixels
+from .pixels import Pixels, made_by
 from .runtime import LARGEST_ERROR, largest_relative_error
 from .study import STUDY
 
@@ -23,5 +23,6 @@ __all__ = [
     "largest_relative_error",
     "list_encoders",
     "load_encoder",
+    "made_by",
     "rest",
 ]

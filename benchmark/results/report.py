@@ -64,6 +64,7 @@ def _settings(result: Result, questions: Questions) -> str:
         return sorted({s.details[name] for s in result.scores if s.details.get(name) is not None})
 
     parts = [f"{name} {options[name]}" for name in ("preset", "preprocess") if options.get(name)]
+    parts += [f"preprocessing by {by}"] if (by := result.environment.get("preprocessing_by")) else []
     parts += [f"probes: {', '.join(protocols)}"] if (protocols := recorded("protocol")) else []
     parts += [f"k = {k}" for k in recorded("k")]
     parts += [f"kNN asks about {n} test photos, drawn by class" for n in recorded("sampled_queries")]

@@ -14,7 +14,7 @@ import torch
 import transformers as tf
 from PIL import Image
 
-from benchmark.encoders import Encoder, Pixels, load_encoder
+from benchmark.encoders import Encoder, load_encoder, made_by
 from builders.errors import CamtraceError
 from scripts.families.case import Case, randomise
 
@@ -104,7 +104,7 @@ def try_case(name: str, case: Case, below: Path) -> Row:
         save(case, folder)
         spec = f"local-dir:{folder}" + (f"?{case.options}" if case.options else "")
         try:
-            encoder = load_encoder(spec, device="cpu")
+            encoder = load_encoder(spec, device="cpu", runtime="torch")
         except CamtraceError as error:
             sentence = str(error).replace(f"local-dir:{folder.name}", "it")
             fine = case.by_hand is None and case.words in sentence and "\n" not in sentence
@@ -120,7 +120,9 @@ def try_case(name: str, case: Case, below: Path) -> Row:
                 head = relative_error(case.head(model, torch.from_numpy(found)).numpy(), own)
         fine = error < LIMIT and (head is None or head < LIMIT) and case.words in encoder.info.pooling
         said = f"{head:.0e}" if head is not None else ""
-        return Row(name, "right" if fine else "WRONG", encoder.info.pooling, path_of(encoder), f"{error:.0e}", said)
+        return Row(
+            name, "right" if fine else "WRONG", encoder.info.pooling, made_by(encoder.preprocess), f"{error:.0e}", said
+        )
     except Exception as error:  # a row with an error, and the others go on
         return Row(name, "WRONG", f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
     finally:
@@ -139,7 +141,7 @@ def try_timm(name: str, below: Path) -> Row:
         torch.manual_seed(0)
         model = timm.create_model(name, pretrained=False, **options).eval()
         save_for_hf(model, folder, model_args=options)
-        encoder = load_encoder(f"local-dir:{folder}", device="cpu")
+        encoder = load_encoder(f"local-dir:{folder}", device="cpu", runtime="torch")
         transform = create_transform(**resolve_model_data_config(model), is_training=False)
         with torch.no_grad():
             pixels = torch.stack([transform(p) for p in photos()])
@@ -153,7 +155,7 @@ def try_timm(name: str, below: Path) -> Row:
         fine = error < LIMIT and expected.ndim == 2 and (head is None or head < LIMIT)
         said = f"{head:.0e}" if head is not None else ""
         words = re.sub(r"SelectAdaptivePool2d.*", "avg)", encoder.info.pooling)
-        return Row(name, "right" if fine else "WRONG", words, path_of(encoder), f"{error:.0e}", said)
+        return Row(name, "right" if fine else "WRONG", words, made_by(encoder.preprocess), f"{error:.0e}", said)
     except Exception as error:  # a row with an error, and the others go on
         return Row(name, "WRONG", f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
     finally:
@@ -177,12 +179,6 @@ def _thin(name: str) -> dict[str, Any]:
             continue
         return options
     return {}
-
-
-def path_of(encoder: Encoder) -> str:
-    """Whether the exact engine makes the views, or the library."""
-    exact = isinstance(encoder.preprocess, Pixels) and encoder.preprocess.plan(500, 375) is not None
-    return "engine" if exact else str(encoder.info.preprocessing.get("path", "library"))
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
