@@ -55,6 +55,8 @@ class RunOptions:
     """What carries out forward passes: one of ``RUNTIMES``."""
     force_dtype: bool = False
     """Use a precision below float32 although the gate refuses it (``precision_gate.py``)."""
+    allow_random: bool = False
+    """Score an encoder whose two answers to the same pictures differ; the result says that it is one draw."""
     storage: str = "float32"
     """Precision of the bank."""
     batch_size: int = 64
@@ -64,6 +66,8 @@ class RunOptions:
     views: str = "auto"
     """Who makes views: the workers (``cpu``), the encoders' device (``device``), or the device where that is a CUDA GPU
     (``auto``). They are the same whoever does."""
+    memory: int | None = None
+    """Bytes that pictures being decoded share, over all workers; by default half of what is free."""
     fresh: bool = False
     """Make every bank again."""
     cache: Path = field(default_factory=default_cache)
@@ -86,6 +90,7 @@ class RunOptions:
             ("queries", self.queries, 1),
             ("batch size", self.batch_size, 1),
             ("workers", self.workers, 0),
+            ("memory", self.memory, 1),
         ):
             if value is not None and value < least:
                 raise UsageError(f"{name} {value}: at least {least} is needed")

@@ -12,6 +12,7 @@ import contextlib
 import difflib
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -20,7 +21,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from builders.errors import EXTRA_OF, CamtraceError, UsageError, missing_package, unknown_name
+from builders.errors import (
+    EXTRA_OF,
+    CamtraceError,
+    DiskError,
+    UsageError,
+    disk_error,
+    missing_package,
+    of_disk,
+    unknown_name,
+)
+from builders.files import try_writing
+from builders.outside import readable_lines
 
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -202,6 +214,33 @@ def run_parsed(make_parser: Callable[[], argparse.ArgumentParser], argv: Sequenc
     return guarded(run)
 
 
+def size_in_bytes(text: str) -> int:
+    """An amount of memory as people write it, for an option.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+
+    >>> size_in_bytes("1.5G"), size_in_bytes("512 MiB")
+    (1610612736, 536870912)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: write it like 512M or 8G")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+
+
+def check_writable(option: str, folder: Path) -> None:
+    """See that a folder can be written to before the work begins.
+
+    Raises:
+        DiskError: it cannot.
+    """
+    try:
+        try_writing(folder)
+    except OSError as error:
+        raise disk_error(error, f"{option} {folder}", kept="nothing was begun") from None
+
+
 class Terminated(KeyboardInterrupt):
     """The process was told to end (SIGTERM)."""
 
@@ -212,8 +251,16 @@ def guarded(run: Callable[[], int]) -> int:
         with _terminated_like_interrupted():
             return run()
     except CamtraceError as error:
-        print(f"camtrace: {error}", file=sys.stderr)
+        print(f"camtrace: {readable_lines(str(error))}", file=sys.stderr)
         return error.exit_status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        if not of_disk(error):
+            raise
+        print(f"camtrace: {readable_lines(str(disk_error(error)))}", file=sys.stderr)
+        return DiskError.exit_status
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA_OF:
             raise
@@ -223,9 +270,6 @@ def guarded(run: Callable[[], int]) -> int:
         how = "terminated" if isinstance(interrupt, Terminated) else "interrupted"
         print(f"camtrace: {how}; finished work is kept, run the same command again to go on", file=sys.stderr)
         return 143 if isinstance(interrupt, Terminated) else 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
 
 
 @contextlib.contextmanager

@@ -3,6 +3,8 @@
 CamtraceError
 |-- UsageError      a wrong option, name or combination: exit status 2
 |-- DataError       a data set cannot be used at all: exit status 2
+|   |-- DiskError   a disk takes no more, or a folder takes nothing: exit status 1
+|   `-- (Refused)   a file from outside that is not taken (builders/outside)
 |-- PhotoError      one photo cannot be used: a recorded failure, the run goes on
 |-- EncoderError    one encoder cannot be loaded or run: a recorded failure, exit status 1
 `-- RemoteError     a remote service (Hub, Flickr, photo server) said no or said nonsense
@@ -11,6 +13,8 @@ CamtraceError
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
 
 EXTRA_OF = {
@@ -49,6 +53,44 @@ class UsageError(CamtraceError):
 
 class DataError(CamtraceError):
     """A data set cannot be used at all (missing, empty, not of the promised form)."""
+
+
+class DiskError(DataError):
+    """A disk takes no more, or a place cannot be written to. What was finished before is kept."""
+
+    exit_status = 1
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_REFUSING = frozenset(
+    {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EEXIST, errno.EIO}
+    | {errno.ENAMETOOLONG, errno.ELOOP, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.EMFILE, errno.ENFILE}
+)
+
+
+def of_disk(error: OSError) -> bool:
+    """Whether an error of the system says that a file could not be written or made: space, rights, names, hardware."""
+    return error.errno in _FULL | _REFUSING
+
+
+def disk_error(error: OSError, place: str | os.PathLike[str] = "", *, kept: str = "finished work is kept") -> DiskError:
+    """The one sentence for a disk that takes no more, or a place that takes nothing.
+
+    Args:
+        error: of the system.
+        place: where; by default the file that the error names.
+        kept: what is not lost by it.
+
+    >>> str(disk_error(OSError(errno.ENOSPC, "No space left on device"), "/data/out"))
+    '/data/out: the disk is full; finished work is kept, free some space and run the same command again'
+    """
+    named = error.filename if isinstance(error.filename, str) else ""
+    where = os.fspath(place) or named or "the disk"
+    where = f"{where}: " if where != "the disk" or error.errno not in _FULL else ""
+    if error.errno in _FULL:
+        what = "the disk is full" if error.errno != errno.EDQUOT else "the quota of the disk is used up"
+        return DiskError(f"{where}{what}; {kept}, free some space and run the same command again")
+    return DiskError(f"{where}cannot be written to ({error.strerror or error}); {kept}")
 
 
 class PhotoError(CamtraceError):

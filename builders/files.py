@@ -2,27 +2,148 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import functools
+import hashlib
 import os
+import re
+import socket
+import time
 from pathlib import Path
 
 MAX_PHOTO_BYTES = 512 * 2**20
 """A larger file is not opened as a photo: none of ``decode.MAX_PIXELS`` needs more."""
 
 
-def write_bytes_atomically(path: Path, data: bytes) -> None:
-    """Write to a temporary name in the same folder, then rename. Makes the folder."""
+def write_bytes_atomically(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Write to a temporary name in the same folder, then rename. Makes the folder.
+
+    Args:
+        path: of the file.
+        data: its content.
+        durable: on the disk before it has its name, so that a power cut leaves the old file or the whole new one: for
+            what says that other files are done.
+
+    Raises:
+        OSError: it cannot be written; the old file, if there was one, is as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
-        temporary.write_bytes(data)
+        with open(temporary, "wb") as stream:
+            stream.write(data)
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         os.replace(temporary, path)
+        if durable:
+            _keep_names(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a disk that went away: the first error is the one to tell
+            temporary.unlink(missing_ok=True)
 
 
-def write_text_atomically(path: Path, text: str) -> None:
+def write_text_atomically(path: Path, text: str, *, durable: bool = False) -> None:
     """``write_bytes_atomically`` of UTF-8 text."""
-    write_bytes_atomically(path, text.encode("utf-8"))
+    write_bytes_atomically(path, text.encode("utf-8"), durable=durable)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name in the folder of a file for its next content; it says which process of which machine writes it."""
+    return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.tmp")
+
+
+def sweep_temporaries(folder: Path) -> int:
+    """Remove what killed processes left half-written in a folder (not below it); how many files.
+
+    A file goes if the process in its name is no longer there, or if it was another machine's and a day has passed.
+    """
+    swept = 0
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith(".tmp")]
+    except OSError:
+        return 0
+    for name in names:
+        found = _TEMPORARY.fullmatch(name)
+        if found is None or (found["machine"] == _machine() and _alive(int(found["process"]))):
+            continue
+        with contextlib.suppress(OSError):
+            if found["machine"] == _machine() or time.time() - (folder / name).stat().st_mtime > _DAY_S:
+                (folder / name).unlink()
+                swept += 1
+    return swept
+
+
+def try_writing(folder: Path) -> None:
+    """See that files can be written into a folder: before hours of work, not after. What was not there is not left.
+
+    Raises:
+        OSError: they cannot.
+    """
+    new = [place for place in (folder, *folder.absolute().parents) if not os.path.lexists(place)]
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep_temporaries(folder)
+    temporary = temporary_beside(folder / "try")
+    try:
+        with open(temporary, "wb") as stream:
+            stream.write(b"\0" * 4096)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody else may use it by now
+            for place in new:
+                place.rmdir()
+
+
+def reserve_space(descriptor: int, size: int) -> None:
+    """Give a file ``size`` bytes that are really there: writing into a map of a sparse file on a full disk is a SIGBUS.
+
+    Raises:
+        OSError: there is not so much space.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in _CANNOT_RESERVE:
+                raise
+    start = os.fstat(descriptor).st_size
+    os.lseek(descriptor, start, os.SEEK_SET)
+    while start < size:  # a system without it, or a file system that cannot
+        start += os.write(descriptor, b"\0" * min(1 << 20, size - start))
+
+
+_CANNOT_RESERVE = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
+_DAY_S = 86_400
+_TEMPORARY = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})-(?P<process>\d{1,10})\.tmp", re.DOTALL)
+
+
+@functools.cache
+def _machine() -> str:
+    """8 hex digits that tell machines on one file system apart."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
+def _keep_names(folder: Path) -> None:
+    """Write a folder's list of names to the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def cache_folder() -> Path:

@@ -14,6 +14,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from builders.outside import is_readable, readable
+
 SPLITS = ("train", "val", "test")
 """Names of the splits; ``PhotoSet.splits`` holds indices into this tuple."""
 
@@ -102,8 +104,17 @@ class PhotoSet:
         columns = [self.splits, self.rows, self.labels.values, *(a.values for a in self.attributes.values())]
         if any(len(column) != n for column in (*columns, *self.columns.values())):
             raise ValueError(f"{self.name}: columns of different lengths")
+        self._make_readable()
         if len(set(self.ids)) != n:
             raise ValueError(f"{self.name}: photo ids are not unique")
+
+    def _make_readable(self) -> None:
+        """Names of files and classes become text here, once: results, reports and terminals take them as they are."""
+        if not is_readable("".join(self.ids)):
+            object.__setattr__(self, "ids", tuple(map(readable, self.ids)))
+        object.__setattr__(self, "name", readable(self.name))
+        object.__setattr__(self, "labels", _readable_labels(self.labels))
+        object.__setattr__(self, "attributes", {name: _readable_labels(a) for name, a in self.attributes.items()})
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -250,6 +261,12 @@ class MemorySource:
 
     def read(self, row: int) -> bytes:
         return self.photos[row]
+
+
+def _readable_labels(labels: Labels) -> Labels:
+    if is_readable("".join(labels.names)):
+        return labels
+    return Labels(tuple(map(readable, labels.names)), labels.values)
 
 
 def photo_digest(data: bytes) -> bytes:

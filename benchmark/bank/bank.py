@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from benchmark.bank.view_file import Blocks, ViewFile, keep_key, view_key
 from benchmark.encoders import EncoderInfo, Runtime
-from builders.errors import DataError
+from builders.errors import DataError, disk_error
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary
 
@@ -94,7 +94,8 @@ class Bank:
             check: read the finished blocks; not for those that this process has just written.
 
         Raises:
-            DataError: a folder exists but holds something else than its name says, or cannot be written.
+            DataError: a folder exists but holds something else than its name says.
+            DiskError: it cannot be written.
         """
         folder = root / f"{LAYOUT}-{key_hash(key)}"
         shape, dtype = _shape_and_dtype(key)
@@ -114,7 +115,7 @@ class Bank:
             for file in files.values():
                 file.ensure_rows()
         except OSError as error:
-            raise DataError(f"{folder}: the bank cannot be written ({error.strerror})") from None
+            raise disk_error(error, folder) from None
         return bank
 
     @classmethod
@@ -148,7 +149,7 @@ class Bank:
                     os.rename(view, new / "views" / view.name)
             shutil.rmtree(old)
         except OSError as error:
-            raise DataError(f"{old}: the bank cannot be moved to {new.name} ({error.strerror})") from None
+            raise disk_error(error, old) from None
 
     def missing_bytes(self) -> int:
         """Of the rows that are still to be written."""
@@ -257,11 +258,18 @@ def bank_key(
     storage: str,
     *,
     compiled: bool = False,
+    device: str = "cpu",
     runtime: Runtime | None = None,
 ) -> dict[str, Any]:
     """Everything but the view that decides embeddings, as JSON values.
 
-    ``compiled`` networks and other runtimes than torch round differently.
+    ``compiled`` networks and other runtimes than torch round differently; below float32 each type of ``device`` does.
+
+    >>> from benchmark.encoders import EncoderInfo
+    >>> info, photos = EncoderInfo("toy", "callable", None, "0", 2, {}, "none", 0), PhotoSet.of_bytes("none", {})
+    >>> [bank_key(info, dtype, photos, "", "float32", device="cuda:1")["encoder"].get("device_type")
+    ...     for dtype in ("float32", "bfloat16")]
+    [None, 'cuda']
     """
     by = runtime.key() if runtime else None
     return {
@@ -276,6 +284,7 @@ def bank_key(
             "preprocessing": dict(info.preprocessing),
             "dtype": compute_dtype,
             **({"compiled": True} if compiled else {}),
+            **({"device_type": device.partition(":")[0]} if compute_dtype != "float32" else {}),
             **({"runtime": by} if by else {}),
         },
         "photos": {"count": len(photos), "ids": ids_only_hash(photos.ids), "bytes": bytes_hash},

@@ -29,8 +29,8 @@ class DeviceCopy:
 
     def start(self, parts: Sequence[torch.Tensor]) -> Callable[[], torch.Tensor]:
         """Begin to bring parts together; the function returned waits on its caller's stream and gives the batch."""
-        if self._stream is None or parts[0].is_cuda:
-            batch = torch.cat(list(parts))
+        if self._stream is None or any(part.is_cuda for part in parts):
+            batch = torch.cat([part.to(self.device) for part in parts])  # some by workers, some by a device
             return lambda: batch
         shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
         pinned = torch.cat(list(parts), out=torch.empty(shape, dtype=parts[0].dtype, pin_memory=True))

@@ -22,7 +22,7 @@ from benchmark.bank.bank import Bank
 from benchmark.bank.device_copy import DeviceCopy
 from benchmark.bank.members import Member, Seat, Seated, seated
 from benchmark.bank.missing import Part, missing_parts
-from benchmark.encoders import Encoder
+from benchmark.encoders import COMPLEX, Embedder, Encoder, said
 from benchmark.views import PhotoViews, ViewRecipe, view_stream
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
@@ -219,13 +219,19 @@ def _embed(seat: Seat, names: Sequence[str], batch: _Gathered) -> None:
     if seat.wanted != tuple(names):
         places = torch.tensor([names.index(view) for view in seat.wanted], device=views.device)
         views = views.unflatten(0, (len(batch.indices), -1))[:, places].flatten(0, 1)
+    if not isinstance(member.encoder.embed, Embedder):  # somebody's own may write into what others of the pass share
+        views = views.clone()
     try:
         embeddings = member.embed(views)
-    except Exception as error:  # a user's own function may raise anything
-        raise EncoderError(f"{name}: failed on a batch of {len(views)} views ({error})") from error
+    except EncoderError:
+        raise
+    except (Exception, SystemExit) as error:  # a user's own function may raise anything
+        raise EncoderError(f"{name}: failed on a batch of {len(views)} views ({said(error)})") from error
     shape = (len(views), dim)
     if tuple(embeddings.shape) != shape:
         raise EncoderError(f"{name}: gave embeddings of shape {tuple(embeddings.shape)}, expected {shape}")
+    if embeddings.is_complex():
+        raise EncoderError(f"{name}: {COMPLEX}")
     if not torch.isfinite(embeddings).all():
         raise EncoderError(f"{name}: gave embeddings that are not finite (try --dtype float32)")
     table = embeddings.numpy().reshape(len(batch.indices), -1, dim)

@@ -118,6 +118,7 @@ def judge(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptio
             bytes_hash,
             options.storage,
             compiled=encoder.compiled,
+            device=encoder.device,
             runtime=encoder.runtime,
         ),
         "views": recipe.view_keys(),

@@ -11,7 +11,9 @@ over it later does not match it.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import math
 import os
 import zlib
 from collections.abc import Iterable, Mapping
@@ -22,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError
-from builders.files import write_text_atomically
+from builders.files import reserve_space, sweep_temporaries, temporary_beside, write_text_atomically
+from builders.outside import Refused, parse_json, read_outside_text
 
 OUTPUT = "final"
 """The output of an encoder that is stored: the embedding that it gives. Each output is a view file of its own."""
@@ -145,6 +148,8 @@ class ViewFile:
 
     def ensure_rows(self) -> None:
         """Make the file of the rows if it is not there, or not whole. No block may be finished then."""
+        for folder in (self.folder, self._marker_folder):
+            sweep_temporaries(folder)
         if self._whole_rows() is None:
             self._rows_path.unlink(missing_ok=True)
             self._make_rows()
@@ -171,23 +176,30 @@ class ViewFile:
         return rows if (rows.shape, rows.dtype) == (self.shape, self.dtype) else None
 
     def _make_rows(self) -> None:
-        temporary = self.folder / f".{os.getpid()}.npy"
-        np.lib.format.open_memmap(temporary, mode="w+", dtype=self.dtype, shape=self.shape).flush()
+        temporary = temporary_beside(self._rows_path)
+        described = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self.shape}
         try:
+            with open(temporary, "wb") as stream:
+                np.lib.format.write_array_header_1_0(stream, described)
+                stream.flush()
+                reserve_space(stream.fileno(), stream.tell() + math.prod(self.shape) * self.dtype.itemsize)
             os.link(temporary, self._rows_path)
         except FileExistsError:
             pass  # another process was quicker, and writes there already
-        except OSError:  # a file system without links
-            os.replace(temporary, self._rows_path)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EMLINK):
+                raise
+            os.replace(temporary, self._rows_path)  # a file system without links
         finally:
             temporary.unlink(missing_ok=True)
 
     def _read_marker(self, block: int) -> Block | None:
         try:
-            raw = json.loads(self._marker(block).read_text(encoding="utf-8"))
-            return Block(**raw) if raw["index"] == block else None
-        except (OSError, ValueError, TypeError, KeyError):
+            raw = parse_json(read_outside_text(self._marker(block)), "")
+            marker = Block(**raw) if raw["index"] == block else None
+        except (Refused, TypeError, KeyError):
             return None
+        return marker if marker is not None and _of_form(marker) else None
 
     @property
     def _rows_path(self) -> Path:
@@ -201,6 +213,13 @@ class ViewFile:
         return self._marker_folder / f"{block:06d}.json"
 
 
+def _of_form(marker: Block) -> bool:
+    counts, reasons = marker.source_jpeg, marker.failures
+    if not (isinstance(marker.crc32, int) and isinstance(counts, dict) and isinstance(reasons, dict)):
+        return False
+    return all(isinstance(n, int) for n in counts.values()) and all(isinstance(r, str) for r in reasons.values())
+
+
 def keep_key(path: Path, key: Mapping[str, Any]) -> None:
     """Write a folder's key, or see that it is the one that stands there.
 
@@ -208,7 +227,7 @@ def keep_key(path: Path, key: Mapping[str, Any]) -> None:
         DataError: it is another one.
     """
     text = json.dumps(key, indent=2, sort_keys=True) + "\n"
-    if not path.exists():
+    if not os.path.lexists(path) or not path.stat().st_size:
         write_text_atomically(path, text)
-    elif path.read_text(encoding="utf-8") != text:
+    elif read_outside_text(path) != text:
         raise DataError(f"{path.parent}: holds other embeddings than its name says; delete it")

@@ -1,6 +1,8 @@
 from .batch_size import FittingBatch, out_of_memory
 from .compiled import compiled_module
+from .less_memory import exact_device, free_cached, with_less_memory
 from .memory import budget, free_on_gpu, free_on_host
+from .precision import rounded_as_asked
 from .process_setup import prepare_process
 from .products import in_parts, multiply
 from .threads import side_by_side, threads_for, threads_of_work
@@ -9,13 +11,17 @@ __all__ = [
     "FittingBatch",
     "budget",
     "compiled_module",
+    "exact_device",
+    "free_cached",
     "free_on_gpu",
     "free_on_host",
     "in_parts",
     "multiply",
     "out_of_memory",
     "prepare_process",
+    "rounded_as_asked",
     "side_by_side",
     "threads_for",
     "threads_of_work",
+    "with_less_memory",
 ]

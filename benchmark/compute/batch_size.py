@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 
@@ -23,6 +24,16 @@ MESSAGES = (
 """Parts of what torch's RuntimeErrors say when memory runs out; only CUDA's allocator has a class of its own."""
 
 
+class Started(Protocol):
+    """Work on its way: called, it waits and gives the embeddings."""
+
+    def __call__(self) -> torch.Tensor: ...
+
+
+REFUSALS = 3
+"""Batches of a size that fitted before and do not now, one after the other, until the size is given up for good."""
+
+
 class FittingBatch:
     """``Encoder.embed`` in pieces that fit into memory.
 
@@ -36,6 +47,8 @@ class FittingBatch:
         self.views = views
         """Views per forward pass: what was asked for until memory runs out, then what worked."""
         self._embed = embed
+        self._worked = 0
+        self._refused = 0
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """[n, ...] -> [n, dimension].
@@ -43,28 +56,44 @@ class FittingBatch:
         Raises:
             EncoderError: not even one view fits.
         """
-        parts: list[torch.Tensor] = []
-        done = 0
+        return self.start(batch)()
+
+    def start(self, batch: torch.Tensor) -> Started:
+        """The same, begun: an ``embed`` that has ``start`` itself (a network's) goes on while others work.
+
+        A size that never fitted is halved for the rest of the pass. One that did fit before is halved for the batch at
+        hand alone: somebody else took memory for a moment; after ``REFUSALS`` in a row it is given up too.
+        """
+        parts: list[Started] = []
+        done, views = 0, self.views
         while done < len(batch):
-            part = batch[done : done + self.views]
-            embeddings = self._try(part)
-            if embeddings is not None:
-                parts.append(embeddings)
+            part = batch[done : done + views]
+            started = self._try(part)
+            if started is not None:
+                parts.append(started)
                 done += len(part)
+                self._worked = max(self._worked, len(part))
+                if len(part) == self.views:
+                    self._refused = 0
                 continue
             if len(part) == 1:
                 raise EncoderError(
                     f"{self.name}: the memory does not hold the forward pass of one view; use another --device, "
                     "fewer encoders at a time (sweep --together) or a smaller encoder"
                 )
-            self.views = len(part) // 2
-            print(f"camtrace: {self.name}: {len(part)} views do not fit, {self.views} at a time now", file=sys.stderr)
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+            parts = [_waited_for(one) for one in parts]  # what is on its way holds memory
+            views = len(part) // 2
+            self._refused += 1
+            if len(part) > self._worked or self._refused >= REFUSALS:
+                self.views, self._worked, self._refused = views, 0, 0
+                print(f"camtrace: {self.name}: {len(part)} views do not fit, {views} at a time now", file=sys.stderr)
+        return parts[0] if len(parts) == 1 else lambda: torch.cat([part() for part in parts])
 
-    def _try(self, part: torch.Tensor) -> torch.Tensor | None:
+    def _try(self, part: torch.Tensor) -> Started | None:
         """The embeddings, or None if memory ran out; by then the error is gone, with the tensors of its frames."""
         try:
-            return self._embed(part)
+            start = getattr(self._embed, "start", None)
+            return start(part) if start is not None else _there(self._embed(part))
         except Exception as error:
             if not out_of_memory(error):
                 raise
@@ -72,6 +101,14 @@ class FittingBatch:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return None
+
+
+def _there(embeddings: torch.Tensor) -> Started:
+    return lambda: embeddings
+
+
+def _waited_for(started: Started) -> Started:
+    return _there(started())
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -1,7 +1,8 @@
-from .callables import is_module
+from .callables import is_module, said
 from .catalogue import EncoderRow, list_encoders
 from .embedding import Embedder, rest
-from .encoder import Encoder, EncoderInfo, Runtime
+from .encoder import COMPLEX, Encoder, EncoderInfo, Runtime, named_by_weights
+from .identity import encoder_hash, named_for_itself, told_apart
 from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
 from .pixels import Pixels, made_by
@@ -9,6 +10,7 @@ from .runtime import LARGEST_ERROR, largest_relative_error
 from .study import STUDY
 
 __all__ = [
+    "COMPLEX",
     "LARGEST_ERROR",
     "PREFIXES",
     "STUDY",
@@ -19,10 +21,15 @@ __all__ = [
     "Pixels",
     "Runtime",
     "as_encoder",
+    "encoder_hash",
     "is_module",
     "largest_relative_error",
     "list_encoders",
     "load_encoder",
     "made_by",
+    "named_by_weights",
+    "named_for_itself",
     "rest",
+    "said",
+    "told_apart",
 ]

@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo
+from benchmark.encoders.encoder import COMPLEX, GROUPS, Encoder, EncoderInfo
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, Pixels, describe
 from benchmark.encoders.registry import Request
 from builders.errors import CamtraceError, EncoderError, UsageError
@@ -64,6 +64,7 @@ def load_callable(request: Request) -> Encoder:
         with own_errors(request.spec):
             made = found()
     if isinstance(made, Encoder):
+        refuse_placement(request, made.device, made.dtype, "an Encoder that is ready")
         return made if made.info.id else replace(made, info=replace(made.info, id=request.spec))
     if is_module(made):
         return _of_module(request, made, found)
@@ -119,7 +120,13 @@ def _of_module(request: Request, module: nn.Module, found: Any) -> Encoder:
 
 
 def function_encoder(request: Request, function: Callable[[Any], Any]) -> Encoder:
-    """Of a function from an RGB image to a vector."""
+    """Of a function from an RGB image to a vector.
+
+    Raises:
+        UsageError: a device or a precision was asked for, which only the function itself can choose.
+        EncoderError: it fails, or gives no vector of one length.
+    """
+    refuse_placement(request, "cpu", "float32", "a plain function, which computes as it likes")
     encode = _AsVector(request.spec, function)
     with own_errors(request.spec):
         first, second = encode(probe()), encode(probe(200, 300))
@@ -143,6 +150,22 @@ def function_encoder(request: Request, function: Callable[[Any], Any]) -> Encode
     return Encoder(info, encode, _as_float32, "cpu", "float32")
 
 
+def refuse_placement(request: Request, device: str, dtype: str, what: str) -> None:
+    """An option that cannot apply is an error: silence would look like obedience.
+
+    Raises:
+        UsageError: ``--device``, ``--dtype`` or ``--compile`` asks for something else than what is there.
+    """
+    asked = {
+        f"--device {request.device}": request.device not in ("auto", device),
+        f"--dtype {request.dtype}": request.dtype not in ("float32", dtype),
+        "--compile": request.compile,
+    }
+    for option, cannot in asked.items():
+        if cannot:
+            raise UsageError(f"{request.spec} is {what}: {option} cannot apply to it; leave it out for this encoder")
+
+
 @dataclass(frozen=True)
 class _AsVector:
     """A user's function with its result checked."""
@@ -151,7 +174,12 @@ class _AsVector:
     function: Callable[[Any], Any]
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        vector = np.asarray(_to_numpy(self.function(image)), dtype=np.float32)
+        vector = np.asarray(_to_numpy(self.function(image)))
+        if vector.dtype.kind == "c":
+            raise EncoderError(f"{self.spec}: {COMPLEX}")
+        if vector.dtype.kind not in "fiub":
+            raise EncoderError(f"{self.spec}: expected a vector of numbers, got {vector.dtype}")
+        vector = vector.astype(np.float32)
         if vector.ndim != 1 or not len(vector):
             raise EncoderError(f"{self.spec}: expected a vector, got an array of shape {vector.shape}")
         if not np.isfinite(vector).all():
@@ -182,8 +210,8 @@ def _import(spec: str) -> Any:
             if module_name == missing or module_name.startswith(f"{missing}."):
                 raise UsageError(f"no module named {module_name!r} for --model {spec}: is it in this folder?") from None
             raise EncoderError(f"{spec}: importing {module_name} failed: no module named {missing!r}") from None
-        except Exception as error:  # the user's module may raise anything while it is imported
-            raise EncoderError(f"{spec}: importing {module_name} failed ({type(error).__name__}: {error})") from error
+        except (Exception, SystemExit) as error:  # the user's module may raise anything while it is imported
+            raise EncoderError(f"{spec}: importing {module_name} failed ({said(error)})") from error
     for part in name.split("."):
         if not hasattr(found, part):
             raise UsageError(f"the module {module_name!r} has no {name!r} for --model {spec}")
@@ -212,8 +240,19 @@ def own_errors(spec: str) -> Iterator[None]:
         yield
     except CamtraceError:
         raise
-    except Exception as error:
-        raise EncoderError(f"{spec} failed ({type(error).__name__}: {error})") from error
+    except (Exception, SystemExit) as error:
+        raise EncoderError(f"{spec} failed ({said(error)})") from error
+
+
+def said(error: BaseException) -> str:
+    """What somebody's code did instead of an answer, in one line.
+
+    >>> said(ValueError("no luck")), said(SystemExit(0))
+    ('ValueError: no luck', 'it called sys.exit(0)')
+    """
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
 
 
 def _required_arguments(function: Any) -> int:
@@ -246,7 +285,10 @@ def _keyed(text: str) -> str:
 
 
 def _to_numpy(value: Any) -> Any:
-    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
+    if not hasattr(value, "detach"):
+        return value
+    tensor = value.detach().cpu()
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()  # numpy has no bfloat16
 
 
 def probe(width: int = 320, height: int = 240) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,8 +16,8 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from benchmark.compute import out_of_memory, side_by_side
-from benchmark.encoders.encoder import Encoder, EncoderInfo
+from benchmark.compute import out_of_memory, rounded_as_asked, side_by_side
+from benchmark.encoders.encoder import COMPLEX, Encoder, EncoderInfo
 from builders.errors import CamtraceError, EncoderError, UsageError
 
 TORCH_DTYPES = {
@@ -50,6 +51,8 @@ def placement(device: str, dtype: str, compile: bool = False) -> Placement:
         raise UsageError(f"--dtype {dtype}: choose one of {', '.join(TORCH_DTYPES)}")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if device == "cuda":
+        device = f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cuda:0"
     try:
         torch.empty(1, device=device)
     except Exception as error:  # torch raises RuntimeError, AssertionError or AcceleratorError, by device and version
@@ -71,10 +74,20 @@ class Normalisation:
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 [n, height, width, 3] -> float32 [n, 3, height, width], channels last in memory."""
-        mean = torch.tensor(self.mean, dtype=torch.float32, device=pixels.device)[:, None, None]
-        std = torch.tensor(self.std, dtype=torch.float32, device=pixels.device)[:, None, None]
+        mean, std = _constants(self, pixels.device)
         pixels = pixels.flip(-1) if self.bgr else pixels
         return pixels.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
+
+
+@functools.lru_cache(maxsize=64)
+def _constants(normalisation: Normalisation, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation [3, 1, 1] on a device, brought there once: an upload makes the host wait."""
+    with torch.inference_mode(False):
+        mean, std = (
+            torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
+            for values in (normalisation.mean, normalisation.std)
+        )
+    return mean, std
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,7 @@ class Embedder:
                 found = side_by_side(self._embed, chunks) if self.parallel else [self._embed(c) for c in chunks]
         except CamtraceError:
             raise
-        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:  # whatever forward raises
+        except (Exception, SystemExit) as error:  # whatever forward raises
             if out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
             hint = "; it may go without --compile" if self.place.compile else ""
@@ -115,13 +128,16 @@ class Embedder:
     @torch.inference_mode()
     def _embed(self, batch: torch.Tensor) -> torch.Tensor:
         pixels = batch.to(self.place.device)
-        pixels = self.normalise(pixels) if self.normalise is not None else pixels.float()
+        # a copy where nothing else makes one: other encoders may share the batch, and forward may write into it
+        pixels = self.normalise(pixels) if self.normalise is not None else pixels.to(torch.float32, copy=True)
         if pixels.ndim == 4:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         output = self.forward(self.module, pixels.to(TORCH_DTYPES[self.place.dtype]))
         if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(batch):
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise EncoderError(f"{self.name}: expected embeddings [{len(batch)}, dimension], the network gave {shape}")
+        if output.is_complex():
+            raise EncoderError(f"{self.name}: {COMPLEX}")
         return output.float().cpu()
 
 
@@ -215,11 +231,7 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
     if weights == OF_STATE_DICT:
         weights = hash_state_dict(module.state_dict())
     parameters = sum(p.numel() for p in module.parameters())
-    module = network.prepare(module).to(device=place.device, dtype=TORCH_DTYPES[place.dtype])
-    if not any(
-        parameter.ndim == 5 for parameter in module.parameters()
-    ):  # of patches in time, which have no such format
-        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = _placed(network.prepare(module), name, place)
     parallel = network.stateless and not place.compile
     forward = torch.compile(network.forward) if place.compile else network.forward
     embed = Embedder(name, module, forward, network.normalise, place, network.cpu_chunk, parallel)
@@ -240,6 +252,21 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
         details=dict(network.details),
     )
     return Encoder(info, network.preprocess, embed, place.device, place.dtype, place.compile)
+
+
+def _placed(module: nn.Module, name: str, place: Placement) -> nn.Module:
+    try:
+        module = module.to(device=place.device, dtype=TORCH_DTYPES[place.dtype])
+        if any(parameter.ndim == 5 for parameter in module.parameters()):  # of patches in time, without such a format
+            return module
+        return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise EncoderError(
+            f"{name}: its weights do not fit into the memory of {place.device}; use another --device, "
+            "fewer encoders at a time (sweep --together) or a smaller encoder"
+        ) from error
 
 
 def probe_image(width: int = 320, height: int = 240) -> Image.Image:
@@ -294,23 +321,16 @@ def fold_batch_norms(module: nn.Module, pairs: Sequence[tuple[str, str]]) -> Non
 
 @contextlib.contextmanager
 def tf32_only_if_asked(place: Placement) -> Iterator[None]:
-    """TF32 (10 bits) off for convolutions, where cuDNN has it on, and for matrix products; both are set back after.
-
-    It rounds away the traces that are measured, and makes embeddings depend on the batch size.
-    """
+    """``rounded_as_asked`` where the device is a CUDA GPU; no other rounds unasked."""
     if torch.device(place.device).type != "cuda":
         yield
         return
-    products = torch.backends.cuda.matmul
-    before, asked = products.allow_tf32, place.dtype == "tf32"
-    products.allow_tf32 = asked
-    try:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=asked):
-            yield
-    finally:
-        products.allow_tf32 = before
+    with rounded_as_asked(place.dtype == "tf32"):
+        yield
 
 
 def first_line(error: BaseException) -> str:
     """What an error says first; its kind, where it says nothing."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
     return (str(error).splitlines() or [type(error).__name__])[0]

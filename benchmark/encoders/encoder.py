@@ -19,6 +19,23 @@ GROUPS = ("CVL", "SUP", "SSL", "control", "unknown")
 """How it was trained: contrastive visual-language, supervised, self-supervised; values of ``EncoderInfo.group``."""
 
 
+COMPLEX = "it gives complex numbers, which have no order and no place in a probe: give their size, or both parts"
+"""Why embeddings of complex numbers are refused instead of losing half of themselves."""
+
+
+def named_by_weights(name: str, weights_sha256: str | None) -> str:
+    """The id of what lies on somebody's disk: folders of one name hold other weights.
+
+    >>> named_by_weights("local-dir:checkpoint-1000", "625ab1dc" + 56 * "0")
+    'local-dir:checkpoint-1000@625ab1dc'
+    """
+    return f"{name}@{weights_sha256[:SHORT_HASH]}" if weights_sha256 else name
+
+
+SHORT_HASH = 8
+"""Hex digits of the weights' hash in an id."""
+
+
 @dataclass(frozen=True)
 class EncoderInfo:
     """Where an encoder comes from and what it computes: everything a cache key or a result needs. JSON values only."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.registry import Request
 from benchmark.encoders.study import STUDY
 from builders.errors import EncoderError, UsageError, unknown_name
@@ -101,6 +101,8 @@ def load_hub(request: Request) -> Encoder:
 def load_folder(request: Request) -> Encoder:
     """Load ``local-dir:PATH`` or a path: a folder that some library's ``save_pretrained`` wrote.
 
+    Its id is the folder's name and the beginning of its weights' hash: every training writes a ``checkpoint-1000``.
+
     Raises:
         UsageError: no such folder, or it holds no checkpoint that we know.
         EncoderError: its files cannot be read.
@@ -112,7 +114,9 @@ def load_folder(request: Request) -> Encoder:
     name = f"local-dir:{folder.resolve().name}"
     folder = _of_sentence_transformers(folder.resolve())
     checkpoint = Checkpoint(name + _said(options), folder, None, options)
-    return _load(checkpoint, library_of(folder, checkpoint.name, _readme_library(folder)), request)
+    encoder = _load(checkpoint, library_of(folder, checkpoint.name, _readme_library(folder)), request)
+    own = named_by_weights(name, encoder.info.weights_sha256) + _said(options)
+    return replace(encoder, info=replace(encoder.info, id=own))
 
 
 def library_of(folder: Path, name: str, library_name: str | None) -> str:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.encoders.callables import AsArray, call, function_encoder, is_module, own_errors, probe
+from benchmark.encoders.callables import (
+    AsArray,
+    call,
+    function_encoder,
+    is_module,
+    own_errors,
+    probe,
+    refuse_placement,
+)
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.pixels import Pixels
 from benchmark.encoders.registry import Request
@@ -71,14 +79,18 @@ def as_encoder(
         return replace(encoder, in_float32=exact)
     if preprocess is not None:
         raise UsageError("preprocess goes with a torch.nn.Module; a function or an Encoder does its own")
+    own = getattr(thing, "__name__", type(thing).__name__).strip("<>")
+    request = Request(name or own, device, dtype, compile=compile)
     if isinstance(thing, Encoder):
+        named = replace(request, spec=name or thing.info.id)
+        refuse_placement(named, thing.device, thing.dtype, "an Encoder that is ready")
         return replace(thing, info=replace(thing.info, id=name)) if name else thing
     if not callable(thing):
         raise UsageError(
             f"{thing!r:.60} is no encoder: give a name, an Encoder, a torch.nn.Module, or a function from an image to a"
             " vector"
         )
-    return function_encoder(Request(name or getattr(thing, "__name__", type(thing).__name__).strip("<>")), thing)
+    return function_encoder(request, thing)
 
 
 def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None, request: Request) -> Encoder:

@@ -30,12 +30,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.encoders.callables import load_callable
+from benchmark.encoders.callables import load_callable, said
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.registry import Request
 from benchmark.options import default_runtime
-from builders.errors import EncoderError, UsageError, missing_package, unknown_name
+from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
 
 PREFIXES = {
     "bundled": "named",
@@ -49,6 +49,9 @@ PREFIXES = {
     "torchvision": "benchmark.encoders.torchvision_models:load_torchvision",
 }
 """What stands before the first colon of a spec, and where its loader is; imported when used."""
+
+_OF_THE_HUB = ("load_hub", "load_timm")
+"""Loaders whose weights may be a Hub repo's."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(\?[\w=&-]*)?")
 _OBJECT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -90,15 +93,21 @@ def load_encoder(
     """
     request = Request(spec, device, dtype, revision, trust_remote_code, compile)
     loader = _loader(spec)
+    if revision is not None and loader.__name__ not in _OF_THE_HUB:
+        raise UsageError(f"{spec} has no revisions: --revision goes with a model of the Hub (ORG/NAME)")
     try:
         encoder = loader(request)
+        from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
+
+        encoder = on_runtime(encoder, runtime or default_runtime(), cache)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
         raise EncoderError(f"{spec}: not enough memory to load it") from None
-    from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
-
-    encoder = on_runtime(encoder, runtime or default_runtime(), cache)
+    except CamtraceError:
+        raise
+    except (Exception, SystemExit) as error:  # somebody's code or files; the other encoders of a run go on
+        raise EncoderError(f"{spec}: it cannot be loaded ({said(error)})") from error
     if dtype == "float32":
         return encoder
     exact: dict[str, Any] = {

@@ -22,7 +22,7 @@ from benchmark.scoring import (
     score_asked,
     write_scored,
 )
-from builders.errors import UsageError, unknown_name
+from builders.errors import EncoderError, UsageError, unknown_name
 from builders.photos import PhotoSet
 
 if TYPE_CHECKING:
@@ -49,11 +49,13 @@ def score(
     dtype: str = _DEFAULTS.dtype,
     storage: str = _DEFAULTS.storage,
     force_dtype: bool = False,
+    allow_random: bool = False,
     compile: bool = False,
     runtime: str = _DEFAULTS.runtime,
     batch_size: int = _DEFAULTS.batch_size,
     workers: int = _DEFAULTS.workers,
     views: str = _DEFAULTS.views,
+    memory: int | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
     cache: str | Path | None = None,
@@ -119,9 +121,15 @@ def score(
     answered = score_asked(
         asked,
         scored=lambda one: folder and write_scored(one, folder, single=asked.single),
+        say=lambda text: warnings.warn(text, stacklevel=3),
     )
     if not answered.scored:
         raise answered.missing[0].error
+    failed = {f.name: f.reason for one in answered.scored for f in one.result.failures if f.kind == "encoder"}
+    if failed and not any(one.result.scores for one in answered.scored):
+        raise EncoderError(next(iter(failed.values())))
+    for reason in failed.values():
+        warnings.warn(f"failed: {reason}", stacklevel=2)
     for lost in answered.missing:
         warnings.warn(f"not scored: {lost.name}: {lost.reason}", stacklevel=2)
     results = Results(answered.scored, {lost.name: lost.reason for lost in answered.missing}, asked.single)
@@ -141,11 +149,13 @@ _OPTIONS = (
     "dtype",
     "storage",
     "force_dtype",
+    "allow_random",
     "compile",
     "runtime",
     "batch_size",
     "workers",
     "views",
+    "memory",
     "revision",
     "trust_remote_code",
     "fresh",

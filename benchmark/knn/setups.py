@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from benchmark.compute import budget, exact_device, rounded_as_asked, with_less_memory
 from benchmark.knn.answers import KnnAnswers, Setup
 from benchmark.knn.kept import KeptParts, parts_to_do
 from benchmark.knn.lists import KnnQuestion, Lists, neighbour_lists, plan_blocks, read_queries
-from benchmark.knn.topk import Embeddings, full_float32, unpack_indices
+from benchmark.knn.topk import Embeddings, unpack_indices
 from benchmark.knn.uniform import uniform_votes
 from benchmark.knn.votes import Opposition, Outcomes, Votes, outcomes, tally, vote
 from builders.errors import DataError, UsageError
@@ -50,7 +51,8 @@ def knn_setups(
         train_assignments: int [seeds, train photos] in [0, C): the class of each train photo in ``uniform``.
         test_assignments: int [seeds, test photos] in [0, C): the class of each test photo in ``uniform-test``.
         k: neighbours that vote.
-        device: where similarities are computed, such as ``"cuda"``.
+        device: where similarities are computed, such as ``"cuda"``; Apple's ``mps`` has no reliable int64, there the
+            CPU does it.
         memory_bytes: how much memory of that device the blocks may take together, whatever the number of photos (below
             some megabytes it is a wish). Default: half of what is free there (``benchmark.compute.budget``). It
             changes the speed, and the answers only where the float32 rounding of a matrix product depends on its shape.
@@ -68,18 +70,25 @@ def knn_setups(
     {'all-same': 1.0, 'all-diff': 0.5, 'pos-same': 1.0, 'neg-same': 0.5, 'spd': 0.5}
     """
     question = _checked(train, test, train_labels, test_labels, train_assignments, test_assignments, k, device)
-    plan = plan_blocks(question, memory_bytes)
     answers, kept = _empty_answers(question), KeptParts(keep)
     done = kept.restore(answers)
+    planned = budget(question.device) if memory_bytes is None else memory_bytes
+    with_less_memory("kNN", lambda now: _search(question, now, answers, done, kept), planned)
+    return answers
+
+
+def _search(question: KnnQuestion, memory_bytes: int, answers: KnnAnswers, done: np.ndarray, kept: KeptParts) -> None:
+    """Answer the test photos that are not ``done``, in parts, each of which then is."""
+    plan = plan_blocks(question, memory_bytes)
     pairs = (len(done) - int(done.sum())) * len(question.train_labels) * question.classes
-    with torch.inference_mode(), full_float32(), _bar(pairs) as bar:
+    with torch.inference_mode(), rounded_as_asked(), _bar(pairs) as bar:
         for photos in parts_to_do(done, plan.photos):
             queries = read_queries(question, photos)
             lists = neighbour_lists(question, queries, photos, plan, bar.update)
             _record_fixed(answers, question, photos, lists)
             _record_uniform(answers, photos, uniform_votes(question, queries, photos, lists, plan))
             kept.save(answers, photos)
-    return answers
+            done[photos] = True
 
 
 def _bar(pairs: int) -> tqdm[Any]:
@@ -202,7 +211,7 @@ def _checked(
         assignments["train"],
         assignments["test"],
         k,
-        torch.device(device),
+        exact_device(device),
     )
 
 

@@ -7,8 +7,6 @@ never in doubt, lists merge by concatenation and top-k, and the k nearest are th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
@@ -46,17 +44,6 @@ class Embeddings(Protocol):
     def __getitem__(self, rows: slice, /) -> Any:
         """The rows of a slice ``[a:b]`` as an array-like of numbers."""
         ...
-
-
-@contextmanager
-def full_float32() -> Iterator[None]:
-    """Matrix products in real float32 (no TF32, no bfloat16) inside the block, whatever the caller has chosen."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def read_unit_rows(embeddings: Embeddings, start: int, stop: int, out: torch.Tensor, *, what: str) -> torch.Tensor:

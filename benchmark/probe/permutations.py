@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from benchmark.compute import with_less_memory
 from benchmark.probe.problem import LabelledSplits, Problem, predict
 from benchmark.probe.protocols import LABELLED_SEED, default_memory, usable_device, with_validation
 from benchmark.probe.registry import protocol_named
@@ -58,10 +59,13 @@ def shuffled_accuracies(
     where = usable_device(device)
     rows = np.arange(len(labels))
     problem = Problem([bank], np.zeros_like(shuffled), shuffled, splits.n_classes, rows, rows[:0])
-    found = []
-    with torch.inference_mode():
-        layers = chosen_protocol.refit(problem, chosen, where, memory_bytes or default_memory(where))
-        for weights, bias in layers:
-            predicted = predict([splits.test_x], np.arange(splits.test_x.shape[0]), weights, bias)[:, 0]
-            found.append((predicted == np.asarray(splits.test_y)).mean(axis=1))
-    return np.concatenate(found)
+
+    def accuracies(now: int) -> np.ndarray:
+        found = []
+        with torch.inference_mode():
+            for weights, bias in chosen_protocol.refit(problem, chosen, where, now):
+                predicted = predict([splits.test_x], np.arange(splits.test_x.shape[0]), weights, bias)[:, 0]
+                found.append((predicted == np.asarray(splits.test_y)).mean(axis=1))
+        return np.concatenate(found)
+
+    return with_less_memory("permuted probe", accuracies, memory_bytes or default_memory(where))

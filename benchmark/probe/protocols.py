@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.compute import budget
+from benchmark.compute import budget, exact_device, with_less_memory
 from benchmark.probe.answers import ProbeAnswers
 from benchmark.probe.features import Gathered, Rows, Stacked
 from benchmark.probe.problem import (
     VALIDATION_SEED,
     VALIDATION_SHARE,
+    Fit,
     LabelledSplits,
     Problem,
     predict,
@@ -154,10 +155,14 @@ def _answers(
     where = usable_device(device)
     if memory_bytes is None:
         memory_bytes = default_memory(where)
-    with torch.inference_mode():
-        problem, memory_bytes = _in_memory(problem, where, memory_bytes)
-        fit = chosen.fit(problem, device=where, seed=seed, memory_bytes=memory_bytes, **options)
-        predicted = predict(test, np.arange(test[0].shape[0]), fit.weights, fit.bias)
+
+    def work(now: int) -> tuple[Fit, np.ndarray]:
+        with torch.inference_mode():
+            at_hand, left = _in_memory(problem, where, now)
+            fit = chosen.fit(at_hand, device=where, seed=seed, memory_bytes=left, **options)
+            return fit, predict(test, np.arange(test[0].shape[0]), fit.weights, fit.bias)
+
+    fit, predicted = with_less_memory("probe", work, memory_bytes)
     return ProbeAnswers(
         protocol=protocol,
         predicted=predicted,
@@ -201,8 +206,7 @@ def with_validation(splits: LabelledSplits) -> tuple[Rows, np.ndarray]:
 
 def usable_device(device: str | torch.device) -> torch.device:
     """Where a probe can run: Apple's ``mps`` has no float64."""
-    where = torch.device(device)
-    return torch.device("cpu") if where.type == "mps" else where
+    return exact_device(device)
 
 
 def default_memory(device: torch.device) -> int:

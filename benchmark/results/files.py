@@ -50,8 +50,12 @@ def find_files(folder: Path, pattern: str) -> list[str]:
 
 
 def find_runs(folder: Path) -> list[str]:
-    """The ``result.json`` of a run, or of every run below a folder, as paths below it."""
-    return ["result.json"] if (folder / "result.json").is_file() else find_files(folder, "**/result.json")
+    """The ``result.json`` of every run in a folder, as paths below it: the folder's own first, then those below.
+
+    A run of one encoder writes into the folder itself, and sets aside below it what another encoder wrote there.
+    """
+    found = find_files(folder, "**/result.json")
+    return sorted(found, key=lambda file: file != "result.json")
 
 
 def read_files(

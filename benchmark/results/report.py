@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from benchmark.results.learning import accuracy_told, rows_of_curves, told_of_training, training_margin
 from benchmark.results.questions import Family, Layout, Metric, Questions, families, metric_of, score_label, subject_of
 from benchmark.results.schema import Result, Score
 from benchmark.results.tables import interval, markdown_table, p_value, percent
@@ -33,6 +34,8 @@ def _one(result: Result, questions: Questions) -> str:
     data = result.data
     counts = ", ".join(f"{n} {split}" for split, n in data["photos"].items() if n)
     parts = [f"## {result.encoder['id']} on {data['name']}", f"{counts} photos, {data['classes']} classes."]
+    if random := (result.environment.get("trial") or {}).get("random"):
+        parts.append(f"**The scores of one draw**: {random}.")
     if data.get("smoke_test"):
         parts.append("**A smoke test, not evidence**: these bundled photos show that the line runs, nothing more.")
     if data.get("simulated"):
@@ -49,7 +52,7 @@ def _one(result: Result, questions: Questions) -> str:
     strange = [s for s in result.scores if s.task not in questions]
     if strange:
         parts.append(_rows_of_metrics(strange, _STRANGE, questions))
-    parts += [section for section in (_failures(result), _cost(result)) if section]
+    parts += [section for section in (_failures(result), _cost(result), _how_to_repeat(result)) if section]
     return "\n\n".join(parts)
 
 
@@ -82,29 +85,32 @@ def _rows_of_scores(
     """One row a score, against chance; controls in a table of their own."""
     main = [s for s in scores if metric_of(questions, s.task, s.metric).main]
     of = {id(s): found.get((s.task, s.metric)) for s in main}
-    header = [family.header, "accuracy %", "95 % interval", "chance %"]
+    margins = [training_margin(s) for s in main]
+    train = ["train photos"] if any(m is not None for m in margins) else []
+    header = [family.header, "accuracy %", "95 % interval", *train, "chance %"]
     header += ["chance to 1, %", "p (Holm)", "classes", family.counts]
     rows = [
         [
             score_label(s.task, metric_of(questions, s.task, s.metric), questions),
-            percent(s.value),
+            accuracy_told(s),
             interval(s.low, s.high),
+            *(["-" if margin is None else f"\u00b1 {percent(margin)}"] if train else []),
             percent(v.chance if (v := of[id(s)]) else s.chance),
             f"{percent(v.effect.value)} ({interval(v.effect.low, v.effect.high)})" if v and v.effect else "-",
             p_value(v.p_value) if v and v.p_value is not None else "-",
             str(s.details.get("classes", "-")),
             str(s.n),
         ]
-        for s in main
+        for s, margin in zip(main, margins, strict=True)
     ]
-    sentence = _told(main, found)
+    sentence = " ".join(filter(None, [_told(main, found), told_of_training(main)]))
     units = {
         (s.details["units"], s.details["resampled"]) for s in main if s.details.get("resampled", "photo") != "photo"
     }
     if units:
         clusters = " or ".join(f"{n} {unit}s" for n, unit in sorted(units))
         sentence += f" Intervals resample {clusters}: photos of one {min(u for _, u in units)} err together."
-    text = f"{markdown_table(header, rows)}\n\n{sentence}"
+    text = "\n\n".join(filter(None, [markdown_table(header, rows), sentence, rows_of_curves(main)]))
     controls = [
         [
             s.task,
@@ -230,6 +236,15 @@ def _cost(result: Result) -> str:
         f"{speed}; {seconds}; on {environment['device']} in {environment['dtype']}; "
         f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']})."
     )
+
+
+def _how_to_repeat(result: Result) -> str:
+    """The command, and what of it only its author has; empty where nobody recorded it."""
+    command = result.environment.get("command")
+    if not command:
+        return ""
+    needed = " ".join(str(sentence) for sentence in (result.environment.get("local") or {}).values())
+    return f"To repeat this result:\n\n    {command}" + (f"\n\n{needed}" if needed else "")
 
 
 def _summary(results: Sequence[Result], questions: Questions) -> str:

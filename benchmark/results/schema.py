@@ -139,7 +139,7 @@ class Result:
 
 def write_result(result: Result, path: Path) -> None:
     """Write ``result.json`` atomically."""
-    write_text_atomically(path, result.to_json())
+    write_text_atomically(path, result.to_json(), durable=True)
 
 
 def read_result(path: Path) -> Result:

@@ -27,7 +27,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(cells[0]), "| " + " | ".join(rule) + " |", *(line(row) for row in cells[1:])])
 
 
-_NUMBER = re.compile(r"(?:[<>] )?[+-]?\d[\d.,]*(?: ?(?:%|s|min|h|d|[kMG]?B))?")
+_NUMBER = re.compile(r"(?:[<>] |at least |\u00b1 )?[+-]?\d[\d.,]*(?: ?(?:%|s|min|h|d|[kMG]?B))?")
 _CELL = re.compile(rf"{_NUMBER.pattern}(?: to {_NUMBER.pattern})?(?: \({_NUMBER.pattern}(?: to {_NUMBER.pattern})?\))?")
 
 

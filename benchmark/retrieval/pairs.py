@@ -103,7 +103,7 @@ def pair_retrieval(
         embeddings: [photos, dimension], any order.
         pair_ids: [photos], which photos belong together: text or integers.
         camera_types: [photos], one of two types, such as ``"phone"`` and ``"camera"``.
-        device: where similarities are computed; it needs float64.
+        device: where similarities are computed; it needs float64, which Apple's ``mps`` lacks.
         memory_bytes: how much memory the blocks of similarities may take, whatever the number of pairs.
 
     Raises:

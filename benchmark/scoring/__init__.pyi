@@ -9,6 +9,8 @@ from .command import (
     run_options,
     warn_of_failures,
 )
+from .estimating import estimate, estimate_text, release
+from .jobs import sentence
 from .output import write_reports, write_scored
 from .passes import planned_passes
 from .records import encoder_record, options_record
@@ -29,6 +31,8 @@ __all__ = [
     "Voice",
     "checked_data",
     "encoder_record",
+    "estimate",
+    "estimate_text",
     "how_to_repeat",
     "listed",
     "loading_options",
@@ -36,10 +40,12 @@ __all__ = [
     "parser",
     "planned_passes",
     "recorded",
+    "release",
     "run_options",
     "score_asked",
     "score_encoders",
     "score_rows",
+    "sentence",
     "warn_of_failures",
     "write_reports",
     "write_scored",

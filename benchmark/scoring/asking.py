@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from benchmark.encoders import Encoder
+from benchmark.encoders import Encoder, told_apart
 from benchmark.options import RunOptions
 from benchmark.scoring.repeat import Origin, how_to_repeat, recorded
 from benchmark.scoring.run import Scored, score_encoders
@@ -82,6 +82,7 @@ def score_asked(
     *,
     scored: Callable[[Scored], object] = ignore,
     missing: Callable[[NotScored], None] = ignore,
+    say: Callable[[str], None] = ignore,
     detail: Callable[[str], None] = ignore,
     notice: Callable[[str], None] = ignore,
 ) -> Answered:
@@ -91,6 +92,7 @@ def score_asked(
         asked: the request.
         scored: told of each result as soon as it is there.
         missing: told of each encoder and data set without result, as soon as it is known.
+        say: told what everybody should know.
         detail: told what is being done, for those who want to know all.
         notice: told what everybody should know before it happens: how much will be written where.
 
@@ -107,17 +109,17 @@ def score_asked(
         missing(lost[-1])
 
     sets = _open(asked, tasks, lose)
-    encoders: list[Encoder] = []
-    specs: list[str | None] = []
+    loaded: dict[str, Encoder] = {}
     for name, source in asked.encoders.items():
         try:
-            encoders.append(source.load())
+            loaded[name] = source.load()
         except CamtraceError as error:
             lose(name, error)
         else:
-            specs.append(source.spec)
-            detail(_about(encoders[-1]))
-    _refuse_one_name_twice([encoder.info.id for encoder in encoders], "encoders")
+            detail(_about(loaded[name]))
+    kept = told_apart(loaded, same=say)
+    _refuse_one_name_twice([encoder.info.id for encoder in kept.values()], "encoders")
+    encoders, specs = list(kept.values()), [asked.encoders[name].spec for name in kept]
     for given, photos, fitting in sets if encoders else []:
         detail(f"{photos.name}: {len(photos)} photos; {', '.join(task.name for task in fitting)}")
         try:
@@ -132,6 +134,24 @@ def score_asked(
             found.append(replace(one, result=recorded(one.result, repeat)))
             scored(found[-1])
     return Answered(tuple(found), tuple(lost))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A photo set as it would be scored, and the tasks that it can answer."""
+
+    photos: PhotoSet
+    tasks: tuple[Task, ...]
+
+
+def opened(asked: Asked) -> list[Opened]:
+    """The photo sets of a request, for who wants to know what it would take.
+
+    Raises:
+        as ``score_asked``.
+    """
+    sets = _open(asked, select_tasks(asked.tasks, all_tasks()), lambda name, error: None)
+    return [Opened(photos, tuple(tasks)) for _, photos, tasks in sets]
 
 
 def _open(

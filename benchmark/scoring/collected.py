@@ -14,6 +14,7 @@ from benchmark.options import RunOptions
 from benchmark.results import Failure, Result, Score, answer_key
 from benchmark.scoring.jobs import Done, Job
 from benchmark.scoring.records import encoder_record, environment_record, peak_memory
+from benchmark.scoring.trial import Trial
 from builders.photos import SPLITS, PhotoSet
 
 
@@ -31,6 +32,7 @@ class Collected:
     embedding_s: float = 0.0
     storage: str = ""
     gate: Verdict | None = None
+    trial: Trial = field(default_factory=Trial)
     runtime: RuntimeVerdict | None = None
 
     def add_seconds(self, stage: str, seconds: float) -> None:
@@ -56,6 +58,7 @@ def record(job: Job, done: Done, got: Collected) -> None:
 
 
 def result_of(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptions, got: Collected) -> Result:
+    lost = sorted(got.failures.items(), key=lambda failure: failure[0][0] == "photo")  # of which there may be many
     return Result(
         encoder=encoder_record(encoder),
         data={
@@ -69,9 +72,12 @@ def result_of(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunO
             "smoke_test": photos.smoke_test,
             "evidence": dict(photos.evidence),
         },
-        environment=environment_record(encoder, photos, options, got.gate, got.runtime),
+        environment={
+            **environment_record(encoder, photos, options, got.gate, got.runtime),
+            "trial": got.trial.record(),
+        },
         scores=tuple(replace(s, data=photos.name) for s in got.scores),
-        failures=tuple(Failure(kind, name, reason) for (kind, name), reason in got.failures.items()),
+        failures=tuple(Failure(kind, name, reason) for (kind, name), reason in lost),
         cost={
             "photos": got.photos,
             "views": got.views,

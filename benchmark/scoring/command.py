@@ -15,7 +15,7 @@ from benchmark.options import DTYPES, RUNTIMES, STORAGE, VIEWS, RunOptions, defa
 from benchmark.probe import PROTOCOLS
 from benchmark.scoring.config_file import ConfiguredParser
 from benchmark.scoring.voice import Voice
-from builders.command_line import Parser
+from builders.command_line import Parser, check_writable, size_in_bytes
 from builders.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
@@ -92,6 +92,11 @@ def parser() -> Parser:
         "--force-dtype", action="store_true", help="use a precision that rounds away the smallest traces all the same"
     )
     p.add_argument(
+        "--allow-random",
+        action="store_true",
+        help="score an encoder that gives two answers for one picture, and say so in the result",
+    )
+    p.add_argument(
         "--runtime",
         choices=RUNTIMES,
         default=defaults.runtime,
@@ -119,6 +124,12 @@ def parser() -> Parser:
         default=defaults.views,
         help="who makes them: the workers, the encoders' device, or the device if it is a GPU (default: %(default)s)",
     )
+    p.add_argument(
+        "--memory",
+        type=size_in_bytes,
+        metavar="SIZE",
+        help="that pictures being decoded share over all workers, such as 8G (default: half of what is free)",
+    )
     p.add_argument("--revision", help="commit, tag or branch of a Hub model, if there is one --model")
     p.add_argument("--trust-remote-code", action="store_true", help="run code from the model's repository")
     p.add_argument(
@@ -140,6 +151,9 @@ def parser() -> Parser:
         "--push-to",
         metavar="OWNER/NAME",
         help="publish the results to this data set repository (see also: camtrace publish)",
+    )
+    p.add_argument(
+        "--dry-run", action="store_true", help="measure a few photos, estimate time by stage and disk; score nothing"
     )
     p.add_argument("--fresh", action="store_true", help="compute embeddings again instead of reusing them")
     p.add_argument(
@@ -165,7 +179,11 @@ def run(args: argparse.Namespace) -> int:
         data = checked_data(args)
         if args.revision and len(models) > 1:
             raise UsageError("--revision goes with one --model; with several, write each as NAME@REVISION")
-        voice.notice(f"scoring {listed(models)} on {listed(data)}; results go to {args.output}")
+        doing = "measuring" if args.dry_run else "scoring"
+        voice.notice(f"{doing} {listed(models)} on {listed(data)}; results go to {args.output}")
+        if not args.dry_run:
+            check_writable("--output", args.output)
+            check_writable("--cache", options.cache / "banks")
         prepare_process()
         from benchmark.encoders import load_encoder
         from benchmark.scoring.asking import Asked, EncoderSource, score_asked
@@ -174,10 +192,19 @@ def run(args: argparse.Namespace) -> int:
         loading = {"revision": args.revision, **loading_options(args)}
         sources = {model: EncoderSource(partial(load_encoder, model, **loading), model) for model in models}
         asked = Asked(sources, data, args.tasks or [], options, args.trust_remote_code)
+        if args.dry_run:
+            from benchmark.scoring.asking import opened
+            from benchmark.scoring.estimating import estimate, estimate_text
+
+            jobs = opened(asked)
+            measured = estimate([models], jobs, options, lambda model: sources[model].load())
+            voice.report(estimate_text(measured, [models], jobs, options))
+            return 1 if all(m.reason for m in measured) else 0
         answered = score_asked(
             asked,
             scored=lambda one: write_scored(one, args.output, single=asked.single),
             missing=_say_missing,
+            say=voice.notice,
             detail=voice.detail,
             notice=voice.notice,
         )
@@ -253,10 +280,12 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         compile=args.compile,
         runtime=args.runtime,
         force_dtype=args.force_dtype,
+        allow_random=args.allow_random,
         storage=args.storage,
         batch_size=args.batch_size,
         workers=args.workers,
         views=args.views,
+        memory=args.memory,
         fresh=args.fresh,
         cache=args.cache,
         limit=args.limit,

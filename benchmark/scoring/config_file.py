@@ -10,6 +10,7 @@ from typing import Any
 
 from builders.command_line import Parser
 from builders.errors import UsageError, unknown_name
+from builders.outside import Refused, read_outside_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -72,8 +73,8 @@ def read_toml(path: Path) -> Mapping[str, Any]:
         UsageError: it cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path}: cannot be read ({type(error).__name__})") from None
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(read_outside_text(path))
+    except Refused as refused:
+        raise UsageError(f"--config {path}: {refused.reason}") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"--config {path}: not TOML ({error})") from None

@@ -16,6 +16,7 @@ from benchmark.scoring.jobs import Done, Job
 from benchmark.scoring.kept import Slot, slot_of
 from benchmark.scoring.passes import Pass
 from benchmark.scoring.places import BankPlaces
+from benchmark.scoring.trial import one_for_all, own_failures
 from benchmark.tasks import TaskInput
 from builders.errors import DataError
 from builders.photos import PhotoSet
@@ -61,7 +62,13 @@ def embed_pass(
         if i in outcome.failures:
             got.failures["encoder", encoder.info.id] = outcome.failures[i]
             continue
-        usable = _usable(bank, photos, got)
+        usable = _usable(encoder, bank, photos, got)
+        name = encoder.info.id
+        if reason := one_for_all(name, bank, np.flatnonzero(usable)):
+            got.failures["encoder", name] = reason
+            continue
+        if not usable.any() and ("encoder", name) in got.failures:
+            continue
         if not usable.any():
             first = next(iter(bank.failures().values()))
             reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
@@ -95,7 +102,7 @@ def _all_kept(
     if not encoder.info.cacheable or not bank.complete:
         return False
     before = replace(got, failures=dict(got.failures))
-    usable = _usable(bank, photos, before)
+    usable = _usable(encoder, bank, photos, before)
     kept = {
         task: slot.load() if slot else None
         for task, slot in _slots(encoder, usable, places, photos, one, options).items()
@@ -109,9 +116,11 @@ def _all_kept(
     return True
 
 
-def _usable(bank: Bank, photos: PhotoSet, got: Collected) -> np.ndarray:
-    """bool [photos], those with an embedding in every view; the others are noted."""
+def _usable(encoder: Encoder, bank: Bank, photos: PhotoSet, got: Collected) -> np.ndarray:
+    """bool [photos], those with an embedding in every view; the others are noted, and whose fault it is."""
     failed = bank.failures()
+    if reason := own_failures(encoder.info.id, failed, len(photos)):
+        got.failures["encoder", encoder.info.id] = reason
     got.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
     got.source_jpeg = got.source_jpeg or bank.source_jpeg()
     return np.array([photo_id not in failed for photo_id in photos.ids])
@@ -129,5 +138,8 @@ def _slots(
 
 def _input_size(encoder: Encoder) -> tuple[int, int] | None:
     """Height and width of what the encoder sees, from its own preprocessing of a grey picture."""
-    seen = encoder.preprocess(Image.new("RGB", (512, 512), (128, 128, 128)))
+    try:
+        seen = encoder.preprocess(Image.new("RGB", (512, 512), (128, 128, 128)))
+    except (Exception, SystemExit):  # somebody's own; its photos will tell
+        return None
     return (seen.shape[0], seen.shape[1]) if seen.dtype == np.uint8 and seen.ndim == 3 else None

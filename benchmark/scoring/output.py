@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.results import ANSWERS_FILE, Result, draw_report, folder_name, report_text, write_result
+from benchmark.scoring.aside import set_aside, usual_place
 from benchmark.scoring.run import Scored
 from benchmark.tasks import all_tasks
-from builders.files import write_bytes_atomically, write_text_atomically
+from builders.files import sweep_temporaries, write_bytes_atomically, write_text_atomically
 
 
 def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
@@ -24,17 +25,19 @@ def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
         output: the folder of the run.
         single: one encoder on one data set: directly in ``output``; else in ``output/<encoder>/<data>/``.
 
+    What another encoder wrote there, or this one of other weights, is set aside first (``aside.py``).
+
     Returns:
         The folder written to.
     """
     result = scored.result
-    folder = (
-        output if single else output / folder_name(str(result.encoder["id"])) / folder_name(str(result.data["name"]))
-    )
+    folder = output if single else output / usual_place(result)
+    set_aside(folder, output, result)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **dict(scored.answers))  # type: ignore[arg-type]
+    sweep_temporaries(folder)
     answers = buffer.getvalue()
-    write_bytes_atomically(folder / ANSWERS_FILE, answers)
+    write_bytes_atomically(folder / ANSWERS_FILE, answers, durable=True)
     recorded = {**result.environment, "answers_sha256": hashlib.sha256(answers).hexdigest()}
     write_result(dataclasses.replace(result, environment=recorded), folder / "result.json")
     return folder

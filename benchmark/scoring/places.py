@@ -75,6 +75,7 @@ class BankPlaces:
             bytes_hash,
             storage,
             compiled=encoder.compiled,
+            device=encoder.device,
             runtime=encoder.runtime,
         )
 

@@ -25,7 +25,7 @@ SCORE_COMMAND = ("camtrace", "score")
 
 VALUES = ("limit", "protocol", "neighbours", "queries", "mask_ratio", "seed", "dtype", "storage", "runtime")
 """Fields of ``RunOptions`` that change scores, each an option with a value."""
-FLAGS = ("compile", "force_dtype")
+FLAGS = ("compile", "force_dtype", "allow_random")
 """Fields of ``RunOptions`` that change scores, each an option without a value."""
 IN_PYTHON = ("assignment_seeds", "resamples")
 """Fields of ``RunOptions`` that change scores and have no option on the command line."""

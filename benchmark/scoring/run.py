@@ -19,11 +19,13 @@ from benchmark.results import Result
 from benchmark.scoring.collected import Collected, record, result_of
 from benchmark.scoring.embedded import embed_pass
 from benchmark.scoring.jobs import Job, run_jobs
-from benchmark.scoring.passes import planned_passes
+from benchmark.scoring.passes import Pass, planned_passes
 from benchmark.scoring.places import BankPlaces
+from benchmark.scoring.trial import try_encoders
 from benchmark.tasks import Task
 from builders.errors import CamtraceError, EncoderError
 from builders.photos import PhotoSet
+from builders.pixels import memory_budget
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,19 @@ def score_encoders(
     started = time.perf_counter()
     hashes = hashes or PhotoHashes(photos, options.cache)
     collected: list[Collected] = [Collected({}) for _ in encoders]
-    with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch, closing(hashes):
+    scratch_folder = tempfile.TemporaryDirectory(prefix="camtrace-")
+    with memory_budget(options.memory), scratch_folder as scratch, closing(hashes):
         judged = options.storage != "float32" or any(e.dtype != "float32" or e.in_torch for e in encoders)
         places = BankPlaces(hashes, options, Path(scratch), at_once=judged)
         for got in collected:
             got.add_seconds("checking photos", time.perf_counter() - started)
+        passes = planned_passes(tasks, photos, options)
+        _try(encoders, photos, passes, options, collected)
         encoders = _settled(encoders, photos, places.bytes_hash, options, collected)
         fit = _precise_enough(encoders, photos, places.bytes_hash, options, collected)
         known: list[Mapping[str, Any]] = []
         jobs: list[tuple[Job, Collected]] = []
-        for one in planned_passes(tasks, photos, options) if fit else []:
+        for one in passes if fit else []:
             views = one.recipe.view_keys()
             fresh = [name for name, view in views.items() if view not in known] if options.fresh else []
             known += views.values()
@@ -90,6 +95,25 @@ def score_encoders(
     ]
 
 
+def _try(
+    encoders: Sequence[Encoder],
+    photos: PhotoSet,
+    passes: Sequence[Pass],
+    options: RunOptions,
+    collected: Sequence[Collected],
+) -> None:
+    """Encoders that do not answer as encoders do are failures from here on."""
+    started = time.perf_counter()
+    for i, trial in enumerate(try_encoders(encoders, photos, passes[0].recipe, options) if passes else []):
+        got, reason = collected[i], trial.reason
+        if trial.random and not options.allow_random:
+            reason = f"{trial.random}; --allow-random scores it all the same, and the result says so"
+        got.trial = trial
+        got.add_seconds("asking twice", (time.perf_counter() - started) / len(encoders))
+        if reason:
+            got.failures["encoder", encoders[i].info.id] = reason
+
+
 def _settled(
     encoders: Sequence[Encoder],
     photos: PhotoSet,
@@ -100,6 +124,9 @@ def _settled(
     """The encoders by the runtimes that they are used with on these photos; one that may not be used has failed."""
     found = []
     for encoder, got in zip(encoders, collected, strict=True):
+        if got.failures:
+            found.append(encoder)
+            continue
         started = time.perf_counter()
         try:
             encoder, got.runtime = settled(encoder, photos, bytes_hash, options)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.compute import prepare_process
 from benchmark.scoring import Voice, checked_data, listed, loading_options, run_options
 from benchmark.scoring import parser as score_parser
-from builders.command_line import Parser
+from builders.command_line import Parser, check_writable
 from builders.errors import DataError, UsageError
+from builders.outside import Refused, read_outside_text
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
     from benchmark.sweep.run import Row, SweepJob
@@ -40,9 +42,6 @@ def parser() -> Parser:
         help="encoders in memory at a time (default: %(default)s)",
     )
     p.add_argument("--one-at-a-time", action="store_true", help="the same as --together 1: least memory, most passes")
-    p.add_argument(
-        "--dry-run", action="store_true", help="measure a few photos and estimate time and disk, score nothing"
-    )
     p.set_defaults(run=run)
     return p
 
@@ -78,9 +77,9 @@ def read_specs(path: Path) -> list[str]:
         UsageError: it cannot be read, or names none.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--models {path}: cannot be read ({type(error).__name__})") from None
+        lines = read_outside_text(path).splitlines()
+    except Refused as refused:
+        raise UsageError(f"--models {path}: {refused.reason}") from None
     specs = [spec for line in lines if (spec := line.partition("#")[0].strip())]
     if not specs:
         raise UsageError(f"--models {path}: it names no encoder; write one on a line")
@@ -104,6 +103,9 @@ def run_command(
     with voice.speaking():
         doing = "measuring" if args.dry_run else "scoring"
         voice.notice(f"{doing} {listed(specs)} on {listed(checked_data(args))}; results go to {args.output}")
+        if not args.dry_run:
+            check_writable("--output", args.output)
+            check_writable("--cache", options.cache / "banks")
         prepare_process()
         from benchmark.scoring import Origin
         from benchmark.sweep.run import groups_of, run_sweep, sweep_text
@@ -111,9 +113,11 @@ def run_command(
         jobs = open_jobs(args)
         groups = groups_of(specs, 1 if args.one_at_a_time else args.together)
         if args.dry_run:
-            from benchmark.sweep.estimate import estimate, estimate_text
+            from benchmark.encoders import load_encoder
+            from benchmark.scoring import estimate, estimate_text
 
-            voice.report(estimate_text(estimate(groups, jobs, options, loading), groups, jobs, options))
+            load = partial(load_encoder, **loading)
+            voice.report(estimate_text(estimate(groups, jobs, options, load), groups, jobs, options))
             return 0
         origin = Origin(tasks=tuple(args.tasks or ()), trust_remote_code=args.trust_remote_code)
         rows = run_sweep(groups, jobs, options, loading, args.output, origin=origin)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmark.bank import PhotoHashes
-from benchmark.encoders import Encoder, list_encoders, load_encoder
+from benchmark.encoders import Encoder, list_encoders, load_encoder, named_for_itself
 from benchmark.options import RunOptions
 from benchmark.results import Result, answers_changed, folder_name, markdown_table, read_result
 from benchmark.scoring import (
@@ -23,7 +20,9 @@ from benchmark.scoring import (
     how_to_repeat,
     options_record,
     recorded,
+    release,
     score_encoders,
+    sentence,
     write_reports,
     write_scored,
 )
@@ -98,12 +97,13 @@ def run_sweep(
     """
     rows: list[Row] = []
     hashes = {job.photos.name: PhotoHashes(job.photos, options.cache) for job in jobs}
+    taken: dict[str, str] = {}
     for number, group in enumerate(groups, 1):
         print(f"group {number} of {len(groups)}: {', '.join(group)}", file=sys.stderr)
         encoders: dict[str, Encoder] = {}
         for spec in group:
             try:
-                encoders[spec] = load_encoder(spec, **loading)
+                encoders[spec] = named_for_itself(load_encoder(spec, **loading), taken)
             except Exception as error:  # whatever a library raises on somebody's weights: a row, not the end
                 rows += [Row(spec, job.photos.name, "failed", sentence(error), "") for job in jobs]
                 print(f"camtrace: {spec}: {sentence(error)}", file=sys.stderr)
@@ -214,17 +214,3 @@ def _plain(value: object) -> Any:
 def _state(rows: Sequence[Row]) -> str:
     plain = [{k: v for k, v in vars(row).items() if k != "result"} for row in rows]
     return json.dumps({"rows": plain}, indent=2, ensure_ascii=False) + "\n"
-
-
-def sentence(error: Exception) -> str:
-    """An error in one line: the sentence of one of ours, kind and first line of any other."""
-    if isinstance(error, CamtraceError):
-        return str(error)
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
-
-
-def release() -> None:
-    """Give back the memory of encoders that are gone."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -158,6 +158,7 @@ NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
             unfit=partial(_unfit_for_knn, p),
             run=partial(run_knn, p),
             read_answers=read_knn,
+            growth="pairs",
         )
         for p in PARAMETERS.values()
     }

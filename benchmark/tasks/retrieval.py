@@ -72,6 +72,7 @@ METRICS = (
 
 def run_retrieval(given: TaskInput) -> TaskOutcome:
     """``retrieval/pairs`` over all complete pairs; a pair that lost a photo is left out and counted."""
+    from benchmark.compute import exact_device
     from benchmark.retrieval import pair_retrieval
     from benchmark.stats import photo_interval
 
@@ -84,7 +85,7 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
         given.view("photo", whole)[0 : len(whole)],
         given.photos.columns["pair_id"][whole],
         given.photos.columns["camera_type"][whole],
-        device=given.device,
+        device=exact_device(given.device),
     )
     incomplete = int((counts != 2).sum())
     scores = []
@@ -157,6 +158,7 @@ RETRIEVAL_TASKS: Mapping[str, Task] = MappingProxyType(
                 unfit=_unfit,
                 run=run_retrieval,
                 read_answers=read_retrieval,
+                growth="pairs",
             ),
         )
     }

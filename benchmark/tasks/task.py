@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -79,6 +79,8 @@ class Task:
     run: Callable[[TaskInput], TaskOutcome]
     read_answers: AnswersReader
     """The values by photo of each metric, from the arrays that ``run`` kept."""
+    growth: Literal["photos", "pairs"] = "photos"
+    """What its time grows with: photos, or pairs of a photo that is asked about and one that may be the answer."""
 
     @property
     def of_cameras(self) -> bool:

@@ -1,9 +1,10 @@
 from .acquisition import MaskedViews, PlainViews
-from .loading import PhotoViews, iterate_views
+from .loading import PREPROCESSING_FAILED, PhotoViews, iterate_views
 from .stream import view_stream
 from .views import Preprocess, ProcessingViews, StoredViews, ViewRecipe
 
 __all__ = [
+    "PREPROCESSING_FAILED",
     "MaskedViews",
     "PhotoViews",
     "PlainViews",

@@ -10,15 +10,33 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset
 
-from benchmark.views.views import DecodedPhoto, Preprocess, ViewRecipe, Views
+from benchmark.compute import free_on_host
+from benchmark.views.ring import Row, SlotPlan
+from benchmark.views.views import DecodedPhoto, Preprocess, ViewRecipe, Views, on_a_copy
+from benchmark.views.workers import made_by_workers
 from builders.errors import PhotoError
 from builders.photos import PhotoSet, photo_digest
 from builders.pixels import chosen_engine, read_jpeg_header
 
 AHEAD_BYTES = 1 << 30
-"""Bound on what all workers make ahead of the encoders."""
+"""Bound on the slots that workers fill, where an eighth of the free memory is not less."""
+
+AHEAD_PHOTOS = 4
+"""Photos that each worker makes ahead of what is asked for, beside the gather at hand."""
+
+HELD_GATHERS = 3
+"""Slots beside those: one is being gathered, one waits for the encoders, one is on its way to a GPU."""
+
+TOGETHER = 16
+"""Photos of a gather where the caller says nothing of it."""
+
+DECODED_BYTES = 12 << 20
+"""Of a slot for the pixels of a photo that a device makes views of; larger ones come through the worker's pipe."""
+
+
+PREPROCESSING_FAILED = "preprocessing failed"
+"""How a failure begins whose cause is an encoder's own code: the photo itself could be read."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,9 @@ def iterate_views(
     preprocesses: Sequence[Preprocess],
     *,
     workers: int = 0,
+    gathers: Sequence[int] = (),
+    decodes: bool = False,
+    pin: bool = False,
 ) -> Iterator[PhotoViews]:
     """Views of the photos at ``indices``, in that order.
 
@@ -58,32 +79,47 @@ def iterate_views(
         photos: the photo set.
         indices: of the photos wanted.
         recipe: which views.
-        preprocesses: the distinct preprocessings of the encoders that share this pass.
+        preprocesses: the distinct preprocessings of the encoders that share this pass; each but a ``Pixels`` is given a
+            copy of the picture.
         workers: processes that read, decode, process and preprocess; 0 does it here.
+        gathers: photos of each gather, together all of ``indices``: the views of a gather stand one after the other in
+            memory (but for photos that failed, or do not fit their places).
+        decodes: whether the recipe leaves photos decoded, for a device.
+        pin: the memory of the gathers, for copies to a GPU.
+
+    Tensors of views stand in memory that is used again when the last tensor of their gather is gone.
+
+    Raises:
+        DataError: a worker died or all have stopped.
     """
     chosen_engine()  # compiled here, not by every worker
+    preprocesses = [on_a_copy(preprocess) for preprocess in preprocesses]
     maker = _ViewMaker(photos, tuple(int(i) for i in indices), recipe, tuple(preprocesses))
-    loader: DataLoader[PhotoViews] = DataLoader(
-        maker,
-        batch_size=None,
-        num_workers=min(workers, len(maker)),
-        prefetch_factor=_ahead(recipe, preprocesses, workers) if workers and len(maker) else None,
-        worker_init_fn=_one_thread_each,
-    )
-    return iter(loader)
+    if not workers or not maker.indices:
+        return map(maker, range(len(maker.indices)))
+    count = len(maker.indices)
+    sizes = list(gathers) or [min(TOGETHER, count - start) for start in range(0, count, TOGETHER)]
+    workers = min(workers, count)
+    plan = SlotPlan(max(sizes), _rows(recipe, preprocesses), DECODED_BYTES if decodes else 0)
+    slots, ahead = slots_and_ahead(plan, workers)
+    return made_by_workers(maker, sizes, plan, slots, workers, ahead=ahead, pin=pin)
+
+
+def slots_and_ahead(plan: SlotPlan, workers: int) -> tuple[int, int]:
+    """How many slots a ring has, and photos are made ahead: ``AHEAD_PHOTOS`` each, fewer where memory is short."""
+    most = max(2, min(AHEAD_BYTES, free_on_host() // 8) // max(1, plan.nbytes))
+    slots = min(most, HELD_GATHERS + -(-workers * AHEAD_PHOTOS // plan.photos))
+    return slots, plan.photos + max(1, min(workers * AHEAD_PHOTOS, (slots - 1) * plan.photos))
 
 
 @dataclass(frozen=True)
-class _ViewMaker(Dataset[PhotoViews]):
+class _ViewMaker:
     photos: PhotoSet
     indices: tuple[int, ...]
     recipe: ViewRecipe
     preprocesses: tuple[Preprocess, ...]
 
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, position: int) -> PhotoViews:
+    def __call__(self, position: int) -> PhotoViews:
         index = self.indices[position]
         started = time.perf_counter()
         arrays: tuple[torch.Tensor, ...] = ()
@@ -167,18 +203,17 @@ def describe_source(data: bytes) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, PhotoError):
         return str(error)
-    return f"preprocessing failed ({type(error).__name__}: {error})"
+    return f"{PREPROCESSING_FAILED} ({type(error).__name__}: {error})"
 
 
-def _ahead(recipe: ViewRecipe, preprocesses: Sequence[Preprocess], workers: int) -> int:
-    """Photos that each worker makes ahead: 4, fewer where the views of many large preprocessings take much memory."""
+def _rows(recipe: ViewRecipe, preprocesses: Sequence[Preprocess]) -> tuple[Row, ...]:
+    """What a photo takes under each preprocessing, from that of a grey picture; nothing where one refuses it."""
     grey = Image.new("RGB", (64, 64), (128, 128, 128))
-    try:
-        photo_bytes = len(recipe.names) * sum(preprocess(grey).nbytes for preprocess in preprocesses)
-    except Exception:  # a user's own may not take it; its photos will tell
-        return 1
-    return max(1, min(4, AHEAD_BYTES // (workers * max(1, photo_bytes))))
-
-
-def _one_thread_each(worker: int) -> None:
-    torch.set_num_threads(1)
+    rows = []
+    for preprocess in preprocesses:
+        try:
+            seen = np.asarray(preprocess(grey))
+            rows.append(Row((len(recipe.names), *seen.shape), seen.dtype))
+        except Exception:  # a user's own may not take it; its photos' views are sent
+            rows.append(Row((0,), np.dtype(np.uint8)))
+    return tuple(rows)

@@ -118,6 +118,32 @@ class ProcessingViews:
         return preprocess_all(decode_rgb(data), processings, photo_id, planners, self.seed)
 
 
+@dataclass(frozen=True)
+class OnACopy:
+    """A preprocessing that is not ours, on a copy of the picture; what it gives is copied too.
+
+    It may draw on the picture, which the next processing or encoder starts from, or give the same buffer at each call.
+
+    >>> darker = OnACopy(lambda image: image.putpixel((0, 0), (9, 9, 9)) or np.asarray(image))
+    >>> picture = Image.new("RGB", (2, 2))
+    >>> darker(picture)[0, 0].tolist(), picture.getpixel((0, 0))
+    ([9, 9, 9], (0, 0, 0))
+    """
+
+    preprocess: Preprocess
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        try:
+            return np.array(self.preprocess(image.copy()))
+        except SystemExit as error:  # would end the worker, or the run with status 0
+            raise RuntimeError(f"it called sys.exit({error.code!r})") from None
+
+
+def on_a_copy(preprocess: Preprocess) -> Preprocess:
+    """``Pixels`` are plain data and change nothing; whatever else it is gets a copy of each picture."""
+    return preprocess if isinstance(preprocess, Pixels | OnACopy) else OnACopy(preprocess)
+
+
 def _planner(preprocess: Preprocess) -> Planner:
     """Resize and cuts as numbers, which an engine carries out without ever making the picture, where there are any."""
     if isinstance(preprocess, Pixels):

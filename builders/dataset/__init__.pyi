@@ -13,6 +13,7 @@ from .dataset_folder import (
 from .rights import pixel_rights
 from .shard_pool import FAILURES_FILE, SplitShards, default_workers, estimate_space, require_space, write_shards
 from .shards import ShardJob, file_sha256, items_per_shard
+from .tables import read_table
 
 __all__ = [
     "BUILD_FILE",
@@ -32,6 +33,7 @@ __all__ = [
     "pixel_rights",
     "prepare_folder",
     "read_build",
+    "read_table",
     "render",
     "require_space",
     "summary",

@@ -7,6 +7,7 @@ every file, whether its pixels may be published) and, last of all, ``README.md``
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,14 +19,17 @@ from datasets import ClassLabel, Features
 
 from builders.dataset.cards import Card, readme
 from builders.dataset.shard_pool import FAILURES_FILE, SplitShards, write_failures
-from builders.dataset.shards import STATE_FOLDER, ItemFailure, Shard, cannot_write
+from builders.dataset.shards import STATE_FOLDER, ItemFailure, Shard, cannot_write, shard_file
 from builders.errors import DataError, UsageError
 from builders.files import write_text_atomically
+from builders.outside import parse_json, read_outside_text
 from builders.pixels import codec_canary, codec_versions
 
 BUILD_FILE = "build.json"
 README_FILE = "README.md"
 BUILD_FORMAT = 1
+MAX_BUILD_BYTES = 256 * 2**20
+"""Of ``build.json``: it names every photo that could not be used."""
 
 MAX_COUNTED_CLASSES = 40
 """A column of more classes is summed up in the card (smallest, median, largest), not listed."""
@@ -138,8 +142,8 @@ def finish_folder(
         total_bytes=sum(split.file_bytes for split in splits),
     )
     try:
-        write_text_atomically(output / BUILD_FILE, _to_json(build))
-        write_text_atomically(output / README_FILE, text)
+        write_text_atomically(output / BUILD_FILE, _to_json(build), durable=True)
+        write_text_atomically(output / README_FILE, text, durable=True)
     except OSError as error:
         raise cannot_write(output, error) from None
     return build
@@ -154,7 +158,7 @@ def read_build(folder: Path) -> Build:
     path = folder / BUILD_FILE
     if not (folder / README_FILE).is_file() or not path.is_file():
         raise DataError(f"{folder}: no finished build is there; run the builder (again), it goes on where it was")
-    return parse_build(path.read_text(encoding="utf-8"), str(path))
+    return parse_build(read_outside_text(path, limit=MAX_BUILD_BYTES), str(path))
 
 
 def parse_build(text: str, where: str) -> Build:
@@ -163,8 +167,8 @@ def parse_build(text: str, where: str) -> Build:
     Raises:
         DataError: it is not ours.
     """
+    raw = parse_json(text, where)
     try:
-        raw = json.loads(text)
         if raw["format"] != BUILD_FORMAT:
             raise DataError(f"{where}: format {raw['format']!r}, this camtrace reads {BUILD_FORMAT}")
         return Build(
@@ -173,19 +177,42 @@ def parse_build(text: str, where: str) -> Build:
             recipe=dict(raw["recipe"]),
             pixels=PixelRights(**raw["pixels"]),
             codec=dict(raw["codec"]),
-            splits=tuple(
-                SplitShards(
-                    s["config"],
-                    s["split"],
-                    tuple(
-                        Shard(**{**f, "failures": tuple(ItemFailure(**x) for x in f["failures"])}) for f in s["shards"]
-                    ),
-                )
-                for s in raw["splits"]
-            ),
+            splits=tuple(_split_of(s) for s in raw["splits"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{where}: not a build file of camtrace ({error!r})") from None
+
+
+def _split_of(raw: Mapping[str, Any]) -> SplitShards:
+    """One split of ``build.json``. Where its files lie is derived from its names, and only compared with what it says.
+
+    Raises:
+        ValueError, KeyError, TypeError: not of our form.
+    """
+    config, split = (_plain_name(raw[name]) for name in ("config", "split"))
+    count = len(raw["shards"])
+    shards = []
+    for number, given in enumerate(raw["shards"]):
+        failures = tuple(ItemFailure(**x) for x in given["failures"])
+        shard = Shard(**{**given, "failures": failures})
+        file = shard_file(config, split, number, count)
+        if shard.file != file:
+            raise ValueError(f"the file of shard {number} of {config}/{split} is not {file}")
+        sizes = (shard.rows, shard.file_bytes, shard.data_bytes)
+        if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in sizes):
+            raise ValueError(f"{file}: rows and bytes are counts")
+        texts = (shard.sha256, shard.recipe_hash, *(text for f in failures for text in (f.id, f.reason)))
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"{file}: hashes and failures are text")
+        shards.append(shard)
+    return SplitShards(config, split, tuple(shards))
+
+
+def _plain_name(name: object) -> str:
+    """A name of a config or split, which is part of paths."""
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
+        raise ValueError(f"{name!r} is no name of a config or split")
+    return name
 
 
 def class_counts(output: Path, split: SplitShards, features: Features) -> list[ClassCounts]:

@@ -36,7 +36,8 @@ from builders.dataset.shards import (
     write_shard,
 )
 from builders.errors import DataError, UsageError
-from builders.files import write_text_atomically
+from builders.files import sweep_temporaries, write_text_atomically
+from builders.pixels import memory_budget
 
 FAILURES_FILE = "failures.jsonl"
 """One JSON object per line: config, split, id, reason."""
@@ -97,7 +98,7 @@ def write_shards(job: ShardJob, *, workers: int = 1, fresh: bool = False, progre
         UsageError: the folder holds this split made by another recipe, or another build is writing to it.
         DataError: the disk is full, or a worker was killed. Finished shards are kept in both cases.
     """
-    with building(job.output):
+    with building(job.output), memory_budget():
         if fresh:
             remove_split(job)
         _refuse_other_cut(job)
@@ -236,6 +237,8 @@ def _refuse_other_cut(job: ShardJob) -> None:
 
 def _remove_leftovers(job: ShardJob) -> None:
     """Temporary files of a killed run. The lock is held, so nobody is writing them."""
+    for folder in (job.output, job.output / STATE_FOLDER / job.config):
+        sweep_temporaries(folder)
     for path in (job.output / "data" / job.config).glob(f".{job.split}-*.tmp"):
         path.unlink(missing_ok=True)
 

@@ -13,10 +13,10 @@ is recorded as one failure and costs no other row. Layout of an output folder::
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,8 +27,8 @@ import pyarrow.parquet as pq
 from datasets import Features, Image
 from datasets.config import DEFAULT_CDC_OPTIONS
 
-from builders.errors import CamtraceError, DataError, PhotoError, UsageError
-from builders.files import write_text_atomically
+from builders.errors import CamtraceError, DiskError, PhotoError, UsageError, disk_error
+from builders.files import temporary_beside, write_text_atomically
 
 FORMAT_VERSION = 1
 """Raised by one whenever the same recipe would give other bytes; part of every recipe hash."""
@@ -44,8 +44,6 @@ ROW_GROUP_ROWS = 1000
 
 SHARD_BYTES = 400 * 2**20
 """Size of a shard that ``items_per_shard`` aims at: under the 500 MB that the Hub's viewer likes."""
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 ShardRow = Mapping[str, Any]
 
@@ -94,7 +92,7 @@ class ShardJob:
 
     def file(self, number: int) -> str:
         """Path of shard ``number`` relative to ``output``."""
-        return f"data/{self.config}/{self.split}-{number:05d}-of-{self.count:05d}.parquet"
+        return shard_file(self.config, self.split, number, self.count)
 
     def marker(self, number: int) -> Path:
         """Path of the file that says shard ``number`` is done."""
@@ -124,6 +122,15 @@ class Shard:
     failures: tuple[ItemFailure, ...] = field(default=())
 
 
+def shard_file(config: str, split: str, number: int, count: int) -> str:
+    """Path of a shard below its folder.
+
+    >>> shard_file("jpeg", "train", 0, 12)
+    'data/jpeg/train-00000-of-00012.parquet'
+    """
+    return f"data/{config}/{split}-{number:05d}-of-{count:05d}.parquet"
+
+
 def write_shard(job: ShardJob, number: int, tick: Callable[[], object] = lambda: None) -> Shard:
     """Write one shard, or return what its marker says if it is there already.
 
@@ -139,7 +146,7 @@ def write_shard(job: ShardJob, number: int, tick: Callable[[], object] = lambda:
     if done is not None:
         return done
     path = job.output / job.file(number)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     failures: list[ItemFailure] = []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +164,7 @@ def write_shard(job: ShardJob, number: int, tick: Callable[[], object] = lambda:
             failures=tuple(failures),
         )
         os.replace(temporary, path)
-        write_text_atomically(job.marker(number), json.dumps(asdict(shard), indent=1) + "\n")
+        write_text_atomically(job.marker(number), json.dumps(asdict(shard), indent=1) + "\n", durable=True)
     except OSError as error:
         raise cannot_write(job.output, error) from None
     finally:
@@ -166,7 +173,7 @@ def write_shard(job: ShardJob, number: int, tick: Callable[[], object] = lambda:
 
 
 def finished_shard(job: ShardJob, number: int) -> Shard | None:
-    """The shard, if its marker agrees with the job and its file is there in full.
+    """The shard, if its marker agrees with the job and its file is there, byte for byte as it was written.
 
     Raises:
         UsageError: the folder holds this shard made by another recipe.
@@ -174,7 +181,7 @@ def finished_shard(job: ShardJob, number: int) -> Shard | None:
     try:
         raw = json.loads(job.marker(number).read_text(encoding="utf-8"))
         shard = Shard(**{**raw, "failures": tuple(ItemFailure(**f) for f in raw["failures"])})
-        size = (job.output / shard.file).stat().st_size
+        whole = (job.output / job.file(number)).stat().st_size == shard.file_bytes
     except (OSError, ValueError, TypeError, KeyError):
         return None
     if shard.recipe_hash != job.recipe_hash:
@@ -182,7 +189,14 @@ def finished_shard(job: ShardJob, number: int) -> Shard | None:
             f"{job.output} holds a build of {job.config}/{job.split} from other photos or settings: "
             "choose another --output, or say --fresh to replace it"
         )
-    return shard if shard.file == job.file(number) and size == shard.file_bytes else None
+    if not whole or shard.file != job.file(number):
+        return None
+    if file_sha256(job.output / shard.file) != shard.sha256:
+        name = job.output / shard.file
+        print(f"camtrace: warning: {name}: does not match its checksum; made again", file=sys.stderr)
+        job.marker(number).unlink(missing_ok=True)
+        return None
+    return shard
 
 
 def file_sha256(path: Path) -> str:
@@ -194,11 +208,9 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def cannot_write(output: Path, error: OSError) -> DataError:
+def cannot_write(output: Path, error: OSError) -> DiskError:
     """The one sentence for a disk that takes no more, or a folder that takes nothing."""
-    if error.errno in _DISK_FULL:
-        return DataError(f"{output}: the disk is full; finished shards are kept, free some space and run again")
-    return DataError(f"{output}: cannot be written to ({error.strerror or error}); finished shards are kept")
+    return disk_error(error, output, kept="finished shards are kept")
 
 
 def items_per_shard(bytes_per_item: float, items: int) -> int:

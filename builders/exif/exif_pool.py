@@ -25,6 +25,7 @@ from typing import Any
 from builders.errors import PhotoError
 from builders.exif.acquisition import Acquisition, acquisition_from_raw
 from builders.files import MAX_PHOTO_BYTES
+from builders.outside import Refused, read_outside
 
 NO_EXIF = "the file carries no Exif that is read here"
 
@@ -177,13 +178,9 @@ def _serve(memory_bytes: int) -> None:
 
 def _file_bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_PHOTO_BYTES + 1)
-    except OSError as error:
-        raise PhotoError(f"cannot be opened ({error.strerror})") from None
-    if len(data) > MAX_PHOTO_BYTES:
-        raise PhotoError(f"the file has more than {MAX_PHOTO_BYTES} bytes")
-    return data
+        return read_outside(path, limit=MAX_PHOTO_BYTES)
+    except Refused as refused:
+        raise PhotoError(refused.reason) from None
 
 
 if __name__ == "__main__":

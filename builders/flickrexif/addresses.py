@@ -20,6 +20,8 @@ from builders.errors import CamtraceError
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+_NEVER = (ipaddress.ip_network("fec0::/10"), ipaddress.ip_network("3fff::/20"), ipaddress.ip_network("5f00::/16"))
+"""Site-local (RFC 3879), documentation (RFC 9637), segment routing (RFC 9602): not every Python knows them."""
 
 
 class AddressRefused(CamtraceError):
@@ -44,6 +46,8 @@ def address_allowed(text: str, *, allow_loopback: bool = False) -> bool:
     inner = _embedded(address)
     if inner is not None:
         return address_allowed(str(inner), allow_loopback=allow_loopback)
+    if isinstance(address, ipaddress.IPv6Address) and any(address in network for network in _NEVER):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

@@ -23,6 +23,7 @@ import requests
 from builders.errors import PhotoError, RemoteError, UsageError
 from builders.flickrexif.budget import CallBudget
 from builders.flickrexif.clock import Clock
+from builders.flickrexif.pace import TooSlow, within
 from builders.flickrexif.state import State
 
 TRANSIENT_CODES = frozenset({0, 10, 105, 106, 201})
@@ -31,6 +32,8 @@ TRANSIENT_CODES = frozenset({0, 10, 105, 106, 201})
 _KEY_CODES = frozenset({95, 96, 97, 98, 99, 100})
 _MAX_ANSWER_BYTES = 32 * 2**20
 _LONGEST_BACKOFF_S = 300.0
+_LONGEST_ANSWER_S = 300.0
+"""From the request to the last byte of the answer, which has a few hundred kilobytes."""
 _LONGEST_RETRY_AFTER_S = 3600.0
 
 
@@ -193,6 +196,12 @@ class CheckedSession(requests.Session):
         if self._key is not None:
             data = {**data, "api_key": self._key}
             options["auth"] = _unsigned
+        try:
+            return within(_LONGEST_ANSWER_S, lambda: self._answered(url, data, **options))
+        except TooSlow:
+            raise _Passing("too slow") from None
+
+    def _answered(self, url: Any, data: Any, **options: Any) -> _Answer:
         self.cookies.clear()
         with super().post(url, data=data, stream=True, allow_redirects=False, **options) as response:
             if response.status_code != 200:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from builders.dataset import Build, read_build
+from builders.dataset import Build, read_build, read_table
 from builders.errors import DataError, UsageError
 from builders.flickrexif.rows import METADATA
 from builders.photos import HUB_SPLITS
@@ -54,7 +54,7 @@ def _table(folder: Path, build: Build, config: str, extra: dict[str, dict[str, A
     ids, splits, labels, owners, digests = [], [], [], [], []
     for split in (s for s in build.splits if s.config == config):
         for shard in split.shards:
-            table = pq.read_table(folder / shard.file, columns=["photo_id", "label", "owner", "sha256"])
+            table = read_table(folder / shard.file, ["photo_id", "label", "owner", "sha256"])
             names = _class_names(folder / shard.file)
             ids += table["photo_id"].to_pylist()
             splits += [HUB_SPLITS.index(split.split)] * len(table)
@@ -85,7 +85,7 @@ def _metadata(folder: Path, build: Build) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for split in (s for s in build.splits if s.config == METADATA):
         for shard in split.shards:
-            table = pq.read_table(folder / shard.file)
+            table = read_table(folder / shard.file)
             kept = [c for c in table.column_names if c in ("perceptual_hash", "year") or c.startswith("label_")]
             found.update(zip(table["photo_id"].to_pylist(), table.select(kept).to_pylist(), strict=True))
     return found

@@ -6,9 +6,12 @@ and sizes are checked, the body is streamed to disk, and a "photo unavailable" p
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import re
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,7 @@ import httpx
 from builders.errors import PhotoError
 from builders.flickrexif.addresses import AddressRefused, GuardedTransport
 from builders.flickrexif.api import retry_after
+from builders.flickrexif.pace import PACE, Pace
 
 MAX_REDIRECTS = 5
 DEFAULT_MAX_BYTES = 200 * 2**20
@@ -93,6 +97,7 @@ async def download(
     *,
     max_bytes: int = DEFAULT_MAX_BYTES,
     allow_loopback: bool = False,
+    pace: Pace = PACE,
 ) -> Downloaded:
     """Fetch ``url`` into the file ``target`` (which a failure may leave in part: it is for temporary names).
 
@@ -103,16 +108,18 @@ async def download(
     for _ in range(MAX_REDIRECTS + 1):
         _check_url(url, allow_loopback)
         try:
-            async with client.stream("GET", url) as response:
+            request = client.build_request("GET", url)
+            response = await asyncio.wait_for(client.send(request, stream=True), pace.headers_s)
+            async with contextlib.aclosing(response):
                 client.cookies.clear()
                 if response.status_code in _REDIRECTS:
                     url = _redirected(url, response.headers)
                     continue
                 _check_answer(response, max_bytes)
-                return await _save(response, target, url, max_bytes)
+                return await _save(response, target, url, max_bytes, pace)
         except AddressRefused as refused:
             raise DownloadFailure("address refused", str(refused), permanent=True) from None
-        except (httpcore.TimeoutException, httpx.TimeoutException):
+        except (httpcore.TimeoutException, httpx.TimeoutException, asyncio.TimeoutError):
             raise DownloadFailure("timeout", "no answer in time", permanent=False) from None
         except (httpcore.UnsupportedProtocol, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise DownloadFailure("bad url", str(error), permanent=True) from None
@@ -170,11 +177,14 @@ def _check_answer(response: httpx.Response, max_bytes: int) -> None:
         raise DownloadFailure("too large", f"{length} bytes are more than {max_bytes}", permanent=True)
 
 
-async def _save(response: httpx.Response, target: Path, url: str, max_bytes: int) -> Downloaded:
+async def _save(response: httpx.Response, target: Path, url: str, max_bytes: int, pace: Pace) -> Downloaded:
     digest, size, head = hashlib.sha256(), 0, b""
+    started = time.monotonic()
     with open(target, "wb") as file:
         async for part in response.aiter_raw():
             size += len(part)
+            if slow := pace.objection(size, time.monotonic() - started):
+                raise DownloadFailure("too slow", slow, permanent=False)
             if size > max_bytes:
                 raise DownloadFailure("too large", f"more than {max_bytes} bytes", permanent=True)
             head = head if len(head) >= 16 else (head + part)[:16]

@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 from builders.errors import DataError, UsageError, unknown_name
 from builders.flickrexif.download import DEFAULT_MAX_BYTES, Downloaded, DownloadFailure, download, photo_client
 from builders.flickrexif.found import FLICKR_SIZES
+from builders.flickrexif.pace import PACE, Pace
 from builders.flickrexif.state import FILES, State, file_path
 from builders.flickrexif.takedown import bury
 
@@ -44,6 +45,8 @@ class FetchPlan:
     per_host: int = 8
     max_bytes: int = DEFAULT_MAX_BYTES
     timeout_s: float = 60.0
+    """Between two bytes."""
+    pace: Pace = PACE
     attempts: int = 4
     first_wait_s: float = 1.0
     retry_failed: bool = False
@@ -166,6 +169,7 @@ class _Fetch:
                     temporary,
                     max_bytes=self._plan.max_bytes,
                     allow_loopback=self._plan.allow_loopback,
+                    pace=self._plan.pace,
                 )
                 if task.expected_sha256 not in (None, got.sha256):
                     raise DownloadFailure("changed", "the bytes are not those that were published", permanent=True)

@@ -24,6 +24,7 @@ from builders.flickrexif.licences import LICENCES
 from builders.flickrexif.rows import METADATA, ConfigPart, RowMaker, part_features, write_part
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import TOMBSTONES_FILE, Tombstones, mark_folder, tombstones
+from builders.outside import read_outside_text
 
 NOT_FOR_REDISTRIBUTION = PixelRights(
     False, "It holds photos that were fetched for your own use, under licences that differ from photo to photo."
@@ -160,12 +161,12 @@ def _read(source: str, revision: str | None) -> _Published:
 def _text_file(source: str, name: str, revision: str | None) -> str | None:
     folder = Path(source)
     if folder.is_dir():
-        return (folder / name).read_text("utf-8") if (folder / name).is_file() else None
+        return read_outside_text(folder / name) if (folder / name).is_file() else None
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     try:
-        return Path(hf_hub_download(source, name, repo_type="dataset", revision=revision)).read_text("utf-8")
+        return read_outside_text(hf_hub_download(source, name, repo_type="dataset", revision=revision))
     except EntryNotFoundError:
         return None
     except (HfHubHTTPError, OSError, ValueError) as error:

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from builders.dataset import read_table
 from builders.errors import UsageError
 from builders.files import write_text_atomically
 from builders.flickrexif.found import is_nsid
 from builders.flickrexif.state import State, file_path
+from builders.outside import read_outside_text
 
 TOMBSTONES_FILE = "tombstones.txt"
 
@@ -59,7 +59,7 @@ def tombstones(state: State) -> Tombstones:
 def folder_tombstones(folder: Path) -> Tombstones:
     """What the list in a built folder says; none without a list."""
     path = folder / TOMBSTONES_FILE
-    return Tombstones.from_text(path.read_text("utf-8")) if path.is_file() else Tombstones()
+    return Tombstones.from_text(read_outside_text(path)) if path.is_file() else Tombstones()
 
 
 def mark_folder(folder: Path, graves: Tombstones) -> None:
@@ -76,7 +76,7 @@ def buried_rows(folder: Path, files: Iterable[str]) -> int:
     """
     graves, found = folder_tombstones(folder), 0
     for name in files if graves.hashes else ():
-        table = pq.read_table(folder / name, columns=["photo_id", "owner"])
+        table = read_table(folder / name, ["photo_id", "owner"])
         pairs = zip(table["photo_id"].to_pylist(), table["owner"].to_pylist(), strict=True)
         found += sum(graves.cover(photo, owner) for photo, owner in pairs)
     return found

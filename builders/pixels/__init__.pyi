@@ -19,6 +19,7 @@ from .parameters import (
     random_scale,
 )
 from .process import preprocess_all, process_all, reencode_jpeg
+from .reserving import memory_budget
 from .resize_crop import Rectangle, ResizeCrop, vertical_first
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "decode_rgb",
     "entry_point",
     "jit",
+    "memory_budget",
     "open_processed",
     "preprocess_all",
     "process_all",

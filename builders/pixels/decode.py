@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from builders.errors import PhotoError, missing_package
+from builders.pixels.reserving import reserve_for
 
 MAX_PIXELS = 178_956_970
 """Largest photo decoded: twice Pillow's warning limit (2 * 2**28 / 3 bytes of RGB), about 180 megapixels."""
@@ -53,8 +54,15 @@ def decode_rgb(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
             _check_size(image.width, image.height)
-            image.load()
-            return as_rgb(_upright(image))
+            reservation = reserve_for(image.width, image.height)
+            try:
+                image.load()
+                picture = as_rgb(_upright(image))
+            except BaseException:
+                reservation.release()
+                raise
+            reservation.tie_to(picture)
+            return picture
     except PhotoError:
         raise
     except UnidentifiedImageError:

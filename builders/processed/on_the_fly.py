@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import datasets
@@ -16,6 +15,8 @@ import numpy as np
 from datasets import ClassLabel
 
 from builders.errors import PhotoError, UsageError, unknown_name
+from builders.files import MAX_PHOTO_BYTES
+from builders.outside import Refused, read_outside
 from builders.pixels import PARAMETERS, open_processed
 from builders.processed.processed_rows import Assignment, ProcessingSettings, classes_of, processed_rows
 from builders.sources import split_named
@@ -176,9 +177,9 @@ def _bytes(cell: Any) -> bytes:
     if cell.get("bytes") is not None:
         return cast(bytes, cell["bytes"])
     try:
-        return Path(cell["path"]).read_bytes()
-    except OSError as error:
-        raise PhotoError(f"the file of the row cannot be read ({error.strerror})") from None
+        return read_outside(cell.get("path") or "", limit=MAX_PHOTO_BYTES)
+    except Refused as refused:
+        raise PhotoError(f"the file of the row: {refused.reason}") from None
 
 
 def _check_columns(dataset: Any, settings: ProcessingSettings, image: str) -> None:

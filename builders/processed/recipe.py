@@ -17,7 +17,17 @@ import numpy as np
 import pyarrow.parquet as pq
 from datasets import Features, Value
 
-from builders.dataset import Build, Card, PixelRights, ShardJob, finish_folder, prepare_folder, read_build, write_shards
+from builders.dataset import (
+    Build,
+    Card,
+    PixelRights,
+    ShardJob,
+    finish_folder,
+    prepare_folder,
+    read_build,
+    read_table,
+    write_shards,
+)
 from builders.errors import DataError, UsageError
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary, codec_versions
@@ -163,7 +173,7 @@ def _photos_of(folder: Path, described: Build, photos: PhotoSet) -> PhotoSet:
     }
     for split in described.splits:
         for shard in split.shards:
-            wanted.update(pq.read_table(folder / shard.file, columns=["photo_id"]).column(0).to_pylist())
+            wanted.update(read_table(folder / shard.file, ["photo_id"]).column(0).to_pylist())
     chosen = photos.select(np.flatnonzero([photo_id in wanted for photo_id in photos.ids]))
     if len(chosen) < len(wanted):
         example = min(wanted - set(chosen.ids))
@@ -183,7 +193,7 @@ def _verify(folder: Path, described: Build, output: Path, build: Build) -> None:
         if all(original.get(shard.file) == shard.sha256 for shard in split.shards):
             continue
         parts = next(s for s in described.splits if (s.config, s.split) == (split.config, split.split))
-        expected = [row for shard in parts.shards for row in pq.read_table(folder / shard.file).to_pylist()]
+        expected = [row for shard in parts.shards for row in read_table(folder / shard.file).to_pylist()]
         rows = RecipeRows(output, tuple(shard.file for shard in split.shards))
         made = [row for item in range(len(rows.files)) for row in rows(item)]
         _compare(expected, made, f"{split.config}/{split.split}")

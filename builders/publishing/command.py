@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.command_line import Parser
-from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, read_build
+from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, file_sha256, read_build
 from builders.errors import DataError, UsageError
 from builders.flickrexif import TOMBSTONES_FILE, buried_rows
 from builders.processed import RECIPE_FOLDER, write_recipe
@@ -139,5 +139,5 @@ def _check_files(folder: Path, build: Build) -> None:
     for split in build.splits:
         for shard in split.shards:
             path = folder / shard.file
-            if not path.is_file() or path.stat().st_size != shard.file_bytes:
+            if not path.is_file() or path.stat().st_size != shard.file_bytes or file_sha256(path) != shard.sha256:
                 raise DataError(f"{path}: missing or not as it was built; run the builder again, it goes on")

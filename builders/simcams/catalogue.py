@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from builders.errors import DataError, UsageError, unknown_name
+from builders.outside import parse_yaml, read_outside_text
 from builders.simcams.camera import BAYER_PATTERNS, Body, Camera, JpegSettings, Lens, Pipeline
 from builders.simcams.demosaic import METHODS
 from builders.simcams.jpeg import quantisation_tables
@@ -35,14 +35,14 @@ def read_catalogue(path: Path) -> Catalogue:
         DataError: not such a file; a field is missing, unknown or out of range. The sentence names the camera.
     """
     try:
-        table = yaml.safe_load(path.read_text(encoding="utf-8"))
+        table = parse_yaml(read_outside_text(path), path.name)
         kinds, makes = table["kinds"], table["makes"]
         cameras = tuple(
             _camera(make, str(model), kinds, common, own)
             for make, common in makes.items()
             for model, own in common["models"].items()
         )
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path.name}: not a table of cameras ({type(error).__name__}: {error})") from None
     if len({camera.name for camera in cameras}) < len(cameras) or not cameras:
         raise DataError(f"{path.name}: no camera, or two of one make and model")

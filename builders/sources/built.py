@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from builders.dataset import file_sha256, read_build
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import PARAMETERS, Parameter
 from builders.sources.hub_photos import split_named
+from builders.sources.strangers import cell_bytes, check_data_set
 
 ABSENT = -1
 """Row of a (photo, class) that the set does not hold."""
@@ -52,7 +54,7 @@ class ProcessedSet:
             raise PhotoError(f"{self.photos.ids[photo]} is not there as {self.parameter.classes[code]}")
         for part in self.parts:
             if row < len(part):
-                return part[row]["image"]["bytes"]
+                return cell_bytes(part[row]["image"], ())
             row -= len(part)
         raise PhotoError("the row is past the end of the data")
 
@@ -78,6 +80,8 @@ def open_built(path_or_repo: str, parameter: str | None = None, *, revision: str
 
     if parameter is not None and parameter not in PARAMETERS:
         raise unknown_name("parameter", parameter, PARAMETERS)
+    check_data_set(path_or_repo, revision)
+    _check_hashes(Path(path_or_repo), parameter)
     try:
         loaded = datasets.load_dataset(path_or_repo, parameter, revision=revision)
     except ValueError as error:
@@ -90,6 +94,18 @@ def open_built(path_or_repo: str, parameter: str | None = None, *, revision: str
     if len(found) != 1 or not {"image", "photo_id"} <= set(features):
         raise DataError(f"{path_or_repo}: not a set of processed photos (columns {', '.join(features)})")
     return _joined(path_or_repo, loaded, PARAMETERS[found[0]])
+
+
+def _check_hashes(folder: Path, parameter: str | None) -> None:
+    """See that the files of a build are as they were built: a flipped byte would be scored as if it were a trace."""
+    if not folder.is_dir():
+        return
+    build = read_build(folder)
+    for split in build.splits:
+        for shard in split.shards if split.config == (parameter or build.default) else ():
+            path = folder / shard.file
+            if not path.is_file() or file_sha256(path) != shard.sha256:
+                raise DataError(f"{path}: not as it was built; run the builder again, it makes this file anew")
 
 
 def _joined(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet:
@@ -107,7 +123,16 @@ def _joined(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet:
         if "label" in part.features:
             label_names = tuple(part.features["label"].names)
         values = part["label"] if "label" in part.features else [UNLABELLED] * len(part)
+        values = [UNLABELLED if value is None else value for value in values]
         for row, (photo_id, code, label) in enumerate(zip(part["photo_id"], part[parameter.name], values, strict=True)):
+            if not isinstance(photo_id, str) or code not in range(len(parameter.classes)):
+                raise DataError(
+                    f"{name}: {split}, row {row}: the photo {photo_id!r} in class {code!r} of {parameter.name}"
+                )
+            if label != UNLABELLED and label not in range(len(label_names)):
+                raise DataError(
+                    f"{name}: {split}, row {row}: label {label!r}, and there are {len(label_names)} classes"
+                )
             if photo_id not in index:
                 index[photo_id] = len(index)
                 splits.append(SPLITS.index(split_named(split)))
@@ -116,6 +141,8 @@ def _joined(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet:
         offset += len(part)
     rows = np.full((len(index), len(parameter.classes)), ABSENT, dtype=np.int64)
     for photo, code, row in cells:
+        if rows[photo, code] != ABSENT:
+            raise DataError(f"{name}: {list(index)[photo]} is there twice as {parameter.classes[code]}")
         rows[photo, code] = row
     folder = Path(name)
     photos = PhotoSet(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.errors import DataError
+from builders.sources.strangers import check_data_set
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class DatasetRepo:
         """
         import datasets
 
+        check_data_set(self.location, self.revision)
         try:
             return list(datasets.get_dataset_config_names(self.location, revision=self.revision))
         except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
@@ -68,6 +70,7 @@ class DatasetRepo:
         """
         import datasets
 
+        check_data_set(self.location, self.revision)
         try:
             return datasets.load_dataset(self.location, name=config, revision=self.revision)
         except Exception as error:  # as above

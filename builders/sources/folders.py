@@ -13,7 +13,11 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
+from builders.outside import Refused, read_outside, read_outside_text
 from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, Stamp, hash64, rank_within
+
+MAX_ANNOTATION_BYTES = 2**30
+"""Of an annotation file: train2018.json of iNaturalist has 120 MB."""
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -27,13 +31,10 @@ class FolderSource:
     """Relative to ``root``, with forward slashes."""
 
     def read(self, row: int) -> bytes:
-        path = Path(self.root, self.paths[row])
         try:
-            if path.stat().st_size > MAX_PHOTO_BYTES:
-                raise PhotoError(f"the file is larger than {MAX_PHOTO_BYTES >> 20} MiB")
-            return path.read_bytes()
-        except OSError as error:
-            raise PhotoError(f"the file cannot be read ({error.strerror})") from None
+            return read_outside(os.path.join(self.root, self.paths[row]), limit=MAX_PHOTO_BYTES)
+        except Refused as refused:
+            raise PhotoError(f"the file {refused.reason}" if refused.reason[:3] == "can" else refused.reason) from None
 
     def head(self, row: int, limit: int) -> Head:
         """The first ``limit`` bytes and the size of a file; of a regular file only. Raises ``PhotoError``."""
@@ -134,12 +135,10 @@ def inaturalist_2018(path: str) -> PhotoSet:
     for split in ("train", "val"):
         annotation = root / f"{split}2018.json"
         try:
-            raw = json.loads(annotation.read_text(encoding="utf-8"))
+            raw = json.loads(read_outside_text(annotation, limit=MAX_ANNOTATION_BYTES))
             category = {entry["image_id"]: int(entry["category_id"]) for entry in raw["annotations"]}
             files = [(str(entry["file_name"]), category[entry["id"]]) for entry in raw["images"]]
-        except OSError as error:
-            raise DataError(f"{annotation}: cannot be read ({error.strerror})") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             raise DataError(f"{annotation}: not an iNaturalist 2018 annotation file ({error!r})") from None
         for name, label in files:
             if name.startswith("/") or ".." in name.split("/"):

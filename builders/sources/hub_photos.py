@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from builders.errors import PhotoError, UsageError, unknown_name
+from builders.errors import DataError, PhotoError, UsageError, unknown_name
+from builders.outside import readable
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamp
 from builders.sources.dataset_repo import DatasetRepo
 from builders.sources.folders import file_stamp, seeded_splits
+from builders.sources.strangers import cell_bytes, roots_of
 
 _SPLIT_NAMES = {"train": ("train",), "val": ("validation", "val", "valid", "dev"), "test": ("test",)}
 
@@ -34,6 +36,8 @@ class HubSource:
     parts: tuple[Any, ...]
     """``datasets.Dataset`` objects: memory-mapped, so a copy for a worker is cheap."""
     column: str
+    roots: tuple[str, ...] = ()
+    """Folders in which the data set has its files; a path in a row that leads elsewhere is not followed."""
 
     def read(self, row: int) -> bytes:
         for part in self.parts:
@@ -41,14 +45,9 @@ class HubSource:
                 cell = part[row][self.column]
                 break
             row -= len(part)
-        if cell is None:
-            raise PhotoError("the row holds no image")
-        if cell.get("bytes") is not None:
-            return cell["bytes"]
-        try:
-            return Path(cell["path"]).read_bytes()
-        except (OSError, TypeError) as error:
-            raise PhotoError(f"the file of the row cannot be read ({error})") from None
+        else:
+            raise PhotoError("the row is past the end of the data")
+        return cell_bytes(cell, self.roots)
 
     def stamps(self, rows: np.ndarray) -> list[Stamp] | None:
         """See ``PhotoSet.stamps``: of the files that hold the tables; None where bytes lie elsewhere."""
@@ -118,16 +117,24 @@ def read_hub_photos(
     splits: list[str] = []
     values: list[Any] = []
     for split, part in chosen.items():
-        rows = part[id_column] if id_column else range(len(part))
+        rows: list[Any] = list(part[id_column] if id_column else range(len(part)))
+        if None in rows:
+            raise DataError(f"hub:{repo}: split {split}, row {rows.index(None)}: the id in {id_column} is missing")
         ids += [f"{split}/{row}" for row in rows]
         splits += [split] * len(part)
         values += list(part[label_column]) if label_column else [None] * len(part)
-    labels = _labels(values, features[label_column] if label_column else None)
+    if len(set(ids)) < len(ids):
+        twice = next(photo_id for photo_id, times in Counter(ids).items() if times > 1)
+        raise DataError(f"hub:{repo}: the id {readable(twice)!r} in {id_column} is there twice: say another (?id=...)")
+    try:
+        labels = _labels(values, features[label_column] if label_column else None)
+    except ValueError as error:
+        raise DataError(f"hub:{repo}: column {label_column}: {error}") from None
     how = "as given by the data set"
     if set(splits) == {"train"}:
         splits = seeded_splits(ids, [str(v) for v in labels.values], seed=seed, val_share=val_share)
         how = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val"
-    source = HubSource(tuple(undecoded(part, image_column) for part in chosen.values()), image_column)
+    source = HubSource(tuple(undecoded(part, image_column) for part in chosen.values()), image_column, roots_of(repo))
     return PhotoSet(
         name=f"hub:{place.name}",
         ids=tuple(ids),
@@ -186,8 +193,12 @@ def _labels(values: Sequence[Any], feature: Any) -> Labels:
     if feature is None:
         return Labels((), np.full(len(values), UNLABELLED, dtype=np.int32))
     if hasattr(feature, "names"):
-        return Labels(tuple(feature.names), np.array([UNLABELLED if v is None else v for v in values], dtype=np.int32))
+        codes = np.array([UNLABELLED if v is None else v for v in values], dtype=np.int64)
+        if len(outside := np.flatnonzero((codes < UNLABELLED) | (codes >= len(feature.names)))):
+            row = int(outside[0])
+            raise ValueError(f"row {row} has the label {codes[row]}, and there are {len(feature.names)} classes")
+        return Labels(tuple(feature.names), codes.astype(np.int32))
     names = sorted({str(v) for v in values if v is not None})
     index = {name: i for i, name in enumerate(names)}
-    codes = [UNLABELLED if v is None else index[str(v)] for v in values]
-    return Labels(tuple(names), np.array(codes, dtype=np.int32))
+    found = [UNLABELLED if v is None else index[str(v)] for v in values]
+    return Labels(tuple(names), np.array(found, dtype=np.int32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, UsageError
+from builders.outside import read_outside_text
 from builders.photos import UNLABELLED, Labels, PhotoSet, PhotoSource
 from builders.sources.dataset_repo import DatasetRepo
 from builders.sources.folders import FolderSource
 from builders.sources.hub_photos import HubSource, undecoded
+from builders.sources.strangers import roots_of
 
 CAMERA_TYPES = ("phone", "camera")
 """Classes of ``camera_type``: a modern phone, an older digital camera."""
@@ -119,13 +122,18 @@ def _from_hub(repo: DatasetRepo, phones: frozenset[str]) -> tuple[list[PairRow],
         PairRow(f"{i:05d}", str(pair), camera, _camera_type(given, camera, phones, where))
         for i, (pair, camera, given) in enumerate(columns)
     ]
-    return rows, HubSource((undecoded(part, "image"),), "image")
+    return rows, HubSource((undecoded(part, "image"),), "image", roots_of(repo.location))
 
 
 def _texts(part: Any, column: str) -> list[str]:
     """A column of names, which may be stored as classes."""
     feature = part.features[column]
-    return [feature.int2str(value) if hasattr(feature, "int2str") else str(value) for value in part[column]]
+    if not hasattr(feature, "names"):
+        return ["" if value is None else str(value) for value in part[column]]
+    values = part[column]
+    if any(value is not None and value not in range(len(feature.names)) for value in values):
+        raise DataError(f"column {column}: a row has a class outside the {len(feature.names)} of the column")
+    return ["" if value is None else feature.names[value] for value in values]
 
 
 def _from_folder(path: str, phones: frozenset[str]) -> tuple[list[PairRow], PhotoSource]:
@@ -153,9 +161,9 @@ def _from_folder(path: str, phones: frozenset[str]) -> tuple[list[PairRow], Phot
 def _from_csv(root: Path, phones: frozenset[str]) -> list[PairRow]:
     where = root / "pairs.csv"
     try:
-        with open(where, newline="", encoding="utf-8-sig") as stream:
-            table = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = read_outside_text(where).removeprefix("\ufeff")
+        table = list(csv.DictReader(io.StringIO(text, newline="")))
+    except csv.Error as error:
         raise DataError(f"{where}: cannot be read ({error})") from None
     rows = []
     for number, line in enumerate(table, start=2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError
+from builders.outside import read_outside_text
 from builders.photos import SPLITS, Labels
 from builders.splits.make import LEFT_OUT, Splits
 
@@ -61,6 +63,10 @@ class SplitTable:
         return np.flatnonzero(self.splits == split)
 
 
+MAX_SPLIT_FILE_BYTES = 2**30
+"""Of a JSON or CSV file: a million photos take 100 MB."""
+
+
 def read_split_file(path: Path) -> SplitTable:
     """Read the study's JSON (``train_ids``, ``encoded_train_labels``, ...), or a CSV or Parquet table.
 
@@ -72,10 +78,12 @@ def read_split_file(path: Path) -> SplitTable:
     """
     try:
         if path.suffix == ".json":
-            return _from_study(json.loads(path.read_text("utf-8")), path.stem)
+            return _from_study(json.loads(read_outside_text(path, limit=MAX_SPLIT_FILE_BYTES)), path.stem)
         if path.suffix in (".csv", ".parquet"):
             return _from_columns((_csv_columns if path.suffix == ".csv" else _parquet_columns)(path), path.stem)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except DataError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise DataError(f"{path.name}: no split file that can be read ({type(error).__name__}: {error})") from None
     raise DataError(f"{path.name}: give a .json of the study's form, a .csv or a .parquet file")
 
@@ -120,8 +128,8 @@ def _from_study(data: Mapping[str, Any], stem: str) -> SplitTable:
 
 
 def _csv_columns(path: Path) -> dict[str, np.ndarray]:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, restval=""))
+    text = read_outside_text(path, limit=MAX_SPLIT_FILE_BYTES)
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), restval=""))
     return {name: np.array([row[name] for row in rows], dtype=object) for name in (rows[0] if rows else ())}
 
 

@@ -46,6 +46,52 @@ def test_fitting_batch__asked_for_less_than_it_is_given():
     assert tried == [3, 3, 1]
 
 
+def test_fitting_batch__a_remainder_that_fails_once_does_not_halve_the_pass(capsys):
+    """Eight views fitted; then memory is short for one moment, in which two are left over."""
+    tried: list[int] = []
+    room = iter([8, 1, 1, 1, 8])
+
+    def embed(batch: torch.Tensor) -> torch.Tensor:
+        return memory_for(next(room), CUDA, tried)(batch)
+
+    fitting = FittingBatch("toy", embed, 8)
+    batch = torch.arange(20).reshape(10, 2)
+    assert torch.equal(fitting(batch), batch.float() * 2)
+    assert tried == [8, 2, 1, 1]
+    assert fitting.views == 8
+    assert capsys.readouterr().err == ""
+    fitting(batch[:8])
+    assert tried[4:] == [8]
+
+
+def test_fitting_batch__a_size_that_fitted_and_does_not_any_more_is_given_up_in_the_end():
+    tried: list[int] = []
+    room = iter([8] + [4] * 100)
+
+    def embed(batch: torch.Tensor) -> torch.Tensor:
+        return memory_for(next(room), CUDA, tried)(batch)
+
+    fitting = FittingBatch("toy", embed, 8)
+    for _ in range(5):
+        fitting(torch.zeros(8, 2))
+    assert tried == [8, *[8, 4, 4] * 3, 4, 4]
+    assert fitting.views == 4
+
+
+def test_fitting_batch__begins_what_can_be_begun_and_waits_when_asked():
+    order: list[str] = []
+
+    class Network:
+        def start(self, batch: torch.Tensor):
+            order.append(f"begin {len(batch)}")
+            return lambda: order.append(f"wait {len(batch)}") or batch.float()
+
+    waited = FittingBatch("toy", Network(), 4).start(torch.zeros(6, 2))
+    assert order == ["begin 4", "begin 2"]
+    assert waited().shape == (6, 2)
+    assert order[2:] == ["wait 4", "wait 2"]
+
+
 def test_fitting_batch__not_even_one_view():
     tried: list[int] = []
     with pytest.raises(EncoderError, match="toy: the memory does not hold the forward pass of one view"):

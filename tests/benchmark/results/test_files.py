@@ -175,11 +175,11 @@ def test_read_files__links_and_pipes_are_refused_and_never_waited_for(tmp_path):
     assert "out.json" in [f.file for f in read_files(inside, files, links_may_leave=True).accepted]
 
 
-def test_find_runs__the_run_itself_or_all_below(tmp_path):
+def test_find_runs__the_run_itself_and_all_below(tmp_path):
     for name in ("b", "a/deep"):
         write_result(result(), tmp_path / name / "result.json")
     (tmp_path / "other.json").write_text("{}")
     assert find_runs(tmp_path) == ["a/deep/result.json", "b/result.json"]
     write_result(result(), tmp_path / "result.json")
-    assert find_runs(tmp_path) == ["result.json"]
+    assert find_runs(tmp_path) == ["result.json", "a/deep/result.json", "b/result.json"]
     assert find_runs(tmp_path / "nowhere") == []

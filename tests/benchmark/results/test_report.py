@@ -118,3 +118,52 @@ def test_report__ties_where_they_matter():
     assert "79.8" not in text
     assert "our rule takes the nearest" in text
     assert "Tied votes" not in report_text([result(neighbours("all-same", 0.86, 0.858, 0.862, 0.86))], all_tasks())
+
+
+def curve(*accuracies, rises=True):
+    """A learning curve as the probe keeps it."""
+    shares = [1 / 8, 1 / 4, 1 / 2, 1][-len(accuracies) :]
+    gain = {"value": accuracies[-1] - accuracies[-2], "low": 0.01, "high": 0.05, "p_value": 0.001}
+    ends = {"low": [a - 0.02 for a in accuracies], "high": [a + 0.02 for a in accuracies]}
+    n_train = [round(240 * share) for share in shares]
+    return {"share": shares, "n_train": n_train, "accuracy": list(accuracies), **ends, "gain": gain, "rises": rises}
+
+
+def test_report__says_at_least_where_the_accuracy_still_rises():
+    rising = probe("jpeg", shares(0.6), learning_curve=curve(0.3, 0.4, 0.5, 0.6))
+    flat = probe("resizing", shares(0.7), learning_curve=curve(0.7, 0.7, rises=False))
+    text = report_text([result(rising, flat)], all_tasks())
+    lines = [" ".join(line.replace("|", " ").split()) for line in text.splitlines()]
+    assert any(line.startswith("probe/jpeg at least 60.0 ") for line in lines)
+    assert any(line.startswith("probe/resizing 70.0 ") for line in lines)
+    assert "accuracy % after part of the train photos 1/8 1/4 1/2 all gain of the last step train photos" in lines
+    assert "probe/jpeg 30.0 40.0 50.0 60.0 +10.0 (+1.0 to +5.0) 240" in lines
+    assert "probe/resizing - - 70.0 70.0 +0.0 (+1.0 to +5.0) 240" in lines
+    assert "At least: it still rose" in text
+    alone = report_text([result(flat)], all_tasks())
+    assert "least" not in alone
+    assert "accuracy % after" not in report_text([result(probe("jpeg", shares(0.6)))], all_tasks())
+
+
+def test_report__states_the_spread_over_train_photos_where_it_is_more_than_a_third_of_the_interval():
+    values = shares(0.6, spread=0.3)
+    half = (photo_interval(values).high - photo_interval(values).low) / 2
+    much, little = ({"deviation": share * half / 1.96, "probes": 8} for share in (0.34, 0.32))
+    text = report_text(
+        [result(probe("jpeg", values, training_spread=much), probe("resizing", values, training_spread=little))],
+        all_tasks(),
+    )
+    lines = [line for line in text.splitlines() if line.startswith("| probe/")]
+    assert [line.split("|")[4].strip() for line in lines] == [f"\u00b1 {100 * 0.34 * half:.1f}", "-"]
+    assert "8 probes of random three quarters" in text
+    assert "train photos |" not in report_text([result(probe("jpeg", values, training_spread=little))], all_tasks())
+
+
+def test_report__shows_how_to_repeat_the_run():
+    made = result(probe("jpeg", RIGHT_OR_WRONG))
+    local = {"model": "MODEL is a folder on the author's machine.", "data": "PATH holds the photos."}
+    command = "camtrace score --model local-dir:MODEL --data folder:PATH"
+    told = {**made.environment, "command": command, "local": local}
+    text = report_text([dataclasses.replace(made, environment=told)], all_tasks())
+    assert text.endswith(f"To repeat this result:\n\n    {command}\n\n{local['model']} {local['data']}\n")
+    assert "To repeat" not in report_text([made], all_tasks())

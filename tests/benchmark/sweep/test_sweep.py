@@ -13,8 +13,8 @@ from PIL import Image
 import benchmark.views.views
 from benchmark.__main__ import main
 from benchmark.results.schema import read_result
+from benchmark.scoring.estimating import Measured, pass_s
 from benchmark.sweep.command import read_specs
-from benchmark.sweep.estimate import Measured, pass_s
 from benchmark.sweep.run import groups_of
 from builders.errors import UsageError
 
@@ -98,7 +98,9 @@ def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     printed = sweep("small", "broken", "fragile", "large", "absent", expect=1)
     # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there by each of three
     # preprocessings alone, and for the one that fails by each of three views
-    assert sweep.decoded == 12 + 12 * (1 + 3 + 3)
+    # and before that, alone: 3 photos by two encoders, by the fragile one 3 and, twice, 2 that it cannot take;
+    # together: 3, and those 2 once, by each alone, and for the fragile one by its view
+    assert sweep.decoded == 12 + 12 * (1 + 3 + 3) + (3 + 3 + 3 + 2 * 2) + (3 + 2 * (1 + 3 + 1))
     found = rows(sweep)
     assert {name: row["state"] for name, row in found.items()} == {
         "small": "scored", "broken": "failed", "fragile": "scored", "large": "scored", "absent": "failed",
@@ -118,7 +120,8 @@ def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     assert result.failures == ()
     assert result.score("probe/sharpening", "accuracy").n == 8
     light = {f"{split}/light/{i}.jpg" for split, count in (("train", 8), ("val", 4)) for i in range(count)}
-    assert {f.name for f in fragile.failures} == light
+    assert {f.name for f in fragile.failures} == {"sweep_encoders:fragile", *light}
+    assert "fails on 12 of 24 photos, which can be read" in found["fragile"]["reason"]
     assert "too light for me" in fragile.failures[0].reason
     assert fragile.score("probe/sharpening", "accuracy").n == 4
     report = (sweep.out / "report.md").read_text()
@@ -227,7 +230,7 @@ def test_sweep__one_at_a_time_gives_the_same_scores(sweep):
     sweep("small", "large")
     together = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
     sweep("small", "large", options=("--one-at-a-time", "--fresh"))
-    assert sweep.decoded == 2 * 24
+    assert sweep.decoded == 2 * 24 + 2 * (3 + 3)  # those that it is asked for alone and in company
     alone = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
     assert alone.scores[0].value == together.scores[0].value
 
@@ -245,6 +248,9 @@ def test_sweep__dry_run_measures_and_scores_nothing(sweep):
     assert re.search(r"2 of 3 rows can be scored", printed.out)
     # small: 72 views of 4 numbers of 4 bytes
     assert "disk: 0.0 MB of banks" in printed.out
+    stages = re.findall(r"^\| (.+?) +\| +\d+ s \|$", printed.out, re.M)
+    assert stages[0] == "loading encoders"
+    assert {"Processing probes", "all"} < set(stages)
     assert "absent" in printed.out
 
 

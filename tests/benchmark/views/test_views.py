@@ -7,8 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
-from benchmark.views.loading import _ahead, iterate_views
+from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
+from benchmark.views import loading
+from benchmark.views.loading import iterate_views, slots_and_ahead
+from benchmark.views.ring import Row, SlotPlan
 from benchmark.views.views import ProcessingViews
 from builders.photos import Labels, PhotoSet
 from builders.pixels.by_pillow import process_by_pillow
@@ -78,16 +80,32 @@ def test_iterate_views__same_arrays_whatever_the_workers(workers):
 
 
 @pytest.mark.parametrize(
-    ("side", "encoders", "workers", "ahead"), [(224, 1, 2, 4), (224, 1, 64, 4), (384, 8, 8, 2), (1024, 8, 8, 1)]
+    ("side", "encoders", "workers", "slots", "ahead"),
+    [(224, 1, 2, 4, 40), (224, 1, 64, 11, 288), (384, 8, 8, 2, 64), (1024, 8, 8, 2, 64)],
 )
-def test_ahead__is_bounded_in_bytes(side: int, encoders: int, workers: int, ahead: int) -> None:
-    """14 views of 8-bit pixels: 8 x 14 x 384^2 x 3 bytes are 50 MB a photo, of which 8 workers may hold 2 each."""
-    pixels = Pixels((ResizeTo(side, side, Image.Resampling.BICUBIC),))
-    assert _ahead(ProcessingViews(tuple(PROCESSINGS)), [pixels] * encoders, workers) == ahead
+def test_slots_and_ahead__are_bounded_in_bytes(side, encoders, workers, slots, ahead, monkeypatch) -> None:
+    """32 photos x 14 views of 8-bit pixels a slot: 67 MB at 224 pixels, of which 1 GiB holds 15."""
+    monkeypatch.setattr(loading, "free_on_host", lambda: 1 << 40)
+    row = Row((14, side, side, 3), np.dtype(np.uint8))
+    assert slots_and_ahead(SlotPlan(32, (row,) * encoders, 0), workers) == (slots, ahead)
+    monkeypatch.setattr(loading, "free_on_host", lambda: 3 << 30)
+    assert slots_and_ahead(SlotPlan(32, (row,) * encoders, 0), workers)[0] <= max(2, 5)
 
 
-def test_ahead__a_preprocessing_that_refuses_grey() -> None:
+def test_iterate_views__a_preprocessing_that_refuses_grey_and_one_whose_arrays_differ() -> None:
+    """Their views do not fit the places planned for them, and come all the same."""
+
     def picky(image: Image.Image) -> np.ndarray:
-        raise ValueError("too small")
+        if image.getpixel((0, 0)) == (128, 128, 128):
+            raise ValueError("too grey")
+        return np.asarray(image)[:1, :1].copy()
 
-    assert _ahead(ProcessingViews(tuple(PROCESSINGS)), [picky], 2) == 1
+    def by_size(image: Image.Image) -> np.ndarray:
+        return np.asarray(image).copy()
+
+    recipe = ProcessingViews(("jpeg-q75-420", "jpeg-q95-444"))
+    ways = [list(iterate_views(photo_set(), [0, 3, 1], recipe, [picky, by_size], workers=w)) for w in (0, 2)]
+    for ours, theirs in zip(*ways, strict=True):
+        assert (ours.index, ours.failure) == (theirs.index, theirs.failure)
+        assert [a.tolist() for a in ours.arrays] == [a.tolist() for a in theirs.arrays]
+    assert [len(views.arrays) for views in ways[1]] == [2, 0, 2]

@@ -1,25 +1,30 @@
-"""``sweep --dry-run``: what a sweep will take, measured on a few photos with every encoder that can be loaded."""
+"""``--dry-run``: what a run will take by stage, measured on a few photos with every encoder that can be loaded."""
 
 from __future__ import annotations
 
+import gc
 import os
-import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
 from benchmark.bank import Bank, bank_key, fill_banks
-from benchmark.encoders import Encoder, load_encoder
+from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.results import markdown_table
-from benchmark.scoring import planned_passes
-from benchmark.sweep.run import SweepJob, release, sentence
+from benchmark.scoring.jobs import sentence
+from benchmark.scoring.passes import planned_passes
+from benchmark.scoring.space import SPARE_BYTES, free_space, size
+from benchmark.scoring.task_times import by_family, task_times
+from benchmark.tasks import Task
+from builders.photos import PhotoSet
 
 MEASURED_PHOTOS = 6
 
@@ -42,20 +47,36 @@ class Measured:
     kept: bool = True
     """Whether the bank stays on disk; a bank of an unidentified encoder is temporary."""
     on_gpu: bool = False
+    task_s: Mapping[str, float] = field(default_factory=dict)
+    """By title of a family of tasks: one encoder's time."""
+
+
+class ToScore(Protocol):
+    """One photo set and what is asked of it."""
+
+    @property
+    def photos(self) -> PhotoSet: ...
+
+    @property
+    def tasks(self) -> Sequence[Task]: ...
 
 
 def estimate(
-    groups: Sequence[Sequence[str]], jobs: Sequence[SweepJob], options: RunOptions, loading: Mapping[str, Any]
+    groups: Sequence[Sequence[str]],
+    jobs: Sequence[ToScore],
+    options: RunOptions,
+    load: Callable[[str], Encoder],
 ) -> list[Measured]:
     """Load every encoder, one at a time, and measure it. Downloads weights that are not here yet; writes no results."""
     found = []
+    times: Times = {}
     bar = tqdm([s for group in groups for s in group], desc="measuring", unit="encoder", delay=2, disable=None)
     for spec in bar:
         started = time.perf_counter()
         try:
-            encoder = load_encoder(spec, **loading)
+            encoder = load(spec)
             load_s = time.perf_counter() - started
-            found += [_measure(spec, encoder, job, options, load_s) for job in jobs]
+            found += [_measure(spec, encoder, job, options, load_s, times) for job in jobs]
             del encoder
         except Exception as error:  # a row of the estimate, as it will be one of the sweep
             found += [Measured(spec, job.photos.name, reason=sentence(error)) for job in jobs]
@@ -64,7 +85,7 @@ def estimate(
 
 
 def estimate_text(
-    measured: Sequence[Measured], groups: Sequence[Sequence[str]], jobs: Sequence[SweepJob], options: RunOptions
+    measured: Sequence[Measured], groups: Sequence[Sequence[str]], jobs: Sequence[ToScore], options: RunOptions
 ) -> str:
     """The estimate for people, with what is not in it."""
     rows = [
@@ -72,9 +93,15 @@ def estimate_text(
             m.spec,
             m.data,
             *(
-                ["-"] * 4
+                ["-"] * 5
                 if m.reason
-                else [f"{m.load_s:.0f} s", f"{m.views:,}", duration(m.forward_s), size(m.bank_bytes)]
+                else [
+                    f"{m.load_s:.0f} s",
+                    f"{m.views:,}",
+                    duration(m.forward_s),
+                    duration(sum(m.task_s.values())),
+                    size(m.bank_bytes),
+                ]
             ),
             m.reason,
         ]
@@ -89,17 +116,29 @@ def estimate_text(
     load = sum({m.spec: m.load_s for m in by.values()}.values())
     disk = sum(m.bank_bytes for m in by.values() if m.kept)
     passing = max((sum(m.bank_bytes for m in by.values() if not m.kept and m.spec in g) for g in groups), default=0)
-    folder = next(p for p in (options.cache, *options.cache.parents) if p.exists())
-    free = shutil.disk_usage(folder).free
+    free = free_space(options.cache)
+    tasks: dict[str, float] = {}
+    for m in by.values():
+        for family, seconds in m.task_s.items():
+            tasks[family] = tasks.get(family, 0.0) + seconds
+    stages = {
+        "loading encoders": load,
+        f"views and forward passes, encoders in {len(groups)} group{'s' if len(groups) > 1 else ''}": total,
+        **tasks,
+    }
+    everything = sum(stages.values())
     lines = [
-        markdown_table(["encoder", "data", "load", "views", "forward", "bank", "cannot"], rows),
+        markdown_table(["encoder", "data", "load", "views", "forward", "tasks", "bank", "cannot"], rows),
         "",
         f"measured on {MEASURED_PHOTOS} photos of each data set; {len(by)} of {len(measured)} rows can be scored",
-        f"embedding: about {duration(total)} in {len(groups)} groups, plus {duration(load)} loading",
-        f"disk: {size(disk)} of banks in the cache ({size(free)} free), {size(passing)} more for a while"
-        + ("" if disk + passing < free else ": NOT ENOUGH"),
-        "not in it: downloading weights, reading all photos once for their hash, fitting probes, kNN; banks and "
-        "results that are there already make it shorter; a few photos are a small sample: it may be half or twice this",
+        "",
+        markdown_table(["stage", "about"], [[name, duration(s)] for name, s in [*stages.items(), ("all", everything)]]),
+        "",
+        f"disk: {size(disk)} of banks in {options.cache} ({size(free)} free), {size(passing)} more for a while"
+        + ("" if disk + passing + SPARE_BYTES < free else ": NOT ENOUGH, it would be refused"),
+        "tasks were measured on made-up embeddings of at most 3,000 photos, with this machine as busy as it is now",
+        "not in it: downloading weights; banks, outcomes and results that are there already make it shorter; a few "
+        "photos are a small sample: it may be half or twice this",
     ]
     return "\n".join(lines)
 
@@ -124,16 +163,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def size(count: int) -> str:
-    """Bytes in the unit that people use.
-
-    >>> size(52_000), size(3_100_000_000)
-    ('0.1 MB', '3.1 GB')
-    """
-    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+Times = dict[tuple[str, int, str], dict[str, float | None]]
+"""By data set, dimension and device: seconds of its tasks, measured once for all encoders."""
 
 
-def _measure(spec: str, encoder: Encoder, job: SweepJob, options: RunOptions, load_s: float) -> Measured:
+def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, load_s: float, times: Times) -> Measured:
     photos, few = job.photos, job.photos.limited(MEASURED_PHOTOS, options.seed)
     scale = len(photos) / len(few)
     making = forward = 0.0
@@ -155,6 +189,9 @@ def _measure(spec: str, encoder: Encoder, job: SweepJob, options: RunOptions, lo
         forward += cost.forward_s * scale
         views += len(recipe.names) * len(photos)
         bank_bytes += len(recipe.names) * len(photos) * encoder.info.dimension * np.dtype(options.storage).itemsize
+    known = (photos.name, encoder.info.dimension, encoder.device)
+    if known not in times:
+        times[known] = task_times(job.tasks, photos, encoder.info.dimension, options, encoder.device)
     return Measured(
         spec,
         photos.name,
@@ -165,4 +202,12 @@ def _measure(spec: str, encoder: Encoder, job: SweepJob, options: RunOptions, lo
         bank_bytes=bank_bytes,
         kept=encoder.info.weights_sha256 is not None,
         on_gpu=encoder.device != "cpu",
+        task_s=by_family(times[known], job.tasks),
     )
+
+
+def release() -> None:
+    """Give back the memory of encoders that are gone."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,228 @@
+"""Is it an encoder at all? Each one is asked twice for the same photos before it is scored: alone, then in company.
+
+First every encoder answers for a few photos of the set, by itself. When all have answered they are asked together, as
+in the pass that follows, so that it shows whatever one of them does to what they share; and once more for one view
+without the others of its batch. The answers must be real, finite, of the promised shape, and they must agree. Scores of
+an encoder whose answers differ are those of one draw: it is scored only where that is asked for, and the result says
+so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.bank import Bank
+from benchmark.compute import FittingBatch
+from benchmark.encoders import COMPLEX, Encoder, said
+from benchmark.options import RunOptions
+from benchmark.views import PREPROCESSING_FAILED, PhotoViews, ViewRecipe, iterate_views
+from builders.errors import CamtraceError
+from builders.photos import PhotoSet
+
+PHOTOS = 3
+"""That each encoder is asked for."""
+
+TOLERANCE = {"float32": 1e-4, "tf32": 2e-2, "float16": 2e-2, "bfloat16": 1e-1}
+"""Largest difference of two answers, as a share of their length, that is rounding: about a thousand roundings of one
+number of that precision. Another batch is another order of sums."""
+
+CONSTANT = 1e-7
+"""Difference of two embeddings, as a share of their largest number, that is none in float32."""
+
+OWN_FAILURES = 0.05
+"""Share of the photos on which an encoder's own code may fail, such as pictures one pixel wide. More is its failure:
+the photos that are left are chosen by it, and their scores are not those of the set."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of it."""
+
+    reason: str = ""
+    """Why it is no encoder; one sentence, empty if it is one."""
+    photos: int = 0
+    """That it was asked for; 0 where none of those tried can be read."""
+    repeated: float = 0.0
+    """Largest difference of two answers to the same photos, as a share of the embedding's length."""
+    alone: float = 0.0
+    """The same of a view without the others of its batch."""
+    random: str = ""
+    """Why its scores would be those of one draw; one sentence, empty if its answers agree."""
+
+    def record(self) -> dict[str, Any]:
+        """JSON values."""
+        digits = {"repeated": float(f"{self.repeated:.2g}"), "alone": float(f"{self.alone:.2g}")}
+        return {"photos": self.photos, **digits, "random": self.random}
+
+
+def try_encoders(encoders: Sequence[Encoder], photos: PhotoSet, recipe: ViewRecipe, options: RunOptions) -> list[Trial]:
+    """Ask each encoder twice, alone and in company.
+
+    Args:
+        encoders: of one run. One that fails is asked no more, the others are.
+        photos: to be scored; a few of them are read.
+        recipe: its first view is made of each.
+        options: views per forward pass are its ``batch_size``: at 1 no view has company in its batch.
+    """
+    view = recipe.only(recipe.names[:1])
+    found = [_first_answer(encoder, photos, view, options) for encoder in encoders]
+    able = [i for i, first in enumerate(found) if isinstance(first, _Answer)]
+    indices = sorted({index for first in found if isinstance(first, _Answer) for index in first.indices})
+    made: dict[int, PhotoViews] = {}
+    if indices:
+        preprocesses = [encoders[i].preprocess for i in able]
+        made = {photo.index: photo for photo in iterate_views(photos, indices, view, preprocesses)}
+    trials = []
+    for i, (encoder, first) in enumerate(zip(encoders, found, strict=True)):
+        if not isinstance(first, _Answer):
+            trials.append(Trial(first))
+            continue
+        own, which = [made[index] for index in first.indices], able.index(i)
+        if failed := next((reason for photo in own if (reason := _failure(photo, which))), ""):
+            trials.append(Trial(f"{encoder.info.id}: it fails on a photo that it could take before ({failed})"))
+        else:
+            views = torch.cat([photo.arrays[which] for photo in own])
+            trials.append(_compared(encoder, first, views, options))
+    return trials
+
+
+def _failure(photo: PhotoViews, which: int) -> str:
+    """Why there is no view of a photo for one preprocessing; empty if there is one."""
+    return photo.failure or (next(iter(photo.own_failures[which].values()), "") if photo.own_failures else "")
+
+
+@dataclass(frozen=True)
+class _Answer:
+    indices: tuple[int, ...]
+    """Of the photos."""
+    views: torch.Tensor
+    """[photos, ...]"""
+    embeddings: np.ndarray
+    """float64 [photos, dimension]."""
+
+
+def _first_answer(encoder: Encoder, photos: PhotoSet, view: ViewRecipe, options: RunOptions) -> _Answer | str:
+    """Its answer alone, or why there is none; empty if no photo that was tried can be read."""
+    indices, arrays, failures = [], [], []
+    for photo in iterate_views(photos, _spread(len(photos)), view, [encoder.preprocess]):
+        if reason := _failure(photo, 0):
+            failures.append(reason)
+            continue
+        indices.append(photo.index)
+        arrays.append(photo.arrays[0])
+        if len(arrays) == PHOTOS:
+            break
+    if not arrays:
+        own = next((reason for reason in failures if reason.startswith(PREPROCESSING_FAILED)), "")
+        return f"{encoder.info.id}: it takes none of {len(failures)} photos ({own})" if own else ""
+    try:
+        views = torch.cat(arrays)
+    except RuntimeError:
+        shapes = sorted({tuple(array.shape[1:]) for array in arrays})
+        return f"{encoder.info.id}: its preprocessing gives views of different shapes, {shapes[0]} and {shapes[1]}"
+    embeddings = _embedded(encoder, views, options)
+    return embeddings if isinstance(embeddings, str) else _Answer(tuple(indices), views, embeddings)
+
+
+def _compared(encoder: Encoder, first: _Answer, views: torch.Tensor, options: RunOptions) -> Trial:
+    name, asked = encoder.info.id, len(first.indices)
+    second, single = _embedded(encoder, views, options), _embedded(encoder, views[:1], options)
+    if isinstance(second, str) or isinstance(single, str):
+        return Trial(f"{second if isinstance(second, str) else single} (at first it did not)", asked)
+    repeated, alone = (_difference(first.embeddings, again) for again in (second, single))
+    same = torch.equal(views, first.views)
+    allowed, random = TOLERANCE.get(encoder.dtype, TOLERANCE["float32"]), ""
+    if not same or repeated > allowed:
+        where = "" if same else "; its preprocessing already gives two different arrays for one picture"
+        random = f"{name}: asked twice for the same photos it gives embeddings {_percent(repeated)} apart{where}"
+    elif alone > allowed:
+        random = f"{name}: the embedding of a view depends on the others of its batch, by {_percent(alone)}"
+    return Trial("", asked, repeated, alone, random)
+
+
+def _embedded(encoder: Encoder, views: torch.Tensor, options: RunOptions) -> np.ndarray | str:
+    """float64 [views, dimension], or one sentence on why they are no embeddings."""
+    name, shape = encoder.info.id, (len(views), encoder.info.dimension)
+    try:
+        found = FittingBatch(name, encoder.embed, options.batch_size)(views.clone())
+    except CamtraceError as error:
+        return str(error) if str(error).startswith(name) else f"{name}: {error}"
+    except (Exception, SystemExit) as error:  # somebody's own code
+        return f"{name}: it fails on {len(views)} views ({said(error)})"
+    if not isinstance(found, torch.Tensor):
+        return f"{name}: it gives {type(found).__name__}, not a tensor of embeddings"
+    if tuple(found.shape) != shape:
+        return f"{name}: it gives embeddings of shape {tuple(found.shape)}, expected {shape}"
+    if found.is_complex():
+        return f"{name}: {COMPLEX}"
+    if not torch.isfinite(found).all():
+        return f"{name}: it gives embeddings that are not finite in {encoder.dtype}"
+    return found.detach().cpu().double().numpy()
+
+
+def own_failures(name: str, failures: Mapping[str, str], photos: int) -> str:
+    """What is to be said of an encoder whose own code fails on photos that can be read; empty where they are few.
+
+    Args:
+        name: of the encoder.
+        failures: reason by id of each photo that has no embedding.
+        photos: how many there are.
+
+    >>> own_failures("mine", {"a": "preprocessing failed (ValueError: tired)", "b": "the file is empty"}, 4)
+    'mine: it fails on 1 of 4 photos, which can be read (the first: preprocessing failed (ValueError: tired))'
+    """
+    own = [reason for reason in failures.values() if reason.startswith(PREPROCESSING_FAILED)]
+    if len(own) <= OWN_FAILURES * photos:
+        return ""
+    return f"{name}: it fails on {len(own)} of {photos} photos, which can be read (the first: {own[0]})"
+
+
+def one_for_all(name: str, bank: Bank, rows: np.ndarray) -> str:
+    """What is to be said of an encoder that gives every photo the same embedding in every view; empty if it does not.
+
+    Args:
+        name: of the encoder.
+        bank: complete. Two different embeddings end the search.
+        rows: indices of the photos that have embeddings.
+    """
+    if len(rows) < 2:
+        return ""
+    first = bank.view(bank.names[0], rows[:1])[:]
+    allowed = CONSTANT * np.abs(first).max()
+    views = (bank.view(view, rows) for view in bank.names)
+    parts = (view[start : start + 1024] for view in views for start in range(0, len(rows), 1024))
+    if any(np.abs(part - first).max() > allowed for part in parts):
+        return ""
+    return f"{name}: it gives one and the same embedding for all {len(rows)} photos, so there is nothing to read"
+
+
+def _spread(photos: int) -> list[int]:
+    """Up to 8 indices from all over a set, ends first.
+
+    >>> _spread(100), _spread(2)
+    ([0, 99, 49, 24, 74, 12, 37, 87], [0, 1])
+    """
+    last = photos - 1
+    places = (0, last, last // 2, last // 4, 3 * last // 4, last // 8, 3 * last // 8, (7 * last + 7) // 8)
+    return list(dict.fromkeys(places))
+
+
+def _difference(first: np.ndarray, again: np.ndarray) -> float:
+    """Largest |first - again| / |first| of those rows that both have.
+
+    >>> _difference(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[3.0, 4.5]]))
+    0.1
+    """
+    first = first[: len(again)]
+    lengths = np.linalg.norm(first, axis=1)
+    apart = np.linalg.norm(first - again, axis=1)
+    return float((apart / np.where(lengths > 0, lengths, 1)).max())
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} % of their length"

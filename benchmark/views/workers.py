@@ -1,0 +1,338 @@
+"""Processes that make views into a ring's slots, and a thread that keeps them busy.
+
+Only numbers and reasons pass through pipes, one pipe for each worker: no lock is shared, so that a worker that dies or
+stops takes nothing with it, and is told within seconds instead of being waited for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from benchmark.views.ring import Lease, Ring, SlotPlan
+from builders.errors import DataError
+
+if TYPE_CHECKING:
+    from benchmark.views.loading import PhotoViews
+
+QUEUED = 2
+"""Photos that a worker has been given at a time: the next one is there when one is done, and a slow photo holds up one
+other at most."""
+
+STALLED_S = 60.0
+"""Seconds in which no worker has used its core or given anything, after which a run that waits for them is ended."""
+
+LOOK_S = 0.5
+"""Seconds after which the thread looks whether anything goes on."""
+
+SLOT_PATIENCE_S = 0.02
+"""Seconds for a slot to become free, where everything else is done; then a photo goes through its worker's pipe."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One photo to make."""
+
+    position: int
+    slot: int | None
+    """None sends everything through the pipe."""
+    place: int
+    """Within the slot."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of one photo: ``made`` without what stands in the slot."""
+
+    task: Task
+    made: PhotoViews
+    sent: tuple[np.ndarray | None, ...]
+    """Per preprocessing, its views where they do not stand in the slot."""
+    pixels: np.ndarray | tuple[int, ...] | None
+    """Of a decoded photo: itself, or its shape where it stands in the slot."""
+
+
+Make = Callable[[int], "PhotoViews"]
+"""Position -> the views of that photo; picklable."""
+
+
+def made_by_workers(
+    make: Make, gathers: Sequence[int], plan: SlotPlan, slots: int, workers: int, *, ahead: int, pin: bool = False
+) -> Iterator[PhotoViews]:
+    """The photos at positions 0, 1, ..., in order.
+
+    Args:
+        make: what a worker does.
+        gathers: photos of each gather, one after the other; each gets a slot.
+        plan, slots: of the ring.
+        workers: processes.
+        ahead: photos made before they are asked for, at most.
+        pin: the ring's memory, for copies to a GPU.
+
+    Raises:
+        DataError: a worker died, or all have stopped.
+    """
+    team = _Team(make, list(gathers), plan, slots, workers, ahead, pin)
+    try:
+        for position in range(sum(gathers)):
+            yield team.next(position)
+    finally:
+        team.close()
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: Any
+    pipe: Connection
+    given: list[int] = field(default_factory=list)
+    """Positions."""
+
+
+class _Team:
+    def __init__(
+        self, make: Make, gathers: list[int], plan: SlotPlan, slots: int, workers: int, ahead: int, pin: bool
+    ) -> None:
+        self._gather_of = [(g, place) for g, size in enumerate(gathers) for place in range(size)]
+        self._last = [place == gathers[g] - 1 for g, place in self._gather_of]
+        self._ahead = ahead
+        context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
+        self._woken, self._wake = os.pipe()
+        os.set_blocking(self._wake, False)
+        self._ring = Ring(plan, slots, forked=context.get_start_method() == "fork", freed=self._wake_up)
+        self._leases: dict[int, tuple[Lease, list[torch.Tensor]]] = {}
+        self._done: dict[int, Reply] = {}
+        self._next_given = self._wanted = 0
+        self._error: Exception | None = None
+        self._closing = False
+        self._changed = threading.Condition()
+        self._workers: list[_Worker] = []
+        for _ in range(workers):
+            ours, theirs = context.Pipe()
+            others = [worker.pipe for worker in self._workers] + [ours]
+            inherited = others if context.get_start_method() == "fork" else []
+            process = context.Process(
+                target=_work, args=(make, self._ring, theirs, inherited), daemon=True, name="views"
+            )
+            process.start()
+            theirs.close()
+            self._workers.append(_Worker(process, ours))
+        if pin:
+            self._ring.pin()
+        self._thread = threading.Thread(target=self._serve, name="views", daemon=True)
+        self._thread.start()
+
+    def next(self, position: int) -> PhotoViews:
+        with self._changed:
+            self._wanted = position
+            self._wake_up()
+            while position not in self._done and self._error is None:
+                self._changed.wait()
+            if position not in self._done:
+                assert self._error is not None
+                raise self._error
+            return self._assembled(self._done.pop(position))
+
+    def close(self) -> None:
+        self._closing = True
+        self._wake_up()
+        self._thread.join()
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(5)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.pipe.close()
+        self._leases.clear()
+        self._ring.close()
+        woken, wake, self._wake = self._woken, self._wake, -1
+        os.close(wake)
+        os.close(woken)
+
+    def _wake_up(self) -> None:
+        with contextlib.suppress(OSError):  # full: it will wake up anyway; closed: it need not
+            os.write(self._wake, b"\0")
+
+    def _assembled(self, reply: Reply) -> PhotoViews:
+        gather, place = self._gather_of[reply.task.position]
+        made = reply.made
+        if reply.task.slot is not None:
+            lease, slot = self._leases[gather]
+            arrays = [slot[i][place] if sent is None else torch.from_numpy(sent) for i, sent in enumerate(reply.sent)]
+            if isinstance(reply.pixels, tuple):
+                made = replace(made, decoded=lease.pixels(place, reply.pixels))
+        else:
+            arrays = [torch.from_numpy(sent) for sent in reply.sent if sent is not None]
+        if isinstance(reply.pixels, np.ndarray):
+            made = replace(made, decoded=torch.from_numpy(reply.pixels))
+        if self._last[reply.task.position]:
+            self._leases.pop(gather, None)
+        return replace(made, arrays=tuple(arrays))
+
+    def _serve(self) -> None:
+        """Until closed: give out photos, take in replies, notice who died and when nothing goes on."""
+        pipes: dict[Any, _Worker] = {worker.pipe: worker for worker in self._workers}
+        ends = {worker.process.sentinel: worker for worker in self._workers}
+        watch = _Watch([worker.process.pid for worker in self._workers])
+        try:
+            while not self._closing:
+                given = self._give_out()
+                ready = wait([*pipes, *ends, self._woken], SLOT_PATIENCE_S if self._starved() else LOOK_S)
+                if self._woken in ready:
+                    os.read(self._woken, 4096)
+                for worker in [pipes[one] for one in ready if one in pipes]:
+                    self._take_in(worker)
+                    watch.seen()
+                if died := [ends[one] for one in ready if one in ends]:
+                    raise _died(died[0].process)
+                if not ready and not given:
+                    self._give_without_slot()
+                    if self._wanted_is_out() and watch.stalled():
+                        raise DataError(
+                            f"the workers that make views have done nothing for {STALLED_S:.0f} seconds; "
+                            "is the disk with the photos there? --workers 0 makes views without them"
+                        )
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        with self._changed:
+            self._error = error
+            self._changed.notify_all()
+
+    def _take_in(self, worker: _Worker) -> None:
+        try:
+            reply: Reply = worker.pipe.recv()
+        except (EOFError, OSError):
+            raise _died(worker.process) from None
+        worker.given.remove(reply.task.position)
+        with self._changed:
+            self._done[reply.task.position] = reply
+            self._changed.notify_all()
+
+    def _give_out(self) -> bool:
+        """Photos to workers that have fewer than ``QUEUED``, the idlest first; whether there was one."""
+        given = False
+        while (worker := self._idlest()) is not None and self._next_given < len(self._gather_of):
+            position = self._next_given
+            if position >= self._wanted + self._ahead:
+                break
+            gather, place = self._gather_of[position]
+            with self._changed:
+                if gather not in self._leases:
+                    if (lease := self._ring.take()) is None:
+                        break
+                    self._leases[gather] = lease, lease.tensors()
+                    del lease
+                slot = self._leases[gather][0].number
+            self._give(worker, Task(position, slot, place))
+            given = True
+        return given
+
+    def _give_without_slot(self) -> None:
+        """All slots are held by who waits for this photo: it comes through the pipe."""
+        if self._starved() and (worker := self._idlest()) is not None:
+            self._give(worker, Task(self._next_given, None, self._gather_of[self._next_given][1]))
+
+    def _starved(self) -> bool:
+        """Whether a photo is waited for that no worker was given for want of a slot, while all workers are idle."""
+        waiting = self._next_given == self._wanted < len(self._gather_of)
+        return waiting and not any(worker.given for worker in self._workers)
+
+    def _give(self, worker: _Worker, task: Task) -> None:
+        self._next_given += 1
+        worker.given.append(task.position)
+        with contextlib.suppress(OSError):  # it died: its sentinel says so
+            worker.pipe.send(task)
+
+    def _idlest(self) -> _Worker | None:
+        worker = min(self._workers, key=lambda one: len(one.given))
+        return worker if len(worker.given) < QUEUED else None
+
+    def _wanted_is_out(self) -> bool:
+        return self._wanted < self._next_given and self._wanted not in self._done
+
+
+def _died(process: Any) -> DataError:
+    process.join(5)
+    status: int | None = process.exitcode
+    how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
+    why = "probably for memory: use fewer --workers" if status == -signal.SIGKILL else "--workers 0 may show why"
+    return DataError(f"a worker that makes views {how} ({why}); embeddings made so far are kept")
+
+
+class _Watch:
+    """Whether anything goes on: replies, or, where the system tells, processor time of the workers."""
+
+    def __init__(self, processes: Sequence[int]) -> None:
+        self._processes = processes
+        self._since, self._used = time.monotonic(), 0
+        self.seen()
+
+    def seen(self) -> None:
+        self._since = time.monotonic()
+
+    def stalled(self) -> bool:
+        used = sum(map(_processor_time, self._processes))
+        if used != self._used:
+            self._used = used
+            self.seen()
+        return time.monotonic() - self._since > STALLED_S
+
+
+def _processor_time(process: int) -> int:
+    """Of a process so far, in ticks; 0 where the system does not tell."""
+    try:
+        with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _work(make: Make, ring: Ring, pipe: Connection, inherited: Sequence[Connection]) -> None:
+    """A worker's life: it ends when its pipe does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the whole group gets it; the parent ends its workers
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for other in inherited:
+        other.close()  # else a parent that is killed would leave them open
+    torch.set_num_threads(1)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            task: Task = pipe.recv()
+            pipe.send(_placed(task, make(task.position), ring))
+
+
+def _placed(task: Task, made: PhotoViews, ring: Ring) -> Reply:
+    """Views and pixels into the slot; what does not fit is sent."""
+    slot = None if task.slot is None else ring.memory(task.slot)
+    sent: list[np.ndarray | None] = []
+    for which, array in enumerate(made.arrays):
+        views = array.numpy()
+        row = ring.plan.rows[which] if which < len(ring.plan.rows) else None
+        if slot is not None and row is not None and (views.shape, views.dtype) == (row.shape, row.dtype):
+            ring.plan.views(slot, which)[task.place] = views
+            sent.append(None)
+        else:
+            sent.append(views)
+    pixels: np.ndarray | tuple[int, ...] | None = None
+    if made.decoded is not None:
+        pixels = made.decoded.numpy()
+        room = None if slot is None else ring.plan.pixels(slot, task.place, pixels.shape)
+        if room is not None:
+            room[...] = pixels
+            pixels = tuple(pixels.shape)
+    return Reply(task, replace(made, arrays=(), decoded=None), tuple(sent), pixels)

@@ -1,0 +1,78 @@
+"""How slow a server may be: a deadline for its headers and for the whole, and a least rate in between.
+
+A timeout between two bytes is none: a server that sends one each half second keeps a connection as long as it likes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What one file may take."""
+
+    headers_s: float = 60.0
+    """From the request to the last header, redirects each for themselves."""
+    grace_s: float = 30.0
+    """After so long the rate counts."""
+    least_bytes_per_s: float = 8192.0
+    """On average since the body began: a photo of 5 MB takes ten minutes at this rate."""
+    deadline_s: float = 3600.0
+    """From the first byte of the body to its last."""
+
+    def objection(self, size: int, seconds: float) -> str:
+        """Why a body of which ``size`` bytes came in ``seconds`` is not waited for; "" if it is.
+
+        >>> Pace().objection(1000, 60.0)
+        '1,000 bytes in 60 seconds, fewer than 8,192 a second'
+        """
+        if seconds > self.deadline_s:
+            return f"not complete after {self.deadline_s:,.0f} seconds"
+        if seconds > self.grace_s and size < self.least_bytes_per_s * seconds:
+            return f"{size:,} bytes in {seconds:.0f} seconds, fewer than {self.least_bytes_per_s:,.0f} a second"
+        return ""
+
+
+PACE = Pace()
+"""Of photos, unless a caller says otherwise."""
+
+
+class TooSlow(Exception):
+    """Something did not end before its deadline."""
+
+
+def within(seconds: float, work: Callable[[], Answer]) -> Answer:
+    """What ``work`` returns or raises, if it ends in time; else it is left to a thread that nobody waits for.
+
+    Raises:
+        TooSlow: it did not.
+
+    >>> within(5.0, lambda: 2 + 2)
+    4
+    """
+    answers: list[Any] = []
+
+    def run() -> None:
+        try:
+            answers.append((work(), None))
+        except BaseException as error:
+            answers.append((None, error))
+
+    thread = threading.Thread(target=run, daemon=True, name="within a deadline")
+    thread.start()
+    end = time.monotonic() + seconds
+    while thread.is_alive() and (left := end - time.monotonic()) > 0:
+        thread.join(min(left, 1.0))  # in pieces, so that a signal is heeded
+    if not answers:
+        raise TooSlow
+    answer, error = answers[0]
+    if error is not None:
+        raise error
+    return answer

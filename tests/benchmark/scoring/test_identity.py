@@ -1,0 +1,172 @@
+"""Two trainings of one folder name through the real commands: two encoders everywhere, and neither is written over."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+
+from benchmark.__main__ import main
+from benchmark.encoders import encoder_hash, load_encoder
+from benchmark.results import Result, Score, write_result
+from benchmark.results.schema import read_result
+from benchmark.scoring.aside import set_aside
+
+VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 1, "num_heads": 2}
+ONE, TWO = "run1/checkpoint-1000", "run2/checkpoint-1000"
+DATA = ("-d", "folder:photos", "-t", "probe/jpeg", "--workers", "0")
+
+
+def save(folder: Path, seed: int, **config: object) -> None:
+    torch.manual_seed(seed)
+    model = timm.create_model("vit_tiny_patch16_224", pretrained=False, num_classes=3, **VIT)
+    model.pretrained_cfg.update({"input_size": (3, 32, 32), **config})
+    timm.models.save_for_hf(model, folder, model_args=VIT)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("identity")
+    save(root / ONE, 1)
+    save(root / TWO, 2)
+    shutil.copytree(root / ONE, root / "copy/checkpoint-1000")
+    save(root / "wider/checkpoint-1000", 1, crop_pct=0.5)
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 4)):
+        for label, name in enumerate(("dark", "light")):
+            for i in range(count):
+                path = root / "photos" / split / name / f"{i}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = np.clip(70 + 110 * label + rng.normal(0, 30, (48, 40, 3)), 0, 255).astype(np.uint8)
+                buffer = io.BytesIO()
+                Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
+                path.write_bytes(buffer.getvalue())
+    return root
+
+
+@pytest.fixture
+def score(folder, tmp_path, monkeypatch, capfd):
+    """Run ``camtrace score`` on checkpoints; gives its standard error."""
+    monkeypatch.chdir(folder)
+
+    def run(*models, out, command="score", options=()):
+        named = [word for model in models for word in ("-m", model)]
+        places = ("-o", str(tmp_path / out), "--cache", str(tmp_path / "cache"))
+        assert main([command, *named, *DATA, *places, *options]) == 0
+        return capfd.readouterr().err
+
+    return run
+
+
+def scores(result: Result) -> dict[tuple[str, str], tuple[float, float, float]]:
+    return {(s.task, s.metric): (s.value, s.low, s.high) for s in result.scores}
+
+
+def test_score__two_checkpoints_of_one_folder_name_are_two_and_equal_to_each_alone(score, tmp_path, capfd):
+    score(ONE, TWO, out="both")
+    ids = [load_encoder(f"./{name}").info.id for name in (ONE, TWO)]
+    hashes = [load_encoder(f"./{name}").info.weights_sha256 for name in (ONE, TWO)]
+    assert ids == [f"local-dir:checkpoint-1000@{sha[:8]}" for sha in hashes]
+    found = [read_result(tmp_path / "both" / i.replace(":", "-") / "folder-photos/result.json") for i in ids]
+    assert [one.encoder["weights_sha256"] for one in found] == hashes
+    report = (tmp_path / "both" / "report.md").read_text()
+    assert all(f"## {i} on folder:photos" in report for i in ids)
+    for name, one in zip((ONE, TWO), found, strict=True):
+        score(name, out=f"alone/{name}", options=("--cache", str(tmp_path / name)))
+        alone = read_result(tmp_path / "alone" / name / "result.json")
+        assert scores(alone) == scores(one)
+        assert alone.encoder == one.encoder
+    assert scores(found[0]) != scores(found[1])
+    # the board has a row for each
+    assert main(["leaderboard", "--results", str(tmp_path / "both"), "--output", str(tmp_path / "site")]) == 0
+    rows = json.loads((tmp_path / "site" / "data.json").read_text())["rows"]
+    assert [row["name"] for row in rows if row["origin"] == "measured"] == sorted(ids)
+
+
+def test_score__nothing_is_written_over_a_result_of_other_weights(score, tmp_path):
+    out = tmp_path / "out"
+    score(ONE, out="out")
+    first = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    assert {"result.json", "answers.npz", "report.md", "report.png"} == set(first)
+    told = score(TWO, out="out")
+    one = read_result(next(out.glob("local-dir-*/folder-photos/result.json")))
+    kept = out / str(one.encoder["id"]).replace(":", "-") / "folder-photos"
+    assert f"it is kept in {kept}" in told
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == first
+    two = read_result(out / "result.json")
+    assert two.encoder["weights_sha256"] != one.encoder["weights_sha256"]
+    # the same again is written over itself, whatever the tasks
+    assert "kept" not in score(TWO, out="out", options=("-t", "probe/sharpening"))
+    assert len(list(out.rglob("result.json"))) == 2
+
+
+def test_score__one_encoder_in_two_folders_is_scored_once(score, tmp_path):
+    told = score(ONE, "copy/checkpoint-1000", TWO, out="out")
+    assert "copy/checkpoint-1000 is the encoder of run1/checkpoint-1000, weight for weight: it is scored once" in told
+    assert len(list((tmp_path / "out").rglob("result.json"))) == 2
+
+
+@pytest.mark.parametrize("command", ["score", "sweep"])
+def test_score__equal_weights_read_in_two_ways_are_two(score, tmp_path, command):
+    options = ("--one-at-a-time",) if command == "sweep" else ()
+    score(ONE, "wider/checkpoint-1000", out="out", command=command, options=options)
+    found = [read_result(path) for path in (tmp_path / "out").rglob("result.json")]
+    ids = sorted(str(one.encoder["id"]) for one in found)
+    assert len({one.encoder["weights_sha256"] for one in found}) == 1
+    assert len(set(ids)) == 2
+    assert all("@" in i for i in ids)
+    assert "+" in ids[1]
+    assert scores(found[0]) != scores(found[1])
+
+
+def result(weights: str, data: str = "pets", scored: bool = True) -> Result:
+    one = Score("probe/jpeg", data, "accuracy", 0.5, 0.4, 0.6, 10, 0.2)
+    encoder = {"id": "mine:encode", "weights_sha256": weights, "preprocessing": {"size": [8, 8]}}
+    return Result(encoder, {"name": data}, {}, (one,) if scored else (), (), {}, "2026-01-01T00:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("new", "place"),
+    [
+        (result("1"), None),
+        (result("2"), "mine-encode.{digest}/pets"),
+        (result("1", "cats"), "mine-encode.{digest}/pets"),
+        (result("1", scored=False), "mine-encode.{digest}/pets"),
+    ],
+)
+def test_set_aside__unless_it_is_the_same_encoder_on_the_same_photos_again(tmp_path, new, place):
+    folder = tmp_path / "mine-encode" / "pets"
+    write_result(result("1"), folder / "result.json")
+    (folder / "answers.npz").write_bytes(b"answers")
+    where = set_aside(folder, tmp_path, new)
+    if place is None:
+        assert where is None
+        assert (folder / "answers.npz").exists()
+        return
+    assert where == tmp_path / place.format(digest=encoder_hash(result("1").encoder))
+    assert read_result(where / "result.json") == result("1")
+    assert (where / "answers.npz").read_bytes() == b"answers"
+    assert list(folder.iterdir()) == []
+
+
+def test_set_aside__what_cannot_be_read_and_what_is_there_already_are_kept_too(tmp_path):
+    for number, text in enumerate(("no result", "nor this"), 1):
+        (tmp_path / "result.json").write_text(text)
+        assert set_aside(tmp_path, tmp_path, result("1")) == tmp_path / f"set-aside-{number}"
+    assert (tmp_path / "set-aside-1" / "result.json").read_text() == "no result"
+    assert (tmp_path / "set-aside-2" / "result.json").read_text() == "nor this"
+
+
+def test_encoder_hash__is_of_the_computation_not_of_where_it_ran():
+    info = {"id": "a", "weights_sha256": "1", "preprocessing": {"size": (8, 8)}, "pooling": "mean"}
+    same = {**info, "preprocessing": {"size": [8, 8]}, "group": "SSL", "parameters": 3}
+    assert encoder_hash(info) == encoder_hash(same)
+    for name in ("id", "weights_sha256", "preprocessing", "pooling", "revision", "dimension", "library"):
+        assert encoder_hash({**info, name: "other"}) != encoder_hash(info), name

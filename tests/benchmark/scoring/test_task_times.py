@@ -1,0 +1,72 @@
+"""Estimates of tasks: the line through two measured runs, by what each task's time grows with."""
+
+import numpy as np
+import pytest
+
+from benchmark.options import RunOptions
+from benchmark.scoring import task_times
+from benchmark.scoring.command import main
+from benchmark.scoring.task_times import MadeUpBank, by_family
+from benchmark.tasks import all_tasks
+from builders.photos import PhotoSet
+
+TASKS = [all_tasks()[name] for name in ("probe/sharpening", "knn/sharpening")]
+
+
+def photo_set(train, val):
+    ids = {f"{i}": b"" for i in range(train + val)}
+    labels = [f"class {i % 4}" for i in range(train + val)]
+    return PhotoSet.of_bytes("p", ids, labels, ["train"] * train + ["val"] * val)
+
+
+@pytest.fixture
+def seconds(monkeypatch):
+    """Tasks take 1 s, and 1 ms for each photo (probe) or each 1000 pairs of a train and a test photo (kNN)."""
+
+    def of(task, photos, *_):
+        train, val = (len(photos.indices(split)) for split in ("train", "val"))
+        return 1 + 1e-3 * (train + val) if task.growth == "photos" else 1 + 1e-6 * train * val
+
+    monkeypatch.setattr(task_times, "_seconds", of)
+
+
+def test_task_times__grow_with_photos_and_with_pairs(seconds):
+    times = task_times.task_times(TASKS, photo_set(80_000, 20_000), 8, RunOptions(), "cpu")
+    assert times["probe/sharpening"] == pytest.approx(101)
+    assert times["knn/sharpening"] == pytest.approx(1601)
+    fewer = task_times.task_times(TASKS, photo_set(80_000, 20_000), 8, RunOptions(queries=1000), "cpu")
+    assert fewer["knn/sharpening"] == pytest.approx(81, abs=0.5)
+    assert by_family(times, TASKS) == {
+        "Processing probes": pytest.approx(101),
+        "kNN set-ups": pytest.approx(1601),
+    }
+
+
+def test_task_times__few_photos_are_measured_as_they_are(seconds):
+    times = task_times.task_times(TASKS, photo_set(80, 20), 8, RunOptions(), "cpu")
+    assert times["probe/sharpening"] == pytest.approx(1.1)
+
+
+def test_task_times__really_run__and_a_task_that_fails_has_no_time():
+    broken = photo_set(80, 0)
+    times = task_times.task_times(TASKS, photo_set(80, 20), 8, RunOptions(resamples=100, assignment_seeds=1), "cpu")
+    assert all(0 < t < 60 for t in times.values())
+    assert task_times.task_times(TASKS, broken, 8, RunOptions(), "cpu")["probe/sharpening"] is None
+
+
+def test_made_up_bank__views_of_a_photo_are_nearer_than_photos():
+    bank, rows = MadeUpBank(50, 64), np.arange(50)
+    one, other = bank.view("a", rows), bank.view("b", rows)
+    np.testing.assert_array_equal(one, bank.view("a", rows))
+    between_views = np.linalg.norm(one - other, axis=1).mean()
+    between_photos = np.linalg.norm(one[:-1] - one[1:], axis=1).mean()
+    assert 0.2 < between_views < 0.7 < between_photos < 2
+
+
+def test_score__dry_run_says_stages_and_writes_nothing(tmp_path, photo_folder, capsys):
+    words = ["-m", "control:random-projection", "-d", f"folder:{photo_folder}", "-t", "*/sharpening", "--dry-run"]
+    assert main([*words, "--cache", str(tmp_path / "c"), "-o", str(tmp_path / "out"), "--quiet"]) == 0
+    said = capsys.readouterr().out
+    for stage in ("loading encoders", "views and forward passes", "Processing probes", "kNN set-ups", "disk: 0.2 MB"):
+        assert stage in said
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,327 @@
+"""Encoders that are none, through the real command, beside a good one: a recorded failure each, and touching none."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import camtrace
+from benchmark.__main__ import main
+from benchmark.encoders import Encoder, EncoderInfo
+from benchmark.options import RunOptions
+from benchmark.results.schema import read_result
+from benchmark.scoring.trial import _spread, own_failures, try_encoders
+from benchmark.views import PlainViews
+from builders.errors import EncoderError, UsageError
+from builders.photos import PhotoSet
+
+CODE = '''
+import itertools, sys
+import numpy as np
+import torch
+from PIL import ImageDraw
+from torch import nn
+
+calls = itertools.count()
+
+def good(image):
+    pixels = np.asarray(image, dtype=np.float32)
+    return np.r_[pixels.mean((0, 1)), np.abs(np.diff(pixels, axis=0)).mean((0, 1)), np.log(pixels.size)]
+
+def draws(image):
+    """Writes over the picture that it was given, then reads it."""
+    vector = good(image)
+    ImageDraw.Draw(image).rectangle((0, 0, *image.size), fill=(7, 7, 7))
+    image.thumbnail((4, 4))
+    return vector
+
+buffer = np.zeros(7, np.float32)
+
+def one_buffer(image):
+    buffer[:] = good(image)
+    return buffer
+
+class Reads(nn.Module):
+    """Its input is the mean colour, as floats that others of its kind share."""
+    def preprocess(self, image):
+        return good(image)[:3].reshape(3, 1, 1)
+    def forward(self, x):
+        return x.flatten(1)
+
+reads = Reads()
+
+class Writes(Reads):
+    def forward(self, x):
+        return x.mul_(0).add_(torch.arange(3.0).view(3, 1, 1)).flatten(1) + torch.rand(1) * 0
+
+def random(image):
+    return good(image) + np.random.default_rng(next(calls)).normal(size=7)
+
+def constant(image):
+    return [1.0, 2.0]
+
+def zeros(image):
+    return np.zeros(3)
+
+def complex_(image):
+    return good(image) + 1j
+
+def exits(image):
+    sys.exit(0)
+
+def exits_late(image):
+    if next(calls) > 8:
+        sys.exit(0)
+    return good(image)
+
+def late(image):
+    if next(calls) > 20:
+        raise RuntimeError("tired")
+    return good(image)
+
+class Complex(nn.Module):
+    def forward(self, x):
+        return torch.complex(x.mean((2, 3)), x.mean((2, 3)))
+
+class Infinite(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3)) / 0
+
+class Exits(nn.Module):
+    def forward(self, x):
+        if len(x) > 1:
+            sys.exit()
+        return x.mean((2, 3))
+
+class Normalises(nn.Module):
+    """What a batch norm in training does: the others of its batch decide."""
+    def forward(self, x):
+        x = x.mean((2, 3))
+        return x - x.mean(0) if len(x) > 1 else x
+
+class Asserts(nn.Module):
+    def forward(self, x):
+        assert len(x) == 1, "one at a time"
+        return x.mean((2, 3))
+'''
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("trial")
+    (root / "trial_encoders.py").write_text(CODE)
+    (root / "trial_exit.py").write_text("import sys\nsys.exit(0)\n")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 10), ("val", 5)):
+        for label, name in enumerate(("dark", "light")):
+            for i in range(count):
+                path = root / "photos" / split / name / f"{i}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = np.clip(70 + 110 * label + rng.normal(0, 30, (24, 32, 3)), 0, 255).astype(np.uint8)
+                buffer = io.BytesIO()
+                Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
+                path.write_bytes(buffer.getvalue())
+    return root
+
+
+@pytest.fixture
+def score(folder, tmp_path, monkeypatch, capfd):
+    """Run the command on encoders of the module; gives standard error. Results are in ``score.out``."""
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.chdir(folder)
+
+    def run(*names, options=(), expect=0, out="out"):
+        sys.modules.pop("trial_encoders", None)
+        models = [word for name in names for word in ("-m", name if ":" in name else f"trial_encoders:{name}")]
+        data = ("-d", "folder:photos", "-t", "probe/sharpening", "-t", "knn/jpeg", "--workers", "0")
+        assert main(
+            ["score", *models, *data, "-o", str(tmp_path / out), "--cache", str(tmp_path / "cache"), *options]
+        ) == (expect)
+        told = capfd.readouterr()
+        assert "Traceback" not in told.err
+        return told.err
+
+    run.out = tmp_path
+    yield run
+    sys.modules.pop("trial_encoders", None)
+
+
+def scores(folder: Path) -> dict[tuple[str, str], tuple[float, float, float]]:
+    return {(s.task, s.metric): (s.value, s.low, s.high) for s in read_result(folder / "result.json").scores}
+
+
+def test_score__an_encoder_that_draws_on_its_picture_touches_no_other_and_not_itself(score):
+    score("good", out="alone")
+    score("draws", out="drawing")
+    score("one_buffer", out="buffer")
+    score("draws", "good", "one_buffer", out="together")
+    alone = scores(score.out / "alone")
+    assert alone["probe/sharpening", "accuracy"][0] > 0.6
+    for name in ("draws", "good", "one_buffer"):
+        assert scores(score.out / "together" / f"trial_encoders-{name}" / "folder-photos") == alone
+    assert scores(score.out / "drawing") == alone
+    assert scores(score.out / "buffer") == alone
+
+
+def test_score__a_network_that_writes_into_its_input_touches_no_other(score):
+    score("reads", out="alone")
+    score("Writes", "reads", out="together", expect=1)
+    assert scores(score.out / "together" / "trial_encoders-reads" / "folder-photos") == scores(score.out / "alone")
+    failed = read_result(score.out / "together" / "trial_encoders-Writes" / "folder-photos" / "result.json").failures
+    assert "one and the same embedding for all 30 photos" in failed[0].reason
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("random", "asked twice for the same photos it gives embeddings"),
+        ("constant", "one and the same embedding for all 30 photos"),
+        ("zeros", "one and the same embedding for all 30 photos"),
+        ("complex_", "it gives complex numbers"),
+        ("Complex", "it gives complex numbers"),
+        ("Infinite", "not finite"),
+        ("exits", "it called sys.exit(0)"),
+        ("exits_late", "it called sys.exit(0)"),
+        ("trial_exit:encode", "it called sys.exit(0)"),
+        ("Exits", "it called sys.exit(None)"),
+        ("Asserts", "one at a time"),
+        ("Normalises", "depends on the others of its batch"),
+        ("late", "which can be read (the first: preprocessing failed (RuntimeError: tired))"),
+    ],
+)
+def test_score__what_is_no_encoder_is_a_row_and_status_1(score, name, sentence):
+    score(name, "good", options=("--json",), expect=1)
+    report = (score.out / "out" / "report.md").read_text()
+    assert sentence in report
+    assert scores(score.out / "out" / "trial_encoders-good" / "folder-photos")
+    assert (
+        sentence in score(name, expect=1, out="single") or sentence in (score.out / "single" / "report.md").read_text()
+    )
+
+
+def test_score__a_random_encoder_is_scored_where_that_is_asked_for_and_recorded(score):
+    score("random", options=("--allow-random",))
+    result = read_result(score.out / "out" / "result.json")
+    assert len(result.scores) > 5
+    assert result.failures == ()
+    assert result.environment["trial"]["photos"] == 3
+    assert result.environment["trial"]["repeated"] > 1e-3
+    assert "its preprocessing already gives two different arrays" in result.environment["trial"]["random"]
+    assert "--allow-random" in result.environment["command"]
+    assert "one draw" in (score.out / "out" / "report.md").read_text()
+    score("good", out="sure")
+    sure = read_result(score.out / "sure" / "result.json").environment["trial"]
+    assert sure == {"photos": 3, "repeated": 0.0, "alone": 0.0, "random": ""}
+
+
+def test_score__batch_size_1_is_a_way_out_for_what_depends_on_its_batch(score):
+    score("Normalises", "good", expect=1)
+    score("Normalises", options=("--batch-size", "1"), out="single")
+    assert read_result(score.out / "single" / "result.json").environment["trial"]["random"] == ""
+
+
+@pytest.mark.parametrize(
+    "option", [("--device", "cuda"), ("--dtype", "bfloat16"), ("--compile",), ("--revision", "main")]
+)
+def test_score__an_option_that_cannot_apply_to_a_function_is_an_error(score, option):
+    told = score("good", options=option, expect=2)
+    assert " ".join(option) in told or option[0] in told
+    assert not (score.out / "out").exists()
+
+
+def test_python__the_only_encoder_that_is_none_raises_and_one_of_several_warns(folder, tmp_path):
+    noise = np.random.default_rng(0)
+
+    def random(image):
+        return noise.normal(size=3)
+
+    def good(image):
+        return np.asarray(image, dtype=np.float32).mean((0, 1))
+
+    ask = {"data": f"folder:{folder}/photos", "tasks": "probe/jpeg", "cache": tmp_path, "workers": 0}
+    with pytest.raises(EncoderError, match="random: asked twice"):
+        camtrace.score(random, **ask)
+    with pytest.warns(UserWarning, match="failed: random: asked twice"):
+        results = camtrace.score([random, good], **ask)
+    assert results.select(encoder="good")["probe/jpeg"].n == 10
+    assert [(f.kind, f.name) for f in results.failures] == [("encoder", "random")]
+    with pytest.raises(UsageError, match="--device cuda cannot apply"):
+        camtrace.score(good, device="cuda", **ask)
+
+
+def encoder(embed, preprocess=lambda image: np.asarray(image)[:1, :1, 0].ravel(), **changes) -> Encoder:
+    info = EncoderInfo("toy", "callable", None, None, changes.pop("dimension", 1), {}, "none", 0)
+    return Encoder(info, preprocess, embed, "cpu", changes.pop("dtype", "float32"))
+
+
+def grey(count: int = 5) -> PhotoSet:
+    return PhotoSet.of_bytes("grey", {f"{i}": b"P6 2 2 255\n" + bytes([10 * i + 5] * 12) for i in range(count)})
+
+
+@pytest.mark.parametrize(
+    ("embed", "sentence"),
+    [
+        (lambda batch: batch.numpy(), "it gives ndarray, not a tensor"),
+        (lambda batch: batch.float()[:1], r"shape \(1, 1\), expected \(3, 1\)"),
+        (lambda batch: batch.float().T, r"expected \(3, 1\)"),
+    ],
+)
+def test_try_encoders__an_embedding_is_a_tensor_of_the_promised_shape(embed, sentence):
+    [trial] = try_encoders([encoder(embed)], grey(), PlainViews(), RunOptions())
+    with pytest.raises(AssertionError, match=sentence):
+        raise AssertionError(trial.reason)
+
+
+def test_try_encoders__rounding_is_not_random():
+    """The second answer is 1 + 5e-5 times the first: 5e-5 of its length apart."""
+    answers = iter([1.0, 1.00005, 1.0, 1.0, 1.0005, 1.0])
+    toy = encoder(lambda batch: batch.float() * next(answers))
+    [trial] = try_encoders([toy], grey(), PlainViews(), RunOptions())
+    assert (trial.random, trial.photos) == ("", 3)
+    assert trial.repeated == pytest.approx(5e-5, rel=1e-2)
+    [trial] = try_encoders([toy], grey(), PlainViews(), RunOptions())
+    assert trial.repeated == pytest.approx(5e-4, rel=1e-2)
+    assert "0.05 % of their length apart" in trial.random
+
+
+def test_try_encoders__photos_that_nobody_can_read_say_nothing_of_the_encoder():
+    bad = PhotoSet.of_bytes("bad", {f"{i}": b"?" for i in range(5)})
+    [trial] = try_encoders([encoder(lambda batch: batch.float())], bad, PlainViews(), RunOptions())
+    assert (trial.reason, trial.random, trial.photos) == ("", "", 0)
+
+
+def test_try_encoders__what_another_does_in_company_shows():
+    """The second encoder asked adds what the first one has left in a global."""
+    left = [0.0]
+
+    def leaves(batch: torch.Tensor) -> torch.Tensor:
+        left[0] += 1
+        return batch.float()
+
+    def reads(batch: torch.Tensor) -> torch.Tensor:
+        return batch.float() + left[0]
+
+    first, second = try_encoders([encoder(leaves), encoder(reads)], grey(), PlainViews(), RunOptions())
+    assert first.random == ""
+    assert "asked twice" in second.random
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 9, 1000])
+def test_spread__different_indices_of_the_set(count):
+    indices = _spread(count)
+    assert len(set(indices)) == len(indices) <= 8
+    assert set(indices) <= set(range(count))
+    assert len(indices) >= min(count, 3)
+
+
+def test_own_failures__one_odd_photo_in_twenty_is_none():
+    failures = {str(i): "preprocessing failed (ValueError: too thin)" for i in range(3)}
+    assert own_failures("toy", dict(list(failures.items())[:2]), 40) == ""
+    assert "fails on 3 of 40 photos" in own_failures("toy", failures, 40)
+    assert own_failures("toy", dict.fromkeys(failures, "no JPEG"), 40) == ""

@@ -1,0 +1,153 @@
+"""Workers that die, stop or wait, memory that is used again, and a /dev/shm as small as Docker's."""
+
+import multiprocessing
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmark.views import ring as ring_module
+from benchmark.views import workers as workers_module
+from benchmark.views.acquisition import PlainViews
+from benchmark.views.loading import PhotoViews, iterate_views
+from benchmark.views.ring import Ring, Row, SlotPlan, shared_folder
+from benchmark.views.workers import made_by_workers
+from builders.errors import DataError
+from builders.photos import PhotoSet
+from builders.pixels.engine.selection import VARIABLE
+
+ROW = Row((2, 3), np.dtype(np.uint8))
+
+
+def numbered(position: int) -> PhotoViews:
+    """Views that say which photo they are of."""
+    return PhotoViews(position, (torch.full((2, 3), position, dtype=torch.uint8),), "", "", 0.0)
+
+
+def made(make, count=9, gather=3, slots=4, workers=2, ahead=6):
+    gathers = [min(gather, count - start) for start in range(0, count, gather)]
+    return made_by_workers(make, gathers, SlotPlan(gather, (ROW,), 0), slots, workers, ahead=ahead)
+
+
+def test_made_by_workers__views_of_a_gather_stand_one_after_the_other():
+    for start in (0, 3, 6):
+        stream = made(numbered)
+        photos = list(stream)
+        assert [photo.index for photo in photos] == list(range(9))
+        assert [photo.arrays[0].tolist() for photo in photos] == [[[i] * 3] * 2 for i in range(9)]
+        addresses = [photo.arrays[0].data_ptr() for photo in photos[start : start + 3]]
+        assert np.diff(addresses).tolist() == [ROW.nbytes, ROW.nbytes]
+
+
+def test_made_by_workers__a_slot_is_used_again_only_when_its_last_tensor_is_gone():
+    """Two slots, seven gathers: whoever keeps everything has everything, whoever lets go gets the same memory again."""
+    kept = list(made(numbered, count=21, slots=2))
+    assert [int(photo.arrays[0][0, 0]) for photo in kept] == list(range(21))
+    seen = set()
+    for photo in made(numbered, count=21, slots=2):
+        seen.add(photo.arrays[0].data_ptr())
+        assert int(photo.arrays[0][1, 2]) == photo.index
+        del photo
+    assert len(seen) <= 6 + 3  # the places of two slots, and what came through a pipe
+
+
+def deadly(position: int) -> PhotoViews:
+    if position == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return numbered(position)
+
+
+def test_made_by_workers__a_worker_that_is_killed_is_an_error_at_once():
+    stream = made(deadly)
+    with pytest.raises(DataError, match=r"a worker that makes views was killed by signal 9 .*fewer --workers"):
+        list(stream)
+    assert not [child for child in multiprocessing.active_children() if child.name == "views"]
+
+
+def asleep(position: int) -> PhotoViews:
+    time.sleep(3600 if position == 4 else 0)
+    return numbered(position)
+
+
+def test_made_by_workers__workers_that_do_nothing_are_not_waited_for(monkeypatch):
+    monkeypatch.setattr(workers_module, "STALLED_S", 0.5)
+    with pytest.raises(DataError, match="have done nothing for"):
+        list(made(asleep))
+
+
+def busy(position: int) -> PhotoViews:
+    until = time.process_time() + (0.7 if position == 4 else 0)
+    while time.process_time() < until:
+        pass
+    return numbered(position)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much a process computes")
+def test_made_by_workers__a_photo_that_takes_long_is_waited_for(monkeypatch):
+    monkeypatch.setattr(workers_module, "STALLED_S", 0.3)
+    assert len(list(made(busy))) == 9
+
+
+def test_made_by_workers__left_before_its_end_leaves_no_process():
+    stream = made(numbered)
+    next(stream)
+    stream.close()
+    assert not [child for child in multiprocessing.active_children() if child.name == "views"]
+
+
+def test_ring__of_a_process_that_is_no_fork_is_a_file_where_there_is_room(monkeypatch, tmp_path):
+    monkeypatch.setattr(ring_module, "SHARED_FOLDER", tmp_path)
+    monkeypatch.setattr(ring_module.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(64, 64, 10_000))
+    assert shared_folder(10_000) == tmp_path
+    assert shared_folder(10_001) != tmp_path
+    ours = Ring(SlotPlan(3, (ROW,), 0), 2, forked=False)
+    assert ours.path.parent == tmp_path
+    theirs = pickle.loads(pickle.dumps(ours))
+    lease = ours.take()
+    ours.plan.views(theirs.memory(lease.number), 0)[1] = 7
+    assert lease.tensors()[0][:, 0, 0].tolist() == [0, 7, 0]
+    ours.close()
+    assert not list(tmp_path.iterdir())
+
+
+SMALL_SHM = """
+mount -t tmpfs -o size=64m tmpfs /dev/shm && exec {python} - <<'END'
+import shutil, numpy as np
+from tests.benchmark.views.test_workers import large_views
+assert shutil.disk_usage("/dev/shm").total == 64 << 20
+print(large_views(8))
+END
+"""
+
+
+SETTINGS = {"PYTHONPATH": ".", VARIABLE: "pillow"}
+
+
+def large_views(workers: int) -> tuple[int, int]:
+    """24 photos of 15 MB of views each, more than 64 MB in the hands of few workers."""
+    photos = PhotoSet.of_bytes("noise", {str(i): b"P6 2 2 255\n" + bytes([i] * 12) for i in range(24)})
+    stream = iterate_views(photos, range(24), PlainViews(), [enlarged], workers=workers, gathers=[2] * 12)
+    return sum(not views.failure for views in stream), sum(1 for _ in os.scandir("/dev/shm"))
+
+
+def enlarged(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.resize((2236, 2236)))
+
+
+def test_iterate_views__64_mb_of_shared_memory_and_eight_workers():
+    """Docker's default. Of the loader that stood here before, the main process waited for ever."""
+    if not shutil.which("unshare") or subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
+        pytest.skip("no mount namespaces here")
+    command = ["unshare", "-rm", "bash", "-c", SMALL_SHM.format(python=sys.executable)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **SETTINGS})
+    if "permission denied" in done.stderr:
+        pytest.skip("no mounts here")
+    assert done.stdout.strip() == "(24, 0)", done.stderr
