@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from builders.errors import UsageError, unknown_name
 from builders.files import cache_folder
@@ -14,6 +17,59 @@ STORAGE = ("float32", "float16")
 VIEWS = ("auto", "cpu", "device")
 RUNTIMES = ("auto", "torch", "openvino", "onnxruntime")
 """What may carry out forward passes; ``auto`` decides as ``benchmark/encoders/runtime.py`` says."""
+PREPROCESS = ("own", "study", "short-side", "squash")
+"""Preprocessings of an encoder: ``benchmark/encoders/preprocess_modes.py`` says what each means."""
+TIES = ("nearest", "random")
+"""What a tied kNN vote counts for: whether the label of the nearest tied neighbour is right, or the probability that a
+random one of the tied labels is (in closed form: nothing is drawn)."""
+ORIENTATION = ("upright", "stored")
+"""Of photos that are processed or seen plain by kNN: the Exif orientation applied, or pixels as the file stores them.
+Photos that are asked about their camera, and pairs, are always upright."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of choices. An option that is given beside it wins, and the result says so."""
+
+    name: str
+    protocol: str
+    preprocess: str
+    ties: str
+    orientation: str
+    summary: str
+    """One line for people."""
+
+
+CHOICES = ("protocol", "preprocess", "ties", "orientation")
+"""What a preset decides; fields of ``Preset`` and of ``RunOptions``."""
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        preset.name: preset
+        for preset in (
+            Preset(
+                "camtrace",
+                "converged",
+                "own",
+                "nearest",
+                "upright",
+                "ours: each encoder's own preprocessing, probes solved to their optimum, ties to the nearest label",
+            ),
+            Preset(
+                "iccv2025",
+                "iccv2025",
+                "study",
+                "random",
+                "stored",
+                "as the ICCV 2025 study's released code: short side = crop, its SGD, random ties, no Exif orientation",
+            ),
+        )
+    }
+)
+"""By name."""
+
+STUDY_PRESET = "iccv2025"
+"""The preset under which our numbers stand beside the published ones."""
 
 
 def default_cache() -> Path:
@@ -21,9 +77,16 @@ def default_cache() -> Path:
     return cache_folder()
 
 
-def default_runtime() -> str:
-    """What carries out forward passes unless told: ``$CAMTRACE_RUNTIME``, or ``auto``."""
-    return os.environ.get("CAMTRACE_RUNTIME") or "auto"
+def automatic_runtime() -> str:
+    """What ``auto`` tries first: ``$CAMTRACE_RUNTIME``, or OpenVINO.
+
+    Raises:
+        UsageError: the variable names no runtime.
+    """
+    named = os.environ.get("CAMTRACE_RUNTIME") or "openvino"
+    if named not in RUNTIMES[1:]:
+        raise unknown_name("runtime in CAMTRACE_RUNTIME", named, RUNTIMES[1:])
+    return named
 
 
 @dataclass(frozen=True)
@@ -34,8 +97,16 @@ class RunOptions:
     """Of splits that the data do not bring, of ``--limit`` and of the random scale of ``interpolation``."""
     assignment_seeds: int = 10
     """Random class assignments that probes and ``uniform`` set-ups are averaged over (seeds 0, 1, ...)."""
-    protocol: str = "converged"
+    preset: str = "camtrace"
+    """A name in ``PRESETS``; the four choices below are already made, by it or in its place."""
+    protocol: str = PRESETS["camtrace"].protocol
     """How probes are fitted: a name in ``benchmark.probe.PROTOCOLS``."""
+    preprocess: str = PRESETS["camtrace"].preprocess
+    """Of every encoder, applied when it is loaded: one of ``PREPROCESS``; here for the record."""
+    ties: str = PRESETS["camtrace"].ties
+    """One of ``TIES``."""
+    orientation: str = PRESETS["camtrace"].orientation
+    """One of ``ORIENTATION``."""
     neighbours: int | None = None
     """k of kNN; by default what the data set says."""
     queries: int | None = None
@@ -51,7 +122,7 @@ class RunOptions:
     """Precision of the forward pass: one of ``DTYPES``."""
     compile: bool = False
     """Forward passes by ``torch.compile``."""
-    runtime: str = field(default_factory=default_runtime)
+    runtime: str = "auto"
     """What carries out forward passes: one of ``RUNTIMES``."""
     force_dtype: bool = False
     """Use a precision below float32 although the gate refuses it (``precision_gate.py``)."""
@@ -100,8 +171,52 @@ class RunOptions:
             ("dtype", self.dtype, DTYPES),
             ("storage", self.storage, STORAGE),
             ("views", self.views, VIEWS),
+            ("preset", self.preset, PRESETS),
+            ("preprocess", self.preprocess, PREPROCESS),
+            ("ties", self.ties, TIES),
+            ("orientation", self.orientation, ORIENTATION),
             ("runtime", self.runtime, RUNTIMES),
         ):
             if chosen not in known:
                 raise unknown_name(name, chosen, known)
         return self
+
+
+def choices(preset: str, given: Mapping[str, str | None]) -> dict[str, str]:
+    """The choices of a preset, but for those that are given.
+
+    Args:
+        preset: a name in ``PRESETS``.
+        given: by name in ``CHOICES``; None, or nothing, leaves one to the preset.
+
+    Raises:
+        UsageError: there is no such preset.
+
+    >>> choices("iccv2025", {"ties": "nearest", "protocol": None})
+    {'protocol': 'iccv2025', 'preprocess': 'study', 'ties': 'nearest', 'orientation': 'stored'}
+    """
+    if preset not in PRESETS:
+        raise unknown_name("preset", preset, PRESETS)
+    return {name: given.get(name) or getattr(PRESETS[preset], name) for name in CHOICES}
+
+
+def preset_label(recorded: Mapping[str, Any], relevant: tuple[str, ...] = CHOICES) -> str:
+    """The preset that a result records, and the choices that are not the preset's.
+
+    Args:
+        recorded: ``environment.options`` of a result; one without a preset is older than presets, and was ours.
+        relevant: the choices that matter.
+
+    >>> preset_label({"preset": "iccv2025", "protocol": "converged", "ties": "random"})
+    'iccv2025 with protocol converged'
+    >>> preset_label({"protocol": "iccv2025"}), preset_label({"protocol": "iccv2025"}, ("ties",))
+    ('camtrace with protocol iccv2025', 'camtrace')
+    """
+    name = str(recorded.get("preset") or "camtrace")
+    usual = PRESETS.get(name)
+    other = [
+        f"{choice} {recorded[choice]}"
+        for choice in relevant
+        if usual and recorded.get(choice) is not None and recorded[choice] != getattr(usual, choice)
+    ]
+    return f"{name} with {' and '.join(other)}" if other else name

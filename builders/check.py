@@ -133,7 +133,7 @@ def _load(folder: Path, config: str, split: str) -> Any:
 
 def _check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]], add: _Adder) -> None:
     settings = next(s for s in build.recipe["settings"] if s["parameter"] == add.config)
-    parameter = PARAMETERS[add.config]
+    parameter, lossless = PARAMETERS[add.config], bool(settings.get("lossless"))
     every = settings["assignment"] == "every" or (settings["assignment"] == "study" and add.split != "train")
     codes, ids = np.asarray(loaded[parameter.name]), loaded["photo_id"]
     keys = list(zip(ids, codes.tolist(), strict=True))
@@ -149,14 +149,15 @@ def _check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]
     for row in rows:
         code, photo_id = row[parameter.name], row["photo_id"]
         coding, size = _told_by_file(row["image"]["bytes"])
-        if coding != _coding_of(parameter.made_by[code]):
+        if coding != (("PNG",) if lossless else _coding_of(parameter.made_by[code])):
             wrong_coding.append(f"{photo_id} is {coding}, its class is {parameter.classes[code]}")
         if size != (row["width"], row["height"]):
             wrong_size.append(photo_id)
         if "scale" in row and row["scale"] != random_scale(photo_id, settings["seed"]):
             wrong_scale.append(photo_id)
-    jpeg = all(processing.file_format == "JPEG" for processing in parameter.made_by)
+    jpeg = not lossless and all(processing.file_format == "JPEG" for processing in parameter.made_by)
     promise = "tables and sampling say the class" if jpeg else "the format is that of the class"
+    promise = "decoded views, as PNG" if lossless else promise
     add(promise, not wrong_coding, _examples(wrong_coding) or f"all {len(keys):,} images")
     add("width and height", not wrong_size, _examples(wrong_size) or "as in each image's header")
     if parameter.has_random_scale:

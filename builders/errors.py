@@ -26,6 +26,7 @@ EXTRA_OF = {
     "httpx": "flickr",
     "matplotlib": "encoders",
     "numba": "fast",
+    "onnx": "onnx",
     "onnxruntime": "onnx",
     "open_clip": "encoders",
     "openvino": "fast",

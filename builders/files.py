@@ -54,10 +54,14 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.tmp")
 
 
-def sweep_temporaries(folder: Path) -> int:
+def sweep_temporaries(folder: Path, *, ours: bool = False) -> int:
     """Remove what killed processes left half-written in a folder (not below it); how many files.
 
     A file goes if the process in its name is no longer there, or if it was another machine's and a day has passed.
+
+    Args:
+        folder: which.
+        ours: nobody else writes there now (a lock is held): every such file goes.
     """
     swept = 0
     try:
@@ -66,10 +70,10 @@ def sweep_temporaries(folder: Path) -> int:
         return 0
     for name in names:
         found = _TEMPORARY.fullmatch(name)
-        if found is None or (found["machine"] == _machine() and _alive(int(found["process"]))):
+        if found is None or (not ours and found["machine"] == _machine() and _alive(int(found["process"]))):
             continue
         with contextlib.suppress(OSError):
-            if found["machine"] == _machine() or time.time() - (folder / name).stat().st_mtime > _DAY_S:
+            if ours or found["machine"] == _machine() or time.time() - (folder / name).stat().st_mtime > _DAY_S:
                 (folder / name).unlink()
                 swept += 1
     return swept

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from benchmark.results.tables import markdown_table  # noqa: E402
 
-PARTS = ("views", "pipeline", "knn", "probe", "builders", "fetch", "simcams")
+PARTS = ("views", "pipeline", "runtimes", "knn", "probe", "builders", "fetch", "simcams")
 
 
 def main() -> int:

@@ -17,7 +17,6 @@ import sys
 import tempfile
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from benchmark.audit.features import FEATURES, HEAD_BYTES, file_facts, values_of
 from benchmark.audit.subjects import BLOCK, PhotoSubject, Row, StreamedSubject, Subject
 from builders.errors import CamtraceError, DataError, PhotoError
 from builders.files import write_bytes_atomically
+from builders.outside import Refused, read_outside_arrays
 from builders.photos import hash64
 
 SCAN_VERSION = 1
@@ -84,9 +84,9 @@ class Scan:
         for number in range(self.count):
             path = self.folder / f"{number:05d}.parquet"
             try:
-                with np.load(io.BytesIO(path.with_suffix(".npz").read_bytes()), allow_pickle=False) as arrays:
-                    block = Block(pq.read_table(path), dict(arrays))
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                arrays = read_outside_arrays(path.with_suffix(".npz"))
+                block = Block(pq.read_table(path, page_checksum_verification=True), arrays)
+            except (Refused, OSError, ValueError, KeyError, EOFError) as error:
                 path.unlink(missing_ok=True)
                 raise DataError(f"{path}: damaged ({error}), removed; run again, it is read anew") from None
             yield block
@@ -199,7 +199,7 @@ def _scan_block(subject: Subject, plan: Plan, folder: Path, number: int, rows: l
     write_bytes_atomically(folder / f"{number:05d}.npz", buffer.getvalue())
     table = pa.table({name: pa.array(values, _type(name)) for name, values in columns.items()})
     sink = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata({"stamp": stamp}), sink)
+    pq.write_table(table.replace_schema_metadata({"stamp": stamp}), sink, write_page_checksum=True)
     write_bytes_atomically(folder / f"{number:05d}.parquet", sink.getvalue())  # last: it says that the block is done
 
 

@@ -1,5 +1,6 @@
 from .bank import Bank, BankView, bank_key, key_hash
 from .embed import PassCost, fill_banks
+from .from_file import fill_from_file
 from .photo_hashes import PhotoHashes, photos_bytes_hash
 from .precision_gate import Verdict, judge
 from .runtime_gate import RuntimeVerdict, settled
@@ -13,6 +14,7 @@ __all__ = [
     "Verdict",
     "bank_key",
     "fill_banks",
+    "fill_from_file",
     "judge",
     "key_hash",
     "photos_bytes_hash",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ from tqdm.auto import tqdm
 
 from builders.errors import PhotoError
 from builders.files import write_bytes_atomically
+from builders.outside import Refused, read_outside_arrays
 from builders.photos import PhotoSet, photo_digest
 
 FOLDER = "photo-hashes"
@@ -172,14 +172,10 @@ def _keys(texts: Sequence[str]) -> np.ndarray:
 def _read_table(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Keys, sorted by their first half, and digests; empty where there is no table, or none that can be read."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            keys, digests = stored["keys"], stored["digests"]
-            if (
-                int(stored["version"]) == _VERSION
-                and keys.shape == (len(digests), 2)
-                and digests.shape[1:] == (_DIGEST,)
-            ):
-                return keys, digests
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        stored = read_outside_arrays(path)
+        keys, digests = stored["keys"], stored["digests"]
+        if int(stored["version"]) == _VERSION and keys.shape == (len(digests), 2) and digests.shape[1:] == (_DIGEST,):
+            return keys, digests
+    except (Refused, ValueError, KeyError, TypeError):
         pass
     return np.zeros((0, 2), dtype="<u8"), np.zeros((0, _DIGEST), dtype=np.uint8)

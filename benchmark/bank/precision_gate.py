@@ -108,7 +108,7 @@ def judge(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptio
     """
     if encoder.dtype == "float32" and options.storage == "float32":
         return None
-    recipe = all_views(photos)
+    recipe = all_views(photos, options)
     key = {
         "gate": {"sample": SAMPLE, "threshold": THRESHOLD},
         **bank_key(
@@ -206,11 +206,11 @@ def embedded_by_both(
     return reference, rounded
 
 
-def all_views(photos: PhotoSet) -> ViewRecipe:
+def all_views(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
     """All processings, whatever the tasks: a verdict is about an encoder on photos."""
     if photos.stored_views:
         return StoredViews(tuple(n for n in photos.stored_views if n in PROCESSINGS), photos.stored_views)
-    return ProcessingViews(tuple(PROCESSINGS))
+    return ProcessingViews(tuple(PROCESSINGS), upright=options.orientation == "upright")
 
 
 def _precision(encoder: Encoder, options: RunOptions) -> str:

@@ -61,7 +61,7 @@ def settled(
     """
     if encoder.runtime is None or encoder.in_torch is None:
         return encoder, None
-    recipe = all_views(photos)
+    recipe = all_views(photos, options)
     key = {
         "gate": {"runtime": True, "sample": SAMPLE, "threshold": THRESHOLD, "largest_error": LARGEST_ERROR},
         **bank_key(encoder.info, encoder.dtype, photos, bytes_hash, "float32", runtime=encoder.runtime),
@@ -84,7 +84,7 @@ def settled(
 
 def _judge(encoder: Encoder, in_torch: Encoder, photos: PhotoSet, options: RunOptions) -> RuntimeVerdict:
     assert encoder.runtime is not None
-    recipe = all_views(photos)
+    recipe = all_views(photos, options)
     sample = photos.limited(min(SAMPLE, len(photos)))
     what = f"{encoder.info.id} by {encoder.runtime.name} on {photos.name}"
     try:

@@ -38,8 +38,8 @@ def view_key(view: Mapping[str, Any], output: str = OUTPUT) -> dict[str, Any]:
         view: what decides its pixels, from ``ViewRecipe.view_keys``.
         output: of the encoder.
 
-    >>> view_key({"kind": "plain", "name": "photo"})
-    {'view': {'kind': 'plain', 'name': 'photo'}, 'output': 'final'}
+    >>> view_key({"kind": "plain", "name": "original"})
+    {'view': {'kind': 'plain', 'name': 'original'}, 'output': 'final'}
     """
     return {"view": dict(view), "output": output}
 

@@ -7,6 +7,7 @@ from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
 from .pixels import Pixels, made_by
 from .runtime import LARGEST_ERROR, largest_relative_error
+from .stored import StoredEmbeddings
 from .study import STUDY
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "EncoderRow",
     "Pixels",
     "Runtime",
+    "StoredEmbeddings",
     "as_encoder",
     "encoder_hash",
     "is_module",

@@ -12,7 +12,20 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-LIBRARIES = ("transformers", "open_clip", "timm", "torchvision", "bundled", "checkpoint", "control", "callable")
+    from benchmark.encoders.stored import StoredEmbeddings
+
+LIBRARIES = (
+    "transformers",
+    "open_clip",
+    "timm",
+    "torchvision",
+    "bundled",
+    "checkpoint",
+    "control",
+    "callable",
+    "onnx",
+    "embeddings",
+)
 """Who understands the weights; values of ``EncoderInfo.library``."""
 
 GROUPS = ("CVL", "SUP", "SSL", "control", "unknown")
@@ -120,3 +133,5 @@ class Encoder:
     """What carries out the forward pass; None where no network does."""
     in_torch: Callable[[], Encoder] | None = None
     """The same encoder computed by torch, where it is computed by another library."""
+    stored: StoredEmbeddings | None = None
+    """Embeddings that were made elsewhere and are read from a file: nothing is embedded here."""

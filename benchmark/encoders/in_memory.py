@@ -23,8 +23,8 @@ from benchmark.encoders.callables import (
 )
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.pixels import Pixels
+from benchmark.encoders.preprocess_modes import with_preprocessing
 from benchmark.encoders.registry import Request
-from benchmark.options import default_runtime
 from builders.errors import EncoderError, UsageError
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ def as_encoder(
     device: str = "auto",
     dtype: str = "float32",
     compile: bool = False,
-    runtime: str | None = None,
+    runtime: str = "auto",
     cache: Path | None = None,
+    mode: str = "own",
 ) -> Encoder:
     """Make an encoder of a Python object.
 
@@ -55,6 +56,7 @@ def as_encoder(
         preprocess: of a module: RGB ``PIL.Image`` -> float array or tensor of one shape, as for its evaluation (resize,
             crop, normalise). A module that has an attribute ``preprocess`` needs none.
         device, dtype, compile, runtime, cache: of a module, as for ``load_encoder``.
+        mode: ``own``, ``study``, ``short-side`` or ``squash``, as ``load_encoder`` takes it as ``preprocess``.
 
     A module's embeddings are kept between calls under the hash of its weights and of what two fixed pictures become,
     before and after it; a function's only if it has a ``cache_key`` (``callables.py``).
@@ -68,14 +70,23 @@ def as_encoder(
     >>> as_encoder(brightness).info.dimension
     3
     """
-    if is_module(thing):
-        from benchmark.encoders.runtime import on_runtime
+    from benchmark.encoders.runtime import on_runtime
 
-        encoder = _module_encoder(thing, name, preprocess, Request(name, device, dtype, compile=compile))  # type: ignore[arg-type]
-        encoder = on_runtime(encoder, runtime or default_runtime(), cache)
+    if is_module(thing):
+        request = Request(name, device, dtype, compile=compile)
+        encoder = with_preprocessing(_module_encoder(thing, name, preprocess, request), mode)  # type: ignore[arg-type]
+        encoder = on_runtime(encoder, runtime, cache)
         if dtype == "float32":
             return encoder
-        exact = partial(as_encoder, thing, name=encoder.info.id, preprocess=preprocess, device=device, runtime="torch")
+        exact = partial(
+            as_encoder,
+            thing,
+            name=encoder.info.id,
+            preprocess=preprocess,
+            device=device,
+            runtime="torch",
+            mode=mode,
+        )
         return replace(encoder, in_float32=exact)
     if preprocess is not None:
         raise UsageError("preprocess goes with a torch.nn.Module; a function or an Encoder does its own")
@@ -84,13 +95,14 @@ def as_encoder(
     if isinstance(thing, Encoder):
         named = replace(request, spec=name or thing.info.id)
         refuse_placement(named, thing.device, thing.dtype, "an Encoder that is ready")
-        return replace(thing, info=replace(thing.info, id=name)) if name else thing
+        called = with_preprocessing(replace(thing, info=replace(thing.info, id=name)) if name else thing, mode)
+        return called if runtime == "auto" else on_runtime(called, runtime, cache)
     if not callable(thing):
         raise UsageError(
             f"{thing!r:.60} is no encoder: give a name, an Encoder, a torch.nn.Module, or a function from an image to a"
             " vector"
         )
-    return function_encoder(request, thing)
+    return on_runtime(with_preprocessing(function_encoder(request, thing), mode), runtime)
 
 
 def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None, request: Request) -> Encoder:

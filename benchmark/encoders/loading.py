@@ -9,6 +9,8 @@
 ``timm:NAME``                   timm's own names, such as ``timm:resnet50.a1_in1k``
 ``open_clip:ARCH/PRETRAINED``   open_clip's own names, such as ``open_clip:RN50/openai``
 ``torchvision:NAME/WEIGHTS``    torchvision's own names, such as ``torchvision:resnet50/IMAGENET1K_V2``
+``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``onnx_files.py`` has the options)
+``embeddings:FILE``             embeddings that were made elsewhere (``stored.py`` has the form of the file)
 ``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
 ``...?patches=256``             the same, of a model that takes a photo's own aspect ratio: at most so many patches
 ``MODULE:NAME``                 anything importable (``callables.py``); ``callable:MODULE:NAME`` where the module
@@ -33,8 +35,8 @@ from typing import Any
 from benchmark.encoders.callables import load_callable, said
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.preprocess_modes import known, with_preprocessing
 from benchmark.encoders.registry import Request
-from benchmark.options import default_runtime
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
 
 PREFIXES = {
@@ -46,6 +48,8 @@ PREFIXES = {
     "local-dir": "benchmark.encoders.hub:load_folder",
     "timm": "benchmark.encoders.timm_models:load_timm",
     "open_clip": "benchmark.encoders.open_clip_models:load_open_clip",
+    "embeddings": "benchmark.encoders.stored:load_embeddings",
+    "onnx": "benchmark.encoders.onnx_files:load_onnx",
     "torchvision": "benchmark.encoders.torchvision_models:load_torchvision",
 }
 """What stands before the first colon of a spec, and where its loader is; imported when used."""
@@ -65,8 +69,9 @@ def load_encoder(
     revision: str | None = None,
     trust_remote_code: bool = False,
     compile: bool = False,
-    runtime: str | None = None,
+    runtime: str = "auto",
     cache: Path | None = None,
+    preprocess: str = "own",
 ) -> Encoder:
     """Load one encoder, ready to embed.
 
@@ -79,8 +84,10 @@ def load_encoder(
         trust_remote_code: run code that comes with a Hub repo. Never without this flag.
         compile: the forward pass by ``torch.compile``.
         runtime: what carries out the forward pass: ``auto`` (OpenVINO on a CPU where it can, else torch), ``torch``,
-            ``openvino``, ``onnxruntime``; by default ``$CAMTRACE_RUNTIME``, or ``auto``.
+            ``openvino``, ``onnxruntime``.
         cache: folder below which compiled networks are kept; by default ``$CAMTRACE_CACHE``, or the user's cache.
+        preprocess: ``own``, ``study`` (as the ICCV 2025 study did it), ``short-side`` or ``squash``: see the table in
+            ``preprocess_modes.py``.
 
     Raises:
         UsageError: unknown name (with the nearest one), missing package (with the pip command), device not here.
@@ -92,14 +99,15 @@ def load_encoder(
     builders.errors.UsageError: unknown encoder 'bundled:efficientnet-lite': did you mean 'bundled:efficientnet-lite0'?
     """
     request = Request(spec, device, dtype, revision, trust_remote_code, compile)
+    known(preprocess)
     loader = _loader(spec)
     if revision is not None and loader.__name__ not in _OF_THE_HUB:
         raise UsageError(f"{spec} has no revisions: --revision goes with a model of the Hub (ORG/NAME)")
     try:
-        encoder = loader(request)
+        encoder = with_preprocessing(loader(request), preprocess)
         from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
 
-        encoder = on_runtime(encoder, runtime or default_runtime(), cache)
+        encoder = on_runtime(encoder, runtime, cache)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
@@ -115,6 +123,7 @@ def load_encoder(
         "revision": revision,
         "trust_remote_code": trust_remote_code,
         "runtime": "torch",
+        "preprocess": preprocess,
     }
     return replace(encoder, in_float32=partial(load_encoder, spec, **exact))
 
@@ -134,9 +143,9 @@ def _loader(spec: str) -> Callable[[Request], Encoder]:
         return load_callable
     if _REPO.fullmatch(spec):
         return _lazily("benchmark.encoders.hub:load_hub")
-    known = [row.spec for row in list_encoders()]
-    if difflib.get_close_matches(spec, known, n=1, cutoff=0.4):
-        raise unknown_name("encoder", spec, known)
+    names = [row.spec for row in list_encoders()]
+    if difflib.get_close_matches(spec, names, n=1, cutoff=0.4):
+        raise unknown_name("encoder", spec, names)
     raise UsageError(
         f"unknown encoder {spec!r}: give a name from 'list encoders', ORG/NAME on the Hub, a folder, or module:function"
     )

@@ -18,10 +18,10 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from benchmark.compute import out_of_memory
+from benchmark.compute import free_on_host, out_of_memory
 from benchmark.encoders.embedding import Embedder, first_line, probe_image
 from benchmark.encoders.encoder import Encoder, Runtime
-from benchmark.options import RUNTIMES, default_cache
+from benchmark.options import RUNTIMES, automatic_runtime, default_cache
 from builders.errors import EncoderError, UsageError, missing_package, unknown_name
 
 LARGEST_ERROR = 1e-5
@@ -30,6 +30,9 @@ LARGEST_ERROR = 1e-5
 
 CHUNK = 8
 """Views per forward pass: the smallest at which no network that was measured loses, so that many cores have work."""
+
+COPIES = 3
+"""Sizes of the weights that must be free to convert a network: its own copy, that of the graph, and what is written."""
 
 PACKAGES = {"openvino": "openvino", "onnxruntime": "onnxruntime"}
 """Runtime -> the module that must be there for it."""
@@ -57,6 +60,8 @@ class RuntimeEmbedder:
     name: str
     computes: Computes
     chunk: int = CHUNK
+    hint: str = "; try --runtime torch"
+    """What may help where it fails."""
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """[n, ...] -> float32 [n, dimension]; raises ``EncoderError``."""
@@ -67,8 +72,7 @@ class RuntimeEmbedder:
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
             if isinstance(error, MemoryError) or out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
-            reason = first_line(error)
-            raise EncoderError(f"{self.name}: the forward pass failed ({reason}); try --runtime torch") from error
+            raise EncoderError(f"{self.name}: the forward pass failed ({first_line(error)}){self.hint}") from error
         return torch.from_numpy(np.concatenate(found))
 
 
@@ -77,8 +81,9 @@ def on_runtime(encoder: Encoder, wanted: str = "auto", cache: Path | None = None
 
     Args:
         encoder: as a loader gives it, its network in torch.
-        wanted: one of ``RUNTIMES``. ``auto`` takes OpenVINO on an x86-64 CPU in float32, if it is installed, converts
-            the network and computes the same; else torch, and ``Encoder.runtime.reason`` says why.
+        wanted: one of ``RUNTIMES``. ``auto`` takes OpenVINO (``$CAMTRACE_RUNTIME`` names another) on an x86-64 CPU in
+            float32, if it is installed, converts the network and computes the same; else torch, and
+            ``Encoder.runtime.reason`` says why.
         cache: folder below which compiled networks are kept; by default that of the banks.
 
     Raises:
@@ -95,10 +100,10 @@ def on_runtime(encoder: Encoder, wanted: str = "auto", cache: Path | None = None
             return encoder
         raise UsageError(f"--runtime {wanted}: {encoder.info.id} is no torch network, there is nothing to convert")
     in_torch = replace(encoder, runtime=Runtime("torch", torch.__version__))
-    if wanted == "torch":
+    name = automatic_runtime() if wanted == "auto" else wanted
+    if name == "torch":
         return in_torch
-    name = "openvino" if wanted == "auto" else wanted
-    obstacle = _obstacle(name, encoder, wanted)
+    obstacle = _obstacle(name, encoder, wanted) or _too_large(name, embed)
     if not obstacle:
         try:
             return _converted(in_torch, embed, name, cache or default_cache())
@@ -133,6 +138,8 @@ def _keeping_its_own(encoder: Encoder, wanted: str) -> Encoder:
     own = encoder.runtime.name if encoder.runtime else ""
     if wanted in ("auto", own):
         return encoder
+    if wanted == "torch" and encoder.in_torch is not None:
+        return encoder.in_torch()
     raise UsageError(f"--runtime {wanted}: {encoder.info.id} is computed by {TITLES.get(own, own)} alone")
 
 
@@ -150,6 +157,15 @@ def _obstacle(name: str, encoder: Encoder, wanted: str) -> str:
     if wanted == "auto" and platform.machine().lower() not in ("x86_64", "amd64"):
         return f"auto takes {title} on x86-64, where it was measured, and this is {platform.machine()}"
     return ""
+
+
+def _too_large(name: str, embed: Embedder) -> str:
+    """Why the memory does not hold a converted network beside the one in torch; empty if it does."""
+    needed = COPIES * sum(tensor.numel() * tensor.element_size() for tensor in embed.module.state_dict().values())
+    free = free_on_host()
+    if needed <= free:
+        return ""
+    return f"{TITLES[name]} needs {needed / 1e9:.1f} GB for its copy of the weights, and {free / 1e9:.1f} GB are free"
 
 
 def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path) -> Encoder:

@@ -71,6 +71,7 @@ def compare(
     tasks: str | Sequence[str] = (),
     all_metrics: bool = False,
     across_codecs: bool = False,
+    across_presets: bool = False,
 ) -> Comparison:
     """Paired differences between results on the same photos, with p-values corrected for their number.
 
@@ -79,14 +80,17 @@ def compare(
         tasks: patterns; all by default.
         all_metrics: every metric, not only the main ones of each task.
         across_codecs: compare although the photos were processed by other codecs.
+        across_presets: compare although presets (preprocessing, votes, probes) differ.
 
     Raises:
         UsageError: nothing is on the same data.
-        DataError: photos or codecs differ, or nothing can be compared.
+        DataError: photos, codecs or presets differ, or nothing can be compared.
     """
     runs = [*_runs(first, "first"), *_runs(second, "second")]
     patterns = [tasks] if isinstance(tasks, str) else list(tasks)
-    rows, ties = compare_runs(runs, patterns, all_metrics=all_metrics, across_codecs=across_codecs)
+    rows, ties = compare_runs(
+        runs, patterns, all_metrics=all_metrics, across_codecs=across_codecs, across_presets=across_presets
+    )
     return Comparison(tuple(rows), tuple(ties))
 
 

@@ -144,12 +144,13 @@ class Results(Mapping[Key, Score]):
 
     def compare(
         self, other: Results | str | Path, *, tasks: str | tuple[str, ...] = (), all_metrics: bool = False,
-        across_codecs: bool = False,
+        across_codecs: bool = False, across_presets: bool = False,
     ) -> Comparison:  # fmt: skip
         """Paired differences between these results and others on the same photos: see ``camtrace.compare``."""
         from benchmark.interactive.comparing import compare
 
-        return compare(self, other, tasks=tasks, all_metrics=all_metrics, across_codecs=across_codecs)
+        across = {"across_codecs": across_codecs, "across_presets": across_presets}
+        return compare(self, other, tasks=tasks, all_metrics=all_metrics, **across)
 
     def __repr__(self) -> str:
         header, rows = self._table()

@@ -38,9 +38,12 @@ def score(
     *,
     data: str | PhotoSet | Sequence[str | PhotoSet] = DEFAULT_DATA,
     tasks: str | Sequence[str] = (),
-    preprocess: Callable[[Any], Any] | None = None,
+    preset: str | None = None,
+    preprocess: str | Callable[[Any], Any] | None = None,
     limit: int | None = None,
-    protocol: str = _DEFAULTS.protocol,
+    protocol: str | None = None,
+    ties: str | None = None,
+    orientation: str | None = None,
     neighbours: int | None = None,
     queries: int | None = None,
     mask_ratio: float = _DEFAULTS.mask_ratio,
@@ -70,7 +73,11 @@ def score(
             an RGB ``PIL.Image`` to a vector, or an ``Encoder``. A mapping gives names to those that have none.
         data: one or several: what ``--data`` takes, or photo sets.
         tasks: patterns such as ``"probe/*"``; all that the photos can answer by default.
-        preprocess: of modules in memory: RGB ``PIL.Image`` -> tensor, as for their evaluation.
+        preset: ``"camtrace"`` (ours, the default) or ``"iccv2025"`` (the published study's); decides ``protocol``,
+            ``preprocess``, ``ties`` and ``orientation`` where they are not given.
+        preprocess: ``"own"``, ``"study"``, ``"short-side"`` or ``"squash"``, of every encoder; or, of modules in
+            memory, RGB ``PIL.Image`` -> tensor, as for their evaluation. With a word, a module in memory needs an
+            attribute ``preprocess``.
         output: a folder for what the command would write. Without it nothing is written but the bank of embeddings.
 
     The other options are those of ``camtrace score``, with the same names and defaults; ``camtrace score --help``
@@ -93,7 +100,9 @@ def score(
         known = (*_OPTIONS, "data", "tasks", "preprocess", "output", "cache")
         raise unknown_name("option", next(iter(unknown)), known)
     args = parser().parse_args([])
-    vars(args).update(given, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
+    transform = None if preprocess is None or isinstance(preprocess, str) else preprocess
+    mode = preprocess if isinstance(preprocess, str) else None
+    vars(args).update(given, preprocess=mode, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
     if cache is not None:
         args.cache = Path(cache)
     named = _named(encoders)
@@ -105,16 +114,17 @@ def score(
         raise UsageError("revision goes with one encoder of the Hub; with several, write each as NAME@REVISION")
     loading = loading_options(args)
     in_memory = {name: loading[name] for name in ("device", "dtype", "compile", "runtime", "cache")}
+    in_memory["mode"] = loading["preprocess"]
     sources: dict[str, EncoderSource] = {}
     for name, thing in named.items():
         if isinstance(thing, str):
             sources[name] = EncoderSource(partial(load_encoder, thing, revision=revision, **loading), thing)
         else:
             own = name if isinstance(encoders, Mapping) else ""
-            transform = preprocess if is_module(thing) else None
-            load = partial(as_encoder, thing, name=own, preprocess=transform, **in_memory)
+            its = transform if is_module(thing) else None
+            load = partial(as_encoder, thing, name=own, preprocess=its, **in_memory)
             sources[name] = EncoderSource(load, None)
-    if preprocess is not None and not any(map(is_module, named.values())):
+    if transform is not None and not any(map(is_module, named.values())):
         raise UsageError("preprocess goes with a torch.nn.Module in memory; every other encoder brings its own")
     folder = None if output is None else Path(output)
     asked = Asked(sources, sets, args.tasks, run_options(args), trust_remote_code)
@@ -140,7 +150,10 @@ def score(
 
 _OPTIONS = (
     "limit",
+    "preset",
     "protocol",
+    "ties",
+    "orientation",
     "neighbours",
     "queries",
     "mask_ratio",

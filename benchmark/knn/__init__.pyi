@@ -1,4 +1,4 @@
-from .answers import SPD, Setup, setup_shares
+from .answers import SPD, KnnAnswers, Setup, TieRule, setup_shares
 from .setups import knn_setups
 
-__all__ = ["SPD", "Setup", "knn_setups", "setup_shares"]
+__all__ = ["SPD", "KnnAnswers", "Setup", "TieRule", "knn_setups", "setup_shares"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,7 +69,6 @@ CELL_FLAGS = {
     "conflict": "results of this encoder on these photos disagree; the newest is shown",
     "inconsistent": "SPD is not the difference of its two accuracies",
     "metadata": "a predictor that sees only the other labels does as well",
-    "protocol": "the probe was fitted by another protocol than the study's",
 }
 """What each mark beside a number means."""
 
@@ -89,7 +88,7 @@ def build_board(entries: Sequence[Entry]) -> Board:
     several = _with_several_settings(found)
     published = {entry.key for entry in entries if entry.origin == "published"}
     columns = [
-        _column(key, held, several, bool(published & held.keys()))
+        _column(key, held, several.get(key[:3], set()))
         for key, held in sorted(found.items(), key=lambda item: _order(item[0], order))
     ]
     columns, left_out = _within_limit(columns, published)
@@ -113,13 +112,11 @@ def _order(key: tuple[str, str, str, str], data_order: Mapping[str, int]) -> tup
     return (family, data_order[data], *rest, settings)
 
 
-def _column(
-    key: tuple[str, str, str, str], held: Mapping[str, Observation], several: set[Any], beside_published: bool
-) -> Column:
+def _column(key: tuple[str, str, str, str], held: Mapping[str, Observation], several: Set[str]) -> Column:
     data, task, metric, settings = key
     what = meaning(task, metric)
-    if settings and (data, task, metric) in several:
-        what = replace(what, label=f"{what.label} ({settings})")
+    if own := _distinguishing(settings, several):
+        what = replace(what, label=f"{what.label} ({own})")
     chances = [o.chance for o in held.values()]
     column = Column(
         id="~".join(filter(None, (task, metric, data, settings.replace(" ", "")))),
@@ -128,26 +125,32 @@ def _column(
         data=data,
         chance=max(set(chances), key=lambda c: (chances.count(c), -c)),
         meaning=what,
-        cells={
-            entry: Cell(o.value, o.low, o.high, o.n, flags=_flags(o, what, beside_published))
-            for entry, o in held.items()
-        },
+        cells={entry: Cell(o.value, o.low, o.high, o.n, flags=_flags(o, what)) for entry, o in held.items()},
         settings=settings,
     )
     return replace(column, cells=_ranked(column))
 
 
-def _with_several_settings(found: Iterable[tuple[str, str, str, str]]) -> set[tuple[str, str, str]]:
-    """Scores of one data set that stand there under more than one setting."""
+def _with_several_settings(found: Iterable[tuple[str, str, str, str]]) -> dict[tuple[str, str, str], set[str]]:
+    """Scores of one data set that stand there under more than one setting, with their settings."""
     counted: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for data, task, metric, settings in found:
         counted[data, task, metric].add(settings)
-    return {key for key, settings in counted.items() if len(settings) > 1}
+    return {key: settings for key, settings in counted.items() if len(settings) > 1}
 
 
-def _flags(o: Observation, what: Meaning, beside_published: bool) -> tuple[str, ...]:
-    # Another protocol than the study's matters where the study's numbers stand.
-    flags = [f for f in o.flags if f != "protocol" or beside_published]
+def _distinguishing(settings: str, several: Set[str]) -> str:
+    """What tells settings from the others of their score; empty where there are no others.
+
+    >>> _distinguishing("preset camtrace, k = 1", {"preset camtrace, k = 1", "preset camtrace, k = 10"})
+    'k = 1'
+    """
+    parts = settings.split(", ")
+    return ", ".join(part for part in parts if not all(part in other.split(", ") for other in several))
+
+
+def _flags(o: Observation, what: Meaning) -> tuple[str, ...]:
+    flags = list(o.flags)
     if what.kind in ("trace", "accuracy") and o.low is not None and o.high is not None:
         if o.high < o.chance:
             flags.append("below-chance")

@@ -17,8 +17,8 @@ _SUMMARY = (
     "Summary",
     "Means over the tasks of a family, only for encoders that have every one of them. MP, SP and SPD are those "
     "of arXiv 2608.05424. MP, metadata prediction: accuracy of a linear probe that reads the label. SP, semantic "
-    "prediction: accuracy of plain kNN (there of photos as they are, here of photos that share one processing). SPD, "
-    "semantic prediction distraction: how far the label moves kNN or retrieval, without its sign.",
+    "prediction: accuracy of plain kNN, photos as they are (the 2025 study published none). SPD, semantic prediction "
+    "distraction: how far the label moves kNN or retrieval, without its sign.",
 )
 _OTHER = (OTHER, "Further scores", "Other means over tasks, and scores of result files that belong to no family above.")
 
@@ -41,7 +41,13 @@ SUMMARIES = {
         "Metadata prediction: mean accuracy over the acquisition probes.",
         "trace",
     ),
-    "sp": ("summary", "SP", "Semantic prediction: kNN accuracy (all-same), mean over the four parameters.", "accuracy"),
+    "sp": ("summary", "SP", "Semantic prediction: accuracy of plain kNN, photos as they are.", "accuracy"),
+    "all-same": (
+        "summary",
+        "kNN all-same",
+        "kNN accuracy where all photos share one processing, mean over the four parameters: the 2025 study's, not SP.",
+        "accuracy",
+    ),
     "spd-processing": (
         "summary",
         "SPD processing",

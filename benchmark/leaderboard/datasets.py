@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmark.leaderboard.entries import Entry, Observation, Photos
+from benchmark.leaderboard.entries import ALIASES, Entry, Observation, Photos
 from benchmark.results import TRAIN_PHOTOS
 
 LABELS = {
@@ -16,9 +16,6 @@ LABELS = {
     "flickrexif": "FlickrExif",
     "paircams": "PairCams",
 }
-
-ALIASES = {"hub:camtrace/flickrexif": "flickrexif", "hub:camtrace/paircams": "paircams"}
-"""Our rebuilt data sets are the study's, if their photos are as many."""
 
 
 @dataclass(frozen=True)

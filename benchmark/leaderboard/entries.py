@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from benchmark.options import CHOICES, STUDY_PRESET, preset_label
 from benchmark.results import STUDY_GROUPS, PublishedEncoder, ResultFile, Score, metric_of
 from benchmark.tasks import all_tasks
 
@@ -19,9 +20,12 @@ GROUP_LABELS = {**STUDY_GROUPS, "control": "control", "unknown": "not stated"}
 """Every training type of the board with its name."""
 
 STUDY_SETTINGS: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {"imagenet": {"k": 10}, "inat2018": {"k": 1}, "flickrexif": {"mask_ratio": 0.9}}
+    {"imagenet": {"k": 10}, "inat2018": {"k": 1}, "flickrexif": {"mask_ratio": 0.9}, "paircams": {}}
 )
-"""What the study used by data set; a score with other settings answers another question."""
+"""What the study used by data set, beside its preset; a score with other settings answers another question."""
+
+ALIASES = {"hub:camtrace/flickrexif": "flickrexif", "hub:camtrace/paircams": "paircams"}
+"""Our rebuilt data sets are the study's, if their photos are as many."""
 
 SAME_WITHIN = 0.005
 """How far two runs of the same options lie apart at most: embeddings are rounded differently by each machine."""
@@ -174,9 +178,6 @@ def _observation(score: Score, file: ResultFile) -> Observation:
         _text(data.get("question_hash")),
     )
     flags = []
-    protocol = details.get("protocol")
-    if protocol not in (None, "iccv2025"):
-        flags.append("protocol")
     metadata = _metadata_accuracy(details)
     if metadata is not None and metadata >= score.value:
         flags.append("metadata")
@@ -190,18 +191,33 @@ def _observation(score: Score, file: ResultFile) -> Observation:
         n=score.n,
         chance=score.chance,
         flags=tuple(flags),
-        settings=_settings(score),
+        settings=_settings(score, environment.get("options")),
     )
 
 
-def _settings(score: Score) -> str:
-    usual = STUDY_SETTINGS.get(score.data, {})
-    found = {name: score.details.get(name) for name in ("k", "mask_ratio", "sampled_queries", "query_seed")}
-    return ", ".join(
-        f"{name.replace('_', ' ')} = {value:g}"
-        for name, value in found.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and value != usual.get(name)
-    )
+def _settings(score: Score, options: object) -> str:
+    """Preset, k, mask and sampled queries, where not the study's: scores of two presets never share a column."""
+    name = ALIASES.get(score.data, score.data)
+    usual = STUDY_SETTINGS.get(name, {})
+    preset = _preset(score, options if isinstance(options, Mapping) else {})
+    found = {setting: score.details.get(setting) for setting in ("k", "mask_ratio", "sampled_queries", "query_seed")}
+    numbers = [
+        f"{setting.replace('_', ' ')} = {value:g}"
+        for setting, value in found.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and value != usual.get(setting)
+    ]
+    return ", ".join([*([] if name in STUDY_SETTINGS and preset == f"preset {STUDY_PRESET}" else [preset]), *numbers])
+
+
+def _preset(score: Score, options: Mapping[str, Any]) -> str:
+    """The preset of a score, and what of it another choice took the place of; only choices that the score hangs on."""
+    recorded = {name: _text(options.get(name))[:40] or None for name in ("preset", *CHOICES)}
+    recorded["protocol"] = _text(score.details.get("protocol"))[:40] or None
+    task = all_tasks().get(score.task)
+    relevant = ["protocol", "preprocess"]
+    relevant += ["ties"] if "ties" in score.details else []
+    relevant += ["orientation"] if task and task.family.about == "processing" else []
+    return f"preset {preset_label(recorded, tuple(relevant))}"
 
 
 def _metadata_accuracy(details: Mapping[str, Any]) -> float | None:

@@ -34,10 +34,12 @@ def means(data: str, found: FoundScores) -> FoundScores:
     mp = {about: _parts("MP", about, asked) for about in ("processing", "acquisition")}
     spd = {about: _parts("SPD", about, asked) for about in ("processing", "acquisition")}
     plain = _parts("SP", "processing", asked)
+    all_same = _parts("all-same", "processing", asked)
     wanted: tuple[tuple[str, list[tuple[str, str]], _Ends, _Number], ...] = (
         ("mp-processing", mp["processing"], _ends, lambda s: s.mp_processing),
         ("mp-acquisition", mp["acquisition"], _ends, lambda s: s.mp_acquisition),
         ("sp", plain, _ends, lambda s: s.sp),
+        ("all-same", all_same, _ends, lambda s: s.all_same),
         ("spd-processing", spd["processing"], _sizes, lambda s: s.spd_processing),
         ("spd-acquisition", spd["acquisition"], _sizes, lambda s: s.spd_acquisition),
         ("spd-processing-signed", spd["processing"], _ends, lambda s: s.spd_processing_signed),
@@ -102,7 +104,6 @@ def _mean(task: str, parts: Sequence[Observation], ends: _Ends, number: _Number)
         high=max(value, fmean(high for _, high in known)) if whole else None,
         n=min(o.n for o in parts),
         chance=fmean(o.chance for o in bearing) if ends is not _log_odds else 0.0,
-        flags=tuple(dict.fromkeys(f for o in parts for f in o.flags if f == "protocol")),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from benchmark.leaderboard.board import CELL_FLAGS, Board, Cell, Column
 from benchmark.leaderboard.columns import board_families
 from benchmark.leaderboard.entries import GROUP_LABELS, Entry
+from benchmark.options import CHOICES
 from benchmark.results import STUDY_CITATION, STUDY_DATE, STUDY_URL, Refusal, group_means
 from builders.errors import UsageError
 from builders.files import write_text_atomically
@@ -205,7 +206,7 @@ def _commands(entry: Entry) -> list[str]:
         if not entry.id:
             return []
         data = "--data imagenet:PATH --data inat2018:PATH"
-        return [f"camtrace score --model {shlex.quote(entry.id)} {data} --protocol iccv2025"]
+        return [f"camtrace score --model {shlex.quote(entry.id)} {data} --preset iccv2025"]
     commands = []
     for file in entry.files:
         recorded = file.result.environment.get("command")
@@ -230,7 +231,11 @@ def _commands(entry: Entry) -> list[str]:
     return list(dict.fromkeys(commands))
 
 
-_OPTIONS = {"protocol": "--protocol", "neighbours": "--neighbours", "mask_ratio": "--mask-ratio", "seed": "--seed"}
+_OPTIONS = {name: f"--{name}" for name in ("preset", *CHOICES)} | {
+    "neighbours": "--neighbours",
+    "mask_ratio": "--mask-ratio",
+    "seed": "--seed",
+}
 
 
 def _write_details(entries: Iterable[Entry], folder: Path) -> None:

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.results.archives import file_sha256, read_arrays
 from benchmark.results.files import Refusal, ResultFile, find_runs, read_files
 from benchmark.results.questions import PhotoValues, Questions
 from benchmark.results.schema import Result
 from builders.errors import DataError
-from builders.outside import Refused, readable
+from builders.outside import Refused, outside_sha256, read_outside_arrays, readable
 
 ANSWERS_FILE = "answers.npz"
 ROUNDING = 1e-6
@@ -105,7 +104,7 @@ def answers_changed(result: Result, folder: Path) -> bool:
     """Whether the answers in a result's folder are known to be others than it was written with, or are gone."""
     recorded = result.environment.get("answers_sha256")
     try:
-        return recorded is not None and file_sha256(folder / ANSWERS_FILE) != recorded
+        return recorded is not None and outside_sha256(folder / ANSWERS_FILE) != recorded
     except Refused:
         return True
 
@@ -117,7 +116,7 @@ def _answers_of(file: ResultFile, questions: Questions) -> Answers:
     if answers_changed(file.result, path.parent):
         raise DataError(f"{ANSWERS_FILE} is not the one that the result was written with: its SHA-256 is another")
     try:
-        answers = read_answers(read_arrays(path), questions)
+        answers = read_answers(read_outside_arrays(path), questions)
     except Refused as error:
         raise DataError(f"{ANSWERS_FILE} {error.reason}") from None
     for score in file.result.scores:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.results.panel_intervals import draw_intervals, height_of
 from benchmark.results.questions import Family, Questions, families, metric_of, subject_of
 from benchmark.results.schema import Result, Score
+from benchmark.results.settings import settings_line
 from benchmark.results.tables import interval, percent
 from benchmark.results.verdicts import Verdict, verdicts
 
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
 _BLUE, _ORANGE, _GREEN, _VERMILION, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6b6b6b"
 _MARKS = (("o", _BLUE), ("s", _ORANGE), ("^", _GREEN), ("v", _VERMILION), ("D", "#56B4E9"), ("P", "#CC79A7"))
 """Marker and colour of each metric on a line, in the order of the metrics; from the start again after the last."""
+
+
+WIDE = 74
+"""Characters of the heading over one panel, narrow ones and wide ones mixed."""
+
+
+AROUND = 1.2
+"""Inches of a panel's title, axis and legend."""
 
 
 def draw_report(results: Sequence[Result], questions: Questions, path: Path) -> None:
@@ -51,14 +61,16 @@ def report_figure(results: Sequence[Result], questions: Questions) -> Figure | N
     rows = -(-len(panels) // columns)
     heights = [max(p.height for p in panels[r * columns : (r + 1) * columns]) for r in range(rows)]
     with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        size = (5.6 * columns, sum(max(h, 2.6) for h in heights) + 0.9)
+        size = (5.6 * columns, sum(max(h, 2.6) for h in heights) + 1.1)
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(rows, columns, gridspec_kw={"height_ratios": heights}, squeeze=False)
-        for ax, panel in zip(axes.flat, panels, strict=False):
-            panel.draw(ax)
+        for i, (ax, panel) in enumerate(zip(axes.flat, panels, strict=False)):
+            panel.draw(ax, heights[i // columns] - AROUND)
         for ax in list(axes.flat)[len(panels) :]:
             ax.set_axis_off()
-        figure.suptitle(textwrap.fill(_title(results), 72 * columns), fontsize=10, ha="left", x=0.01)
+        heading = [_title(results), settings_line(results, questions)]
+        told = "\n".join(textwrap.fill(line, WIDE * columns) for line in heading if line)
+        figure.suptitle(told, fontsize=9.5, ha="left", x=0.01)
     return figure
 
 
@@ -66,23 +78,24 @@ def report_figure(results: Sequence[Result], questions: Questions) -> Figure | N
 class _Panel:
     height: float
     """Inches."""
-    draw: Callable[[Any], None]
+    draw: Callable[[Any, float], None]
+    """Into axes, of so many inches."""
 
 
 def _panel(results: Sequence[Result], family: Family, questions: Questions) -> _Panel | None:
     """How a family is drawn; None where it has no scores."""
     scores = [s for r in results for s in r.scores if s.task in questions and questions[s.task].family == family]
-    if not scores:
+    if not scores or family.panel == "none":
         return None
     if family.panel == "plane":
-        return _Panel(3.4, lambda ax: _plane(ax, scores, family))
+        return _Panel(AROUND + 2.6, lambda ax, _: _plane(ax, scores, family))
     if family.panel == "marks":
         lines = {(s.task, s.data) for s in scores}
-        return _Panel(1.2 + 0.85 * len(lines), lambda ax: _marks(ax, scores, family, questions))
+        return _Panel(AROUND + 0.85 * len(lines), lambda ax, _: _marks(ax, scores, family, questions))
     mains = [s for s in scores if any(m.name == s.metric and m.main for m in questions[s.task].metrics)]
     found = {(r.data["name"], *key): v for r in results for key, v in verdicts(r, questions).items()}
     of = [found.get((s.data, s.task, s.metric)) for s in mains]
-    return _Panel(1.2 + 0.5 * len(mains), lambda ax: _intervals(ax, mains, of, family))
+    return _Panel(AROUND + height_of(mains), lambda ax, height: _intervals(ax, mains, of, family, height))
 
 
 def _title(results: Sequence[Result]) -> str:
@@ -93,85 +106,18 @@ def _title(results: Sequence[Result]) -> str:
     return title
 
 
-def _intervals(ax: Any, scores: Sequence[Score], found: Sequence[Verdict | None], family: Family) -> None:
-    """Dots with 95 % intervals; a tick marks chance, a band what shuffled labels reach; hollow dots are no trace."""
+def _intervals(
+    ax: Any, scores: Sequence[Score], found: Sequence[Verdict | None], family: Family, height: float
+) -> None:
+    """Probes against chance, named by question and, where there are several, data set."""
     several = len({s.data for s in scores}) > 1
-    for y, (score, verdict) in enumerate(zip(scores, found, strict=True)):
-        chance, trace = (verdict.chance, verdict.trace) if verdict else (score.chance, "readable")
-        low, high = 100 * (score.value - score.low), 100 * (score.high - score.value)
-        if trace != "none":
-            ax.plot([100 * chance, 100 * score.value], [y, y], color="#d5d5d5", linewidth=5, zorder=1)
-        ax.errorbar(
-            100 * score.value,
-            y,
-            xerr=[[max(0, low)], [max(0, high)]],
-            fmt="o",
-            color=_BLUE,
-            markerfacecolor="white" if trace == "none" else _BLUE,
-            capsize=3,
-            zorder=3,
-        )
-        ax.plot(
-            100 * chance,
-            y,
-            marker="|",
-            markersize=14,
-            markeredgewidth=2,
-            color=_VERMILION,
-            linestyle="none",
-            zorder=2,
-            label="chance" if y == 0 else None,
-        )
-        shuffled = score.details.get("controls", {}).get("shuffled", {})
-        if "permutations" in shuffled:
-            ax.barh(
-                y,
-                100 * (shuffled["high"] - shuffled["low"]),
-                left=100 * shuffled["low"],
-                height=0.42,
-                color=_VERMILION,
-                alpha=0.22,
-                zorder=1.5,
-                label="shuffled labels, 95 %" if y == 0 else None,
-            )
-        for name, marker in (("whole", "s"), ("complement", "x"), ("metadata", "d")):
-            if "controls" in score.details and name in score.details["controls"]:
-                ax.plot(
-                    100 * score.details["controls"][name]["accuracy"],
-                    y,
-                    marker=marker,
-                    color=_GREY,
-                    fillstyle="none",
-                    linestyle="none",
-                    label=_CONTROL_LABELS[name] if y == 0 else None,
-                )
-        ax.annotate(
-            f"{100 * score.value:.1f}{_SAID[trace]}",
-            (100 * score.value, y),
-            textcoords="offset points",
-            xytext=(-11 if _SAID[trace] else 0, 7),  # words go right of the number: it may be near the axis
-            ha="left" if _SAID[trace] else "center",
-            fontsize=8,
-        )
-    metrics = {s.metric for s in scores}
-    names = [subject_of(s.task) + (f" {s.metric}" if len(metrics) > 1 else "") for s in scores]
-    labels = [name + (f"\n{_short(s.data)}" if several else "") for name, s in zip(names, scores, strict=True)]
-    kinds = ["none" if v and v.trace == "none" else "above" for v in found]
-    for kind in dict.fromkeys(kinds):
-        style = {"color": _BLUE, "marker": "o", "markerfacecolor": "white" if kind == "none" else _BLUE}
-        ax.plot([], [], label=_KEYS[kind] + (", 95 % interval" if kind == kinds[0] else ""), **style)
+    labels = draw_intervals(ax, scores, found, family, height)
+    labels = [label + (f"\n{_short(s.data)}" if several else "") for label, s in zip(labels, scores, strict=True)]
     _by_name(ax, labels)
-    ax.set_xlim(0, 104)
-    ax.set_xlabel(family.axes[0])
     hidden = scores[0].details.get("mask_ratio")
     seen = f" ({100 * hidden:g} % hidden)" if hidden else ""
     _name_panel(ax, f"{family.panel_title or family.title}{seen}")
     _legend_below(ax)
-
-
-_SAID = {"none": " (not above chance)", "weak": " (weak)", "readable": ""}
-_KEYS = {"above": "above chance", "none": "not told from chance"}
-_CONTROL_LABELS = {"whole": "whole picture", "complement": "border hidden", "metadata": "other labels only"}
 
 
 def _marks(ax: Any, scores: Sequence[Score], family: Family, questions: Questions) -> None:
@@ -207,7 +153,8 @@ def _marks(ax: Any, scores: Sequence[Score], family: Family, questions: Question
         labels.append("\n".join([subject_of(task), *([_short(data)] if several else []), *told]))
     _by_name(ax, labels)
     _zoom(ax, [s for s in scores if not metric_of(questions, s.task, s.metric).signed], family)
-    _name_panel(ax, family.panel_title or family.title)
+    counts = " or ".join(f"{n:,}" for n in sorted({s.n for s in scores}))
+    _name_panel(ax, f"{family.panel_title or family.title}, n\u00a0=\u00a0{counts}")
     _legend_below(ax)
 
 
@@ -224,6 +171,7 @@ def _zoom(ax: Any, scores: Sequence[Score], family: Family) -> None:
         ax.axvline(chance, color=_VERMILION, linewidth=1.5, zorder=1, label="chance" if i == 0 else None)
     if outside := [f"{c:.1f} %" for c in chances if c not in within]:
         said.append(f"chance, {' and '.join(outside[:3])}, lies outside it")
+        ax.annotate("\u25c2 chance", (0, 0), (3, 3), "axes fraction", "offset points", color=_VERMILION, fontsize=8)
     more = f"\n{'; '.join(said)}" if said else ""
     ax.set_xlabel(f"{family.axes[0]}; bars: 95 % intervals{more}")
 
@@ -238,6 +186,11 @@ def _plane(ax: Any, scores: Sequence[Score], family: Family) -> None:
     points = [
         key for key in dict.fromkeys((s.task, s.data) for s in scores) if all((*key, m) in by for m in family.plane)
     ]
+    chances = sorted({100 * by[task, data, metric].chance for task, data in points for metric in family.plane})
+    for i, chance in enumerate(chances):
+        style = {"color": _VERMILION, "linewidth": 1, "zorder": 1}
+        ax.axvline(chance, label=f"chance, {' and '.join(f'{c:.1f}' for c in chances)} %" if i == 0 else None, **style)
+        ax.axhline(chance, **style)
     for i, (task, data) in enumerate(points):
         x, y = (by[task, data, metric] for metric in family.plane)
         ax.errorbar(
@@ -256,7 +209,7 @@ def _plane(ax: Any, scores: Sequence[Score], family: Family) -> None:
     ax.set_xlabel(family.axes[0])
     ax.set_ylabel(family.axes[1])
     _name_panel(ax, family.panel_title or family.title)
-    ax.legend(loc="lower right", fontsize=7.5, frameon=False)
+    ax.legend(loc="upper left", fontsize=7.5, frameon=False)
 
 
 def _name_panel(ax: Any, title: str) -> None:
@@ -270,7 +223,7 @@ def _legend_below(ax: Any) -> None:
 
     lines = 1 + ax.get_xlabel().count("\n")
     below = ax.transAxes + ScaledTranslation(0, -0.35 - 0.15 * lines, ax.figure.dpi_scale_trans)
-    style = {"fontsize": 7.5, "frameon": False, "ncols": 3}
+    style = {"fontsize": 7.5, "frameon": False, "ncols": 3, "columnspacing": 1.2}
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, borderaxespad=0, **style)
 
 

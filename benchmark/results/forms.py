@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from benchmark.options import RUNTIMES
 from benchmark.results.schema import Result
 from builders.outside import is_readable
 
@@ -111,6 +112,14 @@ def _scalar(value: object) -> bool:
     return value is None or _number(value) or isinstance(value, bool) or _text(value)
 
 
+def _runtime(value: Any) -> bool:
+    """What carried out a network's forward passes, see ``schema.py``."""
+    if not isinstance(value, Mapping) or value.get("name") not in RUNTIMES:
+        return False
+    texts = all(_text(value.get(name, "")) for name in ("version", "reason"))
+    return texts and _number(value.get("relative_error", 0)) and isinstance(value.get("on_photos", {}), Mapping)
+
+
 def _of(form: _Form) -> _Form:
     return lambda value: isinstance(value, Mapping) and all(_text(k) and form(v) for k, v in value.items())
 
@@ -166,6 +175,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[_Form, str]]] = {
         "options": (_of(_scalar), "an object of plain values"),
         "local": (_of(_text), "an object of sentences"),
         "precision_gate": _OBJECT,
+        "runtime": (_runtime, "an object that names a runtime"),
         "compiled": _FLAG,
         **dict.fromkeys(
             ("python", "platform", "codec_canary", "device", "dtype", "storage", "command", "answers_sha256"), _TEXT

@@ -16,8 +16,9 @@ MetricKind = Literal["trace", "accuracy", "difference"]
 """``trace``: more of it is more trace; ``accuracy``: of the content task, more of it is better; ``difference``: signed,
 0 says that nothing moves."""
 
-SummaryRole = Literal["", "MP", "SP", "SPD"]
-"""Which number of the 2026 follow-up study (arXiv 2608.05424) a metric is a part of."""
+SummaryRole = Literal["", "MP", "SP", "SPD", "all-same"]
+"""Which number of the 2026 follow-up study (arXiv 2608.05424) a metric is a part of; ``all-same`` is a mean of ours:
+kNN where all photos share one processing, which the 2025 study has and which is not SP."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ Layout = Literal["scores", "set-ups", "metrics"]
 """Of a table: a row for each score with chance and controls; a row for each question, metrics side by side; or a row
 for each metric."""
 
-Panel = Literal["intervals", "marks", "plane"]
-"""Of a picture: values with intervals against chance; the metrics of a question as marks on one line; or one metric
-against another with the line on which they are equal."""
+Panel = Literal["intervals", "marks", "plane", "none"]
+"""Of a picture: values with intervals against chance; the metrics of a question as marks on one line; one metric
+against another with the line on which they are equal; or no panel."""
 
 
 @dataclass(frozen=True)

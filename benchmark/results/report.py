@@ -8,6 +8,7 @@ from typing import Any
 from benchmark.results.learning import accuracy_told, rows_of_curves, told_of_training, training_margin
 from benchmark.results.questions import Family, Layout, Metric, Questions, families, metric_of, score_label, subject_of
 from benchmark.results.schema import Result, Score
+from benchmark.results.settings import settings_line
 from benchmark.results.tables import interval, markdown_table, p_value, percent
 from benchmark.results.ties import rows_of_ties
 from benchmark.results.verdicts import LEVEL, WEAK_BELOW, Verdict, verdicts
@@ -40,7 +41,7 @@ def _one(result: Result, questions: Questions) -> str:
         parts.append("**A smoke test, not evidence**: these bundled photos show that the line runs, nothing more.")
     if data.get("simulated"):
         parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
-    if settings := _settings(result, questions):
+    if settings := settings_line([result], questions):
         parts.append(settings)
     found = verdicts(result, questions)
     for family in families(questions):
@@ -57,26 +58,6 @@ def _one(result: Result, questions: Questions) -> str:
 
 
 _STRANGE = Family("other", "Further scores", "Scores of questions that are not known here.", "processing", "score")
-
-
-def _settings(result: Result, questions: Questions) -> str:
-    """What decides the numbers besides the encoder and the photos, in one line; empty where nothing is recorded."""
-    options = result.environment.get("options") or {}
-
-    def recorded(name: str) -> list[Any]:
-        return sorted({s.details[name] for s in result.scores if s.details.get(name) is not None})
-
-    parts = [f"{name} {options[name]}" for name in ("preset", "preprocess") if options.get(name)]
-    parts += [f"preprocessing by {by}"] if (by := result.environment.get("preprocessing_by")) else []
-    parts += [f"probes: {', '.join(protocols)}"] if (protocols := recorded("protocol")) else []
-    parts += [f"k = {k}" for k in recorded("k")]
-    parts += [f"kNN asks about {n} test photos, drawn by class" for n in recorded("sampled_queries")]
-    parts += [f"{100 * hidden:g} % hidden" for hidden in recorded("mask_ratio")]
-    of_processing = any(s.task in questions and questions[s.task].family.about == "processing" for s in result.scores)
-    if of_processing and (seeds := options.get("assignment_seeds")):
-        parts.append(f"{seeds} assignment{'s' if seeds > 1 else ''}")
-    line = "; ".join(parts)
-    return f"{line[0].upper()}{line[1:]}." if line else ""
 
 
 def _rows_of_scores(
@@ -210,7 +191,8 @@ def _rows_of_metrics(scores: Sequence[Score], family: Family, questions: Questio
     table = markdown_table([family.header, "value %", "95 % interval", "chance %", family.counts], rows)
     known = [metric_of(questions, s.task, s.metric) for s in scores if s.task in questions]
     sentences += dict.fromkeys(f"{m.name}: {m.explain}" for m in known if m.main)
-    return "\n\n".join([table, *([" ".join(sentences)] if sentences else [])])
+    parts = [table, " ".join(sentences), rows_of_ties(scores, questions)]
+    return "\n\n".join(part for part in parts if part)
 
 
 _SECTIONS: Mapping[Layout, Callable[[Sequence[Score], Family, Questions], str]] = {
@@ -233,9 +215,18 @@ def _cost(result: Result) -> str:
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in cost["seconds"].items())
     speed = f"{cost['views']} views at {cost['views_per_second']:.0f} a second" if cost["views"] else "bank reused"
     return (
-        f"{speed}; {seconds}; on {environment['device']} in {environment['dtype']}; "
+        f"{speed}; {seconds}; on {environment['device']} in {environment['dtype']}{_runtime(environment)}; "
         f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']})."
     )
+
+
+def _runtime(environment: Mapping[str, Any]) -> str:
+    """Which library computed the network, and how far from torch."""
+    by = environment.get("runtime") or {}
+    if not by:
+        return ""
+    error = f", relative error {by['relative_error']:.0e} against torch" if by.get("relative_error") else ""
+    return f" by {by['name']} {by.get('version', '')}".rstrip() + error
 
 
 def _how_to_repeat(result: Result) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from builders.errors import DataError
 from builders.files import write_text_atomically
 from builders.outside import parse_json, read_outside_text, readable
 
+SEAL = "values_sha256"
+"""Of a result file's values, in its ``environment``; in files of older versions there is none."""
 MAX_FILE_BYTES = 16 * 2**20
 """A result of every task is well under 1 MB; a file above this is not opened."""
 
@@ -121,6 +124,7 @@ class Result:
         raw = parse_json(text, where)
         if not isinstance(raw, dict):
             raise DataError(f"{where}: not a result file (the top level is not an object)")
+        raw = _unsealed(raw, where)
         raw = migrated(raw, where)
         try:
             result = cls(
@@ -138,13 +142,32 @@ class Result:
 
 
 def write_result(result: Result, path: Path) -> None:
-    """Write ``result.json`` atomically."""
-    write_text_atomically(path, result.to_json(), durable=True)
+    """Write ``result.json`` atomically, with a checksum of its values, which ``Result.from_json`` compares."""
+    raw = json.loads(result.to_json())
+    sealed = dataclasses.replace(result, environment={**result.environment, SEAL: _seal(raw)})
+    write_text_atomically(path, sealed.to_json(), durable=True)
 
 
 def read_result(path: Path) -> Result:
     """Read one ``result.json``. Raises ``DataError`` with the path in its sentence."""
     return Result.from_json(read_outside_text(path, limit=MAX_FILE_BYTES), where=readable(str(path)))
+
+
+def _seal(raw: Mapping[str, Any]) -> str:
+    """SHA-256 of a result's values, however they are spaced and ordered; it tells damage, not forgery."""
+    plain = {**raw, "environment": {k: v for k, v in raw["environment"].items() if k != SEAL}}
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _unsealed(raw: dict[str, Any], where: str) -> dict[str, Any]:
+    """A result's values without their checksum, where they have one and it is theirs."""
+    environment = raw.get("environment")
+    if not isinstance(environment, dict) or SEAL not in environment:
+        return raw
+    if environment[SEAL] != _seal(raw):
+        raise DataError(f"{where}: its values are not those that it was written with ({SEAL} is of others)")
+    return {**raw, "environment": {k: v for k, v in environment.items() if k != SEAL}}
 
 
 def _check_score(score: Score, where: str) -> None:

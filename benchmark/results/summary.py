@@ -24,15 +24,17 @@ class Summary:
     mp_acquisition: float | None
     """The same of acquisition attributes."""
     sp: float | None
-    """Semantic prediction: mean kNN accuracy where all photos share one processing (all-same). The follow-up takes the
-    photos as they are."""
+    """Semantic prediction: accuracy of plain kNN, photos as they are (``knn/original``)."""
+    all_same: float | None
+    """Mean kNN accuracy where all photos share one processing, over parameters: the 2025 study's, not SP."""
     spd_processing: float | None
     """Semantic prediction distraction: mean over parameters of |pos-same - neg-same|."""
     spd_processing_signed: float | None
     """Mean over parameters of pos-same - neg-same: above 0 where a shared processing helps."""
     spd_acquisition: float | None
-    """|recall same - recall different| of pair retrieval, mean over data sets. What is ``same`` here is ``R_diff``
-    there: the difference is the same number."""
+    """|recall same - recall different| of pair retrieval, mean over data sets. The names of the collections are
+    swapped: distractors of the query's camera are ``different`` here, as in the 2025 study, and ``R_same`` there, so
+    ``same`` here is ``R_diff`` there; the absolute difference is the same number, the sign turns."""
     spd_acquisition_signed: float | None
     """Recall same - recall different: above 0 where a shared camera type among the distractors hurts."""
     log_odds_processing: float | None
@@ -40,7 +42,7 @@ class Summary:
     log_odds_acquisition: float | None
     """The same of acquisition attributes."""
     tasks: Mapping[str, int]
-    """How many scores stand behind ``mp_processing``, ``mp_acquisition``, ``sp``, ``spd_processing``,
+    """How many scores stand behind ``mp_processing``, ``mp_acquisition``, ``sp``, ``all_same``, ``spd_processing``,
     ``spd_acquisition``."""
 
 
@@ -67,6 +69,7 @@ def summarise(scores: Iterable[Score], questions: Questions) -> Summary:
     probes: dict[str, list[Score]] = {"processing": [], "acquisition": []}
     differences: dict[str, list[float]] = {"processing": [], "acquisition": []}
     plain: list[float] = []
+    all_same: list[float] = []
     known = [s for s in scores if s.task in questions]
     table = {(s.task, s.data, s.metric): s.value for s in known}
     for score in known:
@@ -75,6 +78,8 @@ def summarise(scores: Iterable[Score], questions: Questions) -> Summary:
             probes[questions[score.task].family.about].append(score)
         elif metric.summary == "SP":
             plain.append(score.value)
+        elif metric.summary == "all-same":
+            all_same.append(score.value)
     for task, data in dict.fromkeys((s.task, s.data) for s in known):
         for metric in questions[task].metrics:
             if metric.summary == "SPD" and metric.difference_of:
@@ -87,6 +92,7 @@ def summarise(scores: Iterable[Score], questions: Questions) -> Summary:
         mp_processing=_mean(s.value for s in processing),
         mp_acquisition=_mean(s.value for s in acquisition),
         sp=_mean(plain),
+        all_same=_mean(all_same),
         spd_processing=_mean(abs(d) for d in spd_p),
         spd_processing_signed=_mean(spd_p),
         spd_acquisition=_mean(abs(d) for d in spd_a),
@@ -97,6 +103,7 @@ def summarise(scores: Iterable[Score], questions: Questions) -> Summary:
             "mp_processing": len(processing),
             "mp_acquisition": len(acquisition),
             "sp": len(plain),
+            "all_same": len(all_same),
             "spd_processing": len(spd_p),
             "spd_acquisition": len(spd_a),
         },

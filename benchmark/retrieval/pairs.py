@@ -44,6 +44,13 @@ class PairAnswers:
         """Probability that the target is among the nearest k: float64 [2 collections, 2 directions, n]."""
         return np.clip((k - self.nearer) / (self.tied + 1), 0.0, 1.0)
 
+    def plain_recall(self) -> np.ndarray:
+        """Recall@1 among all other photos, of both types: float64 [2 directions, n].
+
+        The distractors of the two collections are all of them but the target, each once.
+        """
+        return np.clip((1 - self.nearer.sum(axis=0)) / (self.tied.sum(axis=0) + 1), 0.0, 1.0)
+
     def reciprocal_rank(self) -> np.ndarray:
         """Expected 1 / rank of the target: float64 [2 collections, 2 directions, n]."""
         harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, self.n + 1))])
@@ -55,11 +62,13 @@ class PairAnswers:
         ``same``, ``different``: recall@1, both directions averaged (the denominator is 2 n); ``spd``: ``same`` minus
         ``different``, signed: positive if distractors from the query's own type of camera distract more (its absolute
         mean is the published SPD_a). ``same-at-5``: recall@5; ``same-mrr``: mean reciprocal rank; ``same-to-TYPE``:
-        recall@1 of one direction, whose targets are of that type; so for ``different``.
+        recall@1 of one direction, whose targets are of that type; so for ``different``. ``all``: recall@1 among all
+        other photos of the set, whatever their camera: plain retrieval.
         """
         first, fifth, reciprocal = self.recall(1), self.recall(5), self.reciprocal_rank()
         scores = {name: first[i].mean(axis=0) for i, name in enumerate(COLLECTIONS)}
         scores["spd"] = scores["same"] - scores["different"]
+        scores["all"] = self.plain_recall().mean(axis=0)
         for i, name in enumerate(COLLECTIONS):
             scores[f"{name}-at-5"] = fifth[i].mean(axis=0)
             scores[f"{name}-mrr"] = reciprocal[i].mean(axis=0)
@@ -79,6 +88,8 @@ class PairAnswers:
         def of(name: str) -> float:
             if name == "spd":
                 return 0.0
+            if name == "all":
+                return 1 / (2 * self.n - 1)
             if name.endswith("-mrr"):
                 return float(np.mean(1 / np.arange(1, self.n + 1)))
             return min(1.0, (5 if name.endswith("-at-5") else 1) / self.n)

@@ -12,7 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from benchmark.scoring.kept import OUTCOME
 from builders.errors import DataError, unknown_name
+from builders.outside import read_outside_arrays, read_outside_json
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -105,6 +107,29 @@ def clear(found: Sequence[Entry]) -> int:
         except OSError as error:
             raise DataError(f"{entry.path}: cannot be removed ({error.strerror})") from None
     return sum(entry.size for entry in found)
+
+
+def damaged(entry: Entry) -> str:
+    """What of an entry is not as it was written; "" if all is, or if it is of a kind that has no checksums.
+
+    Reads it once.
+    """
+    from benchmark.bank import Bank
+
+    try:
+        if entry.kind == "banks":
+            found = Bank.at(entry.path).check()
+            blocks = sum(map(len, found.values()))
+            return f"{blocks} blocks in {len(found)} views do not match their checksums" if found else ""
+        if entry.kind == "outcomes" and (entry.path / OUTCOME).exists():
+            read_outside_arrays(entry.path / OUTCOME)
+        elif entry.path.suffix == ".npz":
+            read_outside_arrays(entry.path)
+        elif entry.path.suffix == ".json":
+            read_outside_json(entry.path)
+    except DataError as error:
+        return str(error).removeprefix(f"{entry.path}: ")
+    return ""
 
 
 def _entry(kind: str, path: Path) -> Entry:

@@ -12,6 +12,7 @@ from builders.errors import UsageError
 
 COMMANDS: dict[str, Command] = {
     "list": Command("benchmark.scoring.cache_command:list_parser", "what is kept, how much it takes, how old it is"),
+    "check": Command("benchmark.scoring.cache_command:check_parser", "read it once: is everything as it was written?"),
     "clear": Command("benchmark.scoring.cache_command:clear_parser", "remove what can be made again"),
 }
 """Each entry is added by the change that adds its parser."""
@@ -33,6 +34,19 @@ def list_parser() -> Parser:
     add_cache_option(p)
     p.add_argument("--json", action="store_true", help="as JSON, with every entry")
     p.set_defaults(run=run_list)
+    return p
+
+
+def check_parser() -> Parser:
+    """The options of ``camtrace cache check``."""
+    p = Parser(
+        "camtrace cache check",
+        description="Read everything once and compare it with its checksums. What does not match is named (exit status "
+        "1); the next run that needs it makes it again, and never uses it.",
+    )
+    p.add_argument("what", nargs="*", metavar="WHAT", help="kinds or names from list (default: all)")
+    add_cache_option(p)
+    p.set_defaults(run=run_check)
     return p
 
 
@@ -76,6 +90,24 @@ def run_list(args: argparse.Namespace) -> int:
         listed = [[e.name, size(e.size), _age(e.changed), e.about] for e in big]
         print(f"\n{markdown_table(['name', 'size', 'last used', 'what'], listed)}")
     return 0
+
+
+def run_check(args: argparse.Namespace) -> int:
+    from tqdm.auto import tqdm
+
+    from benchmark.scoring.cache import ALL, chosen, damaged
+    from benchmark.scoring.space import size
+
+    found = chosen(args.cache, args.what or [ALL])
+    bar = tqdm(found, desc="checking", unit="entry", delay=2, leave=False, disable=None)
+    wrong = [(entry.name, why) for entry in bar if (why := damaged(entry))]
+    for name, why in wrong:
+        print(f"{name}: {why}")
+    total = size(sum(entry.size for entry in found))
+    print(f"{len(found):,} entries, {total}, were read: {len(wrong)} are not as they were written")
+    if wrong:
+        print(f"they are made again when they are needed; camtrace cache clear {wrong[0][0]} makes space at once")
+    return 1 if wrong else 0
 
 
 def run_clear(args: argparse.Namespace) -> int:

@@ -11,7 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.compute import prepare_process
-from benchmark.options import DTYPES, RUNTIMES, STORAGE, VIEWS, RunOptions, default_cache
+from benchmark.options import (
+    CHOICES,
+    DTYPES,
+    ORIENTATION,
+    PREPROCESS,
+    PRESETS,
+    RUNTIMES,
+    STORAGE,
+    TIES,
+    VIEWS,
+    RunOptions,
+    choices,
+    default_cache,
+)
 from benchmark.probe import PROTOCOLS
 from benchmark.scoring.config_file import ConfiguredParser
 from benchmark.scoring.voice import Voice
@@ -53,10 +66,29 @@ def parser() -> Parser:
     )
     p.add_argument("--limit", type=_whole, metavar="N", help="use N photos, seeded and class-balanced")
     p.add_argument(
-        "--protocol",
-        choices=tuple(PROTOCOLS),
-        default=defaults.protocol,
-        help="how probes are fitted (default: %(default)s)",
+        "--preset",
+        choices=tuple(PRESETS),
+        help="all choices at once: camtrace is ours; iccv2025 is the published study's, for numbers beside its own: "
+        "its preprocessing, probes and tied votes, and no Exif orientation (default: camtrace)",
+    )
+    p.add_argument("--protocol", choices=tuple(PROTOCOLS), help="how probes are fitted (default: the preset's)")
+    p.add_argument(
+        "--preprocess",
+        choices=PREPROCESS,
+        help="of every encoder: its own; as the study's code had it; short side to the input's side and centre crop; "
+        "or the whole photo squashed to the input's size (default: the preset's)",
+    )
+    p.add_argument(
+        "--ties",
+        choices=TIES,
+        help="a tied kNN vote goes to the nearest tied label, or counts as a random one does on average (default: the "
+        "preset's)",
+    )
+    p.add_argument(
+        "--orientation",
+        choices=ORIENTATION,
+        help="of photos that are processed or seen by plain kNN: Exif orientation applied, or pixels as stored "
+        "(default: the preset's)",
     )
     p.add_argument("-k", "--neighbours", type=_whole, metavar="K", help="k of kNN (default: the data set's, mostly 10)")
     p.add_argument(
@@ -256,9 +288,16 @@ def _say_missing(lost: NotScored) -> None:
 
 def loading_options(args: argparse.Namespace) -> dict[str, Any]:
     """The parsed options that ``load_encoder`` takes, but for the revision."""
-    return {
-        name: getattr(args, name) for name in ("device", "dtype", "trust_remote_code", "compile", "runtime", "cache")
-    }
+    given = {name: getattr(args, name) for name in _LOADING}
+    return {**given, "preprocess": _chosen(args)["preprocess"]}
+
+
+_LOADING = ("device", "dtype", "trust_remote_code", "compile", "runtime", "cache")
+
+
+def _chosen(args: argparse.Namespace) -> dict[str, str]:
+    """What the preset decides, but for the options that were given."""
+    return choices(args.preset or RunOptions().preset, {name: getattr(args, name) for name in CHOICES})
 
 
 def run_options(args: argparse.Namespace) -> RunOptions:
@@ -267,11 +306,16 @@ def run_options(args: argparse.Namespace) -> RunOptions:
     Raises:
         UsageError: a value is out of its range.
     """
-    if args.protocol not in PROTOCOLS:
+    if args.protocol is not None and args.protocol not in PROTOCOLS:
         raise unknown_name("protocol", args.protocol, PROTOCOLS)
+    chosen = _chosen(args)
     return RunOptions(
         seed=args.seed,
-        protocol=args.protocol,
+        preset=args.preset or RunOptions().preset,
+        protocol=chosen["protocol"],
+        preprocess=chosen["preprocess"],
+        ties=chosen["ties"],
+        orientation=chosen["orientation"],
         neighbours=args.neighbours,
         queries=args.queries,
         mask_ratio=args.mask_ratio,

@@ -12,6 +12,7 @@ from benchmark.bank import Bank, PhotoHashes, fill_banks
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.scoring.collected import Collected, record, record_pass
+from benchmark.scoring.from_files import filled, narrowed
 from benchmark.scoring.jobs import Done, Job
 from benchmark.scoring.kept import Slot, slot_of
 from benchmark.scoring.passes import Pass
@@ -39,6 +40,17 @@ def embed_pass(
         ]
     if not ours:
         return []
+    jobs: list[tuple[Job, Collected]] = []
+    for encoder, got in ours:
+        part = narrowed(one, encoder.stored, photos, options) if encoder.stored else None
+        if part is not None:
+            places.require_space([encoder], part.recipe.view_keys(), tell)
+            bank = places.open(encoder, part.recipe.view_keys(), fresh)
+            if filled(encoder, got, bank, photos):
+                jobs += _jobs(encoder, got, bank, places, photos, part, options, alone=len(ours) == 1)
+    ours = [(encoder, got) for encoder, got in ours if encoder.stored is None]
+    if not ours:
+        return jobs
     encoders = [encoder for encoder, _ in ours]
     places.require_space(encoders, views, tell)
     banks = [places.open(encoder, views, fresh) for encoder in encoders]
@@ -56,36 +68,51 @@ def embed_pass(
     )
     if places.unread:
         banks = places.settle(encoders, views)
-    jobs: list[tuple[Job, Collected]] = []
     for i, ((encoder, got), bank) in enumerate(zip(ours, banks, strict=True)):
         record_pass(outcome.cost, outcome.views[i], got)
         if i in outcome.failures:
             got.failures["encoder", encoder.info.id] = outcome.failures[i]
             continue
-        usable = _usable(encoder, bank, photos, got)
-        name = encoder.info.id
-        if reason := one_for_all(name, bank, np.flatnonzero(usable)):
-            got.failures["encoder", name] = reason
+        jobs += _jobs(encoder, got, bank, places, photos, one, options, alone=len(encoders) == 1)
+    return jobs
+
+
+def _jobs(
+    encoder: Encoder,
+    got: Collected,
+    bank: Bank,
+    places: BankPlaces,
+    photos: PhotoSet,
+    one: Pass,
+    options: RunOptions,
+    *,
+    alone: bool,
+) -> list[tuple[Job, Collected]]:
+    """The tasks that are left to be done on a complete bank; kept outcomes are recorded."""
+    usable, name = _usable(encoder, bank, photos, got), encoder.info.id
+    if reason := one_for_all(name, bank, np.flatnonzero(usable)):
+        got.failures["encoder", name] = reason
+        return []
+    if not usable.any() and ("encoder", name) in got.failures:
+        return []
+    if not usable.any():
+        first = next(iter(bank.failures().values()))
+        reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
+        if alone:
+            raise DataError(reason)
+        got.failures["encoder", name] = reason
+        return []
+    jobs: list[tuple[Job, Collected]] = []
+    given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder))
+    for task, slot in _slots(encoder, usable, places, photos, one, options).items():
+        kept = None if slot is None or options.fresh else slot.load()
+        job = Job(one.task(task), replace(given, keep=slot.parts if slot else None), slot)
+        if kept is not None:
+            record(job, Done(kept, "", 0.0), got)
             continue
-        if not usable.any() and ("encoder", name) in got.failures:
-            continue
-        if not usable.any():
-            first = next(iter(bank.failures().values()))
-            reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
-            if len(encoders) == 1:
-                raise DataError(reason)
-            got.failures["encoder", encoder.info.id] = reason
-            continue
-        given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder))
-        for task, slot in _slots(encoder, usable, places, photos, one, options).items():
-            kept = None if slot is None or options.fresh else slot.load()
-            job = Job(one.task(task), replace(given, keep=slot.parts if slot else None), slot)
-            if kept is not None:
-                record(job, Done(kept, "", 0.0), got)
-                continue
-            if slot is not None and options.fresh:
-                slot.forget()
-            jobs.append((job, got))
+        if slot is not None and options.fresh:
+            slot.forget()
+        jobs.append((job, got))
     return jobs
 
 

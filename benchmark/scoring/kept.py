@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import sys
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -30,6 +29,7 @@ from benchmark.results import Score
 from benchmark.scoring.records import options_record
 from benchmark.tasks import Task, TaskOutcome, all_tasks
 from builders.files import write_bytes_atomically, write_text_atomically
+from builders.outside import Refused, read_outside_arrays
 from builders.photos import PhotoSet
 
 FOLDER = "outcomes"
@@ -41,6 +41,7 @@ ARITHMETIC = ("compute", "knn", "probe", "retrieval", "stats", "tasks")
 LIBRARIES = ("numpy", "scipy", "torch", "numba")
 """Whose versions may."""
 
+OUTCOME = "outcome.npz"
 _SCORES = "scores.json"
 
 
@@ -59,12 +60,13 @@ class Slot:
     def load(self) -> TaskOutcome | None:
         """What was kept; None if there is nothing, or nothing whole."""
         try:
-            with np.load(io.BytesIO((self.folder / "outcome.npz").read_bytes()), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
+            arrays = read_outside_arrays(self.folder / OUTCOME)
             os.utime(self.folder)  # when it was last used, for those who make space
             raw = json.loads(arrays.pop(_SCORES).tobytes().decode("utf-8"))
             return TaskOutcome(tuple(Score(**score) for score in raw), arrays)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        except (Refused, OSError, ValueError, KeyError, TypeError) as error:
+            if os.path.lexists(self.folder / OUTCOME):
+                print(f"camtrace: warning: {self.folder}: not whole ({error}); made again", file=sys.stderr)
             return None
 
     def save(self, outcome: TaskOutcome) -> None:
@@ -75,7 +77,7 @@ class Slot:
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         try:
             write_text_atomically(self.folder / "key.json", json.dumps(self.key, indent=2, sort_keys=True) + "\n")
-            write_bytes_atomically(self.folder / "outcome.npz", buffer.getvalue())
+            write_bytes_atomically(self.folder / OUTCOME, buffer.getvalue())
             shutil.rmtree(self.parts, ignore_errors=True)
         except OSError as error:
             print(f"camtrace: warning: {self.folder}: cannot be written ({error.strerror})", file=sys.stderr)

@@ -38,7 +38,11 @@ def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
     return {
         "seed": options.seed,
         "assignment_seeds": options.assignment_seeds,
+        "preset": options.preset,
         "protocol": options.protocol,
+        "preprocess": options.preprocess,
+        "ties": options.ties,
+        "orientation": "upright" if photos.stored_views else options.orientation,  # built photos are
         "neighbours": options.neighbours or photos.neighbours,
         **({"queries": options.queries} if options.queries else {}),
         "mask_ratio": options.mask_ratio,

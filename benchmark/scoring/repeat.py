@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from benchmark.options import RunOptions
+from benchmark.options import CHOICES, PRESETS, RunOptions
 from builders.kinds import DataSpec
 from builders.photos import PhotoSet
 
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
 SCORE_COMMAND = ("camtrace", "score")
 
-VALUES = ("limit", "protocol", "neighbours", "queries", "mask_ratio", "seed", "dtype", "storage", "runtime")
+VALUES = ("limit", "preset", *CHOICES, "neighbours", "queries", "mask_ratio", "seed", "dtype", "storage", "runtime")
 """Fields of ``RunOptions`` that change scores, each an option with a value."""
 FLAGS = ("compile", "force_dtype", "allow_random")
 """Fields of ``RunOptions`` that change scores, each an option without a value."""
 IN_PYTHON = ("assignment_seeds", "resamples")
 """Fields of ``RunOptions`` that change scores and have no option on the command line."""
+
+FILES = ("onnx:", "embeddings:")
+"""What begins the name of an encoder that is a file of its author's."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 _DATA_REPO = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
@@ -84,8 +87,9 @@ def how_to_repeat(origin: Origin, encoder: EncoderInfo, photos: PhotoSet, option
     for pattern in origin.tasks:
         words += ["--tasks", pattern]
     usual = RunOptions()
+    of_preset = PRESETS.get(options.preset, usual)
     for name in VALUES:
-        if (value := getattr(options, name)) != getattr(usual, name):
+        if (value := getattr(options, name)) != getattr(of_preset if name in CHOICES else usual, name):
             words += [_option(name), str(value)]
     words += [_option(name) for name in FLAGS if getattr(options, name)]
     if origin.trust_remote_code:
@@ -109,6 +113,9 @@ def _model(spec: str | None, encoder: EncoderInfo) -> tuple[str, str]:
     if encoder.id.startswith("local-dir:") or spec.startswith((".", "/", "~", "local-dir:")):
         name = encoder.id if encoder.id.startswith("local-dir:") else encoder.library
         return "local-dir:MODEL", f"MODEL: your folder of a model ({name}){weights}"
+    if spec.startswith(FILES):
+        kind, place = spec.partition("?")[0].partition(":")[0], "?" + spec.partition("?")[2] if "?" in spec else ""
+        return f"{kind}:PATH{place}", f"PATH: your file ({encoder.id}){weights}"
     repo = spec.removeprefix("hf-hub:").partition("@")[0]
     if encoder.revision and _REPO.fullmatch(repo):
         return f"{repo}@{encoder.revision}", ""

@@ -18,6 +18,7 @@ from benchmark.options import RunOptions
 from benchmark.results import Result
 from benchmark.scoring.collected import Collected, record, result_of
 from benchmark.scoring.embedded import embed_pass
+from benchmark.scoring.from_files import left_out
 from benchmark.scoring.jobs import Job, run_jobs
 from benchmark.scoring.passes import Pass, planned_passes
 from benchmark.scoring.places import BankPlaces
@@ -69,10 +70,11 @@ def score_encoders(
     collected: list[Collected] = [Collected({}) for _ in encoders]
     scratch_folder = tempfile.TemporaryDirectory(prefix="camtrace-")
     with memory_budget(options.memory), scratch_folder as scratch, closing(hashes):
-        judged = options.storage != "float32" or any(e.dtype != "float32" or e.in_torch for e in encoders)
+        judged = options.storage != "float32" or any(e.dtype != "float32" or e.in_torch or e.stored for e in encoders)
         places = BankPlaces(hashes, options, Path(scratch), at_once=judged)
         for got in collected:
             got.add_seconds("checking photos", time.perf_counter() - started)
+        _say_what_files_lack(encoders, photos, tasks, options, collected, tell)
         passes = planned_passes(tasks, photos, options)
         _try(encoders, photos, passes, options, collected)
         encoders = _settled(encoders, photos, places.bytes_hash, options, collected)
@@ -95,6 +97,25 @@ def score_encoders(
     ]
 
 
+def _say_what_files_lack(
+    encoders: Sequence[Encoder],
+    photos: PhotoSet,
+    tasks: Sequence[Task],
+    options: RunOptions,
+    collected: Sequence[Collected],
+    tell: Callable[[str], object],
+) -> None:
+    """Tell which tasks a file of embeddings cannot answer; one that can answer none has failed."""
+    for encoder, got in zip(encoders, collected, strict=True):
+        try:
+            if sentence := left_out(encoder, tasks, photos, options):
+                tell(sentence)
+        except EncoderError as error:
+            if len(encoders) == 1:
+                raise
+            got.failures["encoder", encoder.info.id] = str(error)
+
+
 def _try(
     encoders: Sequence[Encoder],
     photos: PhotoSet,
@@ -102,9 +123,11 @@ def _try(
     options: RunOptions,
     collected: Sequence[Collected],
 ) -> None:
-    """Encoders that do not answer as encoders do are failures from here on."""
+    """Encoders that do not answer as encoders do are failures from here on; a file of embeddings is asked nothing."""
     started = time.perf_counter()
-    for i, trial in enumerate(try_encoders(encoders, photos, passes[0].recipe, options) if passes else []):
+    asked = [i for i, encoder in enumerate(encoders) if encoder.stored is None]
+    trials = try_encoders([encoders[i] for i in asked], photos, passes[0].recipe, options) if passes and asked else []
+    for i, trial in zip(asked, trials, strict=bool(passes)):
         got, reason = collected[i], trial.reason
         if trial.random and not options.allow_random:
             reason = f"{trial.random}; --allow-random scores it all the same, and the result says so"

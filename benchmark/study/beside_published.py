@@ -7,6 +7,7 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmark.options import STUDY_PRESET, preset_label
 from benchmark.results import (
     STUDY_CITATION,
     STUDY_CLASSES,
@@ -32,12 +33,12 @@ class Beside:
     ours: Score
     theirs: PublishedScore
     unlike: str
-    """Why the two cannot be compared: the photos of each; an empty string where they are the same, as far as the data
-    set's name, the number of test photos and the number of classes tell."""
+    """Why the two cannot be compared: the photos of each, or the preset; an empty string where both are the same, as
+    far as the data set's name, the number of test photos and the number of classes tell."""
 
     @property
     def comparable(self) -> bool:
-        """Whether both are of the same photos."""
+        """Whether both are of the same photos, under the same preset."""
         return not self.unlike
 
     @property
@@ -52,18 +53,31 @@ class Beside:
 
     @property
     def inside(self) -> bool | None:
-        """Whether the published value lies in our 95 % interval; ``None`` of other photos, where that says nothing."""
+        """Whether the published value lies in our 95 % interval; ``None`` where they cannot be compared."""
         return self.ours.low <= self.theirs.value <= self.ours.high if self.comparable else None
 
 
-def beside(result: Result, encoder: PublishedEncoder) -> list[Beside]:
-    """The scores that both have: of the same data set where there is one, else of all that were published."""
+def beside(result: Result, encoder: PublishedEncoder, *, across_presets: bool = False) -> list[Beside]:
+    """The scores that both have: of the same data set where there is one, else of all that were published.
+
+    Args:
+        result: ours.
+        encoder: theirs.
+        across_presets: a result of another preset than ``iccv2025`` may be compared all the same.
+    """
     rows = []
+    preset = "" if across_presets else _other_preset(result)
     for ours in result.scores:
         having = [t for t in encoder.scores if (t.task, t.metric) == (ours.task, ours.metric)]
         same = [t for t in having if t.data == ours.data]
-        rows += [Beside(ours, theirs, _unlike(result, ours, theirs)) for theirs in same or having]
+        rows += [Beside(ours, theirs, _unlike(result, ours, theirs) or preset) for theirs in same or having]
     return rows
+
+
+def _other_preset(result: Result) -> str:
+    """Why a result is not of the study's preset, or an empty string."""
+    label = preset_label(result.environment.get("options") or {})
+    return "" if label == STUDY_PRESET else f"preset {label}; the study: {STUDY_PRESET}"
 
 
 def _unlike(result: Result, ours: Score, theirs: PublishedScore) -> str:
@@ -109,7 +123,7 @@ def published_encoder(name: str, encoder_id: str = "") -> PublishedEncoder:
     raise UsageError(f"{encoder_id} is not one of the study's encoders: name one (--published NAME)")
 
 
-def published_text(run: Run, name: str, patterns: Sequence[str] = ()) -> str:
+def published_text(run: Run, name: str, patterns: Sequence[str] = (), *, across_presets: bool = False) -> str:
     """What ``compare DIR --published NAME`` prints.
 
     Raises:
@@ -119,7 +133,7 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = ()) -> str:
     encoder = published_encoder(name, run.encoder)
     rows = [
         row
-        for row in beside(run.result, encoder)
+        for row in beside(run.result, encoder, across_presets=across_presets)
         if not patterns or any(fnmatch.fnmatchcase(row.ours.task, p) for p in patterns)
     ]
     if not rows:
@@ -145,10 +159,14 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = ()) -> str:
         inside = sum(bool(r.inside) for r in comparable)
         parts.append(f"{inside} of {len(comparable)} comparable published values lie inside our 95 % interval.")
     if len(comparable) < len(rows):
+        preset = _other_preset(run.result)
+        why = f"another preset ({preset}), " if preset and not across_presets else ""
         parts.append(
-            f"**Other photos**: {len(rows) - len(comparable)} of {len(rows)} rows stand beside photos that are not the "
-            "study's own; they say nothing about whether its numbers repeat."
+            f"**Not comparable**: {len(rows) - len(comparable)} of {len(rows)} rows are of {why}other photos or other "
+            "classes than the study's; they say nothing about whether its numbers repeat."
         )
+    if across_presets and (preset := _other_preset(run.result)):
+        parts.append(f"**Across presets**: {preset}. A difference may be that of preprocessing, votes or probes.")
     parts.append(
         f"Published: {STUDY_CITATION}; read off its figures, without intervals, codec versions or seeds. Ours: "
         "interval by resampling photos, without the spread of training."

@@ -6,10 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from benchmark.options import PRESETS, STUDY_PRESET
 from builders.command_line import Parser
-from builders.errors import DataError
+from builders.errors import DataError, UsageError
 from builders.outside import readable
+
+if TYPE_CHECKING:
+    from benchmark.results import Run
 
 
 def parser() -> Parser:
@@ -34,6 +39,16 @@ def parser() -> Parser:
     p.add_argument(
         "--across-codecs", action="store_true", help="compare although the photos were processed by other codecs"
     )
+    p.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        help="only runs of this preset; beside published numbers only iccv2025 can be compared, which is the default",
+    )
+    p.add_argument(
+        "--across-presets",
+        action="store_true",
+        help="compare although presets differ: preprocessing, votes or probes, or those of the study",
+    )
     p.set_defaults(run=run)
     return p
 
@@ -55,9 +70,38 @@ def run(args: argparse.Namespace) -> int:
         print(f"camtrace: refused {readable(str(file))}: {reason}", file=sys.stderr)
     if refused and not runs:
         raise DataError("none of the results given can be compared")
+    runs = _of_preset(runs, args.preset, beside_study=args.published is not None and not args.across_presets)
+    across = args.across_presets
     if args.published is not None:
-        print("\n\n".join(published_text(run, args.published, args.tasks) for run in runs))
+        print("\n\n".join(published_text(run, args.published, args.tasks, across_presets=across) for run in runs))
         return 1 if refused else 0
-    rows, ties = compare_runs(runs, args.tasks, all_metrics=args.all_metrics, across_codecs=args.across_codecs)
+    rows, ties = compare_runs(
+        runs,
+        args.tasks,
+        all_metrics=args.all_metrics,
+        across_codecs=args.across_codecs,
+        across_presets=across,
+    )
     print(comparison_text(rows, ties))
     return 1 if refused else 0
+
+
+def _of_preset(runs: Sequence[Run], preset: str | None, *, beside_study: bool) -> list[Run]:
+    """The runs of a preset that was named; beside the study those of its preset, where there is one.
+
+    Raises:
+        UsageError: no run is of the preset that was named.
+    """
+    of = {id(run): str((run.result.environment.get("options") or {}).get("preset") or "camtrace") for run in runs}
+    wanted = preset or (STUDY_PRESET if beside_study else None)
+    own = [run for run in runs if of[id(run)] == wanted]
+    if preset and not own:
+        raise UsageError(f"no run of the preset {preset} here; there are: {', '.join(dict.fromkeys(of.values()))}")
+    left_out = len(runs) - len(own)
+    if not own:
+        return list(runs)
+    if left_out and not preset:
+        print(
+            f"{left_out} of {len(runs)} runs are of another preset and left out (--preset names one)", file=sys.stderr
+        )
+    return own

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from benchmark.stats import Difference, holm, paired_difference, rank_intervals
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
 
-ALWAYS_RECORDED = ("protocol", "neighbours", "mask_ratio", "seed", "queries")
+ALWAYS_RECORDED = ("protocol", "preprocess", "ties", "orientation", "neighbours", "mask_ratio", "seed", "queries")
 """Options that change what a score means."""
 
 
@@ -50,7 +51,12 @@ class Tie:
 
 
 def compare_runs(
-    runs: Sequence[Run], patterns: Sequence[str] = (), *, all_metrics: bool = False, across_codecs: bool = False
+    runs: Sequence[Run],
+    patterns: Sequence[str] = (),
+    *,
+    all_metrics: bool = False,
+    across_codecs: bool = False,
+    across_presets: bool = False,
 ) -> tuple[list[Compared], list[Tie]]:
     """Every pair of runs on the same data, every score that both have.
 
@@ -59,10 +65,11 @@ def compare_runs(
         patterns: of tasks; all by default.
         all_metrics: not only the main ones of each task.
         across_codecs: compare although codec canaries differ (with a warning).
+        across_presets: compare although presets differ (with a warning).
 
     Raises:
         UsageError: fewer than two runs, or no two on data of one name.
-        DataError: photos or codecs differ, or nothing can be compared.
+        DataError: photos, codecs or presets differ, or nothing can be compared.
 
     A task whose answers cannot be read is left out with a warning.
     """
@@ -82,6 +89,7 @@ def compare_runs(
         named = _named(members)
         for (first, a), (second, b) in itertools.combinations(named.items(), 2):
             _check_comparable(a, b, across_codecs)
+            _check_presets(a, b, across_presets)
             rows += _pair(first, a, second, b, patterns, all_metrics)
         ties += _ties(named, patterns, all_metrics)
     if not rows:
@@ -194,10 +202,24 @@ def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
         if not across_codecs:
             raise DataError(f"{sentence}: score both with one version of Pillow, or say --across-codecs")
         _warn(f"{sentence}: a difference may be the codec's")
-    ours, theirs = (run.result.environment.get("options") or {} for run in (a, b))
+
+
+def _check_presets(a: Run, b: Run, across_presets: bool) -> None:
+    ours, theirs = (_recorded(run) for run in (a, b))
+    if ours["preset"] != theirs["preset"]:
+        sentence = f"{a.folder} and {b.folder}: the presets are {ours['preset']} and {theirs['preset']}"
+        if not across_presets:
+            raise DataError(f"{sentence}, which ask differently: score both under one, or say --across-presets")
+        _warn(f"{sentence}: a difference may be that of preprocessing, votes or probes")
     for name in ALWAYS_RECORDED:
         if ours.get(name) != theirs.get(name):
             _warn(f"{a.folder} and {b.folder}: {name} is {ours.get(name)} and {theirs.get(name)}")
+
+
+def _recorded(run: Run) -> dict[str, Any]:
+    """The options of a run; one that is older than presets was made under the choices that are ours today."""
+    recorded = run.result.environment.get("options") or {}
+    return {"preset": "camtrace", "preprocess": "own", "ties": "nearest", "orientation": "upright", **recorded}
 
 
 def _named(members: Sequence[Run]) -> dict[str, Run]:

@@ -123,7 +123,7 @@ def _family(row: BesideRow) -> Family | None:
 
 def _is_mean_part(row: BesideRow, family: Family) -> bool:
     """Whether a row is of the family's accuracy that enters the summary's means."""
-    return _family(row) == family and metric_of(all_tasks(), row.task, row.metric).summary in ("MP", "SP")
+    return _family(row) == family and metric_of(all_tasks(), row.task, row.metric).summary in ("MP", "SP", "all-same")
 
 
 def _legend(ax: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.options import CHOICES, STUDY_PRESET
 from benchmark.sweep import chosen_specs, run_command
 from benchmark.sweep import parser as sweep_parser
 from builders.command_line import Parser
@@ -27,7 +28,7 @@ def parser() -> Parser:
         "figures with the published numbers beside ours. What cannot be loaded is a row with its reason."
     )
     p.add_argument("study", metavar="STUDY", help=f"one of: {', '.join(STUDIES)}")
-    p.set_defaults(protocol="iccv2025", run=run)
+    p.set_defaults(preset=STUDY_PRESET, run=run)
     return p
 
 
@@ -36,8 +37,13 @@ def run(args: argparse.Namespace) -> int:
         raise unknown_name("study", args.study, STUDIES)
     if not args.data:
         raise UsageError("which photos? give --data, such as --data imagenet:PATH --data inat2018:PATH (repeatable)")
-    if args.protocol != "iccv2025":
-        raise UsageError("reproduce iccv2025 fits probes by the study's protocol; for another one use sweep")
+    if args.preset != STUDY_PRESET or any(getattr(args, name) is not None for name in CHOICES):
+        given = ", ".join(
+            ["--preset"] * (args.preset != STUDY_PRESET) + [f"--{n}" for n in CHOICES if getattr(args, n)]
+        )
+        raise UsageError(
+            f"reproduce iccv2025 is the preset iccv2025, whole: leave {given} out, or use sweep --published"
+        )
     args.published = args.published or not (args.model or args.models)
     return run_command(args, chosen_specs(args), tell=_beside_the_study)
 

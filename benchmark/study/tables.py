@@ -117,8 +117,8 @@ def study_text(rows: Sequence[BesideRow], swept: Sequence[Row]) -> str:
         parts.append(title)
         if unlike := dict.fromkeys(r.unlike for r in own if r.unlike):
             parts.append(
-                f"**Other photos than the study's**, not comparable ({'; or '.join(unlike)}): a difference says "
-                "nothing about whether its numbers repeat."
+                f"**Not comparable with the study's** ({'; or '.join(unlike)}): a difference says nothing about "
+                "whether its numbers repeat."
             )
         tasks = all_tasks()
         for family in families(tasks):

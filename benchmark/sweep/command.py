@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.compute import prepare_process
+from benchmark.options import STUDY_PRESET
 from benchmark.scoring import Voice, checked_data, listed, loading_options, run_options
 from benchmark.scoring import parser as score_parser
 from builders.command_line import Parser, check_writable
@@ -33,7 +34,11 @@ def parser() -> Parser:
     )
     p.epilog = None
     p.add_argument("--models", type=Path, metavar="FILE", help="encoders, one on a line, # begins a comment")
-    p.add_argument("--published", action="store_true", help="the 47 encoders of the published study")
+    p.add_argument(
+        "--published",
+        action="store_true",
+        help="the 47 encoders of the published study, by default under its preset",
+    )
     p.add_argument(
         "--together",
         type=int,
@@ -96,6 +101,8 @@ def run_command(
         specs: the encoders.
         tell: (rows, output) -> the text to print; it may write further files. By default what became of every row.
     """
+    if args.preset is None and args.published:
+        args.preset = STUDY_PRESET
     if args.together < 1:
         raise UsageError(f"--together {args.together}: at least one encoder is needed in memory")
     options, loading = run_options(args), loading_options(args)

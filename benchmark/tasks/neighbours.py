@@ -1,19 +1,31 @@
-"""How far nearest neighbours follow each processing parameter instead of content."""
+"""How far nearest neighbours follow each processing parameter instead of content, and plain kNN of untouched photos."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
-from benchmark.tasks.processing import assignments, processing_views, train_and_test, unfit_for_processing
+from benchmark.tasks.processing import (
+    assignments,
+    processing_views,
+    train_and_test,
+    unfit_for_processing,
+    unfit_for_splits,
+    upright,
+)
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
 from builders.pixels import PARAMETERS, Parameter
+
+if TYPE_CHECKING:
+    from benchmark.knn import KnnAnswers, TieRule
+    from benchmark.views import ViewRecipe
 
 NEIGHBOURS = Family(
     name="knn",
@@ -36,7 +48,7 @@ def _set_up(name: str, explain: str, **more: str) -> Metric:
 
 
 SET_UPS = (
-    _set_up("all-same", "Every photo has the query's processing: semantic prediction (SP).", summary="SP"),
+    _set_up("all-same", "Every photo has the query's processing.", summary="all-same"),
     _set_up("all-diff", "Every other photo has one processing, not the query's."),
     _set_up("pos-same", "Photos of the query's class share its processing, all others do not: processing helps."),
     _set_up(
@@ -60,57 +72,54 @@ SET_UPS = (
 """The numbers of every kNN task: the six set-ups and their difference."""
 
 
+PLAIN = Family(
+    name="plain",
+    title="Plain photos",
+    explain="Accuracy of nearest neighbours by content, photos as they are: no processing of ours.",
+    about="processing",
+    header="plain kNN",
+    layout="metrics",
+    panel="none",
+    whole="asked",
+    hub_id="{subject}-knn",
+)
+
+SP = Metric(
+    name="accuracy",
+    title="SP",
+    explain="Semantic prediction (SP, arXiv 2608.05424): accuracy of plain kNN, photos as they are.",
+    kind="accuracy",
+    chance="a neighbour drawn blindly from the train photos",
+    summary="SP",
+    headline=True,
+)
+"""The number of ``knn/original``."""
+
+
 def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     """``knn/<parameter>``: accuracy of the picture's class in the six set-ups."""
-    from benchmark.knn import knn_setups
-    from benchmark.stats import photo_interval
-
-    train, asked = (_labelled(indices, given.photos) for indices in train_and_test(given))
-    test = asked if given.options.queries is None else balanced_queries(given.photos, asked, given.options)
-    k = given.options.neighbours or given.photos.neighbours
+    asked = _asked(given)
     seeds = given.options.assignment_seeds
-    answers = knn_setups(
-        [given.view(name, train) for name in parameter.processings],
-        [given.view(name, test) for name in parameter.processings],
-        given.photos.labels.values[train],
-        given.photos.labels.values[test],
-        train_assignments=assignments(given.photos, train, parameter, seeds),
-        test_assignments=assignments(given.photos, test, parameter, seeds),
-        k=k,
-        device=given.device,
-        keep=given.keep,
+    drawn = [assignments(given.photos, part, parameter, seeds) for part in (asked.train, asked.test)]
+    answers = _answers(given, asked, parameter.processings, drawn)
+    kept = {name: getattr(answers, name) for name in ("correct", "least", "greatest", "random", "combinations")}
+    values = answers.per_photo(_rule(given.options))
+    scores = tuple(
+        _score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, asked, given) for name in values
     )
-    known = {metric.name: metric for metric in SET_UPS}
-    ties = answers.ties
-    scores = []
-    for name, values in answers.per_photo().items():
-        metric = known[name]
-        ends = photo_interval(values, bounds=metric.bounds, resamples=given.options.resamples)
-        details: dict[str, object] = {"k": k, "train_photos": len(train)}
-        if len(test) < len(asked):
-            details |= {"sampled_queries": len(test), "queries_from": len(asked), "query_seed": given.options.seed}
-        if name in answers.tied_share:
-            details["tied_votes"] = answers.tied_share[name]
-        if name in ties:
-            details["ties"] = ties[name]._asdict()
-        if name in answers.seed_values:
-            details["accuracy_by_seed"] = [round(float(v), 6) for v in answers.seed_values[name]]
-        scores.append(
-            Score(
-                task=f"knn/{parameter.name}",
-                data=given.photos.name,
-                metric=name,
-                value=float(values.mean()),
-                low=ends.low,
-                high=ends.high,
-                n=len(test),
-                chance=0.0 if metric.signed else answers.chance,
-                details=details,
-            )
-        )
-    return TaskOutcome(
-        tuple(scores), {"correct": answers.correct, "combinations": answers.combinations, "photos": test}
-    )
+    return TaskOutcome(scores, {**kept, "rule": np.array(given.options.ties), "photos": asked.test})
+
+
+def run_plain_knn(given: TaskInput) -> TaskOutcome:
+    """``knn/original``: accuracy of the picture's class among photos without any processing of ours: SP."""
+    from benchmark.views import ORIGINAL
+
+    asked = _asked(given)
+    answers = _answers(given, asked, (ORIGINAL,), [np.zeros((1, len(p)), np.int64) for p in (asked.train, asked.test)])
+    values = answers.per_photo(_rule(given.options))["all-same"]
+    score = _score("knn/original", "all-same", (SP,), values, answers, asked, given)
+    kept = {name: getattr(answers, name)[0] for name in ("correct", "least", "greatest", "random")}
+    return TaskOutcome((score,), {**kept, "rule": np.array(given.options.ties), "photos": asked.test})
 
 
 def balanced_queries(photos: PhotoSet, test: np.ndarray, options: RunOptions) -> np.ndarray:
@@ -127,12 +136,99 @@ def balanced_queries(photos: PhotoSet, test: np.ndarray, options: RunOptions) ->
 
 
 def read_knn(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Accuracy by photo of each set-up of ``run_knn``, and their difference."""
+    """Accuracy by photo of each set-up of ``run_knn``, and their difference, under the rule for ties of the run."""
     from benchmark.knn import setup_shares
 
     known = {metric.name: metric for metric in SET_UPS}
-    shares = setup_shares(kept["correct"], kept["combinations"])
+    shares = setup_shares(_right(kept), kept["combinations"])
     return {name: PhotoValues(kept["photos"], values, known[name].bounds) for name, values in shares.items()}
+
+
+def read_plain_knn(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Right or not by photo of ``run_plain_knn``, under the rule for ties of the run."""
+    return {SP.name: PhotoValues(kept["photos"], _right(kept).astype(np.float64), SP.bounds)}
+
+
+def _rule(options: RunOptions) -> TieRule:
+    return "random" if options.ties == "random" else "nearest"
+
+
+def _right(kept: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Right answers under the rule of the run; older runs kept only those of the nearest tied label."""
+    return kept["random"] if "rule" in kept and str(kept["rule"]) == "random" else kept["correct"]
+
+
+class Asked(NamedTuple):
+    """Whose neighbours, among whom; int64 indices of usable photos whose class is known."""
+
+    train: np.ndarray
+    test: np.ndarray
+    """The queries."""
+    all_test: np.ndarray
+    """Those that queries were sampled from."""
+
+
+def _asked(given: TaskInput) -> Asked:
+    train, every = (_labelled(indices, given.photos) for indices in train_and_test(given))
+    test = every if given.options.queries is None else balanced_queries(given.photos, every, given.options)
+    return Asked(train, test, every)
+
+
+def _answers(given: TaskInput, asked: Asked, views: Sequence[str], drawn: Sequence[np.ndarray]) -> KnnAnswers:
+    """What neighbours answer; ``drawn`` are the assignments of train and test photos."""
+    from benchmark.knn import knn_setups
+
+    return knn_setups(
+        [given.view(name, asked.train) for name in views],
+        [given.view(name, asked.test) for name in views],
+        given.photos.labels.values[asked.train],
+        given.photos.labels.values[asked.test],
+        train_assignments=drawn[0],
+        test_assignments=drawn[1],
+        k=given.options.neighbours or given.photos.neighbours,
+        device=given.device,
+        keep=given.keep,
+    )
+
+
+def _score(
+    task: str,
+    name: str,
+    metrics: Sequence[Metric],
+    values: np.ndarray,
+    answers: KnnAnswers,
+    asked: Asked,
+    given: TaskInput,
+) -> Score:
+    """The score of one set-up (or of ``spd``) from its values by photo; it is called as the only or the same metric."""
+    from benchmark.stats import photo_interval
+
+    metric = next((m for m in metrics if m.name == name), metrics[0])
+    ends = photo_interval(values, bounds=metric.bounds, resamples=given.options.resamples)
+    random = given.options.ties == "random"
+    by_seed = answers.random_seed_values if random else answers.seed_values
+    details: dict[str, object] = {"k": answers.k, "train_photos": len(asked.train)}
+    if len(asked.test) < len(asked.all_test):
+        sampled = {"sampled_queries": len(asked.test), "queries_from": len(asked.all_test)}
+        details |= {**sampled, "query_seed": given.options.seed}
+    if name in answers.tied_share:
+        details["tied_votes"] = answers.tied_share[name]
+    if name in answers.ties:
+        details["ties"] = answers.ties[name]._asdict()
+        details["tie_rule"] = given.options.ties
+    if name in by_seed:
+        details["accuracy_by_seed"] = [round(float(v), 6) for v in by_seed[name]]
+    return Score(
+        task=task,
+        data=given.photos.name,
+        metric=metric.name,
+        value=float(values.mean()),
+        low=ends.low,
+        high=ends.high,
+        n=len(values),
+        chance=0.0 if metric.signed else answers.chance,
+        details=details,
+    )
 
 
 def _labelled(indices: np.ndarray, photos: PhotoSet) -> np.ndarray:
@@ -145,8 +241,36 @@ def _unfit_for_knn(parameter: Parameter, photos: PhotoSet) -> str:
     return unfit_for_processing(parameter, photos)
 
 
+def _unfit_for_plain_knn(photos: PhotoSet) -> str:
+    if photos.stored_views:
+        return "it stores photos that are processed already"
+    if len(photos.labels.names) < 2:
+        return "its photos have no class labels (at least two classes are needed)"
+    return unfit_for_splits(photos)
+
+
+def _plain_recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
+    from benchmark.views import PlainViews
+
+    return PlainViews(upright(options))
+
+
 NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
     {
+        "knn/original": Task(
+            name="knn/original",
+            family=PLAIN,
+            title="Original",
+            explain="The picture's class among photos as they are.",
+            summary="does plain kNN find the picture's class, photos as they are (SP)?",
+            metrics=(SP,),
+            recipe=_plain_recipe,
+            unfit=_unfit_for_plain_knn,
+            run=run_plain_knn,
+            read_answers=read_plain_knn,
+        ),
+    }
+    | {
         f"knn/{p.name}": Task(
             name=f"knn/{p.name}",
             family=NEIGHBOURS,
@@ -163,4 +287,4 @@ NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
         for p in PARAMETERS.values()
     }
 )
-"""The kNN set-ups under every processing parameter, by name."""
+"""Plain kNN, and the kNN set-ups under every processing parameter, by name."""

@@ -117,6 +117,11 @@ def unfit_for_processing(parameter: Parameter, photos: PhotoSet) -> str:
     """Why photos cannot be asked about a parameter, or an empty string."""
     if photos.stored_views and not set(parameter.processings) <= set(photos.stored_views):
         return f"it stores photos that are processed already, and not in the classes of {parameter.name}"
+    return unfit_for_splits(photos)
+
+
+def unfit_for_splits(photos: PhotoSet) -> str:
+    """Why photos cannot be learnt from and tested on, or an empty string."""
     missing = [s for s in ("train", "val") if not (photos.splits == SPLITS.index(s)).any()]
     return f"it has no photo in {' and '.join(missing)}" if missing else ""
 
@@ -127,7 +132,12 @@ def processing_views(parameter: Parameter, photos: PhotoSet, options: RunOptions
 
     if photos.stored_views:
         return StoredViews(parameter.processings, photos.stored_views)
-    return ProcessingViews(parameter.processings, options.seed)
+    return ProcessingViews(parameter.processings, options.seed, upright(options))
+
+
+def upright(options: RunOptions) -> bool:
+    """Whether the Exif orientation of photos that are processed, or seen plain by kNN, is applied."""
+    return options.orientation == "upright"
 
 
 PROCESSING_PROBES: Mapping[str, Task] = MappingProxyType(

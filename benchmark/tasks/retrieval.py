@@ -61,6 +61,14 @@ METRICS = (
         difference_of=("same", "different"),
         if_positive="distractors of the query's own camera type push targets away",
     ),
+    Metric(
+        name="all",
+        title="Recall, all",
+        explain="Plain retrieval: every other photo is a candidate, whatever its camera.",
+        kind="accuracy",
+        chance="one target among all other photos",
+        main=False,
+    ),
     *(
         Metric(f"{where}-{what}", f"{words}, {where}", f"{words} of {where}.", "accuracy", _CHANCE, main=False)
         for what, words in (("at-5", "Recall@5"), ("mrr", "Mean reciprocal rank"))
@@ -75,6 +83,7 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
     from benchmark.compute import exact_device
     from benchmark.retrieval import pair_retrieval
     from benchmark.stats import photo_interval
+    from benchmark.views import ORIGINAL
 
     usable = np.flatnonzero(given.usable)
     _, of_pair, counts = np.unique(given.photos.columns["pair_id"][usable], return_inverse=True, return_counts=True)
@@ -82,7 +91,7 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
     if not len(whole):
         raise DataError(f"{given.photos.name}: no pair has both of its photos")
     answers = pair_retrieval(
-        given.view("photo", whole)[0 : len(whole)],
+        given.view(ORIGINAL, whole)[0 : len(whole)],
         given.photos.columns["pair_id"][whole],
         given.photos.columns["camera_type"][whole],
         device=exact_device(given.device),

@@ -13,6 +13,8 @@ from benchmark.views.views import Preprocess
 from builders.pixels import CenterMask, decode_rgb, reencode_jpeg
 
 MASKED_NAMES = ("whole", "masked", "complement")
+ORIGINAL = "original"
+"""The view without any processing of ours."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +80,20 @@ class MaskedViews:
 
 @dataclass(frozen=True)
 class PlainViews:
-    """The photo as it is: one view, ``photo``, no processing."""
+    """The photo as it is: one view, ``original``, no processing of ours before the encoder's own preprocessing."""
+
+    upright: bool = True
+    """Whether the Exif orientation is applied; without it pixels stay as the file stores them."""
 
     kind: ClassVar[str] = "plain"
-    names: ClassVar[tuple[str, ...]] = ("photo",)
+    names: ClassVar[tuple[str, ...]] = (ORIGINAL,)
 
     def settings(self) -> dict[str, Any]:
-        return {}
+        return {"upright": self.upright}
 
     def view_keys(self) -> dict[str, dict[str, Any]]:
-        return {"photo": {"kind": self.kind, "name": "photo"}}
+        key = {"kind": self.kind, "name": ORIGINAL}
+        return {ORIGINAL: key if self.upright else {**key, "orientation": "stored"}}
 
     def only(self, names: Sequence[str]) -> PlainViews:
         return self
@@ -96,7 +102,7 @@ class PlainViews:
         return self
 
     def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[list[np.ndarray]]:
-        photo = decode_rgb(data)
+        photo = decode_rgb(data, upright=self.upright)
         return [[preprocess(photo)] for preprocess in preprocesses]
 
 

@@ -118,7 +118,7 @@ class DecodedPhotos:
         return replace(self, recipe=self.recipe.merged(other.recipe))
 
     def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[Views] | DecodedPhoto:
-        photo = decode_rgb(data)
+        photo = decode_rgb(data, upright=self.recipe.upright)
         plans = [pixels.plan for pixels in preprocesses if isinstance(pixels, Pixels)]
         fits = photo.width * photo.height <= self.largest and len(plans) == self.preprocesses
         if fits and possible(photo.width, photo.height, photo_id, self.names, plans, self.recipe.seed):

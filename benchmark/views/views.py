@@ -86,11 +86,13 @@ class ProcessingViews:
     """Names in ``PROCESSINGS``."""
     seed: int = 0
     """Of the random scale of ``interpolation``."""
+    upright: bool = True
+    """Whether the Exif orientation is applied; without it pixels stay as the file stores them."""
 
     kind: ClassVar[str] = "processing"
 
     def settings(self) -> dict[str, Any]:
-        return {"seed": self.seed}
+        return {"seed": self.seed, "upright": self.upright}
 
     def view_keys(self) -> dict[str, dict[str, Any]]:
         """Only views with a scale of each photo's own depend on the seed.
@@ -103,19 +105,20 @@ class ProcessingViews:
     def _view_key(self, processing: Processing) -> dict[str, Any]:
         seed = {"seed": self.seed} if processing.scale is None else {}
         codec = codec_canary((processing.name,))  # the bank's own canary knows the codecs of the study alone
-        return {"kind": self.kind, **dataclasses.asdict(processing), **seed, "codec": codec}
+        key = {"kind": self.kind, **dataclasses.asdict(processing), **seed, "codec": codec}
+        return key if self.upright else {**key, "orientation": "stored"}
 
     def only(self, names: Sequence[str]) -> ProcessingViews:
         return dataclasses.replace(self, names=tuple(name for name in self.names if name in names))
 
     def merged(self, other: ProcessingViews) -> ProcessingViews:
         wanted = {*self.names, *other.names}
-        return ProcessingViews(tuple(name for name in PROCESSINGS if name in wanted), self.seed)
+        return dataclasses.replace(self, names=tuple(name for name in PROCESSINGS if name in wanted))
 
     def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[Views]:
         processings = [PROCESSINGS[name] for name in self.names]
         planners = [_planner(preprocess) for preprocess in preprocesses]
-        return preprocess_all(decode_rgb(data), processings, photo_id, planners, self.seed)
+        return preprocess_all(decode_rgb(data, upright=self.upright), processings, photo_id, planners, self.seed)
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ def _refuse_other_cut(job: ShardJob) -> None:
 def _remove_leftovers(job: ShardJob) -> None:
     """Temporary files of a killed run. The lock is held, so nobody is writing them."""
     for folder in (job.output, job.output / STATE_FOLDER / job.config):
-        sweep_temporaries(folder)
+        sweep_temporaries(folder, ours=True)
     for path in (job.output / "data" / job.config).glob(f".{job.split}-*.tmp"):
         path.unlink(missing_ok=True)
 

@@ -35,8 +35,12 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b
 _heif_registered = False
 
 
-def decode_rgb(data: bytes) -> Image.Image:
+def decode_rgb(data: bytes, *, upright: bool = True) -> Image.Image:
     """Decode a photo to an 8-bit RGB image by the rules at the top of this module.
+
+    Args:
+        data: the file.
+        upright: apply rule 5; without it pixels stay as the file stores them, as loaders of ImageNet leave them.
 
     Raises:
         PhotoError: the bytes are empty, not an image, truncated, too large, too small, or of a floating-point mode.
@@ -57,7 +61,7 @@ def decode_rgb(data: bytes) -> Image.Image:
             reservation = reserve_for(image.width, image.height)
             try:
                 image.load()
-                picture = as_rgb(_upright(image))
+                picture = as_rgb(_upright(image) if upright else image)
             except BaseException:
                 reservation.release()
                 raise

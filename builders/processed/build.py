@@ -11,7 +11,7 @@ import hashlib
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
         """Name of the cache folder: it changes with the photos, not with the way they are spelled."""
         canary = codec_canary(PARAMETERS[self.name].processings)
-        described = [asdict(self.settings), self.photos().ids_hash(), canary]
+        described = [self.settings.described(), self.photos().ids_hash(), canary]
         return f"{self.name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
 
 
@@ -133,6 +133,7 @@ def build_processed(
     assignment: Assignment = "uniform",
     seed: int = 0,
     assignment_seed: int = 0,
+    lossless: bool = False,
     workers: int = 1,
     license: str = "unknown",
     fresh: bool = False,
@@ -149,6 +150,7 @@ def build_processed(
         assignment: which classes each photo gets.
         seed: of the random scale of ``interpolation``.
         assignment_seed: of the uniform assignment.
+        lossless: store decoded pixels as PNG instead of the processed files.
         workers: processes.
         license: of the source photos, an identifier of the Hub's list.
         fresh: replace a build of other settings in ``output``.
@@ -160,7 +162,7 @@ def build_processed(
         UsageError: an unknown name, or ``output`` holds another build.
         DataError: not enough space, or no photo could be processed.
     """
-    settings = [ProcessingSettings(parameter, assignment, seed, assignment_seed) for parameter in parameters]
+    settings = [ProcessingSettings(p, assignment, seed, assignment_seed, lossless) for p in parameters]
     prepare_folder(output, parameters, fresh=fresh)
     features = {s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings}
     plans = [
@@ -201,7 +203,7 @@ def processed_job(
         ids=rows.ids,
         make_rows=rows,
         recipe={
-            **asdict(settings),
+            **settings.described(),
             "codec_canary": codec_canary(PARAMETERS[settings.parameter].processings),
             "labels": hashlib.sha256(b"" if rows.labels is None else rows.labels.astype("<i4").tobytes()).hexdigest(),
         },
@@ -245,7 +247,7 @@ def _finish(
             "source_evidence": dict(photos.evidence),
             "ids_hash": photos.ids_hash(),
             "photos": {split: len(photos.indices(split)) for split in SPLITS},
-            "settings": [asdict(s) for s in settings],
+            "settings": [s.described() for s in settings],
             "items_per_shard": sizes,
         },
         pixels=rights,

@@ -77,6 +77,7 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
             assignment=arguments.assignment,
             seed=arguments.seed,
             assignment_seed=arguments.assignment_seed,
+            lossless=arguments.lossless,
             workers=arguments.workers,
             license=arguments.license,
             fresh=arguments.fresh,
@@ -107,6 +108,12 @@ def _parser(kind: str, source_help: str) -> Parser:
         default="uniform",
         help="uniform: one class per photo (default); every: each photo in every class; "
         "study: uniform for train, every for the rest",
+    )
+    parser.add_argument(
+        "--lossless",
+        action="store_true",
+        help="store what decoders make of the processed photos, as PNG: to embed them elsewhere, see "
+        "score --model embeddings:FILE",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the random scale of interpolation (default 0)")
     parser.add_argument("--assignment-seed", type=int, default=0, help="of the uniform assignment (default 0)")

@@ -138,6 +138,7 @@ def rebuild(recipe: str, photos: PhotoSet, output: Path, *, workers: int = 1, an
         assignment=first.assignment,
         seed=first.seed,
         assignment_seed=first.assignment_seed,
+        lossless=first.lossless,
         sizes={str(k): int(v) for k, v in described.recipe["items_per_shard"].items()},
         workers=workers,
     )

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from builders.dataset import file_sha256, read_build
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import PARAMETERS, Parameter
@@ -100,6 +99,8 @@ def _check_hashes(folder: Path, parameter: str | None) -> None:
     """See that the files of a build are as they were built: a flipped byte would be scored as if it were a trace."""
     if not folder.is_dir():
         return
+    from builders.dataset import file_sha256, read_build
+
     build = read_build(folder)
     for split in build.splits:
         for shard in split.shards if split.config == (parameter or build.default) else ():

@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES, cache_folder, write_bytes_atomically
+from builders.outside import Refused, read_outside_arrays
 from builders.photos import SPLITS, Labels, PhotoSet, Stamp
 from builders.sources.folders import file_stamp, labelled_folder
 
@@ -156,11 +157,11 @@ def _indexed(tar: Path, *, nested: bool) -> list[_Member]:
     key = f"{_INDEX_VERSION} {status.st_size} {status.st_mtime_ns}"
     cached = _index_folder() / f"{tar.name}.{status.st_size:x}-{status.st_mtime_ns:x}.npz"
     try:
-        with np.load(cached, allow_pickle=False) as stored:
-            if str(stored["key"]) == key:
-                names, offsets, sizes = (stored[k].tolist() for k in ("names", "offsets", "sizes"))
-                return [_Member(*m) for m in zip(names, offsets, sizes, strict=True)]
-    except (OSError, ValueError, KeyError):
+        stored = read_outside_arrays(cached)
+        if str(stored["key"]) == key:
+            names, offsets, sizes = (stored[k].tolist() for k in ("names", "offsets", "sizes"))
+            return [_Member(*m) for m in zip(names, offsets, sizes, strict=True)]
+    except (Refused, ValueError, KeyError, TypeError):
         pass
     try:
         with open(tar, "rb") as stream:

@@ -64,8 +64,8 @@ def results(cache, photos):
 def test_score__has_the_options_of_the_command_with_their_defaults():
     ours = inspect.signature(camtrace.score).parameters
     theirs = {name: value for name, value in vars(parser().parse_args([])).items() if name != "run"}
-    of_the_command_alone = {"model", "config", "json", "quiet", "verbose", "push_to"}
-    of_objects = {"encoders", "preprocess", "unknown"}
+    of_the_command_alone = {"model", "config", "json", "quiet", "verbose", "push_to", "dry_run"}
+    of_objects = {"encoders", "unknown"}
     assert set(ours) - of_objects == set(theirs) - of_the_command_alone
     for name in set(ours) & {field.name for field in dataclasses.fields(RunOptions)} - {"cache"}:
         assert ours[name].default == theirs[name], name

@@ -21,7 +21,15 @@ def score(task, metric, value, *, data="toy", half=0.02, n=200, chance=0.25, **d
 
 
 def result(
-    encoder_id, scores, *, data="toy", created="2026-11-20T10:00:00+00:00", canary="c0dec", failures=(), **encoder
+    encoder_id,
+    scores,
+    *,
+    data="toy",
+    created="2026-11-20T10:00:00+00:00",
+    canary="c0dec",
+    failures=(),
+    preset=None,
+    **encoder,
 ):
     """A result as ``benchmark.scoring.run`` writes it, around the scores that a test is about."""
     facts = {
@@ -55,7 +63,7 @@ def result(
             "codec_canary": canary,
             "device": "cpu",
             "dtype": "float32",
-            "options": {"protocol": "converged", "neighbours": 10, "mask_ratio": 0.9, "seed": 0},
+            "options": {**(preset or {"protocol": "converged"}), "neighbours": 10, "mask_ratio": 0.9, "seed": 0},
         },
         scores=tuple(dataclasses.replace(s, data=data) for s in scores),
         failures=tuple(failures),
@@ -64,10 +72,20 @@ def result(
     )
 
 
-def probes(*values):
+UNDER_PRESET = {
+    "preset": "iccv2025",
+    "protocol": "iccv2025",
+    "preprocess": "study",
+    "ties": "random",
+    "orientation": "stored",
+}
+"""The choices of a run that may stand in the study's columns."""
+
+
+def probes(*values, protocol="converged"):
     """The four processing probes."""
     return [
-        score(f"probe/{p}", "accuracy", v, chance=1 / c, protocol="converged")
+        score(f"probe/{p}", "accuracy", v, chance=1 / c, protocol=protocol)
         for (p, c), v in zip(PARAMETERS.items(), values, strict=False)
     ]
 
@@ -108,7 +126,7 @@ def make():
     """The makers of results, for tests that build their own."""
 
     class Make:
-        pass
+        under_preset = UNDER_PRESET
 
     for maker in (score, result, probes, neighbours):
         setattr(Make, maker.__name__, staticmethod(maker))

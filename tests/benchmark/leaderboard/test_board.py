@@ -45,10 +45,12 @@ def test_build_board__columns_stand_in_the_order_of_families():
 
 
 def test_means__equal_the_summary_numbers(make):
-    result = make.result("a", [*make.probes(0.5, 0.6, 0.7, 0.4), *make.neighbours(0.6, 0.1)])
+    plain = make.score("knn/original", "accuracy", 0.62, chance=0.01, k=10)
+    result = make.result("a", [*make.probes(0.5, 0.6, 0.7, 0.4), *make.neighbours(0.6, 0.1), plain])
     board, summary = board_of(result), summarise(result.scores, all_tasks())
     assert cell(board, "a", "summary/mp-processing", "mean").value == summary.mp_processing == pytest.approx(0.55)
-    assert cell(board, "a", "summary/sp", "mean").value == summary.sp == pytest.approx(0.6)
+    assert cell(board, "a", "summary/all-same", "mean").value == summary.all_same == pytest.approx(0.6)
+    assert cell(board, "a", "summary/sp", "mean").value == summary.sp == pytest.approx(0.62)
     assert cell(board, "a", "summary/spd-processing", "mean").value == pytest.approx(summary.spd_processing)
     assert cell(board, "a", "summary/log-odds-processing", "mean").value == summary.log_odds_processing
     mp = cell(board, "a", "summary/mp-processing", "mean")
@@ -136,8 +138,8 @@ def test_flags__chance_protocol_metadata_and_inconsistent(make):
 
 
 def as_in_the_study(make, *, n=50_000, train=1_281_167, canary="c0dec"):
-    scores = [dataclasses.replace(s, n=n) for s in make.probes(0.5, 0.6, 0.7, 0.4)]
-    one = make.result("a", scores, data="imagenet", canary=canary)
+    scores = [dataclasses.replace(s, n=n) for s in make.probes(0.5, 0.6, 0.7, 0.4, protocol="iccv2025")]
+    one = make.result("a", scores, data="imagenet", canary=canary, preset=make.under_preset)
     return dataclasses.replace(one, data={**one.data, "photos": {"train": train, "val": n}})
 
 
@@ -145,8 +147,33 @@ def test_data_sets__whole_imagenet_joins_the_studys_columns(make):
     board = board_of(as_in_the_study(make), published=True)
     jpeg = cell(board, "a", "probe/jpeg", data="imagenet")
     assert jpeg.value == 0.5
-    assert jpeg.flags == ("protocol",)
+    assert jpeg.flags == ()
     assert len(column(board, "probe/jpeg", data="imagenet").cells) == 48
+
+
+@pytest.mark.parametrize(
+    ("preset", "told"),
+    [
+        (None, "preset camtrace"),
+        ({"protocol": "iccv2025"}, "preset camtrace with protocol iccv2025"),
+        ({"preset": "iccv2025", "preprocess": "squash"}, "preset iccv2025 with preprocess squash"),
+    ],
+)
+def test_data_sets__another_preset_than_the_studys_has_columns_of_its_own(make, preset, told):
+    """On the study's own photos; the last two each differ from the study's preset in one choice."""
+    protocol = "converged" if preset is None else "iccv2025"
+    scores = [dataclasses.replace(s, n=50_000) for s in make.probes(0.5, 0.6, 0.7, 0.4, protocol=protocol)]
+    scores.append(dataclasses.replace(make.score("knn/jpeg", "all-same", 0.7, k=10, ties={"share": 0.1}), n=50_000))
+    one = make.result("a", scores, data="imagenet", preset=preset and {**make.under_preset, "preset": "", **preset})
+    if preset == {"protocol": "iccv2025"}:
+        one.environment["options"].update(preprocess="own", ties="nearest", orientation="upright")
+    one = dataclasses.replace(one, data={**one.data, "photos": {"train": 1_281_167, "val": 50_000}})
+    board = board_of(one, published=True)
+    columns = [c for c in board.columns if (c.task, c.metric) == ("probe/jpeg", "accuracy") and c.data == "imagenet"]
+    assert sorted((c.settings, len(c.cells)) for c in columns) == [("", 47), (told, 1)]
+    assert any(c.meaning.label.endswith(f"({told})") for c in columns)
+    of_votes = [c for c in board.columns if (c.task, c.metric) == ("knn/jpeg", "all-same") and c.data == "imagenet"]
+    assert len(of_votes) == 2
 
 
 @pytest.mark.parametrize("other", [{"n": 2_000}, {"train": 10_000}])

@@ -99,8 +99,10 @@ def test_group_means__an_encoder_published_and_measured_counts_once(make, tmp_pa
     monkeypatch.setattr(command, "_study_facts", lambda: facts)
     import dataclasses
 
-    scores = [dataclasses.replace(s, n=50_000) for s in make.probes(0.5, 0.6, 0.7, 0.4)]
-    one = make.result("openai/clip-vit-base-patch16", scores, data="imagenet", group="CVL")
+    probes = make.probes(0.5, 0.6, 0.7, 0.4, protocol="iccv2025")
+    scores = [dataclasses.replace(s, n=50_000) for s in probes]
+    named = {"data": "imagenet", "group": "CVL", "preset": make.under_preset}
+    one = make.result("openai/clip-vit-base-patch16", scores, **named)
     one = dataclasses.replace(one, data={**one.data, "photos": {"train": 1_281_167}})
     write_result(one, tmp_path / "r.json")
     main(["--results", str(tmp_path), "--output", str(tmp_path / "site")])

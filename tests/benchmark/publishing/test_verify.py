@@ -6,7 +6,7 @@ from benchmark.publishing.files import result_path
 from benchmark.publishing.provenance import codec_objection, known_codecs
 from benchmark.publishing.verify import main, verified
 from benchmark.results.files import ResultFile
-from benchmark.results.schema import write_result
+from builders.files import write_text_atomically
 from builders.pixels.codec import codec_canary, codec_versions
 
 OTHER = {"codec": {"pillow": "12.0.0"}, "codec_canary": "fb0aec8615dad61c"}
@@ -51,7 +51,7 @@ def test_codec_objection__versions_and_pixels_must_agree(make):
 def test_verify__names_the_edited_and_the_refused_and_exits_1(tmp_path, make, capsys):
     good = make.result("b/b")
     path = tmp_path / result_path(good)
-    write_result(good, path)
+    write_text_atomically(path, good.to_json())
     assert main([str(tmp_path)]) == 0
     path.write_text(path.read_text().replace('"value": 0.5,', '"value": 0.55,', 1))
     (tmp_path / "results" / "bad.json").write_text("{}")

@@ -1,11 +1,15 @@
 """The picture of a result, read back from its axes."""
 
+import dataclasses
+
+import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from benchmark.results.figure import report_figure
 from benchmark.results.schema import Score
 from benchmark.tasks import all_tasks
-from tests.benchmark.results.test_report import RIGHT_OR_WRONG, probe, result, shares
+from tests.benchmark.results.test_report import RIGHT_OR_WRONG, curve, probe, result, shares
 
 
 def neighbours(value, chance=0.05):
@@ -46,6 +50,7 @@ def test_report_figure__an_axis_that_is_zoomed_says_so_and_chance_is_drawn_withi
     assert ax.get_xlabel().partition("\n")[2] == said
     drawn = [line for line in ax.lines if line.get_label() == "chance"]
     assert [line.get_xdata()[0] for line in drawn] == ([] if "outside" in said else [pytest.approx(100 * chance)])
+    assert [t.get_text() for t in ax.texts] == (["\u25c2 chance"] if "outside" in said else [])
 
 
 def test_report_figure__a_weak_trace_none_and_a_strong_one_look_different():
@@ -55,9 +60,54 @@ def test_report_figure__a_weak_trace_none_and_a_strong_one_look_different():
     assert [t.get_text() for t in ax.texts] == ["17.0 (not above chance)", "60.0", "17.0 (weak)"]
     faces = [c.lines[0].get_markerfacecolor() for c in ax.containers if hasattr(c, "lines")]
     assert faces[0] == "white"
-    assert "white" not in faces[1:]
+    assert len(set(faces)) == 3
     labels = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert {"not told from chance, 95 % interval", "above chance", "chance"} <= set(labels)
+    assert {"not told from chance, 95 % interval", "above chance", "above chance, but weak", "chance"} <= set(labels)
+
+
+def test_report_figure__controls_and_parts_of_the_train_photos_have_lanes_and_intervals_of_their_own():
+    controls = {name: {"accuracy": 0.6, "low": 0.55, "high": 0.65} for name in ("whole", "complement", "metadata")}
+    (ax,) = panels(probe("make", shares(0.6), controls=controls, learning_curve=curve(0.6, 0.6, 0.6, 0.6)))
+    points = [c for c in ax.containers if hasattr(c, "lines")]
+    heights = [c.lines[0].get_ydata()[0] for c in points]
+    assert heights == sorted(set(heights))
+    assert len(points) == 1 + 3 + 3
+    ends = [c.lines[2][0].get_segments()[0][:, 0] for c in points]
+    assert all(np.allclose(e, [55, 65]) for e in ends[1:4])
+    assert all(np.allclose(e, [58, 62]) for e in ends[4:])
+    texts = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert {"whole picture", "border hidden", "other labels only", "1/2, 1/4, 1/8 of the train photos"} <= set(texts)
+    assert [t.get_text() for t in ax.texts] == ["at least 60.0"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["make\n300 photos"]
+
+
+def test_report_figure__two_data_sets_with_long_names_cut_no_title():
+    name = f"hub:some-organisation/a-data-set-with-a-very-long-name{'-of-Many-Photos' * 8}"
+    scores = [probe("jpeg", shares(0.6), learning_curve=curve(0.4, 0.6)), *neighbours(0.86)]
+    one = result(*scores, assignment_seeds=10, preset="iccv2025")
+    other = dataclasses.replace(
+        one, data={**one.data, "name": name}, scores=tuple(dataclasses.replace(s, data=name) for s in scores)
+    )
+    figure = report_figure([other, one], all_tasks())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    whole, renderer = figure.bbox, canvas.get_renderer()
+    (heading,) = (t for t in figure.texts if "some-organisation" in t.get_text())
+    assert "Preset iccv2025; 10 assignments." in heading.get_text()
+    titles = [ax.title if ax.title.get_text() else ax._left_title for ax in figure.axes]
+    boxes = [t.get_window_extent(renderer) for t in (heading, *titles)]
+    assert all(b.x0 >= whole.x0 and b.x1 <= whole.x1 and b.y1 <= whole.y1 for b in boxes)
+    assert not boxes[1].overlaps(boxes[2])
+    assert not any(boxes[0].overlaps(b) for b in boxes[1:])
+
+
+def test_report_figure__pairs_show_what_a_guess_gets():
+    scores = [Score("retrieval/pairs", "toy", m, 0.6, 0.5, 0.7, 100, 0.01) for m in ("same", "different")]
+    (ax,) = panels(*scores)
+    lines = [line for line in ax.lines if line.get_color() == "#D55E00"]
+    assert [list(line.get_xdata()) for line in lines] == [[1, 1], [0, 1]]
+    assert [list(line.get_ydata()) for line in lines] == [[0, 1], [1, 1]]
+    assert "chance, 1.0 %" in [t.get_text() for t in ax.get_legend().get_texts()]
 
 
 def test_report_figure__chance_of_unbalanced_classes_is_the_most_frequent_class():

@@ -66,6 +66,9 @@ def edited(raw, path, value):
         (["created"], 5, "ISO 8601"),
         (["schema_version"], 99, "schema_version"),
         (["failures"], [{"kind": "task", "name": "x", "reason": 5}], "failure"),
+        (["environment", "runtime"], {"name": "<b>", "version": "1"}, "names a runtime"),
+        (["environment", "runtime"], {"name": "openvino", "version": "1\n2"}, "names a runtime"),
+        (["environment", "runtime"], {"name": "openvino", "relative_error": "small"}, "names a runtime"),
     ],
 )
 def test_parse_result__refuses_with_a_reason(good, path, value, reason):

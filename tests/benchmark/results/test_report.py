@@ -113,7 +113,7 @@ def test_report__ties_where_they_matter():
 
     some = neighbours("all-same", 0.86, 0.851, 0.869, 0.86), neighbours("spd", 0.02, -0.01, 0.05, 0.019)
     text = report_text([result(*some, neighbours("uniform", 0.8, 0.798, 0.802, 0.8))], all_tasks())
-    assert "| all-same  | 85.1 to 86.9 (86.0) |" in text
+    assert "| all-same  | 85.1 to 86.9 (86.0), 10.0 |" in text
     assert "-1.0 to +5.0 (+1.9)" in text
     assert "79.8" not in text
     assert "our rule takes the nearest" in text
@@ -167,3 +167,16 @@ def test_report__shows_how_to_repeat_the_run():
     text = report_text([dataclasses.replace(made, environment=told)], all_tasks())
     assert text.endswith(f"To repeat this result:\n\n    {command}\n\n{local['model']} {local['data']}\n")
     assert "To repeat" not in report_text([made], all_tasks())
+
+
+def test_report__names_the_runtime_and_how_far_it_is_from_torch():
+    made = result(probe("jpeg", RIGHT_OR_WRONG))
+
+    def told(**runtime) -> str:
+        environment = {**made.environment, "runtime": runtime}
+        return report_text([dataclasses.replace(made, environment=environment)], all_tasks())
+
+    openvino = told(name="openvino", version="2026.4.1", relative_error=1.2e-7)
+    assert "on cpu in float32 by openvino 2026.4.1, relative error 1e-07 against torch; codec" in openvino
+    assert "on cpu in float32 by torch 2.13.0; codec" in told(name="torch", version="2.13.0", reason="it lacks aten::x")
+    assert "on cpu in float32; codec" in report_text([made], all_tasks())

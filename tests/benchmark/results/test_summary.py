@@ -28,6 +28,7 @@ def test_summarise__by_hand() -> None:
             score("probe/make", "accuracy", 0.3, 1 / 9),
             score("probe/make", "balanced-accuracy", 0.9, 1 / 9),
             score("probe/stranger", "accuracy", 0.9, 1 / 9),
+            score("knn/original", "accuracy", 0.85),
             score("knn/jpeg", "all-same", 0.9),
             score("knn/resizing", "all-same", 0.7),
             score("knn/jpeg", "pos-same", 0.9),
@@ -40,7 +41,8 @@ def test_summarise__by_hand() -> None:
     )
     assert summary.mp_processing == pytest.approx(0.7)
     assert summary.mp_acquisition == pytest.approx(0.3)
-    assert summary.sp == pytest.approx(0.8)
+    assert summary.sp == pytest.approx(0.85)
+    assert summary.all_same == pytest.approx(0.8)
     assert summary.spd_processing == pytest.approx(0.2)
     assert summary.spd_processing_signed == pytest.approx(-0.1)
     assert summary.spd_acquisition == pytest.approx(0.04)
@@ -50,7 +52,8 @@ def test_summarise__by_hand() -> None:
     assert summary.tasks == {
         "mp_processing": 2,
         "mp_acquisition": 1,
-        "sp": 2,
+        "sp": 1,
+        "all_same": 2,
         "spd_processing": 2,
         "spd_acquisition": 1,
     }

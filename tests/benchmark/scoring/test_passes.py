@@ -29,13 +29,13 @@ class Brighter:
 
     by: int
     kind: ClassVar[str] = "brighter"
-    names: ClassVar[tuple[str, ...]] = ("photo",)
+    names: ClassVar[tuple[str, ...]] = ("original",)
 
     def settings(self) -> dict[str, Any]:
         return {"by": self.by}
 
     def view_keys(self) -> dict[str, dict[str, Any]]:
-        return {"photo": {"kind": self.kind, "by": self.by}}
+        return {"original": {"kind": self.kind, "by": self.by}}
 
     def only(self, names: Sequence[str]) -> Brighter:
         return self
@@ -96,7 +96,7 @@ def test_planned_passes__one_for_each_kind_and_settings_in_order_of_the_tasks():
         "b": PlainViews(), "a": Brighter(5), "d": MaskedViews(0.5), "c": Brighter(5), "e": MaskedViews(0.9),
         "g": Brighter(6), "f": MaskedViews(0.5), "h": PlainViews(),
     }  # fmt: skip
-    tasks = [mean_task(name, recipe, "photo") for name, recipe in recipes.items()]
+    tasks = [mean_task(name, recipe, "original") for name, recipe in recipes.items()]
     planned = planned_passes(tasks, grey_photos(), RunOptions())
     assert [[task.name for task in one.tasks] for one in planned] == [["b", "h"], ["a", "c"], ["d", "f"], ["e"], ["g"]]
     assert [one.recipe for one in planned] == [recipes[name] for name in "badeg"]
@@ -125,7 +125,7 @@ def test_score__views_of_one_name_are_kept_apart(tmp_path, weights):
     """Photos are 0, 10, ... 40: 20 on average."""
     toy = Counting("toy", weights)
     recipes = {"plain": PlainViews(), "5": Brighter(5), "7": Brighter(7), "plain too": PlainViews()}
-    tasks = [mean_task(name, recipe, "photo") for name, recipe in recipes.items()]
+    tasks = [mean_task(name, recipe, "original") for name, recipe in recipes.items()]
     [scored] = score_encoders([toy.encoder], grey_photos(), tasks, options(tmp_path))
     assert means(scored) == {"plain": 20, "5": 25, "7": 27, "plain too": 20}
     assert toy.views == 3 * 5 + TRIED
@@ -150,7 +150,7 @@ def test_score__two_ratios_of_a_mask_share_the_whole(tmp_path, weights, fresh):
 
 def test_score__each_encoder_counts_its_own_views(tmp_path):
     first, second = Counting("first", "1" * 64), Counting("second", "2" * 64)
-    some, more = mean_task("some", PlainViews(), "photo"), mean_task("more", Brighter(5), "photo")
+    some, more = mean_task("some", PlainViews(), "original"), mean_task("more", Brighter(5), "original")
     score_encoders([first.encoder], grey_photos(), [some], options(tmp_path))
     one, other = score_encoders([first.encoder, second.encoder], grey_photos(), [some, more], options(tmp_path))
     assert (one.result.cost["views"], other.result.cost["views"]) == (5, 10)
@@ -161,5 +161,5 @@ def test_planned_passes__equal_settings_of_two_kinds_are_two():
     class Other(PlainViews):
         kind: ClassVar[str] = "other"
 
-    tasks = [mean_task("plain", PlainViews(), "photo"), mean_task("other", Other(), "photo")]
+    tasks = [mean_task("plain", PlainViews(), "original"), mean_task("other", Other(), "original")]
     assert [one.recipe.kind for one in planned_passes(tasks, grey_photos(), RunOptions())] == ["plain", "other"]

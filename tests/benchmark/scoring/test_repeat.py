@@ -62,7 +62,7 @@ def test_how_to_repeat__every_option_that_changes_scores_and_no_other(tmp_path):
 
 
 def test_how_to_repeat__knows_every_option_that_there_is():
-    made_otherwise = {"device", "batch_size", "workers", "views", "fresh", "cache"}
+    made_otherwise = {"device", "batch_size", "workers", "views", "fresh", "cache", "memory"}
     assert {f.name for f in dataclasses.fields(RunOptions)} == {*VALUES, *FLAGS, *IN_PYTHON, *made_otherwise}
 
 

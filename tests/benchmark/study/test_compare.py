@@ -62,8 +62,15 @@ def replace_answers(folder: Path, **arrays) -> None:
     """Other answers beside a result of an older version, which did not record their hash."""
     np.savez(folder / "answers.npz", **arrays)
     raw = json.loads((folder / "result.json").read_text())
-    del raw["environment"]["answers_sha256"]
+    del raw["environment"]["answers_sha256"], raw["environment"]["values_sha256"]
     (folder / "result.json").write_text(json.dumps(raw))
+
+
+def unseal(folder: Path) -> None:
+    """Make a result one of an older version, without a checksum of its values, so that a test may change them."""
+    raw = json.loads((folder / "result.json").read_text())
+    del raw["environment"]["values_sha256"]
+    (folder / "result.json").write_text(json.dumps(raw, indent=2))
 
 
 def write(folder: Path, **runs) -> list[Path]:
@@ -290,8 +297,19 @@ def test_compare__answers_that_are_not_those_of_the_result_are_refused(tmp_path,
 
 NAME = "CLIP (ViT-B/16, WIT)"
 
+UNDER_PRESET = {
+    "options": {
+        "preset": "iccv2025",
+        "protocol": "iccv2025",
+        "preprocess": "study",
+        "ties": "random",
+        "orientation": "stored",
+    }
+}
+"""The environment of a run under the study's preset, as far as a comparison asks."""
 
-def published_run(tmp_path, data="imagenet", encoder="mine"):
+
+def published_run(tmp_path, data="imagenet", encoder="mine", environment=UNDER_PRESET):
     """A run whose first score is the published one and whose second is far from it."""
     theirs = published_encoders()[0]
     jpeg = theirs.score("probe/jpeg", "imagenet", "accuracy").value
@@ -302,7 +320,7 @@ def published_run(tmp_path, data="imagenet", encoder="mine"):
         Score("probe/mine", data, "accuracy", 0.5, 0.4, 0.6, 50, 0.5),
     )
     base = probe_run(encoder, np.ones(4, bool), data=data)
-    result = dataclasses.replace(base.result, scores=scores)
+    result = dataclasses.replace(base.result, scores=scores, environment=environment)
     return write_scored(Scored(result, {}), tmp_path / "run", single=True)
 
 
@@ -315,7 +333,7 @@ def test_compare_published__ours_theirs_difference_and_inside(tmp_path, capsys):
     assert rows["knn/jpeg spd"][7:9] == ["-20.0", "no"]
     assert "probe/mine accuracy" not in rows
     assert "1 of 2 comparable published values lie inside" in out
-    assert "Other photos" not in out
+    assert "Not comparable" not in out
 
 
 def test_compare_published__other_photos_are_said_so(tmp_path, capsys):
@@ -323,7 +341,7 @@ def test_compare_published__other_photos_are_said_so(tmp_path, capsys):
     assert main([str(folder), "--published", NAME, "--tasks", "probe/*"]) == 0
     out = capsys.readouterr().out
     assert out.count("probe/jpeg accuracy") == 2  # beside ImageNet and beside iNaturalist
-    assert "**Other photos**: 2 of 2 rows" in out
+    assert "**Not comparable**: 2 of 2 rows are of other photos" in out
     assert "not comparable (another data set)" in out
     assert "not comparable (50,000 photos; the study: 24,426" in out.replace(" of 8,142", "")
     assert "lie inside" not in out
@@ -344,7 +362,7 @@ def test_beside__comparable_are_the_same_photos_alone(name, n, classes, unlike):
     theirs = published_encoders()[0]
     value = theirs.score("knn/jpeg", "imagenet", "all-same").value
     score = Score("knn/jpeg", name, "all-same", value, value - 0.01, value + 0.01, n, 0.001)
-    row = beside(Result({"id": "x"}, {"name": name, "classes": classes}, {}, (score,), (), {}, ""), theirs)[0]
+    row = beside(Result({"id": "x"}, {"name": name, "classes": classes}, UNDER_PRESET, (score,), (), {}, ""), theirs)[0]
     assert row.unlike == unlike
     assert row.inside is (True if not unlike else None)
 
@@ -356,7 +374,7 @@ def test_beside__of_acquisition_and_pairs_their_own_counts_decide():
         Score("probe/model", "flickrexif", "accuracy", 0.5, 0.4, 0.6, 8_800, 1 / 87, {"classes": 87}),
         Score("retrieval/pairs", "paircams", "same", 0.9, 0.8, 0.95, 700, 1 / 700),
     )
-    rows = beside(Result({"id": "x"}, {"name": "x", "classes": 1}, {}, scores, (), {}, ""), theirs)
+    rows = beside(Result({"id": "x"}, {"name": "x", "classes": 1}, UNDER_PRESET, scores, (), {}, ""), theirs)
     assert [r.unlike for r in rows] == [
         "",
         "8,800 photos of 87 classes; the study: 8,800 of 88",
@@ -366,6 +384,7 @@ def test_beside__of_acquisition_and_pairs_their_own_counts_decide():
 
 def test_compare_published__a_part_of_the_study_counts_comparable_rows_only(tmp_path, capsys):
     folder = published_run(tmp_path)
+    unseal(folder)
     text = (folder / "result.json").read_text().replace('"n": 50000', '"n": 1200', 1)
     (folder / "result.json").write_text(text.replace('"name": "imagenet"', '"name": "imagenet", "classes": 20'))
     assert main([str(folder), "--published", NAME]) == 0
@@ -373,6 +392,51 @@ def test_compare_published__a_part_of_the_study_counts_comparable_rows_only(tmp_
     line = next(line for line in out.splitlines() if "probe/jpeg accuracy" in line)
     assert "not comparable (1,200 photos of 20 classes; the study: 50,000 of 1,000)" in line
     assert not re.search(r"\b(yes|no) *\|", line)
+
+
+def test_compare_published__another_preset_is_not_comparable_without_a_flag(tmp_path, capsys):
+    """A converged probe on the study's own photos; and one choice of the preset that was made otherwise."""
+    ours = {"options": {"protocol": "converged"}}
+    folder = published_run(tmp_path / "ours", environment=ours)
+    assert main([str(folder), "--published", NAME]) == 0
+    out = capsys.readouterr().out
+    assert out.count("not comparable (preset camtrace; the study: iccv2025)") == 2
+    assert "lie inside" not in out
+    assert main([str(folder), "--published", NAME, "--across-presets"]) == 0
+    out = capsys.readouterr().out
+    assert "1 of 2 comparable published values lie inside" in out
+    assert "**Across presets**: preset camtrace; the study: iccv2025" in out
+
+    changed = {"options": {**UNDER_PRESET["options"], "ties": "nearest"}}
+    published_run(tmp_path / "changed", environment=changed)
+    assert main([str(tmp_path / "changed"), "--published", NAME]) == 0
+    assert "not comparable (preset iccv2025 with ties nearest; the study: iccv2025)" in capsys.readouterr().out
+
+
+def test_compare_published__takes_the_runs_of_the_preset(tmp_path, capsys):
+    published_run(tmp_path / "a", encoder="a", environment={"options": {"protocol": "converged"}})
+    published_run(tmp_path / "b", encoder="b")
+    assert main([str(tmp_path), "--published", NAME]) == 0
+    printed = capsys.readouterr()
+    assert "## b beside" in printed.out
+    assert "## a beside" not in printed.out
+    assert "1 of 2 runs are of another preset and left out" in printed.err
+    assert main([str(tmp_path), "--published", NAME, "--preset", "camtrace"]) == 0
+    assert "## a beside" in capsys.readouterr().out
+
+
+def test_compare__two_presets_are_refused_without_a_flag(tmp_path, answers, capsys):
+    one, other = probe_run("a", answers["strong"]), probe_run("b", answers["base"])
+    mixed = dataclasses.replace(
+        other, result=dataclasses.replace(other.result, environment={"codec_canary": "c", **UNDER_PRESET})
+    )
+    folders = write(tmp_path, a=one, b=mixed)
+    with pytest.raises(DataError, match=r"presets are camtrace and iccv2025.*--across-presets"):
+        main([str(tmp_path)])
+    assert main([str(tmp_path), "--across-presets"]) == 0
+    assert "a difference may be that of preprocessing, votes or probes" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="no run of the preset iccv2025 here; there are: camtrace"):
+        main([str(folders[0]), "--preset", "iccv2025"])
 
 
 def test_published_encoder__by_its_own_id_and_by_mistake():
@@ -386,7 +450,7 @@ def test_published_encoder__by_its_own_id_and_by_mistake():
 def test_beside__every_published_number_is_beside_itself():
     for encoder in published_encoders()[:3]:
         scores = tuple(Score(s.task, s.data, s.metric, s.value, s.low, s.high, s.n, s.chance) for s in encoder.scores)
-        result = Result({"id": "x"}, {"name": "x"}, {}, scores, (), {}, "")
+        result = Result({"id": "x"}, {"name": "x"}, UNDER_PRESET, scores, (), {}, "")
         rows = beside(result, encoder)
         assert len(rows) == len(encoder.scores)
         assert {row.difference for row in rows} == {0.0}

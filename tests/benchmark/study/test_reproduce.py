@@ -16,6 +16,17 @@ from benchmark.sweep.run import Row
 
 SPEC, NAME = "openai/clip-vit-base-patch16", "CLIP (ViT-B/16, WIT)"
 
+UNDER_PRESET = {
+    "options": {
+        "preset": "iccv2025",
+        "protocol": "iccv2025",
+        "preprocess": "study",
+        "ties": "random",
+        "orientation": "stored",
+    }
+}
+"""The environment of a run under the study's preset, as far as a comparison asks."""
+
 
 def row(data="imagenet", spec=SPEC, shift=0.0, of="imagenet"):
     """A sweep's row whose scores are the published ones of ``NAME``, shifted."""
@@ -25,7 +36,7 @@ def row(data="imagenet", spec=SPEC, shift=0.0, of="imagenet"):
         value = float(np.clip(s.value + shift, -1 if s.metric == "spd" else 0, 1))
         low, high = max(-1.0, value - 0.01), min(1.0, value + 0.01)
         scores.append(Score(s.task, data, s.metric, value, low, high, s.n, s.chance))
-    result = Result({"id": spec, "group": "CVL"}, {"name": data}, {}, tuple(scores), (), {}, "")
+    result = Result({"id": spec, "group": "CVL"}, {"name": data}, UNDER_PRESET, tuple(scores), (), {}, "")
     return Row(spec, data, "scored", "", "x", result)
 
 
@@ -50,13 +61,13 @@ def test_study_text__tables_group_means_and_failures():
     assert "mean of contrastive visual-language" in text
     assert "it has no weights" in text
     assert "Mean absolute difference: 0.0 points" in text
-    assert "Other photos" not in text
+    assert "Not comparable" not in text
 
 
 def test_study_text__an_encoder_that_the_study_lacks_and_other_photos():
     swept = [row(data="folder:mine"), row(data="folder:mine", spec="mine:encode")]
     text = study_text(beside_rows(swept), swept)
-    assert "**Other photos than the study's**, not comparable (another data set" in text
+    assert "**Not comparable with the study's** (another data set" in text
     assert "published values lie inside" not in text
     assert {r.inside for r in beside_rows(swept)} == {None}
     assert "mine:encode" in text

@@ -43,7 +43,7 @@ def _precision(embeddings, labels):
 
 def _run(given):
     photos = given.indices("val")
-    values = _precision(given.view("photo", photos)[0 : len(photos)], given.photos.labels.values[photos])
+    values = _precision(given.view("original", photos)[0 : len(photos)], given.photos.labels.values[photos])
     mean = float(values.mean())
     score = Score("retrieval/map", given.photos.name, "map", mean, mean - 0.1, mean + 0.1, len(photos), 0.5)
     return TaskOutcome((score,), {"precision": values, "photos": photos})
@@ -101,7 +101,7 @@ def test_new_task__is_scored_told_compared_and_shown(with_task, photo_folder, tm
     assert (meaning.family, meaning.label, meaning.explain) == ("ranking", "mAP", "Which photos show the same class.")
     assert ("ranking", "Ranking", FAMILY.explain) in board_families()
     # It enters no mean of the study's.
-    assert summarise(run.result.scores, all_tasks()).tasks["sp"] == 1
+    assert summarise(run.result.scores, all_tasks()).tasks["all_same"] == 1
 
 
 def test_new_task__without_the_registry_costs_its_own_row(photo_folder, tmp_path, capsys, monkeypatch):

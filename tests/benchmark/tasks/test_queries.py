@@ -63,5 +63,5 @@ def test_knn__some_queries_have_the_answers_that_they_have_among_all(tmp_path, p
     assert "queries" not in every.result.environment["options"]
     assert not set(expected) & set(every.result.scores[0].details)
     # columns of a board are told apart by it
-    assert _settings(first).endswith("sampled queries = 5, query seed = 0")
-    assert "queries" not in _settings(every.result.scores[0])
+    assert _settings(first, {}).endswith("sampled queries = 5, query seed = 0")
+    assert "queries" not in _settings(every.result.scores[0], {})

@@ -1,9 +1,10 @@
-"""``answers.npz`` of strangers: plain arrays within a total of bytes, read member by member, never a pickle."""
+"""``.npz`` from outside: plain arrays within a total of bytes, read member by member, never a pickle."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,27 +12,29 @@ from typing import BinaryIO
 
 import numpy as np
 
-from builders.outside import Refused, is_readable, open_outside
+from builders.outside.door import open_outside
+from builders.outside.names import is_readable
+from builders.outside.plain import Refused
 
-MAX_ANSWERS_BYTES = 1 << 30
+MAX_ARCHIVE_BYTES = 1 << 30
 """Of all arrays of an archive once unpacked: the probe predictions of ImageNet's 50,000 photos are 3 MB a task."""
 MAX_MEMBERS = 10_000
 _MAX_HEADER = 10_000
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_outside_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an archive by name: numbers and text, nothing else.
 
     Raises:
         Refused: no regular file, no archive, more than the limits, or a member that is no plain array.
     """
     try:
-        with open_outside(path, limit=MAX_ANSWERS_BYTES) as stream, zipfile.ZipFile(stream) as archive:
+        with open_outside(path, limit=MAX_ARCHIVE_BYTES) as stream, zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
             total = sum(member.file_size for member in members)
-            if len(members) > MAX_MEMBERS or total > MAX_ANSWERS_BYTES:
+            if len(members) > MAX_MEMBERS or total > MAX_ARCHIVE_BYTES:
                 raise ValueError(
-                    f"{len(members):,} arrays of {total / 1e9:.1f} GB unpacked, more than {MAX_ANSWERS_BYTES / 1e9:.1f}"
+                    f"{len(members):,} arrays of {total / 1e9:.1f} GB unpacked, more than {MAX_ARCHIVE_BYTES / 1e9:.1f}"
                 )
             names = [member.filename.removesuffix(".npy") for member in members]
             if len(set(names)) < len(names) or not all(map(is_readable, names)):
@@ -42,15 +45,15 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     # zipfile and numpy raise all of these on hostile bytes; a lack of memory is the file's doing too.
     except (
         *(OSError, ValueError, EOFError, RuntimeError, NotImplementedError, SyntaxError, TypeError, KeyError),
-        *(AttributeError, IndexError, MemoryError, OverflowError, zlib.error, zipfile.BadZipFile),
+        *(AttributeError, IndexError, MemoryError, OverflowError, zlib.error, zipfile.BadZipFile, struct.error),
     ) as error:
         raise Refused(path, f"cannot be read ({type(error).__name__}: {error})") from None
 
 
-def file_sha256(path: Path) -> str:
+def outside_sha256(path: Path) -> str:
     """SHA-256 of an archive's bytes. Raises ``Refused``."""
     digest = hashlib.sha256()
-    with open_outside(path, limit=MAX_ANSWERS_BYTES) as stream:
+    with open_outside(path, limit=MAX_ARCHIVE_BYTES) as stream:
         while piece := stream.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()

@@ -1,0 +1,160 @@
+"""A small run through every stage that writes, in processes that can be killed, and what its outputs must equal."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+VOLATILE = ("created", "cost")
+"""Of a result: when it was made and what it took."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run of a command ended."""
+
+    status: int
+    """Exit status; minus the signal where one ended it."""
+    said: str
+    """Standard output and error."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command that writes, and what of it must be equal however it was disturbed."""
+
+    name: str
+    command: Callable[[Path], list[str]]
+    """Folder of the run -> arguments."""
+    outputs: tuple[str, ...]
+    """Folders and files in it, whose content is compared."""
+
+
+def photos(folder: Path) -> Path:
+    """30 small JPEG photos of two classes in train and val."""
+    for i in range(30):
+        random_ = np.random.default_rng(i)
+        coarse = random_.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(coarse).resize((64, 48), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=70 + i % 3 * 9)
+        path = folder / ("val" if i % 3 == 0 else "train") / ("cat", "dog")[i % 2] / f"{i:02d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(buffer.getvalue())
+    return folder
+
+
+def stages(data: Path, results: Path) -> tuple[Stage, ...]:
+    """Scoring (banks, outcomes, results), building (shards, folder), and the board of ``results``."""
+
+    def score(run: Path) -> list[str]:
+        tasks = ["-t", "probe/resizing", "-t", "knn/resizing", "-t", "probe/sharpening"]
+        where = ["-o", str(run / "out"), "--cache", str(run / "cache")]
+        asked = ["-m", "control:random-projection", "-d", f"folder:{data}", "--workers", "0", "-q"]
+        return ["score", *asked, *tasks, *where]
+
+    def build(run: Path) -> list[str]:
+        what = ["folder", "--source", str(data), "--parameter", "resizing", "--workers", "1", "--assignment", "every"]
+        return ["build", *what, "--output", str(run / "built")]
+
+    def board(run: Path) -> list[str]:
+        return ["leaderboard", "--results", str(results), "-o", str(run / "site")]
+
+    return (
+        Stage("score", score, ("out/result.json", "out/answers.npz", "cache/banks")),
+        Stage("build", build, ("built",)),
+        Stage("board", board, ("site",)),
+    )
+
+
+def start(argv: Sequence[str], log: Path) -> int:
+    """Run a command in a child of this process, which has imported what is slow; its process id."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child:
+        return child
+    try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        from benchmark.__main__ import main
+
+        status = main(list(argv))
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        status = 99
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status or 0)
+
+
+def ended(child: int, log: Path, limit_s: float = 300.0) -> Ended:
+    """Wait for it; one that does not end in time is a hang, and is killed."""
+    started = time.monotonic()
+    while True:
+        found, raw = os.waitpid(child, os.WNOHANG)
+        if found:
+            break
+        if time.monotonic() - started > limit_s:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return Ended(-99, "hang", limit_s)
+        time.sleep(0.005)
+    return Ended(os.waitstatus_to_exitcode(raw), log.read_text(errors="replace"), time.monotonic() - started)
+
+
+def run(argv: Sequence[str], folder: Path) -> Ended:
+    """A command from beginning to end."""
+    log = folder.with_name(f"{folder.name}.log")
+    return ended(start(argv, log), log)
+
+
+def content(folder: Path, outputs: Sequence[str]) -> dict[str, str]:
+    """SHA-256 by path of everything that a stage promises; of results without time and cost, of banks the rows."""
+    found: dict[str, str] = {}
+    for name in outputs:
+        top = folder / name
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            relative = path.relative_to(folder).as_posix()
+            if path.is_file() and not relative.endswith("/lock"):
+                found[relative] = hashlib.sha256(_plain(path)).hexdigest()
+    return found
+
+
+def _plain(path: Path) -> bytes:
+    data = path.read_bytes()
+    if path.name != "result.json":
+        return data
+    raw = json.loads(data)
+    for name in VOLATILE:
+        raw.pop(name, None)
+    raw["environment"].pop("values_sha256", None)
+    for score in raw["scores"]:
+        score["details"] = {k: v for k, v in score["details"].items() if not k.endswith("_s")}
+    return json.dumps(raw, sort_keys=True).encode()
+
+
+def traceback_in(one: Ended) -> bool:
+    """Whether a run told of itself in a traceback."""
+    return "Traceback (most recent call last)" in one.said
+
+
+def moment(random_: random.Random, seconds: float) -> float:
+    """When to break a run: any moment of it, the beginning as likely as the end."""
+    return random_.uniform(0.0, seconds)

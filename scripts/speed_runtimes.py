@@ -1,0 +1,120 @@
+"""Forward passes on a CPU: OpenVINO and ONNX Runtime against eager torch, each encoder by all three in turn.
+
+Every round runs all runtimes one after the other on the same views; a figure is the median over rounds of their ratio
+within a round. Weights are random, but for EfficientNet-Lite0, whose weights a package brings.
+"""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.encoders import Encoder, load_encoder
+from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement
+from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, describe
+from benchmark.encoders.runtime import largest_relative_error, on_runtime
+
+NETWORKS = {
+    "ResNet-50": "resnet50",
+    "ViT-B/16": "vit_base_patch16_224",
+    "ConvNeXt-T": "convnext_tiny",
+    "EfficientNet-Lite0": "",
+}
+"""Name -> timm's name of the architecture; the last is ``bundled:efficientnet-lite0``."""
+
+RUNTIMES = ("torch", "openvino", "onnxruntime")
+VIEWS = 32
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network at one number of threads."""
+
+    what: str
+    torch_views_per_second: float
+    openvino: float
+    """Times as fast as torch, by the clock."""
+    openvino_cpu: float
+    """The same in processor time."""
+    openvino_error: float
+    """Largest relative error of an embedding against torch's."""
+    onnxruntime: float
+    onnxruntime_cpu: float
+    onnxruntime_error: float
+
+
+def rows(quick: bool = False) -> list[Row]:
+    """All networks on one thread and on two."""
+    before, found = torch.get_num_threads(), []
+    try:
+        for name, architecture in list(NETWORKS.items())[-1 if quick else 0 :]:
+            for threads in (1, 2):
+                torch.set_num_threads(threads)
+                found.append(_measure(name, architecture, threads, 1 if quick else 5))
+                print(found[-1], flush=True)
+    finally:
+        torch.set_num_threads(before)
+    return found
+
+
+def _measure(name: str, architecture: str, threads: int, rounds: int) -> Row:
+    encoders = {runtime: _encoder(architecture, runtime) for runtime in RUNTIMES}
+    generator = torch.Generator().manual_seed(0)
+    views = torch.randint(0, 256, (VIEWS, 224, 224, 3), dtype=torch.uint8, generator=generator)
+    expected = encoders["torch"].embed(views).numpy()
+    error = {r: largest_relative_error(e.embed(views).numpy(), expected) for r, e in encoders.items()}
+    taken = [{runtime: _seconds(encoder, views) for runtime, encoder in encoders.items()} for _ in range(rounds)]
+
+    def ratio(runtime: str, clock: int) -> float:
+        return statistics.median(one["torch"][clock] / one[runtime][clock] for one in taken)
+
+    return Row(
+        f"{name}, {threads} thread{'s' if threads > 1 else ''}",
+        VIEWS / statistics.median(one["torch"][0] for one in taken),
+        ratio("openvino", 0),
+        ratio("openvino", 1),
+        error["openvino"],
+        ratio("onnxruntime", 0),
+        ratio("onnxruntime", 1),
+        error["onnxruntime"],
+    )
+
+
+def _seconds(encoder: Encoder, views: torch.Tensor) -> tuple[float, float]:
+    """(by the clock, of processors)."""
+    clock, processors = time.perf_counter(), time.process_time()
+    encoder.embed(views)
+    return time.perf_counter() - clock, time.process_time() - processors
+
+
+@functools.cache
+def _network(architecture: str) -> Any:
+    import timm
+
+    torch.manual_seed(0)
+    return timm.create_model(architecture, pretrained=False, num_classes=0)
+
+
+def _encoder(architecture: str, runtime: str) -> Encoder:
+    nowhere = Path("nowhere")  # no weights are identified, so nothing is kept
+    if not architecture:
+        return load_encoder("bundled:efficientnet-lite0", device="cpu", runtime=runtime)
+    network = Network(
+        name=architecture,
+        library="timm",
+        module=_network(architecture),
+        preprocess=IMAGENET_PIXELS,
+        preprocessing=describe(IMAGENET_PIXELS, IMAGENET_MEAN, IMAGENET_STD, "pil"),
+        normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
+        forward=lambda module, pixels: module(pixels),
+        pooling="timm's",
+        stateless=True,
+        weights_sha256=None,
+    )
+    return on_runtime(network_encoder(network, placement("cpu", "float32")), runtime, nowhere)

@@ -1,0 +1,283 @@
+"""``onnx:PATH?...``: networks in files, against the same arithmetic by hand; files that are none or reach out."""
+
+import hashlib
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from torch import nn
+
+from benchmark.encoders import load_encoder
+from benchmark.results.schema import read_result
+from benchmark.scoring.command import main
+from builders.errors import CamtraceError, EncoderError, UsageError
+
+
+def model(nodes, inputs, outputs, tensors=(), path=None, **more) -> Path:
+    """A file of one graph, of tensors by name."""
+    kept = [numpy_helper.from_array(array, name) for name, array in dict(tensors).items()]
+    infos = [[helper.make_tensor_value_info(*one) for one in side] for side in (inputs, outputs)]
+    graph = helper.make_graph(nodes, "by hand", *infos, kept)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, **more)
+    if path is not None:
+        path.write_bytes(made.SerializeToString())
+    return made
+
+
+def averaging(path, **more):
+    """Mean over the picture, times 2: [n, 3, 8, 8] -> [n, 3]."""
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[2, 3], keepdims=0),
+        helper.make_node("Mul", ["m", "two"], ["y"]),
+    ]
+    inputs, outputs = [("x", TensorProto.FLOAT, ["n", 3, 8, 8])], [("y", TensorProto.FLOAT, ["n", 3])]
+    return model(nodes, inputs, outputs, {"two": np.full(3, 2, np.float32)}, path, **more)
+
+
+def test_onnx__exported_by_torch_gives_what_torch_gives(tmp_path, photos, embed_photos, keeps_promises):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.BatchNorm2d(8), nn.GELU(), nn.Conv2d(8, 5, 2)).eval()
+    file = tmp_path / "own network.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        axes = {"pixels": {0: "n"}, "maps": {0: "n"}}
+        torch.onnx.export(
+            network, (torch.zeros(1, 3, 20, 16),), str(file), dynamo=False, opset_version=17,
+            input_names=["pixels"], output_names=["maps"], dynamic_axes=axes,
+        )  # fmt: skip
+    encoder = load_encoder(f"onnx:{file}?mean=0.5,0.4,0.3&std=0.25&interpolation=bicubic&resize=24&group=SSL")
+    keeps_promises(encoder)
+    expected = []
+    for photo in photos:
+        width, height = photo.size
+        scale = 24 / min(width, height)
+        small = photo.resize((int(scale * width), int(scale * height)), Image.Resampling.BICUBIC)
+        left, top = (small.width - 16) // 2, (small.height - 20) // 2
+        crop = np.asarray(small.crop((left, top, left + 16, top + 20)), dtype=np.float32) / 255
+        pixels = (crop - np.array([0.5, 0.4, 0.3], np.float32)) / np.float32(0.25)
+        with torch.inference_mode():
+            expected.append(network(torch.from_numpy(pixels).permute(2, 0, 1)[None]).mean((2, 3))[0].numpy())
+    assert np.allclose(embed_photos(encoder, photos), expected, rtol=1e-5, atol=1e-6)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    info = encoder.info
+    assert info.id == (f"onnx:own network.onnx@{sha256[:8]}?resize=24&mean=0.5,0.4,0.3&std=0.25&interpolation=bicubic")
+    assert (info.library, info.weights_sha256, info.dimension, info.group) == ("onnx", sha256, 5, "SSL")
+    assert info.pooling == "output maps, mean over its positions"
+    assert info.details["producer"].startswith("pytorch")
+    assert info.details["opset"] == {"ai.onnx": 17}
+    assert info.parameters >= 3 * 8 * 16 + 8 + 8 * 5 * 4 + 5
+    assert info.preprocessing["mean"] == [0.5, 0.4, 0.3]
+    assert info.preprocessing["size"] == [20, 16]
+    assert "assumed" not in info.preprocessing
+    assert encoder.runtime.name == "onnxruntime"
+    assert encoder.in_torch is None
+
+
+def tokens(path, batch, kind, pooled_by="") -> str:
+    """Rows of a picture of bytes as tokens, channels last: [n, 4, 6, 3] -> [n, 4, 18]."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["r"]),
+        helper.make_node("Cast", ["r"], ["y"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["y"], ["highest"], axes=[1], keepdims=0),
+    ]
+    outputs = [("y", TensorProto.FLOAT, [batch, 4, 18]), ("highest", TensorProto.FLOAT, [batch, 18])]
+    model(nodes, [("x", kind, [batch, 4, 6, 3])], outputs, {"shape": np.array([-1, 4, 18])}, path)
+    return f"onnx:{path}{pooled_by}"
+
+
+def test_onnx__bytes_channels_last_a_fixed_batch_and_tokens(tmp_path):
+    views = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), dtype=np.uint8)
+    rows = views.reshape(5, 4, 18).astype(np.float32)
+    for batch in ("n", 1, 2):
+        mean = load_encoder(tokens(tmp_path / "t.onnx", batch, TensorProto.UINT8))
+        assert np.array_equal(mean.embed(torch.from_numpy(views)).numpy(), rows.mean(1))
+        first = load_encoder(tokens(tmp_path / "t.onnx", batch, TensorProto.UINT8, "?pooling=first"))
+        assert np.array_equal(first.embed(torch.from_numpy(views)).numpy(), rows[:, 0])
+        other = load_encoder(tokens(tmp_path / "t.onnx", batch, TensorProto.UINT8, "?output=highest"))
+        assert np.array_equal(other.embed(torch.from_numpy(views)).numpy(), rows.max(1))
+    assert (mean.info.pooling, first.info.pooling) == ("output y, mean of its tokens", "output y, first of its tokens")
+    assert other.info.pooling == "output highest, as it is"
+    halves = load_encoder(tokens(tmp_path / "h.onnx", "n", TensorProto.FLOAT16, "?mean=0&std=1"))
+    expected = (views.reshape(5, 4, 18) / np.float32(255)).astype(np.float16).astype(np.float32).mean(1)
+    assert np.allclose(halves.embed(torch.from_numpy(views)).numpy(), expected, atol=1e-6)
+
+
+def test_onnx__what_nobody_said_is_said(tmp_path, capsys):
+    averaging(tmp_path / "a.onnx", producer_name="me", producer_version="3")
+    encoder = load_encoder(f"onnx:{tmp_path}/a.onnx?std=0.5")
+    assert capsys.readouterr().err == "camtrace: onnx:a.onnx: mean not given, ImageNet's taken\n"
+    assert encoder.info.preprocessing["assumed"] == ["mean"]
+    assert encoder.info.preprocessing["mean"] == [0.485, 0.456, 0.406]
+    assert encoder.info.details["producer"] == "me 3"
+    assert encoder.info.parameters == 3
+    grey = torch.full((1, 8, 8, 3), 51, dtype=torch.uint8)
+    expected = 2 * (0.2 - np.array([0.485, 0.456, 0.406])) / 0.5
+    assert encoder.embed(grey).numpy()[0] == pytest.approx(expected, rel=1e-5)
+
+
+def beside(folder: Path, location: str) -> Path:
+    """The averaging network with its numbers in another file."""
+    made = averaging(None)
+    [two] = made.graph.initializer
+    two.ClearField("raw_data")
+    two.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", "0"), ("length", "12")):
+        two.external_data.add(key=key, value=value)
+    (folder / "b.onnx").write_bytes(made.SerializeToString())
+    return folder / "b.onnx"
+
+
+def test_onnx__weights_beside_it_count_and_stay_in_its_folder(tmp_path):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    numbers = np.full(3, 7, "<f4").tobytes()
+    (inside / "weights.bin").write_bytes(numbers)
+    (tmp_path / "secret.bin").write_bytes(numbers)
+    spec = f"onnx:{beside(inside, 'weights.bin')}?mean=0&std=1"
+    encoder = load_encoder(spec)
+    white = torch.full((1, 8, 8, 3), 255, dtype=torch.uint8)
+    assert encoder.embed(white)[0].tolist() == [7, 7, 7]
+    assert encoder.info.details["weights_beside"] == ["weights.bin"]
+    own = hashlib.sha256((inside / "b.onnx").read_bytes() + b"\0weights.bin\0" + numbers).hexdigest()
+    assert encoder.info.weights_sha256 == own
+    (inside / "weights.bin").write_bytes(np.full(3, 8, "<f4").tobytes())
+    assert load_encoder(spec).info.weights_sha256 != own
+    beside(inside, "../secret.bin")
+    with pytest.raises(EncoderError, match=r"^onnx:b.onnx: .*a path or link that leaves the folder"):
+        load_encoder(spec)
+    beside(inside, str(tmp_path / "secret.bin"))
+    with pytest.raises(EncoderError, match="leaves the folder"):
+        load_encoder(spec)
+    os.symlink(tmp_path / "secret.bin", inside / "link.bin")
+    beside(inside, "link.bin")
+    with pytest.raises(EncoderError, match="leaves the folder"):
+        load_encoder(spec)
+    beside(inside, "absent.bin")
+    with pytest.raises(EncoderError, match="cannot be read"):
+        load_encoder(spec)
+
+
+def test_onnx__weights_of_an_inner_graph_reach_out_no_further(tmp_path):
+    constant = onnx.TensorProto(name="c", data_type=TensorProto.FLOAT, dims=[3], data_location=TensorProto.EXTERNAL)
+    constant.external_data.add(key="location", value="../../etc/hostname")
+    inner = helper.make_graph([], "inner", [], [helper.make_tensor_value_info("c", 1, [3])])
+    inner.initializer.append(constant)
+    node = helper.make_node("If", ["yes"], ["y"], then_branch=inner, else_branch=inner)
+    model([node], [("x", 1, ["n", 3, 8, 8])], [("y", 1, [3])], {"yes": np.array(True)}, tmp_path / "i.onnx")
+    with pytest.raises(EncoderError, match="leaves the folder"):
+        load_encoder(f"onnx:{tmp_path}/i.onnx?mean=0&std=1")
+
+
+def two_inputs(path):
+    nodes = [helper.make_node("Add", ["x", "z"], ["y"])]
+    model(nodes, [("x", 1, ["n", 3, 8, 8]), ("z", 1, ["n", 3, 8, 8])], [("y", 1, ["n", 3, 8, 8])], {}, path)
+
+
+def of_text(path):
+    model([helper.make_node("Identity", ["x"], ["y"])], [("x", 7, ["n", 77])], [("y", 7, ["n", 77])], {}, path)
+
+
+def of_classes(path):
+    nodes = [helper.make_node("ArgMax", ["x"], ["y"], axis=1)]
+    model(nodes, [("x", 1, ["n", 3, 8, 8])], [("y", 7, ["n", 1, 8, 8])], {}, path)
+
+
+def of_one_vector(path):
+    nodes = [helper.make_node("ReduceMean", ["x"], ["y"], axes=[0, 2, 3], keepdims=0)]
+    model(nodes, [("x", 1, ["n", 3, 8, 8])], [("y", 1, [3])], {}, path)
+
+
+def of_unknown_nodes(path):
+    nodes = [helper.make_node("Beautify", ["x"], ["y"], domain="some.body")]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("some.body", 1)]
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(nodes, "g", [info("x", 1, ["n", 3, 8, 8])], [info("y", 1, ["n", 3])])
+    path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+
+
+def of_any_size(path):
+    nodes = [helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0)]
+    model(nodes, [("x", 1, ["n", 3, "h", "w"])], [("y", 1, ["n", 3])], {}, path)
+
+
+@pytest.mark.parametrize(
+    ("write", "query", "kind", "said"),
+    [
+        (lambda path: None, "", EncoderError, "cannot be read"),
+        (lambda path: path.write_bytes(b""), "", EncoderError, "no ONNX file, or holds no network"),
+        (lambda path: path.write_bytes(b"\xff" * 99), "", EncoderError, "it is no ONNX file"),
+        (lambda path: path.mkdir(), "", EncoderError, "not a regular file"),
+        (two_inputs, "", EncoderError, r"takes 2 inputs \(x, z\)"),
+        (of_text, "", EncoderError, r"its input is tensor\(int64\)"),
+        (of_classes, "", EncoderError, "holds int64, not numbers of an embedding"),
+        (of_one_vector, "", EncoderError, "not an embedding of each of 1 views"),
+        (of_unknown_nodes, "", EncoderError, "ONNX Runtime cannot load it .*Beautify"),
+        (of_any_size, "", UsageError, "takes pictures of any size: say which"),
+        (averaging, "size=16", UsageError, "takes 8 x 8"),
+        (averaging, "size=8x", UsageError, "give pixels, 224 or HEIGHTxWIDTH"),
+        (averaging, "resize=4", UsageError, "at least 8"),
+        (averaging, "mean=1,2", UsageError, "give one number, or three"),
+        (averaging, "mean=nan", UsageError, "give one number, or three"),
+        (averaging, "std=0", UsageError, "give numbers above 0"),
+        (averaging, "interpolation=cubic", UsageError, "did you mean 'bicubic'"),
+        (averaging, "men=0.5", UsageError, "unknown option of onnx: 'men': did you mean 'mean'"),
+        (averaging, "mean=0&mean=1", UsageError, "stands there twice"),
+        (averaging, "mean", UsageError, "write options as"),
+        (averaging, "group=XYZ", UsageError, "unknown group"),
+        (averaging, "pooling=max", UsageError, "unknown pooling"),
+        (averaging, "output=z", EncoderError, "z"),
+    ],
+)
+def test_onnx__what_cannot_be_is_one_sentence(tmp_path, write, query, kind, said):
+    write(tmp_path / "f.onnx")
+    spec = f"onnx:{tmp_path}/f.onnx{'?' if query else ''}{query}"
+    with pytest.raises(CamtraceError, match=said) as raised:
+        load_encoder(spec)
+    assert isinstance(raised.value, kind)
+    assert "\n" not in str(raised.value)
+    assert str(tmp_path) not in str(raised.value).replace(spec, "")
+
+
+def test_onnx__options_that_cannot_apply(tmp_path):
+    averaging(tmp_path / "a.onnx")
+    spec = f"onnx:{tmp_path}/a.onnx?mean=0&std=1"
+    for options in ({"device": "cuda"}, {"dtype": "bfloat16"}, {"compile": True}):
+        with pytest.raises(UsageError, match="do not apply"):
+            load_encoder(spec, **options)
+    for runtime in ("torch", "openvino"):
+        with pytest.raises(UsageError, match="is computed by ONNX Runtime alone"):
+            load_encoder(spec, runtime=runtime)
+    assert load_encoder(spec, runtime="onnxruntime").info == load_encoder(spec).info
+
+
+def test_command__a_file_is_scored_and_its_path_stays_at_home(tmp_path, photo_folder, monkeypatch):
+    averaging(tmp_path / "a.onnx")
+    monkeypatch.chdir(tmp_path)
+    spec = f"onnx:{tmp_path}/a.onnx?mean=0.5&std=0.5"
+    given = [
+        "-d",
+        f"folder:{photo_folder}",
+        "-t",
+        "probe/jpeg",
+        "--cache",
+        "cache",
+        "--workers",
+        "0",
+        "-q",
+        "-o",
+        "out",
+    ]
+    assert main(["-m", spec, *given]) == 0
+    text = (tmp_path / "out" / "result.json").read_text()
+    result = read_result(tmp_path / "out" / "result.json")
+    assert [score.task for score in result.scores] == ["probe/jpeg"]
+    assert result.environment["runtime"]["name"] == "onnxruntime"
+    assert "--model 'onnx:PATH?mean=0.5&std=0.5'" in result.environment["command"]
+    assert str(tmp_path) not in text
+    assert main(["-m", f"onnx:{tmp_path}/b.onnx", *given]) == 1

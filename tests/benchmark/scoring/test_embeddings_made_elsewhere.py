@@ -1,0 +1,259 @@
+"""``embeddings:FILE`` end to end: views built without loss, embedded by hand, scored as the same encoder is here."""
+
+import io
+import json
+import shutil
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from benchmark.encoders import load_encoder
+from benchmark.results.schema import read_result
+from benchmark.scoring.command import main as score
+from builders.__main__ import main as build
+from builders.errors import CamtraceError, EncoderError, UsageError
+from builders.kinds import open_photos
+from builders.pixels import PARAMETERS
+
+ENCODER = """
+import numpy as np
+
+def encode(image):
+    pixels = np.asarray(image.resize((8, 8)), dtype=np.float32) / 255
+    grey = np.asarray(image.convert("L"), dtype=np.float32)
+    return np.r_[pixels.ravel(), np.abs(np.diff(grey, axis=0)).mean(), np.abs(np.diff(grey, axis=1)).mean()]
+"""
+TASKS = ["-t", "probe/sharpening", "-t", "knn/sharpening"]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory, photo_folder):
+    """A folder with an encoder, and the views of small photos under one parameter, as files and without loss."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "encoder_by_hand.py").write_text(ENCODER)
+    given = ["folder", "--source", str(photo_folder), "--parameter", "sharpening", "--assignment", "every"]
+    for name, more in (("views", ["--lossless"]), ("files", [])):
+        assert build([*given, "--output", str(folder / name), "--workers", "1", *more]) == 0
+    return folder
+
+
+def encode(image: Image.Image) -> np.ndarray:
+    names: dict = {}
+    exec(ENCODER, names)
+    return names["encode"](image)
+
+
+@pytest.fixture(scope="module")
+def table(work) -> pa.Table:
+    """What somebody makes of a built set, as docs/data-sets.md has it: ids, class, embedding."""
+    parts = datasets.load_dataset(str(work / "views"), "sharpening").values()
+    made = [p.map(lambda row: {"embedding": encode(row["image"])}, remove_columns="image") for p in parts]
+    datasets.concatenate_datasets(made).to_parquet(work / "embedded.parquet")
+    return pq.read_table(work / "embedded.parquet")
+
+
+def scored(work, monkeypatch, model: str, data: str, name: str, *more: str):
+    monkeypatch.chdir(work)
+    given = ["-d", data, *TASKS, "--cache", "cache", "--workers", "0", "-q", "-o", name, *more]
+    assert score(["-m", model, *given]) == 0
+    result = read_result(work / name / "result.json")
+    return result, dict(np.load(work / name / "answers.npz"))
+
+
+def test_build__lossless_views_are_the_pixels_of_the_files(work):
+    files, views = (
+        {(row["photo_id"], row["sharpening"]): row["image"] for part in loaded.values() for row in part}
+        for loaded in (
+            datasets.load_dataset(str(work / name), "sharpening").cast_column("image", datasets.Image(decode=False))
+            for name in ("files", "views")
+        )
+    )
+    assert len(views) == 36 * 3
+    assert files.keys() == views.keys()
+    for key, view in views.items():
+        assert Image.open(io.BytesIO(view["bytes"])).format == "PNG"
+        assert view["path"] == files[key]["path"] + ".png"
+        pixels, decoded = (np.asarray(Image.open(io.BytesIO(i["bytes"])).convert("RGB")) for i in (view, files[key]))
+        assert np.array_equal(pixels, decoded)
+    told, silent = (json.loads((work / n / "build.json").read_text())["recipe"]["settings"] for n in ("views", "files"))
+    assert told[0]["lossless"] is True
+    assert "lossless" not in silent[0]
+    assert "lossless" in (work / "views" / "README.md").read_text()
+
+
+def test_embeddings__of_a_built_set_score_as_the_encoder_does_here(work, table, monkeypatch):
+    """Exactly: every score, interval and answer, on the built set, on the files, and on the photos themselves."""
+    expected, answers = scored(work, monkeypatch, "encoder_by_hand:encode", "built:files", "here")
+    for data in ("built:views", "built:files"):
+        found, theirs = scored(work, monkeypatch, "embeddings:embedded.parquet", data, "there")
+        assert len(found.scores) == len(expected.scores) > 5
+        for one, other in zip(found.scores, expected.scores, strict=True):
+            assert (one.task, one.metric, one.value, one.low, one.high, one.n) == (
+                other.task, other.metric, other.value, other.low, other.high, other.n
+            )  # fmt: skip
+        assert answers.keys() == theirs.keys()
+        assert all(np.array_equal(answers[name], theirs[name]) for name in answers)
+    assert found.encoder["id"].startswith("embeddings:embedded.parquet@")
+    assert found.encoder["details"]["unknown"] == ["model", "weights", "preprocessing", "training data"]
+    assert found.encoder["group"] == "unknown"
+    assert "runtime" not in found.environment
+    assert "--model embeddings:PATH" in found.environment["command"]
+
+
+def test_embeddings__of_plain_photos_and_what_is_told_of_them(work, table, photo_folder, monkeypatch, capsys):
+    expected, _ = scored(work, monkeypatch, "encoder_by_hand:encode", f"folder:{photo_folder}", "here")
+    model = "embeddings:embedded.parquet?group=SSL&training_data=my+photos&model=their+API"
+    found, _ = scored(work, monkeypatch, model, f"folder:{photo_folder}", "there")
+    assert [(s.task, s.metric, s.value) for s in found.scores] == [(s.task, s.metric, s.value) for s in expected.scores]
+    assert (found.encoder["group"], found.encoder["training_data"]) == ("SSL", "my photos")
+    assert found.encoder["details"]["unknown"] == ["weights", "preprocessing"]
+    assert found.encoder["details"]["told"]["model"] == "their API"
+    assert "embeddings:embedded.parquet: not known: weights, preprocessing\n" in capsys.readouterr().err
+    # all tasks that the photos could answer: those that the file cannot are left out, and said
+    given = ["-d", f"folder:{photo_folder}", "--cache", "cache", "--workers", "0", "-o", "all"]
+    assert score(["-m", "embeddings:embedded.parquet", *given]) == 0
+    result = read_result(work / "all" / "result.json")
+    assert {s.task for s in result.scores} == {"probe/sharpening", "knn/sharpening"}
+    assert "left out, its views are not in the file: " in capsys.readouterr().err
+    given = ["-d", f"folder:{photo_folder}", "-t", "probe/jpeg", "--cache", "cache", "-o", "none", "-q"]
+    assert score(["-m", "embeddings:embedded.parquet", *given]) == 1
+    assert "no task here is about these views" in capsys.readouterr().err
+
+
+def test_embeddings__beside_another_encoder_in_one_run(work, table, monkeypatch):
+    monkeypatch.chdir(work)
+    models = ["-m", "embeddings:embedded.parquet", "-m", "encoder_by_hand:encode"]
+    assert score([*models, "-d", "built:files", *TASKS, "--cache", "new", "--workers", "0", "-q", "-o", "both"]) == 0
+    results = [read_result(path) for path in sorted((work / "both").rglob("result.json"))]
+    assert len(results) == 2
+    assert [s.value for s in results[0].scores] == [s.value for s in results[1].scores]
+
+
+def test_embeddings__npy_with_ids_beside_it(work, table, monkeypatch):
+    vectors = np.array(table.column("embedding").to_pylist())
+    np.save(work / "e.npy", vectors)
+    names = PARAMETERS["sharpening"].classes
+    lines = [
+        f"{i},{names[c]}" for i, c in zip(table["photo_id"].to_pylist(), table["sharpening"].to_pylist(), strict=True)
+    ]
+    (work / "e.csv").write_text("photo_id,sharpening\n" + "\n".join(lines) + "\n")
+    ours = load_encoder("embeddings:" + str(work / "embedded.parquet")).stored
+    theirs = load_encoder("embeddings:" + str(work / "e.npy")).stored
+    assert theirs.rows == ours.rows
+    assert np.array_equal(theirs.vectors, ours.vectors)
+    (work / "parts").mkdir()
+    pq.write_table(table.slice(0, 50), work / "parts" / "a.parquet")
+    pq.write_table(table.slice(50), work / "parts" / "b.parquet")
+    parts = load_encoder("embeddings:" + str(work / "parts")).stored
+    assert parts.rows == ours.rows
+    assert np.array_equal(parts.vectors, ours.vectors)
+
+
+def test_embeddings__views_and_photos_by_hand(tmp_path):
+    rows = [("a", None, None, [1.0]), ("a", 0, None, [2.0]), ("a", None, "none", [3.0]), ("b", 5, None, [4.0])]
+    ids, jpeg, sharpening, vectors = zip(*rows, strict=True)
+    pq.write_table(
+        pa.table({"photo_id": ids, "jpeg": jpeg, "sharpening": sharpening, "embedding": vectors}),
+        tmp_path / "v.parquet",
+    )
+    stored = load_encoder(f"embeddings:{tmp_path}/v.parquet").stored
+    assert stored.rows == {"photo": {"a": 0}, "jpeg-q75-420": {"a": 1}, "jpeg-q95-444": {"a": 2, "b": 3}}
+    found, missing = stored.of("jpeg-q95-444", ["b", "c", "a"])
+    assert (found.tolist(), missing) == ([[4], [0], [3]], ["c"])
+    assert stored.of("resizing-x2", ["a"])[1] == ["a"]
+
+
+def write(path, ids=("a", "b"), vectors=((1.0, 2.0), (3.0, 4.0)), **columns):
+    pq.write_table(
+        pa.table({"photo_id": list(ids), "embedding": [list(v) if v else v for v in vectors], **columns}), path
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda p: None, "cannot be read"),
+        (lambda p: p.write_bytes(b"PAR1 not"), "no Parquet file that can be read"),
+        (lambda p: p.mkdir(), "holds no .parquet file"),
+        (lambda p: pq.write_table(pa.table({"id": ["a"]}), p), "no column photo_id .it has id."),
+        (lambda p: pq.write_table(pa.table({"photo_id": ["a"], "embedding": ["x"]}), p), "holds string, not lists"),
+        (lambda p: pq.write_table(pa.table({"photo_id": ["a"], "embedding": [["x"]]}), p), "lists of string"),
+        (lambda p: write(p, [], []), "it holds no row"),
+        (lambda p: write(p, vectors=((1.0,), (3.0, 4.0))), "embedding of b has 2 numbers, that of a has 1"),
+        (lambda p: write(p, vectors=((1.0, 2.0), None)), "b has no embedding"),
+        (lambda p: write(p, vectors=((1.0, 2.0), (None, 1.0))), "lacks one of its numbers"),
+        (lambda p: write(p, vectors=((1.0, 2.0), (float("nan"), 4.0))), "embedding of b is not finite"),
+        (lambda p: write(p, vectors=((1.0, 2.0), (1e39, 4.0))), "embedding of b is not finite"),
+        (lambda p: write(p, ids=("a", "a")), "a stands there twice"),
+        (lambda p: write(p, ids=("a", None)), "row 1 has no photo_id"),
+        (lambda p: write(p, ids=(1, 2)), "row 0 has no photo_id"),
+        (lambda p: write(p, ids=("a", "a"), jpeg=[2, 2]), "a under jpeg-q85-420 stands there twice"),
+        (lambda p: write(p, ids=("a", "a"), jpeg=[5, None], sharpening=[None, 0]), "two embeddings, as classes of two"),
+        (lambda p: write(p, jpeg=[0, 6]), "b has jpeg 6; its classes are q75-420"),
+        (lambda p: write(p, jpeg=["q75-420", "q1"]), "b has jpeg 'q1'"),
+    ],
+)
+def test_embeddings__bad_files_are_one_sentence(tmp_path, make, said):
+    make(tmp_path / "f.parquet")
+    with pytest.raises(EncoderError, match=said) as raised:
+        load_encoder(f"embeddings:{tmp_path}/f.parquet")
+    assert "\n" not in str(raised.value)
+    assert str(tmp_path) not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("array", "lines", "said"),
+    [
+        (np.ones((2, 3)), None, "f.csv must lie beside it"),
+        (np.ones((2, 3)), "photo_id\na\n", "2 embeddings, and f.csv 1 lines"),
+        (np.ones((1, 3)), "id\na\n", "f.csv has no column photo_id"),
+        (np.ones(3), "photo_id\na\n", r"holds float64 \[3\], not numbers \[rows, dimension\]"),
+        (np.ones((1, 3), complex), "photo_id\na\n", "holds complex128"),
+        (np.array([[{}]], dtype=object), "photo_id\na\n", "cannot be read .*allow_pickle"),
+    ],
+)
+def test_embeddings__bad_arrays_are_one_sentence(tmp_path, array, lines, said):
+    np.save(tmp_path / "f.npy", array)
+    if lines is not None:
+        (tmp_path / "f.csv").write_text(lines)
+    with pytest.raises(EncoderError, match=said):
+        load_encoder(f"embeddings:{tmp_path}/f.npy")
+
+
+def test_embeddings__missing_photos_and_options_that_cannot_apply(work, table, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(work)
+    gone = table["photo_id"].to_pylist()[-1]
+    pq.write_table(table.filter(pa.compute.not_equal(table["photo_id"], gone)), work / "less.parquet")
+    given = ["-d", "built:files", *TASKS, "--cache", "less", "--workers", "0", "-q", "-o", "less"]
+    assert score(["-m", "embeddings:less.parquet", *given]) == 1
+    [failure] = read_result(work / "less" / "result.json").failures
+    assert failure.reason.endswith("it holds 35 of the 36 photos of built:files; ids must be those of the data set")
+    assert f"no embedding of {gone} under " in failure.reason
+    for option in (["--device", "cpu"], ["--dtype", "bfloat16"], ["--runtime", "openvino"]):
+        assert score(["-m", "embeddings:embedded.parquet", *given, *option]) == 2
+    for spec, said in (
+        ("embeddings:", "needs a file"),
+        ("embeddings:x?grup=SSL", "did you mean 'group'"),
+        ("embeddings:x?group=abc", "unknown group"),
+        ("embeddings:x?group", "write options as"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            load_encoder(spec)
+
+
+def test_embeddings__a_photo_that_nobody_could_embed_is_one_failure(work, table, photo_folder, monkeypatch, tmp_path):
+    shutil.copytree(photo_folder, tmp_path / "photos")
+    (tmp_path / "photos" / "train" / "cat" / "broken.jpg").write_bytes(b"no photo")
+    photos = f"folder:{tmp_path}/photos"
+    assert len(open_photos(photos)) == 37
+    found, _ = scored(work, monkeypatch, "embeddings:embedded.parquet", photos, "broken")
+    assert [(f.kind, f.name) for f in found.failures] == [("photo", "train/cat/broken.jpg")]
+    assert len(found.scores) > 5
+
+
+def test_embeddings__errors_are_of_the_tree():
+    assert issubclass(EncoderError, CamtraceError)
