@@ -176,6 +176,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[_Form, str]]] = {
         "local": (_of(_text), "an object of sentences"),
         "precision_gate": _OBJECT,
         "runtime": (_runtime, "an object that names a runtime"),
+        "preprocessing_by": _TEXT,
         "compiled": _FLAG,
         **dict.fromkeys(
             ("python", "platform", "codec_canary", "device", "dtype", "storage", "command", "answers_sha256"), _TEXT

@@ -214,8 +214,10 @@ def _cost(result: Result) -> str:
     cost, environment = result.cost, result.environment
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in cost["seconds"].items())
     speed = f"{cost['views']} views at {cost['views_per_second']:.0f} a second" if cost["views"] else "bank reused"
+    by = environment.get("preprocessing_by")
+    pixels = f"preprocessed by {'the ' if by == 'exact engine' else ''}{by}; " if by else ""
     return (
-        f"{speed}; {seconds}; on {environment['device']} in {environment['dtype']}{_runtime(environment)}; "
+        f"{speed}; {seconds}; {pixels}on {environment['device']} in {environment['dtype']}{_runtime(environment)}; "
         f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']})."
     )
 

@@ -25,7 +25,6 @@ def settings_line(results: Sequence[Result], questions: Questions) -> str:
     choices += ["ties"] if any("ties" in s.details for s in scores) else []
     choices += ["orientation"] if of_processing else []
     parts = [f"{name} {value}" for name in choices for value in asked(name)]
-    parts += [f"preprocessing by {by}"] if (by := result.environment.get("preprocessing_by")) else []
     parts += [f"probes: {', '.join(protocols)}"] if (protocols := recorded("protocol")) else []
     parts += [f"k = {k}" for k in recorded("k")]
     parts += [f"kNN asks about {n} test photos, drawn by class" for n in recorded("sampled_queries")]
