@@ -175,6 +175,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[_Form, str]]] = {
         "options": (_of(_scalar), "an object of plain values"),
         "local": (_of(_text), "an object of sentences"),
         "precision_gate": _OBJECT,
+        "trial": (_of(_scalar), "an object of plain values"),
         "runtime": (_runtime, "an object that names a runtime"),
         "compiled": _FLAG,
         **dict.fromkeys(

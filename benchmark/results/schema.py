@@ -92,6 +92,9 @@ class Result:
     - ``device``, ``dtype``, ``storage``, ``compiled``, and ``precision_gate`` where precision is below float32.
     - ``runtime``: of a network, the library that computed it: ``name``, ``version``, ``relative_error`` against torch,
       ``reason`` where torch took another's place, ``on_photos`` where both embedded a batch of these photos.
+    - ``trial``: the encoder asked twice for the same ``photos``, alone and in company: how far apart its answers are
+      (``repeated``; ``alone`` without the others of the batch), as shares of an embedding's length, and in ``random``
+      why the scores are those of one draw, where they are.
     - ``options``: those that decide scores (seed, protocol, neighbours, mask ratio, limit, ...).
     - ``command``: ``camtrace score ...`` that repeats this result alone, with placeholders for what lies on the
       author's machine; absent if nobody recorded it. In a file of version 1 it repeats the whole run, with every model

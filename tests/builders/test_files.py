@@ -11,6 +11,7 @@ from builders.command_line import check_writable, guarded
 from builders.errors import DiskError, disk_error
 from builders.files import (
     reserve_space,
+    sweep_cache,
     sweep_temporaries,
     temporary_beside,
     try_writing,
@@ -60,6 +61,18 @@ def test_sweep_temporaries__of_the_dead_here_and_the_old_elsewhere(tmp_path):
     assert sweep_temporaries(tmp_path, ours=True) == 2
     assert sorted(os.listdir(tmp_path)) == sorted(others)
     assert sweep_temporaries(tmp_path / "gone") == 0
+
+
+def test_sweep_cache__of_every_kind_and_entry(tmp_path):
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    for folder in ("compiled", "outcomes/0a1b"):
+        path = temporary_beside(tmp_path / folder / "x.npz")
+        path.parent.mkdir(parents=True)
+        path.with_name(path.name.replace(f"-{os.getpid()}.", f"-{int(dead.stdout)}.")).write_bytes(b"half")
+        (path.parent / "x.npz").write_bytes(b"whole")
+    sweep_cache(tmp_path)
+    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert left == ["compiled/x.npz", "outcomes/0a1b/x.npz"]
 
 
 def test_reserve_space__is_there_on_the_disk(tmp_path, monkeypatch):

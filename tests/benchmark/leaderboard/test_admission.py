@@ -14,6 +14,7 @@ from benchmark.leaderboard.command import main
 from benchmark.leaderboard.entries import measured_entries
 from benchmark.results import ResultFile, write_result
 from benchmark.results.forms import check_forms
+from builders.errors import UsageError
 
 
 def test_objection__questions_that_are_not_known(make):
@@ -123,3 +124,21 @@ def test_leaderboard__refuses_by_name_and_goes_on(make, tmp_path, capsys):
     assert "refused touched.json: its values are not those that it was written with" in out
     assert "refused late.json: created 9999-01-01T00:00:00+00:00 lies in the future" in out
     assert "1 measured encoders from 1 result files (2 refused)" in out
+
+
+def test_leaderboard__goes_on_where_it_was_killed_and_touches_no_other_folder(make, tmp_path, capsys):
+    write_result(make.result("a", make.probes(0.5)), tmp_path / "in" / "a.json")
+    words = ["--results", str(tmp_path / "in"), "--no-published", "-o"]
+    killed = tmp_path / "killed"
+    (killed / "encoders").mkdir(parents=True)
+    (killed / "encoders" / "measured-a-0123.js").write_text("half a board")
+    assert main([*words, str(killed)]) == 0
+    assert (killed / "index.html").is_file()
+    assert not (killed / "encoders" / "measured-a-0123.js").exists()
+    for name in ("README.md", "encoders/thesis.js"):
+        other = tmp_path / name.partition("/")[0].lower()
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        (other / name).write_text("mine")
+        with pytest.raises(UsageError, match="is no leaderboard"):
+            main([*words, str(other)])
+        assert (other / name).read_text() == "mine"
