@@ -79,6 +79,13 @@ def sweep_temporaries(folder: Path, *, ours: bool = False) -> int:
     return swept
 
 
+def sweep_cache(cache: Path) -> None:
+    """``sweep_temporaries`` of the folders of a cache and of those in them: whatever a killed run was writing."""
+    for folder in (*cache.glob("*"), *cache.glob("*/*")):
+        if folder.is_dir():
+            sweep_temporaries(folder)
+
+
 def try_writing(folder: Path) -> None:
     """See that files can be written into a folder: before hours of work, not after. What was not there is not left.
 

@@ -4,7 +4,8 @@
 
 Parts: ``results`` and ``answers`` (mutated files through every reader), ``board`` (1,000 hostile result files among 50
 honest ones: the board of the 50, byte for byte), ``kills``, ``disks`` (mounts small file systems: run as root, or under
-``unshare -rm``), ``flips``. Exit status 1 if anything was wrong. ``tests/scripts/test_hostile.py`` runs a little of it.
+``unshare -rm``), ``flips``, ``cost`` (the share of a run that the checks take). Exit status 1 if anything was wrong.
+``tests/scripts/test_hostile.py`` runs a little of it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from scripts.hostile_parts.breaking import Tally, flips, full_disks, kills  # noqa: E402
+from scripts.hostile_parts.cost import share_of_checks  # noqa: E402
 from scripts.hostile_parts.results import (  # noqa: E402
     honest_result,
     hostile_answers,
@@ -32,7 +34,7 @@ from scripts.hostile_parts.results import (  # noqa: E402
 )
 from scripts.hostile_parts.work import content, photos, run, stages, traceback_in  # noqa: E402
 
-PARTS = ("results", "answers", "board", "kills", "disks", "flips")
+PARTS = ("results", "answers", "board", "kills", "disks", "flips", "cost")
 
 
 def main() -> int:
@@ -176,6 +178,21 @@ def board(args: argparse.Namespace, folder: Path) -> Tally:
     return tally
 
 
+def cost(args: argparse.Namespace, folder: Path) -> Tally:
+    """The share of one run that the checks take; more than 3 % is wrong."""
+    tally = Tally()
+    command = stages(photos(folder / "photos"), folder)[0].command(folder / "run")
+    checks, whole, by_check = share_of_checks(command)
+    share = 100 * checks / whole
+    print(f"checks took {checks:.3f} of {whole:.2f} s ({share:.2f} %)")
+    for name, seconds in sorted(by_check.items(), key=lambda item: -item[1])[:8]:
+        print(f"  {1000 * seconds:8.1f} ms  {name}")
+    tally.tried["runs"] += 1
+    if share > 3:
+        tally.wrong.append(f"checks take {share:.1f} % of a run")
+    return tally
+
+
 def _breaking(function, count_of):
     def part(args: argparse.Namespace, folder: Path) -> Tally:
         import torch
@@ -192,6 +209,7 @@ _PARTS = {
     "results": lambda args, folder: fuzz_results(args.seconds, args.seed, folder),
     "answers": lambda args, folder: fuzz_answers(args.seconds, args.seed, folder),
     "board": board,
+    "cost": cost,
     "kills": _breaking(kills, "kills"),
     "disks": _breaking(full_disks, "disks"),
     "flips": _breaking(flips, "flips"),

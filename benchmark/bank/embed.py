@@ -43,6 +43,26 @@ class PassOutcome:
     """Reason by position of each encoder that failed; the others went on."""
     views: tuple[int, ...]
     """Embeddings made by each encoder."""
+    forward_s: tuple[float, ...]
+    """Time in each encoder, writing its rows included."""
+
+    def own(self, encoder: int) -> PassCost:
+        """What the pass cost one of its encoders, by position; over all encoders these are the whole.
+
+        Its own forward time is measured. What they share (making views, waiting for them, everything else) is divided
+        by the number of views that each embedded.
+        """
+        whole = sum(self.views)
+        share = self.views[encoder] / whole if whole else 1 / len(self.views)
+        others = self.cost.wall_s - sum(self.forward_s)
+        return PassCost(
+            photos=self.cost.photos,
+            views=self.views[encoder],
+            wall_s=self.forward_s[encoder] + share * others,
+            waiting_s=share * self.cost.waiting_s,
+            forward_s=self.forward_s[encoder],
+            making_s=share * self.cost.making_s,
+        )
 
 
 @dataclass(frozen=True)
@@ -114,7 +134,9 @@ def fill_banks(
         making_s=making,
     )
     failures = {i: member.failure for i, member in enumerate(members) if member.failure}
-    return PassOutcome(cost, failures, tuple(member.views for member in members))
+    return PassOutcome(
+        cost, failures, tuple(member.views for member in members), tuple(member.forward_s for member in members)
+    )
 
 
 def _fill_part(
@@ -206,10 +228,12 @@ def _embed_batch(seats: Sequence[Seat], names: Sequence[str], batches: Sequence[
     for seat in seats:
         batch = batches[seat.which]
         if seat.wanted and not seat.member.failure and batch.indices:
+            started = time.perf_counter()
             try:
                 _embed(seat, names, batch)
             except EncoderError as error:
                 seat.member.failure = str(error)
+            seat.member.forward_s += time.perf_counter() - started
 
 
 def _embed(seat: Seat, names: Sequence[str], batch: _Gathered) -> None:

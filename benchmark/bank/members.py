@@ -24,6 +24,8 @@ class Member:
     """Why it is left out of the rest of the pass; empty while it is not."""
     views: int = 0
     """Embeddings made so far."""
+    forward_s: float = 0.0
+    """Time in it so far."""
     embed: FittingBatch = field(init=False)
 
     def __post_init__(self) -> None:

@@ -131,7 +131,7 @@ class ViewFile:
         if self._writable is not None:
             self._writable.flush()  # type: ignore[attr-defined]
         marker = Block(block, failures, source_jpeg, self._crc32(rows, block))
-        write_text_atomically(self._marker(block), json.dumps(dataclasses.asdict(marker)))
+        write_text_atomically(self._marker(block), _sealed(marker))
 
     def markers(self) -> list[Block]:
         """What the markers of the finished blocks say, in order; a marker that cannot be read is left out."""
@@ -196,10 +196,13 @@ class ViewFile:
     def _read_marker(self, block: int) -> Block | None:
         try:
             raw = parse_json(read_outside_text(self._marker(block)), "")
+            seal = raw.pop("own_crc32", None)  # absent in markers of versions before it
             marker = Block(**raw) if raw["index"] == block else None
-        except (Refused, TypeError, KeyError):
+        except (Refused, TypeError, KeyError, AttributeError):
             return None
-        return marker if marker is not None and _of_form(marker) else None
+        if marker is None or not _of_form(marker) or seal not in (None, _own_crc32(marker)):
+            return None
+        return marker
 
     @property
     def _rows_path(self) -> Path:
@@ -211,6 +214,15 @@ class ViewFile:
 
     def _marker(self, block: int) -> Path:
         return self._marker_folder / f"{block:06d}.json"
+
+
+def _sealed(marker: Block) -> str:
+    """A marker as text, with a checksum of what it says itself: reasons and counts go into results."""
+    return json.dumps({**dataclasses.asdict(marker), "own_crc32": _own_crc32(marker)})
+
+
+def _own_crc32(marker: Block) -> int:
+    return zlib.crc32(json.dumps(dataclasses.asdict(marker), sort_keys=True).encode())
 
 
 def _of_form(marker: Block) -> bool:

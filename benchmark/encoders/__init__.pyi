@@ -1,10 +1,11 @@
 from .callables import is_module, said
-from .catalogue import EncoderRow, list_encoders
+from .catalogue import EncoderRow, InstalledLists, installed_lists, list_encoders
 from .embedding import Embedder, rest
 from .encoder import COMPLEX, Encoder, EncoderInfo, Runtime, named_by_weights
 from .identity import encoder_hash, named_for_itself, told_apart
 from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
+from .modern import MODERN
 from .pixels import Pixels, made_by
 from .runtime import LARGEST_ERROR, largest_relative_error
 from .stored import StoredEmbeddings
@@ -13,17 +14,20 @@ from .study import STUDY
 __all__ = [
     "COMPLEX",
     "LARGEST_ERROR",
+    "MODERN",
     "PREFIXES",
     "STUDY",
     "Embedder",
     "Encoder",
     "EncoderInfo",
     "EncoderRow",
+    "InstalledLists",
     "Pixels",
     "Runtime",
     "StoredEmbeddings",
     "as_encoder",
     "encoder_hash",
+    "installed_lists",
     "is_module",
     "largest_relative_error",
     "list_encoders",

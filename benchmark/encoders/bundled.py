@@ -192,7 +192,7 @@ def _versions(*distributions: str) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in distributions}
 
 
-_LITE0_ROW = EncoderRow("bundled:efficientnet-lite0", "bundled", "SUP", "ImageNet-1k", 224)
-_IMGSIM_ROW = EncoderRow("bundled:imgsim", "bundled", "SSL", "unknown (AugNet, self-supervised)", 350)
+_LITE0_ROW = EncoderRow("bundled:efficientnet-lite0", "bundled", "SUP", "ImageNet-1k", 224, 3_371_008)
+_IMGSIM_ROW = EncoderRow("bundled:imgsim", "bundled", "SSL", "unknown (AugNet, self-supervised)", 350, 25_081_664)
 NAMED[_LITE0_ROW.spec] = Named(_LITE0_ROW, _load_lite0)
 NAMED[_IMGSIM_ROW.spec] = Named(_IMGSIM_ROW, _load_imgsim)

@@ -115,7 +115,7 @@ def _scaled_features(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
 
 
 for _row, _load in (
-    (EncoderRow("control:random-projection", "control", "control", "none", 224), _load_random_projection),
-    (EncoderRow("control:untrained-resnet50", "control", "control", "none", 224), _load_untrained_resnet50),
+    (EncoderRow("control:random-projection", "control", "control", "none", 224, 77_070_336), _load_random_projection),
+    (EncoderRow("control:untrained-resnet50", "control", "control", "none", 224, 23_508_032), _load_untrained_resnet50),
 ):
     NAMED[_row.spec] = Named(_row, _load)

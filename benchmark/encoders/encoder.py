@@ -28,8 +28,9 @@ LIBRARIES = (
 )
 """Who understands the weights; values of ``EncoderInfo.library``."""
 
-GROUPS = ("CVL", "SUP", "SSL", "control", "unknown")
-"""How it was trained: contrastive visual-language, supervised, self-supervised; values of ``EncoderInfo.group``."""
+GROUPS = ("CVL", "SUP", "SSL", "distilled", "autoregressive", "control", "unknown")
+"""How it was trained: contrastive visual-language, supervised, self-supervised, to give what other encoders give, to
+predict the next part of a picture; values of ``EncoderInfo.group``."""
 
 
 COMPLEX = "it gives complex numbers, which have no order and no place in a probe: give their size, or both parts"

@@ -177,5 +177,5 @@ def _identity(batch: torch.Tensor) -> torch.Tensor:
     return batch.float()
 
 
-_ROW = EncoderRow("control:jpeg-statistics", "control", "control", "none", None)
+_ROW = EncoderRow("control:jpeg-statistics", "control", "control", "none", None, 0)
 NAMED[_ROW.spec] = Named(_ROW, _load)

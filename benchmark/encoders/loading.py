@@ -36,6 +36,7 @@ from benchmark.encoders.callables import load_callable, said
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.preprocess_modes import known, with_preprocessing
+from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import Request
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
 
@@ -107,7 +108,7 @@ def load_encoder(
         encoder = with_preprocessing(loader(request), preprocess)
         from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
 
-        encoder = on_runtime(encoder, runtime, cache)
+        encoder = on_runtime(_with_statement(encoder), runtime, cache)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
@@ -126,6 +127,12 @@ def load_encoder(
         "preprocess": preprocess,
     }
     return replace(encoder, in_float32=partial(load_encoder, spec, **exact))
+
+
+def _with_statement(encoder: Encoder) -> Encoder:
+    """With the source of what its record says of its training."""
+    said_of_it = statement(encoder.info.id)
+    return replace(encoder, info=replace(encoder.info, details={**encoder.info.details, **said_of_it}))
 
 
 def _loader(spec: str) -> Callable[[Request], Encoder]:

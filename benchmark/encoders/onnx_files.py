@@ -77,7 +77,7 @@ def load_onnx(request: Request) -> Encoder:
     normalise, assumed = _normalisation(asked, given, label)
     computes = _Computes(network, given, normalise, asked.get("output"), asked.get("pooling", "mean"))
     name = f"{label}@{about.sha256[:8]}{_shown(asked)}"
-    embed = RuntimeEmbedder(name, computes, given.batch or CHUNK, hint="")
+    embed = RuntimeEmbedder(name, computes, given.batch or CHUNK, fixed=given.batch is not None, hint="")
     view = torch.from_numpy(pixels(probe_image()))
     first = embed(view[None])
     if not torch.isfinite(first).all():

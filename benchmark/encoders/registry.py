@@ -33,6 +33,8 @@ class EncoderRow:
     training_data: str
     input_px: int | None
     """Side of the square input in pixels; None for an encoder that reads the photo at its own size."""
+    parameters: int | None = None
+    """Number of parameters that take part in the embedding; None where nobody has counted them."""
     published_name: str | None = None
     """Name of the encoder's row in the published table of the study; None if it is not one of its 47."""
 

@@ -60,6 +60,9 @@ class RuntimeEmbedder:
     name: str
     computes: Computes
     chunk: int = CHUNK
+    """Views per forward pass at most; fewer where there are more threads than that makes chunks."""
+    fixed: bool = False
+    """The network takes exactly so many at a time."""
     hint: str = "; try --runtime torch"
     """What may help where it fails."""
 
@@ -67,8 +70,10 @@ class RuntimeEmbedder:
         """[n, ...] -> float32 [n, dimension]; raises ``EncoderError``."""
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
+        fair = -(-len(batch) // torch.get_num_threads())
+        chunk = self.chunk if self.fixed else min(self.chunk, fair)
         try:
-            found = self.computes([part.numpy() for part in batch.cpu().split(self.chunk)])
+            found = self.computes([part.numpy() for part in batch.cpu().split(chunk)])
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
             if isinstance(error, MemoryError) or out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error

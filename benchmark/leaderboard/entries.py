@@ -16,7 +16,13 @@ from benchmark.options import CHOICES, STUDY_PRESET, preset_label
 from benchmark.results import STUDY_GROUPS, PublishedEncoder, ResultFile, Score, metric_of
 from benchmark.tasks import all_tasks
 
-GROUP_LABELS = {**STUDY_GROUPS, "control": "control", "unknown": "not stated"}
+GROUP_LABELS = {
+    **STUDY_GROUPS,
+    "distilled": "distilled",
+    "autoregressive": "autoregressive",
+    "control": "control",
+    "unknown": "not stated",
+}
 """Every training type of the board with its name."""
 
 STUDY_SETTINGS: Mapping[str, Mapping[str, float]] = MappingProxyType(

@@ -18,7 +18,7 @@ from benchmark.leaderboard.entries import GROUP_LABELS, Entry
 from benchmark.options import CHOICES
 from benchmark.results import STUDY_CITATION, STUDY_DATE, STUDY_URL, Refusal, group_means
 from builders.errors import UsageError
-from builders.files import write_text_atomically
+from builders.files import sweep_temporaries, write_text_atomically
 
 PAGE_FILES = ("index.html", "style.css", "board.js", "licences.txt")
 BOARD_SCHEMA = 1
@@ -43,7 +43,9 @@ def write_site(board: Board, refused: Sequence[Refusal], folder: Path, *, title:
     Raises:
         UsageError: the folder holds something else.
     """
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "data.json").is_file())):
+    for place in (folder, folder / "encoders"):
+        sweep_temporaries(place)
+    if folder.exists() and not (folder.is_dir() and ((folder / "data.json").is_file() or _begun(folder))):
         raise UsageError(f"--output {folder}: it is there and is no leaderboard; choose a new folder")
     _write_details(board.entries, folder / "encoders")
     # In this order a reader of the folder never meets a page whose data are missing.
@@ -56,6 +58,13 @@ def write_site(board: Board, refused: Sequence[Refusal], folder: Path, *, title:
         write_text_atomically(folder / name, (page / name).read_text(encoding="utf-8"))
     write_text_atomically(folder / "README.md", _card(board, title))
     return sum((folder / name).stat().st_size for name in ("index.html", "style.css", "board.js", "data.js"))
+
+
+def _begun(folder: Path) -> bool:
+    """Whether a folder is empty, or holds only what a board that was stopped before its data had written."""
+    if any(path.name != "encoders" or not path.is_dir() for path in folder.iterdir()):
+        return False
+    return all(path.match("measured-*.js") for path in folder.glob("encoders/*"))
 
 
 def _card(board: Board, title: str) -> str:

@@ -119,6 +119,8 @@ Returns:
     all-same, all-diff, pos-same, neg-same, uniform, uniform-test (float): accuracy.
     spd (float): pos-same minus neg-same, signed.
     intervals (dict): [low, high] by the names above, 95 %, by resampling test photos.
+    ties (dict): by the names above, share of tied votes, least and greatest accuracy that any rule for ties gives,
+        and random, the expectation where one of the tied labels is taken at random.
     chance (float), n (int, test photos), train_photos (int), k (int).
 """,
         example="""
@@ -138,6 +140,7 @@ Returns:
         limits=(
             "`pos-same` and `neg-same` use the query's true class to build the collection: a stress test, not a "
             "classifier that could be deployed.",
+            "A tied vote goes to the tied label of the nearest neighbour; `ties` says how much hangs on that.",
             "Similarities are exact and computed block by block on the CPU; the command line does the same on a GPU.",
         ),
         columns={"predictions": VECTOR, "references": LABEL, "photo_ids": TEXT, "classes": INTEGER, "splits": TEXT},

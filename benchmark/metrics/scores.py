@@ -99,7 +99,8 @@ def knn_setup_scores(
         seeds: random assignments that ``uniform`` and ``uniform-test`` are averaged over.
 
     Returns:
-        Accuracy by set-up, signed ``spd``, ``intervals`` [low, high] by the same names, ``chance``, ``n`` test photos,
+        Accuracy by set-up, signed ``spd``, ``intervals`` [low, high] and ``ties`` (share of tied votes; least, greatest
+        and expected accuracy under any rule for them) by the same names, ``chance``, ``n`` test photos,
         ``train_photos`` and ``k``.
 
     Raises:
@@ -135,6 +136,7 @@ def knn_setup_scores(
     )
     return {
         **_with_intervals(answers.per_photo()),
+        "ties": {name: ties._asdict() for name, ties in answers.ties.items()},
         "chance": answers.chance,
         "n": len(table[TEST][0]),
         "train_photos": len(table[TRAIN][0]),

@@ -175,6 +175,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[_Form, str]]] = {
         "options": (_of(_scalar), "an object of plain values"),
         "local": (_of(_text), "an object of sentences"),
         "precision_gate": _OBJECT,
+        "trial": (_of(_scalar), "an object of plain values"),
         "runtime": (_runtime, "an object that names a runtime"),
         "preprocessing_by": _TEXT,
         "compiled": _FLAG,
@@ -185,6 +186,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[_Form, str]]] = {
     "cost": {
         "photos": _WHOLE,
         "views": _WHOLE,
+        "encoders_in_pass": _WHOLE,
         "views_per_second": _NUMBER,
         "seconds": (_of(_number), "an object of numbers"),
         "peak_memory_bytes": (lambda value: _count(value) or _of(_count)(value), "bytes, or an object of them"),

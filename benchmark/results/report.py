@@ -216,9 +216,15 @@ def _cost(result: Result) -> str:
     speed = f"{cost['views']} views at {cost['views_per_second']:.0f} a second" if cost["views"] else "bank reused"
     by = environment.get("preprocessing_by")
     pixels = f"preprocessed by {'the ' if by == 'exact engine' else ''}{by}; " if by else ""
+    shared = ""
+    if (encoders := cost.get("encoders_in_pass", 1)) > 1:
+        shared = (
+            f" {encoders} encoders shared the pass: the forward time is this one's own, what they share (making views, "
+            "waiting for them) is divided by the number of views of each."
+        )
     return (
         f"{speed}; {seconds}; {pixels}on {environment['device']} in {environment['dtype']}{_runtime(environment)}; "
-        f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']})."
+        f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']}).{shared}"
     )
 
 

@@ -44,7 +44,12 @@ class Score:
     chance: float
     """Expected value of a guess that knows the classes; 0 for differences."""
     details: Mapping[str, Any] = field(default_factory=dict)
-    """Protocol, spread over seeds, chosen strengths, controls: whatever the task adds. JSON values only."""
+    """Protocol, spread over seeds, chosen strengths, controls: whatever the task adds. JSON values only.
+
+    Of probes, ``learning_curve`` (``LearningCurve.details``: ``share``, ``n_train``, ``accuracy``, ``low``, ``high`` of
+    each part of the train photos, the ``gain`` of the last step, ``rises``) and ``training_spread``
+    (``TrainingSpread.details``: the ``deviation`` over other train photos, by how many ``probes``).
+    """
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,9 @@ class Result:
       code``).
     - ``runtime``: of a network, the library that computed it: ``name``, ``version``, ``relative_error`` against torch,
       ``reason`` where torch took another's place, ``on_photos`` where both embedded a batch of these photos.
+    - ``trial``: the encoder asked twice for the same ``photos``, alone and in company: how far apart its answers are
+      (``repeated``; ``alone`` without the others of the batch), as shares of an embedding's length, and in ``random``
+      why the scores are those of one draw, where they are.
     - ``options``: those that decide scores (seed, protocol, neighbours, mask ratio, limit, ...).
     - ``command``: ``camtrace score ...`` that repeats this result alone, with placeholders for what lies on the
       author's machine; absent if nobody recorded it. In a file of version 1 it repeats the whole run, with every model
@@ -100,7 +108,9 @@ class Result:
     scores: tuple[Score, ...]
     failures: tuple[Failure, ...]
     cost: Mapping[str, Any]
-    """``photos``, ``views``, ``views_per_second``, ``seconds`` by stage, ``peak_memory_bytes``."""
+    """``photos``, ``views``, ``views_per_second``, ``seconds`` by stage, ``peak_memory_bytes``; ``encoders_in_pass``:
+    where it is more than one, the forward time is this encoder's own, and what encoders share (making views, waiting
+    for them) is divided by the number of views of each."""
     created: str
     """UTC time, ISO 8601."""
     schema_version: int = SCHEMA_VERSION

@@ -25,6 +25,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "photo-hashes": "hashes of photos: a reading of every file",
         "tar-index": "where photos stand in archives",
         "exif": "what the Exif of photo folders says",
+        "perceptual-hashes": "of photo folders: a decoding of every file",
         "audit": "what audits read of files",
     }
 )

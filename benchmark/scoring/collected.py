@@ -30,6 +30,7 @@ class Collected:
     photos: int = 0
     views: int = 0
     embedding_s: float = 0.0
+    encoders_in_pass: int = 1
     storage: str = ""
     gate: Verdict | None = None
     trial: Trial = field(default_factory=Trial)
@@ -39,13 +40,15 @@ class Collected:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
 
-def record_pass(cost: PassCost, views: int, got: Collected) -> None:
-    got.photos = max(got.photos, cost.photos)
-    got.views += views
-    got.embedding_s += cost.wall_s
-    got.add_seconds("embedding", cost.wall_s)
-    got.add_seconds("of which waiting for views", cost.waiting_s)
-    got.add_seconds("of which forward", cost.forward_s)
+def record_pass(own: PassCost, encoders: int, got: Collected) -> None:
+    """Add what a pass of so many encoders cost this one (``PassOutcome.own``)."""
+    got.photos = max(got.photos, own.photos)
+    got.views += own.views
+    got.embedding_s += own.wall_s
+    got.encoders_in_pass = max(got.encoders_in_pass, encoders if own.views else 1)
+    got.add_seconds("embedding", own.wall_s)
+    got.add_seconds("of which waiting for views", own.waiting_s)
+    got.add_seconds("of which forward", own.forward_s)
 
 
 def record(job: Job, done: Done, got: Collected) -> None:
@@ -81,6 +84,7 @@ def result_of(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunO
         cost={
             "photos": got.photos,
             "views": got.views,
+            "encoders_in_pass": got.encoders_in_pass,
             "views_per_second": got.views / got.embedding_s if got.embedding_s else 0.0,
             "seconds": {stage: round(value, 3) for stage, value in got.seconds.items()},
             "peak_memory_bytes": peak_memory(encoder.device),

@@ -30,6 +30,7 @@ from benchmark.scoring.config_file import ConfiguredParser
 from benchmark.scoring.voice import Voice
 from builders.command_line import Parser, check_writable, size_in_bytes
 from builders.errors import UsageError, unknown_name
+from builders.files import sweep_cache
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
     from benchmark.results import Result
@@ -216,6 +217,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.dry_run:
             check_writable("--output", args.output)
             check_writable("--cache", options.cache / "banks")
+            sweep_cache(options.cache)
         prepare_process()
         from benchmark.encoders import load_encoder
         from benchmark.scoring.asking import Asked, EncoderSource, score_asked

@@ -69,7 +69,7 @@ def embed_pass(
     if places.unread:
         banks = places.settle(encoders, views)
     for i, ((encoder, got), bank) in enumerate(zip(ours, banks, strict=True)):
-        record_pass(outcome.cost, outcome.views[i], got)
+        record_pass(outcome.own(i), len(encoders), got)
         if i in outcome.failures:
             got.failures["encoder", encoder.info.id] = outcome.failures[i]
             continue

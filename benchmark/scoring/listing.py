@@ -26,19 +26,41 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _encoders() -> str:
-    from benchmark.encoders import list_encoders
+    from benchmark.encoders import installed_lists, list_encoders
 
-    header = ["encoder", "library", "group", "training data", "input px", "name in the published study"]
+    header = ["encoder", "library", "group", "training data", "input px", "parameters", "name confirmed by"]
+    header.append("name in the published study")
+    lists = installed_lists()
     rows = [
-        [row.spec, row.library, row.group, row.training_data, str(row.input_px or "-"), row.published_name or "-"]
+        [
+            row.spec,
+            row.library,
+            row.group,
+            row.training_data,
+            str(row.input_px or "-"),
+            _millions(row.parameters),
+            lists.confirming(row.spec),
+            row.published_name or "-",
+        ]
         for row in list_encoders()
     ]
     note = (
         "Any other model of the Hub (ORG/NAME), timm/NAME, open_clip:ARCH/PRETRAINED, torchvision:NAME, a local folder,"
         " or your own module:function can be named too.\nGroups: CVL contrastive visual-language, SUP supervised, SSL"
-        " self-supervised."
+        " self-supervised, distilled (to give what other encoders give), autoregressive (to predict the next part of a"
+        " picture).\ncamtrace sweep --published runs the study's 47, --modern those of 2024 to 2026. A name that no"
+        " installed list confirms is one of the Hub, which is asked for it when it is loaded."
     )
     return f"{markdown_table(header, rows)}\n\n{note}"
+
+
+def _millions(count: int | None) -> str:
+    """A number of parameters as people say it.
+
+    >>> _millions(86_192_640), _millions(0), _millions(None)
+    ('86.2 M', 'none', '-')
+    """
+    return "-" if count is None else f"{count / 1e6:,.1f} M" if count else "none"
 
 
 def _tasks() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmark.bank import Bank
-from builders.errors import DataError
+from builders.errors import DiskError
 
 SAID_FROM = 100_000_000
 """Bytes from which a run says how much it will write."""
@@ -25,14 +25,14 @@ def require_space(banks: Sequence[Bank], folder: Path, tell: Callable[[str], obj
         tell: hears the sentence, where it is worth one.
 
     Raises:
-        DataError: the disk has not enough space.
+        DiskError: the disk has not enough space.
     """
     wanted = sum(bank.missing_bytes() for bank in banks)
     free = free_space(folder)
     if wanted >= SAID_FROM:
         tell(f"embeddings: {size(wanted)} more in {folder} ({size(free)} free)")
     if wanted and wanted + SPARE_BYTES > free:
-        raise DataError(
+        raise DiskError(
             f"{folder}: {size(wanted)} of embeddings do not fit, {size(free)} are free; make space ('camtrace cache "
             "list' shows what is kept), or use --cache on another disk, --storage float16 (half) or --limit"
         )

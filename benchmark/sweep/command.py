@@ -15,6 +15,7 @@ from benchmark.scoring import Voice, checked_data, listed, loading_options, run_
 from benchmark.scoring import parser as score_parser
 from builders.command_line import Parser, check_writable
 from builders.errors import DataError, UsageError
+from builders.files import sweep_cache
 from builders.outside import Refused, read_outside_text
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
@@ -39,6 +40,7 @@ def parser() -> Parser:
         action="store_true",
         help="the 47 encoders of the published study, by default under its preset",
     )
+    p.add_argument("--modern", action="store_true", help="encoders of 2024 to 2026, as camtrace list encoders has them")
     p.add_argument(
         "--together",
         type=int,
@@ -68,8 +70,12 @@ def chosen_specs(args: argparse.Namespace) -> list[str]:
         from benchmark.encoders import STUDY
 
         specs += [row.spec for row in STUDY]
+    if args.modern:
+        from benchmark.encoders import MODERN
+
+        specs += [row.spec for row in MODERN]
     if not specs:
-        raise UsageError("which encoders? give --models FILE, --published, or --model ID (repeatable)")
+        raise UsageError("which encoders? give --models FILE, --published, --modern, or --model ID (repeatable)")
     if args.revision:
         raise UsageError("--revision goes with one encoder; write each as NAME@REVISION")
     return list(dict.fromkeys(specs))
@@ -113,6 +119,7 @@ def run_command(
         if not args.dry_run:
             check_writable("--output", args.output)
             check_writable("--cache", options.cache / "banks")
+            sweep_cache(options.cache)
         prepare_process()
         from benchmark.scoring import Origin
         from benchmark.sweep.run import groups_of, run_sweep, sweep_text

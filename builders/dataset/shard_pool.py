@@ -35,7 +35,7 @@ from builders.dataset.shards import (
     write_parquet,
     write_shard,
 )
-from builders.errors import DataError, UsageError
+from builders.errors import DataError, DiskError, UsageError
 from builders.files import sweep_temporaries, write_text_atomically
 from builders.pixels import memory_budget
 
@@ -138,13 +138,13 @@ def require_space(output: Path, needed: int) -> None:
         needed: bytes of the finished build.
 
     Raises:
-        DataError: not enough free space.
+        DiskError: not enough free space.
     """
     place = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     present = sum(f.stat().st_size for f in output.glob("data/**/*.parquet")) if output.exists() else 0
     if needed * SPACE_MARGIN > free + present:
-        raise DataError(
+        raise DiskError(
             f"{output}: about {_gigabytes(needed)} are needed and {_gigabytes(free)} are free; "
             "choose another disk, fewer photos (--limit), or --ignore-space"
         )

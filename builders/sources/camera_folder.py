@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.exif import (
+    ALLOWED,
     ATTRIBUTES,
     LABEL_SETS,
     NO_EXIF,
@@ -23,13 +24,16 @@ from builders.exif import (
     Acquisition,
     LabelSet,
     Reading,
+    acquisition_from_raw,
     aliases_version,
     device_type,
     label,
     read_many,
 )
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, hash64
+from builders.pixels import codec_canary
 from builders.sources.folders import labelled_folder
+from builders.sources.remembered import RememberedFacts
 from builders.splits import LEFT_OUT, NO_HASH, Sizes, Splits, balance, make_splits, photo_groups, photo_hash
 
 Groups = Literal["auto", "folder", "none"]
@@ -88,7 +92,8 @@ def read_camera_folder(
         if value not in known:
             raise unknown_name(option, value, known)
     folder = labelled_folder(path, seed=seed)
-    readings = _readings(Path(path).expanduser(), folder.ids, workers)
+    root = Path(path).expanduser()
+    readings = _readings(root, folder, workers)
     photos = folder.select([i for i, reading in enumerate(readings) if reading.reason is None])
     acquisitions = [reading.acquisition for reading in readings if reading.reason is None]
     columns = {name: _column(acquisitions, name, classes, min_photos) for name in ATTRIBUTES}
@@ -101,7 +106,7 @@ def read_camera_folder(
         raise nothing
     given = folder.evidence.get("splits") == "as given by the folder"
     owners = [_owner(photo_id, given) for photo_id in photos.ids]
-    hashes = _hashes(photos, workers)
+    hashes = _hashes(root, photos, workers)
     values = {name: column.common for name, column in columns.items()}
     if given:
         made = _given_splits(photos, values, owners, hashes, seed)
@@ -127,29 +132,59 @@ def _two(column: _Column) -> bool:
     return len(np.unique(column.common[column.common != UNLABELLED])) >= 2
 
 
-def _readings(root: Path, ids: Sequence[str], workers: int | None) -> list[Reading]:
-    bar = tqdm(total=len(ids), desc="reading Exif", unit="photo", disable=None)
-    readings = []
+def _readings(root: Path, folder: PhotoSet, workers: int | None) -> list[Reading]:
+    """The Exif of every file: as remembered, or read. A file that could not be read is tried again the next time."""
+    known = RememberedFacts("exif", root, folder.stamps() or [], f"exif 1 {' '.join(ALLOWED)}")
+    readings: dict[int, Reading] = {}
+    for index in range(len(folder)):
+        if (facts := known.get(index)) is not None:
+            readings[index] = Reading(acquisition_from_raw(facts["raw"]), facts["reason"])
+    unread = [index for index in range(len(folder)) if index not in readings]
+    bar = tqdm(total=len(unread), desc="reading Exif", unit="photo", disable=None)
     with bar:
-        for reading in read_many([root / photo_id for photo_id in ids], workers=workers):
-            readings.append(reading)
-            bar.update()
-    return readings
+        try:
+            found = read_many([root / folder.ids[i] for i in unread], workers=workers)
+            for index, reading in zip(unread, found, strict=True):
+                readings[index] = reading
+                if reading.reason in (None, NO_EXIF):
+                    known.keep(index, {"raw": dict(reading.acquisition.raw), "reason": reading.reason})
+                bar.update()
+        finally:
+            known.save()
+    return [readings[index] for index in range(len(folder))]
 
 
-def _hashes(photos: PhotoSet, workers: int | None) -> np.ndarray:
+def _hashes(root: Path, photos: PhotoSet, workers: int | None) -> np.ndarray:
     """uint64 [photos]; ``NO_HASH`` for what cannot be decoded: the run that needs its pixels will name it."""
+    known = RememberedFacts("perceptual-hashes", root, photos.stamps() or [], f"perceptual hash 1 {codec_canary()}")
+    hashes = np.full(len(photos), NO_HASH, dtype=np.uint64)
+    unread = []
+    for index in range(len(photos)):
+        if (facts := known.get(index)) is not None:
+            hashes[index] = int(facts)
+        else:
+            unread.append(index)
 
-    def one(index: int) -> int:
+    def one(index: int) -> int | None:
         try:
             return photo_hash(photos.read(index))
         except PhotoError:
-            return NO_HASH
+            return None
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        found = pool.map(one, range(len(photos)))
-        bar = tqdm(found, total=len(photos), desc="looking for near-duplicates", unit="photo", disable=None)
-        return np.array(list(bar), dtype=np.uint64)
+        bar = tqdm(total=len(unread), desc="looking for near-duplicates", unit="photo", disable=None)
+        try:
+            for start in range(0, len(unread), 1024):
+                part = unread[start : start + 1024]
+                for index, found in zip(part, pool.map(one, part), strict=True):
+                    if found is not None:
+                        hashes[index] = found
+                        known.keep(index, str(found))
+                bar.update(len(part))
+        finally:
+            bar.close()
+            known.save()
+    return hashes
 
 
 def _column(acquisitions: Sequence[Acquisition], attribute: str, classes: str, min_photos: int) -> _Column:

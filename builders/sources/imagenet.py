@@ -10,21 +10,17 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from builders.errors import DataError, PhotoError
-from builders.files import MAX_PHOTO_BYTES, cache_folder, write_bytes_atomically
-from builders.outside import Refused, read_outside_arrays
+from builders.files import MAX_PHOTO_BYTES
 from builders.photos import SPLITS, Labels, PhotoSet, Stamp
 from builders.sources.folders import file_stamp, labelled_folder
+from builders.sources.tar_index import WORDNET_ID, Member, indexed
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
 VAL_TAR = "ILSVRC2012_img_val.tar"
@@ -33,8 +29,6 @@ DEVKIT_FOLDER = "ILSVRC2012_devkit_t12"
 
 _GROUND_TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
 _META = "data/meta.mat"
-_WORDNET_ID = re.compile(r"n\d{8}")
-_INDEX_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -75,12 +69,6 @@ class TarSource:
         return found
 
 
-class _Member(NamedTuple):
-    name: str
-    offset: int
-    size: int
-
-
 def imagenet_photos(path: str, seed: int = 0) -> PhotoSet:
     """ImageNet-1k from a folder that holds it in any of the usual forms.
 
@@ -98,7 +86,7 @@ def imagenet_photos(path: str, seed: int = 0) -> PhotoSet:
     tars = [root / name for name in (TRAIN_TAR, VAL_TAR) if (root / name).is_file()]
     if (root / "train").is_dir() or not tars:
         _require_classes(root)
-        unsplit = any(_WORDNET_ID.fullmatch(entry.name) for entry in root.iterdir())
+        unsplit = any(WORDNET_ID.fullmatch(entry.name) for entry in root.iterdir())
         return replace(labelled_folder(path, seed=seed, splits_required=not unsplit), name="imagenet")
     return _from_tars(root, tars)
 
@@ -114,14 +102,14 @@ def _from_tars(root: Path, tars: list[Path]) -> PhotoSet:
     ids: list[str] = []
     classes: list[str] = []
     archive: list[int] = []
-    members: list[_Member] = []
+    members: list[Member] = []
     for number, tar in enumerate(tars):
         if tar.name == TRAIN_TAR:
-            found = [(m, m.name.split("/")[0]) for m in _indexed(tar, nested=True)]
+            found = [(m, m.name.split("/")[0]) for m in indexed(tar, nested=True)]
             names = [f"train/{m.name}" for m, _ in found]
         else:
             truth = validation_classes(root)
-            flat = sorted(_indexed(tar, nested=False), key=lambda m: m.name)
+            flat = sorted(indexed(tar, nested=False), key=lambda m: m.name)
             if len(flat) != len(truth):
                 raise DataError(f"{tar}: {len(flat)} photos, the devkit names {len(truth)} classes")
             found = list(zip(flat, truth, strict=True))
@@ -149,83 +137,6 @@ def _from_tars(root: Path, tars: list[Path]) -> PhotoSet:
         rows=order,
         evidence={"splits": "official"},
     )
-
-
-def _indexed(tar: Path, *, nested: bool) -> list[_Member]:
-    """Members of an archive, from a cached index if the archive is as it was when that was made."""
-    status = tar.stat()
-    key = f"{_INDEX_VERSION} {status.st_size} {status.st_mtime_ns}"
-    cached = _index_folder() / f"{tar.name}.{status.st_size:x}-{status.st_mtime_ns:x}.npz"
-    try:
-        stored = read_outside_arrays(cached)
-        if str(stored["key"]) == key:
-            names, offsets, sizes = (stored[k].tolist() for k in ("names", "offsets", "sizes"))
-            return [_Member(*m) for m in zip(names, offsets, sizes, strict=True)]
-    except (Refused, ValueError, KeyError, TypeError):
-        pass
-    try:
-        with open(tar, "rb") as stream:
-            members = list(_nested(stream, status.st_size) if nested else _photos(stream, 0, status.st_size))
-    except tarfile.TarError as error:
-        raise DataError(f"{tar}: damaged or not a tar file ({error}); compare its size with the official one") from None
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        key=key,
-        names=np.array([m.name for m in members], dtype=np.str_),
-        offsets=np.array([m.offset for m in members], dtype=np.int64),
-        sizes=np.array([m.size for m in members], dtype=np.int64),
-    )
-    write_bytes_atomically(cached, buffer.getvalue())
-    return members
-
-
-def _nested(stream: io.BufferedReader, size: int) -> Iterator[_Member]:
-    """Photos of every class tar inside the training tar, as ``<class>/<file>``."""
-    with tqdm(total=size, desc=f"indexing {TRAIN_TAR}", unit="B", unit_scale=True, disable=None) as bar:
-        for inner in _photos(stream, 0, size):
-            wordnet_id = inner.name.removesuffix(".tar")
-            if not _WORDNET_ID.fullmatch(wordnet_id):
-                raise DataError(f"{TRAIN_TAR}: {inner.name!r} in it is not the tar of a class")
-            for photo in _photos(stream, inner.offset, inner.size):
-                yield photo._replace(name=f"{wordnet_id}/{photo.name}")
-            bar.update(inner.offset + inner.size - bar.n)
-
-
-def _photos(stream: io.BufferedReader, start: int, size: int) -> Iterator[_Member]:
-    """Regular files of the tar that stands at ``start`` of a stream; only headers are read."""
-    stream.seek(start)
-    with tarfile.open(fileobj=_Window(stream, start, size), mode="r:") as tar:
-        for member in tar:
-            if member.isfile():
-                yield _Member(member.name.rsplit("/", 1)[-1], start + member.offset_data, member.size)
-
-
-class _Window(io.RawIOBase):
-    """A part of a file as a file of its own."""
-
-    def __init__(self, stream: io.BufferedReader, start: int, size: int) -> None:
-        self._stream, self._start, self._size, self._at = stream, start, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(0, self._size - self._at)
-        self._stream.seek(self._start + self._at)
-        data = self._stream.read(left if size < 0 else min(size, left))
-        self._at += len(data)
-        return data
 
 
 def validation_classes(root: Path) -> list[str]:
@@ -268,10 +179,6 @@ def _synsets(meta: bytes, root: Path) -> dict[int, str]:
         synsets = {int(s.ILSVRC2012_ID): str(s.WNID) for s in leaves}
     except Exception as error:  # a damaged MATLAB file raises whatever its parser met
         raise DataError(f"{root}: the devkit's meta.mat cannot be read ({type(error).__name__})") from None
-    if not all(_WORDNET_ID.fullmatch(name) for name in synsets.values()):
+    if not all(WORDNET_ID.fullmatch(name) for name in synsets.values()):
         raise DataError(f"{root}: the devkit's meta.mat names a class that is not a WordNet id")
     return synsets
-
-
-def _index_folder() -> Path:
-    return cache_folder() / "tar-index"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -28,6 +29,9 @@ FLAT_DEVIATION = 2.0
 
 NO_HASH = 0
 """The hash of a picture without structure, or of none at all; never anybody's near-duplicate."""
+
+FEW = 32
+"""Hashes of one bucket up to which all are compared with all at once."""
 
 _SIDE = 32
 _LOW = 8
@@ -111,13 +115,9 @@ def near_pairs(hashes: np.ndarray, max_distance: int = MAX_DISTANCE) -> NearPair
     none = np.zeros(0, dtype=np.int64)
     if max_distance == 0 or len(values) < 2:
         return NearPairs(values, none, none)
-    edges = np.linspace(0, 64, max_distance + 3).astype(int)
-    blocks = [((1 << int(stop - start)) - 1) << int(start) for start, stop in pairwise(edges)]
     found = [none]
-    for one, two in combinations(blocks, 2):
-        keys = values & np.uint64(one | two)
-        order = np.argsort(keys)
-        found.append(_near_in_buckets(values, order, keys[order], max_distance))
+    for order, keys in _buckets(values, max_distance):
+        found.append(_near_in_buckets(values, order, keys, max_distance))
     codes = np.unique(np.concatenate(found))
     return NearPairs(values, codes // len(values), codes % len(values))
 
@@ -125,14 +125,58 @@ def near_pairs(hashes: np.ndarray, max_distance: int = MAX_DISTANCE) -> NearPair
 def near_duplicate_groups(hashes: np.ndarray, max_distance: int = MAX_DISTANCE) -> np.ndarray:
     """Group number of each photo: int64 [photos]; chains of near-duplicates are one group, ``NO_HASH`` stands alone."""
     hashes = np.asarray(hashes, dtype=np.uint64)
-    pairs = near_pairs(hashes, max_distance)
-    n = len(pairs.values)
-    graph = coo_array((np.ones(len(pairs.first), dtype=bool), (pairs.first, pairs.second)), shape=(n, n))
-    components = connected_components(graph, directed=False)[1] if n else np.zeros(0, dtype=np.int64)
+    values = np.unique(hashes[hashes != NO_HASH])
+    n = len(values)
+    joined = np.arange(n, dtype=np.int64)
+    for order, keys in _buckets(values, max_distance) if n > 1 and max_distance else ():
+        edges = _spanning_edges(values, order, keys, max_distance)
+        links = np.concatenate([edges, np.stack([np.arange(n), joined])], axis=1)
+        graph = coo_array((np.ones(links.shape[1], dtype=bool), (links[0], links[1])), shape=(n, n))
+        labels = connected_components(graph, directed=False)[1]
+        joined = np.unique(labels, return_index=True)[1][labels]  # the first of each group stands for it
     groups = n + np.arange(len(hashes), dtype=np.int64)
     hashed = hashes != NO_HASH
-    groups[hashed] = components[np.searchsorted(pairs.values, hashes[hashed])]
+    groups[hashed] = joined[np.searchsorted(values, hashes[hashed])]
     return groups
+
+
+def _buckets(values: np.ndarray, max_distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each two blocks of bits: the hashes' order by these, and the bits in that order; equal bits are a bucket."""
+    edges = np.linspace(0, 64, max_distance + 3).astype(int)
+    blocks = [((1 << int(stop - start)) - 1) << int(start) for start, stop in pairwise(edges)]
+    for one, two in combinations(blocks, 2):
+        keys = values & np.uint64(one | two)
+        order = np.argsort(keys)
+        yield order, keys[order]
+
+
+def _spanning_edges(values: np.ndarray, order: np.ndarray, keys: np.ndarray, max_distance: int) -> np.ndarray:
+    """int64 [2, edges]: near pairs whose keys are equal, as many as join all that chains of such pairs join.
+
+    In a bucket of many, a hash is compared with those alone that nothing has reached: where all are near each other,
+    that is once for each, and not once for each pair.
+    """
+    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
+    sizes = np.diff(np.r_[starts, len(keys)])
+    small = np.repeat(sizes <= FEW, sizes)
+    pairs = _near_in_buckets(values, order[small], keys[small], max_distance)
+    found = [np.stack([pairs // len(values), pairs % len(values)])]
+    for start, size in zip(starts[sizes > FEW], sizes[sizes > FEW], strict=True):
+        left = order[start : start + size]
+        reached: list[np.ndarray] = []
+        while len(left):
+            if not reached:
+                reached, left = [left[:1]], left[1:]
+            heads = reached.pop()
+            for head in heads:
+                near = distances(values[left], values[head]) <= max_distance
+                if near.any():
+                    found.append(np.stack([np.full(int(near.sum()), head), left[near]]))
+                    reached.append(left[near])
+                    left = left[~near]
+                if not len(left):
+                    break
+    return np.concatenate(found, axis=1)
 
 
 def _near_in_buckets(values: np.ndarray, order: np.ndarray, keys: np.ndarray, max_distance: int) -> np.ndarray:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.hostile_parts.work import Ended, Stage, content, ended, moment, run, start, traceback_in
+from scripts.hostile_parts.work import Ended, Stage, content, ended, moment, run, start, traceback_in, warm_up
 
 
 @dataclass
@@ -36,6 +38,8 @@ class Tally:
 def undisturbed(stages: Sequence[Stage], scratch: Path) -> tuple[dict[str, dict[str, str]], dict[str, float]]:
     """By stage: what its outputs are, and how long it takes."""
     contents, seconds = {}, {}
+    for stage in stages:
+        warm_up(stage.command(scratch / "warm"), scratch / "warm")
     for stage in stages:
         folder = scratch / f"whole-{stage.name}"
         done = run(stage.command(folder), folder)
@@ -69,6 +73,7 @@ def kills(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tall
                 tally.wrong.append(f"SIGTERM of {stage.name}: status {one.status}: {one.said[-200:]}")
             if one.status == 143 and "terminated; finished work is kept" not in one.said:
                 tally.wrong.append(f"SIGTERM of {stage.name}: no sentence")
+        print(f"{sum(tally.tried.values())} kills, {len(tally.wrong)} wrong {tally.wrong[-2:]}", file=sys.stderr)
         last = run(stage.command(folder), folder)
         tally.note(f"after kills of {stage.name}", last)
         _compare(tally, f"after kills of {stage.name}", last, content(folder, stage.outputs), expected[stage.name])
@@ -78,36 +83,62 @@ def kills(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tall
 
 
 def full_disks(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tally:
-    """Runs on a disk of any size below what they need, then made larger. Needs the right to mount a tmpfs."""
+    """Runs whose disk is full: too small from the beginning (one in three), or filled by somebody else at any moment.
+
+    Then there is space again, and the same command is run to its end. Needs the right to mount a tmpfs.
+    """
     tally, random_ = Tally(), random.Random(seed)
-    expected, _ = undisturbed(stages, scratch)
+    expected, seconds = undisturbed(stages, scratch)
     disk = scratch / "disk"
     disk.mkdir(exist_ok=True)
     for number in range(count):
         stage = stages[number % len(stages)]
+        small = number % 9 < 3
         whole = scratch / f"whole-{stage.name}"
         needed = sum(path.stat().st_blocks * 512 for path in whole.rglob("*") if path.is_file())
-        size = max(4096, int(needed * random_.uniform(0.0, 1.0)) // 4096 * 4096)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
+        size = int(needed * random_.uniform(0.0, 1.0)) // 4096 * 4096 if small else needed + SPARE_BYTES
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={max(8192, size)}", "tmpfs", str(disk)], check=True)
         try:
-            first = run(stage.command(disk / "run"), scratch / "disk-run")
-            tally.tried[f"{stage.name}, full disk"] += 1
-            tally.note(f"{stage.name} on {size} bytes", first)
-            ending = "done" if first.status == 0 else f"status {first.status}"
+            log = scratch / "disk-run.log"
+            child = start(stage.command(disk / "run"), log)
+            if not small:
+                time.sleep(moment(random_, seconds[stage.name]))
+                _fill(disk)
+            first = ended(child, log)
+            what = f"{stage.name}, {'too small a disk' if small else 'disk filled in the run'}"
+            tally.tried[what] += 1
+            tally.note(what, first)
+            tally.outcomes[f"{stage.name}: status {first.status} at first"] += 1
             said = [line for line in first.said.splitlines() if line.startswith("camtrace: ") and "warning" not in line]
-            tally.outcomes[f"{stage.name}: {ending}"] += 1
             if first.status not in (0, 1):
-                tally.wrong.append(f"{stage.name} on {size} bytes: status {first.status}: {first.said[-300:]}")
-            elif first.status == 1 and len(said) != 1:
-                tally.wrong.append(f"{stage.name} on {size} bytes: {len(said)} sentences: {first.said[-300:]}")
-            subprocess.run(["mount", "-o", "remount,size=512m", str(disk)], check=True)
+                tally.wrong.append(f"{what}: status {first.status}: {first.said[-300:]}")
+            elif first.status == 1 and not said:
+                tally.wrong.append(f"{what}: no sentence: {first.said[-300:]}")
+            (disk / "filler").unlink(missing_ok=True)
+            subprocess.run(["mount", "-o", "remount,size=1g", str(disk)], check=True)
             last = run(stage.command(disk / "run"), scratch / "disk-run")
-            tally.note(f"{stage.name} after {size} bytes", last)
+            tally.note(f"{stage.name} after a full disk", last)
             found = content(disk / "run", stage.outputs)
-            _compare(tally, f"{stage.name} after {size} bytes", last, found, expected[stage.name])
+            _compare(tally, f"{stage.name} after a full disk", last, found, expected[stage.name])
+            print(f"{number + 1} disks, {len(tally.wrong)} wrong {tally.wrong[-1:]}", file=sys.stderr)
         finally:
             subprocess.run(["umount", str(disk)], check=True)
     return tally
+
+
+SPARE_BYTES = 320 << 20
+"""A run does not begin where less than 256 MiB would stay free."""
+
+
+def _fill(disk: Path) -> None:
+    """Take every byte that is free."""
+    with open(disk / "filler", "wb") as stream:
+        piece = 1 << 24
+        while piece >= 4096:
+            try:
+                os.posix_fallocate(stream.fileno(), os.fstat(stream.fileno()).st_size, piece)
+            except OSError:
+                piece //= 2
 
 
 def flips(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tally:
@@ -135,7 +166,7 @@ def flips(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tall
             one = run(["verify", str(folder / "out")], folder)
             tally.note(what, one)
             refused = one.status == 1 and "refused" in one.said
-            same = content(folder, stage.outputs) == expected[name]
+            same = not refused and content(folder, stage.outputs) == expected[name]
             tally.outcomes[f"{kind}: {'refused' if refused else 'equal' if same else 'silent'}"] += 1
             if not refused and not same:
                 tally.wrong.append(f"{what}: verify took it: {one.said[-300:]}")
@@ -171,6 +202,6 @@ def _compare(tally: Tally, what: str, one: Ended, found: dict[str, str], expecte
         tally.wrong.append(f"{what}: status {one.status} at the end: {one.said[-300:]}")
     different = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     if different:
-        tally.wrong.append(f"{what}: {len(different)} files differ, {different[0]} the first")
+        tally.wrong.append(f"{what}: {len(different)} files differ, {different[0]} the first; {one.said[-300:]}")
     else:
         tally.outcomes[f"{what.split(' of ')[0].split(' after ')[0]}: equal by hash"] += 1

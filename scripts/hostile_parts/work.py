@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -117,6 +119,24 @@ def ended(child: int, log: Path, limit_s: float = 300.0) -> Ended:
             return Ended(-99, "hang", limit_s)
         time.sleep(0.005)
     return Ended(os.waitstatus_to_exitcode(raw), log.read_text(errors="replace"), time.monotonic() - started)
+
+
+def warm_up(command: Sequence[str], folder: Path) -> None:
+    """Import here what a command imports, so that every later child of this process is spared it."""
+    names = folder.with_name("modules")
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException), contextlib.redirect_stdout(io.StringIO()):
+            from benchmark.__main__ import main
+
+            with contextlib.redirect_stderr(io.StringIO()):
+                main(list(command))
+        names.write_text("\n".join(sys.modules))
+        os._exit(0)
+    os.waitpid(child, 0)
+    for name in names.read_text().splitlines():
+        with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
+            importlib.import_module(name)
 
 
 def run(argv: Sequence[str], folder: Path) -> Ended:

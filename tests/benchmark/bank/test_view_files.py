@@ -348,3 +348,31 @@ def test_blocks__cover_every_photo_once():
         blocks = Blocks(count)
         assert [i for block in range(len(blocks)) for i in blocks.photos_of(block)] == list(range(count))
     assert (Blocks(20_000).size, Blocks(20_001).size) == (64, 1024)
+
+
+def test_marker__what_it_says_itself_has_a_checksum(tmp_path):
+    view = ViewFile.open(tmp_path, view_key({"kind": "plain"}), (2, 3), "float32")
+    view.ensure_rows()
+    view.finish_block(0, {"a": "too large"}, {"4:2:0 quality 70": 2})
+    path = tmp_path / "blocks" / "000000.json"
+    text = path.read_text()
+    assert view.damaged() == []
+    for old, new in (("quality 70", "quality 71"), ("too large", "too larga"), ('70": 2', '70": 3'), ('"a"', '"b"')):
+        assert old in text
+        path.write_text(text.replace(old, new))
+        assert view.damaged() == [0]
+        assert view.markers() == []
+    for strange in ("[]", "5", "{}", '{"index": 0}', "[" * 1000, "", text.replace("{", "[", 1)):
+        path.write_text(strange)
+        assert view.damaged() == [0]
+    before = {k: v for k, v in json.loads(text).items() if k != "own_crc32"}
+    path.write_text(json.dumps(before))  # of a version before
+    assert view.damaged() == []
+
+
+def test_rows__their_space_is_there_before_they_are_written(tmp_path):
+    view = ViewFile.open(tmp_path, view_key({"kind": "plain"}), (1000, 300), "float32")
+    view.ensure_rows()
+    found = (tmp_path / "rows.npy").stat()
+    assert found.st_blocks * 512 >= found.st_size > 1_200_000
+    assert not view.rows().any()

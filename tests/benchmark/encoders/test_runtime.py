@@ -18,7 +18,7 @@ from torch import nn
 
 from benchmark.encoders import Encoder, as_encoder, largest_relative_error, load_encoder
 from benchmark.encoders.openvino_network import OpenVinoNetwork, make_room
-from benchmark.encoders.runtime import on_runtime
+from benchmark.encoders.runtime import RuntimeEmbedder, on_runtime
 from builders.errors import EncoderError, UsageError
 
 
@@ -105,6 +105,35 @@ def test_runtime__bits_depend_on_neither_batches_nor_threads(runtime, tmp_path, 
         assert torch.equal(encoder.embed(views), first)
         assert torch.equal(torch.cat([encoder.embed(part) for part in views.split(5)]), first)
         assert torch.equal(torch.cat([encoder.embed(view[None]) for view in views]), first)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_runtime__every_thread_has_a_chunk(views):
+    seen: list[int] = []
+
+    class Sizes:
+        version = "1"
+
+        def __call__(self, chunks):
+            seen.extend(map(len, chunks))
+            return [np.asarray(chunk).reshape(len(chunk), -1) for chunk in chunks]
+
+    before = torch.get_num_threads()
+    try:
+        for threads, count, expected in (
+            (2, 37, [8, 8, 8, 8, 5]),
+            (3, 7, [3, 3, 1]),
+            (8, 4, [1, 1, 1, 1]),
+            (1, 5, [5]),
+        ):
+            torch.set_num_threads(threads)
+            seen.clear()
+            assert torch.equal(RuntimeEmbedder("e", Sizes())(views[:count]), views[:count].flatten(1))
+            assert seen == expected
+        seen.clear()
+        RuntimeEmbedder("e", Sizes(), 16, fixed=True)(views)
+        assert seen == [16, 16, 5]
     finally:
         torch.set_num_threads(before)
 

@@ -59,6 +59,24 @@ def test_pair_retrieval__equals_sorting_every_collection(seed: int, n: int) -> N
     assert n < 10 or answers.tied.any()
 
 
+@pytest.mark.parametrize(("seed", "n"), [(0, 12), (3, 2), (4, 1)])
+def test_plain_recall__among_all_other_photos(seed: int, n: int) -> None:
+    """Each photo as a query, every other photo as a candidate, ties in random order."""
+    embeddings, pair_ids, types = exact_photos(seed, n)
+    wide = embeddings.astype(float)
+    norms = np.linalg.norm(wide, axis=1)
+    cosines = wide @ wide.T / np.where(np.outer(norms, norms) > 0, np.outer(norms, norms), 1)
+    found = []
+    for query in range(2 * n):
+        others = np.flatnonzero(np.arange(2 * n) != query)
+        [target] = [i for i in others if pair_ids[i] == pair_ids[query]]
+        best = others[cosines[query, others] == cosines[query, others].max()]
+        found.append(np.mean(best == target))
+    answers = pair_retrieval(embeddings, pair_ids, types)
+    assert answers.values["all"] == pytest.approx(np.mean(found))
+    assert answers.chance["all"] == pytest.approx(1 / (2 * n - 1))
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 25), st.sampled_from([1, 2000, 9000, 40_000]))
 def test_pair_retrieval__memory_changes_nothing(seed: int, n: int, memory_bytes: int) -> None:

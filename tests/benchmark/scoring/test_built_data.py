@@ -17,6 +17,7 @@ from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.__main__ import main as builders_main
 from builders.errors import DataError, PhotoError
 from builders.kinds import open_photos
+from builders.publishing.command import plan_publication
 from builders.sources.stored_views import pack, unpack
 
 ROOT = Path(__file__).parents[3]
@@ -97,3 +98,23 @@ def test_hub__published_sets_are_scored_through_the_real_client(folders, tmp_pat
     assert results["hub-me--photos"].data["photos"] == {"train": 24, "val": 10, "test": 0}
     revision = hub.repo("me/photos").branches["main"]
     assert results["hub-me--photos"].data["evidence"]["revision"] == revision
+
+
+def test_built__a_flipped_byte_is_neither_scored_nor_published_and_a_rebuild_makes_it_again(folders, tmp_path, capsys):
+    import shutil
+
+    built = tmp_path / "every"
+    shutil.copytree(folders / "every", built)
+    file = next(built.glob("data/interpolation/train-*.parquet"))
+    whole = file.read_bytes()
+    spoilt = bytearray(whole)
+    spoilt[len(spoilt) // 3] ^= 1
+    file.write_bytes(spoilt)
+    with pytest.raises(DataError, match=rf"{file.name}: not as it was built"):
+        open_photos(f"built:{built}")
+    with pytest.raises(DataError, match=rf"{file.name}: missing or not as it was built"):
+        plan_publication(built, "me/mine")
+    command = ["folder", "--source", str(folders / "photos"), "--parameter", "interpolation", "--assignment", "every"]
+    assert builders_main([*command, "--output", str(built)]) == 0
+    assert f"{file.name}: does not match its checksum; made again" in capsys.readouterr().err
+    assert file.read_bytes() == whole

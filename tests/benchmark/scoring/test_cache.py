@@ -83,3 +83,39 @@ def test_clear__a_name_that_nothing_has(tmp_path, capsys):
     assert (status, "did you mean" in err) == (2, True)
     assert run(capsys, "clear", "banks", "--older-than", "-1", "--cache", str(tmp_path))[0] == 2
     assert run(capsys, "clear", "--cache", str(tmp_path))[0] == 2
+
+
+def test_check__names_what_is_not_as_it_was_written(used, tmp_path, capsys):
+    import shutil
+
+    cache = tmp_path / "c"
+    shutil.copytree(used, cache)
+    status, out, _ = run(capsys, "check", "--cache", str(cache))
+    assert (status, "3 entries" in out, "0 are not as they were written" in out) == (0, True, True)
+    for pattern, name in (("banks/*/views/*/rows.npy", "banks"), ("outcomes/*/outcome.npz", "outcomes")):
+        file = next(cache.glob(pattern))
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 4
+        file.write_bytes(data)
+        status, out, _ = run(capsys, "check", name, "--cache", str(cache))
+        damaged = [line for line in out.splitlines() if line.startswith(f"{name}/")]
+        assert (status, len(damaged)) == (1, 1)
+        assert "do not match their checksums" in damaged[0] or "cannot be read" in damaged[0]
+
+
+def test_score__damaged_outcomes_and_banks_are_said_and_made_again(used, photo_folder, tmp_path, capsys):
+    import shutil
+
+    cache, out = tmp_path / "c", tmp_path / "out"
+    shutil.copytree(used, cache)
+    words = ["-m", "control:random-projection", "-d", f"folder:{photo_folder}", "-t", "probe/sharpening"]
+    for pattern in ("banks/*/views/*/rows.npy", "outcomes/*/outcome.npz"):
+        file = next(cache.glob(pattern))
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 4
+        file.write_bytes(data)
+    assert main([*words, "--workers", "0", "--cache", str(cache), "-o", str(out)]) == 0
+    told = capsys.readouterr().err
+    assert "1 of 1 finished blocks do not match their checksums; made again" in told
+    assert (out / "answers.npz").read_bytes() == (used.parent / "out" / "answers.npz").read_bytes()
+    assert run(capsys, "check", "--cache", str(cache))[0] == 0

@@ -18,9 +18,10 @@ from PIL import Image
 
 from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
-from benchmark.scoring.command import parser
-from builders.errors import UsageError
+from benchmark.scoring.command import main, parser
+from builders.errors import DiskError, UsageError
 from builders.kinds import open_photos
+from tests.conftest import photo_bytes
 
 ROOT = Path(__file__).parents[3]
 
@@ -437,3 +438,32 @@ def test_list(project, what, names):
     printed = run(project, "list", what).stdout
     for name in names:
         assert re.search(re.escape(name), printed)
+
+
+def test_score__names_that_are_no_text_reach_the_result_escaped(tmp_path, capfd, monkeypatch):
+    """A name that is not UTF-8 lost a whole result at the end of the run, and an ESC in one commanded the terminal."""
+    for split, count in (("train", 6), ("val", 3)):
+        for label in ("cat", "d\x1b[31mog"):
+            for i in range(count):
+                path = tmp_path / "photos" / split / label / f"{i}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(photo_bytes(i))
+    folder = os.fsencode(tmp_path / "photos" / "train" / "cat")
+    with open(folder + b"/caf\xe9\x1b[2J.jpg", "wb") as broken:
+        broken.write(b"no photo")
+    words = ["-m", "control:random-projection", "-d", f"folder:{tmp_path}/photos", "-t", "knn/resizing"]
+    assert main([*words, "--workers", "0", "--cache", str(tmp_path / "c"), "-o", str(tmp_path / "out")]) == 0
+    said = capfd.readouterr()
+    assert "\x1b" not in said.out + said.err
+    result = read_result(tmp_path / "out" / "result.json")
+    assert [failure.name for failure in result.failures] == ["train/cat/caf\\xe9\\x1b[2J.jpg"]
+    assert "\x1b" not in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("option", ["--output", "--cache"])
+def test_score__a_place_that_cannot_be_written_is_said_before_the_work(tmp_path, option):
+    (tmp_path / "file").write_bytes(b"")
+    places = {"--output": tmp_path / "out", "--cache": tmp_path / "c", option: tmp_path / "file" / "x"}
+    with pytest.raises(DiskError, match=rf"^{option} .*cannot be written to \(Not a directory\); nothing was begun"):
+        main(["-d", "folder:/nowhere", *(str(word) for pair in places.items() for word in pair)])
+    assert sorted(os.listdir(tmp_path)) == ["file"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.bank.embed import PassCost, PassOutcome
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.options import RunOptions
 from benchmark.results import Score
@@ -155,6 +157,38 @@ def test_score__each_encoder_counts_its_own_views(tmp_path):
     one, other = score_encoders([first.encoder, second.encoder], grey_photos(), [some, more], options(tmp_path))
     assert (one.result.cost["views"], other.result.cost["views"]) == (5, 10)
     assert means(one) == means(other) == {"some": 20, "more": 25}
+
+
+def test_score__costs_of_a_shared_pass_are_each_encoders_own(tmp_path):
+    """One encoder sleeps 0.05 s over each of its batches: that time is its own, and together they are the pass."""
+    quick, slow = Counting("quick", "1" * 64), Counting("slow", "2" * 64)
+
+    def sleepy(views):
+        time.sleep(0.05)
+        return embed(views)
+
+    embed = slow.encoder.embed
+    encoders = [quick.encoder, dataclasses.replace(slow.encoder, embed=sleepy)]
+    tasks = [mean_task("some", PlainViews(), "photo"), mean_task("more", Brighter(5), "photo")]
+    costs = [one.result.cost for one in score_encoders(encoders, grey_photos(), tasks, options(tmp_path))]
+    forward = [cost["seconds"]["of which forward"] for cost in costs]
+    assert forward[1] >= 2 * 0.05 > 2 * forward[0]
+    shared = [cost["seconds"]["embedding"] - own for cost, own in zip(costs, forward, strict=True)]
+    assert shared[0] == pytest.approx(shared[1], abs=2e-3)  # they embed equally many views
+    assert [cost["encoders_in_pass"] for cost in costs] == [2, 2]
+    [again, _] = score_encoders(encoders, grey_photos(), tasks, options(tmp_path))
+    assert (again.result.cost["views"], again.result.cost["encoders_in_pass"]) == (0, 1)
+
+
+def test_pass_outcome__what_is_shared_is_divided_by_views():
+    cost = PassCost(photos=5, views=40, wall_s=20.0, waiting_s=4.0, forward_s=12.0, making_s=8.0)
+    outcome = PassOutcome(cost, {}, (10, 30), (9.0, 3.0))
+    first, second = outcome.own(0), outcome.own(1)
+    assert first == PassCost(photos=5, views=10, wall_s=9 + 0.25 * 8, waiting_s=1.0, forward_s=9.0, making_s=2.0)
+    assert first.wall_s + second.wall_s == 20
+    assert second.making_s == 6
+    nothing = PassOutcome(PassCost(0, 0, 1.0, 0.0, 0.0, 0.0), {}, (0, 0), (0.0, 0.0))
+    assert nothing.own(1).wall_s == 0.5
 
 
 def test_planned_passes__equal_settings_of_two_kinds_are_two():

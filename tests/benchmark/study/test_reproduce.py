@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
@@ -115,6 +116,11 @@ def test_reproduce__through_the_command_line(tmp_path, monkeypatch, capsys):
     assert "reproduced:encode" in text
     assert f"| {SPEC} " in text.partition("## Not measured")[2]
     assert (tmp_path / "out" / "knn-folder-photos.png").is_file()
+    # the preset is the default, recorded by every result, and cannot be left here
+    run = json.loads(next((tmp_path / "out").glob("*/*/result.json")).read_text())
+    assert {n: run["environment"]["options"][n] for n in UNDER_PRESET["options"]} == UNDER_PRESET["options"]
+    assert main(["reproduce", "iccv2025", "--data", "folder:photos", "--ties", "nearest"]) == 2
+    assert "leave --ties out" in capsys.readouterr().err
     assert main(["reproduce", "iccv2024", "--data", "sample"]) == 2
     assert "did you mean 'iccv2025'" in capsys.readouterr().err
     assert main(["reproduce", "iccv2025"]) == 2

@@ -13,7 +13,9 @@ from PIL import Image
 import benchmark.views.views
 from benchmark.__main__ import main
 from benchmark.results.schema import read_result
+from benchmark.scoring import loading_options, run_options
 from benchmark.scoring.estimating import Measured, pass_s
+from benchmark.sweep import command as sweep_command
 from benchmark.sweep.command import read_specs
 from benchmark.sweep.run import groups_of
 from builders.errors import UsageError
@@ -288,3 +290,29 @@ def test_read_specs(tmp_path):
 def test_sweep__needs_encoders(capsys):
     assert main(["sweep", "--data", "sample"]) == 2
     assert "which encoders?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "preset", "preprocess", "protocol"),
+    [
+        (["--published"], "iccv2025", "study", "iccv2025"),
+        (["--published", "--preset", "camtrace"], "camtrace", "own", "converged"),
+        (["--published", "--preprocess", "squash"], "iccv2025", "squash", "iccv2025"),
+        (["--model", "control:random-projection"], "camtrace", "own", "converged"),
+    ],
+)
+def test_sweep__preset_of_published_encoders_is_the_studys(given, preset, preprocess, protocol, monkeypatch):
+    """What the run and the loading of encoders are told; nothing is loaded."""
+
+    class Told(Exception):
+        pass
+
+    def stop(options, loading):
+        raise Told(options.preset, loading["preprocess"], options.protocol, options.preprocess)
+
+    told = {}
+    monkeypatch.setattr(sweep_command, "loading_options", lambda args: told.update(loading_options(args)) or told)
+    monkeypatch.setattr(sweep_command, "Voice", lambda args: stop(run_options(args), told))
+    with pytest.raises(Told) as caught:
+        sweep_command.run(sweep_command.parser().parse_args([*given, "--data", "sample"]))
+    assert caught.value.args == (preset, preprocess, protocol, preprocess)

@@ -15,6 +15,7 @@ from builders.errors import UsageError
 from builders.flickrexif.addresses import AddressRefused, GuardedBackend, address_allowed
 from builders.flickrexif.download import DownloadFailure, download, photo_client
 from builders.flickrexif.fetch import FetchPlan, fetch
+from builders.flickrexif.pace import Pace, TooSlow, within
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import forget
 from tests.builders.flickrexif.flickr_double import Faults, serving
@@ -162,7 +163,7 @@ def test_forget__deletes_rows_and_bytes_even_of_files_without_a_row(state):
         "127.0.0.1", "127.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
         "224.0.0.1", "255.255.255.255", "240.0.0.1", "198.18.0.1", "192.0.2.1", "::1", "::", "fe80::1%eth0", "fc00::1",
         "ff02::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "2002:7f00:1::", "64:ff9b::a00:1", "64:ff9b:1::1",
-        "2001:db8::1", "localhost", "",
+        "2001:db8::1", "fec0::1", "feff::1", "3fff::1", "3fff:fff::1", "5f00::1", "localhost", "",
     ],
 )  # fmt: skip
 def test_address_allowed__nothing_but_the_open_internet(address):
@@ -301,6 +302,63 @@ def follow(tmp_path, hops, asked):
             return await download(client, next(iter(hops)), tmp_path / "file")
 
     return asyncio.run(once())
+
+
+def slow(tmp_path, pace, *, headers_s=0.0, part_s=0.0, parts=50, part=b"x"):
+    """Download from a server that waits before its headers, and before each part of the body."""
+
+    async def answer(request):
+        await asyncio.sleep(headers_s)
+        return httpx.Response(200, headers=IMAGE, content=body())
+
+    async def body():
+        yield JPEG[:4]
+        for _ in range(parts):
+            await asyncio.sleep(part_s)
+            yield part
+
+    async def once():
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            return await download(client, "https://a.example/1.jpg", tmp_path / "file", pace=pace)
+
+    return asyncio.run(once())
+
+
+@pytest.mark.parametrize(
+    ("how", "pace", "error_class", "reason"),
+    [
+        ({"headers_s": 30.0}, Pace(headers_s=0.05), "timeout", "no answer in time"),
+        ({"part_s": 0.02}, Pace(grace_s=0.05, least_bytes_per_s=1e6), "too slow", "fewer than 1,000,000 a second"),
+        ({"part_s": 0.02, "part": bytes(10**6)}, Pace(deadline_s=0.05), "too slow", "not complete after"),
+    ],
+)
+def test_download__a_tarpit_is_left(tmp_path, how, pace, error_class, reason):
+    with pytest.raises(DownloadFailure, match=reason) as failure:
+        slow(tmp_path, pace, **how)
+    assert (failure.value.error_class, failure.value.permanent) == (error_class, False)
+
+
+def test_download__a_slow_server_above_the_least_rate_is_waited_for(tmp_path):
+    got = slow(tmp_path, Pace(grace_s=0.0, least_bytes_per_s=1.0), part_s=0.002, parts=20)
+    assert got.bytes == 24
+
+
+def test_pace__counts_from_the_end_of_its_grace():
+    pace = Pace(grace_s=30, least_bytes_per_s=100, deadline_s=1000)
+    assert pace.objection(0, 30) == ""
+    assert pace.objection(3101, 31) == ""
+    assert pace.objection(3099, 31) == "3,099 bytes in 31 seconds, fewer than 100 a second"
+    assert pace.objection(10**9, 1001) == "not complete after 1,000 seconds"
+
+
+def test_within__gives_the_answer_the_error_or_up():
+    never = threading.Event()
+    with pytest.raises(TooSlow):
+        within(0.05, never.wait)
+    with pytest.raises(ZeroDivisionError):
+        within(5.0, lambda: 1 / 0)
+    assert within(5.0, lambda: "answer") == "answer"
+    never.set()
 
 
 SAFE, ALSO_SAFE, PLAIN = "https://a.example/1.jpg", "https://b.example/2.jpg", "http://c.example/3.jpg"

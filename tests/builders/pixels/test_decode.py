@@ -87,6 +87,8 @@ def test_decode_rgb__exif_orientation_is_applied(orientation):
         8: np.rot90(stored),
     }
     np.testing.assert_array_equal(np.asarray(decode_rgb(data)), turns[orientation])
+    # as loaders of ImageNet do it: pixels as the file stores them
+    np.testing.assert_array_equal(np.asarray(decode_rgb(data, upright=False)), turns[1])
 
 
 def test_decode_rgb__icc_profile_leaves_the_values_alone():

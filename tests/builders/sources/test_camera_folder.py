@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from builders.errors import DataError, UsageError
 from builders.kinds import open_photos
 from builders.photos import SPLITS, UNLABELLED
+from builders.sources import camera_folder
 
 CAMERAS = {
     "nikon": (b"NIKON CORPORATION", b"NIKON D90"),
@@ -58,6 +60,37 @@ def drawer(tmp_path):
     Image.new("RGB", (9, 9)).save(plain, "PNG")
     (root / "screenshot.png").write_bytes(plain.getvalue())
     return root
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
+
+
+def test_exif_folder__what_was_read_is_remembered_and_only_changed_files_are_read(drawer, monkeypatch):
+    for path in drawer.iterdir():
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    asked, hashed = [], []
+    real_many, real_hash = camera_folder.read_many, camera_folder.photo_hash
+    monkeypatch.setattr(camera_folder, "read_many", lambda f, **k: asked.append(list(f)) or real_many(f, **k))
+    monkeypatch.setattr(camera_folder, "photo_hash", lambda data: hashed.append(1) or real_hash(data))
+    first = open_photos(f"exif-folder:{drawer}")
+    assert (len(asked.pop()), len(hashed)) == (122, 120)
+    hashed.clear()
+    again = open_photos(f"exif-folder:{drawer}")
+    assert asked.pop() == [drawer / "notes.txt"]  # what could not be read is tried again
+    assert hashed == []
+    assert again.question_hash() == first.question_hash()
+    assert again.evidence == first.evidence
+    np.testing.assert_array_equal(again.columns["exposure_s"], first.columns["exposure_s"])
+    (drawer / "nikon03.jpg").write_bytes(shot("canon", 3, iso=400))
+    os.utime(drawer / "nikon03.jpg", (1_700_000_001, 1_700_000_001))
+    changed = open_photos(f"exif-folder:{drawer}")
+    assert asked.pop() == [drawer / "nikon03.jpg", drawer / "notes.txt"]
+    assert len(hashed) == 1
+    monkeypatch.setenv("CAMTRACE_CACHE", str(drawer.parent / "another"))
+    anew = open_photos(f"exif-folder:{drawer}")
+    assert changed.question_hash() == anew.question_hash() != first.question_hash()
 
 
 def test_exif_folder__labels_splits_and_columns(drawer):

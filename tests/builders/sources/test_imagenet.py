@@ -103,8 +103,8 @@ def test_imagenet_photos__official_tars_equal_class_folders(official, torchvisio
 def test_imagenet_photos__the_index_is_made_once_and_again_when_the_archive_changes(official, monkeypatch):
     first = imagenet_photos(str(official))
     with monkeypatch.context() as patch:
-        patch.setattr("builders.sources.imagenet._nested", None)
-        patch.setattr("builders.sources.imagenet._photos", None)
+        patch.setattr("builders.sources.tar_index._nested", None)
+        patch.setattr("builders.sources.tar_index._photos", None)
         again = imagenet_photos(str(official))
     assert again.ids == first.ids
     assert again.read(4) == first.read(4)
@@ -201,3 +201,35 @@ def test_inaturalist_photos__without_annotations_the_split_is_seeded_and_says_so
 def test_inaturalist_photos__no_photos_folder(tmp_path):
     with pytest.raises(DataError, match="expected the folder train_val2018 or 2018"):
         inaturalist_photos(str(tmp_path))
+
+
+def test_imagenet_photos__the_index_is_saved_as_it_grows(official, monkeypatch, tmp_path):
+    """Stopped after two classes of three, and in the middle of the validation photos, indexing goes on there."""
+    from builders.sources import tar_index
+
+    whole = imagenet_photos(str(official))
+    for path in (tmp_path / "cache" / tar_index.INDEX_FOLDER).iterdir():
+        path.unlink()
+    read, real = [], tar_index._photos
+
+    def photos(stream, start, size):
+        for member in real(stream, start, size):
+            if not member.name.endswith(".tar"):
+                if len(read) in stops:
+                    raise KeyboardInterrupt
+                read.append(member.name)
+            yield member
+
+    monkeypatch.setattr(tar_index, "_photos", photos)
+    monkeypatch.setattr(tar_index, "UNIT", 2)
+    stops = {6}
+    with pytest.raises(KeyboardInterrupt):
+        imagenet_photos(str(official))
+    stops = {12}
+    with pytest.raises(KeyboardInterrupt):
+        imagenet_photos(str(official))
+    stops = {}
+    again = imagenet_photos(str(official))
+    assert again.ids == whole.ids
+    assert [again.read(i) for i in range(len(again))] == [whole.read(i) for i in range(len(whole))]
+    assert len(read) == 9 + 6 + 1  # one photo of an unfinished thousand is read twice

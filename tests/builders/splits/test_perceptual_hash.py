@@ -136,3 +136,50 @@ def test_near_duplicate_groups__few_photos(hashes):
 def test_near_pairs__distance_out_of_range():
     with pytest.raises(ValueError, match="0 to 10"):
         near_pairs(np.zeros(3, dtype=np.uint64), 11)
+
+
+def brute_groups(hashes, max_distance):
+    """By joining every near pair, one at a time."""
+    group = list(range(len(hashes)))
+    for i in range(len(hashes)):
+        for j in range(i):
+            if hashes[i] and hashes[j] and bin(int(hashes[i]) ^ int(hashes[j])).count("1") <= max_distance:
+                old, new = group[i], group[j]
+                group = [new if g == old else g for g in group]
+    return group
+
+
+def partition(groups):
+    members = {}
+    for i, group in enumerate(groups):
+        members.setdefault(group, []).append(i)
+    return sorted(members.values())
+
+
+@pytest.mark.parametrize("spread", [3, 8, 20])
+@pytest.mark.parametrize("few", [0, 2, 32])
+def test_near_duplicate_groups__equals_brute_force_in_crowded_buckets(monkeypatch, spread, few):
+    """Clouds of hashes around three centres, most of whose bits are equal: chains and buckets of many."""
+    monkeypatch.setattr("builders.splits.perceptual_hash.FEW", few)
+    rng = np.random.default_rng(spread)
+    hashes = []
+    for centre in rng.integers(1, 2**62, 3):
+        for _ in range(40):
+            bits = rng.choice(spread, size=rng.integers(0, min(spread, 6) + 1), replace=False)
+            hashes.append(int(centre) ^ sum(1 << int(bit) for bit in bits))
+    hashes = np.array([*hashes, *hashes[:5], 0, 0], dtype=np.uint64)
+    for distance in (1, 2, 4):
+        assert partition(near_duplicate_groups(hashes, distance)) == partition(brute_groups(hashes, distance))
+
+
+def test_near_duplicate_groups__many_alike_are_compared_once_each(monkeypatch):
+    """20,000 pictures of one wall: comparisons grow with their number, not with its square."""
+    from builders.splits import perceptual_hash
+
+    rng, compared = np.random.default_rng(0), []
+    flips = np.bitwise_or.reduce(np.uint64(1) << rng.integers(0, 62, (20_000, 2)).astype(np.uint64), axis=1)
+    hashes = np.uint64(0x5555555555555555) ^ flips
+    real = perceptual_hash.distances
+    monkeypatch.setattr(perceptual_hash, "distances", lambda a, b: compared.append(np.size(a)) or real(a, b))
+    assert len(np.unique(near_duplicate_groups(hashes))) == 1
+    assert sum(compared) < 15 * 40 * len(np.unique(hashes))

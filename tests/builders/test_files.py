@@ -1,0 +1,136 @@
+"""Disks: writes that are whole or not there, space that is there, leftovers of the dead, errors as sentences."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from builders.command_line import check_writable, guarded
+from builders.errors import DiskError, disk_error
+from builders.files import (
+    reserve_space,
+    sweep_cache,
+    sweep_temporaries,
+    temporary_beside,
+    try_writing,
+    write_bytes_atomically,
+    write_text_atomically,
+)
+
+
+def test_write_bytes_atomically__a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "a"
+    write_text_atomically(path, "old", durable=True)
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_bytes_atomically(path, b"new", durable=True)
+    assert path.read_text() == "old"
+    assert os.listdir(path.parent) == ["a"]
+
+
+def test_durable__is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    order = []
+    for name in ("fsync", "replace"):
+        true = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, name=name, true=true: (order.append(name), true(*a))[1])
+    write_bytes_atomically(tmp_path / "a", b"x", durable=True)
+    assert order == ["fsync", "replace", "fsync"]  # the content, the name, the folder's list of names
+    order.clear()
+    write_bytes_atomically(tmp_path / "b", b"x")
+    assert order == ["replace"]
+
+
+def test_sweep_temporaries__of_the_dead_here_and_the_old_elsewhere(tmp_path):
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    mine = temporary_beside(tmp_path / "rows.npy").name
+    of_the_dead = mine.replace(f"-{os.getpid()}.", f"-{int(dead.stdout)}.")
+    elsewhere = mine.replace(mine.split(".")[-2].partition("-")[0], "0123abcd")
+    old = elsewhere.replace("rows", "old")
+    others = ["a.tmp", ".notes.tmp", "kept.npy"]
+    for name in (mine, of_the_dead, elsewhere, old, *others):
+        (tmp_path / name).write_bytes(b"x")
+    os.utime(tmp_path / old, (0, 0))
+    assert sweep_temporaries(tmp_path) == 2
+    assert sorted(os.listdir(tmp_path)) == sorted([mine, elsewhere, *others])
+    assert sweep_temporaries(tmp_path, ours=True) == 2
+    assert sorted(os.listdir(tmp_path)) == sorted(others)
+    assert sweep_temporaries(tmp_path / "gone") == 0
+
+
+def test_sweep_cache__of_every_kind_and_entry(tmp_path):
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    for folder in ("compiled", "outcomes/0a1b"):
+        path = temporary_beside(tmp_path / folder / "x.npz")
+        path.parent.mkdir(parents=True)
+        path.with_name(path.name.replace(f"-{os.getpid()}.", f"-{int(dead.stdout)}.")).write_bytes(b"half")
+        (path.parent / "x.npz").write_bytes(b"whole")
+    sweep_cache(tmp_path)
+    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert left == ["compiled/x.npz", "outcomes/0a1b/x.npz"]
+
+
+def test_reserve_space__is_there_on_the_disk(tmp_path, monkeypatch):
+    for name in ("fallocate", "written"):
+        if name == "written":
+            monkeypatch.delattr(os, "posix_fallocate")
+        with open(tmp_path / name, "wb") as stream:
+            stream.write(b"head")
+            stream.flush()
+            reserve_space(stream.fileno(), 3_000_000)
+        found = os.stat(tmp_path / name)
+        assert (found.st_size, found.st_blocks * 512 >= 3_000_000) == (3_000_000, True)
+        assert (tmp_path / name).read_bytes() == b"head" + bytes(2_999_996)
+
+
+def test_try_writing__leaves_nothing_and_says_what_cannot_be(tmp_path):
+    try_writing(tmp_path / "new" / "deep")
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DiskError, match=r"^--output .*file/out: cannot be written to \(Not a dir.*; nothing was begun"):
+        check_writable("--output", tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "camtrace: the disk is full; finished work is kept, free",
+        ),
+        (
+            OSError(errno.EDQUOT, "Disk quota exceeded", "/a"),
+            "camtrace: /a: the quota of the disk is used up; fin",
+        ),
+        (OSError(errno.EROFS, "Read-only file system", "/a"), "camtrace: /a: cannot be written to (Read-only file"),
+        (
+            NotADirectoryError(errno.ENOTDIR, "Not a directory", "/a/\x1b[2J"),
+            "camtrace: /a/\\x1b[2J: cannot be written to",
+        ),
+        (
+            disk_error(OSError(errno.ENOSPC, "x"), "/b", kept="shards are kept"),
+            "camtrace: /b: the disk is full; shards",
+        ),
+    ],
+)
+def test_guarded__an_error_of_the_disk_is_one_sentence_and_status_1(capsys, error, said):
+    def run():
+        raise error
+
+    assert guarded(run) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(said)
+    assert told.count("\n") == 1
+
+
+def test_guarded__an_error_that_is_no_disks_is_not_hidden():
+    def run():
+        raise ConnectionError("a bug")
+
+    with pytest.raises(ConnectionError):
+        guarded(run)
