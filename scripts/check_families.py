@@ -24,12 +24,17 @@ sys.path.insert(0, str(ROOT))
 from scripts.families.table import CASES, TIMM  # noqa: E402
 from scripts.families.trial import Row, try_case, try_timm, versions  # noqa: E402
 
+MARK = "<!-- by scripts/check_families.py -->"
+"""Where the tables begin in a document."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="encoders against the library called by hand")
     parser.add_argument("--only", nargs="+", default=None, metavar="NAME", help="these families and names alone")
     parser.add_argument("--no-timm", action="store_true", help="families of transformers alone")
-    parser.add_argument("--markdown", type=Path, help="write the tables into this file")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help=f"write the tables into FILE, from the line {MARK} on"
+    )
     options = parser.parse_args(arguments)
     names = [name for name in CASES if options.only is None or name in options.only]
     timm = [] if options.no_timm else [n for n in TIMM if options.only is None or n in options.only]
@@ -46,7 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     said = f"{_counts('transformers', families)}\n{_counts('timm', others)}\n{versions()}"
     print(said)
     if options.markdown:
-        text = "\n\n".join([said.replace("\n", "  \n"), _markdown("transformers", families), _markdown("timm", others)])
+        before, mark, _ = options.markdown.read_text(encoding="utf-8").partition(MARK)
+        tables = [_markdown("transformers", families), _markdown("timm", others)]
+        text = "\n\n".join([before + mark, said.replace("\n", "  \n"), *tables])
         options.markdown.write_text(text + "\n", encoding="utf-8")
     return int(any(row.verdict == "WRONG" for row in [*families, *others]))
 
@@ -55,7 +62,8 @@ def _counts(library: str, rows: list[Row]) -> str:
     number = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("right", "refused", "WRONG")}
     heads = sum(bool(row.head) for row in rows)
     kinds = ", ".join(f"{n} {verdict}" for verdict, n in number.items())
-    return f"{library}: {len(rows)} tried: {kinds}; {heads} against their own task head"
+    families = len({row.family for row in rows if row.verdict != "WRONG"})
+    return f"{library}: {len(rows)} tried, of {families} families: {kinds}; {heads} against their own task head"
 
 
 def _markdown(library: str, rows: list[Row]) -> str:

@@ -6,7 +6,7 @@ from .identity import encoder_hash, named_for_itself, told_apart
 from .in_memory import as_encoder
 from .loading import PREFIXES, load_encoder
 from .modern import MODERN
-from .pixels import Pixels
+from .pixels import Pixels, made_by
 from .runtime import LARGEST_ERROR, largest_relative_error
 from .stored import StoredEmbeddings
 from .study import STUDY
@@ -32,6 +32,7 @@ __all__ = [
     "largest_relative_error",
     "list_encoders",
     "load_encoder",
+    "made_by",
     "named_by_weights",
     "named_for_itself",
     "rest",

@@ -70,10 +70,13 @@ class Normalisation:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    bgr: bool = False
+    """Whether the network takes blue first; mean and std are in its order."""
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 [n, height, width, 3] -> float32 [n, 3, height, width], channels last in memory."""
         mean, std = _constants(self, pixels.device)
+        pixels = pixels.flip(-1) if self.bgr else pixels
         return pixels.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
 
 

@@ -57,10 +57,28 @@ class ResizeTo:
 
 
 @dataclass(frozen=True)
+class ResizeInside:
+    """Resize so that the picture just fits into ``width`` x ``height``, its aspect ratio kept (timm's ``border``)."""
+
+    width: int
+    height: int
+    resample: int
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        return _resized(image, self.target(*image.size), self.resample)
+
+    def target(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) after it."""
+        ratio = max(height / self.height, width / self.width)
+        return _possible((width, height), (round(width / ratio), round(height / ratio)))
+
+
+@dataclass(frozen=True)
 class CenterCrop:
     """Cut the centre; an odd margin puts the spare pixel below and right (``floor``) or as Python rounds (``round``).
 
-    A side that is too short is padded with black, evenly, as the libraries do.
+    A side that is too short is padded with black, evenly, as the libraries do; the spare pixel is then above and left
+    (``floor``) or below and right (``round``).
     """
 
     width: int
@@ -78,7 +96,23 @@ class CenterCrop:
         return Rectangle(left, top, left + self.width, top + self.height)
 
     def _offset(self, have: int, want: int) -> int:
-        return (have - want) // 2 if self.margin == "floor" else round((have - want) / 2)
+        if self.margin == "floor":
+            return (have - want) // 2
+        return round((have - want) / 2) if have >= want else -((want - have) // 2)
+
+
+@dataclass(frozen=True)
+class CenterPad(CenterCrop):
+    """The same, a side that is too short padded with a colour."""
+
+    margin: Literal["floor", "round"] = "round"
+    fill: tuple[int, int, int] = (0, 0, 0)
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        box = self.box(*image.size)
+        picture = Image.new("RGB", (self.width, self.height), self.fill)
+        picture.paste(image, (-box.left, -box.top))
+        return picture
 
 
 @dataclass(frozen=True)
@@ -100,7 +134,7 @@ class CenterSquare:
         return Rectangle(left, top, left + side, top + side)
 
 
-Step = ResizeShort | ResizeTo | CenterCrop | CenterSquare
+Step = ResizeShort | ResizeTo | ResizeInside | CenterCrop | CenterSquare
 
 
 @dataclass(frozen=True)
@@ -136,9 +170,9 @@ class Pixels:
             return None
         before, resample = Rectangle(0, 0, width, height), int(Image.Resampling.BILINEAR)
         size = (width, height)
-        after = Rectangle(0, 0, *size)
+        after, fill = Rectangle(0, 0, *size), (0, 0, 0)
         for i, step in enumerate(self.steps):
-            if isinstance(step, ResizeShort | ResizeTo):
+            if isinstance(step, ResizeShort | ResizeTo | ResizeInside):
                 size, resample = step.target(*size), step.resample
                 after = Rectangle(0, 0, *size)
             elif i in first:
@@ -146,10 +180,10 @@ class Pixels:
                 size = before.size
                 after = Rectangle(0, 0, *size)
             else:
-                after = step.box(*size)
+                after, fill = step.box(*size), getattr(step, "fill", fill)
         if before.left < 0 or before.top < 0 or before.right > width or before.bottom > height:
             return None
-        return ResizeCrop((width, height), before, size, resample, after)
+        return ResizeCrop((width, height), before, size, resample, after, fill)
 
     def describe(self) -> list[dict[str, Any]]:
         """The steps as JSON values, resampling filters by name."""
@@ -164,6 +198,26 @@ class Pixels:
 
 IMAGENET_PIXELS = Pixels((ResizeShort(256, Image.Resampling.BILINEAR), CenterCrop(224, 224, "round")))
 """What torchvision does before its ImageNet models of the first generation."""
+
+
+ENGINE, PILLOW, OWN = "exact engine", "Pillow", "its own code"
+"""Who makes views of pictures: the engine with Pillow's pixels, Pillow, or whatever code the encoder brought."""
+
+
+def made_by(preprocess: Any) -> str:
+    """By whom a preprocessing is carried out: ``ENGINE``, ``PILLOW`` or ``OWN``. Where the engine is not installed, and
+    for single sizes that it does not take, Pillow makes the same pixels.
+
+    >>> made_by(Pixels((ResizeShort(8, Image.Resampling.BICUBIC),))), made_by(Pixels((ResizeTo(8, 8, 0),)))
+    ('exact engine', 'Pillow')
+    """
+    if not isinstance(preprocess, Pixels):
+        return OWN
+    plan = preprocess.plan(400, 300)
+    return ENGINE if plan is not None and plan.resample in _FILTERS else PILLOW
+
+
+_FILTERS = frozenset(int(Image.Resampling[name]) for name in ("BOX", "BILINEAR", "BICUBIC", "LANCZOS"))
 
 
 def describe(

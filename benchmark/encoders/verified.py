@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from benchmark.encoders.embedding import Normalisation, probe_image
-from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo, Step, describe
+from benchmark.encoders.pixels import CenterCrop, CenterPad, Pixels, ResizeInside, ResizeShort, ResizeTo, Step, describe
 from builders.errors import CamtraceError, EncoderError
 
 TOLERANCE = 1e-5
@@ -24,6 +24,10 @@ TOLERANCE = 1e-5
 
 PROBE_SIZES = ((500, 375), (333, 500), (641, 427), (224, 224), (97, 60), (60, 131))
 """(width, height) of the pictures compared: both orientations, odd margins, exact size, enlargement."""
+
+SHRUNK = (2.7, 1.9)
+"""One more picture is so many times as wide and high as what comes out: libraries agree while they enlarge, and round
+differently where many pixels become one."""
 
 Library = Callable[[Image.Image], np.ndarray]
 """RGB photo -> float32 [3, height, width], normalised, by the library's own code. Picklable."""
@@ -36,6 +40,8 @@ class Candidate:
     pixels: Pixels
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    bgr: bool = False
+    """Whether the channels are turned around; mean and std are in that order."""
 
 
 @dataclass(frozen=True)
@@ -62,33 +68,41 @@ def verified(
     Raises:
         EncoderError: the library's own fails, or its shape depends on the photo.
     """
-    expected = []
-    for width, height in PROBE_SIZES:
-        try:
-            expected.append(library(probe_image(width, height)))
-        except CamtraceError:
-            raise
-        except Exception as error:  # any library, any error
-            reason = (str(error).splitlines() or [""])[0]
-            raise EncoderError(f"{name}: its preprocessing fails ({type(error).__name__}: {reason})") from error
-    shapes = {array.shape for array in expected}
-    if len(shapes) != 1 or len(expected[0].shape) != 3:
+    expected = {size: _tried(name, library, size) for size in PROBE_SIZES}
+    shapes = {array.shape for array in expected.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 3:
         found = ", ".join(str(shape) for shape in sorted(shapes))
         raise EncoderError(f"{name}: its preprocessing does not give images of one size ({found})")
+    size = list(next(iter(shapes))[1:])
+    larger = (int(SHRUNK[0] * size[1]), int(SHRUNK[1] * size[0]))
     for candidate in candidates:
-        if _equal(candidate, expected):
+        if not _equal(candidate, expected):
+            continue
+        if larger not in expected:
+            expected[larger] = _tried(name, library, larger)
+        if _equal(candidate, {larger: expected[larger]}):
+            more = {**({"channels": "BGR"} if candidate.bgr else {}), **record}
             return Preprocessing(
                 candidate.pixels,
-                Normalisation(candidate.mean, candidate.std),
-                describe(candidate.pixels, candidate.mean, candidate.std, backend, **record),
+                Normalisation(candidate.mean, candidate.std, candidate.bgr),
+                describe(candidate.pixels, candidate.mean, candidate.std, backend, **more),
             )
-    size = list(expected[0].shape[1:])
     return Preprocessing(library, None, {"size": size, "backend": backend, "transport": "float32", **record})
 
 
-def _equal(candidate: Candidate, expected: list[np.ndarray]) -> bool:
-    normalise = Normalisation(candidate.mean, candidate.std)
-    for (width, height), array in zip(PROBE_SIZES, expected, strict=True):
+def _tried(name: str, library: Library, size: tuple[int, int]) -> np.ndarray:
+    try:
+        return library(probe_image(*size))
+    except CamtraceError:
+        raise
+    except Exception as error:  # any library, any error
+        reason = (str(error).splitlines() or [""])[0]
+        raise EncoderError(f"{name}: its preprocessing fails ({type(error).__name__}: {reason})") from error
+
+
+def _equal(candidate: Candidate, expected: Mapping[tuple[int, int], np.ndarray]) -> bool:
+    normalise = Normalisation(candidate.mean, candidate.std, candidate.bgr)
+    for (width, height), array in expected.items():
         pixels = candidate.pixels(probe_image(width, height))
         if pixels.shape[:2] != array.shape[1:]:
             return False
@@ -123,9 +137,14 @@ def candidates_of_transform(transform: Any) -> list[Candidate]:
                 steps.append(ResizeShort(size if isinstance(size, int) else size[0], resample))
             else:
                 steps.append(ResizeTo(size[1], size[0], resample))
-        elif isinstance(part, transforms.CenterCrop):
+        elif type(part).__name__ == "ResizeKeepRatio" and getattr(part, "longest", 0) == 1:
             height, width = part.size
-            steps.append(CenterCrop(width, height, "round"))
+            steps.append(ResizeInside(width, height, _pil_filter(part.interpolation)))
+        elif isinstance(part, transforms.CenterCrop) or type(part).__name__ == "CenterCropOrPad":
+            height, width = part.size
+            fill = _fill(getattr(part, "fill", 0))
+            plain = fill == (0, 0, 0)
+            steps.append(CenterCrop(width, height, "round") if plain else CenterPad(width, height, fill=fill))
         elif isinstance(part, transforms.Normalize):
             mean, std = _triple(part.mean), _triple(part.std)
     return [Candidate(Pixels(tuple(steps)), mean, std)] if steps else []
@@ -141,7 +160,7 @@ def candidates_of_preset(preset: Any) -> list[Candidate]:
 
 def candidates_of_processor(processor: Any) -> list[Candidate]:
     """What a transformers image processor's configuration says it does; several guesses where classes differ."""
-    if not getattr(processor, "do_resize", True) or getattr(processor, "do_pad", False):
+    if not getattr(processor, "do_resize", True):
         return []
     size = _mapping(getattr(processor, "size", None))
     resample = int(getattr(processor, "resample", Image.Resampling.BILINEAR))
@@ -153,6 +172,8 @@ def candidates_of_processor(processor: Any) -> list[Candidate]:
     unit = 255 * factor  # the value of a white pixel; mean and std count in it
     if abs(unit - 1) > 1e-9:
         mean, std = tuple(m / unit for m in mean), tuple(s / unit for s in std)
+    if getattr(processor, "include_top", False):  # EfficientNet divides by the deviation once more
+        std = tuple(s * t for s, t in zip(std, _triple(processor.image_std), strict=True))
     crop = _mapping(getattr(processor, "crop_size", None)) if getattr(processor, "do_center_crop", False) else {}
     crops: list[tuple[Step, ...]] = [()]
     if crop:
@@ -162,13 +183,22 @@ def candidates_of_processor(processor: Any) -> list[Candidate]:
     if shortest and fraction and shortest < 384:  # ConvNeXt: enlarge by 1 / crop_pct, then cut
         larger = ResizeShort(int(shortest / fraction), resample)
         guesses += [(larger, CenterCrop(shortest, shortest, margin)) for margin in ("floor", "round")]
-    if shortest and fraction:
+    if shortest:
         guesses.append((ResizeTo(shortest, shortest, resample),))
+    if shortest and crop:  # LeViT: enlarge by 256 / 224, then cut
+        guesses += [(ResizeShort(int(256 / 224 * shortest), resample), *cut) for cut in crops]
     if shortest:
         guesses += [(ResizeShort(shortest, resample), *cut) for cut in crops]
     if size.get("height") and size.get("width"):
         guesses += [(ResizeTo(size["width"], size["height"], resample), *cut) for cut in crops]
-    return [Candidate(Pixels(steps), mean, std) for steps in guesses]
+    bgr = bool(getattr(processor, "do_flip_channel_order", False))
+    return [Candidate(Pixels(steps), mean, std, bgr) for steps in guesses]
+
+
+def _fill(fill: Any) -> tuple[int, int, int]:
+    """A colour of one number or three, as bytes."""
+    red, green, blue = (fill,) * 3 if isinstance(fill, int | float) else fill
+    return int(red), int(green), int(blue)
 
 
 def _pil_filter(interpolation: Any) -> int:

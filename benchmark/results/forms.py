@@ -177,6 +177,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[_Form, str]]] = {
         "precision_gate": _OBJECT,
         "trial": (_of(_scalar), "an object of plain values"),
         "runtime": (_runtime, "an object that names a runtime"),
+        "preprocessing_by": _TEXT,
         "compiled": _FLAG,
         **dict.fromkeys(
             ("python", "platform", "codec_canary", "device", "dtype", "storage", "command", "answers_sha256"), _TEXT

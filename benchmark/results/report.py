@@ -214,6 +214,8 @@ def _cost(result: Result) -> str:
     cost, environment = result.cost, result.environment
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in cost["seconds"].items())
     speed = f"{cost['views']} views at {cost['views_per_second']:.0f} a second" if cost["views"] else "bank reused"
+    by = environment.get("preprocessing_by")
+    pixels = f"preprocessed by {'the ' if by == 'exact engine' else ''}{by}; " if by else ""
     shared = ""
     if (encoders := cost.get("encoders_in_pass", 1)) > 1:
         shared = (
@@ -221,7 +223,7 @@ def _cost(result: Result) -> str:
             "waiting for them) is divided by the number of views of each."
         )
     return (
-        f"{speed}; {seconds}; on {environment['device']} in {environment['dtype']}{_runtime(environment)}; "
+        f"{speed}; {seconds}; {pixels}on {environment['device']} in {environment['dtype']}{_runtime(environment)}; "
         f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']}).{shared}"
     )
 

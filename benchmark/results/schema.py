@@ -90,6 +90,8 @@ class Result:
     - ``versions`` of libraries, ``python``, ``platform``, ``codec`` versions, ``codec_canary`` (what codecs do to
       pixels).
     - ``device``, ``dtype``, ``storage``, ``compiled``, and ``precision_gate`` where precision is below float32.
+    - ``preprocessing_by``: who carries out the encoder's resize and crop (``exact engine``, ``Pillow``, ``its own
+      code``).
     - ``runtime``: of a network, the library that computed it: ``name``, ``version``, ``relative_error`` against torch,
       ``reason`` where torch took another's place, ``on_photos`` where both embedded a batch of these photos.
     - ``trial``: the encoder asked twice for the same ``photos``, alone and in company: how far apart its answers are

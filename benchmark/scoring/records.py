@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from benchmark.bank import RuntimeVerdict, Verdict
-from benchmark.encoders import Encoder, Runtime
+from benchmark.encoders import Encoder, Runtime, made_by
 from benchmark.options import RunOptions
 from builders.photos import PhotoSet
-from builders.pixels import codec_canary, codec_versions
+from builders.pixels import chosen_engine, codec_canary, codec_versions
 
 PACKAGES = ("camtrace", "torch", "torchvision", "transformers", "timm", "open_clip_torch", "numpy", "pillow")
 """Whose versions a result records."""
@@ -25,6 +25,12 @@ PACKAGES = ("camtrace", "torch", "torchvision", "transformers", "timm", "open_cl
 def encoder_record(encoder: Encoder) -> dict[str, Any]:
     """What a result says of its encoder."""
     return {f.name: _plain(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
+
+
+def _preprocessing_by(encoder: Encoder) -> str:
+    """Who carries out the encoder's resize and crop: the exact engine, Pillow, or the encoder's own code."""
+    by = made_by(encoder.preprocess)
+    return "Pillow" if by == "exact engine" and chosen_engine() is None else by
 
 
 def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
@@ -59,6 +65,7 @@ def environment_record(
         "platform": f"{platform.system()} {platform.machine()}",
         "codec": codec_versions(),
         "codec_canary": codec_canary(),
+        "preprocessing_by": _preprocessing_by(encoder),
         "device": _device_name(encoder.device),
         "dtype": encoder.dtype,
         "storage": options.storage,

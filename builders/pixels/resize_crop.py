@@ -48,7 +48,9 @@ class ResizeCrop:
     resample: int
     """``PIL.Image.Resampling``, antialiased as Pillow does it."""
     after: Rectangle
-    """In the resized picture; what lies outside it is black."""
+    """In the resized picture; it may reach over its edge."""
+    fill: tuple[int, int, int] = (0, 0, 0)
+    """RGB of what lies outside it."""
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """The reference: the same by Pillow."""
@@ -56,9 +58,13 @@ class ResizeCrop:
             image = image.crop(self.before)
         if self.size != image.size:
             image = image.resize(self.size, Image.Resampling(self.resample))
-        if self.after != (0, 0, *image.size):
-            image = image.crop(self.after)
-        return np.array(image)
+        if self.after == (0, 0, *image.size):
+            return np.array(image)
+        if self.fill == (0, 0, 0):
+            return np.array(image.crop(self.after))
+        picture = Image.new("RGB", self.after.size, self.fill)
+        picture.paste(image, (-self.after.left, -self.after.top))
+        return np.array(picture)
 
 
 def vertical_first(before: tuple[int, int], after: tuple[int, int]) -> bool:

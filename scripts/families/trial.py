@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
@@ -14,7 +15,7 @@ import torch
 import transformers as tf
 from PIL import Image
 
-from benchmark.encoders import Encoder, Pixels, load_encoder
+from benchmark.encoders import Encoder, load_encoder, made_by
 from builders.errors import CamtraceError
 from scripts.families.case import Case, randomise
 
@@ -40,6 +41,8 @@ class Row:
     """Relative, against the library by hand."""
     head: str = ""
     """Relative error of the logits, where the family has a head."""
+    family: str = ""
+    """``model_type``, or timm's architecture."""
 
     def line(self) -> str:
         """For a terminal."""
@@ -100,15 +103,17 @@ def by_hand(case: Case, folder: Path, pictures: list[Image.Image]) -> tuple[np.n
 def try_case(name: str, case: Case, below: Path) -> Row:
     """A family of transformers."""
     folder = Path(tempfile.mkdtemp(dir=below))
+    family = ""
     try:
         save(case, folder)
+        family = json.loads((folder / "config.json").read_text())["model_type"]
         spec = f"local-dir:{folder}" + (f"?{case.options}" if case.options else "")
         try:
-            encoder = load_encoder(spec, device="cpu")
+            encoder = load_encoder(spec, device="cpu", runtime="torch")
         except CamtraceError as error:
             sentence = str(error).replace(f"local-dir:{folder.name}", "it")
             fine = case.by_hand is None and case.words in sentence and "\n" not in sentence
-            return Row(name, "refused" if fine else "WRONG", sentence)
+            return Row(name, "refused" if fine else "WRONG", sentence, family=family)
         if case.by_hand is None:
             return Row(name, "WRONG", f"is not refused: {encoder.info.pooling}")
         expected, model, inputs = by_hand(case, folder, photos())
@@ -120,7 +125,15 @@ def try_case(name: str, case: Case, below: Path) -> Row:
                 head = relative_error(case.head(model, torch.from_numpy(found)).numpy(), own)
         fine = error < LIMIT and (head is None or head < LIMIT) and case.words in encoder.info.pooling
         said = f"{head:.0e}" if head is not None else ""
-        return Row(name, "right" if fine else "WRONG", encoder.info.pooling, path_of(encoder), f"{error:.0e}", said)
+        return Row(
+            name,
+            "right" if fine else "WRONG",
+            encoder.info.pooling,
+            made_by(encoder.preprocess),
+            f"{error:.0e}",
+            said,
+            family,
+        )
     except Exception as error:  # a row with an error, and the others go on
         return Row(name, "WRONG", f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
     finally:
@@ -139,7 +152,7 @@ def try_timm(name: str, below: Path) -> Row:
         torch.manual_seed(0)
         model = timm.create_model(name, pretrained=False, **options).eval()
         save_for_hf(model, folder, model_args=options)
-        encoder = load_encoder(f"local-dir:{folder}", device="cpu")
+        encoder = load_encoder(f"local-dir:{folder}", device="cpu", runtime="torch")
         transform = create_transform(**resolve_model_data_config(model), is_training=False)
         with torch.no_grad():
             pixels = torch.stack([transform(p) for p in photos()])
@@ -153,7 +166,15 @@ def try_timm(name: str, below: Path) -> Row:
         fine = error < LIMIT and expected.ndim == 2 and (head is None or head < LIMIT)
         said = f"{head:.0e}" if head is not None else ""
         words = re.sub(r"SelectAdaptivePool2d.*", "avg)", encoder.info.pooling)
-        return Row(name, "right" if fine else "WRONG", words, path_of(encoder), f"{error:.0e}", said)
+        return Row(
+            name,
+            "right" if fine else "WRONG",
+            words,
+            made_by(encoder.preprocess),
+            f"{error:.0e}",
+            said,
+            name.partition(".")[0],
+        )
     except Exception as error:  # a row with an error, and the others go on
         return Row(name, "WRONG", f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
     finally:
@@ -177,12 +198,6 @@ def _thin(name: str) -> dict[str, Any]:
             continue
         return options
     return {}
-
-
-def path_of(encoder: Encoder) -> str:
-    """Whether the exact engine makes the views, or the library."""
-    exact = isinstance(encoder.preprocess, Pixels) and encoder.preprocess.plan(500, 375) is not None
-    return "engine" if exact else str(encoder.info.preprocessing.get("path", "library"))
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:

@@ -93,7 +93,7 @@ def possible(
         made = [plan(*size) for plan in plans for size in sizes]
     except PhotoError:
         return False
-    return all(plan is not None and plan.resample in FILTERS for plan in made)
+    return all(plan is not None and plan.resample in FILTERS and not any(plan.fill) for plan in made)
 
 
 def makes(processing: Processing) -> bool:

@@ -223,12 +223,12 @@ def _finish(
 
 
 def _complete(plan: CropPlan, frame: Frame, output: Output, view: int, image: np.ndarray) -> None:
-    """The vertical pass, into ``image``, whose uncovered part is made black."""
+    """The vertical pass, into ``image``, whose uncovered part has the plan's colour."""
     after, columns, rows = plan.crop.after, plan.columns, plan.rows
     width = after.size[0]
     kept, kept_rows = columns.last - columns.first, rows.last - rows.first
     if plan.empty or (kept, kept_rows) != after.size:
-        image[:] = 0
+        image[:] = plan.crop.fill
     if not plan.empty:
         start = view * output.result_size + plan.start * 24 * frame.lanes
         to = ((rows.first - after.top) * width + columns.first - after.left) * 3

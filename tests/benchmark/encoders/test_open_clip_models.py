@@ -43,7 +43,7 @@ def test_folder__equals_open_clip(
     assert encoder.info.group == "CVL"
     assert encoder.info.dimension == 24
     assert encoder.info.parameters == sum(p.numel() for p in model.visual.parameters())
-    assert encoder.info.preprocessing["transport"] == ("float32" if "longest" in preprocess.values() else "uint8")
+    assert encoder.info.preprocessing["transport"] == "uint8"
     keeps_promises(encoder)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
+from benchmark.encoders.pixels import CenterCrop, CenterPad, CenterSquare, Pixels, ResizeInside, ResizeShort, ResizeTo
 from builders.errors import PhotoError
 
 BICUBIC, BOX = int(Image.Resampling.BICUBIC), int(Image.Resampling.BOX)
@@ -14,6 +14,10 @@ STEPS = {
     "short side, cut wider than the picture": (ResizeShort(16, BICUBIC), CenterCrop(40, 31)),
     "square, then exactly": (CenterSquare(0.875), ResizeTo(12, 10, BOX)),
     "square, exactly, cut": (CenterSquare(0.7), ResizeTo(12, 10, BOX), CenterCrop(9, 9)),
+    "inside, padded": (ResizeInside(16, 12, BICUBIC), CenterCrop(16, 12, "round")),
+    "inside a square, odd padding": (ResizeInside(15, 15, BOX), CenterCrop(15, 15, "round")),
+    "inside, padded with a colour": (ResizeInside(15, 12, BICUBIC), CenterPad(15, 12, fill=(10, 200, 30))),
+    "cut and padded with a colour": (ResizeShort(16, BICUBIC), CenterPad(23, 9, fill=(10, 200, 30))),
     "exactly": (ResizeTo(9, 21, BICUBIC),),
     "cut alone": (CenterCrop(8, 8),),
     "nothing": (),

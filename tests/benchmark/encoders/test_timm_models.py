@@ -47,14 +47,14 @@ def test_vit__equals_timm(
     keeps_promises(encoder)
 
 
-@pytest.mark.parametrize(("mode", "transport"), [("squash", "uint8"), ("border", "float32")])
+@pytest.mark.parametrize("mode", ["squash", "border"])
 def test_crop_mode__of_the_weights_is_kept(
-    mode: str, transport: str, tmp_path: Path, photos: list[Image.Image], embed_photos: Any, keeps_promises: Any
+    mode: str, tmp_path: Path, photos: list[Image.Image], embed_photos: Any, keeps_promises: Any
 ) -> None:
     _save(tmp_path, "vit_tiny_patch16_224", {"input_size": (3, 32, 32), "crop_mode": mode}, **VIT)
     encoder = load_encoder(str(tmp_path), device="cpu")
     np.testing.assert_allclose(embed_photos(encoder, photos), _reference(tmp_path, photos), atol=1e-5)
-    assert encoder.info.preprocessing["transport"] == transport
+    assert encoder.info.preprocessing["transport"] == "uint8"
     keeps_promises(encoder)
 
 

@@ -1,0 +1,99 @@
+"""Libraries' preprocessings that the exact engine carries out: the same bytes, or the library's own code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+from PIL import Image
+from timm.data import create_transform
+
+from benchmark.encoders import made_by
+from benchmark.encoders.embedding import Normalisation
+from benchmark.encoders.transformers_inputs import FirstPicture
+from benchmark.encoders.verified import (
+    FromTransform,
+    Preprocessing,
+    candidates_of_processor,
+    candidates_of_transform,
+    verified,
+)
+from builders.pixels import PROCESSINGS, preprocess_all, process_by_pillow
+
+TILES = {"image_grid_pinpoints": [[32, 64], [64, 32], [64, 64]]}
+CROP = {"crop_size": {"height": 32, "width": 32}}
+
+
+def of_timm(size: int, **options: Any) -> Preprocessing:
+    transform = create_transform((3, size, size), interpolation="bicubic", is_training=False, **options)
+    return verified("timm", FromTransform(transform), candidates_of_transform(transform), "pil")
+
+
+def of_processor(name: str, **options: Any) -> Preprocessing:
+    processor = getattr(tf, name)(**options)
+    return verified("transformers", FirstPicture(processor), candidates_of_processor(processor), "pil")
+
+
+EXACT: dict[str, Callable[[], Preprocessing]] = {
+    "timm, the picture inside a border": lambda: of_timm(57, crop_pct=1.0, crop_mode="border"),
+    "timm, crop larger than the picture": lambda: of_timm(56, crop_pct=1.15),
+    "LeViT": lambda: of_processor("LevitImageProcessorPil", size={"shortest_edge": 32}, **CROP),
+    "MobileViT, blue first": lambda: of_processor("MobileViTImageProcessorPil", size={"shortest_edge": 40}, **CROP),
+    "EfficientNet, deviation twice": lambda: of_processor("EfficientNetImageProcessorPil"),
+    "LLaVA-NeXT, whole picture": lambda: of_processor(
+        "LlavaNextImageProcessorPil", size={"shortest_edge": 32}, **CROP, **TILES
+    ),
+    "LLaVA-OneVision, whole picture": lambda: of_processor(
+        "LlavaOnevisionImageProcessorPil", size={"height": 32, "width": 32}, **TILES
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("size", [(300, 200), (123, 217), (40, 40)])
+def test_exact__the_engine_makes_the_bytes_of_the_library(
+    name: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    libraries: list[Any] = []
+    monkeypatch.setattr(f"{__name__}.verified", lambda *a: libraries.append(a[1]) or verified_of_the_package(*a))
+    made = EXACT[name]()
+    assert made_by(made.preprocess) == "exact engine"
+    noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    photo = Image.fromarray(noise)
+    processings = [PROCESSINGS[name] for name in ("jpeg-q95-420", "sharpening-x4", "resizing-x2")]
+    (views,) = preprocess_all(photo, processings, "a", [lambda w, h: made.preprocess.plan(w, h)], 0)
+    for view, processing in zip(views, processings, strict=True):
+        picture = process_by_pillow(photo, processing, "a", 0)
+        ours = made.normalise(torch.from_numpy(np.array(view))[None])[0].numpy()
+        library = libraries[0](picture)
+        assert np.abs(ours - library).max() < 1e-5
+        assert np.array_equal(_bytes(library, made.normalise), np.array(view))
+
+
+verified_of_the_package = verified
+
+
+def _bytes(pixels: np.ndarray, normalise: Normalisation) -> np.ndarray:
+    """The bytes that normalised pixels were made of; they must lie at whole numbers."""
+    mean, std = (np.array(values, np.float64)[:, None, None] for values in (normalise.mean, normalise.std))
+    values = (pixels.astype(np.float64) * std + mean) * 255
+    assert np.abs(values - values.round()).max() < 1e-2
+    found = values.round().astype(np.uint8).transpose(1, 2, 0)
+    return found[..., ::-1] if normalise.bgr else found
+
+
+def test_rounding_of_another_library__is_not_taken_for_pillows() -> None:
+    """torchvision enlarges bytes as Pillow does and shrinks them otherwise: pictures larger than the input tell."""
+    made = of_processor("Sam2ImageProcessor", size={"height": 700, "width": 700})
+    assert made_by(made.preprocess) == "its own code"
+    assert made.record["transport"] == "float32"
+
+
+def test_resize_of_floats__is_the_librarys_own() -> None:
+    assert (
+        made_by(of_processor("DINOv3ViTImageProcessor", size={"height": 32, "width": 32}).preprocess) == "its own code"
+    )
