@@ -124,11 +124,11 @@ def judge(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptio
         "views": recipe.view_keys(),
     }
     file = options.cache / "gates" / f"{key_hash(key)}.json"
-    known = None if options.fresh or not encoder.info.cacheable else _read(file)
+    known = None if options.fresh or not encoder.cacheable else _read(file)
     if known is not None:
         return known
     verdict = _judge(encoder, photos, recipe, options)
-    if encoder.info.cacheable:
+    if encoder.cacheable:
         write_text_atomically(file, json.dumps(verdict.record()) + "\n")
     return verdict
 

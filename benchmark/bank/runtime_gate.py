@@ -68,10 +68,10 @@ def settled(
         "views": recipe.view_keys(),
     }
     file = options.cache / "gates" / f"{key_hash(key)}.json"
-    verdict = None if options.fresh or not encoder.info.cacheable else _read(file)
+    verdict = None if options.fresh or not encoder.cacheable else _read(file)
     if verdict is None:
         verdict = _judge(encoder, encoder.in_torch(), photos, options)
-        if encoder.info.cacheable:
+        if encoder.cacheable:
             write_text_atomically(file, json.dumps(verdict.record()) + "\n")
     if verdict.passed:
         return encoder, verdict

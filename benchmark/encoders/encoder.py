@@ -136,3 +136,11 @@ class Encoder:
     """The same encoder computed by torch, where it is computed by another library."""
     stored: StoredEmbeddings | None = None
     """Embeddings that were made elsewhere and are read from a file: nothing is embedded here."""
+    random: bool = False
+    """It answered the same pictures twice, differently: its embeddings are one draw, which no other run may take for
+    its own."""
+
+    @property
+    def cacheable(self) -> bool:
+        """Whether embeddings may be kept: only if the computation is identified, and gives the same each time."""
+        return self.info.cacheable and not self.random

@@ -126,7 +126,7 @@ def _all_kept(
     got: Collected,
 ) -> bool:
     """Whether an earlier run kept what every task of a pass found; then it is recorded, and no embedding is read."""
-    if not encoder.info.cacheable or not bank.complete:
+    if not encoder.cacheable or not bank.complete:
         return False
     before = replace(got, failures=dict(got.failures))
     usable = _usable(encoder, bank, photos, before)
@@ -157,7 +157,7 @@ def _slots(
     encoder: Encoder, usable: np.ndarray, places: BankPlaces, photos: PhotoSet, one: Pass, options: RunOptions
 ) -> dict[str, Slot | None]:
     """By task of a pass, where its outcome is kept."""
-    if not encoder.info.cacheable:
+    if not encoder.cacheable:
         return dict.fromkeys(task.name for task in one.tasks)
     key = places.key(encoder)
     return {task.name: slot_of(task, photos, usable, key, options, encoder.device) for task in one.tasks}

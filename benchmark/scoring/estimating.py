@@ -24,6 +24,7 @@ from benchmark.scoring.passes import planned_passes
 from benchmark.scoring.space import SPARE_BYTES, free_space, size
 from benchmark.scoring.task_times import by_family, task_times
 from benchmark.tasks import Task
+from benchmark.views import chosen_maker
 from builders.photos import PhotoSet
 
 MEASURED_PHOTOS = 6
@@ -47,6 +48,8 @@ class Measured:
     kept: bool = True
     """Whether the bank stays on disk; a bank of an unidentified encoder is temporary."""
     on_gpu: bool = False
+    makers: tuple[str, ...] = ()
+    """Who would make the views, and why: a sentence for each kind of pass."""
     task_s: Mapping[str, float] = field(default_factory=dict)
     """By title of a family of tasks: one encoder's time."""
 
@@ -136,6 +139,7 @@ def estimate_text(
         "",
         f"disk: {size(disk)} of banks in {options.cache} ({size(free)} free), {size(passing)} more for a while"
         + ("" if disk + passing + SPARE_BYTES < free else ": NOT ENOUGH, it would be refused"),
+        *dict.fromkeys(maker for m in by.values() for maker in m.makers),
         "tasks were measured on made-up embeddings of at most 3,000 photos, with this machine as busy as it is now",
         "not in it: downloading weights; banks, outcomes and results that are there already make it shorter; a few "
         "photos are a small sample: it may be half or twice this",
@@ -172,6 +176,7 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
     scale = len(photos) / len(few)
     making = forward = 0.0
     views = bank_bytes = 0
+    makers: list[str] = []
     for recipe in [one.recipe for one in planned_passes(job.tasks, photos, options)]:
         cost = None
         for part in (few.select(np.arange(1)), few):  # the first call of a network is slow
@@ -188,6 +193,8 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
         making += cost.making_s * scale
         forward += cost.forward_s * scale
         views += len(recipe.names) * len(photos)
+        home = torch.device(encoder.device)
+        makers.append(str(chosen_maker(options.views, recipe, [encoder.preprocess], [home], options.workers)))
         bank_bytes += len(recipe.names) * len(photos) * encoder.info.dimension * np.dtype(options.storage).itemsize
     known = (photos.name, encoder.info.dimension, encoder.device)
     if known not in times:
@@ -202,6 +209,7 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
         bank_bytes=bank_bytes,
         kept=encoder.info.weights_sha256 is not None,
         on_gpu=encoder.device != "cpu",
+        makers=tuple(makers),
         task_s=by_family(times[known], job.tasks),
     )
 

@@ -80,4 +80,4 @@ class BankPlaces:
         )
 
     def _root(self, encoder: Encoder) -> Path:
-        return self._options.cache / BANKS if encoder.info.cacheable else self._scratch
+        return self._options.cache / BANKS if encoder.cacheable else self._scratch

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def score_encoders(
             got.add_seconds("checking photos", time.perf_counter() - started)
         _say_what_files_lack(encoders, photos, tasks, options, collected, tell)
         passes = planned_passes(tasks, photos, options)
-        _try(encoders, photos, passes, options, collected)
+        encoders = _try(encoders, photos, passes, options, collected)
         encoders = _settled(encoders, photos, places.bytes_hash, options, collected)
         fit = _precise_enough(encoders, photos, places.bytes_hash, options, collected)
         known: list[Mapping[str, Any]] = []
@@ -122,19 +122,21 @@ def _try(
     passes: Sequence[Pass],
     options: RunOptions,
     collected: Sequence[Collected],
-) -> None:
-    """Encoders that do not answer as encoders do are failures from here on; a file of embeddings is asked nothing."""
-    started = time.perf_counter()
+) -> list[Encoder]:
+    """The encoders, random ones marked. Those that do not answer as encoders do are failures from here on; a file of
+    embeddings is asked nothing."""
+    started, found = time.perf_counter(), list(encoders)
     asked = [i for i, encoder in enumerate(encoders) if encoder.stored is None]
     trials = try_encoders([encoders[i] for i in asked], photos, passes[0].recipe, options) if passes and asked else []
     for i, trial in zip(asked, trials, strict=bool(passes)):
         got, reason = collected[i], trial.reason
         if trial.random and not options.allow_random:
             reason = f"{trial.random}; --allow-random scores it all the same, and the result says so"
-        got.trial = trial
+        got.trial, found[i] = trial, replace(encoders[i], random=bool(trial.random))
         got.add_seconds("asking twice", (time.perf_counter() - started) / len(encoders))
         if reason:
             got.failures["encoder", encoders[i].info.id] = reason
+    return found
 
 
 def _settled(

@@ -69,4 +69,5 @@ def test_score__dry_run_says_stages_and_writes_nothing(tmp_path, photo_folder, c
     said = capsys.readouterr().out
     for stage in ("loading encoders", "views and forward passes", "Processing probes", "kNN set-ups", "disk: 0.2 MB"):
         assert stage in said
+    assert said.count("views are made by the workers: no CUDA GPU waits for them") == 1
     assert not list(tmp_path.iterdir())

@@ -105,6 +105,12 @@ class Normalises(nn.Module):
         x = x.mean((2, 3))
         return x - x.mean(0) if len(x) > 1 else x
 
+class Drops(nn.Module):
+    """Dropout that evaluation does not switch off, in what says that it may be kept."""
+    cache_key = "1"
+    def forward(self, x):
+        return nn.functional.dropout(x.mean((2, 3)), 0.5, training=True)
+
 class Asserts(nn.Module):
     def forward(self, x):
         assert len(x) == 1, "one at a time"
@@ -218,6 +224,15 @@ def test_score__a_random_encoder_is_scored_where_that_is_asked_for_and_recorded(
     score("good", out="sure")
     sure = read_result(score.out / "sure" / "result.json").environment["trial"]
     assert sure == {"photos": 3, "repeated": 0.0, "alone": 0.0, "random": ""}
+
+
+def test_score__nothing_of_a_random_encoder_is_kept_although_its_weights_are_known(score):
+    score("Drops", options=("--allow-random",))
+    result = read_result(score.out / "out" / "result.json")
+    assert result.encoder["weights_sha256"]
+    assert result.environment["trial"]["random"]
+    assert not list((score.out / "cache").glob("banks/*/*"))
+    assert not list((score.out / "cache").glob("outcomes/*"))
 
 
 def test_score__batch_size_1_is_a_way_out_for_what_depends_on_its_batch(score):
