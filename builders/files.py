@@ -12,6 +12,12 @@ import socket
 import time
 from pathlib import Path
 
+SAVED_EVERY_S = 30.0
+"""What grows while photos are read (an index, hashes, Exif) is written so often: a killed run loses no more."""
+
+JUST_CHANGED_NS = 2_000_000_000
+"""A file that changed so shortly before it was looked at may change again without another time: not remembered."""
+
 MAX_PHOTO_BYTES = 512 * 2**20
 """A larger file is not opened as a photo: none of ``decode.MAX_PIXELS`` needs more."""
 

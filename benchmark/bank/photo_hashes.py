@@ -17,18 +17,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from builders.errors import PhotoError
-from builders.files import write_bytes_atomically
+from builders.files import JUST_CHANGED_NS, SAVED_EVERY_S, write_bytes_atomically
 from builders.outside import Refused, read_outside_arrays
 from builders.photos import PhotoSet, photo_digest
 
 FOLDER = "photo-hashes"
 """Of the cache."""
-
-JUST_CHANGED_NS = 2_000_000_000
-"""A file that changed so shortly before it was looked at may change again without another time: not remembered."""
-
-SAVED_EVERY_S = 30.0
-"""What is learnt in a pass is written so often."""
 
 READ_BEFORE = 2_000
 """Up to so many unknown photos are read before a pass: seconds. More are hashed in it."""

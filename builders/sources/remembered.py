@@ -11,12 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from builders.files import cache_folder, write_bytes_atomically
+from builders.files import JUST_CHANGED_NS, SAVED_EVERY_S, cache_folder, write_bytes_atomically
 from builders.photos import Stamp
-
-SAVED_EVERY_S = 30.0
-JUST_CHANGED_NS = 2_000_000_000
-"""A file that changed so shortly before it was looked at may change again without another time: not remembered."""
 
 
 class RememberedFacts:

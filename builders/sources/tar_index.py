@@ -15,14 +15,11 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from builders.errors import DataError
-from builders.files import cache_folder, write_bytes_atomically
+from builders.files import SAVED_EVERY_S, cache_folder, write_bytes_atomically
 from builders.outside import Refused, read_outside_arrays
 
 INDEX_FOLDER = "tar-index"
 """Of the cache."""
-
-SAVED_EVERY_S = 30.0
-"""The index is written so often while it grows."""
 
 UNIT = 1000
 """Photos of a flat archive that become known together."""

@@ -18,7 +18,16 @@ def test_speed__quick_gives_figures_of_every_part(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = json.loads(file.read_text())
-    assert {row["part"] for row in rows} == {"views", "pipeline", "knn", "probe", "builders", "fetch", "simcams"}
+    assert {row["part"] for row in rows} == {
+        "views",
+        "pipeline",
+        "knn",
+        "probe",
+        "builders",
+        "fetch",
+        "simcams",
+        "runtimes",
+    }
     assert all(row["what"] in done.stdout for row in rows)
     numbers = [row["value"] for row in rows if "value" in row]
     assert numbers
