@@ -15,6 +15,7 @@ from benchmark.encoders import EncoderInfo, list_encoders, load_encoder, loading
 from benchmark.encoders.catalogue import NAMED
 from benchmark.encoders.embedding import Placement, tf32_only_if_asked
 from benchmark.encoders.encoder import GROUPS, LIBRARIES
+from benchmark.encoders.modern import MODERN
 from benchmark.encoders.registry import Request
 from benchmark.encoders.study import STUDY
 from builders.errors import EncoderError, UsageError
@@ -29,11 +30,11 @@ def test_import_and_listing__need_no_model_library() -> None:
     assert run.stdout.strip() == "[]"
 
 
-def test_list__bundled_and_controls_and_the_study() -> None:
+def test_list__bundled_and_controls_the_study_and_the_years_after() -> None:
     rows = list_encoders()
     specs = [row.spec for row in rows]
     assert len(set(specs)) == len(specs)
-    assert set(specs) == {*NAMED, *(row.spec for row in STUDY)}
+    assert set(specs) == {*NAMED, *(row.spec for row in (*STUDY, *MODERN))}
     assert specs[0] == "bundled:efficientnet-lite0"
     assert sum(row.published_name is not None for row in rows) == 47
     for row in rows:
