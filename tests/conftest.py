@@ -41,6 +41,20 @@ def photo_folder(tmp_path_factory):
     return root
 
 
+def write_dark_and_light(root, train, val, size):
+    """JPEG photos of noise in ``{train,val}/{dark,light}/``, so many of each class; ``size`` is (height, width)."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", train), ("val", val)):
+        for label, name in enumerate(("dark", "light")):
+            for i in range(count):
+                path = root / split / name / f"{i}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = np.clip(70 + 110 * label + rng.normal(0, 30, (*size, 3)), 0, 255).astype(np.uint8)
+                buffer = io.BytesIO()
+                Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
+                path.write_bytes(buffer.getvalue())
+
+
 def photo_bytes(seed, size=None):
     """A JPEG file of smooth noise with an edge, deterministic by seed."""
     random = np.random.default_rng(seed)

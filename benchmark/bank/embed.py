@@ -22,7 +22,7 @@ from benchmark.bank.batches import embed_gathered, gather
 from benchmark.bank.beside import Beside, beside
 from benchmark.bank.gathering import gathers, photos_together
 from benchmark.bank.members import Member, Seat, Seated, seated
-from benchmark.bank.missing import EVERYTHING, Part, Share, missing_parts
+from benchmark.bank.missing import Part, missing_parts
 from benchmark.encoders import Encoder
 from benchmark.views import PhotoViews, ViewRecipe, photo_bytes, view_stream
 from builders.photos import PhotoSet
@@ -87,7 +87,6 @@ def fill_banks(
     views: str = "auto",
     label: str = "embedding",
     learn: Callable[[int, bytes], None] = lambda index, digest: None,
-    share: Share = EVERYTHING,
 ) -> PassOutcome:
     """Embed the views that a bank misses. Each photo is decoded once, each distinct preprocessing is run once.
 
@@ -101,7 +100,6 @@ def fill_banks(
         views: who makes them, see ``RunOptions.views``.
         label: of the progress bar.
         learn: told the index and the ``photo_digest`` of each photo that was read.
-        share: of the blocks; other processes fill the others.
 
     An encoder that fails on a batch, or gives another shape than it promised, is left out of the rest of the pass.
 
@@ -110,7 +108,7 @@ def fill_banks(
     """
     started = time.perf_counter()
     members = [Member(encoder, bank, batch_size) for encoder, bank in zip(encoders, banks, strict=True)]
-    parts = [share.of(part) for part in missing_parts(recipe.names, banks)]
+    parts = missing_parts(recipe.names, banks)
     count = sum(len(banks[0].blocks.photos_of(block)) for part in parts for block in part.blocks)
     making = 0.0
     bar = tqdm(total=count, desc=label, unit="photo", delay=1, disable=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from benchmark.bank.bank import Bank
 
@@ -20,26 +20,6 @@ class Part:
     def names(self) -> tuple[str, ...]:
         """The views that have to be made."""
         return tuple(dict.fromkeys(name for names in self.missing for name in names))
-
-
-@dataclass(frozen=True)
-class Share:
-    """Which blocks one of several processes fills: every so-manieth, so that all end at about the same time."""
-
-    number: int
-    """0 .. processes - 1."""
-    processes: int
-
-    def of(self, part: Part) -> Part:
-        """The part without the blocks of others.
-
-        >>> Share(1, 2).of(Part((0, 1, 2, 3), ())).blocks
-        (1, 3)
-        """
-        return replace(part, blocks=tuple(block for block in part.blocks if block % self.processes == self.number))
-
-
-EVERYTHING = Share(0, 1)
 
 
 def missing_parts(names: Sequence[str], banks: Sequence[Bank]) -> list[Part]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import timm
 import torch
-from PIL import Image
 
 from benchmark.__main__ import main
 from benchmark.encoders import encoder_hash, load_encoder
 from benchmark.results import Result, Score, write_result
 from benchmark.results.schema import read_result
 from benchmark.scoring.aside import set_aside
+from tests.conftest import write_dark_and_light
 
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 1, "num_heads": 2}
 ONE, TWO = "run1/checkpoint-1000", "run2/checkpoint-1000"
@@ -38,16 +36,7 @@ def folder(tmp_path_factory) -> Path:
     save(root / TWO, 2)
     shutil.copytree(root / ONE, root / "copy/checkpoint-1000")
     save(root / "wider/checkpoint-1000", 1, crop_pct=0.5)
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 8), ("val", 4)):
-        for label, name in enumerate(("dark", "light")):
-            for i in range(count):
-                path = root / "photos" / split / name / f"{i}.jpg"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                pixels = np.clip(70 + 110 * label + rng.normal(0, 30, (48, 40, 3)), 0, 255).astype(np.uint8)
-                buffer = io.BytesIO()
-                Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
-                path.write_bytes(buffer.getvalue())
+    write_dark_and_light(root / "photos", 8, 4, (48, 40))
     return root
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import camtrace
 from benchmark.__main__ import main
@@ -20,6 +18,7 @@ from benchmark.scoring.trial import _spread, own_failures, try_encoders
 from benchmark.views import PlainViews
 from builders.errors import EncoderError, UsageError
 from builders.photos import PhotoSet
+from tests.conftest import write_dark_and_light
 
 CODE = '''
 import itertools, sys
@@ -123,16 +122,7 @@ def folder(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("trial")
     (root / "trial_encoders.py").write_text(CODE)
     (root / "trial_exit.py").write_text("import sys\nsys.exit(0)\n")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 10), ("val", 5)):
-        for label, name in enumerate(("dark", "light")):
-            for i in range(count):
-                path = root / "photos" / split / name / f"{i}.jpg"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                pixels = np.clip(70 + 110 * label + rng.normal(0, 30, (24, 32, 3)), 0, 255).astype(np.uint8)
-                buffer = io.BytesIO()
-                Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
-                path.write_bytes(buffer.getvalue())
+    write_dark_and_light(root / "photos", 10, 5, (24, 32))
     return root
 
 

@@ -1,14 +1,11 @@
 """Sweeps through the real command line: shared passes, rows for failures, resuming, estimates."""
 
-import io
 import json
 import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import benchmark.views.views
 from benchmark.__main__ import main
@@ -19,6 +16,7 @@ from benchmark.sweep import command as sweep_command
 from benchmark.sweep.command import read_specs
 from benchmark.sweep.run import groups_of
 from builders.errors import UsageError
+from tests.conftest import write_dark_and_light
 
 ENCODERS = """
 import numpy as np
@@ -54,16 +52,7 @@ DATA = ("--data", "folder:photos", "--tasks", "probe/sharpening", "--workers", "
 def photos(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("sweep")
     (root / "sweep_encoders.py").write_text(ENCODERS)
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 8), ("val", 4)):
-        for label, name in enumerate(("dark", "light")):
-            for i in range(count):
-                path = root / "photos" / split / name / f"{i}.jpg"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                pixels = np.clip(70 + 110 * label + rng.normal(0, 30, (24, 32, 3)), 0, 255).astype(np.uint8)
-                buffer = io.BytesIO()
-                Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
-                path.write_bytes(buffer.getvalue())
+    write_dark_and_light(root / "photos", 8, 4, (24, 32))
     return root
 
 
