@@ -55,6 +55,11 @@ class BuildWork:
         work = ShardWork(_jobs(request.parsed(folder), plan.notes["sizes"]), self._output)
         self.facts, self.run = work.facts, work.run
 
+    def close(self) -> None:
+        """The scratch folder goes."""
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
 
 def finish(plan: Plan, done: Mapping[int, Finished], place: Place) -> int:
     """Verify every shard and write the card: the plain command, which makes nothing again. The exit status."""

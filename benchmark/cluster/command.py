@@ -144,10 +144,16 @@ def _planned(request: Request) -> Callable[..., dict[str, Any]]:
 
 
 def _work(args: argparse.Namespace) -> int:
-    from builders.ranks import Markers, read_plan, run_locally, serve, work_ranks
+    from builders.ranks import read_plan
 
     plan, place = read_plan(_absolute(args.plan))
-    opened = _opener(plan, place)
+    with contextlib.closing(_Opened(plan, place)) as opened:
+        return _work_on(plan, place, opened, args)
+
+
+def _work_on(plan: Plan, place: RanksPlace, opened: _Opened, args: argparse.Namespace) -> int:
+    from builders.ranks import Markers, run_locally, serve, work_ranks
+
     if args.serve:
         answers = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # what libraries print goes with everything else that is said
@@ -215,31 +221,40 @@ def _finish(args: argparse.Namespace) -> int:
     return status
 
 
-def _opener(plan: Plan, place: RanksPlace) -> Callable[[], Work]:
-    def opened() -> Work:
-        _go_to_folder(plan)
-        work: Work
-        if plan.kind == "build":
-            from benchmark.cluster.builds import BuildWork
+class _Opened:
+    """The work of a plan on this machine, opened when it is first asked for, and once."""
 
-            work = BuildWork(plan, place)
-        else:
-            from benchmark.compute import prepare_process
+    def __init__(self, plan: Plan, place: RanksPlace) -> None:
+        self._plan, self._place = plan, place
+        self._work: _WithCode | None = None
 
-            prepare_process()
-            from benchmark.cluster.embedding import EmbeddingWork
+    def __call__(self) -> _WithCode:
+        if self._work is None:
+            _go_to_folder(self._plan)
+            if self._plan.kind == "build":
+                from benchmark.cluster.builds import BuildWork
 
-            work = EmbeddingWork(plan, place)
-        return _WithCode(work)
+                self._work = _WithCode(BuildWork(self._plan, self._place))
+            else:
+                from benchmark.compute import prepare_process
 
-    return opened
+                prepare_process()
+                from benchmark.cluster.embedding import EmbeddingWork
+
+                self._work = _WithCode(EmbeddingWork(self._plan, self._place))
+        return self._work
+
+    def close(self) -> None:
+        """Give back what it took of this machine."""
+        if self._work is not None:
+            self._work.close()
 
 
 class _WithCode:
     """Any work, whose machine must have the code of the plan too."""
 
     def __init__(self, work: Work) -> None:
-        self._work, self.run = work, work.run
+        self._work, self.run, self.close = work, work.run, work.close
 
     def facts(self, units: Any) -> dict[str, str]:
         return {CODE: _code(), **self._work.facts(units)}

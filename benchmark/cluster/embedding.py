@@ -123,6 +123,10 @@ class EmbeddingWork:
                             failed |= {f"{number}/{photo}" for photo in bank.failures}
         return Made(files, len(failed))
 
+    def close(self) -> None:
+        """The encoders go."""
+        self._loaded = (-1, {})
+
     def _fill(self, number: int, group: int, blocks: Sequence[int], one: Pass, tick: Tick) -> list[BlockBank]:
         photos, options = self._asked.jobs[number].photos, self._asked.options
         read = _BytesRead(photos, self._bytes[number])

@@ -48,6 +48,10 @@ class Work(Protocol):
         """Do them. What an earlier attempt finished is kept. Raises ``CamtraceError``."""
         ...
 
+    def close(self) -> None:
+        """Give back what it took of this machine."""
+        ...
+
 
 def work_ranks(
     plan: Plan,
