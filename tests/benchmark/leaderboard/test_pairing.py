@@ -231,6 +231,7 @@ def test_pairs__a_mean_whose_parts_name_owners_differently_is_not_paired(board, 
 def test_pairs__rows_that_cluster_photos_differently_are_not_paired(board, by_owner):
     some, right = by_owner
     runs = {"a": attributes(some, right["a"]), "b": attributes(some, right["b"], np.arange(120) // 2)}
+    runs["moved"] = attributes(some, right["b"], np.roll(OWNERS, 4))  # as many owners, of other photos
     runs["named"] = attributes(some, right["b"], 100 - OWNERS)  # other names of the same owners
     runs["none"] = attributes(some, right["b"], None)
     made = p_values(board(runs), "probe/make")
