@@ -7,6 +7,7 @@ that ``build_processed`` writes from the same photos, and the same pixels that t
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,11 +16,10 @@ import datasets
 import numpy as np
 from datasets import ClassLabel
 
-from builders.errors import PhotoError, UsageError, unknown_name
-from builders.files import MAX_PHOTO_BYTES
-from builders.outside import Refused, read_outside
+from builders.errors import UsageError, unknown_name
 from builders.pixels import ALL_PARAMETERS, open_processed
 from builders.processed.assignment import NO_OWN, Assignment, correlation_of
+from builders.processed.own_files import OwnFiles, own_files
 from builders.processed.processed_rows import ProcessingSettings, processed_rows
 from builders.sources import split_named
 
@@ -38,6 +38,7 @@ def with_processing(
     photo_id: PhotoIds = None,
     split: str | None = None,
     decode: bool = True,
+    folder: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Wrap a loaded data set: its photos processed when they are asked for, with the class of each in a column.
 
@@ -57,16 +58,26 @@ def with_processing(
         photo_id: a column of ids, or the ids themselves in the order of the rows (used as they are), or the default.
         split: name of the split, where the data set does not know its own.
         decode: ``image`` as a PIL image; ``False`` gives ``{"bytes", "path"}``, as a build stores them.
+        folder: where the photos lie that rows name by their path instead of holding their bytes (``imagefolder``, or
+            paths of your own). Without it only files that ``load_dataset`` downloaded, and those beside the data set's
+            own Arrow files, are read: whoever wrote the rows must not choose which files of this machine are read.
 
     Returns:
         A data set of the same kind with the columns of the old one, ``photo_id``, ``<parameter>``, and ``scale`` for
-        ``interpolation``. Reading a row raises ``PhotoError`` where its photo cannot be decoded.
+        ``interpolation``. Reading a row raises ``PhotoError`` where its photo cannot be decoded, or is a file that lies
+        elsewhere.
 
     Raises:
         UsageError: an unknown name, a missing image column, a column in the way, or no way to know the ids.
     """
     settings = ProcessingSettings(parameter, assignment, seed, assignment_seed)
-    options: dict[str, Any] = {"image": image, "label": label, "photo_id": photo_id, "decode": decode}
+    options: dict[str, Any] = {
+        "image": image,
+        "label": label,
+        "photo_id": photo_id,
+        "decode": decode,
+        "folder": folder,
+    }
     if isinstance(dataset, Mapping):
         lone_test = "val" not in {split_named(str(name)) for name in dataset}  # as hub:REPO has it
         ours = {name: "val" if lone_test and str(name) == "test" else str(name) for name in dataset}
@@ -84,6 +95,7 @@ class _Views:
     image: str
     settings: ProcessingSettings
     decode: bool
+    files: OwnFiles
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         out = {name: values for name, values in batch.items() if name != _ROW}
@@ -94,7 +106,7 @@ class _Views:
         return out
 
     def _view(self, cell: Any, photo_id: str, code: int) -> Any:
-        return _view(_bytes(cell), photo_id, self.settings, code, self.decode)
+        return _view(self.files.read(cell), photo_id, self.settings, code, self.decode)
 
 
 _ROW = "__row__"
@@ -109,15 +121,17 @@ def _wrap(
     label: str,
     photo_id: PhotoIds,
     decode: bool,
+    folder: str | os.PathLike[str] | None,
 ) -> Any:
     _check_columns(dataset, settings, image)
     own = _own_classes(dataset, settings, label)
+    files = own_files(dataset, folder)
     name = str(split or dataset.split or "")
     every = settings.every(split_named(name))
     if isinstance(dataset, datasets.IterableDataset):
         if photo_id is not None and not isinstance(photo_id, str):
             raise UsageError("photo_id: a data set that is streamed takes the name of a column")
-        stream = _Stream(settings, every, own, image, _prefix(name), _id_column(dataset, photo_id), decode)
+        stream = _Stream(settings, every, own, image, _prefix(name), _id_column(dataset, photo_id), decode, files)
         undecoded = dataset.cast_column(image, datasets.Image(decode=False))
         return undecoded.map(stream, batched=True, batch_size=16, with_indices=True)
 
@@ -143,7 +157,7 @@ def _wrap(
 
         light = light.add_column("scale", [random_scale(ids[row], settings.seed) for row in rows])
     photos = dataset.with_format(None).select_columns([image]).cast_column(image, datasets.Image(decode=False))
-    return light.with_transform(_Views(photos, image, settings, decode))
+    return light.with_transform(_Views(photos, image, settings, decode, files))
 
 
 @dataclass(frozen=True)
@@ -157,6 +171,7 @@ class _Stream:
     prefix: str
     id_column: str | None
     decode: bool
+    files: OwnFiles
 
     def __call__(self, batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
         parameter = ALL_PARAMETERS[self.settings.parameter]
@@ -166,7 +181,9 @@ class _Stream:
         for at, index in enumerate(indices):
             photo_id = f"{self.prefix}{batch[self.id_column][at] if self.id_column else index}"
             own = self.own.of(batch[self.own.label][at] if self.own.label else None)
-            for made in processed_rows(_bytes(batch[self.image][at]), photo_id, self.settings, self.every, own):
+            for made in processed_rows(
+                self.files.read(batch[self.image][at]), photo_id, self.settings, self.every, own
+            ):
                 for name in names:
                     out[name].append(batch[name][at] if name != self.image else _cell(made["image"], self.decode))
                 for name in columns[len(names) :]:
@@ -185,17 +202,6 @@ def _view(data: bytes, photo_id: str, settings: ProcessingSettings, code: int, d
 
 def _cell(cell: dict[str, Any], decode: bool) -> Any:
     return open_processed(cell["bytes"]) if decode else cell
-
-
-def _bytes(cell: Any) -> bytes:
-    if cell is None:
-        raise PhotoError("the row holds no image")
-    if cell.get("bytes") is not None:
-        return cast(bytes, cell["bytes"])
-    try:
-        return read_outside(cell.get("path") or "", limit=MAX_PHOTO_BYTES)
-    except Refused as refused:
-        raise PhotoError(f"the file of the row: {refused.reason}") from None
 
 
 @dataclass(frozen=True)
