@@ -122,14 +122,14 @@ def test_build__card_check_and_views_made_when_read_agree(assignment, many, tmp_
     ids = [name.split(f"{many.name}/")[1] for name in names]
     assert set(ids) <= set(photos.ids)
     views = builders.with_processing(
-        plain, "jpeg-fine", assignment=assignment, assignment_seed=4, photo_id=ids, decode=False
+        plain, "jpeg-fine", assignment=assignment, assignment_seed=4, photo_id=ids, decode=False, folder=many
     )
     stored = built["train"].cast_column("image", datasets.Image(decode=False))
     expected = {row["photo_id"]: (row["jpeg-fine"], row["image"]["bytes"]) for row in stored}
     assert {row["photo_id"]: (row["jpeg-fine"], row["image"]["bytes"]) for row in views} == expected
 
     stream = plain.add_column("photo_id", [i.removeprefix("train/") for i in ids]).to_iterable_dataset()
-    options = {"assignment": assignment, "assignment_seed": 4, "split": "train", "decode": False}
+    options = {"assignment": assignment, "assignment_seed": 4, "split": "train", "decode": False, "folder": many}
     streamed = builders.with_processing(stream, "jpeg-fine", **options)
     assert {row["photo_id"]: (row["jpeg-fine"], row["image"]["bytes"]) for row in streamed} == expected
 
@@ -141,6 +141,11 @@ def test_with_processing__needs_semantic_classes(many, tmp_path):
     with pytest.raises(UsageError, match="no column of semantic classes"):
         builders.with_processing(plain.remove_columns("label"), "jpeg", assignment="correlated:0.5")
     views = builders.with_processing(
-        plain.rename_column("label", "species"), "jpeg", assignment="correlated:1", label="species", decode=False
+        plain.rename_column("label", "species"),
+        "jpeg",
+        assignment="correlated:1",
+        label="species",
+        decode=False,
+        folder=many,
     )
     assert len({(row["species"], row["jpeg"]) for row in views.select_columns(["species", "jpeg"])}) == 8
