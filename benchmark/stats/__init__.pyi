@@ -1,4 +1,4 @@
-from .association import correlation_ratio, cramers_v, ratio_p_value, table_p_value
+from .association import correlation_ratio, ratio_p_value, table_p_value
 from .chance import EffectSize, against_chance, effect_size
 from .intervals import photo_interval, photo_intervals, standard_error
 from .multiplicity import holm
@@ -18,7 +18,6 @@ __all__ = [
     "Ranks",
     "against_chance",
     "correlation_ratio",
-    "cramers_v",
     "effect_size",
     "holm",
     "independent_difference",

@@ -22,7 +22,7 @@ from benchmark.tasks.processing import (
 from benchmark.tasks.similarity import similarity_details
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
-from builders.pixels import PARAMETERS, Parameter
+from builders.pixels import ALL_PARAMETERS, Parameter
 
 if TYPE_CHECKING:
     from benchmark.knn import KnnAnswers, TieRule
@@ -307,11 +307,12 @@ NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
             metrics=SET_UPS,
             recipe=partial(processing_views, p),
             unfit=partial(_unfit_for_knn, p),
+            by_name=p.by_name,
             run=partial(run_knn, p),
             read_answers=read_knn,
             growth="pairs",
         )
-        for p in PARAMETERS.values()
+        for p in ALL_PARAMETERS.values()
     }
 )
 """Plain kNN, and the kNN set-ups under every processing parameter, by name."""
