@@ -134,7 +134,8 @@ def test_results__save_as_the_command_does(results, tmp_path):
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*"))
     assert files == [
         *("mean/folder-photos/answers.npz", "mean/folder-photos/result.json", "mean/report.png"),
-        *("ours/folder-photos/answers.npz", "ours/folder-photos/result.json", "ours/report.png", "report.md"),
+        *("ours/folder-photos/answers.npz", "ours/folder-photos/result.json", "ours/report.png"),
+        *("report.html", "report.md"),
     ]
     written = json.loads((tmp_path / "ours/folder-photos/result.json").read_text())
     assert written["scores"][0]["value"] == results.select(encoder="ours")["probe/jpeg"].value

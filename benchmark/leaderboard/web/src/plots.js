@@ -117,7 +117,7 @@ export function profile({ board, columns, rows, width, label }) {
     marginLeft: width < 520 ? 110 : 170,
     marginBottom: 36,
     x: { label: "accuracy (%) →", domain: [0, 100], grid: true, ticks: width < 520 ? 5 : 10 },
-    y: { domain: [-0.5, columns.length - 0.5], axis: null },
+    y: { domain: [columns.length - 0.5, -0.5], axis: null },
     ...(several ? { color: { domain: rows.map(({ key }) => key), range: rows.map((_, i) => `var(--line-${i % 8})`) } } : {}),
     marks: [
       axisY(columns.map((_, i) => i), { label: null, tickSize: 0, tickFormat: (i) => short(name(columns[i]), width < 520 ? 17 : 27) }),

@@ -23,7 +23,7 @@ export function createReport({ board, container, change, linkTo }) {
       profiles(context, width),
       shown.map((section) => h("section", { class: "result-section" },
         section.heading ? h("h2", {}, section.heading) : null,
-        section.blocks.map((block, i) => drawn(block, `${section.id}-${i}`)))),
+        section.blocks.map((block, i) => drawn(block, `${section.id}-${i}`, section.heading)))),
     );
   };
 
@@ -61,18 +61,18 @@ function sectionsOf(blocks) {
   return sections.filter(({ heading, blocks }) => heading || blocks.length);
 }
 
-function drawn(block, id) {
-  if (block.kind === "table") return table(block, id);
+function drawn(block, id, heading) {
+  if (block.kind === "table") return table(block, id, heading);
   if (block.kind === "code") return h("pre", { tabindex: "0" }, h("code", {}, block.text));
   const parts = block.text.split("**");
   // An odd number of parts: every second one is strong.
   return h("p", {}, parts.length % 2 ? parts.map((part, i) => (i % 2 ? h("strong", {}, part) : part)) : block.text);
 }
 
-function table({ head, rows, right }, id) {
+function table({ head, rows, right }, id, heading) {
   const number = (i) => (right[i] ? "score" : null);
   return h("div", { class: "told" },
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Table: ${head[0]}` },
+    h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": [head[0], heading].filter(Boolean).join(", ") },
       h("table", { class: "plain" },
         h("caption", { class: "visually-hidden" }, `${head[0]}: ${count(rows.length)} rows`),
         h("thead", {}, h("tr", {}, head.map((name, i) => h("th", { scope: "col", class: number(i) }, name)))),
