@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 from builders.command_line import Parser
 from builders.dataset import default_workers, summary
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet
-from builders.pixels import PARAMETERS
+from builders.pixels import ALL_PARAMETERS, PARAMETERS
+from builders.processed.assignment import correlation_of
 from builders.processed.build import build_processed
-from builders.processed.processed_rows import Assignment
 
 _ALL = "all"
 
@@ -44,8 +43,8 @@ def parse_parameters(text: str) -> tuple[str, ...]:
     """
     names = tuple(PARAMETERS) if text == _ALL else tuple(name.strip() for name in text.split(","))
     for name in names:
-        if name not in PARAMETERS:
-            raise unknown_name("parameter", name, [*PARAMETERS, _ALL])
+        if name not in ALL_PARAMETERS:
+            raise unknown_name("parameter", name, [*ALL_PARAMETERS, _ALL])
     if len(set(names)) != len(names):
         raise UsageError(f"--parameter {text}: a name stands there twice")
     return names
@@ -57,8 +56,7 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
     if arguments.limit is not None and arguments.limit < 1:
         raise UsageError(f"--limit {arguments.limit}: at least 1 photo is needed")
     parameters = parse_parameters(arguments.parameter)
-    if arguments.assignment not in get_args(Assignment):
-        raise unknown_name("assignment", arguments.assignment, get_args(Assignment))
+    correlation_of(arguments.assignment)
     photos = _open(kind, arguments.source, arguments.split_seed)
     if arguments.limit is not None:
         photos = photos.limited(arguments.limit)
@@ -102,12 +100,18 @@ def _parser(kind: str, source_help: str) -> Parser:
     )
     parser.add_argument("--source", required=True, help=source_help)
     parser.add_argument("--output", required=True, type=Path, help="folder of the data set")
-    parser.add_argument("--parameter", default="jpeg", help=f"{', '.join(PARAMETERS)}, several with commas, or all")
+    parser.add_argument(
+        "--parameter",
+        default="jpeg",
+        help=f"{', '.join(ALL_PARAMETERS)}, several with commas, or all (of {', '.join(PARAMETERS)})",
+    )
     parser.add_argument(
         "--assignment",
         default="uniform",
         help="uniform: one class per photo (default); every: each photo in every class; "
-        "study: uniform for train, every for the rest",
+        "study: uniform for train, every for the rest; correlated:P: uniform, but a share P of the photos of each "
+        "semantic class get that class's own processing; correlated-classes:P: all photos of a share P of the "
+        "semantic classes do",
     )
     parser.add_argument(
         "--lossless",
@@ -116,7 +120,7 @@ def _parser(kind: str, source_help: str) -> Parser:
         "score --model embeddings:FILE",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the random scale of interpolation (default 0)")
-    parser.add_argument("--assignment-seed", type=int, default=0, help="of the uniform assignment (default 0)")
+    parser.add_argument("--assignment-seed", type=int, default=0, help="of what the assignment draws (default 0)")
     parser.add_argument("--split-seed", type=int, default=0, help="of the split, where the source brings none")
     parser.add_argument("--limit", type=int, help="at most so many photos, seeded and class-balanced")
     parser.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")

@@ -8,6 +8,7 @@ from .inaturalist import inaturalist_photos
 from .pair_photos import CAMERA_TYPES, PairRow, read_pair_photos
 from .sample import sample_photos
 from .stored_views import stored_photos, unpack
+from .strangers import cell_bytes
 
 __all__ = [
     "CAMERA_TYPES",
@@ -15,6 +16,7 @@ __all__ = [
     "DatasetRepo",
     "FolderSource",
     "PairRow",
+    "cell_bytes",
     "imagenet_photos",
     "inaturalist_photos",
     "labelled_folder",

@@ -37,10 +37,10 @@ original = load_dataset("imagefolder", data_dir=photos, split="train")
 ids = ["train/" + row["image"]["path"].split("/train/")[1] for row in original.cast_column("image", type(
     original.features["image"])(decode=False))]
 built = load_dataset(out, "webp", split="train").cast_column("image", type(original.features["image"])(decode=False))
-views = with_processing(original, "webp", assignment="every", photo_id=ids, decode=False)
+views = with_processing(original, "webp", assignment="every", photo_id=ids, decode=False, folder=photos)
 stored = {(row["photo_id"], row["webp"]): row["image"] for row in built}
 assert {(row["photo_id"], row["webp"]): row["image"] for row in views} == stored
-assert with_processing(original, "webp", photo_id=ids)[0]["image"].format == "WEBP"
+assert with_processing(original, "webp", photo_id=ids, folder=photos)[0]["image"].format == "WEBP"
 """
 
 SCORE = """

@@ -118,6 +118,42 @@ def test_with_processing__wrong_names_are_one_sentence(loaded):
         builders.with_processing(part, "jpeg", split="train[:10%]")
 
 
+def test_with_processing__rows_name_files_of_their_own_folder_alone(photo_folder, tmp_path):
+    loaded = datasets.load_dataset("imagefolder", data_dir=str(photo_folder), cache_dir=str(tmp_path / "cache"))
+    with pytest.raises(PhotoError, match=r"outside the data set .*; if its photos lie there, say so by folder=DIR"):
+        builders.with_processing(loaded["train"], "jpeg")[0]
+    inside = builders.with_processing(loaded, "jpeg", folder=photo_folder, decode=False)
+    assert len(inside["train"][:]["image"]) == len(loaded["train"])
+
+    own = loaded["train"].cast_column("image", datasets.Image(decode=False))[0]["image"]["path"]
+    (tmp_path / "link.jpg").symlink_to("/etc/hostname")
+    cells = [{"bytes": None, "path": path} for path in ("/etc/hostname", str(tmp_path / "link.jpg"), own)]
+    forged = datasets.Dataset.from_list([{"image": c} for c in cells], datasets.Features({"image": datasets.Image()}))
+    views = builders.with_processing(forged, "jpeg", split="train", folder=photo_folder, decode=False)
+    for row in (0, 1):
+        with pytest.raises(PhotoError, match="outside the data set"):
+            views[row]
+    assert views[2]["image"]["bytes"]
+    streamed = builders.with_processing(forged.to_iterable_dataset(), "jpeg", split="train")
+    with pytest.raises(PhotoError, match=r"/etc/hostname"):
+        next(iter(streamed))
+    with pytest.raises(UsageError, match="there is no such folder"):
+        builders.with_processing(forged, "jpeg", folder=tmp_path / "none")
+
+
+def test_with_processing__files_beside_the_arrow_files_are_the_data_sets_own(photo_folder, tmp_path):
+    photo = next(photo_folder.rglob("*.jpg"))
+    datasets.Dataset.from_dict({"image": [str(tmp_path / "saved" / "a.jpg"), str(photo)]}).save_to_disk(
+        tmp_path / "saved"
+    )
+    (tmp_path / "saved" / "a.jpg").write_bytes(photo.read_bytes())
+    saved = datasets.load_from_disk(tmp_path / "saved").cast_column("image", datasets.Image())
+    views = builders.with_processing(saved, "jpeg", split="train")
+    assert views[0]["image"].size
+    with pytest.raises(PhotoError, match="outside the data set"):
+        views[1]
+
+
 def test_open_built__gives_the_stored_bytes_by_photo_and_class(photos, tmp_path):
     build_processed(photos, tmp_path / "out", parameters=["sharpening"], assignment="study", progress=False)
     built = open_built(str(tmp_path / "out"))
