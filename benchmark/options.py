@@ -118,8 +118,8 @@ class RunOptions:
     limit: int | None = None
     """Photos that a set was reduced to; for the record, ``PhotoSet.limited`` does it."""
     device: str = "auto"
-    """Where encoders and tasks compute; ``cuda:all`` and lists (``benchmark.compute.devices``) are for embedding, tasks
-    take the first."""
+    """Where encoders and tasks compute; of several (``benchmark.compute.named_devices``) all embed, and tasks take the
+    first."""
     dtype: str = "float32"
     """Precision of the forward pass: one of ``DTYPES``."""
     compile: bool = False

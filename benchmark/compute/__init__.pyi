@@ -1,6 +1,6 @@
 from .batch_size import FittingBatch, out_of_memory
 from .compiled import compiled_module
-from .devices import devices
+from .devices import named_devices
 from .less_memory import exact_device, free_cached, with_less_memory
 from .memory import budget, free_on_gpu, free_on_host, share_machine
 from .precision import rounded_as_asked
@@ -12,13 +12,13 @@ __all__ = [
     "FittingBatch",
     "budget",
     "compiled_module",
-    "devices",
     "exact_device",
     "free_cached",
     "free_on_gpu",
     "free_on_host",
     "in_parts",
     "multiply",
+    "named_devices",
     "out_of_memory",
     "prepare_process",
     "rounded_as_asked",

@@ -9,7 +9,7 @@ from builders.errors import UsageError
 ALL_CARDS = "cuda:all"
 
 
-def devices(asked: str) -> tuple[str, ...]:
+def named_devices(asked: str) -> tuple[str, ...]:
     """What ``--device`` names, one after the other; words that name one device are given back as they are.
 
     Args:
@@ -19,7 +19,7 @@ def devices(asked: str) -> tuple[str, ...]:
     Raises:
         UsageError: there is no card, or one of them is not here; they are of different types, which round differently.
 
-    >>> devices("auto"), devices("cpu,cpu")
+    >>> named_devices("auto"), named_devices("cpu,cpu")
     (('auto',), ('cpu', 'cpu'))
     """
     if asked != ALL_CARDS and "," not in asked:

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from benchmark.compute import devices, out_of_memory, rounded_as_asked, side_by_side
+from benchmark.compute import named_devices, out_of_memory, rounded_as_asked, side_by_side
 from benchmark.encoders.compiling import compiled_forward
 from benchmark.encoders.encoder import COMPLEX, Encoder, EncoderInfo
 from builders.errors import CamtraceError, EncoderError, UsageError
@@ -50,7 +50,7 @@ def placement(device: str, dtype: str, compile: bool = False) -> Placement:
     """
     if dtype not in TORCH_DTYPES:
         raise UsageError(f"--dtype {dtype}: choose one of {', '.join(TORCH_DTYPES)}")
-    device = devices(device)[0]
+    device = named_devices(device)[0]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if device == "cuda":

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.bank import Bank, PhotoHashes, fill_banks_on
-from benchmark.compute import devices
+from benchmark.compute import named_devices
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.scoring.collected import Collected, record, record_pass
@@ -57,7 +57,7 @@ def embed_pass(
     banks = [places.open(encoder, views, fresh) for encoder in encoders]
     name = encoders[0].info.id if len(encoders) == 1 else f"{len(encoders)} encoders"
     outcome = fill_banks_on(
-        devices(options.device),
+        named_devices(options.device),
         photos,
         one.recipe,
         encoders,

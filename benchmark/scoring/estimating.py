@@ -16,7 +16,7 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmark.bank import Bank, bank_key, fill_banks, workers_each
-from benchmark.compute import devices
+from benchmark.compute import named_devices
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.results import markdown_table
@@ -194,7 +194,7 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
     making = forward = 0.0
     views = bank_bytes = 0
     makers: list[str] = []
-    several = devices(options.device)
+    several = named_devices(options.device)
     several = several if len(several) > 1 and encoder.elsewhere is not None else ()
     for recipe in [one.recipe for one in planned_passes(job.tasks, photos, options)]:
         cost = None

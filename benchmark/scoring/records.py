@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmark.bank import RuntimeVerdict, Verdict
-from benchmark.compute import devices
+from benchmark.compute import named_devices
 from benchmark.encoders import Encoder, Runtime, made_by
 from benchmark.options import RunOptions
 from builders.photos import PhotoSet
@@ -60,7 +60,7 @@ def environment_record(
     compared: RuntimeVerdict | None = None,
 ) -> dict[str, Any]:
     """What a result says of where and how it was computed."""
-    several = devices(options.device)
+    several = named_devices(options.device)
     return {
         "versions": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),

@@ -17,7 +17,7 @@ from benchmark.bank.bank import Bank, bank_key
 from benchmark.bank.embed import PassCost, PassOutcome, fill_banks
 from benchmark.bank.one_device import the_same
 from benchmark.bank.several_devices import fill_banks_on, joined, workers_each
-from benchmark.compute import devices, share_machine
+from benchmark.compute import named_devices, share_machine
 from benchmark.compute.memory import free_on_host
 from benchmark.scoring.estimating import Measured, pass_s
 from benchmark.views.acquisition import PlainViews
@@ -205,10 +205,10 @@ def test_joined__work_is_summed_and_time_is_the_mean():
 
 def test_devices__cards_that_are_here(monkeypatch):
     with pytest.raises(UsageError, match="there is no CUDA card here"):
-        devices("cuda:all")
+        named_devices("cuda:all")
     fake_card.card(monkeypatch, count=3)
-    assert devices("cuda:all") == ("cuda:0", "cuda:1", "cuda:2")
-    assert devices("cuda:0, cuda:2") == ("cuda:0", "cuda:2")
+    assert named_devices("cuda:all") == ("cuda:0", "cuda:1", "cuda:2")
+    assert named_devices("cuda:0, cuda:2") == ("cuda:0", "cuda:2")
     for asked, reason in (
         ("cuda:0,cuda:3", "cuda:3 is not one of the 3 cards"),
         ("cuda,cuda:1", "cuda is not one of the 3 cards"),
@@ -217,7 +217,7 @@ def test_devices__cards_that_are_here(monkeypatch):
         ("cuda:0,", "give devices such as"),
     ):
         with pytest.raises(UsageError, match=reason):
-            devices(asked)
+            named_devices(asked)
 
 
 def test_workers_each__a_part_of_the_cores(monkeypatch):
