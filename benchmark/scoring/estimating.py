@@ -188,7 +188,23 @@ Times = dict[tuple[str, int, str], dict[str, float | None]]
 """By data set, dimension and device: seconds of its tasks, measured once for all encoders."""
 
 
-def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, load_s: float, times: Times) -> Measured:
+@dataclass(frozen=True)
+class PassTimes:
+    """What all passes over a photo set take of one encoder, scaled from a few photos."""
+
+    making_s: float = 0.0
+    """One core's time to make the views."""
+    forward_s: float = 0.0
+    views: int = 0
+    bank_bytes: int = 0
+    makers: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    reason: str = ""
+    """Why nothing was measured; empty if it was."""
+
+
+def pass_times(spec: str, encoder: Encoder, job: ToScore, options: RunOptions) -> PassTimes:
+    """Embed a few photos of a set, and scale to all."""
     photos, few = job.photos, job.photos.limited(MEASURED_PHOTOS, options.seed)
     scale = len(photos) / len(few)
     making = forward = 0.0
@@ -206,7 +222,7 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
                     part, recipe, [encoder], [bank], batch_size=options.batch_size, workers=0, label=f"measuring {spec}"
                 )
                 if outcome.failures:
-                    return Measured(spec, photos.name, reason=outcome.failures[0])
+                    return PassTimes(reason=outcome.failures[0])
                 cost = outcome.cost
         assert cost is not None
         making += cost.making_s * scale
@@ -216,6 +232,13 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
         hands = workers_each(options.workers, max(1, len(several)))
         makers.append(str(chosen_maker(options.views, recipe, [encoder.preprocess], [home], hands)))
         bank_bytes += len(recipe.names) * len(photos) * encoder.info.dimension * np.dtype(options.storage).itemsize
+    return PassTimes(making, forward, views, bank_bytes, tuple(makers), devices=several)
+
+
+def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, load_s: float, times: Times) -> Measured:
+    photos, found = job.photos, pass_times(spec, encoder, job, options)
+    if found.reason:
+        return Measured(spec, photos.name, reason=found.reason)
     known = (photos.name, encoder.info.dimension, encoder.device)
     if known not in times:
         times[known] = task_times(job.tasks, photos, encoder.info.dimension, options, encoder.device)
@@ -223,14 +246,14 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
         spec,
         photos.name,
         load_s=load_s,
-        making_s=making,
-        forward_s=forward,
-        views=views,
-        bank_bytes=bank_bytes,
+        making_s=found.making_s,
+        forward_s=found.forward_s,
+        views=found.views,
+        bank_bytes=found.bank_bytes,
         kept=encoder.info.weights_sha256 is not None,
         on_gpu=encoder.device != "cpu",
-        devices=several,
-        makers=tuple(makers),
+        devices=found.devices,
+        makers=found.makers,
         task_s=by_family(times[known], job.tasks),
     )
 

@@ -107,8 +107,7 @@ def run_command(
         specs: the encoders.
         tell: (rows, output) -> the text to print; it may write further files. By default what became of every row.
     """
-    if args.preset is None and args.published:
-        args.preset = STUDY_PRESET
+    settle_preset(args)
     if args.together < 1:
         raise UsageError(f"--together {args.together}: at least one encoder is needed in memory")
     options, loading = run_options(args), loading_options(args)
@@ -143,6 +142,12 @@ def run_command(
 
             push_folder_of_results(args.output, args.push_to)
         return 1 if any(row.reason for row in rows) else 0
+
+
+def settle_preset(args: argparse.Namespace) -> None:
+    """The encoders of the study are scored under its preset, unless another is asked for."""
+    if args.preset is None and args.published:
+        args.preset = STUDY_PRESET
 
 
 def open_jobs(args: argparse.Namespace) -> list[SweepJob]:
