@@ -1,6 +1,7 @@
 """One pass by several processes: the bank of one, whatever dies; CPU processes stand for cards."""
 
 import dataclasses
+import importlib
 import json
 import os
 import signal
@@ -61,12 +62,11 @@ def toy(tmp_path, monkeypatch):
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "toys_elsewhere.py").write_text(TOYS)
     monkeypatch.syspath_prepend(str(tmp_path / "code"))
-    import toys_elsewhere
-
+    toys = importlib.import_module("toys_elsewhere")
     (tmp_path / "notes").mkdir()
-    encoder = toys_elsewhere.load(tmp_path / "notes")
+    encoder = toys.load(tmp_path / "notes")
     named = dataclasses.replace(encoder, info=dataclasses.replace(encoder.info, id="toy"))
-    yield dataclasses.replace(named, elsewhere=partial(toys_elsewhere.load, tmp_path / "notes")), tmp_path / "notes"
+    yield dataclasses.replace(named, elsewhere=partial(toys.load, tmp_path / "notes")), tmp_path / "notes"
     del sys.modules["toys_elsewhere"]
 
 
