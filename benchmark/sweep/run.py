@@ -130,7 +130,7 @@ def sweep_text(rows: Sequence[Row], output: Path) -> str:
     said = ", ".join(f"{count} {state}" for state, count in counts.items())
     return (
         f"{markdown_table(['encoder', 'data', 'state', 'where or why'], table)}\n\n{said}. "
-        f"Written to {output}: report.md, {SWEEP_FILE}, <encoder>/<data>/result.json"
+        f"Written to {output}: report.html, report.md, {SWEEP_FILE}, <encoder>/<data>/result.json"
     )
 
 
