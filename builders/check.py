@@ -17,7 +17,8 @@ from tqdm.auto import tqdm
 from builders.command_line import Parser
 from builders.dataset import Build, file_sha256, read_build
 from builders.errors import CamtraceError, DataError
-from builders.pixels import PARAMETERS, Parameter, Processing, decode_rgb, random_scale, read_jpeg_header
+from builders.pixels import ALL_PARAMETERS, Parameter, Processing, decode_rgb, random_scale, read_jpeg_header
+from builders.processed import ProcessingSettings, correlation_of, expected_counts, settings_of
 
 CHI_SQUARE_QUANTILE = 0.999
 """Class counts of a uniform assignment may be this unlikely; one honest build in a thousand is not."""
@@ -133,8 +134,8 @@ def _load(folder: Path, config: str, split: str) -> Any:
 
 def _check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]], add: _Adder) -> None:
     settings = next(s for s in build.recipe["settings"] if s["parameter"] == add.config)
-    parameter, lossless = PARAMETERS[add.config], bool(settings.get("lossless"))
-    every = settings["assignment"] == "every" or (settings["assignment"] == "study" and add.split != "train")
+    parameter, lossless = ALL_PARAMETERS[add.config], bool(settings.get("lossless"))
+    every = settings_of(settings).every(add.split)
     codes, ids = np.asarray(loaded[parameter.name]), loaded["photo_id"]
     keys = list(zip(ids, codes.tolist(), strict=True))
     twice = len(keys) - len(set(keys))
@@ -142,7 +143,7 @@ def _check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]
     expected = photos * len(parameter.classes) if every else photos
     add("unique ids", twice == 0 and len(keys) == expected, f"{photos:,} photos, {len(keys):,} (photo, class) rows")
     counts = np.bincount(codes, minlength=len(parameter.classes))
-    balanced, detail = _balance(counts, every)
+    balanced, detail = _balance(counts, _expected(loaded, settings_of(settings), len(counts)), every)
     add("class balance", balanced, detail)
 
     wrong_coding, wrong_size, wrong_scale = [], [], []
@@ -205,7 +206,16 @@ def _check_relative_sizes(loaded: Any, parameter: Parameter, add: _Adder) -> Non
     add("sizes of a photo's classes", not wrong, _examples(wrong) or "as the class says")
 
 
-def _balance(counts: np.ndarray, every: bool) -> tuple[bool, str]:
+def _expected(loaded: Any, settings: ProcessingSettings, classes: int) -> np.ndarray:
+    """Rows that the assignment gives each class on average: float64 [classes]."""
+    if correlation_of(settings.assignment) is None:
+        return np.full(classes, len(loaded) / classes)
+    names = loaded.features["label"].names
+    labels = np.bincount(np.asarray(loaded["label"]), minlength=len(names))
+    return expected_counts(labels, settings.own_classes(names), classes, settings.assignment).sum(axis=0)
+
+
+def _balance(counts: np.ndarray, expected: np.ndarray, every: bool) -> tuple[bool, str]:
     listed = ", ".join(f"{count:,}" for count in counts)
     if every:
         return bool((counts == counts[0]).all()), f"equal by design: {listed}"
@@ -214,10 +224,10 @@ def _balance(counts: np.ndarray, every: bool) -> tuple[bool, str]:
     total = int(counts.sum())
     if total == 0:
         return True, "no rows"
-    expected = total / len(counts)
-    statistic = float(((counts - expected) ** 2 / expected).sum())
-    bound = float(chi2.ppf(CHI_SQUARE_QUANTILE, len(counts) - 1))
-    return statistic <= bound, f"chi-square {statistic:.1f} <= {bound:.1f}: {listed}"
+    possible = expected > 0
+    statistic = float(((counts - expected)[possible] ** 2 / expected[possible]).sum())
+    bound = float(chi2.ppf(CHI_SQUARE_QUANTILE, max(1, possible.sum() - 1)))
+    return statistic <= bound and not counts[~possible].any(), f"chi-square {statistic:.1f} <= {bound:.1f}: {listed}"
 
 
 def _check_pairs(loaded: Any, rows: Iterable[Mapping[str, Any]], add: _Adder) -> None:
@@ -242,7 +252,7 @@ def _check_pairs(loaded: Any, rows: Iterable[Mapping[str, Any]], add: _Adder) ->
 def _check_recipe(loaded: Any, add: _Adder) -> None:
     pixels = [name for name, feature in loaded.features.items() if name == "image" or "Image" in type(feature).__name__]
     add("no pixels", not pixels, _examples(pixels) or "ids, labels and hashes only")
-    parameter = PARAMETERS[add.config]
+    parameter = ALL_PARAMETERS[add.config]
     keys = list(zip(loaded["photo_id"], loaded[parameter.name], strict=True))
     add("unique ids", len(set(keys)) == len(keys), f"{len(keys):,} (photo, class) rows")
 

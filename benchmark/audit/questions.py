@@ -18,7 +18,8 @@ from benchmark.audit.subjects import UNKNOWN
 from benchmark.audit.tally import MAX_SOURCES, RARER, Tally
 from benchmark.audit.terms import ALPHA, SMALLEST_EFFECT, TARGETS
 from benchmark.audit.values import Carrier, LayerScore, Question
-from benchmark.stats import correlation_ratio, cramers_v, holm, ratio_p_value, table_p_value
+from benchmark.stats import correlation_ratio, holm, ratio_p_value, table_p_value
+from builders.splits import cramers_v
 
 FEWEST_OWNERS = 30
 """With fewer owners p-values are of photos, and the report says so."""

@@ -98,7 +98,7 @@ class Bank:
             DiskError: it cannot be written.
         """
         folder = root / f"{LAYOUT}-{key_hash(key)}"
-        shape, dtype = _shape_and_dtype(key)
+        shape, dtype = shape_and_dtype(key)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             keep_key(folder / "key.json", key)
@@ -126,7 +126,7 @@ class Bank:
             DataError: it cannot be read.
         """
         folder = root / f"{LAYOUT}-{key_hash(key)}"
-        shape, dtype = _shape_and_dtype(key)
+        shape, dtype = shape_and_dtype(key)
         files = {}
         for name, view in views.items():
             files[name] = ViewFile(folder / "views" / key_hash(view_key(view)), shape, dtype)
@@ -170,7 +170,7 @@ class Bank:
             key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
             if key["layout"] != LAYOUT:
                 raise DataError(f"{folder}: a bank of layout {key['layout']}; this version reads layout {LAYOUT}")
-            shape, dtype = _shape_and_dtype(key)
+            shape, dtype = shape_and_dtype(key)
             views = {
                 path.name: ViewFile(path, shape, dtype)
                 for path in sorted((folder / "views").iterdir())
@@ -245,7 +245,7 @@ class Bank:
             view.forget(damaged)
 
 
-def _shape_and_dtype(key: Mapping[str, Any]) -> tuple[tuple[int, int], str]:
+def shape_and_dtype(key: Mapping[str, Any]) -> tuple[tuple[int, int], str]:
     """Of a bank's views, from its key."""
     return (int(key["photos"]["count"]), int(key["encoder"]["dimension"])), str(key["storage"])
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from benchmark.bank.bank import Bank
 from benchmark.bank.batches import embed_gathered, gather
 from benchmark.bank.beside import Beside, beside
+from benchmark.bank.fillable import Fillable
 from benchmark.bank.gathering import gathers, photos_together
 from benchmark.bank.members import Member, Seat, Seated, seated
 from benchmark.bank.missing import Part, missing_parts
@@ -80,7 +80,7 @@ def fill_banks(
     photos: PhotoSet,
     recipe: ViewRecipe,
     encoders: Sequence[Encoder],
-    banks: Sequence[Bank],
+    banks: Sequence[Fillable],
     *,
     batch_size: int = 64,
     workers: int = 2,

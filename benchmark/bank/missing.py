@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.bank.bank import Bank
+from benchmark.bank.fillable import Fillable
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Part:
         return tuple(dict.fromkeys(name for names in self.missing for name in names))
 
 
-def missing_parts(names: Sequence[str], banks: Sequence[Bank]) -> list[Part]:
+def missing_parts(names: Sequence[str], banks: Sequence[Fillable]) -> list[Part]:
     """Every missing block in one part, so that each photo is decoded once.
 
     There is one part where nothing or only whole views are there, one more after a kill, and in the worst case one

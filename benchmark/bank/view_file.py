@@ -166,7 +166,7 @@ class ViewFile:
 
     def _crc32(self, rows: np.ndarray, block: int) -> int:
         photos = self.blocks.photos_of(block)
-        return zlib.crc32(np.ascontiguousarray(rows[photos.start : photos.stop]).data)
+        return crc32_of(rows[photos.start : photos.stop])
 
     def _whole_rows(self) -> np.ndarray | None:
         try:
@@ -214,6 +214,11 @@ class ViewFile:
 
     def _marker(self, block: int) -> Path:
         return self._marker_folder / f"{block:06d}.json"
+
+
+def crc32_of(rows: np.ndarray) -> int:
+    """Of a block's rows as bytes."""
+    return zlib.crc32(np.ascontiguousarray(rows).data)
 
 
 def _sealed(marker: Block) -> str:

@@ -136,6 +136,8 @@ class Encoder:
     """The same encoder computed by torch, where it is computed by another library."""
     stored: StoredEmbeddings | None = None
     """Embeddings that were made elsewhere and are read from a file: nothing is embedded here."""
+    notices: tuple[str, ...] = ()
+    """What whoever loads it should hear: what was assumed, what nobody knows; sentences."""
     random: bool = False
     """It answered the same pictures twice, differently: its embeddings are one draw, which no other run may take for
     its own."""

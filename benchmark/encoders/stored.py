@@ -21,7 +21,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo
 from benchmark.encoders.registry import Request
 from builders.errors import EncoderError, UsageError, unknown_name
 from builders.outside import Refused, open_outside, read_outside
-from builders.pixels import PARAMETERS
+from builders.pixels import ALL_PARAMETERS
 
 if TYPE_CHECKING:
     import torch
@@ -90,7 +89,6 @@ def load_embeddings(request: Request) -> Encoder:
     stored = StoredEmbeddings(name, _finite(table, label), _rows(table, label))
     facts = ("model", "weights", "preprocessing", "training data")
     unknown = [fact for fact in facts if fact.replace(" ", "_") not in told]
-    print(f"camtrace: {label}: not known: {', '.join(unknown)}", file=sys.stderr)
     info = EncoderInfo(
         id=name,
         library="embeddings",
@@ -110,7 +108,8 @@ def load_embeddings(request: Request) -> Encoder:
             **({"told": told} if told else {}),
         },
     )
-    return Encoder(info, _no_pixels, _not_here, "cpu", "float32", stored=stored)
+    notices = (f"{label}: not known: {', '.join(unknown)}",) if unknown else ()
+    return Encoder(info, _no_pixels, _not_here, "cpu", "float32", stored=stored, notices=notices)
 
 
 def _told(spec: str, query: str) -> dict[str, str]:
@@ -179,7 +178,7 @@ def _parquet(stream: Any, label: str) -> _Table:
     try:
         file = pq.ParquetFile(stream)
         names = file.schema_arrow.names
-        wanted = [name for name in ("photo_id", "embedding", *PARAMETERS) if name in names]
+        wanted = [name for name in ("photo_id", "embedding", *ALL_PARAMETERS) if name in names]
         for name in ("photo_id", "embedding"):
             if name not in names:
                 raise EncoderError(f"{label}: it has no column {name} (it has {', '.join(map(str, names)) or 'none'})")
@@ -208,7 +207,7 @@ def _parquet(stream: Any, label: str) -> _Table:
     if flat.null_count:
         raise EncoderError(f"{label}: an embedding lacks one of its numbers (null)")
     vectors = _float32(flat.to_numpy(zero_copy_only=False)).reshape(-1, first)
-    classes = {name: table.column(name).to_pylist() for name in PARAMETERS if name in names}
+    classes = {name: table.column(name).to_pylist() for name in ALL_PARAMETERS if name in names}
     return _Table(ids, vectors, classes)
 
 
@@ -230,7 +229,7 @@ def _read_npy(path: Path, label: str) -> tuple[_Table, str]:
         raise EncoderError(f"{label}: it holds {len(vectors)} embeddings, and {beside.name} {len(lines)} lines")
     if "photo_id" not in lines[0]:
         raise EncoderError(f"{label}: {beside.name} has no column photo_id")
-    classes = {name: [line[name] or None for line in lines] for name in PARAMETERS if name in lines[0]}
+    classes = {name: [line[name] or None for line in lines] for name in ALL_PARAMETERS if name in lines[0]}
     sha256 = hashlib.sha256(data + b"\0" + listed).hexdigest()
     return _Table([line["photo_id"] for line in lines], _float32(vectors), classes), sha256
 
@@ -272,7 +271,7 @@ def _rows(table: _Table, label: str) -> dict[str, dict[str, int]]:
 
 def _processing(parameter: str, value: Any, photo_id: str, label: str) -> str:
     """Name of the processing that a class of a parameter is made by."""
-    known = PARAMETERS[parameter]
+    known = ALL_PARAMETERS[parameter]
     if isinstance(value, str) and value in known.classes:
         return known.processings[known.classes.index(value)]
     code = int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()) else -1

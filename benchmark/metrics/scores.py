@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.stats import photo_interval, photo_intervals
 from builders.errors import DataError
-from builders.pixels import PARAMETERS, Parameter, assigned_class
+from builders.pixels import ALL_PARAMETERS, Parameter, assigned_class
 
 TRAIN, TEST = "train", "test"
 """Values of the column ``splits`` of ``knn_setup_scores``."""
@@ -99,8 +99,8 @@ def knn_setup_scores(
         seeds: random assignments that ``uniform`` and ``uniform-test`` are averaged over.
 
     Returns:
-        Accuracy by set-up, signed ``spd``, ``intervals`` [low, high] and ``ties`` (share of tied votes; least, greatest
-        and expected accuracy under any rule for them) by the same names, ``chance``, ``n`` test photos,
+        Accuracy by set-up, signed ``spd``, ``worst``, ``intervals`` [low, high] and ``ties`` (share of tied votes;
+        least, greatest and expected accuracy under any rule for them) by the same names, ``chance``, ``n`` test photos,
         ``train_photos`` and ``k``.
 
     Raises:
@@ -196,6 +196,6 @@ def _by_photo(photos: np.ndarray, kinds: np.ndarray, chosen: np.ndarray, count: 
 def _parameter(name: str | None, count: int) -> Parameter:
     if name is None:
         return Parameter("metric", tuple(map(str, range(count))), ())
-    if name not in PARAMETERS or len(PARAMETERS[name].classes) != count:
-        raise DataError(f"{name!r} is not a parameter with {count} classes (known: {', '.join(PARAMETERS)})")
-    return PARAMETERS[name]
+    if name not in ALL_PARAMETERS or len(ALL_PARAMETERS[name].classes) != count:
+        raise DataError(f"{name!r} is not a parameter with {count} classes (known: {', '.join(ALL_PARAMETERS)})")
+    return ALL_PARAMETERS[name]

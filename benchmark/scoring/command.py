@@ -246,7 +246,7 @@ def run(args: argparse.Namespace) -> int:
         missing = {lost.name: lost.reason for lost in answered.missing}
         if results:
             voice.report(write_reports(results, missing, args.output))
-            what = "result.json, answers.npz, report.md, report.png"
+            what = "result.json, answers.npz, report.html, report.md, report.png"
             voice.notice(f"written to {args.output}: {what}; banks in {args.cache}")
         voice.answer(results, missing)
         if args.push_to and results:

@@ -171,7 +171,22 @@ Times = dict[tuple[str, int, str], dict[str, float | None]]
 """By data set, dimension and device: seconds of its tasks, measured once for all encoders."""
 
 
-def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, load_s: float, times: Times) -> Measured:
+@dataclass(frozen=True)
+class PassTimes:
+    """What all passes over a photo set take of one encoder, scaled from a few photos."""
+
+    making_s: float = 0.0
+    """One core's time to make the views."""
+    forward_s: float = 0.0
+    views: int = 0
+    bank_bytes: int = 0
+    makers: tuple[str, ...] = ()
+    reason: str = ""
+    """Why nothing was measured; empty if it was."""
+
+
+def pass_times(spec: str, encoder: Encoder, job: ToScore, options: RunOptions) -> PassTimes:
+    """Embed a few photos of a set, and scale to all."""
     photos, few = job.photos, job.photos.limited(MEASURED_PHOTOS, options.seed)
     scale = len(photos) / len(few)
     making = forward = 0.0
@@ -187,7 +202,7 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
                     part, recipe, [encoder], [bank], batch_size=options.batch_size, workers=0, label=f"measuring {spec}"
                 )
                 if outcome.failures:
-                    return Measured(spec, photos.name, reason=outcome.failures[0])
+                    return PassTimes(reason=outcome.failures[0])
                 cost = outcome.cost
         assert cost is not None
         making += cost.making_s * scale
@@ -196,6 +211,13 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
         home = torch.device(encoder.device)
         makers.append(str(chosen_maker(options.views, recipe, [encoder.preprocess], [home], options.workers)))
         bank_bytes += len(recipe.names) * len(photos) * encoder.info.dimension * np.dtype(options.storage).itemsize
+    return PassTimes(making, forward, views, bank_bytes, tuple(makers))
+
+
+def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, load_s: float, times: Times) -> Measured:
+    photos, found = job.photos, pass_times(spec, encoder, job, options)
+    if found.reason:
+        return Measured(spec, photos.name, reason=found.reason)
     known = (photos.name, encoder.info.dimension, encoder.device)
     if known not in times:
         times[known] = task_times(job.tasks, photos, encoder.info.dimension, options, encoder.device)
@@ -203,13 +225,13 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
         spec,
         photos.name,
         load_s=load_s,
-        making_s=making,
-        forward_s=forward,
-        views=views,
-        bank_bytes=bank_bytes,
+        making_s=found.making_s,
+        forward_s=found.forward_s,
+        views=found.views,
+        bank_bytes=found.bank_bytes,
         kept=encoder.info.weights_sha256 is not None,
         on_gpu=encoder.device != "cpu",
-        makers=tuple(makers),
+        makers=found.makers,
         task_s=by_family(times[known], job.tasks),
     )
 

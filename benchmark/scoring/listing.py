@@ -71,9 +71,9 @@ def _tasks() -> str:
 
 
 def _parameters() -> str:
-    from builders.pixels import PARAMETERS
+    from builders.pixels import ALL_PARAMETERS
 
-    rows = [[p.name, ", ".join(p.classes), f"{100 * p.chance:.1f}"] for p in PARAMETERS.values()]
+    rows = [[p.name, ", ".join(p.classes), f"{100 * p.chance:.1f}"] for p in ALL_PARAMETERS.values()]
     return markdown_table(["parameter", "classes", "chance %"], rows)
 
 

@@ -1,6 +1,6 @@
-"""How strongly two columns go together: Cramer's V and the correlation ratio without their bias, and permutation tests.
+"""How strongly two columns go together: the correlation ratio without its bias, and permutation tests.
 
-Raw Cramer's V of independent columns is about sqrt((min(r, c) - 1) / n) and not 0, so what is printed is corrected.
+Cramer's V is ``builders.splits.cramers_v``: the cards of data sets print it too.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
+from builders.splits import chi_square, without_empty
 
 PERMUTATIONS = 999
 """Random tables or orders behind a p-value, where they are affordable."""
@@ -23,35 +25,6 @@ FEWEST_BEYOND = 10
 deviation and skewness (Winkler et al., "Faster permutation inference in brain imaging", NeuroImage 141, 2016)."""
 
 
-def cramers_v(counts: np.ndarray, *, corrected: bool = True) -> float:
-    """Cramer's V of a table of counts, 0 (no association) to 1.
-
-    Corrected as in Bergsma, "A bias-correction for Cramer's V and Tschuprow's T", Journal of the Korean Statistical
-    Society 42 (2013): phi2 less its expectation under independence, over the corrected number of rows and columns.
-
-    Args:
-        counts: [rows, columns], non-negative. Empty rows and columns are left out.
-        corrected: False gives the usual, biased value.
-
-    Returns:
-        0 where a column or a row is alone, or nothing was counted: what is constant is associated with nothing.
-
-    >>> cramers_v(np.array([[10, 0], [0, 10]])), cramers_v(np.array([[5, 5], [5, 5]]))
-    (1.0, 0.0)
-    """
-    table = _without_empty(counts)
-    n, (r, c) = table.sum(), table.shape
-    if min(r, c) < 2 or n < 2:
-        return 0.0
-    phi2 = _chi_square(table) / n
-    if not corrected:
-        return float(min(1.0, math.sqrt(phi2 / (min(r, c) - 1))))
-    phi2 = max(0.0, phi2 - (r - 1) * (c - 1) / (n - 1))
-    rows, columns = r - (r - 1) ** 2 / (n - 1), c - (c - 1) ** 2 / (n - 1)
-    room = min(rows, columns) - 1
-    return float(min(1.0, math.sqrt(phi2 / room))) if room > 0 else 0.0
-
-
 def table_p_value(counts: np.ndarray, *, permutations: int = PERMUTATIONS, seed: int = 0) -> float:
     """P-value of Pearson's statistic among random tables with the same margins: what shuffling one column gives.
 
@@ -65,7 +38,7 @@ def table_p_value(counts: np.ndarray, *, permutations: int = PERMUTATIONS, seed:
     """
     from scipy.stats import random_table
 
-    table = _without_empty(counts)
+    table = without_empty(counts).astype(np.int64)
     if min(table.shape) < 2:
         return 1.0
     draws = max(FEWEST_PERMUTATIONS, min(permutations, CELL_BUDGET // table.size))
@@ -79,7 +52,7 @@ def table_p_value(counts: np.ndarray, *, permutations: int = PERMUTATIONS, seed:
         size = min(step, draws - start)
         random = distribution.rvs(size=size, random_state=generator)
         statistics[start : start + size] = (np.square(random - expected) / expected).sum(axis=(1, 2))
-    return _upper_tail(statistics, _chi_square(table))
+    return _upper_tail(statistics, chi_square(table))
 
 
 def correlation_ratio(counts: np.ndarray, sums: np.ndarray, squares: float, *, corrected: bool = True) -> float:
@@ -141,14 +114,3 @@ def _upper_tail(draws: np.ndarray, observed: float) -> float:
         return share
     tail = pearson3.sf((observed - draws.mean()) / deviation, max(0.0, float(skew(draws))))
     return float(min(share, max(tail, 1e-300)))
-
-
-def _without_empty(counts: np.ndarray) -> np.ndarray:
-    table = np.asarray(counts)
-    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
-    return table.astype(np.int64)
-
-
-def _chi_square(table: np.ndarray) -> float:
-    expected = np.outer(table.sum(1), table.sum(0)) / table.sum()
-    return float((np.square(table - expected) / expected).sum())

@@ -15,7 +15,7 @@ from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.photos import SPLITS, PhotoSet
-from builders.pixels import PARAMETERS, Parameter, assigned_classes
+from builders.pixels import ALL_PARAMETERS, Parameter, assigned_classes
 
 if TYPE_CHECKING:
     from benchmark.views import ViewRecipe
@@ -151,10 +151,11 @@ PROCESSING_PROBES: Mapping[str, Task] = MappingProxyType(
             metrics=(ACCURACY,),
             recipe=partial(processing_views, p),
             unfit=partial(unfit_for_processing, p),
+            by_name=p.by_name,
             run=partial(run_processing_probe, p),
             read_answers=read_processing_probe,
         )
-        for p in PARAMETERS.values()
+        for p in ALL_PARAMETERS.values()
     }
 )
 """A probe of every processing parameter, by name."""

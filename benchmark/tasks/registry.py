@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -32,13 +33,21 @@ def all_tasks() -> Mapping[str, Task]:
 def select_tasks(patterns: Sequence[str], tasks: Mapping[str, Task]) -> list[Task]:
     """Tasks whose names match one of some shell patterns, in registry order; all of them for no pattern.
 
+    A task that wants its subject named (``Task.by_name``) is chosen by ``probe/jpeg-fine`` and ``*/jpeg-fine``, not by
+    ``probe/*``.
+
     Raises:
         UsageError: a pattern matches nothing.
     """
     for pattern in patterns:
         if not fnmatch.filter(tasks, pattern):
             raise unknown_name("task", pattern, tasks)
-    return [t for t in tasks.values() if not patterns or any(fnmatch.fnmatchcase(t.name, p) for p in patterns)]
+    return [t for t in tasks.values() if not patterns or any(_chosen(t, pattern) for pattern in patterns)]
+
+
+def _chosen(task: Task, pattern: str) -> bool:
+    named = not task.by_name or not re.search(r"[*?\[]", pattern.rpartition("/")[2])
+    return named and fnmatch.fnmatchcase(task.name, pattern)
 
 
 def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, asked: bool) -> list[Task]:
@@ -48,12 +57,14 @@ def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, asked: bool) -> li
         tasks: candidates.
         photos: the photo set.
         asked: the user named the tasks. If not, photos that bring acquisition labels or pairs are asked about these
-            alone: processing them in 14 ways as well would cost many times more than what they were made for.
+            alone: processing them in 14 ways as well would cost many times more than what they were made for. Tasks
+            that want to be named are then left out too, unless photos store their views.
 
     Raises:
         DataError: there is none.
     """
-    fitting = [task for task in tasks if not task.unfit(photos)]
+    wanted = [task for task in tasks if asked or not task.by_name or photos.stored_views]
+    fitting = [task for task in wanted if not task.unfit(photos)]
     if not fitting:
         reasons = "; ".join(f"{task.name}: {task.unfit(photos)}" for task in tasks[:3])
         raise DataError(f"{photos.name} cannot answer any of the tasks ({reasons})")

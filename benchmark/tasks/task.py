@@ -82,6 +82,10 @@ class Task:
     growth: Literal["photos", "pairs"] = "photos"
     """What its time grows with: photos, or pairs of a photo that is asked about and one that may be the answer."""
 
+    by_name: bool = False
+    """Asked only where its subject is named, or photos are a built set of its views; patterns such as ``probe/*`` and
+    plain runs leave it out."""
+
     @property
     def of_cameras(self) -> bool:
         """It asks about acquisition, not about processing."""

@@ -16,7 +16,7 @@ from PIL import Image
 
 from benchmark.encoders import Pixels
 from builders.pixels import (
-    PROCESSINGS,
+    ALL_PROCESSINGS,
     Planner,
     Processing,
     codec_canary,
@@ -83,7 +83,7 @@ class ProcessingViews:
     """The photo under each of some processings."""
 
     names: tuple[str, ...]
-    """Names in ``PROCESSINGS``."""
+    """Names in ``ALL_PROCESSINGS``."""
     seed: int = 0
     """Of the random scale of ``interpolation``."""
     upright: bool = True
@@ -100,7 +100,7 @@ class ProcessingViews:
         >>> ProcessingViews(("resizing-x2",), seed=5).view_keys()["resizing-x2"]["scale"]
         2
         """
-        return {name: self._view_key(PROCESSINGS[name]) for name in self.names}
+        return {name: self._view_key(ALL_PROCESSINGS[name]) for name in self.names}
 
     def _view_key(self, processing: Processing) -> dict[str, Any]:
         seed = {"seed": self.seed} if processing.scale is None else {}
@@ -113,10 +113,10 @@ class ProcessingViews:
 
     def merged(self, other: ProcessingViews) -> ProcessingViews:
         wanted = {*self.names, *other.names}
-        return dataclasses.replace(self, names=tuple(name for name in PROCESSINGS if name in wanted))
+        return dataclasses.replace(self, names=tuple(name for name in ALL_PROCESSINGS if name in wanted))
 
     def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[Views]:
-        processings = [PROCESSINGS[name] for name in self.names]
+        processings = [ALL_PROCESSINGS[name] for name in self.names]
         planners = [_planner(preprocess) for preprocess in preprocesses]
         return preprocess_all(decode_rgb(data, upright=self.upright), processings, photo_id, planners, self.seed)
 

@@ -3,11 +3,13 @@ from .codec import codec_canary, codec_versions
 from .decode import MAX_PIXELS, decode_rgb
 from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
 from .engine.request import Planner
-from .engine.selection import chosen_engine
+from .engine.selection import chosen_engine, forced_engine
 from .image_header import ImageHeader, read_image_header
 from .jpeg_header import read_jpeg_header, scaled_tables
 from .masking import CenterMask
 from .parameters import (
+    ALL_PARAMETERS,
+    ALL_PROCESSINGS,
     PARAMETERS,
     PROCESSINGS,
     STUDY_PARAMETERS,
@@ -16,6 +18,8 @@ from .parameters import (
     Processing,
     assigned_class,
     assigned_classes,
+    hash_order,
+    in_share,
     random_scale,
 )
 from .process import preprocess_all, process_all, reencode_jpeg
@@ -23,6 +27,8 @@ from .reserving import memory_budget
 from .resize_crop import Rectangle, ResizeCrop, vertical_first
 
 __all__ = [
+    "ALL_PARAMETERS",
+    "ALL_PROCESSINGS",
     "MAX_PIXELS",
     "PARAMETERS",
     "PROCESSINGS",
@@ -43,6 +49,9 @@ __all__ = [
     "codec_versions",
     "decode_rgb",
     "entry_point",
+    "forced_engine",
+    "hash_order",
+    "in_share",
     "jit",
     "memory_budget",
     "open_processed",

@@ -11,7 +11,7 @@ from PIL import Image, features
 from PIL import __version__ as pillow_version
 
 from builders.pixels.by_pillow import process_by_pillow
-from builders.pixels.parameters import PROCESSINGS, STUDY_PROCESSINGS
+from builders.pixels.parameters import ALL_PROCESSINGS, PROCESSINGS, STUDY_PROCESSINGS
 
 
 def codec_versions() -> dict[str, str]:
@@ -29,8 +29,8 @@ def codec_canary(processings: Iterable[str] = ()) -> str:
     """A hash of the pixels that this machine's codecs make of one small picture under the study's 14 processings.
 
     Two results are comparable only where their canaries agree, so it does not change with what else is in
-    ``PROCESSINGS``. The picture is tall enough to show the order of the two passes of a resize, and odd-sized to show
-    how the codec pads.
+    ``ALL_PROCESSINGS``. The picture is tall enough to show the order of the two passes of a resize, and odd-sized to
+    show how the codec pads.
 
     Args:
         processings: names of what is about to be made. Those outside the study may need other codecs: a second hash,
@@ -51,7 +51,7 @@ def _hash_of(processings: tuple[str, ...]) -> str:
     picture = Image.fromarray(np.where((x + y)[..., None] % 5 == 0, noise, ramp).astype(np.uint8))
     digest = hashlib.sha256()
     for name in processings:
-        result = process_by_pillow(picture, PROCESSINGS[name], "canary")
+        result = process_by_pillow(picture, ALL_PROCESSINGS[name], "canary")
         digest.update(f"{name} {result.size}".encode())
         digest.update(result.tobytes())
     return digest.hexdigest()[:16]

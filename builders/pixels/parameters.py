@@ -83,6 +83,8 @@ class Parameter:
     """The name as people read it."""
     explain: str = ""
     """One sentence for people: what is told apart."""
+    by_name: bool = False
+    """Built and asked about only where it is named: ``all`` and the tasks of a plain run leave it out."""
 
     @property
     def processings(self) -> tuple[str, ...]:
@@ -105,13 +107,19 @@ BASELINE = Processing("jpeg-q95-444")
 
 _CHROMA: tuple[Subsampling, ...] = ("4:2:0", "4:4:4")
 _CODINGS = tuple((quality, chroma) for quality in (75, 85, 95) for chroma in _CHROMA)
+_FINE_CODINGS = tuple((quality, chroma) for quality in range(75, 96, 2) for chroma in _CHROMA)
 _FILTERS = ("bilinear", "bicubic", "lanczos", "box")
+
+
+def _jpeg(quality: int, chroma: Subsampling) -> Processing:
+    return Processing(f"jpeg-q{quality}-{chroma.replace(':', '')}", quality, chroma)
+
 
 _PARAMETERS = (
     Parameter(
         "jpeg",
         tuple(f"q{quality}-{chroma.replace(':', '')}" for quality, chroma in _CODINGS),
-        tuple(Processing(f"jpeg-q{q}-{chroma.replace(':', '')}", q, chroma) for q, chroma in _CODINGS),
+        tuple(_jpeg(quality, chroma) for quality, chroma in _CODINGS),
         title="JPEG",
         explain="Which of 6 JPEG settings: quality 75, 85, 95 with and without chroma subsampling.",
     ),
@@ -139,6 +147,14 @@ _PARAMETERS = (
         title="Interpolation",
         explain="Which filter resized the photo: bilinear, bicubic, Lanczos or box.",
     ),
+    Parameter(
+        "jpeg-fine",
+        tuple(f"q{quality}-{chroma.replace(':', '')}" for quality, chroma in _FINE_CODINGS),
+        tuple(_jpeg(quality, chroma) for quality, chroma in _FINE_CODINGS),
+        title="JPEG, fine",
+        explain="Which of 22 JPEG settings: quality 75 to 95 in steps of 2, with and without chroma subsampling.",
+        by_name=True,
+    ),
 )
 """The one list: everything else about parameters and processings follows from it. Add yours at the end."""
 
@@ -162,11 +178,17 @@ def processings_of(parameters: Iterable[Parameter]) -> dict[str, Processing]:
     return found
 
 
-PARAMETERS: Mapping[str, Parameter] = MappingProxyType({parameter.name: parameter for parameter in _PARAMETERS})
+ALL_PARAMETERS: Mapping[str, Parameter] = MappingProxyType({parameter.name: parameter for parameter in _PARAMETERS})
 """Every parameter by name."""
 
-PROCESSINGS: Mapping[str, Processing] = MappingProxyType(processings_of(_PARAMETERS))
+PARAMETERS: Mapping[str, Parameter] = MappingProxyType({n: p for n, p in ALL_PARAMETERS.items() if not p.by_name})
+"""Those that ``all`` means and a plain run asks about."""
+
+ALL_PROCESSINGS: Mapping[str, Processing] = MappingProxyType(processings_of(_PARAMETERS))
 """Every processing by name, in the order that banks store them."""
+
+PROCESSINGS: Mapping[str, Processing] = MappingProxyType(processings_of(PARAMETERS.values()))
+"""Those of ``PARAMETERS``."""
 
 STUDY_PARAMETERS = ("jpeg", "sharpening", "resizing", "interpolation")
 """The published study's four, whatever else is defined here."""
@@ -213,6 +235,24 @@ def assigned_classes(photo_ids: Sequence[str], parameter: Parameter, seed: int =
         found += digest.digest()
     units = (np.frombuffer(found, dtype=">u8").astype(np.uint64) >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return (units * len(parameter.classes)).astype(np.int64)
+
+
+def in_share(photo_id: str, parameter: Parameter, share: float, seed: int = 0) -> bool:
+    """Whether a photo is in a share of all photos, drawn by a hash of its id apart from its class. Shares are nested.
+
+    >>> sum(in_share(str(i), PARAMETERS["jpeg"], 0.25) for i in range(1000))
+    218
+    """
+    return _unit_hash(f"share/{parameter.name}", photo_id, seed) < share
+
+
+def hash_order(names: Sequence[str], parameter: Parameter, seed: int = 0) -> np.ndarray:
+    """int64 [names]: positions in an order drawn by a hash of each name.
+
+    >>> hash_order(["a", "b", "c"], PARAMETERS["jpeg"]).tolist()
+    [1, 0, 2]
+    """
+    return np.argsort([_unit_hash(f"order/{parameter.name}", name, seed) for name in names], kind="stable")
 
 
 def _unit_hash(purpose: str, photo_id: str, seed: int) -> float:

@@ -33,8 +33,10 @@ from builders.dataset import (
 )
 from builders.errors import DataError, PhotoError
 from builders.photos import HUB_SPLITS, SPLITS, PhotoSet
-from builders.pixels import PARAMETERS, codec_canary
-from builders.processed.processed_rows import Assignment, ProcessedRows, ProcessingSettings, processed_features
+from builders.pixels import ALL_PARAMETERS, codec_canary
+from builders.processed.assignment import Assignment
+from builders.processed.association import associations
+from builders.processed.processed_rows import ProcessedRows, ProcessingSettings, processed_features
 
 PHOTOS_PER_RANGE = 256
 """Photos of one ``gen_kwargs`` shard of ``ProcessedPhotos``: what ``num_proc`` can hand out."""
@@ -49,11 +51,11 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
     source: str | PhotoSet = ""
     """A data specification (``folder:PATH``, ``imagenet:PATH``, ``hub:REPO``, ...) or the photos themselves."""
     assignment: Assignment = "uniform"
-    """``uniform``, ``every`` or ``study``."""
+    """As ``build_processed``."""
     seed: int = 0
     """Of the random scale of ``interpolation``."""
     assignment_seed: int = 0
-    """Of the uniform assignment."""
+    """Of what the assignment draws."""
     split_seed: int = 0
     """Of the train/val split, where the source brings none."""
 
@@ -70,7 +72,7 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
         """Name of the cache folder: it changes with the photos, not with the way they are spelled."""
-        canary = codec_canary(PARAMETERS[self.name].processings)
+        canary = codec_canary(ALL_PARAMETERS[self.name].processings)
         described = [self.settings.described(), self.photos().ids_hash(), canary]
         return f"{self.name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
 
@@ -88,7 +90,7 @@ class ProcessedPhotos(datasets.GeneratorBasedBuilder):
     """
 
     BUILDER_CONFIG_CLASS = ProcessedPhotosConfig
-    BUILDER_CONFIGS = [ProcessedPhotosConfig(name=name) for name in PARAMETERS]  # noqa: RUF012
+    BUILDER_CONFIGS = [ProcessedPhotosConfig(name=name) for name in ALL_PARAMETERS]  # noqa: RUF012
     DEFAULT_CONFIG_NAME = "jpeg"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -146,10 +148,11 @@ def build_processed(
     Args:
         photos: what to process.
         output: folder of the data set.
-        parameters: names in ``PARAMETERS``; the first is the default config.
-        assignment: which classes each photo gets.
+        parameters: names in ``ALL_PARAMETERS``; the first is the default config.
+        assignment: which classes each photo gets: ``uniform``, ``every``, ``study``, ``correlated:P`` or
+            ``correlated-classes:P`` (``builders.processed.assignment.Assignment``).
         seed: of the random scale of ``interpolation``.
-        assignment_seed: of the uniform assignment.
+        assignment_seed: of what the assignment draws.
         lossless: store decoded pixels as PNG instead of the processed files.
         workers: processes.
         license: of the source photos, an identifier of the Hub's list.
@@ -163,31 +166,59 @@ def build_processed(
         DataError: not enough space, or no photo could be processed.
     """
     settings = [ProcessingSettings(p, assignment, seed, assignment_seed, lossless) for p in parameters]
-    prepare_folder(output, parameters, fresh=fresh)
+    planned = planned_processed(
+        photos,
+        output,
+        settings,
+        workers=workers,
+        fresh=fresh,
+        ignore_space=ignore_space,
+        sizes=sizes,
+        progress=progress,
+    )
+    features = {job.config: job.features for job in planned}
+    used = {f"{job.config}/{job.split}": job.items_per_shard for job in planned}
+    splits = [write_shards(job, workers=workers, progress=progress) for job in planned]
+    return _finish(photos, output, splits, features, settings, license, used)
+
+
+def planned_processed(
+    photos: PhotoSet,
+    output: Path,
+    settings: Sequence[ProcessingSettings],
+    *,
+    workers: int = 1,
+    fresh: bool = False,
+    ignore_space: bool = False,
+    sizes: Mapping[str, int] | None = None,
+    progress: bool = True,
+) -> list[ShardJob]:
+    """The shards of a build, cut; arguments and errors as in ``build_processed``. Where all sizes are given nothing is
+    measured, and space is not looked at."""
+    prepare_folder(output, [s.parameter for s in settings], fresh=fresh)
     features = {s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings}
-    plans = [
+    jobs = [
         processed_job(photos, split, s, features[s.parameter], output)
         for s in settings
         for split in SPLITS
         if len(photos.indices(split))
     ]
-    estimates = [estimate_space(job) for job in plans]
-    total = sum(estimate.total_bytes for estimate in estimates)
-    if progress:
-        seconds = sum(e.seconds_per_item * len(j.ids) for e, j in zip(estimates, plans, strict=True)) / max(workers, 1)
-        print(
-            f"about {total / 1e6:,.0f} MB and {seconds / 60:.0f} minutes on {workers} workers, measured on a sample",
-            file=sys.stderr,
-        )
-    if not ignore_space:
-        require_space(output, total)
-    splits, used = [], {}
-    for job, estimate in zip(plans, estimates, strict=True):
-        size = (sizes or {}).get(f"{job.config}/{job.split}") or items_per_shard(estimate.bytes_per_item, len(job.ids))
-        sized = dataclasses.replace(job, items_per_shard=size)
-        used[f"{job.config}/{job.split}"] = size
-        splits.append(write_shards(sized, workers=workers, progress=progress))
-    return _finish(photos, output, splits, features, settings, license, used)
+    known = dict(sizes or {})
+    if any(f"{job.config}/{job.split}" not in known for job in jobs):
+        estimates = [estimate_space(job) for job in jobs]
+        total = sum(estimate.total_bytes for estimate in estimates)
+        if progress:
+            each = sum(e.seconds_per_item * len(j.ids) for e, j in zip(estimates, jobs, strict=True))
+            print(
+                f"about {total / 1e6:,.0f} MB and {each / max(workers, 1) / 60:.0f} minutes on {workers} workers, "
+                "measured on a sample",
+                file=sys.stderr,
+            )
+        if not ignore_space:
+            require_space(output, total)
+        for job, estimate in zip(jobs, estimates, strict=True):
+            known.setdefault(f"{job.config}/{job.split}", items_per_shard(estimate.bytes_per_item, len(job.ids)))
+    return [dataclasses.replace(job, items_per_shard=known[f"{job.config}/{job.split}"]) for job in jobs]
 
 
 def processed_job(
@@ -204,7 +235,7 @@ def processed_job(
         make_rows=rows,
         recipe={
             **settings.described(),
-            "codec_canary": codec_canary(PARAMETERS[settings.parameter].processings),
+            "codec_canary": codec_canary(ALL_PARAMETERS[settings.parameter].processings),
             "labels": hashlib.sha256(b"" if rows.labels is None else rows.labels.astype("<i4").tobytes()).hexdigest(),
         },
     )
@@ -237,9 +268,10 @@ def _finish(
             tags=("image-forensics", "jpeg", "processing-traces", "robustness"),
             context={
                 "settings": settings,
-                "parameters": PARAMETERS,
+                "parameters": ALL_PARAMETERS,
                 "photos": photos,
-                "formats": sorted({made.file_format for s in settings for made in PARAMETERS[s.parameter].made_by}),
+                "associations": [a for s in settings for a in associations(output, splits, s, photos.labels.names)],
+                "formats": sorted({made.file_format for s in settings for made in ALL_PARAMETERS[s.parameter].made_by}),
             },
         ),
         recipe={

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 from builders.command_line import Parser
-from builders.dataset import default_workers, summary
+from builders.dataset import ShardJob, default_workers, summary
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet
-from builders.pixels import PARAMETERS
-from builders.processed.build import build_processed
-from builders.processed.processed_rows import Assignment
+from builders.pixels import ALL_PARAMETERS, PARAMETERS
+from builders.processed.assignment import correlation_of
+from builders.processed.build import build_processed, planned_processed
+from builders.processed.processed_rows import ProcessingSettings
 
 _ALL = "all"
 
@@ -44,24 +45,16 @@ def parse_parameters(text: str) -> tuple[str, ...]:
     """
     names = tuple(PARAMETERS) if text == _ALL else tuple(name.strip() for name in text.split(","))
     for name in names:
-        if name not in PARAMETERS:
-            raise unknown_name("parameter", name, [*PARAMETERS, _ALL])
+        if name not in ALL_PARAMETERS:
+            raise unknown_name("parameter", name, [*ALL_PARAMETERS, _ALL])
     if len(set(names)) != len(names):
         raise UsageError(f"--parameter {text}: a name stands there twice")
     return names
 
 
 def _run(kind: str, arguments: argparse.Namespace) -> int:
-    if arguments.workers < 1:
-        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
-    if arguments.limit is not None and arguments.limit < 1:
-        raise UsageError(f"--limit {arguments.limit}: at least 1 photo is needed")
-    parameters = parse_parameters(arguments.parameter)
-    if arguments.assignment not in get_args(Assignment):
-        raise unknown_name("assignment", arguments.assignment, get_args(Assignment))
-    photos = _open(kind, arguments.source, arguments.split_seed)
-    if arguments.limit is not None:
-        photos = photos.limited(arguments.limit)
+    parameters = _checked(arguments)
+    photos = _photos(kind, arguments)
     if arguments.recipe:
         from builders.processed.recipe import rebuild
 
@@ -87,6 +80,35 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list[ShardJob]:
+    """What the command writes, for who writes a share of it (``builders.dataset.ShardWork``)."""
+    parameters = _checked(arguments)
+    if arguments.recipe:
+        raise UsageError("--recipe: a rebuild verifies as it goes and is not cut into ranks")
+    settings = [
+        ProcessingSettings(p, arguments.assignment, arguments.seed, arguments.assignment_seed, arguments.lossless)
+        for p in parameters
+    ]
+    photos = _photos(kind, arguments)
+    return planned_processed(photos, arguments.output, settings, ignore_space=True, sizes=sizes, progress=False)
+
+
+def _checked(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The parameters that were asked for; raises ``UsageError`` for what is out of its range."""
+    if arguments.workers < 1:
+        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
+    if arguments.limit is not None and arguments.limit < 1:
+        raise UsageError(f"--limit {arguments.limit}: at least 1 photo is needed")
+    parameters = parse_parameters(arguments.parameter)
+    correlation_of(arguments.assignment)
+    return parameters
+
+
+def _photos(kind: str, arguments: argparse.Namespace) -> PhotoSet:
+    photos = _open(kind, arguments.source, arguments.split_seed)
+    return photos.limited(arguments.limit) if arguments.limit is not None else photos
+
+
 def _open(kind: str, source: str, split_seed: int) -> PhotoSet:
     from builders.kinds import KINDS, open_photos
 
@@ -102,12 +124,18 @@ def _parser(kind: str, source_help: str) -> Parser:
     )
     parser.add_argument("--source", required=True, help=source_help)
     parser.add_argument("--output", required=True, type=Path, help="folder of the data set")
-    parser.add_argument("--parameter", default="jpeg", help=f"{', '.join(PARAMETERS)}, several with commas, or all")
+    parser.add_argument(
+        "--parameter",
+        default="jpeg",
+        help=f"{', '.join(ALL_PARAMETERS)}, several with commas, or all (of {', '.join(PARAMETERS)})",
+    )
     parser.add_argument(
         "--assignment",
         default="uniform",
         help="uniform: one class per photo (default); every: each photo in every class; "
-        "study: uniform for train, every for the rest",
+        "study: uniform for train, every for the rest; correlated:P: uniform, but a share P of the photos of each "
+        "semantic class get that class's own processing; correlated-classes:P: all photos of a share P of the "
+        "semantic classes do",
     )
     parser.add_argument(
         "--lossless",
@@ -116,7 +144,7 @@ def _parser(kind: str, source_help: str) -> Parser:
         "score --model embeddings:FILE",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the random scale of interpolation (default 0)")
-    parser.add_argument("--assignment-seed", type=int, default=0, help="of the uniform assignment (default 0)")
+    parser.add_argument("--assignment-seed", type=int, default=0, help="of what the assignment draws (default 0)")
     parser.add_argument("--split-seed", type=int, default=0, help="of the split, where the source brings none")
     parser.add_argument("--limit", type=int, help="at most so many photos, seeded and class-balanced")
     parser.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")
@@ -125,5 +153,5 @@ def _parser(kind: str, source_help: str) -> Parser:
     parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
     parser.add_argument("--recipe", metavar="FOLDER_OR_REPO", help="rebuild what this recipe describes, and verify it")
     parser.add_argument("--any-codec", action="store_true", help="with --recipe: build with other codecs, unverified")
-    parser.set_defaults(run=partial(_run, kind))
+    parser.set_defaults(run=partial(_run, kind), jobs=partial(_jobs, kind))
     return parser

@@ -6,6 +6,7 @@ that ``build_processed`` writes from the same photos, and the same pixels that t
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ import numpy as np
 from datasets import ClassLabel
 
 from builders.errors import UsageError, unknown_name
-from builders.pixels import PARAMETERS, open_processed
+from builders.pixels import ALL_PARAMETERS, open_processed
+from builders.processed.assignment import NO_OWN, Assignment, correlation_of
 from builders.processed.own_files import OwnFiles, own_files
-from builders.processed.processed_rows import Assignment, ProcessingSettings, classes_of, processed_rows
+from builders.processed.processed_rows import ProcessingSettings, processed_rows
 from builders.sources import split_named
 
 PhotoIds = str | Sequence[str] | None
@@ -32,6 +34,7 @@ def with_processing(
     seed: int = 0,
     assignment_seed: int = 0,
     image: str = "image",
+    label: str = "label",
     photo_id: PhotoIds = None,
     split: str | None = None,
     decode: bool = True,
@@ -44,12 +47,14 @@ def with_processing(
 
     Args:
         dataset: a ``datasets.Dataset``, ``IterableDataset``, or a dictionary of them by split.
-        parameter: one of ``builders.pixels.parameters.PARAMETERS``; also the name of the new column.
+        parameter: one of ``builders.pixels.parameters.ALL_PARAMETERS``; also the name of the new column.
         assignment: ``uniform`` gives each photo one class and keeps the length, ``every`` gives each photo in every
-            class, classes of one photo side by side; ``study`` is uniform for train and every for other splits.
+            class, classes of one photo side by side; ``study`` is uniform for train and every for other splits;
+            ``correlated:P`` and ``correlated-classes:P`` tie the class to what the photo shows, as a build does.
         seed: of the random scale of ``interpolation``.
-        assignment_seed: of the uniform assignment.
+        assignment_seed: of what the assignment draws.
         image: name of the image column.
+        label: name of the column of semantic classes, a ``ClassLabel``; read where the assignment is correlated.
         photo_id: a column of ids, or the ids themselves in the order of the rows (used as they are), or the default.
         split: name of the split, where the data set does not know its own.
         decode: ``image`` as a PIL image; ``False`` gives ``{"bytes", "path"}``, as a build stores them.
@@ -66,7 +71,13 @@ def with_processing(
         UsageError: an unknown name, a missing image column, a column in the way, or no way to know the ids.
     """
     settings = ProcessingSettings(parameter, assignment, seed, assignment_seed)
-    options: dict[str, Any] = {"image": image, "photo_id": photo_id, "decode": decode, "folder": folder}
+    options: dict[str, Any] = {
+        "image": image,
+        "label": label,
+        "photo_id": photo_id,
+        "decode": decode,
+        "folder": folder,
+    }
     if isinstance(dataset, Mapping):
         lone_test = "val" not in {split_named(str(name)) for name in dataset}  # as hub:REPO has it
         ours = {name: "val" if lone_test and str(name) == "test" else str(name) for name in dataset}
@@ -107,24 +118,27 @@ def _wrap(
     split: str | None,
     *,
     image: str,
+    label: str,
     photo_id: PhotoIds,
     decode: bool,
     folder: str | os.PathLike[str] | None,
 ) -> Any:
     _check_columns(dataset, settings, image)
+    own = _own_classes(dataset, settings, label)
     files = own_files(dataset, folder)
     name = str(split or dataset.split or "")
-    every = settings.assignment == "every" or (settings.assignment == "study" and split_named(name) != "train")
+    every = settings.every(split_named(name))
     if isinstance(dataset, datasets.IterableDataset):
         if photo_id is not None and not isinstance(photo_id, str):
             raise UsageError("photo_id: a data set that is streamed takes the name of a column")
-        stream = _Stream(settings, every, image, _prefix(name), _id_column(dataset, photo_id), decode, files)
+        stream = _Stream(settings, every, own, image, _prefix(name), _id_column(dataset, photo_id), decode, files)
         undecoded = dataset.cast_column(image, datasets.Image(decode=False))
         return undecoded.map(stream, batched=True, batch_size=16, with_indices=True)
 
     ids = _ids(dataset, photo_id, name)
-    parameter = PARAMETERS[settings.parameter]
-    codes = [list(classes_of(i, parameter, settings, every)) for i in ids]
+    parameter = ALL_PARAMETERS[settings.parameter]
+    shown = dataset.with_format(None)[own.label] if own.label else itertools.repeat(None, len(ids))
+    codes = [list(settings.classes_of(i, every=every, own=own.of(at))) for i, at in zip(ids, shown, strict=True)]
     rows = np.repeat(np.arange(len(dataset)), [len(c) for c in codes])
     light = dataset.with_format(None).remove_columns([c for c in (image, "photo_id") if c in dataset.column_names])
     if not light.column_names:
@@ -152,6 +166,7 @@ class _Stream:
 
     settings: ProcessingSettings
     every: bool
+    own: _OwnClasses
     image: str
     prefix: str
     id_column: str | None
@@ -159,13 +174,16 @@ class _Stream:
     files: OwnFiles
 
     def __call__(self, batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
-        parameter = PARAMETERS[self.settings.parameter]
+        parameter = ALL_PARAMETERS[self.settings.parameter]
         names = [name for name in batch if name != "photo_id"]
         columns = (*names, "photo_id", parameter.name, *(("scale",) if parameter.has_random_scale else ()))
         out: dict[str, list[Any]] = {name: [] for name in columns}
         for at, index in enumerate(indices):
             photo_id = f"{self.prefix}{batch[self.id_column][at] if self.id_column else index}"
-            for made in processed_rows(self.files.read(batch[self.image][at]), photo_id, self.settings, self.every):
+            own = self.own.of(batch[self.own.label][at] if self.own.label else None)
+            for made in processed_rows(
+                self.files.read(batch[self.image][at]), photo_id, self.settings, self.every, own
+            ):
                 for name in names:
                     out[name].append(batch[name][at] if name != self.image else _cell(made["image"], self.decode))
                 for name in columns[len(names) :]:
@@ -177,7 +195,7 @@ def _view(data: bytes, photo_id: str, settings: ProcessingSettings, code: int, d
     from builders.pixels import decode_rgb, processed_file
     from builders.processed.processed_rows import file_name
 
-    parameter = PARAMETERS[settings.parameter]
+    parameter = ALL_PARAMETERS[settings.parameter]
     encoded = processed_file(decode_rgb(data), parameter.made_by[code], photo_id, settings.seed)
     return _cell({"bytes": encoded, "path": file_name(photo_id, parameter, code)}, decode)
 
@@ -186,11 +204,35 @@ def _cell(cell: dict[str, Any], decode: bool) -> Any:
     return open_processed(cell["bytes"]) if decode else cell
 
 
+@dataclass(frozen=True)
+class _OwnClasses:
+    """The processing of each semantic class's own, where the assignment is correlated."""
+
+    label: str | None
+    """The column of semantic classes; None where it is not."""
+    own: tuple[int, ...]
+
+    def of(self, label: int | None) -> int:
+        return NO_OWN if label is None or not 0 <= label < len(self.own) else self.own[label]
+
+
+def _own_classes(dataset: Any, settings: ProcessingSettings, label: str) -> _OwnClasses:
+    if correlation_of(settings.assignment) is None:
+        return _OwnClasses(None, ())
+    feature = (dataset.features or {}).get(label)
+    if not isinstance(feature, ClassLabel):
+        raise UsageError(
+            f"assignment {settings.assignment}: {label!r} is no column of semantic classes (ClassLabel): name it with "
+            "label=, or cast_column it first"
+        )
+    return _OwnClasses(label, tuple(settings.own_classes(feature.names).tolist()))
+
+
 def _check_columns(dataset: Any, settings: ProcessingSettings, image: str) -> None:
     columns = dataset.column_names or []
     if image not in columns:
         raise unknown_name("image column", image, columns)
-    for name in (settings.parameter, *(("scale",) if PARAMETERS[settings.parameter].has_random_scale else ())):
+    for name in (settings.parameter, *(("scale",) if ALL_PARAMETERS[settings.parameter].has_random_scale else ())):
         if name in columns:
             raise UsageError(f"the data set has a column {name!r} already: rename it first (rename_column)")
 

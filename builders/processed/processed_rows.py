@@ -6,30 +6,26 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any
 
 import numpy as np
 from datasets import ClassLabel, Features, Image, Value
 
 from builders.errors import unknown_name
-from builders.photos import PhotoSet, PhotoSource
+from builders.photos import UNLABELLED, PhotoSet, PhotoSource
 from builders.pixels import (
-    PARAMETERS,
+    ALL_PARAMETERS,
     Parameter,
-    assigned_class,
     decode_rgb,
     processed_file,
     random_scale,
     read_jpeg_header,
     size_of_processed,
 )
+from builders.processed.assignment import NO_OWN, Assignment, classes_of, correlation_of, own_classes
 
 PNG_LEVEL = 3
 """Of zlib: photos gain a few percent more at 9, at several times the time."""
-
-Assignment = Literal["uniform", "every", "study"]
-"""``uniform``: one class per photo at equal chance; ``every``: each photo in every class; ``study``: uniform for train
-and every for the other splits, as the study's probe has it."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +33,32 @@ class ProcessingSettings:
     """What decides the rows, apart from the photos."""
 
     parameter: str = "jpeg"
-    """One of ``PARAMETERS``."""
+    """One of ``ALL_PARAMETERS``."""
     assignment: Assignment = "uniform"
     seed: int = 0
     """Of the random scale of ``interpolation``; the benchmark's ``--seed``."""
     assignment_seed: int = 0
-    """Of the uniform assignment; the benchmark's probe uses 0..9."""
+    """Of what the assignment draws; the benchmark's probe uses 0..9."""
     lossless: bool = False
     """Images are the pixels of the processed files, as PNG: for encoders elsewhere, whose decoders may differ."""
 
     def __post_init__(self) -> None:
-        if self.parameter not in PARAMETERS:
-            raise unknown_name("parameter", self.parameter, PARAMETERS)
-        if self.assignment not in get_args(Assignment):
-            raise unknown_name("assignment", self.assignment, get_args(Assignment))
+        if self.parameter not in ALL_PARAMETERS:
+            raise unknown_name("parameter", self.parameter, ALL_PARAMETERS)
+        correlation_of(self.assignment)
+
+    def every(self, split: str) -> bool:
+        """Whether each photo of a split is in every class."""
+        return self.assignment == "every" or (self.assignment == "study" and split != "train")
+
+    def own_classes(self, label_names: Sequence[str]) -> np.ndarray:
+        """int64 [semantic classes], as ``assignment.own_classes``."""
+        return own_classes(label_names, ALL_PARAMETERS[self.parameter], self.assignment, self.assignment_seed)
+
+    def classes_of(self, photo_id: str, *, every: bool, own: int = NO_OWN) -> Sequence[int]:
+        """Which classes a photo gets, as ``assignment.classes_of``."""
+        parameter = ALL_PARAMETERS[self.parameter]
+        return classes_of(photo_id, parameter, self.assignment, self.assignment_seed, every=every, own=own)
 
     def described(self) -> dict[str, Any]:
         """JSON values for a recipe; what was not there before is left out where it is not used.
@@ -74,6 +82,8 @@ class ProcessedRows:
     """int32 [photos], ``None`` for unlabelled photos."""
     settings: ProcessingSettings
     every: bool
+    own: np.ndarray
+    """int64 [semantic classes], the processing of each one's own (``own_classes``)."""
 
     @classmethod
     def of(cls, photos: PhotoSet, split: str, settings: ProcessingSettings) -> ProcessedRows:
@@ -85,7 +95,8 @@ class ProcessedRows:
             ids=tuple(photos.ids[i] for i in at),
             labels=photos.labels.values[at] if photos.labels.names else None,
             settings=settings,
-            every=settings.assignment == "every" or (settings.assignment == "study" and split != "train"),
+            every=settings.every(split),
+            own=settings.own_classes(photos.labels.names),
         )
 
     def __len__(self) -> int:
@@ -94,20 +105,31 @@ class ProcessedRows:
     def __call__(self, item: int) -> list[dict[str, Any]]:
         """Rows of photo ``item``: one, or one per class in the order of the classes. Raises ``PhotoError``."""
         data = self.source.read(int(self.rows[item]))
-        rows = processed_rows(data, self.ids[item], self.settings, self.every)
+        label = UNLABELLED if self.labels is None else int(self.labels[item])
+        own = NO_OWN if label == UNLABELLED else int(self.own[label])
+        rows = processed_rows(data, self.ids[item], self.settings, self.every, own)
         if self.labels is not None:
             for row in rows:
-                row["label"] = int(self.labels[item])
+                row["label"] = label
         return rows
 
 
-def processed_rows(data: bytes, photo_id: str, settings: ProcessingSettings, every: bool) -> list[dict[str, Any]]:
+def processed_rows(
+    data: bytes, photo_id: str, settings: ProcessingSettings, every: bool, own: int = NO_OWN
+) -> list[dict[str, Any]]:
     """The rows of one photo without its semantic label. The photo is decoded once.
+
+    Args:
+        data: the photo's file.
+        photo_id: its identity.
+        settings: what is done.
+        every: whether it is wanted in every class.
+        own: the processing of its semantic class's own, where the assignment is correlated.
 
     Raises:
         PhotoError: the bytes cannot be decoded, or a processing has no result.
     """
-    parameter = PARAMETERS[settings.parameter]
+    parameter = ALL_PARAMETERS[settings.parameter]
     image = decode_rgb(data)
     header = read_jpeg_header(data)
     source = {
@@ -116,7 +138,7 @@ def processed_rows(data: bytes, photo_id: str, settings: ProcessingSettings, eve
         "source_subsampling": header.subsampling if header else None,
     }
     rows: list[dict[str, Any]] = []
-    for code in classes_of(photo_id, parameter, settings, every):
+    for code in settings.classes_of(photo_id, every=every, own=own):
         encoded = processed_file(image, parameter.made_by[code], photo_id, settings.seed)
         width, height = size_of_processed(encoded)
         name = file_name(photo_id, parameter, code)
@@ -152,7 +174,7 @@ def png_of(encoded: bytes) -> bytes:
 
 def processed_features(parameter_name: str, label_names: Sequence[str]) -> Features:
     """Columns of a config of processed photos. Without ``label_names`` there is no column ``label``."""
-    parameter = PARAMETERS[parameter_name]
+    parameter = ALL_PARAMETERS[parameter_name]
     return Features(
         {
             "image": Image(),
@@ -177,7 +199,7 @@ def settings_of(described: Mapping[str, Any]) -> ProcessingSettings:
     """
     return ProcessingSettings(
         parameter=str(described["parameter"]),
-        assignment=cast(Assignment, str(described["assignment"])),
+        assignment=str(described["assignment"]),
         seed=int(described["seed"]),
         assignment_seed=int(described["assignment_seed"]),
         lossless=bool(described.get("lossless", False)),
@@ -187,14 +209,7 @@ def settings_of(described: Mapping[str, Any]) -> ProcessingSettings:
 def file_name(photo_id: str, parameter: Parameter, code: int) -> str:
     """Name of an image in its cell: flat, and telling.
 
-    >>> file_name("train/dog/03.png", PARAMETERS["sharpening"], 1)
+    >>> file_name("train/dog/03.png", ALL_PARAMETERS["sharpening"], 1)
     'train_dog_03.png.x2.jpg'
     """
     return f"{photo_id.replace('/', '_')}.{parameter.classes[code]}{parameter.made_by[code].suffix}"
-
-
-def classes_of(photo_id: str, parameter: Parameter, settings: ProcessingSettings, every: bool) -> Sequence[int]:
-    """Which classes a photo gets: one by its hash, or every."""
-    if every:
-        return range(len(parameter.classes))
-    return (assigned_class(photo_id, parameter, settings.assignment_seed),)

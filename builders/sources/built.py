@@ -11,7 +11,7 @@ import numpy as np
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
 from builders.outside import from_hub, said_by_client
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
-from builders.pixels import PARAMETERS, Parameter
+from builders.pixels import ALL_PARAMETERS, Parameter
 from builders.sources.hub_photos import split_named
 from builders.sources.strangers import cell_bytes, check_data_set
 
@@ -78,8 +78,8 @@ def open_built(path_or_repo: str, parameter: str | None = None, *, revision: str
     """
     import datasets
 
-    if parameter is not None and parameter not in PARAMETERS:
-        raise unknown_name("parameter", parameter, PARAMETERS)
+    if parameter is not None and parameter not in ALL_PARAMETERS:
+        raise unknown_name("parameter", parameter, ALL_PARAMETERS)
     check_data_set(path_or_repo, revision)
     _check_hashes(Path(path_or_repo), parameter)
     try:
@@ -90,10 +90,10 @@ def open_built(path_or_repo: str, parameter: str | None = None, *, revision: str
     except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
         raise DataError(f"{path_or_repo}: cannot be loaded ({said_by_client(error)})") from None
     features = next(iter(loaded.values())).features
-    found = [name for name in PARAMETERS if name in features]
+    found = [name for name in ALL_PARAMETERS if name in features]
     if len(found) != 1 or not {"image", "photo_id"} <= set(features):
         raise DataError(f"{path_or_repo}: not a set of processed photos (columns {', '.join(features)})")
-    return _joined(path_or_repo, loaded, PARAMETERS[found[0]])
+    return _joined(path_or_repo, loaded, ALL_PARAMETERS[found[0]])
 
 
 def _check_hashes(folder: Path, parameter: str | None) -> None:

@@ -1,3 +1,4 @@
+from .association import chi_square, cramers_v, without_empty
 from .make import LEFT_OUT, Sizes, Splits, balance, make_splits, photo_groups
 from .perceptual_hash import NO_HASH, near_duplicate_groups, photo_hash
 from .report import ValidationReport, validate
@@ -11,6 +12,8 @@ __all__ = [
     "Splits",
     "ValidationReport",
     "balance",
+    "chi_square",
+    "cramers_v",
     "make_splits",
     "near_duplicate_groups",
     "photo_groups",
@@ -18,4 +21,5 @@ __all__ = [
     "read_split_file",
     "tables_of",
     "validate",
+    "without_empty",
 ]

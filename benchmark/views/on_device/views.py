@@ -17,7 +17,7 @@ from benchmark.views.on_device.resizing import Resize, resized
 from benchmark.views.on_device.sharpening import sharpened
 from benchmark.views.on_device.taps import FILTERS, Axis
 from builders.errors import PhotoError
-from builders.pixels import PROCESSINGS, Processing, ResizeCrop, request
+from builders.pixels import ALL_PROCESSINGS, Processing, ResizeCrop, request
 
 DevicePlan = Callable[[int, int], ResizeCrop | None]
 """(width, height) of a picture -> its resize and crop: ``Pixels.plan`` of an encoder's preprocessing."""
@@ -46,7 +46,7 @@ def torch_views(
         photos: uint8 [n, height, width, 3], RGB, on the device that shall do the work (it needs float64). Smaller
             photos stand in the upper left corner.
         ids: identities of the photos; they decide random scales.
-        names: of processings, in ``PROCESSINGS``.
+        names: of processings, in ``ALL_PROCESSINGS``.
         plans: one per preprocessing.
         sizes: (width, height) of each photo; by default all fill the tensor.
         seed: of the random scale.
@@ -64,7 +64,7 @@ def torch_views(
     >>> torch_views(photos, ["a", "b"], ["jpeg-q95-420", "sharpening-x4"], [plan])[0].shape
     torch.Size([2, 2, 8, 8, 3])
     """
-    if unknown := [name for name in names if not makes(PROCESSINGS[name])]:
+    if unknown := [name for name in names if not makes(ALL_PROCESSINGS[name])]:
         raise ValueError(f"no device makes {', '.join(unknown)}")
     sizes = sizes or [(photos.shape[2], photos.shape[1])] * len(photos)
     chunk = photos_at_once or len(photos)
@@ -83,7 +83,7 @@ def possible(
     width: int, height: int, photo_id: str, names: Sequence[str], plans: Sequence[DevicePlan], seed: int = 0
 ) -> bool:
     """Whether ``torch_views`` makes these views of a photo; where not, Pillow makes them, or says why it cannot."""
-    processings = [PROCESSINGS[name] for name in names]
+    processings = [ALL_PROCESSINGS[name] for name in names]
     if not all(map(makes, processings)):
         return False
     sizes = {request(processing, (width, height), photo_id, seed).size for processing in processings}
@@ -115,11 +115,11 @@ def processed(photos: Canvas, ids: Sequence[str], names: Sequence[str], seed: in
     """Each processing's name with its result, processings of one source (sharpened, resized) one after the other."""
     groups: dict[tuple[object, ...], list[str]] = {}
     for name in names:
-        p = PROCESSINGS[name]
+        p = ALL_PROCESSINGS[name]
         groups.setdefault((p.sharpness, p.scale, p.resample if p.scale != 1 else None), []).append(name)
     for group in groups.values():
-        source = _source(photos, ids, PROCESSINGS[group[0]], seed)
-        wanted = [(PROCESSINGS[name].quality, PROCESSINGS[name].subsampling) for name in group]
+        source = _source(photos, ids, ALL_PROCESSINGS[group[0]], seed)
+        wanted = [(ALL_PROCESSINGS[name].quality, ALL_PROCESSINGS[name].subsampling) for name in group]
         for name, planes in zip(group, round_trips(source.planes, wanted, source.sizes), strict=True):
             yield name, Canvas(planes, source.sizes)
 

@@ -98,7 +98,8 @@ def test_moments__nan_is_not_counted():
 
 
 def test_smallest_effect__is_found_in_nine_of_ten_sets():
-    from benchmark.stats import cramers_v, table_p_value
+    from benchmark.stats import table_p_value
+    from builders.splits import cramers_v
 
     n, questions = 1000, 20
     effect = smallest_effect(n, questions)

@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import chi2_contingency, f_oneway
 from scipy.stats.contingency import association
 
-from benchmark.stats import correlation_ratio, cramers_v, ratio_p_value, table_p_value
+from benchmark.stats import correlation_ratio, ratio_p_value, table_p_value
+from builders.splits import cramers_v
 
 
 def test_cramers_v__by_hand():

@@ -1,0 +1,151 @@
+"""Correlated assignments: the strength that was asked for, by hand, in files, and the same by every way to the rows."""
+
+import datasets
+import numpy as np
+import pytest
+
+import builders
+from builders.__main__ import main
+from builders.errors import UsageError
+from builders.kinds import open_photos
+from builders.pixels import ALL_PARAMETERS, assigned_class
+from builders.processed.assignment import NO_OWN, classes_of, expected_counts, own_classes
+from builders.splits import cramers_v
+from tests.conftest import photo_bytes
+
+FINE = ALL_PARAMETERS["jpeg-fine"]
+
+
+def table(assignment, labels, per_label, parameter=FINE, seed=0):
+    own = own_classes([f"class {i}" for i in range(labels)], parameter, assignment, seed)
+    counts = np.zeros((labels, len(parameter.classes)), dtype=int)
+    for label in range(labels):
+        for i in range(per_label):
+            [code] = classes_of(f"{label}/{i}", parameter, assignment, seed, own=int(own[label]))
+            counts[label, code] += 1
+    return counts, own
+
+
+def test_jpeg_fine__qualities_75_to_95_in_two_samplings():
+    made = [(p.quality, p.subsampling) for p in FINE.made_by]
+    assert made == [(quality, chroma) for quality in range(75, 96, 2) for chroma in ("4:2:0", "4:4:4")]
+    assert len(FINE.classes) == 22
+    assert FINE.classes[:3] == ("q75-420", "q75-444", "q77-420")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("kind", ["correlated", "correlated-classes"])
+def test_association__is_what_was_asked_for(kind, share):
+    """44 semantic classes, twice the processings: V is P, and the root of the share of classes that are tied."""
+    counts, own = table(f"{kind}:{share}", 44, 500)
+    tied = 44 if kind == "correlated" else round(44 * share)
+    expected = cramers_v(expected_counts(counts.sum(axis=1), own, 22, f"{kind}:{share}"), corrected=False)
+    if tied % 22 == 0:  # else some processings are own more often than others, and V is less
+        assert expected == pytest.approx(share if kind == "correlated" else share**0.5)
+    assert cramers_v(counts) == pytest.approx(expected, abs=0.01 if share else 0.02)
+
+
+def test_own_classes__are_dealt_out_evenly_and_move_with_the_seed():
+    names = [f"n{i:08d}" for i in range(50)]
+    own = own_classes(names, FINE, "correlated:0.2")
+    assert sorted(np.bincount(own, minlength=22)) == [2] * 16 + [3] * 6
+    tied = own_classes(names, FINE, "correlated-classes:0.44")
+    assert (tied != NO_OWN).sum() == 22
+    assert sorted(tied[tied != NO_OWN]) == list(range(22))
+    assert (tied[tied != NO_OWN] == own[tied != NO_OWN]).all()
+    assert (own_classes(names, FINE, "correlated:0.2", 1) != own).mean() > 0.8
+    assert (own_classes(names, FINE, "uniform") == NO_OWN).all()
+
+
+def test_classes_of__more_is_tied_as_the_share_grows_and_the_rest_is_the_uniform_assignment():
+    ids = [f"{i}" for i in range(500)]
+    uniform = [assigned_class(i, FINE, 3) for i in ids]
+    before = set()
+    for share in (0, 0.2, 0.6, 1):
+        codes = [classes_of(i, FINE, f"correlated:{share}", 3, own=7)[0] for i in ids]
+        tied = {i for i, code, drawn in zip(ids, codes, uniform, strict=True) if code != drawn}
+        assert all(code == 7 for i, code in zip(ids, codes, strict=True) if i in tied)
+        assert before <= tied
+        before = tied
+    assert codes == [7] * 500
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("correlated", "did you mean 'correlated:P'"),
+        ("correlated:1.2", "a number from 0 to 1"),
+        ("correlated:x", "unknown assignment"),
+        ("correlated-classes:-1", "unknown assignment"),
+    ],
+)
+def test_build__a_wrong_share_is_one_sentence(text, said, photo_folder, tmp_path, capsys):
+    options = ["--assignment", text, "--output", str(tmp_path / "out")]
+    assert main(["folder", "--source", str(photo_folder), *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Eight classes of 20 train and 5 val photos each."""
+    root = tmp_path_factory.mktemp("many")
+    for split, count in (("train", 20), ("val", 5)):
+        for label in range(8):
+            for i in range(count):
+                path = root / split / f"class {label}" / f"{i}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(photo_bytes(100 * label + i, (24, 24)))
+    return root
+
+
+@pytest.mark.parametrize("assignment", ["correlated:0.6", "correlated-classes:0.5"])
+def test_build__card_check_and_views_made_when_read_agree(assignment, many, tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--parameter", "jpeg-fine,resizing", "--assignment", assignment, "--assignment-seed", "4"]
+    assert main(["folder", "--source", str(many), "--output", str(out), *options]) == 0
+    built = datasets.load_dataset(str(out), "jpeg-fine", cache_dir=str(tmp_path / "cache"))
+    card = (out / "README.md").read_text()
+    own = own_classes(built["train"].features["label"].names, FINE, assignment, 4)
+    for split, rows in built.items():
+        counts = np.zeros((8, 22), dtype=int)
+        np.add.at(counts, (rows["label"], rows["jpeg-fine"]), 1)
+        expected = cramers_v(expected_counts(counts.sum(axis=1), own, 22, assignment), corrected=False)
+        line = f"| `jpeg-fine` | `{split}` | {len(rows)} | {cramers_v(counts):.3f} | {expected:.3f} |"
+        assert line in card
+        assert f"| `resizing` | `{split}` |" in card
+    assert main(["check", str(out)]) == 0
+    capsys.readouterr()
+
+    photos = open_photos(f"folder:{many}")
+    plain = datasets.load_dataset("imagefolder", data_dir=str(many), split="train", cache_dir=str(tmp_path / "cache"))
+    names = [row["path"] for row in plain.cast_column("image", datasets.Image(decode=False))["image"]]
+    ids = [name.split(f"{many.name}/")[1] for name in names]
+    assert set(ids) <= set(photos.ids)
+    views = builders.with_processing(
+        plain, "jpeg-fine", assignment=assignment, assignment_seed=4, photo_id=ids, decode=False, folder=many
+    )
+    stored = built["train"].cast_column("image", datasets.Image(decode=False))
+    expected = {row["photo_id"]: (row["jpeg-fine"], row["image"]["bytes"]) for row in stored}
+    assert {row["photo_id"]: (row["jpeg-fine"], row["image"]["bytes"]) for row in views} == expected
+
+    stream = plain.add_column("photo_id", [i.removeprefix("train/") for i in ids]).to_iterable_dataset()
+    options = {"assignment": assignment, "assignment_seed": 4, "split": "train", "decode": False, "folder": many}
+    streamed = builders.with_processing(stream, "jpeg-fine", **options)
+    assert {row["photo_id"]: (row["jpeg-fine"], row["image"]["bytes"]) for row in streamed} == expected
+
+
+def test_with_processing__needs_semantic_classes(many, tmp_path):
+    plain = datasets.load_dataset("imagefolder", data_dir=str(many), split="train", cache_dir=str(tmp_path))
+    with pytest.raises(UsageError, match="no column of semantic classes"):
+        builders.with_processing(plain, "jpeg", assignment="correlated:0.5", label="species")
+    with pytest.raises(UsageError, match="no column of semantic classes"):
+        builders.with_processing(plain.remove_columns("label"), "jpeg", assignment="correlated:0.5")
+    views = builders.with_processing(
+        plain.rename_column("label", "species"),
+        "jpeg",
+        assignment="correlated:1",
+        label="species",
+        decode=False,
+        folder=many,
+    )
+    assert len({(row["species"], row["jpeg"]) for row in views.select_columns(["species", "jpeg"])}) == 8
