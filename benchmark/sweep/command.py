@@ -133,7 +133,7 @@ def run_command(
             voice.report(estimate_text(estimate(groups, jobs, options, load), groups, jobs, options))
             return 0
         origin = Origin(tasks=tuple(args.tasks or ()), trust_remote_code=args.trust_remote_code)
-        rows = run_sweep(groups, jobs, options, loading, args.output, origin=origin)
+        rows = run_sweep(groups, jobs, options, loading, args.output, origin=origin, say=voice.notice)
         voice.report((tell or sweep_text)(rows, args.output))
         failed = {f"{row.spec} on {row.data}": row.reason for row in rows if row.state == "failed"}
         voice.answer([row.result for row in rows if row.result], failed)
