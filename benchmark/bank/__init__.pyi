@@ -5,6 +5,7 @@ from .from_file import fill_from_file
 from .photo_hashes import PhotoHashes, hash_of_block, photos_bytes_hash
 from .precision_gate import Verdict, judge
 from .runtime_gate import RuntimeVerdict, settled
+from .several_devices import fill_banks_on, workers_each
 from .view_file import Blocks
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Verdict",
     "bank_key",
     "fill_banks",
+    "fill_banks_on",
     "fill_from_file",
     "hash_of_block",
     "judge",
@@ -27,4 +29,5 @@ __all__ = [
     "photos_bytes_hash",
     "settled",
     "view_path",
+    "workers_each",
 ]

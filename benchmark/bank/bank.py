@@ -66,6 +66,8 @@ class Bank:
 
     def __init__(self, folder: Path, key: Mapping[str, Any], views: Mapping[str, ViewFile]) -> None:
         self.folder = folder
+        self.key = dict(key)
+        """As ``bank_key`` gave it."""
         self.encoder = str(key["encoder"]["id"])
         self.dim = int(key["encoder"]["dimension"])
         self.blocks = Blocks(int(key["photos"]["count"]))
@@ -271,25 +273,37 @@ def bank_key(
     ...     for dtype in ("float32", "bfloat16")]
     [None, 'cuda']
     """
-    by = runtime.key() if runtime else None
     return {
         "layout": LAYOUT,
-        "encoder": {
-            "id": info.id,
-            "library": info.library,
-            "revision": info.revision,
-            "weights_sha256": info.weights_sha256,
-            "dimension": info.dimension,
-            "pooling": info.pooling,
-            "preprocessing": dict(info.preprocessing),
-            "dtype": compute_dtype,
-            **({"compiled": True} if compiled else {}),
-            **({"device_type": device.partition(":")[0]} if compute_dtype != "float32" else {}),
-            **({"runtime": by} if by else {}),
-        },
+        "encoder": encoder_key(info, compute_dtype, compiled=compiled, device=device, runtime=runtime),
         "photos": {"count": len(photos), "ids": ids_only_hash(photos.ids), "bytes": bytes_hash},
         "storage": storage,
         "codec_canary": codec_canary(),
+    }
+
+
+def encoder_key(
+    info: EncoderInfo,
+    compute_dtype: str,
+    *,
+    compiled: bool = False,
+    device: str = "cpu",
+    runtime: Runtime | None = None,
+) -> dict[str, Any]:
+    """The part of ``bank_key`` that says who embeds, and how."""
+    by = runtime.key() if runtime else None
+    return {
+        "id": info.id,
+        "library": info.library,
+        "revision": info.revision,
+        "weights_sha256": info.weights_sha256,
+        "dimension": info.dimension,
+        "pooling": info.pooling,
+        "preprocessing": dict(info.preprocessing),
+        "dtype": compute_dtype,
+        **({"compiled": True} if compiled else {}),
+        **({"device_type": device.partition(":")[0]} if compute_dtype != "float32" else {}),
+        **({"runtime": by} if by else {}),
     }
 
 

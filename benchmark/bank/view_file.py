@@ -92,6 +92,9 @@ class ViewFile:
         self.blocks = Blocks(shape[0])
         self._writable: np.ndarray | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_writable": None}  # another process maps the file itself
+
     @classmethod
     def open(cls, folder: Path, key: Mapping[str, Any], shape: tuple[int, int], dtype: str) -> ViewFile:
         """The view in ``folder``, which is named by its key, made if it is not there; see also ``ensure_rows``.
