@@ -12,7 +12,15 @@ from .dataset_folder import (
 )
 from .ranked import ShardWork, gather_shards, hand_over_folder, scratch_folder
 from .rights import pixel_rights
-from .shard_pool import FAILURES_FILE, SplitShards, default_workers, estimate_space, require_space, write_shards
+from .shard_pool import (
+    FAILURES_FILE,
+    SpaceEstimate,
+    SplitShards,
+    default_workers,
+    estimate_space,
+    require_space,
+    write_shards,
+)
 from .shards import ShardJob, file_sha256, items_per_shard
 from .tables import read_table
 
@@ -25,6 +33,7 @@ __all__ = [
     "PixelRights",
     "ShardJob",
     "ShardWork",
+    "SpaceEstimate",
     "SplitShards",
     "default_workers",
     "estimate_space",

@@ -16,6 +16,7 @@ from builders.dataset import (
     Card,
     PixelRights,
     ShardJob,
+    SpaceEstimate,
     estimate_space,
     finish_folder,
     items_per_shard,
@@ -62,12 +63,7 @@ def build_simcams(
             raise unknown_name("config", config, STUDY_ATTRIBUTES)
     attributes = {config: photos.attributes[config] for config in configs}
     features = {config: simcams_features(column.names) for config, column in attributes.items()}
-    fingerprint = _source(photos).fingerprint()
-    jobs = [
-        _job(photos, fingerprint, output, config, HUB_SPLITS[s], features[config], _members(photos, column, s), column)
-        for config, column in attributes.items()
-        for s in range(len(SPLITS))
-    ]
+    jobs = simcams_jobs(photos, output, configs)
     card = Card(
         template="simcams.md.jinja",
         pretty_name="simcams: one scene, many cameras",
@@ -76,6 +72,45 @@ def build_simcams(
         context={"photos": photos, "attributes": attributes, "pairs": False},
     )
     return _build("simcams", photos, output, jobs, features, card, workers, fresh, ignore_space, progress)
+
+
+def simcams_jobs(photos: PhotoSet, output: Path, configs: Sequence[str] = STUDY_ATTRIBUTES) -> list[ShardJob]:
+    """The splits that ``build_simcams`` writes, not cut yet."""
+    fingerprint = _source(photos).fingerprint()
+    jobs = []
+    for config in configs:
+        column = photos.attributes[config]
+        columns = simcams_features(column.names)
+        jobs += [
+            _job(photos, fingerprint, output, config, HUB_SPLITS[s], columns, _members(photos, column, s), column)
+            for s in range(len(SPLITS))
+        ]
+    return jobs
+
+
+def simpairs_jobs(photos: PhotoSet, output: Path) -> list[ShardJob]:
+    """The one split that ``build_simpairs`` writes, not cut yet."""
+    everything = np.arange(len(photos))
+    return [_job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything, None)]
+
+
+def cut_jobs(photos: PhotoSet, jobs: Sequence[ShardJob], sizes: Mapping[str, int] | None = None) -> list[ShardJob]:
+    """Cut into shards as the builds cut them.
+
+    Args:
+        photos: of the jobs.
+        jobs: of one build.
+        sizes: photos per shard by ``config/split``; measured on a sample by default.
+
+    Raises:
+        DataError: no scene of the sample could be rendered.
+    """
+    if sizes is not None:
+        return [dataclasses.replace(job, items_per_shard=sizes[f"{job.config}/{job.split}"]) for job in jobs]
+    estimate = _estimate(photos, jobs)
+    return [
+        dataclasses.replace(job, items_per_shard=items_per_shard(estimate.bytes_per_item, len(job.ids))) for job in jobs
+    ]
 
 
 def build_simpairs(
@@ -91,8 +126,7 @@ def build_simpairs(
 
     Arguments and errors as in ``build_simcams``.
     """
-    everything = np.arange(len(photos))
-    job = _job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything, None)
+    jobs = simpairs_jobs(photos, output)
     card = Card(
         template="simcams.md.jinja",
         pretty_name="simpairs: each scene by a phone and by an older compact",
@@ -102,7 +136,7 @@ def build_simpairs(
         context={"photos": photos, "attributes": {}, "pairs": True},
     )
     features = {PAIRS: SIMPAIRS_FEATURES}
-    return _build("simpairs", photos, output, [job], features, card, workers, fresh, ignore_space, progress)
+    return _build("simpairs", photos, output, jobs, features, card, workers, fresh, ignore_space, progress)
 
 
 def _members(photos: PhotoSet, column: Labels, split: int) -> np.ndarray:
@@ -149,9 +183,7 @@ def _build(
     progress: bool,
 ) -> Build:
     prepare_folder(output, features, fresh=fresh)
-    estimate = estimate_space(jobs[0])
-    if not estimate.bytes_per_item:
-        raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(jobs[0])})")
+    estimate = _estimate(photos, jobs)
     items = sum(len(job.ids) for job in jobs)
     total = int(estimate.bytes_per_item * items)
     if progress and sys.stderr.isatty():
@@ -159,14 +191,8 @@ def _build(
         print(f"about {total / 1e6:,.0f} MB and {minutes:.0f} minutes, measured on a sample", file=sys.stderr)
     if not ignore_space:
         require_space(output, total)
-    written = [
-        write_shards(
-            dataclasses.replace(job, items_per_shard=items_per_shard(estimate.bytes_per_item, len(job.ids))),
-            workers=workers,
-            progress=progress,
-        )
-        for job in jobs
-    ]
+    sizes = {f"{j.config}/{j.split}": items_per_shard(estimate.bytes_per_item, len(j.ids)) for j in jobs}
+    written = [write_shards(job, workers=workers, progress=progress) for job in cut_jobs(photos, jobs, sizes)]
     recipe = {
         "source": photos.name,
         "evidence": dict(photos.evidence),
@@ -183,6 +209,13 @@ def _build(
         recipe=recipe,
         pixels=_rights(photos),
     )
+
+
+def _estimate(photos: PhotoSet, jobs: Sequence[ShardJob]) -> SpaceEstimate:
+    estimate = estimate_space(jobs[0])
+    if not estimate.bytes_per_item:
+        raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(jobs[0])})")
+    return estimate
 
 
 def _rights(photos: PhotoSet) -> PixelRights:
