@@ -7,6 +7,8 @@ second wrong) less what is lost, two shares with intervals of their own: Korn an
 the number of independent photos that the spread between clusters stands for (Survey Methodology 24, 1998). Zou and
 Donner's way (Statistics in Medicine 27, 2008; MOVER) makes of both an interval of the difference.
 
+Where every photo is a cluster of its own, its spread is known and nothing is lengthened.
+
 Each end is the farther of the two rules', except that an end which excludes zero stays where it is, and one that lies
 little beyond zero moves little: p-values, and what is significant, do not change.
 """
@@ -52,6 +54,8 @@ def lengthened(
     >>> [round(float(end[0]), 3) for end in (low, high, *further)]
     [0.003, 0.097, 0.003, 0.121]
     """
+    if means.units == len(rows):
+        return low, high
     sides = [np.maximum(sign * values, 0) / means.width for sign in (1, -1)]
     (gain, independent_gains), (loss, independent_losses) = (_share(side, rows, clusters, level) for side in sides)
     # Of what never happened nothing is known but that it would come in clusters as the other does.
@@ -73,15 +77,14 @@ def lengthened(
 
 
 def _share(values: np.ndarray, rows: np.ndarray, clusters: Any, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Shares [K] and how many independent photos would be as sure of each; NaN where a share is 0 or 1."""
+    """Shares [K] and how many independent photos, n at most, would be as sure of each; NaN where a share is 0 or 1."""
     sums, per_cluster = cluster_sums(values, rows, clusters)
     total, groups = rows.sum(), sums.shape[1]
     share = sums.sum(axis=1) / total
     variance = np.square(sums - share[:, None] * per_cluster).sum(axis=1) * groups / max(groups - 1, 1) / total**2
-    alone = np.square(values - share[:, None] * rows).sum(axis=1) / total**2  # if photos did not err together
     binomial = share * (1 - share)
     with np.errstate(divide="ignore", invalid="ignore"):
-        independent = np.minimum(binomial / variance * shrinking(groups, level), binomial / alone)
+        independent = np.minimum(binomial / variance * shrinking(groups, level), len(rows))
     return share, np.where(binomial > 0, independent, np.nan)
 
 
