@@ -53,9 +53,9 @@ def write_site(board: Board, refused: Sequence[Refusal], folder: Path, *, title:
         raise UsageError(f"--output {folder}: it is there and is no leaderboard; choose a new folder")
     _write_details(board.entries, folder / "encoders")
     # In this order a reader of the folder never meets a page whose data are missing.
-    text = _json(board_json(board, refused, title))
+    text = as_json(board_json(board, refused, title))
     write_text_atomically(folder / "data.json", text)
-    write_text_atomically(folder / "data.js", f"window.CAMTRACE_BOARD={_script_safe(text)};\n")
+    write_text_atomically(folder / "data.js", f"window.CAMTRACE_BOARD={script_safe(text)};\n")
     write_text_atomically(folder / "board.csv", board_csv(board))
     page = resources.files("benchmark.leaderboard") / "site"
     for name in PAGE_FILES:
@@ -272,18 +272,19 @@ def _write_details(entries: Iterable[Entry], folder: Path) -> None:
         results = [{"file": f.file, "result": dataclasses.asdict(f.result)} for f in entry.files]
         name = f"{entry.key}.js"
         wanted.add(name)
-        text = f"CAMTRACE.detail({json.dumps(entry.key)},{_script_safe(_json(results))});\n"
+        text = f"CAMTRACE.detail({json.dumps(entry.key)},{script_safe(as_json(results))});\n"
         write_text_atomically(folder / name, text)
     for path in folder.glob("measured-*.js"):
         if path.name not in wanted:
             path.unlink()
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """Compact strict JSON."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _script_safe(text: str) -> str:
+def script_safe(text: str) -> str:
     """JSON as a script: no sequence that could end or open a tag, no line separator that old parsers refuse."""
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 

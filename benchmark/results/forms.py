@@ -214,6 +214,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[_Form, str]]] = {
         "runtime": (_runtime, "an object that names a runtime"),
         "preprocessing_by": _TEXT,
         "compiled": _FLAG,
+        "devices": _WHOLE,
         **dict.fromkeys(
             ("python", "platform", "codec_canary", "device", "dtype", "storage", "command", "answers_sha256"), _TEXT
         ),

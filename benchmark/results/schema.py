@@ -89,7 +89,8 @@ class Result:
 
     - ``versions`` of libraries, ``python``, ``platform``, ``codec`` versions, ``codec_canary`` (what codecs do to
       pixels).
-    - ``device``, ``dtype``, ``storage``, ``compiled``, and ``precision_gate`` where precision is below float32.
+    - ``device``, ``dtype``, ``storage``, ``compiled``, and ``precision_gate`` where precision is below float32;
+      ``devices``, how many embedded side by side, where it was more than one.
     - ``preprocessing_by``: who carries out the encoder's resize and crop (``exact engine``, ``Pillow``, ``its own
       code``).
     - ``runtime``: of a network, the library that computed it: ``name``, ``version``, ``relative_error`` against torch,

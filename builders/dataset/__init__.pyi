@@ -10,6 +10,7 @@ from .dataset_folder import (
     read_build,
     summary,
 )
+from .ranked import ShardWork, gather_shards, hand_over_folder, scratch_folder
 from .rights import pixel_rights
 from .shard_pool import FAILURES_FILE, SplitShards, default_workers, estimate_space, require_space, write_shards
 from .shards import ShardJob, file_sha256, items_per_shard
@@ -23,11 +24,14 @@ __all__ = [
     "Card",
     "PixelRights",
     "ShardJob",
+    "ShardWork",
     "SplitShards",
     "default_workers",
     "estimate_space",
     "file_sha256",
     "finish_folder",
+    "gather_shards",
+    "hand_over_folder",
     "items_per_shard",
     "parse_build",
     "pixel_rights",
@@ -36,6 +40,7 @@ __all__ = [
     "read_table",
     "render",
     "require_space",
+    "scratch_folder",
     "summary",
     "write_shards",
 ]
