@@ -10,24 +10,38 @@ from .dataset_folder import (
     read_build,
     summary,
 )
+from .groups import PHOTOS, Group, LabelledPart, SharedShards, grouped
 from .rights import pixel_rights
-from .shard_pool import FAILURES_FILE, SplitShards, default_workers, estimate_space, require_space, write_shards
+from .shard_pool import (
+    FAILURES_FILE,
+    SplitShards,
+    default_workers,
+    estimate_space,
+    require_space,
+    write_groups,
+    write_shards,
+)
 from .shards import ShardJob, file_sha256, items_per_shard
 from .tables import read_table
 
 __all__ = [
     "BUILD_FILE",
     "FAILURES_FILE",
+    "PHOTOS",
     "README_FILE",
     "Build",
     "Card",
+    "Group",
+    "LabelledPart",
     "PixelRights",
     "ShardJob",
+    "SharedShards",
     "SplitShards",
     "default_workers",
     "estimate_space",
     "file_sha256",
     "finish_folder",
+    "grouped",
     "items_per_shard",
     "parse_build",
     "pixel_rights",
@@ -37,5 +51,6 @@ __all__ = [
     "render",
     "require_space",
     "summary",
+    "write_groups",
     "write_shards",
 ]

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from datasets import ClassLabel, Features
 
 from builders.dataset.cards import Card, readme
+from builders.dataset.groups import PHOTOS, SharedShards
 from builders.dataset.shard_pool import FAILURES_FILE, SplitShards, write_failures
 from builders.dataset.shards import STATE_FOLDER, ItemFailure, Shard, cannot_write, shard_file
 from builders.errors import DataError, UsageError
@@ -57,6 +58,19 @@ class Build:
     codec: Mapping[str, str]
     """Versions of the codecs, and their ``canary`` (``builders.pixels.codec.codec_canary``)."""
     splits: tuple[SplitShards, ...] = field(default=())
+    """Of every config; those of ``shared`` too, whose shards are in several of them."""
+    shared: SharedShards | None = None
+    """Photos that several configs share."""
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """Every shard once."""
+        return tuple({shard.file: shard for split in self.splits for shard in split.shards}.values())
+
+    @property
+    def file_bytes(self) -> int:
+        """Of every shard once."""
+        return sum(shard.file_bytes for shard in self.shards)
 
     @property
     def configs(self) -> tuple[str, ...]:
@@ -110,6 +124,8 @@ def finish_folder(
     card: Card,
     recipe: Mapping[str, Any],
     pixels: PixelRights,
+    shared: SharedShards | None = None,
+    counted: Mapping[str, Sequence[str]] | None = None,
 ) -> Build:
     """Write ``failures.jsonl``, ``build.json`` and ``README.md``, in this order.
 
@@ -124,12 +140,17 @@ def finish_folder(
         card: template, licence and names.
         recipe: JSON values that decide the rows.
         pixels: whether ``publish`` may upload the images.
+        shared: photos that several configs share; its splits are listed before ``splits``.
+        counted: columns whose classes the card counts, by config; every ``ClassLabel`` where a config is not there.
 
     Raises:
         DataError: the folder cannot be written to.
     """
-    failed = write_failures(output, splits)
-    build = Build(kind, default, dict(recipe), pixels, {**codec_versions(), "canary": codec_canary()}, tuple(splits))
+    failed = write_failures(output, [*(shared.whole() if shared else ()), *splits])
+    splits = [*(shared.splits() if shared else ()), *splits]
+    codec = {**codec_versions(), "canary": codec_canary()}
+    build = Build(kind, default, dict(recipe), pixels, codec, tuple(splits), shared)
+    columns = {config: _counted(f, (counted or {}).get(config)) for config, f in features.items()}
     text = readme(
         card,
         features,
@@ -137,9 +158,9 @@ def finish_folder(
         default,
         build=build,
         failed=failed,
-        counts=[c for s in splits for c in class_counts(output, s, features[s.config])],
+        counts=[c for s in splits for c in class_counts(output, s, columns[s.config])],
         max_counted_classes=MAX_COUNTED_CLASSES,
-        total_bytes=sum(split.file_bytes for split in splits),
+        total_bytes=build.file_bytes,
     )
     try:
         write_text_atomically(output / BUILD_FILE, _to_json(build), durable=True)
@@ -171,16 +192,25 @@ def parse_build(text: str, where: str) -> Build:
     try:
         if raw["format"] != BUILD_FORMAT:
             raise DataError(f"{where}: format {raw['format']!r}, this camtrace reads {BUILD_FORMAT}")
+        shared = _shared_of(raw["shared"]) if raw.get("shared") is not None else None
         return Build(
             kind=str(raw["kind"]),
             default=str(raw["default"]),
             recipe=dict(raw["recipe"]),
             pixels=PixelRights(**raw["pixels"]),
             codec=dict(raw["codec"]),
-            splits=tuple(_split_of(s) for s in raw["splits"]),
+            splits=(*(shared.splits() if shared else ()), *(_split_of(s) for s in raw["splits"])),
+            shared=shared,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{where}: not a build file of camtrace ({error!r})") from None
+
+
+def _shared_of(raw: Mapping[str, Any]) -> SharedShards:
+    """Raises: as ``_split_of``."""
+    configs = tuple(_plain_name(config) for config in raw["configs"])
+    groups = (_split_of({"config": PHOTOS, "split": g["name"], "shards": g["shards"]}) for g in raw["groups"])
+    return SharedShards(configs, tuple(groups))
 
 
 def _split_of(raw: Mapping[str, Any]) -> SplitShards:
@@ -230,6 +260,10 @@ def class_counts(output: Path, split: SplitShards, features: Features) -> list[C
     ]
 
 
+def _counted(features: Features, columns: Sequence[str] | None) -> Features:
+    return Features({name: f for name, f in features.items() if columns is None or name in columns})
+
+
 def _remove_build(output: Path) -> None:
     """README first: what is left of a removal that was cut short does not look complete."""
     if (output / STATE_FOLDER).exists():
@@ -241,7 +275,26 @@ def _remove_build(output: Path) -> None:
 
 
 def _to_json(build: Build) -> str:
-    return json.dumps({"format": BUILD_FORMAT, **asdict(build)}, indent=1, ensure_ascii=False) + "\n"
+    """Shards of several splits stand there once."""
+    shared = build.shared
+    of_shared = set(shared.configs) | {PHOTOS} if shared else set()
+    described: dict[str, Any] = {
+        "format": BUILD_FORMAT,
+        "kind": build.kind,
+        "default": build.default,
+        "recipe": build.recipe,
+        "pixels": asdict(build.pixels),
+        "codec": build.codec,
+        "splits": [
+            {"config": s.config, "split": s.split, "shards": [asdict(shard) for shard in s.shards]}
+            for s in build.splits
+            if s.config not in of_shared
+        ],
+    }
+    if shared:
+        groups = [{"name": group.split, "shards": [asdict(shard) for shard in group.shards]} for group in shared.groups]
+        described["shared"] = {"configs": shared.configs, "groups": groups}
+    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
 
 
 def summary(build: Build, output: Path) -> str:

@@ -56,6 +56,13 @@ class SplitShards:
     config: str
     split: str
     shards: tuple[Shard, ...]
+    paths: tuple[str, ...] = ()
+    """Patterns that name its files below the folder, where they are not those of ``config`` and ``split``."""
+
+    @property
+    def data_files(self) -> tuple[str, ...]:
+        """Patterns that name its files below the folder."""
+        return self.paths or (f"data/{self.config}/{self.split}-*.parquet",)
 
     @property
     def rows(self) -> int:
@@ -99,21 +106,53 @@ def write_shards(job: ShardJob, *, workers: int = 1, fresh: bool = False, progre
         DataError: the disk is full, or a worker was killed. Finished shards are kept in both cases.
     """
     with building(job.output), memory_budget():
+        return _written([job], f"{job.config}/{job.split}", workers, fresh, progress)[0]
+
+
+def write_groups(jobs: Sequence[ShardJob], *, workers: int = 1, progress: bool = True) -> list[SplitShards]:
+    """Write the splits of one config side by side; a run that was killed goes on where it was.
+
+    Args:
+        jobs: all splits of the config, in one folder.
+        workers: processes, which take shards of whichever split.
+        progress: a bar on stderr, where that is a terminal.
+
+    Raises:
+        UsageError: the folder holds splits of this config that are none of these, or as ``write_shards``.
+        DataError: as ``write_shards``.
+    """
+    output, config, names = jobs[0].output, jobs[0].config, {job.split for job in jobs}
+    with building(output), memory_budget():
+        for marker in sorted((output / STATE_FOLDER / config).glob("*-of-*.json")):
+            if marker.name.rsplit("-", 3)[0] not in names:
+                raise _other_build(output, config, marker.name.rsplit("-", 3)[0])
+        written = _written(jobs, config, workers, False, progress)
+        ours = {shard.file for split in written for shard in split.shards}
+        for path in (output / "data" / config).glob("*.parquet"):  # of a run that was killed before its marker
+            if path.relative_to(output).as_posix() not in ours:
+                path.unlink()
+    return written
+
+
+def _written(jobs: Sequence[ShardJob], label: str, workers: int, fresh: bool, progress: bool) -> list[SplitShards]:
+    done: dict[_Place, Shard] = {}
+    for j, job in enumerate(jobs):
         if fresh:
             remove_split(job)
         _refuse_other_cut(job)
         _remove_leftovers(job)
-        done = {n: shard for n in range(job.count) if (shard := finished_shard(job, n)) is not None}
-        missing = [n for n in range(job.count) if n not in done]
-        total = sum(len(job.items(n)) for n in missing)
-        label = f"{job.config}/{job.split}"
-        with tqdm(total=total, desc=label, unit="item", disable=None if progress else True) as bar:
-            if workers <= 1 or len(missing) <= 1:
-                for number in missing:
-                    done[number] = write_shard(job, number, bar.update)
-            elif missing:
-                done |= _in_pool(job, missing, min(workers, len(missing)), bar)
-    return SplitShards(job.config, job.split, tuple(done[n] for n in range(job.count)))
+        done |= {(j, n): shard for n in range(job.count) if (shard := finished_shard(job, n)) is not None}
+    missing = [(j, n) for j, job in enumerate(jobs) for n in range(job.count) if (j, n) not in done]
+    total = sum(len(jobs[j].items(n)) for j, n in missing)
+    with tqdm(total=total, desc=label, unit="item", disable=None if progress else True) as bar:
+        if workers <= 1 or len(missing) <= 1:
+            for j, n in missing:
+                done[j, n] = write_shard(jobs[j], n, bar.update)
+        elif missing:
+            done |= _in_pool(jobs, missing, min(workers, len(missing)), bar)
+    return [
+        SplitShards(job.config, job.split, tuple(done[j, n] for n in range(job.count))) for j, job in enumerate(jobs)
+    ]
 
 
 def estimate_space(job: ShardJob, sample: int = 24) -> SpaceEstimate:
@@ -229,10 +268,12 @@ def _refuse_other_cut(job: ShardJob) -> None:
     """Shards of another cut (another number of them) would be read beside ours."""
     for marker in (job.output / STATE_FOLDER / job.config).glob(f"{job.split}-*-of-*.json"):
         if not marker.name.endswith(f"-of-{job.count:05d}.json"):
-            raise UsageError(
-                f"{job.output} holds a build of {job.config}/{job.split} cut into other shards: "
-                "choose another --output, or say --fresh to replace it"
-            )
+            raise _other_build(job.output, job.config, f"{job.split} cut into other shards")
+
+
+def _other_build(output: Path, config: str, what: str) -> UsageError:
+    remedy = "choose another --output, or say --fresh to replace it"
+    return UsageError(f"{output} holds a build of {config}/{what}: {remedy}")
 
 
 def _remove_leftovers(job: ShardJob) -> None:
@@ -243,15 +284,22 @@ def _remove_leftovers(job: ShardJob) -> None:
         path.unlink(missing_ok=True)
 
 
-def _in_pool(job: ShardJob, numbers: Sequence[int], workers: int, bar: Any) -> dict[int, Shard]:
+_Place = tuple[int, int]
+"""(job, number of the shard)."""
+
+
+def _in_pool(jobs: Sequence[ShardJob], places: Sequence[_Place], workers: int, bar: Any) -> dict[_Place, Shard]:
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     counter = context.Value("q", 0)
-    done: dict[int, Shard] = {}
+    done: dict[_Place, Shard] = {}
     pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(pickle.dumps(job), counter, os.getpid())
+        workers,
+        mp_context=context,
+        initializer=_start_worker,
+        initargs=(pickle.dumps(list(jobs)), counter, os.getpid()),
     )
     try:
-        pending: dict[Future[Shard], int] = {pool.submit(_write_in_worker, n): n for n in numbers}
+        pending: dict[Future[Shard], _Place] = {pool.submit(_write_in_worker, *place): place for place in places}
         while pending:
             finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
             bar.update(counter.value - bar.n)
@@ -260,15 +308,16 @@ def _in_pool(job: ShardJob, numbers: Sequence[int], workers: int, bar: Any) -> d
         bar.update(counter.value - bar.n)
     except BrokenProcessPool:
         raise DataError(
-            f"{job.output}: a worker process was killed (out of memory?); finished shards are kept, "
+            f"{jobs[0].output}: a worker process was killed (out of memory?); finished shards are kept, "
             "run again, perhaps with fewer --workers"
         ) from None
     finally:
-        if len(done) < len(numbers):  # a failed or interrupted run does not finish its shards first
+        if len(done) < len(places):  # a failed or interrupted run does not finish its shards first
             for process in list((pool._processes or {}).values()):
                 process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
-        _remove_leftovers(job)
+        for job in jobs:
+            _remove_leftovers(job)
     return done
 
 
@@ -279,7 +328,7 @@ def _start_worker(pickled: bytes, counter: Any, parent: int) -> None:
     """Each worker opens its own copy of the job: inherited file handles would share their positions."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-    _worker.update(job=pickle.loads(pickled), counter=counter)
+    _worker.update(jobs=pickle.loads(pickled), counter=counter)
 
 
 def _die_with(parent: int) -> None:
@@ -288,8 +337,8 @@ def _die_with(parent: int) -> None:
     os._exit(1)
 
 
-def _write_in_worker(number: int) -> Shard:
-    return write_shard(_worker["job"], number, _tick)
+def _write_in_worker(job: int, number: int) -> Shard:
+    return write_shard(_worker["jobs"][job], number, _tick)
 
 
 def _tick() -> None:
