@@ -1,27 +1,17 @@
+from .build_file import BUILD_FILE, README_FILE, Build, PixelRights, parse_build, read_build
 from .cards import Card, render
-from .dataset_folder import (
-    BUILD_FILE,
-    README_FILE,
-    Build,
-    PixelRights,
-    finish_folder,
-    parse_build,
-    prepare_folder,
-    read_build,
-    summary,
-)
+from .dataset_folder import finish_folder, prepare_folder, summary
 from .groups import PHOTOS, Group, LabelledPart, SharedShards, grouped
 from .rights import pixel_rights
 from .shard_pool import (
     FAILURES_FILE,
     SplitShards,
     default_workers,
-    estimate_space,
-    require_space,
     write_groups,
     write_shards,
 )
 from .shards import ShardJob, file_sha256, items_per_shard
+from .space import estimate_space, require_space
 from .tables import read_table
 
 __all__ = [

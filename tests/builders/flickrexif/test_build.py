@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from builders.dataset.dataset_folder import read_build
+from builders.dataset import read_build
 from builders.errors import DataError, UsageError
 from builders.exif.attributes import ATTRIBUTES, STUDY_ATTRIBUTES
 from builders.flickrexif.build import BuildPlan, build

@@ -12,7 +12,7 @@ from datasets import Image, load_dataset
 from PIL import Image as PillowImage
 
 from builders.__main__ import main
-from builders.dataset.dataset_folder import read_build
+from builders.dataset import read_build
 from builders.exif.acquisition import acquisition_from_file
 from builders.exif.attributes import STUDY_ATTRIBUTES
 from builders.flickrexif.rows import photo_features
