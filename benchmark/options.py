@@ -118,6 +118,8 @@ class RunOptions:
     limit: int | None = None
     """Photos that a set was reduced to; for the record, ``PhotoSet.limited`` does it."""
     device: str = "auto"
+    """Where encoders and tasks compute; of several (``benchmark.compute.named_devices``) all embed, and tasks take the
+    first."""
     dtype: str = "float32"
     """Precision of the forward pass: one of ``DTYPES``."""
     compile: bool = False
@@ -133,7 +135,8 @@ class RunOptions:
     batch_size: int = 64
     """Views per forward pass, where memory holds them."""
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
-    """Processes that make views, or decode photos for a device that makes them."""
+    """Processes that make views, or decode photos for a device that makes them; for each of several devices, within its
+    part of the cores."""
     views: str = "auto"
     """Who makes views: the workers (``cpu``), the encoders' device (``device``), or (``auto``) the device where that is
     a CUDA GPU and there are few workers (``benchmark/views/choice.py``). They are the same whoever does."""

@@ -109,7 +109,7 @@ class Card:
     """What happened, and what shall."""
 
     def __init__(self, memory, count):
-        self.total, self.count = memory, count
+        self.total, self.count, self.current = memory, count, 0
         self.reset()
         self.clashes = []
         self.allocated = self.highest = 0
@@ -171,10 +171,11 @@ def _current(device=None):
 
 
 def _cuda(device):
+    here = CARD.current if CARD is not None else 0
     if device is None or isinstance(device, int):
-        return torch.device("cuda", device or 0)
+        return torch.device("cuda", here if device is None else device)
     device = torch.device(device)
-    return torch.device("cuda", device.index or 0)
+    return torch.device("cuda", here if device.index is None else device.index)
 
 
 def _arrive(stream, piece, seen):
@@ -330,7 +331,7 @@ def _moved(tensor, options):
     if target is not None and target.type == "meta":
         target = None
     if target is None or target.type == "cuda":
-        if target is not None and (target.index or 0) != tensor.device.index:
+        if target is not None and _cuda(target).index != tensor.device.index:
             CARD.blocks()
         CARD.check()
         stream = _current(tensor.device)
@@ -461,7 +462,7 @@ def _factory(name):
 
 
 def _cuda_index_is_there(device):
-    if (torch.device(device).index or 0) >= CARD.count:
+    if _cuda(device).index >= CARD.count:
         raise RuntimeError("CUDA error: invalid device ordinal")
 
 
@@ -518,8 +519,8 @@ def card(monkeypatch, memory=8 << 30, count=1):
     faces = {
         "is_available": lambda: True,
         "device_count": lambda: here.count,
-        "current_device": lambda: 0,
-        "set_device": lambda device: None,
+        "current_device": lambda: here.current,
+        "set_device": lambda device: setattr(here, "current", _cuda(device).index),
         "Stream": Stream,
         "Event": Event,
         "stream": _stream_context,

@@ -54,6 +54,7 @@ NEVER_IMPORTED = {
     "types-pyyaml": "read by mypy",
     "types-tqdm": "read by mypy",
     "pytest-timeout": "a plugin of pytest",
+    "pytest-xdist": "a plugin of pytest: tests in two processes",
     "build": "tests/test_wheel.py runs it",
     "ipykernel": "tests/test_notebook.py runs it",
     "ipywidgets": "tqdm draws with it in the notebook of tests/test_notebook.py",

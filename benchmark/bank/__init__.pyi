@@ -1,22 +1,33 @@
 from .bank import Bank, BankView, bank_key, key_hash
+from .block_files import BlockBank, BlockRows, merge_blocks, view_path
 from .embed import PassCost, fill_banks
 from .from_file import fill_from_file
-from .photo_hashes import PhotoHashes, photos_bytes_hash
+from .photo_hashes import PhotoHashes, hash_of_block, photos_bytes_hash
 from .precision_gate import Verdict, judge
 from .runtime_gate import RuntimeVerdict, settled
+from .several_devices import fill_banks_on, workers_each
+from .view_file import Blocks
 
 __all__ = [
     "Bank",
     "BankView",
+    "BlockBank",
+    "BlockRows",
+    "Blocks",
     "PassCost",
     "PhotoHashes",
     "RuntimeVerdict",
     "Verdict",
     "bank_key",
     "fill_banks",
+    "fill_banks_on",
     "fill_from_file",
+    "hash_of_block",
     "judge",
     "key_hash",
+    "merge_blocks",
     "photos_bytes_hash",
     "settled",
+    "view_path",
+    "workers_each",
 ]

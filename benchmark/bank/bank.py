@@ -66,6 +66,8 @@ class Bank:
 
     def __init__(self, folder: Path, key: Mapping[str, Any], views: Mapping[str, ViewFile]) -> None:
         self.folder = folder
+        self.key = dict(key)
+        """As ``bank_key`` gave it."""
         self.encoder = str(key["encoder"]["id"])
         self.dim = int(key["encoder"]["dimension"])
         self.blocks = Blocks(int(key["photos"]["count"]))
@@ -98,7 +100,7 @@ class Bank:
             DiskError: it cannot be written.
         """
         folder = root / f"{LAYOUT}-{key_hash(key)}"
-        shape, dtype = _shape_and_dtype(key)
+        shape, dtype = shape_and_dtype(key)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             keep_key(folder / "key.json", key)
@@ -126,7 +128,7 @@ class Bank:
             DataError: it cannot be read.
         """
         folder = root / f"{LAYOUT}-{key_hash(key)}"
-        shape, dtype = _shape_and_dtype(key)
+        shape, dtype = shape_and_dtype(key)
         files = {}
         for name, view in views.items():
             files[name] = ViewFile(folder / "views" / key_hash(view_key(view)), shape, dtype)
@@ -170,7 +172,7 @@ class Bank:
             key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
             if key["layout"] != LAYOUT:
                 raise DataError(f"{folder}: a bank of layout {key['layout']}; this version reads layout {LAYOUT}")
-            shape, dtype = _shape_and_dtype(key)
+            shape, dtype = shape_and_dtype(key)
             views = {
                 path.name: ViewFile(path, shape, dtype)
                 for path in sorted((folder / "views").iterdir())
@@ -245,7 +247,7 @@ class Bank:
             view.forget(damaged)
 
 
-def _shape_and_dtype(key: Mapping[str, Any]) -> tuple[tuple[int, int], str]:
+def shape_and_dtype(key: Mapping[str, Any]) -> tuple[tuple[int, int], str]:
     """Of a bank's views, from its key."""
     return (int(key["photos"]["count"]), int(key["encoder"]["dimension"])), str(key["storage"])
 
@@ -271,25 +273,37 @@ def bank_key(
     ...     for dtype in ("float32", "bfloat16")]
     [None, 'cuda']
     """
-    by = runtime.key() if runtime else None
     return {
         "layout": LAYOUT,
-        "encoder": {
-            "id": info.id,
-            "library": info.library,
-            "revision": info.revision,
-            "weights_sha256": info.weights_sha256,
-            "dimension": info.dimension,
-            "pooling": info.pooling,
-            "preprocessing": dict(info.preprocessing),
-            "dtype": compute_dtype,
-            **({"compiled": True} if compiled else {}),
-            **({"device_type": device.partition(":")[0]} if compute_dtype != "float32" else {}),
-            **({"runtime": by} if by else {}),
-        },
+        "encoder": encoder_key(info, compute_dtype, compiled=compiled, device=device, runtime=runtime),
         "photos": {"count": len(photos), "ids": ids_only_hash(photos.ids), "bytes": bytes_hash},
         "storage": storage,
         "codec_canary": codec_canary(),
+    }
+
+
+def encoder_key(
+    info: EncoderInfo,
+    compute_dtype: str,
+    *,
+    compiled: bool = False,
+    device: str = "cpu",
+    runtime: Runtime | None = None,
+) -> dict[str, Any]:
+    """The part of ``bank_key`` that says who embeds, and how."""
+    by = runtime.key() if runtime else None
+    return {
+        "id": info.id,
+        "library": info.library,
+        "revision": info.revision,
+        "weights_sha256": info.weights_sha256,
+        "dimension": info.dimension,
+        "pooling": info.pooling,
+        "preprocessing": dict(info.preprocessing),
+        "dtype": compute_dtype,
+        **({"compiled": True} if compiled else {}),
+        **({"device_type": device.partition(":")[0]} if compute_dtype != "float32" else {}),
+        **({"runtime": by} if by else {}),
     }
 
 

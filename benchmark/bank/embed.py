@@ -10,16 +10,16 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from benchmark.bank.bank import Bank
 from benchmark.bank.batches import embed_gathered, gather
 from benchmark.bank.beside import Beside, beside
+from benchmark.bank.fillable import Fillable
 from benchmark.bank.gathering import gathers, photos_together
 from benchmark.bank.members import Member, Seat, Seated, seated
 from benchmark.bank.missing import Part, missing_parts
@@ -80,13 +80,15 @@ def fill_banks(
     photos: PhotoSet,
     recipe: ViewRecipe,
     encoders: Sequence[Encoder],
-    banks: Sequence[Bank],
+    banks: Sequence[Fillable],
     *,
     batch_size: int = 64,
     workers: int = 2,
     views: str = "auto",
     label: str = "embedding",
     learn: Callable[[int, bytes], None] = lambda index, digest: None,
+    blocks: Collection[int] | None = None,
+    silent: bool = False,
 ) -> PassOutcome:
     """Embed the views that a bank misses. Each photo is decoded once, each distinct preprocessing is run once.
 
@@ -99,7 +101,9 @@ def fill_banks(
         workers: processes that make views.
         views: who makes them, see ``RunOptions.views``.
         label: of the progress bar.
-        learn: told the index and the ``photo_digest`` of each photo that was read.
+        learn: told the index of each photo, and its ``photo_digest`` if it could be read.
+        blocks: of photos that are filled, where other processes fill the others; all by default.
+        silent: no bar.
 
     An encoder that fails on a batch, or gives another shape than it promised, is left out of the rest of the pass.
 
@@ -108,10 +112,10 @@ def fill_banks(
     """
     started = time.perf_counter()
     members = [Member(encoder, bank, batch_size) for encoder, bank in zip(encoders, banks, strict=True)]
-    parts = missing_parts(recipe.names, banks)
+    parts = missing_parts(recipe.names, banks, blocks)
     count = sum(len(banks[0].blocks.photos_of(block)) for part in parts for block in part.blocks)
     making = 0.0
-    bar = tqdm(total=count, desc=label, unit="photo", delay=1, disable=None)
+    bar = tqdm(total=count, desc=label, unit="photo", delay=1, disable=silent or None)
     with bar, beside("rows") as rows, beside("encoders") as forward:
         for part in parts:
             forward.wait()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from benchmark.bank.bank import Bank
 from benchmark.bank.device_copy import DeviceCopy
+from benchmark.bank.fillable import Fillable
 from benchmark.bank.missing import Part
 from benchmark.compute import FittingBatch
 from benchmark.encoders import Encoder
@@ -18,7 +18,7 @@ class Member:
     """One encoder of a pass, with its bank."""
 
     encoder: Encoder
-    bank: Bank
+    bank: Fillable
     batch_size: int
     failure: str = ""
     """Why it is left out of the rest of the pass; empty while it is not."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from benchmark.bank.bank import Bank
+from benchmark.bank.fillable import Fillable
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Part:
         return tuple(dict.fromkeys(name for names in self.missing for name in names))
 
 
-def missing_parts(names: Sequence[str], banks: Sequence[Bank]) -> list[Part]:
+def missing_parts(names: Sequence[str], banks: Sequence[Fillable], blocks: Collection[int] | None = None) -> list[Part]:
     """Every missing block in one part, so that each photo is decoded once.
 
     There is one part where nothing or only whole views are there, one more after a kill, and in the worst case one
@@ -31,10 +31,11 @@ def missing_parts(names: Sequence[str], banks: Sequence[Bank]) -> list[Part]:
     Args:
         names: of the views, in the recipe's order.
         banks: of the same photos.
+        blocks: that are looked at; all of them by default.
     """
     lacks = [{name: bank.missing(name) for name in names} for bank in banks]
     blocks_of: dict[tuple[tuple[str, ...], ...], list[int]] = {}
-    for block in range(len(banks[0].blocks)):
+    for block in range(len(banks[0].blocks)) if blocks is None else sorted(blocks):
         missing = tuple(tuple(name for name in names if block in of_bank[name]) for of_bank in lacks)
         if any(missing):
             blocks_of.setdefault(missing, []).append(block)

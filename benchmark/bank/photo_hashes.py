@@ -92,6 +92,15 @@ class PhotoHashes:
             self.save()
         return hashlib.sha256(self._digests.tobytes()).hexdigest()[:32]
 
+    def block_hashes(self, size: int) -> list[str] | None:
+        """``hash_of_block`` of every so many photos in order, what is unknown read; None where bytes follow from the
+        source's ``fingerprint()``."""
+        if self._given is not None:
+            return None
+        self.bytes_hash()
+        digests = [d.tobytes() if kept else b"" for d, kept in zip(self._digests, self._lasting, strict=True)]
+        return [hash_of_block(digests[start : start + size]) for start in range(0, len(digests), size)]
+
     def close(self) -> None:
         """What a pass that was stopped has learnt is kept."""
         self.save()
@@ -146,6 +155,15 @@ class PhotoHashes:
             reason = hashlib.sha256(f"unreadable: {error}".encode()).digest()
             self._digests[index] = np.frombuffer(reason, dtype=np.uint8)
             return b""
+
+
+def hash_of_block(digests: Sequence[bytes]) -> str:
+    """16 hex digits that name the bytes of some photos in order.
+
+    Args:
+        digests: ``photo_digest`` of each; empty where it cannot be read.
+    """
+    return hashlib.sha256(b"".join(digest or b"\0" * _DIGEST for digest in digests)).hexdigest()[:16]
 
 
 def photos_bytes_hash(photos: PhotoSet, workers: int = 4) -> str:

@@ -79,7 +79,8 @@ def settled(
         raise EncoderError(verdict.reason)
     in_torch = encoder.in_torch()
     version = in_torch.runtime.version if in_torch.runtime else ""
-    return dataclasses.replace(in_torch, runtime=Runtime("torch", version, reason=verdict.reason)), verdict
+    runtime = Runtime("torch", version, reason=verdict.reason)
+    return dataclasses.replace(in_torch, runtime=runtime, elsewhere=encoder.elsewhere), verdict
 
 
 def _judge(encoder: Encoder, in_torch: Encoder, photos: PhotoSet, options: RunOptions) -> RuntimeVerdict:

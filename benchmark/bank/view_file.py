@@ -92,6 +92,9 @@ class ViewFile:
         self.blocks = Blocks(shape[0])
         self._writable: np.ndarray | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_writable": None}  # another process maps the file itself
+
     @classmethod
     def open(cls, folder: Path, key: Mapping[str, Any], shape: tuple[int, int], dtype: str) -> ViewFile:
         """The view in ``folder``, which is named by its key, made if it is not there; see also ``ensure_rows``.
@@ -166,7 +169,7 @@ class ViewFile:
 
     def _crc32(self, rows: np.ndarray, block: int) -> int:
         photos = self.blocks.photos_of(block)
-        return zlib.crc32(np.ascontiguousarray(rows[photos.start : photos.stop]).data)
+        return crc32_of(rows[photos.start : photos.stop])
 
     def _whole_rows(self) -> np.ndarray | None:
         try:
@@ -214,6 +217,11 @@ class ViewFile:
 
     def _marker(self, block: int) -> Path:
         return self._marker_folder / f"{block:06d}.json"
+
+
+def crc32_of(rows: np.ndarray) -> int:
+    """Of a block's rows as bytes."""
+    return zlib.crc32(np.ascontiguousarray(rows).data)
 
 
 def _sealed(marker: Block) -> str:

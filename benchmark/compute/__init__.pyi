@@ -1,7 +1,8 @@
 from .batch_size import FittingBatch, out_of_memory
 from .compiled import compiled_module
+from .devices import named_devices
 from .less_memory import exact_device, free_cached, with_less_memory
-from .memory import budget, free_on_gpu, free_on_host
+from .memory import budget, free_on_gpu, free_on_host, share_machine
 from .precision import rounded_as_asked
 from .process_setup import prepare_process
 from .products import in_parts, multiply
@@ -17,9 +18,11 @@ __all__ = [
     "free_on_host",
     "in_parts",
     "multiply",
+    "named_devices",
     "out_of_memory",
     "prepare_process",
     "rounded_as_asked",
+    "share_machine",
     "side_by_side",
     "threads_for",
     "threads_of_work",

@@ -23,6 +23,14 @@ GROUPS = Path("/sys/fs/cgroup")
 
 _NO_LIMIT = 1 << 60
 
+_sharing = 1
+
+
+def share_machine(processes: int) -> None:
+    """From now on this process is one of several equal ones, and what is free on the host is theirs in equal parts."""
+    global _sharing
+    _sharing = max(1, processes)
+
 
 def budget(device: torch.device | str, share: float = SHARE) -> int:
     """Bytes that work on a device may plan with: a share of what is free there.
@@ -43,9 +51,10 @@ def free_on_gpu(device: torch.device) -> int:
 
 
 def free_on_host() -> int:
-    """Bytes that can be had without swapping, control groups' limits (containers, batch systems) respected."""
+    """Bytes that can be had without swapping, control groups' limits (containers, batch systems) respected: this
+    process's part, see ``share_machine``."""
     limits = [_free_in_system(), *(_free_in_group(folder) for folder in _group_folders())]
-    return max(0, min(limits))
+    return max(0, min(limits) // _sharing)
 
 
 def _free_in_system() -> int:

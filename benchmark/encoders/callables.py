@@ -42,7 +42,7 @@ import numpy as np
 
 from benchmark.encoders.encoder import COMPLEX, GROUPS, Encoder, EncoderInfo
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, Pixels, describe
-from benchmark.encoders.registry import Request
+from benchmark.encoders.registry import Request, refuse_placement
 from builders.errors import CamtraceError, EncoderError, UsageError
 
 if TYPE_CHECKING:
@@ -148,22 +148,6 @@ def function_encoder(request: Request, function: Callable[[Any], Any]) -> Encode
         training_data=str(getattr(function, "training_data", "unknown")),
     )
     return Encoder(info, encode, _as_float32, "cpu", "float32")
-
-
-def refuse_placement(request: Request, device: str, dtype: str, what: str) -> None:
-    """An option that cannot apply is an error: silence would look like obedience.
-
-    Raises:
-        UsageError: ``--device``, ``--dtype`` or ``--compile`` asks for something else than what is there.
-    """
-    asked = {
-        f"--device {request.device}": request.device not in ("auto", device),
-        f"--dtype {request.dtype}": request.dtype not in ("float32", dtype),
-        "--compile": request.compile,
-    }
-    for option, cannot in asked.items():
-        if cannot:
-            raise UsageError(f"{request.spec} is {what}: {option} cannot apply to it; leave it out for this encoder")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from benchmark.compute import out_of_memory, rounded_as_asked, side_by_side
+from benchmark.compute import named_devices, out_of_memory, rounded_as_asked, side_by_side
 from benchmark.encoders.compiling import compiled_forward
 from benchmark.encoders.encoder import COMPLEX, Encoder, EncoderInfo
 from builders.errors import CamtraceError, EncoderError, UsageError
@@ -43,13 +43,14 @@ class Placement:
 
 
 def placement(device: str, dtype: str, compile: bool = False) -> Placement:
-    """Resolve ``auto`` and refuse what this machine does not have.
+    """Resolve ``auto``, take the first of several, and refuse what this machine does not have.
 
     Raises:
         UsageError: unknown dtype, malformed device, or a device that is not here.
     """
     if dtype not in TORCH_DTYPES:
         raise UsageError(f"--dtype {dtype}: choose one of {', '.join(TORCH_DTYPES)}")
+    device = named_devices(device)[0]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if device == "cuda":

@@ -97,6 +97,8 @@ class Runtime:
     where there is no network in torch to compare with."""
     reason: str = ""
     """Why torch, where a faster one was looked for; else empty."""
+    speed: float | None = None
+    """Times as fast as torch in processor time, where ``auto`` asked; None where nobody did."""
 
     def key(self) -> dict[str, Any] | None:
         """What a bank's key holds of it, as JSON values; None for torch.
@@ -134,8 +136,13 @@ class Encoder:
     """What carries out the forward pass; None where no network does."""
     in_torch: Callable[[], Encoder] | None = None
     """The same encoder computed by torch, where it is computed by another library."""
+    elsewhere: Callable[..., Encoder] | None = None
+    """Loads the same encoder again, in another process too: ``elsewhere(device="cuda:1")``. None for what exists only
+    in this one."""
     stored: StoredEmbeddings | None = None
     """Embeddings that were made elsewhere and are read from a file: nothing is embedded here."""
+    notices: tuple[str, ...] = ()
+    """What whoever loads it should hear: what was assumed, what nobody knows; sentences."""
     random: bool = False
     """It answered the same pictures twice, differently: its embeddings are one draw, which no other run may take for
     its own."""

@@ -19,12 +19,11 @@ from benchmark.encoders.callables import (
     is_module,
     own_errors,
     probe,
-    refuse_placement,
 )
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.pixels import Pixels
 from benchmark.encoders.preprocess_modes import with_preprocessing
-from benchmark.encoders.registry import Request
+from benchmark.encoders.registry import Request, refuse_placement
 from builders.errors import EncoderError, UsageError
 
 if TYPE_CHECKING:

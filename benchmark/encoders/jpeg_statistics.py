@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.encoders.encoder import Encoder, EncoderInfo
-from benchmark.encoders.registry import NAMED, EncoderRow, Named, Request
+from benchmark.encoders.registry import NAMED, EncoderRow, Named, Request, refuse_placement
 
 if TYPE_CHECKING:
     import torch
@@ -157,6 +157,7 @@ DIMENSION = (LUMA_COEFFICIENTS + 2 * CHROMA_COEFFICIENTS) * (HISTOGRAM_BINS + le
 
 
 def _load(request: Request) -> Encoder:
+    refuse_placement(request, "cpu", "float32", "a formula, computed where views are made")
     info = EncoderInfo(
         id=request.spec,
         library="control",

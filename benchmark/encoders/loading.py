@@ -78,7 +78,8 @@ def load_encoder(
 
     Args:
         spec: see the table at the top of ``loading.py``.
-        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``; of several (``cuda:all``,
+            ``cuda:0,cuda:2``) the first.
         dtype: what the network computes in: ``float32``, ``tf32`` (NVIDIA), ``bfloat16``, ``float16``. Embeddings are
             float32 always.
         revision: branch, tag or commit of a Hub repo; the same as ``@REVISION`` in the spec.
@@ -117,6 +118,16 @@ def load_encoder(
         raise
     except (Exception, SystemExit) as error:  # somebody's code or files; the other encoders of a run go on
         raise EncoderError(f"{spec}: it cannot be loaded ({said(error)})") from error
+    again: dict[str, Any] = {
+        "dtype": dtype,
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "compile": compile,
+        "runtime": runtime,
+        "cache": cache,
+        "preprocess": preprocess,
+    }
+    encoder = replace(encoder, elsewhere=partial(load_encoder, spec, **again))
     if dtype == "float32":
         return encoder
     exact: dict[str, Any] = {

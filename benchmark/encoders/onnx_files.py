@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +96,8 @@ def load_onnx(request: Request) -> Encoder:
         details=about.details,
     )
     runtime = Runtime("onnxruntime", OnnxNetwork.version)
-    return Encoder(info, pixels, embed, "cpu", "float32", runtime=runtime)
+    notices = (f"{label}: {' and '.join(assumed)} not given, ImageNet's taken",) if assumed else ()
+    return Encoder(info, pixels, embed, "cpu", "float32", runtime=runtime, notices=notices)
 
 
 def _at_home(error: Exception, path: Path) -> str:
@@ -271,8 +271,6 @@ def _normalisation(asked: Mapping[str, str], given: _Input, label: str) -> tuple
             raise UsageError(f"{label} takes 8-bit pixels: mean and std do not apply")
         return None, []
     assumed = [name for name in ("mean", "std") if name not in asked]
-    if assumed:
-        print(f"camtrace: {label}: {' and '.join(assumed)} not given, ImageNet's taken", file=sys.stderr)
     mean, std = _three(asked, "mean", IMAGENET_MEAN), _three(asked, "std", IMAGENET_STD)
     if min(std) <= 0:
         raise UsageError(f"std={asked['std']}: give numbers above 0")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmark.encoders.encoder import Encoder
+from builders.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,22 @@ class Request:
     revision: str | None = None
     trust_remote_code: bool = False
     compile: bool = False
+
+
+def refuse_placement(request: Request, device: str, dtype: str, what: str) -> None:
+    """An option that cannot apply is an error: silence would look like obedience.
+
+    Raises:
+        UsageError: ``--device``, ``--dtype`` or ``--compile`` asks for something else than what is there.
+    """
+    asked = {
+        f"--device {request.device}": request.device not in ("auto", device),
+        f"--dtype {request.dtype}": request.dtype not in ("float32", dtype),
+        "--compile": request.compile,
+    }
+    for option, cannot in asked.items():
+        if cannot:
+            raise UsageError(f"{request.spec} is {what}: {option} cannot apply to it; leave it out for this encoder")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +89,6 @@ def load_embeddings(request: Request) -> Encoder:
     stored = StoredEmbeddings(name, _finite(table, label), _rows(table, label))
     facts = ("model", "weights", "preprocessing", "training data")
     unknown = [fact for fact in facts if fact.replace(" ", "_") not in told]
-    print(f"camtrace: {label}: not known: {', '.join(unknown)}", file=sys.stderr)
     info = EncoderInfo(
         id=name,
         library="embeddings",
@@ -110,7 +108,8 @@ def load_embeddings(request: Request) -> Encoder:
             **({"told": told} if told else {}),
         },
     )
-    return Encoder(info, _no_pixels, _not_here, "cpu", "float32", stored=stored)
+    notices = (f"{label}: not known: {', '.join(unknown)}",) if unknown else ()
+    return Encoder(info, _no_pixels, _not_here, "cpu", "float32", stored=stored, notices=notices)
 
 
 def _told(spec: str, query: str) -> dict[str, str]:

@@ -135,7 +135,8 @@ class Results(Mapping[Key, Score]):
         return figure
 
     def save(self, folder: str | Path) -> Path:
-        """Write what the command writes: ``result.json``, ``answers.npz``, ``report.md``, ``report.png``."""
+        """Write what the command writes: ``result.json``, ``answers.npz``, ``report.html``, ``report.md``,
+        ``report.png``."""
         folder = Path(folder)
         for one in self.scored:
             write_scored(one, folder, single=self.single)

@@ -1,4 +1,19 @@
-from .answers import SPD, KnnAnswers, Setup, TieRule, setup_shares
+from .answers import SPD, WORST, KnnAnswers, Setup, TieRule, setup_shares
 from .setups import knn_setups
+from .similarity import KINDS, Histogram, Similarities, histogram, similarities, similarity_counts
 
-__all__ = ["SPD", "KnnAnswers", "Setup", "TieRule", "knn_setups", "setup_shares"]
+__all__ = [
+    "KINDS",
+    "SPD",
+    "WORST",
+    "Histogram",
+    "KnnAnswers",
+    "Setup",
+    "Similarities",
+    "TieRule",
+    "histogram",
+    "knn_setups",
+    "setup_shares",
+    "similarities",
+    "similarity_counts",
+]

@@ -39,9 +39,17 @@ SPD = "spd"
 """pos-same minus neg-same, signed; positive: neighbours of the same processing attract."""
 
 
+WORST = "worst"
+"""Accuracy where an adversary gives each query the processing that serves it worst."""
+
+
 TieRule = Literal["nearest", "random", "least", "greatest"]
 """How a tied vote is counted: for the label of the nearest neighbour, by the expectation of a random choice, never, or
 whenever the query's label is among the tied ones."""
+
+
+TIE_RULES: tuple[TieRule, ...] = ("nearest", "random", "least", "greatest")
+"""Every rule, in the order of ``KnnAnswers.worst``."""
 
 
 class Ties(NamedTuple):
@@ -71,6 +79,11 @@ class KnnAnswers:
     """int32 [6 set-ups, test photos]: votes that are right under some tie rule."""
     random: np.ndarray
     """float64 [6 set-ups, test photos]: right answers expected where one of the tied labels is taken at random."""
+    worst: np.ndarray
+    """float64 [4 rules of ``TIE_RULES``, test photos]: over the C collections that have one processing each, right
+    answers where the query has the processing that serves it worst in that collection."""
+    best: np.ndarray
+    """The same where it has the one that serves it best."""
     combinations: np.ndarray
     """int32 [6 set-ups]: queries per photo: C, C(C-1), C(C-1), C(C-1), C x seeds, C x seeds."""
     plain: np.ndarray
@@ -86,7 +99,7 @@ class KnnAnswers:
 
     @property
     def values(self) -> dict[str, float]:
-        """Accuracy of each set-up, and ``spd``. What needs two classes is left out if C = 1."""
+        """Accuracy of each set-up, ``spd`` and ``worst``. What needs two classes is left out if C = 1."""
         return {name: float(row.mean()) for name, row in self.per_photo().items()}
 
     @property
@@ -97,7 +110,8 @@ class KnnAnswers:
 
     @property
     def ties(self) -> dict[str, Ties]:
-        """What ties do to each score of ``values``; the share of ``spd`` is of the votes of both its set-ups."""
+        """What ties do to each score of ``values``; the share of ``spd`` is of the votes of both its set-ups, that of
+        ``worst`` of every pair of a query's and a collection's processing."""
         rules: tuple[TieRule, ...] = ("least", "greatest", "random")
         means = {rule: {name: float(row.mean()) for name, row in self.per_photo(rule).items()} for rule in rules}
         found = {name: Ties(share, *(means[rule][name] for rule in rules)) for name, share in self.tied_share.items()}
@@ -109,6 +123,9 @@ class KnnAnswers:
                 more.greatest - less.least,
                 more.random - less.random,
             )
+            pairs = [Setup.ALL_SAME, Setup.ALL_DIFF]
+            share = float(self.tied[pairs].sum(axis=0).mean() / self.combinations[pairs].sum())
+            found[WORST] = Ties(share, *(means[rule][WORST] for rule in rules))
         return found
 
     @property
@@ -124,7 +141,22 @@ class KnnAnswers:
     def per_photo(self, rule: TieRule = "nearest") -> dict[str, np.ndarray]:
         """float64 [test photos] for each of ``values``: the share of the photo's answers that are right; ``spd``."""
         right = {"nearest": self.correct, "random": self.random, "least": self.least, "greatest": self.greatest}[rule]
-        return setup_shares(right, self.combinations)
+        shares = setup_shares(right, self.combinations)
+        return shares | {WORST: self.of_worst(rule)} if SPD in shares else shares
+
+    def of_worst(self, rule: TieRule = "nearest") -> np.ndarray:
+        """float64 [test photos]: the share of collections in which the query is answered right whatever its processing.
+
+        An adversary who knows the collection picks the processing of each query, one at a time and the same for nobody
+        else. Under ``random`` it is the expectation for the processing whose expectation is least.
+        """
+        return self.worst[TIE_RULES.index(rule)] / len(self.plain)
+
+    def flipped(self, rule: TieRule = "nearest") -> np.ndarray:
+        """float64 [test photos]: the share of collections in which some processing of the query changes whether it is
+        answered right: best less worst."""
+        at = TIE_RULES.index(rule)
+        return (self.best[at] - self.worst[at]) / len(self.plain)
 
     def _of_seeds(self, right: np.ndarray) -> dict[str, np.ndarray]:
         accuracy = right.mean(axis=2) / len(self.plain)

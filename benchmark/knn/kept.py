@@ -12,7 +12,7 @@ import numpy as np
 from benchmark.knn.answers import KnnAnswers
 from builders.files import write_bytes_atomically
 
-BY_PHOTO = ("correct", "tied", "least", "greatest", "random", "plain", "by_seed", "random_by_seed")
+BY_PHOTO = ("correct", "tied", "least", "greatest", "random", "worst", "best", "plain", "by_seed", "random_by_seed")
 """Arrays of ``KnnAnswers`` whose last axis is the test photos."""
 
 

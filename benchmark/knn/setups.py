@@ -15,7 +15,7 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmark.compute import budget, exact_device, rounded_as_asked, with_less_memory
-from benchmark.knn.answers import KnnAnswers, Setup
+from benchmark.knn.answers import TIE_RULES, KnnAnswers, Setup
 from benchmark.knn.kept import KeptParts, parts_to_do
 from benchmark.knn.lists import KnnQuestion, Lists, neighbour_lists, plan_blocks, read_queries
 from benchmark.knn.topk import Embeddings, unpack_indices
@@ -112,6 +112,10 @@ def _record_fixed(answers: KnnAnswers, question: KnnQuestion, photos: slice, lis
     drawn = question.test_assignments[:, photos]  # [seeds, photos]
     columns = np.arange(drawn.shape[1])
     of_plain = outcomes(plain)
+    for row, rule in enumerate(TIE_RULES):  # over the processings of the query, then summed over collections
+        counted = of_plain.correct if rule == "nearest" else getattr(of_plain, rule)
+        answers.worst[row, photos] = counted.amin(dim=0).sum(dim=0).cpu().numpy()
+        answers.best[row, photos] = counted.amax(dim=0).sum(dim=0).cpu().numpy()
     fixed = (of_plain, outcomes(pos_same), outcomes(neg_same))
     for setup, found in zip((Setup.ALL_DIFF, Setup.POS_SAME, Setup.NEG_SAME), fixed, strict=True):
         for target, counted in zip(_targets(answers), found, strict=True):
@@ -155,6 +159,8 @@ def _empty_answers(question: KnnQuestion) -> KnnAnswers:
         least=np.zeros((len(Setup), n_test), np.int32),
         greatest=np.zeros((len(Setup), n_test), np.int32),
         random=np.zeros((len(Setup), n_test)),
+        worst=np.zeros((len(TIE_RULES), n_test)),
+        best=np.zeros((len(TIE_RULES), n_test)),
         combinations=np.array([c, *[c * (c - 1)] * 3, c * seeds, c * seeds], np.int32),
         plain=np.zeros((c, c, n_test), bool),
         by_seed=np.zeros((2, seeds, n_test), np.int16),

@@ -7,12 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from tqdm.auto import tqdm
+
 from benchmark.leaderboard.columns import Meaning, column_order, meaning
 from benchmark.leaderboard.datasets import DataSet, data_sets
 from benchmark.leaderboard.entries import Entry, Observation
+from benchmark.leaderboard.kept_answers import KeptAnswers
 from benchmark.leaderboard.means import FoundScores, means, whole_family
+from benchmark.leaderboard.pairing import pairs_at_hand
 from benchmark.results import families
-from benchmark.stats import independent_rank_intervals, standard_error
+from benchmark.stats import independent_p_values, ranks_of_pairs, standard_error
 from benchmark.tasks import all_tasks
 
 
@@ -28,6 +33,8 @@ class Cell:
     """Best possible rank if most comes first; 0 before ranking."""
     rank_high: int = 0
     """Worst possible rank if most comes first."""
+    paired: int = 0
+    """Other rows of the column that it was compared with photo by photo."""
     flags: tuple[str, ...] = ()
 
 
@@ -92,6 +99,7 @@ def build_board(entries: Sequence[Entry]) -> Board:
         for key, held in sorted(found.items(), key=lambda item: _order(item[0], order))
     ]
     columns, left_out = _within_limit(columns, published)
+    columns = _all_ranked(columns, found)
     notes = {e.key: _notes(e, columns, sets) for e in entries}
     return Board(tuple(entries), sets, tuple(columns), notes, left_out)
 
@@ -118,7 +126,7 @@ def _column(key: tuple[str, str, str, str], held: Mapping[str, Observation], sev
     if own := _distinguishing(settings, several):
         what = replace(what, label=f"{what.label} ({own})")
     chances = [o.chance for o in held.values()]
-    column = Column(
+    return Column(
         id="~".join(filter(None, (task, metric, data, settings.replace(" ", "")))),
         task=task,
         metric=metric,
@@ -128,7 +136,6 @@ def _column(key: tuple[str, str, str, str], held: Mapping[str, Observation], sev
         cells={entry: Cell(o.value, o.low, o.high, o.n, flags=_flags(o, what)) for entry, o in held.items()},
         settings=settings,
     )
-    return replace(column, cells=_ranked(column))
 
 
 def _with_several_settings(found: Iterable[tuple[str, str, str, str]]) -> dict[tuple[str, str, str], set[str]]:
@@ -159,15 +166,36 @@ def _flags(o: Observation, what: Meaning) -> tuple[str, ...]:
     return tuple(flags)
 
 
-def _ranked(column: Column) -> dict[str, Cell]:
-    """Rank interval of each cell over the whole board, most first; a difference counts by its size."""
+def _all_ranked(columns: Sequence[Column], found: FoundScores) -> list[Column]:
+    """The columns with ranks, in their order; those of one data set share the answers that are read for them."""
+    kept = KeptAnswers(all_tasks())
+    ranked: dict[int, Column] = {}
+    order = sorted(range(len(columns)), key=lambda i: columns[i].data)
+    for i in tqdm(order, desc="ranks", unit="column", delay=2, leave=False, disable=None):
+        column = columns[i]
+        held = found[column.data, column.task, column.metric, column.settings]
+        ranked[i] = replace(column, cells=_ranked(column, [held[entry] for entry in column.cells], kept))
+    return [ranked[i] for i in range(len(columns))]
+
+
+def _ranked(column: Column, observations: Sequence[Observation], kept: KeptAnswers) -> dict[str, Cell]:
+    """Rank interval of each cell over the whole board, most first; a difference counts by its size.
+
+    Rows whose answers by photo are at hand are paired; every other pair is compared by its two intervals.
+    """
+    signed = column.meaning.kind == "difference"
     cells = list(column.cells.values())
-    sized = [abs(cell.value) if column.meaning.kind == "difference" else cell.value for cell in cells]
+    sized = [abs(cell.value) if signed else cell.value for cell in cells]
     errors = [0.0 if cell.low is None or cell.high is None else standard_error(cell.low, cell.high) for cell in cells]
-    ranks = independent_rank_intervals(sized, errors)
+    paired = pairs_at_hand(observations, kept, signed=signed)
+    at_hand = ~np.isnan(paired)
+    ranks = ranks_of_pairs(sized, np.where(at_hand, paired, independent_p_values(sized, errors)))
+    np.fill_diagonal(at_hand, False)
     return {
-        key: replace(cell, rank_low=int(low), rank_high=int(high))
-        for (key, cell), low, high in zip(column.cells.items(), ranks.low, ranks.high, strict=True)
+        key: replace(cell, rank_low=int(low), rank_high=int(high), paired=int(count))
+        for (key, cell), low, high, count in zip(
+            column.cells.items(), ranks.low, ranks.high, at_hand.sum(axis=1), strict=True
+        )
     }
 
 

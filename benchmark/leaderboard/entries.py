@@ -8,7 +8,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -71,6 +71,19 @@ class Observation:
     flags: tuple[str, ...] = ()
     settings: str = ""
     """What else changes the question, such as ``k = 5``; empty where it is as in the study."""
+    file: ResultFile | None = field(default=None, compare=False, repr=False)
+    """Whose score it is; None of a published number, or of a mean."""
+    parts: tuple[Part, ...] = field(default=(), compare=False, repr=False)
+    """What a mean over tasks is made of; empty of a score."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One score of a mean over tasks."""
+
+    observation: Observation
+    slope: float
+    """How far the mean moves with this score."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +211,7 @@ def _observation(score: Score, file: ResultFile) -> Observation:
         chance=score.chance,
         flags=tuple(flags),
         settings=_settings(score, environment.get("options")),
+        file=file,
     )
 
 

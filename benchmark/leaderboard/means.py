@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence, Set
 from statistics import fmean
+from typing import NamedTuple
 
 from benchmark.leaderboard.columns import SUMMARY
-from benchmark.leaderboard.entries import Observation
+from benchmark.leaderboard.entries import Observation, Part
 from benchmark.results import (
     Family,
     Score,
@@ -35,25 +36,25 @@ def means(data: str, found: FoundScores) -> FoundScores:
     spd = {about: _parts("SPD", about, asked) for about in ("processing", "acquisition")}
     plain = _parts("SP", "processing", asked)
     all_same = _parts("all-same", "processing", asked)
-    wanted: tuple[tuple[str, list[tuple[str, str]], _Ends, _Number], ...] = (
-        ("mp-processing", mp["processing"], _ends, lambda s: s.mp_processing),
-        ("mp-acquisition", mp["acquisition"], _ends, lambda s: s.mp_acquisition),
-        ("sp", plain, _ends, lambda s: s.sp),
-        ("all-same", all_same, _ends, lambda s: s.all_same),
-        ("spd-processing", spd["processing"], _sizes, lambda s: s.spd_processing),
-        ("spd-acquisition", spd["acquisition"], _sizes, lambda s: s.spd_acquisition),
-        ("spd-processing-signed", spd["processing"], _ends, lambda s: s.spd_processing_signed),
-        ("log-odds-processing", mp["processing"], _log_odds, lambda s: s.log_odds_processing),
-        ("log-odds-acquisition", mp["acquisition"], _log_odds, lambda s: s.log_odds_acquisition),
+    wanted: tuple[tuple[str, list[tuple[str, str]], _Scale, _Number], ...] = (
+        ("mp-processing", mp["processing"], _AS_IT_IS, lambda s: s.mp_processing),
+        ("mp-acquisition", mp["acquisition"], _AS_IT_IS, lambda s: s.mp_acquisition),
+        ("sp", plain, _AS_IT_IS, lambda s: s.sp),
+        ("all-same", all_same, _AS_IT_IS, lambda s: s.all_same),
+        ("spd-processing", spd["processing"], _SIZE, lambda s: s.spd_processing),
+        ("spd-acquisition", spd["acquisition"], _SIZE, lambda s: s.spd_acquisition),
+        ("spd-processing-signed", spd["processing"], _AS_IT_IS, lambda s: s.spd_processing_signed),
+        ("log-odds-processing", mp["processing"], _LOG_ODDS, lambda s: s.log_odds_processing),
+        ("log-odds-acquisition", mp["acquisition"], _LOG_ODDS, lambda s: s.log_odds_acquisition),
     )
     columns: FoundScores = {}
-    for name, parts, ends, number in wanted:
+    for name, parts, scale, number in wanted:
         for settings in sorted({key[3] for key in found}):
             held = [found.get((data, task, metric, settings), {}) for task, metric in parts]
             complete = [entry for entry in (held[0] if held else ()) if all(entry in h for h in held)]
             if complete:
                 columns[data, f"{SUMMARY}/{name}", "mean", settings] = {
-                    entry: _mean(f"{SUMMARY}/{name}", [h[entry] for h in held], ends, number) for entry in complete
+                    entry: _mean(f"{SUMMARY}/{name}", [h[entry] for h in held], scale, number) for entry in complete
                 }
     return columns
 
@@ -83,16 +84,23 @@ def _parts(role: str, about: str, asked: Set[str]) -> list[tuple[str, str]]:
     return found
 
 
-_Ends = Callable[[Observation], tuple[float, float] | None]
 _Number = Callable[[Summary], float | None]
 
 
-def _mean(task: str, parts: Sequence[Observation], ends: _Ends, number: _Number) -> Observation:
+class _Scale(NamedTuple):
+    """What a mean takes of each score."""
+
+    ends: Callable[[Observation], tuple[float, float] | None]
+    slope: Callable[[Observation], float]
+    """How far it moves with the score."""
+
+
+def _mean(task: str, parts: Sequence[Observation], scale: _Scale, number: _Number) -> Observation:
     value = number(summarise((_score(o) for o in parts), all_tasks()))
     assert value is not None  # every part is there
     # A mean of differences has its interval from the differences, not from the accuracies beside them.
     bearing = [o for o in parts if metric_of(all_tasks(), o.task, o.metric).signed] or list(parts)
-    intervals = [ends(o) for o in bearing]
+    intervals = [scale.ends(o) for o in bearing]
     known = [interval for interval in intervals if interval is not None]
     whole = len(known) == len(intervals)
     return Observation(
@@ -103,7 +111,8 @@ def _mean(task: str, parts: Sequence[Observation], ends: _Ends, number: _Number)
         low=min(value, fmean(low for low, _ in known)) if whole else None,
         high=max(value, fmean(high for _, high in known)) if whole else None,
         n=min(o.n for o in parts),
-        chance=fmean(o.chance for o in bearing) if ends is not _log_odds else 0.0,
+        chance=fmean(o.chance for o in bearing) if scale is not _LOG_ODDS else 0.0,
+        parts=tuple(Part(o, scale.slope(o) / len(bearing)) for o in bearing),
     )
 
 
@@ -128,6 +137,10 @@ def _log_odds(o: Observation) -> tuple[float, float] | None:
     return low, high
 
 
+def _log_odds_slope(o: Observation) -> float:
+    return o.n / (o.n * o.value + 0.5) + o.n / (o.n * (1 - o.value) + 0.5)
+
+
 def folded(low: float, high: float) -> tuple[float, float]:
     """Interval of the size of a signed number.
 
@@ -138,3 +151,8 @@ def folded(low: float, high: float) -> tuple[float, float]:
         return 0.0, max(-low, high)
     sizes = sorted((math.fabs(low), math.fabs(high)))
     return sizes[0], sizes[1]
+
+
+_AS_IT_IS = _Scale(_ends, lambda o: 1.0)
+_SIZE = _Scale(_sizes, lambda o: math.copysign(1.0, o.value))
+_LOG_ODDS = _Scale(_log_odds, _log_odds_slope)

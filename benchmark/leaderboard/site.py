@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +13,7 @@ from typing import Any
 from benchmark.leaderboard.board import CELL_FLAGS, Board, Cell, Column
 from benchmark.leaderboard.columns import board_families
 from benchmark.leaderboard.entries import GROUP_LABELS, Entry
+from benchmark.leaderboard.spreadsheet import board_csv
 from benchmark.options import CHOICES
 from benchmark.results import STUDY_CITATION, STUDY_DATE, STUDY_URL, Refusal, group_means
 from builders.errors import UsageError
@@ -31,6 +30,11 @@ _INTERVAL_NOTE = (
     "The study printed no intervals: those of published rows are the widest that its number of test photos allows "
     "(Wilson; Newcombe for differences), without the spread of training. The interval of a mean over tasks is the mean "
     "of their intervals' ends, which is never too narrow."
+)
+_RANKS_NOTE = (
+    "Two measured rows whose answers by photo lie beside their results, on the same photos, are ranked by their paired "
+    "difference (over scenes or owners, where photos come in these); every other pair, and any with a published row, "
+    "by the two intervals, which finds fewer differences. All pairs of a column are corrected together (Holm)."
 )
 
 
@@ -49,10 +53,10 @@ def write_site(board: Board, refused: Sequence[Refusal], folder: Path, *, title:
         raise UsageError(f"--output {folder}: it is there and is no leaderboard; choose a new folder")
     _write_details(board.entries, folder / "encoders")
     # In this order a reader of the folder never meets a page whose data are missing.
-    text = _json(board_json(board, refused, title))
+    text = as_json(board_json(board, refused, title))
     write_text_atomically(folder / "data.json", text)
-    write_text_atomically(folder / "data.js", f"window.CAMTRACE_BOARD={_script_safe(text)};\n")
-    write_text_atomically(folder / "board.csv", _csv(board))
+    write_text_atomically(folder / "data.js", f"window.CAMTRACE_BOARD={script_safe(text)};\n")
+    write_text_atomically(folder / "board.csv", board_csv(board))
     page = resources.files("benchmark.leaderboard") / "site"
     for name in PAGE_FILES:
         write_text_atomically(folder / name, (page / name).read_text(encoding="utf-8"))
@@ -100,7 +104,7 @@ def board_json(board: Board, refused: Sequence[Refusal], title: str) -> dict[str
             "citation": STUDY_CITATION,
             "url": STUDY_URL,
             "note": _SOURCE_NOTE,
-            "interval_note": _INTERVAL_NOTE,
+            "interval_note": f"{_INTERVAL_NOTE} {_RANKS_NOTE}",
         },
         "groups": [{"id": group, "label": label} for group, label in GROUP_LABELS.items() if group in present],
         "families": [{"id": i, "label": label, "explain": e} for i, label, e in board_families() if i in families],
@@ -143,7 +147,19 @@ def _column_json(column: Column) -> dict[str, Any]:
         "chance": column.chance,
         "ceiling": 1.0,
         "ranked": len(column.cells),
+        "paired": _pairing(column),
     }
+
+
+def _pairing(column: Column) -> str:
+    """Which ranks of a column rest on paired differences, in one clause."""
+    rows = len(column.cells)
+    paired = [cell.paired for cell in column.cells.values() if cell.paired]
+    if not paired:
+        return "every pair of rows compared by its two intervals"
+    if sum(paired) == rows * (rows - 1):
+        return "every pair of rows compared photo by photo"
+    return f"{len(paired)} of {rows} rows compared photo by photo with one another, the rest by two intervals"
 
 
 def _row_json(entry: Entry, board: Board) -> dict[str, Any]:
@@ -256,40 +272,19 @@ def _write_details(entries: Iterable[Entry], folder: Path) -> None:
         results = [{"file": f.file, "result": dataclasses.asdict(f.result)} for f in entry.files]
         name = f"{entry.key}.js"
         wanted.add(name)
-        text = f"CAMTRACE.detail({json.dumps(entry.key)},{_script_safe(_json(results))});\n"
+        text = f"CAMTRACE.detail({json.dumps(entry.key)},{script_safe(as_json(results))});\n"
         write_text_atomically(folder / name, text)
     for path in folder.glob("measured-*.js"):
         if path.name not in wanted:
             path.unlink()
 
 
-def _csv(board: Board) -> str:
-    """Long form: one line per score."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    names = ("encoder", "id", "origin", "group", "data", "task", "metric", "settings")
-    writer.writerow([*names, "value", "low", "high", "n", "chance", "rank_low", "rank_high", "flags"])
-    for entry in board.entries:
-        for column in board.columns:
-            cell = column.cells.get(entry.key)
-            if cell is None:
-                continue
-            texts = [entry.name, entry.id, entry.origin, entry.group, column.data, column.task, column.metric]
-            numbers = [cell.value, cell.low, cell.high, cell.n, column.chance, cell.rank_low, cell.rank_high]
-            writer.writerow([*map(_cell_text, [*texts, column.settings]), *numbers, " ".join(cell.flags)])
-    return out.getvalue()
-
-
-def _cell_text(text: str) -> str:
-    """A spreadsheet runs a text that begins like a formula: an apostrophe keeps it a text."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """Compact strict JSON."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _script_safe(text: str) -> str:
+def script_safe(text: str) -> str:
     """JSON as a script: no sequence that could end or open a tag, no line separator that old parsers refuse."""
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 

@@ -102,7 +102,8 @@ How far nearest neighbours follow processing instead of content. Each photo is t
 In all-same, queries and collection share one processing, in all-diff they do not; in pos-same (neg-same) only
 collection photos of the query's class (of other classes) share its processing; in uniform every collection photo has
 a random processing, in uniform-test every query. spd = pos-same minus neg-same: 0 for an encoder that processing does
-not sway.
+not sway. worst: the collection has one processing, and each query the one that serves it worst, as a malicious agent
+would choose.
 """,
         arguments="""
 Args:
@@ -118,6 +119,7 @@ Args:
 Returns:
     all-same, all-diff, pos-same, neg-same, uniform, uniform-test (float): accuracy.
     spd (float): pos-same minus neg-same, signed.
+    worst (float): accuracy under the worst processing of each query.
     intervals (dict): [low, high] by the names above, 95 %, by resampling test photos.
     ties (dict): by the names above, share of tied votes, least and greatest accuracy that any rule for ties gives,
         and random, the expectation where one of the tied labels is taken at random.

@@ -99,8 +99,8 @@ def knn_setup_scores(
         seeds: random assignments that ``uniform`` and ``uniform-test`` are averaged over.
 
     Returns:
-        Accuracy by set-up, signed ``spd``, ``intervals`` [low, high] and ``ties`` (share of tied votes; least, greatest
-        and expected accuracy under any rule for them) by the same names, ``chance``, ``n`` test photos,
+        Accuracy by set-up, signed ``spd``, ``worst``, ``intervals`` [low, high] and ``ties`` (share of tied votes;
+        least, greatest and expected accuracy under any rule for them) by the same names, ``chance``, ``n`` test photos,
         ``train_photos`` and ``k``.
 
     Raises:

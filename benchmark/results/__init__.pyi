@@ -8,6 +8,7 @@ from .answers import (
     read_answers,
     read_run,
     read_runs,
+    task_answers,
 )
 from .figure import draw_report, report_figure
 from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
@@ -101,5 +102,6 @@ __all__ = [
     "size_objection",
     "subject_of",
     "summarise",
+    "task_answers",
     "write_result",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark.results.files import Refusal, ResultFile, find_runs, read_files
 from benchmark.results.questions import PhotoValues, Questions
-from benchmark.results.schema import Result
+from benchmark.results.schema import Result, Score
 from builders.errors import DataError
 from builders.outside import Refused, outside_sha256, read_outside_arrays, readable
 
@@ -109,9 +109,35 @@ def answers_changed(result: Result, folder: Path) -> bool:
         return True
 
 
-def _answers_of(file: ResultFile, questions: Questions) -> Answers:
+def task_answers(file: ResultFile, task: str, questions: Questions) -> Mapping[str, PhotoValues]:
+    """What one task of an accepted result answered, by metric; its arrays alone are read.
+
+    Empty where nothing is at hand: no answers beside the result, a question that is not known, arrays that cannot be
+    read. A metric whose answers are not those of its score is left out, so that a file which changed since it was
+    accepted (``contradiction``) says nothing.
+    """
+    path = answers_path(file)
+    if path is None:
+        return {}
+    try:
+        arrays = read_outside_arrays(path, lambda name: name.rpartition("/")[0] == task)
+    except Refused:
+        return {}
+    read = read_answers(arrays, questions).values
+    scores = {score.metric: score for score in file.result.scores if score.task == task}
+    own = {metric: found for (_, metric), found in read.items() if metric in scores}
+    return {metric: found for metric, found in own.items() if not _objection(scores[metric], found)}
+
+
+def answers_path(file: ResultFile) -> Path | None:
+    """Where the answers of a result lie; None where there are none."""
     path = file.path.with_name(ANSWERS_FILE) if file.path is not None and file.path.name == "result.json" else None
-    if path is None or not os.path.lexists(path):
+    return path if path is not None and os.path.lexists(path) else None
+
+
+def _answers_of(file: ResultFile, questions: Questions) -> Answers:
+    path = answers_path(file)
+    if path is None:
         return Answers({}, {})
     if answers_changed(file.result, path.parent):
         raise DataError(f"{ANSWERS_FILE} is not the one that the result was written with: its SHA-256 is another")
@@ -121,16 +147,21 @@ def _answers_of(file: ResultFile, questions: Questions) -> Answers:
         raise DataError(f"{ANSWERS_FILE} {error.reason}") from None
     for score in file.result.scores:
         found = answers.values.get((score.task, score.metric))
-        if found is None:
-            continue
-        mean = float(found.values.mean())
-        if len(found.photos) != score.n or not abs(mean - score.value) <= ROUNDING:
-            raise DataError(
-                f"{score.task} {score.metric} is {score.value:.6g} of {score.n}, but its answers in {ANSWERS_FILE} "
-                f"give {mean:.6g} of {len(found.photos)}"
-            )
+        if found is not None and (reason := _objection(score, found)):
+            raise DataError(reason)
     scored = {score.task for score in file.result.scores}
     return Answers({key: found for key, found in answers.values.items() if key[0] in scored}, answers.unreadable)
+
+
+def _objection(score: Score, found: PhotoValues) -> str:
+    """Why answers are not those of a score; "" where they are."""
+    mean = float(found.values.mean())
+    if len(found.photos) == score.n and abs(mean - score.value) <= ROUNDING:
+        return ""
+    return (
+        f"{score.task} {score.metric} is {score.value:.6g} of {score.n}, but its answers in {ANSWERS_FILE} "
+        f"give {mean:.6g} of {len(found.photos)}"
+    )
 
 
 def answer_key(task: str, name: str) -> str:

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's colour-blind-safe palette
 _BLUE, _ORANGE, _GREEN, _VERMILION, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6b6b6b"
-_MARKS = (("o", _BLUE), ("s", _ORANGE), ("^", _GREEN), ("v", _VERMILION), ("D", "#56B4E9"), ("P", "#CC79A7"))
+_MARKS = (
+    ("o", _BLUE),
+    ("s", _ORANGE),
+    ("^", _GREEN),
+    ("v", _VERMILION),
+    ("D", "#56B4E9"),
+    ("P", "#CC79A7"),
+    ("X", "#555555"),
+)
 """Marker and colour of each metric on a line, in the order of the metrics; from the start again after the last."""
 
 

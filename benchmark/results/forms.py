@@ -6,6 +6,7 @@ A field that is absent was not recorded, which is said elsewhere; one that is th
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,6 +21,8 @@ MAX_SCORES = 2000
 """A run of every task on one data set has under 100."""
 MAX_STEPS = 20
 """Of a learning curve: ours has four."""
+MAX_QUERIES, MAX_EDGES = 50, 401
+"""Whose similarities a score shows, and the edges of a histogram: ours are 6 and 49."""
 CLOCKS_MAY_DIFFER = datetime.timedelta(days=1)
 """A result that is dated later than this from now was not made then."""
 
@@ -145,6 +148,38 @@ def _training_spread(value: object) -> bool:
     return isinstance(value, Mapping) and _number(value.get("deviation")) and _count(value.get("probes"))
 
 
+def _similarities(value: object) -> bool:
+    """Histograms as a kNN task writes them: ``edges``, and ``counts`` of as many bins by kind."""
+    return isinstance(value, list) and len(value) <= MAX_QUERIES and all(map(_histogram, value))
+
+
+def _histogram(value: object) -> bool:
+    if not isinstance(value, Mapping) or not all(_text(value.get(n, "")) for n in ("query", "class", "processing")):
+        return False
+    edges, counts = value.get("edges"), value.get("counts")
+    if not isinstance(edges, list) or not 2 <= len(edges) <= MAX_EDGES or not all(map(_number, edges)):
+        return False
+    if not all(a < b for a, b in itertools.pairwise(edges)) or not -1 <= edges[0] <= edges[-1] <= 1.1:
+        return False
+    if not _text(value.get("why", "")) or not all(_number(value.get(n, 0)) for n in ("beats", "overlap")):
+        return False
+    return (
+        isinstance(counts, Mapping)
+        and len(counts) <= 4
+        and all(_text(kind) and isinstance(bins, list) and len(bins) == len(edges) - 1 for kind, bins in counts.items())
+        and all(_count(n) for bins in counts.values() for n in bins)
+    )
+
+
+def _similarity_summary(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and all(_of(_number)(value.get(name)) for name in ("beats", "overlap"))
+        and all(_count(value.get(name, 0)) for name in ("n", "queries", "photos"))
+        and _number(value.get("chance", 0))
+    )
+
+
 _CONTROL_NUMBERS = ("accuracy", "low", "high", "mean", "mean_low", "mean_high", "p_value")
 _COUNTS = (_of(_count), "an object of counts")
 _TEXT = (_text, "text without control characters")
@@ -179,6 +214,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[_Form, str]]] = {
         "runtime": (_runtime, "an object that names a runtime"),
         "preprocessing_by": _TEXT,
         "compiled": _FLAG,
+        "devices": _WHOLE,
         **dict.fromkeys(
             ("python", "platform", "codec_canary", "device", "dtype", "storage", "command", "answers_sha256"), _TEXT
         ),
@@ -208,5 +244,7 @@ _DETAILS: Mapping[str, tuple[_Form, str]] = {
     "controls": (_of(_control), "an object of controls"),
     "learning_curve": (_curve, "a learning curve: lists of numbers of one length, a gain, and whether it rises"),
     "training_spread": (_training_spread, "a deviation, and of how many probes"),
-    "similarities": (lambda value: isinstance(value, list), "a list"),
+    "flipped": (_of(_number), "a share with its interval"),
+    "similarities": (_similarities, f"a list of at most {MAX_QUERIES} histograms"),
+    "similarity_summary": (_similarity_summary, "two shares with their intervals, and counts"),
 }

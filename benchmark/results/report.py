@@ -222,8 +222,10 @@ def _cost(result: Result) -> str:
             f" {encoders} encoders shared the pass: the forward time is this one's own, what they share (making views, "
             "waiting for them) is divided by the number of views of each."
         )
+    several = f"{environment['devices']} x " if environment.get("devices") else ""
+    where = f"{several}{environment['device']} in {environment['dtype']}{_runtime(environment)}"
     return (
-        f"{speed}; {seconds}; {pixels}on {environment['device']} in {environment['dtype']}{_runtime(environment)}; "
+        f"{speed}; {seconds}; {pixels}on {where}; "
         f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']}).{shared}"
     )
 

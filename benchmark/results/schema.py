@@ -89,11 +89,13 @@ class Result:
 
     - ``versions`` of libraries, ``python``, ``platform``, ``codec`` versions, ``codec_canary`` (what codecs do to
       pixels).
-    - ``device``, ``dtype``, ``storage``, ``compiled``, and ``precision_gate`` where precision is below float32.
+    - ``device``, ``dtype``, ``storage``, ``compiled``, and ``precision_gate`` where precision is below float32;
+      ``devices``, how many embedded side by side, where it was more than one.
     - ``preprocessing_by``: who carries out the encoder's resize and crop (``exact engine``, ``Pillow``, ``its own
       code``).
     - ``runtime``: of a network, the library that computed it: ``name``, ``version``, ``relative_error`` against torch,
-      ``reason`` where torch took another's place, ``on_photos`` where both embedded a batch of these photos.
+      ``speed`` where ``auto`` measured it (times as fast as torch, in processor time), ``reason`` where torch took
+      another's place, ``on_photos`` where both embedded a batch of these photos.
     - ``trial``: the encoder asked twice for the same ``photos``, alone and in company: how far apart its answers are
       (``repeated``; ``alone`` without the others of the batch), as shares of an embedding's length, and in ``random``
       why the scores are those of one draw, where they are.

@@ -9,13 +9,15 @@ from .command import (
     run_options,
     warn_of_failures,
 )
-from .estimating import estimate, estimate_text, release
+from .estimating import PassTimes, estimate, estimate_text, pass_times, release
 from .jobs import sentence
 from .output import write_reports, write_scored
-from .passes import planned_passes
+from .passes import Pass, planned_passes
 from .records import encoder_record, options_record
 from .repeat import Origin, Repeat, how_to_repeat, recorded
 from .run import Scored, score_encoders
+from .space import require_space
+from .trial import try_encoders
 from .voice import Voice, score_rows
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "EncoderSource",
     "NotScored",
     "Origin",
+    "Pass",
+    "PassTimes",
     "Repeat",
     "Scored",
     "Voice",
@@ -38,14 +42,17 @@ __all__ = [
     "loading_options",
     "options_record",
     "parser",
+    "pass_times",
     "planned_passes",
     "recorded",
     "release",
+    "require_space",
     "run_options",
     "score_asked",
     "score_encoders",
     "score_rows",
     "sentence",
+    "try_encoders",
     "warn_of_failures",
     "write_reports",
     "write_scored",

@@ -10,7 +10,7 @@ from benchmark.encoders import encoder_hash
 from benchmark.results import Result, folder_name, read_result
 from builders.errors import DataError
 
-FILES = ("answers.npz", "report.md", "report.png", "result.json")
+FILES = ("answers.npz", "report.html", "report.md", "report.png", "result.json")
 """What a run writes into one folder; the result goes last, so that what is half moved is moved again."""
 
 

@@ -94,7 +94,8 @@ def score_asked(
         missing: told of each encoder and data set without result, as soon as it is known.
         say: told what everybody should know.
         detail: told what is being done, for those who want to know all.
-        notice: told what everybody should know before it happens: how much will be written where.
+        notice: told what everybody should know before it happens: what an encoder's file does not say, how much will
+            be written where.
 
     Raises:
         UsageError: a name of a task, of data or of an option is wrong.
@@ -116,6 +117,8 @@ def score_asked(
         except CamtraceError as error:
             lose(name, error)
         else:
+            for sentence in loaded[name].notices:
+                notice(f"camtrace: {sentence}")
             detail(_about(loaded[name]))
     kept = told_apart(loaded, same=say)
     _refuse_one_name_twice([encoder.info.id for encoder in kept.values()], "encoders")

@@ -20,7 +20,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
     {
         "banks": "embeddings: hours of forward passes",
         "outcomes": "what tasks found: probes and kNN, minutes to hours",
-        "gates": "verdicts on precisions and runtimes",
+        "gates": "verdicts on encoders, precisions and runtimes",
         "compiled": "networks converted for other runtimes",
         "photo-hashes": "hashes of photos: a reading of every file",
         "tar-index": "where photos stand in archives",

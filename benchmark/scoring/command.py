@@ -108,7 +108,12 @@ def parser() -> Parser:
     p.add_argument(
         "--seed", type=_whole, default=defaults.seed, help="of splits, --limit and random scales (default: %(default)s)"
     )
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+    p.add_argument(
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda, cuda:1, mps; cuda:all or cuda:0,cuda:2 embeds on several cards, a process each "
+        "(default: %(default)s)",
+    )
     p.add_argument(
         "--dtype",
         default="float32",
@@ -133,8 +138,8 @@ def parser() -> Parser:
         "--runtime",
         choices=RUNTIMES,
         default=defaults.runtime,
-        help="what carries out forward passes on a CPU; auto: OpenVINO where it is installed and computes what torch "
-        "does (default: %(default)s)",
+        help="what carries out forward passes on a CPU; auto: OpenVINO where it is installed, computes what torch "
+        "does, and is measured to be faster (default: %(default)s)",
     )
     p.add_argument("--compile", action="store_true", help="forward passes by torch.compile; pays in long runs")
     p.add_argument(
@@ -149,7 +154,7 @@ def parser() -> Parser:
         type=_whole,
         default=defaults.workers,
         metavar="N",
-        help="processes that make views (default: %(default)s)",
+        help="processes that make views; for each of several cards, in its part of the cores (default: %(default)s)",
     )
     p.add_argument(
         "--views",
@@ -246,7 +251,7 @@ def run(args: argparse.Namespace) -> int:
         missing = {lost.name: lost.reason for lost in answered.missing}
         if results:
             voice.report(write_reports(results, missing, args.output))
-            what = "result.json, answers.npz, report.md, report.png"
+            what = "result.json, answers.npz, report.html, report.md, report.png"
             voice.notice(f"written to {args.output}: {what}; banks in {args.cache}")
         voice.answer(results, missing)
         if args.push_to and results:

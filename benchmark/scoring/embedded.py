@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from benchmark.bank import Bank, PhotoHashes, fill_banks
+from benchmark.bank import Bank, PhotoHashes, fill_banks_on
+from benchmark.compute import named_devices
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.scoring.collected import Collected, record, record_pass
@@ -55,7 +56,8 @@ def embed_pass(
     places.require_space(encoders, views, tell)
     banks = [places.open(encoder, views, fresh) for encoder in encoders]
     name = encoders[0].info.id if len(encoders) == 1 else f"{len(encoders)} encoders"
-    outcome = fill_banks(
+    outcome = fill_banks_on(
+        named_devices(options.device),
         photos,
         one.recipe,
         encoders,

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from benchmark.bank import Bank, bank_key, fill_banks
+from benchmark.bank import Bank, bank_key, fill_banks, workers_each
+from benchmark.compute import named_devices
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.results import markdown_table
@@ -48,6 +49,8 @@ class Measured:
     kept: bool = True
     """Whether the bank stays on disk; a bank of an unidentified encoder is temporary."""
     on_gpu: bool = False
+    devices: tuple[str, ...] = ()
+    """That would embed side by side, a process each; none where one does."""
     makers: tuple[str, ...] = ()
     """Who would make the views, and why: a sentence for each kind of pass."""
     task_s: Mapping[str, float] = field(default_factory=dict)
@@ -139,6 +142,7 @@ def estimate_text(
         "",
         f"disk: {size(disk)} of banks in {options.cache} ({size(free)} free), {size(passing)} more for a while"
         + ("" if disk + passing + SPARE_BYTES < free else ": NOT ENOUGH, it would be refused"),
+        *dict.fromkeys(side_by_side(m.devices, options.workers) for m in by.values() if m.devices),
         *dict.fromkeys(maker for m in by.values() for maker in m.makers),
         "tasks were measured on made-up embeddings of at most 3,000 photos, with this machine as busy as it is now",
         "not in it: downloading weights; banks, outcomes and results that are there already make it shorter; a few "
@@ -151,9 +155,22 @@ def pass_s(members: Sequence[Measured], workers: int) -> float:
     """Seconds of one shared pass: views are made once for all its encoders; on a CPU both compete for the cores."""
     if not members:
         return 0.0
-    cores = min(max(workers, 1), os.cpu_count() or 1)
-    making, forward = max(m.making_s for m in members) / cores, sum(m.forward_s for m in members)
+    several = min(max(1, len(m.devices)) for m in members)
+    cores = min(max(workers_each(workers, several), 1) * several, os.cpu_count() or 1)
+    making, forward = max(m.making_s for m in members) / cores, sum(m.forward_s for m in members) / several
     return max(making, forward) if all(m.on_gpu for m in members) else making + forward
+
+
+def side_by_side(several: Sequence[str], workers: int) -> str:
+    """How a pass is shared out, in one line.
+
+    >>> side_by_side(("cuda:0", "cuda:1"), 0)
+    '2 cards embed side by side (cuda:0, cuda:1): a process each, with 0 workers'
+    """
+    each = workers_each(workers, len(several))
+    what = "cards" if several[0].startswith("cuda") else "processes"
+    count = f"{each} worker{'s' if each != 1 else ''}"
+    return f"{len(several)} {what} embed side by side ({', '.join(several)}): a process each, with {count}"
 
 
 def duration(seconds: float) -> str:
@@ -171,12 +188,30 @@ Times = dict[tuple[str, int, str], dict[str, float | None]]
 """By data set, dimension and device: seconds of its tasks, measured once for all encoders."""
 
 
-def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, load_s: float, times: Times) -> Measured:
+@dataclass(frozen=True)
+class PassTimes:
+    """What all passes over a photo set take of one encoder, scaled from a few photos."""
+
+    making_s: float = 0.0
+    """One core's time to make the views."""
+    forward_s: float = 0.0
+    views: int = 0
+    bank_bytes: int = 0
+    makers: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    reason: str = ""
+    """Why nothing was measured; empty if it was."""
+
+
+def pass_times(spec: str, encoder: Encoder, job: ToScore, options: RunOptions) -> PassTimes:
+    """Embed a few photos of a set, and scale to all."""
     photos, few = job.photos, job.photos.limited(MEASURED_PHOTOS, options.seed)
     scale = len(photos) / len(few)
     making = forward = 0.0
     views = bank_bytes = 0
     makers: list[str] = []
+    several = named_devices(options.device)
+    several = several if len(several) > 1 and encoder.elsewhere is not None else ()
     for recipe in [one.recipe for one in planned_passes(job.tasks, photos, options)]:
         cost = None
         for part in (few.select(np.arange(1)), few):  # the first call of a network is slow
@@ -187,15 +222,23 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
                     part, recipe, [encoder], [bank], batch_size=options.batch_size, workers=0, label=f"measuring {spec}"
                 )
                 if outcome.failures:
-                    return Measured(spec, photos.name, reason=outcome.failures[0])
+                    return PassTimes(reason=outcome.failures[0])
                 cost = outcome.cost
         assert cost is not None
         making += cost.making_s * scale
         forward += cost.forward_s * scale
         views += len(recipe.names) * len(photos)
         home = torch.device(encoder.device)
-        makers.append(str(chosen_maker(options.views, recipe, [encoder.preprocess], [home], options.workers)))
+        hands = workers_each(options.workers, max(1, len(several)))
+        makers.append(str(chosen_maker(options.views, recipe, [encoder.preprocess], [home], hands)))
         bank_bytes += len(recipe.names) * len(photos) * encoder.info.dimension * np.dtype(options.storage).itemsize
+    return PassTimes(making, forward, views, bank_bytes, tuple(makers), devices=several)
+
+
+def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, load_s: float, times: Times) -> Measured:
+    photos, found = job.photos, pass_times(spec, encoder, job, options)
+    if found.reason:
+        return Measured(spec, photos.name, reason=found.reason)
     known = (photos.name, encoder.info.dimension, encoder.device)
     if known not in times:
         times[known] = task_times(job.tasks, photos, encoder.info.dimension, options, encoder.device)
@@ -203,13 +246,14 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
         spec,
         photos.name,
         load_s=load_s,
-        making_s=making,
-        forward_s=forward,
-        views=views,
-        bank_bytes=bank_bytes,
+        making_s=found.making_s,
+        forward_s=found.forward_s,
+        views=found.views,
+        bank_bytes=found.bank_bytes,
         kept=encoder.info.weights_sha256 is not None,
         on_gpu=encoder.device != "cpu",
-        makers=tuple(makers),
+        devices=found.devices,
+        makers=found.makers,
         task_s=by_family(times[known], job.tasks),
     )
 

@@ -1,4 +1,4 @@
-"""Results on disk: ``result.json`` and ``answers.npz`` of each, ``report.md`` and ``report.png`` over them."""
+"""Results on disk: ``result.json`` and ``answers.npz`` of each, and reports over them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.leaderboard import write_report_page
 from benchmark.results import ANSWERS_FILE, Result, draw_report, folder_name, report_text, write_result
 from benchmark.scoring.aside import set_aside, usual_place
 from benchmark.scoring.run import Scored
@@ -44,7 +45,9 @@ def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
 
 
 def write_reports(results: Sequence[Result], unloaded: Mapping[str, str], output: Path) -> str:
-    """Write ``report.md`` over all results, and a picture per encoder: ``report.png`` in ``output`` if there is one.
+    """Write ``report.md`` and ``report.html`` over all results, and a picture per encoder.
+
+    That is ``report.png`` in ``output`` if there is one encoder, else below it.
 
     Args:
         results: of the run.
@@ -57,6 +60,7 @@ def write_reports(results: Sequence[Result], unloaded: Mapping[str, str], output
     questions = all_tasks()
     text = report_text(results, questions, unloaded)
     write_text_atomically(output / "report.md", text)
+    write_report_page(results, text, output / "report.html")
     by_encoder: dict[str, list[Result]] = {}
     for result in results:
         by_encoder.setdefault(str(result.encoder["id"]), []).append(result)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from benchmark.bank import RuntimeVerdict, Verdict
+from benchmark.compute import named_devices
 from benchmark.encoders import Encoder, Runtime, made_by
 from benchmark.options import RunOptions
 from builders.photos import PhotoSet
@@ -59,6 +60,7 @@ def environment_record(
     compared: RuntimeVerdict | None = None,
 ) -> dict[str, Any]:
     """What a result says of where and how it was computed."""
+    several = named_devices(options.device)
     return {
         "versions": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
@@ -67,6 +69,7 @@ def environment_record(
         "codec_canary": codec_canary(),
         "preprocessing_by": _preprocessing_by(encoder),
         "device": _device_name(encoder.device),
+        **({"devices": len(several)} if len(several) > 1 and encoder.elsewhere is not None else {}),
         "dtype": encoder.dtype,
         "storage": options.storage,
         "compiled": encoder.compiled,

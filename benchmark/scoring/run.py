@@ -22,7 +22,7 @@ from benchmark.scoring.from_files import left_out
 from benchmark.scoring.jobs import Job, run_jobs
 from benchmark.scoring.passes import Pass, planned_passes
 from benchmark.scoring.places import BankPlaces
-from benchmark.scoring.trial import try_encoders
+from benchmark.scoring.trial_kept import tried
 from benchmark.tasks import Task
 from builders.errors import CamtraceError, EncoderError
 from builders.photos import PhotoSet
@@ -76,7 +76,7 @@ def score_encoders(
             got.add_seconds("checking photos", time.perf_counter() - started)
         _say_what_files_lack(encoders, photos, tasks, options, collected, tell)
         passes = planned_passes(tasks, photos, options)
-        encoders = _try(encoders, photos, passes, options, collected)
+        encoders = _try(encoders, photos, places.bytes_hash, passes, options, collected)
         encoders = _settled(encoders, photos, places.bytes_hash, options, collected)
         fit = _precise_enough(encoders, photos, places.bytes_hash, options, collected)
         known: list[Mapping[str, Any]] = []
@@ -119,6 +119,7 @@ def _say_what_files_lack(
 def _try(
     encoders: Sequence[Encoder],
     photos: PhotoSet,
+    bytes_hash: str,
     passes: Sequence[Pass],
     options: RunOptions,
     collected: Sequence[Collected],
@@ -127,7 +128,8 @@ def _try(
     embeddings is asked nothing."""
     started, found = time.perf_counter(), list(encoders)
     asked = [i for i, encoder in enumerate(encoders) if encoder.stored is None]
-    trials = try_encoders([encoders[i] for i in asked], photos, passes[0].recipe, options) if passes and asked else []
+    able = [encoders[i] for i in asked]
+    trials = tried(able, photos, bytes_hash, passes[0].recipe, options) if passes and asked else []
     for i, trial in zip(asked, trials, strict=bool(passes)):
         got, reason = collected[i], trial.reason
         if trial.random and not options.allow_random:

@@ -3,13 +3,15 @@ from .chance import EffectSize, against_chance, effect_size
 from .intervals import photo_interval, photo_intervals, standard_error
 from .multiplicity import holm
 from .paired import Difference, paired_difference
+from .pairs import Deviations, pair_p_values, unit_deviations
 from .permutation import NullRange, null_range
-from .ranks import Ranks, independent_rank_intervals, rank_intervals
+from .ranks import Ranks, independent_p_values, independent_rank_intervals, rank_intervals, ranks_of_pairs
 from .resampling import LEVEL, Interval
 from .shares import Ends, independent_difference, wilson_interval
 
 __all__ = [
     "LEVEL",
+    "Deviations",
     "Difference",
     "EffectSize",
     "Ends",
@@ -21,14 +23,18 @@ __all__ = [
     "effect_size",
     "holm",
     "independent_difference",
+    "independent_p_values",
     "independent_rank_intervals",
     "null_range",
+    "pair_p_values",
     "paired_difference",
     "photo_interval",
     "photo_intervals",
     "rank_intervals",
+    "ranks_of_pairs",
     "ratio_p_value",
     "standard_error",
     "table_p_value",
+    "unit_deviations",
     "wilson_interval",
 ]

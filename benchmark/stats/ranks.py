@@ -10,8 +10,9 @@ import numpy as np
 from scipy.special import ndtr
 
 from benchmark.stats.multiplicity import holm
-from benchmark.stats.resampling import CHUNK_VALUES, LEVEL, checked, cluster_sums
-from benchmark.stats.student import Means, p_values
+from benchmark.stats.pairs import Deviations, pair_p_values, unit_deviations
+from benchmark.stats.resampling import LEVEL, checked
+from builders.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ def rank_intervals(
 
     Intervals as in Mogstad, Romano, Shaikh and Wilhelm (Review of Economic Studies 91, 2024): an encoder's rank is
     bounded by how many others are significantly better and worse, with all pairs corrected together (Holm). A pair's
-    p-value is ``paired_difference``'s.
+    p-value is ``paired_difference``'s (``pair_p_values``).
 
     Args:
         values: [E, n], one value per encoder and photo, larger is better.
@@ -56,24 +57,15 @@ def rank_intervals(
     >>> ranks.tied_with_best.tolist(), ranks.low.tolist(), ranks.high.tolist()
     ([True, True, False], [1, 1, 3], [2, 2, 3])
     """
-    sums, rows = checked(values, None, bounds)
+    table, _ = checked(values, None, bounds)
+    units, count = None, 0
     if clusters is not None:
-        sums, rows = cluster_sums(sums, rows, clusters)
-    value = sums.sum(axis=1) / rows.sum()
-    apart = (sums - value[:, None] * rows) / rows.mean()
-    units = sums.shape[1]
-    square = np.zeros((len(sums), len(sums)))
-    cube = np.zeros_like(square)
-    step = max(1, CHUNK_VALUES // len(sums))
-    for start in range(0, units, step):
-        block = apart[:, start : start + step]
-        for i in range(len(block) - 1):
-            pair = block[i] - block[i + 1 :]
-            squared = np.square(pair)
-            square[i, i + 1 :] += squared.sum(axis=1)
-            cube[i, i + 1 :] += np.einsum("en,en->e", squared, pair)
-    differences = Means(value[:, None] - value, square / units, cube / units, units, bounds[1] - bounds[0])
-    return _ranks(value, p_values(differences), level)
+        names, units = np.unique(np.asarray(clusters), return_inverse=True)
+        count = len(names)
+        if units.shape != table.shape[1:]:
+            raise DataError(f"{table.shape[1]} photos but {units.size} names of clusters")
+    board = Deviations(table.mean(axis=1), unit_deviations(table, units, count))
+    return ranks_of_pairs(board.value, pair_p_values(board, board, bounds[1] - bounds[0]), level=level)
 
 
 def independent_rank_intervals(
@@ -89,15 +81,39 @@ def independent_rank_intervals(
         standard_errors: [E].
         level: confidence that all rank intervals hold together.
     """
+    return ranks_of_pairs(values, independent_p_values(values, standard_errors), level=level)
+
+
+def independent_p_values(
+    values: Sequence[float] | np.ndarray, standard_errors: Sequence[float] | np.ndarray
+) -> np.ndarray:
+    """Two-sided p-values [E, E] of no difference, of values [E] with standard errors [E] that are taken as independent.
+
+    >>> round(float(independent_p_values([0.7, 0.8], [0.04, 0.03])[0, 1]), 4)  # two standard errors of 0.05 apart
+    0.0455
+    """
     value = np.asarray(values, dtype=np.float64)
     error = np.asarray(standard_errors, dtype=np.float64)
     apart = value[:, None] - value[None]
     z = apart / np.sqrt(np.maximum(error[:, None] ** 2 + error[None] ** 2, 1e-300))
-    return _ranks(value, 2 * ndtr(-np.abs(z)), level)
+    p: np.ndarray = 2 * ndtr(-np.abs(z))
+    return p
 
 
-def _ranks(values: np.ndarray, pairs: np.ndarray, level: float) -> Ranks:
-    """Ranks from two-sided p-values [E, E] of all pairs, of which the part above the diagonal is read."""
+def ranks_of_pairs(
+    values: Sequence[float] | np.ndarray, p_values: Sequence[Sequence[float]] | np.ndarray, *, level: float = LEVEL
+) -> Ranks:
+    """Ranks from p-values of all pairs, wherever each of them is from; Holm's correction over all of them is made here.
+
+    Args:
+        values: [E], larger is better.
+        p_values: [E, E], two-sided, of which the part above the diagonal is read.
+        level: confidence that all rank intervals hold together.
+
+    >>> ranks_of_pairs([0.9, 0.8, 0.5], [[1, 0.2, 0.01], [0.2, 1, 0.02], [0.01, 0.02, 1]]).high.tolist()
+    [2, 2, 3]
+    """
+    values, pairs = np.asarray(values, dtype=np.float64), np.asarray(p_values, dtype=np.float64)
     count = len(values)
     upper = np.triu_indices(count, 1)
     corrected = np.ones((count, count))

@@ -107,8 +107,7 @@ def run_command(
         specs: the encoders.
         tell: (rows, output) -> the text to print; it may write further files. By default what became of every row.
     """
-    if args.preset is None and args.published:
-        args.preset = STUDY_PRESET
+    settle_preset(args)
     if args.together < 1:
         raise UsageError(f"--together {args.together}: at least one encoder is needed in memory")
     options, loading = run_options(args), loading_options(args)
@@ -134,7 +133,7 @@ def run_command(
             voice.report(estimate_text(estimate(groups, jobs, options, load), groups, jobs, options))
             return 0
         origin = Origin(tasks=tuple(args.tasks or ()), trust_remote_code=args.trust_remote_code)
-        rows = run_sweep(groups, jobs, options, loading, args.output, origin=origin)
+        rows = run_sweep(groups, jobs, options, loading, args.output, origin=origin, say=voice.notice)
         voice.report((tell or sweep_text)(rows, args.output))
         failed = {f"{row.spec} on {row.data}": row.reason for row in rows if row.state == "failed"}
         voice.answer([row.result for row in rows if row.result], failed)
@@ -143,6 +142,12 @@ def run_command(
 
             push_folder_of_results(args.output, args.push_to)
         return 1 if any(row.reason for row in rows) else 0
+
+
+def settle_preset(args: argparse.Namespace) -> None:
+    """The encoders of the study are scored under its preset, unless another is asked for."""
+    if args.preset is None and args.published:
+        args.preset = STUDY_PRESET
 
 
 def open_jobs(args: argparse.Namespace) -> list[SweepJob]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark.bank import PhotoHashes
-from benchmark.encoders import Encoder, list_encoders, load_encoder, named_for_itself
+from benchmark.encoders import Encoder, Runtime, list_encoders, load_encoder, named_for_itself
 from benchmark.options import RunOptions
 from benchmark.results import Result, answers_changed, folder_name, markdown_table, read_result
 from benchmark.scoring import (
@@ -84,6 +84,7 @@ def run_sweep(
     output: Path,
     *,
     origin: Origin,
+    say: Callable[[str], object],
 ) -> list[Row]:
     """Score every encoder on every photo set; write each result when it is there, and the state after each group.
 
@@ -94,12 +95,13 @@ def run_sweep(
         loading: keyword arguments of ``load_encoder``.
         output: results go to ``<encoder>/<data>/`` below it.
         origin: tasks, and whether code of repositories is trusted, for the record of how to repeat a row.
+        say: hears what is being done, and what was there already.
     """
     rows: list[Row] = []
     hashes = {job.photos.name: PhotoHashes(job.photos, options.cache) for job in jobs}
     taken: dict[str, str] = {}
     for number, group in enumerate(groups, 1):
-        print(f"group {number} of {len(groups)}: {', '.join(group)}", file=sys.stderr)
+        say(f"group {number} of {len(groups)}: {', '.join(group)}")
         encoders: dict[str, Encoder] = {}
         for spec in group:
             try:
@@ -107,8 +109,11 @@ def run_sweep(
             except Exception as error:  # whatever a library raises on somebody's weights: a row, not the end
                 rows += [Row(spec, job.photos.name, "failed", sentence(error), "") for job in jobs]
                 print(f"camtrace: {spec}: {sentence(error)}", file=sys.stderr)
+            else:
+                for notice in encoders[spec].notices:
+                    say(f"camtrace: {notice}")
         for job in jobs if encoders else []:
-            rows += _score_group(encoders, job, hashes[job.photos.name], options, output, origin)
+            rows += _score_group(encoders, job, hashes[job.photos.name], options, output, origin, say)
         del encoders
         release()
         write_text_atomically(output / SWEEP_FILE, _state(rows))
@@ -125,7 +130,7 @@ def sweep_text(rows: Sequence[Row], output: Path) -> str:
     said = ", ".join(f"{count} {state}" for state, count in counts.items())
     return (
         f"{markdown_table(['encoder', 'data', 'state', 'where or why'], table)}\n\n{said}. "
-        f"Written to {output}: report.md, {SWEEP_FILE}, <encoder>/<data>/result.json"
+        f"Written to {output}: report.html, report.md, {SWEEP_FILE}, <encoder>/<data>/result.json"
     )
 
 
@@ -136,6 +141,7 @@ def _score_group(
     options: RunOptions,
     output: Path,
     origin: Origin,
+    say: Callable[[str], object],
 ) -> list[Row]:
     rows: dict[str, Row] = {}
     missing: dict[str, Encoder] = {}
@@ -146,10 +152,10 @@ def _score_group(
             missing[spec] = encoder
         else:
             rows[spec] = Row(spec, job.photos.name, "kept", "", folder.as_posix(), kept)
-            print(f"kept: {spec} on {job.photos.name} ({kept.created})", file=sys.stderr)
+            say(f"kept: {spec} on {job.photos.name} ({kept.created})")
     if missing:
         try:
-            scored = score_encoders(list(missing.values()), job.photos, job.tasks, options, hashes=hashes, tell=_say)
+            scored = score_encoders(list(missing.values()), job.photos, job.tasks, options, hashes=hashes, tell=say)
         except CamtraceError as error:
             return [rows.get(s) or Row(s, job.photos.name, "failed", str(error), "") for s in encoders]
         for spec, one in zip(missing, scored, strict=True):
@@ -163,10 +169,6 @@ def _score_group(
             where = folder.relative_to(output).as_posix()
             rows[spec] = Row(spec, job.photos.name, "scored", "; ".join(reasons), where, result)
     return [rows[spec] for spec in encoders]
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
 
 
 def finished(folder: Path, encoder: Encoder, job: SweepJob, hashes: PhotoHashes, options: RunOptions) -> Result | None:
@@ -193,6 +195,7 @@ def finished(folder: Path, encoder: Encoder, job: SweepJob, hashes: PhotoHashes,
         "options": options_record(options, job.photos),
         "dtype": (encoder.dtype, options.storage, encoder.compiled),
         "codec": codec_canary(),
+        "runtime": _library(encoder.runtime),
         "tasks": {task.name for task in job.tasks},
     }
     there = {
@@ -201,9 +204,25 @@ def finished(folder: Path, encoder: Encoder, job: SweepJob, hashes: PhotoHashes,
         "options": environment.get("options"),
         "dtype": (environment.get("dtype"), environment.get("storage"), environment.get("compiled", False)),
         "codec": environment.get("codec_canary"),
+        "runtime": _library_of(environment.get("runtime") or {}, encoder.runtime, options),
         "tasks": {score.task for score in result.scores},
     }
     return result if _plain(wanted) == _plain(there) else None
+
+
+def _library(runtime: Runtime | None) -> tuple[str, str] | None:
+    """Another library than torch that carries out a network, and its version: it rounds in another way."""
+    return None if runtime is None or runtime.name == "torch" else (runtime.name, runtime.version)
+
+
+def _library_of(
+    recorded: Mapping[str, Any], wanted: Runtime | None, options: RunOptions
+) -> tuple[str | None, str | None] | None:
+    """The same as a result has it. One by torch is what ``auto`` gives where it refused the other on these photos."""
+    if recorded.get("name", "torch") != "torch":
+        return recorded.get("name"), recorded.get("version")
+    refused = (recorded.get("on_photos") or {}).get("passed") is False
+    return _library(wanted) if refused and options.runtime == "auto" else None
 
 
 def _plain(value: object) -> Any:

@@ -156,13 +156,13 @@ def _clusters(photos: PhotoSet, test: np.ndarray) -> tuple[np.ndarray | None, st
     """What test photos err together in, as int64 [n] codes, and its name: their scene, their owner, or themselves.
 
     A photo without a name of its own there stands alone; where all photos are of one owner, photos are all there is.
+    Codes are those of the whole set: one owner has one code in the answers to every question.
     """
     for column in CLUSTER_COLUMNS:
         if column in photos.columns:
-            names = photos.columns[column][test].astype(str)
+            names = photos.columns[column].astype(str)
             code = np.unique(names, return_inverse=True)[1].astype(np.int64)
-            alone = names == ""
-            code[alone] = len(names) + np.flatnonzero(alone)
+            code = np.where(names == "", len(names) + np.arange(len(names)), code)[test]
             if 1 < len(np.unique(code)) < len(code):
                 return code, column
     return None, "photo"

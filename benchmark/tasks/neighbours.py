@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from benchmark.tasks.processing import (
     unfit_for_splits,
     upright,
 )
+from benchmark.tasks.similarity import similarity_details
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
 from builders.pixels import ALL_PARAMETERS, Parameter
@@ -57,6 +58,15 @@ SET_UPS = (
     _set_up("uniform", "Every photo of the collection has a random processing."),
     _set_up("uniform-test", "Every query has a random processing, the collection has one."),
     Metric(
+        name="worst",
+        title="worst",
+        explain="A malicious agent gives each query the processing that serves it worst; the collection has one, "
+        "averaged over which.",
+        kind="accuracy",
+        chance="a neighbour drawn blindly from the train photos, the same for every processing of a query",
+        main=False,
+    ),
+    Metric(
         name="spd",
         title="SPD",
         explain="Semantic prediction distraction, signed: pos-same minus neg-same, what processing moves.",
@@ -69,7 +79,7 @@ SET_UPS = (
         if_positive="photos of the right class are found more easily when they share the query's processing",
     ),
 )
-"""The numbers of every kNN task: the six set-ups and their difference."""
+"""The numbers of every kNN task: the six set-ups, the worst that processing of the query can do, and the difference."""
 
 
 PLAIN = Family(
@@ -102,10 +112,15 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     seeds = given.options.assignment_seeds
     drawn = [assignments(given.photos, part, parameter, seeds) for part in (asked.train, asked.test)]
     answers = _answers(given, asked, parameter.processings, drawn)
+    rule = _rule(given.options)
     kept = {name: getattr(answers, name) for name in ("correct", "least", "greatest", "random", "combinations")}
-    values = answers.per_photo(_rule(given.options))
+    kept |= {"worst": answers.of_worst(rule), "flipped": answers.flipped(rule)}
+    values = answers.per_photo(rule)
+    more: dict[str, dict[str, Any]] = {"spd": similarity_details(given, asked.train, asked.test, parameter.processings)}
+    more["worst"] = {"flipped": _flipped(answers, given.options)}
     scores = tuple(
-        _score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, asked, given) for name in values
+        _score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, asked, given, more.get(name, {}))
+        for name in values
     )
     return TaskOutcome(scores, {**kept, "rule": np.array(given.options.ties), "photos": asked.test})
 
@@ -137,10 +152,12 @@ def balanced_queries(photos: PhotoSet, test: np.ndarray, options: RunOptions) ->
 
 def read_knn(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
     """Accuracy by photo of each set-up of ``run_knn``, and their difference, under the rule for ties of the run."""
-    from benchmark.knn import setup_shares
+    from benchmark.knn import WORST, setup_shares
 
     known = {metric.name: metric for metric in SET_UPS}
     shares = setup_shares(_right(kept), kept["combinations"])
+    if WORST in kept:  # runs of older versions did not keep it
+        shares[WORST] = kept[WORST]
     return {name: PhotoValues(kept["photos"], values, known[name].bounds) for name, values in shares.items()}
 
 
@@ -199,15 +216,17 @@ def _score(
     answers: KnnAnswers,
     asked: Asked,
     given: TaskInput,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Score:
-    """The score of one set-up (or of ``spd``) from its values by photo; it is called as the only or the same metric."""
+    """The score of one set-up (or of ``spd``) from its values by photo; it is called as the only or the same metric.
+    ``more`` are further details."""
     from benchmark.stats import photo_interval
 
     metric = next((m for m in metrics if m.name == name), metrics[0])
     ends = photo_interval(values, bounds=metric.bounds, resamples=given.options.resamples)
     random = given.options.ties == "random"
     by_seed = answers.random_seed_values if random else answers.seed_values
-    details: dict[str, object] = {"k": answers.k, "train_photos": len(asked.train)}
+    details: dict[str, Any] = {"k": answers.k, "train_photos": len(asked.train)}
     if len(asked.test) < len(asked.all_test):
         sampled = {"sampled_queries": len(asked.test), "queries_from": len(asked.all_test)}
         details |= {**sampled, "query_seed": given.options.seed}
@@ -227,8 +246,16 @@ def _score(
         high=ends.high,
         n=len(values),
         chance=0.0 if metric.signed else answers.chance,
-        details=details,
+        details={**details, **more},
     )
+
+
+def _flipped(answers: KnnAnswers, options: RunOptions) -> dict[str, float]:
+    """The share of answers that some processing of the query changes from right to wrong, with its interval."""
+    from benchmark.stats import photo_interval
+
+    found = photo_interval(answers.flipped(_rule(options)), resamples=options.resamples)
+    return {"value": found.value, "low": found.low, "high": found.high}
 
 
 def _labelled(indices: np.ndarray, photos: PhotoSet) -> np.ndarray:

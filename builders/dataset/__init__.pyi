@@ -2,6 +2,7 @@ from .build_file import BUILD_FILE, README_FILE, Build, PixelRights, parse_build
 from .cards import Card, render
 from .dataset_folder import finish_folder, prepare_folder, summary
 from .groups import PHOTOS, Group, LabelledPart, SharedShards, grouped
+from .ranked import ShardWork, gather_shards, hand_over_folder, scratch_folder
 from .rights import pixel_rights
 from .shard_pool import (
     FAILURES_FILE,
@@ -25,13 +26,16 @@ __all__ = [
     "LabelledPart",
     "PixelRights",
     "ShardJob",
+    "ShardWork",
     "SharedShards",
     "SplitShards",
     "default_workers",
     "estimate_space",
     "file_sha256",
     "finish_folder",
+    "gather_shards",
     "grouped",
+    "hand_over_folder",
     "items_per_shard",
     "parse_build",
     "pixel_rights",
@@ -40,6 +44,7 @@ __all__ = [
     "read_table",
     "render",
     "require_space",
+    "scratch_folder",
     "summary",
     "write_groups",
     "write_shards",

@@ -7,6 +7,7 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,8 +23,12 @@ MAX_MEMBERS = 10_000
 _MAX_HEADER = 10_000
 
 
-def read_outside_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_outside_arrays(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, np.ndarray]:
     """The arrays of an archive by name: numbers and text, nothing else.
+
+    Args:
+        path: the archive.
+        wanted: whether an array of this name is to be read; all are by default, and limits hold for all together.
 
     Raises:
         Refused: no regular file, no archive, more than the limits, or a member that is no plain array.
@@ -39,7 +44,8 @@ def read_outside_arrays(path: Path) -> dict[str, np.ndarray]:
             names = [member.filename.removesuffix(".npy") for member in members]
             if len(set(names)) < len(names) or not all(map(is_readable, names)):
                 raise ValueError("names of arrays that are there twice or are no text")
-            return {name: _array(archive, member) for name, member in zip(names, members, strict=True)}
+            both = zip(names, members, strict=True)
+            return {name: _array(archive, member) for name, member in both if wanted(name)}
     except Refused:
         raise
     # zipfile and numpy raise all of these on hostile bytes; a lack of memory is the file's doing too.

@@ -3,7 +3,7 @@ from .codec import codec_canary, codec_versions
 from .decode import MAX_PIXELS, decode_rgb
 from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
 from .engine.request import Planner
-from .engine.selection import chosen_engine
+from .engine.selection import chosen_engine, forced_engine
 from .image_header import ImageHeader, read_image_header
 from .jpeg_header import read_jpeg_header, scaled_tables
 from .masking import CenterMask
@@ -49,6 +49,7 @@ __all__ = [
     "codec_versions",
     "decode_rgb",
     "entry_point",
+    "forced_engine",
     "hash_order",
     "in_share",
     "jit",

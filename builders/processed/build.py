@@ -166,31 +166,59 @@ def build_processed(
         DataError: not enough space, or no photo could be processed.
     """
     settings = [ProcessingSettings(p, assignment, seed, assignment_seed, lossless) for p in parameters]
-    prepare_folder(output, parameters, fresh=fresh)
+    planned = planned_processed(
+        photos,
+        output,
+        settings,
+        workers=workers,
+        fresh=fresh,
+        ignore_space=ignore_space,
+        sizes=sizes,
+        progress=progress,
+    )
+    features = {job.config: job.features for job in planned}
+    used = {f"{job.config}/{job.split}": job.items_per_shard for job in planned}
+    splits = [write_shards(job, workers=workers, progress=progress) for job in planned]
+    return _finish(photos, output, splits, features, settings, license, used)
+
+
+def planned_processed(
+    photos: PhotoSet,
+    output: Path,
+    settings: Sequence[ProcessingSettings],
+    *,
+    workers: int = 1,
+    fresh: bool = False,
+    ignore_space: bool = False,
+    sizes: Mapping[str, int] | None = None,
+    progress: bool = True,
+) -> list[ShardJob]:
+    """The shards of a build, cut; arguments and errors as in ``build_processed``. Where all sizes are given nothing is
+    measured, and space is not looked at."""
+    prepare_folder(output, [s.parameter for s in settings], fresh=fresh)
     features = {s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings}
-    plans = [
+    jobs = [
         processed_job(photos, split, s, features[s.parameter], output)
         for s in settings
         for split in SPLITS
         if len(photos.indices(split))
     ]
-    estimates = [estimate_space(job) for job in plans]
-    total = sum(estimate.total_bytes for estimate in estimates)
-    if progress:
-        seconds = sum(e.seconds_per_item * len(j.ids) for e, j in zip(estimates, plans, strict=True)) / max(workers, 1)
-        print(
-            f"about {total / 1e6:,.0f} MB and {seconds / 60:.0f} minutes on {workers} workers, measured on a sample",
-            file=sys.stderr,
-        )
-    if not ignore_space:
-        require_space(output, total)
-    splits, used = [], {}
-    for job, estimate in zip(plans, estimates, strict=True):
-        size = (sizes or {}).get(f"{job.config}/{job.split}") or items_per_shard(estimate.bytes_per_item, len(job.ids))
-        sized = dataclasses.replace(job, items_per_shard=size)
-        used[f"{job.config}/{job.split}"] = size
-        splits.append(write_shards(sized, workers=workers, progress=progress))
-    return _finish(photos, output, splits, features, settings, license, used)
+    known = dict(sizes or {})
+    if any(f"{job.config}/{job.split}" not in known for job in jobs):
+        estimates = [estimate_space(job) for job in jobs]
+        total = sum(estimate.total_bytes for estimate in estimates)
+        if progress:
+            each = sum(e.seconds_per_item * len(j.ids) for e, j in zip(estimates, jobs, strict=True))
+            print(
+                f"about {total / 1e6:,.0f} MB and {each / max(workers, 1) / 60:.0f} minutes on {workers} workers, "
+                "measured on a sample",
+                file=sys.stderr,
+            )
+        if not ignore_space:
+            require_space(output, total)
+        for job, estimate in zip(jobs, estimates, strict=True):
+            known.setdefault(f"{job.config}/{job.split}", items_per_shard(estimate.bytes_per_item, len(job.ids)))
+    return [dataclasses.replace(job, items_per_shard=known[f"{job.config}/{job.split}"]) for job in jobs]
 
 
 def processed_job(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from builders.command_line import Parser
-from builders.dataset import default_workers, summary
+from builders.dataset import ShardJob, default_workers, summary
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PARAMETERS, PARAMETERS
 from builders.processed.assignment import correlation_of
-from builders.processed.build import build_processed
+from builders.processed.build import build_processed, planned_processed
+from builders.processed.processed_rows import ProcessingSettings
 
 _ALL = "all"
 
@@ -51,15 +53,8 @@ def parse_parameters(text: str) -> tuple[str, ...]:
 
 
 def _run(kind: str, arguments: argparse.Namespace) -> int:
-    if arguments.workers < 1:
-        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
-    if arguments.limit is not None and arguments.limit < 1:
-        raise UsageError(f"--limit {arguments.limit}: at least 1 photo is needed")
-    parameters = parse_parameters(arguments.parameter)
-    correlation_of(arguments.assignment)
-    photos = _open(kind, arguments.source, arguments.split_seed)
-    if arguments.limit is not None:
-        photos = photos.limited(arguments.limit)
+    parameters = _checked(arguments)
+    photos = _photos(kind, arguments)
     if arguments.recipe:
         from builders.processed.recipe import rebuild
 
@@ -83,6 +78,35 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
         )
     print(summary(build, arguments.output))
     return 0
+
+
+def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list[ShardJob]:
+    """What the command writes, for who writes a share of it (``builders.dataset.ShardWork``)."""
+    parameters = _checked(arguments)
+    if arguments.recipe:
+        raise UsageError("--recipe: a rebuild verifies as it goes and is not cut into ranks")
+    settings = [
+        ProcessingSettings(p, arguments.assignment, arguments.seed, arguments.assignment_seed, arguments.lossless)
+        for p in parameters
+    ]
+    photos = _photos(kind, arguments)
+    return planned_processed(photos, arguments.output, settings, ignore_space=True, sizes=sizes, progress=False)
+
+
+def _checked(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The parameters that were asked for; raises ``UsageError`` for what is out of its range."""
+    if arguments.workers < 1:
+        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
+    if arguments.limit is not None and arguments.limit < 1:
+        raise UsageError(f"--limit {arguments.limit}: at least 1 photo is needed")
+    parameters = parse_parameters(arguments.parameter)
+    correlation_of(arguments.assignment)
+    return parameters
+
+
+def _photos(kind: str, arguments: argparse.Namespace) -> PhotoSet:
+    photos = _open(kind, arguments.source, arguments.split_seed)
+    return photos.limited(arguments.limit) if arguments.limit is not None else photos
 
 
 def _open(kind: str, source: str, split_seed: int) -> PhotoSet:
@@ -129,5 +153,5 @@ def _parser(kind: str, source_help: str) -> Parser:
     parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
     parser.add_argument("--recipe", metavar="FOLDER_OR_REPO", help="rebuild what this recipe describes, and verify it")
     parser.add_argument("--any-codec", action="store_true", help="with --recipe: build with other codecs, unverified")
-    parser.set_defaults(run=partial(_run, kind))
+    parser.set_defaults(run=partial(_run, kind), jobs=partial(_jobs, kind))
     return parser

@@ -153,17 +153,25 @@ def sampling_positions(light: SceneLight, lens: Lens, settings: Settings, framin
 
     Third-order radial model r_scene = r (1 - k r^2), r = 1 at the corner; the colours differ by one scale each.
     """
-    y, x, r2 = _frame_grid(light.height, light.width)
+    y, x, r2 = frame_grid(light.height, light.width)
+    k, scale, cos, sin, centre_y, centre_x = geometry(light, lens, settings, framing, colour)
+    stretch = (1 - k * r2) * scale
+    return np.stack([stretch * (cos * y + sin * x) + centre_y, stretch * (cos * x - sin * y) + centre_x])
+
+
+def geometry(
+    light: SceneLight, lens: Lens, settings: Settings, framing: Framing, colour: int
+) -> tuple[np.float32, np.float32, np.float32, np.float32, np.float32, np.float32]:
+    """The numbers of ``sampling_positions``: distortion, scale, cosine and sine of the turn, centre (y, x)."""
     magnification = (1 + lens.lateral_ca[0], 1.0, 1 + lens.lateral_ca[1])[colour]
-    k = distortion(lens, settings.focal_length_35mm)
-    stretch = (1 - np.float32(k) * r2) * np.float32(1 / (magnification * framing.scale))
-    turn = math.radians(framing.rotation_deg)
-    cos, sin = np.float32(math.cos(turn)), np.float32(math.sin(turn))
-    side = max(light.height, light.width)
-    centre_y = light.margin + (light.height - 1) / 2 + framing.shift_y * side
-    centre_x = light.margin + (light.width - 1) / 2 + framing.shift_x * side
-    return np.stack(
-        [stretch * (cos * y + sin * x) + np.float32(centre_y), stretch * (cos * x - sin * y) + np.float32(centre_x)]
+    turn, side = math.radians(framing.rotation_deg), max(light.height, light.width)
+    return (
+        np.float32(distortion(lens, settings.focal_length_35mm)),
+        np.float32(1 / (magnification * framing.scale)),
+        np.float32(math.cos(turn)),
+        np.float32(math.sin(turn)),
+        np.float32(light.margin + (light.height - 1) / 2 + framing.shift_y * side),
+        np.float32(light.margin + (light.width - 1) / 2 + framing.shift_x * side),
     )
 
 
@@ -175,8 +183,8 @@ def transfer_function(
     Gaussian exp(-2 pi^2 sigma^2 f^2), disc 2 J1(pi d f) / (pi d f), uniform motion sinc(f . v).
     """
     fy, fx, radius = _frequencies(*shape)
-    scale = np.float32(-2 * math.pi**2 * sigma_px**2)
-    transfer = np.exp(scale * fy**2) * np.exp(scale * fx**2)
+    down, across = gaussian_transfer(shape, sigma_px)
+    transfer = down * across
     if disc_px > 0:
         argument = np.float32(math.pi * disc_px) * radius
         argument[0, 0] = 1
@@ -188,16 +196,32 @@ def transfer_function(
     return transfer
 
 
-def _blurred_planes(light: SceneLight, camera: Camera, settings: Settings, moment: Moment) -> list[np.ndarray]:
-    """Raw camera RGB after all blur, as cubic B-spline coefficients of the padded scene."""
-    body, shape = camera.body, light.padded_shape
-    raw = np.tensordot(sensor_matrix(body, light.illuminant).astype(np.float32), light.spectrum, axes=1)
-    shared = _spline_prefilter(*shape) * transfer_function(
-        shape,
+def gaussian_transfer(shape: tuple[int, int], sigma_px: float) -> tuple[np.ndarray, np.ndarray]:
+    """The Gaussian's part of ``transfer_function``, whose product it is: float32 [h, 1] and [1, w // 2 + 1]."""
+    fy, fx, _ = _frequencies(*shape)
+    scale = np.float32(-2 * math.pi**2 * sigma_px**2)
+    return np.exp(scale * fy**2), np.exp(scale * fx**2)
+
+
+def unblurred(light: SceneLight, camera: Camera) -> np.ndarray:
+    """Spectrum of the raw camera RGB before all blur, complex64 [3, h, w // 2 + 1]."""
+    return np.tensordot(sensor_matrix(camera.body, light.illuminant).astype(np.float32), light.spectrum, axes=1)
+
+
+def shared_transfer(light: SceneLight, camera: Camera, settings: Settings, moment: Moment) -> np.ndarray:
+    """Blur that all colours share, and what makes samples into spline coefficients: float32 [h, w // 2 + 1]."""
+    return _spline_prefilter(*light.padded_shape) * transfer_function(
+        light.padded_shape,
         camera.lens.blur_px,
         defocus_diameter_px(settings, camera.lens, moment.depth_ratio, light.width),
         motion_vector_px(settings, moment, light.width),
     )
+
+
+def _blurred_planes(light: SceneLight, camera: Camera, settings: Settings, moment: Moment) -> list[np.ndarray]:
+    """Raw camera RGB after all blur, as cubic B-spline coefficients of the padded scene."""
+    body, shape = camera.body, light.padded_shape
+    raw, shared = unblurred(light, camera), shared_transfer(light, camera, settings, moment)
     planes = []
     for colour, wavelength in enumerate(WAVELENGTH_UM):
         sigma = diffraction_sigma_px(settings.f_number, body.pitch_um, wavelength)
@@ -222,7 +246,7 @@ def _spline_prefilter(height: int, width: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def _frame_grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def frame_grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """y, x in pixels from the centre and the squared radius in half diagonals, float32 [height, width]."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     y -= np.float32((height - 1) / 2)
@@ -233,6 +257,6 @@ def _frame_grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.nda
 @functools.lru_cache(maxsize=32)
 def _falloff_parts(height: int, width: int, focal_length_35mm: float) -> tuple[np.ndarray, np.ndarray]:
     """cos^4 falloff in stops, and r^2. The half diagonal of the 36 x 24 mm frame is 21.63 mm."""
-    r2 = _frame_grid(height, width)[2]
+    r2 = frame_grid(height, width)[2]
     tan2 = np.float32((21.63 / focal_length_35mm) ** 2) * r2
     return 2 * np.log2(1 + tan2), r2

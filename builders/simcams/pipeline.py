@@ -26,6 +26,12 @@ WAVELET_NOISE = (0.889, 0.200, 0.086)
 """Standard deviation of white noise of deviation 1 in the levels of the B3-spline a trous transform (Starck & Murtagh,
 "Astronomical Image and Data Analysis", table 2.1)."""
 
+WAVELET_LEVELS = 2
+"""How many of them are shrunk."""
+
+B3_SPLINE = (6 / 16, 4 / 16, 1 / 16)
+"""Centre and one side."""
+
 _TONE_STEPS = 4096
 
 
@@ -78,7 +84,7 @@ def denoise(planes: np.ndarray, white_e: float, read_noise_e: float, pipeline: P
     return (stable / 4 - (offset - np.float32(0.25))) / np.float32(white_e)
 
 
-def shrink_wavelets(plane: np.ndarray, threshold: float, levels: int = 2) -> np.ndarray:
+def shrink_wavelets(plane: np.ndarray, threshold: float, levels: int = WAVELET_LEVELS) -> np.ndarray:
     """Soft-threshold the finest ``levels`` of the a trous transform, in deviations of the noise of each level.
 
     Luma of demosaiced noise of deviation 1 has about ``0.6`` of it, which the threshold takes into account.
@@ -111,11 +117,11 @@ def colour_correction(body: Body, pipeline: Pipeline) -> np.ndarray:
 def tone(linear: np.ndarray, pipeline: Pipeline) -> np.ndarray:
     """sRGB curve, S-curve and local contrast: linear planes [3, height, width] -> encoded in about [0, 1], float32."""
     if pipeline.local_contrast > 0:
-        linear = _local_contrast(linear, pipeline.local_contrast)
+        linear = local_contrast(linear, pipeline.local_contrast)
     index = linear * np.float32(_TONE_STEPS)
     np.clip(index, 0, _TONE_STEPS, out=index)
     low = np.minimum(index.astype(np.int32), _TONE_STEPS - 1)
-    curve = _tone_table(pipeline.contrast)
+    curve = tone_table(pipeline.contrast)
     start = curve[low]
     return start + (index - low) * (curve[low + 1] - start)
 
@@ -135,7 +141,7 @@ def sharpen(encoded: np.ndarray, pipeline: Pipeline) -> np.ndarray:
     return encoded + np.float32(pipeline.sharpen_amount) * (luma - blurred)
 
 
-def _local_contrast(linear: np.ndarray, amount: float) -> np.ndarray:
+def local_contrast(linear: np.ndarray, amount: float) -> np.ndarray:
     """Multiply by (luma / surroundings)^amount over a twentieth of the frame: what phones call tone mapping."""
     luma = np.maximum(np.tensordot(REC709, linear, axes=1), 0) + np.float32(0.02)
     size = max(3, max(luma.shape) // 20 | 1)
@@ -146,24 +152,26 @@ def _local_contrast(linear: np.ndarray, amount: float) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _tone_table(contrast: float) -> np.ndarray:
+def tone_table(contrast: float) -> np.ndarray:
+    """``tone_curve`` at 4,097 levels from 0 to 1, float32."""
     return tone_curve(np.arange(_TONE_STEPS + 1) / _TONE_STEPS, contrast).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=64)
-def _gaussian_taps(sigma_px: float) -> tuple[float, ...]:
+def gaussian_taps(sigma_px: float) -> tuple[float, ...]:
+    """Centre and one side of a Gaussian cut at three deviations, sum 1 over both sides."""
     radius = max(1, math.ceil(3 * sigma_px))
     taps = np.exp(-(np.arange(radius + 1) ** 2) / (2 * sigma_px**2))
     return tuple(taps / (taps[0] + 2 * taps[1:].sum()))
 
 
 def _gaussian(plane: np.ndarray, sigma_px: float) -> np.ndarray:
-    taps = _gaussian_taps(sigma_px)
+    taps = gaussian_taps(sigma_px)
     return _symmetric_rows(_symmetric_rows(plane, taps, 1).T, taps, 1).T
 
 
 def _smooth_rows(plane: np.ndarray, step: int) -> np.ndarray:
-    return _symmetric_rows(plane, (6 / 16, 4 / 16, 1 / 16), step)
+    return _symmetric_rows(plane, B3_SPLINE, step)
 
 
 def _symmetric_rows(plane: np.ndarray, taps: tuple[float, ...], step: int) -> np.ndarray:

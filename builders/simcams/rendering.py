@@ -12,11 +12,11 @@ import numpy as np
 from builders.simcams.camera import STEADY, Camera, Framing, Settings
 from builders.simcams.exif_writing import exif_block
 from builders.simcams.jpeg import encode_file
-from builders.simcams.optics import Moment, light_on_sensor, white_balance_gains
-from builders.simcams.pipeline import develop
+from builders.simcams.optics import Moment, white_balance_gains
 from builders.simcams.randomness import generator
 from builders.simcams.scene_light import SceneLight
-from builders.simcams.sensor import Raw, read_out
+from builders.simcams.sensor import Raw
+from builders.simcams.stages import chosen_stages
 
 EXPOSURE_ERROR_EV = 0.15
 """Standard deviation of the automatic exposure's error, in stops."""
@@ -41,7 +41,7 @@ def render_shot(light: SceneLight, shot: Shot) -> bytes:
         ValueError: a side of the frame is odd (a Bayer mosaic has even sides).
     """
     camera, settings = shot.camera, shot.settings
-    rgb = develop(expose(light, shot), camera, settings)
+    rgb = chosen_stages().develop(expose(light, shot), camera, settings)
     scales = camera.jpeg.scales
     per_cent = scales[int(_random(shot, light.scene_id, "rate control").integers(len(scales)))]
     block = exif_block(camera, settings, light.width, light.height, date_taken(light.scene_id))
@@ -55,12 +55,13 @@ def expose(light: SceneLight, shot: Shot, moment: Moment | None = None) -> Raw:
     camera = shot.camera
     if moment is None:
         moment = Moment.draw(_random(shot, light.scene_id, "moment"))
-    exposure = light_on_sensor(light, camera, shot.settings, moment, shot.framing)
+    stages = chosen_stages()
+    exposure = stages.light_on_sensor(light, camera, shot.settings, moment, shot.framing)
     error_ev = EXPOSURE_ERROR_EV * _random(shot, light.scene_id, "exposure error").standard_normal()
     exposure *= np.float32(2**error_ev)
     noise = _random(shot, light.scene_id, "noise")
     gains = white_balance_gains(camera.body, light.illuminant)
-    return read_out(exposure, camera, shot.settings, shot.unit, noise, gains)
+    return stages.read_out(exposure, camera, shot.settings, shot.unit, noise, gains)
 
 
 def date_taken(scene_id: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from builders.simcams.randomness import generator
 from builders.simcams.scene_light import SceneLight, margin_for
+from builders.simcams.stages import chosen_stages
 
 SCENE_KINDS = ("leaves", "blocks", "fields", "weave")
 """What a procedural scene is mostly made of; its semantic label."""
@@ -67,23 +68,86 @@ class ProceduralScenes:
         scene_id = self.ids[index]
         margin = margin_for(self.height, self.width)
         rng = generator("scene", scene_id, self.height, self.width)
-        linear = paint(self.kind(index), self.height + 2 * margin, self.width + 2 * margin, rng)
+        linear = chosen_stages().paint(self.kind(index), self.height + 2 * margin, self.width + 2 * margin, rng)
         return SceneLight.of_linear_rgb(scene_id, linear, margin, illuminant=draw_illuminant(rng))
 
 
 def paint(kind: str, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Linear light float32 [height, width, 3] of a scene of ``kind``; scale is arbitrary."""
     s = SUPERSAMPLING
-    canvas = _background(height, width, rng, slope=1.6 if kind == "fields" else 1.2)
-    canvas = canvas.repeat(s, axis=0).repeat(s, axis=1)
-    grain = one_over_f(height, width, rng, 0.9).repeat(s, axis=0).repeat(s, axis=1)
-    grain = np.exp(0.25 * grain)
-    if kind == "weave":
-        canvas *= _weave(height * s, width * s, rng)[..., None]
+    drawing = draw(kind, height, width, rng)
+    canvas = drawing.background.repeat(s, axis=0).repeat(s, axis=1)
+    if drawing.pattern is not None:
+        canvas *= drawing.pattern[..., None]
+    grain = drawing.grain.repeat(s, axis=0).repeat(s, axis=1)
+    windows = drawing.shapes.windows(*canvas.shape[:2])
+    for i in range(len(windows)):
+        _paint_shape(canvas, grain, drawing.shapes, i, *(int(edge) for edge in windows[i]))
+    return canvas.reshape(height, s, width, s, 3).mean(axis=(1, 3))
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Opaque shapes in the order in which they fall, lengths in samples (``SUPERSAMPLING`` a pixel)."""
+
+    boxes: bool
+    """Rectangles, else ellipses."""
+    radius: np.ndarray
+    """float64 [n]"""
+    centre: np.ndarray
+    """float64 [n, 2], y and x."""
+    aspect: np.ndarray
+    """float64 [n], stretch across and shrinkage down."""
+    angle: np.ndarray
+    """float64 [n]"""
+    colour: np.ndarray
+    """float32 [n, 3]"""
+    shade: np.ndarray
+    """float64 [n, 2], logarithm of the light across and down."""
+    stripes: np.ndarray
+    """float64 [n], their depth; 0 for none."""
+    offset: np.ndarray
+    """int64 [n, 2], where in the grain a shape begins."""
+
+    @property
+    def flat(self) -> np.ndarray:
+        """bool [n]: too small for a texture."""
+        return self.radius < 8 * SUPERSAMPLING
+
+    def windows(self, height: int, width: int) -> np.ndarray:
+        """Bounds of each shape within a frame of that many samples, int64 [n, 4]: top, bottom, left, right."""
+        reach = self.radius * np.maximum(self.aspect, 1 / self.aspect) * (1.42 if self.boxes else 1) + 1
+        bounds = []
+        for axis, length in enumerate((height, width)):
+            first = np.maximum((self.centre[:, axis] - reach).astype(np.int64), 0)
+            bounds += [first, np.minimum((self.centre[:, axis] + reach).astype(np.int64) + 1, length)]
+        return np.stack(bounds, axis=1)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """All that is random about a scene."""
+
+    background: np.ndarray
+    """float32 [height, width, 3]"""
+    pattern: np.ndarray | None
+    """A factor on the background, float64 [SUPERSAMPLING * height, SUPERSAMPLING * width]."""
+    grain: np.ndarray
+    """Texture of the shapes, float32 [height, width]."""
+    shapes: Shapes
+
+
+def draw(kind: str, height: int, width: int, rng: np.random.Generator) -> Drawing:
+    """What ``paint`` paints."""
+    s = SUPERSAMPLING
+    background = _background(height, width, rng, slope=1.6 if kind == "fields" else 1.2)
+    grain = np.exp(0.25 * one_over_f(height, width, rng, 0.9))
+    pattern = _weave(height * s, width * s, rng) if kind == "weave" else None
     largest = min(height, width) * s * {"leaves": 0.3, "blocks": 0.35, "fields": 0.2, "weave": 0.2}[kind]
     coverage = {"leaves": 1.0, "blocks": 1.0, "fields": 0.25, "weave": 0.15}[kind] * _COVERAGE
-    _drop_shapes(canvas, grain, rng, largest, coverage, boxes=kind == "blocks")
-    return canvas.reshape(height, s, width, s, 3).mean(axis=(1, 3))
+    return Drawing(
+        background, pattern, grain, _shapes(height * s, width * s, rng, largest, coverage, boxes=kind == "blocks")
+    )
 
 
 def draw_illuminant(rng: np.random.Generator) -> tuple[float, float]:
@@ -134,11 +198,8 @@ def _weave(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     return 1 + first + depth[1] * np.sin(2 * np.pi * (v + bend * v * v) / period[1])
 
 
-def _drop_shapes(
-    canvas: np.ndarray, grain: np.ndarray, rng: np.random.Generator, largest: float, coverage: float, boxes: bool
-) -> None:
-    """Paint opaque shapes over the canvas, each hiding what lies under it, ``coverage`` times its area in all."""
-    height, width = canvas.shape[:2]
+def _shapes(height: int, width: int, rng: np.random.Generator, largest: float, coverage: float, boxes: bool) -> Shapes:
+    """Shapes of ``coverage`` times the area of the frame in all."""
     smallest = _SMALLEST_RADIUS * SUPERSAMPLING
     mean_square = 2 * math.log(largest / smallest) / (smallest**-2 - largest**-2)
     n = round(coverage * height * width / (math.pi * mean_square))
@@ -150,37 +211,24 @@ def _drop_shapes(
     shade = rng.normal(0, 0.35, (n, 2))
     stripes = np.where(rng.random(n) < 0.25, rng.uniform(0.15, 0.5, n), 0)
     offset = rng.integers(0, [height, width], (n, 2))
-    for i in range(n):
-        _paint_shape(
-            canvas, grain, radius[i], centre[i], aspect[i], angle[i], colour[i], shade[i], stripes[i], offset[i], boxes
-        )
+    return Shapes(boxes, radius, centre, aspect, angle, colour, shade, stripes, offset)
 
 
 def _paint_shape(
-    canvas: np.ndarray,
-    grain: np.ndarray,
-    radius: float,
-    centre: np.ndarray,
-    aspect: float,
-    angle: float,
-    colour: np.ndarray,
-    shade: np.ndarray,
-    stripes: float,
-    offset: np.ndarray,
-    box: bool,
+    canvas: np.ndarray, grain: np.ndarray, shapes: Shapes, i: int, top: int, bottom: int, left: int, right: int
 ) -> None:
-    reach = radius * max(aspect, 1 / aspect) * (1.42 if box else 1) + 1
-    top, bottom = max(int(centre[0] - reach), 0), min(int(centre[0] + reach) + 1, canvas.shape[0])
-    left, right = max(int(centre[1] - reach), 0), min(int(centre[1] + reach) + 1, canvas.shape[1])
+    """Shape ``i`` over what lies under it."""
+    radius, centre, aspect, angle = shapes.radius[i], shapes.centre[i], shapes.aspect[i], shapes.angle[i]
+    colour, shade, stripes, offset = shapes.colour[i], shapes.shade[i], shapes.stripes[i], shapes.offset[i]
     if top >= bottom or left >= right:
         return
     y = (np.arange(top, bottom, dtype=np.float32) - np.float32(centre[0]))[:, None] / np.float32(radius)
     x = (np.arange(left, right, dtype=np.float32) - np.float32(centre[1]))[None, :] / np.float32(radius)
     cos, sin = np.float32(math.cos(angle)), np.float32(math.sin(angle))
     u, v = (cos * x + sin * y) / np.float32(aspect), (cos * y - sin * x) * np.float32(aspect)
-    inside = (np.maximum(abs(u), abs(v)) < 0.9) if box else (u * u + v * v < 1)
+    inside = (np.maximum(abs(u), abs(v)) < 0.9) if shapes.boxes else (u * u + v * v < 1)
     window = canvas[top:bottom, left:right]
-    if radius < 8 * SUPERSAMPLING:
+    if shapes.flat[i]:
         window[inside] = colour
         return
     texture = np.exp(np.float32(shade[0]) * u + np.float32(shade[1]) * v)

@@ -32,15 +32,25 @@ def chosen_engine() -> ModuleType | None:
     Raises:
         UsageError: the variable has another value, or forces an engine that is not there or not exact.
     """
-    forced = os.environ.get(VARIABLE, "")
-    if forced not in ("", "numba", "pillow"):
-        raise UsageError(f"{VARIABLE}={forced!r}: set it to 'numba' or 'pillow', or not at all")
+    forced = forced_engine()
     if forced == "pillow":
         return None
     found, objection = _tested()
     if objection and forced:
         raise UsageError(f"{VARIABLE}=numba: {objection}; unset it to use Pillow")
     return found
+
+
+def forced_engine() -> str:
+    """``numba`` or ``pillow`` (without compiled kernels), or empty where none is forced.
+
+    Raises:
+        UsageError: the variable has another value.
+    """
+    forced = os.environ.get(VARIABLE, "")
+    if forced not in ("", "numba", "pillow"):
+        raise UsageError(f"{VARIABLE}={forced!r}: set it to 'numba' or 'pillow', or not at all")
+    return forced
 
 
 @functools.cache

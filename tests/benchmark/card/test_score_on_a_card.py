@@ -2,6 +2,9 @@
 
 import gc
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -74,6 +77,46 @@ def on_cpu(folder, tmp_path_factory):
 def alone(of_all, tasks):
     """The same as if these tasks alone had been asked."""
     return (of_all[0], {key: value for key, value in of_all[1].items() if key[0] in tasks}, of_all[2])
+
+
+TWO_CARDS = """
+import os, sys
+import pytest
+from tests import fake_card
+card = fake_card.card(pytest.MonkeyPatch(), count=2)
+if "benchmark.bank.one_device" in "".join(sys.orig_argv):
+    import atexit, torch
+    def note():
+        with open(os.environ["CARDS_SEEN"], "a") as file:
+            file.write(f"{torch.cuda.current_device()} {card.kernels > 20} {len(card.clashes)}\\n")
+    atexit.register(note)
+"""
+
+
+def test_score__two_cards_a_process_each(tmp_path):
+    """The whole command, in processes whose torch has two cards: the scores of the CPU, and each card had its part."""
+    many = tmp_path / "many"
+    for split in ("train", "val"):  # more than one block of 64 photos
+        for label, name in enumerate(("cat", "dog")):
+            for i in range(24):
+                path = many / split / name / f"{i}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(photo_bytes(100 * label + i + 1000 * (split == "val"), (40, 30)))
+    asked = ["score", "-m", "control:random-projection", "--data", f"folder:{many}", "-t", KNN, "--workers", "0"]
+    assert main([*asked, "--device", "cpu", "-q", "-o", str(tmp_path / "cpu"), "--cache", str(tmp_path / "c0")]) == 0
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(TWO_CARDS)
+    places = os.pathsep.join([str(tmp_path / "site"), os.getcwd()])
+    env = {**os.environ, "PYTHONPATH": places, "CARDS_SEEN": str(tmp_path / "seen")}
+    out = ("-o", str(tmp_path / "cards"), "--cache", str(tmp_path / "c1"))
+    command = [sys.executable, "-m", "benchmark", *asked, "--device", "cuda:all", *out]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    cpu, cards = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("cpu", "cards"))
+    kept = ("task", "metric", "value", "low", "high", "n")
+    assert [[s[k] for k in kept] for s in cards["scores"]] == [[s[k] for k in kept] for s in cpu["scores"]]
+    assert (cards["environment"]["device"], cards["environment"]["devices"]) == ("fake card", 2)
+    assert sorted((tmp_path / "seen").read_text().split("\n")) == ["", "0 True 0", "1 True 0"]
 
 
 PASS = ("bank", "views", "on_device", "compute")

@@ -108,10 +108,10 @@ def test_onnx__bytes_channels_last_a_fixed_batch_and_tokens(tmp_path):
     assert np.allclose(halves.embed(torch.from_numpy(views)).numpy(), expected, atol=1e-6)
 
 
-def test_onnx__what_nobody_said_is_said(tmp_path, capsys):
+def test_onnx__what_nobody_said_is_said(tmp_path):
     averaging(tmp_path / "a.onnx", producer_name="me", producer_version="3")
     encoder = load_encoder(f"onnx:{tmp_path}/a.onnx?std=0.5")
-    assert capsys.readouterr().err == "camtrace: onnx:a.onnx: mean not given, ImageNet's taken\n"
+    assert encoder.notices == ("onnx:a.onnx: mean not given, ImageNet's taken",)
     assert encoder.info.preprocessing["assumed"] == ["mean"]
     assert encoder.info.preprocessing["mean"] == [0.485, 0.456, 0.406]
     assert encoder.info.details["producer"] == "me 3"
@@ -256,7 +256,7 @@ def test_onnx__options_that_cannot_apply(tmp_path):
     assert load_encoder(spec, runtime="onnxruntime").info == load_encoder(spec).info
 
 
-def test_command__a_file_is_scored_and_its_path_stays_at_home(tmp_path, photo_folder, monkeypatch):
+def test_command__a_file_is_scored_and_its_path_stays_at_home(tmp_path, photo_folder, monkeypatch, capsys):
     averaging(tmp_path / "a.onnx")
     monkeypatch.chdir(tmp_path)
     spec = f"onnx:{tmp_path}/a.onnx?mean=0.5&std=0.5"
@@ -281,3 +281,9 @@ def test_command__a_file_is_scored_and_its_path_stays_at_home(tmp_path, photo_fo
     assert "--model 'onnx:PATH?mean=0.5&std=0.5'" in result.environment["command"]
     assert str(tmp_path) not in text
     assert main(["-m", f"onnx:{tmp_path}/b.onnx", *given]) == 1
+    capsys.readouterr()
+    plain = f"onnx:{tmp_path}/a.onnx"
+    assert main(["-m", plain, *given]) == 0
+    assert "not given" not in capsys.readouterr().err  # -q
+    assert main(["-m", plain, *(word for word in given if word != "-q")]) == 0
+    assert "camtrace: onnx:a.onnx: mean and std not given, ImageNet's taken\n" in capsys.readouterr().err

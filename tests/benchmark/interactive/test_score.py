@@ -78,7 +78,7 @@ def test_results__lookup(results):
     score = one["knn/jpeg", "spd"]
     assert (score.task, score.metric) == ("knn/jpeg", "spd")
     assert score.value == pytest.approx(one["knn/jpeg", "pos-same"].value - one["knn/jpeg", "neg-same"].value)
-    assert len(one) == len(list(one)) == 8
+    assert len(one) == len(list(one)) == 9
     assert next(iter(one)) == ("probe/jpeg", "accuracy")
     assert "probe/jpeg" in one
     assert one.get("probe/make") is None
@@ -88,7 +88,7 @@ def test_results__lookup(results):
     ("encoder", "key", "sentence"),
     [
         (None, "probe/jpeg", "results.select(...) takes one of encoder='ours', encoder='mean'"),
-        ("ours", "knn/jpeg", "knn/jpeg has 7 metrics; write results['knn/jpeg', NAME]: all-same"),
+        ("ours", "knn/jpeg", "knn/jpeg has 8 metrics; write results['knn/jpeg', NAME]: all-same"),
         ("ours", "probe/jpg", "unknown task 'probe/jpg': did you mean 'probe/jpeg'?"),
         ("ours", ("knn/jpeg", "spt"), "unknown metric of knn/jpeg 'spt': did you mean 'spd'?"),
         ("ours", "?", "unknown task '?': there are: probe/jpeg, knn/jpeg"),
@@ -107,7 +107,7 @@ def test_results__select_and_frame(results):
         results.select(encoder="our")
     frame = results.to_frame()
     assert list(frame) == ["encoder", "data", "task", "metric", "value", "low", "high", "n", "chance"]
-    assert len(frame) == 16
+    assert len(frame) == 18
     row = frame[(frame.encoder == "mean") & (frame.task == "probe/jpeg")].iloc[0]
     score = results.select(encoder="mean")["probe/jpeg"]
     assert (row.value, row.low, row.high, row.n, row.chance) == (
@@ -121,7 +121,7 @@ def test_results__shown_as_text_and_as_html(results):
     assert re.search(r"^\| ours +\| probe/jpeg +\| accuracy +\| +\d", text, re.MULTILINE)
     assert "ours and mean on folder:photos" in text
     html = results._repr_html_()
-    assert html.count("<tr>") == 17
+    assert html.count("<tr>") == 19
     assert html.count("data:image/png;base64,") == 2  # one picture for each encoder
     strange = dataclasses.replace(results, missing={"<script>alert(1)</script>": "a & b"})
     assert "<script>" not in strange._repr_html_()
@@ -134,7 +134,8 @@ def test_results__save_as_the_command_does(results, tmp_path):
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*"))
     assert files == [
         *("mean/folder-photos/answers.npz", "mean/folder-photos/result.json", "mean/report.png"),
-        *("ours/folder-photos/answers.npz", "ours/folder-photos/result.json", "ours/report.png", "report.md"),
+        *("ours/folder-photos/answers.npz", "ours/folder-photos/result.json", "ours/report.png"),
+        *("report.html", "report.md"),
     ]
     written = json.loads((tmp_path / "ours/folder-photos/result.json").read_text())
     assert written["scores"][0]["value"] == results.select(encoder="ours")["probe/jpeg"].value

@@ -76,6 +76,7 @@ def reference(case: Case, k: int) -> dict[str, np.ndarray]:
     """
     c, n_test, seeds = len(case.train), len(case.test_labels), len(case.train_assignments)
     found = {name: np.zeros((6, n_test)) for name in ("correct", "tied", "least", "greatest", "random", "variance")}
+    rules = {name: np.zeros((4, n_test)) for name in ("worst", "best")}
     rng = np.random.default_rng(0)
     others = [(t, o) for t in range(c) for o in range(c) if o != t]
     for q in range(n_test):
@@ -93,6 +94,17 @@ def reference(case: Case, k: int) -> dict[str, np.ndarray]:
             found["random"][at] += np.mean(lots == truth)
             found["variance"][at] += 0.25 / DRAWS if len(leaders) > 1 and truth in leaders else 0.0
 
+        for o in range(c):  # the collection; an adversary tries every processing of the query
+            votes = [reference_vote(case.test[t][q], case.train[o], case.train_labels, k) for t in range(c)]
+            truth = case.test_labels[q]
+            by_rule = (
+                [float(leaders[0] == truth) for leaders in votes],
+                [(truth in leaders) / len(leaders) for leaders in votes],
+                [float(leaders == [truth]) for leaders in votes],
+                [float(truth in leaders) for leaders in votes],
+            )
+            rules["worst"][:, q] += [min(answers) for answers in by_rule]
+            rules["best"][:, q] += [max(answers) for answers in by_rule]
         for t in range(c):
             ask("all-same", t, np.where(same_label, t, t))
             for s in range(seeds):
@@ -104,7 +116,7 @@ def reference(case: Case, k: int) -> dict[str, np.ndarray]:
         for fixed in range(c):
             for s in range(seeds):
                 ask("uniform-test", case.test_assignments[s, q], np.where(same_label, fixed, fixed))
-    return found
+    return found | rules
 
 
 def reference_vote(query: np.ndarray, collection: np.ndarray, labels: np.ndarray, k: int) -> list[int]:
@@ -126,6 +138,8 @@ def assert_equals_reference(case: Case, k: int, **options: object) -> None:
     answers, expected = case.answers(k=k, **options), reference(case, k)
     for name in ("correct", "tied", "least", "greatest"):
         np.testing.assert_array_equal(getattr(answers, name), expected[name], err_msg=name)
+    for name in ("worst", "best"):
+        np.testing.assert_allclose(getattr(answers, name), expected[name], rtol=0, atol=1e-12, err_msg=name)
     # six standard errors of the lots of one photo and set-up
     assert (np.abs(answers.random - expected["random"]) <= 6 * np.sqrt(expected["variance"]) + 1e-9).all()
 
@@ -174,7 +188,7 @@ def test_knn_setups__one_label() -> None:
     case = make_case(6, labels=1)
     assert_equals_reference(case, 5)
     values = case.answers(k=5).values
-    assert {name: value for name, value in values.items() if name != SPD} == dict.fromkeys(SETUPS, 1.0)
+    assert {name: value for name, value in values.items() if name != SPD} == dict.fromkeys([*SETUPS, "worst"], 1.0)
 
 
 def test_knn_setups__one_processing_class() -> None:
@@ -338,6 +352,29 @@ def test_answers__counts_agree_with_each_other() -> None:
     assert answers.values["all-diff"] == pytest.approx(answers.correct[1].sum() / (6 * 9))
     assert answers.seed_values["uniform"].mean() == pytest.approx(answers.values["uniform"])
     assert answers.per_photo()["neg-same"].shape == (9,)
+
+
+def test_answers__worst_by_hand() -> None:
+    """Two photos, two processings: the first photo's query leaves its class under processing 1, the second never."""
+    train = [np.eye(2, dtype=np.float32)] * 2
+    test = [np.eye(2, dtype=np.float32), np.array([[0, 1], [0, 1]], np.float32)]
+    labels, drawn = np.array([0, 1]), np.zeros((1, 2), int)
+    answers = knn_setups(train, test, labels, labels, train_assignments=drawn, test_assignments=drawn, k=1)
+    assert answers.of_worst().tolist() == [0.0, 1.0]
+    assert answers.flipped().tolist() == [1.0, 0.0]
+    assert answers.values["worst"] == 0.5
+    assert answers.ties["worst"] == Ties(0.0, 0.5, 0.5, 0.5)
+
+
+@given(st.integers(0, 10**6), st.sampled_from([1, 3, 10]))
+@settings(max_examples=15, deadline=None)
+def test_answers__worst_is_below_every_processing_of_the_query(seed: int, k: int) -> None:
+    answers = make_case(seed).answers(k=k)
+    accuracy = answers.plain.mean(axis=1)  # [processing of the query, photos], over collections
+    assert (answers.of_worst() <= accuracy.min(axis=0) + 1e-12).all()
+    for rule in ("nearest", "random", "least", "greatest"):
+        assert (answers.of_worst(rule) <= answers.per_photo(rule)["all-same"] + 1e-12).all()
+        assert ((answers.flipped(rule) >= -1e-12) & (answers.flipped(rule) <= 1)).all()
 
 
 def test_answers__chance_is_that_of_a_photo_drawn_blindly() -> None:

@@ -82,9 +82,37 @@ CURVE = {"share": [0.5, 1], "n_train": [5, 10], "accuracy": [0.4, 0.5], "low": [
 CURVE |= {"gain": {"value": 0.1, "low": 0.05, "high": 0.15}, "rises": True}
 
 
+ENDS = {"value": 0.5, "low": 0.4, "high": 0.6}
+HISTOGRAM = {"query": "a.jpg", "class": "dog", "processing": "q75", "why": "misled most", "beats": 0.5, "overlap": 1.0}
+HISTOGRAM |= {"edges": [0.0, 0.5, 1.0], "counts": {"same-class same-processing": [1, 2]}}
+
+
 @pytest.mark.parametrize(
     ("details", "reason"),
     [
+        ({"similarities": [HISTOGRAM], "flipped": ENDS}, ""),
+        ({"similarities": []}, ""),
+        ({"similarities": HISTOGRAM}, "histograms"),
+        ({"similarities": [HISTOGRAM] * 51}, "at most 50 histograms"),
+        ({"similarities": [HISTOGRAM | {"query": 5}]}, "histograms"),
+        ({"similarities": [HISTOGRAM | {"query": "a\x1b[2J"}]}, "histograms"),
+        ({"similarities": [HISTOGRAM | {"why": []}]}, "histograms"),
+        ({"similarities": [HISTOGRAM | {"beats": "much"}]}, "histograms"),
+        ({"similarities": [HISTOGRAM | {"edges": [0.0, 0.5, 0.5]}]}, "histograms"),
+        ({"similarities": [HISTOGRAM | {"edges": [0.0, 1.0]}]}, "histograms"),
+        ({"similarities": [HISTOGRAM | {"counts": {"same": [1, -2]}}]}, "histograms"),
+        ({"similarities": [HISTOGRAM | {"counts": {"same": [1, 2.5]}}]}, "histograms"),
+        (
+            {"similarities": [HISTOGRAM | {"edges": list(range(10**4)), "counts": {"same": [0] * (10**4 - 1)}}]},
+            "histog",
+        ),
+        (
+            {"similarity_summary": {"beats": ENDS, "overlap": ENDS, "n": 5, "queries": 10, "photos": 5, "chance": 0.5}},
+            "",
+        ),
+        ({"similarity_summary": {"beats": ENDS}}, "two shares"),
+        ({"similarity_summary": {"beats": ENDS, "overlap": ENDS, "n": -5}}, "two shares"),
+        ({"flipped": 0.5}, "flipped"),
         ({"learning_curve": CURVE, "training_spread": {"deviation": 0.01, "probes": 8}}, ""),
         ({"learning_curve": CURVE | {"gain": None}}, ""),
         ({"learning_curve": CURVE | {"rises": "yes"}}, "learning curve"),
@@ -99,7 +127,7 @@ CURVE |= {"gain": {"value": 0.1, "low": 0.05, "high": 0.15}, "rises": True}
         ({"training_spread": 0.01}, "a deviation"),
     ],
 )
-def test_parse_result__curves_and_spreads_have_their_form(good, details, reason):
+def test_parse_result__details_have_their_form(good, details, reason):
     text = edited(good, ["scores", 0, "details"], details)
     if not reason:
         assert parse_result(text, "a.json").scores[0].details == details

@@ -155,12 +155,12 @@ def test_score__writes_a_complete_result(project, scored):
         assert probe.n == 27
         assert probe.low <= probe.value <= probe.high
         assert len(probe.details["accuracy_by_seed"]) == 10
-        for metric in ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test", "spd"):
+        for metric in ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test", "worst", "spd"):
             score = by[f"knn/{parameter}", metric]
             assert score.low <= score.value <= score.high
         spd = by[f"knn/{parameter}", "pos-same"].value - by[f"knn/{parameter}", "neg-same"].value
         assert by[f"knn/{parameter}", "spd"].value == pytest.approx(spd)
-    assert len([s for s in result.scores if s.task.partition("/")[2] in parameters]) == 4 + 4 * 7
+    assert len([s for s in result.scores if s.task.partition("/")[2] in parameters]) == 4 + 4 * 8
     assert by["probe/jpeg", "accuracy"].chance == pytest.approx(1 / 6)
     assert by["knn/jpeg", "all-same"].chance == pytest.approx(1 / 3)
     # noise makes sharpening and size plain to see in local detail; colour makes the classes plain to see

@@ -108,17 +108,19 @@ def test_embeddings__of_plain_photos_and_what_is_told_of_them(work, table, photo
     expected, _ = scored(work, monkeypatch, "encoder_by_hand:encode", f"folder:{photo_folder}", "here")
     model = "embeddings:embedded.parquet?group=SSL&training_data=my+photos&model=their+API"
     found, _ = scored(work, monkeypatch, model, f"folder:{photo_folder}", "there")
+    assert "not known" not in capsys.readouterr().err  # -q
     assert [(s.task, s.metric, s.value) for s in found.scores] == [(s.task, s.metric, s.value) for s in expected.scores]
     assert (found.encoder["group"], found.encoder["training_data"]) == ("SSL", "my photos")
     assert found.encoder["details"]["unknown"] == ["weights", "preprocessing"]
     assert found.encoder["details"]["told"]["model"] == "their API"
-    assert "embeddings:embedded.parquet: not known: weights, preprocessing\n" in capsys.readouterr().err
     # all tasks that the photos could answer: those that the file cannot are left out, and said
     given = ["-d", f"folder:{photo_folder}", "--cache", "cache", "--workers", "0", "-o", "all"]
     assert score(["-m", "embeddings:embedded.parquet", *given]) == 0
     result = read_result(work / "all" / "result.json")
     assert {s.task for s in result.scores} == {"probe/sharpening", "knn/sharpening"}
-    assert "left out, its views are not in the file: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "left out, its views are not in the file: " in told
+    assert "embeddings:embedded.parquet: not known: model, weights, preprocessing, training data\n" in told
     given = ["-d", f"folder:{photo_folder}", "-t", "probe/jpeg", "--cache", "cache", "-o", "none", "-q"]
     assert score(["-m", "embeddings:embedded.parquet", *given]) == 1
     assert "no task here is about these views" in capsys.readouterr().err

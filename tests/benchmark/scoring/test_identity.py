@@ -83,7 +83,7 @@ def test_score__nothing_is_written_over_a_result_of_other_weights(score, tmp_pat
     out = tmp_path / "out"
     score(ONE, out="out")
     first = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
-    assert {"result.json", "answers.npz", "report.md", "report.png"} == set(first)
+    assert {"result.json", "answers.npz", "report.html", "report.md", "report.png"} == set(first)
     told = score(TWO, out="out")
     one = read_result(next(out.glob("local-dir-*/folder-photos/result.json")))
     kept = out / str(one.encoder["id"]).replace(":", "-") / "folder-photos"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,11 @@ import torch
 
 import camtrace
 from benchmark.__main__ import main
-from benchmark.encoders import Encoder, EncoderInfo
+from benchmark.encoders import Encoder, EncoderInfo, Runtime
 from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
 from benchmark.scoring.trial import _spread, own_failures, try_encoders
+from benchmark.scoring.trial_kept import tried
 from benchmark.views import PlainViews
 from builders.errors import EncoderError, UsageError
 from builders.photos import PhotoSet
@@ -231,11 +234,13 @@ def test_score__batch_size_1_is_a_way_out_for_what_depends_on_its_batch(score):
     assert read_result(score.out / "single" / "result.json").environment["trial"]["random"] == ""
 
 
+@pytest.mark.parametrize("name", ["good", "control:jpeg-statistics"])
 @pytest.mark.parametrize(
-    "option", [("--device", "cuda"), ("--dtype", "bfloat16"), ("--compile",), ("--revision", "main")]
+    "option",
+    [("--device", "cuda"), ("--dtype", "bfloat16"), ("--compile",), ("--revision", "main"), ("--runtime", "openvino")],
 )
-def test_score__an_option_that_cannot_apply_to_a_function_is_an_error(score, option):
-    told = score("good", options=option, expect=2)
+def test_score__an_option_that_cannot_apply_to_a_function_is_an_error(score, name, option):
+    told = score(name, options=option, expect=2)
     assert " ".join(option) in told or option[0] in told
     assert not (score.out / "out").exists()
 
@@ -315,6 +320,63 @@ def test_try_encoders__what_another_does_in_company_shows():
     first, second = try_encoders([encoder(leaves), encoder(reads)], grey(), PlainViews(), RunOptions())
     assert first.random == ""
     assert "asked twice" in second.random
+
+
+def identified(embed=lambda batch: batch.float(), weights="0" * 64):
+    made = encoder(embed)
+    return replace(made, info=replace(made.info, weights_sha256=weights))
+
+
+def asked(encoders, options, photos=None, view=None):
+    """How many times the first encoder is asked, and what is found."""
+    seen = []
+
+    def counted(batch):
+        seen.append(len(batch))
+        return encoders[0].embed(batch)
+
+    first, *others = encoders
+    found = tried([replace(first, embed=counted), *others], photos or grey(), "bytes", view or PlainViews(), options)
+    return len(seen), found
+
+
+def test_tried__the_same_question_is_asked_once(tmp_path):
+    options = RunOptions(cache=tmp_path)
+    first, [trial] = asked([identified()], options)
+    assert (first, trial.photos, trial.reason) == (3, 3, "")
+    assert asked([identified()], options) == (0, [trial])
+    other = [identified(weights="1" * 64)]
+    for encoders, changed in (
+        (other, options),
+        ([identified(), *other], options),
+        ([replace(identified(), runtime=Runtime("openvino", "1"))], options),
+        ([replace(identified(), device="cuda")], replace(options, batch_size=1)),
+        ([identified()], replace(options, fresh=True)),
+    ):
+        assert asked(encoders, changed)[0] >= 3
+        assert asked(encoders, replace(changed, fresh=False))[0] == 0
+    assert asked([identified()], options, photos=grey(4))[0] == 3
+    [kept, *_] = sorted(tmp_path.glob("gates/*.json"))
+    for damage in ("", "{}", kept.read_text().replace('"reason": ""', '"reason": 3')):
+        for file in tmp_path.glob("gates/*.json"):
+            file.write_text(damage)
+        assert asked([identified()], options)[0] == (0 if damage == "{}" else 3)
+
+
+def test_tried__a_random_encoder_is_remembered_and_one_that_fails_or_has_no_name_is_not(tmp_path):
+    options, draws = RunOptions(cache=tmp_path), np.random.default_rng(0)
+    random = identified(lambda batch: batch + torch.from_numpy(draws.normal(size=batch.shape)))
+    _, [trial] = asked([random], options)
+    assert "asked twice" in trial.random
+    assert asked([random], options) == (0, [trial])
+    _, both = asked([identified(), random], options)
+    assert [bool(one.random) for one in both] == [False, True]
+    assert asked([identified(), random], options) == (0, both)
+    calls = itertools.count()  # the first answer is one, the second is not
+    fails = identified(lambda batch: batch.float() / (1 - next(calls) % 2), "2" * 64)
+    for encoders in ([fails], [identified(), encoder(lambda batch: batch.float())]):
+        assert asked(encoders, options)[0] > 0
+        assert asked(encoders, options)[0] > 0
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 9, 1000])

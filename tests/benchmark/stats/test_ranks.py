@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.stats import holm, independent_rank_intervals, paired_difference, rank_intervals, standard_error
+from benchmark.stats import (
+    Deviations,
+    holm,
+    independent_rank_intervals,
+    pair_p_values,
+    paired_difference,
+    rank_intervals,
+    standard_error,
+    unit_deviations,
+)
 
 
 def test_rank_intervals__ties_and_gaps() -> None:
@@ -90,3 +99,22 @@ def test_rank_intervals__pairs_that_lean_agree_with_paired_difference() -> None:
     single = [paired_difference(board[i], board[j]).p_value for i, j in pairs]
     assert [found[i, j] for i, j in pairs] == pytest.approx(list(holm(single)))
     np.testing.assert_allclose(found, mirrored[::-1, ::-1])
+
+
+def test_pair_p_values__of_rows_that_hardly_differ() -> None:
+    """Differences of 1e-6 where values spread over 0.3: products of the rows have lost all but four digits of them."""
+    rng = np.random.default_rng(15)
+    base = rng.random(500)
+    board = np.clip(base + 1e-6 * rng.normal([[0.0], [0.1], [0.2]], 1, (3, 500)), 0, 1)
+    rows = Deviations(board.mean(axis=1), unit_deviations(board))
+    found = pair_p_values(rows, rows, 1.0)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert found[i, j] == pytest.approx(paired_difference(board[i], board[j]).p_value, rel=1e-8)
+
+
+def test_pair_p_values__of_two_groups_are_those_of_one() -> None:
+    board = np.random.default_rng(16).beta(5, 3, (5, 200))
+    rows = Deviations(board.mean(axis=1), unit_deviations(board))
+    whole = pair_p_values(rows, rows, 1.0)
+    np.testing.assert_allclose(pair_p_values(rows[:2], rows[2:], 1.0), whole[:2, 2:], rtol=1e-9)
+    np.testing.assert_allclose(whole, whole.T, rtol=1e-12)

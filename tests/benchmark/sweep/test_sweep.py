@@ -9,12 +9,14 @@ import pytest
 
 import benchmark.views.views
 from benchmark.__main__ import main
-from benchmark.results.schema import read_result
+from benchmark.encoders import Runtime
+from benchmark.options import RunOptions
+from benchmark.results.schema import SEAL, read_result
 from benchmark.scoring import loading_options, run_options
 from benchmark.scoring.estimating import Measured, pass_s
 from benchmark.sweep import command as sweep_command
 from benchmark.sweep.command import read_specs
-from benchmark.sweep.run import groups_of
+from benchmark.sweep.run import _library, _library_of, groups_of
 from builders.errors import UsageError
 from tests.conftest import write_dark_and_light
 
@@ -35,6 +37,14 @@ large.cache_key = "large, 1"
 
 def nameless(image):
     return small(image)
+
+def network():
+    import torch
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 8, 8), torch.nn.GELU(), torch.nn.Flatten())
+    module.preprocess = lambda image: np.asarray(image.resize((16, 16)), dtype=np.float32).transpose(2, 0, 1) / 255
+    module.cache_key = "network, 1"
+    return module
 
 def broken(image):
     raise RuntimeError("this encoder is broken")
@@ -143,11 +153,62 @@ def test_sweep__another_question_is_scored_anew(sweep, change):
     assert rows(sweep)["small"]["state"] == "scored"
 
 
+def test_sweep__a_result_by_another_runtime_is_not_kept(sweep):
+    """Nor one of another version of it; one that its own check sent back to torch is what ``auto`` gives."""
+    sweep("network", options=("--runtime", "openvino"))
+    file = sweep.out / rows(sweep)["network"]["folder"] / "result.json"
+    first = unsealed(file)
+    assert first["environment"]["runtime"]["name"] == "openvino"
+    sweep("network", options=("--runtime", "torch"))
+    assert rows(sweep)["network"]["state"] == "scored"
+    assert json.loads(file.read_text())["environment"]["runtime"]["name"] == "torch"
+    sweep("network", options=("--runtime", "torch"))
+    assert rows(sweep)["network"]["state"] == "kept"
+    sweep("network", options=("--runtime", "openvino"))
+    assert rows(sweep)["network"]["state"] == "scored"
+
+    def state_where(runtime, asked):
+        file.write_text(json.dumps({**first, "environment": {**first["environment"], "runtime": runtime}}))
+        sweep("network", options=("--runtime", asked))
+        return rows(sweep)["network"]["state"]
+
+    own = first["environment"]["runtime"]
+    assert state_where(own, "openvino") == "kept"
+    assert state_where({**own, "version": "2020.1"}, "openvino") == "scored"
+    refused = {"name": "torch", "version": "2", "on_photos": {"passed": False}}
+    assert state_where(refused, "torch") == "kept"
+    assert state_where(refused, "openvino") == "scored"
+
+
+def test_finished__what_auto_refused_on_these_photos_is_kept_for_auto():
+    openvino, torch = Runtime("openvino", "2026.1", 1e-7), Runtime("torch", "2")
+    refused = {"name": "torch", "version": "2", "on_photos": {"passed": False}}
+    auto, asked = RunOptions(runtime="auto"), RunOptions(runtime="openvino")
+    assert _library_of(refused, openvino, auto) == _library(openvino) == ("openvino", "2026.1")
+    assert _library_of(refused, openvino, asked) is None
+    assert _library_of({"name": "torch"}, openvino, auto) is None
+    assert _library_of({}, torch, auto) is _library(torch) is _library(None) is None
+    assert _library_of({"name": "openvino", "version": "2025.3"}, torch, auto) == ("openvino", "2025.3")
+
+
+def test_sweep__quiet_says_nothing_of_what_goes_well(sweep):
+    assert "group 1 of 1" in sweep("small").err
+    assert "kept: " in sweep("small").err
+    assert sweep("small", options=("-q",)).err == ""
+
+
+def unsealed(path: Path) -> dict:
+    """A result's values without their checksum, so that a test can change them."""
+    raw = json.loads(path.read_text())
+    raw["environment"].pop(SEAL, None)
+    return raw
+
+
 def kept_with(sweep, **data):
     """The state of a row whose finished result on disk says something else of its photos."""
     sweep("small")
     path = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
-    one = json.loads(path.read_text())
+    one = unsealed(path)
     one["data"].update(data)
     path.write_text(json.dumps(one))
     sweep("small")

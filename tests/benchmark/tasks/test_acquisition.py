@@ -168,6 +168,10 @@ def test_clusters__owners_scenes_and_photos_of_nobody():
     assert unit == "owner"
     assert code[0] == code[2]
     assert len(set(code.tolist())) == 3
+    # Of other photos the owners have the same codes, and the photos of nobody codes of their own.
+    others = _clusters(owners, np.array([2, 3, 4, 5, 0]))[0]
+    assert (others[1], others[4], others[2]) == (code[0], code[0], code[3])
+    assert others[0] == others[3] != code[0]
     alone = dataclasses.replace(photos, columns={"owner": np.array(["me"] * 6)})
     assert _clusters(alone, np.arange(6)) == (None, "photo")
 

@@ -10,8 +10,10 @@ from PIL import Image
 
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.knn.setups import knn_setups
+from benchmark.knn.similarity import similarities
 from benchmark.options import RunOptions
 from benchmark.probe.protocols import processing_probe
+from benchmark.results.forms import check_forms
 from benchmark.scoring.run import Scored, score_encoders
 from benchmark.stats.intervals import photo_interval
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
@@ -99,6 +101,9 @@ def test_knn__is_the_six_set_ups_of_labelled_train_and_val_photos(tmp_path, para
     scores = {score.metric: score for score in result.scores}
     assert {name: scores[name].value for name in expected.values} == pytest.approx(expected.values)
     assert scores["spd"].value == pytest.approx(expected.values["pos-same"] - expected.values["neg-same"])
+    flipped = scores["worst"].details["flipped"]
+    assert flipped["value"] == pytest.approx(expected.flipped().mean())
+    assert flipped["low"] <= flipped["value"] <= flipped["high"]
     assert len(set(expected.values.values())) > 3  # the set-ups differ, so that mixing them up shows
     apart = expected.per_photo()["pos-same"] - expected.per_photo()["neg-same"]
     ends = photo_interval(apart, bounds=(-1.0, 1.0), resamples=300)
@@ -107,6 +112,46 @@ def test_knn__is_the_six_set_ups_of_labelled_train_and_val_photos(tmp_path, para
         seeds = np.round(expected.seed_values[name], 6).tolist()
         assert scores[name].details["accuracy_by_seed"] == pytest.approx(seeds)
     assert [scores["uniform"].n, scores["uniform"].details["train_photos"]] == [TEST, TRAIN]
+
+
+def test_knn__similarities_of_all_queries_and_of_some(tmp_path, monkeypatch):
+    """Written with the scores: the numbers of every query, histograms of six at most, in the form that readers ask."""
+    train, test = list(range(TRAIN)), list(range(TRAIN + 1, TRAIN + 1 + TEST))
+    names, collection, views = (
+        PARAMETERS["resizing"].processings,
+        embedded("resizing", train, 0),
+        embedded("resizing", test, 0),
+    )
+    of_photo = [
+        similarities(collection, views[t], np.array(train) % 2, np.array(test) % 2, np.full(TEST, t))
+        for t in range(len(names))
+    ]
+    result = run(tmp_path, "knn/resizing", photo_set()).result
+    details = result.score("knn/resizing", "spd").details
+    summary = details["similarity_summary"]
+    for name in ("beats", "overlap"):
+        expected = np.mean([getattr(one, name) for one in of_photo])
+        assert summary[name]["value"] == pytest.approx(expected)
+        assert summary[name]["low"] <= expected <= summary[name]["high"]
+    assert (summary["n"], summary["queries"], summary["photos"], summary["chance"]) == (TEST, 3 * TEST, TEST, 0.5)
+    shown = details["similarities"]
+    assert 3 <= len(shown) <= 6
+    assert len({(one["query"], one["processing"]) for one in shown}) == len(shown)
+    every = np.stack([one.beats for one in of_photo])  # [processing, photo]
+    for one in shown:
+        photo, t = test.index(int(one["query"].removeprefix("photo-"))), names.index(one["processing"])
+        assert one["beats"] == pytest.approx(every[t, photo])
+        counted = {kind: sum(bins) for kind, bins in one["counts"].items()}
+        assert sum(counted.values()) == TRAIN * len(names)
+        assert counted["same-class same-processing"] == sum(i % 2 == test[photo] % 2 for i in train)
+    assert shown[0]["why"] == "misled most"
+    assert shown[0]["beats"] == pytest.approx(every.max())
+    check_forms(result)
+
+    monkeypatch.setattr("benchmark.tasks.similarity.WORK", 1)  # room for 16 photos, the least
+    monkeypatch.setattr("benchmark.tasks.similarity.LEAST", 2)
+    fewer = run(tmp_path / "fewer", "knn/resizing", photo_set()).result.score("knn/resizing", "spd").details
+    assert (fewer["similarity_summary"]["n"], fewer["similarity_summary"]["photos"]) == (2, TEST)
 
 
 def test_probe__learns_from_assigned_views_of_all_train_photos(tmp_path):

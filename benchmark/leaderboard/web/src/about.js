@@ -1,12 +1,12 @@
 // How to read the board: what every column means, where numbers come from, what was refused.
-import { fill, h, outside } from "./dom.js";
+import { byId, fill, h, outside } from "./dom.js";
 import { chance, count } from "./format.js";
 
 export function renderAbout(board, container) {
   const published = board.rows.filter(({ origin }) => origin === "published").length;
   fill(
     container,
-    h("h2", {}, "How to read this board"),
+    h("h2", {}, board.report ? "How to read this report" : "How to read this board"),
     h("p", {}, "A visual encoder turns a photo into a vector. The board shows how much that vector tells about things a ",
       "viewer does not see: the JPEG setting, the sharpening, the camera (probes), and what that costs when images are ",
       "compared (kNN, retrieval). More trace is neither good nor bad: it harms comparison by content and helps ",
@@ -20,12 +20,14 @@ export function renderAbout(board, container) {
       h("li", {}, "A dagger (†) marks a number with a remark: ", Object.values(board.flags).join("; "), ". The encoder's page says which."),
     ),
     h("h3", {}, "Where the numbers come from"),
-    h("p", {}, `${count(published)} encoders are marked "published": `, board.source.citation, ", ", outside(board.source.url), ". ", board.source.note),
+    published ? h("p", {}, `${count(published)} encoders are marked "published": `, board.source.citation, ", ", outside(board.source.url), ". ", board.source.note) : null,
     h("p", {}, `${count(board.rows.length - published)} are marked "measured": result files written by camtrace. `,
       `This board was built by camtrace ${board.version}; its newest result is of ${board.generated}. `,
-      h("a", { href: "data.json", download: true }, "Whole board as JSON"), ", ",
-      h("a", { href: "board.csv", download: true }, "as CSV"), ", ",
-      h("a", { href: "licences.txt" }, "licences of the page's libraries"), "."),
+      board.report
+        ? "This page holds everything that it shows and loads nothing."
+        : [h("a", { href: "data.json", download: true }, "Whole board as JSON"), ", ",
+           h("a", { href: "board.csv", download: true }, "as CSV"), ", ",
+           h("a", { href: "licences.txt" }, "licences of the page's libraries"), "."]),
     h("h3", {}, "Data sets"),
     h("dl", { class: "columns" }, board.data.map(({ label, note }) => h("div", {}, h("dt", {}, label), h("dd", {}, note)))),
     board.families.map((family) => [
@@ -33,6 +35,9 @@ export function renderAbout(board, container) {
       h("p", {}, family.explain),
       h("dl", { class: "columns" }, explained(board, family).map(({ label, text }) => h("div", {}, h("dt", {}, label), h("dd", {}, text)))),
     ]),
+    board.report
+      ? h("details", {}, h("summary", {}, "Licences of the page's libraries"), h("pre", { tabindex: "0" }, byId("licences").textContent))
+      : null,
     board.refused.length
       ? [h("h3", {}, "Files that were refused"),
          h("ul", {}, board.refused.map(({ file, reason }) => h("li", {}, `${file}: ${reason}`)))]

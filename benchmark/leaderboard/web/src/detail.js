@@ -15,6 +15,11 @@ export function loadDetail(row) {
   });
 }
 
+/** Results that came with the page, as those of a report do. */
+export function keep(details) {
+  for (const [key, results] of Object.entries(details ?? {})) loaded.set(key, results);
+}
+
 /** What the loaded script calls. */
 export function received(key, results) {
   loaded.set(key, results);

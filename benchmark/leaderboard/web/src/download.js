@@ -43,6 +43,17 @@ export function toJson({ rows, columns }, state, board) {
   );
 }
 
+/** Flat records as CSV, columns in the order of the first record. */
+export function csvOf(records) {
+  const names = Object.keys(records[0] ?? {});
+  return [names, ...records.map((record) => names.map((name) => record[name]))].map((line) => line.map(field).join(",")).join("\r\n") + "\r\n";
+}
+
+/** A table of texts as CSV. */
+export function csvOfTable(head, rows) {
+  return [head, ...rows].map((line) => line.map(field).join(",")).join("\r\n") + "\r\n";
+}
+
 /** Offer a text as a file. */
 export function save(name, type, text) {
   const url = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));

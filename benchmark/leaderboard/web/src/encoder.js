@@ -3,7 +3,6 @@ import { fill, h, outside } from "./dom.js";
 import { loadDetail } from "./detail.js";
 import { chance, count, interval, isShare, millions, percent, rankText, shown } from "./format.js";
 import * as m from "./model.js";
-import { fullLabel } from "./figures.js";
 import { dot } from "./table.js";
 
 export function createEncoderPage({ board, container, linkTo, copy }) {

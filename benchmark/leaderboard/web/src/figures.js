@@ -1,7 +1,8 @@
 // The figures: each has a heading, its own choices, a caption, a summary in words and a link to its table.
 import { fill, h } from "./dom.js";
-import { chance, count, isShare, millions, percent, scaled, shown } from "./format.js";
+import { count, millions, percent, shown } from "./format.js";
 import * as m from "./model.js";
+import { axis, chosen, figure, fullLabel, range, scoreRecords, select, sentence } from "./panel.js";
 import * as plots from "./plots.js";
 import { similarityFigure } from "./similarity.js";
 import { direction } from "./table.js";
@@ -33,7 +34,7 @@ function barFigure(context, family, key) {
   const { board, state, rows, width } = context;
   const choices = m.dataOf(board, family);
   if (!choices.length) return null;
-  const data = chosen(choices, state[key]);
+  const data = chosen(choices, state[key], state.data);
   const columns = board.columns.filter((c) => c.family === family && c.data === data && c.kind === "trace");
   const panel = width < 700 ? width : (width - 24) / 2;
   const label = board.families.find(({ id }) => id === family).label;
@@ -50,6 +51,7 @@ function barFigure(context, family, key) {
       "One bar per encoder, highest first, coloured by training type; a diamond under the bar marks a measured one. " +
       "The vertical stroke is the 95 % interval, the dashed line is chance; axes begin at 0 and end at 100 or at the next ten.",
     table: { family, data },
+    records: scoreRecords(board, columns, rows),
   });
 }
 
@@ -57,7 +59,7 @@ function setupFigure(context) {
   const { board, state, rows, width } = context;
   const choices = m.dataOf(board, "knn");
   if (!choices.length) return null;
-  const data = chosen(choices, state.kdata);
+  const data = chosen(choices, state.kdata, state.data);
   const columns = board.columns.filter((c) => c.family === "knn" && c.data === data && c.kind === "accuracy");
   const parameters = [...new Set(columns.map(({ parameter }) => parameter))];
   const panel = width < 700 ? width : (width - 24) / 2;
@@ -91,6 +93,7 @@ function setupFigure(context) {
       "One line per encoder. Each set-up fixes which training photos share the query's processing: in pos-same only " +
       "those of its class do, in neg-same only those of other classes. A flat line means that processing does not matter.",
     table: { family: "knn", data },
+    records: scoreRecords(board, columns, rows),
   });
 }
 
@@ -98,7 +101,7 @@ function recallFigure(context) {
   const { board, state, rows, width } = context;
   const choices = m.dataOf(board, "retrieval");
   if (!choices.length) return null;
-  const data = chosen(choices, state.rdata);
+  const data = chosen(choices, state.rdata, state.data);
   const of = (metric) => board.columns.find((c) => c.family === "retrieval" && c.data === data && c.metric === metric);
   const [same, different] = [of("same"), of("different")];
   if (!same || !different) return null;
@@ -125,6 +128,7 @@ function recallFigure(context) {
       "Recall@1. Same: every distractor comes from the target's camera type, the other one than the query's. Different: " +
       "distractors come from the query's own type. On the dashed line y = x the camera does not matter.",
     table: { family: "retrieval", data },
+    records: scoreRecords(board, [same, different], rows),
   });
 }
 
@@ -134,8 +138,11 @@ function scatterFigure(context) {
   const sized = board.rows.some((row) => row.parameters);
   if (axes.length < 2) return null;
   const xs = sized ? [["parameters", "parameters of the encoder"], ...axes] : axes;
-  const trace = board.columns.find((c) => c.family === "summary" && c.kind === "trace" && c.count > 1);
-  const cost = board.columns.find((c) => c.family === "summary" && c.kind === "size" && c.count > 1);
+  const ofKind = (kind) => {
+    const held = board.columns.filter((c) => c.family === "summary" && c.kind === kind && c.count > 1);
+    return held.find((c) => c.data === state.data) ?? held[0];
+  };
+  const [trace, cost] = [ofKind("trace"), ofKind("size")];
   const xId = xs.some(([id]) => id === state.x) ? state.x : trace?.id ?? axes[0][0];
   const yId = board.column.has(state.y) ? state.y : cost?.id ?? axes[1][0];
   const y = board.column.get(yId);
@@ -153,6 +160,7 @@ function scatterFigure(context) {
       ? `Each mark is an encoder. The stepped line joins those that no smaller encoder beats, where ${direction(y, state)} wins.`
       : "Each mark is an encoder.",
     table: { family: y.family, data: y.data },
+    records: scoreRecords(board, xId === "parameters" ? [y] : [board.column.get(xId), y], rows),
   });
 }
 
@@ -160,9 +168,10 @@ const MOST_IN_FOREST = 60;
 
 function forestFigure(context) {
   const { board, state, rows, width } = context;
-  const choices = board.columns.filter((c) => c.count).map((column) => [column.id, fullLabel(board, column)]);
+  const held = board.columns.filter((c) => c.count);
+  const choices = held.map((column) => [column.id, fullLabel(board, column)]);
   if (!choices.length) return null;
-  const column = board.column.get(state.column) ?? board.column.get(choices[0][0]);
+  const column = board.column.get(state.column) ?? held.find((c) => c.data === state.data) ?? held[0];
   const ordered = m.sorted(rows.filter((row) => row.cells[column.index]), { column, by: "", descending: m.mostFirst(column, state) });
   const first = ordered.slice(0, MOST_IN_FOREST);
   const summary = sentence(column, rows);
@@ -176,6 +185,7 @@ function forestFigure(context) {
       (ordered.length > first.length ? ` The first ${first.length} of ${count(ordered.length)}: filter to see others.` : "") +
       " No interval where the study printed none and none follows from its counts.",
     table: { family: column.family, data: column.data },
+    records: scoreRecords(board, [column], ordered),
   });
 }
 
@@ -200,59 +210,6 @@ function groupFigure(context) {
   );
 }
 
-/** The frame of a figure. */
-export function figure({ linkTo }, { id, title, choices, panels, caption, table, beside = false }) {
-  return h("section", { class: "figure", id },
-    h("h2", {}, title),
-    h("div", { class: "row choices" }, choices),
-    h("figure", { class: beside ? "beside" : null },
-      h("div", { class: panels.length > 1 ? "panels" : "panels one" }, panels.map(({ title, node, summary }) =>
-        h("div", { class: "panel" },
-          title ? h("h3", {}, title) : null,
-          h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": title || "figure" }, node),
-          beside ? null : h("p", { class: "summary" }, summary)))),
-      h("figcaption", {}, caption, " ", h("a", { href: linkTo({ view: "board", ...table }) }, "See the table"), ".",
-        beside ? panels.map(({ summary }) => h("p", { class: "summary" }, summary)) : null),
-    ),
-  );
-}
-
-export function select({ change }, key, label, choices, value) {
-  const id = `choice-${key}`;
-  const element = h("select", { id, onchange: (event) => change({ [key]: event.target.value }) },
-    choices.map(([choice, text]) => h("option", { value: choice, selected: choice === value }, text)));
-  return h("div", { class: "field" }, h("label", { for: id }, label), element);
-}
-
-export function fullLabel(board, column) {
-  const group = column.family === "knn" ? `kNN ${column.group} ` : "";
-  return `${group}${column.label}, ${board.dataset.get(column.data).label}`;
-}
-
-/** One column in words: range, who, chance. */
-export function sentence(column, rows) {
-  return range(column, rows) + (isShare(column) ? ` Chance is ${chance(column)}.` : "");
-}
-
-function range(column, rows) {
-  const held = plots.held(rows, column).sort((a, b) => a.value - b.value);
-  if (!held.length) return `${column.label}: no encoder in view.`;
-  const [least, most] = [held[0], held.at(-1)];
-  return `${column.label}: ${held.length} encoders from ${shown(least.value, column)}, ${least.name}, to ${shown(most.value, column)}, ${most.name}.`;
-}
-
-function axis(column) {
-  return {
-    label: column.label,
-    of: (row) => (row.cells[column.index] ? scaled(row.cells[column.index].value, column) : null),
-    text: (row) => shown(row.cells[column.index].value, column),
-  };
-}
-
 function size() {
   return { label: "parameters", log: true, of: (row) => row.parameters || null, text: (row) => millions(row.parameters) };
-}
-
-function chosen(choices, wanted) {
-  return choices.some(({ id }) => id === wanted) ? wanted : choices[0].id;
 }

@@ -1,30 +1,43 @@
 // The page: reads the address, draws the view, writes the address. Data come from data.js before this script.
 import { renderAbout } from "./about.js";
 import { createControls } from "./controls.js";
-import { received } from "./detail.js";
+import { keep, received } from "./detail.js";
 import { byId } from "./dom.js";
 import { save, toCsv, toJson } from "./download.js";
 import { createEncoderPage } from "./encoder.js";
 import { createFigures } from "./figures.js";
 import { count } from "./format.js";
 import { model } from "./model.js";
-import { defaults, read, write } from "./state.js";
+import { createReport } from "./report.js";
+import { defaults, opensAt, read, write } from "./state.js";
 import { createTable, direction, view } from "./table.js";
 
 const FILTERS = ["q", "group", "origin", "library", "training", "size", "parameter"];
 
 window.CAMTRACE = { detail: received };
 
-if (window.CAMTRACE_BOARD) start(model(window.CAMTRACE_BOARD));
+// A report carries its data in itself, a board beside itself.
+const carried = byId("camtrace-board");
+const raw = carried ? JSON.parse(carried.textContent) : window.CAMTRACE_BOARD;
+
+if (raw) start(model(raw));
 else byId("status").textContent = "data.js is missing beside this page: build the site again.";
 
 function start(board) {
+  if (board.report) {
+    opensAt("report");
+    keep(board.details);
+    byId("nav-report").hidden = false;
+    byId("tagline").textContent = board.tagline;
+    document.title = board.title;
+  }
   let state = address();
   const linkTo = (patch) => write({ ...state, ...patch });
   const table = createTable({ board, container: byId("table"), onSort: sortBy, linkTo: (row) => linkTo({ view: "encoder", encoder: row.key }) });
   const controls = createControls({ board, container: byId("controls"), change, reset });
   const figures = createFigures({ board, container: byId("figures"), change, linkTo });
   const encoder = createEncoderPage({ board, container: byId("encoder"), linkTo, copy });
+  const report = createReport({ board, container: byId("report"), change, linkTo });
   let aboutDone = false;
 
   document.querySelector("h1").textContent = board.title;
@@ -52,7 +65,7 @@ function start(board) {
   window.addEventListener("resize", () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      if (window.innerWidth !== width && state.view === "figures") render();
+      if (window.innerWidth !== width && ["figures", "report", "board"].includes(state.view)) render();
       width = window.innerWidth;
     }, 150);
   });
@@ -91,7 +104,7 @@ function start(board) {
   }
 
   function render() {
-    for (const name of ["board", "figures", "about", "encoder"]) byId(`view-${name}`).hidden = state.view !== name;
+    for (const name of ["report", "board", "figures", "about", "encoder"]) byId(`view-${name}`).hidden = state.view !== name;
     for (const link of document.querySelectorAll("nav a")) {
       if (link.dataset.view === state.view) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
@@ -103,6 +116,7 @@ function start(board) {
     if (filtered) controls(state);
     if (state.view === "board") table.render(state);
     if (state.view === "figures") figures(state);
+    if (state.view === "report") report(state);
     if (state.view === "encoder") encoder(state);
     if (state.view === "about" && !aboutDone) {
       renderAbout(board, byId("about"));
@@ -112,7 +126,7 @@ function start(board) {
   }
 
   function announce() {
-    byId("status").hidden = state.view === "encoder" || state.view === "about";
+    byId("status").hidden = !["board", "figures"].includes(state.view);
     if (byId("status").hidden) return;
     const { rows, sorting, columns } = view(board, state);
     const missing = sorting.column ? rows.filter((row) => !row.cells[sorting.column.index]).length : 0;

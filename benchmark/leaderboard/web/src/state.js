@@ -26,16 +26,23 @@ const DEFAULTS = {
   kdata: "",
   rdata: "",
   query: "",
+  stask: "",
+  result: "",
 };
 
 const CHOICES = {
-  view: ["board", "figures", "about", "encoder"],
+  view: ["report", "board", "figures", "about", "encoder"],
   direction: ["invariance", "forensics"],
   intervals: ["", "1"],
   facts: ["", "1"],
   scale: ["absolute", "difference"],
   zoom: ["", "1"],
 };
+
+/** The view that an address without one shows. */
+export function opensAt(view) {
+  DEFAULTS.view = view;
+}
 
 /** State from an address's fragment; what is unknown or malformed is dropped. */
 export function read(fragment) {

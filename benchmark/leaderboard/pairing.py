@@ -1,0 +1,233 @@
+"""P-values of the pairs of a column whose answers by photo are at hand: photo by photo, or cluster by cluster.
+
+Answers come from strangers, so each is held to its score again when it is read, and two rows are paired only where they
+were asked the same question of the same bytes and say the same of what photos err together in. Wherever that does not
+hold, the pair is left to the intervals (``benchmark.stats.independent_p_values``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from benchmark.leaderboard.entries import Observation, Part
+from benchmark.leaderboard.kept_answers import Held, KeptAnswers
+from benchmark.stats import Deviations, pair_p_values, unit_deviations
+
+COMMON = 0.9
+"""Share of the photos of either row that both must have answered: a few photos fail for one encoder alone."""
+
+BLOCK_BYTES = 256 << 20
+"""Of float64 values decoded at once on either side of a block of pairs."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One cell with its answers: a score has one part, a mean over tasks several."""
+
+    at: int
+    """Its place in the column."""
+    value: float
+    """What is ranked."""
+    slopes: tuple[float, ...]
+    """How far that moves with each part."""
+    parts: tuple[Held, ...]
+
+    @property
+    def width(self) -> float:
+        """What the value may be at most."""
+        return sum(abs(slope) * (p.bounds[1] - p.bounds[0]) for slope, p in zip(self.slopes, self.parts, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class _Units:
+    """What stands alone on the photos of some rows."""
+
+    at: tuple[np.ndarray | None, ...]
+    """Of each part: which of its photos; None for all."""
+    codes: tuple[np.ndarray | None, ...]
+    """Of each part: int64 unit of each of these photos; None where photo i is unit i."""
+    count: int
+
+
+def pairs_at_hand(column: Sequence[Observation], kept: KeptAnswers, *, signed: bool) -> np.ndarray:
+    """Two-sided p-values [E, E] of no difference between the rows of a column; NaN where two cannot be paired.
+
+    Args:
+        column: its observations.
+        kept: where their answers are.
+        signed: whether values are differences, which rank by their size: each is turned to its positive side.
+    """
+    found = np.full((len(column), len(column)), np.nan)
+    comparable: dict[object, list[int]] = {}
+    for i, observation in enumerate(column):
+        if (asked := _asked(observation)) is not None:
+            comparable.setdefault(asked, []).append(i)
+    for members in comparable.values():
+        if len(members) < 2:
+            continue
+        rows = [row for i in members if (row := _row(i, column[i], kept, signed)) is not None]
+        _fill(found, rows)
+    return found
+
+
+def _asked(observation: Observation) -> object | None:
+    """What rows must have in common: questions, bytes of the photos, codec. None of a number without a result."""
+    asked = []
+    for part in _parts(observation):
+        photos, file = part.observation.photos, part.observation.file
+        if file is None or not (photos.question_hash or photos.ids_hash):
+            return None
+        asked.append((photos, str(file.result.data.get("bytes_hash"))))
+    return tuple(asked)
+
+
+def _parts(observation: Observation) -> tuple[Part, ...]:
+    return observation.parts or (Part(observation, 1.0),)
+
+
+def _row(at: int, observation: Observation, kept: KeptAnswers, signed: bool) -> _Row | None:
+    held = []
+    for part in _parts(observation):
+        o = part.observation
+        answers = kept.get(o.file, o.task, o.metric) if o.file is not None else None
+        if answers is None:
+            return None
+        held.append(answers)
+    sign = math.copysign(1.0, observation.value) if signed else 1.0
+    slopes = tuple(sign * part.slope for part in _parts(observation))
+    return _Row(at, sign * observation.value, slopes, tuple(held))
+
+
+def _fill(found: np.ndarray, rows: Sequence[_Row]) -> None:
+    groups: dict[object, list[_Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple((part.where.key, part.bounds) for part in row.parts), []).append(row)
+    for members in groups.values():
+        units = _units(members[0])
+        if units is not None and len(members) > 1:
+            for first, second in _blocks(members, members, units):
+                _put(found, first, second, units, units)
+    for ours, theirs in combinations(groups.values(), 2):
+        both = _common(ours[0], theirs[0])
+        if both is not None:
+            for first, second in _blocks(ours, theirs, both[0]):
+                _put(found, first, second, *both)
+
+
+def _blocks(ours: Sequence[_Row], theirs: Sequence[_Row], units: _Units) -> Iterator[tuple[list[_Row], list[_Row]]]:
+    """Rows in blocks that fit the memory, each pair of blocks once."""
+    size = max(1, BLOCK_BYTES // (8 * max(units.count, 1)))
+    left, right = ([list(rows[i : i + size]) for i in range(0, len(rows), size)] for rows in (ours, theirs))
+    for i, first in enumerate(left):
+        for second in right[i:] if theirs is ours else right:
+            yield first, second
+
+
+def _put(found: np.ndarray, first: list[_Row], second: list[_Row], own: _Units, other: _Units) -> None:
+    one = _deviations(first, own)
+    two = one if second == first else _deviations(second, other)
+    p = pair_p_values(one, two, max(row.width for row in (*first, *second)))
+    # On their common photos two rows may stand the other way round than on all photos of each: that is no finding.
+    shown = np.sign(np.subtract.outer([row.value for row in first], [row.value for row in second]))
+    p[np.sign(np.subtract.outer(one.value, two.value)) * shown < 0] = 1.0
+    at, to = [row.at for row in first], [row.at for row in second]
+    found[np.ix_(at, to)] = p
+    found[np.ix_(to, at)] = p.T
+
+
+def _deviations(rows: Sequence[_Row], units: _Units) -> Deviations:
+    value = np.array([row.value for row in rows])
+    apart = np.zeros((len(rows), units.count))
+    for t, (at, codes) in enumerate(zip(units.at, units.codes, strict=True)):
+        slopes = np.array([row.slopes[t] for row in rows])
+        values = np.stack([row.parts[t].values(at) for row in rows])
+        apart += slopes[:, None] * unit_deviations(values, codes, units.count)
+        if at is not None:
+            whole = np.array([row.parts[t].values().mean() for row in rows])
+            value = value + slopes * (values.mean(axis=1) - whole)
+    return Deviations(value, apart)
+
+
+def _units(row: _Row, at: Sequence[np.ndarray] | None = None) -> _Units | None:
+    """The units of a row's photos; None where its parts do not agree about them."""
+    chosen = [None] * len(row.parts) if at is None else list(at)
+    photos, names = [], []
+    for part, places in zip(row.parts, chosen, strict=True):
+        where = part.where
+        photos.append(where.photos if places is None else where.photos[places])
+        names.append(where.clusters if where.clusters is None or places is None else where.clusters[places])
+    if all(name is None for name in names) and all(np.array_equal(photos[0], other) for other in photos[1:]):
+        return _Units(tuple(chosen), (None,) * len(photos), len(photos[0]))
+    if len({array.dtype.kind for array in photos}) > 1:
+        return None
+    codes = _joint(photos, names)
+    if codes is None:
+        return None
+    ends = np.cumsum([len(part) for part in photos])[:-1]
+    return _Units(tuple(chosen), tuple(np.split(codes, ends)), int(codes.max()) + 1)
+
+
+def _joint(photos: Sequence[np.ndarray], names: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """int64 codes of the units of all parts' photos, one part after the other, in the order in which units come first.
+
+    A photo belongs to the cluster that any part names, and alone to itself. None where two parts name two clusters.
+    """
+    photo = np.unique(np.concatenate(photos), return_inverse=True)[1]
+    named = np.concatenate([np.full(len(p), name is not None) for p, name in zip(photos, names, strict=True)])
+    given = [name for name in names if name is not None]
+    unit = np.full(int(photo.max()) + 1, -1)
+    if given:
+        if len({name.dtype.kind for name in given}) > 1:
+            return None
+        cluster = np.unique(np.concatenate(given), return_inverse=True)[1]
+        unit[photo[named]] = cluster
+        if (unit[photo[named]] != cluster).any():
+            return None
+    alone = np.flatnonzero(unit < 0)
+    unit[alone] = unit.max() + 1 + np.arange(len(alone))
+    return _in_order(unit[photo])
+
+
+def _in_order(codes: np.ndarray) -> np.ndarray:
+    """Codes numbered as they first appear, so that equal partitions have equal codes.
+
+    >>> _in_order(np.array([7, 2, 7, 5])).tolist()
+    [0, 1, 0, 2]
+    """
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    numbered: np.ndarray = rank[inverse]
+    return numbered
+
+
+def _common(one: _Row, other: _Row) -> tuple[_Units, _Units] | None:
+    """The units of the photos that two rows have in common; None where these are too few, or cluster differently."""
+    ours, theirs = [], []
+    for mine, yours in zip(one.parts, other.parts, strict=True):
+        a, b = mine.where.photos, yours.where.photos
+        if a.dtype.kind != b.dtype.kind or mine.bounds != yours.bounds:
+            return None
+        both, at, to = np.intersect1d(a, b, assume_unique=True, return_indices=True)
+        if len(both) < COMMON * max(len(a), len(b)):
+            return None
+        ours.append(at)
+        theirs.append(to)
+    units, others = _units(one, ours), _units(other, theirs)
+    if units is None or others is None or units.count != others.count:
+        return None
+    same = all(_equal(a, b) for a, b in zip(units.codes, others.codes, strict=True))
+    return (units, others) if same else None
+
+
+def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    """Whether photos are in the same units; None is every photo in its own."""
+    if one is None or other is None:
+        given = one if other is None else other
+        return given is None or np.array_equal(given, np.arange(len(given)))
+    return np.array_equal(one, other)

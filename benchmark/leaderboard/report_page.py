@@ -1,0 +1,104 @@
+"""``report.html``: a run as one file that opens from disk, with the board's page, style and script inside it."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import html
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from benchmark.leaderboard.blocks import blocks_of
+from benchmark.leaderboard.board import build_board
+from benchmark.leaderboard.entries import Entry, measured_entries
+from benchmark.leaderboard.site import as_json, board_json, script_safe
+from benchmark.results import Result, ResultFile, folder_name
+from builders.files import write_text_atomically
+
+_BOARD_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
+)
+TAGLINE = "What the encoders of this run keep of the camera and the codec, and what it costs."
+
+
+def write_report_page(results: Sequence[Result], text: str, path: Path) -> None:
+    """Write the page of a run: everything of its text, the figures with their data, the board of its encoders.
+
+    The file asks for nothing: style, script and data are in it, and its policy allows no other. Equal input gives equal
+    bytes.
+
+    Args:
+        results: of the run; with none, nothing is written.
+        text: as ``benchmark.results.report_text`` gives it.
+        path: of the file.
+    """
+    if results:
+        write_text_atomically(path, report_page(results, text))
+
+
+def report_page(results: Sequence[Result], text: str) -> str:
+    """The page as text. Whatever came from outside stands in it as JSON, of which the page makes text nodes."""
+    site = resources.files("benchmark.leaderboard") / "site"
+    page, style, script, licences = (
+        (site / name).read_text(encoding="utf-8") for name in ("index.html", "style.css", "board.js", "licences.txt")
+    )
+    data = script_safe(as_json(_data(results, text)))
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    parts = {
+        _BOARD_POLICY: policy,
+        '<link rel="stylesheet" href="style.css">': f"<style>{style}</style>",
+        '<script src="data.js"></script>\n<script src="board.js"></script>': (
+            f'<script type="application/json" id="camtrace-board">{data}</script>\n'
+            f'<script type="text/plain" id="licences">{licences}</script>\n<script>{script}</script>'
+        ),
+        "<title>camtrace leaderboard</title>": f"<title>{html.escape(_title(results))}</title>",
+        "The numbers are also in data.json and board.csv.": "Its text is also in report.md.",
+        "Skip to the board": "Skip to the report",
+    }
+    return _replaced(page, parts)
+
+
+def _replaced(page: str, parts: dict[str, str]) -> str:
+    """Each key once, by its value; what is put in is not searched."""
+    places = sorted((page.index(key), key) for key in parts)
+    done, at = [], 0
+    for start, key in places:
+        done += [page[at:start], parts[key]]
+        at = start + len(key)
+    return "".join([*done, page[at:]])
+
+
+def _hash(text: str) -> str:
+    """Of an inline style or script, as a content policy names it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def _title(results: Sequence[Result]) -> str:
+    encoders = list(dict.fromkeys(str(r.encoder["id"]) for r in results))
+    return f"camtrace report: {encoders[0]}" if len(encoders) == 1 else f"camtrace report: {len(encoders)} encoders"
+
+
+def _data(results: Sequence[Result], text: str) -> dict[str, Any]:
+    files = [ResultFile(_place(result), result) for result in results]
+    entries = measured_entries(files)
+    board = build_board(entries)
+    return {
+        **board_json(board, (), _title(results)),
+        "tagline": TAGLINE,
+        "report": blocks_of(text),
+        "details": {entry.key: _details(entry) for entry in entries},
+    }
+
+
+def _place(result: Result) -> str:
+    return f"{folder_name(str(result.encoder['id']))}/{folder_name(str(result.data['name']))}/result.json"
+
+
+def _details(entry: Entry) -> list[dict[str, Any]]:
+    return [{"file": file.file, "result": dataclasses.asdict(file.result)} for file in entry.files]

@@ -1,0 +1,30 @@
+from .local_engine import cores_here, run_locally, serve
+from .markers import Finished, Markers
+from .places import Place
+from .plan import PLAN_FILE, Plan, RankPlan, code_version, cut, read_plan, write_plan
+from .status import Progress, progress, ranks_text, status_text
+from .working import Made, Tick, Work, work_ranks
+
+__all__ = [
+    "PLAN_FILE",
+    "Finished",
+    "Made",
+    "Markers",
+    "Place",
+    "Plan",
+    "Progress",
+    "RankPlan",
+    "Tick",
+    "Work",
+    "code_version",
+    "cores_here",
+    "cut",
+    "progress",
+    "ranks_text",
+    "read_plan",
+    "run_locally",
+    "serve",
+    "status_text",
+    "work_ranks",
+    "write_plan",
+]

@@ -1,0 +1,187 @@
+"""A folder by its address: on a disk that machines share, or wherever fsspec reaches (``s3://``, ``hf://buckets/``).
+
+A file is there whole or not at all: on disks by a temporary name and a rename, on object stores because a put is one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builders.errors import DataError, UsageError, disk_error, missing_package
+from builders.files import sweep_temporaries, temporary_beside, write_bytes_atomically
+
+PACKAGE_OF = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
+"""Protocol of an address -> the package that fsspec needs for it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder.
+
+    >>> Place.of("s3://bucket/run/") / "ranks"
+    Place(address='s3://bucket/run/ranks')
+    """
+
+    address: str
+    """A path, or an address with ``://``, without a slash at its end."""
+
+    @classmethod
+    def of(cls, address: str | Path) -> Place:
+        """Any way to write it.
+
+        Raises:
+            UsageError: a repository, where every file would be a commit.
+        """
+        text = str(address)
+        if text.startswith("file://"):
+            text = text.removeprefix("file://")
+        if text.startswith("hf://") and not text.startswith("hf://buckets/"):
+            raise UsageError(
+                f"{text}: in a repository every file is a commit, of which the Hub takes 128 an hour; give "
+                "hf://buckets/OWNER/NAME/..., and publish when all is finished"
+            )
+        return cls(text.rstrip("/") or "/")
+
+    def __truediv__(self, name: str) -> Place:
+        return Place(f"{self.address}/{name}")
+
+    def __str__(self) -> str:
+        return self.address
+
+    @property
+    def folder(self) -> Path | None:
+        """Its path, if it is on a disk of this machine."""
+        return None if "://" in self.address else Path(self.address)
+
+    def path(self, name: str) -> str:
+        """The address of a file in it."""
+        return f"{self.address}/{name}"
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a file; None if it is not there.
+
+        Raises:
+            DataError: it is there and cannot be read.
+        """
+        try:
+            if self.folder is not None:
+                return (self.folder / name).read_bytes()
+            files, path = self._remote(name)
+            found: bytes = files.cat_file(path)
+            return found
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise DataError(f"{self.path(name)}: cannot be read ({error.strerror or error})") from None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put a file there, in place of what has its name.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        with self._writing():
+            if self.folder is not None:
+                write_bytes_atomically(self.folder / name, data, durable=True)
+                return
+            files, path = self._remote(name)
+            files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            files.pipe_file(path, data)
+
+    def put(self, file: Path, name: str) -> None:
+        """Copy a file of this machine there.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        with self._writing():
+            if self.folder is not None:
+                target = self.folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary = temporary_beside(target)
+                try:
+                    shutil.copyfile(file, temporary)
+                    temporary.replace(target)
+                finally:
+                    temporary.unlink(missing_ok=True)
+                return
+            files, path = self._remote(name)
+            files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            files.put_file(str(file), path)
+
+    def get(self, name: str, file: Path) -> None:
+        """Copy a file from there to this machine.
+
+        Raises:
+            DataError: it is not there.
+            DiskError: it cannot be written here.
+        """
+        temporary = temporary_beside(file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if self.folder is not None:
+                shutil.copyfile(self.folder / name, temporary)
+            else:
+                files, path = self._remote(name)
+                files.get_file(path, str(temporary))
+            temporary.replace(file)
+        except FileNotFoundError:
+            raise DataError(f"{self.path(name)}: is not there") from None
+        except OSError as error:
+            raise disk_error(error, file) from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def names(self) -> list[str]:
+        """Of the files directly in it, sorted; none if it is not there."""
+        try:
+            if self.folder is not None:
+                return sorted(path.name for path in self.folder.iterdir() if path.is_file())
+            files, path = self._remote("")
+            files.invalidate_cache()
+            listed = files.ls(path.rstrip("/"), detail=True)
+            return sorted(one["name"].rpartition("/")[2] for one in listed if one["type"] == "file")
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        try:
+            if self.folder is not None:
+                (self.folder / name).unlink(missing_ok=True)
+            else:
+                files, path = self._remote(name)
+                files.rm_file(path)
+        except FileNotFoundError:
+            pass
+
+    def sweep(self) -> None:
+        """Remove what killed ranks left half-written directly in it: nobody writes there now."""
+        if self.folder is not None:
+            sweep_temporaries(self.folder, ours=True)
+
+    def _remote(self, name: str) -> tuple[Any, str]:
+        """(file system, path in it)."""
+        from fsspec.core import url_to_fs
+
+        try:
+            files, path = url_to_fs(self.path(name))
+        except ImportError:
+            protocol = self.address.partition("://")[0]
+            package = PACKAGE_OF.get(protocol, f"fsspec[{protocol}]")
+            raise UsageError(missing_package(package, self.address, install=package)) from None
+        except ValueError as error:
+            raise UsageError(f"{self.address}: no address that can be read ({error})") from None
+        return files, path
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise disk_error(error, self.address) from None

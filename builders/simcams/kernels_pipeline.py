@@ -1,0 +1,186 @@
+"""The camera's processor by compiled loops, with the values of ``pipeline.develop`` bit for bit. Products of matrices,
+powers and exponentials stay with NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from builders.pixels import entry_point, jit
+
+
+@entry_point
+def balanced(dn: Any, black: Any, span: Any, correction: Any, gains: Any) -> Any:
+    """uint16 [h, w] -> float32 [h + 4, w + 4]: black subtracted, times ``correction`` float32 [h, w] and ``gains``
+    float32 [2, 2], cut at 1, two pixels mirrored about each edge."""
+    one = np.float32(1)
+    height, width = dn.shape
+    padded = np.empty((height + 4, width + 4), np.float32)
+    for row in range(height):
+        for column in range(width):
+            value = (np.float32(dn[row, column]) - black) / span
+            value = value * correction[row, column] * gains[row % 2, column % 2]
+            padded[row + 2, column + 2] = min(value, one)
+    for row in range(2, height + 2):
+        padded[row, 0], padded[row, 1] = padded[row, 4], padded[row, 3]
+        padded[row, width + 2], padded[row, width + 3] = padded[row, width], padded[row, width - 1]
+    padded[0], padded[1] = padded[4], padded[3]
+    padded[height + 2], padded[height + 3] = padded[height], padded[height - 1]
+    return padded
+
+
+@entry_point
+def demosaiced(padded: Any, colours: Any, malvar: bool) -> Any:
+    """float32 [3, h, w] of what ``balanced`` gives; ``colours`` int64 [2, 2] of the Bayer cell."""
+    half, six, eight, more = np.float32(2), np.float32(6), np.float32(8), np.float32(1.5)
+    four, five = np.float32(4), np.float32(5)
+    height, width = padded.shape[0] - 4, padded.shape[1] - 4
+    planes = np.empty((3, height, width), np.float32)
+    for first in range(2):
+        for second in range(2):
+            colour = colours[first, second]
+            in_row = colours[first, 1 - second]
+            for row in range(first, height, 2):
+                two_up, up, here = padded[row], padded[row + 1], padded[row + 2]
+                down, two_down = padded[row + 3], padded[row + 4]
+                for column in range(second, width, 2):
+                    x = column + 2
+                    centre = here[x]
+                    h1, v1 = here[x - 1] + here[x + 1], up[x] + down[x]
+                    diagonal = up[x - 1] + up[x + 1] + down[x - 1] + down[x + 1]
+                    planes[colour, row, column] = centre
+                    if malvar:
+                        h2, v2 = here[x - 2] + here[x + 2], two_up[x] + two_down[x]
+                        if colour == 1:
+                            along = (five * centre + four * h1 - h2 + v2 / half - diagonal) / eight
+                            across = (five * centre + four * v1 - v2 + h2 / half - diagonal) / eight
+                            planes[in_row, row, column], planes[2 - in_row, row, column] = along, across
+                        else:
+                            planes[1, row, column] = (four * centre + half * (h1 + v1) - (h2 + v2)) / eight
+                            opposite = (six * centre + half * diagonal - more * (h2 + v2)) / eight
+                            planes[2 - colour, row, column] = opposite
+                    elif colour == 1:
+                        planes[in_row, row, column], planes[2 - in_row, row, column] = h1 / half, v1 / half
+                    else:
+                        planes[1, row, column] = (h1 + v1) / four
+                        planes[2 - colour, row, column] = diagonal / four
+    return planes
+
+
+@jit
+def _mirrored(i: int, length: int) -> int:
+    """Index within ``length`` after mirroring that repeats the edge."""
+    if i < 0:
+        return -1 - i
+    return 2 * length - 1 - i if i >= length else i
+
+
+@jit
+def _smooth(plane: Any, taps: Any, step: int, between: Any, result: Any) -> None:
+    """Separable symmetric kernel (centre first) with taps ``step`` apart, down and then across, into ``result``."""
+    height, width = plane.shape
+    reach = step * (taps.size - 1)
+    for row in range(height):
+        for column in range(width):
+            between[row, column] = plane[row, column] * taps[0]
+        for i in range(1, taps.size):
+            above, below = plane[_mirrored(row - i * step, height)], plane[_mirrored(row + i * step, height)]
+            for column in range(width):
+                between[row, column] += (above[column] + below[column]) * taps[i]
+    line = np.empty(width + 2 * reach, plane.dtype)
+    for row in range(height):
+        for column in range(-reach, 0):
+            line[reach + column] = between[row, _mirrored(column, width)]
+            line[reach + width - 1 - column] = between[row, _mirrored(width - 1 - column, width)]
+        line[reach : reach + width] = between[row]
+        for column in range(width):
+            result[row, column] = line[reach + column] * taps[0]
+        for i in range(1, taps.size):
+            before, after = line[reach - i * step :], line[reach + i * step :]
+            for column in range(width):
+                result[row, column] += (before[column] + after[column]) * taps[i]
+
+
+@entry_point
+def stabilised(planes: Any, white_e: Any, offset: Any) -> Any:
+    """2 sqrt(max(planes * white_e + offset, 0)), float32 [3, h, w]."""
+    zero, two = np.float32(0), np.float32(2)
+    result = np.empty_like(planes)
+    for c in range(3):
+        for row in range(planes.shape[1]):
+            for column in range(planes.shape[2]):
+                result[c, row, column] = two * np.sqrt(max(planes[c, row, column] * white_e + offset, zero))
+    return result
+
+
+@entry_point
+def denoised(stable: Any, luma: Any, cuts: Any, chroma_levels: int, taps: Any, white_e: Any, offset: Any) -> Any:
+    """Luma shrunk by wavelets, chroma smoothed, and back to light: float32 [3, h, w], in the place of ``stable``.
+
+    ``cuts`` float32 [levels], empty for none; ``taps`` float32 [3] of the B3 spline.
+    """
+    four, less = np.float32(4), offset - np.float32(0.25)
+    height, width = luma.shape
+    between, smooth = np.empty_like(luma), np.empty_like(luma)
+    shrunk = luma
+    if cuts.size:
+        shrunk, coarse = np.zeros_like(luma), luma.copy()
+        for level in range(cuts.size):
+            _smooth(coarse, taps, 1 << level, between, smooth)
+            cut = cuts[level]
+            for row in range(height):
+                for column in range(width):
+                    detail = coarse[row, column] - smooth[row, column]
+                    shrunk[row, column] += detail - min(max(detail, -cut), cut)
+                    coarse[row, column] = smooth[row, column]
+        for row in range(height):
+            for column in range(width):
+                shrunk[row, column] += coarse[row, column]
+    chroma = np.empty_like(luma)
+    for c in range(3):
+        for row in range(height):
+            for column in range(width):
+                chroma[row, column] = stable[c, row, column] - luma[row, column]
+        for level in range(chroma_levels):
+            _smooth(chroma, taps, 1 << level, between, smooth)
+            chroma[:] = smooth
+        for row in range(height):
+            for column in range(width):
+                value = shrunk[row, column] + chroma[row, column]
+                stable[c, row, column] = (value * value / four - less) / white_e
+    return stable
+
+
+@entry_point
+def toned(linear: Any, curve: Any) -> Any:
+    """``curve`` float32 [steps + 1] between its entries: float32 [3, h, w] -> float64 [3, h, w]."""
+    steps = np.float32(curve.size - 1)
+    last = curve.size - 2
+    result = np.empty(linear.shape, np.float64)
+    for c in range(3):
+        for row in range(linear.shape[1]):
+            for column in range(linear.shape[2]):
+                index = min(max(linear[c, row, column] * steps, np.float32(0)), steps)
+                low = min(np.int64(index), last)
+                start = curve[low]
+                slope = np.float64(curve[low + 1] - start)
+                result[c, row, column] = np.float64(start) + (np.float64(index) - np.float64(low)) * slope
+    return result
+
+
+@entry_point
+def sharpened_bytes(encoded: Any, luma: Any, taps: Any, amount: Any) -> Any:
+    """Unsharp mask with ``luma`` float64 [h, w], none where ``taps`` is empty; cut, and rounded to uint8 [h, w, 3]."""
+    _, height, width = encoded.shape
+    result = np.empty((height, width, 3), np.uint8)
+    blurred = np.empty((height, width), np.float64)
+    if taps.size:
+        _smooth(luma, taps, 1, np.empty((height, width), np.float64), blurred)
+    for row in range(height):
+        for column in range(width):
+            more = amount * (luma[row, column] - blurred[row, column]) if taps.size else 0.0
+            for c in range(3):
+                value = encoded[c, row, column] + more if taps.size else encoded[c, row, column]
+                result[row, column, c] = np.uint8(np.rint(min(max(value, 0.0), 1.0) * 255.0))
+    return result

@@ -1,0 +1,253 @@
+"""One pass by several processes: the bank of one, whatever dies; CPU processes stand for cards."""
+
+import dataclasses
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+
+from benchmark.bank import photos_bytes_hash
+from benchmark.bank.bank import Bank, bank_key
+from benchmark.bank.embed import PassCost, PassOutcome, fill_banks
+from benchmark.bank.one_device import the_same
+from benchmark.bank.several_devices import fill_banks_on, joined, workers_each
+from benchmark.compute import named_devices, share_machine
+from benchmark.compute.memory import free_on_host
+from benchmark.scoring.estimating import Measured, pass_s
+from benchmark.views.acquisition import PlainViews
+from builders.errors import DataError, EncoderError, UsageError
+from builders.photos import PhotoSet, photo_digest
+from tests import fake_card
+
+TOYS = '''
+"""An encoder that another process can load: three numbers of a photo, and what a test wants to happen."""
+import os, signal, time
+from pathlib import Path
+import numpy as np
+from benchmark.encoders import Encoder, EncoderInfo
+
+def middle(image):
+    return np.asarray(image)[image.height // 2, image.width // 2]
+
+class Embed:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, batch):
+        (self.folder / str(os.getpid())).touch()
+        if (self.folder / "slow").exists():
+            time.sleep(0.2)
+        if (self.folder / "deadly").exists() and len(list(self.folder.glob("[0-9]*"))) > 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return batch.flatten(1).float()
+
+def load(folder, device="cpu", weights="0"):
+    if (Path(folder) / "other weights").exists():
+        weights = "1"
+    info = EncoderInfo("loaded by that name", "callable", None, weights * 64, 3, {"size": 1}, "none", 0)
+    return Encoder(info, middle, Embed(Path(folder)), device, "float32")
+'''
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """(encoder, folder): the files ``slow``, ``deadly`` and ``other weights`` in it make the encoder so."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "toys_elsewhere.py").write_text(TOYS)
+    monkeypatch.syspath_prepend(str(tmp_path / "code"))
+    toys = importlib.import_module("toys_elsewhere")
+    (tmp_path / "notes").mkdir()
+    encoder = toys.load(tmp_path / "notes")
+    named = dataclasses.replace(encoder, info=dataclasses.replace(encoder.info, id="toy"))
+    yield dataclasses.replace(named, elsewhere=partial(toys.load, tmp_path / "notes")), tmp_path / "notes"
+    del sys.modules["toys_elsewhere"]
+
+
+def photos_of(n=300):
+    def ppm(seed):
+        return b"P6 6 4 255\n" + np.random.default_rng(seed).integers(0, 256, (4, 6, 3), dtype=np.uint8).tobytes()
+
+    return PhotoSet.of_bytes("some", {f"{i}": b"broken" if i == 70 else ppm(i) for i in range(n)})
+
+
+def opened(root, encoder, photos):
+    key = bank_key(encoder.info, "float32", photos, photos_bytes_hash(photos), "float32")
+    return Bank.open(root, key, PlainViews().view_keys())
+
+
+def files(root):
+    return {path.relative_to(root): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def test_fill_banks_on__the_same_bytes_as_one_process(toy, tmp_path):
+    encoder, notes = toy
+    photos, learnt = photos_of(), {}
+    bank = opened(tmp_path / "three", encoder, photos)
+    options = {"workers": 1, "learn": lambda index, digest: learnt.update({index: digest})}
+    outcome = fill_banks_on(("cpu",) * 3, photos, PlainViews(), [encoder], [bank], **options)
+    assert len(list(notes.iterdir())) == 3
+    assert not (notes / str(os.getpid())).exists()
+    assert (outcome.cost.photos, outcome.views, outcome.failures) == (300, (299,), {})
+    assert learnt == {i: photo_digest(photos.read(i)) for i in range(300)}
+    alone = opened(tmp_path / "one", encoder, photos)
+    fill_banks(photos, PlainViews(), [encoder], [alone], workers=0)
+    assert files(tmp_path / "three") == files(tmp_path / "one")
+    again = fill_banks_on(("cpu",) * 3, photos, PlainViews(), [encoder], [bank])
+    assert again.cost.photos == 0
+
+
+def test_fill_banks_on__a_process_that_is_killed_is_an_error_and_its_blocks_are_made_by_the_next_run(toy, tmp_path):
+    encoder, notes = toy
+    photos = photos_of()
+    bank = opened(tmp_path / "killed", encoder, photos)
+    (notes / "slow").touch()
+    (notes / "deadly").touch()
+    started = time.monotonic()
+    with pytest.raises(DataError, match=r"the process that embeds on cpu was killed by signal 9 .*are kept"):
+        fill_banks_on(("cpu", "cpu"), photos, PlainViews(), [encoder], [bank], workers=0)
+    assert time.monotonic() - started < 120
+    assert not any(alive(pid) for pid in pids(notes))
+    for file in notes.iterdir():
+        file.unlink()
+    missing = bank.missing("original")
+    assert missing
+    outcome = fill_banks_on(("cpu",), photos, PlainViews(), [encoder], [bank], workers=0)
+    assert outcome.cost.photos == sum(len(bank.blocks.photos_of(block)) for block in missing)
+    alone = opened(tmp_path / "one", encoder, photos)
+    fill_banks(photos, PlainViews(), [encoder], [alone], workers=0)
+    assert files(tmp_path / "killed") == files(tmp_path / "one")
+
+
+ABANDONED = """
+import dataclasses, sys
+from functools import partial
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import toys_elsewhere as toys
+from benchmark.bank import Bank, bank_key, fill_banks_on
+from benchmark.views import PlainViews
+from builders.photos import PhotoSet
+notes = Path(sys.argv[2])
+encoder = dataclasses.replace(toys.load(notes), elsewhere=partial(toys.load, notes))
+photo = b"P6 6 4 255\\n" + bytes(72)
+photos = PhotoSet.of_bytes("some", {str(i): photo for i in range(3000)})
+key = bank_key(encoder.info, "float32", photos, "", "float32")
+bank = Bank.open(notes.parent / "bank", key, PlainViews().view_keys())
+fill_banks_on(("cpu", "cpu"), photos, PlainViews(), [encoder], [bank], workers=1)
+"""
+
+
+def test_fill_banks_on__whoever_waits_is_killed_and_nobody_stays_behind(toy, tmp_path):
+    notes = toy[1]
+    (notes / "slow").touch()
+    command = [sys.executable, "-c", ABANDONED, str(tmp_path / "code"), str(notes)]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.getcwd()})
+    deadline = time.monotonic() + 120
+    while len(pids(notes)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(pids(notes)) == 2
+    while any(alive(pid) for pid in pids(notes)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(alive(pid) for pid in pids(notes))
+
+
+def pids(notes):
+    return [int(file.name) for file in notes.glob("[0-9]*")]
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_fill_banks_on__another_encoder_than_the_banks_has_failed(toy, tmp_path):
+    encoder, notes = toy
+    bank = opened(tmp_path / "bank", encoder, photos_of(130))
+    assert the_same(encoder.elsewhere(device="cpu"), bank, "cpu").info.id == "toy"
+    (notes / "other weights").touch()
+    with pytest.raises(
+        EncoderError, match=r"toy: loaded again for cuda:1 it is another encoder \(weights_sha256 differ"
+    ):
+        the_same(encoder.elsewhere(device="cpu"), bank, "cuda:1")
+
+
+def test_fill_banks_on__what_exists_here_only_stays_here(toy, tmp_path, capsys):
+    encoder, notes = toy
+    encoder = dataclasses.replace(encoder, elsewhere=None)
+    bank = opened(tmp_path / "bank", encoder, photos_of(130))
+    fill_banks_on(("cpu", "cpu"), photos_of(130), PlainViews(), [encoder], [bank], workers=0)
+    assert pids(notes) == [os.getpid()]
+    assert bank.complete
+    assert "toy exists in this process only: this pass embeds on cpu alone" in capsys.readouterr().err
+
+
+def test_joined__work_is_summed_and_time_is_the_mean():
+    def one(photos, views, waiting, forward, making, failures):
+        return PassOutcome(PassCost(photos, sum(views), 9.0, waiting, sum(forward), making), failures, views, forward)
+
+    both = [one(6, (6, 6), 1.0, (2.0, 1.0), 5.0, {1: "a"}), one(4, (4, 0), 3.0, (4.0, 0.0), 3.0, {1: "b", 0: "c"})]
+    found = joined(both, 7.0)
+    assert found.cost == PassCost(10, 16, 7.0, 2.0, 3.5, 8.0)
+    assert (found.views, found.forward_s, found.failures) == ((10, 6), (3.0, 0.5), {1: "a", 0: "c"})
+
+
+def test_devices__cards_that_are_here(monkeypatch):
+    with pytest.raises(UsageError, match="there is no CUDA card here"):
+        named_devices("cuda:all")
+    fake_card.card(monkeypatch, count=3)
+    assert named_devices("cuda:all") == ("cuda:0", "cuda:1", "cuda:2")
+    assert named_devices("cuda:0, cuda:2") == ("cuda:0", "cuda:2")
+    for asked, reason in (
+        ("cuda:0,cuda:3", "cuda:3 is not one of the 3 cards"),
+        ("cuda,cuda:1", "cuda is not one of the 3 cards"),
+        ("cuda:0,cuda:0", "each card once"),
+        ("cuda:0,cpu", "one type"),
+        ("cuda:0,", "give devices such as"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            named_devices(asked)
+
+
+def test_workers_each__a_part_of_the_cores(monkeypatch):
+    from benchmark.bank import several_devices
+
+    monkeypatch.setattr(several_devices, "_cores", lambda: 12)
+    assert [workers_each(8, n) for n in (1, 2, 4, 24)] == [8, 6, 3, 1]
+    assert workers_each(2, 4) == 2
+
+
+def test_share_machine__what_is_free_is_divided(monkeypatch):
+    from benchmark.compute import memory
+
+    monkeypatch.setattr(memory, "_free_in_system", lambda: 1200)
+    monkeypatch.setattr(memory, "_group_folders", lambda: [])
+    assert free_on_host() == 1200
+    monkeypatch.setattr(memory, "_sharing", 1)
+    share_machine(4)
+    assert free_on_host() == 300
+
+
+def test_pass_s__several_cards_divide_the_forward_passes(monkeypatch):
+    from benchmark.bank import several_devices
+    from benchmark.scoring import estimating
+
+    monkeypatch.setattr(several_devices, "_cores", lambda: 16)
+    monkeypatch.setattr(estimating.os, "cpu_count", lambda: 16)
+    one = Measured("a", "b", making_s=80.0, forward_s=100.0, on_gpu=True)
+    four = dataclasses.replace(one, devices=("cuda:0", "cuda:1", "cuda:2", "cuda:3"))
+    assert pass_s([one], 4) == 100.0
+    assert pass_s([four], 4) == 25.0
+    assert pass_s([dataclasses.replace(four, making_s=800.0)], 4) == 50.0  # 4 x 4 workers make views
+    assert json.dumps(four.devices)

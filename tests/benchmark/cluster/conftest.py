@@ -1,0 +1,109 @@
+"""Photos, encoders that cost nothing, and the commands in this process."""
+
+import json
+
+import pytest
+
+from benchmark.__main__ import camtrace
+from tests.conftest import write_dark_and_light
+
+ENCODERS = """
+import os, pathlib, signal
+import numpy as np
+
+def small(image):
+    pixels = np.asarray(image.resize((8, 8)), dtype=np.float32)
+    detail = np.abs(np.diff(np.asarray(image.convert("L"), dtype=np.float32), axis=0)).mean()
+    return np.append(pixels.mean((0, 1)) / 64, detail)
+
+small.cache_key = "small, 1"
+
+def large(image):
+    return np.append(small(image), image.size)
+
+large.cache_key = "large, 1"
+
+def deadly(image):
+    # Kills its process on the first light photo, once.
+    fuse = pathlib.Path(os.environ.get("FUSE", "/nowhere"))
+    if np.asarray(image).mean() > 150 and fuse.exists():
+        fuse.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return small(image)
+
+deadly.cache_key = "deadly, 1"
+"""
+
+ASKED = (
+    *("--data", "folder:photos", "--tasks", "probe/sharpening", "--tasks", "knn/jpeg", "--workers", "0"),
+    *("--model", "cluster_encoders:small", "--model", "cluster_encoders:large"),
+)
+"""Two encoders, two tasks: 200 photos are 4 blocks."""
+
+
+def make_root(root):
+    (root / "cluster_encoders.py").write_text(ENCODERS)
+    write_dark_and_light(root / "photos", 60, 40, (24, 32))
+    (root / "photos/train/dark/3.jpg").write_bytes(b"poison")
+    return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return make_root(tmp_path_factory.mktemp("cluster"))
+
+
+@pytest.fixture
+def run(root, monkeypatch, capsys):
+    """Run a command where the photos are: (status, standard output, standard error)."""
+    monkeypatch.syspath_prepend(str(root))
+    monkeypatch.chdir(root)
+
+    def command(*words):
+        status = camtrace([str(word) for word in words])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def plain(root):
+    """The same by the plain command, once: (results, cache)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(root))
+        patch.chdir(root)
+        assert camtrace(["sweep", *ASKED, "--cache", "plain-cache", "--output", "plain", "--quiet"]) == 0
+    return root / "plain", root / "plain-cache"
+
+
+def tree(folder):
+    """Bytes by path of every file."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def scores(folder):
+    """What results say: scores, failures and photos by encoder; and the answers, byte for byte."""
+    found = {}
+    for path in sorted(folder.glob("*/*/result.json")):
+        raw = json.loads(path.read_text())
+        answers = (path.parent / "answers.npz").read_bytes()
+        found[path.parent.relative_to(folder).as_posix()] = (
+            timeless(raw["scores"]),
+            raw["failures"],
+            raw["data"],
+            answers,
+        )
+    return found
+
+
+def timeless(value):
+    """Without what was measured by a clock."""
+    if isinstance(value, dict):
+        return {key: timeless(inner) for key, inner in value.items() if not key.endswith("_s")}
+    return [timeless(inner) for inner in value] if isinstance(value, list) else value
+
+
+def leftovers(folder):
+    """Files that somebody was still writing."""
+    return [path for path in folder.rglob("*") if path.name.endswith(".tmp")]

@@ -1,0 +1,64 @@
+"""Builds of data sets by ranks: the same bytes as the plain command."""
+
+import json
+
+import fsspec
+
+from builders.ranks import read_plan
+from tests.benchmark.cluster.conftest import leftovers, tree
+
+BUILD = ("build", "folder", "--source", "photos", "--parameter", "jpeg,resizing")
+
+
+def test_ranks__equal_to_the_plain_command(run, tmp_path):
+    assert run(*BUILD, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
+    assert run("plan", "--ranks", 3, *BUILD, "--output", tmp_path / "out")[0] == 0
+    assert run("work", tmp_path / "out.plan", "--rank", 1)[0] == 0
+    assert not (tmp_path / "out" / "README.md").exists()
+    assert "rank 0 of 3: done\nrank 2 of 3: done\n" in run("work", tmp_path / "out.plan")[2]
+    assert run("finish", tmp_path / "out.plan")[0] == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "plain")
+    lines = [json.loads(line) for line in (tmp_path / "out/failures.jsonl").read_text().splitlines()]
+    assert [(line["config"], line["id"]) for line in lines] == [
+        ("jpeg", "train/dark/3.jpg"),
+        ("resizing", "train/dark/3.jpg"),
+    ]
+    assert not leftovers(tmp_path)
+
+
+def test_ranks__to_an_object_store(run, tmp_path):
+    assert run(*BUILD, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
+    output = f"memory://{tmp_path.name}/out"
+    assert run("plan", *BUILD, "--output", output, "--ranks", 2)[0] == 0
+    assert run("work", f"{output}.plan")[0] == 0
+    status, said, _ = run("finish", f"{output}.plan")
+    assert status == 0, said
+    store = fsspec.filesystem("memory")
+    found = {p.removeprefix(f"/{tmp_path.name}/out/"): store.cat_file(p) for p in store.find(f"/{tmp_path.name}/out/")}
+    expected = {name: data for name, data in tree(tmp_path / "plain").items() if name != ".build/lock"}
+    assert found == expected
+
+
+def test_rank__refuses_other_rows(run, root, tmp_path):
+    """A photo that is read beforehand is another one: nothing is written."""
+    assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 2)[0] == 0
+    first = sorted((root / "photos/train/dark").iterdir())[0]
+    before = first.read_bytes()
+    first.write_bytes((root / "photos/train/light/0.jpg").read_bytes())
+    try:
+        status, _, said = run("work", tmp_path / "out.plan", "--rank", 0)
+    finally:
+        first.write_bytes(before)
+    assert status == 1
+    assert "the first and last rows of jpeg/train here: " in said
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+
+
+def test_plan__holds_what_every_rank_must_find(run, tmp_path):
+    assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 2)[0] == 0
+    plan, _ = read_plan(str(tmp_path / "out.plan"))
+    assert plan.size == 400
+    assert {"the code of camtrace", "the codec canary", "the version of pyarrow", "the photos of jpeg/train"} <= set(
+        plan.facts
+    )
+    assert plan.estimate["bytes"] > 10_000

@@ -1,0 +1,229 @@
+"""Embeddings by ranks: equal to the plain command, whatever is killed, and refused where a machine differs."""
+
+import errno
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import benchmark.bank.bank
+import benchmark.cluster.command
+import benchmark.cluster.embedding
+from benchmark.bank import Bank, BlockRows
+from builders.ranks import Place, read_plan
+from tests.benchmark.cluster.conftest import ASKED, leftovers, make_root, scores, tree
+
+
+@pytest.fixture
+def planned(run, tmp_path):
+    """A plan of four ranks, one for each half of the photos and encoder."""
+    status, said, _ = run(
+        "plan", "sweep", *ASKED, "--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out",
+        "--ranks", 4,
+    )  # fmt: skip
+    assert status == 0
+    assert "4 ranks, 400 photos x groups of encoders" in said
+    return tmp_path / "out.plan"
+
+
+def test_ranks__equal_to_the_plain_command(run, planned, plain, tmp_path):
+    for rank in (2, 0, 3, 1):
+        status, _, said = run("work", planned, "--rank", rank)
+        assert (status, said) == (0, f"rank {rank} of 4: done\n")
+    assert run("finish", planned)[0] == 0
+    assert scores(tmp_path / "out") == scores(plain[0])
+    assert tree(tmp_path / "cache" / "banks") == tree(plain[1] / "banks")
+    assert not leftovers(tmp_path)
+
+
+def test_ranks__a_photo_that_cannot_be_read_is_recorded_once(run, planned, tmp_path):
+    assert run("work", planned)[0] == 0
+    assert "400 of 400, 1 of them cannot be used" in run("status", planned)[1]
+    assert run("finish", planned)[0] == 0
+    for path in (tmp_path / "out").glob("*/*/result.json"):
+        failures = json.loads(path.read_text())["failures"]
+        assert [f["name"] for f in failures] == ["train/dark/3.jpg"]
+
+
+def test_work__a_killed_rank_costs_itself_and_is_made_again(root, plain, tmp_path, monkeypatch, run):
+    """The first to meet a light photo kills its process: the other ranks are done; the same command does the rest."""
+    words = [word.replace(":large", ":deadly") for word in ASKED]
+    status, _, _ = run(
+        "plan", "sweep", *words, "--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out",
+        "--ranks", 4,
+    )  # fmt: skip
+    assert status == 0
+    fuse = tmp_path / "fuse"
+    fuse.touch()
+    python_path = os.pathsep.join(
+        [str(root), os.environ.get("PYTHONPATH", "."), os.fspath(shutil.os.path.abspath("."))]
+    )
+    project = benchmark.bank.bank.__file__.rpartition("/benchmark/")[0]
+    environment = {**os.environ, "FUSE": str(fuse), "PYTHONPATH": f"{root}:{project}:{python_path}"}
+    command = [sys.executable, "-m", "camtrace", "work", str(tmp_path / "out.plan"), "--workers", "2"]
+    first = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    assert first.returncode == 1, first.stderr
+    assert "failed: its process was killed (SIGKILL; out of memory?)" in first.stderr
+    assert first.stdout.startswith("3 ranks done, 1 failed")
+    before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out.plan/ranks").glob("*.done.json")}
+    assert len(before) == 3
+    assert run("finish", tmp_path / "out.plan")[0] == 2
+    assert run("work", tmp_path / "out.plan")[:2] == (
+        0,
+        f"1 ranks done, 0 failed; next: camtrace finish {tmp_path}/out.plan\n",
+    )
+    after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out.plan/ranks").glob("*.done.json")}
+    assert before.items() < after.items()
+    assert run("finish", tmp_path / "out.plan")[0] == 0
+    name = "cluster_encoders-small/folder-photos"
+    assert scores(tmp_path / "out")[name] == scores(plain[0])[name]
+    assert not leftovers(tmp_path)
+
+
+def test_rank__keeps_the_blocks_of_an_attempt_that_was_killed(run, planned, tmp_path, monkeypatch):
+    assert run("work", planned, "--rank", 0)[0] == 0
+    (planned / "ranks/00000.done.json").unlink()
+    kept = sorted((planned / "banks").rglob("*.npz"))
+    kept[0].write_bytes(kept[0].read_bytes()[:-40])
+    damaged, times = kept[0], {path: path.stat().st_mtime_ns for path in kept[1:]}
+    assert run("work", planned, "--rank", 0)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in kept[1:]} == times
+    np.load(damaged)
+
+
+def refused(run, planned, rank=0):
+    """What a rank says that is refused."""
+    status, _, said = run("work", planned, "--rank", rank)
+    assert status == 1
+    assert not list((planned / "banks").rglob("*.npz"))
+    reason = json.loads((planned / "ranks" / f"{rank:05d}.failed.json").read_text())["reason"]
+    assert reason in said
+    assert f"rank {rank}: failed on" in run("status", planned)[1]
+    return reason
+
+
+def test_rank__refuses_another_codec(run, planned, monkeypatch):
+    monkeypatch.setattr(benchmark.cluster.embedding, "codec_canary", lambda: "another")
+    assert "the codec canary here: another; of the plan: " in refused(run, planned)
+
+
+def test_rank__refuses_other_code(run, planned, monkeypatch):
+    monkeypatch.setattr(benchmark.cluster.command, "_code", lambda: "2.0 (other)")
+    assert "the code of camtrace here: 2.0 (other); of the plan: " in refused(run, planned)
+
+
+def test_rank__refuses_other_weights_and_the_others_finish(run, planned, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("cluster_encoders").small, "cache_key", "small, 2")
+    plan, _ = read_plan(str(planned))
+    of_small = [
+        n
+        for n, rank in enumerate(plan.ranks)
+        if plan.notes["groups"][int(rank.units[0].split("/")[1])] == ["cluster_encoders:small"]
+    ]
+    assert "the weights of cluster_encoders:small here: " in refused(run, planned, of_small[0])
+    assert run("work", planned)[0] == 1
+    assert len(list((planned / "ranks").glob("*.done.json"))) == 4 - len(of_small)
+
+
+def test_rank__refuses_another_list_of_photos_and_other_bytes(tmp_path, monkeypatch, run):
+    there = make_root(tmp_path / "other" if (tmp_path / "other").mkdir() is None else tmp_path)
+    monkeypatch.chdir(there)
+    words = ("plan", "sweep", *ASKED, "--cache", tmp_path / "cache", "--output", tmp_path / "out", "--ranks", 2)
+    assert run(*words)[0] == 0
+    planned, photo = tmp_path / "out.plan", there / "photos/train/light/0.jpg"
+    (there / "photos/train/light/new.jpg").write_bytes(photo.read_bytes())
+    assert "the photos of folder:photos here: 201, " in refused(run, planned)
+    (there / "photos/train/light/new.jpg").unlink()
+    changed = there / "photos/train/light/44.jpg"  # not among those that are looked at beforehand
+    bytes_before = changed.read_bytes()
+    changed.write_bytes(photo.read_bytes())
+    failed = [run("work", planned, "--rank", rank)[2] for rank in (0, 1)]
+    assert sum("are not those of the plan, byte for byte" in said for said in failed) == 1
+    assert sum("done" in said for said in failed) == 1
+    changed.write_bytes(bytes_before)
+    assert run("work", planned)[0] == 0
+
+
+def test_rank__a_full_disk_is_named_and_the_others_finish(run, planned, monkeypatch):
+    write = Place.write
+
+    def full(self, name, data):
+        if "/banks" in self.address and not full.told:
+            full.told = True
+            from builders.errors import disk_error
+
+            raise disk_error(OSError(errno.ENOSPC, "No space left on device"), self.address)
+        write(self, name, data)
+
+    full.told = False
+    monkeypatch.setattr(Place, "write", full)
+    status, said, _ = run("work", planned)
+    assert status == 1
+    assert said.startswith("3 ranks done, 1 failed")
+    assert "the disk is full; finished work is kept, free some space" in run("status", planned)[1]
+    assert run("work", planned)[0] == 0
+
+
+def test_plan__on_an_object_store(run, plain, tmp_path):
+    words = ("--plan", f"memory://{tmp_path.name}", "--cache", tmp_path / "cache", "--output", tmp_path / "out")
+    assert run("plan", "sweep", *ASKED, *words, "--ranks", 2)[0] == 0
+    assert run("work", f"memory://{tmp_path.name}")[0] == 0
+    assert run("finish", f"memory://{tmp_path.name}/plan.json")[0] == 0
+    assert scores(tmp_path / "out") == scores(plain[0])
+
+
+def test_embed__fills_banks_and_block_files_read_like_them(run, plain, tmp_path):
+    words = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
+    assert run("plan", "embed", *ASKED, *words)[0] == 0
+    assert run("work", tmp_path / "out.plan")[0] == 0
+    assert run("finish", tmp_path / "out.plan")[0] == 0
+    assert tree(tmp_path / "cache" / "banks") == tree(plain[1] / "banks")
+    assert not (tmp_path / "out").exists()
+    plan, place = read_plan(str(tmp_path / "out.plan"))
+    for key in plan.notes["keys"].values():
+        bank = Bank.at(tmp_path / "cache" / "banks" / f"2-{benchmark.bank.bank.key_hash(key)}")
+        for name in bank.names:
+            view = json.loads((bank.folder / "views" / name / "key.json").read_text())["view"]
+            read, stored = BlockRows(place / "banks", key, view), bank.view(name, np.arange(200))
+            assert read.shape == stored.shape
+            np.testing.assert_array_equal(read[50:190], stored[50:190])
+            some = np.array([199, 0, 64, 63, 5])
+            np.testing.assert_array_equal(read[some], stored[some])
+
+
+def test_finish__refuses_a_file_that_is_not_what_its_rank_wrote(run, planned):
+    assert run("work", planned)[0] == 0
+    path = next((planned / "banks").rglob("*.npz"))
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    status, _, said = run("finish", planned)
+    assert status == 2
+    assert "is not what its rank wrote" in said
+
+
+def test_plan__says_what_cannot_be_planned(run, tmp_path):
+    for words, said in (
+        (("audit",), "unknown kind of plan 'audit'"),
+        (("sweep", *ASKED, "--fresh", "--output", tmp_path / "o"), "--fresh does not go with a plan"),
+        (("sweep", *ASKED, "--ranks", "0"), "--ranks 0: at least 1"),
+        (("build", "check", "x"), "camtrace build check has no --output"),
+        (
+            ("sweep", "--model", "cluster_encoders:nothing", *ASKED[:4], "--output", tmp_path / "o"),
+            "no encoder is left",
+        ),
+    ):
+        status, _, error = run("plan", *words)
+        assert status in (1, 2)
+        assert said in error
+    assert run("work", tmp_path)[2].endswith("no plan is there; 'camtrace plan' makes one and says where it is\n")
+
+
+def test_plan__the_same_again_is_kept_and_another_is_refused(run, planned, tmp_path):
+    words = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
+    status, _, said = run("plan", "sweep", *ASKED, "--together", 1, *words, "--ranks", 3)
+    assert status == 2
+    assert "holds another plan" in said

@@ -1,0 +1,186 @@
+"""The page of a run in a real browser: one file, its policy on, nothing asked of anybody."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmark.leaderboard import write_report_page
+from benchmark.leaderboard.blocks import blocks_of
+from benchmark.leaderboard.report_page import report_page
+from benchmark.results import Failure, Result, report_text
+from benchmark.tasks import all_tasks
+
+KINDS = [f"{c}-class {p}-processing" for c in ("other", "same") for p in ("other", "same")]
+COST = {"photos": 600, "views": 8400, "views_per_second": 310.0, "seconds": {"embedding": 27.1, "probe": 14.0}}
+
+
+def histogram(query: int) -> dict[str, object]:
+    """As large as a kNN task writes it."""
+    edges = [(i + query) / 100 for i in range(49)]
+    counts = {kind: [(7 * i + row) % 97 * 11 for i in range(48)] for row, kind in enumerate(KINDS)}
+    return {
+        "query": f"train/n0144076{query}/n01440764_1002{query}.JPEG",
+        "class": "tench",
+        "processing": "jpeg-q75-420",
+        "why": f"drawn at random, {query}",
+        "beats": 0.123456789 + query / 100,
+        "overlap": 0.3123456789,
+        "edges": edges,
+        "counts": counts,
+    }
+
+
+SUMMARY = {name: {"value": 0.25, "low": 0.2, "high": 0.3} for name in ("beats", "overlap")}
+SUMMARY |= {"n": 90, "queries": 540, "photos": 100, "chance": 0.5}
+
+
+def whole(make, encoder: str = "timm/whole", data: str = "toy", shift: float = 0.0, **more) -> Result:
+    neighbours = make.neighbours(0.6 - shift)
+    for i, one in enumerate(neighbours):
+        if one.metric == "spd":
+            details = {"k": 10, "similarities": [histogram(q) for q in range(6)], "similarity_summary": SUMMARY}
+            neighbours[i] = dataclasses.replace(one, details=details)
+    result = make.result(encoder, [*make.probes(0.5 + shift, 0.6, 0.7, 0.4), *neighbours], data=data, **more)
+    environment = {**result.environment, "codec": {"pillow": "13.0.0"}, "command": "camtrace score --model a b"}
+    return dataclasses.replace(result, cost=COST, environment=environment)
+
+
+@pytest.fixture
+def written(make, tmp_path):
+    """A report of two encoders, one of them with a failure."""
+    failures = [Failure("photo", "a | b.jpg", "the file is empty")]
+    results = [whole(make), whole(make, "timm/other", shift=0.1, failures=failures)]
+    text = report_text(results, all_tasks())
+    path = tmp_path / "report.html"
+    write_report_page(results, text, path)
+    return path, text
+
+
+def test_report__opens_alone_and_tells_everything(written, open_page):
+    path, text = written
+    page = open_page(path.as_uri())
+    assert page.locator("h1").text_content() == "camtrace report: 2 encoders"
+    shown = page.locator("#report").inner_text()
+    for block in blocks_of(text):
+        if block["kind"] != "table":
+            said = block["text"].replace("**", "")
+            assert " ".join(said.split()) in " ".join(shown.split())
+    tables = [b for b in blocks_of(text) if b["kind"] == "table"]
+    found = page.eval_on_selector_all(
+        "#report table", "all => all.map(t => [...t.rows].map(r => [...r.cells].map(c => c.textContent)))"
+    )
+    assert found == [[b["head"], *b["rows"]] for b in tables]
+    assert ["photo a | b.jpg", "the file is empty"] in found[-1] or any(
+        ["photo a | b.jpg", "the file is empty"] in table for table in found
+    )
+
+
+def test_report__is_one_file_with_a_strict_policy(written):
+    html = written[0].read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html).group(1)
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "img-src data:;" in policy
+    assert len(re.findall(r"<script", html.split('id="camtrace-board"')[0])) == 1
+    assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", html.partition("<style>")[0])
+    assert html.count("</script>") == 3
+
+
+def test_report__tables_and_figures_can_be_downloaded(written, open_page):
+    page = open_page(written[0].as_uri())
+    with page.expect_download() as download:
+        page.locator("#report .told button").first.click()
+    rows = list(csv.reader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
+    first = next(b for b in blocks_of(written[1]) if b["kind"] == "table")
+    assert rows == [first["head"], *(["'" + c if c[:1] in "+-" and c else c for c in row] for row in first["rows"])]
+    with page.expect_download() as download:
+        page.locator("#traces-toy figcaption button").click()
+    records = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
+    assert len(records) == 8
+    assert {(r["encoder"], r["task"]): float(r["value"]) for r in records}["timm/other", "probe/jpeg"] == 0.6
+
+
+def test_report__every_figure_has_caption_words_and_data(written, open_page):
+    page = open_page(f"{written[0].as_uri()}#view=figures")
+    figures = page.locator("#figures section.figure:has(figure)")
+    assert figures.count() >= 5
+    for i in range(figures.count()):
+        figure = figures.nth(i)
+        assert figure.locator("figcaption").inner_text().strip()
+        assert figure.locator(".summary").first.inner_text().strip()
+        assert figure.locator("svg[role=img][aria-label]").count() >= 1
+        assert figure.locator("figcaption button", has_text="CSV").count() == 1
+
+
+def test_report__similarities_of_each_task(written, open_page):
+    page = open_page(f"{written[0].as_uri()}#view=figures")
+    assert page.locator("#choice-stask option").count() == 4
+    assert page.locator("#choice-query option").count() == 6
+    said = page.locator("#similarities .summary").inner_text()
+    assert "Over all processings of 90 of 100 photos: 25.0 % (20.0 to 30.0)" in said
+    page.select_option("#choice-query", "3")
+    assert "query=3" in page.evaluate("location.hash")
+    assert "15.3 % of the pairs" in page.locator("#similarities .summary").inner_text()
+
+
+def test_report__one_result_at_a_time_is_an_address(written, open_page):
+    page = open_page(written[0].as_uri())
+    assert page.locator(".result-section > h2").count() == 2
+    page.select_option("#choice-result", label="timm/other on toy")
+    assert page.locator(".result-section > h2").all_text_contents() == ["timm/other on toy"]
+    again = open_page(page.url)
+    assert again.locator(".result-section > h2").all_text_contents() == ["timm/other on toy"]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_report__axe_finds_nothing(written, axe, open_page, width, scheme):
+    for view in ("", "#view=board", "#view=figures", "#view=about"):
+        page = open_page(written[0].as_uri() + view, width=width, scheme=scheme)
+        page.eval_on_selector_all("details", "all => all.forEach(d => { d.open = true; })")
+        page.evaluate(axe)
+        report = page.evaluate("axe.run({ preload: false, resultTypes: ['violations'] })")
+        assert len(report["passes"]) > 15
+        assert [(v["id"], v["nodes"][0]["html"]) for v in report["violations"]] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_report__hostile_texts_are_text(make, tmp_path, open_page):
+    evil = '<img src=x onerror="alert(1)"></script><script>alert(2)</script><!--<script>'
+    one = whole(make, evil, data="ok", failures=[Failure("photo", evil, evil)], training_data=evil)
+    one = dataclasses.replace(one, environment={**one.environment, "command": evil, "device": evil})
+    path = tmp_path / "report.html"
+    write_report_page([one], report_text([one], all_tasks()), path)
+    for view in ("", "#view=figures", "#view=board", "#view=about"):
+        page = open_page(path.as_uri() + view)
+        assert page.locator("img, iframe, object").count() == 0
+        assert page.locator("script").count() == 3
+    assert evil in page.title()
+
+
+def test_report__of_five_encoders_on_three_data_sets_is_small(make):
+    results = [whole(make, f"timm/encoder-{e}", f"data-{d}", 0.01 * e) for e in range(5) for d in range(3)]
+    page = report_page(results, report_text(results, all_tasks()))
+    assert len(page.encode("utf-8")) < 1_500_000
+    data = json.loads(re.search(r'id="camtrace-board">(.*?)</script>', page, re.S).group(1))
+    assert len(data["rows"]) == 5
+    assert [len(entry) for entry in data["details"].values()] == [3] * 5
+
+
+def test_report__equal_input_gives_equal_bytes(make):
+    results = [whole(make)]
+    text = report_text(results, all_tasks())
+    assert report_page(results, text) == report_page(results, text)
+
+
+def test_blocks__of_a_report_are_those_it_was_made_of():
+    text = "**A smoke test**: so.\n\n## a | b\n\n| x |\n| :- |\n\n| only one line |\n\n    code\n      more"
+    assert [b["kind"] for b in blocks_of(text)] == ["paragraph", "heading", "table", "paragraph", "code"]
+    assert blocks_of(text)[-1]["text"] == "code\n  more"
+    assert blocks_of("") == []

@@ -1,0 +1,176 @@
+"""The compiled stages of a shot have the bits of NumPy's, which define them; where they have not, they are not used."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from builders.errors import UsageError
+from builders.simcams import Framing, SceneLight, Shot, accelerated, bundled_catalogue, optics, scenes, stages
+from builders.simcams.design import STOPS, settings_for_scene
+from builders.simcams.randomness import generator
+from builders.simcams.rendering import render_shot
+from builders.simcams.sensor import Raw
+
+CAMERAS = bundled_catalogue()
+HAND_HELD = Framing(0.03, -0.03, 1.03, 1.5)
+"""The widest that the shots of a pair are."""
+
+SIDE, MARGIN = 48, 6
+
+
+@pytest.fixture(scope="module")
+def lights():
+    """A scene of each kind, and one with highlights that its photo had clipped, over and under the sensor's range."""
+    side = SIDE + 2 * MARGIN
+    found = [
+        SceneLight.of_linear_rgb(kind, scenes.paint(kind, side, side, generator(kind)), MARGIN)
+        for kind in scenes.SCENE_KINDS
+    ]
+    ramp = np.linspace(0, 1, side, dtype=np.float32)[:, None, None] * np.ones((side, side, 3), np.float32)
+    return [*found, SceneLight.of_linear_rgb("blown", ramp, MARGIN, clipped=ramp[..., 0] > 0.8)]
+
+
+def settings_of(i):
+    """A draw of the settings' classes for each camera."""
+    return settings_for_scene("kernels", len(CAMERAS), STOPS, 0)[i]
+
+
+@pytest.mark.parametrize("i", range(len(CAMERAS)), ids=[camera.name.replace(" ", "-") for camera in CAMERAS])
+def test_stages__every_camera_has_numpys_bits(i, lights):
+    camera, settings = CAMERAS[i], settings_of(i)
+    reference = stages.numpy_stages()
+    for light in (lights[i % 4], lights[4]):
+        moment = optics.Moment.draw(generator("moment", i))
+        for framing in (Framing(), HAND_HELD):
+            exposure = reference.light_on_sensor(light, camera, settings, moment, framing)
+            again = accelerated.light_on_sensor(light, camera, settings, moment, framing)
+            np.testing.assert_array_equal(again, exposure, strict=True)
+        gains = np.array([1.9, 1.0, 1.6])
+        raw = reference.read_out(exposure, camera, settings, 2, generator("noise", i), gains)
+        also = accelerated.read_out(exposure, camera, settings, 2, generator("noise", i), gains)
+        np.testing.assert_array_equal(also.dn, raw.dn, strict=True)
+        assert (also.white_e, also.white_balance is gains) == (raw.white_e, True)
+        picture = reference.develop(raw, camera, settings)
+        np.testing.assert_array_equal(accelerated.develop(raw, camera, settings), picture, strict=True)
+        assert picture.std() > 5
+
+
+@pytest.mark.parametrize("kind", scenes.SCENE_KINDS)
+@pytest.mark.parametrize("shape", [(60, 44), (160, 160)])
+def test_paint__every_kind_of_scene_has_numpys_bits(kind, shape):
+    expected, rng = scenes.paint(kind, *shape, generator("kernels", kind)), generator("kernels", kind)
+    np.testing.assert_array_equal(accelerated.paint(kind, *shape, rng), expected, strict=True)
+    other = generator("kernels", kind)
+    scenes.paint(kind, *shape, other)
+    assert rng.random() == other.random()  # what is drawn next, the illuminant, follows from the state
+
+
+@pytest.mark.parametrize("change", [{}, {"luma_threshold": 0.0}, {"chroma_levels": 0}, {"sharpen_amount": 0.0}])
+def test_develop__what_a_processor_leaves_out(change, lights, settings):
+    camera = next(camera for camera in CAMERAS if camera.pipeline.local_contrast > 0)
+    camera = dataclasses.replace(camera, pipeline=dataclasses.replace(camera.pipeline, **change))
+    raw = Raw(generator("raw").integers(0, 1024, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
+    expected = stages.numpy_stages().develop(raw, camera, settings)
+    np.testing.assert_array_equal(accelerated.develop(raw, camera, settings), expected, strict=True)
+
+
+def test_develop__a_plain_processor(ideal, camera, settings):
+    raw = Raw(generator("raw").integers(0, 16384, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
+    expected = stages.numpy_stages().develop(raw, ideal(camera), settings)
+    np.testing.assert_array_equal(accelerated.develop(raw, ideal(camera), settings), expected, strict=True)
+
+
+def test_light_on_sensor__a_lens_bent_past_the_margin_is_left_to_numpy(lights, camera, settings, monkeypatch):
+    lens = dataclasses.replace(camera.lens, distortion_wide=-0.6, distortion_tele=-0.6)
+    bent, still = dataclasses.replace(camera, lens=lens), optics.Moment.still()
+    asked, reference = [], optics.light_on_sensor
+    monkeypatch.setattr(optics, "light_on_sensor", lambda *given: asked.append(given) or reference(*given))
+    found = accelerated.light_on_sensor(lights[0], bent, settings, still)
+    np.testing.assert_array_equal(found, reference(lights[0], bent, settings, still), strict=True)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e-6, 0.4, 3.0, 9.999999, 10.0, 11.0, 40.0, 2500.0, 77000.0])
+def test_poisson__numbers_and_the_generator_after_them_are_numpys(mean):
+    means = np.full((40, 50), mean, np.float32)
+    means[::2] *= generator("means", mean).random((20, 50), dtype=np.float32)
+    one, two = generator("poisson", mean), generator("poisson", mean)
+    expected = np.minimum(one.poisson(means), 50_000.5).astype(np.float32)
+    np.testing.assert_array_equal(accelerated.poisson(means, 50_000.5, 10.0, two), expected, strict=True)
+    np.testing.assert_array_equal(two.standard_normal(5, dtype=np.float32), one.standard_normal(5, dtype=np.float32))
+
+
+@pytest.mark.parametrize("begin", [lambda: np.random.default_rng(3), lambda: used(generator("used"), 3)])
+def test_poisson__another_or_a_begun_generator(begin):
+    means, one, two = np.linspace(0, 50, 600, dtype=np.float32).reshape(20, 30), begin(), begin()
+    expected = one.poisson(means).astype(np.float32)
+    np.testing.assert_array_equal(accelerated.poisson(means, 1e6, 1e4, two), expected)
+    assert one.random() == two.random()
+
+
+def used(rng, count):
+    rng.random(count)
+    return rng
+
+
+def test_render_shot__the_same_file_with_and_without_kernels(lights, monkeypatch):
+    for i in (0, 10, 26):
+        shot, files = Shot(CAMERAS[i], settings_of(i), 1, HAND_HELD), []
+        for engine in ("numba", "pillow", ""):
+            monkeypatch.setenv("CAMTRACE_ENGINE", engine)
+            files.append(render_shot(lights[1], shot))
+        assert files[0] == files[1] == files[2]
+
+
+def broken(stage):
+    """The compiled stages, one of them off by a little."""
+    right = getattr(stages.numpy_stages(), stage)
+
+    def wrong(*given):
+        result = right(*given)
+        (result.dn if stage == "read_out" else result).flat[5] += 1
+        return result
+
+    return dataclasses.replace(stages.numpy_stages(), **{stage: wrong})
+
+
+@pytest.mark.parametrize(
+    ("stage", "named"),
+    [("paint", "scenes"), ("light_on_sensor", "optics"), ("read_out", "read-out"), ("develop", "development")],
+)
+def test_difference__names_the_stage_that_differs(stage, named):
+    assert stages.difference(stages.numpy_stages(), stages.numpy_stages()) == ""
+    assert f"compiled {named} differ" in stages.difference(broken(stage), stages.numpy_stages())
+
+
+@pytest.fixture
+def afresh():
+    """The choice made again, as in a new process, and forgotten afterwards."""
+    stages.tested.cache_clear()
+    yield
+    stages.tested.cache_clear()
+
+
+def test_chosen_stages__kernels_that_pass_and_numpy_where_they_do_not(afresh, monkeypatch):
+    assert stages.chosen_stages().develop is accelerated.develop
+    monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
+    assert stages.chosen_stages() is stages.numpy_stages()
+    monkeypatch.delenv("CAMTRACE_ENGINE")
+
+    monkeypatch.setattr(accelerated, "develop", broken("develop").develop)
+    stages.tested.cache_clear()
+    with pytest.warns(RuntimeWarning, match=r"compiled development differs from NumPy's \(.*; going on with NumPy"):
+        assert stages.chosen_stages() is stages.numpy_stages()
+    monkeypatch.setenv("CAMTRACE_ENGINE", "numba")
+    with pytest.raises(UsageError, match="CAMTRACE_ENGINE=numba: compiled development differs"):
+        stages.chosen_stages()
+
+
+def test_chosen_stages__without_numba(afresh, monkeypatch):
+    monkeypatch.setattr(stages.importlib.util, "find_spec", lambda name: None)
+    assert stages.chosen_stages() is stages.numpy_stages()
