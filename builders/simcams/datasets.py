@@ -12,18 +12,26 @@ import numpy as np
 from datasets import Features
 
 from builders.dataset import (
+    PHOTOS,
     Build,
     Card,
+    Group,
+    LabelledPart,
     PixelRights,
     ShardJob,
+<<<<<<< HEAD
     SpaceEstimate,
+=======
+    SharedShards,
+>>>>>>> lead
     estimate_space,
     finish_folder,
+    grouped,
     items_per_shard,
     pixel_rights,
     prepare_folder,
     require_space,
-    write_shards,
+    write_groups,
 )
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.exif import STUDY_ATTRIBUTES
@@ -62,8 +70,15 @@ def build_simcams(
         if config not in STUDY_ATTRIBUTES:
             raise unknown_name("config", config, STUDY_ATTRIBUTES)
     attributes = {config: photos.attributes[config] for config in configs}
+<<<<<<< HEAD
     features = {config: simcams_features(column.names) for config, column in attributes.items()}
     jobs = simcams_jobs(photos, output, configs)
+=======
+    columns = simcams_features({config: column.names for config, column in attributes.items()})
+    fingerprint = _source(photos).fingerprint()
+    parts = [_part(photos, config, column, s) for config, column in attributes.items() for s in range(len(SPLITS))]
+    jobs = [_job(photos, fingerprint, output, columns, tuple(configs), group) for group in grouped(parts, configs)]
+>>>>>>> lead
     card = Card(
         template="simcams.md.jinja",
         pretty_name="simcams: one scene, many cameras",
@@ -71,6 +86,7 @@ def build_simcams(
         tags=("image-forensics", "camera-identification", "synthetic", "acquisition-traces"),
         context={"photos": photos, "attributes": attributes, "pairs": False},
     )
+    features = dict.fromkeys((*configs, PHOTOS), columns)
     return _build("simcams", photos, output, jobs, features, card, workers, fresh, ignore_space, progress)
 
 
@@ -126,7 +142,12 @@ def build_simpairs(
 
     Arguments and errors as in ``build_simcams``.
     """
+<<<<<<< HEAD
     jobs = simpairs_jobs(photos, output)
+=======
+    everything = np.arange(len(photos))
+    job = _shard_job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything)
+>>>>>>> lead
     card = Card(
         template="simcams.md.jinja",
         pretty_name="simpairs: each scene by a phone and by an older compact",
@@ -139,11 +160,18 @@ def build_simpairs(
     return _build("simpairs", photos, output, jobs, features, card, workers, fresh, ignore_space, progress)
 
 
-def _members(photos: PhotoSet, column: Labels, split: int) -> np.ndarray:
-    return np.flatnonzero((photos.splits == split) & (column.values != UNLABELLED))
+def _part(photos: PhotoSet, config: str, column: Labels, split: int) -> LabelledPart:
+    members = np.flatnonzero((photos.splits == split) & (column.values != UNLABELLED))
+    return LabelledPart(config, HUB_SPLITS[split], column.names, members, column.values[members].astype(np.int64))
 
 
 def _job(
+    photos: PhotoSet, fingerprint: str, output: Path, features: Features, configs: tuple[str, ...], group: Group
+) -> ShardJob:
+    return _shard_job(photos, fingerprint, output, PHOTOS, group.name, features, group.photos, group.labels, configs)
+
+
+def _shard_job(
     photos: PhotoSet,
     fingerprint: str,
     output: Path,
@@ -151,17 +179,17 @@ def _job(
     split: str,
     features: Features,
     members: np.ndarray,
-    column: Labels | None,
+    labels: np.ndarray | None = None,
+    configs: tuple[str, ...] = (),
 ) -> ShardJob:
     kinds = tuple(photos.labels.names[i] for i in photos.labels.values)
-    labels = None if column is None else column.values[members].astype(np.int64)
     return ShardJob(
         output=output,
         config=config,
         split=split,
         features=features,
         ids=[photos.ids[i] for i in members],
-        make_rows=SimulatedRows(_source(photos), photos.ids, kinds, photos.rows[members], labels),
+        make_rows=SimulatedRows(_source(photos), photos.ids, kinds, photos.rows[members], labels, configs),
         recipe={"shots": fingerprint, "labels": _digest(labels)},
     )
 
@@ -182,8 +210,17 @@ def _build(
     ignore_space: bool,
     progress: bool,
 ) -> Build:
+<<<<<<< HEAD
     prepare_folder(output, features, fresh=fresh)
     estimate = _estimate(photos, jobs)
+=======
+    shared = jobs[0].config == PHOTOS
+    prepare_folder(output, {job.config for job in jobs}, fresh=fresh)
+    largest = max(jobs, key=lambda job: len(job.ids))
+    estimate = estimate_space(largest)
+    if not estimate.bytes_per_item:
+        raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(largest)})")
+>>>>>>> lead
     items = sum(len(job.ids) for job in jobs)
     total = int(estimate.bytes_per_item * items)
     if progress and sys.stderr.isatty():
@@ -191,8 +228,15 @@ def _build(
         print(f"about {total / 1e6:,.0f} MB and {minutes:.0f} minutes, measured on a sample", file=sys.stderr)
     if not ignore_space:
         require_space(output, total)
+<<<<<<< HEAD
     sizes = {f"{j.config}/{j.split}": items_per_shard(estimate.bytes_per_item, len(j.ids)) for j in jobs}
     written = [write_shards(job, workers=workers, progress=progress) for job in cut_jobs(photos, jobs, sizes)]
+=======
+    each = items_per_shard(estimate.bytes_per_item, items)
+    jobs = [dataclasses.replace(job, items_per_shard=each) for job in jobs]
+    written = write_groups(jobs, workers=workers, progress=progress)
+    configs = tuple(config for config in features if config != PHOTOS)
+>>>>>>> lead
     recipe = {
         "source": photos.name,
         "evidence": dict(photos.evidence),
@@ -202,12 +246,14 @@ def _build(
     return finish_folder(
         output,
         kind=kind,
-        splits=written,
+        splits=() if shared else written,
         features=features,
         default=next(iter(features)),
         card=card,
         recipe=recipe,
         pixels=_rights(photos),
+        shared=SharedShards(configs, tuple(written)) if shared else None,
+        counted={config: [config] for config in configs} | {PHOTOS: []} if shared else None,
     )
 
 
