@@ -6,17 +6,9 @@ from .ranked import ShardWork, gather_shards, hand_over_folder, scratch_folder
 from .rights import pixel_rights
 from .shard_pool import (
     FAILURES_FILE,
-<<<<<<< HEAD
-    SpaceEstimate,
-    SplitShards,
-    default_workers,
-    estimate_space,
-    require_space,
-=======
     SplitShards,
     default_workers,
     write_groups,
->>>>>>> lead
     write_shards,
 )
 from .shards import ShardJob, file_sha256, items_per_shard
@@ -35,11 +27,7 @@ __all__ = [
     "PixelRights",
     "ShardJob",
     "ShardWork",
-<<<<<<< HEAD
-    "SpaceEstimate",
-=======
     "SharedShards",
->>>>>>> lead
     "SplitShards",
     "default_workers",
     "estimate_space",

@@ -19,11 +19,7 @@ from builders.dataset import (
     LabelledPart,
     PixelRights,
     ShardJob,
-<<<<<<< HEAD
-    SpaceEstimate,
-=======
     SharedShards,
->>>>>>> lead
     estimate_space,
     finish_folder,
     grouped,
@@ -70,15 +66,7 @@ def build_simcams(
         if config not in STUDY_ATTRIBUTES:
             raise unknown_name("config", config, STUDY_ATTRIBUTES)
     attributes = {config: photos.attributes[config] for config in configs}
-<<<<<<< HEAD
-    features = {config: simcams_features(column.names) for config, column in attributes.items()}
     jobs = simcams_jobs(photos, output, configs)
-=======
-    columns = simcams_features({config: column.names for config, column in attributes.items()})
-    fingerprint = _source(photos).fingerprint()
-    parts = [_part(photos, config, column, s) for config, column in attributes.items() for s in range(len(SPLITS))]
-    jobs = [_job(photos, fingerprint, output, columns, tuple(configs), group) for group in grouped(parts, configs)]
->>>>>>> lead
     card = Card(
         template="simcams.md.jinja",
         pretty_name="simcams: one scene, many cameras",
@@ -86,47 +74,8 @@ def build_simcams(
         tags=("image-forensics", "camera-identification", "synthetic", "acquisition-traces"),
         context={"photos": photos, "attributes": attributes, "pairs": False},
     )
-    features = dict.fromkeys((*configs, PHOTOS), columns)
+    features = dict.fromkeys((*configs, PHOTOS), jobs[0].features)
     return _build("simcams", photos, output, jobs, features, card, workers, fresh, ignore_space, progress)
-
-
-def simcams_jobs(photos: PhotoSet, output: Path, configs: Sequence[str] = STUDY_ATTRIBUTES) -> list[ShardJob]:
-    """The splits that ``build_simcams`` writes, not cut yet."""
-    fingerprint = _source(photos).fingerprint()
-    jobs = []
-    for config in configs:
-        column = photos.attributes[config]
-        columns = simcams_features(column.names)
-        jobs += [
-            _job(photos, fingerprint, output, config, HUB_SPLITS[s], columns, _members(photos, column, s), column)
-            for s in range(len(SPLITS))
-        ]
-    return jobs
-
-
-def simpairs_jobs(photos: PhotoSet, output: Path) -> list[ShardJob]:
-    """The one split that ``build_simpairs`` writes, not cut yet."""
-    everything = np.arange(len(photos))
-    return [_job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything, None)]
-
-
-def cut_jobs(photos: PhotoSet, jobs: Sequence[ShardJob], sizes: Mapping[str, int] | None = None) -> list[ShardJob]:
-    """Cut into shards as the builds cut them.
-
-    Args:
-        photos: of the jobs.
-        jobs: of one build.
-        sizes: photos per shard by ``config/split``; measured on a sample by default.
-
-    Raises:
-        DataError: no scene of the sample could be rendered.
-    """
-    if sizes is not None:
-        return [dataclasses.replace(job, items_per_shard=sizes[f"{job.config}/{job.split}"]) for job in jobs]
-    estimate = _estimate(photos, jobs)
-    return [
-        dataclasses.replace(job, items_per_shard=items_per_shard(estimate.bytes_per_item, len(job.ids))) for job in jobs
-    ]
 
 
 def build_simpairs(
@@ -142,12 +91,7 @@ def build_simpairs(
 
     Arguments and errors as in ``build_simcams``.
     """
-<<<<<<< HEAD
     jobs = simpairs_jobs(photos, output)
-=======
-    everything = np.arange(len(photos))
-    job = _shard_job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything)
->>>>>>> lead
     card = Card(
         template="simcams.md.jinja",
         pretty_name="simpairs: each scene by a phone and by an older compact",
@@ -158,6 +102,46 @@ def build_simpairs(
     )
     features = {PAIRS: SIMPAIRS_FEATURES}
     return _build("simpairs", photos, output, jobs, features, card, workers, fresh, ignore_space, progress)
+
+
+def simcams_jobs(photos: PhotoSet, output: Path, configs: Sequence[str] = STUDY_ATTRIBUTES) -> list[ShardJob]:
+    """The groups of photos that ``build_simcams`` writes, not cut yet."""
+    attributes = {config: photos.attributes[config] for config in configs}
+    columns = simcams_features({config: column.names for config, column in attributes.items()})
+    fingerprint = _source(photos).fingerprint()
+    parts = [_part(photos, config, column, s) for config, column in attributes.items() for s in range(len(SPLITS))]
+    return [_job(photos, fingerprint, output, columns, tuple(configs), group) for group in grouped(parts, configs)]
+
+
+def simpairs_jobs(photos: PhotoSet, output: Path) -> list[ShardJob]:
+    """The one split that ``build_simpairs`` writes, not cut yet."""
+    everything = np.arange(len(photos))
+    return [_shard_job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything)]
+
+
+def cut_jobs(photos: PhotoSet, jobs: Sequence[ShardJob], sizes: Mapping[str, int] | None = None) -> list[ShardJob]:
+    """Cut into shards as the builds cut them.
+
+    Args:
+        photos: of the jobs.
+        jobs: of one build.
+        sizes: photos per shard by ``config/split``; measured on a sample by default.
+
+    Raises:
+        DataError: no scene of the sample could be rendered.
+    """
+    if sizes is None:
+        each = items_per_shard(_bytes_per_item(photos, jobs), sum(len(job.ids) for job in jobs))
+        return [dataclasses.replace(job, items_per_shard=each) for job in jobs]
+    return [dataclasses.replace(job, items_per_shard=sizes[f"{job.config}/{job.split}"]) for job in jobs]
+
+
+def _bytes_per_item(photos: PhotoSet, jobs: Sequence[ShardJob]) -> float:
+    largest = max(jobs, key=lambda job: len(job.ids))
+    estimate = estimate_space(largest)
+    if not estimate.bytes_per_item:
+        raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(largest)})")
+    return estimate.bytes_per_item
 
 
 def _part(photos: PhotoSet, config: str, column: Labels, split: int) -> LabelledPart:
@@ -210,17 +194,12 @@ def _build(
     ignore_space: bool,
     progress: bool,
 ) -> Build:
-<<<<<<< HEAD
-    prepare_folder(output, features, fresh=fresh)
-    estimate = _estimate(photos, jobs)
-=======
     shared = jobs[0].config == PHOTOS
     prepare_folder(output, {job.config for job in jobs}, fresh=fresh)
     largest = max(jobs, key=lambda job: len(job.ids))
     estimate = estimate_space(largest)
     if not estimate.bytes_per_item:
         raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(largest)})")
->>>>>>> lead
     items = sum(len(job.ids) for job in jobs)
     total = int(estimate.bytes_per_item * items)
     if progress and sys.stderr.isatty():
@@ -228,15 +207,10 @@ def _build(
         print(f"about {total / 1e6:,.0f} MB and {minutes:.0f} minutes, measured on a sample", file=sys.stderr)
     if not ignore_space:
         require_space(output, total)
-<<<<<<< HEAD
-    sizes = {f"{j.config}/{j.split}": items_per_shard(estimate.bytes_per_item, len(j.ids)) for j in jobs}
-    written = [write_shards(job, workers=workers, progress=progress) for job in cut_jobs(photos, jobs, sizes)]
-=======
     each = items_per_shard(estimate.bytes_per_item, items)
     jobs = [dataclasses.replace(job, items_per_shard=each) for job in jobs]
     written = write_groups(jobs, workers=workers, progress=progress)
     configs = tuple(config for config in features if config != PHOTOS)
->>>>>>> lead
     recipe = {
         "source": photos.name,
         "evidence": dict(photos.evidence),
@@ -255,13 +229,6 @@ def _build(
         shared=SharedShards(configs, tuple(written)) if shared else None,
         counted={config: [config] for config in configs} | {PHOTOS: []} if shared else None,
     )
-
-
-def _estimate(photos: PhotoSet, jobs: Sequence[ShardJob]) -> SpaceEstimate:
-    estimate = estimate_space(jobs[0])
-    if not estimate.bytes_per_item:
-        raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(jobs[0])})")
-    return estimate
 
 
 def _rights(photos: PhotoSet) -> PixelRights:
