@@ -68,7 +68,7 @@ def read_out(
 
 
 PATTERN_BYTES = 1 << 26
-"""Fixed patterns that a process keeps: of 128 units at 256 x 256 pixels. The bundled cameras have 81 in train scenes."""
+"""Fixed patterns kept in a process: of 128 units at 256 x 256 pixels; train scenes of the bundled cameras have 81."""
 
 _patterns: collections.OrderedDict[tuple[Camera, int, int, int], FixedPattern] = collections.OrderedDict()
 _patterns_lock = threading.Lock()
