@@ -310,6 +310,28 @@ def test_hostile_names__are_shown_as_text(make, tmp_path, open_page):
         assert evil in page.locator("body").inner_text()
 
 
+def test_data_set_of_the_hub__has_the_address_of_its_viewer(make, tmp_path, open_page):
+    """Of repositories alone; nothing that a name holds gets into the address beside one."""
+    names = {
+        "hub:camtrace/traces": "https://huggingface.co/datasets/camtrace/traces/embed/viewer",
+        "flickrexif:hub:CTU-OU/FlickrExif@abc": "https://huggingface.co/datasets/CTU-OU/FlickrExif/embed/viewer",
+        "hub:../../evil": None,
+        "hub:a/b/c": None,
+        "folder:hub": None,
+    }
+    for i, (name, expected) in enumerate(names.items()):
+        one = make.result("ok", [*make.probes(0.5, 0.6, 0.7, 0.4)], data=name)
+        board = build_board(measured_entries([ResultFile("a.json", one)]))
+        write_site(board, [], tmp_path / str(i), title="board")
+        where = (tmp_path / str(i) / "index.html").as_uri()
+        page = open_page(f"{where}#view=encoder&encoder={board.entries[0].key}")
+        links = page.eval_on_selector_all("#encoder table a[href^=http]", "all => all.map(a => a.getAttribute('href'))")
+        assert links == ([expected] if expected else [])
+        about = open_page(f"{where}#view=about")
+        shown = about.eval_on_selector_all("#about dl a", "all => all.map(a => a.getAttribute('href'))")
+        assert shown == ([expected] if expected else [])
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (320, "light")])
 def test_accessibility__axe_finds_nothing(address, axe, open_page, width, scheme):
     encoder = "#view=encoder&encoder=published-clip-vit-b-16-wit"
