@@ -19,6 +19,10 @@ SHARE = "CAMTRACE_RANKS_HERE"
 """Environment variable: how many ranks share this machine's cores."""
 
 
+ENDS_WITH_PARENT = "CAMTRACE_ENDS_WITH_PARENT"
+"""Environment variable: whoever started this process watches over it, and it does not outlive that."""
+
+
 def run_locally(
     command: Sequence[str],
     ranks: Sequence[int],
@@ -88,11 +92,16 @@ def run_locally(
 
 
 def serve(run: Callable[[int], str], numbers: Iterable[str], answers: IO[str]) -> None:
-    """The other side: do each rank that is asked for, and answer; ends with whoever asks, even if that is killed."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    """The other side: do each rank that is asked for, and answer."""
     for line in numbers:
         rank = int(line)
         print(json.dumps({"rank": rank, "reason": run(rank)}), file=answers, flush=True)
+
+
+def end_with_parent() -> None:
+    """Where ``ENDS_WITH_PARENT`` is set: end when whoever started this process is gone, however that happened."""
+    if os.environ.pop(ENDS_WITH_PARENT, ""):
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
 def cores_here() -> int:
@@ -127,7 +136,7 @@ def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess
 
 def _environment(number: int, workers: int, devices: Sequence[str]) -> dict[str, str]:
     """Of one process: its share of the cores, and one GPU, so that the GPUs have about as many ranks each."""
-    own = {**os.environ, SHARE: str(workers)}
+    own = {**os.environ, SHARE: str(workers), ENDS_WITH_PARENT: "1"}
     own.setdefault("OMP_NUM_THREADS", str(max(1, cores_here() // workers)))
     if devices:
         own["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
