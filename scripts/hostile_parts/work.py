@@ -22,6 +22,9 @@ from PIL import Image
 VOLATILE = ("created", "cost")
 """Of a result: when it was made and what it took."""
 
+TELLS_TIMES = ("report.html", "report.md", "sweep.json")
+"""Files that tell how long a run took, or what of it was there already; the numbers in them are those of results."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -170,7 +173,7 @@ def content(folder: Path, outputs: Sequence[str]) -> dict[str, str]:
         top = folder / name
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
             relative = path.relative_to(folder).as_posix()
-            if path.is_file() and not relative.endswith("/lock"):
+            if path.is_file() and path.name not in ("lock", *TELLS_TIMES):
                 found[relative] = hashlib.sha256(_plain(path)).hexdigest()
     return found
 

@@ -65,7 +65,7 @@ export function createChoice({ board, container, change, linkTo }) {
         records: scoreRecords(board, [want, trace], both),
         table: { family: want.family, data: want.data, sort: want.id },
         caption:
-          `Up: ${want.explain} Across: ${trace.explain} The stepped line joins encoders that no other one beats on both, where ${word} trace wins; ` +
+          `Up: ${meant(want)} Across: ${meant(trace)} The stepped line joins encoders that no other one beats on both, where ${word} trace wins; ` +
           "the dashed line is how much is enough, the upright one chance. Diamonds with names in bold are measured, discs published.",
       }),
     );
@@ -87,6 +87,11 @@ export function createChoice({ board, container, change, linkTo }) {
     }
     return found.pair;
   }
+}
+
+/** What a column is, without the settings and ranks that its table tells. */
+function meant(column) {
+  return column.explain.replace(/ Here with .*$/, "");
 }
 
 function wanted(column) {
