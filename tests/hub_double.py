@@ -7,12 +7,14 @@ fail: statuses, Retry-After, dropped connections, another commit first (412). St
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import os
 import re
 import threading
 import time
+import zlib
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -68,6 +70,12 @@ class Failure:
     headers: dict[str, str] = field(default_factory=dict)
     after_doing: bool = False
     """The request is carried out first and only its answer is lost."""
+    hostile: str = ""
+    """One of ``HOSTILE``: how it answers instead."""
+
+
+HOSTILE = ("slow headers", "slow body", "breaks off", "endless", "too large", "packed", "packed as br")
+"""A byte each 20 ms, one byte and a hang-up, a body without end, a length of 10**15, a gzip bomb, brotli."""
 
 
 class HubDouble:
@@ -194,10 +202,38 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _fail(self, failure: Failure) -> None:
+        if failure.hostile:
+            return self._answer_hostile(failure.hostile)
         if failure.status is None:
             raise _Dropped
         self._lost = None
         self._json({"error": "told to fail"}, failure.status, failure.headers)
+
+    def _answer_hostile(self, how: str) -> None:
+        self.close_connection = True
+        head = b'HTTP/1.1 200 OK\r\nX-Repo-Commit: 0\r\nETag: "0"\r\n'
+        length = {"too large": 10**15, "slow body": 10**6, "breaks off": 10**6}.get(how)
+        head += b"Transfer-Encoding: chunked\r\n" if length is None else b"Content-Length: %d\r\n" % length
+        if how == "slow headers":
+            self._slowly(head + b"X-Padding: " + b"a" * 10**6)
+        if how.startswith("packed"):
+            head += b"Content-Encoding: " + (b"br" if how == "packed as br" else b"gzip") + b"\r\n"
+        self.wfile.write(head + b"\r\n")
+        if how == "slow body":
+            self._slowly(b"a" * 10**6)
+        if how == "breaks off":
+            self.wfile.write(b"a")
+        pieces = [bytes(1 << 16)] * 20_000 if how == "endless" else [_bomb()] if how == "packed" else []
+        for piece in pieces:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        if pieces:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _slowly(self, data: bytes) -> None:
+        for at in range(len(data)):
+            self.wfile.write(data[at : at + 1])
+            self.wfile.flush()
+            time.sleep(0.02)
 
     def _read_body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
@@ -483,6 +519,13 @@ class _Handler(BaseHTTPRequestHandler):
         if body:
             self.wfile.write(content)
         return None
+
+
+@functools.cache
+def _bomb() -> bytes:
+    """64 MiB of zeros in 300 kB."""
+    packer = zlib.compressobj(1, wbits=31)
+    return packer.compress(bytes(64 << 20)) + packer.flush()
 
 
 def _is_lfs(path: str) -> bool:

@@ -13,8 +13,9 @@ import numpy as np
 from benchmark.audit.subjects import PhotoSubject, Row, StreamedSubject, Subject, photo_subject
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
 from builders.kinds import DataSpec, open_photos
+from builders.outside import from_hub, said_by_client
 from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet
-from builders.sources import FolderSource, split_named
+from builders.sources import FolderSource, check_data_set, split_named
 
 
 def open_subject(
@@ -196,13 +197,14 @@ def _streamed(spec: DataSpec, label: str, limit: int | None) -> StreamedSubject:
     import datasets
 
     image, column = spec.options.get("image"), label or spec.options.get("label")
+    check_data_set(spec.location, spec.revision)
     try:
-        loaded = datasets.load_dataset(
-            spec.location, name=spec.options.get("config"), revision=spec.revision, streaming=True
-        )
+        with from_hub():
+            loaded = datasets.load_dataset(
+                spec.location, name=spec.options.get("config"), revision=spec.revision, streaming=True
+            )
     except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(f"hub:{spec.location}: cannot be opened ({reason})") from None
+        raise DataError(f"hub:{spec.location}: cannot be opened ({said_by_client(error)})") from None
     features = next(iter(loaded.values())).features or {}
     image = image or next((n for n, f in features.items() if isinstance(f, datasets.Image)), None)
     column = column or next((n for n, f in features.items() if isinstance(f, datasets.ClassLabel)), None)
@@ -211,6 +213,7 @@ def _streamed(spec: DataSpec, label: str, limit: int | None) -> StreamedSubject:
             raise unknown_name(f"{what} column of hub:{spec.location}", str(name), features)
     names = getattr(features.get(str(column)), "names", None)
 
+    @from_hub()
     def rows() -> Iterator[tuple[Row, bytes | None]]:
         for split, part in loaded.items():
             cells = part.select_columns([image, column]).cast_column(image, datasets.Image(decode=False))

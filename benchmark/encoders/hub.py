@@ -12,13 +12,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl
 
+from benchmark.encoders.checkpoint_files import check_files, library_of_card, read_config
 from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.registry import Request
 from benchmark.encoders.study import STUDY
-from builders.errors import EncoderError, UsageError, unknown_name
+from builders.errors import EncoderError, RemoteError, UsageError, unknown_name
+from builders.outside import (
+    Refused,
+    from_hub,
+    read_outside_text,
+    said_by_client,
+)
 
 ADAPTERS = {
     "transformers": "benchmark.encoders.transformers_models:load_checkpoint",
@@ -95,7 +101,7 @@ def load_hub(request: Request) -> Encoder:
     name = repo if revision is None else f"{repo}@{revision}"
     folder = _of_sentence_transformers(folder)
     checkpoint = Checkpoint(name + _said(options), folder, commit, options)
-    return _load(checkpoint, library_of(folder, repo, _readme_library(folder)), request)
+    return _load(checkpoint, library_of(folder, repo, library_of_card(folder)), request)
 
 
 def load_folder(request: Request) -> Encoder:
@@ -114,7 +120,7 @@ def load_folder(request: Request) -> Encoder:
     name = f"local-dir:{folder.resolve().name}"
     folder = _of_sentence_transformers(folder.resolve())
     checkpoint = Checkpoint(name + _said(options), folder, None, options)
-    encoder = _load(checkpoint, library_of(folder, checkpoint.name, _readme_library(folder)), request)
+    encoder = _load(checkpoint, library_of(folder, checkpoint.name, library_of_card(folder)), request)
     own = named_by_weights(name, encoder.info.weights_sha256) + _said(options)
     return replace(encoder, info=replace(encoder.info, id=own))
 
@@ -127,7 +133,7 @@ def library_of(folder: Path, name: str, library_name: str | None) -> str:
     Raises:
         UsageError: none of the libraries does.
     """
-    config = _config(folder / "config.json")
+    config = read_config(folder / "config.json")
     possible = []
     if "architecture" in config or config.get("model_type") == "timm_wrapper":
         possible.append("timm")
@@ -185,15 +191,16 @@ def _of_sentence_transformers(folder: Path) -> Path:
     if (folder / "config.json").is_file() or not (folder / "modules.json").is_file():
         return folder
     try:
-        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        modules = json.loads(read_outside_text(folder / "modules.json"))
         first = str(modules[0]["path"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (Refused, RecursionError, ValueError, LookupError, TypeError):
         return folder
     below = (folder / first).resolve() if first else folder
     return below if (below / "config.json").is_file() and folder.resolve() in below.parents else folder
 
 
 def _load(checkpoint: Checkpoint, library: str, request: Request) -> Encoder:
+    check_files(checkpoint.folder, checkpoint.name)
     if checkpoint.options and library != "transformers":
         raise UsageError(
             f"{checkpoint.name}: options after ? are of transformers' checkpoints, and {library} reads this"
@@ -209,19 +216,26 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
     label = repo if revision is None else f"{repo}@{revision}"
     try:
         try:
-            info = HfApi().model_info(repo, revision=revision)
+            with from_hub():
+                info = HfApi().model_info(repo, revision=revision)
         except (errors.HfHubHTTPError, errors.HFValidationError, errors.RevisionResolutionError):
             raise
         except Exception as error:  # no network: the client raises its HTTP library's own errors
-            folder = _cached(repo, revision)
+            why = str(error) if isinstance(error, RemoteError) else type(error).__name__
+            try:
+                folder = _cached(repo, revision)
+            except errors.LocalEntryNotFoundError:
+                reason = f"the Hub cannot be reached ({why}) and the model is not in the local cache"
+                raise EncoderError(f"{label}: {reason}") from None
             if not any(path.suffix in (".safetensors", ".bin", ".pth") for path in folder.rglob("*")):
-                reason = f"the Hub cannot be reached ({type(error).__name__}) and the cache has no weights"
+                reason = f"the Hub cannot be reached ({why}) and the cache has no weights"
                 raise EncoderError(f"{label}: {reason}") from None
             return folder, folder.name
         names = [sibling.rfilename for sibling in info.siblings or []]
         wanted = wanted_files(names, repo=repo, library_name=info.library_name, trust_remote_code=trust_remote_code)
         commit = info.sha or revision or "main"
-        return Path(snapshot_download(repo, revision=commit, allow_patterns=wanted)), commit
+        with from_hub():
+            return Path(snapshot_download(repo, revision=commit, allow_patterns=wanted)), commit
     except EncoderError:
         raise
     except errors.GatedRepoError:
@@ -240,7 +254,9 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
     except errors.HfHubHTTPError as error:
         raise EncoderError(f"{label}: the Hub answered with an error ({_first_line(error)})") from None
     except Exception as error:  # disk full, broken connection in the middle, ...
-        raise EncoderError(f"{label}: cannot be fetched ({type(error).__name__}: {_first_line(error)})") from None
+        said = said_by_client(error)
+        kind = "" if said != _first_line(error) or isinstance(error, RemoteError) else f"{type(error).__name__}: "
+        raise EncoderError(f"{label}: cannot be fetched ({kind}{said})") from None
 
 
 def _cached(repo: str, revision: str | None) -> Path:
@@ -253,27 +269,6 @@ def _cached(repo: str, revision: str | None) -> Path:
         if getattr(error, "snapshot_path", None) is None:
             raise
         return Path(error.snapshot_path)  # type: ignore[attr-defined]
-
-
-def _config(file: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise EncoderError(f"{file.parent.name}/{file.name} is not readable JSON ({_first_line(error)})") from None
-    return config if isinstance(config, dict) else {}
-
-
-def _readme_library(folder: Path) -> str | None:
-    """``library_name`` in the YAML head of the card, if there is one."""
-    try:
-        text = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    head = text.split("\n---", 1)[0] if text.startswith("---") else ""
-    found = re.search(r"^library_name:\s*['\"]?([\w-]+)", head, re.MULTILINE)
-    return found.group(1) if found else None
 
 
 def _first_line(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified
 from builders.errors import EncoderError, unknown_name
+from builders.outside import from_hub
 
 
 def load_timm(request: Request) -> Encoder:
@@ -53,7 +54,8 @@ def _load(source: str, checkpoint: Checkpoint, request: Request) -> Encoder:
 
     place = placement(request.device, request.dtype, request.compile)
     try:
-        model = timm.create_model(source, pretrained=True, num_classes=0).eval()
+        with from_hub():
+            model = timm.create_model(source, pretrained=True, num_classes=0).eval()
         data = resolve_model_data_config(model)
         transform = create_transform(**data, is_training=False)
     except Exception as error:  # RuntimeError, KeyError, OSError, UnpicklingError, ... of timm and what it calls

@@ -13,6 +13,7 @@ from benchmark.results import Result
 from builders.command_line import Parser
 from builders.errors import DataError, RemoteError, UsageError
 from builders.files import write_text_atomically
+from builders.outside import from_hub
 
 _REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -147,8 +148,9 @@ def _show(gathered: Gathered, args: argparse.Namespace) -> None:
 
     where = ""
     try:
-        planned = plan(gathered.files, args.results, args.space or "")
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, RuntimeError) as error:
+        with from_hub():
+            planned = plan(gathered.files, args.results, args.space or "")
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, RemoteError, RuntimeError) as error:
         where = f" (the Hub cannot be asked, {type(error).__name__}: shown as if the repository were empty)"
         planned = plan(gathered.files, args.results, args.space or "", ask=False)
     visibility = "public" if args.public else "private"

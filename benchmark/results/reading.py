@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.results.files import ReadResults, Refusal, ResultFile, find_files, read_files, size_objection
+from benchmark.results.schema import MAX_FILE_BYTES
 from builders.errors import RemoteError, UsageError
+from builders.outside import from_hub, said_by_client
 
 _REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?")
 
@@ -42,22 +44,22 @@ def _read_repo(source: str, objection: Callable[[ResultFile], str]) -> ReadResul
     repo, _, revision = source.partition("@")
     api = HfApi()
     try:
-        commit = api.repo_info(repo, repo_type="dataset", revision=revision or None).sha
-        files = [
-            entry
-            for entry in api.list_repo_tree(repo, repo_type="dataset", revision=commit, recursive=True)
-            if isinstance(entry, RepoFile) and entry.path.startswith("results/") and entry.path.endswith(".json")
-        ]
-        refused = tuple(Refusal(f.path, reason) for f in files if (reason := size_objection(f.size)))
-        wanted = sorted(f.path for f in files if not size_objection(f.size))
-        if not wanted:
-            return ReadResults((), refused)
-        folder = api.snapshot_download(
-            repo, repo_type="dataset", revision=commit, allow_patterns=[_literal(path) for path in wanted]
-        )
-    except (HTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else error.__class__.__name__
-        raise RemoteError(f"results of {source}: the Hub does not give them ({reason})") from None
+        with from_hub(MAX_FILE_BYTES):
+            commit = api.repo_info(repo, repo_type="dataset", revision=revision or None).sha
+            files = [
+                entry
+                for entry in api.list_repo_tree(repo, repo_type="dataset", revision=commit, recursive=True)
+                if isinstance(entry, RepoFile) and entry.path.startswith("results/") and entry.path.endswith(".json")
+            ]
+            refused = tuple(Refusal(f.path, reason) for f in files if (reason := size_objection(f.size)))
+            wanted = sorted(f.path for f in files if not size_objection(f.size))
+            if not wanted:
+                return ReadResults((), refused)
+            folder = api.snapshot_download(
+                repo, repo_type="dataset", revision=commit, allow_patterns=[_literal(path) for path in wanted]
+            )
+    except (HTTPError, HFValidationError, LocalEntryNotFoundError, RemoteError, OSError) as error:
+        raise RemoteError(f"results of {source}: the Hub does not give them ({said_by_client(error)})") from None
     read = read_files(Path(folder), wanted, objection=objection, links_may_leave=True)
     return ReadResults(read.accepted, refused + read.refused)
 

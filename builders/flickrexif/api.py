@@ -23,8 +23,8 @@ import requests
 from builders.errors import PhotoError, RemoteError, UsageError
 from builders.flickrexif.budget import CallBudget
 from builders.flickrexif.clock import Clock
-from builders.flickrexif.pace import TooSlow, within
 from builders.flickrexif.state import State
+from builders.outside import TooSlow, within
 
 TRANSIENT_CODES = frozenset({0, 10, 105, 106, 201})
 """Flickr's codes that pass: 0 and 201 unexplained, 10 search down, 105 service down, 106 operation failed for now."""

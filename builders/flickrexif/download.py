@@ -23,7 +23,7 @@ import httpx
 from builders.errors import PhotoError
 from builders.flickrexif.addresses import AddressRefused, GuardedTransport
 from builders.flickrexif.api import retry_after
-from builders.flickrexif.pace import PACE, Pace
+from builders.outside import PHOTO_PACE, Pace
 
 MAX_REDIRECTS = 5
 DEFAULT_MAX_BYTES = 200 * 2**20
@@ -97,7 +97,7 @@ async def download(
     *,
     max_bytes: int = DEFAULT_MAX_BYTES,
     allow_loopback: bool = False,
-    pace: Pace = PACE,
+    pace: Pace = PHOTO_PACE,
 ) -> Downloaded:
     """Fetch ``url`` into the file ``target`` (which a failure may leave in part: it is for temporary names).
 

@@ -24,9 +24,9 @@ from tqdm.auto import tqdm
 from builders.errors import DataError, UsageError, unknown_name
 from builders.flickrexif.download import DEFAULT_MAX_BYTES, Downloaded, DownloadFailure, download, photo_client
 from builders.flickrexif.found import FLICKR_SIZES
-from builders.flickrexif.pace import PACE, Pace
 from builders.flickrexif.state import FILES, State, file_path
 from builders.flickrexif.takedown import bury
+from builders.outside import PHOTO_PACE, Pace
 
 PLACEHOLDER_OWNERS = 3
 """The same bytes under photos of so many owners are no photo of theirs: a placeholder that we do not know by name."""
@@ -46,7 +46,7 @@ class FetchPlan:
     max_bytes: int = DEFAULT_MAX_BYTES
     timeout_s: float = 60.0
     """Between two bytes."""
-    pace: Pace = PACE
+    pace: Pace = PHOTO_PACE
     attempts: int = 4
     first_wait_s: float = 1.0
     retry_failed: bool = False

@@ -21,6 +21,8 @@ from builders.flickrexif.exif_entries import dumps
 from builders.flickrexif.found import is_nsid, photo_id, rank, size_of_url, text_of
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import tombstones
+from builders.outside import from_hub, said_by_client
+from builders.sources import check_data_set
 
 EXIF_COLUMNS: dict[str, tuple[str, str]] = {
     "Make": ("IFD0", "Make"),
@@ -70,12 +72,13 @@ def open_table(hub: str | None, table: Path | None, revision: str | None = None)
                 raise UsageError(f"{table}: a table is a file in {', '.join(_FORMATS)}")
             rows = datasets.load_dataset(_FORMATS[table.suffix.lower()], data_files=str(table), split="train")
         else:
-            rows = datasets.load_dataset(hub, revision=revision, split="train")
+            check_data_set(str(hub), revision)
+            with from_hub():
+                rows = datasets.load_dataset(hub, revision=revision, split="train")
     except (DataError, UsageError):
         raise
     except Exception as error:  # datasets, hub and pyarrow raise trees of their own; one sentence serves the user
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{hub or table}: cannot be read as a table ({reason[:200]})") from None
+        raise DataError(f"{hub or table}: cannot be read as a table ({said_by_client(error)[:300]})") from None
     if ID_COLUMN not in rows.column_names:
         raise DataError(f"{hub or table}: has no column {ID_COLUMN!r} among {', '.join(rows.column_names)}")
     return rows

@@ -24,7 +24,8 @@ from builders.flickrexif.licences import LICENCES
 from builders.flickrexif.rows import METADATA, ConfigPart, RowMaker, part_features, write_part
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import TOMBSTONES_FILE, Tombstones, mark_folder, tombstones
-from builders.outside import read_outside_text
+from builders.outside import MAX_CONFIG_BYTES, from_hub, read_outside_text, said_by_client
+from builders.sources import check_data_set
 
 NOT_FOR_REDISTRIBUTION = PixelRights(
     False, "It holds photos that were fetched for your own use, under licences that differ from photo to photo."
@@ -138,10 +139,12 @@ class _Published:
             if folder.is_dir():  # by file: load_dataset of a folder caches by its README, whatever its files hold
                 files = [str(folder / name) for name in shards]
                 return datasets.load_dataset("parquet", data_files=files, split="train")
-            return datasets.load_dataset(self.source, config, split=split, revision=self.revision)
+            check_data_set(self.source, self.revision)
+            with from_hub():
+                return datasets.load_dataset(self.source, config, split=split, revision=self.revision)
         except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise DataError(f"{self.source}: {config}/{split} cannot be loaded ({reason[:200]})") from None
+            reason = said_by_client(error)[:300]
+            raise DataError(f"{self.source}: {config}/{split} cannot be loaded ({reason})") from None
 
     def _files(self, config: str, split: str) -> list[str]:
         return [f.file for s in self.build.splits if (s.config, s.split) == (config, split) for f in s.shards]
@@ -166,12 +169,13 @@ def _text_file(source: str, name: str, revision: str | None) -> str | None:
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     try:
-        return read_outside_text(hf_hub_download(source, name, repo_type="dataset", revision=revision))
+        with from_hub(MAX_CONFIG_BYTES):
+            return read_outside_text(hf_hub_download(source, name, repo_type="dataset", revision=revision))
     except EntryNotFoundError:
         return None
     except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{source}: neither a folder nor a data set that can be read ({reason[:200]})") from None
+        reason = said_by_client(error)[:300]
+        raise DataError(f"{source}: neither a folder nor a data set that can be read ({reason})") from None
 
 
 def _take_in(state: State, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -1,12 +1,20 @@
 from .archives import outside_sha256, read_outside_arrays
 from .door import MAX_CONFIG_BYTES, open_outside, read_outside, read_outside_json, read_outside_text, too_large
+from .hub import HUB_PACE, MAX_HUB_FILE_BYTES, from_hub, said_by_client
 from .names import is_readable, readable, readable_lines
+from .pace import PHOTO_PACE, Pace, TooSlow, within
 from .plain import Refused, check_plain, parse_json, parse_yaml
 
 __all__ = [
+    "HUB_PACE",
     "MAX_CONFIG_BYTES",
+    "MAX_HUB_FILE_BYTES",
+    "PHOTO_PACE",
+    "Pace",
     "Refused",
+    "TooSlow",
     "check_plain",
+    "from_hub",
     "is_readable",
     "open_outside",
     "outside_sha256",
@@ -18,5 +26,7 @@ __all__ = [
     "read_outside_text",
     "readable",
     "readable_lines",
+    "said_by_client",
     "too_large",
+    "within",
 ]

@@ -29,6 +29,7 @@ from builders.dataset import (
     write_shards,
 )
 from builders.errors import DataError, UsageError
+from builders.outside import from_hub
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary, codec_versions
 from builders.processed.build import build_processed
@@ -160,7 +161,8 @@ def fetch_recipe(recipe: str) -> Path:
 
     repo, _, revision = recipe.partition("@")
     try:
-        return Path(huggingface_hub.snapshot_download(repo, repo_type="dataset", revision=revision or None))
+        with from_hub():
+            return Path(huggingface_hub.snapshot_download(repo, repo_type="dataset", revision=revision or None))
     except HFValidationError:
         raise UsageError(f"{recipe}: neither a folder here nor a repository name") from None
     except (HfHubHTTPError, OSError) as error:

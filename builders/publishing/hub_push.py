@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from builders.dataset import file_sha256
 from builders.errors import RemoteError, UsageError
+from builders.outside import from_hub
 
 ATTEMPTS = 6
 """Tries of one stage before the push gives up."""
@@ -147,7 +148,8 @@ def retry(call: Callable[[], _Answer], repo: str) -> _Answer:
     wait_s = FIRST_WAIT_S
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return call()
+            with from_hub(sends=True):
+                return call()
         except HFValidationError:
             raise
         except HfHubHTTPError as error:

@@ -8,7 +8,7 @@ from .inaturalist import inaturalist_photos
 from .pair_photos import CAMERA_TYPES, PairRow, read_pair_photos
 from .sample import sample_photos
 from .stored_views import stored_photos, unpack
-from .strangers import cell_bytes
+from .strangers import cell_bytes, check_data_set
 
 __all__ = [
     "CAMERA_TYPES",
@@ -17,6 +17,7 @@ __all__ = [
     "FolderSource",
     "PairRow",
     "cell_bytes",
+    "check_data_set",
     "imagenet_photos",
     "inaturalist_photos",
     "labelled_folder",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
+from builders.outside import from_hub, said_by_client
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import ALL_PARAMETERS, Parameter
 from builders.sources.hub_photos import split_named
@@ -82,12 +83,12 @@ def open_built(path_or_repo: str, parameter: str | None = None, *, revision: str
     check_data_set(path_or_repo, revision)
     _check_hashes(Path(path_or_repo), parameter)
     try:
-        loaded = datasets.load_dataset(path_or_repo, parameter, revision=revision)
+        with from_hub():
+            loaded = datasets.load_dataset(path_or_repo, parameter, revision=revision)
     except ValueError as error:
         raise UsageError(f"{path_or_repo}: {str(error).splitlines()[0]}") from None
     except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-        reason = str(error).strip().splitlines()
-        raise DataError(f"{path_or_repo}: cannot be loaded ({reason[0] if reason else error!r})") from None
+        raise DataError(f"{path_or_repo}: cannot be loaded ({said_by_client(error)})") from None
     features = next(iter(loaded.values())).features
     found = [name for name in ALL_PARAMETERS if name in features]
     if len(found) != 1 or not {"image", "photo_id"} <= set(features):

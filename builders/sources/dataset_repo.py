@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.errors import DataError
+from builders.errors import DataError, RemoteError
+from builders.outside import from_hub, said_by_client
 from builders.sources.strangers import check_data_set
 
 
@@ -54,7 +55,8 @@ class DatasetRepo:
 
         check_data_set(self.location, self.revision)
         try:
-            return list(datasets.get_dataset_config_names(self.location, revision=self.revision))
+            with from_hub():
+                return list(datasets.get_dataset_config_names(self.location, revision=self.revision))
         except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
             raise self._error(kind, "cannot be opened", error) from None
 
@@ -72,7 +74,8 @@ class DatasetRepo:
 
         check_data_set(self.location, self.revision)
         try:
-            return datasets.load_dataset(self.location, name=config, revision=self.revision)
+            with from_hub():
+                return datasets.load_dataset(self.location, name=config, revision=self.revision)
         except Exception as error:  # as above
             what = f"config {config} cannot be loaded" if config else "cannot be loaded"
             raise self._error(kind, what, error) from None
@@ -85,10 +88,10 @@ class DatasetRepo:
         from huggingface_hub.errors import HfHubHTTPError
 
         try:
-            return str(huggingface_hub.HfApi().dataset_info(self.location, revision=self.revision).sha)
-        except (HfHubHTTPError, OSError):
+            with from_hub():
+                return str(huggingface_hub.HfApi().dataset_info(self.location, revision=self.revision).sha)
+        except (HfHubHTTPError, OSError, RemoteError):
             return f"{self.revision or 'main'} (commit unknown: the Hub did not answer)"
 
     def _error(self, kind: str, what: str, error: Exception) -> DataError:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return DataError(f"{kind}:{self.location}: {what} ({reason})")
+        return DataError(f"{kind}:{self.location}: {what} ({said_by_client(error)})")

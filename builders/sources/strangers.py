@@ -11,7 +11,7 @@ from typing import Any
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.outside import Refused, parse_yaml, read_outside, read_outside_text, readable
+from builders.outside import MAX_CONFIG_BYTES, Refused, from_hub, parse_yaml, read_outside, read_outside_text, readable
 
 CARDS = ("README.md", ".huggingface.yaml")
 """Files of a data set that say where its data are."""
@@ -113,7 +113,8 @@ def _card(folder: Path, location: str, revision: str | None, name: str) -> Path 
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(huggingface_hub.hf_hub_download(location, name, repo_type="dataset", revision=revision))
+        with from_hub(MAX_CONFIG_BYTES):
+            return Path(huggingface_hub.hf_hub_download(location, name, repo_type="dataset", revision=revision))
     # Not there, or not to be had: then the library cannot read it either, and says so in its own words.
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError):
         return None

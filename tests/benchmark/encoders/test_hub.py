@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,10 @@ import timm
 import torch
 import transformers as tf
 
-from benchmark.encoders.hub import library_of, wanted_files
+from benchmark.encoders.hub import library_of, load_folder, wanted_files
 from benchmark.encoders.provenance import group_and_data
-from builders.errors import UsageError
+from benchmark.encoders.registry import Request
+from builders.errors import EncoderError, UsageError
 
 VIT = {
     "hidden_size": 32,
@@ -36,10 +38,16 @@ for line in sys.argv[1:]:
 """
 
 
-def _ask(environment: dict[str, str], *requests: dict[str, Any]) -> list[list[str]]:
+IMPATIENT = """
+from builders.outside import Pace, hub
+hub.HUB_PACE = Pace(headers_s=0.5, grace_s=0.5, least_bytes_per_s=1000.0)
+"""
+
+
+def _ask(environment: dict[str, str], *requests: dict[str, Any], before: str = "") -> list[list[str]]:
     """What ``load_encoder`` says in a process of its own, one answer per request."""
     run = subprocess.run(
-        [sys.executable, "-c", CLIENT, *map(json.dumps, requests)],
+        [sys.executable, "-c", before + CLIENT, *map(json.dumps, requests)],
         env=environment,
         capture_output=True,
         text=True,
@@ -111,6 +119,56 @@ def test_repo__missing_revision_gated_and_unknown_contents(hub: Any, tmp_path: P
     ]
     assert broken[0] == "EncoderError"
     assert all("\n" not in answer[1] for answer in answers)
+
+
+def test_repo__a_hub_that_answers_a_byte_now_and_then_is_not_waited_for(hub: Any, tmp_path: Path) -> None:
+    hub.create("someone/tiny", "model").commit(_dinov2_files(tmp_path / "a", 0), "one")
+    for path, how in (("safetensors", "slow body"), ("config.json", "slow headers")):
+        hub.fail("GET", f"someone/tiny/resolve/.*{path}", hostile=how)
+    hub.fail("GET", "api/models/someone/slow", hostile="slow headers")
+    one, api = _ask(
+        hub.environment(tmp_path / "home"),
+        {"spec": "someone/tiny"},
+        {"spec": "someone/slow"},
+        before=IMPATIENT,
+    )
+    assert one[0] == api[0] == "EncoderError"
+    for answer in (one, api):
+        assert "too slow: " in answer[1]
+        assert answer[1].startswith("someone/")
+
+
+@pytest.mark.parametrize(
+    ("name", "hostile", "why"),
+    [
+        ("config.json", "fifo", "config.json: not a regular file"),
+        ("config.json", "/dev/zero", "config.json: not a regular file"),
+        ("config.json", "[" * 100_000, "is not readable JSON"),
+        ("config.json", "", "is not readable JSON"),
+        ("model.safetensors", "fifo", "model.safetensors: not a regular file"),
+        ("model.safetensors", "/dev/zero", "model.safetensors: not a regular file"),
+        ("preprocessor_config.json", "fifo", "preprocessor_config.json: not a regular file"),
+        ("README.md", "fifo", ""),
+    ],
+)
+def test_folder__pipes_devices_and_nonsense_are_refused_by_name(
+    tmp_path: Path, name: str, hostile: str, why: str
+) -> None:
+    _dinov2_files(tmp_path / "a", 0)
+    file = tmp_path / "a" / name
+    file.unlink(missing_ok=True)
+    if hostile == "fifo":
+        os.mkfifo(file)
+    elif hostile == "/dev/zero":
+        file.symlink_to(hostile)
+    else:
+        file.write_text(hostile)
+    request = Request(f"local-dir:{tmp_path / 'a'}", device="cpu")
+    if why:
+        with pytest.raises(EncoderError, match=why):
+            load_folder(request)
+    else:
+        assert load_folder(request).info.library == "transformers"
 
 
 def test_repo__of_timm_is_read_with_timm(hub: Any, tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from builders.errors import UsageError
 from builders.flickrexif.addresses import AddressRefused, GuardedBackend, address_allowed
 from builders.flickrexif.download import DownloadFailure, download, photo_client
 from builders.flickrexif.fetch import FetchPlan, fetch
-from builders.flickrexif.pace import Pace, TooSlow, within
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import forget
+from builders.outside import Pace, TooSlow, within
 from tests.builders.flickrexif.flickr_double import Faults, serving
 from tests.builders.flickrexif.flickr_world import World
 

@@ -40,7 +40,7 @@ class Pace:
         return ""
 
 
-PACE = Pace()
+PHOTO_PACE = Pace()
 """Of photos, unless a caller says otherwise."""
 
 
@@ -48,8 +48,13 @@ class TooSlow(Exception):
     """Something did not end before its deadline."""
 
 
-def within(seconds: float, work: Callable[[], Answer]) -> Answer:
+def within(seconds: float, work: Callable[[], Answer], *, late: Callable[[Answer], object] | None = None) -> Answer:
     """What ``work`` returns or raises, if it ends in time; else it is left to a thread that nobody waits for.
+
+    Args:
+        seconds: the deadline.
+        work: to be done.
+        late: is given what ``work`` returns after the deadline, to let go of it.
 
     Raises:
         TooSlow: it did not.
@@ -58,12 +63,17 @@ def within(seconds: float, work: Callable[[], Answer]) -> Answer:
     4
     """
     answers: list[Any] = []
+    given_up = threading.Event()
 
     def run() -> None:
         try:
-            answers.append((work(), None))
+            answer = work()
         except BaseException as error:
             answers.append((None, error))
+            return
+        answers.append((answer, None))
+        if given_up.is_set() and late is not None:
+            late(answer)
 
     thread = threading.Thread(target=run, daemon=True, name="within a deadline")
     thread.start()
@@ -71,6 +81,7 @@ def within(seconds: float, work: Callable[[], Answer]) -> Answer:
     while thread.is_alive() and (left := end - time.monotonic()) > 0:
         thread.join(min(left, 1.0))  # in pieces, so that a signal is heeded
     if not answers:
+        given_up.set()
         raise TooSlow
     answer, error = answers[0]
     if error is not None:

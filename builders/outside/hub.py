@@ -1,0 +1,262 @@
+"""What the Hub's clients fetch, held to a pace and a size: one place for every repository that is read.
+
+``huggingface_hub`` (and through it ``datasets``, ``timm`` and ``open_clip``) waits as long as a server sends one byte
+now and then, and writes as many as it sends. Within ``from_hub`` its client's transport is guarded: headers have a
+deadline, bodies a least rate, a deadline and a limit of bytes, packed ones counted unpacked.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from builders.errors import RemoteError
+from builders.outside.door import too_large
+from builders.outside.names import readable
+from builders.outside.pace import Pace, TooSlow, within
+
+HUB_PACE = Pace(headers_s=60.0, grace_s=60.0, least_bytes_per_s=16384.0, deadline_s=86_400.0)
+"""Of one file of the Hub, all answers about it together, unless a caller says otherwise."""
+
+MAX_HUB_FILE_BYTES = 50 * 2**30
+"""Of one file: what the Hub gives by plain HTTP."""
+
+MAX_ANSWER_BYTES = 256 * 2**20
+"""Of one answer of its API: a list of a million files has 100 MB."""
+
+MAX_ANSWERS = 10_000
+"""Of one address of its API: lists of files have pages of 1,000, and each names the next."""
+
+BROKEN_S = 1.0
+"""What an answer that breaks off counts at least: a server may send a byte and hang up, again and again."""
+
+_SILENCE_S = 60.0
+"""Without a byte, where the client itself would wait for ever."""
+
+_UPLOAD_S = 600.0
+"""From a request that sends to the answer: the Hub takes minutes for a large commit."""
+
+
+@contextmanager
+def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends: bool = False) -> Iterator[None]:
+    """Within it, whatever the Hub's clients fetch in this process comes in time and within a size, or not at all.
+
+    Files come by plain HTTP, not from the Xet store, whose client has no such limits; ``HF_HUB_DISABLE_XET=0`` in the
+    environment asks for it all the same. Of nested ones the inner one counts; threads share it.
+
+    Args:
+        limit: bytes of one file.
+        pace: by default ``HUB_PACE``.
+        sends: files go to the Hub, by the Xet store as it likes.
+
+    Raises:
+        RemoteError: out of the client's call, when an answer was too slow or too large.
+    """
+    from huggingface_hub import constants
+
+    _install()
+    watch = _Watch(limit, pace or HUB_PACE)
+    with _guard:
+        _watches.append(watch)
+        before = constants.HF_HUB_DISABLE_XET
+        constants.HF_HUB_DISABLE_XET = before if sends else _without_xet(before)
+    try:
+        yield
+    finally:
+        with _guard:
+            _watches.remove(watch)
+            constants.HF_HUB_DISABLE_XET = before
+
+
+def said_by_client(error: BaseException) -> str:
+    """The one line that tells what went wrong: our refusal where clients raised errors of their own from it.
+
+    >>> said_by_client(ValueError("cannot load\\nmore of it"))
+    'cannot load'
+    """
+    found: BaseException | None = error
+    for _ in range(20):
+        if found is None:
+            break
+        if isinstance(found, RemoteError):
+            return str(found)
+        found = found.__cause__ or found.__context__
+    return readable((str(error).strip().splitlines() or [type(error).__name__])[0])
+
+
+@dataclass
+class _Fetched:
+    """What came from one address so far."""
+
+    bytes: int = 0
+    seconds: float = 0.0
+    answers: int = 0
+
+
+@dataclass
+class _Watch:
+    limit: int
+    pace: Pace
+    fetched: dict[str, _Fetched] = field(default_factory=dict)
+    """By address without its query: signatures change from answer to answer."""
+
+    def of(self, address: str) -> _Fetched:
+        with _guard:
+            return self.fetched.setdefault(address, _Fetched())
+
+
+_watches: list[_Watch] = []
+_guard = threading.Lock()
+_installed: list[Callable[[], Any]] = []
+
+
+def _without_xet(disabled: bool) -> bool:
+    said = os.environ.get("HF_HUB_DISABLE_XET", "").strip().lower()
+    return disabled if said in ("0", "false", "no", "off") else True
+
+
+def _install() -> None:
+    """Let the Hub's client be made with guarded transports from now on. Once; outside ``from_hub`` they do nothing."""
+    import huggingface_hub
+    from huggingface_hub.utils import _http
+
+    made_by = getattr(_http, "_GLOBAL_CLIENT_FACTORY", None)
+    if _installed and made_by is _installed[-1]:
+        return
+    plain: Callable[[], Any] = made_by or _http.default_client_factory
+
+    def guarded_client() -> Any:
+        client = plain()
+        client._transport = _guarded(client._transport)
+        client._mounts = {where: transport and _guarded(transport) for where, transport in client._mounts.items()}
+        return client
+
+    _installed.append(guarded_client)
+    huggingface_hub.set_client_factory(guarded_client)
+
+
+def _guarded(inner: Any) -> Any:
+    base: Any = _library().BaseTransport
+
+    class GuardedTransport(base):
+        def handle_request(self, request: Any) -> Any:
+            watch = _watches[-1] if _watches else None
+            return inner.handle_request(request) if watch is None else _answer(inner, request, watch)
+
+        def close(self) -> None:
+            inner.close()
+
+    return GuardedTransport()
+
+
+def _library() -> Any:
+    """The HTTP library that this ``huggingface_hub`` was built on, httpx or httpx2."""
+    from huggingface_hub.errors import HTTPError
+
+    return sys.modules[HTTPError.__module__.partition(".")[0]]
+
+
+def _answer(inner: Any, request: Any, watch: _Watch) -> Any:
+    url = request.url
+    address = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}{url.path}"
+    reads = request.method in ("GET", "HEAD")
+    limit = MAX_ANSWER_BYTES if url.path.startswith("/api/") else watch.limit
+    timeouts = request.extensions.get("timeout") or {}
+    silence = _SILENCE_S if reads else _UPLOAD_S
+    names = ("connect", "read", "write", "pool")
+    request.extensions["timeout"] = {name: timeouts.get(name) or silence for name in names}
+    if reads:
+        request.headers["Accept-Encoding"] = "identity"
+    fetched = watch.of(address)
+    fetched.answers += 1
+    _check_pace(fetched, watch.pace, address)  # of what came before: each answer may bring a byte and break off
+    if url.path.startswith("/api/") and fetched.answers > MAX_ANSWERS:
+        raise _refusal(address, f"more than {MAX_ANSWERS:,} answers from one address")
+    seconds = watch.pace.headers_s if reads else _UPLOAD_S
+    try:
+        response = within(seconds, lambda: inner.handle_request(request), late=lambda answer: answer.close())
+    except TooSlow:
+        raise _refusal(address, f"too slow: no answer in {seconds:,.0f} seconds") from None
+    try:
+        declared = response.headers.get("Content-Length", "")
+        if request.method != "HEAD" and declared.isdigit() and int(declared) > limit:
+            raise _refusal(address, too_large(int(declared), limit))
+        unpacker = _unpacker(response, address) if request.method != "HEAD" else None
+    except BaseException:
+        response.close()
+        raise
+    response.stream = _guarded_body(response.stream, address, fetched, watch.pace, limit, unpacker)
+    return response
+
+
+def _guarded_body(inner: Any, address: str, fetched: _Fetched, pace: Pace, limit: int, unpacker: Any) -> Any:
+    base: Any = _library().SyncByteStream
+
+    class GuardedBody(base):
+        def __iter__(self) -> Iterator[bytes]:
+            size, whole, last = 0, False, time.monotonic()
+            try:
+                for part in inner:
+                    now = time.monotonic()
+                    fetched.bytes, fetched.seconds, last = fetched.bytes + len(part), fetched.seconds + now - last, now
+                    _check_pace(fetched, pace, address)
+                    for piece in _unpacked(part, unpacker, address):
+                        size += len(piece)
+                        if size > limit:
+                            raise _refusal(address, f"more than {limit:,} bytes, which no such file may have")
+                        yield piece
+                    last = time.monotonic()  # what the reader did meanwhile is not the server's time
+                if unpacker is not None and (rest := unpacker.flush()):
+                    yield rest
+                whole = True
+            except GeneratorExit:  # a reader that has enough, not a server that breaks off
+                whole = True
+                raise
+            finally:
+                fetched.seconds += 0.0 if whole else max(BROKEN_S, time.monotonic() - last)
+
+        def close(self) -> None:
+            inner.close()
+
+    return GuardedBody()
+
+
+def _check_pace(fetched: _Fetched, pace: Pace, address: str) -> None:
+    if slow := pace.objection(fetched.bytes, fetched.seconds):
+        raise _refusal(address, f"too slow: {slow}")
+
+
+def _unpacker(response: Any, address: str) -> Any:
+    """What unpacks a body that is packed though nobody asked for it; None for a plain one."""
+    packed = response.headers.get("Content-Encoding", "").strip().lower()
+    if packed in ("", "identity"):
+        return None
+    if packed not in ("gzip", "x-gzip", "deflate"):
+        raise _refusal(address, f"packed as {packed[:20]!r}, which was not asked for")
+    for name in ("Content-Encoding", "Content-Length"):
+        response.headers.pop(name, None)
+    return zlib.decompressobj(47)  # of either header
+
+
+def _unpacked(part: bytes, unpacker: Any, address: str) -> Iterator[bytes]:
+    """A part of a body in pieces of modest size, whatever it unfolds to."""
+    if unpacker is None:
+        yield part
+        return
+    while part:
+        try:
+            yield unpacker.decompress(part, 1 << 20)
+        except zlib.error as error:
+            raise _refusal(address, f"not packed as it says ({error})") from None
+        part = unpacker.unconsumed_tail
+
+
+def _refusal(address: str, reason: str) -> RemoteError:
+    return RemoteError(f"{readable(address[:300])}: {reason}")

@@ -1,0 +1,138 @@
+"""The real client of the Hub against a server that is slow, endless, broken or packed: refused in time, by name."""
+
+import time
+
+import huggingface_hub
+import pytest
+from huggingface_hub import HfApi, constants, hf_hub_download
+
+from builders.errors import RemoteError
+from builders.outside import Pace, from_hub, said_by_client
+from tests.hub_double import HOSTILE, HubDouble
+
+QUICK = Pace(headers_s=0.4, grace_s=0.4, least_bytes_per_s=1000.0, deadline_s=30.0)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with HubDouble() as double:
+        repo = double.create("a/b")
+        repo.commit({"config.json": b"{}", "big.json": bytes(3_000_000)}, "files")
+        yield double
+
+
+def _fetch(hub, tmp_path, name="config.json"):
+    path = hf_hub_download("a/b", name, repo_type="dataset", endpoint=hub.url, cache_dir=tmp_path)
+    with open(path, "rb") as stream:
+        return stream.read()
+
+
+SAID = {
+    "slow headers": "too slow: no answer in 0 seconds",
+    "slow body": r"too slow: \d+ bytes in 0 seconds, fewer than 1,000 a second",
+    "breaks off": r"too slow: \d+ bytes in \d+ seconds",
+    "endless": "more than 1,000,000 bytes, which no such file may have",
+    "too large": "more than the 977 KiB that such a file may have",
+    "packed": "more than 1,000,000 bytes",
+    "packed as br": "packed as 'br', which was not asked for",
+}
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_from_hub__hostile_answers_end_in_a_sentence(hub, tmp_path, how):
+    hub.fail("GET", "resolve", 100, hostile=how)
+    with from_hub(1_000_000, QUICK), pytest.raises(RemoteError, match=SAID[how]) as caught:
+        _fetch(hub, tmp_path)
+    assert "/datasets/a/b/resolve/" in str(caught.value)
+    assert hub.count("GET", "resolve") <= 3
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 1_100_000
+
+
+def test_from_hub__answers_of_the_api_and_heads_are_held_to_it_too(hub, tmp_path):
+    hub.fail("GET", "/api/", hostile="slow headers")
+    with from_hub(pace=QUICK), pytest.raises(RemoteError, match="/api/datasets/a/b: too slow"):
+        HfApi(endpoint=hub.url).dataset_info("a/b")
+    hub.fail("HEAD", "resolve", hostile="slow headers")
+    with from_hub(pace=QUICK), pytest.raises(RemoteError, match="too slow"):
+        _fetch(hub, tmp_path)
+
+
+def test_from_hub__what_is_in_time_and_within_the_limit_arrives_whole(hub, tmp_path):
+    with from_hub(3_000_000, QUICK):
+        assert _fetch(hub, tmp_path, "big.json") == bytes(3_000_000)
+        assert [entry.path for entry in HfApi(endpoint=hub.url).list_repo_tree("a/b", repo_type="dataset")]
+    with from_hub(2_999_999, QUICK), pytest.raises(RemoteError, match="more than the 3 MiB"):
+        _fetch(hub, tmp_path / "other", "big.json")
+
+
+def test_from_hub__packed_answers_within_the_limit_are_unpacked(hub, tmp_path):
+    hub.fail("GET", "resolve", hostile="packed")
+    huggingface_hub.close_session()
+    with (
+        from_hub(64 << 20, QUICK),
+        huggingface_hub.get_session().stream("GET", f"{hub.url}/datasets/a/b/resolve/main/config.json") as response,
+    ):
+        assert "Content-Encoding" not in response.headers
+        assert sum(map(len, response.iter_bytes())) == 64 << 20
+
+
+def test_from_hub__an_answer_that_breaks_off_again_and_again_counts_a_second_each(hub):
+    from builders.outside import hub as module
+
+    fetched = module._Fetched()
+    for _ in range(3):
+        body = module._guarded_body(_Broken(), "a", fetched, QUICK, 10, None)
+        with pytest.raises((ConnectionError, RemoteError)):
+            list(body)
+    assert fetched.seconds >= 3
+    with pytest.raises(RemoteError, match="3 bytes in 3 seconds"):
+        module._check_pace(fetched, QUICK, "a")
+
+
+class _Broken:
+    def __iter__(self):
+        yield b"a"
+        raise ConnectionError
+
+    def close(self):
+        pass
+
+
+def test_from_hub__outside_of_it_the_client_is_as_it_was(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    with from_hub(10, QUICK):
+        assert constants.HF_HUB_DISABLE_XET
+        with from_hub(3_000_000, QUICK):
+            assert len(_fetch(hub, tmp_path, "big.json")) == 3_000_000
+        assert constants.HF_HUB_DISABLE_XET
+    with from_hub(sends=True):
+        assert not constants.HF_HUB_DISABLE_XET
+    assert not constants.HF_HUB_DISABLE_XET
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    assert len(_fetch(hub, tmp_path / "again", "big.json")) == 3_000_000
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "0")
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    with from_hub():
+        assert not constants.HF_HUB_DISABLE_XET
+
+
+def test_said_by_client__finds_ours_below_the_errors_of_clients():
+    ours = RemoteError("too slow")
+    theirs = ValueError("cannot load")
+    theirs.__cause__ = OSError()
+    theirs.__cause__.__context__ = ours
+    assert said_by_client(theirs) == "too slow"
+    assert said_by_client(ValueError("x\ny")) == "x"
+    assert said_by_client(KeyError()) == "KeyError"
+
+
+def test_from_hub__a_request_does_not_wait_for_a_tarpit_beside_it(hub, tmp_path):
+    hub.fail("GET", "config.json", 100, hostile="slow headers")
+    started = time.monotonic()
+    with from_hub(3_000_000, Pace(headers_s=0.4)):
+        for _ in range(2):
+            with pytest.raises(RemoteError):
+                _fetch(hub, tmp_path)
+        assert len(_fetch(hub, tmp_path, "big.json")) == 3_000_000
+    assert time.monotonic() - started < 60  # not the hours that the header would take
