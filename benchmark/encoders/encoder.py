@@ -97,6 +97,8 @@ class Runtime:
     where there is no network in torch to compare with."""
     reason: str = ""
     """Why torch, where a faster one was looked for; else empty."""
+    speed: float | None = None
+    """Times as fast as torch in processor time, where ``auto`` asked; None where nobody did."""
 
     def key(self) -> dict[str, Any] | None:
         """What a bank's key holds of it, as JSON values; None for torch.

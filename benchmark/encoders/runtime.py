@@ -1,9 +1,9 @@
 """Which library carries out a network's forward pass on a CPU, and the check that it computes what torch computes.
 
-OpenVINO and ONNX Runtime make nearly all of an AMD processor's float32 peak, torch's MKL about half of it. A network
-goes to one of them only if it can be converted, and only after both have embedded the same pictures: a relative error
-above ``LARGEST_ERROR`` leaves it with torch. Whether the error is also small beside the traces that a run measures is
-judged on its own photos (``benchmark/bank/runtime_gate.py``).
+A network goes to OpenVINO or ONNX Runtime only if it can be converted, and only after both have embedded the same
+pictures: a relative error above ``LARGEST_ERROR`` leaves it with torch; so does, under ``auto``, a library that is not
+faster for this network on this machine (``runtime_choice.py``). Whether the error is also small beside the traces that
+a run measures is judged on its own photos (``benchmark/bank/runtime_gate.py``).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from benchmark.compute import free_on_host, out_of_memory
 from benchmark.encoders.embedding import Embedder, first_line, probe_image
 from benchmark.encoders.encoder import Encoder, Runtime
+from benchmark.encoders.runtime_choice import Choice, choice_file, choice_of, keep_choice, kept_choice, times_as_fast
 from benchmark.options import RUNTIMES, automatic_runtime, default_cache
 from builders.errors import EncoderError, UsageError, missing_package, unknown_name
 
@@ -87,8 +88,8 @@ def on_runtime(encoder: Encoder, wanted: str = "auto", cache: Path | None = None
     Args:
         encoder: as a loader gives it, its network in torch.
         wanted: one of ``RUNTIMES``. ``auto`` takes OpenVINO (``$CAMTRACE_RUNTIME`` names another) on an x86-64 CPU in
-            float32, if it is installed, converts the network and computes the same; else torch, and
-            ``Encoder.runtime.reason`` says why.
+            float32, if it is installed, converts the network, computes the same and is measured to be faster (once;
+            ``runtime_choice.py`` has the rule); else torch, and ``Encoder.runtime.reason`` says why.
         cache: folder below which compiled networks are kept; by default that of the banks.
 
     Raises:
@@ -109,16 +110,14 @@ def on_runtime(encoder: Encoder, wanted: str = "auto", cache: Path | None = None
     if name == "torch":
         return in_torch
     obstacle = _obstacle(name, encoder, wanted) or _too_large(name, embed)
-    if not obstacle:
-        try:
-            return _converted(in_torch, embed, name, cache or default_cache())
-        except EncoderError as error:
-            if wanted != "auto":
-                raise
-            obstacle = str(error)
-    elif wanted != "auto":
+    if obstacle and wanted != "auto":
         raise UsageError(f"--runtime {wanted}: {obstacle}")
-    return replace(in_torch, runtime=Runtime("torch", torch.__version__, reason=obstacle))
+    if obstacle:
+        return replace(in_torch, runtime=Runtime("torch", torch.__version__, reason=obstacle))
+    views = _views(in_torch)
+    if wanted != "auto":
+        return _converted(in_torch, embed, name, cache or default_cache(), views)
+    return _chosen(in_torch, embed, name, cache or default_cache(), views)
 
 
 def largest_relative_error(found: np.ndarray, expected: np.ndarray) -> float:
@@ -173,10 +172,34 @@ def _too_large(name: str, embed: Embedder) -> str:
     return f"{TITLES[name]} needs {needed / 1e9:.1f} GB for its copy of the weights, and {free / 1e9:.1f} GB are free"
 
 
-def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path) -> Encoder:
-    """Raises ``EncoderError`` where the library does not convert the network, or computes something else."""
+def _views(encoder: Encoder) -> torch.Tensor:
+    """[3, ...] of fixed pictures."""
     pictures = [probe_image(), probe_image(200, 300), probe_image(256, 256)]
-    batch = torch.from_numpy(np.stack([in_torch.preprocess(picture) for picture in pictures]))
+    return torch.from_numpy(np.stack([encoder.preprocess(picture) for picture in pictures]))
+
+
+def _chosen(in_torch: Encoder, embed: Embedder, name: str, cache: Path, views: torch.Tensor) -> Encoder:
+    """By that library where it computes the same, faster (``runtime_choice.py`` has the rule); else by torch."""
+    file = choice_file(cache / "compiled", name, in_torch.info, views)
+    choice = kept_choice(file)
+    if choice is None or not choice.reason:
+        try:
+            converted = _converted(in_torch, embed, name, cache, views)
+        except EncoderError as error:
+            choice = Choice(str(error))
+            if not out_of_memory(error):
+                keep_choice(file, choice)
+        else:
+            if choice is None:
+                choice = choice_of(times_as_fast(embed, converted.embed, views), TITLES[name])
+                keep_choice(file, choice)
+            if not choice.reason and converted.runtime is not None:
+                return replace(converted, runtime=replace(converted.runtime, speed=choice.speed))
+    return replace(in_torch, runtime=Runtime("torch", torch.__version__, reason=choice.reason))
+
+
+def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path, batch: torch.Tensor) -> Encoder:
+    """Raises ``EncoderError`` where the library does not convert the network, or computes something else."""
     expected = np.concatenate([embed(batch).numpy(), embed(batch[:1]).numpy()])
 
     def error_of(computes: Computes) -> float:

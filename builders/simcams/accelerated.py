@@ -17,7 +17,7 @@ from builders.simcams.scene_light import SceneLight
 from builders.simcams.sensor import Raw, fixed_pattern
 
 
-def paint(kind: str, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+def compiled_paint(kind: str, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """``scenes.paint``."""
     drawing = scenes.draw(kind, height, width, rng)
     shapes, both = drawing.shapes, (2 * height, 2 * width)
@@ -43,7 +43,7 @@ def paint(kind: str, height: int, width: int, rng: np.random.Generator) -> np.nd
     )
 
 
-def light_on_sensor(
+def compiled_light_on_sensor(
     light: SceneLight, camera: Camera, settings: Settings, moment: optics.Moment, framing: Framing = STEADY
 ) -> np.ndarray:
     """``optics.light_on_sensor``."""
@@ -74,7 +74,7 @@ def light_on_sensor(
     return np.maximum(mosaic, 0, out=mosaic)
 
 
-def read_out(
+def compiled_read_out(
     exposure: np.ndarray,
     camera: Camera,
     settings: Settings,
@@ -89,7 +89,7 @@ def read_out(
     expected, draws = kernels_sensor.expected_electrons(
         exposure, pattern.sensitivity, pattern.dark_e_per_s, np.float32(white_e), np.float32(settings.exposure_s)
     )
-    electrons = poisson(expected, float(body.full_well_e), draws, rng)
+    electrons = photon_counts(expected, float(body.full_well_e), draws, rng)
     read_noise = body.total_read_noise_e(settings.iso)
     dn = kernels_sensor.digital_numbers(
         electrons,
@@ -105,7 +105,7 @@ def read_out(
     return Raw(dn, gains, white_e)
 
 
-def poisson(expected: np.ndarray, most: float, draws: float, rng: np.random.Generator) -> np.ndarray:
+def photon_counts(expected: np.ndarray, most: float, draws: float, rng: np.random.Generator) -> np.ndarray:
     """``minimum(rng.poisson(expected), most)`` as float32, ``rng`` left as that leaves it.
 
     ``draws`` is a guess of how many uniform numbers it takes."""
@@ -116,7 +116,7 @@ def poisson(expected: np.ndarray, most: float, draws: float, rng: np.random.Gene
     used = -1
     while used < 0:
         bits.state = before
-        used = kernels_sensor.poisson(expected, rng.random(count), most, electrons)
+        used = kernels_sensor.poisson_numbers(expected, rng.random(count), most, electrons)
         count *= 2
     bits.state = before
     bits.advance(used // 4)  # a step of Philox makes four numbers
@@ -124,7 +124,7 @@ def poisson(expected: np.ndarray, most: float, draws: float, rng: np.random.Gene
     return electrons
 
 
-def develop(raw: Raw, camera: Camera, settings: Settings) -> np.ndarray:
+def compiled_develop(raw: Raw, camera: Camera, settings: Settings) -> np.ndarray:
     """``pipeline.develop``."""
     body, chain, (height, width) = camera.body, camera.pipeline, raw.dn.shape
     cell = bayer_cell(body.bayer)
@@ -133,7 +133,7 @@ def develop(raw: Raw, camera: Camera, settings: Settings) -> np.ndarray:
         correction = np.exp2(np.float32(shading) * optics.falloff_stops(height, width, camera.lens, settings))
     else:
         correction = np.ones((height, width), np.float32)
-    padded = kernels_pipeline.balanced(
+    padded = kernels_pipeline.balanced_padded(
         raw.dn,
         np.float32(body.black_level),
         np.float32(body.white_level - body.black_level),

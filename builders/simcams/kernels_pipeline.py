@@ -11,7 +11,7 @@ from builders.pixels import entry_point, jit
 
 
 @entry_point
-def balanced(dn: Any, black: Any, span: Any, correction: Any, gains: Any) -> Any:
+def balanced_padded(dn: Any, black: Any, span: Any, correction: Any, gains: Any) -> Any:
     """uint16 [h, w] -> float32 [h + 4, w + 4]: black subtracted, times ``correction`` float32 [h, w] and ``gains``
     float32 [2, 2], cut at 1, two pixels mirrored about each edge."""
     one = np.float32(1)
@@ -32,7 +32,7 @@ def balanced(dn: Any, black: Any, span: Any, correction: Any, gains: Any) -> Any
 
 @entry_point
 def demosaiced(padded: Any, colours: Any, malvar: bool) -> Any:
-    """float32 [3, h, w] of what ``balanced`` gives; ``colours`` int64 [2, 2] of the Bayer cell."""
+    """float32 [3, h, w] of what ``balanced_padded`` gives; ``colours`` int64 [2, 2] of the Bayer cell."""
     half, six, eight, more = np.float32(2), np.float32(6), np.float32(8), np.float32(1.5)
     four, five = np.float32(4), np.float32(5)
     height, width = padded.shape[0] - 4, padded.shape[1] - 4

@@ -41,7 +41,7 @@ def _log_factorial(k: float) -> float:
 
 
 @entry_point
-def poisson(expected: Any, uniform: Any, most: float, result: Any) -> Any:
+def poisson_numbers(expected: Any, uniform: Any, most: float, result: Any) -> Any:
     """Poisson numbers float32 of means float32 [h, w], at most ``most``, from ``uniform`` float64 in [0, 1).
 
     Hoermann's transformed rejection PTRS ("The transformed rejection method for generating Poisson random variables",
@@ -90,8 +90,8 @@ def poisson(expected: Any, uniform: Any, most: float, result: Any) -> Any:
 
 @entry_point
 def expected_electrons(exposure: Any, sensitivity: Any, dark: Any, white_e: Any, seconds: Any) -> Any:
-    """exposure * sensitivity * white_e + dark * seconds, float32 [h, w], and about how many uniform numbers ``poisson``
-    takes for them: mean + 1 below ``SMALL``, 2.65 at most from there."""
+    """exposure * sensitivity * white_e + dark * seconds, float32 [h, w], and about how many uniform numbers
+    ``poisson_numbers`` takes for them: mean + 1 below ``SMALL``, 2.65 at most from there."""
     result = np.empty_like(exposure)
     draws = 0.0
     for row in range(exposure.shape[0]):

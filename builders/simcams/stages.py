@@ -64,7 +64,12 @@ def tested() -> tuple[Stages, str]:
     try:
         from builders.simcams import accelerated
 
-        compiled = Stages(accelerated.paint, accelerated.light_on_sensor, accelerated.read_out, accelerated.develop)
+        compiled = Stages(
+            accelerated.compiled_paint,
+            accelerated.compiled_light_on_sensor,
+            accelerated.compiled_read_out,
+            accelerated.compiled_develop,
+        )
         objection = difference(compiled, numpy_stages())
     except Exception as error:  # of a compiler: any
         reason = (str(error).splitlines() or [""])[0]

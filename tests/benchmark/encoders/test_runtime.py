@@ -19,6 +19,7 @@ from torch import nn
 from benchmark.encoders import Encoder, as_encoder, largest_relative_error, load_encoder
 from benchmark.encoders.openvino_network import OpenVinoNetwork, make_room
 from benchmark.encoders.runtime import RuntimeEmbedder, on_runtime
+from benchmark.encoders.runtime_choice import choice_file, times_as_fast
 from builders.errors import EncoderError, UsageError
 
 
@@ -68,7 +69,9 @@ def views() -> torch.Tensor:
 
 @pytest.fixture(autouse=True)
 def as_for_users(monkeypatch):
+    """But every other library is twice as fast as torch, whatever the machine does meanwhile."""
     monkeypatch.delenv("CAMTRACE_RUNTIME")
+    monkeypatch.setattr("benchmark.encoders.runtime.times_as_fast", lambda *_: 2.0)
 
 
 def made(module, cache, runtime="auto", **options) -> Encoder:
@@ -260,7 +263,7 @@ def test_compiled__not_kept_where_weights_are_not_identified(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     encoder = load_encoder("own_network:Network", runtime="auto", cache=tmp_path / "cache")
     assert encoder.runtime.name == "openvino"
-    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "cache").exists()  # neither the network nor whether it is faster
 
 
 OWN_NETWORK = """
@@ -270,6 +273,138 @@ class Network(torch.nn.Module):
     def forward(self, x):
         return x.mean((2, 3))
 """
+
+
+def measured(monkeypatch, speed):
+    """Let another library be so many times as fast; counts the measurements."""
+    seen = []
+    monkeypatch.setattr("benchmark.encoders.runtime.times_as_fast", lambda *_: seen.append(speed) or speed)
+    return seen
+
+
+def test_auto__takes_what_is_faster_measured_once(tmp_path, monkeypatch, views):
+    seen = measured(monkeypatch, 1.234)
+    first = made(Small(), tmp_path)
+    assert (first.runtime.name, first.runtime.speed, first.runtime.reason) == ("openvino", 1.23, "")
+    assert made(Small(), tmp_path).runtime == first.runtime
+    assert seen == [1.234]
+    [blob] = (tmp_path / "compiled").glob("*.blob")
+    blob.unlink()  # make_room took it: converted again, not measured again
+    assert made(Small(), tmp_path).runtime.name == "openvino"
+    assert seen == [1.234]
+    assert made(Small(), tmp_path, "openvino").runtime.speed is None  # asked for by name: nobody measures
+    assert first.runtime.key() == replace(first.runtime, speed=None).key()
+
+
+def test_auto__leaves_to_torch_what_is_no_faster_and_does_not_try_again(tmp_path, monkeypatch, views):
+    seen = measured(monkeypatch, 1.04)
+    first = made(Small(), tmp_path)
+    assert (first.runtime.name, first.runtime.key()) == ("torch", None)
+    assert first.runtime.reason == "OpenVINO is 1.04 times as fast as torch here, and 1.05 times is asked for"
+    assert torch.equal(first.embed(views), made(Small(), tmp_path, "torch").embed(views))
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.encoders.openvino_network.open_network", lambda *_: pytest.fail("it was tried again"))
+        assert made(Small(), tmp_path).runtime == first.runtime
+    assert seen == [1.04]
+    assert made(Small(), tmp_path, "openvino").runtime.name == "openvino"
+    for damage in ("", "[]", '{"reason": 3}', '{"reason": "", "speed": null}'):
+        [file] = (tmp_path / "compiled").glob("*.choice.json")
+        file.write_text(damage)
+        made(Small(), tmp_path)
+        assert json.loads(file.read_text()) == {"reason": first.runtime.reason, "speed": 1.04}
+    assert len(seen) == 5
+
+
+@pytest.mark.parametrize("module", [Counting, Beyond])
+def test_auto__what_cannot_be_converted_is_not_tried_again(module, tmp_path, monkeypatch):
+    first = made(module(), tmp_path)
+    assert first.runtime.name == "torch"
+    monkeypatch.setattr("benchmark.encoders.openvino_network.open_network", lambda *_: pytest.fail("tried again"))
+    assert made(module(), tmp_path).runtime == first.runtime
+
+
+def test_auto__memory_that_was_short_is_no_verdict(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+
+        def short(*_):
+            raise EncoderError("no room") from MemoryError()
+
+        patch.setattr("benchmark.encoders.runtime._converted", short)
+        assert made(Small(), tmp_path).runtime.reason == "no room"
+    assert made(Small(), tmp_path).runtime.name == "openvino"
+
+
+def test_choice_file__whatever_decides_is_in_the_name(tmp_path, monkeypatch):
+    views, info = torch.zeros(3, 8, 8, 3, dtype=torch.uint8), made(Small(), tmp_path, "torch").info
+
+    def name(runtime="openvino", info=info, views=views):
+        return choice_file(tmp_path, runtime, info, views).name
+
+    names = [
+        name(),
+        name("onnxruntime"),
+        name(info=replace(info, weights_sha256="1" * 64)),
+        name(info=replace(info, pooling="another")),
+        name(info=replace(info, preprocessing={"size": 8})),
+        name(views=views.float()),
+        name(views=views[:, :4]),
+    ]
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    names.append(name())
+    torch.set_num_threads(before)
+    (tmp_path / "cpuinfo").write_text("vendor_id : Another\nmodel name : One\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.encoders.runtime_choice.CPU_INFO", tmp_path / "cpuinfo")
+        names.append(name())
+        patch.setattr("benchmark.encoders.runtime_choice.LEAST", 2)
+        names.append(name())
+    monkeypatch.setattr("importlib.metadata.version", lambda package: "another")
+    names.append(name())
+    assert len(set(names)) == len(names)
+    monkeypatch.undo()
+    assert name(views=torch.ones(9, 8, 8, 3, dtype=torch.uint8)) == names[0]
+    assert choice_file(tmp_path, "openvino", replace(info, weights_sha256=None), views) is None
+
+
+def test_times_as_fast__processor_time_in_turns_on_the_same_views(monkeypatch):
+    """On a clock that only these two move: the other takes 0.4 of torch's time, and 0.3 s more in its first call."""
+    now, called = [0.0], []
+
+    def by(name, each, first=0.0):
+        def embed(views):
+            now[0] += each * len(views) + (0 if any(who == name for who, _ in called) else first)
+            called.append((name, len(views)))
+            return views
+
+        return embed
+
+    monkeypatch.setattr("benchmark.encoders.runtime_choice.time.process_time", lambda: now[0])
+    views = torch.arange(3.0)[:, None]
+    before = torch.get_num_threads()
+    try:
+        for threads, each, batch, passes in (
+            (1, 0.09, 5, 1),
+            (1, 1.0, 4, 1),
+            (1, 0.01, 8, 6),
+            (2, 0.01, 16, 3),
+            (1, 1e-6, 8, 64),
+        ):
+            torch.set_num_threads(threads)
+            called.clear()
+            speed = times_as_fast(by("torch", each), by("other", 0.4 * each, 0.3), views)
+            assert speed == pytest.approx(2.5)
+            assert called[:2] == [("other", 2), ("torch", 2)]
+            turn = [("torch", batch)] * passes + [("other", batch)] * passes
+            assert called[2:] == turn * 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_times_as_fast__one_disturbed_round_does_not_decide(monkeypatch):
+    times = iter([1.0, *[1.0, 9.0], *[1.0, 0.5], *[1.0, 0.6]])
+    monkeypatch.setattr("benchmark.encoders.runtime_choice._seconds", lambda *_: next(times))
+    assert times_as_fast(lambda v: v, lambda v: v, torch.zeros(1, 1)) == pytest.approx(1 / 0.6)
 
 
 def test_make_room__least_recently_used_first(tmp_path):

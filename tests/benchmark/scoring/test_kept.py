@@ -40,7 +40,7 @@ def encoder():
 @pytest.fixture(autouse=True)
 def _without_trial(monkeypatch):
     """Every run asks encoders about three photos; here reads are counted."""
-    monkeypatch.setattr("benchmark.scoring.run.try_encoders", lambda encoders, *_: [Trial() for _ in encoders])
+    monkeypatch.setattr("benchmark.scoring.trial_kept.try_encoders", lambda encoders, *_: [Trial() for _ in encoders])
 
 
 @pytest.fixture

@@ -48,15 +48,15 @@ def test_stages__every_camera_has_numpys_bits(i, lights):
         moment = optics.Moment.draw(generator("moment", i))
         for framing in (Framing(), HAND_HELD):
             exposure = reference.light_on_sensor(light, camera, settings, moment, framing)
-            again = accelerated.light_on_sensor(light, camera, settings, moment, framing)
+            again = accelerated.compiled_light_on_sensor(light, camera, settings, moment, framing)
             np.testing.assert_array_equal(again, exposure, strict=True)
         gains = np.array([1.9, 1.0, 1.6])
         raw = reference.read_out(exposure, camera, settings, 2, generator("noise", i), gains)
-        also = accelerated.read_out(exposure, camera, settings, 2, generator("noise", i), gains)
+        also = accelerated.compiled_read_out(exposure, camera, settings, 2, generator("noise", i), gains)
         np.testing.assert_array_equal(also.dn, raw.dn, strict=True)
         assert (also.white_e, also.white_balance is gains) == (raw.white_e, True)
         picture = reference.develop(raw, camera, settings)
-        np.testing.assert_array_equal(accelerated.develop(raw, camera, settings), picture, strict=True)
+        np.testing.assert_array_equal(accelerated.compiled_develop(raw, camera, settings), picture, strict=True)
         assert picture.std() > 5
 
 
@@ -64,7 +64,7 @@ def test_stages__every_camera_has_numpys_bits(i, lights):
 @pytest.mark.parametrize("shape", [(60, 44), (160, 160)])
 def test_paint__every_kind_of_scene_has_numpys_bits(kind, shape):
     expected, rng = scenes.paint(kind, *shape, generator("kernels", kind)), generator("kernels", kind)
-    np.testing.assert_array_equal(accelerated.paint(kind, *shape, rng), expected, strict=True)
+    np.testing.assert_array_equal(accelerated.compiled_paint(kind, *shape, rng), expected, strict=True)
     other = generator("kernels", kind)
     scenes.paint(kind, *shape, other)
     assert rng.random() == other.random()  # what is drawn next, the illuminant, follows from the state
@@ -76,13 +76,13 @@ def test_develop__what_a_processor_leaves_out(change, lights, settings):
     camera = dataclasses.replace(camera, pipeline=dataclasses.replace(camera.pipeline, **change))
     raw = Raw(generator("raw").integers(0, 1024, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
     expected = stages.numpy_stages().develop(raw, camera, settings)
-    np.testing.assert_array_equal(accelerated.develop(raw, camera, settings), expected, strict=True)
+    np.testing.assert_array_equal(accelerated.compiled_develop(raw, camera, settings), expected, strict=True)
 
 
 def test_develop__a_plain_processor(ideal, camera, settings):
     raw = Raw(generator("raw").integers(0, 16384, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
     expected = stages.numpy_stages().develop(raw, ideal(camera), settings)
-    np.testing.assert_array_equal(accelerated.develop(raw, ideal(camera), settings), expected, strict=True)
+    np.testing.assert_array_equal(accelerated.compiled_develop(raw, ideal(camera), settings), expected, strict=True)
 
 
 def test_light_on_sensor__a_lens_bent_past_the_margin_is_left_to_numpy(lights, camera, settings, monkeypatch):
@@ -90,7 +90,7 @@ def test_light_on_sensor__a_lens_bent_past_the_margin_is_left_to_numpy(lights, c
     bent, still = dataclasses.replace(camera, lens=lens), optics.Moment.still()
     asked, reference = [], optics.light_on_sensor
     monkeypatch.setattr(optics, "light_on_sensor", lambda *given: asked.append(given) or reference(*given))
-    found = accelerated.light_on_sensor(lights[0], bent, settings, still)
+    found = accelerated.compiled_light_on_sensor(lights[0], bent, settings, still)
     np.testing.assert_array_equal(found, reference(lights[0], bent, settings, still), strict=True)
     assert len(asked) == 1
 
@@ -101,7 +101,7 @@ def test_poisson__numbers_and_the_generator_after_them_are_numpys(mean):
     means[::2] *= generator("means", mean).random((20, 50), dtype=np.float32)
     one, two = generator("poisson", mean), generator("poisson", mean)
     expected = np.minimum(one.poisson(means), 50_000.5).astype(np.float32)
-    np.testing.assert_array_equal(accelerated.poisson(means, 50_000.5, 10.0, two), expected, strict=True)
+    np.testing.assert_array_equal(accelerated.photon_counts(means, 50_000.5, 10.0, two), expected, strict=True)
     np.testing.assert_array_equal(two.standard_normal(5, dtype=np.float32), one.standard_normal(5, dtype=np.float32))
 
 
@@ -109,7 +109,7 @@ def test_poisson__numbers_and_the_generator_after_them_are_numpys(mean):
 def test_poisson__another_or_a_begun_generator(begin):
     means, one, two = np.linspace(0, 50, 600, dtype=np.float32).reshape(20, 30), begin(), begin()
     expected = one.poisson(means).astype(np.float32)
-    np.testing.assert_array_equal(accelerated.poisson(means, 1e6, 1e4, two), expected)
+    np.testing.assert_array_equal(accelerated.photon_counts(means, 1e6, 1e4, two), expected)
     assert one.random() == two.random()
 
 
@@ -157,12 +157,12 @@ def afresh():
 
 
 def test_chosen_stages__kernels_that_pass_and_numpy_where_they_do_not(afresh, monkeypatch):
-    assert stages.chosen_stages().develop is accelerated.develop
+    assert stages.chosen_stages().develop is accelerated.compiled_develop
     monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
     assert stages.chosen_stages() is stages.numpy_stages()
     monkeypatch.delenv("CAMTRACE_ENGINE")
 
-    monkeypatch.setattr(accelerated, "develop", broken("develop").develop)
+    monkeypatch.setattr(accelerated, "compiled_develop", broken("develop").develop)
     stages.tested.cache_clear()
     with pytest.warns(RuntimeWarning, match=r"compiled development differs from NumPy's \(.*; going on with NumPy"):
         assert stages.chosen_stages() is stages.numpy_stages()
