@@ -57,7 +57,7 @@ def test_budget__never_nothing(machine):
 
 
 def test_free_on_gpu__what_the_allocator_holds_unused_is_free_too(monkeypatch):
-    """``mem_get_info`` takes it for used; and a device without a number is asked for by one, as torch before 2.5 needs."""
+    """``mem_get_info`` takes it for used. A device without a number is asked for by one, as torch before 2.5 needs."""
     asked = []
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: asked.append(index) or (10, 100))
