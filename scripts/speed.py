@@ -1,8 +1,12 @@
 """Every speed figure in one run, as ratios against something simpler measured beside it: ``python scripts/speed.py``.
 
-    python scripts/speed.py [--only views,pipeline,knn,...] [--quick] [--json FILE]
+    python scripts/speed.py [--only views,pipeline,knn,...] [--minutes 20] [--neighbours 0] [--quick] [--json FILE]
 
-``--quick`` uses tiny sizes, to see that it runs; its figures mean nothing. Quiet machines give figures worth keeping.
+Each part runs in a process of its own and is printed as it is done, with the processor, the libraries of the products
+and their threads, the commit and the load before it. ``--neighbours N`` keeps N processes busy beside it; the probes,
+whose figures depend on that most, are measured without and with one. A part that does not end within what is left of
+``--minutes`` is stopped and named, and the exit status is 1. ``--quick`` uses tiny sizes, to see that it runs; its
+figures mean nothing. Quiet machines give figures worth keeping.
 """
 
 from __future__ import annotations
@@ -11,7 +15,14 @@ import argparse
 import dataclasses
 import importlib
 import json
+import multiprocessing
+import os
+import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +31,109 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from benchmark.results.tables import markdown_table  # noqa: E402
 
-PARTS = ("views", "pipeline", "runtimes", "knn", "probe", "builders", "fetch", "simcams")
+PARTS = ("views", "simcams", "knn", "probe", "runtimes", "builders", "fetch", "pipeline")
+
+ROUNDS = {"knn": 3, "probe": 1, "pipeline": 1}
+"""Rounds whose median counts, of the parts that take longest; each script alone takes more."""
+
+WITH_A_NEIGHBOUR = ("probe",)
+"""Parts that are measured beside a busy process too."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas (default: all)")
+    parser.add_argument("--minutes", type=float, default=20.0, help="for all parts together (default: 20)")
+    parser.add_argument("--neighbours", type=int, help="processes that compute beside the measured ones")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    unknown = set(args.only.split(",")) - set(PARTS)
-    if unknown:
+    chosen = args.only.split(",")
+    if unknown := set(chosen) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}: known are {', '.join(PARTS)}")
-    print(importlib.import_module("speed_probe").machine(), end="\n\n")
-    figures: list[dict[str, Any]] = []
-    for part in args.only.split(","):
-        rows = [_plain(row) for row in importlib.import_module(f"speed_{part}").rows(quick=args.quick)]
-        figures += [{"part": part, **row} for row in rows]
-        print(_table(part, rows), end="\n\n", flush=True)
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0
+    if args.inside:
+        args.inside.write_text(json.dumps(_measured(chosen[0], args.quick)))
+        return 0
+    runs = [(part, n) for part in chosen for n in _neighbours(part, args.neighbours)]
+    end = time.monotonic() + 60 * args.minutes
+    figures, late = [], []
+    for part, neighbours in runs:
+        name = f"{part}, beside {neighbours} busy process" if neighbours else part
+        with busy(neighbours):
+            got = _in_a_process(part, args.quick, end - time.monotonic())
+        if got is None:
+            late.append(name)
+            print(f"{name}: did not end within {args.minutes:g} minutes; stopped\n", flush=True)
+            continue
+        where = {key: got[key] for key in ("machine", "commit", "load")}
+        figures += [{"part": part, "neighbours": neighbours, **where, **row} for row in got["rows"]]
+        print(f"{name}: {got['seconds']:.0f} s; commit {got['commit']}; {got['machine']}\n")
+        print(_table(part, got["rows"]), end="\n\n", flush=True)
+        if args.json:
+            args.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 1 if late else 0
+
+
+def _neighbours(part: str, asked: int | None) -> tuple[int, ...]:
+    return (asked,) if asked is not None else (0, 1) if part in WITH_A_NEIGHBOUR else (0,)
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """``count`` processes that compute as long as the block lasts."""
+    context = multiprocessing.get_context("spawn")
+    spinning = [context.Process(target=_spin, daemon=True) for _ in range(count)]
+    for process in spinning:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.join()
+
+
+def _spin() -> None:
+    parent = os.getppid()
+    while os.getppid() == parent:  # not longer than the one that started it
+        sum(range(100_000))
+
+
+def _in_a_process(part: str, quick: bool, seconds: float) -> dict[str, Any] | None:
+    """What ``_measured`` gives in a fresh process; None if it took longer. What it prints is printed."""
+    with tempfile.TemporaryDirectory(prefix="camtrace-speed-") as folder:
+        file = Path(folder, "figures.json")
+        command = [sys.executable, __file__, "--only", part, "--inside", str(file), *(["--quick"] if quick else [])]
+        try:
+            subprocess.run(command, check=True, timeout=max(seconds, 0.01))
+        except subprocess.TimeoutExpired:
+            return None
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
+
+
+def _measured(part: str, quick: bool) -> dict[str, Any]:
+    """The rows of a part, each with its number of threads, and where and when they were measured."""
+    machine = importlib.import_module("speed_probe").machine
+    torch = importlib.import_module("torch")
+    load, started, threads = os.getloadavg()[0], time.monotonic(), torch.get_num_threads()
+    rounds = {} if quick or part not in ROUNDS else {"rounds": ROUNDS[part]}
+    rows = [_plain(row) for row in importlib.import_module(f"speed_{part}").rows(quick=quick, **rounds)]
+    return {
+        "rows": [{"threads": threads, **row} for row in rows],
+        "machine": machine(),
+        "commit": _commit(),
+        "load": round(load, 2),
+        "seconds": time.monotonic() - started,
+    }
+
+
+def _commit() -> str:
+    """Of the checkout, with ``+`` if files differ from it; ``unknown`` outside one."""
+    asked = ["git", "describe", "--always", "--abbrev=9", "--dirty=+", "--exclude=*"]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else "unknown"
 
 
 def _plain(row: Any) -> dict[str, Any]:

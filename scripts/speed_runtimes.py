@@ -61,7 +61,6 @@ def rows(quick: bool = False) -> list[Row]:
             for threads in (1, 2):
                 torch.set_num_threads(threads)
                 found.append(_measure(name, architecture, threads, 1 if quick else 3))
-                print(found[-1], flush=True)
     finally:
         torch.set_num_threads(before)
     return found

@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from benchmark.audit.features import FEATURES, HEAD_BYTES, file_facts, values_of
 from benchmark.audit.subjects import BLOCK, PhotoSubject, Row, StreamedSubject, Subject
 from builders.errors import CamtraceError, DataError, PhotoError
-from builders.files import write_bytes_atomically
+from builders.files import scratch_prefix, sweep_scratch, write_bytes_atomically
 from builders.outside import Refused, read_outside_arrays
 from builders.photos import hash64
 
@@ -106,8 +106,9 @@ def scanned(subject: Subject, plan: Plan, cache: Path, *, workers: int = 1, prog
     Raises:
         DataError: the folder cannot be written to, or a worker was killed.
     """
+    sweep_scratch()
     key = subject.key() if isinstance(subject, PhotoSubject) else ""
-    folder = cache / "audit" / f"{key}-{plan.name}" if key else Path(tempfile.mkdtemp(prefix="camtrace-audit-"))
+    folder = cache / "audit" / f"{key}-{plan.name}" if key else Path(tempfile.mkdtemp(prefix=scratch_prefix()))
     try:
         try:
             folder.mkdir(parents=True, exist_ok=True)

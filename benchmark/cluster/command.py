@@ -16,8 +16,8 @@ from builders.errors import DataError, UsageError
 
 if TYPE_CHECKING:  # --help waits for none of it
     from benchmark.cluster.request import Request
+    from builders.ranks import EngineOptions, Plan, Work
     from builders.ranks import Place as RanksPlace
-    from builders.ranks import Plan, Work
 
 RANK_MINUTES = 10.0
 """That a rank should take: what a kill costs."""
@@ -46,8 +46,8 @@ def plan_parser() -> Parser:
         "camtrace plan",
         description="Freeze a big job in one file and cut it into ranks, for 'camtrace work'. Give the command that "
         "does it on one machine: camtrace plan sweep --published --data imagenet:/data/imagenet --output run; "
-        "score, sweep, embed (the options of sweep; fills banks, scores nothing), build folder, imagenet, inat2018, "
-        "simcams. The plan lies beside the output, in OUTPUT.plan.",
+        "score, sweep, embed (the options of sweep; fills banks, scores nothing), build folder, imagenet, "
+        "inat2018. The plan lies beside the output, in OUTPUT.plan.",
     )
     p.add_argument("words", nargs="*", metavar="COMMAND ...", help="what to do, as on one machine")
     _plan_options(p)
@@ -78,9 +78,28 @@ def work_parser() -> Parser:
     p.add_argument("plan", metavar="PLAN", help="folder or address of the plan")
     how = p.add_mutually_exclusive_group()
     how.add_argument("--rank", metavar="N", help="this rank here, or several: 3, 0-7, 2,5")
-    how.add_argument("--engine", default="local", choices=("local",), help="local: processes of this machine")
+    how.add_argument(
+        "--engine",
+        default="local",
+        choices=("local", "slurm", "ray", "jobs"),
+        help="local: processes of this machine (the default); slurm: an array job, comes back at once; ray: a Ray "
+        "cluster; jobs: jobs of the Hugging Face Hub. All but local need the extra [cluster], ray also [ray]",
+    )
     how.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    p.add_argument("--workers", type=int, default=1, metavar="N", help="ranks at a time on this machine (default: 1)")
+    p.add_argument("--workers", type=int, metavar="N", help="ranks at a time (default: local 1, else as fit)")
+    p.add_argument("--tasks", type=int, metavar="N", help="deal missing ranks out over N tasks (default: one a rank)")
+    p.add_argument("--cpus", type=int, default=1, metavar="N", help="of a task (default: %(default)s)")
+    p.add_argument("--gpus", type=int, default=0, metavar="N", help="of a task: 1, or 0 (default: %(default)s)")
+    p.add_argument("--memory-gb", type=int, default=2, metavar="N", help="for each CPU (default: %(default)s)")
+    p.add_argument("--time", default="1:00:00", help="of a task, as Slurm writes it (default: %(default)s)")
+    p.add_argument("--partition", help="slurm: where")
+    p.add_argument("--qos", help="slurm: quality of service")
+    p.add_argument("--setup", metavar="COMMAND", help="slurm: before the work, such as 'module load cuda'")
+    p.add_argument("--sbatch", action="append", metavar="NAME=VALUE", help="slurm: any option of sbatch; repeatable")
+    p.add_argument("--address", default="auto", help="ray: of the cluster; local starts one here (default: auto)")
+    p.add_argument("--flavor", default="cpu-basic", help="jobs: hardware (default: %(default)s)")
+    p.add_argument("--namespace", help="jobs: who pays")
+    p.add_argument("--package", metavar="REQUIREMENT", help="jobs: what to install (default: this version from PyPI)")
     p.set_defaults(run=_work)
     return p
 
@@ -152,7 +171,18 @@ def _work(args: argparse.Namespace) -> int:
 
 
 def _work_on(plan: Plan, place: RanksPlace, opened: _Opened, args: argparse.Namespace) -> int:
-    from builders.ranks import Markers, run_locally, serve, work_ranks
+    from builders.ranks import (
+        Markers,
+        Submission,
+        end_with_parent,
+        progress,
+        run_locally,
+        serve,
+        status_text,
+        work_ranks,
+    )
+
+    end_with_parent()
 
     if args.serve:
         answers = os.fdopen(os.dup(1), "w")
@@ -171,7 +201,14 @@ def _work_on(plan: Plan, place: RanksPlace, opened: _Opened, args: argparse.Name
     if not missing:
         print(f"done already; next: camtrace finish {place}" if args.rank is None else "done already")
         return 0
-    if args.rank is not None or args.workers == 1:
+    if args.rank is None and args.engine != "local":
+        print(_engine(args)(Submission(place, tuple(missing), _engine_options(args))))
+        if args.engine == "slurm":
+            return 0
+        failed = {rank: "" for rank in missing if rank not in Markers(place, plan.name).all().done}
+        for line in status_text(progress(plan, place), place).splitlines()[:-1]:
+            print(line, file=sys.stderr)
+    elif args.rank is not None or args.workers in (None, 1):
         failed = work_ranks(plan, place, missing, opened, told=partial(_tell, len(plan.ranks)))
     else:
         command = [sys.executable, "-m", "camtrace", "work", str(place), "--serve"]
@@ -180,6 +217,40 @@ def _work_on(plan: Plan, place: RanksPlace, opened: _Opened, args: argparse.Name
         next_ = f"camtrace work {place} (does the {len(failed)} again)" if failed else f"camtrace finish {place}"
         print(f"{len(missing) - len(failed)} ranks done, {len(failed)} failed; next: {next_}")
     return 1 if failed else 0
+
+
+def _engine(args: argparse.Namespace) -> Callable[[Any], str]:
+    from builders.ranks import ENGINES
+
+    return ENGINES[args.engine]
+
+
+def _engine_options(args: argparse.Namespace) -> EngineOptions:
+    from builders.ranks import EngineOptions
+
+    for name in ("tasks", "workers", "cpus", "memory_gb"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} {value}: at least 1 is needed")
+    if args.gpus not in (0, 1):
+        raise UsageError(f"--gpus {args.gpus}: a rank takes one GPU; more tasks use more of them")
+    sbatch = dict(word.lstrip("-").partition("=")[::2] for word in args.sbatch or [])
+    return EngineOptions(
+        tasks=args.tasks,
+        at_once=args.workers,
+        cpus=args.cpus,
+        gpus=args.gpus,
+        memory_gb=args.memory_gb,
+        time=args.time,
+        partition=args.partition,
+        qos=args.qos,
+        setup=args.setup,
+        sbatch=sbatch,
+        address=args.address,
+        flavor=args.flavor,
+        namespace=args.namespace,
+        package=args.package,
+    )
 
 
 def _tell(of: int, rank: int, reason: str) -> None:

@@ -15,9 +15,8 @@ A file says nothing of how a photo becomes its input, so the options do:
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,24 +27,17 @@ import torch
 from PIL import Image
 
 from benchmark.compute import side_by_side
-from benchmark.encoders.embedding import Normalisation, first_line, pooled, probe_image
+from benchmark.encoders.embedding import Normalisation, pooled, probe_image
 from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo, Runtime
+from benchmark.encoders.onnx_about import at_home, read_about
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
 from benchmark.encoders.registry import Request
 from benchmark.encoders.runtime import CHUNK, RuntimeEmbedder
 from builders.errors import EncoderError, UsageError, unknown_name
-from builders.outside import Refused, open_outside
 
 OPTIONS = ("size", "resize", "mean", "std", "interpolation", "output", "pooling", "group", "training_data")
 FILTERS = {member.name.lower(): member for member in Image.Resampling}
 POOLINGS = ("mean", "first")
-
-LARGEST_FILE = 2 << 30
-"""Bytes of a protocol buffer; larger networks keep their weights beside it."""
-LARGEST_WEIGHTS = 64 << 30
-"""Bytes of one such file of weights."""
-LONGEST_TEXT = 200
-"""Characters that a record keeps of one entry of the file's metadata."""
 
 INPUTS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
@@ -63,13 +55,13 @@ def load_onnx(request: Request) -> Encoder:
             f"{request.spec}: an ONNX file is computed on the CPU as it is: --device, --dtype, --compile do not apply"
         )
     label = f"onnx:{path.name}"
-    about = _read(path, label)
+    about = read_about(path, label)
     from benchmark.encoders.onnx_session import OnnxNetwork
 
     try:
         network = OnnxNetwork(path, asked.get("output"))
     except Exception as error:  # ONNX Runtime's own tree of errors
-        raise EncoderError(f"{label}: ONNX Runtime cannot load it ({_at_home(error, path)})") from error
+        raise EncoderError(f"{label}: ONNX Runtime cannot load it ({at_home(error, path)})") from error
     given = _input_of(network, label)
     height, width = _size(asked, given, label)
     pixels = Pixels((ResizeShort(_resize(asked, height, width), _filter(asked)), CenterCrop(width, height)))
@@ -100,11 +92,6 @@ def load_onnx(request: Request) -> Encoder:
     return Encoder(info, pixels, embed, "cpu", "float32", runtime=runtime, notices=notices)
 
 
-def _at_home(error: Exception, path: Path) -> str:
-    """An error's first line without the folder that the file lies in."""
-    return first_line(error).replace(f"{path.parent}/", "").removeprefix(f"{path.name}: ")
-
-
 def _parsed(spec: str) -> tuple[Path, dict[str, str]]:
     place, _, query = spec.partition(":")[2].partition("?")
     try:
@@ -130,78 +117,6 @@ def _shown(asked: Mapping[str, str]) -> str:
     """What of the options tells encoders of one file apart, for the id."""
     told = [f"{name}={asked[name]}" for name in OPTIONS if name in asked and name not in ("group", "training_data")]
     return f"?{'&'.join(told)}" if told else ""
-
-
-@dataclass(frozen=True)
-class _About:
-    """What a file says of itself."""
-
-    sha256: str
-    """Of the file, and of the files of weights beside it in the order of their names."""
-    parameters: int
-    details: Mapping[str, Any]
-
-
-def _read(path: Path, label: str) -> _About:
-    import onnx
-
-    digest = hashlib.sha256()
-    try:
-        with open_outside(path, limit=LARGEST_FILE) as stream:
-            data = stream.read(LARGEST_FILE)
-        digest.update(data)
-        model = _protocol_buffer(onnx.ModelProto, data, label)
-        beside = sorted({_location(tensor) for tensor in _tensors(model) if tensor.data_location == tensor.EXTERNAL})
-        for name in beside:
-            with open_outside(path.parent / name, limit=LARGEST_WEIGHTS, inside=path.parent) as stream:
-                digest.update(f"\0{name}\0".encode())
-                while part := stream.read(1 << 24):
-                    digest.update(part)
-    except Refused as error:
-        raise EncoderError(f"{label}: {_at_home(error, path)}") from None
-    if not model.graph.node:
-        raise EncoderError(f"{label}: it is no ONNX file, or holds no network")
-    details: dict[str, Any] = {
-        "file": path.name,
-        "producer": f"{model.producer_name} {model.producer_version}".strip() or "unknown",
-        "opset": {one.domain or "ai.onnx": one.version for one in model.opset_import},
-        "graph": model.graph.name[:LONGEST_TEXT],
-        "metadata": {p.key[:LONGEST_TEXT]: p.value[:LONGEST_TEXT] for p in model.metadata_props},
-    }
-    if beside:
-        details["weights_beside"] = beside
-    parameters = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
-    return _About(digest.hexdigest(), parameters, details)
-
-
-def _protocol_buffer(kind: Any, data: bytes, label: str) -> Any:
-    try:
-        return kind.FromString(data)
-    except Exception:  # protobuf's DecodeError, and whatever its implementations raise
-        raise EncoderError(f"{label}: it is no ONNX file") from None
-
-
-def _tensors(model: Any) -> Iterator[Any]:
-    """Every tensor of a model, those of inner graphs and functions included."""
-    graphs, nodes = [model.graph], [node for function in model.functions for node in function.node]
-    while graphs or nodes:
-        if graphs:
-            graph = graphs.pop()
-            yield from graph.initializer
-            for sparse in graph.sparse_initializer:
-                yield from (sparse.values, sparse.indices)
-            nodes.extend(graph.node)
-            continue
-        for attribute in nodes.pop().attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
-            graphs.extend(inner for inner in (attribute.g, *attribute.graphs) if inner.node or inner.initializer)
-
-
-def _location(tensor: Any) -> str:
-    """Name of the file that a tensor's numbers are in, below the folder of the model's."""
-    return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,26 @@ class ResizeInside:
 
 
 @dataclass(frozen=True)
+class ResizeLong:
+    """Resize so that the longer side becomes ``size`` and the shorter one at least ``least`` (Janus, DeepSeek-VL)."""
+
+    size: int
+    resample: int
+    least: int = 1
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        return _resized(image, self.target(*image.size), self.resample)
+
+    def target(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) after it."""
+        scale = self.size / max(width, height)
+        return _possible((width, height), (self._side(width * scale), self._side(height * scale)))
+
+    def _side(self, side: float) -> int:
+        return max(round(side), self.least)
+
+
+@dataclass(frozen=True)
 class CenterCrop:
     """Cut the centre; an odd margin puts the spare pixel below and right (``floor``) or as Python rounds (``round``).
 
@@ -134,7 +154,7 @@ class CenterSquare:
         return Rectangle(left, top, left + side, top + side)
 
 
-Step = ResizeShort | ResizeTo | ResizeInside | CenterCrop | CenterSquare
+Step = ResizeShort | ResizeTo | ResizeInside | ResizeLong | CenterCrop | CenterSquare
 
 
 @dataclass(frozen=True)
@@ -172,7 +192,7 @@ class Pixels:
         size = (width, height)
         after, fill = Rectangle(0, 0, *size), (0, 0, 0)
         for i, step in enumerate(self.steps):
-            if isinstance(step, ResizeShort | ResizeTo | ResizeInside):
+            if isinstance(step, ResizeShort | ResizeTo | ResizeInside | ResizeLong):
                 size, resample = step.target(*size), step.resample
                 after = Rectangle(0, 0, *size)
             elif i in first:

@@ -150,7 +150,7 @@ class Patches:
     def __call__(self, image: Image.Image) -> np.ndarray:
         made = self.processor(images=image, return_tensors="np")
         rows = np.asarray(made["pixel_values"], dtype=np.float32)
-        rows = rows[0] if rows.ndim == 3 else rows
+        rows = rows[0] if rows.ndim == 3 else rows.reshape(len(rows), -1)
         array = np.zeros((self.budget + 1, rows.shape[1]), np.float32)
         if len(rows) > self.budget:
             raise EncoderError(f"{len(rows)} patches, where {self.budget} were asked for")
@@ -178,11 +178,15 @@ class PaddedPatches(Patches):
 class JoinedPatches(Patches):
     """Qwen-VL: the patches of all photos in one sequence, with their grids."""
 
+    form: tuple[int, ...] = ()
+    """Of one patch, where the model is not given them flat (PaddleOCR-VL)."""
+
     def arguments(self, views: torch.Tensor) -> dict[str, torch.Tensor]:
         shapes = _numbers(views[:, -1, :4])
         kept = [view[:n] for view, n in zip(views, shapes.prod(1).tolist(), strict=True)]
         grids = torch.cat([torch.ones_like(shapes[:, :1]), shapes], 1)
-        return {"pixel_values": torch.cat(kept), "image_grid_thw": grids}
+        patches = torch.cat(kept)
+        return {"pixel_values": patches.unflatten(1, self.form) if self.form else patches, "image_grid_thw": grids}
 
 
 @dataclass(frozen=True)
@@ -262,7 +266,8 @@ class _Grid:
 
     @staticmethod
     def packing(processor: Any, budget: int, patch: int) -> JoinedPatches:
-        return JoinedPatches(processor, budget, patch)
+        sample = np.asarray(processor(images=probe_image(), return_tensors="np")["pixel_values"])
+        return JoinedPatches(processor, budget, patch, sample.shape[1:] if sample.ndim == 4 else ())
 
 
 class _Canvas:

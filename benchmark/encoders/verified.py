@@ -16,7 +16,17 @@ import torch
 from PIL import Image
 
 from benchmark.encoders.embedding import Normalisation, probe_image
-from benchmark.encoders.pixels import CenterCrop, CenterPad, Pixels, ResizeInside, ResizeShort, ResizeTo, Step, describe
+from benchmark.encoders.pixels import (
+    CenterCrop,
+    CenterPad,
+    Pixels,
+    ResizeInside,
+    ResizeLong,
+    ResizeShort,
+    ResizeTo,
+    Step,
+    describe,
+)
 from builders.errors import CamtraceError, EncoderError
 
 TOLERANCE = 1e-5
@@ -180,6 +190,9 @@ def candidates_of_processor(processor: Any) -> list[Candidate]:
         crops = [(CenterCrop(crop["width"], crop["height"], margin),) for margin in ("floor", "round")]
     shortest, fraction = size.get("shortest_edge"), getattr(processor, "crop_pct", None)
     guesses: list[tuple[Step, ...]] = []
+    side, least, colour = size.get("height"), getattr(processor, "min_size", None), _colour(processor)
+    if side and side == size.get("width") and least and colour:  # Janus: the whole picture on a square
+        guesses.append((ResizeLong(side, resample, least), CenterPad(side, side, fill=colour)))
     if shortest and fraction and shortest < 384:  # ConvNeXt: enlarge by 1 / crop_pct, then cut
         larger = ResizeShort(int(shortest / fraction), resample)
         guesses += [(larger, CenterCrop(shortest, shortest, margin)) for margin in ("floor", "round")]
@@ -193,6 +206,12 @@ def candidates_of_processor(processor: Any) -> list[Candidate]:
         guesses += [(ResizeTo(size["width"], size["height"], resample), *cut) for cut in crops]
     bgr = bool(getattr(processor, "do_flip_channel_order", False))
     return [Candidate(Pixels(steps), mean, std, bgr) for steps in guesses]
+
+
+def _colour(processor: Any) -> tuple[int, int, int] | None:
+    """What a processor pads with, where it says so as three bytes."""
+    colour = getattr(processor, "background_color", None)
+    return _fill(colour) if isinstance(colour, tuple | list) and len(colour) == 3 else None
 
 
 def _fill(fill: Any) -> tuple[int, int, int]:

@@ -15,6 +15,7 @@ from benchmark.scoring import Scored, write_scored
 from benchmark.study import Compared, Tie, compare_runs, comparison_text
 from benchmark.tasks import all_tasks
 from builders.errors import DataError
+from builders.files import scratch_prefix
 
 if TYPE_CHECKING:
     import pandas
@@ -98,7 +99,7 @@ def _runs(given: ScoredRuns | str | Path, name: str) -> list[Run]:
     """Runs with their answers by photo, as they are read from a folder."""
     if isinstance(given, str | Path):
         return _all_of(read_runs(Path(given), all_tasks()), Path(given))
-    with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
         for one in given.scored:
             write_scored(one, Path(scratch), single=given.single)
         runs = _all_of(read_runs(Path(scratch), all_tasks()), Path(name))

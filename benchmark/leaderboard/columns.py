@@ -31,17 +31,22 @@ def board_families() -> tuple[tuple[str, str, str], ...]:
 SUMMARIES = {
     "mp-processing": (
         "summary",
-        "MP processing",
+        "Metadata prediction (MP), processing",
         "Metadata prediction: mean accuracy over the four processing probes.",
         "trace",
     ),
     "mp-acquisition": (
         "summary",
-        "MP acquisition",
+        "Metadata prediction (MP), acquisition",
         "Metadata prediction: mean accuracy over the acquisition probes.",
         "trace",
     ),
-    "sp": ("summary", "SP", "Semantic prediction: accuracy of plain kNN, photos as they are.", "accuracy"),
+    "sp": (
+        "summary",
+        "Semantic prediction (SP)",
+        "Semantic prediction: accuracy of plain kNN, photos as they are.",
+        "accuracy",
+    ),
     "all-same": (
         "summary",
         "kNN all-same",
@@ -50,19 +55,19 @@ SUMMARIES = {
     ),
     "spd-processing": (
         "summary",
-        "SPD processing",
+        "Semantic distraction (SPD), processing",
         "Semantic prediction distraction: |pos-same - neg-same|, mean over the four parameters.",
         "size",
     ),
     "spd-acquisition": (
         "summary",
-        "SPD acquisition",
+        "Semantic distraction (SPD), acquisition",
         "Semantic prediction distraction: |recall same - recall different|.",
         "size",
     ),
     "spd-processing-signed": (
         "other",
-        "SPD processing, signed",
+        "Semantic distraction (SPD), processing, signed",
         "pos-same minus neg-same, mean over the four parameters: above 0 where a shared processing attracts.",
         "difference",
     ),

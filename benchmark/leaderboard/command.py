@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmark.leaderboard.admission import objection
 from benchmark.leaderboard.board import build_board
-from benchmark.leaderboard.entries import measured_entries, published_entries
+from benchmark.leaderboard.entries import measured_entries, published_entries, study_facts
 from benchmark.leaderboard.site import write_site
 from benchmark.results import ReadResults, Refusal, ResultFile, published_encoders, read_results
 from builders.command_line import Parser
@@ -44,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.no_published and not args.results:
         raise UsageError("nothing to show: give --results, or leave out --no-published")
     read = _read_all(args.results)
-    published = [] if args.no_published else published_entries(published_encoders(), _study_facts())
+    published = [] if args.no_published else published_entries(published_encoders(), study_facts())
     board = build_board([*published, *measured_entries(read.accepted)])
     left_out = [Refusal("columns", why) for why in board.left_out]
     loaded = write_site(board, [*read.refused, *left_out], args.output, title=args.title)
@@ -76,19 +75,3 @@ def _read_all(sources: Sequence[str]) -> ReadResults:
             seen[text] = file.file
             unique.append(file)
     return ReadResults(tuple(unique), tuple(refused))
-
-
-def _study_facts() -> Mapping[str, Mapping[str, Any]]:
-    """What the package knows of the study's encoders, by published name."""
-    from benchmark.encoders import STUDY
-
-    return {
-        row.published_name: {
-            "id": row.spec,
-            "library": row.library,
-            "training": row.training_data,
-            "input": row.input_px,
-        }
-        for row in STUDY
-        if row.published_name
-    }

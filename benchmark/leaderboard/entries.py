@@ -286,3 +286,19 @@ def _count(value: object) -> int | None:
 
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower().replace("×", "x")).strip("-")[:60]
+
+
+def study_facts() -> Mapping[str, Mapping[str, Any]]:
+    """What the package knows of the study's encoders, by published name."""
+    from benchmark.encoders import STUDY
+
+    return {
+        row.published_name: {
+            "id": row.spec,
+            "library": row.library,
+            "training": row.training_data,
+            "input": row.input_px,
+        }
+        for row in STUDY
+        if row.published_name
+    }

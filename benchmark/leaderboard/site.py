@@ -141,7 +141,7 @@ def _column_json(column: Column) -> dict[str, Any]:
         "metric": column.metric,
         "label": what.label,
         "group": what.group,
-        "explain": f"{what.explain} Here with {column.settings}." if column.settings else what.explain,
+        "explain": f"{what.explain} Here with {', '.join(filter(None, (column.settings, _pairing(column))))}.",
         "kind": what.kind,
         "parameter": what.parameter,
         "chance": column.chance,
@@ -156,10 +156,10 @@ def _pairing(column: Column) -> str:
     rows = len(column.cells)
     paired = [cell.paired for cell in column.cells.values() if cell.paired]
     if not paired:
-        return "every pair of rows compared by its two intervals"
+        return "ranks from the two intervals of each pair of rows"
     if sum(paired) == rows * (rows - 1):
-        return "every pair of rows compared photo by photo"
-    return f"{len(paired)} of {rows} rows compared photo by photo with one another, the rest by two intervals"
+        return "ranks from the paired difference of each pair of rows"
+    return f"ranks from paired differences among {len(paired)} of {rows} rows, from two intervals elsewhere"
 
 
 def _row_json(entry: Entry, board: Board) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from benchmark.publishing.files import Gathered, gather_results
 from benchmark.results import Result
 from builders.command_line import Parser
 from builders.errors import DataError, RemoteError, UsageError
-from builders.files import write_text_atomically
+from builders.files import scratch_prefix, write_text_atomically
 from builders.outside import from_hub
 
 _REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -95,7 +95,7 @@ def _publish(gathered: Gathered, args: argparse.Namespace) -> None:
     elif args.space:
         from builders.publishing import push_folder
 
-        with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
+        with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
             stages = _write_site(done.results, Path(scratch))
             report = push_folder(
                 Path(scratch) / "site",
@@ -164,7 +164,7 @@ def _show(gathered: Gathered, args: argparse.Namespace) -> None:
     for refusal in planned.refused:
         print(f"  left alone     {refusal.file}  ({refusal.reason})")
     if args.space:
-        with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
+        with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
             stages = _write_site(planned.results, Path(scratch))
             size = sum((Path(scratch) / "site" / name).stat().st_size for stage in stages for name in stage)
         print(f"{args.space} (static Space): {sum(map(len, stages))} files, {size / 1e6:.2f} MB, what differs of them")

@@ -15,6 +15,7 @@ from typing import Any
 from benchmark.metrics import CITATION, DEFINITIONS
 from builders.command_line import Parser
 from builders.errors import UsageError, unknown_name
+from builders.files import scratch_prefix
 
 REQUIREMENTS = "camtrace[encoders]\n"
 
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--repo {args.repo}: write OWNER or OWNER/METRIC")
     for metric in [name] if name else list(DEFINITIONS):
         repo = f"{owner}/{metric}"
-        with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
+        with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
             files = write_space(metric, repo, Path(scratch))
             if not args.push:
                 print(f"{repo} (static Space, {'public' if args.public else 'private'} if it is created)")

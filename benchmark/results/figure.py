@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import math
-import os
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from benchmark.results.schema import Result, Score
 from benchmark.results.settings import settings_line
 from benchmark.results.tables import interval, percent
 from benchmark.results.verdicts import Verdict, verdicts
+from builders.files import write_bytes_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,9 +47,9 @@ def draw_report(results: Sequence[Result], questions: Questions, path: Path) -> 
     """Write ``report_figure`` to a PNG file, atomically; no file where there is nothing to show."""
     figure = report_figure(results, questions)
     if figure is not None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        figure.savefig(temporary, format="png", dpi=130, facecolor="white")
-        os.replace(temporary, path)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=130, facecolor="white")
+        write_bytes_atomically(path, buffer.getvalue())
 
 
 def report_figure(results: Sequence[Result], questions: Questions) -> Figure | None:

@@ -96,7 +96,8 @@ def _check_date(created: object, now: datetime.datetime) -> None:
     except (ValueError, OverflowError):
         raise ValueError("created is not an ISO 8601 time") from None
     if not early:
-        raise ValueError(f"created {created} lies in the future")
+        clock = now.isoformat(timespec="minutes")
+        raise ValueError(f"created {created} lies in the future by this machine's clock ({clock}): is the clock right?")
 
 
 def _number(value: object) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmark.results.schema import Score
 from benchmark.results.tables import interval, markdown_table, percent
+from benchmark.results.verdicts import Trace
 
 MATTERS = 1 / 3
 """Of the half width of the interval of test photos: a margin of train photos above it is stated."""
@@ -28,14 +29,16 @@ def at_least(score: Score) -> bool:
     return bool(curve and curve["rises"])
 
 
-def accuracy_told(score: Score) -> str:
+def accuracy_told(score: Score, trace: Trace = "readable") -> str:
     """A score's accuracy in percent, with the words "at least" where it still rises.
 
+    Not where it is not told from chance: of a trace that may not be there nothing is known to be more.
+
     >>> score = Score("probe/x", "toy", "accuracy", 0.267, 0.25, 0.29, 110, 0.17, {"learning_curve": {"rises": True}})
-    >>> accuracy_told(score)
-    'at least 26.7'
+    >>> accuracy_told(score), accuracy_told(score, "none")
+    ('at least 26.7', '26.7')
     """
-    return f"{'at least ' if at_least(score) else ''}{percent(score.value)}"
+    return f"{'at least ' if at_least(score) and trace != 'none' else ''}{percent(score.value)}"
 
 
 def training_margin(score: Score) -> float | None:
@@ -55,10 +58,10 @@ def training_margin(score: Score) -> float | None:
     return margin if margin > MATTERS * (score.high - score.low) / 2 else None
 
 
-def told_of_training(scores: Sequence[Score]) -> str:
+def told_of_training(scores: Sequence[Score], traces: Sequence[Trace]) -> str:
     """What the words and the margins beside the accuracies mean; empty where there are none."""
     parts = []
-    if any(map(at_least, scores)):
+    if any(at_least(s) and trace != "none" for s, trace in zip(scores, traces, strict=True)):
         parts.append("At least: it still rose when the last half of the train photos was added.")
     if any(training_margin(s) is not None for s in scores):
         probes = max(s.details["training_spread"]["probes"] for s in scores if s.details.get("training_spread"))

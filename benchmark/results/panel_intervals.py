@@ -71,7 +71,7 @@ def draw_intervals(
         _point(ax, main, top, _BLUE, _FACES[trace], labelled)
         for i, point in enumerate(_points(score), start=1):
             _point(ax, point, top + i * lane, _GREY, "white", labelled)
-        said = f"{accuracy_told(score)}{_SAID[trace]}"
+        said = f"{accuracy_told(score, trace)}{_SAID[trace]}"
         words = not said[0].isdigit() or bool(_SAID[trace])
         ax.annotate(
             said,

@@ -66,6 +66,7 @@ def _rows_of_scores(
     """One row a score, against chance; controls in a table of their own."""
     main = [s for s in scores if metric_of(questions, s.task, s.metric).main]
     of = {id(s): found.get((s.task, s.metric)) for s in main}
+    traces = [v.trace if (v := of[id(s)]) else "readable" for s in main]
     margins = [training_margin(s) for s in main]
     train = ["train photos"] if any(m is not None for m in margins) else []
     header = [family.header, "accuracy %", "95 % interval", *train, "chance %"]
@@ -73,7 +74,7 @@ def _rows_of_scores(
     rows = [
         [
             score_label(s.task, metric_of(questions, s.task, s.metric), questions),
-            accuracy_told(s),
+            accuracy_told(s, trace),
             interval(s.low, s.high),
             *(["-" if margin is None else f"\u00b1 {percent(margin)}"] if train else []),
             percent(v.chance if (v := of[id(s)]) else s.chance),
@@ -82,9 +83,9 @@ def _rows_of_scores(
             str(s.details.get("classes", "-")),
             str(s.n),
         ]
-        for s, margin in zip(main, margins, strict=True)
+        for s, trace, margin in zip(main, traces, margins, strict=True)
     ]
-    sentence = " ".join(filter(None, [_told(main, found), told_of_training(main)]))
+    sentence = " ".join(filter(None, [_told(main, found), told_of_training(main, traces)]))
     units = {
         (s.details["units"], s.details["resampled"]) for s in main if s.details.get("resampled", "photo") != "photo"
     }

@@ -164,6 +164,8 @@ def _open(
     options = asked.options
     opened = [open_photos(data, seed=options.seed) if isinstance(data, str) else data for data in asked.data]
     _refuse_one_name_twice([photos.name for photos in opened], "data sets")
+    for photos in opened:  # one that compiles does so while the sets before it are scored
+        getattr(photos.source, "prepare", lambda: None)()
     sets: list[tuple[str | PhotoSet, PhotoSet, list[Task]]] = []
     unfit: list[tuple[str, DataError]] = []
     for given, photos in zip(asked.data, opened, strict=True):

@@ -26,6 +26,7 @@ from benchmark.scoring.space import SPARE_BYTES, free_space, size
 from benchmark.scoring.task_times import by_family, task_times
 from benchmark.tasks import Task
 from benchmark.views import chosen_maker
+from builders.files import scratch_prefix
 from builders.photos import PhotoSet
 
 MEASURED_PHOTOS = 6
@@ -215,7 +216,7 @@ def pass_times(spec: str, encoder: Encoder, job: ToScore, options: RunOptions) -
     for recipe in [one.recipe for one in planned_passes(job.tasks, photos, options)]:
         cost = None
         for part in (few.select(np.arange(1)), few):  # the first call of a network is slow
-            with tempfile.TemporaryDirectory(prefix="camtrace-") as scratch:
+            with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
                 key = bank_key(encoder.info, encoder.dtype, part, "measured", options.storage)
                 bank = Bank.open(Path(scratch), key, recipe.view_keys())
                 outcome = fill_banks(

@@ -25,6 +25,7 @@ from benchmark.scoring.places import BankPlaces
 from benchmark.scoring.trial_kept import tried
 from benchmark.tasks import Task
 from builders.errors import CamtraceError, EncoderError
+from builders.files import scratch_prefix, sweep_scratch
 from builders.photos import PhotoSet
 from builders.pixels import memory_budget
 
@@ -68,7 +69,8 @@ def score_encoders(
     started = time.perf_counter()
     hashes = hashes or PhotoHashes(photos, options.cache)
     collected: list[Collected] = [Collected({}) for _ in encoders]
-    scratch_folder = tempfile.TemporaryDirectory(prefix="camtrace-")
+    sweep_scratch()
+    scratch_folder = tempfile.TemporaryDirectory(prefix=scratch_prefix())
     with memory_budget(options.memory), scratch_folder as scratch, closing(hashes):
         judged = options.storage != "float32" or any(e.dtype != "float32" or e.in_torch or e.stored for e in encoders)
         places = BankPlaces(hashes, options, Path(scratch), at_once=judged)

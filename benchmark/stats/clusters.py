@@ -45,8 +45,7 @@ def clustered_interval(
     if clusters > 1 and 0 < share < 1:
         apart = (sums - mean * rows) / rows.mean() / width
         variance = float(np.square(apart).sum() / (clusters * (clusters - 1)))
-        tail = 0.5 + level / 2
-        shrunk = (NormalDist().inv_cdf(tail) / stdtrit(clusters - 1, tail)) ** 2
+        shrunk = shrinking(clusters, level)
         effective = min(float(n), share * (1 - share) / variance * shrunk) if variance else float(n)
     first, second = effective * share + 0.5, effective * (1 - share) + 0.5
     ends = betaincinv(first, second, [0.5 - level / 2, 0.5 + level / 2])
@@ -55,3 +54,13 @@ def clustered_interval(
     total = first + second
     error = width * math.sqrt(first * second / (total**2 * (total + 1)))
     return Interval(mean, low, high, n, error, clusters)
+
+
+def shrinking(clusters: int, level: float) -> float:
+    """What an effective number of photos shrinks by because its variance comes from few clusters: (z / t)^2.
+
+    >>> round(shrinking(6, 0.95), 2), round(shrinking(100, 0.95), 2)
+    (0.58, 0.98)
+    """
+    tail = 0.5 + level / 2
+    return float((NormalDist().inv_cdf(tail) / stdtrit(max(clusters - 1, 1), tail)) ** 2)

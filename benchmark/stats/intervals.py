@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.stats.clusters import clustered_interval
+from benchmark.stats.discordance import lengthened
 from benchmark.stats.resampling import LEVEL, RESAMPLES, Interval, checked, cluster_sums, resampled_means
 from benchmark.stats.student import Means, ends, unit_means
 
@@ -66,8 +67,7 @@ def photo_intervals(
     table, counts = checked(values, trials, bounds)
     n = len(counts)
     if bounds[0] < 0:
-        sums, rows = (table, counts) if clusters is None else cluster_sums(table, counts, clusters)
-        return mean_intervals(unit_means(sums, rows, max(-bounds[0], bounds[1])), n, level)
+        return difference_intervals(table, counts, clusters, max(-bounds[0], bounds[1]), level)[0]
     if clusters is not None:
         sums, rows = cluster_sums(table, counts, clusters)
         return [clustered_interval(row, rows, n, bounds=bounds, level=level) for row in sums]
@@ -75,17 +75,29 @@ def photo_intervals(
     return _intervals(draws, table.sum(axis=1) / counts.sum(), n, bounds, level)
 
 
-def mean_intervals(means: Means, n: int, level: float) -> list[Interval]:
-    """Intervals of means that may be negative, from ``student.unit_means`` of K statistics of n photos.
+def difference_intervals(
+    table: np.ndarray, counts: np.ndarray, clusters: Any | None, width: float, level: float
+) -> tuple[list[Interval], Means]:
+    """Intervals of K differences, and what they follow from.
 
     The standard error is that of the mean; where all units are equal, what the interval's width stands for.
+
+    Args:
+        table, counts: as ``checked`` gives them.
+        clusters, level: as in ``photo_intervals``.
+        width: a value lies between minus and plus this.
     """
+    sums, rows = (table, counts) if clusters is None else cluster_sums(table, counts, clusters)
+    means = unit_means(sums, rows, width)
     lows, highs = ends(means, level)
+    if clusters is not None:
+        lows, highs = lengthened(lows, highs, means, values=table, rows=counts, clusters=clusters, level=level)
     errors = np.where(means.equal, standard_error(lows, highs, level), means.error)
-    return [
-        Interval(float(value), float(low), float(high), n, float(error), means.units)
+    found = [
+        Interval(float(value), float(low), float(high), len(counts), float(error), means.units)
         for value, low, high, error in zip(means.value, lows, highs, errors, strict=True)
     ]
+    return found, means
 
 
 def standard_error(low: Any, high: Any, level: float = LEVEL) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.stats.intervals import mean_intervals
-from benchmark.stats.resampling import LEVEL, checked, cluster_sums
-from benchmark.stats.student import p_values, unit_means
+from benchmark.stats.intervals import difference_intervals
+from benchmark.stats.resampling import LEVEL, checked
+from benchmark.stats.student import p_values
 from builders.errors import DataError
 
 
@@ -63,11 +63,6 @@ def paired_difference(
     if one.shape != other.shape:
         raise DataError(f"{one.size} and {other.size} photos: a paired difference needs the same ones")
     width = bounds[1] - bounds[0]
-    sums, rows = checked(one - other, None, (-width, width))
-    n = len(rows)
-    if clusters is not None:
-        sums, rows = cluster_sums(sums, rows, clusters)
-    means = unit_means(sums, rows, width)
-    interval = mean_intervals(means, n, level)[0]
+    (found,), means = difference_intervals(*checked(one - other, None, (-width, width)), clusters, width, level)
     p_value = float(p_values(means)[0])
-    return Difference(interval.value, interval.low, interval.high, p_value, n, interval.standard_error, interval.units)
+    return Difference(found.value, found.low, found.high, p_value, found.n, found.standard_error, found.units)

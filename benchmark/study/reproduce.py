@@ -49,15 +49,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _beside_the_study(rows: Sequence[Row], output: Path) -> str:
-    """Write the tables and figures; give the text of both."""
+    """Write the tables, the figures and the page of both; give the text."""
+    from benchmark.leaderboard import write_report_page
+    from benchmark.results import report_text
+    from benchmark.study.article import draw_article
     from benchmark.study.figures import draw_figures
     from benchmark.study.tables import beside_rows, study_text, write_beside
     from benchmark.sweep import sweep_text
+    from benchmark.tasks import all_tasks
     from builders.files import write_text_atomically
 
     table = beside_rows(rows)
     write_beside(table, output / "beside.csv")
     text = study_text(table, rows)
     write_text_atomically(output / "iccv2025.md", text)
-    figures = ", ".join(draw_figures(table, output)) or "no figure (nothing to show)"
+    results = [row.result for row in rows if row.result is not None]
+    drawn = [*draw_article(table, results, output), *draw_figures(table, output)]
+    if results:
+        page = f"{text}\n\n{report_text(results, all_tasks())}"
+        write_report_page(results, page, output / "iccv2025.html", published=True)
+        drawn.insert(0, "iccv2025.html")
+    figures = ", ".join(drawn) or "no figure (nothing to show)"
     return f"{sweep_text(rows, output)}\n\n{text}\nwritten to {output}: iccv2025.md, beside.csv, {figures}"

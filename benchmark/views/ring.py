@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from builders.files import scratch_prefix
+
 SHARED_FOLDER = Path("/dev/shm")
 """Memory as files, where a process that was not forked can find it. In containers it is often 64 MB."""
 
@@ -176,7 +178,7 @@ def _mapped(path: Path | None, size: int) -> np.ndarray:
 
 def _shared_file(size: int) -> Path:
     """A new file of so many bytes that other processes can map."""
-    with tempfile.NamedTemporaryFile(prefix="camtrace-", dir=shared_folder(size), delete=False) as file:
+    with tempfile.NamedTemporaryFile(prefix=scratch_prefix(), dir=shared_folder(size), delete=False) as file:
         file.truncate(size)
         return Path(file.name)
 

@@ -1,36 +1,40 @@
+from .build_file import BUILD_FILE, README_FILE, Build, PixelRights, parse_build, read_build
 from .cards import Card, render
-from .dataset_folder import (
-    BUILD_FILE,
-    README_FILE,
-    Build,
-    PixelRights,
-    finish_folder,
-    parse_build,
-    prepare_folder,
-    read_build,
-    summary,
-)
+from .dataset_folder import finish_folder, prepare_folder, summary
+from .groups import PHOTOS, Group, LabelledPart, SharedShards, grouped
 from .ranked import ShardWork, gather_shards, hand_over_folder, scratch_folder
 from .rights import pixel_rights
-from .shard_pool import FAILURES_FILE, SplitShards, default_workers, estimate_space, require_space, write_shards
+from .shard_pool import (
+    FAILURES_FILE,
+    SplitShards,
+    default_workers,
+    write_groups,
+    write_shards,
+)
 from .shards import ShardJob, file_sha256, items_per_shard
+from .space import estimate_space, require_space
 from .tables import read_table
 
 __all__ = [
     "BUILD_FILE",
     "FAILURES_FILE",
+    "PHOTOS",
     "README_FILE",
     "Build",
     "Card",
+    "Group",
+    "LabelledPart",
     "PixelRights",
     "ShardJob",
     "ShardWork",
+    "SharedShards",
     "SplitShards",
     "default_workers",
     "estimate_space",
     "file_sha256",
     "finish_folder",
     "gather_shards",
+    "grouped",
     "hand_over_folder",
     "items_per_shard",
     "parse_build",
@@ -42,5 +46,6 @@ __all__ = [
     "require_space",
     "scratch_folder",
     "summary",
+    "write_groups",
     "write_shards",
 ]

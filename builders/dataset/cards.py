@@ -78,17 +78,27 @@ def front_matter(card: Card, features: Mapping[str, Features], splits: tuple[Spl
                 # load_dataset keys its cache of a local folder by this text, not by the files' content
                 "description": f"content {_content(config, splits)}",
                 "data_files": [
-                    {"split": split.split, "path": f"data/{config}/{split.split}-*.parquet"}
+                    {"split": split.split, "path": _one_or_list(split.data_files)}
                     for split in splits
                     if split.config == config
                 ],
             }
-            for config in features
+            for config in _with_rows(features, splits)
         ],
     )
     _add_dataset_info(data, features, splits)
     fields = {name: value for name, value in data.to_dict().items() if value is not None}
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def _with_rows(features: Mapping[str, Features], splits: tuple[SplitShards, ...]) -> Mapping[str, Features]:
+    """The configs that have splits: one without would be refused by ``load_dataset``."""
+    there = {split.config for split in splits}
+    return {config: columns for config, columns in features.items() if config in there}
+
+
+def _one_or_list(paths: tuple[str, ...]) -> str | list[str]:
+    return paths[0] if len(paths) == 1 else list(paths)
 
 
 def _content(config: str, splits: tuple[SplitShards, ...]) -> str:
@@ -115,7 +125,7 @@ def size_category(rows: int) -> str:
 def _add_dataset_info(data: DatasetCardData, features: Mapping[str, Features], splits: tuple[SplitShards, ...]) -> None:
     names = sum(len(getattr(f, "names", None) or ()) for columns in features.values() for f in columns.values())
     infos = DatasetInfosDict()
-    for config, columns in features.items():
+    for config, columns in _with_rows(features, splits).items():
         own = [split for split in splits if split.config == config]
         sizes = SplitDict()
         for split in own:

@@ -6,10 +6,8 @@ every file, whether its pixels may be published) and, last of all, ``README.md``
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,50 +15,17 @@ import numpy as np
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features
 
+from builders.dataset.build_file import BUILD_FILE, README_FILE, Build, PixelRights, build_text
 from builders.dataset.cards import Card, readme
+from builders.dataset.groups import SharedShards
 from builders.dataset.shard_pool import FAILURES_FILE, SplitShards, write_failures
-from builders.dataset.shards import STATE_FOLDER, ItemFailure, Shard, cannot_write, shard_file
-from builders.errors import DataError, UsageError
+from builders.dataset.shards import STATE_FOLDER, cannot_write
+from builders.errors import UsageError
 from builders.files import write_text_atomically
-from builders.outside import parse_json, read_outside_text
 from builders.pixels import codec_canary, codec_versions
-
-BUILD_FILE = "build.json"
-README_FILE = "README.md"
-BUILD_FORMAT = 1
-MAX_BUILD_BYTES = 256 * 2**20
-"""Of ``build.json``: it names every photo that could not be used."""
 
 MAX_COUNTED_CLASSES = 40
 """A column of more classes is summed up in the card (smallest, median, largest), not listed."""
-
-
-@dataclass(frozen=True)
-class PixelRights:
-    """Whether the licence of the source allows its pixels to be published by us."""
-
-    allowed: bool
-    reason: str = ""
-    """One sentence, if they may not be."""
-
-
-@dataclass(frozen=True)
-class Build:
-    """What ``build.json`` says of a finished folder."""
-
-    kind: str
-    """``processed``, ``paircams``, ``flickrexif``, ``simcams``, ``recipe``, ..."""
-    default: str
-    recipe: Mapping[str, Any]
-    """Everything that decides the rows, so that the build can be repeated."""
-    pixels: PixelRights
-    codec: Mapping[str, str]
-    """Versions of the codecs, and their ``canary`` (``builders.pixels.codec.codec_canary``)."""
-    splits: tuple[SplitShards, ...] = field(default=())
-
-    @property
-    def configs(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(split.config for split in self.splits))
 
 
 @dataclass(frozen=True)
@@ -110,6 +75,8 @@ def finish_folder(
     card: Card,
     recipe: Mapping[str, Any],
     pixels: PixelRights,
+    shared: SharedShards | None = None,
+    counted: Mapping[str, Sequence[str]] | None = None,
 ) -> Build:
     """Write ``failures.jsonl``, ``build.json`` and ``README.md``, in this order.
 
@@ -124,12 +91,17 @@ def finish_folder(
         card: template, licence and names.
         recipe: JSON values that decide the rows.
         pixels: whether ``publish`` may upload the images.
+        shared: photos that several configs share; its splits are listed before ``splits``.
+        counted: columns whose classes the card counts, by config; every ``ClassLabel`` where a config is not there.
 
     Raises:
         DataError: the folder cannot be written to.
     """
-    failed = write_failures(output, splits)
-    build = Build(kind, default, dict(recipe), pixels, {**codec_versions(), "canary": codec_canary()}, tuple(splits))
+    failed = write_failures(output, [*(shared.whole() if shared else ()), *splits])
+    splits = [*(shared.splits() if shared else ()), *splits]
+    codec = {**codec_versions(), "canary": codec_canary()}
+    build = Build(kind, default, dict(recipe), pixels, codec, tuple(splits), shared)
+    columns = {config: _counted(f, (counted or {}).get(config)) for config, f in features.items()}
     text = readme(
         card,
         features,
@@ -137,82 +109,16 @@ def finish_folder(
         default,
         build=build,
         failed=failed,
-        counts=[c for s in splits for c in class_counts(output, s, features[s.config])],
+        counts=[c for s in splits for c in class_counts(output, s, columns[s.config])],
         max_counted_classes=MAX_COUNTED_CLASSES,
-        total_bytes=sum(split.file_bytes for split in splits),
+        total_bytes=build.file_bytes,
     )
     try:
-        write_text_atomically(output / BUILD_FILE, _to_json(build), durable=True)
+        write_text_atomically(output / BUILD_FILE, build_text(build), durable=True)
         write_text_atomically(output / README_FILE, text, durable=True)
     except OSError as error:
         raise cannot_write(output, error) from None
     return build
-
-
-def read_build(folder: Path) -> Build:
-    """Read ``build.json`` of a finished folder.
-
-    Raises:
-        DataError: no finished build is there, or the file is not ours.
-    """
-    path = folder / BUILD_FILE
-    if not (folder / README_FILE).is_file() or not path.is_file():
-        raise DataError(f"{folder}: no finished build is there; run the builder (again), it goes on where it was")
-    return parse_build(read_outside_text(path, limit=MAX_BUILD_BYTES), str(path))
-
-
-def parse_build(text: str, where: str) -> Build:
-    """``build.json`` -> ``Build``; the text is untrusted.
-
-    Raises:
-        DataError: it is not ours.
-    """
-    raw = parse_json(text, where)
-    try:
-        if raw["format"] != BUILD_FORMAT:
-            raise DataError(f"{where}: format {raw['format']!r}, this camtrace reads {BUILD_FORMAT}")
-        return Build(
-            kind=str(raw["kind"]),
-            default=str(raw["default"]),
-            recipe=dict(raw["recipe"]),
-            pixels=PixelRights(**raw["pixels"]),
-            codec=dict(raw["codec"]),
-            splits=tuple(_split_of(s) for s in raw["splits"]),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{where}: not a build file of camtrace ({error!r})") from None
-
-
-def _split_of(raw: Mapping[str, Any]) -> SplitShards:
-    """One split of ``build.json``. Where its files lie is derived from its names, and only compared with what it says.
-
-    Raises:
-        ValueError, KeyError, TypeError: not of our form.
-    """
-    config, split = (_plain_name(raw[name]) for name in ("config", "split"))
-    count = len(raw["shards"])
-    shards = []
-    for number, given in enumerate(raw["shards"]):
-        failures = tuple(ItemFailure(**x) for x in given["failures"])
-        shard = Shard(**{**given, "failures": failures})
-        file = shard_file(config, split, number, count)
-        if shard.file != file:
-            raise ValueError(f"the file of shard {number} of {config}/{split} is not {file}")
-        sizes = (shard.rows, shard.file_bytes, shard.data_bytes)
-        if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in sizes):
-            raise ValueError(f"{file}: rows and bytes are counts")
-        texts = (shard.sha256, shard.recipe_hash, *(text for f in failures for text in (f.id, f.reason)))
-        if not all(isinstance(text, str) for text in texts):
-            raise ValueError(f"{file}: hashes and failures are text")
-        shards.append(shard)
-    return SplitShards(config, split, tuple(shards))
-
-
-def _plain_name(name: object) -> str:
-    """A name of a config or split, which is part of paths."""
-    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
-        raise ValueError(f"{name!r} is no name of a config or split")
-    return name
 
 
 def class_counts(output: Path, split: SplitShards, features: Features) -> list[ClassCounts]:
@@ -230,6 +136,10 @@ def class_counts(output: Path, split: SplitShards, features: Features) -> list[C
     ]
 
 
+def _counted(features: Features, columns: Sequence[str] | None) -> Features:
+    return Features({name: f for name, f in features.items() if columns is None or name in columns})
+
+
 def _remove_build(output: Path) -> None:
     """README first: what is left of a removal that was cut short does not look complete."""
     if (output / STATE_FOLDER).exists():
@@ -238,10 +148,6 @@ def _remove_build(output: Path) -> None:
     for marker in output.glob(f"{STATE_FOLDER}/*/*.json"):
         (output / "data" / marker.parent.name / f"{marker.stem}.parquet").unlink(missing_ok=True)
         marker.unlink()
-
-
-def _to_json(build: Build) -> str:
-    return json.dumps({"format": BUILD_FORMAT, **asdict(build)}, indent=1, ensure_ascii=False) + "\n"
 
 
 def summary(build: Build, output: Path) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from builders.dataset.shards import ShardJob, rows_of, write_shard
 from builders.errors import DataError
+from builders.files import scratch_prefix
 from builders.pixels import codec_canary, memory_budget
 from builders.ranks import Made, Place, Tick
 
@@ -96,7 +97,7 @@ def hand_over_folder(folder: Path, output: Place) -> None:
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:
     """Where shards are written before they go to an object store."""
-    return tempfile.TemporaryDirectory(prefix="camtrace-ranks-")
+    return tempfile.TemporaryDirectory(prefix=scratch_prefix())
 
 
 def _ids_hash(ids: Sequence[str]) -> str:

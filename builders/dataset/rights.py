@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from builders.dataset.dataset_folder import PixelRights
+from builders.dataset.build_file import PixelRights
 from builders.photos import PhotoSet
 
 _WORDNET_ID = re.compile(r"n\d{8}")

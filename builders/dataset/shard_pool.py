@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import multiprocessing
 import os
 import pickle
-import shutil
 import signal
 import sys
 import threading
@@ -21,7 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from tqdm.auto import tqdm
 
 from builders.dataset.shards import (
@@ -31,11 +27,9 @@ from builders.dataset.shards import (
     ShardJob,
     cannot_write,
     finished_shard,
-    rows_of,
-    write_parquet,
     write_shard,
 )
-from builders.errors import DataError, DiskError, UsageError
+from builders.errors import DataError, UsageError
 from builders.files import sweep_temporaries, write_text_atomically
 from builders.pixels import memory_budget
 
@@ -45,9 +39,6 @@ FAILURES_FILE = "failures.jsonl"
 LOCK_TIMEOUT_S = 5.0
 """How long a build waits for the folder."""
 
-SPACE_MARGIN = 1.05
-"""Free space must exceed the estimate by this factor."""
-
 
 @dataclass(frozen=True)
 class SplitShards:
@@ -56,6 +47,13 @@ class SplitShards:
     config: str
     split: str
     shards: tuple[Shard, ...]
+    paths: tuple[str, ...] = ()
+    """Patterns that name its files below the folder, where they are not those of ``config`` and ``split``."""
+
+    @property
+    def data_files(self) -> tuple[str, ...]:
+        """Patterns that name its files below the folder."""
+        return self.paths or (f"data/{self.config}/{self.split}-*.parquet",)
 
     @property
     def rows(self) -> int:
@@ -74,17 +72,6 @@ class SplitShards:
         return tuple(failure for shard in self.shards for failure in shard.failures)
 
 
-@dataclass(frozen=True)
-class SpaceEstimate:
-    """What one job will write, from a sample of its items really made."""
-
-    bytes_per_item: float
-    total_bytes: int
-    sampled: int
-    seconds_per_item: float
-    """On one process."""
-
-
 def write_shards(job: ShardJob, *, workers: int = 1, fresh: bool = False, progress: bool = True) -> SplitShards:
     """Write every shard that is not there yet; a run that was killed goes on where it was.
 
@@ -99,55 +86,53 @@ def write_shards(job: ShardJob, *, workers: int = 1, fresh: bool = False, progre
         DataError: the disk is full, or a worker was killed. Finished shards are kept in both cases.
     """
     with building(job.output), memory_budget():
+        return _written([job], f"{job.config}/{job.split}", workers, fresh, progress)[0]
+
+
+def write_groups(jobs: Sequence[ShardJob], *, workers: int = 1, progress: bool = True) -> list[SplitShards]:
+    """Write the splits of one config side by side; a run that was killed goes on where it was.
+
+    Args:
+        jobs: all splits of the config, in one folder.
+        workers: processes, which take shards of whichever split.
+        progress: a bar on stderr, where that is a terminal.
+
+    Raises:
+        UsageError: the folder holds splits of this config that are none of these, or as ``write_shards``.
+        DataError: as ``write_shards``.
+    """
+    output, config, names = jobs[0].output, jobs[0].config, {job.split for job in jobs}
+    with building(output), memory_budget():
+        for marker in sorted((output / STATE_FOLDER / config).glob("*-of-*.json")):
+            if marker.name.rsplit("-", 3)[0] not in names:
+                raise _other_build(output, config, marker.name.rsplit("-", 3)[0])
+        written = _written(jobs, config, workers, False, progress)
+        ours = {shard.file for split in written for shard in split.shards}
+        for path in (output / "data" / config).glob("*.parquet"):  # of a run that was killed before its marker
+            if path.relative_to(output).as_posix() not in ours:
+                path.unlink()
+    return written
+
+
+def _written(jobs: Sequence[ShardJob], label: str, workers: int, fresh: bool, progress: bool) -> list[SplitShards]:
+    done: dict[_Place, Shard] = {}
+    for j, job in enumerate(jobs):
         if fresh:
             remove_split(job)
         _refuse_other_cut(job)
         _remove_leftovers(job)
-        done = {n: shard for n in range(job.count) if (shard := finished_shard(job, n)) is not None}
-        missing = [n for n in range(job.count) if n not in done]
-        total = sum(len(job.items(n)) for n in missing)
-        label = f"{job.config}/{job.split}"
-        with tqdm(total=total, desc=label, unit="item", disable=None if progress else True) as bar:
-            if workers <= 1 or len(missing) <= 1:
-                for number in missing:
-                    done[number] = write_shard(job, number, bar.update)
-            elif missing:
-                done |= _in_pool(job, missing, min(workers, len(missing)), bar)
-    return SplitShards(job.config, job.split, tuple(done[n] for n in range(job.count)))
-
-
-def estimate_space(job: ShardJob, sample: int = 24) -> SpaceEstimate:
-    """Make the rows of a few evenly spaced items and weigh them as a Parquet file.
-
-    Items that fail count as nothing, as they will in the data.
-    """
-    n = len(job.ids)
-    chosen = sorted({round(i * (n - 1) / max(sample - 1, 1)) for i in range(sample)}) if n else []
-    start = time.perf_counter()
-    weight = _weigh(job, chosen)
-    seconds = time.perf_counter() - start
-    each = weight / len(chosen) if chosen else 0.0
-    return SpaceEstimate(each, int(each * n), len(chosen), seconds / len(chosen) if chosen else 0.0)
-
-
-def require_space(output: Path, needed: int) -> None:
-    """Refuse to start what cannot fit.
-
-    Args:
-        output: folder to write to; what a build has already written there counts as free.
-        needed: bytes of the finished build.
-
-    Raises:
-        DiskError: not enough free space.
-    """
-    place = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(place).free
-    present = sum(f.stat().st_size for f in output.glob("data/**/*.parquet")) if output.exists() else 0
-    if needed * SPACE_MARGIN > free + present:
-        raise DiskError(
-            f"{output}: about {_gigabytes(needed)} are needed and {_gigabytes(free)} are free; "
-            "choose another disk, fewer photos (--limit), or --ignore-space"
-        )
+        done |= {(j, n): shard for n in range(job.count) if (shard := finished_shard(job, n)) is not None}
+    missing = [(j, n) for j, job in enumerate(jobs) for n in range(job.count) if (j, n) not in done]
+    total = sum(len(jobs[j].items(n)) for j, n in missing)
+    with tqdm(total=total, desc=label, unit="item", disable=None if progress else True) as bar:
+        if workers <= 1 or len(missing) <= 1:
+            for j, n in missing:
+                done[j, n] = write_shard(jobs[j], n, bar.update)
+        elif missing:
+            done |= _in_pool(jobs, missing, min(workers, len(missing)), bar)
+    return [
+        SplitShards(job.config, job.split, tuple(done[j, n] for n in range(job.count))) for j, job in enumerate(jobs)
+    ]
 
 
 def write_failures(output: Path, splits: Sequence[SplitShards]) -> int:
@@ -201,38 +186,16 @@ def remove_split(job: ShardJob) -> None:
             path.unlink()
 
 
-def _weigh(job: ShardJob, items: Sequence[int]) -> int:
-    """Bytes of a Parquet file that holds the rows of these items, by writing it to nowhere."""
-    scale = _Scale()
-    with contextlib.closing(pa.PythonFile(scale, mode="w")) as stream:
-        write_parquet(stream, job, rows_of(job, items, [], lambda: None))
-    return scale.bytes
-
-
-class _Scale(io.RawIOBase):
-    """A file that keeps only how much was written."""
-
-    bytes = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.bytes += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self.bytes
-
-
 def _refuse_other_cut(job: ShardJob) -> None:
     """Shards of another cut (another number of them) would be read beside ours."""
     for marker in (job.output / STATE_FOLDER / job.config).glob(f"{job.split}-*-of-*.json"):
         if not marker.name.endswith(f"-of-{job.count:05d}.json"):
-            raise UsageError(
-                f"{job.output} holds a build of {job.config}/{job.split} cut into other shards: "
-                "choose another --output, or say --fresh to replace it"
-            )
+            raise _other_build(job.output, job.config, f"{job.split} cut into other shards")
+
+
+def _other_build(output: Path, config: str, what: str) -> UsageError:
+    remedy = "choose another --output, or say --fresh to replace it"
+    return UsageError(f"{output} holds a build of {config}/{what}: {remedy}")
 
 
 def _remove_leftovers(job: ShardJob) -> None:
@@ -243,15 +206,22 @@ def _remove_leftovers(job: ShardJob) -> None:
         path.unlink(missing_ok=True)
 
 
-def _in_pool(job: ShardJob, numbers: Sequence[int], workers: int, bar: Any) -> dict[int, Shard]:
+_Place = tuple[int, int]
+"""(job, number of the shard)."""
+
+
+def _in_pool(jobs: Sequence[ShardJob], places: Sequence[_Place], workers: int, bar: Any) -> dict[_Place, Shard]:
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     counter = context.Value("q", 0)
-    done: dict[int, Shard] = {}
+    done: dict[_Place, Shard] = {}
     pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(pickle.dumps(job), counter, os.getpid())
+        workers,
+        mp_context=context,
+        initializer=_start_worker,
+        initargs=(pickle.dumps(list(jobs)), counter, os.getpid()),
     )
     try:
-        pending: dict[Future[Shard], int] = {pool.submit(_write_in_worker, n): n for n in numbers}
+        pending: dict[Future[Shard], _Place] = {pool.submit(_write_in_worker, *place): place for place in places}
         while pending:
             finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
             bar.update(counter.value - bar.n)
@@ -260,15 +230,16 @@ def _in_pool(job: ShardJob, numbers: Sequence[int], workers: int, bar: Any) -> d
         bar.update(counter.value - bar.n)
     except BrokenProcessPool:
         raise DataError(
-            f"{job.output}: a worker process was killed (out of memory?); finished shards are kept, "
+            f"{jobs[0].output}: a worker process was killed (out of memory?); finished shards are kept, "
             "run again, perhaps with fewer --workers"
         ) from None
     finally:
-        if len(done) < len(numbers):  # a failed or interrupted run does not finish its shards first
+        if len(done) < len(places):  # a failed or interrupted run does not finish its shards first
             for process in list((pool._processes or {}).values()):
                 process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
-        _remove_leftovers(job)
+        for job in jobs:
+            _remove_leftovers(job)
     return done
 
 
@@ -279,7 +250,7 @@ def _start_worker(pickled: bytes, counter: Any, parent: int) -> None:
     """Each worker opens its own copy of the job: inherited file handles would share their positions."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-    _worker.update(job=pickle.loads(pickled), counter=counter)
+    _worker.update(jobs=pickle.loads(pickled), counter=counter)
 
 
 def _die_with(parent: int) -> None:
@@ -288,17 +259,13 @@ def _die_with(parent: int) -> None:
     os._exit(1)
 
 
-def _write_in_worker(number: int) -> Shard:
-    return write_shard(_worker["job"], number, _tick)
+def _write_in_worker(job: int, number: int) -> Shard:
+    return write_shard(_worker["jobs"][job], number, _tick)
 
 
 def _tick() -> None:
     with _worker["counter"].get_lock():
         _worker["counter"].value += 1
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
 def default_workers() -> int:

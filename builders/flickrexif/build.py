@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from builders.dataset import Build, Card, PixelRights, finish_folder, prepare_folder
+from builders.dataset import PHOTOS, Build, Card, LabelledPart, PixelRights, finish_folder, prepare_folder
 from builders.errors import DataError
 from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, LabelSet, aliases_version, device_type, label
 from builders.flickrexif.collection import CollectedPhoto, Collection, collect, licence_counts, metadata_columns
@@ -21,11 +21,11 @@ from builders.flickrexif.look import look_into_files
 from builders.flickrexif.rows import (
     METADATA,
     METADATA_FEATURES,
-    ConfigPart,
     RowMaker,
-    part_features,
+    configs_of,
+    photo_features,
     write_metadata,
-    write_part,
+    write_photos,
 )
 from builders.flickrexif.state import State
 from builders.flickrexif.status import funnel
@@ -93,8 +93,9 @@ def build(state: State, plan: BuildPlan) -> Built:
     if plan.split_files:
         tables = [read_split_file(path) for path in plan.split_files]
         parts = [part for table in tables for part in _released_parts(table, photos)]
-    features = {part.config: part_features(part.names, plan.pixels) for part in parts} | {METADATA: METADATA_FEATURES}
-    prepare_folder(plan.output, features, fresh=plan.fresh)
+    configs = configs_of(parts)
+    columns = photo_features({part.config: part.names for part in parts}, plan.pixels)
+    prepare_folder(plan.output, (*((PHOTOS,) if plan.pixels else configs), METADATA), fresh=plan.fresh)
     state.set("built", sorted({*(state.setting("built") or []), str(plan.output.resolve())}))
 
     where = [SPLITS[s] for s in splits.splits]
@@ -102,11 +103,10 @@ def build(state: State, plan: BuildPlan) -> Built:
     maker = RowMaker(
         str(state.folder.resolve()), tuple(p.path for p in photos), tuple(p.columns for p in photos), plan.pixels
     )
-    written = [
-        write_part(part, maker, features[part.config], plan.output, workers=plan.workers, fresh=plan.fresh)
-        for part in parts
-    ]
+    shared, written = write_photos(parts, maker, columns, plan.output, workers=plan.workers, fresh=plan.fresh)
     written.append(write_metadata(rows, plan.output, fresh=plan.fresh))
+    with_photos = {s.config for s in shared.splits()} if shared else set()
+    features = dict.fromkeys((*configs, *({PHOTOS} & with_photos)), columns) | {METADATA: METADATA_FEATURES}
     mark_folder(plan.output, tombstones(state))
     report = validate(tables)
     finished = finish_folder(
@@ -118,6 +118,8 @@ def build(state: State, plan: BuildPlan) -> Built:
         card=_card(state, collection, report, splits, plan),
         recipe=_recipe(plan, splits),
         pixels=PixelRights(True),
+        shared=shared,
+        counted={config: [config] for config in configs} | {PHOTOS: []},
     )
     return Built(finished, report, collection.left_out)
 
@@ -148,7 +150,7 @@ def split_photos(photos: Sequence[CollectedPhoto], labels: Mapping[str, Labels],
     )
 
 
-def _parts(name: str, column: Labels, splits: Splits) -> list[ConfigPart]:
+def _parts(name: str, column: Labels, splits: Splits) -> list[LabelledPart]:
     """The three splits of an attribute, with the classes that have photos; none if fewer than two have."""
     kept = splits.classes[name]
     if len(kept) < 2:
@@ -159,12 +161,12 @@ def _parts(name: str, column: Labels, splits: Splits) -> list[ConfigPart]:
     for split, word in enumerate(HUB_SPLITS):
         rows = np.flatnonzero(splits.selected[name] == split)
         parts.append(
-            ConfigPart(name, word, names, rows, np.array([new[int(v)] for v in column.values[rows]], dtype=np.int64))
+            LabelledPart(name, word, names, rows, np.array([new[int(v)] for v in column.values[rows]], dtype=np.int64))
         )
     return parts
 
 
-def _released_parts(table: SplitTable, photos: Sequence[CollectedPhoto]) -> list[ConfigPart]:
+def _released_parts(table: SplitTable, photos: Sequence[CollectedPhoto]) -> list[LabelledPart]:
     """The rows of a released split file of which we have the photo, as released."""
     position = {p.id: i for i, p in enumerate(photos)}
     words = table.labels if table.labels is not None else np.full(len(table.ids), "")
@@ -174,7 +176,9 @@ def _released_parts(table: SplitTable, photos: Sequence[CollectedPhoto]) -> list
     for split, word in enumerate(HUB_SPLITS):
         rows = [r for r in table.rows(split) if table.ids[r] in position]
         at = np.array([position[table.ids[r]] for r in rows], dtype=np.int64)
-        parts.append(ConfigPart(table.name, word, names, at, np.array([index[words[r]] for r in rows], dtype=np.int64)))
+        parts.append(
+            LabelledPart(table.name, word, names, at, np.array([index[words[r]] for r in rows], dtype=np.int64))
+        )
     return parts
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from builders.dataset import Build, read_build, read_table
+from builders.dataset import PHOTOS, Build, read_build, read_table
 from builders.errors import DataError, UsageError
 from builders.flickrexif.rows import METADATA
 from builders.photos import HUB_SPLITS
@@ -47,18 +47,18 @@ def folder_tables(folder: Path) -> list[SplitTable]:
     if build.kind != "flickrexif":
         raise DataError(f"{folder}: is a build of kind {build.kind!r}, not flickrexif")
     extra = _metadata(folder, build)
-    return [_table(folder, build, config, extra) for config in build.configs if config != METADATA]
+    return [_table(folder, build, config, extra) for config in build.configs if config not in (METADATA, PHOTOS)]
 
 
 def _table(folder: Path, build: Build, config: str, extra: dict[str, dict[str, Any]]) -> SplitTable:
     ids, splits, labels, owners, digests = [], [], [], [], []
     for split in (s for s in build.splits if s.config == config):
         for shard in split.shards:
-            table = read_table(folder / shard.file, ["photo_id", "label", "owner", "sha256"])
-            names = _class_names(folder / shard.file)
+            table = read_table(folder / shard.file, ["photo_id", config, "owner", "sha256"])
+            names = _class_names(folder / shard.file, config)
             ids += table["photo_id"].to_pylist()
             splits += [HUB_SPLITS.index(split.split)] * len(table)
-            labels += [names[i] for i in table["label"].to_pylist()]
+            labels += [names[i] for i in table[config].to_pylist()]
             owners += table["owner"].to_pylist()
             digests += table["sha256"].to_pylist()
     rows = [extra.get(id, {}) for id in ids]
@@ -91,7 +91,7 @@ def _metadata(folder: Path, build: Build) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _class_names(path: Path) -> list[str]:
+def _class_names(path: Path, config: str) -> list[str]:
     from datasets import Features
 
-    return Features.from_arrow_schema(pq.read_schema(path))["label"].names
+    return Features.from_arrow_schema(pq.read_schema(path))[config].names

@@ -15,13 +15,24 @@ from typing import Any
 
 import numpy as np
 
-from builders.dataset import BUILD_FILE, Build, Card, PixelRights, finish_folder, parse_build, prepare_folder
+from builders.dataset import (
+    BUILD_FILE,
+    PHOTOS,
+    Build,
+    Card,
+    LabelledPart,
+    PixelRights,
+    SplitShards,
+    finish_folder,
+    parse_build,
+    prepare_folder,
+)
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.flickrexif.fetch import FetchCounts, FetchPlan, fetch
 from builders.flickrexif.found import is_nsid, photo_id, rank
 from builders.flickrexif.importing import quiet_unless_terminal
 from builders.flickrexif.licences import LICENCES
-from builders.flickrexif.rows import METADATA, ConfigPart, RowMaker, part_features, write_part
+from builders.flickrexif.rows import METADATA, RowMaker, photo_features, write_photos
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import TOMBSTONES_FILE, Tombstones, mark_folder, tombstones
 from builders.outside import MAX_CONFIG_BYTES, from_hub, read_outside_text, said_by_client
@@ -66,46 +77,51 @@ def load_own_copy(
         UsageError: a config is not there, or the output folder is somebody else's.
     """
     published = _read(source, revision)
-    there = [config for config in published.build.configs if config != METADATA]
+    there = [config for config in published.build.configs if config not in (METADATA, PHOTOS)]
     for config in configs:
         if config not in there:
             raise unknown_name(f"config of {source}", config, there)
     chosen = list(configs) or there
     graves = published.graves | tombstones(state)
     buried: set[str] = set()
-    parts: list[tuple[ConfigPart, list[Mapping[str, Any]]]] = []
+    parts: list[LabelledPart] = []
+    rows: dict[str, Mapping[str, Any]] = {}
     for config in chosen:
         for split in (s.split for s in published.build.splits if s.config == config):
             data = published.rows(config, split)
-            rows = [row for row in data if not graves.cover(row["photo_id"], row["owner"])]
+            kept = [row for row in data if not graves.cover(row["photo_id"], row["owner"])]
             buried |= {row["photo_id"] for row in data if graves.cover(row["photo_id"], row["owner"])}
-            labels = np.array([row["label"] for row in rows], dtype=np.int64)
-            parts.append(
-                (ConfigPart(config, split, tuple(data.features["label"].names), np.arange(len(rows)), labels), rows)
-            )
-    _take_in(state, (row for _, rows in parts for row in rows))
+            for row in kept:
+                rows.setdefault(row["photo_id"], row)
+            at = {photo: i for i, photo in enumerate(rows)}
+            photos = np.array([at[row["photo_id"]] for row in kept], dtype=np.int64)
+            labels = np.array([row[config] for row in kept], dtype=np.int64)
+            parts.append(LabelledPart(config, split, tuple(data.features[config].names), photos, labels))
+    _take_in(state, rows.values())
     counts = fetch(state, replace(plan, sizes=("any",)))
-    features = {part.config: part_features(part.names, pixels=True) for part, _ in parts}
-    prepare_folder(output, features)
+    columns = photo_features({part.config: part.names for part in parts}, pixels=True)
+    prepare_folder(output, [PHOTOS])
     files = {str(r[0]): r[1] for r in state.rows("SELECT photo_id, path FROM files WHERE status = 'ok'")}
     why = {str(r[0]): r[1] for r in state.rows("SELECT photo_id, error FROM files WHERE status != 'ok'")}
     folder = str(state.folder.resolve())
-    written = []
-    for part, rows in parts:
-        paths = tuple(files.get(row["photo_id"]) for row in rows)
-        maker = _FetchedRows(folder, paths, tuple(map(_shared, rows)), True, why)
-        written.append(write_part(part, maker, features[part.config], output))
+    apart = {"image", *chosen}
+    shared_columns = tuple({n: v for n, v in row.items() if n in columns and n not in apart} for row in rows.values())
+    maker = _FetchedRows(folder, tuple(map(files.get, rows)), shared_columns, True, why)
+    shared, written = write_photos(parts, maker, columns, output)
+    written = shared.splits() if shared else written
     mark_folder(output, graves)
     state.set("built", sorted({*(state.setting("built") or []), str(output.resolve())}))
     done = finish_folder(
         output,
         kind="flickrexif",
-        splits=written,
-        features=features,
+        splits=() if shared else written,
+        features={split.config: columns for split in written},
         default=chosen[0],
-        card=_card(written, parts, len(buried), published),
+        card=_card(written, rows, len(buried), published),
         recipe={"copy_of": dict(published.build.recipe), "configs": chosen},
         pixels=NOT_FOR_REDISTRIBUTION,
+        shared=shared,
+        counted={config: [config] for config in chosen} | {PHOTOS: []},
     )
     return OwnCopy(done, counts, len(buried))
 
@@ -116,10 +132,10 @@ class _FetchedRows(RowMaker):
 
     reasons: Mapping[str, str]
 
-    def row(self, photo: int, label: int) -> dict[str, Any]:
+    def row(self, photo: int, labels: Mapping[str, int]) -> dict[str, Any]:
         if self.paths[photo] is None:
             raise PhotoError(self.reasons.get(self.columns[photo]["photo_id"]) or "it was not fetched")
-        return super().row(photo, label)
+        return super().row(photo, labels)
 
 
 @dataclass(frozen=True)
@@ -197,12 +213,9 @@ def _take_in(state: State, rows: Iterable[Mapping[str, Any]]) -> None:
             )
 
 
-def _shared(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in ("image", "label")}
-
-
-def _card(written: Sequence[Any], parts: Sequence[Any], buried: int, published: _Published) -> Card:
-    rows = {row["photo_id"]: row for _, part_rows in parts for row in part_rows}
+def _card(
+    written: Sequence[SplitShards], rows: Mapping[str, Mapping[str, Any]], buried: int, published: _Published
+) -> Card:
     missing = len({failure.id for split in written for failure in split.failures})
     return Card(
         template="flickrexif.md.jinja",

@@ -12,9 +12,20 @@ from typing import Any
 import numpy as np
 from datasets import ClassLabel, Features, Image, Value
 
-from builders.dataset import ShardJob, SplitShards, items_per_shard, write_shards
+from builders.dataset import (
+    PHOTOS,
+    LabelledPart,
+    ShardJob,
+    SharedShards,
+    SplitShards,
+    grouped,
+    items_per_shard,
+    write_groups,
+    write_shards,
+)
 from builders.errors import PhotoError
 from builders.exif import ATTRIBUTES
+from builders.photos import UNLABELLED
 
 METADATA = "metadata"
 """The config without pixels that holds every photo."""
@@ -45,20 +56,6 @@ METADATA_FEATURES = Features(
 
 
 @dataclass(frozen=True)
-class ConfigPart:
-    """Rows of one split of one config."""
-
-    config: str
-    split: str
-    names: tuple[str, ...]
-    """Class names."""
-    photos: np.ndarray
-    """int64 [rows], positions in the collection."""
-    labels: np.ndarray
-    """int64 [rows]."""
-
-
-@dataclass(frozen=True)
 class RowMaker:
     """Rows of the photos of a state. Picklable."""
 
@@ -67,11 +64,11 @@ class RowMaker:
     columns: tuple[Mapping[str, Any], ...]
     pixels: bool
 
-    def row(self, photo: int, label: int) -> dict[str, Any]:
-        """One row; the file is checked against its hash. Raises ``PhotoError``."""
+    def row(self, photo: int, labels: Mapping[str, int]) -> dict[str, Any]:
+        """One row with its label of each config; the file is checked against its hash. Raises ``PhotoError``."""
         columns = self.columns[photo]
         if not self.pixels:
-            return {**columns, "label": label}
+            return {**columns, **labels}
         path = Path(self.folder) / (self.paths[photo] or "")
         try:
             data = path.read_bytes()
@@ -79,17 +76,23 @@ class RowMaker:
             raise PhotoError(f"its file cannot be read ({error.strerror}); fetch again") from None
         if hashlib.sha256(data).hexdigest() != columns["sha256"]:
             raise PhotoError("its file is not the one that was fetched")
-        return {"image": {"bytes": data, "path": path.name}, **columns, "label": label}
+        return {"image": {"bytes": data, "path": path.name}, **columns, **labels}
 
 
 @dataclass(frozen=True)
 class PartRows:
+    """Rows of some photos. Picklable."""
+
     maker: RowMaker
+    configs: tuple[str, ...]
     photos: np.ndarray
+    """int64 [rows]."""
     labels: np.ndarray
+    """int64 [rows, configs]."""
 
     def __call__(self, item: int) -> list[dict[str, Any]]:
-        return [self.maker.row(int(self.photos[item]), int(self.labels[item]))]
+        labels = dict(zip(self.configs, self.labels[item].tolist(), strict=True))
+        return [self.maker.row(int(self.photos[item]), labels)]
 
 
 @dataclass(frozen=True)
@@ -100,22 +103,82 @@ class _ReadyRows:
         return [self.rows[item]]
 
 
-def write_part(
-    part: ConfigPart, maker: RowMaker, features: Features, output: Path, *, workers: int = 1, fresh: bool = False
-) -> SplitShards:
-    """Write one split of an attribute config. Resumes."""
-    columns = [maker.columns[i] for i in part.photos]
-    job = ShardJob(
+def write_photos(
+    parts: Sequence[LabelledPart],
+    maker: RowMaker,
+    features: Features,
+    output: Path,
+    *,
+    workers: int = 1,
+    fresh: bool = False,
+) -> tuple[SharedShards | None, list[SplitShards]]:
+    """Write the photos of all attribute configs. Resumes.
+
+    With pixels, each photo is written once, in groups that the configs share; rows without pixels are small, and each
+    config has files of its own, few enough to be fetched one by one.
+
+    Args:
+        parts: the splits of all configs.
+        maker: of the rows.
+        features: columns (``photo_features``).
+        output: folder of the data set.
+        workers: processes.
+        fresh: write anew what is there.
+
+    Returns:
+        The shared groups, or the splits of each config.
+    """
+    configs = configs_of(parts)
+    groups = grouped(parts, configs) if maker.pixels else []
+    if groups:
+        every = np.concatenate([group.photos for group in groups])
+        each = items_per_shard(_bytes_per_item(maker, every), max(1, len(every)))
+        jobs = [
+            _job(maker, features, output, PHOTOS, group.name, configs, group.photos, group.labels, each)
+            for group in groups
+        ]
+        return SharedShards(configs, tuple(write_groups(jobs, workers=workers))), []
+    labels: dict[str, dict[int, int]] = {config: {} for config in configs}
+    for part in parts:
+        labels[part.config].update(zip(part.photos.tolist(), part.labels.tolist(), strict=True))
+    written = []
+    for part in parts:
+        known = [[labels[config].get(photo, UNLABELLED) for config in configs] for photo in part.photos.tolist()]
+        table = np.array(known, dtype=np.int64).reshape(-1, len(configs))
+        table[:, configs.index(part.config)] = part.labels
+        each = items_per_shard(500, max(1, len(part.photos)))
+        job = _job(maker, features, output, part.config, part.split, configs, part.photos, table, each)
+        written.append(write_shards(job, workers=workers, fresh=fresh))
+    return None, written
+
+
+def configs_of(parts: Sequence[LabelledPart]) -> tuple[str, ...]:
+    """Names of their configs, in order."""
+    return tuple(dict.fromkeys(part.config for part in parts))
+
+
+def _job(
+    maker: RowMaker,
+    features: Features,
+    output: Path,
+    config: str,
+    split: str,
+    configs: tuple[str, ...],
+    photos: np.ndarray,
+    labels: np.ndarray,
+    each: int,
+) -> ShardJob:
+    columns = [maker.columns[i] for i in photos]
+    return ShardJob(
         output=output,
-        config=part.config,
-        split=part.split,
+        config=config,
+        split=split,
         features=features,
         ids=[c["photo_id"] for c in columns],
-        make_rows=PartRows(maker, part.photos, part.labels),
-        recipe={"pixels": maker.pixels, "rows": digest([columns, part.labels.tolist()])},
-        items_per_shard=items_per_shard(_bytes_per_item(maker, part) if maker.pixels else 500, max(1, len(columns))),
+        make_rows=PartRows(maker, configs, photos, labels),
+        recipe={"pixels": maker.pixels, "rows": digest([columns, labels.tolist()])},
+        items_per_shard=each,
     )
-    return write_shards(job, workers=workers, fresh=fresh)
 
 
 def write_metadata(rows: Sequence[Mapping[str, Any]], output: Path, *, fresh: bool = False) -> SplitShards:
@@ -133,16 +196,22 @@ def write_metadata(rows: Sequence[Mapping[str, Any]], output: Path, *, fresh: bo
     return write_shards(job, fresh=fresh)
 
 
-def _bytes_per_item(maker: RowMaker, part: ConfigPart) -> float:
-    sample = part.photos[:: max(1, len(part.photos) // 50)]
+def _bytes_per_item(maker: RowMaker, photos: np.ndarray) -> float:
+    sample = photos[:: max(1, len(photos) // 50)]
     sizes = [(Path(maker.folder) / (maker.paths[i] or "")).stat().st_size for i in sample if maker.paths[i]]
     return 500 + (sum(sizes) / len(sizes) if sizes else 0)
 
 
-def part_features(names: tuple[str, ...], pixels: bool) -> Features:
-    """Columns of an attribute config."""
+def photo_features(classes: Mapping[str, Sequence[str]], pixels: bool) -> Features:
+    """Columns of every attribute config: a label of each attribute, then what the configs share.
+
+    Args:
+        classes: class names of each attribute; the columns are named after it.
+        pixels: whether there is an image.
+    """
     image = {"image": Image(decode=True)} if pixels else {}
-    return Features({**image, "label": ClassLabel(names=list(names)), **_SHARED})
+    labels = {name: ClassLabel(names=list(names)) for name, names in classes.items()}
+    return Features({**image, **labels, **_SHARED})
 
 
 def digest(value: Any) -> str:

@@ -2,6 +2,7 @@ from .by_pillow import open_processed, process_by_pillow, processed_file, reques
 from .codec import codec_canary, codec_versions
 from .decode import MAX_PIXELS, decode_rgb
 from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
+from .engine.kernel_cache import kernel_folder
 from .engine.request import Planner
 from .engine.selection import chosen_engine, forced_engine
 from .image_header import ImageHeader, read_image_header
@@ -53,6 +54,7 @@ __all__ = [
     "hash_order",
     "in_share",
     "jit",
+    "kernel_folder",
     "memory_budget",
     "open_processed",
     "preprocess_all",

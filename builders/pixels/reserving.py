@@ -1,8 +1,8 @@
 """Memory for pictures being decoded, shared by all workers of a run: large ones wait for one another.
 
 A PNG of 20 KB may hold 169 megapixels, and eight workers may meet eight of them. Each reserves what its picture needs
-before a pixel is decoded and keeps it while the picture lives. Reservations are ranges of locks on one file, so that
-those of a worker that was killed are free at once.
+before a pixel is decoded and keeps it while the picture lives. Reservations are ranges of locks on one file in memory,
+so that those of a worker that was killed are free at once, and a killed run leaves nothing. Only Linux has such locks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-import tempfile
 import threading
 import time
 import weakref
@@ -48,15 +47,17 @@ def memory_budget(limit_bytes: int | None = None) -> Iterator[None]:
     if os.environ.get(_VARIABLE):
         yield
         return
+    if not hasattr(os, "memfd_create"):  # nobody would wait
+        yield
+        return
     limit_bytes = free_memory() // 2 if limit_bytes is None else limit_bytes
-    handle, name = tempfile.mkstemp(prefix="camtrace-memory-")
-    os.close(handle)
-    os.environ[_VARIABLE] = f"{max(1, limit_bytes // _UNIT)}:{name}"
+    descriptor = os.memfd_create("camtrace-memory")
+    os.environ[_VARIABLE] = f"{max(1, limit_bytes // _UNIT)}:/proc/{os.getpid()}/fd/{descriptor}"
     try:
         yield
     finally:
         os.environ.pop(_VARIABLE, None)
-        Path(name).unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 class Reservation:

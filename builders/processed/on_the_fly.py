@@ -17,10 +17,12 @@ import numpy as np
 from datasets import ClassLabel
 
 from builders.errors import UsageError, unknown_name
-from builders.pixels import ALL_PARAMETERS, open_processed
+from builders.pixels import ALL_PARAMETERS, Parameter
 from builders.processed.assignment import NO_OWN, Assignment, correlation_of
 from builders.processed.own_files import OwnFiles, own_files
 from builders.processed.processed_rows import ProcessingSettings, processed_rows
+from builders.processed.streams import numbered
+from builders.processed.view_files import ViewImage, ViewSet, address, cell_file, share_views, view_cell
 from builders.sources import split_named
 
 PhotoIds = str | Sequence[str] | None
@@ -57,15 +59,18 @@ def with_processing(
         label: name of the column of semantic classes, a ``ClassLabel``; read where the assignment is correlated.
         photo_id: a column of ids, or the ids themselves in the order of the rows (used as they are), or the default.
         split: name of the split, where the data set does not know its own.
-        decode: ``image`` as a PIL image; ``False`` gives ``{"bytes", "path"}``, as a build stores them.
+        decode: ``image`` as a PIL image; ``False`` gives ``{"bytes", "path"}``, as a build stores them, unless another
+            format or transform takes the place of the one that does.
         folder: where the photos lie that rows name by their path instead of holding their bytes (``imagefolder``, or
             paths of your own). Without it only files that ``load_dataset`` downloaded, and those beside the data set's
             own Arrow files, are read: whoever wrote the rows must not choose which files of this machine are read.
 
     Returns:
         A data set of the same kind with the columns of the old one, ``photo_id``, ``<parameter>``, and ``scale`` for
-        ``interpolation``. Reading a row raises ``PhotoError`` where its photo cannot be decoded, or is a file that lies
-        elsewhere.
+        ``interpolation``. Its images are files that are made when they are opened, so that ``with_transform``,
+        ``with_format``, ``map`` and all else that the library does find processed photos; to save or push them, write
+        them out first (``decode=False``, ``.map(dict).with_format(None)``). Reading a row raises ``PhotoError`` where
+        its photo cannot be decoded, or is a file that lies elsewhere.
 
     Raises:
         UsageError: an unknown name, a missing image column, a column in the way, or no way to know the ids.
@@ -86,29 +91,6 @@ def with_processing(
     return _wrap(dataset, settings, split, **options)
 
 
-@dataclass(frozen=True)
-class _Views:
-    """Makes the image of rows when they are read. Picklable, so that loaders with workers can carry it."""
-
-    photos: Any
-    """``datasets.Dataset`` with the image column alone, undecoded."""
-    image: str
-    settings: ProcessingSettings
-    decode: bool
-    files: OwnFiles
-
-    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        out = {name: values for name, values in batch.items() if name != _ROW}
-        if _ROW in batch:
-            codes = batch[self.settings.parameter]
-            rows = zip(batch[_ROW], batch["photo_id"], codes, strict=True)
-            out[self.image] = [self._view(self.photos[row][self.image], i, code) for row, i, code in rows]
-        return out
-
-    def _view(self, cell: Any, photo_id: str, code: int) -> Any:
-        return _view(self.files.read(cell), photo_id, self.settings, code, self.decode)
-
-
 _ROW = "__row__"
 
 
@@ -123,20 +105,28 @@ def _wrap(
     decode: bool,
     folder: str | os.PathLike[str] | None,
 ) -> Any:
+    if dataset.features is None:
+        raise UsageError(
+            "this stream does not know its columns (a map forgets them): say map(..., features=...) or cast it"
+        )
     _check_columns(dataset, settings, image)
     own = _own_classes(dataset, settings, label)
     files = own_files(dataset, folder)
+    parameter = ALL_PARAMETERS[settings.parameter]
     name = str(split or dataset.split or "")
     every = settings.every(split_named(name))
     if isinstance(dataset, datasets.IterableDataset):
         if photo_id is not None and not isinstance(photo_id, str):
             raise UsageError("photo_id: a data set that is streamed takes the name of a column")
-        stream = _Stream(settings, every, own, image, _prefix(name), _id_column(dataset, photo_id), decode, files)
+        column = _id_column(dataset, photo_id)
+        stream = _Stream(settings, every, own, image, _prefix(name), column, files)
         undecoded = dataset.cast_column(image, datasets.Image(decode=False))
-        return undecoded.map(stream, batched=True, batch_size=16, with_indices=True)
+        if column is None:
+            undecoded = numbered(undecoded)
+        made = undecoded.map(stream, batched=True, batch_size=16, with_indices=True)
+        return made.cast(_stream_features(dataset.features, parameter, image, decode))
 
     ids = _ids(dataset, photo_id, name)
-    parameter = ALL_PARAMETERS[settings.parameter]
     shown = dataset.with_format(None)[own.label] if own.label else itertools.repeat(None, len(ids))
     codes = [list(settings.classes_of(i, every=every, own=own.of(at))) for i, at in zip(ids, shown, strict=True)]
     rows = np.repeat(np.arange(len(dataset)), [len(c) for c in codes])
@@ -148,7 +138,6 @@ def _wrap(
             light = light.select(rows)
         if light._indices is not None:
             light = light.flatten_indices(keep_in_memory=True)  # light columns only, the images stay where they are
-        light = light.add_column(_ROW, rows)
     light = light.add_column("photo_id", [ids[row] for row in rows])
     labels = ClassLabel(names=list(parameter.classes))
     light = light.add_column(parameter.name, [code for c in codes for code in c], feature=labels)
@@ -157,7 +146,44 @@ def _wrap(
 
         light = light.add_column("scale", [random_scale(ids[row], settings.seed) for row in rows])
     photos = dataset.with_format(None).select_columns([image]).cast_column(image, datasets.Image(decode=False))
-    return light.with_transform(_Views(photos, image, settings, decode, files))
+    token = share_views(ViewSet(photos, image, tuple(ids), settings, files))
+    paths = [address(token, parameter, row, code) for row, of_row in enumerate(codes) for code in of_row]
+    light = light.remove_columns([c for c in (_ROW,) if c in light.column_names])
+    views = datasets.concatenate_datasets([light, _image_column(image, paths, decode)], axis=1)
+    views._info.features[image] = ViewImage(decode=decode)
+    return views if decode else views.with_transform(_Cells(image))
+
+
+def _image_column(image: str, paths: list[str], decode: bool) -> Any:
+    """A data set of one image column, whose images are files at these addresses."""
+    import pyarrow as pa
+
+    feature = datasets.Image(decode=decode)
+    path = pa.array(paths, type=pa.string())
+    cells = pa.StructArray.from_arrays([pa.nulls(len(paths), pa.binary()), path], ["bytes", "path"])
+    info = datasets.DatasetInfo(features=datasets.Features({image: feature}))
+    return datasets.Dataset(datasets.table.InMemoryTable(pa.table({image: cells})), info=info)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Undecoded views with their bytes instead of their addresses."""
+
+    image: str
+
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        cells = {self.image: [view_cell(c["path"]) for c in batch[self.image]]} if self.image in batch else {}
+        return {**batch, **cells}
+
+
+def _stream_features(features: datasets.Features, parameter: Parameter, image: str, decode: bool) -> datasets.Features:
+    kept = {name: feature for name, feature in features.items() if name != "photo_id"}
+    added: dict[str, Any] = {
+        "photo_id": datasets.Value("string"),
+        parameter.name: ClassLabel(names=list(parameter.classes)),
+        **({"scale": datasets.Value("float64")} if parameter.has_random_scale else {}),
+    }
+    return datasets.Features({**kept, image: datasets.Image(decode=decode), **added})
 
 
 @dataclass(frozen=True)
@@ -170,7 +196,6 @@ class _Stream:
     image: str
     prefix: str
     id_column: str | None
-    decode: bool
     files: OwnFiles
 
     def __call__(self, batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
@@ -178,30 +203,22 @@ class _Stream:
         names = [name for name in batch if name != "photo_id"]
         columns = (*names, "photo_id", parameter.name, *(("scale",) if parameter.has_random_scale else ()))
         out: dict[str, list[Any]] = {name: [] for name in columns}
+        if any(not isinstance(cell, Mapping) for cell in batch[self.image]):
+            raise UsageError(
+                f"this stream decodes its images before they can be processed: cast_column({self.image!r}, "
+                "Image(decode=False)) before the map"
+            )
         for at, index in enumerate(indices):
             photo_id = f"{self.prefix}{batch[self.id_column][at] if self.id_column else index}"
             own = self.own.of(batch[self.own.label][at] if self.own.label else None)
             for made in processed_rows(
-                self.files.read(batch[self.image][at]), photo_id, self.settings, self.every, own
+                cell_file(batch[self.image][at], self.files), photo_id, self.settings, self.every, own
             ):
                 for name in names:
-                    out[name].append(batch[name][at] if name != self.image else _cell(made["image"], self.decode))
+                    out[name].append(batch[name][at] if name != self.image else made["image"])
                 for name in columns[len(names) :]:
                     out[name].append(made[name])
         return out
-
-
-def _view(data: bytes, photo_id: str, settings: ProcessingSettings, code: int, decode: bool) -> Any:
-    from builders.pixels import decode_rgb, processed_file
-    from builders.processed.processed_rows import file_name
-
-    parameter = ALL_PARAMETERS[settings.parameter]
-    encoded = processed_file(decode_rgb(data), parameter.made_by[code], photo_id, settings.seed)
-    return _cell({"bytes": encoded, "path": file_name(photo_id, parameter, code)}, decode)
-
-
-def _cell(cell: dict[str, Any], decode: bool) -> Any:
-    return open_processed(cell["bytes"]) if decode else cell
 
 
 @dataclass(frozen=True)

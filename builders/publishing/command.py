@@ -49,7 +49,7 @@ def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: b
     """
     build = read_build(folder)
     _check_files(folder, build)
-    if buried := buried_rows(folder, [shard.file for split in build.splits for shard in split.shards]):
+    if buried := buried_rows(folder, [shard.file for shard in build.shards]):
         raise DataError(f"{folder}: {buried} rows have been taken down since it was built; build it again (--fresh)")
     note = ""
     if recipe or not build.pixels.allowed:
@@ -61,7 +61,7 @@ def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: b
             folder = folder / RECIPE_FOLDER
         else:
             raise DataError(f"{folder}: cannot be published. {build.pixels.reason}")
-    data = tuple(shard.file for split in build.splits for shard in split.shards)
+    data = tuple(shard.file for shard in build.shards)
     extra = [name for name in (FAILURES_FILE, TOMBSTONES_FILE) if (folder / name).is_file()]
     texts = (*extra, BUILD_FILE, README_FILE)
     size = sum((folder / name).stat().st_size for name in (*data, *texts))
@@ -80,7 +80,7 @@ def publish(publication: Publication) -> PushReport:
         publication.repo,
         stages=(publication.data_files, publication.text_files),
         owned=lambda path: path.startswith("data/") and path.endswith(".parquet"),
-        sha256={shard.file: shard.sha256 for split in publication.build.splits for shard in split.shards},
+        sha256={shard.file: shard.sha256 for shard in publication.build.shards},
         public=publication.public,
         message=f"{publication.build.kind}: {', '.join(publication.build.configs)}",
     )
@@ -94,10 +94,12 @@ def describe_publication(publication: Publication) -> str:
     if p.note:
         lines.append(f"note: {p.note}")
     lines += [
-        f"  data/{split.config}/{split.split}-*.parquet  {len(split.shards)} files, {split.rows:,} rows, "
+        f"  {' and '.join(split.data_files)}  {len(split.shards)} files, {split.rows:,} rows, "
         f"{split.file_bytes / 1e6:,.1f} MB"
         for split in p.build.splits
     ]
+    if p.build.shared:
+        lines.append(f"  (configs share files: each photo is there once, {p.build.file_bytes / 1e6:,.1f} MB in all)")
     lines += [f"  {name}  {(p.folder / name).stat().st_size / 1e3:,.1f} kB" for name in p.text_files]
     lines.append(f"in all {len(p.data_files) + len(p.text_files)} files, {p.total_bytes / 1e6:,.1f} MB")
     return "\n".join(lines)
@@ -136,8 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_files(folder: Path, build: Build) -> None:
-    for split in build.splits:
-        for shard in split.shards:
-            path = folder / shard.file
-            if not path.is_file() or path.stat().st_size != shard.file_bytes or file_sha256(path) != shard.sha256:
-                raise DataError(f"{path}: missing or not as it was built; run the builder again, it goes on")
+    for shard in build.shards:
+        path = folder / shard.file
+        if not path.is_file() or path.stat().st_size != shard.file_bytes or file_sha256(path) != shard.sha256:
+            raise DataError(f"{path}: missing or not as it was built; run the builder again, it goes on")

@@ -1,12 +1,17 @@
-from .local_engine import cores_here, run_locally, serve
+from .engines import ENGINES, Engine
+from .local_engine import cores_here, end_with_parent, ranks_here, run_locally, serve
 from .markers import Finished, Markers
 from .places import Place
 from .plan import PLAN_FILE, Plan, RankPlan, code_version, cut, read_plan, write_plan
 from .status import Progress, progress, ranks_text, status_text
+from .tasks import EngineOptions, Submission
 from .working import Made, Tick, Work, work_ranks
 
 __all__ = [
+    "ENGINES",
     "PLAN_FILE",
+    "Engine",
+    "EngineOptions",
     "Finished",
     "Made",
     "Markers",
@@ -14,12 +19,15 @@ __all__ = [
     "Plan",
     "Progress",
     "RankPlan",
+    "Submission",
     "Tick",
     "Work",
     "code_version",
     "cores_here",
     "cut",
+    "end_with_parent",
     "progress",
+    "ranks_here",
     "ranks_text",
     "read_plan",
     "run_locally",

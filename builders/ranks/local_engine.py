@@ -19,6 +19,10 @@ SHARE = "CAMTRACE_RANKS_HERE"
 """Environment variable: how many ranks share this machine's cores."""
 
 
+ENDS_WITH_PARENT = "CAMTRACE_ENDS_WITH_PARENT"
+"""Environment variable: whoever started this process watches over it, and it does not outlive that."""
+
+
 def run_locally(
     command: Sequence[str],
     ranks: Sequence[int],
@@ -88,18 +92,28 @@ def run_locally(
 
 
 def serve(run: Callable[[int], str], numbers: Iterable[str], answers: IO[str]) -> None:
-    """The other side: do each rank that is asked for, and answer; ends with whoever asks, even if that is killed."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    """The other side: do each rank that is asked for, and answer."""
     for line in numbers:
         rank = int(line)
         print(json.dumps({"rank": rank, "reason": run(rank)}), file=answers, flush=True)
 
 
+def end_with_parent() -> None:
+    """Where ``ENDS_WITH_PARENT`` is set: end when whoever started this process is gone, however that happened."""
+    if os.environ.pop(ENDS_WITH_PARENT, ""):
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def ranks_here() -> int:
+    """Ranks that share this machine, as whoever started this one says."""
+    shared = os.environ.get(SHARE, "1")
+    return max(1, int(shared)) if shared.isdecimal() else 1
+
+
 def cores_here() -> int:
     """Cores that one rank may use: those of this process, by the ranks that share them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    shared = os.environ.get(SHARE, "1")
-    return max(1, cores // max(1, int(shared) if shared.isdecimal() else 1))
+    return max(1, cores // ranks_here())
 
 
 def _ask(child: subprocess.Popen[str], rank: int) -> str:
@@ -127,7 +141,7 @@ def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess
 
 def _environment(number: int, workers: int, devices: Sequence[str]) -> dict[str, str]:
     """Of one process: its share of the cores, and one GPU, so that the GPUs have about as many ranks each."""
-    own = {**os.environ, SHARE: str(workers)}
+    own = {**os.environ, SHARE: str(workers), ENDS_WITH_PARENT: "1"}
     own.setdefault("OMP_NUM_THREADS", str(max(1, cores_here() // workers)))
     if devices:
         own["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]

@@ -12,17 +12,22 @@ import numpy as np
 from datasets import Features
 
 from builders.dataset import (
+    PHOTOS,
     Build,
     Card,
+    Group,
+    LabelledPart,
     PixelRights,
     ShardJob,
+    SharedShards,
     estimate_space,
     finish_folder,
+    grouped,
     items_per_shard,
     pixel_rights,
     prepare_folder,
     require_space,
-    write_shards,
+    write_groups,
 )
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.exif import STUDY_ATTRIBUTES
@@ -61,13 +66,10 @@ def build_simcams(
         if config not in STUDY_ATTRIBUTES:
             raise unknown_name("config", config, STUDY_ATTRIBUTES)
     attributes = {config: photos.attributes[config] for config in configs}
-    features = {config: simcams_features(column.names) for config, column in attributes.items()}
+    columns = simcams_features({config: column.names for config, column in attributes.items()})
     fingerprint = _source(photos).fingerprint()
-    jobs = [
-        _job(photos, fingerprint, output, config, HUB_SPLITS[s], features[config], _members(photos, column, s), column)
-        for config, column in attributes.items()
-        for s in range(len(SPLITS))
-    ]
+    parts = [_part(photos, config, column, s) for config, column in attributes.items() for s in range(len(SPLITS))]
+    jobs = [_job(photos, fingerprint, output, columns, tuple(configs), group) for group in grouped(parts, configs)]
     card = Card(
         template="simcams.md.jinja",
         pretty_name="simcams: one scene, many cameras",
@@ -75,6 +77,7 @@ def build_simcams(
         tags=("image-forensics", "camera-identification", "synthetic", "acquisition-traces"),
         context={"photos": photos, "attributes": attributes, "pairs": False},
     )
+    features = dict.fromkeys((*configs, PHOTOS), columns)
     return _build("simcams", photos, output, jobs, features, card, workers, fresh, ignore_space, progress)
 
 
@@ -92,7 +95,7 @@ def build_simpairs(
     Arguments and errors as in ``build_simcams``.
     """
     everything = np.arange(len(photos))
-    job = _job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything, None)
+    job = _shard_job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything)
     card = Card(
         template="simcams.md.jinja",
         pretty_name="simpairs: each scene by a phone and by an older compact",
@@ -105,11 +108,18 @@ def build_simpairs(
     return _build("simpairs", photos, output, [job], features, card, workers, fresh, ignore_space, progress)
 
 
-def _members(photos: PhotoSet, column: Labels, split: int) -> np.ndarray:
-    return np.flatnonzero((photos.splits == split) & (column.values != UNLABELLED))
+def _part(photos: PhotoSet, config: str, column: Labels, split: int) -> LabelledPart:
+    members = np.flatnonzero((photos.splits == split) & (column.values != UNLABELLED))
+    return LabelledPart(config, HUB_SPLITS[split], column.names, members, column.values[members].astype(np.int64))
 
 
 def _job(
+    photos: PhotoSet, fingerprint: str, output: Path, features: Features, configs: tuple[str, ...], group: Group
+) -> ShardJob:
+    return _shard_job(photos, fingerprint, output, PHOTOS, group.name, features, group.photos, group.labels, configs)
+
+
+def _shard_job(
     photos: PhotoSet,
     fingerprint: str,
     output: Path,
@@ -117,17 +127,17 @@ def _job(
     split: str,
     features: Features,
     members: np.ndarray,
-    column: Labels | None,
+    labels: np.ndarray | None = None,
+    configs: tuple[str, ...] = (),
 ) -> ShardJob:
     kinds = tuple(photos.labels.names[i] for i in photos.labels.values)
-    labels = None if column is None else column.values[members].astype(np.int64)
     return ShardJob(
         output=output,
         config=config,
         split=split,
         features=features,
         ids=[photos.ids[i] for i in members],
-        make_rows=SimulatedRows(_source(photos), photos.ids, kinds, photos.rows[members], labels),
+        make_rows=SimulatedRows(_source(photos), photos.ids, kinds, photos.rows[members], labels, configs),
         recipe={"shots": fingerprint, "labels": _digest(labels)},
     )
 
@@ -148,10 +158,12 @@ def _build(
     ignore_space: bool,
     progress: bool,
 ) -> Build:
-    prepare_folder(output, features, fresh=fresh)
-    estimate = estimate_space(jobs[0])
+    shared = jobs[0].config == PHOTOS
+    prepare_folder(output, {job.config for job in jobs}, fresh=fresh)
+    largest = max(jobs, key=lambda job: len(job.ids))
+    estimate = estimate_space(largest)
     if not estimate.bytes_per_item:
-        raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(jobs[0])})")
+        raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(largest)})")
     items = sum(len(job.ids) for job in jobs)
     total = int(estimate.bytes_per_item * items)
     if progress and sys.stderr.isatty():
@@ -159,14 +171,10 @@ def _build(
         print(f"about {total / 1e6:,.0f} MB and {minutes:.0f} minutes, measured on a sample", file=sys.stderr)
     if not ignore_space:
         require_space(output, total)
-    written = [
-        write_shards(
-            dataclasses.replace(job, items_per_shard=items_per_shard(estimate.bytes_per_item, len(job.ids))),
-            workers=workers,
-            progress=progress,
-        )
-        for job in jobs
-    ]
+    each = items_per_shard(estimate.bytes_per_item, items)
+    jobs = [dataclasses.replace(job, items_per_shard=each) for job in jobs]
+    written = write_groups(jobs, workers=workers, progress=progress)
+    configs = tuple(config for config in features if config != PHOTOS)
     recipe = {
         "source": photos.name,
         "evidence": dict(photos.evidence),
@@ -176,12 +184,14 @@ def _build(
     return finish_folder(
         output,
         kind=kind,
-        splits=written,
+        splits=() if shared else written,
         features=features,
         default=next(iter(features)),
         card=card,
         recipe=recipe,
         pixels=_rights(photos),
+        shared=SharedShards(configs, tuple(written)) if shared else None,
+        counted={config: [config] for config in configs} | {PHOTOS: []} if shared else None,
     )
 
 

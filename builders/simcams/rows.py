@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from datasets import Features, Value
 
-from builders.flickrexif import part_features
+from builders.flickrexif import photo_features
 from builders.paircams import PAIR_FEATURES
 from builders.pixels import read_jpeg_header
 from builders.simcams.photo_sets import SimulatedShots
@@ -44,14 +44,18 @@ SIMPAIRS_FEATURES = Features(
 )
 
 
-def simcams_features(names: Sequence[str]) -> Features:
-    """Columns of an attribute config: FlickrExif's, then what only a simulation knows."""
-    return Features({**part_features(tuple(names), pixels=True), **_SHOT_FEATURES})
+def simcams_features(classes: Mapping[str, Sequence[str]]) -> Features:
+    """Columns of every attribute config: FlickrExif's, then what only a simulation knows.
+
+    Args:
+        classes: class names of each attribute.
+    """
+    return Features({**photo_features(classes, pixels=True), **_SHOT_FEATURES})
 
 
 @dataclass(frozen=True)
 class SimulatedRows:
-    """Rows of one split of one config. Picklable."""
+    """Rows of some shots. Picklable."""
 
     source: SimulatedShots
     ids: tuple[str, ...]
@@ -59,8 +63,9 @@ class SimulatedRows:
     """Kind of scene of each photo."""
     photos: np.ndarray
     """int64 [items], rows of ``source``."""
-    labels: np.ndarray | None
-    """int64 [items]; None for pairs."""
+    labels: np.ndarray | None = None
+    """int64 [items, configs]; None for pairs."""
+    configs: tuple[str, ...] = ()
 
     def __call__(self, item: int) -> list[dict[str, Any]]:
         at = int(self.photos[item])
@@ -87,7 +92,8 @@ class SimulatedRows:
             }
             return [{**row, **codec, "pair_id": scenes.ids[scene], "camera": shot.camera.name}]
         unknown = dict.fromkeys(("licence_url", "licence_checked", "page", "url"), "")
-        return [{**row, **unknown, "owner": scenes.ids[scene], "size": "original", "label": int(self.labels[item])}]
+        labels = dict(zip(self.configs, self.labels[item].tolist(), strict=True))
+        return [{**row, **unknown, **labels, "owner": scenes.ids[scene], "size": "original"}]
 
 
 def shot_columns(shot: Shot) -> dict[str, Any]:

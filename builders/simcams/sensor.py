@@ -6,7 +6,8 @@ The noise model is EMVA 1288's (variance = K^2 sigma_dark^2 + quantisation + K (
 
 from __future__ import annotations
 
-import functools
+import collections
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,9 +67,29 @@ def read_out(
     return Raw(dn.astype(np.uint16), gains, white_e)
 
 
-@functools.lru_cache(maxsize=64)
+PATTERN_BYTES = 1 << 26
+"""Fixed patterns kept in a process: of 128 units at 256 x 256 pixels; train scenes of the bundled cameras have 81."""
+
+_patterns: collections.OrderedDict[tuple[Camera, int, int, int], FixedPattern] = collections.OrderedDict()
+_patterns_lock = threading.Lock()
+
+
 def fixed_pattern(camera: Camera, unit: int, height: int, width: int) -> FixedPattern:
-    """The fixed pattern of one unit of a camera: the same for every shot, another for every unit and sensor size."""
+    """The fixed pattern of one unit of a camera: the same for every shot, another for every unit and sensor size.
+
+    Those used last are kept, ``PATTERN_BYTES`` of them.
+    """
+    key = (camera, unit, height, width)
+    with _patterns_lock:  # threads of a build share it
+        if key not in _patterns:
+            _patterns[key] = _new_pattern(*key)
+            while len(_patterns) > max(1, PATTERN_BYTES // (8 * height * width)):
+                _patterns.popitem(last=False)
+        _patterns.move_to_end(key)
+        return _patterns[key]
+
+
+def _new_pattern(camera: Camera, unit: int, height: int, width: int) -> FixedPattern:
     body: Body = camera.body
     rng = generator("fixed pattern", camera.name, unit, height, width)
     sensitivity = 1 + np.float32(body.prnu) * rng.standard_normal((height, width), dtype=np.float32)

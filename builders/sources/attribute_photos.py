@@ -1,7 +1,8 @@
 """Photos with acquisition labels: a data set in FlickrExif's form (one config per attribute) -> one ``PhotoSet``.
 
 FlickrExif itself, simcams, or anybody's: on the Hub, or a folder that ``load_dataset`` reads. A photo that several
-configs hold is one photo with several labels.
+configs hold is one photo with several labels. The class is in the column named after the config, or in ``label``.
+Where the config ``photos`` holds every photo once with every label, it alone is read.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from builders.sources.hub_photos import HubSource, split_named, undecoded
 
 KIND = "flickrexif"
 """As ``--data`` and results name such photos."""
+
+ALL_PHOTOS = "photos"
+"""The config that holds every photo once, where a data set has it (``builders.dataset.PHOTOS``)."""
 
 TEXT_COLUMNS = ("owner", "scene", "camera_type", "licence")
 """Columns that go with the photos where they are there; ``owner`` and ``scene`` say which photos err together."""
@@ -46,27 +50,30 @@ def read_attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet
     labels: dict[str, tuple[tuple[str, ...], dict[str, int]]] = {}
     parts: list[Any] = []
     read = 0
-    for config in chosen:
-        classes: dict[str, int] = {}
-        names: tuple[str, ...] = ()
+    for config, asked in _readings(repo, chosen):
         for split, part in _load(repo, config).items():
-            names = _check(part, repo.location, config)
             code = SPLITS.index(split_named(split))
             columns = {name: part[name] for name in TEXT_COLUMNS if name in part.column_names}
-            for at, (photo_id, label) in enumerate(zip(part["photo_id"], part["label"], strict=True)):
+            for attribute in asked:
+                names, column = _check(part, repo.location, attribute)
+                classes = labels.setdefault(attribute, (names, {}))[1]
+                for photo_id, label in zip(part["photo_id"], part[column], strict=True):
+                    if label is not None and label != UNLABELLED:
+                        classes[photo_id] = int(label)
+            for at, photo_id in enumerate(part["photo_id"]):
+                if config == ALL_PHOTOS and not any(photo_id in labels[attribute][1] for attribute in asked):
+                    continue
                 if splits.setdefault(photo_id, code) != code:
                     raise DataError(
                         f"{spec}: photo {photo_id} is in {SPLITS[splits[photo_id]]} for one attribute and in "
                         f"{SPLITS[code]} for {config}; take one attribute at a time (?config={config})"
                     )
-                classes[photo_id] = UNLABELLED if label is None else int(label)
                 if photo_id not in rows:
                     rows[photo_id] = read + at
                     for name in TEXT_COLUMNS:
                         text[name].append(str(columns[name][at] or "") if name in columns else "")
             parts.append(undecoded(part, "image"))
             read += len(part)
-        labels[config] = (names, classes)
     ids = tuple(rows)
     return PhotoSet(
         name=f"{KIND}:{repo.name}",
@@ -116,15 +123,25 @@ def _load(repo: DatasetRepo, config: str) -> Any:
     return loaded
 
 
-def _check(part: Any, repo: str, config: str) -> tuple[str, ...]:
-    """Class names, if a config has the columns of FlickrExif."""
+def _readings(repo: DatasetRepo, chosen: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Which configs are read, and which attributes of each."""
+    if len(chosen) > 1 and ALL_PHOTOS in repo.configs(KIND):
+        columns = repo.features(KIND, ALL_PHOTOS)
+        if all(hasattr(columns.get(config), "names") for config in chosen):
+            return [(ALL_PHOTOS, list(chosen))]
+    return [(config, [config]) for config in chosen]
+
+
+def _check(part: Any, repo: str, config: str) -> tuple[tuple[str, ...], str]:
+    """Class names and the column of the class, if a config has the columns of FlickrExif."""
     if "image" not in part.column_names:
         raise DataError(
             f"{KIND}:{repo}: {config} holds no pixels; fetch your own copy with "
             f"`camtrace build flickrexif load {repo} --state photos/ --output DIR` and give DIR"
         )
-    missing = [column for column in ("photo_id", "label") if column not in part.column_names]
-    if missing or not hasattr(part.features["label"], "names"):
+    column = config if hasattr(part.features.get(config), "names") else "label"
+    missing = [name for name in ("photo_id", column) if name not in part.column_names]
+    if missing or not hasattr(part.features[column], "names"):
         what = f"no column {' and '.join(missing)}" if missing else "a label without class names"
         raise DataError(f"{KIND}:{repo}: {config} has {what}, so it is not in FlickrExif's form")
-    return tuple(part.features["label"].names)
+    return tuple(part.features[column].names), column

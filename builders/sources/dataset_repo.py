@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,25 @@ class DatasetRepo:
                 return list(datasets.get_dataset_config_names(self.location, revision=self.revision))
         except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
             raise self._error(kind, "cannot be opened", error) from None
+
+    def features(self, kind: str, config: str) -> Mapping[str, Any]:
+        """Columns of a config, as the data set states them; none where it does not.
+
+        Args:
+            kind: of data, with which an error begins.
+            config: its name.
+
+        Raises:
+            DataError: it cannot be opened.
+        """
+        import datasets
+
+        check_data_set(self.location, self.revision)
+        try:
+            builder = datasets.load_dataset_builder(self.location, config, revision=self.revision)
+        except Exception as error:  # as above
+            raise self._error(kind, f"config {config} cannot be opened", error) from None
+        return dict(builder.info.features or {})
 
     def load(self, kind: str, config: str | None = None) -> Any:
         """Its ``datasets.DatasetDict``, by split.

@@ -92,7 +92,8 @@ def read_hub_photos(
         repo: ``org/name`` on the Hub, or a local folder.
         revision: commit, tag or branch; results record the commit it resolved to.
         config: configuration, where there are several.
-        image, label, id: columns; by default the only ``Image``, the only ``ClassLabel``, and ``photo_id`` if present.
+        image, label, id: columns; by default the only ``Image``, the ``ClassLabel`` that is named after the config or
+            the only one, and ``photo_id`` if present.
         train, val, test: names of its splits; by default those usually called so. With one split alone, it is
             divided by seed.
         seed, val_share: of the division.
@@ -110,7 +111,7 @@ def read_hub_photos(
         raise unknown_name(f"image column of {repo}", image_column, features)
     if label is not None and label not in features:
         raise unknown_name(f"label column of {repo}", label, features)
-    label_column = label or _only(features, "ClassLabel", repo, "label", required=False)
+    label_column = label or _class_column(features, config) or _only(features, "ClassLabel", repo, "label", False)
     id_column = id or ("photo_id" if "photo_id" in features else None)
 
     ids: list[str] = []
@@ -169,6 +170,10 @@ def _choose_splits(loaded: Any, asked: dict[str, str | None], repo: str) -> dict
     if "val" not in chosen and "test" in chosen:
         chosen["val"] = chosen.pop("test")
     return chosen
+
+
+def _class_column(features: Any, config: str | None) -> str | None:
+    return config if config is not None and type(features.get(config)).__name__ == "ClassLabel" else None
 
 
 def _only(features: Any, kind: str, repo: str, option: str, required: bool = True) -> str | None:

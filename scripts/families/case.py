@@ -26,7 +26,8 @@ class Case:
 
     build: Callable[[], Any]
     """The model as it is saved."""
-    processor: Callable[[], Any]
+    processor: Callable[[], Any] | None
+    """None where the checkpoint has none."""
     by_hand: ByHand | None
     """By the library's own classes; None where the family is refused."""
     words: str

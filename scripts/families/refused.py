@@ -7,12 +7,12 @@ from typing import Any
 
 import transformers as tf
 
-from scripts.families.case import TEXT, VIT, Case, clip_processor, vit_processor
+from scripts.families.case import DECODER, TEXT, VIT, Case, clip_processor, vit_processor
 
 VIDEO = {**VIT, "num_frames": 2}
 
 
-def _refused(build: Callable[[], Any], words: str, processor: Callable[[], Any] = vit_processor) -> Case:
+def _refused(build: Callable[[], Any], words: str, processor: Callable[[], Any] | None = vit_processor) -> Case:
     return Case(build, processor, None, words)
 
 
@@ -46,6 +46,46 @@ CASES: dict[str, Case] = {
         lambda: tf.ViltModel(tf.ViltConfig(**VIT, vocab_size=99, max_position_embeddings=20)),
         "no features of a picture's pixels alone",
     ),
-    "bert": _refused(lambda: tf.BertModel(tf.BertConfig(**TEXT)), "not an image encoder"),
+    "apertus": _refused(lambda: tf.ApertusForCausalLM(tf.ApertusConfig(**DECODER)), "it reads text", None),
+    "whisper": _refused(
+        lambda: tf.WhisperModel(
+            tf.WhisperConfig(
+                vocab_size=99,
+                d_model=16,
+                encoder_layers=1,
+                decoder_layers=1,
+                encoder_attention_heads=2,
+                decoder_attention_heads=2,
+                pad_token_id=0,
+                bos_token_id=1,
+                eos_token_id=2,
+                decoder_start_token_id=1,
+            )
+        ),
+        "it reads sound",
+        None,
+    ),
+    "emu3": _refused(
+        lambda: tf.Emu3ForConditionalGeneration(
+            tf.Emu3Config(
+                text_config=DECODER,
+                vq_config={
+                    "base_channels": 32,
+                    "num_res_blocks": 1,
+                    "attn_resolutions": [],
+                    "hidden_dim": 32,
+                    "codebook_size": 20,
+                    "embed_dim": 4,
+                    "z_channels": 4,
+                    "latent_channels": 4,
+                    "channel_multiplier": [1, 1],
+                },
+                vocabulary_map={f"<|visual token {i:06d}|>": i for i in range(20)},
+            )
+        ),
+        "no features of a picture's pixels alone",
+        lambda: tf.Emu3ImageProcessor(),
+    ),
+    "bert": _refused(lambda: tf.BertModel(tf.BertConfig(**TEXT)), "not an image encoder: it reads text"),
 }
 """By what the table calls them."""

@@ -268,6 +268,30 @@ def _qwen_processor() -> Any:
     )
 
 
+def _deepseek_vl() -> Any:
+    vision = {"model_type": "siglip_vision_model", **VIT}
+    return tf.DeepseekVLForConditionalGeneration(
+        tf.DeepseekVLConfig(vision_config=vision, text_config=LLAMA, image_token_id=98)
+    )
+
+
+def _square_of_colour() -> Any:
+    return tf.DeepseekVLImageProcessorPil(size={"height": 32, "width": 32})
+
+
+def _paddle_ocr() -> Any:
+    text = {**DECODER, "head_dim": 8, "rope_parameters": MROPE}
+    return tf.PaddleOCRVLForConditionalGeneration(
+        tf.PaddleOCRVLConfig(vision_config={**VIT, "spatial_merge_size": 2}, text_config=text)
+    )
+
+
+def _paddle_ocr_processor() -> Any:
+    return tf.PaddleOCRVLImageProcessor(
+        patch_size=8, merge_size=2, size={"shortest_edge": 256, "longest_edge": 64 * 40}
+    )
+
+
 def _describing(
     build: Callable[[], Any], processor: Callable[[], Any], tower: ByHand, words: str, projected: ByHand, **told: Any
 ) -> dict[str, Case]:
@@ -501,6 +525,17 @@ DESCRIBING: dict[str, Case] = {
     **_named("qwen2_vl", _describing(_qwen2_vl, _qwen_processor, _tower_tokens, MEAN_WORDS, _tokens)),
     **_named("qwen2_5_vl", _describing(_qwen2_5_vl, _qwen_processor, _tower_tokens, MEAN_WORDS, _tokens)),
     **_named("qwen3_vl", _describing(_qwen3_vl, _qwen_processor, _tower_tokens, MEAN_WORDS, _tokens)),
+    **_named(
+        "deepseek_vl",
+        _describing(
+            _deepseek_vl,
+            _square_of_colour,
+            of_pixels(lambda m, x: m.model.vision_model(x).pooler_output),
+            CLIP_WORDS,
+            _tokens,
+        ),
+    ),
+    **_named("paddleocr_vl", _describing(_paddle_ocr, _paddle_ocr_processor, _tower_tokens, MEAN_WORDS, _tokens)),
     **_named(
         "mistral3",
         _describing(

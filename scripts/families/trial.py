@@ -63,10 +63,11 @@ def save(case: Case, folder: Path) -> None:
     torch.manual_seed(0)
     model = case.build()
     randomise(model)
-    processor = case.processor()
-    _measure_norms(model, processor)
+    if case.processor is not None:
+        processor = case.processor()
+        _measure_norms(model, processor)
+        processor.save_pretrained(folder)
     model.eval().save_pretrained(folder)
-    processor.save_pretrained(folder)
 
 
 @torch.no_grad()

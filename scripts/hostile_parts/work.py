@@ -22,6 +22,9 @@ from PIL import Image
 VOLATILE = ("created", "cost")
 """Of a result: when it was made and what it took."""
 
+TELLS_TIMES = ("report.html", "report.md", "sweep.json")
+"""Files that tell how long a run took, or what of it was there already; the numbers in them are those of results."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -41,8 +44,16 @@ class Stage:
     name: str
     command: Callable[[Path], list[str]]
     """Folder of the run -> arguments."""
-    outputs: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
     """Folders and files in it, whose content is compared."""
+    prepare: Callable[[Path], object] = lambda run: None
+    """Done to a new folder before the command."""
+    read: Callable[[Path], dict[str, str]] | None = None
+    """What is compared, where it is not files of the folder alone."""
+
+    def made(self, run: Path) -> dict[str, str]:
+        """What this command promises, by name."""
+        return self.read(run) if self.read else content(run, self.outputs)
 
 
 def photos(folder: Path) -> Path:
@@ -59,7 +70,7 @@ def photos(folder: Path) -> Path:
 
 
 def stages(data: Path, results: Path) -> tuple[Stage, ...]:
-    """Scoring (banks, outcomes, results), building (shards, folder), and the board of ``results``."""
+    """Scoring (banks, outcomes, results), building (shards, folder), the board of ``results``, sweep and audit."""
 
     def score(run: Path) -> list[str]:
         tasks = ["-t", "probe/resizing", "-t", "knn/resizing", "-t", "probe/sharpening"]
@@ -74,10 +85,20 @@ def stages(data: Path, results: Path) -> tuple[Stage, ...]:
     def board(run: Path) -> list[str]:
         return ["leaderboard", "--results", str(results), "-o", str(run / "site")]
 
+    def sweep(run: Path) -> list[str]:
+        models = ["-m", "control:random-projection", "-m", "control:jpeg-statistics"]
+        asked = [*models, "-d", f"folder:{data}", "-t", "probe/resizing", "-t", "knn/resizing", "--workers", "0", "-q"]
+        return ["sweep", *asked, "-o", str(run / "swept"), "--cache", str(run / "cache")]
+
+    def audit(run: Path) -> list[str]:
+        return ["audit", f"folder:{data}", "-o", str(run / "audit"), "--pixels", "20", "--near-duplicates"]
+
     return (
         Stage("score", score, ("out/result.json", "out/answers.npz", "cache/banks")),
         Stage("build", build, ("built",)),
         Stage("board", board, ("site",)),
+        Stage("sweep", sweep, ("swept",)),
+        Stage("audit", audit, ("audit",)),
     )
 
 
@@ -152,7 +173,7 @@ def content(folder: Path, outputs: Sequence[str]) -> dict[str, str]:
         top = folder / name
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
             relative = path.relative_to(folder).as_posix()
-            if path.is_file() and not relative.endswith("/lock"):
+            if path.is_file() and path.name not in ("lock", *TELLS_TIMES):
                 found[relative] = hashlib.sha256(_plain(path)).hexdigest()
     return found
 

@@ -4,9 +4,11 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
+from builders import files
 from builders.command_line import check_writable, guarded
 from builders.errors import DiskError, disk_error
 from builders.files import (
@@ -134,3 +136,20 @@ def test_guarded__an_error_that_is_no_disks_is_not_hidden():
 
     with pytest.raises(ConnectionError):
         guarded(run)
+
+
+def test_sweep_scratch__takes_what_killed_runs_left_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    mine = files.scratch_prefix()
+    dead = mine.replace(f"-{os.getpid()}-", f"-{gone.pid}-")
+    elsewhere = "camtrace-00000000-" + dead.rpartition("-")[0].rpartition("-")[2] + "-x"
+    (tmp_path / f"{dead}a" / "inside").mkdir(parents=True)
+    (tmp_path / f"{dead}b").write_text("x")
+    (tmp_path / f"{dead}c").symlink_to(tmp_path / f"{mine}a")
+    kept = {f"{mine}a", elsewhere, "camtrace-notes", f"{dead}c"}
+    for name in kept - {f"{dead}c"}:
+        (tmp_path / name).mkdir()
+    assert files.sweep_scratch() >= 2
+    assert set(os.listdir(tmp_path)) == kept

@@ -1,7 +1,9 @@
 """Every speed script runs (no word about time): tiny sizes, all parts, and rows that a tracker can read."""
 
+import importlib
 import json
 import math
+import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_speed__quick_gives_figures_of_every_part(tmp_path):
     file = tmp_path / "speed.json"
     command = [sys.executable, "scripts/speed.py", "--quick", "--json", str(file)]
@@ -29,6 +32,12 @@ def test_speed__quick_gives_figures_of_every_part(tmp_path):
         "runtimes",
     }
     assert all(row["what"] in done.stdout for row in rows)
+    for row in rows:
+        assert row["threads"] >= 1
+        assert "cores of" in row["machine"]
+        assert row["commit"]
+    assert {row["neighbours"] for row in rows if row["part"] == "probe"} == {0, 1}
+    assert {row["neighbours"] for row in rows if row["part"] != "probe"} == {0}
     numbers = [row["value"] for row in rows if "value" in row]
     assert numbers
     assert all(math.isfinite(number) and number >= 0 for number in numbers)
@@ -37,3 +46,27 @@ def test_speed__quick_gives_figures_of_every_part(tmp_path):
     assert pipeline["three encoders, pass alone"]["value"] > 0
     if sys.platform == "linux":
         assert pipeline["photos x1"]["memory"] == 1
+
+
+def test_speed__what_does_not_end_in_time_is_named():
+    command = [sys.executable, "scripts/speed.py", "--quick", "--only", "views,simcams", "--minutes", "0.001"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    late = "did not end within 0.001 minutes; stopped"
+    assert done.stdout.split("\n\n") == [f"views: {late}", f"simcams: {late}", ""]
+
+
+def test_busy__processes_that_compute_and_end(speed):
+    before = {process.pid for process in multiprocessing.active_children()}
+    with speed.busy(2):
+        spinning = [p for p in multiprocessing.active_children() if p.pid not in before]
+        assert len(spinning) == 2
+        assert all(process.is_alive() for process in spinning)
+    assert not any(process.is_alive() for process in spinning)
+
+
+@pytest.fixture
+def speed(monkeypatch):
+    """The script as a module."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module("speed")

@@ -1,14 +1,18 @@
 """Photos, encoders that cost nothing, and the commands in this process."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 from benchmark.__main__ import camtrace
 from tests.conftest import write_dark_and_light
 
+PROJECT = Path(__file__).parents[3]
+
 ENCODERS = """
-import os, pathlib, signal
+import os, pathlib, signal, time
 import numpy as np
 
 def small(image):
@@ -32,6 +36,17 @@ def deadly(image):
     return small(image)
 
 deadly.cache_key = "deadly, 1"
+
+def waiting(image):
+    # Says that it is there and waits to be killed on the first light photo, as long as the fuse is there.
+    fuse = pathlib.Path(os.environ.get("FUSE", "/nowhere"))
+    if np.asarray(image).mean() > 150 and fuse.exists():
+        fuse.with_name(f"here-{os.getpid()}").touch()
+        while fuse.exists():
+            time.sleep(0.1)
+    return small(image)
+
+waiting.cache_key = "waiting, 1"
 """
 
 ASKED = (
@@ -65,6 +80,12 @@ def run(root, monkeypatch, capsys):
         return status, said.out, said.err
 
     return command
+
+
+@pytest.fixture
+def elsewhere(root):
+    """The environment of processes that find the package and the encoders."""
+    return {**os.environ, "PYTHONPATH": f"{root}:{PROJECT}", "CAMTRACE_RUNTIME": "torch"}
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 import errno
 import importlib
 import json
-import os
-import shutil
 import subprocess
 import sys
 
@@ -50,7 +48,7 @@ def test_ranks__a_photo_that_cannot_be_read_is_recorded_once(run, planned, tmp_p
         assert [f["name"] for f in failures] == ["train/dark/3.jpg"]
 
 
-def test_work__a_killed_rank_costs_itself_and_is_made_again(root, plain, tmp_path, monkeypatch, run):
+def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tmp_path, run):
     """The first to meet a light photo kills its process: the other ranks are done; the same command does the rest."""
     words = [word.replace(":large", ":deadly") for word in ASKED]
     status, _, _ = run(
@@ -60,11 +58,7 @@ def test_work__a_killed_rank_costs_itself_and_is_made_again(root, plain, tmp_pat
     assert status == 0
     fuse = tmp_path / "fuse"
     fuse.touch()
-    python_path = os.pathsep.join(
-        [str(root), os.environ.get("PYTHONPATH", "."), os.fspath(shutil.os.path.abspath("."))]
-    )
-    project = benchmark.bank.bank.__file__.rpartition("/benchmark/")[0]
-    environment = {**os.environ, "FUSE": str(fuse), "PYTHONPATH": f"{root}:{project}:{python_path}"}
+    environment = {**elsewhere, "FUSE": str(fuse)}
     command = [sys.executable, "-m", "camtrace", "work", str(tmp_path / "out.plan"), "--workers", "2"]
     first = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
     assert first.returncode == 1, first.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import transformers as tf
 from PIL import Image
 
 from benchmark.encoders import load_encoder
+from benchmark.encoders.transformers_refusals import refuse_what_reads_no_photo
 from builders.errors import EncoderError, UsageError
 from scripts.families.case import TEXT, VIT, vit_processor
 from scripts.families.table import CASES
@@ -29,7 +31,8 @@ ENOUGH = (
     *("blip image-text matching", "blip-2", "blip-2, projected", "llava", "llava, projected", "llava_next"),
     *("llava_next, projected", "paligemma", "paligemma, projected", "internvl", "internvl, projected", "qwen2_5_vl"),
     *("qwen2_5_vl, projected", "qwen3_vl", "mistral3", "mistral3, projected", "idefics2", "idefics2, projected"),
-    *("idefics3", "smolvlm, projected", "idefics", "vision-encoder-decoder"),
+    *("idefics3", "smolvlm, projected", "idefics", "vision-encoder-decoder", "deepseek_vl"),
+    *("paddleocr_vl", "paddleocr_vl, projected"),
 )
 """Families for the tests: one of each way that an embedding is found."""
 
@@ -96,7 +99,7 @@ def test_options__that_cannot_apply_are_an_error(tmp_path: Path) -> None:
         load_encoder(f"local-dir:{tmp_path}?layer=3", device="cpu")
 
 
-@pytest.mark.parametrize("name", ["siglip2 NaFlex", "qwen2_vl", "mistral3", "idefics2"])
+@pytest.mark.parametrize("name", ["siglip2 NaFlex", "qwen2_vl", "paddleocr_vl", "mistral3", "idefics2"])
 def test_packed_views__give_the_model_what_the_processor_gives(
     name: str, tmp_path: Path, photos: list[Image.Image]
 ) -> None:
@@ -229,6 +232,30 @@ def test_missing_weights__are_refused(tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(EncoderError, match="lacks 1 of its weights"):
         load_encoder(str(tmp_path), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "reads"),
+    [("Apertus", "text"), ("T5", "text"), ("Wav2Vec2", "sound"), ("Whisper", "sound"), ("VJEPA2", "videos")],
+)
+def test_refusal__what_a_model_reads_is_known_from_its_configuration(name: str, reads: str) -> None:
+    with pytest.raises(UsageError, match=f"reads {reads}.*; the nearest encoder is "):
+        refuse_what_reads_no_photo("mine", getattr(tf, f"{name}Config")())
+
+
+@pytest.mark.parametrize("name", ["Emu3", "Apertus1p5", "Chameleon", "Mllama"])
+def test_refusal__tokens_that_are_no_features(name: str) -> None:
+    with pytest.raises(UsageError, match="no features of a picture's pixels alone; the nearest encoder is "):
+        refuse_what_reads_no_photo("mine", SimpleNamespace(model_type=getattr(tf, f"{name}Config").model_type))
+
+
+@pytest.mark.parametrize(
+    "name", ["CLIP", "Llava", "Flava", "Blip2", "Florence2", "Kosmos2", "ViT", "VisionTextDualEncoder", "Janus", "Sam"]
+)
+def test_refusal__models_of_pictures_go_on(name: str) -> None:
+    config = getattr(tf, f"{name}Config")
+    towers = {"vision_config": tf.ViTConfig(), "text_config": tf.BertConfig()} if name.endswith("DualEncoder") else {}
+    refuse_what_reads_no_photo("mine", config(**towers))
 
 
 def test_text_model__is_refused(tmp_path: Path) -> None:

@@ -38,11 +38,15 @@ def of_processor(name: str, **options: Any) -> Preprocessing:
     return verified("transformers", FirstPicture(processor), candidates_of_processor(processor), "pil")
 
 
+JANUS = {"size": {"height": 48, "width": 48}, "min_size": 14}
+
 EXACT: dict[str, Callable[[], Preprocessing]] = {
     "timm, the picture inside a border": lambda: of_timm(57, crop_pct=1.0, crop_mode="border"),
     "timm, crop larger than the picture": lambda: of_timm(56, crop_pct=1.15),
     "LeViT": lambda: of_processor("LevitImageProcessorPil", size={"shortest_edge": 32}, **CROP),
     "MobileViT, blue first": lambda: of_processor("MobileViTImageProcessorPil", size={"shortest_edge": 40}, **CROP),
+    "Janus, on a square of its colour": lambda: of_processor("JanusImageProcessorPil", **JANUS),
+    "DeepSeek-VL, the same": lambda: of_processor("DeepseekVLImageProcessorPil", **JANUS),
     "EfficientNet, deviation twice": lambda: of_processor("EfficientNetImageProcessorPil"),
     "LLaVA-NeXT, whole picture": lambda: of_processor(
         "LlavaNextImageProcessorPil", size={"shortest_edge": 32}, **CROP, **TILES
@@ -54,7 +58,7 @@ EXACT: dict[str, Callable[[], Preprocessing]] = {
 
 
 @pytest.mark.parametrize("name", EXACT)
-@pytest.mark.parametrize("size", [(300, 200), (123, 217), (40, 40)])
+@pytest.mark.parametrize("size", [(300, 200), (123, 217), (40, 40), (400, 21)])
 def test_exact__the_engine_makes_the_bytes_of_the_library(
     name: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

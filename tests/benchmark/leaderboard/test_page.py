@@ -75,9 +75,9 @@ def test_sort__by_keyboard_changes_order_and_aria_sort(address, open_page):
 
 
 def test_sort__missing_values_come_last_in_either_direction(address, open_page):
-    page = open_page(f"{address}#family=processing&data=imagenet")
+    page = open_page(f"{address}#family=processing")
     for _ in range(2):
-        page.locator(".heads button", has_text="JPEG").click()
+        page.locator(".heads button", has_text="JPEG").first.click()
         values = column(page, 0)
         assert values.count(None) == 3
         assert values[-3:] == [None] * 3
@@ -308,6 +308,28 @@ def test_hostile_names__are_shown_as_text(make, tmp_path, open_page):
         assert page.locator("img, iframe, object").count() == 0
         assert page.locator("script").count() <= 3
         assert evil in page.locator("body").inner_text()
+
+
+def test_data_set_of_the_hub__has_the_address_of_its_viewer(make, tmp_path, open_page):
+    """Of repositories alone; nothing that a name holds gets into the address beside one."""
+    names = {
+        "hub:camtrace/traces": "https://huggingface.co/datasets/camtrace/traces/embed/viewer",
+        "flickrexif:hub:CTU-OU/FlickrExif@abc": "https://huggingface.co/datasets/CTU-OU/FlickrExif/embed/viewer",
+        "hub:../../evil": None,
+        "hub:a/b/c": None,
+        "folder:hub": None,
+    }
+    for i, (name, expected) in enumerate(names.items()):
+        one = make.result("ok", [*make.probes(0.5, 0.6, 0.7, 0.4)], data=name)
+        board = build_board(measured_entries([ResultFile("a.json", one)]))
+        write_site(board, [], tmp_path / str(i), title="board")
+        where = (tmp_path / str(i) / "index.html").as_uri()
+        page = open_page(f"{where}#view=encoder&encoder={board.entries[0].key}")
+        links = page.eval_on_selector_all("#encoder table a[href^=http]", "all => all.map(a => a.getAttribute('href'))")
+        assert links == ([expected] if expected else [])
+        about = open_page(f"{where}#view=about")
+        shown = about.eval_on_selector_all("#about dl a", "all => all.map(a => a.getAttribute('href'))")
+        assert shown == ([expected] if expected else [])
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (320, "light")])

@@ -337,14 +337,15 @@ def test_leaderboard__says_which_ranks_are_paired(board, answers, tmp_path, caps
     words = ["--results", str(tmp_path / "runs"), "--no-published", "-o", str(tmp_path / "site")]
     assert main(words) == 0
     data = json.loads((tmp_path / "site" / "data.json").read_text())
-    assert [c["paired"] for c in data["columns"]] == ["every pair of rows compared photo by photo"]
+    assert [c["paired"] for c in data["columns"]] == ["ranks from the paired difference of each pair of rows"]
     assert "paired difference" in data["source"]["interval_note"]
     (tmp_path / "runs" / "c" / "answers.npz").unlink()
     assert main(words) == 0
     data = json.loads((tmp_path / "site" / "data.json").read_text())
     assert [c["paired"] for c in data["columns"]] == [
-        "2 of 3 rows compared photo by photo with one another, the rest by two intervals"
+        "ranks from paired differences among 2 of 3 rows, from two intervals elsewhere"
     ]
+    assert data["columns"][0]["explain"].endswith(" Here with preset camtrace, " + data["columns"][0]["paired"] + ".")
     with (tmp_path / "site" / "board.csv").open() as lines:
         rows = {row["id"]: (row["rank_low"], row["rank_high"], row["paired"]) for row in csv.DictReader(lines)}
     assert rows == {"a": ("1", "2", "1"), "b": ("2", "3", "1"), "c": ("1", "3", "0")}

@@ -173,6 +173,21 @@ def test_report__of_five_encoders_on_three_data_sets_is_small(make):
     assert [len(entry) for entry in data["details"].values()] == [3] * 5
 
 
+def test_report__with_the_published_encoders_beside(make, tmp_path, open_page):
+    """As `reproduce` writes it: the study's numbers in the same columns, where photos and choices are the study's."""
+    one = make.result("timm/mine", make.probes(0.5, 0.6, 0.7, 0.4, protocol="iccv2025"), preset=make.under_preset)
+    one = dataclasses.replace(one, cost=COST, environment={**one.environment, "codec": {"pillow": "13.0.0"}})
+    path = tmp_path / "iccv2025.html"
+    write_report_page([one], report_text([one], all_tasks()), path, published=True)
+    page = open_page(f"{path.as_uri()}#view=board")
+    assert page.locator("table.board tbody:last-child tr").count() == 48
+    assert page.locator(".badge.measured").count() == 1
+    figures = open_page(f"{path.as_uri()}#view=figures")
+    for name in ("bars-processing", "bars-acquisition", "setups", "recall"):
+        assert figures.locator(f"#{name} svg").count() >= 1
+    assert path.stat().st_size < 1_500_000
+
+
 def test_report__equal_input_gives_equal_bytes(make):
     results = [whole(make)]
     text = report_text(results, all_tasks())

@@ -58,6 +58,8 @@ def test_report_figure__a_weak_trace_none_and_a_strong_one_look_different():
         probe("jpeg", RIGHT_OR_WRONG), probe("sharpening", shares(0.6), 1 / 3), probe("resizing", shares(0.17))
     )
     assert [t.get_text() for t in ax.texts] == ["17.0 (not above chance)", "60.0", "17.0 (weak)"]
+    untold = probe("jpeg", RIGHT_OR_WRONG, learning_curve=curve(0.15, 0.16, 0.165, 0.17))
+    assert [t.get_text() for t in panels(untold)[0].texts] == ["17.0 (not above chance)"]
     faces = [c.lines[0].get_markerfacecolor() for c in ax.containers if hasattr(c, "lines")]
     assert faces[0] == "white"
     assert len(set(faces)) == 3

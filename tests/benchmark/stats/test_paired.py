@@ -98,15 +98,27 @@ def test_photo_intervals__differences_of_photos_with_different_numbers_of_rows()
     assert interval.standard_error == pytest.approx(residual.std(ddof=1) / np.sqrt(200))
 
 
-def test_simulation__coverage_power_and_null_p_values() -> None:
+def test_simulation__coverage_and_power() -> None:
+    """Between 93 and 97 % as docs/statistics.md says, within three standard errors (1.1 %) of 400 trials; above that
+    where equal encoders at 98 % differ in next to nothing, as Student's t does."""
     table = script("difference_tests").rows(trials=400, quick=True)
     assert len(table) == 12
     for row in table:
-        # 1.1 % is one standard error of 400 trials
-        assert 0.93 - 0.033 <= row.coverage <= 0.97 + 0.033, row
+        nothing = row.accuracy == 0.98 and not row.truth
+        assert 0.93 - 0.033 <= row.coverage <= (1 if nothing else 0.97 + 0.033), row
         assert row.found >= row.t_found - 0.05, row
-    assert sum(row.ks is not None for row in table) >= 2
-    assert all(row.ks is None or row.ks > 0.001 for row in table)
+    worse = [row for row in table if row.accuracy == 0.98 and row.truth and "scenes" in row.world]
+    assert len(worse) == 2
+    assert all(row.coverage > row.t_coverage + 0.03 for row in worse), worse
+
+
+@pytest.mark.parametrize("world", [(40, 1, 60), (300, 1, 60), (10, 27, 6), (28, 27, 60)])
+def test_simulation__null_p_values_are_uniform(world: tuple[int, int, int]) -> None:
+    """Of photos and of scenes: Kolmogorov and Smirnov's test, and the share below 5 % (one standard error: 0.56 %)."""
+    row = script("difference_tests").measure(script("difference_tests").World(*world, 0.8, 0.8), 1500, seed=1)
+    assert row.ks is not None
+    assert row.ks > 0.001
+    assert abs(row.found - 0.05) < 0.02
 
 
 def test_simulation__a_true_difference_is_what_many_photos_show() -> None:

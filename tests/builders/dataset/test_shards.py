@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from builders.dataset import shard_pool
-from builders.dataset.shard_pool import building, estimate_space, require_space, write_failures, write_shards
+from builders.dataset.shard_pool import building, write_failures, write_shards
 from builders.dataset.shards import ShardJob, file_sha256, write_shard
+from builders.dataset.space import estimate_space, require_space
 from builders.errors import DataError, PhotoError, UsageError
 
 FEATURES = datasets.Features(

@@ -36,7 +36,7 @@ ENTRY = """
 READ = """
 import json, sys
 from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, acquisition_from_raw, acquisition_from_tags, label
-from builders.flickrexif import part_features
+from builders.flickrexif import photo_features
 from builders.flickrexif.exif_entries import entries_from_answer
 from builders.flickrexif.rows import METADATA_FEATURES
 from builders.kinds import open_photos

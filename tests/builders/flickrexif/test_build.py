@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from builders.dataset.dataset_folder import read_build
+from builders.dataset import read_build
 from builders.errors import DataError, UsageError
 from builders.exif.attributes import ATTRIBUTES, STUDY_ATTRIBUTES
 from builders.flickrexif.build import BuildPlan, build
@@ -69,16 +69,21 @@ def without_pixels(fetched, tmp_path_factory):
     return output
 
 
+def paths_of(folder, config, split):
+    found = [s for s in read_build(folder).splits if (s.config, s.split) == (config, split)]
+    return [folder / shard.file for s in found for shard in s.shards]
+
+
 def rows_of(folder, config, split):
-    paths = sorted(folder.glob(f"data/{config}/{split}-*.parquet"))
+    paths = paths_of(folder, config, split)
     return [row for path in paths for row in pq.read_table(path).to_pylist()]
 
 
 def test_build__load_dataset_reads_every_config(with_pixels, tmp_path):
     for config in STUDY_ATTRIBUTES:
         data = datasets.load_dataset(str(with_pixels), config, split="test", cache_dir=str(tmp_path))
-        assert set(data.features["label"].names) <= set(ATTRIBUTES[config].classes["clean"])
-        counts = np.bincount(data["label"], minlength=len(data.features["label"].names))
+        assert set(data.features[config].names) <= set(ATTRIBUTES[config].classes["clean"])
+        counts = np.bincount(data[config], minlength=len(data.features[config].names))
         assert counts.min() == counts.max() > 0
     image = datasets.load_dataset(str(with_pixels), "make", split="test", cache_dir=str(tmp_path))[0]["image"]
     assert image.size in ((64, 48), (48, 36))
@@ -86,15 +91,15 @@ def test_build__load_dataset_reads_every_config(with_pixels, tmp_path):
 
 def test_build__bytes_labels_and_rights_of_every_row(with_pixels):
     for split in ("train", "validation", "test"):
-        names = datasets.Features.from_arrow_schema(
-            pq.read_schema(next(with_pixels.glob(f"data/make/{split}-*.parquet")))
-        )["label"].names
+        names = datasets.Features.from_arrow_schema(pq.read_schema(paths_of(with_pixels, "make", split)[0]))[
+            "make"
+        ].names
         for row in rows_of(with_pixels, "make", split):
             at = WORLD.index(int(row["photo_id"]))
             true = WORLD.file(at, row["size"])
             assert row["image"]["bytes"] == true
             assert row["sha256"] == hashlib.sha256(true).hexdigest()
-            assert names[row["label"]] == RENAMED.get(WORLD.shot(at).make, WORLD.shot(at).make)
+            assert names[row["make"]] == RENAMED.get(WORLD.shot(at).make, WORLD.shot(at).make)
             licence = LICENCES[int(WORLD.licence[at])]
             assert licence.redistributable
             assert (row["licence"], row["licence_checked"]) == (licence.slug, "2020-09-13")
@@ -149,7 +154,9 @@ def test_build__the_benchmark_opens_it(with_pixels):
 
 def test_build__the_benchmark_opens_every_attribute_with_owners(with_pixels):
     photos = open_photos(f"flickrexif:{with_pixels}")
-    assert set(photos.attributes) == {config for config in STUDY_ATTRIBUTES if (with_pixels / "data" / config).is_dir()}
+    assert set(photos.attributes) == {
+        config for config in STUDY_ATTRIBUTES if config in read_build(with_pixels).configs
+    }
     owners = photos.columns["owner"]
     for at in range(0, len(photos), 50):
         assert owners[at] == WORLD.nsid(WORLD.index(int(photos.ids[at])))
@@ -160,7 +167,7 @@ def test_build__resumes_to_the_same_bytes(fetched, with_pixels, tmp_path):
     again = tmp_path / "again"
     with State(fetched) as state:
         build(state, BuildPlan(again, pixels=True, contact="me@example.org"))
-        removed = next(iter(again.glob("data/model/train-*.parquet")))
+        removed = paths_of(again, "model", "train")[0]
         removed.unlink()
         build(state, BuildPlan(again, pixels=True, contact="me@example.org"))
     names = {p.relative_to(again) for p in again.rglob("*.parquet")}
@@ -211,7 +218,7 @@ def test_build__released_splits_come_as_released_leaks_and_all(tmp_path):
         build(state, BuildPlan(tmp_path / "out", split_files=(tmp_path / "splits" / "model.json",)))
     test = rows_of(tmp_path / "out", "model", "test")
     assert [row["photo_id"] for row in test] == [str(id) for id in split["test_ids"]]
-    assert {row["label"] for row in test} == {1}
+    assert {row["model"] for row in test} == {1}
     assert {row["licence"] for row in test} == {"unknown"}
 
 
@@ -239,7 +246,7 @@ def test_load__fetches_what_was_published_and_nothing_that_was_taken_down(flickr
         assert set(published) - {victim["photo_id"]} == set(copied)
         for id, row in copied.items():
             assert hashlib.sha256(row["image"]["bytes"]).hexdigest() == published[id]["sha256"]
-            assert row["label"] == published[id]["label"]
+            assert row["make"] == published[id]["make"]
     with pytest.raises(DataError, match="own use"):
         plan_publication(tmp_path / "copy", "a/b")
     with State(tmp_path / "state") as state, pytest.raises(UsageError, match="did you mean 'make'"):
@@ -258,7 +265,7 @@ def test_load__a_photo_that_is_gone_is_a_failure_of_its_own(flickr, without_pixe
             done = load_own_copy(str(without_pixels), state, tmp_path / "copy", PLAN, configs=["is_smartphone"])
     finally:
         WORLD.kind[at] = before
-    failures = [failure for split in done.build.splits for failure in split.failures]
+    failures = {failure for split in done.build.splits for failure in split.failures}
     assert [(f.id, "photo unavailable" in f.reason) for f in failures] == [(row["photo_id"], True)]
 
 

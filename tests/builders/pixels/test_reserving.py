@@ -1,8 +1,12 @@
 """Memory for pictures: what is reserved is not given twice, and comes back with picture, error or process."""
 
+import glob
 import io
 import multiprocessing
 import os
+import subprocess
+import sys
+import tempfile
 import time
 
 import pytest
@@ -119,3 +123,21 @@ def test_memory_budget__the_outer_one_holds_and_leaves_no_file():
             assert os.environ["CAMTRACE_MEMORY_BUDGET"] == described
     assert "CAMTRACE_MEMORY_BUDGET" not in os.environ
     assert not os.path.exists(described.partition(":")[2])
+    assert described.partition(":")[2].startswith(f"/proc/{os.getpid()}/fd/")
+
+
+def test_memory_budget__a_started_process_shares_it_and_a_killed_run_leaves_nothing():
+    """As a worker that is started, not forked, and outlives the run: it decodes without waiting."""
+    child = "import sys; from builders.pixels.reserving import reserve_for as r; print(r(%d, %d).held, flush=True)"
+    code = (
+        "import subprocess, sys, os, signal\n"
+        "from builders.pixels.reserving import memory_budget, reserve_for\n"
+        f"with memory_budget({int(2.5 * NEED)}):\n"
+        f"    run = [sys.executable, '-c', {child % (SIDE, SIDE)!r}]\n"
+        "    print(subprocess.run(run, capture_output=True, text=True, check=True).stdout, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    before = set(glob.glob(os.path.join(tempfile.gettempdir(), "camtrace-memory-*")))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (-9, "True"), done.stderr
+    assert set(glob.glob(os.path.join(tempfile.gettempdir(), "camtrace-memory-*"))) <= before

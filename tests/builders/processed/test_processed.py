@@ -157,7 +157,7 @@ def test_build_processed__another_build_in_the_folder_needs_fresh(photo_folder, 
 
 
 def test_build_processed__too_small_a_disk_is_told_before_the_start(photo_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.dataset.shard_pool.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
+    monkeypatch.setattr("builders.dataset.space.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
     with pytest.raises(DataError, match=r"are needed and 0\.0 MB are free"):
         build_processed(open_photos(f"folder:{photo_folder}"), tmp_path / "out", progress=False)
     assert not files(tmp_path / "out")

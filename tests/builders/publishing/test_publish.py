@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from builders.dataset.dataset_folder import BUILD_FILE
+from builders.dataset import BUILD_FILE
 from builders.errors import DataError, UsageError
 from builders.kinds import open_photos
 from builders.processed.build import build_processed

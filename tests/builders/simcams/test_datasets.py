@@ -12,10 +12,10 @@ from datasets import Image, load_dataset
 from PIL import Image as PillowImage
 
 from builders.__main__ import main
-from builders.dataset.dataset_folder import read_build
+from builders.dataset import read_build
 from builders.exif.acquisition import acquisition_from_file
 from builders.exif.attributes import STUDY_ATTRIBUTES
-from builders.flickrexif.rows import part_features
+from builders.flickrexif.rows import photo_features
 from builders.paircams.build import PAIR_FEATURES
 from builders.simcams import bundled_catalogue, simcams_photos
 from builders.simcams.rows import simcams_features
@@ -38,8 +38,8 @@ def load(folder: Path, config: str, split: str, cache: Path):  # type: ignore[no
 
 
 def test_columns__begin_with_those_of_flickrexif() -> None:
-    theirs = list(part_features(("a",), pixels=True))
-    assert list(simcams_features(("a",)))[: len(theirs)] == theirs
+    theirs = list(photo_features({"make": ("a",)}, pixels=True))
+    assert list(simcams_features({"make": ("a",)}))[: len(theirs)] == theirs
     assert STUDY_ATTRIBUTES == (
         "make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length",
     )  # fmt: skip
@@ -52,13 +52,13 @@ def test_built__loads_and_agrees_with_the_photo_set_and_the_exif(built: Path, tm
     for split in ("train", "validation", "test"):
         data = load(built, "iso", split, tmp_path)
         scenes[split] = set(data["scene"])
-        assert len(set(np.bincount(data["label"]))) == 1
+        assert len(set(np.bincount(data["iso"]))) == 1
         for row in list(data)[:5]:
             data_bytes = row["image"]["bytes"]
             assert data_bytes == photos.read(by_id[row["photo_id"]])
             assert hashlib.sha256(data_bytes).hexdigest() == row["sha256"]
             read = acquisition_from_file(data_bytes)
-            assert str(read.iso) == data.features["label"].names[row["label"]] == str(row["iso_speed"])
+            assert str(read.iso) == data.features["iso"].names[row["iso"]] == str(row["iso_speed"])
             assert (str(read.exposure_s), read.make) == (row["exposure_s"], row["camera_make"])
             assert row["licence"] == "CC0-1.0"
     assert not scenes["train"] & scenes["test"]
@@ -68,7 +68,7 @@ def test_built__loads_and_agrees_with_the_photo_set_and_the_exif(built: Path, tm
 def test_built__a_second_run_writes_nothing_and_a_lost_shard_comes_back_equal(built: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(built, copy)
-    lost = next(copy.glob("data/make/test-*.parquet"))
+    lost = next(copy.glob("data/photos/test-1?-*.parquet"))
     before = lost.read_bytes()
     lost.unlink()
     assert run("--scenes", "4", "--size", "32", "--configs", "make,iso", "--workers", "1", "--output", copy) == 0

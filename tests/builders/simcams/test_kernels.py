@@ -10,7 +10,19 @@ import pytest
 pytest.importorskip("numba")
 
 from builders.errors import UsageError
-from builders.simcams import Framing, SceneLight, Shot, accelerated, bundled_catalogue, optics, scenes, stages
+from builders.simcams import (
+    Framing,
+    SceneLight,
+    Shot,
+    accelerated,
+    bundled_catalogue,
+    compiling,
+    optics,
+    scenes,
+    sensor,
+    simcams_photos,
+    stages,
+)
 from builders.simcams.design import STOPS, settings_for_scene
 from builders.simcams.randomness import generator
 from builders.simcams.rendering import render_shot
@@ -174,3 +186,53 @@ def test_chosen_stages__kernels_that_pass_and_numpy_where_they_do_not(afresh, mo
 def test_chosen_stages__without_numba(afresh, monkeypatch):
     monkeypatch.setattr(stages.importlib.util, "find_spec", lambda name: None)
     assert stages.chosen_stages() is stages.numpy_stages()
+
+
+@pytest.fixture
+def own_kernels(tmp_path, monkeypatch):
+    """A machine that has compiled nothing."""
+    monkeypatch.setattr(compiling, "kernel_folder", lambda: tmp_path / "kernels")
+    monkeypatch.setattr(compiling, "_PROGRAM", "import pathlib, sys; sys.path[:] = {!r}; pathlib.Path(%r).touch()")
+    monkeypatch.setattr(compiling, "_PROGRAM", compiling._PROGRAM % str(tmp_path / "ran"))
+    compiling.begin_compiling.cache_clear()
+    yield tmp_path
+    compiling.begin_compiling.cache_clear()
+
+
+def test_prepare__compiles_once_in_a_process_of_its_own(own_kernels):
+    photos = simcams_photos(n_scenes=3, size=32)
+    compiling.wait_for_kernels()  # nothing was begun
+    photos.source.prepare()
+    process = compiling.begin_compiling()
+    photos.source.prepare()
+    assert compiling.begin_compiling() is process
+    compiling.wait_for_kernels()
+    assert (process.returncode, (own_kernels / "ran").exists()) == (0, True)
+
+
+def test_prepare__not_where_kernels_are_there_or_not_wanted(own_kernels, monkeypatch):
+    monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
+    assert compiling.begin_compiling() is None
+    monkeypatch.delenv("CAMTRACE_ENGINE")
+    (own_kernels / "kernels").mkdir()
+    compiling.note_compiled()
+    compiling.begin_compiling.cache_clear()
+    assert compiling.begin_compiling() is None
+    assert not (own_kernels / "ran").exists()
+
+
+def test_prepare__not_where_they_cannot_be_kept(own_kernels):
+    (own_kernels / "kernels").write_text("a file in the folder's place")
+    assert compiling.begin_compiling() is None
+
+
+def test_fixed_pattern__kept_within_its_bytes(monkeypatch):
+    monkeypatch.setattr(sensor, "PATTERN_BYTES", 3 * 8 * 64 * 64)
+    monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
+    first = sensor.fixed_pattern(CAMERAS[0], 1, 64, 64)
+    for unit in (2, 3):
+        sensor.fixed_pattern(CAMERAS[0], unit, 64, 64)
+    assert sensor.fixed_pattern(CAMERAS[0], 1, 64, 64) is first  # used last, so unit 2 goes
+    sensor.fixed_pattern(CAMERAS[0], 4, 64, 64)
+    assert [key[1] for key in sensor._patterns] == [3, 1, 4]
+    assert len(sensor._patterns) == 3

@@ -1,5 +1,5 @@
 // How to read the board: what every column means, where numbers come from, what was refused.
-import { byId, fill, h, outside } from "./dom.js";
+import { byId, fill, h, outside, viewer } from "./dom.js";
 import { chance, count } from "./format.js";
 
 export function renderAbout(board, container) {
@@ -29,7 +29,7 @@ export function renderAbout(board, container) {
            h("a", { href: "board.csv", download: true }, "as CSV"), ", ",
            h("a", { href: "licences.txt" }, "licences of the page's libraries"), "."]),
     h("h3", {}, "Data sets"),
-    h("dl", { class: "columns" }, board.data.map(({ label, note }) => h("div", {}, h("dt", {}, label), h("dd", {}, note)))),
+    h("dl", { class: "columns" }, board.data.map(({ id, label, note }) => h("div", {}, h("dt", {}, label), h("dd", {}, note, viewer(id) ? [" ", outside(viewer(id), "Its rows on the Hub")] : null)))),
     board.families.map((family) => [
       h("h3", {}, `Columns: ${family.label}`),
       h("p", {}, family.explain),

@@ -88,10 +88,12 @@ export function createControls({ board, container, change, reset }) {
     if (search.value !== state.q) search.value = state.q;
     families.set(state.family);
     direction.set(state.direction);
-    const choices = m.dataOf(board, state.family).map(({ id, label }) => h("option", { value: id }, label));
-    if (state.family !== "knn") choices.unshift(h("option", { value: "" }, "all"));
+    // Figures have a choice of their own for each family; here the data set leaves the rows that have it.
+    const offered = state.view === "figures" ? board.data : m.dataOf(board, state.family);
+    const choices = offered.map(({ id, label }) => h("option", { value: id }, label));
+    if (state.family !== "knn" || state.view === "figures") choices.unshift(h("option", { value: "" }, "all"));
     fill(data, choices);
-    data.value = m.chosenData(board, state);
+    data.value = state.view === "figures" ? state.data : m.chosenData(board, state);
     let active = 0;
     for (const check of checks) {
       const chosen = list(state[check.name]);

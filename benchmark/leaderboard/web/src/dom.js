@@ -29,6 +29,12 @@ export function outside(url, text = url) {
   return h("a", { href: url, rel: "noopener noreferrer" }, text);
 }
 
+/** Where the Hub shows a data set's rows, of a name such as "hub:owner/name@revision"; null for what is not there. */
+export function viewer(name) {
+  const repo = /^(?:\w+:)?hub:([A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*)(?:[@?].*)?$/.exec(name)?.[1];
+  return repo ? `https://huggingface.co/datasets/${repo}/embed/viewer` : null;
+}
+
 function append(element, children) {
   for (const child of children.flat(Infinity)) {
     if (child === null || child === undefined || child === false) continue;

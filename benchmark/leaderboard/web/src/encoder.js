@@ -1,5 +1,5 @@
 // The page of one encoder: facts, every score, how to repeat it, where it comes from.
-import { fill, h, outside } from "./dom.js";
+import { fill, h, outside, viewer } from "./dom.js";
 import { loadDetail } from "./detail.js";
 import { chance, count, interval, isShare, millions, percent, rankText, shown } from "./format.js";
 import * as m from "./model.js";
@@ -90,7 +90,7 @@ export function createEncoderPage({ board, container, linkTo, copy }) {
       h("caption", {}, "Result files behind this row, newest first; where two hold the same score, the newer counts."),
       h("thead", {}, h("tr", {}, ["Data set", "Photos", "Made (UTC)", "Codec canary", "Device", "File"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, row.results.map((result) => h("tr", {},
-        h("th", { scope: "row" }, result.data), h("td", {}, result.photos), h("td", {}, result.created), h("td", {}, result.canary || "not recorded"),
+        h("th", { scope: "row" }, viewer(result.data) ? outside(viewer(result.data), result.data) : result.data), h("td", {}, result.photos), h("td", {}, result.created), h("td", {}, result.canary || "not recorded"),
         h("td", {}, result.device), h("td", {}, result.file)))));
     const full = h("div", { class: "full" }, h("p", {}, "Loading the full results…"));
     section.append(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Result files" }, list), full);

@@ -1,5 +1,6 @@
 // The page: reads the address, draws the view, writes the address. Data come from data.js before this script.
 import { renderAbout } from "./about.js";
+import { createChoice } from "./choose.js";
 import { createControls } from "./controls.js";
 import { keep, received } from "./detail.js";
 import { byId } from "./dom.js";
@@ -7,7 +8,7 @@ import { save, toCsv, toJson } from "./download.js";
 import { createEncoderPage } from "./encoder.js";
 import { createFigures } from "./figures.js";
 import { count } from "./format.js";
-import { model } from "./model.js";
+import * as m from "./model.js";
 import { createReport } from "./report.js";
 import { defaults, opensAt, read, write } from "./state.js";
 import { createTable, direction, view } from "./table.js";
@@ -20,7 +21,7 @@ window.CAMTRACE = { detail: received };
 const carried = byId("camtrace-board");
 const raw = carried ? JSON.parse(carried.textContent) : window.CAMTRACE_BOARD;
 
-if (raw) start(model(raw));
+if (raw) start(m.model(raw));
 else byId("status").textContent = "data.js is missing beside this page: build the site again.";
 
 function start(board) {
@@ -35,6 +36,7 @@ function start(board) {
   const linkTo = (patch) => write({ ...state, ...patch });
   const table = createTable({ board, container: byId("table"), onSort: sortBy, linkTo: (row) => linkTo({ view: "encoder", encoder: row.key }) });
   const controls = createControls({ board, container: byId("controls"), change, reset });
+  const choice = createChoice({ board, container: byId("choice"), change, linkTo });
   const figures = createFigures({ board, container: byId("figures"), change, linkTo });
   const encoder = createEncoderPage({ board, container: byId("encoder"), linkTo, copy });
   const report = createReport({ board, container: byId("report"), change, linkTo });
@@ -84,7 +86,7 @@ function start(board) {
     const previous = state;
     state = { ...state, ...patch };
     // A sort belongs to the columns it was chosen in.
-    if (patch.family !== undefined && patch.family !== previous.family) Object.assign(state, { sort: "", data: "" });
+    if (patch.family !== undefined && patch.family !== previous.family) Object.assign(state, { sort: "", data: m.dataOf(board, state.family).some(({ id }) => id === state.data) ? state.data : "" });
     if (patch.direction !== undefined) state.sort = "";
     history[push ? "pushState" : "replaceState"](null, "", write(state));
     render();
@@ -114,6 +116,7 @@ function start(board) {
     byId("controls").hidden = !filtered;
     byId("controls").classList.toggle("figures-only", state.view === "figures");
     if (filtered) controls(state);
+    choice(state);
     if (state.view === "board") table.render(state);
     if (state.view === "figures") figures(state);
     if (state.view === "report") report(state);

@@ -12,6 +12,7 @@ export function model(raw) {
       .join(" ")
       .toLowerCase(),
   }));
+  for (const row of rows) row.data = new Set(columns.filter((column) => row.cells[column.index]).map(({ data }) => data));
   for (const column of columns) {
     column.count = rows.filter((row) => row.cells[column.index]).length;
   }
@@ -67,6 +68,8 @@ export function passes(row, state) {
     const wanted = list(state[name]);
     if (wanted.length && !wanted.includes(row[name])) return false;
   }
+  // A data set leaves the rows that have it; columns of other data sets stay where one family is not on it.
+  if (state.data && !row.data.has(state.data)) return false;
   const sizes = list(state.size);
   return !sizes.length || sizes.includes(sizeClass(row.parameters));
 }

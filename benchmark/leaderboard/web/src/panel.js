@@ -5,14 +5,15 @@ import { chance, isShare, scaled, shown } from "./format.js";
 
 /**
  * A figure. `panels` are `{title, node, summary}`; `table` is the state that shows its table on the board, or null;
- * `records` gives its data as a list of flat objects.
+ * `records` gives its data as a list of flat objects, `lead` stands before the choices.
  */
-export function figure({ linkTo }, { id, title, choices = [], panels, caption, table = null, records = null, beside = false }) {
+export function figure({ linkTo }, { id, title, choices = [], panels, caption, lead = null, table = null, records = null, beside = false }) {
   const data = records
     ? h("button", { type: "button", class: "small", onclick: () => save(`camtrace-${id}.csv`, "text/csv", csvOf(records())) }, "Data as CSV")
     : null;
   return h("section", { class: "figure", id },
     h("h2", {}, title),
+    lead,
     choices.length ? h("div", { class: "row choices" }, choices) : null,
     h("figure", { class: beside ? "beside" : null },
       h("div", { class: panels.length > 1 ? "panels" : "panels one" }, panels.map(({ title, node, summary }) =>

@@ -28,6 +28,9 @@ const DEFAULTS = {
   query: "",
   stask: "",
   result: "",
+  want: "",
+  trace: "",
+  floor: "",
 };
 
 const CHOICES = {

@@ -151,7 +151,7 @@ export function createTable({ board, container, onSort, linkTo }) {
     return h(
       "td",
       {
-        class: `score shade-${m.shade(cell, column, column.widest)}`,
+        class: `score ${column.kind === "accuracy" ? "want" : "trace"}-shade shade-${m.shade(cell, column, column.widest)}`,
         title: describe(cell, column, range, flags),
       },
       shown(cell.value, column),

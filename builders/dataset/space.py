@@ -1,0 +1,93 @@
+"""What a job will need of the disk, from a sample of its items really made."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from builders.dataset.shards import ShardJob, rows_of, write_parquet
+from builders.errors import DiskError
+
+SPACE_MARGIN = 1.05
+"""Free space must exceed the estimate by this factor."""
+
+
+@dataclass(frozen=True)
+class SpaceEstimate:
+    """What one job will write, from a sample of its items really made."""
+
+    bytes_per_item: float
+    total_bytes: int
+    sampled: int
+    seconds_per_item: float
+    """On one process."""
+
+
+def estimate_space(job: ShardJob, sample: int = 24) -> SpaceEstimate:
+    """Make the rows of a few evenly spaced items and weigh them as a Parquet file.
+
+    Items that fail count as nothing, as they will in the data.
+    """
+    n = len(job.ids)
+    chosen = sorted({round(i * (n - 1) / max(sample - 1, 1)) for i in range(sample)}) if n else []
+    start = time.perf_counter()
+    weight = _weigh(job, chosen)
+    seconds = time.perf_counter() - start
+    each = weight / len(chosen) if chosen else 0.0
+    return SpaceEstimate(each, int(each * n), len(chosen), seconds / len(chosen) if chosen else 0.0)
+
+
+def require_space(output: Path, needed: int) -> None:
+    """Refuse to start what cannot fit.
+
+    Args:
+        output: folder to write to; what a build has already written there counts as free.
+        needed: bytes of the finished build.
+
+    Raises:
+        DiskError: not enough free space.
+    """
+    place = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    present = sum(f.stat().st_size for f in output.glob("data/**/*.parquet")) if output.exists() else 0
+    if needed * SPACE_MARGIN > free + present:
+        raise DiskError(
+            f"{output}: about {_gigabytes(needed)} are needed and {_gigabytes(free)} are free; "
+            "choose another disk, fewer photos (--limit), or --ignore-space"
+        )
+
+
+def _weigh(job: ShardJob, items: Sequence[int]) -> int:
+    """Bytes of a Parquet file that holds the rows of these items, by writing it to nowhere."""
+    scale = _Scale()
+    with contextlib.closing(pa.PythonFile(scale, mode="w")) as stream:
+        write_parquet(stream, job, rows_of(job, items, [], lambda: None))
+    return scale.bytes
+
+
+class _Scale(io.RawIOBase):
+    """A file that keeps only how much was written."""
+
+    bytes = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.bytes += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self.bytes
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

@@ -1,0 +1,209 @@
+"""Views as files that are made when they are opened: ``camtrace-view://<set>/<row>-<class>.jpg`` for fsspec.
+
+A column of such addresses is an ordinary ``datasets.Image`` column: whatever the library does with images in files
+(decode, format, transform, map, embed, save) it does with views. An address says nothing without the set that it
+belongs to, which lives in this process, in processes forked from it, and, where the photos are in files, in a private
+folder that spawned ones read.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import io
+import os
+import pickle
+import re
+import secrets
+import stat
+import tempfile
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import fsspec
+
+from builders.errors import PhotoError, UsageError
+from builders.pixels import ALL_PARAMETERS, Parameter, decode_rgb, processed_file
+from builders.processed.own_files import OwnFiles
+from builders.processed.processed_rows import ProcessingSettings, file_name
+
+PROTOCOL = "camtrace-view"
+
+WRITTEN_OUT = "with_processing(..., decode=False).map(dict).with_format(None)"
+"""How views become rows that hold their bytes."""
+
+MAX_DECODED = 2
+"""Decoded photos that are kept for their next view: classes of one photo lie side by side."""
+
+
+@dataclass(frozen=True)
+class ViewSet:
+    """What makes the views of one wrapped data set. Picklable where its photos are."""
+
+    photos: Any
+    """``datasets.Dataset`` with the image column alone, undecoded."""
+    image: str
+    ids: tuple[str, ...]
+    settings: ProcessingSettings
+    files: OwnFiles
+
+    @property
+    def parameter(self) -> Parameter:
+        return ALL_PARAMETERS[self.settings.parameter]
+
+    def original(self, row: int) -> bytes:
+        """The photo's own file. Raises ``PhotoError``."""
+        return cell_file(self.photos[row][self.image], self.files)
+
+
+_lock = threading.Lock()
+_decoded: OrderedDict[tuple[str, int], Any] = OrderedDict()
+_sets: dict[str, ViewSet] = {}
+
+
+def share_views(views: ViewSet) -> str:
+    """Give a set of views its token: 16 hex digits that begin each of its addresses."""
+    token = secrets.token_hex(8)
+    _sets[token] = views
+    if views.photos.cache_files:  # in files: what is pickled names them; photos in memory would be copied
+        folder = _private_folder()
+        if folder is not None:
+            path = folder / token
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+                pickle.dump(views, stream)
+            atexit.register(_forget, path, os.getpid())
+    return token
+
+
+def address(token: str, parameter: Parameter, row: int, code: int) -> str:
+    """Of one view.
+
+    >>> address("0123456789abcdef", ALL_PARAMETERS["jpeg"], 7, 2)
+    'camtrace-view://0123456789abcdef/7-2.jpg'
+    """
+    return f"{PROTOCOL}://{token}/{row}-{code}{parameter.made_by[code].suffix}"
+
+
+def cell_file(cell: Any, files: OwnFiles) -> bytes:
+    """The file of an image cell: a view of another set, or what ``OwnFiles`` reads. Raises ``PhotoError``."""
+    path = cell.get("path") if isinstance(cell, dict) else None
+    if isinstance(path, str) and path.startswith(f"{PROTOCOL}://") and cell.get("bytes") is None:
+        return view_file(path)
+    return files.read(cell)
+
+
+def view_file(path: str) -> bytes:
+    """The file at an address.
+
+    Raises:
+        PhotoError: the address is of no set in this process, or its photo cannot be used.
+    """
+    token, views, row, code = _parsed(path)
+    made_by = views.parameter.made_by[code]
+    return processed_file(_decoded_photo(token, views, row), made_by, views.ids[row], views.settings.seed)
+
+
+def view_cell(path: str) -> dict[str, Any]:
+    """The image cell of the view at an address, as a build stores it. Raises: as ``view_file``."""
+    _, views, row, code = _parsed(path)
+    return {"bytes": view_file(path), "path": file_name(views.ids[row], views.parameter, code)}
+
+
+def _parsed(path: str) -> tuple[str, ViewSet, int, int]:
+    match = re.fullmatch(r"(?:camtrace-view://)?([0-9a-f]{16})/(\d{1,12})-(\d{1,4})\.\w+", path)
+    if match is None:
+        raise PhotoError("not the address of a view")
+    views, row, code = _set_of(match[1]), int(match[2]), int(match[3])
+    if row >= len(views.ids) or code >= len(views.parameter.classes):
+        raise PhotoError("not the address of a view")
+    return match[1], views, row, code
+
+
+def _decoded_photo(token: str, views: ViewSet, row: int) -> Any:
+    with _lock:
+        if (token, row) in _decoded:
+            _decoded.move_to_end((token, row))
+            return _decoded[token, row]
+    made = decode_rgb(views.original(row))
+    with _lock:
+        _decoded[token, row] = made
+        while len(_decoded) > MAX_DECODED:
+            _decoded.popitem(last=False)
+    return made
+
+
+class ViewImage(datasets.Image):
+    """An image column of views. Images that a ``map`` reads and hands back unchanged stay views, as images in files of
+    this machine stay files: otherwise the library would encode them again, and the traces be gone."""
+
+    def decode_example(self, value: Any, token_per_repo_id: Any = None) -> Any:
+        image = super().decode_example(value, token_per_repo_id)
+        path = value.get("path") if isinstance(value, dict) and value.get("bytes") is None else None
+        if isinstance(path, str) and path.startswith(f"{PROTOCOL}://"):
+            image.filename = path
+        return image
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, datasets.Image) and (self.mode, self.decode) == (other.mode, other.decode)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class ViewFiles(fsspec.AbstractFileSystem):
+    """fsspec's face of the views: read only."""
+
+    protocol = PROTOCOL
+    cachable = False
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> io.BytesIO:
+        if mode != "rb":
+            raise PhotoError("views can be read, not written")
+        return io.BytesIO(view_file(self._strip_protocol(path)))
+
+    def info(self, path: str, **options: Any) -> dict[str, Any]:
+        raise UsageError(
+            f"views are made when they are read: {WRITTEN_OUT} writes them out, and that can be saved and pushed"
+        )
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        return path.removeprefix(f"{PROTOCOL}://") if isinstance(path, str) else path
+
+
+fsspec.register_implementation(PROTOCOL, ViewFiles, clobber=True)
+
+
+def _set_of(token: str) -> ViewSet:
+    if token not in _sets:
+        folder = _private_folder()
+        path = None if folder is None else folder / token
+        if path is None or not path.is_file():
+            raise PhotoError(
+                "the data set that this view belongs to is not in this process: call with_processing here, or save "
+                f"there what {WRITTEN_OUT} writes out"
+            )
+        with open(path, "rb") as stream:  # written by share_views into a folder that only this user can write to
+            _sets[token] = pickle.load(stream)
+    return _sets[token]
+
+
+def _private_folder() -> Path | None:
+    """A folder of this user alone, None where there is none to be had."""
+    user = os.getuid() if hasattr(os, "getuid") else hashlib.sha256(str(Path.home()).encode()).hexdigest()[:8]
+    folder = Path(tempfile.gettempdir()) / f"camtrace-views-{user}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    own = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
+    return folder if stat.S_ISDIR(found.st_mode) and own else None
+
+
+def _forget(path: Path, process: int) -> None:
+    if os.getpid() == process:
+        path.unlink(missing_ok=True)
