@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from benchmark.bank import Bank, BlockBank, Blocks, bank_key, fill_banks, hash_of_block, key_hash, merge_blocks
 from benchmark.cluster.request import Request
+from benchmark.compute import share_machine
 from benchmark.encoders import Encoder, load_encoder
 from benchmark.options import RunOptions
 from benchmark.scoring import (
@@ -33,7 +34,7 @@ from benchmark.sweep import SweepJob, chosen_specs, groups_of, open_jobs, settle
 from builders.errors import DataError, EncoderError, PhotoError
 from builders.photos import PhotoSet, photo_digest
 from builders.pixels import codec_canary, memory_budget
-from builders.ranks import Finished, Made, Place, Plan, Tick, cores_here
+from builders.ranks import Finished, Made, Place, Plan, Tick, cores_here, ranks_here
 
 BANKS = "banks"
 """Folder of the block files, in that of the plan; and of the banks, in the cache."""
@@ -88,6 +89,7 @@ class EmbeddingWork:
 
     def __init__(self, plan: Plan, place: Place) -> None:
         notes = plan.notes
+        share_machine(ranks_here())
         request = Request(plan.kind, plan.argv, plan.output)
         self._asked = Asked.of(request, Path("unused"), device=notes["device"])
         self._place = place / BANKS

@@ -1,5 +1,5 @@
 from .engines import ENGINES, Engine
-from .local_engine import cores_here, end_with_parent, run_locally, serve
+from .local_engine import cores_here, end_with_parent, ranks_here, run_locally, serve
 from .markers import Finished, Markers
 from .places import Place
 from .plan import PLAN_FILE, Plan, RankPlan, code_version, cut, read_plan, write_plan
@@ -27,6 +27,7 @@ __all__ = [
     "cut",
     "end_with_parent",
     "progress",
+    "ranks_here",
     "ranks_text",
     "read_plan",
     "run_locally",

@@ -104,11 +104,16 @@ def end_with_parent() -> None:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
+def ranks_here() -> int:
+    """Ranks that share this machine, as whoever started this one says."""
+    shared = os.environ.get(SHARE, "1")
+    return max(1, int(shared)) if shared.isdecimal() else 1
+
+
 def cores_here() -> int:
     """Cores that one rank may use: those of this process, by the ranks that share them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    shared = os.environ.get(SHARE, "1")
-    return max(1, cores // max(1, int(shared) if shared.isdecimal() else 1))
+    return max(1, cores // ranks_here())
 
 
 def _ask(child: subprocess.Popen[str], rank: int) -> str:
