@@ -2,8 +2,9 @@
 
     python scripts/gpu_check.py [--photos DIR] [--only PART,...] [--json FILE]
 
-Under ten minutes, without a network, from a bare checkout: it needs torch, numpy, pillow and tqdm; timm for networks
-(their weights are random), scipy for the probe. What cannot run is said. Status 1 if a pixel differs or a part fails.
+About ten minutes, each part bounded, without a network, from a bare checkout: it needs torch, numpy, pillow and tqdm;
+timm for networks (their weights are random), numba for the exact engine, scipy for the probe. What cannot run is said.
+Status 1 if a pixel or an embedding differs by more than rounding, or a part fails.
 ``--device cpu --quick`` uses tiny sizes, to see that it runs; its figures mean nothing.
 """
 
@@ -17,7 +18,9 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -41,23 +44,15 @@ def main() -> int:
     print(f"# {_machine(device)}\n", file=sys.stderr)
     rows: list[Row] = []
     skipped: list[str] = []
-    for name, run in parts.items():
-        begun = time.perf_counter()
-        try:
-            for row in run():
-                rows.append(row)
-                print(f"  {row.part}: {row.what}: {_number(row.value)} {row.unit}", file=sys.stderr, flush=True)
-        except ModuleNotFoundError as error:
-            package = (error.name or "").partition(".")[0]
-            skipped.append(f"{name} skipped from here on: it needs {package} (pip install {package})")
-        except (CamtraceError, RuntimeError, OSError, ValueError) as error:  # the other parts are worth having
-            first = (str(error).splitlines() or [""])[0]
-            rows.append(Row(name, f"failed: {type(error).__name__}: {first}", float("nan"), "", wrong=True))
-        print(f"  ({name}: {time.perf_counter() - begun:.0f} s)", file=sys.stderr, flush=True)
+    for name, part in parts.items():
+        run_part(name, part, rows, skipped)
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
     print(_table(device, rows, skipped, time.perf_counter() - started))
     if args.json:
         figures = [row._replace(value=row.value if math.isfinite(row.value) else None)._asdict() for row in rows]
-        record = {"machine": _machine(device), "rows": figures, "skipped": skipped}
+        limits = {name: part.limit_s for name, part in parts.items()}
+        record = {"machine": _machine(device), "rows": figures, "skipped": skipped, "limits_s": limits}
         args.json.write_text(json.dumps(record, indent=2) + "\n")
     return int(any(row.wrong for row in rows))
 
@@ -67,29 +62,77 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="cuda", help="cuda, cuda:1, ... (default: %(default)s)")
     p.add_argument("--quick", action="store_true", help="tiny sizes")
     p.add_argument("--photos", type=Path, metavar="DIR", help="check the pixels of these photos too")
-    p.add_argument("--only", metavar="PARTS", help="pixels, embeddings, precision, stages, pipeline, knn, probe")
+    p.add_argument("--only", metavar="PARTS", help=f"some of {', '.join(LIMITS_S)}")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return p
 
 
-def _parts(args: argparse.Namespace) -> dict[str, Callable[[], Iterator[Row]]]:
-    from gpu_parts import networks, pixels, solvers
+def run_part(name: str, part: Part, rows: list[Row], skipped: list[str]) -> None:
+    """Add the figures of one part, until its time is up, and what was left out."""
+    begun = time.perf_counter()
+    try:
+        for row in part.run():
+            rows.append(row)
+            print(f"  {row.part}: {row.what}: {_number(row.value)} {row.unit}", file=sys.stderr, flush=True)
+            if time.perf_counter() - begun > part.limit_s:
+                skipped.append(
+                    f"{name} stopped after its {part.limit_s:.0f} s; --only {name} gives it ten times as long"
+                )
+                break
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        skipped.append(f"{name} skipped from here on: it needs {package} (pip install {package})")
+    except (CamtraceError, RuntimeError, OSError, ValueError) as error:  # the other parts are worth having
+        first = (str(error).splitlines() or [""])[0]
+        rows.append(Row(name, f"failed: {type(error).__name__}: {first}", float("nan"), "", wrong=True))
+    print(f"  ({name}: {time.perf_counter() - begun:.0f} s)", file=sys.stderr, flush=True)
+
+
+class Part(NamedTuple):
+    """Some of the figures."""
+
+    run: Callable[[], Iterator[Row]]
+    limit_s: float
+    """After which no further figure of it is begun; over all parts ten minutes."""
+
+
+LIMITS_S = {
+    "pixels": 90, "batches": 15, "precision": 35, "attention": 10, "layouts": 15, "repeats": 25, "stages": 50,
+    "makers": 80, "waits": 30, "pipeline": 90, "memory": 25, "compiled": 60, "blocks": 10, "rows": 20, "knn": 35,
+    "probe": 40, "several": 60,
+}  # fmt: skip
+"""Of each part, in their order; several cards take theirs only where there are some."""
+
+
+def _parts(args: argparse.Namespace) -> dict[str, Part]:
+    from gpu_parts import exactness, limits, makers, networks, pixels, solvers
 
     device, quick = torch.device(args.device), args.quick
-    every: dict[str, Callable[[], Iterator[Row]]] = {
-        "pixels": lambda: pixels.pixels(device, quick, args.photos),
-        "embeddings": lambda: networks.batch_invariance(device, quick),
-        "precision": lambda: networks.precision(device, quick),
-        "stages": lambda: networks.stages(device, quick),
-        "pipeline": lambda: networks.pipeline(device, quick),
-        "knn": lambda: solvers.knn(device, quick),
-        "probe": lambda: solvers.probe(device, quick),
+    run: dict[str, Callable[[torch.device, bool], Iterator[Row]]] = {
+        "pixels": partial(pixels.pixels, folder=args.photos),
+        "batches": exactness.batches,
+        "precision": networks.precision,
+        "attention": exactness.attention,
+        "layouts": exactness.layouts,
+        "repeats": exactness.repeats,
+        "stages": networks.stages,
+        "makers": makers.makers,
+        "waits": makers.waits,
+        "pipeline": networks.pipeline,
+        "memory": limits.memory,
+        "compiled": limits.compiled,
+        "blocks": limits.blocks,
+        "rows": limits.rows_of_banks,
+        "knn": solvers.knn,
+        "probe": solvers.probe,
+        "several": limits.several,
     }
-    chosen = args.only.split(",") if args.only else list(every)
-    unknown = [name for name in chosen if name not in every]
+    chosen = args.only.split(",") if args.only else list(LIMITS_S)
+    unknown = [name for name in chosen if name not in run]
     if unknown:
-        parser().error(f"unknown part {unknown[0]!r}: known are {', '.join(every)}")
-    return {name: every[name] for name in chosen}
+        parser().error(f"unknown part {unknown[0]!r}: known are {', '.join(run)}")
+    longer = 10 if args.only else 1
+    return {name: Part(partial(run[name], device, quick), LIMITS_S[name] * longer) for name in chosen}
 
 
 def _machine(device: torch.device) -> str:

@@ -9,6 +9,7 @@ arrived, memory freed while another stream may still read it. It counts kernels,
 import contextlib
 import sys
 import threading
+import warnings
 import weakref
 from collections import Counter
 from types import SimpleNamespace
@@ -109,7 +110,7 @@ class Card:
     """What happened, and what shall."""
 
     def __init__(self, memory, count):
-        self.total, self.count, self.current = memory, count, 0
+        self.total, self.count, self.current, self.warns = memory, count, 0, False
         self.reset()
         self.clashes = []
         self.allocated = self.highest = 0
@@ -146,6 +147,8 @@ class Card:
 
     def blocks(self):
         self.blocking += 1
+        if self.warns:
+            warnings.warn("called a synchronizing CUDA operation", stacklevel=4)
         frame = sys._getframe(2)
         while frame is not None:
             if any(part in frame.f_code.co_filename for part in ("/benchmark/", "/builders/")):
@@ -534,6 +537,8 @@ def card(monkeypatch, memory=8 << 30, count=1):
         "reset_peak_memory_stats": lambda device=None: None,
         "empty_cache": lambda: None,
         "get_device_name": lambda device=None: "fake card",
+        "set_sync_debug_mode": lambda mode: setattr(here, "warns", mode == "warn"),
+        "set_per_process_memory_fraction": lambda part, device=None: setattr(here, "total", int(part * memory)),
         "cudart": lambda: SimpleNamespace(cudaHostRegister=_register, cudaHostUnregister=_unregister),
     }
     for name, face in faces.items():

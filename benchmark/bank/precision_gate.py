@@ -24,12 +24,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmark.bank.bank import bank_key, key_hash
+from benchmark.bank.gathering import photos_together
+from benchmark.bank.view_file import Blocks
 from benchmark.compute import FittingBatch
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
-from benchmark.views import ProcessingViews, StoredViews, ViewRecipe, iterate_views
+from benchmark.views import ProcessingViews, StoredViews, ViewRecipe, iterate_views, photo_bytes
 from builders.errors import DataError
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet
@@ -110,7 +113,7 @@ def judge(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptio
         return None
     recipe = all_views(photos, options)
     key = {
-        "gate": {"sample": SAMPLE, "threshold": THRESHOLD},
+        "gate": {"sample": SAMPLE, "threshold": THRESHOLD, "batch_size": options.batch_size},
         **bank_key(
             encoder.info,
             encoder.dtype,
@@ -190,19 +193,25 @@ def embedded_by_both(
 ) -> tuple[np.ndarray, np.ndarray]:
     """float32 [views, photos, dimension] of the sample by each encoder; photos that fail are left out.
 
+    Batches are those of a pass: what a precision rounds may depend on the kernel, and that on the batch.
+
     Raises:
         DataError: all of them fail.
     """
     workers = options.workers if workers is None else workers
     faces = [FittingBatch(e.info.id, e.embed, options.batch_size) for e in (exact, lower)]
+    made = photo_bytes(recipe, [lower.preprocess])
+    together = photos_together(len(recipe.names), options.batch_size, made, Blocks(len(sample)).size)
+    stream = iterate_views(sample, range(len(sample)), recipe, [lower.preprocess], workers=workers)
+    usable = (photo.arrays[0] for photo in stream if not photo.failure and not any(photo.own_failures))
     embedded: list[list[np.ndarray]] = [[], []]
-    for photo in iterate_views(sample, range(len(sample)), recipe, [lower.preprocess], workers=workers):
-        if not photo.failure and not any(photo.own_failures):
-            for face, found in zip(faces, embedded, strict=True):
-                found.append(face(photo.arrays[0]).numpy())
+    while gathered := list(itertools.islice(usable, together)):
+        views = torch.cat(gathered)
+        for face, found in zip(faces, embedded, strict=True):
+            found.append(face(views).unflatten(0, (len(gathered), -1)).numpy())
     if not embedded[0]:
         raise DataError(f"{sample.name}: none of {len(sample)} sampled photos can be used")
-    reference, rounded = (np.stack(found, axis=1) for found in embedded)
+    reference, rounded = (np.concatenate(found).swapaxes(0, 1) for found in embedded)
     return reference, rounded
 
 

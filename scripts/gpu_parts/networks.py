@@ -1,4 +1,4 @@
-"""Networks with random weights: do batches matter, which precisions pass the gate, how fast are the stages?"""
+"""Networks with random weights: which precisions pass the gate, how fast are the stages and the whole pipeline?"""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from benchmark.bank.bank import Bank, bank_key
-from benchmark.bank.embed import fill_banks
+from benchmark.bank.embed import PassOutcome, fill_banks
 from benchmark.bank.precision_gate import THRESHOLD, neighbouring, trace_to_noise
 from benchmark.encoders import Encoder
 from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement, pooled
@@ -29,22 +30,8 @@ VIT, RESNET = "vit_base_patch16_224", "resnet50"
 TINY = ("test_vit", "test_resnet")
 """What ``--quick`` takes in their place."""
 BATCH = 64
-STEADY = 1e-5
-"""Relative distance up to which two float32 embeddings of one view count as the same; tests ask for no more."""
-
-
-def batch_invariance(device: torch.device, quick: bool) -> Iterator[Row]:
-    """Embeddings one by one against in a batch, float32 without TF32."""
-    for name in TINY if quick else (VIT, RESNET):
-        encoder = random_network(name, device, "float32")
-        views = _views(encoder, device, photos=2 if quick else 5)[:BATCH]
-        together = encoder.embed(views)
-        alone = torch.cat([encoder.embed(view[None]) for view in views])
-        worst = float(((together - alone).norm(dim=1) / alone.norm(dim=1)).max())
-        note = f"{len(views)} views, float32; up to {STEADY:.0e} is rounding"
-        yield Row(
-            "embeddings", f"{name}: batch of 1 against {len(views)}", worst, "of the length", note, worst > STEADY
-        )
+SCENES = 32
+"""Different pictures; more photos are the same ones again."""
 
 
 def precision(device: torch.device, quick: bool) -> Iterator[Row]:
@@ -52,7 +39,7 @@ def precision(device: torch.device, quick: bool) -> Iterator[Row]:
     dtypes = ("tf32", "bfloat16", "float16") if device.type == "cuda" else ("bfloat16",)
     for name in TINY if quick else (VIT, RESNET):
         exact = random_network(name, device, "float32")
-        views = _views(exact, device, photos=2 if quick else 32)
+        views = views_of(exact, device, photos=2 if quick else 32)
         reference = _embedded(exact, views)
         for dtype in dtypes:
             found = trace_to_noise(
@@ -80,7 +67,7 @@ def stages(device: torch.device, quick: bool) -> Iterator[Row]:
     for count, mixed in [(1, False), (3, True)] if quick else [(1, False), (8, False), (64, False), (64, True)]:
         yield from _on_device(device, encoder, file, count, mixed, rounds)
     dtypes = ("float32", "tf32", "bfloat16") if device.type == "cuda" else ("float32",)
-    views = _views(encoder, device, photos=5 if not quick else 1)[:BATCH]
+    views = views_of(encoder, device, photos=5 if not quick else 1)[:BATCH]
     for dtype in dtypes:
         forward = random_network(name, device, dtype).embed
         [took] = seconds(device, lambda forward=forward: forward(views), rounds=rounds)
@@ -124,9 +111,9 @@ def pipeline(device: torch.device, quick: bool) -> Iterator[Row]:
     workers = 0 if quick else min(16, os.cpu_count() or 1)
     for (name, dtype), mixed in itertools.product(cases, (False, True)):
         encoder = random_network(name, device, dtype)
-        files = _files(4 if quick else 256, mixed, quick)
+        files = mixed_files(4 if quick else 256, quick) if mixed else files_of_one_size(4 if quick else 256, quick)
         photos = PhotoSet.of_bytes("scenes", {f"scene {i}": file for i, file in enumerate(files)})
-        views = _views(encoder, device, photos=BATCH // len(NAMES))
+        views = views_of(encoder, device, photos=BATCH // len(NAMES))
         batches = len(photos) * len(NAMES) // len(views)
 
         def forward(encoder: Encoder = encoder, views: torch.Tensor = views, batches: int = batches) -> None:
@@ -134,7 +121,7 @@ def pipeline(device: torch.device, quick: bool) -> Iterator[Row]:
                 encoder.embed(views)
 
         def whole(way: str, photos: PhotoSet = photos, encoder: Encoder = encoder) -> None:
-            _filled(photos, encoder, way, workers)
+            filled(photos, encoder, way, workers)
 
         floor, *times = seconds(
             device, forward, partial(whole, "device"), partial(whole, "cpu"), rounds=1 if quick else 3
@@ -146,12 +133,9 @@ def pipeline(device: torch.device, quick: bool) -> Iterator[Row]:
 
 
 @cache
-def random_network(name: str, device: torch.device, dtype: str) -> Encoder:
+def random_network(name: str, device: torch.device, dtype: str, compile: bool = False) -> Encoder:
     """A timm architecture with seeded random weights, as an encoder."""
-    import timm
-
-    torch.manual_seed(0)
-    module = timm.create_model(name, pretrained=False, num_classes=0)
+    module = seeded(name)
     side = module.default_cfg["input_size"][-1]
     pixels = Pixels((ResizeShort(side, BICUBIC), CenterCrop(side, side, "round")))
     return network_encoder(
@@ -165,11 +149,19 @@ def random_network(name: str, device: torch.device, dtype: str) -> Encoder:
             forward=lambda network, batch: pooled(network(batch)),
             pooling="features before the classifier",
         ),
-        placement(str(device), dtype),
+        placement(str(device), dtype, compile),
     )
 
 
-def _views(encoder: Encoder, device: torch.device, photos: int) -> torch.Tensor:
+def seeded(name: str) -> nn.Module:
+    """A timm architecture with seeded random weights."""
+    import timm
+
+    torch.manual_seed(0)
+    return timm.create_model(name, pretrained=False, num_classes=0)
+
+
+def views_of(encoder: Encoder, device: torch.device, photos: int) -> torch.Tensor:
     """uint8 [photos * 14, height, width, 3] of different scenes, on the device."""
     made = []
     for i in range(photos):
@@ -184,18 +176,36 @@ def _embedded(encoder: Encoder, views: torch.Tensor) -> np.ndarray:
     return embeddings.unflatten(0, (-1, len(NAMES))).transpose(0, 1).numpy()
 
 
-def _files(count: int, mixed: bool, quick: bool) -> Sequence[bytes]:
-    """JPEG files of one size, or each of its own, with the same pixels on average."""
+def mixed_files(count: int, quick: bool) -> Sequence[bytes]:
+    """JPEG files each of its own size, with the same pixels on average as ``files_of_one_size``."""
     width, height = (96, 64) if quick else (500, 375)
-    scenes = min(count, 32)
-    sizes = [(width - 3 * i % 90, height + 2 * i % 60) if mixed else (width, height) for i in range(scenes)]
+    return _repeated([(width - 3 * i % 90, height + 2 * i % 60) for i in range(min(count, SCENES))], count)
+
+
+def files_of_one_size(count: int, quick: bool) -> Sequence[bytes]:
+    """JPEG files of scenes."""
+    return _repeated([(96, 64) if quick else (500, 375)] * min(count, SCENES), count)
+
+
+def _repeated(sizes: Sequence[tuple[int, int]], count: int) -> Sequence[bytes]:
     files = [scene_file(i, *size) for i, size in enumerate(sizes)]
-    return [files[i % scenes] for i in range(count)]
+    return [files[i % len(files)] for i in range(count)]
 
 
-def _filled(photos: PhotoSet, encoder: Encoder, way: str, workers: int) -> None:
-    recipe = ProcessingViews(NAMES)
+def filled(photos: PhotoSet, encoder: Encoder, way: str, workers: int, batch_size: int = BATCH) -> PassOutcome:
+    """A whole pass into a bank that is thrown away."""
     with tempfile.TemporaryDirectory(prefix="camtrace-") as folder:
-        key = bank_key(encoder.info, encoder.dtype, photos, way, "float32")
-        bank = Bank.open(Path(folder), key, recipe.view_keys())
-        fill_banks(photos, recipe, [encoder], [bank], batch_size=BATCH, workers=workers, views=way)
+        return fill(Path(folder), photos, encoder, way, workers, batch_size)[0]
+
+
+def fill(
+    folder: Path, photos: PhotoSet, encoder: Encoder, way: str, workers: int, batch_size: int = BATCH
+) -> tuple[PassOutcome, Bank]:
+    """A whole pass into a bank in this folder."""
+    recipe = ProcessingViews(NAMES)
+    key = bank_key(encoder.info, encoder.dtype, photos, way, "float32", device=encoder.device)
+    bank = Bank.open(folder, key, recipe.view_keys())
+    found = fill_banks(
+        photos, recipe, [encoder], [bank], batch_size=batch_size, workers=workers, views=way, silent=True
+    )
+    return found, bank

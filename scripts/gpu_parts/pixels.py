@@ -38,7 +38,7 @@ ODD = (
 QUALITIES = (5, 30, 75, 85, 95, 100)
 
 
-def pixels(device: torch.device, quick: bool, folder: Path | None) -> Iterator[Row]:
+def pixels(device: torch.device, quick: bool, folder: Path | None = None) -> Iterator[Row]:
     """Views and plain JPEG round trips that differ from Pillow's in any pixel."""
     yield Row("pixels", "self-test passed", float(equals_pillow(device)), "", wrong=not equals_pillow(device))
     yield _odd(device, pictures=20 if quick else 1000, limit_s=60)

@@ -32,16 +32,23 @@ def test_gpu_check__refuses_without_cuda_in_one_sentence():
         assert done.stderr.strip() == "no CUDA device is here; --device cpu --quick only tries whether this script runs"
 
 
+PARTS = ["pixels", "batches", "precision", "attention", "layouts", "repeats", "stages", "makers", "waits", "pipeline"]
+PARTS += ["memory", "compiled", "blocks", "rows", "knn", "probe"]
+
+
 def test_gpu_check__quick_on_a_bare_checkout(tmp_path, photo_folder):
+    """Everything but ``several``, whose processes have a test of their own."""
     file = tmp_path / "figures.json"
-    done = run("--device", "cpu", "--quick", "--json", str(file), "--photos", str(photo_folder / "val" / "cat"))
+    asked = ("--device", "cpu", "--quick", "--only", ",".join(PARTS), "--json", str(file))
+    done = run(*asked, "--photos", str(photo_folder / "val" / "cat"))
     assert done.returncode == 0, done.stderr
     record = json.loads(file.read_text())
     assert not [row for row in record["rows"] if row["wrong"]]
     by_part = {}
     for row in record["rows"]:
         by_part.setdefault(row["part"], {})[row["what"]] = row
-    assert list(by_part) == ["pixels", "embeddings", "precision", "stages", "pipeline", "knn", "probe"]
+    assert list(by_part) == PARTS
+    assert record["limits_s"]["pixels"] == 900  # ten times as long where parts are chosen
     assert [row["value"] for row in by_part["pixels"].values()] == [1, 0, 0, 0]
     assert by_part["pixels"]["odd pictures"]["unit"] == f"of {5 * 4 * (14 * 5 + 12):,} wrong"
     assert by_part["pixels"]["photos of cat"]["unit"] == f"of {6 * 14} wrong"
@@ -50,6 +57,55 @@ def test_gpu_check__quick_on_a_bare_checkout(tmp_path, photo_folder):
     assert skipped == "probe skipped from here on: it needs scipy (pip install scipy)"
     assert skipped in done.stdout
     assert "| pixels: odd pictures " in done.stdout
+    sizes = [f"test_vit, float32: batch of {n} against 28" for n in (1, 10, 14)]
+    assert all(by_part["batches"][what]["value"] <= 1e-5 for what in sizes)
+    assert 0 < by_part["attention"]["float32, math"]["value"] < 1e-6
+    assert by_part["repeats"]["numbers that differ, the same again"]["value"] == 0
+    assert {what for what in by_part["makers"] if "engine" in what} == {"the exact engine is not here"}
+    assert by_part["makers"]["by 1 workers with Pillow"]["value"] > 0
+    assert 0 <= by_part["waits"]["encoders without views, views by 0 workers"]["value"] <= 1
+    assert list(by_part["memory"]) == ["only a card can be told to have less"]
+    assert set(by_part["compiled"]) == {"test_vit: compiled", "test_resnet: compiled"}
+    assert by_part["rows"]["the same from the host's memory"]["value"] > 0
+
+
+def test_gpu_check__limits_of_parts_are_about_ten_minutes(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import gpu_check
+
+    assert 500 <= sum(gpu_check.LIMITS_S.values()) - gpu_check.LIMITS_S["several"] <= 660
+    late = gpu_check.Part(lambda: iter([gpu_check.Row("a", "b", 1.0, ""), gpu_check.Row("a", "c", 2.0, "")]), -1.0)
+    rows, skipped = [], []
+    gpu_check.run_part("a", late, rows, skipped)
+    assert [row.what for row in rows] == ["b"]
+    assert skipped == ["a stopped after its -1 s; --only a gives it ten times as long"]
+
+
+def test_gpu_check__on_a_fake_card(monkeypatch, tmp_path, capsys):
+    """What only a card has: its memory, its streams, torch's count of waits."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import gpu_check
+    from gpu_parts import networks
+
+    from tests import fake_card
+
+    card = fake_card.card(monkeypatch)
+    parts = ("attention", "layouts", "waits", "memory", "blocks", "rows")
+    asked = ["gpu_check.py", "--quick", "--only", ",".join(parts), "--json", str(tmp_path / "figures.json")]
+    monkeypatch.setattr(sys, "argv", asked)
+    try:
+        assert gpu_check.main() == 0, capsys.readouterr().out
+    finally:
+        networks.random_network.cache_clear()
+    record = json.loads((tmp_path / "figures.json").read_text())
+    assert record["machine"].startswith("fake card, ")
+    by = {row["what"]: row["value"] for row in record["rows"]}
+    assert {row["part"] for row in record["rows"]} == set(parts)
+    assert by["the host waited, views by 0 workers"] == 0
+    assert by["the host waited, views on the device"] == 0
+    assert by["pass with little memory (3)"] == by["kNN with 48 MiB: answers that differ"] == 0
+    assert card.total == 8 << 30
+    assert card.clashes == []
 
 
 def test_gpu_check__a_part_that_fails_is_a_row_and_status_1(tmp_path):

@@ -9,11 +9,13 @@ import pytest
 import benchmark.bank.precision_gate as gate
 from benchmark.__main__ import main
 from benchmark.bank.precision_gate import judge, neighbouring, trace_to_noise
-from benchmark.encoders import load_encoder
+from benchmark.encoders import Encoder, EncoderInfo, load_encoder
 from benchmark.options import DTYPES, RunOptions
 from benchmark.results.schema import read_result
+from benchmark.views.views import ProcessingViews
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PARAMETERS, PROCESSINGS, STUDY_PROCESSINGS
+from tests.conftest import photo_bytes
 
 
 def on_the_circle(degrees) -> np.ndarray:
@@ -173,3 +175,26 @@ def test_dtypes__are_those_of_the_command_line():
     from benchmark.encoders import embedding
 
     assert tuple(embedding.TORCH_DTYPES) == DTYPES
+
+
+def test_embedded_by_both__in_the_batches_of_a_pass():
+    """14 views a photo, 64 a batch: 32 photos are exactly 7 batches, and each row is its photo's and view's."""
+    seen = []
+
+    def embed(views):
+        seen.append(len(views))
+        return views.flatten(1).float()
+
+    def corner(image):
+        return np.asarray(image)[:1, :1]
+
+    photos = PhotoSet.of_bytes("some", {str(i): photo_bytes(i) for i in range(33)} | {"broken": b"no"})
+    info = EncoderInfo("toy", "callable", None, "0" * 64, 3, {}, "none", 0)
+    encoder = Encoder(info, corner, embed, "cpu", "float32")
+    recipe = ProcessingViews(tuple(PROCESSINGS))
+    exact, lower = gate.embedded_by_both(encoder, encoder, photos, recipe, RunOptions(workers=0), workers=0)
+    assert exact.shape == (14, 33, 3)
+    assert seen == [64] * 7 + [64] * 7 + [14] + [14]
+    expected = recipe.make(photos.read(20), "20", [corner])[0]
+    np.testing.assert_array_equal(exact[:, 20], np.stack(expected).reshape(14, 3))
+    np.testing.assert_array_equal(exact, lower)

@@ -1,8 +1,9 @@
 """What memory work may take: the system's word, and the limits of control groups of both versions."""
 
 import pytest
+import torch
 
-from benchmark.compute import memory
+from benchmark.compute import free_on_gpu, memory
 
 GIB = 1 << 30
 
@@ -53,3 +54,14 @@ def test_free_on_host__version_1__inside_a_container_the_mount_is_its_own_group(
 def test_budget__never_nothing(machine):
     (machine / "meminfo").write_text("MemAvailable: 10 kB\n")
     assert memory.budget("cpu") == memory.LEAST_BYTES
+
+
+def test_free_on_gpu__what_the_allocator_holds_unused_is_free_too(monkeypatch):
+    """``mem_get_info`` takes it for used. A device without a number is asked for by one, as torch before 2.5 needs."""
+    asked = []
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: asked.append(index) or (10, 100))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda index: 50)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda index: 20)
+    assert free_on_gpu(torch.device("cuda")) == free_on_gpu(torch.device("cuda:1")) == 40
+    assert asked == [1, 1]
