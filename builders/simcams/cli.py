@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,40 +12,69 @@ from builders.command_line import Parser
 from builders.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from builders.dataset import ShardJob
+    from builders.photos import PhotoSet
     from builders.simcams.photo_sets import Scenes
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Build ``simcams`` (or, with ``--pairs``, ``simpairs``)."""
     from builders.dataset import default_workers, summary
-    from builders.exif import STUDY_ATTRIBUTES
-    from builders.simcams.catalogue import bundled_catalogue, read_catalogue
     from builders.simcams.datasets import build_simcams, build_simpairs
+
+    if arguments.workers is not None and arguments.workers < 1:
+        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
+    photos = _photos(arguments)
+    workers = default_workers() if arguments.workers is None else arguments.workers
+    options = {"workers": workers, "fresh": arguments.fresh, "ignore_space": arguments.ignore_space}
+    if arguments.pairs:
+        build = build_simpairs(photos, arguments.output, **options)
+    else:
+        build = build_simcams(photos, arguments.output, configs=_configs(arguments), **options)
+    print(summary(build, arguments.output))
+    return 0
+
+
+def jobs(arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list[ShardJob]:
+    """What the command writes, for who writes a share of it (``builders.dataset.ShardWork``)."""
+    from builders.dataset import prepare_folder
+    from builders.simcams.datasets import cut_jobs, simcams_jobs, simpairs_jobs
+
+    photos = _photos(arguments)
+    if arguments.pairs:
+        found = simpairs_jobs(photos, arguments.output)
+    else:
+        found = simcams_jobs(photos, arguments.output, _configs(arguments))
+    prepare_folder(arguments.output, dict.fromkeys(job.config for job in found))
+    return cut_jobs(photos, found, sizes)
+
+
+def _configs(arguments: argparse.Namespace) -> tuple[str, ...]:
+    from builders.exif import STUDY_ATTRIBUTES
+
+    configs = tuple(STUDY_ATTRIBUTES) if arguments.configs == "all" else tuple(arguments.configs.split(","))
+    for config in configs:
+        if config not in STUDY_ATTRIBUTES:
+            raise unknown_name("config", config, STUDY_ATTRIBUTES)
+    return configs
+
+
+def _photos(arguments: argparse.Namespace) -> PhotoSet:
+    """The shots that were asked for."""
+    from builders.simcams.catalogue import bundled_catalogue, read_catalogue
     from builders.simcams.design import CLASS_LISTS
     from builders.simcams.photo_sets import simcams_photos, simpairs_photos
 
     height, width = _parse_size(arguments.size)
     if arguments.scenes < 1:
         raise UsageError(f"--scenes {arguments.scenes}: at least 1 is needed")
-    if arguments.workers is not None and arguments.workers < 1:
-        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
     if arguments.classes not in CLASS_LISTS:
         raise unknown_name("class list", arguments.classes, CLASS_LISTS)
     cameras = bundled_catalogue() if arguments.cameras is None else read_catalogue(arguments.cameras)
     scenes = _scenes(arguments.source, arguments.scenes, height, width, arguments.seed, arguments.license)
-    workers = default_workers() if arguments.workers is None else arguments.workers
-    options = {"workers": workers, "fresh": arguments.fresh, "ignore_space": arguments.ignore_space}
     if arguments.pairs:
-        pairs = simpairs_photos(seed=arguments.seed, scenes=scenes, cameras=cameras)
-        build = build_simpairs(pairs, arguments.output, **options)
-    else:
-        configs = STUDY_ATTRIBUTES if arguments.configs == "all" else tuple(arguments.configs.split(","))
-        photos = simcams_photos(
-            seed=arguments.seed, scenes=scenes, cameras=cameras, classes=CLASS_LISTS[arguments.classes]
-        )
-        build = build_simcams(photos, arguments.output, configs=configs, **options)
-    print(summary(build, arguments.output))
-    return 0
+        return simpairs_photos(seed=arguments.seed, scenes=scenes, cameras=cameras)
+    return simcams_photos(seed=arguments.seed, scenes=scenes, cameras=cameras, classes=CLASS_LISTS[arguments.classes])
 
 
 def _scenes(source: str, count: int, height: int, width: int, seed: int, licence: str) -> Scenes:
@@ -96,5 +126,5 @@ def parser() -> Parser:
     p.add_argument("--workers", type=int, help="processes (default: one per core)")
     p.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
     p.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
-    p.set_defaults(run=run)
+    p.set_defaults(run=run, jobs=jobs)
     return p

@@ -66,10 +66,7 @@ def build_simcams(
         if config not in STUDY_ATTRIBUTES:
             raise unknown_name("config", config, STUDY_ATTRIBUTES)
     attributes = {config: photos.attributes[config] for config in configs}
-    columns = simcams_features({config: column.names for config, column in attributes.items()})
-    fingerprint = _source(photos).fingerprint()
-    parts = [_part(photos, config, column, s) for config, column in attributes.items() for s in range(len(SPLITS))]
-    jobs = [_job(photos, fingerprint, output, columns, tuple(configs), group) for group in grouped(parts, configs)]
+    jobs = simcams_jobs(photos, output, configs)
     card = Card(
         template="simcams.md.jinja",
         pretty_name="simcams: one scene, many cameras",
@@ -77,7 +74,7 @@ def build_simcams(
         tags=("image-forensics", "camera-identification", "synthetic", "acquisition-traces"),
         context={"photos": photos, "attributes": attributes, "pairs": False},
     )
-    features = dict.fromkeys((*configs, PHOTOS), columns)
+    features = dict.fromkeys((*configs, PHOTOS), jobs[0].features)
     return _build("simcams", photos, output, jobs, features, card, workers, fresh, ignore_space, progress)
 
 
@@ -94,8 +91,7 @@ def build_simpairs(
 
     Arguments and errors as in ``build_simcams``.
     """
-    everything = np.arange(len(photos))
-    job = _shard_job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything)
+    jobs = simpairs_jobs(photos, output)
     card = Card(
         template="simcams.md.jinja",
         pretty_name="simpairs: each scene by a phone and by an older compact",
@@ -105,7 +101,47 @@ def build_simpairs(
         context={"photos": photos, "attributes": {}, "pairs": True},
     )
     features = {PAIRS: SIMPAIRS_FEATURES}
-    return _build("simpairs", photos, output, [job], features, card, workers, fresh, ignore_space, progress)
+    return _build("simpairs", photos, output, jobs, features, card, workers, fresh, ignore_space, progress)
+
+
+def simcams_jobs(photos: PhotoSet, output: Path, configs: Sequence[str] = STUDY_ATTRIBUTES) -> list[ShardJob]:
+    """The groups of photos that ``build_simcams`` writes, not cut yet."""
+    attributes = {config: photos.attributes[config] for config in configs}
+    columns = simcams_features({config: column.names for config, column in attributes.items()})
+    fingerprint = _source(photos).fingerprint()
+    parts = [_part(photos, config, column, s) for config, column in attributes.items() for s in range(len(SPLITS))]
+    return [_job(photos, fingerprint, output, columns, tuple(configs), group) for group in grouped(parts, configs)]
+
+
+def simpairs_jobs(photos: PhotoSet, output: Path) -> list[ShardJob]:
+    """The one split that ``build_simpairs`` writes, not cut yet."""
+    everything = np.arange(len(photos))
+    return [_shard_job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything)]
+
+
+def cut_jobs(photos: PhotoSet, jobs: Sequence[ShardJob], sizes: Mapping[str, int] | None = None) -> list[ShardJob]:
+    """Cut into shards as the builds cut them.
+
+    Args:
+        photos: of the jobs.
+        jobs: of one build.
+        sizes: photos per shard by ``config/split``; measured on a sample by default.
+
+    Raises:
+        DataError: no scene of the sample could be rendered.
+    """
+    if sizes is None:
+        each = items_per_shard(_bytes_per_item(photos, jobs), sum(len(job.ids) for job in jobs))
+        return [dataclasses.replace(job, items_per_shard=each) for job in jobs]
+    return [dataclasses.replace(job, items_per_shard=sizes[f"{job.config}/{job.split}"]) for job in jobs]
+
+
+def _bytes_per_item(photos: PhotoSet, jobs: Sequence[ShardJob]) -> float:
+    largest = max(jobs, key=lambda job: len(job.ids))
+    estimate = estimate_space(largest)
+    if not estimate.bytes_per_item:
+        raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(largest)})")
+    return estimate.bytes_per_item
 
 
 def _part(photos: PhotoSet, config: str, column: Labels, split: int) -> LabelledPart:

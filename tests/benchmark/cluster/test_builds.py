@@ -26,6 +26,15 @@ def test_ranks__equal_to_the_plain_command(run, tmp_path):
     assert not leftovers(tmp_path)
 
 
+def test_ranks__simulated_cameras(run, tmp_path):
+    asked = ("build", "simcams", "--scenes", 4, "--size", 64, "--configs", "make,iso", "--ignore-space")
+    assert run(*asked, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
+    assert run("plan", *asked, "--output", tmp_path / "out", "--ranks", 3)[0] == 0
+    assert run("work", tmp_path / "out.plan")[0] == 0
+    assert run("finish", tmp_path / "out.plan")[0] == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "plain")
+
+
 def test_ranks__to_an_object_store(run, tmp_path):
     assert run(*BUILD, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
     output = f"memory://{tmp_path.name}/out"
