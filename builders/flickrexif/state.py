@@ -47,6 +47,8 @@ class State:
             raise DataError(f"{folder}: no state there; begin with 'flickrexif search' or 'flickrexif import'")
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=_MODE)
+            os.close(_private(path, os.O_CREAT | os.O_RDWR))
+            path.chmod(0o600)  # SQLite gives its journals the mode of the data base
             self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
             try:
                 self._db.row_factory = sqlite3.Row
@@ -132,7 +134,7 @@ class State:
         Raises:
             UsageError: another process is at it.
         """
-        with open(self.folder / f".{step}.lock", "a") as handle:
+        with open(self.folder / f".{step}.lock", "a", opener=_private) as handle:
             _lock(handle, f"{self.folder}: another '{step}' is running on it")
             yield
 
@@ -140,7 +142,7 @@ class State:
         return self.folder / relative
 
     def _migrate(self) -> None:
-        with open(self.folder / ".schema.lock", "a") as handle:  # two processes may begin at once
+        with open(self.folder / ".schema.lock", "a", opener=_private) as handle:  # two processes may begin at once
             fcntl.flock(handle, fcntl.LOCK_EX)
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > VERSION:
@@ -168,3 +170,8 @@ def file_path(id: int, size: str, suffix: str) -> str:
     'files/34/12/51234_o.jpg'
     """
     return f"{FILES}/{id % 100:02d}/{id // 100 % 100:02d}/{id}_{size}{suffix}"
+
+
+def _private(path: str | Path, flags: int) -> int:
+    """An ``opener``: a new file is for this user alone."""
+    return os.open(path, flags, 0o600)

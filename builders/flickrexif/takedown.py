@@ -132,6 +132,7 @@ def bury(state: State) -> Forgotten:
     orphans = [row[0] for row in state.rows("SELECT photo_id FROM files WHERE photo_id NOT IN (SELECT id FROM photos)")]
     removed = sum(remove_files(state, id) for id in {*covered, *orphans})
     with state.transaction() as db:
+        db.executemany("UPDATE calls SET subject = '' WHERE subject = ?", [(str(id),) for id in covered])
         db.executemany("DELETE FROM photos WHERE id = ?", [(id,) for id in covered])
         db.executemany("DELETE FROM files WHERE photo_id = ?", [(id,) for id in {*covered, *orphans}])
     return Forgotten(len(covered), removed)

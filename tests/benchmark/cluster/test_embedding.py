@@ -5,6 +5,8 @@ import importlib
 import json
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,3 +223,40 @@ def test_plan__the_same_again_is_kept_and_another_is_refused(run, planned, tmp_p
     status, _, said = run("plan", "sweep", *ASKED, "--together", 1, *words, "--ranks", 3)
     assert status == 2
     assert "holds another plan" in said
+
+
+def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_path, run):
+    words = [word.replace(":large", ":waiting") for word in ASKED]
+    plan, fuse = tmp_path / "out.plan", tmp_path / "fuse"
+    where = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
+    assert run("plan", "sweep", *words, "--together", 1, "--ranks", 2, *where)[0] == 0
+    fuse.touch()
+    command = [sys.executable, "-m", "camtrace", "work", str(plan), "--workers", "2"]
+    with open(tmp_path / "said", "w") as said:
+        first = subprocess.Popen(command, env={**elsewhere, "FUSE": str(fuse)}, stdout=said, stderr=said)
+    rank = wait_for(lambda: next((int(path.name[5:]) for path in tmp_path.glob("here-*")), None))
+    first.kill()
+    first.wait()
+    wait_for(lambda: not alive(rank))
+    fuse.unlink()
+    assert run("work", plan)[0] == 0
+    assert run("finish", plan)[0] == 0
+    name = "cluster_encoders-small/folder-photos"
+    assert scores(tmp_path / "out")[name] == scores(plain[0])[name]
+    assert not leftovers(tmp_path)
+
+
+def wait_for(answer, seconds=120):
+    """Its first answer that is not empty."""
+    end = time.monotonic() + seconds
+    while not (found := answer()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return found
+
+
+def alive(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

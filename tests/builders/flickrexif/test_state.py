@@ -6,6 +6,7 @@ import pytest
 
 from builders.errors import DataError
 from builders.flickrexif.state import DATABASE, VERSION, State
+from builders.flickrexif.takedown import forget
 
 
 @pytest.fixture
@@ -42,3 +43,26 @@ def test_state__of_a_newer_camtrace(tmp_path, opened):
     assert len(opened) == 2
     for connection in opened:
         assert_closed(connection)
+
+
+def test_state__only_its_owner_reads_it(tmp_path):
+    with State(tmp_path / "state", create=True) as state:
+        state.set("a", 1)
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "state").iterdir()}
+    assert len(modes) >= 2  # the data base, and its journal
+    assert set(modes.values()) == {0o600}
+    database = tmp_path / "state" / DATABASE
+    database.chmod(0o644)  # as one that was made before
+    State(tmp_path / "state").close()
+    assert database.stat().st_mode & 0o777 == 0o600
+
+
+def test_forget__leaves_no_photo_in_the_record_of_calls_and_keeps_their_number(tmp_path):
+    with State(tmp_path / "state", create=True) as state:
+        with state.transaction() as db:
+            columns = "id, owner, source, urls, rank, selected"
+            db.execute(f"INSERT INTO photos ({columns}) VALUES (77, '1@N01', 'import', '{{}}', 1, 1)")
+        state.record_call("photos.getExif", "77", 1, "ok", 5.0)
+        state.record_call("photos.getExif", "78", 1, "ok", 5.0)
+        forget(state, owners=["1@N01"])
+        assert sorted(row[0] for row in state.rows("SELECT subject FROM calls")) == ["", "78"]
