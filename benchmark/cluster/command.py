@@ -126,7 +126,7 @@ def finish_parser() -> Parser:
 
 def _plan(args: argparse.Namespace) -> int:
     from benchmark.cluster.request import read_request
-    from builders.ranks import Place, Plan, status_text, write_plan
+    from builders.ranks import Place, Plan, state_text, write_plan
     from builders.ranks import progress as look
 
     if args.ranks is not None and args.ranks < 1:
@@ -146,7 +146,7 @@ def _plan(args: argparse.Namespace) -> int:
         f"{place}/plan.json: {len(plan.ranks)} ranks, {plan.size:,} {estimate['items']}; about {hours:,.2f} hours of "
         f"this machine in all, {size / 1e9:,.2f} GB (measured on a sample: it may be half or twice this)"
     )
-    print(status_text(look(plan, place), place).splitlines()[-1])
+    print(state_text(look(plan, place), place).splitlines()[-1])
     return 0
 
 
@@ -178,7 +178,7 @@ def _work_on(plan: Plan, place: RanksPlace, opened: _Opened, args: argparse.Name
         progress,
         run_locally,
         serve,
-        status_text,
+        state_text,
         work_ranks,
     )
 
@@ -206,7 +206,7 @@ def _work_on(plan: Plan, place: RanksPlace, opened: _Opened, args: argparse.Name
         if args.engine == "slurm":
             return 0
         failed = {rank: "" for rank in missing if rank not in Markers(place, plan.name).all().done}
-        for line in status_text(progress(plan, place), place).splitlines()[:-1]:
+        for line in state_text(progress(plan, place), place).splitlines()[:-1]:
             print(line, file=sys.stderr)
     elif args.rank is not None or args.workers in (None, 1):
         failed = work_ranks(plan, place, missing, opened, told=partial(_tell, len(plan.ranks)))
@@ -258,10 +258,10 @@ def _tell(of: int, rank: int, reason: str) -> None:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from builders.ranks import progress, read_plan, status_text
+    from builders.ranks import progress, read_plan, state_text
 
     plan, place = read_plan(_absolute(args.plan))
-    print(status_text(progress(plan, place), place))
+    print(state_text(progress(plan, place), place))
     return 0
 
 

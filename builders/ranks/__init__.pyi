@@ -3,7 +3,7 @@ from .local_engine import cores_here, end_with_parent, ranks_here, run_locally, 
 from .markers import Finished, Markers
 from .places import Place
 from .plan import PLAN_FILE, Plan, RankPlan, code_version, cut, read_plan, write_plan
-from .status import Progress, progress, ranks_text, status_text
+from .status import Progress, progress, ranks_text, state_text
 from .tasks import EngineOptions, Submission
 from .working import Made, Tick, Work, work_ranks
 
@@ -32,7 +32,7 @@ __all__ = [
     "read_plan",
     "run_locally",
     "serve",
-    "status_text",
+    "state_text",
     "work_ranks",
     "write_plan",
 ]

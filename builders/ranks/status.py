@@ -63,7 +63,7 @@ def progress(plan: Plan, place: Place) -> Progress:
     return Progress(plan, Markers(place, plan.name).all(), time.time())
 
 
-def status_text(now: Progress, place: Place, *, most: int = 20) -> str:
+def state_text(now: Progress, place: Place, *, most: int = 20) -> str:
     """For people: counts, the ranks that are not as they should be, what to run next."""
     plan, states = now.plan, now.states
     waiting = len(now.missing) - len(now.running) - len(states.failed) - len(now.gone)

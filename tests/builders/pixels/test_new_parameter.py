@@ -148,7 +148,7 @@ def test_new_parameter__is_scored_from_photos_and_from_the_built_set_alike(
         assert probe["chance"] == pytest.approx(1 / 3)
         assert probe["n"] == 12
     assert scores["folder"] == scores["built"]
-    assert len(scores["folder"]) == 1 + 7
+    assert len(scores["folder"]) == 1 + 8
 
 
 def test_new_parameter__engines_leave_it_to_pillow_and_the_study_stays_comparable(copy: SourceCopy) -> None:

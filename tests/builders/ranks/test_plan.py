@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from builders.errors import DataError, UsageError
-from builders.ranks import Finished, Markers, Place, Plan, RankPlan, cut, progress, read_plan, status_text, write_plan
+from builders.ranks import Finished, Markers, Place, Plan, RankPlan, cut, progress, read_plan, state_text, write_plan
 from builders.ranks.working import work_ranks
 
 PLAN = Plan("count", ("count", "OUTPUT"), "out", tuple(RankPlan((str(n),), 10) for n in range(3)), {"the moon": "full"})
@@ -85,7 +85,7 @@ def test_work__only_what_is_missing(place):
     assert told == [(0, ""), (1, failed[1]), (2, "")]
     now = progress(PLAN, place)
     assert (now.done, now.missing, now.running) == ([0, 2], [1], [])
-    assert "failed on" in status_text(now, place)
+    assert "failed on" in state_text(now, place)
     again = Counting(place)
     assert work_ranks(PLAN, place, [0, 1, 2], lambda: again) == {}
     assert again.ran == ["1"]
@@ -94,7 +94,7 @@ def test_work__only_what_is_missing(place):
     assert {rank: (f.items, f.failures, f.files) for rank, f in done.done.items()} == {
         n: (10, 1, {f"{n}.txt": "hash"}) for n in range(3)
     }
-    assert status_text(progress(PLAN, place), place).endswith(f"next: camtrace finish {place}")
+    assert state_text(progress(PLAN, place), place).endswith(f"next: camtrace finish {place}")
 
 
 def test_work__refuses_a_machine_that_differs_before_it_works(place):
@@ -124,7 +124,7 @@ def test_status__a_rank_that_fell_silent_was_killed_and_one_that_does_not_move_i
     assert (found.running, found.gone) == ([1, 2], [])
     assert found.rate == 2 * 10 / 5
     assert found.seconds_left == (20 - 4) / 4
-    said = status_text(found, place)
+    said = state_text(found, place)
     assert "rank 1: running on" in said
     assert "nothing was finished for 20 minutes" in said
     assert said.endswith("wait: every rank that is missing is at work")
