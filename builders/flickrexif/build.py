@@ -219,6 +219,7 @@ def _card(state: State, collection: Collection, report: ValidationReport, splits
             "funnel": funnel(state),
             "left_out": collection.left_out,
             "licences": licence_counts(collection.photos),
+            "unpinned": 0,
             "photos": len(collection.photos),
             "owners": len({p.owner for p in collection.photos}),
             "evidence": dict(splits.evidence),

@@ -157,9 +157,12 @@ def _load(options: argparse.Namespace) -> int:
             configs=options.configs,
             revision=options.revision,
         )
-    missing = len({failure.id for split in done.build.splits for failure in split.failures})
-    print(f"{options.output}: {done.fetched.fetched} photos fetched, {done.buried} taken down, {missing} not to be had")
-    return 0
+    print(
+        f"{options.output}: {done.fetched.fetched} photos fetched, {done.loaded} in the data set"
+        + f" ({done.unpinned} of them unpinned: their hash was never published)" * bool(done.unpinned)
+        + f", {done.buried} taken down, {done.missing} not to be had"
+    )
+    return 0 if done.loaded else 1
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -190,8 +193,10 @@ def _status(options: argparse.Namespace) -> int:
     from builders.flickrexif.state import State
     from builders.flickrexif.status import status_text
 
+    if options.calls_per_hour is not None and options.calls_per_hour < 2:
+        raise UsageError(f"--calls-per-hour {options.calls_per_hour}: give at least 2")
     with State(options.state) as state:
-        print(status_text(state))
+        print(status_text(state, options.calls_per_hour))
     return 0
 
 
