@@ -237,7 +237,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "built": Kind(
             "built:PATH_OR_REPO[@REVISION]",
-            "processed photos as `camtrace build ... --assignment every` stores them: every parameter, or ?parameter=A,B",
+            "processed photos as `build ... --assignment every` stores them; ?parameter=A,B: these alone",
             _built,
             ("parameter",),
             has_revision=True,
