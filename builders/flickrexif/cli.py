@@ -138,6 +138,8 @@ def _build(options: argparse.Namespace) -> int:
     for split in built.build.splits:
         failed = f", {len(split.failures)} failed" if split.failures else ""
         print(f"{split.config:<18} {split.split:<11} {split.rows:>9,} rows{failed}")
+    for limits in built.limits:
+        print(limits.to_text())
     for reason, count in built.left_out.items():
         print(f"left out: {reason}: {count:,}")
     print(f"{options.output}: {len(built.report.problems)} problems found in the splits; 'check' lists them")

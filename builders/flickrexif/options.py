@@ -66,7 +66,9 @@ def steps_parser(text: str, run: Mapping[str, Step]) -> Parser:
     step.add_argument("--assign", choices=("hash", "stratified"), default="hash", help="how owners get their split")
     for split in ("train", "val", "test"):
         step.add_argument(f"--{split}", type=int, metavar="N", help=f"most photos per class in {split}")
-    step.add_argument("--least", type=int, default=1, metavar="N", help="leave out classes with fewer in any split")
+    step.add_argument(
+        "--least", type=int, default=20, metavar="N", help="leave out classes with fewer in any split (20)"
+    )
     step.add_argument("--seed", type=int, default=0, help="of the splits (default 0)")
     step.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)"

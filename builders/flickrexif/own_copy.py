@@ -241,6 +241,7 @@ def _card(
             "unpinned": unpinned,
             "photos": len(rows),
             "owners": len({row["owner"] for row in rows.values()}),
+            "limits": (),
             "evidence": dict(published.build.recipe.get("splits", {})),
             "problems": (),
             "findings": 0,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import time
 from collections import Counter
@@ -369,3 +370,25 @@ def test_load__nothing_loaded_is_exit_status_1(flickr, without_pixels, tmp_path,
     count = sum(len(rows_of(folder, "is_smartphone", split)) for split in SPLIT_NAMES)
     assert f"0 photos fetched, 0 in the data set, 0 taken down, {count} not to be had" in capsys.readouterr().out
     assert main(["load", str(folder), *map(str, options), "--retry-failed"]) == 1
+
+
+def test_build__names_the_class_that_limits_each_attribute(fetched, tmp_path, capsys):
+    shutil.copytree(fetched, tmp_path / "state")
+    arguments = ["build", "--state", tmp_path / "state", "--workers", 1, "--output"]
+    assert main([*map(str, arguments), str(tmp_path / "pixels"), "--pixels"]) == 0
+    assert read_build(tmp_path / "pixels").configs == ("metadata",)
+    assert main([*map(str, arguments), str(tmp_path / "seven"), "--least", "7"]) == 0
+    text = capsys.readouterr().out
+    said = re.search(
+        r"^is_smartphone: 2 classes of (\d+) \+ (\d+) \+ (\d+) photos; fewest photos: ([^;\n]*)", text, re.M
+    )
+    rows = [rows_of(tmp_path / "seven", "is_smartphone", split) for split in SPLIT_NAMES]
+    assert [len(part) for part in rows] == [2 * int(n) for n in said.groups()[:3]]
+    assert "smartphone (train" in said[4]
+    other = re.search(r"^make: no data set, \d classes have 7 .*--least (\d+): (\d) classes of (\d+) \+", text, re.M)
+    assert "make" not in read_build(tmp_path / "seven").configs
+    card = (tmp_path / "seven" / "README.md").read_text()
+    assert f"| is_smartphone | 2 | {', '.join(said.groups()[:3])} | {said[4]} |" in card
+    assert main([*map(str, arguments), str(tmp_path / "least"), "--least", other[1]]) == 0
+    counts = Counter(row["make"] for row in rows_of(tmp_path / "least", "make", "train"))
+    assert (len(counts), set(counts.values())) == (int(other[2]), {int(other[3])})

@@ -51,7 +51,7 @@ def steps(state, output):
     return {
         "search": ("search", "--state", state, *search, *quick, "--connections", CONNECTIONS, "--contact", "a@b.org"),
         "fetch": ("fetch", "--state", state, "--allow-loopback", "--size", "o,l", *quick),
-        "build": ("build", "--state", state, "--output", output, "--pixels", "--workers", 1, "--contact", "a@b.org"),
+        "build": ("build", "--state", state, "--output", output, "--pixels", "--workers", 1, "--least", 1),
     }
 
 
