@@ -165,7 +165,8 @@ def _hub(spec: DataSpec, seed: int) -> PhotoSet:
 def _built(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.sources import stored_photos
 
-    return stored_photos(spec.location, spec.options.get("parameter"), revision=spec.revision)
+    parameters = [name for name in spec.options.get("parameter", "").split(",") if name]
+    return stored_photos(spec.location, parameters, revision=spec.revision)
 
 
 def _paircams(spec: DataSpec, seed: int) -> PhotoSet:
@@ -236,7 +237,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "built": Kind(
             "built:PATH_OR_REPO[@REVISION]",
-            "processed photos as `camtrace build ... --assignment every` stores them",
+            "processed photos as `build ... --assignment every` stores them; ?parameter=A,B: these alone",
             _built,
             ("parameter",),
             has_revision=True,

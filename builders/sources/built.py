@@ -96,6 +96,27 @@ def open_built(path_or_repo: str, parameter: str | None = None, *, revision: str
     return _joined(path_or_repo, loaded, ALL_PARAMETERS[found[0]])
 
 
+def stored_parameters(path_or_repo: str, *, revision: str | None = None) -> tuple[str, ...]:
+    """The configs of a data set that are parameters, in its order.
+
+    Args:
+        path_or_repo: as ``open_built``.
+        revision: commit, tag or branch of a repository.
+
+    Raises:
+        DataError: nothing there that can be loaded.
+    """
+    import datasets
+
+    check_data_set(path_or_repo, revision)
+    try:
+        with from_hub():
+            configs = datasets.get_dataset_config_names(path_or_repo, revision=revision)
+    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
+        raise DataError(f"{path_or_repo}: cannot be loaded ({said_by_client(error)})") from None
+    return tuple(config for config in configs if config in ALL_PARAMETERS)
+
+
 def _check_hashes(folder: Path, parameter: str | None) -> None:
     """See that the files of a build are as they were built: a flipped byte would be scored as if it were a trace."""
     if not folder.is_dir():

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from builders.errors import DataError, PhotoError
-from builders.photos import PhotoSet
-from builders.sources.built import ProcessedSet, open_built
+from builders.photos import Labels, PhotoSet
+from builders.sources.built import ProcessedSet, open_built, stored_parameters
 
 _COUNT = struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")
@@ -20,37 +20,81 @@ _LENGTH = struct.Struct("<Q")
 
 @dataclass(frozen=True)
 class BundleSource:
-    """Reads all stored files of a photo, in the order of the parameter's classes, as one bundle."""
+    """Reads all stored files of a photo, one for each view, as one bundle."""
 
-    built: ProcessedSet
+    sets: tuple[ProcessedSet, ...]
+    places: tuple[tuple[int, int], ...]
+    """Of each view of a bundle: index into ``sets``, and the code of its class there."""
+    rows: np.ndarray
+    """int64 [sets, photos], where each photo stands in each set."""
 
     def read(self, row: int) -> bytes:
-        return pack([self.built.read(row, code) for code in range(len(self.built.parameter.classes))])
+        return pack([self.sets[number].read(int(self.rows[number, row]), code) for number, code in self.places])
 
 
-def stored_photos(path_or_repo: str, parameter: str | None = None, *, revision: str | None = None) -> PhotoSet:
+def stored_photos(path_or_repo: str, parameters: Sequence[str] = (), *, revision: str | None = None) -> PhotoSet:
     """Photos of a set built with ``assignment="every"``; ``PhotoSet.stored_views`` names what a bundle holds.
 
     Args:
         path_or_repo: a folder that a build wrote, or the repository that it was published to.
-        parameter: the config; by default the default one.
+        parameters: the configs; by default every parameter that the set has. Photos that are not there under each of
+            them are left out, and ``evidence`` counts them.
         revision: commit, tag or branch of a repository.
 
     Raises:
-        UsageError, DataError: as ``open_built``; also if photos are missing in some class.
+        UsageError, DataError: as ``open_built``; also if photos are missing in some class, or if configs disagree
+            about a photo's split or label.
     """
-    built = open_built(path_or_repo, parameter, revision=revision)
-    incomplete = int((~built.complete).sum())
-    if incomplete:
-        raise DataError(
-            f"{path_or_repo}: {incomplete} of {len(built.photos)} photos are not there in every class of "
-            f"{built.parameter.name}; build with --assignment every to score it"
+    named: tuple[str | None, ...] = (
+        tuple(dict.fromkeys(parameters)) or stored_parameters(path_or_repo, revision=revision) or (None,)
+    )
+    sets = tuple(open_built(path_or_repo, name, revision=revision) for name in named)
+    for built in sets:
+        incomplete = int((~built.complete).sum())
+        if incomplete:
+            others = [s.parameter.name for s in sets if s.complete.all()]
+            raise DataError(
+                f"{path_or_repo}: {incomplete} of {len(built.photos)} photos are not there in every class of "
+                f"{built.parameter.name}; build with --assignment every to score it"
+                + (f", or name the others alone: ?parameter={','.join(others)}" if others else "")
+            )
+    return joined(path_or_repo, sets)
+
+
+def joined(name: str, sets: tuple[ProcessedSet, ...]) -> PhotoSet:
+    """Sets of the same photos under several parameters as one. A view that two of them hold is read from the first."""
+    first = sets[0].photos
+    where = [{photo_id: row for row, photo_id in enumerate(built.photos.ids)} for built in sets]
+    ids = tuple(photo_id for photo_id in first.ids if all(photo_id in there for there in where))
+    names = ", ".join(built.parameter.name for built in sets)
+    if not ids:
+        raise DataError(f"{name}: no photo is there under each of {names}; name one of them: ?parameter=NAME")
+    rows = np.array([[there[photo_id] for photo_id in ids] for there in where], dtype=np.int64)
+    for built, own in zip(sets, rows, strict=True):
+        same = (built.photos.splits[own] == first.splits[rows[0]]) & (
+            built.photos.labels.values[own] == first.labels.values[rows[0]]
         )
+        if not same.all() or built.photos.labels.names != first.labels.names:
+            raise DataError(
+                f"{name}: {sets[0].parameter.name} and {built.parameter.name} disagree about splits or labels of "
+                "photos; name one of them: ?parameter=NAME"
+            )
+    places: dict[str, tuple[int, int]] = {}
+    for number, built in enumerate(sets):
+        for code, processing in enumerate(built.parameter.processings):
+            places.setdefault(processing, (number, code))
+    evidence = {**first.evidence, "views": f"stored, classes of {names}"}
+    if left_out := len(set().union(*where)) - len(ids):
+        evidence["left out"] = f"{left_out} photos that are not there under every parameter"
     return dataclasses.replace(
-        built.photos,
-        source=BundleSource(built),
-        rows=np.arange(len(built.photos), dtype=np.int64),
-        stored_views=built.parameter.processings,
+        first,
+        ids=ids,
+        splits=first.splits[rows[0]],
+        labels=Labels(first.labels.names, first.labels.values[rows[0]]),
+        source=BundleSource(sets, tuple(places.values()), rows),
+        rows=np.arange(len(ids), dtype=np.int64),
+        stored_views=tuple(places),
+        evidence=evidence,
     )
 
 

@@ -1,5 +1,6 @@
 """A built data set is scored as the photos that it was made from: same pixels, same assignments, same scores."""
 
+import dataclasses
 import io
 import subprocess
 import sys
@@ -15,10 +16,11 @@ from benchmark.results.schema import read_result
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.__main__ import main as builders_main
-from builders.errors import DataError, PhotoError
+from builders.errors import DataError, PhotoError, UsageError
 from builders.kinds import open_photos
 from builders.publishing.command import plan_publication
-from builders.sources.stored_views import pack, unpack
+from builders.sources.built import open_built
+from builders.sources.stored_views import joined, pack, unpack
 
 ROOT = Path(__file__).parents[3]
 
@@ -55,7 +57,59 @@ def test_built__gives_the_scores_of_the_photos(folders, tmp_path):
     from_photos = scores(f"folder:{folders / 'photos'}", tmp_path, ["*/interpolation"])
     from_built = scores(f"built:{folders / 'every'}", tmp_path)
     assert from_built == from_photos
-    assert len(from_built) == 8
+    assert len(from_built) == 9  # one of the probe, eight of kNN
+
+
+@pytest.fixture(scope="module")
+def several(folders):
+    """Three parameters in one folder; no photo of its own."""
+    command = ["folder", "--source", str(folders / "photos"), "--parameter", "resizing,interpolation,sharpening"]
+    assert builders_main([*command, "--assignment", "every", "--output", str(folders / "several")]) == 0
+    return folders / "several"
+
+
+def test_built__every_parameter_of_the_folder_is_scored(folders, several, tmp_path):
+    from_photos = scores(f"folder:{folders / 'photos'}", tmp_path, ["*/resizing", "*/interpolation", "*/sharpening"])
+    from_built = scores(f"built:{several}", tmp_path)
+    assert from_built == from_photos
+    assert {task for task, _ in from_built} == {
+        f"{kind}/{name}" for kind in ("probe", "knn") for name in ("resizing", "interpolation", "sharpening")
+    }
+
+
+def test_built__a_view_of_two_parameters_is_in_a_bundle_once(several):
+    photos = open_photos(f"built:{several}")
+    assert len(set(photos.stored_views)) == len(photos.stored_views) == 3 + 4 + 2  # jpeg-q95-444 is in two
+    files = dict(zip(photos.stored_views, unpack(photos.read(30)), strict=True))
+    for parameter in ("resizing", "sharpening"):
+        alone = open_photos(f"built:{several}?parameter={parameter}")
+        assert alone.ids == photos.ids
+        for name, data in zip(alone.stored_views, unpack(alone.read(30)), strict=True):
+            assert files[name] == data, name
+
+
+def test_built__parameters_can_be_named(several, tmp_path):
+    photos = open_photos(f"built:{several}?parameter=sharpening,resizing")
+    tasks = fitting_tasks(select_tasks((), all_tasks()), photos, asked=False)
+    assert {task.name for task in tasks} == {f"{k}/{p}" for k in ("probe", "knn") for p in ("resizing", "sharpening")}
+    with pytest.raises(UsageError, match="jepg"):
+        open_photos(f"built:{several}?parameter=sharpening,jepg")
+
+
+def test_joined__photos_that_one_parameter_lacks_are_left_out_and_counted(several):
+    resizing, sharpening = (open_built(str(several), name) for name in ("resizing", "sharpening"))
+    order = np.arange(len(sharpening.photos))[::-1][:-3]
+    fewer = dataclasses.replace(sharpening, photos=sharpening.photos.select(order), rows=sharpening.rows[order])
+    photos = joined("x", (resizing, fewer))
+    missing = set(sharpening.photos.ids[:3])
+    assert photos.ids == tuple(i for i in resizing.photos.ids if i not in missing)
+    assert photos.evidence["left out"] == "3 photos that are not there under every parameter"
+    row = photos.ids.index(sharpening.photos.ids[20])
+    assert unpack(photos.read(row))[3:] == [sharpening.read(20, 1), sharpening.read(20, 2)]
+    assert photos.splits[row] == sharpening.photos.splits[20]
+    spoilt = dataclasses.replace(fewer.photos, splits=fewer.photos.splits[::-1].copy())
+    with pytest.raises(DataError, match="resizing and sharpening disagree about splits"):
+        joined("x", (resizing, dataclasses.replace(fewer, photos=spoilt)))
 
 
 def test_built__one_class_a_photo_cannot_be_scored(folders):

@@ -211,6 +211,19 @@ def test_retrieval__harder_compression_of_one_camera_distracts(tmp_path):
     assert unfair.score("retrieval/pairs", "spd").low > 0.05
     assert unfair.score("retrieval/pairs", "different").value < unfair.score("retrieval/pairs", "same").value
     assert unfair.score("retrieval/pairs", "same").n == 40
+    lost = unfair.score("retrieval/pairs", "different").details["lost"]
+    assert lost["lost"] == round(80 * (1 - unfair.score("retrieval/pairs", "different").value)) > 12
+    assert len(lost["shown"]) == 12
+    assert 0 < lost["by_camera"] < lost["lost"]
+    told = [one["by_camera"] for one in lost["shown"]]
+    assert told == sorted(told, reverse=True)
+    assert sum(told) == min(12, lost["by_camera"])
+    for one in lost["shown"]:
+        (pair, kind), (target, other), (_, found) = (one[n].split("/") for n in ("query", "target", "distractor"))
+        assert (target, found, one["camera"], one["target_camera"]) == (pair, kind, kind, other)
+        assert one["query"] != one["distractor"]
+        assert other != kind
+        assert one["distractor_similarity"] > one["target_similarity"]
 
 
 def test_retrieval__pair_that_lost_a_photo_is_left_out(tmp_path):
