@@ -36,7 +36,8 @@ def rows_of_ties(scores: Sequence[Score], questions: Questions) -> str:
         return ""
     rule = next((str(s.details.get("tie_rule")) for s in scores if s.details.get("ties")), "")
     rule = rule if rule in _RULES else "nearest"
-    tasks, metrics = dict.fromkeys(task for _, task in cells), dict.fromkeys(metric for metric, _ in cells)
+    tasks, shown = dict.fromkeys(task for _, task in cells), {metric for metric, _ in cells}
+    metrics = [metric for metric in dict.fromkeys(s.metric for s in scores) if metric in shown]
     rows = [[metric, *(cells.get((metric, task), "-") for task in tasks)] for metric in metrics]
     told = (
         "Tied votes: the least and the greatest that any rule for ties would give, in brackets what is expected "

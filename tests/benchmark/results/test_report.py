@@ -106,11 +106,12 @@ def test_report__names_protocol_k_mask_and_assignments():
     assert "\nProbes: converged; 90 % hidden.\n" in report_text([result(scores[1])], all_tasks())
 
 
-def test_report__ties_where_they_matter():
-    def neighbours(metric, value, least, greatest, random):
-        ties = {"share": 0.1, "least": least, "greatest": greatest, "random": random}
-        return Score("knn/jpeg", "toy", metric, value, value - 0.01, value + 0.01, 300, 0.05, {"k": 10, "ties": ties})
+def neighbours(metric, value, least, greatest, random, task="knn/jpeg"):
+    ties = {"share": 0.1, "least": least, "greatest": greatest, "random": random}
+    return Score(task, "toy", metric, value, value - 0.01, value + 0.01, 300, 0.05, {"k": 10, "ties": ties})
 
+
+def test_report__ties_where_they_matter():
     some = neighbours("all-same", 0.86, 0.851, 0.869, 0.86), neighbours("spd", 0.02, -0.01, 0.05, 0.019)
     text = report_text([result(*some, neighbours("uniform", 0.8, 0.798, 0.802, 0.8))], all_tasks())
     assert "| all-same  | 85.1 to 86.9 (86.0), 10.0 |" in text
@@ -118,6 +119,18 @@ def test_report__ties_where_they_matter():
     assert "79.8" not in text
     assert "our rule takes the nearest" in text
     assert "Tied votes" not in report_text([result(neighbours("all-same", 0.86, 0.858, 0.862, 0.86))], all_tasks())
+
+
+def test_report__ties_keep_the_order_of_metrics_where_the_first_task_has_none():
+    """For knn/jpeg no rule matters at pos-same: its row stands where the metric stands, not at the end."""
+    scores = [
+        neighbours(metric, 0.5, 0.5 - apart, 0.5 + apart, 0.5, task)
+        for task, of_pos_same in (("knn/jpeg", 0.0), ("knn/resizing", 0.1))
+        for metric, apart in (("all-same", 0.1), ("pos-same", of_pos_same), ("uniform", 0.1))
+    ]
+    table = report_text([result(*scores)], all_tasks()).partition("| with ties")[2].splitlines()[2:5]
+    assert [line.split("|")[1].strip() for line in table] == ["all-same", "pos-same", "uniform"]
+    assert [line.split("|")[2].strip() for line in table][1] == "-"
 
 
 def curve(*accuracies, rises=True):
