@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from types import MappingProxyType
+from typing import TypeVar
 
 from builders.exif.exif_block import ALLOWED, MAX_CHARACTERS, TAG_NUMBERS, read_allowed
 
@@ -27,13 +28,13 @@ class Acquisition:
     software: str | None = None
     """Firmware or the program that saved the file."""
     exposure_s: Fraction | None = None
-    """Exposure time in seconds, positive, as the exact rational of the file."""
+    """Exposure time in seconds, within ``EXPOSURE_RANGE_S``, as the exact rational of the file."""
     f_number: Fraction | None = None
-    """Focal length over aperture diameter, positive."""
+    """Focal length over aperture diameter, within ``F_NUMBER_RANGE``."""
     focal_length_mm: Fraction | None = None
-    """Real focal length (not the 35 mm equivalent), positive."""
+    """Real focal length (not the 35 mm equivalent), within ``FOCAL_RANGE_MM``."""
     iso: int | None = None
-    """ISO speed, positive."""
+    """ISO speed, within ``ISO_RANGE``."""
     flash_fired: bool | None = None
     """Whether the flash fired."""
     taken: datetime | None = None
@@ -92,14 +93,31 @@ def acquisition_from_raw(raw: Mapping[str, str]) -> Acquisition:
         make=_name(kept.get("Make")),
         model=_name(kept.get("Model")),
         software=_name(kept.get("Software")),
-        exposure_s=positive_fraction(kept.get("ExposureTime")),
-        f_number=positive_fraction(kept.get("FNumber")),
-        focal_length_mm=positive_fraction(kept.get("FocalLength")),
-        iso=_iso(kept),
+        exposure_s=_plausible(positive_fraction(kept.get("ExposureTime")), EXPOSURE_RANGE_S),
+        f_number=_plausible(positive_fraction(kept.get("FNumber")), F_NUMBER_RANGE),
+        focal_length_mm=_plausible(positive_fraction(kept.get("FocalLength")), FOCAL_RANGE_MM),
+        iso=_plausible(_iso(kept), ISO_RANGE),
         flash_fired=_flash_fired(kept.get("Flash")),
         taken=_time(kept.get("DateTimeOriginal")) or _time(kept.get("CreateDate")),
         raw=MappingProxyType(kept),
     )
+
+
+EXPOSURE_RANGE_S = Fraction(1, 1_000_000), Fraction(86_400)
+"""Seconds: five times shorter than the fastest electronic shutters (1/180,000 s), up to a day."""
+F_NUMBER_RANGE = Fraction(1, 2), Fraction(512)
+"""From the limit of a lens in air (numerical aperture 1) to pinholes."""
+FOCAL_RANGE_MM = Fraction(1, 2), Fraction(20_000)
+"""From action cameras and the smallest phone modules (above 1 mm) to telescopes."""
+ISO_RANGE = 1, 10_000_000
+"""Twice the highest speed on sale (4,560,000)."""
+
+_Quantity = TypeVar("_Quantity", int, Fraction)
+
+
+def _plausible(value: _Quantity | None, limits: tuple[_Quantity, _Quantity]) -> _Quantity | None:
+    """The value, or ``None`` where no camera has it (``raw`` keeps the string)."""
+    return value if value is not None and limits[0] <= value <= limits[1] else None
 
 
 def positive_fraction(text: str | None) -> Fraction | None:

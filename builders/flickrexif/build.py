@@ -32,10 +32,12 @@ from builders.flickrexif.status import funnel
 from builders.flickrexif.takedown import TOMBSTONES_FILE, bury, mark_folder, tombstones
 from builders.photos import HUB_SPLITS, SPLITS, UNLABELLED, Labels
 from builders.splits import (
+    Limits,
     Sizes,
     Splits,
     SplitTable,
     ValidationReport,
+    class_limits,
     make_splits,
     read_split_file,
     tables_of,
@@ -68,6 +70,8 @@ class Built:
     build: Build
     report: ValidationReport
     left_out: Mapping[str, int]
+    limits: tuple[Limits, ...] = ()
+    """What keeps each attribute small; none of the study's own splits."""
 
 
 def build(state: State, plan: BuildPlan) -> Built:
@@ -88,6 +92,7 @@ def build(state: State, plan: BuildPlan) -> Built:
     photos = collection.photos
     words, labels = label_columns(photos, plan)
     splits = split_photos(photos, labels, plan)
+    limits = () if plan.split_files else limits_of(labels, splits, plan)
     parts = [part for name in labels for part in _parts(name, labels[name], splits)]
     tables = _tables(photos, labels, splits)
     if plan.split_files:
@@ -115,13 +120,13 @@ def build(state: State, plan: BuildPlan) -> Built:
         splits=written,
         features=features,
         default=next(iter(features)),
-        card=_card(state, collection, report, splits, plan),
+        card=_card(state, collection, report, splits, limits, plan),
         recipe=_recipe(plan, splits),
         pixels=PixelRights(True),
         shared=shared,
         counted={config: [config] for config in configs} | {PHOTOS: []},
     )
-    return Built(finished, report, collection.left_out)
+    return Built(finished, report, collection.left_out, limits)
 
 
 def label_columns(photos: Sequence[CollectedPhoto], plan: BuildPlan) -> tuple[dict[str, list[str]], dict[str, Labels]]:
@@ -148,6 +153,11 @@ def split_photos(photos: Sequence[CollectedPhoto], labels: Mapping[str, Labels],
         assign="stratified" if plan.assign == "stratified" else "hash",
         seed=plan.seed,
     )
+
+
+def limits_of(labels: Mapping[str, Labels], splits: Splits, plan: BuildPlan) -> tuple[Limits, ...]:
+    """What limits each attribute of the plan, and what another ``--least`` would give."""
+    return tuple(class_limits(name, column, splits.splits, plan.sizes) for name, column in labels.items())
 
 
 def _parts(name: str, column: Labels, splits: Splits) -> list[LabelledPart]:
@@ -207,7 +217,14 @@ def _recipe(plan: BuildPlan, splits: Splits) -> dict[str, Any]:
     }
 
 
-def _card(state: State, collection: Collection, report: ValidationReport, splits: Splits, plan: BuildPlan) -> Card:
+def _card(
+    state: State,
+    collection: Collection,
+    report: ValidationReport,
+    splits: Splits,
+    limits: Sequence[Limits],
+    plan: BuildPlan,
+) -> Card:
     return Card(
         template="flickrexif.md.jinja",
         pretty_name="FlickrExif",
@@ -219,9 +236,12 @@ def _card(state: State, collection: Collection, report: ValidationReport, splits
             "funnel": funnel(state),
             "left_out": collection.left_out,
             "licences": licence_counts(collection.photos),
+            "unpinned": 0,
             "photos": len(collection.photos),
             "owners": len({p.owner for p in collection.photos}),
             "evidence": dict(splits.evidence),
+            "limits": limits,
+            "least": plan.sizes.least,
             "problems": [f for f in report.findings if f.level != "ok"],
             "findings": len(report.findings),
             "contact": plan.contact or "the Community tab of this repository",

@@ -138,6 +138,8 @@ def _build(options: argparse.Namespace) -> int:
     for split in built.build.splits:
         failed = f", {len(split.failures)} failed" if split.failures else ""
         print(f"{split.config:<18} {split.split:<11} {split.rows:>9,} rows{failed}")
+    for limits in built.limits:
+        print(limits.to_text())
     for reason, count in built.left_out.items():
         print(f"left out: {reason}: {count:,}")
     print(f"{options.output}: {len(built.report.problems)} problems found in the splits; 'check' lists them")
@@ -157,9 +159,12 @@ def _load(options: argparse.Namespace) -> int:
             configs=options.configs,
             revision=options.revision,
         )
-    missing = len({failure.id for split in done.build.splits for failure in split.failures})
-    print(f"{options.output}: {done.fetched.fetched} photos fetched, {done.buried} taken down, {missing} not to be had")
-    return 0
+    print(
+        f"{options.output}: {done.fetched.fetched} photos fetched, {done.loaded} in the data set"
+        + f" ({done.unpinned} of them unpinned: their hash was never published)" * bool(done.unpinned)
+        + f", {done.buried} taken down, {done.missing} not to be had"
+    )
+    return 0 if done.loaded else 1
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -190,8 +195,10 @@ def _status(options: argparse.Namespace) -> int:
     from builders.flickrexif.state import State
     from builders.flickrexif.status import status_text
 
+    if options.calls_per_hour is not None and options.calls_per_hour < 2:
+        raise UsageError(f"--calls-per-hour {options.calls_per_hour}: give at least 2")
     with State(options.state) as state:
-        print(status_text(state))
+        print(status_text(state, options.calls_per_hour))
     return 0
 
 

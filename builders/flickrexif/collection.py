@@ -49,7 +49,8 @@ def collect(state: State, *, pixels: bool) -> Collection:
     """Every selected photo that says how it was taken, by id.
 
     Exif of an original file counts before Flickr's; of a resized file only Flickr's counts, because resizing removes it
-    or keeps what no longer describes the file.
+    or keeps what no longer describes the file. Where the owner hides it on Flickr, neither is read: the photo is left
+    out.
 
     Args:
         state: what to collect from.
@@ -86,10 +87,14 @@ _QUERY = (
 def _unusable(row: Any, pixels: bool) -> str | None:
     if row["exif_status"] == "gone":
         return "gone from Flickr"
+    if row["exif_status"] == "hidden":  # the file would tell what its owner does not want told
+        return "Exif hidden by its owner"
     if row["file_status"] == "gone" and row["error_class"] not in ("no such size", "too large", "address refused"):
         return f"file: {row['error_class']}"
     if row["reason"]:
         return "file that cannot be decoded"
+    if row["file_status"] != "ok" and not json.loads(row["urls"]):
+        return "no address that anyone could load"
     if pixels and row["file_status"] != "ok":
         return "no file"
     if pixels and not redistributable(row["licence"]):

@@ -198,4 +198,6 @@ async def _save(response: httpx.Response, target: Path, url: str, max_bytes: int
     for magic, at, suffix, media_type in _SUFFIXES:
         if head[at : at + len(magic)] == magic:
             return Downloaded(digest.hexdigest(), size, media_type, suffix, url)
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):  # an error page under an image's name passes
+        raise DownloadFailure("not an image", "a page of text instead of a photo", permanent=False)
     raise DownloadFailure("not an image", "the bytes are of no image format", permanent=True)

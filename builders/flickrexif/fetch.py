@@ -12,7 +12,7 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -83,11 +83,9 @@ def fetch(state: State, plan: FetchPlan) -> FetchCounts:
         _incoming(state).mkdir(parents=True, exist_ok=True)
         for leftover in _incoming(state).iterdir():
             leftover.unlink()
-        if plan.retry_failed:
-            with state.transaction() as db:
-                db.execute("DELETE FROM files WHERE status = 'failed'")
+        spent = _retry(state, plan.sizes) if plan.retry_failed else {}
         try:
-            return asyncio.run(_Fetch(state, plan).run())
+            return asyncio.run(_Fetch(state, plan, spent).run())
         except OSError as error:
             raise DataError(
                 f"{state.folder}: cannot be written to ({error.strerror}); make room and run again"
@@ -97,8 +95,8 @@ def fetch(state: State, plan: FetchPlan) -> FetchCounts:
 class _Fetch:
     """One run: a producer that reads the state in small portions, a bounded queue, and workers."""
 
-    def __init__(self, state: State, plan: FetchPlan) -> None:
-        self._state, self._plan = state, plan
+    def __init__(self, state: State, plan: FetchPlan, spent: Mapping[int, frozenset[str]]) -> None:
+        self._state, self._plan, self._spent = state, plan, spent
         self._hosts: dict[str, asyncio.Semaphore] = {}
         self._pauses: dict[str, float] = {}
         self._counts = FetchCounts()
@@ -140,7 +138,7 @@ class _Fetch:
                 bar.set_postfix_str(f"{sum(self._counts.failures.values())} failed", refresh=False)
 
     async def _one(self, task: _Task, client: httpx.AsyncClient) -> None:
-        choice = _choose(task, self._plan.sizes)
+        choice = _choose(task.urls, self._plan.sizes, self._spent.get(task.id, frozenset()))
         if choice is None:
             error = DownloadFailure("no such size", f"Flickr offers no {' or '.join(self._plan.sizes)}", permanent=True)
             self._record_failure(task, None, error, 0)
@@ -217,7 +215,8 @@ class _Fetch:
 
     def _record_failure(self, task: _Task, choice: _Choice | None, failure: DownloadFailure, attempts: int) -> None:
         status = "gone" if failure.permanent else "failed"
-        size, url = (choice.size, choice.url) if choice else (None, None)
+        url = choice.url if choice else None
+        size = ",".join(sorted({*self._spent.get(task.id, ()), *([choice.size] if choice else ())})) or None
         values = (task.id, size, url, status, None, None, None, None, attempts, failure.error_class, str(failure)[:500])
         with self._state.transaction() as db:
             db.execute(_INSERT, (*values, self._state.clock.now()))
@@ -252,8 +251,28 @@ def _tasks(state: State) -> Iterator[_Task]:
         yield from (_Task(*row) for row in rows)
 
 
-def _choose(task: _Task, sizes: Sequence[str]) -> _Choice | None:
-    urls = json.loads(task.urls)
+def _retry(state: State, sizes: Sequence[str]) -> dict[int, frozenset[str]]:
+    """Forget failures that may pass, and final ones if a size is wanted that they were not of.
+
+    A failed row's size lists what is spent: the sizes that have failed for good.
+
+    Returns:
+        The spent sizes of the photos that get another try.
+    """
+    rows = state.rows(
+        "SELECT photo_id, f.size, urls FROM files f JOIN photos ON id = photo_id"
+        " WHERE f.status = 'gone' AND error_class NOT IN ('unavailable', 'changed')"
+    )
+    spent = {row[0]: frozenset((row[1] or "").split(",")) - {""} for row in rows}
+    again = {row[0]: spent[row[0]] for row in rows if _choose(row[2], sizes, spent[row[0]]) is not None}
+    with state.transaction() as db:
+        db.execute("DELETE FROM files WHERE status = 'failed'")
+        db.executemany("DELETE FROM files WHERE photo_id = ?", [(id,) for id in again])
+    return again
+
+
+def _choose(urls_text: str, sizes: Sequence[str], spent: frozenset[str]) -> _Choice | None:
+    urls = {size: entry for size, entry in json.loads(urls_text).items() if size not in spent}
     for size in sizes:
         found = next(iter(urls), None) if size == "any" else size
         if found is not None and found in urls:

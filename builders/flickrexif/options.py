@@ -28,7 +28,7 @@ def steps_parser(text: str, run: Mapping[str, Step]) -> Parser:
     step.add_argument("--from", dest="start", default="2004-01-01", metavar="DAY", help="first day of upload, UTC")
     step.add_argument("--to", dest="end", default=f"{datetime.date.today()}", metavar="DAY", help="last day, inclusive")
     step.add_argument(
-        "--per-user-month", type=int, default=5, metavar="N", help="photos per owner and month (default 5)"
+        "--per-user-month", type=int, default=5, metavar="N", help="photos per owner and month of upload (default 5)"
     )
     step.add_argument("--licences", nargs="+", default=(), metavar="NAME", help="ids or names (default: permissive)")
     step.add_argument("--non-commercial", action="store_true", help="also licences with NC")
@@ -66,7 +66,9 @@ def steps_parser(text: str, run: Mapping[str, Step]) -> Parser:
     step.add_argument("--assign", choices=("hash", "stratified"), default="hash", help="how owners get their split")
     for split in ("train", "val", "test"):
         step.add_argument(f"--{split}", type=int, metavar="N", help=f"most photos per class in {split}")
-    step.add_argument("--least", type=int, default=1, metavar="N", help="leave out classes with fewer in any split")
+    step.add_argument(
+        "--least", type=int, default=20, metavar="N", help="leave out classes with fewer in any split (20)"
+    )
     step.add_argument("--seed", type=int, default=0, help="of the splits (default 0)")
     step.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)"
@@ -90,7 +92,10 @@ def steps_parser(text: str, run: Mapping[str, Step]) -> Parser:
     step.add_argument("--photo", action="append", default=[], metavar="ID", help="a photo's id; may be repeated")
     step.add_argument("--owner", action="append", default=[], metavar="NSID", help="an owner's id; may be repeated")
 
-    _step(steps, "status", run, "show the funnel, the files and the calls")
+    step = _step(steps, "status", run, "show the funnel, the files and the calls")
+    step.add_argument(
+        "--calls-per-hour", type=int, metavar="N", help="budget for the time left (default: the last search's)"
+    )
     return parser
 
 
@@ -108,7 +113,7 @@ def _add_fetch_options(step: argparse.ArgumentParser) -> None:
     step.add_argument("--per-host", type=int, default=8, metavar="N", help="files at once from one host (default 8)")
     step.add_argument("--max-bytes", type=int, default=200 * 2**20, metavar="N", help="largest file (default 200 MiB)")
     step.add_argument("--attempts", type=int, default=4, metavar="N", help="tries per file (default 4)")
-    step.add_argument("--retry-failed", action="store_true", help="try files again that failed for a passing reason")
+    step.add_argument("--retry-failed", action="store_true", help="try again what failed for now, or in another size")
     step.add_argument("--limit", type=int, metavar="N", help="at most so many files in this run")
     step.add_argument("--allow-loopback", action="store_true", help="for tests: this machine may be the server")
     _add_shared_options(step)

@@ -1,7 +1,8 @@
 """A published data set without pixels -> the same data set with them, for your own use.
 
 Each file is fetched from its address and must have the hash that was published; what its owner has taken down or
-changed since is a recorded failure, and what the list of tombstones covers is never asked for.
+changed since is a recorded failure, and what the list of tombstones covers is never asked for. Where no hash was
+published (the file was never fetched by who built it), the file is taken as it is and called unpinned.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from builders.dataset import (
     Card,
     LabelledPart,
     PixelRights,
-    SplitShards,
     finish_folder,
     parse_build,
     prepare_folder,
@@ -32,7 +32,7 @@ from builders.flickrexif.fetch import FetchCounts, FetchPlan, fetch
 from builders.flickrexif.found import is_nsid, photo_id, rank
 from builders.flickrexif.importing import quiet_unless_terminal
 from builders.flickrexif.licences import LICENCES
-from builders.flickrexif.rows import METADATA, RowMaker, photo_features, write_photos
+from builders.flickrexif.rows import METADATA, UNPINNED, RowMaker, photo_features, write_photos
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import TOMBSTONES_FILE, Tombstones, mark_folder, tombstones
 from builders.outside import MAX_CONFIG_BYTES, from_hub, read_outside_text, said_by_client
@@ -51,6 +51,12 @@ class OwnCopy:
     fetched: FetchCounts
     buried: int
     """Rows left out because they have been taken down."""
+    loaded: int
+    """Photos in the data set."""
+    unpinned: int
+    """Of these, how many had no published hash to be held to."""
+    missing: int
+    """Photos that were not to be had."""
 
 
 def load_own_copy(
@@ -101,7 +107,11 @@ def load_own_copy(
     counts = fetch(state, replace(plan, sizes=("any",)))
     columns = photo_features({part.config: part.names for part in parts}, pixels=True)
     prepare_folder(output, [PHOTOS])
-    files = {str(r[0]): r[1] for r in state.rows("SELECT photo_id, path FROM files WHERE status = 'ok'")}
+    got = {str(r[0]): r for r in state.rows("SELECT photo_id, path, sha256 FROM files WHERE status = 'ok'")}
+    unpinned = {id for id, row in rows.items() if not row["sha256"] and id in got}
+    for id in unpinned:
+        rows[id] = {**rows[id], "sha256": UNPINNED + got[id]["sha256"]}
+    files = {id: row["path"] for id, row in got.items()}
     why = {str(r[0]): r[1] for r in state.rows("SELECT photo_id, error FROM files WHERE status != 'ok'")}
     folder = str(state.folder.resolve())
     apart = {"image", *chosen}
@@ -109,6 +119,8 @@ def load_own_copy(
     maker = _FetchedRows(folder, tuple(map(files.get, rows)), shared_columns, True, why)
     shared, written = write_photos(parts, maker, columns, output)
     written = shared.splits() if shared else written
+    missing = {failure.id for split in written for failure in split.failures}
+    here = {id: row for id, row in rows.items() if id not in missing}
     mark_folder(output, graves)
     state.set("built", sorted({*(state.setting("built") or []), str(output.resolve())}))
     done = finish_folder(
@@ -117,13 +129,13 @@ def load_own_copy(
         splits=() if shared else written,
         features={split.config: columns for split in written},
         default=chosen[0],
-        card=_card(written, rows, len(buried), published),
+        card=_card(here, len(missing), len(unpinned - missing), len(buried), published),
         recipe={"copy_of": dict(published.build.recipe), "configs": chosen},
         pixels=NOT_FOR_REDISTRIBUTION,
         shared=shared,
         counted={config: [config] for config in chosen} | {PHOTOS: []},
     )
-    return OwnCopy(done, counts, len(buried))
+    return OwnCopy(done, counts, len(buried), len(here), len(unpinned - missing), len(missing))
 
 
 @dataclass(frozen=True)
@@ -214,9 +226,8 @@ def _take_in(state: State, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _card(
-    written: Sequence[SplitShards], rows: Mapping[str, Mapping[str, Any]], buried: int, published: _Published
+    rows: Mapping[str, Mapping[str, Any]], missing: int, unpinned: int, buried: int, published: _Published
 ) -> Card:
-    missing = len({failure.id for split in written for failure in split.failures})
     return Card(
         template="flickrexif.md.jinja",
         pretty_name="FlickrExif (own copy)",
@@ -227,8 +238,10 @@ def _card(
             "funnel": (),
             "left_out": {"taken down": buried, "not to be had": missing},
             "licences": dict(Counter(row["licence"] for row in rows.values()).most_common()),
-            "photos": len(rows) - missing,
+            "unpinned": unpinned,
+            "photos": len(rows),
             "owners": len({row["owner"] for row in rows.values()}),
+            "limits": (),
             "evidence": dict(published.build.recipe.get("splits", {})),
             "problems": (),
             "findings": 0,

@@ -30,6 +30,9 @@ from builders.photos import UNLABELLED
 METADATA = "metadata"
 """The config without pixels that holds every photo."""
 
+UNPINNED = "unpinned:"
+"""Before the hash of a loaded file whose hash was never published: that it is the photo meant rests on its address."""
+
 _ID, _TEXT = Value("string"), Value("string")
 _SHARED = {
     "photo_id": _ID,
@@ -74,7 +77,7 @@ class RowMaker:
             data = path.read_bytes()
         except OSError as error:
             raise PhotoError(f"its file cannot be read ({error.strerror}); fetch again") from None
-        if hashlib.sha256(data).hexdigest() != columns["sha256"]:
+        if hashlib.sha256(data).hexdigest() != columns["sha256"].removeprefix(UNPINNED):
             raise PhotoError("its file is not the one that was fetched")
         return {"image": {"bytes": data, "path": path.name}, **columns, **labels}
 

@@ -64,6 +64,7 @@ def search(
             check_with_flickr(client.call("photos.licenses.getInfo", "licences", expect="licenses"), plan.licences)
             state.set("licences_checked", state.clock.now())
         state.set("with_exif", plan.with_exif)
+        state.set("calls_per_hour", 3600 / seconds_per_call)
         add_windows(state, plan)
         with SearchProgress(state, seconds_per_call) as progress:
             _read_roots(state, client, plan, progress)

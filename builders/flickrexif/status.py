@@ -6,9 +6,12 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from builders.flickrexif.budget import FLICKR_CALLS_PER_HOUR
 from builders.flickrexif.licences import LICENCES
-from builders.flickrexif.progress import calls_left
+from builders.flickrexif.progress import calls_left, months_to_count, time_left
 from builders.flickrexif.state import State
+
+_EXIF_WORDS = {None: "not asked", "hidden": "hidden by their owners"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def funnel(state: State) -> list[Stage]:
         Stage(
             "Exif from Flickr",
             exif.get("ok", 0),
-            _listed([(k or "not asked", n) for k, n in exif.items() if k != "ok"]),
+            _listed([(_EXIF_WORDS.get(k, k or ""), n) for k, n in exif.items() if k != "ok"]),
         ),
         Stage("licence known", count("selected = 1 AND licence IS NOT NULL"), _licences(state)),
         Stage("files fetched", count("status = 'ok'", "files"), _listed([(k, n) for k, n in file_errors])),
@@ -54,16 +57,23 @@ def funnel(state: State) -> list[Stage]:
     ]
 
 
-def status_text(state: State) -> str:
-    """The funnel, the files and the calls as a table for people."""
+def status_text(state: State, calls_per_hour: float | None = None) -> str:
+    """The funnel, the files and the calls as a table for people.
+
+    Args:
+        state: of the run.
+        calls_per_hour: budget that the time left is reckoned by; that of the last search if absent.
+    """
+    budget = calls_per_hour or state.setting("calls_per_hour") or FLICKR_CALLS_PER_HOUR
     stages = funnel(state)
     width = max(len(stage.name) for stage in stages)
     lines = [f"{s.name:<{width}}  {s.photos:>11,}  {s.note}".rstrip() for s in stages]
     size = state.value("SELECT coalesce(sum(bytes), 0) FROM files WHERE status = 'ok'")
     lines.append(f"{'bytes on disk':<{width}}  {size:>11,}")
     lines += ["", "calls of the API", *_call_lines(state, width)]
-    left = calls_left(state)
-    lines.append(f"{'still needed':<{width}}  {left:>11,}  about {left / 3600:.1f} h at 3,600 an hour")
+    left, months = calls_left(state), months_to_count(state)
+    how_long = f"at least, {months} months are not counted yet" if months else time_left(left * 3600 / budget)
+    lines.append(f"{'still needed':<{width}}  {left:>11,}  {how_long} (at {budget:,.0f} calls an hour)")
     return "\n".join(lines)
 
 

@@ -1,4 +1,5 @@
 from .association import chi_square, cramers_v, without_empty
+from .limits import Choice, Limits, class_limits
 from .make import LEFT_OUT, Sizes, Splits, balance, make_splits, photo_groups
 from .perceptual_hash import NO_HASH, near_duplicate_groups, photo_hash
 from .report import ValidationReport, validate
@@ -7,12 +8,15 @@ from .tables import SplitTable, read_split_file, tables_of
 __all__ = [
     "LEFT_OUT",
     "NO_HASH",
+    "Choice",
+    "Limits",
     "Sizes",
     "SplitTable",
     "Splits",
     "ValidationReport",
     "balance",
     "chi_square",
+    "class_limits",
     "cramers_v",
     "make_splits",
     "near_duplicate_groups",

@@ -200,6 +200,24 @@ def test_acquisition_from_raw__any_text_has_an_answer(raw):
     assert found.iso is None or 0 < found.iso != 65535
 
 
+@pytest.mark.parametrize(
+    ("tag", "field", "absurd", "good"),
+    [
+        ("FNumber", "f_number", ("4/10000", "0.0004", "513/1"), ("1/2", "95/100", "512")),
+        ("ExposureTime", "exposure_s", ("4244635/1", "86401", "1/2000000"), ("86400", "1/180000", "1/1000000")),
+        ("FocalLength", "focal_length_mm", ("1/1000", "20001"), ("1/2", "20000", "42/10")),
+        ("ISO", "iso", ("10000001",), ("1", "4560000", "10000000")),
+    ],
+)
+def test_plausible__what_no_camera_has_is_unknown_with_its_string_kept(tag, field, absurd, good):
+    for text in absurd:
+        taken = acquisition_from_raw({tag: text})
+        assert getattr(taken, field) is None
+        assert taken.raw[tag] == text
+    for text in good:
+        assert getattr(acquisition_from_raw({tag: text}), field) == Fraction(text)
+
+
 def test_acquisition_from_tags__tagspaces_and_words():
     tags = {
         ("XMP-exif", "FNumber"): "4.0",

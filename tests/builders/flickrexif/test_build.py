@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 import shutil
 import time
+from collections import Counter
 
 import datasets
 import numpy as np
@@ -15,11 +17,15 @@ from builders.errors import DataError, UsageError
 from builders.exif.attributes import ATTRIBUTES, STUDY_ATTRIBUTES
 from builders.flickrexif.build import BuildPlan, build
 from builders.flickrexif.checking import folder_tables, tables_to_check
+from builders.flickrexif.cli import main
+from builders.flickrexif.collection import collect
+from builders.flickrexif.exif_entries import dumps, entries_from_answer
 from builders.flickrexif.fetch import FetchPlan, fetch
 from builders.flickrexif.importing import import_rows
 from builders.flickrexif.licences import LICENCES
 from builders.flickrexif.own_copy import load_own_copy
 from builders.flickrexif.state import State
+from builders.flickrexif.status import funnel
 from builders.flickrexif.takedown import TOMBSTONES_FILE, forget
 from builders.kinds import open_photos
 from builders.publishing.command import plan_publication
@@ -30,6 +36,7 @@ from tests.builders.flickrexif.test_fetch import PLAN, add
 
 RENAMED = {"NIKON CORPORATION": "NIKON", "OLYMPUS OPTICAL CO.,LTD": "OLYMPUS", "EASTMAN KODAK COMPANY": "Kodak"}
 WORLD = World(count=700, burst=0, owners=120)
+SPLIT_NAMES = ("train", "validation", "test")
 
 
 @pytest.fixture(scope="module")
@@ -284,3 +291,104 @@ def test_publish__refuses_what_has_been_taken_down_since_the_build(fetched, tmp_
     assert owner not in {row["owner"] for row in rows_of(tmp_path / "out", "metadata", "train")}
     assert owner not in (tmp_path / "out" / TOMBSTONES_FILE).read_text()
     assert read_build(tmp_path / "out").kind == "flickrexif"
+
+
+def test_build__exif_that_its_owner_hides_is_not_taken_from_the_file_either(fetched, tmp_path):
+    shutil.copytree(fetched, tmp_path / "state")
+    with State(tmp_path / "state") as state:
+        before = {int(p.id) for p in collect(state, pixels=False).photos}
+        hidden = sorted(before)[:7]
+        with state.transaction() as db:
+            db.executemany("UPDATE photos SET exif_status = 'hidden' WHERE id = ?", [(id,) for id in hidden])
+        built = build(state, BuildPlan(tmp_path / "out"))
+        assert built.left_out["Exif hidden by its owner"] == 7
+        stage = next(s for s in funnel(state) if s.name == "Exif from Flickr")
+    assert "hidden by their owners 7" in stage.note
+    assert {int(r["photo_id"]) for r in rows_of(tmp_path / "out", "metadata", "train")} == before - set(hidden)
+    for id in hidden:
+        assert not any(str(id).encode() in path.read_bytes() for path in (tmp_path / "out").rglob("*.parquet"))
+    assert "Exif hidden by its owner 7" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_build__a_photo_that_nobody_can_load_is_no_row(fetched, tmp_path):
+    shutil.copytree(fetched, tmp_path / "state")
+    with State(tmp_path / "state") as state:
+        before = len(collect(state, pixels=False).photos)
+        id = collect(state, pixels=False).photos[0].id
+        with state.transaction() as db:
+            db.execute("UPDATE photos SET urls = '{}' WHERE id = ?", (int(id),))
+            db.execute("DELETE FROM files WHERE photo_id = ?", (int(id),))
+            entries = dumps({("IFD0", "Make"): "Canon"})
+            db.execute("INSERT OR REPLACE INTO exif VALUES (?, ?)", (int(id), entries))
+        after = collect(state, pixels=False)
+    assert after.left_out["no address that anyone could load"] == 1
+    assert (len(after.photos), id in {p.id for p in after.photos}) == (before - 1, False)
+
+
+def test_load__without_a_published_hash_a_photo_is_unpinned(flickr, fetched, tmp_path):
+    shutil.copytree(fetched, tmp_path / "state")
+    with State(tmp_path / "state") as state:
+        with state.transaction() as db:  # as search leaves it where nothing was fetched: Exif of Flickr, no hash
+            db.execute("DELETE FROM files")
+            for at in range(WORLD.count):
+                entries = dumps(entries_from_answer({"photo": WORLD.exif_answer(at)}))
+                db.execute("INSERT OR REPLACE INTO exif VALUES (?, ?)", (int(WORLD.ids[at]), entries))
+        build(state, BuildPlan(tmp_path / "out"))
+    published = [row for split in SPLIT_NAMES for row in rows_of(tmp_path / "out", "is_smartphone", split)]
+    assert {row["sha256"] for row in published} == {""}
+    with State(tmp_path / "own", create=True) as state:
+        source = str(tmp_path / "out")
+        done = load_own_copy(source, state, tmp_path / "copy", PLAN, configs=["is_smartphone"])
+    positions = {row["photo_id"]: WORLD.index(int(row["photo_id"])) for row in published}
+    gone = {id for id, at in positions.items() if WORLD.deleted(at) or WORLD.silent_placeholder(at)}
+    assert gone
+    assert (done.loaded, done.unpinned, done.missing) == (len(published) - len(gone),) * 2 + (len(gone),)
+    rows = [row for split in SPLIT_NAMES for row in rows_of(tmp_path / "copy", "is_smartphone", split)]
+    assert {row["photo_id"] for row in rows} == {row["photo_id"] for row in published} - gone
+    for row in rows:
+        true = WORLD.file(WORLD.index(int(row["photo_id"])), row["size"])
+        assert row["image"]["bytes"] == true
+        assert row["sha256"] == f"unpinned:{hashlib.sha256(true).hexdigest()}"
+    card = (tmp_path / "copy" / "README.md").read_text()
+    assert f"{len(rows)} photos of {len({row['owner'] for row in rows})} people" in card
+    licences = Counter(row["licence"] for row in rows)
+    for name, count in licences.items():
+        assert f"| {name} | {count} |" in card
+
+
+def test_load__nothing_loaded_is_exit_status_1(flickr, without_pixels, tmp_path, capsys):
+    folder = tmp_path / "published"
+    shutil.copytree(without_pixels, folder)
+    (folder / TOMBSTONES_FILE).unlink()  # of other tests
+    kinds = WORLD.kind.copy()
+    WORLD.kind[:] = 0.16  # everybody has deleted everything
+    options = ["--state", tmp_path / "s", "--output", tmp_path / "c", "--configs", "is_smartphone", "--allow-loopback"]
+    try:
+        assert main(["load", str(folder), *map(str, options)]) == 1
+    finally:
+        WORLD.kind[:] = kinds
+    count = sum(len(rows_of(folder, "is_smartphone", split)) for split in SPLIT_NAMES)
+    assert f"0 photos fetched, 0 in the data set, 0 taken down, {count} not to be had" in capsys.readouterr().out
+    assert main(["load", str(folder), *map(str, options), "--retry-failed"]) == 1
+
+
+def test_build__names_the_class_that_limits_each_attribute(fetched, tmp_path, capsys):
+    shutil.copytree(fetched, tmp_path / "state")
+    arguments = ["build", "--state", tmp_path / "state", "--workers", 1, "--output"]
+    assert main([*map(str, arguments), str(tmp_path / "pixels"), "--pixels"]) == 0
+    assert read_build(tmp_path / "pixels").configs == ("metadata",)
+    assert main([*map(str, arguments), str(tmp_path / "seven"), "--least", "7"]) == 0
+    text = capsys.readouterr().out
+    said = re.search(
+        r"^is_smartphone: 2 classes of (\d+) \+ (\d+) \+ (\d+) photos; fewest photos: ([^;\n]*)", text, re.M
+    )
+    rows = [rows_of(tmp_path / "seven", "is_smartphone", split) for split in SPLIT_NAMES]
+    assert [len(part) for part in rows] == [2 * int(n) for n in said.groups()[:3]]
+    assert "smartphone (train" in said[4]
+    other = re.search(r"^make: no data set, \d classes have 7 .*--least (\d+): (\d) classes of (\d+) \+", text, re.M)
+    assert "make" not in read_build(tmp_path / "seven").configs
+    card = (tmp_path / "seven" / "README.md").read_text()
+    assert f"| is_smartphone | 2 | {', '.join(said.groups()[:3])} | {said[4]} |" in card
+    assert main([*map(str, arguments), str(tmp_path / "least"), "--least", other[1]]) == 0
+    counts = Counter(row["make"] for row in rows_of(tmp_path / "least", "make", "train"))
+    assert (len(counts), set(counts.values())) == (int(other[2]), {int(other[3])})

@@ -157,6 +157,48 @@ def test_forget__deletes_rows_and_bytes_even_of_files_without_a_row(state):
         forget(state, photos=["x1"])
 
 
+def test_fetch__a_failure_belongs_to_the_size_that_was_asked_for(state):
+    positions = [at for at in range(WORLD.count) if WORLD.no_original(at)]
+    assert positions
+    larger = FetchPlan(**{**PLAN.__dict__, "sizes": ("o", "l")})
+    again = FetchPlan(**{**larger.__dict__, "retry_failed": True})
+    with serving(WORLD) as flickr:
+        add(state, flickr, positions)
+        fetch(state, PLAN)
+        assert {row["error_class"] for row in rows(state).values()} == {"no such size"}
+        fetch(state, larger)
+        assert flickr.attempts == {}
+        fetch(state, again)
+        assert {(row["status"], row["size"]) for row in rows(state).values()} == {("ok", "l")}
+        assert sum(flickr.attempts.values()) == len(positions)
+
+
+def test_fetch__a_size_that_is_spent_is_not_asked_for_again(state):
+    asked = []
+
+    def sizes():
+        return FetchPlan(**{**PLAN.__dict__, "sizes": ("o", "l"), "retry_failed": True})
+
+    with answering((404, {}, b""), (404, {}, b""), (200, IMAGE, JPEG)) as url:
+        with state.transaction() as db:
+            db.execute(
+                "INSERT INTO photos (id, owner, source, urls, rank, selected) VALUES (5, '1@N00', 'search', ?, 0, 1)",
+                (json.dumps({"o": [url, 1, 1], "l": [url.replace("_o", "_b"), 1, 1]}),),
+            )
+        for _ in range(3):
+            fetch(state, sizes())
+            asked.append(tuple(rows(state)[5][name] for name in ("status", "size", "error_class")))
+    # the third answer, a photo, is never asked for: both sizes have failed for good
+    assert asked == [("gone", "o", "gone"), ("gone", "l,o", "gone"), ("gone", "l,o", "gone")]
+
+
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><html>", b"\n  <html>", b"\xef\xbb\xbf<?xml version='1.0'?>"])
+def test_download__a_page_served_as_an_image_is_tried_again(tmp_path, page):
+    with answering((200, IMAGE, page)) as url, pytest.raises(DownloadFailure) as failure:
+        get(url, tmp_path / "file")
+    assert (failure.value.error_class, failure.value.permanent) == ("not an image", False)
+
+
 @pytest.mark.parametrize(
     "address",
     [
