@@ -99,8 +99,11 @@ def test_acquisition_probes__every_attribute_with_its_controls(on_cameras):
 
 
 def test_acquisition_probes__read_the_makers_quantisation_tables(on_cameras):
-    whole = on_cameras.score("probe/make", "accuracy").details["controls"]["whole"]
-    assert whole["low"] > 2 / 9
+    """All right in both test scenes: the exact interval of two right out of two lies above chance."""
+    make = on_cameras.score("probe/make", "accuracy")
+    whole = make.details["controls"]["whole"]
+    assert (whole["accuracy"], make.details["units"]) == (1.0, 2)
+    assert make.chance < whole["low"] == pytest.approx(0.025 ** (1 / 2))
 
 
 def test_acquisition_probes__shuffled_labels_are_at_chance(on_cameras):
