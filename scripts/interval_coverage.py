@@ -1,6 +1,6 @@
 """How often do the 95 % intervals of shares hold the truth? Simulated photos with known truth, one row a setting.
 
-    python scripts/interval_coverage.py [--trials 2000] [--json]
+    python scripts/interval_coverage.py [--trials 2000] [--only scenes] [--json]
 
 Beside ours stands the plain percentile bootstrap (multinomial weights) on the same photos, to show what the two half
 photos of ``benchmark.stats.resampling`` and the closed form for scenes are for. ``scripts/difference_tests.py``
@@ -138,18 +138,20 @@ def percentile_bootstrap(values: np.ndarray, resamples: int, rng: np.random.Gene
     return float(low), float(high)
 
 
-def rows(trials: int = 2000, quick: bool = False, resamples: int = 1000) -> list[Coverage]:
-    """The whole table."""
-    return [coverage(setting, trials, resamples) for setting in tqdm(settings(quick), disable=None)]
+def rows(trials: int = 2000, quick: bool = False, resamples: int = 1000, only: str = "") -> list[Coverage]:
+    """The table, or its rows whose name has ``only`` in it."""
+    wanted = [setting for setting in settings(quick) if only in setting.name]
+    return [coverage(setting, trials, resamples) for setting in tqdm(wanted, disable=None)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--trials", type=int, default=2000, help="simulated data sets per row")
     parser.add_argument("--quick", action="store_true", help="a few rows only")
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows that have this in their name")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
-    table = rows(options.trials, options.quick)
+    table = rows(options.trials, options.quick, only=options.only)
     if options.json:
         print(json.dumps([asdict(row) for row in table], indent=2))
         return

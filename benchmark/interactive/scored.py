@@ -140,7 +140,7 @@ class Results(Mapping[Key, Score]):
         folder = Path(folder)
         for one in self.scored:
             write_scored(one, folder, single=self.single)
-        write_reports(self.results, dict(self.missing), folder)
+        write_reports(self.results, dict(self.missing), folder, [one.photos for one in self.scored])
         return folder
 
     def compare(

@@ -14,9 +14,11 @@ from typing import Any
 from benchmark.leaderboard.blocks import blocks_of
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import Entry, measured_entries, published_entries, study_facts
-from benchmark.leaderboard.site import as_json, board_json, script_safe
+from benchmark.leaderboard.shown_photos import thumbnails
+from benchmark.leaderboard.site import INTERVAL_NOTE, as_json, board_json, script_safe
 from benchmark.results import Result, ResultFile, folder_name, published_encoders
 from builders.files import write_text_atomically
+from builders.photos import PhotoSet
 
 _BOARD_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
@@ -24,7 +26,19 @@ _BOARD_POLICY = (
 TAGLINE = "What the encoders of this run keep of the camera and the codec, and what it costs."
 
 
-def write_report_page(results: Sequence[Result], text: str, path: Path, *, published: bool = False) -> None:
+RANKS_NOTE = (
+    "Ranks on this page are from the two intervals of each pair of rows, not from paired differences, which find more."
+)
+
+
+def write_report_page(
+    results: Sequence[Result],
+    text: str,
+    path: Path,
+    *,
+    published: bool = False,
+    photos: Sequence[PhotoSet] = (),
+) -> None:
     """Write the page of a run: everything of its text, the figures with their data, the board of its encoders.
 
     The file asks for nothing: style, script and data are in it, and its policy allows no other. Equal input gives equal
@@ -34,19 +48,23 @@ def write_report_page(results: Sequence[Result], text: str, path: Path, *, publi
         results: of the run; with none, nothing is written.
         text: as ``benchmark.results.report_text`` gives it.
         path: of the file.
-        published: with the study's 47 encoders on its board and in its figures.
+        published: with the study's 47 encoders on its board and in its figures; such a page is made to be passed on.
+        photos: that were scored on; the page shows small copies of some of those that its figures name, where
+            ``may_be_shown`` allows it.
     """
     if results:
-        write_text_atomically(path, report_page(results, text, published=published))
+        write_text_atomically(path, report_page(results, text, published=published, photos=photos))
 
 
-def report_page(results: Sequence[Result], text: str, *, published: bool = False) -> str:
+def report_page(
+    results: Sequence[Result], text: str, *, published: bool = False, photos: Sequence[PhotoSet] = ()
+) -> str:
     """The page as text. Whatever came from outside stands in it as JSON, of which the page makes text nodes."""
     site = resources.files("benchmark.leaderboard") / "site"
     page, style, script, licences = (
         (site / name).read_text(encoding="utf-8") for name in ("index.html", "style.css", "board.js", "licences.txt")
     )
-    data = script_safe(as_json(_data(results, text, published)))
+    data = script_safe(as_json(_data(results, text, published, photos)))
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -85,14 +103,17 @@ def _title(results: Sequence[Result]) -> str:
     return f"camtrace report: {encoders[0]}" if len(encoders) == 1 else f"camtrace report: {len(encoders)} encoders"
 
 
-def _data(results: Sequence[Result], text: str, published: bool) -> dict[str, Any]:
+def _data(results: Sequence[Result], text: str, published: bool, photos: Sequence[PhotoSet]) -> dict[str, Any]:
     files = [ResultFile(_place(result), result) for result in results]
     entries = measured_entries(files)
     if published:
         entries = [*published_entries(published_encoders(), study_facts()), *entries]
     board = build_board(entries)
+    page = board_json(board, (), _title(results))
     return {
-        **board_json(board, (), _title(results)),
+        **page,
+        "source": {**page["source"], "interval_note": f"{INTERVAL_NOTE} {RANKS_NOTE}"},
+        "photos": thumbnails(results, photos, passed_on=published),
         "tagline": TAGLINE,
         "report": blocks_of(text),
         "details": {entry.key: _details(entry) for entry in entries if entry.files},

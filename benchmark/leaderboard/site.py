@@ -26,7 +26,7 @@ _SOURCE_NOTE = (
     "Published numbers are read off the study's own interactive figures; camtrace did not measure them. "
     "Their codec versions and random seeds are not known."
 )
-_INTERVAL_NOTE = (
+INTERVAL_NOTE = (
     "The study printed no intervals: those of published rows are the widest that its number of test photos allows "
     "(Wilson; Newcombe for differences), without the spread of training. The interval of a mean over tasks is the mean "
     "of their intervals' ends, which is never too narrow."
@@ -104,7 +104,7 @@ def board_json(board: Board, refused: Sequence[Refusal], title: str) -> dict[str
             "citation": STUDY_CITATION,
             "url": STUDY_URL,
             "note": _SOURCE_NOTE,
-            "interval_note": f"{_INTERVAL_NOTE} {_RANKS_NOTE}",
+            "interval_note": f"{INTERVAL_NOTE} {_RANKS_NOTE}",
         },
         "groups": [{"id": group, "label": label} for group, label in GROUP_LABELS.items() if group in present],
         "families": [{"id": i, "label": label, "explain": e} for i, label, e in board_families() if i in families],

@@ -128,19 +128,19 @@ def pair_retrieval(
     (1.0, 0.5, 0.5)
     """
     rows = np.asarray(embeddings)
-    ids, types, order = _paired(rows, np.asarray(pair_ids), np.asarray(camera_types))
+    ids, types, order = paired_photos(rows, np.asarray(pair_ids), np.asarray(camera_types))
     n = len(ids)
     nearer, tied = (np.zeros((len(COLLECTIONS), 2, n), np.int32) for _ in range(2))
-    step = _block_rows(memory_bytes, rows.shape[1])
+    step = block_rows(memory_bytes, rows.shape[1])
     with torch.inference_mode():
         for direction in range(2):
             own, other = order[direction], order[1 - direction]
-            for queries in _blocks(n, step):
-                query = _unit_rows(rows, own[queries], device)
-                target = (query * _unit_rows(rows, other[queries], device)).sum(dim=1, keepdim=True).float()
+            for queries in blocks(n, step):
+                query = unit_rows(rows, own[queries], device)
+                target = (query * unit_rows(rows, other[queries], device)).sum(dim=1, keepdim=True).float()
                 for collection, distractors in enumerate((other, own)):
-                    for candidates in _blocks(n, step):
-                        block = (query @ _unit_rows(rows, distractors[candidates], device).T).float()
+                    for candidates in blocks(n, step):
+                        block = (query @ unit_rows(rows, distractors[candidates], device).T).float()
                         # The pair's own photo is the target in one collection and the query itself in the other.
                         block.diagonal(queries.start - candidates.start).fill_(-torch.inf)
                         place = (collection, direction, queries)
@@ -149,7 +149,7 @@ def pair_retrieval(
     return PairAnswers(ids, types, nearer, tied)
 
 
-def _paired(
+def paired_photos(
     rows: np.ndarray, pair_ids: np.ndarray, camera_types: np.ndarray
 ) -> tuple[tuple[object, ...], tuple[object, object], np.ndarray]:
     """The pairs, the two types, and int64 [2 types, pairs]: the photo of each."""
@@ -176,7 +176,7 @@ def _paired(
     return tuple(pairs.tolist()), (types[0].item(), types[1].item()), order
 
 
-def _unit_rows(rows: np.ndarray, chosen: np.ndarray, device: str | torch.device) -> torch.Tensor:
+def unit_rows(rows: np.ndarray, chosen: np.ndarray, device: str | torch.device) -> torch.Tensor:
     wide = torch.from_numpy(rows[chosen].astype(np.float64)).to(device)
     largest = wide.abs().amax(dim=1, keepdim=True)
     if not bool(largest.isfinite().all()):
@@ -187,12 +187,12 @@ def _unit_rows(rows: np.ndarray, chosen: np.ndarray, device: str | torch.device)
     return wide / torch.where(norms > 0, norms, 1.0)
 
 
-def _blocks(n: int, step: int) -> Iterator[slice]:
+def blocks(n: int, step: int) -> Iterator[slice]:
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))
 
 
-def _block_rows(memory_bytes: int, dimension: int) -> int:
+def block_rows(memory_bytes: int, dimension: int) -> int:
     """The side s of square blocks: s * s similarities (float64, float32, comparisons) and some copies of 2 s rows."""
     per_row, per_similarity = 6 * 8 * max(dimension, 1), 16
     # the positive root of per_similarity * s**2 + per_row * s = memory_bytes

@@ -250,7 +250,7 @@ def run(args: argparse.Namespace) -> int:
         results = [one.result for one in answered.scored]
         missing = {lost.name: lost.reason for lost in answered.missing}
         if results:
-            voice.report(write_reports(results, missing, args.output))
+            voice.report(write_reports(results, missing, args.output, [one.photos for one in answered.scored]))
             what = "result.json, answers.npz, report.html, report.md, report.png"
             voice.notice(f"written to {args.output}: {what}; banks in {args.cache}")
         voice.answer(results, missing)

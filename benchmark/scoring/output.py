@@ -16,6 +16,7 @@ from benchmark.scoring.aside import set_aside, usual_place
 from benchmark.scoring.run import Scored
 from benchmark.tasks import all_tasks
 from builders.files import sweep_temporaries, write_bytes_atomically, write_text_atomically
+from builders.photos import PhotoSet
 
 
 def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
@@ -44,7 +45,9 @@ def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
     return folder
 
 
-def write_reports(results: Sequence[Result], unloaded: Mapping[str, str], output: Path) -> str:
+def write_reports(
+    results: Sequence[Result], unloaded: Mapping[str, str], output: Path, photos: Sequence[PhotoSet | None] = ()
+) -> str:
     """Write ``report.md`` and ``report.html`` over all results, and a picture per encoder.
 
     That is ``report.png`` in ``output`` if there is one encoder, else below it.
@@ -53,6 +56,7 @@ def write_reports(results: Sequence[Result], unloaded: Mapping[str, str], output
         results: of the run.
         unloaded: reason by encoder that could not be loaded.
         output: the folder of the run.
+        photos: that were scored on, of which ``report.html`` shows some.
 
     Returns:
         The text of the report.
@@ -60,7 +64,7 @@ def write_reports(results: Sequence[Result], unloaded: Mapping[str, str], output
     questions = all_tasks()
     text = report_text(results, questions, unloaded)
     write_text_atomically(output / "report.md", text)
-    write_report_page(results, text, output / "report.html")
+    write_report_page(results, text, output / "report.html", photos=[p for p in photos if p is not None])
     by_encoder: dict[str, list[Result]] = {}
     for result in results:
         by_encoder.setdefault(str(result.encoder["id"]), []).append(result)

@@ -36,6 +36,8 @@ class Scored:
 
     result: Result
     answers: Mapping[str, np.ndarray]
+    photos: PhotoSet | None = None
+    """What was scored on, of which a local report shows some."""
 
 
 def score_encoders(
@@ -94,7 +96,7 @@ def score_encoders(
         for (job, got), done in zip(jobs, run_jobs([job for job, _ in jobs]), strict=True):
             record(job, done, got)
     return [
-        Scored(result_of(encoder, photos, places.bytes_hash, options, got), got.answers)
+        Scored(result_of(encoder, photos, places.bytes_hash, options, got), got.answers, photos)
         for encoder, got in zip(encoders, collected, strict=True)
     ]
 

@@ -18,9 +18,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import betaincinv
 
-from benchmark.stats.clusters import shrinking
+from benchmark.stats.clusters import clopper_pearson, shrinking
 from benchmark.stats.resampling import cluster_sums
 from benchmark.stats.student import Means
 
@@ -63,8 +62,8 @@ def lengthened(
     losses = np.where(loss > 0, independent_losses, independent_gains)
     tail = 0.5 - level / 2
     with np.errstate(invalid="ignore"):
-        gain_low, gain_high = _clopper_pearson(gain, gains, tail)
-        loss_low, loss_high = _clopper_pearson(loss, losses, tail)
+        gain_low, gain_high = clopper_pearson(gain, gains, tail)
+        loss_low, loss_high = clopper_pearson(loss, losses, tail)
         below = means.width * np.hypot(gain - gain_low, loss_high - loss)
         above = means.width * np.hypot(gain_high - gain, loss - loss_low)
     value = means.value
@@ -86,11 +85,3 @@ def _share(values: np.ndarray, rows: np.ndarray, clusters: Any, level: float) ->
     with np.errstate(divide="ignore", invalid="ignore"):
         independent = np.minimum(binomial / variance * shrinking(groups, level), len(rows))
     return share, np.where(binomial > 0, independent, np.nan)
-
-
-def _clopper_pearson(share: np.ndarray, n: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
-    """Clopper and Pearson's ends (Biometrika 26, 1934) of shares of n, which need not be whole numbers."""
-    right, wrong = n * share, n * (1 - share)
-    low = np.where(share > 0, betaincinv(np.maximum(right, 1e-12), wrong + 1, tail), 0.0)
-    high = np.where(share < 1, betaincinv(right + 1, np.maximum(wrong, 1e-12), 1 - tail), 1.0)
-    return low, high

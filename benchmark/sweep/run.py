@@ -119,7 +119,7 @@ def run_sweep(
         write_text_atomically(output / SWEEP_FILE, _state(rows))
     results = [row.result for row in rows if row.result is not None]
     failed = {f"{row.spec} on {row.data}": row.reason for row in rows if row.state == "failed"}
-    write_reports(results, failed, output)
+    write_reports(results, failed, output, [job.photos for job in jobs])
     return rows
 
 

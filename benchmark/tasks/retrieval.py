@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +12,10 @@ from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
-from builders.photos import PhotoSet
+from builders.photos import PhotoSet, hash64
 
 if TYPE_CHECKING:
+    from benchmark.retrieval import PairAnswers
     from benchmark.views import ViewRecipe
 
 RETRIEVAL = Family(
@@ -31,6 +32,9 @@ RETRIEVAL = Family(
     counts="pairs",
     hub_id="paircams-retrieval",
 )
+
+SHOWN = 12
+"""Lost queries that a result names, at most."""
 
 _CHANCE = "one target among as many candidates as there are pairs"
 
@@ -90,12 +94,14 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
     whole = usable[counts[of_pair] == 2]
     if not len(whole):
         raise DataError(f"{given.photos.name}: no pair has both of its photos")
+    embeddings = given.view(ORIGINAL, whole)[0 : len(whole)]
     answers = pair_retrieval(
-        given.view(ORIGINAL, whole)[0 : len(whole)],
+        embeddings,
         given.photos.columns["pair_id"][whole],
         given.photos.columns["camera_type"][whole],
         device=exact_device(given.device),
     )
+    more = {"different": {"lost": _lost(given, whole, embeddings, answers)}}
     incomplete = int((counts != 2).sum())
     scores = []
     for name, values in answers.per_pair().items():
@@ -110,7 +116,7 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
                 high=ends.high,
                 n=answers.n,
                 chance=answers.chance[name],
-                details={"queries": 2 * answers.n, "pairs_left_out": incomplete, "unit": "pair"},
+                details={"queries": 2 * answers.n, "pairs_left_out": incomplete, "unit": "pair"} | more.get(name, {}),
             )
         )
     kept = {
@@ -119,6 +125,47 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
         "pair_ids": np.array([str(pair) for pair in answers.pair_ids]),
     }
     return TaskOutcome(tuple(scores), kept)
+
+
+def _lost(given: TaskInput, whole: np.ndarray, embeddings: np.ndarray, answers: PairAnswers) -> dict[str, Any]:
+    """``details.lost``: how many queries lost their target to a photo of their own camera type, and some of them.
+
+    Shown are at most ``SHOWN``: first those whose target is the nearest as long as distractors come from the other
+    type, so that nothing but the camera is to blame; drawn by a hash of the ids, the same for every encoder.
+    """
+    from benchmark.compute import exact_device
+    from benchmark.retrieval import nearest_of_own_type
+
+    lost = answers.nearer[1] > 0
+    by_camera = lost & (answers.nearer[0] == 0) & (answers.tied[0] == 0)
+    order = sorted(
+        ((int(direction), int(pair)) for direction, pair in np.argwhere(lost)),
+        key=lambda at: (
+            not by_camera[at],
+            hash64(f"lost\0{given.options.seed}\0{answers.pair_ids[at[1]]}\0{answers.camera_types[at[0]]}"),
+        ),
+    )[:SHOWN]
+    pair_ids, types = (given.photos.columns[name][whole] for name in ("pair_id", "camera_type"))
+    found = nearest_of_own_type(embeddings, pair_ids, types, order, device=exact_device(given.device)) if order else []
+    shown = [
+        {
+            "query": given.photos.ids[whole[one.query]],
+            "target": given.photos.ids[whole[one.target]],
+            "distractor": given.photos.ids[whole[one.distractor]],
+            "camera": str(answers.camera_types[direction]),
+            "target_camera": str(answers.camera_types[1 - direction]),
+            "target_similarity": one.target_similarity,
+            "distractor_similarity": one.distractor_similarity,
+            "by_camera": bool(by_camera[direction, pair]),
+        }
+        for (direction, pair), one in zip(order, found, strict=True)
+    ]
+    return {
+        "queries": 2 * answers.n,
+        "lost": int(lost.sum()),
+        "by_camera": int(by_camera.sum()),
+        "shown": shown,
+    }
 
 
 def read_retrieval(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.retrieval.lost import nearest_of_own_type
 from benchmark.retrieval.pairs import COLLECTIONS, PairAnswers, pair_retrieval
 from builders.errors import DataError
 
@@ -200,3 +201,24 @@ def test_pair_retrieval__nan() -> None:
     embeddings[2, 1] = np.nan
     with pytest.raises(DataError, match="photo 2 holds a NaN"):
         pair_retrieval(embeddings, PAIRS, TYPES)
+
+
+@pytest.mark.parametrize("memory_bytes", [1 << 28, 1])
+def test_nearest_of_own_type__equals_looking_at_every_photo(memory_bytes: int) -> None:
+    embeddings, pair_ids, types = exact_photos(3, 9)
+    wanted = [(1, 4), (0, 0), (1, 8), (0, 5)]
+    found = nearest_of_own_type(embeddings, pair_ids, types, wanted, memory_bytes=memory_bytes)
+
+    def cosine(i: int, j: int) -> float:
+        a, b = embeddings[i].astype(float), embeddings[j].astype(float)
+        norms = np.linalg.norm(a) * np.linalg.norm(b)
+        return float(a @ b / norms) if norms else 0.0
+
+    for (direction, pair), one in zip(wanted, found, strict=True):
+        assert (pair_ids[one.query], types[one.query]) == (pair, ["camera", "phone"][direction])
+        assert (pair_ids[one.target], types[one.target]) == (pair, ["phone", "camera"][direction])
+        own = [i for i in range(18) if types[i] == types[one.query] and i != one.query]
+        assert one.distractor in own
+        assert one.distractor_similarity == pytest.approx(max(cosine(one.query, i) for i in own))
+        assert cosine(one.query, one.distractor) == pytest.approx(one.distractor_similarity)
+        assert one.target_similarity == pytest.approx(cosine(one.query, one.target))

@@ -24,7 +24,8 @@ def test_clustered_interval__level(level):
     """8 and 4 right of 10 each: 6 photos' worth before Student's t of one degree of freedom."""
     tail = 0.5 + level / 2
     effective = 6 * (scipy_stats.norm.ppf(tail) / scipy_stats.t.ppf(tail, 1)) ** 2
-    expected = scipy_stats.beta.ppf([1 - tail, tail], 0.6 * effective + 0.5, 0.4 * effective + 0.5)
+    right, wrong = 0.6 * effective, 0.4 * effective
+    expected = scipy_stats.beta.ppf([1 - tail, tail], [right, right + 1], [wrong + 1, wrong])
     for found in (
         clustered_interval(np.array([8.0, 4.0]), np.array([10.0, 10.0]), 20, level=level),
         photo_interval([1] * 8 + [0] * 2 + [1] * 4 + [0] * 6, clusters=["a"] * 10 + ["b"] * 10, level=level),
@@ -35,7 +36,7 @@ def test_clustered_interval__level(level):
 def test_clustered_interval__scenes_nearly_alike_are_no_surer_than_their_photos():
     """50, 50, 50 and 51 right of 100 each: by their variance four scenes would be as good as 15,000 photos."""
     found = clustered_interval(np.array([50.0, 50.0, 50.0, 51.0]), np.full(4, 100.0), 400)
-    expected = scipy_stats.beta.ppf([0.025, 0.975], 201.5, 199.5)
+    expected = scipy_stats.beta.ppf([0.025, 0.975], [201, 202], [200, 199])
     assert [found.low, found.high] == pytest.approx(expected, abs=1e-9)
 
 

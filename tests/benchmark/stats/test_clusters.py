@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from benchmark.stats import paired_difference, photo_interval, photo_intervals, rank_intervals
-from benchmark.stats.clusters import clustered_interval
+from benchmark.stats.clusters import clopper_pearson, clustered_interval
 from benchmark.stats.resampling import cluster_sums
 from builders.errors import DataError
 
@@ -22,7 +22,8 @@ def test_clustered_interval__by_hand() -> None:
     """Two clusters of 10 with 8 and 4 right: variance (0.2^2 + 0.2^2) / 2 = 0.04, so 6 photos before Student's t."""
     found = clustered_interval(np.array([8.0, 4.0]), np.array([10.0, 10.0]), 20)
     effective = 0.6 * 0.4 / 0.04 * (1.959964 / 12.706205) ** 2
-    expected = scipy_stats.beta.ppf([0.025, 0.975], 0.6 * effective + 0.5, 0.4 * effective + 0.5)
+    right, wrong = 0.6 * effective, 0.4 * effective
+    expected = scipy_stats.beta.ppf([0.025, 0.975], [right, right + 1], [wrong + 1, wrong])
     assert (found.value, found.n, found.units) == (0.6, 20, 2)
     assert [found.low, found.high] == pytest.approx(expected, abs=1e-6)
 
@@ -56,8 +57,25 @@ def test_clustered_interval__never_surer_than_independent_photos() -> None:
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_clustered_interval__certainty_counts_clusters(value: float) -> None:
     found = photo_interval([value] * 270, clusters=np.arange(270) // 27)
-    low, high = scipy_stats.beta.ppf([0.025, 0.975], 10 * value + 0.5, 10 * (1 - value) + 0.5)
-    assert (found.low, found.high) == pytest.approx((0.0, high) if value == 0 else (low, 1.0))
+    least = 0.025 ** (1 / 10)  # ten of ten, each right with this probability, happen in 2.5 of 100 samples
+    assert (found.low, found.high) == pytest.approx((0.0, 1 - least) if value == 0 else (least, 1.0))
+
+
+def test_clustered_interval__few_wrong_in_few_scenes_keep_coverage() -> None:
+    """98 % right in 14 scenes that differ: Jeffreys' ends hold the truth in 88 of 100 samples."""
+    rng = np.random.default_rng(7)
+    held = 0
+    for _ in range(1000):
+        found = clustered_interval(rng.binomial(27, rng.beta(7.84, 0.16, 14)).astype(float), np.full(14, 27.0), 14 * 27)
+        held += found.low <= 0.98 <= found.high
+    assert held >= 0.92 * 1000
+
+
+@pytest.mark.parametrize(("right", "n"), [(1, 8), (5, 10), (39, 40)])
+def test_clopper_pearson__is_scipys_exact_interval(right: int, n: int) -> None:
+    expected = scipy_stats.binomtest(right, n).proportion_ci(0.95, method="exact")
+    low, high = clopper_pearson(right / n, n, 0.025)
+    assert (float(low), float(high)) == pytest.approx((expected.low, expected.high))
 
 
 def test_clustered_interval__one_cluster_knows_next_to_nothing() -> None:

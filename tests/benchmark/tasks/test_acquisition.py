@@ -99,8 +99,11 @@ def test_acquisition_probes__every_attribute_with_its_controls(on_cameras):
 
 
 def test_acquisition_probes__read_the_makers_quantisation_tables(on_cameras):
-    whole = on_cameras.score("probe/make", "accuracy").details["controls"]["whole"]
-    assert whole["low"] > 2 / 9
+    """All right in both test scenes: the exact interval of two right out of two lies above chance."""
+    make = on_cameras.score("probe/make", "accuracy")
+    whole = make.details["controls"]["whole"]
+    assert (whole["accuracy"], make.details["units"]) == (1.0, 2)
+    assert make.chance < whole["low"] == pytest.approx(0.025 ** (1 / 2))
 
 
 def test_acquisition_probes__shuffled_labels_are_at_chance(on_cameras):
@@ -208,6 +211,19 @@ def test_retrieval__harder_compression_of_one_camera_distracts(tmp_path):
     assert unfair.score("retrieval/pairs", "spd").low > 0.05
     assert unfair.score("retrieval/pairs", "different").value < unfair.score("retrieval/pairs", "same").value
     assert unfair.score("retrieval/pairs", "same").n == 40
+    lost = unfair.score("retrieval/pairs", "different").details["lost"]
+    assert lost["lost"] == round(80 * (1 - unfair.score("retrieval/pairs", "different").value)) > 12
+    assert len(lost["shown"]) == 12
+    assert 0 < lost["by_camera"] < lost["lost"]
+    told = [one["by_camera"] for one in lost["shown"]]
+    assert told == sorted(told, reverse=True)
+    assert sum(told) == min(12, lost["by_camera"])
+    for one in lost["shown"]:
+        (pair, kind), (target, other), (_, found) = (one[n].split("/") for n in ("query", "target", "distractor"))
+        assert (target, found, one["camera"], one["target_camera"]) == (pair, kind, kind, other)
+        assert one["query"] != one["distractor"]
+        assert other != kind
+        assert one["distractor_similarity"] > one["target_similarity"]
 
 
 def test_retrieval__pair_that_lost_a_photo_is_left_out(tmp_path):

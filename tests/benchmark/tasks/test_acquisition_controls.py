@@ -122,17 +122,19 @@ def test_probe__value_and_controls_by_hand(by_owner, attribute, masked, whole, c
 
 @pytest.mark.parametrize("control", ["whole", "complement", "metadata"])
 def test_probe__a_control_that_is_always_right_knows_two_owners_not_sixteen_photos(by_owner, control):
-    """Jeffreys' interval of 2 right out of 2."""
+    """The exact interval of 2 right out of 2."""
     found = of(by_owner, "aperture").details["controls"][control]
-    assert (found["low"], found["high"]) == (pytest.approx(reference.beta.ppf(0.025, 2.5, 0.5)), 1.0)
+    assert (found["low"], found["high"]) == (pytest.approx(0.025 ** (1 / 2)), 1.0)
 
 
 def test_probe__a_control_that_is_right_for_one_owner_alone_knows_next_to_nothing(by_owner):
     """Variance between two owners, one all right, one all wrong: 0.25, the square of the standard error of one coin."""
     effective = 0.25 / 0.25 * (1.959964 / 12.706205) ** 2
-    half = effective / 2 + 0.5
+    half = effective / 2
     found = of(by_owner, "make").details["controls"]["complement"]
-    assert [found["low"], found["high"]] == pytest.approx(reference.beta.ppf([0.025, 0.975], half, half), abs=1e-6)
+    assert [found["low"], found["high"]] == pytest.approx(
+        reference.beta.ppf([0.025, 0.975], [half, half + 1], [half + 1, half]), abs=1e-6
+    )
 
 
 def test_probe__shuffled_labels_are_read_from_what_the_probe_sees(by_owner):
@@ -148,7 +150,7 @@ def test_probe__resampling_and_visible_share_are_said(by_owner):
     """Of the 512 pixels of what the encoder is asked with, the mask of 0.9 hides 486 on either side."""
     make = of(by_owner, "make")
     assert (make.details["resampled"], make.details["units"], make.n) == ("owner", 2, 16)
-    assert (make.low, make.high) == (pytest.approx(reference.beta.ppf(0.025, 2.5, 0.5)), 1.0)
+    assert (make.low, make.high) == (pytest.approx(0.025 ** (1 / 2)), 1.0)
     assert make.details["visible_share"] == pytest.approx(1 - 486**2 / 512**2)
     assert make.details["class_names"] == ["Canon", "NIKON"]
 

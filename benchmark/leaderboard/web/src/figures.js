@@ -1,6 +1,7 @@
 // The figures: each has a heading, its own choices, a caption, a summary in words and a link to its table.
 import { fill, h } from "./dom.js";
 import { count, millions, percent, shown } from "./format.js";
+import { galleryFigure } from "./gallery.js";
 import * as m from "./model.js";
 import { axis, chosen, figure, fullLabel, range, scoreRecords, select, sentence } from "./panel.js";
 import * as plots from "./plots.js";
@@ -26,6 +27,7 @@ export function createFigures({ board, container, change, linkTo }) {
       forestFigure(context),
       groupFigure(context),
       similarityFigure(context),
+      galleryFigure(context),
     );
   };
 }

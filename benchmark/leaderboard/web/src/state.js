@@ -27,6 +27,7 @@ const DEFAULTS = {
   rdata: "",
   query: "",
   stask: "",
+  gallery: "",
   result: "",
   want: "",
   trace: "",
