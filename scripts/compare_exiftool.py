@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,14 @@ from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 
-from builders.exif.acquisition import Acquisition, acquisition_from_raw
+from builders.exif.acquisition import (
+    EXPOSURE_RANGE_S,
+    F_NUMBER_RANGE,
+    FOCAL_RANGE_MM,
+    ISO_RANGE,
+    Acquisition,
+    acquisition_from_raw,
+)
 from builders.exif.exif_pool import read_many
 
 
@@ -44,6 +52,14 @@ FIELDS = {
     "iso": Field("ExifIFD:ISO", lambda a: a.iso),
     "flash_fired": Field("ExifIFD:Flash", lambda a: a.flash_fired),
     "taken": Field("ExifIFD:DateTimeOriginal", lambda a: _original(a)),
+}
+
+
+_RANGES = {
+    "exposure_s": EXPOSURE_RANGE_S,
+    "f_number": F_NUMBER_RANGE,
+    "focal_length_mm": FOCAL_RANGE_MM,
+    "iso": ISO_RANGE,
 }
 
 
@@ -120,6 +136,9 @@ def _explanation(name: str, text: str) -> tuple[str, str]:
         return "explained", "an empty value is unknown"
     if name in ("exposure_s", "f_number", "focal_length_mm", "iso") and text in ("0", "undef", "inf"):
         return "explained", "zero, 0/0 and x/0 are unknown"
+    limits = _RANGES.get(name)
+    if limits and re.fullmatch(r"[\d.]+(e[+-]?\d{1,3})?", text) and not limits[0] <= Fraction(text) <= limits[1]:
+        return "explained", "a value that no camera has"
     if name == "iso" and text == "65535":
         return "explained", "65535 says that the value is elsewhere"
     if name == "flash_fired" and text.isdigit() and int(text) > 127:

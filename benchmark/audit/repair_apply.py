@@ -15,7 +15,16 @@ from datasets import ClassLabel, Features, Image, Value
 
 from benchmark.audit.repair_plan import Repair, RepairPlan
 from benchmark.audit.subjects import PhotoSubject
-from builders.dataset import Card, ShardJob, finish_folder, items_per_shard, pixel_rights, prepare_folder, write_shards
+from builders.dataset import (
+    Card,
+    ShardJob,
+    finish_folder,
+    items_per_shard,
+    pixel_rights,
+    prepare_folder,
+    source_datasets,
+    write_shards,
+)
 from builders.errors import DataError, PhotoError, UsageError
 from builders.files import write_bytes_atomically, write_text_atomically
 from builders.kinds import open_photos
@@ -146,6 +155,7 @@ def _write_shards(
             template="audit_repair.md.jinja",
             pretty_name=f"{photos.name.split(':', 1)[-1]}: repaired",
             license="unknown" if rights.allowed else "other",
+            source_datasets=source_datasets(photos.name),
             context={"plan": plan, "photos": photos},
         ),
         recipe={**recipe, "source": photos.name, "ids_hash": photos.ids_hash()},

@@ -61,12 +61,14 @@ def card_text(results: Mapping[str, Result], repo: str, space: str = "") -> str:
         space: the leaderboard's Space, if there is one.
     """
     from builders.dataset import render
+    from builders.publishing import viewer_address
 
     every = list(results.values())
-    return render(
+    text = render(
         "benchmark.md.jinja",
         repo=repo,
         space=space,
+        viewer=viewer_address(repo),
         results=len(every),
         scores=sum(len(r.scores) for r in every),
         encoders=len({str(r.encoder["id"]) for r in every}),
@@ -76,6 +78,43 @@ def card_text(results: Mapping[str, Result], repo: str, space: str = "") -> str:
         table=TABLE_FILE,
         columns=SCHEMA.names,
     )
+    return f"---\n{_front_matter(results)}---\n\n{text}"
+
+
+def _front_matter(results: Mapping[str, Result]) -> str:
+    """The YAML that the Hub and ``load_dataset`` read: columns, rows and bytes of the table as it is."""
+    import yaml
+    from datasets import DatasetInfo, Features
+    from datasets.info import DatasetInfosDict
+    from datasets.splits import SplitDict, SplitInfo
+    from huggingface_hub import DatasetCardData
+
+    from builders.dataset import LANGUAGE, size_category, source_datasets
+
+    table = results_table(results)
+    data = DatasetCardData(
+        language=list(LANGUAGE),
+        license="cc-by-4.0",
+        pretty_name="camtrace results",
+        tags=["camtrace", "benchmark", "computer-vision", "image-forensics"],
+        size_categories=[size_category(table.num_rows)],
+        source_datasets=list(source_datasets(*sorted({str(r.data["name"]) for r in results.values()}))) or None,
+        configs=[
+            {"config_name": "default", "default": True, "data_files": [{"split": "train", "path": TABLE_FILE}]},
+        ],
+    )
+    split = SplitInfo("train", num_bytes=table.nbytes, num_examples=table.num_rows)
+    splits = SplitDict()
+    splits.add(split)
+    info = DatasetInfo(
+        features=Features.from_arrow_schema(SCHEMA),
+        splits=splits,
+        download_size=len(table_bytes(results)),
+        dataset_size=split.num_bytes,
+    )
+    DatasetInfosDict({"default": info}).to_dataset_card_data(data)
+    fields = {name: value for name, value in data.to_dict().items() if value is not None}
+    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=10_000)
 
 
 def _row(path: str, result: Result, score: Score) -> dict[str, Any]:

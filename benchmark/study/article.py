@@ -7,6 +7,7 @@ article printed no numbers for the first, so that one shows ours alone.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,9 @@ def _draw_bars(figure: Any, panels: Mapping[str, tuple[list[Bar], float]]) -> No
         for label, bar in zip(ax.get_xticklabels(), bars, strict=True):
             label.set_fontweight("bold" if bar.ours else "normal")
         ax.set_xlim(-0.7, len(bars) - 0.3)
-        ax.set_ylim(0, 100)
+        # As the page's bars: from 0 to 100 or to the next ten.
+        ends = [bar.value if bar.high is None else bar.high for bar in bars]
+        ax.set_ylim(0, min(100, 10 * math.ceil(10 * max(*ends, chance) + 0.1)))
         ax.set_ylabel("accuracy, %")
         ax.set_title(f"{title}: hatched and bold ours, plain published, dotted chance", fontsize=8)
         _legend(ax)
@@ -168,6 +171,8 @@ def _draw_lines(figure: Any, panels: Mapping[str, list[tuple[str, str, bool, dic
             else:
                 ax.plot(at, heights, color=colour, lw=0.8, alpha=0.45, marker="o", ms=2)
         ax.set_xticks(range(len(present)), present)
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high + 0.12 * (high - low))  # room for the legend above the lines
         ax.set_ylabel("kNN accuracy, %")
         ax.set_title(f"{title}: thick with diamonds ours, thin published", fontsize=8)
         _legend(ax)
@@ -196,26 +201,56 @@ def _draw_plane(figure: Any, points: Sequence[tuple[str, str, bool, float, float
     low = min(min(x, y) for *_, x, y in points)
     for ax, start, title in ((whole, 0.0, "whole range"), (near, max(0.0, low - 0.02), "where the encoders are")):
         ax.plot([100 * start, 100], [100 * start, 100], color="black", lw=1, ls=":")
-        taken: list[tuple[float, float]] = []
+        span = 1.005 - start
+        spots = [(x, y) for *_, x, y in points]
+        taken: list[_Box] = []
         for name, group, ours, x, y in sorted(points, key=lambda p: not p[2]):
             colour = COLOURS.get(group, OTHER_COLOUR)
             style: dict[str, Any] = {"color": colour, "marker": "D", "s": 45, "edgecolors": "black", "zorder": 3}
             if not ours:
                 style = {"color": colour, "marker": "o", "s": 16, "alpha": 0.6}
-            ax.scatter([100 * x], [100 * y], **style)
-            # Names where they do not cover each other; a name is about a fifth of the axis long.
-            free = all(abs(x - a) > 0.22 * (1 - start) or abs(y - b) > 0.017 * (1 - start) for a, b in taken)
-            if ours or (ax is near and free):
-                taken.append((x, y))
-                weight = "bold" if ours else "normal"
-                spot = (100 * x, 100 * y)
-                ax.annotate(name, spot, xytext=(5, 2), textcoords="offset points", fontsize=5, fontweight=weight)
+            ax.scatter([100 * x], [100 * y], **style, clip_on=False)
+            if not (ours or ax is near):
+                continue
+            sides = [_box(x, y, len(name), span, side) for side in (1, -1)]
+            free = [i for i, box in enumerate(sides) if _is_free(box, taken, spots)]
+            if not (ours or free):
+                continue
+            side = free[0] if free else 0
+            taken.append(sides[side])
+            weight, align = "bold" if ours else "normal", ("left", "right")[side]
+            offset = ((5, 2), (-5, 2))[side]
+            ax.annotate(
+                name, (100 * x, 100 * y), xytext=offset, textcoords="offset points", fontsize=5,
+                fontweight=weight, ha=align,
+            )  # fmt: skip
         ax.set_xlim(100 * start, 100.5)
         ax.set_ylim(100 * start, 100.5)
         ax.set_xlabel(family.axes[0])
         ax.set_ylabel(family.axes[1])
         ax.set_title(f"{family.title}, {title}: diamonds ours, discs published", fontsize=8)
         _legend(ax, "upper left", 1)
+
+
+_Box = tuple[float, float, float, float]
+"""Left, right, bottom, top."""
+
+
+def _box(x: float, y: float, letters: int, span: float, side: int) -> _Box:
+    """Where a name of so many letters stands beside a point; ``span`` is the length of both axes."""
+    near, far = x + side * 0.009 * span, x + side * (0.012 + 0.0078 * letters) * span
+    return min(near, far), max(near, far), y - 0.004 * span, y + 0.021 * span
+
+
+def _is_free(box: _Box, names: Sequence[_Box], spots: Sequence[tuple[float, float]]) -> bool:
+    """Whether a name covers neither another name nor a point.
+
+    >>> _is_free((0, 2, 0, 1), [(3, 5, 0, 1)], [(2.5, 0.5)]), _is_free((0, 2, 0, 1), [(1, 5, 0.5, 2)], [])
+    (True, False)
+    """
+    left, right, bottom, top = box
+    covers = any(left < b and a < right and bottom < d and c < top for a, b, c, d in names)
+    return not covers and not any(left < x < right and bottom < y < top for x, y in spots)
 
 
 def _similarities(results: Sequence[Result]) -> list[tuple[str, Mapping[str, Any], Score]]:

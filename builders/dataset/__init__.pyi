@@ -1,5 +1,5 @@
 from .build_file import BUILD_FILE, README_FILE, Build, PixelRights, parse_build, read_build
-from .cards import Card, render
+from .cards import LANGUAGE, ORIGINAL, Card, render, size_category, source_datasets
 from .dataset_folder import finish_folder, prepare_folder, summary
 from .groups import PHOTOS, Group, LabelledPart, SharedShards, grouped
 from .ranked import ShardWork, gather_shards, hand_over_folder, scratch_folder
@@ -18,6 +18,8 @@ from .tables import read_table
 __all__ = [
     "BUILD_FILE",
     "FAILURES_FILE",
+    "LANGUAGE",
+    "ORIGINAL",
     "PHOTOS",
     "README_FILE",
     "Build",
@@ -45,6 +47,8 @@ __all__ = [
     "render",
     "require_space",
     "scratch_folder",
+    "size_category",
+    "source_datasets",
     "summary",
     "write_groups",
     "write_shards",

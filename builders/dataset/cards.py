@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -20,6 +21,15 @@ from builders.dataset.shard_pool import SplitShards
 
 MAX_NAMES_IN_YAML = 4000
 """With more class names than this in all configs, the Parquet schema alone carries them (it always does)."""
+
+LANGUAGE = ("en",)
+"""Of names of columns and classes, and of the card."""
+
+ORIGINAL = ("original",)
+"""``source_datasets`` of rows that were made from no other data set."""
+
+_SOURCES = {"imagenet": "ILSVRC/imagenet-1k"}
+"""Repository of a photo set whose name does not hold it."""
 
 STUDY_BIBTEX = """@inproceedings{ramos2025processing,
   title     = {Processing and acquisition traces in visual encoders: What does {CLIP} know about your camera?},
@@ -42,6 +52,8 @@ class Card:
     tags: tuple[str, ...] = ()
     task_categories: tuple[str, ...] = ("image-classification",)
     source_datasets: tuple[str, ...] = ()
+    """Repositories of the Hub that the rows were made from (``source_datasets``), or ``original``; empty: not known."""
+    language: tuple[str, ...] = LANGUAGE
     context: Mapping[str, Any] = field(default_factory=dict)
     """Further variables of the template."""
 
@@ -65,6 +77,7 @@ def readme(
 def front_matter(card: Card, features: Mapping[str, Features], splits: tuple[SplitShards, ...], default: str) -> str:
     """The YAML that the Hub and ``load_dataset`` read."""
     data = DatasetCardData(
+        language=list(card.language),
         license=card.license,
         pretty_name=card.pretty_name,
         tags=["camtrace", *card.tags],
@@ -105,6 +118,22 @@ def _content(config: str, splits: tuple[SplitShards, ...]) -> str:
     """16 hex digits that name the files of a config."""
     hashes = [shard.sha256 for split in splits if split.config == config for shard in split.shards]
     return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
+
+
+def source_datasets(*names: str) -> tuple[str, ...]:
+    """Repositories that sets of photos came from, each once; nothing for a set that is in no repository we know of.
+
+    Args:
+        names: ``PhotoSet.name`` of each.
+
+    >>> source_datasets("hub:food/101@main", "imagenet", "folder:mine", "flickrexif:hub:food/101")
+    ('food/101', 'ILSVRC/imagenet-1k')
+    """
+    found: list[str] = []
+    for name in names:
+        repo = re.fullmatch(r"(?:\w+:)?(?:hub|built|paircams):([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:[@?].*)?", name)
+        found += [repo[1]] if repo else [_SOURCES[name]] if name in _SOURCES else []
+    return tuple(dict.fromkeys(found))
 
 
 def render(template: str, **context: Any) -> str:

@@ -18,6 +18,7 @@ from .devices import (
     aliases_version,
     canonical_model,
     device_type,
+    known_make,
     questionable_names,
     release_year,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "canonical_model",
     "column_spelling",
     "device_type",
+    "known_make",
     "label",
     "questionable_names",
     "read_many",

@@ -30,13 +30,16 @@ def canonical_make(acquisition: Acquisition) -> str:
     'NIKON'
     >>> canonical_make(Acquisition(make="SAMSUNG", model="NX300"))
     'SAMSUNG TECHWIN'
+    >>> canonical_make(Acquisition(make="RICOH IMAGING COMPANY, LTD.", model="PENTAX K-1"))
+    'PENTAX'
     """
     if acquisition.make is None:
         return UNKNOWN
     make = _make(acquisition.make)
     if make == "samsung" and device_type(acquisition) == "camera":
         return "SAMSUNG TECHWIN"
-    return make
+    model = " ".join((acquisition.model or "").split())
+    return next((b.is_make for b in _tables().brands if b.make == make and b.model.search(model)), make)
 
 
 def canonical_model(acquisition: Acquisition) -> str:
@@ -44,11 +47,22 @@ def canonical_model(acquisition: Acquisition) -> str:
 
     >>> canonical_model(Acquisition(model="Canon EOS REBEL T3i"))
     'Canon EOS 600D'
+    >>> canonical_model(Acquisition(model="SAMSUNG-SM-N900A"))
+    'SM-N900'
     """
     if acquisition.model is None:
         return UNKNOWN
-    model = _tables().models.get(_key(acquisition.model), " ".join(acquisition.model.split()))
+    model = _tables().models.get(_key(acquisition.model)) or _without_variant(acquisition.model)
     return OTHER if _key(model) in _tables().generic else model
+
+
+def known_make(make: str) -> bool:
+    """Whether the table has a maker by this name.
+
+    >>> known_make("NIKON CORPORATION"), known_make("Acme")
+    (True, False)
+    """
+    return _make(make) in _tables().devices
 
 
 def device_type(acquisition: Acquisition) -> str:
@@ -101,6 +115,13 @@ class _Rule:
 
 
 @dataclass(frozen=True)
+class _Brand:
+    make: str
+    model: re.Pattern[str]
+    is_make: str
+
+
+@dataclass(frozen=True)
 class _Tables:
     version: str
     makes: tuple[tuple[str, str], ...]
@@ -110,6 +131,8 @@ class _Tables:
     models: Mapping[str, str]
     released: Mapping[str, int]
     generic: frozenset[str]
+    variants: tuple[re.Pattern[str], ...]
+    brands: tuple[_Brand, ...]
 
 
 @cache
@@ -128,6 +151,8 @@ def _tables() -> _Tables:
         models=models,
         released={model: entry["released"] for model, entry in table["models"].items() if "released" in entry},
         generic=frozenset(_key(str(name)) for name in table["generic_models"]),
+        variants=tuple(re.compile(pattern, re.I | re.A) for pattern in table["variants"]),
+        brands=tuple(_Brand(b["make"], re.compile(b["model"], re.I), b["is"]) for b in table["brands"]),
     )
 
 
@@ -138,6 +163,13 @@ def _make(name: str) -> str:
         if key.startswith(beginning) and not key[len(beginning) : len(beginning) + 1].isalnum():
             return make
     return " ".join(name.split())
+
+
+@lru_cache(maxsize=65536)
+def _without_variant(model: str) -> str:
+    plain = " ".join(model.split())
+    found = next(filter(None, (pattern.fullmatch(plain) for pattern in _tables().variants)), None)
+    return found[1].upper() if found else plain
 
 
 @lru_cache(maxsize=65536)

@@ -23,6 +23,7 @@ from builders.dataset import (
     items_per_shard,
     prepare_folder,
     require_space,
+    source_datasets,
     write_shards,
 )
 from builders.errors import DataError
@@ -128,6 +129,7 @@ def build_paircams(
             license=license,
             tags=("image-retrieval", "camera", "acquisition-traces"),
             task_categories=("image-feature-extraction",),
+            source_datasets=source_datasets(photos.name),
             context={"photos": photos, "pairs": split.rows // 2},
         ),
         recipe={

@@ -29,6 +29,7 @@ from builders.dataset import (
     pixel_rights,
     prepare_folder,
     require_space,
+    source_datasets,
     write_shards,
 )
 from builders.errors import DataError, PhotoError
@@ -266,6 +267,7 @@ def _finish(
             pretty_name=f"{source}: processing traces",
             license=license if rights.allowed else "other",
             tags=("image-forensics", "jpeg", "processing-traces", "robustness"),
+            source_datasets=source_datasets(photos.name),
             context={
                 "settings": settings,
                 "parameters": ALL_PARAMETERS,

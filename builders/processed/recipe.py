@@ -26,6 +26,7 @@ from builders.dataset import (
     prepare_folder,
     read_build,
     read_table,
+    source_datasets,
     write_shards,
 )
 from builders.errors import DataError, UsageError
@@ -98,6 +99,7 @@ def write_recipe(folder: Path, output: Path) -> Build:
             pretty_name=f"{source.split(':', 1)[-1]}: processing traces (recipe, no pixels)",
             license="cc-by-4.0",
             tags=("image-forensics", "jpeg", "processing-traces", "recipe"),
+            source_datasets=source_datasets(source),
             context={"original": build, "source": source},
         ),
         recipe={**build.recipe, "codec": dict(build.codec), "build": [dataclasses.asdict(s) for s in build.splits]},

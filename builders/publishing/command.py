@@ -12,6 +12,7 @@ from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, file
 from builders.errors import DataError, UsageError
 from builders.flickrexif import TOMBSTONES_FILE, buried_rows
 from builders.processed import RECIPE_FOLDER, write_recipe
+from builders.publishing.card import card_in
 from builders.publishing.hub_push import PushReport, push_folder
 
 
@@ -27,6 +28,8 @@ class Publication:
     data_files: tuple[str, ...]
     text_files: tuple[str, ...]
     """README.md is the last."""
+    card: bytes
+    """README.md as it will stand there: its code names the repository."""
     total_bytes: int
     note: str
     """Why this is what it is, one sentence; empty if there is nothing to say."""
@@ -64,8 +67,9 @@ def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: b
     data = tuple(shard.file for shard in build.shards)
     extra = [name for name in (FAILURES_FILE, TOMBSTONES_FILE) if (folder / name).is_file()]
     texts = (*extra, BUILD_FILE, README_FILE)
-    size = sum((folder / name).stat().st_size for name in (*data, *texts))
-    return Publication(folder, repo, public, build, data, texts, size, note)
+    card = card_in((folder / README_FILE).read_text(encoding="utf-8"), repo).encode("utf-8")
+    size = sum((folder / name).stat().st_size for name in (*data, *texts) if name != README_FILE) + len(card)
+    return Publication(folder, repo, public, build, data, texts, card, size, note)
 
 
 def publish(publication: Publication) -> PushReport:
@@ -81,6 +85,7 @@ def publish(publication: Publication) -> PushReport:
         stages=(publication.data_files, publication.text_files),
         owned=lambda path: path.startswith("data/") and path.endswith(".parquet"),
         sha256={shard.file: shard.sha256 for shard in publication.build.shards},
+        contents={README_FILE: publication.card},
         public=publication.public,
         message=f"{publication.build.kind}: {', '.join(publication.build.configs)}",
     )
@@ -100,7 +105,8 @@ def describe_publication(publication: Publication) -> str:
     ]
     if p.build.shared:
         lines.append(f"  (configs share files: each photo is there once, {p.build.file_bytes / 1e6:,.1f} MB in all)")
-    lines += [f"  {name}  {(p.folder / name).stat().st_size / 1e3:,.1f} kB" for name in p.text_files]
+    sizes = {README_FILE: len(p.card)}
+    lines += [f"  {n}  {sizes.get(n, (p.folder / n).stat().st_size) / 1e3:,.1f} kB" for n in p.text_files]
     lines.append(f"in all {len(p.data_files) + len(p.text_files)} files, {p.total_bytes / 1e6:,.1f} MB")
     return "\n".join(lines)
 

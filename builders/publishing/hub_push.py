@@ -48,6 +48,7 @@ def push_folder(
     stages: Sequence[Sequence[str]],
     owned: Callable[[str], bool] = lambda path: False,
     sha256: Mapping[str, str] | None = None,
+    contents: Mapping[str, bytes] | None = None,
     public: bool = False,
     repo_type: str = "dataset",
     message: str = "Upload with camtrace",
@@ -61,6 +62,7 @@ def push_folder(
             interrupted push never sees a card without its data.
         owned: remote paths that may be deleted if no stage names them (stale shards).
         sha256: hashes that are known already, by path.
+        contents: what to upload in place of the folder's file, by path.
         public: whether a new repository is public. An existing one must agree.
         repo_type: ``dataset``, ``model`` or ``space``.
         message: of the commits.
@@ -82,18 +84,24 @@ def push_folder(
         raise UsageError(f"{repo} exists and is public: say --public if that is meant, or choose another --repo")
 
     wanted = {path for stage in stages for path in stage}
+    replaced = contents or {}
     uploaded: set[str] = set()
     deleted: set[str] = set()
 
     def bring_up(stage: Sequence[str], last: bool) -> None:
         """One stage. Looks anew on each try: the commit of a failed try may have been taken, its answer lost."""
         remote = _remote_files(api, repo, repo_type)
-        changed = [path for path in stage if not _same(folder / path, remote.get(path), (sha256 or {}).get(path))]
+        changed = [
+            path
+            for path in stage
+            if not _same(replaced.get(path, folder / path), remote.get(path), (sha256 or {}).get(path))
+        ]
         stale = [path for path in remote if last and owned(path) and path not in wanted]
         uploaded.update(changed)
         deleted.update(stale)
         if changed or stale:
-            _commit(api, folder, repo, repo_type, changed, stale, message)
+            own = {path: replaced[path] for path in changed if path in replaced}
+            _commit(api, folder, repo, repo_type, changed, stale, message, own)
 
     for number, stage in enumerate(stages):
         retry(functools.partial(bring_up, stage, number == len(stages) - 1), repo)
@@ -107,9 +115,24 @@ def create_repo(api: Any, repo: str, repo_type: str, public: bool) -> str:
 
 
 def _commit(
-    api: Any, folder: Path, repo: str, repo_type: str, changed: Sequence[str], delete: Sequence[str], message: str
+    api: Any,
+    folder: Path,
+    repo: str,
+    repo_type: str,
+    changed: Sequence[str],
+    delete: Sequence[str],
+    message: str,
+    contents: Mapping[str, bytes],
 ) -> None:
-    if changed:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    if contents:
+        operations = [
+            *(CommitOperationAdd(path, contents.get(path, folder / path)) for path in changed),
+            *(CommitOperationDelete(path) for path in delete),
+        ]
+        api.create_commit(repo, operations, repo_type=repo_type, commit_message=message)
+    elif changed:
         api.upload_folder(
             repo_id=repo,
             repo_type=repo_type,
@@ -132,12 +155,14 @@ def _remote_files(api: Any, repo: str, repo_type: str) -> dict[str, Any]:
     return {entry.path: entry for entry in tree if hasattr(entry, "blob_id")}
 
 
-def _same(path: Path, remote: Any, sha256: str | None) -> bool:
-    if remote is None or remote.size != path.stat().st_size:
+def _same(ours: Path | bytes, remote: Any, sha256: str | None) -> bool:
+    if remote is None or remote.size != (len(ours) if isinstance(ours, bytes) else ours.stat().st_size):
         return False
+    if remote.lfs is not None and isinstance(ours, Path):
+        return bool(remote.lfs.sha256 == (sha256 or file_sha256(ours)))
+    data = ours if isinstance(ours, bytes) else ours.read_bytes()
     if remote.lfs is not None:
-        return bool(remote.lfs.sha256 == (sha256 or file_sha256(path)))
-    data = path.read_bytes()
+        return bool(remote.lfs.sha256 == hashlib.sha256(data).hexdigest())
     return bool(remote.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest())
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from datasets import Features
 
 from builders.dataset import (
+    ORIGINAL,
     PHOTOS,
     Build,
     Card,
@@ -71,6 +72,7 @@ def build_simcams(
         template="simcams.md.jinja",
         pretty_name="simcams: one scene, many cameras",
         license=_card_licence(photos),
+        source_datasets=ORIGINAL if _card_licence(photos) == "cc0-1.0" else (),
         tags=("image-forensics", "camera-identification", "synthetic", "acquisition-traces"),
         context={"photos": photos, "attributes": attributes, "pairs": False},
     )
@@ -96,6 +98,7 @@ def build_simpairs(
         template="simcams.md.jinja",
         pretty_name="simpairs: each scene by a phone and by an older compact",
         license=_card_licence(photos),
+        source_datasets=ORIGINAL if _card_licence(photos) == "cc0-1.0" else (),
         tags=("image-forensics", "image-retrieval", "synthetic", "acquisition-traces"),
         task_categories=("image-feature-extraction",),
         context={"photos": photos, "attributes": {}, "pairs": True},

@@ -1,6 +1,9 @@
 """Publishing by the unmodified clients against the Hub double, failures injected: nothing lost, nothing doubled."""
 
 import io
+import re
+import subprocess
+import sys
 import threading
 
 import pyarrow.parquet as pq
@@ -56,6 +59,15 @@ def test_publish__then_again_changes_nothing(hub, client, folder):
     card = repo.files["README.md"].decode()
     front = yaml.safe_load(card.split("---")[1])
     assert front["configs"][0]["data_files"][0]["path"] == "results.parquet"
+    assert front["language"] == ["en"]
+    assert front["source_datasets"] == ["ILSVRC/imagenet-1k"]  # simcams are in no repository
+    assert front["size_categories"] == ["n<1K"]
+    info = front["dataset_info"]
+    assert [column["name"] for column in info["features"]] == table.column_names
+    assert {c["name"]: c["dtype"] for c in info["features"]}["value"] == "float64"
+    assert info["splits"] == [{"name": "train", "num_bytes": info["dataset_size"], "num_examples": 6}]
+    assert info["download_size"] == len(repo.files["results.parquet"])
+    assert f"(https://huggingface.co/datasets/{REPO}/embed/viewer)" in card
     assert "`imagenet`, `simcams`" in card
     site = hub.repo("camtrace/leaderboard", "space").files
     assert b"control:jpeg-statistics" in site["data.json"]
@@ -65,6 +77,20 @@ def test_publish__then_again_changes_nothing(hub, client, folder):
     second = client("publish", folder, "--results", REPO, "--space", "camtrace/leaderboard", "--push")
     assert "0 results added, 2 already there" in second.stdout
     assert hub.count("POST", "/commit/") == commits
+
+
+def test_publish__the_code_of_the_card_runs(hub, client, folder, tmp_path):
+    client("publish", folder, "--results", REPO, "--push")
+    card = hub.repo(REPO).files["README.md"].decode()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", card, re.MULTILINE | re.DOTALL)
+    alone = "import datasets\ndatasets.config.USE_PARQUET_EXPORT = False  # it asks another host than the Hub\n"
+    show = "\nprint(scores.num_rows, scores['value'][:3], scores.features['mask_ratio'].dtype)"
+    done = subprocess.run(
+        [sys.executable, "-c", alone + code + show],
+        env=hub.environment(tmp_path / "reader"), capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == "6 [0.8, 0.7, 0.1] float64\n"
 
 
 FAILURES = {

@@ -191,6 +191,46 @@ def test_label__regional_names_are_one_body_in_clean_only(one, two):
     assert label(first, "model", "reference") != label(second, "model", "reference")
 
 
+@pytest.mark.parametrize("model", ["MAVICA", "DIGITALMAVICA", "Digital Camera", "Cyber-shot", "digital  camera"])
+def test_label__a_generic_name_is_no_model(model):
+    assert canonical_model(Acquisition(make="SONY", model=model)) == OTHER
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        ("SAMSUNG-SM-N900A", "SM-N900"),
+        ("SM-N900V", "SM-N900"),
+        ("SM-N900R4", "SM-N900"),
+        ("SM-N900", "SM-N900"),
+        ("SM-N9005", "SM-N9005"),
+        ("SM-G900F", "SM-G900"),
+        ("sm-g900w8", "SM-G900"),
+        ("SAMSUNG-SGH-I337", "SGH-I337"),
+        ("SM-N900A edited", "SM-N900A edited"),
+        ("ILCE-7M3", "ILCE-7M3"),
+    ],
+)
+def test_model__carrier_variants_are_one_body(model, body):
+    assert canonical_model(Acquisition(make="samsung", model=model)) == body
+
+
+@pytest.mark.parametrize(
+    ("make", "model", "canonical"),
+    [
+        ("RICOH IMAGING COMPANY, LTD.", "PENTAX K-1", "PENTAX"),
+        ("RICOH IMAGING COMPANY, LTD.", "GR III", "RICOH"),
+        ("RICOH", None, "RICOH"),
+        ("Konica Corporation", "KD-500Z", "KONICA"),
+        ("KONICA MINOLTA", "DYNAX 5D", "Minolta"),
+        ("Konica Minolta Camera, Inc.", "DiMAGE A200", "Minolta"),
+        ("FUJI", "SP-3000", "FUJIFILM"),
+    ],
+)
+def test_make__brands_that_changed_hands(make, model, canonical):
+    assert canonical_make(Acquisition(make=make, model=model)) == canonical
+
+
 @pytest.mark.parametrize("model", ["CYBERSHOT", "Kodak CLAS Digital Film Scanner / HR200"])
 def test_label__what_is_no_body_is_dropped_in_clean(model):
     assert label(Acquisition(model=model), "model", "clean") == OTHER
@@ -223,6 +263,27 @@ def test_label__a_scanner_takes_no_photo():
         ("NORITSU KOKI", "QSS-32_33", "scanner"),
         ("FUJIFILM", "SP-3000", "scanner"),
         ("Kodak", "Kodak CLAS Digital Film Scanner / HR200", "scanner"),
+        ("FUJI PHOTO FILM CO., LTD.", "SP-2500", "scanner"),
+        ("FUJI", "SP-3000", "scanner"),
+        ("FUJIFILM", "FinePix S2500HD", "camera"),
+        ("Kodak", "KODAK i260", "scanner"),
+        ("Eastman Kodak Company", "i200", "scanner"),
+        ("EASTMAN KODAK COMPANY", "KODAK EASYSHARE C613", "camera"),
+        ("Canon", "MG5200 series", "scanner"),
+        ("Canon", "MP560", "scanner"),
+        ("Canon", "Canon MV750i", "camera"),
+        ("Canon", "Canon EOS M50", "camera"),
+        ("EPSON", "WF-2630", "scanner"),
+        ("Seiko Epson Corp.", "PhotoPC 850Z", "camera"),
+        ("HP", "HP pstc4380", "scanner"),
+        ("HP", "HP PhotoSmart C850 (V05.27)", "camera"),
+        ("Brother", "MFC-J5620DW", "scanner"),
+        ("Plustek", "OpticFilm 8200i", "scanner"),
+        ("KYOCERA", "FINECAM S5", "camera"),
+        ("KYOCERA", "KYV37", "phone"),
+        ("Arashi Vision", "Insta360 X3", "camera"),
+        ("samsung", "SAMSUNG-SM-T337A", OTHER),
+        ("samsung", "SAMSUNG-SM-N900A", "phone"),
         ("DJI", "FC6310", "drone"),
         ("DJI", "DJI OsmoPocket", "camera"),
         ("Hasselblad", "L1D-20c", "drone"),
@@ -243,7 +304,8 @@ CAMERAS = {
     "Hasselblad": "Hasselblad X1D", "LEICA CAMERA AG": "LEICA M10", "Leica": "Q2", "KONICA MINOLTA": "DYNAX 5D",
     "Minolta Co., Ltd.": "DiMAGE 7i", "PENTAX": "PENTAX K-5", "Phase One": "P45+", "Polaroid": "i733",
     "RICOH IMAGING COMPANY, LTD.": "GR III", "RECONYX": "HC500", "SANYO Electric Co.,Ltd.": "VPC-S500",
-    "SIGMA": "SIGMA DP2", "Toshiba": "PDR-M700", "Vivitar": "ViviCam 8400",
+    "Bushnell": "Trophy Cam", "FLIR": "FLIR E60", "Insta360": "Insta360 ONE X2", "JVC": "GZ-MG555", "KONICA": "KD-500Z",
+    "Traveler": "DC-5080", "SIGMA": "SIGMA DP2", "Toshiba": "PDR-M700", "Vivitar": "ViviCam 8400",
 }  # fmt: skip
 PHONES = {
     "Apple": "iPhone 4S", "samsung": "SM-S901B", "ASUS": "ASUS_Z012D", "BlackBerry": "BlackBerry 9800",
@@ -251,7 +313,7 @@ PHONES = {
     "LG Electronics": "LG-H870", "LGE": "Nexus 5", "Lenovo": "Lenovo K50", "Meizu": "M3 note",
     "Microsoft": "Lumia 950", "Motorola": "moto g(7)", "Nokia": "808 PureView", "Nothing": "A063", "OPPO": "CPH2005",
     "OnePlus": "ONEPLUS A6003", "Palm": "Pre", "SHARP": "SH-04L", "Sony Ericsson": "W800i", "TCL": "T782H",
-    "Xiaomi": "MI 9", "ZTE": "ZTE A2017", "vivo": "vivo 1804",
+    "Xiaomi": "MI 9", "ZTE": "ZTE A2017", "vivo": "vivo 1804", "KYOCERA": "KYL22",
 }  # fmt: skip
 OTHERS = {"Autel Robotics": ("XT705", "drone"), "DJI": ("FC300X", "drone"), "Parrot": ("Anafi", "drone"),
           "Yuneec": ("CGO3", "drone"), "HP": ("scanjet", "scanner")}  # fmt: skip
@@ -272,7 +334,7 @@ def test_is_smartphone__of_each_makers_devices(make, model, said):
 
 def test_is_smartphone__every_maker_of_the_table_is_in_this_test():
     known = {canonical_make(Acquisition(make=make)) for make in (*CAMERAS, *PHONES, *OTHERS)}
-    elsewhere = {"EPSON", "Noritsu", "Polyphony Digital"}  # test_device_type
+    elsewhere = {"Brother", "EPSON", "Noritsu", "Plustek", "Polyphony Digital"}  # test_device_type
     assert set(devices._tables().devices) - elsewhere <= known
 
 

@@ -46,12 +46,12 @@ def finish(process):
 
 def steps(state, output):
     """Search half a month, fetch, build."""
-    quick = ("--first-wait", 0.01)
+    quick, built = ("--first-wait", 0.01), ("--contact", "a@b.org", "--least", 1)
     search = ("--from", "2012-04-01", "--to", "2012-04-15", "--per-user-month", 2, "--calls-per-hour", 10**8)
     return {
         "search": ("search", "--state", state, *search, *quick, "--connections", CONNECTIONS, "--contact", "a@b.org"),
         "fetch": ("fetch", "--state", state, "--allow-loopback", "--size", "o,l", *quick),
-        "build": ("build", "--state", state, "--output", output, "--pixels", "--workers", 1, "--least", 1),
+        "build": ("build", "--state", state, "--output", output, "--pixels", "--workers", 1, *built),
     }
 
 

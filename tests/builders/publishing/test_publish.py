@@ -12,6 +12,7 @@ from builders.dataset import BUILD_FILE
 from builders.errors import DataError, UsageError
 from builders.kinds import open_photos
 from builders.processed.build import build_processed
+from builders.publishing.card import card_in
 from builders.publishing.command import describe_publication, main, plan_publication
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN, HubDouble
 
@@ -58,9 +59,13 @@ def test_publish__push_then_again_uploads_nothing(hub, tmp_path, built):
     assert repo.private
     expected = {p.relative_to(built).as_posix(): p for p in built.rglob("*") if p.is_file()}
     expected = {name: p for name, p in expected.items() if not name.startswith(".")}
-    assert {n: d for n, d in repo.files.items() if n != ".gitattributes"} == {
-        n: p.read_bytes() for n, p in expected.items()
-    }
+    held = {n: d for n, d in repo.files.items() if n != ".gitattributes"}
+    card = held["README.md"].decode()
+    assert {**held, "README.md": None} == {n: None if n == "README.md" else p.read_bytes() for n, p in expected.items()}
+    assert card == card_in((built / "README.md").read_text(), REPO)
+    assert 'load_dataset("camtrace/traces", "jpeg", split="train")' in card
+    assert "(https://huggingface.co/datasets/camtrace/traces/embed/viewer)" in card
+    assert "PATH_OR_REPO" not in card
     assert len(repo.messages) == 3  # the empty repository, the data, the texts
     commits, objects = hub.count("POST", "/commit/"), hub.count("PUT", "/lfs-object/")
     second = publish(hub, tmp_path, built, "--push")
@@ -268,7 +273,7 @@ def test_publish__through_xet_where_it_is_installed(tmp_path, built):
         first = publish(hub, tmp_path, built, "--push")
         assert first.returncode == 0, first.stderr[-2000:]
         files = {n: d for n, d in hub.repo(REPO).files.items() if n != ".gitattributes"}
-        assert files == {name: (built / name).read_bytes() for name in files}
+        assert all(files[n] == (built / n).read_bytes() for n in files if n != "README.md")
         assert len(files) == 6
         assert hub.count("PUT", "/lfs-object/") == 0
         assert len(hub.xet_hashes) == 4
