@@ -170,10 +170,18 @@ def setup_shares(correct: np.ndarray, combinations: np.ndarray) -> dict[str, np.
         correct: [6 set-ups, test photos], as ``KnnAnswers`` has it.
         combinations: [6 set-ups]; a set-up without any is left out.
 
+    Expected answers of random ties are sums less sums, which rounding leaves just beyond 0 or 1: what lies within 1e-9
+    of either is that.
+
     >>> setup_shares(np.array([[1], [0], [2], [1], [0], [0]]), np.array([2, 0, 2, 2, 0, 0]))["spd"].tolist()
     [0.5]
     """
-    shares = {s.label: correct[s] / combinations[s] for s in Setup if combinations[s]}
+    shares = {s.label: _snapped(correct[s] / combinations[s]) for s in Setup if combinations[s]}
     if combinations[Setup.POS_SAME]:
         shares[SPD] = shares[Setup.POS_SAME.label] - shares[Setup.NEG_SAME.label]
     return shares
+
+
+def _snapped(shares: np.ndarray) -> np.ndarray:
+    whole = np.rint(shares)
+    return np.where(np.abs(shares - whole) < 1e-9, whole, shares)

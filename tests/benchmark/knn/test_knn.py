@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn.answers import SPD, KnnAnswers, Setup, Ties
+from benchmark.knn.answers import SPD, KnnAnswers, Setup, Ties, setup_shares
 from benchmark.knn.setups import knn_setups
 from benchmark.knn.topk import NOTHING, pack_keys, read_unit_rows, top_keys, unpack_indices
 from builders.errors import DataError, UsageError
@@ -578,3 +578,11 @@ def test_knn_setups__compiled_search_gives_the_same_answers(monkeypatch: pytest.
     compiled = knn_setups(train, test, **question)
     for name in ("correct", "tied", "plain", "by_seed"):
         np.testing.assert_array_equal(getattr(compiled, name), getattr(by_torch, name))
+
+
+def test_setup_shares__rounding_leaves_no_share_beyond_one() -> None:
+    """Sums less sums of thirds: 30.000000000000004 of 30 is all of them; a third more than all stays what it is."""
+    right = np.array([[np.nextafter(30, 31), -1e-15, 40.0]] * 6)
+    shares = setup_shares(right, np.full(6, 30))
+    assert shares["pos-same"].tolist() == [1.0, 0.0, 40 / 30]
+    assert shares["spd"].tolist() == [0.0, 0.0, 0.0]
