@@ -31,14 +31,14 @@ def test_list__names_what_a_run_kept(used, capsys):
     status, out, _ = run(capsys, "list", "--cache", str(used), "--json")
     rows = {row["name"].partition("/")[0]: row for row in json.loads(out)["entries"]}
     assert status == 0
-    assert set(rows) == {"banks", "outcomes", "photo-hashes"}
+    assert set(rows) == {"banks", "gates", "outcomes", "photo-hashes"}
     dim = 3 * 2048
     assert rows["banks"]["about"].startswith("control:random-projection, 36 photos x 3 views x ")
     assert rows["outcomes"]["about"] == "probe/sharpening of control:random-projection, 36 photos"
     on_disk = sum(path.stat().st_blocks * 512 for path in (used / "banks").rglob("*") if path.is_file())
     assert rows["banks"]["bytes"] == on_disk > dim
     status, out, _ = run(capsys, "list", "--cache", str(used))
-    assert "3 entries" in out
+    assert "4 entries" in out
     assert rows["banks"]["name"] in out
 
 
@@ -53,7 +53,7 @@ def test_clear__what_is_meant_and_nothing_else(used, tmp_path, capsys):
     assert "precious/thesis.txt" in before
     status, out, _ = run(capsys, "clear", "all", "--dry-run", "--cache", str(cache))
     assert (status, {e.name for e in entries(cache)}) == (0, before)
-    assert out.startswith("would remove 3 entries")
+    assert out.startswith("would remove 4 entries")
     bank = next(name for name in before if name.startswith("banks/"))
     assert run(capsys, "clear", bank, "--cache", str(cache))[0] == 0
     assert {entry.name for entry in entries(cache)} == before - {bank}
@@ -91,7 +91,7 @@ def test_check__names_what_is_not_as_it_was_written(used, tmp_path, capsys):
     cache = tmp_path / "c"
     shutil.copytree(used, cache)
     status, out, _ = run(capsys, "check", "--cache", str(cache))
-    assert (status, "3 entries" in out, "0 are not as they were written" in out) == (0, True, True)
+    assert (status, "4 entries" in out, "0 are not as they were written" in out) == (0, True, True)
     for pattern, name in (("banks/*/views/*/rows.npy", "banks"), ("outcomes/*/outcome.npz", "outcomes")):
         file = next(cache.glob(pattern))
         data = bytearray(file.read_bytes())

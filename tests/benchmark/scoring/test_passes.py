@@ -147,7 +147,7 @@ def test_score__two_ratios_of_a_mask_share_the_whole(tmp_path, weights, fresh):
     assert toy.views == (3 + 2) * 5 + TRIED
     [again] = score_encoders([toy.encoder], grey_photos(), tasks, options(tmp_path, fresh=fresh))
     assert means(again) == means(scored)
-    assert toy.views == (3 + 2) * 5 * (2 if fresh or not weights else 1) + 2 * TRIED
+    assert toy.views == ((3 + 2) * 5 + TRIED) * (2 if fresh or not weights else 1)  # banks and trials are kept
 
 
 def test_score__each_encoder_counts_its_own_views(tmp_path):
