@@ -4,6 +4,7 @@
 """
 
 import io
+import json
 import pickle
 import subprocess
 import sys
@@ -178,15 +179,26 @@ def test_save_to_disk_and_parquet__hold_the_bytes(plain, truth, tmp_path, decode
     assert agrees(truth, read) == len(truth)
 
 
-def test_to_iterable_dataset_and_torch_loaders(views, truth):
+def test_to_iterable_dataset(views, truth):
     assert agrees(truth, views.to_iterable_dataset(num_shards=3).shuffle(seed=1)) == len(truth)
 
-    def read(rows):
-        return [(row["photo_id"], row["sharpening"], np.asarray(row["image"]).mean()) for row in rows]
 
-    loader = torch.utils.data.DataLoader(views, batch_size=5, collate_fn=read, num_workers=2)
-    seen = [one for batch in loader for one in batch]
-    assert {(photo, code): mean for photo, code, mean in seen} == {key: p.mean() for key, p in truth.items()}
+def test_torch_loaders__whose_workers_are_forked(views, truth, tmp_path):
+    """In a process of its own: this one has threads of many libraries, and should not be forked."""
+    (tmp_path / "views.pkl").write_bytes(pickle.dumps(views))
+    code = (
+        "import json, pickle, sys, numpy as np, torch\n"
+        "import builders.processed.view_files\n"
+        "def read(rows):\n"
+        "    return [(r['photo_id'], r['sharpening'], float(np.asarray(r['image']).mean())) for r in rows]\n"
+        "v = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "loader = torch.utils.data.DataLoader(v, batch_size=5, collate_fn=read, num_workers=2)\n"
+        "print(json.dumps([one for batch in loader for one in batch]))\n"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path / "views.pkl")]
+    said = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    seen = {(photo, code): mean for photo, code, mean in json.loads(said.stdout.splitlines()[-1])}
+    assert seen == {key: picture.mean() for key, picture in truth.items()}
 
 
 def test_pickle__opens_in_a_process_that_was_not_forked(views, truth, tmp_path):
