@@ -2,6 +2,7 @@ from .bank import Bank, BankView, bank_key, key_hash
 from .block_files import BlockBank, BlockRows, merge_blocks, view_path
 from .embed import PassCost, fill_banks
 from .from_file import fill_from_file
+from .keys import key_of
 from .photo_hashes import PhotoHashes, hash_of_block, photos_bytes_hash
 from .precision_gate import Verdict, judge
 from .runtime_gate import RuntimeVerdict, settled
@@ -25,6 +26,7 @@ __all__ = [
     "hash_of_block",
     "judge",
     "key_hash",
+    "key_of",
     "merge_blocks",
     "photos_bytes_hash",
     "settled",

@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.bank.bank import bank_key, key_hash
+from benchmark.bank.bank import key_hash
 from benchmark.bank.gathering import photos_together
+from benchmark.bank.keys import key_of
 from benchmark.bank.view_file import Blocks
 from benchmark.compute import FittingBatch
 from benchmark.encoders import Encoder
@@ -114,16 +115,7 @@ def judge(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptio
     recipe = all_views(photos, options)
     key = {
         "gate": {"sample": SAMPLE, "threshold": THRESHOLD, "batch_size": options.batch_size},
-        **bank_key(
-            encoder.info,
-            encoder.dtype,
-            photos,
-            bytes_hash,
-            options.storage,
-            compiled=encoder.compiled,
-            device=encoder.device,
-            runtime=encoder.runtime,
-        ),
+        **key_of(encoder, photos, bytes_hash, options.storage),
         "views": recipe.view_keys(),
     }
     file = options.cache / "gates" / f"{key_hash(key)}.json"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from benchmark.bank import Bank, BlockBank, Blocks, bank_key, fill_banks, hash_of_block, key_hash, merge_blocks
+from benchmark.bank import Bank, BlockBank, Blocks, fill_banks, hash_of_block, key_hash, key_of, merge_blocks
 from benchmark.cluster.request import Request
 from benchmark.compute import share_machine
 from benchmark.encoders import Encoder, load_encoder
@@ -171,7 +171,8 @@ class EmbeddingWork:
     def _key(self, number: int, spec: str, encoder: Encoder) -> dict[str, Any]:
         """Of the bank that this machine's encoder would fill; the photos' bytes are the plan's, and checked apart."""
         frozen = self._keys[f"{number}/{spec}"]
-        return key_of(encoder, self._asked.jobs[number].photos, frozen["photos"]["bytes"], self._asked.options)
+        photos, bytes_hash = self._asked.jobs[number].photos, frozen["photos"]["bytes"]
+        return key_of(encoder, photos, bytes_hash, self._asked.options.storage)
 
     def _encoders(self, group: int) -> dict[str, Encoder]:
         """Of a group, in memory until another is asked for."""
@@ -227,22 +228,6 @@ def encoder_facts(spec: str, photos: PhotoSet, key: Mapping[str, Any]) -> dict[s
         f"the runtime of {spec}": f"{runtime}, {encoder['dtype']}",
         f"everything that decides the embeddings of {spec} on {photos.name}": key_hash(key),
     }
-
-
-def key_of(
-    encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptions, device: str = ""
-) -> dict[str, Any]:
-    """Of a bank, as ``score`` has it."""
-    return bank_key(
-        encoder.info,
-        encoder.dtype,
-        photos,
-        bytes_hash,
-        options.storage,
-        compiled=encoder.compiled,
-        device=device or encoder.device,
-        runtime=encoder.runtime,
-    )
 
 
 def finish(plan: Plan, done: Mapping[int, Finished], place: Place) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from benchmark.bank import Blocks, PhotoHashes, judge, settled
-from benchmark.cluster.embedding import Asked, encoder_facts, key_of, photo_facts
+from benchmark.bank import Blocks, PhotoHashes, judge, key_of, settled
+from benchmark.cluster.embedding import Asked, encoder_facts, photo_facts
 from benchmark.cluster.request import Request
 from benchmark.encoders import Encoder, load_encoder
 from benchmark.scoring import PassTimes, pass_times, planned_passes, release, sentence, try_encoders
@@ -126,7 +126,7 @@ def _freeze(spec: str, encoder: Encoder, job: SweepJob, bytes_hash: str, asked: 
     times = pass_times(spec, encoder, job, options)
     if times.reason:
         raise EncoderError(times.reason)
-    key = key_of(encoder, job.photos, bytes_hash, options, device)
+    key = key_of(encoder, job.photos, bytes_hash, options.storage, device=device)
     return Frozen(key, encoder.runtime.name if encoder.runtime else "torch", times)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.bank import Bank, PhotoHashes, bank_key
+from benchmark.bank import Bank, PhotoHashes, key_of
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.scoring.space import require_space
@@ -67,17 +67,7 @@ class BankPlaces:
             require_space(banks, root, tell)
 
     def _key(self, encoder: Encoder, bytes_hash: str) -> dict[str, Any]:
-        photos, storage = self._hashes.photos, self._options.storage
-        return bank_key(
-            encoder.info,
-            encoder.dtype,
-            photos,
-            bytes_hash,
-            storage,
-            compiled=encoder.compiled,
-            device=encoder.device,
-            runtime=encoder.runtime,
-        )
+        return key_of(encoder, self._hashes.photos, bytes_hash, self._options.storage)
 
     def _root(self, encoder: Encoder) -> Path:
         return self._options.cache / BANKS if encoder.cacheable else self._scratch

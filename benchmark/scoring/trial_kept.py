@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.bank import bank_key, key_hash
+from benchmark.bank import key_hash, key_of
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.scoring import trial as asking
@@ -50,19 +50,7 @@ def _key(
     """Everything that decides what is found, as JSON values; None where an encoder is not identified."""
     if not all(encoder.cacheable for encoder in encoders):
         return None
-    banks = [
-        bank_key(
-            encoder.info,
-            encoder.dtype,
-            photos,
-            bytes_hash,
-            options.storage,
-            compiled=encoder.compiled,
-            device=encoder.device,
-            runtime=encoder.runtime,
-        )
-        for encoder in encoders
-    ]
+    banks = [key_of(encoder, photos, bytes_hash, options.storage) for encoder in encoders]
     return {
         "trial": _code(),
         "company": [bank["encoder"] for bank in banks],
