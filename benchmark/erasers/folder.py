@@ -1,4 +1,4 @@
-"""The folder of an eraser, here or on the Hub: ``eraser.safetensors``, ``fit_photos.safetensors``, ``eraser.json``, card.
+"""The folder of an eraser, here or on the Hub: its tensors, the photos that it has seen, ``eraser.json``, a card.
 
 ``eraser.json`` is written last and names the SHA-256 of the other two: a folder without it, or one that does not match,
 is not whole. Nothing in it is code.

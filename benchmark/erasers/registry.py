@@ -67,10 +67,10 @@ def _standardised(source: Source, moments: Moments) -> Eraser:
     scales = moments.class_deviations
     every = moments.deviations
     scales = scales.where(scales > 0, every.where(every > 0, 1.0))
-    mean, means, scales, every = (
+    mean, means, of_groups, of_all = (
         np.asarray(t.cpu().numpy(), np.float32) for t in (moments.mean, moments.class_means, scales, every)
     )
-    return Eraser("standardise", mean, np.diag(every), 0, source.unit_rows, means, scales)
+    return Eraser("standardise", mean, np.diag(of_all), 0, source.unit_rows, means, of_groups)
 
 
 def _adversary(source: Source, moments: Moments, **options: Any) -> Eraser:
