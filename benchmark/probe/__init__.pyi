@@ -5,11 +5,14 @@ from .parts import Clusters
 from .permutations import shuffled_accuracies
 from .problem import LabelledSplits
 from .protocols import labelled_probe, processing_probe
+from .readers import LINEAR, READERS
 from .registry import PROTOCOLS
 from .training_spread import TrainingSpread, labelled_spread, processing_spread
 
 __all__ = [
+    "LINEAR",
     "PROTOCOLS",
+    "READERS",
     "Clusters",
     "LabelledSplits",
     "LearningCurve",
