@@ -31,6 +31,7 @@ def service_stages(results: Path, scratch: Path) -> Iterator[tuple[Stage, ...]]:
         hub = stack.enter_context(HubDouble())
         flickr = stack.enter_context(serving(World(), Faults(busy=0.02, broken=0.02, latency_s=0.001)))
         constants.ENDPOINT, constants.HF_HUB_DISABLE_XET = hub.url, True
+        constants.HUGGINGFACE_CO_URL_TEMPLATE = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
         os.environ |= {"HF_TOKEN": OWNER_TOKEN, "FLICKR_API_KEY": KEY, "FLICKR_API_SECRET": SECRET}
 
         def others(folder: Path) -> None:
