@@ -32,6 +32,22 @@ SAMPLE_SEED = 7
 """Of that sample."""
 
 
+def chosen_readers(text: str) -> str:
+    """Readers with commas between them, each once, in their order, the linear one always among them.
+
+    Raises:
+        UsageError: there is no such reader.
+
+    >>> chosen_readers("mlp, knn")
+    'linear,knn,mlp'
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in READERS:
+            raise unknown_name("reader", name, READERS)
+    return ",".join(name for name in READERS if name == LINEAR or name in names)
+
+
 @dataclass(frozen=True)
 class Read:
     """What a reader that is no linear layer answers."""
