@@ -34,7 +34,6 @@ def server():
 @pytest.fixture
 def bucket(server, monkeypatch, tmp_path):
     """The address of a new one, as this process and those that it starts see it."""
-    import boto3
     import s3fs
 
     for name, value in (
@@ -48,7 +47,7 @@ def bucket(server, monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
     s3fs.S3FileSystem.clear_instance_cache()
     name = f"camtrace-{uuid.uuid4().hex[:8]}"
-    boto3.client("s3").create_bucket(Bucket=name)
+    s3fs.S3FileSystem().mkdir(name)
     return f"s3://{name}"
 
 
