@@ -14,7 +14,7 @@ from typing import Any
 from benchmark.leaderboard.blocks import blocks_of
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import Entry, measured_entries, published_entries, study_facts
-from benchmark.leaderboard.shown_photos import thumbnails
+from benchmark.leaderboard.shown_photos import shown_photos
 from benchmark.leaderboard.site import INTERVAL_NOTE, as_json, board_json, script_safe
 from benchmark.results import Result, ResultFile, folder_name, published_encoders
 from builders.files import write_text_atomically
@@ -110,10 +110,12 @@ def _data(results: Sequence[Result], text: str, published: bool, photos: Sequenc
         entries = [*published_entries(published_encoders(), study_facts()), *entries]
     board = build_board(entries)
     page = board_json(board, (), _title(results))
+    shown = shown_photos(results, photos, passed_on=published)
     return {
         **page,
         "source": {**page["source"], "interval_note": f"{INTERVAL_NOTE} {RANKS_NOTE}"},
-        "photos": thumbnails(results, photos, passed_on=published),
+        "photos": shown.photos,
+        "views": shown.views,
         "tagline": TAGLINE,
         "report": blocks_of(text),
         "details": {entry.key: _details(entry) for entry in entries if entry.files},

@@ -16,6 +16,7 @@ from benchmark.views.on_device.jpeg import round_trips
 from benchmark.views.on_device.resizing import Resize, resized
 from benchmark.views.on_device.sharpening import sharpened
 from benchmark.views.on_device.taps import FILTERS, Axis
+from benchmark.views.views import ORIGINAL
 from builders.errors import PhotoError
 from builders.pixels import ALL_PROCESSINGS, Processing, ResizeCrop, request
 
@@ -46,7 +47,7 @@ def torch_views(
         photos: uint8 [n, height, width, 3], RGB, on the device that shall do the work (it needs float64). Smaller
             photos stand in the upper left corner.
         ids: identities of the photos; they decide random scales.
-        names: of processings, in ``ALL_PROCESSINGS``.
+        names: of processings, in ``ALL_PROCESSINGS``, or ``ORIGINAL``.
         plans: one per preprocessing.
         sizes: (width, height) of each photo; by default all fill the tensor.
         seed: of the random scale.
@@ -64,7 +65,7 @@ def torch_views(
     >>> torch_views(photos, ["a", "b"], ["jpeg-q95-420", "sharpening-x4"], [plan])[0].shape
     torch.Size([2, 2, 8, 8, 3])
     """
-    if unknown := [name for name in names if not makes(ALL_PROCESSINGS[name])]:
+    if unknown := [name for name in _processed(names) if not makes(ALL_PROCESSINGS[name])]:
         raise ValueError(f"no device makes {', '.join(unknown)}")
     sizes = sizes or [(photos.shape[2], photos.shape[1])] * len(photos)
     chunk = photos_at_once or len(photos)
@@ -83,10 +84,12 @@ def possible(
     width: int, height: int, photo_id: str, names: Sequence[str], plans: Sequence[DevicePlan], seed: int = 0
 ) -> bool:
     """Whether ``torch_views`` makes these views of a photo; where not, Pillow makes them, or says why it cannot."""
-    processings = [ALL_PROCESSINGS[name] for name in names]
+    processings = [ALL_PROCESSINGS[name] for name in _processed(names)]
     if not all(map(makes, processings)):
         return False
     sizes = {request(processing, (width, height), photo_id, seed).size for processing in processings}
+    if ORIGINAL in names:
+        sizes.add((width, height))
     if any(min(size) < 1 or max(size) > LONGEST_SIDE for size in sizes):
         return False
     try:
@@ -113,8 +116,10 @@ class Canvas:
 
 def processed(photos: Canvas, ids: Sequence[str], names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, Canvas]]:
     """Each processing's name with its result, processings of one source (sharpened, resized) one after the other."""
+    if ORIGINAL in names:
+        yield ORIGINAL, photos
     groups: dict[tuple[object, ...], list[str]] = {}
-    for name in names:
+    for name in _processed(names):
         p = ALL_PROCESSINGS[name]
         groups.setdefault((p.sharpness, p.scale, p.resample if p.scale != 1 else None), []).append(name)
     for group in groups.values():
@@ -122,6 +127,10 @@ def processed(photos: Canvas, ids: Sequence[str], names: Sequence[str], seed: in
         wanted = [(ALL_PROCESSINGS[name].quality, ALL_PROCESSINGS[name].subsampling) for name in group]
         for name, planes in zip(group, round_trips(source.planes, wanted, source.sizes), strict=True):
             yield name, Canvas(planes, source.sizes)
+
+
+def _processed(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name != ORIGINAL]
 
 
 def preprocessed(canvas: Canvas, plan: DevicePlan) -> Tensor:
