@@ -97,7 +97,7 @@ def run_adversary(given: TaskInput) -> TaskOutcome:
     values = _values(right[:-1])
     more: dict[str, dict[str, Any]] = {
         "worst": strip_details(given, asked, names, right, distances, answers.k),
-        "average": {"by_processing": _by_processing(names[:-1], right, distances)},
+        "average": {"by_processing": _by_view(names, right, distances)},
         "flipped": {"spoiled": float(((right[-1] > 0.5) & (values["worst"] < 0.5)).mean())},
     }
     scores = tuple(_score(metric, values[metric.name], answers, asked, given, more) for metric in METRICS)
@@ -125,9 +125,10 @@ def _values(right: np.ndarray) -> dict[str, np.ndarray]:
     return {"worst": worst, "average": table.mean(axis=0), "best": table.max(axis=0), "flipped": flipped}
 
 
-def _by_processing(names: tuple[str, ...], right: np.ndarray, distances: np.ndarray) -> dict[str, dict[str, float]]:
-    """Of each processing over all queries: accuracy, and the mean distance of embeddings to those of the originals."""
-    rows = zip(names, right[:-1].mean(axis=1), distances.mean(axis=1), strict=True)
+def _by_view(names: tuple[str, ...], right: np.ndarray, distances: np.ndarray) -> dict[str, dict[str, float]]:
+    """Of each view over all queries: accuracy, and the mean distance of its embedding to that of the photo as it is."""
+    means = [*distances.mean(axis=1), 0.0]
+    rows = zip(names, right.mean(axis=1), means, strict=True)
     return {name: {"accuracy": round(float(a), 6), "distance": round(float(d), 6)} for name, a, d in rows}
 
 

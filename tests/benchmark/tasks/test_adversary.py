@@ -133,9 +133,11 @@ def test_strips__name_distances_answers_and_neighbours(run, by_hand):
     if "embedding moved most" in by_why:
         assert by_why["embedding moved most"] == f"photo-{TRAIN + int(moved.argmax())}"
     told = run.result.score("knn/adversary", "average").details["by_processing"]
-    assert list(told) == list(STUDY_PROCESSINGS)
+    assert list(told) == [*STUDY_PROCESSINGS, "original"]
     for v, one in enumerate(told.values()):
         assert one["distance"] == pytest.approx(distances[v].mean(), abs=2e-6)
+        right = [voted(similar[v, q]) == (TRAIN + q) % 2 for q in range(TEST)]
+        assert one["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
 
 
 def test_ties__bound_each_score(run):

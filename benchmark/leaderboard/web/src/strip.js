@@ -87,7 +87,7 @@ function table(shown) {
           h("meter", { min: "0", max: furthest, value: view.distance, "aria-label": `Distance under ${name(view)}` }), view.distance.toFixed(4)]),
         h("td", {}, h("span", { class: view.right < 0.5 ? "wrong" : "right" }, view.right < 0.5 ? "✗ " : "✓ "), view.answer),
         h("td", {}, h("ul", { class: "near" }, view.near.map((one) => neighbour(one, photos, own)))),
-        all ? h("td", { class: "score" }, view.all ? [`${percent(view.all.accuracy)} %`, h("small", {}, `distance ${view.all.distance.toFixed(4)}`)] : null) : null)))));
+        all ? h("td", { class: "score" }, view.all ? [`${percent(view.all.accuracy)} %`, view.processing === ORIGINAL ? null : h("small", {}, `distance ${view.all.distance.toFixed(4)}`)] : null) : null)))));
 }
 
 function neighbour({ id, class: label, similarity, fresh }, photos, own) {
