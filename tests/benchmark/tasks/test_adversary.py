@@ -40,11 +40,11 @@ def look(image: Image.Image) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def photos() -> PhotoSet:
-    """12 train photos of two classes, 6 queries, one query without a class, one photo that cannot be read."""
-    files = {f"photo-{i}": png(i) for i in range(TRAIN + TEST + 1)} | {"broken": b"broken"}
-    found = PhotoSet.of_bytes("noise", files, None, ["train"] * TRAIN + ["val"] * (TEST + 2))
-    values = np.arange(len(files), dtype=np.int32) % 2
-    values[TRAIN + TEST] = -1
+    """12 train photos of two classes, 6 queries, one photo of each without a class, one that cannot be read."""
+    files = {"no class": png(99)} | {f"photo-{i}": png(i) for i in range(TRAIN + TEST + 1)} | {"broken": b"broken"}
+    found = PhotoSet.of_bytes("noise", files, None, ["train"] * (1 + TRAIN) + ["val"] * (TEST + 2))
+    values = (np.arange(len(files), dtype=np.int32) + 1) % 2
+    values[[0, 1 + TRAIN + TEST]] = -1
     return dataclasses.replace(found, labels=Labels(("dark", "light"), values), neighbours=K)
 
 

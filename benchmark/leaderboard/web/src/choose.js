@@ -48,7 +48,7 @@ export function createChoice({ board, container, change, linkTo }) {
         lead: [
           h("p", { class: "answer" }, h("strong", {}, said)),
           h("ol", { class: "best" }, kept.slice(0, LISTED).map((row) => h("li", { class: row.origin }, line(row, want, trace)))),
-          own(both, kept, want, trace),
+          own(rows, both, kept, want, trace),
         ],
         choices: [
           select(context, "want", "What you want", wants.map((c) => [c.id, fullLabel(board, c)]), want.id),
@@ -79,9 +79,10 @@ export function createChoice({ board, container, change, linkTo }) {
   }
 
   /** Where the reader's own rows stand, whether or not they are among the first. */
-  function own(both, kept, want, trace) {
+  function own(rows, both, kept, want, trace) {
     const measured = both.filter(({ origin }) => origin === "measured");
-    if (!measured.length || measured.length === both.length) return null;
+    if (!measured.length) return elsewhere(rows);
+    if (measured.length === both.length) return null;
     const place = (row) => kept.indexOf(row) + 1;
     const listed = [...measured].sort((a, b) => (place(a) || Infinity) - (place(b) || Infinity)).slice(0, LISTED);
     return [
@@ -89,6 +90,23 @@ export function createChoice({ board, container, change, linkTo }) {
       h("ul", { class: "best own" }, listed.map((row) => h("li", { class: "measured" }, line(row, want, trace), "; ",
         place(row) ? `place ${place(row)} of the ${kept.length} that reach it` : "below what is asked for"))),
     ];
+  }
+
+  /** A way to measured rows that lack what is in view: they were made on other photos, or are in part. */
+  function elsewhere(rows) {
+    const measured = rows.filter(({ origin }) => origin === "measured");
+    const held = (columns) => columns.map((c) => measured.filter((row) => row.cells[c.index]));
+    const [reached, traced] = [held(wants), held(traces)];
+    let found = null;
+    wants.forEach((want, i) => traces.forEach((trace, j) => {
+      const both = reached[i].filter((row) => traced[j].includes(row)).length;
+      const weight = both * 2 + (want.data === trace.data ? 1 : 0);
+      if (both && weight > (found?.weight ?? 0)) found = { weight, both, want, trace };
+    }));
+    if (!found) return null;
+    const { both, want, trace } = found;
+    return h("p", { class: "own-title" }, both > 1 ? `${both} encoders measured with camtrace have other scores: ` : "One encoder measured with camtrace has other scores: ",
+      h("a", { href: linkTo({ want: want.id, trace: trace.id, floor: "" }) }, `${fullLabel(board, want)} against ${fullLabel(board, trace)}`), ".");
   }
 
   /** The two columns in view: the address's; else the pair that most rows have, a measured pair first among equals. */
