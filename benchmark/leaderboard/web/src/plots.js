@@ -9,9 +9,9 @@ export function bars({ board, column, rows, width, label }) {
   const most = asPercent(Math.max(column.chance, ...points.map((p) => p.high ?? p.value)));
   const top = most > 50 ? 100 : 10 * Math.ceil(most / 10);
   const names = points.map((p) => short(p.name, 34));
-  const below = 26 + Math.ceil(5.5 * Math.max(8, ...names.map((name) => name.length)));
+  const below = 26 + Math.ceil(5.3 * Math.max(8, ...names.map((name) => name.length)));
   return draw(board, label, {
-    width: Math.max(Math.min(width, 80 * points.length + 60), 13 * points.length + 60),
+    width: Math.max(Math.min(width, 80 * points.length + 60), 10.6 * points.length + 48),
     height: 200 + below,
     marginLeft: 38,
     marginBottom: below,
@@ -20,7 +20,7 @@ export function bars({ board, column, rows, width, label }) {
     marks: [
       barY(points, { x: "key", y: (p) => asPercent(p.value), fill: "group", fillOpacity: (p) => (p.origin === "measured" ? 1 : 0.75) }),
       ruleX(points.filter((p) => p.low !== null), { x: "key", y1: (p) => asPercent(p.low), y2: (p) => asPercent(p.high), stroke: "var(--ink)", strokeWidth: 1 }),
-      text(points, { x: "key", y: 0, dy: 12, rotate: -90, textAnchor: "end", fontSize: 10, text: (_, i) => names[i], fill: "var(--ink)", fontWeight: (p) => (p.origin === "measured" ? 700 : 400) }),
+      text(points, { x: "key", y: 0, dy: 12, rotate: -90, textAnchor: "end", fontSize: 9.5, text: (_, i) => names[i], fill: "var(--ink)", fontWeight: (p) => (p.origin === "measured" ? 700 : 400) }),
       dot(points.filter((p) => p.origin === "measured"), { x: "key", y: 0, dy: 6, r: 2.5, symbol: "diamond2", fill: "var(--ink)" }),
       ruleY([asPercent(column.chance)], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
       ruleY([0], { stroke: "var(--muted)" }),
