@@ -121,7 +121,9 @@ def test_shown__all_details_of_a_photo_or_none_and_no_more_than_there_is_room_fo
     assert list(some.views["toy"]) == ["second.jpg"]
     assert not some.photos
     monkeypatch.setattr(module, "MOST_BYTES", second - 100)
-    assert "toy" not in shown_photos([run(make)], [photo_set()], passed_on=False).views
+    none = shown_photos([run(make)], [photo_set()], passed_on=False)
+    assert "toy" not in none.views
+    assert "second.jpg" in none.photos["toy"]  # what was begun for its details is free again
 
 
 @pytest.mark.parametrize(("smoke_test", "published", "shown"), [(0, 0, True), (0, 1, False), (1, 1, True)])
