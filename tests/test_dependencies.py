@@ -37,8 +37,6 @@ PLACES = {
 
 COMES_ALONG = {
     "hf_xet": "huggingface_hub's own, imported only beside it",
-    "httpx": "huggingface_hub stands on httpx or on httpx2: whichever it brought is asked for its errors",
-    "httpx2": "the same",
     "llvmlite": "numba's own compiler, at the version that numba asks for",
     "atheris": "scripts/fuzz_parsers.py is guided by it where somebody installed it",
     "cleanlab": "scripts/check_audit.py compares with it where somebody installed it",

@@ -25,7 +25,7 @@ from benchmark.options import (
     choices,
     default_cache,
 )
-from benchmark.probe import PROTOCOLS
+from benchmark.probe import PROTOCOLS, READERS, chosen_readers
 from benchmark.scoring.config_file import ConfiguredParser
 from benchmark.scoring.voice import Voice
 from builders.command_line import Parser, check_writable, size_in_bytes
@@ -73,6 +73,13 @@ def parser() -> Parser:
         "its preprocessing, probes and tied votes, and no Exif orientation (default: camtrace)",
     )
     p.add_argument("--protocol", choices=tuple(PROTOCOLS), help="how probes are fitted (default: the preset's)")
+    p.add_argument(
+        "--readers",
+        default=defaults.readers,
+        metavar="NAMES",
+        help=f"who reads traces, of {', '.join(READERS)}, with commas between them; the linear probe always does "
+        "(default: %(default)s)",
+    )
     p.add_argument(
         "--preprocess",
         choices=PREPROCESS,
@@ -320,6 +327,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         seed=args.seed,
         preset=args.preset or RunOptions().preset,
         protocol=chosen["protocol"],
+        readers=chosen_readers(args.readers),
         preprocess=chosen["preprocess"],
         ties=chosen["ties"],
         orientation=chosen["orientation"],

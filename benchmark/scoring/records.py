@@ -41,6 +41,7 @@ def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
         "assignment_seeds": options.assignment_seeds,
         "preset": options.preset,
         "protocol": options.protocol,
+        **({"readers": options.readers} if options.readers != RunOptions().readers else {}),
         "preprocess": options.preprocess,
         "ties": options.ties,
         "orientation": "upright" if photos.stored_views else options.orientation,  # built photos are

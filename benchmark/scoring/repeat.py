@@ -23,7 +23,19 @@ if TYPE_CHECKING:
 
 SCORE_COMMAND = ("camtrace", "score")
 
-VALUES = ("limit", "preset", *CHOICES, "neighbours", "queries", "mask_ratio", "seed", "dtype", "storage", "runtime")
+VALUES = (
+    "limit",
+    "preset",
+    *CHOICES,
+    "readers",
+    "neighbours",
+    "queries",
+    "mask_ratio",
+    "seed",
+    "dtype",
+    "storage",
+    "runtime",
+)
 """Fields of ``RunOptions`` that change scores, each an option with a value."""
 FLAGS = ("compile", "force_dtype", "allow_random")
 """Fields of ``RunOptions`` that change scores, each an option without a value."""

@@ -168,7 +168,7 @@ def _same(ours: Path | bytes, remote: Any, sha256: str | None) -> bool:
 
 def retry(call: Callable[[], _Answer], repo: str) -> _Answer:
     """Call until it works; transient refusals and broken connections are tried again, others told in one sentence."""
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError  # the last: httpx's or httpx2's
 
     wait_s = FIRST_WAIT_S
     for attempt in range(1, ATTEMPTS + 1):
@@ -184,7 +184,7 @@ def retry(call: Callable[[], _Answer], repo: str) -> _Answer:
                 raise RemoteError(f"{repo}: the Hub said no: {reason}") from None
             named = error.response.headers.get("Retry-After", "")
             pause = float(named) if named.isdigit() else wait_s
-        except (OSError, RuntimeError, _transport_error()) as error:
+        except (OSError, RuntimeError, HTTPError) as error:
             if attempt == ATTEMPTS:
                 raise RemoteError(f"{repo}: the Hub cannot be reached ({type(error).__name__}); run it again") from None
             pause = wait_s
@@ -198,12 +198,3 @@ def _reason(error: Any, status: int | None) -> str:
         return f"HTTP {status}: log in with `hf auth login`, by a token that may write to this repository"
     message = (getattr(error, "server_message", None) or "").strip().splitlines()
     return f"HTTP {status}" + (f" ({message[0][:200]})" if message else "")
-
-
-def _transport_error() -> type[Exception]:
-    """The base of connection errors of whichever HTTP library ``huggingface_hub`` was built on."""
-    try:
-        import httpx2 as http
-    except ImportError:
-        import httpx as http  # type: ignore[no-redef]
-    return http.TransportError
