@@ -127,4 +127,18 @@ def _place(result: Result) -> str:
 
 
 def _details(entry: Entry) -> list[dict[str, Any]]:
-    return [{"file": file.file, "result": dataclasses.asdict(file.result)} for file in entry.files]
+    found = [{"file": file.file, "result": dataclasses.asdict(file.result)} for file in entry.files]
+    for one in found:
+        for score in one["result"]["scores"]:
+            if kept := score["details"].get("similarities"):
+                score["details"]["similarities"] = [_shortened(histogram) for histogram in kept]
+    return found
+
+
+def _shortened(histogram: dict[str, Any]) -> dict[str, Any]:
+    """With the first and the last of its edges alone where all bins are equally wide: the page has the others by the
+    number of bins. Of 360 histograms (five encoders on three data sets) they are a quarter of a megabyte."""
+    edges = histogram["edges"]
+    width = (edges[-1] - edges[0]) / (len(edges) - 1)
+    equal = all(abs(edge - edges[0] - i * width) < 1e-9 for i, edge in enumerate(edges))
+    return {**histogram, "edges": [edges[0], edges[-1]]} if equal else histogram
