@@ -127,7 +127,9 @@ def _place(result: Result) -> str:
 
 
 def _details(entry: Entry) -> list[dict[str, Any]]:
-    found = [{"file": file.file, "result": dataclasses.asdict(file.result)} for file in entry.files]
+    found: list[dict[str, Any]] = [
+        {"file": file.file, "result": dataclasses.asdict(file.result)} for file in entry.files
+    ]
     for one in found:
         for score in one["result"]["scores"]:
             if kept := score["details"].get("similarities"):
