@@ -63,7 +63,7 @@ def make_root(root):
     return root
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def root(tmp_path_factory):
     return make_root(tmp_path_factory.mktemp("cluster"))
 
@@ -88,7 +88,7 @@ def elsewhere(root):
     return {**os.environ, "PYTHONPATH": f"{root}:{PROJECT}", "CAMTRACE_RUNTIME": "torch"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def plain(root):
     """The same by the plain command, once: (results, cache)."""
     with pytest.MonkeyPatch.context() as patch:

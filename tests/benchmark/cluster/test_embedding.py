@@ -14,6 +14,7 @@ import pytest
 import benchmark.bank.bank
 import benchmark.cluster.embedding
 import benchmark.cluster.working
+import benchmark.scoring.trial_kept
 from benchmark.bank import Bank, BlockRows
 from builders.ranks import Place, read_plan
 from tests.benchmark.cluster.conftest import ASKED, leftovers, make_root, scores, tree
@@ -223,6 +224,17 @@ def test_plan__the_same_again_is_kept_and_another_is_refused(run, planned, tmp_p
     status, _, said = run("plan", "sweep", *ASKED, "--together", 1, *words, "--ranks", 3)
     assert status == 2
     assert "holds another plan" in said
+
+
+def test_plan__asks_no_encoder_again(run, tmp_path, monkeypatch):
+    words = ("sweep", "--model", "cluster_encoders:small", *ASKED[:8], "--cache", tmp_path / "cache")
+    assert run("plan", *words, "--output", tmp_path / "one", "--ranks", 2)[0] == 0
+
+    def never(*_):
+        raise AssertionError("it was asked before")
+
+    monkeypatch.setattr(benchmark.scoring.trial_kept, "try_encoders", never)
+    assert run("plan", *words, "--output", tmp_path / "two", "--ranks", 3)[0] == 0
 
 
 def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_path, run):

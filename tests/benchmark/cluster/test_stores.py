@@ -111,7 +111,7 @@ def test_s3__shards_after_a_killed_rank(bucket, run, elsewhere, tmp_path):
 def test_s3__a_bucket_that_is_not_there_is_said_in_a_sentence(bucket, run, tmp_path):
     status, _, said = run("plan", *BUILD, "--output", f"{bucket}-elsewhere/photos", "--ranks", 2)
     assert status == 1
-    assert said.splitlines()[-1].startswith(f"camtrace: {bucket}-elsewhere/photos.plan: cannot be written")
+    assert said.splitlines()[-1].startswith(f"camtrace: {bucket}-elsewhere/photos.plan/plan.json: cannot be written")
     assert "Traceback" not in said
     status, _, said = run("work", f"{bucket}/nothing.plan")
     assert status == 2
