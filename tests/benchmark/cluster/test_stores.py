@@ -77,7 +77,7 @@ def test_s3__results_and_banks_after_a_killed_rank(bucket, run, plain, elsewhere
     name = "cluster_encoders-small/folder-photos"
     found = brought(out, tmp_path / "found")
     assert scores(found)[name] == scores(plain[0])[name]
-    assert {path.parent.relative_to(found).as_posix() for path in found.glob("*/*/report.html")} == set(scores(found))
+    assert (found / "report.html").is_file()
     before = {name: data for name, data in tree(found).items() if name.endswith("result.json")}
     assert run("finish", f"{out}.plan")[0] == 0  # what was scored is not scored again
     again = brought(out, tmp_path / "again")
