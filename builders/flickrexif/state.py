@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from builders.errors import DataError, UsageError
 from builders.flickrexif.clock import Clock, SystemClock
-from builders.flickrexif.schema import TABLES, VERSION
+from builders.flickrexif.schema import MIGRATIONS, TABLES, VERSION, tombstone_hash
 
 DATABASE = "state.sqlite"
 FILES = "files"
@@ -54,6 +54,7 @@ class State:
                 self._db.row_factory = sqlite3.Row
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
+                self._db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
                 self._migrate()
             except BaseException:
                 self._db.close()
@@ -138,6 +139,19 @@ class State:
             _lock(handle, f"{self.folder}: another '{step}' is running on it")
             yield
 
+    def compact(self) -> bool:
+        """Write the data base anew, and empty its journal: nothing that was deleted is left in the files.
+
+        Returns:
+            Whether that was possible; not while another process reads or writes the state.
+        """
+        with self._lock:
+            try:
+                self._db.execute("VACUUM")
+                return not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.OperationalError:
+                return False
+
     def path_of(self, relative: str) -> Path:
         return self.folder / relative
 
@@ -149,8 +163,18 @@ class State:
                 raise DataError(
                     f"{self.folder}: its state has version {version}, this camtrace reads {VERSION}: update it"
                 )
-            if version < VERSION:
-                self._db.executescript(f"BEGIN EXCLUSIVE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+            if version == VERSION:
+                return
+            self._db.create_function("tombstone_hash", 2, tombstone_hash, deterministic=True)
+            steps = "".join(MIGRATIONS[v] for v in range(version, VERSION)) if version else TABLES
+            try:
+                self._db.executescript(f"BEGIN EXCLUSIVE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            if version:
+                self.compact()
 
 
 def _lock(handle: IO[str], complaint: str) -> None:
