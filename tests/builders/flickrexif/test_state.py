@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from builders.errors import DataError
+from builders.errors import DataError, DiskError
 from builders.flickrexif.state import DATABASE, VERSION, State
 from builders.flickrexif.takedown import forget
 
@@ -66,3 +66,29 @@ def test_forget__leaves_no_photo_in_the_record_of_calls_and_keeps_their_number(t
         state.record_call("photos.getExif", "78", 1, "ok", 5.0)
         forget(state, owners=["1@N01"])
         assert sorted(row[0] for row in state.rows("SELECT subject FROM calls")) == ["", "78"]
+
+
+def test_state__a_full_disk_is_one_sentence_and_what_was_recorded_is_kept(tmp_path):
+    with State(tmp_path, create=True) as state:
+        state.set("before", 1)
+        pages = state.value("PRAGMA page_count")
+        state.value(f"PRAGMA max_page_count = {pages}")  # as a disk that has no room for one page more
+        with pytest.raises(DiskError, match=r"state\.sqlite: the disk is full; what was recorded is kept, free some"):
+            state.set("large", "x" * 100_000)
+        state.value("PRAGMA max_page_count = 1000000")
+        assert (state.setting("before"), state.setting("large")) == (1, None)
+        state.set("large", "x" * 100_000)
+    with State(tmp_path) as state:
+        assert len(state.setting("large")) == 100_000
+
+
+def test_state__a_damaged_page_is_one_sentence(tmp_path):
+    with State(tmp_path, create=True) as state:
+        for number in range(2000):
+            state.set(f"key {number}", "y" * 50)
+    file = tmp_path / "state.sqlite"
+    data = file.read_bytes()
+    file.write_bytes(data[:8192] + bytes(len(data) - 8192))
+    with State(tmp_path) as state, pytest.raises(DataError, match=r"state\.sqlite: it is damaged \(.*malformed"):
+        for number in range(2000):
+            state.setting(f"key {number}")
