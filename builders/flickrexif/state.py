@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from builders.errors import DataError, UsageError, disk_error
+from builders.errors import DataError, DiskError, UsageError, disk_error
 from builders.flickrexif.clock import Clock, SystemClock
 from builders.flickrexif.schema import TABLES, VERSION
 
@@ -61,7 +61,9 @@ class State:
                 self._db.close()
                 raise
         except sqlite3.DatabaseError as error:
-            raise (_of_disk(error, path) or DataError(f"{path}: cannot be opened as a state ({error})")) from None
+            told = _of_disk(error, path)
+            broken = DataError(f"{path}: cannot be opened as a state ({error})")
+            raise (told if isinstance(told, DiskError) else broken) from None
         except OSError as error:
             raise disk_error(error, path, kept="nothing was begun") from None
 

@@ -88,7 +88,7 @@ def test_state__a_damaged_page_is_one_sentence(tmp_path):
             state.set(f"key {number}", "y" * 50)
     file = tmp_path / "state.sqlite"
     data = file.read_bytes()
-    file.write_bytes(data[:8192] + bytes(len(data) - 8192))
+    half = len(data) // 2
+    file.write_bytes(data[:half] + bytes(len(data) - half))
     with State(tmp_path) as state, pytest.raises(DataError, match=r"state\.sqlite: it is damaged \(.*malformed"):
-        for number in range(2000):
-            state.setting(f"key {number}")
+        state.rows("SELECT * FROM settings")
