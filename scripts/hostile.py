@@ -1,13 +1,13 @@
 """What strangers and broken machines do to camtrace: counts of what was tried, and of what went wrong (nothing should).
 
     python scripts/hostile.py [--quick] [--only PART,...] [--stages NAME,...] [--seed N]
-                              [--kills 200] [--disks 50] [--flips 50] [--seconds 60]
+                              [--kills 200] [--disks 50] [--flips 50] [--pairs 40] [--seconds 60]
 
 Parts: ``results`` and ``answers`` (mutated files through every reader), ``board`` (1,000 hostile result files among 50
 honest ones: the board of the 50, byte for byte), ``kills``, ``disks`` (mounts small file systems: run as root, or under
-``unshare -rm``), ``flips``, ``cost`` (the share of a run that the checks take). Stages of the last four: score, build,
-board, sweep, audit, publish, search, fetch (the last three against doubles on loopback). Exit status 1 if anything was
-wrong. ``--quick`` tries everything in a few minutes.
+``unshare -rm``), ``flips``, ``pairs`` (two processes on one output and cache), ``cost`` (the share of a run that the
+checks take). Stages of kills, disks, flips and pairs: score, build, board, sweep, audit, publish, search, fetch (the
+last three against doubles on loopback). Exit status 1 if anything was wrong. ``--quick`` tries a tenth of everything.
 ``tests/scripts/test_hostile.py`` runs a little of it.
 """
 
@@ -38,24 +38,26 @@ from scripts.hostile_parts.results import (  # noqa: E402
     write_board_folder,
 )
 from scripts.hostile_parts.services import service_stages  # noqa: E402
+from scripts.hostile_parts.together import pairs  # noqa: E402
 from scripts.hostile_parts.work import content, photos, run, stages, traceback_in  # noqa: E402
 
-PARTS = ("results", "answers", "board", "kills", "disks", "flips", "cost")
+PARTS = ("results", "answers", "board", "kills", "disks", "flips", "pairs", "cost")
 
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--only", default=",".join(PARTS))
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--stages", default="", help="of kills, disks and flips, such as sweep,audit; by default all")
+    p.add_argument("--stages", default="", help="of kills, disks, flips and pairs, such as sweep,audit; by default all")
     p.add_argument("--kills", type=int, default=200)
     p.add_argument("--disks", type=int, default=50)
     p.add_argument("--flips", type=int, default=50)
+    p.add_argument("--pairs", type=int, default=40, help="of two processes on one output and cache")
     p.add_argument("--hostile", type=int, default=1000, help="files beside 50 honest ones")
     p.add_argument("--seconds", type=float, default=60.0, help="of each fuzzer")
     p.add_argument("--quick", action="store_true", help="a tenth of what is not given as a number")
     args = p.parse_args()
-    for name in ("kills", "disks", "flips", "hostile", "seconds"):
+    for name in ("kills", "disks", "flips", "pairs", "hostile", "seconds"):
         if args.quick and getattr(args, name) == p.get_default(name):
             setattr(args, name, type(p.get_default(name))(p.get_default(name) / 10))
     wrong = 0
@@ -231,6 +233,7 @@ _PARTS = {
     "kills": _breaking(kills, "kills"),
     "disks": _breaking(full_disks, "disks"),
     "flips": _breaking(flips, "flips"),
+    "pairs": _breaking(pairs, "pairs"),
 }
 
 if __name__ == "__main__":
