@@ -91,6 +91,18 @@ class State:
         with self._lock:
             return self._db.execute(sql, parameters).fetchall()
 
+    def each(self, sql: str, *parameters: Any) -> Iterator[sqlite3.Row]:
+        """The rows of a question, two hundred in memory at a time."""
+        with self._lock:
+            found = self._db.execute(sql, parameters)
+        while True:
+            with self._lock:
+                some = found.fetchmany(200)
+            if not some:
+                return
+            yield from some
+            some.clear()
+
     def value(self, sql: str, *parameters: Any) -> Any:
         """First column of the first row; None if there is none."""
         with self._lock:
