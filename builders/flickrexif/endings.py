@@ -50,8 +50,8 @@ def _boxes_end(data: mmap.mmap) -> bool:
     """Whether the boxes of an ISO file fill it to its end."""
     at = 0
     for _ in range(_BOX_LIMIT):
-        if at == len(data):
-            return True
+        if at + 8 > len(data):
+            return at == len(data)
         length = int.from_bytes(data[at : at + 4], "big")
         if length == 1:
             length = int.from_bytes(data[at + 8 : at + 16], "big")
