@@ -29,7 +29,8 @@ from builders.dataset import (
     source_datasets,
 )
 from builders.errors import DataError, PhotoError, unknown_name
-from builders.flickrexif.fetch import FetchCounts, FetchPlan, fetch
+from builders.flickrexif.fetch import fetch
+from builders.flickrexif.fetching import FetchCounts, FetchPlan
 from builders.flickrexif.found import is_nsid, photo_id, rank
 from builders.flickrexif.importing import quiet_unless_terminal
 from builders.flickrexif.licences import LICENCES

@@ -21,7 +21,8 @@ from builders.flickrexif.checking import folder_tables, tables_to_check
 from builders.flickrexif.cli import main
 from builders.flickrexif.collection import collect
 from builders.flickrexif.exif_entries import dumps, entries_from_answer
-from builders.flickrexif.fetch import FetchPlan, fetch
+from builders.flickrexif.fetch import fetch
+from builders.flickrexif.fetching import FetchPlan
 from builders.flickrexif.importing import import_rows
 from builders.flickrexif.licences import LICENCES
 from builders.flickrexif.own_copy import load_own_copy

@@ -18,7 +18,8 @@ from PIL import Image
 from builders.errors import UsageError
 from builders.flickrexif.addresses import AddressRefused, GuardedBackend, address_allowed
 from builders.flickrexif.download import DownloadFailure, download, photo_client
-from builders.flickrexif.fetch import FetchPlan, fetch
+from builders.flickrexif.fetch import fetch
+from builders.flickrexif.fetching import FetchPlan
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import forget
 from builders.outside import Pace, TooSlow, within
