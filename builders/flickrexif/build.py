@@ -13,7 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from builders.dataset import PHOTOS, Build, Card, LabelledPart, PixelRights, finish_folder, prepare_folder
+from builders.dataset import (
+    ORIGINAL,
+    PHOTOS,
+    Build,
+    Card,
+    LabelledPart,
+    PixelRights,
+    finish_folder,
+    prepare_folder,
+    source_datasets,
+)
 from builders.errors import DataError
 from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, LabelSet, aliases_version
 from builders.flickrexif.collection import Collection, collect
@@ -220,6 +230,13 @@ def _recipe(plan: BuildPlan, splits: Splits) -> dict[str, Any]:
     }
 
 
+def sources_of(state: State) -> tuple[str, ...]:
+    """``source_datasets``: photos that a search found are original, imported ones are of the data sets they came in."""
+    named = tuple(name for name in state.setting("imported_from") or () if "/" in name)
+    found = ORIGINAL if state.value("SELECT 1 FROM photos WHERE selected = 1 AND source != 'import'") else ()
+    return (*found, *source_datasets(*(f"hub:{name}" for name in named)))
+
+
 def _card(
     state: State,
     collection: Collection,
@@ -233,6 +250,7 @@ def _card(
         pretty_name="FlickrExif",
         license="other" if plan.pixels else "cc-by-4.0",
         tags=("exif", "camera", "image-forensics", "photography", "flickr"),
+        source_datasets=sources_of(state),
         context={
             "pixels": plan.pixels,
             "label_set": plan.label_set,

@@ -168,6 +168,8 @@ def _unusable(row: Any, pixels: bool) -> str | None:
         return f"file: {row['error_class']}"
     if row["reason"]:
         return "file that cannot be decoded"
+    if row["file_status"] == "ok" and _stripped(row):
+        return "original without the Exif that Flickr lists"
     if row["file_status"] != "ok" and not json.loads(row["urls"]):
         return "no address that anyone could load"
     if pixels and row["file_status"] != "ok":
@@ -175,6 +177,16 @@ def _unusable(row: Any, pixels: bool) -> str | None:
     if pixels and not redistributable(row["licence"]):
         return "licence unknown or against redistribution"
     return None
+
+
+def _stripped(row: Any) -> bool:
+    """Whether a file that passes for the original has no Exif although Flickr lists some: a picture put in its place.
+
+    Flickr's Exif would describe another picture than the one that is published with it.
+    """
+    if row["size"] != "o" or row["raw"] is None or not row["entries"]:
+        return False
+    return not json.loads(row["raw"]) and bool(acquisition_from_tags(loads(row["entries"])).raw)
 
 
 def _acquisition(row: Any) -> tuple[Acquisition, str] | None:

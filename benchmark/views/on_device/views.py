@@ -19,6 +19,7 @@ from benchmark.views.on_device.resizing import Resize, resize_needs, resized
 from benchmark.views.on_device.sharpening import sharpened, sharpening_needs
 from benchmark.views.on_device.tables import Need, Tables
 from benchmark.views.on_device.taps import FILTERS, Axis
+from benchmark.views.views import ORIGINAL
 from builders.errors import PhotoError
 from builders.pixels import ALL_PROCESSINGS, Processing, ResizeCrop, request
 
@@ -49,7 +50,7 @@ def torch_views(
         photos: uint8 [n, height, width, 3], RGB, on the device that shall do the work (it needs float64). Smaller
             photos stand in the upper left corner.
         ids: identities of the photos; they decide random scales.
-        names: of processings, in ``ALL_PROCESSINGS``.
+        names: of processings, in ``ALL_PROCESSINGS``, or ``ORIGINAL``.
         plans: one per preprocessing.
         sizes: (width, height) of each photo; by default all fill the tensor.
         seed: of the random scale.
@@ -67,7 +68,7 @@ def torch_views(
     >>> torch_views(photos, ["a", "b"], ["jpeg-q95-420", "sharpening-x4"], [plan])[0].shape
     torch.Size([2, 2, 8, 8, 3])
     """
-    if unknown := [name for name in names if not makes(ALL_PROCESSINGS[name])]:
+    if unknown := [name for name in _processed(names) if not makes(ALL_PROCESSINGS[name])]:
         raise ValueError(f"no device makes {', '.join(unknown)}")
     sizes = sizes or [(photos.shape[2], photos.shape[1])] * len(photos)
     chunk = photos_at_once or len(photos)
@@ -91,10 +92,12 @@ def possible(
     width: int, height: int, photo_id: str, names: Sequence[str], plans: Sequence[DevicePlan], seed: int = 0
 ) -> bool:
     """Whether ``torch_views`` makes these views of a photo; where not, Pillow makes them, or says why it cannot."""
-    processings = [ALL_PROCESSINGS[name] for name in names]
+    processings = [ALL_PROCESSINGS[name] for name in _processed(names)]
     if not all(map(makes, processings)):
         return False
     sizes = {request(processing, (width, height), photo_id, seed).size for processing in processings}
+    if ORIGINAL in names:
+        sizes.add((width, height))
     if any(min(size) < 1 or max(size) > LONGEST_SIDE for size in sizes):
         return False
     try:
@@ -133,6 +136,9 @@ class _Source:
     def made(self, photos: Tensor, tables: Tables) -> list[Tensor]:
         """uint8 [n, 3, height of the highest, width of the widest] for each name, from photos [n, 3, h, w]; photos
         stand in the upper left corner, and what lies beyond them is never used."""
+        if self.names == [ORIGINAL]:
+            width, height = self.canvas
+            return [photos[:, :, :height, :width].contiguous()]
         if self.sharpness != 1:
             photos = sharpened(photos, self.sharpness, self.before, tables)
         if self.resizes is not None:
@@ -149,10 +155,10 @@ class _Source:
 def _sources(sizes: tuple[Size, ...], ids: Sequence[str], names: Sequence[str], seed: int) -> list[_Source]:
     """Processings by what they start from."""
     groups: dict[tuple[object, ...], list[str]] = {}
-    for name in names:
+    for name in _processed(names):
         p = ALL_PROCESSINGS[name]
         groups.setdefault((p.sharpness, p.scale, p.resample if p.scale != 1 else None), []).append(name)
-    sources = []
+    sources = [_Source([ORIGINAL], 1, None, sizes, sizes)] if ORIGINAL in names else []
     for group in groups.values():
         p = ALL_PROCESSINGS[group[0]]
         source = _Source(group, int(p.sharpness), None, sizes, sizes)
@@ -169,6 +175,10 @@ def _sources(sizes: tuple[Size, ...], ids: Sequence[str], names: Sequence[str], 
     return sources
 
 
+def _processed(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name != ORIGINAL]
+
+
 def _needs(sources: Sequence[_Source], height: int, width: int, plans: Sequence[DevicePlan]) -> Iterator[Need[Any]]:
     """The tables of a batch on a canvas of this size, in the order of the work."""
     for source in sources:
@@ -176,7 +186,8 @@ def _needs(sources: Sequence[_Source], height: int, width: int, plans: Sequence[
             yield from sharpening_needs(source.before)
         if source.resizes is not None:
             yield from resize_needs(source.resizes, height, width)
-        yield from round_trip_needs({ALL_PROCESSINGS[name].subsampling for name in source.names}, source.sizes)
+        if source.names != [ORIGINAL]:
+            yield from round_trip_needs({ALL_PROCESSINGS[name].subsampling for name in source.names}, source.sizes)
         for plan in plans:
             yield from resize_needs(source.resizes_of(plan), *reversed(source.canvas))
 

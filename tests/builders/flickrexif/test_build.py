@@ -12,16 +12,18 @@ import datasets
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from builders.dataset import read_build
 from builders.errors import DataError, UsageError
 from builders.exif.attributes import ATTRIBUTES, STUDY_ATTRIBUTES
-from builders.flickrexif.build import BuildPlan, build
+from builders.flickrexif.build import BuildPlan, build, sources_of
 from builders.flickrexif.checking import folder_tables, tables_to_check
 from builders.flickrexif.cli import main
 from builders.flickrexif.collection import collect
 from builders.flickrexif.exif_entries import dumps, entries_from_answer
-from builders.flickrexif.fetch import FetchPlan, fetch
+from builders.flickrexif.fetch import fetch
+from builders.flickrexif.fetching import FetchPlan
 from builders.flickrexif.importing import import_rows
 from builders.flickrexif.licences import LICENCES
 from builders.flickrexif.own_copy import load_own_copy
@@ -144,6 +146,8 @@ def test_build__clean_splits_share_no_owner_photo_or_near_duplicate(without_pixe
 
 
 def test_build__card_says_what_must_be_said(without_pixels, with_pixels):
+    front = yaml.safe_load((with_pixels / "README.md").read_text().split("---")[1])
+    assert (front["source_datasets"], front["language"]) == (["original"], ["en"])
     text = (without_pixels / "README.md").read_text()
     assert "This product uses the Flickr API but is not endorsed or certified by SmugMug, Inc." in text
     assert "no pixels" in text
@@ -309,6 +313,40 @@ def test_build__exif_that_its_owner_hides_is_not_taken_from_the_file_either(fetc
     for id in hidden:
         assert not any(str(id).encode() in path.read_bytes() for path in (tmp_path / "out").rglob("*.parquet"))
     assert "Exif hidden by its owner 7" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_build__an_original_without_the_exif_that_flickr_lists_is_a_placeholder(fetched, tmp_path):
+    shutil.copytree(fetched, tmp_path / "state")
+    with State(tmp_path / "state") as state:
+        before = {int(p.id) for p in collect(state, pixels=False).photos}
+        rows = state.rows("SELECT photo_id, path FROM files WHERE status = 'ok' AND size = 'o' ORDER BY photo_id")
+        stripped, unknown = [row for row in rows if row[0] in before][:2]
+        for id, path in (stripped, unknown):
+            data = WORLD.file(WORLD.index(id), "l")  # a picture of its own, without Exif
+            state.path_of(path).write_bytes(data)
+            with state.transaction() as db:
+                db.execute("UPDATE files SET sha256 = ? WHERE photo_id = ?", (hashlib.sha256(data).hexdigest(), id))
+        answer = {"photo": WORLD.exif_answer(WORLD.index(stripped[0]))}
+        with state.transaction() as db:
+            db.execute("DELETE FROM exif")
+            db.execute("INSERT INTO exif VALUES (?, ?)", (stripped[0], dumps(entries_from_answer(answer))))
+        built = build(state, BuildPlan(tmp_path / "out"))
+    assert built.left_out["original without the Exif that Flickr lists"] == 1
+    there = {int(r["photo_id"]) for r in rows_of(tmp_path / "out", "metadata", "train")}
+    assert not there & {stripped[0], unknown[0]}  # of the other Flickr lists nothing: "without Exif", as before
+
+
+@pytest.mark.parametrize(
+    ("origins", "search", "said"),
+    [([], True, ["original"]), (["a/b@main", "mine.csv"], True, ["original", "a/b"]), (["a/b@abc"], False, ["a/b"])],
+)
+def test_build__card_names_the_data_sets_that_rows_came_from(tmp_path, flickr, origins, search, said):
+    with State(tmp_path / "state", create=True) as state:
+        add(state, flickr, range(3))
+        with state.transaction() as db:
+            db.execute("UPDATE photos SET source = ?", ("search" if search else "import",))
+        state.set("imported_from", origins)
+        assert list(sources_of(state)) == said
 
 
 def test_build__a_photo_that_nobody_can_load_is_no_row(fetched, tmp_path):
