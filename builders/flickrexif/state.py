@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from builders.errors import DataError, DiskError, UsageError, disk_error
 from builders.flickrexif.clock import Clock, SystemClock
-from builders.flickrexif.schema import TABLES, VERSION
+from builders.flickrexif.schema import MIGRATIONS, TABLES, VERSION, tombstone_hash
 
 DATABASE = "state.sqlite"
 FILES = "files"
@@ -56,6 +56,7 @@ class State:
                 self._db.row_factory = sqlite3.Row
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
+                self._db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
                 self._migrate()
             except BaseException:
                 self._db.close()
@@ -97,6 +98,18 @@ class State:
     def rows(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
         with self._lock, self._told():
             return self._db.execute(sql, parameters).fetchall()
+
+    def each(self, sql: str, *parameters: Any) -> Iterator[sqlite3.Row]:
+        """The rows of a question, two hundred in memory at a time."""
+        with self._lock:
+            found = self._db.execute(sql, parameters)
+        while True:
+            with self._lock:
+                some = found.fetchmany(200)
+            if not some:
+                return
+            yield from some
+            some.clear()
 
     def value(self, sql: str, *parameters: Any) -> Any:
         """First column of the first row; None if there is none."""
@@ -156,6 +169,19 @@ class State:
             _lock(handle, f"{self.folder}: another '{step}' is running on it")
             yield
 
+    def compact(self) -> bool:
+        """Write the data base anew, and empty its journal: nothing that was deleted is left in the files.
+
+        Returns:
+            Whether that was possible; not while another process reads or writes the state.
+        """
+        with self._lock:
+            try:
+                self._db.execute("VACUUM")
+                return not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.OperationalError:
+                return False
+
     def path_of(self, relative: str) -> Path:
         return self.folder / relative
 
@@ -167,8 +193,18 @@ class State:
                 raise DataError(
                     f"{self.folder}: its state has version {version}, this camtrace reads {VERSION}: update it"
                 )
-            if version < VERSION:
-                self._db.executescript(f"BEGIN EXCLUSIVE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+            if version == VERSION:
+                return
+            self._db.create_function("tombstone_hash", 2, tombstone_hash, deterministic=True)
+            steps = "".join(MIGRATIONS[v] for v in range(version, VERSION)) if version else TABLES
+            try:
+                self._db.executescript(f"BEGIN EXCLUSIVE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            if version:
+                self.compact()
 
 
 def _of_disk(error: sqlite3.DatabaseError, path: Path) -> DataError | None:

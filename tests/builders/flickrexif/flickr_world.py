@@ -63,6 +63,8 @@ class World:
     burst: int = 5_600
     owners: int = 400
     seed: int = 0
+    skew: float = 0.0
+    """0: uploads are as frequent at any time; more: more frequent over the years, and towards the evening."""
 
     @functools.cached_property
     def ids(self) -> np.ndarray:
@@ -72,6 +74,9 @@ class World:
     def uploaded(self) -> np.ndarray:
         rng = np.random.default_rng((self.seed, 1))
         times = START + rng.integers(0, DAYS * 86400, self.count)
+        if self.skew:
+            day = (DAYS * rng.random(self.count) ** (1 / (1 + self.skew))).astype(np.int64)
+            times = START + day * 86400 + (86400 * rng.beta(4, 2, self.count)).astype(np.int64)
         burst = min(self.burst, self.count)
         times[:burst] = BURST_START + rng.integers(0, 100, burst)
         return times

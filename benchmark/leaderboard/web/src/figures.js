@@ -6,6 +6,7 @@ import * as m from "./model.js";
 import { axis, chosen, figure, fullLabel, range, scoreRecords, select, sentence } from "./panel.js";
 import * as plots from "./plots.js";
 import { similarityFigure } from "./similarity.js";
+import { stripFigure } from "./strip.js";
 import { direction } from "./table.js";
 
 export function createFigures({ board, container, change, linkTo }) {
@@ -26,6 +27,7 @@ export function createFigures({ board, container, change, linkTo }) {
       scatterFigure(context),
       forestFigure(context),
       groupFigure(context),
+      stripFigure(context),
       similarityFigure(context),
       galleryFigure(context),
     );

@@ -89,8 +89,13 @@ export function sizeClass(parameters) {
   return parameters < 600e6 ? "large" : "huge";
 }
 
-/** How the table is sorted: `{column, by, descending}`, `by` a fact's name when no score column is meant. */
+/** How the table is sorted: `{column, by, descending, own}`, `by` a fact's name when no score column is meant, `own`
+ * where measured rows come first. */
 export function sorting(board, state, columns) {
+  return { ...ordering(board, state, columns), own: state.own === "1" };
+}
+
+function ordering(board, state, columns) {
   const [id, order] = splitSort(state.sort);
   const column = board.column.get(id);
   if (column && columns.includes(column)) {
@@ -127,7 +132,7 @@ export function rank(cell, column, state) {
 }
 
 /** Rows in the order of the sort; those without the value come last in either direction. */
-export function sorted(rows, { column, by, descending }) {
+export function sorted(rows, { column, by, descending, own = false }) {
   const sign = descending ? -1 : 1;
   const key = by
     ? (row) => (row[by] === "" || row[by] === undefined ? null : row[by])
@@ -135,6 +140,7 @@ export function sorted(rows, { column, by, descending }) {
   return rows
     .map((row) => ({ row, key: key(row) }))
     .sort((a, b) => {
+      if (own && a.row.origin !== b.row.origin) return a.row.origin === "measured" ? -1 : 1;
       if (a.key === null || b.key === null) return (a.key === null) - (b.key === null) || byName(a.row, b.row);
       const order = typeof a.key === "string" ? a.key.localeCompare(b.key, "en") : a.key - b.key;
       return sign * order || byName(a.row, b.row);

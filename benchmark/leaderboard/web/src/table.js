@@ -124,7 +124,7 @@ export function createTable({ board, container, onSort, linkTo }) {
     const notes = row.notes.length ? h("span", { class: "badge note", title: row.notes.join(" ") }, row.status) : null;
     const element = h(
       "tr",
-      { class: row.group === "control" ? "control" : null },
+      { class: [row.origin, row.group === "control" ? "control" : ""].filter(Boolean).join(" ") },
       h(
         "th",
         { scope: "row", class: "name" },
