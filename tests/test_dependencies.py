@@ -55,6 +55,8 @@ NEVER_IMPORTED = {
     "pytest-timeout": "a plugin of pytest",
     "pytest-xdist": "a plugin of pytest: tests in two processes",
     "build": "tests/test_wheel.py runs it",
+    "flask": "moto's server stands on it, and does not bring it",
+    "flask-cors": "the same",
     "ipykernel": "tests/test_notebook.py runs it",
     "ipywidgets": "tqdm draws with it in the notebook of tests/test_notebook.py",
     "setuptools": "tests/test_wheel.py builds with it, without a network",

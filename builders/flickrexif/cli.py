@@ -18,8 +18,9 @@ from builders.flickrexif.options import Step, steps_parser
 
 if TYPE_CHECKING:
     from builders.flickrexif.api import FlickrClient
-    from builders.flickrexif.fetch import FetchPlan
+    from builders.flickrexif.fetching import FetchPlan
     from builders.flickrexif.state import State
+    from builders.ranks import Ranked
 
 
 def main(argv: Sequence[str]) -> int:
@@ -31,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
 
 def parser() -> Parser:
     """The options of every step."""
-    return steps_parser(__doc__, STEPS)
+    return steps_parser(__doc__, STEPS, _fetch_ranks)
 
 
 def _search(options: argparse.Namespace) -> int:
@@ -114,12 +115,14 @@ def _fetch(options: argparse.Namespace) -> int:
 
     with State(options.state) as state:
         done = fetch(state, _fetch_plan(options))
-    why = ", ".join(f"{name} {count}" for name, count in done.failures.most_common())
-    print(
-        f"{done.fetched} photos fetched ({done.bytes / 1e6:.1f} MB), {sum(done.failures.values())} failed"
-        + f" ({why})" * bool(why)
-    )
+    print(done.to_text())
     return 0
+
+
+def _fetch_ranks(options: argparse.Namespace) -> Ranked:
+    from builders.flickrexif.ranked import FetchRanks
+
+    return FetchRanks(options, _fetch_plan(options))
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -249,7 +252,7 @@ def user_agent(contact: str | None) -> str:
 
 
 def _fetch_plan(options: argparse.Namespace) -> FetchPlan:
-    from builders.flickrexif.fetch import FetchPlan
+    from builders.flickrexif.fetching import FetchPlan
 
     return FetchPlan(
         sizes=tuple("o" if size == "original" else size for size in options.size.split(",")),

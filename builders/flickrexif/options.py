@@ -13,12 +13,13 @@ from builders.command_line import Parser
 Step = Callable[[argparse.Namespace], int]
 
 
-def steps_parser(text: str, run: Mapping[str, Step]) -> Parser:
+def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argparse.Namespace], object]) -> Parser:
     """The parser of all steps.
 
     Args:
         text: description and, after an empty line, what comes after the options.
         run: by step, the function that runs it.
+        fetch_ranks: how the step ``fetch`` is cut into ranks (``builders.ranks.Ranked``).
     """
     description, _, epilog = text.partition("\n\n")
     parser = Parser("camtrace build flickrexif", description=description, epilog=epilog)
@@ -64,6 +65,7 @@ def steps_parser(text: str, run: Mapping[str, Step]) -> Parser:
     _add_api_options(step)
 
     step = _step(steps, "fetch", run, "fetch the files, byte-exact")
+    step.set_defaults(ranked=fetch_ranks, output_option="--state")
     step.add_argument(
         "--size",
         default="original",
