@@ -259,7 +259,27 @@ def _facts(encoder: Mapping[str, Any]) -> dict[str, Any]:
         "dimension": _count(encoder.get("dimension")),
         "revision": _text(encoder.get("revision")),
         "weights_sha256": _text(encoder.get("weights_sha256")),
+        **_eraser(encoder.get("details")),
     }
+
+
+def _eraser(details: object) -> dict[str, str]:
+    """``eraser`` and the ``encoder`` whose embeddings it maps; nothing where none is in place."""
+    record = details.get("eraser") if isinstance(details, Mapping) else None
+    if not isinstance(details, Mapping) or not isinstance(record, Mapping):
+        return {}
+    return {"eraser": _text(record.get("name"))[:200], "encoder": _text(details.get("encoder"))[:200]}
+
+
+def encoder_of(entry: Entry, entries: Iterable[Entry]) -> str:
+    """Key of the measured row of the encoder under an eraser: same id, same weights; empty where there is none."""
+    if not entry.facts.get("eraser"):
+        return ""
+    for other in entries:
+        same = other.id == entry.facts["encoder"] and other.facts.get("weights_sha256") == entry.facts["weights_sha256"]
+        if other.origin == entry.origin and same and not other.facts.get("eraser"):
+            return other.key
+    return ""
 
 
 def _side(size: object) -> int | None:

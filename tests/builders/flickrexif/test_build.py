@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import time
+import tracemalloc
 from collections import Counter
 
 import datasets
@@ -187,7 +188,7 @@ def test_build__resumes_to_the_same_bytes(fetched, with_pixels, tmp_path):
     assert (again / "build.json").read_bytes() == (with_pixels / "build.json").read_bytes()
 
 
-def test_build__a_changed_file_and_a_broken_one_are_left_out(flickr, tmp_path):
+def test_build__a_broken_file_is_left_out_and_damaged_ones_are_fetched_again(flickr, tmp_path, capsys):
     with State(tmp_path / "state", create=True) as state:
         add(state, flickr, [at for at in range(300) if WORLD.kind[at] > 0.3])
         fetch(state, PLAN)
@@ -199,11 +200,14 @@ def test_build__a_changed_file_and_a_broken_one_are_left_out(flickr, tmp_path):
         with state.transaction() as db:
             db.execute("UPDATE files SET sha256 = ? WHERE path = ?", (hashlib.sha256(broken).hexdigest(), paths[2]))
         built = build(state, BuildPlan(tmp_path / "out"))
-        assert built.left_out == {"file that cannot be decoded": 3}
-        reasons = [row[0] for row in state.rows("SELECT reason FROM looks WHERE reason IS NOT NULL ORDER BY photo_id")]
-    assert reasons[0] == "the file is not the one that was fetched"
-    assert "cannot be read" in reasons[1]
+        assert built.left_out == {"without Exif": 2, "file that cannot be decoded": 1}  # nobody asked Flickr for theirs
+        said = capsys.readouterr().err
+        assert f"{paths[0]}: the file is not the one that was fetched; 'flickrexif fetch' gets it again" in said
+        assert f"{paths[1]}: the file cannot be read (No such file or directory); 'flickrexif" in said
+        assert fetch(state, PLAN).fetched == 2
+        assert build(state, BuildPlan(tmp_path / "again")).left_out == {"file that cannot be decoded": 1}
     assert len(rows_of(tmp_path / "out", "metadata", "train")) == len(paths) - 3
+    assert len(rows_of(tmp_path / "again", "metadata", "train")) == len(paths) - 1
 
 
 def test_build__nothing_there_is_one_sentence(tmp_path):
@@ -300,7 +304,7 @@ def test_publish__refuses_what_has_been_taken_down_since_the_build(fetched, tmp_
 def test_build__exif_that_its_owner_hides_is_not_taken_from_the_file_either(fetched, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
-        before = {int(p.id) for p in collect(state, pixels=False).photos}
+        before = {int(id) for id in collect(state, pixels=False).ids}
         hidden = sorted(before)[:7]
         with state.transaction() as db:
             db.executemany("UPDATE photos SET exif_status = 'hidden' WHERE id = ?", [(id,) for id in hidden])
@@ -351,8 +355,8 @@ def test_build__card_names_the_data_sets_that_rows_came_from(tmp_path, flickr, o
 def test_build__a_photo_that_nobody_can_load_is_no_row(fetched, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
-        before = len(collect(state, pixels=False).photos)
-        id = collect(state, pixels=False).photos[0].id
+        before = len(collect(state, pixels=False))
+        id = collect(state, pixels=False).ids[0]
         with state.transaction() as db:
             db.execute("UPDATE photos SET urls = '{}' WHERE id = ?", (int(id),))
             db.execute("DELETE FROM files WHERE photo_id = ?", (int(id),))
@@ -360,7 +364,30 @@ def test_build__a_photo_that_nobody_can_load_is_no_row(fetched, tmp_path):
             db.execute("INSERT OR REPLACE INTO exif VALUES (?, ?)", (int(id), entries))
         after = collect(state, pixels=False)
     assert after.left_out["no address that anyone could load"] == 1
-    assert (len(after.photos), id in {p.id for p in after.photos}) == (before - 1, False)
+    assert (len(after), id in after.ids) == (before - 1, False)
+
+
+@pytest.mark.parametrize("count", [1500, 3000])
+def test_collect__memory_is_that_of_the_columns(tmp_path, count):
+    """Photos are read some at a time: no more of Python's memory for twice as many of 8 kB of Exif."""
+    entries = dumps({("IFD0", "Make"): "Canon", ("IFD0", "Model"): "Canon EOS 5D", ("ExifIFD", "Note"): "x" * 8_000})
+    with State(tmp_path / "state", create=True) as state:
+        with state.transaction() as db:
+            for id in range(1, count + 1):
+                urls = json.dumps({"l": [f"https://example.org/{id}.jpg", 10, 10]})
+                db.execute(
+                    "INSERT INTO photos (id, owner, source, urls, rank, selected) VALUES (?, ?, 'search', ?, 0, 1)",
+                    (id, f"owner {id % 50}", urls),
+                )
+                db.execute("INSERT INTO exif VALUES (?, ?)", (id, entries))
+        collect(state, pixels=False)  # tables of names, once for a process
+        tracemalloc.start()
+        found = collect(state, pixels=False)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert (len(found), found.of("camera_make")[0], found.of("owner")[51]) == (count, "Canon", "owner 2")
+    assert peak < 6e6  # Exif alone is 12 and 24 MB
+    assert found.table.nbytes < 400 * count
 
 
 def test_load__without_a_published_hash_a_photo_is_unpinned(flickr, fetched, tmp_path):

@@ -65,7 +65,8 @@ export function createChoice({ board, container, change, linkTo }) {
         table: { family: want.family, data: want.data, sort: want.id },
         caption:
           `Up: ${meant(want)} Across: ${meant(trace)} The stepped line joins encoders that no other one beats on both, where ${word} trace wins; ` +
-          "the dashed line is how much is enough, the upright one chance. Diamonds with names in bold are measured, discs published.",
+          "the dashed line is how much is enough, the upright one chance. Diamonds with names in bold are measured, discs published." +
+          (both.some((row) => row.of) ? " An arrow leads from an encoder to the same one with an eraser in place." : ""),
       }),
     );
   };
