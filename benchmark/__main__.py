@@ -11,6 +11,7 @@ COMMANDS: dict[str, Command] = {
     "score": Command("benchmark.scoring.command:parser", "what encoders keep of the camera and the codec, on photos"),
     "list": Command("benchmark.scoring.listing:parser", "encoders, tasks, parameters or data that can be named"),
     "sweep": Command("benchmark.sweep.command:parser", "score many encoders; resumes, estimates beforehand"),
+    "erase": Command("benchmark.erasing.command:parser", "take a trace out of embeddings, and see whether it is out"),
     "audit": Command("benchmark.audit.command:parser", "is a data set's label confounded with codec, size or camera?"),
     "compare": Command(
         "benchmark.study.command:parser", "paired differences between results, or against the published study"

@@ -57,9 +57,11 @@ class Eraser:
 
     @property
     def name(self) -> str:
-        """Method, attribute and the first digits of its hash: ``leace-jpeg@0a1b2c3d``."""
+        """Method, attribute and the first digits of its hash: ``leace-jpeg@0a1b2c3d``; and that it needs test labels,
+        which no table may hide."""
         trace = self.provenance.get("attribute")
-        return f"{self.method}{f'-{trace}' if trace else ''}@{self.sha256[:8]}"
+        told = " (given test labels)" if self.needs_labels else ""
+        return f"{self.method}{f'-{trace}' if trace else ''}@{self.sha256[:8]}{told}"
 
     def tensors(self) -> dict[str, np.ndarray]:
         """By name, what a file of it holds."""

@@ -24,6 +24,9 @@ from builders.outside import Refused, from_hub, parse_json, read_outside, read_o
 
 TENSORS, FIT_PHOTOS, ABOUT, CARD = "eraser.safetensors", "fit_photos.safetensors", "eraser.json", "README.md"
 
+ERASER_FILES = (TENSORS, FIT_PHOTOS, CARD, ABOUT)
+"""Of a folder, the last one last."""
+
 SCHEMA = 1
 """Of ``eraser.json``."""
 
@@ -181,9 +184,8 @@ def _fetched(place: str) -> Path:
     from huggingface_hub import snapshot_download
 
     repo, _, revision = place.partition("@")
-    wanted = [TENSORS, FIT_PHOTOS, ABOUT, CARD]
     try:
         with from_hub(limit=MAX_TENSOR_BYTES):
-            return Path(snapshot_download(repo, revision=revision or None, allow_patterns=wanted))
+            return Path(snapshot_download(repo, revision=revision or None, allow_patterns=list(ERASER_FILES)))
     except Exception as error:
         raise RemoteError(f"{place}: no folder here, and the Hub does not give it ({said_by_client(error)})") from None

@@ -65,6 +65,11 @@ def parser() -> Parser:
     p.add_argument(
         "-t", "--tasks", action="append", metavar="PATTERN", help="such as 'probe/*' or knn/jpeg; repeatable"
     )
+    p.add_argument(
+        "--eraser",
+        metavar="PLACE",
+        help="a folder that camtrace erase wrote, or OWNER/NAME on the Hub: in place before any score",
+    )
     p.add_argument("--limit", type=_whole, metavar="N", help="use N photos, seeded and class-balanced")
     p.add_argument(
         "--preset",
@@ -233,11 +238,13 @@ def run(args: argparse.Namespace) -> int:
         prepare_process()
         from benchmark.encoders import load_encoder
         from benchmark.scoring.asking import Asked, EncoderSource, score_asked
+        from benchmark.scoring.erased import Erasing
         from benchmark.scoring.output import write_reports, write_scored
 
         loading = {"revision": args.revision, **loading_options(args)}
         sources = {model: EncoderSource(partial(load_encoder, model, **loading), model) for model in models}
-        asked = Asked(sources, data, args.tasks or [], options, args.trust_remote_code)
+        erasing = Erasing.load(args.eraser) if args.eraser else None
+        asked = Asked(sources, data, args.tasks or [], options, args.trust_remote_code, erasing)
         if args.dry_run:
             from benchmark.scoring.asking import opened
             from benchmark.scoring.estimating import estimate, estimate_text

@@ -26,6 +26,7 @@ from builders.dataset import (
     finish_folder,
     parse_build,
     prepare_folder,
+    source_datasets,
 )
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.flickrexif.fetch import fetch
@@ -233,6 +234,7 @@ def _card(
         template="flickrexif.md.jinja",
         pretty_name="FlickrExif (own copy)",
         license="other",
+        source_datasets=source_datasets(*([] if Path(published.source).is_dir() else [f"hub:{published.source}"])),
         context={
             "pixels": True,
             "label_set": published.build.recipe.get("label_set", "clean"),
