@@ -125,6 +125,14 @@ def timeless(value):
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
 
 
+def same_banks(cache, other):
+    """How many banks two caches have in common; all of them must be equal, byte for byte."""
+    common = {path.name for path in (cache / "banks").iterdir()} & {path.name for path in (other / "banks").iterdir()}
+    for name in common:
+        assert tree(cache / "banks" / name) == tree(other / "banks" / name)
+    return len(common)
+
+
 def leftovers(folder):
     """Files that somebody was still writing."""
     return [path for path in folder.rglob("*") if path.name.endswith(".tmp")]

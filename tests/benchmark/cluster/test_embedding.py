@@ -17,7 +17,7 @@ import benchmark.cluster.working
 import benchmark.scoring.trial_kept
 from benchmark.bank import Bank, BlockRows
 from builders.ranks import Place, read_plan
-from tests.benchmark.cluster.conftest import ASKED, leftovers, make_root, scores, tree
+from tests.benchmark.cluster.conftest import ASKED, leftovers, make_root, same_banks, scores, tree
 
 
 @pytest.fixture
@@ -79,6 +79,7 @@ def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tm
     assert run("finish", tmp_path / "out.plan")[0] == 0
     name = "cluster_encoders-small/folder-photos"
     assert scores(tmp_path / "out")[name] == scores(plain[0])[name]
+    assert same_banks(tmp_path / "cache", plain[1]) == 1
     assert not leftovers(tmp_path)
 
 
@@ -255,6 +256,7 @@ def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_pat
     assert run("finish", plan)[0] == 0
     name = "cluster_encoders-small/folder-photos"
     assert scores(tmp_path / "out")[name] == scores(plain[0])[name]
+    assert same_banks(tmp_path / "cache", plain[1]) == 1
     assert not leftovers(tmp_path)
 
 
