@@ -31,7 +31,7 @@ from benchmark.scoring import (
     run_options,
 )
 from benchmark.sweep import SweepJob, chosen_specs, groups_of, open_jobs, settle_preset
-from builders.errors import DataError, EncoderError, PhotoError
+from builders.errors import DataError, EncoderError, PhotoError, UsageError
 from builders.photos import PhotoSet, photo_digest
 from builders.pixels import codec_canary, memory_budget
 from builders.ranks import Finished, Made, Place, Plan, Tick, cores_here, ranks_here
@@ -70,6 +70,8 @@ class Asked:
             settle_preset(args)
         if not any(word.partition("=")[0] == "--workers" for word in request.words):
             args.workers = min(8, cores_here())
+        if args.outputs:
+            raise UsageError("--outputs is scored in one place: leave it out of plans, and run camtrace score")
         revision = {"revision": args.revision} if args.revision else {}
         return cls(args, tuple(specs), run_options(args), {**loading_options(args), **revision})
 

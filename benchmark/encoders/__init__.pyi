@@ -7,7 +7,7 @@ from .in_memory import as_encoder
 from .layered import Layered, with_outputs
 from .loading import PREFIXES, load_encoder
 from .modern import MODERN
-from .outputs import FINAL, Output, parse_outputs, pooling_title
+from .outputs import FINAL, Output, parse_output, pooling_title
 from .pixels import Pixels, made_by
 from .runtime import LARGEST_ERROR, largest_relative_error
 from .stored import StoredEmbeddings
@@ -40,7 +40,7 @@ __all__ = [
     "made_by",
     "named_by_weights",
     "named_for_itself",
-    "parse_outputs",
+    "parse_output",
     "pooling_title",
     "rest",
     "said",

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchmark.encoders.embedding import Embedder, probe_image
-from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.encoder import Encoder, Runtime
 from benchmark.encoders.output_pooling import Layer, pool
 from benchmark.encoders.output_taps import Forward, Found, Tap, find_tap
 from benchmark.encoders.outputs import Output, Wanted, output_name, parse_outputs
@@ -57,7 +57,8 @@ def with_outputs(encoder: Encoder, outputs: Sequence[str]) -> Layered:
     """
     wanted = parse_outputs(outputs)
     base = encoder.in_torch() if encoder.in_torch is not None else encoder
-    base = replace(base, elsewhere=encoder.elsewhere, info=replace(base.info, id=encoder.info.id))
+    by = Runtime("torch", torch.__version__, reason="layers are read there") if encoder.in_torch else base.runtime
+    base = replace(base, elsewhere=encoder.elsewhere, info=encoder.info, runtime=by)
     name = encoder.info.id
     if not isinstance(base.embed, Embedder):
         raise UsageError(f"{name}: --outputs reads layers of networks that torch computes, and it is none")

@@ -10,7 +10,7 @@ from .answers import (
     read_runs,
     task_answers,
 )
-from .figure import draw_report, report_figure
+from .figure import depth_figure, draw_report, report_figure
 from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
 from .migration import SCHEMA_VERSION
 from .published import (
@@ -41,7 +41,7 @@ from .questions import (
 )
 from .reading import read_results
 from .report import report_text
-from .schema import Failure, Result, Score, read_result, write_result
+from .schema import Failure, OutputScores, Result, Score, read_result, write_result
 from .summary import Summary, group_means, log_odds_over_chance, summarise
 from .tables import interval, markdown_table, p_value, percent
 
@@ -59,6 +59,7 @@ __all__ = [
     "Family",
     "Metric",
     "MetricKind",
+    "OutputScores",
     "PhotoValues",
     "PublishedEncoder",
     "PublishedScore",
@@ -75,6 +76,7 @@ __all__ = [
     "answer_key",
     "answers_changed",
     "contradiction",
+    "depth_figure",
     "draw_report",
     "families",
     "find_files",

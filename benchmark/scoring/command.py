@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.compute import prepare_process
+from benchmark.encoders import parse_output
 from benchmark.options import (
     CHOICES,
     DTYPES,
@@ -64,6 +65,13 @@ def parser() -> Parser:
     )
     p.add_argument(
         "-t", "--tasks", action="append", metavar="PATTERN", help="such as 'probe/*' or knn/jpeg; repeatable"
+    )
+    p.add_argument(
+        "--outputs",
+        action="append",
+        metavar="OUTPUTS",
+        help="score layers beside the embedding: layers (every one, class token and mean of patches), "
+        "'layers[::4]:mean,cls,max', 'layers[-1]:grid'; repeatable, see docs/layers.md",
     )
     p.add_argument("--limit", type=_whole, metavar="N", help="use N photos, seeded and class-balanced")
     p.add_argument(
@@ -315,6 +323,8 @@ def run_options(args: argparse.Namespace) -> RunOptions:
     """
     if args.protocol is not None and args.protocol not in PROTOCOLS:
         raise unknown_name("protocol", args.protocol, PROTOCOLS)
+    for text in args.outputs or ():
+        parse_output(text)
     chosen = _chosen(args)
     return RunOptions(
         seed=args.seed,
@@ -333,6 +343,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         force_dtype=args.force_dtype,
         allow_random=args.allow_random,
         storage=args.storage,
+        outputs=tuple(args.outputs or ()),
         batch_size=args.batch_size,
         workers=args.workers,
         views=args.views,

@@ -91,6 +91,8 @@ def how_to_repeat(origin: Origin, encoder: EncoderInfo, photos: PhotoSet, option
     for name in VALUES:
         if (value := getattr(options, name)) != getattr(of_preset if name in CHOICES else usual, name):
             words += [_option(name), str(value)]
+    for output in options.outputs:
+        words += ["--outputs", output]
     words += [_option(name) for name in FLAGS if getattr(options, name)]
     if origin.trust_remote_code:
         words.append("--trust-remote-code")
