@@ -119,7 +119,7 @@ def layers_text(result: Result, questions: Questions) -> str:
     dimension = str(result.encoder.get("dimension", ""))
     rows.append(["final, the embedding", dimension, *_cells(result.scores, asked)])
     header = ["output", "numbers", *(score_label(task, metric, questions) + ", %" for task, metric in asked)]
-    parts = [f"### Over the depth of the network\n\n{markdown_table(header, rows)}"]
+    parts = ["Over the depth of the network, on the same photos:", markdown_table(header, rows)]
     curves = depth_curves(result, questions)
     content = semantics(curves)
     told = []

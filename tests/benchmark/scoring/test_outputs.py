@@ -161,7 +161,7 @@ def test_result__round_trip_report_and_pictures(layered: tuple[Scored, Path]) ->
     assert Result.from_json(result.to_json()) == Result.from_json(Result.from_json(result.to_json()).to_json())
     assert Result.from_json(result.to_json()).outputs[1].scores[0].value == result.outputs[1].scores[0].value
     text = report_text([result], all_tasks())
-    assert "### Over the depth of the network" in text
+    assert "Over the depth of the network, on the same photos:" in text
     assert "| stage 1, mean of patches" in text
     assert "Read by hooks on one ... three." in text
     figure, alone = (
