@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what the names below are, for type checkers and editors
     from benchmark.audit import Audit, audit
     from benchmark.encoders import Encoder, list_encoders, load_encoder
-    from benchmark.interactive import Results, compare, score
+    from benchmark.interactive import Results, TraceCallback, compare, score
     from benchmark.results import Score
     from builders.kinds import open_photos
     from builders.pixels import CenterMask
@@ -27,6 +27,7 @@ _WHERE = {
     "Encoder": "benchmark.encoders",
     "Results": "benchmark.interactive",
     "Score": "benchmark.results",
+    "TraceCallback": "benchmark.interactive",
     "audit": "benchmark.audit",
     "compare": "benchmark.interactive",
     "list_encoders": "benchmark.encoders",
@@ -43,6 +44,7 @@ __all__ = [
     "Encoder",
     "Results",
     "Score",
+    "TraceCallback",
     "__version__",
     "audit",
     "compare",
