@@ -38,7 +38,7 @@ def score(
     *,
     data: str | PhotoSet | Sequence[str | PhotoSet] = DEFAULT_DATA,
     tasks: str | Sequence[str] = (),
-    outputs: str | Sequence[str] = (),
+    outputs: str | Sequence[str] | None = None,
     preset: str | None = None,
     preprocess: str | Callable[[Any], Any] | None = None,
     limit: int | None = None,
@@ -104,7 +104,7 @@ def score(
     args = parser().parse_args([])
     transform = None if preprocess is None or isinstance(preprocess, str) else preprocess
     mode = preprocess if isinstance(preprocess, str) else None
-    beside = [outputs] if isinstance(outputs, str) else list(outputs)
+    beside = [outputs] if isinstance(outputs, str) else list(outputs or ())
     vars(args).update(given, preprocess=mode, outputs=beside, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
     if cache is not None:
         args.cache = Path(cache)

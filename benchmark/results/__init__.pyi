@@ -10,6 +10,7 @@ from .answers import (
     read_runs,
     task_answers,
 )
+from .course import course_figure, courses, draw_courses, in_step_order, step_of
 from .figure import depth_figure, draw_report, report_figure
 from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
 from .migration import SCHEMA_VERSION
@@ -76,7 +77,10 @@ __all__ = [
     "answer_key",
     "answers_changed",
     "contradiction",
+    "course_figure",
+    "courses",
     "depth_figure",
+    "draw_courses",
     "draw_report",
     "families",
     "find_files",
@@ -84,6 +88,7 @@ __all__ = [
     "folder_name",
     "group_means",
     "in_order",
+    "in_step_order",
     "interval",
     "log_odds_over_chance",
     "markdown_table",
@@ -102,6 +107,7 @@ __all__ = [
     "report_text",
     "score_label",
     "size_objection",
+    "step_of",
     "subject_of",
     "summarise",
     "task_answers",

@@ -53,7 +53,12 @@ def parser() -> Parser:
         "See also: camtrace list encoders|tasks|parameters|data",
     )
     p.add_argument(
-        "-m", "--model", action="append", metavar="ID", help=f"encoder; repeatable (default: {DEFAULT_MODEL})"
+        "-m",
+        "--model",
+        action="extend",
+        nargs="+",
+        metavar="ID",
+        help=f"encoders; repeatable; checkpoints (runs/checkpoint-*) by step (default: {DEFAULT_MODEL})",
     )
     p.add_argument(
         "-d",
@@ -221,7 +226,9 @@ def run(args: argparse.Namespace) -> int:
     options = run_options(args)
     voice = Voice(args)
     with voice.speaking():
-        models = list(dict.fromkeys(args.model or [DEFAULT_MODEL]))
+        from benchmark.results import in_step_order
+
+        models = in_step_order(list(dict.fromkeys(args.model or [DEFAULT_MODEL])))
         data = checked_data(args)
         if args.revision and len(models) > 1:
             raise UsageError("--revision goes with one --model; with several, write each as NAME@REVISION")
