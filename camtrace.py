@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what the names below are, for type checkers and editors
     from benchmark.audit import Audit, audit
     from benchmark.encoders import Encoder, list_encoders, load_encoder
+    from benchmark.erasers import Eraser, fit_eraser, load_eraser
     from benchmark.interactive import Results, TraceCallback, compare, score
     from benchmark.results import Score
     from builders.kinds import open_photos
@@ -25,13 +26,16 @@ _WHERE = {
     "Audit": "benchmark.audit",
     "CenterMask": "builders",
     "Encoder": "benchmark.encoders",
+    "Eraser": "benchmark.erasers",
     "Results": "benchmark.interactive",
     "Score": "benchmark.results",
     "TraceCallback": "benchmark.interactive",
     "audit": "benchmark.audit",
     "compare": "benchmark.interactive",
+    "fit_eraser": "benchmark.erasers",
     "list_encoders": "benchmark.encoders",
     "load_encoder": "benchmark.encoders",
+    "load_eraser": "benchmark.erasers",
     "open_photos": "builders.kinds",
     "score": "benchmark.interactive",
     "with_processing": "builders",
@@ -42,14 +46,17 @@ __all__ = [
     "Audit",
     "CenterMask",
     "Encoder",
+    "Eraser",
     "Results",
     "Score",
     "TraceCallback",
     "__version__",
     "audit",
     "compare",
+    "fit_eraser",
     "list_encoders",
     "load_encoder",
+    "load_eraser",
     "open_photos",
     "score",
     "with_processing",

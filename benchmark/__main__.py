@@ -11,6 +11,7 @@ COMMANDS: dict[str, Command] = {
     "score": Command("benchmark.scoring.command:parser", "what encoders keep of the camera and the codec, on photos"),
     "list": Command("benchmark.scoring.listing:parser", "encoders, tasks, parameters or data that can be named"),
     "sweep": Command("benchmark.sweep.command:parser", "score many encoders; resumes, estimates beforehand"),
+    "erase": Command("benchmark.erasing.command:parser", "take a trace out of embeddings, and see whether it is out"),
     "audit": Command("benchmark.audit.command:parser", "is a data set's label confounded with codec, size or camera?"),
     "compare": Command(
         "benchmark.study.command:parser", "paired differences between results, or against the published study"
@@ -23,10 +24,10 @@ COMMANDS: dict[str, Command] = {
     ),
     "verify": Command("benchmark.publishing.verify:parser", "which published results can be made again"),
     "cache": Command("benchmark.scoring.cache_command:parser", "what is kept on this machine, and how to be rid of it"),
-    "plan": Command("benchmark.cluster.command:plan_parser", "freeze a big job in one file, cut into ranks"),
-    "work": Command("benchmark.cluster.command:work_parser", "do the ranks of a plan that are not done"),
-    "status": Command("benchmark.cluster.command:status_parser", "how far a plan is, and what to run next"),
-    "finish": Command("benchmark.cluster.command:finish_parser", "verify and merge what ranks made, then score it"),
+    "plan": Command("benchmark.cluster.parsers:plan_parser", "freeze a big job in one file, cut into ranks"),
+    "work": Command("benchmark.cluster.parsers:work_parser", "do the ranks of a plan that are not done"),
+    "status": Command("benchmark.cluster.parsers:status_parser", "how far a plan is, and what to run next"),
+    "finish": Command("benchmark.cluster.parsers:finish_parser", "verify and merge what ranks made, then score it"),
     "build": Command("builders.__main__:parser", "make, check and publish data sets"),
 }
 """Each entry is added by the change that adds its module."""

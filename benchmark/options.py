@@ -101,6 +101,8 @@ class RunOptions:
     """A name in ``PRESETS``; the four choices below are already made, by it or in its place."""
     protocol: str = PRESETS["camtrace"].protocol
     """How probes are fitted: a name in ``benchmark.probe.PROTOCOLS``."""
+    readers: str = "linear"
+    """Who reads traces, with commas between them: names in ``benchmark.probe.READERS``, the linear one among them."""
     preprocess: str = PRESETS["camtrace"].preprocess
     """Of every encoder, applied when it is loaded: one of ``PREPROCESS``; here for the record."""
     ties: str = PRESETS["camtrace"].ties

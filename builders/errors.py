@@ -34,6 +34,7 @@ EXTRA_OF = {
     "openvino": "fast",
     "ray": "ray",
     "requests": "flickr",
+    "safetensors": "encoders",
     "skimage": "sample",
     "sklearn": "sample",
     "threadpoolctl": "encoders",

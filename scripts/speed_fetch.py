@@ -20,7 +20,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from builders.flickrexif.fetch import FetchPlan, fetch
+from builders.flickrexif.fetch import fetch
+from builders.flickrexif.fetching import FetchPlan
 from builders.flickrexif.state import State
 
 AIM_FILES_PER_SECOND = 200.0

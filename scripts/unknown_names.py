@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from builders.exif import ATTRIBUTES, OTHER, UNKNOWN, canonical_model, device_type, known_make
-from builders.flickrexif.collection import CollectedPhoto, collect
+from builders.flickrexif.collection import CollectedPhoto, each_photo
 from builders.flickrexif.state import State
 
 
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--top", type=int, default=30, metavar="N", help="names per table (default 30)")
     options = parser.parse_args(argv)
     with State(options.state) as state:
-        photos = collect(state, pixels=False).photos
+        photos = list(each_photo(state, pixels=False, left_out=Counter()))
     print(f"{len(photos):,} photos that say how they were taken")
     for table, names in unknown_names(photos).items():
         total = sum(name.photos for name in names)

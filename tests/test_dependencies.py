@@ -37,8 +37,6 @@ PLACES = {
 
 COMES_ALONG = {
     "hf_xet": "huggingface_hub's own, imported only beside it",
-    "httpx": "huggingface_hub stands on httpx or on httpx2: whichever it brought is asked for its errors",
-    "httpx2": "the same",
     "llvmlite": "numba's own compiler, at the version that numba asks for",
     "atheris": "scripts/fuzz_parsers.py is guided by it where somebody installed it",
     "cleanlab": "scripts/check_audit.py compares with it where somebody installed it",
@@ -57,6 +55,8 @@ NEVER_IMPORTED = {
     "pytest-timeout": "a plugin of pytest",
     "pytest-xdist": "a plugin of pytest: tests in two processes",
     "build": "tests/test_wheel.py runs it",
+    "flask": "moto's server stands on it, and does not bring it",
+    "flask-cors": "the same",
     "ipykernel": "tests/test_notebook.py runs it",
     "ipywidgets": "tqdm draws with it in the notebook of tests/test_notebook.py",
     "setuptools": "tests/test_wheel.py builds with it, without a network",

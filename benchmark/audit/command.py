@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.audit.values import Audit
-from builders.command_line import Parser
+from builders.command_line import Parser, check_writable
 from builders.errors import UsageError
 
 THRESHOLD = 0.1
@@ -24,11 +24,11 @@ def main(argv: Sequence[str]) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
-    from benchmark.audit.output import check_output, write_audit  # not for --help: pandas takes a second
+    from benchmark.audit.output import write_audit  # not for --help: pandas takes a second
     from benchmark.audit.run import audit
     from benchmark.audit.text import card_section
 
-    check_output(arguments.output)
+    check_writable("--output", arguments.output)
     found = audit(
         arguments.data,
         label=arguments.label,

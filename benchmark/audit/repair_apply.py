@@ -25,7 +25,7 @@ from builders.dataset import (
     source_datasets,
     write_shards,
 )
-from builders.errors import DataError, PhotoError, UsageError
+from builders.errors import DataError, PhotoError, UsageError, disk_error
 from builders.files import write_bytes_atomically, write_text_atomically
 from builders.kinds import open_photos
 from builders.photos import SPLITS, UNLABELLED, PhotoSet, PhotoSource
@@ -177,7 +177,7 @@ def _write_files(
         if failures:
             write_text_atomically(output / ".failures.jsonl", "".join(json.dumps(f) + "\n" for f in failures))
     except OSError as error:
-        raise DataError(f"{output}: cannot be written to ({error.strerror or error}); files are kept") from None
+        raise disk_error(error, output, kept="files are kept") from None
     if len(failures) == len(photos):
         raise DataError(f"{photos.name}: not one photo could be repaired (the first: {failures[0]['reason']})")
 

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 from benchmark.audit.features import FEATURES, HEAD_BYTES, file_facts, values_of
 from benchmark.audit.subjects import BLOCK, PhotoSubject, Row, StreamedSubject, Subject
-from builders.errors import CamtraceError, DataError, PhotoError
+from builders.errors import CamtraceError, DataError, PhotoError, disk_error
 from builders.files import scratch_prefix, sweep_scratch, write_bytes_atomically
 from builders.outside import Refused, read_outside_arrays
 from builders.photos import hash64
@@ -104,7 +104,7 @@ def scanned(subject: Subject, plan: Plan, cache: Path, *, workers: int = 1, prog
         progress: a bar on stderr after two seconds, where that is a terminal.
 
     Raises:
-        DataError: the folder cannot be written to, or a worker was killed.
+        DataError: the folder cannot be written to (``DiskError``), or a worker was killed.
     """
     sweep_scratch()
     key = subject.key() if isinstance(subject, PhotoSubject) else ""
@@ -117,8 +117,7 @@ def scanned(subject: Subject, plan: Plan, cache: Path, *, workers: int = 1, prog
             else:
                 count = _scan_photos(subject, plan, folder, workers, progress)
         except OSError as error:
-            reason = error.strerror or error
-            raise DataError(f"{folder}: cannot be written to ({reason}); read blocks are kept") from None
+            raise disk_error(error, folder, kept="read blocks are kept") from None
         yield Scan(folder, count)
     finally:
         if not key:

@@ -1,3 +1,3 @@
-from .command import finish_parser, plan_parser, status_parser, work_parser
+from .parsers import finish_parser, plan_parser, status_parser, work_parser
 
 __all__ = ["finish_parser", "plan_parser", "status_parser", "work_parser"]

@@ -1,89 +1,24 @@
-"""Embeddings as ranks: each owns blocks of photos for a group of encoders; a file per block, view and encoder.
-
-What finishes merges the files into banks, each verified, and runs the plain command, which finds every bank complete.
-"""
+"""Embeddings as ranks: each owns blocks of photos for a group of encoders; a file per block, view and encoder."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tqdm.auto import tqdm
-
-from benchmark.bank import Bank, BlockBank, Blocks, fill_banks, hash_of_block, key_hash, key_of, merge_blocks
+from benchmark.bank import BlockBank, Blocks, fill_banks, hash_of_block, key_of
+from benchmark.cluster.asked import Asked, encoder_facts, photo_facts
 from benchmark.cluster.request import Request
 from benchmark.compute import share_machine
 from benchmark.encoders import Encoder, load_encoder
-from benchmark.options import RunOptions
-from benchmark.scoring import (
-    DEFAULT_MODEL,
-    Pass,
-    loading_options,
-    planned_passes,
-    release,
-    require_space,
-    run_options,
-)
-from benchmark.sweep import SweepJob, chosen_specs, groups_of, open_jobs, settle_preset
-from builders.errors import DataError, EncoderError, PhotoError, UsageError
-from builders.photos import PhotoSet, photo_digest
+from benchmark.scoring import Pass, planned_passes, release
+from builders.errors import DataError, EncoderError
+from builders.photos import PhotoSet
 from builders.pixels import codec_canary, memory_budget
-from builders.ranks import Finished, Made, Place, Plan, Tick, cores_here, ranks_here
+from builders.ranks import Made, Place, Plan, Tick, ranks_here
 
 BANKS = "banks"
 """Folder of the block files, in that of the plan; and of the banks, in the cache."""
-
-SAMPLED = 8
-"""Photos whose bytes every rank reads before it begins; those of its own blocks it checks as it reads them."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request as values."""
-
-    args: argparse.Namespace
-    specs: tuple[str, ...]
-    options: RunOptions
-    loading: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, request: Request, output: Path, **chosen: Any) -> Asked:
-        """
-        Args:
-            request: to score, sweep or embed.
-            output: of the command.
-            chosen: options that the plan froze, such as the device.
-        """
-        args = request.parsed(output)
-        for name, value in chosen.items():
-            setattr(args, name, value)
-        if request.kind == "score":
-            specs = list(dict.fromkeys(args.model or [DEFAULT_MODEL]))
-        else:
-            specs = chosen_specs(args)
-            settle_preset(args)
-        if not any(word.partition("=")[0] == "--workers" for word in request.words):
-            args.workers = min(8, cores_here())
-        if args.outputs:
-            raise UsageError("--outputs is scored in one place: leave it out of plans, and run camtrace score")
-        revision = {"revision": args.revision} if args.revision else {}
-        return cls(args, tuple(specs), run_options(args), {**loading_options(args), **revision})
-
-    def groups(self) -> list[list[str]]:
-        """Encoders that share a pass."""
-        together = getattr(self.args, "together", len(self.specs))
-        return groups_of(self.specs, 1 if getattr(self.args, "one_at_a_time", False) else together)
-
-    @cached_property
-    def jobs(self) -> list[SweepJob]:
-        """The photo sets, opened."""
-        return open_jobs(self.args)
 
 
 class EmbeddingWork:
@@ -208,81 +143,6 @@ class _BytesRead:
                 f"{self._photos.name}: the photos of block {block} (from {first}) are not those of the plan, byte for "
                 "byte; nothing of it was kept"
             )
-
-
-def photo_facts(photos: PhotoSet) -> dict[str, str]:
-    """What every machine must find of a photo set: the list, and the bytes of a few."""
-    given = getattr(photos.source, "fingerprint", None)
-    facts = {f"the photos of {photos.name}": f"{len(photos):,}, {photos.question_hash()}"}
-    if given is not None:
-        return {**facts, f"what {photos.name} is made of": str(given())}
-    at = np.unique(np.linspace(0, len(photos) - 1, min(SAMPLED, len(photos))).astype(int)).tolist()
-    return {**facts, f"the bytes of {len(at)} photos of {photos.name}": hash_of_block([_digest(photos, i) for i in at])}
-
-
-def encoder_facts(spec: str, photos: PhotoSet, key: Mapping[str, Any]) -> dict[str, str]:
-    """What every machine must find of an encoder: weights and preprocessing by name, then all that decides its bank."""
-    encoder = key["encoder"]
-    runtime = (encoder.get("runtime") or {"name": "torch"})["name"]
-    return {
-        f"the weights of {spec}": str(encoder["weights_sha256"])[:16],
-        f"the preprocessing of {spec}": key_hash(encoder["preprocessing"])[:16],
-        f"the runtime of {spec}": f"{runtime}, {encoder['dtype']}",
-        f"everything that decides the embeddings of {spec} on {photos.name}": key_hash(key),
-    }
-
-
-def finish(plan: Plan, done: Mapping[int, Finished], place: Place) -> int:
-    """Merge and verify, then score. The exit status."""
-    output = Place.of(plan.output)
-    if output.folder is None:
-        raise DataError(f"{output}: results are written to a folder; 'finish --output DIR' names one")
-    asked = _asked_here(plan, output.folder)
-    merged = merge(plan, done, place, asked)
-    print(f"{merged:,} files of blocks were verified; banks in {asked.options.cache}", file=sys.stderr)
-    return 0 if plan.kind == "embed" else int(asked.args.run(asked.args))
-
-
-def merge(plan: Plan, done: Mapping[int, Finished], place: Place, asked: Asked) -> int:
-    """Fill the banks in the cache from the files of all ranks; how many blocks were missing there.
-
-    Raises:
-        DataError: a file is not what its rank wrote.
-        DiskError: the banks do not fit.
-    """
-    files = {path: sha256 for finished in done.values() for path, sha256 in finished.files.items()}
-    root = asked.options.cache / BANKS
-    wanted = []
-    for number, job in enumerate(asked.jobs):
-        for one in planned_passes(job.tasks, job.photos, asked.options):
-            views = one.recipe.view_keys()
-            wanted += [(key, views) for name, key in plan.notes["keys"].items() if name.startswith(f"{number}/")]
-    require_space([Bank.look(root, key, views) for key, views in wanted], root, print)
-    count = 0
-    with tqdm(desc="merging", unit="block", delay=2, disable=None) as bar:
-        for key, views in wanted:
-            bank = Bank.open(root, key, views)
-            count += sum(len(bank.missing(name)) for name in bank.names)
-            merge_blocks(place / BANKS, key, views, bank, files, bar.update)
-    return count
-
-
-def _asked_here(plan: Plan, output: Path) -> Asked:
-    """The request for this machine, which may have no GPU: embeddings in float32 do not ask for one."""
-    import torch
-
-    device, request = str(plan.notes["device"]), Request(plan.kind, plan.argv, plan.output)
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        print("this machine has no GPU: tasks run on its CPU, on the embeddings that ranks made", file=sys.stderr)
-        return Asked.of(request, output, device="cpu", runtime="torch")
-    return Asked.of(request, output, device=device)
-
-
-def _digest(photos: PhotoSet, index: int) -> bytes:
-    try:
-        return photo_digest(photos.read(index))
-    except PhotoError:
-        return b""
 
 
 def _place_of(unit: str) -> tuple[int, int]:

@@ -11,14 +11,16 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from benchmark.bank import Blocks, PhotoHashes, judge, key_of, settled
-from benchmark.cluster.embedding import Asked, encoder_facts, photo_facts
+from benchmark.cluster.asked import Asked, encoder_facts, photo_facts
+from benchmark.cluster.embedding import EmbeddingWork
+from benchmark.cluster.merging import finish
 from benchmark.cluster.request import Request
 from benchmark.encoders import Encoder, load_encoder
 from benchmark.scoring import PassTimes, pass_times, planned_passes, release, sentence, try_encoders
 from benchmark.sweep import SweepJob
 from builders.errors import EncoderError, UsageError
 from builders.pixels import codec_canary, memory_budget
-from builders.ranks import RankPlan, cut
+from builders.ranks import Finished, Finishing, Place, Plan, RankPlan, cut
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,24 @@ class Frozen:
     """Of its bank."""
     runtime: str
     times: PassTimes
+
+
+class EmbeddingRanks:
+    """Of ``score``, ``sweep`` and ``embed``."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def planned(self, place: Place, rank_seconds: float, count: int | None) -> dict[str, Any]:
+        """Every encoder is loaded once, one at a time, and measured."""
+        return planned(self._request, rank_seconds, count)
+
+    def open(self, plan: Plan, place: Place) -> EmbeddingWork:
+        return EmbeddingWork(plan, place)
+
+    def finish(self, plan: Plan, done: Mapping[int, Finished], place: Place, how: Finishing) -> int:
+        """Merge and verify, then score."""
+        return finish(plan, done, place, how)
 
 
 def planned(request: Request, rank_seconds: float, count: int | None) -> dict[str, Any]:

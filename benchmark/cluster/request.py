@@ -52,13 +52,14 @@ def read_request(words: Sequence[str]) -> Request:
         ("--fresh", "remove what is there instead"),
         ("--config", "write the options out: a plan is frozen, and a file is not"),
         ("--dry-run", "a plan measures as it is made"),
-        ("--push-to", "publish when all is finished"),
+        ("--push-to", "give it to 'camtrace finish'"),
     ):
         if any(word == option or word.startswith(f"{option}=") for word in rest):
             raise UsageError(f"{option} does not go with a plan: {instead}")
     parser, own = _parser(kind, rest)
     args = parser.parse_args(own)
-    output = _taken_output(rest)
+    option = getattr(args, "output_option", "--output")
+    output = _taken_output(rest, option)
     if output is None:
         default = getattr(args, "output", None)
         if default is None:
@@ -67,15 +68,15 @@ def read_request(words: Sequence[str]) -> Request:
     return Request(kind, (kind, *rest), output if "://" in output else str(Path(output).absolute()))
 
 
-def _taken_output(words: list[str]) -> str | None:
-    """The value of ``--output``, replaced in the words; None if it is not there."""
+def _taken_output(words: list[str], option: str) -> str | None:
+    """The value of ``--output``, or of the option in its place, replaced in the words; None if it is not there."""
     found = None
     for position, word in enumerate(words):
-        if word in ("-o", "--output") and position + 1 < len(words):
+        if word in ("-o", option) and position + 1 < len(words):
             found, words[position + 1] = words[position + 1], OUTPUT
-        elif word.startswith("--output="):
-            found = word.removeprefix("--output=")
-            words[position : position + 1] = ["--output", OUTPUT]
+        elif word.startswith(f"{option}="):
+            found = word.removeprefix(f"{option}=")
+            words[position : position + 1] = [option, OUTPUT]
     return found
 
 

@@ -7,6 +7,7 @@ from .precision import rounded_as_asked
 from .process_setup import prepare_process
 from .products import in_parts, multiply
 from .threads import side_by_side, threads_for, threads_of_work
+from .uploads import uploaded
 
 __all__ = [
     "FittingBatch",
@@ -26,5 +27,6 @@ __all__ = [
     "side_by_side",
     "threads_for",
     "threads_of_work",
+    "uploaded",
     "with_less_memory",
 ]

@@ -18,6 +18,7 @@ from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, P
 from benchmark.encoders.registry import NAMED, Named, Request
 from benchmark.encoders.study import STUDY
 from builders.errors import EncoderError
+from builders.outside import from_authors
 
 if TYPE_CHECKING:
     import torch
@@ -136,8 +137,9 @@ def _download(spec: str, source: CheckpointSource) -> Path:
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(f"{HOST}/{source.path}", str(file), progress=False)
-        except Exception as error:  # URLError, HTTPError, OSError
+            with from_authors():
+                torch.hub.download_url_to_file(f"{HOST}/{source.path}", str(file), progress=False)
+        except Exception as error:  # URLError, HTTPError, OSError, RemoteError
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise EncoderError(f"{spec}: {HOST}/{source.path} cannot be fetched ({reason})") from None
     return file

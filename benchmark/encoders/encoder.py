@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from benchmark.encoders.stored import StoredEmbeddings
+    from benchmark.erasers import Eraser
 
 LIBRARIES = (
     "transformers",
@@ -143,6 +144,8 @@ class Encoder:
     """Embeddings that were made elsewhere and are read from a file: nothing is embedded here."""
     notices: tuple[str, ...] = ()
     """What whoever loads it should hear: what was assumed, what nobody knows; sentences."""
+    eraser: Eraser | None = None
+    """Applied to what its bank holds before any task reads it; the bank itself, and its key, know nothing of it."""
     random: bool = False
     """It answered the same pictures twice, differently: its embeddings are one draw, which no other run may take for
     its own."""

@@ -14,7 +14,7 @@ from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified
 from builders.errors import EncoderError, unknown_name
-from builders.outside import from_hub
+from builders.outside import from_authors, from_hub
 
 
 def load_timm(request: Request) -> Encoder:
@@ -54,7 +54,7 @@ def _load(source: str, checkpoint: Checkpoint, request: Request) -> Encoder:
 
     place = placement(request.device, request.dtype, request.compile)
     try:
-        with from_hub():
+        with from_hub(), from_authors():
             model = timm.create_model(source, pretrained=True, num_classes=0).eval()
         data = resolve_model_data_config(model)
         transform = create_transform(**data, is_training=False)

@@ -11,6 +11,7 @@ from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.verified import FromTransform, candidates_of_preset, verified
 from builders.errors import EncoderError, unknown_name
+from builders.outside import from_authors
 
 
 def load_torchvision(request: Request) -> Encoder:
@@ -34,8 +35,9 @@ def load_torchvision(request: Request) -> Encoder:
     weights = available[wanted or "DEFAULT"]
     full = f"torchvision:{name}/{weights.name}"
     try:
-        model = get_model(name, weights=weights, progress=False)
-    except Exception as error:  # URLError, OSError, RuntimeError of a wrong hash, UnpicklingError, ...
+        with from_authors():
+            model = get_model(name, weights=weights, progress=False)
+    except Exception as error:  # URLError, RemoteError, OSError, RuntimeError of a wrong hash, UnpicklingError, ...
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EncoderError(f"{full}: its weights cannot be fetched ({type(error).__name__}: {reason})") from None
     preset = weights.transforms()

@@ -16,6 +16,7 @@ from benchmark.scoring import (
     DEFAULT_MODEL,
     Asked,
     EncoderSource,
+    Erasing,
     loading_options,
     parser,
     run_options,
@@ -39,10 +40,12 @@ def score(
     data: str | PhotoSet | Sequence[str | PhotoSet] = DEFAULT_DATA,
     tasks: str | Sequence[str] = (),
     outputs: str | Sequence[str] | None = None,
+    eraser: str | Path | None = None,
     preset: str | None = None,
     preprocess: str | Callable[[Any], Any] | None = None,
     limit: int | None = None,
     protocol: str | None = None,
+    readers: str = _DEFAULTS.readers,
     ties: str | None = None,
     orientation: str | None = None,
     neighbours: int | None = None,
@@ -75,6 +78,7 @@ def score(
         data: one or several: what ``--data`` takes, or photo sets.
         tasks: patterns such as ``"probe/*"``; all that the photos can answer by default.
         outputs: layers scored beside the embedding: ``"layers"``, ``"layers[::4]:mean,cls"``, or several of them.
+        eraser: a folder that ``camtrace erase`` wrote, or ``OWNER/NAME`` on the Hub: in place before any score.
         preset: ``"camtrace"`` (ours, the default) or ``"iccv2025"`` (the published study's); decides ``protocol``,
             ``preprocess``, ``ties`` and ``orientation`` where they are not given.
         preprocess: ``"own"``, ``"study"``, ``"short-side"`` or ``"squash"``, of every encoder; or, of modules in
@@ -99,7 +103,7 @@ def score(
     """
     given = {name: value for name, value in locals().items() if name in _OPTIONS}
     if unknown:
-        known = (*_OPTIONS, "data", "tasks", "outputs", "preprocess", "output", "cache")
+        known = (*_OPTIONS, "data", "tasks", "outputs", "eraser", "preprocess", "output", "cache")
         raise unknown_name("option", next(iter(unknown)), known)
     args = parser().parse_args([])
     transform = None if preprocess is None or isinstance(preprocess, str) else preprocess
@@ -130,7 +134,8 @@ def score(
     if transform is not None and not any(map(is_module, named.values())):
         raise UsageError("preprocess goes with a torch.nn.Module in memory; every other encoder brings its own")
     folder = None if output is None else Path(output)
-    asked = Asked(sources, sets, args.tasks, run_options(args), trust_remote_code)
+    erasing = None if eraser is None else Erasing.load(str(eraser))
+    asked = Asked(sources, sets, args.tasks, run_options(args), trust_remote_code, erasing)
     answered = score_asked(
         asked,
         scored=lambda one: folder and write_scored(one, folder, single=asked.single),
@@ -147,7 +152,7 @@ def score(
         warnings.warn(f"not scored: {lost.name}: {lost.reason}", stacklevel=2)
     results = Results(answered.scored, {lost.name: lost.reason for lost in answered.missing}, asked.single)
     if folder is not None:
-        results.save(folder)
+        results.save_reports(folder)  # each result was written when it was there
     return results
 
 
@@ -155,6 +160,7 @@ _OPTIONS = (
     "limit",
     "preset",
     "protocol",
+    "readers",
     "ties",
     "orientation",
     "neighbours",

@@ -1,4 +1,5 @@
 from .answers import SPD, WORST, KnnAnswers, Setup, TieRule, setup_shares
+from .of_views import Nearest, ViewAnswers, cosine_distances, flipped_by, knn_of_views, nearest, worst_of
 from .setups import knn_setups
 from .similarity import KINDS, Histogram, Similarities, histogram, similarities, similarity_counts
 
@@ -8,12 +9,19 @@ __all__ = [
     "WORST",
     "Histogram",
     "KnnAnswers",
+    "Nearest",
     "Setup",
     "Similarities",
     "TieRule",
+    "ViewAnswers",
+    "cosine_distances",
+    "flipped_by",
     "histogram",
+    "knn_of_views",
     "knn_setups",
+    "nearest",
     "setup_shares",
     "similarities",
     "similarity_counts",
+    "worst_of",
 ]

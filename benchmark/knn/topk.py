@@ -100,6 +100,17 @@ def unpack_indices(keys: torch.Tensor) -> torch.Tensor:
     return torch.where(keys == NOTHING, -1, _LOW - (keys & _LOW))
 
 
+def unpack_similarities(keys: torch.Tensor) -> torch.Tensor:
+    """The float32 similarities that were packed; ``-inf`` for ``NOTHING``.
+
+    >>> unpack_similarities(pack_keys(torch.tensor([0.5, -0.25, -float("inf")]), torch.tensor([4, 2, 9]))).tolist()
+    [0.5, -0.25, -inf]
+    """
+    ordered = (keys >> 32).int()
+    bits = ordered ^ ((ordered >> 31) & _SIGN_FREE)
+    return torch.where(keys == NOTHING, -torch.inf, bits.view(torch.float32))
+
+
 def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     """The ``count`` nearest columns of each row as falling keys, padded with ``NOTHING``; exact, ties included.
 

@@ -1,4 +1,6 @@
-"""The linear probe: how well one linear layer on frozen embeddings tells processings or acquisition labels apart.
+"""The probe: how well one linear layer on frozen embeddings tells processings or acquisition labels apart.
+
+Neighbours and a small network may read in the layer's place (``readers.py``).
 
 Two named protocols that estimate different things: ``converged``, the optimum of a penalised logistic regression, and
 ``iccv2025``, the published study's stochastic gradient descent with its search. Pure functions on arrays.

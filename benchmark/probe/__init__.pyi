@@ -5,17 +5,21 @@ from .parts import Clusters
 from .permutations import shuffled_accuracies
 from .problem import LabelledSplits
 from .protocols import labelled_probe, processing_probe
+from .readers import LINEAR, READERS, chosen_readers
 from .registry import PROTOCOLS
 from .training_spread import TrainingSpread, labelled_spread, processing_spread
 
 __all__ = [
+    "LINEAR",
     "PROTOCOLS",
+    "READERS",
     "Clusters",
     "LabelledSplits",
     "LearningCurve",
     "ProbeAnswers",
     "Rows",
     "TrainingSpread",
+    "chosen_readers",
     "labelled_curve",
     "labelled_probe",
     "labelled_spread",

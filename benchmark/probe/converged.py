@@ -93,6 +93,8 @@ def converged(
     firsts = range(0, len(problem.which), step)
     solved = side_by_side(refit, firsts) if threads > 1 else [refit(first) for first in firsts]
     parts, used = [part for part, _ in solved], solved[-1][1]
+    ends = [torch.stack([p.loss, p.gradient_norm, p.iterations.double(), p.converged.double()])[..., 0] for p in parts]
+    loss, norm, iterations, done = torch.cat(ends, 1).cpu().numpy()  # in one copy
     constants: dict[str, Any] = {
         "estimator": "multinomial logistic regression, mean cross-entropy + strength / 2 * ||W||^2, bias free",
         "strength_shared_by": "all assignments",
@@ -108,10 +110,10 @@ def converged(
         bias=torch.cat([p.bias[:, 0] for p in parts]),
         chosen={"strength": found.strength},
         search=found.table,
-        final_loss=torch.cat([p.loss[:, 0] for p in parts]).cpu().numpy(),
-        gradient_norm=torch.cat([p.gradient_norm[:, 0] for p in parts]).cpu().numpy(),
-        iterations=torch.cat([p.iterations[:, 0] for p in parts]).cpu().numpy(),
-        converged=torch.cat([p.converged[:, 0] for p in parts]).cpu().numpy(),
+        final_loss=loss,
+        gradient_norm=norm,
+        iterations=iterations.astype(np.int64),
+        converged=done > 0,
         constants=constants,
         search_s=searched - begun,
         fit_s=time.perf_counter() - searched,
@@ -160,14 +162,16 @@ def _search(
         )
         correct = (predicted == _validation_truth(problem)).mean(axis=(1, 2))
         accuracy = correct.reshape(pooled, len(tried)).mean(axis=0)
+        ends = torch.stack([solution.loss, solution.iterations.double(), solution.converged.double()])
+        loss, iterations, done = ends.cpu()  # in one copy
         for i, strength in enumerate(tried):
             table.append(
                 {
                     "strength": strength,
                     "validation_accuracy": float(accuracy[i]),
-                    "loss": float(solution.loss[:, i].mean()),
-                    "iterations": int(solution.iterations[:, i].max()),
-                    "converged": bool(solution.converged[:, i].all()),
+                    "loss": float(loss[:, i].mean()),
+                    "iterations": int(iterations[:, i].max()),
+                    "converged": bool(done[:, i].all()),
                 }
             )
             starts.append((solution.weights[:, i : i + 1], solution.bias[:, i : i + 1]))

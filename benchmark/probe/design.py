@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.compute import threads_of_work
+from benchmark.compute import threads_of_work, uploaded
 from benchmark.probe.features import GATHER_BYTES, RowSource
 
 BLOCK_BYTES = 4 << 20
@@ -97,7 +97,7 @@ class Design:
             if self.resident is not None:
                 yield rows, self.resident[:, rows]
             else:
-                block = self.source(rows.start, rows.stop).to(device, self.dtype)
+                block = uploaded(self.source(rows.start, rows.stop), device).to(self.dtype)
                 yield rows, block - self.mean[:, None].to(self.dtype)
 
     def narrowed(self, members: Tensor) -> Design:
@@ -152,7 +152,7 @@ def design(
     resident = torch.empty((groups, n, dimension), dtype=dtype, device=device) if fits else None
     total = torch.zeros((groups, dimension), dtype=torch.float64, device=device)
     for start in starts:
-        block = source(start, min(start + step, n)).to(device)
+        block = uploaded(source(start, min(start + step, n)), device)
         total += block.sum(1)  # any centre near the mean will do
         if resident is not None:
             resident[:, start : start + step] = block
@@ -197,7 +197,8 @@ def _reduced(centred: Tensor, mean: Tensor, source: RowSource) -> Design:
     kept = values > floor
     lengths = torch.where(kept, values, torch.zeros_like(values)).sqrt()
     inverse = torch.where(kept, 1 / lengths.clamp_min(1e-30), torch.zeros_like(values))
-    first = int(kept.any(0).to(torch.int).argmax()) if bool(kept.any()) else rows.shape[1] - 1
+    used = kept.any(0).cpu()  # one wait
+    first = int(used.to(torch.int).argmax()) if bool(used.any()) else rows.shape[1] - 1
     features = (vectors * lengths[:, None])[..., first:].contiguous()
     basis = Basis(centred, (vectors * inverse[:, None])[..., first:].contiguous())
     variances = (lengths**2 / rows.shape[1])[:, first:]

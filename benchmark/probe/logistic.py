@@ -1,6 +1,7 @@
 """Multinomial logistic regression, many fits at once: truncated Newton steps by preconditioned conjugate gradients.
 
-What is minimised, and which setting of scikit-learn it equals, is told in ``objective``.
+What is minimised, and which setting of scikit-learn it equals, is told in ``objective``. On a GPU the host waits once
+for a Newton step and, where conjugate gradients are short, for none of those: ``flags`` reads theirs a step late.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.compute import threads_of_work
+from benchmark.compute import threads_of_work, uploaded
 from benchmark.probe.design import Design
+from benchmark.probe.flags import Flags, rectangle
 from benchmark.probe.objective import Iterates, at_zero, gradient_norm, put_fits, take_fits
 
 GRADIENT_TOLERANCE = 1e-6
@@ -82,23 +84,30 @@ def solve(
             state.begin_at(*start)
     iterations = torch.zeros_like(state.loss, dtype=torch.int64)
     products = torch.zeros_like(iterations)
-    stalled = torch.zeros_like(state.loss, dtype=torch.bool)
+    device = state.loss.device
+    active = gradient_norm(state.gradient) > tolerance
+    known = active.cpu()  # the host's copy
+    stalled = torch.zeros_like(known)
     for _ in range(max_iterations):
-        active = (gradient_norm(state.gradient) > tolerance) & ~stalled
-        if not bool(active.any()):
+        if not bool(known.any()):
             break
-        grid = _rectangle(active)
+        grid = rectangle(known, device)
         part = state.narrowed(*grid)
         moving = active[grid[0]][:, grid[1]]
         with threads_of_work(part.work):
             step, used = _newton_direction(part, moving, tolerance)
-            moved = _line_search(part, step, moving)
+            ahead, moved = _line_search(part, step, moving, tolerance)
         if part is not state:
             state.absorb(part, *grid)
         where = (grid[0][:, None], grid[1][None])
         iterations[where] += moving.to(torch.int64)
         products[where] += used
-        stalled[where] |= moving & ~moved
+        rows, columns = known.any(1), known.any(0)
+        inside = rows[:, None] & columns
+        stalled[inside] |= known[inside] & ~moved.flatten()
+        known[inside] = ahead.flatten()
+        known &= ~stalled
+        active = uploaded(known, device)
     weights, bias = features.to_embedding(state.point[:, :-1].movedim(2, 1), state.point[:, -1])
     norm = gradient_norm(state.gradient)
     return Solution(
@@ -117,18 +126,22 @@ def _newton_direction(state: Iterates, moving: Tensor, tolerance: float) -> tupl
 
     Fits that are done leave the stack as soon as that makes it a quarter smaller.
 
+    A fit that is done takes steps of length 0, so that it does not matter whether the host learns of it a step late.
+
     Returns:
         step [G, r + 1, L, C], 0 for fits that are not ``moving``, and the number of products [G, L].
     """
     running = moving
     step, used = torch.zeros_like(state.gradient), torch.zeros_like(state.loss, dtype=torch.int64)
-    place = _rectangle(torch.ones_like(moving))
+    device = moving.device
+    place = (torch.arange(len(moving), device=device), torch.arange(moving.shape[1], device=device))
     own_step, own_used = torch.zeros_like(step), torch.zeros_like(used)
     curvature, residual = state.mean_curvature(), -state.gradient
     norm = gradient_norm(state.gradient)
     target = torch.maximum(norm * norm.sqrt().clamp_max(0.1), torch.full_like(norm, 0.2 * tolerance))
     direction = state.preconditioned(residual, curvature)
     energy = (residual * direction).sum((1, 3))
+    flags = Flags(device, 2 * state.features.n * state.point[:, :-1].numel())
     for _ in range(MAX_CONJUGATE):
         bent = state.curvature(direction)
         bend = (direction * bent).sum((1, 3))
@@ -138,14 +151,16 @@ def _newton_direction(state: Iterates, moving: Tensor, tolerance: float) -> tupl
         residual -= length * bent
         own_used += running.to(torch.int64)
         running = running & (gradient_norm(residual) > target)
-        if not bool(running.any()):
+        known = flags.read(running)
+        if known is not None and not bool(known.any()):
             break
         ahead = state.preconditioned(residual, curvature)
         fresh = (residual * ahead).sum((1, 3))
         direction = ahead + (fresh / energy.clamp_min(1e-300))[:, None, :, None] * direction
         energy = fresh
-        rows, columns = _rectangle(running)
-        if len(rows) * len(columns) <= 0.75 * running.numel():
+        if known is not None and int(known.any(1).sum() * known.any(0).sum()) <= 0.75 * known.numel():
+            rows, columns = rectangle(known, device)
+            flags.forget()
             put_fits(step, own_step, *place)
             used[place[0][:, None], place[1]] = own_used
             place = (place[0][rows], place[1][columns])
@@ -161,8 +176,12 @@ def _newton_direction(state: Iterates, moving: Tensor, tolerance: float) -> tupl
     return step, used
 
 
-def _line_search(state: Iterates, step: Tensor, moving: Tensor) -> Tensor:
-    """Take the longest of the steps 1, 1/2, 1/4, ... that lowers the objective enough. [G, L]: which fits moved."""
+def _line_search(state: Iterates, step: Tensor, moving: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
+    """Take the longest of the steps 1, 1/2, 1/4, ... that lowers the objective enough.
+
+    Returns:
+        bool [G, L] each, on the host: which fits are not at their optimum, and which moved.
+    """
     old_point, old_loss, old_norm = state.point, state.loss, gradient_norm(state.gradient)
     slope = (state.gradient * step).sum((1, 3))
     length = moving.to(torch.float64)
@@ -171,15 +190,12 @@ def _line_search(state: Iterates, step: Tensor, moving: Tensor) -> Tensor:
     for halving in range(MAX_HALVINGS + 1):
         state.point = old_point + length[:, None, :, None] * step
         state.evaluate()
+        norm = gradient_norm(state.gradient)
         decrease = state.loss <= old_loss + ARMIJO * length * slope
-        finer = (state.loss <= old_loss + noise) & (gradient_norm(state.gradient) < old_norm)
+        finer = (state.loss <= old_loss + noise) & (norm < old_norm)
         good = decrease | finer | (length == 0)
-        if bool(good.all()):
+        known = torch.stack([good, norm > tolerance, length > 0]).cpu()  # all that the host asks, in one copy
+        if bool(known[0].all()):
             break
         length = torch.where(good, length, length / 2 if halving < MAX_HALVINGS - 1 else 0 * length)
-    return length > 0
-
-
-def _rectangle(active: Tensor) -> tuple[Tensor, Tensor]:
-    """The training sets and the strengths that hold every active fit."""
-    return active.any(1).nonzero()[:, 0], active.any(0).nonzero()[:, 0]
+    return known[1], known[2]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmark.compute import uploaded
 from benchmark.probe.design import BLOCK_BYTES, Design
 from benchmark.probe.products import product
 
@@ -155,12 +156,12 @@ def at_zero(features: Design, labels: Tensor, strengths: Tensor, n_classes: int)
     """All fits at zero, not evaluated yet; arguments as in ``solve``."""
     device = features.mean.device
     groups, count = len(labels), len(strengths)
-    labels = labels.to(device).view(groups, features.n, -1)
+    labels = uploaded(labels, device).view(groups, features.n, -1)
     present = torch.zeros((groups, n_classes), dtype=torch.bool, device=device).scatter_(1, labels[..., 0], True)
     point = torch.zeros((groups, features.dimension + 1, count, n_classes), dtype=torch.float64, device=device)
     probabilities = torch.empty((groups, features.n, count, n_classes), dtype=features.dtype, device=device)
     loss = torch.zeros((groups, count), dtype=torch.float64, device=device)
-    strengths = strengths.to(device, torch.float64)
+    strengths = uploaded(strengths.to(torch.float64), device)
     return Iterates(features, labels, strengths, present, point, torch.zeros_like(point), loss, probabilities)
 
 

@@ -21,6 +21,7 @@ from benchmark.probe.problem import (
     predict,
     stratified_split,
 )
+from benchmark.probe.readers import LINEAR, read_with
 from benchmark.probe.registry import protocol_named
 from builders.errors import DataError
 
@@ -40,6 +41,7 @@ def processing_probe(
     assignments: Any,
     *,
     protocol: str = "converged",
+    reader: str = LINEAR,
     device: str | torch.device = "cpu",
     seed: int = VALIDATION_SEED,
     memory_bytes: int | None = None,
@@ -56,6 +58,8 @@ def processing_probe(
         test: C arrays [n_test, d].
         assignments: int [S, n_train], the class of each training photo in each of S fits.
         protocol: a name in ``PROTOCOLS``, whose keyword arguments are the options.
+        reader: a name in ``READERS``: the protocol's linear layer, or neighbours or a small network in its place, which
+            take no options; they may answer for fewer assignments.
         device: where the products run; Apple's ``mps`` has no float64, there they run on the CPU.
         seed: of the validation split and, in ``iccv2025``, of everything random.
         memory_bytes: bound of the gathered training features. As many fits as it holds are solved together, each at
@@ -92,13 +96,14 @@ def processing_probe(
     validation = stratified_split(assigned[0], seed=seed)
     problem = Problem(train, assigned, assigned, n_classes, np.flatnonzero(~validation), np.flatnonzero(validation))
     expected = np.repeat(np.arange(n_classes)[:, None], test[0].shape[0], axis=1)
-    return _answers(problem, test, expected, protocol, device, seed, memory_bytes, options)
+    return _answers(problem, test, expected, protocol, reader, device, seed, memory_bytes, options)
 
 
 def labelled_probe(
     splits: LabelledSplits,
     *,
     protocol: str = "converged",
+    reader: str = LINEAR,
     device: str | torch.device = "cpu",
     seed: int = LABELLED_SEED,
     memory_bytes: int | None = None,
@@ -108,7 +113,7 @@ def labelled_probe(
 
     Args:
         splits: embeddings and labels.
-        protocol, device, seed, memory_bytes, options: as in ``processing_probe``.
+        protocol, reader, device, seed, memory_bytes, options: as in ``processing_probe``.
 
     Raises:
         as ``processing_probe``.
@@ -138,7 +143,7 @@ def labelled_probe(
         np.flatnonzero(~held),
         np.flatnonzero(held),
     )
-    return _answers(problem, [test_x], truth[None], protocol, device, seed, memory_bytes, options)
+    return _answers(problem, [test_x], truth[None], protocol, reader, device, seed, memory_bytes, options)
 
 
 def _answers(
@@ -146,6 +151,7 @@ def _answers(
     test: Sequence[Rows],
     expected: np.ndarray,
     protocol: str,
+    reader: str,
     device: str | torch.device,
     seed: int,
     memory_bytes: int | None,
@@ -153,6 +159,8 @@ def _answers(
 ) -> ProbeAnswers:
     chosen = protocol_named(protocol)
     where = usable_device(device)
+    if reader != LINEAR:
+        return _read(problem, test, expected, reader, where, seed)
     if memory_bytes is None:
         memory_bytes = default_memory(where)
 
@@ -179,6 +187,31 @@ def _answers(
         constants={"seed": seed, "validation_share": VALIDATION_SHARE, "device": str(where), **fit.constants},
         search_s=fit.search_s,
         fit_s=fit.fit_s,
+    )
+
+
+def _read(
+    problem: Problem, test: Sequence[Rows], expected: np.ndarray, reader: str, device: torch.device, seed: int
+) -> ProbeAnswers:
+    """The answers of a reader that is no linear layer."""
+    with torch.inference_mode():
+        read = read_with(reader, problem, test, device=device, seed=seed)
+    return ProbeAnswers(
+        protocol=reader,
+        predicted=read.predicted,
+        expected=expected.astype(read.predicted.dtype),
+        n_classes=problem.n_classes,
+        n_train=read.n_train,
+        n_validation=len(problem.validation_rows),
+        chosen=read.chosen,
+        search=read.search,
+        final_loss=read.final_loss,
+        gradient_norm=read.gradient_norm,
+        iterations=read.iterations,
+        converged=np.isfinite(read.final_loss),
+        constants={"seed": seed, "validation_share": VALIDATION_SHARE, "device": str(device), **read.constants},
+        search_s=read.search_s,
+        fit_s=read.fit_s,
     )
 
 

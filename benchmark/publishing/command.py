@@ -70,17 +70,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def push_folder_of_results(folder: Path, repo: str) -> None:
+def push_folder_of_results(folder: Path, repo: str, *, public: bool = False) -> None:
     """What ``--push-to`` does after scoring: every publishable result of a folder; the others are named.
 
     Raises:
         UsageError: not a repository's name.
         DataError, RemoteError: as ``push``.
     """
-    args = parser().parse_args([str(folder), "--results", repo, "--push"])
+    args = parser().parse_args([str(folder), "--results", repo, "--push", *(["--public"] if public else [])])
     if not _REPO.fullmatch(repo):
         raise UsageError(f"--push-to {repo}: write OWNER/NAME")
-    main([str(args.folder), "--results", repo, "--push"])
+    run(args)
 
 
 def _publish(gathered: Gathered, args: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmark.publishing.files import PublishedFile, encoders_of
@@ -18,6 +18,9 @@ from benchmark.results import Refusal, Result, read_results
 from builders.errors import DataError, RemoteError
 
 CARD_FILE = "README.md"
+
+MOST_FILES = 100
+"""In one commit; a pull request is one commit all the same."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,22 @@ class PushPlan:
     @property
     def writes(self) -> dict[str, bytes]:
         return {**self.new, **self.generated}
+
+    @property
+    def next_commit(self) -> dict[str, bytes]:
+        """What goes into one commit: table and card with the last results."""
+        if len(self.writes) <= MOST_FILES:
+            return self.writes
+        return {path: self.new[path] for path in sorted(self.new)[:MOST_FILES]}
+
+    def after(self, part: Mapping[str, bytes], head: str) -> PushPlan:
+        """What is left when a commit has written a part."""
+        return replace(
+            self,
+            head=head,
+            new={path: data for path, data in self.new.items() if path not in part},
+            generated={path: data for path, data in self.generated.items() if path not in part},
+        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +121,9 @@ def plan(files: Sequence[PublishedFile], repo: str, space: str = "", api: Any = 
 
 
 def push(files: Sequence[PublishedFile], repo: str, *, public: bool = False, space: str = "") -> Published:
-    """Add result files to the repository and bring its table and card up to date, in one commit.
+    """Add result files to the repository and bring its table and card up to date.
+
+    In one commit, or in several of at most ``MOST_FILES``, of which the last has table and card.
 
     Without the right to write, a pull request proposes the result files alone (the next push of somebody who may
     write rebuilds the table); if the same is proposed already, that one is named instead.
@@ -132,14 +153,16 @@ def push(files: Sequence[PublishedFile], repo: str, *, public: bool = False, spa
             planned = plan(files, repo, space, api)
         added.update(planned.new)
         url = f"{api.endpoint}/datasets/{repo}"
-        if planned.writes:
+        while planned.writes:
+            part = planned.next_commit
             try:
-                _commit(api, repo, "dataset", planned.writes, title, planned.head)
+                head = _commit(api, repo, "dataset", part, title, planned.head).oid
             except HfHubHTTPError as error:
                 if not _forbidden(error):
                     raise
                 url = propose(api, repo, "dataset", planned.new, title, planned.head) if planned.new else url
                 return Published(url, tuple(planned.new), planned.present, bool(planned.new), planned.results)
+            planned = planned.after(part, head)
         held = tuple(path for path in planned.present if path not in added)
         return Published(url, tuple(sorted(added)), held, False, planned.results)
 

@@ -25,6 +25,8 @@ MAX_STEPS = 20
 """Of a learning curve: ours has four."""
 MAX_QUERIES, MAX_EDGES = 50, 401
 """Whose similarities a score shows, and the edges of a histogram: ours are 6 and 49."""
+MAX_STRIPS, MAX_VIEWS, MAX_NEIGHBOURS = 20, 100, 2000
+"""Of photos shown under all processings: ours are 4, 15, and 75 at most."""
 CLOCKS_MAY_DIFFER = datetime.timedelta(days=1)
 """A result that is dated later than this from now was not made then."""
 
@@ -201,6 +203,32 @@ def _similarity_summary(value: object) -> bool:
     )
 
 
+def _strips(value: object) -> bool:
+    """Photos under all processings, as ``knn/adversary`` writes them; views name neighbours by their place."""
+    return isinstance(value, list) and len(value) <= MAX_STRIPS and all(map(_strip, value))
+
+
+def _strip(value: object) -> bool:
+    if not isinstance(value, Mapping) or not all(_text(value.get(n)) for n in ("query", "class", "why")):
+        return False
+    photos, views = value.get("photos"), value.get("views")
+    if not isinstance(photos, list) or not isinstance(views, list) or len(photos) > MAX_NEIGHBOURS:
+        return False
+    if not all(isinstance(one, Mapping) and _text(one.get("id")) and _text(one.get("class")) for one in photos):
+        return False
+    return 1 <= len(views) <= MAX_VIEWS and all(_strip_view(one, len(photos)) for one in views)
+
+
+def _strip_view(value: object, photos: int) -> bool:
+    if not isinstance(value, Mapping) or not all(_text(value.get(n)) for n in ("processing", "answer")):
+        return False
+    near, similar = value.get("neighbours"), value.get("similarities")
+    if not isinstance(near, list) or not isinstance(similar, list) or len(near) != len(similar):
+        return False
+    numbers = all(_number(value.get(name)) for name in ("distance", "right"))
+    return numbers and all(map(_number, similar)) and all(_count(place) and place < photos for place in near)
+
+
 _CONTROL_NUMBERS = ("accuracy", "low", "high", "mean", "mean_low", "mean_high", "p_value")
 _COUNTS = (_of(_count), "an object of counts")
 _TEXT = (_text, "text without control characters")
@@ -267,5 +295,9 @@ _DETAILS: Mapping[str, tuple[_Form, str]] = {
     "training_spread": (_training_spread, "a deviation, and of how many probes"),
     "flipped": (_of(_number), "a share with its interval"),
     "similarities": (_similarities, f"a list of at most {MAX_QUERIES} histograms"),
+    "strips": (_strips, f"a list of at most {MAX_STRIPS} photos under their processings"),
+    "by_processing": (_of(_of(_number)), "numbers by processing"),
+    "spoiled": _NUMBER,
+    "processings": _WHOLE,
     "similarity_summary": (_similarity_summary, "two shares with their intervals, and counts"),
 }

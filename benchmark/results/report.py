@@ -100,6 +100,7 @@ def _rows_of_scores(
         clusters = " or ".join(f"{n} {unit}s" for n, unit in sorted(units))
         sentence += f" Intervals resample {clusters}: photos of one {min(u for _, u in units)} err together."
     text = "\n\n".join(filter(None, [markdown_table(header, rows), sentence, rows_of_curves(main)]))
+    text += _rows_of_readers(scores, questions)
     controls = [
         [
             s.task,
@@ -114,6 +115,22 @@ def _rows_of_scores(
         names = ["accuracy % of", hidden, *(label for label in _CONTROLS.values())]
         text += f"\n\n{markdown_table(names, controls)}"
     return text
+
+
+def _rows_of_readers(scores: Sequence[Score], questions: Questions) -> str:
+    """A table of the metrics that are not the main one: who else read the trace; empty where nobody did."""
+    known = [(s, metric_of(questions, s.task, s.metric)) for s in scores]
+    others = list(dict.fromkeys(m.title for _, m in known if not m.main))
+    if not others:
+        return ""
+    by = {(s.task, m.title): f"{percent(s.value)} ({interval(s.low, s.high)})" for s, m in known}
+    main = {s.task: m.title for s, m in known if m.main}
+    rows = [
+        [s.task, by.get((s.task, main.get(s.task, "")), "-"), *(by.get((s.task, title), "-") for title in others)]
+        for s in {s.task: s for s, _ in known}.values()
+    ]
+    header = ["accuracy % of", "linear", *(title.partition(", ")[2].removesuffix(" reads") for title in others)]
+    return f"\n\n{markdown_table(header, rows)}\n\nA trace is out where no reader is above chance."
 
 
 def _told(scores: Sequence[Score], found: Mapping[tuple[str, str], Verdict]) -> str:

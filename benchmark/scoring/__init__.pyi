@@ -9,6 +9,7 @@ from .command import (
     run_options,
     warn_of_failures,
 )
+from .erased import Erasing, leaked, near_to, refuse_leaks, stored_hashes, with_eraser
 from .estimating import PassTimes, estimate, estimate_text, pass_times, release
 from .jobs import sentence
 from .output import write_reports, write_scored
@@ -26,6 +27,7 @@ __all__ = [
     "Answered",
     "Asked",
     "EncoderSource",
+    "Erasing",
     "NotScored",
     "Origin",
     "Pass",
@@ -38,13 +40,16 @@ __all__ = [
     "estimate",
     "estimate_text",
     "how_to_repeat",
+    "leaked",
     "listed",
     "loading_options",
+    "near_to",
     "options_record",
     "parser",
     "pass_times",
     "planned_passes",
     "recorded",
+    "refuse_leaks",
     "release",
     "require_space",
     "run_options",
@@ -52,8 +57,10 @@ __all__ = [
     "score_encoders",
     "score_rows",
     "sentence",
+    "stored_hashes",
     "try_encoders",
     "warn_of_failures",
+    "with_eraser",
     "write_reports",
     "write_scored",
 ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from benchmark.encoders import Encoder, told_apart
 from benchmark.options import RunOptions
+from benchmark.scoring.erased import Erasing, refuse_leaks, with_eraser
 from benchmark.scoring.repeat import Origin, how_to_repeat, recorded
 from benchmark.scoring.run import Scored, score_encoders
 from benchmark.tasks import Task, all_tasks, fitting_tasks, select_tasks
@@ -40,6 +41,8 @@ class Asked:
     options: RunOptions
     trust_remote_code: bool = False
     """Encoders may run code of their repositories; for the record."""
+    erasing: Erasing | None = None
+    """An eraser that is in place."""
 
     @property
     def single(self) -> bool:
@@ -114,7 +117,10 @@ def score_asked(
     for name, source in asked.encoders.items():
         try:
             loaded[name] = source.load()
+            if asked.erasing is not None:
+                loaded[name] = with_eraser(loaded[name], asked.erasing.eraser)
         except CamtraceError as error:
+            loaded.pop(name, None)
             lose(name, error)
         else:
             for sentence in loaded[name].notices:
@@ -126,13 +132,15 @@ def score_asked(
     for given, photos, fitting in sets if encoders else []:
         detail(f"{photos.name}: {len(photos)} photos; {', '.join(task.name for task in fitting)}")
         try:
+            if asked.erasing is not None:
+                refuse_leaks(asked.erasing, photos)
             together = score_encoders(encoders, photos, fitting, asked.options, tell=notice)
         except CamtraceError as error:
             lose(photos.name, error)
             continue
         for encoder, spec, one in zip(encoders, specs, together, strict=True):
             data = given if isinstance(given, str) else None
-            origin = Origin(spec, data, tuple(asked.tasks), asked.trust_remote_code)
+            origin = Origin(spec, data, tuple(asked.tasks), asked.trust_remote_code, asked.erasing)
             repeat = how_to_repeat(origin, encoder.info, photos, asked.options)
             found.append(replace(one, result=recorded(one.result, repeat)))
             scored(found[-1])

@@ -26,7 +26,7 @@ from benchmark.options import (
     choices,
     default_cache,
 )
-from benchmark.probe import PROTOCOLS
+from benchmark.probe import PROTOCOLS, READERS, chosen_readers
 from benchmark.scoring.config_file import ConfiguredParser
 from benchmark.scoring.voice import Voice
 from builders.command_line import Parser, check_writable, size_in_bytes
@@ -78,6 +78,11 @@ def parser() -> Parser:
         help="score layers beside the embedding: layers (every one, class token and mean of patches), "
         "'layers[::4]:mean,cls,max', 'layers[-1]:grid'; repeatable, see docs/layers.md",
     )
+    p.add_argument(
+        "--eraser",
+        metavar="PLACE",
+        help="a folder that camtrace erase wrote, or OWNER/NAME on the Hub: in place before any score",
+    )
     p.add_argument("--limit", type=_whole, metavar="N", help="use N photos, seeded and class-balanced")
     p.add_argument(
         "--preset",
@@ -86,6 +91,13 @@ def parser() -> Parser:
         "its preprocessing, probes and tied votes, and no Exif orientation (default: camtrace)",
     )
     p.add_argument("--protocol", choices=tuple(PROTOCOLS), help="how probes are fitted (default: the preset's)")
+    p.add_argument(
+        "--readers",
+        default=defaults.readers,
+        metavar="NAMES",
+        help=f"who reads traces, of {', '.join(READERS)}, with commas between them; the linear probe always does "
+        "(default: %(default)s)",
+    )
     p.add_argument(
         "--preprocess",
         choices=PREPROCESS,
@@ -241,11 +253,13 @@ def run(args: argparse.Namespace) -> int:
         prepare_process()
         from benchmark.encoders import load_encoder
         from benchmark.scoring.asking import Asked, EncoderSource, score_asked
+        from benchmark.scoring.erased import Erasing
         from benchmark.scoring.output import write_reports, write_scored
 
         loading = {"revision": args.revision, **loading_options(args)}
         sources = {model: EncoderSource(partial(load_encoder, model, **loading), model) for model in models}
-        asked = Asked(sources, data, args.tasks or [], options, args.trust_remote_code)
+        erasing = Erasing.load(args.eraser) if args.eraser else None
+        asked = Asked(sources, data, args.tasks or [], options, args.trust_remote_code, erasing)
         if args.dry_run:
             from benchmark.scoring.asking import opened
             from benchmark.scoring.estimating import estimate, estimate_text
@@ -337,6 +351,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         seed=args.seed,
         preset=args.preset or RunOptions().preset,
         protocol=chosen["protocol"],
+        readers=chosen_readers(args.readers),
         preprocess=chosen["preprocess"],
         ties=chosen["ties"],
         orientation=chosen["orientation"],

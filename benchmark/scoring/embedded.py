@@ -110,7 +110,7 @@ def _jobs(
         got.failures["encoder", name] = reason
         return []
     jobs: list[tuple[Job, Collected]] = []
-    given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder))
+    given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder), eraser=encoder.eraser)
     for task, slot in _slots(reading, usable, places, photos, one, options).items():
         kept = None if slot is None or options.fresh else slot.load()
         job = Job(one.task(task), replace(given, keep=slot.parts if slot else None), slot)
@@ -163,6 +163,8 @@ def _slots(
     if not encoder.cacheable:
         return dict.fromkeys(task.name for task in one.tasks)
     key = places.key(encoder)
+    if encoder.eraser is not None:
+        key = {**key, "eraser": encoder.eraser.sha256}
     given = (photos, usable, key, options, encoder.device, reading.output)
     return {task.name: slot_of(task, *given) for task in one.tasks}
 

@@ -9,7 +9,7 @@ from benchmark.bank import Bank, OutputsBank
 from benchmark.encoders import Encoder, Layered, Output, with_outputs
 from benchmark.options import RunOptions
 from benchmark.scoring.collected import Collected, OutputCollected
-from builders.errors import CamtraceError
+from builders.errors import CamtraceError, UsageError
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ def layers_of(encoders: Sequence[Encoder], options: RunOptions, collected: Seque
         layered = None
         if options.outputs:
             try:
+                if encoder.eraser is not None:
+                    raise UsageError("an eraser is fitted to an embedding: --eraser and --outputs do not go together")
                 layered = with_outputs(encoder, options.outputs)
                 got.outputs = {output.name: OutputCollected(output) for output in layered.outputs}
             except CamtraceError as error:

@@ -15,6 +15,7 @@ import torch
 from benchmark.bank import RuntimeVerdict, Verdict
 from benchmark.compute import named_devices
 from benchmark.encoders import Encoder, Runtime, made_by
+from benchmark.erasers import eraser_record
 from benchmark.options import RunOptions
 from builders.photos import PhotoSet
 from builders.pixels import chosen_engine, codec_canary, codec_versions
@@ -24,8 +25,13 @@ PACKAGES = ("camtrace", "torch", "torchvision", "transformers", "timm", "open_cl
 
 
 def encoder_record(encoder: Encoder) -> dict[str, Any]:
-    """What a result says of its encoder."""
-    return {f.name: _plain(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
+    """What a result says of its encoder, and of the eraser that is in place: together they have a name of their own."""
+    found = {f.name: _plain(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
+    if encoder.eraser is None:
+        return found
+    record = _plain(eraser_record(encoder.eraser))
+    details = {**dict(encoder.info.details), "encoder": found["id"], "eraser": record}
+    return {**found, "id": f"{found['id']}+{encoder.eraser.name}", "details": _plain(details)}
 
 
 def _preprocessing_by(encoder: Encoder) -> str:
@@ -41,6 +47,7 @@ def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
         "assignment_seeds": options.assignment_seeds,
         "preset": options.preset,
         "protocol": options.protocol,
+        **({"readers": options.readers} if options.readers != RunOptions().readers else {}),
         "preprocess": options.preprocess,
         "ties": options.ties,
         "orientation": "upright" if photos.stored_views else options.orientation,  # built photos are

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,23 @@ from builders.photos import PhotoSet
 if TYPE_CHECKING:
     from benchmark.encoders import EncoderInfo
     from benchmark.results import Result
+    from benchmark.scoring.erased import Erasing
 
 SCORE_COMMAND = ("camtrace", "score")
 
-VALUES = ("limit", "preset", *CHOICES, "neighbours", "queries", "mask_ratio", "seed", "dtype", "storage", "runtime")
+VALUES = (
+    "limit",
+    "preset",
+    *CHOICES,
+    "readers",
+    "neighbours",
+    "queries",
+    "mask_ratio",
+    "seed",
+    "dtype",
+    "storage",
+    "runtime",
+)
 """Fields of ``RunOptions`` that change scores, each an option with a value."""
 FLAGS = ("compile", "force_dtype", "allow_random")
 """Fields of ``RunOptions`` that change scores, each an option without a value."""
@@ -52,6 +66,8 @@ class Origin:
     """Patterns as ``--tasks`` takes them; none for every task that fits the photos."""
     trust_remote_code: bool = False
     """Whether code of the model's repository was run."""
+    erasing: Erasing | None = None
+    """The eraser that was in place."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +77,7 @@ class Repeat:
     command: str
     """For a shell; without paths of the author's machine, and without options that change no score."""
     local: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """By ``model``, ``data`` and ``options``: one sentence on what the command cannot bring with it."""
+    """By ``model``, ``data``, ``options`` and ``eraser``: one sentence on what the command cannot bring with it."""
 
 
 def how_to_repeat(origin: Origin, encoder: EncoderInfo, photos: PhotoSet, options: RunOptions) -> Repeat:
@@ -86,6 +102,12 @@ def how_to_repeat(origin: Origin, encoder: EncoderInfo, photos: PhotoSet, option
     shown_model, about_model = _model(origin.model, encoder)
     shown_data, about_data = _data(origin.data, photos)
     words = [*SCORE_COMMAND, "--model", shown_model, "--data", shown_data]
+    about_eraser = ""
+    if origin.erasing is not None:
+        place, its = origin.erasing.place, origin.erasing.eraser
+        public = _REPO.fullmatch(place.partition("@")[0]) and not Path(place).exists()
+        words += ["--eraser", place if public else "ERASER"]
+        about_eraser = "" if public else f"ERASER: your folder of an eraser ({its.name}), SHA-256 {its.sha256}"
     for pattern in origin.tasks:
         words += ["--tasks", pattern]
     usual = RunOptions()
@@ -99,7 +121,7 @@ def how_to_repeat(origin: Origin, encoder: EncoderInfo, photos: PhotoSet, option
         words.append("--trust-remote-code")
     changed = [f"{n} = {getattr(options, n)}" for n in IN_PYTHON if getattr(options, n) != getattr(usual, n)]
     about_options = f"set in Python, without an option of the command: {', '.join(changed)}" if changed else ""
-    local = {"model": about_model, "data": about_data, "options": about_options}
+    local = {"model": about_model, "data": about_data, "options": about_options, "eraser": about_eraser}
     return Repeat(shlex.join(words), MappingProxyType({name: said for name, said in local.items() if said}))
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:  # the first sentence must be there before torch is
     from benchmark.results import Result
@@ -20,6 +20,11 @@ class Voice:
     def __init__(self, args: argparse.Namespace) -> None:
         self._quiet, self._verbose, self._json = args.quiet, args.verbose, args.json
         self._out = sys.stdout
+
+    @property
+    def out(self) -> TextIO:
+        """Standard output as it was: for what a program reads."""
+        return self._out
 
     @contextlib.contextmanager
     def speaking(self) -> Iterator[None]:

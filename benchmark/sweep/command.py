@@ -74,6 +74,8 @@ def chosen_specs(args: argparse.Namespace) -> list[str]:
         from benchmark.encoders import MODERN
 
         specs += [row.spec for row in MODERN]
+    if args.eraser:
+        raise UsageError("--eraser goes with one encoder, which it was fitted on: use camtrace score")
     if not specs:
         raise UsageError("which encoders? give --models FILE, --published, --modern, or --model ID (repeatable)")
     if args.revision:

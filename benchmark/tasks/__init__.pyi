@@ -1,11 +1,15 @@
 from .registry import all_tasks, fitting_tasks, select_tasks
 from .task import Task, TaskInput, TaskOutcome
+from .tracing import Trace, trace_of, traces
 
 __all__ = [
     "Task",
     "TaskInput",
     "TaskOutcome",
+    "Trace",
     "all_tasks",
     "fitting_tasks",
     "select_tasks",
+    "trace_of",
+    "traces",
 ]

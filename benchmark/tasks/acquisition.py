@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import Family, PhotoValues, Score
-from benchmark.tasks.processing import ACCURACY
+from benchmark.tasks.processing import ACCURACY, OTHER_READERS, other_readers, predictions, reader_score
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.exif import ATTRIBUTES, column_spelling
@@ -114,15 +114,21 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     kept = {"predicted": answers.predicted, "expected": answers.expected, "photos": test.photos}
     if clusters is not None:
         kept["clusters"] = clusters
-    return TaskOutcome((score,), kept)
+    scores = [score]
+    for metric, reader in other_readers(given.options).items():
+        read = labelled_probe(splits, reader=reader, **how)
+        scores.append(reader_score(score, metric, read, given.options.resamples, clusters))
+        kept[f"predicted-{reader}"] = read.predicted
+    return TaskOutcome(tuple(scores), kept)
 
 
 def read_acquisition_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Accuracy by photo of ``run_acquisition_probe``; nothing where the true classes were not kept."""
+    """Accuracy by photo of ``run_acquisition_probe``, of each reader; nothing where true classes were not kept."""
     if "expected" not in kept:
         return {}
-    right = (kept["predicted"] == kept["expected"]).mean(axis=(0, 1))
-    return {ACCURACY.name: PhotoValues(kept["photos"], right, ACCURACY.bounds, kept.get("clusters"))}
+    right = {metric: (found == kept["expected"]).mean(axis=(0, 1)) for metric, found in predictions(kept).items()}
+    of = kept["photos"], kept.get("clusters")
+    return {metric: PhotoValues(of[0], values, ACCURACY.bounds, of[1]) for metric, values in right.items()}
 
 
 def attribute_labels(photos: PhotoSet, attribute: str) -> Labels | None:
@@ -253,7 +259,7 @@ ACQUISITION_PROBES: Mapping[str, Task] = MappingProxyType(
             title=attribute.title,
             explain=attribute.explain,
             summary=f"can a linear probe read the {attribute.name.replace('_', ' ')} of the camera's photo?",
-            metrics=(ACCURACY,),
+            metrics=(ACCURACY, *OTHER_READERS),
             recipe=_recipe,
             unfit=partial(_unfit, attribute.task),
             run=partial(run_acquisition_probe, attribute.task),

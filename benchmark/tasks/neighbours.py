@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,18 +14,17 @@ from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.processing import (
     assignments,
     processing_views,
-    train_and_test,
     unfit_for_processing,
-    unfit_for_splits,
     upright,
 )
+from benchmark.tasks.queries import Asked, asked_of, tie_rule, unfit_for_plain_knn
 from benchmark.tasks.similarity import similarity_details
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
+from builders.photos import PhotoSet
 from builders.pixels import ALL_PARAMETERS, Parameter
 
 if TYPE_CHECKING:
-    from benchmark.knn import KnnAnswers, TieRule
+    from benchmark.knn import KnnAnswers
     from benchmark.views import ViewRecipe
 
 NEIGHBOURS = Family(
@@ -108,11 +107,11 @@ SP = Metric(
 
 def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     """``knn/<parameter>``: accuracy of the picture's class in the six set-ups."""
-    asked = _asked(given)
+    asked = asked_of(given)
     seeds = given.options.assignment_seeds
     drawn = [assignments(given.photos, part, parameter, seeds) for part in (asked.train, asked.test)]
     answers = _answers(given, asked, parameter.processings, drawn)
-    rule = _rule(given.options)
+    rule = tie_rule(given.options)
     kept = {name: getattr(answers, name) for name in ("correct", "least", "greatest", "random", "combinations")}
     kept |= {"worst": answers.of_worst(rule), "flipped": answers.flipped(rule)}
     values = answers.per_photo(rule)
@@ -129,25 +128,12 @@ def run_plain_knn(given: TaskInput) -> TaskOutcome:
     """``knn/original``: accuracy of the picture's class among photos without any processing of ours: SP."""
     from benchmark.views import ORIGINAL
 
-    asked = _asked(given)
+    asked = asked_of(given)
     answers = _answers(given, asked, (ORIGINAL,), [np.zeros((1, len(p)), np.int64) for p in (asked.train, asked.test)])
-    values = answers.per_photo(_rule(given.options))["all-same"]
+    values = answers.per_photo(tie_rule(given.options))["all-same"]
     score = _score("knn/original", "all-same", (SP,), values, answers, asked, given)
     kept = {name: getattr(answers, name)[0] for name in ("correct", "least", "greatest", "random")}
     return TaskOutcome((score,), {**kept, "rule": np.array(given.options.ties), "photos": asked.test})
-
-
-def balanced_queries(photos: PhotoSet, test: np.ndarray, options: RunOptions) -> np.ndarray:
-    """int64, rising: ``options.queries`` of the photos at indices ``test``, the same for every encoder and parameter.
-
-    Photos are ranked within their class by a hash of (seed, id) and taken rank by rank, so that classes differ by one
-    photo at most where they have enough, and more queries contain fewer.
-    """
-    hashes = np.array([hash64(f"queries\0{options.seed}\0{photos.ids[i]}") for i in test], dtype=np.uint64)
-    order = np.argsort(hashes, kind="stable")
-    rank = np.empty(len(test), dtype=np.int64)
-    rank[order] = rank_within(photos.labels.values[test[order]])
-    return np.sort(test[np.lexsort((hashes, rank))[: options.queries]])
 
 
 def read_knn(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
@@ -166,29 +152,9 @@ def read_plain_knn(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
     return {SP.name: PhotoValues(kept["photos"], _right(kept).astype(np.float64), SP.bounds)}
 
 
-def _rule(options: RunOptions) -> TieRule:
-    return "random" if options.ties == "random" else "nearest"
-
-
 def _right(kept: Mapping[str, np.ndarray]) -> np.ndarray:
     """Right answers under the rule of the run; older runs kept only those of the nearest tied label."""
     return kept["random"] if "rule" in kept and str(kept["rule"]) == "random" else kept["correct"]
-
-
-class Asked(NamedTuple):
-    """Whose neighbours, among whom; int64 indices of usable photos whose class is known."""
-
-    train: np.ndarray
-    test: np.ndarray
-    """The queries."""
-    all_test: np.ndarray
-    """Those that queries were sampled from."""
-
-
-def _asked(given: TaskInput) -> Asked:
-    train, every = (_labelled(indices, given.photos) for indices in train_and_test(given))
-    test = every if given.options.queries is None else balanced_queries(given.photos, every, given.options)
-    return Asked(train, test, every)
 
 
 def _answers(given: TaskInput, asked: Asked, views: Sequence[str], drawn: Sequence[np.ndarray]) -> KnnAnswers:
@@ -226,10 +192,7 @@ def _score(
     ends = photo_interval(values, bounds=metric.bounds, resamples=given.options.resamples)
     random = given.options.ties == "random"
     by_seed = answers.random_seed_values if random else answers.seed_values
-    details: dict[str, Any] = {"k": answers.k, "train_photos": len(asked.train)}
-    if len(asked.test) < len(asked.all_test):
-        sampled = {"sampled_queries": len(asked.test), "queries_from": len(asked.all_test)}
-        details |= {**sampled, "query_seed": given.options.seed}
+    details: dict[str, Any] = {"k": answers.k, "train_photos": len(asked.train), **asked.sampled(given.options)}
     if name in answers.tied_share:
         details["tied_votes"] = answers.tied_share[name]
     if name in answers.ties:
@@ -254,26 +217,14 @@ def _flipped(answers: KnnAnswers, options: RunOptions) -> dict[str, float]:
     """The share of answers that some processing of the query changes from right to wrong, with its interval."""
     from benchmark.stats import photo_interval
 
-    found = photo_interval(answers.flipped(_rule(options)), resamples=options.resamples)
+    found = photo_interval(answers.flipped(tie_rule(options)), resamples=options.resamples)
     return {"value": found.value, "low": found.low, "high": found.high}
-
-
-def _labelled(indices: np.ndarray, photos: PhotoSet) -> np.ndarray:
-    return indices[photos.labels.values[indices] != UNLABELLED]
 
 
 def _unfit_for_knn(parameter: Parameter, photos: PhotoSet) -> str:
     if len(photos.labels.names) < 2:
         return "its photos have no class labels (at least two classes are needed)"
     return unfit_for_processing(parameter, photos)
-
-
-def _unfit_for_plain_knn(photos: PhotoSet) -> str:
-    if photos.stored_views:
-        return "it stores photos that are processed already"
-    if len(photos.labels.names) < 2:
-        return "its photos have no class labels (at least two classes are needed)"
-    return unfit_for_splits(photos)
 
 
 def _plain_recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
@@ -292,7 +243,7 @@ NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
             summary="does plain kNN find the picture's class, photos as they are (SP)?",
             metrics=(SP,),
             recipe=_plain_recipe,
-            unfit=_unfit_for_plain_knn,
+            unfit=unfit_for_plain_knn,
             run=run_plain_knn,
             read_answers=read_plain_knn,
         ),

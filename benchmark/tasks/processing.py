@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from builders.photos import SPLITS, PhotoSet
 from builders.pixels import ALL_PARAMETERS, Parameter, assigned_classes
 
 if TYPE_CHECKING:
+    from benchmark.probe import ProbeAnswers
     from benchmark.views import ViewRecipe
 
 PROCESSING = Family(
@@ -43,6 +45,54 @@ ACCURACY = Metric(
     headline=True,
 )
 """The number of every probe."""
+
+OTHER_READERS = (
+    Metric(
+        name="accuracy-knn",
+        title="accuracy, kNN reads",
+        explain="The same share where the nearest train photos read the trace instead of a linear layer.",
+        kind="trace",
+        chance="one over the number of classes",
+        main=False,
+    ),
+    Metric(
+        name="accuracy-mlp",
+        title="accuracy, MLP reads",
+        explain="The same share where a network of one hidden layer reads the trace instead of a linear layer.",
+        kind="trace",
+        chance="one over the number of classes",
+        main=False,
+    ),
+)
+"""What the other readers of ``--readers`` say; ``accuracy`` is the linear one's."""
+
+
+def other_readers(options: RunOptions) -> dict[str, str]:
+    """Reader by name of its metric, of those that were asked for beside the linear one."""
+    return {f"{ACCURACY.name}-{reader}": reader for reader in options.readers.split(",")[1:]}
+
+
+def reader_score(
+    first: Score, metric: str, answers: ProbeAnswers, resamples: int, clusters: np.ndarray | None = None
+) -> Score:
+    """The score of another reader, on the photos and with the chance of the linear one's."""
+    from benchmark.stats import against_chance, photo_interval
+
+    ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=resamples)
+    shared = ("classes", "class_names", "most_frequent_class", "mask_ratio", "resampled", "units")
+    guess = max(first.chance, float(first.details.get("most_frequent_class", 0)))
+    return replace(
+        first,
+        metric=metric,
+        value=answers.accuracy,
+        low=ends.low,
+        high=ends.high,
+        details={
+            **{name: first.details[name] for name in shared if name in first.details},
+            "p_chance": against_chance(answers.photo_accuracy, guess, clusters=clusters),
+            **answers.details(),
+        },
+    )
 
 
 def assignments(photos: PhotoSet, at: np.ndarray, parameter: Parameter, seeds: int) -> np.ndarray:
@@ -90,19 +140,32 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
             **answers.details(),
         },
     )
-    return TaskOutcome((score,), {"predicted": answers.predicted, "photos": test})
+    scores, kept = [score], {"predicted": answers.predicted, "photos": test}
+    for metric, reader in other_readers(given.options).items():
+        read = processing_probe(*asked, reader=reader, **how)
+        scores.append(reader_score(score, metric, read, given.options.resamples))
+        kept[f"predicted-{reader}"] = read.predicted
+    return TaskOutcome(tuple(scores), kept)
 
 
 def read_processing_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Accuracy by photo of ``run_processing_probe``: view i of a photo shows class i.
+    """Accuracy by photo of ``run_processing_probe``, of each reader: view i of a photo shows class i.
 
     >>> predicted = np.array([[[0, 1], [1, 1]]], dtype=np.uint8)  # one fit, two classes, two photos
     >>> read_processing_probe({"predicted": predicted, "photos": np.array([4, 7])})["accuracy"].values.tolist()
     [1.0, 0.5]
     """
-    predicted = kept["predicted"]  # [fits, views, photos]
-    right = predicted == np.arange(predicted.shape[1])[:, None]
-    return {ACCURACY.name: PhotoValues(kept["photos"], right.mean(axis=(0, 1)), ACCURACY.bounds)}
+    found = {}
+    for metric, predicted in predictions(kept).items():  # [fits, views, photos]
+        right = predicted == np.arange(predicted.shape[1])[:, None]
+        found[metric] = PhotoValues(kept["photos"], right.mean(axis=(0, 1)), ACCURACY.bounds)
+    return found
+
+
+def predictions(kept: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What each reader predicted, by its metric, from the arrays that a probe kept."""
+    metrics = {f"predicted-{m.name.rpartition('-')[2]}": m.name for m in OTHER_READERS}
+    return {metric: kept[name] for name, metric in {"predicted": ACCURACY.name, **metrics}.items() if name in kept}
 
 
 def train_and_test(given: TaskInput) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +211,7 @@ PROCESSING_PROBES: Mapping[str, Task] = MappingProxyType(
             title=p.title or p.name,
             explain=p.explain or f"Which class of {p.name}.",
             summary=f"can a linear probe tell {', '.join(p.classes)} apart?",
-            metrics=(ACCURACY,),
+            metrics=(ACCURACY, *OTHER_READERS),
             recipe=partial(processing_views, p),
             unfit=partial(unfit_for_processing, p),
             by_name=p.by_name,

@@ -8,15 +8,24 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from benchmark.tasks.acquisition import ACQUISITION_PROBES
+from benchmark.tasks.adversary import ADVERSARY_TASKS
 from benchmark.tasks.neighbours import NEIGHBOUR_TASKS
 from benchmark.tasks.processing import PROCESSING_PROBES
 from benchmark.tasks.retrieval import RETRIEVAL_TASKS
+from benchmark.tasks.semantics import SEMANTICS_TASKS
 from benchmark.tasks.task import Task
 from builders.errors import DataError, unknown_name
 from builders.photos import PhotoSet
 
 TASKS: Mapping[str, Task] = MappingProxyType(
-    {**PROCESSING_PROBES, **ACQUISITION_PROBES, **NEIGHBOUR_TASKS, **RETRIEVAL_TASKS}
+    {
+        **PROCESSING_PROBES,
+        **ACQUISITION_PROBES,
+        **NEIGHBOUR_TASKS,
+        **ADVERSARY_TASKS,
+        **RETRIEVAL_TASKS,
+        **SEMANTICS_TASKS,
+    }
 )
 """Every task by name, in the order of reports. A new family is a file beside these and a name here."""
 

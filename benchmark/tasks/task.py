@@ -19,6 +19,8 @@ from builders.photos import PhotoSet
 
 if TYPE_CHECKING:
     from benchmark.bank import Bank, BankView
+    from benchmark.erasers import Eraser
+    from benchmark.tasks.erased import ErasedView
     from benchmark.views import ViewRecipe
 
 
@@ -37,15 +39,26 @@ class TaskInput:
     """Height and width of the encoder's input in pixels; None where it does not see pixels."""
     keep: Path | None = None
     """A folder of this question alone, where a long task may keep what it has done so far."""
+    eraser: Eraser | None = None
+    """In place before anything reads an embedding."""
 
     def indices(self, split: str) -> np.ndarray:
         """int64 indices of the usable photos of a split."""
         found = self.photos.indices(split)
         return found[self.usable[found]]
 
-    def view(self, name: str, indices: np.ndarray) -> BankView:
-        """Embeddings of one view of some photos."""
-        return self.bank.view(name, indices)
+    def view(self, name: str, indices: np.ndarray) -> BankView | ErasedView:
+        """Embeddings of one view of some photos, erased where an eraser is in place.
+
+        Raises:
+            DataError: the eraser needs labels that these photos do not have.
+        """
+        found = self.bank.view(name, indices)
+        if self.eraser is None:
+            return found
+        from benchmark.tasks.erased import ErasedView, groups_of
+
+        return ErasedView(found, self.eraser, groups_of(self.eraser, self.photos, name, indices))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-from .acquisition import ORIGINAL, MaskedViews, PlainViews
+from .acquisition import MaskedViews, PlainViews
 from .choice import ViewMaker, chosen_maker
 from .loading import PREPROCESSING_FAILED, PhotoViews, iterate_views, photo_bytes
 from .stream import view_stream
-from .views import Preprocess, ProcessingViews, StoredViews, ViewRecipe
+from .views import ORIGINAL, Preprocess, ProcessingViews, StoredViews, ViewRecipe
 
 __all__ = [
     "ORIGINAL",

@@ -9,12 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from benchmark.views.views import Preprocess
+from benchmark.views.views import ORIGINAL, Preprocess, original_key
 from builders.pixels import CenterMask, decode_rgb, reencode_jpeg
 
 MASKED_NAMES = ("whole", "masked", "complement")
-ORIGINAL = "original"
-"""The view without any processing of ours."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,7 @@ class PlainViews:
         return {"upright": self.upright}
 
     def view_keys(self) -> dict[str, dict[str, Any]]:
-        key = {"kind": self.kind, "name": ORIGINAL}
-        return {ORIGINAL: key if self.upright else {**key, "orientation": "stored"}}
+        return {ORIGINAL: original_key(self.upright)}
 
     def only(self, names: Sequence[str]) -> PlainViews:
         return self

@@ -24,7 +24,7 @@ from benchmark.encoders import Pixels
 from benchmark.views.choice import chosen_maker
 from benchmark.views.loading import PhotoViews, iterate_views
 from benchmark.views.on_device.views import BYTES_PER_PIXEL, possible, torch_views
-from benchmark.views.views import DecodedPhoto, Preprocess, ProcessingViews, ViewRecipe, Views
+from benchmark.views.views import ORIGINAL, DecodedPhoto, Preprocess, ProcessingViews, ViewRecipe, Views
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PROCESSINGS, decode_rgb, process_by_pillow
 
@@ -189,7 +189,10 @@ class _Maker:
     def _by_pillow(self, photo: PhotoViews) -> list[torch.Tensor]:
         image = Image.fromarray(_pixels(photo).numpy())
         photo_id, seed = self._ids[photo.index], self._recipe.seed
-        images = [process_by_pillow(image, ALL_PROCESSINGS[name], photo_id, seed) for name in self._recipe.names]
+        images = [
+            image if name == ORIGINAL else process_by_pillow(image, ALL_PROCESSINGS[name], photo_id, seed)
+            for name in self._recipe.names
+        ]
         return [torch.from_numpy(np.stack([p(view) for view in images]))[None] for p in self._preprocesses]
 
 

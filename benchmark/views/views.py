@@ -78,12 +78,22 @@ class ViewRecipe(Protocol):
         ...
 
 
+ORIGINAL = "original"
+"""The view without any processing of ours."""
+
+
+def original_key(upright: bool) -> dict[str, Any]:
+    """What decides the pixels of the view ``original``, whichever recipe makes it: they share its file in a bank."""
+    key = {"kind": "plain", "name": ORIGINAL}
+    return key if upright else {**key, "orientation": "stored"}
+
+
 @dataclass(frozen=True)
 class ProcessingViews:
-    """The photo under each of some processings."""
+    """The photo under each of some processings, and as it is where that is asked for."""
 
     names: tuple[str, ...]
-    """Names in ``ALL_PROCESSINGS``."""
+    """Names in ``ALL_PROCESSINGS``, or ``ORIGINAL``."""
     seed: int = 0
     """Of the random scale of ``interpolation``."""
     upright: bool = True
@@ -100,7 +110,10 @@ class ProcessingViews:
         >>> ProcessingViews(("resizing-x2",), seed=5).view_keys()["resizing-x2"]["scale"]
         2
         """
-        return {name: self._view_key(ALL_PROCESSINGS[name]) for name in self.names}
+        return {
+            name: original_key(self.upright) if name == ORIGINAL else self._view_key(ALL_PROCESSINGS[name])
+            for name in self.names
+        }
 
     def _view_key(self, processing: Processing) -> dict[str, Any]:
         seed = {"seed": self.seed} if processing.scale is None else {}
@@ -113,12 +126,24 @@ class ProcessingViews:
 
     def merged(self, other: ProcessingViews) -> ProcessingViews:
         wanted = {*self.names, *other.names}
-        return dataclasses.replace(self, names=tuple(name for name in ALL_PROCESSINGS if name in wanted))
+        known = (*ALL_PROCESSINGS, ORIGINAL)
+        return dataclasses.replace(self, names=tuple(name for name in known if name in wanted))
 
     def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[Views]:
-        processings = [ALL_PROCESSINGS[name] for name in self.names]
+        photo = decode_rgb(data, upright=self.upright)
+        processed = [name for name in self.names if name != ORIGINAL]
         planners = [_planner(preprocess) for preprocess in preprocesses]
-        return preprocess_all(decode_rgb(data, upright=self.upright), processings, photo_id, planners, self.seed)
+        processings = [ALL_PROCESSINGS[name] for name in processed]
+        made = (
+            preprocess_all(photo, processings, photo_id, planners, self.seed) if processed else [[] for _ in planners]
+        )
+        if len(processed) == len(self.names):
+            return list(made)
+        originals = [preprocess(photo) for preprocess in preprocesses]
+        return [
+            [original if name == ORIGINAL else views[processed.index(name)] for name in self.names]
+            for original, views in zip(originals, made, strict=True)
+        ]
 
 
 @dataclass(frozen=True)

@@ -96,14 +96,18 @@ def find_block(data: bytes) -> bytes | None:
 
 
 def read_block(block: bytes) -> dict[str, str]:
-    """The allow-listed values of a TIFF structure. Raises ``PhotoError``."""
+    """The allow-listed values of a TIFF structure. Raises ``PhotoError``.
+
+    Exposure may stand in the first directory, as TIFF/EP (ISO 12234-2) has it; what the Exif directory says counts
+    before it.
+    """
     if len(block) < 8 or block[:4] not in _TIFF_ORDERS:
         raise PhotoError("the Exif block does not start with a TIFF header")
     order = _TIFF_ORDERS[block[:4]]
     blanked = bytearray(block)
     top = struct.unpack_from(order + "I", block, 4)[0]
-    pointer = _blank(blanked, order, top, {*_IFD0_TAGS}, "top")
-    values = _directory_values(blanked, top, _IFD0_TAGS)
+    pointer = _blank(blanked, order, top, {*_IFD0_TAGS, *_EXIF_IFD_TAGS}, "top")
+    values = _directory_values(blanked, top, _IFD0_TAGS | _EXIF_IFD_TAGS)
     if pointer is not None:
         _blank(blanked, order, pointer, {*_EXIF_IFD_TAGS}, "Exif")
         values |= _directory_values(blanked, pointer, _EXIF_IFD_TAGS)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from builders.flickrexif.api import FlickrClient, FlickrRefusal, FlickrUnavailable
@@ -26,13 +27,25 @@ def ask_month(state: State, client: FlickrClient, month: str, connections: int, 
         FlickrUnavailable: the service is down; the answers so far are kept.
     """
     waiting = [row[0] for row in state.rows(f"SELECT id FROM photos WHERE month = ? AND {TO_ASK} ORDER BY id", month)]
+    ask_photos(state, client, waiting, connections, tick)
+
+
+def ask_photos(
+    state: State, client: FlickrClient, ids: Iterable[int], connections: int, tick: Callable[[], None]
+) -> None:
+    """Ask for the Exif of photos in their order, ``connections`` at once; ``tick`` is called in between.
+
+    Raises:
+        FlickrUnavailable: the service is down; the answers so far are kept.
+    """
+    waiting = deque(ids)
     in_a_row = 0
     pool = ThreadPoolExecutor(max(1, connections))
     running: dict[Future[bool], int] = {}
     try:
         while waiting or running:
             while waiting and len(running) < connections:
-                id = waiting.pop(0)
+                id = waiting.popleft()
                 running[pool.submit(ask_exif, state, client, id)] = id
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -52,7 +65,7 @@ def ask_exif(state: State, client: FlickrClient, id: int) -> bool:
     """Ask for one photo's Exif and keep the answer; False if there was none."""
     entries, status, error = {}, "ok", None
     try:
-        entries = entries_from_answer(client.call("photos.getExif", str(id), expect="photo", photo_id=id))
+        entries = entries_from_answer(client.call("photos.getExif", "photo", expect="photo", photo_id=id))
         status = "ok" if entries else "empty"
     except FlickrRefusal as refusal:
         status, error = _FINAL.get(refusal.code, "refused"), str(refusal)

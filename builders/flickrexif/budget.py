@@ -16,6 +16,20 @@ FLICKR_CALLS_PER_HOUR = 3600
 _HOUR_S = 3600.0
 
 
+def burst_of(calls_per_hour: float) -> float:
+    """Calls that may be made at once."""
+    return max(1.0, min(60.0, calls_per_hour / 60))
+
+
+def seconds_for(calls: float, calls_per_hour: float) -> float:
+    """How long so many calls take once the calls that may be made at once have been made.
+
+    >>> seconds_for(0, 3600), seconds_for(3540, 3600)
+    (0.0, 3600.0)
+    """
+    return calls * _HOUR_S / (calls_per_hour - burst_of(calls_per_hour))
+
+
 class CallBudget:
     """The right to call, shared by all threads and all runs of one state.
 
@@ -33,7 +47,7 @@ class CallBudget:
             raise UsageError(f"--calls-per-hour {calls_per_hour}: give at least 2")
         self._state = state
         self._clock = clock
-        self.burst = max(1.0, min(60.0, calls_per_hour / 60))
+        self.burst = burst_of(calls_per_hour)
         self.per_second = (calls_per_hour - self.burst) / _HOUR_S
 
     def take(self) -> None:

@@ -13,10 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from builders.dataset import PHOTOS, Build, Card, LabelledPart, PixelRights, finish_folder, prepare_folder
+from builders.dataset import (
+    ORIGINAL,
+    PHOTOS,
+    Build,
+    Card,
+    LabelledPart,
+    PixelRights,
+    finish_folder,
+    prepare_folder,
+    source_datasets,
+)
 from builders.errors import DataError
-from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, LabelSet, aliases_version, device_type, label
-from builders.flickrexif.collection import CollectedPhoto, Collection, collect, licence_counts, metadata_columns
+from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, LabelSet, aliases_version
+from builders.flickrexif.collection import Collection, collect
+from builders.flickrexif.columns import words_of
 from builders.flickrexif.look import look_into_files
 from builders.flickrexif.rows import (
     METADATA,
@@ -83,33 +94,29 @@ def build(state: State, plan: BuildPlan) -> Built:
     """
     bury(state)
     look_into_files(state, workers=plan.workers)
-    collection = collect(state, pixels=plan.pixels)
-    if not collection.photos:
+    collection = collect(state, pixels=plan.pixels, label_set=plan.label_set, progress=True)
+    if not len(collection):
         why = ", ".join(f"{reason} {count}" for reason, count in collection.left_out.items())
         raise DataError(
             f"{state.folder}: no photo to build from ({why or 'nothing is selected: search or import first'})"
         )
-    photos = collection.photos
-    words, labels = label_columns(photos, plan)
-    splits = split_photos(photos, labels, plan)
+    labels = label_columns(collection, plan)
+    splits = split_photos(collection, labels, plan)
     limits = () if plan.split_files else limits_of(labels, splits, plan)
     parts = [part for name in labels for part in _parts(name, labels[name], splits)]
-    tables = _tables(photos, labels, splits)
+    tables = _tables(collection, labels, splits)
     if plan.split_files:
         tables = [read_split_file(path) for path in plan.split_files]
-        parts = [part for table in tables for part in _released_parts(table, photos)]
+        parts = [part for table in tables for part in _released_parts(table, collection.ids)]
     configs = configs_of(parts)
     columns = photo_features({part.config: part.names for part in parts}, plan.pixels)
     prepare_folder(plan.output, (*((PHOTOS,) if plan.pixels else configs), METADATA), fresh=plan.fresh)
     state.set("built", sorted({*(state.setting("built") or []), str(plan.output.resolve())}))
 
-    where = [SPLITS[s] for s in splits.splits]
-    rows = [metadata_columns(p, {n: words[n][i] for n in words}, where[i]) for i, p in enumerate(photos)]
-    maker = RowMaker(
-        str(state.folder.resolve()), tuple(p.path for p in photos), tuple(p.columns for p in photos), plan.pixels
-    )
+    maker = RowMaker(str(state.folder.resolve()), collection.of("path"), collection.rows, plan.pixels)
     shared, written = write_photos(parts, maker, columns, plan.output, workers=plan.workers, fresh=plan.fresh)
-    written.append(write_metadata(rows, plan.output, fresh=plan.fresh))
+    where = [SPLITS[s] for s in splits.splits]
+    written.append(write_metadata(collection.table, where, plan.output, fresh=plan.fresh))
     with_photos = {s.config for s in shared.splits()} if shared else set()
     features = dict.fromkeys((*configs, *({PHOTOS} & with_photos)), columns) | {METADATA: METADATA_FEATURES}
     mark_folder(plan.output, tombstones(state))
@@ -129,30 +136,35 @@ def build(state: State, plan: BuildPlan) -> Built:
     return Built(finished, report, collection.left_out, limits)
 
 
-def label_columns(photos: Sequence[CollectedPhoto], plan: BuildPlan) -> tuple[dict[str, list[str]], dict[str, Labels]]:
-    """Labels as words (every attribute, and the device type) and as class indices (the attributes of the plan)."""
-    words = {name: [label(p.acquisition, name, plan.label_set) for p in photos] for name in ATTRIBUTES}
+def label_columns(collection: Collection, plan: BuildPlan) -> dict[str, Labels]:
+    """Class indices of the attributes of the plan."""
     labels = {}
     for name in plan.attributes:
         names = ATTRIBUTES[name].classes[plan.label_set]
         index = {word: i for i, word in enumerate(names)}
-        labels[name] = Labels(names, np.array([index.get(w, UNLABELLED) for w in words[name]], dtype=np.int32))
-    words["device_type"] = [device_type(p.acquisition) for p in photos]
-    return words, labels
+        which, words = words_of(collection.table[f"label_{name}"])
+        classes = np.array([index.get(word, UNLABELLED) for word in words], dtype=np.int32)
+        labels[name] = Labels(names, classes[which])
+    return labels
 
 
-def split_photos(photos: Sequence[CollectedPhoto], labels: Mapping[str, Labels], plan: BuildPlan) -> Splits:
+def split_photos(collection: Collection, labels: Mapping[str, Labels], plan: BuildPlan) -> Splits:
     """Balanced splits that share no owner, file or near-duplicate."""
     return make_splits(
-        [p.id for p in photos],
+        collection.ids,
         {name: column.values for name, column in labels.items()},
-        owners=[p.owner for p in photos],
-        hashes=np.array([p.hash for p in photos], dtype=np.uint64),
-        digests=[p.sha256 for p in photos],
+        owners=collection.of("owner"),
+        hashes=_hashes(collection),
+        digests=collection.of("sha256"),
         sizes=plan.sizes,
         assign="stratified" if plan.assign == "stratified" else "hash",
         seed=plan.seed,
     )
+
+
+def _hashes(collection: Collection) -> np.ndarray:
+    """Perceptual ones, uint64; 0 where unknown."""
+    return np.asarray(collection.table["perceptual_hash"].to_numpy(), dtype=np.int64).view(np.uint64)
 
 
 def limits_of(labels: Mapping[str, Labels], splits: Splits, plan: BuildPlan) -> tuple[Limits, ...]:
@@ -176,9 +188,9 @@ def _parts(name: str, column: Labels, splits: Splits) -> list[LabelledPart]:
     return parts
 
 
-def _released_parts(table: SplitTable, photos: Sequence[CollectedPhoto]) -> list[LabelledPart]:
+def _released_parts(table: SplitTable, ids: Sequence[str]) -> list[LabelledPart]:
     """The rows of a released split file of which we have the photo, as released."""
-    position = {p.id: i for i, p in enumerate(photos)}
+    position = {photo_id: i for i, photo_id in enumerate(ids)}
     words = table.labels if table.labels is not None else np.full(len(table.ids), "")
     names = tuple(np.unique(words).tolist())
     index = {name: i for i, name in enumerate(names)}
@@ -192,15 +204,16 @@ def _released_parts(table: SplitTable, photos: Sequence[CollectedPhoto]) -> list
     return parts
 
 
-def _tables(photos: Sequence[CollectedPhoto], labels: Mapping[str, Labels], splits: Splits) -> list[SplitTable]:
+def _tables(collection: Collection, labels: Mapping[str, Labels], splits: Splits) -> list[SplitTable]:
+    years = collection.table["year"].fill_null(0).to_numpy().astype(np.int64)
     return tables_of(
-        [p.id for p in photos],
+        collection.ids,
         labels,
         splits,
-        owners=[p.owner for p in photos],
-        digests=[p.sha256 for p in photos],
-        hashes=np.array([p.hash for p in photos], dtype=np.uint64),
-        years=np.array([p.acquisition.taken.year if p.acquisition.taken else 0 for p in photos], dtype=np.int64),
+        owners=collection.of("owner"),
+        digests=collection.of("sha256"),
+        hashes=_hashes(collection),
+        years=years,
     )
 
 
@@ -217,6 +230,13 @@ def _recipe(plan: BuildPlan, splits: Splits) -> dict[str, Any]:
     }
 
 
+def sources_of(state: State) -> tuple[str, ...]:
+    """``source_datasets``: photos that a search found are original, imported ones are of the data sets they came in."""
+    named = tuple(name for name in state.setting("imported_from") or () if "/" in name)
+    found = ORIGINAL if state.value("SELECT 1 FROM photos WHERE selected = 1 AND source != 'import'") else ()
+    return (*found, *source_datasets(*(f"hub:{name}" for name in named)))
+
+
 def _card(
     state: State,
     collection: Collection,
@@ -230,15 +250,16 @@ def _card(
         pretty_name="FlickrExif",
         license="other" if plan.pixels else "cc-by-4.0",
         tags=("exif", "camera", "image-forensics", "photography", "flickr"),
+        source_datasets=sources_of(state),
         context={
             "pixels": plan.pixels,
             "label_set": plan.label_set,
             "funnel": funnel(state),
             "left_out": collection.left_out,
-            "licences": licence_counts(collection.photos),
+            "licences": collection.licence_counts(),
             "unpinned": 0,
-            "photos": len(collection.photos),
-            "owners": len({p.owner for p in collection.photos}),
+            "photos": len(collection),
+            "owners": len(words_of(collection.table["owner"])[1]),
             "evidence": dict(splits.evidence),
             "limits": limits,
             "least": plan.sizes.least,

@@ -1,15 +1,27 @@
-"""Photos of a state that a data set can be built from: their columns, and how they were taken."""
+"""Photos of a state that a data set can be built from, as columns: millions of them are no objects of Python."""
 
 from __future__ import annotations
 
 import datetime
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from builders.exif import Acquisition, acquisition_from_raw, acquisition_from_tags
+import pyarrow as pa
+from tqdm.auto import tqdm
+
+from builders.exif import (
+    ATTRIBUTES,
+    Acquisition,
+    LabelSet,
+    acquisition_from_raw,
+    acquisition_from_tags,
+    device_type,
+    label,
+)
+from builders.flickrexif.columns import OFTEN_THE_SAME, TableRows, table_of, words_of
 from builders.flickrexif.exif_entries import loads
 from builders.flickrexif.found import photo_page
 from builders.flickrexif.licences import LICENCES, attribution_line, redistributable
@@ -26,6 +38,8 @@ class CollectedPhoto:
     acquisition: Acquisition
     exif_source: str
     """``file`` or ``flickr``."""
+    found_by: str
+    """``search``, ``import``, or ``fill``: by words that name its camera."""
     hash: int
     """Perceptual; 0: unknown."""
     path: str | None
@@ -36,17 +50,82 @@ class CollectedPhoto:
     """Columns that every config has."""
 
 
+SCHEMA = pa.schema(
+    {
+        "photo_id": pa.string(),
+        **dict.fromkeys(("owner", "licence", "licence_url", "licence_checked"), OFTEN_THE_SAME),
+        **dict.fromkeys(("attribution", "page", "url"), pa.string()),
+        "size": OFTEN_THE_SAME,
+        "sha256": pa.string(),
+        **dict.fromkeys(("width", "height"), pa.int32()),
+        "perceptual_hash": pa.int64(),
+        **dict.fromkeys(("exif_source", "camera_make", "camera_model", "software"), OFTEN_THE_SAME),
+        **dict.fromkeys(("exposure_s", "f_number", "focal_length_mm"), OFTEN_THE_SAME),
+        "iso_speed": pa.int64(),
+        "flash_fired": pa.bool_(),
+        "year": pa.int32(),
+        **dict.fromkeys(("label_device_type", *(f"label_{name}" for name in ATTRIBUTES)), OFTEN_THE_SAME),
+        "path": pa.string(),
+    }
+)
+"""Columns of a collection: those of the config ``metadata`` but the split, exact values as text; then the path of the
+file below the folder of the state, null where it was not fetched."""
+
+SHARED = SCHEMA.names[: SCHEMA.names.index("perceptual_hash")]
+"""Columns that every config has."""
+
+
 @dataclass(frozen=True)
 class Collection:
     """What can be built from a state."""
 
-    photos: tuple[CollectedPhoto, ...]
+    table: pa.Table
+    """Of ``SCHEMA``, a row for each photo, by id."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Selected photos that are not here, by reason."""
 
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
 
-def collect(state: State, *, pixels: bool) -> Collection:
+    @property
+    def ids(self) -> list[str]:
+        return self.of("photo_id")
+
+    def of(self, column: str) -> list[Any]:
+        """Values of a column."""
+        values: list[Any] = self.table[column].to_pylist()
+        return values
+
+    @property
+    def rows(self) -> TableRows:
+        """The columns that every config has."""
+        return TableRows(self.table.select(SHARED))
+
+    def licence_counts(self) -> dict[str, int]:
+        """Photos by licence, most first."""
+        which, names = words_of(self.table["licence"])
+        return dict(Counter(names[i] for i in which.tolist()).most_common())
+
+
+def collect(state: State, *, pixels: bool, label_set: LabelSet = "clean", progress: bool = False) -> Collection:
     """Every selected photo that says how it was taken, by id.
+
+    Args:
+        state: what to collect from.
+        pixels: only photos whose file is here and whose licence lets it be handed on.
+        label_set: the classes of its labels.
+        progress: a bar, where stderr is a terminal.
+    """
+    left_out: Counter[str] = Counter()
+    total = state.value("SELECT count(*) FROM photos WHERE selected = 1")
+    photos = each_photo(state, pixels=pixels, left_out=left_out)
+    bar = tqdm(photos, desc="photos and their Exif", total=total, delay=2, disable=None if progress else True)
+    table = table_of((_row(photo, label_set) for photo in bar), SCHEMA)
+    return Collection(table, dict(left_out.most_common()))
+
+
+def each_photo(state: State, *, pixels: bool, left_out: Counter[str]) -> Iterator[CollectedPhoto]:
+    """The photos of ``collect``, one after the other.
 
     Exif of an original file counts before Flickr's; of a resized file only Flickr's counts, because resizing removes it
     or keeps what no longer describes the file. Where the owner hides it on Flickr, neither is read: the photo is left
@@ -55,11 +134,10 @@ def collect(state: State, *, pixels: bool) -> Collection:
     Args:
         state: what to collect from.
         pixels: only photos whose file is here and whose licence lets it be handed on.
+        left_out: counts the others, by reason.
     """
     graves = tombstones(state)
-    left_out: Counter[str] = Counter()
-    photos = []
-    for row in state.rows(_QUERY):
+    for row in state.each(_QUERY):
         if graves.cover(row["id"], row["owner"]):
             left_out["taken down"] += 1
             continue
@@ -71,8 +149,7 @@ def collect(state: State, *, pixels: bool) -> Collection:
         if taken is None:
             left_out["without Exif"] += 1
             continue
-        photos.append(_photo(row, *taken))
-    return Collection(tuple(photos), dict(left_out.most_common()))
+        yield _photo(row, *taken)
 
 
 _QUERY = (
@@ -93,6 +170,8 @@ def _unusable(row: Any, pixels: bool) -> str | None:
         return f"file: {row['error_class']}"
     if row["reason"]:
         return "file that cannot be decoded"
+    if row["file_status"] == "ok" and _stripped(row):
+        return "original without the Exif that Flickr lists"
     if row["file_status"] != "ok" and not json.loads(row["urls"]):
         return "no address that anyone could load"
     if pixels and row["file_status"] != "ok":
@@ -100,6 +179,16 @@ def _unusable(row: Any, pixels: bool) -> str | None:
     if pixels and not redistributable(row["licence"]):
         return "licence unknown or against redistribution"
     return None
+
+
+def _stripped(row: Any) -> bool:
+    """Whether a file that passes for the original has no Exif although Flickr lists some: a picture put in its place.
+
+    Flickr's Exif would describe another picture than the one that is published with it.
+    """
+    if row["size"] != "o" or row["raw"] is None or not row["entries"]:
+        return False
+    return not json.loads(row["raw"]) and bool(acquisition_from_tags(loads(row["entries"])).raw)
 
 
 def _acquisition(row: Any) -> tuple[Acquisition, str] | None:
@@ -141,6 +230,7 @@ def _photo(row: Any, acquisition: Acquisition, source: str) -> CollectedPhoto:
         owner=row["owner"],
         acquisition=acquisition,
         exif_source=source,
+        found_by=row["source"],
         hash=row["hash"] or 0 if ok else 0,
         path=row["path"] if ok else None,
         sha256=columns["sha256"],
@@ -148,14 +238,14 @@ def _photo(row: Any, acquisition: Acquisition, source: str) -> CollectedPhoto:
     )
 
 
-def metadata_columns(photo: CollectedPhoto, labels: Mapping[str, str], split: str) -> dict[str, Any]:
-    """The row of a photo in the ``metadata`` config: exact values as text, and the label of each attribute."""
+def _row(photo: CollectedPhoto, label_set: LabelSet) -> dict[str, Any]:
+    """The row of a photo in a collection."""
     taken = photo.acquisition
     return {
         **photo.columns,
-        "split": split,
         "perceptual_hash": photo.hash,
         "exif_source": photo.exif_source,
+        "found_by": photo.found_by,
         "camera_make": taken.make or "",
         "camera_model": taken.model or "",
         "software": taken.software or "",
@@ -165,13 +255,10 @@ def metadata_columns(photo: CollectedPhoto, labels: Mapping[str, str], split: st
         "focal_length_mm": "" if taken.focal_length_mm is None else str(taken.focal_length_mm),
         "flash_fired": taken.flash_fired,
         "year": taken.taken.year if taken.taken else None,
-        **{f"label_{name}": value for name, value in labels.items()},
+        "label_device_type": device_type(taken),
+        **{f"label_{name}": label(taken, name, label_set) for name in ATTRIBUTES},
+        "path": photo.path,
     }
-
-
-def licence_counts(photos: Sequence[CollectedPhoto]) -> dict[str, int]:
-    """Photos by licence, most first."""
-    return dict(Counter(photo.columns["licence"] for photo in photos).most_common())
 
 
 def _day(seconds: float) -> str:

@@ -23,6 +23,7 @@ import httpx
 from builders.errors import PhotoError
 from builders.flickrexif.addresses import AddressRefused, GuardedTransport
 from builders.flickrexif.api import retry_after
+from builders.flickrexif.endings import ends_whole
 from builders.outside import PHOTO_PACE, Pace
 
 MAX_REDIRECTS = 5
@@ -197,6 +198,8 @@ async def _save(response: httpx.Response, target: Path, url: str, max_bytes: int
         raise DownloadFailure("short", "an empty file", permanent=False)
     for magic, at, suffix, media_type in _SUFFIXES:
         if head[at : at + len(magic)] == magic:
+            if not declared and not ends_whole(target, suffix):
+                raise DownloadFailure("short", f"{size} bytes arrived, and the picture goes on", permanent=False)
             return Downloaded(digest.hexdigest(), size, media_type, suffix, url)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):  # an error page under an image's name passes
         raise DownloadFailure("not an image", "a page of text instead of a photo", permanent=False)

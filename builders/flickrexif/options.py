@@ -13,12 +13,13 @@ from builders.command_line import Parser
 Step = Callable[[argparse.Namespace], int]
 
 
-def steps_parser(text: str, run: Mapping[str, Step]) -> Parser:
+def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argparse.Namespace], object]) -> Parser:
     """The parser of all steps.
 
     Args:
         text: description and, after an empty line, what comes after the options.
         run: by step, the function that runs it.
+        fetch_ranks: how the step ``fetch`` is cut into ranks (``builders.ranks.Ranked``).
     """
     description, _, epilog = text.partition("\n\n")
     parser = Parser("camtrace build flickrexif", description=description, epilog=epilog)
@@ -30,12 +31,40 @@ def steps_parser(text: str, run: Mapping[str, Step]) -> Parser:
     step.add_argument(
         "--per-user-month", type=int, default=5, metavar="N", help="photos per owner and month of upload (default 5)"
     )
+    step.add_argument(
+        "--photos",
+        type=int,
+        metavar="N",
+        help="so many photos that tell their Exif, evenly over months from the first hour on (default: all that"
+        " --per-user-month allows, as the study)",
+    )
+    step.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what it takes: calls, hours, gigabytes. Counts the months and asks about the first 100 photos, and"
+        " keeps these for the search",
+    )
+    step.add_argument(
+        "--fill",
+        metavar="NAMES",
+        help="after a search: ask for what the rarest classes lack, by the cameras' names: make,model,smartphone_model",
+    )
+    step.add_argument(
+        "--per-class", type=int, default=200, metavar="N", help="photos that --fill wants of each class (default 200)"
+    )
     step.add_argument("--licences", nargs="+", default=(), metavar="NAME", help="ids or names (default: permissive)")
     step.add_argument("--non-commercial", action="store_true", help="also licences with NC")
     step.add_argument("--no-derivatives", action="store_true", help="also licences with ND")
     step.add_argument("--each-licence", action="store_true", help="always ask for one licence at a time")
     step.add_argument("--no-exif", action="store_true", help="do not ask for Exif: only originals will have any")
     step.add_argument("--seed", type=int, default=0, help="of the choice that the cap makes (default 0)")
+    step.add_argument(
+        "--empty-again-after",
+        type=float,
+        default=600,
+        metavar="S",
+        help="ask again so many seconds later where no photo came though some were to be expected (default 600)",
+    )
     step.add_argument("--connections", type=int, default=4, metavar="N", help="calls at once (default 4)")
     _add_api_options(step)
 
@@ -44,6 +73,7 @@ def steps_parser(text: str, run: Mapping[str, Step]) -> Parser:
     _add_api_options(step)
 
     step = _step(steps, "fetch", run, "fetch the files, byte-exact")
+    step.set_defaults(ranked=fetch_ranks, output_option="--state")
     step.add_argument(
         "--size",
         default="original",

@@ -26,9 +26,11 @@ from builders.dataset import (
     finish_folder,
     parse_build,
     prepare_folder,
+    source_datasets,
 )
 from builders.errors import DataError, PhotoError, unknown_name
-from builders.flickrexif.fetch import FetchCounts, FetchPlan, fetch
+from builders.flickrexif.fetch import fetch
+from builders.flickrexif.fetching import FetchCounts, FetchPlan
 from builders.flickrexif.found import is_nsid, photo_id, rank
 from builders.flickrexif.importing import quiet_unless_terminal
 from builders.flickrexif.licences import LICENCES
@@ -232,6 +234,7 @@ def _card(
         template="flickrexif.md.jinja",
         pretty_name="FlickrExif (own copy)",
         license="other",
+        source_datasets=source_datasets(*([] if Path(published.source).is_dir() else [f"hub:{published.source}"])),
         context={
             "pixels": True,
             "label_set": published.build.recipe.get("label_set", "clean"),

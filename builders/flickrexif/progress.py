@@ -7,6 +7,7 @@ import time
 from tqdm.auto import tqdm
 
 from builders.flickrexif.annotate import TO_ASK
+from builders.flickrexif.forecast import forecast
 from builders.flickrexif.slices import PER_PAGE
 from builders.flickrexif.state import State
 
@@ -60,11 +61,15 @@ def time_left(seconds: float) -> str:
 
 def months_to_count(state: State) -> int:
     """Months of which Flickr has not yet said how many photos there are: until then no forecast is one."""
+    if state.setting("photos_wanted"):
+        return state.value("SELECT count(*) FROM strata WHERE total IS NULL")
     return state.value("SELECT count(DISTINCT month) FROM slices WHERE status = 'pending' AND root = 1")
 
 
 def calls_left(state: State) -> int:
     """Calls that a search still needs, estimated: pages (and cuts) of the slices to come, and one per photo kept."""
+    if wanted := state.setting("photos_wanted"):
+        return forecast(state, wanted).calls
     with_exif = state.setting("with_exif") is not False
     asked = state.value(f"SELECT count(*) FROM photos WHERE {TO_ASK}") if with_exif else 0
     slices, results = state.rows("SELECT count(*), coalesce(sum(estimate), 0) FROM slices WHERE status = 'pending'")[0]

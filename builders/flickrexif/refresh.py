@@ -46,7 +46,7 @@ def refresh(state: State, client: FlickrClient, *, older_than_days: float | None
         in_a_row = 0
         for id, licence in tqdm(waiting, desc="refresh", unit="photo", disable=None):
             try:
-                answer = client.call("photos.getInfo", str(id), expect="photo", photo_id=id)["photo"]
+                answer = client.call("photos.getInfo", "photo", expect="photo", photo_id=id)["photo"]
                 _keep(state, id, licence, answer, counts)
             except FlickrRefusal as refusal:
                 counts.gone += 1

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from datasets import ClassLabel, Features, Image, Value
 
 from builders.dataset import (
@@ -25,6 +26,7 @@ from builders.dataset import (
 )
 from builders.errors import PhotoError
 from builders.exif import ATTRIBUTES
+from builders.flickrexif.columns import TableRows
 from builders.photos import UNLABELLED
 
 METADATA = "metadata"
@@ -47,7 +49,7 @@ METADATA_FEATURES = Features(
         **_SHARED,
         "split": _TEXT,
         "perceptual_hash": Value("int64"),
-        **dict.fromkeys(("exif_source", "camera_make", "camera_model", "software"), _TEXT),
+        **dict.fromkeys(("exif_source", "found_by", "camera_make", "camera_model", "software"), _TEXT),
         **dict.fromkeys(("exposure_s", "f_number", "focal_length_mm"), _TEXT),
         "iso_speed": Value("int64"),
         "flash_fired": Value("bool"),
@@ -63,9 +65,15 @@ class RowMaker:
     """Rows of the photos of a state. Picklable."""
 
     folder: str
-    paths: tuple[str | None, ...]
-    columns: tuple[Mapping[str, Any], ...]
+    paths: Sequence[str | None]
+    columns: Sequence[Mapping[str, Any]]
     pixels: bool
+
+    def only(self, photos: np.ndarray) -> RowMaker:
+        """Of some photos, in this order: workers need no others."""
+        columns = self.columns
+        some = columns.taken(photos) if isinstance(columns, TableRows) else tuple(columns[i] for i in photos)
+        return replace(self, paths=[self.paths[i] for i in photos], columns=some)
 
     def row(self, photo: int, labels: Mapping[str, int]) -> dict[str, Any]:
         """One row with its label of each config; the file is checked against its hash. Raises ``PhotoError``."""
@@ -87,15 +95,14 @@ class PartRows:
     """Rows of some photos. Picklable."""
 
     maker: RowMaker
+    """Of these rows alone."""
     configs: tuple[str, ...]
-    photos: np.ndarray
-    """int64 [rows]."""
     labels: np.ndarray
     """int64 [rows, configs]."""
 
     def __call__(self, item: int) -> list[dict[str, Any]]:
         labels = dict(zip(self.configs, self.labels[item].tolist(), strict=True))
-        return [self.maker.row(int(self.photos[item]), labels)]
+        return [self.maker.row(item, labels)]
 
 
 @dataclass(frozen=True)
@@ -141,13 +148,12 @@ def write_photos(
             for group in groups
         ]
         return SharedShards(configs, tuple(write_groups(jobs, workers=workers))), []
-    labels: dict[str, dict[int, int]] = {config: {} for config in configs}
+    labels = np.full((len(maker.columns), len(configs)), UNLABELLED, dtype=np.int64)
     for part in parts:
-        labels[part.config].update(zip(part.photos.tolist(), part.labels.tolist(), strict=True))
+        labels[part.photos, configs.index(part.config)] = part.labels
     written = []
     for part in parts:
-        known = [[labels[config].get(photo, UNLABELLED) for config in configs] for photo in part.photos.tolist()]
-        table = np.array(known, dtype=np.int64).reshape(-1, len(configs))
+        table = labels[part.photos]
         table[:, configs.index(part.config)] = part.labels
         each = items_per_shard(500, max(1, len(part.photos)))
         job = _job(maker, features, output, part.config, part.split, configs, part.photos, table, each)
@@ -171,21 +177,28 @@ def _job(
     labels: np.ndarray,
     each: int,
 ) -> ShardJob:
-    columns = [maker.columns[i] for i in photos]
+    own = maker.only(photos)
     return ShardJob(
         output=output,
         config=config,
         split=split,
         features=features,
-        ids=[c["photo_id"] for c in columns],
-        make_rows=PartRows(maker, configs, photos, labels),
-        recipe={"pixels": maker.pixels, "rows": digest([columns, labels.tolist()])},
+        ids=[row["photo_id"] for row in own.columns],
+        make_rows=PartRows(own, configs, labels),
+        recipe={"pixels": maker.pixels, "rows": digest(own.columns, labels.tolist())},
         items_per_shard=each,
     )
 
 
-def write_metadata(rows: Sequence[Mapping[str, Any]], output: Path, *, fresh: bool = False) -> SplitShards:
-    """Write the config that holds every photo. Resumes."""
+def write_metadata(table: pa.Table, where: Sequence[str], output: Path, *, fresh: bool = False) -> SplitShards:
+    """Write the config that holds every photo. Resumes.
+
+    Args:
+        table: of a ``Collection``.
+        where: the split of each photo.
+    """
+    with_split = table.append_column("split", pa.array(where, pa.string()))
+    rows = TableRows(with_split.select(METADATA_FEATURES.arrow_schema.names))
     job = ShardJob(
         output=output,
         config=METADATA,
@@ -217,6 +230,11 @@ def photo_features(classes: Mapping[str, Sequence[str]], pixels: bool) -> Featur
     return Features({**image, **labels, **_SHARED})
 
 
-def digest(value: Any) -> str:
-    """16 hex digits that name a JSON value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+def digest(*values: Iterable[Any]) -> str:
+    """16 hex digits that name lists of JSON values, which are read one after the other."""
+    found = hashlib.sha256()
+    for value in values:
+        for item in value:
+            found.update(json.dumps(item, sort_keys=True, default=str).encode() + b"\n")
+        found.update(b"\n")
+    return found.hexdigest()[:16]

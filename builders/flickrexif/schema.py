@@ -1,11 +1,48 @@
-"""The tables of the state: what each column means, and the version they have."""
+"""The tables of the state: what each column means, the version they have, and how older states become such."""
 
 from __future__ import annotations
 
-VERSION = 1
+import hashlib
+
+VERSION = 2
 """``PRAGMA user_version`` of a state that this code can read and write."""
 
-TABLES = """
+
+def tombstone_hash(kind: str, value: str) -> str:
+    """What stands for a photo or an owner that was taken down: 64 hex digits that point at nobody.
+
+    Args:
+        kind: ``photo`` or ``owner``.
+        value: its id.
+    """
+    return hashlib.sha256(f"flickrexif tombstone\0{kind}\0{value}".encode()).hexdigest()
+
+
+_STRATA = """
+-- A month of a sample (or the part of one that lies in the search). Windows of equal length are opened in seeded random
+-- order; each gives a few photos.
+CREATE TABLE strata (
+    start INTEGER PRIMARY KEY,      -- [start, "end") in seconds since 1970
+    "end" INTEGER NOT NULL,
+    month TEXT NOT NULL,            -- YYYY-MM, UTC
+    total INTEGER,                  -- results that Flickr reported; NULL: not counted yet
+    windows INTEGER NOT NULL DEFAULT 0,
+    each INTEGER NOT NULL DEFAULT 0,    -- photos to keep of a window of average size
+    opened INTEGER NOT NULL DEFAULT 0,  -- windows opened so far; a second pass counts on
+    doubted REAL,                   -- when its count, or the window that is next, first came back empty
+    trusted INTEGER NOT NULL DEFAULT 0  -- empty answers that came twice and were taken on trust
+);
+"""
+
+_TOMBSTONES = """
+CREATE TABLE tombstones (
+    hash TEXT PRIMARY KEY,          -- SHA-256 of kind and id, as in the list of a built folder
+    kind TEXT NOT NULL,             -- photo, owner
+    at REAL NOT NULL
+);
+"""
+
+TABLES = f"""{_STRATA}{_TOMBSTONES}
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 -- A window of upload time, and the licences to ask for in it. [start, "end") in seconds since 1970.
@@ -19,7 +56,9 @@ CREATE TABLE slices (
     status TEXT NOT NULL,           -- pending, split, done, truncated (more results than Flickr gives out)
     estimate REAL NOT NULL,         -- results to expect, from the parent's total
     total INTEGER,                  -- results that Flickr reported
-    found INTEGER                   -- different photos that came
+    found INTEGER,                  -- different photos that came
+    doubted REAL,                   -- when it first came back empty although photos were to be expected
+    trusted INTEGER NOT NULL DEFAULT 0  -- 1: it came back empty again, and that was taken on trust
 );
 CREATE INDEX slices_by_status ON slices (status, month);
 
@@ -28,21 +67,24 @@ CREATE TABLE photos (
     owner TEXT NOT NULL,            -- NSID
     owner_name TEXT,
     title TEXT,
-    source TEXT NOT NULL,           -- search, import
+    source TEXT NOT NULL,           -- search, import, fill
     month TEXT,                     -- of the upload; the cap counts by (owner, month)
     uploaded INTEGER,
     taken TEXT,                     -- as Flickr shows it
     licence INTEGER,                -- Flickr id; NULL: unknown
     licence_checked REAL,
     original_format TEXT,
-    urls TEXT NOT NULL,             -- JSON {size: [url, width, height]}
+    urls TEXT NOT NULL,             -- JSON {{size: [url, width, height]}}
     rank INTEGER NOT NULL,          -- seeded hash of the id: the cap keeps the lowest
-    selected INTEGER NOT NULL DEFAULT 0,  -- 1: in the data set; 0: its month is not read to the end; -1: gone since
+    selected INTEGER NOT NULL DEFAULT 0,  -- 1: in the data set; 0: its month is not read to the end, or its turn in a
+                                    -- sample has not come; -1: gone since
     exif_status TEXT,               -- NULL: not asked; ok, empty, hidden, gone, refused (all final), failed (transient)
     exif_attempts INTEGER NOT NULL DEFAULT 0,
     exif_error TEXT,
     exif_checked REAL,
-    expected_sha256 TEXT            -- from a published table
+    expected_sha256 TEXT,           -- from a published table
+    turn INTEGER,                   -- of a sample: photos of a month are asked for by turn, then by rank
+    sought TEXT                     -- of a fill: the class it was found for, as "make: Kodak"
 );
 CREATE INDEX photos_by_owner_month ON photos (owner, month, rank);
 CREATE INDEX photos_by_month ON photos (month);
@@ -90,16 +132,26 @@ CREATE TABLE looks (
 CREATE TABLE calls (
     at REAL NOT NULL,
     method TEXT NOT NULL,
-    subject TEXT NOT NULL,          -- photo id, or slice and page
+    subject TEXT NOT NULL,          -- "photo" (never which), or slice and page
     attempt INTEGER NOT NULL,
     outcome TEXT NOT NULL,          -- ok, or the class of the error
     seconds REAL NOT NULL
 );
 
-CREATE TABLE tombstones (
-    kind TEXT NOT NULL,             -- photo, owner
-    value TEXT NOT NULL,
-    at REAL NOT NULL,
-    PRIMARY KEY (kind, value)
-);
 """
+
+MIGRATIONS = {
+    1: f"""
+ALTER TABLE slices ADD COLUMN doubted REAL;
+ALTER TABLE slices ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE photos ADD COLUMN turn INTEGER;
+ALTER TABLE photos ADD COLUMN sought TEXT;
+{_STRATA}
+UPDATE calls SET subject = 'photo' WHERE method IN ('photos.getExif', 'photos.getInfo');
+ALTER TABLE tombstones RENAME TO plain_tombstones;
+{_TOMBSTONES}
+INSERT INTO tombstones SELECT tombstone_hash(kind, value), kind, at FROM plain_tombstones;
+DROP TABLE plain_tombstones;
+""",
+}
+"""By version, what makes a state of the next one. ``tombstone_hash`` is there as a function of SQL."""

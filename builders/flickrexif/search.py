@@ -1,43 +1,32 @@
 """Search Flickr: slices of upload time -> photos, at most N per owner and month, and what Flickr tells of their Exif.
 
 Months are searched one after another. A slice counts only when it has been read to its end: then its photos are kept
-and the cap is applied in one transaction, so a killed run repeats at most one slice and never a photo's own call.
+and the cap is applied in one transaction, so a killed run repeats at most one slice and never a photo's own call. With
+``SearchPlan.photos`` a sample is taken instead (``sample``).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
+from typing import NoReturn
+
+from tqdm.auto import tqdm
 
 from builders.flickrexif.annotate import TO_ASK, ask_month
-from builders.flickrexif.api import FlickrClient, FlickrUnavailable
-from builders.flickrexif.found import SEARCH_EXTRAS, FoundPhoto, found_photo, rank
-from builders.flickrexif.licences import check_with_flickr
+from builders.flickrexif.api import FlickrClient
+from builders.flickrexif.budget import FLICKR_CALLS_PER_HOUR
+from builders.flickrexif.forecast import PILOT_PHOTOS, Forecast, forecast
+from builders.flickrexif.keeping import drop_beyond_cap, take_in
+from builders.flickrexif.plan import SearchPlan, begin, searchable_end
 from builders.flickrexif.progress import SearchProgress
-from builders.flickrexif.slices import MAX_PAGES, PER_PAGE, SPLIT_ABOVE, Slice, gaps, month_of, months, split
+from builders.flickrexif.reading import read_slice
+from builders.flickrexif.sample import Sample
+from builders.flickrexif.slices import Slice, gaps, months
 from builders.flickrexif.state import State
 
-INDEX_LAG_S = 86400
-"""Photos younger than a day are left for a later search: Flickr's index is still taking them in."""
-
-
-@dataclass(frozen=True)
-class SearchPlan:
-    """What to search for."""
-
-    start: int
-    """Upload time, seconds since 1970, inclusive."""
-    end: int
-    """Exclusive."""
-    per_user_month: int
-    licences: tuple[int, ...]
-    seed: int = 0
-    each_licence: bool = False
-    """Ask for one licence at a time from the beginning, not only where a slice is too large."""
-    with_exif: bool = True
-    """Also ask for each photo's Exif; without, only originals will have any."""
+PILOT_PLAN = 5000
+"""Photos that the dry run of a search without ``photos`` cuts its months for."""
 
 
 def search(
@@ -48,7 +37,8 @@ def search(
     Args:
         state: where everything is kept.
         client: makes the calls.
-        plan: what to search for. A state keeps to one cap, seed and set of licences; its span may grow.
+        plan: what to search for. A state keeps to one cap, seed and set of licences; its span, and the number of
+            photos of a sample, may grow.
         connections: photos asked for at once.
         seconds_per_call: what the budget allows, for the estimate of the time left.
 
@@ -57,33 +47,58 @@ def search(
         UsageError: the state was made by another plan, or the key is not accepted.
     """
     with state.only_one("search"):
-        state.pin("per_user_month", plan.per_user_month, "--per-user-month")
-        state.pin("seed", plan.seed, "--seed")
-        state.pin("licences", list(plan.licences), "--licences")
-        if state.setting("licences_checked") is None:
-            check_with_flickr(client.call("photos.licenses.getInfo", "licences", expect="licenses"), plan.licences)
-            state.set("licences_checked", state.clock.now())
-        state.set("with_exif", plan.with_exif)
-        state.set("calls_per_hour", 3600 / seconds_per_call)
-        add_windows(state, plan)
+        begin(state, client, plan, 3600 / seconds_per_call)
         with SearchProgress(state, seconds_per_call) as progress:
-            _read_roots(state, client, plan, progress)
-            for month in _open_months(state, plan):
-                while rows := _pending(state, "month = ? ORDER BY start, licences LIMIT 1", month):
-                    _read(state, client, plan, rows[0])
-                    progress.show()
-                select_month(state, month)
-                if plan.with_exif:
-                    ask_month(state, client, month, connections, progress.show)
+            if plan.photos is not None:
+                Sample(state, client, plan, connections=connections, tick=progress.show).run()
+                return
+            add_windows(state, plan)
+            _read_all(state, client, plan, "root = 1 AND doubted IS NULL", progress)
+            while True:
+                for month in _open_months(state, plan):
+                    _read_all(state, client, plan, "doubted IS NULL AND month = ?", progress, month)
+                    if state.value("SELECT count(*) FROM slices WHERE status = 'pending' AND month = ?", month):
+                        continue  # its slices that came back empty are asked for again after the other months
+                    select_month(state, month)
+                    if plan.with_exif:
+                        ask_month(state, client, month, connections, progress.show)
+                if not _ask_doubted(state, client, plan, progress):
+                    return
+
+
+def pilot(state: State, client: FlickrClient, plan: SearchPlan, *, connections: int = 4) -> Forecast:
+    """Count the months and take the first photos of a sample, so that a forecast rests on what Flickr says.
+
+    All of it is kept, and is the beginning of the search.
+
+    Args:
+        state: where everything is kept.
+        client: makes the calls.
+        plan: what is to be searched for; without ``photos``, the forecast is of the most that the cap may allow.
+        connections: photos asked for at once.
+
+    Raises:
+        FlickrUnavailable: the service is down; what was found is kept.
+        UsageError: the state was made by another plan, or the key is not accepted.
+    """
+    with state.only_one("search"):
+        begin(state, client, plan, state.setting("calls_per_hour") or FLICKR_CALLS_PER_HOUR)
+        with tqdm(desc="dry run", unit="call", disable=None, bar_format="{desc}: {n_fmt} calls [{elapsed}]") as bar:
+            sampled = replace(plan, photos=plan.photos or PILOT_PLAN)
+            Sample(state, client, sampled, connections=connections, tick=lambda: _tick(bar)).run(PILOT_PHOTOS)
+    return forecast(state, plan.photos)
+
+
+def _tick(bar: tqdm[NoReturn]) -> None:
+    bar.update()
 
 
 def add_windows(state: State, plan: SearchPlan) -> None:
     """Add the months of the plan that have not been searched, or their missing parts, as slices to read."""
-    end = min(plan.end, int(state.clock.now()) - INDEX_LAG_S)
     covered = [tuple(row) for row in state.rows('SELECT start, "end" FROM slices WHERE root = 1')]
     each = [(one,) for one in plan.licences] if plan.each_licence else [plan.licences]
     with state.transaction():
-        for start, stop in gaps(plan.start, end, covered):
+        for start, stop in gaps(plan.start, searchable_end(state, plan), covered):
             for month, first, last in months(start, stop):
                 _add(state, [Slice(month, first, last, licences) for licences in each], root=True)
 
@@ -94,11 +109,27 @@ def select_month(state: State, month: str) -> None:
         db.execute("UPDATE photos SET selected = 1 WHERE month = ? AND source = 'search' AND selected = 0", (month,))
 
 
-def _read_roots(state: State, client: FlickrClient, plan: SearchPlan, progress: SearchProgress) -> None:
-    """Whole months first: their totals are what the estimate of the time left rests on."""
-    while rows := _pending(state, "root = 1 ORDER BY start, licences LIMIT 1"):
-        _read(state, client, plan, rows[0])
+def _read_all(
+    state: State, client: FlickrClient, plan: SearchPlan, condition: str, progress: SearchProgress, *parameters: object
+) -> None:
+    """Read the slices of a condition, whole months first: the estimate of the time left rests on their totals."""
+    while rows := _pending(state, f"{condition} ORDER BY root DESC, start, licences LIMIT 1", *parameters):
+        _read(state, client, plan, *rows[0])
         progress.show()
+
+
+def _ask_doubted(state: State, client: FlickrClient, plan: SearchPlan, progress: SearchProgress) -> bool:
+    """Ask again for the slices that came back empty, not sooner than the plan says; False if there are none."""
+    numbers = [
+        row[0]
+        for row in state.rows("SELECT id FROM slices WHERE status = 'pending' AND doubted IS NOT NULL ORDER BY id")
+    ]
+    for number in numbers:
+        since = state.value("SELECT doubted FROM slices WHERE id = ?", number)
+        state.clock.sleep(min(plan.empty_again_s, max(0.0, since + plan.empty_again_s - state.clock.now())))
+        _read(state, client, plan, *_pending(state, "id = ?", number)[0])
+        progress.show()
+    return bool(numbers)
 
 
 def _open_months(state: State, plan: SearchPlan) -> list[str]:
@@ -111,12 +142,16 @@ def _open_months(state: State, plan: SearchPlan) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _pending(state: State, condition: str, *parameters: str) -> list[tuple[int, Slice]]:
+def _pending(state: State, condition: str, *parameters: object) -> list[tuple[int, Slice, bool]]:
+    """(number, slice, whether it was doubted) of pending slices."""
     rows = state.rows(
-        f"SELECT id, month, start, \"end\", licences, estimate FROM slices WHERE status = 'pending' AND {condition}",
+        'SELECT id, month, start, "end", licences, estimate, doubted FROM slices'
+        f" WHERE status = 'pending' AND {condition}",
         *parameters,
     )
-    return [(r[0], Slice(r[1], r[2], r[3], tuple(map(int, r[4].split(","))), r[5])) for r in rows]
+    return [
+        (r[0], Slice(r[1], r[2], r[3], tuple(map(int, r[4].split(","))), r[5]), r["doubted"] is not None) for r in rows
+    ]
 
 
 def _add(state: State, pieces: Iterable[Slice], root: bool = False) -> None:
@@ -130,82 +165,20 @@ def _add(state: State, pieces: Iterable[Slice], root: bool = False) -> None:
         )
 
 
-def _read(state: State, client: FlickrClient, plan: SearchPlan, numbered: tuple[int, Slice]) -> None:
-    """Read one slice to its end, or cut it."""
-    number, piece = numbered
-    photos: dict[int, FoundPhoto] = {}
-    total, complete = 0, False
-    for page in range(1, MAX_PAGES + 1):
-        total, entries = _page(client, piece, page, f"slice {number} page {page}")
-        if page == 1 and total > SPLIT_ABOVE and (parts := split(piece, total)):
-            return _close(state, number, "split", total, 0, parts)
-        new = 0
-        for photo in filter(None, map(found_photo, entries)):
-            new += photo.id not in photos
-            photos[photo.id] = photo
-        # Flickr's totals are estimates and its pages may come short: the end is a page with nothing new, or a short
-        # page where the total says that it is the last
-        complete = not new or (len(entries) < PER_PAGE and page * PER_PAGE >= total)
-        if complete:
-            break
-    if not complete and (parts := split(piece, max(total, MAX_PAGES * PER_PAGE))):
-        return _close(state, number, "split", total, 0, parts)
-    with state.transaction():
-        kept = [p for p in photos.values() if piece.start <= p.uploaded < piece.end and p.licence in piece.licences]
-        _keep(state, plan, kept)
-        _close(state, number, "done" if complete else "truncated", total, len(kept))
-
-
-def _page(client: FlickrClient, piece: Slice, page: int, subject: str) -> tuple[int, list[Any]]:
-    answer = client.call(
-        "photos.search",
-        subject,
-        expect="photos",
-        min_upload_date=piece.start,
-        max_upload_date=piece.end - 1,
-        license=",".join(map(str, piece.licences)),
-        safe_search=1,
-        content_type=1,
-        content_types="0",  # the newer spelling of "photos, not screenshots or art"
-        media="photos",
-        sort="date-posted-asc",
-        extras=SEARCH_EXTRAS,
-        per_page=PER_PAGE,
-        page=page,
-    )
-    try:
-        return int(answer["photos"]["total"]), list(answer["photos"]["photo"])
-    except (KeyError, TypeError, ValueError):
-        raise FlickrUnavailable("a search without results", 1) from None
-
-
-def _close(state: State, number: int, status: str, total: int, found: int, parts: Iterable[Slice] = ()) -> None:
+def _read(
+    state: State, client: FlickrClient, plan: SearchPlan, number: int, piece: Slice, doubted_before: bool
+) -> None:
+    """Read one slice to its end, or cut it, or leave its empty answer for later."""
+    reading = read_slice(client, piece, f"slice {number}")
     with state.transaction() as db:
-        db.execute("UPDATE slices SET status = ?, total = ?, found = ? WHERE id = ?", (status, total, found, number))
-        _add(state, parts)
-
-
-def _keep(state: State, plan: SearchPlan, photos: list[FoundPhoto]) -> None:
-    """Take photos in, then let the cap decide for the owners it touched: the lowest ranks stay."""
-    now = state.clock.now()
-    with state.transaction() as db:
-        buried = {(row[0], row[1]) for row in db.execute("SELECT kind, value FROM tombstones")}
-        photos = [p for p in photos if ("photo", str(p.id)) not in buried and ("owner", p.owner) not in buried]
-        db.executemany(
-            "INSERT INTO photos (id, owner, owner_name, title, source, month, uploaded, taken, licence,"
-            " licence_checked, original_format, urls, rank) VALUES (?, ?, ?, ?, 'search', ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET owner_name = excluded.owner_name, title = excluded.title,"
-            " licence = excluded.licence, licence_checked = excluded.licence_checked",
-            [
-                (
-                    *(p.id, p.owner, p.owner_name, p.title, month_of(p.uploaded), p.uploaded, p.taken, p.licence, now),
-                    *(p.original_format, json.dumps(p.urls), rank(p.id, plan.seed)),
-                )
-                for p in photos
-            ],
+        if reading.doubtful and not doubted_before:
+            db.execute("UPDATE slices SET doubted = ? WHERE id = ?", (state.clock.now(), number))
+            return
+        take_in(state, reading.photos, plan.seed)
+        drop_beyond_cap(state, reading.photos, plan.per_user_month)
+        status = "split" if reading.parts else "done" if reading.complete else "truncated"
+        db.execute(
+            "UPDATE slices SET status = ?, total = ?, found = ?, trusted = ? WHERE id = ?",
+            (status, reading.total, len(reading.photos), int(reading.doubtful), number),
         )
-        db.executemany(
-            "DELETE FROM photos WHERE owner = ? AND month = ? AND source = 'search' AND id NOT IN"
-            " (SELECT id FROM photos WHERE owner = ? AND month = ? AND source = 'search' ORDER BY rank, id LIMIT ?)",
-            [(o, m, o, m, plan.per_user_month) for o, m in {(p.owner, month_of(p.uploaded)) for p in photos}],
-        )
+        _add(state, reading.parts)

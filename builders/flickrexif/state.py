@@ -5,6 +5,7 @@ What a step writes, it writes in one transaction; a step that died is taken up a
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -15,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from builders.errors import DataError, UsageError
+from builders.errors import DataError, DiskError, UsageError, disk_error
 from builders.flickrexif.clock import Clock, SystemClock
-from builders.flickrexif.schema import TABLES, VERSION
+from builders.flickrexif.schema import MIGRATIONS, TABLES, VERSION, tombstone_hash
 
 DATABASE = "state.sqlite"
 FILES = "files"
@@ -35,7 +36,8 @@ class State:
         clock: the time that is recorded.
 
     Raises:
-        DataError: the folder holds no state, a newer one, or a broken one.
+        DataError: the folder holds no state, a newer one, or a broken one; or, later too, the disk takes no more
+            (``DiskError``).
     """
 
     def __init__(self, folder: Path, *, create: bool = False, clock: Clock | None = None) -> None:
@@ -54,12 +56,17 @@ class State:
                 self._db.row_factory = sqlite3.Row
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
+                self._db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
                 self._migrate()
             except BaseException:
                 self._db.close()
                 raise
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise DataError(f"{path}: cannot be opened as a state ({error})") from None
+        except sqlite3.DatabaseError as error:
+            told = _of_disk(error, path)
+            broken = DataError(f"{path}: cannot be opened as a state ({error})")
+            raise (told if isinstance(told, DiskError) else broken) from None
+        except OSError as error:
+            raise disk_error(error, path, kept="nothing was begun") from None
 
     def __enter__(self) -> State:
         return self
@@ -78,23 +85,47 @@ class State:
             if self._db.in_transaction:
                 yield self._db
                 return
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+            with self._told():
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:  # a full disk may have rolled it back already
+                        self._db.execute("ROLLBACK")
+                    raise
 
     def rows(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
-        with self._lock:
+        with self._lock, self._told():
             return self._db.execute(sql, parameters).fetchall()
+
+    def each(self, sql: str, *parameters: Any) -> Iterator[sqlite3.Row]:
+        """The rows of a question, two hundred in memory at a time."""
+        with self._lock:
+            found = self._db.execute(sql, parameters)
+        while True:
+            with self._lock:
+                some = found.fetchmany(200)
+            if not some:
+                return
+            yield from some
+            some.clear()
 
     def value(self, sql: str, *parameters: Any) -> Any:
         """First column of the first row; None if there is none."""
-        with self._lock:
+        with self._lock, self._told():
             row = self._db.execute(sql, parameters).fetchone()
         return None if row is None else row[0]
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What a disk does to the file is told in a sentence."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if told := _of_disk(error, self.folder / DATABASE):
+                raise told from None
+            raise
 
     def setting(self, key: str) -> Any:
         """A setting, or None."""
@@ -138,6 +169,19 @@ class State:
             _lock(handle, f"{self.folder}: another '{step}' is running on it")
             yield
 
+    def compact(self) -> bool:
+        """Write the data base anew, and empty its journal: nothing that was deleted is left in the files.
+
+        Returns:
+            Whether that was possible; not while another process reads or writes the state.
+        """
+        with self._lock:
+            try:
+                self._db.execute("VACUUM")
+                return not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.OperationalError:
+                return False
+
     def path_of(self, relative: str) -> Path:
         return self.folder / relative
 
@@ -149,8 +193,32 @@ class State:
                 raise DataError(
                     f"{self.folder}: its state has version {version}, this camtrace reads {VERSION}: update it"
                 )
-            if version < VERSION:
-                self._db.executescript(f"BEGIN EXCLUSIVE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+            if version == VERSION:
+                return
+            self._db.create_function("tombstone_hash", 2, tombstone_hash, deterministic=True)
+            steps = "".join(MIGRATIONS[v] for v in range(version, VERSION)) if version else TABLES
+            try:
+                self._db.executescript(f"BEGIN EXCLUSIVE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            if version:
+                self.compact()
+
+
+def _of_disk(error: sqlite3.DatabaseError, path: Path) -> DataError | None:
+    """An error of SQLite that the disk made, or another process; None for every other."""
+    said = str(error)
+    if "is full" in said:
+        return disk_error(OSError(errno.ENOSPC, said), path, kept="what was recorded is kept")
+    if "disk I/O error" in said or "readonly database" in said or "unable to open" in said:
+        return disk_error(OSError(errno.EIO, said), path, kept="what was recorded is kept")
+    if "is locked" in said:
+        return DataError(f"{path}: another process has held it for {_BUSY_S:.0f} seconds; run it again")
+    if "malformed" in said or "not a database" in said:
+        return DataError(f"{path}: it is damaged ({said}); go on with a copy of it, or with a new --state")
+    return None
 
 
 def _lock(handle: IO[str], complaint: str) -> None:

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from builders.flickrexif.budget import FLICKR_CALLS_PER_HOUR
+from builders.flickrexif.budget import FLICKR_CALLS_PER_HOUR, seconds_for
 from builders.flickrexif.licences import LICENCES
 from builders.flickrexif.progress import calls_left, months_to_count, time_left
 from builders.flickrexif.state import State
@@ -29,23 +29,18 @@ def funnel(state: State) -> list[Stage]:
     def count(condition: str, table: str = "photos") -> int:
         return state.value(f"SELECT count(*) FROM {table} WHERE {condition}")
 
-    reported, found = state.rows(
-        "SELECT coalesce(sum(total), 0), coalesce(sum(found), 0) FROM slices WHERE status IN ('done', 'truncated')"
-    )[0]
+    wanted = state.setting("photos_wanted")
     rows = state.rows("SELECT exif_status, count(*) FROM photos WHERE selected = 1 GROUP BY exif_status")
     exif: dict[str | None, int] = {row[0]: row[1] for row in rows}
     file_errors = state.rows("SELECT error_class, count(*) FROM files WHERE status != 'ok' GROUP BY 1 ORDER BY 2 DESC")
-    truncated = count("status = 'truncated'", "slices")
-    unread = count("status = 'pending'", "slices")
-    notes = [f"{unread} slices to read"] * bool(unread) + [f"{truncated} slices beyond Flickr's limit"] * bool(
-        truncated
-    )
+    kept = count("source = 'search'")
+    waiting = "whose turn has not come" if wanted else "in months not read to the end"
     return [
-        Stage("reported by Flickr", reported, "estimates, in slices read to the end"),
-        Stage("found", found, ", ".join(notes)),
-        Stage("kept by the cap", count("source = 'search'"), _cap(state)),
+        *(_sampled(state, wanted) if wanted else _read(state)),
+        Stage("taken for the sample" if wanted else "kept by the cap", kept, _cap(state)),
+        *([Stage("found for rare classes", filled, _sought(state))] if (filled := count("source = 'fill'")) else []),
         Stage("imported", count("source = 'import'")),
-        Stage("selected", count("selected = 1"), f"{count('selected = 0')} in months not read to the end"),
+        Stage("selected", count("selected = 1"), f"{count('selected = 0'):,} {waiting}"),
         Stage(
             "Exif from Flickr",
             exif.get("ok", 0),
@@ -55,6 +50,58 @@ def funnel(state: State) -> list[Stage]:
         Stage("files fetched", count("status = 'ok'", "files"), _listed([(k, n) for k, n in file_errors])),
         Stage("taken down", count("1", "tombstones"), "tombstones of photos and owners"),
     ]
+
+
+def _read(state: State) -> list[Stage]:
+    """What a search of everything has read."""
+    reported, found = state.rows(
+        "SELECT coalesce(sum(total), 0), coalesce(sum(found), 0) FROM slices WHERE status IN ('done', 'truncated')"
+    )[0]
+    counts = {
+        "slices to read": "status = 'pending'",
+        "of them came back empty and are asked for again": "status = 'pending' AND doubted IS NOT NULL",
+        "empty slices taken on trust": "trusted = 1",
+        "slices beyond Flickr's limit": "status = 'truncated'",
+    }
+    notes = [(n, words) for words, which in counts.items() if (n := _number(state, "slices", which))]
+    return [
+        Stage("reported by Flickr", reported, "estimates, in slices read to the end"),
+        Stage("found", found, ", ".join(f"{n:,} {words}" for n, words in notes)),
+    ]
+
+
+def _sampled(state: State, wanted: int) -> list[Stage]:
+    """What a sample has opened."""
+    months, uncounted, reported, opened, trusted = state.rows(
+        "SELECT count(*), coalesce(sum(total IS NULL), 0), coalesce(sum(total), 0), coalesce(sum(opened), 0),"
+        " coalesce(sum(trusted), 0) FROM strata"
+    )[0]
+    doubted = _number(state, "strata", "doubted IS NOT NULL")
+    notes = [
+        *([f"{uncounted:,} not counted yet"] if uncounted else []),
+        *([f"{doubted:,} empty answers are asked for again"] if doubted else []),
+        *([f"{trusted:,} empty answers taken on trust"] if trusted else []),
+    ]
+    told = "exif_status = 'ok' AND " if state.setting("with_exif") is not False else ""
+    per_month = state.rows(
+        f"SELECT count(*) FROM photos WHERE {told} source = 'search' AND selected = 1 GROUP BY month ORDER BY 1"
+    )
+    span = f", {per_month[0][0]:,} to {per_month[-1][0]:,} in a month" if per_month else ""
+    return [
+        Stage("reported by Flickr", reported, ", ".join([f"estimates, in {months:,} months", *notes])),
+        Stage(
+            "sample asked for", wanted, f"{sum(row[0] for row in per_month):,} are here{span}, {opened:,} slices opened"
+        ),
+    ]
+
+
+def _number(state: State, table: str, condition: str) -> int:
+    return state.value(f"SELECT count(*) FROM {table} WHERE {condition}")
+
+
+def _sought(state: State) -> str:
+    rows = state.rows("SELECT sought, count(*) FROM photos WHERE source = 'fill' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 5")
+    return _listed([tuple(row) for row in rows])
 
 
 def status_text(state: State, calls_per_hour: float | None = None) -> str:
@@ -72,7 +119,7 @@ def status_text(state: State, calls_per_hour: float | None = None) -> str:
     lines.append(f"{'bytes on disk':<{width}}  {size:>11,}")
     lines += ["", "calls of the API", *_call_lines(state, width)]
     left, months = calls_left(state), months_to_count(state)
-    how_long = f"at least, {months} months are not counted yet" if months else time_left(left * 3600 / budget)
+    how_long = f"at least, {months} months are not counted yet" if months else time_left(seconds_for(left, budget))
     lines.append(f"{'still needed':<{width}}  {left:>11,}  {how_long} (at {budget:,.0f} calls an hour)")
     return "\n".join(lines)
 

@@ -5,7 +5,6 @@ Tombstones travel with a built data set (``tombstones.txt``): who publishes or l
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from builders.dataset import read_table
 from builders.errors import UsageError
 from builders.files import write_text_atomically
 from builders.flickrexif.found import is_nsid
+from builders.flickrexif.schema import tombstone_hash
 from builders.flickrexif.state import State, file_path
 from builders.outside import read_outside_text
 
@@ -30,7 +30,7 @@ class Tombstones:
     def cover(self, photo: int | str, owner: str | None) -> bool:
         """Whether this photo must not be used."""
         return bool(self.hashes) and (
-            _hash("photo", str(photo)) in self.hashes or _hash("owner", owner or "") in self.hashes
+            tombstone_hash("photo", str(photo)) in self.hashes or tombstone_hash("owner", owner or "") in self.hashes
         )
 
     def __or__(self, other: Tombstones) -> Tombstones:
@@ -48,12 +48,12 @@ class Tombstones:
     @classmethod
     def of(cls, pairs: Iterable[Sequence[str]]) -> Tombstones:
         """From pairs (``photo`` or ``owner``, id)."""
-        return cls(frozenset(_hash(kind, value) for kind, value in pairs))
+        return cls(frozenset(tombstone_hash(kind, value) for kind, value in pairs))
 
 
 def tombstones(state: State) -> Tombstones:
     """Everything that this state has forgotten."""
-    return Tombstones.of([tuple(row) for row in state.rows("SELECT kind, value FROM tombstones")])
+    return Tombstones(frozenset(row[0] for row in state.rows("SELECT hash FROM tombstones")))
 
 
 def folder_tombstones(folder: Path) -> Tombstones:
@@ -82,16 +82,14 @@ def buried_rows(folder: Path, files: Iterable[str]) -> int:
     return found
 
 
-def _hash(kind: str, value: str) -> str:
-    return hashlib.sha256(f"flickrexif tombstone\0{kind}\0{value}".encode()).hexdigest()
-
-
 @dataclass(frozen=True)
 class Forgotten:
     """What a take-down removed."""
 
     photos: int
     files: int
+    overwritten: bool = True
+    """Whether the state's own file was written anew; not while another process had it open."""
 
 
 def forget(state: State, *, photos: Iterable[str] = (), owners: Iterable[str] = ()) -> Forgotten:
@@ -110,11 +108,14 @@ def forget(state: State, *, photos: Iterable[str] = (), owners: Iterable[str] = 
     now = state.clock.now()
     with state.transaction() as db:
         pairs = [("photo", str(int(p))) for p in photo_ids] + [("owner", o) for o in owner_ids]
-        db.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?)", [(*pair, now) for pair in pairs])
+        graves = [(tombstone_hash(kind, value), kind, now) for kind, value in pairs]
+        db.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?)", graves)
     for built in state.setting("built") or ():
         if Path(built).is_dir():
             mark_folder(Path(built), tombstones(state))
-    return bury(state)
+    without_row = sum(remove_files(state, int(p)) for p in photo_ids)
+    done = bury(state)
+    return Forgotten(done.photos, done.files + without_row, state.compact())
 
 
 def bury(state: State) -> Forgotten:
@@ -122,17 +123,12 @@ def bury(state: State) -> Forgotten:
 
     Bytes go first and rows after them, so that a run that dies between is finished by the next.
     """
-    covered = [
-        row[0]
-        for row in state.rows(
-            "SELECT id FROM photos WHERE CAST(id AS TEXT) IN (SELECT value FROM tombstones WHERE kind = 'photo')"
-            " OR owner IN (SELECT value FROM tombstones WHERE kind = 'owner')"
-        )
-    ]
+    graves = tombstones(state)
+    photos = state.rows("SELECT id, owner FROM photos") if graves.hashes else ()
+    covered = [row[0] for row in photos if graves.cover(*row)]
     orphans = [row[0] for row in state.rows("SELECT photo_id FROM files WHERE photo_id NOT IN (SELECT id FROM photos)")]
     removed = sum(remove_files(state, id) for id in {*covered, *orphans})
     with state.transaction() as db:
-        db.executemany("UPDATE calls SET subject = '' WHERE subject = ?", [(str(id),) for id in covered])
         db.executemany("DELETE FROM photos WHERE id = ?", [(id,) for id in covered])
         db.executemany("DELETE FROM files WHERE photo_id = ?", [(id,) for id in {*covered, *orphans}])
     return Forgotten(len(covered), removed)

@@ -1,4 +1,5 @@
 from .archives import outside_sha256, read_outside_arrays
+from .authors import from_authors
 from .door import MAX_CONFIG_BYTES, open_outside, read_outside, read_outside_json, read_outside_text, too_large
 from .hub import HUB_PACE, MAX_HUB_FILE_BYTES, from_hub, said_by_client
 from .names import is_readable, readable, readable_lines
@@ -14,6 +15,7 @@ __all__ = [
     "Refused",
     "TooSlow",
     "check_plain",
+    "from_authors",
     "from_hub",
     "is_readable",
     "open_outside",

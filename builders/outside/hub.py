@@ -14,13 +14,13 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from builders.errors import RemoteError
 from builders.outside.door import too_large
 from builders.outside.names import readable
 from builders.outside.pace import Pace, TooSlow, within
+from builders.outside.watched import BROKEN_S, Fetched, Watch, check_pace, refusal
 
 HUB_PACE = Pace(headers_s=60.0, grace_s=60.0, least_bytes_per_s=16384.0, deadline_s=86_400.0)
 """Of one file of the Hub, all answers about it together, unless a caller says otherwise."""
@@ -33,9 +33,6 @@ MAX_ANSWER_BYTES = 256 * 2**20
 
 MAX_ANSWERS = 10_000
 """Of one address of its API: lists of files have pages of 1,000, and each names the next."""
-
-BROKEN_S = 1.0
-"""What an answer that breaks off counts at least: a server may send a byte and hang up, again and again."""
 
 _SILENCE_S = 60.0
 """Without a byte, where the client itself would wait for ever."""
@@ -62,7 +59,7 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
     from huggingface_hub import constants
 
     _install()
-    watch = _Watch(limit, pace or HUB_PACE)
+    watch = Watch(limit, pace or HUB_PACE)
     with _guard:
         _watches.append(watch)
         before = constants.HF_HUB_DISABLE_XET
@@ -91,28 +88,7 @@ def said_by_client(error: BaseException) -> str:
     return readable((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
-@dataclass
-class _Fetched:
-    """What came from one address so far."""
-
-    bytes: int = 0
-    seconds: float = 0.0
-    answers: int = 0
-
-
-@dataclass
-class _Watch:
-    limit: int
-    pace: Pace
-    fetched: dict[str, _Fetched] = field(default_factory=dict)
-    """By address without its query: signatures change from answer to answer."""
-
-    def of(self, address: str) -> _Fetched:
-        with _guard:
-            return self.fetched.setdefault(address, _Fetched())
-
-
-_watches: list[_Watch] = []
+_watches: list[Watch] = []
 _guard = threading.Lock()
 _installed: list[Callable[[], Any]] = []
 
@@ -163,7 +139,7 @@ def _library() -> Any:
     return sys.modules[HTTPError.__module__.partition(".")[0]]
 
 
-def _answer(inner: Any, request: Any, watch: _Watch) -> Any:
+def _answer(inner: Any, request: Any, watch: Watch) -> Any:
     url = request.url
     address = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}{url.path}"
     reads = request.method in ("GET", "HEAD")
@@ -176,18 +152,18 @@ def _answer(inner: Any, request: Any, watch: _Watch) -> Any:
         request.headers["Accept-Encoding"] = "identity"
     fetched = watch.of(address)
     fetched.answers += 1
-    _check_pace(fetched, watch.pace, address)  # of what came before: each answer may bring a byte and break off
+    check_pace(fetched, watch.pace, address)  # of what came before: each answer may bring a byte and break off
     if url.path.startswith("/api/") and fetched.answers > MAX_ANSWERS:
-        raise _refusal(address, f"more than {MAX_ANSWERS:,} answers from one address")
+        raise refusal(address, f"more than {MAX_ANSWERS:,} answers from one address")
     seconds = watch.pace.headers_s if reads else _UPLOAD_S
     try:
         response = within(seconds, lambda: inner.handle_request(request), late=lambda answer: answer.close())
     except TooSlow:
-        raise _refusal(address, f"too slow: no answer in {seconds:,.0f} seconds") from None
+        raise refusal(address, f"too slow: no answer in {seconds:,.0f} seconds") from None
     try:
         declared = response.headers.get("Content-Length", "")
         if request.method != "HEAD" and declared.isdigit() and int(declared) > limit:
-            raise _refusal(address, too_large(int(declared), limit))
+            raise refusal(address, too_large(int(declared), limit))
         unpacker = _unpacker(response, address) if request.method != "HEAD" else None
     except BaseException:
         response.close()
@@ -196,7 +172,7 @@ def _answer(inner: Any, request: Any, watch: _Watch) -> Any:
     return response
 
 
-def _guarded_body(inner: Any, address: str, fetched: _Fetched, pace: Pace, limit: int, unpacker: Any) -> Any:
+def _guarded_body(inner: Any, address: str, fetched: Fetched, pace: Pace, limit: int, unpacker: Any) -> Any:
     base: Any = _library().SyncByteStream
 
     class GuardedBody(base):
@@ -206,11 +182,11 @@ def _guarded_body(inner: Any, address: str, fetched: _Fetched, pace: Pace, limit
                 for part in inner:
                     now = time.monotonic()
                     fetched.bytes, fetched.seconds, last = fetched.bytes + len(part), fetched.seconds + now - last, now
-                    _check_pace(fetched, pace, address)
+                    check_pace(fetched, pace, address)
                     for piece in _unpacked(part, unpacker, address):
                         size += len(piece)
                         if size > limit:
-                            raise _refusal(address, f"more than {limit:,} bytes, which no such file may have")
+                            raise refusal(address, f"more than {limit:,} bytes, which no such file may have")
                         yield piece
                     last = time.monotonic()  # what the reader did meanwhile is not the server's time
                 if unpacker is not None and (rest := unpacker.flush()):
@@ -228,18 +204,13 @@ def _guarded_body(inner: Any, address: str, fetched: _Fetched, pace: Pace, limit
     return GuardedBody()
 
 
-def _check_pace(fetched: _Fetched, pace: Pace, address: str) -> None:
-    if slow := pace.objection(fetched.bytes, fetched.seconds):
-        raise _refusal(address, f"too slow: {slow}")
-
-
 def _unpacker(response: Any, address: str) -> Any:
     """What unpacks a body that is packed though nobody asked for it; None for a plain one."""
     packed = response.headers.get("Content-Encoding", "").strip().lower()
     if packed in ("", "identity"):
         return None
     if packed not in ("gzip", "x-gzip", "deflate"):
-        raise _refusal(address, f"packed as {packed[:20]!r}, which was not asked for")
+        raise refusal(address, f"packed as {packed[:20]!r}, which was not asked for")
     for name in ("Content-Encoding", "Content-Length"):
         response.headers.pop(name, None)
     return zlib.decompressobj(47)  # of either header
@@ -254,9 +225,5 @@ def _unpacked(part: bytes, unpacker: Any, address: str) -> Iterator[bytes]:
         try:
             yield unpacker.decompress(part, 1 << 20)
         except zlib.error as error:
-            raise _refusal(address, f"not packed as it says ({error})") from None
+            raise refusal(address, f"not packed as it says ({error})") from None
         part = unpacker.unconsumed_tail
-
-
-def _refusal(address: str, reason: str) -> RemoteError:
-    return RemoteError(f"{readable(address[:300])}: {reason}")

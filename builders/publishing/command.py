@@ -138,9 +138,24 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.push:
         print("dry run: nothing was uploaded; add --push to publish this")
         return 0
+    _publish_and_tell(publication)
+    return 0
+
+
+def push_built_folder(folder: Path, repo: str, *, public: bool = False) -> None:
+    """Publish a finished build, or its recipe where its pixels may not be published; what the Hub has is not sent.
+
+    Raises:
+        DataError, UsageError, RemoteError: as ``plan_publication`` and ``publish``.
+    """
+    publication = plan_publication(folder, repo, public=public)
+    print(describe_publication(publication))
+    _publish_and_tell(publication)
+
+
+def _publish_and_tell(publication: Publication) -> None:
     report = publish(publication)
     print(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged, {len(report.deleted)} removed")
-    return 0
 
 
 def _check_files(folder: Path, build: Build) -> None:

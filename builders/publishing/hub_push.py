@@ -20,6 +20,9 @@ ATTEMPTS = 6
 FIRST_WAIT_S = 1.0
 """Wait before the second try; doubled before each further one, unless the server names a time (Retry-After)."""
 
+MOST_FILES = 100
+"""In one commit. The Hub takes 128 commits an hour of one repository, and large ones time out."""
+
 MAX_WAIT_S = 300.0
 """Longest wait, whatever the server asks for."""
 
@@ -58,8 +61,8 @@ def push_folder(
     Args:
         folder: local folder.
         repo: ``namespace/name``; created if it does not exist.
-        stages: relative paths, in groups that are committed one after another: the README last, so that a reader of an
-            interrupted push never sees a card without its data.
+        stages: relative paths, in groups that are committed one after another, each in commits of at most
+            ``MOST_FILES``: the README last, so that a reader of an interrupted push never sees a card without its data.
         owned: remote paths that may be deleted if no stage names them (stale shards).
         sha256: hashes that are known already, by path.
         contents: what to upload in place of the folder's file, by path.
@@ -85,26 +88,44 @@ def push_folder(
 
     wanted = {path for stage in stages for path in stage}
     replaced = contents or {}
+    parts = [stage[at : at + MOST_FILES] for stage in stages for at in range(0, max(1, len(stage)), MOST_FILES)]
+    remote: dict[str, Any] = {}
+    looked = False
     uploaded: set[str] = set()
     deleted: set[str] = set()
 
-    def bring_up(stage: Sequence[str], last: bool) -> None:
-        """One stage. Looks anew on each try: the commit of a failed try may have been taken, its answer lost."""
-        remote = _remote_files(api, repo, repo_type)
+    def bring_up(stage: Sequence[str], last: bool) -> bool:
+        """One commit. Looks anew after each failed try: its commit may have been taken and only the answer lost.
+
+        Returns:
+            Whether there is more to delete.
+        """
+        nonlocal looked
+        if not looked:
+            remote.clear()
+            remote.update(_remote_files(api, repo, repo_type))
+        looked = False
         changed = [
             path
             for path in stage
             if not _same(replaced.get(path, folder / path), remote.get(path), (sha256 or {}).get(path))
         ]
         stale = [path for path in remote if last and owned(path) and path not in wanted]
+        more, stale = len(stale) > MOST_FILES - len(changed), stale[: MOST_FILES - len(changed)]
         uploaded.update(changed)
         deleted.update(stale)
         if changed or stale:
             own = {path: replaced[path] for path in changed if path in replaced}
             _commit(api, folder, repo, repo_type, changed, stale, message, own)
+        for path in stale:
+            del remote[path]
+        looked = True
+        return more
 
-    for number, stage in enumerate(stages):
-        retry(functools.partial(bring_up, stage, number == len(stages) - 1), repo)
+    for number, part in enumerate(parts):
+        more = retry(functools.partial(bring_up, part, number == len(parts) - 1), repo)
+    while more:
+        more = retry(functools.partial(bring_up, (), True), repo)
     return PushReport(str(url), tuple(sorted(uploaded)), tuple(sorted(deleted)), len(wanted) - len(uploaded))
 
 
@@ -168,7 +189,7 @@ def _same(ours: Path | bytes, remote: Any, sha256: str | None) -> bool:
 
 def retry(call: Callable[[], _Answer], repo: str) -> _Answer:
     """Call until it works; transient refusals and broken connections are tried again, others told in one sentence."""
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError  # the last: httpx's or httpx2's
 
     wait_s = FIRST_WAIT_S
     for attempt in range(1, ATTEMPTS + 1):
@@ -184,7 +205,7 @@ def retry(call: Callable[[], _Answer], repo: str) -> _Answer:
                 raise RemoteError(f"{repo}: the Hub said no: {reason}") from None
             named = error.response.headers.get("Retry-After", "")
             pause = float(named) if named.isdigit() else wait_s
-        except (OSError, RuntimeError, _transport_error()) as error:
+        except (OSError, RuntimeError, HTTPError) as error:
             if attempt == ATTEMPTS:
                 raise RemoteError(f"{repo}: the Hub cannot be reached ({type(error).__name__}); run it again") from None
             pause = wait_s
@@ -198,12 +219,3 @@ def _reason(error: Any, status: int | None) -> str:
         return f"HTTP {status}: log in with `hf auth login`, by a token that may write to this repository"
     message = (getattr(error, "server_message", None) or "").strip().splitlines()
     return f"HTTP {status}" + (f" ({message[0][:200]})" if message else "")
-
-
-def _transport_error() -> type[Exception]:
-    """The base of connection errors of whichever HTTP library ``huggingface_hub`` was built on."""
-    try:
-        import httpx2 as http
-    except ImportError:
-        import httpx as http  # type: ignore[no-redef]
-    return http.TransportError

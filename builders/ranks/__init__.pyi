@@ -1,10 +1,12 @@
 from .engines import ENGINES, Engine
+from .kind import Finishing, Ranked
 from .local_engine import cores_here, end_with_parent, ranks_here, run_locally, serve
 from .markers import Finished, Markers
 from .places import Place
-from .plan import PLAN_FILE, Plan, RankPlan, code_version, cut, read_plan, write_plan
-from .status import Progress, progress, ranks_text, state_text
+from .plan import PLAN_FILE, Plan, RankPlan, code_version, cut, read_plan, retire_plan, write_plan
+from .status import Progress, counted, progress, ranks_text, state_text
 from .tasks import EngineOptions, Submission
+from .transfers import gather_files, hand_over_files
 from .working import Made, Tick, Work, work_ranks
 
 __all__ = [
@@ -13,23 +15,29 @@ __all__ = [
     "Engine",
     "EngineOptions",
     "Finished",
+    "Finishing",
     "Made",
     "Markers",
     "Place",
     "Plan",
     "Progress",
     "RankPlan",
+    "Ranked",
     "Submission",
     "Tick",
     "Work",
     "code_version",
     "cores_here",
+    "counted",
     "cut",
     "end_with_parent",
+    "gather_files",
+    "hand_over_files",
     "progress",
     "ranks_here",
     "ranks_text",
     "read_plan",
+    "retire_plan",
     "run_locally",
     "serve",
     "state_text",

@@ -18,8 +18,7 @@ from typing import Any
 from builders.errors import CamtraceError
 from builders.outside import parse_json
 from builders.ranks.places import Place
-
-FOLDER = "ranks"
+from builders.ranks.plan import RANKS
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Markers:
     """Of one plan."""
 
     def __init__(self, place: Place, plan: str) -> None:
-        self.place = place / FOLDER
+        self.place = place / RANKS
         self._plan = plan
 
     def done(self, rank: int) -> Finished | None:

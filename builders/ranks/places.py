@@ -18,6 +18,9 @@ from builders.files import sweep_temporaries, temporary_beside, write_bytes_atom
 PACKAGE_OF = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """Protocol of an address -> the package that fsspec needs for it."""
 
+OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "hf", "oss", "oci"})
+"""Protocols of stores that know no folders."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -90,7 +93,7 @@ class Place:
                 write_bytes_atomically(self.folder / name, data, durable=True)
                 return
             files, path = self._remote(name)
-            files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._make_folder(files, path)
             files.pipe_file(path, data)
 
     def put(self, file: Path, name: str) -> None:
@@ -111,7 +114,7 @@ class Place:
                     temporary.unlink(missing_ok=True)
                 return
             files, path = self._remote(name)
-            files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._make_folder(files, path)
             files.put_file(str(file), path)
 
     def get(self, name: str, file: Path) -> None:
@@ -149,6 +152,19 @@ class Place:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def all_names(self) -> list[str]:
+        """Of the files in it and below, with the folders between, sorted; none if it is not there."""
+        if self.folder is not None:
+            found = [path for path in self.folder.rglob("*") if path.is_file()]
+            return sorted(path.relative_to(self.folder).as_posix() for path in found)
+        files, path = self._remote("")
+        root = path.rstrip("/")
+        try:
+            files.invalidate_cache()
+            return sorted(name.removeprefix(f"{root}/") for name in files.find(root) if name != root)
+        except FileNotFoundError:
+            return []
+
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         try:
@@ -178,6 +194,11 @@ class Place:
         except ValueError as error:
             raise UsageError(f"{self.address}: no address that can be read ({error})") from None
         return files, path
+
+    def _make_folder(self, files: Any, path: str) -> None:
+        """Of a file; an object store has none, and would make a bucket by a misspelt name."""
+        if self.address.partition("://")[0] not in OBJECT_STORES:
+            files.makedirs(path.rpartition("/")[0], exist_ok=True)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -23,6 +23,9 @@ from builders.ranks.places import Place
 PLAN_FILE = "plan.json"
 """In a folder of its own, beside what is made."""
 
+RANKS = "ranks"
+"""Folder of the markers, beside it."""
+
 FORMAT = 1
 """Of the file."""
 
@@ -66,8 +69,13 @@ class Plan:
         return sum(rank.size for rank in self.ranks)
 
 
-def write_plan(plan: Plan, place: Place) -> None:
+def write_plan(plan: Plan, place: Place, files: Mapping[str, bytes] | None = None) -> None:
     """Freeze it.
+
+    Args:
+        plan: to be frozen.
+        place: its folder.
+        files: that lie beside it, by path: written before it, so that a plan always has them.
 
     Raises:
         UsageError: another plan is there.
@@ -79,7 +87,17 @@ def write_plan(plan: Plan, place: Place) -> None:
             f"{place}: holds another plan (other photos, settings, code or cut); finish it, or name another --output"
         )
     if there is None:
+        for name, data in (files or {}).items():
+            place.write(name, data)
         place.write(PLAN_FILE, _to_json(plan).encode())
+
+
+def retire_plan(place: Place) -> None:
+    """Make room for another plan: what this one made is elsewhere, and nobody works on it."""
+    place.remove(PLAN_FILE)
+    ranks = place / RANKS
+    for name in ranks.names():
+        ranks.remove(name)
 
 
 def read_plan(address: str) -> tuple[Plan, Place]:

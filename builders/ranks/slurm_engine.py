@@ -10,6 +10,7 @@ from pathlib import Path
 
 from builders.errors import DataError, UsageError
 from builders.ranks.places import Place
+from builders.ranks.status import counted
 from builders.ranks.tasks import EngineOptions, Submission, Task, executor, quietly, records
 
 SUBMITTED = "submitted.json"
@@ -57,10 +58,8 @@ def on_slurm(submission: Submission) -> str:
     with quietly():
         made.run()
     place.write(SUBMITTED, json.dumps({"engine": "slurm", "job": made.job_id}).encode())
-    return (
-        f"job {made.job_id}: {len(shares)} tasks for {len(submission.ranks)} ranks; logs in {logs}/slurm-logs; "
-        f"'camtrace status {place}' says how far it is"
-    )
+    how_many = f"{counted(len(shares), 'task')} for {counted(len(submission.ranks), 'rank')}"
+    return f"job {made.job_id}: {how_many}; logs in {logs}/slurm-logs; 'camtrace status {place}' says how far it is"
 
 
 def _refuse_still_running(place: Place) -> None:

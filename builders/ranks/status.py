@@ -100,7 +100,16 @@ def next_step(now: Progress, place: Place) -> str:
         return f"camtrace finish {place}"
     if now.running and len(now.running) == len(now.missing):
         return "wait: every rank that is missing is at work"
-    return f"camtrace work {place} --engine ... (only the {len(now.missing)} missing ranks run)"
+    again = "; what is done is not done again" if now.done else ""
+    return f"camtrace work {place} --engine ... ({counted(len(now.missing), 'rank')}{again})"
+
+
+def counted(count: int, noun: str) -> str:
+    """
+    >>> counted(1, "rank"), counted(1200, "task")
+    ('1 rank', '1,200 tasks')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

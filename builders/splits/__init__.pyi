@@ -1,7 +1,7 @@
 from .association import chi_square, cramers_v, without_empty
 from .limits import Choice, Limits, class_limits
 from .make import LEFT_OUT, Sizes, Splits, balance, make_splits, photo_groups
-from .perceptual_hash import NO_HASH, near_duplicate_groups, photo_hash
+from .perceptual_hash import NO_HASH, near_duplicate_groups, near_pairs, photo_hash
 from .report import ValidationReport, validate
 from .tables import SplitTable, read_split_file, tables_of
 
@@ -20,6 +20,7 @@ __all__ = [
     "cramers_v",
     "make_splits",
     "near_duplicate_groups",
+    "near_pairs",
     "photo_groups",
     "photo_hash",
     "read_split_file",

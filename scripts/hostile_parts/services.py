@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from benchmark.publishing.files import result_path
+from scripts.hostile_parts.results import honest_result
 from scripts.hostile_parts.work import Stage, run
 from tests.builders.flickrexif.flickr_double import KEY, SECRET, Faults, serving
 from tests.builders.flickrexif.flickr_world import World
@@ -17,6 +19,7 @@ from tests.hub_double import OWNER_TOKEN, HubDouble
 
 REPO = "owner/results"
 QUICK = ["--first-wait", "0.01"]
+FAST = ["--calls-per-hour", "100000000"]
 
 
 @contextmanager
@@ -28,8 +31,14 @@ def service_stages(results: Path, scratch: Path) -> Iterator[tuple[Stage, ...]]:
         hub = stack.enter_context(HubDouble())
         flickr = stack.enter_context(serving(World(), Faults(busy=0.02, broken=0.02, latency_s=0.001)))
         constants.ENDPOINT, constants.HF_HUB_DISABLE_XET = hub.url, True
-        constants.HF_HUB_CACHE = str(scratch / "hub")
+        constants.HUGGINGFACE_CO_URL_TEMPLATE = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
         os.environ |= {"HF_TOKEN": OWNER_TOKEN, "FLICKR_API_KEY": KEY, "FLICKR_API_SECRET": SECRET}
+
+        def others(folder: Path) -> None:
+            """A repository that holds a result of somebody else."""
+            other = honest_result("timm/other", 3)
+            repo = hub.create(REPO)
+            repo.commit({**repo.files, result_path(other, other.to_json()): other.to_json().encode()}, "a result")
 
         def publish(folder: Path) -> list[str]:
             return ["publish", str(results), "--results", REPO, "--push"]
@@ -39,16 +48,7 @@ def service_stages(results: Path, scratch: Path) -> Iterator[tuple[Stage, ...]]:
             return {name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != ".gitattributes"}
 
         def search(folder: Path) -> list[str]:
-            when = [
-                "--from",
-                "2012-04-01",
-                "--to",
-                "2012-04-04",
-                "--per-user-month",
-                "1",
-                "--calls-per-hour",
-                "100000000",
-            ]
+            when = ["--from", "2012-04-01", "--to", "2012-04-04", "--per-user-month", "1", *FAST]
             where = ["--state", str(folder / "state"), "--api-url", flickr.api_url, "--contact", "a@b.org"]
             return ["build", "flickrexif", "search", *where, *when, *QUICK, "--connections", "2"]
 
@@ -60,7 +60,7 @@ def service_stages(results: Path, scratch: Path) -> Iterator[tuple[Stage, ...]]:
         done = run(search(found), found)
         assert done.status == 0, done.said
         yield (
-            Stage("publish", publish, read=published, prepare=lambda folder: hub.create(REPO)),
+            Stage("publish", publish, read=published, prepare=others),
             Stage("search", search, read=_state),
             Stage("fetch", fetch, read=_state, prepare=lambda folder: shutil.copytree(found, folder)),
         )

@@ -11,8 +11,9 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,11 @@ class Stage:
     """Done to a new folder before the command."""
     read: Callable[[Path], dict[str, str]] | None = None
     """What is compared, where it is not files of the folder alone."""
+
+    def ready(self, run: Path) -> None:
+        """Make a folder in which the command can begin."""
+        self.prepare(run)
+        (run / "tmp").mkdir(parents=True, exist_ok=True)
 
     def made(self, run: Path) -> dict[str, str]:
         """What this command promises, by name."""
@@ -102,8 +108,11 @@ def stages(data: Path, results: Path) -> tuple[Stage, ...]:
     )
 
 
-def start(argv: Sequence[str], log: Path) -> int:
-    """Run a command in a child of this process, which has imported what is slow; its process id."""
+def start(argv: Sequence[str], folder: Path, log: Path) -> int:
+    """Run a command in a child of this process, which has imported what is slow; its process id.
+
+    The child's caches and temporary files lie in the folder of its run, too.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
@@ -114,6 +123,7 @@ def start(argv: Sequence[str], log: Path) -> int:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        _live_in(folder)
         from benchmark.__main__ import main
 
         status = main(list(argv))
@@ -125,6 +135,17 @@ def start(argv: Sequence[str], log: Path) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status or 0)
+
+
+def _live_in(folder: Path) -> None:
+    """Caches and temporary files of this process lie in a folder from now on."""
+    from huggingface_hub import constants
+
+    with contextlib.suppress(OSError):
+        (folder / "tmp").mkdir(parents=True, exist_ok=True)
+    os.environ |= {"CAMTRACE_CACHE": str(folder / "camtrace-cache"), "TMPDIR": str(folder / "tmp")}
+    tempfile.tempdir = None
+    constants.HF_HUB_CACHE = str(folder / "hub")
 
 
 def ended(child: int, log: Path, limit_s: float = 300.0) -> Ended:
@@ -148,6 +169,7 @@ def warm_up(command: Sequence[str], folder: Path) -> None:
     child = os.fork()
     if not child:
         with contextlib.suppress(BaseException), contextlib.redirect_stdout(io.StringIO()):
+            _live_in(folder)
             from benchmark.__main__ import main
 
             with contextlib.redirect_stderr(io.StringIO()):
@@ -160,10 +182,10 @@ def warm_up(command: Sequence[str], folder: Path) -> None:
             importlib.import_module(name)
 
 
-def run(argv: Sequence[str], folder: Path) -> Ended:
-    """A command from beginning to end."""
+def run(argv: Sequence[str], folder: Path, lives_in: Path | None = None) -> Ended:
+    """A command from beginning to end; its log lies beside ``folder``."""
     log = folder.with_name(f"{folder.name}.log")
-    return ended(start(argv, log), log)
+    return ended(start(argv, lives_in or folder, log), log)
 
 
 def content(folder: Path, outputs: Sequence[str]) -> dict[str, str]:
@@ -182,13 +204,40 @@ def _plain(path: Path) -> bytes:
     data = path.read_bytes()
     if path.name != "result.json":
         return data
-    raw = json.loads(data)
+    try:
+        raw = json.loads(data)
+    except ValueError:
+        return data
     for name in VOLATILE:
         raw.pop(name, None)
     raw["environment"].pop("values_sha256", None)
+    (raw["environment"].get("runtime") or {}).pop("speed", None)
     for score in raw["scores"]:
         score["details"] = {k: v for k, v in score["details"].items() if not k.endswith("_s")}
     return json.dumps(raw, sort_keys=True).encode()
+
+
+def difference(whole: Path, found: Path, name: str) -> str:
+    """What of a JSON file is not as in the undisturbed run: the first few places and their two values."""
+    if not name.endswith(".json") or not (whole / name).is_file() or not (found / name).is_file():
+        return ""
+    one, other = (dict(_leaves(json.loads(_plain(folder / name)))) for folder in (whole, found))
+    places = [place for place in {**one, **other} if one.get(place) != other.get(place)]
+    return "; ".join(f"{place}: {str(one.get(place))[:80]} was {str(other.get(place))[:80]}" for place in places[:3])
+
+
+def _leaves(value: object, place: str = "") -> Iterator[tuple[str, object]]:
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if inside is None:
+        yield place, value
+        return
+    for name, part in inside:
+        yield from _leaves(part, f"{place}/{name}")
+
+
+def bytes_on_disk(folder: Path) -> int:
+    """What the files below a folder take."""
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
 def traceback_in(one: Ended) -> bool:

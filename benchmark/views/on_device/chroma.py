@@ -2,40 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.views.on_device.blocks import extended
-from benchmark.views.on_device.tables import sent
+from benchmark.views.on_device.blocks import extended, extension_needs
+from benchmark.views.on_device.tables import Need, Tables
 
 SMALLEST_FANCY = 3
 """Chroma columns from which the triangle filter is used; narrower planes are replicated."""
 
 
-def halve(planes: Tensor, heights: Sequence[int], widths: Sequence[int]) -> Tensor:
+@dataclass(frozen=True)
+class Narrow:
+    """Which photos have too few columns of chroma for the triangle filter."""
+
+    columns: tuple[int, ...]
+    """Of chroma, of each photo."""
+
+    def arrays(self) -> Sequence[np.ndarray]:
+        return (np.array(self.columns)[:, None, None] < SMALLEST_FANCY,)
+
+    def there(self, *arrays: Tensor) -> Tensor:
+        """bool [n, 1, 1]."""
+        return arrays[0]
+
+
+def halve(planes: Tensor, heights: Sequence[int], widths: Sequence[int], tables: Tables) -> Tensor:
     """Means of 2 x 2 pixels, uint8 [p, n, h, w] -> uint8 [p, n, ceil(h/2), 8 * ceil(w/16)].
 
     Rounds a half down in even columns and up in odd ones. Each photo's last row and column are repeated at full size
     first, the column as far as the codec's blocks go: columns that repeat it are made here, rows are not.
     """
-    full = extended(planes, heights, widths, -(-max(heights) // 2) * 2, -(-max(widths) // 16) * 16).short()
+    full = extended(planes, heights, widths, *_in_pairs(heights, widths), tables).short()
     pairs = full[..., 0::2, :] + full[..., 1::2, :]
     columns = torch.arange(pairs.shape[-1] // 2, device=planes.device)
     bias = (1 + columns % 2).short()
     return ((pairs[..., 0::2] + pairs[..., 1::2] + bias) >> 2).to(torch.uint8)
 
 
-def double(planes: Tensor, heights: Sequence[int], widths: Sequence[int]) -> Tensor:
+def halve_needs(heights: Sequence[int], widths: Sequence[int]) -> Iterator[Need[Any]]:
+    """Of ``halve``."""
+    return extension_needs(heights, widths, *_in_pairs(heights, widths))
+
+
+def halved(heights: Sequence[int], widths: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Heights and widths of what ``halve`` gives: its columns are complete, unlike its rows."""
+    return [(height + 1) // 2 for height in heights], [_in_pairs(heights, widths)[1] // 2] * len(widths)
+
+
+def double(planes: Tensor, heights: Sequence[int], widths: Sequence[int], tables: Tables) -> Tensor:
     """uint8 [p, n, ...] of half the size, at least -> uint8 [p, n, max(heights), max(widths)].
 
     Each new row is 3/4 of the near and 1/4 of the far old row, each new column likewise; a far one outside the
     photo's own chroma is the near one.
     """
-    rows, columns = ([(side + 1) // 2 for side in sides] for sides in (heights, widths))
-    near = extended(planes, rows, columns, max(rows), max(columns))
+    rows, columns = _chroma_sizes(heights, widths)
+    near = extended(planes, rows, columns, max(rows), max(columns), tables)
     cut = (..., slice(max(heights)), slice(max(widths)))
     narrow = [count < SMALLEST_FANCY for count in columns]
     if not any(narrow):
@@ -43,7 +70,25 @@ def double(planes: Tensor, heights: Sequence[int], widths: Sequence[int]) -> Ten
     plain = near.repeat_interleave(2, -2).repeat_interleave(2, -1)[cut]
     if all(narrow):
         return plain
-    return torch.where(sent(planes.device, np.array(narrow)[:, None, None])[0], plain, _triangle(near)[cut])
+    return torch.where(tables[Narrow(tuple(columns))], plain, _triangle(near)[cut])
+
+
+def double_needs(heights: Sequence[int], widths: Sequence[int]) -> Iterator[Need[Any]]:
+    """Of ``double``."""
+    rows, columns = _chroma_sizes(heights, widths)
+    yield from extension_needs(rows, columns, max(rows), max(columns))
+    if min(columns) < SMALLEST_FANCY <= max(columns):
+        yield Narrow(tuple(columns))
+
+
+def _in_pairs(heights: Sequence[int], widths: Sequence[int]) -> tuple[int, int]:
+    """Height in pairs of rows, width in pairs of blocks."""
+    return -(-max(heights) // 2) * 2, -(-max(widths) // 16) * 16
+
+
+def _chroma_sizes(heights: Sequence[int], widths: Sequence[int]) -> tuple[list[int], list[int]]:
+    rows, columns = ([(side + 1) // 2 for side in sides] for sides in (heights, widths))
+    return rows, columns
 
 
 def _triangle(planes: Tensor) -> Tensor:

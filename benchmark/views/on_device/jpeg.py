@@ -6,17 +6,19 @@ triangle upsampling, no smoothing. The forward DCT is shared by all qualities, l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmark.views.on_device.blocks import from_blocks, to_blocks
-from benchmark.views.on_device.chroma import double, halve
+from benchmark.views.on_device.blocks import block_needs, from_blocks, to_blocks
+from benchmark.views.on_device.chroma import double, double_needs, halve, halve_needs, halved
 from benchmark.views.on_device.colour import rgb_to_ycc, ycc_to_rgb
 from benchmark.views.on_device.dct import forward_dct, inverse_dct
+from benchmark.views.on_device.tables import Need, Tables
 from builders.pixels import scaled_tables
 
 FORWARD_SCALE = 8
@@ -36,7 +38,10 @@ class Spectra:
 
 
 def round_trips(
-    rgb: Tensor, wanted: Iterable[tuple[int, str]], sizes: Sequence[tuple[int, int]] | None = None
+    rgb: Tensor,
+    wanted: Iterable[tuple[int, str]],
+    sizes: Sequence[tuple[int, int]] | None = None,
+    tables: Tables | None = None,
 ) -> list[Tensor]:
     """Photos after a JPEG round trip, for each (quality, subsampling) wanted; what these share is computed once.
 
@@ -44,6 +49,7 @@ def round_trips(
         rgb: uint8 [n, 3, h, w], each photo in the upper left corner.
         wanted: quality 1..100, subsampling ``4:4:4`` or ``4:2:0``.
         sizes: (width, height) of each photo; by default all are w x h.
+        tables: those of ``round_trip_needs``; by default each is sent when it is read.
 
     Returns:
         uint8 [n, 3, height of the highest, width of the widest] each, in order; beyond a photo's own size is nothing
@@ -58,31 +64,43 @@ def round_trips(
     """
     pairs = list(wanted)
     widths, heights = zip(*(sizes or [(rgb.shape[3], rgb.shape[2])] * len(rgb)), strict=True)
-    spectra = analyse(rgb, {subsampling for _, subsampling in pairs}, heights, widths)
+    tables = tables or Tables(rgb.device)
+    spectra = analyse(rgb, {subsampling for _, subsampling in pairs}, heights, widths, tables)
     made: dict[tuple[int, str], Tensor] = {}
     for quality in dict.fromkeys(quality for quality, _ in pairs):
         light = _restored(spectra.luminance, scaled_tables(quality)[0])[0]
         light = light[:, : max(heights), : max(widths)]
         for subsampling in {s for q, s in pairs if q == quality}:
-            cb, cr = _restored_chroma(spectra, quality, subsampling)
+            cb, cr = _restored_chroma(spectra, quality, subsampling, tables)
             made[quality, subsampling] = ycc_to_rgb(light, cb, cr)
     return [made[pair] for pair in pairs]
 
 
-def analyse(rgb: Tensor, subsamplings: Iterable[str], heights: Sequence[int], widths: Sequence[int]) -> Spectra:
+def round_trip_needs(subsamplings: Iterable[str], sizes: Sequence[tuple[int, int]]) -> Iterator[Need[Any]]:
+    """Of ``round_trips``."""
+    widths, heights = zip(*sizes, strict=True)
+    yield from block_needs(heights, widths)
+    if "4:2:0" in subsamplings:
+        yield from halve_needs(heights, widths)
+        yield from block_needs(*halved(heights, widths))
+        yield from double_needs(heights, widths)
+
+
+def analyse(
+    rgb: Tensor, subsamplings: Iterable[str], heights: Sequence[int], widths: Sequence[int], tables: Tables
+) -> Spectra:
     """The coefficients that every quality starts from; arguments and errors as in ``round_trips``."""
     ycc = rgb_to_ycc(rgb)
     chroma = {}
     for subsampling in subsamplings:
         if subsampling == "4:4:4":
-            chroma[subsampling] = _coefficients(ycc[1:], heights, widths)
+            chroma[subsampling] = _coefficients(ycc[1:], heights, widths, tables)
         elif subsampling == "4:2:0":
-            half = halve(ycc[1:], heights, widths)
-            whole = [half.shape[-1]] * len(widths)  # its columns are complete, unlike its rows
-            chroma[subsampling] = _coefficients(half, [(height + 1) // 2 for height in heights], whole)
+            half = halve(ycc[1:], heights, widths, tables)
+            chroma[subsampling] = _coefficients(half, *halved(heights, widths), tables)
         else:
             raise ValueError(f"subsampling {subsampling!r}: choose 4:4:4 or 4:2:0")
-    return Spectra(heights, widths, _coefficients(ycc[:1], heights, widths), chroma)
+    return Spectra(heights, widths, _coefficients(ycc[:1], heights, widths, tables), chroma)
 
 
 def quantise(coefficients: Tensor, table: Tensor) -> Tensor:
@@ -101,18 +119,18 @@ def quantise(coefficients: Tensor, table: Tensor) -> Tensor:
     return steps * table
 
 
-def _coefficients(planes: Tensor, heights: Sequence[int], widths: Sequence[int]) -> Tensor:
-    return forward_dct(to_blocks(planes, heights, widths))
+def _coefficients(planes: Tensor, heights: Sequence[int], widths: Sequence[int], tables: Tables) -> Tensor:
+    return forward_dct(to_blocks(planes, heights, widths, tables))
 
 
 def _restored(coefficients: Tensor, table: tuple[int, ...]) -> Tensor:
     return from_blocks(inverse_dct(quantise(coefficients, _on(table, coefficients.device))))
 
 
-def _restored_chroma(spectra: Spectra, quality: int, subsampling: str) -> Tensor:
+def _restored_chroma(spectra: Spectra, quality: int, subsampling: str, tables: Tables) -> Tensor:
     planes = _restored(spectra.chroma[subsampling], scaled_tables(quality)[1])
     if subsampling == "4:2:0":
-        return double(planes, spectra.heights, spectra.widths)
+        return double(planes, spectra.heights, spectra.widths, tables)
     return planes[..., : max(spectra.heights), : max(spectra.widths)]
 
 

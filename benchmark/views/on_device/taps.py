@@ -6,7 +6,7 @@ Weights are 22-bit integers. Every operation is in double and in Pillow's order,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,8 +14,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-
-from benchmark.views.on_device.tables import sent
 
 PRECISION_BITS = 22
 """Fraction bits of a weight: 32 less 8 of a pixel, less 2 for the overshoot of a filter."""
@@ -50,32 +48,47 @@ class Band:
     """Target pixels; those of the last tile beyond are no part of the result."""
 
 
-@lru_cache(maxsize=16)
-def band(axes: tuple[Axis, ...], extent: int, resample: int, device: torch.device) -> Band:
-    """Stack the maps of several photos, all of the same ``size``. Processings that keep a size share them.
+@dataclass(frozen=True)
+class Bands:
+    """The maps of several photos along one axis, all of the same ``size``. Processings that keep a size share them."""
 
-    Args:
-        axes: one per photo, or one for all.
-        extent: pixels along this axis in the tensor to be resized.
-        resample: Pillow's number of the filter; see ``FILTERS``.
-        device: where the map shall be.
-    """
+    axes: tuple[Axis, ...]
+    """One per photo, or one for all."""
+    extent: int
+    """Pixels along this axis in the tensor to be resized."""
+    resample: int
+    """Pillow's number of the filter; see ``FILTERS``."""
+
+    def arrays(self) -> Sequence[np.ndarray]:
+        return _packed(self)
+
+    def there(self, *arrays: Tensor) -> Band:
+        """Few weights travel, zeros are made on the device."""
+        offsets, weights, places = arrays
+        span = places.shape[1] // (offsets.shape[1] // TILE)
+        columns = offsets[..., None] + torch.arange(weights.shape[2], device=weights.device)
+        dense = torch.zeros((*offsets.shape, span), dtype=torch.float64, device=weights.device)
+        dense.scatter_(2, columns, weights)
+        dense *= 2.0**-PRECISION_BITS
+        return Band(places, dense.unflatten(1, (-1, TILE)), self.axes[0].size)
+
+
+@lru_cache(maxsize=32)
+def _packed(bands: Bands) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """int64 [b, r], a target pixel's first place in the span of its tile; float64 [b, r, taps], its weights; int64
+    [b, tiles * span], the source pixels that the tiles read. Batches of photos of one size ask again."""
+    axes = bands.axes
     lengths, targets, cuts, begins = (np.array([[a.length, a.target, a.first, a.start] for a in axes]).T)[..., None]
     wanted = cuts + np.arange(-(-axes[0].size // TILE) * TILE)
     rows = wanted.clip(0, targets - 1)  # what is beyond the size wanted is cut off later
-    first, weights = taps(lengths, targets, rows, resample)
+    first, weights = taps(lengths, targets, rows, bands.resample)
     weights[wanted != rows] = 0
     first += begins
     starts = first.reshape(len(axes), -1, TILE).min(2)
     offsets = first - starts.repeat(TILE, 1)
     span = int(offsets.max()) + weights.shape[2]
-    places = np.minimum(starts[..., None] + np.arange(span), extent - 1).reshape(len(axes), -1)
-    there, taken, read = sent(device, offsets, weights, places)
-    columns = there[..., None] + torch.arange(weights.shape[2], device=device)
-    dense = torch.zeros((*first.shape, span), dtype=torch.float64, device=device)
-    dense.scatter_(2, columns, taken)  # few of them travel, zeros are made there
-    dense *= 2.0**-PRECISION_BITS
-    return Band(read, dense.unflatten(1, (-1, TILE)), axes[0].size)
+    places = np.minimum(starts[..., None] + np.arange(span), bands.extent - 1).reshape(len(axes), -1)
+    return offsets, weights, places
 
 
 def taps(lengths: np.ndarray, targets: np.ndarray, rows: np.ndarray, resample: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,21 +1,25 @@
 """All views of many photos at once, on any device, with the pixels that Pillow makes.
 
 Photo -> processings -> encoders' resize and crop, in batches that never leave the device. What views share is made
-once: one colour conversion, one forward DCT for each chroma mode, one luminance for each quality.
+once: one colour conversion, one forward DCT for each chroma mode, one luminance for each quality. What the host has to
+say about a batch follows from its sizes and goes to the device in one copy, before the first kernel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmark.views.on_device.jpeg import round_trips
-from benchmark.views.on_device.resizing import Resize, resized
-from benchmark.views.on_device.sharpening import sharpened
+from benchmark.views.on_device.jpeg import round_trip_needs, round_trips
+from benchmark.views.on_device.resizing import Resize, resize_needs, resized
+from benchmark.views.on_device.sharpening import sharpened, sharpening_needs
+from benchmark.views.on_device.tables import Need, Tables
 from benchmark.views.on_device.taps import FILTERS, Axis
+from benchmark.views.views import ORIGINAL
 from builders.errors import PhotoError
 from builders.pixels import ALL_PROCESSINGS, Processing, ResizeCrop, request
 
@@ -46,7 +50,7 @@ def torch_views(
         photos: uint8 [n, height, width, 3], RGB, on the device that shall do the work (it needs float64). Smaller
             photos stand in the upper left corner.
         ids: identities of the photos; they decide random scales.
-        names: of processings, in ``ALL_PROCESSINGS``.
+        names: of processings, in ``ALL_PROCESSINGS``, or ``ORIGINAL``.
         plans: one per preprocessing.
         sizes: (width, height) of each photo; by default all fill the tensor.
         seed: of the random scale.
@@ -64,7 +68,7 @@ def torch_views(
     >>> torch_views(photos, ["a", "b"], ["jpeg-q95-420", "sharpening-x4"], [plan])[0].shape
     torch.Size([2, 2, 8, 8, 3])
     """
-    if unknown := [name for name in names if not makes(ALL_PROCESSINGS[name])]:
+    if unknown := [name for name in _processed(names) if not makes(ALL_PROCESSINGS[name])]:
         raise ValueError(f"no device makes {', '.join(unknown)}")
     sizes = sizes or [(photos.shape[2], photos.shape[1])] * len(photos)
     chunk = photos_at_once or len(photos)
@@ -72,10 +76,15 @@ def torch_views(
         parts = [slice(start, start + chunk) for start in range(0, len(photos), chunk)]
         made = [torch_views(photos[p], ids[p], names, plans, sizes=sizes[p], seed=seed) for p in parts]
         return [torch.cat(views) for views in zip(*made, strict=True)]
+    sources = _sources(tuple(sizes), ids, names, seed)
+    tables = Tables(photos.device, _needs(sources, photos.shape[1], photos.shape[2], plans))
     views: list[dict[str, Tensor]] = [{} for _ in plans]
-    for name, canvas in processed(Canvas(photos.permute(0, 3, 1, 2).contiguous(), tuple(sizes)), ids, names, seed):
-        for made_of_plan, plan in zip(views, plans, strict=True):
-            made_of_plan[name] = preprocessed(canvas, plan)
+    planes = photos.permute(0, 3, 1, 2).contiguous()
+    for source in sources:
+        resizes = [source.resizes_of(plan) for plan in plans]
+        for name, processed in zip(source.names, source.made(planes, tables), strict=True):
+            for of_plan, resize in zip(views, resizes, strict=True):
+                of_plan[name] = resized(processed, resize, tables)
     return [torch.stack([of_plan[name] for name in names], 1).permute(0, 1, 3, 4, 2).contiguous() for of_plan in views]
 
 
@@ -83,10 +92,12 @@ def possible(
     width: int, height: int, photo_id: str, names: Sequence[str], plans: Sequence[DevicePlan], seed: int = 0
 ) -> bool:
     """Whether ``torch_views`` makes these views of a photo; where not, Pillow makes them, or says why it cannot."""
-    processings = [ALL_PROCESSINGS[name] for name in names]
+    processings = [ALL_PROCESSINGS[name] for name in _processed(names)]
     if not all(map(makes, processings)):
         return False
     sizes = {request(processing, (width, height), photo_id, seed).size for processing in processings}
+    if ORIGINAL in names:
+        sizes.add((width, height))
     if any(min(size) < 1 or max(size) > LONGEST_SIDE for size in sizes):
         return False
     try:
@@ -103,48 +114,82 @@ def makes(processing: Processing) -> bool:
 
 
 @dataclass(frozen=True)
-class Canvas:
-    """Photos that need not be of one size."""
+class _Source:
+    """What some processings have in common before the encode: the photos, sharpened and resized or not."""
 
-    planes: Tensor
-    """uint8 [n, 3, height, width], each photo in the upper left corner; what lies beyond it is never used."""
+    names: list[str]
+    """Of the processings."""
+    sharpness: int
+    resizes: list[Resize] | None
+    """One per photo."""
+    before: tuple[Size, ...]
+    """Of the photos."""
     sizes: tuple[Size, ...]
+    """Of what is encoded."""
+
+    @property
+    def canvas(self) -> Size:
+        """That holds all that is encoded."""
+        width, height = (max(sides) for sides in zip(*self.sizes, strict=True))
+        return width, height
+
+    def made(self, photos: Tensor, tables: Tables) -> list[Tensor]:
+        """uint8 [n, 3, height of the highest, width of the widest] for each name, from photos [n, 3, h, w]; photos
+        stand in the upper left corner, and what lies beyond them is never used."""
+        if self.names == [ORIGINAL]:
+            width, height = self.canvas
+            return [photos[:, :, :height, :width].contiguous()]
+        if self.sharpness != 1:
+            photos = sharpened(photos, self.sharpness, self.before, tables)
+        if self.resizes is not None:
+            photos = resized(photos, self.resizes, tables)
+        wanted = [(ALL_PROCESSINGS[name].quality, ALL_PROCESSINGS[name].subsampling) for name in self.names]
+        return round_trips(photos, wanted, self.sizes, tables)
+
+    def resizes_of(self, plan: DevicePlan) -> list[Resize]:
+        """The resize and crop that a plan gives each photo."""
+        by_size = {size: _planned(plan, size) for size in set(self.sizes)}
+        return [by_size[size] for size in self.sizes]
 
 
-def processed(photos: Canvas, ids: Sequence[str], names: Sequence[str], seed: int = 0) -> Iterator[tuple[str, Canvas]]:
-    """Each processing's name with its result, processings of one source (sharpened, resized) one after the other."""
+def _sources(sizes: tuple[Size, ...], ids: Sequence[str], names: Sequence[str], seed: int) -> list[_Source]:
+    """Processings by what they start from."""
     groups: dict[tuple[object, ...], list[str]] = {}
-    for name in names:
+    for name in _processed(names):
         p = ALL_PROCESSINGS[name]
         groups.setdefault((p.sharpness, p.scale, p.resample if p.scale != 1 else None), []).append(name)
+    sources = [_Source([ORIGINAL], 1, None, sizes, sizes)] if ORIGINAL in names else []
     for group in groups.values():
-        source = _source(photos, ids, ALL_PROCESSINGS[group[0]], seed)
-        wanted = [(ALL_PROCESSINGS[name].quality, ALL_PROCESSINGS[name].subsampling) for name in group]
-        for name, planes in zip(group, round_trips(source.planes, wanted, source.sizes), strict=True):
-            yield name, Canvas(planes, source.sizes)
+        p = ALL_PROCESSINGS[group[0]]
+        source = _Source(group, int(p.sharpness), None, sizes, sizes)
+        if p.scale != 1:
+            pairs = zip(sizes, ids, strict=True)
+            after = tuple(request(p, size, photo_id, seed).size for size, photo_id in pairs)
+            width, height = (max(sides) for sides in zip(*after, strict=True))
+            resizes = [
+                Resize(Axis(0, old[0], new[0], 0, width), Axis(0, old[1], new[1], 0, height), int(p.resample))
+                for old, new in zip(sizes, after, strict=True)
+            ]
+            source = _Source(group, int(p.sharpness), resizes, sizes, after)
+        sources.append(source)
+    return sources
 
 
-def preprocessed(canvas: Canvas, plan: DevicePlan) -> Tensor:
-    """uint8 [n, 3, height, width]: the resize and crop that a plan gives each photo."""
-    by_size = {size: _planned(plan, size) for size in set(canvas.sizes)}
-    return resized(canvas.planes, [by_size[size] for size in canvas.sizes])
+def _processed(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name != ORIGINAL]
 
 
-def _source(photos: Canvas, ids: Sequence[str], processing: Processing, seed: int) -> Canvas:
-    """Photos sharpened and resized, before JPEG."""
-    planes = photos.planes
-    if processing.sharpness != 1:
-        planes = sharpened(planes, int(processing.sharpness), photos.sizes)
-    if processing.scale == 1:
-        return Canvas(planes, photos.sizes)
-    pairs = list(zip(photos.sizes, ids, strict=True))
-    sizes = tuple(request(processing, size, photo_id, seed).size for size, photo_id in pairs)
-    width, height = (max(sides) for sides in zip(*sizes, strict=True))
-    resizes = [
-        Resize(Axis(0, old[0], new[0], 0, width), Axis(0, old[1], new[1], 0, height), int(processing.resample))
-        for old, new in zip(photos.sizes, sizes, strict=True)
-    ]
-    return Canvas(resized(planes, resizes), sizes)
+def _needs(sources: Sequence[_Source], height: int, width: int, plans: Sequence[DevicePlan]) -> Iterator[Need[Any]]:
+    """The tables of a batch on a canvas of this size, in the order of the work."""
+    for source in sources:
+        if source.sharpness != 1:
+            yield from sharpening_needs(source.before)
+        if source.resizes is not None:
+            yield from resize_needs(source.resizes, height, width)
+        if source.names != [ORIGINAL]:
+            yield from round_trip_needs({ALL_PROCESSINGS[name].subsampling for name in source.names}, source.sizes)
+        for plan in plans:
+            yield from resize_needs(source.resizes_of(plan), *reversed(source.canvas))
 
 
 def _planned(plan: DevicePlan, size: Size) -> Resize:

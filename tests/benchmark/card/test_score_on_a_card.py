@@ -14,17 +14,20 @@ from benchmark.__main__ import main
 from benchmark.bank import device_copy
 from benchmark.bank.device_copy import DeviceCopy
 from benchmark.encoders import embedding, load_encoder
+from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.views import stream as stage
 from benchmark.views.choice import chosen_maker
-from benchmark.views.on_device import dct, jpeg, self_test, taps
+from benchmark.views.on_device import dct, jpeg, self_test, torch_views
 from benchmark.views.views import ProcessingViews
 from builders.errors import EncoderError
+from builders.pixels.parameters import STUDY_PROCESSINGS
 from tests import fake_card
 from tests.conftest import photo_bytes
 
 KNN, PROBE = "knn/sharpening", "probe/sharpening"
 LARGE = (420, 300)
 """Plays the photo of 61 megapixels: the card's memory is scaled so that it does not take it."""
+CROPPED = Pixels((ResizeShort(20, 3), CenterCrop(16, 16)))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ def folder(tmp_path_factory):
     return root
 
 
-KEPT = (self_test.equals_pillow, taps.band, jpeg._on, dct._matrix, embedding._constants)
+KEPT = (self_test.equals_pillow, jpeg._on, dct._matrix, embedding._constants)
 """What is made once for a device and kept: not from one card to the next."""
 
 
@@ -119,6 +122,25 @@ def test_score__two_cards_a_process_each(tmp_path):
     assert sorted((tmp_path / "seen").read_text().split("\n")) == ["", "0 True 0", "1 True 0"]
 
 
+MIXED = [(40, 30), (3, 9), (33, 17), (30, 44), (2, 2), (41, 29)]
+"""Sizes that ask for every table: other orders of a resize's passes, chroma too narrow for the filter, and so on."""
+
+
+@pytest.mark.parametrize("sizes", [MIXED, [(44, 30)] * 3, [(48, 32)] * 2], ids=["many sizes", "one", "whole blocks"])
+def test_torch_views__one_copy_of_all_tables_of_a_batch(card, sizes):
+    """None is missing among those that are sent first; the host waits for nothing; the pixels are the CPU's."""
+    random = np.random.default_rng(0)
+    photos = torch.from_numpy(random.integers(0, 256, (len(sizes), 44, 48, 3), dtype=np.uint8))
+    ids, plans = [str(i) for i in range(len(sizes))], [self_test._plan, CROPPED.plan]
+    there = photos.to("cuda")
+    torch_views(there, ids, STUDY_PROCESSINGS, plans, sizes=sizes)  # constants of the device
+    card.reset()
+    made = torch_views(there, ids, STUDY_PROCESSINGS, plans, sizes=sizes)
+    assert (card.uploads, card.blocking, card.downloads) == (1, 0, 0)
+    for views, expected in zip(made, torch_views(photos, ids, STUDY_PROCESSINGS, plans, sizes=sizes), strict=True):
+        assert torch.equal(views.cpu(), expected)
+
+
 PASS = ("bank", "views", "on_device", "compute")
 
 
@@ -126,13 +148,23 @@ PASS = ("bank", "views", "on_device", "compute")
 def test_score__on_a_card_as_on_the_cpu(card, folder, on_cpu, tmp_path, monkeypatch, views, tasks):
     """A photo too large for the card comes from a worker beside those that the card makes; in the pass none waits."""
     made_there = []
+    copies = []
     torch_views = stage.torch_views
-    monkeypatch.setattr(stage, "torch_views", lambda *a, **k: made_there.append(len(a[0])) or torch_views(*a, **k))
+
+    def counted(photos, *arguments, **options):
+        before = card.uploads
+        made = torch_views(photos, *arguments, **options)
+        made_there.append(len(photos))
+        copies.append(card.uploads - before)
+        return made
+
+    monkeypatch.setattr(stage, "torch_views", counted)
     monkeypatch.setattr(stage, "MEMORY_SHARE", 2 * 640 * 100_000 / card.total)
     assert score(folder, tmp_path, "cuda", tasks, "--workers", "2", "--views", views) == alone(on_cpu, tasks)
     assert on_cpu[0] == 0
     assert on_cpu[2] == {("photo", "train/dog/4.jpg"), ("photo", "train/dog/2.jpg")}
     assert sum(made_there) == {"cpu": 0, "device": 18 - 3}[views]  # not the large, the thin and the broken one
+    assert set(copies[1:]) <= {0, 1}  # all tables of a batch at once; the first brings constants too
     waits = {place: n for place, n in card.where.items() if place.split("/")[0] in PASS}
     once = {place: waits.pop(place, 0) for place in ("on_device/self_test.py", "on_device/dct.py", "on_device/jpeg.py")}
     assert waits == {}
@@ -191,7 +223,7 @@ def test_device_copy__one_copy_for_a_slot_and_its_memory_is_held_until_it_is_rea
 
 
 def test_chosen_maker__workers_where_there_are_enough(card, monkeypatch):
-    from benchmark.encoders.pixels import Pixels, ResizeTo
+    from benchmark.encoders.pixels import ResizeTo
     from benchmark.views import choice
 
     recipe, preprocess, home = ProcessingViews(("jpeg-q75-420",)), Pixels((ResizeTo(8, 8, 2),)), torch.device("cuda:0")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import benchmark.bank.bank
-import benchmark.cluster.command
 import benchmark.cluster.embedding
+import benchmark.cluster.working
 from benchmark.bank import Bank, BlockRows
 from builders.ranks import Place, read_plan
 from tests.benchmark.cluster.conftest import ASKED, leftovers, make_root, scores, tree
@@ -71,7 +71,7 @@ def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tm
     assert run("finish", tmp_path / "out.plan")[0] == 2
     assert run("work", tmp_path / "out.plan")[:2] == (
         0,
-        f"1 ranks done, 0 failed; next: camtrace finish {tmp_path}/out.plan\n",
+        f"1 rank done, 0 failed; next: camtrace finish {tmp_path}/out.plan\n",
     )
     after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out.plan/ranks").glob("*.done.json")}
     assert before.items() < after.items()
@@ -109,7 +109,7 @@ def test_rank__refuses_another_codec(run, planned, monkeypatch):
 
 
 def test_rank__refuses_other_code(run, planned, monkeypatch):
-    monkeypatch.setattr(benchmark.cluster.command, "_code", lambda: "2.0 (other)")
+    monkeypatch.setattr(benchmark.cluster.working, "code", lambda: "2.0 (other)")
     assert "the code of camtrace here: 2.0 (other); of the plan: " in refused(run, planned)
 
 

@@ -79,7 +79,7 @@ def test_ray__a_killed_worker_and_a_killed_driver(on_ray, run, plain, tmp_path):
     again = on_ray(plan)
     out, error = again.communicate(timeout=240)
     assert again.returncode == 0, error
-    assert "1 ranks done, 0 failed" in out
+    assert "1 rank done, 0 failed" in out
     assert run("finish", plan)[0] == 0
     name = "cluster_encoders-small/folder-photos"
     assert scores(tmp_path / "out")[name] == scores(plain[0])[name]

@@ -9,9 +9,11 @@ import torch
 import torchvision
 from PIL import Image
 
-from benchmark.encoders import load_encoder
+from benchmark.encoders import checkpoints, load_encoder
 from benchmark.encoders.checkpoints import _ARCHITECTURES, SOURCES, read_encoder
 from builders.errors import EncoderError
+from builders.outside import Pace, authors
+from tests.hub_double import HubDouble
 
 
 def _save(spec: str, file: Path) -> Any:
@@ -97,3 +99,15 @@ def test_mocov3_vit_base__is_timms_vit_base() -> None:
         ours = _ARCHITECTURES[SOURCES["checkpoint:mocov3-vit-base"].architecture]()
         reference = timm.create_model("vit_base_patch16_224", num_classes=0)
     assert {n: t.shape for n, t in ours.state_dict().items()} == {n: t.shape for n, t in reference.state_dict().items()}
+
+
+def test_download__a_server_that_is_too_slow_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(authors, "AUTHORS_PACE", Pace(headers_s=0.3, grace_s=0.3, least_bytes_per_s=1000.0))
+    with HubDouble() as double:
+        monkeypatch.setattr(checkpoints, "HOST", double.url)
+        double.fail("GET", "dino", 9, hostile="slow body")
+        with pytest.raises(EncoderError, match=r"cannot be fetched \(http://.*: too slow: ") as caught:
+            load_encoder("checkpoint:dino-resnet50", device="cpu")
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "checkpoints").iterdir()) == []

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
+from pathlib import Path
 
 import pytest
+
+from benchmark.leaderboard.command import main
+from benchmark.results import write_result
 
 WANT, TRACE = "summary/all-same~mean~imagenet", "summary/mp-processing~mean~imagenet"
 
@@ -13,6 +18,20 @@ WANT, TRACE = "summary/all-same~mean~imagenet", "summary/mp-processing~mean~imag
 @pytest.fixture
 def address(site):
     return (site / "index.html").as_uri()
+
+
+@pytest.fixture
+def study_site(make, tmp_path):
+    """The published encoders and one measured on as many photos as the study's ImageNet, under its preset."""
+    scores = [
+        dataclasses.replace(s, n=50_000)
+        for s in (*make.probes(0.5, 0.6, 0.7, 0.4, protocol="iccv2025"), *make.neighbours(0.71))
+    ]
+    mine = make.result("timm/mine", scores, data="imagenet", preset=make.under_preset)
+    mine = dataclasses.replace(mine, data={**mine.data, "photos": {"train": 1_281_167, "val": 50_000, "test": 0}})
+    write_result(mine, tmp_path / "results" / "mine" / "result.json")
+    assert main(["--results", str(tmp_path / "results"), "--output", str(tmp_path / "site")]) == 0
+    return tmp_path / "site"
 
 
 @pytest.fixture
@@ -67,6 +86,53 @@ def test_choice__nothing_is_accurate_enough(address, open_page):
     page = open_page(f"{address}#floor=100")
     assert page.locator(".answer").inner_text() == "No encoder in view reaches 100.0 %."
     assert best(page) == []
+
+
+def test_own_rows__are_found_from_the_first_view(address, open_page):
+    """Measured on other photos than the pair in view: one click brings theirs, and there they are named in the list."""
+    page = open_page(address)
+    said = page.locator("#choose .own-title")
+    assert said.inner_text().startswith(
+        "2 encoders measured with camtrace have other scores: kNN all-same, toy against "
+    )
+    said.locator("a").click()
+    assert page.locator("#choice-want").input_value().startswith("summary/all-same~mean~toy~")
+    assert page.locator(".best .measured").first.inner_text().startswith("timm/whole (measured): trace 55.0")
+    assert page.locator("#choose .own-title").count() == 0  # all in view are measured
+
+
+def test_own_rows__say_where_they_stand(study_site, open_page):
+    """Beside published rows the measured ones are listed wherever they stand."""
+    page = open_page(f"{(study_site / 'index.html').as_uri()}#floor=60")
+    kept = json.loads((study_site / "data.json").read_text(encoding="utf-8"))
+    at = [next(i for i, c in enumerate(kept["columns"]) if c["id"] == name) for name in (WANT, TRACE)]
+    traces = sorted(
+        row["cells"][at[1]][0]
+        for row in kept["rows"]
+        if row["cells"][at[0]] and row["cells"][at[1]] and row["cells"][at[0]][0] >= 0.6
+    )
+    own = page.locator(".best.own li")
+    assert own.count() == 1
+    place = 1 + next(i for i, trace in enumerate(traces) if abs(trace - 0.55) < 1e-9)
+    assert place > 5  # it is not among the five that are listed anyway
+    assert own.inner_text().endswith(f"accuracy 71.0; place {place} of the {len(traces)} that reach it")
+    page.fill("#choice-floor", "80")
+    page.press("#choice-floor", "Enter")
+    assert own.inner_text().endswith("; below what is asked for")
+
+
+def test_own_rows__come_first_where_asked(study_site, open_page):
+    page = open_page((study_site / "index.html").as_uri())
+    rows = page.locator("table.board tbody:last-child tr:not([hidden])")
+    assert rows.first.get_attribute("class") == "published"
+    page.locator(".more summary").click()
+    page.locator("label", has_text="measured rows first").click()
+    assert "own=1" in page.url
+    assert rows.first.get_attribute("class") == "measured"
+    assert open_page(page.url).locator("table.board tr.measured").first.is_visible()
+    with page.expect_download() as download:
+        page.locator("#csv").click()
+    assert Path(download.value.path()).read_text(encoding="utf-8").splitlines()[1].startswith("timm/mine,")
 
 
 def test_data_set__leaves_the_rows_that_have_it_and_figures_follow(address, open_page):

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.leaderboard import shown_photos, write_report_page
+from benchmark.leaderboard import shown_photos as module
+from benchmark.leaderboard import write_report_page
 from benchmark.leaderboard.report_page import RANKS_NOTE, report_page
-from benchmark.leaderboard.shown_photos import SIDE, thumbnails
+from benchmark.leaderboard.shown_photos import SIDE, shown_photos
 from benchmark.results import report_text
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
@@ -60,7 +61,7 @@ def data_of(page: str) -> dict:
 
 
 def test_thumbnails__are_small_pictures_of_the_named_photos(make):
-    made = thumbnails([run(make)], [photo_set()], passed_on=False)
+    made = shown_photos([run(make)], [photo_set()], passed_on=False).photos
     assert list(made) == ["toy"]
     assert set(made["toy"]) == {"0/phone.jpg", "0/camera.jpg", "1/phone.jpg", "2/phone.jpg", EVIL}  # one is broken
     start, _, text = made["toy"]["0/camera.jpg"].partition(",")
@@ -69,9 +70,9 @@ def test_thumbnails__are_small_pictures_of_the_named_photos(make):
 
 
 def test_thumbnails__no_more_than_there_is_room_for(make, monkeypatch):
-    one = len(thumbnails([run(make)], [photo_set()], passed_on=False)["toy"]["0/phone.jpg"])
-    monkeypatch.setattr(shown_photos, "MOST_BYTES", one)
-    assert list(thumbnails([run(make)], [photo_set()], passed_on=False)["toy"]) == ["0/phone.jpg"]
+    one = len(shown_photos([run(make)], [photo_set()], passed_on=False).photos["toy"]["0/phone.jpg"])
+    monkeypatch.setattr(module, "MOST_BYTES", one)
+    assert list(shown_photos([run(make)], [photo_set()], passed_on=False).photos["toy"]) == ["0/phone.jpg"]
 
 
 @pytest.mark.parametrize(("smoke_test", "published", "shown"), [(0, 0, 5), (0, 1, 0), (1, 0, 5), (1, 1, 5)])

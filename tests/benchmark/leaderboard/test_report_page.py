@@ -16,6 +16,7 @@ from benchmark.leaderboard.blocks import blocks_of
 from benchmark.leaderboard.report_page import report_page
 from benchmark.results import Failure, Result, report_text
 from benchmark.tasks import all_tasks
+from builders.pixels import STUDY_PROCESSINGS
 
 KINDS = [f"{c}-class {p}-processing" for c in ("other", "same") for p in ("other", "same")]
 COST = {"photos": 600, "views": 8400, "views_per_second": 310.0, "seconds": {"embedding": 27.1, "probe": 14.0}}
@@ -23,7 +24,7 @@ COST = {"photos": 600, "views": 8400, "views_per_second": 310.0, "seconds": {"em
 
 def histogram(query: int) -> dict[str, object]:
     """As large as a kNN task writes it."""
-    edges = [(i + query) / 100 for i in range(49)]
+    edges = [-1 + 2 * (8192 + 37 * query + 31 * i) / 16384 for i in range(49)]
     counts = {kind: [(7 * i + row) % 97 * 11 for i in range(48)] for row, kind in enumerate(KINDS)}
     return {
         "query": f"train/n0144076{query}/n01440764_1002{query}.JPEG",
@@ -41,13 +42,45 @@ SUMMARY = {name: {"value": 0.25, "low": 0.2, "high": 0.3} for name in ("beats", 
 SUMMARY |= {"n": 90, "queries": 540, "photos": 100, "chance": 0.5}
 
 
+def strip(query: int) -> dict[str, object]:
+    """As large as ``knn/adversary`` writes it: five neighbours of 15 views, 30 photos in all."""
+    views = [
+        {
+            "processing": name,
+            "distance": 0.012345 * i,
+            "answer": "tench",
+            "right": 1.0,
+            "neighbours": [(2 * i + n) % 30 for n in range(5)],
+            "similarities": [0.9123 - 0.0101 * n for n in range(5)],
+        }
+        for i, name in enumerate((*STUDY_PROCESSINGS, "original"))
+    ]
+    photos = [{"id": f"train/n01440764/n01440764_{query}{i:04d}.JPEG", "class": "tench"} for i in range(30)]
+    return {
+        "query": f"val/n01440764_{query}.JPEG",
+        "class": "tench",
+        "why": f"{query}",
+        "photos": photos,
+        "views": views,
+    }
+
+
+def adversary(make):
+    by = {name: {"accuracy": 0.512345, "distance": 0.012345} for name in (*STUDY_PROCESSINGS, "original")}
+    details = {"worst": {"strips": [strip(q) for q in range(4)]}, "average": {"by_processing": by}}
+    values = {"worst": 0.4, "average": 0.5, "best": 0.6, "flipped": 0.2}
+    return [make.score("knn/adversary", name, v, k=10, **details.get(name, {})) for name, v in values.items()]
+
+
 def whole(make, encoder: str = "timm/whole", data: str = "toy", shift: float = 0.0, **more) -> Result:
     neighbours = make.neighbours(0.6 - shift)
     for i, one in enumerate(neighbours):
         if one.metric == "spd":
             details = {"k": 10, "similarities": [histogram(q) for q in range(6)], "similarity_summary": SUMMARY}
             neighbours[i] = dataclasses.replace(one, details=details)
-    result = make.result(encoder, [*make.probes(0.5 + shift, 0.6, 0.7, 0.4), *neighbours], data=data, **more)
+    result = make.result(
+        encoder, [*make.probes(0.5 + shift, 0.6, 0.7, 0.4), *neighbours, *adversary(make)], data=data, **more
+    )
     environment = {**result.environment, "codec": {"pillow": "13.0.0"}, "command": "camtrace score --model a b"}
     return dataclasses.replace(result, cost=COST, environment=environment)
 
@@ -115,7 +148,7 @@ def test_report__every_figure_has_caption_words_and_data(written, open_page):
         figure = figures.nth(i)
         assert figure.locator("figcaption").inner_text().strip()
         assert figure.locator(".summary").first.inner_text().strip()
-        assert figure.locator("svg[role=img][aria-label]").count() >= 1
+        assert figure.locator("svg[role=img][aria-label], .strip table").count() >= 1
         assert figure.locator("figcaption button", has_text="CSV").count() == 1
 
 
@@ -128,6 +161,27 @@ def test_report__similarities_of_each_task(written, open_page):
     page.select_option("#choice-query", "3")
     assert "query=3" in page.evaluate("location.hash")
     assert "15.3 % of the pairs" in page.locator("#similarities .summary").inner_text()
+    with page.expect_download() as download:
+        page.locator("#similarities figcaption button").click()
+    records = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
+    edges = histogram(3)["edges"]
+    assert [float(r["from"]) for r in records[:48]] == pytest.approx(edges[:-1])
+    assert [float(r["to"]) for r in records[:48]] == pytest.approx(edges[1:])
+
+
+def test_report__names_the_ends_of_equally_wide_bins(make):
+    """A stranger's bins may be of several widths: all their edges stay."""
+    one = whole(make)
+    spd = next(i for i, s in enumerate(one.scores) if s.details.get("similarities"))
+    equal, unequal = histogram(0), {**histogram(1), "edges": [*histogram(1)["edges"][:-1], 0.9]}
+    scores = list(one.scores)
+    scores[spd] = dataclasses.replace(scores[spd], details={"similarities": [equal, unequal]})
+    page = report_page([dataclasses.replace(one, scores=tuple(scores))], "text")
+    data = json.loads(re.search(r'id="camtrace-board">(.*?)</script>', page, re.S).group(1))
+    [[carried]] = data["details"].values()
+    kept = carried["result"]["scores"][spd]["details"]["similarities"]
+    assert kept[0]["edges"] == [equal["edges"][0], equal["edges"][-1]]
+    assert kept[1]["edges"] == unequal["edges"]
 
 
 def test_report__one_result_at_a_time_is_an_address(written, open_page):

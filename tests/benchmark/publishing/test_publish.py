@@ -1,10 +1,12 @@
 """Publishing by the unmodified clients against the Hub double, failures injected: nothing lost, nothing doubled."""
 
 import io
+import itertools
 import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,9 +16,10 @@ from benchmark.publishing.files import edited, gather_results, result_path
 from benchmark.publishing.table import results_table, table_bytes
 from benchmark.results.schema import Result, write_result
 from builders.errors import DataError
-from tests.hub_double import READER_TOKEN
+from tests.hub_double import OWNER_TOKEN, READER_TOKEN
 
 REPO = "camtrace/results"
+ROOT = Path(__file__).parents[3]
 
 
 def held(hub, branch="main"):
@@ -44,6 +47,34 @@ def test_publish__dry_run_says_what_would_be_written_and_writes_nothing(hub, cli
     assert "dry run: nothing was written" in done.stdout
     assert hub.repos == {}
     assert not [request for request in hub.requests if request[0] != "GET"]
+
+
+IN_PARTS = """
+import sys
+import benchmark.publishing.repository as repository
+from benchmark.publishing.command import main
+repository.MOST_FILES = 2
+main(sys.argv[1:])
+"""
+
+
+def test_publish__many_results_in_several_commits_the_table_last(hub, folder, make, tmp_path):
+    for number in range(3):
+        write_result(make.result(f"control:{number}"), folder / f"more-{number}" / "imagenet" / "result.json")
+    words = [sys.executable, "-c", IN_PARTS, str(folder), "--results", REPO, "--push"]
+    hub.create(REPO, private=True)
+    for failure in ({"status": 503}, {"status": None, "after_doing": True}):
+        hub.fail("POST", "/commit/", times=1, **failure)
+    environment = hub.environment(tmp_path / "home", OWNER_TOKEN)
+    done = subprocess.run(words, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "5 results added, 0 already there" in done.stdout
+    assert held(hub) == expected(folder)
+    repo = hub.repo(REPO)
+    sizes = [len(files) for files in repo.commits.values()]
+    assert [b - a for a, b in itertools.pairwise(sizes)] == [2, 2, 1, 2]
+    assert ["results.parquet" in files for files in repo.commits.values()][-2:] == [False, True]
+    assert table_of(hub).num_rows == 15
 
 
 def test_publish__then_again_changes_nothing(hub, client, folder):

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from benchmark.results import Result, Score, published_encoders
-from benchmark.study.article import _bars, _box, _is_free, _lines, _points, draw_article
+from benchmark.study.article import _bars, _lines, _points, draw_article
+from benchmark.study.article_drawing import box_beside, is_free
 from benchmark.study.tables import beside_rows
 from benchmark.sweep import Row
 from benchmark.tasks import all_tasks
@@ -119,9 +120,9 @@ def test_draw_article__what_is_absent_is_left_out_and_what_is_not_comparable_is_
 
 
 def test_names__cover_neither_points_nor_names():
-    left, right, bottom, top = _box(0.5, 0.5, 20, 1.0, 1)
+    left, right, bottom, top = box_beside(0.5, 0.5, 20, 1.0, 1)
     assert left > 0.5
-    assert _box(0.5, 0.5, 20, 1.0, -1)[:2] == pytest.approx((1 - right, 1 - left))
-    assert _is_free((left, right, bottom, top), [], [(0.5, 0.5), (right + 0.01, 0.5)])
-    assert not _is_free((left, right, bottom, top), [], [(0.6, 0.51)])
-    assert not _is_free((left, right, bottom, top), [(0.6, 0.9, 0.51, 0.6)], [])
+    assert box_beside(0.5, 0.5, 20, 1.0, -1)[:2] == pytest.approx((1 - right, 1 - left))
+    assert is_free((left, right, bottom, top), [], [(0.5, 0.5), (right + 0.01, 0.5)])
+    assert not is_free((left, right, bottom, top), [], [(0.6, 0.51)])
+    assert not is_free((left, right, bottom, top), [(0.6, 0.9, 0.51, 0.6)], [])

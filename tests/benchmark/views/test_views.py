@@ -9,9 +9,10 @@ from PIL import Image
 
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.views import loading
+from benchmark.views.acquisition import PlainViews
 from benchmark.views.loading import iterate_views, slots_and_ahead
 from benchmark.views.ring import Row, SlotPlan
-from benchmark.views.views import ProcessingViews
+from benchmark.views.views import ORIGINAL, ProcessingViews
 from builders.photos import Labels, PhotoSet
 from builders.pixels.by_pillow import process_by_pillow
 from builders.pixels.engine.selection import VARIABLE
@@ -62,6 +63,19 @@ def test_make__equals_each_processing_by_pillow(size, forced, monkeypatch):
     views = [process_by_pillow(photo, processing, "a", 3) for processing in PROCESSINGS.values()]
     np.testing.assert_array_equal(np.stack(stacked), np.stack([PIXELS(view) for view in views]))
     np.testing.assert_array_equal(np.stack(means), np.stack([mean_colour(view) for view in views]))
+
+
+def test_make__the_photo_as_it_is_among_its_processings():
+    data = Files().read(0)
+    recipe = ProcessingViews(("jpeg-q75-420",)).merged(ProcessingViews((ORIGINAL, "resizing-x2")))
+    assert recipe.names == ("jpeg-q75-420", "resizing-x2", ORIGINAL)
+    assert recipe.view_keys()[ORIGINAL] == PlainViews().view_keys()[ORIGINAL]
+    stored = ProcessingViews((ORIGINAL,), upright=False).view_keys()
+    assert stored == PlainViews(upright=False).view_keys() != PlainViews().view_keys()
+    without = ProcessingViews(recipe.names[:2]).make(data, "a", [PIXELS, mean_colour])
+    plain = PlainViews().make(data, "a", [PIXELS, mean_colour])
+    for views, processed, original in zip(recipe.make(data, "a", [PIXELS, mean_colour]), without, plain, strict=True):
+        np.testing.assert_array_equal(np.stack(views), np.stack([*processed, *original]))
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -430,3 +430,22 @@ def test_compare_exiftool__our_own_photos(tmp_path, capsys):
     assert comparison().compare(sorted(tmp_path.iterdir()), workers=1) == 0
     total = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("all"))
     assert total.split()[1:] == ["16", "0", "0", "11"]
+
+
+def test_acquisition_from_file__exposure_in_the_first_directory_as_tiff_ep_has_it():
+    def rational(a, b):
+        return struct.pack(">II", a, b)
+
+    top = [
+        (0x010F, 2, 6, b"NIKON\0"),
+        (0x829A, 5, 1, rational(1, 250)),
+        (0x829D, 5, 1, rational(56, 10)),
+        (0x8827, 3, 1, struct.pack(">H", 200)),
+        (0x9003, 2, 20, b"2001:02:03 04:05:06\0"),
+        (0x920A, 5, 1, rational(85, 1)),
+    ]
+    found = acquisition_from_file(tiff(top))
+    assert (found.make, found.exposure_s, found.f_number) == ("NIKON", Fraction(1, 250), Fraction(28, 5))
+    assert (found.iso, found.focal_length_mm, found.taken) == (200, 85, datetime(2001, 2, 3, 4, 5, 6))
+    both = acquisition_from_file(tiff(top, [(0x829A, 5, 1, rational(1, 60)), (0x8827, 3, 1, struct.pack(">H", 800))]))
+    assert (both.exposure_s, both.iso, both.f_number) == (Fraction(1, 60), 800, Fraction(28, 5))

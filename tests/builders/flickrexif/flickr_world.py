@@ -63,6 +63,8 @@ class World:
     burst: int = 5_600
     owners: int = 400
     seed: int = 0
+    skew: float = 0.0
+    """0: uploads are as frequent at any time; more: more frequent over the years, and towards the evening."""
 
     @functools.cached_property
     def ids(self) -> np.ndarray:
@@ -72,6 +74,9 @@ class World:
     def uploaded(self) -> np.ndarray:
         rng = np.random.default_rng((self.seed, 1))
         times = START + rng.integers(0, DAYS * 86400, self.count)
+        if self.skew:
+            day = (DAYS * rng.random(self.count) ** (1 / (1 + self.skew))).astype(np.int64)
+            times = START + day * 86400 + (86400 * rng.beta(4, 2, self.count)).astype(np.int64)
         burst = min(self.burst, self.count)
         times[:burst] = BURST_START + rng.integers(0, 100, burst)
         return times
@@ -135,6 +140,12 @@ class World:
         if safe:
             mask &= self.kind >= 0.02
         return self.order[mask[self.order]]
+
+    def names(self, at: int, text: str) -> bool:
+        """Whether title or tags hold some words: most owners name their camera, some another one."""
+        kind = int(self.ids[at]) % 10
+        shot = self.shot(at if kind < 7 else (at * 7 + 1) % self.count) if kind < 8 else None
+        return shot is not None and set(text.lower().split()) <= set(f"{shot.make} {shot.model}".lower().split())
 
     def shot(self, at: int) -> Shot:
         rng = np.random.default_rng((self.seed, 5, at))

@@ -17,9 +17,9 @@ from builders.flickrexif.api import (
 )
 from builders.flickrexif.budget import CallBudget
 from builders.flickrexif.state import State
+from tests.builders.flickrexif.clocks import SimulatedClock
 from tests.builders.flickrexif.flickr_double import KEY, SECRET, serving
 from tests.builders.flickrexif.flickr_world import World
-from tests.builders.flickrexif.test_search_parts import SimulatedClock
 
 
 class Script(requests.adapters.BaseAdapter):

@@ -5,22 +5,25 @@ import json
 import re
 import shutil
 import time
+import tracemalloc
 from collections import Counter
 
 import datasets
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from builders.dataset import read_build
 from builders.errors import DataError, UsageError
 from builders.exif.attributes import ATTRIBUTES, STUDY_ATTRIBUTES
-from builders.flickrexif.build import BuildPlan, build
+from builders.flickrexif.build import BuildPlan, build, sources_of
 from builders.flickrexif.checking import folder_tables, tables_to_check
 from builders.flickrexif.cli import main
 from builders.flickrexif.collection import collect
 from builders.flickrexif.exif_entries import dumps, entries_from_answer
-from builders.flickrexif.fetch import FetchPlan, fetch
+from builders.flickrexif.fetch import fetch
+from builders.flickrexif.fetching import FetchPlan
 from builders.flickrexif.importing import import_rows
 from builders.flickrexif.licences import LICENCES
 from builders.flickrexif.own_copy import load_own_copy
@@ -143,6 +146,8 @@ def test_build__clean_splits_share_no_owner_photo_or_near_duplicate(without_pixe
 
 
 def test_build__card_says_what_must_be_said(without_pixels, with_pixels):
+    front = yaml.safe_load((with_pixels / "README.md").read_text().split("---")[1])
+    assert (front["source_datasets"], front["language"]) == (["original"], ["en"])
     text = (without_pixels / "README.md").read_text()
     assert "This product uses the Flickr API but is not endorsed or certified by SmugMug, Inc." in text
     assert "no pixels" in text
@@ -183,7 +188,7 @@ def test_build__resumes_to_the_same_bytes(fetched, with_pixels, tmp_path):
     assert (again / "build.json").read_bytes() == (with_pixels / "build.json").read_bytes()
 
 
-def test_build__a_changed_file_and_a_broken_one_are_left_out(flickr, tmp_path):
+def test_build__a_broken_file_is_left_out_and_damaged_ones_are_fetched_again(flickr, tmp_path, capsys):
     with State(tmp_path / "state", create=True) as state:
         add(state, flickr, [at for at in range(300) if WORLD.kind[at] > 0.3])
         fetch(state, PLAN)
@@ -195,11 +200,14 @@ def test_build__a_changed_file_and_a_broken_one_are_left_out(flickr, tmp_path):
         with state.transaction() as db:
             db.execute("UPDATE files SET sha256 = ? WHERE path = ?", (hashlib.sha256(broken).hexdigest(), paths[2]))
         built = build(state, BuildPlan(tmp_path / "out"))
-        assert built.left_out == {"file that cannot be decoded": 3}
-        reasons = [row[0] for row in state.rows("SELECT reason FROM looks WHERE reason IS NOT NULL ORDER BY photo_id")]
-    assert reasons[0] == "the file is not the one that was fetched"
-    assert "cannot be read" in reasons[1]
+        assert built.left_out == {"without Exif": 2, "file that cannot be decoded": 1}  # nobody asked Flickr for theirs
+        said = capsys.readouterr().err
+        assert f"{paths[0]}: the file is not the one that was fetched; 'flickrexif fetch' gets it again" in said
+        assert f"{paths[1]}: the file cannot be read (No such file or directory); 'flickrexif" in said
+        assert fetch(state, PLAN).fetched == 2
+        assert build(state, BuildPlan(tmp_path / "again")).left_out == {"file that cannot be decoded": 1}
     assert len(rows_of(tmp_path / "out", "metadata", "train")) == len(paths) - 3
+    assert len(rows_of(tmp_path / "again", "metadata", "train")) == len(paths) - 1
 
 
 def test_build__nothing_there_is_one_sentence(tmp_path):
@@ -296,7 +304,7 @@ def test_publish__refuses_what_has_been_taken_down_since_the_build(fetched, tmp_
 def test_build__exif_that_its_owner_hides_is_not_taken_from_the_file_either(fetched, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
-        before = {int(p.id) for p in collect(state, pixels=False).photos}
+        before = {int(id) for id in collect(state, pixels=False).ids}
         hidden = sorted(before)[:7]
         with state.transaction() as db:
             db.executemany("UPDATE photos SET exif_status = 'hidden' WHERE id = ?", [(id,) for id in hidden])
@@ -310,11 +318,45 @@ def test_build__exif_that_its_owner_hides_is_not_taken_from_the_file_either(fetc
     assert "Exif hidden by its owner 7" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_build__an_original_without_the_exif_that_flickr_lists_is_a_placeholder(fetched, tmp_path):
+    shutil.copytree(fetched, tmp_path / "state")
+    with State(tmp_path / "state") as state:
+        before = {int(p.id) for p in collect(state, pixels=False).photos}
+        rows = state.rows("SELECT photo_id, path FROM files WHERE status = 'ok' AND size = 'o' ORDER BY photo_id")
+        stripped, unknown = [row for row in rows if row[0] in before][:2]
+        for id, path in (stripped, unknown):
+            data = WORLD.file(WORLD.index(id), "l")  # a picture of its own, without Exif
+            state.path_of(path).write_bytes(data)
+            with state.transaction() as db:
+                db.execute("UPDATE files SET sha256 = ? WHERE photo_id = ?", (hashlib.sha256(data).hexdigest(), id))
+        answer = {"photo": WORLD.exif_answer(WORLD.index(stripped[0]))}
+        with state.transaction() as db:
+            db.execute("DELETE FROM exif")
+            db.execute("INSERT INTO exif VALUES (?, ?)", (stripped[0], dumps(entries_from_answer(answer))))
+        built = build(state, BuildPlan(tmp_path / "out"))
+    assert built.left_out["original without the Exif that Flickr lists"] == 1
+    there = {int(r["photo_id"]) for r in rows_of(tmp_path / "out", "metadata", "train")}
+    assert not there & {stripped[0], unknown[0]}  # of the other Flickr lists nothing: "without Exif", as before
+
+
+@pytest.mark.parametrize(
+    ("origins", "search", "said"),
+    [([], True, ["original"]), (["a/b@main", "mine.csv"], True, ["original", "a/b"]), (["a/b@abc"], False, ["a/b"])],
+)
+def test_build__card_names_the_data_sets_that_rows_came_from(tmp_path, flickr, origins, search, said):
+    with State(tmp_path / "state", create=True) as state:
+        add(state, flickr, range(3))
+        with state.transaction() as db:
+            db.execute("UPDATE photos SET source = ?", ("search" if search else "import",))
+        state.set("imported_from", origins)
+        assert list(sources_of(state)) == said
+
+
 def test_build__a_photo_that_nobody_can_load_is_no_row(fetched, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
-        before = len(collect(state, pixels=False).photos)
-        id = collect(state, pixels=False).photos[0].id
+        before = len(collect(state, pixels=False))
+        id = collect(state, pixels=False).ids[0]
         with state.transaction() as db:
             db.execute("UPDATE photos SET urls = '{}' WHERE id = ?", (int(id),))
             db.execute("DELETE FROM files WHERE photo_id = ?", (int(id),))
@@ -322,7 +364,30 @@ def test_build__a_photo_that_nobody_can_load_is_no_row(fetched, tmp_path):
             db.execute("INSERT OR REPLACE INTO exif VALUES (?, ?)", (int(id), entries))
         after = collect(state, pixels=False)
     assert after.left_out["no address that anyone could load"] == 1
-    assert (len(after.photos), id in {p.id for p in after.photos}) == (before - 1, False)
+    assert (len(after), id in after.ids) == (before - 1, False)
+
+
+@pytest.mark.parametrize("count", [1500, 3000])
+def test_collect__memory_is_that_of_the_columns(tmp_path, count):
+    """Photos are read some at a time: no more of Python's memory for twice as many of 8 kB of Exif."""
+    entries = dumps({("IFD0", "Make"): "Canon", ("IFD0", "Model"): "Canon EOS 5D", ("ExifIFD", "Note"): "x" * 8_000})
+    with State(tmp_path / "state", create=True) as state:
+        with state.transaction() as db:
+            for id in range(1, count + 1):
+                urls = json.dumps({"l": [f"https://example.org/{id}.jpg", 10, 10]})
+                db.execute(
+                    "INSERT INTO photos (id, owner, source, urls, rank, selected) VALUES (?, ?, 'search', ?, 0, 1)",
+                    (id, f"owner {id % 50}", urls),
+                )
+                db.execute("INSERT INTO exif VALUES (?, ?)", (id, entries))
+        collect(state, pixels=False)  # tables of names, once for a process
+        tracemalloc.start()
+        found = collect(state, pixels=False)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert (len(found), found.of("camera_make")[0], found.of("owner")[51]) == (count, "Canon", "owner 2")
+    assert peak < 6e6  # Exif alone is 12 and 24 MB
+    assert found.table.nbytes < 400 * count
 
 
 def test_load__without_a_published_hash_a_photo_is_unpinned(flickr, fetched, tmp_path):

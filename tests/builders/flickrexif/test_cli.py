@@ -15,8 +15,9 @@ import datasets
 import pytest
 
 from builders.flickrexif.cli import main
+from builders.flickrexif.plan import SearchPlan
 from builders.flickrexif.progress import months_to_count
-from builders.flickrexif.search import SearchPlan, add_windows
+from builders.flickrexif.search import add_windows
 from builders.flickrexif.state import State
 from builders.flickrexif.status import status_text
 from tests.builders.flickrexif.flickr_double import KEY, SECRET, Faults, serving
@@ -139,7 +140,7 @@ def test_status__prints_the_funnel(tmp_path, monkeypatch, capsys):
     assert "still needed" in out
 
 
-@pytest.mark.parametrize(("options", "hours"), [((), "about 1.8 h"), (("--calls-per-hour", "600"), "about 10.8 h")])
+@pytest.mark.parametrize(("options", "hours"), [((), "about 1.8 h"), (("--calls-per-hour", "600"), "about 11.0 h")])
 def test_status__time_left_by_the_users_own_budget(tmp_path, capsys, options, hours):
     with State(tmp_path / "state", create=True) as state, state.transaction() as db:
         state.set("with_exif", True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 import json
 import threading
 from contextlib import contextmanager
@@ -9,12 +10,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpcore
 import httpx
+import numpy as np
+import piexif
 import pytest
+from PIL import Image
 
 from builders.errors import UsageError
 from builders.flickrexif.addresses import AddressRefused, GuardedBackend, address_allowed
 from builders.flickrexif.download import DownloadFailure, download, photo_client
-from builders.flickrexif.fetch import FetchPlan, fetch
+from builders.flickrexif.fetch import fetch
+from builders.flickrexif.fetching import FetchPlan
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import forget
 from builders.outside import Pace, TooSlow, within
@@ -23,7 +28,7 @@ from tests.builders.flickrexif.flickr_world import World
 
 WORLD = World(count=400, burst=0)
 PLAN = FetchPlan(allow_loopback=True, first_wait_s=0.001, user_agent="camtrace-test (contact: me@example.org)")
-JPEG = b"\xff\xd8\xff" + bytes(500)
+JPEG = b"\xff\xd8\xff\xda" + bytes(497) + b"\xff\xd9"
 
 
 @pytest.fixture
@@ -358,6 +363,7 @@ def slow(tmp_path, pace, *, headers_s=0.0, part_s=0.0, parts=50, part=b"x"):
         for _ in range(parts):
             await asyncio.sleep(part_s)
             yield part
+        yield JPEG[-2:]
 
     async def once():
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
@@ -382,7 +388,7 @@ def test_download__a_tarpit_is_left(tmp_path, how, pace, error_class, reason):
 
 def test_download__a_slow_server_above_the_least_rate_is_waited_for(tmp_path):
     got = slow(tmp_path, Pace(grace_s=0.0, least_bytes_per_s=1.0), part_s=0.002, parts=20)
-    assert got.bytes == 24
+    assert got.bytes == 26
 
 
 def test_pace__counts_from_the_end_of_its_grace():
@@ -427,3 +433,30 @@ def test_download__addresses_that_make_no_sense(tmp_path, url):
     with pytest.raises(DownloadFailure) as failure:
         get(url, tmp_path / "file")
     assert failure.value.error_class == "bad url"
+
+
+def picture_bytes(format):
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "JPEG")
+    exif = piexif.dump({"thumbnail": buffer.getvalue(), "1st": {}})  # its end is not that of the file
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    options = {"exif": exif} if format == "JPEG" else {}
+    Image.fromarray(pixels).save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP", "HEIF"])
+def test_download__a_body_that_is_cut_is_noticed_where_no_length_was_said(tmp_path, format):
+    if format == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    whole, kind = picture_bytes(format), {"Content-Type": f"image/{format.lower()}"}
+    with answering((200, kind, whole)) as url:
+        assert get(url, tmp_path / "file").bytes == len(whole)
+    for cut in (len(whole) // 3, len(whole) // 2, len(whole) - 100):
+        with answering((200, kind, whole[:cut])) as url, pytest.raises(DownloadFailure) as failure:
+            get(url, tmp_path / "file")
+        assert (failure.value.error_class, failure.value.permanent) == ("short", False)
+    if format == "JPEG":  # what cameras add after the end does not matter
+        with answering((200, kind, whole + b"maker's data")) as url:
+            assert get(url, tmp_path / "file").bytes == len(whole) + 12

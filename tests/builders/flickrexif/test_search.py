@@ -11,15 +11,18 @@ from builders.flickrexif.budget import CallBudget
 from builders.flickrexif.clock import SystemClock
 from builders.flickrexif.found import rank
 from builders.flickrexif.licences import PERMISSIVE
-from builders.flickrexif.search import SearchPlan, search
+from builders.flickrexif.plan import SearchPlan
+from builders.flickrexif.search import search
 from builders.flickrexif.slices import MAX_RESULTS, month_of
 from builders.flickrexif.state import State
+from builders.flickrexif.status import status_text
 from builders.flickrexif.takedown import forget
 from tests.builders.flickrexif.flickr_double import KEY, SECRET, Faults, serving
 from tests.builders.flickrexif.flickr_world import BURST_START, DAYS, START, World
 
 END = START + DAYS * 86400
 MONTH = 1333238400, 1335830400  # April 2012
+YEAR = START, START + 366 * 86400
 SOME_FAULTS = Faults(busy=0.03, broken=0.03, html=0.03, code=0.03)
 
 
@@ -37,7 +40,7 @@ def run(state, flickr, start=MONTH[0], end=MONTH[1], cap=2, **options):
     client = FlickrClient(
         Credentials(KEY, SECRET), state, clock, budget, user_agent="test", url=flickr.api_url, first_wait_s=0.001
     )
-    plan = {"per_user_month": cap, "licences": PERMISSIVE, **options}
+    plan = {"per_user_month": cap, "licences": PERMISSIVE, "empty_again_s": 0.01, **options}
     search(state, client, SearchPlan(start=start, end=end, **plan), connections=2)
 
 
@@ -162,3 +165,61 @@ def test_search__photos_without_an_answer_are_asked_again_by_the_next_run(state)
         run(state, flickr)
         assert flickr.calls["flickr.photos.getExif"] == asked + failed
     assert state.value("SELECT count(*) FROM photos WHERE exif_status = 'failed'") == 0
+
+
+def overloaded(flickr, first_page):
+    """Let the double give an empty answer the first time that a slice's first page is asked, or each later one."""
+    true, asked = flickr.search, collections.Counter()
+
+    def search(query):
+        key = query["min_upload_date"], query["max_upload_date"], query["page"]
+        asked[key] += 1
+        empty = (query["page"] == "1") == first_page and asked[key] == 1
+        return {**true(query), "total": "0", "photo": []} if empty else true(query)
+
+    flickr.search = search
+    return asked
+
+
+@pytest.mark.parametrize("first_page", [True, False])
+def test_search__slices_that_come_back_empty_or_cut_short_are_asked_again_later(state, first_page):
+    world = World(count=21_000, burst=0)  # months of more than a page
+    with serving(world) as flickr:
+        asked = overloaded(flickr, first_page)
+        run(state, flickr, *YEAR, cap=2, with_exif=False)
+        again = sum(count > 1 for count in asked.values())
+    assert again >= 12
+    assert selected(state) == expected_ids(world, *YEAR, 2)
+    assert "taken on trust" not in status_text(state)
+
+
+def test_search__a_slice_that_stays_empty_is_taken_on_trust_and_said(state):
+    world = World(count=2000, burst=0)
+    may = MONTH[1] + 31 * 86400
+    world.__dict__["licence"] = np.where((world.uploaded >= MONTH[1]) & (world.uploaded < may), 0, world.licence)
+    clock = []
+    with serving(world) as flickr:
+        asked = overloaded(flickr, first_page=None)
+        run(state, flickr, MONTH[0], may + 30 * 86400, empty_again_s=0.3)
+        clock = [row[0] for row in state.rows("SELECT at FROM calls WHERE method = 'photos.search' ORDER BY at")]
+    assert sorted(asked.values()) == [1, 1, 2]
+    assert clock[-1] - clock[1] >= 0.3
+    assert "1 empty slices taken on trust" in status_text(state)
+    assert selected(state) == expected_ids(world, MONTH[0], may + 30 * 86400, 2)
+    run_before = state.value("SELECT count(*) FROM calls")
+    with serving(world) as flickr:
+        run(state, flickr, MONTH[0], may + 30 * 86400)
+    assert state.value("SELECT count(*) FROM calls") == run_before
+
+
+def test_search__one_killed_while_it_doubts_goes_on(state):
+    world = World(count=2000, burst=0)
+    with serving(world) as flickr:
+        overloaded(flickr, first_page=True)
+        state.clock.sleep = lambda seconds: (_ for _ in ()).throw(KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(state, flickr, empty_again_s=60)
+        assert "1 of them came back empty and are asked for again" in status_text(state)
+        del state.clock.sleep
+        run(state, flickr, empty_again_s=0.01)
+    assert selected(state) == expected_ids(world, *MONTH, 2)

@@ -15,23 +15,8 @@ from builders.flickrexif.found import found_photo, size_of_url
 from builders.flickrexif.licences import LICENCES, PERMISSIVE, attribution_line, check_with_flickr, chosen_licences
 from builders.flickrexif.slices import FLOOR_S, Slice, gaps, month_of, months, split
 from builders.flickrexif.state import State
+from tests.builders.flickrexif.clocks import SimulatedClock
 from tests.builders.flickrexif.flickr_world import World, licences_answer
-
-
-class SimulatedClock:
-    """Time that passes only when somebody waits or works."""
-
-    def __init__(self, at=1_500_000_000.0):
-        self.at = at
-
-    def now(self):
-        return self.at
-
-    def sleep(self, seconds):
-        self.at += seconds
-
-    def stop(self):
-        pass
 
 
 @given(st.integers(0, 2**31), st.integers(1, 40 * 86400), st.integers(1, 8))

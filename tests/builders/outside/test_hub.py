@@ -80,14 +80,14 @@ def test_from_hub__packed_answers_within_the_limit_are_unpacked(hub, tmp_path):
 def test_from_hub__an_answer_that_breaks_off_again_and_again_counts_a_second_each(hub):
     from builders.outside import hub as module
 
-    fetched = module._Fetched()
+    fetched = module.Fetched()
     for _ in range(3):
         body = module._guarded_body(_Broken(), "a", fetched, QUICK, 10, None)
         with pytest.raises((ConnectionError, RemoteError)):
             list(body)
     assert fetched.seconds >= 3
     with pytest.raises(RemoteError, match="3 bytes in 3 seconds"):
-        module._check_pace(fetched, QUICK, "a")
+        module.check_pace(fetched, QUICK, "a")
 
 
 class _Broken:

@@ -1,5 +1,6 @@
 """The real command line and the unmodified Hub clients against the Hub double."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -131,6 +132,48 @@ def test_publish__an_existing_public_repository_needs_public(hub, tmp_path, buil
     refused = publish(hub, tmp_path, built, "--push")
     assert (refused.returncode, "say --public" in refused.stderr) == (2, True)
     assert publish(hub, tmp_path, built, "--push", "--public").returncode == 0
+
+
+PUSH = """
+import sys
+from pathlib import Path
+from builders.publishing.hub_push import push_folder
+folder, repo = Path(sys.argv[1]), sys.argv[2]
+data = sorted(path.relative_to(folder).as_posix() for path in folder.glob("data/*"))
+done = push_folder(folder, repo, stages=(data, ["README.md"]), owned=lambda path: path.startswith("data/"))
+print(len(done.uploaded), done.unchanged, len(done.deleted))
+"""
+
+
+def changes(repo):
+    """Files that each commit added, changed or removed."""
+    commits = list(repo.commits.values())
+    return [
+        sum(before.get(name) != after.get(name) for name in before.keys() | after.keys())
+        for before, after in itertools.pairwise(commits)
+    ]
+
+
+def test_push__at_most_a_hundred_files_a_commit(hub, tmp_path):
+    folder = tmp_path / "many"
+    (folder / "data").mkdir(parents=True)
+    for number in range(230):
+        (folder / "data" / f"{number:03d}.txt").write_text(str(number))
+    (folder / "README.md").write_text("many")
+    hub.create(REPO, private=True)
+    old = {f"data/old-{number}.txt": b"old" for number in range(150)}
+    hub.repo(REPO).commit({**hub.repo(REPO).files, **old}, "by hand")
+    before = len(hub.repo(REPO).commits)
+    script = ("-c", PUSH, folder, REPO)
+    hub.fail("POST", "/commit/", times=1, status=403)
+    assert client(hub, tmp_path / "home", *script).returncode != 0
+    done = client(hub, tmp_path / "home", *script)
+    assert done.stdout == "231 0 150\n", done.stderr
+    assert changes(hub.repo(REPO))[before - 1 :] == [100, 100, 30, 100, 51]
+    files = {name: data for name, data in hub.repo(REPO).files.items() if name != ".gitattributes"}
+    assert files == {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
+    assert client(hub, tmp_path / "home", *script).stdout == "0 231 0\n"
+    assert len(hub.repo(REPO).commits) == before + 5
 
 
 LOAD = """

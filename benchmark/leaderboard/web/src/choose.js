@@ -1,9 +1,10 @@
 // The board's first view: what the reader wants against the trace that comes with it, and the answer in a sentence.
 import { fill, h } from "./dom.js";
+import { frontOf } from "./drawing.js";
 import { isShare, percent, shown } from "./format.js";
 import * as m from "./model.js";
 import { axis, figure, fullLabel, scoreRecords, select } from "./panel.js";
-import { frontOf, plane } from "./plots.js";
+import { plane } from "./plane.js";
 
 const LISTED = 5;
 /** How many points below the best a score may lie unless the reader says how much is enough. */
@@ -12,6 +13,9 @@ const BELOW_BEST = 0.05;
 export function createChoice({ board, container, change, linkTo }) {
   const wants = board.columns.filter((c) => c.count && c.kind === "accuracy" && wanted(c));
   const traces = board.columns.filter((c) => c.count && ["trace", "size"].includes(c.kind) && ["summary", "processing", "acquisition"].includes(c.family));
+
+  // Where all rows are measured, as in a run's report, none is marked.
+  const mixed = new Set(board.rows.map(({ origin }) => origin)).size > 1;
 
   return function render(state) {
     container.hidden = state.view !== "board" || !wants.length || !traces.length;
@@ -46,10 +50,8 @@ export function createChoice({ board, container, change, linkTo }) {
         title: "Choose an encoder",
         lead: [
           h("p", { class: "answer" }, h("strong", {}, said)),
-          h("ol", { class: "best" }, kept.slice(0, LISTED).map((row) => h("li", {},
-            h("a", { href: linkTo({ view: "encoder", encoder: row.key }) }, row.name), row.origin === "measured" ? " (measured)" : "", ": ",
-            h("span", { class: "trace-value" }, `${trace.short ?? "trace"} ${shown(row.cells[trace.index].value, trace)}`), ", ",
-            h("span", { class: "want-value" }, `accuracy ${shown(row.cells[want.index].value, want)}`)))),
+          h("ol", { class: "best" }, kept.slice(0, LISTED).map((row) => h("li", { class: mixed ? row.origin : null }, line(row, want, trace)))),
+          own(rows, both, kept, want, trace),
         ],
         choices: [
           select(context, "want", "What you want", wants.map((c) => [c.id, fullLabel(board, c)]), want.id),
@@ -66,10 +68,50 @@ export function createChoice({ board, container, change, linkTo }) {
         table: { family: want.family, data: want.data, sort: want.id },
         caption:
           `Up: ${meant(want)} Across: ${meant(trace)} The stepped line joins encoders that no other one beats on both, where ${word} trace wins; ` +
-          "the dashed line is how much is enough, the upright one chance. Diamonds with names in bold are measured, discs published.",
+          "the dashed line is how much is enough, the upright one chance. Diamonds with names in bold are measured, discs published." +
+          (both.some((row) => row.of) ? " An arrow leads from an encoder to the same one with an eraser in place." : ""),
       }),
     );
   };
+
+  function line(row, want, trace) {
+    return [
+      h("a", { href: linkTo({ view: "encoder", encoder: row.key }) }, row.name), mixed && row.origin === "measured" ? " (measured)" : "", ": ",
+      h("span", { class: "trace-value" }, `trace ${shown(row.cells[trace.index].value, trace)}`), ", ",
+      h("span", { class: "want-value" }, `accuracy ${shown(row.cells[want.index].value, want)}`),
+    ];
+  }
+
+  /** Where the reader's own rows stand, whether or not they are among the first. */
+  function own(rows, both, kept, want, trace) {
+    const measured = both.filter(({ origin }) => origin === "measured");
+    if (!measured.length) return elsewhere(rows);
+    if (measured.length === both.length) return null;
+    const place = (row) => kept.indexOf(row) + 1;
+    const listed = [...measured].sort((a, b) => (place(a) || Infinity) - (place(b) || Infinity)).slice(0, LISTED);
+    return [
+      h("p", { class: "own-title" }, measured.length > LISTED ? `Measured with camtrace, ${LISTED} of ${measured.length}:` : "Measured with camtrace:"),
+      h("ul", { class: "best own" }, listed.map((row) => h("li", { class: "measured" }, line(row, want, trace), "; ",
+        place(row) ? `place ${place(row)} of the ${kept.length} that reach it` : "below what is asked for"))),
+    ];
+  }
+
+  /** A way to measured rows that lack what is in view: they were made on other photos, or are in part. */
+  function elsewhere(rows) {
+    const measured = rows.filter(({ origin }) => origin === "measured");
+    const held = (columns) => columns.map((c) => measured.filter((row) => row.cells[c.index]));
+    const [reached, traced] = [held(wants), held(traces)];
+    let found = null;
+    wants.forEach((want, i) => traces.forEach((trace, j) => {
+      const both = reached[i].filter((row) => traced[j].includes(row)).length;
+      const weight = both * 2 + (want.data === trace.data ? 1 : 0);
+      if (both && weight > (found?.weight ?? 0)) found = { weight, both, want, trace };
+    }));
+    if (!found) return null;
+    const { both, want, trace } = found;
+    return h("p", { class: "own-title" }, both > 1 ? `${both} encoders measured with camtrace have other scores: ` : "One encoder measured with camtrace has other scores: ",
+      h("a", { href: linkTo({ want: want.id, trace: trace.id, floor: "" }) }, `${fullLabel(board, want)} against ${fullLabel(board, trace)}`), ".");
+  }
 
   /** The two columns in view: the address's; else the pair that most rows have, a measured pair first among equals. */
   function pair(state, rows) {
@@ -95,7 +137,7 @@ function meant(column) {
 }
 
 function wanted(column) {
-  if (column.family === "summary" || column.family === "plain") return true;
+  if (column.family === "summary" || column.family === "plain" || (column.family === "adversary" && column.metric === "worst")) return true;
   return column.family === "retrieval" || (column.family === "knn" && ["all-same", "worst"].includes(column.metric));
 }
 

@@ -26,7 +26,8 @@ export function createControls({ board, container, change, reset }) {
     checkboxes("size", "Parameters of the encoder", m.SIZES.filter(([id]) => board.rows.some((row) => m.sizeClass(row.parameters) === id))),
     checkboxes("parameter", "Processing parameter or attribute", board.parameters.map((name) => [name, name])),
   ].filter(({ choices }) => choices > 1);
-  const switches = ["intervals", "facts"].map((name) => ({
+  const both = new Set(board.rows.map(({ origin }) => origin)).size > 1;
+  const switches = ["intervals", "facts", ...(both ? ["own"] : [])].map((name) => ({
     name,
     input: h("input", { type: "checkbox", id: `show-${name}`, onchange: (event) => change({ [name]: event.target.checked ? "1" : "" }) }),
   }));
@@ -46,6 +47,7 @@ export function createControls({ board, container, change, reset }) {
         h("fieldset", {}, h("legend", {}, "Show"),
           h("label", {}, switches[0].input, " 95 % intervals in the cells"),
           h("label", {}, switches[1].input, " facts about the encoder"),
+          both ? h("label", {}, switches[2].input, " measured rows first") : null,
         ),
       ),
       h("button", { type: "button", onclick: reset }, "Clear every filter"),

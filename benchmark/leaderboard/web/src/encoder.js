@@ -2,8 +2,10 @@
 import { fill, h, outside, viewer } from "./dom.js";
 import { depthFigures } from "./depth.js";
 import { loadDetail } from "./detail.js";
+import { csvOf, save } from "./download.js";
 import { chance, count, interval, isShare, millions, percent, rankText, shown } from "./format.js";
 import * as m from "./model.js";
+import { scoreRecords } from "./panel.js";
 import { dot } from "./table.js";
 
 export function createEncoderPage({ board, container, linkTo, copy }) {
@@ -66,7 +68,8 @@ export function createEncoderPage({ board, container, linkTo, copy }) {
               h("td", { class: "score" }, isShare(column) ? chance(column) : ""),
               h("td", { class: "score" }, ranked(cell, column, state)),
               h("td", {}, cell.flags.map((flag) => board.flags[flag] ?? flag).join("; ")));
-          })))));
+          })))),
+      h("button", { type: "button", class: "small", onclick: () => save(`camtrace-${row.key}.csv`, "text/csv", csvOf(scoreRecords(board, held, [row])())) }, "Data as CSV"));
   }
 
   /** Filled when the full results are there; most have no layers. */

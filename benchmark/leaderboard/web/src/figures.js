@@ -1,11 +1,13 @@
 // The figures: each has a heading, its own choices, a caption, a summary in words and a link to its table.
 import { fill, h } from "./dom.js";
+import { csvOf, save } from "./download.js";
 import { count, millions, percent, shown } from "./format.js";
 import { galleryFigure } from "./gallery.js";
 import * as m from "./model.js";
 import { axis, chosen, figure, fullLabel, range, scoreRecords, select, sentence } from "./panel.js";
 import * as plots from "./plots.js";
 import { similarityFigure } from "./similarity.js";
+import { stripFigure } from "./strip.js";
 import { direction } from "./table.js";
 
 export function createFigures({ board, container, change, linkTo }) {
@@ -26,6 +28,7 @@ export function createFigures({ board, container, change, linkTo }) {
       scatterFigure(context),
       forestFigure(context),
       groupFigure(context),
+      stripFigure(context),
       similarityFigure(context),
       galleryFigure(context),
     );
@@ -209,6 +212,11 @@ function groupFigure(context) {
             return h("td", {}, mean ? [h("strong", {}, shown(mean.mean, column)), ` (${shown(mean.low, column)} to ${shown(mean.high, column)}) `, h("small", {}, `n = ${mean.n}`)] : "");
           }))))),
     ),
+    h("button", { type: "button", class: "small", onclick: () => save("camtrace-groups.csv", "text/csv", csvOf(columns.flatMap((column) =>
+      groups.filter(({ id }) => board.group_means[column.id][id]).map(({ id }) => {
+        const { mean, low, high, n } = board.group_means[column.id][id];
+        return { data: column.data, task: column.task, metric: column.metric, group: id, mean, least: low, greatest: high, n };
+      })))) }, "Data as CSV"),
   );
 }
 

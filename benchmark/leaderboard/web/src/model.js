@@ -89,8 +89,13 @@ export function sizeClass(parameters) {
   return parameters < 600e6 ? "large" : "huge";
 }
 
-/** How the table is sorted: `{column, by, descending}`, `by` a fact's name when no score column is meant. */
+/** How the table is sorted: `{column, by, descending, own}`, `by` a fact's name when no score column is meant, `own`
+ * where measured rows come first. */
 export function sorting(board, state, columns) {
+  return { ...ordering(board, state, columns), own: state.own === "1" };
+}
+
+function ordering(board, state, columns) {
   const [id, order] = splitSort(state.sort);
   const column = board.column.get(id);
   if (column && columns.includes(column)) {
@@ -127,19 +132,27 @@ export function rank(cell, column, state) {
 }
 
 /** Rows in the order of the sort; those without the value come last in either direction. */
-export function sorted(rows, { column, by, descending }) {
+export function sorted(rows, { column, by, descending, own = false }) {
   const sign = descending ? -1 : 1;
   const key = by
     ? (row) => (row[by] === "" || row[by] === undefined ? null : row[by])
     : (row) => (column && row.cells[column.index] ? magnitude(row.cells[column.index], column) : null);
-  return rows
+  return underEncoders(rows
     .map((row) => ({ row, key: key(row) }))
     .sort((a, b) => {
+      if (own && a.row.origin !== b.row.origin) return a.row.origin === "measured" ? -1 : 1;
       if (a.key === null || b.key === null) return (a.key === null) - (b.key === null) || byName(a.row, b.row);
       const order = typeof a.key === "string" ? a.key.localeCompare(b.key, "en") : a.key - b.key;
       return sign * order || byName(a.row, b.row);
     })
-    .map(({ row }) => row);
+    .map(({ row }) => row));
+}
+
+/** The same rows, each eraser's under its encoder's where both are there; among each other as they are sorted. */
+export function underEncoders(rows) {
+  const there = new Set(rows.map((row) => row.key));
+  const erased = (row) => row.of && there.has(row.of);
+  return rows.filter((row) => !erased(row)).flatMap((row) => [row, ...rows.filter((other) => erased(other) && other.of === row.key)]);
 }
 
 function byName(a, b) {

@@ -1,25 +1,26 @@
-// Observable Plot, dressed for this page: our colours, no inline style sheet, one label per figure.
-import { axisY, barY, dot, line, plot, pointer, pointerX, pointerY, ruleX, ruleY, text, tip } from "@observablehq/plot";
-import { chance, interval, isShare, percent, scaled, shown, unit } from "./format.js";
-
-const asPercent = (value) => 100 * value;
+// The plots of the figures, by Observable Plot.
+import { axisY, barY, dot, line, pointer, pointerX, pointerY, ruleX, ruleY, text, tip } from "@observablehq/plot";
+import { about, asPercent, draw, frontOf, held, padded, short, tooltip } from "./drawing.js";
+import { isShare, percent, scaled, unit } from "./format.js";
 
 /** Bars of one column, highest first, with the chance line; one bar per encoder. */
 export function bars({ board, column, rows, width, label }) {
   const points = held(rows, column).sort((a, b) => b.value - a.value);
   const most = asPercent(Math.max(column.chance, ...points.map((p) => p.high ?? p.value)));
   const top = most > 50 ? 100 : 10 * Math.ceil(most / 10);
+  const names = points.map((p) => short(p.name, 34));
+  const below = 26 + Math.ceil(5.3 * Math.max(8, ...names.map((name) => name.length)));
   return draw(board, label, {
-    width: Math.max(width, 13 * points.length + 60),
-    height: 330,
+    width: Math.max(Math.min(width, 80 * points.length + 60), 10.6 * points.length + 48),
+    height: 200 + below,
     marginLeft: 38,
-    marginBottom: 132,
+    marginBottom: below,
     x: { axis: null, domain: points.map(({ key }) => key), padding: 0.15 },
     y: { domain: [0, top], label: "accuracy (%)", ticks: 5, grid: true },
     marks: [
       barY(points, { x: "key", y: (p) => asPercent(p.value), fill: "group", fillOpacity: (p) => (p.origin === "measured" ? 1 : 0.75) }),
       ruleX(points.filter((p) => p.low !== null), { x: "key", y1: (p) => asPercent(p.low), y2: (p) => asPercent(p.high), stroke: "var(--ink)", strokeWidth: 1 }),
-      text(points, { x: "key", y: 0, dy: 12, rotate: -90, textAnchor: "end", fontSize: 10, text: (p) => short(p.name, 23), fill: "var(--ink)", fontWeight: (p) => (p.origin === "measured" ? 700 : 400) }),
+      text(points, { x: "key", y: 0, dy: 12, rotate: -90, textAnchor: "end", fontSize: 9.5, text: (_, i) => names[i], fill: "var(--ink)", fontWeight: (p) => (p.origin === "measured" ? 700 : 400) }),
       dot(points.filter((p) => p.origin === "measured"), { x: "key", y: 0, dy: 6, r: 2.5, symbol: "diamond2", fill: "var(--ink)" }),
       ruleY([asPercent(column.chance)], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
       ruleY([0], { stroke: "var(--muted)" }),
@@ -80,67 +81,6 @@ export function scatter({ board, x, y, rows, width, zoom, diagonal, front, label
       tip(points, pointer({ x: "x", y: "y", title: (p) => `${p.name} (${p.origin})\n${x.label}: ${x.text(p.row)}\n${y.label}: ${y.text(p.row)}` })),
     ],
   });
-}
-
-/** Where a name may stand at its point: which end of it, and how far below. */
-const SIDES = [["start", 0], ["end", 0], ["end", -11], ["start", 11], ["start", -11], ["end", 11]];
-
-/** What is wanted against the trace, names at the points as far as they do not cover each other. */
-export function plane({ board, rows, width, x, y, front, least, enough, chance: guess, label }) {
-  const points = rows.map((row) => ({ ...about(row), x: x.of(row), y: y.of(row) }));
-  const narrow = width < 520;
-  const height = narrow ? 300 : 440;
-  const box = { left: 46, right: narrow ? 14 : 30, top: 14, bottom: 38 };
-  const xs = padded([...points.map((p) => p.x), ...(guess ? [guess] : [])], 100);
-  const ys = padded([...points.map((p) => p.y), ...(points.length ? [] : [0])], 100);
-  const at = (p) => ({
-    px: box.left + ((p.x - xs[0]) / (xs[1] - xs[0] || 1)) * (width - box.left - box.right),
-    py: height - box.bottom - ((p.y - ys[0]) / (ys[1] - ys[0] || 1)) * (height - box.top - box.bottom),
-  });
-  const first = (p) => (p.origin === "measured" ? 2 : 0) + (front.includes(p.row) ? 1 : 0);
-  const named = placed([...points].sort((a, b) => first(b) - first(a)).map((p) => ({ ...p, ...at(p) })), width, narrow ? 16 : 30, height);
-  const line_ = points.filter((p) => front.includes(p.row)).sort((a, b) => a.x - b.x);
-  return draw(board, label, {
-    width,
-    height,
-    marginLeft: box.left,
-    marginRight: box.right,
-    marginTop: box.top,
-    marginBottom: box.bottom,
-    x: { label: `${x.label} →`, grid: true, domain: xs, ticks: narrow ? 5 : 8 },
-    y: { label: `↑ ${y.label}`, grid: true, domain: ys, ticks: 6 },
-    marks: [
-      enough > ys[0] && enough < ys[1] ? ruleY([enough], { stroke: "var(--want)", strokeDasharray: "4 3" }) : null,
-      guess ? ruleX([guess], { stroke: "var(--ink)", strokeDasharray: "1 3" }) : null,
-      line(line_, { x: "x", y: "y", curve: least ? "step-after" : "step-before", stroke: "var(--muted)", strokeWidth: 1.2 }),
-      dot(points, { x: "x", y: "y", r: 4.5, fill: "group", fillOpacity: 0.85, symbol: "origin", stroke: "var(--paper)", strokeWidth: 0.8 }),
-      ...SIDES.flatMap(([anchor, dy]) => [true, false].map((bold) => text(
-        named.filter((p) => p.anchor === anchor && p.dy === dy && (p.origin === "measured") === bold),
-        { x: "x", y: "y", dx: anchor === "start" ? 7 : -7, dy, textAnchor: anchor, text: "label", fill: "var(--ink)", stroke: "var(--paper)", strokeWidth: 5, fontWeight: bold ? 700 : 400 },
-      ))),
-      tip(points, pointer({ x: "x", y: "y", title: (p) => `${p.name} (${p.origin})\n${x.label}: ${x.text(p.row)}\n${y.label}: ${y.text(p.row)}` })),
-    ],
-  });
-}
-
-/** Of points in order of importance, those whose name has room beside them, with the side. */
-function placed(points, width, most, height) {
-  const taken = points.map(({ px, py }) => [px - 4, py - 4, px + 4, py + 4]);
-  const found = [];
-  for (const point of points) {
-    const label = short(point.name, most);
-    const long = 6.2 * label.length + 8;
-    for (const [anchor, dy] of SIDES) {
-      const left = anchor === "start" ? point.px + 5 : point.px - 5 - long;
-      const box = [left, point.py + dy - 7, left + long, point.py + dy + 7];
-      if (box[0] < 44 || box[2] > width || box[1] < 0 || box[3] > height) continue;
-      if (taken.some(([a, b, c, d]) => box[0] < c && box[2] > a && box[1] < d && box[3] > b)) continue;
-      taken.push(box);
-      found.push({ ...point, label, anchor, dy });
-      break;
-    }
-  }
-  return found;
 }
 
 /** Dot and 95 % interval of each encoder in one column. */
@@ -277,75 +217,6 @@ export function similarities({ board, histogram, width, label }) {
   });
 }
 
-/** The rows that have this column, with what a mark needs. */
-export function held(rows, column) {
-  return rows
-    .filter((row) => row.cells[column.index])
-    .map((row) => ({ ...about(row), ...row.cells[column.index] }));
-}
-
-function about(row) {
-  return { row, key: row.key, name: row.name, origin: row.origin, group: row.group };
-}
-
-function tooltip(point, column) {
-  const range = interval(point, column);
-  const lines = [
-    `${point.name} (${point.origin})`,
-    `${column.label}: ${shown(point.value, column)} ${unit(column)}`,
-    range ? `95 % interval ${range}` : null,
-    isShare(column) ? `chance ${chance(column)}` : null,
-  ];
-  return lines.filter(Boolean).join("\n");
-}
-
 function ends([low, high]) {
   return [[low, low], [high, high]];
 }
-
-function padded(values, most) {
-  const low = Math.min(...values);
-  const high = Math.max(...values);
-  const pad = Math.max(0.5, 0.06 * (high - low));
-  return [Math.max(0, low - pad), Math.min(most + 0.25 * pad, high + pad)];
-}
-
-/** Points that no smaller encoder beats, smallest first; "least" or "most" says which end of y is wanted. */
-export function frontOf(points, wanted) {
-  const sign = wanted === "most" ? 1 : -1;
-  const front = [];
-  for (const point of [...points].sort((a, b) => a.x - b.x || sign * (b.y - a.y))) {
-    if (!front.length || sign * point.y > sign * front.at(-1).y) front.push(point);
-  }
-  return front;
-}
-
-function short(name, most) {
-  return name.length > most ? `${name.slice(0, most - 1)}…` : name;
-}
-
-function draw(board, label, options) {
-  const svg = plot({
-    className: "plot",
-    style: { background: "none" },
-    color: {
-      domain: board.groups.map(({ id }) => id),
-      range: board.groups.map(({ id }) => `var(--group-${id.toLowerCase()})`),
-    },
-    symbol: { domain: ["published", "measured"], range: ["circle", "diamond2"] },
-    ...options,
-    marks: options.marks.filter(Boolean),
-  });
-  // The policy forbids inline style sheets: what Plot would add is in style.css.
-  for (const style of svg.querySelectorAll("style")) style.remove();
-  // One label for the figure; labels on groups inside an image are not allowed.
-  for (const group of svg.querySelectorAll("[aria-label]")) {
-    group.setAttribute("data-mark", group.getAttribute("aria-label"));
-    group.removeAttribute("aria-label");
-  }
-  for (const element of svg.querySelectorAll("[aria-description]")) element.removeAttribute("aria-description");
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", label);
-  return svg;
-}
-

@@ -60,9 +60,18 @@ function ofAll(summary) {
   return `Over all processings of ${count(summary.n)}${some} photos: ${told(summary.beats)} of the pairs, where 50.0 % says that neither content nor processing counts; the two histograms overlap by ${told(summary.overlap)}.`;
 }
 
+/** A report names the ends of equally wide bins alone. */
+function whole(item) {
+  const bins = Math.max(0, ...Object.values(item?.counts ?? {}).map((counts) => counts?.length ?? 0));
+  if (item?.edges?.length !== 2 || bins < 2) return item;
+  const [first, last] = item.edges;
+  return { ...item, edges: Array.from({ length: bins + 1 }, (_, i) => first + (i * (last - first)) / bins) };
+}
+
 /** Histograms of the right form; anything else in that place is left out. */
-function valid(list) {
-  if (!Array.isArray(list)) return [];
+function valid(given) {
+  if (!Array.isArray(given)) return [];
+  const list = given.map(whole);
   const numbers = (values) => Array.isArray(values) && values.every((value) => Number.isFinite(value));
   return list.filter(
     (item) =>

@@ -16,6 +16,7 @@ const DEFAULTS = {
   parameter: "",
   intervals: "1",
   facts: "",
+  own: "",
   scale: "absolute",
   zoom: "1",
   x: "",
@@ -28,6 +29,7 @@ const DEFAULTS = {
   query: "",
   stask: "",
   gallery: "",
+  strip: "",
   result: "",
   want: "",
   trace: "",
@@ -39,6 +41,7 @@ const CHOICES = {
   direction: ["invariance", "forensics"],
   intervals: ["", "1"],
   facts: ["", "1"],
+  own: ["", "1"],
   scale: ["absolute", "difference"],
   zoom: ["", "1"],
 };

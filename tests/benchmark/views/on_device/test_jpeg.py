@@ -10,8 +10,10 @@ from PIL import Image
 from benchmark.views.on_device.chroma import double, halve
 from benchmark.views.on_device.dct import forward_dct, integer_dct, inverse_dct
 from benchmark.views.on_device.jpeg import quantise, round_trips
+from benchmark.views.on_device.tables import Tables
 
 WANTED = [(quality, subsampling) for quality in (5, 30, 75, 85, 95, 100) for subsampling in ("4:2:0", "4:4:4")]
+HERE = Tables(torch.device("cpu"))
 SIZES = [(w, h) for w in (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 40) for h in (1, 2, 3, 7, 8, 9, 16, 17, 33, 40)]
 
 
@@ -74,16 +76,16 @@ def test_forward_dct__of_a_block_at_full_swing_is_eight_times_the_true_one():
 
 def test_halve__rounds_a_half_down_in_even_columns_and_up_in_odd_ones():
     plane = torch.tensor([[1, 1, 1, 1, 9], [2, 2, 2, 2, 9], [7, 7, 7, 7, 7]], dtype=torch.uint8)
-    made = halve(plane[None, None], [3], [5])[0, 0]
+    made = halve(plane[None, None], [3], [5], HERE)[0, 0]
     assert made.shape == (2, 8)
     assert made[:, :4].tolist() == [[1, 2, 9, 9], [7, 7, 7, 7]]
 
 
 def test_double__by_hand():
     plane = torch.tensor([[[0, 16, 32]]], dtype=torch.uint8)
-    assert double(plane[None], [1], [6])[0, 0].tolist() == [[0, 4, 12, 20, 28, 32]]
+    assert double(plane[None], [1], [6], HERE)[0, 0].tolist() == [[0, 4, 12, 20, 28, 32]]
     narrow = torch.tensor([[[10, 200]]], dtype=torch.uint8)
-    assert double(narrow[None], [2], [3])[0, 0].tolist() == [[10, 10, 200]] * 2
+    assert double(narrow[None], [2], [3], HERE)[0, 0].tolist() == [[10, 10, 200]] * 2
 
 
 def idct_pass(values, axis):

@@ -9,6 +9,7 @@ from torch.utils._pytree import tree_leaves
 
 from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
 from benchmark.views.on_device import possible, torch_views
+from benchmark.views.views import ORIGINAL
 from builders.pixels.by_pillow import process_by_pillow
 from builders.pixels.parameters import PROCESSINGS, STUDY_PROCESSINGS
 
@@ -30,10 +31,13 @@ def test_torch_views__equal_pillow(size, pictures):
     photos = pictures(*size)
     ids = [f"photo {i}" for i in range(len(photos))]
     assert all(possible(*size, photo_id, NAMES, PLANS, 3) for photo_id in ids)
-    made = torch_views(torch.from_numpy(photos), ids, NAMES, PLANS, seed=3)
+    names = (*NAMES[:5], ORIGINAL, *NAMES[5:])
+    made = torch_views(torch.from_numpy(photos), ids, names, PLANS, seed=3)
     for i, (photo, photo_id) in enumerate(zip(photos, ids, strict=True)):
-        for v, name in enumerate(NAMES):
-            image = process_by_pillow(Image.fromarray(photo), PROCESSINGS[name], photo_id, 3)
+        for v, name in enumerate(names):
+            image = Image.fromarray(photo)
+            if name != ORIGINAL:
+                image = process_by_pillow(image, PROCESSINGS[name], photo_id, 3)
             for plan, pixels in enumerate(PIXELS):
                 np.testing.assert_array_equal(made[plan][i, v], pixels(image), f"{name}, {pixels}")
 
@@ -108,6 +112,16 @@ def test_torch_views__names_in_any_order(pictures):
     made = torch_views(photos, list("abcd"), names, PLANS[:1])[0]
     for v, name in enumerate(names):
         assert torch.equal(made[:, v], torch_views(photos, list("abcd"), [name], PLANS[:1])[0][:, 0])
+
+
+def test_possible__asks_for_the_photo_itself_too():
+    """A plan that takes every processed size but not the photo's own."""
+
+    def plan(width, height):
+        return None if (width, height) == (20, 30) else PIXELS[0].plan(width, height)
+
+    assert possible(20, 30, "a", ["resizing-x2"], [plan])
+    assert not possible(20, 30, "a", ["resizing-x2", ORIGINAL], [plan])
 
 
 def test_possible__says_no_where_pillow_must_speak():

@@ -1,0 +1,141 @@
+"""Erasers in closed form: the projection [d, d] that each method makes of the moments, about their mean."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmark.erasers.moments import Moments
+from builders.errors import DataError
+
+RELATIVE_TOLERANCE = 1e-9
+"""Singular values below this share of the largest are rounding, not directions: sums are float64."""
+
+LEAST_ANGLE = 1e-4
+"""Sine of the angle from which on a direction of the class counts as another than those of the trace."""
+
+
+class Projected(NamedTuple):
+    """A linear map about the mean, and how many directions it takes out."""
+
+    projection: Tensor
+    """float64 [d, d]: a row x becomes mean + projection (x - mean)."""
+    rank: int
+
+
+def identity(moments: Moments) -> Projected:
+    """Nothing is erased: the control from below."""
+    return Projected(_eye(moments), 0)
+
+
+def random_projection(moments: Moments, *, seed: int = 0) -> Projected:
+    """As many random orthogonal directions out as LEACE takes: what erasing costs where it aims at nothing."""
+    rank = _most(moments)
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn((moments.dimension, rank), generator=generator, dtype=torch.float64).to(moments.device)
+    return _without(moments, torch.linalg.qr(drawn).Q)
+
+
+def mean_projection(moments: Moments) -> Projected:
+    """The directions between class means out, orthogonally: ``orth`` of concept-erasure."""
+    return _without(moments, _basis(moments.cross, _most(moments)))
+
+
+def leace(moments: Moments, *, shrinkage: float = 0.0) -> Projected:
+    """Least-squares concept erasure (Belrose et al., NeurIPS 2023, arXiv 2306.03819, theorem 4.3).
+
+    No linear reader of the fitting rows does better than a constant, and rows move as little as they can in the norm
+    of the inverse covariance (and every other).
+
+    Args:
+        moments: of the fitting rows.
+        shrinkage: in [0, 1], how far the covariance is drawn towards a multiple of the identity. The theorem on linear
+            readers holds for each; more of it moves rows less along directions of which few rows tell much.
+    """
+    white, back = _whitening(moments, shrinkage)
+    trace = _basis(white @ moments.cross, _most(moments))
+    return Projected(_eye(moments) - back @ trace @ trace.mT @ white, trace.shape[1])
+
+
+def splince(moments: Moments, *, shrinkage: float = 0.0) -> Projected:
+    """SPLINCE (Holstege et al., arXiv 2506.10703): as LEACE, and the covariance with the kept class stays as it is.
+
+    In whitened space, with A the directions of the trace and B those of the class: the least change among all maps
+    with P A = 0 and P B = B is I - [A, 0] pinv([A, B]). Of B counts what is not in the span of A.
+
+    Raises:
+        DataError: the classes to keep were not given, or nothing of them lies outside the trace.
+    """
+    if not moments.kept_cross.shape[1]:
+        raise DataError("splince keeps a class readable: give each photo's class")
+    white, back = _whitening(moments, shrinkage)
+    trace = _basis(white @ moments.cross, _most(moments))
+    task = _basis(white @ moments.kept_cross, moments.kept_cross.shape[1] - 1)
+    apart = torch.linalg.svd(task - trace @ (trace.mT @ task), full_matrices=False)
+    own = apart.S > LEAST_ANGLE
+    if not own.any():
+        raise DataError("every direction that tells the class tells the trace too: splince cannot keep one without it")
+    task = task @ apart.Vh.mT[:, own]
+    both = torch.cat([trace, task], dim=1)
+    change = torch.cat([trace, torch.zeros_like(task)], dim=1) @ torch.linalg.pinv(both)
+    return Projected(_eye(moments) - back @ change @ white, trace.shape[1])
+
+
+def inlp(moments: Moments, *, rounds: int = 10, ridge: float = 1e-3) -> Projected:
+    """Iterative null-space projection (Ravfogel et al., ACL 2020) with least-squares classifiers, as a baseline.
+
+    Each round fits a ridge classifier of the label to what is left, and takes the span of its weights out
+    orthogonally. All rounds follow from the moments: no further pass over rows.
+
+    Args:
+        moments: of the fitting rows.
+        rounds: at most; fewer where no linear classifier is left to find.
+        ridge: penalty, as a share of the mean variance of a dimension.
+    """
+    projection, rank = _eye(moments), 0
+    penalty = ridge * moments.covariance.diagonal().mean()
+    first = torch.linalg.matrix_norm(moments.cross)
+    for _ in range(rounds):
+        cross = projection @ moments.cross
+        if torch.linalg.matrix_norm(cross) <= RELATIVE_TOLERANCE * first:
+            break
+        left = projection @ moments.covariance @ projection
+        weights = torch.linalg.solve(left + penalty * _eye(moments), cross)
+        out = _basis(projection @ weights, _most(moments))
+        projection, rank = projection - out @ out.mT, rank + out.shape[1]
+    return Projected(projection, rank)
+
+
+def _without(moments: Moments, basis: Tensor) -> Projected:
+    return Projected(_eye(moments) - basis @ basis.mT, basis.shape[1])
+
+
+def _eye(moments: Moments) -> Tensor:
+    return torch.eye(moments.dimension, dtype=torch.float64, device=moments.device)
+
+
+def _most(moments: Moments) -> int:
+    """Directions that classes can differ in."""
+    return max(0, min(moments.classes_present - 1, moments.dimension - 1))
+
+
+def _basis(columns: Tensor, most: int) -> Tensor:
+    """Orthonormal basis [d, r] of the span of columns, r at most ``most``."""
+    left, values, _ = torch.linalg.svd(columns, full_matrices=False)
+    count = min(most, int((values > RELATIVE_TOLERANCE * values.max()).sum())) if len(values) else 0
+    return left[:, :count]
+
+
+def _whitening(moments: Moments, shrinkage: float) -> tuple[Tensor, Tensor]:
+    """The inverse square root of the covariance and the square root, both on its own span."""
+    if not 0 <= shrinkage <= 1:
+        raise ValueError(f"shrinkage {shrinkage}: a share in [0, 1] is needed")
+    covariance = moments.covariance
+    mean = covariance.diagonal().mean()
+    values, vectors = torch.linalg.eigh((1 - shrinkage) * covariance + shrinkage * mean * _eye(moments))
+    known = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
+    values = values.clamp(min=0)
+    inverse = torch.where(known, values.rsqrt(), 0.0)
+    return vectors * inverse @ vectors.mT, vectors * torch.where(known, values.sqrt(), 0.0) @ vectors.mT

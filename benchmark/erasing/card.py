@@ -1,0 +1,162 @@
+"""What people read of an eraser: tables before and after, the curve, the matrix, the card with its lines of numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmark.erasers import Eraser
+from benchmark.erasing.erase import Erased
+from benchmark.erasing.measuring import Row, trace_rows
+from benchmark.results import interval, markdown_table, metric_of, percent
+from benchmark.tasks import all_tasks
+
+LABELS_NEEDED = "needs the label of every row that it is applied to, so it hides nothing from somebody without labels"
+
+
+def table(rows: Sequence[Row], eraser: Eraser) -> str:
+    """One row a number: before, after, and the paired difference, each with its 95 % interval."""
+    header = ["read", "by", "on", "before %", "after %", "difference (95 %)", "chance %", "n"]
+    told = []
+    for row in rows:
+        signed = row.kind == "difference"
+        told.append(
+            [
+                _named(row),
+                row.reader or "-",
+                row.data,
+                f"{percent(row.before, signed)} ({interval(row.before_low, row.before_high, signed)})",
+                f"{percent(row.after, signed)} ({interval(row.after_low, row.after_high, signed)})",
+                f"{percent(row.difference, True)} ({interval(row.low, row.high, True)})",
+                percent(row.chance),
+                str(row.n),
+            ]
+        )
+    flag = f"\n\n**{eraser.method} {LABELS_NEEDED}.**" if eraser.needs_labels else ""
+    return markdown_table(header, told) + flag
+
+
+def verdict(rows: Sequence[Row], trace: str) -> str:
+    """One sentence: who still reads the trace on the unseen photos of the first data set."""
+    own = [row for row in trace_rows(rows, trace) if row.data == rows[0].data]
+    left = [f"{row.reader} ({percent(row.after)} %, chance {percent(row.chance)} %)" for row in own if not row.gone]
+    if not own:
+        return "Nothing was read."
+    if not left:
+        return f"On {own[0].n} unseen photos no reader of {', '.join(r.reader for r in own)} is above chance."
+    return f"On {own[0].n} unseen photos {trace} is still read by {', '.join(left)}."
+
+
+def curve_table(curve: Sequence[Mapping[str, Any]]) -> str:
+    """How many photos an eraser needs: what each reader reads after a fit on so many."""
+    readers = list(curve[0]["readers"])
+    rows = [
+        [
+            str(point["photos"]) if point["photos"] else "none (before)",
+            *(f"{percent(r['value'])} ({interval(r['low'], r['high'])})" for r in point["readers"].values()),
+        ]
+        for point in curve
+    ]
+    chance = f"Chance {percent(curve[0]['chance'])} %, {curve[0]['n']} unseen photos."
+    return f"{markdown_table(['photos of the fit', *(f'{name} %' for name in readers)], rows)}\n\n{chance}"
+
+
+def matrix(erased: Mapping[str, Erased]) -> str:
+    """Fitted on a trace (rows), read on every trace of every data set (columns), by each reader; then what it cost."""
+    parts = []
+    every = [row for one in erased.values() for row in one.rows]
+    readers = list(dict.fromkeys(row.reader for row in every if row.kind == "trace"))
+    for reader in (*readers, ""):
+        columns = dict.fromkeys(
+            (row.task, row.metric, row.data)
+            for row in every
+            if (row.kind == "trace" and row.reader == reader) or (not reader and row.kind != "trace")
+        )
+        several = len({data for *_, data in columns}) > 1
+        header = ["fitted on", *(_column(*column, several) for column in columns)]
+        rows = [["nothing", *(_cell(every, column, "before") for column in columns)]]
+        for trace, one in erased.items():
+            rows.append([trace, *(_cell(one.rows, column, "after") for column in columns)])
+        if columns:
+            title = f"What the {reader} reader reads, %" if reader else "What it costs, %"
+            parts.append(f"**{title}**\n\n{markdown_table(header, rows)}")
+    return "\n\n".join(parts)
+
+
+def _cell(rows: Sequence[Row], column: tuple[str, str, str], which: str) -> str:
+    found = [row for row in rows if (row.task, row.metric, row.data) == column]
+    return percent(getattr(found[0], which), found[0].kind == "difference") if found else "-"
+
+
+def _column(task: str, metric: str, data: str, several: bool) -> str:
+    known = metric_of(all_tasks(), task, metric)
+    name = task.partition("/")[2] if known.kind == "trace" else f"{task} {metric}"
+    return f"{name} on {data}" if several else name
+
+
+def _named(row: Row) -> str:
+    known = metric_of(all_tasks(), row.task, row.metric)
+    return row.task if known.kind == "trace" else f"{row.task} {known.title}"
+
+
+def card_text(erased: Erased, place: str = "") -> str:
+    """``README.md`` of the folder: what it is, ten lines that apply it, what it did, what it does not do.
+
+    Args:
+        erased: what was fitted and measured.
+        place: ``OWNER/NAME`` on the Hub, where it is published.
+    """
+    eraser, about = erased.eraser, erased.eraser.provenance
+    trace, encoder = str(about["attribute"]), about["encoder"]["id"]
+    data, first = about["data"], erased.rows[0].data if erased.rows else ""
+    unseen = ", ".join(f"{count} {name}" for name, count in about["unseen"].items() if name in _UNSEEN and count)
+    parts = [
+        "---\nlibrary_name: camtrace\ntags:\n- camtrace\n- concept-erasure\n- embeddings\n---",
+        f"# {eraser.name}",
+        f"Takes **{trace}** out of embeddings of `{encoder}`: {eraser.method}, fitted on {about['n_photos']} photos of "
+        f"{data}, {eraser.rank} of {eraser.dimension} directions. {verdict(erased.rows, trace)}",
+        "## Apply it, without camtrace",
+        f"```python\n{numpy_lines(eraser)}\n```",
+    ]
+    if not eraser.needs_labels:
+        where = place or "FOLDER"
+        parts += [f'With it: `camtrace.load_eraser("{where}")[0].apply(x)`, or `camtrace score --eraser {where} ...`.']
+    parts += [
+        "## What it did",
+        f"Options were chosen on held-out photos of the fit. Then it was frozen and measured on photos of {first} that "
+        f"it has not seen ({unseen}); readers learnt from {_learnt(about)}. Where n is small this is a smoke test.",
+        table(erased.rows, eraser),
+    ]
+    if erased.curve:
+        parts += ["## How many photos it needs", curve_table(erased.curve)]
+    parts += [
+        "## What it does not do",
+        "It takes out what it was fitted on, of this encoder, as these readers read it. Another reader, another "
+        "encoder, or a codec that the fit has not seen, may still tell the trace.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _learnt(about: Mapping[str, Any]) -> str:
+    apart = about["unseen"].get("readers_learn_apart")
+    return "other photos than the fit's" if apart else "the fit's own photos, so that they find less than is there"
+
+
+_UNSEEN = ("photos", "owner", "scene", "cameras")
+
+
+def numpy_lines(eraser: Eraser) -> str:
+    """Lines that apply an eraser with numpy and safetensors alone."""
+    unit = "    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)\n" if eraser.unit_rows else ""
+    given = ", group" if eraser.needs_labels else ""
+    deviation = "(x - t['group_means'][group]) / t['group_scales'][group]" if given else "(x - t['mean'])"
+    groups = f"  # group: int [n], of {list(eraser.provenance.get('classes', ()))}" if given else ""
+    return (
+        "import numpy as np\n"
+        "from safetensors.numpy import load_file\n\n"
+        't = load_file("eraser.safetensors")\n\n\n'
+        f"def erase(x{given}):  # [n, {eraser.dimension}] -> [n, {eraser.dimension}]{groups}\n"
+        "    x = np.asarray(x, np.float32)\n"
+        f"{unit}"
+        f"    return t['mean'] + {deviation} @ t['projection'].T"
+    ).replace("'", '"')

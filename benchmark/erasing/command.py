@@ -1,0 +1,154 @@
+"""``camtrace erase``: take a trace out of an encoder's embeddings, and find out whether it is out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.compute import prepare_process
+from benchmark.scoring import DEFAULT_MODEL, Voice, loading_options, run_options
+from benchmark.scoring import parser as score_parser
+from builders.command_line import Parser, check_writable
+from builders.errors import UsageError
+from builders.files import sweep_cache, write_text_atomically
+
+if TYPE_CHECKING:
+    from benchmark.erasing.erase import Erased
+    from builders.photos import PhotoSet
+
+READERS = "linear,knn,mlp"
+METHODS_HELP = "identity, random, mean, inlp, leace, splince, standardise or adversary"
+
+
+def parser() -> Parser:
+    """The options of the scoring command, and those of an eraser."""
+    p = score_parser()
+    p.prog = "camtrace erase"
+    p.description = (
+        "Fit an eraser of a trace on half of the train photos, choose its options on some of them, freeze it, and read "
+        "the trace by three readers, which learn from the other half, on photos, owners, scenes and cameras that it "
+        "has not seen. Photos are whole unless --mask-ratio says otherwise."
+    )
+    p.epilog = "The folder holds eraser.safetensors, eraser.json and a card with lines of numpy that apply it."
+    p.add_argument("--trace", action="append", metavar="NAME", help="such as jpeg or make; repeatable, for a matrix")
+    p.add_argument("--method", default="leace", metavar="NAME", help=f"{METHODS_HELP} (default: %(default)s)")
+    p.add_argument("--also", action="append", metavar="SPEC", help="measure on these photos too; repeatable")
+    p.add_argument("--transfer", action="store_true", help="read every other trace too (several --trace do)")
+    p.add_argument("--curve", action="store_true", help="also fit on 60, 120, 240, ... photos: how many it needs")
+    p.add_argument("--drop-leaks", action="store_true", help="leave out train photos that are nearly test photos")
+    p.add_argument("--seen-cameras", action="store_true", help="measure on cameras that the fit has seen too")
+    p.add_argument(
+        "--shared-train",
+        action="store_true",
+        help="fit on all train photos, from which readers learn too; they then find less than is there",
+    )
+    p.set_defaults(run=run, readers=READERS, mask_ratio=0.0, output=Path("eraser"))
+    return p
+
+
+def run(args: argparse.Namespace) -> int:
+    options = run_options(args)
+    voice = Voice(args)
+    traces = list(dict.fromkeys(args.trace or []))
+    models, data = list(dict.fromkeys(args.model or [DEFAULT_MODEL])), list(dict.fromkeys(args.data or ["sample"]))
+    if not traces:
+        raise UsageError("which trace? give --trace jpeg, --trace make, ...")
+    if len(models) > 1 or len(data) > 1:
+        raise UsageError("an eraser is fitted on one encoder and one data set: give one --model and one --data")
+    if args.tasks or args.eraser or args.dry_run:
+        raise UsageError("--tasks, --eraser and --dry-run go with camtrace score")
+    if args.push_to and (len(traces) > 1 or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", args.push_to)):
+        raise UsageError(f"--push-to {args.push_to}: write OWNER/NAME, and give one --trace")
+    with voice.speaking():
+        from benchmark.encoders import load_encoder
+        from benchmark.erasers import method_named
+        from benchmark.erasing.card import curve_table, matrix, table, verdict
+        from benchmark.erasing.erase import Asking, erase_trace
+        from builders.kinds import open_photos
+
+        method_named(args.method)
+        check_writable("--output", args.output)
+        check_writable("--cache", options.cache / "banks")
+        sweep_cache(options.cache)
+        prepare_process()
+
+        def opened(spec: str) -> PhotoSet:
+            photos = open_photos(spec, seed=options.seed)
+            return photos.limited(options.limit, options.seed) if options.limit else photos
+
+        photos, also = opened(data[0]), [opened(spec) for spec in args.also or []]
+        encoder = load_encoder(models[0], revision=args.revision, **loading_options(args))
+        transfer = args.transfer or len(traces) > 1
+        found: dict[str, Erased] = {}
+        for trace in traces:
+            sizes = [60 * 2**i for i in range(20) if 60 * 2**i < len(photos)] if args.curve else []
+            apart = {"cameras_apart": not args.seen_cameras, "readers_apart": not args.shared_train}
+            asking = Asking(trace, args.method, options, transfer, sizes, args.drop_leaks, **apart)
+            erased = erase_trace(encoder, photos, asking, also=also, tell=voice.notice)
+            folder = args.output if len(traces) == 1 else args.output / trace
+            save_erased(erased, folder, args.push_to or "")
+            found[trace] = erased
+            if erased.rows:
+                voice.report(f"{table(erased.rows, erased.eraser)}\n\n{verdict(erased.rows, trace)}")
+            if erased.curve:
+                voice.report(curve_table(erased.curve))
+        if transfer:
+            text = matrix(found)
+            write_text_atomically(args.output / "transfer.md", text + "\n")
+            if len(traces) > 1:
+                voice.report(text)
+        if args.json:
+            told = {trace: erased_record(erased) for trace, erased in found.items()}
+            print(json.dumps(told, indent=2, ensure_ascii=False), file=voice.out)
+        voice.notice(f"written to {args.output}")
+        if args.push_to:
+            publish(args.output, args.push_to)
+    return 0
+
+
+def save_erased(erased: Erased, folder: Path, place: str = "") -> None:
+    """The eraser's folder, and below ``results/`` what was scored before and after, for boards and comparisons."""
+    from benchmark.erasers import save_eraser
+    from benchmark.erasing.card import card_text
+    from benchmark.scoring import write_scored
+
+    for one in (*erased.before, *erased.after):
+        write_scored(one, folder / "results", single=False)
+    record = erased_record(erased)
+    save_eraser(folder, erased.eraser, erased.sides.seen, about=record, card=card_text(erased, place))
+
+
+def erased_record(erased: Erased) -> dict[str, Any]:
+    """What ``eraser.json`` says beside the eraser itself: before and after, and the curve."""
+    return {
+        "measured": [row.record() for row in erased.rows],
+        "curve": [dict(point) for point in erased.curve],
+        **{name: value for name, value in erased.eraser.provenance.items() if name != "measured"},
+    }
+
+
+def publish(folder: Path, repo: str) -> None:
+    """The eraser's own files to a model repository on the Hub, private unless it is there already."""
+    from benchmark.erasers import ERASER_FILES
+    from builders.publishing import push_folder
+
+    stages = [[name for name in ERASER_FILES if (folder / name).is_file()]]
+    report = push_folder(
+        folder,
+        repo,
+        stages=stages,
+        owned=lambda path: False,
+        public=False,
+        repo_type="model",
+        message="Eraser, measured on photos that it has not seen",
+    )
+    print(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged", file=sys.stderr)
+
+
+def main(argv: Sequence[str]) -> int:
+    return run(parser().parse_args(argv))

@@ -1,0 +1,73 @@
+// What every plot shares: our colours, no inline style sheet, one label per figure, names, tips and ranges.
+import { plot } from "@observablehq/plot";
+import { chance, interval, isShare, shown, unit } from "./format.js";
+
+export const asPercent = (value) => 100 * value;
+
+/** The rows that have this column, with what a mark needs. */
+export function held(rows, column) {
+  return rows
+    .filter((row) => row.cells[column.index])
+    .map((row) => ({ ...about(row), ...row.cells[column.index] }));
+}
+
+export function about(row) {
+  return { row, key: row.key, name: row.name, origin: row.origin, group: row.group };
+}
+
+export function tooltip(point, column) {
+  const range = interval(point, column);
+  const lines = [
+    `${point.name} (${point.origin})`,
+    `${column.label}: ${shown(point.value, column)} ${unit(column)}`,
+    range ? `95 % interval ${range}` : null,
+    isShare(column) ? `chance ${chance(column)}` : null,
+  ];
+  return lines.filter(Boolean).join("\n");
+}
+
+export function padded(values, most) {
+  const low = Math.min(...values);
+  const high = Math.max(...values);
+  const pad = Math.max(0.5, 0.06 * (high - low));
+  return [Math.max(0, low - pad), Math.min(most + 0.25 * pad, high + pad)];
+}
+
+/** Points that no smaller encoder beats, smallest first; "least" or "most" says which end of y is wanted. */
+export function frontOf(points, wanted) {
+  const sign = wanted === "most" ? 1 : -1;
+  const front = [];
+  for (const point of [...points].sort((a, b) => a.x - b.x || sign * (b.y - a.y))) {
+    if (!front.length || sign * point.y > sign * front.at(-1).y) front.push(point);
+  }
+  return front;
+}
+
+export function short(name, most) {
+  return name.length > most ? `${name.slice(0, most - 1)}…` : name;
+}
+
+export function draw(board, label, options) {
+  const svg = plot({
+    className: "plot",
+    style: { background: "none" },
+    color: {
+      domain: board.groups.map(({ id }) => id),
+      range: board.groups.map(({ id }) => `var(--group-${id.toLowerCase()})`),
+    },
+    symbol: { domain: ["published", "measured"], range: ["circle", "diamond2"] },
+    ...options,
+    marks: options.marks.filter(Boolean),
+  });
+  // The policy forbids inline style sheets: what Plot would add is in style.css.
+  for (const style of svg.querySelectorAll("style")) style.remove();
+  // One label for the figure; labels on groups inside an image are not allowed.
+  for (const group of svg.querySelectorAll("[aria-label]")) {
+    group.setAttribute("data-mark", group.getAttribute("aria-label"));
+    group.removeAttribute("aria-label");
+  }
+  for (const element of svg.querySelectorAll("[aria-description]")) element.removeAttribute("aria-description");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", label);
+  return svg;
+}

@@ -1,0 +1,198 @@
+"""What an adversary can do to nearest neighbours who processes the query in any of the study's 14 ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmark.options import RunOptions
+from benchmark.results import Family, Metric, PhotoValues, Score
+from benchmark.tasks.processing import upright
+from benchmark.tasks.queries import Asked, asked_of, tie_rule, unfit_for_plain_knn
+from benchmark.tasks.strips import strip_details
+from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from builders.photos import PhotoSet
+from builders.pixels import STUDY_PROCESSINGS
+
+if TYPE_CHECKING:
+    from benchmark.knn import TieRule, ViewAnswers
+    from benchmark.views import ViewRecipe
+
+ADVERSARY = Family(
+    name="adversary",
+    title="A malicious agent",
+    explain="Accuracy of nearest neighbours among photos as they are, where somebody processes each query to mislead.",
+    about="processing",
+    header="kNN, query processed",
+    layout="metrics",
+    panel="none",
+    whole="asked",
+    counts="queries",
+    hub_id="{subject}-knn",
+)
+
+_CHANCE = "a neighbour drawn blindly from the train photos, the same for every processing of a query"
+
+METRICS = (
+    Metric(
+        name="worst",
+        title="worst of 14",
+        explain="A malicious agent gives each query the one of the study's 14 processings that serves it worst.",
+        kind="accuracy",
+        chance=_CHANCE,
+        headline=True,
+    ),
+    Metric(
+        name="average",
+        title="average of 14",
+        explain="Every query under every one of the 14 processings: one who picks without knowing.",
+        kind="accuracy",
+        chance=_CHANCE,
+        main=False,
+    ),
+    Metric(
+        name="best",
+        title="best of 14",
+        explain="Each query under the processing that serves it best.",
+        kind="accuracy",
+        chance=_CHANCE,
+        main=False,
+    ),
+    Metric(
+        name="flipped",
+        title="flipped",
+        explain="Share of queries that some processing flips: right under one of the 14, wrong under another.",
+        kind="difference",
+        chance="0",
+        unit="points",
+        difference_of=("best", "worst"),
+    ),
+)
+"""The numbers of ``knn/adversary``; the accuracy without any processing is ``knn/original``."""
+
+
+def run_adversary(given: TaskInput) -> TaskOutcome:
+    """``knn/adversary``: the collection as it is, the queries under each of the 14 processings."""
+    from benchmark.knn import cosine_distances, knn_of_views
+    from benchmark.views import ORIGINAL
+
+    asked, names = asked_of(given), (*STUDY_PROCESSINGS, ORIGINAL)
+    labels = given.photos.labels.values
+    collection = given.view(ORIGINAL, asked.train)
+    views = [given.view(name, asked.test) for name in names]
+    answers = knn_of_views(
+        collection,
+        views,
+        labels[asked.train],
+        labels[asked.test],
+        k=given.options.neighbours or given.photos.neighbours,
+        device=given.device,
+        keep=given.keep,
+    )
+    distances = np.stack([cosine_distances(view, views[-1]) for view in views[:-1]])
+    right = answers.right(tie_rule(given.options))
+    values = _values(right[:-1])
+    more: dict[str, dict[str, Any]] = {
+        "worst": strip_details(given, asked, names, right, distances, answers.k),
+        "average": {"by_processing": _by_view(names, right, distances)},
+        "flipped": {"spoiled": float(((right[-1] > 0.5) & (values["worst"] < 0.5)).mean())},
+    }
+    scores = tuple(_score(metric, values[metric.name], answers, asked, given, more) for metric in METRICS)
+    kept = {"right": right if given.options.ties == "random" else right.astype(bool), "photos": asked.test}
+    return TaskOutcome(scores, {**kept, "rule": np.array(given.options.ties)})
+
+
+def read_adversary(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """The values by photo of each metric, from ``right`` [14 processings and the photo as it is, photos].
+
+    >>> right = np.array([[1, 0], [1, 1], [1, 1]], bool)  # two processings, and the photo as it is
+    >>> found = read_adversary({"right": right, "photos": np.array([3, 4])})
+    >>> found["worst"].values.tolist(), found["flipped"].values.tolist()
+    ([1.0, 0.0], [0.0, 1.0])
+    """
+    return {name: PhotoValues(kept["photos"], v, (0.0, 1.0)) for name, v in _values(kept["right"][:-1]).items()}
+
+
+def _values(right: np.ndarray) -> dict[str, np.ndarray]:
+    """float64 [photos] by metric, of [processings, photos]."""
+    from benchmark.knn import flipped_by, worst_of
+
+    table = np.asarray(right, np.float64)
+    worst, flipped = worst_of(table), flipped_by(table)
+    return {"worst": worst, "average": table.mean(axis=0), "best": table.max(axis=0), "flipped": flipped}
+
+
+def _by_view(names: tuple[str, ...], right: np.ndarray, distances: np.ndarray) -> dict[str, dict[str, float]]:
+    """Of each view over all queries: accuracy, and the mean distance of its embedding to that of the photo as it is."""
+    means = [*distances.mean(axis=1), 0.0]
+    rows = zip(names, right.mean(axis=1), means, strict=True)
+    return {name: {"accuracy": round(float(a), 6), "distance": round(float(d), 6)} for name, a, d in rows}
+
+
+def _score(
+    metric: Metric,
+    values: np.ndarray,
+    answers: ViewAnswers,
+    asked: Asked,
+    given: TaskInput,
+    more: Mapping[str, Mapping[str, Any]],
+) -> Score:
+    from benchmark.stats import photo_interval
+
+    ends = photo_interval(values, resamples=given.options.resamples)
+    details: dict[str, Any] = {"k": answers.k, "train_photos": len(asked.train), **asked.sampled(given.options)}
+    details |= {"processings": len(answers.correct) - 1, "ties": _ties(metric.name, answers)}
+    return Score(
+        task="knn/adversary",
+        data=given.photos.name,
+        metric=metric.name,
+        value=float(values.mean()),
+        low=ends.low,
+        high=ends.high,
+        n=len(values),
+        chance=0.0 if metric.signed else answers.chance,
+        details={**details, "tie_rule": given.options.ties, **more.get(metric.name, {})},
+    )
+
+
+def _ties(name: str, answers: ViewAnswers) -> dict[str, float]:
+    """What ties do to a score, as the other kNN tasks say it."""
+
+    def under(rule: TieRule) -> np.ndarray:
+        return answers.right(rule)[:-1]
+
+    means = {rule: float(_values(under(rule))[name].mean()) for rule in ("least", "greatest", "random")}
+    if name == "flipped":  # best under one rule less worst under another
+        low, high = under("least"), under("greatest")
+        means["least"] = float(np.maximum(0, low.max(axis=0) - high.min(axis=0)).mean())
+        means["greatest"] = float((high.max(axis=0) - low.min(axis=0)).mean())
+    return {"share": float(answers.tied[:-1].mean()), **means}
+
+
+def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
+    from benchmark.views import ORIGINAL, ProcessingViews
+
+    return ProcessingViews((*STUDY_PROCESSINGS, ORIGINAL), options.seed, upright(options))
+
+
+ADVERSARY_TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        "knn/adversary": Task(
+            name="knn/adversary",
+            family=ADVERSARY,
+            title="Adversary",
+            explain="The picture's class, where somebody processes the query to mislead.",
+            summary="can processing the query, in the worst of 14 ways, make plain kNN fail?",
+            metrics=METRICS,
+            recipe=_recipe,
+            unfit=unfit_for_plain_knn,
+            run=run_adversary,
+            read_answers=read_adversary,
+            growth="pairs",
+        ),
+    }
+)
+"""By name."""

@@ -1,0 +1,203 @@
+"""The tables of docs/mitigation.md: every method on some encoders, imagenette and simcams; time and memory of a fit.
+
+    python scripts/mitigation.py --photos /data/imagenette --work work --write docs/mitigation.md
+    python scripts/mitigation.py --cost
+
+The first fits every method to one processing trace of the photos, and to one camera trace of simulated photos, by
+``camtrace erase``, and writes what its folders say between the marks of the document. What is done is kept in
+``--work``.
+The second times a fit on a bank of random numbers beside one bare pass over it, and on four times as many photos.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ENCODERS = ("bundled:efficientnet-lite0", "bundled:imgsim", "control:jpeg-statistics")
+MARKS = "<!-- measured: scripts/mitigation.py -->", "<!-- end -->"
+READERS = ("linear", "knn", "mlp")
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--photos", type=Path, help="class folders in train/ and val/")
+    p.add_argument("--limit", type=int, default=400, help="photos of each set")
+    p.add_argument("--encoder", action="append", choices=ENCODERS, help="of the table; repeatable (default: all)")
+    p.add_argument("--work", type=Path, default=Path("mitigation"), help="where erasers and the cache are kept")
+    p.add_argument("--write", type=Path, help="the document")
+    p.add_argument("--cost", action="store_true", help="time and memory of a fit")
+    p.add_argument("--one-fit", type=int, metavar="PHOTOS", help=argparse.SUPPRESS)
+    args = p.parse_args()
+    if args.one_fit:
+        print(json.dumps(one_fit(args.one_fit)))
+    elif args.cost:
+        print(cost())
+    else:
+        text = tables(args)
+        print(text)
+        if args.write:
+            page = args.write.read_text("utf-8")
+            begin, end = (re.escape(mark) for mark in MARKS)
+            made = f"{MARKS[0]}\n\n{text}\n\n{MARKS[1]}"
+            args.write.write_text(re.sub(f"{begin}.*?{end}", lambda _: made, page, flags=re.DOTALL), "utf-8")
+
+
+def tables(args: argparse.Namespace) -> str:
+    """One table a set and trace: encoders and methods down, readers and costs across."""
+    from benchmark.encoders import load_encoder
+    from benchmark.erasers import METHODS
+    from builders.kinds import open_photos
+
+    encoders = {spec: load_encoder(spec, device="cpu") for spec in args.encoder or ENCODERS}
+    asked = [("imagenette", f"folder:{args.photos}?name=folder:imagenette", "jpeg"), ("simcams", "simcams", "make")]
+    parts = []
+    for name, spec, trace in asked:
+        rows, costs = [], []
+        photos = open_photos(spec, seed=0).limited(args.limit)
+        for encoder in encoders:
+            before = None
+            for method in METHODS:
+                found = erased(args, encoders[encoder], photos, method, name, trace)
+                if found is None:
+                    rows.append([encoder, method, *["could not be fitted"] * 3])
+                    continue
+                measured = {(r["task"], r["metric"]): r for r in found["measured"]}
+                reads = {r["reader"]: r for r in found["measured"] if r["kind"] == "trace"}
+                if before is None:
+                    before = reads
+                    some = next(iter(reads.values()))
+                    rows.append([encoder, "before", *(_value(reads[r], "before") for r in READERS)])
+                flag = " (labels at test time)" if found["labels_at_test_time"] else ""
+                rows.append([encoder, method + flag, *(_value(reads[r], "after") for r in READERS)])
+                costs.append([encoder, method + flag, *(_difference(measured, m) for m in COSTS)])
+        n = f"{some['n']} unseen photos, chance {100 * some['chance']:.1f} %; {found['n_photos']} photos in each fit"
+        table = _table(["encoder", "method", *READERS], rows)
+        parts.append(f"### {trace} on {name}\n\nAccuracy in % of each reader ({n}).\n\n{table}")
+        named = ["encoder", "method", *COSTS.values()]
+        kept = [i for i, column in enumerate(zip(*costs, strict=True)) if i < 2 or any(c != "-" for c in column)]
+        costs = [[row[i] for i in kept] for row in costs]
+        parts.append(f"Paired differences in points, after minus before.\n\n{_table([named[i] for i in kept], costs)}")
+    return "\n\n".join(parts)
+
+
+COSTS = {
+    ("knn/original", "accuracy"): "class, kNN",
+    ("linear/original", "accuracy"): "class, linear probe",
+    ("knn/jpeg", "spd"): "SPD",
+}
+
+
+def erased(args: argparse.Namespace, encoder: Any, photos: Any, method: str, name: str, trace: str) -> dict | None:
+    """What ``eraser.json`` says; None where the method cannot be fitted."""
+    from benchmark.erasing import Asking, erase_trace, save_erased
+    from benchmark.options import RunOptions
+    from builders.errors import CamtraceError
+
+    folder = args.work / name / encoder.info.id.replace(":", "-") / method
+    if not (folder / "eraser.json").is_file():
+        options = RunOptions(
+            readers=",".join(READERS), mask_ratio=0.0, workers=1, device="cpu", cache=args.work / "cache"
+        )
+        try:
+            made = erase_trace(encoder, photos, Asking(trace, method, options, drop_leaks=True))
+        except CamtraceError as error:
+            print(f"{encoder.info.id} {method} {trace}: {error}", file=sys.stderr)
+            return None
+        save_erased(made, folder)
+        print(f"done: {folder}", file=sys.stderr, flush=True)
+    return json.loads((folder / "eraser.json").read_text("utf-8"))
+
+
+def _value(row: dict, when: str) -> str:
+    prefix = f"{when}_"
+    return f"{100 * row[when]:.1f} ({100 * row[prefix + 'low']:.1f} to {100 * row[prefix + 'high']:.1f})"
+
+
+def _difference(measured: dict, which: tuple[str, str]) -> str:
+    row = measured.get(which)
+    return f"{100 * row['difference']:+.1f} ({100 * row['low']:+.1f} to {100 * row['high']:+.1f})" if row else "-"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    from benchmark.results import markdown_table
+
+    return markdown_table(header, rows)
+
+
+def cost() -> str:
+    """Of LEACE on photos x 768 x 14 views, each in a process of its own."""
+    rows = []
+    for photos in (5_000, 20_000):
+        done = subprocess.run(
+            [sys.executable, __file__, "--one-fit", str(photos)], capture_output=True, text=True, check=True
+        )
+        found = json.loads(done.stdout)
+        rows.append(
+            [
+                f"{photos:,}",
+                f"{found['pass_s']:.1f}",
+                f"{found['fit_s']:.1f}",
+                f"{found['fit_s'] / found['pass_s']:.1f}",
+                f"{found['solve_s']:.1f}",
+                f"{found['peak_mb']:.0f}",
+            ]
+        )
+    return _table(
+        ["photos x 768 x 14", "bare pass, s", "fit, s", "fit / pass", "of which solving, s", "MB above"], rows
+    )
+
+
+def one_fit(photos: int) -> dict[str, float]:
+    """Seconds and memory of a fit on random rows in a file, read in the same batches as a bare pass."""
+    import tempfile
+
+    import numpy as np
+
+    from benchmark.erasers import Source, fit_method, moments_of
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bank"
+        stored = np.memmap(path, np.float32, "w+", shape=(14, photos, 768))
+        rng = np.random.default_rng(0)
+        for view in stored:
+            for start in range(0, photos, 4096):
+                view[start : start + 4096] = rng.standard_normal(view[start : start + 4096].shape, np.float32)
+        stored.flush()
+        source = Source(list(stored), np.repeat(np.arange(14)[:, None], photos, 1), 14, unit_rows=True)
+        began = time.perf_counter()
+        total = sum(float(batch.rows[:, 0].sum()) for batch in source.batches())
+        pass_s = time.perf_counter() - began
+        before = _own_memory()
+        began = time.perf_counter()
+        moments = moments_of(source)
+        summed = time.perf_counter()
+        fit_method("leace", source, moments)
+        ended = time.perf_counter()
+        return {
+            "pass_s": pass_s,
+            "fit_s": ended - began,
+            "solve_s": ended - summed,
+            "peak_mb": max(0.0, _own_memory() - before),
+            "checksum": total,
+        }
+
+
+def _own_memory() -> float:
+    """MB of this process at their highest, pages of mapped files left out where Linux tells them apart."""
+    try:
+        status = Path("/proc/self/status").read_text("ascii")
+        return int(re.findall(r"RssAnon:\s+(\d+)", status)[0]) / 1024
+    except (OSError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""``build flickrexif fetch`` by ranks, from a loopback double: the files and rows of the plain command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from benchmark.__main__ import camtrace
+from builders.flickrexif.fetching import FileRow
+from builders.flickrexif.state import State
+from builders.flickrexif.takedown import forget
+from builders.ranks import Place
+from tests.benchmark.cluster.conftest import leftovers, tree
+from tests.builders.flickrexif.flickr_double import Faults, serving
+from tests.builders.flickrexif.flickr_world import World
+from tests.builders.flickrexif.test_fetch import add
+
+WORLD = World(count=400, burst=0)
+OPTIONS = ("--allow-loopback", "--first-wait", "0.001", "--connections", "8", "--per-host", "6")
+
+
+def fetching(state, *more):
+    return ("build", "flickrexif", "fetch", "--state", state, *OPTIONS, *more)
+
+
+def kept(folder):
+    """(rows without the time and the number of attempts, bytes by path) of a state."""
+    with State(folder) as state:
+        rows = [FileRow(*row)._replace(at=0.0, attempts=0) for row in state.rows("SELECT * FROM files ORDER BY 1")]
+    return rows, {row.path: (folder / row.path).read_bytes() for row in rows if row.path}
+
+
+@pytest.fixture(scope="module")
+def flickr():
+    with serving(WORLD, Faults(busy=0.05, broken=0.05, html=0.05, cut=0.05)) as double:
+        yield double
+
+
+@pytest.fixture(scope="module")
+def plain(flickr, tmp_path_factory):
+    """What the plain command makes of all photos: rows and bytes."""
+    folder = tmp_path_factory.mktemp("plain") / "state"
+    with State(folder, create=True) as state:
+        add(state, flickr, range(WORLD.count))
+    assert camtrace([str(word) for word in fetching(folder)]) == 0
+    return kept(folder)
+
+
+@pytest.fixture
+def ranked(flickr, tmp_path):
+    """A state of the same photos, and servers that fail as they did."""
+    with State(tmp_path / "ranked", create=True) as state:
+        add(state, flickr, range(WORLD.count))
+    flickr.attempts.clear()
+    return tmp_path / "ranked"
+
+
+def test_ranks__files_and_rows_of_the_plain_command(run, plain, ranked, tmp_path):
+    status, said, _ = run("plan", *fetching(ranked), "--ranks", 3)
+    assert status == 0
+    assert "ranked.plan/plan.json: 3 ranks, 400 photos to fetch; hours and bytes are not known beforehand" in said
+    plan = tmp_path / "ranked.plan"
+    assert plan.stat().st_mode & 0o77 == 0
+    assert run("plan", *fetching(ranked), "--ranks", 3)[0] == 0
+    for rank in (2, 0):
+        assert run("work", plan, "--rank", rank)[0] == 0
+    assert kept(ranked)[0] == []
+    assert run("finish", plan)[0] == 2
+    assert run("work", plan)[0] == 0
+    status, said, _ = run("finish", plan)
+    assert status == 0
+    assert kept(ranked) == plain
+    rows, files = plain
+    assert f"{len(files)} photos fetched" in said
+    assert len(rows) == WORLD.count
+    assert {f"files/{path}" for path in tree(ranked / "files")} == set(files)
+    assert not leftovers(tmp_path)
+    addresses = [path for path in plan.rglob("*") if path.is_file() and b"jpg" in path.read_bytes()]
+    assert addresses == []
+    assert run("finish", plan)[:2] == (0, "the state has it already\n")
+
+
+def test_ranks__a_killed_one_keeps_its_units(run, plain, ranked, flickr, elsewhere, tmp_path):
+    assert run("plan", *fetching(ranked), "--ranks", 1)[0] == 0
+    plan = tmp_path / "ranked.plan"
+    object.__setattr__(flickr.faults, "latency_s", 0.03)
+    words = [sys.executable, "-m", "camtrace", "work", str(plan), "--rank", "0"]
+    rank = subprocess.Popen(words, env=elsewhere, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 100
+    while not (first := sorted((plan / "rows").glob("*.jsonl")) if (plan / "rows").is_dir() else []):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    os.kill(rank.pid, signal.SIGKILL)
+    rank.wait()
+    object.__setattr__(flickr.faults, "latency_s", 0.0)
+    before = {path: path.stat().st_mtime_ns for path in first}
+    assert 0 < len(list((plan / "rows").glob("*.jsonl"))) < 4
+    assert run("work", plan)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in first} == before
+    failures = sum(row.status != "ok" for row in (FileRow(*json.loads(line)) for line in lines(plan)))
+    assert f"400 of 400, {failures} of them cannot be used" in run("status", plan)[1]
+    assert run("finish", plan)[0] == 0
+    assert kept(ranked) == plain
+    assert not leftovers(tmp_path)
+
+
+def lines(plan):
+    return [line for path in sorted((plan / "rows").glob("*.jsonl")) for line in path.read_text().splitlines()]
+
+
+def test_ranks__by_an_object_store(run, plain, ranked, tmp_path):
+    plan = f"memory://{tmp_path.name}/plan"
+    assert run("plan", *fetching(ranked), "--ranks", 2, "--plan", plan)[0] == 0
+    assert run("work", plan)[0] == 0
+    assert run("finish", plan)[0] == 0
+    assert kept(ranked) == plain
+    assert not [name for name in Place.of(plan).all_names() if name.startswith(("files", "lists", "rows"))]
+
+
+def test_finish__heeds_take_downs_and_refuses_other_bytes(run, ranked, tmp_path):
+    assert run("plan", *fetching(ranked), "--ranks", 2)[0] == 0
+    plan = tmp_path / "ranked.plan"
+    assert run("work", plan)[0] == 0
+    rows = [FileRow(*json.loads(line)) for line in lines(plan)]
+    gone, bad = [row for row in rows if row.content_type == "image/jpeg"][:2]
+    with State(ranked) as state:
+        forget(state, photos=[str(gone.photo_id)])
+    good = (plan / bad.path).read_bytes()
+    (plan / bad.path).write_bytes(good[:-1] + b"x")
+    status, _, said = run("finish", plan)
+    assert status == 2
+    assert "is not what its rank fetched" in said
+    (plan / bad.path).write_bytes(good)
+    assert run("finish", plan)[0] == 0
+    found, files = kept(ranked)
+    assert gone.photo_id not in {row.photo_id for row in found}
+    assert files[bad.path] == good
+    assert not list((ranked / "files").rglob(f"{gone.photo_id}_*"))
+
+
+def test_plan__retries_what_failed_and_follows_a_finished_one(run, tmp_path):
+    folder = tmp_path / "state"
+    with serving(WORLD, Faults(broken=1.0, times=2)) as flickr:
+        with State(folder, create=True) as state:
+            add(state, flickr, [at for at in range(100) if WORLD.kind[at] > 0.25][:5])
+        once = fetching(folder, "--attempts", 2)
+        assert run("plan", *once)[0] == 0
+        assert run("work", f"{folder}.plan")[0] == 0
+        assert run("finish", f"{folder}.plan")[1] == "0 photos fetched (0.0 MB), 5 failed (http 502 5)\n"
+        status, _, said = run("plan", *once)
+        assert status == 2
+        assert "nothing is left to be fetched" in said
+        assert run("plan", *once, "--retry-failed")[0] == 0
+        assert run("work", f"{folder}.plan")[0] == 0
+        assert "5 photos fetched" in run("finish", f"{folder}.plan")[1]
+    assert {row.status for row in kept(folder)[0]} == {"ok"}
+
+
+def test_plan__no_more_ranks_than_a_host_may_be_asked_at_once(run, ranked):
+    status, _, said = run("plan", *fetching(ranked), "--ranks", 7)
+    assert status == 2
+    assert "servers see no more of us; give at most 6" in said
+
+
+def test_rank__takes_its_share_of_the_limits(ranked):
+    from builders.flickrexif.cli import parser
+
+    args = parser().parse_args([str(word) for word in fetching(ranked)[2:]])
+    kind = args.ranked(args)
+    plan = type("Plan", (), {"ranks": range(3)})()
+    how = kind.open(plan, Place.of("memory://x"))._how
+    assert (how.connections, how.per_host) == (2, 2)
+
+
+def test_rank__refuses_another_list(run, ranked, tmp_path):
+    assert run("plan", *fetching(ranked), "--ranks", 1)[0] == 0
+    path = next((tmp_path / "ranked.plan/lists").iterdir())
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    status, _, said = run("work", tmp_path / "ranked.plan")
+    assert status == 1
+    assert "here: 399 photos to fetch" in said

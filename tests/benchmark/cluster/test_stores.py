@@ -1,0 +1,134 @@
+"""Plans, banks, results and shards on an object store: the real client of S3 against moto's server on loopback."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+import warnings
+
+import pytest
+
+from builders.ranks import Place
+from tests.benchmark.cluster.conftest import ASKED, scores, tree
+from tests.benchmark.cluster.test_builds import BUILD
+
+pytest.importorskip("s3fs")
+pytest.importorskip("moto")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from moto.server import ThreadedMotoServer
+
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server, monkeypatch, tmp_path):
+    """The address of a new one, as this process and those that it starts see it."""
+    import s3fs
+
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", server),
+        ("AWS_CONFIG_FILE", str(tmp_path / "none")),
+        ("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none")),
+    ):
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    name = f"camtrace-{uuid.uuid4().hex[:8]}"
+    s3fs.S3FileSystem().mkdir(name)
+    return f"s3://{name}"
+
+
+def brought(address, folder):
+    """Everything below an address, as a folder."""
+    place = Place.of(address)
+    for name in place.all_names():
+        place.get(name, folder / name)
+    return folder
+
+
+def test_s3__results_and_banks_after_a_killed_rank(bucket, run, plain, elsewhere, tmp_path):
+    """Only the store is shared: the plan, the files of blocks and the results are there."""
+    words = [word.replace(":large", ":deadly") for word in ASKED]
+    out, fuse = f"{bucket}/run", tmp_path / "fuse"
+    where = ("--cache", tmp_path / "cache", "--output", out)
+    assert run("plan", "sweep", *words, "--together", 1, "--ranks", 4, *where)[0] == 0
+    fuse.touch()
+    environment = {**elsewhere, **{n: v for n, v in os.environ.items() if n.startswith("AWS_")}, "FUSE": str(fuse)}
+    command = [sys.executable, "-m", "camtrace", "work", f"{out}.plan", "--workers", "2"]
+    first = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    assert first.returncode == 1, first.stderr
+    assert first.stdout.startswith("3 ranks done, 1 failed"), first.stderr
+    assert "4: 3 done" in run("status", f"{out}.plan")[1]
+    assert run("work", f"{out}.plan")[1].startswith("1 rank done, 0 failed")
+    assert run("finish", f"{out}.plan")[0] == 0
+    name = "cluster_encoders-small/folder-photos"
+    found = brought(out, tmp_path / "found")
+    assert scores(found)[name] == scores(plain[0])[name]
+    assert {path.parent.relative_to(found).as_posix() for path in found.glob("*/*/report.html")} == set(scores(found))
+    before = {name: data for name, data in tree(found).items() if name.endswith("result.json")}
+    assert run("finish", f"{out}.plan")[0] == 0  # what was scored is not scored again
+    again = brought(out, tmp_path / "again")
+    assert {name: data for name, data in tree(again).items() if name.endswith("result.json")} == before
+
+
+def test_s3__shards_after_a_killed_rank(bucket, run, elsewhere, tmp_path):
+    assert run(*BUILD, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
+    out = f"{bucket}/photos"
+    assert run("plan", *BUILD, "--output", out, "--ranks", 2)[0] == 0
+    environment = {**elsewhere, **{n: v for n, v in os.environ.items() if n.startswith("AWS_")}}
+    command = [sys.executable, "-m", "camtrace", "work", f"{out}.plan", "--rank", "0"]
+    rank = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 100
+    while not Place.of(f"{out}.plan/ranks").names():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(rank.pid, signal.SIGKILL)
+    rank.wait()
+    status, _, error = run("work", f"{out}.plan")
+    assert status == 0, error
+    assert run("finish", f"{out}.plan", "--output", tmp_path / "here")[0] == 0
+    expected = tree(tmp_path / "plain")
+    assert tree(tmp_path / "here") == expected
+    assert "README.md" not in Place.of(out).names()
+    assert run("finish", f"{out}.plan")[0] == 0
+    found = tree(brought(out, tmp_path / "found"))
+    assert found == {name: data for name, data in expected.items() if name != ".build/lock"}
+
+
+def test_s3__a_bucket_that_is_not_there_is_said_in_a_sentence(bucket, run, tmp_path):
+    status, _, said = run("plan", *BUILD, "--output", f"{bucket}-elsewhere/photos", "--ranks", 2)
+    assert status == 1
+    assert said.splitlines()[-1].startswith(f"camtrace: {bucket}-elsewhere/photos.plan: cannot be written")
+    assert "Traceback" not in said
+    status, _, said = run("work", f"{bucket}/nothing.plan")
+    assert status == 2
+    assert "no plan is there" in said
+
+
+def test_place__on_s3_is_a_folder(bucket, tmp_path):
+    place = Place.of(f"{bucket}/deep/er/")
+    assert (place.names(), place.all_names(), place.read("a")) == ([], [], None)
+    place.write("a", b"1")
+    place.write("a", b"2")
+    (tmp_path / "file").write_bytes(b"3" * 6_000_000)
+    place.put(tmp_path / "file", "below/b")
+    assert (place.read("a"), place.names(), place.all_names()) == (b"2", ["a"], ["a", "below/b"])
+    place.get("below/b", tmp_path / "back")
+    assert (tmp_path / "back").stat().st_size == 6_000_000
+    place.remove("a")
+    place.remove("a")
+    assert place.names() == []
+    assert json.dumps(place.all_names()) == '["below/b"]'

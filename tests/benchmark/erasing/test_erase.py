@@ -1,0 +1,263 @@
+"""``camtrace erase`` end to end by the real command: the folder, its numbers, its lines of numpy, and every refusal."""
+
+import dataclasses
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from benchmark.erasers import FitSet, load_eraser, save_eraser
+from benchmark.erasing.command import main as erase
+from benchmark.erasing.protocol import sides_of
+from benchmark.options import RunOptions
+from benchmark.results import read_result
+from benchmark.scoring import near_to
+from benchmark.scoring.command import main as score
+from benchmark.sweep.command import parser as sweep_parser
+from benchmark.sweep.command import run as run_sweep
+from builders.errors import DataError, EncoderError, UsageError
+from builders.kinds import open_photos
+from builders.photos import Labels, PhotoSet
+from tests.conftest import photo_bytes
+
+MODEL = "control:jpeg-statistics"
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of its own: photos of unlike pictures, so that no two are near-duplicates."""
+    root = tmp_path_factory.mktemp("unlike")
+    for split, count in (("train", 24), ("val", 8)):
+        for label, name in enumerate(("cat", "dog")):
+            for i in range(count):
+                path = root / split / name / f"{i:02d}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(photo_bytes(5000 + 1000 * label + 100 * (split == "val") + i, size=(72, 64)))
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(photos, tmp_path_factory):
+    """The eraser's folder and the options of the run."""
+    folder = tmp_path_factory.mktemp("erase")
+    common = ["--data", f"folder:{photos}?name=folder:unlike", "--workers", "0", "--cache", str(folder / "cache"), "-q"]
+    run = ["--model", MODEL, *common, "--trace", "jpeg", "--curve", "--output", str(folder / "eraser")]
+    assert erase(run) == 0
+    return folder / "eraser", common
+
+
+def about(folder):
+    return json.loads((folder / "eraser.json").read_text("utf-8"))
+
+
+def test_folder__holds_what_the_schema_promises(made):
+    folder, _ = made
+    found = about(folder)
+    eraser, fit = load_eraser(folder)
+    assert found["sha256"] == eraser.sha256
+    assert found["fit_photos_hash"] == fit.digest()
+    assert (found["method"], found["attribute"], found["rank"], found["dtype"]) == ("leace", "jpeg", 5, "float32")
+    assert found["labels_at_test_time"] is False
+    assert len(fit.ids) == found["n_photos"] == 24  # half of the train photos
+    assert found["n_rows"] == 24 * 6
+    assert found["unseen"]["photos"] == 16
+    readers = {row["reader"]: row for row in found["measured"] if row["kind"] == "trace"}
+    assert list(readers) == ["linear", "knn", "mlp"]
+    for row in found["measured"]:
+        assert row["n"] == 16
+        assert row["low"] <= row["difference"] <= row["high"]
+        assert row["difference"] == pytest.approx(row["after"] - row["before"], abs=2e-6)
+    assert readers["linear"]["before"] > 0.7
+    assert readers["linear"]["after"] < readers["linear"]["before"]
+    kinds = {(row["task"], row["metric"]) for row in found["measured"] if row["kind"] != "trace"}
+    assert kinds >= {("knn/original", "accuracy"), ("linear/original", "accuracy"), ("knn/jpeg", "spd")}
+
+
+def test_card__applies_it_in_ten_lines_without_camtrace(made, monkeypatch):
+    folder, _ = made
+    (code,) = re.findall(r"```python\n(.+?)```", (folder / "README.md").read_text("utf-8"), re.DOTALL)
+    assert len(code.strip().splitlines()) <= 10
+    assert "camtrace" not in code
+    monkeypatch.chdir(folder)
+    scope = {}
+    exec(code, scope)
+    x = np.random.default_rng(0).normal(size=(7, about(folder)["dimension"]))
+    np.testing.assert_allclose(scope["erase"](x), load_eraser(folder)[0].apply(x), atol=1e-6)
+
+
+def test_curve__begins_without_an_eraser_and_ends_with_all_photos(made):
+    curve = about(made[0])["curve"]
+    measured = {row["reader"]: row for row in about(made[0])["measured"] if row["kind"] == "trace"}
+    assert [point["photos"] for point in curve] == [0, 24]
+    for reader, row in measured.items():
+        assert curve[0]["readers"][reader]["value"] == row["before"]
+        assert curve[-1]["readers"][reader]["value"] == row["after"]
+
+
+def test_results__of_before_and_after_are_there_for_boards(made):
+    folder, _ = made
+    after = [read_result(p) for p in folder.glob("results/*+*/*/result.json")]
+    (before,) = [read_result(p) for p in folder.glob("results/*/*/result.json") if "+" not in str(p)]
+    assert [r.encoder["id"] for r in after] == [f"{MODEL}+{about(folder)['name']}"]
+    assert after[0].encoder["details"]["encoder"] == before.encoder["id"] == MODEL
+    assert after[0].encoder["details"]["eraser"]["method"] == "leace"
+    assert after[0].data == before.data
+
+
+def test_score__with_the_eraser_in_place(made, tmp_path):
+    folder, common = made
+    given = ["--model", MODEL, *common, "--tasks", "probe/jpeg"]
+    assert score([*given, "--output", str(tmp_path / "plain")]) == 0
+    assert score([*given, "--eraser", str(folder), "--output", str(tmp_path / "erased")]) == 0
+    plain, erased = (read_result(tmp_path / name / "result.json") for name in ("plain", "erased"))
+    assert erased.encoder["id"] == f"{MODEL}+{about(folder)['name']}"
+    assert erased.score("probe/jpeg", "accuracy").value < plain.score("probe/jpeg", "accuracy").value
+    assert "--eraser ERASER" in erased.environment["command"]
+    assert about(folder)["sha256"] in erased.environment["local"]["eraser"]
+    assert erased.cost["views"] == plain.cost["views"] == 0 or erased.cost["views"] == 0  # no photo is embedded again
+
+
+def with_fit(folder, target, fit):
+    """The same eraser, said to have seen other photos."""
+    shutil.copytree(folder, target)
+    save_eraser(target, load_eraser(folder)[0], fit, about={}, card="")
+    return target
+
+
+def test_an_eraser_that_has_seen_a_test_photo__is_refused_by_id(made, tmp_path):
+    folder, common = made
+    fit = load_eraser(folder)[1]
+    seen = FitSet.id_hashes("folder:unlike", ["val/cat/03.jpg"])
+    leaking = with_fit(
+        folder, tmp_path / "leaking", FitSet(np.append(fit.ids, seen), np.append(fit.pictures, seen * 0))
+    )
+    assert score(["--model", MODEL, *common, "--eraser", str(leaking), "--output", str(tmp_path / "o")]) == 1
+    assert not (tmp_path / "o" / "result.json").exists()
+    with pytest.raises(DataError, match=r"1 of its 16 test photos \(by id: val/cat/03.jpg\)"):
+        _refuse(leaking, common)
+
+
+def _refuse(folder, common):
+    from benchmark.scoring import Erasing, refuse_leaks
+
+    refuse_leaks(Erasing.load(str(folder)), open_photos(common[1]))
+
+
+def test_an_eraser_that_has_seen_a_near_duplicate__is_refused(made, photos, tmp_path):
+    folder, common = made
+    from builders.splits import photo_hash
+
+    picture = photo_hash((photos / "val" / "dog" / "02.jpg").read_bytes()) ^ 0b100  # one bit is another
+    fit = FitSet(np.array([1], np.uint64), np.array([picture], np.uint64))
+    leaking = with_fit(folder, tmp_path / "near", fit)
+    with pytest.raises(DataError, match=r"near-duplicates of the fit's photos: val/dog/02.jpg"):
+        _refuse(leaking, common)
+    clean = with_fit(folder, tmp_path / "clean", FitSet(fit.ids, np.array([0], np.uint64)))
+    _refuse(clean, common)
+
+
+def test_near_pictures__are_those_within_a_few_bits():
+    near = near_to(np.array([0b1111, 0b1110, 0xFFFFFF << 20, 0], np.uint64), np.array([0b1111, 0], np.uint64))
+    assert near.tolist() == [True, True, False, False]
+
+
+def test_other_encoders__and_commands_that_take_many_are_refused(made, tmp_path):
+    folder, common = made
+    given = ["--eraser", str(folder), *common, "--output", str(tmp_path / "o")]
+    assert score(["--model", "control:random-projection", *given]) == 1
+    from benchmark.encoders import load_encoder
+    from benchmark.scoring import with_eraser
+
+    with pytest.raises(EncoderError, match="dimensions, the eraser"):
+        with_eraser(load_encoder("control:random-projection"), load_eraser(folder)[0])
+    with pytest.raises(UsageError, match="--eraser goes with one encoder"):
+        run_sweep(sweep_parser().parse_args(["--model", MODEL, *given]))
+    for wrong, said in (
+        (["--trace", "colour"], "unknown trace 'colour'"),
+        ([], "which trace"),
+        (["--trace", "jpeg", "--method", "magic"], "unknown method"),
+        (["--trace", "make"], "cannot show make"),
+        (["--trace", "jpeg", "--tasks", "probe/jpeg"], "go with camtrace score"),
+    ):
+        with pytest.raises((UsageError, DataError), match=said):
+            erase(["--model", MODEL, *common, "--output", str(tmp_path / "p"), *wrong])
+
+
+def test_labels_at_test_time__are_flagged_wherever_it_is_named(made, tmp_path, capsys):
+    _, common = made
+    out = tmp_path / "s"
+    run = ["--model", MODEL, *common, "--trace", "jpeg", "--method", "standardise", "--readers", "knn"]
+    assert erase([*run, "--output", str(out)]) == 0
+    assert about(out)["labels_at_test_time"] is True
+    assert "(given test labels)" in about(out)["name"]
+    assert "needs the label of every row" in (out / "README.md").read_text("utf-8")
+    assert "needs the label of every row" in capsys.readouterr().out
+    (after,) = [read_result(p) for p in out.glob("results/*+*/*/result.json")]
+    assert after.encoder["id"].endswith("(given test labels)")
+
+
+def plain_photos(train=20, val=12, **more) -> PhotoSet:
+    names = [f"{split}/{i}" for split, count in (("train", train), ("val", val)) for i in range(count)]
+    data = {name: photo_bytes(70_000 + i, size=(64, 64)) for i, name in enumerate(names)}
+    splits = ["train"] * train + ["val"] * val
+    photos = PhotoSet.of_bytes("plain", data, splits=splits)
+    return dataclasses.replace(photos, **more)
+
+
+def test_sides__share_no_photo_and_readers_learn_from_others():
+    photos = plain_photos()
+    sides = sides_of(photos, "jpeg", seed=0, drop_leaks=False)
+    fit, measured = set(sides.fitted.ids), set(sides.photos.ids)
+    assert not fit & measured
+    assert fit | measured == set(photos.ids)
+    assert len(fit) == 10
+    assert len(sides.held) == 2
+    assert sides.photos.indices("val").size == 12
+    assert [photos.ids[i] for i in sides.rows] == list(sides.fitted.ids)
+    shared = sides_of(photos, "jpeg", seed=0, drop_leaks=False, apart=False)
+    assert shared.photos is photos
+    assert len(shared.fit) == 20
+
+
+def test_sides__an_owner_on_both_is_refused_and_none_is_cut_in_two():
+    owners = np.array([f"o{i % 16}" for i in range(32)])
+    with pytest.raises(DataError, match="owners have photos in train and in another split"):
+        sides_of(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
+    owners = np.array([f"o{i // 2}" for i in range(32)])
+    sides = sides_of(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
+    train = sides.photos.indices("train")
+    assert not set(sides.fitted.columns["owner"]) & set(sides.photos.columns["owner"][train])
+
+
+def test_sides__a_near_duplicate_across_splits_is_refused_or_left_out():
+    photos = plain_photos()
+    source = dataclasses.replace(photos.source)
+    rows = photos.rows.copy()
+    rows[25] = rows[3]  # a test photo is a train photo under another name
+    copied = dataclasses.replace(photos, rows=rows, source=source)
+    with pytest.raises(DataError, match=r"1 train photos are near-duplicates .* \(train/3\): --drop-leaks"):
+        sides_of(copied, "jpeg", seed=0, drop_leaks=False)
+    sides = sides_of(copied, "jpeg", seed=0, drop_leaks=True, apart=False)
+    assert len(sides.fit) == 19
+    assert "train/3" not in {sides.fitted.ids[i] for i in sides.fit}
+
+
+def test_sides__cameras_are_not_shared_where_they_are_known():
+    model = Labels(tuple("abcd"), np.arange(32, dtype=np.int32) % 4)
+    photos = plain_photos(attributes={"model": model})
+    sides = sides_of(photos, "jpeg", seed=0, drop_leaks=False)
+    of = {"fit": sides.fitted, "measured": sides.photos.select(sides.photos.indices("val"))}
+    cameras = {name: set(one.attributes["model"].values.tolist()) for name, one in of.items()}
+    assert len(cameras["fit"]) == len(cameras["measured"]) == 2
+    assert not cameras["fit"] & cameras["measured"]
+    assert len(sides_of(photos, "model", seed=0, drop_leaks=False).photos) == 22  # what is asked is the camera
+
+
+def test_options__of_the_command_are_whole_photos_and_three_readers():
+    from benchmark.erasing.command import parser
+
+    args = parser().parse_args(["--trace", "jpeg"])
+    assert (args.readers, args.mask_ratio) == ("linear,knn,mlp", 0.0)
+    assert RunOptions().readers == "linear"

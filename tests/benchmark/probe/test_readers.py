@@ -1,0 +1,133 @@
+"""Readers beside the linear one: against scikit-learn and torch, at chance where nothing is, and a planted XOR."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+
+from benchmark.erasers import fit_eraser
+from benchmark.probe import READERS, LabelledSplits, labelled_probe, processing_probe
+from benchmark.probe.features import normalised
+from benchmark.probe.reader_knn import NEIGHBOURS, vote
+from benchmark.probe.reader_mlp import Net, gradients, train
+from builders.errors import UsageError
+
+OTHERS = [name for name in READERS if name != "linear"]
+
+
+def planted_xor(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two directions of a sign each among others of noise; the label is whether the signs differ."""
+    rng = np.random.default_rng(seed)
+    signs = rng.permutation(np.arange(n)[:, None] >> [0, 1] & 1)  # as many photos of each pair of signs
+    x = 0.3 * rng.normal(size=(n, 16))
+    x[:, :2] += 2 * signs - 1
+    return x.astype(np.float32), signs[:, 0] ^ signs[:, 1]
+
+
+def splits(make=planted_xor, eraser=None) -> LabelledSplits:
+    (train_x, train_y), (test_x, test_y) = make(400, 0), make(300, 1)
+    if eraser:
+        train_x, test_x = eraser.apply(train_x), eraser.apply(test_x)
+    return LabelledSplits(train_x, train_y, None, None, test_x, test_y, 2)
+
+
+@pytest.fixture(scope="module")
+def answers():
+    eraser = fit_eraser(*planted_xor(400, 0), "leace")
+    return {
+        (when, reader): labelled_probe(splits(eraser=given), reader=reader)
+        for when, given in (("before", None), ("after", eraser))
+        for reader in READERS
+    }
+
+
+def test_a_planted_xor__is_found_by_the_network_and_not_by_the_linear_reader(answers):
+    assert answers["before", "mlp"].accuracy > 0.95
+    assert answers["before", "knn"].accuracy > 0.9
+    assert answers["before", "linear"].accuracy < 0.6
+
+
+def test_a_planted_xor__is_not_removed_by_leace(answers):
+    assert answers["after", "mlp"].accuracy > 0.95
+    assert answers["after", "linear"].accuracy < 0.6
+
+
+def test_readers__tell_of_their_search(answers):
+    knn, mlp = answers["before", "knn"], answers["before", "mlp"]
+    assert [one["k"] for one in knn.search] == list(NEIGHBOURS)
+    assert knn.chosen["k"] in NEIGHBOURS
+    assert len(mlp.search) == 12
+    best = max(one["validation_accuracy"] for one in mlp.search)
+    assert mlp.chosen.items() <= {**next(o for o in mlp.search if o["validation_accuracy"] == best)}.items()
+    assert (knn.protocol, mlp.protocol) == ("knn", "mlp")
+    assert mlp.details()["gradient_norm"] == [None]
+
+
+@pytest.mark.parametrize("reader", OTHERS)
+def test_processing__a_shift_is_read_and_nothing_is_chance(reader):
+    rng = np.random.default_rng(0)
+    photos, shift = rng.normal(size=(220, 12)), rng.normal(size=(3, 12))
+    for size, low, high in ((3.0, 0.9, 1.0), (0.0, 1 / 3, 1 / 3)):
+        views = [(photos + size * one).astype(np.float32) for one in shift]
+        given = [v[:160] for v in views], [v[160:] for v in views], rng.integers(0, 3, (4, 160))
+        found = processing_probe(*given, reader=reader)
+        assert low - 1e-9 <= found.accuracy <= high + 1e-9
+        assert found.predicted.shape == (4, 3, 60)
+
+
+@pytest.mark.parametrize("reader", OTHERS)
+def test_more_photos_than_are_needed__are_sampled_and_fewer_assignments_asked(reader, monkeypatch):
+    monkeypatch.setattr("benchmark.probe.readers.MOST_ROWS", 80)
+    monkeypatch.setattr("benchmark.probe.reader_knn.MOST_ROWS", 80)
+    monkeypatch.setattr("benchmark.probe.reader_mlp.FITS_ROWS", 80)
+    rng = np.random.default_rng(0)
+    views = [rng.normal(size=(200, 6)).astype(np.float32) + shift for shift in (0, 5)]
+    given = [v[:120] for v in views], [v[120:] for v in views], rng.integers(0, 2, (3, 120))
+    found = processing_probe(*given, reader=reader)
+    assert found.n_train == 80
+    assert found.predicted.shape == (1, 2, 80)
+    assert found.accuracy > 0.9
+
+
+def test_neighbours__are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    known, asked = normalised(rng.normal(size=(300, 8))), normalised(rng.normal(size=(90, 8)))
+    labels = rng.integers(0, 2, 300)
+    found = vote(torch.from_numpy(asked), torch.from_numpy(known), labels, (1, 5, 21), 2)  # odd: no ties
+    for k, answer in zip((1, 5, 21), found, strict=True):
+        expected = KNeighborsClassifier(k, metric="cosine").fit(known, labels).predict(asked)
+        np.testing.assert_array_equal(answer, expected)
+
+
+def test_a_tied_vote__goes_to_the_class_of_the_nearest():
+    known = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]])
+    asked = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert vote(asked, known, np.array([2, 1, 1, 2]), (4,), 3).tolist() == [[2, 2]]
+    assert vote(asked, known, np.array([2, 1, 1, 0]), (4, 2), 3).tolist() == [[1, 1], [2, 0]]
+
+
+def test_network__steps_as_torch_does():
+    """The same rows and steps through autograd and torch.optim.AdamW."""
+    rng = np.random.default_rng(0)
+    rows = torch.from_numpy(rng.normal(size=(2, 100, 7)).astype(np.float32))
+    labels = torch.from_numpy(rng.integers(0, 3, (2, 100)))
+    (ours,) = train(rows, labels, 3, [1e-2, 1e-3], [1.0, 0.1], (4,), seed=5)
+    (start,) = train(rows, labels, 3, [0.0, 0.0], [0.0, 0.0], (1,), seed=5)
+    for g, (rate, decay) in enumerate(((1e-2, 1.0), (1e-3, 0.1))):
+        weights = [w[g : g + 1].clone().requires_grad_() for w in start]
+        steps = torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
+        for _ in range(4):
+            logits = Net(*weights).logits(rows[g : g + 1])
+            loss = torch.nn.functional.cross_entropy(logits[0], labels[g])
+            steps.zero_grad()
+            loss.backward()
+            steps.step()
+        for mine, theirs in zip(ours, weights, strict=True):
+            torch.testing.assert_close(mine[g : g + 1], theirs.detach(), atol=2e-5, rtol=1e-4)
+    of_all = gradients(start, rows, labels)
+    assert [g.shape for g in of_all] == [w.shape for w in start]
+
+
+def test_an_unknown_reader__is_named():
+    with pytest.raises(UsageError, match="unknown reader 'kmm': known: knn, linear, mlp"):
+        labelled_probe(splits(), reader="kmm")

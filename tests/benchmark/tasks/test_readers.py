@@ -1,0 +1,99 @@
+"""``--readers`` through the real command: what is written, what it says, and that linear numbers stay as they are."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from benchmark.encoders import load_encoder
+from benchmark.options import RunOptions
+from benchmark.results import read_result
+from benchmark.scoring.command import main as score
+from benchmark.scoring.run import score_encoders
+from benchmark.tasks import all_tasks
+from builders.errors import UsageError
+from builders.kinds import open_photos
+from builders.photos import Labels
+
+MODEL = "control:jpeg-statistics"
+
+
+@pytest.fixture(scope="module")
+def runs(photo_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("readers")
+    common = [
+        "--model",
+        MODEL,
+        "--data",
+        f"folder:{photo_folder}",
+        "--workers",
+        "0",
+        "--cache",
+        str(folder / "cache"),
+        "-q",
+    ]
+    common += ["--tasks", "probe/jpeg"]
+    for name, more in (("linear", []), ("all", ["--readers", "mlp,knn"])):
+        assert score([*common, "--output", str(folder / name), *more]) == 0
+    return folder
+
+
+def test_linear__is_todays_to_the_digit(runs):
+    (alone,), (linear, *_) = (read_result(runs / name / "result.json").scores for name in ("linear", "all"))
+    timed = {"search_s", "fit_s"}
+    for one, other in zip((alone, linear), (linear, alone), strict=True):
+        assert {k: v for k, v in one.details.items() if k not in timed} == {
+            k: v for k, v in other.details.items() if k not in timed
+        }
+        assert (one.value, one.low, one.high, one.n) == (other.value, other.low, other.high, other.n)
+
+
+def test_readers__have_scores_with_intervals_and_their_search(runs):
+    result = read_result(runs / "all" / "result.json")
+    assert [s.metric for s in result.scores] == ["accuracy", "accuracy-knn", "accuracy-mlp"]
+    for found in result.scores:
+        assert found.low <= found.value <= found.high
+        assert found.n == result.scores[0].n
+        assert found.chance == result.scores[0].chance
+        assert found.details["search"]
+    assert result.environment["options"]["readers"] == "linear,knn,mlp"
+    assert "--readers linear,knn,mlp" in result.environment["command"]
+    assert "readers" not in read_result(runs / "linear" / "result.json").environment["options"]
+
+
+def test_kept_answers__give_the_scores_back(runs):
+    result = read_result(runs / "all" / "result.json")
+    with np.load(runs / "all" / "answers.npz") as kept:
+        arrays = {name.rpartition("/")[2].removesuffix(".npy"): kept[name] for name in kept.files}
+    found = all_tasks()["probe/jpeg"].read_answers(arrays)
+    assert {name: values.values.mean() for name, values in found.items()} == pytest.approx(
+        {s.metric: s.value for s in result.scores}
+    )
+
+
+def test_report__has_the_readers_side_by_side(runs):
+    text = (runs / "all" / "report.md").read_text("utf-8")
+    (line,) = [line for line in text.splitlines() if line.startswith("| probe/jpeg") and line.count("(") == 3]
+    scores = read_result(runs / "all" / "result.json").scores
+    assert all(f"{100 * s.value:.1f} (" in line for s in scores)
+    assert "kNN" in text
+    assert "A trace is out where no reader is above chance" in text
+    assert "kNN" not in (runs / "linear" / "report.md").read_text("utf-8")
+
+
+def test_an_unknown_reader__is_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(UsageError, match="unknown reader 'tree'"):
+        score(["--model", MODEL, "--data", f"folder:{tmp_path}", "--readers", "tree"])
+
+
+def test_acquisition__is_read_by_all_three(photo_folder, tmp_path):
+    photos = open_photos(f"folder:{photo_folder}")
+    make = Labels(("bright", "dark"), photos.labels.values.copy())
+    photos = dataclasses.replace(photos, attributes={"make": make})
+    options = RunOptions(readers="linear,knn,mlp", workers=0, device="cpu", cache=tmp_path, mask_ratio=0.0)
+    encoder = load_encoder("control:random-projection")
+    (one,) = score_encoders([encoder], photos, [all_tasks()["probe/make"]], options)
+    assert [s.metric for s in one.result.scores] == ["accuracy", "accuracy-knn", "accuracy-mlp"]
+    assert {s.n for s in one.result.scores} == {len(photos.indices("val"))}
+    assert one.result.scores[1].details["chosen"]["k"] >= 1
+    assert set(one.answers) >= {"probe/make/predicted", "probe/make/predicted-knn", "probe/make/predicted-mlp"}
