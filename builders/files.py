@@ -103,10 +103,11 @@ def scratch_prefix() -> str:
 def sweep_scratch() -> int:
     """Remove scratch files and folders of our processes of this machine that are no longer there; how many.
 
-    A killed run leaves what it had in the system's folder for temporary files, and in shared memory.
+    A killed run leaves them in the system's folder for temporary files, in shared memory and in ``private_scratch``.
     """
     swept = 0
-    for place in {Path(tempfile.gettempdir()), Path("/dev/shm")}:
+    private = private_scratch(make=False)
+    for place in {Path(tempfile.gettempdir()), Path("/dev/shm"), *([private] if private else [])}:
         try:
             names = [name for name in os.listdir(place) if name.startswith("camtrace-")]
         except OSError:
@@ -127,6 +128,24 @@ def sweep_scratch() -> int:
                     continue
                 swept += 1
     return swept
+
+
+def private_scratch(*, make: bool = True) -> Path | None:
+    """A folder for scratch files that other users of this machine can neither read nor write; None where there is none.
+
+    Args:
+        make: it, where it is missing.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else hashlib.sha256(str(Path.home()).encode()).hexdigest()[:8]
+    folder = Path(tempfile.gettempdir()) / f"camtrace-views-{user}"
+    try:
+        if make:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    own = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
+    return folder if stat.S_ISDIR(found.st_mode) and own else None
 
 
 def try_writing(folder: Path) -> None:

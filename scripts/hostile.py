@@ -1,13 +1,13 @@
 """What strangers and broken machines do to camtrace: counts of what was tried, and of what went wrong (nothing should).
 
     python scripts/hostile.py [--quick] [--only PART,...] [--stages NAME,...] [--seed N]
-                              [--kills 200] [--disks 50] [--flips 50] [--seconds 60]
+                              [--kills 200] [--disks 50] [--flips 50] [--pairs 40] [--seconds 60]
 
 Parts: ``results`` and ``answers`` (mutated files through every reader), ``board`` (1,000 hostile result files among 50
 honest ones: the board of the 50, byte for byte), ``kills``, ``disks`` (mounts small file systems: run as root, or under
-``unshare -rm``), ``flips``, ``cost`` (the share of a run that the checks take). Stages of the last four: score, build,
-board, sweep, audit, publish, search, fetch (the last three against doubles on loopback). Exit status 1 if anything was
-wrong. ``--quick`` tries everything in a few minutes.
+``unshare -rm``), ``flips``, ``pairs`` (two processes on one output and cache), ``cost`` (runs with and without the
+checks in turn). Stages of kills, disks, flips and pairs: score, build, board, sweep, audit, publish, search, fetch (the
+last three against doubles on loopback). Exit status 1 if anything was wrong. ``--quick`` tries a tenth of everything.
 ``tests/scripts/test_hostile.py`` runs a little of it.
 """
 
@@ -16,19 +16,22 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shlex
 import shutil
+import statistics
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from scripts.hostile_parts.breaking import Tally, kills  # noqa: E402
-from scripts.hostile_parts.cost import share_of_checks  # noqa: E402
+from scripts.hostile_parts.cost import paired  # noqa: E402
 from scripts.hostile_parts.flips import flips  # noqa: E402
 from scripts.hostile_parts.full_disks import full_disks  # noqa: E402
 from scripts.hostile_parts.results import (  # noqa: E402
@@ -38,24 +41,28 @@ from scripts.hostile_parts.results import (  # noqa: E402
     write_board_folder,
 )
 from scripts.hostile_parts.services import service_stages  # noqa: E402
-from scripts.hostile_parts.work import content, photos, run, stages, traceback_in  # noqa: E402
+from scripts.hostile_parts.together import pairs  # noqa: E402
+from scripts.hostile_parts.work import content, photos, run, stages, traceback_in, warm_up  # noqa: E402
 
-PARTS = ("results", "answers", "board", "kills", "disks", "flips", "cost")
+PARTS = ("results", "answers", "board", "kills", "disks", "flips", "pairs", "cost")
 
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--only", default=",".join(PARTS))
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--stages", default="", help="of kills, disks and flips, such as sweep,audit; by default all")
+    p.add_argument("--stages", default="", help="of kills, disks, flips and pairs, such as sweep,audit; by default all")
     p.add_argument("--kills", type=int, default=200)
     p.add_argument("--disks", type=int, default=50)
     p.add_argument("--flips", type=int, default=50)
+    p.add_argument("--pairs", type=int, default=40, help="of two processes on one output and cache")
     p.add_argument("--hostile", type=int, default=1000, help="files beside 50 honest ones")
     p.add_argument("--seconds", type=float, default=60.0, help="of each fuzzer")
+    p.add_argument("--runs", type=int, default=9, help="pairs of runs for the cost")
+    p.add_argument("--like", default="", help="the run whose cost is measured, such as 'score -m ... -d ... -q'")
     p.add_argument("--quick", action="store_true", help="a tenth of what is not given as a number")
     args = p.parse_args()
-    for name in ("kills", "disks", "flips", "hostile", "seconds"):
+    for name in ("kills", "disks", "flips", "pairs", "hostile", "seconds"):
         if args.quick and getattr(args, name) == p.get_default(name):
             setattr(args, name, type(p.get_default(name))(p.get_default(name) / 10))
     wrong = 0
@@ -190,18 +197,30 @@ def board(args: argparse.Namespace, folder: Path) -> Tally:
 
 
 def cost(args: argparse.Namespace, folder: Path) -> Tally:
-    """The share of one run that the checks take; more than 3 % is wrong."""
+    """What the checks cost of a run; a median ratio beyond 1.03 is wrong."""
+    import torch
+
+    torch.set_num_threads(1)
     tally = Tally()
-    command = stages(photos(folder / "photos"), folder)[0].command(folder / "run")
-    checks, whole, by_check = share_of_checks(command)
-    share = 100 * checks / whole
-    print(f"checks took {checks:.3f} of {whole:.2f} s ({share:.2f} %)")
-    for name, seconds in sorted(by_check.items(), key=lambda item: -item[1])[:8]:
-        print(f"  {1000 * seconds:8.1f} ms  {name}")
-    tally.tried["runs"] += 1
-    if share > 3:
-        tally.wrong.append(f"checks take {share:.1f} % of a run")
+    command = stages(photos(folder / "photos"), folder)[0].command
+    if args.like:
+        command = _like(args.like)
+    warm_up(command(folder / "warm"), folder / "warm")
+    ratios: dict[str, list[float]] = {"processor time": [], "time by the clock": []}
+    for with_, without, clock_with, clock_without in paired(command, folder, args.runs):
+        ratios["processor time"].append(with_ / without)
+        ratios["time by the clock"].append(clock_with / clock_without)
+    for name, found in ratios.items():
+        middle, least, most = statistics.median(found), min(found), max(found)
+        print(f"with checks / without, {name}: median {middle:.4f} of {len(found)} pairs ({least:.4f} to {most:.4f})")
+    tally.tried["pairs of runs"] += args.runs
+    if (share := statistics.median(ratios["processor time"])) > 1.03:
+        tally.wrong.append(f"checks cost {100 * (share - 1):.1f} % of a run")
     return tally
+
+
+def _like(words: str) -> Callable[[Path], list[str]]:
+    return lambda run: [*shlex.split(words), "--output", str(run / "out"), "--cache", str(run / "cache")]
 
 
 def _breaking(function, count_of):
@@ -231,6 +250,7 @@ _PARTS = {
     "kills": _breaking(kills, "kills"),
     "disks": _breaking(full_disks, "disks"),
     "flips": _breaking(flips, "flips"),
+    "pairs": _breaking(pairs, "pairs"),
 }
 
 if __name__ == "__main__":

@@ -140,8 +140,12 @@ class Results(Mapping[Key, Score]):
         folder = Path(folder)
         for one in self.scored:
             write_scored(one, folder, single=self.single)
-        write_reports(self.results, dict(self.missing), folder, [one.photos for one in self.scored])
+        self.save_reports(folder)
         return folder
+
+    def save_reports(self, folder: str | Path) -> None:
+        """Write the three reports alone, where the results are written already."""
+        write_reports(self.results, dict(self.missing), Path(folder), [one.photos for one in self.scored])
 
     def compare(
         self, other: Results | str | Path, *, tasks: str | tuple[str, ...] = (), all_metrics: bool = False,

@@ -149,7 +149,7 @@ def score(
         warnings.warn(f"not scored: {lost.name}: {lost.reason}", stacklevel=2)
     results = Results(answered.scored, {lost.name: lost.reason for lost in answered.missing}, asked.single)
     if folder is not None:
-        results.save(folder)
+        results.save_reports(folder)  # each result was written when it was there
     return results
 
 

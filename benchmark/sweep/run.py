@@ -52,9 +52,10 @@ class Row:
     spec: str
     data: str
     state: str
-    """``scored``, ``kept`` (a finished result of exactly this question was there) or ``failed``."""
+    """``scored``, ``partial`` (there is a result, but a task or many photos failed), ``kept`` (a finished result of
+    exactly this question was there) or ``failed``."""
     reason: str
-    """Of a failure, one sentence; else empty."""
+    """What failed, one sentence each; else empty."""
     folder: str
     """Below the output; empty without a result."""
     result: Result | None = None
@@ -125,9 +126,9 @@ def run_sweep(
 
 def sweep_text(rows: Sequence[Row], output: Path) -> str:
     """What became of every row, for people."""
-    table = [[row.spec, row.data, row.state, row.reason or row.folder] for row in rows]
-    counts = {state: sum(row.state == state for row in rows) for state in ("scored", "kept", "failed")}
-    said = ", ".join(f"{count} {state}" for state, count in counts.items())
+    table = [[row.spec, row.data, row.state, ": ".join(filter(None, (row.folder, row.reason)))] for row in rows]
+    counts = {state: sum(row.state == state for row in rows) for state in ("scored", "partial", "kept", "failed")}
+    said = ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "partial")
     return (
         f"{markdown_table(['encoder', 'data', 'state', 'where or why'], table)}\n\n{said}. "
         f"Written to {output}: report.html, report.md, {SWEEP_FILE}, <encoder>/<data>/result.json"
@@ -151,7 +152,7 @@ def _score_group(
         if kept is None:
             missing[spec] = encoder
         else:
-            rows[spec] = Row(spec, job.photos.name, "kept", "", folder.as_posix(), kept)
+            rows[spec] = Row(spec, job.photos.name, "kept", _what_failed(kept), folder.as_posix(), kept)
             say(f"kept: {spec} on {job.photos.name} ({kept.created})")
     if missing:
         try:
@@ -161,14 +162,19 @@ def _score_group(
         for spec, one in zip(missing, scored, strict=True):
             own = dataclasses.replace(origin, model=spec, data=job.spec)
             result = recorded(one.result, how_to_repeat(own, missing[spec].info, job.photos, options))
-            reasons = [f.reason for f in result.failures if f.kind != "photo"]
+            reason = _what_failed(result)
             if not result.scores:
-                rows[spec] = Row(spec, job.photos.name, "failed", "; ".join(reasons) or "no task gave a score", "")
+                rows[spec] = Row(spec, job.photos.name, "failed", reason or "no task gave a score", "")
                 continue
             folder = write_scored(dataclasses.replace(one, result=result), output, single=False)
             where = folder.relative_to(output).as_posix()
-            rows[spec] = Row(spec, job.photos.name, "scored", "; ".join(reasons), where, result)
+            rows[spec] = Row(spec, job.photos.name, "partial" if reason else "scored", reason, where, result)
     return [rows[spec] for spec in encoders]
+
+
+def _what_failed(result: Result) -> str:
+    """Besides single photos."""
+    return "; ".join(f.reason for f in result.failures if f.kind != "photo")
 
 
 def finished(folder: Path, encoder: Encoder, job: SweepJob, hashes: PhotoHashes, options: RunOptions) -> Result | None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ QUEUED = 2
 other at most."""
 
 STALLED_S = 60.0
-"""Seconds in which no worker has used its core or given anything, after which a run that waits for them is ended."""
+"""Seconds in which no worker computed, read, waited for a core or gave anything: then a run that waits is ended."""
 
 LOOK_S = 0.5
 """Seconds after which the thread looks whether anything goes on."""
@@ -275,32 +276,43 @@ def _died(process: Any) -> DataError:
 
 
 class _Watch:
-    """Whether anything goes on: replies, or, where the system tells, processor time of the workers."""
+    """Whether anything goes on: replies, or, where the system tells, what the workers do."""
 
     def __init__(self, processes: Sequence[int]) -> None:
         self._processes = processes
-        self._since, self._used = time.monotonic(), 0
-        self.seen()
+        self._since, self._did = time.monotonic(), [_done_by(process) for process in processes]
 
     def seen(self) -> None:
         self._since = time.monotonic()
 
     def stalled(self) -> bool:
-        used = sum(map(_processor_time, self._processes))
-        if used != self._used:
-            self._used = used
+        did = [_done_by(process) for process in self._processes]
+        if did != self._did or any(map(_waits_for_a_core, self._processes)):
+            self._did = did
             self.seen()
         return time.monotonic() - self._since > STALLED_S
 
 
-def _processor_time(process: int) -> int:
-    """Of a process so far, in ticks; 0 where the system does not tell."""
+def _done_by(process: int) -> tuple[bytes, ...]:
+    """Processor time of a process in ticks, its counts of reads and writes; empty where the system does not tell."""
+    return (*_stat(process)[11:13], _proc(process, "io"))
+
+
+def _waits_for_a_core(process: int) -> bool:
+    """Whether it would go on if it were let: a loaded machine may leave it waiting for long."""
+    return _stat(process)[:1] == [b"R"]
+
+
+def _stat(process: int) -> list[bytes]:
+    """Fields from its state on."""
+    return _proc(process, "stat").rpartition(b")")[2].split()
+
+
+def _proc(process: int, name: str) -> bytes:
     try:
-        with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return int(fields[11]) + int(fields[12])
-    except (OSError, ValueError, IndexError):
-        return 0
+        return Path(f"/proc/{process}/{name}").read_bytes()
+    except OSError:
+        return b""
 
 
 def _work(make: Make, ring: Ring, pipe: Connection, inherited: Sequence[Connection]) -> None:

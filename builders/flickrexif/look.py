@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sys
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -38,10 +39,14 @@ class SeenPixels:
     height: int = 0
     reason: str | None = None
     """Why the file cannot be used."""
+    damaged: bool = False
+    """Whether it is not the file that was fetched: another copy of it may be good."""
 
 
 def look_into_files(state: State, *, workers: int = 1) -> int:
     """Look into every file that has not been looked into. Returns how many. Resumes.
+
+    A file that is gone from the disk or not the one that was fetched counts as not fetched from then on, and is said.
 
     Args:
         state: has the files; keeps what was seen.
@@ -59,7 +64,12 @@ def look_into_files(state: State, *, workers: int = 1) -> int:
             seen = _pixels_of(paths, [sha for *_, sha in portion], workers)
             readings = read_many(paths, workers=workers)
             with state.transaction() as db:
-                for (id, _, sha), pixels, reading in zip(portion, seen, readings, strict=True):
+                for (id, path, sha), pixels, reading in zip(portion, seen, readings, strict=True):
+                    if pixels.damaged:
+                        db.execute("DELETE FROM files WHERE photo_id = ?", (id,))
+                        what = f"{state.path_of(path)}: {pixels.reason}; 'flickrexif fetch' gets it again"
+                        tqdm.write(f"camtrace: warning: {what}", file=sys.stderr)
+                        continue
                     raw = json.dumps(dict(reading.acquisition.raw), ensure_ascii=False)
                     values = (id, sha, pixels.hash, pixels.width, pixels.height, raw, pixels.reason)
                     db.execute("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?, ?, ?)", values)
@@ -72,9 +82,9 @@ def look_at_pixels(path: Path, sha256: str) -> SeenPixels:
     try:
         data = path.read_bytes()
     except OSError as error:
-        return SeenPixels(reason=f"the file cannot be read ({error.strerror}); fetch it again")
+        return SeenPixels(reason=f"the file cannot be read ({error.strerror})", damaged=True)
     if hashlib.sha256(data).hexdigest() != sha256:
-        return SeenPixels(reason="the file is not the one that was fetched")
+        return SeenPixels(reason="the file is not the one that was fetched", damaged=True)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

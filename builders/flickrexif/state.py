@@ -5,6 +5,7 @@ What a step writes, it writes in one transaction; a step that died is taken up a
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from builders.errors import DataError, UsageError
+from builders.errors import DataError, DiskError, UsageError, disk_error
 from builders.flickrexif.clock import Clock, SystemClock
 from builders.flickrexif.schema import MIGRATIONS, TABLES, VERSION, tombstone_hash
 
@@ -35,7 +36,8 @@ class State:
         clock: the time that is recorded.
 
     Raises:
-        DataError: the folder holds no state, a newer one, or a broken one.
+        DataError: the folder holds no state, a newer one, or a broken one; or, later too, the disk takes no more
+            (``DiskError``).
     """
 
     def __init__(self, folder: Path, *, create: bool = False, clock: Clock | None = None) -> None:
@@ -59,8 +61,12 @@ class State:
             except BaseException:
                 self._db.close()
                 raise
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise DataError(f"{path}: cannot be opened as a state ({error})") from None
+        except sqlite3.DatabaseError as error:
+            told = _of_disk(error, path)
+            broken = DataError(f"{path}: cannot be opened as a state ({error})")
+            raise (told if isinstance(told, DiskError) else broken) from None
+        except OSError as error:
+            raise disk_error(error, path, kept="nothing was begun") from None
 
     def __enter__(self) -> State:
         return self
@@ -79,16 +85,18 @@ class State:
             if self._db.in_transaction:
                 yield self._db
                 return
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+            with self._told():
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:  # a full disk may have rolled it back already
+                        self._db.execute("ROLLBACK")
+                    raise
 
     def rows(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
-        with self._lock:
+        with self._lock, self._told():
             return self._db.execute(sql, parameters).fetchall()
 
     def each(self, sql: str, *parameters: Any) -> Iterator[sqlite3.Row]:
@@ -105,9 +113,19 @@ class State:
 
     def value(self, sql: str, *parameters: Any) -> Any:
         """First column of the first row; None if there is none."""
-        with self._lock:
+        with self._lock, self._told():
             row = self._db.execute(sql, parameters).fetchone()
         return None if row is None else row[0]
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What a disk does to the file is told in a sentence."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if told := _of_disk(error, self.folder / DATABASE):
+                raise told from None
+            raise
 
     def setting(self, key: str) -> Any:
         """A setting, or None."""
@@ -187,6 +205,20 @@ class State:
                 raise
             if version:
                 self.compact()
+
+
+def _of_disk(error: sqlite3.DatabaseError, path: Path) -> DataError | None:
+    """An error of SQLite that the disk made, or another process; None for every other."""
+    said = str(error)
+    if "is full" in said:
+        return disk_error(OSError(errno.ENOSPC, said), path, kept="what was recorded is kept")
+    if "disk I/O error" in said or "readonly database" in said or "unable to open" in said:
+        return disk_error(OSError(errno.EIO, said), path, kept="what was recorded is kept")
+    if "is locked" in said:
+        return DataError(f"{path}: another process has held it for {_BUSY_S:.0f} seconds; run it again")
+    if "malformed" in said or "not a database" in said:
+        return DataError(f"{path}: it is damaged ({said}); go on with a copy of it, or with a new --state")
+    return None
 
 
 def _lock(handle: IO[str], complaint: str) -> None:

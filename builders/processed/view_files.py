@@ -9,14 +9,11 @@ folder that spawned ones read.
 from __future__ import annotations
 
 import atexit
-import hashlib
 import io
 import os
 import pickle
 import re
 import secrets
-import stat
-import tempfile
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -27,6 +24,7 @@ import datasets
 import fsspec
 
 from builders.errors import PhotoError, UsageError
+from builders.files import private_scratch, scratch_prefix, sweep_scratch
 from builders.pixels import ALL_PARAMETERS, Parameter, decode_rgb, processed_file
 from builders.processed.own_files import OwnFiles
 from builders.processed.processed_rows import ProcessingSettings, file_name
@@ -70,9 +68,10 @@ def share_views(views: ViewSet) -> str:
     token = secrets.token_hex(8)
     _sets[token] = views
     if views.photos.cache_files:  # in files: what is pickled names them; photos in memory would be copied
-        folder = _private_folder()
+        sweep_scratch()
+        folder = private_scratch()
         if folder is not None:
-            path = folder / token
+            path = folder / f"{scratch_prefix()}{token}"  # of this process: what a killed one left is swept by the next
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
                 pickle.dump(views, stream)
             atexit.register(_forget, path, os.getpid())
@@ -179,9 +178,9 @@ fsspec.register_implementation(PROTOCOL, ViewFiles, clobber=True)
 
 def _set_of(token: str) -> ViewSet:
     if token not in _sets:
-        folder = _private_folder()
-        path = None if folder is None else folder / token
-        if path is None or not path.is_file():
+        folder = private_scratch(make=False)
+        path = next(folder.glob(f"*-{token}"), None) if folder else None
+        if path is None:
             raise PhotoError(
                 "the data set that this view belongs to is not in this process: call with_processing here, or save "
                 f"there what {WRITTEN_OUT} writes out"
@@ -189,19 +188,6 @@ def _set_of(token: str) -> ViewSet:
         with open(path, "rb") as stream:  # written by share_views into a folder that only this user can write to
             _sets[token] = pickle.load(stream)
     return _sets[token]
-
-
-def _private_folder() -> Path | None:
-    """A folder of this user alone, None where there is none to be had."""
-    user = os.getuid() if hasattr(os, "getuid") else hashlib.sha256(str(Path.home()).encode()).hexdigest()[:8]
-    folder = Path(tempfile.gettempdir()) / f"camtrace-views-{user}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError:
-        return None
-    own = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
-    return folder if stat.S_ISDIR(found.st_mode) and own else None
 
 
 def _forget(path: Path, process: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -18,6 +19,10 @@ SPARE_BYTES = 320 << 20
 
 BLOCK_BYTES = 4096
 """What a file of one byte takes."""
+
+
+_SENTENCE = re.compile("disk is full|make space|cannot be written to|free some space")
+"""What tells people to make space, as an error or as the reason of a row."""
 
 
 def full_disks(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tally:
@@ -51,10 +56,9 @@ def full_disks(stages: Sequence[Stage], scratch: Path, count: int, seed: int) ->
             tally.tried[what] += 1
             tally.note(what, first)
             tally.outcomes[f"{stage.name}: status {first.status} at first"] += 1
-            said = [line for line in first.said.splitlines() if line.startswith("camtrace: ") and "warning" not in line]
             if first.status not in (0, 1):
                 tally.wrong.append(f"{what}: status {first.status}: {first.said[-300:]}")
-            elif first.status == 1 and not said:
+            elif first.status == 1 and not _SENTENCE.search(first.said):
                 tally.wrong.append(f"{what}: no sentence: {first.said[-300:]}")
             (disk / "filler").unlink(missing_ok=True)
             _resize(disk, 1 << 30)

@@ -148,8 +148,15 @@ def test_sweep_scratch__takes_what_killed_runs_left_and_nothing_else(tmp_path, m
     (tmp_path / f"{dead}a" / "inside").mkdir(parents=True)
     (tmp_path / f"{dead}b").write_text("x")
     (tmp_path / f"{dead}c").symlink_to(tmp_path / f"{mine}a")
-    kept = {f"{mine}a", elsewhere, "camtrace-notes", f"{dead}c"}
-    for name in kept - {f"{dead}c"}:
+    private = files.private_scratch()
+    assert private.stat().st_mode & 0o777 == 0o700
+    for name in (f"{mine}views", f"{dead}views"):
+        (private / name).write_text("x")
+    kept = {f"{mine}a", elsewhere, "camtrace-notes", f"{dead}c", private.name}
+    for name in kept - {f"{dead}c", private.name}:
         (tmp_path / name).mkdir()
-    assert files.sweep_scratch() >= 2
+    assert files.sweep_scratch() >= 3
     assert set(os.listdir(tmp_path)) == kept
+    assert os.listdir(private) == [f"{mine}views"]
+    private.chmod(0o755)  # others could look into it: not taken
+    assert files.private_scratch() is None

@@ -8,6 +8,7 @@ from benchmark.leaderboard.admission import objection
 from benchmark.leaderboard.command import main
 from benchmark.results import read_files
 from scripts import hostile
+from scripts.hostile_parts.cost import without_checks
 from scripts.hostile_parts.results import forgeries, write_board_folder
 
 
@@ -45,3 +46,20 @@ def test_board__hostile_files_beside_honest_ones_change_nothing_but_the_refusals
         boards.append(data)
     assert boards[0] == boards[1]
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_without_checks__replaces_them_where_they_are_used_and_puts_them_back():
+    from benchmark.bank import batches, view_file
+    from benchmark.scoring import output
+    from builders import photos
+
+    places = [
+        (view_file, "reserve_space"), (view_file, "_own_crc32"), (view_file.ViewFile, "damaged"),
+        (output, "sweep_temporaries"), (output, "hashlib"), (batches, "torch"), (photos.PhotoSet, "_make_readable"),
+    ]  # fmt: skip
+    before = [getattr(*place) for place in places]
+    with without_checks() as replaced:
+        assert all(getattr(*place) is not one for place, one in zip(places, before, strict=True))
+        assert {"fsync", "check_forms", "parse_json", "open_outside", "reserve_for"} <= set(replaced)
+        assert output.hashlib.sha256(b"x").hexdigest() == "0" * 64
+    assert all(getattr(*place) is one for place, one in zip(places, before, strict=True))

@@ -104,11 +104,12 @@ def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     assert sweep.decoded == 12 + 12 * (1 + 3 + 3) + (3 + 3 + 3 + 2 * 2) + (3 + 2 * (1 + 3 + 1))
     found = rows(sweep)
     assert {name: row["state"] for name, row in found.items()} == {
-        "small": "scored", "broken": "failed", "fragile": "scored", "large": "scored", "absent": "failed",
+        "small": "scored", "broken": "failed", "fragile": "partial", "large": "scored", "absent": "failed",
     }  # fmt: skip
     assert "this encoder is broken" in found["broken"]["reason"]
     assert "absent" in found["absent"]["reason"]
-    assert "3 scored, 0 kept, 2 failed" in printed.out
+    assert "2 scored, 1 partial, 0 kept, 2 failed" in printed.out
+    assert f"{found['fragile']['folder']}: {found['fragile']['reason'][:40]}" in printed.out
     result = read_result(sweep.out / found["large"]["folder"] / "result.json")
     assert [s.task for s in result.scores] == ["probe/sharpening"]
     assert result.environment["command"] == (

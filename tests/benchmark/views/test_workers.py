@@ -22,6 +22,7 @@ from benchmark.views.ring import Ring, Row, SlotPlan, shared_folder
 from benchmark.views.workers import made_by_workers
 from builders.errors import DataError
 from builders.photos import PhotoSet
+from builders.pixels import reserving
 from builders.pixels.engine.selection import VARIABLE
 
 ROW = Row((2, 3), np.dtype(np.uint8))
@@ -94,6 +95,52 @@ def busy(position: int) -> PhotoViews:
 def test_made_by_workers__a_photo_that_takes_long_is_waited_for(monkeypatch):
     monkeypatch.setattr(workers_module, "STALLED_S", 0.3)
     assert len(list(made(busy))) == 9
+
+
+def waits_for_memory(position: int) -> PhotoViews:
+    if position == 4:
+        reserving.LONGEST_WAIT_S = 0.9
+        reserving.reserve_for(13_000, 13_000)
+    return numbered(position)
+
+
+def reads_slowly(position: int) -> PhotoViews:
+    if position == 4:
+        with open(os.devnull, "rb") as file:
+            for _ in range(9):
+                time.sleep(0.1)
+                os.read(file.fileno(), 1)
+    return numbered(position)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process reads")
+@pytest.mark.parametrize("make", [waits_for_memory, reads_slowly])
+def test_made_by_workers__waiting_for_memory_and_reading_are_no_standstill(monkeypatch, make):
+    monkeypatch.setattr(workers_module, "STALLED_S", 0.4)
+    monkeypatch.setattr(workers_module, "LOOK_S", 0.1)
+    with reserving.memory_budget(1 << 30):
+        held = reserving.reserve_for(13_000, 13_000)
+        assert len(list(made(make))) == 9
+        held.release()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the state of a process")
+def test_watch__a_process_that_waits_for_a_core_is_no_standstill(monkeypatch):
+    monkeypatch.setattr(workers_module, "STALLED_S", 0.0)
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"], stdout=-1)
+    assert sleeper.stdout.read(1) == b"1"
+    try:
+        time.sleep(0.1)
+        watch = workers_module._Watch([sleeper.pid])
+        time.sleep(0.01)
+        assert watch.stalled()
+        with_this_one = workers_module._Watch([sleeper.pid, os.getpid()])  # which runs while it looks
+        monkeypatch.setattr(workers_module, "STALLED_S", 1.0)
+        time.sleep(1.1)
+        assert not with_this_one.stalled()
+    finally:
+        sleeper.kill()
+        sleeper.communicate()
 
 
 def test_made_by_workers__left_before_its_end_leaves_no_process():

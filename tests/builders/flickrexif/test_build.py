@@ -188,7 +188,7 @@ def test_build__resumes_to_the_same_bytes(fetched, with_pixels, tmp_path):
     assert (again / "build.json").read_bytes() == (with_pixels / "build.json").read_bytes()
 
 
-def test_build__a_changed_file_and_a_broken_one_are_left_out(flickr, tmp_path):
+def test_build__a_broken_file_is_left_out_and_damaged_ones_are_fetched_again(flickr, tmp_path, capsys):
     with State(tmp_path / "state", create=True) as state:
         add(state, flickr, [at for at in range(300) if WORLD.kind[at] > 0.3])
         fetch(state, PLAN)
@@ -200,11 +200,14 @@ def test_build__a_changed_file_and_a_broken_one_are_left_out(flickr, tmp_path):
         with state.transaction() as db:
             db.execute("UPDATE files SET sha256 = ? WHERE path = ?", (hashlib.sha256(broken).hexdigest(), paths[2]))
         built = build(state, BuildPlan(tmp_path / "out"))
-        assert built.left_out == {"file that cannot be decoded": 3}
-        reasons = [row[0] for row in state.rows("SELECT reason FROM looks WHERE reason IS NOT NULL ORDER BY photo_id")]
-    assert reasons[0] == "the file is not the one that was fetched"
-    assert "cannot be read" in reasons[1]
+        assert built.left_out == {"without Exif": 2, "file that cannot be decoded": 1}  # nobody asked Flickr for theirs
+        said = capsys.readouterr().err
+        assert f"{paths[0]}: the file is not the one that was fetched; 'flickrexif fetch' gets it again" in said
+        assert f"{paths[1]}: the file cannot be read (No such file or directory); 'flickrexif" in said
+        assert fetch(state, PLAN).fetched == 2
+        assert build(state, BuildPlan(tmp_path / "again")).left_out == {"file that cannot be decoded": 1}
     assert len(rows_of(tmp_path / "out", "metadata", "train")) == len(paths) - 3
+    assert len(rows_of(tmp_path / "again", "metadata", "train")) == len(paths) - 1
 
 
 def test_build__nothing_there_is_one_sentence(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.errors import DataError
+from builders.errors import DataError, DiskError
 from builders.flickrexif.licences import PERMISSIVE
 from builders.flickrexif.state import DATABASE, VERSION, State
 from builders.flickrexif.status import status_text
@@ -127,3 +127,29 @@ def columns_of(folder):
     with State(folder, create=True) as state:
         names = [row[0] for row in state.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {name: sorted(tuple(r)[1:4] for r in state.rows(f"PRAGMA table_info({name})")) for name in names}
+
+
+def test_state__a_full_disk_is_one_sentence_and_what_was_recorded_is_kept(tmp_path):
+    with State(tmp_path, create=True) as state:
+        state.set("before", 1)
+        pages = state.value("PRAGMA page_count")
+        state.value(f"PRAGMA max_page_count = {pages}")  # as a disk that has no room for one page more
+        with pytest.raises(DiskError, match=r"state\.sqlite: the disk is full; what was recorded is kept, free some"):
+            state.set("large", "x" * 100_000)
+        state.value("PRAGMA max_page_count = 1000000")
+        assert (state.setting("before"), state.setting("large")) == (1, None)
+        state.set("large", "x" * 100_000)
+    with State(tmp_path) as state:
+        assert len(state.setting("large")) == 100_000
+
+
+def test_state__a_damaged_page_is_one_sentence(tmp_path):
+    with State(tmp_path, create=True) as state:
+        for number in range(2000):
+            state.set(f"key {number}", "y" * 50)
+    file = tmp_path / "state.sqlite"
+    data = file.read_bytes()
+    half = len(data) // 2
+    file.write_bytes(data[:half] + bytes(len(data) - half))
+    with State(tmp_path) as state, pytest.raises(DataError, match=r"state\.sqlite: it is damaged \(.*malformed"):
+        state.rows("SELECT * FROM settings")
