@@ -1,8 +1,10 @@
 // The page of one encoder: facts, every score, how to repeat it, where it comes from.
 import { fill, h, outside, viewer } from "./dom.js";
 import { loadDetail } from "./detail.js";
+import { csvOf, save } from "./download.js";
 import { chance, count, interval, isShare, millions, percent, rankText, shown } from "./format.js";
 import * as m from "./model.js";
+import { scoreRecords } from "./panel.js";
 import { dot } from "./table.js";
 
 export function createEncoderPage({ board, container, linkTo, copy }) {
@@ -64,7 +66,8 @@ export function createEncoderPage({ board, container, linkTo, copy }) {
               h("td", { class: "score" }, isShare(column) ? chance(column) : ""),
               h("td", { class: "score" }, ranked(cell, column, state)),
               h("td", {}, cell.flags.map((flag) => board.flags[flag] ?? flag).join("; ")));
-          })))));
+          })))),
+      h("button", { type: "button", class: "small", onclick: () => save(`camtrace-${row.key}.csv`, "text/csv", csvOf(scoreRecords(board, held, [row])())) }, "Data as CSV"));
   }
 
   function ranked(cell, column, state) {

@@ -1,5 +1,6 @@
 // The figures: each has a heading, its own choices, a caption, a summary in words and a link to its table.
 import { fill, h } from "./dom.js";
+import { csvOf, save } from "./download.js";
 import { count, millions, percent, shown } from "./format.js";
 import { galleryFigure } from "./gallery.js";
 import * as m from "./model.js";
@@ -211,6 +212,11 @@ function groupFigure(context) {
             return h("td", {}, mean ? [h("strong", {}, shown(mean.mean, column)), ` (${shown(mean.low, column)} to ${shown(mean.high, column)}) `, h("small", {}, `n = ${mean.n}`)] : "");
           }))))),
     ),
+    h("button", { type: "button", class: "small", onclick: () => save("camtrace-groups.csv", "text/csv", csvOf(columns.flatMap((column) =>
+      groups.filter(({ id }) => board.group_means[column.id][id]).map(({ id }) => {
+        const { mean, low, high, n } = board.group_means[column.id][id];
+        return { data: column.data, task: column.task, metric: column.metric, group: id, mean, least: low, greatest: high, n };
+      })))) }, "Data as CSV"),
   );
 }
 
