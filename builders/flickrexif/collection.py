@@ -59,7 +59,7 @@ SCHEMA = pa.schema(
         "sha256": pa.string(),
         **dict.fromkeys(("width", "height"), pa.int32()),
         "perceptual_hash": pa.int64(),
-        **dict.fromkeys(("exif_source", "camera_make", "camera_model", "software"), OFTEN_THE_SAME),
+        **dict.fromkeys(("exif_source", "found_by", "camera_make", "camera_model", "software"), OFTEN_THE_SAME),
         **dict.fromkeys(("exposure_s", "f_number", "focal_length_mm"), OFTEN_THE_SAME),
         "iso_speed": pa.int64(),
         "flash_fired": pa.bool_(),
