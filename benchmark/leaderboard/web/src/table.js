@@ -19,6 +19,7 @@ export function createTable({ board, container, onSort, linkTo }) {
   let heads = [];
   let signature = "";
   let rankHead = null;
+  const mixed = new Set(board.rows.map(({ origin }) => origin)).size > 1;
 
   function render(state) {
     const next = JSON.stringify([m.visibleColumns(board, state).map(({ id }) => id), state.facts]);
@@ -124,7 +125,7 @@ export function createTable({ board, container, onSort, linkTo }) {
     const notes = row.notes.length ? h("span", { class: "badge note", title: row.notes.join(" ") }, row.status) : null;
     const element = h(
       "tr",
-      { class: [row.origin, row.group === "control" ? "control" : "", row.eraser ? "erased" : ""].filter(Boolean).join(" ") },
+      { class: [mixed ? row.origin : "", row.group === "control" ? "control" : "", row.eraser ? "erased" : ""].filter(Boolean).join(" ") },
       h(
         "th",
         { scope: "row", class: "name" },
