@@ -19,6 +19,7 @@ from builders.dataset import Build, file_sha256, read_build
 from builders.errors import CamtraceError, DataError
 from builders.pixels import ALL_PARAMETERS, Parameter, Processing, decode_rgb, random_scale, read_jpeg_header
 from builders.processed import ProcessingSettings, correlation_of, expected_counts, settings_of
+from builders.sources import local_splits
 
 CHI_SQUARE_QUANTILE = 0.999
 """Class counts of a uniform assignment may be this unlikely; one honest build in a thousand is not."""
@@ -121,9 +122,13 @@ class _Adder:
 
 
 def _load(folder: Path, config: str, split: str) -> Any:
+    """The rows that ``load_dataset`` would give, from the files as they lie: nothing is copied into its cache."""
     import datasets
 
     try:
+        parts = local_splits(str(folder), config)
+        if parts is not None:
+            return parts[split]
         loaded = datasets.load_dataset(str(folder), config, split=split)
     except Exception as error:  # whatever the libraries raise, the folder is not what it should be
         reason = str(error).strip().splitlines()

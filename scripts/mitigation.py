@@ -30,6 +30,8 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--photos", type=Path, help="class folders in train/ and val/")
     p.add_argument("--limit", type=int, default=400, help="photos of each set")
+    p.add_argument("--encoder", action="append", choices=ENCODERS, help="of the table; repeatable (default: all)")
+    p.add_argument("--only", choices=("imagenette", "simcams"), help="one of the two sets")
     p.add_argument("--work", type=Path, default=Path("mitigation"), help="where erasers and the cache are kept")
     p.add_argument("--write", type=Path, help="the document")
     p.add_argument("--cost", action="store_true", help="time and memory of a fit")
@@ -55,13 +57,15 @@ def tables(args: argparse.Namespace) -> str:
     from benchmark.erasers import METHODS
     from builders.kinds import open_photos
 
-    encoders = {spec: load_encoder(spec, device="cpu") for spec in ENCODERS}
+    encoders = {spec: load_encoder(spec, device="cpu") for spec in args.encoder or ENCODERS}
     asked = [("imagenette", f"folder:{args.photos}?name=folder:imagenette", "jpeg"), ("simcams", "simcams", "make")]
     parts = []
     for name, spec, trace in asked:
+        if args.only not in (None, name):
+            continue
         rows, costs = [], []
         photos = open_photos(spec, seed=0).limited(args.limit)
-        for encoder in ENCODERS:
+        for encoder in encoders:
             before = None
             for method in METHODS:
                 found = erased(args, encoders[encoder], photos, method, name, trace)

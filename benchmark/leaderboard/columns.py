@@ -111,13 +111,15 @@ def meaning(task: str, metric: str) -> Meaning:
     questions = all_tasks()
     number = metric_of(questions, task, metric)
     question = questions.get(task)
-    if question is None or not (number.main or question.family.grouped) or number not in question.metrics:
+    shown = number.main or number.kind == "trace" or (question is not None and question.family.grouped)
+    if question is None or not shown or number not in question.metrics:
         return Meaning(OTHER, f"{task} {metric}", f"{metric} of {task}.", number.kind, "", subject)
     alone = len([m for m in question.metrics if m.main]) == 1 and not question.family.grouped
+    reader = "" if number.main or question.family.grouped else f", {number.title.partition(', ')[2]}"
     return Meaning(
         family=question.family.name,
-        label=question.title if alone else number.title,
-        explain=question.explain if alone else number.explain,
+        label=f"{question.title}{reader}" if alone else number.title,
+        explain=f"{question.explain}{f' {number.explain}' if reader else ''}" if alone else number.explain,
         kind=number.kind,
         group=question.title if question.family.grouped else "",
         parameter=subject if alone or question.family.grouped else "",

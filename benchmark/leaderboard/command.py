@@ -8,7 +8,8 @@ from pathlib import Path
 
 from benchmark.leaderboard.admission import objection
 from benchmark.leaderboard.board import build_board
-from benchmark.leaderboard.entries import measured_entries, published_entries, study_facts
+from benchmark.leaderboard.entries import measured_entries, published_entries
+from benchmark.leaderboard.facts import study_facts
 from benchmark.leaderboard.site import write_site
 from benchmark.results import ReadResults, Refusal, ResultFile, published_encoders, read_results
 from builders.command_line import Parser

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from benchmark.leaderboard.facts import count_of, facts_of, text_of
 from benchmark.options import CHOICES, STUDY_PRESET, preset_label
 from benchmark.results import STUDY_GROUPS, PublishedEncoder, ResultFile, Score, metric_of
 from benchmark.tasks import all_tasks
@@ -141,7 +142,7 @@ def measured_entries(files: Sequence[ResultFile]) -> list[Entry]:
                 id=encoder["id"],
                 origin="measured",
                 group=group if (group := encoder.get("group")) in GROUP_LABELS else "unknown",
-                facts=_facts(encoder),
+                facts=facts_of(encoder),
                 observations=_newest(newest_first),
                 files=tuple(newest_first),
             )
@@ -190,11 +191,11 @@ def _observation(score: Score, file: ResultFile) -> Observation:
     splits = data.get("photos")
     photos = Photos(
         score.data,
-        _text(data.get("ids_hash")),
-        _text(environment.get("codec_canary")),
-        (_count(splits.get("train")) or 0) if isinstance(splits, Mapping) else 0,
+        text_of(data.get("ids_hash")),
+        text_of(environment.get("codec_canary")),
+        (count_of(splits.get("train")) or 0) if isinstance(splits, Mapping) else 0,
         bool(data.get("smoke_test")),
-        _text(data.get("question_hash")),
+        text_of(data.get("question_hash")),
     )
     flags = []
     metadata = _metadata_accuracy(details)
@@ -231,8 +232,8 @@ def _settings(score: Score, options: object) -> str:
 
 def _preset(score: Score, options: Mapping[str, Any]) -> str:
     """The preset of a score, and what of it another choice took the place of; only choices that the score hangs on."""
-    recorded = {name: _text(options.get(name))[:40] or None for name in ("preset", *CHOICES)}
-    recorded["protocol"] = _text(score.details.get("protocol"))[:40] or None
+    recorded = {name: text_of(options.get(name))[:40] or None for name in ("preset", *CHOICES)}
+    recorded["protocol"] = text_of(score.details.get("protocol"))[:40] or None
     task = all_tasks().get(score.task)
     relevant = ["protocol", "preprocess"]
     relevant += ["ties"] if "ties" in score.details else []
@@ -248,27 +249,15 @@ def _metadata_accuracy(details: Mapping[str, Any]) -> float | None:
     return float(accuracy) if isinstance(accuracy, int | float) else None
 
 
-def _facts(encoder: Mapping[str, Any]) -> dict[str, Any]:
-    preprocessing = encoder.get("preprocessing")
-    size = preprocessing.get("crop", preprocessing.get("size")) if isinstance(preprocessing, Mapping) else None
-    return {
-        "library": _text(encoder.get("library")),
-        "training": _text(encoder.get("training_data")) if encoder.get("training_data") != "unknown" else "",
-        "input": _side(size),
-        "parameters": _count(encoder.get("parameters")),
-        "dimension": _count(encoder.get("dimension")),
-        "revision": _text(encoder.get("revision")),
-        "weights_sha256": _text(encoder.get("weights_sha256")),
-    }
-
-
-def _side(size: object) -> int | None:
-    """Pixels of a square input, however it is written down."""
-    if isinstance(size, list | tuple) and size:
-        size = size[-1]
-    if isinstance(size, Mapping):
-        size = size.get("height", size.get("shortest_edge"))
-    return _count(size)
+def encoder_of(entry: Entry, entries: Iterable[Entry]) -> str:
+    """Key of the measured row of the encoder under an eraser: same id, same weights; empty where there is none."""
+    if not entry.facts.get("eraser"):
+        return ""
+    for other in entries:
+        same = other.id == entry.facts["encoder"] and other.facts.get("weights_sha256") == entry.facts["weights_sha256"]
+        if other.origin == entry.origin and same and not other.facts.get("eraser"):
+            return other.key
+    return ""
 
 
 def _identity(encoder: Mapping[str, Any]) -> str:
@@ -276,29 +265,5 @@ def _identity(encoder: Mapping[str, Any]) -> str:
     return json.dumps({name: encoder.get(name) for name in named}, sort_keys=True, ensure_ascii=False)
 
 
-def _text(value: object) -> str:
-    return value[:500] if isinstance(value, str) else ""
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
-
-
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower().replace("×", "x")).strip("-")[:60]
-
-
-def study_facts() -> Mapping[str, Mapping[str, Any]]:
-    """What the package knows of the study's encoders, by published name."""
-    from benchmark.encoders import STUDY
-
-    return {
-        row.published_name: {
-            "id": row.spec,
-            "library": row.library,
-            "training": row.training_data,
-            "input": row.input_px,
-        }
-        for row in STUDY
-        if row.published_name
-    }

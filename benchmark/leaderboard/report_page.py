@@ -13,7 +13,8 @@ from typing import Any
 
 from benchmark.leaderboard.blocks import blocks_of
 from benchmark.leaderboard.board import build_board
-from benchmark.leaderboard.entries import Entry, measured_entries, published_entries, study_facts
+from benchmark.leaderboard.entries import Entry, measured_entries, published_entries
+from benchmark.leaderboard.facts import study_facts
 from benchmark.leaderboard.shown_photos import shown_photos
 from benchmark.leaderboard.site import INTERVAL_NOTE, as_json, board_json, script_safe
 from benchmark.results import Result, ResultFile, folder_name, published_encoders

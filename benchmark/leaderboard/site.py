@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmark.leaderboard.board import CELL_FLAGS, Board, Cell, Column
 from benchmark.leaderboard.columns import board_families
-from benchmark.leaderboard.entries import GROUP_LABELS, Entry
+from benchmark.leaderboard.entries import GROUP_LABELS, Entry, encoder_of
 from benchmark.leaderboard.spreadsheet import board_csv
 from benchmark.options import CHOICES
 from benchmark.results import STUDY_CITATION, STUDY_DATE, STUDY_URL, Refusal, group_means
@@ -119,13 +119,15 @@ def board_json(board: Board, refused: Sequence[Refusal], title: str) -> dict[str
 
 
 def _group_means(board: Board) -> dict[str, dict[str, Any]]:
-    """Mean, least and greatest by column and training type. An encoder that was published and measured counts once."""
+    """Mean, least and greatest by column and training type. An encoder that was published and measured counts once, and
+    not with an eraser in place."""
     groups = {entry.key: entry.group for entry in board.entries}
     ids = {entry.key: entry.id or entry.key for entry in board.entries}
+    erased = {entry.key for entry in board.entries if entry.facts.get("eraser")}
     means = {}
     for column in board.columns:
         # Measured entries come after published ones, and take their place.
-        once = {ids[key]: key for key in column.cells}
+        once = {ids[key]: key for key in column.cells if key not in erased}
         values = {key: column.cells[key].value for key in once.values()}
         means[column.id] = {name: dataclasses.asdict(mean) for name, mean in group_means(values, groups).items()}
     return means
@@ -179,6 +181,8 @@ def _row_json(entry: Entry, board: Board) -> dict[str, Any]:
         "dimension": facts.get("dimension"),
         "revision": facts.get("revision") or "",
         "weights_sha256": facts.get("weights_sha256") or "",
+        "eraser": facts.get("eraser") or "",
+        "of": encoder_of(entry, board.entries),
         "status": _status(notes),
         "notes": list(notes),
         "repeat": _commands(entry),

@@ -19,6 +19,7 @@ from builders.flickrexif.options import Step, steps_parser
 if TYPE_CHECKING:
     from builders.flickrexif.api import FlickrClient
     from builders.flickrexif.fetching import FetchPlan
+    from builders.flickrexif.plan import SearchPlan
     from builders.flickrexif.state import State
     from builders.ranks import Ranked
 
@@ -65,6 +66,9 @@ def _search(options: argparse.Namespace) -> int:
         empty_again_s=options.empty_again_after,
     )
     make_client = _client_maker(options)
+    if options.fill:
+        with State(options.state) as state:
+            return _fill(options, state, make_client(state), plan)
     with State(options.state, create=True) as state:
         if options.dry_run:
             print(
@@ -92,6 +96,35 @@ ALL_PHOTOS = (
     "searching for every photo that the cap of {cap} per owner and month allows, as the study did; its 356,459 photos"
     " are 99 hours of calls for Exif alone at 3,600 an hour. --dry-run says what it takes, --photos N takes a sample"
 )
+
+
+def _fill(options: argparse.Namespace, state: State, client: FlickrClient, plan: SearchPlan) -> int:
+    from tqdm.auto import tqdm
+
+    from builders.flickrexif.fill import fill
+
+    if options.per_class < 1:
+        raise UsageError(f"--per-class {options.per_class}: give at least 1")
+    with tqdm(desc="fill", unit="answer", disable=None, bar_format="{desc}: {n_fmt} answers [{elapsed}]") as bar:
+        done = fill(
+            state,
+            client,
+            plan,
+            options.fill.split(","),
+            per_class=options.per_class,
+            connections=options.connections,
+            calls_per_hour=options.calls_per_hour,
+            dry_run=options.dry_run,
+            tick=lambda: (bar.update(), None)[1],
+        )
+    for one in done:
+        print(
+            f"{one.attribute:<16} {one.name:<24} {one.before:>5} -> {one.after:>5} of {options.per_class},"
+            f" {one.asked:,} photos asked about; Flickr reports {one.reported:,} for these words"
+        )
+    if not done:
+        print(f"every class has {options.per_class} photos")
+    return 0
 
 
 def _calls(state: State) -> int:

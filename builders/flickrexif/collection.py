@@ -38,6 +38,8 @@ class CollectedPhoto:
     acquisition: Acquisition
     exif_source: str
     """``file`` or ``flickr``."""
+    found_by: str
+    """``search``, ``import``, or ``fill``: by words that name its camera."""
     hash: int
     """Perceptual; 0: unknown."""
     path: str | None
@@ -57,7 +59,7 @@ SCHEMA = pa.schema(
         "sha256": pa.string(),
         **dict.fromkeys(("width", "height"), pa.int32()),
         "perceptual_hash": pa.int64(),
-        **dict.fromkeys(("exif_source", "camera_make", "camera_model", "software"), OFTEN_THE_SAME),
+        **dict.fromkeys(("exif_source", "found_by", "camera_make", "camera_model", "software"), OFTEN_THE_SAME),
         **dict.fromkeys(("exposure_s", "f_number", "focal_length_mm"), OFTEN_THE_SAME),
         "iso_speed": pa.int64(),
         "flash_fired": pa.bool_(),
@@ -228,6 +230,7 @@ def _photo(row: Any, acquisition: Acquisition, source: str) -> CollectedPhoto:
         owner=row["owner"],
         acquisition=acquisition,
         exif_source=source,
+        found_by=row["source"],
         hash=row["hash"] or 0 if ok else 0,
         path=row["path"] if ok else None,
         sha256=columns["sha256"],
@@ -242,6 +245,7 @@ def _row(photo: CollectedPhoto, label_set: LabelSet) -> dict[str, Any]:
         **photo.columns,
         "perceptual_hash": photo.hash,
         "exif_source": photo.exif_source,
+        "found_by": photo.found_by,
         "camera_make": taken.make or "",
         "camera_model": taken.model or "",
         "software": taken.software or "",

@@ -44,6 +44,14 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
         help="say what it takes: calls, hours, gigabytes. Counts the months and asks about the first 100 photos, and"
         " keeps these for the search",
     )
+    step.add_argument(
+        "--fill",
+        metavar="NAMES",
+        help="after a search: ask for what the rarest classes lack, by the cameras' names: make,model,smartphone_model",
+    )
+    step.add_argument(
+        "--per-class", type=int, default=200, metavar="N", help="photos that --fill wants of each class (default 200)"
+    )
     step.add_argument("--licences", nargs="+", default=(), metavar="NAME", help="ids or names (default: permissive)")
     step.add_argument("--non-commercial", action="store_true", help="also licences with NC")
     step.add_argument("--no-derivatives", action="store_true", help="also licences with ND")

@@ -49,7 +49,7 @@ METADATA_FEATURES = Features(
         **_SHARED,
         "split": _TEXT,
         "perceptual_hash": Value("int64"),
-        **dict.fromkeys(("exif_source", "camera_make", "camera_model", "software"), _TEXT),
+        **dict.fromkeys(("exif_source", "found_by", "camera_make", "camera_model", "software"), _TEXT),
         **dict.fromkeys(("exposure_s", "f_number", "focal_length_mm"), _TEXT),
         "iso_speed": Value("int64"),
         "flash_fired": Value("bool"),

@@ -6,6 +6,7 @@ from .hub_photos import read_hub_photos, split_named
 from .imagenet import imagenet_photos
 from .inaturalist import inaturalist_photos
 from .pair_photos import CAMERA_TYPES, PairRow, read_pair_photos
+from .parquet_parts import local_splits
 from .sample import sample_photos
 from .stored_views import stored_photos, unpack
 from .strangers import cell_bytes, check_data_set
@@ -21,6 +22,7 @@ __all__ = [
     "imagenet_photos",
     "inaturalist_photos",
     "labelled_folder",
+    "local_splits",
     "read_attribute_photos",
     "read_camera_folder",
     "read_hub_photos",

@@ -114,7 +114,7 @@ def _configs(repo: DatasetRepo, wanted: Sequence[str]) -> list[str]:
 
 
 def _load(repo: DatasetRepo, config: str) -> Any:
-    loaded = repo.load(KIND, config)
+    loaded = repo.load(KIND, config, in_place=True)
     found = [split_named(split) for split in loaded]
     if len(set(found)) != len(found):
         raise UsageError(

@@ -9,6 +9,7 @@ from typing import Any
 
 from builders.errors import DataError, RemoteError
 from builders.outside import from_hub, said_by_client
+from builders.sources.parquet_parts import local_splits
 from builders.sources.strangers import check_data_set
 
 
@@ -80,12 +81,13 @@ class DatasetRepo:
             raise self._error(kind, f"config {config} cannot be opened", error) from None
         return dict(builder.info.features or {})
 
-    def load(self, kind: str, config: str | None = None) -> Any:
-        """Its ``datasets.DatasetDict``, by split.
+    def load(self, kind: str, config: str | None = None, *, in_place: bool = False) -> Any:
+        """Its ``datasets.DatasetDict``, by split; or ``ParquetPart`` by split.
 
         Args:
             kind: of data, with which an error begins.
             config: configuration, where there are several.
+            in_place: read Parquet files of a local folder where they lie, without a copy in the cache of ``datasets``.
 
         Raises:
             DataError: it cannot be loaded.
@@ -94,6 +96,10 @@ class DatasetRepo:
 
         check_data_set(self.location, self.revision)
         try:
+            if in_place and Path(self.location).is_dir():
+                found = local_splits(self.location, config)
+                if found is not None:
+                    return found
             with from_hub():
                 return datasets.load_dataset(self.location, name=config, revision=self.revision)
         except Exception as error:  # as above

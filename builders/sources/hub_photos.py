@@ -15,6 +15,7 @@ from builders.outside import readable
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamp
 from builders.sources.dataset_repo import DatasetRepo
 from builders.sources.folders import file_stamp, seeded_splits
+from builders.sources.parquet_parts import ParquetPart
 from builders.sources.strangers import cell_bytes, roots_of
 
 _SPLIT_NAMES = {"train": ("train",), "val": ("validation", "val", "valid", "dev"), "test": ("test",)}
@@ -34,7 +35,7 @@ class HubSource:
     """Rows of the splits of one data set, joined; the image column holds undecoded bytes."""
 
     parts: tuple[Any, ...]
-    """``datasets.Dataset`` objects: memory-mapped, so a copy for a worker is cheap."""
+    """``datasets.Dataset`` objects, memory-mapped, or ``ParquetPart``: a copy for a worker is cheap."""
     column: str
     roots: tuple[str, ...] = ()
     """Folders in which the data set has its files; a path in a row that leads elsewhere is not followed."""
@@ -68,6 +69,8 @@ class HubSource:
 
 def _holds_all_bytes(part: Any, column: str) -> bool:
     """Whether every image of a data set is in its table, and none in a file of its own that may change."""
+    if isinstance(part, ParquetPart):
+        return part.holds_all_bytes(column)
     images = part.data.column(column)
     return all(chunk.field("bytes").null_count == 0 for chunk in images.chunks)
 
@@ -103,7 +106,7 @@ def read_hub_photos(
         DataError: the data set cannot be loaded.
     """
     place = DatasetRepo(repo, revision)
-    loaded = place.load("hub", config)
+    loaded = place.load("hub", config, in_place=True)
     chosen = _choose_splits(loaded, {"train": train, "val": val, "test": test}, repo)
     features = next(iter(chosen.values())).features
     image_column = image or _only(features, "Image", repo, "image") or ""
@@ -191,6 +194,8 @@ def undecoded(part: Any, column: str) -> Any:
     """The image column alone, as bytes."""
     import datasets
 
+    if isinstance(part, ParquetPart):
+        return part.only([column])
     return part.select_columns([column]).cast_column(column, datasets.Image(decode=False))
 
 

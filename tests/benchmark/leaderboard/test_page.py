@@ -169,6 +169,27 @@ def test_history__back_returns_from_an_encoder(address, open_page):
     assert page.locator("#view-board").is_visible()
 
 
+def test_csv__of_an_encoder_and_of_the_groups(address, site, open_page):
+    """Every table of the page can be had as a file, every digit in it."""
+    board = json.loads((site / "data.json").read_text(encoding="utf-8"))
+    row = next(r for r in board["rows"] if r["name"] == "timm/whole")
+    page = open_page(f"{address}#view=encoder&encoder={row['key']}")
+    with page.expect_download() as download:
+        page.locator("#encoder button", has_text="Data as CSV").click()
+    table = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
+    held = [(c, cell) for c, cell in zip(board["columns"], row["cells"], strict=True) if cell]
+    assert [(r["task"], r["metric"], float(r["value"])) for r in table] == [
+        (c["task"], c["metric"], cell[0]) for c, cell in held
+    ]
+    page = open_page(f"{address}#view=figures")
+    with page.expect_download() as download:
+        page.locator("#groups button").click()
+    table = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
+    column = next(c for c in board["columns"] if c["task"] == "probe/jpeg" and c["data"] == "imagenet")
+    found = {r["group"]: float(r["mean"]) for r in table if (r["task"], r["data"]) == ("probe/jpeg", "imagenet")}
+    assert found == {group: mean["mean"] for group, mean in board["group_means"][column["id"]].items()}
+
+
 def test_csv__is_the_table_at_full_precision(address, site, open_page):
     page = open_page(f"{address}#family=processing&q=clip")
     with page.expect_download() as download:

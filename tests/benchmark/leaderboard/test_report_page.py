@@ -148,7 +148,7 @@ def test_report__every_figure_has_caption_words_and_data(written, open_page):
         figure = figures.nth(i)
         assert figure.locator("figcaption").inner_text().strip()
         assert figure.locator(".summary").first.inner_text().strip()
-        assert figure.locator("svg[role=img][aria-label]").count() >= 1
+        assert figure.locator("svg[role=img][aria-label], .strip table").count() >= 1
         assert figure.locator("figcaption button", has_text="CSV").count() == 1
 
 

@@ -122,6 +122,8 @@ class Flickr:
         with self.lock:
             self.deepest = max(self.deepest, page * per_page)
         found = self.world.results(start, end, licences)
+        if query.get("text"):
+            found = found[[self.world.names(int(at), query["text"]) for at in found]]
         given = found[:GIVEN_OUT]
         pages = max(1, -(-len(given) // per_page))
         page = min(page, pages)  # past the end Flickr shows the last page again

@@ -141,6 +141,12 @@ class World:
             mask &= self.kind >= 0.02
         return self.order[mask[self.order]]
 
+    def names(self, at: int, text: str) -> bool:
+        """Whether title or tags hold some words: most owners name their camera, some another one."""
+        kind = int(self.ids[at]) % 10
+        shot = self.shot(at if kind < 7 else (at * 7 + 1) % self.count) if kind < 8 else None
+        return shot is not None and set(text.lower().split()) <= set(f"{shot.make} {shot.model}".lower().split())
+
     def shot(self, at: int) -> Shot:
         rng = np.random.default_rng((self.seed, 5, at))
         make, model = CAMERAS[int(rng.integers(len(CAMERAS)))]

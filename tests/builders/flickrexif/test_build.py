@@ -321,7 +321,7 @@ def test_build__exif_that_its_owner_hides_is_not_taken_from_the_file_either(fetc
 def test_build__an_original_without_the_exif_that_flickr_lists_is_a_placeholder(fetched, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
-        before = {int(p.id) for p in collect(state, pixels=False).photos}
+        before = {int(id) for id in collect(state, pixels=False).ids}
         rows = state.rows("SELECT photo_id, path FROM files WHERE status = 'ok' AND size = 'o' ORDER BY photo_id")
         stripped, unknown = [row for row in rows if row[0] in before][:2]
         for id, path in (stripped, unknown):

@@ -14,6 +14,9 @@ export function createChoice({ board, container, change, linkTo }) {
   const wants = board.columns.filter((c) => c.count && c.kind === "accuracy" && wanted(c));
   const traces = board.columns.filter((c) => c.count && ["trace", "size"].includes(c.kind) && ["summary", "processing", "acquisition"].includes(c.family));
 
+  // Where all rows are measured, as in a run's report, none is marked.
+  const mixed = new Set(board.rows.map(({ origin }) => origin)).size > 1;
+
   return function render(state) {
     container.hidden = state.view !== "board" || !wants.length || !traces.length;
     if (container.hidden) return;
@@ -47,7 +50,7 @@ export function createChoice({ board, container, change, linkTo }) {
         title: "Choose an encoder",
         lead: [
           h("p", { class: "answer" }, h("strong", {}, said)),
-          h("ol", { class: "best" }, kept.slice(0, LISTED).map((row) => h("li", { class: row.origin }, line(row, want, trace)))),
+          h("ol", { class: "best" }, kept.slice(0, LISTED).map((row) => h("li", { class: mixed ? row.origin : null }, line(row, want, trace)))),
           own(rows, both, kept, want, trace),
         ],
         choices: [
@@ -65,14 +68,15 @@ export function createChoice({ board, container, change, linkTo }) {
         table: { family: want.family, data: want.data, sort: want.id },
         caption:
           `Up: ${meant(want)} Across: ${meant(trace)} The stepped line joins encoders that no other one beats on both, where ${word} trace wins; ` +
-          "the dashed line is how much is enough, the upright one chance. Diamonds with names in bold are measured, discs published.",
+          "the dashed line is how much is enough, the upright one chance. Diamonds with names in bold are measured, discs published." +
+          (both.some((row) => row.of) ? " An arrow leads from an encoder to the same one with an eraser in place." : ""),
       }),
     );
   };
 
   function line(row, want, trace) {
     return [
-      h("a", { href: linkTo({ view: "encoder", encoder: row.key }) }, row.name), row.origin === "measured" ? " (measured)" : "", ": ",
+      h("a", { href: linkTo({ view: "encoder", encoder: row.key }) }, row.name), mixed && row.origin === "measured" ? " (measured)" : "", ": ",
       h("span", { class: "trace-value" }, `trace ${shown(row.cells[trace.index].value, trace)}`), ", ",
       h("span", { class: "want-value" }, `accuracy ${shown(row.cells[want.index].value, want)}`),
     ];

@@ -1,5 +1,6 @@
 // The figures: each has a heading, its own choices, a caption, a summary in words and a link to its table.
 import { fill, h } from "./dom.js";
+import { csvOf, save } from "./download.js";
 import { count, millions, percent, shown } from "./format.js";
 import { galleryFigure } from "./gallery.js";
 import * as m from "./model.js";
@@ -69,13 +70,14 @@ function setupFigure(context) {
   const panel = width < 700 ? width : (width - 24) / 2;
   const summary = (parameter) => {
     const pair = ["pos-same", "neg-same"].map((name) => columns.find((c) => c.parameter === parameter && c.metric === name));
-    if (pair.some((column) => !column)) return `${parameter}: no positive and negative set-ups.`;
+    const title = columns.find((c) => c.parameter === parameter).group;
+    if (pair.some((column) => !column)) return `${title}: no positive and negative set-ups.`;
     const gaps = rows
       .filter((row) => pair.every((column) => row.cells[column.index]))
       .map((row) => ({ row, value: row.cells[pair[0].index].value - row.cells[pair[1].index].value }))
       .sort((a, b) => b.value - a.value);
-    if (!gaps.length) return `${parameter}: no encoder in view.`;
-    return `${parameter}: pos-same exceeds neg-same by ${points(gaps.at(-1))}, to ${points(gaps[0])}.`;
+    if (!gaps.length) return `${title}: no encoder in view.`;
+    return `${title}: pos-same exceeds neg-same by ${points(gaps.at(-1))}, to ${points(gaps[0])}.`;
   };
   const points = ({ row, value }) => `${percent(value)} points, ${row.name}`;
   return figure(context, {
@@ -211,6 +213,11 @@ function groupFigure(context) {
             return h("td", {}, mean ? [h("strong", {}, shown(mean.mean, column)), ` (${shown(mean.low, column)} to ${shown(mean.high, column)}) `, h("small", {}, `n = ${mean.n}`)] : "");
           }))))),
     ),
+    h("button", { type: "button", class: "small", onclick: () => save("camtrace-groups.csv", "text/csv", csvOf(columns.flatMap((column) =>
+      groups.filter(({ id }) => board.group_means[column.id][id]).map(({ id }) => {
+        const { mean, low, high, n } = board.group_means[column.id][id];
+        return { data: column.data, task: column.task, metric: column.metric, group: id, mean, least: low, greatest: high, n };
+      })))) }, "Data as CSV"),
   );
 }
 

@@ -137,7 +137,7 @@ export function sorted(rows, { column, by, descending, own = false }) {
   const key = by
     ? (row) => (row[by] === "" || row[by] === undefined ? null : row[by])
     : (row) => (column && row.cells[column.index] ? magnitude(row.cells[column.index], column) : null);
-  return rows
+  return underEncoders(rows
     .map((row) => ({ row, key: key(row) }))
     .sort((a, b) => {
       if (own && a.row.origin !== b.row.origin) return a.row.origin === "measured" ? -1 : 1;
@@ -145,7 +145,14 @@ export function sorted(rows, { column, by, descending, own = false }) {
       const order = typeof a.key === "string" ? a.key.localeCompare(b.key, "en") : a.key - b.key;
       return sign * order || byName(a.row, b.row);
     })
-    .map(({ row }) => row);
+    .map(({ row }) => row));
+}
+
+/** The same rows, each eraser's under its encoder's where both are there; among each other as they are sorted. */
+export function underEncoders(rows) {
+  const there = new Set(rows.map((row) => row.key));
+  const erased = (row) => row.of && there.has(row.of);
+  return rows.filter((row) => !erased(row)).flatMap((row) => [row, ...rows.filter((other) => erased(other) && other.of === row.key)]);
 }
 
 function byName(a, b) {

@@ -1,5 +1,5 @@
 // The plane of a choice: what is wanted against the trace, names at the points as far as there is room.
-import { dot, line, pointer, ruleX, ruleY, text, tip } from "@observablehq/plot";
+import { arrow, dot, line, pointer, ruleX, ruleY, text, tip } from "@observablehq/plot";
 import { about, draw, padded, short } from "./drawing.js";
 
 /** Where a name may stand at its point: which end of it, and how far below. */
@@ -19,6 +19,8 @@ export function plane({ board, rows, width, x, y, front, least, enough, chance: 
   });
   const first = (p) => (p.origin === "measured" ? 2 : 0) + (front.includes(p.row) ? 1 : 0);
   const named = placed([...points].sort((a, b) => first(b) - first(a)).map((p) => ({ ...p, ...at(p) })), width, narrow ? 16 : 30, height);
+  // From an encoder to the same with an eraser in place, where both are in view.
+  const moved = points.flatMap((p) => points.filter((q) => p.row.of === q.key).map((q) => ({ x1: q.x, y1: q.y, x2: p.x, y2: p.y })));
   const line_ = points.filter((p) => front.includes(p.row)).sort((a, b) => a.x - b.x);
   return draw(board, label, {
     width,
@@ -38,6 +40,7 @@ export function plane({ board, rows, width, x, y, front, least, enough, chance: 
         named.filter((p) => p.anchor === anchor && p.dy === dy && (p.origin === "measured") === bold),
         { x: "x", y: "y", dx: anchor === "start" ? 7 : -7, dy, textAnchor: anchor, text: "label", fill: "var(--ink)", stroke: "var(--paper)", strokeWidth: 5, fontWeight: bold ? 700 : 400 },
       ))),
+      arrow(moved, { x1: "x1", y1: "y1", x2: "x2", y2: "y2", stroke: "var(--ink)", strokeOpacity: 0.7, strokeWidth: 1.3, headLength: 9, inset: 7 }),
       tip(points, pointer({ x: "x", y: "y", title: (p) => `${p.name} (${p.origin})\n${x.label}: ${x.text(p.row)}\n${y.label}: ${y.text(p.row)}` })),
     ],
   });
@@ -48,7 +51,7 @@ function placed(points, width, most, height) {
   const taken = points.map(({ px, py }) => [px - 4, py - 4, px + 4, py + 4]);
   const found = [];
   for (const point of points) {
-    const label = short(point.name, most);
+    const label = short(point.row.of ? point.row.eraser : point.name, most);
     const long = 6.2 * label.length + 8;
     for (const [anchor, dy] of SIDES) {
       const left = anchor === "start" ? point.px + 5 : point.px - 5 - long;

@@ -19,6 +19,7 @@ export function createTable({ board, container, onSort, linkTo }) {
   let heads = [];
   let signature = "";
   let rankHead = null;
+  const mixed = new Set(board.rows.map(({ origin }) => origin)).size > 1;
 
   function render(state) {
     const next = JSON.stringify([m.visibleColumns(board, state).map(({ id }) => id), state.facts]);
@@ -124,11 +125,11 @@ export function createTable({ board, container, onSort, linkTo }) {
     const notes = row.notes.length ? h("span", { class: "badge note", title: row.notes.join(" ") }, row.status) : null;
     const element = h(
       "tr",
-      { class: [row.origin, row.group === "control" ? "control" : ""].filter(Boolean).join(" ") },
+      { class: [mixed ? row.origin : "", row.group === "control" ? "control" : "", row.eraser ? "erased" : ""].filter(Boolean).join(" ") },
       h(
         "th",
         { scope: "row", class: "name" },
-        h("a", { href: linkTo(row) }, row.name),
+        row.of ? [h("span", { "aria-hidden": "true" }, "↳ "), h("a", { href: linkTo(row), title: row.name }, row.eraser)] : h("a", { href: linkTo(row) }, row.name),
         notes,
         // On a phone the columns of origin and group give way to this line.
         h("span", { class: "inline-origin" }, dot(row), `${row.origin}, ${row.group}`),

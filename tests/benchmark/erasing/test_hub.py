@@ -1,0 +1,63 @@
+"""An eraser on the Hub: published and loaded by name, by the unmodified client against the double."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.erasers import ERASER_FILES, FitSet, fit_eraser, save_eraser
+
+ROOT = Path(__file__).parents[3]
+REPO = "camtrace/leace-jpeg"
+
+CLIENT = """
+import json, sys
+from pathlib import Path
+
+import camtrace
+from benchmark.erasing.command import publish
+from builders.errors import CamtraceError
+
+folder, repo = sys.argv[1:]
+for _ in range(2):
+    publish(Path(folder), repo)
+eraser, fit = camtrace.load_eraser(repo)
+try:
+    camtrace.load_eraser("camtrace/nothing-here")
+except CamtraceError as error:
+    said = str(error)
+print(json.dumps({"sha256": eraser.sha256, "fit": fit.digest(), "method": eraser.method, "said": said}))
+"""
+
+
+@pytest.mark.slow
+def test_an_eraser__is_published_once_and_loaded_by_name(hub, tmp_path):
+    rng = np.random.default_rng(0)
+    eraser = fit_eraser(rng.normal(size=(40, 6)).astype(np.float32), rng.integers(0, 2, 40))
+    fit = FitSet(FitSet.id_hashes("folder:a", map(str, range(40))), np.arange(1, 41, dtype=np.uint64))
+    folder = tmp_path / "eraser"
+    save_eraser(
+        folder, eraser, fit, about={"attribute": "jpeg"}, card="---\nlibrary_name: camtrace\n---\n# An eraser\n"
+    )
+    (folder / "results").mkdir()
+    (folder / "results" / "result.json").write_text("{}")  # stays at home
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT, str(folder), REPO],
+        env={**hub.environment(tmp_path / "home"), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["sha256"] == eraser.sha256
+    assert (found["fit"], found["method"]) == (fit.digest(), "leace")
+    assert "the Hub does not give it" in found["said"]
+    repo = hub.repo(REPO, "model")
+    assert repo.private
+    assert set(repo.files) - {".gitattributes"} == set(ERASER_FILES)
+    assert "4 uploaded, 0 unchanged" in done.stderr
+    assert "0 uploaded, 4 unchanged" in done.stderr

@@ -1,0 +1,103 @@
+"""The second pass: rare classes get photos by the names of their cameras, and Exif alone says what they are."""
+
+import numpy as np
+import pytest
+
+from builders.errors import UsageError
+from builders.exif import acquisition_from_tags, label
+from builders.flickrexif.cli import main
+from builders.flickrexif.exif_entries import loads
+from builders.flickrexif.fill import class_counts, fill
+from builders.flickrexif.state import State
+from builders.flickrexif.status import status_text
+from builders.flickrexif.takedown import forget
+from tests.builders.flickrexif.flickr_double import KEY, SECRET, serving
+from tests.builders.flickrexif.flickr_world import START, World
+from tests.builders.flickrexif.test_sample import Halt, client_of, opened, plan_of, run
+
+END = START + 182 * 86400
+WORLD = World(count=6000, burst=0, owners=3000)
+
+
+def shots_of(world, make):
+    return [at for at in range(world.count) if world.shot(at).make == make]
+
+
+@pytest.fixture
+def sampled(tmp_path):
+    with serving(WORLD) as flickr, opened(tmp_path / "state") as state:
+        run(state, flickr, plan_of(60, end=END))
+        yield state, flickr
+
+
+def test_fill__gives_the_rarest_classes_what_they_lack(sampled):
+    state, flickr = sampled
+    before = class_counts(state, "make")
+    done = fill(state, client_of(state, flickr), plan_of(end=END), ["make"], per_class=12)
+    after = class_counts(state, "make")
+    lacking = {name for name in ("Kodak", "samsung", "FUJIFILM", "Panasonic") if before[name] < 12}
+    assert len(lacking) >= 3
+    assert {one.name for one in done} >= lacking
+    for one in done:
+        assert after[one.name] >= one.after >= 12 > one.before >= before[one.name]
+    rows = state.rows(
+        "SELECT id, entries, sought, uploaded FROM photos JOIN exif ON photo_id = id WHERE source = 'fill'"
+    )
+    assert {row[2] for row in rows} <= {f"make: {one.name}" for one in done}
+    assert all(START <= row[3] < END for row in rows)
+    right = [label(acquisition_from_tags(loads(row[1])), "make") == row[2].removeprefix("make: ") for row in rows]
+    assert np.mean(right) > 0.7  # some owners name another camera; the label is what the Exif says
+    owners = state.rows("SELECT count(*) FROM photos WHERE selected = 1 GROUP BY owner, month")
+    assert max(row[0] for row in owners) <= 5
+    assert "found for rare classes" in status_text(state)
+    calls = state.value("SELECT count(*) FROM calls")
+    assert fill(state, client_of(state, flickr), plan_of(end=END), ["make"], per_class=12) == []
+    assert state.value("SELECT count(*) FROM calls") == calls
+
+
+def test_fill__stopped_and_begun_again_ends_with_the_same_photos_and_asks_none_twice(tmp_path):
+    found = []
+    for halt in (None, 25):
+        with serving(WORLD) as flickr, opened(tmp_path / f"state-{halt}") as state:
+            run(state, flickr, plan_of(60, end=END))
+            if halt:
+                with pytest.raises(Halt):
+                    fill(state, client_of(state, flickr, halt), plan_of(end=END), ["make"], per_class=12)
+            fill(state, client_of(state, flickr), plan_of(end=END), ["make"], per_class=12)
+            assert set(flickr.exif_calls.values()) == {1}
+            counts = class_counts(state, "make")
+            assert min(counts[name] for name in ("Kodak", "samsung", "SONY", "Apple")) >= 12
+            found.append({row[0] for row in state.rows("SELECT id FROM photos WHERE selected = 1")})
+    assert len(found[0] & found[1]) / len(found[0] | found[1]) > 0.9
+
+
+def test_fill__brings_nobody_back_and_refuses_what_it_cannot_do(sampled):
+    state, flickr = sampled
+    owners = {WORLD.nsid(at) for at in shots_of(WORLD, "samsung")[:200]}
+    forget(state, owners=sorted(owners))
+    fill(state, client_of(state, flickr), plan_of(end=END), ["make"], per_class=12)
+    assert not owners & {row[0] for row in state.rows("SELECT owner FROM photos")}
+    with pytest.raises(UsageError, match="attribute to fill 'iso'"):
+        fill(state, client_of(state, flickr), plan_of(end=END), ["iso"])
+    with pytest.raises(UsageError, match="after a search that asked for Exif"):
+        fill(state, client_of(state, flickr), plan_of(end=END, with_exif=False), ["make"])
+
+
+def test_cli__fill_says_what_it_did_and_what_there_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FLICKR_API_KEY", KEY)
+    monkeypatch.setenv("FLICKR_API_SECRET", SECRET)
+    with serving(World(count=3000, burst=0)) as flickr:
+        given = ["search", "--state", str(tmp_path / "state"), "--from", "2012-03-01", "--to", "2012-08-31"]
+        given += ["--calls-per-hour", "100000000", "--api-url", flickr.api_url, "--first-wait", "0.01"]
+        assert main([*given, "--photos", "40"]) == 0
+        capsys.readouterr()
+        assert main([*given, "--fill", "make", "--per-class", "5", "--dry-run"]) == 0
+        dry = capsys.readouterr().out
+        assert main([*given, "--fill", "make", "--per-class", "5"]) == 0
+        out = capsys.readouterr().out
+        assert main([*given, "--fill", "make", "--per-class", "5"]) == 0
+        assert capsys.readouterr().out == "every class has 5 photos\n"
+    assert "0 photos asked about; Flickr reports" in dry
+    assert "of 5, " in out
+    with State(tmp_path / "state") as state:
+        assert state.setting("photos_wanted") == 40
