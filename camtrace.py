@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # what the names below are, for type checkers and editors
     from benchmark.audit import Audit, audit
     from benchmark.encoders import Encoder, list_encoders, load_encoder
     from benchmark.erasers import Eraser, fit_eraser, load_eraser
-    from benchmark.interactive import Results, compare, score
+    from benchmark.interactive import Results, TraceCallback, compare, score
     from benchmark.results import Score
     from builders.kinds import open_photos
     from builders.pixels import CenterMask
@@ -29,6 +29,7 @@ _WHERE = {
     "Eraser": "benchmark.erasers",
     "Results": "benchmark.interactive",
     "Score": "benchmark.results",
+    "TraceCallback": "benchmark.interactive",
     "audit": "benchmark.audit",
     "compare": "benchmark.interactive",
     "fit_eraser": "benchmark.erasers",
@@ -48,6 +49,7 @@ __all__ = [
     "Eraser",
     "Results",
     "Score",
+    "TraceCallback",
     "__version__",
     "audit",
     "compare",

@@ -134,6 +134,9 @@ class RunOptions:
     """Score an encoder whose two answers to the same pictures differ; the result says that it is one draw."""
     storage: str = "float32"
     """Precision of the bank."""
+    outputs: tuple[str, ...] = ()
+    """Of every encoder, scored beside its embedding: ``layers``, ``layers[::4]:mean,cls``, ...
+    (``benchmark/encoders/outputs.py``)."""
     batch_size: int = 64
     """Views per forward pass, where memory holds them."""
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))

@@ -31,6 +31,7 @@ def main() -> None:
     p.add_argument("--photos", type=Path, help="class folders in train/ and val/")
     p.add_argument("--limit", type=int, default=400, help="photos of each set")
     p.add_argument("--encoder", action="append", choices=ENCODERS, help="of the table; repeatable (default: all)")
+    p.add_argument("--only", choices=("imagenette", "simcams"), help="one of the two sets")
     p.add_argument("--work", type=Path, default=Path("mitigation"), help="where erasers and the cache are kept")
     p.add_argument("--write", type=Path, help="the document")
     p.add_argument("--cost", action="store_true", help="time and memory of a fit")
@@ -60,6 +61,8 @@ def tables(args: argparse.Namespace) -> str:
     asked = [("imagenette", f"folder:{args.photos}?name=folder:imagenette", "jpeg"), ("simcams", "simcams", "make")]
     parts = []
     for name, spec, trace in asked:
+        if args.only not in (None, name):
+            continue
         rows, costs = [], []
         photos = open_photos(spec, seed=0).limited(args.limit)
         for encoder in encoders:

@@ -3,6 +3,7 @@ from .block_files import BlockBank, BlockRows, merge_blocks, view_path
 from .embed import PassCost, fill_banks
 from .from_file import fill_from_file
 from .keys import key_of
+from .outputs_bank import OutputsBank
 from .photo_hashes import PhotoHashes, hash_of_block, photos_bytes_hash
 from .precision_gate import Verdict, judge
 from .runtime_gate import RuntimeVerdict, settled
@@ -15,6 +16,7 @@ __all__ = [
     "BlockBank",
     "BlockRows",
     "Blocks",
+    "OutputsBank",
     "PassCost",
     "PhotoHashes",
     "RuntimeVerdict",

@@ -24,7 +24,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from benchmark.bank.view_file import Blocks, ViewFile, keep_key, view_key
-from benchmark.encoders import EncoderInfo, Runtime
+from benchmark.encoders import EncoderInfo, Output, Runtime
 from builders.errors import DataError, disk_error
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary
@@ -64,12 +64,16 @@ class Bank:
     Two recipes that call different views the same have two of these, on the same folder.
     """
 
-    def __init__(self, folder: Path, key: Mapping[str, Any], views: Mapping[str, ViewFile]) -> None:
+    def __init__(
+        self, folder: Path, key: Mapping[str, Any], views: Mapping[str, ViewFile], output: Output | None = None
+    ) -> None:
         self.folder = folder
         self.key = dict(key)
         """As ``bank_key`` gave it."""
         self.encoder = str(key["encoder"]["id"])
-        self.dim = int(key["encoder"]["dimension"])
+        self.output = output
+        """Of the encoder; None for its embedding."""
+        self.dim = output.dimension if output else int(key["encoder"]["dimension"])
         self.blocks = Blocks(int(key["photos"]["count"]))
         self._views = dict(views)
 
@@ -82,6 +86,7 @@ class Bank:
         *,
         fresh: Collection[str] = (),
         check: bool = True,
+        output: Output | None = None,
     ) -> Bank:
         """Views of the bank of ``key`` under ``root``, made if they are not there.
 
@@ -94,22 +99,23 @@ class Bank:
             views: by name, what decides each view's pixels, from ``ViewRecipe.view_keys``.
             fresh: names of views that are taken for unfinished, whatever is there.
             check: read the finished blocks; not for those that this process has just written.
+            output: of the encoder; its embedding by default.
 
         Raises:
             DataError: a folder exists but holds something else than its name says.
             DiskError: it cannot be written.
         """
         folder = root / f"{LAYOUT}-{key_hash(key)}"
-        shape, dtype = shape_and_dtype(key)
+        shape, dtype = shape_and_dtype(key, output)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             keep_key(folder / "key.json", key)
             files = {}
             for name, view in views.items():
-                own = view_key(view)
+                own = view_key(view, output)
                 files[name] = ViewFile.open(folder / "views" / key_hash(own), own, shape, dtype)
             os.utime(folder)  # when it was last used, for those who make space
-            bank = cls(folder, key, files)
+            bank = cls(folder, key, files, output)
             for name in fresh:
                 files[name].forget(files[name].finished())
             if check:
@@ -121,18 +127,24 @@ class Bank:
         return bank
 
     @classmethod
-    def look(cls, root: Path, key: Mapping[str, Any], views: Mapping[str, Mapping[str, Any]]) -> Bank:
+    def look(
+        cls,
+        root: Path,
+        key: Mapping[str, Any],
+        views: Mapping[str, Mapping[str, Any]],
+        output: Output | None = None,
+    ) -> Bank:
         """The same as it lies there: nothing is made, read or changed. For what is decided before anything is written.
 
         Raises:
             DataError: it cannot be read.
         """
         folder = root / f"{LAYOUT}-{key_hash(key)}"
-        shape, dtype = shape_and_dtype(key)
+        shape, dtype = shape_and_dtype(key, output)
         files = {}
         for name, view in views.items():
-            files[name] = ViewFile(folder / "views" / key_hash(view_key(view)), shape, dtype)
-        return cls(folder, key, files)
+            files[name] = ViewFile(folder / "views" / key_hash(view_key(view, output)), shape, dtype)
+        return cls(folder, key, files, output)
 
     @classmethod
     def adopt(cls, root: Path, key: Mapping[str, Any], stand_in: Mapping[str, Any]) -> None:
@@ -172,9 +184,9 @@ class Bank:
             key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
             if key["layout"] != LAYOUT:
                 raise DataError(f"{folder}: a bank of layout {key['layout']}; this version reads layout {LAYOUT}")
-            shape, dtype = shape_and_dtype(key)
+            (photos, dimension), dtype = shape_and_dtype(key)
             views = {
-                path.name: ViewFile(path, shape, dtype)
+                path.name: ViewFile(path, (photos, _own_dimension(path, dimension)), dtype)
                 for path in sorted((folder / "views").iterdir())
                 if path.is_dir()
             }
@@ -247,9 +259,16 @@ class Bank:
             view.forget(damaged)
 
 
-def shape_and_dtype(key: Mapping[str, Any]) -> tuple[tuple[int, int], str]:
-    """Of a bank's views, from its key."""
-    return (int(key["photos"]["count"]), int(key["encoder"]["dimension"])), str(key["storage"])
+def shape_and_dtype(key: Mapping[str, Any], output: Output | None = None) -> tuple[tuple[int, int], str]:
+    """Of a bank's views under one output, from its key."""
+    dimension = output.dimension if output else int(key["encoder"]["dimension"])
+    return (int(key["photos"]["count"]), dimension), str(key["storage"])
+
+
+def _own_dimension(view: Path, usual: int) -> int:
+    """Of the embeddings in a view's folder; another than the bank's where they are of another output."""
+    output = json.loads((view / "key.json").read_text(encoding="utf-8"))["output"]
+    return int(output["dimension"]) if isinstance(output, dict) else usual
 
 
 def bank_key(

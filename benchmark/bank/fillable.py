@@ -11,10 +11,13 @@ from benchmark.bank.view_file import Blocks
 
 
 class Fillable(Protocol):
-    """``Bank`` and ``BlockBank``."""
+    """``Bank``, ``OutputsBank`` and ``BlockBank``."""
 
-    dim: int
-    blocks: Blocks
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def blocks(self) -> Blocks: ...
 
     def missing(self, name: str) -> set[int]:
         """Indices of the blocks of a view that are to be made."""

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 
 from benchmark.bank.bank import Bank, encoder_key
 from benchmark.bank.embed import PassOutcome, fill_banks
+from benchmark.bank.outputs_bank import OutputsBank
 from benchmark.compute import prepare_process, share_machine
 from benchmark.encoders import Encoder
 from benchmark.views import ViewRecipe
@@ -46,7 +47,7 @@ class Work:
 
     photos: PhotoSet
     recipe: ViewRecipe
-    banks: Sequence[Bank]
+    banks: Sequence[Bank | OutputsBank]
     encoders: Sequence[Callable[..., Encoder]]
     """One per bank, ``Encoder.elsewhere``."""
     batch_size: int
@@ -129,7 +130,7 @@ def fill_share(work: Work, share: Share, learn: Callable[[int, bytes], None]) ->
     )
 
 
-def the_same(encoder: Encoder, bank: Bank, device: str) -> Encoder:
+def the_same(encoder: Encoder, bank: Bank | OutputsBank, device: str) -> Encoder:
     """The encoder as it was loaded here, under the name that it has there.
 
     Raises:

@@ -26,6 +26,7 @@ from benchmark.bank.bank import Bank
 from benchmark.bank.embed import PassCost, PassOutcome, fill_banks
 from benchmark.bank.missing import missing_parts
 from benchmark.bank.one_device import BOOT, DONE, FAILED, LEARNT, SAID, Share, Work
+from benchmark.bank.outputs_bank import OutputsBank
 from benchmark.encoders import Encoder, rest
 from benchmark.views import ViewRecipe
 from builders import errors
@@ -55,7 +56,7 @@ def fill_banks_on(
     photos: PhotoSet,
     recipe: ViewRecipe,
     encoders: Sequence[Encoder],
-    banks: Sequence[Bank],
+    banks: Sequence[Bank | OutputsBank],
     *,
     batch_size: int = 64,
     workers: int = 2,

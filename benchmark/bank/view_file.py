@@ -23,25 +23,28 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.encoders import FINAL, Output
 from builders.errors import DataError
 from builders.files import reserve_space, sweep_temporaries, temporary_beside, write_text_atomically
 from builders.outside import Refused, parse_json, read_outside_text
 
-OUTPUT = "final"
-"""The output of an encoder that is stored: the embedding that it gives. Each output is a view file of its own."""
 
-
-def view_key(view: Mapping[str, Any], output: str = OUTPUT) -> dict[str, Any]:
+def view_key(view: Mapping[str, Any], output: Output | None = None) -> dict[str, Any]:
     """Everything that tells a view's file from the others of its bank, as JSON values.
 
     Args:
         view: what decides its pixels, from ``ViewRecipe.view_keys``.
-        output: of the encoder.
+        output: of the encoder; None for its embedding. Each output of a view is a file of its own.
 
     >>> view_key({"kind": "plain", "name": "original"})
     {'view': {'kind': 'plain', 'name': 'original'}, 'output': 'final'}
+    >>> view_key({"kind": "plain"}, Output("layers[0]:max", 0, 12, "block", "max", 384, "hooks"))["output"]
+    {'name': 'layers[0]:max', 'read': 'hooks', 'dimension': 384}
     """
-    return {"view": dict(view), "output": output}
+    if output is None:
+        return {"view": dict(view), "output": FINAL}
+    known = {"name": output.name, "read": output.read, "dimension": output.dimension}
+    return {"view": dict(view), "output": known}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from benchmark.cluster.request import Request
 from benchmark.options import RunOptions
 from benchmark.scoring import DEFAULT_MODEL, loading_options, run_options
 from benchmark.sweep import SweepJob, chosen_specs, groups_of, open_jobs, settle_preset
-from builders.errors import PhotoError
+from builders.errors import PhotoError, UsageError
 from builders.photos import PhotoSet, photo_digest
 from builders.ranks import cores_here
 
@@ -51,6 +51,8 @@ class Asked:
             settle_preset(args)
         if not any(word.partition("=")[0] == "--workers" for word in request.words):
             args.workers = min(8, cores_here())
+        if args.outputs:
+            raise UsageError("--outputs is scored in one place: leave it out of plans, and run camtrace score")
         revision = {"revision": args.revision} if args.revision else {}
         return cls(args, tuple(specs), run_options(args), {**loading_options(args), **revision})
 

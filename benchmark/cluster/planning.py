@@ -16,7 +16,7 @@ from benchmark.cluster.embedding import EmbeddingWork
 from benchmark.cluster.merging import finish
 from benchmark.cluster.request import Request
 from benchmark.encoders import Encoder, load_encoder
-from benchmark.scoring import PassTimes, pass_times, planned_passes, release, sentence, try_encoders
+from benchmark.scoring import PassTimes, pass_times, planned_passes, release, sentence, tried
 from benchmark.sweep import SweepJob
 from builders.errors import EncoderError, UsageError
 from builders.pixels import codec_canary, memory_budget
@@ -136,7 +136,8 @@ def _freeze(spec: str, encoder: Encoder, job: SweepJob, bytes_hash: str, asked: 
         raise EncoderError("its embeddings are in a file, there is nothing to embed; 'finish' reads them")
     if not encoder.cacheable:
         raise EncoderError("its weights cannot be identified, so ranks could not tell whether theirs are the same")
-    trial = try_encoders([encoder], job.photos, planned_passes(job.tasks, job.photos, options)[0].recipe, options)[0]
+    recipe = planned_passes(job.tasks, job.photos, options)[0].recipe
+    trial = tried([encoder], job.photos, bytes_hash, recipe, options)[0]
     if trial.reason or trial.random:
         raise EncoderError(trial.reason or trial.random)
     encoder, _ = settled(encoder, job.photos, bytes_hash, options)

@@ -4,8 +4,10 @@ from .embedding import Embedder, rest
 from .encoder import COMPLEX, Encoder, EncoderInfo, Runtime, named_by_weights
 from .identity import encoder_hash, named_for_itself, told_apart
 from .in_memory import as_encoder
+from .layered import Layered, with_outputs
 from .loading import PREFIXES, load_encoder
 from .modern import MODERN
+from .outputs import FINAL, Output, parse_output, pooling_title
 from .pixels import Pixels, made_by
 from .runtime import LARGEST_ERROR, largest_relative_error
 from .stored import StoredEmbeddings
@@ -13,6 +15,7 @@ from .study import STUDY
 
 __all__ = [
     "COMPLEX",
+    "FINAL",
     "LARGEST_ERROR",
     "MODERN",
     "PREFIXES",
@@ -22,6 +25,8 @@ __all__ = [
     "EncoderInfo",
     "EncoderRow",
     "InstalledLists",
+    "Layered",
+    "Output",
     "Pixels",
     "Runtime",
     "StoredEmbeddings",
@@ -35,7 +40,10 @@ __all__ = [
     "made_by",
     "named_by_weights",
     "named_for_itself",
+    "parse_output",
+    "pooling_title",
     "rest",
     "said",
     "told_apart",
+    "with_outputs",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -36,14 +37,15 @@ def compiled_forward(forward: Forward, **options: Any) -> Forward:
         if count == 1:  # a size of one is a graph of its own
             pixels = torch.cat([pixels, pixels])
         torch._dynamo.maybe_mark_dynamic(pixels, 0)
-        with torch._dynamo.config.patch({_LIMIT: True}):
+        with torch._dynamo.config.patch({_limit(): True}):
             return compiled(module, pixels)[:count]
 
     return run
 
 
-_LIMIT = (
-    "fail_on_recompile_limit_hit"
-    if hasattr(torch._dynamo.config, "fail_on_recompile_limit_hit")
-    else "fail_on_cache_limit_hit"  # before torch 2.6
-)
+@functools.cache
+def _limit() -> str:
+    """The setting of torch that makes a graph too many an error. Asked for when it is needed: ``torch._dynamo`` takes
+    a second to import."""
+    new = "fail_on_recompile_limit_hit"
+    return new if hasattr(torch._dynamo.config, new) else "fail_on_cache_limit_hit"  # before torch 2.6

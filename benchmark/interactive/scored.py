@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.results import Failure, Result, Score, interval, markdown_table, percent, report_figure
+from benchmark.results import Failure, Result, Score, depth_figure, interval, markdown_table, percent, report_figure
 from benchmark.scoring import Scored, score_rows, write_reports, write_scored
 from benchmark.tasks import all_tasks
 from builders.errors import CamtraceError, UsageError, unknown_name
@@ -120,15 +120,25 @@ class Results(Mapping[Key, Score]):
         columns = ["encoder", "data", "task", "metric", "value", "low", "high", "n", "chance"]
         return pandas.DataFrame(score_rows(self.results), columns=columns)
 
-    def plot(self) -> Figure:
+    def plot(self, task: str | None = None) -> Figure:
         """The picture of one encoder over its photo sets, as ``report.png`` has it.
 
+        Args:
+            task: that alone over the depth of the network, where layers were scored: ``results.plot("probe/jpeg")``.
+
         Raises:
-            UsageError: there are several encoders, or nothing to draw.
+            UsageError: there are several encoders, no such task, or nothing to draw.
         """
         if len(self.encoders) > 1:
             raise UsageError(f"one picture shows one encoder; select(encoder=...) one of: {', '.join(self.encoders)}")
-        figure = report_figure(self.results, all_tasks())
+        if task is not None and task not in {score.task for result in self.results for score in result.scores}:
+            raise _none("task", task, [score.task for result in self.results for score in result.scores])
+        if task is not None:
+            figure = depth_figure(self.results, all_tasks(), task)
+        else:
+            figure = report_figure(self.results, all_tasks())
+        if figure is None and task is not None:
+            raise UsageError(f"{task} was asked of no layer: score with outputs='layers'")
         if figure is None:
             raise UsageError("there is no score to draw; failures says why")
         _show_figures()

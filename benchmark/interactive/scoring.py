@@ -39,6 +39,7 @@ def score(
     *,
     data: str | PhotoSet | Sequence[str | PhotoSet] = DEFAULT_DATA,
     tasks: str | Sequence[str] = (),
+    outputs: str | Sequence[str] | None = None,
     eraser: str | Path | None = None,
     preset: str | None = None,
     preprocess: str | Callable[[Any], Any] | None = None,
@@ -76,6 +77,7 @@ def score(
             an RGB ``PIL.Image`` to a vector, or an ``Encoder``. A mapping gives names to those that have none.
         data: one or several: what ``--data`` takes, or photo sets.
         tasks: patterns such as ``"probe/*"``; all that the photos can answer by default.
+        outputs: layers scored beside the embedding: ``"layers"``, ``"layers[::4]:mean,cls"``, or several of them.
         eraser: a folder that ``camtrace erase`` wrote, or ``OWNER/NAME`` on the Hub: in place before any score.
         preset: ``"camtrace"`` (ours, the default) or ``"iccv2025"`` (the published study's); decides ``protocol``,
             ``preprocess``, ``ties`` and ``orientation`` where they are not given.
@@ -101,12 +103,13 @@ def score(
     """
     given = {name: value for name, value in locals().items() if name in _OPTIONS}
     if unknown:
-        known = (*_OPTIONS, "data", "tasks", "eraser", "preprocess", "output", "cache")
+        known = (*_OPTIONS, "data", "tasks", "outputs", "eraser", "preprocess", "output", "cache")
         raise unknown_name("option", next(iter(unknown)), known)
     args = parser().parse_args([])
     transform = None if preprocess is None or isinstance(preprocess, str) else preprocess
     mode = preprocess if isinstance(preprocess, str) else None
-    vars(args).update(given, preprocess=mode, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
+    beside = [outputs] if isinstance(outputs, str) else list(outputs or ())
+    vars(args).update(given, preprocess=mode, outputs=beside, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
     if cache is not None:
         args.cache = Path(cache)
     named = _named(encoders)

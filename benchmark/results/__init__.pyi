@@ -10,7 +10,8 @@ from .answers import (
     read_runs,
     task_answers,
 )
-from .figure import draw_report, report_figure
+from .course import course_figure, courses, draw_courses, in_step_order, step_of
+from .figure import depth_figure, draw_report, report_figure
 from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
 from .migration import SCHEMA_VERSION
 from .published import (
@@ -41,7 +42,7 @@ from .questions import (
 )
 from .reading import read_results
 from .report import report_text
-from .schema import Failure, Result, Score, read_result, write_result
+from .schema import Failure, OutputScores, Result, Score, read_result, write_result
 from .summary import Summary, group_means, log_odds_over_chance, summarise
 from .tables import interval, markdown_table, p_value, percent
 
@@ -59,6 +60,7 @@ __all__ = [
     "Family",
     "Metric",
     "MetricKind",
+    "OutputScores",
     "PhotoValues",
     "PublishedEncoder",
     "PublishedScore",
@@ -75,6 +77,10 @@ __all__ = [
     "answer_key",
     "answers_changed",
     "contradiction",
+    "course_figure",
+    "courses",
+    "depth_figure",
+    "draw_courses",
     "draw_report",
     "families",
     "find_files",
@@ -82,6 +88,7 @@ __all__ = [
     "folder_name",
     "group_means",
     "in_order",
+    "in_step_order",
     "interval",
     "log_odds_over_chance",
     "markdown_table",
@@ -100,6 +107,7 @@ __all__ = [
     "report_text",
     "score_label",
     "size_objection",
+    "step_of",
     "subject_of",
     "summarise",
     "task_answers",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.results.layer_panels import layer_panels
 from benchmark.results.panel_intervals import draw_intervals, height_of
 from benchmark.results.questions import Family, Questions, families, metric_of, subject_of
 from benchmark.results.schema import Result, Score
@@ -58,14 +59,27 @@ def report_figure(results: Sequence[Result], questions: Questions) -> Figure | N
     It belongs to no window and changes no setting of matplotlib, so that a notebook can show it.
 
     One panel for each family of questions that has something to show, as the family says: values with intervals against
-    chance, metrics side by side on a line, or one metric against another with the line y = x.
+    chance, metrics side by side on a line, or one metric against another with the line y = x. Where layers were
+    scored, a panel over depth for each question.
     """
+    panels = [panel for family in families(questions) if (panel := _panel(results, family, questions))]
+    panels += [_Panel(*panel) for result in results for panel in layer_panels(result, questions)]
+    return _laid_out(panels, [_title(results), settings_line(results, questions)]) if panels else None
+
+
+def depth_figure(results: Sequence[Result], questions: Questions, task: str) -> Figure | None:
+    """One question over depth, a panel for each metric and data set; ``None`` where no layer was asked it."""
+    asked = {name: question for name, question in questions.items() if name == task}
+    content = {name: q for name, q in questions.items() if any(m.summary == "SP" for m in q.metrics)}
+    panels = [_Panel(*panel) for result in results for panel in layer_panels(result, {**asked, **content})]
+    return _laid_out(panels, [_title(results)]) if panels else None
+
+
+def _laid_out(panels: Sequence[_Panel], heading: Sequence[str]) -> Figure:
+    """Panels in two columns under a heading."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    panels = [panel for family in families(questions) if (panel := _panel(results, family, questions))]
-    if not panels:
-        return None
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     heights = [max(p.height for p in panels[r * columns : (r + 1) * columns]) for r in range(rows)]
@@ -77,7 +91,6 @@ def report_figure(results: Sequence[Result], questions: Questions) -> Figure | N
             panel.draw(ax, heights[i // columns] - AROUND)
         for ax in list(axes.flat)[len(panels) :]:
             ax.set_axis_off()
-        heading = [_title(results), settings_line(results, questions)]
         told = "\n".join(textwrap.fill(line, WIDE * columns) for line in heading if line)
         figure.suptitle(told, fontsize=9.5, ha="left", x=0.01)
     return figure

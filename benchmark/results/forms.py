@@ -8,17 +8,19 @@ from __future__ import annotations
 import datetime
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmark.options import RUNTIMES
-from benchmark.results.schema import Result
+from benchmark.results.schema import OutputScores, Result, Score
 from builders.outside import is_readable
 
 MAX_NAME = 200
 """Characters of an encoder's id, a data set's name, a task or a metric."""
 MAX_SCORES = 2000
 """A run of every task on one data set has under 100."""
+MAX_OUTPUTS = 2000
+"""Every block of the deepest networks under every pooling is under 1000."""
 MAX_STEPS = 20
 """Of a learning curve: ours has four."""
 MAX_QUERIES, MAX_EDGES = 50, 401
@@ -54,15 +56,33 @@ def check_forms(result: Result, now: datetime.datetime | None = None) -> None:
     for failure in result.failures:
         if not all(isinstance(part, str) for part in (failure.kind, failure.name, failure.reason)):
             raise ValueError("a failure's kind, name or reason is not text")
-    _check_scores(result)
-
-
-def _check_scores(result: Result) -> None:
     if not result.scores:
         raise ValueError("it holds no score")
-    if len(result.scores) > MAX_SCORES:
-        raise ValueError(f"{len(result.scores)} scores, more than {MAX_SCORES}")
-    for score in result.scores:
+    _check_scores(result.scores)
+    _check_outputs(result.outputs)
+
+
+def _check_outputs(outputs: Sequence[OutputScores]) -> None:
+    if len(outputs) > MAX_OUTPUTS:
+        raise ValueError(f"{len(outputs)} outputs, more than {MAX_OUTPUTS}")
+    for output in outputs:
+        for kind, name in (("output", output.name), ("output's title", output.title), ("pooling", output.pooling)):
+            _check_name(kind, name)
+        if not _text(output.read) or len(output.read) > MAX_NAME:
+            raise ValueError(f"{output.name}: read is not text of at most {MAX_NAME} characters")
+        if not all(_count(n) for n in (output.layer, output.layers, output.dimension)) or output.layer >= output.layers:
+            raise ValueError(f"{output.name}: layer, layers or dimension is not a count, or there is no such layer")
+        if output.scores:
+            _check_scores(output.scores)
+    names = [output.name for output in outputs]
+    if len(set(names)) < len(names):
+        raise ValueError("an output is there twice")
+
+
+def _check_scores(scores: Sequence[Score]) -> None:
+    if len(scores) > MAX_SCORES:
+        raise ValueError(f"{len(scores)} scores, more than {MAX_SCORES}")
+    for score in scores:
         for kind, name in (("task", score.task), ("metric", score.metric), ("data", score.data)):
             _check_name(kind, name)
         where = f"{score.task} {score.metric}"
@@ -73,7 +93,7 @@ def _check_scores(result: Result) -> None:
         for field, (form, what) in _DETAILS.items():
             if score.details.get(field) is not None and not form(score.details[field]):
                 raise ValueError(f"{where}: details.{field} is not {what}")
-    ((asked, times),) = Counter((s.task, s.data, s.metric) for s in result.scores).most_common(1)
+    ((asked, times),) = Counter((s.task, s.data, s.metric) for s in scores).most_common(1)
     if times > 1:
         raise ValueError(f"{' '.join(asked)} is there {times} times")
 

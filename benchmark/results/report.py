@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from benchmark.results.course import course_text, courses
+from benchmark.results.layers import layers_text
 from benchmark.results.learning import accuracy_told, rows_of_curves, told_of_training, training_margin
 from benchmark.results.questions import Family, Layout, Metric, Questions, families, metric_of, score_label, subject_of
 from benchmark.results.schema import Result, Score
@@ -27,6 +29,7 @@ def report_text(results: Sequence[Result], questions: Questions, unloaded: Mappi
         parts.append(markdown_table(["not loaded", "because"], [[name, why] for name, why in unloaded.items()]))
     if len({str(r.encoder["id"]) for r in results}) > 1:
         parts.append(_summary(results, questions))
+    parts += [course_text(course, questions) for course in courses(results)]
     parts += [_one(result, questions) for result in results]
     return "\n\n".join(parts) + "\n"
 
@@ -53,7 +56,11 @@ def _one(result: Result, questions: Questions) -> str:
     strange = [s for s in result.scores if s.task not in questions]
     if strange:
         parts.append(_rows_of_metrics(strange, _STRANGE, questions))
-    parts += [section for section in (_failures(result), _cost(result), _how_to_repeat(result)) if section]
+    parts += [
+        section
+        for section in (layers_text(result, questions), _failures(result), _cost(result), _how_to_repeat(result))
+        if section
+    ]
     return "\n\n".join(parts)
 
 

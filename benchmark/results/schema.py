@@ -53,13 +53,35 @@ class Score:
 
 
 @dataclass(frozen=True)
+class OutputScores:
+    """The scores of one output of an encoder beside its embedding: a layer under a pooling."""
+
+    name: str
+    """As ``--outputs`` takes it: ``layers[9]:mean``."""
+    title: str
+    """As people read it: ``block 9, mean of patches``."""
+    layer: int
+    """From 0, in the order in which a view passes them."""
+    layers: int
+    """Of the network."""
+    pooling: str
+    """``cls``, ``mean``, ``max``, ``gem``, ``border``, ``centre`` or ``grid-ROW-COLUMN``."""
+    dimension: int
+    read: str
+    """How the layer was read, and whether a final norm is applied."""
+    scores: tuple[Score, ...]
+    """Of the same questions on the same photos as those of the embedding."""
+
+
+@dataclass(frozen=True)
 class Failure:
     """Something that was asked for and is missing from the result, and why."""
 
     kind: str
-    """``photo``, ``task`` or ``encoder``."""
+    """``photo``, ``task``, ``encoder`` or ``output``."""
     name: str
-    """Photo id, task name or encoder id."""
+    """Photo id, task name (``... of layers[9]:mean`` where it is one of an output), encoder id, or name of an output.
+    """
     reason: str
     """One sentence."""
 
@@ -116,6 +138,9 @@ class Result:
     created: str
     """UTC time, ISO 8601."""
     schema_version: int = SCHEMA_VERSION
+    outputs: tuple[OutputScores, ...] = ()
+    """Where layers were asked for; ``scores`` are those of the embedding, ``final``, with them and without. A file has
+    the field where there is one."""
 
     def score(self, task: str, metric: str) -> Score:
         """The one score of that task and metric. Raises ``KeyError`` if there is none."""
@@ -126,7 +151,10 @@ class Result:
 
     def to_json(self) -> str:
         """Strict JSON (no NaN), stable order, two-space indent."""
-        return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        raw = dataclasses.asdict(self)
+        if not self.outputs:
+            del raw["outputs"]
+        return json.dumps(raw, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> Result:
@@ -146,11 +174,15 @@ class Result:
                     **raw,
                     "scores": tuple(Score(**s) for s in raw["scores"]),
                     "failures": tuple(Failure(**f) for f in raw["failures"]),
+                    "outputs": tuple(
+                        OutputScores(**{**o, "scores": tuple(Score(**s) for s in o["scores"])})
+                        for o in raw.get("outputs", ())
+                    ),
                 }
             )
         except (TypeError, KeyError) as error:
             raise DataError(f"{where}: a field is missing or unknown ({error})") from None
-        for score in result.scores:
+        for score in (*result.scores, *(s for output in result.outputs for s in output.scores)):
             _check_score(score, where)
         return result
 

@@ -18,7 +18,7 @@ from .records import encoder_record, options_record
 from .repeat import Origin, Repeat, how_to_repeat, recorded
 from .run import Scored, score_encoders
 from .space import require_space
-from .trial import try_encoders
+from .trial_kept import tried
 from .voice import Voice, score_rows
 
 __all__ = [
@@ -58,7 +58,7 @@ __all__ = [
     "score_rows",
     "sentence",
     "stored_hashes",
-    "try_encoders",
+    "tried",
     "warn_of_failures",
     "with_eraser",
     "write_reports",

@@ -179,7 +179,8 @@ def _open(
     for given, photos in zip(asked.data, opened, strict=True):
         limited = photos.limited(options.limit, options.seed) if options.limit else photos
         try:
-            sets.append((given, limited, fitting_tasks(tasks, limited, asked=bool(asked.tasks))))
+            fitting = fitting_tasks(tasks, limited, asked=bool(asked.tasks))
+            sets.append((given, limited, with_semantics(fitting, limited) if options.outputs else fitting))
         except DataError as error:
             unfit.append((photos.name, error))
     if unfit and not sets:
@@ -187,6 +188,12 @@ def _open(
     for name, objection in unfit:
         lose(name, objection)
     return sets
+
+
+def with_semantics(tasks: Sequence[Task], photos: PhotoSet) -> list[Task]:
+    """With what plain kNN finds of the content, where photos can answer it: a trace over depth is read beside it."""
+    plain = [t for t in all_tasks().values() if any(m.summary == "SP" for m in t.metrics) and not t.unfit(photos)]
+    return [*tasks, *(task for task in plain if task not in tasks)]
 
 
 def _refuse_one_name_twice(names: Sequence[str], what: str) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from benchmark.bank import PassCost, RuntimeVerdict, Verdict
-from benchmark.encoders import Encoder
+from benchmark.encoders import Encoder, Output
 from benchmark.options import RunOptions
-from benchmark.results import Failure, Result, Score, answer_key
+from benchmark.results import Failure, OutputScores, Result, Score, answer_key
 from benchmark.scoring.jobs import Done, Job
 from benchmark.scoring.records import encoder_record, environment_record, peak_memory
 from benchmark.scoring.trial import Trial
@@ -35,9 +35,42 @@ class Collected:
     gate: Verdict | None = None
     trial: Trial = field(default_factory=Trial)
     runtime: RuntimeVerdict | None = None
+    outputs: dict[str, OutputCollected] = field(default_factory=dict)
+    """By name, in order; beside its embedding, of which all the rest is."""
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+@dataclass(frozen=True)
+class OutputCollected:
+    """What is known so far of an output beside the embedding. Its answers are not kept."""
+
+    output: Output
+    got: Collected = field(default_factory=lambda: Collected({}))
+
+    def scores(self, photos: PhotoSet) -> OutputScores:
+        """As a result has them."""
+        output, scores = self.output, tuple(replace(s, data=photos.name) for s in self.got.scores)
+        return OutputScores(
+            name=output.name,
+            title=output.title,
+            layer=output.layer,
+            layers=output.layers,
+            pooling=output.pooling,
+            dimension=output.dimension,
+            read=output.read,
+            scores=scores,
+        )
+
+    def failures(self) -> dict[tuple[str, str], str]:
+        """Of the output; photos that fail do so in every output, and are told of once."""
+        kinds = {"encoder": "output", "task": "task"}
+        return {
+            (kinds[kind], self.output.name if kind == "encoder" else f"{name} of {self.output.name}"): reason
+            for (kind, name), reason in self.got.failures.items()
+            if kind in kinds
+        }
 
 
 def record_pass(own: PassCost, encoders: int, got: Collected) -> None:
@@ -61,7 +94,10 @@ def record(job: Job, done: Done, got: Collected) -> None:
 
 
 def result_of(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptions, got: Collected) -> Result:
-    lost = sorted(got.failures.items(), key=lambda failure: failure[0][0] == "photo")  # of which there may be many
+    failures = dict(got.failures)
+    for output in got.outputs.values():
+        failures |= output.failures()
+    lost = sorted(failures.items(), key=lambda failure: failure[0][0] == "photo")  # of which there may be many
     return Result(
         encoder=encoder_record(encoder),
         data={
@@ -80,6 +116,7 @@ def result_of(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunO
             "trial": got.trial.record(),
         },
         scores=tuple(replace(s, data=photos.name) for s in got.scores),
+        outputs=tuple(o.scores(photos) for o in got.outputs.values() if o.got.scores),
         failures=tuple(Failure(kind, name, reason) for (kind, name), reason in lost),
         cost={
             "photos": got.photos,

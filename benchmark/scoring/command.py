@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.compute import prepare_process
+from benchmark.encoders import parse_output
 from benchmark.options import (
     CHOICES,
     DTYPES,
@@ -52,7 +53,12 @@ def parser() -> Parser:
         "See also: camtrace list encoders|tasks|parameters|data",
     )
     p.add_argument(
-        "-m", "--model", action="append", metavar="ID", help=f"encoder; repeatable (default: {DEFAULT_MODEL})"
+        "-m",
+        "--model",
+        action="extend",
+        nargs="+",
+        metavar="ID",
+        help=f"encoders; repeatable; checkpoints (runs/checkpoint-*) by step (default: {DEFAULT_MODEL})",
     )
     p.add_argument(
         "-d",
@@ -64,6 +70,13 @@ def parser() -> Parser:
     )
     p.add_argument(
         "-t", "--tasks", action="append", metavar="PATTERN", help="such as 'probe/*' or knn/jpeg; repeatable"
+    )
+    p.add_argument(
+        "--outputs",
+        action="append",
+        metavar="OUTPUTS",
+        help="score layers beside the embedding: layers (every one, class token and mean of patches), "
+        "'layers[::4]:mean,cls,max', 'layers[-1]:grid'; repeatable, see docs/layers.md",
     )
     p.add_argument(
         "--eraser",
@@ -225,7 +238,9 @@ def run(args: argparse.Namespace) -> int:
     options = run_options(args)
     voice = Voice(args)
     with voice.speaking():
-        models = list(dict.fromkeys(args.model or [DEFAULT_MODEL]))
+        from benchmark.results import in_step_order
+
+        models = in_step_order(list(dict.fromkeys(args.model or [DEFAULT_MODEL])))
         data = checked_data(args)
         if args.revision and len(models) > 1:
             raise UsageError("--revision goes with one --model; with several, write each as NAME@REVISION")
@@ -329,6 +344,8 @@ def run_options(args: argparse.Namespace) -> RunOptions:
     """
     if args.protocol is not None and args.protocol not in PROTOCOLS:
         raise unknown_name("protocol", args.protocol, PROTOCOLS)
+    for text in args.outputs or ():
+        parse_output(text)
     chosen = _chosen(args)
     return RunOptions(
         seed=args.seed,
@@ -348,6 +365,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         force_dtype=args.force_dtype,
         allow_random=args.allow_random,
         storage=args.storage,
+        outputs=tuple(args.outputs or ()),
         batch_size=args.batch_size,
         workers=args.workers,
         views=args.views,

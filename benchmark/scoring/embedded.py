@@ -18,6 +18,7 @@ from benchmark.scoring.jobs import Done, Job
 from benchmark.scoring.kept import Slot, slot_of
 from benchmark.scoring.passes import Pass
 from benchmark.scoring.places import BankPlaces
+from benchmark.scoring.readings import Reading, filled_together
 from benchmark.scoring.trial import one_for_all, own_failures
 from benchmark.tasks import TaskInput
 from builders.errors import DataError
@@ -25,7 +26,7 @@ from builders.photos import PhotoSet
 
 
 def embed_pass(
-    ours: Sequence[tuple[Encoder, Collected]],
+    ours: Sequence[Reading],
     places: BankPlaces,
     hashes: PhotoHashes,
     one: Pass,
@@ -36,32 +37,34 @@ def embed_pass(
     """Fill the banks of one pass, and say which tasks are left to be done; kept outcomes are recorded here."""
     photos, views = hashes.photos, one.recipe.view_keys()
     if not places.unread and not options.fresh:
-        ours = [
-            (e, got) for e, got in ours if not _all_kept(e, places.look(e, views), places, photos, one, options, got)
-        ]
+        ours = [r for r in ours if not _all_kept(r, places, photos, one, options)]
     if not ours:
         return []
+    alone = len({id(reading.of) for reading in ours}) == 1
     jobs: list[tuple[Job, Collected]] = []
-    for encoder, got in ours:
+    for reading in ours:
+        encoder, got = reading.encoder, reading.got
         part = narrowed(one, encoder.stored, photos, options) if encoder.stored else None
         if part is not None:
-            places.require_space([encoder], part.recipe.view_keys(), tell)
+            places.require_space([(encoder, None)], part.recipe.view_keys(), tell)
             bank = places.open(encoder, part.recipe.view_keys(), fresh)
             if filled(encoder, got, bank, photos):
-                jobs += _jobs(encoder, got, bank, places, photos, part, options, alone=len(ours) == 1)
-    ours = [(encoder, got) for encoder, got in ours if encoder.stored is None]
+                jobs += _jobs(reading, bank, places, photos, part, options, alone=alone)
+    ours = [reading for reading in ours if reading.encoder.stored is None]
     if not ours:
         return jobs
-    encoders = [encoder for encoder, _ in ours]
-    places.require_space(encoders, views, tell)
-    banks = [places.open(encoder, views, fresh) for encoder in encoders]
-    name = encoders[0].info.id if len(encoders) == 1 else f"{len(encoders)} encoders"
+    wanted = [(reading.encoder, reading.output) for reading in ours]
+    places.require_space(wanted, views, tell)
+    banks = [places.open(encoder, views, fresh, output) for encoder, output in wanted]
+    by_encoder = [[i for i, r in enumerate(ours) if r.of is of] for of in {id(r.of): r.of for r in ours}.values()]
+    together = [filled_together([ours[i] for i in own], [banks[i] for i in own]) for own in by_encoder]
+    name = ours[0].encoder.info.id if alone else f"{len(together)} encoders"
     outcome = fill_banks_on(
         named_devices(options.device),
         photos,
         one.recipe,
-        encoders,
-        banks,
+        [encoder for encoder, _ in together],
+        [bank for _, bank in together],
         batch_size=options.batch_size,
         workers=options.workers,
         views=options.views,
@@ -69,19 +72,20 @@ def embed_pass(
         learn=hashes.learn,
     )
     if places.unread:
-        banks = places.settle(encoders, views)
-    for i, ((encoder, got), bank) in enumerate(zip(ours, banks, strict=True)):
-        record_pass(outcome.own(i), len(encoders), got)
+        banks = places.settle(wanted, views)
+    for i, own in enumerate(by_encoder):
+        of = ours[own[0]].of
+        record_pass(outcome.own(i), len(by_encoder), of)
         if i in outcome.failures:
-            got.failures["encoder", encoder.info.id] = outcome.failures[i]
+            of.failures["encoder", ours[own[0]].encoder.info.id] = outcome.failures[i]
             continue
-        jobs += _jobs(encoder, got, bank, places, photos, one, options, alone=len(encoders) == 1)
+        for at in own:
+            jobs += _jobs(ours[at], banks[at], places, photos, one, options, alone=len(by_encoder) == 1)
     return jobs
 
 
 def _jobs(
-    encoder: Encoder,
-    got: Collected,
+    reading: Reading,
     bank: Bank,
     places: BankPlaces,
     photos: PhotoSet,
@@ -91,7 +95,8 @@ def _jobs(
     alone: bool,
 ) -> list[tuple[Job, Collected]]:
     """The tasks that are left to be done on a complete bank; kept outcomes are recorded."""
-    usable, name = _usable(encoder, bank, photos, got), encoder.info.id
+    encoder, got = reading.encoder, reading.got
+    usable, name = _usable(reading, bank, photos, got), encoder.info.id
     if reason := one_for_all(name, bank, np.flatnonzero(usable)):
         got.failures["encoder", name] = reason
         return []
@@ -106,7 +111,7 @@ def _jobs(
         return []
     jobs: list[tuple[Job, Collected]] = []
     given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder), eraser=encoder.eraser)
-    for task, slot in _slots(encoder, usable, places, photos, one, options).items():
+    for task, slot in _slots(reading, usable, places, photos, one, options).items():
         kept = None if slot is None or options.fresh else slot.load()
         job = Job(one.task(task), replace(given, keep=slot.parts if slot else None), slot)
         if kept is not None:
@@ -118,23 +123,17 @@ def _jobs(
     return jobs
 
 
-def _all_kept(
-    encoder: Encoder,
-    bank: Bank,
-    places: BankPlaces,
-    photos: PhotoSet,
-    one: Pass,
-    options: RunOptions,
-    got: Collected,
-) -> bool:
+def _all_kept(reading: Reading, places: BankPlaces, photos: PhotoSet, one: Pass, options: RunOptions) -> bool:
     """Whether an earlier run kept what every task of a pass found; then it is recorded, and no embedding is read."""
+    encoder, got = reading.encoder, reading.got
+    bank = places.look(encoder, one.recipe.view_keys(), reading.output)
     if not encoder.cacheable or not bank.complete:
         return False
     before = replace(got, failures=dict(got.failures))
-    usable = _usable(encoder, bank, photos, before)
+    usable = _usable(reading, bank, photos, before)
     kept = {
         task: slot.load() if slot else None
-        for task, slot in _slots(encoder, usable, places, photos, one, options).items()
+        for task, slot in _slots(reading, usable, places, photos, one, options).items()
     }
     if not usable.any() or any(outcome is None for outcome in kept.values()):
         return False
@@ -145,26 +144,29 @@ def _all_kept(
     return True
 
 
-def _usable(encoder: Encoder, bank: Bank, photos: PhotoSet, got: Collected) -> np.ndarray:
+def _usable(reading: Reading, bank: Bank, photos: PhotoSet, got: Collected) -> np.ndarray:
     """bool [photos], those with an embedding in every view; the others are noted, and whose fault it is."""
     failed = bank.failures()
-    if reason := own_failures(encoder.info.id, failed, len(photos)):
-        got.failures["encoder", encoder.info.id] = reason
+    name = reading.encoder.info.id
+    if reason := own_failures(name, failed, len(photos)):
+        got.failures["encoder", name] = reason
     got.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
     got.source_jpeg = got.source_jpeg or bank.source_jpeg()
     return np.array([photo_id not in failed for photo_id in photos.ids])
 
 
 def _slots(
-    encoder: Encoder, usable: np.ndarray, places: BankPlaces, photos: PhotoSet, one: Pass, options: RunOptions
+    reading: Reading, usable: np.ndarray, places: BankPlaces, photos: PhotoSet, one: Pass, options: RunOptions
 ) -> dict[str, Slot | None]:
     """By task of a pass, where its outcome is kept."""
+    encoder = reading.encoder
     if not encoder.cacheable:
         return dict.fromkeys(task.name for task in one.tasks)
     key = places.key(encoder)
     if encoder.eraser is not None:
         key = {**key, "eraser": encoder.eraser.sha256}
-    return {task.name: slot_of(task, photos, usable, key, options, encoder.device) for task in one.tasks}
+    given = (photos, usable, key, options, encoder.device, reading.output)
+    return {task.name: slot_of(task, *given) for task in one.tasks}
 
 
 def _input_size(encoder: Encoder) -> tuple[int, int] | None:

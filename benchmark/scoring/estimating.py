@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from benchmark.bank import Bank, bank_key, fill_banks, workers_each
 from benchmark.compute import named_devices
-from benchmark.encoders import Encoder
+from benchmark.encoders import Encoder, with_outputs
 from benchmark.options import RunOptions
 from benchmark.results import markdown_table
 from benchmark.scoring.jobs import sentence
@@ -55,7 +55,9 @@ class Measured:
     makers: tuple[str, ...] = ()
     """Who would make the views, and why: a sentence for each kind of pass."""
     task_s: Mapping[str, float] = field(default_factory=dict)
-    """By title of a family of tasks: one encoder's time."""
+    """By title of a family of tasks: one encoder's time, over all its outputs."""
+    outputs: int = 0
+    """That are scored beside its embedding."""
 
 
 class ToScore(Protocol):
@@ -143,6 +145,9 @@ def estimate_text(
         "",
         f"disk: {size(disk)} of banks in {options.cache} ({size(free)} free), {size(passing)} more for a while"
         + ("" if disk + passing + SPARE_BYTES < free else ": NOT ENOUGH, it would be refused"),
+        *dict.fromkeys(
+            f"{m.spec}: {m.outputs} outputs beside its embedding, all in its bank" for m in by.values() if m.outputs
+        ),
         *dict.fromkeys(side_by_side(m.devices, options.workers) for m in by.values() if m.devices),
         *dict.fromkeys(maker for m in by.values() for maker in m.makers),
         "tasks were measured on made-up embeddings of at most 3,000 photos, with this machine as busy as it is now",
@@ -207,6 +212,8 @@ class PassTimes:
 def pass_times(spec: str, encoder: Encoder, job: ToScore, options: RunOptions) -> PassTimes:
     """Embed a few photos of a set, and scale to all."""
     photos, few = job.photos, job.photos.limited(MEASURED_PHOTOS, options.seed)
+    if options.outputs:
+        encoder = with_outputs(encoder, options.outputs).together
     scale = len(photos) / len(few)
     making = forward = 0.0
     views = bank_bytes = 0
@@ -240,9 +247,14 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
     photos, found = job.photos, pass_times(spec, encoder, job, options)
     if found.reason:
         return Measured(spec, photos.name, reason=found.reason)
-    known = (photos.name, encoder.info.dimension, encoder.device)
-    if known not in times:
-        times[known] = task_times(job.tasks, photos, encoder.info.dimension, options, encoder.device)
+    layered = with_outputs(encoder, options.outputs) if options.outputs else None
+    tasks_s: dict[str, float] = {}
+    for dimension in (encoder.info.dimension, *(o.dimension for o in (layered.outputs if layered else ()))):
+        known = (photos.name, dimension, encoder.device)
+        if known not in times:
+            times[known] = task_times(job.tasks, photos, dimension, options, encoder.device)
+        for family, seconds in by_family(times[known], job.tasks).items():
+            tasks_s[family] = tasks_s.get(family, 0.0) + seconds
     return Measured(
         spec,
         photos.name,
@@ -255,7 +267,8 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
         on_gpu=encoder.device != "cpu",
         devices=found.devices,
         makers=found.makers,
-        task_s=by_family(times[known], job.tasks),
+        task_s=tasks_s,
+        outputs=len(layered.outputs) if layered else 0,
     )
 
 

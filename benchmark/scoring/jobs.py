@@ -42,10 +42,10 @@ class Done:
     """Its part of the time that all jobs took together."""
 
 
-def run_jobs(jobs: Sequence[Job]) -> list[Done]:
+def run_jobs(jobs: Sequence[Job], *, silent: bool = False) -> list[Done]:
     """Run every job; answers in order."""
     started = time.perf_counter()
-    bar = tqdm(total=len(jobs), desc="scoring", unit="task", delay=2, leave=False, disable=None)
+    bar = tqdm(total=len(jobs), desc="scoring", unit="task", delay=2, leave=False, disable=silent or None)
 
     def run(job: Job) -> Done:
         bar.set_postfix_str(job.task.name, refresh=False)

@@ -24,6 +24,7 @@ import numpy as np
 import benchmark
 import builders
 from benchmark.bank import key_hash
+from benchmark.encoders import Output
 from benchmark.options import RunOptions
 from benchmark.results import Score
 from benchmark.scoring.records import options_record
@@ -94,6 +95,7 @@ def slot_of(
     bank: Mapping[str, Any],
     options: RunOptions,
     device: str,
+    output: Output | None = None,
 ) -> Slot | None:
     """Where the outcome of a task belongs; None for a task that is not of the registry, whose code nobody can name.
 
@@ -104,6 +106,7 @@ def slot_of(
         bank: key of the embeddings, photos' bytes included.
         options: of the run.
         device: where the arithmetic runs.
+        output: of the encoder; None for its embedding.
     """
     if all_tasks().get(task.name) != task:
         return None
@@ -117,6 +120,7 @@ def slot_of(
         "device": device.partition(":")[0],
         "code": code_hash(),
         "libraries": {name: _version(name) for name in LIBRARIES},
+        **({"output": {"name": output.name, "read": output.read}} if output else {}),
     }
     return Slot(options.cache / FOLDER / key_hash(key), key)
 

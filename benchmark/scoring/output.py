@@ -11,7 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.leaderboard import write_report_page
-from benchmark.results import ANSWERS_FILE, Result, draw_report, folder_name, report_text, write_result
+from benchmark.results import (
+    ANSWERS_FILE,
+    Result,
+    courses,
+    draw_courses,
+    draw_report,
+    folder_name,
+    report_text,
+    write_result,
+)
 from benchmark.scoring.aside import set_aside, usual_place
 from benchmark.scoring.run import Scored
 from benchmark.tasks import all_tasks
@@ -50,7 +59,8 @@ def write_reports(
 ) -> str:
     """Write ``report.md`` and ``report.html`` over all results, and a picture per encoder.
 
-    That is ``report.png`` in ``output`` if there is one encoder, else below it.
+    That is ``report.png`` in ``output`` if there is one encoder, else below it. Where there are checkpoints of a
+    training, ``course.png`` draws them by step.
 
     Args:
         results: of the run.
@@ -71,4 +81,5 @@ def write_reports(
     for encoder, own in by_encoder.items():
         folder = output if len(by_encoder) == 1 else output / folder_name(encoder)
         draw_report(own, questions, folder / "report.png")
+    draw_courses(courses(results), questions, output / "course.png")
     return text

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.bank import Bank, PhotoHashes, key_of
-from benchmark.encoders import Encoder
+from benchmark.encoders import Encoder, Output
 from benchmark.options import RunOptions
 from benchmark.scoring.space import require_space
 
@@ -15,6 +15,9 @@ BANKS = "banks"
 """Folder of the cache."""
 
 Views = Mapping[str, Mapping[str, Any]]
+
+Of = tuple[Encoder, Output | None]
+"""An encoder and an output of it; None for its embedding."""
 
 
 class BankPlaces:
@@ -38,32 +41,32 @@ class BankPlaces:
         """Of its bank."""
         return self._key(encoder, self.bytes_hash)
 
-    def look(self, encoder: Encoder, views: Views) -> Bank:
+    def look(self, encoder: Encoder, views: Views, output: Output | None = None) -> Bank:
         """Its bank as it is, nothing made."""
-        return Bank.look(self._root(encoder), self.key(encoder), views)
+        return Bank.look(self._root(encoder), self.key(encoder), views, output)
 
-    def open(self, encoder: Encoder, views: Views, fresh: Sequence[str]) -> Bank:
+    def open(self, encoder: Encoder, views: Views, fresh: Sequence[str], output: Output | None = None) -> Bank:
         """Its bank, ready to be filled.
 
         Raises:
             DataError: it cannot be written.
         """
-        return Bank.open(self._root(encoder), self.key(encoder), views, fresh=fresh)
+        return Bank.open(self._root(encoder), self.key(encoder), views, fresh=fresh, output=output)
 
-    def settle(self, encoders: Sequence[Encoder], views: Views) -> list[Bank]:
+    def settle(self, readings: Sequence[Of], views: Views) -> list[Bank]:
         """After a pass that learnt the photos' bytes: the banks under their lasting names."""
         old, self.bytes_hash, self.unread = self.bytes_hash, self._hashes.bytes_hash(), False
         banks = []
-        for encoder in encoders:
+        for encoder, output in readings:
             root, key = self._root(encoder), self.key(encoder)
             Bank.adopt(root, key, self._key(encoder, old))
-            banks.append(Bank.open(root, key, views, check=False))
+            banks.append(Bank.open(root, key, views, check=False, output=output))
         return banks
 
-    def require_space(self, encoders: Sequence[Encoder], views: Views, tell: Any) -> None:
+    def require_space(self, readings: Sequence[Of], views: Views, tell: Any) -> None:
         """Refuse what the disks do not hold; see ``benchmark.scoring.space``."""
         for root in (self._options.cache / BANKS, self._scratch):
-            banks = [self.look(encoder, views) for encoder in encoders if self._root(encoder) == root]
+            banks = [self.look(encoder, views, output) for encoder, output in readings if self._root(encoder) == root]
             require_space(banks, root, tell)
 
     def _key(self, encoder: Encoder, bytes_hash: str) -> dict[str, Any]:

@@ -41,6 +41,8 @@ VALUES = (
 """Fields of ``RunOptions`` that change scores, each an option with a value."""
 FLAGS = ("compile", "force_dtype", "allow_random")
 """Fields of ``RunOptions`` that change scores, each an option without a value."""
+REPEATED = ("outputs",)
+"""Fields of ``RunOptions`` that add scores, each an option that is given once for each of its values."""
 IN_PYTHON = ("assignment_seeds", "resamples")
 """Fields of ``RunOptions`` that change scores and have no option on the command line."""
 
@@ -113,6 +115,7 @@ def how_to_repeat(origin: Origin, encoder: EncoderInfo, photos: PhotoSet, option
     for name in VALUES:
         if (value := getattr(options, name)) != getattr(of_preset if name in CHOICES else usual, name):
             words += [_option(name), str(value)]
+    words += [word for name in REPEATED for value in getattr(options, name) for word in (_option(name), value)]
     words += [_option(name) for name in FLAGS if getattr(options, name)]
     if origin.trust_remote_code:
         words.append("--trust-remote-code")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from benchmark.bank import PhotoHashes, judge, settled
 from benchmark.encoders import Encoder, rest
@@ -22,6 +23,7 @@ from benchmark.scoring.from_files import left_out
 from benchmark.scoring.jobs import Job, run_jobs
 from benchmark.scoring.passes import Pass, planned_passes
 from benchmark.scoring.places import BankPlaces
+from benchmark.scoring.readings import layers_of, readings
 from benchmark.scoring.trial_kept import tried
 from benchmark.tasks import Task
 from builders.errors import CamtraceError, EncoderError
@@ -79,6 +81,8 @@ def score_encoders(
         for got in collected:
             got.add_seconds("checking photos", time.perf_counter() - started)
         _say_what_files_lack(encoders, photos, tasks, options, collected, tell)
+        layers = layers_of(encoders, options, collected)
+        encoders = [layered.encoder if layered else e for e, layered in zip(encoders, layers, strict=True)]
         passes = planned_passes(tasks, photos, options)
         encoders = _try(encoders, photos, places.bytes_hash, passes, options, collected)
         encoders = _settled(encoders, photos, places.bytes_hash, options, collected)
@@ -89,16 +93,31 @@ def score_encoders(
             views = one.recipe.view_keys()
             fresh = [name for name, view in views.items() if view not in known] if options.fresh else []
             known += views.values()
-            ours = [(encoders[i], collected[i]) for i in fit]
+            ours = [reading for i in fit for reading in readings(encoders[i], collected[i], layers[i])]
             jobs += embed_pass(ours, places, hashes, one, fresh, options, tell)
         for encoder in encoders if jobs else ():
             rest(encoder)
-        for (job, got), done in zip(jobs, run_jobs([job for job, _ in jobs]), strict=True):
-            record(job, done, got)
+        _run(jobs, collected)
     return [
         Scored(result_of(encoder, photos, places.bytes_hash, options, got), got.answers, photos)
         for encoder, got in zip(encoders, collected, strict=True)
     ]
+
+
+def _run(jobs: Sequence[tuple[Job, Collected]], collected: Sequence[Collected]) -> None:
+    """Run what is left to be done: on embeddings, then on one output after the other, whose answers are not kept."""
+    beside = {id(one.got): (one.got, of) for of in collected for one in of.outputs.values()}
+    finals = [(job, got) for job, got in jobs if id(got) not in beside]
+    for (job, got), done in zip(finals, run_jobs([job for job, _ in finals]), strict=True):
+        record(job, done, got)
+    with tqdm(total=len(beside), desc="scoring layers", unit="output", delay=2, leave=False, disable=None) as bar:
+        for output, of in beside.values():
+            own = [job for job, got in jobs if got is output]
+            for job, done in zip(own, run_jobs(own, silent=True), strict=True):
+                record(job, done, output)
+                of.add_seconds("layers", done.seconds)
+            output.answers.clear()
+            bar.update()
 
 
 def _say_what_files_lack(

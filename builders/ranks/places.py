@@ -88,7 +88,7 @@ class Place:
         Raises:
             DiskError: it cannot be written.
         """
-        with self._writing():
+        with self._writing(name):
             if self.folder is not None:
                 write_bytes_atomically(self.folder / name, data, durable=True)
                 return
@@ -102,7 +102,7 @@ class Place:
         Raises:
             DiskError: it cannot be written.
         """
-        with self._writing():
+        with self._writing(name):
             if self.folder is not None:
                 target = self.folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -201,8 +201,8 @@ class Place:
             files.makedirs(path.rpartition("/")[0], exist_ok=True)
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self, name: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise disk_error(error, self.address) from None
+            raise disk_error(error, self.path(name)) from None

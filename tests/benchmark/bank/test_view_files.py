@@ -16,7 +16,7 @@ from benchmark.bank import photos_bytes_hash
 from benchmark.bank.bank import LAYOUT, Bank, bank_key, key_hash
 from benchmark.bank.embed import fill_banks
 from benchmark.bank.view_file import Blocks, ViewFile, view_key
-from benchmark.encoders import Encoder, EncoderInfo
+from benchmark.encoders import Encoder, EncoderInfo, Output
 from benchmark.views.acquisition import MaskedViews, PlainViews
 from benchmark.views.views import ProcessingViews, StoredViews
 from builders.errors import DataError
@@ -155,10 +155,16 @@ def test_only__makes_the_same_views_in_the_same_order(recipe):
         assert [view.tolist() for view in made] == [by_name[name].tolist() for name in some.names]
 
 
+LAYER = Output("layers[3]:mean", 3, 12, "block", "mean", 8, "hooks")
+
+
 def test_view_key__an_output_is_part_of_it():
     views = PlainViews().view_keys()
     assert view_key(views["original"]) == {"view": {"kind": "plain", "name": "original"}, "output": "final"}
-    assert key_hash(view_key(views["original"])) != key_hash(view_key(views["original"], "layer 3"))
+    assert key_hash(view_key(views["original"])) != key_hash(view_key(views["original"], LAYER))
+    assert key_hash(view_key(views["original"], LAYER)) != key_hash(
+        view_key(views["original"], dataclasses.replace(LAYER, name="layers[3]:max"))
+    )
 
 
 @pytest.mark.parametrize("same_preprocess", [True, False])

@@ -63,7 +63,7 @@ def make_root(root):
     return root
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def root(tmp_path_factory):
     return make_root(tmp_path_factory.mktemp("cluster"))
 
@@ -88,7 +88,7 @@ def elsewhere(root):
     return {**os.environ, "PYTHONPATH": f"{root}:{PROJECT}", "CAMTRACE_RUNTIME": "torch"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def plain(root):
     """The same by the plain command, once: (results, cache)."""
     with pytest.MonkeyPatch.context() as patch:
@@ -123,6 +123,14 @@ def timeless(value):
     if isinstance(value, dict):
         return {key: timeless(inner) for key, inner in value.items() if not key.endswith("_s")}
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
+
+
+def same_banks(cache, other):
+    """How many banks two caches have in common; all of them must be equal, byte for byte."""
+    common = {path.name for path in (cache / "banks").iterdir()} & {path.name for path in (other / "banks").iterdir()}
+    for name in common:
+        assert tree(cache / "banks" / name) == tree(other / "banks" / name)
+    return len(common)
 
 
 def leftovers(folder):

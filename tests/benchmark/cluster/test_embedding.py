@@ -14,9 +14,10 @@ import pytest
 import benchmark.bank.bank
 import benchmark.cluster.embedding
 import benchmark.cluster.working
+import benchmark.scoring.trial_kept
 from benchmark.bank import Bank, BlockRows
 from builders.ranks import Place, read_plan
-from tests.benchmark.cluster.conftest import ASKED, leftovers, make_root, scores, tree
+from tests.benchmark.cluster.conftest import ASKED, leftovers, make_root, same_banks, scores, tree
 
 
 @pytest.fixture
@@ -78,6 +79,7 @@ def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tm
     assert run("finish", tmp_path / "out.plan")[0] == 0
     name = "cluster_encoders-small/folder-photos"
     assert scores(tmp_path / "out")[name] == scores(plain[0])[name]
+    assert same_banks(tmp_path / "cache", plain[1]) == 1
     assert not leftovers(tmp_path)
 
 
@@ -225,6 +227,17 @@ def test_plan__the_same_again_is_kept_and_another_is_refused(run, planned, tmp_p
     assert "holds another plan" in said
 
 
+def test_plan__asks_no_encoder_again(run, tmp_path, monkeypatch):
+    words = ("sweep", "--model", "cluster_encoders:small", *ASKED[:8], "--cache", tmp_path / "cache")
+    assert run("plan", *words, "--output", tmp_path / "one", "--ranks", 2)[0] == 0
+
+    def never(*_):
+        raise AssertionError("it was asked before")
+
+    monkeypatch.setattr(benchmark.scoring.trial_kept, "try_encoders", never)
+    assert run("plan", *words, "--output", tmp_path / "two", "--ranks", 3)[0] == 0
+
+
 def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_path, run):
     words = [word.replace(":large", ":waiting") for word in ASKED]
     plan, fuse = tmp_path / "out.plan", tmp_path / "fuse"
@@ -243,6 +256,7 @@ def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_pat
     assert run("finish", plan)[0] == 0
     name = "cluster_encoders-small/folder-photos"
     assert scores(tmp_path / "out")[name] == scores(plain[0])[name]
+    assert same_banks(tmp_path / "cache", plain[1]) == 1
     assert not leftovers(tmp_path)
 
 

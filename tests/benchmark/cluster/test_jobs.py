@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import huggingface_hub
 import pytest
 
-from tests.benchmark.cluster.conftest import tree
+from tests.benchmark.cluster.conftest import ASKED, same_banks, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
 
 STORE = '''
@@ -37,8 +37,10 @@ def store(tmp_path, monkeypatch):
     return f"shared://{tmp_path}/bucket"
 
 
-def test_jobs__what_would_be_submitted_does_the_ranks(store, run, elsewhere, root, tmp_path, monkeypatch):
-    submitted = []
+@pytest.fixture
+def submitted(elsewhere, tmp_path, monkeypatch):
+    """What was given to the Hub as jobs: each runs here, as a process, before the call comes back."""
+    found = []
 
     def run_uv_job(script, *, script_args, dependencies, env, secrets, flavor, timeout, **more):
         environment = {**elsewhere, **env, "PYTHONPATH": f"{tmp_path}/site:{elsewhere['PYTHONPATH']}"}
@@ -46,17 +48,21 @@ def test_jobs__what_would_be_submitted_does_the_ranks(store, run, elsewhere, roo
             [sys.executable, script, *script_args], env=environment, cwd=tmp_path, capture_output=True, text=True
         )
         job = SimpleNamespace(id=uuid.uuid4().hex, url="here", code=done.returncode)
-        submitted.append((job, dependencies, flavor, timeout, secrets, done.stderr, more["labels"]))
+        found.append((job, dependencies, flavor, timeout, secrets, done.stderr, more["labels"]))
         return job
 
     def inspect_job(*, job_id, **_):
-        code = next(one[0].code for one in submitted if one[0].id == job_id)
+        code = next(one[0].code for one in found if one[0].id == job_id)
         return SimpleNamespace(status=SimpleNamespace(stage="ERROR" if code else "COMPLETED"))
 
     monkeypatch.setattr(huggingface_hub, "run_uv_job", run_uv_job)
     monkeypatch.setattr(huggingface_hub, "inspect_job", inspect_job)
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setenv("CAMTRACE_POLL_S", "0.1")
+    return found
+
+
+def test_jobs__what_would_be_submitted_does_the_ranks(store, submitted, run, tmp_path):
     assert run(*BUILD, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
     output = f"{store}/out"
     assert run("plan", *BUILD, "--output", output, "--ranks", 3)[0] == 0
@@ -72,6 +78,17 @@ def test_jobs__what_would_be_submitted_does_the_ranks(store, run, elsewhere, roo
     assert run("finish", plan)[0] == 0
     found = tree(tmp_path / "bucket" / "out")
     assert found == {name: data for name, data in tree(tmp_path / "plain").items() if name != ".build/lock"}
+
+
+def test_jobs__give_the_results_and_banks_of_the_plain_command(store, submitted, run, plain, tmp_path):
+    plan = f"{store}/run"
+    words = ("--cache", tmp_path / "cache", "--output", tmp_path / "out", "--ranks", 2)
+    assert run("plan", "sweep", *ASKED, *words, "--plan", plan)[0] == 0
+    status, _, error = run("work", plan, "--engine", "jobs", "--tasks", 1)
+    assert status == 0, (error, [one[5] for one in submitted])
+    assert run("finish", plan)[0] == 0
+    assert scores(tmp_path / "out") == scores(plain[0])
+    assert same_banks(tmp_path / "cache", plain[1]) == 2
 
 
 def test_jobs__a_plan_on_a_disk_is_refused(run, tmp_path, monkeypatch):

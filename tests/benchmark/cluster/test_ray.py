@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.cluster.conftest import ASKED, leftovers, scores, tree
+from tests.benchmark.cluster.conftest import ASKED, leftovers, same_banks, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
 
 pytestmark = [
@@ -83,6 +83,7 @@ def test_ray__a_killed_worker_and_a_killed_driver(on_ray, run, plain, tmp_path):
     assert run("finish", plan)[0] == 0
     name = "cluster_encoders-small/folder-photos"
     assert scores(tmp_path / "out")[name] == scores(plain[0])[name]
+    assert same_banks(tmp_path / "cache", plain[1]) == 1
     assert not leftovers(tmp_path / "out.plan")
 
 

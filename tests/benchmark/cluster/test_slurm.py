@@ -7,7 +7,7 @@ import time
 import pytest
 
 from scripts.cluster_parts.two_nodes import missing, two_nodes
-from tests.benchmark.cluster.conftest import ASKED, leftovers, scores, tree
+from tests.benchmark.cluster.conftest import ASKED, leftovers, same_banks, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
 
 pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing() or "-"), pytest.mark.slow]
@@ -76,6 +76,7 @@ def test_slurm__a_killed_node_is_requeued_and_nothing_differs(slurm, submit, run
     assert run("finish", plan)[0] == 0
     name = "cluster_encoders-small/folder-photos"
     assert scores(tmp_path / "out")[name] == scores(plain[0])[name]
+    assert same_banks(tmp_path / "cache", plain[1]) == 1
     assert not leftovers(tmp_path)
 
 

@@ -1,5 +1,8 @@
 """Compiled forward passes: several encoders in one process, batches of several sizes, never uncompiled in silence."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -56,6 +59,12 @@ class Restless(nn.Module):
 
 
 @torch.inference_mode()
+def test_compiled_forward__its_compiler_is_imported_when_it_is_needed():
+    """It takes as long to import as all the rest."""
+    said = "import sys, benchmark.encoders.embedding; print('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True).stdout == "False\n"
+
+
 def test_compiled_forward__a_graph_too_many_is_an_error():
     module = Restless()
     forward = compiled_forward(lambda network, pixels: network(pixels).mean((2, 3)), backend=Graphs())

@@ -11,7 +11,7 @@ from benchmark.encoders.encoder import EncoderInfo
 from benchmark.options import DTYPES, RunOptions
 from benchmark.results.schema import Result
 from benchmark.scoring.command import parser, run_options
-from benchmark.scoring.repeat import FLAGS, IN_PYTHON, VALUES, Origin, how_to_repeat, recorded
+from benchmark.scoring.repeat import FLAGS, IN_PYTHON, REPEATED, VALUES, Origin, how_to_repeat, recorded
 from builders.kinds import KINDS, DataSpec
 from builders.photos import PhotoSet
 
@@ -63,7 +63,7 @@ def test_how_to_repeat__every_option_that_changes_scores_and_no_other(tmp_path):
 
 def test_how_to_repeat__knows_every_option_that_there_is():
     made_otherwise = {"device", "batch_size", "workers", "views", "fresh", "cache", "memory"}
-    assert {f.name for f in dataclasses.fields(RunOptions)} == {*VALUES, *FLAGS, *IN_PYTHON, *made_otherwise}
+    assert {f.name for f in dataclasses.fields(RunOptions)} == {*VALUES, *FLAGS, *REPEATED, *IN_PYTHON, *made_otherwise}
 
 
 def test_how_to_repeat__what_only_python_can_set_is_said():

@@ -1,5 +1,6 @@
 // The page of one encoder: facts, every score, how to repeat it, where it comes from.
 import { fill, h, outside, viewer } from "./dom.js";
+import { depthFigures } from "./depth.js";
 import { loadDetail } from "./detail.js";
 import { csvOf, save } from "./download.js";
 import { chance, count, interval, isShare, millions, percent, rankText, shown } from "./format.js";
@@ -24,6 +25,7 @@ export function createEncoderPage({ board, container, linkTo, copy }) {
       twin.map((other) => h("p", {}, "Also on the board: ", h("a", { href: linkTo({ view: "encoder", encoder: other.key }) }, `${other.name} (${other.origin})`), ".")),
       facts(row),
       scores(row, state),
+      layers(row, state),
       repeat(row),
       provenance(row),
     );
@@ -70,6 +72,16 @@ export function createEncoderPage({ board, container, linkTo, copy }) {
       h("button", { type: "button", class: "small", onclick: () => save(`camtrace-${row.key}.csv`, "text/csv", csvOf(scoreRecords(board, held, [row])())) }, "Data as CSV"));
   }
 
+  /** Filled when the full results are there; most have no layers. */
+  function layers(row, state) {
+    const place = h("div", {});
+    if (row.origin !== "published") {
+      const width = Math.max(260, container.clientWidth);
+      loadDetail(row).then((results) => fill(place, depthFigures({ board, state, linkTo }, results, width)), () => {});
+    }
+    return place;
+  }
+
   function ranked(cell, column, state) {
     const text = rankText(m.rank(cell, column, state));
     return text ? `${text} of ${column.ranked}` : "";
@@ -112,7 +124,7 @@ export function createEncoderPage({ board, container, linkTo, copy }) {
       result.failures.length
         ? [h("p", {}, `${count(result.failures.length)} recorded failures:`), h("ul", {}, result.failures.slice(0, 20).map(({ kind, name, reason }) => h("li", {}, `${kind} ${name}: ${reason}`)))]
         : h("p", {}, "No recorded failures."),
-      ["encoder", "data", "environment", "cost", "scores"].map((part) =>
+      ["encoder", "data", "environment", "cost", "scores", "outputs"].filter((part) => result[part]).map((part) =>
         h("details", {}, h("summary", {}, part), h("pre", { tabindex: "0" }, JSON.stringify(result[part], null, 2)))));
   }
 }

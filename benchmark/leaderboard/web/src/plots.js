@@ -144,6 +144,49 @@ export function profile({ board, columns, rows, width, label }) {
   return box;
 }
 
+/** One metric over depth: a line per pooling with intervals, plain kNN in grey, the embedding at the right end. */
+export function depth({ board, own, content, width, label, kind }) {
+  if (!own.lines.length) return null;
+  const end = own.layers;
+  const name = (layer) => (layer === end ? "final" : String(layer));
+  const points = own.lines.flatMap(({ points }, i) => points.map((p) => ({ ...p, shade: `var(--line-${i % 8})` })));
+  const grey = content?.lines.flatMap(({ points }) => points) ?? [];
+  const final = own.final ? [{ layer: end, label: "final", shade: "var(--ink)", ...own.final }] : [];
+  const all = [...points, ...final];
+  const tooltip = (p) => `${p.title ?? "final, the embedding"}: ${percent(p.value)} (${percent(p.low)} to ${percent(p.high)}), n = ${p.n}`;
+  const step = Math.max(1, Math.round(end / 8));
+  const ticks = [...Array.from({ length: end }, (_, i) => i).filter((i) => i % step === 0), end];
+  const svg = draw(board, label, {
+    width,
+    height: 280,
+    marginLeft: 48,
+    marginBottom: 36,
+    x: { label: "layer →", domain: [-0.4, end + 0.4], ticks, tickFormat: name },
+    y: { label: kind === "difference" ? "↑ points" : "↑ %", grid: true },
+    color: { type: "identity" },
+    marks: [
+      line(grey, { x: "layer", y: (p) => asPercent(p.value), z: "label", stroke: "var(--muted)", strokeDasharray: "2 3" }),
+      ruleY([asPercent(all[0].chance ?? 0)], { stroke: "var(--ink)", strokeDasharray: "4 3", strokeWidth: 1 }),
+      ruleX(all, { x: "layer", y1: (p) => asPercent(p.low), y2: (p) => asPercent(p.high), stroke: "shade", strokeWidth: 2, strokeOpacity: 0.5 }),
+      line(points, { x: "layer", y: (p) => asPercent(p.value), z: "label", stroke: "shade", strokeWidth: 1.8 }),
+      dot(all, { x: "layer", y: (p) => asPercent(p.value), r: 3.2, fill: "shade" }),
+      tip(all, pointer({ x: "layer", y: (p) => asPercent(p.value), title: tooltip })),
+    ],
+  });
+  const box = document.createElement("div");
+  const legend = document.createElement("p");
+  legend.className = "legend";
+  own.lines.forEach(({ label: told }, i) => {
+    const item = document.createElement("span");
+    const mark = document.createElement("span");
+    mark.className = `dot line-${i % 8}`;
+    item.append(mark, told);
+    legend.append(item);
+  });
+  box.append(legend, svg);
+  return box;
+}
+
 /** Similarities of one query to the collection, one line per kind of neighbour. */
 export function similarities({ board, histogram, width, label }) {
   const { edges, counts } = histogram;

@@ -1,0 +1,180 @@
+"""Outputs of an encoder: ``final``, its embedding, and its layers with a pooling. How they are asked for and named.
+
+=======================  ===============================================================================
+``final``                today's embedding
+``layers``               every layer, under its class token (where there is one) and the mean of its patches
+``layers[9]:mean``       one layer under one pooling; this is also the output's name
+``layers[::4]:mean,max`` every fourth layer, as Python slices it, under two poolings
+``layers[-1]:grid``      the last layer in 16 parts of the picture, each a mean of its patches
+=======================  ===============================================================================
+
+Layers are counted from 0, in the order in which a view passes them; negative numbers count from the end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from builders.errors import UsageError, unknown_name
+
+FINAL = "final"
+"""The output that an encoder gives when it is asked for nothing else."""
+
+GRID = 4
+"""Parts of a side in ``grid``."""
+
+POOLINGS = {
+    "cls": "class token",
+    "mean": "mean of patches",
+    "max": "maximum over patches",
+    "gem": "generalised mean of patches",
+    "border": "mean of the patches at the border",
+    "centre": "mean of the patches in the centre",
+    "grid": "mean of the patches in each of 4 x 4 parts",
+}
+"""By name, in words. ``grid`` stands for 16 outputs, ``grid-ROW-COLUMN``."""
+
+_SPEC = re.compile(r"layers(?:\[([^\[\]]*)\])?(?::([\w,\- ]*))?")
+_CELL = re.compile(rf"grid-([0-{GRID - 1}])-([0-{GRID - 1}])")
+
+
+@dataclass(frozen=True)
+class Output:
+    """One named vector that an encoder gives of a view, beside its embedding."""
+
+    name: str
+    """``layers[9]:mean``: as it is asked for, and as banks and results have it."""
+    layer: int
+    """From 0."""
+    layers: int
+    """Of the network."""
+    kind: Literal["block", "stage"]
+    """A block keeps the size of what passes it, a stage does not."""
+    pooling: str
+    """Of ``POOLINGS``, or ``grid-ROW-COLUMN``."""
+    dimension: int
+    read: str
+    """How the layer is read, in words: by which call of the library, and whether its final norm is applied."""
+
+    @property
+    def depth(self) -> float:
+        """In (0, 1]: the share of the layers that a view has passed."""
+        return (self.layer + 1) / self.layers
+
+    @property
+    def title(self) -> str:
+        """As people read it.
+
+        >>> Output("layers[9]:mean", 9, 12, "block", "mean", 768, "").title
+        'block 9, mean of patches'
+        """
+        return f"{self.kind} {self.layer}, {pooling_title(self.pooling)}"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Some layers under some poolings, as asked for; which they are depends on the network."""
+
+    text: str
+    layers: int | slice
+    poolings: tuple[str, ...]
+    """Empty: the class token, where there is one, and the mean."""
+
+    def of(self, count: int) -> range | list[int]:
+        """Which of so many layers.
+
+        Raises:
+            UsageError: none of them.
+
+        >>> list(parse_output("layers[::4]").of(12)), parse_output("layers[-1]").of(12)
+        ([0, 4, 8], [11])
+        """
+        if isinstance(self.layers, slice):
+            found = range(count)[self.layers]
+            if not found:
+                raise UsageError(f"--outputs {self.text}: no layer is left of the {count}, 0 to {count - 1}")
+            return found
+        if not -count <= self.layers < count:
+            raise UsageError(f"--outputs {self.text}: there are {count} layers, 0 to {count - 1}")
+        return [self.layers % count]
+
+
+def parse_output(text: str) -> Wanted | None:
+    """One output specification; None for ``final``.
+
+    Raises:
+        UsageError: it is none.
+
+    >>> parse_output("layers[::4]:mean,cls").poolings
+    ('mean', 'cls')
+    """
+    stripped = text.strip()
+    if stripped == FINAL:
+        return None
+    match = _SPEC.fullmatch(stripped)
+    if match is None:
+        raise UsageError(f"--outputs {text}: write final, layers, layers[9], layers[::4]:mean,cls, ... (layers from 0)")
+    which, pools = match.groups()
+    poolings = tuple(dict.fromkeys(p.strip() for p in pools.split(","))) if pools is not None else ()
+    for pooling in poolings:
+        if pooling not in POOLINGS and not _CELL.fullmatch(pooling):
+            raise unknown_name("pooling", pooling, POOLINGS)
+    return Wanted(stripped, _layers(which, text), _with_cells(poolings))
+
+
+def parse_outputs(texts: Sequence[str]) -> tuple[Wanted, ...]:
+    """All that is wanted beside ``final``, which is always there.
+
+    >>> [one.text for one in parse_outputs(["final", "layers[0]"])]
+    ['layers[0]']
+    """
+    return tuple(one for text in texts if (one := parse_output(text)) is not None)
+
+
+def output_name(layer: int, pooling: str) -> str:
+    """As it is asked for.
+
+    >>> output_name(9, "mean")
+    'layers[9]:mean'
+    """
+    return f"layers[{layer}]:{pooling}"
+
+
+def pooling_title(pooling: str) -> str:
+    """In words.
+
+    >>> pooling_title("gem"), pooling_title("grid-0-3")
+    ('generalised mean of patches', 'mean of the patches in row 0, column 3 of 4 x 4')
+    """
+    if cell := grid_cell(pooling):
+        return f"mean of the patches in row {cell[0]}, column {cell[1]} of {GRID} x {GRID}"
+    return POOLINGS[pooling]
+
+
+def grid_cell(pooling: str) -> tuple[int, int] | None:
+    """Row and column of a part of the grid; None for other poolings."""
+    match = _CELL.fullmatch(pooling)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def _with_cells(poolings: Sequence[str]) -> tuple[str, ...]:
+    cells = [f"grid-{row}-{column}" for row in range(GRID) for column in range(GRID)]
+    return tuple(dict.fromkeys(one for p in poolings for one in (cells if p == "grid" else [p])))
+
+
+def _layers(which: str | None, text: str) -> int | slice:
+    if which is None:
+        return slice(None)
+    parts = which.split(":")
+    try:
+        numbers = [int(part) if part.strip() else None for part in parts]
+    except ValueError:
+        raise UsageError(f"--outputs {text}: {which!r} is neither a layer nor a slice of layers") from None
+    if len(parts) == 1 and numbers[0] is not None:
+        return numbers[0]
+    if not 2 <= len(parts) <= 3 or (len(parts) == 3 and numbers[2] == 0):
+        raise UsageError(f"--outputs {text}: {which!r} is neither a layer nor a slice of layers")
+    return slice(*numbers)

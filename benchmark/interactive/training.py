@@ -1,0 +1,404 @@
+"""``TraceCallback``: how much of the camera and the codec a network keeps, while it is trained.
+
+The network is asked on a small fixed set of photos, in the process that trains it, in seconds. Nothing of the training
+changes: not the mode of any module, no random number, no gradient (``untouched``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmark.bank import BankView
+from benchmark.encoders import is_module
+from benchmark.options import RunOptions
+from benchmark.results import Score, metric_of
+from benchmark.scoring import planned_passes
+from benchmark.tasks import Task, TaskInput, all_tasks, fitting_tasks, select_tasks
+from benchmark.views import iterate_views
+from builders.errors import DataError, UsageError
+from builders.kinds import open_photos
+from builders.photos import PhotoSet
+
+if TYPE_CHECKING:
+    _Base = object
+else:
+    try:
+        from transformers import TrainerCallback as _Base
+    except ImportError:
+        _Base = object
+
+Log = Callable[[dict[str, float]], object]
+"""What numbers by name are handed to: ``trainer.log``, ``wandb.log``, your own."""
+
+Embed = Callable[[Any, torch.Tensor], torch.Tensor]
+"""(network, batch of inputs on its device) -> [n, dimension]."""
+
+
+class TraceCallback(_Base):
+    """Score a network on a few fixed photos every so many steps.
+
+    Of transformers' ``Trainer``, of Lightning (``for_lightning()``), or of any loop: ``trace(network, step)``.
+
+    Args:
+        data: photos as ``--data`` takes them, or a photo set; a folder of classes serves well.
+        every_steps: between two measurements; the first is at step 0 where the loop tells of it.
+        photos: how many are used, seeded and balanced over classes; the same in every measurement.
+        tasks: patterns as ``--tasks`` takes them. Plain kNN is asked too where photos have classes.
+        preprocess: RGB ``PIL.Image`` -> tensor or array of one shape, as the network takes it in evaluation. By default
+            the trainer's image processor, or the network's own attribute ``preprocess``.
+        embed: (network, batch) -> [n, dimension]. By default what the last linear layer reads, where the network
+            returns what that layer gives (classifiers); else ``pooler_output``, the class token or mean of
+            ``last_hidden_state``, or the vector that it returns.
+        log: handed the numbers of each measurement, beside what a trainer logs to.
+        file: a file of JSON lines that each measurement is added to; by default ``trace.jsonl`` in the trainer's
+            ``output_dir``, else none.
+        seed: of splits and of the choice of photos.
+        batch_size: inputs per forward pass.
+
+    Numbers have stable names: ``trace/TASK/METRIC``, and ``_low``, ``_high`` for the ends of its 95 % interval;
+    ``trace/seconds``. ``history`` keeps them all. With few photos intervals are wide: read the course, not a point.
+
+    Raises:
+        UsageError: a name is wrong, or it is not known how a picture becomes an input.
+        DataError: photos cannot be opened, or cannot answer the tasks.
+    """
+
+    def __init__(
+        self,
+        data: str | PhotoSet = "sample",
+        *,
+        every_steps: int = 1000,
+        photos: int = 200,
+        tasks: str | Sequence[str] = "probe/jpeg",
+        preprocess: Callable[[Any], Any] | None = None,
+        embed: Embed | None = None,
+        log: Log | None = None,
+        file: str | Path | None = None,
+        seed: int = 0,
+        batch_size: int = 32,
+    ) -> None:
+        if every_steps < 1 or photos < 1 or batch_size < 1:
+            raise UsageError("every_steps, photos and batch_size are at least 1")
+        self.every_steps = every_steps
+        self.log = log
+        self.file = Path(file) if file is not None else None
+        self.history: list[dict[str, float]] = []
+        """The numbers of each measurement, with its ``step``."""
+        self.scores: list[tuple[int, tuple[Score, ...]]] = []
+        """The same as scores: (step, scores)."""
+        self._asked = [tasks] if isinstance(tasks, str) else list(tasks)
+        select_tasks(self._asked, all_tasks())
+        self._data, self._count, self._seed, self._batch_size = data, photos, seed, batch_size
+        self._preprocess, self._embed = preprocess, embed
+        self._fixed: list[_Fixed] | None = None
+        self._board: Any = None
+
+    def __call__(self, network: nn.Module, step: int) -> dict[str, float] | None:
+        """Measure if it is time to: the numbers by name, or None."""
+        return self.measure(network, step) if step % self.every_steps == 0 else None
+
+    def measure(self, network: nn.Module, step: int) -> dict[str, float]:
+        """Measure now, log, and keep; the network and the random state are as before."""
+        if not is_module(network):
+            raise UsageError(f"a torch.nn.Module can be measured, not {type(network).__name__}")
+        started = time.perf_counter()
+        network = getattr(network, "module", network) if _wraps(network) else network
+        with untouched(network):
+            if self._fixed is None:
+                self._fixed = self._prepared(network)
+            scores = tuple(score for fixed in self._fixed for score in fixed.scores(network, self._embedding))
+        numbers: dict[str, float] = {}
+        for score in scores:
+            if metric_of(all_tasks(), score.task, score.metric).main:
+                name = f"trace/{score.task}/{score.metric}"
+                numbers |= {name: score.value, f"{name}_low": score.low, f"{name}_high": score.high}
+        numbers["trace/seconds"] = round(time.perf_counter() - started, 3)
+        self.history.append({"step": step, **numbers})
+        self.scores.append((step, scores))
+        if self.file is not None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self.file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(self.history[-1]) + "\n")
+        if self.log is not None:
+            self.log(dict(numbers))
+        return numbers
+
+    # -- transformers.Trainer ------------------------------------------------------------------------------------------
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **given: Any) -> None:
+        if self.file is None and getattr(args, "output_dir", None) and state.is_world_process_zero:
+            self.file = Path(args.output_dir) / "trace.jsonl"
+        self._of_trainer(args, state, model, given)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **given: Any) -> None:
+        self._of_trainer(args, state, model, given)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        if self._board is not None:
+            self._board.close()
+            self._board = None
+
+    def _of_trainer(self, args: Any, state: Any, model: Any, given: dict[str, Any]) -> None:
+        step = state.global_step
+        known = any(measured["step"] == step for measured in self.history[-1:])
+        if model is None or not state.is_world_process_zero or step % self.every_steps or known:
+            return
+        if self._preprocess is None:
+            self._preprocess = _of_processor(given.get("processing_class"))
+        numbers = self.measure(model, step)
+        state.log_history.append({**numbers, "step": step})
+        reports = getattr(args, "report_to", None) or ()
+        if self.log is None:  # else it is the trainer's own, which tells them all
+            self._report([reports] if isinstance(reports, str) else reports, args, numbers, step)
+
+    def _report(self, names: Sequence[str], args: Any, numbers: dict[str, float], step: int) -> None:
+        """To TensorBoard and Weights and Biases, where the trainer logs to them."""
+        if "tensorboard" in names:
+            if self._board is None:
+                from torch.utils.tensorboard import SummaryWriter
+
+                place = getattr(args, "logging_dir", None) or Path(args.output_dir) / "runs"
+                self._board = SummaryWriter(log_dir=str(place))
+            for name, value in numbers.items():
+                self._board.add_scalar(name, value, step)
+        if "wandb" in names:
+            import wandb
+
+            if wandb.run is not None:
+                wandb.log({**numbers, "train/global_step": step})
+
+    # -- Lightning -----------------------------------------------------------------------------------------------------
+
+    def for_lightning(self) -> Any:
+        """This callback as one of Lightning's: ``Trainer(callbacks=[TraceCallback(...).for_lightning()])``.
+
+        Numbers go to the loggers of the trainer.
+
+        Raises:
+            UsageError: Lightning is not installed.
+        """
+        try:
+            from lightning.pytorch import Callback
+        except ImportError:
+            try:
+                from pytorch_lightning import Callback
+            except ImportError:
+                raise UsageError("TraceCallback.for_lightning needs Lightning: pip install lightning") from None
+        trace = self
+
+        class LightningTrace(Callback):
+            """Measures after batches, and logs what it finds."""
+
+            def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+                self._measure(trainer, pl_module)
+
+            def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any, **__: Any) -> None:
+                self._measure(trainer, pl_module)
+
+            def _measure(self, trainer: Any, pl_module: Any) -> None:
+                step = trainer.global_step
+                known = any(measured["step"] == step for measured in trace.history[-1:])
+                if not trainer.is_global_zero or known:
+                    return
+                numbers = trace(pl_module, step)
+                for logger in trainer.loggers if numbers else ():
+                    logger.log_metrics(numbers, step=step)
+
+        return LightningTrace()
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _embedding(self, network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+        found = (self._embed or default_embedding)(network, batch)
+        if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != len(batch):
+            shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+            raise UsageError(f"the network gives {shape} for {len(batch)} pictures, not vectors: give embed=...")
+        return found.float().cpu()
+
+    def _prepared(self, network: nn.Module) -> list[_Fixed]:
+        preprocess = self._preprocess or getattr(network, "preprocess", None)
+        if preprocess is None:
+            raise UsageError(
+                "how does a picture become an input of the network? give preprocess=..., as for its evaluation"
+            )
+        opened = open_photos(self._data, seed=self._seed) if isinstance(self._data, str) else self._data
+        photos = opened.limited(self._count, self._seed)
+        asked = fitting_tasks(select_tasks(self._asked, all_tasks()), photos, asked=True)
+        plain = [t for t in all_tasks().values() if any(m.summary == "SP" for m in t.metrics) and not t.unfit(photos)]
+        options = RunOptions(seed=self._seed, device="cpu", workers=0, assignment_seeds=3, resamples=2000)
+        tasks = [*asked, *(task for task in plain if task not in asked)]
+        return [
+            _Fixed.of(photos, one.recipe, one.tasks, options, preprocess, self._batch_size)
+            for one in planned_passes(tasks, photos, options)
+        ]
+
+
+@dataclass(frozen=True)
+class _Fixed:
+    """The views of one pass, made once, and what is asked of them."""
+
+    photos: PhotoSet
+    usable: np.ndarray
+    views: dict[str, np.ndarray]
+    """By name, inputs [usable photos, ...]."""
+    tasks: tuple[Task, ...]
+    options: RunOptions
+    batch_size: int
+
+    @classmethod
+    def of(
+        cls,
+        photos: PhotoSet,
+        recipe: Any,
+        tasks: Sequence[Task],
+        options: RunOptions,
+        preprocess: Callable[[Any], Any],
+        batch_size: int,
+    ) -> _Fixed:
+        def as_array(image: Any) -> np.ndarray:
+            made = preprocess(image)
+            return made.detach().cpu().numpy() if isinstance(made, torch.Tensor) else np.asarray(made)
+
+        usable = np.zeros(len(photos), dtype=bool)
+        made: list[np.ndarray] = []
+        for photo in iterate_views(photos, range(len(photos)), recipe, [as_array]):
+            if not photo.failure and len(photo.arrays[0]):
+                usable[photo.index] = True
+                made.append(np.asarray(photo.arrays[0]))
+        if not made:
+            raise DataError(f"{photos.name}: none of the {len(photos)} photos can be used")
+        together = np.stack(made)  # [photos, views, ...]
+        views = {name: together[:, place] for place, name in enumerate(recipe.names)}
+        return cls(photos, usable, views, tuple(tasks), options, batch_size)
+
+    def scores(self, network: nn.Module, embed: Embed) -> list[Score]:
+        """What the tasks find in the network's embeddings."""
+        bank: Any = _MemoryBank({name: self._embedded(network, embed, inputs) for name, inputs in self.views.items()})
+        given = TaskInput(self.photos, self.usable, bank, self.options, "cpu")
+        return [score for task in self.tasks for score in task.run(given).scores]
+
+    def _embedded(self, network: nn.Module, embed: Embed, inputs: np.ndarray) -> np.ndarray:
+        first = next((p for p in network.parameters() if p.is_floating_point()), None)
+        device, dtype = (first.device, first.dtype) if first is not None else (torch.device("cpu"), torch.float32)
+        parts = []
+        for start in range(0, len(inputs), self.batch_size):
+            batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self.batch_size])).to(device)
+            parts.append(embed(network, batch.to(dtype) if batch.is_floating_point() else batch).numpy())
+        found = np.zeros((len(self.photos), parts[0].shape[1]), dtype=np.float32)
+        found[self.usable] = np.concatenate(parts)
+        if not np.isfinite(found).all():
+            raise DataError("the network's embeddings are not finite: its training has diverged")
+        return found
+
+
+class _MemoryBank:
+    """Embeddings by view, read as those of a bank on disk."""
+
+    def __init__(self, views: dict[str, np.ndarray]) -> None:
+        self._views = views
+        self.names = tuple(views)
+        self.dim = next(iter(views.values())).shape[1]
+
+    def view(self, name: str, rows: np.ndarray) -> BankView:
+        return BankView(self._views[name], np.asarray(rows, dtype=np.int64))
+
+
+def default_embedding(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    """What a network's last linear layer reads, where it returns what that layer gives; else what it returns, pooled.
+
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 3))
+    >>> default_embedding(network, torch.zeros(2, 3, 2, 2)).shape
+    torch.Size([2, 4])
+    """
+    read: list[tuple[torch.Tensor, torch.Tensor]] = []
+    hooks = [
+        part.register_forward_hook(lambda _, given, output: read.append((given[0], output)))
+        for part in network.modules()
+        if isinstance(part, nn.Linear)
+    ]
+    try:
+        output = network(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    given = getattr(output, "logits", output)
+    if isinstance(given, tuple | list):
+        given = given[0]
+    for inputs, made in reversed(read):
+        if made is given and inputs.ndim == 2:
+            return inputs
+    for name in ("image_embeds", "pooler_output"):
+        if isinstance(found := getattr(output, name, None), torch.Tensor):
+            return found.flatten(1)
+    hidden = getattr(output, "last_hidden_state", given)
+    if isinstance(hidden, torch.Tensor) and hidden.ndim == 3:
+        return hidden.mean(1)
+    return hidden.mean((2, 3)) if isinstance(hidden, torch.Tensor) and hidden.ndim == 4 else hidden
+
+
+@contextlib.contextmanager
+def untouched(network: nn.Module) -> Iterator[None]:
+    """Within, a network is in evaluation mode and keeps no gradients; afterwards everything is as it was.
+
+    The mode of each of its modules, the random states of Python, NumPy and torch (on every device in use), and
+    gradients. Buffers are compared with what they were; one that changed is put back, with a warning.
+
+    >>> network = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2))
+    >>> with untouched(network):
+    ...     network.training, network[0].training
+    (False, False)
+    >>> network[0].training
+    True
+    """
+    modes = {part: part.training for part in network.modules()}
+    buffers = {name: buffer.detach().clone() for name, buffer in network.named_buffers()}
+    of_numpy = np.random.get_state()  # noqa: NPY002 - what a training loop may draw from
+    states: tuple[Any, Any, Any] = random.getstate(), of_numpy, torch.get_rng_state()
+    cards = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else []
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    device = next((p.device.type for p in network.parameters()), "cpu")
+    try:
+        for part in modes:
+            part.training = False
+        with torch.no_grad(), torch.autocast(device, enabled=False):
+            yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+        for name, buffer in network.named_buffers():
+            if name in buffers and not torch.equal(buffer, buffers[name]):
+                with torch.no_grad():
+                    buffer.copy_(buffers[name])
+                warnings.warn(f"the buffer {name} changes in evaluation; it was put back", stacklevel=3)
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        torch.set_rng_state(states[2])
+        if cards:
+            torch.cuda.set_rng_state_all(cards)
+        if mps is not None:
+            torch.mps.set_rng_state(mps)
+
+
+def _wraps(network: nn.Module) -> bool:
+    """Whether it only distributes another network, which lies whole in its ``module``."""
+    return type(network).__name__ in ("DataParallel", "DistributedDataParallel")
+
+
+def _of_processor(processor: Any) -> Callable[[Any], Any] | None:
+    """How an image processor of transformers makes an input of a picture; None where there is none."""
+    processor = getattr(processor, "image_processor", processor)
+    if processor is None or not hasattr(processor, "image_mean"):
+        return None
+    return lambda image: processor(images=image, return_tensors="np")["pixel_values"][0]

@@ -1,0 +1,84 @@
+"""A disk that is really full (a small tmpfs, mounted by root): its ranks fail by name, the others finish."""
+
+import json
+import subprocess
+
+import pytest
+
+from benchmark.bank.bank import LAYOUT, key_hash
+from builders.ranks import read_plan
+from tests.benchmark.cluster.conftest import ASKED, leftovers, scores, tree
+from tests.benchmark.cluster.test_builds import BUILD
+
+
+@pytest.fixture
+def small_disk():
+    """``small_disk(folder, size)``: a disk of so many bytes there; on the same folder again, another size."""
+    mounted = []
+
+    def mount(folder, size):
+        folder.mkdir(parents=True, exist_ok=True)
+        options = f"remount,size={size}" if folder in mounted else f"size={size}"
+        words = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+        try:
+            done = subprocess.run(words, capture_output=True, text=True)
+        except OSError as error:
+            pytest.skip(f"no disk can be mounted here ({error})")
+        if done.returncode:
+            pytest.skip(f"no disk can be mounted here ({done.stderr.strip()}); root may")
+        mounted.append(folder)
+
+    yield mount
+    for folder in dict.fromkeys(mounted):
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def reasons(plan):
+    """Why ranks failed, by rank."""
+    found = sorted((plan / "ranks").glob("*.failed.json"))
+    return {int(path.name[:5]): json.loads(path.read_text())["reason"] for path in found}
+
+
+def test_rank__of_embedding(run, plain, small_disk, tmp_path):
+    words = ("--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out", "--ranks", 4)
+    assert run("plan", "sweep", *ASKED, *words)[0] == 0
+    plan, frozen = tmp_path / "out.plan", read_plan(str(tmp_path / "out.plan"))[0]
+    large = frozen.notes["groups"].index(["cluster_encoders:large"])
+    its_ranks = {n for n, rank in enumerate(frozen.ranks) if rank.units[0].split("/")[1] == str(large)}
+    bank = plan / "banks" / f"{LAYOUT}-{key_hash(frozen.notes['keys']['0/cluster_encoders:large'])}"
+    small_disk(bank, 16_384)  # four pages: files of four views of a block fit, of nine
+    status, said, _ = run("work", plan)
+    assert status == 1
+    assert said.startswith(f"{4 - len(its_ranks)} rank")
+    assert set(reasons(plan)) == its_ranks != set(range(4))
+    for reason in reasons(plan).values():
+        assert "the disk is full; finished work is kept, free some space" in reason
+        assert bank.name in reason
+    kept = {path: path.stat().st_mtime_ns for path in bank.rglob("*.npz")}
+    assert kept
+    small_disk(bank, 8_000_000)
+    assert run("work", plan)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert run("finish", plan)[0] == 0
+    assert scores(tmp_path / "out") == scores(plain[0])
+    assert not leftovers(tmp_path)
+
+
+def test_rank__of_a_build(run, small_disk, tmp_path):
+    assert run(*BUILD, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
+    assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 4)[0] == 0
+    plan, frozen = tmp_path / "out.plan", read_plan(str(tmp_path / "out.plan"))[0]
+    its_ranks = {n for n, rank in enumerate(frozen.ranks) if any(unit.startswith("jpeg/") for unit in rank.units)}
+    assert run("work", plan, "--rank", min(set(range(4)) - its_ranks))[0] == 0
+    full = tmp_path / "out/data/jpeg"
+    small_disk(full, 16_384)
+    assert run("work", plan)[0] == 1
+    assert set(reasons(plan)) == its_ranks != set(range(4))
+    for reason in reasons(plan).values():
+        assert "the disk is full" in reason
+        assert f"{tmp_path}/out: " in reason
+    small_disk(full, 50_000_000)
+    assert run("work", plan)[0] == 0
+    assert run("finish", plan)[0] == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "plain")
+    assert not leftovers(tmp_path)
