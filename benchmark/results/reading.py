@@ -61,8 +61,11 @@ def _read_repo(source: str, objection: Callable[[ResultFile], str]) -> ReadResul
 
             def fetched(paths: Iterable[str], *, again: bool) -> Path:
                 patterns = [_literal(path) for path in paths]
-                where = {"repo_type": "dataset", "revision": commit, "allow_patterns": patterns}
-                return Path(api.snapshot_download(repo, force_download=again, **where))
+                return Path(
+                    api.snapshot_download(
+                        repo, repo_type="dataset", revision=commit, allow_patterns=patterns, force_download=again
+                    )
+                )
 
             folder = fetched(wanted, again=False)
             entries = {entry.path: entry for entry in files}
