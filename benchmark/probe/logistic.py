@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from benchmark.compute import threads_of_work, uploaded
 from benchmark.probe.design import Design
+from benchmark.probe.features import QUIET_BAR
 from benchmark.probe.flags import Flags, rectangle
 from benchmark.probe.objective import Iterates, at_zero, gradient_norm, put_fits, take_fits
 
@@ -88,7 +90,8 @@ def solve(
     active = gradient_norm(state.gradient) > tolerance
     known = active.cpu()  # the host's copy
     stalled = torch.zeros_like(known)
-    for _ in range(max_iterations):
+    bar = tqdm(range(max_iterations), desc="solving", unit="step", **QUIET_BAR)
+    for _ in bar:
         if not bool(known.any()):
             break
         grid = rectangle(known, device)
@@ -108,6 +111,7 @@ def solve(
         known[inside] = ahead.flatten()
         known &= ~stalled
         active = uploaded(known, device)
+    bar.close()
     weights, bias = features.to_embedding(state.point[:, :-1].movedim(2, 1), state.point[:, -1])
     norm = gradient_norm(state.gradient)
     return Solution(

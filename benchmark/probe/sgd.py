@@ -11,8 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
-from benchmark.compute import compiled_module, multiply, threads_of_work
+from benchmark.compute import compiled_module, multiply, threads_of_work, uploaded
+from benchmark.probe.features import QUIET_BAR
 from benchmark.probe.problem import Problem
 
 MOMENTUM = 0.9
@@ -58,7 +60,8 @@ def descend(
     """SGD of K = len(learning_rates) runs on each of G training sets; no run depends on another.
 
     Args:
-        read: ascending row indices [b] -> features [G, b, d].
+        read: ascending row indices [b] -> features [G, b, d]; indices are on the device of ``resident``, or without it
+            on the host, where rows are read.
         labels: int64 [G, n], or [G, K, n] for labels of each run's own, on the device of the products.
         learning_rates, weight_decays: one of each per run.
         n_classes: C.
@@ -75,7 +78,9 @@ def descend(
     generator = torch.Generator().manual_seed(seed)
     first = (torch.rand((dimension + 1, n_classes), generator=generator) * 2 - 1) * (1 / math.sqrt(dimension))
     first = first.T.to(device, dtype)
-    epochs_to_go = _epochs(n, epochs, batch_size, generator)
+    epochs_to_go = tqdm(
+        _epochs(n, epochs, batch_size, generator), desc="descent", total=epochs, unit="epoch", **QUIET_BAR
+    )
     if resident is not None and not in_rows and (fast := _compiled(resident, groups * runs * n_classes * epochs)):
         given = (resident.numpy(), labels.view(groups, -1, n).expand(-1, runs, -1).numpy(), first.numpy())
         constants = (np.array(learning_rates, np.float32), np.array(weight_decays, np.float32), MOMENTUM, batch_size)
@@ -90,11 +95,14 @@ def descend(
     with threads_of_work(step_work(groups * runs * n_classes, n, dimension, batch_size, in_rows)):
         for factor, order in epochs_to_go:
             now = rate * factor
+            there = uploaded(order, device)  # once for an epoch, and nobody waits
             for start in range(0, n, batch_size):
                 # where one batch holds all rows, their order is nothing
-                index = order[start : start + batch_size].to(device) if n > batch_size else None
+                some = slice(start, start + batch_size) if n > batch_size else None
+                index = None if some is None else there[some]
+                asked = index if some is None or resident is not None else order[some]
                 truth = (own if index is None else own[..., index]).expand(-1, runs, -1, -1)
-                residual = torch.softmax(layer.logits(index).add_(bias), 2)
+                residual = torch.softmax(layer.logits(index, asked).add_(bias), 2)
                 residual.scatter_add_(2, truth, residual.new_full((), -1).expand(truth.shape))
                 residual /= truth.shape[3]
                 bias_velocity.mul_(MOMENTUM).add_(residual.sum(3, keepdim=True)).addcmul_(decay, bias)
@@ -146,9 +154,9 @@ class _InWeights:
         self._weights = first.repeat(groups, runs, 1, 1)
         self._velocity = torch.zeros_like(self._weights)
 
-    def logits(self, index: Tensor | None) -> Tensor:
-        """[G, K, C, b] of the rows ``index``, without the bias."""
-        self._block = self._read(self._every if index is None else index)
+    def logits(self, index: Tensor | None, asked: Tensor | None) -> Tensor:
+        """[G, K, C, b] of the rows ``index``, without the bias; ``asked``: the same, where they are read."""
+        self._block = self._read(self._every if asked is None else asked)
         return torch.bmm(self._weights.flatten(1, 2), self._block.mT).view(*self._weights.shape[:3], -1)
 
     def step(self, index: Tensor | None, residual: Tensor, rate: Tensor, decay: Tensor) -> None:
@@ -178,8 +186,8 @@ class _InRows:
         self._kept = first.new_ones((runs, 1, 1))
         self._kept_velocity = torch.zeros_like(self._kept)
 
-    def logits(self, index: Tensor | None) -> Tensor:
-        """[G, K, C, b] of the rows ``index``, without the bias."""
+    def logits(self, index: Tensor | None, asked: Tensor | None) -> Tensor:
+        """As ``_InWeights.logits``; no row is read again."""
         products, first = self._products, self._first_logits
         if index is not None:
             products, first = products.index_select(1, index), first.index_select(3, index)
@@ -237,9 +245,9 @@ class Reader:
             if len(index) not in self.buffers:
                 groups, _, dimension = self.resident.shape
                 self.buffers[len(index)] = self.resident.new_empty((groups, len(index), dimension))
-            return torch.index_select(self.resident, 1, index.to(self.device), out=self.buffers[len(index)])
+            return torch.index_select(self.resident, 1, uploaded(index, self.device), out=self.buffers[len(index)])
         part = self.problem.source(self.which, self.rows[index.cpu().numpy()])
-        return part(0, len(index)).to(self.device, self.dtype)
+        return uploaded(part(0, len(index)), self.device).to(self.dtype)
 
 
 def reader(
@@ -257,7 +265,7 @@ def reader(
         resident = _empty((len(which), len(rows), problem.dimension), dtype, device)
         step = max(1, (64 << 20) // (len(which) * problem.dimension * 4))
         for start in range(0, len(rows), step):
-            resident[:, start : start + step] = source(start, min(start + step, len(rows))).to(device)
+            resident[:, start : start + step] = uploaded(source(start, min(start + step, len(rows))), device)
     return Reader(resident, problem, which, rows, device, dtype)
 
 

@@ -54,3 +54,17 @@ def test_curve__a_few_waits_for_each_probe(card):
     made = processing_curve(*given, whole=whole, device=CUDA, shares=(0.5,))
     assert made.details() == expected.details()
     assert 0 < card.blocking <= 60
+
+
+@pytest.mark.parametrize(
+    ("memory_bytes", "ceiling"), [(1 << 30, 20), (1000, 30)], ids=["rows on the card", "rows read batch by batch"]
+)
+def test_iccv2025__waits_for_no_batch(card, memory_bytes, ceiling):
+    """The order of an epoch goes over once; before, each of its batches made the host wait (30 times here)."""
+    given = problem(3)
+    options = {"protocol": "iccv2025", "epochs": 6, "batch_size": 16, "rounds": (2,), "memory_bytes": memory_bytes}
+    alone = processing_probe(*given, device=CPU, **options)
+    made = processing_probe(*given, device=CUDA, **options)
+    assert 0 < card.blocking <= ceiling
+    np.testing.assert_array_equal(made.predicted, alone.predicted)
+    np.testing.assert_allclose(made.final_loss, alone.final_loss, rtol=1e-5)

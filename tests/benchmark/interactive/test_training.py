@@ -92,9 +92,9 @@ def _train(network: nn.Module, assignment: str, steps: int, trace: Any) -> None:
 def test_trace__rises_where_the_codec_tells_the_class_and_not_where_it_does_not(photos: PhotoSet) -> None:
     found = {}
     for assignment in ("correlated:1", "uniform"):
-        trace = TraceCallback(photos, every_steps=200, preprocess=_input)
-        _train(_network(), assignment, 200, trace)
-        assert [measured["step"] for measured in trace.history] == [0, 200]
+        trace = TraceCallback(photos, every_steps=120, preprocess=_input)
+        _train(_network(), assignment, 120, trace)
+        assert [measured["step"] for measured in trace.history] == [0, 120]
         found[assignment] = [measured["trace/probe/jpeg/accuracy"] for measured in trace.history]
         assert {"trace/knn/original/accuracy", "trace/probe/jpeg/accuracy_low"} <= set(trace.history[0])
     before, tied = found["correlated:1"]
@@ -172,7 +172,8 @@ def test_trainer__of_transformers(photos: PhotoSet, tmp_path: Path) -> None:
     pytest.importorskip("accelerate")
     import transformers as tf
 
-    config = tf.ViTConfig(32, 1, 2, 32, image_size=SIDE, patch_size=8, num_labels=6)
+    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    config = tf.ViTConfig(**small, image_size=SIDE, patch_size=8, num_labels=6)
     model, (pictures, labels) = tf.ViTForImageClassification(config), _train_set("uniform")
     rows = [{"pixel_values": p, "labels": label} for p, label in zip(pictures[:32], labels[:32], strict=True)]
     given = {"report_to": "none", "max_steps": 4, "per_device_train_batch_size": 8, "use_cpu": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import timm
 import torch
 from torch import nn
 
-from benchmark.bank import Bank
-from benchmark.encoders import Encoder, as_encoder
+from benchmark.bank import Bank, OutputsBank, key_of
+from benchmark.bank.one_device import the_same
+from benchmark.encoders import Encoder, as_encoder, load_encoder, with_outputs
 from benchmark.interactive import score
 from benchmark.options import RunOptions
 from benchmark.results import Result, depth_figure, report_figure, report_text
@@ -208,3 +210,15 @@ def test_wrong_outputs__one_sentence(photos: PhotoSet, tmp_path: Path) -> None:
         _score(_encoder(Stages(), "net"), photos, tmp_path, "layers[7]")
     with pytest.raises(UsageError, match="unknown pooling 'mena'"):
         score(Stages(), preprocess=_small, data=photos, outputs="layers:mena", cache=tmp_path)
+
+
+def test_other_processes__load_the_same_outputs(photos: PhotoSet, tmp_path: Path) -> None:
+    encoder = load_encoder("bundled:efficientnet-lite0", device="cpu", runtime="torch")
+    layered = with_outputs(encoder, ["layers"])
+    key = key_of(layered.encoder, photos, "bytes", "float32")
+    banks = [Bank.open(tmp_path, key, {"v": {"name": "v"}}, output=output) for output in (None, *layered.outputs)]
+    columns = (slice(0, 1280), *layered.columns().values())
+    bank = pickle.loads(pickle.dumps(OutputsBank(banks, columns, layered.together.info.dimension)))
+    assert layered.together.elsewhere is not None
+    again = the_same(layered.together.elsewhere(device="cpu"), bank, "cpu")
+    assert again.info.dimension == bank.dim == 1280 + sum(output.dimension for output in layered.outputs)

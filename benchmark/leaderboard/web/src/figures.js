@@ -70,13 +70,14 @@ function setupFigure(context) {
   const panel = width < 700 ? width : (width - 24) / 2;
   const summary = (parameter) => {
     const pair = ["pos-same", "neg-same"].map((name) => columns.find((c) => c.parameter === parameter && c.metric === name));
-    if (pair.some((column) => !column)) return `${parameter}: no positive and negative set-ups.`;
+    const title = columns.find((c) => c.parameter === parameter).group;
+    if (pair.some((column) => !column)) return `${title}: no positive and negative set-ups.`;
     const gaps = rows
       .filter((row) => pair.every((column) => row.cells[column.index]))
       .map((row) => ({ row, value: row.cells[pair[0].index].value - row.cells[pair[1].index].value }))
       .sort((a, b) => b.value - a.value);
-    if (!gaps.length) return `${parameter}: no encoder in view.`;
-    return `${parameter}: pos-same exceeds neg-same by ${points(gaps.at(-1))}, to ${points(gaps[0])}.`;
+    if (!gaps.length) return `${title}: no encoder in view.`;
+    return `${title}: pos-same exceeds neg-same by ${points(gaps.at(-1))}, to ${points(gaps[0])}.`;
   };
   const points = ({ row, value }) => `${percent(value)} points, ${row.name}`;
   return figure(context, {
