@@ -78,6 +78,22 @@ def of_disk(error: OSError) -> bool:
     return error.errno in _FULL | _REFUSING
 
 
+def full_disk_in(error: BaseException) -> OSError | None:
+    """The error of a full or read-only disk among an error and those that it came from; None where there is none.
+
+    Args:
+        error: of a library, which may have wrapped it.
+    """
+    found: BaseException | None = error
+    for _ in range(20):
+        if found is None:
+            break
+        if isinstance(found, OSError) and found.errno in _FULL | {errno.EROFS}:
+            return found
+        found = found.__cause__ or found.__context__
+    return None
+
+
 def disk_error(error: OSError, place: str | os.PathLike[str] = "", *, kept: str = "finished work is kept") -> DiskError:
     """The one sentence for a disk that takes no more, or a place that takes nothing.
 

@@ -94,18 +94,22 @@ def inlp(moments: Moments, *, rounds: int = 10, ridge: float = 1e-3) -> Projecte
         rounds: at most; fewer where no linear classifier is left to find.
         ridge: penalty, as a share of the mean variance of a dimension.
     """
-    projection, rank = _eye(moments), 0
-    penalty = ridge * moments.covariance.diagonal().mean()
+    covariance, basis = moments.covariance, moments.cross[:, :0]
+    penalty = ridge * covariance.diagonal().mean() * _eye(moments)
     first = torch.linalg.matrix_norm(moments.cross)
     for _ in range(rounds):
-        cross = projection @ moments.cross
+        cross = _out(moments.cross, basis)
         if torch.linalg.matrix_norm(cross) <= RELATIVE_TOLERANCE * first:
             break
-        left = projection @ moments.covariance @ projection
-        weights = torch.linalg.solve(left + penalty * _eye(moments), cross)
-        out = _basis(projection @ weights, _most(moments))
-        projection, rank = projection - out @ out.mT, rank + out.shape[1]
-    return Projected(projection, rank)
+        left = _out(_out(covariance, basis).mT, basis)
+        weights = torch.cholesky_solve(cross, torch.linalg.cholesky((left + left.mT) / 2 + penalty))
+        basis = torch.cat([basis, _basis(_out(weights, basis), _most(moments))], dim=1)
+    return _without(moments, basis)
+
+
+def _out(columns: Tensor, basis: Tensor) -> Tensor:
+    """Columns without what of them lies in the span of an orthonormal basis."""
+    return columns - basis @ (basis.mT @ columns)
 
 
 def _without(moments: Moments, basis: Tensor) -> Projected:

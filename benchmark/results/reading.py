@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from benchmark.results.files import ReadResults, Refusal, ResultFile, find_files, read_files, size_objection
 from benchmark.results.schema import MAX_FILE_BYTES
 from builders.errors import RemoteError, UsageError
-from builders.outside import from_hub, said_by_client
+from builders.outside import Refused, from_hub, read_outside, said_by_client
 
 _REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?")
 
@@ -55,13 +58,36 @@ def _read_repo(source: str, objection: Callable[[ResultFile], str]) -> ReadResul
             wanted = sorted(f.path for f in files if not size_objection(f.size))
             if not wanted:
                 return ReadResults((), refused)
-            folder = api.snapshot_download(
-                repo, repo_type="dataset", revision=commit, allow_patterns=[_literal(path) for path in wanted]
-            )
+
+            def fetched(paths: Iterable[str], *, again: bool) -> Path:
+                patterns = [_literal(path) for path in paths]
+                return Path(
+                    api.snapshot_download(
+                        repo, repo_type="dataset", revision=commit, allow_patterns=patterns, force_download=again
+                    )
+                )
+
+            folder = fetched(wanted, again=False)
+            entries = {entry.path: entry for entry in files}
+            if damaged := [path for path in wanted if not _as_on_hub(folder / path, entries[path])]:
+                which = f"{folder / damaged[0]}{' and others' * (len(damaged) > 1)}"
+                print(f"camtrace: warning: {which}: not as the Hub has it; fetched again", file=sys.stderr)
+                fetched(damaged, again=True)
     except (HTTPError, HFValidationError, LocalEntryNotFoundError, RemoteError, OSError) as error:
         raise RemoteError(f"results of {source}: the Hub does not give them ({said_by_client(error)})") from None
-    read = read_files(Path(folder), wanted, objection=objection, links_may_leave=True)
+    read = read_files(folder, wanted, objection=objection, links_may_leave=True)
     return ReadResults(read.accepted, refused + read.refused)
+
+
+def _as_on_hub(file: Path, entry: Any) -> bool:
+    """Whether a file of the client's cache has the content that the Hub says: a disk may have lost a bit of it."""
+    try:
+        data = read_outside(file, limit=MAX_FILE_BYTES)
+    except Refused:
+        return False
+    if entry.lfs is not None:
+        return bool(entry.lfs.sha256 == hashlib.sha256(data).hexdigest())
+    return bool(entry.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest())
 
 
 def _literal(path: str) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from builders.errors import RemoteError
+from builders.errors import RemoteError, disk_error, full_disk_in
 from builders.outside.door import too_large
 from builders.outside.names import readable
 from builders.outside.pace import Pace, TooSlow, within
@@ -55,6 +55,7 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
 
     Raises:
         RemoteError: out of the client's call, when an answer was too slow or too large.
+        DiskError: the disk with the client's cache is full.
     """
     from huggingface_hub import constants
 
@@ -66,6 +67,11 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
         constants.HF_HUB_DISABLE_XET = before if sends else _without_xet(before)
     try:
         yield
+    except Exception as error:
+        if full := full_disk_in(error):  # clients and their callers would take it for the network
+            place = full.filename if isinstance(full.filename, str) else constants.HF_HUB_CACHE
+            raise disk_error(full, place, kept="what was fetched is kept") from None
+        raise
     finally:
         with _guard:
             _watches.remove(watch)

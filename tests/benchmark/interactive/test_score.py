@@ -13,6 +13,7 @@ import camtrace
 from benchmark.encoders.in_memory import as_encoder
 from benchmark.interactive.scored import NoSuchScore, html_table
 from benchmark.options import RunOptions
+from benchmark.scoring import output
 from benchmark.scoring.command import parser
 from builders.errors import DataError, EncoderError, UsageError
 from builders.photos import PhotoSet
@@ -149,6 +150,17 @@ def test_results__save_as_the_command_does(results, tmp_path):
     assert {row.first for row in between.rows} == {"ours", "mean (first)"}
     assert "differences are significant" in repr(between)
     assert "<pre>| score" in between._repr_html_()
+
+
+def test_score__output_is_written_once(cache, photos, tmp_path, monkeypatch):
+    written = []
+    inner = output.write_result
+    monkeypatch.setattr(output, "write_result", lambda result, path: written.append(path) or inner(result, path))
+    out = tmp_path / "out"
+    camtrace.score({"mean": mean_colour}, data=photos, tasks="probe/jpeg", cache=cache, output=out, **OPTIONS)
+    assert written == [out / "result.json"]
+    names = {path.name for path in out.iterdir()}
+    assert names == {"answers.npz", "report.html", "report.md", "report.png", "result.json"}
 
 
 def test_results__picture(results):

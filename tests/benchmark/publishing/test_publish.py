@@ -193,6 +193,20 @@ def test_publish__without_the_right_to_write_opens_one_pull_request(hub, client,
     assert "results.parquet" not in repo.commits[repo.branches["refs/pr/1"]]
 
 
+def test_publish__a_damaged_file_of_the_clients_cache_is_fetched_again(hub, client, folder, make, tmp_path):
+    theirs = make.result("timm/other.in1k")
+    hub.create(REPO).commit({result_path(theirs): theirs.to_json().encode()}, "theirs")
+    client("publish", folder, "--results", REPO)
+    [blob] = [path for path in tmp_path.glob("*/hub/**/blobs/*") if path.read_bytes() == theirs.to_json().encode()]
+    data = bytearray(blob.read_bytes())
+    data[len(data) // 2] ^= 1
+    blob.write_bytes(data)
+    done = client("publish", folder, "--results", REPO, "--push")
+    assert f"{result_path(theirs)}: not as the Hub has it; fetched again" in done.stderr
+    assert blob.read_bytes() == theirs.to_json().encode()
+    assert "timm/other.in1k" in table_of(hub).column("encoder").to_pylist()
+
+
 def test_publish__never_overwrites_and_leaves_foreign_files_alone(hub, client, folder):
     path = next(iter(expected(folder)))
     before = {path: b"{}", "results/x/y/bad.json": b"<script>", "notes.md": b"mine"}

@@ -1,12 +1,13 @@
 """The real client of the Hub against a server that is slow, endless, broken or packed: refused in time, by name."""
 
+import errno
 import time
 
 import huggingface_hub
 import pytest
 from huggingface_hub import HfApi, constants, hf_hub_download
 
-from builders.errors import RemoteError
+from builders.errors import DiskError, RemoteError
 from builders.outside import Pace, from_hub, said_by_client
 from tests.hub_double import HOSTILE, HubDouble
 
@@ -136,3 +137,15 @@ def test_from_hub__a_request_does_not_wait_for_a_tarpit_beside_it(hub, tmp_path)
                 _fetch(hub, tmp_path)
         assert len(_fetch(hub, tmp_path, "big.json")) == 3_000_000
     assert time.monotonic() - started < 60  # not the hours that the header would take
+
+
+def test_from_hub__a_full_disk_is_no_fault_of_the_network(tmp_path):
+    wrapped = ValueError("cannot load it")
+    wrapped.__cause__ = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "blob"))
+    with (
+        pytest.raises(DiskError, match=r"blob: the disk is full; what was fetched is kept, free some space"),
+        from_hub(),
+    ):
+        raise wrapped
+    with pytest.raises(OSError, match="no route"), from_hub():
+        raise OSError(errno.EHOSTUNREACH, "no route to host")

@@ -21,7 +21,9 @@ import builders
 from builders.errors import PhotoError, UsageError
 from builders.pixels import PARAMETERS, assigned_class, decode_rgb, processed_file
 from tests.builders.processed.test_on_the_fly import loaded, source  # noqa: F401
+from tests.builders.publishing.test_publish import client
 from tests.conftest import photo_bytes
+from tests.hub_double import HubDouble
 
 SHARPENING = PARAMETERS["sharpening"]
 
@@ -177,6 +179,32 @@ def test_save_to_disk_and_parquet__hold_the_bytes(plain, truth, tmp_path, decode
     assert said.stdout.splitlines() == [f"True {len(truth)} ['none', 'x2', 'x4']"] * 2
     read = datasets.load_from_disk(str(tmp_path / "saved")).cast_column("image", datasets.Image())
     assert agrees(truth, read) == len(truth)
+
+
+PUSH = """
+import sys
+import datasets, builders
+plain = datasets.load_dataset("imagefolder", data_dir=sys.argv[1], split="train")
+views = builders.with_processing(plain, "sharpening", assignment="every", folder=sys.argv[1])
+try:
+    views.push_to_hub("camtrace/views", private=True)
+except builders.errors.UsageError as error:
+    assert "map(dict).with_format(None) writes them out" in str(error), error
+else:
+    raise SystemExit("it was pushed")
+raw = builders.with_processing(plain, "sharpening", assignment="every", folder=sys.argv[1], decode=False)
+raw.map(dict).with_format(None).push_to_hub("camtrace/written", private=True)
+again = datasets.load_dataset("camtrace/written", split="train")
+print(len(again), all(len(row["image"]["bytes"]) > 100 for row in again))
+"""
+
+
+def test_push_to_hub__is_refused_and_works_as_it_says(photo_folder, tmp_path):
+    with HubDouble() as double:
+        done = client(double, tmp_path / "home", "-c", PUSH, photo_folder / "train")
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.stdout.split() == ["72", "True"]
+        assert not [name for name in double.repo("camtrace/views").files if name.endswith(".parquet")]
 
 
 def test_to_iterable_dataset(views, truth):
