@@ -14,6 +14,7 @@ from benchmark.cluster.request import Request
 from builders.dataset import (
     ShardJob,
     ShardWork,
+    claim_folder,
     estimate_space,
     gather_shards,
     hand_over_folder,
@@ -40,6 +41,7 @@ class ShardRanks:
         total = sum(estimate.total_bytes for estimate in estimates)
         if output.folder is not None:
             require_space(output.folder, total)
+            claim_folder(output.folder)
         each = {f"{j.config}/{j.split}": e.seconds_per_item for j, e in zip(jobs, estimates, strict=True)}
         work = ShardWork(jobs, output)
         units = [(name, items, items * each[name.rpartition("/")[0]]) for name, items in work.units()]

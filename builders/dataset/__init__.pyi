@@ -1,6 +1,6 @@
 from .build_file import BUILD_FILE, README_FILE, Build, PixelRights, parse_build, read_build
 from .cards import LANGUAGE, ORIGINAL, Card, render, size_category, source_datasets
-from .dataset_folder import finish_folder, prepare_folder, summary
+from .dataset_folder import claim_folder, finish_folder, prepare_folder, summary
 from .groups import PHOTOS, Group, LabelledPart, SharedShards, grouped
 from .ranked import ShardWork, gather_shards, hand_over_folder, scratch_folder
 from .rights import pixel_rights
@@ -31,6 +31,7 @@ __all__ = [
     "ShardWork",
     "SharedShards",
     "SplitShards",
+    "claim_folder",
     "default_workers",
     "estimate_space",
     "file_sha256",

@@ -20,7 +20,7 @@ from builders.dataset.cards import Card, readme
 from builders.dataset.groups import SharedShards
 from builders.dataset.shard_pool import FAILURES_FILE, SplitShards, write_failures
 from builders.dataset.shards import STATE_FOLDER, cannot_write
-from builders.errors import UsageError
+from builders.errors import UsageError, disk_error
 from builders.files import write_text_atomically
 from builders.pixels import codec_canary, codec_versions
 
@@ -63,6 +63,18 @@ def prepare_folder(output: Path, configs: Iterable[str], *, fresh: bool = False)
             f"{output} holds a build of {', '.join(sorted(others))} too: name all configs of a folder together, "
             "choose another --output, or say --fresh to replace it"
         )
+
+
+def claim_folder(output: Path) -> None:
+    """Mark a folder, which ``prepare_folder`` took, as a build of ours, before ranks begin side by side to write there.
+
+    Raises:
+        DiskError: it cannot be made.
+    """
+    try:
+        (output / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, output) from None
 
 
 def finish_folder(
