@@ -99,14 +99,14 @@ export function createChoice({ board, container, change, linkTo }) {
   /** A way to measured rows that lack what is in view: they were made on other photos, or are in part. */
   function elsewhere(rows) {
     const measured = rows.filter(({ origin }) => origin === "measured");
-    const held = (columns) => columns.map((c) => measured.filter((row) => row.cells[c.index]));
-    const [reached, traced] = [held(wants), held(traces)];
     let found = null;
-    wants.forEach((want, i) => traces.forEach((trace, j) => {
-      const both = reached[i].filter((row) => traced[j].includes(row)).length;
-      const weight = both * 2 + (want.data === trace.data ? 1 : 0);
-      if (both && weight > (found?.weight ?? 0)) found = { weight, both, want, trace };
-    }));
+    for (const want of wants) {
+      for (const trace of traces) {
+        const both = measured.filter((row) => row.cells[want.index] && row.cells[trace.index]).length;
+        const weight = both * 2 + (want.data === trace.data ? 1 : 0);
+        if (both && weight > (found?.weight ?? 0)) found = { weight, both, want, trace };
+      }
+    }
     if (!found) return null;
     const { both, want, trace } = found;
     return h("p", { class: "own-title" }, both > 1 ? `${both} encoders measured with camtrace have other scores: ` : "One encoder measured with camtrace has other scores: ",
