@@ -1,6 +1,6 @@
 """What all layers of a network cost beside its embedding: processor time of the pass, and bytes a view.
 
-    python scripts/speed_layers.py [--rounds 5] [--views 8] [--threads 1]
+    python scripts/speed_layers.py [--rounds 5] [--views 8] [--threads 1] [--outputs layers] [--models resnet50]
 
 ResNet-50 and ViT-B/16 of timm with random weights, in float32 by torch. A round measures the embedding alone and all
 layers, one after the other; the ratio is the median of the rounds' ratios.
@@ -30,11 +30,12 @@ def main() -> None:
     p.add_argument("--views", type=int, default=8)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--outputs", action="append")
+    p.add_argument("--models", nargs="+", default=MODELS, help="architectures of timm")
     args = p.parse_args()
     torch.set_num_threads(args.threads)
     outputs = args.outputs or ["layers"]
     print(f"{', '.join(outputs)}; {args.views} views, {args.threads} thread(s), torch {torch.__version__}")
-    for name in MODELS:
+    for name in args.models:
         encoder = random_encoder(name)
         layered = with_outputs(encoder, outputs)
         batch = torch.from_numpy(np.stack([encoder.preprocess(probe_image())] * args.views))

@@ -344,8 +344,6 @@ def run_options(args: argparse.Namespace) -> RunOptions:
     """
     if args.protocol is not None and args.protocol not in PROTOCOLS:
         raise unknown_name("protocol", args.protocol, PROTOCOLS)
-    for text in args.outputs or ():
-        parse_output(text)
     chosen = _chosen(args)
     return RunOptions(
         seed=args.seed,
@@ -365,7 +363,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         force_dtype=args.force_dtype,
         allow_random=args.allow_random,
         storage=args.storage,
-        outputs=tuple(args.outputs or ()),
+        outputs=tuple(text for text in args.outputs or () if parse_output(text) is not None),  # final always is
         batch_size=args.batch_size,
         workers=args.workers,
         views=args.views,
