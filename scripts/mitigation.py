@@ -36,6 +36,7 @@ def main() -> None:
     p.add_argument("--only", choices=("imagenette", "simcams"), help="one of the two sets")
     p.add_argument("--work", type=Path, default=Path("mitigation"), help="where erasers and the cache are kept")
     p.add_argument("--write", type=Path, help="the document")
+    p.add_argument("--kept", action="store_true", help="only what --work holds already; nothing is computed")
     p.add_argument("--cost", action="store_true", help="time and memory of a fit")
     p.add_argument("--one-fit", type=int, metavar="PHOTOS", help=argparse.SUPPRESS)
     args = p.parse_args()
@@ -54,38 +55,36 @@ def main() -> None:
 
 
 def tables(args: argparse.Namespace) -> str:
-    """One table a set and trace: encoders and methods down, readers and costs across."""
+    """Two tables a set and trace: encoders and methods down; readers, then costs, across."""
     from benchmark.encoders import load_encoder
     from benchmark.erasers import METHODS
     from builders.kinds import open_photos
 
-    encoders = {spec: load_encoder(spec, device="cpu") for spec in args.encoder or ENCODERS}
     asked = [("imagenette", f"folder:{args.photos}?name=folder:imagenette", "jpeg"), ("simcams", "simcams", "make")]
     parts = []
     for name, spec, trace in asked:
         if args.only not in (None, name):
             continue
         rows, costs = [], []
-        photos = open_photos(spec, seed=0).limited(args.limit)
-        for encoder in encoders:
-            before = None
-            for method in METHODS:
-                found = erased(args, encoders[encoder], photos, method, name, trace)
-                if found is None:
-                    rows.append([encoder, method, *["could not be fitted"] * 3])
-                    continue
+        photos = None if args.kept else open_photos(spec, seed=0).limited(args.limit)
+        for encoder in args.encoder or ENCODERS:
+            loaded = None if args.kept else load_encoder(encoder, device="cpu")
+            folder = args.work / name / encoder.replace(":", "-")
+            done = {method: found for method in METHODS if (found := erased(folder / method, loaded, photos, trace))}
+            for method, found in done.items():
                 measured = {(r["task"], r["metric"]): r for r in found["measured"]}
                 reads = {r["reader"]: r for r in found["measured"] if r["kind"] == "trace"}
-                if before is None:
-                    before = reads
-                    some = next(iter(reads.values()))
-                    rows.append([encoder, "before", *(_value(reads[r], "before") for r in READERS)])
-                flag = " (labels at test time)" if found["labels_at_test_time"] else ""
-                rows.append([encoder, method + flag, *(_value(reads[r], "after") for r in READERS)])
-                costs.append([encoder, method + flag, *(_difference(measured, m) for m in COSTS)])
-        n = f"{some['n']} unseen photos, chance {100 * some['chance']:.1f} %; {found['n_photos']} photos in each fit"
-        table = _table(["encoder", "method", *READERS], rows)
-        parts.append(f"### {trace} on {name}\n\nAccuracy in % of each reader ({n}).\n\n{table}")
+                counts = [str(found["n_photos"]), str(reads["linear"]["n"])]
+                if method == next(iter(done)):
+                    rows.append([encoder, "before", "-", counts[1], *(_value(reads[r], "before") for r in READERS)])
+                flag = method + (" (labels at test time)" if found["labels_at_test_time"] else "")
+                rows.append([encoder, flag, *counts, *(_value(reads[r], "after") for r in READERS)])
+                costs.append([encoder, flag, *(_difference(measured, m) for m in COSTS)])
+                chance = f"{100 * reads['linear']['chance']:.1f}"
+        if not rows:
+            continue
+        table = _table(["encoder", "method", "fit", "unseen", *READERS], rows)
+        parts.append(f"### {trace} on {name}\n\nAccuracy of each reader, %; chance {chance} %.\n\n{table}")
         named = ["encoder", "method", *COSTS.values()]
         kept = [i for i, column in enumerate(zip(*costs, strict=True)) if i < 2 or any(c != "-" for c in column)]
         costs = [[row[i] for i in kept] for row in costs]
@@ -100,21 +99,21 @@ COSTS = {
 }
 
 
-def erased(args: argparse.Namespace, encoder: Any, photos: Any, method: str, name: str, trace: str) -> dict | None:
-    """What ``eraser.json`` says; None where the method cannot be fitted."""
+def erased(folder: Path, encoder: Any, photos: Any, trace: str) -> dict | None:
+    """What ``eraser.json`` says, made where it is not there; None where the method cannot be fitted, or is not made."""
     from benchmark.erasing import Asking, erase_trace, save_erased
     from benchmark.options import RunOptions
     from builders.errors import CamtraceError
 
-    folder = args.work / name / encoder.info.id.replace(":", "-") / method
     if not (folder / "eraser.json").is_file():
-        options = RunOptions(
-            readers=",".join(READERS), mask_ratio=0.0, workers=1, device="cpu", cache=args.work / "cache"
-        )
+        if encoder is None:
+            return None
+        cache = folder.parents[2] / "cache"
+        options = RunOptions(readers=",".join(READERS), mask_ratio=0.0, workers=1, device="cpu", cache=cache)
         try:
-            made = erase_trace(encoder, photos, Asking(trace, method, options, drop_leaks=True))
+            made = erase_trace(encoder, photos, Asking(trace, folder.name, options, drop_leaks=True))
         except CamtraceError as error:
-            print(f"{encoder.info.id} {method} {trace}: {error}", file=sys.stderr)
+            print(f"{encoder.info.id} {folder.name} {trace}: {error}", file=sys.stderr)
             return None
         save_erased(made, folder)
         print(f"done: {folder}", file=sys.stderr, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -172,15 +173,39 @@ def _ranks(
     count: int | None,
 ) -> tuple[RankPlan, ...]:
     """Blocks x groups of encoders: ranks of the largest encoders have the fewest photos."""
-    total = sum(_seconds(asked, groups, frozen, n, g) for n, g in _pairs(asked, groups)) or 1.0
+    pairs = _pairs(asked, groups)
+    seconds = [_seconds(asked, groups, frozen, number, group) for number, group in pairs]
+    blocks = [Blocks(len(asked.jobs[number].photos)) for number, _ in pairs]
+    shares = None if count is None else apportioned(seconds, [len(of_set) for of_set in blocks], count)
     ranks: list[RankPlan] = []
-    for number, group in _pairs(asked, groups):
-        blocks = Blocks(len(asked.jobs[number].photos))
-        seconds = _seconds(asked, groups, frozen, number, group)
+    for at, (number, group) in enumerate(pairs):
         units = []
-        for block in range(len(blocks)):
-            photos = len(blocks.photos_of(block))
-            units.append((f"{number}/{group}/{block}", photos, seconds * photos / blocks.photos))
-        share = None if count is None else max(1, round(count * seconds / total))
-        ranks += cut(units, rank_seconds, share)
+        for block in range(len(blocks[at])):
+            photos = len(blocks[at].photos_of(block))
+            units.append((f"{number}/{group}/{block}", photos, seconds[at] * photos / blocks[at].photos))
+        ranks += cut(units, rank_seconds, None if shares is None else shares[at])
     return tuple(ranks)
+
+
+def apportioned(seconds: Sequence[float], most: Sequence[int], count: int) -> list[int]:
+    """How many ranks each part of the work gets, so that the longest is as short as can be.
+
+    Args:
+        seconds: of each part.
+        most: ranks that it can be cut into.
+        count: of all ranks; at least one for each part, whatever it says.
+
+    >>> apportioned([75.0, 25.0], [10, 10], 4), apportioned([3.1, 0.9], [4, 4], 2), apportioned([9.0, 1.0], [2, 5], 5)
+    ([3, 1], [1, 1], [2, 3])
+    """
+    shares = [1] * len(seconds)
+    longest = [(-cost, at) for at, cost in enumerate(seconds) if most[at] > 1]
+    heapq.heapify(longest)
+    for _ in range(count - len(shares)):
+        if not longest:
+            break
+        _, at = heapq.heappop(longest)
+        shares[at] += 1
+        if shares[at] < most[at]:
+            heapq.heappush(longest, (-seconds[at] / shares[at], at))
+    return shares

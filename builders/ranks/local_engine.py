@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -67,13 +68,12 @@ def run_locally(
                 except queue.Empty:
                     return
                 if child is None or child.poll() is not None:
+                    _end(child)
                     child = _start(command, _environment(number, workers, devices))
                     alive[number] = child
                 keep(rank, _ask(child, rank))
         finally:
-            if child is not None and child.stdin is not None:
-                child.stdin.close()
-                child.wait()
+            _end(child)
 
     threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(workers)]
     for thread in threads:
@@ -137,6 +137,18 @@ def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(environment), bufsize=1
     )
+
+
+def _end(child: subprocess.Popen[str] | None) -> None:
+    """There is no rank for it any more: wait for it."""
+    if child is None:
+        return
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with contextlib.suppress(OSError):  # it died with a rank unread
+        child.stdin.close()
+    child.wait()
+    child.stdout.close()
 
 
 def _environment(number: int, workers: int, devices: Sequence[str]) -> dict[str, str]:

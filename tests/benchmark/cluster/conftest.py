@@ -55,11 +55,15 @@ ASKED = (
 )
 """Two encoders, two tasks: 200 photos are 4 blocks."""
 
+POISONED = ("train/dark/3.jpg", "train/light/7.jpg", "val/dark/9.jpg", "val/light/9.jpg")
+"""One in each block of 64."""
+
 
 def make_root(root):
     (root / "cluster_encoders.py").write_text(ENCODERS)
     write_dark_and_light(root / "photos", 60, 40, (24, 32))
-    (root / "photos/train/dark/3.jpg").write_bytes(b"poison")
+    for name in POISONED:
+        (root / "photos" / name).write_bytes(b"poison")
     return root
 
 

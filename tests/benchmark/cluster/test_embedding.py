@@ -17,7 +17,7 @@ import benchmark.cluster.working
 import benchmark.scoring.trial_kept
 from benchmark.bank import Bank, BlockRows
 from builders.ranks import Place, read_plan
-from tests.benchmark.cluster.conftest import ASKED, leftovers, make_root, same_banks, scores, tree
+from tests.benchmark.cluster.conftest import ASKED, POISONED, leftovers, make_root, same_banks, scores, tree
 
 
 @pytest.fixture
@@ -42,13 +42,21 @@ def test_ranks__equal_to_the_plain_command(run, planned, plain, tmp_path):
     assert not leftovers(tmp_path)
 
 
-def test_ranks__a_photo_that_cannot_be_read_is_recorded_once(run, planned, tmp_path):
-    assert run("work", planned)[0] == 0
-    assert "400 of 400, 1 of them cannot be used" in run("status", planned)[1]
+def test_ranks__photos_that_cannot_be_read_are_recorded_once_after_restarts(run, planned, tmp_path):
+    """One in each block; a rank is taken up again with a block gone, and all of them with nothing gone."""
+    for restart in range(3):
+        assert run("work", planned)[0] == 0
+        assert "400 of 400, 4 of them cannot be used" in run("status", planned)[1]
+        if restart < 2:
+            for marker in (planned / "ranks").glob("*.done.json"):
+                marker.unlink()
+            for path in sorted((planned / "banks").rglob("*.npz"))[: 1 - restart]:
+                path.unlink()
     assert run("finish", planned)[0] == 0
-    for path in (tmp_path / "out").glob("*/*/result.json"):
-        failures = json.loads(path.read_text())["failures"]
-        assert [f["name"] for f in failures] == ["train/dark/3.jpg"]
+    found = {path: json.loads(path.read_text())["failures"] for path in (tmp_path / "out").glob("*/*/result.json")}
+    assert len(found) == 2
+    for failures in found.values():
+        assert sorted(failure["name"] for failure in failures) == sorted(POISONED)
 
 
 def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tmp_path, run):
