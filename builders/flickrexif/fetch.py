@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from builders.errors import DataError
+from builders.errors import disk_error
 from builders.flickrexif.fetching import FetchCounts, FetchPlan, FileRow, Wanted, choose, fetch_into
 from builders.flickrexif.state import FILES, State
 from builders.flickrexif.takedown import bury
@@ -27,7 +27,7 @@ def fetch(state: State, plan: FetchPlan) -> FetchCounts:
 
     Raises:
         UsageError: another fetch runs on this state.
-        DataError: the disk is full or cannot be written to; what was fetched is kept.
+        DiskError: the disk is full or cannot be written to; what was fetched is kept.
     """
     with state.only_one("fetch"):
         bury(state)
@@ -44,9 +44,7 @@ def fetch(state: State, plan: FetchPlan) -> FetchCounts:
         try:
             return fetch_into(_IntoState(state, plan, spent, incoming), plan)
         except OSError as error:
-            raise DataError(
-                f"{state.folder}: cannot be written to ({error.strerror}); make room and run again"
-            ) from None
+            raise disk_error(error, state.folder, kept="what was fetched is kept") from None
 
 
 class _IntoState:

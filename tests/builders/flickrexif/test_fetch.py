@@ -1,7 +1,9 @@
 """Fetching: byte identity, what is refused, what is tried again, and where a connection may go."""
 
 import asyncio
+import errno
 import hashlib
+import importlib
 import io
 import json
 import threading
@@ -15,7 +17,7 @@ import piexif
 import pytest
 from PIL import Image
 
-from builders.errors import UsageError
+from builders.errors import DiskError, UsageError
 from builders.flickrexif.addresses import AddressRefused, GuardedBackend, address_allowed
 from builders.flickrexif.download import DownloadFailure, download, photo_client
 from builders.flickrexif.fetch import fetch
@@ -460,3 +462,16 @@ def test_download__a_body_that_is_cut_is_noticed_where_no_length_was_said(tmp_pa
     if format == "JPEG":  # what cameras add after the end does not matter
         with answering((200, kind, whole + b"maker's data")) as url:
             assert get(url, tmp_path / "file").bytes == len(whole) + 12
+
+
+def test_fetch__a_full_disk_is_one_sentence_and_exit_status_1(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(importlib.import_module("builders.flickrexif.fetch"), "fetch_into", full)
+    with (
+        State(tmp_path, create=True) as state,
+        pytest.raises(DiskError, match="disk is full; what was fetched is kept"),
+    ):
+        fetch(state, PLAN)
+    assert DiskError.exit_status == 1
