@@ -312,11 +312,20 @@ def test_stream__keeps_its_numbers_whatever_comes_after(stream):
     nodes = [split_dataset_by_node(views, rank=i, world_size=2) for i in range(2)]
     assert [right(node) for node in nodes] == [12, 12]
 
-    def kept(rows):
-        return rows
 
-    loader = torch.utils.data.DataLoader(views, batch_size=4, num_workers=2, collate_fn=kept)
-    assert right(row for batch in loader for row in batch) == 24
+def test_stream__in_loaders_whose_workers_are_forked(stream, tmp_path):
+    """In a process of its own, as above; torch also leaves a handler of SIGCHLD in a process that had such workers."""
+    code = (
+        "import pathlib, pickle, sys, datasets, torch, builders\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "files = sorted(map(str, folder.glob('*.parquet')))\n"
+        "stream = datasets.load_dataset('parquet', data_files=files, split='train', streaming=True)\n"
+        "views = builders.with_processing(stream, 'sharpening')\n"
+        "loader = torch.utils.data.DataLoader(views, batch_size=4, num_workers=2, collate_fn=list)\n"
+        "(folder / 'rows.pkl').write_bytes(pickle.dumps([row for batch in loader for row in batch]))\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert right(pickle.loads((tmp_path / "rows.pkl").read_bytes())) == 24
 
 
 @pytest.mark.parametrize(
