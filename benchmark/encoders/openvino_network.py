@@ -7,6 +7,7 @@ Bits depend neither on how many streams there are nor on how views are cut into 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -91,12 +92,12 @@ def open_network(
     kept = None if info.weights_sha256 is None else _Kept(folder, _key(info, batch))
     if kept is not None and (blob := kept.read()) is not None:
         with contextlib.suppress(Exception):  # whatever a file of another time may hold: it is made again
-            network = OpenVinoNetwork(openvino.Core().import_model(blob, "CPU", _settings(streams)), streams)
+            network = OpenVinoNetwork(_core().import_model(blob, "CPU", _settings(streams)), streams)
             if error_of(network) <= largest:
                 return network, kept.error
     try:
         model = _traced(embed, batch)
-        compiled = openvino.Core().compile_model(model, "CPU", _settings(streams))
+        compiled = _core().compile_model(model, "CPU", _settings(streams))
         network = OpenVinoNetwork(compiled, streams)
     except Exception as error:  # a frontend in another language raises what it likes
         raise EncoderError(f"{embed.name}: OpenVINO does not convert it ({_reason(error)})") from error
@@ -104,6 +105,16 @@ def open_network(
     if kept is not None and measured <= largest:
         measured = kept.write(compiled, measured)
     return network, measured
+
+
+@functools.cache
+def _core() -> openvino.Core:
+    """One for the whole process, never given back.
+
+    Each ``Core`` of OpenVINO (2026.4) gives the thread a stack for signal handlers and, when it goes, puts back the one before it,
+    which may be that of a ``Core`` that is gone: the next signal that Python handles, Ctrl-C too, then ends the process (SIGSEGV).
+    """
+    return openvino.Core()
 
 
 def _reason(error: Exception) -> str:
@@ -148,7 +159,7 @@ def _key(info: EncoderInfo, batch: torch.Tensor) -> str:
     said = [
         info.id, info.library, info.revision, info.weights_sha256, info.pooling, dict(info.preprocessing),
         dict(info.details), list(batch.shape[1:]), str(batch.dtype), versions,
-        openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"),
+        _core().get_property("CPU", "FULL_DEVICE_NAME"),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:20]
 

@@ -448,6 +448,27 @@ def test_openvino__conversion_tells_nobody():
     assert done.stdout.strip() == "[?,?]"
 
 
+def test_openvino__signals_are_handled_after_networks_are_gone(tmp_path):
+    """With a core for each network, the stack of signal handlers was that of one that was gone (SIGSEGV)."""
+    code = (
+        "import faulthandler, gc, os, pathlib, signal, sys\n"
+        "faulthandler.enable()\n"
+        "import torch\n"
+        "from benchmark.encoders import as_encoder\n"
+        "from benchmark.encoders.runtime import on_runtime\n"
+        "from tests.benchmark.encoders.test_runtime import Small, made\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: print('handled', flush=True))\n"
+        "networks = [made(Small(), pathlib.Path(sys.argv[1]) / f'{i}', 'openvino') for i in range(2)]\n"
+        "assert all(encoder.runtime.name == 'openvino' for encoder in networks)\n"
+        "while networks:\n"
+        "    del networks[0]\n"
+        "    gc.collect()\n"
+        "    os.kill(os.getpid(), signal.SIGUSR1)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert (said.returncode, said.stdout.split()) == (0, ["handled"] * 2), said.stderr
+
+
 def test_openvino__not_one_embedding_for_each_view_is_an_error(views):
     from openvino import opset13 as ops
 
