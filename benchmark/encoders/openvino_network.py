@@ -111,8 +111,9 @@ def open_network(
 def _core() -> openvino.Core:
     """One for the whole process, never given back.
 
-    Each ``Core`` of OpenVINO (2026.4) gives the thread a stack for signal handlers and, when it goes, puts back the one before it,
-    which may be that of a ``Core`` that is gone: the next signal that Python handles, Ctrl-C too, then ends the process (SIGSEGV).
+    Each ``Core`` of OpenVINO (2026.4) gives the thread a stack for signal handlers and, when it goes, puts back the one
+    before it, which may be that of a ``Core`` that is gone: the next signal that Python handles, Ctrl-C too, then ends
+    the process (SIGSEGV).
     """
     return openvino.Core()
 
