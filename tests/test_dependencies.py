@@ -40,6 +40,9 @@ COMES_ALONG = {
     "llvmlite": "numba's own compiler, at the version that numba asks for",
     "atheris": "scripts/fuzz_parsers.py is guided by it where somebody installed it",
     "cleanlab": "scripts/check_audit.py compares with it where somebody installed it",
+    "lightning": "camtrace.TraceCallback is one of its callbacks where somebody trains with it",
+    "pytorch_lightning": "the same, under its older name",
+    "wandb": "camtrace.TraceCallback logs to its run where there is one",
     "faiss": "scripts/speed_knn.py compares with it where somebody installed it",
 }
 """Imported without being declared, and why."""

@@ -9,7 +9,7 @@ import re
 from benchmark.cluster.kinds import CODE, absolute, code, go_to_folder, ranked, request_of
 from benchmark.cluster.request import read_request
 from builders.errors import DataError, UsageError
-from builders.ranks import Finishing, Markers, Place, Plan, counted, progress, read_plan, state_text, write_plan
+from builders.ranks import Finishing, Markers, Place, Plan, count_text, progress, read_plan, state_text, write_plan
 
 _REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -38,7 +38,7 @@ def _size_text(plan: Plan) -> str:
     known = [f"about {seconds / 3600:,.2f} hours of this machine in all"] if seconds is not None else []
     known += [f"{size / 1e9:,.2f} GB"] if size is not None else []
     measured = f"{', '.join(known)} (measured on a sample: it may be half or twice this)"
-    what = f"{counted(len(plan.ranks), 'rank')}, {plan.size:,} {plan.estimate['items']}"
+    what = f"{count_text(len(plan.ranks), 'rank')}, {plan.size:,} {plan.estimate['items']}"
     return f"{what}; {measured if known else 'hours and bytes are not known beforehand'}"
 
 

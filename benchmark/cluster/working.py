@@ -20,7 +20,7 @@ from builders.ranks import (
     Plan,
     Submission,
     Work,
-    counted,
+    count_text,
     end_with_parent,
     progress,
     read_plan,
@@ -52,7 +52,7 @@ def _work_on(plan: Plan, place: Place, opened: _Opened, args: argparse.Namespace
     done = Markers(place, plan.name).all().done
     missing = [rank for rank in ranks if rank not in done]
     if args.rank is None:
-        print(f"{counted(len(plan.ranks), 'rank')}, {len(missing)} missing", file=sys.stderr)
+        print(f"{count_text(len(plan.ranks), 'rank')}, {len(missing)} missing", file=sys.stderr)
     if not missing:
         print(f"done already; next: camtrace finish {place}" if args.rank is None else "done already")
         return 0
@@ -70,7 +70,7 @@ def _work_on(plan: Plan, place: Place, opened: _Opened, args: argparse.Namespace
         failed = run_locally(command, missing, args.workers, told=partial(_tell, len(plan.ranks)))
     if args.rank is None:
         next_ = f"camtrace work {place} (does what failed again)" if failed else f"camtrace finish {place}"
-        print(f"{counted(len(missing) - len(failed), 'rank')} done, {len(failed)} failed; next: {next_}")
+        print(f"{count_text(len(missing) - len(failed), 'rank')} done, {len(failed)} failed; next: {next_}")
     return 1 if failed else 0
 
 

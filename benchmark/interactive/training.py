@@ -25,7 +25,7 @@ from benchmark.encoders import is_module
 from benchmark.options import RunOptions
 from benchmark.results import Score, metric_of
 from benchmark.scoring import planned_passes
-from benchmark.tasks import Task, TaskInput, all_tasks, fitting_tasks, select_tasks
+from benchmark.tasks import WATCHED, Task, TaskInput, all_tasks, fitting_tasks, select_tasks
 from benchmark.views import iterate_views
 from builders.errors import DataError, UsageError
 from builders.kinds import open_photos
@@ -81,7 +81,7 @@ class TraceCallback(_Base):
         *,
         every_steps: int = 1000,
         photos: int = 200,
-        tasks: str | Sequence[str] = "probe/jpeg",
+        tasks: str | Sequence[str] = WATCHED,
         preprocess: Callable[[Any], Any] | None = None,
         embed: Embed | None = None,
         log: Log | None = None,

@@ -1,8 +1,9 @@
-from .registry import all_tasks, fitting_tasks, select_tasks
+from .registry import WATCHED, all_tasks, fitting_tasks, select_tasks
 from .task import Task, TaskInput, TaskOutcome
 from .tracing import Trace, trace_of, traces
 
 __all__ = [
+    "WATCHED",
     "Task",
     "TaskInput",
     "TaskOutcome",

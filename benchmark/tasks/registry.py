@@ -30,6 +30,10 @@ TASKS: Mapping[str, Task] = MappingProxyType(
 """Every task by name, in the order of reports. A new family is a file beside these and a name here."""
 
 
+WATCHED = "probe/jpeg"
+"""The task by which a training is watched unless others are asked for: few photos say much, and every file has it."""
+
+
 def all_tasks() -> Mapping[str, Task]:
     """Every task by name, in the order of reports.
 

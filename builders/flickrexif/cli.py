@@ -80,7 +80,7 @@ def _search(options: argparse.Namespace) -> int:
             )
             return 0
         if options.photos is None:
-            print(ALL_PHOTOS.format(cap=options.per_user_month))
+            print(SEARCH_TAKES_ALL.format(cap=options.per_user_month))
         search(
             state,
             make_client(state),
@@ -92,7 +92,7 @@ def _search(options: argparse.Namespace) -> int:
     return 0
 
 
-ALL_PHOTOS = (
+SEARCH_TAKES_ALL = (
     "searching for every photo that the cap of {cap} per owner and month allows, as the study did; its 356,459 photos"
     " are 99 hours of calls for Exif alone at 3,600 an hour. --dry-run says what it takes, --photos N takes a sample"
 )

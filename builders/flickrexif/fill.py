@@ -21,7 +21,7 @@ from builders.flickrexif.found import rank
 from builders.flickrexif.keeping import room_under_cap, take_in
 from builders.flickrexif.plan import SearchPlan, begin, searchable_end
 from builders.flickrexif.reading import count_slice, read_whole
-from builders.flickrexif.sampling import Stratum, cut
+from builders.flickrexif.sampling import Stratum, windows_of
 from builders.flickrexif.slices import Slice
 from builders.flickrexif.state import State
 
@@ -92,7 +92,7 @@ def fill(
         start, end = max(plan.start, span[0]), min(searchable_end(state, plan), span[1])
         done = []
         for attribute in attributes:
-            had = class_counts(state, attribute)
+            had = photos_of_classes(state, attribute)
             counted = dict(had)
             for name in sorted(ATTRIBUTES[attribute].classes["clean"], key=lambda n: (counted.get(n, 0), n)):
                 if had[name] >= per_class:
@@ -103,7 +103,7 @@ def fill(
         return done
 
 
-def class_counts(state: State, attribute: str) -> Counter[str]:
+def photos_of_classes(state: State, attribute: str) -> Counter[str]:
     """Photos of the data set by class, after the Exif that Flickr tells."""
     rows = state.rows("SELECT entries FROM exif JOIN photos ON id = photo_id WHERE selected = 1")
     return Counter(label(acquisition_from_tags(loads(row[0])), attribute, "clean") for row in rows)
@@ -138,7 +138,9 @@ class _Class:
         if total is None:
             total = count_slice(self._client, self._slice(start, end, 0.0), f"fill {self._name}", self._name)
             self._tick()
-            windows, each = cut(total, 2 * lacking)  # half of those who name a camera may name it for another reason
+            windows, each = windows_of(
+                total, 2 * lacking
+            )  # half of those who name a camera may name it for another reason
         before, asked = had, 0
         while not dry_run and had < wanted and opened < windows and asked < ASKED_PER_PHOTO * lacking:
             stratum = Stratum("", start, end, total, windows, each, opened)

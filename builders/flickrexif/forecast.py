@@ -15,7 +15,7 @@ from builders.flickrexif.state import State
 PILOT_PHOTOS = 100
 """Photos that a dry run asks about: the share that tells its Exif is then known to within 10 points."""
 
-BYTES_PER_PIXEL = 0.4
+FILE_BYTES_PER_PIXEL = 0.4
 """Of a camera's JPEG file, assumed until files have been fetched."""
 
 _LOOKED_AT = 2000
@@ -187,7 +187,7 @@ def _bytes(state: State) -> tuple[float, float, bool, float]:
         if size_bytes and size in urls and urls[size][1] * urls[size][2]:
             got_bytes += size_bytes
             got_pixels += urls[size][1] * urls[size][2]
-    per_pixel = got_bytes / got_pixels if got_pixels else BYTES_PER_PIXEL
+    per_pixel = got_bytes / got_pixels if got_pixels else FILE_BYTES_PER_PIXEL
     return (
         pixels / originals / 1e6 if originals else 0.0,
         per_pixel,

@@ -31,7 +31,7 @@ from builders.flickrexif.taking import ROWS, read_rows, rows_path, take_into
 from builders.outside import parse_json
 from builders.ranks import Finished, Finishing, Made, Place, Plan, RankPlan, Tick, cut, read_plan, retire_plan
 
-UNIT = 100
+PHOTOS_PER_UNIT = 100
 """Photos whose rows are written at once: what a killed rank has to fetch again."""
 
 LISTS, INCOMING = "lists", "incoming"
@@ -74,7 +74,7 @@ class FetchRanks:
             mean = state.value("SELECT avg(bytes) FROM files WHERE status = 'ok'")
         if not wanted:
             raise DataError(f"{self._folder}: nothing is left to be fetched")
-        units = [wanted[start : start + UNIT] for start in range(0, len(wanted), UNIT)]
+        units = [wanted[start : start + PHOTOS_PER_UNIT] for start in range(0, len(wanted), PHOTOS_PER_UNIT)]
         costs = [(str(number), len(unit), float(len(unit))) for number, unit in enumerate(units)]
         lists: dict[str, bytes] = {}
         ranks = []
@@ -162,7 +162,7 @@ class FetchWork:
             if name not in self._lists:
                 lines = self._read(name).decode("utf-8", "replace").splitlines()
                 self._lists[name] = [_wanted(line, self._place.path(f"{LISTS}/{name}.jsonl")) for line in lines]
-            found[unit] = self._lists[name][UNIT * int(number) : UNIT * (int(number) + 1)]
+            found[unit] = self._lists[name][PHOTOS_PER_UNIT * int(number) : PHOTOS_PER_UNIT * (int(number) + 1)]
         return found
 
     def _read(self, name: str) -> bytes:

@@ -22,7 +22,7 @@ _SHORT, _STOPPED_SHORT = 0.5, 0.9
 
 
 @dataclass(frozen=True)
-class Reading:
+class SliceReading:
     """What came of a slice."""
 
     total: int
@@ -37,7 +37,7 @@ class Reading:
     """Empty, or cut short, in a way that may be an outage."""
 
 
-def read_slice(client: FlickrClient, piece: Slice, subject: str, text: str = "") -> Reading:
+def read_slice(client: FlickrClient, piece: Slice, subject: str, text: str = "") -> SliceReading:
     """Read a slice to its end, or say what to cut it into.
 
     Args:
@@ -55,7 +55,7 @@ def read_slice(client: FlickrClient, piece: Slice, subject: str, text: str = "")
         says, entries = _page(client, piece, page, PER_PAGE, f"{subject} page {page}", text)
         total = max(total, says)
         if page == 1 and total > SPLIT_ABOVE and (parts := split(piece, total)):
-            return Reading(total, parts=tuple(parts))
+            return SliceReading(total, parts=tuple(parts))
         new = 0
         for photo in filter(None, map(found_photo, entries)):
             new += photo.id not in photos
@@ -67,13 +67,13 @@ def read_slice(client: FlickrClient, piece: Slice, subject: str, text: str = "")
         if complete:
             break
     if not complete and (parts := split(piece, max(total, MAX_PAGES * PER_PAGE))):
-        return Reading(total, parts=tuple(parts))
+        return SliceReading(total, parts=tuple(parts))
     kept = [p for p in photos.values() if piece.start <= p.uploaded < piece.end and p.licence in piece.licences]
     doubted = complete and doubtful(piece, total, len(photos), stopped=stopped)
-    return Reading(total, tuple(kept), complete, doubtful=doubted)
+    return SliceReading(total, tuple(kept), complete, doubtful=doubted)
 
 
-def read_whole(client: FlickrClient, piece: Slice, subject: str, text: str = "") -> Reading:
+def read_whole(client: FlickrClient, piece: Slice, subject: str, text: str = "") -> SliceReading:
     """``read_slice`` with its parts, their parts and so on, until there is nothing to cut."""
     reading = read_slice(client, piece, subject, text)
     if not reading.parts:
@@ -81,7 +81,7 @@ def read_whole(client: FlickrClient, piece: Slice, subject: str, text: str = "")
     pieces = [read_whole(client, part, subject, text) for part in reading.parts]
     photos = {photo.id: photo for one in pieces for photo in one.photos}
     complete, doubted = all(one.complete for one in pieces), any(one.doubtful for one in pieces)
-    return Reading(reading.total, tuple(photos.values()), complete, doubtful=doubted)
+    return SliceReading(reading.total, tuple(photos.values()), complete, doubtful=doubted)
 
 
 def count_slice(client: FlickrClient, piece: Slice, subject: str, text: str = "") -> int:

@@ -16,7 +16,7 @@ from builders.flickrexif.found import FoundPhoto, rank
 from builders.flickrexif.keeping import room_under_cap, take_in
 from builders.flickrexif.plan import SearchPlan, searchable_end
 from builders.flickrexif.reading import LONG_S, count_slice, read_whole
-from builders.flickrexif.sampling import Stratum, cut, round_order, turns_of
+from builders.flickrexif.sampling import Stratum, round_order, turns_of, windows_of
 from builders.flickrexif.slices import Slice, gaps, months
 from builders.flickrexif.state import State
 
@@ -210,7 +210,7 @@ class Sample:
         months_in_all = sum(s.weight for s in strata(state)) + sum(weight for *_, weight in counted)
         with state.transaction() as db:
             for start, total, weight in counted:
-                cut_into = cut(total, self._wanted * weight / months_in_all)
+                cut_into = windows_of(total, self._wanted * weight / months_in_all)
                 db.execute("UPDATE strata SET windows = ?, each = ? WHERE start = ?", (*cut_into, start))
 
     def _wait(self) -> None:

@@ -76,14 +76,14 @@ class Stratum:
         return self.start + length * at // self.windows, self.start + length * (at + 1) // self.windows
 
 
-def cut(total: int, wanted: float) -> tuple[int, int]:
+def windows_of(total: int, wanted: float) -> tuple[int, int]:
     """How a month is cut: number of windows, and photos to keep of an average one.
 
     Args:
         total: photos of the month.
         wanted: photos wanted of it.
 
-    >>> cut(500_000, 20), cut(3700, 208), cut(40, 20)
+    >>> windows_of(500_000, 20), windows_of(3700, 208), windows_of(40, 20)
     ((2000, 5), (15, 18), (1, 25))
     """
     if total <= 0:

@@ -4,7 +4,7 @@ from .local_engine import cores_here, end_with_parent, ranks_here, run_locally, 
 from .markers import Finished, Markers
 from .places import Place
 from .plan import PLAN_FILE, Plan, RankPlan, code_version, cut, read_plan, retire_plan, write_plan
-from .status import Progress, counted, progress, ranks_text, state_text
+from .status import Progress, count_text, progress, ranks_text, state_text
 from .tasks import EngineOptions, Submission
 from .transfers import gather_files, hand_over_files
 from .working import Made, Tick, Work, work_ranks
@@ -28,7 +28,7 @@ __all__ = [
     "Work",
     "code_version",
     "cores_here",
-    "counted",
+    "count_text",
     "cut",
     "end_with_parent",
     "gather_files",

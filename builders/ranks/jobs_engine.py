@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from builders.errors import UsageError
-from builders.ranks.status import counted
+from builders.ranks.status import count_text
 from builders.ranks.tasks import Submission, Task, executor, quietly, records
 
 
@@ -42,7 +42,7 @@ def on_jobs(submission: Submission) -> str:
             poll_interval=float(os.environ.get("CAMTRACE_POLL_S", "15")),
         )
         made.run()
-    return f"{counted(len(shares), 'job')} for {counted(len(submission.ranks), 'rank')}: ended"
+    return f"{count_text(len(shares), 'job')} for {count_text(len(submission.ranks), 'rank')}: ended"
 
 
 def _this_version() -> str:

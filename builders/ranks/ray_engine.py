@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from builders.errors import UsageError, missing_package
-from builders.ranks.status import counted
+from builders.ranks.status import count_text
 from builders.ranks.tasks import EngineOptions, Submission, Task, executor, quietly, records
 
 RAY_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -43,7 +43,7 @@ def on_ray(submission: Submission) -> str:
         )
         with quietly():
             made.run()
-    return f"{counted(len(shares), 'task')} for {counted(len(submission.ranks), 'rank')}: ended"
+    return f"{count_text(len(shares), 'task')} for {count_text(len(submission.ranks), 'rank')}: ended"
 
 
 def _start_ray(ray: Any, options: EngineOptions, tasks: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from builders.errors import DataError, UsageError
 from builders.ranks.places import Place
-from builders.ranks.status import counted
+from builders.ranks.status import count_text
 from builders.ranks.tasks import EngineOptions, Submission, Task, executor, quietly, records
 
 SUBMITTED = "submitted.json"
@@ -58,7 +58,7 @@ def on_slurm(submission: Submission) -> str:
     with quietly():
         made.run()
     place.write(SUBMITTED, json.dumps({"engine": "slurm", "job": made.job_id}).encode())
-    how_many = f"{counted(len(shares), 'task')} for {counted(len(submission.ranks), 'rank')}"
+    how_many = f"{count_text(len(shares), 'task')} for {count_text(len(submission.ranks), 'rank')}"
     return f"job {made.job_id}: {how_many}; logs in {logs}/slurm-logs; 'camtrace status {place}' says how far it is"
 
 

@@ -101,12 +101,12 @@ def next_step(now: Progress, place: Place) -> str:
     if now.running and len(now.running) == len(now.missing):
         return "wait: every rank that is missing is at work"
     again = "; what is done is not done again" if now.done else ""
-    return f"camtrace work {place} --engine ... ({counted(len(now.missing), 'rank')}{again})"
+    return f"camtrace work {place} --engine ... ({count_text(len(now.missing), 'rank')}{again})"
 
 
-def counted(count: int, noun: str) -> str:
+def count_text(count: int, noun: str) -> str:
     """
-    >>> counted(1, "rank"), counted(1200, "task")
+    >>> count_text(1, "rank"), count_text(1200, "task")
     ('1 rank', '1,200 tasks')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

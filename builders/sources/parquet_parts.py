@@ -11,10 +11,12 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 LARGEST_GROUP = 256 << 20
 """Bytes of a row group, unpacked, up to which a file is read in place: a reader holds one of them."""
@@ -96,6 +98,8 @@ class ParquetPart:
         return hashlib.sha256("\n".join(self.files).encode()).hexdigest()[:16]
 
     def _open(self, file: str) -> pq.ParquetFile:
+        import pyarrow.parquet as pq  # beside datasets: neither is needed where no such file is read
+
         return pq.ParquetFile(file)
 
     def _group(self, number: int) -> Any:
@@ -115,6 +119,7 @@ def parquet_part(files: Sequence[str | Path]) -> ParquetPart | None:
         OSError, pyarrow.ArrowInvalid: a file cannot be read.
     """
     import datasets
+    import pyarrow.parquet as pq
 
     features, ends, groups, total = None, [], [], 0
     for number, file in enumerate(files):

@@ -7,7 +7,7 @@ from builders.errors import UsageError
 from builders.exif import acquisition_from_tags, label
 from builders.flickrexif.cli import main
 from builders.flickrexif.exif_entries import loads
-from builders.flickrexif.fill import class_counts, fill
+from builders.flickrexif.fill import fill, photos_of_classes
 from builders.flickrexif.state import State
 from builders.flickrexif.status import status_text
 from builders.flickrexif.takedown import forget
@@ -32,9 +32,9 @@ def sampled(tmp_path):
 
 def test_fill__gives_the_rarest_classes_what_they_lack(sampled):
     state, flickr = sampled
-    before = class_counts(state, "make")
+    before = photos_of_classes(state, "make")
     done = fill(state, client_of(state, flickr), plan_of(end=END), ["make"], per_class=12)
-    after = class_counts(state, "make")
+    after = photos_of_classes(state, "make")
     lacking = {name for name in ("Kodak", "samsung", "FUJIFILM", "Panasonic") if before[name] < 12}
     assert len(lacking) >= 3
     assert {one.name for one in done} >= lacking
@@ -65,7 +65,7 @@ def test_fill__stopped_and_begun_again_ends_with_the_same_photos_and_asks_none_t
                     fill(state, client_of(state, flickr, halt), plan_of(end=END), ["make"], per_class=12)
             fill(state, client_of(state, flickr), plan_of(end=END), ["make"], per_class=12)
             assert set(flickr.exif_calls.values()) == {1}
-            counts = class_counts(state, "make")
+            counts = photos_of_classes(state, "make")
             assert min(counts[name] for name in ("Kodak", "samsung", "SONY", "Apple")) >= 12
             found.append({row[0] for row in state.rows("SELECT id FROM photos WHERE selected = 1")})
     assert len(found[0] & found[1]) / len(found[0] | found[1]) > 0.9

@@ -14,7 +14,7 @@ from builders.flickrexif.cli import main
 from builders.flickrexif.forecast import forecast
 from builders.flickrexif.licences import PERMISSIVE
 from builders.flickrexif.plan import SearchPlan
-from builders.flickrexif.sampling import PER_TURN, Stratum, cut, turns_of
+from builders.flickrexif.sampling import PER_TURN, Stratum, turns_of, windows_of
 from builders.flickrexif.search import pilot, search
 from builders.flickrexif.state import State
 from builders.flickrexif.status import status_text
@@ -204,7 +204,7 @@ def test_turns__every_photo_is_as_likely_as_any_other_whatever_its_window_holds(
 
 
 def test_stratum__opens_every_window_once_in_an_order_of_its_own_and_covers_the_month():
-    windows, each = cut(12_000, 100)
+    windows, each = windows_of(12_000, 100)
     assert (windows, each) == (48, PER_TURN)
     spans = [Stratum("2012-01", START, START + 31 * 86400, 12_000, windows, each, n).next_window(0) for n in range(48)]
     assert spans != sorted(spans)
