@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 from benchmark.audit.values import Audit
-from builders.files import write_bytes_atomically
+from benchmark.results import write_png
 
 _FOUND, _HINT, _CALM, _GREY = "#D55E00", "#E69F00", "#0072B2", "#6b6b6b"
 """Of Okabe and Ito's colour-blind-safe palette."""
@@ -44,9 +43,7 @@ def draw_audit(audit: Audit, path: Path) -> None:
     right.set_xlabel("corrected V or eta (mark: uncorrected)")
     state = "confounded" if audit.flagged else "no confound found"
     figure.suptitle(_drawable(f"{audit.name}: {state}, {audit.photos:,} photos"), fontsize=10, ha="left", x=0.01)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130, facecolor="white")
-    write_bytes_atomically(path, buffer.getvalue())
+    write_png(figure, path)
 
 
 def _named(ax: Any, names: list[str]) -> None:

@@ -53,6 +53,20 @@ def picked(bank: Rows, rows: np.ndarray) -> np.ndarray:
     return block[rows - low] if few else block
 
 
+class Some:
+    """Some rows of a bank as a bank of their own, without a copy of the others."""
+
+    reads_rows = True
+
+    def __init__(self, bank: Rows, rows: np.ndarray) -> None:
+        self._bank, self._rows = bank, rows
+        self.shape = (len(rows), int(bank.shape[1]))
+
+    def __getitem__(self, wanted: slice | np.ndarray) -> np.ndarray:
+        rows = self._rows[wanted]
+        return picked(self._bank, rows) if len(rows) else np.empty((0, self.shape[1]), np.float32)
+
+
 def _on_cpu(block: Any) -> Any:
     return block.cpu() if isinstance(block, Tensor) else block
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmark.probe.answers import ProbeAnswers
-from benchmark.probe.features import Rows, picked
+from benchmark.probe.features import Rows, Some
 from benchmark.probe.problem import LabelledSplits
 from benchmark.probe.protocols import labelled_probe, processing_probe
 
@@ -74,20 +74,6 @@ def labelled_parts(splits: LabelledSplits, clusters: Clusters = NO_CLUSTERS, **o
         return labelled_probe(given, **options, **more)
 
     return probe
-
-
-class Some:
-    """Some rows of a bank as a bank of their own, without a copy of the others."""
-
-    reads_rows = True
-
-    def __init__(self, bank: Rows, rows: np.ndarray) -> None:
-        self._bank, self._rows = bank, rows
-        self.shape = (len(rows), int(bank.shape[1]))
-
-    def __getitem__(self, wanted: slice | np.ndarray) -> np.ndarray:
-        rows = self._rows[wanted]
-        return picked(self._bank, rows) if len(rows) else np.empty((0, self.shape[1]), np.float32)
 
 
 def order_of(labels: np.ndarray, seed: int) -> np.ndarray:

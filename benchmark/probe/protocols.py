@@ -21,7 +21,7 @@ from benchmark.probe.problem import (
     predict,
     stratified_split,
 )
-from benchmark.probe.readers import LINEAR, read_with
+from benchmark.probe.readers import LINEAR, Read, read_with
 from benchmark.probe.registry import protocol_named
 from builders.errors import DataError
 
@@ -171,23 +171,7 @@ def _answers(
             return fit, predict(test, np.arange(test[0].shape[0]), fit.weights, fit.bias)
 
     fit, predicted = with_less_memory("probe", work, memory_bytes)
-    return ProbeAnswers(
-        protocol=protocol,
-        predicted=predicted,
-        expected=expected.astype(predicted.dtype),
-        n_classes=problem.n_classes,
-        n_train=problem.n,
-        n_validation=len(problem.validation_rows),
-        chosen=fit.chosen,
-        search=fit.search,
-        final_loss=fit.final_loss,
-        gradient_norm=fit.gradient_norm,
-        iterations=fit.iterations,
-        converged=fit.converged,
-        constants={"seed": seed, "validation_share": VALIDATION_SHARE, "device": str(where), **fit.constants},
-        search_s=fit.search_s,
-        fit_s=fit.fit_s,
-    )
+    return _told(protocol, fit, predicted, problem.n, problem, expected, where, seed)
 
 
 def _read(
@@ -196,22 +180,35 @@ def _read(
     """The answers of a reader that is no linear layer."""
     with torch.inference_mode():
         read = read_with(reader, problem, test, device=device, seed=seed)
+    return _told(reader, read, read.predicted, read.n_train, problem, expected, device, seed)
+
+
+def _told(
+    protocol: str,
+    found: Fit | Read,
+    predicted: np.ndarray,
+    n_train: int,
+    problem: Problem,
+    expected: np.ndarray,
+    device: torch.device,
+    seed: int,
+) -> ProbeAnswers:
     return ProbeAnswers(
-        protocol=reader,
-        predicted=read.predicted,
-        expected=expected.astype(read.predicted.dtype),
+        protocol=protocol,
+        predicted=predicted,
+        expected=expected.astype(predicted.dtype),
         n_classes=problem.n_classes,
-        n_train=read.n_train,
+        n_train=n_train,
         n_validation=len(problem.validation_rows),
-        chosen=read.chosen,
-        search=read.search,
-        final_loss=read.final_loss,
-        gradient_norm=read.gradient_norm,
-        iterations=read.iterations,
-        converged=np.isfinite(read.final_loss),
-        constants={"seed": seed, "validation_share": VALIDATION_SHARE, "device": str(device), **read.constants},
-        search_s=read.search_s,
-        fit_s=read.fit_s,
+        chosen=found.chosen,
+        search=found.search,
+        final_loss=found.final_loss,
+        gradient_norm=found.gradient_norm,
+        iterations=found.iterations,
+        converged=found.converged,
+        constants={"seed": seed, "validation_share": VALIDATION_SHARE, "device": str(device), **found.constants},
+        search_s=found.search_s,
+        fit_s=found.fit_s,
     )
 
 

@@ -64,6 +64,11 @@ class Read:
     fit_s: float
     constants: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def converged(self) -> np.ndarray:
+        """bool, of each fit."""
+        return np.isfinite(self.final_loss)
+
 
 READERS: Mapping[str, str] = MappingProxyType(
     {
@@ -102,11 +107,13 @@ def sampled(problem: Problem, fits: int) -> Problem:
         problem: as asked for.
         fits: assignments, at most.
     """
+    from benchmark.probe.features import Some
+
     fewer = replace(problem, which=problem.which[:fits], labels=problem.labels[:fits], gathered=None)
     if problem.n <= MOST_ROWS:
         return fewer
     rows = np.sort(np.random.default_rng(SAMPLE_SEED).choice(problem.n, MOST_ROWS, replace=False))
-    banks = [_Some(bank, rows) for bank in problem.banks]
+    banks = [Some(bank, rows) for bank in problem.banks]
     fit_rows, validation = (np.flatnonzero(np.isin(rows, r)) for r in (problem.fit_rows, problem.validation_rows))
     return replace(
         fewer,
@@ -116,19 +123,3 @@ def sampled(problem: Problem, fits: int) -> Problem:
         fit_rows=fit_rows,
         validation_rows=validation,
     )
-
-
-class _Some:
-    """Some rows of a bank as a bank of their own."""
-
-    reads_rows = True
-
-    def __init__(self, bank: Rows, rows: np.ndarray) -> None:
-        self._bank, self._rows = bank, rows
-        self.shape = (len(rows), int(bank.shape[1]))
-
-    def __getitem__(self, wanted: slice | np.ndarray) -> np.ndarray:
-        from benchmark.probe.features import picked
-
-        rows = self._rows[wanted]
-        return picked(self._bank, rows) if len(rows) else np.empty((0, self.shape[1]), np.float32)

@@ -11,7 +11,7 @@ from .answers import (
     task_answers,
 )
 from .course import course_figure, courses, draw_courses, in_step_order, step_of
-from .figure import depth_figure, draw_report, report_figure
+from .figure import depth_figure, draw_report, report_figure, write_png
 from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
 from .migration import SCHEMA_VERSION
 from .published import (
@@ -111,5 +111,6 @@ __all__ = [
     "subject_of",
     "summarise",
     "task_answers",
+    "write_png",
     "write_result",
 ]

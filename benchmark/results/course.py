@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from collections.abc import Sequence
@@ -12,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.results.figure import write_png
 from benchmark.results.questions import Metric, Questions, score_label
 from benchmark.results.schema import Result, Score
 from benchmark.results.tables import interval, markdown_table, percent
-from builders.files import write_bytes_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,9 +97,7 @@ def draw_courses(found: Sequence[Course], questions: Questions, path: Path) -> N
     """Write ``course_figure`` to a PNG file, atomically; no file where there is none."""
     figure = course_figure(found, questions)
     if figure is not None:
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=130, facecolor="white")
-        write_bytes_atomically(path, buffer.getvalue())
+        write_png(figure, path)
 
 
 def course_figure(found: Sequence[Course], questions: Questions) -> Figure | None:

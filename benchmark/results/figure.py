@@ -48,9 +48,14 @@ def draw_report(results: Sequence[Result], questions: Questions, path: Path) -> 
     """Write ``report_figure`` to a PNG file, atomically; no file where there is nothing to show."""
     figure = report_figure(results, questions)
     if figure is not None:
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=130, facecolor="white")
-        write_bytes_atomically(path, buffer.getvalue())
+        write_png(figure, path)
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    """Write a figure to a PNG file, atomically."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130, facecolor="white")
+    write_bytes_atomically(path, buffer.getvalue())
 
 
 def report_figure(results: Sequence[Result], questions: Questions) -> Figure | None:

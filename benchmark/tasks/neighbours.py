@@ -13,9 +13,9 @@ from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.processing import (
     assignments,
+    plain_views,
     processing_views,
     unfit_for_processing,
-    upright,
 )
 from benchmark.tasks.queries import Asked, asked_of, tie_rule, unfit_for_plain_knn
 from benchmark.tasks.similarity import similarity_details
@@ -25,7 +25,6 @@ from builders.pixels import ALL_PARAMETERS, Parameter
 
 if TYPE_CHECKING:
     from benchmark.knn import KnnAnswers
-    from benchmark.views import ViewRecipe
 
 NEIGHBOURS = Family(
     name="knn",
@@ -227,12 +226,6 @@ def _unfit_for_knn(parameter: Parameter, photos: PhotoSet) -> str:
     return unfit_for_processing(parameter, photos)
 
 
-def _plain_recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
-    from benchmark.views import PlainViews
-
-    return PlainViews(upright(options))
-
-
 NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
     {
         "knn/original": Task(
@@ -242,7 +235,7 @@ NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
             explain="The picture's class among photos as they are.",
             summary="does plain kNN find the picture's class, photos as they are (SP)?",
             metrics=(SP,),
-            recipe=_plain_recipe,
+            recipe=plain_views,
             unfit=unfit_for_plain_knn,
             run=run_plain_knn,
             read_answers=read_plain_knn,

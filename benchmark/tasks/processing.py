@@ -198,6 +198,13 @@ def processing_views(parameter: Parameter, photos: PhotoSet, options: RunOptions
     return ProcessingViews(parameter.processings, options.seed, upright(options))
 
 
+def plain_views(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
+    """Photos as they are."""
+    from benchmark.views import PlainViews
+
+    return PlainViews(upright(options))
+
+
 def upright(options: RunOptions) -> bool:
     """Whether the Exif orientation of photos that are processed, or seen plain by kNN, is applied."""
     return options.orientation == "upright"

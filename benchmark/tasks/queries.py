@@ -34,7 +34,7 @@ class Asked(NamedTuple):
 
 def asked_of(given: TaskInput) -> Asked:
     """The collection and the queries of a kNN task."""
-    train, every = (_labelled(indices, given.photos) for indices in train_and_test(given))
+    train, every = (labelled(indices, given.photos) for indices in train_and_test(given))
     test = every if given.options.queries is None else balanced_queries(given.photos, every, given.options)
     return Asked(train, test, every)
 
@@ -66,5 +66,6 @@ def unfit_for_plain_knn(photos: PhotoSet) -> str:
     return unfit_for_splits(photos)
 
 
-def _labelled(indices: np.ndarray, photos: PhotoSet) -> np.ndarray:
+def labelled(indices: np.ndarray, photos: PhotoSet) -> np.ndarray:
+    """Those of some photos whose class is known."""
     return indices[photos.labels.values[indices] != UNLABELLED]

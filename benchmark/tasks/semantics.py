@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.options import RunOptions
 from benchmark.results import Metric, PhotoValues, Score
 from benchmark.tasks.neighbours import PLAIN
-from benchmark.tasks.processing import train_and_test, unfit_for_splits, upright
+from benchmark.tasks.processing import plain_views, train_and_test
+from benchmark.tasks.queries import labelled, unfit_for_plain_knn
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from builders.photos import UNLABELLED, PhotoSet
-
-if TYPE_CHECKING:
-    from benchmark.views import ViewRecipe
 
 ACCURACY = Metric(
     name="accuracy",
@@ -35,7 +30,7 @@ def run_linear_semantics(given: TaskInput) -> TaskOutcome:
     from benchmark.views import ORIGINAL
 
     values = given.photos.labels.values
-    train, test = (part[values[part] != UNLABELLED] for part in train_and_test(given))
+    train, test = (labelled(part, given.photos) for part in train_and_test(given))
     n_classes = len(given.photos.labels.names)
     splits = LabelledSplits(
         given.view(ORIGINAL, train), values[train], None, None, given.view(ORIGINAL, test), values[test], n_classes
@@ -62,20 +57,6 @@ def read_linear_semantics(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValu
     return {ACCURACY.name: PhotoValues(kept["photos"], right, ACCURACY.bounds)}
 
 
-def _unfit(photos: PhotoSet) -> str:
-    if photos.stored_views:
-        return "it stores photos that are processed already"
-    if len(photos.labels.names) < 2:
-        return "its photos have no class labels (at least two classes are needed)"
-    return unfit_for_splits(photos)
-
-
-def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
-    from benchmark.views import PlainViews
-
-    return PlainViews(upright(options))
-
-
 LINEAR_SEMANTICS = "linear/original"
 
 SEMANTICS_TASKS: Mapping[str, Task] = MappingProxyType(
@@ -87,8 +68,8 @@ SEMANTICS_TASKS: Mapping[str, Task] = MappingProxyType(
             explain="The picture's class among photos as they are, by a linear probe.",
             summary="does a linear probe find the picture's class, photos as they are?",
             metrics=(ACCURACY,),
-            recipe=_recipe,
-            unfit=_unfit,
+            recipe=plain_views,
+            unfit=unfit_for_plain_knn,
             run=run_linear_semantics,
             read_answers=read_linear_semantics,
             by_name=True,

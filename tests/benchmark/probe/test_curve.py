@@ -7,7 +7,8 @@ import pytest
 
 from benchmark.probe import LearningCurve, labelled_curve, labelled_probe, processing_curve, processing_probe
 from benchmark.probe.curve import ORDER_SEED
-from benchmark.probe.parts import Some, order_of, part
+from benchmark.probe.features import Some
+from benchmark.probe.parts import order_of, part
 from benchmark.probe.problem import LabelledSplits
 from benchmark.stats import Difference, photo_interval
 from builders.errors import DataError
