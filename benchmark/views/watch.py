@@ -1,0 +1,49 @@
+"""Whether workers do anything: what they reply, and what the system tells of their processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class Watch:
+    """Whether anything goes on: replies, or, where the system tells, what the workers do."""
+
+    def __init__(self, processes: Sequence[int]) -> None:
+        self._processes = processes
+        self._since, self._did = time.monotonic(), [_done_by(process) for process in processes]
+
+    def seen(self) -> None:
+        """Something went on."""
+        self._since = time.monotonic()
+
+    def stalled(self, patience_s: float) -> bool:
+        """Whether nothing has gone on for so many seconds."""
+        did = [_done_by(process) for process in self._processes]
+        if did != self._did or any(map(_waits_for_a_core, self._processes)):
+            self._did = did
+            self.seen()
+        return time.monotonic() - self._since > patience_s
+
+
+def _done_by(process: int) -> tuple[bytes, ...]:
+    """Processor time of a process in ticks, its counts of reads and writes; empty where the system does not tell."""
+    return (*_stat(process)[11:13], _proc(process, "io"))
+
+
+def _waits_for_a_core(process: int) -> bool:
+    """Whether it would go on if it were let: a loaded machine may leave it waiting for long."""
+    return _stat(process)[:1] == [b"R"]
+
+
+def _stat(process: int) -> list[bytes]:
+    """Fields from its state on."""
+    return _proc(process, "stat").rpartition(b")")[2].split()
+
+
+def _proc(process: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{process}/{name}").read_bytes()
+    except OSError:
+        return b""
