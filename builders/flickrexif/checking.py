@@ -54,7 +54,7 @@ def folder_tables(folder: Path) -> list[SplitTable]:
     try:
         extra = _metadata(folder, build)
         return [_table(folder, build, config, extra) for config in build.configs if config not in (METADATA, PHOTOS)]
-    except (*unreadable_table(), AttributeError) as error:
+    except unreadable_table(AttributeError) as error:
         raise DataError(f"{folder}: its columns are not those of FlickrExif ({said_of_table(error)})") from None
 
 

@@ -60,11 +60,11 @@ def _plain_field(field: pa.Field) -> pa.Field:
     return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
 
 
-def unreadable_table() -> tuple[type[Exception], ...]:
-    """What reading a Parquet file raises where its bytes are not what they say."""
+def unreadable_table(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """What reading a Parquet file raises where its bytes are not what they say, and what else a caller names."""
     import pyarrow as pa
 
-    return (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError, RecursionError)
+    return (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError, RecursionError, *more)
 
 
 def said_of_table(error: BaseException) -> str:

@@ -128,7 +128,7 @@ def read_split_file(path: Path) -> SplitTable:
             return _from_columns((_csv_columns if path.suffix == ".csv" else _parquet_columns)(path), path.stem)
     except DataError:
         raise
-    except (*unreadable_table(), TypeError, IndexError, AttributeError) as error:
+    except unreadable_table(TypeError, IndexError, AttributeError) as error:
         raise DataError(f"{path.name}: no split file that can be read ({type(error).__name__}: {error})") from None
     raise DataError(f"{path.name}: give a .json of the study's form, a .csv or a .parquet file")
 
