@@ -4,10 +4,10 @@
     python scripts/mitigation.py --only simcams --encoder control:jpeg-statistics --work work
     python scripts/mitigation.py --kept --work work --write docs/mitigation.md
 
-Parts, each by ``camtrace erase``'s own protocol: ``imagenette`` and ``simcams`` fit every method to a trace and tell what
-three readers read before and after; ``transfer`` fits on simulated photos and reads real ones, and the reverse; ``curve``
-fits on more and more photos; ``cost`` times a fit on random numbers beside one bare pass over them. What is done is kept
-in ``--work``, and each part is written between its own marks of the document, if it has something to say.
+Parts, each by ``camtrace erase``'s own protocol: ``imagenette`` and ``simcams`` fit every method to a trace and tell
+what three readers read before and after; ``transfer`` fits on simulated photos and reads real ones, and the reverse;
+``curve`` fits on more and more photos; ``cost`` times a fit on random numbers beside one bare pass over them. What is
+done is kept in ``--work``, and each part is written between its own marks of the document, if it has something to say.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from benchmark.compute import prepare_process  # noqa: E402
 from mitigation_parts.cost import cost, one_fit  # noqa: E402
 from mitigation_parts.curve import curve  # noqa: E402
 from mitigation_parts.made import ENCODERS  # noqa: E402
 from mitigation_parts.tables import imagenette, simcams  # noqa: E402
 from mitigation_parts.transfer import transfer  # noqa: E402
+
+from benchmark.compute import prepare_process  # noqa: E402
 
 PARTS: Mapping[str, Callable[[argparse.Namespace], str]] = {
     "imagenette": imagenette,

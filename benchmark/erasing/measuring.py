@@ -116,7 +116,7 @@ def _row(first: Score, second: Score, before: Scored, after: Scored, kind: str) 
 
 
 def _paired(before: PhotoValues | None, after: PhotoValues | None) -> Difference | None:
-    """After minus before, photo by photo; None where one kept no values by photo, or the two are not of the same photos.
+    """After minus before, photo by photo; None where one kept no values by photo, or they are not of the same photos.
 
     >>> one = PhotoValues(np.array([3, 5]), np.array([1.0, 0.0]), (0.0, 1.0))
     >>> _paired(one, None) is None

@@ -37,7 +37,14 @@ def cost(args: Namespace) -> str:
         rows.append([f"{photos:,}", *(f"{value:.1f}" for value in took), f"{found['peak_mb']:.0f}"])
     if not rows:
         return ""
-    header = [f"photos x {DIMENSION} x {VIEWS}", "bare pass, s", "fit, s", "fit / pass", "of which solving, s", "peak MB"]
+    header = [
+        f"photos x {DIMENSION} x {VIEWS}",
+        "bare pass, s",
+        "fit, s",
+        "fit / pass",
+        "of which solving, s",
+        "peak MB",
+    ]
     return markdown_table(header, rows)
 
 

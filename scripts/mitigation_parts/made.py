@@ -1,4 +1,4 @@
-"""Erasers that a part of the script asks for: made once by ``camtrace erase``'s own parts, then read from their folders."""
+"""Erasers that a part of the script asks for: made once by the parts of ``camtrace erase``, then read from folders."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def erased(
         if encoder is None or photos is None:
             return None
         cache = work / "cache"
-        options = RunOptions(
-            seed=seed, readers=",".join(READERS), mask_ratio=0.0, workers=0, device="cpu", cache=cache
-        )
+        options = RunOptions(seed=seed, readers=",".join(READERS), mask_ratio=0.0, workers=0, device="cpu", cache=cache)
         wall, processor = time.perf_counter(), time.process_time()
         try:
             asking = Asking(trace, method, options, drop_leaks=True, **asked)
@@ -68,22 +66,25 @@ def loaded(name: str, kept: bool) -> Any:
     return None if kept else load_encoder(name, device="cpu")
 
 
-def simulated(spec: str, limit: int | None, seed: int = 0) -> Any:
-    """Photos of simulated cameras, rendered once: every eraser reads them several times."""
+def simulated(work: Path, spec: str, limit: int | None, seed: int = 0) -> Any:
+    """Photos of simulated cameras, rendered once and kept in ``work``: every eraser reads them several times."""
+    import numpy as np
+
     from builders.kinds import open_photos
     from builders.photos import MemorySource
 
     photos = open_photos(spec, seed=seed)
     photos = photos.limited(limit) if limit else photos
-    files = tuple(photos.read(i) for i in range(len(photos)))
-    return dataclasses.replace(photos, source=MemorySource(files), rows=range_of(len(files)))
-
-
-def range_of(n: int) -> Any:
-    """int64 0 to n - 1."""
-    import numpy as np
-
-    return np.arange(n, dtype=np.int64)
+    kept = work / "rendered" / f"{photos.question_hash()}.npz"
+    if not kept.is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        files = [np.frombuffer(photos.read(i), np.uint8) for i in range(len(photos))]
+        with kept.open("wb") as stream:
+            np.savez(stream, bytes=np.concatenate(files), sizes=[len(file) for file in files])
+    with np.load(kept) as found:
+        ends = np.cumsum(found["sizes"])
+        files = tuple(part.tobytes() for part in np.split(found["bytes"], ends[:-1]))
+    return dataclasses.replace(photos, source=MemorySource(files), rows=np.arange(len(files), dtype=np.int64))
 
 
 def read_by(found: Mapping[str, Any], data: str | None = None) -> dict[str, dict]:

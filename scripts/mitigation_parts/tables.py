@@ -19,7 +19,7 @@ COSTS = {
 LAST = ("inlp", "adversary")
 """Methods that take longest, fitted after the others."""
 
-PAIRS_SEED = 1
+PAIRS, PAIRS_SEED = 60, 1
 """Of simulated pairs: other scenes than those of simcams."""
 
 
@@ -40,10 +40,16 @@ def simcams(args: Namespace) -> str:
     def opened(encoder: str) -> Any:
         limit = args.simulated_limit
         if limit not in held:
-            held[limit] = simulated("simcams", limit)
+            held[limit] = simulated(args.work, "simcams", limit)
         return held[limit]
 
-    return _tables(args, "simcams", "make", opened, [] if args.kept else [simulated("simpairs", None, PAIRS_SEED)])
+    return _tables(
+        args,
+        "simcams",
+        "make",
+        opened,
+        [] if args.kept else [simulated(args.work, f"simpairs?scenes={PAIRS}", None, PAIRS_SEED)],
+    )
 
 
 def _tables(args: Namespace, name: str, trace: str, opened: Any, also: list[Any]) -> str:

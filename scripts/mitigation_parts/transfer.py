@@ -31,7 +31,7 @@ def _asked(args: Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     if args.kept:
         yield from ((trace.name, {}) for trace in sorted((args.work / "transfer").glob("*")) if trace.is_dir())
         return
-    simcams = simulated("simcams", args.simulated_limit)
+    simcams = simulated(args.work, "simcams", args.simulated_limit)
     if args.photos:
         real = open_photos(f"folder:{args.photos}?name=folder:imagenette", seed=0).limited(args.limit)
         yield "jpeg", {"simcams": simcams, "imagenette": real}
