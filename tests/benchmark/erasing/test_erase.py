@@ -266,6 +266,6 @@ def test_options__of_the_command_are_whole_photos_and_three_readers():
     assert (args.readers, args.mask_ratio) == ("linear,knn,mlp", 0.0)
     assert parser().parse_args(["--fit-share", "0.8"]).fit_share == 0.8
     for wrong in ("0", "1", "half"):
-        with pytest.raises(SystemExit):
+        with pytest.raises(UsageError, match="a share of more than 0 and less than 1"):
             parser().parse_args(["--fit-share", wrong])
     assert RunOptions().readers == "linear"
