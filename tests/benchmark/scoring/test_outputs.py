@@ -212,6 +212,25 @@ def test_wrong_outputs__one_sentence(photos: PhotoSet, tmp_path: Path) -> None:
         score(Stages(), preprocess=_small, data=photos, outputs="layers:mena", cache=tmp_path)
 
 
+def test_openvino__final_beside_layers_is_torchs_and_shares_no_bank_with_openvinos(
+    photos: PhotoSet, tmp_path: Path
+) -> None:
+    encoder = as_encoder(Stages(), name="net", preprocess=_small, device="cpu", runtime="openvino", cache=tmp_path)
+    found = {}
+    for outputs in ((), ("layers[0]",)):
+        before = set((tmp_path / "banks").glob("*"))
+        found[outputs] = _score(encoder, photos, tmp_path, *outputs).result.environment["runtime"]
+        [folder] = set((tmp_path / "banks").glob("*")) - before  # each run has a bank of its own
+        key = json.loads((folder / "key.json").read_text())
+        assert key["encoder"].get("runtime", {"name": "torch"})["name"] == found[outputs]["name"]
+    assert found[()]["name"] == "openvino"
+    assert found["layers[0]",]["name"] == "torch"
+    assert found["layers[0]",]["reason"] == "layers are read there"
+    before = set((tmp_path / "banks").glob("*"))
+    _score(_encoder(Stages(), "net"), photos, tmp_path)
+    assert set((tmp_path / "banks").glob("*")) == before  # its rows are those of a run by torch
+
+
 def test_other_processes__load_the_same_outputs(photos: PhotoSet, tmp_path: Path) -> None:
     encoder = load_encoder("bundled:efficientnet-lite0", device="cpu", runtime="torch")
     layered = with_outputs(encoder, ["layers"])
