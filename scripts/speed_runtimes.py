@@ -20,8 +20,9 @@ prepare_process()  # as every command that embeds does, before torch is imported
 import torch  # noqa: E402
 
 from benchmark.encoders import Encoder, load_encoder  # noqa: E402
-from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement  # noqa: E402
+from benchmark.encoders.embedding import Network, Normalisation, network_encoder  # noqa: E402
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, describe  # noqa: E402
+from benchmark.encoders.placement import placement  # noqa: E402
 from benchmark.encoders.runtime import largest_relative_error, on_runtime  # noqa: E402
 
 NETWORKS = {
