@@ -63,7 +63,8 @@ def region_maps(result: Result, questions: Questions) -> list[RegionMap]:
                 cell = _cell(pooling)
                 if cell is not None and cell[:2] == (single, parts):
                     table[cell[2]][cell[3]] = score_of(output.scores, task, metric.name)
-            beside = [(p, score_of(own[p].scores, task, metric.name)) for p in ("border", "centre", "mean") if p in own]
+            regions = [p for p in ("border", "centre", "mean") if p in own]
+            beside: list[tuple[str, Score | None]] = [(p, score_of(own[p].scores, task, metric.name)) for p in regions]
             beside.append(("the embedding", score_of(result.scores, task, metric.name)))
             if any(score is not None for row in table for score in row):
                 kind = next(iter(own.values())).title.partition(" ")[0]
@@ -88,9 +89,11 @@ def maps_text(result: Result, questions: Questions) -> str:
         signed = one.metric.signed
         header = ["row", *(f"column {i}" for i in range(len(one.scores)))]
         rows = [[str(i), *(_told(score, signed) for score in row)] for i, row in enumerate(one.scores)]
-        chance = "" if signed else f"chance {percent(one.known[0].chance)}; "
-        beside = "".join(f"; {name} {_told(score, signed)}" for name, score in one.beside)
-        told = f"{chance}a probe of its own for each part, with 95 % intervals{beside}."
+        chance = "" if signed else f" Chance is {percent(one.known[0].chance)}."
+        others = "; ".join(f"{name} {_told(score, signed)}" for name, score in one.beside)
+        told = f"Each part is read alone, with its 95 % interval.{chance}" + (
+            f" Beside it: {others}." if others else ""
+        )
         parts.append(f"**{one.title(questions)}, %**\n\n{markdown_table(header, rows)}\n\n{told}")
     return "\n\n".join(parts)
 
@@ -136,7 +139,8 @@ GRID_TOLD = 5
 
 def _beside_lines(one: RegionMap, chance: float) -> list[str]:
     told = [f"{name} {100 * s.value:.0f} ({100 * s.low:.0f} to {100 * s.high:.0f})" for name, s in one.beside]
-    first = f"%, with 95 % intervals; chance {chance:.1f}" if not one.metric.signed else "points, with 95 % intervals"
+    ends = "with 95 % intervals" if len(one.scores) <= GRID_TOLD else "95 % intervals are in the report's tables"
+    first = f"points, {ends}" if one.metric.signed else f"%, {ends}; chance {chance:.1f}"
     return [first, "; ".join(told)] if told else [first]
 
 

@@ -118,7 +118,8 @@ def test_final__is_scored_as_without_layers(layered: tuple[Scored, Path], photos
 def test_layer__is_scored_as_the_encoder_that_ends_there(
     layered: tuple[Scored, Path], photos: PhotoSet, tmp_path: Path
 ) -> None:
-    outputs = layered[0].result.outputs
+    result = layered[0].result
+    outputs = result.outputs
     assert [(o.name, o.dimension, o.layers) for o in outputs] == [
         ("layers[0]:mean", 6, 3),
         ("layers[1]:mean", 8, 3),
@@ -128,6 +129,11 @@ def test_layer__is_scored_as_the_encoder_that_ends_there(
         ends = _score(_encoder(Net(number), f"ends at {number}"), photos, tmp_path / str(number))
         assert _numbers(outputs[number].scores) == _numbers(ends.result.scores)
     assert len({o.scores[0].value for o in outputs}) > 1
+    probes = [result.scores[0], outputs[0].scores[0]]
+    assert [("learning_curve" in p.details, "training_spread" in p.details) for p in probes] == [
+        (True,) * 2,
+        (False,) * 2,
+    ]
 
 
 def test_second_run__computes_and_embeds_nothing(
