@@ -97,8 +97,6 @@ def _row(first: Score, second: Score, before: Scored, after: Scored, kind: str) 
     task = all_tasks()[first.task]
     values = [task.read_answers(_kept(one, task)).get(first.metric) for one in (before, after)]
     pair = _paired(*values)
-    difference = second.value - first.value if pair is None else pair.value
-    ends = (None, None, None) if pair is None else (pair.low, pair.high, pair.p_value)
     reader = first.metric.rpartition("-")[2] if kind == "trace" and "-" in first.metric else ""
     return Row(
         first.task,
@@ -108,8 +106,10 @@ def _row(first: Score, second: Score, before: Scored, after: Scored, kind: str) 
         reader or ("linear" if kind == "trace" else ""),
         *(first.value, first.low, first.high),
         *(second.value, second.low, second.high),
-        difference,
-        *ends,
+        second.value - first.value if pair is None else pair.value,
+        None if pair is None else pair.low,
+        None if pair is None else pair.high,
+        None if pair is None else pair.p_value,
         first.n,
         first.chance,
     )
