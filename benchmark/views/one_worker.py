@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -47,6 +48,7 @@ Make = Callable[[int], "PhotoViews"]
 
 def work(make: Make, ring: Ring, pipe: Connection, inherited: Sequence[Connection]) -> None:
     """A worker's life: it ends when its pipe does."""
+    gc.freeze()  # what the parent left to be collected may wait, at its end, for threads that only the parent has
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the whole group gets it; the parent ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for other in inherited:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from benchmark.compute import threads_of_work
 from benchmark.views.one_worker import Make, Reply, Task, work
 from benchmark.views.ring import Lease, Ring, SlotPlan
 from benchmark.views.watch import Watch
@@ -99,7 +100,8 @@ class _Team:
             process = context.Process(
                 target=work, args=(make, self._ring, theirs, inherited), daemon=True, name="views"
             )
-            process.start()
+            with threads_of_work(0):  # a worker that begins with one thread needs no pool that only the parent has
+                process.start()
             theirs.close()
             self._workers.append(_Worker(process, ours))
         if pin:
