@@ -76,5 +76,5 @@ def read_toml(path: Path) -> Mapping[str, Any]:
         return tomllib.loads(read_outside_text(path))
     except Refused as refused:
         raise UsageError(f"--config {path}: {refused.reason}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is one, a number of 5,000 digits another
         raise UsageError(f"--config {path}: not TOML ({error})") from None
