@@ -2,8 +2,6 @@
 
 import itertools
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,6 +14,7 @@ from builders.processed.build import build_processed
 from builders.publishing.card import card_in
 from builders.publishing.command import describe_publication, main, plan_publication
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN, HubDouble
+from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[3]
 REPO = "camtrace/traces"
@@ -34,9 +33,7 @@ def built(photo_folder, tmp_path_factory):
 def client(hub, home, *command, token=OWNER_TOKEN, offline=False):
     """Run ``python COMMAND`` as somebody with a Hub account would; no output may hold the token."""
     environment = hub.environment(home, token) | ({"HF_HUB_OFFLINE": "1"} if offline else {})
-    done = subprocess.run(
-        [sys.executable, *map(str, command)], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    done = run_python(*command, env=environment, cwd=ROOT)
     assert OWNER_TOKEN not in done.stdout + done.stderr
     return done
 
