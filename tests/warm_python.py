@@ -182,6 +182,9 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
     named = [path for path in asked["env"].get("PYTHONPATH", "").split(os.pathsep) if path]
     beside = {"-c": "", "-m": os.getcwd()}.get(first, str(Path(first).absolute().parent))
     sys.path[:] = [beside, *named, *sys.path]
+    if any(Path(path, "sitecustomize.py").exists() for path in named):
+        sys.modules.pop("sitecustomize", None)
+        importlib.import_module("sitecustomize")
     if first == "-m":
         sys.argv = rest
         runpy._run_module_as_main(rest[0])  # type: ignore[attr-defined]
