@@ -114,7 +114,7 @@ def run_python(
     process = start_python(*words, env=env, cwd=cwd)
     try:
         out, err = process.communicate(timeout)
-    except subprocess.TimeoutExpired:
+    except BaseException:  # late, or the test itself was stopped
         process.kill()
         process.communicate()
         raise

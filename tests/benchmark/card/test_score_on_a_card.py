@@ -3,6 +3,8 @@
 import gc
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -21,7 +23,6 @@ from builders.errors import EncoderError
 from builders.pixels.parameters import STUDY_PROCESSINGS
 from tests import fake_card
 from tests.conftest import photo_bytes
-from tests.warm_python import run_python
 
 KNN, PROBE = "knn/sharpening", "probe/sharpening"
 LARGE = (420, 300)
@@ -111,7 +112,8 @@ def test_score__two_cards_a_process_each(tmp_path):
     places = os.pathsep.join([str(tmp_path / "site"), os.getcwd()])
     env = {**os.environ, "PYTHONPATH": places, "CARDS_SEEN": str(tmp_path / "seen")}
     out = ("-o", str(tmp_path / "cards"), "--cache", str(tmp_path / "c1"))
-    done = run_python("-m", "benchmark", *asked, "--device", "cuda:all", *out, env=env, timeout=240)
+    command = [sys.executable, "-m", "benchmark", *asked, "--device", "cuda:all", *out]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     cpu, cards = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("cpu", "cards"))
     kept = ("task", "metric", "value", "low", "high", "n")

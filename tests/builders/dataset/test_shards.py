@@ -19,7 +19,6 @@ from builders.dataset.shard_pool import building, write_failures, write_shards
 from builders.dataset.shards import ShardJob, file_sha256, write_shard
 from builders.dataset.space import estimate_space, require_space
 from builders.errors import DataError, PhotoError, UsageError
-from tests.warm_python import start_python
 
 FEATURES = datasets.Features(
     {
@@ -213,7 +212,9 @@ def test_write_shards__killed_three_times_ends_equal(tmp_path, workers):
     expected = write_shards(job(tmp_path / "whole"))
     moments = random.Random(workers)
     for _ in range(3):
-        build = start_python("-c", KILLED, tmp_path / "killed", workers)
+        build = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path / "killed"), str(workers)], cwd=os.getcwd()
+        )
         deadline = time.monotonic() + 60
         finished = len(hashes(tmp_path / "killed"))
         while len(hashes(tmp_path / "killed")) <= finished and build.poll() is None and time.monotonic() < deadline:
