@@ -14,10 +14,11 @@ import torchvision
 from torch import nn
 
 from benchmark.encoders import Encoder, as_encoder, load_encoder, with_outputs
-from benchmark.encoders.embedding import Network, Normalisation, Placement, network_encoder, probe_image
+from benchmark.encoders.embedding import Network, Normalisation, network_encoder, probe_image
 from benchmark.encoders.open_clip_models import _encode_image, _ImageTower
 from benchmark.encoders.output_pooling import Layer, pool, region_mask
 from benchmark.encoders.outputs import parse_output
+from benchmark.encoders.placement import Placement
 from benchmark.encoders.timm_models import _features
 from benchmark.encoders.torchvision_models import without_classifier
 from builders.errors import EncoderError, UsageError
