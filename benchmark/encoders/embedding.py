@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,13 +66,18 @@ class Embedder:
     cpu_chunk: int = CPU_CHUNK
     parallel: bool = False
     """Chunks side by side on a CPU."""
+    at_places: Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor] | None = None
+    """``forward`` of who reads single patches, told int64 [n, 2] beside the pixels: a place in each view."""
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """[n, ...], on the CPU or on the network's device -> float32 [n, dimension] on the CPU."""
         return self.start(batch)()
 
-    def start(self, batch: torch.Tensor) -> Callable[[], torch.Tensor]:
-        """The same, begun: a GPU computes while the caller does other things; the function returned waits for it."""
+    def start(self, batch: torch.Tensor, places: torch.Tensor | None = None) -> Callable[[], torch.Tensor]:
+        """The same, begun: a GPU computes while the caller does other things; the function returned waits for it.
+
+        ``places`` [n, 2] are for ``at_places``.
+        """
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         on_cpu = torch.device(self.place.device).type == "cpu"
@@ -79,7 +85,9 @@ class Embedder:
             self.module.to(self.place.device)  # it was sent to ``rest``
         try:
             with tf32_only_if_asked(self.place):
-                chunks = batch.split(self.cpu_chunk) if on_cpu else [batch]
+                size = self.cpu_chunk if on_cpu else len(batch)
+                beside = places.split(size) if places is not None else itertools.repeat(None)
+                chunks = list(zip(batch.split(size), beside, strict=False))
                 found = side_by_side(self._embed, chunks) if self.parallel else [self._embed(c) for c in chunks]
         except CamtraceError:
             raise
@@ -91,13 +99,18 @@ class Embedder:
         return _on_its_way(found[0]) if found[0].is_cuda else _here(torch.cat(found).cpu())
 
     @torch.inference_mode()
-    def _embed(self, batch: torch.Tensor) -> torch.Tensor:
+    def _embed(self, chunk: tuple[torch.Tensor, torch.Tensor | None]) -> torch.Tensor:
+        batch, places = chunk
         pixels = batch.to(self.place.device)
         # a copy where nothing else makes one: other encoders may share the batch, and forward may write into it
         pixels = self.normalise(pixels) if self.normalise is not None else pixels.to(torch.float32, copy=True)
         if pixels.ndim == 4:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        output = self.forward(self.module, pixels.to(TORCH_DTYPES[self.place.dtype]))
+        pixels = pixels.to(TORCH_DTYPES[self.place.dtype])
+        if places is not None and self.at_places is not None:
+            output = self.at_places(self.module, pixels, places)
+        else:
+            output = self.forward(self.module, pixels)
         if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(batch):
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise EncoderError(f"{self.name}: expected embeddings [{len(batch)}, dimension], the network gave {shape}")
