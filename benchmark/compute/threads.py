@@ -68,6 +68,12 @@ def side_by_side(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> li
         return list(_pool(os.getpid(), threads).map(work, pieces))
 
 
+def one_thread_for_good() -> None:
+    """Torch and BLAS have one thread in this process from here on: one of several that share the cores."""
+    torch.set_num_threads(1)
+    ThreadpoolController().limit(limits=1, user_api="blas")  # of what is loaded now
+
+
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
     """Within, torch in this thread and the process's BLAS have one thread."""

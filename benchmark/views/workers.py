@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from benchmark.compute import one_thread_for_good
 from benchmark.views.ring import Lease, Ring, SlotPlan
 from builders.errors import DataError
 
@@ -70,7 +71,15 @@ Make = Callable[[int], "PhotoViews"]
 
 
 def made_by_workers(
-    make: Make, gathers: Sequence[int], plan: SlotPlan, slots: int, workers: int, *, ahead: int, pin: bool = False
+    make: Make,
+    gathers: Sequence[int],
+    plan: SlotPlan,
+    slots: int,
+    workers: int,
+    *,
+    ahead: int,
+    pin: bool = False,
+    kin: Sequence[int] = (),
 ) -> Generator[PhotoViews, None, None]:
     """The photos at positions 0, 1, ..., in order.
 
@@ -81,11 +90,12 @@ def made_by_workers(
         workers: processes.
         ahead: photos made before they are asked for, at most.
         pin: the ring's memory, for copies to a GPU.
+        kin: one number a position, or none at all; where two neighbours have the same, one worker makes both if it can.
 
     Raises:
         DataError: a worker died, or all have stopped.
     """
-    team = _Team(make, list(gathers), plan, slots, workers, ahead, pin)
+    team = _Team(make, list(gathers), plan, slots, workers, ahead, pin, kin)
     try:
         for position in range(sum(gathers)):
             yield team.next(position)
@@ -99,12 +109,23 @@ class _Worker:
     pipe: Connection
     given: list[int] = field(default_factory=list)
     """Positions."""
+    last: int = -1
+    """The position that was given last."""
 
 
 class _Team:
     def __init__(
-        self, make: Make, gathers: list[int], plan: SlotPlan, slots: int, workers: int, ahead: int, pin: bool
+        self,
+        make: Make,
+        gathers: list[int],
+        plan: SlotPlan,
+        slots: int,
+        workers: int,
+        ahead: int,
+        pin: bool,
+        kin: Sequence[int],
     ) -> None:
+        self._kin = kin
         self._gather_of = [(g, place) for g, size in enumerate(gathers) for place in range(size)]
         self._last = [place == gathers[g] - 1 for g, place in self._gather_of]
         self._ahead = ahead
@@ -227,7 +248,7 @@ class _Team:
     def _give_out(self) -> bool:
         """Photos to workers that have fewer than ``QUEUED``, the idlest first; whether there was one."""
         given = False
-        while (worker := self._idlest()) is not None and self._next_given < len(self._gather_of):
+        while self._next_given < len(self._gather_of) and (worker := self._next_worker()) is not None:
             position = self._next_given
             if position >= self._wanted + self._ahead:
                 break
@@ -245,7 +266,7 @@ class _Team:
 
     def _give_without_slot(self) -> None:
         """All slots are held by who waits for this photo: it comes through the pipe."""
-        if self._starved() and (worker := self._idlest()) is not None:
+        if self._starved() and (worker := self._next_worker()) is not None:
             self._give(worker, Task(self._next_given, None, self._gather_of[self._next_given][1]))
 
     def _starved(self) -> bool:
@@ -256,10 +277,18 @@ class _Team:
     def _give(self, worker: _Worker, task: Task) -> None:
         self._next_given += 1
         worker.given.append(task.position)
+        worker.last = task.position
         with contextlib.suppress(OSError):  # it died: its sentinel says so
             worker.pipe.send(task)
 
-    def _idlest(self) -> _Worker | None:
+    def _next_worker(self) -> _Worker | None:
+        """The one that was given the neighbour of the next photo, where they are kin and it holds at most ``QUEUED``;
+        else the idlest."""
+        position = self._next_given
+        if self._kin and position and self._kin[position - 1] == self._kin[position]:
+            last = next((one for one in self._workers if one.last == position - 1), None)
+            if last is not None and len(last.given) <= QUEUED:
+                return last
         worker = min(self._workers, key=lambda one: len(one.given))
         return worker if len(worker.given) < QUEUED else None
 
@@ -321,7 +350,7 @@ def _work(make: Make, ring: Ring, pipe: Connection, inherited: Sequence[Connecti
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for other in inherited:
         other.close()  # else a parent that is killed would leave them open
-    torch.set_num_threads(1)
+    one_thread_for_good()
     with contextlib.suppress(EOFError, OSError):
         while True:
             task: Task = pipe.recv()

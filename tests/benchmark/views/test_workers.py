@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from benchmark.views import ring as ring_module
 from benchmark.views import workers as workers_module
@@ -58,6 +60,21 @@ def test_made_by_workers__a_slot_is_used_again_only_when_its_last_tensor_is_gone
         assert int(photo.arrays[0][1, 2]) == photo.index
         del photo
     assert len(seen) <= 6 + 3  # the places of two slots, and what came through a pipe
+
+
+def by_whom(position: int) -> PhotoViews:
+    return PhotoViews(
+        position, (torch.zeros((2, 3), dtype=torch.uint8),), "", "", 0.0, digest=str(os.getpid()).encode()
+    )
+
+
+def test_made_by_workers__neighbours_that_are_kin_are_made_by_one_worker():
+    plan = SlotPlan(4, (ROW,), 0)
+    kin = [position // 2 for position in range(40)]
+    photos = list(made_by_workers(by_whom, [4] * 10, plan, 4, 2, ahead=8, kin=kin))
+    workers = [photo.digest for photo in photos]
+    assert workers[::2] == workers[1::2]
+    assert len(set(workers)) == 2
 
 
 def deadly(position: int) -> PhotoViews:
@@ -198,3 +215,15 @@ def test_iterate_views__64_mb_of_shared_memory_and_eight_workers():
     if "permission denied" in done.stderr:
         pytest.skip("no mounts here")
     assert done.stdout.strip() == "(24, 0)", done.stderr
+
+
+def threads_of(position: int) -> PhotoViews:
+    pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    said = f"{torch.get_num_threads()} {sorted(set(pools))}"
+    return replace(numbered(position), digest=said.encode())
+
+
+def test_made_by_workers__each_has_one_thread_of_torch_and_of_blas():
+    with threadpool_limits(3, user_api="blas"):
+        photos = list(made(threads_of, count=4))
+        assert {photo.digest for photo in photos} == {b"1 [1]"}
