@@ -18,7 +18,8 @@ import timm
 import torch
 
 from benchmark.encoders import Encoder, with_outputs
-from benchmark.encoders.embedding import Network, Normalisation, Placement, network_encoder, probe_image
+from benchmark.encoders.embedding import Network, Normalisation, network_encoder, probe_image
+from benchmark.encoders.placement import Placement
 from benchmark.encoders.timm_models import _features
 
 MODELS = ("resnet50", "vit_base_patch16_224")

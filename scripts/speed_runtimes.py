@@ -1,28 +1,38 @@
-"""Forward passes on a CPU: OpenVINO and ONNX Runtime against eager torch, each encoder by all three in turn.
+"""Forward passes on a CPU: OpenVINO and ONNX Runtime against eager torch, each encoder by all of them in turn.
 
 Every round runs all runtimes one after the other on the same views; a figure is the median over rounds of their ratio
-within a round. Weights are random, but for EfficientNet-Lite0, whose weights a package brings.
+within a round. Weights are random, but for EfficientNet-Lite0, whose weights a package brings. Torch is measured twice:
+as the commands run it (freed memory kept, chunks that the caches hold, side by side, batch norms of EfficientNet-Lite0
+folded), and as a *script* of one's own has it: channels last, all views as one batch, in a process with nothing set.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark.compute import prepare_process
 
-prepare_process()  # as every command that embeds does, before torch is imported: it makes torch a third faster
+if __name__ != "__main__":  # not the process that stands for a script of one's own
+    prepare_process()  # as every command that embeds does, before torch is imported: it makes torch a third faster
 
-import torch  # noqa: E402
+import torch
 
-from benchmark.encoders import Encoder, load_encoder  # noqa: E402
-from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement  # noqa: E402
-from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, describe  # noqa: E402
-from benchmark.encoders.runtime import largest_relative_error, on_runtime  # noqa: E402
+from benchmark.encoders import Encoder, load_encoder
+from benchmark.encoders.bundled import load_lite0_classifier
+from benchmark.encoders.embedding import Network, Normalisation, network_encoder
+from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, describe
+from benchmark.encoders.placement import placement
+from benchmark.encoders.runtime import largest_relative_error, on_runtime
 
 NETWORKS = {
     "ResNet-50": "resnet50",
@@ -46,6 +56,8 @@ class Row:
     """Times as fast as torch, by the clock."""
     openvino_cpu: float
     """The same in processor time."""
+    openvino_script: float
+    """Processor time of torch in a script over OpenVINO's."""
     openvino_error: float
     """Largest relative error of an embedding against torch's."""
     onnxruntime: float
@@ -72,16 +84,21 @@ def _measure(name: str, architecture: str, threads: int, rounds: int) -> Row:
     views = torch.randint(0, 256, (VIEWS, 224, 224, 3), dtype=torch.uint8, generator=generator)
     expected = encoders["torch"].embed(views).numpy()
     error = {r: largest_relative_error(e.embed(views).numpy(), expected) for r, e in encoders.items()}
-    taken = [{runtime: _seconds(encoder, views) for runtime, encoder in encoders.items()} for _ in range(rounds)]
+    with script(architecture, threads) as by_script:
+        taken = [
+            {runtime: _seconds(encoder, views) for runtime, encoder in encoders.items()} | {"script": by_script()}
+            for _ in range(rounds)
+        ]
 
-    def ratio(runtime: str, clock: int) -> float:
-        return statistics.median(one["torch"][clock] / one[runtime][clock] for one in taken)
+    def ratio(runtime: str, clock: int, to: str = "torch") -> float:
+        return statistics.median(one[to][clock] / one[runtime][clock] for one in taken)
 
     return Row(
         f"{name}, {threads} thread{'s' if threads > 1 else ''}",
         VIEWS / statistics.median(one["torch"][0] for one in taken),
         ratio("openvino", 0),
         ratio("openvino", 1),
+        ratio("openvino", 1, "script"),
         error["openvino"],
         ratio("onnxruntime", 0),
         ratio("onnxruntime", 1),
@@ -94,6 +111,38 @@ def _seconds(encoder: Encoder, views: torch.Tensor) -> tuple[float, float]:
     clock, processors = time.perf_counter(), time.process_time()
     encoder.embed(views)
     return time.perf_counter() - clock, time.process_time() - processors
+
+
+@contextlib.contextmanager
+def script(architecture: str, threads: int) -> Iterator[Callable[[], tuple[float, float]]]:
+    """A process that embeds ``VIEWS`` views when it is asked: (by the clock, of processors)."""
+    words = [sys.executable, __file__, architecture, str(threads)]
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, env=environment, **pipes) as process:  # type: ignore[call-overload]
+
+        def ask() -> tuple[float, float]:
+            print(file=process.stdin, flush=True)
+            clock, processors = map(float, process.stdout.readline().split())
+            return clock, processors
+
+        ask()
+        yield ask
+        process.stdin.close()
+
+
+def answer(architecture: str, threads: int) -> None:
+    """What ``script`` talks to: torch as it is, a plain network, one batch."""
+    torch.set_num_threads(threads)
+    module = _network(architecture).eval() if architecture else load_lite0_classifier()
+    module = module.to(memory_format=torch.channels_last)
+    pixels = torch.rand(VIEWS, 3, 224, 224).contiguous(memory_format=torch.channels_last)
+    for _ in sys.stdin:
+        clock, processors = time.perf_counter(), time.process_time()
+        with torch.inference_mode():
+            module(pixels)
+        print(time.perf_counter() - clock, time.process_time() - processors, flush=True)
 
 
 @functools.cache
@@ -121,3 +170,7 @@ def _encoder(architecture: str, runtime: str) -> Encoder:
         weights_sha256=None,
     )
     return on_runtime(network_encoder(network, placement("cpu", "float32")), runtime, nowhere)
+
+
+if __name__ == "__main__":
+    answer(sys.argv[1], int(sys.argv[2]))

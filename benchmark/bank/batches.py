@@ -75,7 +75,8 @@ def _begun(seat: Seat, names: Sequence[str], batch: Gathered) -> Embedded:
     if not isinstance(seat.member.encoder.embed, Embedder):  # somebody's own may write into what others share
         views = views.clone()
     try:
-        started = seat.member.embed.start(views)
+        places = seat.member.places_of(batch.indices, len(seat.wanted))
+        started = seat.member.embed.start(views, places)
     except EncoderError:
         raise
     except (Exception, SystemExit) as error:  # a user's own function may raise anything

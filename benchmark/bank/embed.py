@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from tqdm.auto import tqdm
 
 from benchmark.bank.batches import embed_gathered, gather
@@ -23,7 +24,7 @@ from benchmark.bank.fillable import Fillable
 from benchmark.bank.gathering import gathers, photos_together
 from benchmark.bank.members import Member, Seat, Seated, seated
 from benchmark.bank.missing import Part, missing_parts
-from benchmark.encoders import Encoder
+from benchmark.encoders import Embedder, Encoder, photo_places
 from benchmark.views import PhotoViews, ViewRecipe, photo_bytes, view_stream
 from builders.photos import PhotoSet
 
@@ -111,7 +112,10 @@ def fill_banks(
         DataError: a worker died, or all have stopped.
     """
     started = time.perf_counter()
-    members = [Member(encoder, bank, batch_size) for encoder, bank in zip(encoders, banks, strict=True)]
+    members = [
+        Member(encoder, bank, batch_size, places=_places(encoder, photos))
+        for encoder, bank in zip(encoders, banks, strict=True)
+    ]
     parts = missing_parts(recipe.names, banks, blocks)
     count = sum(len(banks[0].blocks.photos_of(block)) for part in parts for block in part.blocks)
     making = 0.0
@@ -134,6 +138,13 @@ def fill_banks(
     )
     failures = {i: member.failure for i, member in enumerate(members) if member.failure}
     return PassOutcome(cost, failures, tuple(member.views for member in members), _of_each(members, forward.busy_s))
+
+
+def _places(encoder: Encoder, photos: PhotoSet) -> np.ndarray | None:
+    """Where single patches of each photo are read; None where the encoder reads none."""
+    embed = encoder.embed
+    sampled = isinstance(embed, Embedder) and embed.at_places is not None
+    return photo_places(photos.ids) if sampled else None
 
 
 def _of_each(members: Sequence[Member], busy_s: float) -> tuple[float, ...]:

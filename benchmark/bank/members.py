@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import torch
+
 from benchmark.bank.device_copy import DeviceCopy
 from benchmark.bank.fillable import Fillable
 from benchmark.bank.missing import Part
@@ -28,10 +31,18 @@ class Member:
     """Time in beginning its batches so far; on a CPU that is all of it."""
     waited_s: float = 0.0
     """Time in waiting for them, on another thread."""
+    places: np.ndarray | None = None
+    """[photos, 2], where in its views each photo is read; None where the encoder reads no single patches."""
     embed: FittingBatch = field(init=False)
 
     def __post_init__(self) -> None:
         self.embed = FittingBatch(self.encoder.info.id, self.encoder.embed, self.batch_size)
+
+    def places_of(self, indices: Sequence[int], views: int) -> torch.Tensor | None:
+        """[photos * views, 2] of the photos at some indices, each as often as it has views."""
+        if self.places is None:
+            return None
+        return torch.from_numpy(self.places[list(indices)]).repeat_interleave(views, 0)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from .memory import budget, free_on_gpu, free_on_host, share_machine
 from .precision import rounded_as_asked
 from .process_setup import prepare_process
 from .products import in_parts, multiply, numpy_is_faster
-from .threads import one_thread_for_good, side_by_side, threads_for, threads_of_work
+from .threads import side_by_side, threads_for, threads_of_work
 from .uploads import uploaded
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "multiply",
     "named_devices",
     "numpy_is_faster",
-    "one_thread_for_good",
     "out_of_memory",
     "prepare_process",
     "rounded_as_asked",

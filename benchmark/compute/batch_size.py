@@ -58,17 +58,19 @@ class FittingBatch:
         """
         return self.start(batch)()
 
-    def start(self, batch: torch.Tensor) -> Started:
+    def start(self, batch: torch.Tensor, beside: torch.Tensor | None = None) -> Started:
         """The same, begun: an ``embed`` that has ``start`` itself (a network's) goes on while others work.
 
         A size that never fitted is halved for the rest of the pass. One that did fit before is halved for the batch at
         hand alone: somebody else took memory for a moment; after ``REFUSALS`` in a row it is given up too.
+
+        ``beside`` [n, ...] is handed to ``start`` with the views, cut as they are.
         """
         parts: list[Started] = []
         done, views = 0, self.views
         while done < len(batch):
             part = batch[done : done + views]
-            started = self._try(part)
+            started = self._try(part, beside[done : done + views] if beside is not None else None)
             if started is not None:
                 parts.append(started)
                 done += len(part)
@@ -89,10 +91,12 @@ class FittingBatch:
                 print(f"camtrace: {self.name}: {len(part)} views do not fit, {views} at a time now", file=sys.stderr)
         return parts[0] if len(parts) == 1 else lambda: torch.cat([part() for part in parts])
 
-    def _try(self, part: torch.Tensor) -> Started | None:
+    def _try(self, part: torch.Tensor, beside: torch.Tensor | None) -> Started | None:
         """The embeddings, or None if memory ran out; by then the error is gone, with the tensors of its frames."""
         try:
             start = getattr(self._embed, "start", None)
+            if beside is not None and start is not None:
+                return start(part, beside)
             return start(part) if start is not None else _there(self._embed(part))
         except Exception as error:
             if not out_of_memory(error):

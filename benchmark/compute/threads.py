@@ -68,12 +68,6 @@ def side_by_side(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> li
         return list(_pool(os.getpid(), threads).map(work, pieces))
 
 
-def one_thread_for_good() -> None:
-    """Torch and BLAS have one thread in this process from here on: one of several that share the cores."""
-    torch.set_num_threads(1)
-    ThreadpoolController().limit(limits=1, user_api="blas")  # of what is loaded now
-
-
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
     """Within, torch in this thread and the process's BLAS have one thread."""
@@ -88,6 +82,16 @@ def _one_thread() -> Iterator[None]:
 
 _ALONE = threading.Lock()
 """The number of threads of a library is one for the process."""
+
+
+def _forget_in_child() -> None:
+    """A process that is forked while another thread holds the lock would wait for a thread that it does not have."""
+    global _ALONE
+    _ALONE = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 @functools.cache

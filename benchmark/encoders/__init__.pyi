@@ -8,6 +8,7 @@ from .layered import Layered, with_outputs
 from .loading import PREFIXES, load_encoder
 from .modern import MODERN
 from .outputs import FINAL, Output, parse_output, pooling_title
+from .patch_places import photo_places
 from .pixels import Pixels, made_by
 from .runtime import LARGEST_ERROR, largest_relative_error
 from .stored import StoredEmbeddings
@@ -41,6 +42,7 @@ __all__ = [
     "named_by_weights",
     "named_for_itself",
     "parse_output",
+    "photo_places",
     "pooling_title",
     "rest",
     "said",

@@ -67,7 +67,8 @@ def load_lite0_classifier() -> nn.Module:
 def _load_lite0(request: Request) -> Encoder:
     from torch import nn
 
-    from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, network_encoder
+    from benchmark.encoders.placement import placement
 
     place = placement(request.device, request.dtype, request.compile)
     module = load_lite0_classifier()
@@ -119,7 +120,8 @@ def _load_imgsim(request: Request) -> Encoder:
     from torch import nn
     from torchvision.models import resnet50
 
-    from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, network_encoder
+    from benchmark.encoders.placement import placement
 
     place = placement(request.device, request.dtype, request.compile)
     file = _package("imgsim", request.spec, install="--no-deps imgsim") / "model.pth"

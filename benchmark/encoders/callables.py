@@ -77,7 +77,8 @@ def load_callable(request: Request) -> Encoder:
 
 
 def _of_module(request: Request, module: nn.Module, found: Any) -> Encoder:
-    from benchmark.encoders.embedding import Network, Normalisation, hash_state_dict, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, hash_state_dict, network_encoder
+    from benchmark.encoders.placement import placement
 
     place = placement(request.device, request.dtype, request.compile)
     mean, std = _attribute("mean", module, found), _attribute("std", module, found)

@@ -102,7 +102,8 @@ def read_encoder(spec: str, file: Path) -> nn.Module:
 
 
 def _load(request: Request) -> Encoder:
-    from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, network_encoder
+    from benchmark.encoders.placement import placement
 
     place = placement(request.device, request.dtype, request.compile)
     source = SOURCES[request.spec]

@@ -44,7 +44,8 @@ def _load_random_projection(request: Request) -> Encoder:
     import torch
     from torch import nn
 
-    from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, network_encoder
+    from benchmark.encoders.placement import placement
 
     place = placement(request.device, request.dtype, request.compile)
     pixels = 224 * 224 * 3
@@ -83,7 +84,8 @@ def _load_untrained_resnet50(request: Request) -> Encoder:
     from torch import nn
     from torchvision.models import resnet50
 
-    from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, network_encoder
+    from benchmark.encoders.placement import placement
 
     place = placement(request.device, request.dtype, request.compile)
     with torch.random.fork_rng(devices=[]):

@@ -1,12 +1,11 @@
-"""The forward pass that every network shares: device, dtype, normalisation, checks, and the hash of its weights."""
+"""The forward pass that every network shares: normalisation, chunks, checks, and the hash of its weights."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,53 +15,14 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from benchmark.compute import named_devices, out_of_memory, rounded_as_asked, side_by_side
+from benchmark.compute import out_of_memory, side_by_side
 from benchmark.encoders.compiling import compiled_forward
 from benchmark.encoders.encoder import COMPLEX, Encoder, EncoderInfo
-from builders.errors import CamtraceError, EncoderError, UsageError
-
-TORCH_DTYPES = {
-    "float32": torch.float32,
-    "tf32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
-"""What ``--dtype`` may say. ``tf32`` keeps float32 and lets NVIDIA GPUs round the factors of products to 10 bits."""
+from benchmark.encoders.placement import TORCH_DTYPES, Placement, tf32_only_if_asked
+from builders.errors import CamtraceError, EncoderError
 
 CPU_CHUNK = 16
 """Views per forward pass on a CPU: the activations of more fall out of its caches (a factor of two in EfficientNet)."""
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where to compute and in what, checked."""
-
-    device: str
-    dtype: str
-    compile: bool = False
-
-
-def placement(device: str, dtype: str, compile: bool = False) -> Placement:
-    """Resolve ``auto``, take the first of several, and refuse what this machine does not have.
-
-    Raises:
-        UsageError: unknown dtype, malformed device, or a device that is not here.
-    """
-    if dtype not in TORCH_DTYPES:
-        raise UsageError(f"--dtype {dtype}: choose one of {', '.join(TORCH_DTYPES)}")
-    device = named_devices(device)[0]
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if device == "cuda":
-        device = f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cuda:0"
-    try:
-        torch.empty(1, device=device)
-    except Exception as error:  # torch raises RuntimeError, AssertionError or AcceleratorError, by device and version
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"--device {device} cannot be used here ({reason}); --device cpu always works") from None
-    if dtype == "tf32" and torch.device(device).type != "cuda":
-        raise UsageError(f"--dtype tf32 is a way of NVIDIA GPUs to multiply, and the device is {device}; use float32")
-    return Placement(device, dtype, compile)
 
 
 @dataclass(frozen=True)
@@ -106,13 +66,18 @@ class Embedder:
     cpu_chunk: int = CPU_CHUNK
     parallel: bool = False
     """Chunks side by side on a CPU."""
+    at_places: Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor] | None = None
+    """``forward`` of who reads single patches, told int64 [n, 2] beside the pixels: a place in each view."""
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """[n, ...], on the CPU or on the network's device -> float32 [n, dimension] on the CPU."""
         return self.start(batch)()
 
-    def start(self, batch: torch.Tensor) -> Callable[[], torch.Tensor]:
-        """The same, begun: a GPU computes while the caller does other things; the function returned waits for it."""
+    def start(self, batch: torch.Tensor, places: torch.Tensor | None = None) -> Callable[[], torch.Tensor]:
+        """The same, begun: a GPU computes while the caller does other things; the function returned waits for it.
+
+        ``places`` [n, 2] are for ``at_places``.
+        """
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         on_cpu = torch.device(self.place.device).type == "cpu"
@@ -120,7 +85,9 @@ class Embedder:
             self.module.to(self.place.device)  # it was sent to ``rest``
         try:
             with tf32_only_if_asked(self.place):
-                chunks = batch.split(self.cpu_chunk) if on_cpu else [batch]
+                size = self.cpu_chunk if on_cpu else len(batch)
+                beside = places.split(size) if places is not None else itertools.repeat(None)
+                chunks = list(zip(batch.split(size), beside, strict=False))
                 found = side_by_side(self._embed, chunks) if self.parallel else [self._embed(c) for c in chunks]
         except CamtraceError:
             raise
@@ -132,13 +99,18 @@ class Embedder:
         return _on_its_way(found[0]) if found[0].is_cuda else _here(torch.cat(found).cpu())
 
     @torch.inference_mode()
-    def _embed(self, batch: torch.Tensor) -> torch.Tensor:
+    def _embed(self, chunk: tuple[torch.Tensor, torch.Tensor | None]) -> torch.Tensor:
+        batch, places = chunk
         pixels = batch.to(self.place.device)
         # a copy where nothing else makes one: other encoders may share the batch, and forward may write into it
         pixels = self.normalise(pixels) if self.normalise is not None else pixels.to(torch.float32, copy=True)
         if pixels.ndim == 4:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        output = self.forward(self.module, pixels.to(TORCH_DTYPES[self.place.dtype]))
+        pixels = pixels.to(TORCH_DTYPES[self.place.dtype])
+        if places is not None and self.at_places is not None:
+            output = self.at_places(self.module, pixels, places)
+        else:
+            output = self.forward(self.module, pixels)
         if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(batch):
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise EncoderError(f"{self.name}: expected embeddings [{len(batch)}, dimension], the network gave {shape}")
@@ -174,35 +146,6 @@ def rest(encoder: Encoder) -> None:
     if ours and isinstance(embedder, Embedder) and torch.device(embedder.place.device).type == "cuda":
         embedder.module.to("cpu")
         torch.cuda.empty_cache()
-
-
-class WholeNetwork(nn.Module):
-    """An embedder as one module, from views as loaders make them to embeddings: what other runtimes convert."""
-
-    def __init__(self, embed: Embedder) -> None:
-        super().__init__()
-        self.module = embed.module
-        self._embed = embed
-
-    def forward(self, views: torch.Tensor) -> torch.Tensor:
-        pixels = self._embed.normalise(views) if self._embed.normalise is not None else views.float()
-        return self._embed.forward(self.module, pixels)
-
-
-@contextlib.contextmanager
-def tracing() -> Iterator[None]:
-    """Within, forward passes may be traced for another runtime: no fused attention that only torch has, no warnings.
-
-    What tracing gets wrong, of which it warns, the comparison with torch finds.
-    """
-    fused = torch.backends.mha.get_fastpath_enabled()
-    with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")
-        torch.backends.mha.set_fastpath_enabled(False)
-        try:
-            yield
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fused)
 
 
 OF_STATE_DICT = "of the state dict"
@@ -341,16 +284,6 @@ def fold_batch_norms(module: nn.Module, pairs: Sequence[tuple[str, str]]) -> Non
         fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
         setattr(module, convolution, fused)
         setattr(module, norm, nn.Identity())
-
-
-@contextlib.contextmanager
-def tf32_only_if_asked(place: Placement) -> Iterator[None]:
-    """``rounded_as_asked`` where the device is a CUDA GPU; no other rounds unasked."""
-    if torch.device(place.device).type != "cuda":
-        yield
-        return
-    with rounded_as_asked(place.dtype == "tf32"):
-        yield
 
 
 def first_line(error: BaseException) -> str:

@@ -107,7 +107,8 @@ def as_encoder(
 def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None, request: Request) -> Encoder:
     import torch
 
-    from benchmark.encoders.embedding import Network, Normalisation, hash_state_dict, network_encoder, placement
+    from benchmark.encoders.embedding import Network, Normalisation, hash_state_dict, network_encoder
+    from benchmark.encoders.placement import placement
 
     place = placement(request.device, request.dtype, request.compile)
     weights = hash_state_dict(module.state_dict())

@@ -13,8 +13,10 @@ from torch import nn
 from benchmark.encoders.embedding import Embedder, probe_image
 from benchmark.encoders.encoder import Encoder, Runtime
 from benchmark.encoders.output_pooling import Layer, pool
-from benchmark.encoders.output_taps import Forward, Found, Tap, find_tap
-from benchmark.encoders.outputs import Output, Wanted, output_name, parse_outputs
+from benchmark.encoders.output_taps import Found, find_tap
+from benchmark.encoders.outputs import Output, Wanted, is_single, output_name, parse_outputs
+from benchmark.encoders.patch_places import ONE_PATCH
+from benchmark.encoders.tap import Forward, Tap
 from builders.errors import EncoderError, UsageError
 
 
@@ -67,10 +69,11 @@ def with_outputs(encoder: Encoder, outputs: Sequence[str]) -> Layered:
     found = _found(base, base.embed)
     chosen = _chosen(name, found, wanted)
     forward = AllOutputs(found.tap, base.embed.forward, chosen)
+    sampled = any(output.single for output in chosen)
     together = replace(
         base,
         info=replace(base.info, dimension=base.info.dimension + sum(output.dimension for output in chosen)),
-        embed=replace(base.embed, forward=forward),
+        embed=replace(base.embed, forward=forward, at_places=forward.at_places if sampled else None),
         in_torch=None,
         elsewhere=partial(_elsewhere, base.elsewhere, tuple(outputs)) if base.elsewhere else None,
     )
@@ -86,6 +89,10 @@ class AllOutputs:
     outputs: tuple[Output, ...]
 
     def __call__(self, module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+        return self.at_places(module, pixels, None)
+
+    def at_places(self, module: nn.Module, pixels: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
+        """The same, where single patches are read at places [n, 2] of each view (``photo_places``)."""
         poolings: dict[int, list[str]] = {}
         for output in self.outputs:
             poolings.setdefault(output.layer, []).append(output.pooling)
@@ -93,7 +100,7 @@ class AllOutputs:
 
         def see(number: int, layer: Layer) -> None:
             for pooling in poolings.get(number, ()):
-                made[output_name(number, pooling)] = pool(layer, pooling)
+                made[output_name(number, pooling)] = pool(layer, pooling, places)
 
         final = self.tap(module, pixels, self.forward, see)
         return torch.cat([final.float(), *(made[output.name] for output in self.outputs)], 1)
@@ -134,7 +141,7 @@ def _chosen(name: str, found: Found, wanted: Sequence[Wanted]) -> tuple[Output, 
                         "block" if same else "stage",
                         pooling,
                         made.shape[1],
-                        found.tap.read,
+                        found.tap.read + (ONE_PATCH if is_single(pooling) else ""),
                     )
                     chosen.setdefault(output.name, output)
         except UsageError as error:

@@ -11,7 +11,8 @@ import onnxruntime
 import torch
 
 from benchmark.compute import side_by_side
-from benchmark.encoders.embedding import Embedder, WholeNetwork, first_line, tracing
+from benchmark.encoders.embedding import Embedder, first_line
+from benchmark.encoders.whole_network import WholeNetwork, tracing
 from builders.errors import EncoderError
 
 OPSET = 17

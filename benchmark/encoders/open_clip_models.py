@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.encoders.embedding import Network, network_encoder, placement
+from benchmark.encoders.embedding import Network, network_encoder
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.hub import Checkpoint
+from benchmark.encoders.placement import placement
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified

@@ -22,8 +22,9 @@ import numpy as np
 import openvino
 import torch
 
-from benchmark.encoders.embedding import Embedder, WholeNetwork, first_line, tracing
+from benchmark.encoders.embedding import Embedder, first_line
 from benchmark.encoders.encoder import EncoderInfo
+from benchmark.encoders.whole_network import WholeNetwork, tracing
 from builders.errors import EncoderError
 from builders.files import write_bytes_atomically, write_text_atomically
 

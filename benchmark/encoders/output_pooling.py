@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmark.encoders.outputs import GRID, grid_cell
+from benchmark.encoders.outputs import GRID, Cell, grid_cell
+from benchmark.encoders.patch_places import MIDDLE, index_at
 from builders.errors import UsageError
 
 GEM_POWER = 3
@@ -35,12 +36,14 @@ class Layer:
         return math.prod(self.patches.shape[2:]) if self.patches.ndim == 4 else self.patches.shape[1]
 
 
-def pool(layer: Layer, pooling: str) -> torch.Tensor:
+def pool(layer: Layer, pooling: str, places: torch.Tensor | None = None) -> torch.Tensor:
     """float32 [n, d].
 
     Args:
         layer: of a batch.
-        pooling: of ``POOLINGS``, or ``grid-ROW-COLUMN``.
+        pooling: of ``POOLINGS``, or of one part: ``grid-ROW-COLUMN``, ``patch-ROW-COLUMN``.
+        places: int64 [n, 2], where in its parts each view is read by ``patch`` (``photo_places``); by default in their
+            middle.
 
     Raises:
         UsageError: the layer has no class token, or too few patches for a region.
@@ -62,6 +65,8 @@ def pool(layer: Layer, pooling: str) -> torch.Tensor:
     if pooling == "gem":
         powers = layer.patches.float().clamp(min=GEM_LEAST).pow(GEM_POWER)
         return powers.mean(over).pow(1 / GEM_POWER)
+    if (cell := grid_cell(pooling)) is not None and cell.single:
+        return _single(layer, cell, places).float()
     return _region(layer, pooling).float()
 
 
@@ -73,27 +78,47 @@ def _region(layer: Layer, pooling: str) -> torch.Tensor:
     return maps[:, :, inside].mean(2, dtype=torch.float32)
 
 
+def _single(layer: Layer, cell: Cell, places: torch.Tensor | None) -> torch.Tensor:
+    """One patch of a part of the picture."""
+    maps = as_map(layer)
+    if places is None:
+        places = torch.full((len(maps), 2), MIDDLE)
+    places = places.to(maps.device)
+    _enough(maps.shape[2], maps.shape[3], cell.parts)
+    at = []
+    for side, part, of_side in zip(maps.shape[2:], (cell.row, cell.column), places.T, strict=True):
+        first, end = (-(-edge * side // cell.parts) for edge in (part, part + 1))
+        at.append(index_at(first, end - first, of_side))
+    return maps[torch.arange(len(maps), device=maps.device), :, at[0], at[1]]
+
+
+def _enough(height: int, width: int, parts: int) -> None:
+    if min(height, width) < parts:
+        raise UsageError(f"its layer has {height} x {width} patches, and regions need {parts} x {parts}")
+
+
 def region_mask(pooling: str, height: int, width: int, device: torch.device | str = "cpu") -> torch.Tensor:
     """bool [height, width]: the patches of a region.
 
     ``border``: within an eighth of the side from the edge, at least one patch; ``centre``: the middle half of each
-    side; a part of the grid: 1 of 4 x 4, of as equal sizes as the patches allow.
+    side; a part of the grid: 1 of 4 x 4, or as many as asked for, of as equal sizes as the patches allow.
 
     Raises:
-        UsageError: there are fewer than 4 patches on a side.
+        UsageError: there are fewer patches on a side than parts; 4 for ``border`` and ``centre``.
 
     >>> region_mask("border", 4, 4).int().tolist()
     [[1, 1, 1, 1], [1, 0, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]]
     >>> region_mask("grid-0-3", 4, 8).nonzero().tolist()
     [[0, 6], [0, 7]]
     """
-    if min(height, width) < GRID:
-        raise UsageError(f"its layer has {height} x {width} patches, and regions need {GRID} x {GRID}")
+    cell = grid_cell(pooling)
+    parts = cell.parts if cell else GRID
+    _enough(height, width, parts)
     rows = torch.arange(height, device=device)[:, None]
     columns = torch.arange(width, device=device)[None]
-    if cell := grid_cell(pooling):
-        in_row = (rows * GRID).div(height, rounding_mode="floor") == cell[0]
-        return in_row & ((columns * GRID).div(width, rounding_mode="floor") == cell[1])
+    if cell:
+        in_row = (rows * parts).div(height, rounding_mode="floor") == cell.row
+        return in_row & ((columns * parts).div(width, rounding_mode="floor") == cell.column)
     if pooling == "border":
         ring = max(1, height // 8), max(1, width // 8)
         inner = (rows >= ring[0]) & (rows < height - ring[0]) & (columns >= ring[1]) & (columns < width - ring[1])

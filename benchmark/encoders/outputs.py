@@ -6,6 +6,7 @@
 ``layers[9]:mean``       one layer under one pooling; this is also the output's name
 ``layers[::4]:mean,max`` every fourth layer, as Python slices it, under two poolings
 ``layers[-1]:grid``      the last layer in 16 parts of the picture, each a mean of its patches
+``layers[-1]:patch``     the same parts, and in each of them one patch alone
 =======================  ===============================================================================
 
 Layers are counted from 0, in the order in which a view passes them; negative numbers count from the end.
@@ -24,7 +25,10 @@ FINAL = "final"
 """The output that an encoder gives when it is asked for nothing else."""
 
 GRID = 4
-"""Parts of a side in ``grid``."""
+"""Parts of a side in ``grid`` and ``patch``; ``grid[8]`` and ``patch[8]`` have 8."""
+
+MOST_PARTS = 16
+"""Of a side: 256 outputs of a layer."""
 
 POOLINGS = {
     "cls": "class token",
@@ -34,11 +38,13 @@ POOLINGS = {
     "border": "mean of the patches at the border",
     "centre": "mean of the patches in the centre",
     "grid": "mean of the patches in each of 4 x 4 parts",
+    "patch": "one patch of each of 4 x 4 parts, at a place of the photo's own",
 }
-"""By name, in words. ``grid`` stands for 16 outputs, ``grid-ROW-COLUMN``."""
+"""By name, in words. ``grid`` stands for 16 outputs, ``grid-ROW-COLUMN``; so does ``patch``."""
 
-_SPEC = re.compile(r"layers(?:\[([^\[\]]*)\])?(?::([\w,\- ]*))?")
-_CELL = re.compile(rf"grid-([0-{GRID - 1}])-([0-{GRID - 1}])")
+_SPEC = re.compile(r"layers(?:\[([^\[\]]*)\])?(?::([\w,\- \[\]]*))?")
+_PARTED = re.compile(r"(grid|patch)(?:\[(\d{1,2})\])?")
+_CELL = re.compile(rf"{_PARTED.pattern}-(\d{{1,2}})-(\d{{1,2}})")
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Output:
     kind: Literal["block", "stage"]
     """A block keeps the size of what passes it, a stage does not."""
     pooling: str
-    """Of ``POOLINGS``, or ``grid-ROW-COLUMN``."""
+    """Of ``POOLINGS``, or of one part: ``grid-ROW-COLUMN``, ``patch[8]-ROW-COLUMN``."""
     dimension: int
     read: str
     """How the layer is read, in words: by which call of the library, and whether its final norm is applied."""
@@ -63,6 +69,11 @@ class Output:
     def depth(self) -> float:
         """In (0, 1]: the share of the layers that a view has passed."""
         return (self.layer + 1) / self.layers
+
+    @property
+    def single(self) -> bool:
+        """It reads one patch of each view, at the place of its photo."""
+        return is_single(self.pooling)
 
     @property
     def title(self) -> str:
@@ -120,7 +131,7 @@ def parse_output(text: str) -> Wanted | None:
     which, pools = match.groups()
     poolings = tuple(dict.fromkeys(p.strip() for p in pools.split(","))) if pools is not None else ()
     for pooling in poolings:
-        if pooling not in POOLINGS and not _CELL.fullmatch(pooling):
+        if pooling not in POOLINGS and not parts_of_side(pooling) and grid_cell(pooling) is None:
             raise unknown_name("pooling", pooling, POOLINGS)
     return Wanted(stripped, _layers(which, text), _with_cells(poolings))
 
@@ -148,21 +159,79 @@ def pooling_title(pooling: str) -> str:
 
     >>> pooling_title("gem"), pooling_title("grid-0-3")
     ('generalised mean of patches', 'mean of the patches in row 0, column 3 of 4 x 4')
+    >>> pooling_title("patch[8]-0-3")
+    'one patch in row 0, column 3 of 8 x 8'
     """
     if cell := grid_cell(pooling):
-        return f"mean of the patches in row {cell[0]}, column {cell[1]} of {GRID} x {GRID}"
+        what = "one patch" if cell.single else "mean of the patches"
+        return f"{what} in row {cell.row}, column {cell.column} of {cell.parts} x {cell.parts}"
     return POOLINGS[pooling]
 
 
-def grid_cell(pooling: str) -> tuple[int, int] | None:
-    """Row and column of a part of the grid; None for other poolings."""
+@dataclass(frozen=True)
+class Cell:
+    """One of the parts of a picture."""
+
+    single: bool
+    """One patch of it is read, not the mean of them all."""
+    parts: int
+    """Of a side."""
+    row: int
+    column: int
+
+    @property
+    def name(self) -> str:
+        """As a pooling.
+
+        >>> Cell(False, 4, 0, 1).name, Cell(True, 8, 0, 1).name
+        ('grid-0-1', 'patch[8]-0-1')
+        """
+        word = "patch" if self.single else "grid"
+        return f"{word}{'' if self.parts == GRID else f'[{self.parts}]'}-{self.row}-{self.column}"
+
+
+def grid_cell(pooling: str) -> Cell | None:
+    """Which part of the picture a pooling reads; None for other poolings.
+
+    >>> grid_cell("patch[8]-0-7")
+    Cell(single=True, parts=8, row=0, column=7)
+    """
     match = _CELL.fullmatch(pooling)
-    return (int(match[1]), int(match[2])) if match else None
+    if match is None or (parts := parts_of_side(pooling.partition("-")[0])) is None:
+        return None
+    row, column = int(match[3]), int(match[4])
+    return Cell(match[1] == "patch", parts, row, column) if max(row, column) < parts else None
+
+
+def is_single(pooling: str) -> bool:
+    """Whether one patch of a part of the picture is read.
+
+    >>> is_single("patch-0-0"), is_single("grid-0-0")
+    (True, False)
+    """
+    cell = grid_cell(pooling)
+    return cell is not None and cell.single
+
+
+def parts_of_side(pooling: str) -> int | None:
+    """Parts of a side of ``grid``, ``patch``, ``grid[8]``, ...; None for other poolings, and over ``MOST_PARTS``."""
+    match = _PARTED.fullmatch(pooling)
+    parts = int(match[2] or GRID) if match else 0
+    return parts if 0 < parts <= MOST_PARTS else None
 
 
 def _with_cells(poolings: Sequence[str]) -> tuple[str, ...]:
-    cells = [f"grid-{row}-{column}" for row in range(GRID) for column in range(GRID)]
-    return tuple(dict.fromkeys(one for p in poolings for one in (cells if p == "grid" else [p])))
+    """Each that stands for the parts of a picture as its parts, under one name: ``grid[4]-0-1`` is ``grid-0-1``."""
+    found: dict[str, None] = {}
+    for pooling in poolings:
+        if parts := parts_of_side(pooling):
+            single = pooling.startswith("patch")
+            cells = [Cell(single, parts, row, column) for row in range(parts) for column in range(parts)]
+            found |= dict.fromkeys(cell.name for cell in cells)
+        else:
+            cell = grid_cell(pooling)
+            found[cell.name if cell else pooling] = None
+    return tuple(found)
 
 
 def _layers(which: str | None, text: str) -> int | slice:

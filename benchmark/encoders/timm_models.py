@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from benchmark.encoders.embedding import Network, network_encoder, placement, pooled
+from benchmark.encoders.embedding import Network, network_encoder, pooled
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.hub import Checkpoint, load_hub
+from benchmark.encoders.placement import placement
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified

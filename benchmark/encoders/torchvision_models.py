@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from benchmark.encoders.embedding import Network, network_encoder, placement, pooled
+from benchmark.encoders.embedding import Network, network_encoder, pooled
 from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.placement import placement
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.verified import FromTransform, candidates_of_preset, verified

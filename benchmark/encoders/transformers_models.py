@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmark.encoders.embedding import Network, network_encoder, placement, probe_image
+from benchmark.encoders.embedding import Network, network_encoder, probe_image
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.hub import Checkpoint
+from benchmark.encoders.placement import placement
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.transformers_embeddings import (

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from benchmark.results.layer_maps import map_panels
 from benchmark.results.layers import DepthCurves, depth_curves, semantics, traces
-from benchmark.results.questions import Questions, metric_of, score_label
-from benchmark.results.schema import Result, Score
+from benchmark.results.questions import Questions, score_label
+from benchmark.results.schema import Result
 
 COLOURS = {"cls": "#0072B2", "mean": "#D55E00", "max": "#009E73", "gem": "#CC79A7"}
 """By pooling, of Okabe and Ito's palette."""
 MARKS = {"cls": "o", "mean": "s", "max": "^", "gem": "D"}
 TITLES = {"cls": "class token", "mean": "mean of patches", "max": "maximum", "gem": "GeM"}
 _GREY = "#6b6b6b"
-_CELL = re.compile(r"grid-(\d)-(\d)")
 
 
 def draw_depth(ax: Any, curves: DepthCurves, content: DepthCurves | None, label: str) -> None:
@@ -77,33 +75,6 @@ def _counts(curves: DepthCurves) -> str:
     return " or ".join(f"{n:,}" for n in counts)
 
 
-def region_maps(result: Result) -> dict[tuple[str, str, int], np.ndarray]:
-    """Scores by part of the picture: {(task, metric, layer): [4, 4]}; parts that are not there are NaN."""
-    found: dict[tuple[str, str, int], np.ndarray] = {}
-    for output in result.outputs:
-        if cell := _CELL.fullmatch(output.pooling):
-            for score in output.scores:
-                where = found.setdefault((score.task, score.metric, output.layer), np.full((4, 4), np.nan))
-                where[int(cell[1]), int(cell[2])] = score.value
-    return found
-
-
-def draw_map(ax: Any, values: np.ndarray, title: str, beside: Sequence[tuple[str, Score]]) -> None:
-    """Scores of the parts of the picture, each with its number; ``beside`` names those of border and centre."""
-    ax.imshow(100 * values, cmap="cividis", interpolation="nearest")
-    middle = np.nanmean(100 * values)
-    for row, column in np.ndindex(values.shape):
-        value = 100 * values[row, column]
-        if np.isfinite(value):
-            colour = "white" if value <= middle else "black"
-            ax.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=9)
-    ax.set_xticks([])
-    ax.set_yticks([])
-    told = "; ".join(f"{name} {100 * s.value:.0f} ({100 * s.low:.0f} to {100 * s.high:.0f})" for name, s in beside)
-    ax.set_title(f"{title}, %", fontsize=9, loc="left")
-    ax.set_xlabel(told, fontsize=8)
-
-
 def layer_panels(result: Result, questions: Questions) -> list[tuple[float, Any]]:
     """(inches, function that draws into axes) of every panel that a result's outputs give."""
     curves = depth_curves(result, questions)
@@ -115,30 +86,4 @@ def layer_panels(result: Result, questions: Questions) -> list[tuple[float, Any]
             label = score_label(one.task, one.metric, questions)
             beside = content if content is not one else None
             panels.append((3.4, lambda ax, _, one=one, label=label, beside=beside: draw_depth(ax, one, beside, label)))
-    asked = {(one.task, one.metric.name) for one in curves} | _asked_regions(result, questions)
-    for (task, metric, layer), values in region_maps(result).items():
-        if (task, metric) in asked:
-            label = score_label(task, metric_of(questions, task, metric), questions)
-            title = f"{label} by part of the picture, layer {layer}"
-            beside_it = _regions(result, task, metric, layer)
-            panels.append((3.4, lambda ax, _, v=values, t=title, b=beside_it: draw_map(ax, v, t, b)))
-    return panels
-
-
-def _asked_regions(result: Result, questions: Questions) -> set[tuple[str, str]]:
-    return {
-        (task, metric.name)
-        for task, question in questions.items()
-        for metric in question.metrics
-        if metric.main and metric.kind != "accuracy"
-    }
-
-
-def _regions(result: Result, task: str, metric: str, layer: int) -> list[tuple[str, Score]]:
-    return [
-        (output.pooling, score)
-        for output in result.outputs
-        if output.layer == layer and output.pooling in ("border", "centre")
-        for score in output.scores
-        if (score.task, score.metric) == (task, metric)
-    ]
+    return panels + map_panels(result, questions)

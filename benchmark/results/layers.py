@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ MARGIN = 0.01
 
 WHOLE_VIEW = ("cls", "mean", "max", "gem")
 """Poolings of the whole picture, whose scores are drawn over depth; regions are drawn as maps."""
+
+PART = re.compile(r"(grid|patch)(?:\[(\d{1,2})\])?-(\d{1,2})-(\d{1,2})")
+"""Poolings of one of so many parts of a side, by row and column; 4 by default."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +48,16 @@ class DepthCurves:
 def depth_curves(result: Result, questions: Questions) -> list[DepthCurves]:
     """The curves of every question that outputs were scored on: its traces, and the accuracy of plain kNN (``SP``)."""
     found = []
-    for task, metric in _asked(result, questions):
+    for task, metric in asked_of_outputs(result, questions):
         curves: dict[str, list[Point]] = {}
         for output in result.outputs:
-            score = _of(output.scores, task, metric.name)
+            score = score_of(output.scores, task, metric.name)
             if score is not None and output.pooling in WHOLE_VIEW:
                 curves.setdefault(output.pooling, []).append(Point(output, score))
         for points in curves.values():
             points.sort(key=lambda point: point.depth)
         if curves:
-            found.append(DepthCurves(task, metric, curves, _of(result.scores, task, metric.name)))
+            found.append(DepthCurves(task, metric, curves, score_of(result.scores, task, metric.name)))
     return found
 
 
@@ -114,12 +118,13 @@ def layers_text(result: Result, questions: Questions) -> str:
     """The outputs of a result as a table with its sentences; empty where none was scored."""
     if not result.outputs:
         return ""
-    asked = list(_asked(result, questions))
-    rows = [[o.title, str(o.dimension), *_cells(o.scores, asked)] for o in result.outputs]
+    asked = list(asked_of_outputs(result, questions))
+    whole = [output for output in result.outputs if not PART.fullmatch(output.pooling)]
+    rows = [[o.title, str(o.dimension), *_cells(o.scores, asked)] for o in whole]
     dimension = str(result.encoder.get("dimension", ""))
     rows.append(["final, the embedding", dimension, *_cells(result.scores, asked)])
     header = ["output", "numbers", *(score_label(task, metric, questions) + ", %" for task, metric in asked)]
-    parts = ["Over the depth of the network, on the same photos:", markdown_table(header, rows)]
+    parts = ["Over the depth of the network, on the same photos:", markdown_table(header, rows)] if whole else []
     curves = depth_curves(result, questions)
     content = semantics(curves)
     told = []
@@ -131,15 +136,16 @@ def layers_text(result: Result, questions: Questions) -> str:
         elif content is not None and one.final is not None:
             told.append(f"{label}: no output has less of it than the embedding at equal semantics.")
     if told:
+        compared = sum(output.pooling in WHOLE_VIEW for output in whole)
         told.append(
             f"Equal semantics: plain kNN accuracy at most {100 * MARGIN:g} point below the embedding's. The least of "
-            f"{len(result.outputs)} outputs on these photos flatters itself: score it on others before you use it."
+            f"{compared} outputs on these photos flatters itself: score it on others before you use it."
         )
     read = " ".join(dict.fromkeys(f"Read by {output.read}." for output in result.outputs))
     return "\n\n".join([*parts, *told, read])
 
 
-def _asked(result: Result, questions: Questions) -> Iterator[tuple[str, Metric]]:
+def asked_of_outputs(result: Result, questions: Questions) -> Iterator[tuple[str, Metric]]:
     """The questions that outputs answered, with the metrics that are traces or plain kNN, in the order of reports."""
     there = {(s.task, s.metric) for output in result.outputs for s in output.scores}
     for task, question in questions.items():
@@ -152,7 +158,7 @@ def _asked(result: Result, questions: Questions) -> Iterator[tuple[str, Metric]]
 def _cells(scores: Sequence[Score], asked: Sequence[tuple[str, Metric]]) -> list[str]:
     cells = []
     for task, metric in asked:
-        score = _of(scores, task, metric.name)
+        score = score_of(scores, task, metric.name)
         signed = metric.signed
         cells.append(
             f"{percent(score.value, signed)} ({interval(score.low, score.high, signed)})" if score is not None else ""
@@ -160,5 +166,5 @@ def _cells(scores: Sequence[Score], asked: Sequence[tuple[str, Metric]]) -> list
     return cells
 
 
-def _of(scores: Sequence[Score], task: str, metric: str) -> Score | None:
+def score_of(scores: Sequence[Score], task: str, metric: str) -> Score | None:
     return next((s for s in scores if (s.task, s.metric) == (task, metric)), None)

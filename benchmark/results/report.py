@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmark.results.course import course_text, courses
+from benchmark.results.layer_maps import maps_text
 from benchmark.results.layers import layers_text
 from benchmark.results.learning import accuracy_told, rows_of_curves, told_of_training, training_margin
 from benchmark.results.questions import Family, Layout, Metric, Questions, families, metric_of, score_label, subject_of
@@ -58,7 +59,13 @@ def _one(result: Result, questions: Questions) -> str:
         parts.append(_rows_of_metrics(strange, _STRANGE, questions))
     parts += [
         section
-        for section in (layers_text(result, questions), _failures(result), _cost(result), _how_to_repeat(result))
+        for section in (
+            layers_text(result, questions),
+            maps_text(result, questions),
+            _failures(result),
+            _cost(result),
+            _how_to_repeat(result),
+        )
         if section
     ]
     return "\n\n".join(parts)

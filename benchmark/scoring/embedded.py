@@ -110,7 +110,16 @@ def _jobs(
         got.failures["encoder", name] = reason
         return []
     jobs: list[tuple[Job, Collected]] = []
-    given = TaskInput(photos, usable, bank, options, encoder.device, _input_size(encoder), eraser=encoder.eraser)
+    given = TaskInput(
+        photos,
+        usable,
+        bank,
+        options,
+        encoder.device,
+        _input_size(encoder),
+        eraser=encoder.eraser,
+        brief=reading.output is not None,
+    )
     for task, slot in _slots(reading, usable, places, photos, one, options).items():
         kept = None if slot is None or options.fresh else slot.load()
         job = Job(one.task(task), replace(given, keep=slot.parts if slot else None), slot)

@@ -190,8 +190,8 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-Times = dict[tuple[str, int, str], dict[str, float | None]]
-"""By data set, dimension and device: seconds of its tasks, measured once for all encoders."""
+Times = dict[tuple[str, int, str, bool], dict[str, float | None]]
+"""By data set, dimension, device, and whether of an output beside the embedding: seconds of tasks, measured once."""
 
 
 @dataclass(frozen=True)
@@ -249,10 +249,11 @@ def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, loa
         return Measured(spec, photos.name, reason=found.reason)
     layered = with_outputs(encoder, options.outputs) if options.outputs else None
     tasks_s: dict[str, float] = {}
-    for dimension in (encoder.info.dimension, *(o.dimension for o in (layered.outputs if layered else ()))):
-        known = (photos.name, dimension, encoder.device)
+    asked = [(encoder.info.dimension, False), *((o.dimension, True) for o in (layered.outputs if layered else ()))]
+    for dimension, brief in asked:
+        known = (photos.name, dimension, encoder.device, brief)
         if known not in times:
-            times[known] = task_times(job.tasks, photos, dimension, options, encoder.device)
+            times[known] = task_times(job.tasks, photos, dimension, options, encoder.device, brief=brief)
         for family, seconds in by_family(times[known], job.tasks).items():
             tasks_s[family] = tasks_s.get(family, 0.0) + seconds
     return Measured(

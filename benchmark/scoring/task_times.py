@@ -39,7 +39,7 @@ class MadeUpBank:
 
 
 def task_times(
-    tasks: Sequence[Task], photos: PhotoSet, dim: int, options: RunOptions, device: str
+    tasks: Sequence[Task], photos: PhotoSet, dim: int, options: RunOptions, device: str, *, brief: bool = False
 ) -> dict[str, float | None]:
     """Seconds by task; None for one that fails on few photos.
 
@@ -49,14 +49,17 @@ def task_times(
         dim: of the embeddings.
         options: of the run.
         device: where the arithmetic runs.
+        brief: values and intervals alone, as of outputs beside an embedding.
     """
     sizes = [size for size in (SMALL, LARGE) if size < len(photos)] or [len(photos)]
     sets = [photos.limited(size, options.seed) for size in sizes]
     found: dict[str, float | None] = {}
     for task in tqdm(tasks, desc="measuring tasks", unit="task", delay=2, leave=False, disable=None):
         try:
-            _seconds(task, sets[0], dim, options, device)  # what is compiled or loaded once is not counted
-            measured = [(_amount(task, some, options), _seconds(task, some, dim, options, device)) for some in sets]
+            _seconds(task, sets[0], dim, options, device, brief)  # what is compiled or loaded once is not counted
+            measured = [
+                (_amount(task, some, options), _seconds(task, some, dim, options, device, brief)) for some in sets
+            ]
         except Exception:  # a row of the estimate without its time, as it may be one of the run
             found[task.name] = None
             continue
@@ -98,9 +101,9 @@ def _amount(task: Task, photos: PhotoSet, options: RunOptions) -> float:
     return float(train * queries) if task.family.about == "processing" else float(len(photos) ** 2)
 
 
-def _seconds(task: Task, photos: PhotoSet, dim: int, options: RunOptions, device: str) -> float:
+def _seconds(task: Task, photos: PhotoSet, dim: int, options: RunOptions, device: str, brief: bool) -> float:
     bank: Any = MadeUpBank(len(photos), dim)
-    given = TaskInput(photos, np.ones(len(photos), dtype=bool), cast("Bank", bank), options, device)
+    given = TaskInput(photos, np.ones(len(photos), dtype=bool), cast("Bank", bank), options, device, brief=brief)
     started = time.perf_counter()
     task.run(given)
     return time.perf_counter() - started

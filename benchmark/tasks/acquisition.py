@@ -74,14 +74,19 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     splits = _labelled_splits(seen(view), parts, n_classes)
     answers = labelled_probe(splits, **how)
     learnt = Clusters(*(_clusters(given.photos, part.photos)[0] for part in (train, val)))
-    controls = {"shuffled": _shuffled(given, seen(view), parts, n_classes, answers)}
-    if given.options.mask_ratio:
-        controls["whole"] = _control(probe(seen("whole")), clusters, given.options)
-        controls["complement"] = _control(probe(seen("complement")), clusters, given.options)
-    metadata = _other_labels(given.photos, attribute)
-    if metadata.shape[1]:
-        rows = {split: metadata[part.photos] for split, part in parts.items()}
-        controls["metadata"] = _control(probe(rows), clusters, given.options)
+
+    def further() -> dict[str, Any]:
+        controls = {"shuffled": _shuffled(given, seen(view), parts, n_classes, answers)}
+        if given.options.mask_ratio:
+            controls["whole"] = _control(probe(seen("whole")), clusters, given.options)
+            controls["complement"] = _control(probe(seen("complement")), clusters, given.options)
+        metadata = _other_labels(given.photos, attribute)
+        if metadata.shape[1]:
+            rows = {split: metadata[part.photos] for split, part in parts.items()}
+            controls["metadata"] = _control(probe(rows), clusters, given.options)
+        curve = labelled_curve(splits, whole=answers, clusters=clusters, **how)
+        spread = labelled_spread(splits, whole=answers, clusters=learnt, **how)
+        return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
 
     ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=given.options.resamples)
     frequent = int(np.bincount(train.classes, minlength=n_classes).argmax())
@@ -105,9 +110,7 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
             "visible_share": _visible_share(given),
             "resampled": unit,
             "units": ends.units,
-            "controls": controls,
-            "learning_curve": labelled_curve(splits, whole=answers, clusters=clusters, **how).details(),
-            "training_spread": labelled_spread(splits, whole=answers, clusters=learnt, **how).details(),
+            **({} if given.brief else further()),
             **answers.details(),
         },
     )

@@ -122,6 +122,10 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     how: dict[str, Any] = {"protocol": given.options.protocol, "device": given.device}
     answers = processing_probe(*asked, **how)
     ends = photo_interval(answers.photo_accuracy, resamples=given.options.resamples)
+    more: dict[str, Any] = {}
+    if not given.brief:
+        more["learning_curve"] = processing_curve(*asked, whole=answers, **how).details()
+        more["training_spread"] = processing_spread(*asked, whole=answers, **how).details()
     score = Score(
         task=f"probe/{parameter.name}",
         data=given.photos.name,
@@ -135,8 +139,7 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
             "classes": len(parameter.classes),
             "class_names": list(parameter.classes),
             "p_chance": against_chance(answers.photo_accuracy, parameter.chance),
-            "learning_curve": processing_curve(*asked, whole=answers, **how).details(),
-            "training_spread": processing_spread(*asked, whole=answers, **how).details(),
+            **more,
             **answers.details(),
         },
     )

@@ -41,6 +41,8 @@ class TaskInput:
     """A folder of this question alone, where a long task may keep what it has done so far."""
     eraser: Eraser | None = None
     """In place before anything reads an embedding."""
+    brief: bool = False
+    """Only values and their intervals: no learning curves, spreads over train photos, and controls."""
 
     def indices(self, split: str) -> np.ndarray:
         """int64 indices of the usable photos of a split."""

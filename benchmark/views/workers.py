@@ -7,6 +7,7 @@ stops takes nothing with it, and is told within seconds instead of being waited 
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmark.compute import one_thread_for_good
+from benchmark.compute import threads_of_work
 from benchmark.views.ring import Lease, Ring, SlotPlan
 from builders.errors import DataError
 
@@ -38,6 +39,9 @@ STALLED_S = 60.0
 
 LOOK_S = 0.5
 """Seconds after which the thread looks whether anything goes on."""
+
+LONGEST_LOOK_S = 2.0
+"""Seconds between two looks that count at most."""
 
 SLOT_PATIENCE_S = 0.02
 """Seconds for a slot to become free, where everything else is done; then a photo goes through its worker's pipe."""
@@ -147,7 +151,8 @@ class _Team:
             process = context.Process(
                 target=_work, args=(make, self._ring, theirs, inherited), daemon=True, name="views"
             )
-            process.start()
+            with threads_of_work(0):  # a worker that begins with one thread needs no pool that only the parent has
+                process.start()
             theirs.close()
             self._workers.append(_Worker(process, ours))
         if pin:
@@ -305,21 +310,29 @@ def _died(process: Any) -> DataError:
 
 
 class _Watch:
-    """Whether anything goes on: replies, or, where the system tells, what the workers do."""
+    """Whether anything goes on: replies, or, where the system tells, what the workers do.
+
+    Only time in which this process looks counts: it may itself have been stopped (Ctrl-Z, a scheduler), or the machine.
+    """
 
     def __init__(self, processes: Sequence[int]) -> None:
         self._processes = processes
-        self._since, self._did = time.monotonic(), [_done_by(process) for process in processes]
+        self._idle_s, self._looked = 0.0, time.monotonic()
+        self._did = [_done_by(process) for process in processes]
 
     def seen(self) -> None:
-        self._since = time.monotonic()
+        self._idle_s = 0.0
 
     def stalled(self) -> bool:
+        now = time.monotonic()
+        since, self._looked = min(now - self._looked, LONGEST_LOOK_S), now
         did = [_done_by(process) for process in self._processes]
         if did != self._did or any(map(_waits_for_a_core, self._processes)):
             self._did = did
             self.seen()
-        return time.monotonic() - self._since > STALLED_S
+        else:
+            self._idle_s += since
+        return self._idle_s > STALLED_S
 
 
 def _done_by(process: int) -> tuple[bytes, ...]:
@@ -346,11 +359,12 @@ def _proc(process: int, name: str) -> bytes:
 
 def _work(make: Make, ring: Ring, pipe: Connection, inherited: Sequence[Connection]) -> None:
     """A worker's life: it ends when its pipe does."""
+    gc.freeze()  # what the parent left to be collected may wait, at its end, for threads that only the parent has
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the whole group gets it; the parent ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for other in inherited:
         other.close()  # else a parent that is killed would leave them open
-    one_thread_for_good()
+    torch.set_num_threads(1)
     with contextlib.suppress(EOFError, OSError):
         while True:
             task: Task = pipe.recv()

@@ -14,6 +14,7 @@ VIT = {**TINY, "image_size": 32, "patch_size": 8}
 TEXT = {**TINY, "vocab_size": 99, "max_position_embeddings": 20}
 DECODER = {**TINY, "num_key_value_heads": 2, "vocab_size": 99, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 CNN = {"hidden_sizes": [8, 16, 16, 24], "depths": [1, 1, 1, 1]}
+NAFLEX = {**TINY, "patch_size": 8, "num_patches": 16}
 CLASSES = {"num_labels": 7}
 
 ByHand = Callable[[Any, dict[str, Any]], torch.Tensor]
@@ -94,3 +95,33 @@ def mean_token(model: Any, x: torch.Tensor) -> torch.Tensor:
 
 def mean_position(model: Any, x: torch.Tensor) -> torch.Tensor:
     return model(x).last_hidden_state.mean((2, 3))
+
+
+def plain(
+    build: Callable[[], Any],
+    by_hand: Callable[[Any, torch.Tensor], torch.Tensor],
+    words: str,
+    processor: Callable[[], Any] = vit_processor,
+    **more: Any,
+) -> Case:
+    """A case of a model that takes pictures of one size alone."""
+    return Case(build, processor, of_pixels(by_hand), words, **more)
+
+
+def classifier(
+    build: Callable[[], Any],
+    by_hand: Callable[[Any, torch.Tensor], torch.Tensor],
+    words: str,
+    head: Callable[[Any, torch.Tensor], torch.Tensor] = lambda model, e: model.classifier(e),
+    processor: Callable[[], Any] = vit_processor,
+    **more: Any,
+) -> Case:
+    """The same of a model with a classifier, whose head our embedding is handed to."""
+    return Case(build, processor, of_pixels(by_hand), words, head=head, **more)
+
+
+def tower(
+    build: Callable[[], Any], by_hand: Callable[[Any, torch.Tensor], torch.Tensor], words: str, **more: Any
+) -> Case:
+    """The same of a model of which one tower sees the picture."""
+    return Case(build, more.pop("processor", clip_processor), of_pixels(by_hand), words, **more)

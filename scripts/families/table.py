@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scripts.families import pictures, refused, towers
+from scripts.families import describing, pictures, pyramids, refused, two_towers
 from scripts.families.case import Case
 
-CASES: dict[str, Case] = {**pictures.CASES, **towers.TWO_TOWERS, **towers.DESCRIBING, **refused.CASES}
+CASES: dict[str, Case] = {**pictures.CASES, **pyramids.CASES, **two_towers.CASES, **describing.CASES, **refused.CASES}
 
 TIMM = (
     *(

@@ -17,8 +17,9 @@ from benchmark.bank.bank import Bank, bank_key
 from benchmark.bank.embed import PassOutcome, fill_banks
 from benchmark.bank.precision_gate import THRESHOLD, neighbouring, trace_to_noise
 from benchmark.encoders import Encoder
-from benchmark.encoders.embedding import Network, Normalisation, network_encoder, placement, pooled
+from benchmark.encoders.embedding import Network, Normalisation, network_encoder, pooled
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
+from benchmark.encoders.placement import placement
 from benchmark.views.on_device import torch_views
 from benchmark.views.views import ProcessingViews
 from builders.photos import PhotoSet

@@ -172,9 +172,9 @@ def test_judge__what_cannot_be_compared_is_refused(work):
 
 
 def test_dtypes__are_those_of_the_command_line():
-    from benchmark.encoders import embedding
+    from benchmark.encoders import placement
 
-    assert tuple(embedding.TORCH_DTYPES) == DTYPES
+    assert tuple(placement.TORCH_DTYPES) == DTYPES
 
 
 def test_embedded_by_both__in_the_batches_of_a_pass():

@@ -13,9 +13,9 @@ from PIL import Image
 
 from benchmark.encoders import EncoderInfo, list_encoders, load_encoder, loading
 from benchmark.encoders.catalogue import NAMED
-from benchmark.encoders.embedding import Placement, tf32_only_if_asked
 from benchmark.encoders.encoder import GROUPS, LIBRARIES
 from benchmark.encoders.modern import MODERN
+from benchmark.encoders.placement import Placement, tf32_only_if_asked
 from benchmark.encoders.registry import Request
 from benchmark.encoders.study import STUDY
 from builders.errors import EncoderError, UsageError

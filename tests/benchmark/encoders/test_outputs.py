@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import torch
 import torchvision
 from torch import nn
 
-from benchmark.encoders import Encoder, as_encoder, load_encoder, with_outputs
-from benchmark.encoders.embedding import Network, Normalisation, Placement, network_encoder, probe_image
+from benchmark.encoders import Encoder, as_encoder, load_encoder, photo_places, with_outputs
+from benchmark.encoders.embedding import Network, Normalisation, network_encoder, probe_image
 from benchmark.encoders.open_clip_models import _encode_image, _ImageTower
 from benchmark.encoders.output_pooling import Layer, pool, region_mask
 from benchmark.encoders.outputs import parse_output
+from benchmark.encoders.patch_places import STEPS
+from benchmark.encoders.placement import Placement
 from benchmark.encoders.timm_models import _features
 from benchmark.encoders.torchvision_models import without_classifier
 from builders.errors import EncoderError, UsageError
@@ -282,7 +285,55 @@ def test_regions__cover_what_they_say_and_the_grid_every_patch_once() -> None:
         pool(Layer(numbers[:, :15]), "border")
 
 
-@pytest.mark.parametrize("text", ["layer", "layers[", "layers[a]", "layers[::0]", "layers[]", "layers:mean,median", ""])
+def test_patch__is_the_one_at_the_photos_place() -> None:
+    numbers = Layer(torch.arange(64.0).reshape(1, 1, 8, 8).expand(3, 1, 8, 8))
+    places = torch.tensor([[0, 0], [STEPS // 2, STEPS - 1], [STEPS - 1, STEPS // 2 - 1]])
+    # the part in row 1, column 2 of 4 x 4 has the patches of rows 2 and 3, columns 4 and 5
+    assert pool(numbers, "patch-1-2", places).tolist() == [[20], [29], [28]]
+    assert pool(numbers, "patch-1-2").tolist() == [[29]] * 3
+    sequence = Layer(torch.arange(14.0 * 9).reshape(1, -1, 1).expand(400, -1, -1), None, (14, 9))
+    everywhere = torch.randint(0, STEPS, (400, 2), generator=torch.Generator().manual_seed(0))
+    for part in ("0-0", "3-1", "2-3"):
+        read = pool(sequence, f"patch-{part}", everywhere).flatten().unique()
+        assert read.tolist() == region_mask(f"grid-{part}", 14, 9).flatten().nonzero().flatten().tolist()
+    whole = torch.stack([region_mask(f"grid[8]-{r}-{c}", 8, 8) for r in range(8) for c in range(8)])
+    assert torch.equal(whole.flatten(1).int(), torch.eye(64, dtype=torch.int))  # as many parts as patches
+    with pytest.raises(UsageError, match="regions need 9 x 9"):
+        pool(numbers, "patch[9]-0-0")
+
+
+def test_places__are_of_the_photo_alone() -> None:
+    digest = hashlib.sha256(b"patch, draw 0\0train/cat/1.jpg").hexdigest()
+    found = photo_places(["other", "train/cat/1.jpg"])[1]
+    assert found.tolist() == [int(digest[:4], 16), int(digest[4:8], 16)]
+    many = photo_places([str(i) for i in range(4000)])
+    parts = np.bincount(4 * (many[:, 0] * 4 // STEPS) + many[:, 1] * 4 // STEPS)
+    assert parts.size == 16
+    assert abs(parts - 250).max() < 80  # five standard deviations
+
+
+def test_parts__have_one_name_each() -> None:
+    wanted = parse_output("layers[2]:patch[4],grid[2],grid[4]-0-1,patch")
+    assert wanted is not None
+    assert wanted.poolings[0] == "patch-0-0"
+    assert wanted.poolings[16:] == ("grid[2]-0-0", "grid[2]-0-1", "grid[2]-1-0", "grid[2]-1-1", "grid-0-1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "layer",
+        "layers[",
+        "layers[a]",
+        "layers[::0]",
+        "layers[]",
+        "layers:mean,median",
+        "layers:patch[0]",
+        "layers:patch[17]",
+        "layers:grid-4-0",
+        "",
+    ],
+)
 def test_parse__refuses_in_one_sentence(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_output(text)

@@ -436,7 +436,8 @@ def test_openvino__conversion_tells_nobody():
     """``openvino.convert_model`` would send an event over the network; nothing here may import the tool that does."""
     code = (
         "import torch, benchmark.encoders.openvino_network as n\n"
-        "from benchmark.encoders.embedding import Embedder, Placement\n"
+        "from benchmark.encoders.embedding import Embedder\n"
+        "from benchmark.encoders.placement import Placement\n"
         "import openvino_telemetry\n"
         "def told(*_, **__): raise AssertionError('telemetry')\n"
         "openvino_telemetry.Telemetry.init = openvino_telemetry.Telemetry.send_event = told\n"

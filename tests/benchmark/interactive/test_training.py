@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 from benchmark.interactive import TraceCallback
-from benchmark.interactive.training import default_embedding, untouched
+from benchmark.interactive.measuring import default_embedding, untouched
 from builders.errors import UsageError
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PROCESSINGS, PARAMETERS, process_by_pillow

@@ -14,7 +14,7 @@ import pytest
 from benchmark.leaderboard import write_report_page
 from benchmark.leaderboard.blocks import blocks_of
 from benchmark.leaderboard.report_page import report_page
-from benchmark.results import Failure, Result, report_text
+from benchmark.results import Failure, OutputScores, Result, report_text
 from benchmark.tasks import all_tasks
 from builders.pixels import STUDY_PROCESSINGS
 
@@ -167,6 +167,25 @@ def test_report__similarities_of_each_task(written, open_page):
     edges = histogram(3)["edges"]
     assert [float(r["from"]) for r in records[:48]] == pytest.approx(edges[:-1])
     assert [float(r["to"]) for r in records[:48]] == pytest.approx(edges[1:])
+
+
+def test_report__layers_and_parts_of_the_picture_are_figures(make, open_page, tmp_path):
+    def output(layer, pooling, value):
+        scores = (make.score("probe/jpeg", "accuracy", value), make.score("knn/original", "accuracy", 0.5))
+        return OutputScores(f"layers[{layer}]:{pooling}", f"block {layer}, x", layer, 3, pooling, 8, "hooks", scores)
+
+    parts = [output(2, f"patch-{r}-{c}", 0.30 + 0.01 * (4 * r + c)) for r in range(4) for c in range(4)]
+    result = dataclasses.replace(whole(make), outputs=(*(output(i, "mean", 0.4 + 0.1 * i) for i in range(3)), *parts))
+    write_report_page([result], report_text([result], all_tasks()), tmp_path / "report.html")
+    page = open_page((tmp_path / "report.html").as_uri())
+    assert "from 40.0 % at layer 0 to 60.0 % at layer 2" in page.locator("#depth-0 .summary").first.inner_text()
+    assert page.locator("#parts-0 .panel").count() == 1
+    assert "from one patch of each part, block 2, n = 200" in page.locator("#parts-0 h3").inner_text()
+    told = page.locator("#parts-0 .summary").inner_text()
+    assert "From 30.0 in row 0, column 0 to 45.0 in row 3, column 3; chance 25.0." in told
+    texts = page.locator("#parts-0 svg text").all_text_contents()
+    assert texts[:16] == [f"{30 + i}.0" for i in range(16)]
+    assert texts[16] == "28.0 to 32.0"
 
 
 def test_report__names_the_ends_of_equally_wide_bins(make):

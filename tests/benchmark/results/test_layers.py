@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.results import OutputScores, Result, Score, depth_figure, report_figure
 from benchmark.results.forms import check_forms
-from benchmark.results.layer_panels import region_maps
+from benchmark.results.layer_maps import maps_text, region_maps
 from benchmark.results.layers import depth_curves, layers_text, least_trace, semantics, traces
 from benchmark.tasks import all_tasks
 
@@ -74,15 +74,34 @@ def test_regions__are_a_map_and_no_curve() -> None:
         for column in range(4)
     ]
     result = dataclasses.replace(RESULT, outputs=(*cells, _output(2, "border", 0.6, 0.5)))
-    values = region_maps(result)["probe/jpeg", "accuracy", 2]
-    np.testing.assert_allclose(values, 0.5 + 0.02 * np.arange(16).reshape(4, 4))
+    [one] = [found for found in region_maps(result, all_tasks()) if found.task == "probe/jpeg"]
+    assert (one.layer, one.kind, one.single) == (2, "block", False)
+    np.testing.assert_allclose(one.values, 0.5 + 0.02 * np.arange(16).reshape(4, 4))
     assert not depth_curves(result, all_tasks())
     figure = depth_figure([result], all_tasks(), "probe/jpeg")
     assert figure is not None
     [ax] = [ax for ax in figure.axes if ax.get_title(loc="left")]
-    assert "by part of the picture, layer 2" in ax.get_title(loc="left")
-    assert [t.get_text() for t in ax.texts][:2] == ["50", "52"]
-    assert ax.get_xlabel() == "border 60 (57 to 63)"
+    assert ax.get_title(loc="left") == "probe/jpeg from the mean of each part, block 2, n = 500"
+    assert [t.get_text() for t in ax.texts][:2] == ["50\n47 to 53", "52\n49 to 55"]
+    assert ax.get_xlabel() == "%, with 95 % intervals; chance 16.7\nborder 60 (57 to 63); the embedding 84 (81 to 87)"
+    text = maps_text(result, all_tasks())
+    assert "| 1   | 58.0 (55.0 to 61.0) | 60.0 (57.0 to 63.0) |" in text
+    assert "Chance is 16.7. Beside it: border 60.0 (57.0 to 63.0); the embedding 84.0 (81.0 to 87.0)." in text
+    assert "grid-0-0" not in layers_text(result, all_tasks())
+
+
+def test_regions__of_two_ways_and_sizes_are_maps_of_their_own() -> None:
+    outputs = (
+        _output(1, "patch-0-3", 0.7, 0.5),
+        _output(1, "grid-0-3", 0.8, 0.5),
+        _output(1, "patch[2]-1-0", 0.6, 0.5),
+        _output(1, "patch[99]-0-0", 0.9, 0.5),  # a stranger's
+    )
+    result = dataclasses.replace(RESULT, outputs=outputs)
+    found = [one for one in region_maps(result, all_tasks()) if one.task == "probe/jpeg"]
+    assert [(one.single, len(one.scores)) for one in found] == [(True, 4), (False, 4), (True, 2)]
+    assert found[0].values[0, 3] == 0.7
+    assert np.isnan(found[0].values).sum() == 15
 
 
 def test_picture__has_a_panel_over_depth() -> None:

@@ -118,7 +118,8 @@ def test_final__is_scored_as_without_layers(layered: tuple[Scored, Path], photos
 def test_layer__is_scored_as_the_encoder_that_ends_there(
     layered: tuple[Scored, Path], photos: PhotoSet, tmp_path: Path
 ) -> None:
-    outputs = layered[0].result.outputs
+    result = layered[0].result
+    outputs = result.outputs
     assert [(o.name, o.dimension, o.layers) for o in outputs] == [
         ("layers[0]:mean", 6, 3),
         ("layers[1]:mean", 8, 3),
@@ -128,6 +129,11 @@ def test_layer__is_scored_as_the_encoder_that_ends_there(
         ends = _score(_encoder(Net(number), f"ends at {number}"), photos, tmp_path / str(number))
         assert _numbers(outputs[number].scores) == _numbers(ends.result.scores)
     assert len({o.scores[0].value for o in outputs}) > 1
+    probes = [result.scores[0], outputs[0].scores[0]]
+    assert [("learning_curve" in p.details, "training_spread" in p.details) for p in probes] == [
+        (True,) * 2,
+        (False,) * 2,
+    ]
 
 
 def test_second_run__computes_and_embeds_nothing(
@@ -210,6 +216,25 @@ def test_wrong_outputs__one_sentence(photos: PhotoSet, tmp_path: Path) -> None:
         _score(_encoder(Stages(), "net"), photos, tmp_path, "layers[7]")
     with pytest.raises(UsageError, match="unknown pooling 'mena'"):
         score(Stages(), preprocess=_small, data=photos, outputs="layers:mena", cache=tmp_path)
+
+
+def test_openvino__final_beside_layers_is_torchs_and_shares_no_bank_with_openvinos(
+    photos: PhotoSet, tmp_path: Path
+) -> None:
+    encoder = as_encoder(Stages(), name="net", preprocess=_small, device="cpu", runtime="openvino", cache=tmp_path)
+    found = {}
+    for outputs in ((), ("layers[0]",)):
+        before = set((tmp_path / "banks").glob("*"))
+        found[outputs] = _score(encoder, photos, tmp_path, *outputs).result.environment["runtime"]
+        [folder] = set((tmp_path / "banks").glob("*")) - before  # each run has a bank of its own
+        key = json.loads((folder / "key.json").read_text())
+        assert key["encoder"].get("runtime", {"name": "torch"})["name"] == found[outputs]["name"]
+    assert found[()]["name"] == "openvino"
+    assert found["layers[0]",]["name"] == "torch"
+    assert found["layers[0]",]["reason"] == "layers are read there"
+    before = set((tmp_path / "banks").glob("*"))
+    _score(_encoder(Stages(), "net"), photos, tmp_path)
+    assert set((tmp_path / "banks").glob("*")) == before  # its rows are those of a run by torch
 
 
 def test_other_processes__load_the_same_outputs(photos: PhotoSet, tmp_path: Path) -> None:

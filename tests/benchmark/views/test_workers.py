@@ -1,5 +1,6 @@
 """Workers that die, stop or wait, memory that is used again, and a /dev/shm as small as Docker's."""
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -8,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+import types
 
 import numpy as np
 import pytest
@@ -160,6 +161,28 @@ def test_watch__a_process_that_waits_for_a_core_is_no_standstill(monkeypatch):
         sleeper.communicate()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process does")
+def test_watch__a_process_that_was_stopped_itself_does_not_count_that_time(monkeypatch):
+    """As after Ctrl-Z and fg, or on a machine that slept: one look after an hour says nothing of the workers."""
+    clock = [0.0]
+    monkeypatch.setattr(workers_module, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"], stdout=-1)
+    try:
+        assert sleeper.stdout.read(1) == b"1"
+        while workers_module._waits_for_a_core(sleeper.pid):
+            time.sleep(0.01)
+        watch = workers_module._Watch([sleeper.pid])
+        looks = 0
+        clock[0] += 3600
+        while not watch.stalled():
+            looks += 1
+            clock[0] += 0.5
+        assert looks == 117  # two seconds of the hour, then 58 in halves, and one more
+    finally:
+        sleeper.kill()
+        sleeper.communicate()
+
+
 def test_made_by_workers__left_before_its_end_leaves_no_process():
     stream = made(numbered)
     next(stream)
@@ -217,13 +240,51 @@ def test_iterate_views__64_mb_of_shared_memory_and_eight_workers():
     assert done.stdout.strip() == "(24, 0)", done.stderr
 
 
-def threads_of(position: int) -> PhotoViews:
-    pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-    said = f"{torch.get_num_threads()} {sorted(set(pools))}"
-    return replace(numbered(position), digest=said.encode())
+def threads_here(position: int) -> PhotoViews:
+    """Threads that libraries have in a worker, after each has had work for several."""
+    square = np.ones((300, 300))
+    assert (square @ square == 300).all()
+    assert (torch.ones(300, 300) @ torch.ones(300, 300) == 300).all()
+    most = max(library["num_threads"] for library in threadpool_info())
+    told = torch.tensor([[most] * 3, [torch.get_num_threads()] * 3], dtype=torch.uint8)
+    return PhotoViews(position, (told,), "", "", 0.0)
 
 
-def test_made_by_workers__each_has_one_thread_of_torch_and_of_blas():
-    with threadpool_limits(3, user_api="blas"):
-        photos = list(made(threads_of, count=4))
-        assert {photo.digest for photo in photos} == {b"1 [1]"}
+def test_made_by_workers__each_has_one_thread_whatever_this_process_has():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with threadpool_limits(3):
+            (torch.ones(400, 400) @ torch.ones(400, 400)).sum()
+            (np.ones((400, 400)) @ np.ones((400, 400))).sum()
+            found = [photo.arrays[0].tolist() for photo in made(threads_here)]
+            assert found == [[[1] * 3] * 2] * 9
+            assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+class Ends:
+    """Garbage that may only end where it began: a runtime, say, whose end waits for its threads."""
+
+    def __init__(self) -> None:
+        self.process, self.itself = os.getpid(), self
+
+    def __del__(self) -> None:
+        if os.getpid() != self.process:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def collecting(position: int) -> PhotoViews:
+    gc.collect()
+    return numbered(position)
+
+
+def test_made_by_workers__do_not_end_what_the_parent_left():
+    gc.disable()
+    try:
+        Ends()
+        assert len(list(made(collecting))) == 9
+    finally:
+        gc.enable()
+        gc.collect()

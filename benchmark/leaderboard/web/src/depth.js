@@ -25,7 +25,7 @@ export function depthFigures(context, results, width) {
       panels,
       records: () => result.outputs.flatMap((output) => output.scores.map(({ task, metric, value, low, high, n, chance }) =>
         ({ output: output.name, layer: output.layer, layers: output.layers, pooling: output.pooling, task, metric, value, low, high, n, chance }))),
-      caption: "Layers from 0, with 95 % intervals; final is the embedding; the dashed line is chance. Grey: accuracy of plain kNN, what is known of the content.",
+      caption: "Layers from 0, with 95 % intervals; final is the embedding; the dashed line is chance. Dotted: accuracy of plain kNN, what is known of the content.",
     });
   }).filter(Boolean);
 }

@@ -1,6 +1,7 @@
 // The page of one encoder: facts, every score, how to repeat it, where it comes from.
 import { fill, h, outside, viewer } from "./dom.js";
 import { depthFigures } from "./depth.js";
+import { mapFigures } from "./maps.js";
 import { loadDetail } from "./detail.js";
 import { csvOf, save } from "./download.js";
 import { chance, count, interval, isShare, millions, percent, rankText, shown } from "./format.js";
@@ -77,7 +78,7 @@ export function createEncoderPage({ board, container, linkTo, copy }) {
     const place = h("div", {});
     if (row.origin !== "published") {
       const width = Math.max(260, container.clientWidth);
-      loadDetail(row).then((results) => fill(place, depthFigures({ board, state, linkTo }, results, width)), () => {});
+      loadDetail(row).then((results) => fill(place, [depthFigures, mapFigures].map((figures) => figures({ board, state, linkTo }, results, width))), () => {});
     }
     return place;
   }

@@ -183,6 +183,11 @@ export function depth({ board, own, content, width, label, kind }) {
     item.append(mark, told);
     legend.append(item);
   });
+  if (grey.length) {
+    const item = document.createElement("span");
+    item.append("\u00b7\u00b7\u00b7 plain kNN accuracy");
+    legend.append(item);
+  }
   box.append(legend, svg);
   return box;
 }

@@ -1,5 +1,6 @@
 // A run's report: everything of report.md as tables that can be downloaded, and the traces of every encoder as a figure.
 import { depthFigures } from "./depth.js";
+import { mapFigures } from "./maps.js";
 import { isLoaded } from "./detail.js";
 import { fill, h } from "./dom.js";
 import { csvOfTable, save } from "./download.js";
@@ -23,7 +24,7 @@ export function createReport({ board, container, change, linkTo }) {
         ? h("div", { class: "row choices" }, select(context, "result", "Show", [["", `all ${named.length} results`], ...named.map(({ id, heading }) => [id, heading])], wanted))
         : null,
       profiles(context, width),
-      board.rows.flatMap((row) => depthFigures(context, isLoaded(row) || [], width)),
+      board.rows.flatMap((row) => [depthFigures, mapFigures].map((figures) => figures(context, isLoaded(row) || [], width))),
       shown.map((section) => h("section", { class: "result-section" },
         section.heading ? h("h2", {}, section.heading) : null,
         section.blocks.map((block, i) => drawn(block, `${section.id}-${i}`, section.heading)))),

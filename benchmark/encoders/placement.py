@@ -1,0 +1,62 @@
+"""Where a network computes and in what: ``--device`` and ``--dtype``, checked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from benchmark.compute import named_devices, rounded_as_asked
+from builders.errors import UsageError
+
+TORCH_DTYPES = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+"""What ``--dtype`` may say. ``tf32`` keeps float32 and lets NVIDIA GPUs round the factors of products to 10 bits."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where to compute and in what, checked."""
+
+    device: str
+    dtype: str
+    compile: bool = False
+
+
+def placement(device: str, dtype: str, compile: bool = False) -> Placement:
+    """Resolve ``auto``, take the first of several, and refuse what this machine does not have.
+
+    Raises:
+        UsageError: unknown dtype, malformed device, or a device that is not here.
+    """
+    if dtype not in TORCH_DTYPES:
+        raise UsageError(f"--dtype {dtype}: choose one of {', '.join(TORCH_DTYPES)}")
+    device = named_devices(device)[0]
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if device == "cuda":
+        device = f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cuda:0"
+    try:
+        torch.empty(1, device=device)
+    except Exception as error:  # torch raises RuntimeError, AssertionError or AcceleratorError, by device and version
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(f"--device {device} cannot be used here ({reason}); --device cpu always works") from None
+    if dtype == "tf32" and torch.device(device).type != "cuda":
+        raise UsageError(f"--dtype tf32 is a way of NVIDIA GPUs to multiply, and the device is {device}; use float32")
+    return Placement(device, dtype, compile)
+
+
+@contextlib.contextmanager
+def tf32_only_if_asked(place: Placement) -> Iterator[None]:
+    """``rounded_as_asked`` where the device is a CUDA GPU; no other rounds unasked."""
+    if torch.device(place.device).type != "cuda":
+        yield
+        return
+    with rounded_as_asked(place.dtype == "tf32"):
+        yield
