@@ -84,6 +84,16 @@ _ALONE = threading.Lock()
 """The number of threads of a library is one for the process."""
 
 
+def _forget_in_child() -> None:
+    """A process that is forked while another thread holds the lock would wait for a thread that it does not have."""
+    global _ALONE
+    _ALONE = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
+
+
 @functools.cache
 def _blas() -> ThreadpoolController:
     return ThreadpoolController()

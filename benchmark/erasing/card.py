@@ -13,6 +13,9 @@ from benchmark.tasks import all_tasks
 
 LABELS_NEEDED = "needs the label of every row that it is applied to, so it hides nothing from somebody without labels"
 
+UNPAIRED = "unpaired, no interval"
+"""What stands in the place of an interval where answers before and after cannot be paired."""
+
 
 def table(rows: Sequence[Row], eraser: Eraser) -> str:
     """One row a number: before, after, and the paired difference, each with its 95 % interval."""
@@ -27,7 +30,7 @@ def table(rows: Sequence[Row], eraser: Eraser) -> str:
                 row.data,
                 f"{percent(row.before, signed)} ({interval(row.before_low, row.before_high, signed)})",
                 f"{percent(row.after, signed)} ({interval(row.after_low, row.after_high, signed)})",
-                f"{percent(row.difference, True)} ({interval(row.low, row.high, True)})",
+                f"{percent(row.difference, True)} ({_ends(row)})",
                 percent(row.chance),
                 str(row.n),
             ]
@@ -92,6 +95,11 @@ def _column(task: str, metric: str, data: str, several: bool) -> str:
     known = metric_of(all_tasks(), task, metric)
     name = task.partition("/")[2] if known.kind == "trace" else f"{task} {metric}"
     return f"{name} on {data}" if several else name
+
+
+def _ends(row: Row) -> str:
+    """The paired interval of a difference, or that there is none."""
+    return UNPAIRED if row.low is None or row.high is None else interval(row.low, row.high, True)
 
 
 def _named(row: Row) -> str:

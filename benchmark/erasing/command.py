@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import re
 import sys
@@ -43,12 +44,26 @@ def parser() -> Parser:
     p.add_argument("--drop-leaks", action="store_true", help="leave out train photos that are nearly test photos")
     p.add_argument("--seen-cameras", action="store_true", help="measure on cameras that the fit has seen too")
     p.add_argument(
+        "--fit-share",
+        type=_share,
+        metavar="SHARE",
+        help="of the train photos that are fitted on; readers learn from the others (default: half)",
+    )
+    p.add_argument(
         "--shared-train",
         action="store_true",
         help="fit on all train photos, from which readers learn too; they then find less than is there",
     )
     p.set_defaults(run=run, readers=READERS, mask_ratio=0.0, output=Path("eraser"))
     return p
+
+
+def _share(text: str) -> float:
+    """A number between 0 and 1, neither of them."""
+    with contextlib.suppress(ValueError):
+        if 0 < (value := float(text)) < 1:
+            return value
+    raise argparse.ArgumentTypeError(f"{text}: give a share of more than 0 and less than 1")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("an eraser is fitted on one encoder and one data set: give one --model and one --data")
     if args.tasks or args.eraser or args.dry_run:
         raise UsageError("--tasks, --eraser and --dry-run go with camtrace score")
+    if args.fit_share and args.shared_train:
+        raise UsageError("--shared-train fits on all train photos: leave out --fit-share")
     if args.push_to and (len(traces) > 1 or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", args.push_to)):
         raise UsageError(f"--push-to {args.push_to}: write OWNER/NAME, and give one --trace")
     with voice.speaking():
@@ -87,7 +104,9 @@ def run(args: argparse.Namespace) -> int:
         found: dict[str, Erased] = {}
         for trace in traces:
             sizes = [60 * 2**i for i in range(20) if 60 * 2**i < len(photos)] if args.curve else []
-            apart = {"cameras_apart": not args.seen_cameras, "readers_apart": not args.shared_train}
+            apart: dict[str, Any] = {"cameras_apart": not args.seen_cameras, "readers_apart": not args.shared_train}
+            if args.fit_share:
+                apart["fit_share"] = args.fit_share
             asking = Asking(trace, args.method, options, transfer, sizes, args.drop_leaks, **apart)
             erased = erase_trace(encoder, photos, asking, also=also, tell=voice.notice)
             folder = args.output if len(traces) == 1 else args.output / trace

@@ -10,7 +10,7 @@ from benchmark.encoders import Encoder
 from benchmark.erasers import Eraser
 from benchmark.erasing.fitting import Fitted, fit_on_bank
 from benchmark.erasing.measuring import Row, rows_of, tasks_of
-from benchmark.erasing.protocol import Sides, sides_of
+from benchmark.erasing.protocol import FIT_SHARE, Sides, sides_of
 from benchmark.options import RunOptions
 from benchmark.scoring import Erasing, Scored, refuse_leaks, score_encoders, with_eraser
 from benchmark.tasks import Task, TaskInput, TaskOutcome, Trace, trace_of
@@ -33,6 +33,8 @@ class Asking:
     cameras_apart: bool = True
     readers_apart: bool = True
     """Readers learn from photos that the fit has not seen."""
+    fit_share: float = FIT_SHARE
+    """Of the train photos that are fitted on, where readers learn apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,7 @@ def erase_trace(
         drop_leaks=asking.drop_leaks,
         cameras=asking.cameras_apart,
         apart=asking.readers_apart,
+        share=asking.fit_share,
     )
     trace = replace(trace, labels=trace.labels[:, sides.rows])
     tell(f"fitting {asking.method} to {asking.trace} on {len(sides.fit)} photos of {photos.name}")

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.results import Score, metric_of
+import numpy as np
+
+from benchmark.results import PhotoValues, Score, metric_of
 from benchmark.scoring import Scored
-from benchmark.stats import paired_difference
+from benchmark.stats import Difference, paired_difference
 from benchmark.tasks import Task, all_tasks, traces
 from builders.photos import PhotoSet
 
@@ -33,9 +35,10 @@ class Row:
     after_high: float
     difference: float
     """After minus before."""
-    low: float
-    high: float
-    p_value: float
+    low: float | None
+    """Of its paired interval; None, as ``high`` and ``p_value``, where the answers of the two cannot be paired."""
+    high: float | None
+    p_value: float | None
     n: int
     chance: float
 
@@ -93,13 +96,7 @@ def rows_of(before: Scored, after: Scored) -> list[Row]:
 def _row(first: Score, second: Score, before: Scored, after: Scored, kind: str) -> Row:
     task = all_tasks()[first.task]
     values = [task.read_answers(_kept(one, task)).get(first.metric) for one in (before, after)]
-    low = high = difference = second.value - first.value
-    p_value = 1.0
-    if values[0] is not None and values[1] is not None and len(values[0].values) == len(values[1].values):
-        pair = paired_difference(
-            values[1].values, values[0].values, clusters=values[0].clusters, bounds=values[0].bounds
-        )
-        difference, low, high, p_value = pair.value, pair.low, pair.high, pair.p_value
+    pair = _paired(*values)
     reader = first.metric.rpartition("-")[2] if kind == "trace" and "-" in first.metric else ""
     return Row(
         first.task,
@@ -109,10 +106,25 @@ def _row(first: Score, second: Score, before: Scored, after: Scored, kind: str) 
         reader or ("linear" if kind == "trace" else ""),
         *(first.value, first.low, first.high),
         *(second.value, second.low, second.high),
-        *(difference, low, high, p_value),
+        second.value - first.value if pair is None else pair.value,
+        None if pair is None else pair.low,
+        None if pair is None else pair.high,
+        None if pair is None else pair.p_value,
         first.n,
         first.chance,
     )
+
+
+def _paired(before: PhotoValues | None, after: PhotoValues | None) -> Difference | None:
+    """After minus before, photo by photo; None where one kept no values by photo, or they are not of the same photos.
+
+    >>> one = PhotoValues(np.array([3, 5]), np.array([1.0, 0.0]), (0.0, 1.0))
+    >>> _paired(one, None) is None
+    True
+    """
+    if before is None or after is None or not np.array_equal(before.photos, after.photos):
+        return None
+    return paired_difference(after.values, before.values, clusters=before.clusters, bounds=before.bounds)
 
 
 def _kept(scored: Scored, task: Task) -> dict[str, Any]:

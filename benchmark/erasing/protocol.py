@@ -20,6 +20,9 @@ APART = ("owner", "scene")
 HELD_OUT = 0.2
 """Share of the train photos (of their owners or scenes, where these are known) that options are chosen on."""
 
+FIT_SHARE = 0.5
+"""Of the train photos that an eraser is fitted on; readers learn from the others."""
+
 CAMERAS_APART = 2
 """One camera in so many is kept for measuring, where cameras are known."""
 
@@ -45,9 +48,16 @@ class Sides:
 
 
 def sides_of(
-    photos: PhotoSet, trace: str, *, seed: int, drop_leaks: bool, cameras: bool = True, apart: bool = True
+    photos: PhotoSet,
+    trace: str,
+    *,
+    seed: int,
+    drop_leaks: bool,
+    cameras: bool = True,
+    apart: bool = True,
+    share: float = FIT_SHARE,
 ) -> Sides:
-    """Take the sides: half of ``train`` is fitted on, readers learn from the other half and are asked about the rest.
+    """Take the sides: a share of ``train`` is fitted on, readers learn from the others and are asked about the rest.
 
     On the rows of its own fit a closed form leaves nothing to a linear reader, by construction. A reader that learns
     from them learns that there is nothing to learn, and finds nothing on other photos, where much may be left. So
@@ -60,6 +70,7 @@ def sides_of(
         drop_leaks: leave the train photos out of the fit that are nearly those of another split, instead of refusing.
         cameras: keep half of the cameras for measuring, where they are known.
         apart: readers learn from photos that are not those of the fit; without it, from the same.
+        share: of the train photos that are fitted on where readers learn apart.
 
     Raises:
         DataError: an owner, a scene, an id or a picture stands on both sides, or one side is empty.
@@ -92,7 +103,7 @@ def sides_of(
         )
     fit = fit[~by_picture]
     if apart:
-        fit = part_of(photos, fit, 0.5, f"fit\0{seed}")
+        fit = part_of(photos, fit, share, f"fit\0{seed}")
     if len(fit) < 4 or (apart and len(fit) == len(photos.indices("train"))):
         raise DataError(f"{photos.name}: {len(fit)} photos are left to fit on")
     told |= {"photos": len(rest), "readers_learn_apart": apart, "near_duplicates_left_out": int(by_picture.sum())}

@@ -180,6 +180,7 @@ def test_other_encoders__and_commands_that_take_many_are_refused(made, tmp_path)
         (["--trace", "jpeg", "--method", "magic"], "unknown method"),
         (["--trace", "make"], "cannot show make"),
         (["--trace", "jpeg", "--tasks", "probe/jpeg"], "go with camtrace score"),
+        (["--trace", "jpeg", "--fit-share", "0.8", "--shared-train"], "leave out --fit-share"),
     ):
         with pytest.raises((UsageError, DataError), match=said):
             erase(["--model", MODEL, *common, "--output", str(tmp_path / "p"), *wrong])
@@ -216,6 +217,9 @@ def test_sides__share_no_photo_and_readers_learn_from_others():
     assert len(sides.held) == 2
     assert sides.photos.indices("val").size == 12
     assert [photos.ids[i] for i in sides.rows] == list(sides.fitted.ids)
+    more = sides_of(photos, "jpeg", seed=0, drop_leaks=False, share=0.8)
+    assert (len(more.fit), len(more.photos.indices("train"))) == (16, 4)
+    assert fit < set(more.fitted.ids)
     shared = sides_of(photos, "jpeg", seed=0, drop_leaks=False, apart=False)
     assert shared.photos is photos
     assert len(shared.fit) == 20
@@ -260,4 +264,8 @@ def test_options__of_the_command_are_whole_photos_and_three_readers():
 
     args = parser().parse_args(["--trace", "jpeg"])
     assert (args.readers, args.mask_ratio) == ("linear,knn,mlp", 0.0)
+    assert parser().parse_args(["--fit-share", "0.8"]).fit_share == 0.8
+    for wrong in ("0", "1", "half"):
+        with pytest.raises(UsageError, match="a share of more than 0 and less than 1"):
+            parser().parse_args(["--fit-share", wrong])
     assert RunOptions().readers == "linear"

@@ -1,6 +1,7 @@
 """The transfer matrix: fitted on rows, read on columns, on other data too; by the pure parts of ``camtrace erase``."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from benchmark.encoders import load_encoder
 from benchmark.erasing import Asking, Row, erase_trace
 from benchmark.erasing.card import card_text, curve_table, matrix, table, verdict
-from benchmark.erasing.measuring import tasks_of
+from benchmark.erasing.measuring import rows_of, tasks_of
 from benchmark.options import RunOptions
 from builders.errors import DataError
 from builders.photos import Labels, PhotoSet
@@ -106,3 +107,22 @@ def test_card__tells_of_the_cameras_and_the_readers(erased):
     assert 'camtrace.load_eraser("me/eraser")' in text
     assert "other photos than the fit's" in text
     assert "How many photos it needs" in text
+
+
+def test_rows__that_cannot_be_paired_have_no_interval(erased):
+    """No values by photo, or those of other photos: a difference, and nothing that says how sure it is."""
+    _, _, found = erased
+    before, after = found.before[0], found.after[0]
+    paired = rows_of(before, after)
+    assert all(row.low < row.high and row.p_value is not None for row in paired)
+    others = {name: kept + 100 if name.endswith("/photos") else kept for name, kept in after.answers.items()}
+    for answers in ({}, others):
+        rows = rows_of(before, dataclasses.replace(after, answers=answers))
+        assert [(row.task, row.metric) for row in rows] == [(row.task, row.metric) for row in paired]
+        for one, same in zip(rows, paired, strict=True):
+            assert one.difference == pytest.approx(same.difference, abs=1e-9)
+            assert (one.low, one.high, one.p_value) == (None, None, None)
+            assert json.loads(json.dumps(one.record()))["low"] is None
+        text = table(rows, found.eraser)
+        assert text.count("unpaired, no interval)") == len(rows)
+        assert "+0.0 to +0.0" not in text
