@@ -6,6 +6,7 @@ Its faces: transformers' ``Trainer``, Lightning, any loop. What is measured stan
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -158,8 +159,7 @@ class TraceCallback(_Base):
             if self._board is None:
                 from torch.utils.tensorboard import SummaryWriter
 
-                place = getattr(args, "logging_dir", None) or Path(args.output_dir) / "runs"
-                self._board = SummaryWriter(log_dir=str(place))
+                self._board = SummaryWriter(log_dir=str(run_folder(args)))
             for name, value in numbers.items():
                 self._board.add_scalar(name, value, step)
         if "wandb" in names:
@@ -218,6 +218,18 @@ class TraceCallback(_Base):
         opened = open_photos(self._data, seed=self._seed) if isinstance(self._data, str) else self._data
         photos = opened.limited(self._count, self._seed)
         return fixed_views(photos, self._asked, preprocess, seed=self._seed, batch_size=self._batch_size)
+
+
+def run_folder(args: Any) -> Path:
+    """Where a trainer's TensorBoard looks for one run: the folder of the newest event file that this process writes.
+
+    Args:
+        args: a trainer's; of transformers 5 they do not say the folder, which has the time in its name.
+    """
+    named = os.environ.get("TENSORBOARD_LOGGING_DIR") or getattr(args, "logging_dir", None)
+    place = Path(named).expanduser() if named else Path(args.output_dir) / "runs"
+    own = sorted(place.rglob(f"events.out.tfevents.*.{os.getpid()}.*"), key=lambda path: path.stat().st_mtime_ns)
+    return own[-1].parent if own else place
 
 
 def _wraps(network: nn.Module) -> bool:

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from benchmark.bank import photos_bytes_hash
-from benchmark.bank.bank import Bank, bank_key, key_hash
+from benchmark.bank.bank import Bank
 from benchmark.bank.embed import fill_banks
+from benchmark.bank.keys import bank_key, key_hash
 from benchmark.bank.members import position
 from benchmark.encoders import Encoder, EncoderInfo, Runtime
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
@@ -221,7 +222,7 @@ def test_bank_key__version_and_error_of_a_runtime_are_ingredients():
 
 def test_bank_key__codec_is_an_ingredient(monkeypatch):
     before = key_hash(bank_key(**ingredients()))
-    monkeypatch.setattr("benchmark.bank.bank.codec_canary", lambda: "another codec")
+    monkeypatch.setattr("benchmark.bank.keys.codec_canary", lambda: "another codec")
     assert key_hash(bank_key(**ingredients())) != before
 
 

@@ -13,8 +13,9 @@ import torch
 import benchmark.bank.embed
 import benchmark.views.views
 from benchmark.bank import photos_bytes_hash
-from benchmark.bank.bank import LAYOUT, Bank, bank_key, key_hash
+from benchmark.bank.bank import Bank
 from benchmark.bank.embed import fill_banks
+from benchmark.bank.keys import LAYOUT, bank_key, key_hash
 from benchmark.bank.view_file import Blocks, ViewFile, view_key
 from benchmark.encoders import Encoder, EncoderInfo, Output
 from benchmark.views.acquisition import MaskedViews, PlainViews

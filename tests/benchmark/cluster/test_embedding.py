@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import benchmark.bank.bank
+import benchmark.bank.keys
 import benchmark.cluster.embedding
 import benchmark.cluster.working
 import benchmark.scoring.trial_kept
@@ -192,7 +192,7 @@ def test_embed__fills_banks_and_block_files_read_like_them(run, plain, tmp_path)
     assert not (tmp_path / "out").exists()
     plan, place = read_plan(str(tmp_path / "out.plan"))
     for key in plan.notes["keys"].values():
-        bank = Bank.at(tmp_path / "cache" / "banks" / f"2-{benchmark.bank.bank.key_hash(key)}")
+        bank = Bank.at(tmp_path / "cache" / "banks" / f"2-{benchmark.bank.keys.key_hash(key)}")
         for name in bank.names:
             view = json.loads((bank.folder / "views" / name / "key.json").read_text())["view"]
             read, stored = BlockRows(place / "banks", key, view), bank.view(name, np.arange(200))

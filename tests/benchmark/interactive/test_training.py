@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from torch import nn
 
 from benchmark.interactive import TraceCallback
 from benchmark.interactive.measuring import default_embedding, untouched
+from benchmark.interactive.training import run_folder
 from builders.errors import UsageError
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PROCESSINGS, PARAMETERS, process_by_pillow
@@ -166,6 +168,38 @@ def test_events__of_a_trainer_are_measured_logged_and_written(photos: PhotoSet, 
     lines = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
     assert lines == trace.history
     assert lines[0]["trace/probe/sharpening/accuracy"] == lines[1]["trace/probe/sharpening/accuracy"]  # not trained
+
+
+def test_run_folder__is_the_trainers_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    args = SimpleNamespace(output_dir=str(tmp_path))
+    assert run_folder(args) == tmp_path / "runs"
+    for order, (name, pid) in enumerate((("first", os.getpid()), ("second", os.getpid()), ("third", 1))):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        events = tmp_path / "runs" / name / f"events.out.tfevents.17.host.{pid}.0"
+        events.touch()
+        os.utime(events, (order, order))
+    assert run_folder(args) == tmp_path / "runs" / "second"
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "named"))
+    assert run_folder(args) == tmp_path / "named"
+
+
+def test_tensorboard__shows_the_traces_in_the_trainers_run(photos: PhotoSet, tmp_path: Path) -> None:
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from torch.utils.tensorboard import SummaryWriter
+
+    own = SummaryWriter(log_dir=str(tmp_path / "runs" / "now"))
+    own.add_scalar("train/loss", 1.0, 1)
+    args = SimpleNamespace(output_dir=str(tmp_path), report_to=["tensorboard"])
+    state = SimpleNamespace(global_step=0, is_world_process_zero=True, log_history=[])
+    trace = TraceCallback(photos, every_steps=5, photos=40, tasks="probe/sharpening", preprocess=_input)
+    trace.on_train_begin(args, state, None, model=_network())
+    trace.on_train_end(args, state, None)
+    own.close()
+    read = events.EventAccumulator(str(tmp_path / "runs" / "now"))
+    read.Reload()
+    assert [e.value for e in read.Scalars("train/loss")] == [1.0]
+    [found] = read.Scalars("trace/probe/sharpening/accuracy")
+    assert (found.step, found.value) == (0, pytest.approx(trace.history[0]["trace/probe/sharpening/accuracy"]))
 
 
 def test_trainer__of_transformers(photos: PhotoSet, tmp_path: Path) -> None:

@@ -87,10 +87,12 @@ def folder(tmp_path):
 
 @pytest.fixture
 def client(hub, tmp_path):
-    """Run ``python -m benchmark ARGUMENTS`` as somebody with a Hub account would; no output may hold a token."""
+    """Run ``python -m benchmark ARGUMENTS`` as somebody with a Hub account would; no output may hold a token, and none
+    of the clients' progress bars, for which nothing but our own code sees to here."""
 
     def run(*arguments, token=OWNER_TOKEN, expect=0, home="home"):
         environment = hub.environment(tmp_path / home, token) | {"CAMTRACE_CACHE": str(tmp_path / "cache")}
+        del environment["HF_HUB_DISABLE_PROGRESS_BARS"]
         done = subprocess.run(
             [sys.executable, "-m", "benchmark", *map(str, arguments)],
             env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120,
@@ -99,6 +101,7 @@ def client(hub, tmp_path):
         assert OWNER_TOKEN not in done.stdout + done.stderr
         assert READER_TOKEN not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
+        assert "%|" not in done.stderr
         return done
 
     return run
