@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from builders.command_line import Parser
 from builders.dataset import Build, file_sha256, read_build
 from builders.errors import CamtraceError, DataError
+from builders.outside import readable
 from builders.pixels import ALL_PARAMETERS, Parameter, Processing, decode_rgb, random_scale, read_jpeg_header
 from builders.processed import ProcessingSettings, correlation_of, expected_counts, settings_of
 from builders.sources import local_splits
@@ -64,16 +65,20 @@ def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) ->
         loaded = _load(folder, split.config, split.split)
         add("row count", len(loaded) == split.rows, f"{len(loaded):,} rows, build.json says {split.rows:,}")
         rows = tqdm(loaded, desc=f"{split.config}/{split.split}", disable=None if progress else True)
-        if build.kind == "processed":
-            _check_processed(build, loaded, rows, add)
-        elif build.kind == "recipe":
-            _check_recipe(loaded, add)
-        elif {"image", "pair_id", "camera_type", "photo_id", "sha256"} <= set(loaded.column_names):
-            _check_pairs(loaded, rows, add)
-        elif decode and "image" in loaded.column_names:
-            _check_images(rows, add, decoded)
-        if build.shared is not None and add.config in build.shared.configs:
-            _check_labels(loaded, add)
+        try:
+            if build.kind == "processed":
+                _check_processed(build, loaded, rows, add)
+            elif build.kind == "recipe":
+                _check_recipe(loaded, add)
+            elif {"image", "pair_id", "camera_type", "photo_id", "sha256"} <= set(loaded.column_names):
+                _check_pairs(loaded, rows, add)
+            elif decode and "image" in loaded.column_names:
+                _check_images(rows, add, decoded)
+            if build.shared is not None and add.config in build.shared.configs:
+                _check_labels(loaded, add)
+        # A recipe or rows of a stranger lack what ours have.
+        except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
+            add("recipe and columns are those of its kind", False, readable(f"{type(error).__name__}: {error}"[:200]))
     return checks
 
 
@@ -118,7 +123,7 @@ class _Adder:
     checks: list[Check]
 
     def __call__(self, name: str, passed: bool, detail: str) -> None:
-        self.checks.append(Check(self.config, self.split, name, bool(passed), detail))
+        self.checks.append(Check(self.config, self.split, name, bool(passed), readable(detail)))
 
 
 def _load(folder: Path, config: str, split: str) -> Any:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from builders.errors import DataError
 from builders.outside import is_readable, readable
 
 SPLITS = ("train", "val", "test")
@@ -111,7 +113,13 @@ class PhotoSet:
     def _make_readable(self) -> None:
         """Names of files and classes become text here, once: results, reports and terminals take them as they are."""
         if not is_readable("".join(self.ids)):
-            object.__setattr__(self, "ids", tuple(map(readable, self.ids)))
+            names = tuple(map(readable, self.ids))
+            if len(set(names)) < len(set(self.ids)):
+                twice = next(name for name, times in Counter(names).items() if times > 1)
+                raise DataError(
+                    f"{readable(self.name)}: several photos have a name that is written {twice}; rename one"
+                )
+            object.__setattr__(self, "ids", names)
         object.__setattr__(self, "name", readable(self.name))
         object.__setattr__(self, "labels", _readable_labels(self.labels))
         object.__setattr__(self, "attributes", {name: _readable_labels(a) for name, a in self.attributes.items()})
@@ -130,6 +138,12 @@ class PhotoSet:
             return read_head(int(self.rows[index]), limit)
         data = self.read(index)
         return Head(data[:limit], len(data))
+
+    def shared_work(self) -> list[int] | None:
+        """One number a photo: those of equal numbers are read faster one after the other by one process (the views of
+        one simulated scene); None where it makes no difference."""
+        of_rows = getattr(self.source, "shared_work", None)
+        return None if of_rows is None else list(of_rows(self.rows))
 
     def stamps(self) -> list[Stamp] | None:
         """One per photo, by looking at files but not into them; None where the source cannot tell."""

@@ -1,12 +1,13 @@
 """How cost grows with photos, part by part: processor seconds, peak memory, the exponent between two sizes.
 
     python scripts/speed_scale.py --photos 10000 100000
-    python scripts/speed_scale.py --parts pass again --photos 10000 100000 --folder /data/tiny
+    python scripts/speed_scale.py --parts hashing pass again --photos 100000 300000 --folder /data/tiny --most 720
     PYTHONPATH=OLD_CHECKOUT python scripts/speed_scale.py ...            # the same of another version
 
 Each part runs in a process of its own on one thread unless ``OMP_NUM_THREADS`` says otherwise. Photos are tiny (24 x 24
 pixels) and embeddings made up, so that what is measured is the work around encoders, not theirs. An exponent of 1 is
-linear; only ``knn`` may have 2, whose time stands beside that of its matrix products alone.
+linear; only ``knn`` may have 2, whose time stands beside that of its matrix products alone. ``--most`` bounds what all
+of it may cost, making the photos included: what is left goes to one part after the other.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def main() -> int:
     p.add_argument("--photos", type=int, nargs="+", default=[10_000, 100_000])
     p.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     p.add_argument("--folder", type=Path, help="where tiny photos and caches lie (a temporary folder)")
+    p.add_argument("--most", type=int, default=0, help="processor seconds of all parts together (no limit)")
     p.add_argument("--json", type=Path, help="also write the numbers there")
     p.add_argument("--one", help=argparse.SUPPRESS)
     args = p.parse_args()
@@ -45,22 +47,29 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="camtrace-scale-") as scratch:
         folder = args.folder or Path(scratch)
-        rows = [run_apart(part, n, folder) for part in args.parts for n in sorted(args.photos)]
+        rows = [run_apart(part, n, folder, args.most) for part in args.parts for n in sorted(args.photos)]
     print(table(rows))
     if args.json:
         args.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
-def run_apart(part: str, n: int, folder: Path) -> dict[str, object]:
-    """One part at one size in a process of its own."""
+def run_apart(part: str, n: int, folder: Path, most: int = 0) -> dict[str, object]:
+    """One part at one size in a process of its own, within what is left of ``most`` processor seconds."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    left = most - math.ceil(spent.ru_utime + spent.ru_stime)
+    if most and left <= 0:
+        return {"part": part, "photos": n, "error": f"not run: {most} s of processor time are spent"}
     words = [sys.executable, __file__, "--one", part, "--photos", str(n), "--folder", str(folder)]
+    if most:
+        words = ["bash", "-c", f'ulimit -t {left} && exec "$@"', "bash", *words]
     done = subprocess.run(words, capture_output=True, text=True, env={"OMP_NUM_THREADS": "1", **os.environ})
     last = done.stdout.strip().splitlines()[-1:] or [""]
     try:
         found = json.loads(last[0])
     except ValueError:
-        found = {"part": part, "photos": n, "error": (done.stderr.strip().splitlines() or ["failed"])[-1]}
+        stopped = f"stopped after {left} s of processor time" if most and done.returncode < 0 else "failed"
+        found = {"part": part, "photos": n, "error": (done.stderr.strip().splitlines() or [stopped])[-1]}
     print(f"{part} {n:,}: {found}", file=sys.stderr, flush=True)
     return found
 

@@ -15,8 +15,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -33,6 +31,7 @@ from builders.errors import CamtraceError, DataError, PhotoError, disk_error
 from builders.files import scratch_prefix, sweep_scratch, write_bytes_atomically
 from builders.outside import Refused, read_outside_arrays
 from builders.photos import hash64
+from builders.ranks import end_with
 
 SCAN_VERSION = 1
 """Raised by one whenever the same file would give other facts."""
@@ -163,14 +162,8 @@ _worker: dict[str, Any] = {}
 
 def _start_worker(subject: PhotoSubject, plan: Plan, folder: Path, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says it, once
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    end_with(parent)
     _worker.update(subject=subject, plan=plan, folder=folder)
-
-
-def _die_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _scan_in_worker(number: int) -> int:

@@ -1,8 +1,8 @@
-from .bank import Bank, BankView, bank_key, key_hash
+from .bank import Bank, BankView
 from .block_files import BlockBank, BlockRows, merge_blocks, view_path
 from .embed import PassCost, fill_banks
 from .from_file import fill_from_file
-from .keys import key_of
+from .keys import bank_key, key_hash, key_of
 from .outputs_bank import OutputsBank
 from .photo_hashes import PhotoHashes, hash_of_block, photos_bytes_hash
 from .precision_gate import Verdict, judge

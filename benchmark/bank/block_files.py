@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark.bank.bank import LAYOUT, Bank, key_hash, shape_and_dtype
+from benchmark.bank.bank import Bank
+from benchmark.bank.keys import LAYOUT, key_hash, shape_and_dtype
 from benchmark.bank.view_file import Block, Blocks, crc32_of, view_key
 from builders.errors import DataError
 from builders.outside import parse_json

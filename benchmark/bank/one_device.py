@@ -19,8 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from benchmark.bank.bank import Bank, encoder_key
+from benchmark.bank.bank import Bank
 from benchmark.bank.embed import PassOutcome, fill_banks
+from benchmark.bank.keys import encoder_key
 from benchmark.bank.outputs_bank import OutputsBank
 from benchmark.compute import prepare_process, share_machine
 from benchmark.encoders import Encoder

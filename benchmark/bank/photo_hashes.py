@@ -74,6 +74,11 @@ class PhotoHashes:
         assert self._stamps is not None
         return "unread " + hashlib.sha256(self._keys.tobytes()).hexdigest()[:32]
 
+    @property
+    def earlier_name(self) -> str | None:
+        """The stand-in under which a run that was stopped has left its work, where equal stamps mean equal bytes."""
+        return None if self._stamps is None or not self._settled().all() else self.stand_in()
+
     def learn(self, index: int, digest: bytes) -> None:
         """The ``photo_digest`` of the bytes that a pass read of one photo; none at all where it could not read them."""
         if digest and not self._known[index]:
@@ -109,10 +114,7 @@ class PhotoHashes:
         """Write what is known, if there is anything new; a disk that takes nothing costs the next run a reading."""
         if self._file is None or self._stamps is None or not self._unsaved:
             return
-        settled = np.array(
-            [self._looked_ns - s.changed_ns > JUST_CHANGED_NS and s.changed_ns > 0 for s in self._stamps]
-        )
-        kept = self._lasting & settled
+        kept = self._lasting & self._settled()
         keys, digests = self._keys[kept], self._digests[kept]
         older_keys, older_digests = _read_table(self._file)
         others = ~np.isin(older_keys[:, 0], self._keys[:, 0])
@@ -125,6 +127,12 @@ class PhotoHashes:
         except OSError:
             return
         self._saved_at, self._unsaved = time.monotonic(), False
+
+    def _settled(self) -> np.ndarray:
+        """bool [photos], those whose file has not changed just now: another change would show in its stamp."""
+        assert self._stamps is not None
+        changed = np.array([stamp.changed_ns for stamp in self._stamps], dtype=np.int64)
+        return (self._looked_ns - changed > JUST_CHANGED_NS) & (changed > 0)
 
     def _recall(self) -> None:
         assert self._file is not None

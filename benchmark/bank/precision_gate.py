@@ -26,9 +26,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.bank.bank import key_hash
 from benchmark.bank.gathering import photos_together
-from benchmark.bank.keys import key_of
+from benchmark.bank.keys import key_hash, key_of
 from benchmark.bank.view_file import Blocks
 from benchmark.compute import FittingBatch
 from benchmark.encoders import Encoder

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.bank.bank import bank_key, key_hash
+from benchmark.bank.keys import bank_key, key_hash
 from benchmark.bank.precision_gate import THRESHOLD, all_views, embedded_by_both, neighbouring, trace_to_noise
 from benchmark.encoders import LARGEST_ERROR, Encoder, Runtime, largest_relative_error
 from benchmark.options import RunOptions

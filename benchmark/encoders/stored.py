@@ -32,7 +32,7 @@ import numpy as np
 from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo
 from benchmark.encoders.registry import Request
 from builders.errors import EncoderError, UsageError, unknown_name
-from builders.outside import Refused, open_outside, read_outside
+from builders.outside import Refused, open_outside, read_outside, said_of_table, unfolded, unreadable_table
 from builders.pixels import ALL_PARAMETERS
 
 if TYPE_CHECKING:
@@ -182,9 +182,9 @@ def _parquet(stream: Any, label: str) -> _Table:
         for name in ("photo_id", "embedding"):
             if name not in names:
                 raise EncoderError(f"{label}: it has no column {name} (it has {', '.join(map(str, names)) or 'none'})")
-        table = file.read(wanted)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise EncoderError(f"{label}: it is no Parquet file that can be read ({str(error).splitlines()[0]})") from None
+        table = unfolded(file, wanted, limit=LARGEST_FILE)
+    except unreadable_table() as error:
+        raise EncoderError(f"{label}: it is no Parquet file that can be read ({said_of_table(error)})") from None
     if not table.num_rows:
         raise EncoderError(f"{label}: it holds no row")
     column = table.column("embedding").combine_chunks()
@@ -220,8 +220,9 @@ def _read_npy(path: Path, label: str) -> tuple[_Table, str]:
     try:
         vectors = np.load(io.BytesIO(data), allow_pickle=False)
         lines = list(csv.DictReader(io.StringIO(listed.decode("utf-8-sig"))))
-    except (ValueError, EOFError, OSError, csv.Error) as error:  # UnicodeDecodeError is a ValueError
-        raise EncoderError(f"{label}: it cannot be read ({str(error).splitlines()[0]})") from None
+    # UnicodeDecodeError is a ValueError; a header may ask for more memory than there is.
+    except (ValueError, EOFError, OSError, csv.Error, MemoryError, OverflowError, SyntaxError, TypeError) as error:
+        raise EncoderError(f"{label}: it cannot be read ({said_of_table(error)})") from None
     if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.size:
         shape = f"{vectors.dtype} {list(vectors.shape)}" if isinstance(vectors, np.ndarray) else "several arrays"
         raise EncoderError(f"{label}: it holds {shape}, not numbers [rows, dimension]")

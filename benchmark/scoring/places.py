@@ -36,6 +36,8 @@ class BankPlaces:
         self.unread = hashes.may_wait and not at_once
         """Whether the photos' bytes are still to be learnt in a pass."""
         self.bytes_hash = hashes.stand_in() if self.unread else hashes.bytes_hash()
+        self.earlier = None if self.unread else hashes.earlier_name
+        """What a run that was stopped before it knew the bytes called them; None where there is none to be believed."""
 
     def key(self, encoder: Encoder) -> dict[str, Any]:
         """Of its bank."""
@@ -52,6 +54,11 @@ class BankPlaces:
             DataError: it cannot be written.
         """
         return Bank.open(self._root(encoder), self.key(encoder), views, fresh=fresh, output=output)
+
+    def resume(self, encoders: Sequence[Encoder]) -> None:
+        """Give the banks that an earlier run left under its name of the bytes to those that are named by them."""
+        for encoder in encoders if self.earlier else ():
+            Bank.adopt(self._root(encoder), self.key(encoder), self._key(encoder, str(self.earlier)))
 
     def settle(self, readings: Sequence[Of], views: Views) -> list[Bank]:
         """After a pass that learnt the photos' bytes: the banks under their lasting names."""

@@ -24,6 +24,7 @@ from benchmark.scoring.jobs import Job, run_jobs
 from benchmark.scoring.passes import Pass, planned_passes
 from benchmark.scoring.places import BankPlaces
 from benchmark.scoring.readings import layers_of, readings
+from benchmark.scoring.trial import Trial
 from benchmark.scoring.trial_kept import tried
 from benchmark.tasks import Task
 from builders.errors import CamtraceError, EncoderError
@@ -84,9 +85,10 @@ def score_encoders(
         layers = layers_of(encoders, options, collected)
         encoders = [layered.encoder if layered else e for e, layered in zip(encoders, layers, strict=True)]
         passes = planned_passes(tasks, photos, options)
-        encoders = _try(encoders, photos, places.bytes_hash, passes, options, collected)
+        encoders = _try(encoders, photos, places, passes, options, collected)
         encoders = _settled(encoders, photos, places.bytes_hash, options, collected)
         fit = _precise_enough(encoders, photos, places.bytes_hash, options, collected)
+        places.resume([encoders[i] for i in fit])
         known: list[Mapping[str, Any]] = []
         jobs: list[tuple[Job, Collected]] = []
         for one in passes if fit else []:
@@ -142,7 +144,7 @@ def _say_what_files_lack(
 def _try(
     encoders: Sequence[Encoder],
     photos: PhotoSet,
-    bytes_hash: str,
+    places: BankPlaces,
     passes: Sequence[Pass],
     options: RunOptions,
     collected: Sequence[Collected],
@@ -152,7 +154,9 @@ def _try(
     started, found = time.perf_counter(), list(encoders)
     asked = [i for i, encoder in enumerate(encoders) if encoder.stored is None]
     able = [encoders[i] for i in asked]
-    trials = tried(able, photos, bytes_hash, passes[0].recipe, options) if passes and asked else []
+    trials: list[Trial] = []
+    if passes and asked:
+        trials = tried(able, photos, places.bytes_hash, passes[0].recipe, options, earlier=places.earlier)
     for i, trial in zip(asked, trials, strict=bool(passes)):
         got, reason = collected[i], trial.reason
         if trial.random and not options.allow_random:

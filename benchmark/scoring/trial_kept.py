@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,15 +26,26 @@ FOLDER = "gates"
 
 
 def tried(
-    encoders: Sequence[Encoder], photos: PhotoSet, bytes_hash: str, recipe: ViewRecipe, options: RunOptions
+    encoders: Sequence[Encoder],
+    photos: PhotoSet,
+    bytes_hash: str,
+    recipe: ViewRecipe,
+    options: RunOptions,
+    *,
+    earlier: str | None = None,
 ) -> list[Trial]:
     """As ``try_encoders``, or as it found when it was asked exactly this before.
+
+    A first run on many photos asks before it knows their bytes; what it found is kept under its name of them,
+    ``earlier``, until a run that knows them gives it to their hash.
 
     An encoder is known with its company: what one does to another shows only beside it. A run in which one encoder
     cannot be identified keeps nothing. Failures are not kept: memory that was short, a file that was away.
     """
     key = _key(encoders, photos, bytes_hash, recipe, options)
-    files = [_file(key, place, options) for place in range(len(encoders))] if key else []
+    files = _files(key, len(encoders), options)
+    if earlier and key:
+        _renamed(_files(_key(encoders, photos, earlier, recipe, options), len(encoders), options), files)
     if files and not options.fresh:
         kept = [_read(file) for file in files]
         if all(trial is not None for trial in kept):
@@ -67,8 +80,16 @@ def _code() -> str:
     return hashlib.sha256(Path(asking.__file__).read_bytes()).hexdigest()[:16]
 
 
-def _file(key: dict[str, Any], place: int, options: RunOptions) -> Path:
-    return options.cache / FOLDER / f"{key_hash({**key, 'place': place})}.json"
+def _files(key: dict[str, Any] | None, encoders: int, options: RunOptions) -> list[Path]:
+    """Of each encoder; none where nothing may be kept."""
+    places = range(encoders) if key else ()
+    return [options.cache / FOLDER / f"{key_hash({**(key or {}), 'place': place})}.json" for place in places]
+
+
+def _renamed(old: Sequence[Path], new: Sequence[Path]) -> None:
+    for there, here in zip(old, new, strict=True):
+        with contextlib.suppress(OSError):  # nothing there, or a disk that takes nothing: asked again
+            os.replace(there, here)
 
 
 def _read(file: Path) -> Trial | None:

@@ -7,24 +7,23 @@ stops takes nothing with it, and is told within seconds instead of being waited 
 from __future__ import annotations
 
 import contextlib
-import gc
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from benchmark.compute import threads_of_work
+from benchmark.views.one_worker import Make, Reply, Task, work
 from benchmark.views.ring import Lease, Ring, SlotPlan
+from benchmark.views.watch import Watch
 from builders.errors import DataError
 
 if TYPE_CHECKING:
@@ -40,42 +39,20 @@ STALLED_S = 60.0
 LOOK_S = 0.5
 """Seconds after which the thread looks whether anything goes on."""
 
-LONGEST_LOOK_S = 2.0
-"""Seconds between two looks that count at most."""
-
 SLOT_PATIENCE_S = 0.02
 """Seconds for a slot to become free, where everything else is done; then a photo goes through its worker's pipe."""
 
 
-@dataclass(frozen=True)
-class Task:
-    """One photo to make."""
-
-    position: int
-    slot: int | None
-    """None sends everything through the pipe."""
-    place: int
-    """Within the slot."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What became of one photo: ``made`` without what stands in the slot."""
-
-    task: Task
-    made: PhotoViews
-    sent: tuple[np.ndarray | None, ...]
-    """Per preprocessing, its views where they do not stand in the slot."""
-    pixels: np.ndarray | tuple[int, ...] | None
-    """Of a decoded photo: itself, or its shape where it stands in the slot."""
-
-
-Make = Callable[[int], "PhotoViews"]
-"""Position -> the views of that photo; picklable."""
-
-
 def made_by_workers(
-    make: Make, gathers: Sequence[int], plan: SlotPlan, slots: int, workers: int, *, ahead: int, pin: bool = False
+    make: Make,
+    gathers: Sequence[int],
+    plan: SlotPlan,
+    slots: int,
+    workers: int,
+    *,
+    ahead: int,
+    pin: bool = False,
+    kin: Sequence[int] = (),
 ) -> Generator[PhotoViews, None, None]:
     """The photos at positions 0, 1, ..., in order.
 
@@ -86,11 +63,12 @@ def made_by_workers(
         workers: processes.
         ahead: photos made before they are asked for, at most.
         pin: the ring's memory, for copies to a GPU.
+        kin: one number a position, or none at all; where two neighbours have the same, one worker makes both if it can.
 
     Raises:
         DataError: a worker died, or all have stopped.
     """
-    team = _Team(make, list(gathers), plan, slots, workers, ahead, pin)
+    team = _Team(make, list(gathers), plan, slots, workers, ahead, pin, kin)
     try:
         for position in range(sum(gathers)):
             yield team.next(position)
@@ -104,12 +82,23 @@ class _Worker:
     pipe: Connection
     given: list[int] = field(default_factory=list)
     """Positions."""
+    last: int = -1
+    """The position that was given last."""
 
 
 class _Team:
     def __init__(
-        self, make: Make, gathers: list[int], plan: SlotPlan, slots: int, workers: int, ahead: int, pin: bool
+        self,
+        make: Make,
+        gathers: list[int],
+        plan: SlotPlan,
+        slots: int,
+        workers: int,
+        ahead: int,
+        pin: bool,
+        kin: Sequence[int],
     ) -> None:
+        self._kin = kin
         self._gather_of = [(g, place) for g, size in enumerate(gathers) for place in range(size)]
         self._last = [place == gathers[g] - 1 for g, place in self._gather_of]
         self._ahead = ahead
@@ -129,7 +118,7 @@ class _Team:
             others = [worker.pipe for worker in self._workers] + [ours]
             inherited = others if context.get_start_method() == "fork" else []
             process = context.Process(
-                target=_work, args=(make, self._ring, theirs, inherited), daemon=True, name="views"
+                target=work, args=(make, self._ring, theirs, inherited), daemon=True, name="views"
             )
             with threads_of_work(0):  # a worker that begins with one thread needs no pool that only the parent has
                 process.start()
@@ -193,7 +182,7 @@ class _Team:
         """Until closed: give out photos, take in replies, notice who died and when nothing goes on."""
         pipes: dict[Any, _Worker] = {worker.pipe: worker for worker in self._workers}
         ends = {worker.process.sentinel: worker for worker in self._workers}
-        watch = _Watch([worker.process.pid for worker in self._workers])
+        watch = Watch([worker.process.pid for worker in self._workers])
         try:
             while not self._closing:
                 given = self._give_out()
@@ -207,7 +196,7 @@ class _Team:
                     raise _died(died[0].process)
                 if not ready and not given:
                     self._give_without_slot()
-                    if self._wanted_is_out() and watch.stalled():
+                    if self._wanted_is_out() and watch.stalled(STALLED_S):
                         raise DataError(
                             f"the workers that make views have done nothing for {STALLED_S:.0f} seconds; "
                             "is the disk with the photos there? --workers 0 makes views without them"
@@ -233,7 +222,7 @@ class _Team:
     def _give_out(self) -> bool:
         """Photos to workers that have fewer than ``QUEUED``, the idlest first; whether there was one."""
         given = False
-        while (worker := self._idlest()) is not None and self._next_given < len(self._gather_of):
+        while self._next_given < len(self._gather_of) and (worker := self._next_worker()) is not None:
             position = self._next_given
             if position >= self._wanted + self._ahead:
                 break
@@ -251,7 +240,7 @@ class _Team:
 
     def _give_without_slot(self) -> None:
         """All slots are held by who waits for this photo: it comes through the pipe."""
-        if self._starved() and (worker := self._idlest()) is not None:
+        if self._starved() and (worker := self._next_worker()) is not None:
             self._give(worker, Task(self._next_given, None, self._gather_of[self._next_given][1]))
 
     def _starved(self) -> bool:
@@ -262,10 +251,18 @@ class _Team:
     def _give(self, worker: _Worker, task: Task) -> None:
         self._next_given += 1
         worker.given.append(task.position)
+        worker.last = task.position
         with contextlib.suppress(OSError):  # it died: its sentinel says so
             worker.pipe.send(task)
 
-    def _idlest(self) -> _Worker | None:
+    def _next_worker(self) -> _Worker | None:
+        """The one that was given the neighbour of the next photo, where they are kin and it holds at most ``QUEUED``;
+        else the idlest."""
+        position = self._next_given
+        if self._kin and position and self._kin[position - 1] == self._kin[position]:
+            last = next((one for one in self._workers if one.last == position - 1), None)
+            if last is not None and len(last.given) <= QUEUED:
+                return last
         worker = min(self._workers, key=lambda one: len(one.given))
         return worker if len(worker.given) < QUEUED else None
 
@@ -279,87 +276,3 @@ def _died(process: Any) -> DataError:
     how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
     why = "probably for memory: use fewer --workers" if status == -signal.SIGKILL else "--workers 0 may show why"
     return DataError(f"a worker that makes views {how} ({why}); embeddings made so far are kept")
-
-
-class _Watch:
-    """Whether anything goes on: replies, or, where the system tells, what the workers do.
-
-    Only time in which this process looks counts: it may itself have been stopped (Ctrl-Z, a scheduler), or the machine.
-    """
-
-    def __init__(self, processes: Sequence[int]) -> None:
-        self._processes = processes
-        self._idle_s, self._looked = 0.0, time.monotonic()
-        self._did = [_done_by(process) for process in processes]
-
-    def seen(self) -> None:
-        self._idle_s = 0.0
-
-    def stalled(self) -> bool:
-        now = time.monotonic()
-        since, self._looked = min(now - self._looked, LONGEST_LOOK_S), now
-        did = [_done_by(process) for process in self._processes]
-        if did != self._did or any(map(_waits_for_a_core, self._processes)):
-            self._did = did
-            self.seen()
-        else:
-            self._idle_s += since
-        return self._idle_s > STALLED_S
-
-
-def _done_by(process: int) -> tuple[bytes, ...]:
-    """Processor time of a process in ticks, its counts of reads and writes; empty where the system does not tell."""
-    return (*_stat(process)[11:13], _proc(process, "io"))
-
-
-def _waits_for_a_core(process: int) -> bool:
-    """Whether it would go on if it were let: a loaded machine may leave it waiting for long."""
-    return _stat(process)[:1] == [b"R"]
-
-
-def _stat(process: int) -> list[bytes]:
-    """Fields from its state on."""
-    return _proc(process, "stat").rpartition(b")")[2].split()
-
-
-def _proc(process: int, name: str) -> bytes:
-    try:
-        return Path(f"/proc/{process}/{name}").read_bytes()
-    except OSError:
-        return b""
-
-
-def _work(make: Make, ring: Ring, pipe: Connection, inherited: Sequence[Connection]) -> None:
-    """A worker's life: it ends when its pipe does."""
-    gc.freeze()  # what the parent left to be collected may wait, at its end, for threads that only the parent has
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the whole group gets it; the parent ends its workers
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for other in inherited:
-        other.close()  # else a parent that is killed would leave them open
-    torch.set_num_threads(1)
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            task: Task = pipe.recv()
-            pipe.send(_placed(task, make(task.position), ring))
-
-
-def _placed(task: Task, made: PhotoViews, ring: Ring) -> Reply:
-    """Views and pixels into the slot; what does not fit is sent."""
-    slot = None if task.slot is None else ring.memory(task.slot)
-    sent: list[np.ndarray | None] = []
-    for which, array in enumerate(made.arrays):
-        views = array.numpy()
-        row = ring.plan.rows[which] if which < len(ring.plan.rows) else None
-        if slot is not None and row is not None and (views.shape, views.dtype) == (row.shape, row.dtype):
-            ring.plan.views(slot, which)[task.place] = views
-            sent.append(None)
-        else:
-            sent.append(views)
-    pixels: np.ndarray | tuple[int, ...] | None = None
-    if made.decoded is not None:
-        pixels = made.decoded.numpy()
-        room = None if slot is None else ring.plan.pixels(slot, task.place, pixels.shape)
-        if room is not None:
-            room[...] = pixels
-            pixels = tuple(pixels.shape)
-    return Reply(task, replace(made, arrays=(), decoded=None), tuple(sent), pixels)

@@ -10,10 +10,11 @@ from .shard_pool import (
     default_workers,
     write_groups,
     write_shards,
+    write_splits,
 )
 from .shards import ShardJob, file_sha256, items_per_shard
 from .space import estimate_space, require_space
-from .tables import read_table
+from .tables import read_table, table_schema
 
 __all__ = [
     "BUILD_FILE",
@@ -51,6 +52,8 @@ __all__ = [
     "size_category",
     "source_datasets",
     "summary",
+    "table_schema",
     "write_groups",
     "write_shards",
+    "write_splits",
 ]

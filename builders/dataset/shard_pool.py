@@ -8,8 +8,6 @@ import os
 import pickle
 import signal
 import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -32,6 +30,7 @@ from builders.dataset.shards import (
 from builders.errors import DataError, UsageError
 from builders.files import sweep_temporaries, write_text_atomically
 from builders.pixels import memory_budget
+from builders.ranks import end_with
 
 FAILURES_FILE = "failures.jsonl"
 """One JSON object per line: config, split, id, reason."""
@@ -87,6 +86,25 @@ def write_shards(job: ShardJob, *, workers: int = 1, fresh: bool = False, progre
     """
     with building(job.output), memory_budget():
         return _written([job], f"{job.config}/{job.split}", workers, fresh, progress)[0]
+
+
+def write_splits(jobs: Sequence[ShardJob], *, workers: int = 1, progress: bool = True) -> list[SplitShards]:
+    """Write several splits of one folder, whichever configs they are of, as ``write_shards`` writes each.
+
+    Workers take shards of whichever split: none waits until the last shard of a split is done.
+
+    Args:
+        jobs: in one folder.
+        workers: processes.
+        progress: a bar on stderr, where that is a terminal.
+
+    Raises:
+        as ``write_shards``.
+    """
+    if not jobs:
+        return []
+    with building(jobs[0].output), memory_budget():
+        return _written(jobs, ", ".join(dict.fromkeys(job.config for job in jobs)), workers, False, progress)
 
 
 def write_groups(jobs: Sequence[ShardJob], *, workers: int = 1, progress: bool = True) -> list[SplitShards]:
@@ -249,14 +267,8 @@ _worker: dict[str, Any] = {}
 def _start_worker(pickled: bytes, counter: Any, parent: int) -> None:
     """Each worker opens its own copy of the job: inherited file handles would share their positions."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    end_with(parent)
     _worker.update(jobs=pickle.loads(pickled), counter=counter)
-
-
-def _die_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _write_in_worker(job: int, number: int) -> Shard:

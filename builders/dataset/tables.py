@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from builders.errors import DataError
-from builders.outside import open_outside, readable
+from builders.outside import open_outside, readable, said_of_table, unfolded, unreadable_table
 
 MAX_SHARD_BYTES = 64 * 2**30
 """Of a Parquet file: ours aim at 400 MiB."""
@@ -31,10 +31,26 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
             size = unpacked_bytes(file, columns)
             if size > MAX_TABLE_BYTES:
                 raise DataError(f"{path}: {size / 1e9:.0f} GB unpacked, more than {MAX_TABLE_BYTES / 1e9:.0f}")
-            return file.read(columns=None if columns is None else list(columns))
-    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path}: not a Parquet file that can be read ({readable(reason[:200])})") from None
+            return unfolded(file, file.schema_arrow.names if columns is None else columns, limit=MAX_TABLE_BYTES)
+    except unreadable_table() as error:
+        raise _unreadable(path, error) from None
+
+
+def table_schema(path: Path) -> pa.Schema:
+    """The columns of a Parquet file.
+
+    Raises:
+        DataError: no regular file, or no Parquet.
+    """
+    try:
+        with open_outside(path, limit=MAX_SHARD_BYTES) as stream:
+            return pq.read_schema(stream)
+    except unreadable_table() as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: BaseException) -> DataError:
+    return DataError(f"{path}: not a Parquet file that can be read ({said_of_table(error)})")
 
 
 def unpacked_bytes(file: pq.ParquetFile, columns: Sequence[str] | None = None) -> int:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from builders.dataset import PHOTOS, Build, read_build, read_table
+from builders.dataset import PHOTOS, Build, read_build, read_table, table_schema
 from builders.errors import DataError, UsageError
 from builders.flickrexif.rows import METADATA
+from builders.outside import said_of_table, unreadable_table
 from builders.photos import HUB_SPLITS
-from builders.splits import SplitTable, read_split_file
+from builders.splits import SplitTable, read_split_file, text_column
 
 SPLIT_FILE_SUFFIXES = (".json", ".csv", ".parquet")
 
@@ -42,56 +43,75 @@ def tables_to_check(paths: Sequence[Path]) -> list[SplitTable]:
 
 
 def folder_tables(folder: Path) -> list[SplitTable]:
-    """One table for each attribute config of a built FlickrExif, with what the ``metadata`` config adds."""
+    """One table for each attribute config of a built FlickrExif, with what the ``metadata`` config adds.
+
+    Raises:
+        DataError: another kind of build, or its columns are not those of FlickrExif.
+    """
     build = read_build(folder)
     if build.kind != "flickrexif":
         raise DataError(f"{folder}: is a build of kind {build.kind!r}, not flickrexif")
-    extra = _metadata(folder, build)
-    return [_table(folder, build, config, extra) for config in build.configs if config not in (METADATA, PHOTOS)]
+    try:
+        extra = _metadata(folder, build)
+        return [_table(folder, build, config, extra) for config in build.configs if config not in (METADATA, PHOTOS)]
+    except unreadable_table(AttributeError) as error:
+        raise DataError(f"{folder}: its columns are not those of FlickrExif ({said_of_table(error)})") from None
 
 
-def _table(folder: Path, build: Build, config: str, extra: dict[str, dict[str, Any]]) -> SplitTable:
-    ids, splits, labels, owners, digests = [], [], [], [], []
+_READ = pa.schema([(name, pa.string()) for name in ("photo_id", "label", "owner", "sha256")])
+
+
+def _table(folder: Path, build: Build, config: str, extra: pa.Table | None) -> SplitTable:
+    parts, splits = [_READ.empty_table()], [np.zeros(0, dtype=np.int8)]
     for split in (s for s in build.splits if s.config == config):
         for shard in split.shards:
-            table = read_table(folder / shard.file, ["photo_id", config, "owner", "sha256"])
-            names = _class_names(folder / shard.file, config)
-            ids += table["photo_id"].to_pylist()
-            splits += [HUB_SPLITS.index(split.split)] * len(table)
-            labels += [names[i] for i in table[config].to_pylist()]
-            owners += table["owner"].to_pylist()
-            digests += table["sha256"].to_pylist()
-    rows = [extra.get(id, {}) for id in ids]
-    attributes = sorted({name[6:] for row in rows for name in row if name.startswith("label_")} - {config})
-    known = {name: [_known(row.get(f"label_{name}")) for row in rows] for name in attributes}
+            part = read_table(folder / shard.file, ["photo_id", config, "owner", "sha256"])
+            labels = pc.take(_class_names(folder / shard.file, config), part[config].combine_chunks())
+            parts.append(part.append_column("label", labels).select(_READ.names).cast(_READ))
+            splits.append(np.full(len(part), HUB_SPLITS.index(split.split), dtype=np.int8))
+    table = pa.concat_tables(parts)
+    hashes = years = None
+    metadata: dict[str, np.ndarray] = {}
+    if extra is not None:
+        own = extra.take(pc.index_in(table["photo_id"].combine_chunks(), extra["photo_id"].combine_chunks()))
+        hashes, years = _numbers(own, "perceptual_hash").view(np.uint64), _numbers(own, "year")
+        names = sorted(n for n in own.column_names if n.startswith("label_") and n != f"label_{config}")
+        metadata = {name.removeprefix("label_"): text_column(own[name], unknown=_UNKNOWN) for name in names}
     return SplitTable(
         config,
-        ids=np.array(ids, dtype=str),
-        splits=np.array(splits, dtype=np.int8),
-        labels=np.array(labels, dtype=str),
-        owners=np.array(owners, dtype=str),
-        digests=np.array(digests, dtype=str),
-        hashes=np.array([row.get("perceptual_hash") or 0 for row in rows], dtype=np.uint64) if extra else None,
-        years=np.array([row.get("year") or 0 for row in rows], dtype=np.int64) if extra else None,
-        metadata={name: np.array(column, dtype=str) for name, column in known.items()},
+        ids=text_column(table["photo_id"]),
+        splits=np.concatenate(splits),
+        labels=text_column(table["label"]),
+        owners=text_column(table["owner"]),
+        digests=text_column(table["sha256"].cast(pa.binary())),
+        hashes=hashes,
+        years=years,
+        metadata=metadata,
     )
 
 
-def _known(word: str | None) -> str:
-    return "" if word in (None, "unknown", "other") else str(word)
+_UNKNOWN = ("unknown", "other")
 
 
-def _metadata(folder: Path, build: Build) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+def _metadata(folder: Path, build: Build) -> pa.Table | None:
+    """``photo_id``, ``perceptual_hash``, ``year`` and the labels of all photos; None where there are no photos."""
+    parts = []
     for split in (s for s in build.splits if s.config == METADATA):
         for shard in split.shards:
-            table = read_table(folder / shard.file)
-            kept = [c for c in table.column_names if c in ("perceptual_hash", "year") or c.startswith("label_")]
-            found.update(zip(table["photo_id"].to_pylist(), table.select(kept).to_pylist(), strict=True))
-    return found
+            names = table_schema(folder / shard.file).names
+            kept = [c for c in names if c in ("photo_id", "perceptual_hash", "year") or c.startswith("label_")]
+            parts.append(read_table(folder / shard.file, kept))
+    return pa.concat_tables(parts, promote_options="default") if sum(map(len, parts)) else None
 
 
-def _class_names(path: Path, config: str) -> list[str]:
+def _numbers(table: pa.Table, name: str) -> np.ndarray:
+    """int64 [rows] of a column, 0 for what is not known."""
+    if name not in table.column_names:
+        return np.zeros(len(table), dtype=np.int64)
+    return np.array(table[name].cast(pa.int64()).fill_null(0).to_numpy(), dtype=np.int64)
+
+
+def _class_names(path: Path, config: str) -> pa.Array:
     from datasets import Features
 
-    return Features.from_arrow_schema(pq.read_schema(path))[config].names
+    return pa.array(Features.from_arrow_schema(table_schema(path))[config].names, pa.string())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from builders.flickrexif.exif_entries import dumps
 from builders.flickrexif.found import is_nsid, photo_id, rank, size_of_url, text_of
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import tombstones
-from builders.outside import from_hub, said_by_client
+from builders.outside import bars_on_terminals, from_hub, said_by_client
 from builders.sources import check_data_set
 
 EXIF_COLUMNS: dict[str, tuple[str, str]] = {
@@ -63,14 +62,14 @@ def open_table(hub: str | None, table: Path | None, revision: str | None = None)
         raise UsageError("say --hub REPO or --table FILE")
     import datasets
 
-    quiet_unless_terminal()
     try:
         if table is not None:
             if not table.is_file():
                 raise DataError(f"{table}: no such file")
             if table.suffix.lower() not in _FORMATS:
                 raise UsageError(f"{table}: a table is a file in {', '.join(_FORMATS)}")
-            rows = datasets.load_dataset(_FORMATS[table.suffix.lower()], data_files=str(table), split="train")
+            with bars_on_terminals():
+                rows = datasets.load_dataset(_FORMATS[table.suffix.lower()], data_files=str(table), split="train")
         else:
             check_data_set(str(hub), revision)
             with from_hub():
@@ -82,14 +81,6 @@ def open_table(hub: str | None, table: Path | None, revision: str | None = None)
     if ID_COLUMN not in rows.column_names:
         raise DataError(f"{hub or table}: has no column {ID_COLUMN!r} among {', '.join(rows.column_names)}")
     return rows
-
-
-def quiet_unless_terminal() -> None:
-    """datasets draws its bars wherever it runs."""
-    if not sys.stderr.isatty():
-        from datasets.utils.logging import disable_progress_bar
-
-        disable_progress_bar()
 
 
 def import_rows(state: State, rows: Iterable[Mapping[str, Any]], *, seed: int = 0, origin: str = "") -> Imported:

@@ -32,12 +32,11 @@ from builders.errors import DataError, PhotoError, unknown_name
 from builders.flickrexif.fetch import fetch
 from builders.flickrexif.fetching import FetchCounts, FetchPlan
 from builders.flickrexif.found import is_nsid, photo_id, rank
-from builders.flickrexif.importing import quiet_unless_terminal
 from builders.flickrexif.licences import LICENCES
 from builders.flickrexif.rows import METADATA, UNPINNED, RowMaker, photo_features, write_photos
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import TOMBSTONES_FILE, Tombstones, mark_folder, tombstones
-from builders.outside import MAX_CONFIG_BYTES, from_hub, read_outside_text, said_by_client
+from builders.outside import MAX_CONFIG_BYTES, bars_on_terminals, from_hub, read_outside_text, said_by_client
 from builders.sources import check_data_set
 
 NOT_FOR_REDISTRIBUTION = PixelRights(
@@ -163,12 +162,12 @@ class _Published:
         """A ``datasets.Dataset``, on disk."""
         import datasets
 
-        quiet_unless_terminal()
         folder, shards = Path(self.source), self._files(config, split)
         try:
             if folder.is_dir():  # by file: load_dataset of a folder caches by its README, whatever its files hold
                 files = [str(folder / name) for name in shards]
-                return datasets.load_dataset("parquet", data_files=files, split="train")
+                with bars_on_terminals():
+                    return datasets.load_dataset("parquet", data_files=files, split="train")
             check_data_set(self.source, self.revision)
             with from_hub():
                 return datasets.load_dataset(self.source, config, split=split, revision=self.revision)

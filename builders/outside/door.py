@@ -57,9 +57,9 @@ def read_outside(path: str | os.PathLike[str], *, limit: int, inside: Path | Non
     try:
         with open_outside(path, limit=limit, inside=inside) as stream:
             size = os.fstat(stream.fileno()).st_size  # a read of n bytes allocates n, so not of the limit at once
-            data = stream.read(size + 1)
+            data = stream.read(size + 1) or b""  # None: one of /proc that waits for something to say
             if size < len(data) <= limit:
-                data += stream.read(limit + 1 - len(data))
+                data += stream.read(limit + 1 - len(data)) or b""
     except OSError as error:
         raise Refused(path, f"cannot be read ({_reason(error)})") from None
     if len(data) > limit:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from builders.errors import RemoteError, disk_error, full_disk_in
+from builders.outside.bars import bars_on_terminals
 from builders.outside.door import too_large
 from builders.outside.names import readable
 from builders.outside.pace import Pace, TooSlow, within
@@ -46,7 +47,8 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
     """Within it, whatever the Hub's clients fetch in this process comes in time and within a size, or not at all.
 
     Files come by plain HTTP, not from the Xet store, whose client has no such limits; ``HF_HUB_DISABLE_XET=0`` in the
-    environment asks for it all the same. Of nested ones the inner one counts; threads share it.
+    environment asks for it all the same. Of nested ones the inner one counts; threads share it. Their progress bars are
+    drawn on a terminal alone.
 
     Args:
         limit: bytes of one file.
@@ -66,7 +68,8 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
         before = constants.HF_HUB_DISABLE_XET
         constants.HF_HUB_DISABLE_XET = before if sends else _without_xet(before)
     try:
-        yield
+        with bars_on_terminals():
+            yield
     except Exception as error:
         if full := full_disk_in(error):  # clients and their callers would take it for the network
             place = full.filename if isinstance(full.filename, str) else constants.HF_HUB_CACHE

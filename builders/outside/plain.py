@@ -14,6 +14,10 @@ MAX_DEPTH = 64
 """Of nested lists and objects: what we write has at most 8."""
 
 
+MAX_NUMBER = 400
+"""Characters of a number in YAML: a double has at most 330. Some forms (1:1:1...) take time by the square of them."""
+
+
 class Refused(DataError):
     """A file from outside that is not taken. ``reason`` is the sentence without its name."""
 
@@ -129,6 +133,11 @@ def _plain_loader() -> Any:
 
     class PlainLoader(yaml.SafeLoader):
         depth = 0
+
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            if node.tag.endswith((":int", ":float")) and len(str(node.value)) > MAX_NUMBER:
+                raise ValueError(f"a number of {len(node.value):,} characters")
+            return super().construct_object(node, deep)
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):

@@ -24,7 +24,7 @@ class Fetched:
     answers: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class Watch:
     """Limits, and what has come from each address while they hold."""
 

@@ -1,6 +1,6 @@
 from .by_pillow import open_processed, process_by_pillow, processed_file, request, size_of_processed
 from .codec import codec_canary, codec_versions
-from .decode import MAX_PIXELS, decode_rgb
+from .decode import MAX_PIXELS, check_work, decode_rgb
 from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
 from .engine.kernel_cache import kernel_folder
 from .engine.request import Planner
@@ -45,6 +45,7 @@ __all__ = [
     "ResizeCrop",
     "assigned_class",
     "assigned_classes",
+    "check_work",
     "chosen_engine",
     "codec_canary",
     "codec_versions",

@@ -28,6 +28,9 @@ from builders.pixels.reserving import reserve_for
 MAX_PIXELS = 178_956_970
 """Largest photo decoded: twice Pillow's warning limit (2 * 2**28 / 3 bytes of RGB), about 180 megapixels."""
 
+MAX_SCANNED = 20 * MAX_PIXELS
+"""Pixels times scans of a JPEG file: ten bytes are a scan, which visits all of them. Photos have about 10."""
+
 MIN_SIDE = 2
 """Smallest side: resizing by 0.5 must leave at least one pixel."""
 
@@ -57,7 +60,7 @@ def decode_rgb(data: bytes, *, upright: bool = True) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
-            _check_size(image.width, image.height)
+            check_work(image, data)
             reservation = reserve_for(image.width, image.height)
             try:
                 image.load()
@@ -111,6 +114,25 @@ def _from_sixteen_bits(image: Image.Image) -> Image.Image:
     if values.min() < 0 or values.max() > 65535:
         raise PhotoError("32-bit grey values outside 0..65535 have no defined way to 8 bits")
     return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+
+
+def check_work(image: Image.Image, data: bytes) -> None:
+    """Refuse what costs too much, or is no picture, before a pixel is decoded.
+
+    Args:
+        image: opened, not loaded.
+        data: its file.
+
+    Raises:
+        PhotoError: too many or too few pixels, scans that visit them too often, or a program.
+    """
+    _check_size(image.width, image.height)
+    if image.format == "EPS":
+        raise PhotoError("EPS is a program, not a photo")
+    if image.format in ("JPEG", "MPO"):
+        scans = data.count(b"\xff\xda")
+        if scans * image.width * image.height > MAX_SCANNED:
+            raise PhotoError(f"{scans} scans of {image.width} x {image.height} pixels, refused as a bomb")
 
 
 def _check_size(width: int, height: int) -> None:

@@ -6,6 +6,7 @@ the settings, the codec canary and the hash of every file of the build.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -124,7 +125,13 @@ def rebuild(recipe: str, photos: PhotoSet, output: Path, *, workers: int = 1, an
     described = read_build(folder)
     if described.kind != "recipe":
         raise DataError(f"{recipe}: not a recipe but a build of kind {described.kind!r}")
-    made_with = described.recipe["codec"]
+    with _of_our_form(recipe):
+        made_with = {name: described.recipe["codec"][name] for name in ("canary", "pillow", "libjpeg_turbo")}
+        settings = [settings_of(s) for s in described.recipe["settings"]]
+        sizes = {str(k): int(v) for k, v in described.recipe["items_per_shard"].items()}
+        first = settings[0]
+        if any(size < 1 for size in sizes.values()):
+            raise ValueError("a shard of no items")
     if made_with["canary"] != codec_canary() and not any_codec:
         here = codec_versions()
         raise DataError(
@@ -132,22 +139,32 @@ def rebuild(recipe: str, photos: PhotoSet, output: Path, *, workers: int = 1, an
             f"give other pixels than Pillow {here['pillow']} and libjpeg-turbo {here['libjpeg_turbo']} here: install "
             "those, or say --any-codec for a build that is not the same"
         )
-    settings = [settings_of(s) for s in described.recipe["settings"]]
-    first = settings[0]
+    with _of_our_form(recipe):
+        source = _photos_of(folder, described, photos)
     build = build_processed(
-        _photos_of(folder, described, photos),
+        source,
         output,
         parameters=[s.parameter for s in settings],
         assignment=first.assignment,
         seed=first.seed,
         assignment_seed=first.assignment_seed,
         lossless=first.lossless,
-        sizes={str(k): int(v) for k, v in described.recipe["items_per_shard"].items()},
+        sizes=sizes,
         workers=workers,
     )
     if not any_codec:
-        _verify(folder, described, output, build)
+        with _of_our_form(recipe):
+            _verify(folder, described, output, build)
     return build
+
+
+@contextlib.contextmanager
+def _of_our_form(recipe: str) -> Iterator[None]:
+    """What a stranger's recipe lacks is one sentence."""
+    try:
+        yield
+    except (AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
+        raise DataError(f"{recipe}: not a recipe of our form ({type(error).__name__}: {error})") from None
 
 
 def fetch_recipe(recipe: str) -> Path:

@@ -11,6 +11,7 @@ from builders.command_line import Parser
 from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, file_sha256, read_build
 from builders.errors import DataError, UsageError
 from builders.flickrexif import TOMBSTONES_FILE, buried_rows
+from builders.outside import read_outside_text
 from builders.processed import RECIPE_FOLDER, write_recipe
 from builders.publishing.card import card_in
 from builders.publishing.hub_push import PushReport, push_folder
@@ -67,7 +68,7 @@ def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: b
     data = tuple(shard.file for shard in build.shards)
     extra = [name for name in (FAILURES_FILE, TOMBSTONES_FILE) if (folder / name).is_file()]
     texts = (*extra, BUILD_FILE, README_FILE)
-    card = card_in((folder / README_FILE).read_text(encoding="utf-8"), repo).encode("utf-8")
+    card = card_in(read_outside_text(folder / README_FILE), repo).encode("utf-8")
     size = sum((folder / name).stat().st_size for name in (*data, *texts) if name != README_FILE) + len(card)
     return Publication(folder, repo, public, build, data, texts, card, size, note)
 

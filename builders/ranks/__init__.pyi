@@ -1,3 +1,4 @@
+from .ending import end_with
 from .engines import ENGINES, Engine
 from .kind import Finishing, Ranked
 from .local_engine import cores_here, end_with_parent, ranks_here, run_locally, serve
@@ -30,6 +31,7 @@ __all__ = [
     "cores_here",
     "count_text",
     "cut",
+    "end_with",
     "end_with_parent",
     "gather_files",
     "hand_over_files",

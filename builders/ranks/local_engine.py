@@ -8,13 +8,13 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO
 
 from builders.errors import UsageError
+from builders.ranks.ending import end_with
 
 SHARE = "CAMTRACE_RANKS_HERE"
 """Environment variable: how many ranks share this machine's cores."""
@@ -101,7 +101,7 @@ def serve(run: Callable[[int], str], numbers: Iterable[str], answers: IO[str]) -
 def end_with_parent() -> None:
     """Where ``ENDS_WITH_PARENT`` is set: end when whoever started this process is gone, however that happened."""
     if os.environ.pop(ENDS_WITH_PARENT, ""):
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+        end_with(os.getppid(), "camtrace: whoever started this rank is gone; it ends too")
 
 
 def ranks_here() -> int:
@@ -170,10 +170,3 @@ def _devices() -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return [str(n) for n, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU ")]
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    print("camtrace: whoever started this rank is gone; it ends too", file=sys.stderr, flush=True)
-    os._exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import DataError, PhotoError
+from builders.files import MAX_PHOTO_BYTES
+from builders.outside import Refused, open_outside, read_outside
 from builders.pixels import decode_rgb
 from builders.simcams.randomness import generator
 from builders.simcams.scene_light import SceneLight, margin_for
@@ -89,7 +92,7 @@ class PhotoScenes:
             PhotoError: it cannot be opened.
         """
         try:
-            with Image.open(self.root / self.paths[index]) as image:
+            with Image.open(io.BytesIO(self._read(index))) as image:
                 width, height = image.size
                 if image.getexif().get(0x0112, 1) >= 5:
                     width, height = height, width
@@ -102,9 +105,9 @@ class PhotoScenes:
         digest = hashlib.sha256(f"{self.height} {self.width} {self.ids}".encode())
         for path in self.paths:
             try:
-                digest.update(hashlib.sha256((self.root / path).read_bytes()).digest())
-            except OSError as error:
-                digest.update(f"unreadable: {error.errno}".encode())
+                digest.update(hashlib.sha256(read_outside(self.root / path, limit=MAX_PHOTO_BYTES)).digest())
+            except Refused as refused:
+                digest.update(f"unreadable: {refused.reason}".encode())
         return digest.hexdigest()
 
     def light(self, index: int) -> SceneLight:
@@ -113,7 +116,7 @@ class PhotoScenes:
         Raises:
             PhotoError: the photo cannot be decoded or is too small.
         """
-        rgb = np.asarray(decode_rgb((self.root / self.paths[index]).read_bytes()))
+        rgb = np.asarray(decode_rgb(self._read(index)))
         margin = margin_for(self.height, self.width)
         padded = (self.height + 2 * margin, self.width + 2 * margin)
         factor = _factor(rgb.shape[0], rgb.shape[1], self.height, self.width)
@@ -127,6 +130,12 @@ class PhotoScenes:
         scene_id = self.ids[index]
         illuminant = draw_illuminant(generator("illuminant", scene_id))
         return SceneLight.of_linear_rgb(scene_id, linear, margin, illuminant=illuminant, clipped=clipped)
+
+    def _read(self, index: int) -> bytes:
+        try:
+            return read_outside(self.root / self.paths[index], limit=MAX_PHOTO_BYTES)
+        except Refused as refused:
+            raise PhotoError(refused.reason) from None
 
 
 def linear_light(rgb: np.ndarray) -> np.ndarray:
@@ -155,7 +164,7 @@ def _factor(height: int, width: int, wanted_height: int, wanted_width: int) -> i
 
 def _large_enough(path: Path, height: int, width: int) -> bool:
     try:
-        with Image.open(path) as image:
+        with open_outside(path, limit=MAX_PHOTO_BYTES) as stream, Image.open(stream) as image:
             have = sorted(image.size)
     except Exception:  # not a photo, or a hostile one: not a scene
         return False

@@ -57,10 +57,18 @@ def read_attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet
             for attribute in asked:
                 names, column = _check(part, repo.location, attribute)
                 classes = labels.setdefault(attribute, (names, {}))[1]
-                for photo_id, label in zip(part["photo_id"], part[column], strict=True):
+                for at, (photo_id, label) in enumerate(zip(part["photo_id"], part[column], strict=True)):
                     if label is not None and label != UNLABELLED:
-                        classes[photo_id] = int(label)
+                        if label not in range(len(names)):
+                            where = f"{KIND}:{repo.location}: {config}/{split}, row {at}"
+                            raise DataError(f"{where} has the label {label}, and there are {len(names)} classes")
+                        if classes.setdefault(photo_id, label) != label:
+                            raise DataError(f"{KIND}:{repo.location}: {config}: photo {photo_id} has two labels")
             for at, photo_id in enumerate(part["photo_id"]):
+                if not isinstance(photo_id, str):
+                    raise DataError(
+                        f"{KIND}:{repo.location}: {config}/{split}, row {at}: photo_id {photo_id!r} is no text"
+                    )
                 if config == ALL_PHOTOS and not any(photo_id in labels[attribute][1] for attribute in asked):
                     continue
                 if splits.setdefault(photo_id, code) != code:

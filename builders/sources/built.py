@@ -12,7 +12,8 @@ from builders.errors import DataError, PhotoError, UsageError, unknown_name
 from builders.outside import from_hub, said_by_client
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import ALL_PARAMETERS, Parameter
-from builders.sources.hub_photos import split_named
+from builders.sources.hub_photos import split_named, undecoded
+from builders.sources.parquet_parts import local_splits
 from builders.sources.strangers import cell_bytes, check_data_set
 
 ABSENT = -1
@@ -37,7 +38,7 @@ class ProcessedSet:
     rows: np.ndarray
     """int64 [photos, classes], row of each view, ``ABSENT`` where the photo was not given that class."""
     parts: tuple[Any, ...]
-    """``datasets.Dataset`` of each split, images undecoded, joined in this order."""
+    """Of each split, images undecoded, joined in this order: as in ``HubSource``."""
 
     def read(self, photo: int, code: int) -> bytes:
         """The stored JPEG file of a photo under a class.
@@ -76,24 +77,33 @@ def open_built(path_or_repo: str, parameter: str | None = None, *, revision: str
         UsageError: the parameter is none of ours, or not in the data.
         DataError: nothing there that can be loaded, or not a set of processed photos.
     """
-    import datasets
-
     if parameter is not None and parameter not in ALL_PARAMETERS:
         raise unknown_name("parameter", parameter, ALL_PARAMETERS)
     check_data_set(path_or_repo, revision)
     _check_hashes(Path(path_or_repo), parameter)
-    try:
-        with from_hub():
-            loaded = datasets.load_dataset(path_or_repo, parameter, revision=revision)
-    except ValueError as error:
-        raise UsageError(f"{path_or_repo}: {str(error).splitlines()[0]}") from None
-    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-        raise DataError(f"{path_or_repo}: cannot be loaded ({said_by_client(error)})") from None
+    loaded = _loaded(path_or_repo, parameter, revision)
     features = next(iter(loaded.values())).features
     found = [name for name in ALL_PARAMETERS if name in features]
     if len(found) != 1 or not {"image", "photo_id"} <= set(features):
         raise DataError(f"{path_or_repo}: not a set of processed photos (columns {', '.join(features)})")
     return _joined(path_or_repo, loaded, ALL_PARAMETERS[found[0]])
+
+
+def _loaded(path_or_repo: str, parameter: str | None, revision: str | None) -> Any:
+    """By split; Parquet files of a folder where they lie."""
+    import datasets
+
+    try:
+        if Path(path_or_repo).is_dir():
+            found = local_splits(path_or_repo, parameter)
+            if found is not None:
+                return found
+        with from_hub():
+            return datasets.load_dataset(path_or_repo, parameter, revision=revision)
+    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
+        if type(error) is ValueError:  # so ``datasets`` says that there is no such config
+            raise UsageError(f"{path_or_repo}: {str(error).splitlines()[0]}") from None
+        raise DataError(f"{path_or_repo}: cannot be loaded ({said_by_client(error)})") from None
 
 
 def stored_parameters(path_or_repo: str, *, revision: str | None = None) -> tuple[str, ...]:
@@ -132,8 +142,6 @@ def _check_hashes(folder: Path, parameter: str | None) -> None:
 
 
 def _joined(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet:
-    import datasets
-
     index: dict[str, int] = {}
     splits: list[int] = []
     labels: list[int] = []
@@ -141,10 +149,10 @@ def _joined(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet:
     offset = 0
     label_names: tuple[str, ...] = ()
     for split, part in loaded.items():
-        if tuple(part.features[parameter.name].names) != parameter.classes:
+        if tuple(getattr(part.features[parameter.name], "names", ())) != parameter.classes:
             raise DataError(f"{name}: the classes of {parameter.name} are not ours")
         if "label" in part.features:
-            label_names = tuple(part.features["label"].names)
+            label_names = tuple(getattr(part.features["label"], "names", ()))
         values = part["label"] if "label" in part.features else [UNLABELLED] * len(part)
         values = [UNLABELLED if value is None else value for value in values]
         for row, (photo_id, code, label) in enumerate(zip(part["photo_id"], part[parameter.name], values, strict=True)):
@@ -177,7 +185,4 @@ def _joined(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet:
         rows=np.arange(len(index), dtype=np.int64),
         evidence={"splits": "as given by the data set", "views": f"stored, classes of {parameter.name}"},
     )
-    undecoded = [
-        p.select_columns(["image"]).cast_column("image", datasets.Image(decode=False)) for p in loaded.values()
-    ]
-    return ProcessedSet(photos, parameter, rows, tuple(undecoded))
+    return ProcessedSet(photos, parameter, rows, tuple(undecoded(part, "image") for part in loaded.values()))

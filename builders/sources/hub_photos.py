@@ -52,19 +52,32 @@ class HubSource:
 
     def stamps(self, rows: np.ndarray) -> list[Stamp] | None:
         """See ``PhotoSet.stamps``: of the files that hold the tables; None where bytes lie elsewhere."""
-        of_part: list[Stamp] = []
-        for part in self.parts:
-            files = [file_stamp(os.path.abspath(file["filename"])) for file in part.cache_files]
-            if not files or not _holds_all_bytes(part, self.column):
-                return None
-            text = "|".join(file.text for file in files)
-            of_part.append(Stamp(f"{text} {part._fingerprint}", max(file.changed_ns for file in files)))
+        of_part = table_stamps(self.parts, self.column)
+        if of_part is None:
+            return None
         ends = np.cumsum([len(part) for part in self.parts])
         which = np.searchsorted(ends, rows, side="right")
         return [
             Stamp(f"{of_part[part].text} {row}", of_part[part].changed_ns)
             for part, row in zip(which.tolist(), rows.tolist(), strict=True)
         ]
+
+
+def table_stamps(parts: Sequence[Any], column: str) -> list[Stamp] | None:
+    """Of the files that hold each part's table; None where an image of the column lies elsewhere, or nobody can tell.
+
+    Args:
+        parts: as in ``HubSource``.
+        column: of images.
+    """
+    found: list[Stamp] = []
+    for part in parts:
+        files = [file_stamp(os.path.abspath(file["filename"])) for file in part.cache_files]
+        if not files or not _holds_all_bytes(part, column):
+            return None
+        text = "|".join(file.text for file in files)
+        found.append(Stamp(f"{text} {part._fingerprint}", max(file.changed_ns for file in files)))
+    return found
 
 
 def _holds_all_bytes(part: Any, column: str) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
+from builders.outside import MAX_CONFIG_BYTES, read_outside
 from builders.photos import SPLITS, Labels, PhotoSet, Stamp
 from builders.sources.folders import file_stamp, labelled_folder
 from builders.sources.tar_index import WORDNET_ID, Member, indexed
@@ -157,11 +158,11 @@ def _devkit_file(root: Path, name: str) -> bytes:
     unpacked, packed = root / DEVKIT_FOLDER / name, root / DEVKIT_TAR
     try:
         if unpacked.is_file():
-            return unpacked.read_bytes()
+            return read_outside(unpacked, limit=MAX_CONFIG_BYTES)
         with tarfile.open(packed, "r:gz") as tar:
             stream = tar.extractfile(f"{DEVKIT_FOLDER}/{name}")
             if stream is not None:
-                return stream.read()
+                return stream.read(MAX_CONFIG_BYTES)
     except FileNotFoundError:
         raise DataError(f"{root}: {VAL_TAR} needs {DEVKIT_TAR} beside it: it says which class each photo has") from None
     except (OSError, EOFError, KeyError, tarfile.TarError) as error:

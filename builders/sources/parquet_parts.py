@@ -15,11 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from builders.errors import DataError, PhotoError
+from builders.outside import readable, said_of_table, unfolded, unreadable_table
+
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 LARGEST_GROUP = 256 << 20
-"""Bytes of a row group, unpacked, up to which a file is read in place: a reader holds one of them."""
+"""Bytes of a row group, unpacked, up to which a file is read in place."""
+
+HELD_GROUPS = 2
+"""Row groups that a reader holds: threads that read side by side stand on both sides of a border."""
+
+MAX_UNFOLDED = 1 << 30
+"""Bytes of a row group or a column in memory: one value of a dictionary may stand in any number of rows."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +44,8 @@ class ParquetPart:
     """int64 [row groups], rows up to the end of each."""
     groups: tuple[tuple[int, int], ...]
     """(file, row group in it) of each."""
-    _held: list[Any] = field(default_factory=lambda: [-1, None, threading.Lock()], repr=False, compare=False)
-    """The row group read last: its number, its table; and who may change them."""
+    _held: tuple[dict[int, Any], Any] = field(default_factory=lambda: ({}, threading.Lock()), repr=False, compare=False)
+    """The tables of the row groups read last, by number, the newest last; and who may change them."""
 
     def __len__(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
@@ -45,7 +54,7 @@ class ParquetPart:
         return {name: getattr(self, name) for name in ("files", "features", "ends", "groups")}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        for name, value in {**state, "_held": [-1, None, threading.Lock()]}.items():
+        for name, value in {**state, "_held": ({}, threading.Lock())}.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -58,19 +67,30 @@ class ParquetPart:
         return ParquetPart(self.files, some, self.ends, self.groups)
 
     def __getitem__(self, key: Any) -> Any:
-        """A row by its position, as a mapping; a column by its name, as a list."""
+        """A row by its position, as a mapping; a column by its name, as a list.
+
+        Raises:
+            PhotoError: the row cannot be read.
+            DataError: the column cannot.
+        """
         if isinstance(key, str):
-            return [value for file in self.files for value in self._open(file).read([key]).column(0).to_pylist()]
+            return [value for file in self.files for value in self._column(file, key)]
         if not 0 <= key < len(self):
             raise IndexError(key)
         number = int(np.searchsorted(self.ends, key, side="right"))
-        table = self._group(number)
-        row: dict[str, Any] = table.slice(int(key - self.ends[number] + table.num_rows), 1).to_pylist()[0]
+        try:
+            table = self._group(number)
+            row: dict[str, Any] = table.slice(int(key - self.ends[number] + table.num_rows), 1).to_pylist()[0]
+        except unreadable_table() as error:
+            raise PhotoError(f"its part of the Parquet file cannot be read ({said_of_table(error)})") from None
         return row
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for number in range(len(self.groups)):
-            table = self._group(number)
+        for number, (file, _) in enumerate(self.groups):
+            try:
+                table = self._group(number)
+            except unreadable_table() as error:
+                raise DataError(f"{self.files[file]}: cannot be read ({said_of_table(error)})") from None
             for row in range(table.num_rows):
                 yield table.slice(row, 1).to_pylist()[0]
 
@@ -103,12 +123,23 @@ class ParquetPart:
         return pq.ParquetFile(file)
 
     def _group(self, number: int) -> Any:
-        with self._held[2]:
-            if self._held[0] != number:
+        held, lock = self._held
+        with lock:
+            table = held.pop(number, None)
+            if table is None:
+                while len(held) >= HELD_GROUPS:
+                    del held[next(iter(held))]
                 file, group = self.groups[number]
-                table = self._open(self.files[file]).read_row_group(group, columns=list(self.features))
-                self._held[:2] = [number, table.select(list(self.features))]
-            return self._held[1]
+                table = unfolded(self._open(self.files[file]), list(self.features), limit=MAX_UNFOLDED, groups=[group])
+            held[number] = table
+            return table
+
+    def _column(self, file: str, name: str) -> list[Any]:
+        try:
+            values: list[Any] = unfolded(self._open(file), [name], limit=MAX_UNFOLDED).column(0).to_pylist()
+            return values
+        except unreadable_table() as error:
+            raise DataError(f"{file}: column {readable(name)} cannot be read ({said_of_table(error)})") from None
 
 
 def parquet_part(files: Sequence[str | Path]) -> ParquetPart | None:

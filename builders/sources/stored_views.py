@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import struct
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from builders.errors import DataError, PhotoError
-from builders.photos import Labels, PhotoSet
+from builders.photos import Labels, PhotoSet, Stamp
 from builders.sources.built import ProcessedSet, open_built, stored_parameters
+from builders.sources.hub_photos import table_stamps
 
 _COUNT = struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")
@@ -30,6 +32,17 @@ class BundleSource:
 
     def read(self, row: int) -> bytes:
         return pack([self.sets[number].read(int(self.rows[number, row]), code) for number, code in self.places])
+
+    def stamps(self, rows: np.ndarray) -> list[Stamp] | None:
+        """See ``PhotoSet.stamps``: of all files that hold the tables, and where each view of a photo stands in them."""
+        found = [table_stamps(built.parts, "image") for built in self.sets]
+        tables = [stamp for own in found for stamp in own or ()]
+        if None in found or not tables:
+            return None
+        files = hashlib.sha256("\n".join(stamp.text for stamp in tables).encode("utf-8", "surrogateescape")).hexdigest()
+        changed = max(stamp.changed_ns for stamp in tables)
+        at = [self.sets[number].rows[self.rows[number, rows], code] for number, code in self.places]
+        return [Stamp(f"{files} {place}", changed) for place in np.stack(at, axis=1).tolist()]
 
 
 def stored_photos(path_or_repo: str, parameters: Sequence[str] = (), *, revision: str | None = None) -> PhotoSet:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,8 +14,6 @@ from builders.outside import MAX_CONFIG_BYTES, Refused, from_hub, parse_yaml, re
 
 CARDS = ("README.md", ".huggingface.yaml")
 """Files of a data set that say where its data are."""
-
-_FRONT = re.compile(r"\A\s*---[\r\n]+(.*?)[\r\n]+---(?:\r?\n|\Z)", re.DOTALL)
 
 
 def check_data_set(location: str, revision: str | None = None) -> None:
@@ -42,8 +39,7 @@ def check_data_set(location: str, revision: str | None = None) -> None:
         if card is None:
             continue
         text = read_outside_text(card)
-        front = _FRONT.match(text)
-        described = text if name != "README.md" else front[1] if front else ""
+        described = text if name != "README.md" else _front(text)
         check_card(parse_yaml(described, f"{location}: {name}"), f"{location}: {name}")
 
 
@@ -104,6 +100,14 @@ def roots_of(location: str) -> tuple[str, ...]:
 
     kept = os.path.join(constants.HF_HUB_CACHE, f"datasets--{location.replace('/', '--')}")
     return kept, str(config.EXTRACTED_DATASETS_PATH), str(config.DOWNLOADED_DATASETS_PATH)
+
+
+def _front(text: str) -> str:
+    """The YAML before the text of a card, as the library finds it: a rule of our own may see none where it sees one."""
+    from huggingface_hub.repocard import REGEX_YAML_BLOCK
+
+    found = REGEX_YAML_BLOCK.search(text)
+    return found[2] if found else ""
 
 
 def _card(folder: Path, location: str, revision: str | None, name: str) -> Path | None:

@@ -3,7 +3,7 @@ from .limits import Choice, Limits, class_limits
 from .make import LEFT_OUT, Sizes, Splits, balance, make_splits, photo_groups
 from .perceptual_hash import NO_HASH, near_duplicate_groups, near_pairs, photo_hash
 from .report import ValidationReport, validate
-from .tables import SplitTable, read_split_file, tables_of
+from .tables import SplitTable, read_split_file, tables_of, text_column
 
 __all__ = [
     "LEFT_OUT",
@@ -25,6 +25,7 @@ __all__ = [
     "photo_hash",
     "read_split_file",
     "tables_of",
+    "text_column",
     "validate",
     "without_empty",
 ]

@@ -18,7 +18,7 @@ from scipy.fft import dctn
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from builders.pixels import MAX_PIXELS, decode_rgb
+from builders.pixels import check_work, decode_rgb
 
 MAX_DISTANCE = 4
 """Default threshold in bits: re-saved and resized copies differ in 0 to 4 of 63, unrelated photos in 31 +- 4. Distances
@@ -79,12 +79,11 @@ def photo_hash(data: bytes) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
-            if image.width * image.height <= MAX_PIXELS:
-                image.draft("L", (4 * _SIDE, 4 * _SIDE))
-                return perceptual_hash(ImageOps.exif_transpose(image))
+            check_work(image, data)
+            image.draft("L", (4 * _SIDE, 4 * _SIDE))
+            return perceptual_hash(ImageOps.exif_transpose(image))
     except Exception:  # decode_rgb says in one sentence what is wrong with it
         return perceptual_hash(decode_rgb(data))
-    return perceptual_hash(decode_rgb(data))
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -141,7 +141,7 @@ def _duplicates(table: SplitTable) -> Iterator[Finding]:
         return
     for one, other in _PAIRS:
         rows = _rows_not_shared(table, one, other)
-        rows = rows[table.digests[rows] != ""]
+        rows = rows[table.digests[rows] != table.digests.dtype.type()]
         shared = int(np.isin(table.digests[rows], table.digests[table.rows(other)]).sum())
         yield _count(table.name, f"{SPLITS[one]} files also in {SPLITS[other]} (other id)", shared, len(rows))
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError
-from builders.outside import read_outside_text
+from builders.outside import open_outside, read_outside_text, unfolded, unreadable_table
 from builders.photos import SPLITS, Labels
 from builders.splits.make import LEFT_OUT, Splits
 
@@ -45,7 +45,7 @@ class SplitTable:
     owners: np.ndarray | None = None
     """str [rows], owner or scene; "" is unknown."""
     digests: np.ndarray | None = None
-    """str [rows], sha256 of the files; "" is unknown."""
+    """str or bytes [rows], sha256 of the files; empty is unknown."""
     hashes: np.ndarray | None = None
     """uint64 [rows], perceptual hashes; ``NO_HASH`` is unknown."""
     years: np.ndarray | None = None
@@ -63,8 +63,53 @@ class SplitTable:
         return np.flatnonzero(self.splits == split)
 
 
+MAX_TEXT_BYTES = 2**31
+"""Of a column of texts: each takes the room of the longest of them."""
+
+
+def text_column(values: Any, *, unknown: Sequence[str] = ()) -> np.ndarray:
+    """str [rows], or bytes [rows] of binary values; empty for what is missing.
+
+    Args:
+        values: a column of texts or bytes, as Arrow has it.
+        unknown: values that are missing too.
+
+    Raises:
+        DataError: it would take more than ``MAX_TEXT_BYTES``.
+
+    >>> import pyarrow
+    >>> text_column(pyarrow.array(["a", None, "other", "a"]), unknown=["other"]).tolist()
+    ['a', '', '', 'a']
+    """
+    import pyarrow as pa
+
+    column = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    coded = column.dictionary_encode()
+    words = [word if word not in unknown else word[:0] for word in coded.dictionary.to_pylist()]
+    binary = pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)
+    _check_room(max(map(len, words), default=0), max(len(column), len(words)), 1 if binary else 4)
+    each = np.array([*words, b"" if binary else ""], dtype=bytes if binary else str)
+    codes = coded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+    return np.asarray(each[codes.astype(np.int64)])
+
+
+def _check_room(longest: int, rows: int, each: int = 4) -> None:
+    if longest * rows * each > MAX_TEXT_BYTES:
+        raise DataError(f"a text of {longest:,} characters among {rows:,} rows")
+
+
+def _texts(values: np.ndarray) -> np.ndarray:
+    """str [rows] of objects."""
+    words = [str(value) for value in values]
+    _check_room(max(map(len, words), default=0), len(words))
+    return np.array(words, dtype=str)
+
+
 MAX_SPLIT_FILE_BYTES = 2**30
-"""Of a JSON or CSV file: a million photos take 100 MB."""
+"""Of a file: a million photos take 100 MB."""
+
+MAX_TABLE_BYTES = 2**32
+"""Of its columns in memory."""
 
 
 def read_split_file(path: Path) -> SplitTable:
@@ -83,7 +128,7 @@ def read_split_file(path: Path) -> SplitTable:
             return _from_columns((_csv_columns if path.suffix == ".csv" else _parquet_columns)(path), path.stem)
     except DataError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+    except unreadable_table(TypeError, IndexError, AttributeError) as error:
         raise DataError(f"{path.name}: no split file that can be read ({type(error).__name__}: {error})") from None
     raise DataError(f"{path.name}: give a .json of the study's form, a .csv or a .parquet file")
 
@@ -136,7 +181,9 @@ def _csv_columns(path: Path) -> dict[str, np.ndarray]:
 def _parquet_columns(path: Path) -> dict[str, np.ndarray]:
     import pyarrow.parquet
 
-    table = pyarrow.parquet.read_table(path)
+    with open_outside(path, limit=MAX_SPLIT_FILE_BYTES) as stream:
+        file = pyarrow.parquet.ParquetFile(stream)
+        table = unfolded(file, file.schema_arrow.names, limit=MAX_TABLE_BYTES)
     return {
         name: np.array(["" if v is None else v for v in table[name].to_pylist()], dtype=object)
         for name in table.column_names
@@ -158,11 +205,11 @@ def _from_columns(columns: Mapping[str, np.ndarray], name: str) -> SplitTable:
             return None
         if kind is np.uint64:  # some formats have signed integers only
             return np.array([int(v or 0) % 2**64 for v in values], dtype=np.uint64)
-        return values.astype(str) if kind is str else np.array([int(v or 0) for v in values], dtype=kind)
+        return _texts(values) if kind is str else np.array([int(v or 0) for v in values], dtype=kind)
 
     return SplitTable(
         name=name,
-        ids=columns[found["ids"] or ""].astype(str),
+        ids=_texts(columns[found["ids"] or ""]),
         splits=splits,
         labels=column("labels", str),
         owners=column("owners", str),
@@ -170,6 +217,6 @@ def _from_columns(columns: Mapping[str, np.ndarray], name: str) -> SplitTable:
         hashes=column("hashes", np.uint64),
         years=column("years", np.int64),
         metadata={
-            n: v.astype(str) for n, v in columns.items() if n not in used and all(isinstance(word, str) for word in v)
+            n: _texts(v) for n, v in columns.items() if n not in used and all(isinstance(word, str) for word in v)
         },
     )

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from benchmark.bank import fill_banks_on
-from benchmark.bank.bank import Bank, bank_key
+from benchmark.bank.bank import Bank
+from benchmark.bank.keys import bank_key
 from benchmark.compute import budget
 from benchmark.encoders import Encoder
 from benchmark.knn.answers import KnnAnswers

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmark.bank.bank import Bank, bank_key
+from benchmark.bank.bank import Bank
 from benchmark.bank.embed import PassOutcome, fill_banks
+from benchmark.bank.keys import bank_key
 from benchmark.bank.precision_gate import THRESHOLD, neighbouring, trace_to_noise
 from benchmark.encoders import Encoder
 from benchmark.encoders.embedding import Network, Normalisation, network_encoder, pooled

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders.errors import DataError
 from builders.photos import QUESTION_COLUMNS, Labels, PhotoSet
 
 
@@ -142,3 +143,8 @@ def test_question_hash__texts_never_run_together(one, other):
     a = dataclasses.replace(first, labels=Labels(tuple(one), first.labels.values)).question_hash()
     b = dataclasses.replace(second, labels=Labels(tuple(other), second.labels.values)).question_hash()
     assert (a == b) == (one == other)
+
+
+def test_photo_set__names_that_would_be_written_alike_are_one_sentence():
+    with pytest.raises(DataError, match=r"several photos have a name that is written a\\x1b"):
+        PhotoSet.of_bytes("x", {"a\x1b": b"1", r"a\x1b": b"2"})

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from benchmark.bank import photos_bytes_hash
-from benchmark.bank.bank import key_hash
+from benchmark.bank.keys import key_hash
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.options import RunOptions
 from benchmark.scoring.run import Scored, score_encoders
@@ -108,7 +108,7 @@ def test_cache__every_ingredient_is_embedded_anew(tmp_path, what):
 
 def test_cache__another_codec_is_embedded_anew(tmp_path, monkeypatch):
     run(tmp_path)
-    monkeypatch.setattr("benchmark.bank.bank.codec_canary", lambda: "another codec")
+    monkeypatch.setattr("benchmark.bank.keys.codec_canary", lambda: "another codec")
     assert run(tmp_path).result.cost["views"] == 6 * 4
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from benchmark.bank import photos_bytes_hash
-from benchmark.bank.bank import Bank, bank_key
+from benchmark.bank.bank import Bank
 from benchmark.bank.embed import PassCost, PassOutcome, fill_banks
+from benchmark.bank.keys import bank_key
 from benchmark.bank.one_device import the_same
 from benchmark.bank.several_devices import fill_banks_on, joined, workers_each
 from benchmark.compute import named_devices, share_machine

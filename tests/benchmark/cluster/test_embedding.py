@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import benchmark.bank.bank
+import benchmark.bank.keys
 import benchmark.cluster.embedding
 import benchmark.cluster.working
 import benchmark.scoring.trial_kept
 from benchmark.bank import Bank, BlockRows
 from builders.ranks import Place, read_plan
 from tests.benchmark.cluster.conftest import ASKED, POISONED, leftovers, make_root, same_banks, scores, tree
+from tests.warm_python import run_python
 
 
 @pytest.fixture
@@ -70,8 +71,7 @@ def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tm
     fuse = tmp_path / "fuse"
     fuse.touch()
     environment = {**elsewhere, "FUSE": str(fuse)}
-    command = [sys.executable, "-m", "camtrace", "work", str(tmp_path / "out.plan"), "--workers", "2"]
-    first = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    first = run_python("-m", "camtrace", "work", tmp_path / "out.plan", "--workers", 2, env=environment, timeout=200)
     assert first.returncode == 1, first.stderr
     assert "failed: its process was killed (SIGKILL; out of memory?)" in first.stderr
     assert first.stdout.startswith("3 ranks done, 1 failed")
@@ -192,7 +192,7 @@ def test_embed__fills_banks_and_block_files_read_like_them(run, plain, tmp_path)
     assert not (tmp_path / "out").exists()
     plan, place = read_plan(str(tmp_path / "out.plan"))
     for key in plan.notes["keys"].values():
-        bank = Bank.at(tmp_path / "cache" / "banks" / f"2-{benchmark.bank.bank.key_hash(key)}")
+        bank = Bank.at(tmp_path / "cache" / "banks" / f"2-{benchmark.bank.keys.key_hash(key)}")
         for name in bank.names:
             view = json.loads((bank.folder / "views" / name / "key.json").read_text())["view"]
             read, stored = BlockRows(place / "banks", key, view), bank.view(name, np.arange(200))

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from benchmark.bank.bank import LAYOUT, key_hash
+from benchmark.bank.keys import LAYOUT, key_hash
 from builders.ranks import read_plan
 from tests.benchmark.cluster.conftest import ASKED, leftovers, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD

@@ -1,8 +1,6 @@
 """Results with complete provenance, made by hand, and a client process against the Hub double."""
 
 import dataclasses
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from benchmark.results.schema import Result, Score, write_result
 from builders.pixels.codec import codec_canary, codec_versions
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN
+from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[3]
 
@@ -87,18 +86,18 @@ def folder(tmp_path):
 
 @pytest.fixture
 def client(hub, tmp_path):
-    """Run ``python -m benchmark ARGUMENTS`` as somebody with a Hub account would; no output may hold a token."""
+    """Run ``python -m benchmark ARGUMENTS`` as somebody with a Hub account would; no output may hold a token, and none
+    of the clients' progress bars, for which nothing but our own code sees to here."""
 
     def run(*arguments, token=OWNER_TOKEN, expect=0, home="home"):
         environment = hub.environment(tmp_path / home, token) | {"CAMTRACE_CACHE": str(tmp_path / "cache")}
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmark", *map(str, arguments)],
-            env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        del environment["HF_HUB_DISABLE_PROGRESS_BARS"]
+        done = run_python("-m", "benchmark", *arguments, env=environment, cwd=ROOT)
         assert done.returncode == expect, done.stdout + done.stderr
         assert OWNER_TOKEN not in done.stdout + done.stderr
         assert READER_TOKEN not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
+        assert "%|" not in done.stderr
         return done
 
     return run

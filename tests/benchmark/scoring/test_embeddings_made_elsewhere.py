@@ -226,6 +226,17 @@ def test_embeddings__bad_arrays_are_one_sentence(tmp_path, array, lines, said):
         load_encoder(f"embeddings:{tmp_path}/f.npy")
 
 
+@pytest.mark.parametrize("shape", ["(1000000000000000, 3)", "(9999999999999999999999, 3)", "(-1, 3)"])
+def test_embeddings__an_array_that_says_more_than_it_holds_is_one_sentence(tmp_path, shape):
+    np.save(tmp_path / "f.npy", np.ones((1, 3)))
+    whole = (tmp_path / "f.npy").read_bytes()
+    head = whole[10:128].rstrip().replace(b"(1, 3)", shape.encode()).ljust(117) + b"\n"
+    (tmp_path / "f.npy").write_bytes(whole[:10] + head + whole[128:])
+    (tmp_path / "f.csv").write_text("photo_id\na\n")
+    with pytest.raises(EncoderError, match="cannot be read"):
+        load_encoder(f"embeddings:{tmp_path}/f.npy")
+
+
 def test_embeddings__missing_photos_and_options_that_cannot_apply(work, table, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(work)
     gone = table["photo_id"].to_pylist()[-1]

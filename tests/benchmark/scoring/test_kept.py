@@ -4,8 +4,6 @@ import dataclasses
 import json
 import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,11 +13,12 @@ from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.scoring import jobs, kept, space
 from benchmark.scoring.run import score_encoders
-from benchmark.scoring.trial import Trial
+from benchmark.scoring.trial import Trial, try_encoders
 from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.errors import DataError
 from builders.photos import Labels
 from builders.sources.folders import FolderSource, labelled_folder
+from tests.warm_python import run_python
 
 ENCODER = "control:random-projection"
 
@@ -143,7 +142,9 @@ def test_first_run__photos_are_hashed_in_the_pass(tmp_path, encoder, photos, ran
     assert (ran, len(rows)) == ([], len(photos))
 
 
-def test_first_run__stopped_in_the_pass__goes_on(tmp_path, encoder, photos, monkeypatch):
+@pytest.mark.parametrize("few", [1, 1000])
+def test_first_run__stopped_in_the_pass__goes_on(tmp_path, encoder, photos, monkeypatch, few):
+    """Also where so few photos are unknown by then that the next run reads them before it embeds."""
     monkeypatch.setattr(photo_hashes, "READ_BEFORE", 1)
     monkeypatch.setattr("benchmark.bank.view_file.Blocks.size", 16)
     rows, real = [], FolderSource.read
@@ -158,9 +159,44 @@ def test_first_run__stopped_in_the_pass__goes_on(tmp_path, encoder, photos, monk
     with pytest.raises(KeyboardInterrupt):
         score(encoder, photos, tmp_path)
     monkeypatch.setattr(FolderSource, "read", lambda self, row: rows.append(row) or real(self, row))
-    score(encoder, photos, tmp_path)
-    assert sorted(rows[20:]) == list(range(16, len(photos)))
+    monkeypatch.setattr(photo_hashes, "READ_BEFORE", few)
+    second = score(encoder, photos, tmp_path)
+    unknown = list(range(20, len(photos))) if few > 1 else []
+    assert sorted(rows[20:]) == sorted([*unknown, *range(16, len(photos))])
+    assert second.result.cost["views"] == 3 * (len(photos) - 16)
     assert len(list((tmp_path / "banks").iterdir())) == 1
+
+
+def test_first_run__photos_that_changed_just_now_lend_their_name_to_nothing(tmp_path, encoder, photos, monkeypatch):
+    """Their stamps may be those of other bytes."""
+    monkeypatch.setattr(photo_hashes, "READ_BEFORE", 1)
+    monkeypatch.setattr("benchmark.bank.view_file.Blocks.size", 16)
+    monkeypatch.setattr(photo_hashes, "JUST_CHANGED_NS", 10**18)
+    monkeypatch.setattr("benchmark.bank.bank.Bank.adopt", lambda *_: pytest.fail("adopted"))
+    with pytest.raises(pytest.fail.Exception):
+        score(encoder, photos, tmp_path)
+    monkeypatch.setattr(photo_hashes, "READ_BEFORE", 1000)
+    assert score(encoder, photos, tmp_path).result.cost["views"] == 3 * len(photos)
+
+
+def test_first_run__stopped_after_the_pass__nothing_is_embedded_again(tmp_path, encoder, photos, monkeypatch):
+    """Not even the three batches that ask whether it is an encoder: it answered before the photos' bytes were known."""
+    monkeypatch.setattr("benchmark.scoring.trial_kept.try_encoders", try_encoders)
+    monkeypatch.setattr(photo_hashes, "READ_BEFORE", 1)
+    batches, embed = [], encoder.embed
+    counting = dataclasses.replace(encoder, embed=lambda batch: batches.append(len(batch)) or embed(batch))
+
+    def stops(job):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(jobs, "_run", stops)
+        with pytest.raises(KeyboardInterrupt):
+            score(counting, photos, tmp_path)
+    assert sum(batches) == 3 + 3 + 1 + 3 * len(photos)
+    batches.clear()
+    score(counting, photos, tmp_path)
+    assert batches == []
 
 
 def test_require_space__refused_before_anything_is_embedded(tmp_path, encoder, photos, monkeypatch):
@@ -201,12 +237,10 @@ def test_command__killed_in_a_later_task__the_finished_ones_are_there(tmp_path, 
         "sys.exit(camtrace.main())\n"
     )
     words = ["score", "-m", ENCODER, "-d", f"folder:{photo_folder}", "-t", "*/sharpening", "--workers", "0"]
-    command = [sys.executable, str(wrapper), *words, "--cache", str(tmp_path / "cache"), "--json"]
+    words += ["--cache", tmp_path / "cache", "--json", "-o", tmp_path / "out"]
 
     def run(**more):
-        done = subprocess.run(
-            [*command, "-o", str(tmp_path / "out")], capture_output=True, text=True, env={**os.environ, **more}
-        )
+        done = run_python(wrapper, *words, env={**os.environ, **more})
         return done, re.findall(r"^task (.*)$", done.stderr, re.M), re.findall(r"^part (.*)$", done.stderr, re.M)
 
     killed, tasks, parts = run(KILL_AT="4")

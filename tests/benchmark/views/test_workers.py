@@ -18,10 +18,12 @@ from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from benchmark.views import ring as ring_module
+from benchmark.views import watch as watch_module
 from benchmark.views import workers as workers_module
 from benchmark.views.acquisition import PlainViews
 from benchmark.views.loading import PhotoViews, iterate_views
 from benchmark.views.ring import Ring, Row, SlotPlan, shared_folder
+from benchmark.views.watch import Watch
 from benchmark.views.workers import made_by_workers
 from builders.errors import DataError
 from builders.photos import PhotoSet
@@ -61,6 +63,21 @@ def test_made_by_workers__a_slot_is_used_again_only_when_its_last_tensor_is_gone
         assert int(photo.arrays[0][1, 2]) == photo.index
         del photo
     assert len(seen) <= 6 + 3  # the places of two slots, and what came through a pipe
+
+
+def by_whom(position: int) -> PhotoViews:
+    return PhotoViews(
+        position, (torch.zeros((2, 3), dtype=torch.uint8),), "", "", 0.0, digest=str(os.getpid()).encode()
+    )
+
+
+def test_made_by_workers__neighbours_that_are_kin_are_made_by_one_worker():
+    plan = SlotPlan(4, (ROW,), 0)
+    kin = [position // 2 for position in range(40)]
+    photos = list(made_by_workers(by_whom, [4] * 10, plan, 4, 2, ahead=8, kin=kin))
+    workers = [photo.digest for photo in photos]
+    assert workers[::2] == workers[1::2]
+    assert len(set(workers)) == 2
 
 
 def deadly(position: int) -> PhotoViews:
@@ -128,19 +145,17 @@ def test_made_by_workers__waiting_for_memory_and_reading_are_no_standstill(monke
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the state of a process")
-def test_watch__a_process_that_waits_for_a_core_is_no_standstill(monkeypatch):
-    monkeypatch.setattr(workers_module, "STALLED_S", 0.0)
+def test_watch__a_process_that_waits_for_a_core_is_no_standstill():
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"], stdout=-1)
     assert sleeper.stdout.read(1) == b"1"
     try:
         time.sleep(0.1)
-        watch = workers_module._Watch([sleeper.pid])
+        watch = Watch([sleeper.pid])
         time.sleep(0.01)
-        assert watch.stalled()
-        with_this_one = workers_module._Watch([sleeper.pid, os.getpid()])  # which runs while it looks
-        monkeypatch.setattr(workers_module, "STALLED_S", 1.0)
+        assert watch.stalled(0.0)
+        with_this_one = Watch([sleeper.pid, os.getpid()])  # which runs while it looks
         time.sleep(1.1)
-        assert not with_this_one.stalled()
+        assert not with_this_one.stalled(1.0)
     finally:
         sleeper.kill()
         sleeper.communicate()
@@ -150,16 +165,16 @@ def test_watch__a_process_that_waits_for_a_core_is_no_standstill(monkeypatch):
 def test_watch__a_process_that_was_stopped_itself_does_not_count_that_time(monkeypatch):
     """As after Ctrl-Z and fg, or on a machine that slept: one look after an hour says nothing of the workers."""
     clock = [0.0]
-    monkeypatch.setattr(workers_module, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(watch_module, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"], stdout=-1)
     try:
         assert sleeper.stdout.read(1) == b"1"
-        while workers_module._waits_for_a_core(sleeper.pid):
+        while watch_module._waits_for_a_core(sleeper.pid):
             time.sleep(0.01)
-        watch = workers_module._Watch([sleeper.pid])
+        watch = Watch([sleeper.pid])
         looks = 0
         clock[0] += 3600
-        while not watch.stalled():
+        while not watch.stalled(60.0):
             looks += 1
             clock[0] += 0.5
         assert looks == 117  # two seconds of the hour, then 58 in halves, and one more

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import time
@@ -10,6 +11,7 @@ from collections import Counter
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -130,6 +132,44 @@ def test_build__default_has_no_pixels_and_keeps_all_rights_reserved_as_metadata_
             assert (row["exposure_s"], row["label_exposure"]) == ("512/8809", "other")
         if shot.iso == 65535:
             assert (row["iso_speed"], row["label_iso"]) == (None, "unknown")
+
+
+def test_folder_tables__say_what_the_rows_say(without_pixels):
+    tables = {table.name: table for table in folder_tables(without_pixels)}
+    photos = {row["photo_id"]: row for split in SPLIT_NAMES for row in rows_of(without_pixels, "metadata", split)}
+    for config in ("make", "iso"):
+        path = paths_of(without_pixels, config, "train")[0]
+        names = datasets.Features.from_arrow_schema(pq.read_schema(path))[config].names
+        rows = [(at, row) for at, split in enumerate(SPLIT_NAMES) for row in rows_of(without_pixels, config, split)]
+        table = tables[config]
+        assert list(zip(table.splits.tolist(), table.ids.tolist(), table.labels.tolist(), strict=True)) == [
+            (at, row["photo_id"], names[row[config]]) for at, row in rows
+        ]
+        assert table.owners.tolist() == [row["owner"] for _, row in rows]
+        assert table.digests.tolist() == [(row["sha256"] or "").encode() for _, row in rows]
+        also = [photos[row["photo_id"]] for _, row in rows]
+        assert table.hashes.tolist() == [row["perceptual_hash"] or 0 for row in also]
+        assert table.years.tolist() == [row["year"] or 0 for row in also]
+        assert config not in table.metadata
+        assert len(table.metadata) == len(ATTRIBUTES)  # and device_type, without itself
+        for name, words in table.metadata.items():
+            told = [row[f"label_{name}"] for row in also]
+            assert words.tolist() == ["" if word in (None, "unknown", "other") else word for word in told]
+
+
+def test_folder_tables__of_columns_that_are_not_flickrexifs_are_one_sentence(without_pixels, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(without_pixels, copy)
+    path = paths_of(copy, "make", "train")[0]
+    table = pq.read_table(path)
+    spoilt = table.set_column(table.column_names.index("make"), "make", pa.array([999] * len(table)))
+    pq.write_table(spoilt.replace_schema_metadata(table.schema.metadata), path)
+    with pytest.raises(DataError, match="its columns are not those of FlickrExif"):
+        folder_tables(copy)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="not a regular file"):
+        folder_tables(copy)
 
 
 def test_build__clean_splits_share_no_owner_photo_or_near_duplicate(without_pixels):

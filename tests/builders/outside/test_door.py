@@ -137,3 +137,11 @@ def test_parse_yaml__an_alias_bomb_is_refused_at_its_first_alias():
     with pytest.raises(Refused):
         parse_yaml("!!python/object/apply:os.system ['true']", "README.md")
     assert parse_yaml("a: {b: [1, 2]}", "README.md") == {"a": {"b": [1, 2]}}
+
+
+@pytest.mark.parametrize("number", ["1" + ":1" * 300_000, "1" + ":1" * 300_000 + ".5", "9" * 401, "0x" + "f" * 400])
+def test_parse_yaml__a_number_without_end_is_refused(number):
+    """Base 60 takes time by the square of its digits: of these, minutes."""
+    with pytest.raises(Refused, match="a number of"):
+        parse_yaml(f"a: {number}", "README.md")
+    assert parse_yaml("a: [190:20:30, 1.5, 0x1F, -7]", "README.md") == {"a": [685230, 1.5, 31, -7]}

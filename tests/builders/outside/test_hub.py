@@ -1,6 +1,8 @@
 """The real client of the Hub against a server that is slow, endless, broken or packed: refused in time, by name."""
 
 import errno
+import io
+import sys
 import time
 
 import huggingface_hub
@@ -149,3 +151,37 @@ def test_from_hub__a_full_disk_is_no_fault_of_the_network(tmp_path):
         raise wrapped
     with pytest.raises(OSError, match="no route"), from_hub():
         raise OSError(errno.EHOSTUNREACH, "no route to host")
+
+
+class Terminal(io.StringIO):
+    def __init__(self, seen: bool) -> None:
+        super().__init__()
+        self.isatty = lambda: seen
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_from_hub__bars_are_drawn_on_a_terminal_alone(monkeypatch, hub, tmp_path, seen):
+    """Also of several threads: what the first to come has switched off is on again when the last has left."""
+    datasets = pytest.importorskip("datasets")
+    libraries = (huggingface_hub.utils, datasets.utils)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    monkeypatch.setattr(sys.modules["huggingface_hub.utils.tqdm"], "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    for library in libraries:
+        library.enable_progress_bars()
+    monkeypatch.setattr("sys.stderr", Terminal(seen))
+    with from_hub():
+        with from_hub():
+            assert [library.are_progress_bars_disabled() for library in libraries] == [not seen] * 2
+        _fetch(hub, tmp_path, "big.json")
+        datasets.Dataset.from_dict({"a": [1]}).map(lambda row: row)
+    assert [library.are_progress_bars_disabled() for library in libraries] == [False] * 2
+    assert ("big.json" in sys.stderr.getvalue(), "Map" in sys.stderr.getvalue()) == (seen, seen)
+
+
+def test_from_hub__what_the_user_has_switched_off_stays_off(monkeypatch):
+    monkeypatch.setattr("sys.stderr", Terminal(False))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    with huggingface_hub.utils.disable_progress_bars():
+        with from_hub():
+            pass
+        assert huggingface_hub.utils.are_progress_bars_disabled()

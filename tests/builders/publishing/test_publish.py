@@ -2,8 +2,8 @@
 
 import itertools
 import json
-import subprocess
-import sys
+import os
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,6 +16,7 @@ from builders.processed.build import build_processed
 from builders.publishing.card import card_in
 from builders.publishing.command import describe_publication, main, plan_publication
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN, HubDouble
+from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[3]
 REPO = "camtrace/traces"
@@ -34,9 +35,9 @@ def built(photo_folder, tmp_path_factory):
 def client(hub, home, *command, token=OWNER_TOKEN, offline=False):
     """Run ``python COMMAND`` as somebody with a Hub account would; no output may hold the token."""
     environment = hub.environment(home, token) | ({"HF_HUB_OFFLINE": "1"} if offline else {})
-    done = subprocess.run(
-        [sys.executable, *map(str, command)], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    if command[0] == "-m":  # our own code sees to it that no bars are drawn
+        del environment["HF_HUB_DISABLE_PROGRESS_BARS"]
+    done = run_python(*command, env=environment, cwd=ROOT)
     assert OWNER_TOKEN not in done.stdout + done.stderr
     return done
 
@@ -55,7 +56,7 @@ def test_publish__dry_run_by_default_touches_no_network(built, capsys):
 
 def test_publish__push_then_again_uploads_nothing(hub, tmp_path, built):
     first = publish(hub, tmp_path, built, "--push")
-    assert first.returncode == 0, first.stderr
+    assert (first.returncode, first.stderr) == (0, "")
     repo = hub.repo(REPO)
     assert repo.private
     expected = {p.relative_to(built).as_posix(): p for p in built.rglob("*") if p.is_file()}
@@ -287,6 +288,35 @@ def test_rebuild__other_codecs_are_refused(tmp_path, imagenet_like):
     path.write_text(json.dumps(recipe))
     with pytest.raises(DataError, match=r"made with Pillow 9\.9"):
         rebuild(str(tmp_path / "recipe"), photos, tmp_path / "again")
+    mine = {**recipe["recipe"], "codec": json.loads((tmp_path / "out" / BUILD_FILE).read_text())["codec"]}
+    for spoilt in (
+        {},
+        {**mine, "codec": []},
+        {**mine, "settings": []},
+        {**mine, "settings": 5},
+        {**mine, "settings": [{"parameter": "jpeg"}]},
+        {**mine, "settings": [{**mine["settings"][0], "seed": "x"}]},
+        {**mine, "items_per_shard": {"jpeg/train": 0}},
+        {**mine, "build": [{"shards": [{"failures": [5]}]}]},
+        {name: value for name, value in mine.items() if name != "ids_hash"},
+    ):
+        path.write_text(json.dumps({**recipe, "recipe": spoilt}))
+        with pytest.raises(DataError, match="not a recipe of our form"):
+            rebuild(str(tmp_path / "recipe"), photos, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_plan_publication__a_card_that_is_a_pipe_is_not_waited_for(tmp_path, built):
+    copy = tmp_path / "copy"
+    shutil.copytree(built, copy)
+    card = (copy / "README.md").read_bytes()
+    (copy / "README.md").write_bytes(card + b"\xff")
+    with pytest.raises(DataError, match="not UTF-8 text"):
+        plan_publication(copy, REPO)
+    (copy / "README.md").unlink()
+    os.mkfifo(copy / "README.md")
+    with pytest.raises(DataError):
+        plan_publication(copy, REPO)
 
 
 def test_plan_publication__refuses_what_is_not_a_finished_build(tmp_path, built):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, Image, Value
 
@@ -21,6 +21,7 @@ from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import simcams_photos
 from builders.sources.attribute_photos import read_attribute_photos
 from tests.hub_double import OWNER_TOKEN, HubDouble
+from tests.warm_python import run_python
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def write(folder: Path, configs: dict[str, dict[str, tuple[list[str], list[int]]
     for config, splits in configs.items():
         lines += [f"- config_name: {config}", "  data_files:"]
         for split, (ids, labels) in splits.items():
-            columns = {"image": [{"bytes": i.encode(), "path": f"{i}.jpg"} for i in ids]} if pixels else {}
+            columns = {"image": [{"bytes": f"{i}".encode(), "path": f"{i}.jpg"} for i in ids]} if pixels else {}
             table = Dataset.from_dict({**columns, "label": labels, "photo_id": ids}, features=features)
             table.to_parquet(folder / config / f"{split}.parquet")
             lines += [f"  - split: {split}", f"    path: {config}/{split}.parquet"]
@@ -108,6 +109,21 @@ def test_attribute_photos__splits_that_disagree(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"photo b is in train for one attribute and in test for iso.*\?config=iso"):
         read_attribute_photos(str(folder))
     assert read_attribute_photos(str(folder), configs=["iso"]).splits.tolist() == [0, 2, 2]
+
+
+def test_attribute_photos__labels_and_ids_of_strangers(tmp_path: Path) -> None:
+    for name, ids, labels, why in (
+        ("label", ["a", "b"], [0, 1], r"make/train, row 1 has the label 7, and there are 2 classes"),
+        ("null", ["a", None], [0, 1], r"make/train, row 1: photo_id None is no text"),
+        ("two", ["a", "a"], [0, 1], "make: photo a has two labels"),
+    ):
+        folder = write(tmp_path / name, {"make": {"train": (ids, labels), "test": (["c"], [1])}})
+        if name == "label":
+            file = folder / "make" / "train.parquet"
+            table = pq.read_table(file)
+            pq.write_table(table.set_column(1, table.field("label"), pa.array([0, 7])), file)
+        with pytest.raises(DataError, match=why):
+            read_attribute_photos(str(folder))
 
 
 def test_attribute_photos__without_pixels_says_how_to_get_them(tmp_path: Path) -> None:
@@ -141,9 +157,7 @@ def test_attribute_photos__from_the_hub(hub: HubDouble, built: Path, photos: Pho
     def client(*arguments: str) -> str:
         environment = hub.environment(tmp_path / "home", OWNER_TOKEN)
         root = Path(__file__).parents[3]
-        done = subprocess.run(
-            [sys.executable, *arguments], env=environment, cwd=root, capture_output=True, text=True, timeout=120
-        )
+        done = run_python(*arguments, env=environment, cwd=root)
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 

@@ -113,6 +113,18 @@ def test_data_set__a_card_that_points_elsewhere_is_refused_before_it_is_followed
         read_hub_photos(data_set(tmp_path / "set", [row()], card=card))
 
 
+@pytest.mark.parametrize("end", ["---", "--- ", "---\t\n", "--- \r\n# text"])
+@pytest.mark.parametrize("begin", ["---\n", "\n\n---\r\n", "---\r"])
+def test_data_set__a_card_is_seen_where_the_library_sees_one(tmp_path, begin, end):
+    """With a space after its end a rule of our own saw none, and the library followed what stood in it."""
+    folder = data_set(tmp_path / "set", [row()])
+    (tmp_path / "other.parquet").write_bytes(b"")
+    card = f"{begin}configs: [{{config_name: default, data_files: ../other.parquet}}]\n{end}"
+    (tmp_path / "set" / "README.md").write_bytes(card.encode())
+    with pytest.raises(DataError, match="which is not inside the data set"):
+        read_hub_photos(folder)
+
+
 def test_data_set__an_alias_bomb_in_the_card_is_one_sentence(tmp_path):
     lines = ["a0: &a0 [x, x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10)]
     with pytest.raises(DataError, match="an alias"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import re
 from collections import Counter
 
@@ -17,7 +18,7 @@ from builders.errors import DataError, UsageError
 from builders.photos import UNLABELLED, Labels
 from builders.splits.make import LEFT_OUT, Sizes, make_splits, photo_groups
 from builders.splits.report import validate
-from builders.splits.tables import SplitTable, read_split_file, tables_of
+from builders.splits.tables import SplitTable, read_split_file, tables_of, text_column
 
 HASH = np.array([0x0123456789ABCDEF * (i + 1) % 2**64 for i in range(400)], dtype=np.uint64)
 
@@ -492,3 +493,24 @@ def test_read_split_file__what_is_none_gets_one_sentence(tmp_path, name, text):
         (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
         read_split_file(tmp_path / name)
+
+
+def test_read_split_file__a_pipe_is_not_waited_for_and_a_long_text_does_not_fill_the_memory(tmp_path, monkeypatch):
+    import pyarrow
+    import pyarrow.parquet
+
+    for name in ("a.csv", "a.json", "a.parquet"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(DataError, match="not a regular file"):
+            read_split_file(tmp_path / name)
+    columns = {"id": [str(i) for i in range(1000)], "split": ["train"] * 1000, "label": ["x"] * 999 + ["y" * 3_000_000]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "long.parquet")
+    with pytest.raises(DataError, match="a text of 3,000,000 characters among 1,000 rows"):
+        read_split_file(tmp_path / "long.parquet")
+    with pytest.raises(DataError, match="a text of 3,000,000 characters"):
+        text_column(pyarrow.array(columns["label"]))
+    monkeypatch.setattr("builders.splits.tables.MAX_TABLE_BYTES", 1 << 20)
+    columns["label"] = ["y" * 10_000] * 1000  # 10 MB, of which the file holds one
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "many.parquet")
+    with pytest.raises(DataError, match="it unfolds to more than"):
+        read_split_file(tmp_path / "many.parquet")

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from benchmark.bank import photos_bytes_hash
-from benchmark.bank.bank import Bank, bank_key
+from benchmark.bank.bank import Bank
 from benchmark.bank.embed import fill_banks
+from benchmark.bank.keys import bank_key
 from benchmark.encoders import Encoder, EncoderInfo, load_encoder
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
 from benchmark.views import stream as stage
