@@ -139,6 +139,12 @@ class PhotoSet:
         data = self.read(index)
         return Head(data[:limit], len(data))
 
+    def shared_work(self) -> list[int] | None:
+        """One number a photo: those of equal numbers are read faster one after the other by one process (the views of
+        one simulated scene); None where it makes no difference."""
+        of_rows = getattr(self.source, "shared_work", None)
+        return None if of_rows is None else list(of_rows(self.rows))
+
     def stamps(self) -> list[Stamp] | None:
         """One per photo, by looking at files but not into them; None where the source cannot tell."""
         of_rows = getattr(self.source, "stamps", None)

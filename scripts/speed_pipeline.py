@@ -1,8 +1,9 @@
 """The whole command against its forward passes alone, three encoders in one pass against theirs, and how cost grows.
 
-Every figure is measured in a process of its own, rounds interleaved, medians of the rounds' ratios. "Forward passes
-alone" are the same encoder on as many views in the same batches, made beforehand: no start, no photos, no scores.
-Three encoders are the bundled one under three names: the same preprocessing, so their views are made once.
+Every figure is measured in a process of its own, medians of the rounds' ratios; growth is against the runs of one
+encoder that stand beside the forward passes. "Forward passes alone" are the same encoder on as many views in the same
+batches, made beforehand: no start, no photos, no scores. Three encoders are the bundled one under three names: the same
+preprocessing, so their views are made once.
 
     python scripts/speed_pipeline.py [--quick] [--json] [--photos DIR] [--count N] [--rounds N] [--workers N]
 
@@ -100,16 +101,15 @@ def rows(
         given = photos or make_photos(folder / "photos", 2 * count if quick else 4 * count)
         tasks = QUICK_TASKS if quick else ALL_TASKS
         bench = Bench(folder, given.resolve(), tasks, workers or min(8, os.cpu_count() or 1))
-        found = _against_forward(bench, count, rounds)
-        found += _growth(
-            "photos", lambda n: bench.command([ENCODER], n * count), (1, 2) if quick else (1, 2, 4), rounds
-        )
+        found, one = _against_forward(bench, count, rounds)
+        found += _growth("photos", lambda n: bench.command([ENCODER], n * count), one, (2,) if quick else (2, 4))
         if not quick:
-            found += _growth("encoders", lambda n: bench.command(QUARTET[:n], count), (1, 2, 4), rounds)
+            found += _growth("encoders", lambda n: bench.command(QUARTET[:n], count), one, (2, 4))
         return found
 
 
-def _against_forward(bench: Bench, count: int, rounds: int) -> list[dict[str, Any]]:
+def _against_forward(bench: Bench, count: int, rounds: int) -> tuple[list[dict[str, Any]], list[Measured]]:
+    """The rows, and each round's run of one encoder."""
     alone, one, three = [], [], []
     for _ in range(rounds):
         alone.append(bench.forward(count))
@@ -145,14 +145,16 @@ def _against_forward(bench: Bench, count: int, rounds: int) -> list[dict[str, An
             },
             {"what": f"{what}, pass alone", "value": statistics.median(passes), "unit": "x forward alone", "n": rounds},
         ]
-    return found
+    return found, one
 
 
-def _growth(what: str, run: Callable[[int], Measured], sizes: Sequence[int], rounds: int) -> list[dict[str, Any]]:
-    measured = [[run(size) for size in sizes] for _ in range(rounds)]
+def _growth(
+    what: str, run: Callable[[int], Measured], first: Sequence[Measured], sizes: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Rows of the first size, measured before, and of its multiples."""
+    measured = [[one, *(run(size) for size in sizes)] for one in first]
     found = []
-    for size, runs in zip(sizes, zip(*measured, strict=True), strict=True):
-        first = [m[0] for m in measured]
+    for size, runs in zip((1, *sizes), zip(*measured, strict=True), strict=True):
         seconds = statistics.median(r.wall_s for r in runs)
         peak = statistics.median(r.peak_bytes for r in runs)
         memory = [r.peak_bytes / f.peak_bytes for r, f in zip(runs, first, strict=True) if f.peak_bytes]
@@ -161,7 +163,7 @@ def _growth(what: str, run: Callable[[int], Measured], sizes: Sequence[int], rou
                 "what": f"{what} x{size}",
                 "value": statistics.median(r.wall_s / f.wall_s for r, f in zip(runs, first, strict=True)),
                 "unit": "x time",
-                "n": rounds,
+                "n": len(runs),
                 "note": f"{seconds:.1f} s, peak {peak / 2**20:.0f} MiB",
                 "memory": statistics.median(memory) if memory else None,
             }

@@ -1,22 +1,30 @@
 """Fixtures that several parts share: a Hub on loopback, small photos, and no way out to the network."""
 
+import gc
 import io
 import os
+
+# Small products gain nothing from threads, and threads that wait by spinning slow everything else down. Numpy and torch
+# read these when they are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pytest
 from PIL import Image
 
-# Small products gain nothing from threads, and threads that wait by spinning slow everything else down. Torch reads
-# both when it is imported, so they stand before any import of the package.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Converting a network takes longer than the tiny runs of tests; those of runtimes ask for them by name.
 os.environ.setdefault("CAMTRACE_RUNTIME", "torch")
 os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 """Clients inside the test process see no Hub; those that need one run in a process of their own, against the double."""
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: collections of garbage, of which runs ask for many, need not look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

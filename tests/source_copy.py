@@ -2,14 +2,16 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[1]
 
 END_OF_LIST = '\n)\n"""The one list'
 """How the tuple of entries ends in ``builders/pixels/parameters.py`` and ``builders/exif/attributes.py``."""
+
+ENGINE = "builders/pixels/engine"
 
 
 class SourceCopy:
@@ -22,9 +24,13 @@ class SourceCopy:
             shutil.copytree(ROOT / package, folder / package, ignore=leave)
         for module in ROOT.glob("*.py"):
             shutil.copy(module, folder)
+        # kernels are kept under the path of their source: those of a copy would be compiled anew, ten seconds and more
+        with (folder / ENGINE / "__init__.py").open("a") as face:
+            face.write(f"\n__path__[:] = [{str(ROOT / ENGINE)!r}]\n")
 
     def insert(self, file: str, before: str, text: str) -> None:
         """Put ``text`` in front of the one place in ``file`` that reads ``before``."""
+        assert not file.startswith(ENGINE), "the engine is not copied"
         source = (self.folder / file).read_text()
         assert source.count(before) == 1, f"{file}: {source.count(before)} places read {before!r}"
         (self.folder / file).write_text(source.replace(before, text + before))
@@ -32,13 +38,6 @@ class SourceCopy:
     def run(self, program: str, *arguments: object) -> str:
         """What a Python program printed that ran on the copy, with ``sys.argv[1:]`` as given."""
         environment = {**os.environ, "PYTHONPATH": str(self.folder), "CAMTRACE_CACHE": str(self.folder / "cache")}
-        ran = subprocess.run(
-            [sys.executable, "-c", program, *map(str, arguments)],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ran = run_python("-c", program, *arguments, cwd=self.folder, env=environment, timeout=240)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout

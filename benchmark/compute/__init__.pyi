@@ -5,7 +5,7 @@ from .less_memory import exact_device, free_cached, with_less_memory
 from .memory import budget, free_on_gpu, free_on_host, share_machine
 from .precision import rounded_as_asked
 from .process_setup import prepare_process
-from .products import in_parts, multiply
+from .products import in_parts, multiply, numpy_is_faster
 from .threads import side_by_side, threads_for, threads_of_work
 from .uploads import uploaded
 
@@ -20,6 +20,7 @@ __all__ = [
     "in_parts",
     "multiply",
     "named_devices",
+    "numpy_is_faster",
     "out_of_memory",
     "prepare_process",
     "rounded_as_asked",

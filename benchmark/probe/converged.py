@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmark.compute import side_by_side
-from benchmark.probe.design import STACK_BYTES, Design, design, stack_size
+from benchmark.probe.design import STACK_BYTES, Axes, Design, design, resident_bytes, stack_size
 from benchmark.probe.logistic import GRADIENT_TOLERANCE, Solution, solve
 from benchmark.probe.problem import Fit, Layers, Problem, Protocol, predict
 
@@ -29,6 +29,10 @@ SEARCH_TOLERANCE = 1e-4
 STRONGER = (1.0, 10.0, 100.0)
 """Parts of the train photos are searched at the strength chosen on all of them and at so many times as much: fewer
 photos want no weaker penalty."""
+
+CPU_STACK_BYTES = 16 << 20
+"""On a CPU, training sets are refitted in one stack up to this size together: in a stack all wait for the slowest, and
+rows of large ones come from memory either way."""
 
 EXTENSION = 3
 """If the best strength is the weakest of the path, up to so many weaker ones follow, a factor of ten apart."""
@@ -75,11 +79,14 @@ def converged(
     threads = torch.get_num_threads() if device.type == "cpu" else 1
     threads = threads if together >= threads else 1
     step = min(together // threads, -(-len(problem.which) // threads))
+    if device.type == "cpu":
+        each = resident_bytes(problem.n, problem.dimension, dtype)
+        step = min(step, max(1, CPU_STACK_BYTES // each))
 
     def refit(first: int) -> tuple[Solution, torch.dtype]:
         which = problem.which[first : first + step]
         with torch.inference_mode():  # it holds for a thread
-            features = _design(problem, which, np.arange(problem.n), device, memory_bytes // threads, dtype)
+            features = _design(problem, which, np.arange(problem.n), device, memory_bytes // threads, dtype, found.axes)
             labels = torch.from_numpy(problem.labels[first : first + step])
             strength = torch.tensor([found.strength], dtype=torch.float64)
             own = None
@@ -128,6 +135,8 @@ class _Search(NamedTuple):
     start: tuple[torch.Tensor, torch.Tensor] | None
     """Weights and bias of the searched assignments at that strength, to start the refit from."""
     at_edge: bool
+    axes: Axes | None = None
+    """Principal axes of the first assignment's photos, where these were not rotated."""
 
 
 def _search(
@@ -180,7 +189,8 @@ def _search(
             break
         tried, start = [table[-1]["strength"] / 10], starts[-1]
     at_edge = best in (0, len(table) - 1)
-    return _Search(tuple(table), table[best]["strength"], starts[best], at_edge)
+    axes = None if features.basis is not None else features.axes.of_first()
+    return _Search(tuple(table), table[best]["strength"], starts[best], at_edge, axes)
 
 
 def _validation_truth(problem: Problem) -> np.ndarray:
@@ -197,6 +207,7 @@ def _design(
     device: torch.device,
     memory_bytes: int,
     dtype: torch.dtype | None,
+    axes: Axes | None = None,
 ) -> Design:
     return design(
         problem.source(which, rows),
@@ -206,6 +217,7 @@ def _design(
         device=device,
         memory_bytes=memory_bytes,
         dtype=dtype,
+        axes=axes,
     )
 
 

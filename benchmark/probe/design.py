@@ -6,18 +6,23 @@ found, to precondition the solver.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from benchmark.compute import threads_of_work, uploaded
+from benchmark.compute import side_by_side, threads_of_work, uploaded
 from benchmark.probe.features import GATHER_BYTES, RowSource
+from benchmark.probe.products import product
 
 BLOCK_BYTES = 4 << 20
 """Rows are worked on in blocks of about this size: both products of a pass then read a block from cache."""
+
+WAVE = 8
+"""Blocks of each thread whose sums are held at a time."""
 
 STACK_BYTES = 256 << 20
 """Training sets are solved in one stack up to this size together; larger ones fill the machine one by one."""
@@ -44,6 +49,15 @@ class Axes(NamedTuple):
     """float64 [G, k], or [G, r]."""
     rest: Tensor
     """float64 [G], mean variance in the directions outside the k axes."""
+
+    def of_first(self) -> Axes:
+        """Those of the first training set alone."""
+        return Axes(None if self.vectors is None else self.vectors[:1], self.variances[:1], self.rest[:1])
+
+    def of_each(self, groups: int) -> Axes:
+        """Those of one training set, for so many."""
+        vectors = None if self.vectors is None else self.vectors.expand(groups, -1, -1)
+        return Axes(vectors, self.variances.expand(groups, -1), self.rest.expand(groups))
 
 
 class Basis(NamedTuple):
@@ -89,16 +103,42 @@ class Design:
             step *= 64  # an accelerator wants fewer, larger products
         return min(self.n, step)
 
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yields (rows, features [G, m, r]) over all n rows."""
-        device, step = self.mean.device, self.block_rows
-        for start in range(0, self.n, step):
-            rows = slice(start, min(start + step, self.n))
-            if self.resident is not None:
-                yield rows, self.resident[:, rows]
-            else:
-                block = uploaded(self.source(rows.start, rows.stop), device).to(self.dtype)
-                yield rows, block - self.mean[:, None].to(self.dtype)
+    @property
+    def pieces(self) -> list[slice]:
+        """The rows of each block, in order."""
+        step = self.block_rows
+        return [slice(start, min(start + step, self.n)) for start in range(0, self.n, step)]
+
+    def block(self, rows: slice) -> Tensor:
+        """Features [G, m, r] of some rows."""
+        if self.resident is not None:
+            return self.resident[:, rows]
+        block = uploaded(self.source(rows.start, rows.stop), self.mean.device).to(self.dtype)
+        return block - self.mean[:, None].to(self.dtype)
+
+    def add_up(self, work: Callable[..., None], *totals: Tensor) -> None:
+        """``work(rows, features [G, m, r], *sums)`` on every block of rows; ``totals`` grow by its sums.
+
+        On a CPU as many blocks at a time as torch has threads, each on one of them. Sums of blocks are added in the
+        order of the blocks, so that bits do not depend on how many threads there are.
+        """
+        pieces, threads = self.pieces, torch.get_num_threads()
+        if self.mean.device.type != "cpu" or min(threads, len(pieces)) == 1:
+            for rows in pieces:
+                work(rows, self.block(rows), *totals)
+            return
+        mode = torch.is_inference_mode_enabled()
+
+        def one(rows: slice) -> list[Tensor]:
+            with torch.inference_mode(mode):  # it holds for a thread
+                sums = [torch.zeros_like(total) for total in totals]
+                work(rows, self.block(rows), *sums)
+            return sums
+
+        for wave in range(0, len(pieces), WAVE * threads):
+            for sums in side_by_side(one, pieces[wave : wave + WAVE * threads]):
+                for total, part in zip(totals, sums, strict=True):
+                    total += part
 
     def narrowed(self, members: Tensor) -> Design:
         """The training sets ``members`` alone (a copy of their features); only of a resident design."""
@@ -142,8 +182,12 @@ def design(
     device: torch.device,
     memory_bytes: int,
     dtype: torch.dtype | None = None,
+    axes: Axes | None = None,
 ) -> Design:
-    """Gather a group of training sets: resident if they fit into ``memory_bytes``, else read anew in each pass."""
+    """Gather a group of training sets: resident if they fit into ``memory_bytes``, else read anew in each pass.
+
+    ``axes`` of one training set of the same photos are taken for those of all: they only precondition.
+    """
     if dtype is None:
         dtype = torch.float64 if n * dimension <= FLOAT64_ELEMENTS else torch.float32
     fits = groups * resident_bytes(n, dimension, dtype) <= memory_bytes
@@ -161,6 +205,8 @@ def design(
         resident -= mean[:, None].to(dtype)
         if _is_reduced(n, dimension):
             return _reduced(resident, mean, source)
+    if axes is not None:
+        return Design(n, mean, None, axes.of_each(groups), resident, source, dtype)
     unknown = Axes(None, torch.zeros((groups, dimension), dtype=torch.float64, device=device), total.new_zeros(groups))
     unrotated = Design(n, mean, None, unknown, resident, source, dtype)
     count = min(PRINCIPAL_AXES, dimension)
@@ -226,12 +272,16 @@ def _principal_axes(features: Design, count: int) -> Axes:
     for _ in range(SUBSPACE_PASSES):
         vectors = torch.linalg.qr(image).Q
         image, total = torch.zeros_like(vectors), torch.zeros_like(features.mean[:, 0])
-        for _, block in features.blocks():
-            image += torch.bmm(block.mT, torch.bmm(block, vectors.to(block.dtype)))
-            total += torch.linalg.vector_norm(block, dim=(1, 2)).to(torch.float64).square()
+        features.add_up(functools.partial(_add_image, vectors.to(features.dtype)), image, total)
     inner = torch.bmm(vectors.mT, image) / features.n
     variances, turn = torch.linalg.eigh((inner + inner.mT) / 2)
     variances = variances.clamp_min(0)
     outside = max(min(features.n - 1, dimension) - count, 1)
     rest = (total / features.n - variances.sum(1)).clamp_min(0) / outside
     return Axes(torch.bmm(vectors, turn), variances, rest)
+
+
+def _add_image(vectors: Tensor, rows: slice, block: Tensor, image: Tensor, total: Tensor) -> None:
+    """Of a block: features.T @ features @ vectors, and the sum of the squared features of each training set."""
+    image += product(block.mT, product(block, vectors))
+    total += torch.linalg.vector_norm(block, dim=(1, 2)).to(torch.float64).square()

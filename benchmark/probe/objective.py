@@ -72,7 +72,8 @@ class Iterates:
         gradient = torch.zeros_like(self.point)
         weights = self.point[:, :-1].to(dtype).flatten(2)
         bias = self.point[:, -1:].masked_fill(~self.present[:, None, None], -torch.inf).to(dtype)
-        for rows, block in self.features.blocks():
+
+        def work(rows: slice, block: Tensor, cross_entropy: Tensor, gradient: Tensor) -> None:
             logits = product(block, weights).view(groups, -1, count, classes) + bias
             truth = self.labels[:, rows].expand(-1, -1, count)[..., None]
             logarithm = torch.log_softmax(logits, -1)
@@ -82,6 +83,8 @@ class Iterates:
             residual = probability.scatter_add(3, truth, probability.new_full((), -1).expand(truth.shape))
             gradient[:, :-1] += product(block.mT, residual.flatten(2)).view(groups, -1, count, classes)
             gradient[:, -1] += residual.sum(1, dtype=torch.float64)
+
+        self.features.add_up(work, cross_entropy, gradient)
         weights = self.point[:, :-1]
         self.loss = cross_entropy / self.features.n + 0.5 * self.strengths * weights.square().sum((1, 3))
         self.gradient = gradient / self.features.n
@@ -93,13 +96,16 @@ class Iterates:
         total = torch.zeros_like(direction)
         narrow = direction.to(self.features.dtype)
         weights, bias = narrow[:, :-1].flatten(2), narrow[:, -1:]
-        for rows, block in self.features.blocks():
+
+        def work(rows: slice, block: Tensor, total: Tensor) -> None:
             change = product(block, weights).view(groups, -1, count, classes).add_(bias)
             probability = self.probabilities[:, rows]
             change.mul_(probability)
             change.addcmul_(probability, change.sum(-1, keepdim=True), value=-1)
             total[:, :-1] += product(block.mT, change.flatten(2)).view(groups, -1, count, classes)
             total[:, -1] += change.sum(1, dtype=torch.float64)
+
+        self.features.add_up(work, total)
         total /= self.features.n
         total[:, :-1] += self.strengths[:, None] * direction[:, :-1]
         return total

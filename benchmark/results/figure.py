@@ -250,7 +250,8 @@ def _legend_below(ax: Any) -> None:
 
     lines = 1 + ax.get_xlabel().count("\n")
     below = ax.transAxes + ScaledTranslation(0, -0.35 - 0.15 * lines, ax.figure.dpi_scale_trans)
-    style = {"fontsize": 7.5, "frameon": False, "ncols": 3, "columnspacing": 1.2}
+    columns = 3 if len(ax.get_legend_handles_labels()[1]) <= 3 else 2  # what is wider leaves the picture
+    style = {"fontsize": 7.5, "frameon": False, "ncols": columns, "columnspacing": 1.2}
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, borderaxespad=0, **style)
 
 

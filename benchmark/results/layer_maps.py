@@ -107,14 +107,15 @@ def _told(score: Score | None, signed: bool) -> str:
 def draw_map(ax: Any, one: RegionMap, title: str) -> None:
     """A map over the picture: each part with its score and, where there is room, its 95 % interval.
 
-    Colours run from chance, or the least score, to the highest end of an interval: noise does not look like more.
+    Colours run from chance, or the least score, to the highest end of an interval, over ``LEAST_SPAN`` at least: noise
+    does not look like more.
     """
     values = 100 * one.values
     known = one.known
     chance = 100 * known[0].chance
     most = max(100 * score.high for score in known)
     least = min(chance, min(100 * score.value for score in known))
-    image = ax.imshow(values, cmap="cividis", interpolation="nearest", vmin=least, vmax=max(most, least + 1))
+    image = ax.imshow(values, cmap="cividis", interpolation="nearest", vmin=least, vmax=max(most, least + LEAST_SPAN))
     parts = len(values)
     for (row, column), value in np.ndenumerate(values):
         score = one.scores[row][column]
@@ -132,6 +133,9 @@ def draw_map(ax: Any, one: RegionMap, title: str) -> None:
     ax.set_title(title, fontsize=9, loc="left")
     ax.set_xlabel("\n".join(_beside_lines(one, chance)), fontsize=8)
 
+
+LEAST_SPAN = 10
+"""Points that the colours of a map span at least."""
 
 GRID_TOLD = 5
 """Parts of a side up to which intervals are written into them."""

@@ -17,7 +17,7 @@ from benchmark.study.tables import BesideRow
 from benchmark.tasks import all_tasks
 from builders.files import write_bytes_atomically
 
-FORMATS = ("png", "svg")
+FORMATS: dict[str, dict[str, Any]] = {"png": {"dpi": 150}, "svg": {"metadata": {"Date": None}}}
 
 
 def draw_article(rows: Sequence[BesideRow], results: Sequence[Result], folder: Path) -> list[str]:
@@ -44,14 +44,14 @@ def draw_article(rows: Sequence[BesideRow], results: Sequence[Result], folder: P
             drawn[name] = lambda figure, p=points, f=family: draw_plane(figure, p, f)  # type: ignore[misc]
     names = []
     for name, draw in drawn.items():
-        for kind in FORMATS:
-            write_bytes_atomically(folder / f"{name}.{kind}", _rendered(draw, kind))
+        for kind, data in _rendered(draw).items():
+            write_bytes_atomically(folder / f"{name}.{kind}", data)
             names.append(f"{name}.{kind}")
     return names
 
 
-def _rendered(draw: Callable[[Any], None], kind: str) -> bytes:
-    """A figure as a file; equal input gives equal bytes."""
+def _rendered(draw: Callable[[Any], None]) -> dict[str, bytes]:
+    """A figure as files, by their format; equal input gives equal bytes."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -61,11 +61,13 @@ def _rendered(draw: Callable[[Any], None], kind: str) -> bytes:
     with plt.rc_context(look):
         figure = plt.figure(layout="constrained")
         draw(figure)
-        buffer = io.BytesIO()
-        more = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": 150}
-        figure.savefig(buffer, format=kind, **more)
+        files = {}
+        for kind, more in FORMATS.items():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, **more)
+            files[kind] = buffer.getvalue()
         plt.close(figure)
-    return buffer.getvalue()
+    return files
 
 
 def _bars(rows: Sequence[BesideRow], family: Family) -> dict[str, tuple[list[Bar], float]]:

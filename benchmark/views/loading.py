@@ -107,7 +107,9 @@ def iterate_views(
     workers = min(workers, count)
     plan = SlotPlan(max(sizes), _rows(recipe, preprocesses), DECODED_BYTES if decodes else 0)
     slots, ahead = slots_and_ahead(plan, workers, held)
-    return made_by_workers(maker, sizes, plan, slots, workers, ahead=ahead, pin=pin)
+    shared = photos.shared_work()
+    kin = [] if shared is None else [shared[index] for index in maker.indices]
+    return made_by_workers(maker, sizes, plan, slots, workers, ahead=ahead, pin=pin, kin=kin)
 
 
 def photo_bytes(recipe: ViewRecipe, preprocesses: Sequence[Preprocess]) -> int:

@@ -44,7 +44,15 @@ SLOT_PATIENCE_S = 0.02
 
 
 def made_by_workers(
-    make: Make, gathers: Sequence[int], plan: SlotPlan, slots: int, workers: int, *, ahead: int, pin: bool = False
+    make: Make,
+    gathers: Sequence[int],
+    plan: SlotPlan,
+    slots: int,
+    workers: int,
+    *,
+    ahead: int,
+    pin: bool = False,
+    kin: Sequence[int] = (),
 ) -> Generator[PhotoViews, None, None]:
     """The photos at positions 0, 1, ..., in order.
 
@@ -55,11 +63,12 @@ def made_by_workers(
         workers: processes.
         ahead: photos made before they are asked for, at most.
         pin: the ring's memory, for copies to a GPU.
+        kin: one number a position, or none at all; where two neighbours have the same, one worker makes both if it can.
 
     Raises:
         DataError: a worker died, or all have stopped.
     """
-    team = _Team(make, list(gathers), plan, slots, workers, ahead, pin)
+    team = _Team(make, list(gathers), plan, slots, workers, ahead, pin, kin)
     try:
         for position in range(sum(gathers)):
             yield team.next(position)
@@ -73,12 +82,23 @@ class _Worker:
     pipe: Connection
     given: list[int] = field(default_factory=list)
     """Positions."""
+    last: int = -1
+    """The position that was given last."""
 
 
 class _Team:
     def __init__(
-        self, make: Make, gathers: list[int], plan: SlotPlan, slots: int, workers: int, ahead: int, pin: bool
+        self,
+        make: Make,
+        gathers: list[int],
+        plan: SlotPlan,
+        slots: int,
+        workers: int,
+        ahead: int,
+        pin: bool,
+        kin: Sequence[int],
     ) -> None:
+        self._kin = kin
         self._gather_of = [(g, place) for g, size in enumerate(gathers) for place in range(size)]
         self._last = [place == gathers[g] - 1 for g, place in self._gather_of]
         self._ahead = ahead
@@ -202,7 +222,7 @@ class _Team:
     def _give_out(self) -> bool:
         """Photos to workers that have fewer than ``QUEUED``, the idlest first; whether there was one."""
         given = False
-        while (worker := self._idlest()) is not None and self._next_given < len(self._gather_of):
+        while self._next_given < len(self._gather_of) and (worker := self._next_worker()) is not None:
             position = self._next_given
             if position >= self._wanted + self._ahead:
                 break
@@ -220,7 +240,7 @@ class _Team:
 
     def _give_without_slot(self) -> None:
         """All slots are held by who waits for this photo: it comes through the pipe."""
-        if self._starved() and (worker := self._idlest()) is not None:
+        if self._starved() and (worker := self._next_worker()) is not None:
             self._give(worker, Task(self._next_given, None, self._gather_of[self._next_given][1]))
 
     def _starved(self) -> bool:
@@ -231,10 +251,18 @@ class _Team:
     def _give(self, worker: _Worker, task: Task) -> None:
         self._next_given += 1
         worker.given.append(task.position)
+        worker.last = task.position
         with contextlib.suppress(OSError):  # it died: its sentinel says so
             worker.pipe.send(task)
 
-    def _idlest(self) -> _Worker | None:
+    def _next_worker(self) -> _Worker | None:
+        """The one that was given the neighbour of the next photo, where they are kin and it holds at most ``QUEUED``;
+        else the idlest."""
+        position = self._next_given
+        if self._kin and position and self._kin[position - 1] == self._kin[position]:
+            last = next((one for one in self._workers if one.last == position - 1), None)
+            if last is not None and len(last.given) <= QUEUED:
+                return last
         worker = min(self._workers, key=lambda one: len(one.given))
         return worker if len(worker.given) < QUEUED else None
 

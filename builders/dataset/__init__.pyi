@@ -10,6 +10,7 @@ from .shard_pool import (
     default_workers,
     write_groups,
     write_shards,
+    write_splits,
 )
 from .shards import ShardJob, file_sha256, items_per_shard
 from .space import estimate_space, require_space
@@ -54,4 +55,5 @@ __all__ = [
     "table_schema",
     "write_groups",
     "write_shards",
+    "write_splits",
 ]

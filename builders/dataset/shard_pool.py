@@ -88,6 +88,25 @@ def write_shards(job: ShardJob, *, workers: int = 1, fresh: bool = False, progre
         return _written([job], f"{job.config}/{job.split}", workers, fresh, progress)[0]
 
 
+def write_splits(jobs: Sequence[ShardJob], *, workers: int = 1, progress: bool = True) -> list[SplitShards]:
+    """Write several splits of one folder, whichever configs they are of, as ``write_shards`` writes each.
+
+    Workers take shards of whichever split: none waits until the last shard of a split is done.
+
+    Args:
+        jobs: in one folder.
+        workers: processes.
+        progress: a bar on stderr, where that is a terminal.
+
+    Raises:
+        as ``write_shards``.
+    """
+    if not jobs:
+        return []
+    with building(jobs[0].output), memory_budget():
+        return _written(jobs, ", ".join(dict.fromkeys(job.config for job in jobs)), workers, False, progress)
+
+
 def write_groups(jobs: Sequence[ShardJob], *, workers: int = 1, progress: bool = True) -> list[SplitShards]:
     """Write the splits of one config side by side; a run that was killed goes on where it was.
 

@@ -268,7 +268,7 @@ def write_parquet(stream: Any, job: ShardJob, rows: Iterable[ShardRow]) -> _Writ
         for row in rows:
             encoded = job.features.encode_example(row)
             batch.append(encoded)
-            size += _cell_bytes(encoded)
+            size += bytes_of_row(encoded)
             count += 1
             if size >= ROW_GROUP_BYTES or len(batch) >= ROW_GROUP_ROWS:
                 data_bytes += _write_group(writer, batch, schema)
@@ -288,7 +288,8 @@ def _write_group(writer: pq.ParquetWriter, rows: list[Any], schema: pa.Schema) -
     return table.nbytes
 
 
-def _cell_bytes(row: Mapping[str, Any]) -> int:
+def bytes_of_row(row: Mapping[str, Any]) -> int:
+    """Of the images in a row."""
     return sum(len(cell["bytes"] or b"") for cell in row.values() if isinstance(cell, Mapping) and "bytes" in cell)
 
 

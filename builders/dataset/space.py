@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from builders.dataset.shards import ShardJob, rows_of, write_parquet
+from builders.dataset.shards import ShardJob, ShardRow, bytes_of_row, rows_of, write_parquet
 from builders.errors import DiskError
 
 SPACE_MARGIN = 1.05
@@ -29,20 +30,29 @@ class SpaceEstimate:
     sampled: int
     seconds_per_item: float
     """On one process."""
+    job: ShardJob
+    """The job; it has the rows of the sample already, as far as they were to be kept."""
 
 
-def estimate_space(job: ShardJob, sample: int = 24) -> SpaceEstimate:
+def estimate_space(job: ShardJob, sample: int = 24, *, keep_bytes: int = 0) -> SpaceEstimate:
     """Make the rows of a few evenly spaced items and weigh them as a Parquet file.
 
     Items that fail count as nothing, as they will in the data.
+
+    Args:
+        job: what is to be written.
+        sample: items, at most.
+        keep_bytes: of images; rows up to so much are not made again by ``SpaceEstimate.job``.
     """
     n = len(job.ids)
     chosen = sorted({round(i * (n - 1) / max(sample - 1, 1)) for i in range(sample)}) if n else []
     start = time.perf_counter()
-    weight = _weigh(job, chosen)
+    kept = _Keeping(job.make_rows, keep_bytes)
+    weight = _weigh(dataclasses.replace(job, make_rows=kept), chosen)
     seconds = time.perf_counter() - start
     each = weight / len(chosen) if chosen else 0.0
-    return SpaceEstimate(each, int(each * n), len(chosen), seconds / len(chosen) if chosen else 0.0)
+    ready = dataclasses.replace(job, make_rows=_Made(job.make_rows, kept.rows)) if kept.rows else job
+    return SpaceEstimate(each, int(each * n), len(chosen), seconds / len(chosen) if chosen else 0.0, ready)
 
 
 def require_space(output: Path, needed: int) -> None:
@@ -71,6 +81,33 @@ def _weigh(job: ShardJob, items: Sequence[int]) -> int:
     with contextlib.closing(pa.PythonFile(scale, mode="w")) as stream:
         write_parquet(stream, job, rows_of(job, items, [], lambda: None))
     return scale.bytes
+
+
+class _Keeping:
+    """``make_rows`` that keeps what it made, up to so many bytes of images."""
+
+    def __init__(self, make_rows: Callable[[int], Iterable[ShardRow]], room: int) -> None:
+        self.rows: dict[int, list[ShardRow]] = {}
+        self._make_rows, self._room = make_rows, room
+
+    def __call__(self, item: int) -> list[ShardRow]:
+        rows = list(self._make_rows(item))
+        size = sum(map(bytes_of_row, rows))
+        if 0 < size <= self._room:
+            self._room -= size
+            self.rows[item] = rows
+        return rows
+
+
+@dataclass(frozen=True)
+class _Made:
+    """``make_rows`` that has some rows already."""
+
+    make_rows: Callable[[int], Iterable[ShardRow]]
+    rows: Mapping[int, list[ShardRow]]
+
+    def __call__(self, item: int) -> Iterable[ShardRow]:
+        return self.rows[item] if item in self.rows else self.make_rows(item)
 
 
 class _Scale(io.RawIOBase):

@@ -30,7 +30,7 @@ from builders.dataset import (
     prepare_folder,
     require_space,
     source_datasets,
-    write_shards,
+    write_splits,
 )
 from builders.errors import DataError, PhotoError
 from builders.photos import HUB_SPLITS, SPLITS, PhotoSet
@@ -41,6 +41,9 @@ from builders.processed.processed_rows import ProcessedRows, ProcessingSettings,
 
 PHOTOS_PER_RANGE = 256
 """Photos of one ``gen_kwargs`` shard of ``ProcessedPhotos``: what ``num_proc`` can hand out."""
+
+SAMPLE_BYTES = 64 << 20
+"""Of images made to measure space that are kept and not made again, over all jobs; each worker has them too."""
 
 _log = logging.getLogger(__name__)
 
@@ -179,7 +182,7 @@ def build_processed(
     )
     features = {job.config: job.features for job in planned}
     used = {f"{job.config}/{job.split}": job.items_per_shard for job in planned}
-    splits = [write_shards(job, workers=workers, progress=progress) for job in planned]
+    splits = write_splits(planned, workers=workers, progress=progress)
     return _finish(photos, output, splits, features, settings, license, used)
 
 
@@ -206,7 +209,7 @@ def planned_processed(
     ]
     known = dict(sizes or {})
     if any(f"{job.config}/{job.split}" not in known for job in jobs):
-        estimates = [estimate_space(job) for job in jobs]
+        estimates = [estimate_space(job, keep_bytes=SAMPLE_BYTES // len(jobs)) for job in jobs]
         total = sum(estimate.total_bytes for estimate in estimates)
         if progress:
             each = sum(e.seconds_per_item * len(j.ids) for e, j in zip(estimates, jobs, strict=True))
@@ -219,6 +222,7 @@ def planned_processed(
             require_space(output, total)
         for job, estimate in zip(jobs, estimates, strict=True):
             known.setdefault(f"{job.config}/{job.split}", items_per_shard(estimate.bytes_per_item, len(job.ids)))
+        jobs = [estimate.job for estimate in estimates]
     return [dataclasses.replace(job, items_per_shard=known[f"{job.config}/{job.split}"]) for job in jobs]
 
 

@@ -182,15 +182,16 @@ def transfer_function(
 
     Gaussian exp(-2 pi^2 sigma^2 f^2), disc 2 J1(pi d f) / (pi d f), uniform motion sinc(f . v).
     """
-    fy, fx, radius = _frequencies(*shape)
+    fy, fx, _ = _frequencies(*shape)
     down, across = gaussian_transfer(shape, sigma_px)
     transfer = down * across
     if disc_px > 0:
-        argument = np.float32(math.pi * disc_px) * radius
-        argument[0, 0] = 1
+        radii, places = _radii(*shape)
+        argument = np.float32(math.pi * disc_px) * radii
+        argument[0] = 1
         disc = 2 * scipy.special.j1(argument) / argument
-        disc[0, 0] = 1
-        transfer *= disc
+        disc[0] = 1
+        transfer *= disc[places]
     if motion_px != (0.0, 0.0):
         transfer *= np.sinc(fx * np.float32(motion_px[0]) + fy * np.float32(motion_px[1]))
     return transfer
@@ -236,6 +237,15 @@ def _frequencies(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.nd
     fy = np.fft.fftfreq(height).astype(np.float32)[:, None]
     fx = np.fft.rfftfreq(width).astype(np.float32)[None, :]
     return fy, fx, np.hypot(fy, fx)
+
+
+@functools.lru_cache(maxsize=8)
+def _radii(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The different radii of ``_frequencies``, rising from 0, and which of them stands where: float32 [k] and int64
+    [height, width // 2 + 1]. Of a square grid an eighth are different."""
+    radius = _frequencies(height, width)[2]
+    radii, places = np.unique(radius, return_inverse=True)
+    return radii, places.reshape(radius.shape)
 
 
 @functools.lru_cache(maxsize=8)

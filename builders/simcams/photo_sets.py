@@ -87,6 +87,10 @@ class SimulatedShots:
         """
         return render_shot(_light(self.scenes, self.scene_of[row]), self.shots[row])
 
+    def shared_work(self, rows: Sequence[int]) -> list[int]:
+        """The scene of each of these rows, whose light is worked out once by a process that has several."""
+        return [self.scene_of[row] for row in rows]
+
     def prepare(self) -> None:
         """Begin to compile, in a process of its own, what will render; returns at once."""
         begin_compiling()

@@ -36,7 +36,9 @@ def _asked(args: Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
         real = open_photos(f"folder:{args.photos}?name=folder:imagenette", seed=0).limited(args.limit)
         yield "jpeg", {"simcams": simcams, "imagenette": real}
     if args.cameras:
-        real = open_photos(f"exif-folder:{args.cameras}?min-photos={FEW}&name=exif-folder:cameras", seed=0)
+        real = open_photos(
+            f"exif-folder:{args.cameras}?min-photos={FEW}&groups=folder&name=exif-folder:cameras", seed=0
+        )
         for name in real.attributes:
             if name in simcams.attributes:
                 yield name.replace("_", "-"), {"simcams": simcams, "cameras": real}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -24,12 +25,22 @@ def run(*options):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
 
 
-def test_gpu_check__refuses_without_cuda_in_one_sentence():
+def asked(monkeypatch, *options):
+    """The script in this process, which has every package."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import gpu_check
+
+    monkeypatch.setattr(sys, "argv", ["gpu_check.py", *options])
+    return gpu_check.main()
+
+
+def test_gpu_check__refuses_without_cuda_in_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for options in ((), ("--device", "cpu")):
-        done = run(*options)
-        assert done.returncode == 2
-        assert done.stdout == ""
-        assert done.stderr.strip() == "no CUDA device is here; --device cpu --quick only tries whether this script runs"
+        assert asked(monkeypatch, *options) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.strip() == "no CUDA device is here; --device cpu --quick only tries whether this script runs"
 
 
 PARTS = ["pixels", "batches", "precision", "attention", "layouts", "repeats", "stages", "makers", "waits", "pipeline"]
@@ -108,10 +119,10 @@ def test_gpu_check__on_a_fake_card(monkeypatch, tmp_path, capsys):
     assert card.clashes == []
 
 
-def test_gpu_check__a_part_that_fails_is_a_row_and_status_1(tmp_path):
+def test_gpu_check__a_part_that_fails_is_a_row_and_status_1(monkeypatch, tmp_path):
     file = tmp_path / "figures.json"
-    done = run("--device", "cpu", "--quick", "--only", "pixels,knn", "--photos", "/nowhere", "--json", str(file))
-    assert done.returncode == 1
+    options = ("--device", "cpu", "--quick", "--only", "pixels,knn", "--photos", "/nowhere", "--json", str(file))
+    assert asked(monkeypatch, *options) == 1
     rows = json.loads(file.read_text())["rows"]
     [failed] = [row for row in rows if row["wrong"]]
     assert failed["what"] == "failed: FileNotFoundError: no folder /nowhere"
@@ -136,7 +147,8 @@ def test_recorder__replays_the_same_products(monkeypatch):
     assert replayed.products == recorder.products
 
 
-def test_gpu_check__an_unknown_part():
-    done = run("--device", "cpu", "--quick", "--only", "pixel")
-    assert done.returncode == 2
-    assert "unknown part 'pixel'" in done.stderr
+def test_gpu_check__an_unknown_part(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as ended:
+        asked(monkeypatch, "--device", "cpu", "--quick", "--only", "pixel")
+    assert ended.value.code == 2
+    assert "unknown part 'pixel'" in capsys.readouterr().err

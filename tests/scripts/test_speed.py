@@ -10,15 +10,26 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm_python import run_python
+
 ROOT = Path(__file__).parents[2]
+
+
+TOGETHER = """
+import sys
+sys.path.insert(0, "scripts")
+import speed
+speed._in_a_process = lambda part, quick, seconds: speed._measured(part, quick)
+sys.exit(speed.main())
+"""
+"""All parts in one process, which imports torch once; one of its own has the test after the next."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_speed__quick_gives_figures_of_every_part(tmp_path):
     file = tmp_path / "speed.json"
-    command = [sys.executable, "scripts/speed.py", "--quick", "--json", str(file)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = run_python("-c", TOGETHER, "--quick", "--json", file, cwd=ROOT, timeout=800)
     assert done.returncode == 0, done.stderr
     rows = json.loads(file.read_text())
     assert {row["part"] for row in rows} == {
@@ -54,6 +65,15 @@ def test_speed__what_does_not_end_in_time_is_named():
     assert done.returncode == 1
     late = "did not end within 0.001 minutes; stopped"
     assert done.stdout.split("\n\n") == [f"views: {late}", f"simcams: {late}", ""]
+
+
+def test_speed__a_part_runs_in_a_process_of_its_own(tmp_path):
+    file = tmp_path / "speed.json"
+    command = [sys.executable, "scripts/speed.py", "--quick", "--only", "builders", "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {row["part"] for row in json.loads(file.read_text())} == {"builders"}
+    assert done.stdout.startswith("builders: ")
 
 
 def test_busy__processes_that_compute_and_end(speed):

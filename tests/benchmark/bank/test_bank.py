@@ -1,11 +1,9 @@
 """Banks: complete keys, resuming, and reading back exactly what was embedded."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from builders.errors import DataError
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PROCESSINGS
 from builders.pixels.process import process
+from tests.warm_python import start_python
 
 NAMES = ("jpeg-q75-420", "jpeg-q95-444", "interpolation-lanczos")
 
@@ -276,10 +275,9 @@ def test_fill_banks__killed_at_random_ends_as_one_that_was_not(tmp_path):
     kills = 0
     rng = np.random.default_rng(time.time_ns())
     for _ in range(12):
-        command = [sys.executable, "-c", SLOW_RUN, str(tmp_path / "killed"), str(tmp_path)]
-        process_ = subprocess.Popen(command, cwd=os.getcwd(), env={**os.environ, "PYTHONPATH": os.getcwd()})
+        process_ = start_python("-c", SLOW_RUN, tmp_path / "killed", tmp_path)
         try:
-            finished = process_.wait(timeout=None if kills >= 3 else 2.2 + rng.random() * 1.5) == 0
+            finished = process_.wait(timeout=None if kills >= 3 else 0.4 + rng.random() * 1.5) == 0
             break
         except subprocess.TimeoutExpired:
             process_.send_signal(signal.SIGKILL)

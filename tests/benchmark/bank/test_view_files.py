@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -23,6 +21,7 @@ from benchmark.views.views import ProcessingViews, StoredViews
 from builders.errors import DataError
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PROCESSINGS
+from tests.warm_python import start_python
 
 ALL = ProcessingViews(tuple(PROCESSINGS))
 JPEG = ProcessingViews(tuple(name for name in PROCESSINGS if name.startswith("jpeg")))
@@ -340,8 +339,7 @@ t.Counting().fill(Path(sys.argv[1]), t.some_photos(500), t.JPEG)
 
 def test_fill_banks__two_processes_on_one_bank(tmp_path):
     here = os.path.dirname(os.path.abspath(__file__))
-    command = [sys.executable, "-c", TWO, str(tmp_path / "shared"), here]
-    both = [subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.getcwd()}) for _ in range(2)]
+    both = [start_python("-c", TWO, tmp_path / "shared", here) for _ in range(2)]
     assert [process.wait(timeout=120) for process in both] == [0, 0]
     photos = some_photos(500)
     shared, embedded = Counting().fill(tmp_path / "shared", photos, JPEG)

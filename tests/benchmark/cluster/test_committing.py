@@ -1,13 +1,11 @@
 """``finish --push-to``: one process commits what all ranks made, by the unmodified client, against the Hub double."""
 
-import subprocess
-import sys
-
 import pytest
 
 from tests.benchmark.cluster.conftest import PROJECT, tree
 from tests.benchmark.cluster.test_builds import BUILD
 from tests.hub_double import OWNER_TOKEN
+from tests.warm_python import run_python
 
 REPO = "camtrace/made"
 
@@ -19,10 +17,7 @@ def client(hub, root, tmp_path):
     def command(*words):
         own = {"PYTHONPATH": f"{root}:{PROJECT}", "CAMTRACE_RUNTIME": "torch"}
         environment = {**hub.environment(tmp_path / "home", OWNER_TOKEN), **own}
-        done = subprocess.run(
-            [sys.executable, "-m", "camtrace", *map(str, words)],
-            env=environment, cwd=root, capture_output=True, text=True, timeout=200,
-        )  # fmt: skip
+        done = run_python("-m", "camtrace", *words, env=environment, cwd=root, timeout=200)
         assert OWNER_TOKEN not in done.stdout + done.stderr
         return done
 

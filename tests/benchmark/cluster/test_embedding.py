@@ -18,6 +18,7 @@ import benchmark.scoring.trial_kept
 from benchmark.bank import Bank, BlockRows
 from builders.ranks import Place, read_plan
 from tests.benchmark.cluster.conftest import ASKED, POISONED, leftovers, make_root, same_banks, scores, tree
+from tests.warm_python import run_python
 
 
 @pytest.fixture
@@ -70,8 +71,7 @@ def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tm
     fuse = tmp_path / "fuse"
     fuse.touch()
     environment = {**elsewhere, "FUSE": str(fuse)}
-    command = [sys.executable, "-m", "camtrace", "work", str(tmp_path / "out.plan"), "--workers", "2"]
-    first = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    first = run_python("-m", "camtrace", "work", tmp_path / "out.plan", "--workers", 2, env=environment, timeout=200)
     assert first.returncode == 1, first.stderr
     assert "failed: its process was killed (SIGKILL; out of memory?)" in first.stderr
     assert first.stdout.startswith("3 ranks done, 1 failed")

@@ -1,10 +1,6 @@
 """``build flickrexif fetch`` by ranks, from a loopback double: the files and rows of the plain command."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -18,6 +14,7 @@ from tests.benchmark.cluster.conftest import leftovers, tree
 from tests.builders.flickrexif.flickr_double import Faults, serving
 from tests.builders.flickrexif.flickr_world import World
 from tests.builders.flickrexif.test_fetch import add
+from tests.warm_python import start_python
 
 WORLD = World(count=400, burst=0)
 OPTIONS = ("--allow-loopback", "--first-wait", "0.001", "--connections", "8", "--per-host", "6")
@@ -88,13 +85,12 @@ def test_ranks__a_killed_one_keeps_its_units(run, plain, ranked, flickr, elsewhe
     assert run("plan", *fetching(ranked), "--ranks", 1)[0] == 0
     plan = tmp_path / "ranked.plan"
     object.__setattr__(flickr.faults, "latency_s", 0.03)
-    words = [sys.executable, "-m", "camtrace", "work", str(plan), "--rank", "0"]
-    rank = subprocess.Popen(words, env=elsewhere, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    rank = start_python("-m", "camtrace", "work", plan, "--rank", 0, env=elsewhere)
     end = time.monotonic() + 100
     while not (first := sorted((plan / "rows").glob("*.jsonl")) if (plan / "rows").is_dir() else []):
         assert time.monotonic() < end
         time.sleep(0.02)
-    os.kill(rank.pid, signal.SIGKILL)
+    rank.kill()
     rank.wait()
     object.__setattr__(flickr.faults, "latency_s", 0.0)
     before = {path: path.stat().st_mtime_ns for path in first}

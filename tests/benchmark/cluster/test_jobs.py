@@ -1,7 +1,5 @@
 """Jobs of the Hugging Face Hub: what would be submitted is run, word for word, as a process of this machine."""
 
-import subprocess
-import sys
 import uuid
 from types import SimpleNamespace
 
@@ -10,6 +8,7 @@ import pytest
 
 from tests.benchmark.cluster.conftest import ASKED, same_banks, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
+from tests.warm_python import run_python
 
 STORE = '''
 """A store that is no disk to datatrove or camtrace, and that processes share: a folder behind another protocol."""
@@ -44,9 +43,7 @@ def submitted(elsewhere, tmp_path, monkeypatch):
 
     def run_uv_job(script, *, script_args, dependencies, env, secrets, flavor, timeout, **more):
         environment = {**elsewhere, **env, "PYTHONPATH": f"{tmp_path}/site:{elsewhere['PYTHONPATH']}"}
-        done = subprocess.run(
-            [sys.executable, script, *script_args], env=environment, cwd=tmp_path, capture_output=True, text=True
-        )
+        done = run_python(script, *script_args, env=environment, cwd=tmp_path)
         job = SimpleNamespace(id=uuid.uuid4().hex, url="here", code=done.returncode)
         found.append((job, dependencies, flavor, timeout, secrets, done.stderr, more["labels"]))
         return job

@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 import uuid
 import warnings
@@ -14,6 +11,7 @@ import pytest
 from builders.ranks import Place
 from tests.benchmark.cluster.conftest import ASKED, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
+from tests.warm_python import run_python, start_python
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
@@ -67,8 +65,7 @@ def test_s3__results_and_banks_after_a_killed_rank(bucket, run, plain, elsewhere
     assert run("plan", "sweep", *words, "--together", 1, "--ranks", 4, *where)[0] == 0
     fuse.touch()
     environment = {**elsewhere, **{n: v for n, v in os.environ.items() if n.startswith("AWS_")}, "FUSE": str(fuse)}
-    command = [sys.executable, "-m", "camtrace", "work", f"{out}.plan", "--workers", "2"]
-    first = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    first = run_python("-m", "camtrace", "work", f"{out}.plan", "--workers", 2, env=environment, timeout=200)
     assert first.returncode == 1, first.stderr
     assert first.stdout.startswith("3 ranks done, 1 failed"), first.stderr
     assert "4: 3 done" in run("status", f"{out}.plan")[1]
@@ -89,13 +86,12 @@ def test_s3__shards_after_a_killed_rank(bucket, run, elsewhere, tmp_path):
     out = f"{bucket}/photos"
     assert run("plan", *BUILD, "--output", out, "--ranks", 2)[0] == 0
     environment = {**elsewhere, **{n: v for n, v in os.environ.items() if n.startswith("AWS_")}}
-    command = [sys.executable, "-m", "camtrace", "work", f"{out}.plan", "--rank", "0"]
-    rank = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    rank = start_python("-m", "camtrace", "work", f"{out}.plan", "--rank", 0, env=environment)
     end = time.monotonic() + 100
     while not Place.of(f"{out}.plan/ranks").names():
         assert time.monotonic() < end
         time.sleep(0.05)
-    os.kill(rank.pid, signal.SIGKILL)
+    rank.kill()
     rank.wait()
     status, _, error = run("work", f"{out}.plan")
     assert status == 0, error

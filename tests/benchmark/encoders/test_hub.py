@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from benchmark.encoders.hub import library_of, load_folder, wanted_files
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from builders.errors import EncoderError, UsageError
+from tests.warm_python import run_python
 
 VIT = {
     "hidden_size": 32,
@@ -46,13 +45,7 @@ hub.HUB_PACE = Pace(headers_s=0.5, grace_s=0.5, least_bytes_per_s=1000.0)
 
 def _ask(environment: dict[str, str], *requests: dict[str, Any], before: str = "") -> list[list[str]]:
     """What ``load_encoder`` says in a process of its own, one answer per request."""
-    run = subprocess.run(
-        [sys.executable, "-c", before + CLIENT, *map(json.dumps, requests)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = run_python("-c", before + CLIENT, *map(json.dumps, requests), env=environment)
     assert run.returncode == 0, run.stderr
     return [json.loads(line) for line in run.stdout.splitlines()]
 

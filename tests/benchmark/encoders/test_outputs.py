@@ -350,7 +350,8 @@ def test_outputs__that_an_encoder_lacks() -> None:
         with_outputs(load_encoder("control:jpeg-statistics"), ["layers"])
 
 
-def test_padded_sequences__are_refused(tmp_path: Path) -> None:
-    save(CASES["siglip2 NaFlex"], tmp_path)
+@pytest.mark.parametrize("name", ["siglip2 NaFlex", "idefics2"])
+def test_padded_sequences__are_refused(name: str, tmp_path: Path) -> None:
+    save(CASES[name], tmp_path)
     with pytest.raises((UsageError, EncoderError), match="padded"):
         with_outputs(load_encoder(str(tmp_path), device="cpu", runtime="torch"), ["layers"])

@@ -21,6 +21,7 @@ from benchmark.encoders.openvino_network import OpenVinoNetwork, make_room
 from benchmark.encoders.runtime import RuntimeEmbedder, on_runtime
 from benchmark.encoders.runtime_choice import choice_file, times_as_fast
 from builders.errors import EncoderError, UsageError
+from tests.warm_python import run_python
 
 
 class Small(nn.Module):
@@ -444,7 +445,7 @@ def test_openvino__conversion_tells_nobody():
         "e = Embedder('e', torch.nn.Flatten(), lambda m, x: m(x) + 1, None, Placement('cpu', 'float32'))\n"
         "print(n._traced(e, torch.zeros(2, 3, 4, 4)).outputs[0].partial_shape)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run_python("-c", code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[?,?]"
 

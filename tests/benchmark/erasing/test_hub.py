@@ -1,14 +1,13 @@
 """An eraser on the Hub: published and loaded by name, by the unmodified client against the double."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmark.erasers import ERASER_FILES, FitSet, fit_eraser, save_eraser
+from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[3]
 REPO = "camtrace/leace-jpeg"
@@ -44,13 +43,8 @@ def test_an_eraser__is_published_once_and_loaded_by_name(hub, tmp_path):
     )
     (folder / "results").mkdir()
     (folder / "results" / "result.json").write_text("{}")  # stays at home
-    done = subprocess.run(
-        [sys.executable, "-c", CLIENT, str(folder), REPO],
-        env={**hub.environment(tmp_path / "home"), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    environment = {**hub.environment(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+    done = run_python("-c", CLIENT, folder, REPO, env=environment)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["sha256"] == eraser.sha256

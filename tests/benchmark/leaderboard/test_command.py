@@ -3,7 +3,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +14,7 @@ from benchmark.leaderboard import command
 from benchmark.leaderboard.command import main
 from benchmark.results.schema import write_result
 from builders.errors import RemoteError, UsageError
+from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[3]
 
@@ -181,9 +181,7 @@ def run_against(address, tmp_path, repo):
         "sys.exit(guarded(lambda: main(sys.argv[1:])))"
     )
     arguments = ["--results", repo, "--output", str(tmp_path / "site"), "--no-published"]
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
-    )
+    return run_python("-c", code, *arguments, cwd=ROOT, env=environment)
 
 
 def test_main__reads_a_hub_repo(hub, tmp_path):

@@ -2,8 +2,6 @@
 
 import inspect
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import evaluate
@@ -20,6 +18,7 @@ from benchmark.stats.intervals import photo_interval
 from builders.errors import DataError
 from builders.pixels.parameters import PARAMETERS, assigned_class
 from tests.hub_double import OWNER_TOKEN
+from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[3]
 
@@ -187,9 +186,7 @@ def test_publish_metrics__dry_run_by_default(capsys):
 def test_publish_metrics__a_stranger_loads_it_from_the_space(hub, tmp_path):
     def run(*command):
         environment = hub.environment(tmp_path / "home") | {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            [sys.executable, *command], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
-        )
+        done = run_python(*command, env=environment, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert OWNER_TOKEN not in done.stdout + done.stderr
         return done.stdout
@@ -227,5 +224,5 @@ def test_script__without_camtrace_says_what_to_install(tmp_path):
     """A Space loads by name where only ``evaluate`` is installed: the script answers, not a traceback about rooms."""
     write_space("trace_probe", "me/trace_probe", tmp_path)
     program = "import runpy, sys; sys.modules['benchmark'] = None; runpy.run_path('trace_probe.py')"
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = run_python("-c", program, cwd=tmp_path)
     assert done.stderr.splitlines()[-1].endswith("needs the package camtrace: pip install 'camtrace[encoders]'")

@@ -285,3 +285,60 @@ def test_solve__little_work_has_one_thread_and_much_has_all(monkeypatch: pytest.
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_add_up__bits_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(design_module, "BLOCK_BYTES", 8000)  # 20 rows of 100 float32 values a block
+    monkeypatch.setattr(design_module, "WAVE", 2)
+    features = as_design(TOYS["d>64"], dtype=torch.float32)
+    vectors = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 100, 6)).astype(np.float32))
+    rows_seen: list[tuple[int, int]] = []
+
+    def work(rows: slice, block: torch.Tensor, total: torch.Tensor) -> None:
+        rows_seen.append((rows.start, rows.stop))
+        total += product(block.mT, product(block, vectors))
+
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(torch.zeros((1, 100, 6), dtype=torch.float64))
+            features.add_up(work, found[-1])
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(rows_seen) == sorted(3 * [(start, start + 20) for start in range(0, 300, 20)])
+    assert features.resident is not None
+    wide = features.resident.double()
+    np.testing.assert_allclose(found[0], wide.mT @ (wide @ vectors.double()), atol=1e-4)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+def test_design__axes_of_other_photos_lead_to_the_same_optimum() -> None:
+    hard, other = TOYS["d>64"], toy(300, 100, 4, 0.3, seed=9)
+    strengths, labels = torch.tensor([1e-3, 1e-6], dtype=torch.float64), torch.from_numpy(hard.y)[None]
+    source = gather([hard.x], np.zeros((1, 300), np.int64), np.arange(300))
+    axes = as_design(other, dtype=torch.float64).axes.of_first()
+    borrowed = design(source, 1, 300, 100, device=CPU, memory_bytes=1 << 30, dtype=torch.float64, axes=axes)
+    assert borrowed.axes.vectors is not None
+    assert torch.equal(borrowed.axes.vectors, axes.vectors)
+    theirs = solve(borrowed, labels, strengths, 4, tolerance=1e-9)
+    own = solve(as_design(hard, dtype=torch.float64), labels, strengths, 4, tolerance=1e-9)
+    assert bool(theirs.converged.all())
+    np.testing.assert_allclose(theirs.loss, own.loss, atol=1e-12)
+    np.testing.assert_allclose(theirs.weights, own.weights, atol=1e-4)
+
+
+@pytest.mark.parametrize("numpy_is_faster", [True, False])
+@pytest.mark.parametrize("columns", [6, NARROW + 1])
+def test_product__of_float32_by_either_library(
+    columns: int, numpy_is_faster: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.probe.products.numpy_is_faster", lambda: numpy_is_faster)
+    monkeypatch.setattr("benchmark.compute.products.numpy_is_faster", lambda: numpy_is_faster)
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(2, 7, 5)).astype(np.float32), rng.normal(size=(2, 5, columns)).astype(np.float32)
+    wide = left.astype(np.float64) @ right.astype(np.float64)
+    for given in (torch.from_numpy(left), torch.from_numpy(np.ascontiguousarray(left.transpose(0, 2, 1))).mT):
+        np.testing.assert_allclose(product(given, torch.from_numpy(right)), wide, atol=1e-5)

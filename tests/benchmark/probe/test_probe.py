@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmark.probe import PROTOCOLS, ProbeAnswers, labelled_probe, processing_probe
 from benchmark.probe import converged as converged_module
+from benchmark.probe import design as design_module
 from benchmark.probe.features import Stacked, gather, normalised
 from benchmark.probe.problem import LabelledSplits, predict, stratified_split
 from builders.errors import DataError, UsageError
@@ -108,6 +109,17 @@ def test_processing_probe__validation_is_pooled_only_where_photos_are_few(monkey
     assert processing_probe(train, test, assigned(3, 60)).details()["assignments_searched"] == 10
     monkeypatch.setattr(converged_module, "SEARCH_ROWS", 150)
     assert processing_probe(train, test, assigned(3, 60)).details()["assignments_searched"] == 2
+
+
+def test_processing_probe__axes_are_found_once_for_all_assignments(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    principal_axes = design_module._principal_axes
+    monkeypatch.setattr(design_module, "_principal_axes", lambda *a: found.append(1) or principal_axes(*a))
+    monkeypatch.setattr(converged_module, "CPU_STACK_BYTES", 1)  # each assignment alone
+    train, test = split(processed(90, 8, 3, 0.3), 60)
+    answers = processing_probe(train, test, assigned(3, 60))
+    assert answers.converged.all()
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

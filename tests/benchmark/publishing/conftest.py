@@ -1,8 +1,6 @@
 """Results with complete provenance, made by hand, and a client process against the Hub double."""
 
 import dataclasses
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from benchmark.results.schema import Result, Score, write_result
 from builders.pixels.codec import codec_canary, codec_versions
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN
+from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[3]
 
@@ -93,10 +92,7 @@ def client(hub, tmp_path):
     def run(*arguments, token=OWNER_TOKEN, expect=0, home="home"):
         environment = hub.environment(tmp_path / home, token) | {"CAMTRACE_CACHE": str(tmp_path / "cache")}
         del environment["HF_HUB_DISABLE_PROGRESS_BARS"]
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmark", *map(str, arguments)],
-            env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        done = run_python("-m", "benchmark", *arguments, env=environment, cwd=ROOT)
         assert done.returncode == expect, done.stdout + done.stderr
         assert OWNER_TOKEN not in done.stdout + done.stderr
         assert READER_TOKEN not in done.stdout + done.stderr

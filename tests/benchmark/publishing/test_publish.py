@@ -3,8 +3,6 @@
 import io
 import itertools
 import re
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from benchmark.publishing.table import results_table, table_bytes
 from benchmark.results.schema import Result, write_result
 from builders.errors import DataError
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN
+from tests.warm_python import run_python
 
 REPO = "camtrace/results"
 ROOT = Path(__file__).parents[3]
@@ -61,12 +60,11 @@ main(sys.argv[1:])
 def test_publish__many_results_in_several_commits_the_table_last(hub, folder, make, tmp_path):
     for number in range(3):
         write_result(make.result(f"control:{number}"), folder / f"more-{number}" / "imagenet" / "result.json")
-    words = [sys.executable, "-c", IN_PARTS, str(folder), "--results", REPO, "--push"]
     hub.create(REPO, private=True)
     for failure in ({"status": 503}, {"status": None, "after_doing": True}):
         hub.fail("POST", "/commit/", times=1, **failure)
     environment = hub.environment(tmp_path / "home", OWNER_TOKEN)
-    done = subprocess.run(words, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = run_python("-c", IN_PARTS, folder, "--results", REPO, "--push", env=environment, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "5 results added, 0 already there" in done.stdout
     assert held(hub) == expected(folder)
@@ -116,10 +114,7 @@ def test_publish__the_code_of_the_card_runs(hub, client, folder, tmp_path):
     (code,) = re.findall(r"^```python\n(.*?)^```$", card, re.MULTILINE | re.DOTALL)
     alone = "import datasets\ndatasets.config.USE_PARQUET_EXPORT = False  # it asks another host than the Hub\n"
     show = "\nprint(scores.num_rows, scores['value'][:3], scores.features['mask_ratio'].dtype)"
-    done = subprocess.run(
-        [sys.executable, "-c", alone + code + show],
-        env=hub.environment(tmp_path / "reader"), capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    done = run_python("-c", alone + code + show, env=hub.environment(tmp_path / "reader"))
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout == "6 [0.8, 0.7, 0.1] float64\n"
 

@@ -2,8 +2,6 @@
 
 import dataclasses
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from builders.kinds import open_photos
 from builders.publishing.command import plan_publication
 from builders.sources.built import open_built
 from builders.sources.stored_views import joined, pack, unpack
+from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[3]
 
@@ -139,10 +138,8 @@ def test_hub__published_sets_are_scored_through_the_real_client(folders, tmp_pat
         hub.repo(name).commit({n: d for n, d in files.items() if not n.startswith(".")}, "first")
     environment = {**hub.environment(tmp_path), "CAMTRACE_CACHE": str(tmp_path / "banks")}
     given = ["--data", "built:me/built@main", "--data", "hub:me/photos@main", "--tasks", "*/interpolation"]
-    command = [sys.executable, "-m", "benchmark", "--model", "control:jpeg-statistics", *given, "--workers", "0"]
-    done = subprocess.run(
-        [*command, "--output", str(tmp_path / "out")], env=environment, cwd=ROOT, capture_output=True, text=True
-    )
+    words = ["-m", "benchmark", "--model", "control:jpeg-statistics", *given, "--workers", "0"]
+    done = run_python(*words, "--output", tmp_path / "out", env=environment, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     results = {path.parent.name: read_result(path) for path in (tmp_path / "out").rglob("result.json")}
     assert set(results) == {"built-me--built", "hub-me--photos"}

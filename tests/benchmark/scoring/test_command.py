@@ -22,6 +22,7 @@ from benchmark.scoring.command import main, parser
 from builders.errors import DiskError, UsageError
 from builders.kinds import open_photos
 from tests.conftest import photo_bytes
+from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[3]
 
@@ -77,9 +78,7 @@ def script(folder: Path) -> list[str]:
 
 def run(folder: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
     """Run ``camtrace ARGUMENTS`` in a folder; no mistake may show a traceback."""
-    done = subprocess.run(
-        [*script(folder), *arguments], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=240
-    )
+    done = run_python(*script(folder)[1:], *arguments, cwd=folder, env=environment(folder), timeout=240)
     assert done.returncode == expect, done.stderr
     assert "Traceback" not in done.stderr
     return done

@@ -4,8 +4,6 @@ import dataclasses
 import json
 import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -20,6 +18,7 @@ from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.errors import DataError
 from builders.photos import Labels
 from builders.sources.folders import FolderSource, labelled_folder
+from tests.warm_python import run_python
 
 ENCODER = "control:random-projection"
 
@@ -238,12 +237,10 @@ def test_command__killed_in_a_later_task__the_finished_ones_are_there(tmp_path, 
         "sys.exit(camtrace.main())\n"
     )
     words = ["score", "-m", ENCODER, "-d", f"folder:{photo_folder}", "-t", "*/sharpening", "--workers", "0"]
-    command = [sys.executable, str(wrapper), *words, "--cache", str(tmp_path / "cache"), "--json"]
+    words += ["--cache", tmp_path / "cache", "--json", "-o", tmp_path / "out"]
 
     def run(**more):
-        done = subprocess.run(
-            [*command, "-o", str(tmp_path / "out")], capture_output=True, text=True, env={**os.environ, **more}
-        )
+        done = run_python(wrapper, *words, env={**os.environ, **more})
         return done, re.findall(r"^task (.*)$", done.stderr, re.M), re.findall(r"^part (.*)$", done.stderr, re.M)
 
     killed, tasks, parts = run(KILL_AT="4")

@@ -201,13 +201,13 @@ def test_command__scores_layers_and_says_what_they_take(
     assert main([*common, "--outputs", "layers", "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "4 outputs beside its embedding" in said
-    assert main([*common, "--outputs", "layers:cls", "--outputs", "layers[-1]:grid,centre"]) == 0
+    assert main([*common, "--outputs", "layers:cls", "--outputs", "layers[-1]:grid[2],centre"]) == 0
     result = Result.from_json((tmp_path / "out" / "result.json").read_text())
     names = [o.name for o in result.outputs]
     assert names[:2] == ["layers[0]:cls", "layers[1]:cls"]
-    assert len(names) == 2 + 16 + 1
+    assert len(names) == 2 + 4 + 1
     assert {s.task for s in result.outputs[0].scores} == {"probe/sharpening", "knn/original"}  # semantics beside
-    assert "--outputs layers:cls --outputs 'layers[-1]:grid,centre'" in result.environment["command"]
+    assert "--outputs layers:cls --outputs 'layers[-1]:grid[2],centre'" in result.environment["command"]
     assert (tmp_path / "out" / "report.png").stat().st_size > 10_000
 
 

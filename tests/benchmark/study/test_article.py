@@ -98,9 +98,13 @@ def test_draw_article__five_figures_as_png_and_svg(rows, tmp_path):
             assert min(picture.size) > 300
         text = (tmp_path / f"{stem}.svg").read_text(encoding="utf-8")
         assert text.lstrip().startswith("<?xml")
-    first = (tmp_path / "article-5-retrieval.svg").read_bytes()
-    draw_article(rows, results, tmp_path)
-    assert (tmp_path / "article-5-retrieval.svg").read_bytes() == first
+    (tmp_path / "again").mkdir()
+    of_pairs = [row for row in rows if all_tasks()[row.task].family.name == "retrieval"]
+    again = draw_article(of_pairs, [], tmp_path / "again")
+    assert again == ["article-5-retrieval.png", "article-5-retrieval.svg"]
+    assert [(tmp_path / name).read_bytes() for name in again] == [
+        (tmp_path / "again" / name).read_bytes() for name in again
+    ]
 
 
 def test_draw_article__what_is_absent_is_left_out_and_what_is_not_comparable_is_said(tmp_path):

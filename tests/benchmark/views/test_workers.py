@@ -65,6 +65,21 @@ def test_made_by_workers__a_slot_is_used_again_only_when_its_last_tensor_is_gone
     assert len(seen) <= 6 + 3  # the places of two slots, and what came through a pipe
 
 
+def by_whom(position: int) -> PhotoViews:
+    return PhotoViews(
+        position, (torch.zeros((2, 3), dtype=torch.uint8),), "", "", 0.0, digest=str(os.getpid()).encode()
+    )
+
+
+def test_made_by_workers__neighbours_that_are_kin_are_made_by_one_worker():
+    plan = SlotPlan(4, (ROW,), 0)
+    kin = [position // 2 for position in range(40)]
+    photos = list(made_by_workers(by_whom, [4] * 10, plan, 4, 2, ahead=8, kin=kin))
+    workers = [photo.digest for photo in photos]
+    assert workers[::2] == workers[1::2]
+    assert len(set(workers)) == 2
+
+
 def deadly(position: int) -> PhotoViews:
     if position == 4:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import datasets
 import pyarrow.parquet as pq
 import pytest
 
 from builders.dataset import shard_pool
-from builders.dataset.shard_pool import building, write_failures, write_shards
+from builders.dataset.shard_pool import building, write_failures, write_shards, write_splits
 from builders.dataset.shards import ShardJob, file_sha256, write_shard
 from builders.dataset.space import estimate_space, require_space
 from builders.errors import DataError, PhotoError, UsageError
@@ -102,6 +103,20 @@ def test_write_shards__bytes_do_not_depend_on_workers(tmp_path):
     assert one == three
     assert hashes(tmp_path / "one") == hashes(tmp_path / "three")
     assert list(hashes(tmp_path / "one").values()) == [s.sha256 for s in one.shards]
+
+
+def test_write_splits__one_pool_writes_what_each_split_alone_would(tmp_path, monkeypatch):
+    splits = [("jpeg", "train"), ("jpeg", "test"), ("other", "train")]
+    alone = [write_shards(job(tmp_path / "alone", config=c, split=s)) for c, s in splits]
+    pools = []
+    monkeypatch.setattr(
+        shard_pool, "ProcessPoolExecutor", lambda *a, **k: pools.append(1) or ProcessPoolExecutor(*a, **k)
+    )
+    together = write_splits([job(tmp_path / "together", config=c, split=s) for c, s in splits], workers=2)
+    assert together == alone
+    assert hashes(tmp_path / "together") == hashes(tmp_path / "alone")
+    assert len(pools) == 1
+    assert write_splits([]) == []
 
 
 def test_write_shards__finished_shards_are_not_made_again(tmp_path):
@@ -273,6 +288,24 @@ def test_estimate_space__is_near_the_truth(tmp_path):
     written = write_shards(job(tmp_path))
     assert estimate.sampled == 24
     assert 0.8 * written.file_bytes < estimate.total_bytes < 1.2 * written.file_bytes
+
+
+def test_estimate_space__the_sample_is_not_made_again_up_to_so_many_bytes(tmp_path):
+    expected = write_shards(job(tmp_path / "plain"))
+    made = []
+
+    def make_rows(item):
+        made.append(item)
+        return Rows()(item)
+
+    kept = 5 * 2 * 5000
+    estimate = estimate_space(job(tmp_path / "kept", make_rows=make_rows), keep_bytes=kept + 4000)
+    assert len(made) == 24
+    made.clear()
+    assert write_shards(estimate.job) == expected
+    assert len(made) == 40 - 5  # five items of two pictures of 5,000 bytes were kept
+    assert not set(made) >= set(range(40))
+    assert estimate_space(job(tmp_path)).job == job(tmp_path)  # nothing is kept unless it is asked for
 
 
 def test_require_space__refuses_what_cannot_fit(tmp_path):

@@ -5,8 +5,6 @@ import random
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +21,7 @@ from builders.flickrexif.status import status_text
 from tests.builders.flickrexif.flickr_double import KEY, SECRET, Faults, serving
 from tests.builders.flickrexif.flickr_world import World
 from tests.builders.flickrexif.test_search import MONTH, expected_ids
+from tests.warm_python import start_python
 
 ROOT = Path(__file__).parents[3]
 CONNECTIONS = 4
@@ -32,10 +31,7 @@ FAULTS = Faults(busy=0.03, broken=0.03, html=0.03, code=0.03, slow=0.01, cut=0.0
 
 def start(flickr, *arguments):
     environment = {**os.environ, "FLICKR_API_KEY": KEY, "FLICKR_API_SECRET": SECRET, "FLICKR_API_URL": flickr.api_url}
-    command = [sys.executable, "-m", "builders", "flickrexif", *map(str, arguments)]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return start_python("-m", "builders", "flickrexif", *arguments, cwd=ROOT, env=environment)
 
 
 def finish(process):

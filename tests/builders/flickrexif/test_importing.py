@@ -18,6 +18,7 @@ from builders.flickrexif.state import State
 from builders.flickrexif.takedown import forget
 from tests.builders.flickrexif.flickr_world import World
 from tests.hub_double import OWNER_TOKEN
+from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[3]
 WORLD = World(count=60, burst=0)
@@ -108,10 +109,8 @@ def test_import__from_the_hub(hub, tmp_path):
     )
     environment = hub.environment(tmp_path / "home", OWNER_TOKEN)
     subprocess.run([sys.executable, "-c", script], input=table, env=environment, check=True, capture_output=True)
-    command = [sys.executable, "-m", "builders", "flickrexif", "import", "--hub", "org/FlickrExif"]
-    done = subprocess.run(
-        [*command, "--state", tmp_path / "state"], env=environment, cwd=ROOT, capture_output=True, text=True
-    )
+    words = ["-m", "builders", "flickrexif", "import", "--hub", "org/FlickrExif", "--state", tmp_path / "state"]
+    done = run_python(*words, env=environment, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("40 photos added")
     with State(tmp_path / "state") as state:

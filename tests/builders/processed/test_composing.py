@@ -6,8 +6,6 @@
 import io
 import json
 import pickle
-import subprocess
-import sys
 
 import datasets
 import fsspec
@@ -24,6 +22,7 @@ from tests.builders.processed.test_on_the_fly import loaded, source  # noqa: F40
 from tests.builders.publishing.test_publish import client
 from tests.conftest import photo_bytes
 from tests.hub_double import HubDouble
+from tests.warm_python import run_python
 
 SHARPENING = PARAMETERS["sharpening"]
 
@@ -173,8 +172,8 @@ def test_save_to_disk_and_parquet__hold_the_bytes(plain, truth, tmp_path, decode
         "    cells = d.cast_column('image', datasets.Image(decode=False))\n"
         "    print(all(len(row['image']['bytes']) > 100 for row in cells), len(d), d.features['sharpening'].names)\n"
     )  # in a process that knows nothing of camtrace
-    arguments = [sys.executable, "-c", code, tmp_path / "saved", tmp_path / "views.parquet", tmp_path / "cache"]
-    said = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, cwd=tmp_path)
+    folders = (tmp_path / "saved", tmp_path / "views.parquet", tmp_path / "cache")
+    said = run_python("-c", code, *folders, cwd=tmp_path)
     assert said.returncode == 0, said.stderr[-2000:]
     assert said.stdout.splitlines() == [f"True {len(truth)} ['none', 'x2', 'x4']"] * 2
     read = datasets.load_from_disk(str(tmp_path / "saved")).cast_column("image", datasets.Image())
@@ -223,8 +222,8 @@ def test_torch_loaders__whose_workers_are_forked(views, truth, tmp_path):
         "loader = torch.utils.data.DataLoader(v, batch_size=5, collate_fn=read, num_workers=2)\n"
         "print(json.dumps([one for batch in loader for one in batch]))\n"
     )
-    arguments = [sys.executable, "-c", code, str(tmp_path / "views.pkl")]
-    said = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    said = run_python("-c", code, tmp_path / "views.pkl")
+    assert said.returncode == 0, said.stderr
     seen = {(photo, code): mean for photo, code, mean in json.loads(said.stdout.splitlines()[-1])}
     assert seen == {key: picture.mean() for key, picture in truth.items()}
 
@@ -237,8 +236,8 @@ def test_pickle__opens_in_a_process_that_was_not_forked(views, truth, tmp_path):
         "v = pickle.load(open(sys.argv[1], 'rb'))\n"
         "print(repr(float(np.asarray(v[4]['image']).mean())))\n"
     )
-    arguments = [sys.executable, "-c", code, str(tmp_path / "views.pkl")]
-    said = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    said = run_python("-c", code, tmp_path / "views.pkl")
+    assert said.returncode == 0, said.stderr
     assert float(said.stdout) == truth["train/1", 1].mean()
 
 
@@ -324,7 +323,8 @@ def test_stream__in_loaders_whose_workers_are_forked(stream, tmp_path):
         "loader = torch.utils.data.DataLoader(views, batch_size=4, num_workers=2, collate_fn=list)\n"
         "(folder / 'rows.pkl').write_bytes(pickle.dumps([row for batch in loader for row in batch]))\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    said = run_python("-c", code, tmp_path)
+    assert said.returncode == 0, said.stderr
     assert right(pickle.loads((tmp_path / "rows.pkl").read_bytes())) == 24
 
 

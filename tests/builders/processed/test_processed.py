@@ -3,8 +3,6 @@
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from builders.pixels.process import process
 from builders.processed.build import ProcessedPhotos, build_processed
 from builders.processed.processed_rows import ProcessedRows, ProcessingSettings
 from tests.conftest import photo_bytes
+from tests.warm_python import start_python
 
 ROOT = Path(__file__).parents[3]
 
@@ -172,7 +171,7 @@ def test_folder__killed_three_times_ends_equal(photo_folder, tmp_path):
     assert main([*arguments, "--output", str(whole)]) == 0
     moments = random.Random(5)
     for _ in range(3):
-        build = subprocess.Popen([sys.executable, "-m", "builders", *arguments, "--output", str(killed)], cwd=ROOT)
+        build = start_python("-m", "builders", *arguments, "--output", killed, cwd=ROOT)
         time.sleep(moments.uniform(0.8, 2.5))
         build.send_signal(signal.SIGKILL)
         build.wait()

@@ -4,8 +4,6 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,6 +16,7 @@ from builders.processed.build import build_processed
 from builders.publishing.card import card_in
 from builders.publishing.command import describe_publication, main, plan_publication
 from tests.hub_double import OWNER_TOKEN, READER_TOKEN, HubDouble
+from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[3]
 REPO = "camtrace/traces"
@@ -38,9 +37,7 @@ def client(hub, home, *command, token=OWNER_TOKEN, offline=False):
     environment = hub.environment(home, token) | ({"HF_HUB_OFFLINE": "1"} if offline else {})
     if command[0] == "-m":  # our own code sees to it that no bars are drawn
         del environment["HF_HUB_DISABLE_PROGRESS_BARS"]
-    done = subprocess.run(
-        [sys.executable, *map(str, command)], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    done = run_python(*command, env=environment, cwd=ROOT)
     assert OWNER_TOKEN not in done.stdout + done.stderr
     return done
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import scipy.ndimage
+import scipy.special
 
 from builders.simcams import Camera, Framing, SceneLight, Settings, camera_named
 from builders.simcams.camera import STEADY
@@ -106,6 +107,18 @@ def test_transfer_function__disc_has_its_first_zero_where_airy_says() -> None:
     transfer = transfer_function((512, 512), 0, disc_px=6.0)[0]
     zero = int(np.argmax(transfer < 0))
     assert zero / 512 == pytest.approx(3.8317 / (np.pi * 6.0), abs=1 / 512)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (40, 72)])
+def test_transfer_function__disc_is_worked_out_once_a_radius_with_the_bits_of_every_place(
+    shape: tuple[int, int],
+) -> None:
+    fy, fx = np.fft.fftfreq(shape[0]).astype(np.float32)[:, None], np.fft.rfftfreq(shape[1]).astype(np.float32)[None]
+    argument = np.float32(np.pi * 3.3) * np.hypot(fy, fx)
+    argument[0, 0] = 1
+    expected = 2 * scipy.special.j1(argument) / argument
+    expected[0, 0] = 1
+    np.testing.assert_array_equal(transfer_function(shape, 0, disc_px=3.3), expected)
 
 
 def test_diffraction__grows_with_the_f_number() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,7 @@ from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import simcams_photos
 from builders.sources.attribute_photos import read_attribute_photos
 from tests.hub_double import OWNER_TOKEN, HubDouble
+from tests.warm_python import run_python
 
 
 @pytest.fixture(scope="module")
@@ -158,9 +157,7 @@ def test_attribute_photos__from_the_hub(hub: HubDouble, built: Path, photos: Pho
     def client(*arguments: str) -> str:
         environment = hub.environment(tmp_path / "home", OWNER_TOKEN)
         root = Path(__file__).parents[3]
-        done = subprocess.run(
-            [sys.executable, *arguments], env=environment, cwd=root, capture_output=True, text=True, timeout=120
-        )
+        done = run_python(*arguments, env=environment, cwd=root)
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 

@@ -8,6 +8,7 @@ import { figure } from "./panel.js";
 const PART = /^(grid|patch)(?:\[(\d{1,2})\])?-(\d{1,2})-(\d{1,2})$/;
 const MOST_PARTS = 16;
 const MOST_OPACITY = 0.6;
+const LEAST_SPAN = 0.1; // of the colours, so that noise looks pale
 
 /** A figure for each result with such outputs: a map for each trace and layer. */
 export function mapFigures(context, results, width) {
@@ -62,7 +63,7 @@ function told({ points, scale }) {
 function drawn(board, one, width) {
   const { points, parts, scale } = one;
   const chance = points[0].chance ?? 0;
-  const most = Math.max(0.01, ...points.map((p) => Math.max(Math.abs(p.high - chance), Math.abs(p.low - chance))));
+  const most = Math.max(LEAST_SPAN, ...points.map((p) => Math.max(Math.abs(p.high - chance), Math.abs(p.low - chance))));
   const domain = Array.from({ length: parts }, (_, i) => i);
   const tooltip = (p) => `row ${p.row}, column ${p.column}: ${said(p.value, scale)} (${said(p.low, scale)} to ${said(p.high, scale)}), n = ${p.n}`;
   return draw(board, `${title(one)}. ${told(one)}`, {

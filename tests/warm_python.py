@@ -1,0 +1,235 @@
+"""Python processes that begin with the large libraries imported: forked from one that waits, one for each test process.
+
+``run_python`` stands for ``subprocess.run([sys.executable, ...])`` and ``start_python`` for ``subprocess.Popen``: the
+words after ``python``, an environment, a folder. Starting Python and importing torch, pandas and pyarrow takes seconds
+of a processor, more than most tests' commands themselves. Nothing of this package is there beforehand, and nothing that
+reads a Hub's address while it is imported. Tests about imports, threads, handlers of signals or what becomes of a
+process without its parent start one of their own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import contextlib
+import functools
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+import types
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+IMPORTED = ("numpy", "torch", "torchvision", "pandas", "pyarrow.parquet", "PIL.Image", "PIL.JpegImagePlugin")
+IMPORTED += ("scipy.optimize", "scipy.special", "scipy.stats", "safetensors.torch", "httpx", "aiohttp", "yaml", "tqdm")
+"""What the commands import, without our packages and without clients of the Hub."""
+
+
+class Process:
+    """One that was started; as ``subprocess.Popen`` where it has the same names."""
+
+    def __init__(self, words: list[str], asked: bytes) -> None:
+        self.words = words
+        self.returncode: int | None = None
+        self._said = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2)]  # noqa: SIM115
+        self._told, told = os.pipe()
+        socket.send_fds(_waiting_process(), [asked], [*(file.fileno() for file in self._said), told])
+        os.close(told)
+        self.pid = self._next_number()
+
+    def _next_number(self) -> int:
+        told = os.read(self._told, 4)
+        if len(told) < 4:
+            raise ChildProcessError("the process that forks and tells is gone")
+        return int.from_bytes(told, "big")
+
+    def poll(self) -> int | None:
+        """Its status, or None while it runs."""
+        if self.returncode is None and select.select([self._told], [], [], 0)[0]:
+            self.returncode = os.waitstatus_to_exitcode(self._next_number())
+            os.close(self._told)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its status.
+
+        Raises:
+            subprocess.TimeoutExpired: it runs longer than so many seconds.
+        """
+        if self.returncode is None:
+            select.select([self._told], [], [], timeout)
+        if self.poll() is None:
+            raise subprocess.TimeoutExpired(self.words, timeout or 0)
+        return self.returncode or 0
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """What it printed, once it has ended."""
+        self.wait(timeout)
+        for file in self._said:
+            file.seek(0)
+        out, err = (file.read() for file in self._said)
+        for file in self._said:
+            file.close()
+        return out, err
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def __del__(self) -> None:
+        for file in self._said:
+            file.close()
+        if self.returncode is None:
+            os.close(self._told)
+
+
+def start_python(*words: object, env: Mapping[str, str] | None = None, cwd: Path | str | None = None) -> Any:
+    """``python WORDS`` (``-c CODE``, ``-m MODULE`` or a script, and its arguments), running."""
+    given, own, place = [str(word) for word in words], dict(os.environ if env is None else env), str(cwd or Path.cwd())
+    if sys.platform != "linux":
+        to = subprocess.PIPE
+        return subprocess.Popen([sys.executable, *given], env=own, cwd=place, stdout=to, stderr=to, text=True)
+    return Process(given, json.dumps({"words": given, "env": own, "cwd": place}).encode())
+
+
+def run_python(
+    *words: object, env: Mapping[str, str] | None = None, cwd: Path | str | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """What ``python WORDS`` printed, and its status.
+
+    Raises:
+        subprocess.TimeoutExpired: it took more than ``timeout`` seconds, and was killed.
+    """
+    process = start_python(*words, env=env, cwd=cwd)
+    try:
+        out, err = process.communicate(timeout)
+    except BaseException:  # late, or the test itself was stopped
+        process.kill()
+        process.communicate()
+        raise
+    return subprocess.CompletedProcess([str(word) for word in words], process.returncode, out, err)
+
+
+@functools.cache
+def _waiting_process() -> socket.socket:
+    """A line to the process that forks."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    none = subprocess.DEVNULL
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(theirs.fileno())],
+        pass_fds=[theirs.fileno()], env=own, stdin=none, stdout=none, stderr=none,
+    )  # fmt: skip
+    theirs.close()
+
+    def end() -> None:
+        ours.shutdown(socket.SHUT_RDWR)  # whoever was forked from here has it too
+        ours.close()
+        process.wait()
+
+    atexit.register(end)
+    return ours
+
+
+def _asked_for(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Returns in each process that is forked, with what is to be run and where its output goes; ends with the line."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those between
+    while True:
+        asked, files, _, _ = socket.recv_fds(line, 1 << 20, 3)
+        if not asked:
+            os._exit(0)
+        if not os.fork():
+            break
+        for file in files:
+            os.close(file)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    line.close()
+    *files, told = files
+    if child := os.fork():  # the one between waits for the other, and tells
+        for file in files:
+            os.close(file)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(told, child.to_bytes(4, "big"))
+            os.write(told, os.waitpid(child, 0)[1].to_bytes(4, "big"))
+        os._exit(0)
+    os.close(told)
+    return json.loads(asked), files
+
+
+def _become(asked: dict[str, Any], files: list[int]) -> None:
+    """Run the words as ``python`` runs them, in this process."""
+    for file, number in zip(files, (1, 2), strict=True):
+        os.dup2(file, number)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    os.chdir(asked["cwd"])
+    first, *rest = asked["words"]
+    main = types.ModuleType("__main__")
+    main.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = main
+    named = [path for path in asked["env"].get("PYTHONPATH", "").split(os.pathsep) if path]
+    beside = {"-c": "", "-m": os.getcwd()}.get(first, str(Path(first).absolute().parent))
+    sys.path[:] = [beside, *named, *sys.path]
+    if any(Path(path, "sitecustomize.py").exists() for path in named):
+        sys.modules.pop("sitecustomize", None)
+        importlib.import_module("sitecustomize")
+    if first == "-m":
+        sys.argv = rest
+        runpy._run_module_as_main(rest[0])  # type: ignore[attr-defined]
+        return
+    if first == "-c":
+        sys.argv, code = ["-c", *rest[1:]], compile(rest[0], "<string>", "exec")
+    else:
+        sys.argv, code = [first, *rest], compile(Path(first).read_bytes(), first, "exec")
+        main.__dict__["__file__"] = first
+    exec(code, main.__dict__)
+
+
+def _wait_and_fork() -> None:
+    del sys.path[0]  # the folder of this file
+    for name in IMPORTED:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # what is here is here for ever: no process looks through it again
+    asked, files = _asked_for(socket.socket(fileno=int(sys.argv[1])))
+    status = _status(lambda: _become(asked, files))
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)  # without taking apart what is shared with all others
+
+
+def _status(run: Callable[[], None]) -> int:
+    """How Python ends."""
+    try:
+        run()
+    except SystemExit as ended:
+        if ended.code is None or isinstance(ended.code, int):
+            return (ended.code or 0) & 0xFF
+        print(ended.code, file=sys.stderr)
+        return 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    _wait_and_fork()
