@@ -278,6 +278,8 @@ class MemorySource:
 
 
 def _readable_labels(labels: Labels) -> Labels:
+    if not all(isinstance(name, str) for name in labels.names):
+        raise DataError(f"the name of a class is no text ({next(n for n in labels.names if not isinstance(n, str))!r})")
     if is_readable("".join(labels.names)):
         return labels
     return Labels(tuple(map(readable, labels.names)), labels.values)

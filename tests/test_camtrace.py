@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import camtrace
-from benchmark.__main__ import COMMANDS
+from benchmark.__main__ import COMMANDS, main
+from benchmark.__main__ import camtrace as run_camtrace
 from builders.__main__ import COMMANDS as BUILDS
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +20,14 @@ def in_python(code):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def printed_by(run, words, capsys):
+    """What a command prints that then ends."""
+    with pytest.raises(SystemExit) as ended:
+        run(words)
+    assert ended.value.code == 0
+    return capsys.readouterr().out
 
 
 def test_import__brings_nothing():
@@ -75,8 +84,8 @@ def test_help__of_a_command_names_it_and_imports_no_torch(words, helped):
     assert not torch_is_there
 
 
-def test_score_help__names_the_options():
-    printed = in_python("import benchmark.__main__ as m; m.main(['--help'])")
+def test_score_help__names_the_options(capsys):
+    printed = printed_by(main, ["--help"], capsys)
     options = "-m --model -d --data -t --tasks -o --output -q --quiet -v --verbose --json --config --batch-size"
     for option in options.split():
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", printed), option
@@ -108,15 +117,15 @@ def test_command__alone_prints_its_help(capsys):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
-def test_completion__knows_commands_and_options_of_every_depth(shell):
-    printed = in_python(f"import benchmark.__main__ as m; m.camtrace(['--print-completion', '{shell}'])")
+def test_completion__knows_commands_and_options_of_every_depth(shell, capsys):
+    printed = printed_by(run_camtrace, ["--print-completion", shell], capsys)
     for word in ("sweep", "publish-metrics", "--mask-ratio", "--one-at-a-time", "flickrexif", "--assignment-seed"):
         assert word.replace("--", "") in printed, word
 
 
-def test_completion__of_bash_completes(tmp_path):
+def test_completion__of_bash_completes(tmp_path, capsys):
     script = tmp_path / "completion"
-    script.write_text(in_python("import benchmark.__main__ as m; m.camtrace(['--print-completion', 'bash'])"))
+    script.write_text(printed_by(run_camtrace, ["--print-completion", "bash"], capsys))
     ask = (
         f"source {script}; COMP_WORDS=(camtrace score --mask); COMP_CWORD=2; _shtab_camtrace; "
         'printf "%s\\n" "${COMPREPLY[@]}"'

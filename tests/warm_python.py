@@ -49,7 +49,10 @@ class Process:
         self.pid = self._next_number()
 
     def _next_number(self) -> int:
-        return int.from_bytes(os.read(self._told, 4), "big")
+        told = os.read(self._told, 4)
+        if len(told) < 4:
+            raise ChildProcessError("the process that forks and tells is gone")
+        return int.from_bytes(told, "big")
 
     def poll(self) -> int | None:
         """Its status, or None while it runs."""

@@ -18,6 +18,10 @@ else:
     import tomli as tomllib
 
 
+MAX_BYTES = 2**16
+"""Of such a file: the parser takes time by the square of the parts of a key (a.a.a...)."""
+
+
 class ConfiguredParser(Parser):
     """A parser with ``--config``. What the file says is parsed as if it stood first on the command line."""
 
@@ -73,8 +77,8 @@ def read_toml(path: Path) -> Mapping[str, Any]:
         UsageError: it cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(read_outside_text(path))
+        return tomllib.loads(read_outside_text(path, limit=MAX_BYTES))
     except Refused as refused:
         raise UsageError(f"--config {path}: {refused.reason}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is one, a number of 5,000 digits another
         raise UsageError(f"--config {path}: not TOML ({error})") from None

@@ -156,6 +156,8 @@ def _embedded(encoder: Encoder, views: torch.Tensor, options: RunOptions) -> np.
         return f"{name}: it fails on {len(views)} views ({said(error)})"
     if not isinstance(found, torch.Tensor):
         return f"{name}: it gives {type(found).__name__}, not a tensor of embeddings"
+    if not encoder.info.dimension:
+        return f"{name}: it gives embeddings of no numbers"
     if tuple(found.shape) != shape:
         return f"{name}: it gives embeddings of shape {tuple(found.shape)}, expected {shape}"
     if found.is_complex():

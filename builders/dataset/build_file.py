@@ -87,8 +87,8 @@ def parse_build(text: str, where: str) -> Build:
             raise DataError(f"{where}: format {raw['format']!r}, this camtrace reads {BUILD_FORMAT}")
         shared = _shared_of(raw["shared"]) if raw.get("shared") is not None else None
         return Build(
-            kind=str(raw["kind"]),
-            default=str(raw["default"]),
+            kind=_plain_name(raw["kind"]),
+            default=_plain_name(raw["default"]),
             recipe=dict(raw["recipe"]),
             pixels=PixelRights(**raw["pixels"]),
             codec=dict(raw["codec"]),

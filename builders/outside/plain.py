@@ -14,6 +14,9 @@ MAX_DEPTH = 64
 """Of nested lists and objects: what we write has at most 8."""
 
 
+MAX_YAML = 2_000_000
+"""Characters of YAML: its parser is slow, and a card that names 20,000 classes has 600,000."""
+
 MAX_NUMBER = 400
 """Characters of a number in YAML: a double has at most 330. Some forms (1:1:1...) take time by the square of them."""
 
@@ -66,6 +69,8 @@ def parse_yaml(text: str, where: str) -> Any:
     import yaml
 
     try:
+        if len(text) > MAX_YAML:
+            raise ValueError(f"{len(text):,} characters, more than {MAX_YAML:,}")
         return yaml.load(text, Loader=_plain_loader())
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError, OverflowError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:200]

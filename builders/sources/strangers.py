@@ -65,7 +65,7 @@ def check_card(described: Any, where: str) -> None:
                     raise DataError(f"{where}: its data are at {readable(path)!r}, which is not inside the data set")
 
 
-def cell_bytes(cell: Mapping[str, Any] | None, roots: tuple[str, ...]) -> bytes:
+def cell_bytes(cell: Any, roots: tuple[str, ...]) -> bytes:
     """The file of an image cell: its bytes, or those of a regular file inside the data set.
 
     Args:
@@ -77,9 +77,11 @@ def cell_bytes(cell: Mapping[str, Any] | None, roots: tuple[str, ...]) -> bytes:
     """
     if cell is None:
         raise PhotoError("the row holds no image")
+    if not isinstance(cell, Mapping) or not isinstance(cell.get("bytes"), bytes | None):
+        raise PhotoError("the cell is no image")
     data, path = cell.get("bytes"), cell.get("path")
     if data is not None:
-        return bytes(data)
+        return data
     if not isinstance(path, str) or not path:
         raise PhotoError("the row holds neither bytes nor a path")
     for root in roots if "\0" not in path else ():

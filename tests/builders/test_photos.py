@@ -148,3 +148,8 @@ def test_question_hash__texts_never_run_together(one, other):
 def test_photo_set__names_that_would_be_written_alike_are_one_sentence():
     with pytest.raises(DataError, match=r"several photos have a name that is written a\\x1b"):
         PhotoSet.of_bytes("x", {"a\x1b": b"1", r"a\x1b": b"2"})
+
+
+def test_photo_set__class_names_are_text():
+    with pytest.raises(DataError, match=r"the name of a class is no text \(None\)"):
+        dataclasses.replace(photos(), labels=Labels(("1", None), np.zeros(4, dtype=np.int32)))

@@ -360,6 +360,8 @@ def test_score__config_file_and_the_command_line_wins(project):
         ("fresh = 1", "fresh is true or false"),
         ('dtype = "float31"', "did you mean 'float32'"),
         ("limit =", "not TOML"),
+        (f"limit = {'9' * 5000}", "not TOML"),
+        (f"{'a.' * 100_000}b = 1", "more than the 64 KiB that such a file may have"),
         ("[model]\nname = 1", "takes text, a number"),
         ('config = "other.toml"', "unknown option in"),
     ],

@@ -288,6 +288,19 @@ def test_try_encoders__an_embedding_is_a_tensor_of_the_promised_shape(embed, sen
         raise AssertionError(trial.reason)
 
 
+def test_try_encoders__embeddings_of_no_numbers_and_words_that_command_a_terminal():
+    [trial] = try_encoders(
+        [encoder(lambda batch: batch.float()[:, :0], dimension=0)], grey(), PlainViews(), RunOptions()
+    )
+    assert trial.reason == "toy: it gives embeddings of no numbers"
+
+    def angry(batch: torch.Tensor) -> torch.Tensor:
+        raise ValueError("\udcff\x1b[31m")
+
+    [trial] = try_encoders([encoder(angry)], grey(), PlainViews(), RunOptions())
+    assert trial.reason == r"toy: it fails on 3 views (ValueError: \xff\x1b[31m)"
+
+
 def test_try_encoders__rounding_is_not_random():
     """The second answer is 1 + 5e-5 times the first: 5e-5 of its length apart."""
     answers = iter([1.0, 1.00005, 1.0, 1.0, 1.0005, 1.0])

@@ -144,4 +144,6 @@ def test_parse_yaml__a_number_without_end_is_refused(number):
     """Base 60 takes time by the square of its digits: of these, minutes."""
     with pytest.raises(Refused, match="a number of"):
         parse_yaml(f"a: {number}", "README.md")
+    with pytest.raises(Refused, match="2,000,002 characters, more than 2,000,000"):
+        parse_yaml("- " * 1_000_001, "README.md")
     assert parse_yaml("a: [190:20:30, 1.5, 0x1F, -7]", "README.md") == {"a": [685230, 1.5, 31, -7]}

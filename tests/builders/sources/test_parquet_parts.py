@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from builders.check import check_folder
+from builders.check import main as check_main
 from builders.check import table as checks_table
 from builders.errors import DataError, PhotoError
 from builders.kinds import open_photos
@@ -236,3 +237,9 @@ def test_check__a_recipe_or_rows_that_lack_something_fail_a_check(tmp_path, phot
         checks = check_folder(built, progress=False)
         assert not all(check.passed for check in checks), column
         assert "\x1b" not in checks_table(checks)
+    (built / "build.json").write_text(json.dumps({**written, "splits": []}))
+    assert check_main([str(built)]) == 1  # nothing was checked
+    for name in ("kind", "default"):
+        (built / "build.json").write_text(json.dumps({**written, name: "\x1b[31m"}))
+        with pytest.raises(DataError, match="not a build file of camtrace"):
+            check_folder(built, progress=False)

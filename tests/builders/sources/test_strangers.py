@@ -66,6 +66,8 @@ def test_cell_bytes__of_what_is_no_file_inside(tmp_path):
     assert cell_bytes({"bytes": b"x", "path": "/etc/hostname"}, root) == b"x"
     for cell, why in (
         (None, "no image"),
+        ("/etc/passwd", "the cell is no image"),
+        ({"bytes": "text", "path": None}, "the cell is no image"),
         ({"bytes": None, "path": None}, "neither bytes nor a path"),
         ({"bytes": None, "path": 5}, "neither bytes nor a path"),
         ({"bytes": None, "path": str(tmp_path / "pipe")}, "not a regular file"),

@@ -11,10 +11,11 @@ export function depthFigures(context, results, width) {
   return results.filter(({ result }) => Array.isArray(result.outputs) && result.outputs.length).map(({ result }, i) => {
     const traces = asked(context.board, result);
     const content = curve(result, "knn/original", "accuracy");
+    const room = traces.length > 1 && width > 760 ? (width - 24) / 2 : width; // panels stand in two columns
     const panels = traces.map(({ task, metric, kind }) => {
       const own = curve(result, task, metric);
       const summary = told(`${task} ${metric}`, own, kind);
-      const node = depth({ board: context.board, own, content: kind === "difference" ? null : content, width: Math.min(width, 620), label: summary, kind });
+      const node = depth({ board: context.board, own, content: kind === "difference" ? null : content, width: Math.min(room, 620), label: summary, kind });
       return { title: `${task} ${metric}`, node, summary };
     }).filter(({ node }) => node);
     if (!panels.length) return null;

@@ -152,6 +152,7 @@ export function depth({ board, own, content, width, label, kind }) {
   const points = own.lines.flatMap(({ points }, i) => points.map((p) => ({ ...p, shade: `var(--line-${i % 8})` })));
   const grey = content?.lines.flatMap(({ points }) => points) ?? [];
   const final = own.final ? [{ layer: end, label: "final", shade: "var(--ink)", ...own.final }] : [];
+  const known = content?.final ? [{ layer: end, value: content.final.value }] : [];
   const all = [...points, ...final];
   const tooltip = (p) => `${p.title ?? "final, the embedding"}: ${percent(p.value)} (${percent(p.low)} to ${percent(p.high)}), n = ${p.n}`;
   const step = Math.max(1, Math.round(end / 8));
@@ -166,6 +167,7 @@ export function depth({ board, own, content, width, label, kind }) {
     color: { type: "identity" },
     marks: [
       line(grey, { x: "layer", y: (p) => asPercent(p.value), z: "label", stroke: "var(--muted)", strokeDasharray: "2 3" }),
+      dot(known, { x: "layer", y: (p) => asPercent(p.value), r: 2.6, stroke: "var(--muted)" }),
       ruleY([asPercent(all[0].chance ?? 0)], { stroke: "var(--ink)", strokeDasharray: "4 3", strokeWidth: 1 }),
       ruleX(all, { x: "layer", y1: (p) => asPercent(p.low), y2: (p) => asPercent(p.high), stroke: "shade", strokeWidth: 2, strokeOpacity: 0.5 }),
       line(points, { x: "layer", y: (p) => asPercent(p.value), z: "label", stroke: "shade", strokeWidth: 1.8 }),
