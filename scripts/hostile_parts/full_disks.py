@@ -21,7 +21,7 @@ BLOCK_BYTES = 4096
 """What a file of one byte takes."""
 
 
-_SENTENCE = re.compile("disk is full|make space|cannot be written to|free some space")
+_SENTENCE = re.compile("disk is full|make space|cannot be written to|free some space|MB are free; choose another disk")
 """What tells people to make space, as an error or as the reason of a row."""
 
 
