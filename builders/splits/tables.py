@@ -108,7 +108,7 @@ def _texts(values: np.ndarray) -> np.ndarray:
 MAX_SPLIT_FILE_BYTES = 2**30
 """Of a file: a million photos take 100 MB."""
 
-MAX_TABLE_BYTES = 2**32
+MAX_UNPACKED_BYTES = 2**32
 """Of its columns in memory."""
 
 
@@ -183,7 +183,7 @@ def _parquet_columns(path: Path) -> dict[str, np.ndarray]:
 
     with open_outside(path, limit=MAX_SPLIT_FILE_BYTES) as stream:
         file = pyarrow.parquet.ParquetFile(stream)
-        table = unfolded(file, file.schema_arrow.names, limit=MAX_TABLE_BYTES)
+        table = unfolded(file, file.schema_arrow.names, limit=MAX_UNPACKED_BYTES)
     return {
         name: np.array(["" if v is None else v for v in table[name].to_pylist()], dtype=object)
         for name in table.column_names

@@ -509,7 +509,7 @@ def test_read_split_file__a_pipe_is_not_waited_for_and_a_long_text_does_not_fill
         read_split_file(tmp_path / "long.parquet")
     with pytest.raises(DataError, match="a text of 3,000,000 characters"):
         text_column(pyarrow.array(columns["label"]))
-    monkeypatch.setattr("builders.splits.tables.MAX_TABLE_BYTES", 1 << 20)
+    monkeypatch.setattr("builders.splits.tables.MAX_UNPACKED_BYTES", 1 << 20)
     columns["label"] = ["y" * 10_000] * 1000  # 10 MB, of which the file holds one
     pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "many.parquet")
     with pytest.raises(DataError, match="it unfolds to more than"):
