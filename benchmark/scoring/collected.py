@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -40,6 +40,14 @@ class Collected:
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+    def put_in_order(self, tasks: Sequence[str]) -> None:
+        """Scores and answers in the order of tasks, whichever of them an earlier run had kept."""
+        self.scores.sort(key=lambda score: tasks.index(score.task))
+        keys = [key for task in tasks for key in self.answers if key.startswith(answer_key(task, ""))]
+        self.answers = {key: self.answers[key] for key in keys}
+        for output in self.outputs.values():
+            output.got.put_in_order(tasks)
 
 
 @dataclass(frozen=True)

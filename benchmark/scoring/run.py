@@ -100,6 +100,8 @@ def score_encoders(
         for encoder in encoders if jobs else ():
             rest(encoder)
         _run(jobs, collected)
+    for got in collected:
+        got.put_in_order([task.name for one in passes for task in one.tasks])
     return [
         Scored(result_of(encoder, photos, places.bytes_hash, options, got), got.answers, photos)
         for encoder, got in zip(encoders, collected, strict=True)

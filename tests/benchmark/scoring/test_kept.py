@@ -104,6 +104,16 @@ def test_again__another_question_of_the_same_embeddings(tmp_path, encoder, photo
     assert ran == ["knn/sharpening"]
 
 
+def test_again__the_order_is_that_of_the_tasks_whatever_was_kept(tmp_path, encoder, photos):
+    whole = score(encoder, photos, tmp_path / "whole")
+    last = whole.result.scores[-1].task
+    assert last != whole.result.scores[0].task
+    score(encoder, photos, tmp_path / "parts", last)
+    parts = score(encoder, photos, tmp_path / "parts")
+    assert [(s.task, s.metric) for s in parts.result.scores] == [(s.task, s.metric) for s in whole.result.scores]
+    assert list(parts.answers) == list(whole.answers)
+
+
 def test_again__other_code_or_a_damaged_file_is_computed_anew(tmp_path, encoder, photos, ran, monkeypatch):
     first = score(encoder, photos, tmp_path, "probe/sharpening")
     [file] = tmp_path.glob("outcomes/*/outcome.npz")
