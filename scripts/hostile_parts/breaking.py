@@ -95,11 +95,14 @@ def kills(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tall
 def compare(
     tally: Tally, what: str, one: Ended, stage: Stage, expected: dict[str, str], folder: Path, undisturbed: Path
 ) -> None:
-    """Count the outputs of a last run as equal to the undisturbed ones, or as wrong."""
+    """Count the outputs of a last run as equal to the undisturbed ones, or as wrong.
+
+    What was set aside is not the run's own: a result that a flipped bit makes one of other weights is kept there.
+    """
     if one.status != 0:
         tally.wrong.append(f"{what}: status {one.status} at the end: {one.said[-300:]}")
         return
-    found = stage.made(folder)
+    found = {name: digest for name, digest in stage.made(folder).items() if "/set-aside-" not in name}
     different = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     if different:
         where = difference(undisturbed, folder, different[0])
