@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -72,7 +73,7 @@ def side_by_side(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> li
 def _one_thread() -> Iterator[None]:
     """Within, torch in this thread and the process's BLAS have one thread."""
     threads = torch.get_num_threads()
-    with _ALONE, _blas().limit(limits=1, user_api="blas"):
+    with _ALONE, _blas(len(sys.modules)).limit(limits=1, user_api="blas"):
         torch.set_num_threads(1)  # MKL has one number for all threads, OpenMP one for each
         try:
             yield
@@ -94,8 +95,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)
 
 
-@functools.cache
-def _blas() -> ThreadpoolController:
+@functools.lru_cache(maxsize=1)
+def _blas(modules: int) -> ThreadpoolController:
+    """Of the libraries that are loaded; looked for again when there are other modules, which may have brought one."""
     return ThreadpoolController()
 
 

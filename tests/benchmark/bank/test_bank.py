@@ -126,7 +126,7 @@ def test_fill_banks__what_is_gathered_is_bounded(tmp_path, monkeypatch, bytes_he
         def __init__(self, name, embed, views):
             pass
 
-        def start(self, batch):
+        def start(self, batch, *places):
             seen.append(len(batch))
             return lambda: flat(batch)
 
