@@ -109,6 +109,7 @@ class _Team:
         self._leases: dict[int, tuple[Lease, list[torch.Tensor]]] = {}
         self._done: dict[int, Reply] = {}
         self._next_given = self._wanted = 0
+        self._waited_for = False
         self._error: Exception | None = None
         self._closing = False
         self._changed = threading.Condition()
@@ -131,10 +132,11 @@ class _Team:
 
     def next(self, position: int) -> PhotoViews:
         with self._changed:
-            self._wanted = position
+            self._wanted, self._waited_for = position, True
             self._wake_up()
             while position not in self._done and self._error is None:
                 self._changed.wait()
+            self._waited_for = False
             if position not in self._done:
                 assert self._error is not None
                 raise self._error
@@ -267,7 +269,8 @@ class _Team:
         return worker if len(worker.given) < QUEUED else None
 
     def _wanted_is_out(self) -> bool:
-        return self._wanted < self._next_given and self._wanted not in self._done
+        """Whether somebody waits for a photo that a worker has: an encoder may compute for minutes before it asks."""
+        return self._waited_for and self._wanted < self._next_given and self._wanted not in self._done
 
 
 def _died(process: Any) -> DataError:

@@ -104,6 +104,18 @@ def test_made_by_workers__workers_that_do_nothing_are_not_waited_for(monkeypatch
         list(made(asleep))
 
 
+def test_made_by_workers__who_computes_for_long_has_not_been_kept_waiting(monkeypatch):
+    """A large encoder on a CPU takes minutes for a gather, in which workers with nothing to do stand idle."""
+    monkeypatch.setattr(workers_module, "STALLED_S", 0.2)
+    monkeypatch.setattr(workers_module, "LOOK_S", 0.05)
+    found = []
+    for photo in made(numbered, count=30):
+        found.append(photo.index)
+        if photo.index == 4:
+            time.sleep(0.8)
+    assert found == list(range(30))
+
+
 def busy(position: int) -> PhotoViews:
     until = time.process_time() + (0.7 if position == 4 else 0)
     while time.process_time() < until:
