@@ -1,7 +1,6 @@
+from .arguments import DEFAULT_DATA, DEFAULT_MODEL
 from .asking import Answered, Asked, EncoderSource, NotScored, score_asked
 from .command import (
-    DEFAULT_DATA,
-    DEFAULT_MODEL,
     checked_data,
     listed,
     loading_options,
