@@ -7,7 +7,7 @@ from .in_memory import as_encoder
 from .layered import Layered, with_outputs
 from .loading import PREFIXES, load_encoder
 from .modern import MODERN
-from .outputs import FINAL, Output, parse_output, pooling_title
+from .outputs import FINAL, Output, grid_cell, parse_output, pooling_title
 from .patch_places import photo_places
 from .pixels import Pixels, made_by
 from .runtime import LARGEST_ERROR, largest_relative_error
@@ -33,6 +33,7 @@ __all__ = [
     "StoredEmbeddings",
     "as_encoder",
     "encoder_hash",
+    "grid_cell",
     "installed_lists",
     "is_module",
     "largest_relative_error",

@@ -86,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
         from benchmark.erasers import method_named
         from benchmark.erasing.card import curve_table, matrix, table, verdict
         from benchmark.erasing.erase import Asking, erase_trace
+        from benchmark.erasing.protocol import FIT_SHARE
         from builders.kinds import open_photos
 
         method_named(args.method)
@@ -104,10 +105,17 @@ def run(args: argparse.Namespace) -> int:
         found: dict[str, Erased] = {}
         for trace in traces:
             sizes = [60 * 2**i for i in range(20) if 60 * 2**i < len(photos)] if args.curve else []
-            apart: dict[str, Any] = {"cameras_apart": not args.seen_cameras, "readers_apart": not args.shared_train}
-            if args.fit_share:
-                apart["fit_share"] = args.fit_share
-            asking = Asking(trace, args.method, options, transfer, sizes, args.drop_leaks, **apart)
+            asking = Asking(
+                trace,
+                args.method,
+                options,
+                transfer,
+                sizes,
+                args.drop_leaks,
+                cameras_apart=not args.seen_cameras,
+                readers_apart=not args.shared_train,
+                fit_share=args.fit_share or FIT_SHARE,
+            )
             erased = erase_trace(encoder, photos, asking, also=also, tell=voice.notice)
             folder = args.output if len(traces) == 1 else args.output / trace
             save_erased(erased, folder, args.push_to or "")

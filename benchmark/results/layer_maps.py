@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.results.layers import PART, asked_of_outputs, score_of
+from benchmark.encoders import grid_cell
+from benchmark.results.layers import asked_of_outputs, score_of
 from benchmark.results.questions import Metric, Questions, score_label
 from benchmark.results.schema import Result, Score
 from benchmark.results.tables import interval, markdown_table, percent
-
-MOST_PARTS = 16
-"""Of a side of a map that is drawn."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +52,17 @@ class RegionMap:
 def region_maps(result: Result, questions: Questions) -> list[RegionMap]:
     """The maps of every question that parts of the picture were scored on: its traces, and plain kNN."""
     found = []
-    places = dict.fromkeys((o.layer, *cell[:2]) for o in result.outputs if (cell := _cell(o.pooling)) is not None)
+    cells = {output.pooling: cell for output in result.outputs if (cell := grid_cell(output.pooling)) is not None}
+    asked = (output for output in result.outputs if output.pooling in cells)
+    places = dict.fromkeys((o.layer, cells[o.pooling].single, cells[o.pooling].parts) for o in asked)
     for layer, single, parts in places:
         own = {o.pooling: o for o in result.outputs if o.layer == layer}
         for task, metric in asked_of_outputs(result, questions):
             table: list[list[Score | None]] = [[None] * parts for _ in range(parts)]
             for pooling, output in own.items():
-                cell = _cell(pooling)
-                if cell is not None and cell[:2] == (single, parts):
-                    table[cell[2]][cell[3]] = score_of(output.scores, task, metric.name)
+                cell = cells.get(pooling)
+                if cell is not None and (cell.single, cell.parts) == (single, parts):
+                    table[cell.row][cell.column] = score_of(output.scores, task, metric.name)
             regions = [p for p in ("border", "centre", "mean") if p in own]
             beside: list[tuple[str, Score | None]] = [(p, score_of(own[p].scores, task, metric.name)) for p in regions]
             beside.append(("the embedding", score_of(result.scores, task, metric.name)))
@@ -71,15 +71,6 @@ def region_maps(result: Result, questions: Questions) -> list[RegionMap]:
                 scores, told = tuple(map(tuple, table)), tuple((name, s) for name, s in beside if s is not None)
                 found.append(RegionMap(task, metric, layer, kind, single, scores, told))
     return found
-
-
-def _cell(pooling: str) -> tuple[bool, int, int, int] | None:
-    """(one patch, parts of a side, row, column) of a part; None for other poolings, and parts that cannot be."""
-    match = PART.fullmatch(pooling)
-    if match is None:
-        return None
-    parts, row, column = int(match[2] or 4), int(match[3]), int(match[4])
-    return (match[1] == "patch", parts, row, column) if max(row, column) < parts <= MOST_PARTS else None
 
 
 def maps_text(result: Result, questions: Questions) -> str:

@@ -138,9 +138,8 @@ class _Class:
         if total is None:
             total = count_slice(self._client, self._slice(start, end, 0.0), f"fill {self._name}", self._name)
             self._tick()
-            windows, each = windows_of(
-                total, 2 * lacking
-            )  # half of those who name a camera may name it for another reason
+            # half of those who name a camera may name it for another reason
+            windows, each = windows_of(total, 2 * lacking)
         before, asked = had, 0
         while not dry_run and had < wanted and opened < windows and asked < ASKED_PER_PHOTO * lacking:
             stratum = Stratum("", start, end, total, windows, each, opened)

@@ -19,7 +19,7 @@ from typing import Any
 from builders.errors import RemoteError, disk_error, full_disk_in
 from builders.outside.bars import bars_on_terminals
 from builders.outside.door import too_large
-from builders.outside.names import readable
+from builders.outside.names import readable_line
 from builders.outside.pace import Pace, TooSlow, within
 from builders.outside.watched import BROKEN_S, Fetched, Watch, check_pace, refusal
 
@@ -94,7 +94,7 @@ def said_by_client(error: BaseException) -> str:
         if isinstance(found, RemoteError):
             return str(found)
         found = found.__cause__ or found.__context__
-    return readable((str(error).strip().splitlines() or [type(error).__name__])[0])
+    return readable_line(error)
 
 
 _watches: list[Watch] = []

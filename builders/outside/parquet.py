@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from builders.outside.names import readable
+from builders.outside.names import readable_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,4 +73,4 @@ def said_of_table(error: BaseException) -> str:
     >>> said_of_table(ValueError("no magic bytes\\nat the end"))
     'no magic bytes'
     """
-    return readable((str(error).strip().splitlines() or [type(error).__name__])[0][:200])
+    return readable_line(error, 200)
