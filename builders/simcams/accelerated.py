@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.fft
@@ -116,7 +117,7 @@ def _filter(spectra: np.ndarray, light: SceneLight, camera: Camera, settings: Se
 _NO_DISC, _NO_PLACES, _NO_SINES = np.empty(0, np.float32), np.empty((0, 0), np.int32), np.empty((0, 0), np.float32)
 
 
-def _rows_seen(light: SceneLight, views: list[tuple[np.float32, ...]]) -> tuple[int, int]:
+def _rows_seen(light: SceneLight, views: Sequence[tuple[np.float32, ...]]) -> tuple[int, int]:
     """First and one past the last row of the padded scene that a spline of the frame needs, or more."""
     _, _, cos, sin, centre, _ = (float(number) for number in views[0])
     stretch = max(max(1.0, 1.0 - float(view[0])) * abs(float(view[1])) for view in views)

@@ -75,8 +75,7 @@ def _accepts(k: float, mean: float, rest: float, v: float, a: float, b: float) -
     return left <= -mean + k * math.log(mean) - _log_factorial(k)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _product(context: Any, a: Any, b: Any) -> Any:
+def _both_halves(context: Any, a: Any, b: Any) -> Any:
     """Upper and lower 64 bits of a product of two uint64, by one multiplication."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -86,6 +85,9 @@ def _product(context: Any, a: Any, b: Any) -> Any:
         return context.make_tuple(builder, signature.return_type, parts)
 
     return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), code
+
+
+_product: Any = intrinsic(_both_halves)
 
 
 @jit

@@ -29,4 +29,4 @@ def generator(*purpose: object) -> np.random.Generator:
     """
     text = "\0".join(str(part) for part in purpose)
     digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(_Key(digest)))
+    return np.random.Generator(np.random.Philox(_Key(digest)))  # type: ignore[arg-type]
