@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.ndimage
 
 pytest.importorskip("numba")
 
@@ -19,6 +20,7 @@ from builders.simcams import (
     accelerated,
     bundled_catalogue,
     compiling,
+    kernels_pipeline,
     kernels_random,
     kernels_sensor,
     optics,
@@ -99,6 +101,15 @@ def test_develop__a_plain_processor(ideal, camera, settings):
     raw = Raw(generator("raw").integers(0, 16384, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
     expected = stages.numpy_stages().develop(raw, ideal(camera), settings)
     np.testing.assert_array_equal(accelerated.compiled_develop(raw, ideal(camera), settings), expected, strict=True)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((40, 28), 3), ((28, 40), 13), ((12, 8), 21)])
+def test_surroundings__are_scipys_mean_of_a_mean(shape, size):
+    luma = generator("luma").random(shape, dtype=np.float32)
+    expected = luma
+    for _ in range(2):
+        expected = scipy.ndimage.uniform_filter(expected, size, mode="nearest")
+    np.testing.assert_array_equal(kernels_pipeline.surroundings(luma, size), expected, strict=True)
 
 
 def test_light_on_sensor__a_lens_bent_past_the_margin_is_left_to_numpy(lights, camera, settings, monkeypatch):
