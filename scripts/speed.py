@@ -33,8 +33,17 @@ from benchmark.results.tables import markdown_table  # noqa: E402
 
 PARTS = ("views", "simcams", "knn", "probe", "runtimes", "builders", "fetch", "pipeline")
 
-ROUNDS = {"knn": 3, "probe": 1, "pipeline": 1}
-"""Rounds whose median counts, of the parts that take longest; each script alone takes more."""
+SIZES: dict[str, dict[str, Any]] = {
+    "views": {"rounds": 3},
+    "simcams": {"every": 3},
+    "knn": {"rounds": 3, "n_test": 250},
+    "probe": {"rounds": 1},
+    "runtimes": {"networks": ("ResNet-50", "ViT-B/16")},
+    "builders": {"rounds": 3, "count": 384},
+    "fetch": {"files": 3000},
+    "pipeline": {"rounds": 1, "count": 40, "sizes": (4,)},
+}
+"""What each part is told, so that all of them end within 20 minutes on two busy cores; each script alone takes more."""
 
 WITH_A_NEIGHBOUR = ("probe",)
 """Parts that are measured beside a busy process too."""
@@ -118,8 +127,8 @@ def _measured(part: str, quick: bool) -> dict[str, Any]:
     machine = importlib.import_module("speed_probe").machine
     torch = importlib.import_module("torch")
     load, started, threads = os.getloadavg()[0], time.monotonic(), torch.get_num_threads()
-    rounds = {} if quick or part not in ROUNDS else {"rounds": ROUNDS[part]}
-    rows = [_plain(row) for row in importlib.import_module(f"speed_{part}").rows(quick=quick, **rounds)]
+    given = {"quick": True} if quick else SIZES[part]
+    rows = [_plain(row) for row in importlib.import_module(f"speed_{part}").rows(**given)]
     return {
         "rows": [{"threads": threads, **row} for row in rows],
         "machine": machine(),

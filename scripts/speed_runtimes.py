@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,14 +65,14 @@ class Row:
     onnxruntime_error: float
 
 
-def rows(quick: bool = False) -> list[Row]:
-    """All networks on one thread and on two; ``quick`` takes one of them, on one."""
+def rows(quick: bool = False, *, networks: Sequence[str] = tuple(NETWORKS)) -> list[Row]:
+    """Networks on one thread and on two; ``quick`` takes the last of them, on one."""
     before, found = torch.get_num_threads(), []
     try:
-        for name, architecture in list(NETWORKS.items())[-1 if quick else 0 :]:
+        for name in tuple(NETWORKS)[-1:] if quick else networks:
             for threads in (1,) if quick else (1, 2):
                 torch.set_num_threads(threads)
-                found.append(_measure(name, architecture, threads, 1 if quick else 3))
+                found.append(_measure(name, NETWORKS[name], threads, 1 if quick else 3))
     finally:
         torch.set_num_threads(before)
     return found
