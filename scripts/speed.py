@@ -37,13 +37,14 @@ SIZES: dict[str, dict[str, Any]] = {
     "views": {"rounds": 3},
     "simcams": {"every": 3},
     "knn": {"rounds": 3, "n_test": 250},
-    "probe": {"rounds": 1},
+    "probe": {"rounds": 1, "sizes": ("default", "imagenette")},
     "runtimes": {"networks": ("ResNet-50", "ViT-B/16")},
     "builders": {"rounds": 3, "count": 384},
     "fetch": {"files": 3000},
-    "pipeline": {"rounds": 1, "count": 40, "sizes": (4,)},
+    "pipeline": {"rounds": 1, "count": 40, "sizes": (2,)},
 }
-"""What each part is told, so that all of them end within 20 minutes on two busy cores; each script alone takes more."""
+"""What each part is told where several are measured, so that all end within 20 minutes on two busy cores; one alone
+(``--only``) takes its script's own sizes and rounds."""
 
 WITH_A_NEIGHBOUR = ("probe",)
 """Parts that are measured beside a busy process too."""
@@ -57,12 +58,13 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--smaller", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     chosen = args.only.split(",")
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}: known are {', '.join(PARTS)}")
     if args.inside:
-        args.inside.write_text(json.dumps(_measured(chosen[0], args.quick)))
+        args.inside.write_text(json.dumps(_measured(chosen[0], args.quick, args.smaller)))
         return 0
     runs = [(part, n) for part in chosen for n in _neighbours(part, args.neighbours)]
     end = time.monotonic() + 60 * args.minutes
@@ -70,7 +72,7 @@ def main() -> int:
     for part, neighbours in runs:
         name = f"{part}, beside {neighbours} busy process" if neighbours else part
         with busy(neighbours):
-            got = _in_a_process(part, args.quick, end - time.monotonic())
+            got = _in_a_process(part, args.quick, len(chosen) > 1, end - time.monotonic())
         if got is None:
             late.append(name)
             print(f"{name}: did not end within {args.minutes:g} minutes; stopped\n", flush=True)
@@ -109,11 +111,12 @@ def _spin() -> None:
         sum(range(100_000))
 
 
-def _in_a_process(part: str, quick: bool, seconds: float) -> dict[str, Any] | None:
+def _in_a_process(part: str, quick: bool, smaller: bool, seconds: float) -> dict[str, Any] | None:
     """What ``_measured`` gives in a fresh process; None if it took longer. What it prints is printed."""
     with tempfile.TemporaryDirectory(prefix="camtrace-speed-") as folder:
         file = Path(folder, "figures.json")
-        command = [sys.executable, __file__, "--only", part, "--inside", str(file), *(["--quick"] if quick else [])]
+        options = [*(["--quick"] if quick else []), *(["--smaller"] if smaller else [])]
+        command = [sys.executable, __file__, "--only", part, "--inside", str(file), *options]
         try:
             subprocess.run(command, check=True, timeout=max(seconds, 0.01))
         except subprocess.TimeoutExpired:
@@ -122,12 +125,12 @@ def _in_a_process(part: str, quick: bool, seconds: float) -> dict[str, Any] | No
         return found
 
 
-def _measured(part: str, quick: bool) -> dict[str, Any]:
+def _measured(part: str, quick: bool, smaller: bool) -> dict[str, Any]:
     """The rows of a part, each with its number of threads, and where and when they were measured."""
     machine = importlib.import_module("speed_probe").machine
     torch = importlib.import_module("torch")
     load, started, threads = os.getloadavg()[0], time.monotonic(), torch.get_num_threads()
-    given = {"quick": True} if quick else SIZES[part]
+    given = {"quick": True} if quick else SIZES[part] if smaller else {}
     rows = [_plain(row) for row in importlib.import_module(f"speed_{part}").rows(**given)]
     return {
         "rows": [{"threads": threads, **row} for row in rows],
