@@ -5,7 +5,8 @@
 Each part runs in a process of its own and is printed as it is done, with the processor, the libraries of the products
 and their threads, the commit and the load before it. ``--neighbours N`` keeps N processes busy beside it; the probes,
 whose figures depend on that most, are measured without and with one. A part that does not end within what is left of
-``--minutes`` is stopped and named, and the exit status is 1. ``--quick`` uses tiny sizes, to see that it runs; its
+``--minutes`` is stopped and named, and the exit status is 1. Where several parts are asked for, each takes smaller
+sizes or fewer rounds than alone (``SIZES``). ``--quick`` uses tiny sizes, to see that it runs; its
 figures mean nothing. Quiet machines give figures worth keeping.
 """
 
