@@ -98,11 +98,11 @@ def rows(
     count, rounds = (12, 1) if quick else (count, rounds)
     with tempfile.TemporaryDirectory(prefix="camtrace-speed-") as name:
         folder = Path(name)
-        given = photos or make_photos(folder / "photos", 2 * count if quick else 4 * count)
+        given = photos or make_photos(folder / "photos", count if quick else 4 * count)
         tasks = QUICK_TASKS if quick else ALL_TASKS
         bench = Bench(folder, given.resolve(), tasks, workers or min(8, os.cpu_count() or 1))
         found, one = _against_forward(bench, count, rounds)
-        found += _growth("photos", lambda n: bench.command([ENCODER], n * count), one, (2,) if quick else (2, 4))
+        found += _growth("photos", lambda n: bench.command([ENCODER], n * count), one, () if quick else (2, 4))
         if not quick:
             found += _growth("encoders", lambda n: bench.command(QUARTET[:n], count), one, (2, 4))
         return found

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 PLACES = {
     "builders/flickrexif": {"flickr"},
     "builders/pixels/engine": {"fast"},
+    "builders/simcams/kernels_random.py": {"fast"},
     "builders/sources/sample.py": {"sample"},
     "builders/ranks": {"cluster", "ray"},
     "builders": set(),
@@ -80,6 +81,7 @@ def declared():
     return {group: found - {"camtrace"} for group, found in names.items()}
 
 
+@functools.cache
 def modules_of(path):
     """(imported modules, all the string constants) of one file, at its top and within functions."""
     imported, words = set(), set()
@@ -102,6 +104,7 @@ def files():
         yield path, place, extras
 
 
+@functools.cache
 def own_modules():
     """Names that are found here and not installed: the packages, and folders that scripts import from."""
     return {path.stem for path in (*ROOT.iterdir(), *(ROOT / "scripts").iterdir())}

@@ -36,13 +36,19 @@ my_module = Net().train()
 """,
     "named": """
 results = camtrace.score(
-    "bundled:efficientnet-lite0", data="folder:photos", tasks="probe/*", limit=12, workers=0, device="cpu"
+    "bundled:efficientnet-lite0", data="folder:photos", tasks="probe/jpeg", limit=12, workers=0, device="cpu"
 )
 results
 """,
     "in memory": """
 results = camtrace.score(
-    my_module, preprocess=my_transform, data=["sample", "simpairs?scenes=4&size=64"], limit=40, workers=0, device="cpu"
+    my_module,
+    preprocess=my_transform,
+    data=["sample", "simpairs?scenes=4&size=64"],
+    tasks=["*/jpeg", "retrieval/*"],
+    limit=40,
+    workers=0,
+    device="cpu",
 )
 """,
     "shown": "results",
@@ -52,7 +58,9 @@ one = results.select(data="sample")
 print(one["probe/jpeg"].value, results.save("out"), my_module.training)
 """,
     "plot": "one.plot()",
-    "compared": "one.compare(camtrace.score(my_module, preprocess=my_transform, data='sample', limit=40, workers=0))",
+    "compared": """
+one.compare(camtrace.score(my_module, preprocess=my_transform, data="sample", tasks="*/jpeg", limit=40, workers=0))
+""",
 }
 
 

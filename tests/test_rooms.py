@@ -1,6 +1,7 @@
 """The picture of the house stays true: rooms, their faces, and imports between rooms that run one way."""
 
 import ast
+import functools
 import importlib
 import re
 from graphlib import TopologicalSorter
@@ -25,19 +26,30 @@ ROOMS = {name: path for side in SIDES for name, path in rooms(side).items()}
 FACES = sorted(name for name, path in ROOMS.items() if path.is_dir() and name not in OWN_FACE)
 
 
+@functools.cache
+def nodes(path):
+    """The parts of a file's syntax that tests look at: every import, expression and constant."""
+    kept = (ast.ImportFrom, ast.Import, ast.Expr, ast.Constant)
+    return [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, kept)]
+
+
+@functools.cache
 def imports(path):
     """Dotted names of our modules that a file imports, at its top and in its functions."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    found = []
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in SIDES:
-            yield node.module, tuple(alias.name for alias in node.names)
+            found.append((node.module, tuple(alias.name for alias in node.names)))
         elif isinstance(node, ast.Import):
-            yield from ((a.name, ()) for a in node.names if a.name.partition(".")[0] in SIDES)
+            found += [(a.name, ()) for a in node.names if a.name.partition(".")[0] in SIDES]
+    return found
 
 
 def room_of(module):
     return ".".join(module.split(".")[:2])
 
 
+@functools.cache
 def files(path):
     return sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
@@ -105,9 +117,8 @@ def test_room__takes_from_other_rooms_only_what_their_faces_give(name):
 
 def strings(path):
     """Every text of a file that is no docstring."""
-    tree = ast.parse(path.read_text("utf-8"))
-    docs = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
-    for node in ast.walk(tree):
+    docs = {id(n.value) for n in nodes(path) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+    for node in nodes(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
             yield node.value
 
@@ -128,9 +139,8 @@ def test_tasks__are_named_by_no_code_but_their_own():
 def test_builders__never_import_torch_or_benchmark():
     for path in files(ROOT / "builders"):
         assert not [module for module, _ in imports(path) if module.startswith("benchmark")], path
-        tree = ast.parse(path.read_text("utf-8"))
-        names = {a.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
-        names |= {(n.module or "").partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+        names = {a.name.partition(".")[0] for n in nodes(path) if isinstance(n, ast.Import) for a in n.names}
+        names |= {(n.module or "").partition(".")[0] for n in nodes(path) if isinstance(n, ast.ImportFrom)}
         assert "torch" not in names, path
 
 

@@ -100,6 +100,8 @@ class Runtime:
     """Why torch, where a faster one was looked for; else empty."""
     speed: float | None = None
     """Times as fast as torch in processor time, where ``auto`` asked; None where nobody did."""
+    views: int | None = None
+    """That it takes at a time, where it is made for exactly so many: it may round otherwise than one for any number."""
 
     def key(self) -> dict[str, Any] | None:
         """What a bank's key holds of it, as JSON values; None for torch.
@@ -109,7 +111,8 @@ class Runtime:
         """
         if self.name == "torch":
             return None
-        return {"name": self.name, "version": self.version, "relative_error": self.relative_error}
+        fixed = {"views": self.views} if self.views else {}
+        return {"name": self.name, "version": self.version, "relative_error": self.relative_error, **fixed}
 
 
 @dataclass(frozen=True)

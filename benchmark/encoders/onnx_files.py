@@ -32,7 +32,7 @@ from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo, Runtime
 from benchmark.encoders.onnx_about import at_home, read_about
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
 from benchmark.encoders.registry import Request
-from benchmark.encoders.runtime import CHUNK, RuntimeEmbedder
+from benchmark.encoders.runtime import RuntimeEmbedder
 from builders.errors import EncoderError, UsageError, unknown_name
 
 OPTIONS = ("size", "resize", "mean", "std", "interpolation", "output", "pooling", "group", "training_data")
@@ -68,7 +68,7 @@ def load_onnx(request: Request) -> Encoder:
     normalise, assumed = _normalisation(asked, given, label)
     computes = _Computes(network, given, normalise, asked.get("output"), asked.get("pooling", "mean"))
     name = f"{label}@{about.sha256[:8]}{_shown(asked)}"
-    embed = RuntimeEmbedder(name, computes, given.batch or CHUNK, fixed=given.batch is not None, hint="")
+    embed = RuntimeEmbedder(name, computes, hint="")
     view = torch.from_numpy(pixels(probe_image()))
     first = embed(view[None])
     if not torch.isfinite(first).all():
@@ -210,7 +210,7 @@ class _Computes:
     def __init__(
         self, network: Any, given: _Input, normalise: Normalisation | None, output: str | None, pooling: str
     ) -> None:
-        self.version = network.version
+        self.version, self.views = network.version, given.batch
         self._network, self._given, self._normalise = network, given, normalise
         self._output, self._pooling, self._axes = output or network.session.get_outputs()[0].name, pooling, 0
 

@@ -26,6 +26,8 @@ class OnnxNetwork:
     """A session that computes embeddings; see ``benchmark/encoders/runtime.py``."""
 
     version = onnxruntime.__version__
+    views: int | None = None
+    """Any number at a time."""
 
     def __init__(self, model: bytes | Path, output: str | None = None) -> None:
         """Raises whatever ONNX Runtime raises of a file."""

@@ -2,6 +2,9 @@
 
 Streams take the next chunk whenever they are free, each on one thread, so none waits for another at the end of a layer.
 Bits depend neither on how many streams there are nor on how views are cut into chunks; tests hold that.
+
+A network takes one view at a time, of a fixed shape, unless its weights are many times what it makes of a view: then a
+number of views that is left open, so that the weights are read once for several.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import re
 import threading
@@ -31,6 +35,11 @@ from builders.files import write_bytes_atomically, write_text_atomically
 KEPT_BYTES = 4 << 30
 """Compiled networks that the folder holds at most, each as large as its weights; the least recently used go first."""
 
+HEAVY = 8
+"""Times as many bytes of weights as of what all operations make of one view, from which several views are computed at a
+time. One by one, of a fixed shape, took up to a sixth less and at most 1 % more than eight at a time in the seven
+networks that were measured (docs/performance.md): 0.15 to 1 times. A matrix over all pixels has 74 times."""
+
 CODE = ("camtrace", "openvino", "torch", "torchvision", "timm", "transformers", "open_clip_torch")
 """Packages whose version may change what a network of the same weights computes."""
 
@@ -42,6 +51,8 @@ class OpenVinoNetwork:
 
     def __init__(self, compiled: Any, streams: int) -> None:
         self._compiled = compiled
+        views = compiled.input(0).get_partial_shape()[0]
+        self.views: int | None = None if views.is_dynamic else views.get_length()
         self._queue = openvino.AsyncInferQueue(compiled, 2 * streams)  # one chunk waits while one is computed
         self._one_batch = threading.Lock()
 
@@ -97,7 +108,7 @@ def open_network(
             if error_of(network) <= largest:
                 return network, kept.error
     try:
-        model = _traced(embed, batch)
+        model = one_by_one(_traced(embed, batch))
         compiled = _core().compile_model(model, "CPU", _settings(streams))
         network = OpenVinoNetwork(compiled, streams)
     except Exception as error:  # a frontend in another language raises what it likes
@@ -152,6 +163,36 @@ def _traced(embed: Embedder, batch: torch.Tensor) -> Any:
     return model
 
 
+def one_by_one(model: Any) -> Any:
+    """The same of one view, where its weights are not ``HEAVY``; else as it is.
+
+    Args:
+        model: an OpenVINO model of any number of views.
+    """
+    single = model.clone()
+    single.reshape({single.input(0): openvino.PartialShape([1, *model.input(0).get_partial_shape()[1:]])})
+    single.validate_nodes_and_infer_types()
+    weights, made = _bytes_of(single)
+    return model if weights > HEAVY * made else single
+
+
+def _bytes_of(model: Any) -> tuple[int, int]:
+    """Of the constants of a model, and of what all operations make that depends on its input, where that is known."""
+    weights, made, fixed = 0, 0, set()
+    for operation in model.get_ordered_ops():
+        name, sources = operation.get_friendly_name(), operation.inputs()
+        own = [place for place in operation.outputs() if place.get_partial_shape().is_static]
+        size = sum(math.prod(place.get_shape()) * place.get_element_type().size for place in own)
+        if operation.get_type_name() == "Constant":
+            weights += size
+            fixed.add(name)
+        elif sources and all(s.get_source_output().get_node().get_friendly_name() in fixed for s in sources):
+            fixed.add(name)
+        else:
+            made += size
+    return weights, made
+
+
 def _key(info: EncoderInfo, batch: torch.Tensor) -> str:
     """Name of a compiled network: what it computes, and by which code it was made."""
     versions = {}
@@ -160,7 +201,7 @@ def _key(info: EncoderInfo, batch: torch.Tensor) -> str:
             versions[package] = importlib.metadata.version(package)
     said = [
         info.id, info.library, info.revision, info.weights_sha256, info.pooling, dict(info.preprocessing),
-        dict(info.details), list(batch.shape[1:]), str(batch.dtype), versions,
+        dict(info.details), list(batch.shape[1:]), str(batch.dtype), HEAVY, versions,
         _core().get_property("CPU", "FULL_DEVICE_NAME"),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:20]

@@ -30,7 +30,8 @@ LARGEST_ERROR = 1e-5
 1e-7 to 2e-6 was measured (docs/performance.md)."""
 
 CHUNK = 8
-"""Views per forward pass: the smallest at which no network that was measured loses, so that many cores have work."""
+"""Views per forward pass at most of a network that takes any number, so that its weights are read once for them; fewer
+where there are more threads than that makes chunks."""
 
 COPIES = 3
 """Sizes of the weights that must be free to convert a network: its own copy, that of the graph, and what is written."""
@@ -48,6 +49,8 @@ class Computes(Protocol):
 
     version: str
     """Of the library."""
+    views: int | None
+    """That it takes at a time; None for any number."""
 
     def __call__(self, chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Arrays [n, ...] of views -> float32 [n, dimension] of each, in order; bits do not depend on n."""
@@ -60,10 +63,6 @@ class RuntimeEmbedder:
 
     name: str
     computes: Computes
-    chunk: int = CHUNK
-    """Views per forward pass at most; fewer where there are more threads than that makes chunks."""
-    fixed: bool = False
-    """The network takes exactly so many at a time."""
     hint: str = "; try --runtime torch"
     """What may help where it fails."""
 
@@ -72,7 +71,7 @@ class RuntimeEmbedder:
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         fair = -(-len(batch) // torch.get_num_threads())
-        chunk = self.chunk if self.fixed else min(self.chunk, fair)
+        chunk = self.computes.views or min(CHUNK, fair)
         try:
             found = self.computes([part.numpy() for part in batch.cpu().split(chunk)])
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
@@ -203,9 +202,10 @@ def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path, batch
     expected = np.concatenate([embed(batch).numpy(), embed(batch[:1]).numpy()])
 
     def error_of(computes: Computes) -> float:
-        """Together and one alone: a network traced for batches of three would show it."""
+        """Together, if it takes that, and one alone: a network traced for batches of three would show it."""
         try:
-            found = np.concatenate(computes([batch.numpy(), batch[:1].numpy()]))
+            size = computes.views or len(batch)
+            found = np.concatenate(computes([part.numpy() for part in (*batch.split(size), batch[:1])]))
         except Exception as error:
             raise EncoderError(f"{embed.name}: {TITLES[name]} does not run it ({first_line(error)})") from error
         return largest_relative_error(found, expected)
@@ -225,5 +225,5 @@ def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path, batch
             f"{embed.name}: {TITLES[name]} computes something else than torch (relative error {error:.1e}, at most "
             f"{LARGEST_ERROR:g} is allowed)"
         )
-    runtime = Runtime(name, computes.version, float(f"{error:.1e}"))
+    runtime = Runtime(name, computes.version, float(f"{error:.1e}"), views=computes.views)
     return replace(in_torch, embed=RuntimeEmbedder(embed.name, computes), runtime=runtime, in_torch=lambda: in_torch)

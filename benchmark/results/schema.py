@@ -116,8 +116,9 @@ class Result:
     - ``preprocessing_by``: who carries out the encoder's resize and crop (``exact engine``, ``Pillow``, ``its own
       code``).
     - ``runtime``: of a network, the library that computed it: ``name``, ``version``, ``relative_error`` against torch,
-      ``speed`` where ``auto`` measured it (times as fast as torch, in processor time), ``reason`` where torch took
-      another's place, ``on_photos`` where both embedded a batch of these photos.
+      ``speed`` where ``auto`` measured it (times as fast as torch, in processor time), ``views`` that it takes at a
+      time where that is fixed, ``reason`` where torch took another's place, ``on_photos`` where both embedded some of
+      these photos.
     - ``trial``: the encoder asked twice for the same ``photos``, alone and in company: how far apart its answers are
       (``repeated``; ``alone`` without the others of the batch), as shares of an embedding's length, and in ``random``
       why the scores are those of one draw, where they are.

@@ -13,7 +13,7 @@ from .shard_pool import (
     write_splits,
 )
 from .shards import ShardJob, file_sha256, items_per_shard
-from .space import estimate_space, require_space
+from .space import SAMPLE_BYTES, estimate_space, require_space
 from .tables import read_table, table_schema
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "ORIGINAL",
     "PHOTOS",
     "README_FILE",
+    "SAMPLE_BYTES",
     "Build",
     "Card",
     "Group",

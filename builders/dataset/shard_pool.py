@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -147,6 +148,7 @@ def _written(jobs: Sequence[ShardJob], label: str, workers: int, fresh: bool, pr
             for j, n in missing:
                 done[j, n] = write_shard(jobs[j], n, bar.update)
         elif missing:
+            missing.sort(key=lambda place: -len(jobs[place[0]].items(place[1])))  # largest first: workers end together
             done |= _in_pool(jobs, missing, min(workers, len(missing)), bar)
     return [
         SplitShards(job.config, job.split, tuple(done[j, n] for n in range(job.count))) for j, job in enumerate(jobs)
@@ -266,6 +268,7 @@ _worker: dict[str, Any] = {}
 
 def _start_worker(pickled: bytes, counter: Any, parent: int) -> None:
     """Each worker opens its own copy of the job: inherited file handles would share their positions."""
+    gc.freeze()  # what is inherited is never garbage: to look through it would copy its pages
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(parent)
     _worker.update(jobs=pickle.loads(pickled), counter=counter)

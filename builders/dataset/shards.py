@@ -20,13 +20,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from datasets import Features, Image
-from datasets.config import DEFAULT_CDC_OPTIONS
+from datasets import Features
 
+from builders.dataset.parquet_file import ShardRow, write_parquet
 from builders.errors import CamtraceError, DiskError, PhotoError, UsageError, disk_error
 from builders.files import temporary_beside, write_text_atomically
 
@@ -36,16 +35,8 @@ FORMAT_VERSION = 1
 STATE_FOLDER = ".build"
 """Folder of the markers; neither loaded nor published."""
 
-ROW_GROUP_BYTES = 32 * 2**20
-"""A row group is closed when its rows hold this much: what a streaming reader fetches at once."""
-
-ROW_GROUP_ROWS = 1000
-"""A row group is closed at this many rows."""
-
 SHARD_BYTES = 400 * 2**20
 """Size of a shard that ``items_per_shard`` aims at: under the 500 MB that the Hub's viewer likes."""
-
-ShardRow = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -151,7 +142,7 @@ def write_shard(job: ShardJob, number: int, tick: Callable[[], object] = lambda:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as stream:
-            written = write_parquet(stream, job, rows_of(job, job.items(number), failures, tick))
+            written = write_parquet(stream, job.features, rows_of(job, job.items(number), failures, tick))
             stream.flush()
             os.fsync(stream.fileno())
         shard = Shard(
@@ -241,56 +232,6 @@ def rows_of(
         else:
             yield from rows
         tick()
-
-
-class _Written(NamedTuple):
-    rows: int
-    data_bytes: int
-
-
-def write_parquet(stream: Any, job: ShardJob, rows: Iterable[ShardRow]) -> _Written:
-    """Write rows as one Parquet file: bounded row groups, page index, chunks that the Hub's storage deduplicates."""
-    schema = job.features.arrow_schema
-    leaves = [leaf for name, feature in job.features.items() for leaf in _leaves(name, feature)]
-    images = [f"{name}.bytes" for name, feature in job.features.items() if isinstance(feature, Image)]
-    count = data_bytes = 0
-    with pq.ParquetWriter(
-        stream,
-        schema,
-        compression={leaf: "none" if leaf in images else "snappy" for leaf in leaves},
-        use_dictionary=[leaf for leaf in leaves if leaf not in images],
-        use_content_defined_chunking=DEFAULT_CDC_OPTIONS,
-        write_page_index=True,
-    ) as writer:
-        writer.add_key_value_metadata({"content_defined_chunking": json.dumps(DEFAULT_CDC_OPTIONS)})
-        batch: list[Any] = []
-        size = 0
-        for row in rows:
-            encoded = job.features.encode_example(row)
-            batch.append(encoded)
-            size += bytes_of_row(encoded)
-            count += 1
-            if size >= ROW_GROUP_BYTES or len(batch) >= ROW_GROUP_ROWS:
-                data_bytes += _write_group(writer, batch, schema)
-                batch, size = [], 0
-        if batch:
-            data_bytes += _write_group(writer, batch, schema)
-    return _Written(count, data_bytes)
-
-
-def _leaves(name: str, feature: Any) -> list[str]:
-    return [f"{name}.bytes", f"{name}.path"] if isinstance(feature, Image) else [name]
-
-
-def _write_group(writer: pq.ParquetWriter, rows: list[Any], schema: pa.Schema) -> int:
-    table = pa.Table.from_pylist(rows, schema=schema)
-    writer.write_table(table, row_group_size=len(rows))
-    return table.nbytes
-
-
-def bytes_of_row(row: Mapping[str, Any]) -> int:
-    """Of the images in a row."""
-    return sum(len(cell["bytes"] or b"") for cell in row.values() if isinstance(cell, Mapping) and "bytes" in cell)
 
 
 def _hash_ids(ids: Sequence[str]) -> str:

@@ -14,8 +14,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from builders.dataset.shards import ShardJob, ShardRow, bytes_of_row, rows_of, write_parquet
+from builders.dataset.parquet_file import ShardRow, bytes_of_row, write_parquet
+from builders.dataset.shards import ShardJob, rows_of
 from builders.errors import DiskError
+
+SAMPLE_BYTES = 64 << 20
+"""Of images made to measure space that are kept and not made again, over all jobs; each worker has them too."""
 
 SPACE_MARGIN = 1.05
 """Free space must exceed the estimate by this factor."""
@@ -79,7 +83,7 @@ def _weigh(job: ShardJob, items: Sequence[int]) -> int:
     """Bytes of a Parquet file that holds the rows of these items, by writing it to nowhere."""
     scale = _Scale()
     with contextlib.closing(pa.PythonFile(scale, mode="w")) as stream:
-        write_parquet(stream, job, rows_of(job, items, [], lambda: None))
+        write_parquet(stream, job.features, rows_of(job, items, [], lambda: None))
     return scale.bytes
 
 

@@ -1,4 +1,4 @@
-from .by_pillow import open_processed, process_by_pillow, processed_file, request, size_of_processed
+from .by_pillow import open_processed, process_by_pillow, processed_file, request
 from .codec import codec_canary, codec_versions
 from .decode import MAX_PIXELS, check_work, decode_rgb
 from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
@@ -68,6 +68,5 @@ __all__ = [
     "reencode_jpeg",
     "request",
     "scaled_tables",
-    "size_of_processed",
     "vertical_first",
 ]

@@ -55,14 +55,11 @@ def open_processed(data: bytes) -> Image.Image:
     return image
 
 
-def size_of_processed(data: bytes) -> tuple[int, int]:
-    """(width, height) of a file that ``processed_file`` made, without decoding it."""
-    return Image.open(io.BytesIO(data)).size
-
-
 def _saved(image: Image.Image, processing: Processing) -> bytes:
     buffer = io.BytesIO()
-    clean = image if not image.info else Image.frombytes("RGB", image.size, image.tobytes())
+    image.load()
+    clean = image._new(image.im)  # the same pixels, not copied; Pillow writes what `info` says of the source
+    clean.info = {}
     try:
         clean.save(buffer, **processing.saving)  # type: ignore[arg-type]
     except (OSError, ValueError, KeyError) as error:  # KeyError: a format that this Pillow cannot write

@@ -35,6 +35,8 @@ MIN_SIDE = 2
 """Smallest side: resizing by 0.5 must leave at least one pixel."""
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
+_ORIENTATION, _TURNED = 0x0112, range(2, 9)
+"""The Exif tag, and its values that ask for a transpose."""
 _heif_registered = False
 
 
@@ -64,7 +66,7 @@ def decode_rgb(data: bytes, *, upright: bool = True) -> Image.Image:
             reservation = reserve_for(image.width, image.height)
             try:
                 image.load()
-                picture = as_rgb(_upright(image) if upright else image)
+                picture = as_rgb(_upright(image) if upright else _pixels_of(image))
             except BaseException:
                 reservation.release()
                 raise
@@ -104,9 +106,16 @@ def as_rgb(image: Image.Image) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     """Apply the Exif orientation; a broken Exif block means upright, it is no reason to refuse the pixels."""
     try:
-        return ImageOps.exif_transpose(image)
+        if image.getexif().get(_ORIENTATION) in _TURNED:  # of a photo that is upright exif_transpose makes a copy
+            return ImageOps.exif_transpose(image)
     except Exception:
-        return image
+        pass
+    return _pixels_of(image)
+
+
+def _pixels_of(image: Image.Image) -> Image.Image:
+    """The same pixels and notes without the reader of the file; nothing is copied."""
+    return image._new(image.im)
 
 
 def _from_sixteen_bits(image: Image.Image) -> Image.Image:

@@ -19,6 +19,7 @@ import datasets
 from datasets import Features
 
 from builders.dataset import (
+    SAMPLE_BYTES,
     Build,
     Card,
     ShardJob,
@@ -41,9 +42,6 @@ from builders.processed.processed_rows import ProcessedRows, ProcessingSettings,
 
 PHOTOS_PER_RANGE = 256
 """Photos of one ``gen_kwargs`` shard of ``ProcessedPhotos``: what ``num_proc`` can hand out."""
-
-SAMPLE_BYTES = 64 << 20
-"""Of images made to measure space that are kept and not made again, over all jobs; each worker has them too."""
 
 _log = logging.getLogger(__name__)
 

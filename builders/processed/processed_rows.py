@@ -20,7 +20,7 @@ from builders.pixels import (
     processed_file,
     random_scale,
     read_jpeg_header,
-    size_of_processed,
+    request,
 )
 from builders.processed.assignment import NO_OWN, Assignment, classes_of, correlation_of, own_classes
 
@@ -140,7 +140,7 @@ def processed_rows(
     rows: list[dict[str, Any]] = []
     for code in settings.classes_of(photo_id, every=every, own=own):
         encoded = processed_file(image, parameter.made_by[code], photo_id, settings.seed)
-        width, height = size_of_processed(encoded)
+        width, height = request(parameter.made_by[code], image.size, photo_id, settings.seed).size
         name = file_name(photo_id, parameter, code)
         if settings.lossless:
             encoded, name = png_of(encoded), f"{name}.png"

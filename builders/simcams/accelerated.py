@@ -6,12 +6,23 @@ as the NumPy stages call it; the kernels do what IEEE arithmetic alone decides.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.fft
 
-from builders.simcams import kernels_optics, kernels_pipeline, kernels_scene, kernels_sensor, optics, pipeline, scenes
+from builders.simcams import (
+    kernels_optics,
+    kernels_pipeline,
+    kernels_random,
+    kernels_scene,
+    kernels_sensor,
+    optics,
+    pipeline,
+    scenes,
+)
 from builders.simcams.camera import STEADY, Camera, Framing, Pipeline, Settings
 from builders.simcams.scene_light import SceneLight
 from builders.simcams.sensor import Raw, fixed_pattern
@@ -30,35 +41,45 @@ def compiled_paint(kind: str, height: int, width: int, rng: np.random.Generator)
     exponents, phases = kernels_scene.textured_pixels(owner, place, shade, wave, shapes.flat)
     return kernels_scene.composed(
         drawing.background,
-        np.ones(both) if drawing.pattern is None else drawing.pattern,
+        *_gratings(drawing.pattern, owner),
         owner,
         shapes.colour,
         shapes.flat,
         window,
         shapes.offset,
         drawing.grain,
-        np.exp(exponents),
-        np.sign(np.sin(phases)),
+        np.exp(exponents, out=exponents),
+        np.sign(np.sin(phases, out=phases), out=phases),
         stripes,
     )
+
+
+def _gratings(pattern: scenes.Weave | None, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sines of the background's two gratings where no shape hides it, in reading order, and their depths."""
+    if pattern is None:
+        return np.empty((2, 0)), np.empty(0)
+    turn = np.array([math.cos(pattern.angle), math.sin(pattern.angle), pattern.bend], np.float32)
+    phases = kernels_scene.grating_phases(owner, turn, pattern.period)
+    return np.sin(phases, out=phases), pattern.depth
 
 
 def compiled_light_on_sensor(
     light: SceneLight, camera: Camera, settings: Settings, moment: optics.Moment, framing: Framing = STEADY
 ) -> np.ndarray:
     """``optics.light_on_sensor``."""
-    body, lens, shape = camera.body, camera.lens, light.padded_shape
-    raw, shared = optics.unblurred(light, camera), optics.shared_transfer(light, camera, settings, moment)
-    sigmas = [optics.diffraction_sigma_px(settings.f_number, body.pitch_um, w) for w in optics.WAVELENGTH_UM]
-    gauss = [optics.gaussian_transfer(shape, sigma) for sigma in sigmas]
-    down, across = np.stack([one[0][:, 0] for one in gauss]), np.stack([one[1][0] for one in gauss])
-    spectra = kernels_optics.filtered(raw, shared, down, across)
-    planes = np.stack([scipy.fft.irfft2(one, s=shape, overwrite_x=True) for one in spectra])
+    body, lens, (height, width) = camera.body, camera.lens, light.padded_shape
+    spectra = optics.unblurred(light, camera)
+    _filter(spectra, light, camera, settings, moment)
     views = [optics.geometry(light, lens, settings, framing, colour) for colour in range(3)]
     y, x, r2 = optics.frame_grid(light.height, light.width)
+    first, last = _rows_seen(light, views)
+    columns = scipy.fft.ifft(spectra, axis=1, norm="forward", overwrite_x=True)
+    planes = scipy.fft.irfft(columns[:, first:last], n=width, axis=2, norm="forward", overwrite_x=True)
     mosaic = np.empty((light.height, light.width), np.float32)
     inside = kernels_optics.sampled(
         planes,
+        np.float32(1 / np.longdouble(height * width)),
+        first,
         np.ascontiguousarray(y[:, 0]),
         np.ascontiguousarray(x[0]),
         r2,
@@ -66,12 +87,52 @@ def compiled_light_on_sensor(
         np.array([view[:2] for view in views], np.float32),
         np.array(views[0][2:4], np.float32),
         np.array(views[0][4:], np.float32),
+        np.exp2(-optics.falloff_quarter(light.height, light.width, lens, settings)),
         mosaic,
     )
     if not inside:  # a lens bent further than the margin: the edge has rules of its own
         return optics.light_on_sensor(light, camera, settings, moment, framing)
-    mosaic *= np.exp2(-optics.falloff_stops(light.height, light.width, lens, settings))
-    return np.maximum(mosaic, 0, out=mosaic)
+    return mosaic
+
+
+def _filter(spectra: np.ndarray, light: SceneLight, camera: Camera, settings: Settings, moment: optics.Moment) -> None:
+    """All blur, in place: ``optics.shared_transfer`` and the diffraction of each colour."""
+    lens, shape = camera.lens, light.padded_shape
+    fy, fx, _ = optics.frequencies(*shape)
+    sigmas = [optics.diffraction_sigma_px(settings.f_number, camera.body.pitch_um, w) for w in optics.WAVELENGTH_UM]
+    gauss = [optics.gaussian_transfer(shape, sigma) for sigma in (*sigmas, lens.blur_px)]
+    disc, places = _NO_DISC, _NO_PLACES
+    disc_px = optics.defocus_diameter_px(settings, lens, moment.depth_ratio, light.width)
+    if disc_px > 0:
+        disc, places = optics.disc_transfer(shape, disc_px)
+    frequencies, motion_px = (fy[:, 0], fx[0]), optics.motion_vector_px(settings, moment, light.width)
+    motion, sines = np.array(motion_px, np.float32), _NO_SINES
+    if motion_px != (0.0, 0.0):
+        turns = kernels_optics.turns(*frequencies, motion)
+        sines = np.sin(turns, out=turns)
+    kernels_optics.filter_in_place(
+        spectra.view(np.float32).reshape(*spectra.shape, 2),
+        optics.spline_prefilter(*shape),
+        disc,
+        places,
+        sines,
+        *frequencies,
+        motion,
+        np.stack([one[0][:, 0] for one in gauss]),
+        np.stack([one[1][0] for one in gauss]),
+    )
+
+
+_NO_DISC, _NO_PLACES, _NO_SINES = np.empty(0, np.float32), np.empty((0, 0), np.int32), np.empty((0, 0), np.float32)
+
+
+def _rows_seen(light: SceneLight, views: Sequence[tuple[np.float32, ...]]) -> tuple[int, int]:
+    """First and one past the last row of the padded scene that a spline of the frame needs, or more."""
+    _, _, cos, sin, centre, _ = (float(number) for number in views[0])
+    stretch = max(max(1.0, 1.0 - float(view[0])) * abs(float(view[1])) for view in views)
+    reach = stretch * (abs(cos) * light.height + abs(sin) * light.width) / 2 + 3
+    height = light.padded_shape[0]
+    return max(0, math.floor(centre - reach)), min(height, math.ceil(centre + reach) + 1)
 
 
 def compiled_read_out(
@@ -86,15 +147,16 @@ def compiled_read_out(
     body, (height, width) = camera.body, exposure.shape
     pattern = fixed_pattern(camera, unit, height, width)
     white_e = body.white_e(settings.iso)
-    expected, draws = kernels_sensor.expected_electrons(
+    expected = kernels_sensor.expected_electrons(
         exposure, pattern.sensitivity, pattern.dark_e_per_s, np.float32(white_e), np.float32(settings.exposure_s)
     )
-    electrons = photon_counts(expected, float(body.full_well_e), draws, rng)
+    electrons = photon_counts(expected, float(body.full_well_e), rng)
     read_noise = body.total_read_noise_e(settings.iso)
+    noise = normal_numbers(height * width + height, rng)
     dn = kernels_sensor.digital_numbers(
         electrons,
-        rng.standard_normal((height, width), dtype=np.float32),
-        rng.standard_normal(height, dtype=np.float32),
+        noise[: height * width].reshape(height, width),
+        noise[height * width :],
         np.float32(read_noise),
         np.float32(read_noise * body.row_noise_share),
         np.float32(body.gain_dn_per_e(settings.iso)),
@@ -105,20 +167,13 @@ def compiled_read_out(
     return Raw(dn, gains, white_e)
 
 
-def photon_counts(expected: np.ndarray, most: float, draws: float, rng: np.random.Generator) -> np.ndarray:
-    """``minimum(rng.poisson(expected), most)`` as float32, ``rng`` left as that leaves it.
-
-    ``draws`` is a guess of how many uniform numbers it takes."""
+def photon_counts(expected: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
+    """``minimum(rng.poisson(expected), most)`` as float32, ``rng`` left as that leaves it."""
     bits = rng.bit_generator
-    if not isinstance(bits, np.random.Philox) or bits.state["buffer_pos"] != 4:
+    if not isinstance(bits, np.random.Philox) or (before := bits.state)["buffer_pos"] != 4:
         return np.minimum(rng.poisson(expected), most).astype(np.float32)
-    before, electrons, count = bits.state, np.empty_like(expected), math.ceil(1.02 * draws) + 200
-    used = -1
-    while used < 0:
-        bits.state = before
-        used = kernels_sensor.poisson_numbers(expected, rng.random(count), most, electrons)
-        count *= 2
-    bits.state = before
+    electrons, state = np.empty_like(expected), before["state"]
+    used = kernels_sensor.poisson_numbers(expected, state["counter"].copy(), state["key"], most, electrons)
     bits.advance(used // 4)  # a step of Philox makes four numbers
     rng.random(used % 4)
     return electrons
@@ -165,6 +220,33 @@ def _denoise(planes: np.ndarray, white_e: float, read_noise_e: float, chain: Pip
     return kernels_pipeline.denoised(stable, luma, np.array(cuts, np.float32), chain.chroma_levels, taps, white, offset)
 
 
+def normal_numbers(count: int, rng: np.random.Generator) -> np.ndarray:
+    """``rng.standard_normal(count, dtype=float32)``, ``rng`` left as that leaves it."""
+    bits, numbers = rng.bit_generator, np.empty(count, np.float32)
+    if not isinstance(bits, np.random.Philox):
+        return rng.standard_normal(count, dtype=np.float32)
+    before = bits.state
+    counter, skip = before["state"]["counter"].copy(), before["buffer_pos"] % 4
+    if before["has_uint32"] or (skip and not counter[0]):
+        return rng.standard_normal(count, dtype=np.float32)
+    if skip:  # of the step at hand
+        counter[0] -= np.uint64(1)
+    used = kernels_random.normal_numbers(counter, before["state"]["key"], 2 * skip, numbers)
+    if used < 0:
+        return rng.standard_normal(count, dtype=np.float32)
+    wholes = used // 2 - skip  # numbers of 64 bits
+    in_this_step = min(wholes, 4 - skip) if skip else 0
+    rng.random(in_this_step)
+    bits_on, rest = divmod(wholes - in_this_step, 4)
+    if bits_on:
+        bits.advance(bits_on)
+    rng.random(rest)
+    if used % 2:
+        rng.integers(1 << 32, dtype=np.uint32)  # takes a half
+    return numbers
+
+
+@functools.lru_cache(maxsize=4)
 def bayer_cell(pattern: str) -> np.ndarray:
     """Colours of the four pixels of a Bayer cell, int64 [2, 2]."""
     return np.array([colour for _, _, colour in optics.bayer_sites(pattern)], np.int64).reshape(2, 2)

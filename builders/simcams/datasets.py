@@ -14,6 +14,7 @@ from datasets import Features
 from builders.dataset import (
     ORIGINAL,
     PHOTOS,
+    SAMPLE_BYTES,
     Build,
     Card,
     Group,
@@ -200,7 +201,7 @@ def _build(
     shared = jobs[0].config == PHOTOS
     prepare_folder(output, {job.config for job in jobs}, fresh=fresh)
     largest = max(jobs, key=lambda job: len(job.ids))
-    estimate = estimate_space(largest)
+    estimate = estimate_space(largest, keep_bytes=SAMPLE_BYTES)
     if not estimate.bytes_per_item:
         raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(largest)})")
     items = sum(len(job.ids) for job in jobs)
@@ -211,7 +212,8 @@ def _build(
     if not ignore_space:
         require_space(output, total)
     each = items_per_shard(estimate.bytes_per_item, items)
-    jobs = [dataclasses.replace(job, items_per_shard=each) for job in jobs]
+    ready = [estimate.job if job is largest else job for job in jobs]
+    jobs = [dataclasses.replace(job, items_per_shard=each) for job in ready]
     written = write_groups(jobs, workers=workers, progress=progress)
     configs = tuple(config for config in features if config != PHOTOS)
     recipe = {

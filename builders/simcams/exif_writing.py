@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
 from fractions import Fraction
-
-import piexif
 
 from builders.simcams.camera import Camera, Settings
 
 SOFTWARE = "camtrace simcams"
 """Says in every file that no camera took it."""
+
+_TIFF = b"MM\0*\0\0\0\x08"
+"""Big-endian; the first directory stands right behind (TIFF 6.0, section 2)."""
+
+_ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED = 2, 3, 4, 5, 7
+
+_Field = tuple[int, int, int, bytes]
+"""Tag, type, how many, value."""
 
 
 def exif_block(camera: Camera, settings: Settings, width: int, height: int, taken: str) -> bytes:
@@ -23,31 +31,52 @@ def exif_block(camera: Camera, settings: Settings, width: int, height: int, take
         taken: ``YYYY:MM:DD HH:MM:SS``, the same for all shots of a scene so that the date names no camera.
     """
     real_mm = Fraction(settings.focal_length_mm(camera.lens)).limit_denominator(100)
-    return piexif.dump(
-        {
-            "0th": {
-                piexif.ImageIFD.Make: camera.make.encode(),
-                piexif.ImageIFD.Model: camera.model.encode(),
-                piexif.ImageIFD.Software: SOFTWARE.encode(),
-                piexif.ImageIFD.Orientation: 1,
-                piexif.ImageIFD.DateTime: taken.encode(),
-            },
-            "Exif": {
-                piexif.ExifIFD.ExposureTime: settings.exposure_s.as_integer_ratio(),
-                piexif.ExifIFD.FNumber: _rational(settings.f_number),
-                piexif.ExifIFD.ISOSpeedRatings: settings.iso,
-                piexif.ExifIFD.ExifVersion: b"0230",
-                piexif.ExifIFD.DateTimeOriginal: taken.encode(),
-                piexif.ExifIFD.FocalLength: real_mm.as_integer_ratio(),
-                piexif.ExifIFD.FocalLengthIn35mmFilm: round(settings.focal_length_35mm),
-                piexif.ExifIFD.ColorSpace: 1,
-                piexif.ExifIFD.PixelXDimension: width,
-                piexif.ExifIFD.PixelYDimension: height,
-                piexif.ExifIFD.Flash: 0,
-            },
-        }
+    make, model, software = _ascii(0x010F, camera.make), _ascii(0x0110, camera.model), _ascii(0x0131, SOFTWARE)
+    exif = (
+        _rational(0x829A, settings.exposure_s),
+        _rational(0x829D, Fraction(settings.f_number).limit_denominator(10)),
+        _short(0x8827, settings.iso),
+        (0x9000, _UNDEFINED, 4, b"0230"),
+        _ascii(0x9003, taken),  # DateTimeOriginal
+        _short(0x9209, 0),  # no flash
+        _rational(0x920A, real_mm),
+        _short(0xA001, 1),  # sRGB
+        _long(0xA002, width),
+        _long(0xA003, height),
+        _short(0xA405, round(settings.focal_length_35mm)),
     )
+    first = (make, model, _short(0x0112, 1), software, _ascii(0x0132, taken))
+    begin = len(_TIFF)
+    behind = begin + len(_directory((*first, _long(0x8769, 0)), begin, 4))
+    return b"Exif\0\0" + _TIFF + _directory((*first, _long(0x8769, behind)), begin, 4) + _directory(exif, behind, 0)
 
 
-def _rational(value: float) -> tuple[int, int]:
-    return Fraction(value).limit_denominator(10).as_integer_ratio()
+def _directory(fields: Sequence[_Field], begin: int, room: int) -> bytes:
+    """A directory that stands at ``begin``, ``room`` bytes of 0 (where the next would be named), and long values."""
+    entries, values = [struct.pack(">H", len(fields))], []
+    at = begin + 2 + 12 * len(fields) + room
+    for tag, kind, count, value in fields:
+        if len(value) <= 4:
+            entries.append(struct.pack(">HHI", tag, kind, count) + value.ljust(4, b"\0"))
+        else:
+            entries.append(struct.pack(">HHII", tag, kind, count, at))
+            values.append(value)
+            at += len(value)
+    return b"".join(entries) + bytes(room) + b"".join(values)
+
+
+def _ascii(tag: int, text: str) -> _Field:
+    value = text.encode() + b"\0"
+    return tag, _ASCII, len(value), value
+
+
+def _short(tag: int, value: int) -> _Field:
+    return tag, _SHORT, 1, struct.pack(">H", value)
+
+
+def _long(tag: int, value: int) -> _Field:
+    return tag, _LONG, 1, struct.pack(">I", value)
+
+
+def _rational(tag: int, value: Fraction) -> _Field:
+    return tag, _RATIONAL, 1, struct.pack(">II", *value.as_integer_ratio())

@@ -36,7 +36,7 @@ class QuantisationTables:
 
 def encode_file(rgb: np.ndarray, settings: JpegSettings, per_cent: int, exif: bytes = b"") -> bytes:
     """A baseline JPEG file of uint8 [height, width, 3] with the camera's tables at ``per_cent`` and its Exif block."""
-    tables = quantisation_tables(settings.table).scaled(per_cent)
+    tables = _tables(settings.table, per_cent)
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(
         buffer,
@@ -66,5 +66,6 @@ def all_tables() -> dict[str, QuantisationTables]:
     }
 
 
-def _scaled(table: tuple[int, ...], per_cent: int) -> tuple[int, ...]:
-    return tuple(min(max((step * per_cent + 50) // 100, 1), 255) for step in table)
+@functools.lru_cache(maxsize=256)
+def _tables(name: str, per_cent: int) -> QuantisationTables:
+    return quantisation_tables(name).scaled(per_cent)

@@ -77,29 +77,30 @@ def _mirrored(i: int, length: int) -> int:
 
 
 @jit
-def _smooth(plane: Any, taps: Any, step: int, between: Any, result: Any) -> None:
+def _smooth(plane: Any, taps: Any, step: int, result: Any) -> None:
     """Separable symmetric kernel (centre first) with taps ``step`` apart, down and then across, into ``result``."""
     height, width = plane.shape
     reach = step * (taps.size - 1)
+    line = np.empty(width + 2 * reach, plane.dtype)
+    middle = line[reach : reach + width]
     for row in range(height):
+        here, out = plane[row], result[row]
         for column in range(width):
-            between[row, column] = plane[row, column] * taps[0]
+            middle[column] = here[column] * taps[0]
         for i in range(1, taps.size):
+            tap = taps[i]
             above, below = plane[_mirrored(row - i * step, height)], plane[_mirrored(row + i * step, height)]
             for column in range(width):
-                between[row, column] += (above[column] + below[column]) * taps[i]
-    line = np.empty(width + 2 * reach, plane.dtype)
-    for row in range(height):
+                middle[column] += (above[column] + below[column]) * tap
         for column in range(-reach, 0):
-            line[reach + column] = between[row, _mirrored(column, width)]
-            line[reach + width - 1 - column] = between[row, _mirrored(width - 1 - column, width)]
-        line[reach : reach + width] = between[row]
+            line[reach + column] = middle[_mirrored(column, width)]
+            line[reach + width - 1 - column] = middle[_mirrored(width - 1 - column, width)]
         for column in range(width):
-            result[row, column] = line[reach + column] * taps[0]
+            out[column] = middle[column] * taps[0]
         for i in range(1, taps.size):
-            before, after = line[reach - i * step :], line[reach + i * step :]
+            tap, before, after = taps[i], line[reach - i * step :], line[reach + i * step :]
             for column in range(width):
-                result[row, column] += (before[column] + after[column]) * taps[i]
+                out[column] += (before[column] + after[column]) * tap
 
 
 @entry_point
@@ -122,12 +123,12 @@ def denoised(stable: Any, luma: Any, cuts: Any, chroma_levels: int, taps: Any, w
     """
     four, less = np.float32(4), offset - np.float32(0.25)
     height, width = luma.shape
-    between, smooth = np.empty_like(luma), np.empty_like(luma)
+    smooth = np.empty_like(luma)
     shrunk = luma
     if cuts.size:
         shrunk, coarse = np.zeros_like(luma), luma.copy()
         for level in range(cuts.size):
-            _smooth(coarse, taps, 1 << level, between, smooth)
+            _smooth(coarse, taps, 1 << level, smooth)
             cut = cuts[level]
             for row in range(height):
                 for column in range(width):
@@ -143,8 +144,8 @@ def denoised(stable: Any, luma: Any, cuts: Any, chroma_levels: int, taps: Any, w
             for column in range(width):
                 chroma[row, column] = stable[c, row, column] - luma[row, column]
         for level in range(chroma_levels):
-            _smooth(chroma, taps, 1 << level, between, smooth)
-            chroma[:] = smooth
+            _smooth(chroma, taps, 1 << level, smooth)
+            chroma, smooth = smooth, chroma
         for row in range(height):
             for column in range(width):
                 value = shrunk[row, column] + chroma[row, column]
@@ -176,7 +177,7 @@ def sharpened_bytes(encoded: Any, luma: Any, taps: Any, amount: Any) -> Any:
     result = np.empty((height, width, 3), np.uint8)
     blurred = np.empty((height, width), np.float64)
     if taps.size:
-        _smooth(luma, taps, 1, np.empty((height, width), np.float64), blurred)
+        _smooth(luma, taps, 1, blurred)
     for row in range(height):
         for column in range(width):
             more = amount * (luma[row, column] - blurred[row, column]) if taps.size else 0.0

@@ -4,6 +4,7 @@ is painted once. Values are those of ``scenes.paint``, bit for bit; exponentials
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,19 +29,19 @@ def visible_shapes(place: Any, window: Any, boxes: bool, height: int, width: int
     """
     one, edge = np.float32(1), np.float32(0.9)
     owner = np.full((height, width), -1, np.int32)
-    left_over = height * width
+    grid = np.arange(width).astype(np.float32)
     for i in range(place.shape[0] - 1, -1, -1):
-        if left_over == 0:
-            break
+        this, left, right = np.int32(i), window[i, 2], window[i, 3]
+        centre, radius, cos, sin, aspect = place[i, 1], place[i, 2], place[i, 3], place[i, 4], place[i, 5]
+        x = grid[left:right]
         for row in range(window[i, 0], window[i, 1]):
-            for column in range(window[i, 2], window[i, 3]):
-                if owner[row, column] >= 0:
-                    continue
-                u, v = _coordinates(place, i, np.float32(row), np.float32(column))
+            down = (np.float32(row) - place[i, 0]) / radius
+            line = owner[row, left:right]
+            for j in range(line.size):  # without branches: in vectors
+                across = (x[j] - centre) / radius
+                u, v = (cos * across + sin * down) / aspect, (cos * down - sin * across) * aspect
                 inside = max(abs(u), abs(v)) < edge if boxes else u * u + v * v < one
-                if inside:
-                    owner[row, column] = i
-                    left_over -= 1
+                line[j] = this if inside & (line[j] < 0) else line[j]
     return owner
 
 
@@ -66,9 +67,28 @@ def textured_pixels(owner: Any, place: Any, shade: Any, wave: Any, flat: Any) ->
 
 
 @entry_point
+def grating_phases(owner: Any, turn: Any, period: Any) -> Any:
+    """Phases of two crossed gratings (``scenes.Weave``) at the samples without a shape, in reading order, float64
+    [2, m]. ``turn`` float32 [3]: cosine and sine of the angle, and bend; ``period`` float64 [2]."""
+    full = np.float32(2 * math.pi)
+    found = np.empty((2, np.sum(owner < 0)))
+    m = 0
+    for row in range(owner.shape[0]):
+        for column in range(owner.shape[1]):
+            if owner[row, column] < 0:
+                y, x = np.float32(row), np.float32(column)
+                u, v = x * turn[0] + y * turn[1], y * turn[0] - x * turn[1]
+                found[0, m] = np.float64(full * (u + turn[2] * u * u)) / period[0]
+                found[1, m] = np.float64(full * (v + turn[2] * v * v)) / period[1]
+                m += 1
+    return found
+
+
+@entry_point
 def composed(
     background: Any,
-    pattern: Any,
+    waves: Any,
+    depth: Any,
     owner: Any,
     colour: Any,
     flat: Any,
@@ -83,7 +103,7 @@ def composed(
 
     Args:
         background: float32 [height, width, 3], the same for the four samples of a pixel.
-        pattern: float64 [2 height, 2 width], a factor on the background.
+        waves, depth: float64 [2, m] and [2], sines of ``grating_phases`` and their weights; empty without gratings.
         owner: of ``visible_shapes``.
         colour: float32 [n, 3].
         flat: bool [n], shapes of one colour.
@@ -96,14 +116,18 @@ def composed(
     height, width = grain.shape
     rows = np.empty((2, 2 * width, 3), np.float32)
     result = np.empty((height, width, 3), np.float32)
-    m = k = 0
+    m = k = free = 0
     for row in range(owner.shape[0]):
         line = rows[row % 2]
         for column in range(owner.shape[1]):
             i = owner[row, column]
             if i < 0:
+                factor = 1.0
+                if depth.size:
+                    factor = 1.0 + depth[0] * waves[0, free] + depth[1] * waves[1, free]
+                    free += 1
                 for c in range(3):
-                    line[column, c] = background[row // 2, column // 2, c] * pattern[row, column]
+                    line[column, c] = background[row // 2, column // 2, c] * factor
                 continue
             if flat[i]:
                 for c in range(3):
@@ -114,8 +138,8 @@ def composed(
             if stripes[i] != 0:
                 texture *= one + stripes[i] * signs[k]
                 k += 1
-            y = (row - window[i, 0] + offset[i, 0]) % (2 * height)
-            x = (column - window[i, 2] + offset[i, 1]) % (2 * width)
+            y, x = row - window[i, 0] + offset[i, 0], column - window[i, 2] + offset[i, 1]
+            y, x = y - 2 * height if y >= 2 * height else y, x - 2 * width if x >= 2 * width else x
             texture *= grain[y // 2, x // 2]
             for c in range(3):
                 line[column, c] = texture * colour[i, c]

@@ -137,7 +137,16 @@ def falloff_stops(height: int, width: int, lens: Lens, settings: Settings) -> np
     radius, falling linearly in stops of aperture to a quarter at f/5.6 and beyond, the course of the medians of the
     Lensfun data base (1.1 wide open, 0.3 from f/5.6).
     """
+    return _falloff(*_falloff_parts(height, width, settings.focal_length_35mm), lens, settings)
+
+
+def falloff_quarter(height: int, width: int, lens: Lens, settings: Settings) -> np.ndarray:
+    """The lower right quarter of ``falloff_stops``, which is its own mirror image both ways; even sides."""
     natural, optical = _falloff_parts(height, width, settings.focal_length_35mm)
+    return _falloff(natural[height // 2 :, width // 2 :], optical[height // 2 :, width // 2 :], lens, settings)
+
+
+def _falloff(natural: np.ndarray, optical: np.ndarray, lens: Lens, settings: Settings) -> np.ndarray:
     closed = min(max(math.log2(settings.f_number / 1.8) / math.log2(5.6 / 1.8), 0), 1)
     return natural + np.float32(lens.vignetting_stops * (1 - 0.75 * closed)) * optical
 
@@ -182,36 +191,45 @@ def transfer_function(
 
     Gaussian exp(-2 pi^2 sigma^2 f^2), disc 2 J1(pi d f) / (pi d f), uniform motion sinc(f . v).
     """
-    fy, fx, _ = _frequencies(*shape)
+    fy, fx, _ = frequencies(*shape)
     down, across = gaussian_transfer(shape, sigma_px)
     transfer = down * across
     if disc_px > 0:
-        radii, places = _radii(*shape)
-        argument = np.float32(math.pi * disc_px) * radii
-        argument[0] = 1
-        disc = 2 * scipy.special.j1(argument) / argument
-        disc[0] = 1
+        disc, places = disc_transfer(shape, disc_px)
         transfer *= disc[places]
     if motion_px != (0.0, 0.0):
         transfer *= np.sinc(fx * np.float32(motion_px[0]) + fy * np.float32(motion_px[1]))
     return transfer
 
 
+def disc_transfer(shape: tuple[int, int], disc_px: float) -> tuple[np.ndarray, np.ndarray]:
+    """The disc's part of ``transfer_function``: its values float32 [k], and which of them stands where, int32
+    [h, w // 2 + 1]. ``disc_px`` is above 0."""
+    radii, places = _radii(*shape)
+    argument = np.float32(math.pi * disc_px) * radii
+    argument[0] = 1
+    disc = 2 * scipy.special.j1(argument) / argument
+    disc[0] = 1
+    return disc, places
+
+
 def gaussian_transfer(shape: tuple[int, int], sigma_px: float) -> tuple[np.ndarray, np.ndarray]:
     """The Gaussian's part of ``transfer_function``, whose product it is: float32 [h, 1] and [1, w // 2 + 1]."""
-    fy, fx, _ = _frequencies(*shape)
+    fy, fx, _ = frequencies(*shape)
     scale = np.float32(-2 * math.pi**2 * sigma_px**2)
     return np.exp(scale * fy**2), np.exp(scale * fx**2)
 
 
 def unblurred(light: SceneLight, camera: Camera) -> np.ndarray:
     """Spectrum of the raw camera RGB before all blur, complex64 [3, h, w // 2 + 1]."""
-    return np.tensordot(sensor_matrix(camera.body, light.illuminant).astype(np.float32), light.spectrum, axes=1)
+    matrix = sensor_matrix(camera.body, light.illuminant).astype(np.float32)
+    parts = np.ascontiguousarray(light.spectrum).view(np.float32)  # a real matrix: real and imaginary parts apart
+    return np.tensordot(matrix, parts, axes=1).view(np.complex64)
 
 
 def shared_transfer(light: SceneLight, camera: Camera, settings: Settings, moment: Moment) -> np.ndarray:
     """Blur that all colours share, and what makes samples into spline coefficients: float32 [h, w // 2 + 1]."""
-    return _spline_prefilter(*light.padded_shape) * transfer_function(
+    return spline_prefilter(*light.padded_shape) * transfer_function(
         light.padded_shape,
         camera.lens.blur_px,
         defocus_diameter_px(settings, camera.lens, moment.depth_ratio, light.width),
@@ -232,7 +250,7 @@ def _blurred_planes(light: SceneLight, camera: Camera, settings: Settings, momen
 
 
 @functools.lru_cache(maxsize=8)
-def _frequencies(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def frequencies(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cycles per pixel: fy [height, 1], fx [1, width // 2 + 1], and their radius."""
     fy = np.fft.fftfreq(height).astype(np.float32)[:, None]
     fx = np.fft.rfftfreq(width).astype(np.float32)[None, :]
@@ -241,17 +259,17 @@ def _frequencies(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.nd
 
 @functools.lru_cache(maxsize=8)
 def _radii(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The different radii of ``_frequencies``, rising from 0, and which of them stands where: float32 [k] and int64
+    """The different radii of ``frequencies``, rising from 0, and which of them stands where: float32 [k] and int32
     [height, width // 2 + 1]. Of a square grid an eighth are different."""
-    radius = _frequencies(height, width)[2]
+    radius = frequencies(height, width)[2]
     radii, places = np.unique(radius, return_inverse=True)
-    return radii, places.reshape(radius.shape)
+    return radii, places.reshape(radius.shape).astype(np.int32)
 
 
 @functools.lru_cache(maxsize=8)
-def _spline_prefilter(height: int, width: int) -> np.ndarray:
+def spline_prefilter(height: int, width: int) -> np.ndarray:
     """Makes samples into cubic B-spline coefficients: 1 / ((2 + cos w) / 3) per axis (Unser 1999)."""
-    fy, fx, _ = _frequencies(height, width)
+    fy, fx, _ = frequencies(height, width)
     return 9 / ((2 + np.cos(2 * np.pi * fy)) * (2 + np.cos(2 * np.pi * fx)))
 
 

@@ -107,6 +107,7 @@ def smooth_b3(plane: np.ndarray, step: int) -> np.ndarray:
     return _smooth_rows(_smooth_rows(plane, step).T, step).T
 
 
+@functools.lru_cache(maxsize=64)
 def colour_correction(body: Body, pipeline: Pipeline) -> np.ndarray:
     """The colour matrix with the make's own rendering: saturation about luminance, a twist of hues; rows sum to 1."""
     saturation = pipeline.saturation * np.eye(3) + (1 - pipeline.saturation) * np.tile(REC709, (3, 1))

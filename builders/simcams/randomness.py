@@ -5,6 +5,18 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
+
+
+class _Key(ISeedSequence):
+    """A Philox key as a seed: ``Philox(key=...)`` would ask the operating system for entropy and not use it."""
+
+    def __init__(self, digest: bytes) -> None:
+        self._words = np.frombuffer(digest[::-1], "<u8").astype(np.uint64)
+
+    def generate_state(self, n_words: int, dtype: object = np.uint32) -> np.ndarray:
+        assert (n_words, dtype) == (2, np.uint64)
+        return self._words
 
 
 def generator(*purpose: object) -> np.random.Generator:
@@ -17,4 +29,4 @@ def generator(*purpose: object) -> np.random.Generator:
     """
     text = "\0".join(str(part) for part in purpose)
     digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "big")))
+    return np.random.Generator(np.random.Philox(_Key(digest)))  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ A shot depends on (scene id, camera, unit, settings, seed) alone: not on order, 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,7 @@ def expose(light: SceneLight, shot: Shot, moment: Moment | None = None) -> Raw:
     return stages.read_out(exposure, camera, shot.settings, shot.unit, noise, gains)
 
 
+@functools.lru_cache(maxsize=64)
 def date_taken(scene_id: str) -> str:
     """A date for the scene, uniform over eight years, the same for every camera."""
     rng = generator("date", scene_id)

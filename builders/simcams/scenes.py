@@ -6,6 +6,7 @@ natural images", IJCV 2001) have the edges, flats and 1/f spectrum of photos; co
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ def paint(kind: str, height: int, width: int, rng: np.random.Generator) -> np.nd
     drawing = draw(kind, height, width, rng)
     canvas = drawing.background.repeat(s, axis=0).repeat(s, axis=1)
     if drawing.pattern is not None:
-        canvas *= drawing.pattern[..., None]
+        canvas *= drawing.pattern.factor(*canvas.shape[:2])[..., None]
     grain = drawing.grain.repeat(s, axis=0).repeat(s, axis=1)
     windows = drawing.shapes.windows(*canvas.shape[:2])
     for i in range(len(windows)):
@@ -125,13 +126,36 @@ class Shapes:
 
 
 @dataclass(frozen=True)
+class Weave:
+    """Two crossed gratings whose period drifts over the frame: cloth, fences, facades."""
+
+    angle: float
+    bend: float
+    period: np.ndarray
+    """float64 [2], samples."""
+    depth: np.ndarray
+    """float64 [2]"""
+
+    def factor(self, height: int, width: int) -> np.ndarray:
+        """About 1, float64 [height, width]."""
+        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+        u = x * math.cos(self.angle) + y * math.sin(self.angle)
+        v = y * math.cos(self.angle) - x * math.sin(self.angle)
+        phases = [
+            (2 * np.pi * (w + self.bend * w * w)).astype(np.float64) / period
+            for w, period in zip((u, v), self.period, strict=True)
+        ]
+        return 1 + self.depth[0] * np.sin(phases[0]) + self.depth[1] * np.sin(phases[1])
+
+
+@dataclass(frozen=True)
 class Drawing:
     """All that is random about a scene."""
 
     background: np.ndarray
     """float32 [height, width, 3]"""
-    pattern: np.ndarray | None
-    """A factor on the background, float64 [SUPERSAMPLING * height, SUPERSAMPLING * width]."""
+    pattern: Weave | None
+    """A factor on the background, by samples (``SUPERSAMPLING`` a pixel)."""
     grain: np.ndarray
     """Texture of the shapes, float32 [height, width]."""
     shapes: Shapes
@@ -142,7 +166,7 @@ def draw(kind: str, height: int, width: int, rng: np.random.Generator) -> Drawin
     s = SUPERSAMPLING
     background = _background(height, width, rng, slope=1.6 if kind == "fields" else 1.2)
     grain = np.exp(0.25 * one_over_f(height, width, rng, 0.9))
-    pattern = _weave(height * s, width * s, rng) if kind == "weave" else None
+    pattern = _weave(max(height, width) * s, rng) if kind == "weave" else None
     largest = min(height, width) * s * {"leaves": 0.3, "blocks": 0.35, "fields": 0.2, "weave": 0.2}[kind]
     coverage = {"leaves": 1.0, "blocks": 1.0, "fields": 0.25, "weave": 0.15}[kind] * _COVERAGE
     return Drawing(
@@ -164,12 +188,18 @@ def natural_colours(n: int, rng: np.random.Generator) -> np.ndarray:
 
 def one_over_f(height: int, width: int, rng: np.random.Generator, slope: float) -> np.ndarray:
     """A Gaussian field of amplitude spectrum 1/f^slope, mean 0, deviation 1, float32 [height, width]."""
-    fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
-    radius = np.hypot(fy, fx)
-    radius[0, 0] = np.inf
-    noise = rng.standard_normal((*radius.shape, 2))
-    field = np.fft.irfft2((noise[..., 0] + 1j * noise[..., 1]) * radius**-slope, s=(height, width))
+    amplitude = _amplitude(height, width, slope)
+    noise = rng.standard_normal((*amplitude.shape, 2))
+    field = np.fft.irfft2((noise[..., 0] + 1j * noise[..., 1]) * amplitude, s=(height, width))
     return ((field - field.mean()) / field.std()).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _amplitude(height: int, width: int, slope: float) -> np.ndarray:
+    """1 / f^slope on the half plane of ``rfft2``, 0 at frequency 0."""
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
+    radius[0, 0] = np.inf
+    return radius**-slope
 
 
 def radii(n: int, smallest: float, largest: float, rng: np.random.Generator) -> np.ndarray:
@@ -183,19 +213,13 @@ def _background(height: int, width: int, rng: np.random.Generator, slope: float)
     light, dark = natural_colours(2, rng)
     mix = 1 / (1 + np.exp(-1.5 * one_over_f(height, width, rng, slope)))
     sky = np.linspace(rng.uniform(-0.8, 0.8), rng.uniform(-0.8, 0.8), height, dtype=np.float32)[:, None]
-    return ((mix[..., None] * light + (1 - mix[..., None]) * dark) * np.exp(sky)[..., None]).astype(np.float32)
+    rest, brightness = 1 - mix, np.exp(sky)
+    return np.stack([(mix * light[c] + rest * dark[c]) * brightness for c in range(3)], axis=2)
 
 
-def _weave(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Two crossed gratings whose period drifts over the frame: cloth, fences, facades."""
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    angle, bend = rng.uniform(0, math.pi), rng.uniform(-1, 1) / max(height, width)
-    u = x * math.cos(angle) + y * math.sin(angle)
-    v = y * math.cos(angle) - x * math.sin(angle)
-    period = SUPERSAMPLING * rng.uniform(5, 18, 2)
-    depth = rng.uniform(0.2, 0.45, 2)
-    first = depth[0] * np.sin(2 * np.pi * (u + bend * u * u) / period[0])
-    return 1 + first + depth[1] * np.sin(2 * np.pi * (v + bend * v * v) / period[1])
+def _weave(longer_side: int, rng: np.random.Generator) -> Weave:
+    angle, bend = rng.uniform(0, math.pi), rng.uniform(-1, 1) / longer_side
+    return Weave(angle, bend, SUPERSAMPLING * rng.uniform(5, 18, 2), rng.uniform(0.2, 0.45, 2))
 
 
 def _shapes(height: int, width: int, rng: np.random.Generator, largest: float, coverage: float, boxes: bool) -> Shapes:

@@ -40,11 +40,11 @@ JobAcctGatherType=jobacct_gather/none
 SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
-SlurmdTimeout=6
+SlurmdTimeout=300
 InactiveLimit=0
 KillWait=2
 MinJobAge=600
-SchedulerParameters=sched_interval=2
+SchedulerParameters=sched_interval=1,batch_sched_delay=0
 NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{second}] CPUs=1 RealMemory=4000
 PartitionName=main Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
 """
@@ -71,12 +71,18 @@ class TwoNodes:
         subprocess.run([str(_path("slurmd")), "-N", name], env=self.environment, check=True, timeout=30)
 
     def kill_node(self, name: str) -> None:
-        """Kill a ``slurmd`` and every step that it started, at once."""
+        """Kill a ``slurmd`` and every step that it started, at once, and tell the controller that the node is down.
+
+        It would find that out itself within ``SlurmdTimeout``, which is long, so that no node of a busy machine is
+        given up.
+        """
         pid = int((self.folder / f"slurmd-{name}.pid").read_text())
         spool = str(self.folder / f"spool-{name}")
         for process in [pid, *_descendants(pid), *_steps_of(spool)]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+        down = ["scontrol", "update", f"NodeName={name}", "State=DOWN", "Reason=killed"]
+        subprocess.run(down, env=self.environment, check=True, timeout=30)
 
     def wait(self, job: str, seconds: float = 240) -> None:
         """Until a job has left the queue."""

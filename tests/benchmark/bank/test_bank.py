@@ -212,10 +212,11 @@ def test_bank_key__changing_any_ingredient_makes_another_bank(what):
     assert key_hash(bank_key(**ingredients())) != key_hash(bank_key(**{**ingredients(), **change}))
 
 
-def test_bank_key__version_and_error_of_a_runtime_are_ingredients():
+def test_bank_key__version_error_and_views_of_a_runtime_are_ingredients():
     runtimes = [None, *(Runtime("openvino", *known) for known in (("1", 1e-7), ("2", 1e-7), ("1", 2e-7)))]
+    runtimes.append(Runtime("openvino", "1", 1e-7, views=1))
     keys = [key_hash(bank_key(**ingredients(), runtime=runtime)) for runtime in runtimes]
-    assert len(set(keys)) == 4
+    assert len(set(keys)) == 5
     assert key_hash(bank_key(**ingredients(), runtime=Runtime("torch", "2.13"))) == keys[0]
 
 

@@ -61,19 +61,22 @@ def options(tmp_path, **more) -> RunOptions:
     return RunOptions(cache=tmp_path / "cache", workers=0, runtime="auto", **more)
 
 
-def test_settled__precise_enough_and_known_from_then_on(tmp_path, photos):
+@pytest.mark.parametrize(("by_far", "asked"), [(10.0, [1]), (100.0, [1, 4])])
+def test_settled__precise_enough_and_known_from_then_on(by_far, asked, tmp_path, photos, monkeypatch):
+    """One photo decides where it passes by far; else four do."""
+    monkeypatch.setattr(gate, "BY_FAR", by_far)
     seen: list[int] = []
     encoder, verdict = settled(toy(1 + 2e-6, seen), photos, "bytes", options(tmp_path))
     assert encoder.runtime.name == "openvino"
     assert verdict.passed
-    assert verdict.photos == 4
-    assert sum(seen) == 4 * len(PROCESSINGS)
-    # by hand, over the same four photos
-    four = photos.limited(4)
+    assert verdict.photos == asked[-1]
+    assert sum(seen) == sum(asked) * len(PROCESSINGS)
+    # by hand, over the same photos
+    sample = photos.limited(asked[-1])
     views = {name: [] for name in PROCESSINGS}
-    for i in range(4):
+    for i in range(asked[-1]):
         for name, processing in PROCESSINGS.items():
-            image = process_by_pillow(decode_rgb(four.read(i)), processing, four.ids[i], 0)
+            image = process_by_pillow(decode_rgb(sample.read(i)), processing, sample.ids[i], 0)
             views[name].append(detail(image).astype(np.float64))
     unit = {name: np.array(v) / np.linalg.norm(v, axis=-1, keepdims=True) for name, v in views.items()}
     names = list(PROCESSINGS)
@@ -91,7 +94,7 @@ def test_settled__precise_enough_and_known_from_then_on(tmp_path, photos):
     assert known == verdict
     assert again == []
     settled(toy(1 + 2e-6, again), photos, "other bytes", options(tmp_path))
-    assert sum(again) == 4 * len(PROCESSINGS)
+    assert sum(again) == sum(asked) * len(PROCESSINGS)
 
 
 def test_settled__a_larger_error_than_float32_makes_is_torch(tmp_path, photos):

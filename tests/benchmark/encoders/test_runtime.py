@@ -117,7 +117,7 @@ def test_runtime__every_thread_has_a_chunk(views):
     seen: list[int] = []
 
     class Sizes:
-        version = "1"
+        version, views = "1", None
 
         def __call__(self, chunks):
             seen.extend(map(len, chunks))
@@ -135,11 +135,40 @@ def test_runtime__every_thread_has_a_chunk(views):
             seen.clear()
             assert torch.equal(RuntimeEmbedder("e", Sizes())(views[:count]), views[:count].flatten(1))
             assert seen == expected
+        Sizes.views = 16
         seen.clear()
-        RuntimeEmbedder("e", Sizes(), 16, fixed=True)(views)
+        RuntimeEmbedder("e", Sizes())(views)
         assert seen == [16, 16, 5]
     finally:
         torch.set_num_threads(before)
+
+
+class Flat(Small):
+    """One matrix over all pixels: 49,152 weights, and some 2,000 numbers made of a view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix = nn.Linear(3 * 16 * 16, 64)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.matrix(pixels.flatten(1))
+
+
+@pytest.mark.parametrize(("module", "at_once", "given"), [(Small, 1, [1] * 37), (Flat, None, [8, 8, 8, 8, 5])])
+def test_openvino__one_view_at_a_time_but_where_weights_are_heavy(module, at_once, given, tmp_path, monkeypatch, views):
+    encoder = made(module(), tmp_path, "openvino")
+    assert encoder.runtime.views == at_once
+    sizes = []
+    computes = OpenVinoNetwork.__call__
+    monkeypatch.setattr(
+        OpenVinoNetwork, "__call__", lambda self, chunks: sizes.extend(map(len, chunks)) or computes(self, chunks)
+    )
+    expected = made(module(), tmp_path, "torch").embed(views)
+    assert largest_relative_error(encoder.embed(views).numpy(), expected.numpy()) < 2e-6
+    assert sizes == given
+    read_again = made(module(), tmp_path, "openvino")
+    assert read_again.runtime == encoder.runtime
+    assert read_again.runtime.key().get("views") == at_once
 
 
 def test_runtime__auto_is_openvino_and_a_view_as_pixels_goes_in_as_it_is(tmp_path, views):

@@ -1,6 +1,7 @@
 """Shards: deterministic bytes, resumption after kill -9, failures recorded, full disks survived."""
 
 import dataclasses
+import gc
 import json
 import os
 import random
@@ -105,6 +106,36 @@ def test_write_shards__bytes_do_not_depend_on_workers(tmp_path):
     assert list(hashes(tmp_path / "one").values()) == [s.sha256 for s in one.shards]
 
 
+def test_write_shards__a_picture_named_as_a_file_beside_us_keeps_its_bytes(tmp_path, monkeypatch):
+    """A build is started in the folder of its photos; ``datasets`` would store the name alone."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "3.jpg").write_bytes(b"another picture")
+    written = write_shards(job(tmp_path / "out", items_per_shard=40))
+    cells = pq.read_table(tmp_path / "out" / written.shards[0].file).column("image").to_pylist()
+    assert cells[6:8] == [{"bytes": noise(3, c), "path": "3.jpg"} for c in range(2)]
+
+
+def test_write_shards__workers_leave_what_they_inherit_alone_and_begin_with_the_largest_shards(tmp_path, monkeypatch):
+    begun = []
+
+    class Pool(ProcessPoolExecutor):
+        def submit(self, work, *place):
+            begun.append(place)
+            return super().submit(work, *place)
+
+    monkeypatch.setattr(shard_pool, "ProcessPoolExecutor", Pool)
+    small, large = job(tmp_path, split="test", ids=IDS[:3]), job(tmp_path, ids=IDS[:8], make_rows=frozen_count)
+    _, written = write_splits([small, large], workers=2)
+    assert begun == [(1, 0), (0, 0), (1, 1)]  # 6, 3 and 2 items
+    rows = pq.read_table(tmp_path / written.shards[0].file, columns=["photo_id"]).column("photo_id").to_pylist()
+    assert all(int(count) > gc.get_freeze_count() for count in rows)
+
+
+def frozen_count(item):
+    """How many objects no collection of this process looks at."""
+    return [{"image": {"bytes": b"", "path": ""}, "photo_id": str(gc.get_freeze_count()), "jpeg": 0}]
+
+
 def test_write_splits__one_pool_writes_what_each_split_alone_would(tmp_path, monkeypatch):
     splits = [("jpeg", "train"), ("jpeg", "test"), ("other", "train")]
     alone = [write_shards(job(tmp_path / "alone", config=c, split=s)) for c, s in splits]
@@ -188,7 +219,7 @@ def test_write_shards__no_items_gives_one_empty_shard_that_loads(tmp_path):
 
 
 def test_write_shards__row_groups_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.dataset.shards.ROW_GROUP_BYTES", 20_000)
+    monkeypatch.setattr("builders.dataset.parquet_file.ROW_GROUP_BYTES", 20_000)
     written = write_shards(job(tmp_path, items_per_shard=40))
     file = pq.ParquetFile(tmp_path / written.shards[0].file)
     assert [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)] == [4] * 19

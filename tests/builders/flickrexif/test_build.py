@@ -40,7 +40,7 @@ from tests.builders.flickrexif.flickr_world import World
 from tests.builders.flickrexif.test_fetch import PLAN, add
 
 RENAMED = {"NIKON CORPORATION": "NIKON", "OLYMPUS OPTICAL CO.,LTD": "OLYMPUS", "EASTMAN KODAK COMPANY": "Kodak"}
-WORLD = World(count=700, burst=0, owners=120)
+WORLD = World(count=350, burst=0, owners=90)
 SPLIT_NAMES = ("train", "validation", "test")
 
 
@@ -482,17 +482,17 @@ def test_build__names_the_class_that_limits_each_attribute(fetched, tmp_path, ca
     arguments = ["build", "--state", tmp_path / "state", "--workers", 1, "--output"]
     assert main([*map(str, arguments), str(tmp_path / "pixels"), "--pixels"]) == 0
     assert read_build(tmp_path / "pixels").configs == ("metadata",)
-    assert main([*map(str, arguments), str(tmp_path / "seven"), "--least", "7"]) == 0
+    assert main([*map(str, arguments), str(tmp_path / "four"), "--least", "4"]) == 0
     text = capsys.readouterr().out
     said = re.search(
         r"^is_smartphone: 2 classes of (\d+) \+ (\d+) \+ (\d+) photos; fewest photos: ([^;\n]*)", text, re.M
     )
-    rows = [rows_of(tmp_path / "seven", "is_smartphone", split) for split in SPLIT_NAMES]
+    rows = [rows_of(tmp_path / "four", "is_smartphone", split) for split in SPLIT_NAMES]
     assert [len(part) for part in rows] == [2 * int(n) for n in said.groups()[:3]]
     assert "smartphone (train" in said[4]
-    other = re.search(r"^make: no data set, \d classes have 7 .*--least (\d+): (\d) classes of (\d+) \+", text, re.M)
-    assert "make" not in read_build(tmp_path / "seven").configs
-    card = (tmp_path / "seven" / "README.md").read_text()
+    other = re.search(r"^make: no data set, \d classes have 4 .*--least (\d+): (\d) classes of (\d+) \+", text, re.M)
+    assert "make" not in read_build(tmp_path / "four").configs
+    card = (tmp_path / "four" / "README.md").read_text()
     assert f"| is_smartphone | 2 | {', '.join(said.groups()[:3])} | {said[4]} |" in card
     assert main([*map(str, arguments), str(tmp_path / "least"), "--least", other[1]]) == 0
     counts = Counter(row["make"] for row in rows_of(tmp_path / "least", "make", "train"))

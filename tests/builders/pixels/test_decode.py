@@ -91,6 +91,23 @@ def test_decode_rgb__exif_orientation_is_applied(orientation):
     np.testing.assert_array_equal(np.asarray(decode_rgb(data, upright=False)), turns[1])
 
 
+@pytest.mark.parametrize("upright", [True, False])
+@pytest.mark.parametrize("orientation", [None, 1, 9])
+def test_decode_rgb__a_photo_that_stands_upright_is_not_copied(upright, orientation, monkeypatch):
+    """36 MB of a photo of 12 megapixels; and what is given knows nothing of the file, which would stay in memory."""
+    exif = Image.Exif()
+    if orientation is not None:
+        exif[0x0112] = orientation
+    data = as_bytes(Image.fromarray(random_array(40, 56, 3)), "JPEG", exif=exif)
+    expected = np.asarray(Image.open(io.BytesIO(data))).copy()
+    copies, copy = [], Image.Image.copy
+    monkeypatch.setattr(Image.Image, "copy", lambda image: copies.append(image.size) or copy(image))
+    found = decode_rgb(data, upright=upright)
+    assert not copies
+    assert type(found) is Image.Image
+    np.testing.assert_array_equal(np.asarray(found), expected)
+
+
 def test_decode_rgb__icc_profile_leaves_the_values_alone():
     pixels = random_array(5, 5, 3)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()

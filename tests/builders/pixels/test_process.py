@@ -148,6 +148,23 @@ def test_encode__carries_no_metadata_of_the_source():
     data = processed_file(image, PROCESSINGS["jpeg-q95-444"], "id")
     assert data == processed_file(clean, PROCESSINGS["jpeg-q95-444"], "id")
     assert b"secret" not in data
+    assert image.info["comment"] == b"a secret"  # the photo is the caller's
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "WEBP", "PNG", "TIFF"])
+def test_encode__the_pixels_are_saved_as_they_lie(file_format, monkeypatch):
+    """No copy of them, and nothing of the source in a file of any format."""
+    plain, buffer = photo(), io.BytesIO()
+    plain.save(buffer, "TIFF", description="a secret", icc_profile=b"a secret profile")
+    image = Image.open(buffer)  # not loaded yet
+    with monkeypatch.context() as patched:
+        for name in ("copy", "tobytes", "frombytes"):
+            patched.setattr(Image, name, None) if name == "frombytes" else patched.setattr(Image.Image, name, None)
+        data = processed_file(image, Processing("saved", 95, file_format=file_format), "id")
+    expected = io.BytesIO()
+    chroma = {"subsampling": "4:4:4"} if file_format == "JPEG" else {}
+    plain.save(expected, file_format, quality=95, **chroma)
+    assert data == expected.getvalue()
 
 
 def test_process__too_large_for_jpeg_is_a_photo_error():

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
+import piexif
 import pytest
 from PIL import Image
 
@@ -15,6 +16,7 @@ from builders.exif.acquisition import acquisition_from_file
 from builders.exif.attributes import label
 from builders.pixels.jpeg_header import read_jpeg_header
 from builders.simcams import Camera, SceneLight, Settings, Shot, bundled_catalogue, camera_named, render_shot
+from builders.simcams.exif_writing import exif_block
 from builders.simcams.jpeg import all_tables, encode_file, quantisation_tables
 
 Flat = Callable[..., SceneLight]
@@ -95,3 +97,31 @@ def test_tables__scaling_is_libjpegs() -> None:
     assert base.scaled(100) == base
     assert max(base.scaled(100_000).luma) == 255
     assert min(base.scaled(1).luma) == 1
+
+
+@pytest.mark.parametrize("name", CAMERAS[::4])
+def test_exif_block__the_bytes_that_piexif_writes(name: str) -> None:
+    camera, taken = camera_named(name), "2019:11:04 07:08:09"
+    settings = Settings(Fraction(1, 60), 3.5, 3200, 35.0)
+    real_mm = Fraction(35.0 / camera.lens.crop_factor).limit_denominator(100)
+    first = {
+        piexif.ImageIFD.Make: camera.make.encode(),
+        piexif.ImageIFD.Model: camera.model.encode(),
+        piexif.ImageIFD.Software: b"camtrace simcams",
+        piexif.ImageIFD.Orientation: 1,
+        piexif.ImageIFD.DateTime: taken.encode(),
+    }
+    exif = {
+        piexif.ExifIFD.ExposureTime: (1, 60),
+        piexif.ExifIFD.FNumber: (7, 2),
+        piexif.ExifIFD.ISOSpeedRatings: 3200,
+        piexif.ExifIFD.ExifVersion: b"0230",
+        piexif.ExifIFD.DateTimeOriginal: taken.encode(),
+        piexif.ExifIFD.FocalLength: (real_mm.numerator, real_mm.denominator),
+        piexif.ExifIFD.FocalLengthIn35mmFilm: 35,
+        piexif.ExifIFD.ColorSpace: 1,
+        piexif.ExifIFD.PixelXDimension: 640,
+        piexif.ExifIFD.PixelYDimension: 480,
+        piexif.ExifIFD.Flash: 0,
+    }
+    assert exif_block(camera, settings, 640, 480, taken) == piexif.dump({"0th": first, "Exif": exif})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from builders.simcams import (
     accelerated,
     bundled_catalogue,
     compiling,
+    kernels_random,
+    kernels_sensor,
     optics,
     scenes,
     sensor,
@@ -107,13 +111,39 @@ def test_light_on_sensor__a_lens_bent_past_the_margin_is_left_to_numpy(lights, c
     assert len(asked) == 1
 
 
+def test_light_on_sensor__the_rows_that_are_transformed_are_all_that_a_frame_needs(lights, monkeypatch):
+    monkeypatch.setattr(optics, "light_on_sensor", None)  # what a pixel past them would be left to
+    for i, camera in enumerate(CAMERAS):
+        for framing in (Framing(), HAND_HELD, Framing(-0.03, 0.03, 0.97, -1.5)):
+            accelerated.compiled_light_on_sensor(lights[0], camera, settings_of(i), optics.Moment.still(), framing)
+    steady = [optics.geometry(lights[0], CAMERAS[0].lens, settings_of(0), Framing(), colour) for colour in range(3)]
+    first, last = accelerated._rows_seen(lights[0], steady)
+    assert 0 < first < MARGIN < SIDE + MARGIN < last < SIDE + 2 * MARGIN
+
+
+@pytest.mark.parametrize(
+    ("mean", "ks"), [(10.0, (3, 7, 8, 9, 14, 25)), (150.0, (110, 149, 200)), (6e4, (59_300, 60_500))]
+)
+def test_poisson__acceptance_is_settled_at_the_ratio_of_hoermann(mean, ks):
+    """Accepted up to v = (k's share of the Poisson law) x (a / rest^2 + b) / scale (PTRS, step 3), here by lgamma."""
+    b = 0.931 + 2.53 * math.sqrt(mean)
+    a = -0.059 + 0.02483 * b
+    for k in ks:
+        rest = 0.05
+        logarithm = -mean + k * math.log(mean) - math.lgamma(k + 1)
+        v = math.exp(logarithm) * (a / rest**2 + b) / (1.1239 + 1.1328 / (b - 3.4))
+        for near in (1e-3, 1e-5, 1e-7):
+            found = [kernels_sensor._accepts(float(k), mean, rest, v * (1 + side * near), a, b) for side in (-1, 1)]
+            assert found == [True, False], (k, near)
+
+
 @pytest.mark.parametrize("mean", [0.0, 1e-6, 0.4, 3.0, 9.999999, 10.0, 11.0, 40.0, 2500.0, 77000.0])
 def test_poisson__numbers_and_the_generator_after_them_are_numpys(mean):
     means = np.full((40, 50), mean, np.float32)
     means[::2] *= generator("means", mean).random((20, 50), dtype=np.float32)
     one, two = generator("poisson", mean), generator("poisson", mean)
     expected = np.minimum(one.poisson(means), 50_000.5).astype(np.float32)
-    np.testing.assert_array_equal(accelerated.photon_counts(means, 50_000.5, 10.0, two), expected, strict=True)
+    np.testing.assert_array_equal(accelerated.photon_counts(means, 50_000.5, two), expected, strict=True)
     np.testing.assert_array_equal(two.standard_normal(5, dtype=np.float32), one.standard_normal(5, dtype=np.float32))
 
 
@@ -121,8 +151,44 @@ def test_poisson__numbers_and_the_generator_after_them_are_numpys(mean):
 def test_poisson__another_or_a_begun_generator(begin):
     means, one, two = np.linspace(0, 50, 600, dtype=np.float32).reshape(20, 30), begin(), begin()
     expected = one.poisson(means).astype(np.float32)
-    np.testing.assert_array_equal(accelerated.photon_counts(means, 1e6, 1e4, two), expected)
+    np.testing.assert_array_equal(accelerated.photon_counts(means, 1e6, two), expected)
     assert one.random() == two.random()
+
+
+@pytest.mark.parametrize("begun", [0, 1, 3, 4])
+@pytest.mark.parametrize("count", [1, 2, 7, 66_001])
+def test_normal__numbers_and_the_generator_after_them_are_numpys(begun, count):
+    one, two = used(generator("normal"), begun), used(generator("normal"), begun)
+    expected = one.standard_normal(count, dtype=np.float32)
+    np.testing.assert_array_equal(accelerated.normal_numbers(count, two), expected, strict=True)
+    np.testing.assert_array_equal(two.standard_normal(3, dtype=np.float32), one.standard_normal(3, dtype=np.float32))
+    assert one.random() == two.random()
+
+
+def test_normal__tables_of_the_ziggurat_are_numpys():
+    """A bound that is off by one shows in one of four billion numbers; NumPy has its tables in this file."""
+    compiled = Path(np.random._generator.__file__).read_bytes()
+    for table in (kernels_random._BOUNDS, kernels_random._WIDTHS, kernels_random._DENSITY):
+        assert table.size == 256
+        assert table.tobytes() in compiled
+
+
+def test_normal__with_the_tail_of_the_ziggurat():
+    numbers = accelerated.normal_numbers(400_000, generator("tail"))
+    np.testing.assert_array_equal(numbers, generator("tail").standard_normal(400_000, dtype=np.float32))
+    assert (abs(numbers) > kernels_random._EDGE).sum() == pytest.approx(103, abs=40)  # 2 Phi(-3.654) = 2.6e-4
+
+
+@pytest.mark.parametrize("begin", [lambda: np.random.default_rng(3), lambda: half_used(generator("half"))])
+def test_normal__another_generator_or_one_with_half_a_number_left(begin):
+    one, two = begin(), begin()
+    expected = one.standard_normal(9, dtype=np.float32)
+    np.testing.assert_array_equal(accelerated.normal_numbers(9, two), expected, strict=True)
+
+
+def half_used(rng):
+    rng.integers(1 << 32, dtype=np.uint32)
+    return rng
 
 
 def used(rng, count):

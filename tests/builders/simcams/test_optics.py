@@ -18,6 +18,7 @@ from builders.simcams.optics import (
     bayer_sites,
     defocus_diameter_px,
     diffraction_sigma_px,
+    falloff_quarter,
     falloff_stops,
     light_on_sensor,
     motion_vector_px,
@@ -212,3 +213,12 @@ def test_colour__no_scene_colour_turns_negative() -> None:
     from builders.simcams import bundled_catalogue
 
     assert all((sensor_matrix(camera.body) >= 0).all() for camera in bundled_catalogue())
+
+
+def test_falloff_quarter__is_the_lower_right_of_a_frame_that_is_its_own_mirror_image(camera: Camera) -> None:
+    settings = Settings(Fraction(1, 60), 2.8, 100, 24.0)
+    whole = falloff_stops(36, 52, camera.lens, settings)
+    quarter = falloff_quarter(36, 52, camera.lens, settings)
+    np.testing.assert_array_equal(quarter, whole[18:, 26:], strict=True)
+    for mirrored in (whole[17::-1, 26:], whole[18:, 25::-1], whole[17::-1, 25::-1]):
+        np.testing.assert_array_equal(mirrored, quarter)

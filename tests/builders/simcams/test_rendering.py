@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 from collections.abc import Callable
 from fractions import Fraction
@@ -23,6 +24,7 @@ from builders.simcams import (
     render_shot,
 )
 from builders.simcams.optics import Moment
+from builders.simcams.randomness import generator
 
 Flat = Callable[..., SceneLight]
 
@@ -120,3 +122,9 @@ def test_fingerprint__survives_the_file(flat: Flat) -> None:
 def test_render__odd_sides_are_refused(flat: Flat, camera: Camera, settings: Settings) -> None:
     with pytest.raises(ValueError, match="even sides"):
         render_shot(flat(0.2, side=33, margin=8), Shot(camera, settings))
+
+
+def test_generator__is_philox_under_the_hash_of_the_purpose() -> None:
+    digest = hashlib.blake2b(b"noise\0scene\x007", digest_size=16).digest()
+    expected = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "big")))
+    np.testing.assert_array_equal(generator("noise", "scene", 7).random(9), expected.random(9))
