@@ -7,12 +7,14 @@ for a Newton step and, where conjugate gradients are short, for none of those: `
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from benchmark.compute import threads_of_work, uploaded
+from benchmark.probe.alone import compiled_fits, fit_alone
 from benchmark.probe.design import Design
 from benchmark.probe.features import QUIET_BAR
 from benchmark.probe.flags import Flags, rectangle
@@ -79,6 +81,9 @@ def solve(
         tolerance: bound of the gradient norm at which a fit is done.
         max_iterations: Newton steps at most.
     """
+    kernels = compiled_fits(features, len(labels) * len(strengths))
+    if kernels is not None:
+        return _solve_alone(kernels, features, labels, strengths, n_classes, start, tolerance, max_iterations)
     state = at_zero(features, labels, strengths, n_classes)
     with threads_of_work(state.work):
         state.evaluate()
@@ -122,6 +127,41 @@ def solve(
         iterations,
         products,
         norm <= tolerance,
+    )
+
+
+def _solve_alone(
+    kernels: ModuleType,
+    features: Design,
+    labels: Tensor,
+    strengths: Tensor,
+    n_classes: int,
+    start: tuple[Tensor, Tensor] | None,
+    tolerance: float,
+    max_iterations: int,
+) -> Solution:
+    groups, count = len(labels), len(strengths)
+    if start is not None:
+        weights, bias = start
+        start = features.from_embedding(
+            weights.expand(groups, count, -1, -1), bias.nan_to_num(neginf=0.0).expand(groups, count, -1)
+        )
+    points, present, told = fit_alone(
+        kernels,
+        features,
+        labels.view(groups, features.n, -1).numpy(),
+        strengths.numpy(),
+        n_classes,
+        start,
+        tolerance,
+        max_iterations,
+    )
+    weights, bias = features.to_embedding(points[:, :, :-1], points[:, :, -1])
+    return Solution(
+        weights,
+        bias.masked_fill(~present[:, None], -torch.inf),
+        converged=told["gradient_norm"] <= tolerance,
+        **told,
     )
 
 

@@ -19,13 +19,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from benchmark.compute import side_by_side
+from benchmark.probe import rows_compiled
+from benchmark.probe.rows_compiled import TOGETHER, VECTOR, add_products, aligned, put_logits
 from builders.pixels import SUMS_IN_ANY_ORDER, entry_point, jit
-
-TOGETHER = 4
-"""Rows that are worked on at once; the kernels are written for four."""
-
-VECTOR = 16
-"""Values of a vector of 512 bits."""
 
 _part = functools.partial(jit, fastmath=SUMS_IN_ANY_ORDER)
 
@@ -100,11 +96,11 @@ class _Piece:
         self._shape = (runs, classes, columns - 1)
         rows, wide = runs * (classes - 1), -(-columns // VECTOR) * VECTOR
         even = rows + rows % 2  # rows of weights are worked on in pairs
-        self._weights, self._velocity, self._gradient = (_aligned(even, wide) for _ in range(3))
-        self._sums, self._sum_velocity = _aligned(runs, wide), _aligned(runs, wide)
+        self._weights, self._velocity, self._gradient = (aligned(even, wide, np.float32) for _ in range(3))
+        self._sums, self._sum_velocity = aligned(runs, wide, np.float32), aligned(runs, wide, np.float32)
         self._weights[:rows, :columns] = np.tile(first[:-1] - first[-1], (runs, 1))
         self._sums[:, :columns] = first.sum(axis=0)
-        self._block = _aligned(TOGETHER, wide)
+        self._block = aligned(TOGETHER, wide, np.float32)
         self._block[:, columns - 1] = 1  # the bias is the weight of this
 
     @property
@@ -121,44 +117,6 @@ class _Piece:
         constants = (self._shape[1] - 1, batch_size, np.float32(momentum), rates, self._decays)
         state = (self._weights, self._velocity, self._sums, self._sum_velocity, self._gradient, self._block)
         _epoch(self._features, self._labels, order, *constants, *state)
-
-
-def _aligned(rows: int, columns: int) -> np.ndarray:
-    """Zeros, float32, whose rows of a multiple of ``VECTOR`` begin where a vector does."""
-    flat = np.zeros(rows * columns + VECTOR, np.float32)
-    skipped = -flat.ctypes.data % (4 * VECTOR) // 4
-    return flat[skipped : skipped + rows * columns].reshape(rows, columns)
-
-
-@_part
-def _put_logits(weights: np.ndarray, r: int, rows: np.ndarray, logits: np.ndarray) -> None:
-    """Two rows of ``weights`` [., d] times the four ``rows`` [4, d], into ``logits`` [., 4]."""
-    wa, wb = weights[r], weights[r + 1]
-    x0, x1, x2, x3 = rows[0], rows[1], rows[2], rows[3]
-    a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = np.float32(0)
-    for j in range(rows.shape[1]):
-        a0 += wa[j] * x0[j]
-        a1 += wa[j] * x1[j]
-        a2 += wa[j] * x2[j]
-        a3 += wa[j] * x3[j]
-        b0 += wb[j] * x0[j]
-        b1 += wb[j] * x1[j]
-        b2 += wb[j] * x2[j]
-        b3 += wb[j] * x3[j]
-    logits[r, 0], logits[r, 1], logits[r, 2], logits[r, 3] = a0, a1, a2, a3
-    logits[r + 1, 0], logits[r + 1, 1], logits[r + 1, 2], logits[r + 1, 3] = b0, b1, b2, b3
-
-
-@_part
-def _add_gradient(gradient: np.ndarray, r: int, rows: np.ndarray, residuals: np.ndarray) -> None:
-    """Two rows of ``gradient`` [., d] grow by the four ``rows`` [4, d] times their ``residuals`` [., 4]."""
-    ga, gb = gradient[r], gradient[r + 1]
-    x0, x1, x2, x3 = rows[0], rows[1], rows[2], rows[3]
-    a0, a1, a2, a3 = residuals[r, 0], residuals[r, 1], residuals[r, 2], residuals[r, 3]
-    b0, b1, b2, b3 = residuals[r + 1, 0], residuals[r + 1, 1], residuals[r + 1, 2], residuals[r + 1, 3]
-    for j in range(rows.shape[1]):
-        ga[j] += a0 * x0[j] + a1 * x1[j] + a2 * x2[j] + a3 * x3[j]
-        gb[j] += b0 * x0[j] + b1 * x1[j] + b2 * x2[j] + b3 * x3[j]
 
 
 @jit
@@ -209,7 +167,7 @@ def _step(
             sums[k, j] -= rate * sum_velocity[k, j]
 
 
-@functools.partial(entry_point, fastmath=SUMS_IN_ANY_ORDER)
+@functools.partial(entry_point, fastmath=SUMS_IN_ANY_ORDER, parts=(rows_compiled,))
 def _epoch(
     features: np.ndarray,
     labels: np.ndarray,
@@ -238,12 +196,12 @@ def _epoch(
                 for j in range(dimension):
                     rows[i, j] = features[row, j]
             for r in range(0, len(weights), 2):
-                _put_logits(weights, r, rows, logits)
+                put_logits(weights, r, rows, logits)
             for i in range(used):
                 for k in range(runs):
                     _to_residuals(logits, k * others, others, i, labels[k, order[at + i]])
             logits[:, used:] = 0
             for r in range(0, len(weights), 2):
-                _add_gradient(gradient, r, rows, logits)
+                add_products(gradient, r, rows, logits)
         share = np.float32(1) / np.float32(stop - start)
         _step(others, share, momentum, rates, decays, weights, velocity, sums, sum_velocity, gradient)

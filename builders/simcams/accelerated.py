@@ -13,7 +13,16 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.fft
 
-from builders.simcams import kernels_optics, kernels_pipeline, kernels_scene, kernels_sensor, optics, pipeline, scenes
+from builders.simcams import (
+    kernels_optics,
+    kernels_pipeline,
+    kernels_random,
+    kernels_scene,
+    kernels_sensor,
+    optics,
+    pipeline,
+    scenes,
+)
 from builders.simcams.camera import STEADY, Camera, Framing, Pipeline, Settings
 from builders.simcams.scene_light import SceneLight
 from builders.simcams.sensor import Raw, fixed_pattern
@@ -143,10 +152,11 @@ def compiled_read_out(
     )
     electrons = photon_counts(expected, float(body.full_well_e), rng)
     read_noise = body.total_read_noise_e(settings.iso)
+    noise = normal_numbers(height * width + height, rng)
     dn = kernels_sensor.digital_numbers(
         electrons,
-        rng.standard_normal((height, width), dtype=np.float32),
-        rng.standard_normal(height, dtype=np.float32),
+        noise[: height * width].reshape(height, width),
+        noise[height * width :],
         np.float32(read_noise),
         np.float32(read_noise * body.row_noise_share),
         np.float32(body.gain_dn_per_e(settings.iso)),
@@ -189,7 +199,9 @@ def compiled_develop(raw: Raw, camera: Camera, settings: Settings) -> np.ndarray
     planes = _denoise(planes, raw.white_e, body.total_read_noise_e(settings.iso), chain)
     linear = np.tensordot(pipeline.colour_correction(body, chain).astype(np.float32), planes, axes=1)
     if chain.local_contrast > 0:
-        linear = pipeline.local_contrast(linear, chain.local_contrast)
+        light, size = pipeline.contrast_luma(linear)
+        light /= kernels_pipeline.surroundings(light, size)
+        linear *= light ** np.float32(chain.local_contrast)
     encoded = kernels_pipeline.toned(linear, pipeline.tone_table(chain.contrast))
     luma, taps = encoded[0], np.empty(0)
     if chain.sharpen_amount != 0:
@@ -208,6 +220,32 @@ def _denoise(planes: np.ndarray, white_e: float, read_noise_e: float, chain: Pip
     cuts = cuts if chain.luma_threshold else []
     taps = np.array(pipeline.B3_SPLINE, np.float32)
     return kernels_pipeline.denoised(stable, luma, np.array(cuts, np.float32), chain.chroma_levels, taps, white, offset)
+
+
+def normal_numbers(count: int, rng: np.random.Generator) -> np.ndarray:
+    """``rng.standard_normal(count, dtype=float32)``, ``rng`` left as that leaves it."""
+    bits, numbers = rng.bit_generator, np.empty(count, np.float32)
+    if not isinstance(bits, np.random.Philox):
+        return rng.standard_normal(count, dtype=np.float32)
+    before = bits.state
+    counter, skip = before["state"]["counter"].copy(), before["buffer_pos"] % 4
+    if before["has_uint32"] or (skip and not counter[0]):
+        return rng.standard_normal(count, dtype=np.float32)
+    if skip:  # of the step at hand
+        counter[0] -= np.uint64(1)
+    used = kernels_random.normal_numbers(counter, before["state"]["key"], 2 * skip, numbers)
+    if used < 0:
+        return rng.standard_normal(count, dtype=np.float32)
+    wholes = used // 2 - skip  # numbers of 64 bits
+    in_this_step = min(wholes, 4 - skip) if skip else 0
+    rng.random(in_this_step)
+    bits_on, rest = divmod(wholes - in_this_step, 4)
+    if bits_on:
+        bits.advance(bits_on)
+    rng.random(rest)
+    if used % 2:
+        rng.integers(1 << 32, dtype=np.uint32)  # takes a half
+    return numbers
 
 
 @functools.lru_cache(maxsize=4)

@@ -6,11 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from builders.pixels import entry_point, jit
+from builders.simcams.kernels_random import fill_bits
 
 _SERIES = (
     8.333333333333333e-02, -2.777777777777778e-03, 7.936507936507937e-04, -5.952380952380952e-04, 8.417508417508418e-04,
@@ -24,11 +22,6 @@ _TWO_PI = 6.283185307179586
 _UNSURE = 1e-6
 """Difference of two logarithms under which ``_accepts`` computes each as NumPy does. Stirling's series cut after its
 second term errs by 1 / (1260 k^5), 2.4e-8 at 8, and NumPy's own rounding by 1e-8 at means of 1e6."""
-
-_PHILOX = tuple(
-    np.uint64(number) for number in (0xD2E7470EE14C6C93, 0xCA5A826395121157, 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
-)
-"""Two multipliers, and what is added to the two halves of the key each round (Salmon et al., table 2)."""
 
 _AHEAD = 1028
 """Uniform numbers at hand, the first four for one that was left; the rest is a multiple of 4."""
@@ -75,45 +68,12 @@ def _accepts(k: float, mean: float, rest: float, v: float, a: float, b: float) -
     return left <= -mean + k * math.log(mean) - _log_factorial(k)
 
 
-def _both_halves(context: Any, a: Any, b: Any) -> Any:
-    """Upper and lower 64 bits of a product of two uint64, by one multiplication."""
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        wide, half = ir.IntType(128), ir.IntType(64)
-        whole = builder.mul(*(builder.zext(one, wide) for one in arguments))
-        parts = builder.trunc(builder.lshr(whole, wide(64)), half), builder.trunc(whole, half)
-        return context.make_tuple(builder, signature.return_type, parts)
-
-    return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), code
-
-
-_product: Any = intrinsic(_both_halves)
-
-
 @jit
-def _fill_uniform(counter: Any, key: Any, result: Any) -> None:
-    """The next numbers in [0, 1) of a Philox 4 x 64 generator of 10 rounds (Salmon et al., SC 2011), four a step, as
-    NumPy makes them. ``counter`` uint64 [4], moved on; ``key`` uint64 [2]; ``result`` float64, a multiple of 4."""
-    for at in range(0, result.size, 4):
-        counter[0] += np.uint64(1)
-        for i in range(3):
-            if counter[i] != 0:
-                break
-            counter[i + 1] += np.uint64(1)
-        a, b, c, d = counter[0], counter[1], counter[2], counter[3]
-        first, second = key[0], key[1]
-        for _ in range(10):
-            high_a, low_a = _product(a, _PHILOX[0])
-            high_c, low_c = _product(c, _PHILOX[1])
-            a, b, c, d = high_c ^ b ^ first, low_c, high_a ^ d ^ second, low_a
-            first, second = first + _PHILOX[2], second + _PHILOX[3]
-        result[at], result[at + 1] = _unit(a), _unit(b)
-        result[at + 2], result[at + 3] = _unit(c), _unit(d)
-
-
-@jit
-def _unit(bits: Any) -> float:
-    return np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+def _fill_uniform(counter: Any, key: Any, bits: Any, result: Any) -> None:
+    """The next numbers in [0, 1) of ``fill_bits``, float64; ``bits`` uint64 as many, used."""
+    fill_bits(counter, key, bits)
+    for i in range(bits.size):
+        result[i] = np.float64(bits[i] >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @entry_point
@@ -128,7 +88,7 @@ def poisson_numbers(expected: Any, counter: Any, key: Any, most: float, result: 
     """
     width = expected.shape[1]
     means, twice_a, bs, surely = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
-    uniform, filled = np.empty(_AHEAD), 0
+    uniform, bits, filled = np.empty(_AHEAD), np.empty(_AHEAD - 4, np.uint64), 0
     at = _AHEAD
     for row in range(expected.shape[0]):
         for column in range(width):  # what does not depend on random numbers, in vectors
@@ -145,7 +105,7 @@ def poisson_numbers(expected: Any, counter: Any, key: Any, most: float, result: 
                     if at + 2 > _AHEAD:  # one is left, or none
                         uniform[3] = uniform[_AHEAD - 1]
                         at = 4 - (_AHEAD - at)
-                        _fill_uniform(counter, key, uniform[4:])
+                        _fill_uniform(counter, key, bits, uniform[4:])
                         filled += _AHEAD - 4
                     u, v = uniform[at] - 0.5, uniform[at + 1]
                     at += 2
@@ -162,7 +122,7 @@ def poisson_numbers(expected: Any, counter: Any, key: Any, most: float, result: 
                 while True:
                     if at == _AHEAD:
                         at = 4
-                        _fill_uniform(counter, key, uniform[4:])
+                        _fill_uniform(counter, key, bits, uniform[4:])
                         filled += _AHEAD - 4
                     product *= uniform[at]
                     at += 1

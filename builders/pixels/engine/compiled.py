@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from types import ModuleType
 from typing import Any
 
 from numba import config, njit
@@ -21,16 +22,22 @@ def jit(function: Callable[..., Any], *, fastmath: Collection[str] = ()) -> Any:
     return njit(**_options(fastmath))(function)
 
 
-def entry_point(function: Callable[..., Any], *, fastmath: Collection[str] = ()) -> Any:
-    """Called from Python: compiled at the first call on this machine, read from the cache later."""
+def entry_point(
+    function: Callable[..., Any], *, fastmath: Collection[str] = (), parts: Collection[ModuleType] = ()
+) -> Any:
+    """Called from Python: compiled at the first call on this machine, read from the cache later.
+
+    ``parts`` are modules beside its own and those of the engine whose functions are compiled into it.
+    """
+    files = tuple(str(part.__file__) for part in parts)
     chosen = _options(fastmath)
     settings: Any = config
     given = settings.CACHE_DIR
     try:
-        settings.CACHE_DIR = given or str(kernel_folder())
+        settings.CACHE_DIR = given or str(kernel_folder(files))
         made = njit(cache=True, **chosen)(function)  # which makes the folder
         if not given:
-            mark_used(kernel_folder())
+            mark_used(kernel_folder(files))
         return made
     except (RuntimeError, OSError):  # nowhere to write: compile in every process
         return njit(**chosen)(function)

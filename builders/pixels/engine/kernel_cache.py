@@ -22,10 +22,10 @@ KEPT_DAYS = 30
 _OURS = re.compile(r"engine-[0-9a-f]{16}")
 
 
-def kernel_folder() -> Path:
-    """The folder of these sources; it need not exist yet."""
+def kernel_folder(parts: tuple[str, ...] = ()) -> Path:
+    """The folder of these sources, and of further files ``parts``; it need not exist yet."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base, "camtrace", f"engine-{_sources()}")
+    return Path(base, "camtrace", f"engine-{_sources(parts)}")
 
 
 @functools.cache
@@ -52,9 +52,9 @@ def _is_stale(entry: os.DirEntry[str], oldest: float) -> bool:
 
 
 @functools.cache
-def _sources() -> str:
-    """A hash of every file of the engine."""
+def _sources(parts: tuple[str, ...] = ()) -> str:
+    """A hash of every file of the engine, and of the parts."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), *map(Path, parts)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

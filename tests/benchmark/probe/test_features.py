@@ -88,7 +88,7 @@ def test_processing_probe__gathered_once_or_not_gives_the_same_answers(monkeypat
     classes = [photos + shift for shift in RNG.normal(size=(3, 8))]
     given = ([c[:60] for c in classes], [c[60:] for c in classes], RNG.integers(0, 3, (4, 60)))
     plain = processing_probe(*given, protocol=protocol)
-    monkeypatch.setattr(protocols, "GATHERED_FROM", 1)
+    monkeypatch.setattr(protocols, "GATHERED_FROM_ON_CPU", 1)
     monkeypatch.setattr(protocols, "Gathered", lambda *a: made.append(1) or Gathered(*a))
     once = processing_probe(*given, protocol=protocol)
     assert made

@@ -11,14 +11,29 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from benchmark.probe import design as design_module
+from benchmark.probe.alone import AS_FAST, compiled_fits
 from benchmark.probe.design import Design, design
 from benchmark.probe.features import gather, normalised
 from benchmark.probe.logistic import Solution, solve
 from benchmark.probe.objective import Iterates
 from benchmark.probe.products import NARROW, product
+from benchmark.probe.protocols import processing_probe
+from benchmark.probe.rows_compiled import SUMMED
 
 CPU = torch.device("cpu")
 PATH = (1e-1, 1e-3, 1e-5, 1e-7)
+
+
+@pytest.fixture(params=["compiled", "stacked"])
+def solver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "stacked":
+        monkeypatch.setattr("benchmark.probe.logistic.compiled_fits", lambda features, fits: None)
+    return str(request.param)
+
+
+@pytest.fixture
+def stacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.probe.logistic.compiled_fits", lambda features, fits: None)
 
 
 class Toy(NamedTuple):
@@ -115,6 +130,7 @@ def logits(solution: Solution, x: np.ndarray, column: int) -> np.ndarray:
     return normalised(x).astype(np.float64) @ weights + bias
 
 
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("dtype", [None, torch.float32], ids=["auto", "float32"])
 @pytest.mark.parametrize("name", TOYS)
 def test_solve__agrees_with_scikit_learn(name: str, dtype: torch.dtype | None) -> None:
@@ -133,6 +149,7 @@ def test_solve__agrees_with_scikit_learn(name: str, dtype: torch.dtype | None) -
         assert (scores.argmax(1) == model.predict(normalised(toy.x).astype(np.float64)))[sure].all()
 
 
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("name", ["hard", "easy", "n<d", "many classes", "duplicate rows"])
 def test_solve__weights_agree_with_scikit_learn(name: str) -> None:
     toy = TOYS[name]
@@ -143,6 +160,7 @@ def test_solve__weights_agree_with_scikit_learn(name: str) -> None:
     np.testing.assert_allclose(bias - bias.mean(), model.intercept_ - model.intercept_.mean(), atol=2e-5)
 
 
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("name", ["hard", "n<d", "separable", "zero rows"])
 def test_solve__reported_loss_and_gradient_are_those_of_the_weights(name: str) -> None:
     toy = TOYS[name]
@@ -159,6 +177,7 @@ def test_solve__reported_loss_and_gradient_are_those_of_the_weights(name: str) -
         assert largest <= float(solution.gradient_norm[0, column]) + 1e-10 <= 1e-6 + 1e-10
 
 
+@pytest.mark.usefixtures("solver")
 def test_solve__missing_class_has_no_probability() -> None:
     solution = fitted(TOYS["missing class"])
     assert torch.isneginf(solution.bias[0, :, [1, 4]]).all()
@@ -166,6 +185,7 @@ def test_solve__missing_class_has_no_probability() -> None:
     assert not solution.weights[0, :, :, [1, 4]].any()
 
 
+@pytest.mark.usefixtures("solver")
 def test_solve__one_class_only() -> None:
     solution = fitted(Toy(toy(10, 4, 1, 0.0).x, np.full(10, 2), 3))
     assert bool(solution.converged.all())
@@ -173,6 +193,7 @@ def test_solve__one_class_only() -> None:
     assert logits(solution, np.ones((1, 4), np.float32), 0).argmax() == 2
 
 
+@pytest.mark.usefixtures("solver")
 def test_solve__stacked_fits_equal_fits_alone() -> None:
     rng = np.random.default_rng(1)
     banks = [toy(80, 12, 3, 0.3, seed=s).x for s in range(3)]
@@ -194,6 +215,7 @@ def test_solve__stacked_fits_equal_fits_alone() -> None:
             np.testing.assert_allclose(together.weights[g, column], alone.weights[0, 0], atol=1e-4 * scale)
 
 
+@pytest.mark.usefixtures("solver")
 def test_solve__warm_start_takes_fewer_steps_and_a_bad_one_does_no_harm() -> None:
     cold = fitted(TOYS["easy"], (1e-5,))
     warm = fitted(TOYS["easy"], (1e-6,), start=(cold.weights, cold.bias))
@@ -204,6 +226,7 @@ def test_solve__warm_start_takes_fewer_steps_and_a_bad_one_does_no_harm() -> Non
     np.testing.assert_allclose([float(warm.loss), float(bad.loss)], float(from_zero.loss), atol=1e-7)
 
 
+@pytest.mark.usefixtures("solver")
 def test_solve__too_few_iterations_is_said() -> None:
     assert not fitted(TOYS["easy"], (1e-7,), max_iterations=2).converged.any()
 
@@ -223,6 +246,7 @@ def test_design__streamed_equals_resident(name: str, monkeypatch: pytest.MonkeyP
     np.testing.assert_allclose(streamed.weights, resident.weights, atol=1e-3)
 
 
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("name", ["n<d", "n<d hopeless"])
 def test_design__unrotated_equals_rotated(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rotated = fitted(TOYS[name])
@@ -242,6 +266,7 @@ def test_product__is_the_matrix_product(columns: int) -> None:
     np.testing.assert_allclose(result, left @ right, atol=1e-12)
 
 
+@pytest.mark.usefixtures("solver")
 def test_solve__features_that_hardly_differ() -> None:
     # what processings look like: nearly the same embedding in every class
     rng = np.random.default_rng(0)
@@ -256,6 +281,7 @@ def test_solve__features_that_hardly_differ() -> None:
         assert abs(float(solution.loss[0, column]) - reference) < 2e-6
 
 
+@pytest.mark.usefixtures("stacked")
 def test_solve__little_work_has_one_thread_and_much_has_all(monkeypatch: pytest.MonkeyPatch) -> None:
     easy = toy(60, 8, 3, 1.0)
     rows = normalised(easy.x)
@@ -315,6 +341,7 @@ def test_add_up__bits_do_not_depend_on_the_number_of_threads(monkeypatch: pytest
     assert torch.equal(found[0], found[2])
 
 
+@pytest.mark.usefixtures("solver")
 def test_design__axes_of_other_photos_lead_to_the_same_optimum() -> None:
     hard, other = TOYS["d>64"], toy(300, 100, 4, 0.3, seed=9)
     strengths, labels = torch.tensor([1e-3, 1e-6], dtype=torch.float64), torch.from_numpy(hard.y)[None]
@@ -342,3 +369,93 @@ def test_product__of_float32_by_either_library(
     wide = left.astype(np.float64) @ right.astype(np.float64)
     for given in (torch.from_numpy(left), torch.from_numpy(np.ascontiguousarray(left.transpose(0, 2, 1))).mT):
         np.testing.assert_allclose(product(given, torch.from_numpy(right)), wide, atol=1e-5)
+
+
+def test_solve__compiled_and_stacked_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    labels = torch.from_numpy(np.stack([rng.permutation(TOYS["d>64"].y) for _ in range(3)], 1))[None]
+    strengths, features = torch.tensor([1e-2, 1e-4, 1e-6], dtype=torch.float64), as_design(TOYS["d>64"])
+    alone = solve(features, labels, strengths, 4, tolerance=1e-9)
+    monkeypatch.setattr("benchmark.probe.logistic.compiled_fits", lambda features, fits: None)
+    together = solve(features, labels, strengths, 4, tolerance=1e-9)
+    np.testing.assert_allclose(alone.loss, together.loss, atol=1e-13)
+    np.testing.assert_allclose(alone.weights, together.weights, atol=1e-5)
+    np.testing.assert_allclose(
+        alone.bias - alone.bias.mean(-1, True), together.bias - together.bias.mean(-1, True), atol=1e-6
+    )
+    # the same steps: as many of them, and of products, to a few of rounding
+    assert (alone.iterations - together.iterations).abs().max() <= 1
+    assert (alone.products - together.products).abs().max() <= 5
+
+
+def test_compiled_fits__bits_do_not_depend_on_the_number_of_threads() -> None:
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(fitted(TOYS["d>64"]))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0].weights, found[1].weights)
+    assert torch.equal(found[0].gradient_norm, found[1].gradient_norm)
+
+
+def test_compiled_fits__not_where_more_threads_would_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = as_design(TOYS["easy"])
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2 * AS_FAST)
+    assert compiled_fits(features, 1) is None
+    assert compiled_fits(features, 2) is not None
+    assert compiled_fits(as_design(TOYS["easy"], memory_bytes=100), 2) is None  # its rows are read anew in each pass
+
+
+def test_newton_compiled__sums_of_many_rows() -> None:
+    # more rows than are summed in float32, and not a multiple of four
+    many = toy(2 * SUMMED + 7, 70, 3, 0.3)
+    strengths = (1e-3,)
+    found = fitted(many, strengths, dtype=torch.float32)
+    assert bool(found.converged.all())
+    exact = fitted(many, strengths, dtype=torch.float64, tolerance=1e-10)
+    np.testing.assert_allclose(found.loss, exact.loss, atol=1e-9)
+
+
+def test_design__leading_axes_are_those_of_the_rows_whether_rotated_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(design_module, "PRINCIPAL_AXES", 3)
+    toy_rows = TOYS["n<d"]
+    centred = normalised(toy_rows.x).astype(np.float64)
+    centred -= centred.mean(0)
+    _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
+    rotated = as_design(toy_rows)
+    assert rotated.basis is not None
+    found = rotated.leading_axes()
+    assert found.vectors is not None
+    np.testing.assert_allclose(abs(axes[:3] @ found.vectors[0].numpy()), np.eye(3)[::-1], atol=1e-4)
+    np.testing.assert_allclose(found.variances[0], lengths[:3][::-1] ** 2 / 60, rtol=1e-5)
+    np.testing.assert_allclose(found.rest, [(lengths[3:] ** 2).sum() / 60 / (59 - 3)], rtol=1e-5)
+    monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
+    unrotated = as_design(toy_rows)
+    assert unrotated.basis is None
+    np.testing.assert_allclose(unrotated.leading_axes().variances[0, -1], lengths[0] ** 2 / 60, rtol=0.02)
+
+
+def test_converged__a_search_that_is_rotated_finds_what_one_does_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    photos = rng.normal(size=(90, 120))
+    classes = [(photos + shift).astype(np.float32) for shift in 0.2 * rng.normal(size=(3, 120))]
+    given = [c[:60] for c in classes], [c[60:] for c in classes], rng.integers(0, 3, (4, 60))
+    monkeypatch.setattr(design_module, "REDUCED_ROWS", 10)
+    rotated = processing_probe(*given)
+    monkeypatch.setattr(design_module, "REDUCED_ROWS_OF_MANY", 10)
+    plain = processing_probe(*given)
+    assert rotated.chosen == plain.chosen
+    np.testing.assert_allclose(rotated.final_loss, plain.final_loss, atol=1e-9)
+    np.testing.assert_array_equal(rotated.predicted, plain.predicted)
+    # as the table of the search has it, to its tolerance
+    for ours, theirs in zip(rotated.search, plain.search, strict=True):
+        assert ours["validation_accuracy"] == theirs["validation_accuracy"]
+        assert ours["loss"] == pytest.approx(theirs["loss"], abs=1e-4)
+
+
+@pytest.mark.parametrize(("n", "fits", "rotated"), [(512, 1, True), (513, 1, False), (1024, 8, True), (1024, 7, False)])
+def test_is_reduced__more_rows_where_many_fits_share_them(n: int, fits: int, rotated: bool) -> None:
+    assert design_module.is_reduced(n, 2000, fits) == rotated
+    assert not design_module.is_reduced(n, n, fits)

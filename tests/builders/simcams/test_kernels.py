@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.ndimage
 
 pytest.importorskip("numba")
 
@@ -19,6 +21,8 @@ from builders.simcams import (
     accelerated,
     bundled_catalogue,
     compiling,
+    kernels_pipeline,
+    kernels_random,
     kernels_sensor,
     optics,
     scenes,
@@ -100,6 +104,15 @@ def test_develop__a_plain_processor(ideal, camera, settings):
     np.testing.assert_array_equal(accelerated.compiled_develop(raw, ideal(camera), settings), expected, strict=True)
 
 
+@pytest.mark.parametrize(("shape", "size"), [((40, 28), 3), ((28, 40), 13), ((12, 8), 21)])
+def test_surroundings__are_scipys_mean_of_a_mean(shape, size):
+    luma = generator("luma").random(shape, dtype=np.float32)
+    expected = luma
+    for _ in range(2):
+        expected = scipy.ndimage.uniform_filter(expected, size, mode="nearest")
+    np.testing.assert_array_equal(kernels_pipeline.surroundings(luma, size), expected, strict=True)
+
+
 def test_light_on_sensor__a_lens_bent_past_the_margin_is_left_to_numpy(lights, camera, settings, monkeypatch):
     lens = dataclasses.replace(camera.lens, distortion_wide=-0.6, distortion_tele=-0.6)
     bent, still = dataclasses.replace(camera, lens=lens), optics.Moment.still()
@@ -152,6 +165,42 @@ def test_poisson__another_or_a_begun_generator(begin):
     expected = one.poisson(means).astype(np.float32)
     np.testing.assert_array_equal(accelerated.photon_counts(means, 1e6, two), expected)
     assert one.random() == two.random()
+
+
+@pytest.mark.parametrize("begun", [0, 1, 3, 4])
+@pytest.mark.parametrize("count", [1, 2, 7, 66_001])
+def test_normal__numbers_and_the_generator_after_them_are_numpys(begun, count):
+    one, two = used(generator("normal"), begun), used(generator("normal"), begun)
+    expected = one.standard_normal(count, dtype=np.float32)
+    np.testing.assert_array_equal(accelerated.normal_numbers(count, two), expected, strict=True)
+    np.testing.assert_array_equal(two.standard_normal(3, dtype=np.float32), one.standard_normal(3, dtype=np.float32))
+    assert one.random() == two.random()
+
+
+def test_normal__tables_of_the_ziggurat_are_numpys():
+    """A bound that is off by one shows in one of four billion numbers; NumPy has its tables in this file."""
+    compiled = Path(np.random._generator.__file__).read_bytes()
+    for table in (kernels_random._BOUNDS, kernels_random._WIDTHS, kernels_random._DENSITY):
+        assert table.size == 256
+        assert table.tobytes() in compiled
+
+
+def test_normal__with_the_tail_of_the_ziggurat():
+    numbers = accelerated.normal_numbers(400_000, generator("tail"))
+    np.testing.assert_array_equal(numbers, generator("tail").standard_normal(400_000, dtype=np.float32))
+    assert (abs(numbers) > kernels_random._EDGE).sum() == pytest.approx(103, abs=40)  # 2 Phi(-3.654) = 2.6e-4
+
+
+@pytest.mark.parametrize("begin", [lambda: np.random.default_rng(3), lambda: half_used(generator("half"))])
+def test_normal__another_generator_or_one_with_half_a_number_left(begin):
+    one, two = begin(), begin()
+    expected = one.standard_normal(9, dtype=np.float32)
+    np.testing.assert_array_equal(accelerated.normal_numbers(9, two), expected, strict=True)
+
+
+def half_used(rng):
+    rng.integers(1 << 32, dtype=np.uint32)
+    return rng
 
 
 def used(rng, count):

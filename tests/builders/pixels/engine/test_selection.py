@@ -150,6 +150,20 @@ def test_entry_point__is_kept_in_a_folder_named_by_the_sources(monkeypatch, tmp_
     assert config.CACHE_DIR == ""
 
 
+def test_kernel_folder__changes_with_a_part_of_another_package(tmp_path):
+    from builders.pixels.engine.kernel_cache import kernel_folder
+
+    part, other = tmp_path / "part.py", tmp_path / "other.py"
+    part.write_text("FACTOR = 2\n")
+    other.write_text("FACTOR = 3\n")
+    folders = {kernel_folder(), kernel_folder((str(part),)), kernel_folder((str(other),))}
+    assert len(folders) == 3
+    other.write_text("FACTOR = 2\n")
+    # named by what is in them
+    kernel_folder.__globals__["_sources"].cache_clear()
+    assert kernel_folder((str(other),)) == kernel_folder((str(part),))
+
+
 def test_process__is_the_same_by_every_engine(monkeypatch):
     image = noise()
     fast = [np.asarray(view) for view in process_all(image, list(PROCESSINGS.values()), "a")]
