@@ -5,7 +5,8 @@
 Each part runs in a process of its own and is printed as it is done, with the processor, the libraries of the products
 and their threads, the commit and the load before it. ``--neighbours N`` keeps N processes busy beside it; the probes,
 whose figures depend on that most, are measured without and with one. A part that does not end within what is left of
-``--minutes`` is stopped and named, and the exit status is 1. ``--quick`` uses tiny sizes, to see that it runs; its
+``--minutes`` is stopped and named, and the exit status is 1. Where several parts are asked for, each takes smaller
+sizes or fewer rounds than alone (``SIZES``). ``--quick`` uses tiny sizes, to see that it runs; its
 figures mean nothing. Quiet machines give figures worth keeping.
 """
 
@@ -33,8 +34,18 @@ from benchmark.results.tables import markdown_table  # noqa: E402
 
 PARTS = ("views", "simcams", "knn", "probe", "runtimes", "builders", "fetch", "pipeline")
 
-ROUNDS = {"knn": 3, "probe": 1, "pipeline": 1}
-"""Rounds whose median counts, of the parts that take longest; each script alone takes more."""
+SIZES: dict[str, dict[str, Any]] = {
+    "views": {"rounds": 3},
+    "simcams": {"every": 3},
+    "knn": {"rounds": 3, "n_test": 250},
+    "probe": {"rounds": 1, "sizes": ("default", "imagenette")},
+    "runtimes": {"networks": ("ResNet-50", "ViT-B/16")},
+    "builders": {"rounds": 3, "count": 384},
+    "fetch": {"files": 3000},
+    "pipeline": {"rounds": 1, "count": 40, "sizes": (2,)},
+}
+"""What each part is told where several are measured, so that all end within 20 minutes on two busy cores; one alone
+(``--only``) takes its script's own sizes and rounds."""
 
 WITH_A_NEIGHBOUR = ("probe",)
 """Parts that are measured beside a busy process too."""
@@ -48,12 +59,13 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--smaller", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     chosen = args.only.split(",")
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}: known are {', '.join(PARTS)}")
     if args.inside:
-        args.inside.write_text(json.dumps(_measured(chosen[0], args.quick)))
+        args.inside.write_text(json.dumps(_measured(chosen[0], args.quick, args.smaller)))
         return 0
     runs = [(part, n) for part in chosen for n in _neighbours(part, args.neighbours)]
     end = time.monotonic() + 60 * args.minutes
@@ -61,7 +73,7 @@ def main() -> int:
     for part, neighbours in runs:
         name = f"{part}, beside {neighbours} busy process" if neighbours else part
         with busy(neighbours):
-            got = _in_a_process(part, args.quick, end - time.monotonic())
+            got = _in_a_process(part, args.quick, len(chosen) > 1, end - time.monotonic())
         if got is None:
             late.append(name)
             print(f"{name}: did not end within {args.minutes:g} minutes; stopped\n", flush=True)
@@ -100,11 +112,12 @@ def _spin() -> None:
         sum(range(100_000))
 
 
-def _in_a_process(part: str, quick: bool, seconds: float) -> dict[str, Any] | None:
+def _in_a_process(part: str, quick: bool, smaller: bool, seconds: float) -> dict[str, Any] | None:
     """What ``_measured`` gives in a fresh process; None if it took longer. What it prints is printed."""
     with tempfile.TemporaryDirectory(prefix="camtrace-speed-") as folder:
         file = Path(folder, "figures.json")
-        command = [sys.executable, __file__, "--only", part, "--inside", str(file), *(["--quick"] if quick else [])]
+        options = [*(["--quick"] if quick else []), *(["--smaller"] if smaller else [])]
+        command = [sys.executable, __file__, "--only", part, "--inside", str(file), *options]
         try:
             subprocess.run(command, check=True, timeout=max(seconds, 0.01))
         except subprocess.TimeoutExpired:
@@ -113,13 +126,13 @@ def _in_a_process(part: str, quick: bool, seconds: float) -> dict[str, Any] | No
         return found
 
 
-def _measured(part: str, quick: bool) -> dict[str, Any]:
+def _measured(part: str, quick: bool, smaller: bool) -> dict[str, Any]:
     """The rows of a part, each with its number of threads, and where and when they were measured."""
     machine = importlib.import_module("speed_probe").machine
     torch = importlib.import_module("torch")
     load, started, threads = os.getloadavg()[0], time.monotonic(), torch.get_num_threads()
-    rounds = {} if quick or part not in ROUNDS else {"rounds": ROUNDS[part]}
-    rows = [_plain(row) for row in importlib.import_module(f"speed_{part}").rows(quick=quick, **rounds)]
+    given = {"quick": True} if quick else SIZES[part] if smaller else {}
+    rows = [_plain(row) for row in importlib.import_module(f"speed_{part}").rows(**given)]
     return {
         "rows": [{"threads": threads, **row} for row in rows],
         "machine": machine(),

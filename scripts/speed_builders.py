@@ -53,16 +53,19 @@ class Times(NamedTuple):
     """User and system, of this process and of the workers it waited for."""
 
 
-def rows(quick: bool = False, *, source: str | None = None, rounds: int = ROUNDS) -> list[dict[str, Any]]:
+def rows(
+    quick: bool = False, *, source: str | None = None, rounds: int = ROUNDS, count: int = 768
+) -> list[dict[str, Any]]:
     """One row per figure: ``what``, ``value``, ``unit``, ``n``, ``aim`` where there is one. Medians over rounds.
 
     Args:
         quick: few photos and one round.
         source: a data specification; by default 480 x 360 pictures made here.
         rounds: of the loop and the builds in turn.
+        count: how many pictures are made.
     """
     with tempfile.TemporaryDirectory() as folder:
-        photos = open_photos(source) if source else _pictures(Path(folder), 48 if quick else 768)
+        photos = open_photos(source) if source else _pictures(Path(folder), 48 if quick else count)
         photos = photos.limited(48) if quick else photos
         return [row for found in _measured(photos, 1 if quick else rounds) for row in found]
 

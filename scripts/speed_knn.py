@@ -68,13 +68,13 @@ class Data:
 
 
 def rows(
-    quick: bool = False, *, rounds: int = 5, clock: Callable[[], float] = time.perf_counter
+    quick: bool = False, *, rounds: int = 5, n_test: int = 500, clock: Callable[[], float] = time.perf_counter
 ) -> list[dict[str, Any]]:
     """One row per figure: ``what``, ``value``, ``unit``, ``n`` (rounds), ``seconds``, ``note``, and perhaps ``aim``.
 
     ``quick`` uses tiny sizes, to see that it runs; its ratios mean nothing.
     """
-    sizes = (1000, 40, 64, 3, 10, 2) if quick else (20_000, 500, 512, 6, 100, 10)
+    sizes = (1000, 40, 64, 3, 10, 2) if quick else (20_000, n_test, 512, 6, 100, 10)
     data = Data.make(*sizes)
     train, test = ([torch.from_numpy(bank) for bank in banks] for banks in (data.train, data.test))
     block = torch.empty(len(test[0]), len(train[0]))

@@ -88,23 +88,30 @@ class Bench:
 
 
 def rows(
-    quick: bool = False, *, photos: Path | None = None, count: int = 140, rounds: int = 3, workers: int | None = None
+    quick: bool = False,
+    *,
+    photos: Path | None = None,
+    count: int = 140,
+    rounds: int = 3,
+    workers: int | None = None,
+    sizes: Sequence[int] = (2, 4),
 ) -> list[dict[str, Any]]:
     """One row per figure: ``what``, ``value``, ``unit``, ``n`` (rounds), ``note``, and perhaps ``aim`` and ``cpu``.
 
     ``cpu`` is the same ratio in seconds of all processors, which a machine that others use disturbs less. ``quick``
-    uses tiny sizes, to see that it runs; its figures mean nothing.
+    uses tiny sizes, to see that it runs; its figures mean nothing. ``sizes``: so many times the photos, and so many
+    encoders (at most 4), for how cost grows.
     """
     count, rounds = (12, 1) if quick else (count, rounds)
     with tempfile.TemporaryDirectory(prefix="camtrace-speed-") as name:
         folder = Path(name)
-        given = photos or make_photos(folder / "photos", count if quick else 4 * count)
+        given = photos or make_photos(folder / "photos", count if quick else max(sizes) * count)
         tasks = QUICK_TASKS if quick else ALL_TASKS
         bench = Bench(folder, given.resolve(), tasks, workers or min(8, os.cpu_count() or 1))
         found, one = _against_forward(bench, count, rounds)
-        found += _growth("photos", lambda n: bench.command([ENCODER], n * count), one, () if quick else (2, 4))
+        found += _growth("photos", lambda n: bench.command([ENCODER], n * count), one, () if quick else sizes)
         if not quick:
-            found += _growth("encoders", lambda n: bench.command(QUARTET[:n], count), one, (2, 4))
+            found += _growth("encoders", lambda n: bench.command(QUARTET[:n], count), one, sizes)
         return found
 
 

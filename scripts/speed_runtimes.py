@@ -4,6 +4,8 @@ Every round runs all runtimes one after the other on the same views; a figure is
 within a round. Weights are random, but for EfficientNet-Lite0, whose weights a package brings. Torch is measured twice:
 as the commands run it (freed memory kept, chunks that the caches hold, side by side, batch norms of EfficientNet-Lite0
 folded), and as a *script* of one's own has it: channels last, all views as one batch, in a process with nothing set.
+
+    python scripts/speed_runtimes.py [--quick]
 """
 
 from __future__ import annotations
@@ -15,14 +17,17 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from benchmark.compute import prepare_process
 
-if __name__ != "__main__":  # not the process that stands for a script of one's own
+if __name__ != "__main__" or len(sys.argv) != 3:  # not the process that stands for a script of one's own
     prepare_process()  # as every command that embeds does, before torch is imported: it makes torch a third faster
 
 import torch
@@ -65,14 +70,14 @@ class Row:
     onnxruntime_error: float
 
 
-def rows(quick: bool = False) -> list[Row]:
-    """All networks on one thread and on two; ``quick`` takes one of them, on one."""
+def rows(quick: bool = False, *, networks: Sequence[str] = tuple(NETWORKS)) -> list[Row]:
+    """Networks on one thread and on two; ``quick`` takes the last of them, on one."""
     before, found = torch.get_num_threads(), []
     try:
-        for name, architecture in list(NETWORKS.items())[-1 if quick else 0 :]:
+        for name in tuple(NETWORKS)[-1:] if quick else networks:
             for threads in (1,) if quick else (1, 2):
                 torch.set_num_threads(threads)
-                found.append(_measure(name, architecture, threads, 1 if quick else 3))
+                found.append(_measure(name, NETWORKS[name], threads, 1 if quick else 3))
     finally:
         torch.set_num_threads(before)
     return found
@@ -172,5 +177,8 @@ def _encoder(architecture: str, runtime: str) -> Encoder:
     return on_runtime(network_encoder(network, placement("cpu", "float32")), runtime, nowhere)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and len(sys.argv) == 3:  # as ``script`` starts it
     answer(sys.argv[1], int(sys.argv[2]))
+elif __name__ == "__main__":
+    for row in rows(quick="--quick" in sys.argv):
+        print(row, flush=True)

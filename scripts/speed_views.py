@@ -45,12 +45,12 @@ SIZES = (("0.2 MP", (512, 384), 11, 7), ("2 MP", (1632, 1224), 3, 5), ("8 MP", (
 Views = list[np.ndarray]
 
 
-def rows(quick: bool = False) -> list[dict[str, Any]]:
-    """One row per figure: ``what``, ``value``, ``unit``, ``n``, ``note``. Medians over rounds."""
+def rows(quick: bool = False, *, rounds: int | None = None) -> list[dict[str, Any]]:
+    """One row per figure: ``what``, ``value``, ``unit``, ``n``, ``note``. Medians over rounds (None: ``SIZES``)."""
     if _with("", selection.chosen_engine) is None:
         raise SystemExit(missing_package("numba", "this measurement"))
     sizes = (("0.03 MP", (200, 150), 2, 1),) if quick else SIZES
-    return [row for name, size, photos, rounds in sizes for row in _rows(name, size, photos, rounds)]
+    return [row for name, size, photos, usual in sizes for row in _rows(name, size, photos, rounds or usual)]
 
 
 def _rows(name: str, size: tuple[int, int], count: int, rounds: int) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Every speed script runs (no word about time): tiny sizes, all parts, and rows that a tracker can read."""
 
 import importlib
+import inspect
 import json
 import math
 import multiprocessing
@@ -19,7 +20,7 @@ TOGETHER = """
 import sys
 sys.path.insert(0, "scripts")
 import speed
-speed._in_a_process = lambda part, quick, seconds: speed._measured(part, quick)
+speed._in_a_process = lambda part, quick, smaller, seconds: speed._measured(part, quick, smaller)
 sys.exit(speed.main())
 """
 """All parts in one process, which imports torch once; one of its own has the test after the next."""
@@ -90,3 +91,10 @@ def speed(monkeypatch):
     """The script as a module."""
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     return importlib.import_module("speed")
+
+
+def test_sizes__are_options_of_the_parts(speed):
+    assert set(speed.SIZES) == set(speed.PARTS)
+    for part, given in speed.SIZES.items():
+        known = inspect.signature(importlib.import_module(f"speed_{part}").rows).parameters
+        assert set(given) <= set(known), part

@@ -1,5 +1,6 @@
 """The real command line end to end, in a temporary folder, with a small encoder of the user's own."""
 
+import contextlib
 import io
 import json
 import os
@@ -53,6 +54,17 @@ OWN_FILES = {
     "camtrace.py": "raise RuntimeError('your own camtrace.py was run')",
 }
 """What may lie about in the folder where somebody works, under names that are ours."""
+
+
+def test_score__the_engine_is_compiled_beside_the_imports(tmp_path, monkeypatch):
+    """Begun before an encoder is even looked for, here one that is not there; not by a dry run."""
+    begun = []
+    monkeypatch.setattr("builders.pixels.engine.selection.ENGINE_KERNELS.begin", lambda: begun.append("engine"))
+    for more, expected in (["--dry-run"], []), ([], ["engine"]):
+        named = ["-m", "bundled:nobody", "-d", "sample", "-o", str(tmp_path / "o"), "--cache", str(tmp_path)]
+        with contextlib.suppress(UsageError):
+            main([*named, *more])
+        assert begun == expected
 
 
 def environment(folder: Path) -> dict[str, str]:

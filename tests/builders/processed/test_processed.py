@@ -164,17 +164,21 @@ def test_build_processed__too_small_a_disk_is_told_before_the_start(photo_folder
 
 @pytest.mark.slow
 def test_folder__killed_three_times_ends_equal(photo_folder, tmp_path):
-    """The whole command, killed at random moments, against one that ran through."""
+    """The whole command, killed a moment after each time it got further, against one that ran through."""
     options = ["--parameter", "all", "--assignment", "every", "--workers", "2"]
     arguments = ["folder", "--source", str(photo_folder), *options]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert main([*arguments, "--output", str(whole)]) == 0
     moments = random.Random(5)
     for _ in range(3):
+        before = len(list(killed.rglob("*.parquet")))
         build = start_python("-m", "builders", *arguments, "--output", killed, cwd=ROOT)
-        time.sleep(moments.uniform(0.8, 2.5))
+        while len(list(killed.rglob("*.parquet"))) <= before and build.poll() is None:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.05))
         build.send_signal(signal.SIGKILL)
         build.wait()
+    assert list(killed.rglob("*.parquet"))
     assert main([*arguments, "--output", str(killed)]) == 0
     assert files(killed) == files(whole)
     assert (killed / "README.md").read_text() == (whole / "README.md").read_text()

@@ -1,5 +1,6 @@
 """The code of published cards, taken from the repository and run by the unmodified client against the Hub double."""
 
+import functools
 import json
 import re
 
@@ -42,10 +43,16 @@ def build(folder, photo_folder, kind):
     return folder
 
 
+@pytest.fixture(scope="module")
+def built(photo_folder, tmp_path_factory):
+    """The folder of a kind, built when it is first asked for and never changed."""
+    return functools.cache(lambda kind: build(tmp_path_factory.mktemp("built") / kind, photo_folder, kind))
+
+
 @pytest.mark.parametrize("kind", ["processed", "simcams", "simpairs"])
-def test_card__its_code_runs_after_a_push(hub: HubDouble, tmp_path, photo_folder, kind):
+def test_card__its_code_runs_after_a_push(hub: HubDouble, tmp_path, built, kind):
     repo = f"camtrace/{kind}"
-    folder = build(tmp_path / kind, photo_folder, kind)
+    folder = built(kind)
     done = client(hub, tmp_path / "home", "-m", "builders", "publish", folder, "--repo", repo, "--push")
     assert done.returncode == 0, done.stderr
     card = hub.repo(repo).files["README.md"].decode()
@@ -97,18 +104,18 @@ def undescribed(features: Features) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["processed", "simcams", "simpairs"])
-def test_columns__are_all_of_types_that_the_hub_describes(tmp_path, photo_folder, kind):
-    built = read_build(build(tmp_path / kind, photo_folder, kind))
-    for shard in built.shards:
-        features = Features.from_arrow_schema(pq.read_schema(tmp_path / kind / shard.file))
+def test_columns__are_all_of_types_that_the_hub_describes(built, kind):
+    found = read_build(built(kind))
+    for shard in found.shards:
+        features = Features.from_arrow_schema(pq.read_schema(built(kind) / shard.file))
         assert len(features) >= 8
         assert undescribed(features) == []
-    assert undescribed(Features(dict.fromkeys(built.configs, Value("string")))) == []
-    assert 0 < len(built.configs) < 100
+    assert undescribed(Features(dict.fromkeys(found.configs, Value("string")))) == []
+    assert 0 < len(found.configs) < 100
 
 
-def test_columns__of_tables_without_photos_are_described_too(tmp_path, photo_folder):
-    recipe = write_recipe(build(tmp_path / "out", photo_folder, "processed"), tmp_path / "recipe")
+def test_columns__of_tables_without_photos_are_described_too(tmp_path, built):
+    recipe = write_recipe(built("processed"), tmp_path / "recipe")
     for shard in recipe.shards:
         assert undescribed(Features.from_arrow_schema(pq.read_schema(tmp_path / "recipe" / shard.file))) == []
     for features in (PAIR_FEATURES, METADATA_FEATURES, Features.from_arrow_schema(SCHEMA)):
@@ -120,8 +127,8 @@ def test_columns__of_tables_without_photos_are_described_too(tmp_path, photo_fol
 
 
 @pytest.mark.parametrize(("kind", "sources"), [("processed", None), ("simcams", ["original"])])
-def test_card__says_language_sources_and_columns(tmp_path, photo_folder, kind, sources):
-    folder = build(tmp_path / kind, photo_folder, kind)
+def test_card__says_language_sources_and_columns(built, kind, sources):
+    folder = built(kind)
     front = yaml.safe_load((folder / "README.md").read_text().split("---")[1])
     assert front["language"] == ["en"]
     assert front.get("source_datasets") == sources

@@ -97,11 +97,21 @@ AT_THE_COMMIT = (
 )
 
 
+IMPATIENT = """
+import sys
+from builders.__main__ import main
+from builders.publishing import hub_push
+hub_push.FIRST_WAIT_S = 0.01
+sys.exit(main())
+"""
+"""``python -m builders`` that waits a hundredth of the time before it asks again, unless the Hub names one."""
+
+
 @pytest.mark.parametrize("failures", [BEFORE_THE_COMMIT, AT_THE_COMMIT], ids=["before-the-commit", "at-the-commit"])
 def test_publish__goes_on_after_failures(hub, tmp_path, built, failures):
     for failure in failures:
         hub.fail(**failure)
-    done = publish(hub, tmp_path, built, "--push")
+    done = client(hub, tmp_path / "home", "-c", IMPATIENT, "publish", built, "--repo", REPO, "--push")
     assert done.returncode == 0, done.stderr
     assert [failure.times for failure in hub.failures] == [0, 0, 0]
     assert len(hub.repo(REPO).files) == 7
