@@ -25,8 +25,9 @@ def balanced_padded(dn: Any, black: Any, span: Any, correction: Any, gains: Any)
     for row in range(2, height + 2):
         padded[row, 0], padded[row, 1] = padded[row, 4], padded[row, 3]
         padded[row, width + 2], padded[row, width + 3] = padded[row, width], padded[row, width - 1]
-    padded[0], padded[1] = padded[4], padded[3]
-    padded[height + 2], padded[height + 3] = padded[height], padded[height - 1]
+    for column in range(width + 4):  # whole rows by assignment would compile a message for wrong shapes: two seconds
+        padded[0, column], padded[1, column] = padded[4, column], padded[3, column]
+        padded[height + 2, column], padded[height + 3, column] = padded[height, column], padded[height - 1, column]
     return padded
 
 
