@@ -1,3 +1,4 @@
+from .alone import begin_compiling_probes
 from .answers import ProbeAnswers
 from .curve import LearningCurve, labelled_curve, processing_curve
 from .features import Rows
@@ -19,6 +20,7 @@ __all__ = [
     "ProbeAnswers",
     "Rows",
     "TrainingSpread",
+    "begin_compiling_probes",
     "chosen_readers",
     "labelled_curve",
     "labelled_probe",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import itertools
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,9 +17,25 @@ from tqdm.auto import tqdm
 from benchmark.compute import compiled_module, side_by_side
 from benchmark.probe.design import Design
 from benchmark.probe.features import QUIET_BAR
+from builders.pixels import CompiledBeside
 
 AS_FAST = 3
 """Threads of stacked products that one thread of compiled fits is at least as fast as."""
+
+
+@functools.cache
+def _marker() -> str:
+    """With a hash of the kernels' files."""
+    files = sorted(Path(__file__).parent.glob("*_compiled.py"))
+    return f"probes-{hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16]}"
+
+
+_KERNELS = CompiledBeside("benchmark.probe.newton_compiled:try_out", _marker)
+
+
+def begin_compiling_probes() -> None:
+    """Begin to compile the solver in a process of its own, where this machine does not have it; returns at once."""
+    _KERNELS.begin()
 
 
 def compiled_fits(features: Design, fits: int) -> ModuleType | None:
@@ -24,7 +43,16 @@ def compiled_fits(features: Design, fits: int) -> ModuleType | None:
     pays = features.mean.device.type == "cpu" and features.resident is not None
     if not pays or torch.get_num_threads() > AS_FAST * fits:
         return None
-    return compiled_module("benchmark.probe.newton_compiled", "The solver of probes")
+    return _compiled()
+
+
+@functools.cache
+def _compiled() -> ModuleType | None:
+    _KERNELS.wait()
+    kernels = compiled_module("benchmark.probe.newton_compiled", "The solver of probes")
+    if kernels is not None:
+        _KERNELS.note()
+    return kernels
 
 
 def fit_alone(

@@ -18,6 +18,7 @@ from benchmark.probe.alone import compiled_fits, fit_alone
 from benchmark.probe.design import Design
 from benchmark.probe.features import QUIET_BAR
 from benchmark.probe.flags import Flags, rectangle
+from benchmark.probe.newton_bounds import ARMIJO, MAX_CONJUGATE, MAX_HALVINGS
 from benchmark.probe.objective import Iterates, at_zero, gradient_norm, put_fits, take_fits
 
 GRADIENT_TOLERANCE = 1e-6
@@ -25,15 +26,6 @@ GRADIENT_TOLERANCE = 1e-6
 
 MAX_NEWTON = 100
 """Newton steps after which a fit is given up as not converged."""
-
-MAX_CONJUGATE = 400
-"""Conjugate gradient steps within one Newton step."""
-
-MAX_HALVINGS = 30
-"""Halvings of a step after which a fit has stalled."""
-
-ARMIJO = 1e-4
-"""Least share of the predicted decrease that a step must reach (Nocedal and Wright, Numerical Optimization, 3.1)."""
 
 
 @dataclass(frozen=True)

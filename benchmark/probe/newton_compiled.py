@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.probe import logistic, rows_compiled
-from benchmark.probe.logistic import ARMIJO, MAX_CONJUGATE, MAX_HALVINGS
+from benchmark.probe import newton_bounds, rows_compiled
+from benchmark.probe.newton_bounds import ARMIJO, MAX_CONJUGATE, MAX_HALVINGS
 from benchmark.probe.rows_compiled import (
     TOGETHER,
     VECTOR,
@@ -190,7 +190,7 @@ def _put_sum(into: np.ndarray, one: np.ndarray, other: np.ndarray, factor: float
             into[c, j] = one[c, j] + factor * other[c, j]
 
 
-@functools.partial(entry_point, fastmath=SUMS_IN_ANY_ORDER, parts=(logistic, rows_compiled))
+@functools.partial(entry_point, fastmath=SUMS_IN_ANY_ORDER, parts=(newton_bounds, rows_compiled))
 def _newton(
     features: np.ndarray,
     labels: np.ndarray,

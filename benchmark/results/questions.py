@@ -93,6 +93,8 @@ class Family:
     data set has labels for."""
     counts: str = "photos"
     """What the n of its scores counts."""
+    probed: bool = False
+    """Whether probes that learn answer its questions."""
     grouped: bool = False
     """Whether the metrics of one question stand together under its title on a board."""
     hub_id: str = "{subject}-{family}"

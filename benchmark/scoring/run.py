@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from benchmark.bank import PhotoHashes, judge, settled
 from benchmark.encoders import Encoder, rest
 from benchmark.options import RunOptions
+from benchmark.probe import begin_compiling_probes
 from benchmark.results import Result
 from benchmark.scoring.collected import Collected, record, result_of
 from benchmark.scoring.embedded import embed_pass
@@ -89,6 +90,9 @@ def score_encoders(
         encoders = _settled(encoders, photos, places.bytes_hash, options, collected)
         fit = _precise_enough(encoders, photos, places.bytes_hash, options, collected)
         places.resume([encoders[i] for i in fit])
+        probed = options.protocol == "converged" and any(task.family.probed for task in tasks)
+        if probed and any(encoders[i].device == "cpu" for i in fit):
+            begin_compiling_probes()  # while embeddings are made
         known: list[Mapping[str, Any]] = []
         jobs: list[tuple[Job, Collected]] = []
         for one in passes if fit else []:

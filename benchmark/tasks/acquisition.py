@@ -34,6 +34,7 @@ ACQUISITION = Family(
     panel="intervals",
     panel_title="Acquisition: what the embedding tells",
     axes=("accuracy of a linear probe, %",),
+    probed=True,
     hub_id="{subject}-probe",
 )
 

@@ -32,6 +32,7 @@ PROCESSING = Family(
     panel="intervals",
     panel_title="Processing: what the embedding tells",
     axes=("accuracy of a linear probe, %",),
+    probed=True,
     hub_id="{subject}-probe",
 )
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from benchmark.probe import alone, newton_compiled
 from benchmark.probe import design as design_module
 from benchmark.probe.alone import AS_FAST, compiled_fits
 from benchmark.probe.design import Design, design
@@ -459,3 +460,20 @@ def test_converged__a_search_that_is_rotated_finds_what_one_does_that_is_not(mon
 def test_is_reduced__more_rows_where_many_fits_share_them(n: int, fits: int, rotated: bool) -> None:
     assert design_module.is_reduced(n, 2000, fits) == rotated
     assert not design_module.is_reduced(n, n, fits)
+
+
+def test_compiled_fits__wait_for_who_compiles_and_note_that_the_kernels_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(alone._KERNELS, "wait", lambda: done.append("waited"))
+    monkeypatch.setattr(alone._KERNELS, "note", lambda: done.append("noted"))
+    features = as_design(TOYS["easy"])
+    for found, expected in ((None, ["waited", "made"]), (newton_compiled, ["waited", "made", "noted"])):
+        done.clear()
+        alone._compiled.cache_clear()
+        monkeypatch.setattr(alone, "compiled_module", lambda *a, module=found: done.append("made") or module)
+        assert compiled_fits(features, 1) is found
+        assert compiled_fits(features, 1) is found
+        assert done == expected
+    alone._compiled.cache_clear()

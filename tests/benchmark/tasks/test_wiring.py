@@ -216,3 +216,16 @@ def test_select_tasks__patterns():
         "knn/jpeg",
         "retrieval/pairs",
     ]
+
+
+def test_score__the_solver_of_probes_is_compiled_beside_the_pass(tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr("benchmark.scoring.run.begin_compiling_probes", lambda: begun.append(1))
+    for task, options, expected in (
+        ("knn/resizing", {}, 0),
+        ("probe/resizing", {"protocol": "iccv2025"}, 0),
+        ("probe/resizing", {}, 1),
+    ):
+        monkeypatch.setattr("benchmark.scoring.run.embed_pass", lambda *given: [])
+        run(tmp_path, task, photo_set(), **options)
+        assert len(begun) == expected, (task, options)
