@@ -15,7 +15,6 @@ from collections import Counter
 from types import SimpleNamespace
 
 import torch
-from torch.utils._pytree import tree_flatten, tree_map
 
 aten = torch.ops.aten
 EMPTY = {aten.empty, aten.empty_like, aten.new_empty, aten.empty_strided, aten.new_empty_strided}
@@ -242,7 +241,7 @@ class OnCard(torch.Tensor):
 
 
 def _run(func, args, kwargs):
-    flat, _ = tree_flatten((args, kwargs))
+    flat = list(_flat((args, kwargs)))
     ours = [x for x in flat if isinstance(x, OnCard)]
     device = ours[0].device
     if any(x.device != device for x in ours):
@@ -279,8 +278,8 @@ def _run(func, args, kwargs):
     if not view and packet not in EMPTY:
         CARD.kernels += 1
         stream.done += 1
-    inner = tree_map(lambda x: x.inner if isinstance(x, OnCard) else x, (args, kwargs))
-    found = func(*inner[0], **inner[1])
+    given = [_each(lambda x: x.inner if isinstance(x, OnCard) else x, part) for part in (args, kwargs)]
+    found = func(*given[0], **given[1])
     written = {}
     for place, argument in enumerate(func._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:
@@ -300,7 +299,25 @@ def _run(func, args, kwargs):
         known = written.get(id(value))
         return _wrap(value, device, base) if known is None else known
 
-    return tree_map(wrapped, found)
+    return _each(wrapped, found)
+
+
+def _flat(value):
+    """What an operation was given, out of its lists (torch's own trees take a third of all time here)."""
+    if isinstance(value, list | tuple | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _flat(one)
+    else:
+        yield value
+
+
+def _each(change, value):
+    """The same lists of what ``change`` makes of each value."""
+    if isinstance(value, dict):
+        return {name: _each(change, one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([_each(change, one) for one in value])
+    return change(value)
 
 
 def _wrap(inner, device, memory=None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -44,8 +45,9 @@ def set_aside(folder: Path, output: Path, new: Result) -> Path | None:
         what = f"the result of {old.encoder['id']} on {old.data['name']}"
     except (DataError, KeyError, TypeError):
         places, what = [], "a result.json that cannot be read"
-    numbered = (output / f"set-aside-{number}" for number in range(1, 1_000_000))
-    place = next(p for p in (*places, *numbered) if p != folder and not os.path.lexists(p / "result.json"))
+    numbered = (output / f"set-aside-{number}" for number in itertools.count(1))
+    offered = itertools.chain(places, numbered)
+    place = next(p for p in offered if p != folder and not os.path.lexists(p / "result.json"))
     place.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         if os.path.lexists(folder / name):

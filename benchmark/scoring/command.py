@@ -55,6 +55,9 @@ def run(args: argparse.Namespace) -> int:
             check_writable("--output", args.output)
             check_writable("--cache", options.cache / "banks")
             sweep_cache(options.cache)
+            from builders.pixels import begin_compiling_engine
+
+            begin_compiling_engine()  # on a machine that has not compiled it yet, while torch is imported
         prepare_process()
         from benchmark.encoders import load_encoder
         from benchmark.scoring.asking import Asked, EncoderSource, score_asked

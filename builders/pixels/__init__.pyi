@@ -1,10 +1,11 @@
 from .by_pillow import open_processed, process_by_pillow, processed_file, request
 from .codec import codec_canary, codec_versions
 from .decode import MAX_PIXELS, check_work, decode_rgb
+from .engine.beside import CompiledBeside
 from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
-from .engine.kernel_cache import kernel_folder
+from .engine.forced import forced_engine
 from .engine.request import Planner
-from .engine.selection import chosen_engine, forced_engine
+from .engine.selection import begin_compiling_engine, chosen_engine
 from .image_header import ImageHeader, read_image_header
 from .jpeg_header import read_jpeg_header, scaled_tables
 from .masking import CenterMask
@@ -37,6 +38,7 @@ __all__ = [
     "STUDY_PROCESSINGS",
     "SUMS_IN_ANY_ORDER",
     "CenterMask",
+    "CompiledBeside",
     "ImageHeader",
     "Parameter",
     "Planner",
@@ -45,6 +47,7 @@ __all__ = [
     "ResizeCrop",
     "assigned_class",
     "assigned_classes",
+    "begin_compiling_engine",
     "check_work",
     "chosen_engine",
     "codec_canary",
@@ -55,7 +58,6 @@ __all__ = [
     "hash_order",
     "in_share",
     "jit",
-    "kernel_folder",
     "memory_budget",
     "open_processed",
     "preprocess_all",

@@ -199,7 +199,9 @@ def compiled_develop(raw: Raw, camera: Camera, settings: Settings) -> np.ndarray
     planes = _denoise(planes, raw.white_e, body.total_read_noise_e(settings.iso), chain)
     linear = np.tensordot(pipeline.colour_correction(body, chain).astype(np.float32), planes, axes=1)
     if chain.local_contrast > 0:
-        linear = pipeline.local_contrast(linear, chain.local_contrast)
+        light, size = pipeline.contrast_luma(linear)
+        light /= kernels_pipeline.surroundings(light, size)
+        linear *= light ** np.float32(chain.local_contrast)
     encoded = kernels_pipeline.toned(linear, pipeline.tone_table(chain.contrast))
     luma, taps = encoded[0], np.empty(0)
     if chain.sharpen_amount != 0:
@@ -231,7 +233,7 @@ def normal_numbers(count: int, rng: np.random.Generator) -> np.ndarray:
         return rng.standard_normal(count, dtype=np.float32)
     if skip:  # of the step at hand
         counter[0] -= np.uint64(1)
-    used = kernels_random.normal_numbers(counter, before["state"]["key"], 2 * skip, numbers)
+    used = kernels_random.put_normals(counter, before["state"]["key"], 2 * skip, numbers)
     if used < 0:
         return rng.standard_normal(count, dtype=np.float32)
     wholes = used // 2 - skip  # numbers of 64 bits

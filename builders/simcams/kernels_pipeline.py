@@ -25,8 +25,9 @@ def balanced_padded(dn: Any, black: Any, span: Any, correction: Any, gains: Any)
     for row in range(2, height + 2):
         padded[row, 0], padded[row, 1] = padded[row, 4], padded[row, 3]
         padded[row, width + 2], padded[row, width + 3] = padded[row, width], padded[row, width - 1]
-    padded[0], padded[1] = padded[4], padded[3]
-    padded[height + 2], padded[height + 3] = padded[height], padded[height - 1]
+    for column in range(width + 4):  # whole rows by assignment would compile a message for wrong shapes: two seconds
+        padded[0, column], padded[1, column] = padded[4, column], padded[3, column]
+        padded[height + 2, column], padded[height + 3, column] = padded[height, column], padded[height - 1, column]
     return padded
 
 
@@ -151,6 +152,59 @@ def denoised(stable: Any, luma: Any, cuts: Any, chroma_levels: int, taps: Any, w
                 value = shrunk[row, column] + chroma[row, column]
                 stable[c, row, column] = (value * value / four - less) / white_e
     return stable
+
+
+@jit
+def _mean_down(plane: Any, size: int, result: Any) -> None:
+    """Mean of ``size`` (odd) rows about each, the outermost repeated beyond it, by ``scipy.ndimage``'s running sum."""
+    height, width = plane.shape
+    half, run = size // 2, np.zeros(width)
+    for row in range(-half, half + 1):
+        line = plane[min(max(row, 0), height - 1)]
+        for column in range(width):
+            run[column] += np.float64(line[column])
+    for row in range(height):
+        if row:
+            come, gone = plane[min(row + half, height - 1)], plane[max(row - half - 1, 0)]
+            for column in range(width):
+                run[column] += np.float64(come[column]) - np.float64(gone[column])
+        out = result[row]
+        for column in range(width):
+            out[column] = run[column] / np.float64(size)
+
+
+@jit
+def _mean_across(plane: Any, size: int, result: Any) -> None:
+    """``_mean_down`` of columns."""
+    height, width = plane.shape
+    half, line, change = size // 2, np.empty(width + 2 * (size // 2)), np.empty(width)
+    for row in range(height):
+        here, out = plane[row], result[row]
+        line[:half], line[half + width :] = here[0], here[width - 1]
+        for column in range(width):
+            line[half + column] = np.float64(here[column])
+        run = 0.0
+        for column in range(size):
+            run += line[column]
+        change[0] = run
+        for column in range(1, width):
+            change[column] = line[column + size - 1] - line[column - 1]
+        for column in range(1, width):
+            run += change[column]
+            change[column] = run
+        for column in range(width):
+            out[column] = change[column] / np.float64(size)
+
+
+@entry_point
+def surroundings(luma: Any, size: int) -> Any:
+    """``scipy.ndimage.uniform_filter(luma, size, mode="nearest")`` twice, float32 [h, w]; ``size`` is odd."""
+    one, two = np.empty_like(luma), np.empty_like(luma)
+    _mean_down(luma, size, one)
+    _mean_across(one, size, two)
+    _mean_down(two, size, one)
+    _mean_across(one, size, two)
+    return two
 
 
 @entry_point

@@ -20,7 +20,7 @@ from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import codec_canary
 from builders.simcams.camera import Camera, Framing, Settings
 from builders.simcams.catalogue import Catalogue, bundled_catalogue
-from builders.simcams.compiling import begin_compiling
+from builders.simcams.compiling import SIMCAMS_KERNELS
 from builders.simcams.design import (
     CLASS_LISTS,
     STOPS,
@@ -93,7 +93,7 @@ class SimulatedShots:
 
     def prepare(self) -> None:
         """Begin to compile, in a process of its own, what will render; returns at once."""
-        begin_compiling()
+        SIMCAMS_KERNELS.begin()
 
     def fingerprint(self) -> str:
         """32 hex digits that name everything that decides the bytes, without rendering one: scenes, cameras, settings

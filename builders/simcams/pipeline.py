@@ -144,12 +144,17 @@ def sharpen(encoded: np.ndarray, pipeline: Pipeline) -> np.ndarray:
 
 def local_contrast(linear: np.ndarray, amount: float) -> np.ndarray:
     """Multiply by (luma / surroundings)^amount over a twentieth of the frame: what phones call tone mapping."""
-    luma = np.maximum(np.tensordot(REC709, linear, axes=1), 0) + np.float32(0.02)
-    size = max(3, max(luma.shape) // 20 | 1)
+    luma, size = contrast_luma(linear)
     around = scipy.ndimage.uniform_filter(
         scipy.ndimage.uniform_filter(luma, size, mode="nearest"), size, mode="nearest"
     )
     return linear * (luma / around) ** np.float32(amount)
+
+
+def contrast_luma(linear: np.ndarray) -> tuple[np.ndarray, int]:
+    """What ``local_contrast`` compares with its surroundings, float32 [height, width], and how wide those are, odd."""
+    luma = np.maximum(np.tensordot(REC709, linear, axes=1), 0) + np.float32(0.02)
+    return luma, max(3, max(luma.shape) // 20 | 1)
 
 
 @functools.lru_cache(maxsize=64)

@@ -14,7 +14,7 @@ import numpy as np
 
 from builders.errors import UsageError, missing_package
 from builders.pixels import forced_engine
-from builders.simcams.compiling import note_compiled, wait_for_kernels
+from builders.simcams.compiling import SIMCAMS_KERNELS
 from builders.simcams.sensor import Raw
 
 
@@ -62,7 +62,7 @@ def tested() -> tuple[Stages, str]:
     """The compiled stages, or NumPy's and the reason; warns once if they are there but not usable."""
     if importlib.util.find_spec("numba") is None:
         return numpy_stages(), missing_package("numba", "fast rendering of simulated cameras")
-    wait_for_kernels()
+    SIMCAMS_KERNELS.wait()
     try:
         from builders.simcams import accelerated
 
@@ -79,7 +79,7 @@ def tested() -> tuple[Stages, str]:
     if objection:
         warnings.warn(f"{objection}; going on with NumPy, which is slower", RuntimeWarning, stacklevel=4)
         return numpy_stages(), objection
-    note_compiled()
+    SIMCAMS_KERNELS.note()
     return compiled, ""
 
 

@@ -117,4 +117,5 @@ def finish(
                 weighted_48(rows, source, ROW, vertical.values, y * taps, vertical.number[y], image, target)
             else:
                 weighted_48(rows, source, ROW, vertical.values, y * taps, vertical.number[y], result, 0)
-                image[target : target + 3 * (width - x)] = result[: 3 * (width - x)]
+                for k in range(3 * (width - x)):
+                    image[target + k] = result[k]

@@ -10,8 +10,8 @@ from numba import config, njit
 
 from builders.pixels.engine.kernel_cache import kernel_folder, mark_used
 
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "boundscheck": False}
-
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "boundscheck": False, "no_cfunc_wrapper": True}
+"""Nothing is called from C: a wrapper for it would be compiled with each function."""
 
 SUMS_IN_ANY_ORDER = frozenset({"reassoc", "contract"})
 """For ``fastmath`` where a sum's last bits do not matter: sums in vectors. What is not finite stays what it is."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-import os
 import warnings
 from types import ModuleType
 
@@ -16,9 +15,12 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import UsageError, missing_package
+from builders.pixels.engine.beside import CompiledBeside
+from builders.pixels.engine.forced import VARIABLE, forced_engine
 from builders.pixels.resize_crop import Rectangle, ResizeCrop
 
-VARIABLE = "CAMTRACE_ENGINE"
+ENGINE_KERNELS = CompiledBeside("builders.pixels.engine.selection:chosen_engine", lambda: "views")
+"""Of the engine: their folder is named by its sources."""
 
 SELF_TEST_SIZES = ((37, 83), (50, 35), (4, 21))
 """(width, height): tall enough for the order of a resize's passes, odd sides, too narrow for libjpeg's filter."""
@@ -41,23 +43,12 @@ def chosen_engine() -> ModuleType | None:
     return found
 
 
-def forced_engine() -> str:
-    """``numba`` or ``pillow`` (without compiled kernels), or empty where none is forced.
-
-    Raises:
-        UsageError: the variable has another value.
-    """
-    forced = os.environ.get(VARIABLE, "")
-    if forced not in ("", "numba", "pillow"):
-        raise UsageError(f"{VARIABLE}={forced!r}: set it to 'numba' or 'pillow', or not at all")
-    return forced
-
-
 @functools.cache
 def _tested() -> tuple[ModuleType | None, str]:
     """The engine, or none and the reason; warns once if it is there but not usable."""
     if importlib.util.find_spec("numba") is None:
         return None, missing_package("numba", "the fast engine")
+    ENGINE_KERNELS.wait()
     try:
         from builders.pixels.engine import photo
 
@@ -68,7 +59,13 @@ def _tested() -> tuple[ModuleType | None, str]:
     if objection:
         warnings.warn(f"{objection}; using Pillow, which is slower", RuntimeWarning, stacklevel=4)
         return None, objection
+    ENGINE_KERNELS.note()
     return photo, ""
+
+
+def begin_compiling_engine() -> None:
+    """Begin to compile the engine in a process of its own, where this machine does not have it; returns at once."""
+    ENGINE_KERNELS.begin()
 
 
 def self_test(photo: ModuleType) -> str:

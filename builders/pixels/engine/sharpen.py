@@ -44,7 +44,8 @@ def sharpen_stripe(photo: np.ndarray, loaded: Frame, x: int, factor: int, tile: 
         for colour in range(3):
             a, b = source + colour * plane, i * column + colour * plane
             if here == 0 or here == loaded.width - 1 or here == loaded.left or here == loaded.right - 1:
-                tile[b : b + plane] = photo[a : a + plane]
+                for k in range(plane):
+                    tile[b + k] = photo[a + k]
                 continue
             for phase in range(8):
                 above = -lanes if phase > 0 else 7 * lanes - 1

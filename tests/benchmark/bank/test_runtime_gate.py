@@ -23,6 +23,8 @@ from builders.kinds import open_photos
 from builders.pixels import decode_rgb, process_by_pillow
 from builders.pixels.parameters import PROCESSINGS
 
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
 
 def detail(image: Image.Image) -> np.ndarray:
     grey = np.asarray(image.convert("L"), dtype=np.float32)

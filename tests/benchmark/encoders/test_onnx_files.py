@@ -18,6 +18,8 @@ from benchmark.results.schema import read_result
 from benchmark.scoring.command import main
 from builders.errors import CamtraceError, EncoderError, UsageError
 
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
 
 def model(nodes, inputs, outputs, tensors=(), path=None, **more) -> Path:
     """A file of one graph, of tensors by name."""

@@ -22,6 +22,8 @@ from builders.kinds import open_photos
 from builders.photos import Labels, PhotoSet
 from tests.conftest import photo_bytes
 
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
 MODEL = "control:jpeg-statistics"
 
 

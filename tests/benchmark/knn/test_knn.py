@@ -122,11 +122,10 @@ def reference(case: Case, k: int) -> dict[str, np.ndarray]:
 def reference_vote(query: np.ndarray, collection: np.ndarray, labels: np.ndarray, k: int) -> list[int]:
     """The labels with most votes, in order of their nearest neighbour."""
 
-    def cosine(a: np.ndarray, b: np.ndarray) -> float:
-        norms = float(np.sqrt(np.sum(a.astype(float) ** 2))) * float(np.sqrt(np.sum(b.astype(float) ** 2)))
-        return float(a.astype(float) @ b.astype(float)) / norms if norms else 0.0
-
-    similarity = [cosine(query, row) for row in collection]
+    query, rows = query.astype(float), collection.astype(float)
+    norms = np.sqrt(np.sum(query**2)) * np.sqrt(np.sum(rows**2, axis=1))
+    cosines = np.divide((query * rows).sum(axis=1), norms, out=np.zeros(len(rows)), where=norms > 0)
+    similarity = cosines.tolist()
     order = sorted(range(len(collection)), key=lambda i: (-similarity[i], i))[:k]
     votes: dict[int, int] = {}
     for i in order:

@@ -1,6 +1,7 @@
 """Results with complete provenance, made by hand, and a client process against the Hub double."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -84,13 +85,31 @@ def folder(tmp_path):
     return out
 
 
+IMPATIENT = """
+import time
+sleep = time.sleep
+time.sleep = lambda seconds: sleep(min(seconds, 0.05))
+"""
+"""What clients wait for after a failure is over at once in a process that has this as its ``sitecustomize``."""
+
+
+@pytest.fixture(scope="session")
+def impatient(tmp_path_factory):
+    """A folder for ``PYTHONPATH``."""
+    folder = tmp_path_factory.mktemp("impatient")
+    (folder / "sitecustomize.py").write_text(IMPATIENT)
+    return str(folder)
+
+
 @pytest.fixture
-def client(hub, tmp_path):
+def client(hub, tmp_path, impatient):
     """Run ``python -m benchmark ARGUMENTS`` as somebody with a Hub account would; no output may hold a token, and none
     of the clients' progress bars, for which nothing but our own code sees to here."""
 
     def run(*arguments, token=OWNER_TOKEN, expect=0, home="home"):
         environment = hub.environment(tmp_path / home, token) | {"CAMTRACE_CACHE": str(tmp_path / "cache")}
+        places = (impatient, environment.get("PYTHONPATH"))
+        environment["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
         del environment["HF_HUB_DISABLE_PROGRESS_BARS"]
         done = run_python("-m", "benchmark", *arguments, env=environment, cwd=ROOT)
         assert done.returncode == expect, done.stdout + done.stderr

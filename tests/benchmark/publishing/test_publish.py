@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import os
 import re
 import threading
 from pathlib import Path
@@ -57,13 +58,14 @@ main(sys.argv[1:])
 """
 
 
-def test_publish__many_results_in_several_commits_the_table_last(hub, folder, make, tmp_path):
+def test_publish__many_results_in_several_commits_the_table_last(hub, folder, make, tmp_path, impatient):
     for number in range(3):
         write_result(make.result(f"control:{number}"), folder / f"more-{number}" / "imagenet" / "result.json")
     hub.create(REPO, private=True)
     for failure in ({"status": 503}, {"status": None, "after_doing": True}):
         hub.fail("POST", "/commit/", times=1, **failure)
     environment = hub.environment(tmp_path / "home", OWNER_TOKEN)
+    environment["PYTHONPATH"] = os.pathsep.join([impatient, environment.get("PYTHONPATH", "")])
     done = run_python("-c", IN_PARTS, folder, "--results", REPO, "--push", env=environment, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "5 results added, 0 already there" in done.stdout

@@ -21,6 +21,8 @@ from builders.sources.built import open_built
 from builders.sources.stored_views import joined, pack, unpack
 from tests.warm_python import run_python
 
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -11,6 +11,8 @@ from benchmark.scoring.cache import chosen, clear, entries
 from benchmark.scoring.command import main
 from builders.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory, photo_folder):

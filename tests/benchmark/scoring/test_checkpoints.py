@@ -11,6 +11,8 @@ import torch
 from benchmark.results import in_step_order, read_result, step_of
 from benchmark.scoring.command import main
 
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
 SMALL = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 1, "num_heads": 4}
 
 

@@ -1,5 +1,6 @@
 """The real command line end to end, in a temporary folder, with a small encoder of the user's own."""
 
+import contextlib
 import io
 import json
 import os
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.__main__ import camtrace
 from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
 from benchmark.scoring.command import main, parser
@@ -52,6 +54,17 @@ OWN_FILES = {
     "camtrace.py": "raise RuntimeError('your own camtrace.py was run')",
 }
 """What may lie about in the folder where somebody works, under names that are ours."""
+
+
+def test_score__the_engine_is_compiled_beside_the_imports(tmp_path, monkeypatch):
+    """Begun before an encoder is even looked for, here one that is not there; not by a dry run."""
+    begun = []
+    monkeypatch.setattr("builders.pixels.engine.selection.ENGINE_KERNELS.begin", lambda: begun.append("engine"))
+    for more, expected in (["--dry-run"], []), ([], ["engine"]):
+        named = ["-m", "bundled:nobody", "-d", "sample", "-o", str(tmp_path / "o"), "--cache", str(tmp_path)]
+        with contextlib.suppress(UsageError):
+            main([*named, *more])
+        assert begun == expected
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -233,7 +246,7 @@ def test_score__second_run_reuses_the_bank_and_gives_the_same_scores(project, sc
 def test_score__several_encoders_and_sets_and_a_broken_one(project):
     done = run(
         project, "score", "--model", "mine:encode", "--model", "mine:broken", "--model", "control:jpeg-statistics",
-        "--data", "folder:photos", "--data", "folder:photos/train?name=half", "--tasks", "probe/jpeg",
+        "--data", "folder:photos", "--data", "folder:photos/train?name=half", "--tasks", "probe/sharpening",
         "--limit", "40", "--output", "several", "--json", expect=1,
     )  # fmt: skip
     assert "this encoder is broken" in done.stderr
@@ -245,13 +258,13 @@ def test_score__several_encoders_and_sets_and_a_broken_one(project):
     ]
     one = json.loads((project / "several" / results[0]).read_text())
     assert sum(one["data"]["photos"].values()) == 40
-    assert [s["task"] for s in one["scores"]] == ["probe/jpeg"]
+    assert [s["task"] for s in one["scores"]] == ["probe/sharpening"]
     text = (project / "several" / "report.md").read_text()
     assert "mine:broken" in text
     assert text.strip() in done.stderr
     told = json.loads(done.stdout)  # and nothing else
     assert [(row["encoder"], row["data"], row["task"], row["metric"]) for row in told["scores"]] == [
-        (encoder, data, "probe/jpeg", "accuracy")
+        (encoder, data, "probe/sharpening", "accuracy")
         for data in ("folder:photos", "half")
         for encoder in ("mine:encode", "control:jpeg-statistics")
     ]
@@ -263,7 +276,7 @@ def test_score__several_encoders_and_sets_and_a_broken_one(project):
     # each result is repeated by itself, without the others of the run
     said = [json.loads((project / "several" / name).read_text())["environment"] for name in results]
     assert [environment["command"] for environment in said] == [
-        f"camtrace score --model {model} --data {data} --tasks probe/jpeg --limit 40"
+        f"camtrace score --model {model} --data {data} --tasks probe/sharpening --limit 40"
         for model in ("control:jpeg-statistics", "mine:encode")
         for data in ("folder:PATH", "'folder:PATH?name=half'")
     ]
@@ -316,7 +329,6 @@ def test_score__records_a_command_without_a_path_of_this_machine(project, tmp_pa
         (["build", "foldr"], "did you mean 'folder'"),
         (["build", "folder", "--sorce", "photos"], "did you mean '--source'"),
         (["build", "flickrexif", "fetch", "--stat", "x"], "did you mean '--state'"),
-        (["score", "--model", "mine:missing", "--data", "folder:photos"], "missing"),
         (["score", "--tasks", "probe/make", "--data", "folder:photos"], "cannot answer any of the tasks"),
         (
             ["score", "--data", "folder:photos", "--data", "folder:photos?name=folder:photos"],
@@ -324,7 +336,24 @@ def test_score__records_a_command_without_a_path_of_this_machine(project, tmp_pa
         ),
     ],
 )
-def test_command__mistakes_are_one_sentence(project, arguments, sentence):
+def test_command__mistakes_are_one_sentence(project, monkeypatch, capfd, arguments, sentence):
+    monkeypatch.chdir(project)
+    assert camtrace(arguments) == 2
+    said = capfd.readouterr()
+    assert sentence in said.err
+    assert len([line for line in said.err.splitlines() if line.startswith("camtrace:")]) == 1
+    assert "Traceback" not in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["score", "--model", "mine:missing", "--data", "folder:photos"], "missing"),
+        (["score", "--taks=probe/jpeg"], "unknown option '--taks': did you mean '--tasks'"),
+    ],
+)
+def test_command__mistakes_end_a_process_as_they_end_the_command(project, arguments, sentence):
     done = run(project, *arguments, expect=2)
     assert sentence in done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("camtrace:")]) == 1
@@ -376,7 +405,7 @@ def test_config__mistakes_name_the_file(tmp_path, text, sentence):
 
 def test_score__quiet_says_nothing_but_the_report(project, scored):
     done = run(
-        project, "score", "-q", "-m", "mine:encode", "-d", "folder:photos/val", "-t", "probe/jpeg", "-o", "quiet"
+        project, "score", "-q", "-m", "mine:encode", "-d", "folder:photos/val", "-t", "knn/sharpening", "-o", "quiet"
     )
     assert [line for line in done.stderr.splitlines() if "warning" not in line] == []
     assert done.stdout.strip() == (project / "quiet" / "report.md").read_text().strip()
@@ -417,7 +446,7 @@ def test_score__stopped_in_one_sentence(project, number, status, word):
     for line in process.stderr:
         if line.startswith("folder:photos: 103 photos"):
             break
-    time.sleep(1.5)
+    time.sleep(0.7)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == status, err
@@ -435,10 +464,15 @@ def test_score__stopped_in_one_sentence(project, number, status, word):
         ("data", ["sample", "folder:PATH", "hub:REPO[@REVISION]"]),
     ],
 )
-def test_list(project, what, names):
-    printed = run(project, "list", what).stdout
+def test_list(project, monkeypatch, capfd, what, names):
+    if what == "encoders":  # it looks for every library of encoders
+        printed = run(project, "list", what).stdout
+    else:
+        monkeypatch.chdir(project)
+        assert camtrace(["list", what]) == 0
+        printed = capfd.readouterr().out
     for name in names:
-        assert re.search(re.escape(name), printed)
+        assert name in printed
 
 
 def test_score__names_that_are_no_text_reach_the_result_escaped(tmp_path, capfd, monkeypatch):

@@ -27,6 +27,8 @@ def encode(image):
     grey = np.asarray(image.convert("L"), dtype=np.float32)
     return np.r_[pixels.ravel(), np.abs(np.diff(grey, axis=0)).mean(), np.abs(np.diff(grey, axis=1)).mean()]
 """
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
 TASKS = ["-t", "probe/sharpening", "-t", "knn/sharpening"]
 
 

@@ -19,7 +19,9 @@ from tests.conftest import write_dark_and_light
 
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 1, "num_heads": 2}
 ONE, TWO = "run1/checkpoint-1000", "run2/checkpoint-1000"
-DATA = ("-d", "folder:photos", "-t", "probe/jpeg", "--workers", "0")
+DATA = ("-d", "folder:photos", "--workers", "0")
+
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 
 
 def save(folder: Path, seed: int, **config: object) -> None:
@@ -45,10 +47,10 @@ def score(folder, tmp_path, monkeypatch, capfd):
     """Run ``camtrace score`` on checkpoints; gives its standard error."""
     monkeypatch.chdir(folder)
 
-    def run(*models, out, command="score", options=()):
+    def run(*models, out, command="score", options=(), task="probe/sharpening"):
         named = [word for model in models for word in ("-m", model)]
         places = ("-o", str(tmp_path / out), "--cache", str(tmp_path / "cache"))
-        assert main([command, *named, *DATA, *places, *options]) == 0
+        assert main([command, *named, *DATA, "-t", task, *places, *options]) == 0
         return capfd.readouterr().err
 
     return run
@@ -92,7 +94,7 @@ def test_score__nothing_is_written_over_a_result_of_other_weights(score, tmp_pat
     two = read_result(out / "result.json")
     assert two.encoder["weights_sha256"] != one.encoder["weights_sha256"]
     # the same again is written over itself, whatever the tasks
-    assert "kept" not in score(TWO, out="out", options=("-t", "probe/sharpening"))
+    assert "kept" not in score(TWO, out="out", task="knn/sharpening")
     assert len(list(out.rglob("result.json"))) == 2
 
 

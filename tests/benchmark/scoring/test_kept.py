@@ -20,6 +20,8 @@ from builders.photos import Labels
 from builders.sources.folders import FolderSource, labelled_folder
 from tests.warm_python import run_python
 
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
 ENCODER = "control:random-projection"
 
 

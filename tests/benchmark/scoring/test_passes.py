@@ -24,6 +24,8 @@ from benchmark.views import MaskedViews, PlainViews, ProcessingViews
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PROCESSINGS
 
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
 
 @dataclasses.dataclass(frozen=True)
 class Brighter:

@@ -23,6 +23,8 @@ from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.photos import PhotoSet
 from builders.sources.folders import labelled_folder
 
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
 SIDE, PATCH = 64, 8
 """Pixels of a picture and of a patch: 8 x 8 patches."""
 

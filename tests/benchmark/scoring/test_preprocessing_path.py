@@ -18,6 +18,8 @@ from PIL import Image
 from benchmark.encoders import Pixels
 from benchmark.encoders.pixels import CenterCrop, ResizeShort, ResizeTo
 
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
 def network(preprocess):
     module = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())
     module.preprocess, module.mean, module.std = preprocess, (0.5,) * 3, (0.5,) * 3

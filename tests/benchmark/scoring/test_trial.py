@@ -120,6 +120,9 @@ class Asserts(nn.Module):
 '''
 
 
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("trial")
@@ -135,10 +138,10 @@ def score(folder, tmp_path, monkeypatch, capfd):
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.chdir(folder)
 
-    def run(*names, options=(), expect=0, out="out"):
+    def run(*names, options=(), expect=0, out="out", tasks=("knn/jpeg",)):
         sys.modules.pop("trial_encoders", None)
         models = [word for name in names for word in ("-m", name if ":" in name else f"trial_encoders:{name}")]
-        data = ("-d", "folder:photos", "-t", "probe/sharpening", "-t", "knn/jpeg", "--workers", "0")
+        data = ("-d", "folder:photos", *(word for task in tasks for word in ("-t", task)), "--workers", "0")
         assert main(
             ["score", *models, *data, "-o", str(tmp_path / out), "--cache", str(tmp_path / "cache"), *options]
         ) == (expect)
@@ -156,10 +159,11 @@ def scores(folder: Path) -> dict[tuple[str, str], tuple[float, float, float]]:
 
 
 def test_score__an_encoder_that_draws_on_its_picture_touches_no_other_and_not_itself(score):
-    score("good", out="alone")
-    score("draws", out="drawing")
-    score("one_buffer", out="buffer")
-    score("draws", "good", "one_buffer", out="together")
+    tasks = ("probe/sharpening", "knn/jpeg")
+    score("good", out="alone", tasks=tasks)
+    score("draws", out="drawing", tasks=tasks)
+    score("one_buffer", out="buffer", tasks=tasks)
+    score("draws", "good", "one_buffer", out="together", tasks=tasks)
     alone = scores(score.out / "alone")
     assert alone["probe/sharpening", "accuracy"][0] > 0.6
     for name in ("draws", "good", "one_buffer"):
@@ -169,8 +173,9 @@ def test_score__an_encoder_that_draws_on_its_picture_touches_no_other_and_not_it
 
 
 def test_score__a_network_that_writes_into_its_input_touches_no_other(score):
-    score("reads", out="alone")
-    score("Writes", "reads", out="together", expect=1)
+    tasks = ("probe/sharpening", "knn/jpeg")
+    score("reads", out="alone", tasks=tasks)
+    score("Writes", "reads", out="together", expect=1, tasks=tasks)
     assert scores(score.out / "together" / "trial_encoders-reads" / "folder-photos") == scores(score.out / "alone")
     failed = read_result(score.out / "together" / "trial_encoders-Writes" / "folder-photos" / "result.json").failures
     assert "one and the same embedding for all 30 photos" in failed[0].reason
@@ -254,12 +259,12 @@ def test_python__the_only_encoder_that_is_none_raises_and_one_of_several_warns(f
     def good(image):
         return np.asarray(image, dtype=np.float32).mean((0, 1))
 
-    ask = {"data": f"folder:{folder}/photos", "tasks": "probe/jpeg", "cache": tmp_path, "workers": 0}
+    ask = {"data": f"folder:{folder}/photos", "tasks": "probe/sharpening", "cache": tmp_path, "workers": 0}
     with pytest.raises(EncoderError, match="random: asked twice"):
         camtrace.score(random, **ask)
     with pytest.warns(UserWarning, match="failed: random: asked twice"):
         results = camtrace.score([random, good], **ask)
-    assert results.select(encoder="good")["probe/jpeg"].n == 10
+    assert results.select(encoder="good")["probe/sharpening"].n == 10
     assert [(f.kind, f.name) for f in results.failures] == [("encoder", "random")]
     with pytest.raises(UsageError, match="--device cuda cannot apply"):
         camtrace.score(good, device="cuda", **ask)

@@ -55,7 +55,9 @@ def fragile(image):
     return small(image)
 """
 
-DATA = ("--data", "folder:photos", "--tasks", "probe/sharpening", "--workers", "0")
+DATA = ("--data", "folder:photos", "--workers", "0")
+
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +81,12 @@ def sweep(photos, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(benchmark.views.views, "decode_rgb", counted)
 
-    def run(*names, options=(), expect=0):
+    def run(*names, options=(), expect=0, task="knn/sharpening"):
         models = tmp_path / "models.txt"
         models.write_text("# encoders\n" + "\n".join(f"sweep_encoders:{n}  # mine" for n in names))
         run.decoded = 0
         output = ("--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache"))
-        assert main(["sweep", "--models", str(models), *DATA, *output, *options]) == expect
+        assert main(["sweep", "--models", str(models), *DATA, "-t", task, *output, *options]) == expect
         return capsys.readouterr()
 
     run.out = tmp_path / "out"
@@ -96,7 +98,7 @@ def rows(sweep):
 
 
 def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
-    printed = sweep("small", "broken", "fragile", "large", "absent", expect=1)
+    printed = sweep("small", "broken", "fragile", "large", "absent", expect=1, task="probe/sharpening")
     # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there by each of three
     # preprocessings alone, and for the one that fails by each of three views
     # and before that, alone: 3 photos by two encoders, by the fragile one 3 and, twice, 2 that it cannot take;
@@ -139,10 +141,8 @@ def test_sweep__resumes_and_does_the_rest(sweep):
     assert (sweep.out / rows(sweep)["small"]["folder"] / "result.json").read_bytes() == before
     again = sweep("small", "large", options=("--json",))
     assert "0 scored, 2 kept" in again.err
-    assert [row["encoder"] for row in json.loads(again.out)["scores"]] == [
-        "sweep_encoders:small",
-        "sweep_encoders:large",
-    ]
+    told = [(row["encoder"], row["metric"]) for row in json.loads(again.out)["scores"]]
+    assert [encoder for encoder, metric in told if metric == "spd"] == ["sweep_encoders:small", "sweep_encoders:large"]
     assert {row["state"] for row in rows(sweep).values()} == {"kept"}
     assert sweep.decoded == 0
 
@@ -256,7 +256,7 @@ def test_sweep__other_photos_under_one_name_are_scored_anew(sweep, photos, tmp_p
     assert rows(sweep)["small"]["state"] == "scored"
     assert "1 scored, 0 kept" in printed.out
     assert again.data["bytes_hash"] != first.data["bytes_hash"]
-    assert again.score("probe/sharpening", "accuracy").n == 8 + {one_more: 1, one_less: -1}.get(change, 0)
+    assert again.score("knn/sharpening", "all-same").n == 8 + {one_more: 1, one_less: -1}.get(change, 0)
     assert "0 scored, 1 kept" in sweep("small").out
 
 
@@ -280,9 +280,9 @@ def test_sweep__what_cannot_be_identified_is_never_kept(sweep):
 
 
 def test_sweep__one_at_a_time_gives_the_same_scores(sweep):
-    sweep("small", "large")
+    sweep("small", "large", task="probe/sharpening")
     together = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
-    sweep("small", "large", options=("--one-at-a-time", "--fresh"))
+    sweep("small", "large", options=("--one-at-a-time", "--fresh"), task="probe/sharpening")
     assert sweep.decoded == 2 * 24 + 2 * (3 + 3)  # those that it is asked for alone and in company
     alone = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
     assert alone.scores[0].value == together.scores[0].value
@@ -294,7 +294,7 @@ def test_sweep__all_failed_is_status_1(sweep):
 
 
 def test_sweep__dry_run_measures_and_scores_nothing(sweep):
-    printed = sweep("small", "nameless", "absent", options=("--dry-run",))
+    printed = sweep("small", "nameless", "absent", options=("--dry-run",), task="probe/sharpening")
     assert not sweep.out.exists()
     line = next(line for line in printed.out.splitlines() if "sweep_encoders:small" in line)
     assert re.search(r"\| +72 \|", line)  # 24 photos under 3 processings

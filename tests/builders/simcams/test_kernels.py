@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.ndimage
 
 pytest.importorskip("numba")
 
 from builders.errors import UsageError
+from builders.pixels.engine import beside
 from builders.simcams import (
     Framing,
     SceneLight,
@@ -19,6 +21,7 @@ from builders.simcams import (
     accelerated,
     bundled_catalogue,
     compiling,
+    kernels_pipeline,
     kernels_random,
     kernels_sensor,
     optics,
@@ -99,6 +102,15 @@ def test_develop__a_plain_processor(ideal, camera, settings):
     raw = Raw(generator("raw").integers(0, 16384, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
     expected = stages.numpy_stages().develop(raw, ideal(camera), settings)
     np.testing.assert_array_equal(accelerated.compiled_develop(raw, ideal(camera), settings), expected, strict=True)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((40, 28), 3), ((28, 40), 13), ((12, 8), 21)])
+def test_surroundings__are_scipys_mean_of_a_mean(shape, size):
+    luma = generator("luma").random(shape, dtype=np.float32)
+    expected = luma
+    for _ in range(2):
+        expected = scipy.ndimage.uniform_filter(expected, size, mode="nearest")
+    np.testing.assert_array_equal(kernels_pipeline.surroundings(luma, size), expected, strict=True)
 
 
 def test_light_on_sensor__a_lens_bent_past_the_margin_is_left_to_numpy(lights, camera, settings, monkeypatch):
@@ -256,40 +268,37 @@ def test_chosen_stages__without_numba(afresh, monkeypatch):
 
 @pytest.fixture
 def own_kernels(tmp_path, monkeypatch):
-    """A machine that has compiled nothing."""
-    monkeypatch.setattr(compiling, "kernel_folder", lambda: tmp_path / "kernels")
-    monkeypatch.setattr(compiling, "_PROGRAM", "import pathlib, sys; sys.path[:] = {!r}; pathlib.Path(%r).touch()")
-    monkeypatch.setattr(compiling, "_PROGRAM", compiling._PROGRAM % str(tmp_path / "ran"))
-    compiling.begin_compiling.cache_clear()
-    yield tmp_path
-    compiling.begin_compiling.cache_clear()
+    """A machine that has compiled nothing; what would compile leaves a file."""
+    monkeypatch.setattr(beside, "kernel_folder", lambda: tmp_path / "kernels")
+    monkeypatch.setattr(beside, "_PROGRAM", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
+    monkeypatch.setattr(compiling.SIMCAMS_KERNELS, "_process", None)
+    return tmp_path
 
 
 def test_prepare__compiles_once_in_a_process_of_its_own(own_kernels):
     photos = simcams_photos(n_scenes=3, size=32)
-    compiling.wait_for_kernels()  # nothing was begun
+    compiling.SIMCAMS_KERNELS.wait()  # nothing was begun
     photos.source.prepare()
-    process = compiling.begin_compiling()
+    process = compiling.SIMCAMS_KERNELS.begin()
     photos.source.prepare()
-    assert compiling.begin_compiling() is process
-    compiling.wait_for_kernels()
+    assert compiling.SIMCAMS_KERNELS.begin() is process
+    compiling.SIMCAMS_KERNELS.wait()
     assert (process.returncode, (own_kernels / "ran").exists()) == (0, True)
 
 
 def test_prepare__not_where_kernels_are_there_or_not_wanted(own_kernels, monkeypatch):
     monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
-    assert compiling.begin_compiling() is None
+    assert compiling.SIMCAMS_KERNELS.begin() is None
     monkeypatch.delenv("CAMTRACE_ENGINE")
     (own_kernels / "kernels").mkdir()
-    compiling.note_compiled()
-    compiling.begin_compiling.cache_clear()
-    assert compiling.begin_compiling() is None
+    compiling.SIMCAMS_KERNELS.note()
+    assert compiling.SIMCAMS_KERNELS.begin() is None
     assert not (own_kernels / "ran").exists()
 
 
 def test_prepare__not_where_they_cannot_be_kept(own_kernels):
     (own_kernels / "kernels").write_text("a file in the folder's place")
-    assert compiling.begin_compiling() is None
+    assert compiling.SIMCAMS_KERNELS.begin() is None
 
 
 def test_fixed_pattern__kept_within_its_bytes(monkeypatch):

@@ -98,6 +98,20 @@ def test_engine__that_does_not_compile_is_left_with_one_warning(monkeypatch):
         assert selection.chosen_engine() is None
 
 
+def test_tested__waits_for_who_compiles_and_notes_that_the_kernels_are_there(monkeypatch):
+    done = []
+    monkeypatch.setattr(selection.ENGINE_KERNELS, "wait", lambda: done.append("waited"))
+    monkeypatch.setattr(selection.ENGINE_KERNELS, "note", lambda: done.append("noted"))
+    for objection in ("", "the fast engine differs"):
+        selection._tested.cache_clear()
+        monkeypatch.setattr(selection, "self_test", lambda photo, said=objection: done.append("tested") or said)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            assert selection._tested()[1] == objection
+    selection._tested.cache_clear()
+    assert done == ["waited", "tested", "noted", "waited", "tested"]
+
+
 def test_entry_point__compiles_where_nothing_can_be_written(monkeypatch, tmp_path):
     from builders.pixels.engine import compiled
 

@@ -1,0 +1,58 @@
+"""Kernels compiled by a process of their own while other work goes on, where this machine does not have them yet."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from builders.pixels.engine.forced import forced_engine
+from builders.pixels.engine.kernel_cache import kernel_folder
+
+WAIT_S = 120
+"""For the process: a machine that takes longer compiles once more, itself."""
+
+_PROGRAM = "import importlib, sys; sys.path[:] = {!r}; importlib.import_module({!r}).{}()"
+
+
+class CompiledBeside:
+    """Some kernels, and the process that compiles them.
+
+    Args:
+        compile: ``module:function`` that compiles all of them.
+        marker: gives the name of the file in ``kernel_folder`` that says that this machine has them.
+    """
+
+    def __init__(self, compile: str, marker: Callable[[], str]) -> None:
+        self._compile, self._name = compile, marker
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def begin(self) -> subprocess.Popen[bytes] | None:
+        """The process, begun once; None where the kernels are compiled, are not wanted, or cannot be kept."""
+        unwanted = forced_engine() == "pillow" or importlib.util.find_spec("numba") is None
+        if self._process is None and not unwanted and not self._marker().exists():
+            with contextlib.suppress(OSError):
+                kernel_folder().mkdir(parents=True, exist_ok=True)
+                if os.access(kernel_folder(), os.W_OK):
+                    program = _PROGRAM.format(sys.path, *self._compile.split(":"))
+                    command, silent = [sys.executable, "-c", program], subprocess.DEVNULL
+                    self._process = subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent)
+        return self._process
+
+    def wait(self) -> None:
+        """Until the process has ended, if this one has begun it."""
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(WAIT_S)
+
+    def note(self) -> None:
+        """That this machine has the kernels."""
+        with contextlib.suppress(OSError):
+            self._marker().touch()
+
+    def _marker(self) -> Path:
+        return kernel_folder() / self._name()

@@ -1,0 +1,35 @@
+"""What tests of commands share."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from benchmark.tasks import TaskInput
+from builders.files import write_bytes_atomically
+
+
+@pytest.fixture(scope="module")
+def unpainted():
+    """Pictures of reports are composed, not painted: a grey point stands in each file. For tests that run a command
+    many times and look at no picture; painting is tested where pictures are (``results``, ``study``), and by
+    ``scoring/test_command.py`` end to end."""
+    buffer = io.BytesIO()
+    Image.new("L", (1, 1), 128).save(buffer, "PNG")
+    point = buffer.getvalue()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("benchmark.results.figure.write_png", lambda _, path: write_bytes_atomically(path, point))
+        yield
+
+
+@pytest.fixture(scope="module")
+def brief():
+    """Probes of commands give values and intervals alone, as those of outputs beside an embedding do: a learning curve
+    and a training spread are eleven probes more, and ``probe`` and ``scoring/test_outputs.py`` are about them."""
+
+    def short(*given, **named):
+        return TaskInput(*given, **{**named, "brief": True})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("benchmark.scoring.embedded.TaskInput", short)
+        yield
