@@ -233,7 +233,7 @@ def normal_numbers(count: int, rng: np.random.Generator) -> np.ndarray:
         return rng.standard_normal(count, dtype=np.float32)
     if skip:  # of the step at hand
         counter[0] -= np.uint64(1)
-    used = kernels_random.normal_numbers(counter, before["state"]["key"], 2 * skip, numbers)
+    used = kernels_random.put_normals(counter, before["state"]["key"], 2 * skip, numbers)
     if used < 0:
         return rng.standard_normal(count, dtype=np.float32)
     wholes = used // 2 - skip  # numbers of 64 bits

@@ -83,7 +83,7 @@ def _share(word: Any) -> Any:
 
 
 @entry_point
-def normal_numbers(counter: Any, key: Any, skip: int, result: Any) -> int:
+def put_normals(counter: Any, key: Any, skip: int, result: Any) -> int:
     """Standard normal float32 [n] into ``result``, as ``Generator.standard_normal`` makes them.
 
     Args:
