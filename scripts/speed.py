@@ -38,7 +38,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "views": {"rounds": 3},
     "simcams": {"every": 3},
     "knn": {"rounds": 3, "n_test": 250},
-    "probe": {"rounds": 1, "sizes": ("default", "imagenette")},
+    "probe": {"rounds": 1, "sizes": ("default",)},
     "runtimes": {"networks": ("ResNet-50", "ViT-B/16")},
     "builders": {"rounds": 3, "count": 384},
     "fetch": {"files": 3000},

@@ -22,7 +22,7 @@ def run(*options):
         f"sys.argv = ['gpu_check.py', *{options!r}]\nrunpy.run_path({script!r}, run_name='__main__')"
     )
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=240)
 
 
 def asked(monkeypatch, *options):

@@ -11,14 +11,14 @@ import pytest
 from benchmark.__main__ import main
 from builders.pixels import chosen_engine
 
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
 CODE = """
 import numpy as np
 import torch
 from PIL import Image
 from benchmark.encoders import Pixels
 from benchmark.encoders.pixels import CenterCrop, ResizeShort, ResizeTo
-
-pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 
 def network(preprocess):
     module = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())
