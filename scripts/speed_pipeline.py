@@ -232,7 +232,8 @@ def _forward_alone(file: str, photos: str, count: str, tasks: str) -> None:
     opened = open_photos(f"folder:{photos}", seed=0).limited(int(count), 0)
     options = RunOptions()
     asked = fitting_tasks(select_tasks([tasks], all_tasks()), opened, asked=True)
-    [recipe] = [one.recipe for one in planned_passes(asked, opened, options)]
+    recipes = [one.recipe for one in planned_passes(asked, opened, options)]
+    recipe, each = recipes[0], sum(len(one.names) for one in recipes)  # a view of another pass costs as much
     encoder = load_encoder(ENCODER, device="cpu")
     some = range(min(len(opened), -(-2 * options.batch_size // len(recipe.names))))
     made = torch.cat([photo.arrays[0] for photo in iterate_views(opened, some, recipe, [encoder.preprocess])])
@@ -241,8 +242,8 @@ def _forward_alone(file: str, photos: str, count: str, tasks: str) -> None:
     views = 0
     started, cpu = time.perf_counter(), time.process_time()
     for batch in itertools.cycle(batches):
-        views += len(encoder.embed(batch[: len(opened) * len(recipe.names) - views]))
-        if views == len(opened) * len(recipe.names):
+        views += len(encoder.embed(batch[: len(opened) * each - views]))
+        if views == len(opened) * each:
             break
     told = {"views": views, "seconds": time.perf_counter() - started, "cpu_s": time.process_time() - cpu}
     Path(file).write_text(json.dumps(told))
