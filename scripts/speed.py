@@ -4,10 +4,10 @@
 
 Each part runs in a process of its own and is printed as it is done, with the processor, the libraries of the products
 and their threads, the commit and the load before it. ``--neighbours N`` keeps N processes busy beside it; the probes,
-whose figures depend on that most, are measured without and with one. A part that does not end within what is left of
-``--minutes`` is stopped and named, and the exit status is 1. Where several parts are asked for, each takes smaller
-sizes or fewer rounds than alone (``SIZES``). ``--quick`` uses tiny sizes, to see that it runs; its
-figures mean nothing. Quiet machines give figures worth keeping.
+whose figures depend on that most, are measured without and with one.
+A part that fails, or does not end within what is left of ``--minutes`` and is stopped, is named, and the exit status is
+1. Where several parts are asked for, each takes smaller sizes or fewer rounds than alone (``SIZES``). ``--quick`` uses
+tiny sizes, to see that it runs; its figures mean nothing. Quiet machines give figures worth keeping.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "simcams": {"every": 3},
     "knn": {"rounds": 3, "n_test": 250},
     "probe": {"rounds": 1, "sizes": ("default",)},
-    "runtimes": {"networks": ("ResNet-50", "ViT-B/16")},
+    "runtimes": {"networks": ("ResNet-50", "EfficientNet-Lite0")},
     "builders": {"rounds": 3, "count": 384},
     "fetch": {"files": 3000},
     "pipeline": {"rounds": 1, "count": 40, "sizes": (2,)},
@@ -69,14 +69,14 @@ def main() -> int:
         return 0
     runs = [(part, n) for part in chosen for n in _neighbours(part, args.neighbours)]
     end = time.monotonic() + 60 * args.minutes
-    figures, late = [], []
+    figures, missing = [], []
     for part, neighbours in runs:
         name = f"{part}, beside {neighbours} busy process" if neighbours else part
         with busy(neighbours):
             got = _in_a_process(part, args.quick, len(chosen) > 1, end - time.monotonic())
-        if got is None:
-            late.append(name)
-            print(f"{name}: did not end within {args.minutes:g} minutes; stopped\n", flush=True)
+        if isinstance(got, str):
+            missing.append(name)
+            print(f"{name}: {got}\n", flush=True)
             continue
         where = {key: got[key] for key in ("machine", "commit", "load")}
         figures += [{"part": part, "neighbours": neighbours, **where, **row} for row in got["rows"]]
@@ -84,7 +84,7 @@ def main() -> int:
         print(_table(part, got["rows"]), end="\n\n", flush=True)
         if args.json:
             args.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 1 if late else 0
+    return 1 if missing else 0
 
 
 def _neighbours(part: str, asked: int | None) -> tuple[int, ...]:
@@ -112,8 +112,8 @@ def _spin() -> None:
         sum(range(100_000))
 
 
-def _in_a_process(part: str, quick: bool, smaller: bool, seconds: float) -> dict[str, Any] | None:
-    """What ``_measured`` gives in a fresh process; None if it took longer. What it prints is printed."""
+def _in_a_process(part: str, quick: bool, smaller: bool, seconds: float) -> dict[str, Any] | str:
+    """What ``_measured`` gives in a fresh process, or why there is nothing. What it prints is printed."""
     with tempfile.TemporaryDirectory(prefix="camtrace-speed-") as folder:
         file = Path(folder, "figures.json")
         options = [*(["--quick"] if quick else []), *(["--smaller"] if smaller else [])]
@@ -121,7 +121,9 @@ def _in_a_process(part: str, quick: bool, smaller: bool, seconds: float) -> dict
         try:
             subprocess.run(command, check=True, timeout=max(seconds, 0.01))
         except subprocess.TimeoutExpired:
-            return None
+            return "was stopped: the minutes are over"
+        except subprocess.CalledProcessError as error:
+            return f"failed with status {error.returncode}, as told above"
         found: dict[str, Any] = json.loads(file.read_text())
         return found
 

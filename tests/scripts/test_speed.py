@@ -64,8 +64,15 @@ def test_speed__what_does_not_end_in_time_is_named():
     command = [sys.executable, "scripts/speed.py", "--quick", "--only", "views,simcams", "--minutes", "0.001"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
-    late = "did not end within 0.001 minutes; stopped"
+    late = "was stopped: the minutes are over"
     assert done.stdout.split("\n\n") == [f"views: {late}", f"simcams: {late}", ""]
+
+
+def test_speed__a_part_that_fails_is_named(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    speed = importlib.import_module("speed")
+    monkeypatch.setattr(speed.sys, "executable", "false")
+    assert speed._in_a_process("views", True, False, 60) == "failed with status 1, as told above"
 
 
 def test_speed__a_part_runs_in_a_process_of_its_own(tmp_path):

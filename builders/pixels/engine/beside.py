@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import os
@@ -17,6 +18,13 @@ WAIT_S = 120
 """For the process: a machine that takes longer compiles once more, itself."""
 
 _PROGRAM = "import importlib, sys; sys.path[:] = {!r}; importlib.import_module({!r}).{}()"
+
+
+def _end(process: subprocess.Popen[bytes], of: int) -> None:
+    """No process outlives the one that began it (not a fork of it); what it has compiled so far is kept."""
+    if os.getpid() == of and process.poll() is None:
+        process.terminate()
+        process.wait()
 
 
 class CompiledBeside:
@@ -41,6 +49,7 @@ class CompiledBeside:
                     program = _PROGRAM.format(sys.path, *self._compile.split(":"))
                     command, silent = [sys.executable, "-c", program], subprocess.DEVNULL
                     self._process = subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent)
+                    atexit.register(_end, self._process, os.getpid())
         return self._process
 
     def wait(self) -> None:

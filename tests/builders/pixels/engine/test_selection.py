@@ -2,6 +2,8 @@
 
 import builtins
 import os
+import signal
+import subprocess
 import sys
 import warnings
 
@@ -11,7 +13,7 @@ from PIL import Image
 
 from builders.errors import PhotoError, UsageError
 from builders.pixels.by_pillow import process_by_pillow
-from builders.pixels.engine import selection
+from builders.pixels.engine import beside, selection
 from builders.pixels.parameters import PROCESSINGS, Processing
 from builders.pixels.process import preprocess_all, process, process_all, reencode_jpeg
 
@@ -96,6 +98,14 @@ def test_engine__that_does_not_compile_is_left_with_one_warning(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", broken)
     with pytest.warns(RuntimeWarning, match=r"cannot be compiled \(RuntimeError: LLVM says no\); using Pillow"):
         assert selection.chosen_engine() is None
+
+
+def test_compiled_beside__what_still_compiles_ends_with_the_process_that_began_it():
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"]) as process:
+        beside._end(process, os.getpid() + 1)  # a fork of it
+        assert process.poll() is None
+        beside._end(process, os.getpid())
+        assert process.returncode == -signal.SIGTERM
 
 
 def test_tested__waits_for_who_compiles_and_notes_that_the_kernels_are_there(monkeypatch):
