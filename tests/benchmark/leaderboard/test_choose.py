@@ -96,6 +96,7 @@ def test_own_rows__are_found_from_the_first_view(address, open_page):
         "2 encoders measured with camtrace have other scores: kNN all-same, toy against "
     )
     said.locator("a").click()
+    page.locator(".best .measured").first.wait_for()  # the page follows its address a moment later
     assert page.locator("#choice-want").input_value().startswith("summary/all-same~mean~toy~")
     assert page.locator(".best .measured").first.inner_text().startswith("timm/whole (measured): trace 55.0")
     assert page.locator("#choose .own-title").count() == 0  # all in view are measured
