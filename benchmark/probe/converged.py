@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from benchmark.compute import side_by_side
-from benchmark.probe.axes import Axes
-from benchmark.probe.design import STACK_BYTES, Design, design, is_reduced, resident_bytes, stack_size
+from benchmark.probe.design import STACK_BYTES, Axes, Design, design, resident_bytes, stack_size
 from benchmark.probe.logistic import GRADIENT_TOLERANCE, Solution, solve
 from benchmark.probe.problem import Fit, Layers, Problem, Protocol, predict
 
@@ -137,7 +136,7 @@ class _Search(NamedTuple):
     """Weights and bias of the searched assignments at that strength, to start the refit from."""
     at_edge: bool
     axes: Axes | None = None
-    """Principal axes of the first assignment's photos, where all photos are too many to be rotated."""
+    """Principal axes of the first assignment's photos, where these were not rotated."""
 
 
 def _search(
@@ -152,7 +151,7 @@ def _search(
 ) -> _Search:
     if not len(problem.validation_rows) or len(path) == 1:
         return _Search((), path[0], None, len(path) > 1)
-    features = _design(problem, problem.which[:pooled], problem.fit_rows, device, memory_bytes, dtype, fits=len(path))
+    features = _design(problem, problem.which[:pooled], problem.fit_rows, device, memory_bytes, dtype)
     labels = torch.from_numpy(problem.labels[:pooled, problem.fit_rows])
     table: list[dict[str, float]] = []
     starts = []
@@ -190,7 +189,7 @@ def _search(
             break
         tried, start = [table[-1]["strength"] / 10], starts[-1]
     at_edge = best in (0, len(table) - 1)
-    axes = None if is_reduced(problem.n, problem.dimension) else features.leading_axes()
+    axes = None if features.basis is not None else features.axes.of_first()
     return _Search(tuple(table), table[best]["strength"], starts[best], at_edge, axes)
 
 
@@ -209,7 +208,6 @@ def _design(
     memory_bytes: int,
     dtype: torch.dtype | None,
     axes: Axes | None = None,
-    fits: int = 1,
 ) -> Design:
     return design(
         problem.source(which, rows),
@@ -220,7 +218,6 @@ def _design(
         memory_bytes=memory_bytes,
         dtype=dtype,
         axes=axes,
-        fits=fits,
     )
 
 
@@ -234,7 +231,6 @@ def _refit(problem: Problem, chosen: Mapping[str, float], device: torch.device, 
         problem.dimension,
         device=device,
         memory_bytes=memory_bytes,
-        fits=len(problem.labels),
     )
     step = max(1, STACK_BYTES // (problem.n * problem.n_classes * features.dtype.itemsize))
     for start in range(0, len(problem.labels), step):

@@ -6,6 +6,7 @@ found, to precondition the solver.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -14,8 +15,8 @@ import torch
 from torch import Tensor
 
 from benchmark.compute import side_by_side, threads_of_work, uploaded
-from benchmark.probe.axes import Axes, principal_axes
 from benchmark.probe.features import GATHER_BYTES, RowSource
+from benchmark.probe.products import product
 
 BLOCK_BYTES = 4 << 20
 """Rows are worked on in blocks of about this size: both products of a pass then read a block from cache."""
@@ -29,15 +30,34 @@ STACK_BYTES = 256 << 20
 REDUCED_ROWS = 512
 """Training sets of fewer rows than dimensions are rotated up to so many rows; beyond, eigenvalues cost too much."""
 
-REDUCED_ROWS_OF_MANY, MANY = 1024, 8
-"""The same where so many fits share a training set, as the strengths of a search do. Measured at 756 rows x 1280
-dimensions, 9 strengths, one core: the rotation takes 0.12 s, the fits 0.15 s (9 classes) instead of 0.49 s."""
-
 PRINCIPAL_AXES = 64
 """Principal axes found of a training set that is not rotated."""
 
+SUBSPACE_PASSES = 3
+"""Passes over the rows to find them."""
+
 FLOAT64_ELEMENTS = 1 << 19
 """Fits of up to so many feature values run in float64 throughout; larger ones use float32 products."""
+
+
+class Axes(NamedTuple):
+    """Principal axes of each training set's features, which precondition the solver."""
+
+    vectors: Tensor | None
+    """float64 [G, d, k], orthonormal. ``None``: the features' own coordinates are the axes."""
+    variances: Tensor
+    """float64 [G, k], or [G, r]."""
+    rest: Tensor
+    """float64 [G], mean variance in the directions outside the k axes."""
+
+    def of_first(self) -> Axes:
+        """Those of the first training set alone."""
+        return Axes(None if self.vectors is None else self.vectors[:1], self.variances[:1], self.rest[:1])
+
+    def of_each(self, groups: int) -> Axes:
+        """Those of one training set, for so many."""
+        vectors = None if self.vectors is None else self.vectors.expand(groups, -1, -1)
+        return Axes(vectors, self.variances.expand(groups, -1), self.rest.expand(groups))
 
 
 class Basis(NamedTuple):
@@ -120,16 +140,6 @@ class Design:
                 for total, part in zip(totals, sums, strict=True):
                     total += part
 
-    def leading_axes(self) -> Axes:
-        """Of the first training set, in the coordinates of embeddings."""
-        if self.basis is None:
-            return self.axes.of_first()
-        count = min(PRINCIPAL_AXES, self.dimension)
-        vectors = self.basis.rows[:1].mT.to(torch.float64) @ self.basis.combination[:1, :, -count:]
-        variances = self.axes.variances[:1]
-        outside = max(min(self.n - 1, vectors.shape[1]) - count, 1)
-        return Axes(vectors, variances[:, -count:], variances[:, :-count].sum(1) / outside)
-
     def narrowed(self, members: Tensor) -> Design:
         """The training sets ``members`` alone (a copy of their features); only of a resident design."""
         if len(members) == len(self.mean):
@@ -173,19 +183,17 @@ def design(
     memory_bytes: int,
     dtype: torch.dtype | None = None,
     axes: Axes | None = None,
-    fits: int = 1,
 ) -> Design:
     """Gather a group of training sets: resident if they fit into ``memory_bytes``, else read anew in each pass.
 
-    ``axes`` of one training set of the same photos are taken for those of all: they only precondition. So many ``fits``
-    share each training set.
+    ``axes`` of one training set of the same photos are taken for those of all: they only precondition.
     """
     if dtype is None:
         dtype = torch.float64 if n * dimension <= FLOAT64_ELEMENTS else torch.float32
-    held = groups * resident_bytes(n, dimension, dtype, fits) <= memory_bytes
+    fits = groups * resident_bytes(n, dimension, dtype) <= memory_bytes
     step = max(1, GATHER_BYTES // (groups * dimension * 4))
     starts = range(0, n, step)
-    resident = torch.empty((groups, n, dimension), dtype=dtype, device=device) if held else None
+    resident = torch.empty((groups, n, dimension), dtype=dtype, device=device) if fits else None
     total = torch.zeros((groups, dimension), dtype=torch.float64, device=device)
     for start in starts:
         block = uploaded(source(start, min(start + step, n)), device)
@@ -195,7 +203,7 @@ def design(
     mean = total / n
     if resident is not None:
         resident -= mean[:, None].to(dtype)
-        if is_reduced(n, dimension, fits):
+        if _is_reduced(n, dimension):
             return _reduced(resident, mean, source)
     if axes is not None:
         return Design(n, mean, None, axes.of_each(groups), resident, source, dtype)
@@ -203,25 +211,25 @@ def design(
     unrotated = Design(n, mean, None, unknown, resident, source, dtype)
     count = min(PRINCIPAL_AXES, dimension)
     with threads_of_work(2 * groups * unrotated.block_rows * dimension * count):
-        return replace(unrotated, axes=principal_axes(unrotated, count))
+        return replace(unrotated, axes=_principal_axes(unrotated, count))
 
 
-def stack_size(sets: int, n: int, dimension: int, memory_bytes: int, dtype: torch.dtype | None = None) -> int:
-    """How many of so many training sets to gather and solve together: at least one."""
-    return max(1, min(sets, min(memory_bytes, STACK_BYTES) // resident_bytes(n, dimension, dtype)))
+def stack_size(fits: int, n: int, dimension: int, memory_bytes: int, dtype: torch.dtype | None = None) -> int:
+    """How many of ``fits`` training sets to gather and solve together: at least one."""
+    return max(1, min(fits, min(memory_bytes, STACK_BYTES) // resident_bytes(n, dimension, dtype)))
 
 
-def resident_bytes(n: int, dimension: int, dtype: torch.dtype | None = None, fits: int = 1) -> int:
+def resident_bytes(n: int, dimension: int, dtype: torch.dtype | None = None) -> int:
     """Memory for one resident training set: its features, and what a small one's rotation needs beside them."""
     if dtype is None:
         dtype = torch.float64 if n * dimension <= FLOAT64_ELEMENTS else torch.float32
     features = n * dimension * dtype.itemsize
-    return features + (8 * n * (dimension + 4 * n) if is_reduced(n, dimension, fits) else 0)
+    return features + (8 * n * (dimension + 4 * n) if _is_reduced(n, dimension) else 0)
 
 
-def is_reduced(n: int, dimension: int, fits: int = 1) -> bool:
-    """Whether a training set that so many fits share is rotated."""
-    return n < dimension and n <= (REDUCED_ROWS_OF_MANY if fits >= MANY else REDUCED_ROWS)
+def _is_reduced(n: int, dimension: int) -> bool:
+    """Whether a training set is rotated."""
+    return n < dimension and n <= REDUCED_ROWS
 
 
 def _reduced(centred: Tensor, mean: Tensor, source: RowSource) -> Design:
@@ -249,3 +257,31 @@ def _reduced(centred: Tensor, mean: Tensor, source: RowSource) -> Design:
         source,
         centred.dtype,
     )
+
+
+def _principal_axes(features: Design, count: int) -> Axes:
+    """Leading eigenvectors of each training set's covariance by subspace iteration.
+
+    They only precondition: close is enough, and the same random start makes it repeatable. (Halko, Martinsson and
+    Tropp, SIAM Review 53, 2011.)
+    """
+    groups, dimension = features.mean.shape
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn((dimension, count), generator=generator, dtype=torch.float64).to(features.mean.device)
+    image = start.expand(groups, -1, -1)
+    for _ in range(SUBSPACE_PASSES):
+        vectors = torch.linalg.qr(image).Q
+        image, total = torch.zeros_like(vectors), torch.zeros_like(features.mean[:, 0])
+        features.add_up(functools.partial(_add_image, vectors.to(features.dtype)), image, total)
+    inner = torch.bmm(vectors.mT, image) / features.n
+    variances, turn = torch.linalg.eigh((inner + inner.mT) / 2)
+    variances = variances.clamp_min(0)
+    outside = max(min(features.n - 1, dimension) - count, 1)
+    rest = (total / features.n - variances.sum(1)).clamp_min(0) / outside
+    return Axes(torch.bmm(vectors, turn), variances, rest)
+
+
+def _add_image(vectors: Tensor, rows: slice, block: Tensor, image: Tensor, total: Tensor) -> None:
+    """Of a block: features.T @ features @ vectors, and the sum of the squared features of each training set."""
+    image += product(block.mT, product(block, vectors))
+    total += torch.linalg.vector_norm(block, dim=(1, 2)).to(torch.float64).square()

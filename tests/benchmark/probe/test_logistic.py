@@ -18,7 +18,6 @@ from benchmark.probe.features import gather, normalised
 from benchmark.probe.logistic import Solution, solve
 from benchmark.probe.objective import Iterates
 from benchmark.probe.products import NARROW, product
-from benchmark.probe.protocols import processing_probe
 from benchmark.probe.rows_compiled import SUMMED
 
 CPU = torch.device("cpu")
@@ -417,49 +416,6 @@ def test_newton_compiled__sums_of_many_rows() -> None:
     assert bool(found.converged.all())
     exact = fitted(many, strengths, dtype=torch.float64, tolerance=1e-10)
     np.testing.assert_allclose(found.loss, exact.loss, atol=1e-9)
-
-
-def test_design__leading_axes_are_those_of_the_rows_whether_rotated_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(design_module, "PRINCIPAL_AXES", 3)
-    toy_rows = TOYS["n<d"]
-    centred = normalised(toy_rows.x).astype(np.float64)
-    centred -= centred.mean(0)
-    _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
-    rotated = as_design(toy_rows)
-    assert rotated.basis is not None
-    found = rotated.leading_axes()
-    assert found.vectors is not None
-    np.testing.assert_allclose(abs(axes[:3] @ found.vectors[0].numpy()), np.eye(3)[::-1], atol=1e-4)
-    np.testing.assert_allclose(found.variances[0], lengths[:3][::-1] ** 2 / 60, rtol=1e-5)
-    np.testing.assert_allclose(found.rest, [(lengths[3:] ** 2).sum() / 60 / (59 - 3)], rtol=1e-5)
-    monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
-    unrotated = as_design(toy_rows)
-    assert unrotated.basis is None
-    np.testing.assert_allclose(unrotated.leading_axes().variances[0, -1], lengths[0] ** 2 / 60, rtol=0.02)
-
-
-def test_converged__a_search_that_is_rotated_finds_what_one_does_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(4)
-    photos = rng.normal(size=(90, 120))
-    classes = [(photos + shift).astype(np.float32) for shift in 0.2 * rng.normal(size=(3, 120))]
-    given = [c[:60] for c in classes], [c[60:] for c in classes], rng.integers(0, 3, (4, 60))
-    monkeypatch.setattr(design_module, "REDUCED_ROWS", 10)
-    rotated = processing_probe(*given)
-    monkeypatch.setattr(design_module, "REDUCED_ROWS_OF_MANY", 10)
-    plain = processing_probe(*given)
-    assert rotated.chosen == plain.chosen
-    np.testing.assert_allclose(rotated.final_loss, plain.final_loss, atol=1e-9)
-    np.testing.assert_array_equal(rotated.predicted, plain.predicted)
-    # as the table of the search has it, to its tolerance
-    for ours, theirs in zip(rotated.search, plain.search, strict=True):
-        assert ours["validation_accuracy"] == theirs["validation_accuracy"]
-        assert ours["loss"] == pytest.approx(theirs["loss"], abs=1e-4)
-
-
-@pytest.mark.parametrize(("n", "fits", "rotated"), [(512, 1, True), (513, 1, False), (1024, 8, True), (1024, 7, False)])
-def test_is_reduced__more_rows_where_many_fits_share_them(n: int, fits: int, rotated: bool) -> None:
-    assert design_module.is_reduced(n, 2000, fits) == rotated
-    assert not design_module.is_reduced(n, n, fits)
 
 
 def test_compiled_fits__wait_for_who_compiles_and_note_that_the_kernels_are_there(
