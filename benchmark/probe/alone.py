@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 from pathlib import Path
 from types import ModuleType
@@ -23,14 +22,9 @@ AS_FAST = 3
 """Threads of stacked products that one thread of compiled fits is at least as fast as."""
 
 
-@functools.cache
-def _marker() -> str:
-    """With a hash of the kernels' files."""
-    files = sorted(Path(__file__).parent.glob("*_compiled.py"))
-    return f"probes-{hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16]}"
-
-
-_KERNELS = CompiledBeside("benchmark.probe.newton_compiled:try_out", _marker)
+_KERNELS = CompiledBeside(
+    "benchmark.probe.newton_compiled:try_out", "probes", Path(__file__).parent, "newton_*.py", "rows_compiled.py"
+)
 
 
 def begin_compiling_probes() -> None:

@@ -125,7 +125,7 @@ def _precondition(
     ahead: np.ndarray,
     dimension: int,
     strength: float,
-    meancurvature: np.ndarray,
+    mean_curvature: np.ndarray,
     axes: np.ndarray,
     variances: np.ndarray,
     rest: float,
@@ -136,11 +136,11 @@ def _precondition(
     """The inverse preconditioner times ``residual``, into ``ahead``; see ``objective.Iterates.preconditioned``."""
     classes = len(residual)
     for c in range(classes):
-        ahead[c, dimension] = residual[c, dimension] / meancurvature[c]
+        ahead[c, dimension] = residual[c, dimension] / mean_curvature[c]
     if not len(axes):
         for c in range(classes):
             for j in range(dimension):
-                ahead[c, j] = residual[c, j] / (meancurvature[c] * variances[j] + strength)
+                ahead[c, j] = residual[c, j] / (mean_curvature[c] * variances[j] + strength)
         return
     sums[:] = 0
     for c in range(classes):
@@ -153,12 +153,12 @@ def _precondition(
             put_logits(narrow, r, some, inner)
         for i in range(min(TOGETHER, len(variances) - a)):
             for c in range(classes):
-                own = 1 / (meancurvature[c] * variances[a + i] + strength)
-                inner[c, i] *= own - 1 / (meancurvature[c] * rest + strength)
+                own = 1 / (mean_curvature[c] * variances[a + i] + strength)
+                inner[c, i] *= own - 1 / (mean_curvature[c] * rest + strength)
         for r in range(0, classes, 2):
             add_products(sums, r, some, inner)
     for c in range(classes):
-        scale = 1 / (meancurvature[c] * rest + strength)
+        scale = 1 / (mean_curvature[c] * rest + strength)
         for j in range(dimension):
             ahead[c, j] = residual[c, j] * scale + sums[c, j]
 
@@ -218,7 +218,7 @@ def _newton(
         np.zeros_like(point),
     )
     direction, bent, old = np.zeros_like(point), np.zeros_like(point), np.zeros_like(point)
-    meancurvature = np.zeros(classes)
+    mean_curvature = np.zeros(classes)
     _put_sum(old, point, step, 0.0)
     loss = norm = old_norm = slope = noise = 0.0
     old_loss, length, halvings, iterations, products = math.log(classes), 1.0, -1, 0, 0
@@ -242,7 +242,7 @@ def _newton(
         halvings, length = 0, 1.0
         _put_sum(old, point, step, 0.0)
         old_loss, old_norm, noise = loss, norm, 4 * rounding * (1 + abs(loss))
-        _mean_curvature(probabilities, meancurvature)
+        _mean_curvature(probabilities, mean_curvature)
         target = max(norm * min(math.sqrt(norm), 0.1), 0.2 * tolerance)
         step[:] = 0
         direction[:] = 0
@@ -250,12 +250,12 @@ def _newton(
         energy = 1.0
         for _ in range(MAX_CONJUGATE):
             _precondition(
-                residual, ahead, dimension, strength, meancurvature, axes, variances, rest, narrow, sums, factors
+                residual, ahead, dimension, strength, mean_curvature, axes, variances, rest, narrow, sums, factors
             )
             fresh = _product(residual, ahead)
             _put_sum(direction, ahead, direction, fresh / max(energy, 1e-300))  # of nothing, at first
             energy = fresh
-            curvature(features, strength, direction, bent, probabilities, narrow, sums, factors, rows)
+            curvature(features, labels, strength, direction, bent, probabilities, narrow, sums, factors, rows)
             bend = _product(direction, bent)
             if not bend > 0:
                 break

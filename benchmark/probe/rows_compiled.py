@@ -159,6 +159,43 @@ def squares(table: np.ndarray, columns: int) -> float:
 
 
 @jit
+def _sweep(
+    features: np.ndarray,
+    labels: np.ndarray,
+    fresh: bool,
+    vectors: np.ndarray,
+    total: np.ndarray,
+    probabilities: np.ndarray,
+    narrow: np.ndarray,
+    sums: np.ndarray,
+    logits: np.ndarray,
+    rows: np.ndarray,
+) -> float:
+    """One pass: into ``total`` the sums over rows of features times residuals at ``vectors``, whose probabilities are
+    kept (``fresh``), or times what residuals change by along them; the cross-entropy of the former."""
+    others = len(vectors) - 1
+    total[:] = 0
+    sums[:] = 0
+    _differences(vectors, narrow)
+    cross_entropy = 0.0
+    for at in range(0, len(features), TOGETHER):
+        used = _load(features, at, rows)
+        for r in range(0, others, 2):
+            put_logits(narrow, r, rows, logits)
+        for i in range(used):
+            if fresh:
+                cross_entropy += _to_residuals(logits, others, i, labels[at + i], probabilities[at + i])
+            else:
+                _to_changes(logits, others, i, probabilities[at + i])
+        for r in range(0, others, 2):
+            add_products(sums, r, rows, logits)
+        if at % SUMMED == SUMMED - TOGETHER:
+            _flush(sums, total)
+    _flush(sums, total)
+    return cross_entropy
+
+
+@jit
 def evaluate(
     features: np.ndarray,
     labels: np.ndarray,
@@ -173,22 +210,7 @@ def evaluate(
 ) -> float:
     """The objective at ``point``; its gradient and the probabilities on the way."""
     n, dimension = features.shape
-    others = len(point) - 1
-    gradient[:] = 0
-    sums[:] = 0
-    _differences(point, narrow)
-    cross_entropy = 0.0
-    for at in range(0, n, TOGETHER):
-        used = _load(features, at, rows)
-        for r in range(0, others, 2):
-            put_logits(narrow, r, rows, logits)
-        for i in range(used):
-            cross_entropy += _to_residuals(logits, others, i, labels[at + i], probabilities[at + i])
-        for r in range(0, others, 2):
-            add_products(sums, r, rows, logits)
-        if at % SUMMED == SUMMED - TOGETHER:
-            _flush(sums, gradient)
-    _flush(sums, gradient)
+    cross_entropy = _sweep(features, labels, True, point, gradient, probabilities, narrow, sums, logits, rows)
     _finish(gradient, n, strength, point, dimension)
     return cross_entropy / n + 0.5 * strength * squares(point, dimension)
 
@@ -196,6 +218,7 @@ def evaluate(
 @jit
 def curvature(
     features: np.ndarray,
+    labels: np.ndarray,
     strength: float,
     direction: np.ndarray,
     bent: np.ndarray,
@@ -207,19 +230,5 @@ def curvature(
 ) -> None:
     """The Hessian times ``direction``, into ``bent``."""
     n, dimension = features.shape
-    others = len(direction) - 1
-    bent[:] = 0
-    sums[:] = 0
-    _differences(direction, narrow)
-    for at in range(0, n, TOGETHER):
-        used = _load(features, at, rows)
-        for r in range(0, others, 2):
-            put_logits(narrow, r, rows, logits)
-        for i in range(used):
-            _to_changes(logits, others, i, probabilities[at + i])
-        for r in range(0, others, 2):
-            add_products(sums, r, rows, logits)
-        if at % SUMMED == SUMMED - TOGETHER:
-            _flush(sums, bent)
-    _flush(sums, bent)
+    _sweep(features, labels, False, direction, bent, probabilities, narrow, sums, logits, rows)
     _finish(bent, n, strength, direction, dimension)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from builders.pixels import entry_point, jit
+from builders.simcams import kernels_random
 from builders.simcams.kernels_random import fill_bits
 
 _SERIES = (
@@ -76,7 +78,7 @@ def _fill_uniform(counter: Any, key: Any, bits: Any, result: Any) -> None:
         result[i] = np.float64(bits[i] >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@entry_point
+@functools.partial(entry_point, parts=(kernels_random,))
 def poisson_numbers(expected: Any, counter: Any, key: Any, most: float, result: Any) -> int:
     """Poisson numbers float32 of means float32 [h, w], at most ``most``, by the uniform numbers of ``_fill_uniform``.
 

@@ -8,11 +8,10 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from builders.pixels.engine.forced import forced_engine
-from builders.pixels.engine.kernel_cache import kernel_folder
+from builders.pixels.engine.kernel_cache import kernel_folder, sources_hash
 
 WAIT_S = 120
 """For the process: a machine that takes longer compiles once more, itself."""
@@ -32,11 +31,13 @@ class CompiledBeside:
 
     Args:
         compile: ``module:function`` that compiles all of them.
-        marker: gives the name of the file in ``kernel_folder`` that says that this machine has them.
+        name: of the file in ``kernel_folder`` that says that this machine has them, before the hash of their sources.
+        folder, patterns: which files they are made of, beside the engine's.
     """
 
-    def __init__(self, compile: str, marker: Callable[[], str]) -> None:
-        self._compile, self._name = compile, marker
+    def __init__(self, compile: str, name: str, folder: Path | None = None, *patterns: str) -> None:
+        self._compile, self._name = compile, name
+        self._folder, self._patterns = folder, patterns
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> subprocess.Popen[bytes] | None:
@@ -64,4 +65,5 @@ class CompiledBeside:
             self._marker().touch()
 
     def _marker(self) -> Path:
-        return kernel_folder() / self._name()
+        files = [file for pattern in self._patterns if self._folder for file in sorted(self._folder.glob(pattern))]
+        return kernel_folder() / f"{self._name}-{sources_hash(tuple(map(str, files)))}"

@@ -25,7 +25,7 @@ _OURS = re.compile(r"engine-[0-9a-f]{16}")
 def kernel_folder(parts: tuple[str, ...] = ()) -> Path:
     """The folder of these sources, and of further files ``parts``; it need not exist yet."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base, "camtrace", f"engine-{_sources(parts)}")
+    return Path(base, "camtrace", f"engine-{sources_hash(parts)}")
 
 
 @functools.cache
@@ -52,7 +52,7 @@ def _is_stale(entry: os.DirEntry[str], oldest: float) -> bool:
 
 
 @functools.cache
-def _sources(parts: tuple[str, ...] = ()) -> str:
+def sources_hash(parts: tuple[str, ...] = ()) -> str:
     """A hash of every file of the engine, and of the parts."""
     digest = hashlib.sha256()
     for path in (*sorted(Path(__file__).parent.glob("*.py")), *map(Path, parts)):

@@ -19,8 +19,7 @@ from builders.pixels.engine.beside import CompiledBeside
 from builders.pixels.engine.forced import VARIABLE, forced_engine
 from builders.pixels.resize_crop import Rectangle, ResizeCrop
 
-ENGINE_KERNELS = CompiledBeside("builders.pixels.engine.selection:chosen_engine", lambda: "views")
-"""Of the engine: their folder is named by its sources."""
+ENGINE_KERNELS = CompiledBeside("builders.pixels.engine.selection:chosen_engine", "views")
 
 SELF_TEST_SIZES = ((37, 83), (50, 35), (4, 21))
 """(width, height): tall enough for the order of a resize's passes, odd sides, too narrow for libjpeg's filter."""

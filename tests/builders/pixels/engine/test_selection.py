@@ -155,7 +155,7 @@ def test_entry_point__is_kept_in_a_folder_named_by_the_sources(monkeypatch, tmp_
     assert [p.name for p in (tmp_path / "camtrace").iterdir()] == [stale.name]
     monkeypatch.setattr(config, "CACHE_DIR", "")
     assert compiled.entry_point(treble)(2) == 6
-    assert [p.name for p in (tmp_path / "camtrace").iterdir()] == [f"engine-{kernel_cache._sources()}"]
+    assert [p.name for p in (tmp_path / "camtrace").iterdir()] == [f"engine-{kernel_cache.sources_hash()}"]
     assert list((tmp_path / "camtrace").rglob("*.nbi"))
     assert config.CACHE_DIR == ""
 
@@ -170,7 +170,7 @@ def test_kernel_folder__changes_with_a_part_of_another_package(tmp_path):
     assert len(folders) == 3
     other.write_text("FACTOR = 2\n")
     # named by what is in them
-    kernel_folder.__globals__["_sources"].cache_clear()
+    kernel_folder.__globals__["sources_hash"].cache_clear()
     assert kernel_folder((str(other),)) == kernel_folder((str(part),))
 
 
