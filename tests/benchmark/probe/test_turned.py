@@ -257,6 +257,7 @@ def test_labelled_faces__turned_once_and_the_same_answers(monkeypatch: pytest.Mo
 
 
 def test_labelled_faces__axes_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
     splits, found = splits_of(200, 400, val=30), []
     principal = design_module._principal_axes
     monkeypatch.setattr(
