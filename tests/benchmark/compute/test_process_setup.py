@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmark.compute.process_setup import import_unsearched
+from benchmark.compute.process_setup import import_torch
 
 PAGE_FAULTS = """
 import resource, sys
@@ -47,14 +47,14 @@ import atexit, gc, sys
 searched, left = [], {}
 gc.callbacks.append(lambda phase, info: searched.append("torch" in sys.modules))
 atexit.register(lambda: print(any(searched[: left["during"]]), left["enabled"], left["frozen"], len(gc.get_objects())))
-from benchmark.compute import prepare_process
-prepare_process()
+from benchmark.compute import import_torch
+import_torch()
 left.update(during=len(searched), frozen=gc.get_freeze_count(), enabled=gc.isenabled())
 garbage = [[] for _ in range(100_000)]
 """
 
 
-def test_prepare_process__what_torch_makes_is_never_searched_for_garbage():
+def test_import_torch__what_torch_makes_is_never_searched_for_garbage():
     done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True)
     during, enabled, frozen, searched_at_the_end = done.stdout.split()
     assert (during, enabled) == ("False", "True")
@@ -62,9 +62,9 @@ def test_prepare_process__what_torch_makes_is_never_searched_for_garbage():
     assert int(searched_at_the_end) < 1000  # of 100,000 lists that were made after torch
 
 
-def test_import_unsearched__a_process_that_has_torch_already_stays_as_it_is():
+def test_import_torch__a_process_that_has_torch_already_stays_as_it_is():
     import torch  # noqa: F401
 
     before = gc.get_freeze_count()
-    import_unsearched()
+    import_torch()
     assert (gc.get_freeze_count(), gc.isenabled()) == (before, True)
