@@ -62,7 +62,7 @@ def write_png(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
     figure.set_dpi(DPI)
     figure.set_facecolor("white")
-    FigureCanvasAgg(figure).print_png(buffer)
+    FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
     write_bytes_atomically(path, buffer.getvalue())
 
 
