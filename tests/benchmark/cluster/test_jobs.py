@@ -16,6 +16,8 @@ import fsspec
 import pyarrow.fs
 from fsspec.implementations.arrow import ArrowFSWrapper
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 class Shared(ArrowFSWrapper):
     protocol = "shared"
     def __init__(self, **options):
