@@ -23,6 +23,7 @@ import torch
 from benchmark.compute import threads_of_work
 from benchmark.views.one_worker import Make, Reply, Task, work
 from benchmark.views.ring import Lease, Ring, SlotPlan
+from benchmark.views.runs import Choice, Runs, chosen
 from benchmark.views.watch import Watch
 from builders.errors import DataError
 
@@ -63,7 +64,8 @@ def made_by_workers(
         workers: processes.
         ahead: photos made before they are asked for, at most.
         pin: the ring's memory, for copies to a GPU.
-        kin: one number a position, or none at all; where two neighbours have the same, one worker makes both if it can.
+        kin: one number a position, or none at all; where neighbours have the same, one worker makes all of them, unless
+            somebody waits while another has nothing else to do.
 
     Raises:
         DataError: a worker died, or all have stopped.
@@ -82,8 +84,8 @@ class _Worker:
     pipe: Connection
     given: list[int] = field(default_factory=list)
     """Positions."""
-    last: int = -1
-    """The position that was given last."""
+    run: int = -1
+    """Of ``Runs``, which it was given a photo of last."""
 
 
 class _Team:
@@ -98,7 +100,7 @@ class _Team:
         pin: bool,
         kin: Sequence[int],
     ) -> None:
-        self._kin = kin
+        self._runs = Runs(sum(gathers), kin)
         self._gather_of = [(g, place) for g, size in enumerate(gathers) for place in range(size)]
         self._last = [place == gathers[g] - 1 for g, place in self._gather_of]
         self._ahead = ahead
@@ -108,7 +110,7 @@ class _Team:
         self._ring = Ring(plan, slots, forked=context.get_start_method() == "fork", freed=self._wake_up)
         self._leases: dict[int, tuple[Lease, list[torch.Tensor]]] = {}
         self._done: dict[int, Reply] = {}
-        self._next_given = self._wanted = 0
+        self._wanted = 0
         self._waited_for = False
         self._error: Exception | None = None
         self._closing = False
@@ -222,55 +224,57 @@ class _Team:
             self._changed.notify_all()
 
     def _give_out(self) -> bool:
-        """Photos to workers that have fewer than ``QUEUED``, the idlest first; whether there was one."""
+        """Photos to workers that have few, the idlest first; whether there was one."""
         given = False
-        while self._next_given < len(self._gather_of) and (worker := self._next_worker()) is not None:
-            position = self._next_given
-            if position >= self._wanted + self._ahead:
-                break
+        while (choice := self._choice()) is not None:
+            position = self._runs.next[choice.run]
             gather, place = self._gather_of[position]
-            with self._changed:
-                if gather not in self._leases:
-                    if (lease := self._ring.take()) is None:
-                        break
-                    self._leases[gather] = lease, lease.tensors()
-                    del lease
-                slot = self._leases[gather][0].number
-            self._give(worker, Task(position, slot, place))
+            task = Task(position, self._leases[gather][0].number, place)
+            self._give(self._workers[choice.worker], choice.run, task)
             given = True
         return given
 
+    def _choice(self) -> Choice | None:
+        loads, runs = [len(worker.given) for worker in self._workers], [worker.run for worker in self._workers]
+        waited = self._waited_for and self._wanted not in self._done
+        return chosen(self._runs, loads, runs, self._has_room, most=QUEUED, waited=waited)
+
+    def _has_room(self, run: int) -> bool:
+        """Whether the next photo of a run is near enough to what is wanted and has a slot, or gets one now."""
+        if (position := self._runs.next[run]) >= self._wanted + self._ahead:
+            return False
+        first = self._gather_of[self._runs.first][0]
+        for gather in range(first, self._gather_of[position][0] + 1):  # no slot for a later one before it
+            with self._changed:
+                if gather not in self._leases:
+                    if (lease := self._ring.take()) is None:
+                        return False
+                    self._leases[gather] = lease, lease.tensors()
+                    del lease
+        return True
+
     def _give_without_slot(self) -> None:
         """All slots are held by who waits for this photo: it comes through the pipe."""
-        if self._starved() and (worker := self._next_worker()) is not None:
-            self._give(worker, Task(self._next_given, None, self._gather_of[self._next_given][1]))
+        if self._starved():
+            run, position = next(self._runs.left()), self._runs.first
+            worker = next((one for one in self._workers if one.run == run), self._workers[0])
+            self._give(worker, run, Task(position, None, self._gather_of[position][1]))
 
     def _starved(self) -> bool:
         """Whether a photo is waited for that no worker was given for want of a slot, while all workers are idle."""
-        waiting = self._next_given == self._wanted < len(self._gather_of)
+        waiting = self._runs.first == self._wanted < len(self._gather_of)
         return waiting and not any(worker.given for worker in self._workers)
 
-    def _give(self, worker: _Worker, task: Task) -> None:
-        self._next_given += 1
+    def _give(self, worker: _Worker, run: int, task: Task) -> None:
+        self._runs.take(run)
         worker.given.append(task.position)
-        worker.last = task.position
+        worker.run = run
         with contextlib.suppress(OSError):  # it died: its sentinel says so
             worker.pipe.send(task)
 
-    def _next_worker(self) -> _Worker | None:
-        """The one that was given the neighbour of the next photo, where they are kin and it holds at most ``QUEUED``;
-        else the idlest."""
-        position = self._next_given
-        if self._kin and position and self._kin[position - 1] == self._kin[position]:
-            last = next((one for one in self._workers if one.last == position - 1), None)
-            if last is not None and len(last.given) <= QUEUED:
-                return last
-        worker = min(self._workers, key=lambda one: len(one.given))
-        return worker if len(worker.given) < QUEUED else None
-
     def _wanted_is_out(self) -> bool:
         """Whether somebody waits for a photo that a worker has: an encoder may compute for minutes before it asks."""
-        return self._waited_for and self._wanted < self._next_given and self._wanted not in self._done
+        return self._waited_for and self._runs.given(self._wanted) and self._wanted not in self._done
 
 
 def _died(process: Any) -> DataError:

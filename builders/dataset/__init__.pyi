@@ -4,6 +4,7 @@ from .dataset_folder import claim_folder, finish_folder, prepare_folder, summary
 from .groups import PHOTOS, Group, LabelledPart, SharedShards, grouped
 from .ranked import ShardWork, gather_shards, hand_over_folder, scratch_folder
 from .rights import pixel_rights
+from .rows_builder import RowsBuilder, item_ranges
 from .shard_pool import (
     FAILURES_FILE,
     SplitShards,
@@ -29,6 +30,7 @@ __all__ = [
     "Group",
     "LabelledPart",
     "PixelRights",
+    "RowsBuilder",
     "ShardJob",
     "ShardWork",
     "SharedShards",
@@ -41,6 +43,7 @@ __all__ = [
     "gather_shards",
     "grouped",
     "hand_over_folder",
+    "item_ranges",
     "items_per_shard",
     "parse_build",
     "pixel_rights",

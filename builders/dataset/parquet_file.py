@@ -32,9 +32,8 @@ def write_parquet(stream: Any, features: Features, rows: Iterable[ShardRow]) -> 
     """Write rows as one Parquet file: bounded row groups, page index, chunks that the Hub's storage deduplicates."""
     schema = features.arrow_schema
     leaves = [leaf for name, feature in features.items() for leaf in _leaves(name, feature)]
-    pictures = [name for name, feature in features.items() if isinstance(feature, Image)]
+    pictures, others = _apart(features)
     images = [f"{name}.bytes" for name in pictures]
-    others = Features({name: feature for name, feature in features.items() if name not in pictures})
     count = data_bytes = 0
     with pq.ParquetWriter(
         stream,
@@ -58,6 +57,18 @@ def write_parquet(stream: Any, features: Features, rows: Iterable[ShardRow]) -> 
         if batch:
             data_bytes += _write_group(writer, batch, schema)
     return Written(count, data_bytes)
+
+
+def rows_table(rows: Sequence[ShardRow], features: Features) -> pa.Table:
+    """Rows as an Arrow table; pictures are mappings of ``bytes`` and ``path``, which stay what they are."""
+    pictures, others = _apart(features)
+    return pa.Table.from_pylist([_encoded(row, pictures, others) for row in rows], schema=features.arrow_schema)
+
+
+def _apart(features: Features) -> tuple[list[str], Features]:
+    """Names of the pictures, and the other columns."""
+    pictures = [name for name, feature in features.items() if isinstance(feature, Image)]
+    return pictures, Features({name: feature for name, feature in features.items() if name not in pictures})
 
 
 def _encoded(row: ShardRow, pictures: Sequence[str], others: Features) -> dict[str, Any]:

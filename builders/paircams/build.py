@@ -62,6 +62,10 @@ class PairRows:
         """Both rows. A pair of which one photo cannot be used is no pair: raises ``PhotoError``."""
         return [_row(self.source.read(row), known) for row, known in self.pairs[item]]
 
+    def name(self, item: int) -> str:
+        """Of a pair, for people."""
+        return f"pair {self.pairs[item][0][1].pair_id}"
+
 
 def pair_rows(photos: PhotoSet) -> PairRows:
     """The rows of each pair of ``pair_photos``, in its order."""

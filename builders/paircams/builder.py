@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +12,11 @@ import datasets
 from datasets import Features
 
 from builders.command_line import Parser
-from builders.dataset import default_workers
-from builders.errors import PhotoError
-from builders.paircams.build import CONFIG, PAIR_FEATURES, PairRows, build_paircams, pair_rows
+from builders.dataset import RowsBuilder, default_workers, item_ranges
+from builders.paircams.build import CONFIG, PAIR_FEATURES, build_paircams, pair_rows
 from builders.sources import read_pair_photos
 
 PAIRS_PER_RANGE = 64
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -40,7 +35,7 @@ class PairCamsConfig(datasets.BuilderConfig):
         return f"{self.name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
 
 
-class PairCams(datasets.GeneratorBasedBuilder):
+class PairCams(RowsBuilder):
     """Pairs as a ``datasets`` builder; a pair of which one photo cannot be used is left out with a warning.
 
     builder = PairCams(source="my_pairs")
@@ -62,20 +57,8 @@ class PairCams(datasets.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         rows = pair_rows(read_pair_photos(self.config.source, phones=self.config.phones))
-        count = len(rows.pairs)
-        ranges = [(i, min(i + PAIRS_PER_RANGE, count)) for i in range(0, count, PAIRS_PER_RANGE)]
-        return [datasets.SplitGenerator(name="test", gen_kwargs={"ranges": ranges, "rows": rows})]
-
-    def _generate_examples(self, ranges: list[tuple[int, int]], rows: PairRows) -> Iterator[tuple[Any, dict[str, Any]]]:
-        for start, stop in ranges:
-            for item in range(start, stop):
-                try:
-                    made = rows(item)
-                except PhotoError as error:
-                    _log.warning("pair %s is left out: %s", rows.pairs[item][0][1].pair_id, error)
-                    continue
-                for position, row in enumerate(made):
-                    yield (item, position), row
+        arguments = {"ranges": item_ranges(len(rows.pairs), PAIRS_PER_RANGE), "rows": rows}
+        return [datasets.SplitGenerator(name="test", gen_kwargs=arguments)]
 
 
 def parser() -> Parser:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,12 @@ from builders.dataset import (
     SAMPLE_BYTES,
     Build,
     Card,
+    RowsBuilder,
     ShardJob,
     SplitShards,
     estimate_space,
     finish_folder,
+    item_ranges,
     items_per_shard,
     pixel_rights,
     prepare_folder,
@@ -33,7 +34,7 @@ from builders.dataset import (
     source_datasets,
     write_splits,
 )
-from builders.errors import DataError, PhotoError
+from builders.errors import DataError
 from builders.photos import HUB_SPLITS, SPLITS, PhotoSet
 from builders.pixels import ALL_PARAMETERS, codec_canary
 from builders.processed.assignment import Assignment
@@ -42,8 +43,6 @@ from builders.processed.processed_rows import ProcessedRows, ProcessingSettings,
 
 PHOTOS_PER_RANGE = 256
 """Photos of one ``gen_kwargs`` shard of ``ProcessedPhotos``: what ``num_proc`` can hand out."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -79,7 +78,7 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
         return f"{self.name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
 
 
-class ProcessedPhotos(datasets.GeneratorBasedBuilder):
+class ProcessedPhotos(RowsBuilder):
     """Processed photos as a ``datasets`` builder; the name of the config is the parameter.
 
     Photos that cannot be read are left out with a warning. For a build that resumes, or a folder to publish, use
@@ -109,24 +108,11 @@ class ProcessedPhotos(datasets.GeneratorBasedBuilder):
         generators = []
         for split in SPLITS:
             rows = ProcessedRows.of(self._photos, split, self.config.settings)
-            ranges = [(i, min(i + PHOTOS_PER_RANGE, len(rows))) for i in range(0, len(rows), PHOTOS_PER_RANGE)]
+            ranges = item_ranges(len(rows), PHOTOS_PER_RANGE)
             if ranges:
                 arguments = {"ranges": ranges, "rows": rows}
                 generators.append(datasets.SplitGenerator(name=HUB_SPLITS[SPLITS.index(split)], gen_kwargs=arguments))
         return generators
-
-    def _generate_examples(
-        self, ranges: list[tuple[int, int]], rows: ProcessedRows
-    ) -> Iterator[tuple[Any, dict[str, Any]]]:
-        for start, stop in ranges:
-            for item in range(start, stop):
-                try:
-                    made = rows(item)
-                except PhotoError as error:
-                    _log.warning("%s is left out: %s", rows.ids[item], error)
-                    continue
-                for position, row in enumerate(made):
-                    yield (item, position), row
 
 
 def build_processed(

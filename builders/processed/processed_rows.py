@@ -102,6 +102,10 @@ class ProcessedRows:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def name(self, item: int) -> str:
+        """Of a photo: its id."""
+        return self.ids[item]
+
     def __call__(self, item: int) -> list[dict[str, Any]]:
         """Rows of photo ``item``: one, or one per class in the order of the classes. Raises ``PhotoError``."""
         data = self.source.read(int(self.rows[item]))

@@ -145,7 +145,7 @@ def compiled_read_out(
 ) -> Raw:
     """``sensor.read_out``."""
     body, (height, width) = camera.body, exposure.shape
-    pattern = fixed_pattern(camera, unit, height, width)
+    pattern = fixed_pattern(camera, unit, height, width, normal_numbers)
     white_e = body.white_e(settings.iso)
     expected = kernels_sensor.expected_electrons(
         exposure, pattern.sensitivity, pattern.dark_e_per_s, np.float32(white_e), np.float32(settings.exposure_s)

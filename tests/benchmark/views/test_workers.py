@@ -1,6 +1,7 @@
 """Workers that die, stop or wait, memory that is used again, and a /dev/shm as small as Docker's."""
 
 import gc
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -23,6 +24,7 @@ from benchmark.views import workers as workers_module
 from benchmark.views.acquisition import PlainViews
 from benchmark.views.loading import PhotoViews, iterate_views
 from benchmark.views.ring import Ring, Row, SlotPlan, shared_folder
+from benchmark.views.runs import Runs, chosen
 from benchmark.views.watch import Watch
 from benchmark.views.workers import made_by_workers
 from builders.errors import DataError
@@ -78,6 +80,57 @@ def test_made_by_workers__neighbours_that_are_kin_are_made_by_one_worker():
     workers = [photo.digest for photo in photos]
     assert workers[::2] == workers[1::2]
     assert len(set(workers)) == 2
+
+
+def simulated(runs: Runs, seconds, ahead: int, waited) -> list[set[int]]:
+    """Workers that had a part in each run, where worker ``w`` takes ``seconds[w]`` a position and everything made is
+    asked for at once."""
+    held, at = [[] for _ in seconds], [-1] * len(seconds)
+    clock, done, makers = [0.0] * len(seconds), set(), {}
+    while True:
+        wanted = next(i for i in itertools.count() if i not in done)
+        while choice := chosen(
+            runs,
+            [len(one) for one in held],
+            at,
+            lambda run: runs.next[run] < wanted + ahead,  # noqa: B023
+            most=2,
+            waited=waited,
+        ):
+            held[choice.worker].append(runs.take(choice.run))
+            at[choice.worker] = choice.run
+            makers.setdefault(choice.run, set()).add(choice.worker)
+        busy = [worker for worker in range(len(seconds)) if held[worker]]
+        if not busy:
+            assert runs.first == len(done)
+            return [makers[run] for run in sorted(makers)]
+        soonest = min(busy, key=lambda worker: clock[worker] + seconds[worker])
+        now = clock[soonest] + seconds[soonest]
+        clock = [time if worker in busy else now for worker, time in enumerate(clock)]
+        clock[soonest] = now
+        done.add(held[soonest].pop(0))
+
+
+@pytest.mark.parametrize("seconds", [(1.0, 1.0), (1.0, 3.7), (1.0, 1.3, 0.8)])
+def test_chosen__a_run_is_one_workers_where_nobody_waits(seconds):
+    """44 scenes through 27 cameras: a run that is cut by what may be made ahead is gone on with by whoever began it."""
+    scenes = simulated(Runs(44 * 27, [i // 27 for i in range(44 * 27)]), seconds, 93, waited=False)
+    assert [len(workers) for workers in scenes] == [1] * 44
+    assert set.union(*scenes) == set(range(len(seconds)))
+
+
+def test_chosen__who_has_nothing_to_begin_helps_where_somebody_waits():
+    for waited, expected in ((False, [{0}]), (True, [{0, 1}])):
+        assert simulated(Runs(27, [0] * 27), (1.0, 1.0), 93, waited) == expected
+    scenes = simulated(Runs(44 * 27, [i // 27 for i in range(44 * 27)]), (1.0, 1.3), 93, waited=True)
+    assert [len(workers) for workers in scenes[:-2]] == [1] * 42
+
+
+def test_chosen__positions_that_are_no_kin_go_to_the_idlest():
+    runs = Runs(3)
+    assert chosen(runs, [1, 0], [-1, -1], lambda run: True, most=2, waited=False) == (1, 0)
+    assert chosen(runs, [2, 2], [-1, -1], lambda run: True, most=2, waited=False) is None
+    assert chosen(runs, [0, 0], [-1, -1], lambda run: False, most=2, waited=True) is None
 
 
 def deadly(position: int) -> PhotoViews:

@@ -146,3 +146,20 @@ def test_pair_cams__the_builder_class_has_the_same_rows(two_folders, tmp_path):
     builder.download_and_prepare()
     own = builder.as_dataset(split="test").cast_column("image", datasets.Image(decode=False))
     assert own.to_list() == loaded(tmp_path / "out", tmp_path).to_list()
+
+
+def test_pair_cams__used_beside_its_photos_keeps_their_bytes_and_leaves_out_a_broken_pair(
+    two_folders, tmp_path, monkeypatch, caplog
+):
+    """``datasets`` would store the name alone of a picture that is named like a file here."""
+    (two_folders / "phone" / "s0.jpg").write_bytes(b"no picture")
+    monkeypatch.chdir(two_folders / "phone")
+    builder = PairCams(source="..", cache_dir=str(tmp_path / "builder"))
+    builder.download_and_prepare()
+    plain = datasets.Image(decode=False)
+    rows = builder.as_dataset(split="test").cast_column("image", plain).to_list()
+    assert "pair s0 is left out" in caplog.text
+    assert [row["photo_id"] for row in rows] == [f"{kind}/s{i}.jpg" for i in range(1, 5) for kind in CAMERA_TYPES]
+    for row in rows:
+        assert row["image"]["bytes"] == (two_folders / row["photo_id"]).read_bytes()
+    assert list(builder.as_streaming_dataset(split="test").cast_column("image", plain)) == rows

@@ -177,6 +177,19 @@ def test_normal__numbers_and_the_generator_after_them_are_numpys(begun, count):
     assert one.random() == two.random()
 
 
+def test_fill_bits__a_counter_that_runs_over():
+    """The first word of Philox's counter carries; NumPy's generator, set to the same state, says what follows."""
+    for count, short_of in ((8, 1), (16, 3), (24, 100), (20, 7)):
+        philox = np.random.Philox(key=5)
+        state = philox.state
+        state["state"]["counter"][:2] = 2**64 - short_of, 2
+        philox.state = state
+        counter, bits = state["state"]["counter"].copy(), np.empty(count, np.uint64)
+        kernels_random.fill_bits(counter, state["state"]["key"], bits)
+        np.testing.assert_array_equal(bits, philox.random_raw(count))
+        np.testing.assert_array_equal(counter, philox.state["state"]["counter"])
+
+
 def test_normal__tables_of_the_ziggurat_are_numpys():
     """A bound that is off by one shows in one of four billion numbers; NumPy has its tables in this file."""
     compiled = Path(np.random._generator.__file__).read_bytes()
@@ -299,6 +312,26 @@ def test_prepare__not_where_kernels_are_there_or_not_wanted(own_kernels, monkeyp
 def test_prepare__not_where_they_cannot_be_kept(own_kernels):
     (own_kernels / "kernels").write_text("a file in the folder's place")
     assert compiling.SIMCAMS_KERNELS.begin() is None
+
+
+def test_fixed_pattern__every_unit_of_the_set_is_made_once(monkeypatch):
+    """The default set in its order: 1,188 shots by 162 units, each of which a worker makes once if they fit."""
+    monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
+    made, empty = [], sensor.FixedPattern(np.empty(0), np.empty(0))
+    monkeypatch.setattr(sensor, "_new_pattern", lambda *given: made.append(given[:2]) or empty)
+    shots = simcams_photos().source.shots
+    for shot in shots:
+        sensor.fixed_pattern(shot.camera, shot.unit, 256, 256)
+    assert len(made) == len(set(made)) == len({(shot.camera, shot.unit) for shot in shots}) == 162
+
+
+def test_fixed_pattern__has_numpys_bits(monkeypatch):
+    patterns = []
+    for normals in (sensor._numpys_normals, accelerated.normal_numbers):
+        monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
+        patterns.append(sensor.fixed_pattern(CAMERAS[3], 2, 40, 28, normals))
+    np.testing.assert_array_equal(patterns[0].sensitivity, patterns[1].sensitivity, strict=True)
+    np.testing.assert_array_equal(patterns[0].dark_e_per_s, patterns[1].dark_e_per_s, strict=True)
 
 
 def test_fixed_pattern__kept_within_its_bytes(monkeypatch):
