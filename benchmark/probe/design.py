@@ -6,7 +6,6 @@ found, to precondition the solver.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -15,8 +14,8 @@ import torch
 from torch import Tensor
 
 from benchmark.compute import side_by_side, threads_of_work, uploaded
+from benchmark.probe.axes import PRINCIPAL_AXES, Axes, principal_axes
 from benchmark.probe.features import GATHER_BYTES, RowSource
-from benchmark.probe.products import product
 
 BLOCK_BYTES = 4 << 20
 """Rows are worked on in blocks of about this size: both products of a pass then read a block from cache."""
@@ -34,34 +33,8 @@ TURNED_ROWS = 128
 """The same where they are turned already, half of their values zeros and their axes known (128, 256 and 384 took the
 same time in the probes of ``simcams``, none 4 % more)."""
 
-PRINCIPAL_AXES = 64
-"""Principal axes found of a training set that is not rotated."""
-
-SUBSPACE_PASSES = 3
-"""Passes over the rows to find them."""
-
 FLOAT64_ELEMENTS = 1 << 19
 """Fits of up to so many feature values run in float64 throughout; larger ones use float32 products."""
-
-
-class Axes(NamedTuple):
-    """Principal axes of each training set's features, which precondition the solver."""
-
-    vectors: Tensor | None
-    """float64 [G, d, k], orthonormal. ``None``: the features' own coordinates are the axes."""
-    variances: Tensor
-    """float64 [G, k], or [G, r]."""
-    rest: Tensor
-    """float64 [G], mean variance in the directions outside the k axes."""
-
-    def of_first(self) -> Axes:
-        """Those of the first training set alone."""
-        return Axes(None if self.vectors is None else self.vectors[:1], self.variances[:1], self.rest[:1])
-
-    def of_each(self, groups: int) -> Axes:
-        """Those of one training set, for so many."""
-        vectors = None if self.vectors is None else self.vectors.expand(groups, -1, -1)
-        return Axes(vectors, self.variances.expand(groups, -1), self.rest.expand(groups))
 
 
 class Frame(NamedTuple):
@@ -229,7 +202,7 @@ def design(
     unrotated = Design(n, mean, None, unknown, resident, source, dtype)
     count = min(PRINCIPAL_AXES, dimension)
     with threads_of_work(2 * groups * unrotated.block_rows * dimension * count):
-        return replace(unrotated, axes=_principal_axes(unrotated, count))
+        return replace(unrotated, axes=principal_axes(unrotated, count))
 
 
 def stack_size(fits: int, n: int, dimension: int, memory_bytes: int, dtype: torch.dtype | None = None) -> int:
@@ -275,31 +248,3 @@ def _reduced(centred: Tensor, mean: Tensor, source: RowSource) -> Design:
         source,
         centred.dtype,
     )
-
-
-def _principal_axes(features: Design, count: int) -> Axes:
-    """Leading eigenvectors of each training set's covariance by subspace iteration.
-
-    They only precondition: close is enough, and the same random start makes it repeatable. (Halko, Martinsson and
-    Tropp, SIAM Review 53, 2011.)
-    """
-    groups, dimension = features.mean.shape
-    generator = torch.Generator().manual_seed(0)
-    start = torch.randn((dimension, count), generator=generator, dtype=torch.float64).to(features.mean.device)
-    image = start.expand(groups, -1, -1)
-    for _ in range(SUBSPACE_PASSES):
-        vectors = torch.linalg.qr(image).Q
-        image, total = torch.zeros_like(vectors), torch.zeros_like(features.mean[:, 0])
-        features.add_up(functools.partial(_add_image, vectors.to(features.dtype)), image, total)
-    inner = torch.bmm(vectors.mT, image) / features.n
-    variances, turn = torch.linalg.eigh((inner + inner.mT) / 2)
-    variances = variances.clamp_min(0)
-    outside = max(min(features.n - 1, dimension) - count, 1)
-    rest = (total / features.n - variances.sum(1)).clamp_min(0) / outside
-    return Axes(torch.bmm(vectors, turn), variances, rest)
-
-
-def _add_image(vectors: Tensor, rows: slice, block: Tensor, image: Tensor, total: Tensor) -> None:
-    """Of a block: features.T @ features @ vectors, and the sum of the squared features of each training set."""
-    image += product(block.mT, product(block, vectors))
-    total += torch.linalg.vector_norm(block, dim=(1, 2)).to(torch.float64).square()

@@ -69,7 +69,9 @@ def labelled_parts(splits: LabelledSplits, clusters: Clusters = NO_CLUSTERS, **o
 
     def probe(seed: int, share: float, more: Mapping[str, Any]) -> ProbeAnswers:
         rows = some(splits.train_y, clusters.train, seed, share)
-        given = replace(learnt, train_x=Some(learnt.train_x, rows), train_y=np.asarray(splits.train_y)[rows])
+        given = replace(
+            learnt, train_x=Some(learnt.train_x, rows), train_y=np.asarray(splits.train_y)[rows], of_others=True
+        )
         if learnt.val_x is not None and learnt.val_y is not None:
             rows = some(learnt.val_y, clusters.val, seed, share)
             given = replace(given, val_x=Some(learnt.val_x, rows), val_y=np.asarray(learnt.val_y)[rows])

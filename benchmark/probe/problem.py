@@ -38,6 +38,8 @@ class LabelledSplits:
     """Chance is one over it. A class without a training photo is never predicted."""
     frame: Frame | None = None
     """Of embeddings that are turned already (``turned``)."""
+    of_others: bool = False
+    """Some photos of other splits: turned with these, or not at all."""
 
 
 @dataclass(frozen=True)

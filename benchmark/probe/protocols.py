@@ -265,7 +265,8 @@ def as_learnt(
         splits, protocol, reader, device, memory_bytes: as in ``labelled_probe``.
     """
     where = usable_device(device)
-    if not (protocol_named(protocol).turns and reader == LINEAR and where.type == "cpu") or splits.frame is not None:
+    may = protocol_named(protocol).turns and reader == LINEAR and where.type == "cpu"
+    if not may or splits.of_others or splits.frame is not None:
         return splits
     n, dimension = with_validation(splits)[0].shape
     held = TURNING_BYTES * n * dimension

@@ -19,8 +19,9 @@ from benchmark.probe.design import TURNED_ROWS, Frame, design
 from benchmark.probe.features import Rows, normalised, picked
 from benchmark.probe.problem import LabelledSplits
 
-FITS = 10
-"""Fits of a labelled probe at least: nine strengths in the search, and the refit."""
+FITS = 20
+"""Full fits of a labelled probe on one view of its photos, the mean of three: ten of the search and the refit, in one
+view as much again thrice (curve, spread; a hundred fits of shuffled labels, of six passes each)."""
 
 PRODUCTS = 50
 """Passes of a fit over its rows (756 photos, 1280 dimensions: 50 to 120 in a search, 15 to 50 in a refit)."""
@@ -32,7 +33,7 @@ DEARER = 2
 def pays(n: int, dimension: int, tested: int, n_classes: int) -> bool:
     """Whether a labelled probe saves more than turning its n train and validation photos, and ``tested`` ones, takes.
 
-    >>> pays(918, 1280, 459, 27), pays(918, 1280, 100_000, 27), pays(1280, 1280, 100, 27)
+    >>> pays(918, 1280, 459, 27), pays(918, 1280, 100_000, 27), pays(1100, 1280, 550, 2)
     (True, False, False)
     """
     if not TURNED_ROWS < n < dimension:

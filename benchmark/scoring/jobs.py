@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import traceback
@@ -43,7 +44,7 @@ class Done:
 
 
 def run_jobs(jobs: Sequence[Job], *, silent: bool = False) -> list[Done]:
-    """Run every job; answers in order."""
+    """Run every job, those that take longest first where they go side by side; answers in order."""
     started = time.perf_counter()
     bar = tqdm(total=len(jobs), desc="scoring", unit="task", delay=2, leave=False, disable=silent or None)
 
@@ -54,9 +55,20 @@ def run_jobs(jobs: Sequence[Job], *, silent: bool = False) -> list[Done]:
         return done
 
     with bar:
-        found = side_by_side(run, jobs) if _small(jobs) else [run(job) for job in jobs]
+        if _small(jobs):
+            order = _longest_first(jobs)
+            by_place = dict(zip(order, side_by_side(run, [jobs[i] for i in order]), strict=True))
+            found = [by_place[i] for i in range(len(jobs))]
+        else:
+            found = [run(job) for job in jobs]
     share = (time.perf_counter() - started) / max(sum(done.seconds for done in found), 1e-9)
     return [Done(done.outcome, done.reason, done.seconds * share) for done in found]
+
+
+def _longest_first(jobs: Sequence[Job]) -> list[int]:
+    """Places of the jobs as they begin, so that none is left alone at the end; unknown ones keep theirs, before all."""
+    effort = [math.inf if job.task.effort is None else job.task.effort(job.given.photos) for job in jobs]
+    return sorted(range(len(jobs)), key=lambda i: -effort[i])
 
 
 def _run(job: Job) -> Done:

@@ -242,6 +242,12 @@ def _unfit(attribute: str, photos: PhotoSet) -> str:
     return ""
 
 
+def _effort(attribute: str, photos: PhotoSet) -> float:
+    """Fits of as many photos, of as many classes: what a pass over the rows multiplies."""
+    labels = attribute_labels(photos, attribute)
+    return 0.0 if labels is None else float((labels.values != UNLABELLED).sum()) * len(labels.names)
+
+
 def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
     from benchmark.views import MaskedViews
 
@@ -261,6 +267,7 @@ ACQUISITION_PROBES: Mapping[str, Task] = MappingProxyType(
             unfit=partial(_unfit, attribute.task),
             run=partial(run_acquisition_probe, attribute.task),
             read_answers=read_acquisition_probe,
+            effort=partial(_effort, attribute.task),
         )
         for attribute in ATTRIBUTES.values()
     }

@@ -96,6 +96,8 @@ class Task:
     """The values by photo of each metric, from the arrays that ``run`` kept."""
     growth: Literal["photos", "pairs"] = "photos"
     """What its time grows with: photos, or pairs of a photo that is asked about and one that may be the answer."""
+    effort: Callable[[PhotoSet], float] | None = None
+    """How much work it is, for the longest of several to begin first, in a unit of its family; None: unknown."""
 
     by_name: bool = False
     """Asked only where its subject is named, or photos are a built set of its views; patterns such as ``probe/*`` and

@@ -113,8 +113,8 @@ def test_processing_probe__validation_is_pooled_only_where_photos_are_few(monkey
 
 def test_processing_probe__axes_are_found_once_for_all_assignments(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
-    principal_axes = design_module._principal_axes
-    monkeypatch.setattr(design_module, "_principal_axes", lambda *a: found.append(1) or principal_axes(*a))
+    found_by = design_module.principal_axes
+    monkeypatch.setattr(design_module, "principal_axes", lambda *a: found.append(1) or found_by(*a))
     monkeypatch.setattr(converged_module, "CPU_STACK_BYTES", 1)  # each assignment alone
     train, test = split(processed(90, 8, 3, 0.3), 60)
     answers = processing_probe(train, test, assigned(3, 60))

@@ -131,6 +131,7 @@ def test_turned__the_same_optimum_as_scikit_learn_and_as_plain_rows(name: str, m
     less = turned(splits)
     features = learnt_from(less)
     assert features.basis is None
+    assert less.frame is not None
     assert torch.equal(features.mean[0], less.frame.centre)
     found = fitted(less, features)
     assert bool(found.converged.all())
@@ -206,10 +207,11 @@ def test_turned__a_pass_reads_less_than_half_of_what_as_many_full_rows_have() ->
     [
         (918, 1280, 459, 27, True),
         (864, 1280, 432, 6, True),
-        (612, 1280, 306, 2, False),  # few classes: the factorisation is most of the work
+        (612, 1280, 306, 2, True),
+        (1100, 1280, 550, 2, False),  # few classes, and little to save: the factorisation is most of the work
         (1280, 1280, 1, 27, False),  # nothing to save
         (128, 1280, 64, 27, False),  # rotated to 128 numbers as it is
-        (400, 1280, 50_000, 3, False),  # most of the work is in the test photos
+        (400, 1280, 100_000, 3, False),  # most of the work is in the test photos
     ],
 )
 def test_pays__what_passes_save_against_what_turning_takes(
@@ -221,7 +223,7 @@ def test_pays__what_passes_save_against_what_turning_takes(
 def test_pays__by_counts_of_multiply_adds() -> None:
     # a fit's pass over n rows of d, there and back, costs 2 n d a class; over turned ones n n
     n, d, tested, classes = 200, 1000, 100, 2
-    saved = classes * 10 * 50 * (2 * n * d - n * n)
+    saved = classes * 20 * 50 * (2 * n * d - n * n)
     work = n * n * d - n**3 / 3 + 2 * d * n * tested - n * n * tested
     for dearer, expected in ((0.99 * saved / work, True), (1.01 * saved / work, False)):
         with pytest.MonkeyPatch.context() as patch:
@@ -259,14 +261,20 @@ def test_labelled_faces__turned_once_and_the_same_answers(monkeypatch: pytest.Mo
 def test_labelled_faces__axes_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
     splits, found = splits_of(200, 400, val=30), []
-    principal = design_module._principal_axes
+    principal = design_module.principal_axes
     monkeypatch.setattr(
-        design_module, "_principal_axes", lambda features, count: found.append(features.n) or principal(features, count)
+        design_module, "principal_axes", lambda features, count: found.append(features.n) or principal(features, count)
     )
     whole = labelled_probe(splits)
     shuffled_accuracies(splits, chosen=whole.chosen, permutations=2)
     labelled_spread(splits, whole=whole, probes=2)
     assert found == [230]
+    # not turned as a whole, so no part of it is
+    found.clear()
+    monkeypatch.setattr(protocols, "pays", lambda n, *more: n < 230)
+    monkeypatch.setattr(protocols, "turned", lambda given: pytest.fail("a part was turned"))
+    labelled_spread(splits_of(200, 401, val=30), whole=whole, probes=2)
+    assert len(found) == 2
 
 
 def test_as_learnt__only_where_it_is_the_same_and_pays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,6 +287,7 @@ def test_as_learnt__only_where_it_is_the_same_and_pays(monkeypatch: pytest.Monke
     assert as_learnt(splits, reader="knn") is splits
     assert as_learnt(splits, memory_bytes=1000) is splits
     assert as_learnt(splits_of(128, 400)).frame is None
+    assert as_learnt(replace(splits, of_others=True)).frame is None
     monkeypatch.setattr(protocols, "usable_device", lambda device: torch.device("cuda"))
     assert as_learnt(splits) is splits
 

@@ -65,6 +65,31 @@ def test_run_jobs__large_ones_and_those_of_a_gpu_run_alone(device: str, monkeypa
     assert threads == [(threading.main_thread(), 2)] * 2
 
 
+def test_run_jobs__the_longest_begin_first_and_answers_stand_in_order() -> None:
+    torch.set_num_threads(2)
+    begun: list[str] = []
+    first, both = threading.Lock(), threading.Barrier(2, timeout=20)
+
+    def named(name: str, effort: float | None) -> Job:
+        def run(given: Any) -> TaskOutcome:
+            with first:
+                begun.append(name)
+            if name in ("unknown", "long"):
+                both.wait()  # the two that begin take both threads
+            return outcome(name)
+
+        one = job(name, run)
+        grows = None if effort is None else lambda photos: effort * len(photos)
+        return replace(one, task=replace(one.task, effort=grows))
+
+    names = [("short", 1.0), ("long", 7.0), ("unknown", None), ("middle", 3.0)]
+    done = run_jobs([named(*one) for one in names])
+    assert sorted(begun[:2]) == ["long", "unknown"]
+    assert set(begun[2:]) == {"middle", "short"}
+    assert task_runs._longest_first([named(*one) for one in names]) == [2, 1, 3, 0]
+    assert [list(one.outcome.answers) for one in done if one.outcome] == [["short"], ["long"], ["unknown"], ["middle"]]
+
+
 def test_run_jobs__in_order_a_failure_is_a_reason() -> None:
     def slow(given: Any) -> TaskOutcome:
         time.sleep(0.05)
