@@ -18,7 +18,7 @@ from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from benchmark.views.acquisition import MaskedViews, PlainViews
 from builders.exif import STUDY_ATTRIBUTES, task_spelling
 from builders.kinds import open_photos
-from builders.photos import Labels, PhotoSet
+from builders.photos import UNLABELLED, Labels, PhotoSet
 from builders.pixels.by_pillow import encode_jpeg, open_processed
 from builders.pixels.decode import decode_rgb
 
@@ -177,6 +177,18 @@ def test_clusters__owners_scenes_and_photos_of_nobody():
     assert others[0] == others[3] != code[0]
     alone = dataclasses.replace(photos, columns={"owner": np.array(["me"] * 6)})
     assert _clusters(alone, np.arange(6)) == (None, "photo")
+
+
+def test_acquisition_probes__effort_grows_with_labelled_photos_and_classes():
+    photos = dataclasses.replace(
+        PhotoSet.of_bytes("toy", {str(i): b"" for i in range(6)}),
+        attributes={
+            "make": Labels(("a", "b", "c"), np.array([0, 1, 2, UNLABELLED, 0, 1], np.int32)),
+            "flash": Labels(("without", "with"), np.array([0, 1, 0, 1, 0, 1], np.int32)),
+        },
+    )
+    efforts = {name: all_tasks()[f"probe/{name}"].effort(photos) for name in ("make", "flash", "iso")}
+    assert efforts == {"make": 15, "flash": 12, "iso": 0}
 
 
 def test_acquisition_data__is_not_asked_about_processing_unless_told():
