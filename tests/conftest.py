@@ -3,15 +3,22 @@
 import gc
 import io
 import os
+import sys
+import time
 
 # Small products gain nothing from threads, and threads that wait by spinning slow everything else down. Numpy and torch
 # read these when they are imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import numpy as np
-import pytest
-from PIL import Image
+# Compiled modules are kept beside their sources, also where the environment says otherwise (many containers do): the
+# processes that tests start, some hundreds, would each compile the packages anew, and every run these tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from PIL import Image  # noqa: E402
 
 # Converting a network takes longer than the tiny runs of tests; those of runtimes ask for them by name.
 os.environ.setdefault("CAMTRACE_RUNTIME", "torch")
@@ -21,10 +28,34 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 """Clients inside the test process see no Hub; those that need one run in a process of their own, against the double."""
 
 
+SLOW_COLLECTION_S = 0.02
+_slow_collections: list[float] = []
+
+
 def pytest_collection_finish():
     """What is imported by now stays: collections of garbage, of which runs ask for many, need not look through it."""
+    _freeze()
+    gc.callbacks.append(_note_slow_collection)
+
+
+def pytest_runtest_logfinish():
+    """What tests have imported since, too, once a collection has taken long."""
+    if any(seconds > SLOW_COLLECTION_S for seconds in _slow_collections):
+        _freeze()
+    _slow_collections.clear()
+
+
+def _freeze():
     gc.collect()
     gc.freeze()
+
+
+def _note_slow_collection(phase, info):
+    if info["generation"] == 2:
+        if phase == "start":
+            _slow_collections.append(-time.thread_time())
+        else:
+            _slow_collections[-1] += time.thread_time()
 
 
 @pytest.fixture

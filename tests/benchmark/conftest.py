@@ -13,12 +13,13 @@ from builders.files import write_bytes_atomically
 def unpainted():
     """Pictures of reports are composed, not painted: a grey point stands in each file. For tests that run a command
     many times and look at no picture; painting is tested where pictures are (``results``, ``study``), and by
-    ``scoring/test_command.py`` end to end."""
+    ``scoring/test_command.py`` and ``audit/test_command.py`` end to end."""
     buffer = io.BytesIO()
     Image.new("L", (1, 1), 128).save(buffer, "PNG")
     point = buffer.getvalue()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.results.figure.write_png", lambda _, path: write_bytes_atomically(path, point))
+        for module in ("benchmark.results.figure", "benchmark.audit.figure"):
+            patch.setattr(f"{module}.write_png", lambda _, path: write_bytes_atomically(path, point))
         yield
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmark.__main__ import main
 from benchmark.audit import audit, scan
@@ -18,8 +19,11 @@ from benchmark.audit.repair_apply import write_repaired
 from benchmark.audit.repair_plan import Repair, RepairPlan
 from benchmark.audit.subjects import photo_subject
 from benchmark.audit.text import audit_text, card_section
+from benchmark.results import write_png
 from builders.errors import DataError
 from tests.benchmark.audit.planted import jpeg, opened, picture, planted, png
+
+pytestmark = pytest.mark.usefixtures("unpainted")
 
 ROOT = Path(__file__).parents[3]
 
@@ -43,7 +47,12 @@ def cache(tmp_path, monkeypatch):
 def test_main__files_and_exit_status(tmp_path, cache, capsys):
     data = f"folder:{write(planted('format', 0.6, 120), tmp_path / 'photos')}"
     out = tmp_path / "out"
-    assert main(["audit", data, "--output", str(out)]) == 0
+    with pytest.MonkeyPatch.context() as painted:
+        painted.setattr("benchmark.audit.figure.write_png", write_png)
+        assert main(["audit", data, "--output", str(out)]) == 0
+    with Image.open(out / "audit.png") as picture_:
+        assert picture_.width > 1000
+        assert np.asarray(picture_.convert("L")).std() > 5  # something is drawn on it
     assert sorted(p.name for p in out.iterdir()) == ["audit.html", "audit.json", "audit.md", "audit.png"]
     read = json.loads((out / "audit.json").read_text())
     assert read["verdict"] in capsys.readouterr().out

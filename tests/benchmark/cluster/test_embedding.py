@@ -21,6 +21,8 @@ from builders.ranks import Place, read_plan
 from tests.benchmark.cluster.conftest import ASKED, POISONED, leftovers, make_root, same_banks, scores, tree
 from tests.warm_python import run_python
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 @pytest.fixture
 def planned(run, tmp_path):

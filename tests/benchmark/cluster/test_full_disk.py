@@ -10,6 +10,8 @@ from builders.ranks import read_plan
 from tests.benchmark.cluster.conftest import ASKED, leftovers, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 @pytest.fixture
 def small_disk():

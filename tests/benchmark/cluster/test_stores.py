@@ -16,6 +16,8 @@ from tests.warm_python import run_python, start_python
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 @pytest.fixture(scope="module")
 def server():
