@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from benchmark.encoders import Pixels
 from benchmark.views.views import ORIGINAL, Preprocess, original_key
-from builders.pixels import CenterMask, Processing, decode_rgb, preprocess_all, reencode_jpeg
+from builders.pixels import CenterMask, Processing, Rectangle, ResizeCrop, decode_rgb, preprocess_all, reencode_jpeg
 
 MASKED_NAMES = ("whole", "masked", "complement")
 
@@ -113,4 +112,10 @@ def _reencoded(image: Image.Image) -> Image.Image:
 
 def _saved_pixels(image: Image.Image) -> np.ndarray:
     """``_reencoded`` as uint8 [height, width, 3], of which an engine never makes a picture."""
-    return np.asarray(preprocess_all(image, (_SAVED,), "", [Pixels(()).plan])[0][0])
+    return np.asarray(preprocess_all(image, (_SAVED,), "", [_whole])[0][0])
+
+
+def _whole(width: int, height: int) -> ResizeCrop:
+    """Nothing is resized or cut."""
+    everything = Rectangle(0, 0, width, height)
+    return ResizeCrop((width, height), everything, (width, height), int(Image.Resampling.BILINEAR), everything)
