@@ -134,36 +134,46 @@ _sums: Any = intrinsic(_sums_side_by_side)
 
 
 @jit
-def _parted(planes: Any, scale: Any) -> Any:
-    """``planes`` float32 [3, H, W] times ``scale``, flat: all even columns, then all odd ones. W is even."""
-    flat, half = planes.reshape(-1), planes.size // 2
-    result = np.empty(2 * half, np.float32)
-    for i in range(half):
-        result[i], result[half + i] = flat[2 * i] * scale, flat[2 * i + 1] * scale
-    return result
+def _part(planes: Any, scale: Any) -> None:
+    """``planes`` float32 [3, H, W] times ``scale``, in place: of each row the even columns, then the odd ones."""
+    half = planes.shape[2] // 2
+    line = np.empty(2 * half, np.float32)
+    for c in range(3):
+        for row in range(planes.shape[1]):
+            here = planes[c, row]
+            for x in range(2 * half):
+                line[x] = here[x] * scale
+            for x in range(half):
+                here[x], here[half + x] = line[2 * x], line[2 * x + 1]
 
 
 @jit
-def _splines(parted: Any, stride: int, start: Any, down: Any, across: Any, total: Any) -> None:
+def _splines(parted: Any, width: int, start: Any, left: Any, down: Any, across: Any, total: Any) -> None:
     """The spline of each of some pixels of one colour in a row, in the order of rows and columns of its coefficients.
 
     Args:
-        parted: of ``_parted``.
-        stride: W / 2.
-        start: int64 [w], the upper left of the 4 x 4 coefficients of each pixel, before they were parted.
+        parted: float32 [3 H W], of ``_part``.
+        width: W.
+        start, left: int64 [w], of the first of the 4 x 4 coefficients of each pixel: the beginning of its row, and its
+            column before they were parted.
         down, across: of ``_weights``.
         total: float64 [w], filled.
     """
-    half, i = parted.size // 2, 0
+    half, i = width // 2, 0
     while i < start.size:
-        at, uneven = start[i], 1
+        uneven = 1
         if i + _LANES <= start.size:  # every second column of the plane, in one row of it: mostly
             uneven = 0
             for j in range(1, _LANES):
-                uneven |= start[i + j] - at - 2 * j
-        even, odd = (at >> 1) + half * (at & 1), ((at + 1) >> 1) + half * (1 - (at & 1))
+                uneven |= (start[i + j] - start[i]) | (left[i + j] - left[i] - 2 * j)
+        even, odd = left[i] >> 1, (left[i] + 1) >> 1
+        if left[i] & 1:
+            even += half
+        else:
+            odd += half
+        even, odd = start[i] + even, start[i] + odd
         if uneven == 0:
-            _sums(parted, even, odd, stride, down, across, i, total)
+            _sums(parted, even, odd, width, down, across, i, total)
             i += _LANES
             continue
         sum_here = 0.0
@@ -172,7 +182,7 @@ def _splines(parted: Any, stride: int, start: Any, down: Any, across: Any, total
             sum_here += np.float64(parted[odd]) * down[k, i] * across[1, i]
             sum_here += np.float64(parted[even + 1]) * down[k, i] * across[2, i]
             sum_here += np.float64(parted[odd + 1]) * down[k, i] * across[3, i]
-            even, odd = even + stride, odd + stride
+            even, odd = even + width, odd + width
         total[i] = sum_here
         i += 1
 
@@ -195,7 +205,7 @@ def sampled(
     """Fill ``mosaic`` float32 [h, w] with the spline of one plane a pixel; False where a pixel looks over the edge.
 
     Args:
-        planes: float32 [3, H, W], coefficients over ``scale``, of the rows from ``first``; W is even.
+        planes: float32 [3, H, W], coefficients over ``scale``, of the rows from ``first``; W is even. Used up.
         scale: float32.
         first: see ``planes``.
         grid_y, grid_x, r2: float32 [h], [w], [h, w]: from the centre, and the squared radius.
@@ -207,10 +217,12 @@ def sampled(
     one, zero = np.float32(1), np.float32(0)
     height, half = mosaic.shape[0], mosaic.shape[1] // 2
     _, rows, columns = planes.shape
-    parted = _parted(planes, scale)
+    _part(planes, scale)
+    parted = planes.reshape(-1)
     cos, sin = turn[0], turn[1]
     at_y, at_x, whole_y, whole_x, total = np.empty(half), np.empty(half), np.empty(half), np.empty(half), np.empty(half)
-    start, weights_y, weights_x = np.empty(half, np.int64), np.empty((4, half)), np.empty((4, half))
+    starts, lefts = np.empty(half, np.int64), np.empty(half, np.int64)
+    weights_y, weights_x = np.empty((4, half)), np.empty((4, half))
     for row in range(height):
         y, line = grid_y[row], mosaic[row]
         quarter = kept[row - height // 2 if row >= height // 2 else height // 2 - 1 - row]
@@ -227,12 +239,12 @@ def sampled(
             for i in range(half):
                 top, left = np.int64(whole_y[i]) - 1 - first, np.int64(whole_x[i]) - 1
                 outside += (top < 0) | (left < 0) | (top + 3 >= rows) | (left + 3 >= columns)
-                start[i] = (colour * rows + top) * columns + left
+                starts[i], lefts[i] = (colour * rows + top) * columns, left
             if outside:
                 return False
             _weights(at_y, whole_y, weights_y)
             _weights(at_x, whole_x, weights_x)
-            _splines(parted, columns // 2, start, weights_y, weights_x, total)
+            _splines(parted, columns, starts, lefts, weights_y, weights_x, total)
             for i in range(half):
                 column = 2 * i + second
                 light = quarter[column - half] if column >= half else quarter[half - 1 - column]
