@@ -4,7 +4,7 @@ from .devices import named_devices
 from .less_memory import exact_device, free_cached, with_less_memory
 from .memory import budget, free_on_gpu, free_on_host, share_machine
 from .precision import rounded_as_asked
-from .process_setup import prepare_process
+from .process_setup import import_torch, prepare_process
 from .products import in_parts, multiply, numpy_is_faster
 from .threads import side_by_side, threads_for, threads_of_work
 from .uploads import uploaded
@@ -17,6 +17,7 @@ __all__ = [
     "free_cached",
     "free_on_gpu",
     "free_on_host",
+    "import_torch",
     "in_parts",
     "multiply",
     "named_devices",

@@ -153,8 +153,13 @@ def _traced(embed: Embedder, batch: torch.Tensor) -> Any:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
+    whole = WholeNetwork(embed).eval()
     with tracing():
-        traced = torch.jit.trace(WholeNetwork(embed).eval(), (batch,), check_trace=False, strict=False)
+        # of a function weights are constants; of a module torch looks through every part first, which takes as long
+        # again. What may still be trained cannot be a constant.
+        trained = any(weights.requires_grad for weights in whole.parameters())
+        called = whole if trained else lambda views: whole(views)
+        traced = torch.jit.trace(called, (batch,), check_trace=False, strict=False)
         decoder = TorchScriptPythonDecoder(traced)
         frontend = FrontEndManager().load_by_framework("pytorch")
         model = frontend.convert(frontend.load(decoder))

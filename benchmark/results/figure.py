@@ -40,6 +40,9 @@ WIDE = 74
 """Characters of the heading over one panel, narrow ones and wide ones mixed."""
 
 
+DPI = 130
+"""Dots per inch of a picture in a file."""
+
 AROUND = 1.2
 """Inches of a panel's title, axis and legend."""
 
@@ -52,9 +55,14 @@ def draw_report(results: Sequence[Result], questions: Questions, path: Path) -> 
 
 
 def write_png(figure: Figure, path: Path) -> None:
-    """Write a figure to a PNG file, atomically."""
+    """Write a figure to a PNG file, atomically: the bytes of ``figure.savefig``, which would draw all of it once more
+    to lay it out (a sixth of a report's time)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130, facecolor="white")
+    figure.set_dpi(DPI)
+    figure.set_facecolor("white")
+    FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
     write_bytes_atomically(path, buffer.getvalue())
 
 

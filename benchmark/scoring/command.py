@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from benchmark.compute import prepare_process
+from benchmark.compute import import_torch, prepare_process
 from benchmark.encoders import parse_output
 from benchmark.options import (
     CHOICES,
@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
             begin_compiling_engine()  # on a machine that has not compiled it yet, while torch is imported
         prepare_process()
+        import_torch()
         from benchmark.encoders import load_encoder
         from benchmark.scoring.asking import Asked, EncoderSource, score_asked
         from benchmark.scoring.erased import Erasing

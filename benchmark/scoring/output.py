@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from benchmark.leaderboard import write_report_page
 from benchmark.results import (
     ANSWERS_FILE,
+    Questions,
     Result,
     courses,
     draw_courses,
@@ -22,6 +24,7 @@ from benchmark.results import (
     write_result,
 )
 from benchmark.scoring.aside import set_aside, usual_place
+from benchmark.scoring.forked import beside
 from benchmark.scoring.run import Scored
 from benchmark.tasks import all_tasks
 from builders.files import sweep_temporaries, write_bytes_atomically, write_text_atomically
@@ -74,7 +77,12 @@ def write_reports(
     questions = all_tasks()
     text = report_text(results, questions, unloaded)
     write_text_atomically(output / "report.md", text)
-    write_report_page(results, text, output / "report.html", photos=[p for p in photos if p is not None])
+    with beside(partial(_draw, results, questions, output)):
+        write_report_page(results, text, output / "report.html", photos=[p for p in photos if p is not None])
+    return text
+
+
+def _draw(results: Sequence[Result], questions: Questions, output: Path) -> None:
     by_encoder: dict[str, list[Result]] = {}
     for result in results:
         by_encoder.setdefault(str(result.encoder["id"]), []).append(result)
@@ -82,4 +90,3 @@ def write_reports(
         folder = output if len(by_encoder) == 1 else output / folder_name(encoder)
         draw_report(own, questions, folder / "report.png")
     draw_courses(courses(results), questions, output / "course.png")
-    return text

@@ -10,7 +10,7 @@ so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from benchmark.encoders import COMPLEX, Encoder, said
 from benchmark.options import RunOptions
 from benchmark.views import PREPROCESSING_FAILED, PhotoViews, ViewRecipe, iterate_views
 from builders.errors import CamtraceError
-from builders.photos import PhotoSet
+from builders.photos import PhotoSet, PhotoSource
 
 PHOTOS = 3
 """That each encoder is asked for."""
@@ -69,7 +69,7 @@ def try_encoders(encoders: Sequence[Encoder], photos: PhotoSet, recipe: ViewReci
         recipe: its first view is made of each.
         options: views per forward pass are its ``batch_size``: at 1 no view has company in its batch.
     """
-    view = recipe.only(recipe.names[:1])
+    view, photos = recipe.only(recipe.names[:1]), _read_once(photos)
     found = [_first_answer(encoder, photos, view, options) for encoder in encoders]
     able = [i for i, first in enumerate(found) if isinstance(first, _Answer)]
     indices = sorted({index for first in found if isinstance(first, _Answer) for index in first.indices})
@@ -91,6 +91,25 @@ def try_encoders(encoders: Sequence[Encoder], photos: PhotoSet, recipe: ViewReci
     return trials
 
 
+@dataclass(frozen=True)
+class _ReadOnce:
+    """A ``PhotoSource`` that keeps what it has read: a simulated photo is rendered for all encoders and both times."""
+
+    source: PhotoSource
+    known: dict[int, bytes] = field(default_factory=dict)
+
+    def read(self, row: int) -> bytes:
+        if row not in self.known:
+            self.known[row] = self.source.read(row)
+        return self.known[row]
+
+
+def _read_once(photos: PhotoSet) -> PhotoSet:
+    """Those of a set that are tried, in their order."""
+    tried = photos.select(_spread(len(photos)))
+    return replace(tried, source=_ReadOnce(tried.source))
+
+
 def _failure(photo: PhotoViews, which: int) -> str:
     """Why there is no view of a photo for one preprocessing; empty if there is one."""
     return photo.failure or (next(iter(photo.own_failures[which].values()), "") if photo.own_failures else "")
@@ -107,9 +126,9 @@ class _Answer:
 
 
 def _first_answer(encoder: Encoder, photos: PhotoSet, view: ViewRecipe, options: RunOptions) -> _Answer | str:
-    """Its answer alone, or why there is none; empty if no photo that was tried can be read."""
+    """Its answer alone to the first of these photos, or why there is none; empty if none of them can be read."""
     indices, arrays, failures = [], [], []
-    for photo in iterate_views(photos, _spread(len(photos)), view, [encoder.preprocess]):
+    for photo in iterate_views(photos, range(len(photos)), view, [encoder.preprocess]):
         if reason := _failure(photo, 0):
             failures.append(reason)
             continue

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.compute import prepare_process
+from benchmark.compute import import_torch, prepare_process
 from benchmark.options import STUDY_PRESET
 from benchmark.scoring import Voice, checked_data, listed, loading_options, run_options
 from benchmark.scoring import parser as score_parser
@@ -122,6 +122,7 @@ def run_command(
             check_writable("--cache", options.cache / "banks")
             sweep_cache(options.cache)
         prepare_process()
+        import_torch()
         from benchmark.scoring import Origin
         from benchmark.sweep.run import groups_of, run_sweep, sweep_text
 

@@ -17,7 +17,9 @@ from PIL import Image
 from torch import nn
 
 from benchmark.encoders import Encoder, as_encoder, largest_relative_error, load_encoder
-from benchmark.encoders.openvino_network import OpenVinoNetwork, make_room
+from benchmark.encoders.embedding import Embedder
+from benchmark.encoders.openvino_network import OpenVinoNetwork, _core, _settings, _traced, make_room
+from benchmark.encoders.placement import Placement
 from benchmark.encoders.runtime import RuntimeEmbedder, on_runtime
 from benchmark.encoders.runtime_choice import choice_file, times_as_fast
 from builders.errors import EncoderError, UsageError
@@ -301,7 +303,7 @@ import torch
 
 class Network(torch.nn.Module):
     def forward(self, x):
-        return x.mean((2, 3))
+        return x.mean(3).flatten(1)
 """
 
 
@@ -387,8 +389,9 @@ def test_choice_file__whatever_decides_is_in_the_name(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("benchmark.encoders.runtime_choice.CPU_INFO", tmp_path / "cpuinfo")
         names.append(name())
-        patch.setattr("benchmark.encoders.runtime_choice.LEAST", 2)
-        names.append(name())
+        for bound in ("LEAST", "CLEAR"):
+            patch.setattr(f"benchmark.encoders.runtime_choice.{bound}", 2)
+            names.append(name())
     monkeypatch.setattr("importlib.metadata.version", lambda package: "another")
     names.append(name())
     assert len(set(names)) == len(names)
@@ -397,8 +400,9 @@ def test_choice_file__whatever_decides_is_in_the_name(tmp_path, monkeypatch):
     assert choice_file(tmp_path, "openvino", replace(info, weights_sha256=None), views) is None
 
 
-def test_times_as_fast__processor_time_in_turns_on_the_same_views(monkeypatch):
-    """On a clock that only these two move: the other takes 0.4 of torch's time, and 0.3 s more in its first call."""
+@pytest.fixture
+def on_a_clock(monkeypatch):
+    """Two embedders on a clock that only they move, the other's first call taking 0.3 s more, and who was called."""
     now, called = [0.0], []
 
     def by(name, each, first=0.0):
@@ -410,7 +414,12 @@ def test_times_as_fast__processor_time_in_turns_on_the_same_views(monkeypatch):
         return embed
 
     monkeypatch.setattr("benchmark.encoders.runtime_choice.time.process_time", lambda: now[0])
-    views = torch.arange(3.0)[:, None]
+    return lambda each, share: (by("torch", each), by("other", share * each, 0.3)), called
+
+
+def test_times_as_fast__processor_time_in_turns_on_the_same_views(on_a_clock):
+    """The other takes 0.8 of torch's time: too near to it for three views."""
+    embedders, called = on_a_clock
     before = torch.get_num_threads()
     try:
         for threads, each, batch, passes in (
@@ -422,19 +431,37 @@ def test_times_as_fast__processor_time_in_turns_on_the_same_views(monkeypatch):
         ):
             torch.set_num_threads(threads)
             called.clear()
-            speed = times_as_fast(by("torch", each), by("other", 0.4 * each, 0.3), views)
-            assert speed == pytest.approx(2.5)
-            assert called[:2] == [("other", 2), ("torch", 2)]
+            assert times_as_fast(*embedders(each, 0.8), torch.arange(3.0)[:, None]) == pytest.approx(1.25)
+            assert called[:3] == [("other", 3), ("torch", 3), ("other", 3)]
             turn = [("torch", batch)] * passes + [("other", batch)] * passes
-            assert called[2:] == turn * 3
+            assert called[3:] == turn * 3
     finally:
         torch.set_num_threads(before)
 
 
-def test_times_as_fast__one_disturbed_round_does_not_decide(monkeypatch):
-    times = iter([1.0, *[1.0, 9.0], *[1.0, 0.5], *[1.0, 0.6]])
-    monkeypatch.setattr("benchmark.encoders.runtime_choice._seconds", lambda *_: next(times))
-    assert times_as_fast(lambda v: v, lambda v: v, torch.zeros(1, 1)) == pytest.approx(1 / 0.6)
+@pytest.mark.parametrize(("share", "speed"), [(1 / 1.51, 1.51), (1.51, 1 / 1.51)])
+def test_times_as_fast__two_looks_decide_what_is_clear(on_a_clock, share, speed):
+    embedders, called = on_a_clock
+    assert times_as_fast(*embedders(0.01, share), torch.zeros(3, 1)) == pytest.approx(speed)
+    assert called == [("other", 3), *[("torch", 3), ("other", 3)] * 2]
+
+
+@pytest.mark.parametrize(
+    ("times", "speed"),
+    [
+        ([1.0, 0.9, *[1.0, 9.0], *[1.0, 0.5], *[1.0, 0.6]], 1 / 0.6),  # one of three rounds was disturbed
+        ([1.0, 0.5, *[1.0, 0.6]], 1 / 0.6),  # of two looks the nearer to 1
+        ([1.0, 1.9, *[1.0, 1.6]], 1 / 1.6),
+        ([1.0, 0.5, *[1.0, 0.9], *[1.0, 0.8] * 3], 1 / 0.8),  # the first of two looks was disturbed
+        ([1.0, 1.9, *[1.0, 1.1], *[1.0, 0.8] * 3], 1 / 0.8),
+        ([1.0, 0.5, *[1.0, 1.9], *[1.0, 0.8] * 3], 1 / 0.8),
+    ],
+)
+def test_times_as_fast__no_single_disturbance_decides(times, speed, monkeypatch):
+    left = iter(times)
+    monkeypatch.setattr("benchmark.encoders.runtime_choice._seconds", lambda *_: next(left))
+    assert times_as_fast(lambda v: v, lambda v: v, torch.zeros(1, 1)) == pytest.approx(speed)
+    assert next(left, None) is None
 
 
 def test_make_room__least_recently_used_first(tmp_path):
@@ -460,6 +487,15 @@ def test_largest_relative_error__by_hand():
     zero = np.array([[0.0, 0.0], [0.0, 10.0]])
     assert largest_relative_error(np.array([[0.5, 0.0], [0.0, 10.0]]), zero) == pytest.approx(0.5 / 10)
     assert largest_relative_error(np.zeros((1, 2)), np.zeros((1, 2))) == 0
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_openvino__weights_that_may_still_be_trained_are_converted_too(trained, views):
+    """Torch makes constants, which weights of a traced function are, of no others."""
+    module = Small().eval().requires_grad_(trained)
+    embed = Embedder("e", module, lambda m, x: m(x), None, Placement("cpu", "float32"))
+    network = OpenVinoNetwork(_core().compile_model(_traced(embed, views[:3]), "CPU", _settings(1)), 1)
+    assert largest_relative_error(network([views.numpy()])[0], embed(views).numpy()) < 2e-6
 
 
 def test_openvino__conversion_tells_nobody():
@@ -506,6 +542,6 @@ def test_openvino__not_one_embedding_for_each_view_is_an_error(views):
     given = ops.parameter([-1, 3, 16, 16], np.float32)
     one = ops.reshape(ops.reduce_mean(given, np.array([0, 2, 3])), np.array([1, 3]), special_zero=False)
     model = openvino.Model([one], [given])
-    wrong = OpenVinoNetwork(openvino.Core().compile_model(model, "CPU"), 1)
+    wrong = OpenVinoNetwork(_core().compile_model(model, "CPU"), 1)
     with pytest.raises(RuntimeError, match="not one embedding for each view"):
         wrong([views[:4].numpy()])

@@ -90,6 +90,21 @@ def _bytes(pixels: np.ndarray, normalise: Normalisation) -> np.ndarray:
     return found[..., ::-1] if normalise.bgr else found
 
 
+@pytest.mark.parametrize("bgr", [False, True])
+def test_normalisation__of_every_pixel_by_hand(bgr: bool) -> None:
+    normalise = Normalisation((0.1, 0.2, 0.3), (0.5, 0.25, 2.0), bgr)
+    for shape in ((2, 3, 5, 3), (1, 4, 2, 3)):
+        pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        found = normalise(torch.from_numpy(pixels))
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        assert found.dtype == torch.float32
+        turned = pixels[..., ::-1] if bgr else pixels
+        for channel, (mean, std) in enumerate(zip(normalise.mean, normalise.std, strict=True)):
+            expected = (turned[..., channel].astype(np.float32) / np.float32(255) - np.float32(mean)) / np.float32(std)
+            assert np.array_equal(found[:, channel].numpy(), expected)
+    assert np.array_equal(normalise(torch.from_numpy(pixels)[:, :, :1]).numpy(), found[..., :1].numpy())  # not in order
+
+
 def test_rounding_of_another_library__is_not_taken_for_pillows() -> None:
     """torchvision enlarges bytes as Pillow does and shrinks them otherwise: pictures larger than the input tell."""
     made = of_processor("Sam2ImageProcessor", size={"height": 700, "width": 700})

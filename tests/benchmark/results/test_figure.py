@@ -1,12 +1,14 @@
 """The picture of a result, read back from its axes."""
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from benchmark.results.figure import report_figure
+from benchmark.results.figure import report_figure, write_png
 from benchmark.results.schema import Score
 from benchmark.tasks import all_tasks
 from tests.benchmark.results.test_report import RIGHT_OR_WRONG, curve, probe, result, shares
@@ -116,3 +118,18 @@ def test_report_figure__chance_of_unbalanced_classes_is_the_most_frequent_class(
     (ax,) = panels(probe("flash", shares(0.9), 0.5, most_frequent_class=0.8))
     (chance,) = [line.get_xdata()[0] for line in ax.lines if line.get_label() == "chance"]
     assert chance == pytest.approx(80)
+
+
+def test_write_png__the_bytes_of_savefig_by_one_drawing(tmp_path, monkeypatch):
+    def figure():
+        pairs = [dataclasses.replace(s, task="retrieval/pairs", metric=m) for s, m in
+                 zip(neighbours(0.5), ("same", "different", "all"), strict=False)]  # fmt: skip
+        return report_figure([result(*neighbours(0.86), probe("jpeg", RIGHT_OR_WRONG), *pairs)], all_tasks())
+
+    usual = io.BytesIO()
+    figure().savefig(usual, format="png", dpi=130, facecolor="white")
+    drawn, draw = [], Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda self, renderer: (drawn.append(self), draw(self, renderer)))
+    write_png(figure(), tmp_path / "report.png")
+    assert (tmp_path / "report.png").read_bytes() == usual.getvalue()
+    assert len(drawn) == 1

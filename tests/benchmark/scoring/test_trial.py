@@ -358,6 +358,21 @@ def asked(encoders, options, photos=None, view=None):
     return len(seen), found
 
 
+def test_try_encoders__a_photo_is_read_once_for_all_encoders_and_both_times():
+    photos, read = grey(9), []
+
+    class Counting:
+        def read(self, row):
+            read.append(row)
+            return photos.source.read(row)
+
+    counted = replace(photos, source=Counting())
+    toys = [encoder(lambda batch: batch.float()) for _ in range(2)]
+    trials = try_encoders(toys, counted, PlainViews(), RunOptions())
+    assert [trial.photos for trial in trials] == [3, 3]
+    assert read == [0, 8, 4]  # both ends and the middle
+
+
 def test_tried__the_same_question_is_asked_once(tmp_path):
     options = RunOptions(cache=tmp_path)
     first, [trial] = asked([identified()], options)
