@@ -33,6 +33,8 @@ from typing import Any
 
 IMPORTED = ("numpy", "torch", "torchvision", "pandas", "pyarrow.parquet", "PIL.Image", "PIL.JpegImagePlugin")
 IMPORTED += ("scipy.optimize", "scipy.special", "scipy.stats", "safetensors.torch", "httpx", "aiohttp", "yaml", "tqdm")
+IMPORTED += ("numba", "matplotlib.figure", "matplotlib.backends.backend_agg", "mpl_toolkits.mplot3d", "jinja2")
+IMPORTED += ("httpx2", "filelock", "fsspec.implementations.local", "pyarrow.dataset", "pyarrow.json")
 """What the commands import, without our packages and without clients of the Hub."""
 
 

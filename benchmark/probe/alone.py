@@ -81,6 +81,16 @@ def fit_alone(
     points = np.zeros((groups, count, features.dimension + 1, n_classes))
     told = {name: np.zeros((groups, count)) for name in ("loss", "gradient_norm", "iterations", "products")}
 
+    sets: list[Any] = [
+        kernels.prepared(
+            rows[g],
+            None if axes.vectors is None else axes.vectors[g].numpy(),
+            axes.variances[g].numpy(),
+            float(axes.rest[g]),
+        )
+        for g in range(groups)
+    ]
+
     def fit(place: tuple[int, int]) -> None:
         g, k = place
         there = np.flatnonzero(present[g])
@@ -88,13 +98,10 @@ def fit_alone(
             compact = np.cumsum(present[g]) - 1
             first = None if start is None else _start(start, g, k, there)
             found: Any = kernels.newton(
-                rows[g],
+                sets[g],
                 compact[labels[g, :, min(k, labels.shape[2] - 1)]],
                 strengths[k],
                 len(there),
-                None if axes.vectors is None else axes.vectors[g].numpy(),
-                axes.variances[g].numpy(),
-                float(axes.rest[g]),
                 first,
                 tolerance,
                 max_iterations,

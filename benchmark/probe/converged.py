@@ -218,6 +218,7 @@ def _design(
         memory_bytes=memory_bytes,
         dtype=dtype,
         axes=axes,
+        frame=problem.frame,
     )
 
 
@@ -231,6 +232,7 @@ def _refit(problem: Problem, chosen: Mapping[str, float], device: torch.device, 
         problem.dimension,
         device=device,
         memory_bytes=memory_bytes,
+        frame=problem.frame,
     )
     step = max(1, STACK_BYTES // (problem.n * problem.n_classes * features.dtype.itemsize))
     for start in range(0, len(problem.labels), step):
@@ -246,6 +248,7 @@ CONVERGED = Protocol(
     fit=converged,
     refit=_refit,
     permutations=100,
+    turns=True,
     near=lambda chosen: {"strengths": [chosen["strength"] * more for more in STRONGER], "extend": False},
     at=lambda chosen: {"strengths": [chosen["strength"]]},
 )

@@ -20,6 +20,7 @@ from benchmark.probe.rows_compiled import (
     VECTOR,
     add_products,
     aligned,
+    begins_of,
     curvature,
     evaluate,
     put_logits,
@@ -41,14 +42,42 @@ class Alone(NamedTuple):
     products: int
 
 
+class Prepared(NamedTuple):
+    """A training set as the kernels read it, for all its fits."""
+
+    features: np.ndarray
+    """float32 or float64 [n, r], centred."""
+    begins: np.ndarray
+    """int64 [n / 4, rounded up], see ``begins_of``."""
+    axes: np.ndarray
+    """[k or none, w] of the features' type, the principal axes that precondition."""
+    variances: np.ndarray
+    """float64 [k] or [r], of the rows along the axes."""
+    rest: float
+    """Mean variance outside the axes."""
+
+
+def prepared(features: np.ndarray, vectors: np.ndarray | None, variances: np.ndarray, rest: float) -> Prepared:
+    """What all fits of a training set share.
+
+    Args:
+        features: float32 or float64 [n, r], centred.
+        vectors: float64 [r, k], the principal axes; None where the features' own coordinates are.
+        variances, rest: as in ``Prepared``.
+    """
+    count = 0 if vectors is None else vectors.shape[1]
+    axes = aligned(-(-count // TOGETHER) * TOGETHER, _wide(features), features.dtype)
+    if vectors is not None:
+        axes[:count, : features.shape[1]] = vectors.T
+    features = np.ascontiguousarray(features)
+    return Prepared(features, begins_of(features), axes, np.ascontiguousarray(variances), float(rest))
+
+
 def newton(
-    features: np.ndarray,
+    given: Prepared,
     labels: np.ndarray,
     strength: float,
     n_classes: int,
-    vectors: np.ndarray | None,
-    variances: np.ndarray,
-    rest: float,
     start: np.ndarray | None,
     tolerance: float,
     max_iterations: int,
@@ -56,35 +85,29 @@ def newton(
     """One fit by truncated Newton steps.
 
     Args:
-        features: float32 or float64 [n, r], centred.
+        given: the training set, n rows of r features.
         labels: int64 [n], classes 0..C-1, each of which has a row.
         strength: above 0.
         n_classes: C, two or more.
-        vectors: float64 [r, k], the principal axes that precondition; None where the features' own coordinates are.
-        variances: float64 [k] or [r], of the rows along the axes.
-        rest: mean variance outside the axes.
         start: float64 [C, r + 1], where to start if the objective is lower there than at zero.
         tolerance: bound of the gradient norm.
         max_iterations: Newton steps at most.
     """
-    columns = features.shape[1] + 1
-    wide = -(-columns // VECTOR) * VECTOR
+    features = given.features
+    columns, wide = features.shape[1] + 1, _wide(features)
     point = np.zeros((n_classes, wide))
     if start is not None:
         point[:, :columns] = start
-    count = 0 if vectors is None else vectors.shape[1]
-    axes = aligned(-(-count // TOGETHER) * TOGETHER, wide, features.dtype)
-    if vectors is not None:
-        axes[:count, : columns - 1] = vectors.T
     even = n_classes + n_classes % 2  # rows of weights are worked on in pairs
     narrow, sums, rows = (aligned(height, wide, features.dtype) for height in (even, even, TOGETHER))
     loss, norm, iterations, products = _newton(
-        np.ascontiguousarray(features),
+        features,
+        given.begins,
         np.ascontiguousarray(labels),
         float(strength),
-        axes,
-        np.ascontiguousarray(variances),
-        float(rest),
+        given.axes,
+        given.variances,
+        given.rest,
         point,
         narrow,
         sums,
@@ -96,11 +119,16 @@ def newton(
     return Alone(point[:, :columns], loss, norm, iterations, products)
 
 
+def _wide(features: np.ndarray) -> int:
+    """Columns of a table of weights: one for the bias, and up to a whole vector."""
+    return -(-(features.shape[1] + 1) // VECTOR) * VECTOR
+
+
 def try_out() -> None:
     """Compile everything."""
     for dtype in (np.float32, np.float64):
         rows, labels = np.array([[1.0], [-1.0]], dtype), np.array([0, 1])
-        newton(rows, labels, 1.0, 2, np.ones((1, 1)), np.ones(1), 1.0, None, 1e-6, 1)
+        newton(prepared(rows, np.ones((1, 1)), np.ones(1), 1.0), labels, 1.0, 2, None, 1e-6, 1)
 
 
 @_part
@@ -150,13 +178,13 @@ def _precondition(
     for a in range(0, len(axes), TOGETHER):
         some = axes[a : a + TOGETHER]
         for r in range(0, classes, 2):
-            put_logits(narrow, r, some, inner)
+            put_logits(narrow, r, some, 0, inner)
         for i in range(min(TOGETHER, len(variances) - a)):
             for c in range(classes):
                 own = 1 / (mean_curvature[c] * variances[a + i] + strength)
                 inner[c, i] *= own - 1 / (mean_curvature[c] * rest + strength)
         for r in range(0, classes, 2):
-            add_products(sums, r, some, inner)
+            add_products(sums, r, some, 0, inner)
     for c in range(classes):
         scale = 1 / (mean_curvature[c] * rest + strength)
         for j in range(dimension):
@@ -193,6 +221,7 @@ def _put_sum(into: np.ndarray, one: np.ndarray, other: np.ndarray, factor: float
 @functools.partial(entry_point, fastmath=SUMS_IN_ANY_ORDER, parts=(newton_bounds, rows_compiled))
 def _newton(
     features: np.ndarray,
+    begins: np.ndarray,
     labels: np.ndarray,
     strength: float,
     axes: np.ndarray,
@@ -224,7 +253,7 @@ def _newton(
     old_loss, length, halvings, iterations, products = math.log(classes), 1.0, -1, 0, 0
     while True:
         _put_sum(point, old, step, length)
-        loss = evaluate(features, labels, strength, point, gradient, probabilities, narrow, sums, factors, rows)
+        loss = evaluate(features, begins, labels, strength, point, gradient, probabilities, narrow, sums, factors, rows)
         norm = _norm(gradient, dimension)
         if halvings < 0:  # the start
             if loss > old_loss and squares(point, wide) > 0:
@@ -255,7 +284,7 @@ def _newton(
             fresh = _product(residual, ahead)
             _put_sum(direction, ahead, direction, fresh / max(energy, 1e-300))  # of nothing, at first
             energy = fresh
-            curvature(features, labels, strength, direction, bent, probabilities, narrow, sums, factors, rows)
+            curvature(features, begins, labels, strength, direction, bent, probabilities, narrow, sums, factors, rows)
             bend = _product(direction, bent)
             if not bend > 0:
                 break

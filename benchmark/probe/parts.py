@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.probe.answers import ProbeAnswers
 from benchmark.probe.features import Rows, Some
 from benchmark.probe.problem import LabelledSplits
-from benchmark.probe.protocols import labelled_probe, processing_probe
+from benchmark.probe.protocols import as_learnt, labelled_probe, processing_probe
 
 PART_ROWS = 4_000
 """A part learns from as many assignments as have about so many train photos together, at least one, as the search of
@@ -58,6 +58,8 @@ def labelled_parts(splits: LabelledSplits, clusters: Clusters = NO_CLUSTERS, **o
         clusters: where given, a part holds so many whole clusters; else the same share of each class, at least one
             photo of it.
     """
+    of_probe = ("protocol", "reader", "device", "memory_bytes")
+    learnt = as_learnt(splits, **{name: options[name] for name in of_probe if name in options})
 
     def some(labels: Any, groups: np.ndarray | None, seed: int, share: float) -> np.ndarray:
         if groups is None:
@@ -67,10 +69,10 @@ def labelled_parts(splits: LabelledSplits, clusters: Clusters = NO_CLUSTERS, **o
 
     def probe(seed: int, share: float, more: Mapping[str, Any]) -> ProbeAnswers:
         rows = some(splits.train_y, clusters.train, seed, share)
-        given = replace(splits, train_x=Some(splits.train_x, rows), train_y=np.asarray(splits.train_y)[rows])
-        if splits.val_x is not None and splits.val_y is not None:
-            rows = some(splits.val_y, clusters.val, seed, share)
-            given = replace(given, val_x=Some(splits.val_x, rows), val_y=np.asarray(splits.val_y)[rows])
+        given = replace(learnt, train_x=Some(learnt.train_x, rows), train_y=np.asarray(splits.train_y)[rows])
+        if learnt.val_x is not None and learnt.val_y is not None:
+            rows = some(learnt.val_y, clusters.val, seed, share)
+            given = replace(given, val_x=Some(learnt.val_x, rows), val_y=np.asarray(learnt.val_y)[rows])
         return labelled_probe(given, **options, **more)
 
     return probe

@@ -13,7 +13,7 @@ import torch
 
 from benchmark.compute import with_less_memory
 from benchmark.probe.problem import LabelledSplits, Problem, predict
-from benchmark.probe.protocols import LABELLED_SEED, default_memory, usable_device, with_validation
+from benchmark.probe.protocols import LABELLED_SEED, as_learnt, default_memory, usable_device, with_validation
 from benchmark.probe.registry import protocol_named
 
 
@@ -52,13 +52,14 @@ def shuffled_accuracies(
     ((100,), True)
     """
     chosen_protocol = protocol_named(protocol)
+    splits = as_learnt(splits, protocol=protocol, device=device, memory_bytes=memory_bytes)
     bank, labels = with_validation(splits)
     rng = np.random.default_rng(seed)
     count = chosen_protocol.permutations if permutations is None else permutations
     shuffled = np.stack([rng.permutation(labels) for _ in range(count)])
     where = usable_device(device)
     rows = np.arange(len(labels))
-    problem = Problem([bank], np.zeros_like(shuffled), shuffled, splits.n_classes, rows, rows[:0])
+    problem = Problem([bank], np.zeros_like(shuffled), shuffled, splits.n_classes, rows, rows[:0], frame=splits.frame)
 
     def accuracies(now: int) -> np.ndarray:
         found = []

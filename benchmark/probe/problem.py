@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmark.compute import uploaded
+from benchmark.probe.design import Frame
 from benchmark.probe.features import GATHER_BYTES, Gathered, Rows, RowSource, gather, normalised, picked
 
 VALIDATION_SHARE = 0.2
@@ -35,6 +36,8 @@ class LabelledSplits:
     test_y: Any
     n_classes: int
     """Chance is one over it. A class without a training photo is never predicted."""
+    frame: Frame | None = None
+    """Of embeddings that are turned already (``turned``)."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Problem:
     """Ascending photo indices that the search is judged on; may be empty."""
     gathered: Gathered | None = None
     """Rows of all banks in memory, where it holds them."""
+    frame: Frame | None = None
+    """What is known of the banks' rows, where they are turned."""
 
     def source(self, which: np.ndarray, rows: np.ndarray) -> RowSource:
         """Rows of training sets ``which`` [G, n] at photos ``rows``: from memory, or from the banks."""
@@ -91,6 +96,8 @@ class Protocol:
     """(problem, chosen hyper-parameters, device, memory in bytes) -> a layer for each row of labels, no search."""
     permutations: int
     """Shufflings of a permutation test: a converged fit at one strength costs little, a full descent does not."""
+    turns: bool = False
+    """Whether its layers do not depend on the orthonormal axes of the embeddings: then these may be turned."""
     near: Callable[[Mapping[str, float]], Mapping[str, Any]] = _no_options
     """Chosen hyper-parameters -> options of ``fit`` with which it searches near them: for parts of the train photos."""
     at: Callable[[Mapping[str, float]], Mapping[str, Any]] = _no_options

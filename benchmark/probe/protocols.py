@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ from benchmark.probe.problem import (
 )
 from benchmark.probe.readers import LINEAR, Read, read_with
 from benchmark.probe.registry import protocol_named
+from benchmark.probe.turned import pays, turned
 from builders.errors import DataError
 
 LABELLED_SEED = 42
@@ -37,6 +39,13 @@ GATHERED_FROM = 64 << 20
 GATHERED_FROM_ON_CPU = 4 << 20
 """The same on a CPU, which solves ten training sets of 10,000 photos x 768 numbers in 1.46 s so, and in 1.60 s where it
 gathers each from the banks (processor time, one thread)."""
+
+
+TURNING_BYTES = 32
+"""For each value of an embedding, while they are turned: three copies in float64 and what is left of them."""
+
+_TURNED: weakref.WeakKeyDictionary[LabelledSplits, LabelledSplits] = weakref.WeakKeyDictionary()
+"""Of splits that somebody still holds."""
 
 
 def processing_probe(
@@ -139,15 +148,17 @@ def labelled_probe(
             raise ValueError(f"{len(y)} {name} labels for {x.shape[0]} embeddings")
         if y.size and not 0 <= y.min() <= y.max() < n_classes:
             raise ValueError(f"{name} labels hold a class outside 0..{n_classes - 1}")
+    learnt = as_learnt(splits, protocol=protocol, reader=reader, device=device, memory_bytes=memory_bytes)
     problem = Problem(
-        [bank],
+        [with_validation(learnt)[0]],
         np.zeros((1, len(labels)), np.int64),
         labels[None],
         n_classes,
         np.flatnonzero(~held),
         np.flatnonzero(held),
+        frame=learnt.frame,
     )
-    return _answers(problem, [test_x], truth[None], protocol, reader, device, seed, memory_bytes, options)
+    return _answers(problem, [learnt.test_x], truth[None], protocol, reader, device, seed, memory_bytes, options)
 
 
 def _answers(
@@ -236,6 +247,33 @@ def with_validation(splits: LabelledSplits) -> tuple[Rows, np.ndarray]:
     if splits.val_x is None or not splits.val_x.shape[0]:
         return splits.train_x, labels
     return Stacked(splits.train_x, splits.val_x), np.concatenate([labels, np.asarray(splits.val_y).astype(np.int64)])
+
+
+def as_learnt(
+    splits: LabelledSplits,
+    *,
+    protocol: str = "converged",
+    reader: str = LINEAR,
+    device: str | torch.device = "cpu",
+    memory_bytes: int | None = None,
+) -> LabelledSplits:
+    """The splits in the coordinates that a probe learns in: turned, once, where its protocol allows it and it pays.
+
+    An accelerator takes them as they are.
+
+    Args:
+        splits, protocol, reader, device, memory_bytes: as in ``labelled_probe``.
+    """
+    where = usable_device(device)
+    if not (protocol_named(protocol).turns and reader == LINEAR and where.type == "cpu") or splits.frame is not None:
+        return splits
+    n, dimension = with_validation(splits)[0].shape
+    held = TURNING_BYTES * n * dimension
+    if not pays(n, dimension, splits.test_x.shape[0], splits.n_classes) or held > (memory_bytes or budget(where)):
+        return splits
+    if (kept := _TURNED.get(splits)) is None:
+        kept = _TURNED[splits] = turned(splits)
+    return kept
 
 
 def usable_device(device: str | torch.device) -> torch.device:

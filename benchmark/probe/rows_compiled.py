@@ -2,7 +2,7 @@
 
 As products, a pass reads its rows twice, for few columns each time. Here four rows give their logits, residuals and
 part of the gradient while they are in a core's nearest cache. A softmax sees only how the weights of C classes differ,
-so C - 1 rows of weights are multiplied, two at a time.
+so C - 1 rows of weights are multiplied, two at a time. Columns that begin with zeros in all four rows are not read.
 
 Tables of weights, points and gradients are [C, w]: w columns are the dimension, one for the bias, and zeros up to a
 multiple of ``VECTOR``.
@@ -38,13 +38,33 @@ def aligned(rows: int, columns: int, dtype: Any) -> np.ndarray:
     return flat[skipped : skipped + rows * columns].reshape(rows, columns)
 
 
+def begins_of(features: np.ndarray) -> np.ndarray:
+    """int64: the column from which four rows after one another are read: all of them are zero before it.
+
+    Rows in the span of those before them, their coordinates from the last to the first, are half zeros (``turned``). A
+    multiple of ``VECTOR``.
+
+    >>> rows = np.eye(40, 64)[::-1]
+    >>> begins_of(rows)[:3].tolist(), int(begins_of(rows)[-1])
+    ([32, 32, 16], 0)
+    """
+    n, dimension = features.shape
+    begins = np.zeros(-(-n // TOGETHER), np.int64)
+    if dimension and not features[:, 0].all():  # else there is nothing to look for
+        first = np.full(len(begins) * TOGETHER, dimension)
+        present = features != 0
+        first[:n] = np.where(present.any(1), present.argmax(1), dimension)
+        begins = first.reshape(-1, TOGETHER).min(1) // VECTOR * VECTOR
+    return begins
+
+
 @_part
-def put_logits(weights: np.ndarray, r: int, rows: np.ndarray, logits: np.ndarray) -> None:
-    """Two rows of ``weights`` [., w] times the four ``rows`` [4, w], into ``logits`` [., 4]."""
-    wa, wb = weights[r], weights[r + 1]
-    x0, x1, x2, x3 = rows[0], rows[1], rows[2], rows[3]
+def put_logits(weights: np.ndarray, r: int, rows: np.ndarray, begin: int, logits: np.ndarray) -> None:
+    """Two rows of ``weights`` [., w] times the four ``rows`` [4, w] from ``begin`` on, into ``logits`` [., 4]."""
+    wa, wb = weights[r, begin:], weights[r + 1, begin:]
+    x0, x1, x2, x3 = rows[0, begin:], rows[1, begin:], rows[2, begin:], rows[3, begin:]
     a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = logits.dtype.type(0)
-    for j in range(rows.shape[1]):
+    for j in range(len(x0)):
         a0 += wa[j] * x0[j]
         a1 += wa[j] * x1[j]
         a2 += wa[j] * x2[j]
@@ -58,25 +78,26 @@ def put_logits(weights: np.ndarray, r: int, rows: np.ndarray, logits: np.ndarray
 
 
 @_part
-def add_products(sums: np.ndarray, r: int, rows: np.ndarray, factors: np.ndarray) -> None:
-    """Two rows of ``sums`` [., w] grow by the four ``rows`` [4, w] times their ``factors`` [., 4]."""
-    ga, gb = sums[r], sums[r + 1]
-    x0, x1, x2, x3 = rows[0], rows[1], rows[2], rows[3]
+def add_products(sums: np.ndarray, r: int, rows: np.ndarray, begin: int, factors: np.ndarray) -> None:
+    """Two rows of ``sums`` [., w] grow by the four ``rows`` [4, w], from ``begin`` on, times ``factors`` [., 4]."""
+    ga, gb = sums[r, begin:], sums[r + 1, begin:]
+    x0, x1, x2, x3 = rows[0, begin:], rows[1, begin:], rows[2, begin:], rows[3, begin:]
     a0, a1, a2, a3 = factors[r, 0], factors[r, 1], factors[r, 2], factors[r, 3]
     b0, b1, b2, b3 = factors[r + 1, 0], factors[r + 1, 1], factors[r + 1, 2], factors[r + 1, 3]
-    for j in range(rows.shape[1]):
+    for j in range(len(x0)):
         ga[j] += a0 * x0[j] + a1 * x1[j] + a2 * x2[j] + a3 * x3[j]
         gb[j] += b0 * x0[j] + b1 * x1[j] + b2 * x2[j] + b3 * x3[j]
 
 
 @_part
-def _load(features: np.ndarray, at: int, rows: np.ndarray) -> int:
-    """Up to four rows from ``at`` on, a one behind each for the bias; how many."""
+def _load(features: np.ndarray, at: int, begin: int, rows: np.ndarray) -> int:
+    """Up to four rows from ``at`` on, of their columns from ``begin`` on, a one behind each for the bias; how many."""
     n, dimension = features.shape
     used = min(TOGETHER, n - at)
     for i in range(used):
-        for j in range(dimension):
-            rows[i, j] = features[at + i, j]
+        given, into = features[at + i, begin:], rows[i, begin:]  # a loop from ``begin`` on is not made of vectors
+        for j in range(len(given)):
+            into[j] = given[j]
         rows[i, dimension] = 1
     for i in range(used, TOGETHER):
         rows[i] = 0
@@ -161,6 +182,7 @@ def squares(table: np.ndarray, columns: int) -> float:
 @jit
 def _sweep(
     features: np.ndarray,
+    begins: np.ndarray,
     labels: np.ndarray,
     fresh: bool,
     vectors: np.ndarray,
@@ -179,16 +201,17 @@ def _sweep(
     _differences(vectors, narrow)
     cross_entropy = 0.0
     for at in range(0, len(features), TOGETHER):
-        used = _load(features, at, rows)
+        begin = begins[at // TOGETHER]
+        used = _load(features, at, begin, rows)
         for r in range(0, others, 2):
-            put_logits(narrow, r, rows, logits)
+            put_logits(narrow, r, rows, begin, logits)
         for i in range(used):
             if fresh:
                 cross_entropy += _to_residuals(logits, others, i, labels[at + i], probabilities[at + i])
             else:
                 _to_changes(logits, others, i, probabilities[at + i])
         for r in range(0, others, 2):
-            add_products(sums, r, rows, logits)
+            add_products(sums, r, rows, begin, logits)
         if at % SUMMED == SUMMED - TOGETHER:
             _flush(sums, total)
     _flush(sums, total)
@@ -198,6 +221,7 @@ def _sweep(
 @jit
 def evaluate(
     features: np.ndarray,
+    begins: np.ndarray,
     labels: np.ndarray,
     strength: float,
     point: np.ndarray,
@@ -210,7 +234,7 @@ def evaluate(
 ) -> float:
     """The objective at ``point``; its gradient and the probabilities on the way."""
     n, dimension = features.shape
-    cross_entropy = _sweep(features, labels, True, point, gradient, probabilities, narrow, sums, logits, rows)
+    cross_entropy = _sweep(features, begins, labels, True, point, gradient, probabilities, narrow, sums, logits, rows)
     _finish(gradient, n, strength, point, dimension)
     return cross_entropy / n + 0.5 * strength * squares(point, dimension)
 
@@ -218,6 +242,7 @@ def evaluate(
 @jit
 def curvature(
     features: np.ndarray,
+    begins: np.ndarray,
     labels: np.ndarray,
     strength: float,
     direction: np.ndarray,
@@ -230,5 +255,5 @@ def curvature(
 ) -> None:
     """The Hessian times ``direction``, into ``bent``."""
     n, dimension = features.shape
-    _sweep(features, labels, False, direction, bent, probabilities, narrow, sums, logits, rows)
+    _sweep(features, begins, labels, False, direction, bent, probabilities, narrow, sums, logits, rows)
     _finish(bent, n, strength, direction, dimension)

@@ -196,12 +196,12 @@ def _epoch(
                 for j in range(dimension):
                     rows[i, j] = features[row, j]
             for r in range(0, len(weights), 2):
-                put_logits(weights, r, rows, logits)
+                put_logits(weights, r, rows, 0, logits)
             for i in range(used):
                 for k in range(runs):
                     _to_residuals(logits, k * others, others, i, labels[k, order[at + i]])
             logits[:, used:] = 0
             for r in range(0, len(weights), 2):
-                add_products(gradient, r, rows, logits)
+                add_products(gradient, r, rows, 0, logits)
         share = np.float32(1) / np.float32(stop - start)
         _step(others, share, momentum, rates, decays, weights, velocity, sums, sum_velocity, gradient)

@@ -77,7 +77,7 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     learnt = Clusters(*(_clusters(given.photos, part.photos)[0] for part in (train, val)))
 
     def further() -> dict[str, Any]:
-        controls = {"shuffled": _shuffled(given, seen(view), parts, n_classes, answers)}
+        controls = {"shuffled": _shuffled(given, splits, answers)}
         if given.options.mask_ratio:
             controls["whole"] = _control(probe(seen("whole")), clusters, given.options)
             controls["complement"] = _control(probe(seen("complement")), clusters, given.options)
@@ -185,9 +185,7 @@ def _control(answers: ProbeAnswers, clusters: np.ndarray | None, options: RunOpt
     return {"accuracy": answers.accuracy, "low": ends.low, "high": ends.high}
 
 
-def _shuffled(
-    given: TaskInput, rows: Mapping[str, Rows], parts: Mapping[str, SplitPart], n_classes: int, answers: ProbeAnswers
-) -> dict[str, float]:
+def _shuffled(given: TaskInput, splits: LabelledSplits, answers: ProbeAnswers) -> dict[str, float]:
     """The range of probes that learnt shuffled labels, where their mean lies, and how many read as well as the probe.
 
     ``low`` and ``high`` hold 95 % of such probes; ``mean_low`` and ``mean_high`` are the interval of their mean, which
@@ -196,12 +194,7 @@ def _shuffled(
     from benchmark.probe import shuffled_accuracies
     from benchmark.stats import null_range
 
-    null = shuffled_accuracies(
-        _labelled_splits(rows, parts, n_classes),
-        chosen=answers.chosen,
-        protocol=given.options.protocol,
-        device=given.device,
-    )
+    null = shuffled_accuracies(splits, chosen=answers.chosen, protocol=given.options.protocol, device=given.device)
     return dataclasses.asdict(null_range(null, answers.accuracy))
 
 

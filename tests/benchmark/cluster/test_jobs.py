@@ -10,13 +10,13 @@ from tests.benchmark.cluster.conftest import ASKED, same_banks, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
 from tests.warm_python import run_python
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 STORE = '''
 """A store that is no disk to datatrove or camtrace, and that processes share: a folder behind another protocol."""
 import fsspec
 import pyarrow.fs
 from fsspec.implementations.arrow import ArrowFSWrapper
-
-pytestmark = pytest.mark.usefixtures("unpainted")
 
 class Shared(ArrowFSWrapper):
     protocol = "shared"

@@ -1,0 +1,108 @@
+"""Embeddings turned into the span of the photos that a probe learns from, where these are fewer than dimensions.
+
+A penalised linear probe knows no direction in which no photo that it learns from differs from zero, and does not mind
+which orthonormal axes the others have. One factorisation (Householder's, float64) serves every fit on some of these
+photos: the search, all strengths, shuffled labels, parts of the train photos. It is chosen so that photo i has i + 2
+coordinates that are not zero: a pass over the rows costs less than half of one over as many full ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.compute import threads_of_work
+from benchmark.probe.design import TURNED_ROWS, Frame, design
+from benchmark.probe.features import Rows, normalised, picked
+from benchmark.probe.problem import LabelledSplits
+
+FITS = 10
+"""Fits of a labelled probe at least: nine strengths in the search, and the refit."""
+
+PRODUCTS = 50
+"""Passes of a fit over its rows (756 photos, 1280 dimensions: 50 to 120 in a search, 15 to 50 in a refit)."""
+
+DEARER = 2
+"""A multiply-add of the factorisation, in float64, takes as long as two of a pass."""
+
+
+def pays(n: int, dimension: int, tested: int, n_classes: int) -> bool:
+    """Whether a labelled probe saves more than turning its n train and validation photos, and ``tested`` ones, takes.
+
+    >>> pays(918, 1280, 459, 27), pays(918, 1280, 100_000, 27), pays(1280, 1280, 100, 27)
+    (True, False, False)
+    """
+    if not TURNED_ROWS < n < dimension:
+        return False
+    work = n * n * (dimension - n / 3) + tested * n * (2 * dimension - n)
+    saved = (2 * dimension - n) * n * n_classes * FITS * PRODUCTS
+    return saved > DEARER * work
+
+
+def turned(splits: LabelledSplits) -> LabelledSplits:
+    """The same splits in n + 2 coordinates, for n train and validation photos together (n < d).
+
+    From the last to the first: along the mean of these photos, along what photo 0 adds to it, photo 1 to both, and so
+    on; before them what is left of a test photo, so that all keep their length.
+
+    Raises:
+        DataError: an embedding is not finite.
+
+    >>> rng = np.random.default_rng(0)
+    >>> splits = LabelledSplits(rng.normal(size=(4, 9)), range(4), None, None, rng.normal(size=(2, 9)), [0, 1], 4)
+    >>> (np.abs(turned(splits).train_x) > 1e-6).astype(int).tolist()
+    [[0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1]]
+    """
+    parts = [splits.train_x] if splits.val_x is None else [splits.train_x, splits.val_x]
+    rows = torch.cat([_all(part) for part in parts])
+    n, dimension = rows.shape
+    with threads_of_work(n * dimension):
+        columns = torch.cat([rows.mean(0, keepdim=True), rows]).mT.contiguous()
+        reflectors, factors = torch.geqrf(columns)
+        spanned = reflectors[: n + 1].triu()
+        tested = _all(splits.test_x).mT
+        along = torch.ormqr(reflectors, factors, tested, transpose=True)
+    learnt = _from_the_last(spanned[:, 1:], torch.zeros(n, dtype=torch.float64))
+    train = splits.train_x.shape[0]
+    return replace(
+        splits,
+        train_x=learnt[:train],
+        val_x=None if splits.val_x is None else learnt[train:],
+        test_x=_from_the_last(along[: n + 1], torch.linalg.vector_norm(along[n + 1 :], dim=0)),
+        frame=_frame(learnt, float(spanned[0, 0])),
+    )
+
+
+def _all(rows: Rows) -> Tensor:
+    """float64 [n, d], of unit length or zero."""
+    count, dimension = (int(side) for side in rows.shape)
+    if not count:
+        return torch.zeros((0, dimension), dtype=torch.float64)
+    return torch.from_numpy(normalised(picked(rows, np.arange(count)))).to(torch.float64)
+
+
+def _from_the_last(coordinates: Tensor, left: Tensor) -> np.ndarray:
+    """float32 [n, k + 1] of coordinates [k, n] and, before them, what is left [n]."""
+    return torch.cat([left[None], coordinates.flip(0)]).mT.to(torch.float32).contiguous().numpy()
+
+
+def _frame(rows: np.ndarray, mean: float) -> Frame:
+    """What all training sets of these rows are told: their centre lies along one coordinate, which spares the zeros."""
+    n, dimension = rows.shape
+    centre = torch.zeros(dimension, dtype=torch.float64)
+    centre[-1] = mean
+    whole = torch.from_numpy(rows)[None]
+    features = design(
+        lambda start, stop: whole[:, start:stop],
+        1,
+        n,
+        dimension,
+        device=centre.device,
+        memory_bytes=8 * rows.nbytes,
+        dtype=torch.float32,
+        frame=Frame(centre, None),
+    )
+    return Frame(centre, None if features.basis is not None else features.axes)
