@@ -145,6 +145,13 @@ class PhotoSet:
         of_rows = getattr(self.source, "shared_work", None)
         return None if of_rows is None else list(of_rows(self.rows))
 
+    def warm_up(self, index: int) -> None:
+        """Before processes are forked that will read photos, ``index`` the first: what each would have to do once is
+        done here, for all of them (the kernels of simulated cameras loaded and tested)."""
+        of_row = getattr(self.source, "warm_up", None)
+        if of_row is not None:
+            of_row(int(self.rows[index]))
+
     def stamps(self) -> list[Stamp] | None:
         """One per photo, by looking at files but not into them; None where the source cannot tell."""
         of_rows = getattr(self.source, "stamps", None)

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 PLACES = {
     "builders/flickrexif": {"flickr"},
     "builders/pixels/engine": {"fast"},
+    "builders/simcams/kernels_optics.py": {"fast"},
     "builders/simcams/kernels_random.py": {"fast"},
     "builders/sources/sample.py": {"sample"},
     "builders/ranks": {"cluster", "ray"},

@@ -41,6 +41,6 @@ def test_pre_commit__checks_what_ci_checks():
 
 def test_ci__runs_the_readmes_own_test_command():
     (command,) = re.findall(
-        r"^    (pip install .*&& pytest -n 2 --dist worksteal)$", read("README.md"), flags=re.MULTILINE
+        r"^    (pip install .*&& pytest -n 3 --dist worksteal)$", read("README.md"), flags=re.MULTILINE
     )
     assert command.replace("install ", "install --quiet ", 1) in read(".ci/run")

@@ -31,7 +31,7 @@ from builders.outside import Refused, read_outside_json
 LEAST = 1.05
 """Times as fast as torch that another library must be to be taken: a measurement on a busy machine errs by so much."""
 
-CLEAR = 1.5
+CLEAR = 1.4
 """Times as fast as torch, or torch as it, from which two looks at a few views decide. Torch is slower with few: of four
 networks, 12 looks each on a busy machine (load 4 to 8), the smaller of two in a row was up to 1.19 times what rounds of
 16 views found, one alone 0.92 to 1.47 times."""

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         from benchmark.encoders import load_encoder
         from benchmark.scoring.asking import Asked, EncoderSource, score_asked
         from benchmark.scoring.erased import Erasing
-        from benchmark.scoring.output import write_reports, write_scored
+        from benchmark.scoring.output import drawing_beside, write_reports, write_scored
 
         loading = {"revision": args.revision, **loading_options(args)}
         sources = {model: EncoderSource(partial(load_encoder, model, **loading), model) for model in models}
@@ -77,18 +77,21 @@ def run(args: argparse.Namespace) -> int:
             measured = estimate([models], jobs, options, lambda model: sources[model].load())
             voice.report(estimate_text(measured, [models], jobs, options))
             return 1 if all(m.reason for m in measured) else 0
-        answered = score_asked(
-            asked,
-            scored=lambda one: write_scored(one, args.output, single=asked.single),
-            missing=_say_missing,
-            say=voice.notice,
-            detail=voice.detail,
-            notice=voice.notice,
-        )
-        results = [one.result for one in answered.scored]
-        missing = {lost.name: lost.reason for lost in answered.missing}
+        with drawing_beside() as drawing:
+            answered = score_asked(
+                asked,
+                scored=lambda one: write_scored(one, args.output, single=asked.single),
+                missing=_say_missing,
+                say=voice.notice,
+                detail=voice.detail,
+                notice=voice.notice,
+            )
+            results = [one.result for one in answered.scored]
+            missing = {lost.name: lost.reason for lost in answered.missing}
+            photos = [one.photos for one in answered.scored]
+            report = write_reports(results, missing, args.output, photos, drawing) if results else ""
         if results:
-            voice.report(write_reports(results, missing, args.output, [one.photos for one in answered.scored]))
+            voice.report(report)
             what = "result.json, answers.npz, report.html, report.md, report.png"
             voice.notice(f"written to {args.output}: {what}; banks in {args.cache}")
         voice.answer(results, missing)

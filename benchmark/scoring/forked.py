@@ -8,49 +8,75 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Any
 
 
-@contextlib.contextmanager
-def beside(work: Callable[[], object]) -> Iterator[None]:
-    """Do ``work`` in a fork of this process while the body of the ``with`` runs; both are done when it ends.
+class Forked:
+    """A fork of this process for one piece of work; it gets ready at once, and waits to be told what to work on.
 
-    What the fork cannot do, for whatever reason, is done here after the body: an error is raised as if there had been
-    no fork. So is all of it where processes are not forked (anywhere but on Linux). Where the body fails, the fork is
-    ended.
+    What it cannot do, for whatever reason, is done here: an error is raised as if there had been no fork. So is all of
+    it where processes are not forked (anywhere but on Linux).
 
     Args:
-        work: leaves what it makes in files; done a second time, it must do the same.
+        work: leaves what it makes in files; done a second time, it must do the same. Its arguments can be pickled.
+        ready: what it begins with, such as imports.
     """
-    process = _forked(work)
-    try:
-        yield
-        if process is not None:
-            process.join()
-    finally:
-        if process is not None and process.is_alive():
-            process.terminate()
-            process.join()
-    if process is None or process.exitcode:
-        work()
+
+    def __init__(self, work: Callable[..., object], ready: Callable[[], object] = lambda: None) -> None:
+        self._work = work
+        self._process: BaseProcess | None = None
+        if sys.platform != "linux" or multiprocessing.current_process().daemon:  # such a one may have no processes
+            return
+        context = multiprocessing.get_context("fork")
+        theirs, self._pipe = context.Pipe(duplex=False)
+        process = context.Process(target=_serve, args=(work, ready, theirs, self._pipe), daemon=True, name="beside")
+        with contextlib.suppress(OSError):  # no room for a process
+            process.start()
+            self._process = process
+        theirs.close()
+
+    @contextlib.contextmanager
+    def doing(self, *given: Any) -> Iterator[None]:
+        """``work(*given)``, while the body of the ``with`` runs; both are done when it ends. For once.
+
+        Where the body fails, the fork is ended.
+        """
+        with self:
+            if self._process is not None:
+                with contextlib.suppress(Exception):  # it has gone, or this cannot be sent: done here
+                    self._pipe.send(given)
+                self._pipe.close()
+            yield
+            if self._process is not None:
+                self._process.join()
+            done = self._process is not None and self._process.exitcode == 0
+        if not done:
+            self._work(*given)
+
+    def __enter__(self) -> Forked:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the fork, whatever it does."""
+        if self._process is not None:
+            self._pipe.close()
+            self._process.terminate()
+            self._process.join()
 
 
-def _forked(work: Callable[[], object]) -> BaseProcess | None:
-    if sys.platform != "linux" or multiprocessing.current_process().daemon:  # such a one may have no processes
-        return None
-    process = multiprocessing.get_context("fork").Process(target=_quietly, args=(work,), daemon=True)
-    with contextlib.suppress(OSError):  # no room for a process
-        process.start()
-        return process
-    return None
-
-
-def _quietly(work: Callable[[], object]) -> None:
+def _serve(work: Callable[..., object], ready: Callable[[], object], pipe: Connection, theirs: Connection) -> None:
     """In the fork: errors are for the process that will meet them again, signals for its parent."""
     gc.freeze()  # what the parent left to be collected is the parent's to end
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the whole group gets it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    theirs.close()  # else it would wait for itself
     try:
-        work()
-    except Exception:
+        ready()
+        work(*pipe.recv())
+    except Exception:  # EOFError: there is nothing to be done after all
         sys.exit(1)

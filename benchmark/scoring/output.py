@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ import numpy as np
 from benchmark.leaderboard import write_report_page
 from benchmark.results import (
     ANSWERS_FILE,
-    Questions,
     Result,
     courses,
     draw_courses,
@@ -24,7 +24,7 @@ from benchmark.results import (
     write_result,
 )
 from benchmark.scoring.aside import set_aside, usual_place
-from benchmark.scoring.forked import beside
+from benchmark.scoring.forked import Forked
 from benchmark.scoring.run import Scored
 from benchmark.tasks import all_tasks
 from builders.files import sweep_temporaries, write_bytes_atomically, write_text_atomically
@@ -58,7 +58,11 @@ def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
 
 
 def write_reports(
-    results: Sequence[Result], unloaded: Mapping[str, str], output: Path, photos: Sequence[PhotoSet | None] = ()
+    results: Sequence[Result],
+    unloaded: Mapping[str, str],
+    output: Path,
+    photos: Sequence[PhotoSet | None] = (),
+    drawing: Forked | None = None,
 ) -> str:
     """Write ``report.md`` and ``report.html`` over all results, and a picture per encoder.
 
@@ -70,6 +74,7 @@ def write_reports(
         unloaded: reason by encoder that could not be loaded.
         output: the folder of the run.
         photos: that were scored on, of which ``report.html`` shows some.
+        drawing: ``drawing_beside()``, where a run began it early.
 
     Returns:
         The text of the report.
@@ -77,12 +82,19 @@ def write_reports(
     questions = all_tasks()
     text = report_text(results, questions, unloaded)
     write_text_atomically(output / "report.md", text)
-    with beside(partial(_draw, results, questions, output)):
+    with (drawing or Forked(_draw)).doing(list(results), output):
         write_report_page(results, text, output / "report.html", photos=[p for p in photos if p is not None])
     return text
 
 
-def _draw(results: Sequence[Result], questions: Questions, output: Path) -> None:
+def drawing_beside() -> Forked:
+    """Who will draw the pictures of a run while its page is written; begun when the run begins, where one core is idle,
+    it has imported matplotlib by then."""
+    return Forked(_draw, partial(import_module, "matplotlib.figure"))
+
+
+def _draw(results: Sequence[Result], output: Path) -> None:
+    questions = all_tasks()
     by_encoder: dict[str, list[Result]] = {}
     for result in results:
         by_encoder.setdefault(str(result.encoder["id"]), []).append(result)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.views.views import ORIGINAL, Preprocess, original_key
-from builders.pixels import CenterMask, decode_rgb, reencode_jpeg
+from builders.pixels import CenterMask, Processing, Rectangle, ResizeCrop, decode_rgb, preprocess_all, reencode_jpeg
 
 MASKED_NAMES = ("whole", "masked", "complement")
 
@@ -62,7 +62,7 @@ class MaskedViews:
     def _views(self, photo: Image.Image, preprocess: Preprocess) -> list[np.ndarray]:
         crop = preprocess(photo)
         if crop.dtype == np.uint8 and crop.ndim == 3 and crop.shape[-1] == 3:
-            saved = np.asarray(_reencoded(Image.fromarray(crop)))
+            saved = _saved_pixels(Image.fromarray(crop))
             return [np.asarray(mask(saved)) for mask in self._masks()]
         saved_photo = _reencoded(photo)
         return [preprocess(mask(saved_photo)) for mask in self._masks()]
@@ -103,5 +103,19 @@ class PlainViews:
         return [[preprocess(photo)] for preprocess in preprocesses]
 
 
+_SAVED = Processing("saved", 95, "4:4:4")
+
+
 def _reencoded(image: Image.Image) -> Image.Image:
-    return reencode_jpeg(image, 95, "4:4:4")
+    return reencode_jpeg(image, _SAVED.quality, _SAVED.subsampling)
+
+
+def _saved_pixels(image: Image.Image) -> np.ndarray:
+    """``_reencoded`` as uint8 [height, width, 3], of which an engine never makes a picture."""
+    return np.asarray(preprocess_all(image, (_SAVED,), "", [_whole])[0][0])
+
+
+def _whole(width: int, height: int) -> ResizeCrop:
+    """Nothing is resized or cut."""
+    everything = Rectangle(0, 0, width, height)
+    return ResizeCrop((width, height), everything, (width, height), int(Image.Resampling.BILINEAR), everything)

@@ -103,6 +103,7 @@ def iterate_views(
     maker = _ViewMaker(photos, tuple(int(i) for i in indices), recipe, tuple(preprocesses))
     if not workers or not maker.indices:
         return (maker(position) for position in range(len(maker.indices)))
+    photos.warm_up(maker.indices[0])  # here, not by every worker
     count = len(maker.indices)
     sizes = list(gathers) or [min(TOGETHER, count - start) for start in range(0, count, TOGETHER)]
     workers = min(workers, count)

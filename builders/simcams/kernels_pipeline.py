@@ -9,6 +9,9 @@ import numpy as np
 
 from builders.pixels import entry_point, jit
 
+_TOGETHER = 256
+"""Pixels whose places on the tone curve are worked out before it is read: few enough for the nearest cache."""
+
 
 @entry_point
 def balanced_padded(dn: Any, black: Any, span: Any, correction: Any, gains: Any) -> Any:
@@ -104,6 +107,27 @@ def _smooth(plane: Any, taps: Any, step: int, result: Any) -> None:
                 out[column] += (before[column] + after[column]) * tap
 
 
+@jit
+def _smooth_b3(plane: Any, taps: Any, step: int, result: Any) -> None:
+    """``_smooth`` with the three ``taps`` of the B3 spline, each pass in one sweep."""
+    height, width = plane.shape
+    reach, centre, near, far = 2 * step, taps[0], taps[1], taps[2]
+    line = np.empty(width + 2 * reach, plane.dtype)
+    middle = line[reach : reach + width]
+    left, right, outer_left, outer_right = line[step:], line[3 * step :], line, line[4 * step :]
+    for row in range(height):
+        here, out = plane[row], result[row]
+        above, below = plane[_mirrored(row - step, height)], plane[_mirrored(row + step, height)]
+        top, bottom = plane[_mirrored(row - reach, height)], plane[_mirrored(row + reach, height)]
+        for x in range(width):
+            middle[x] = here[x] * centre + (above[x] + below[x]) * near + (top[x] + bottom[x]) * far
+        for x in range(-reach, 0):
+            line[reach + x] = middle[_mirrored(x, width)]
+            line[reach + width - 1 - x] = middle[_mirrored(width - 1 - x, width)]
+        for x in range(width):
+            out[x] = middle[x] * centre + (left[x] + right[x]) * near + (outer_left[x] + outer_right[x]) * far
+
+
 @entry_point
 def stabilised(planes: Any, white_e: Any, offset: Any) -> Any:
     """2 sqrt(max(planes * white_e + offset, 0)), float32 [3, h, w]."""
@@ -129,13 +153,13 @@ def denoised(stable: Any, luma: Any, cuts: Any, chroma_levels: int, taps: Any, w
     if cuts.size:
         shrunk, coarse = np.zeros_like(luma), luma.copy()
         for level in range(cuts.size):
-            _smooth(coarse, taps, 1 << level, smooth)
+            _smooth_b3(coarse, taps, 1 << level, smooth)
             cut = cuts[level]
             for row in range(height):
                 for column in range(width):
                     detail = coarse[row, column] - smooth[row, column]
                     shrunk[row, column] += detail - min(max(detail, -cut), cut)
-                    coarse[row, column] = smooth[row, column]
+            coarse, smooth = smooth, coarse
         for row in range(height):
             for column in range(width):
                 shrunk[row, column] += coarse[row, column]
@@ -145,7 +169,7 @@ def denoised(stable: Any, luma: Any, cuts: Any, chroma_levels: int, taps: Any, w
             for column in range(width):
                 chroma[row, column] = stable[c, row, column] - luma[row, column]
         for level in range(chroma_levels):
-            _smooth(chroma, taps, 1 << level, smooth)
+            _smooth_b3(chroma, taps, 1 << level, smooth)
             chroma, smooth = smooth, chroma
         for row in range(height):
             for column in range(width):
@@ -210,17 +234,20 @@ def surroundings(luma: Any, size: int) -> Any:
 @entry_point
 def toned(linear: Any, curve: Any) -> Any:
     """``curve`` float32 [steps + 1] between its entries: float32 [3, h, w] -> float64 [3, h, w]."""
-    steps = np.float32(curve.size - 1)
-    last = curve.size - 2
+    steps, last, zero = np.float32(curve.size - 1), np.int32(curve.size - 2), np.float32(0)
     result = np.empty(linear.shape, np.float64)
-    for c in range(3):
-        for row in range(linear.shape[1]):
-            for column in range(linear.shape[2]):
-                index = min(max(linear[c, row, column] * steps, np.float32(0)), steps)
-                low = min(np.int64(index), last)
-                start = curve[low]
-                slope = np.float64(curve[low + 1] - start)
-                result[c, row, column] = np.float64(start) + (np.float64(index) - np.float64(low)) * slope
+    source, target = linear.reshape(-1), result.reshape(-1)
+    place, rest = np.empty(_TOGETHER, np.uint32), np.empty(_TOGETHER)
+    for begin in range(0, source.size, _TOGETHER):
+        count = min(_TOGETHER, source.size - begin)
+        for i in range(count):  # in vectors, which reading the curve is not
+            index = min(max(source[begin + i] * steps, zero), steps)
+            low = min(np.int32(index), last)
+            place[i], rest[i] = np.uint32(low), np.float64(index) - np.float64(low)
+        for i in range(count):
+            start = curve[place[i]]
+            slope = np.float64(curve[place[i] + np.uint32(1)] - start)
+            target[begin + i] = np.float64(start) + rest[i] * slope
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import scipy
 
-from builders.errors import UsageError
+from builders.errors import PhotoError, UsageError
 from builders.exif import NO_SMARTPHONE, SMARTPHONE, task_spelling
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import codec_canary
@@ -90,6 +91,11 @@ class SimulatedShots:
     def shared_work(self, rows: Sequence[int]) -> list[int]:
         """The scene of each of these rows, whose light is worked out once by a process that has several."""
         return [self.scene_of[row] for row in rows]
+
+    def warm_up(self, row: int) -> None:
+        """Load and test what renders, and work out the tables of this size by a first shot, whose scene is kept."""
+        with contextlib.suppress(PhotoError):  # whoever reads it is told
+            self.read(row)
 
     def prepare(self) -> None:
         """Begin to compile, in a process of its own, what will render; returns at once."""

@@ -44,7 +44,8 @@ def render_shot(light: SceneLight, shot: Shot) -> bytes:
     camera, settings = shot.camera, shot.settings
     rgb = chosen_stages().develop(expose(light, shot), camera, settings)
     scales = camera.jpeg.scales
-    per_cent = scales[int(_random(shot, light.scene_id, "rate control").integers(len(scales)))]
+    chosen = int(_random(shot, light.scene_id, "rate control").integers(len(scales))) if len(scales) > 1 else 0
+    per_cent = scales[chosen]
     block = exif_block(camera, settings, light.width, light.height, date_taken(light.scene_id))
     return encode_file(rgb, camera.jpeg, per_cent, block)
 

@@ -3,8 +3,6 @@
 import gc
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -23,6 +21,7 @@ from builders.errors import EncoderError
 from builders.pixels.parameters import STUDY_PROCESSINGS
 from tests import fake_card
 from tests.conftest import photo_bytes
+from tests.warm_python import run_python
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 
@@ -111,7 +110,7 @@ def test_score__two_cards_a_process_each(tmp_path):
     many = tmp_path / "many"
     for split in ("train", "val"):  # more than one block of 64 photos
         for label, name in enumerate(("cat", "dog")):
-            for i in range(24):
+            for i in range(17):
                 path = many / split / name / f"{i}.jpg"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(photo_bytes(100 * label + i + 1000 * (split == "val"), (40, 30)))
@@ -122,8 +121,7 @@ def test_score__two_cards_a_process_each(tmp_path):
     places = os.pathsep.join([str(tmp_path / "site"), os.getcwd()])
     env = {**os.environ, "PYTHONPATH": places, "CARDS_SEEN": str(tmp_path / "seen")}
     out = ("-o", str(tmp_path / "cards"), "--cache", str(tmp_path / "c1"))
-    command = [sys.executable, "-m", "benchmark", *asked, "--device", "cuda:all", *out]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
+    done = run_python("-m", "benchmark", *asked, "--device", "cuda:all", *out, env=env, timeout=240)
     assert done.returncode == 0, done.stderr
     cpu, cards = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("cpu", "cards"))
     kept = ("task", "metric", "value", "low", "high", "n")

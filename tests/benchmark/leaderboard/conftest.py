@@ -203,28 +203,74 @@ def served(site):
     server.server_close()
 
 
-@pytest.fixture
-def open_page(chromium):
-    """Opens an address in a page of its own; afterwards no console error, no exception, no request off the page."""
-    contexts, problems = [], []
+class Tab:
+    """A page in a context of its own, for one test after another: opening it costs more than what it shows."""
 
-    def opened(address, *, width=1280, height=900, scheme="light", **options):
-        context = chromium.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True, **options
-        )
-        contexts.append(context)
-        page = context.new_page()
+    def __init__(self, chromium, options):
+        self.context = chromium.new_context(accept_downloads=True, **options)
+        self.page = page = self.context.new_page()
+        self.own, self.problems = "", []
         page.set_default_timeout(10_000)
-        own = address.partition("#")[0].split("index.html")[0]
-        page.on("console", lambda m: problems.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
-        page.on("request", lambda r: None if r.url.startswith((own, "data:", "blob:")) else problems.append(r.url))
-        page.goto(address)
-        page.wait_for_selector("html[data-ready]")
-        return page
+        page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("dialog", lambda dialog: (self.problems.append(dialog.message), dialog.dismiss()))
+        page.on(
+            "request", lambda r: None if r.url.startswith((self.own, "data:", "blob:")) else self.problems.append(r.url)
+        )
+
+    def show(self, address):
+        self.own = address.partition("#")[0].split("index.html")[0]
+        self.page.goto(address)
+        self.page.wait_for_selector("html[data-ready]")
+        return self.page
+
+    def leave(self):
+        """As if it were new; returns what went wrong."""
+        self.page.evaluate("localStorage.clear()")
+        self.page.mouse.move(0, 0)
+        self.page.goto("about:blank")
+        found, self.problems = self.problems, []
+        return found
+
+
+@pytest.fixture(scope="module")
+def idle_tabs(chromium):
+    """Tabs that no test uses at the moment, by their options."""
+    tabs = {}
+    yield tabs
+    for tab in [tab for some in tabs.values() for tab in some]:
+        tab.context.close()
+
+
+@pytest.fixture
+def open_page(chromium, idle_tabs):
+    """Opens an address in a page of its own; afterwards no console error, no exception, no request off the page."""
+    used = []
+
+    def opened(address, *, width=1280, height=900, scheme="light", instead_of=None):
+        """``instead_of``: a page that is done with, which shows this one."""
+        if instead_of is not None:
+            return next(tab for _, tab in used if tab.page is instead_of).show(address)
+        options = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
+        key = (width, height, scheme)
+        idle = idle_tabs.setdefault(key, [])
+        tab = idle.pop() if idle else Tab(chromium, options)
+        used.append((key, tab))
+        return tab.show(address)
 
     yield opened
-    for context in contexts:
-        context.close()
+    problems = []
+    for key, tab in used:
+        problems += tab.leave()
+        idle_tabs[key].append(tab)
     assert problems == []
+
+
+def turn_to(page, view):
+    """Another view of the same page, as a link within it leads there."""
+    page.evaluate(
+        """view => new Promise(done => {
+            addEventListener("hashchange", () => requestAnimationFrame(() => done()), { once: true });
+            location.hash = view; })""",
+        view,
+    )

@@ -13,6 +13,7 @@ from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries
 from benchmark.leaderboard.site import write_site
 from benchmark.results.files import Refusal, ResultFile
+from tests.benchmark.leaderboard.conftest import turn_to
 
 
 @pytest.fixture
@@ -322,8 +323,10 @@ def test_hostile_names__are_shown_as_text(make, tmp_path, open_page):
     write_site(board, [Refusal(evil, evil)], tmp_path / "site", title=evil)
     where = (tmp_path / "site" / "index.html").as_uri()
     key = board.entries[0].key
+    page = open_page(where)
     for view in ("", "#family=knn", "#view=figures", "#view=about", f"#view=encoder&encoder={key}"):
-        page = open_page(where + view)
+        if view:
+            turn_to(page, view)
         if "encoder" in view:
             page.wait_for_selector(".result")
         assert page.locator("img, iframe, object").count() == 0
@@ -340,16 +343,17 @@ def test_data_set_of_the_hub__has_the_address_of_its_viewer(make, tmp_path, open
         "hub:a/b/c": None,
         "folder:hub": None,
     }
+    page = None
     for i, (name, expected) in enumerate(names.items()):
         one = make.result("ok", [*make.probes(0.5, 0.6, 0.7, 0.4)], data=name)
         board = build_board(measured_entries([ResultFile("a.json", one)]))
         write_site(board, [], tmp_path / str(i), title="board")
         where = (tmp_path / str(i) / "index.html").as_uri()
-        page = open_page(f"{where}#view=encoder&encoder={board.entries[0].key}")
+        page = open_page(f"{where}#view=encoder&encoder={board.entries[0].key}", instead_of=page)
         links = page.eval_on_selector_all("#encoder table a[href^=http]", "all => all.map(a => a.getAttribute('href'))")
         assert links == ([expected] if expected else [])
-        about = open_page(f"{where}#view=about")
-        shown = about.eval_on_selector_all("#about dl a", "all => all.map(a => a.getAttribute('href'))")
+        turn_to(page, "#view=about")
+        shown = page.eval_on_selector_all("#about dl a", "all => all.map(a => a.getAttribute('href'))")
         assert shown == ([expected] if expected else [])
 
 
@@ -361,10 +365,11 @@ FOUND = """axe.run({ preload: false, resultTypes: ["violations"] }).then(found =
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (320, "light")])
 def test_accessibility__axe_finds_nothing(address, axe, open_page, width, scheme):
     encoder = "#view=encoder&encoder=published-clip-vit-b-16-wit"
+    page = open_page(address, width=width, scheme=scheme)
+    page.evaluate(axe)
     for view in ("#q=clip", "#family=knn&facts=1&q=dinov2", "#view=figures&q=dinov2", "#view=about", encoder):
-        page = open_page(address + view, width=width, scheme=scheme)
+        turn_to(page, view)
         page.eval_on_selector_all("details", "all => all.forEach(d => { d.open = true; })")
-        page.evaluate(axe)
         passes, violations = page.evaluate(FOUND)
         assert passes > 15
         assert violations == []

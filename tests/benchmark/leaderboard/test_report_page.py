@@ -17,6 +17,7 @@ from benchmark.leaderboard.report_page import report_page
 from benchmark.results import Failure, OutputScores, Result, report_text
 from benchmark.tasks import all_tasks
 from builders.pixels import STUDY_PROCESSINGS
+from tests.benchmark.leaderboard.conftest import turn_to
 
 KINDS = [f"{c}-class {p}-processing" for c in ("other", "same") for p in ("other", "same")]
 COST = {"photos": 600, "views": 8400, "views_per_second": 310.0, "seconds": {"embedding": 27.1, "probe": 14.0}}
@@ -169,23 +170,45 @@ def test_report__similarities_of_each_task(written, open_page):
     assert [float(r["to"]) for r in records[:48]] == pytest.approx(edges[1:])
 
 
-def test_report__layers_and_parts_of_the_picture_are_figures(make, open_page, tmp_path):
+def with_layers(make, name="timm/resnet50"):
+    """A whole result whose layers and parts of the picture were scored."""
+
     def output(layer, pooling, value):
         scores = (make.score("probe/jpeg", "accuracy", value), make.score("knn/original", "accuracy", 0.5))
         return OutputScores(f"layers[{layer}]:{pooling}", f"block {layer}, x", layer, 3, pooling, 8, "hooks", scores)
 
     parts = [output(2, f"patch-{r}-{c}", 0.30 + 0.01 * (4 * r + c)) for r in range(4) for c in range(4)]
-    result = dataclasses.replace(whole(make), outputs=(*(output(i, "mean", 0.4 + 0.1 * i) for i in range(3)), *parts))
+    outputs = (*(output(i, "mean", 0.4 + 0.1 * i) for i in range(3)), *parts)
+    one = whole(make)
+    return dataclasses.replace(one, encoder={**one.encoder, "id": name}, outputs=outputs)
+
+
+def test_report__layers_and_parts_of_the_picture_are_figures(make, open_page, tmp_path):
+    result = with_layers(make)
     write_report_page([result], report_text([result], all_tasks()), tmp_path / "report.html")
     page = open_page((tmp_path / "report.html").as_uri())
-    assert "from 40.0 % at layer 0 to 60.0 % at layer 2" in page.locator("#depth-0 .summary").first.inner_text()
-    assert page.locator("#parts-0 .panel").count() == 1
-    assert "from one patch of each part, block 2, n = 200" in page.locator("#parts-0 h3").inner_text()
-    told = page.locator("#parts-0 .summary").inner_text()
+    depth, parts = page.locator("section[id^=depth-]"), page.locator("section[id^=parts-]")
+    assert "from 40.0 % at layer 0 to 60.0 % at layer 2" in depth.locator(".summary").first.inner_text()
+    assert parts.locator(".panel").count() == 1
+    assert "from one patch of each part, block 2, n = 200" in parts.locator("h3").inner_text()
+    told = parts.locator(".summary").inner_text()
     assert "From 30.0 in row 0, column 0 to 45.0 in row 3, column 3; chance 25.0." in told
-    texts = page.locator("#parts-0 svg text").all_text_contents()
+    texts = parts.locator("svg text").all_text_contents()
     assert texts[:16] == [f"{30 + i}.0" for i in range(16)]
     assert texts[16] == "28.0 to 32.0"
+
+
+def test_report__no_two_elements_share_an_id_whatever_has_been_looked_at(make, open_page, tmp_path):
+    results = [with_layers(make, f"timm/{name}") for name in ("one", "two")]
+    write_report_page(results, report_text(results, all_tasks()), tmp_path / "report.html")
+    page = open_page((tmp_path / "report.html").as_uri())
+    figures = page.eval_on_selector_all("section[id^=depth-], section[id^=parts-]", "all => all.map((one) => one.id)")
+    assert len(figures) == 4
+    for link in ("#nav-report", "nav a[data-view=board]", "#table tbody a", "nav a[data-view=figures]", "#nav-report"):
+        page.locator(link).first.click()
+        ids = page.eval_on_selector_all("[id]", "all => all.map((one) => one.id)")
+        assert {one for one in ids if ids.count(one) > 1} == set()
+    assert len([one for one in ids if one.startswith(("depth-", "parts-"))]) == 6  # and those of an encoder's own page
 
 
 def test_report__names_the_ends_of_equally_wide_bins(make):
@@ -214,10 +237,12 @@ def test_report__one_result_at_a_time_is_an_address(written, open_page):
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_report__axe_finds_nothing(written, axe, open_page, width, scheme):
+    page = open_page(written[0].as_uri(), width=width, scheme=scheme)
+    page.evaluate(axe)
     for view in ("", "#view=board", "#view=figures", "#view=about"):
-        page = open_page(written[0].as_uri() + view, width=width, scheme=scheme)
+        if view:
+            turn_to(page, view)
         page.eval_on_selector_all("details", "all => all.forEach(d => { d.open = true; })")
-        page.evaluate(axe)
         passes, violations = page.evaluate(
             "axe.run({ preload: false, resultTypes: ['violations'] })"
             ".then(found => [found.passes.length, found.violations.map(v => [v.id, v.nodes[0].html])])"
@@ -233,8 +258,10 @@ def test_report__hostile_texts_are_text(make, tmp_path, open_page):
     one = dataclasses.replace(one, environment={**one.environment, "command": evil, "device": evil})
     path = tmp_path / "report.html"
     write_report_page([one], report_text([one], all_tasks()), path)
+    page = open_page(path.as_uri())
     for view in ("", "#view=figures", "#view=board", "#view=about"):
-        page = open_page(path.as_uri() + view)
+        if view:
+            turn_to(page, view)
         assert page.locator("img, iframe, object").count() == 0
         assert page.locator("script").count() == 3
     assert evil in page.title()

@@ -1,17 +1,27 @@
 """A fork does its part while the process does its own; what it cannot do is done where errors are told."""
 
+import multiprocessing
 import os
 import signal
 import sys
 import time
-from functools import partial
+from typing import NamedTuple
 
 import pytest
 
 from benchmark.scoring import output as reports
-from benchmark.scoring.forked import beside
+from benchmark.scoring.command import main
+from benchmark.scoring.forked import Forked
+from builders.command_line import guarded
+from builders.errors import DataError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
+
+
+class Named(NamedTuple):
+    """As much of a result as says whose it is."""
+
+    encoder: dict[str, str]
 
 
 def until(file, seconds=20):
@@ -26,69 +36,109 @@ def pids(folder):
     return [int(line) for line in (folder / "pids").read_text().split()]
 
 
-def work(folder, then=lambda: None):
+def noted(folder, then=lambda: None):
     with (folder / "pids").open("a") as file:
         file.write(f"{os.getpid()}\n")
+    (folder / "noted").touch()
     then()
 
 
-def test_beside__both_are_at_work_at_once_and_done_at_the_end(tmp_path):
-    def there():
-        assert until(tmp_path / "here")
-        (tmp_path / "there").touch()
+def gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
-    with beside(partial(work, tmp_path, there)):
+
+def test_forked__both_are_at_work_at_once_and_done_at_the_end(tmp_path):
+    def there(folder):
+        noted(folder)
+        assert until(folder / "here")
+        (folder / "there").touch()
+
+    with Forked(there).doing(tmp_path):
         (tmp_path / "here").touch()
         assert until(tmp_path / "there")
     [pid] = pids(tmp_path)
     assert pid != os.getpid()
+    assert gone(pid)
 
 
-def test_beside__what_is_slower_is_waited_for(tmp_path):
-    with beside(lambda: (time.sleep(0.2), (tmp_path / "late").touch())):
-        assert not (tmp_path / "late").exists()
-    assert (tmp_path / "late").exists()
+def test_forked__is_ready_before_it_is_told_and_ends_untold(tmp_path):
+    with Forked(noted, lambda: noted(tmp_path)):
+        assert until(tmp_path / "noted")
+    [pid] = pids(tmp_path)
+    assert gone(pid)
+    with Forked(noted, lambda: noted(tmp_path)) as one, one.doing(tmp_path):
+        pass
+    assert len(pids(tmp_path)) == 3  # ready, and done there once
+    assert os.getpid() not in pids(tmp_path)
 
 
-def test_beside__an_error_is_raised_here_after_the_body_and_said_once(tmp_path, capfd):
-    def refuse():
-        raise OSError(28, "No space left on device", "report.png")
+def test_forked__what_is_slower_is_waited_for(tmp_path):
+    with Forked(lambda: (time.sleep(0.2), noted(tmp_path))).doing():
+        assert not (tmp_path / "pids").exists()
+    assert os.getpid() not in pids(tmp_path)
+
+
+def test_forked__an_error_is_raised_here_after_the_body_and_said_once(tmp_path, capfd):
+    def refuse(name):
+        noted(tmp_path)
+        raise OSError(28, "No space left on device", name)
 
     did = []
-    with pytest.raises(OSError, match="No space left") as raised, beside(partial(work, tmp_path, refuse)):
+    with pytest.raises(OSError, match="No space left") as raised, Forked(refuse).doing("report.png"):
         did.append("body")
     assert (did, raised.value.errno, raised.value.filename) == (["body"], 28, "report.png")
     assert [pid == os.getpid() for pid in pids(tmp_path)] == [False, True]
     assert capfd.readouterr() == ("", "")
 
 
-def test_beside__what_a_killed_fork_leaves_is_done_here(tmp_path):
+@pytest.mark.parametrize("when", ["ready", "work"])
+def test_forked__what_a_killed_fork_leaves_is_done_here(tmp_path, when):
     own = os.getpid()
-    with beside(partial(work, tmp_path, lambda: os.getpid() == own or os.kill(os.getpid(), signal.SIGKILL))):
+
+    def end(now):
+        if os.getpid() != own and now == when:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with Forked(lambda: noted(tmp_path, lambda: end("work")), lambda: end("ready")).doing():
         pass
-    assert [pid == own for pid in pids(tmp_path)] == [False, True]
+    assert pids(tmp_path)[-1] == own
 
 
-def test_beside__where_the_body_fails_the_fork_is_ended(tmp_path):
+def test_forked__what_cannot_be_sent_is_done_here(tmp_path):
+    with Forked(lambda function: noted(tmp_path, function)).doing(lambda: None):
+        pass
+    assert pids(tmp_path) == [os.getpid()]
+
+
+def test_forked__where_the_body_fails_the_fork_is_ended(tmp_path):
     def wait_and_fail():
-        assert until(tmp_path / "pids")
+        assert until(tmp_path / "noted")
         raise KeyError("body")
 
-    with pytest.raises(KeyError, match="body"), beside(partial(work, tmp_path, lambda: time.sleep(600))):
+    def slow():
+        noted(tmp_path, lambda: time.sleep(3))
+        (tmp_path / "late").touch()
+
+    with pytest.raises(KeyError, match="body"), Forked(slow).doing():
         wait_and_fail()
     [pid] = pids(tmp_path)
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    assert gone(pid)
+    assert not (tmp_path / "late").exists()
 
 
-def test_beside__where_nothing_is_forked_it_is_done_here(tmp_path, monkeypatch):
+def test_forked__where_nothing_is_forked_it_is_done_here(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    with beside(partial(work, tmp_path)):
+    with Forked(noted).doing(tmp_path):
         assert not (tmp_path / "pids").exists()
     assert pids(tmp_path) == [os.getpid()]
 
 
-def test_write_reports__the_page_is_written_here_and_pictures_are_drawn_beside_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize("early", [False, True])
+def test_write_reports__the_page_is_written_here_and_pictures_are_drawn_beside_it(tmp_path, monkeypatch, early):
     def drawn(results, questions, path):
         assert until(tmp_path / "report.html")
         path.write_text(str(os.getpid()))
@@ -101,6 +151,21 @@ def test_write_reports__the_page_is_written_here_and_pictures_are_drawn_beside_i
     monkeypatch.setattr(reports, "draw_courses", lambda courses, questions, path: None)
     monkeypatch.setattr(reports, "courses", lambda results: [])
     monkeypatch.setattr(reports, "report_text", lambda results, questions, unloaded: "text")
-    one = type("Result", (), {"encoder": {"id": "toy"}})
-    assert reports.write_reports([one, one], {}, tmp_path) == "text"
+    drawing = reports.drawing_beside() if early else None
+    results = [Named({"id": "toy"}), Named({"id": "toy"})]
+    assert reports.write_reports(results, {}, tmp_path, drawing=drawing) == "text"
     assert (tmp_path / "report.html").read_text() == str(os.getpid()) != (tmp_path / "report.png").read_text()
+
+
+def test_score__who_draws_is_there_while_it_scores_and_goes_with_it(tmp_path, monkeypatch):
+    there = []
+
+    def fails(*given, **named):
+        there.extend(process for process in multiprocessing.active_children() if process.name == "beside")
+        raise DataError("no photos today")
+
+    monkeypatch.setattr("benchmark.scoring.asking.score_asked", fails)
+    options = ["--model", "bundled:identity", "--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
+    assert guarded(lambda: main(options)) == DataError.exit_status
+    [process] = there
+    assert not process.is_alive()

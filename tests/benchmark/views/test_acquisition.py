@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.encoders import Pixels
+from benchmark.encoders.pixels import CenterCrop
 from benchmark.views.acquisition import MaskedViews
 
 FRAME, CENTRE = 60, 200
@@ -43,6 +45,23 @@ def test_masked_views__each_name_shows_its_part(preprocess):
         "masked": [FRAME, 0],
         "complement": [0, CENTRE],
     }
+
+
+@pytest.mark.parametrize("engine", ["pillow", "numba"])
+def test_masked_views__whole_is_the_crop_as_pillow_saves_and_opens_it(engine, monkeypatch):
+    if engine == "numba":
+        pytest.importorskip("numba")
+    monkeypatch.setenv("CAMTRACE_ENGINE", engine)
+    noise = np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8)
+    buffer, saved = io.BytesIO(), io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    crop = Pixels((CenterCrop(24, 24),))
+    Image.fromarray(crop(Image.fromarray(noise))).save(saved, "JPEG", quality=95, subsampling="4:4:4")
+    whole, masked, _ = MaskedViews(0.5).make(buffer.getvalue(), "id", [crop])[0]
+    np.testing.assert_array_equal(whole, np.asarray(Image.open(saved)), strict=True)
+    np.testing.assert_array_equal(masked[:3], whole[:3])
+    assert whole[8:-8, 8:-8].any()
+    assert not masked[8:-8, 8:-8].any()
 
 
 def test_masked_views__a_larger_ratio_hides_more():

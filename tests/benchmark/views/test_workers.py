@@ -1,5 +1,6 @@
 """Workers that die, stop or wait, memory that is used again, and a /dev/shm as small as Docker's."""
 
+import dataclasses
 import gc
 import itertools
 import multiprocessing
@@ -80,6 +81,29 @@ def test_made_by_workers__neighbours_that_are_kin_are_made_by_one_worker():
     workers = [photo.digest for photo in photos]
     assert workers[::2] == workers[1::2]
     assert len(set(workers)) == 2
+
+
+class Warm:
+    """A source that notes who warmed it up, with which row; its photos are two grey pixels."""
+
+    def __init__(self) -> None:
+        self.warmed = []
+
+    def read(self, row: int) -> bytes:
+        return b"P6 2 2 255\n" + bytes([len(self.warmed)] * 12)
+
+    def warm_up(self, row: int) -> None:
+        self.warmed.append((os.getpid(), row))
+
+
+def test_iterate_views__a_source_is_warmed_up_once_before_its_workers():
+    photos = PhotoSet.of_bytes("grey", {str(i): b"" for i in range(5)})
+    photos = dataclasses.replace(photos, source=Warm(), rows=np.arange(10, 15))
+    shown = [views.arrays[0].max() for views in iterate_views(photos, [3, 4], PlainViews(), [np.asarray], workers=2)]
+    assert photos.source.warmed == [(os.getpid(), 13)]
+    assert shown == [1, 1]  # the workers' copies were made after it
+    assert [v.arrays[0].max() for v in iterate_views(photos, [3], PlainViews(), [np.asarray])] == [1]
+    assert len(photos.source.warmed) == 1
 
 
 def simulated(runs: Runs, seconds, ahead: int, waited) -> list[set[int]]:

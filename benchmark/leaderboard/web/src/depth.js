@@ -6,8 +6,8 @@ import { depth } from "./plots.js";
 
 const POOLINGS = { cls: "class token", mean: "mean of patches", max: "maximum", gem: "GeM" };
 
-/** A figure for each result of an encoder whose layers were scored: a panel for each trace, semantics beside it. */
-export function depthFigures(context, results, width) {
+/** A figure for each result of an encoder whose layers were scored: a panel for each trace, semantics beside it. `of` tells its ids from others'. */
+export function depthFigures(context, results, width, of) {
   return results.filter(({ result }) => Array.isArray(result.outputs) && result.outputs.length).map(({ result }, i) => {
     const traces = asked(context.board, result);
     const content = curve(result, "knn/original", "accuracy");
@@ -20,7 +20,7 @@ export function depthFigures(context, results, width) {
     }).filter(({ node }) => node);
     if (!panels.length) return null;
     return figure(context, {
-      id: `depth-${i}`,
+      id: `depth-${of}-${i}`,
       title: `Over the depth of the network, ${result.data?.name ?? ""}`,
       lead: h("p", {}, `${count(result.outputs.length)} outputs beside the embedding, scored on the same photos.`),
       panels,

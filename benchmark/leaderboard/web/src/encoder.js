@@ -78,7 +78,7 @@ export function createEncoderPage({ board, container, linkTo, copy }) {
     const place = h("div", {});
     if (row.origin !== "published") {
       const width = Math.max(260, container.clientWidth);
-      loadDetail(row).then((results) => fill(place, [depthFigures, mapFigures].map((figures) => figures({ board, state, linkTo }, results, width))), () => {});
+      loadDetail(row).then((results) => fill(place, [depthFigures, mapFigures].map((figures) => figures({ board, state, linkTo }, results, width, "encoder"))), () => {});
     }
     return place;
   }

@@ -10,15 +10,15 @@ const MOST_PARTS = 16;
 const MOST_OPACITY = 0.6;
 const LEAST_SPAN = 0.1; // of the colours, so that noise looks pale
 
-/** A figure for each result with such outputs: a map for each trace and layer. */
-export function mapFigures(context, results, width) {
+/** A figure for each result with such outputs: a map for each trace and layer. `of` tells its ids from others'. */
+export function mapFigures(context, results, width, of) {
   return results.map(({ result }, i) => {
     const panels = maps(context.board, result).map((one) => ({
       title: title(one), summary: told(one), node: drawn(context.board, one, Math.min(width, 420)),
     }));
     if (!panels.length) return null;
     return figure(context, {
-      id: `parts-${i}`,
+      id: `parts-${of}-${i}`,
       title: `By part of the picture, ${result.data?.name ?? ""}`,
       lead: h("p", {}, "Each part has a probe of its own, which reads that part alone."),
       panels,

@@ -28,8 +28,9 @@ export function figure({ linkTo }, { id, title, choices = [], panels, caption, l
   );
 }
 
-export function select({ change }, key, label, choices, value) {
-  const id = `choice-${key}`;
+/** A choice of the state's `key`; where several figures have it, each names its own element by `of`. */
+export function select({ change }, key, label, choices, value, of = key) {
+  const id = `choice-${of}`;
   const element = h("select", { id, onchange: (event) => change({ [key]: event.target.value }) },
     choices.map(([choice, text]) => h("option", { value: choice, selected: choice === value }, text)));
   return h("div", { class: "field" }, h("label", { for: id }, label), element);

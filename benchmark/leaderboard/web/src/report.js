@@ -24,7 +24,7 @@ export function createReport({ board, container, change, linkTo }) {
         ? h("div", { class: "row choices" }, select(context, "result", "Show", [["", `all ${named.length} results`], ...named.map(({ id, heading }) => [id, heading])], wanted))
         : null,
       profiles(context, width),
-      board.rows.flatMap((row) => [depthFigures, mapFigures].map((figures) => figures(context, isLoaded(row) || [], width))),
+      board.rows.flatMap((row) => [depthFigures, mapFigures].map((figures) => figures(context, isLoaded(row) || [], width, row.key))),
       shown.map((section) => h("section", { class: "result-section" },
         section.heading ? h("h2", {}, section.heading) : null,
         section.blocks.map((block, i) => drawn(block, `${section.id}-${i}`, section.heading)))),

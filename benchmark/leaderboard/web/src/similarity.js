@@ -11,7 +11,7 @@ export function similarityFigure(context) {
   if (!holders.length) return null;
   const row = holders.find(({ key }) => key === state.encoder) ?? holders[0];
   const frame = { id: "similarities", title: "Similarity distributions of one query", table: { family: "knn", data: "" } };
-  const who = select(context, "encoder", "Encoder", holders.map(({ key, name }) => [key, name]), row.key);
+  const who = select(context, "encoder", "Encoder", holders.map(({ key, name }) => [key, name]), row.key, "similarities-encoder");
   const results = isLoaded(row);
   if (!results) {
     loadDetail(row).then(() => context.change({}), () => {});

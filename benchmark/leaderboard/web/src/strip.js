@@ -14,7 +14,7 @@ export function stripFigure(context) {
   if (!holders.length) return null;
   const row = holders.find(({ key }) => key === state.encoder) ?? holders[0];
   const frame = { id: "strip", title: "One photo under every processing" };
-  const who = select(context, "encoder", "Encoder", holders.map(({ key, name }) => [key, name]), row.key);
+  const who = select(context, "encoder", "Encoder", holders.map(({ key, name }) => [key, name]), row.key, "strip-encoder");
   const results = isLoaded(row);
   if (!results) {
     loadDetail(row).then(() => context.change({}), () => {});
