@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import time
@@ -20,6 +21,11 @@ SIDE_BY_SIDE_BYTES = 256 << 20
 """Embeddings of one encoder up to which tasks run side by side: small solves gain nothing from a second thread (four
 probes of 300 photos take 1.2 s side by side on two cores, 3.4 s one after the other); large ones fill the machine, and
 memory, one by one."""
+
+ROOMS_OF_TASKS = ("benchmark.knn", "benchmark.probe", "benchmark.retrieval", "benchmark.stats", "benchmark.views")
+"""What tasks import when they run. Rooms' faces are parsed, and so is what numba compiles; where two threads parse at
+once, some Pythons (3.11.7) may raise ``SystemError: AST constructor recursion depth mismatch`` (cpython gh-106905). So
+rooms are imported before there are two."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Done:
 def run_jobs(jobs: Sequence[Job], *, silent: bool = False) -> list[Done]:
     """Run every job, those that take longest first where they go side by side; answers in order."""
     started = time.perf_counter()
+    for room in ROOMS_OF_TASKS:
+        importlib.import_module(room)
     bar = tqdm(total=len(jobs), desc="scoring", unit="task", delay=2, leave=False, disable=silent or None)
 
     def run(job: Job) -> Done:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,9 +16,12 @@ import pytest
 import torch
 
 from benchmark.scoring import jobs as task_runs
-from benchmark.scoring.jobs import Job, run_jobs
+from benchmark.scoring.jobs import ROOMS_OF_TASKS, Job, run_jobs
 from benchmark.tasks import TaskOutcome, all_tasks
 from builders.errors import DataError
+from tests.warm_python import run_python
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +114,24 @@ def test_run_jobs__in_order_a_failure_is_a_reason() -> None:
     assert [list(one.outcome.answers) if one.outcome else None for one in done] == [["slow"], None, None, ["quick"]]
     assert sum(one.seconds for one in done) <= wall
     assert run_jobs([]) == []
+
+
+def test_run_jobs__every_room_that_tasks_import_is_there_before_they_run_side_by_side() -> None:
+    opened = set()
+    for path in (ROOT / "benchmark" / "tasks").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                inner = [n.module for n in ast.walk(node) if isinstance(n, ast.ImportFrom) and n.module]
+                opened |= {".".join(name.split(".")[:2]) for name in inner}
+    there_already = {"benchmark.compute", "benchmark.tasks"}  # ``run_jobs`` imports them itself
+    assert opened - there_already == set(ROOMS_OF_TASKS)
+    code = (
+        "import sys\n"
+        "from types import SimpleNamespace as Some\n"
+        "from benchmark.scoring.jobs import ROOMS_OF_TASKS, Job, run_jobs\n"
+        "missing = lambda given: print([room for room in ROOMS_OF_TASKS if room not in sys.modules])\n"
+        "task = Some(name='', effort=None, run=missing)\n"
+        "run_jobs([Job(task, Some(photos=(), bank=Some(names=(), dim=1), device='cpu'))])"
+    )
+    done = run_python("-c", code, env=dict(os.environ), cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stderr
