@@ -1,6 +1,7 @@
 from .batch_size import FittingBatch, out_of_memory
 from .compiled import compiled_module
 from .devices import named_devices
+from .forks import signals_held
 from .less_memory import exact_device, free_cached, with_less_memory
 from .memory import budget, free_on_gpu, free_on_host, share_machine
 from .precision import rounded_as_asked
@@ -27,6 +28,7 @@ __all__ = [
     "rounded_as_asked",
     "share_machine",
     "side_by_side",
+    "signals_held",
     "threads_for",
     "threads_of_work",
     "uploaded",

@@ -13,6 +13,8 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any
 
+from benchmark.compute import signals_held
+
 
 class Forked:
     """A fork of this process for one piece of work; it gets ready at once, and waits to be told what to work on.
@@ -33,7 +35,7 @@ class Forked:
         context = multiprocessing.get_context("fork")
         theirs, self._pipe = context.Pipe(duplex=False)
         process = context.Process(target=_serve, args=(work, ready, theirs, self._pipe), daemon=True, name="beside")
-        with contextlib.suppress(OSError):  # no room for a process
+        with contextlib.suppress(OSError), signals_held():  # no room for a process
             process.start()
             self._process = process
         theirs.close()

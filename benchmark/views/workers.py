@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmark.compute import threads_of_work
+from benchmark.compute import signals_held, threads_of_work
 from benchmark.views.one_worker import Make, Reply, Task, work
 from benchmark.views.ring import Lease, Ring, SlotPlan
 from benchmark.views.runs import Choice, Runs, chosen
@@ -123,7 +123,8 @@ class _Team:
             process = context.Process(
                 target=work, args=(make, self._ring, theirs, inherited), daemon=True, name="views"
             )
-            with threads_of_work(0):  # a worker that begins with one thread needs no pool that only the parent has
+            # a worker that begins with one thread needs no pool that only the parent has
+            with signals_held(), threads_of_work(0):
                 process.start()
             theirs.close()
             self._workers.append(_Worker(process, ours))

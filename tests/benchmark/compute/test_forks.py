@@ -1,0 +1,79 @@
+"""A signal that comes while a process is forked is not lost."""
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from benchmark.compute import signals_held
+
+FORKS = """
+import multiprocessing, os, signal
+import numpy as np
+from benchmark.compute import signals_held
+from benchmark.scoring.forked import Forked
+from benchmark.views.loading import PhotoViews
+from benchmark.views.ring import Row, SlotPlan
+from benchmark.views.workers import made_by_workers
+
+def child():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+def held():
+    with signals_held():
+        multiprocessing.get_context("fork").Process(target=child).start()
+        print("begun")
+
+def worked():
+    make = lambda position: PhotoViews(position, (), "", "", 0.0)
+    plan = SlotPlan(1, (Row((1,), np.dtype(np.uint8)),), 0)
+    list(made_by_workers(make, [1], plan, 1, 1, ahead=1))
+
+os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGINT))
+for fork in (held, lambda: Forked(print), worked):
+    try:
+        fork()
+        print("lost")
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
+def test_signals_held__one_that_comes_in_a_fork_ends_what_follows():
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, cwd=root, check=True)
+    assert done.stdout.split() == ["begun", "interrupted", "interrupted", "interrupted"]
+    assert done.stderr == ""
+
+
+def test_signals_held__each_handler_is_called_once_afterwards_and_stays():
+    called = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: called.append(number))
+    try:
+        with signals_held():
+            for _ in range(3):
+                signal.raise_signal(signal.SIGTERM)
+            assert called == []
+        assert called == [signal.SIGTERM]
+        signal.raise_signal(signal.SIGTERM)
+        assert called == [signal.SIGTERM] * 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_signals_held__nothing_is_held_by_another_thread():
+    found = []
+
+    def work():
+        with signals_held():
+            found.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [signal.getsignal(signal.SIGINT)]
