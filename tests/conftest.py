@@ -31,6 +31,31 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 """Clients inside the test process see no Hub; those that need one run in a process of their own, against the double."""
 
 
+def pytest_sessionstart():
+    """Of several test processes, one compiles what numba makes of each part; the others would do the same beside it."""
+    if number := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
+        _compile_once(int(number))
+
+
+def _compile_once(first):
+    from filelock import FileLock
+
+    from benchmark.probe.alone import _KERNELS as probes
+    from builders.pixels.engine.kernel_cache import kernel_folder
+    from builders.pixels.engine.selection import ENGINE_KERNELS
+    from builders.simcams.compiling import SIMCAMS_KERNELS
+
+    parts = {"probes": probes, "views": ENGINE_KERNELS, "simcams": SIMCAMS_KERNELS}
+    kernel_folder().mkdir(parents=True, exist_ok=True)
+    for i in range(len(parts)):  # each process begins with another part
+        name, kernels = list(parts.items())[(first + i) % len(parts)]
+        with FileLock(kernel_folder() / f"{name}.lock"):
+            process = kernels.begin()  # nothing where they are compiled
+            kernels.wait()
+            if process is not None and process.returncode == 0:
+                kernels.note()
+
+
 SLOW_COLLECTION_S = 0.02
 _slow_collections: list[float] = []
 
