@@ -43,5 +43,5 @@ def signals_held() -> Iterator[None]:
     finally:
         for number, handler in held.items():
             signal.signal(number, handler)
-        for came_once in dict.fromkeys(came):
-            signal.raise_signal(came_once)
+        for each in dict.fromkeys(came):
+            signal.raise_signal(each)
