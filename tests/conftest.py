@@ -3,6 +3,7 @@
 import gc
 import io
 import os
+import signal
 import sys
 import time
 
@@ -15,6 +16,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # processes that tests start, some hundreds, would each compile the packages anew, and every run these tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A shell lets what it runs in the background ignore Ctrl-C, and every process that this one starts would do so too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test outlives the power: files reach the system, and nobody waits until they have reached the disk.
 os.fsync = lambda descriptor: None
