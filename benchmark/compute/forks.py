@@ -1,8 +1,9 @@
-"""Forking a process without losing the signal that ends the run."""
+"""Forking a process without losing the signal that ends the run, and how a fork begins."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import threading
 from collections.abc import Iterator
@@ -18,8 +19,8 @@ def signals_held() -> Iterator[None]:
     Python calls a handler at the first line that it runs after a signal. If that is a line of what modules have asked
     to be called when a process is forked (``os.register_at_fork``, such as the release of logging's lock), an exception
     of the handler is printed and forgotten: of signals during three forks of a process of 600 MB most were lost. A fork
-    begins with these handlers in place, and should set its own. Nothing is held outside the main thread, where Python
-    calls no handlers.
+    has these handlers until ``begin_fork`` sets its own. Nothing is held outside the main thread, where Python calls no
+    handlers.
 
     >>> try:
     ...     with signals_held():
@@ -45,3 +46,14 @@ def signals_held() -> Iterator[None]:
             signal.signal(number, handler)
         for each in dict.fromkeys(came):
             signal.raise_signal(each)
+
+
+def begin_fork() -> None:
+    """What a fork that works for its parent does first.
+
+    What the parent left to be collected is the parent's to end: it may wait for threads that only the parent has.
+    Ctrl-C reaches the whole group, and the parent ends its forks, by SIGTERM.
+    """
+    gc.freeze()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import multiprocessing
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
@@ -13,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any
 
-from benchmark.compute import signals_held
+from benchmark.compute import begin_fork, signals_held
 
 
 class Forked:
@@ -72,10 +70,8 @@ class Forked:
 
 
 def _serve(work: Callable[..., object], ready: Callable[[], object], pipe: Connection, theirs: Connection) -> None:
-    """In the fork: errors are for the process that will meet them again, signals for its parent."""
-    gc.freeze()  # what the parent left to be collected is the parent's to end
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the whole group gets it
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """In the fork: errors are for the process that will meet them again."""
+    begin_fork()
     theirs.close()  # else it would wait for itself
     try:
         ready()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from benchmark.compute import begin_fork
 from benchmark.views.ring import Ring
 
 if TYPE_CHECKING:
@@ -48,9 +47,7 @@ Make = Callable[[int], "PhotoViews"]
 
 def work(make: Make, ring: Ring, pipe: Connection, inherited: Sequence[Connection]) -> None:
     """A worker's life: it ends when its pipe does."""
-    gc.freeze()  # what the parent left to be collected may wait, at its end, for threads that only the parent has
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the whole group gets it; the parent ends its workers
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    begin_fork()
     for other in inherited:
         other.close()  # else a parent that is killed would leave them open
     torch.set_num_threads(1)

@@ -11,20 +11,26 @@ import pytest
 from benchmark.compute import signals_held
 
 FORKS = """
-import multiprocessing, os, signal
+import gc, multiprocessing, os, signal
 import numpy as np
-from benchmark.compute import signals_held
+from benchmark.compute import begin_fork, signals_held
 from benchmark.scoring.forked import Forked
 from benchmark.views.loading import PhotoViews
 from benchmark.views.ring import Row, SlotPlan
 from benchmark.views.workers import made_by_workers
 
 def child():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin_fork()
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert gc.get_freeze_count() > 1000
+    print("child", flush=True)
 
 def held():
     with signals_held():
-        multiprocessing.get_context("fork").Process(target=child).start()
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        process.join()
         print("begun")
 
 def worked():
@@ -47,7 +53,7 @@ os._exit(0)
 def test_signals_held__one_that_comes_in_a_fork_ends_what_follows():
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, cwd=root, check=True)
-    assert done.stdout.split() == ["begun", "interrupted", "interrupted", "interrupted"]
+    assert done.stdout.split() == ["child", "begun", "interrupted", "interrupted", "interrupted"]
     assert done.stderr == ""
 
 
