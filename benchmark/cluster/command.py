@@ -65,4 +65,5 @@ def finish(args: argparse.Namespace) -> int:
     go_to_folder(plan)
     status = ranked(request_of(plan)).finish(plan, now.states.done, place, how)
     Markers(place, plan.name).sweep()
+    place.sweep()
     return status

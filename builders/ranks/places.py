@@ -177,9 +177,10 @@ class Place:
             pass
 
     def sweep(self) -> None:
-        """Remove what killed ranks left half-written directly in it: nobody writes there now."""
+        """Remove what killed ranks left half-written in it and below: nobody writes there now."""
         if self.folder is not None:
-            sweep_temporaries(self.folder, ours=True)
+            for folder in (self.folder, *(path for path in self.folder.rglob("*") if path.is_dir())):
+                sweep_temporaries(folder, ours=True)
 
     def _remote(self, name: str) -> tuple[Any, str]:
         """(file system, path in it)."""

@@ -17,6 +17,7 @@ import benchmark.cluster.embedding
 import benchmark.cluster.working
 import benchmark.scoring.trial_kept
 from benchmark.bank import Bank, BlockRows
+from builders.files import temporary_beside
 from builders.ranks import Place, read_plan
 from tests.benchmark.cluster.conftest import ASKED, POISONED, leftovers, make_root, same_banks, scores, tree
 from tests.warm_python import run_python
@@ -261,10 +262,12 @@ def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_pat
     rank = wait_for(lambda: next((int(path.name[5:]) for path in tmp_path.glob("here-*")), None))
     first.kill()
     first.wait()
-    # the other rank too, which may be in the midst of a file
+    # the other rank too
     wait_for(lambda: not alive(rank) and not at_work_on(plan))
     fuse.unlink()
     assert run("work", plan)[0] == 0
+    half = temporary_beside(next((plan / "banks").glob("*/*/*.npz")))  # as a rank leaves it that is killed just then
+    half.touch()
     assert run("finish", plan)[0] == 0
     name = "cluster_encoders-small/folder-photos"
     assert scores(tmp_path / "out")[name] == scores(plain[0])[name]
