@@ -69,12 +69,16 @@ def test_descend__compiled_equals_torch_one_run_at_a_time(
 ) -> None:
     """Odd numbers of rows, of weights and of classes; a strong decay, which alone moves the sum over the classes."""
     monkeypatch.setattr("benchmark.probe.sgd.COMPILED_FROM", 0)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     x, y = data(n, d, n_classes, groups)
     single = x.float().contiguous()
     rates, decays = (0.1, 2.0, 30.0), (1e-4, 1e-2, 1e-5)
     options = {"epochs": 12, "batch_size": 32, "seed": 5}
-    runs = descend(never_read, y, rates, decays, n_classes=n_classes, resident=single, **options)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        runs = descend(never_read, y, rates, decays, n_classes=n_classes, resident=single, **options)
+    finally:
+        torch.set_num_threads(before)
     for g in range(groups):
         for k, (rate, decay) in enumerate(zip(rates, decays, strict=True)):
             layer = one_run_by_torch(x[g], y[g], n_classes, rate, decay, **options)

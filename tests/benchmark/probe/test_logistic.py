@@ -400,12 +400,16 @@ def test_compiled_fits__bits_do_not_depend_on_the_number_of_threads() -> None:
     assert torch.equal(found[0].gradient_norm, found[1].gradient_norm)
 
 
-def test_compiled_fits__not_where_more_threads_would_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    features = as_design(TOYS["easy"])
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2 * AS_FAST)
-    assert compiled_fits(features, 1) is None
-    assert compiled_fits(features, 2) is not None
-    assert compiled_fits(as_design(TOYS["easy"], memory_bytes=100), 2) is None  # its rows are read anew in each pass
+def test_compiled_fits__not_where_more_threads_would_idle() -> None:
+    features, before = as_design(TOYS["easy"]), torch.get_num_threads()
+    torch.set_num_threads(2 * AS_FAST)
+    try:
+        assert compiled_fits(features, 1) is None
+        assert compiled_fits(features, 2) is not None
+        # its rows are read anew in each pass
+        assert compiled_fits(as_design(TOYS["easy"], memory_bytes=100), 2) is None
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_newton_compiled__sums_of_many_rows() -> None:
