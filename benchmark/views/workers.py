@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmark.compute import signals_held, threads_of_work
+from benchmark.compute import threads_of_work
 from benchmark.views.one_worker import Make, Reply, Task, work
 from benchmark.views.ring import Lease, Ring, SlotPlan
 from benchmark.views.runs import Choice, Runs, chosen
 from benchmark.views.watch import Watch
 from builders.errors import DataError
+from builders.ranks import signals_held
 
 if TYPE_CHECKING:
     from benchmark.views.loading import PhotoViews
