@@ -1,7 +1,6 @@
 from .batch_size import FittingBatch, out_of_memory
 from .compiled import compiled_module
 from .devices import named_devices
-from .forks import begin_fork, signals_held
 from .less_memory import exact_device, free_cached, with_less_memory
 from .memory import budget, free_on_gpu, free_on_host, share_machine
 from .precision import rounded_as_asked
@@ -12,7 +11,6 @@ from .uploads import uploaded
 
 __all__ = [
     "FittingBatch",
-    "begin_fork",
     "budget",
     "compiled_module",
     "exact_device",
@@ -29,7 +27,6 @@ __all__ = [
     "rounded_as_asked",
     "share_machine",
     "side_by_side",
-    "signals_held",
     "threads_for",
     "threads_of_work",
     "uploaded",
