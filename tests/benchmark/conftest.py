@@ -34,3 +34,12 @@ def brief():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("benchmark.scoring.embedded.TaskInput", short)
         yield
+
+
+@pytest.fixture(scope="module")
+def short_projection():
+    """``control:random-projection`` has 64 of its 512 dimensions and 39 of its 308 MB: for tests that
+    score with it and are not about it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("benchmark.encoders.controls.PROJECTION_DIMENSION", 64)
+        yield
