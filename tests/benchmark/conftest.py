@@ -9,6 +9,12 @@ from benchmark.tasks import TaskInput
 from builders.files import write_bytes_atomically
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _drawing_is_imported():
+    """Once for all: the fork that draws beside each run of a command would import it again (0.3 s)."""
+    import matplotlib.figure  # noqa: F401
+
+
 @pytest.fixture(scope="module")
 def unpainted():
     """Pictures of reports are composed, not painted: a grey point stands in each file. For tests that run a command
