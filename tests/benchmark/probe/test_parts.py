@@ -10,7 +10,7 @@ import torch
 
 from benchmark.probe import design as design_module
 from benchmark.probe import parts, processing_curve, processing_probe, processing_spread
-from benchmark.probe.design import Design, design, joined
+from benchmark.probe.design import Design, design, joined, resident_bytes
 from benchmark.probe.features import gather
 from benchmark.probe.logistic import solve
 from benchmark.probe.protocols import features_of
@@ -93,5 +93,7 @@ def test_features_of__the_first_fits_of_a_probe_of_few_photos(asked: Any, monkey
     assert found.resident is not None
     expected = features(asked, slice(2), np.arange(PHOTOS))
     np.testing.assert_allclose(abs(found.resident), abs(expected.resident), atol=1e-8)
+    fewer = processing_probe(*asked, memory_bytes=2 * resident_bytes(PHOTOS, D))  # two fits at a time: none is kept
+    assert features_of(fewer, 2) is None
     monkeypatch.setattr(design_module, "REDUCED_ROWS", 20)
     assert features_of(processing_probe(*asked), 2) is None
