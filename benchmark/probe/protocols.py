@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from benchmark.probe.problem import (
 )
 from benchmark.probe.readers import LINEAR, Read, read_with
 from benchmark.probe.registry import protocol_named
+from benchmark.probe.together import turned_together
 from benchmark.probe.turned import pays, turned
 from builders.errors import DataError
 
@@ -268,12 +269,19 @@ def as_learnt(
     may = protocol_named(protocol).turns and reader == LINEAR and where.type == "cpu"
     if not may or splits.of_others or splits.frame is not None:
         return splits
+    memory = memory_bytes or budget(where)
+    if (among := splits.among) is not None and among.of.pays and TURNING_BYTES * among.of.values <= memory:
+        return _kept(splits, turned_together)
     n, dimension = with_validation(splits)[0].shape
     held = TURNING_BYTES * n * dimension
-    if not pays(n, dimension, splits.test_x.shape[0], splits.n_classes) or held > (memory_bytes or budget(where)):
+    if not pays(n, dimension, splits.test_x.shape[0], splits.n_classes) or held > memory:
         return splits
+    return _kept(splits, turned)
+
+
+def _kept(splits: LabelledSplits, turn: Callable[[LabelledSplits], LabelledSplits]) -> LabelledSplits:
     if (kept := _TURNED.get(splits)) is None:
-        kept = _TURNED[splits] = turned(splits)
+        kept = _TURNED[splits] = turn(splits)
     return kept
 
 
