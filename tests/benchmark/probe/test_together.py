@@ -98,6 +98,7 @@ def test_as_learnt__alone_where_turning_all_does_not_pay_or_fit(
     assert together.pays(TRAIN + VAL)
     assert together.pays(90)
     assert not together.pays(89)
+    assert as_learnt(some(photos, together, 3)).frame is None  # 60 photos are too few
     half = some(photos, few, 2)
     assert as_learnt(half).frame is None  # 90 photos are rotated as they are
     monkeypatch.setattr(protocols, "pays", lambda *counts: True)
