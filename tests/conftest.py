@@ -36,10 +36,17 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 """Clients inside the test process see no Hub; those that need one run in a process of their own, against the double."""
 
 
-def pytest_sessionstart():
-    """Of several test processes, one compiles what numba makes of each part; the others would do the same beside it."""
+def pytest_sessionstart(session):
+    """Of several test processes, one compiles what numba makes of each part; the others would do the same beside it.
+
+    Where this one starts them, it also starts the process that forks for them all.
+    """
     if number := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
         _compile_once(int(number))
+    elif session.config.getoption("numprocesses", None) and sys.platform == "linux":
+        from tests import warm_python
+
+        warm_python.share()
 
 
 def _compile_once(first):
