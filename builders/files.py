@@ -202,13 +202,19 @@ def _machine() -> str:
 
 
 def _alive(process: int) -> bool:
+    """Whether it is there and has not ended. In a container whose first process waits for nobody, what has ended (as a
+    zombie) is there for good."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except OSError:  # somebody else's
+        pass
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):  # not Linux
         return True
-    return True
+    return state not in ("Z", "X")
 
 
 def _keep_names(folder: Path) -> None:

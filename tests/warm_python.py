@@ -28,14 +28,18 @@ import tempfile
 import threading
 import traceback
 import types
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 IMPORTED = ("numpy", "torch", "torchvision", "pandas", "pyarrow.parquet", "PIL.Image", "PIL.JpegImagePlugin")
 IMPORTED += ("scipy.optimize", "scipy.special", "scipy.stats", "safetensors.torch", "httpx", "aiohttp", "yaml", "tqdm")
 IMPORTED += ("numba", "matplotlib.figure", "matplotlib.backends.backend_agg", "mpl_toolkits.mplot3d", "jinja2")
 IMPORTED += ("httpx2", "filelock", "fsspec.implementations.local", "pyarrow.dataset", "pyarrow.json")
+IMPORTED += ("anyio._backends._asyncio", "httpcore2", "truststore", "h11", "fsspec.asyn", "xml.dom.minidom")
+IMPORTED += ("multiprocess.pool", "multiprocessing.pool", "concurrent.futures.process", "xxhash", "sqlite3", "scipy.io")
+IMPORTED += ("threadpoolctl", "tqdm.contrib.concurrent", "filelock._soft", "stringprep")
 """What the commands import, without our packages and without clients of the Hub."""
 
 
@@ -239,17 +243,34 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
     exec(code, main.__dict__)
 
 
+def forked(words: list[str], env: Mapping[str, str], files: list[int]) -> int:
+    """The number of a child that runs ``python WORDS``, from here: of a process that has begun no thread.
+
+    It says what it says to the two ``files``.
+    """
+    child = os.fork()
+    if not child:
+        weakref.finalize._registry.clear()  # type: ignore[attr-defined]  # folders of this process's own
+        _run_and_end({"words": words, "env": dict(env), "cwd": os.getcwd()}, files)
+    return child
+
+
 def _wait_and_fork() -> None:
     del sys.path[0]  # the folder of this file
     os.fsync = lambda fd: None  # as in the tests themselves: nothing waits for the disk
     door, owner = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
     select.select([door, owner], [], [])  # nothing is imported where nobody asks
+    gc.disable()
     for name in IMPORTED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what is here is here for ever: no process looks through it again
-    asked, files = _asked_for(door, owner)
+    gc.enable()
+    _run_and_end(*_asked_for(door, owner))
+
+
+def _run_and_end(asked: dict[str, Any], files: list[int]) -> NoReturn:
     status = _status(lambda: _become(asked, files))
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()

@@ -1,6 +1,7 @@
 from .batch_size import FittingBatch, out_of_memory
 from .compiled import compiled_module
 from .devices import named_devices
+from .leaving import alone
 from .less_memory import exact_device, free_cached, with_less_memory
 from .memory import budget, free_on_gpu, free_on_host, share_machine
 from .precision import rounded_as_asked
@@ -11,6 +12,7 @@ from .uploads import uploaded
 
 __all__ = [
     "FittingBatch",
+    "alone",
     "budget",
     "compiled_module",
     "exact_device",

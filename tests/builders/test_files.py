@@ -68,6 +68,18 @@ def test_sweep_temporaries__of_the_dead_here_and_the_old_elsewhere(tmp_path):
     assert sweep_temporaries(tmp_path / "gone") == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the state of a process is read from /proc")
+def test_sweep_temporaries__of_the_dead_that_nobody_has_buried(tmp_path):
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    half = temporary_beside(tmp_path / "rows.npy")
+    half.with_name(half.name.replace(f"-{os.getpid()}.", f"-{process.pid}.")).touch()
+    half.touch()
+    assert sweep_temporaries(tmp_path) == 1
+    assert os.listdir(tmp_path) == [half.name]
+    process.wait()
+
+
 def test_sweep_cache__of_every_kind_and_entry(tmp_path):
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     for folder in ("compiled", "outcomes/0a1b"):
