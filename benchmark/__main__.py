@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from benchmark.compute import alone
 from builders.command_line import Command, Parser, group_parser, run_parsed
 
 COMMANDS: dict[str, Command] = {
@@ -59,5 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return camtrace(words if named else ["score", *words])
 
 
+def script() -> int:
+    """The installed command ``camtrace``, which ends with its process."""
+    return alone(camtrace)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(alone(main))

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the new one, never a part."""
+"""Writing files so that a reader sees the old one or the new one, never a part; reading those that come with us."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import stat
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 SAVED_EVERY_S = 30.0
 """What grows while photos are read (an index, hashes, Exif) is written so often: a killed run loses no more."""
@@ -201,13 +202,19 @@ def _machine() -> str:
 
 
 def _alive(process: int) -> bool:
+    """Whether it is there and has not ended. In a container whose first process waits for nobody, what has ended (as a
+    zombie) is there for good."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except OSError:  # somebody else's
+        pass
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):  # not Linux
         return True
-    return True
+    return state not in ("Z", "X")
 
 
 def _keep_names(folder: Path) -> None:
@@ -226,3 +233,14 @@ def cache_folder() -> Path:
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camtrace"
+
+
+def read_own_yaml(path: Path) -> Any:
+    """A table that comes with the package, as plain values.
+
+    By the parser in C, where PyYAML was built with it: the four tables that a plain run reads take 0.02 s instead of
+    0.12 s (processor time). What comes from elsewhere goes through ``builders.outside.parse_yaml``.
+    """
+    import yaml
+
+    return yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -84,7 +84,7 @@ def draw(world: World, rng: np.random.Generator) -> np.ndarray:
     photos = world.units * world.photos_each
     levels = 1 if world.photos_each == 1 else 2
     spread = math.sqrt(1 + levels * (COMMON**2 + OWN**2))
-    latent = stats.norm.ppf([[world.first], [world.second]]) * spread
+    latent = special.ndtri([[world.first], [world.second]]) * spread
 
     def effect(count: int) -> np.ndarray:
         return COMMON * rng.standard_normal(count) + OWN * rng.standard_normal((2, count))
@@ -92,7 +92,7 @@ def draw(world: World, rng: np.random.Generator) -> np.ndarray:
     latent = latent + effect(photos)
     if levels == 2:
         latent = latent + effect(world.units).repeat(world.photos_each, axis=1)
-    return rng.binomial(world.answers, stats.norm.cdf(latent)) / world.answers
+    return rng.binomial(world.answers, special.ndtr(latent)) / world.answers
 
 
 def worlds(quick: bool = False) -> Iterable[World]:
@@ -112,6 +112,7 @@ def measure(world: World, trials: int, seed: int) -> Row:
     rng = np.random.default_rng([seed, world.units, world.answers, round(1000 * world.second)])
     scenes = None if world.photos_each == 1 else np.arange(world.units).repeat(world.photos_each)
     truth = world.first - world.second
+    critical = stats.t.ppf(0.975, world.units - 1)
     held, t_held, p_values, t_found = 0, 0, [], 0
     for _ in range(trials):
         first, second = draw(world, rng)
@@ -120,7 +121,7 @@ def measure(world: World, trials: int, seed: int) -> Row:
         p_values.append(found.p_value)
         of_units = (first - second).reshape(world.units, -1).mean(axis=1)
         error = of_units.std(ddof=1) / math.sqrt(world.units)
-        reach = stats.t.ppf(0.975, world.units - 1) * error
+        reach = critical * error
         t_held += abs(of_units.mean() - truth) <= reach
         t_found += abs(of_units.mean()) > reach
     ks = None

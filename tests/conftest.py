@@ -21,6 +21,9 @@ sys.dont_write_bytecode = False
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What imports and collecting tests make stays, so that looking through it for garbage finds nothing.
+gc.disable()
+
 # No test outlives the power: files reach the system, and nobody waits until they have reached the disk.
 os.fsync = lambda descriptor: None
 
@@ -36,10 +39,17 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 """Clients inside the test process see no Hub; those that need one run in a process of their own, against the double."""
 
 
-def pytest_sessionstart():
-    """Of several test processes, one compiles what numba makes of each part; the others would do the same beside it."""
+def pytest_sessionstart(session):
+    """Of several test processes, one compiles what numba makes of each part; the others would do the same beside it.
+
+    Where this one starts them, it also starts the process that forks for them all.
+    """
     if number := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
         _compile_once(int(number))
+    elif session.config.getoption("numprocesses", None) and sys.platform == "linux":
+        from tests import warm_python
+
+        warm_python.share()
 
 
 def _compile_once(first):
@@ -68,6 +78,7 @@ _slow_collections: list[float] = []
 def pytest_collection_finish():
     """What is imported by now stays: collections of garbage, of which runs ask for many, need not look through it."""
     _freeze()
+    gc.enable()
     gc.callbacks.append(_note_slow_collection)
 
 

@@ -1,4 +1,4 @@
-"""Python processes that begin with the large libraries imported: forked from one that waits, one for each test process.
+"""Python processes that begin with the large libraries imported: forked from one that waits, one for a run of tests.
 
 ``run_python`` stands for ``subprocess.run([sys.executable, ...])`` and ``start_python`` for ``subprocess.Popen``: the
 words after ``python``, an environment, a folder. Starting Python and importing torch, pandas and pyarrow takes seconds
@@ -21,20 +21,25 @@ import runpy
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import traceback
 import types
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 IMPORTED = ("numpy", "torch", "torchvision", "pandas", "pyarrow.parquet", "PIL.Image", "PIL.JpegImagePlugin")
 IMPORTED += ("scipy.optimize", "scipy.special", "scipy.stats", "safetensors.torch", "httpx", "aiohttp", "yaml", "tqdm")
 IMPORTED += ("numba", "matplotlib.figure", "matplotlib.backends.backend_agg", "mpl_toolkits.mplot3d", "jinja2")
 IMPORTED += ("httpx2", "filelock", "fsspec.implementations.local", "pyarrow.dataset", "pyarrow.json")
+IMPORTED += ("anyio._backends._asyncio", "httpcore2", "truststore", "h11", "fsspec.asyn", "xml.dom.minidom")
+IMPORTED += ("multiprocess.pool", "multiprocessing.pool", "concurrent.futures.process", "xxhash", "sqlite3", "scipy.io")
+IMPORTED += ("threadpoolctl", "tqdm.contrib.concurrent", "filelock._soft", "stringprep")
 """What the commands import, without our packages and without clients of the Hub."""
 
 
@@ -129,13 +134,31 @@ def run_python(
 @functools.cache
 def _waiting_process() -> socket.socket:
     """A line to the process that forks."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if WHERE not in os.environ:
+        share()
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    line.connect("\0" + os.environ[WHERE])
+    return line
+
+
+WHERE = "CAMTRACE_TESTS_FORK_AT"
+"""The variable with the abstract address of the process that forks."""
+
+
+def share() -> None:
+    """Start the process that forks for this process and those that it starts from now on; it imports once one asks."""
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    door.bind("")  # to an address that is free
+    door.listen()
+    ours, theirs = socket.socketpair()
     own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    none = subprocess.DEVNULL
+    none, inherited = subprocess.DEVNULL, [door.fileno(), theirs.fileno()]
     process = subprocess.Popen(
-        [sys.executable, __file__, str(theirs.fileno())],
-        pass_fds=[theirs.fileno()], env=own, stdin=none, stdout=none, stderr=none,
+        [sys.executable, __file__, *map(str, inherited)],
+        pass_fds=inherited, env=own, stdin=none, stdout=none, stderr=none,
     )  # fmt: skip
+    os.environ[WHERE] = os.fsdecode(door.getsockname()).removeprefix("\0")
+    door.close()
     theirs.close()
 
     def end() -> None:
@@ -144,22 +167,40 @@ def _waiting_process() -> socket.socket:
         process.wait()
 
     atexit.register(end)
-    return ours
 
 
-def _asked_for(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Returns in each process that is forked, with what is to be run and where its output goes; ends with the line."""
+def _asked_for(door: socket.socket, owner: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Returns in each process that is forked, with what is to be run and where its output goes; ends with the owner."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those between
+    lines = [owner, door]
     while True:
-        asked, files, _, _ = socket.recv_fds(line, 1 << 20, 3)
-        if not asked:
-            os._exit(0)
-        if not os.fork():
-            break
-        for file in files:
-            os.close(file)
+        for line in select.select(lines, [], [])[0]:
+            if line is owner:  # it says nothing but that it is gone
+                os._exit(0)
+            if line is door:
+                lines.append(door.accept()[0])
+                continue
+            asked, files, _, _ = socket.recv_fds(line, 1 << 20, 3)
+            if not asked or not _is_ours(line):
+                lines.remove(line)
+                line.close()
+                continue
+            if not os.fork():
+                for other in lines:
+                    other.close()
+                return _forked(asked, files)
+            for file in files:
+                os.close(file)
+
+
+def _is_ours(line: socket.socket) -> bool:
+    """Whether our user asks; others could have code run as us."""
+    _, user, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return bool(user == os.getuid())
+
+
+def _forked(asked: bytes, files: list[int]) -> tuple[dict[str, Any], list[int]]:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    line.close()
     *files, told = files
     if child := os.fork():  # the one between waits for the other, and tells
         for file in files:
@@ -202,15 +243,34 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
     exec(code, main.__dict__)
 
 
+def forked(words: list[str], env: Mapping[str, str], files: list[int]) -> int:
+    """The number of a child that runs ``python WORDS``, from here: of a process that has begun no thread.
+
+    It says what it says to the two ``files``.
+    """
+    child = os.fork()
+    if not child:
+        weakref.finalize._registry.clear()  # type: ignore[attr-defined]  # folders of this process's own
+        _run_and_end({"words": words, "env": dict(env), "cwd": os.getcwd()}, files)
+    return child
+
+
 def _wait_and_fork() -> None:
     del sys.path[0]  # the folder of this file
     os.fsync = lambda fd: None  # as in the tests themselves: nothing waits for the disk
+    door, owner = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
+    select.select([door, owner], [], [])  # nothing is imported where nobody asks
+    gc.disable()
     for name in IMPORTED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what is here is here for ever: no process looks through it again
-    asked, files = _asked_for(socket.socket(fileno=int(sys.argv[1])))
+    gc.enable()
+    _run_and_end(*_asked_for(door, owner))
+
+
+def _run_and_end(asked: dict[str, Any], files: list[int]) -> NoReturn:
     status = _status(lambda: _become(asked, files))
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()

@@ -12,7 +12,6 @@ import io
 import multiprocessing
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -31,7 +30,7 @@ from builders.errors import CamtraceError, DataError, PhotoError, disk_error
 from builders.files import scratch_prefix, sweep_scratch, write_bytes_atomically
 from builders.outside import Refused, read_outside_arrays
 from builders.photos import hash64
-from builders.ranks import end_with
+from builders.ranks import begin_fork, end_with, signals_held
 
 SCAN_VERSION = 1
 """Raised by one whenever the same file would give other facts."""
@@ -138,13 +137,16 @@ def _scan_photos(subject: PhotoSubject, plan: Plan, folder: Path, workers: int, 
             min(workers, len(missing)), mp_context=context, initializer=_start_worker, initargs=arguments
         ) as pool:
             try:
-                for done in pool.map(_scan_in_worker, missing):
-                    bar.update(done)
+                with signals_held():  # workers are forked here
+                    done = pool.map(_scan_in_worker, missing)
+                for count in done:
+                    bar.update(count)
             except CamtraceError:
                 raise
             except Exception as error:  # a worker that was killed
-                pool.shutdown(cancel_futures=True)
                 raise DataError(f"{subject.name}: a worker process ended ({error}); run again, it goes on") from None
+            finally:
+                pool.shutdown(cancel_futures=True)
     return subject.blocks
 
 
@@ -161,7 +163,7 @@ _worker: dict[str, Any] = {}
 
 
 def _start_worker(subject: PhotoSubject, plan: Plan, folder: Path, parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says it, once
+    begin_fork()
     end_with(parent)
     _worker.update(subject=subject, plan=plan, folder=folder)
 

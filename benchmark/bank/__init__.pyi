@@ -1,3 +1,4 @@
+from .asked_views import begin_views
 from .bank import Bank, BankView
 from .block_files import BlockBank, BlockRows, merge_blocks, view_path
 from .embed import PassCost, fill_banks
@@ -22,6 +23,7 @@ __all__ = [
     "RuntimeVerdict",
     "Verdict",
     "bank_key",
+    "begin_views",
     "fill_banks",
     "fill_banks_on",
     "fill_from_file",

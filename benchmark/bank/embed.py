@@ -15,17 +15,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from tqdm.auto import tqdm
 
+from benchmark.bank.asked_views import AskedViews
 from benchmark.bank.batches import embed_gathered, gather
 from benchmark.bank.beside import Beside, beside
 from benchmark.bank.fillable import Fillable
-from benchmark.bank.gathering import gathers, photos_together
-from benchmark.bank.members import Member, Seat, Seated, seated
-from benchmark.bank.missing import Part, missing_parts
-from benchmark.encoders import Embedder, Encoder, photo_places
-from benchmark.views import PhotoViews, ViewRecipe, photo_bytes, view_stream
+from benchmark.bank.members import Member, Seat, Seated, members_of, seated
+from benchmark.bank.missing import missing_parts
+from benchmark.encoders import Encoder
+from benchmark.views import PhotoViews, ViewRecipe, ViewsAhead
 from builders.photos import PhotoSet
 
 
@@ -90,6 +89,7 @@ def fill_banks(
     learn: Callable[[int, bytes], None] = lambda index, digest: None,
     blocks: Collection[int] | None = None,
     silent: bool = False,
+    ahead: ViewsAhead | None = None,
 ) -> PassOutcome:
     """Embed the views that a bank misses. Each photo is decoded once, each distinct preprocessing is run once.
 
@@ -105,17 +105,16 @@ def fill_banks(
         learn: told the index of each photo, and its ``photo_digest`` if it could be read.
         blocks: of photos that are filled, where other processes fill the others; all by default.
         silent: no bar.
+        ahead: what ``begin_views`` began.
 
     An encoder that fails on a batch, or gives another shape than it promised, is left out of the rest of the pass.
 
     Raises:
         DataError: a worker died, or all have stopped.
     """
-    started = time.perf_counter()
-    members = [
-        Member(encoder, bank, batch_size, places=_places(encoder, photos))
-        for encoder, bank in zip(encoders, banks, strict=True)
-    ]
+    ahead = ViewsAhead() if ahead is None else ahead
+    started = time.perf_counter() - ahead.begun_s
+    members = members_of(photos, encoders, banks, batch_size)
     parts = missing_parts(recipe.names, banks, blocks)
     count = sum(len(banks[0].blocks.photos_of(block)) for part in parts for block in part.blocks)
     making = 0.0
@@ -126,8 +125,8 @@ def fill_banks(
             rows.wait()
             here = seated(members, part, recipe)
             if here.seats and part.blocks:
-                pass_ = _Pass(photos, here, forward, rows, bar, learn)
-                making += pass_.fill(part, batch_size=batch_size, workers=workers, views=views)
+                asked = AskedViews.of(photos, here, part, batch_size, workers, views)
+                making += _Pass(photos, here, forward, rows, bar, learn).fill(asked, ahead)
     cost = PassCost(
         photos=count,
         views=sum(member.views for member in members),
@@ -138,13 +137,6 @@ def fill_banks(
     )
     failures = {i: member.failure for i, member in enumerate(members) if member.failure}
     return PassOutcome(cost, failures, tuple(member.views for member in members), _of_each(members, forward.busy_s))
-
-
-def _places(encoder: Encoder, photos: PhotoSet) -> np.ndarray | None:
-    """Where single patches of each photo are read; None where the encoder reads none."""
-    embed = encoder.embed
-    sampled = isinstance(embed, Embedder) and embed.at_places is not None
-    return photo_places(photos.ids) if sampled else None
 
 
 def _of_each(members: Sequence[Member], busy_s: float) -> tuple[float, ...]:
@@ -168,27 +160,13 @@ class _Pass:
     bar: tqdm[Any]
     learn: Callable[[int, bytes], None]
 
-    def fill(self, part: Part, *, batch_size: int, workers: int, views: str) -> float:
+    def fill(self, asked: AskedViews, ahead: ViewsAhead) -> float:
         """Embed block by block; gives the workers' time for making views."""
-        here, blocks = self.here, self.here.seats[0].member.bank.blocks
-        sizes = [len(blocks.photos_of(block)) for block in part.blocks]
-        of_photo = photo_bytes(here.recipe, here.preprocesses)
-        together = photos_together(len(here.recipe.names), batch_size, of_photo, max(sizes))
-        stream = view_stream(
-            self.photos,
-            [index for block in part.blocks for index in blocks.photos_of(block)],
-            here.recipe,
-            here.preprocesses,
-            workers=workers,
-            way=views,
-            homes=[copy.device for copy in here.copies],
-            gathers=gathers(sizes, together),
-        )
         making = 0.0
-        with closing(stream):
-            for block, size in zip(part.blocks, sizes, strict=True):
-                making += self._fill_block(block, gathers([size], together), stream)
-                if all(seat.member.failure for seat in here.seats):
+        with closing(ahead.stream(asked.stream)) as stream:
+            for block, together in asked.blocks:
+                making += self._fill_block(block, together, stream)
+                if all(seat.member.failure for seat in self.here.seats):
                     break
             self.forward.wait()
             self.rows.wait()

@@ -12,8 +12,9 @@ from benchmark.bank.device_copy import DeviceCopy
 from benchmark.bank.fillable import Fillable
 from benchmark.bank.missing import Part
 from benchmark.compute import FittingBatch
-from benchmark.encoders import Encoder
+from benchmark.encoders import Embedder, Encoder, photo_places
 from benchmark.views import Preprocess, ViewRecipe
+from builders.photos import PhotoSet
 
 
 @dataclass
@@ -43,6 +44,23 @@ class Member:
         if self.places is None:
             return None
         return torch.from_numpy(self.places[list(indices)]).repeat_interleave(views, 0)
+
+
+def members_of(
+    photos: PhotoSet, encoders: Sequence[Encoder], banks: Sequence[Fillable], batch_size: int
+) -> list[Member]:
+    """Of a pass over these photos."""
+    return [
+        Member(encoder, bank, batch_size, places=_places(encoder, photos))
+        for encoder, bank in zip(encoders, banks, strict=True)
+    ]
+
+
+def _places(encoder: Encoder, photos: PhotoSet) -> np.ndarray | None:
+    """Where single patches of each photo are read; None where the encoder reads none."""
+    embed = encoder.embed
+    sampled = isinstance(embed, Embedder) and embed.at_places is not None
+    return photo_places(photos.ids) if sampled else None
 
 
 @dataclass

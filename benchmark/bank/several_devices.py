@@ -28,7 +28,7 @@ from benchmark.bank.missing import missing_parts
 from benchmark.bank.one_device import BOOT, DONE, FAILED, LEARNT, SAID, Share, Work
 from benchmark.bank.outputs_bank import OutputsBank
 from benchmark.encoders import Encoder, rest
-from benchmark.views import ViewRecipe
+from benchmark.views import ViewRecipe, ViewsAhead
 from builders import errors
 from builders.errors import CamtraceError, DataError
 from builders.photos import PhotoSet
@@ -63,13 +63,14 @@ def fill_banks_on(
     views: str = "auto",
     label: str = "embedding",
     learn: Callable[[int, bytes], None] = lambda index, digest: None,
+    ahead: ViewsAhead | None = None,
 ) -> PassOutcome:
     """``fill_banks`` by one process a device, over disjoint blocks; the banks are equal to those of one process.
 
     Args:
         devices: such as ``("cuda:0", "cuda:1")``. On one alone, this process does the work.
-        photos, recipe, encoders, banks, batch_size, views, label, learn: as of ``fill_banks``. Each process loads
-            the encoders again; one that cannot be loaded again (it exists in this process only) leaves the work here.
+        photos, recipe, encoders, banks, batch_size, views, label, learn, ahead: as of ``fill_banks``. Each process
+            loads the encoders again; one that cannot be (it exists in this process only) leaves the work here.
         workers: processes that make views for each device, within its part of the cores (``workers_each``).
 
     Raises:
@@ -92,6 +93,7 @@ def fill_banks_on(
             views=views,
             label=label,
             learn=learn,
+            ahead=ahead,
         )
     for encoder in encoders:
         rest(encoder)  # the process of this device has its own

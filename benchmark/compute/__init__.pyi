@@ -1,7 +1,7 @@
 from .batch_size import FittingBatch, out_of_memory
 from .compiled import compiled_module
 from .devices import named_devices
-from .forks import begin_fork, signals_held
+from .leaving import alone
 from .less_memory import exact_device, free_cached, with_less_memory
 from .memory import budget, free_on_gpu, free_on_host, share_machine
 from .precision import rounded_as_asked
@@ -12,7 +12,7 @@ from .uploads import uploaded
 
 __all__ = [
     "FittingBatch",
-    "begin_fork",
+    "alone",
     "budget",
     "compiled_module",
     "exact_device",
@@ -29,7 +29,6 @@ __all__ = [
     "rounded_as_asked",
     "share_machine",
     "side_by_side",
-    "signals_held",
     "threads_for",
     "threads_of_work",
     "uploaded",

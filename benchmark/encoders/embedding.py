@@ -239,11 +239,16 @@ def _placed(module: nn.Module, name: str, place: Placement) -> nn.Module:
 
 
 def probe_image(width: int = 320, height: int = 240) -> Image.Image:
-    """A fixed picture with smooth and rough parts, the same on every machine.
+    """A fixed picture with smooth and rough parts, the same on every machine; the caller's own, to draw on.
 
     >>> probe_image(5, 4).size
     (5, 4)
     """
+    return _probe_image(width, height).copy()
+
+
+@functools.lru_cache(maxsize=8)  # every loading asks for the same few
+def _probe_image(width: int, height: int) -> Image.Image:
     noise = np.frombuffer(hashlib.shake_256(b"camtrace probe").digest(width * height * 3), np.uint8)
     y, x = np.mgrid[0:height, 0:width]
     ramp = np.stack([x * 255 // max(1, width - 1), y * 255 // max(1, height - 1), (x + y) % 256], axis=-1)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.encoders.study import STUDY
+from builders.files import read_own_yaml
 
 FAMILIES_FILE = Path(__file__).parents[1] / "data" / "encoder_families.yaml"
 """Patterns of ids with group, training data, year and the source of the statement; the first that matches counts."""
@@ -42,9 +43,7 @@ class EncoderFamily:
 @functools.cache
 def families() -> tuple[EncoderFamily, ...]:
     """The families of ``FAMILIES_FILE``, in its order."""
-    import yaml
-
-    rows = yaml.safe_load(FAMILIES_FILE.read_text(encoding="utf-8"))
+    rows = read_own_yaml(FAMILIES_FILE)
     return tuple(EncoderFamily(**{**row, "pattern": re.compile(row["pattern"], re.IGNORECASE)}) for row in rows)
 
 

@@ -4,21 +4,24 @@ from .curve import LearningCurve, labelled_curve, processing_curve
 from .features import Rows
 from .parts import Clusters
 from .permutations import shuffled_accuracies
-from .problem import LabelledSplits
+from .problem import Among, LabelledSplits
 from .protocols import labelled_probe, processing_probe
 from .readers import LINEAR, READERS, chosen_readers
 from .registry import PROTOCOLS
+from .together import Together
 from .training_spread import TrainingSpread, labelled_spread, processing_spread
 
 __all__ = [
     "LINEAR",
     "PROTOCOLS",
     "READERS",
+    "Among",
     "Clusters",
     "LabelledSplits",
     "LearningCurve",
     "ProbeAnswers",
     "Rows",
+    "Together",
     "TrainingSpread",
     "begin_compiling_probes",
     "chosen_readers",

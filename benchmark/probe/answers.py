@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+
+from benchmark.probe.problem import VALIDATION_SHARE, Fit, Problem
+
+if TYPE_CHECKING:
+    from benchmark.probe.readers import Read
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,3 +108,32 @@ class ProbeAnswers:
             "fit_s": round(self.fit_s, 3),
             **self.constants,
         }
+
+
+def told(
+    protocol: str,
+    found: Fit | Read,
+    predicted: np.ndarray,
+    n_train: int,
+    problem: Problem,
+    expected: np.ndarray,
+    device: torch.device,
+    seed: int,
+) -> ProbeAnswers:
+    return ProbeAnswers(
+        protocol=protocol,
+        predicted=predicted,
+        expected=expected.astype(predicted.dtype),
+        n_classes=problem.n_classes,
+        n_train=n_train,
+        n_validation=len(problem.validation_rows),
+        chosen=found.chosen,
+        search=found.search,
+        final_loss=found.final_loss,
+        gradient_norm=found.gradient_norm,
+        iterations=found.iterations,
+        converged=found.converged,
+        constants={"seed": seed, "validation_share": VALIDATION_SHARE, "device": str(device), **found.constants},
+        search_s=found.search_s,
+        fit_s=found.fit_s,
+    )

@@ -11,7 +11,7 @@ import torch
 
 from benchmark.compute import side_by_side
 from benchmark.probe.axes import Axes
-from benchmark.probe.design import STACK_BYTES, Design, design, resident_bytes, stack_size
+from benchmark.probe.design import STACK_BYTES, Design, design, joined, resident_bytes, stack_size
 from benchmark.probe.logistic import GRADIENT_TOLERANCE, Solution, solve
 from benchmark.probe.problem import Fit, Layers, Problem, Protocol, predict
 
@@ -84,23 +84,25 @@ def converged(
         each = resident_bytes(problem.n, problem.dimension, dtype)
         step = min(step, max(1, CPU_STACK_BYTES // each))
 
-    def refit(first: int) -> tuple[Solution, torch.dtype]:
-        which = problem.which[first : first + step]
+    kept = device.type == "cpu" and together == len(problem.which) and problem.features is None
+
+    def refit(first: int) -> tuple[Solution, torch.dtype, Design | None]:
+        fits = slice(first, first + step)
         with torch.inference_mode():  # it holds for a thread
-            features = _design(problem, which, np.arange(problem.n), device, memory_bytes // threads, dtype, found.axes)
-            labels = torch.from_numpy(problem.labels[first : first + step])
+            features = _design(problem, fits, np.arange(problem.n), device, memory_bytes // threads, dtype, found.axes)
+            labels = torch.from_numpy(problem.labels[fits])
             strength = torch.tensor([found.strength], dtype=torch.float64)
             own = None
             if found.start is not None:  # an assignment that was not searched starts from the first one's weights
-                known = torch.arange(first, first + len(which), device=device)
+                known = torch.arange(first, first + len(labels), device=device)
                 known = torch.where(known < pooled, known, 0)
                 own = (found.start[0][known], found.start[1][known])
             solved = solve(features, labels, strength, problem.n_classes, start=own, tolerance=tolerance)
-        return solved, features.dtype
+        return solved, features.dtype, features if kept and features.basis is not None else None
 
     firsts = range(0, len(problem.which), step)
     solved = side_by_side(refit, firsts) if threads > 1 else [refit(first) for first in firsts]
-    parts, used = [part for part, _ in solved], solved[-1][1]
+    parts, used = [part for part, _, _ in solved], solved[-1][1]
     ends = [torch.stack([p.loss, p.gradient_norm, p.iterations.double(), p.converged.double()])[..., 0] for p in parts]
     loss, norm, iterations, done = torch.cat(ends, 1).cpu().numpy()  # in one copy
     constants: dict[str, Any] = {
@@ -125,6 +127,7 @@ def converged(
         constants=constants,
         search_s=searched - begun,
         fit_s=time.perf_counter() - searched,
+        features=joined([features for _, _, features in solved]),
     )
 
 
@@ -152,7 +155,7 @@ def _search(
 ) -> _Search:
     if not len(problem.validation_rows) or len(path) == 1:
         return _Search((), path[0], None, len(path) > 1)
-    features = _design(problem, problem.which[:pooled], problem.fit_rows, device, memory_bytes, dtype)
+    features = _design(problem, slice(pooled), problem.fit_rows, device, memory_bytes, dtype)
     labels = torch.from_numpy(problem.labels[:pooled, problem.fit_rows])
     table: list[dict[str, float]] = []
     starts = []
@@ -203,13 +206,16 @@ def _validation_truth(problem: Problem) -> np.ndarray:
 
 def _design(
     problem: Problem,
-    which: np.ndarray,
+    fits: slice,
     rows: np.ndarray,
     device: torch.device,
     memory_bytes: int,
     dtype: torch.dtype | None,
     axes: Axes | None = None,
 ) -> Design:
+    if problem.features is not None:
+        return problem.features.whole.part(fits, problem.features.rows[rows])
+    which = problem.which[fits]
     return design(
         problem.source(which, rows),
         len(which),

@@ -6,10 +6,11 @@ found, to precondition the solver.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -143,6 +144,20 @@ class Design:
             resident=self.resident[members],
         )
 
+    def part(self, groups: slice, rows: np.ndarray) -> Design:
+        """Some rows of some training sets in the coordinates of all, axes that precondition included; resident."""
+        assert self.resident is not None
+        basis, axes = self.basis, self.axes
+        vectors = None if axes.vectors is None else axes.vectors[groups]
+        return replace(
+            self,
+            n=len(rows),
+            mean=self.mean[groups],
+            basis=None if basis is None else Basis(basis.rows[groups], basis.combination[groups]),
+            axes=Axes(vectors, axes.variances[groups], axes.rest[groups]),
+            resident=self.resident[groups][:, torch.from_numpy(rows)],
+        )
+
     def to_embedding(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Weights [G, L, r, C] and bias [G, L, C] of centred, reduced features -> of L2-normalised embeddings."""
         if self.basis is not None:
@@ -203,6 +218,24 @@ def design(
     count = min(PRINCIPAL_AXES, dimension)
     with threads_of_work(2 * groups * unrotated.block_rows * dimension * count):
         return replace(unrotated, axes=principal_axes(unrotated, count))
+
+
+def joined(designs: Sequence[Design | None]) -> Design | None:
+    """Rotated training sets of as many rows in one stack; None where one is missing, or they are not alike."""
+    all_of = [d for d in designs if d is not None and d.basis is not None and d.resident is not None]
+    if len(all_of) < len(designs) or len({d.dimension for d in all_of}) != 1:
+        return None
+    first = all_of[0]
+    return replace(
+        first,
+        mean=torch.cat([d.mean for d in all_of]),
+        basis=Basis(
+            torch.cat([d.basis.rows for d in all_of if d.basis]),
+            torch.cat([d.basis.combination for d in all_of if d.basis]),
+        ),
+        axes=Axes(None, torch.cat([d.axes.variances for d in all_of]), torch.cat([d.axes.rest for d in all_of])),
+        resident=torch.cat([d.resident for d in all_of if d.resident is not None]),
+    )
 
 
 def stack_size(fits: int, n: int, dimension: int, memory_bytes: int, dtype: torch.dtype | None = None) -> int:

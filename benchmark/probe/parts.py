@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmark.probe.answers import ProbeAnswers
 from benchmark.probe.features import Rows, Some
-from benchmark.probe.problem import LabelledSplits
-from benchmark.probe.protocols import as_learnt, labelled_probe, processing_probe
+from benchmark.probe.problem import Features, LabelledSplits
+from benchmark.probe.protocols import as_learnt, features_of, labelled_probe, processing_probe
 
 PART_ROWS = 4_000
 """A part learns from as many assignments as have about so many train photos together, at least one, as the search of
@@ -32,20 +32,29 @@ NO_CLUSTERS = Clusters(None, None)
 
 
 def processing_parts(
-    train: Sequence[Rows], test: Sequence[Rows], assignments: Any, **options: Any
+    train: Sequence[Rows],
+    test: Sequence[Rows],
+    assignments: Any,
+    *,
+    whole: ProbeAnswers | None = None,
+    **options: Any,
 ) -> tuple[PartProbe, int]:
     """``processing_probe`` on random parts of its train photos, nested for one seed, and its number of assignments.
 
     Args:
         train, test, assignments, options: as in ``processing_probe``.
+        whole: what it answered on all train photos: what it learnt from, if that was rotated, holds that of all parts.
     """
     assigned = np.atleast_2d(np.asarray(assignments))
     fits, photos = assigned.shape
     used = min(fits, max(1, PART_ROWS // max(photos, 1)))
+    learnt = None if whole is None else features_of(whole, used)
 
     def probe(seed: int, share: float, more: Mapping[str, Any]) -> ProbeAnswers:
         rows = part(order_of(np.zeros(photos, np.int64), seed), share)
-        return processing_probe([Some(bank, rows) for bank in train], test, assigned[:used, rows], **options, **more)
+        features = None if learnt is None else Features(learnt, rows)
+        banks = [Some(bank, rows) for bank in train]
+        return processing_probe(banks, test, assigned[:used, rows], features=features, **options, **more)
 
     return probe, used
 

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.compute import uploaded
-from benchmark.probe.design import Frame
+from benchmark.probe.design import Design, Frame
 from benchmark.probe.features import GATHER_BYTES, Gathered, Rows, RowSource, gather, normalised, picked
+
+if TYPE_CHECKING:
+    from benchmark.probe.together import Together
 
 VALIDATION_SHARE = 0.2
 """Share of the training photos that the search is judged on."""
 
 VALIDATION_SEED = 22
 """Seed of the stratified validation split, the study's."""
+
+
+class Among(NamedTuple):
+    """Where the photos of a probe are among those of several."""
+
+    of: Together
+    learnt: np.ndarray
+    """int64 [n + m], train photos and, after them, validation photos."""
+    tested: np.ndarray
+    """int64 [test photos]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +51,19 @@ class LabelledSplits:
     """Chance is one over it. A class without a training photo is never predicted."""
     frame: Frame | None = None
     """Of embeddings that are turned already (``turned``)."""
+    among: Among | None = None
+    """Of embeddings that other probes learn from too."""
     of_others: bool = False
     """Some photos of other splits: turned with these, or not at all."""
+
+
+class Features(NamedTuple):
+    """Photos of a problem as rows of training sets that hold more photos."""
+
+    whole: Design
+    """S rotated training sets, of the same fits in the same order."""
+    rows: np.ndarray
+    """int64 [n]."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +85,8 @@ class Problem:
     """Rows of all banks in memory, where it holds them."""
     frame: Frame | None = None
     """What is known of the banks' rows, where they are turned."""
+    features: Features | None = None
+    """Where those of all fits are rotated already."""
 
     def source(self, which: np.ndarray, rows: np.ndarray) -> RowSource:
         """Rows of training sets ``which`` [G, n] at photos ``rows``: from memory, or from the banks."""
@@ -123,6 +149,8 @@ class Fit:
     constants: dict[str, Any]
     search_s: float
     fit_s: float
+    features: Design | None = None
+    """What the fits learnt from, where it is rotated: all S training sets."""
 
 
 def stratified_split(labels: np.ndarray, share: float = VALIDATION_SHARE, seed: int = VALIDATION_SEED) -> np.ndarray:
@@ -170,7 +198,7 @@ def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tens
             logits = (uploaded(block, flat.device) @ flat + shift).view(-1, count, n_classes)
             best = logits.amax(-1, keepdim=True)
             # argmax promises no order among equals
-            index = torch.arange(n_classes, device=logits.device).expand_as(logits)
+            index = torch.arange(n_classes, dtype=torch.int32, device=logits.device).expand_as(logits)
             first = torch.where(logits == best, index, n_classes).amin(-1)
             # NaN equals nothing: a diverged layer answers class 0
             answers[v].append((first % n_classes).T.to(few))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,19 +11,21 @@ import numpy as np
 import torch
 
 from benchmark.compute import budget, exact_device, with_less_memory
-from benchmark.probe.answers import ProbeAnswers
+from benchmark.probe.answers import ProbeAnswers, told
+from benchmark.probe.design import Design
 from benchmark.probe.features import Gathered, Rows, Stacked
 from benchmark.probe.problem import (
     VALIDATION_SEED,
-    VALIDATION_SHARE,
+    Features,
     Fit,
     LabelledSplits,
     Problem,
     predict,
     stratified_split,
 )
-from benchmark.probe.readers import LINEAR, Read, read_with
+from benchmark.probe.readers import LINEAR, read_with
 from benchmark.probe.registry import protocol_named
+from benchmark.probe.together import turned_together
 from benchmark.probe.turned import pays, turned
 from builders.errors import DataError
 
@@ -47,6 +49,9 @@ TURNING_BYTES = 32
 _TURNED: weakref.WeakKeyDictionary[LabelledSplits, LabelledSplits] = weakref.WeakKeyDictionary()
 """Of splits that somebody still holds."""
 
+_FEATURES: weakref.WeakKeyDictionary[ProbeAnswers, Design] = weakref.WeakKeyDictionary()
+"""Rotated training sets behind answers that somebody still holds: of few photos."""
+
 
 def processing_probe(
     train: Sequence[Rows],
@@ -58,6 +63,7 @@ def processing_probe(
     device: str | torch.device = "cpu",
     seed: int = VALIDATION_SEED,
     memory_bytes: int | None = None,
+    features: Features | None = None,
     **options: Any,
 ) -> ProbeAnswers:
     """Probe one processing parameter: fits that each see every training photo in one class, tested in all of them.
@@ -80,6 +86,7 @@ def processing_probe(
             to be rotated, and n_train ** 2 * 4 in ``iccv2025`` where n_train < 2 d). Where not even one fits, rows are
             read anew in each pass. Beside it a fit keeps its probabilities: n_train * C * 4 bytes, times the number of
             strengths in the search. Default: half of the free memory, or 60 % of the accelerator's.
+        features: of a probe of more photos and the same assignments, where they are known; rows are taken from there.
         options: keyword arguments of the protocol (``benchmark.probe.converged.converged``,
             ``benchmark.probe.iccv2025.iccv2025``).
 
@@ -107,7 +114,8 @@ def processing_probe(
     if assigned.size and not 0 <= assigned.min() <= assigned.max() < n_classes:
         raise ValueError(f"assignments hold a class outside 0..{n_classes - 1}")
     validation = stratified_split(assigned[0], seed=seed)
-    problem = Problem(train, assigned, assigned, n_classes, np.flatnonzero(~validation), np.flatnonzero(validation))
+    rows = np.flatnonzero(~validation), np.flatnonzero(validation)
+    problem = Problem(train, assigned, assigned, n_classes, *rows, features=features)
     expected = np.repeat(np.arange(n_classes)[:, None], test[0].shape[0], axis=1)
     return _answers(problem, test, expected, protocol, reader, device, seed, memory_bytes, options)
 
@@ -186,7 +194,16 @@ def _answers(
             return fit, predict(test, np.arange(test[0].shape[0]), fit.weights, fit.bias)
 
     fit, predicted = with_less_memory("probe", work, memory_bytes)
-    return _told(protocol, fit, predicted, problem.n, problem, expected, where, seed)
+    answers = told(protocol, fit, predicted, problem.n, problem, expected, where, seed)
+    if fit.features is not None:
+        _FEATURES[answers] = fit.features
+    return answers
+
+
+def features_of(answers: ProbeAnswers, fits: int) -> Design | None:
+    """What the first fits of a probe learnt from, while somebody holds its answers; None where it was not rotated."""
+    found = _FEATURES.get(answers)
+    return None if found is None else found.part(slice(fits), np.arange(found.n))
 
 
 def _read(
@@ -195,36 +212,7 @@ def _read(
     """The answers of a reader that is no linear layer."""
     with torch.inference_mode():
         read = read_with(reader, problem, test, device=device, seed=seed)
-    return _told(reader, read, read.predicted, read.n_train, problem, expected, device, seed)
-
-
-def _told(
-    protocol: str,
-    found: Fit | Read,
-    predicted: np.ndarray,
-    n_train: int,
-    problem: Problem,
-    expected: np.ndarray,
-    device: torch.device,
-    seed: int,
-) -> ProbeAnswers:
-    return ProbeAnswers(
-        protocol=protocol,
-        predicted=predicted,
-        expected=expected.astype(predicted.dtype),
-        n_classes=problem.n_classes,
-        n_train=n_train,
-        n_validation=len(problem.validation_rows),
-        chosen=found.chosen,
-        search=found.search,
-        final_loss=found.final_loss,
-        gradient_norm=found.gradient_norm,
-        iterations=found.iterations,
-        converged=found.converged,
-        constants={"seed": seed, "validation_share": VALIDATION_SHARE, "device": str(device), **found.constants},
-        search_s=found.search_s,
-        fit_s=found.fit_s,
-    )
+    return told(reader, read, read.predicted, read.n_train, problem, expected, device, seed)
 
 
 def _in_memory(problem: Problem, device: torch.device, memory_bytes: int) -> tuple[Problem, int]:
@@ -268,12 +256,19 @@ def as_learnt(
     may = protocol_named(protocol).turns and reader == LINEAR and where.type == "cpu"
     if not may or splits.of_others or splits.frame is not None:
         return splits
+    memory = memory_bytes or budget(where)
     n, dimension = with_validation(splits)[0].shape
+    if (among := splits.among) is not None and among.of.pays(n) and TURNING_BYTES * among.of.values <= memory:
+        return _kept(splits, turned_together)
     held = TURNING_BYTES * n * dimension
-    if not pays(n, dimension, splits.test_x.shape[0], splits.n_classes) or held > (memory_bytes or budget(where)):
+    if not pays(n, dimension, splits.test_x.shape[0], splits.n_classes) or held > memory:
         return splits
+    return _kept(splits, turned)
+
+
+def _kept(splits: LabelledSplits, turn: Callable[[LabelledSplits], LabelledSplits]) -> LabelledSplits:
     if (kept := _TURNED.get(splits)) is None:
-        kept = _TURNED[splits] = turned(splits)
+        kept = _TURNED[splits] = turn(splits)
     return kept
 
 

@@ -81,7 +81,7 @@ def processing_spread(
     >>> 0 < processing_spread(*given, whole=processing_probe(*given)).deviation < 0.1
     True
     """
-    probe, used = processing_parts(train, test, assignments, **options)
+    probe, used = processing_parts(train, test, assignments, whole=whole, **options)
     return _spread(probe, whole, used, probes)
 
 

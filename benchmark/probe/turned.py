@@ -9,6 +9,7 @@ coordinates that are not zero: a pass over the rows costs less than half of one 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -43,11 +44,18 @@ def pays(n: int, dimension: int, tested: int, n_classes: int) -> bool:
     return saved > DEARER * work
 
 
-def turned(splits: LabelledSplits) -> LabelledSplits:
-    """The same splits in n + 2 coordinates, for n train and validation photos together (n < d).
+class Turned(NamedTuple):
+    """Embeddings in n + 2 coordinates, for n photos that are learnt from."""
 
-    From the last to the first: along the mean of these photos, along what photo 0 adds to it, photo 1 to both, and so
-    on; before them what is left of a test photo, so that all keep their length.
+    learnt: np.ndarray
+    """float32 [n, n + 2]."""
+    tested: np.ndarray
+    """float32 [m, n + 2]."""
+    frame: Frame
+
+
+def turned(splits: LabelledSplits) -> LabelledSplits:
+    """The same splits in n + 2 coordinates, for n train and validation photos together (n < d); see ``turned_rows``.
 
     Raises:
         DataError: an embedding is not finite.
@@ -58,27 +66,44 @@ def turned(splits: LabelledSplits) -> LabelledSplits:
     [[0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1]]
     """
     parts = [splits.train_x] if splits.val_x is None else [splits.train_x, splits.val_x]
-    rows = torch.cat([_all(part) for part in parts])
+    found = turned_rows(torch.cat([all_rows(part) for part in parts]), all_rows(splits.test_x))
+    train = splits.train_x.shape[0]
+    return replace(
+        splits,
+        train_x=found.learnt[:train],
+        val_x=None if splits.val_x is None else found.learnt[train:],
+        test_x=found.tested,
+        frame=found.frame,
+    )
+
+
+def turned_rows(rows: Tensor, tested: Tensor) -> Turned:
+    """Embeddings turned into the span of those that are learnt from.
+
+    Coordinates from the last to the first: along the mean of these, along what photo 0 adds to it, photo 1 to both, and
+    so on; before them what is left of a test photo, so that all keep their length.
+
+    Args:
+        rows: float64 [n, d], n < d.
+        tested: float64 [m, d].
+    """
     n, dimension = rows.shape
     with threads_of_work(n * dimension):
         columns = torch.cat([rows.mean(0, keepdim=True), rows]).mT.contiguous()
         reflectors, factors = torch.geqrf(columns)
         spanned = reflectors[: n + 1].triu()
-        tested = _all(splits.test_x).mT
-        along = torch.ormqr(reflectors, factors, tested, transpose=True)
+        along = torch.ormqr(reflectors, factors, tested.mT, transpose=True)
     learnt = _from_the_last(spanned[:, 1:], torch.zeros(n, dtype=torch.float64))
-    train = splits.train_x.shape[0]
-    return replace(
-        splits,
-        train_x=learnt[:train],
-        val_x=None if splits.val_x is None else learnt[train:],
-        test_x=_from_the_last(along[: n + 1], torch.linalg.vector_norm(along[n + 1 :], dim=0)),
-        frame=_frame(learnt, float(spanned[0, 0])),
-    )
+    left = torch.linalg.vector_norm(along[n + 1 :], dim=0)
+    return Turned(learnt, _from_the_last(along[: n + 1], left), _frame(learnt, float(spanned[0, 0])))
 
 
-def _all(rows: Rows) -> Tensor:
-    """float64 [n, d], of unit length or zero."""
+def all_rows(rows: Rows) -> Tensor:
+    """float64 [n, d], of unit length or zero.
+
+    Raises:
+        DataError: an embedding is not finite.
+    """
     count, dimension = (int(side) for side in rows.shape)
     if not count:
         return torch.zeros((0, dimension), dtype=torch.float64)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
-from benchmark.bank import Bank, PhotoHashes, fill_banks_on
+from benchmark.bank import Bank, PhotoHashes, begin_views, fill_banks_on
 from benchmark.compute import named_devices
-from benchmark.encoders import Encoder
+from benchmark.encoders import Encoder, Pixels
 from benchmark.options import RunOptions
 from benchmark.scoring.collected import Collected, record, record_pass
 from benchmark.scoring.from_files import filled, narrowed
@@ -21,7 +22,8 @@ from benchmark.scoring.places import BankPlaces
 from benchmark.scoring.readings import Reading, filled_together
 from benchmark.scoring.trial import one_for_all, own_failures
 from benchmark.tasks import TaskInput
-from builders.errors import DataError
+from benchmark.views import ViewsAhead
+from builders.errors import CamtraceError, DataError
 from builders.photos import PhotoSet
 
 
@@ -33,6 +35,7 @@ def embed_pass(
     fresh: Sequence[str],
     options: RunOptions,
     tell: Callable[[str], object],
+    ahead: ViewsAhead | None = None,
 ) -> list[tuple[Job, Collected]]:
     """Fill the banks of one pass, and say which tasks are left to be done; kept outcomes are recorded here."""
     photos, views = hashes.photos, one.recipe.view_keys()
@@ -70,6 +73,7 @@ def embed_pass(
         views=options.views,
         label=f"{name} on {photos.name}",
         learn=hashes.learn,
+        ahead=ahead,
     )
     if places.unread:
         banks = places.settle(wanted, views)
@@ -82,6 +86,24 @@ def embed_pass(
         for at in own:
             jobs += _jobs(ours[at], banks[at], places, photos, one, options, alone=len(by_encoder) == 1)
     return jobs
+
+
+def begin_first_views(
+    ahead: ViewsAhead, encoders: Sequence[Encoder], places: BankPlaces, photos: PhotoSet, one: Pass, options: RunOptions
+) -> None:
+    """Let workers begin with the views of a pass, before it is known whether its encoders may be used.
+
+    Where it is plain what the pass will ask for: nothing of it is there yet, one process on a CPU does it, and views
+    are made by pictures' own steps, not by somebody's code, which may not be called before it has been tried.
+    """
+    plain = all(e.device == "cpu" and e.stored is None and isinstance(e.preprocess, Pixels) for e in encoders)
+    if not plain or not options.workers or options.outputs or len(named_devices(options.device)) > 1:
+        return
+    views, how = one.recipe.view_keys(), {"batch_size": options.batch_size, "workers": options.workers}
+    with contextlib.suppress(CamtraceError):  # the pass meets it again
+        banks = [places.look(encoder, views) for encoder in encoders]
+        if all(len(bank.missing(name)) == len(bank.blocks) for bank in banks for name in views):
+            begin_views(ahead, photos, one.recipe, encoders, banks, views=options.views, **how)
 
 
 def _jobs(

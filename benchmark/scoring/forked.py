@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any
 
-from benchmark.compute import begin_fork, signals_held
+from builders.ranks import begin_fork, signals_held
 
 
 class Forked:

@@ -19,7 +19,7 @@ from benchmark.options import RunOptions
 from benchmark.probe import begin_compiling_probes
 from benchmark.results import Result
 from benchmark.scoring.collected import Collected, record, result_of
-from benchmark.scoring.embedded import embed_pass
+from benchmark.scoring.embedded import begin_first_views, embed_pass
 from benchmark.scoring.from_files import left_out
 from benchmark.scoring.jobs import Job, run_jobs
 from benchmark.scoring.passes import Pass, planned_passes
@@ -28,6 +28,7 @@ from benchmark.scoring.readings import layers_of, readings
 from benchmark.scoring.trial import Trial
 from benchmark.scoring.trial_kept import tried
 from benchmark.tasks import Task
+from benchmark.views import ViewsAhead
 from builders.errors import CamtraceError, EncoderError
 from builders.files import scratch_prefix, sweep_scratch
 from builders.photos import PhotoSet
@@ -77,7 +78,8 @@ def score_encoders(
     collected: list[Collected] = [Collected({}) for _ in encoders]
     sweep_scratch()
     scratch_folder = tempfile.TemporaryDirectory(prefix=scratch_prefix())
-    with memory_budget(options.memory), scratch_folder as scratch, closing(hashes):
+    ahead = ViewsAhead()
+    with memory_budget(options.memory), scratch_folder as scratch, closing(hashes), closing(ahead):
         judged = options.storage != "float32" or any(e.dtype != "float32" or e.in_torch or e.stored for e in encoders)
         places = BankPlaces(hashes, options, Path(scratch), at_once=judged)
         for got in collected:
@@ -86,6 +88,8 @@ def score_encoders(
         layers = layers_of(encoders, options, collected)
         encoders = [layered.encoder if layered else e for e, layered in zip(encoders, layers, strict=True)]
         passes = planned_passes(tasks, photos, options)
+        if passes and not places.earlier and not any(got.failures for got in collected):
+            begin_first_views(ahead, encoders, places, photos, passes[0], options)
         encoders = _try(encoders, photos, places, passes, options, collected)
         encoders = _settled(encoders, photos, places.bytes_hash, options, collected)
         fit = _precise_enough(encoders, photos, places.bytes_hash, options, collected)
@@ -100,7 +104,7 @@ def score_encoders(
             fresh = [name for name, view in views.items() if view not in known] if options.fresh else []
             known += views.values()
             ours = [reading for i in fit for reading in readings(encoders[i], collected[i], layers[i])]
-            jobs += embed_pass(ours, places, hashes, one, fresh, options, tell)
+            jobs += embed_pass(ours, places, hashes, one, fresh, options, tell, ahead)
         for encoder in encoders if jobs else ():
             rest(encoder)
         _run(jobs, collected)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import Family, PhotoValues, Score
+from benchmark.tasks.attribute_photos import among, attribute_labels, labelled_splits, parts_of
 from benchmark.tasks.processing import ACCURACY, OTHER_READERS, other_readers, predictions, reader_score
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from builders.errors import DataError
 from builders.exif import ATTRIBUTES, column_spelling
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.photos import UNLABELLED, PhotoSet
 from builders.pixels import CenterMask
 
 if TYPE_CHECKING:
-    from benchmark.probe import LabelledSplits, ProbeAnswers, Rows
+    from benchmark.probe import LabelledSplits, ProbeAnswers
     from benchmark.views import ViewRecipe
 
 ACQUISITION = Family(
@@ -42,15 +42,6 @@ CLUSTER_COLUMNS = ("scene", "owner")
 """Columns that say which photos err together: intervals resample their values, not single photos."""
 
 
-class SplitPart(NamedTuple):
-    """Photos of one split and their classes."""
-
-    photos: np.ndarray
-    """int64 indices."""
-    classes: np.ndarray
-    """int64, 0 to number of classes - 1."""
-
-
 def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
     from benchmark.probe import Clusters, labelled_curve, labelled_probe, labelled_spread
@@ -58,33 +49,33 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
 
     labels = attribute_labels(given.photos, attribute)
     assert labels is not None
-    names, train, val, test = _parts(given, labels)
+    names, train, val, test = parts_of(given, labels)
     view = "masked" if given.options.mask_ratio else "whole"
     n_classes = len(names)
 
     parts = {"train": train, "val": val, "test": test}
     how: dict[str, Any] = {"protocol": given.options.protocol, "device": given.device}
 
-    def probe(rows: Mapping[str, Rows]) -> ProbeAnswers:
-        return labelled_probe(_labelled_splits(rows, parts, n_classes), **how)
+    def seen(name: str) -> LabelledSplits:
+        rows = {split: given.view(name, part.photos) for split, part in parts.items()}
+        return replace(labelled_splits(rows, parts, n_classes), among=among(given, name, parts))
 
-    def seen(name: str) -> dict[str, Rows]:
-        return {split: given.view(name, part.photos) for split, part in parts.items()}
+    def control(splits: LabelledSplits) -> dict[str, float]:
+        return _control(labelled_probe(splits, **how), clusters, given.options)
 
     clusters, unit = _clusters(given.photos, test.photos)
-    splits = _labelled_splits(seen(view), parts, n_classes)
+    splits = seen(view)
     answers = labelled_probe(splits, **how)
     learnt = Clusters(*(_clusters(given.photos, part.photos)[0] for part in (train, val)))
 
     def further() -> dict[str, Any]:
         controls = {"shuffled": _shuffled(given, splits, answers)}
         if given.options.mask_ratio:
-            controls["whole"] = _control(probe(seen("whole")), clusters, given.options)
-            controls["complement"] = _control(probe(seen("complement")), clusters, given.options)
+            controls |= {view: control(seen(view)) for view in ("whole", "complement")}
         metadata = _other_labels(given.photos, attribute)
         if metadata.shape[1]:
             rows = {split: metadata[part.photos] for split, part in parts.items()}
-            controls["metadata"] = _control(probe(rows), clusters, given.options)
+            controls["metadata"] = control(labelled_splits(rows, parts, n_classes))
         curve = labelled_curve(splits, whole=answers, clusters=clusters, **how)
         spread = labelled_spread(splits, whole=answers, clusters=learnt, **how)
         return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
@@ -135,33 +126,6 @@ def read_acquisition_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoVal
     return {metric: PhotoValues(of[0], values, ACCURACY.bounds, of[1]) for metric, values in right.items()}
 
 
-def attribute_labels(photos: PhotoSet, attribute: str) -> Labels | None:
-    """The label column of an attribute, under its task's or its column's spelling; None if there is none."""
-    return photos.attributes.get(attribute) or photos.attributes.get(column_spelling(attribute))
-
-
-def _parts(given: TaskInput, labels: Labels) -> tuple[tuple[str, ...], SplitPart, SplitPart, SplitPart]:
-    """Classes that occur in training, and the labelled photos of each split; without ``test``, ``val`` is the test."""
-    splits = {s: given.indices(s) for s in SPLITS}
-    splits = {s: i[labels.values[i] != UNLABELLED] for s, i in splits.items()}
-    if not len(splits["test"]):
-        splits = {"train": splits["train"], "val": splits["test"], "test": splits["val"]}
-    known = np.unique(labels.values[splits["train"]])
-    if len(known) < 2 or not len(splits["test"]):
-        raise DataError(
-            f"{given.photos.name}: {len(known)} classes among the usable train photos and {len(splits['test'])} test "
-            "photos, a probe needs at least 2 classes and 1 test photo"
-        )
-    code = np.full(len(labels.names), UNLABELLED)
-    code[known] = np.arange(len(known))
-    parts = []
-    for indices in splits.values():
-        classes = code[labels.values[indices]]
-        parts.append(SplitPart(indices[classes != UNLABELLED], classes[classes != UNLABELLED]))
-    train, val, test = parts
-    return tuple(labels.names[i] for i in known), train, val, test
-
-
 def _clusters(photos: PhotoSet, test: np.ndarray) -> tuple[np.ndarray | None, str]:
     """What test photos err together in, as int64 [n] codes, and its name: their scene, their owner, or themselves.
 
@@ -195,24 +159,7 @@ def _shuffled(given: TaskInput, splits: LabelledSplits, answers: ProbeAnswers) -
     from benchmark.stats import null_range
 
     null = shuffled_accuracies(splits, chosen=answers.chosen, protocol=given.options.protocol, device=given.device)
-    return dataclasses.asdict(null_range(null, answers.accuracy))
-
-
-def _labelled_splits(rows: Mapping[str, Rows], parts: Mapping[str, SplitPart], n_classes: int) -> LabelledSplits:
-    """What a labelled probe is given: embeddings and classes of train, of val (None where it is empty), of test."""
-    from benchmark.probe import LabelledSplits
-
-    train, val, test = (parts[split] for split in SPLITS)
-    held = len(val.photos) > 0
-    return LabelledSplits(
-        train_x=rows["train"],
-        train_y=train.classes,
-        val_x=rows["val"] if held else None,
-        val_y=val.classes if held else None,
-        test_x=rows["test"],
-        test_y=test.classes,
-        n_classes=n_classes,
-    )
+    return asdict(null_range(null, answers.accuracy))
 
 
 def _other_labels(photos: PhotoSet, attribute: str) -> np.ndarray:

@@ -6,10 +6,11 @@ Arithmetic is imported when a task runs, so that naming and explaining tasks nee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -22,6 +23,30 @@ if TYPE_CHECKING:
     from benchmark.erasers import Eraser
     from benchmark.tasks.erased import ErasedView
     from benchmark.views import ViewRecipe
+
+
+Made = TypeVar("Made")
+
+
+class Shared:
+    """What questions on the same embeddings share: made by the first that asks."""
+
+    def __init__(self) -> None:
+        self._made: dict[Hashable, Any] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: Hashable, make: Callable[[], Made]) -> Made:
+        """What ``make`` gave when it was asked for first under this name; others wait for it.
+
+        >>> shared = Shared()
+        >>> shared.get("tables", lambda: [1]) is shared.get("tables", lambda: [2])
+        True
+        """
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            found: Made = self._made[name]
+            return found
 
 
 @dataclass(frozen=True)
@@ -41,6 +66,8 @@ class TaskInput:
     """A folder of this question alone, where a long task may keep what it has done so far."""
     eraser: Eraser | None = None
     """In place before anything reads an embedding."""
+    shared: Shared = field(default_factory=Shared, compare=False)
+    """With the other questions on these embeddings."""
     brief: bool = False
     """Only values and their intervals: no learning curves, spreads over train photos, and controls."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import subject_of
-from benchmark.tasks.acquisition import attribute_labels
+from benchmark.tasks.attribute_photos import attribute_labels
 from benchmark.tasks.registry import TASKS
 from benchmark.tasks.task import Task
 from builders.errors import DataError, unknown_name

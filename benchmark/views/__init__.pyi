@@ -1,4 +1,5 @@
 from .acquisition import MaskedViews, PlainViews
+from .ahead import StreamAsked, ViewsAhead
 from .choice import ViewMaker, chosen_maker
 from .loading import PREPROCESSING_FAILED, PhotoViews, iterate_views, photo_bytes
 from .stream import view_stream
@@ -13,8 +14,10 @@ __all__ = [
     "Preprocess",
     "ProcessingViews",
     "StoredViews",
+    "StreamAsked",
     "ViewMaker",
     "ViewRecipe",
+    "ViewsAhead",
     "chosen_maker",
     "iterate_views",
     "photo_bytes",

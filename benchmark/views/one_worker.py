@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from benchmark.compute import begin_fork
 from benchmark.views.ring import Ring
+from builders.ranks import begin_fork
 
 if TYPE_CHECKING:
     from benchmark.views.loading import PhotoViews

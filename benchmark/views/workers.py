@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmark.compute import signals_held, threads_of_work
+from benchmark.compute import threads_of_work
 from benchmark.views.one_worker import Make, Reply, Task, work
 from benchmark.views.ring import Lease, Ring, SlotPlan
 from benchmark.views.runs import Choice, Runs, chosen
 from benchmark.views.watch import Watch
 from builders.errors import DataError
+from builders.ranks import signals_held
 
 if TYPE_CHECKING:
     from benchmark.views.loading import PhotoViews
@@ -55,7 +56,7 @@ def made_by_workers(
     pin: bool = False,
     kin: Sequence[int] = (),
 ) -> Generator[PhotoViews, None, None]:
-    """The photos at positions 0, 1, ..., in order.
+    """The photos at positions 0, 1, ..., in order; workers begin at once.
 
     Args:
         make: what a worker does.
@@ -70,12 +71,37 @@ def made_by_workers(
     Raises:
         DataError: a worker died, or all have stopped.
     """
-    team = _Team(make, list(gathers), plan, slots, workers, ahead, pin, kin)
-    try:
-        for position in range(sum(gathers)):
-            yield team.next(position)
-    finally:
-        team.close()
+    return _Made(_Team(make, list(gathers), plan, slots, workers, ahead, pin, kin), sum(gathers))
+
+
+class _Made(Generator["PhotoViews", None, None]):
+    """What a team makes. Unlike a generator that has not been asked yet, it ends its team when it is closed or gone."""
+
+    def __init__(self, team: _Team, count: int) -> None:
+        self._team: _Team | None = team
+        self._left = iter(range(count))
+
+    def send(self, value: None) -> PhotoViews:
+        try:
+            position = next(self._left)
+            if self._team is None:
+                raise StopIteration
+            return self._team.next(position)
+        except BaseException:
+            self.close()
+            raise
+
+    def throw(self, kind: Any, value: Any = None, trace: Any = None) -> PhotoViews:
+        self.close()
+        return super().throw(kind, value, trace)
+
+    def close(self) -> None:
+        team, self._team = self._team, None
+        if team is not None:
+            team.close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 @dataclass(eq=False)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import multiprocessing
 import os
 import pickle
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -31,7 +29,7 @@ from builders.dataset.shards import (
 from builders.errors import DataError, UsageError
 from builders.files import sweep_temporaries, write_text_atomically
 from builders.pixels import memory_budget
-from builders.ranks import end_with
+from builders.ranks import begin_fork, end_with, signals_held
 
 FAILURES_FILE = "failures.jsonl"
 """One JSON object per line: config, split, id, reason."""
@@ -241,7 +239,8 @@ def _in_pool(jobs: Sequence[ShardJob], places: Sequence[_Place], workers: int, b
         initargs=(pickle.dumps(list(jobs)), counter, os.getpid()),
     )
     try:
-        pending: dict[Future[Shard], _Place] = {pool.submit(_write_in_worker, *place): place for place in places}
+        with signals_held():  # the first one forks the workers
+            pending: dict[Future[Shard], _Place] = {pool.submit(_write_in_worker, *place): place for place in places}
         while pending:
             finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
             bar.update(counter.value - bar.n)
@@ -268,8 +267,7 @@ _worker: dict[str, Any] = {}
 
 def _start_worker(pickled: bytes, counter: Any, parent: int) -> None:
     """Each worker opens its own copy of the job: inherited file handles would share their positions."""
-    gc.freeze()  # what is inherited is never garbage: to look through it would copy its pages
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin_fork()
     end_with(parent)
     _worker.update(jobs=pickle.loads(pickled), counter=counter)
 

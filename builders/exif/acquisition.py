@@ -70,15 +70,14 @@ def acquisition_from_tags(tags: Mapping[tuple[str, str], str]) -> Acquisition:
     >>> acquisition_from_tags({("XMP-exif", "ExposureTime"): "1/50", ("ExifIFD", "ExposureTime"): "1/60"}).exposure_s
     Fraction(1, 60)
     """
-    raw: dict[str, str] = {}
-    for name in ALLOWED:
-        for space, spelling in _flickr_keys(name):
-            text = tags.get((space, spelling), "")
-            text = text[:MAX_CHARACTERS].strip() if isinstance(text, str) else ""
+    found: dict[str, tuple[tuple[int, int], str]] = {}
+    for key, value in tags.items():
+        name, place = _FLICKR_KEYS.get(key, ("", (0, 0)))
+        if name and isinstance(value, str) and (name not in found or place < found[name][0]):
+            text = value[:MAX_CHARACTERS].strip()
             if text:
-                raw[name] = text
-                break
-    return acquisition_from_raw(raw)
+                found[name] = place, text
+    return acquisition_from_raw({name: text for name, (_, text) in found.items()})
 
 
 def acquisition_from_raw(raw: Mapping[str, str]) -> Acquisition:
@@ -163,9 +162,13 @@ _FLICKR_SPELLINGS = {
 }
 
 
-def _flickr_keys(name: str) -> list[tuple[str, str]]:
-    spellings = (*_FLICKR_SPELLINGS.get(name, (name,)), str(TAG_NUMBERS[name]))
-    return [(space, spelling) for space in _FLICKR_SPACES for spelling in spellings]
+_FLICKR_KEYS = {
+    (space, spelling): (name, (at, i))
+    for name in ALLOWED
+    for at, space in enumerate(_FLICKR_SPACES)
+    for i, spelling in enumerate((*_FLICKR_SPELLINGS.get(name, (name,)), str(TAG_NUMBERS[name])))
+}
+"""(space, spelling) -> (what it says, its place among others that say it: the first counts)."""
 
 
 def _name(text: str | None) -> str | None:

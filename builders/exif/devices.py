@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib.resources import files
-
-import yaml
+from pathlib import Path
 
 from builders.exif.acquisition import Acquisition
+from builders.files import read_own_yaml
 
 UNKNOWN = "unknown"
 """The label of a photo that does not say."""
@@ -137,7 +136,7 @@ class _Tables:
 
 @cache
 def _tables() -> _Tables:
-    table = yaml.safe_load(files("builders.exif").joinpath("aliases.yaml").read_text("utf-8"))
+    table = read_own_yaml(Path(__file__).with_name("aliases.yaml"))
     makes = [(_key(name), make) for make, entry in table["makes"].items() for name in entry["names"]]
     models = {_key(n): model for model, entry in table["models"].items() for n in (model, *entry.get("names", ()))}
     return _Tables(

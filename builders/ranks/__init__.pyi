@@ -1,5 +1,6 @@
 from .ending import end_with
 from .engines import ENGINES, Engine
+from .forks import begin_fork, signals_held
 from .kind import Finishing, Ranked
 from .local_engine import cores_here, end_with_parent, ranks_here, run_locally, serve
 from .markers import Finished, Markers
@@ -27,6 +28,7 @@ __all__ = [
     "Submission",
     "Tick",
     "Work",
+    "begin_fork",
     "code_version",
     "cores_here",
     "count_text",
@@ -42,6 +44,7 @@ __all__ = [
     "retire_plan",
     "run_locally",
     "serve",
+    "signals_held",
     "state_text",
     "work_ranks",
     "write_plan",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, UsageError, unknown_name
+from builders.files import read_own_yaml
 from builders.outside import parse_yaml, read_outside_text
 from builders.simcams.camera import BAYER_PATTERNS, Body, Camera, JpegSettings, Lens, Pipeline
 from builders.simcams.demosaic import METHODS
@@ -25,7 +26,8 @@ _PARTS = {"body": Body, "lens": Lens, "pipeline": Pipeline, "jpeg": JpegSettings
 @functools.cache
 def bundled_catalogue() -> Catalogue:
     """The 9 makes of 3 models that come with the package, in the file's order."""
-    return read_catalogue(Path(__file__).with_name("cameras.yaml"))
+    path = Path(__file__).with_name("cameras.yaml")
+    return _cameras(read_own_yaml(path), path.name)
 
 
 def read_catalogue(path: Path) -> Catalogue:
@@ -34,8 +36,12 @@ def read_catalogue(path: Path) -> Catalogue:
     Raises:
         DataError: not such a file; a field is missing, unknown or out of range. The sentence names the camera.
     """
+    return _cameras(parse_yaml(read_outside_text(path), path.name), path.name)
+
+
+def _cameras(table: Any, name: str) -> Catalogue:
+    """Of a parsed file of that name."""
     try:
-        table = parse_yaml(read_outside_text(path), path.name)
         kinds, makes = table["kinds"], table["makes"]
         cameras = tuple(
             _camera(make, str(model), kinds, common, own)
@@ -43,9 +49,9 @@ def read_catalogue(path: Path) -> Catalogue:
             for model, own in common["models"].items()
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path.name}: not a table of cameras ({type(error).__name__}: {error})") from None
+        raise DataError(f"{name}: not a table of cameras ({type(error).__name__}: {error})") from None
     if len({camera.name for camera in cameras}) < len(cameras) or not cameras:
-        raise DataError(f"{path.name}: no camera, or two of one make and model")
+        raise DataError(f"{name}: no camera, or two of one make and model")
     return cameras
 
 

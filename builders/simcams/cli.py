@@ -14,7 +14,7 @@ from builders.errors import UsageError, unknown_name
 if TYPE_CHECKING:
     from builders.dataset import ShardJob
     from builders.photos import PhotoSet
-    from builders.simcams.photo_sets import Scenes
+    from builders.simcams.shots import Scenes
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -35,8 +35,8 @@ from builders.errors import DataError, PhotoError, unknown_name
 from builders.exif import STUDY_ATTRIBUTES
 from builders.paircams import CONFIG as PAIRS
 from builders.photos import HUB_SPLITS, SPLITS, UNLABELLED, Labels, PhotoSet
-from builders.simcams.photo_sets import SimulatedShots
 from builders.simcams.rows import SIMPAIRS_FEATURES, SimulatedRows, simcams_features
+from builders.simcams.shots import SimulatedShots
 
 
 def build_simcams(

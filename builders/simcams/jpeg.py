@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 from PIL import Image
 
 from builders.errors import unknown_name
+from builders.files import read_own_yaml
 from builders.simcams.camera import JpegSettings
 
 _PILLOW_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
@@ -59,10 +59,10 @@ def quantisation_tables(name: str) -> QuantisationTables:
 @functools.cache
 def all_tables() -> dict[str, QuantisationTables]:
     """Every pair of tables in ``jpeg_tables.yaml``."""
-    text = Path(__file__).with_name("jpeg_tables.yaml").read_text(encoding="utf-8")
+    table = read_own_yaml(Path(__file__).with_name("jpeg_tables.yaml"))
     return {
         name: QuantisationTables(tuple(entry["luma"]), tuple(entry["chroma"]), entry["source"])
-        for name, entry in yaml.safe_load(text)["tables"].items()
+        for name, entry in table["tables"].items()
     }
 
 

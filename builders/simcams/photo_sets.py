@@ -1,27 +1,18 @@
-"""Simulated data as ``PhotoSet``s that render a photo when it is read: nothing on disk, any order, any worker."""
+"""Simulated data as ``PhotoSet``s that render a photo when it is read: nothing to build, any order, any worker."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
 
 import numpy as np
-import scipy
 
-from builders.errors import PhotoError, UsageError
+from builders.errors import UsageError
 from builders.exif import NO_SMARTPHONE, SMARTPHONE, task_spelling
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
-from builders.pixels import codec_canary
 from builders.simcams.camera import Camera, Framing, Settings
 from builders.simcams.catalogue import Catalogue, bundled_catalogue
-from builders.simcams.compiling import SIMCAMS_KERNELS
 from builders.simcams.design import (
     CLASS_LISTS,
     STOPS,
@@ -33,9 +24,9 @@ from builders.simcams.design import (
     unit_for,
 )
 from builders.simcams.randomness import generator
-from builders.simcams.rendering import Shot, render_shot
-from builders.simcams.scene_light import SceneLight
+from builders.simcams.rendering import Shot
 from builders.simcams.scenes import ProceduralScenes
+from builders.simcams.shots import Scenes, SimulatedShots
 
 SIMULATED = "simulated: rendered by camtrace's camera models from {}; exact labels, no camera took these pictures"
 """What the evidence of every set here says."""
@@ -47,68 +38,6 @@ DEFAULT_PAIRS = 100
 
 DEFAULT_SIZE = 256
 """Pixels a side. Encoders of 224 px crop it without resampling, so that traces arrive untouched."""
-
-
-class Scenes(Protocol):
-    """A numbered series of scenes. Hashable and picklable."""
-
-    @property
-    def count(self) -> int: ...
-    @property
-    def ids(self) -> tuple[str, ...]: ...
-    @property
-    def licence(self) -> str: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-    def kind(self, index: int) -> str: ...
-    def shrink_factor(self, index: int) -> float: ...
-    def light(self, index: int) -> SceneLight: ...
-    def fingerprint(self) -> str: ...
-    def __hash__(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class SimulatedShots:
-    """A list of shots, rendered when read. A ``builders.photos.PhotoSource``."""
-
-    scenes: Scenes
-    scene_of: tuple[int, ...]
-    """Scene of each row; rows of one scene stand together, so that its light is worked out once."""
-    shots: tuple[Shot, ...]
-
-    def read(self, row: int) -> bytes:
-        """The JPEG file of row ``row``.
-
-        Raises:
-            PhotoError: the scene's photo cannot be used.
-        """
-        return render_shot(_light(self.scenes, self.scene_of[row]), self.shots[row])
-
-    def shared_work(self, rows: Sequence[int]) -> list[int]:
-        """The scene of each of these rows, whose light is worked out once by a process that has several."""
-        return [self.scene_of[row] for row in rows]
-
-    def warm_up(self, row: int) -> None:
-        """Load and test what renders, and work out the tables of this size by a first shot, whose scene is kept."""
-        with contextlib.suppress(PhotoError):  # whoever reads it is told
-            self.read(row)
-
-    def prepare(self) -> None:
-        """Begin to compile, in a process of its own, what will render; returns at once."""
-        SIMCAMS_KERNELS.begin()
-
-    def fingerprint(self) -> str:
-        """32 hex digits that name everything that decides the bytes, without rendering one: scenes, cameras, settings
-        and seeds, the text of this package, and the libraries that compute."""
-        digest = hashlib.sha256(f"{self.scenes.fingerprint()} {_renderer()}".encode())
-        digest.update(repr(self.scene_of).encode())
-        for shot in self.shots:
-            digest.update(repr(shot).encode())
-        return digest.hexdigest()[:32]
 
 
 def simcams_photos(
@@ -296,19 +225,4 @@ def _procedural(n_scenes: int, size: int, seed: int) -> ProceduralScenes:
     return ProceduralScenes(n_scenes, size, size, seed)
 
 
-@functools.cache
-def _renderer() -> str:
-    """Names the code that renders, by the text of its files, and the versions under it."""
-    digest = hashlib.sha256(f"{np.__version__} {scipy.__version__} {codec_canary()}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.*")):
-        if path.suffix in (".py", ".yaml"):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
-@functools.lru_cache(maxsize=2)
-def _light(scenes: Scenes, index: int) -> SceneLight:
-    return scenes.light(index)
-
-
-__all__ = ["CLASS_LISTS", "Scenes", "SimulatedShots", "camera_labels", "simcams_photos", "simpairs_photos"]
+__all__ = ["CLASS_LISTS", "camera_labels", "simcams_photos", "simpairs_photos"]

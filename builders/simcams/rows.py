@@ -13,8 +13,8 @@ from datasets import Features, Value
 from builders.flickrexif import photo_features
 from builders.paircams import PAIR_FEATURES
 from builders.pixels import read_jpeg_header
-from builders.simcams.photo_sets import SimulatedShots
 from builders.simcams.rendering import Shot
+from builders.simcams.shots import SimulatedShots
 
 ATTRIBUTION = "rendered by camtrace simcams"
 

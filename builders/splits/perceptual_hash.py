@@ -15,8 +15,6 @@ from itertools import combinations, pairwise
 import numpy as np
 from PIL import Image, ImageOps
 from scipy.fft import dctn
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from builders.pixels import check_work, decode_rgb
 
@@ -123,6 +121,9 @@ def near_pairs(hashes: np.ndarray, max_distance: int = MAX_DISTANCE) -> NearPair
 
 def near_duplicate_groups(hashes: np.ndarray, max_distance: int = MAX_DISTANCE) -> np.ndarray:
     """Group number of each photo: int64 [photos]; chains of near-duplicates are one group, ``NO_HASH`` stands alone."""
+    from scipy.sparse import coo_array  # with its linear algebra 0.1 s, in every run, for what few do
+    from scipy.sparse.csgraph import connected_components
+
     hashes = np.asarray(hashes, dtype=np.uint64)
     values = np.unique(hashes[hashes != NO_HASH])
     n = len(values)

@@ -5,13 +5,16 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
+import yaml
 
 from builders import files
 from builders.command_line import check_writable, guarded
 from builders.errors import DiskError, disk_error
 from builders.files import (
+    read_own_yaml,
     reserve_space,
     sweep_cache,
     sweep_temporaries,
@@ -63,6 +66,18 @@ def test_sweep_temporaries__of_the_dead_here_and_the_old_elsewhere(tmp_path):
     assert sweep_temporaries(tmp_path, ours=True) == 2
     assert sorted(os.listdir(tmp_path)) == sorted(others)
     assert sweep_temporaries(tmp_path / "gone") == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the state of a process is read from /proc")
+def test_sweep_temporaries__of_the_dead_that_nobody_has_buried(tmp_path):
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    half = temporary_beside(tmp_path / "rows.npy")
+    half.with_name(half.name.replace(f"-{os.getpid()}.", f"-{process.pid}.")).touch()
+    half.touch()
+    assert sweep_temporaries(tmp_path) == 1
+    assert os.listdir(tmp_path) == [half.name]
+    process.wait()
 
 
 def test_sweep_cache__of_every_kind_and_entry(tmp_path):
@@ -160,3 +175,23 @@ def test_sweep_scratch__takes_what_killed_runs_left_and_nothing_else(tmp_path, m
     assert os.listdir(private) == [f"{mine}views"]
     private.chmod(0o755)  # others could look into it: not taken
     assert files.private_scratch() is None
+
+
+ROOT = Path(files.__file__).parents[1]
+OWN_YAML = [path for room in ("builders", "benchmark") for path in sorted((ROOT / room).rglob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", OWN_YAML, ids=lambda path: path.name)
+def test_read_own_yaml__as_the_parser_in_python_reads_our_tables(path):
+    assert repr(read_own_yaml(path)) == repr(yaml.safe_load(path.read_text(encoding="utf-8")))  # types too, and order
+
+
+@pytest.mark.parametrize("with_c", [True, False])
+def test_read_own_yaml__plain_values_alone_with_the_parser_in_c_and_without(tmp_path, monkeypatch, with_c):
+    if not with_c:
+        monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    (tmp_path / "a.yaml").write_text("é: [1, 2.5]", encoding="utf-8")
+    assert read_own_yaml(tmp_path / "a.yaml") == {"é": [1, 2.5]}
+    (tmp_path / "b.yaml").write_text("!!python/object/apply:os.getpid []")
+    with pytest.raises(yaml.YAMLError):
+        read_own_yaml(tmp_path / "b.yaml")

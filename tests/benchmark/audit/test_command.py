@@ -1,10 +1,13 @@
 """End to end through the real command line: files, exit status, resuming, repairs, and pages that run nothing."""
 
 import json
+import multiprocessing
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -172,6 +175,24 @@ def test_scan__goes_on_where_it_was(tmp_path, cache, monkeypatch):
     assert len(read) == 40 + 80 - 32 + 16
     assert again.question("dimensions").distinct == 2
     assert audit(f"folder:{root}", workers=2, cache=tmp_path / "other", progress=False) == again
+
+
+def test_scan__a_signal_while_workers_are_forked_is_not_lost_and_ends_it(tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(scan, "BLOCK", 16)
+    monkeypatch.setattr("benchmark.audit.subjects.BLOCK", 16)
+    mapped = []
+
+    class Pool(scan.ProcessPoolExecutor):
+        def map(self, work, blocks):
+            signal.raise_signal(signal.SIGINT)
+            mapped.extend(self.submit(time.sleep, 0.2) for _ in range(40))
+
+    monkeypatch.setattr(scan, "ProcessPoolExecutor", Pool)
+    with pytest.raises(KeyboardInterrupt):
+        audit(f"folder:{write(planted('format', 0.6, 40), tmp_path / 'photos')}", workers=2, progress=False)
+    assert len(mapped) == 40
+    assert sum(future.cancelled() for future in mapped) > 30
+    assert not multiprocessing.active_children()
 
 
 def test_scan__a_damaged_block_is_one_sentence_and_read_again(tmp_path, cache):

@@ -4,8 +4,6 @@ import dataclasses
 import importlib
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
 from functools import partial
@@ -26,6 +24,7 @@ from benchmark.views.acquisition import PlainViews
 from builders.errors import DataError, EncoderError, UsageError
 from builders.photos import PhotoSet, photo_digest
 from tests import fake_card
+from tests.warm_python import start_python
 
 TOYS = '''
 """An encoder that another process can load: three numbers of a photo, and what a test wants to happen."""
@@ -90,17 +89,17 @@ def files(root):
 def test_fill_banks_on__the_same_bytes_as_one_process(toy, tmp_path):
     encoder, notes = toy
     photos, learnt = photos_of(), {}
-    bank = opened(tmp_path / "three", encoder, photos)
+    bank = opened(tmp_path / "two", encoder, photos)
     options = {"workers": 1, "learn": lambda index, digest: learnt.update({index: digest})}
-    outcome = fill_banks_on(("cpu",) * 3, photos, PlainViews(), [encoder], [bank], **options)
-    assert len(list(notes.iterdir())) == 3
+    outcome = fill_banks_on(("cpu",) * 2, photos, PlainViews(), [encoder], [bank], **options)
+    assert len(list(notes.iterdir())) == 2
     assert not (notes / str(os.getpid())).exists()
     assert (outcome.cost.photos, outcome.views, outcome.failures) == (300, (299,), {})
     assert learnt == {i: photo_digest(photos.read(i)) for i in range(300)}
     alone = opened(tmp_path / "one", encoder, photos)
     fill_banks(photos, PlainViews(), [encoder], [alone], workers=0)
-    assert files(tmp_path / "three") == files(tmp_path / "one")
-    again = fill_banks_on(("cpu",) * 3, photos, PlainViews(), [encoder], [bank])
+    assert files(tmp_path / "two") == files(tmp_path / "one")
+    again = fill_banks_on(("cpu",) * 2, photos, PlainViews(), [encoder], [bank])
     assert again.cost.photos == 0
 
 
@@ -148,16 +147,15 @@ fill_banks_on(("cpu", "cpu"), photos, PlainViews(), [encoder], [bank], workers=1
 def test_fill_banks_on__whoever_waits_is_killed_and_nobody_stays_behind(toy, tmp_path):
     notes = toy[1]
     (notes / "slow").touch()
-    command = [sys.executable, "-c", ABANDONED, str(tmp_path / "code"), str(notes)]
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.getcwd()})
+    process = start_python("-c", ABANDONED, tmp_path / "code", notes, env={**os.environ, "PYTHONPATH": os.getcwd()})
     deadline = time.monotonic() + 120
     while len(pids(notes)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
     assert len(pids(notes)) == 2
     while any(alive(pid) for pid in pids(notes)) and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(0.05)
     assert not any(alive(pid) for pid in pids(notes))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-import benchmark.bank.embed
+import benchmark.views.ahead
 import benchmark.views.views
 from benchmark.bank import photos_bytes_hash
 from benchmark.bank.bank import Bank
@@ -83,13 +83,13 @@ def decoded(monkeypatch):
 @pytest.fixture
 def made(monkeypatch):
     """Names of the views that were made, a tuple for each stream of a pass."""
-    seen, stream = [], benchmark.bank.embed.view_stream
+    seen, stream = [], benchmark.views.ahead.view_stream
 
     def counted(photos, indices, recipe, preprocesses, **options):
         seen.append(recipe.names)
         return stream(photos, indices, recipe, preprocesses, **options)
 
-    monkeypatch.setattr(benchmark.bank.embed, "view_stream", counted)
+    monkeypatch.setattr(benchmark.views.ahead, "view_stream", counted)
     return seen
 
 

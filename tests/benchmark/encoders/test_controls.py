@@ -11,7 +11,11 @@ from PIL import Image
 
 from benchmark.encoders import load_encoder
 from benchmark.encoders.controls import random_signs
+from benchmark.encoders.embedding import probe_image
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD
+
+SIGNS_SHA256 = "c462145cb1cef60f5b76dabcc716e2a1fd9907d45bc0d87e2c96374905ab2f0a"
+"""Of 512 x 150,528 signs, which names banks: bits unpacked one by one, as the first version had it."""
 
 
 @pytest.mark.parametrize(("spec", "views"), [("control:random-projection", 64), ("control:untrained-resnet50", 18)])
@@ -44,6 +48,7 @@ def test_random_projection__is_the_projection_of_the_normalised_pixels(
     pixels = np.stack([transform(photo).numpy().ravel() for photo in photos]).astype(np.float64)
     signs = random_signs(32, pixels.shape[1]).T  # the first rows are the same however many follow
     expected = pixels @ signs.astype(np.float64) / np.sqrt(pixels.shape[1])
+    assert encoder.info.weights_sha256 == SIGNS_SHA256
     np.testing.assert_allclose(embed_photos(encoder, photos)[:, :32], expected, atol=1e-5)
 
 
@@ -53,3 +58,11 @@ def test_untrained_resnet50__the_same_whatever_was_drawn_before() -> None:
     before = torch.get_rng_state()
     assert load_encoder("control:untrained-resnet50", device="cpu").info.weights_sha256 == first
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_probe_image__is_the_callers_own() -> None:
+    """An encoder may draw on its picture: the next one gets the same as the first."""
+    first = probe_image(40, 30)
+    before = first.copy()
+    first.paste((255, 0, 0), (0, 0, 40, 30))
+    assert probe_image(40, 30) == before != first

@@ -22,9 +22,28 @@ from builders.kinds import open_photos
 from builders.photos import Labels, PhotoSet
 from tests.conftest import photo_bytes
 
-pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")
 
-MODEL = "control:jpeg-statistics"
+MODEL = "some_statistics:encode"
+"""A sixth of ``control:jpeg-statistics``: an eraser's work grows with the cube of the dimension."""
+
+ENCODER = """
+from benchmark.encoders.jpeg_statistics import jpeg_statistics
+
+def encode(image):
+    return jpeg_statistics(image)[::6]
+
+encode.cache_key = "a sixth, 1"
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def importable(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder")
+    (folder / "some_statistics.py").write_text(ENCODER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield
 
 
 @pytest.fixture(scope="module")

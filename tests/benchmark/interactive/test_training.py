@@ -79,11 +79,11 @@ def _train_set(assignment: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _train(network: nn.Module, assignment: str, steps: int, trace: Any) -> None:
     pictures, labels = _train_set(assignment)
-    optimizer, draw = torch.optim.AdamW(network.parameters(), 3e-3), torch.Generator().manual_seed(1)
+    optimizer, draw = torch.optim.AdamW(network.parameters(), 5e-3), torch.Generator().manual_seed(1)
     network.train()
     trace(network, 0)
     for step in range(1, steps + 1):
-        chosen = torch.randint(0, len(pictures), (48,), generator=draw)
+        chosen = torch.randint(0, len(pictures), (32,), generator=draw)
         loss = nn.functional.cross_entropy(network(pictures[chosen]), labels[chosen])
         optimizer.zero_grad()
         loss.backward()
@@ -94,9 +94,9 @@ def _train(network: nn.Module, assignment: str, steps: int, trace: Any) -> None:
 def test_trace__rises_where_the_codec_tells_the_class_and_not_where_it_does_not(photos: PhotoSet) -> None:
     found = {}
     for assignment in ("correlated:1", "uniform"):
-        trace = TraceCallback(photos, every_steps=120, preprocess=_input)
-        _train(_network(), assignment, 120, trace)
-        assert [measured["step"] for measured in trace.history] == [0, 120]
+        trace = TraceCallback(photos, every_steps=90, preprocess=_input)
+        _train(_network(), assignment, 90, trace)
+        assert [measured["step"] for measured in trace.history] == [0, 90]
         found[assignment] = [measured["trace/probe/jpeg/accuracy"] for measured in trace.history]
         assert {"trace/knn/original/accuracy", "trace/probe/jpeg/accuracy_low"} <= set(trace.history[0])
     before, tied = found["correlated:1"]

@@ -17,7 +17,7 @@ from benchmark.leaderboard.report_page import report_page
 from benchmark.results import Failure, OutputScores, Result, report_text
 from benchmark.tasks import all_tasks
 from builders.pixels import STUDY_PROCESSINGS
-from tests.benchmark.leaderboard.conftest import turn_to
+from tests.benchmark.leaderboard.conftest import AXE, turn_to
 
 KINDS = [f"{c}-class {p}-processing" for c in ("other", "same") for p in ("other", "same")]
 COST = {"photos": 600, "views": 8400, "views_per_second": 310.0, "seconds": {"embedding": 27.1, "probe": 14.0}}
@@ -236,17 +236,14 @@ def test_report__one_result_at_a_time_is_an_address(written, open_page):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_report__axe_finds_nothing(written, axe, open_page, width, scheme):
+def test_report__axe_finds_nothing(few_published, written, axe, open_page, width, scheme):
     page = open_page(written[0].as_uri(), width=width, scheme=scheme)
     page.evaluate(axe)
     for view in ("", "#view=board", "#view=figures", "#view=about"):
         if view:
             turn_to(page, view)
         page.eval_on_selector_all("details", "all => all.forEach(d => { d.open = true; })")
-        passes, violations = page.evaluate(
-            "axe.run({ preload: false, resultTypes: ['violations'] })"
-            ".then(found => [found.passes.length, found.violations.map(v => [v.id, v.nodes[0].html])])"
-        )
+        passes, violations = page.evaluate(AXE)
         assert passes > 15
         assert violations == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -165,7 +165,9 @@ def test_photo_interval__same_seed_same_interval() -> None:
 
 
 def test_coverage__of_the_95_percent_interval_is_between_93_and_97() -> None:
-    table = script("interval_coverage").rows(trials=500, quick=True, resamples=500)
+    module = script("interval_coverage")
+    module.percentile_bootstrap = lambda *_: (0.0, 1.0)  # type: ignore[attr-defined]  # beside ours, and as dear
+    table = module.rows(trials=500, quick=True, resamples=500)
     assert len(table) >= 7
     for row in table:
         # 1 % is one standard error of 500 trials

@@ -84,8 +84,8 @@ def test_lines_and_points__hold_every_published_encoder_and_ours(rows):
 
 @pytest.fixture
 def few(monkeypatch):
-    """Figures show eight published encoders: a name at each of 48 bars is what takes time, and is tested above."""
-    monkeypatch.setattr("benchmark.study.article.published_encoders", lambda: published_encoders()[:8])
+    """Figures show three published encoders: a name at each of 48 bars is what takes time, and is tested above."""
+    monkeypatch.setattr("benchmark.study.article.published_encoders", lambda: published_encoders()[:3])
 
 
 def test_draw_article__five_figures_as_png_and_svg(few, rows, tmp_path):

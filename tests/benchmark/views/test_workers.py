@@ -279,6 +279,20 @@ def test_made_by_workers__left_before_its_end_leaves_no_process():
     assert not [child for child in multiprocessing.active_children() if child.name == "views"]
 
 
+def test_made_by_workers__begin_at_once_and_end_with_their_stream_asked_or_not():
+    for leave in ("close", "__del__"):
+        stream = made(numbered)
+        own = [child for child in multiprocessing.active_children() if child.name == "views"]
+        assert len(own) == 2
+        getattr(stream, leave)()
+        assert not any(child.is_alive() for child in own)
+        assert list(stream) == []
+    stream = made(numbered)
+    with pytest.raises(RuntimeError, match="enough"):
+        stream.throw(RuntimeError("enough"))
+    assert not [child for child in multiprocessing.active_children() if child.name == "views"]
+
+
 def test_ring__of_a_process_that_is_no_fork_is_a_file_where_there_is_room(monkeypatch, tmp_path):
     monkeypatch.setattr(ring_module, "SHARED_FOLDER", tmp_path)
     monkeypatch.setattr(ring_module.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(64, 64, 10_000))

@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import json
+import multiprocessing
 import os
 import random
 import resource
@@ -129,6 +130,23 @@ def test_write_shards__workers_leave_what_they_inherit_alone_and_begin_with_the_
     assert begun == [(1, 0), (0, 0), (1, 1)]  # 6, 3 and 2 items
     rows = pq.read_table(tmp_path / written.shards[0].file, columns=["photo_id"]).column("photo_id").to_pylist()
     assert all(int(count) > gc.get_freeze_count() for count in rows)
+
+
+def test_write_shards__a_signal_while_workers_are_forked_is_not_lost(tmp_path, monkeypatch):
+    submitted, held = [], signal.getsignal(signal.SIGINT)
+
+    class Pool(ProcessPoolExecutor):
+        def submit(self, work, *place):
+            signal.raise_signal(signal.SIGINT)
+            submitted.append(place)
+            return super().submit(work, *place)
+
+    monkeypatch.setattr(shard_pool, "ProcessPoolExecutor", Pool)
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(job(tmp_path), workers=2)
+    assert len(submitted) == 7
+    assert signal.getsignal(signal.SIGINT) == held
+    assert not multiprocessing.active_children()
 
 
 def frozen_count(item):

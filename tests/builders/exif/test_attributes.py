@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from builders.exif.attributes import (
     task_spelling,
 )
 from builders.exif.devices import canonical_make, canonical_model, device_type
+from builders.files import read_own_yaml
 from builders.photos import UNLABELLED
 
 
@@ -389,7 +391,7 @@ def test_aliases__the_table_is_sound():
 
 
 def test_aliases__no_name_belongs_to_two_bodies():
-    table = devices.yaml.safe_load(devices.files("builders.exif").joinpath("aliases.yaml").read_text("utf-8"))
+    table = read_own_yaml(Path(devices.__file__).with_name("aliases.yaml"))
     names = [n.casefold() for model, entry in table["models"].items() for n in (model, *entry.get("names", ()))]
     assert len(names) == len(set(names))
     beginnings = [n.casefold() for entry in table["makes"].values() for n in entry["names"]]

@@ -19,8 +19,8 @@ from builders.flickrexif.rows import photo_features
 from builders.paircams.build import PAIR_FEATURES
 from builders.simcams import bundled_catalogue, simcams_photos, simpairs_photos
 from builders.simcams.datasets import build_simpairs
-from builders.simcams.photo_sets import SimulatedShots
 from builders.simcams.rows import simcams_features
+from builders.simcams.shots import SimulatedShots
 
 
 def run(*arguments: str | Path) -> int:

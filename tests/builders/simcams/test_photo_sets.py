@@ -22,7 +22,7 @@ from builders.simcams import (
     simpairs_photos,
 )
 from builders.simcams.design import STUDY_CLASSES
-from builders.simcams.photo_sets import SimulatedShots
+from builders.simcams.shots import SimulatedShots
 
 
 @pytest.fixture(scope="module")

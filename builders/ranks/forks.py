@@ -51,8 +51,9 @@ def signals_held() -> Iterator[None]:
 def begin_fork() -> None:
     """What a fork that works for its parent does first.
 
-    What the parent left to be collected is the parent's to end: it may wait for threads that only the parent has.
-    Ctrl-C reaches the whole group, and the parent ends its forks, by SIGTERM.
+    What the parent left to be collected is the parent's to end: it may wait for threads that only the parent has; and
+    to look through what is inherited would copy its pages. Ctrl-C reaches the whole group, and the parent ends its
+    forks, by SIGTERM.
     """
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

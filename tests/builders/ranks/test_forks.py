@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.compute import signals_held
+from builders.ranks import signals_held
 
 FORKS = """
 import gc, multiprocessing, os, signal
 import numpy as np
-from benchmark.compute import begin_fork, signals_held
 from benchmark.scoring.forked import Forked
 from benchmark.views.loading import PhotoViews
 from benchmark.views.ring import Row, SlotPlan
 from benchmark.views.workers import made_by_workers
+from builders.ranks import begin_fork, signals_held
 
 def child():
     begin_fork()

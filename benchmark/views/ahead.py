@@ -1,0 +1,71 @@
+"""Views that workers begin with before it is certain that they are wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from benchmark.views.loading import PhotoViews
+from benchmark.views.stream import view_stream
+from benchmark.views.views import Preprocess, ViewRecipe
+from builders.photos import PhotoSet
+
+
+@dataclass(frozen=True)
+class StreamAsked:
+    """What ``view_stream`` is asked for."""
+
+    photos: PhotoSet
+    indices: tuple[int, ...]
+    recipe: ViewRecipe
+    preprocesses: tuple[Preprocess, ...]
+    workers: int
+    way: str
+    homes: tuple[torch.device, ...]
+    gathers: tuple[int, ...]
+
+    def same(self, other: StreamAsked) -> bool:
+        """Whether the two give the same views of the same photo set, whatever else is equal about it."""
+        return self.photos is other.photos and replace(self, photos=None) == replace(other, photos=None)  # type: ignore[arg-type]
+
+    def stream(self) -> Generator[PhotoViews, None, None]:
+        """Workers begin at once."""
+        how: dict[str, Any] = {"workers": self.workers, "way": self.way, "homes": self.homes, "gathers": self.gathers}
+        return view_stream(self.photos, self.indices, self.recipe, self.preprocesses, **how)
+
+
+class ViewsAhead:
+    """One stream of views, begun early and given to the first who asks for exactly it.
+
+    While one core asks an encoder what decides whether its embeddings are wanted, the other makes the first views.
+    """
+
+    def __init__(self) -> None:
+        self.begun_s = 0.0
+        """Time that beginning took, of the stream that is held."""
+        self._held: tuple[StreamAsked, Generator[PhotoViews, None, None]] | None = None
+
+    def begin(self, asked: StreamAsked) -> None:
+        """Begin it, instead of what is held."""
+        self.close()
+        started = time.perf_counter()
+        self._held = asked, asked.stream()
+        self.begun_s = time.perf_counter() - started
+
+    def stream(self, asked: StreamAsked) -> Generator[PhotoViews, None, None]:
+        """What is held, if it is this; else a new one, and what is held ends."""
+        if self._held is not None and self._held[0].same(asked):
+            (_, stream), self._held, self.begun_s = self._held, None, 0.0
+            return stream
+        self.close()
+        return asked.stream()
+
+    def close(self) -> None:
+        """End what nobody asked for."""
+        if self._held is not None:
+            self._held[1].close()
+        self._held, self.begun_s = None, 0.0

@@ -1,0 +1,64 @@
+"""A process that has done its one command ends at once, with everything written and everybody called who asked."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+ENDS = """
+import atexit, ctypes, os, sys
+{before}
+from benchmark.compute import alone
+
+class Taken:
+    def __del__(self):
+        os.write(1, b"taken apart ")
+
+def run():
+    global kept
+    kept = Taken()
+    atexit.register(lambda: print("called", end=" "))
+    atexit.register(lambda: ctypes.CDLL(None).printf(b"printed "))
+    print("said", end=" ")
+    print("told", end="", file=sys.stderr)
+    {what}
+
+sys.exit(alone(run))
+"""
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)
+
+
+def end(before: str = "", what: str = "return 3") -> tuple[int, list[str], str]:
+    """Exit status, words on standard output in the alphabet's order, standard error."""
+    done = python(ENDS.format(before=before, what=what))
+    return done.returncode, sorted(done.stdout.split()), done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where C prints")
+def test_alone__everything_is_written_and_nothing_taken_apart():
+    assert end() == (3, ["called", "printed", "said"], "told")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where C prints")
+def test_alone__who_asked_before_is_called_too_and_errors_are_told():
+    everything = ["apart", "called", "printed", "said", "taken"]
+    status, words, told = end(before="atexit.register(lambda: print('earlier', end=' '))")
+    assert (status, words, told) == (3, sorted([*everything, "earlier"]), "told")
+    status, words, told = end(what="raise RuntimeError('broken')")
+    assert (status, words) == (1, everything)
+    assert "RuntimeError: broken" in told
+    assert "atexit" not in told
+
+
+def test_alone__output_that_cannot_be_written_is_told_as_ever():
+    code = (
+        "import os, sys\nfrom benchmark.compute import alone\nsys.exit(alone(lambda: print('x') or os.close(1) or 0))"
+    )
+    done = python(code)
+    assert done.returncode == 120  # Python's own
+    assert "Bad file descriptor" in done.stderr

@@ -1,0 +1,164 @@
+"""Workers begin with the views of a pass before its encoders have been tried; what is found does not depend on it."""
+
+import dataclasses
+import io
+import multiprocessing
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import benchmark.views.ahead
+from benchmark.encoders import Encoder, EncoderInfo
+from benchmark.encoders.pixels import Pixels, ResizeTo
+from benchmark.options import RunOptions
+from benchmark.scoring import run as scoring
+from benchmark.scoring.run import score_encoders
+from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from benchmark.views import ProcessingViews, StreamAsked, ViewsAhead
+from builders.errors import EncoderError
+from builders.photos import Labels, PhotoSet
+
+SMALL = Pixels((ResizeTo(4, 4, Image.Resampling.BOX),))
+
+
+def photo_set() -> PhotoSet:
+    """12 train and 8 test photos of two classes, none larger than 20 pixels."""
+    files = {}
+    for i in range(20):
+        buffer = io.BytesIO()
+        shade = np.random.default_rng(i).normal(100 + 20 * (i % 2), 45, (20, 20, 3))
+        Image.fromarray(np.clip(shade, 0, 255).astype(np.uint8)).save(buffer, "PNG")
+        files[f"photo-{i}"] = buffer.getvalue()
+    photos = PhotoSet.of_bytes("noise", files, None, ["train"] * 12 + ["val"] * 8)
+    return dataclasses.replace(
+        photos, labels=Labels(("dark", "light"), np.arange(20, dtype=np.int32) % 2), neighbours=3
+    )
+
+
+def as_it_is(batch: torch.Tensor) -> torch.Tensor:
+    return batch.float().flatten(1)
+
+
+def one_at_a_time(batch: torch.Tensor) -> torch.Tensor:
+    assert len(batch) == 1
+    return as_it_is(batch)
+
+
+def encoder(preprocess=SMALL, embed=as_it_is, name="small") -> Encoder:
+    return Encoder(
+        EncoderInfo(name, "callable", None, "0" * 64, 48, {}, "none", 0), preprocess, embed, "cpu", "float32"
+    )
+
+
+def score(cache, *encoders: Encoder, tasks=("knn/jpeg",), photos: PhotoSet | None = None, **options):
+    photos = photos or photo_set()
+    fitting = fitting_tasks(select_tasks(tasks, all_tasks()), photos, asked=True)
+    chosen = RunOptions(cache=cache, workers=options.pop("workers", 1), resamples=100, assignment_seeds=2, **options)
+    return score_encoders(encoders, photos, fitting, chosen)
+
+
+@pytest.fixture
+def order(monkeypatch):
+    """What happens in a run, as words: each stream of views (how many it is asked for), and the trial."""
+    seen, stream, tried = [], benchmark.views.ahead.view_stream, scoring.tried
+
+    def counted(photos, indices, recipe, preprocesses, **options):
+        seen.append(f"{len(preprocesses)} x {len(indices)} x {len(recipe.names)}")
+        return stream(photos, indices, recipe, preprocesses, **options)
+
+    monkeypatch.setattr(benchmark.views.ahead, "view_stream", counted)
+    monkeypatch.setattr(scoring, "tried", lambda *given, **named: seen.append("trial") or tried(*given, **named))
+    return seen
+
+
+def working() -> list:
+    return [child for child in multiprocessing.active_children() if child.name == "views"]
+
+
+def test_score__views_are_begun_before_the_trial_and_made_once(tmp_path, order):
+    (begun,) = score(tmp_path / "a", encoder())
+    assert order == ["1 x 20 x 6", "trial"]
+    assert not working()
+    order.clear()
+    (alone,) = score(tmp_path / "b", encoder(), workers=0)
+    assert order == ["trial", "1 x 20 x 6"]  # there is nobody to begin
+    assert begun.result.scores == alone.result.scores
+    assert list(begun.result.cost["seconds"]) == list(alone.result.cost["seconds"])
+
+
+def test_score__somebodys_code_is_not_called_by_workers_before_it_has_been_tried(tmp_path, order):
+    score(tmp_path, encoder(lambda image: np.asarray(image.resize((4, 4)))))
+    assert order == ["trial", "1 x 20 x 6"]
+
+
+def test_score__where_a_part_is_there_nothing_is_begun(tmp_path, order):
+    score(tmp_path, encoder())
+    order.clear()
+    score(tmp_path, encoder(), tasks=("probe/jpeg",))  # the same views
+    assert order == ["trial"]
+    order.clear()
+    score(tmp_path, encoder(), tasks=("knn/jpeg", "knn/sharpening"))  # some of which are there
+    assert order == ["trial", "1 x 20 x 2"]
+    order.clear()
+    score(tmp_path, encoder(), fresh=True)
+    assert order == ["trial", "1 x 20 x 6"]
+
+
+def test_score__an_encoder_that_fails_its_trial_takes_its_views_along(tmp_path, order):
+    other = Pixels((ResizeTo(4, 4, Image.Resampling.NEAREST),))
+    good, bad = score(tmp_path, encoder(), encoder(other, one_at_a_time, "bad"))
+    assert [(failure.kind, failure.name) for failure in bad.result.failures] == [("encoder", "bad")]
+    assert order == ["2 x 20 x 6", "trial", "1 x 20 x 6"]
+    assert good.result.scores == score(tmp_path / "alone", encoder())[0].result.scores
+
+
+def test_score__a_run_that_ends_early_ends_what_it_began(tmp_path, order, monkeypatch):
+    def refused(*given):
+        assert working()
+        raise EncoderError("small: not what torch computes")
+
+    monkeypatch.setattr(scoring, "settled", refused)
+    with pytest.raises(EncoderError) as held:  # with its frames
+        score(tmp_path, encoder())
+    assert held.traceback
+    assert order == ["1 x 20 x 6", "trial"]
+    assert not working()
+
+
+def test_views_ahead__gives_what_is_held_to_who_asks_for_exactly_it(monkeypatch):
+    given, closed = [], []
+
+    class Stream:
+        def __init__(self, *asked, **how):
+            given.append(self)
+
+        def close(self):
+            closed.append(self)
+
+    monkeypatch.setattr(benchmark.views.ahead, "view_stream", Stream)
+    photos = photo_set()
+    home = (torch.device("cpu"),)
+    asked = StreamAsked(photos, (0, 1), ProcessingViews(("resizing-x2",)), (SMALL,), 2, "auto", home, (2,))
+    again = dataclasses.replace(asked, preprocesses=(Pixels(SMALL.steps),))
+    ahead = ViewsAhead()
+    ahead.begin(asked)
+    assert ahead.begun_s > 0
+    assert ahead.stream(again) is given[0]
+    assert ahead.begun_s == 0  # counted by who took it
+    assert ahead.stream(again) is given[1]
+    assert not closed
+    others = (
+        {"photos": photo_set()}, {"indices": (0, 2)}, {"recipe": ProcessingViews(("resizing-x0.5",))}, {"way": "cpu"},
+        {"preprocesses": (SMALL, SMALL)}, {"workers": 1}, {"homes": (torch.device("meta"),)}, {"gathers": (1, 1)},
+    )  # fmt: skip
+    for other in others:
+        ahead.begin(asked)
+        assert ahead.stream(dataclasses.replace(asked, **other)) is given[-1]
+        assert closed[-1] is given[-2]
+    assert len(closed) == len(others)
+    ahead.begin(asked)
+    ahead.begin(asked)
+    ahead.close()
+    assert closed[-2:] == given[-2:]
