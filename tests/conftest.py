@@ -21,6 +21,9 @@ sys.dont_write_bytecode = False
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What imports and collecting tests make stays, so that looking through it for garbage finds nothing.
+gc.disable()
+
 # No test outlives the power: files reach the system, and nobody waits until they have reached the disk.
 os.fsync = lambda descriptor: None
 
@@ -75,6 +78,7 @@ _slow_collections: list[float] = []
 def pytest_collection_finish():
     """What is imported by now stays: collections of garbage, of which runs ask for many, need not look through it."""
     _freeze()
+    gc.enable()
     gc.callbacks.append(_note_slow_collection)
 
 

@@ -260,11 +260,13 @@ def _wait_and_fork() -> None:
     os.fsync = lambda fd: None  # as in the tests themselves: nothing waits for the disk
     door, owner = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
     select.select([door, owner], [], [])  # nothing is imported where nobody asks
+    gc.disable()
     for name in IMPORTED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what is here is here for ever: no process looks through it again
+    gc.enable()
     _run_and_end(*_asked_for(door, owner))
 
 

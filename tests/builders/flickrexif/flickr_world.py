@@ -148,17 +148,7 @@ class World:
         return shot is not None and set(text.lower().split()) <= set(f"{shot.make} {shot.model}".lower().split())
 
     def shot(self, at: int) -> Shot:
-        rng = np.random.default_rng((self.seed, 5, at))
-        make, model = CAMERAS[int(rng.integers(len(CAMERAS)))]
-        return Shot(
-            make,
-            model,
-            EXPOSURES[int(rng.integers(len(EXPOSURES)))],
-            APERTURES[int(rng.integers(len(APERTURES)))],
-            ISOS[int(rng.integers(len(ISOS)))],
-            FOCALS[int(rng.integers(len(FOCALS)))],
-            int(rng.integers(2)),
-        )
+        return _shot(self.seed, at)
 
     def search_entry(self, at: int, base: str) -> dict:
         """One photo as ``flickr.photos.search`` lists it."""
@@ -229,6 +219,21 @@ class World:
             "ISO Speed": str(shot.iso),
             "Focal Length": f"{shot.focal[0] / shot.focal[1]:.1f} mm",
         }
+
+
+@functools.cache
+def _shot(seed: int, at: int) -> Shot:
+    rng = np.random.default_rng((seed, 5, at))
+    make, model = CAMERAS[int(rng.integers(len(CAMERAS)))]
+    return Shot(
+        make,
+        model,
+        EXPOSURES[int(rng.integers(len(EXPOSURES)))],
+        APERTURES[int(rng.integers(len(APERTURES)))],
+        ISOS[int(rng.integers(len(ISOS)))],
+        FOCALS[int(rng.integers(len(FOCALS)))],
+        int(rng.integers(2)),
+    )
 
 
 @functools.lru_cache(maxsize=8192)
