@@ -198,7 +198,7 @@ def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tens
             logits = (uploaded(block, flat.device) @ flat + shift).view(-1, count, n_classes)
             best = logits.amax(-1, keepdim=True)
             # argmax promises no order among equals
-            index = torch.arange(n_classes, device=logits.device).expand_as(logits)
+            index = torch.arange(n_classes, dtype=torch.int32, device=logits.device).expand_as(logits)
             first = torch.where(logits == best, index, n_classes).amin(-1)
             # NaN equals nothing: a diverged layer answers class 0
             answers[v].append((first % n_classes).T.to(few))

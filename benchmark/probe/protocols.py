@@ -257,9 +257,9 @@ def as_learnt(
     if not may or splits.of_others or splits.frame is not None:
         return splits
     memory = memory_bytes or budget(where)
-    if (among := splits.among) is not None and among.of.pays and TURNING_BYTES * among.of.values <= memory:
-        return _kept(splits, turned_together)
     n, dimension = with_validation(splits)[0].shape
+    if (among := splits.among) is not None and among.of.pays(n) and TURNING_BYTES * among.of.values <= memory:
+        return _kept(splits, turned_together)
     held = TURNING_BYTES * n * dimension
     if not pays(n, dimension, splits.test_x.shape[0], splits.n_classes) or held > memory:
         return splits

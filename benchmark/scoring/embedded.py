@@ -96,7 +96,7 @@ def begin_first_views(
     Where it is plain what the pass will ask for: nothing of it is there yet, one process on a CPU does it, and views
     are made by pictures' own steps, not by somebody's code, which may not be called before it has been tried.
     """
-    plain = all(e.device == "cpu" and e.stored is None and isinstance(e.preprocess, Pixels) for e in encoders)
+    plain = all(e.device == "cpu" and e.stored is None and type(e.preprocess) is Pixels for e in encoders)
     if not plain or not options.workers or options.outputs or len(named_devices(options.device)) > 1:
         return
     views, how = one.recipe.view_keys(), {"batch_size": options.batch_size, "workers": options.workers}

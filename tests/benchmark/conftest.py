@@ -9,6 +9,12 @@ from benchmark.tasks import TaskInput
 from builders.files import write_bytes_atomically
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _drawing_is_imported():
+    """Once for all: the fork that draws beside each run of a command would import it again (0.3 s)."""
+    import matplotlib.figure  # noqa: F401
+
+
 @pytest.fixture(scope="module")
 def unpainted():
     """Pictures of reports are composed, not painted: a grey point stands in each file. For tests that run a command
@@ -33,4 +39,13 @@ def brief():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("benchmark.scoring.embedded.TaskInput", short)
+        yield
+
+
+@pytest.fixture(scope="module")
+def short_projection():
+    """``control:random-projection`` has 64 of its 512 dimensions and 39 of its 308 MB: for tests that
+    score with it and are not about it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("benchmark.encoders.controls.PROJECTION_DIMENSION", 64)
         yield

@@ -86,10 +86,14 @@ def load_frame(image: np.ndarray, frame: Frame, planes: np.ndarray) -> None:
                 if x + STRIPE <= width and y + 8 * (LANES - 1) < height:
                     to_planes(image, (y * width + x) * 3, 24 * width, planes, to, lanes)
                     continue
+                whole = 3 * min(STRIPE, width - x)
                 for i in range(LANES):
-                    row = min(y + 8 * i, height - 1) * width
-                    for j in range(ROW):
-                        corner[i * ROW + j] = image[(row + min(x + j // 3, width - 1)) * 3 + j % 3]
+                    here = corner[i * ROW : (i + 1) * ROW]
+                    row = image[(min(y + 8 * i, height - 1) * width + x) * 3 :]
+                    for j in range(whole):
+                        here[j] = row[j]
+                    for j in range(whole, ROW):
+                        here[j] = here[j - 3]
                 to_planes(corner, 0, ROW, planes, to, lanes)
 
 

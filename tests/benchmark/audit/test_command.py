@@ -261,20 +261,20 @@ def test_repair__match_keeps_the_files_and_the_mixture(tmp_path, cache):
 def test_repair__files_of_photos_with_and_without_splits(tmp_path, cache):
     for name, splits in (("one", ["train"]), ("two", ["train", "val"])):
         for k, split in enumerate(splits):
-            write(planted("format", 0.5, 160, seed=k), tmp_path / name, split)
+            write(planted("format", 0.5, 80, seed=k), tmp_path / name, split)
         data = f"folder:{tmp_path / name}" + ("/train" if name == "one" else "")
         out = tmp_path / f"out-{name}"
         assert main(["audit", data, "--output", str(out), "--repair", "reencode", "--form", "files"]) == 0
         after = json.loads((out / "after" / "audit.json").read_text())
-        assert after["classes"] == {"fake": 80 * len(splits), "real": 80 * len(splits)}
+        assert after["classes"] == {"fake": 40 * len(splits), "real": 40 * len(splits)}
         folders = sorted(p.name for p in (out / "repaired").iterdir() if not p.name.startswith("."))
         assert folders == (["fake", "real"] if name == "one" else ["train", "val"])
-    photos = planted("format", 0.5, 160)  # splits as given, all of them train
+    photos = planted("format", 0.5, 80)  # splits as given, all of them train
     subject = photo_subject(photos)
-    plan = RepairPlan(Repair("match"), np.arange(160), 160, {}, ())
+    plan = RepairPlan(Repair("match"), np.arange(80), 80, {}, ())
     written = write_repaired(plan, subject, tmp_path / "three", form="files")
     assert written.labels.names == ("fake", "real")
-    assert len(written) == 160
+    assert len(written) == 80
 
 
 def test_repair__a_dry_run_writes_no_photo(tmp_path, cache, capsys):
@@ -289,13 +289,13 @@ def test_repair__a_dry_run_writes_no_photo(tmp_path, cache, capsys):
 def test_repair__what_is_left_is_said(tmp_path, cache, capsys):
     """Half of the fakes are PNG of pixels that were JPEG at 60 before: a re-save hides the format, not that."""
     rng = np.random.default_rng(0)
-    for i in range(160):
+    for i in range(80):
         image, fake = picture(rng, 96), i % 2
         data = png(opened(jpeg(image, 60))) if fake else jpeg(image, 90)
         path = tmp_path / "photos" / ("fake" if fake else "real") / f"{i}.img"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    arguments = ["audit", f"folder:{tmp_path / 'photos'}", "--output", str(tmp_path / "out"), "--pixels", "160"]
+    arguments = ["audit", f"folder:{tmp_path / 'photos'}", "--output", str(tmp_path / "out"), "--pixels", "80"]
     assert main([*arguments, "--repair", "jpeg:90-420", "--exit-code"]) == 1
     out = capsys.readouterr().out
     assert "still there: earlier JPEG compression (V = 1.00)" in out

@@ -23,7 +23,7 @@ from tests import fake_card
 from tests.conftest import photo_bytes
 from tests.warm_python import run_python
 
-pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")
 
 KNN, PROBE = "knn/sharpening", "probe/sharpening"
 LARGE = (420, 300)
@@ -95,7 +95,9 @@ TWO_CARDS = """
 import os, sys
 import pytest
 from tests import fake_card
+from benchmark.encoders import controls
 card = fake_card.card(pytest.MonkeyPatch(), count=2)
+controls.PROJECTION_DIMENSION = 64
 if "benchmark.bank.one_device" in "".join(sys.orig_argv):
     import atexit, torch
     def note():

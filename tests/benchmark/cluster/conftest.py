@@ -50,7 +50,7 @@ waiting.cache_key = "waiting, 1"
 """
 
 ASKED = (
-    *("--data", "folder:photos", "--tasks", "probe/sharpening", "--tasks", "knn/jpeg", "--workers", "0"),
+    *("--data", "folder:photos", "--tasks", "probe/sharpening", "--tasks", "knn/sharpening", "--workers", "0"),
     *("--model", "cluster_encoders:small", "--model", "cluster_encoders:large"),
 )
 """Two encoders, two tasks: 200 photos are 4 blocks."""

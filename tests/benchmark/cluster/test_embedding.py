@@ -4,8 +4,6 @@ import contextlib
 import errno
 import importlib
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from benchmark.bank import Bank, BlockRows
 from builders.files import temporary_beside
 from builders.ranks import Place, read_plan
 from tests.benchmark.cluster.conftest import ASKED, POISONED, leftovers, make_root, same_banks, scores, tree
-from tests.warm_python import run_python
+from tests.warm_python import run_python, start_python
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 
@@ -256,9 +254,7 @@ def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_pat
     where = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
     assert run("plan", "sweep", *words, "--together", 1, "--ranks", 2, *where)[0] == 0
     fuse.touch()
-    command = [sys.executable, "-m", "camtrace", "work", str(plan), "--workers", "2"]
-    with open(tmp_path / "said", "w") as said:
-        first = subprocess.Popen(command, env={**elsewhere, "FUSE": str(fuse)}, stdout=said, stderr=said)
+    first = start_python("-m", "camtrace", "work", plan, "--workers", 2, env={**elsewhere, "FUSE": str(fuse)})
     rank = wait_for(lambda: next((int(path.name[5:]) for path in tmp_path.glob("here-*")), None))
     first.kill()
     first.wait()
@@ -290,7 +286,7 @@ def wait_for(answer, seconds=120):
     end = time.monotonic() + seconds
     while not (found := answer()):
         assert time.monotonic() < end
-        time.sleep(0.1)
+        time.sleep(0.05)
     return found
 
 

@@ -7,6 +7,8 @@ from benchmark.compute.batch_size import FittingBatch, out_of_memory
 from benchmark.encoders import load_encoder
 from builders.errors import EncoderError
 
+pytestmark = pytest.mark.usefixtures("short_projection")
+
 CUDA = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 MPS = RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB, max allowed: 9.07 GB)")
 

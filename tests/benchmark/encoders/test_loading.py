@@ -20,6 +20,8 @@ from benchmark.encoders.registry import Request
 from benchmark.encoders.study import STUDY
 from builders.errors import EncoderError, UsageError
 
+pytestmark = pytest.mark.usefixtures("short_projection")
+
 
 def test_import_and_listing__need_no_model_library() -> None:
     code = (
@@ -142,9 +144,9 @@ def test_dtype__computes_in_it_and_gives_float32(photos: list[Image.Image], embe
 
 
 def test_dtype__float32_is_at_hand_for_the_precision_gate(photos: list[Image.Image], embed_photos: Any) -> None:
-    exact = load_encoder("control:untrained-resnet50", device="cpu")
+    exact = load_encoder("control:random-projection", device="cpu")
     assert exact.in_float32 is None
-    again = load_encoder("control:untrained-resnet50", device="cpu", dtype="bfloat16").in_float32
+    again = load_encoder("control:random-projection", device="cpu", dtype="bfloat16").in_float32
     assert again is not None
     assert (embed_photos(again(), photos) == embed_photos(exact, photos)).all()
 

@@ -22,7 +22,7 @@ from builders.kinds import open_photos
 from builders.photos import Labels, PhotoSet
 from tests.conftest import photo_bytes
 
-pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")
 
 MODEL = "some_statistics:encode"
 """A sixth of ``control:jpeg-statistics``: an eraser's work grows with the cube of the dimension."""

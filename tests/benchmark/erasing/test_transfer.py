@@ -15,6 +15,8 @@ from builders.errors import DataError
 from builders.photos import Labels, PhotoSet
 from tests.conftest import photo_bytes
 
+pytestmark = pytest.mark.usefixtures("short_projection")
+
 
 def photo_set(name: str, first: int, train: int = 16, val: int = 8) -> PhotoSet:
     names = [f"{split}/{i}" for split, count in (("train", train), ("val", val)) for i in range(count)]

@@ -40,6 +40,11 @@ def some(photos: tuple[np.ndarray, np.ndarray], together: Together, every: int) 
     return LabelledSplits(*given, CLASSES, among=Among(together, np.concatenate([train, val]), test - TRAIN - VAL))
 
 
+@pytest.fixture(autouse=True)
+def half_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together_module, "SHARE", 0.5)
+
+
 @pytest.mark.parametrize("every", [1, 2])
 def test_labelled_probe__of_some_photos_answers_as_alone(
     photos: tuple[np.ndarray, np.ndarray], together: Together, every: int
@@ -89,8 +94,11 @@ def test_as_learnt__alone_where_turning_all_does_not_pay_or_fit(
     parts = as_learnt(replace(splits, of_others=True))
     assert parts.frame is None
     few = Together(x[: TRAIN + VAL], x[TRAIN + VAL :], np.arange(TRAIN + VAL), 0)
-    assert not few.pays
-    assert together.pays
+    assert not few.pays(TRAIN + VAL)
+    assert together.pays(TRAIN + VAL)
+    assert together.pays(90)
+    assert not together.pays(89)
+    assert as_learnt(some(photos, together, 3)).frame is None  # 60 photos are too few
     half = some(photos, few, 2)
     assert as_learnt(half).frame is None  # 90 photos are rotated as they are
     monkeypatch.setattr(protocols, "pays", lambda *counts: True)

@@ -11,7 +11,7 @@ from benchmark.scoring.cache import chosen, clear, entries
 from benchmark.scoring.command import main
 from builders.errors import UsageError
 
-pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")
 
 
 @pytest.fixture(scope="module")

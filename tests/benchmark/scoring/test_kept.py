@@ -20,7 +20,7 @@ from builders.photos import Labels
 from builders.sources.folders import FolderSource, labelled_folder
 from tests.warm_python import run_python
 
-pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")
 
 ENCODER = "control:random-projection"
 

@@ -22,6 +22,8 @@ from builders.photos import UNLABELLED, Labels, PhotoSet
 from builders.pixels.by_pillow import encode_jpeg, open_processed
 from builders.pixels.decode import decode_rgb
 
+pytestmark = pytest.mark.usefixtures("short_projection")
+
 SIZE = 48
 
 

@@ -15,6 +15,8 @@ from benchmark.scoring.command import main as score
 from benchmark.study.command import main as compare
 from benchmark.tasks import Task, TaskOutcome, all_tasks
 
+pytestmark = pytest.mark.usefixtures("short_projection")
+
 FAMILY = Family(
     name="ranking",
     title="Ranking",

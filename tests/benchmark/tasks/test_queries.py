@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from benchmark.encoders import load_encoder
 from benchmark.leaderboard.entries import _settings
@@ -12,6 +13,8 @@ from benchmark.tasks import all_tasks
 from benchmark.tasks.queries import balanced_queries
 from builders.photos import Labels, PhotoSet
 from builders.sources.folders import labelled_folder
+
+pytestmark = pytest.mark.usefixtures("short_projection")
 
 
 def photo_set(labels):

@@ -15,6 +15,8 @@ from builders.errors import UsageError
 from builders.kinds import open_photos
 from builders.photos import Labels
 
+pytestmark = pytest.mark.usefixtures("short_projection")
+
 MODEL = "control:jpeg-statistics"
 
 

@@ -22,6 +22,8 @@ from benchmark.views.views import ProcessingViews, StoredViews
 from builders.photos import PhotoSet
 from builders.pixels.parameters import STUDY_PROCESSINGS
 
+pytestmark = pytest.mark.usefixtures("short_projection")
+
 CPU = torch.device("cpu")
 NAMES = STUDY_PROCESSINGS  # those that a device makes
 SMALL = Pixels((ResizeShort(16, 3), CenterCrop(16, 16)))
