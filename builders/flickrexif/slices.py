@@ -72,7 +72,8 @@ def months(start: int, end: int) -> list[tuple[str, int, int]]:
 
 def month_of(uploaded: int) -> str:
     """YYYY-MM of a time, UTC."""
-    return f"{datetime.datetime.fromtimestamp(uploaded, datetime.timezone.utc):%Y-%m}"
+    at = datetime.datetime.fromtimestamp(uploaded, datetime.timezone.utc)
+    return f"{at.year}-{at.month:02}"
 
 
 def gaps(start: int, end: int, covered: Iterable[Sequence[int]]) -> list[tuple[int, int]]:
