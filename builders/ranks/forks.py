@@ -11,6 +11,9 @@ from collections.abc import Iterator
 ENDING = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what a scheduler sends."""
 
+_came: list[int] = []
+"""Those that the latest ``signals_held`` has held; a fork goes on with its own copy."""
+
 
 @contextlib.contextmanager
 def signals_held() -> Iterator[None]:
@@ -34,7 +37,9 @@ def signals_held() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    global _came
     came: list[int] = []
+    earlier, _came = _came, came
     before = {number: signal.getsignal(number) for number in ENDING}
     held = {number: handler for number, handler in before.items() if handler is not None}  # None: not set by Python
     for number in held:
@@ -44,6 +49,7 @@ def signals_held() -> Iterator[None]:
     finally:
         for number, handler in held.items():
             signal.signal(number, handler)
+        _came = earlier
         for each in dict.fromkeys(came):
             signal.raise_signal(each)
 
@@ -58,3 +64,5 @@ def begin_fork() -> None:
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if signal.SIGTERM in _came:  # before this line
+        signal.raise_signal(signal.SIGTERM)

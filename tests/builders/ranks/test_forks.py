@@ -1,5 +1,7 @@
 """A signal that comes while a process is forked is not lost."""
 
+import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.ranks import signals_held
+from builders.ranks import begin_fork, signals_held
 
 FORKS = """
 import gc, multiprocessing, os, signal
@@ -57,6 +59,21 @@ def test_signals_held__one_that_comes_in_a_fork_ends_what_follows():
     assert done.stderr == ""
 
 
+def ended_early(number):
+    os.kill(os.getpid(), number)
+    begin_fork()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 0)])
+def test_begin_fork__is_ended_by_who_could_not_wait_for_it(number, status):
+    with signals_held():
+        process = multiprocessing.get_context("fork").Process(target=ended_early, args=(number,))
+        process.start()
+    process.join()
+    assert process.exitcode == status
+
+
 def test_signals_held__each_handler_is_called_once_afterwards_and_stays():
     called = []
     before = signal.signal(signal.SIGTERM, lambda number, _: called.append(number))
@@ -68,6 +85,11 @@ def test_signals_held__each_handler_is_called_once_afterwards_and_stays():
         assert called == [signal.SIGTERM]
         signal.raise_signal(signal.SIGTERM)
         assert called == [signal.SIGTERM] * 2
+        if sys.platform == "linux":  # what was held before is no matter of a fork from now on
+            process = multiprocessing.get_context("fork").Process(target=begin_fork)
+            process.start()
+            process.join()
+            assert process.exitcode == 0
     finally:
         signal.signal(signal.SIGTERM, before)
 
