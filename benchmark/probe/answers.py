@@ -120,6 +120,7 @@ def told(
     device: torch.device,
     seed: int,
 ) -> ProbeAnswers:
+    """What a protocol found, with what it was asked: predicted and expected classes are [..., test photos]."""
     return ProbeAnswers(
         protocol=protocol,
         predicted=predicted,
