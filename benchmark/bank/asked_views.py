@@ -50,9 +50,9 @@ def begin_views(
     encoders: Sequence[Encoder],
     banks: Sequence[Fillable],
     *,
-    batch_size: int = 64,
-    workers: int = 2,
-    views: str = "auto",
+    batch_size: int,
+    workers: int,
+    views: str,
 ) -> None:
     """Let workers begin with the views that ``fill_banks`` of the same arguments asks for first, if it asks for any."""
     for part in missing_parts(recipe.names, banks)[:1]:

@@ -99,11 +99,20 @@ def begin_first_views(
     plain = all(e.device == "cpu" and e.stored is None and type(e.preprocess) is Pixels for e in encoders)
     if not plain or not options.workers or options.outputs or len(named_devices(options.device)) > 1:
         return
-    views, how = one.recipe.view_keys(), {"batch_size": options.batch_size, "workers": options.workers}
+    views = one.recipe.view_keys()
     with contextlib.suppress(CamtraceError):  # the pass meets it again
         banks = [places.look(encoder, views) for encoder in encoders]
         if all(len(bank.missing(name)) == len(bank.blocks) for bank in banks for name in views):
-            begin_views(ahead, photos, one.recipe, encoders, banks, views=options.views, **how)
+            begin_views(
+                ahead,
+                photos,
+                one.recipe,
+                encoders,
+                banks,
+                batch_size=options.batch_size,
+                workers=options.workers,
+                views=options.views,
+            )
 
 
 def _jobs(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 
@@ -19,7 +18,7 @@ from builders.photos import PhotoSet
 class StreamAsked:
     """What ``view_stream`` is asked for."""
 
-    photos: PhotoSet
+    photos: PhotoSet = field(compare=False)
     indices: tuple[int, ...]
     recipe: ViewRecipe
     preprocesses: tuple[Preprocess, ...]
@@ -30,12 +29,20 @@ class StreamAsked:
 
     def same(self, other: StreamAsked) -> bool:
         """Whether the two give the same views of the same photo set, whatever else is equal about it."""
-        return self.photos is other.photos and replace(self, photos=None) == replace(other, photos=None)  # type: ignore[arg-type]
+        return self.photos is other.photos and self == other
 
     def stream(self) -> Generator[PhotoViews, None, None]:
         """Workers begin at once."""
-        how: dict[str, Any] = {"workers": self.workers, "way": self.way, "homes": self.homes, "gathers": self.gathers}
-        return view_stream(self.photos, self.indices, self.recipe, self.preprocesses, **how)
+        return view_stream(
+            self.photos,
+            self.indices,
+            self.recipe,
+            self.preprocesses,
+            workers=self.workers,
+            way=self.way,
+            homes=self.homes,
+            gathers=self.gathers,
+        )
 
 
 class ViewsAhead:

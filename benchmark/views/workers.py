@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from benchmark.compute import threads_of_work
+from benchmark.views.begun import Begun
 from benchmark.views.one_worker import Make, Reply, Task, work
 from benchmark.views.ring import Lease, Ring, SlotPlan
 from benchmark.views.runs import Choice, Runs, chosen
@@ -71,37 +72,8 @@ def made_by_workers(
     Raises:
         DataError: a worker died, or all have stopped.
     """
-    return _Made(_Team(make, list(gathers), plan, slots, workers, ahead, pin, kin), sum(gathers))
-
-
-class _Made(Generator["PhotoViews", None, None]):
-    """What a team makes. Unlike a generator that has not been asked yet, it ends its team when it is closed or gone."""
-
-    def __init__(self, team: _Team, count: int) -> None:
-        self._team: _Team | None = team
-        self._left = iter(range(count))
-
-    def send(self, value: None) -> PhotoViews:
-        try:
-            position = next(self._left)
-            if self._team is None:
-                raise StopIteration
-            return self._team.next(position)
-        except BaseException:
-            self.close()
-            raise
-
-    def throw(self, kind: Any, value: Any = None, trace: Any = None) -> PhotoViews:
-        self.close()
-        return super().throw(kind, value, trace)
-
-    def close(self) -> None:
-        team, self._team = self._team, None
-        if team is not None:
-            team.close()
-
-    def __del__(self) -> None:
-        self.close()
+    team = _Team(make, list(gathers), plan, slots, workers, ahead, pin, kin)
+    return Begun(team.next, sum(gathers), team.close)
 
 
 @dataclass(eq=False)

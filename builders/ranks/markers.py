@@ -128,8 +128,7 @@ class Markers:
         return states
 
     def sweep(self) -> None:
-        """Nobody works any more: what killed ranks left goes."""
-        self.place.sweep()
+        """Nobody works any more: markers of ranks that were killed, or failed once, go."""
         for name in self.place.names():
             if name.endswith((".running.json", ".failed.json")):
                 self.place.remove(name)
