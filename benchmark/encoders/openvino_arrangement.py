@@ -104,20 +104,19 @@ def _bytes(place: Any) -> int:
 
 def _place(steps: Sequence[_Step]) -> Any | None:
     """The operation that makes what the rest begins with: the first from which on one tensor alone is read, by what
-    ``STARTS`` something, everything ``FITS``, and there are weights. It is the input where that is so of the whole
-    model, and None where there is no place."""
-    found, weights = None, 0
+    ``STARTS`` something, and everything ``FITS``. It is the input where that is so of the whole model, and None where
+    there is no place."""
+    found = None
     needed: dict[tuple[str, int], tuple[Any, set[str]]] = {}  # tensors made before: by what, and what kinds read them
     for step in reversed(steps[1:]):
         if step.read + step.made > FITS:
             break
-        weights += step.weights
         for made in step.operation.outputs():
             needed.pop(_named(made), None)
         for source in step.sources:
             _, readers = needed.setdefault(_named(source), (source.get_node(), set()))
             readers.add(step.operation.get_type_name())
-        if len(needed) == 1 and weights:
+        if len(needed) == 1:
             ((maker, readers),) = needed.values()
             if readers & STARTS or maker.get_type_name() == "Parameter":
                 found = maker

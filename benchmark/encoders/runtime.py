@@ -33,8 +33,9 @@ CHUNK = 8
 """Views per forward pass at most of a network that takes any number, so that its weights are read once for them; fewer
 where there are more threads than that makes chunks."""
 
-COPIES = 3
-"""Sizes of the weights that must be free to convert a network: its own copy, that of the graph, and what is written."""
+COPIES = 4
+"""Sizes of the weights that must be free to convert a network: its own copies, for one view and for several, that of the
+graph, and what is written."""
 
 PACKAGES = {"openvino": "openvino", "onnxruntime": "onnxruntime"}
 """Runtime -> the module that must be there for it."""

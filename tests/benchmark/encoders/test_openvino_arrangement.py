@@ -78,8 +78,8 @@ def test_arranged__the_rest_is_all_that_fits(fits, convolutions, views, monkeypa
 
 
 @pytest.mark.parametrize("fits", [3 * SMALL_MAP - 1, SMALL_MAP, 0])
-def test_arranged__one_by_one_where_nothing_of_the_rest_fits_or_weighs(fits, views, monkeypatch):
-    """From the sum on there are no weights; before it two maps cross."""
+def test_arranged__one_by_one_where_nothing_of_the_rest_fits_or_begins_anew(fits, views, monkeypatch):
+    """What follows the sum begins nothing; before it two maps cross."""
     monkeypatch.setattr("benchmark.encoders.openvino_arrangement.FITS", fits)
     [one] = arranged(traced(Narrowing(), views))
     assert one.input(0).get_partial_shape().to_shape()[0] == 1

@@ -252,9 +252,9 @@ def test_runtime__what_cannot_apply_is_torch_or_a_wrong_request(tmp_path, monkey
 
 def test_runtime__torch_where_the_memory_holds_no_second_copy(tmp_path, monkeypatch):
     weights = sum(4 * tensor.numel() for name, tensor in Small().state_dict().items() if "num_batches" not in name) + 8
-    monkeypatch.setattr("benchmark.encoders.runtime.free_on_host", lambda: 3 * weights)
+    monkeypatch.setattr("benchmark.encoders.runtime.free_on_host", lambda: 4 * weights)
     assert made(Small(), tmp_path).runtime.name == "openvino"
-    monkeypatch.setattr("benchmark.encoders.runtime.free_on_host", lambda: 3 * weights - 1)
+    monkeypatch.setattr("benchmark.encoders.runtime.free_on_host", lambda: 4 * weights - 1)
     assert "for its copy of the weights" in made(Small(), tmp_path).runtime.reason
     with pytest.raises(UsageError, match="GB are free"):
         made(Small(), tmp_path, "openvino")
