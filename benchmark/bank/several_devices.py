@@ -115,6 +115,7 @@ def fill_banks_on(
 def joined(outcomes: Sequence[PassOutcome], wall_s: float) -> PassOutcome:
     """What processes that worked side by side did, as one pass: work is summed, time is the mean over the devices."""
     n = len(outcomes)
+    compiling_s = sum(one.cost.compiling_s for one in outcomes) / n
     encoders = range(len(outcomes[0].views))
     failures: dict[int, str] = {}
     for outcome in outcomes:
@@ -122,10 +123,11 @@ def joined(outcomes: Sequence[PassOutcome], wall_s: float) -> PassOutcome:
     cost = PassCost(
         photos=sum(one.cost.photos for one in outcomes),
         views=sum(one.cost.views for one in outcomes),
-        wall_s=wall_s,
+        wall_s=wall_s - compiling_s,
         waiting_s=sum(one.cost.waiting_s for one in outcomes) / n,
         forward_s=sum(one.cost.forward_s for one in outcomes) / n,
         making_s=sum(one.cost.making_s for one in outcomes),
+        compiling_s=compiling_s,
     )
     views = tuple(sum(one.views[i] for one in outcomes) for i in encoders)
     return PassOutcome(cost, failures, views, tuple(sum(one.forward_s[i] for one in outcomes) / n for i in encoders))

@@ -39,6 +39,16 @@ def readable_line(error: BaseException, most: int | None = None) -> str:
     return readable((str(error).strip().splitlines() or [type(error).__name__])[0][:most])
 
 
+def kind_and_line(error: BaseException) -> str:
+    """The kind of an error that is none of ours, and the first line of what it says.
+
+    >>> kind_and_line(ValueError("no luck\\nat all")), kind_and_line(KeyError())
+    ('ValueError: no luck', 'KeyError: no message')
+    """
+    said = readable_line(error) if str(error).strip() else "no message"
+    return f"{type(error).__name__}: {said}"
+
+
 def is_readable(name: str) -> bool:
     """Whether nothing of a name has to be escaped.
 
