@@ -31,6 +31,7 @@ from benchmark.encoders import Encoder, rest
 from benchmark.views import ViewRecipe, ViewsAhead
 from builders import errors
 from builders.errors import CamtraceError, DataError
+from builders.outside import readable_line
 from builders.photos import PhotoSet
 
 LOOK_S = 0.5
@@ -147,7 +148,7 @@ class _Crew:
         try:
             packed = pickle.dumps(work)
         except Exception as error:  # a photo source of the user's own
-            first = (str(error).splitlines() or [type(error).__name__])[0]
+            first = readable_line(error)
             reason = f"cannot be handed to other processes ({first}); use one --device"
             raise DataError(f"{work.photos.name}: {reason}") from None
         self._said: set[str] = set()

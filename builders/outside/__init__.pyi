@@ -3,10 +3,11 @@ from .authors import from_authors
 from .bars import bars_on_terminals
 from .door import MAX_CONFIG_BYTES, open_outside, read_outside, read_outside_json, read_outside_text, too_large
 from .hub import HUB_PACE, MAX_HUB_FILE_BYTES, from_hub, said_by_client
-from .names import is_readable, kind_and_line, readable, readable_line, readable_lines
+from .names import is_readable, readable, readable_lines
 from .pace import PHOTO_PACE, Pace, TooSlow, within
 from .parquet import said_of_table, unfolded, unreadable_table
 from .plain import Refused, check_plain, parse_json, parse_yaml
+from .saying import kind_and_line, readable_line, sentence
 
 __all__ = [
     "HUB_PACE",
@@ -35,6 +36,7 @@ __all__ = [
     "readable_lines",
     "said_by_client",
     "said_of_table",
+    "sentence",
     "too_large",
     "unfolded",
     "unreadable_table",

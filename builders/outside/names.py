@@ -30,25 +30,6 @@ def readable(name: str) -> str:
     return _ESCAPED.sub(_code, name)
 
 
-def readable_line(error: BaseException, most: int | None = None) -> str:
-    r"""The first line of what an error says, or its kind where it says nothing; cut to so many characters.
-
-    >>> readable_line(ValueError("no\x1b\nat the end")), readable_line(KeyError()), readable_line(OSError("abc"), 2)
-    ('no\\x1b', 'KeyError', 'ab')
-    """
-    return readable((str(error).strip().splitlines() or [type(error).__name__])[0][:most])
-
-
-def kind_and_line(error: BaseException) -> str:
-    """The kind of an error that is none of ours, and the first line of what it says.
-
-    >>> kind_and_line(ValueError("no luck\\nat all")), kind_and_line(KeyError())
-    ('ValueError: no luck', 'KeyError: no message')
-    """
-    said = readable_line(error) if str(error).strip() else "no message"
-    return f"{type(error).__name__}: {said}"
-
-
 def is_readable(name: str) -> bool:
     """Whether nothing of a name has to be escaped.
 
