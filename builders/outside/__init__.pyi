@@ -1,12 +1,12 @@
 from .archives import outside_sha256, read_outside_arrays
 from .authors import from_authors
-from .bars import bars_on_terminals
 from .door import MAX_CONFIG_BYTES, open_outside, read_outside, read_outside_json, read_outside_text, too_large
 from .hub import HUB_PACE, MAX_HUB_FILE_BYTES, from_hub, said_by_client
 from .names import is_readable, readable, readable_lines
 from .pace import PHOTO_PACE, Pace, TooSlow, within
 from .parquet import said_of_table, unfolded, unreadable_table
 from .plain import Refused, check_plain, parse_json, parse_yaml
+from .quiet import quiet_clients
 from .saying import kind_and_line, readable_line, sentence
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "Pace",
     "Refused",
     "TooSlow",
-    "bars_on_terminals",
     "check_plain",
     "from_authors",
     "from_hub",
@@ -27,6 +26,7 @@ __all__ = [
     "outside_sha256",
     "parse_json",
     "parse_yaml",
+    "quiet_clients",
     "read_outside",
     "read_outside_arrays",
     "read_outside_json",
