@@ -44,7 +44,7 @@ from benchmark.encoders.encoder import COMPLEX, GROUPS, Encoder, EncoderInfo
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, Pixels, describe
 from benchmark.encoders.registry import Request, refuse_placement
 from builders.errors import CamtraceError, EncoderError, UsageError
-from builders.outside import readable
+from builders.outside import kind_and_line
 
 if TYPE_CHECKING:
     import torch
@@ -238,7 +238,7 @@ def said(error: BaseException) -> str:
     """
     if isinstance(error, SystemExit):
         return f"it called sys.exit({error.code!r})"
-    return readable(f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}")
+    return kind_and_line(error)
 
 
 def _required_arguments(function: Any) -> int:

@@ -20,6 +20,7 @@ from benchmark.encoders.compiling import compiled_forward
 from benchmark.encoders.encoder import COMPLEX, Encoder, EncoderInfo
 from benchmark.encoders.placement import TORCH_DTYPES, Placement, tf32_only_if_asked
 from builders.errors import CamtraceError, EncoderError
+from builders.outside import readable_line
 
 CPU_CHUNK = 16
 """Views per forward pass on a CPU: the activations of more fall out of its caches (a factor of two in EfficientNet)."""
@@ -297,4 +298,4 @@ def first_line(error: BaseException) -> str:
     """What an error says first; its kind, where it says nothing."""
     if isinstance(error, SystemExit):
         return f"it called sys.exit({error.code!r})"
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return readable_line(error)

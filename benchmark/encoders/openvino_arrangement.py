@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import openvino
-from openvino import opset13 as operations
-from openvino.passes import ConstantFolding, Manager
+
+from benchmark.encoders.untold_openvino import openvino
 
 TOGETHER = 4
 """Views of the rest. EfficientNet-Lite0 took 0.87 of the time of one by one with three, 0.86 with four and 0.88 with
@@ -58,6 +57,8 @@ def arranged(model: Any) -> list[Any]:
 
 def _of(model: Any, views: int) -> Any:
     """The same of exactly so many views; shapes that only they left open are numbers then."""
+    from openvino.passes import ConstantFolding, Manager  # not at the top: after the module that imports it untold
+
     fixed = model.clone()
     fixed.reshape({fixed.input(0): openvino.PartialShape([views, *model.input(0).get_partial_shape()[1:]])})
     fixed.validate_nodes_and_infer_types()
@@ -136,14 +137,14 @@ def _together(model: Any, one: Any, place: Any) -> Any:
     rest = _of(model, TOGETHER)
     if place.get_type_name() == "Parameter":
         return rest
-    views = operations.parameter(rest.input(0).get_shape(), rest.input(0).get_element_type())
-    each = operations.split(views, operations.constant(0, np.int64), TOGETHER)
+    views = openvino.opset13.parameter(rest.input(0).get_shape(), rest.input(0).get_element_type())
+    each = openvino.opset13.split(views, openvino.opset13.constant(0, np.int64), TOGETHER)
     name, firsts = place.get_friendly_name(), []
     for view in each.outputs():
         first = one.clone()
         _read_instead(first.input(0), view)
         firsts.append(_made_by(first, name))
-    _read_instead(_made_by(rest, name), operations.concat(firsts, 0).output(0))
+    _read_instead(_made_by(rest, name), openvino.opset13.concat(firsts, 0).output(0))
     return openvino.Model(rest.get_results(), [views])
 
 

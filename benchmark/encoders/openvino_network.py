@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 import torch
 
 from benchmark.compute import side_by_side
 from benchmark.encoders.embedding import Embedder, first_line
 from benchmark.encoders.encoder import EncoderInfo
 from benchmark.encoders.openvino_arrangement import FITS, HEAVY, TOGETHER, arranged
+from benchmark.encoders.untold_openvino import openvino, untold
 from benchmark.encoders.whole_network import WholeNetwork, tracing
 from builders.errors import EncoderError
 from builders.files import write_bytes_atomically, write_text_atomically
@@ -163,10 +163,11 @@ def _settings(streams: int) -> dict[str, Any]:
 def _traced(embed: Embedder, batch: torch.Tensor) -> Any:
     """As an OpenVINO model of any number of views.
 
-    ``openvino.convert_model`` does the same and tells its makers of each conversion over the network; this does not.
+    ``openvino.convert_model`` does the same and would tell its makers of each conversion, see ``untold``.
     """
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+    with untold():
+        from openvino.frontend import FrontEndManager
+        from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     whole = WholeNetwork(embed).eval()
     with tracing():

@@ -34,8 +34,8 @@ CHUNK = 8
 where there are more threads than that makes chunks."""
 
 COPIES = 4
-"""Sizes of the weights that must be free to convert a network: its own copies, for one view and for several, that of the
-graph, and what is written."""
+"""Sizes of the weights that must be free to convert a network: its own copies, for one view and for several, that of
+the graph, and what is written."""
 
 PACKAGES = {"openvino": "openvino", "onnxruntime": "onnxruntime"}
 """Runtime -> the module that must be there for it."""

@@ -1,7 +1,7 @@
 from .by_pillow import open_processed, process_by_pillow, processed_file, request
 from .codec import codec_canary, codec_versions
 from .decode import MAX_PIXELS, check_work, decode_rgb
-from .engine.beside import CompiledBeside
+from .engine.beside import CompiledBeside, compiling_s
 from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
 from .engine.forced import forced_engine
 from .engine.request import Planner
@@ -52,6 +52,7 @@ __all__ = [
     "chosen_engine",
     "codec_canary",
     "codec_versions",
+    "compiling_s",
     "decode_rgb",
     "entry_point",
     "forced_engine",

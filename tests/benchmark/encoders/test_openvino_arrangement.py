@@ -3,10 +3,8 @@
 from collections import Counter
 
 import numpy as np
-import openvino
 import pytest
 import torch
-from openvino import opset13 as ops
 from torch import nn
 
 from benchmark.encoders import as_encoder
@@ -14,6 +12,7 @@ from benchmark.encoders.embedding import Embedder
 from benchmark.encoders.openvino_arrangement import TOGETHER, arranged
 from benchmark.encoders.openvino_network import OpenVinoNetwork, _core, _settings, _traced
 from benchmark.encoders.placement import Placement
+from benchmark.encoders.untold_openvino import openvino
 
 SIDE = 24
 
@@ -95,9 +94,11 @@ def test_arranged__a_bias_is_not_parted_from_its_convolution(views, monkeypatch)
 
 
 def test_arranged__heavy_weights_leave_the_number_open():
-    given = ops.parameter([-1, 3, SIDE, SIDE], np.float32)
-    matrix = ops.constant(np.ones((3 * SIDE * SIDE, 64), np.float32))
-    product = ops.matmul(ops.reshape(given, np.array([0, 3 * SIDE * SIDE]), special_zero=True), matrix, False, False)
+    given = openvino.opset13.parameter([-1, 3, SIDE, SIDE], np.float32)
+    matrix = openvino.opset13.constant(np.ones((3 * SIDE * SIDE, 64), np.float32))
+    product = openvino.opset13.matmul(
+        openvino.opset13.reshape(given, np.array([0, 3 * SIDE * SIDE]), special_zero=True), matrix, False, False
+    )
     model = openvino.Model([product], [given])
     assert arranged(model) == [model]
 
@@ -106,7 +107,7 @@ def test_openvino__one_by_one_where_several_at_a_time_would_round_otherwise(tmp_
     def otherwise(model):
         four, one = arranged(model)
         [result] = four.get_results()
-        made = ops.multiply(result.input_value(0), np.float32(1 + 2**-20))
+        made = openvino.opset13.multiply(result.input_value(0), np.float32(1 + 2**-20))
         return [openvino.Model([made], four.get_parameters()), one]
 
     def network(cache):
