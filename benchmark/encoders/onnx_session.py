@@ -26,7 +26,7 @@ class OnnxNetwork:
     """A session that computes embeddings; see ``benchmark/encoders/runtime.py``."""
 
     version = onnxruntime.__version__
-    views: int | None = None
+    at_once: tuple[int, ...] = ()
     """Any number at a time."""
 
     def __init__(self, model: bytes | Path, output: str | None = None) -> None:
