@@ -88,8 +88,13 @@ def test_score__views_are_begun_before_the_trial_and_made_once(tmp_path, order):
     assert list(begun.result.cost["seconds"]) == list(alone.result.cost["seconds"])
 
 
-def test_score__somebodys_code_is_not_called_by_workers_before_it_has_been_tried(tmp_path, order):
-    score(tmp_path, encoder(lambda image: np.asarray(image.resize((4, 4)))))
+class OwnPixels(Pixels):
+    """Somebody's, which may do anything when it is called."""
+
+
+@pytest.mark.parametrize("own", [lambda image: np.asarray(image.resize((4, 4))), OwnPixels(SMALL.steps)])
+def test_score__somebodys_code_is_not_called_by_workers_before_it_has_been_tried(own, tmp_path, order):
+    score(tmp_path, encoder(own))
     assert order == ["trial", "1 x 20 x 6"]
 
 
