@@ -19,11 +19,12 @@ import numpy as np
 import torch
 
 from benchmark.compute import free_on_host, out_of_memory
-from benchmark.encoders.embedding import Embedder, first_line, probe_image
+from benchmark.encoders.embedding import Embedder, probe_image
 from benchmark.encoders.encoder import Encoder, Runtime
 from benchmark.encoders.runtime_choice import Choice, choice_file, choice_of, keep_choice, kept_choice, times_as_fast
 from benchmark.options import RUNTIMES, automatic_runtime, default_cache
 from builders.errors import EncoderError, UsageError, missing_package, unknown_name
+from builders.outside import readable_line
 
 LARGEST_ERROR = 1e-5
 """Largest relative error of an embedding against torch's. Both round to float32 (6e-8) at every step, in another order;
@@ -99,7 +100,7 @@ class RuntimeEmbedder:
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
             if isinstance(error, MemoryError) or out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
-            raise EncoderError(f"{self.name}: the forward pass failed ({first_line(error)}){self.hint}") from error
+            raise EncoderError(f"{self.name}: the forward pass failed ({readable_line(error)}){self.hint}") from error
         return torch.from_numpy(np.concatenate(found))
 
 
@@ -229,7 +230,7 @@ def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path, batch
             size = min(computes.at_once, default=len(batch))
             found = np.concatenate(computes([part.numpy() for part in (*batch.split(size), batch[:1])]))
         except Exception as error:
-            raise EncoderError(f"{embed.name}: {TITLES[name]} does not run it ({first_line(error)})") from error
+            raise EncoderError(f"{embed.name}: {TITLES[name]} does not run it ({readable_line(error)})") from error
         return largest_relative_error(found, expected)
 
     if name == "openvino":
