@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from builders.command_line import Parser
 from builders.dataset import Build, file_sha256, read_build
 from builders.errors import CamtraceError, DataError
-from builders.outside import bars_on_terminals, readable
+from builders.outside import quiet_clients, readable, readable_line
 from builders.pixels import ALL_PARAMETERS, Parameter, Processing, decode_rgb, random_scale, read_jpeg_header
 from builders.processed import ProcessingSettings, correlation_of, expected_counts, settings_of
 from builders.sources import local_splits
@@ -134,13 +134,10 @@ def _load(folder: Path, config: str, split: str) -> Any:
         parts = local_splits(str(folder), config)
         if parts is not None:
             return parts[split]
-        with bars_on_terminals():
+        with quiet_clients():
             loaded = datasets.load_dataset(str(folder), config, split=split)
     except Exception as error:  # whatever the libraries raise, the folder is not what it should be
-        reason = str(error).strip().splitlines()
-        raise DataError(
-            f"{folder}: load_dataset cannot read {config}/{split} ({(reason or [repr(error)])[0]})"
-        ) from None
+        raise DataError(f"{folder}: load_dataset cannot read {config}/{split} ({readable_line(error)})") from None
     images = [name for name, feature in loaded.features.items() if isinstance(feature, datasets.Image)]
     for name in images:
         loaded = loaded.cast_column(name, datasets.Image(decode=False))

@@ -2,7 +2,7 @@
 
 The largest relative error must be at most ``LARGEST_ERROR``, and small beside the smallest trace by the measure of the
 precision gate (``precision_gate.py``): trace / noise of at least its ``THRESHOLD``. One photo is asked first, and
-decides where it passes by far; ``SAMPLE`` of them decide where it does not.
+decides where it passes by far; ``SAMPLE`` of them decide where it does not, or where views have no trace to measure.
 """
 
 from __future__ import annotations
@@ -94,9 +94,11 @@ def settled(
 
 
 def _judge(encoder: Encoder, in_torch: Encoder, photos: PhotoSet, options: RunOptions) -> RuntimeVerdict:
-    first = _compared(encoder, in_torch, photos, 1, options)
-    by_far = first.passed and (first.ratio or 0.0) >= BY_FAR * THRESHOLD
-    return first if by_far or len(photos) == 1 else _compared(encoder, in_torch, photos, SAMPLE, options)
+    if neighbouring(all_views(photos, options).names):  # without two that are alike nothing passes by far
+        first = _compared(encoder, in_torch, photos, 1, options)
+        if len(photos) == 1 or (first.passed and (first.ratio or 0.0) >= BY_FAR * THRESHOLD):
+            return first
+    return _compared(encoder, in_torch, photos, SAMPLE, options)
 
 
 def _compared(encoder: Encoder, in_torch: Encoder, photos: PhotoSet, count: int, options: RunOptions) -> RuntimeVerdict:

@@ -20,7 +20,7 @@ from builders.flickrexif.exif_entries import dumps
 from builders.flickrexif.found import is_nsid, photo_id, rank, size_of_url, text_of
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import tombstones
-from builders.outside import bars_on_terminals, from_hub, said_by_client
+from builders.outside import from_hub, quiet_clients, said_by_client
 from builders.sources import check_data_set
 
 EXIF_COLUMNS: dict[str, tuple[str, str]] = {
@@ -68,7 +68,7 @@ def open_table(hub: str | None, table: Path | None, revision: str | None = None)
                 raise DataError(f"{table}: no such file")
             if table.suffix.lower() not in _FORMATS:
                 raise UsageError(f"{table}: a table is a file in {', '.join(_FORMATS)}")
-            with bars_on_terminals():
+            with quiet_clients():
                 rows = datasets.load_dataset(_FORMATS[table.suffix.lower()], data_files=str(table), split="train")
         else:
             check_data_set(str(hub), revision)

@@ -36,7 +36,7 @@ from builders.flickrexif.licences import LICENCES
 from builders.flickrexif.rows import METADATA, UNPINNED, RowMaker, photo_features, write_photos
 from builders.flickrexif.state import State
 from builders.flickrexif.takedown import TOMBSTONES_FILE, Tombstones, mark_folder, tombstones
-from builders.outside import MAX_CONFIG_BYTES, bars_on_terminals, from_hub, read_outside_text, said_by_client
+from builders.outside import MAX_CONFIG_BYTES, from_hub, quiet_clients, read_outside_text, said_by_client
 from builders.sources import check_data_set
 
 NOT_FOR_REDISTRIBUTION = PixelRights(
@@ -166,7 +166,7 @@ class _Published:
         try:
             if folder.is_dir():  # by file: load_dataset of a folder caches by its README, whatever its files hold
                 files = [str(folder / name) for name in shards]
-                with bars_on_terminals():
+                with quiet_clients():
                     return datasets.load_dataset("parquet", data_files=files, split="train")
             check_data_set(self.source, self.revision)
             with from_hub():

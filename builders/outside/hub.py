@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from builders.errors import RemoteError, disk_error, full_disk_in
-from builders.outside.bars import bars_on_terminals
 from builders.outside.door import too_large
-from builders.outside.names import readable_line
 from builders.outside.pace import Pace, TooSlow, within
+from builders.outside.quiet import quiet_clients
+from builders.outside.saying import readable_line
 from builders.outside.watched import BROKEN_S, Fetched, Watch, check_pace, refusal
 
 HUB_PACE = Pace(headers_s=60.0, grace_s=60.0, least_bytes_per_s=16384.0, deadline_s=86_400.0)
@@ -48,7 +48,7 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
 
     Files come by plain HTTP, not from the Xet store, whose client has no such limits; ``HF_HUB_DISABLE_XET=0`` in the
     environment asks for it all the same. Of nested ones the inner one counts; threads share it. Their progress bars are
-    drawn on a terminal alone.
+    drawn on a terminal alone, and they count nothing for their makers (``quiet.py``).
 
     Args:
         limit: bytes of one file.
@@ -68,7 +68,7 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
         before = constants.HF_HUB_DISABLE_XET
         constants.HF_HUB_DISABLE_XET = before if sends else _without_xet(before)
     try:
-        with bars_on_terminals():
+        with quiet_clients():
             yield
     except Exception as error:
         if full := full_disk_in(error):  # clients and their callers would take it for the network

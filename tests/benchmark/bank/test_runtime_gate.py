@@ -18,6 +18,7 @@ from benchmark.results.schema import read_result
 from benchmark.scoring.command import main
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks.registry import all_tasks, select_tasks
+from benchmark.views import ProcessingViews
 from builders.errors import EncoderError
 from builders.kinds import open_photos
 from builders.pixels import decode_rgb, process_by_pillow
@@ -95,6 +96,19 @@ def test_settled__precise_enough_and_known_from_then_on(by_far, asked, tmp_path,
     assert again == []
     settled(toy(1 + 2e-6, again), photos, "other bytes", options(tmp_path))
     assert sum(again) == sum(asked) * len(PROCESSINGS)
+
+
+def test_settled__views_without_two_alike_are_asked_of_four_photos_at_once(tmp_path, photos, monkeypatch):
+    """One photo could not pass by far: there is no trace to compare the error with."""
+    monkeypatch.setattr(gate, "all_views", lambda *_: ProcessingViews(("jpeg-q95-444",)))
+    seen: list[int] = []
+    _, verdict = settled(toy(1 + 2e-6, seen), photos, "bytes", options(tmp_path))
+    assert seen == [4]
+    assert (verdict.passed, verdict.photos, verdict.trace, verdict.ratio, verdict.pair) == (True, 4, None, None, ())
+    processing = PROCESSINGS["jpeg-q95-444"]
+    views = [process_by_pillow(decode_rgb(photos.read(i)), processing, photos.ids[i], 0) for i in range(4)]
+    unit = [v / np.linalg.norm(v) for v in (detail(view).astype(np.float64) for view in views)]
+    assert verdict.relative_error == pytest.approx(2e-6 * max(u[2] for u in unit), rel=0.1)
 
 
 def test_settled__a_larger_error_than_float32_makes_is_torch(tmp_path, photos):

@@ -202,12 +202,16 @@ def test_fill_banks_on__what_exists_here_only_stays_here(toy, tmp_path, capsys):
 
 
 def test_joined__work_is_summed_and_time_is_the_mean():
-    def one(photos, views, waiting, forward, making, failures):
-        return PassOutcome(PassCost(photos, sum(views), 9.0, waiting, sum(forward), making), failures, views, forward)
+    def one(photos, views, waiting, forward, making, compiling, failures):
+        cost = PassCost(photos, sum(views), 9.0, waiting, sum(forward), making, compiling)
+        return PassOutcome(cost, failures, views, forward)
 
-    both = [one(6, (6, 6), 1.0, (2.0, 1.0), 5.0, {1: "a"}), one(4, (4, 0), 3.0, (4.0, 0.0), 3.0, {1: "b", 0: "c"})]
-    found = joined(both, 7.0)
-    assert found.cost == PassCost(10, 16, 7.0, 2.0, 3.5, 8.0)
+    both = [
+        one(6, (6, 6), 1.0, (2.0, 1.0), 5.0, 3.0, {1: "a"}),
+        one(4, (4, 0), 3.0, (4.0, 0.0), 3.0, 1.0, {1: "b", 0: "c"}),
+    ]
+    found = joined(both, 9.0)
+    assert found.cost == PassCost(10, 16, 9.0 - 2.0, 2.0, 3.5, 8.0, 2.0)
     assert (found.views, found.forward_s, found.failures) == ((10, 6), (3.0, 0.5), {1: "a", 0: "c"})
 
 

@@ -4,13 +4,14 @@ import errno
 import io
 import sys
 import time
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
 from huggingface_hub import HfApi, constants, hf_hub_download
 
 from builders.errors import DiskError, RemoteError
-from builders.outside import Pace, from_hub, said_by_client
+from builders.outside import Pace, from_hub, quiet_clients, said_by_client
 from tests.hub_double import HOSTILE, HubDouble
 
 QUICK = Pace(headers_s=0.4, grace_s=0.4, least_bytes_per_s=1000.0, deadline_s=30.0)
@@ -185,3 +186,48 @@ def test_from_hub__what_the_user_has_switched_off_stays_off(monkeypatch):
         with from_hub():
             pass
         assert huggingface_hub.utils.are_progress_bars_disabled()
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    """Clients that count for their makers, as they do unasked, and the requests that do nothing else."""
+    import datasets
+
+    requests = []
+    for switch in ("HF_HUB_DISABLE_TELEMETRY", "HF_UPDATE_DOWNLOAD_COUNTS"):
+        monkeypatch.delenv(switch, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
+    monkeypatch.setattr("huggingface_hub.utils._headers.detect_agent", lambda: "somebody", raising=False)
+    monkeypatch.setattr(datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    asked = SimpleNamespace(head=lambda address, **_: requests.append(address))
+    monkeypatch.setattr(datasets.load, "get_session", lambda: asked)
+    return requests
+
+
+def _said_and_read(folder):
+    """The client's own words in the head of a request, after a table of this machine was read."""
+    import datasets
+
+    (folder / "a.csv").write_text("a,b\n1,2\n")
+    datasets.load_dataset("csv", data_files=str(folder / "a.csv"), split="train", cache_dir=folder)
+    return huggingface_hub.utils.build_hf_headers()["user-agent"]
+
+
+def test_quiet_clients__count_nothing_for_their_makers(counting, tmp_path):
+    with from_hub():
+        with quiet_clients():
+            pass
+        said = _said_and_read(tmp_path)
+    assert ("torch/" in said, "somebody" in said, counting) == (False, False, [])
+    said = _said_and_read(tmp_path)  # without us they do, which is what is switched off
+    assert "torch/" in said
+    assert len(counting) == 1
+
+
+def test_quiet_clients__count_where_the_user_has_said_so(counting, monkeypatch, tmp_path):
+    for switch, said in {"HF_HUB_DISABLE_TELEMETRY": "0", "HF_UPDATE_DOWNLOAD_COUNTS": "1"}.items():
+        monkeypatch.setenv(switch, said)
+    with quiet_clients():
+        assert "torch/" in _said_and_read(tmp_path)
+    assert len(counting) == 1
