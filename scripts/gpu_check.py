@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 import torch
 
+from builders.outside import kind_and_line
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
@@ -83,8 +85,7 @@ def run_part(name: str, part: Part, rows: list[Row], skipped: list[str]) -> None
         package = (error.name or "").partition(".")[0]
         skipped.append(f"{name} skipped from here on: it needs {package} (pip install {package})")
     except (CamtraceError, RuntimeError, OSError, ValueError) as error:  # the other parts are worth having
-        first = (str(error).splitlines() or [""])[0]
-        rows.append(Row(name, f"failed: {type(error).__name__}: {first}", float("nan"), "", wrong=True))
+        rows.append(Row(name, f"failed: {kind_and_line(error)}", float("nan"), "", wrong=True))
     print(f"  ({name}: {time.perf_counter() - begun:.0f} s)", file=sys.stderr, flush=True)
 
 

@@ -11,6 +11,7 @@ folded), and as a *script* of one's own has it: channels last, all views as one 
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import os
 import statistics
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,14 @@ from benchmark.encoders.bundled import load_lite0_classifier
 from benchmark.encoders.embedding import Network, Normalisation, network_encoder
 from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, describe
 from benchmark.encoders.placement import placement
-from benchmark.encoders.runtime import largest_relative_error, on_runtime
+from benchmark.encoders.runtime import RuntimeEmbedder, largest_relative_error, on_runtime
 
 NETWORKS = {
     "ResNet-50": "resnet50",
     "ViT-B/16": "vit_base_patch16_224",
     "ConvNeXt-T": "convnext_tiny",
+    "MobileNetV3-L": "mobilenetv3_large_100",
+    "EfficientNet-B0": "efficientnet_b0",
     "EfficientNet-Lite0": "",
 }
 """Name -> timm's name of the architecture; the last is ``bundled:efficientnet-lite0``."""
@@ -63,6 +66,8 @@ class Row:
     """The same in processor time."""
     openvino_script: float
     """Processor time of torch in a script over OpenVINO's."""
+    openvino_one_by_one: float
+    """OpenVINO's processor time of one view at a time over that of as many as the network takes."""
     openvino_error: float
     """Largest relative error of an embedding against torch's."""
     onnxruntime: float
@@ -85,6 +90,7 @@ def rows(quick: bool = False, *, networks: Sequence[str] = tuple(NETWORKS)) -> l
 
 def _measure(name: str, architecture: str, threads: int, rounds: int) -> Row:
     encoders = {runtime: _encoder(architecture, runtime) for runtime in RUNTIMES}
+    encoders["one by one"] = _one_by_one(encoders["openvino"])
     generator = torch.Generator().manual_seed(0)
     views = torch.randint(0, 256, (VIEWS, 224, 224, 3), dtype=torch.uint8, generator=generator)
     expected = encoders["torch"].embed(views).numpy()
@@ -104,11 +110,21 @@ def _measure(name: str, architecture: str, threads: int, rounds: int) -> Row:
         ratio("openvino", 0),
         ratio("openvino", 1),
         ratio("openvino", 1, "script"),
+        ratio("openvino", 1, "one by one"),
         error["openvino"],
         ratio("onnxruntime", 0),
         ratio("onnxruntime", 1),
         error["onnxruntime"],
     )
+
+
+def _one_by_one(encoder: Encoder) -> Encoder:
+    """The same network, given one view at a time where it takes a fixed number."""
+    embed = encoder.embed
+    assert isinstance(embed, RuntimeEmbedder)
+    computes = copy.copy(embed.computes)
+    computes.at_once = computes.at_once[-1:]
+    return replace(encoder, embed=replace(embed, computes=computes))
 
 
 def _seconds(encoder: Encoder, views: torch.Tensor) -> tuple[float, float]:

@@ -4,7 +4,7 @@
 words after ``python``, an environment, a folder. Starting Python and importing torch, pandas and pyarrow takes seconds
 of a processor, more than most tests' commands themselves. Nothing of this package is there beforehand, and nothing that
 reads a Hub's address while it is imported. Tests about imports, threads, handlers of signals or what becomes of a
-process without its parent start one of their own.
+process without its parent start one of their own. ``start_forking`` is for code that starts Python itself.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ import threading
 import traceback
 import types
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 IMPORTED = ("numpy", "torch", "torchvision", "pandas", "pyarrow.parquet", "PIL.Image", "PIL.JpegImagePlugin")
 IMPORTED += ("scipy.optimize", "scipy.special", "scipy.stats", "safetensors.torch", "httpx", "aiohttp", "yaml", "tqdm")
@@ -46,12 +46,17 @@ IMPORTED += ("threadpoolctl", "tqdm.contrib.concurrent", "filelock._soft", "stri
 class Process:
     """One that was started; as ``subprocess.Popen`` where it has the same names."""
 
-    def __init__(self, words: list[str], asked: bytes) -> None:
+    def __init__(self, words: list[str], asked: bytes, files: Sequence[int] = ()) -> None:
+        """``files``: its standard output, error and input; without them it has no input, and is listened to."""
         self.words = words
         self.returncode: int | None = None
-        self._said = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2)]  # noqa: SIM115
+        self.stdin: IO[Any] | None = None
+        self.stdout: IO[Any] | None = None
+        self._said: list[IO[str]] = []
+        if not files:
+            self._said = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2)]  # noqa: SIM115
         self._told, told = os.pipe()
-        socket.send_fds(_waiting_process(), [asked], [*(file.fileno() for file in self._said), told])
+        socket.send_fds(_waiting_process(), [asked], [*(file.fileno() for file in self._said), *files, told])
         os.close(told)
         self.pid = self._next_number()
 
@@ -80,15 +85,15 @@ class Process:
             raise subprocess.TimeoutExpired(self.words, timeout or 0)
         return self.returncode or 0
 
-    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """What it printed, once it has ended."""
+    def communicate(self, given: None = None, timeout: float | None = None) -> tuple[str, ...]:
+        """What it printed, once it has ended; it is given nothing."""
         self.wait(timeout)
         for file in self._said:
             file.seek(0)
-        out, err = (file.read() for file in self._said)
+        said = tuple(file.read() for file in self._said)
         for file in self._said:
             file.close()
-        return out, err
+        return said or ("", "")
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -97,6 +102,15 @@ class Process:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait()
+
     def __del__(self) -> None:
         for file in self._said:
             file.close()
@@ -104,26 +118,60 @@ class Process:
             os.close(self._told)
 
 
-def start_python(*words: object, env: Mapping[str, str] | None = None, cwd: Path | str | None = None) -> Any:
-    """``python WORDS`` (``-c CODE``, ``-m MODULE`` or a script, and its arguments), running."""
+def start_python(
+    *words: object, env: Mapping[str, str] | None = None, cwd: Path | str | None = None, forking: bool = False
+) -> Any:
+    """``python WORDS`` (``-c CODE``, ``-m MODULE`` or a script, and its arguments), running.
+
+    With ``forking`` it starts Python by ``start_forking``.
+    """
     given, own, place = [str(word) for word in words], dict(os.environ if env is None else env), str(cwd or Path.cwd())
     if sys.platform != "linux":
         to = subprocess.PIPE
         return subprocess.Popen([sys.executable, *given], env=own, cwd=place, stdout=to, stderr=to, text=True)
-    return Process(given, json.dumps({"words": given, "env": own, "cwd": place}).encode())
+    return Process(given, json.dumps({"words": given, "env": own, "cwd": place, "forking": forking}).encode())
+
+
+_popen, _OPTIONS = subprocess.Popen, {"stdin", "stdout", "text", "env", "bufsize"}
+
+
+def start_forking(command: Sequence[str], **options: Any) -> Any:
+    """``subprocess.Popen`` that forks Python, with or without pipes at both ends: to stand in its place.
+
+    As any child's, the parent of what is forked is another one once the process that asked is gone.
+    """
+    pipes = [options.get(name) for name in ("stdin", "stdout")]
+    known = pipes in ([None] * 2, [subprocess.PIPE] * 2) and options.keys() <= _OPTIONS
+    if sys.platform != "linux" or not known or command[0] != sys.executable or command[1].startswith("-S"):
+        return _popen(command, **options)
+    given, own = list(command[1:]), dict(options.get("env") or os.environ)
+    asked = json.dumps({"words": given, "env": own, "cwd": os.getcwd()}).encode()
+    if pipes == [None] * 2:
+        return Process(given, asked, (1, 2, 0))
+    (theirs_in, ours_in), (ours_out, theirs_out) = os.pipe(), os.pipe()
+    process = Process(given, asked, (theirs_out, 2, theirs_in))
+    os.close(theirs_in)
+    os.close(theirs_out)
+    text = "" if options.get("text") else "b"
+    process.stdin, process.stdout = open(ours_in, "w" + text), open(ours_out, "r" + text)  # noqa: SIM115
+    return process
 
 
 def run_python(
-    *words: object, env: Mapping[str, str] | None = None, cwd: Path | str | None = None, timeout: float = 120
+    *words: object,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | str | None = None,
+    timeout: float = 120,
+    forking: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """What ``python WORDS`` printed, and its status.
+    """What ``python WORDS`` printed, and its status; ``forking`` as of ``start_python``.
 
     Raises:
         subprocess.TimeoutExpired: it took more than ``timeout`` seconds, and was killed.
     """
-    process = start_python(*words, env=env, cwd=cwd)
+    process = start_python(*words, env=env, cwd=cwd, forking=forking)
     try:
-        out, err = process.communicate(timeout)
+        out, err = process.communicate(timeout=timeout)
     except BaseException:  # late, or the test itself was stopped
         process.kill()
         process.communicate()
@@ -180,34 +228,38 @@ def _asked_for(door: socket.socket, owner: socket.socket) -> tuple[dict[str, Any
             if line is door:
                 lines.append(door.accept()[0])
                 continue
-            asked, files, _, _ = socket.recv_fds(line, 1 << 20, 3)
-            if not asked or not _is_ours(line):
+            asked, files, _, _ = socket.recv_fds(line, 1 << 20, 4)
+            process, user = _who_asks(line)
+            if not asked or user != os.getuid():  # others could have code run as us
                 lines.remove(line)
                 line.close()
                 continue
             if not os.fork():
                 for other in lines:
                     other.close()
-                return _forked(asked, files)
+                return _forked(asked, files, process)
             for file in files:
                 os.close(file)
 
 
-def _is_ours(line: socket.socket) -> bool:
-    """Whether our user asks; others could have code run as us."""
-    _, user, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return bool(user == os.getuid())
+def _who_asks(line: socket.socket) -> tuple[int, int]:
+    """Numbers of the process at the other end, and of its user."""
+    process, user, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return process, user
 
 
-def _forked(asked: bytes, files: list[int]) -> tuple[dict[str, Any], list[int]]:
+def _forked(asked: bytes, files: list[int], by: int) -> tuple[dict[str, Any], list[int]]:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     *files, told = files
     if child := os.fork():  # the one between waits for the other, and tells
         for file in files:
             os.close(file)
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError, ProcessLookupError):
             os.write(told, child.to_bytes(4, "big"))
-            os.write(told, os.waitpid(child, 0)[1].to_bytes(4, "big"))
+            select.select([os.pidfd_open(child), os.pidfd_open(by)], [], [])  # a parent is gone with whoever asked
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                os.write(told, status.to_bytes(4, "big"))
         os._exit(0)
     os.close(told)
     return json.loads(asked), files
@@ -215,12 +267,13 @@ def _forked(asked: bytes, files: list[int]) -> tuple[dict[str, Any], list[int]]:
 
 def _become(asked: dict[str, Any], files: list[int]) -> None:
     """Run the words as ``python`` runs them, in this process."""
-    for file, number in zip(files, (1, 2), strict=True):
+    for file, number in zip(files, (1, 2, 0), strict=False):
         os.dup2(file, number)
         os.close(file)
     os.environ.clear()
     os.environ.update(asked["env"])
     os.chdir(asked["cwd"])
+    sys.orig_argv = [sys.executable, *asked["words"]]
     first, *rest = asked["words"]
     main = types.ModuleType("__main__")
     main.__dict__["__builtins__"] = builtins
@@ -231,6 +284,8 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
     if any(Path(path, "sitecustomize.py").exists() for path in named):
         sys.modules.pop("sitecustomize", None)
         importlib.import_module("sitecustomize")
+    if asked.get("forking"):
+        subprocess.Popen = importlib.import_module("tests.warm_python").start_forking  # type: ignore[misc]
     if first == "-m":
         sys.argv = rest
         runpy._run_module_as_main(rest[0])  # type: ignore[attr-defined]

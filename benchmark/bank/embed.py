@@ -26,6 +26,7 @@ from benchmark.bank.missing import missing_parts
 from benchmark.encoders import Encoder
 from benchmark.views import PhotoViews, ViewRecipe, ViewsAhead
 from builders.photos import PhotoSet
+from builders.pixels import compiling_s
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class PassOutcome:
             waiting_s=share * self.cost.waiting_s,
             forward_s=self.forward_s[encoder],
             making_s=share * self.cost.making_s,
+            compiling_s=share * self.cost.compiling_s,
         )
 
 
@@ -68,12 +70,15 @@ class PassCost:
     views: int
     """Embeddings made."""
     wall_s: float
+    """Without the time in which kernels were compiled."""
     waiting_s: float
     """Time in which the encoders had nothing to do: views were still being made."""
     forward_s: float
     """Time in the encoders."""
     making_s: float
     """Workers' time for reading, decoding, processing and preprocessing, summed over workers."""
+    compiling_s: float = 0.0
+    """Time in which nothing else went on: kernels that make pictures were compiled, once a machine."""
 
 
 def fill_banks(
@@ -113,7 +118,7 @@ def fill_banks(
         DataError: a worker died, or all have stopped.
     """
     ahead = ViewsAhead() if ahead is None else ahead
-    started = time.perf_counter() - ahead.begun_s
+    started, compiled, compiled_ahead = time.perf_counter() - ahead.begun_s, compiling_s(), ahead.compiling_s
     members = members_of(photos, encoders, banks, batch_size)
     parts = missing_parts(recipe.names, banks, blocks)
     count = sum(len(banks[0].blocks.photos_of(block)) for part in parts for block in part.blocks)
@@ -127,13 +132,15 @@ def fill_banks(
             if here.seats and part.blocks:
                 asked = AskedViews.of(photos, here, part, batch_size, workers, views)
                 making += _Pass(photos, here, forward, rows, bar, learn).fill(asked, ahead)
+    compiled_here = compiling_s() - compiled  # before the encoders had anything to do
     cost = PassCost(
         photos=count,
         views=sum(member.views for member in members),
-        wall_s=time.perf_counter() - started,
-        waiting_s=forward.idle_s,
+        wall_s=time.perf_counter() - started - compiled_ahead - compiled_here,
+        waiting_s=max(0.0, forward.idle_s - compiled_here),
         forward_s=forward.busy_s,
         making_s=making,
+        compiling_s=compiled_ahead + compiled_here,
     )
     failures = {i: member.failure for i, member in enumerate(members) if member.failure}
     return PassOutcome(cost, failures, tuple(member.views for member in members), _of_each(members, forward.busy_s))

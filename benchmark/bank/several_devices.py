@@ -31,6 +31,7 @@ from benchmark.encoders import Encoder, rest
 from benchmark.views import ViewRecipe, ViewsAhead
 from builders import errors
 from builders.errors import CamtraceError, DataError
+from builders.outside import readable_line
 from builders.photos import PhotoSet
 
 LOOK_S = 0.5
@@ -115,6 +116,7 @@ def fill_banks_on(
 def joined(outcomes: Sequence[PassOutcome], wall_s: float) -> PassOutcome:
     """What processes that worked side by side did, as one pass: work is summed, time is the mean over the devices."""
     n = len(outcomes)
+    compiling_s = sum(one.cost.compiling_s for one in outcomes) / n
     encoders = range(len(outcomes[0].views))
     failures: dict[int, str] = {}
     for outcome in outcomes:
@@ -122,10 +124,11 @@ def joined(outcomes: Sequence[PassOutcome], wall_s: float) -> PassOutcome:
     cost = PassCost(
         photos=sum(one.cost.photos for one in outcomes),
         views=sum(one.cost.views for one in outcomes),
-        wall_s=wall_s,
+        wall_s=wall_s - compiling_s,
         waiting_s=sum(one.cost.waiting_s for one in outcomes) / n,
         forward_s=sum(one.cost.forward_s for one in outcomes) / n,
         making_s=sum(one.cost.making_s for one in outcomes),
+        compiling_s=compiling_s,
     )
     views = tuple(sum(one.views[i] for one in outcomes) for i in encoders)
     return PassOutcome(cost, failures, views, tuple(sum(one.forward_s[i] for one in outcomes) / n for i in encoders))
@@ -145,7 +148,7 @@ class _Crew:
         try:
             packed = pickle.dumps(work)
         except Exception as error:  # a photo source of the user's own
-            first = (str(error).splitlines() or [type(error).__name__])[0]
+            first = readable_line(error)
             reason = f"cannot be handed to other processes ({first}); use one --device"
             raise DataError(f"{work.photos.name}: {reason}") from None
         self._said: set[str] = set()

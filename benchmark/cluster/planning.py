@@ -17,9 +17,10 @@ from benchmark.cluster.embedding import EmbeddingWork
 from benchmark.cluster.merging import finish
 from benchmark.cluster.request import Request
 from benchmark.encoders import Encoder, load_encoder
-from benchmark.scoring import PassTimes, pass_times, planned_passes, release, sentence, tried
+from benchmark.scoring import PassTimes, pass_times, planned_passes, release, tried
 from benchmark.sweep import SweepJob
 from builders.errors import EncoderError, UsageError
+from builders.outside import sentence
 from builders.pixels import codec_canary, memory_budget
 from builders.ranks import Finished, Finishing, Place, Plan, RankPlan, cut
 

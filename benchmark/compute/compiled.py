@@ -8,6 +8,8 @@ import importlib.util
 import warnings
 from types import ModuleType
 
+from builders.outside import kind_and_line
+
 
 @functools.cache
 def compiled_module(name: str, what: str) -> ModuleType | None:
@@ -23,8 +25,7 @@ def compiled_module(name: str, what: str) -> ModuleType | None:
         module = importlib.import_module(name)
         module.try_out()
     except Exception as error:  # of a compiler: any
-        reason = (str(error).splitlines() or [""])[0]
-        sentence = f"{what} cannot be compiled ({type(error).__name__}: {reason}); going on with torch, slower"
+        sentence = f"{what} cannot be compiled ({kind_and_line(error)}); going on with torch, slower"
         warnings.warn(sentence, RuntimeWarning, stacklevel=3)
         return None
     return module

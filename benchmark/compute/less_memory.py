@@ -11,6 +11,7 @@ import torch
 
 from benchmark.compute.batch_size import out_of_memory
 from builders.errors import EncoderError
+from builders.outside import readable_line
 
 Answer = TypeVar("Answer")
 
@@ -44,7 +45,7 @@ def with_less_memory(what: str, work: Callable[[int], Answer], memory_bytes: int
         except Exception as error:
             if not out_of_memory(error):
                 raise
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            reason = readable_line(error)
         if memory_bytes <= LEAST_BYTES:
             raise EncoderError(f"{what}: memory runs out however small its parts are ({reason}); use --device cpu")
         memory_bytes = max(LEAST_BYTES, memory_bytes // 2)

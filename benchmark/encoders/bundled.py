@@ -26,6 +26,7 @@ from benchmark.encoders.pixels import (
 )
 from benchmark.encoders.registry import NAMED, EncoderRow, Named, Request
 from builders.errors import EncoderError, UsageError, missing_package
+from builders.outside import readable_line
 
 if TYPE_CHECKING:
     import torch
@@ -175,8 +176,7 @@ def _read_tensors(name: str, file: Path) -> dict[str, torch.Tensor]:
     try:
         tensors = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file: UnpicklingError, RuntimeError, EOFError, OSError, ...
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise EncoderError(f"{name}: the weights file {file.name} cannot be read ({reason})") from None
+        raise EncoderError(f"{name}: the weights file {file.name} cannot be read ({readable_line(error)})") from None
     if not isinstance(tensors, dict) or not all(isinstance(t, torch.Tensor) for t in tensors.values()):
         raise EncoderError(f"{name}: the weights file {file.name} does not hold a dictionary of tensors")
     return tensors

@@ -18,7 +18,7 @@ from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, P
 from benchmark.encoders.registry import NAMED, Named, Request
 from benchmark.encoders.study import STUDY
 from builders.errors import EncoderError
-from builders.outside import from_authors
+from builders.outside import from_authors, readable_line
 
 if TYPE_CHECKING:
     import torch
@@ -84,8 +84,7 @@ def read_encoder(spec: str, file: Path) -> nn.Module:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # UnpicklingError, RuntimeError, EOFError, ...
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise EncoderError(f"{spec}: {file.name} cannot be read ({reason})") from None
+        raise EncoderError(f"{spec}: {file.name} cannot be read ({readable_line(error)})") from None
     content = content.get("state_dict", content) if isinstance(content, dict) else {}
     tensors = {
         name.removeprefix(source.prefix): tensor
@@ -141,8 +140,7 @@ def _download(spec: str, source: CheckpointSource) -> Path:
             with from_authors():
                 torch.hub.download_url_to_file(f"{HOST}/{source.path}", str(file), progress=False)
         except Exception as error:  # URLError, HTTPError, OSError, RemoteError
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise EncoderError(f"{spec}: {HOST}/{source.path} cannot be fetched ({reason})") from None
+            raise EncoderError(f"{spec}: {HOST}/{source.path} cannot be fetched ({readable_line(error)})") from None
     return file
 
 

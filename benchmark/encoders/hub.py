@@ -23,6 +23,7 @@ from builders.outside import (
     Refused,
     from_hub,
     read_outside_text,
+    readable_line,
     said_by_client,
 )
 
@@ -252,10 +253,10 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
     except errors.LocalEntryNotFoundError:
         raise EncoderError(f"{label}: the Hub cannot be reached and the model is not in the local cache") from None
     except errors.HfHubHTTPError as error:
-        raise EncoderError(f"{label}: the Hub answered with an error ({_first_line(error)})") from None
+        raise EncoderError(f"{label}: the Hub answered with an error ({readable_line(error)})") from None
     except Exception as error:  # disk full, broken connection in the middle, ...
         said = said_by_client(error)
-        kind = "" if said != _first_line(error) or isinstance(error, RemoteError) else f"{type(error).__name__}: "
+        kind = "" if said != readable_line(error) or isinstance(error, RemoteError) else f"{type(error).__name__}: "
         raise EncoderError(f"{label}: cannot be fetched ({kind}{said})") from None
 
 
@@ -269,7 +270,3 @@ def _cached(repo: str, revision: str | None) -> Path:
         if getattr(error, "snapshot_path", None) is None:
             raise
         return Path(error.snapshot_path)  # type: ignore[attr-defined]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

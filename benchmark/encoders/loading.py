@@ -32,13 +32,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.encoders.callables import load_callable, said
+from benchmark.encoders.callables import load_callable
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.preprocess_modes import known, with_preprocessing
 from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import Request
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
+from builders.outside import kind_and_line
 
 PREFIXES = {
     "bundled": "named",
@@ -119,7 +120,7 @@ def load_encoder(
     except CamtraceError:
         raise
     except (Exception, SystemExit) as error:  # somebody's code or files; the other encoders of a run go on
-        raise EncoderError(f"{spec}: it cannot be loaded ({said(error)})") from error
+        raise EncoderError(f"{spec}: it cannot be loaded ({kind_and_line(error)})") from error
     again: dict[str, Any] = {
         "dtype": dtype,
         "revision": revision,

@@ -3,8 +3,7 @@
 Streams take the next chunk whenever they are free, each on one thread, so none waits for another at the end of a layer.
 Bits depend neither on how many streams there are nor on how views are cut into chunks; tests hold that.
 
-A network takes one view at a time, of a fixed shape, unless its weights are many times what it makes of a view: then a
-number of views that is left open, so that the weights are read once for several.
+How many views it takes at a time: ``openvino_arrangement.py``.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ import contextlib
 import functools
 import hashlib
 import importlib.metadata
+import itertools
 import json
-import math
 import os
 import re
 import threading
@@ -25,20 +24,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.encoders.embedding import Embedder, first_line
+from benchmark.compute import side_by_side
+from benchmark.encoders.embedding import Embedder
 from benchmark.encoders.encoder import EncoderInfo
+from benchmark.encoders.openvino_arrangement import FITS, HEAVY, TOGETHER, arranged
 from benchmark.encoders.untold_openvino import openvino, untold
 from benchmark.encoders.whole_network import WholeNetwork, tracing
 from builders.errors import EncoderError
 from builders.files import write_bytes_atomically, write_text_atomically
+from builders.outside import readable_line
 
 KEPT_BYTES = 4 << 30
 """Compiled networks that the folder holds at most, each as large as its weights; the least recently used go first."""
-
-HEAVY = 8
-"""Times as many bytes of weights as of what all operations make of one view, from which several views are computed at a
-time. One by one, of a fixed shape, took up to a sixth less and at most 1 % more than eight at a time in the seven
-networks that were measured (docs/performance.md): 0.15 to 1 times. A matrix over all pixels has 74 times."""
 
 CODE = ("camtrace", "openvino", "torch", "torchvision", "timm", "transformers", "open_clip_torch")
 """Packages whose version may change what a network of the same weights computes."""
@@ -49,31 +46,37 @@ class OpenVinoNetwork:
 
     version = openvino.__version__.partition("-")[0]
 
-    def __init__(self, compiled: Any, streams: int) -> None:
-        self._compiled = compiled
-        views = compiled.input(0).get_partial_shape()[0]
-        self.views: int | None = None if views.is_dynamic else views.get_length()
-        self._queue = openvino.AsyncInferQueue(compiled, 2 * streams)  # one chunk waits while one is computed
+    def __init__(self, models: Sequence[Any], streams: int) -> None:
+        """Of compiled models of one network, for each number of views one."""
+        self._queues = {_views_of(model): openvino.AsyncInferQueue(model, 2 * streams) for model in models}
+        self.at_once = tuple(sorted((views for views in self._queues if views is not None), reverse=True))
         self._one_batch = threading.Lock()
 
     def __call__(self, chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
-        given = [
-            np.ascontiguousarray(chunk) for chunk in chunks
-        ]  # shared with OpenVINO, which reads them in that order
+        # shared with OpenVINO, which reads them in that order
+        given = [np.ascontiguousarray(chunk) for chunk in chunks]
         found: list[np.ndarray | None] = [None] * len(chunks)
 
         def keep(request: Any, place: int) -> None:
             found[place] = np.array(request.get_output_tensor(0).data, dtype=np.float32)
 
         with self._one_batch:
-            self._queue.set_callback(keep)
-            for place, chunk in enumerate(given):
-                self._queue.start_async({0: chunk}, userdata=place, share_inputs=True)
-            self._queue.wait_all()
+            for views, queue in self._queues.items():
+                queue.set_callback(keep)
+                for place, chunk in enumerate(given):
+                    if views in (None, len(chunk)):
+                        queue.start_async({0: chunk}, userdata=place, share_inputs=True)
+                queue.wait_all()
         made = [part for part in found if part is not None and part.ndim == 2]
         if [len(part) for part in made] != [len(chunk) for chunk in chunks]:
             raise RuntimeError("not one embedding for each view")
         return made
+
+
+def _views_of(model: Any) -> int | None:
+    """Those that a compiled model takes at a time; None for any number."""
+    views = model.input(0).get_partial_shape()[0]
+    return None if views.is_dynamic else int(views.get_length())
 
 
 def open_network(
@@ -102,21 +105,34 @@ def open_network(
     """
     streams = torch.get_num_threads()
     kept = None if info.weights_sha256 is None else _Kept(folder, _key(info, batch))
-    if kept is not None and (blob := kept.read()) is not None:
+    if kept is not None and (blobs := kept.read()) is not None:
         with contextlib.suppress(Exception):  # whatever a file of another time may hold: it is made again
-            network = OpenVinoNetwork(_core().import_model(blob, "CPU", _settings(streams)), streams)
+            read = [_core().import_model(blob, "CPU", _settings(streams)) for blob in blobs]
+            network = OpenVinoNetwork(read, streams)
             if error_of(network) <= largest:
                 return network, kept.error
     try:
-        model = one_by_one(_traced(embed, batch))
-        compiled = _core().compile_model(model, "CPU", _settings(streams))
+        models = arranged(_traced(embed, batch))
+        compiled = side_by_side(lambda model: _core().compile_model(model, "CPU", _settings(streams)), models)
         network = OpenVinoNetwork(compiled, streams)
+        if not _same_bits(network, batch.numpy()):
+            compiled = compiled[-1:]
+            network = OpenVinoNetwork(compiled, streams)
     except Exception as error:  # a frontend in another language raises what it likes
         raise EncoderError(f"{embed.name}: OpenVINO does not convert it ({_reason(error)})") from error
     measured = error_of(network)
     if kept is not None and measured <= largest:
         measured = kept.write(compiled, measured)
     return network, measured
+
+
+def _same_bits(network: OpenVinoNetwork, batch: np.ndarray) -> bool:
+    """Whether these views have the same embeddings however many are computed at a time."""
+    if len(network.at_once) < 2:
+        return True
+    views = batch[np.arange(max(network.at_once)) % len(batch)]
+    first, *others = (np.concatenate(network(np.split(views, len(views) // n))) for n in network.at_once)
+    return all(np.array_equal(first, other) for other in others)
 
 
 @functools.cache
@@ -133,7 +149,7 @@ def _core() -> openvino.Core:
 def _reason(error: Exception) -> str:
     """The operations that OpenVINO lacks, where it names them; its first line else, which is a place in its sources."""
     lacking = sorted(set(re.findall(r"\b(?:aten|prim|torchvision|quantized)::\w+", str(error))))
-    return f"it lacks {', '.join(lacking)}" if lacking else first_line(error)
+    return f"it lacks {', '.join(lacking)}" if lacking else readable_line(error)
 
 
 def _settings(streams: int) -> dict[str, Any]:
@@ -169,36 +185,6 @@ def _traced(embed: Embedder, batch: torch.Tensor) -> Any:
     return model
 
 
-def one_by_one(model: Any) -> Any:
-    """The same of one view, where its weights are not ``HEAVY``; else as it is.
-
-    Args:
-        model: an OpenVINO model of any number of views.
-    """
-    single = model.clone()
-    single.reshape({single.input(0): openvino.PartialShape([1, *model.input(0).get_partial_shape()[1:]])})
-    single.validate_nodes_and_infer_types()
-    weights, made = _bytes_of(single)
-    return model if weights > HEAVY * made else single
-
-
-def _bytes_of(model: Any) -> tuple[int, int]:
-    """Of the constants of a model, and of what all operations make that depends on its input, where that is known."""
-    weights, made, fixed = 0, 0, set()
-    for operation in model.get_ordered_ops():
-        name, sources = operation.get_friendly_name(), operation.inputs()
-        own = [place for place in operation.outputs() if place.get_partial_shape().is_static]
-        size = sum(math.prod(place.get_shape()) * place.get_element_type().size for place in own)
-        if operation.get_type_name() == "Constant":
-            weights += size
-            fixed.add(name)
-        elif sources and all(s.get_source_output().get_node().get_friendly_name() in fixed for s in sources):
-            fixed.add(name)
-        else:
-            made += size
-    return weights, made
-
-
 def _key(info: EncoderInfo, batch: torch.Tensor) -> str:
     """Name of a compiled network: what it computes, and by which code it was made."""
     versions = {}
@@ -207,41 +193,48 @@ def _key(info: EncoderInfo, batch: torch.Tensor) -> str:
             versions[package] = importlib.metadata.version(package)
     said = [
         info.id, info.library, info.revision, info.weights_sha256, info.pooling, dict(info.preprocessing),
-        dict(info.details), list(batch.shape[1:]), str(batch.dtype), HEAVY, versions,
+        dict(info.details), list(batch.shape[1:]), str(batch.dtype), HEAVY, TOGETHER, FITS, versions,
         _core().get_property("CPU", "FULL_DEVICE_NAME"),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:20]
 
 
 class _Kept:
-    """A compiled network on disk, with the SHA-256 of its file and its error beside it."""
+    """Compiled models of a network in one file, with its SHA-256, their sizes and their error beside it."""
 
     def __init__(self, folder: Path, key: str) -> None:
         self._file, self._about = folder / f"{key}.blob", folder / f"{key}.json"
         self.error = float("inf")
         """Relative error as measured when it was compiled first."""
 
-    def read(self) -> bytes | None:
-        """The compiled network, if it is whole."""
+    def read(self) -> list[bytes] | None:
+        """The compiled models, if they are whole."""
         try:
             about = json.loads(self._about.read_text(encoding="utf-8"))
             self.error = float(about["relative_error"])
             data = self._file.read_bytes()
             if hashlib.sha256(data).hexdigest() != about["sha256"]:
                 return None
+            ends = list(itertools.accumulate(about["bytes"]))
             os.utime(self._file)
         except (OSError, ValueError, KeyError, TypeError):  # absent, or not ours
             return None
-        return data
+        return [data[start:end] for start, end in itertools.pairwise([0, *ends])]
 
-    def write(self, compiled: Any, error: float) -> float:
-        """Keep it, and make room; gives the error under which it is known. A full disk loses the copy, not the run."""
+    def write(self, compiled: Sequence[Any], error: float) -> float:
+        """Keep them, and make room; gives the error under which they are known. A full disk loses the copy, not the
+        run."""
         error = self.error if self.error < float("inf") else error
         with contextlib.suppress(OSError):
-            data = compiled.export_model().getvalue()
+            blobs = [model.export_model().getvalue() for model in compiled]
+            data = b"".join(blobs)
             if len(data) <= KEPT_BYTES:
                 write_bytes_atomically(self._file, data)
-            about = {"relative_error": error, "sha256": hashlib.sha256(data).hexdigest()}
+            about = {
+                "relative_error": error,
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "bytes": [len(blob) for blob in blobs],
+            }
             write_text_atomically(self._about, json.dumps(about) + "\n")
             make_room(self._file.parent, KEPT_BYTES)
         return error

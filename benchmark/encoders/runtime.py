@@ -19,11 +19,12 @@ import numpy as np
 import torch
 
 from benchmark.compute import free_on_host, out_of_memory
-from benchmark.encoders.embedding import Embedder, first_line, probe_image
+from benchmark.encoders.embedding import Embedder, probe_image
 from benchmark.encoders.encoder import Encoder, Runtime
 from benchmark.encoders.runtime_choice import Choice, choice_file, choice_of, keep_choice, kept_choice, times_as_fast
 from benchmark.options import RUNTIMES, automatic_runtime, default_cache
 from builders.errors import EncoderError, UsageError, missing_package, unknown_name
+from builders.outside import readable_line
 
 LARGEST_ERROR = 1e-5
 """Largest relative error of an embedding against torch's. Both round to float32 (6e-8) at every step, in another order;
@@ -33,8 +34,9 @@ CHUNK = 8
 """Views per forward pass at most of a network that takes any number, so that its weights are read once for them; fewer
 where there are more threads than that makes chunks."""
 
-COPIES = 3
-"""Sizes of the weights that must be free to convert a network: its own copy, that of the graph, and what is written."""
+COPIES = 4
+"""Sizes of the weights that must be free to convert a network: its own copies, for one view and for several, that of
+the graph, and what is written."""
 
 PACKAGES = {"openvino": "openvino", "onnxruntime": "onnxruntime"}
 """Runtime -> the module that must be there for it."""
@@ -49,12 +51,34 @@ class Computes(Protocol):
 
     version: str
     """Of the library."""
-    views: int | None
-    """That it takes at a time; None for any number."""
+    at_once: tuple[int, ...]
+    """Numbers of views that it takes at a time, the most first, of which it also takes fewer than the last; empty for
+    any number."""
 
     def __call__(self, chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Arrays [n, ...] of views -> float32 [n, dimension] of each, in order; bits do not depend on n."""
         ...
+
+
+def chunk_sizes(count: int, threads: int, at_once: Sequence[int]) -> list[int]:
+    """Views of each chunk that so many are given as: for every thread the same number of large chunks, so that none is
+    left alone with one; what is left goes by the smallest number.
+
+    Args:
+        count: views.
+        threads: that compute chunks side by side.
+        at_once: as of ``Computes``.
+
+    >>> chunk_sizes(21, 2, (4, 1)), chunk_sizes(7, 2, (4, 1))
+    ([4, 4, 4, 4, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1, 1])
+    >>> chunk_sizes(37, 2, (16,)), chunk_sizes(19, 2, ()), chunk_sizes(7, 3, ())
+    ([16, 16, 5], [8, 8, 3], [3, 3, 1])
+    """
+    *several, least = at_once or (min(CHUNK, -(-count // threads)),)
+    sizes: list[int] = []
+    for views in several:
+        sizes += [views] * ((count - sum(sizes)) // (views * threads) * threads)
+    return sizes + [min(least, count - start) for start in range(sum(sizes), count, least)]
 
 
 @dataclass(frozen=True)
@@ -70,14 +94,13 @@ class RuntimeEmbedder:
         """[n, ...] -> float32 [n, dimension]; raises ``EncoderError``."""
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
-        fair = -(-len(batch) // torch.get_num_threads())
-        chunk = self.computes.views or min(CHUNK, fair)
+        sizes = chunk_sizes(len(batch), torch.get_num_threads(), self.computes.at_once)
         try:
-            found = self.computes([part.numpy() for part in batch.cpu().split(chunk)])
+            found = self.computes([part.numpy() for part in batch.cpu().split(sizes)])
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
             if isinstance(error, MemoryError) or out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
-            raise EncoderError(f"{self.name}: the forward pass failed ({first_line(error)}){self.hint}") from error
+            raise EncoderError(f"{self.name}: the forward pass failed ({readable_line(error)}){self.hint}") from error
         return torch.from_numpy(np.concatenate(found))
 
 
@@ -220,10 +243,10 @@ def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path, batch
     def error_of(computes: Computes) -> float:
         """Together, if it takes that, and one alone: a network traced for batches of three would show it."""
         try:
-            size = computes.views or len(batch)
+            size = min(computes.at_once, default=len(batch))
             found = np.concatenate(computes([part.numpy() for part in (*batch.split(size), batch[:1])]))
         except Exception as error:
-            raise EncoderError(f"{embed.name}: {TITLES[name]} does not run it ({first_line(error)})") from error
+            raise EncoderError(f"{embed.name}: {TITLES[name]} does not run it ({readable_line(error)})") from error
         return largest_relative_error(found, expected)
 
     if name == "openvino":
@@ -241,5 +264,6 @@ def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path, batch
             f"{embed.name}: {TITLES[name]} computes something else than torch (relative error {error:.1e}, at most "
             f"{LARGEST_ERROR:g} is allowed)"
         )
-    runtime = Runtime(name, computes.version, float(f"{error:.1e}"), views=computes.views)
+    views = min(computes.at_once, default=None)  # several at a time round as one does
+    runtime = Runtime(name, computes.version, float(f"{error:.1e}"), views=views)
     return replace(in_torch, embed=RuntimeEmbedder(embed.name, computes), runtime=runtime, in_torch=lambda: in_torch)

@@ -22,6 +22,7 @@ from benchmark.encoders.hub import Checkpoint
 from benchmark.encoders.transformers_embeddings import Arguments, plain, tile
 from benchmark.encoders.verified import PROBE_SIZES, Preprocessing, candidates_of_processor, verified
 from builders.errors import EncoderError, UsageError
+from builders.outside import kind_and_line
 
 PATCHES = 1024
 """Budget of patches where neither the user nor a smaller one of the checkpoint's says how many."""
@@ -110,8 +111,7 @@ def _try(name: str, function: Callable[..., Any], picture: Image.Image) -> Any:
             function(picture) if not hasattr(function, "preprocess") else function(images=picture, return_tensors="np")
         )
     except Exception as error:  # any processor, any error
-        reason = (str(error).splitlines() or [""])[0]
-        raise EncoderError(f"{name}: its preprocessing fails ({type(error).__name__}: {reason})") from error
+        raise EncoderError(f"{name}: its preprocessing fails ({kind_and_line(error)})") from error
 
 
 def pixels_of(made: Any) -> Any:

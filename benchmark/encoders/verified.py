@@ -28,6 +28,7 @@ from benchmark.encoders.pixels import (
     describe,
 )
 from builders.errors import CamtraceError, EncoderError
+from builders.outside import kind_and_line
 
 TOLERANCE = 1e-5
 """Largest difference after normalisation that counts as equal: rounding of float32 in another order."""
@@ -106,8 +107,7 @@ def _tried(name: str, library: Library, size: tuple[int, int]) -> np.ndarray:
     except CamtraceError:
         raise
     except Exception as error:  # any library, any error
-        reason = (str(error).splitlines() or [""])[0]
-        raise EncoderError(f"{name}: its preprocessing fails ({type(error).__name__}: {reason})") from error
+        raise EncoderError(f"{name}: its preprocessing fails ({kind_and_line(error)})") from error
 
 
 def _equal(candidate: Candidate, expected: Mapping[tuple[int, int], np.ndarray]) -> bool:

@@ -5,7 +5,7 @@ from .features import Rows
 from .parts import Clusters
 from .permutations import shuffled_accuracies
 from .problem import Among, LabelledSplits
-from .protocols import labelled_probe, processing_probe
+from .protocols import as_learnt, labelled_probe, processing_probe
 from .readers import LINEAR, READERS, chosen_readers
 from .registry import PROTOCOLS
 from .together import Together
@@ -23,6 +23,7 @@ __all__ = [
     "Rows",
     "Together",
     "TrainingSpread",
+    "as_learnt",
     "begin_compiling_probes",
     "chosen_readers",
     "labelled_curve",

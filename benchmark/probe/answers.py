@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from benchmark.probe.problem import VALIDATION_SHARE, Fit, Problem
 
 if TYPE_CHECKING:
+    from benchmark.probe.design import Design
     from benchmark.probe.readers import Read
 
 
@@ -51,6 +52,8 @@ class ProbeAnswers:
     """Seconds in the search, gathering its features included."""
     fit_s: float
     """Seconds in the reported fits, gathering their features included."""
+    features: Design | None = field(default=None, repr=False)
+    """The fits' rotated training sets, where photos are few: parts are taken from them. Never kept or told."""
 
     @property
     def correct(self) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.probe.answers import ProbeAnswers
 from benchmark.probe.features import Rows, Some
 from benchmark.probe.problem import Features, LabelledSplits
-from benchmark.probe.protocols import as_learnt, features_of, labelled_probe, processing_probe
+from benchmark.probe.protocols import as_learnt, labelled_probe, processing_probe
 
 PART_ROWS = 4_000
 """A part learns from as many assignments as have about so many train photos together, at least one, as the search of
@@ -48,7 +48,8 @@ def processing_parts(
     assigned = np.atleast_2d(np.asarray(assignments))
     fits, photos = assigned.shape
     used = min(fits, max(1, PART_ROWS // max(photos, 1)))
-    learnt = None if whole is None else features_of(whole, used)
+    found = None if whole is None else whole.features
+    learnt = None if found is None else found.part(slice(used), np.arange(found.n))
 
     def probe(seed: int, share: float, more: Mapping[str, Any]) -> ProbeAnswers:
         rows = part(order_of(np.zeros(photos, np.int64), seed), share)

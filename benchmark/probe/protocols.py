@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,6 @@ import torch
 
 from benchmark.compute import budget, exact_device, with_less_memory
 from benchmark.probe.answers import ProbeAnswers, told
-from benchmark.probe.design import Design
 from benchmark.probe.features import Gathered, Rows, Stacked
 from benchmark.probe.problem import (
     VALIDATION_SEED,
@@ -45,12 +43,6 @@ gathers each from the banks (processor time, one thread)."""
 
 TURNING_BYTES = 32
 """For each value of an embedding, while they are turned: three copies in float64 and what is left of them."""
-
-_TURNED: weakref.WeakKeyDictionary[LabelledSplits, LabelledSplits] = weakref.WeakKeyDictionary()
-"""Of splits that somebody still holds."""
-
-_FEATURES: weakref.WeakKeyDictionary[ProbeAnswers, Design] = weakref.WeakKeyDictionary()
-"""Rotated training sets behind answers that somebody still holds: of few photos."""
 
 
 def processing_probe(
@@ -194,16 +186,7 @@ def _answers(
             return fit, predict(test, np.arange(test[0].shape[0]), fit.weights, fit.bias)
 
     fit, predicted = with_less_memory("probe", work, memory_bytes)
-    answers = told(protocol, fit, predicted, problem.n, problem, expected, where, seed)
-    if fit.features is not None:
-        _FEATURES[answers] = fit.features
-    return answers
-
-
-def features_of(answers: ProbeAnswers, fits: int) -> Design | None:
-    """What the first fits of a probe learnt from, while somebody holds its answers; None where it was not rotated."""
-    found = _FEATURES.get(answers)
-    return None if found is None else found.part(slice(fits), np.arange(found.n))
+    return replace(told(protocol, fit, predicted, problem.n, problem, expected, where, seed), features=fit.features)
 
 
 def _read(
@@ -245,9 +228,10 @@ def as_learnt(
     device: str | torch.device = "cpu",
     memory_bytes: int | None = None,
 ) -> LabelledSplits:
-    """The splits in the coordinates that a probe learns in: turned, once, where its protocol allows it and it pays.
+    """The splits in the coordinates that a probe learns in: turned where its protocol allows it and it pays.
 
-    An accelerator takes them as they are.
+    Whoever asks several things of the same splits (the probe, shuffled labels, parts) gives all of them what this
+    returns: it is not turned again. An accelerator takes them as they are.
 
     Args:
         splits, protocol, reader, device, memory_bytes: as in ``labelled_probe``.
@@ -259,17 +243,11 @@ def as_learnt(
     memory = memory_bytes or budget(where)
     n, dimension = with_validation(splits)[0].shape
     if (among := splits.among) is not None and among.of.pays(n) and TURNING_BYTES * among.of.values <= memory:
-        return _kept(splits, turned_together)
+        return turned_together(splits)
     held = TURNING_BYTES * n * dimension
     if not pays(n, dimension, splits.test_x.shape[0], splits.n_classes) or held > memory:
         return splits
-    return _kept(splits, turned)
-
-
-def _kept(splits: LabelledSplits, turn: Callable[[LabelledSplits], LabelledSplits]) -> LabelledSplits:
-    if (kept := _TURNED.get(splits)) is None:
-        kept = _TURNED[splits] = turn(splits)
-    return kept
+    return turned(splits)
 
 
 def usable_device(device: str | torch.device) -> torch.device:

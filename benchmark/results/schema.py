@@ -135,7 +135,8 @@ class Result:
     cost: Mapping[str, Any]
     """``photos``, ``views``, ``views_per_second``, ``seconds`` by stage, ``peak_memory_bytes``; ``encoders_in_pass``:
     where it is more than one, the forward time is this encoder's own, and what encoders share (making views, waiting
-    for them) is divided by the number of views of each."""
+    for them) is divided by the number of views of each. What compiling the kernels that make pictures took, once a
+    machine, is a stage of its own, ``compiling kernels``, and in no other; there is none where nothing was compiled."""
     created: str
     """UTC time, ISO 8601."""
     schema_version: int = SCHEMA_VERSION

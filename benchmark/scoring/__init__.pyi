@@ -10,7 +10,6 @@ from .command import (
 )
 from .erased import Erasing, leaked, near_to, refuse_leaks, stored_hashes, with_eraser
 from .estimating import PassTimes, estimate, estimate_text, pass_times, release
-from .jobs import sentence
 from .output import write_reports, write_scored
 from .passes import Pass, planned_passes
 from .records import encoder_record, options_record
@@ -55,7 +54,6 @@ __all__ = [
     "score_asked",
     "score_encoders",
     "score_rows",
-    "sentence",
     "stored_hashes",
     "tried",
     "warn_of_failures",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +17,7 @@ from benchmark.scoring.jobs import Done, Job
 from benchmark.scoring.records import encoder_record, environment_record, peak_memory
 from benchmark.scoring.trial import Trial
 from builders.photos import SPLITS, PhotoSet
+from builders.pixels import compiling_s
 
 
 @dataclass
@@ -41,6 +43,11 @@ class Collected:
     def add_seconds(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
+    def add_compiling(self, seconds: float) -> None:
+        """A stage where there was any."""
+        if seconds:
+            self.add_seconds("compiling kernels", seconds)
+
     def put_in_order(self, tasks: Sequence[str]) -> None:
         """Scores and answers in the order of tasks, whichever of them an earlier run had kept."""
         self.scores.sort(key=lambda score: tasks.index(score.task))
@@ -48,6 +55,19 @@ class Collected:
         self.answers = {key: self.answers[key] for key in keys}
         for output in self.outputs.values():
             output.got.put_in_order(tasks)
+
+
+class Stopwatch:
+    """Time of a stage from now on. What kernels' compiling took of it, once a machine, is a stage of its own."""
+
+    def __init__(self) -> None:
+        self._started, self._compiled = time.perf_counter(), compiling_s()
+
+    def record(self, stage: str, got: Collected, encoders: int = 1) -> None:
+        """Until now, divided by the encoders that share it."""
+        compiling = compiling_s() - self._compiled
+        got.add_seconds(stage, (time.perf_counter() - self._started - compiling) / encoders)
+        got.add_compiling(compiling / encoders)
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,7 @@ def record_pass(own: PassCost, encoders: int, got: Collected) -> None:
     got.views += own.views
     got.embedding_s += own.wall_s
     got.encoders_in_pass = max(got.encoders_in_pass, encoders if own.views else 1)
+    got.add_compiling(own.compiling_s)
     got.add_seconds("embedding", own.wall_s)
     got.add_seconds("of which waiting for views", own.waiting_s)
     got.add_seconds("of which forward", own.forward_s)

@@ -20,13 +20,13 @@ from benchmark.compute import named_devices
 from benchmark.encoders import Encoder, with_outputs
 from benchmark.options import RunOptions
 from benchmark.results import markdown_table
-from benchmark.scoring.jobs import sentence
 from benchmark.scoring.passes import planned_passes
 from benchmark.scoring.space import SPARE_BYTES, free_space, size
 from benchmark.scoring.task_times import by_family, task_times
 from benchmark.tasks import Task
 from benchmark.views import chosen_maker
 from builders.files import scratch_prefix
+from builders.outside import sentence
 from builders.photos import PhotoSet
 
 MEASURED_PHOTOS = 6

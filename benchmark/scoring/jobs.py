@@ -98,10 +98,3 @@ def _small(jobs: Sequence[Job]) -> bool:
     inputs = {id(job.given): job.given for job in jobs}.values()
     bytes_each = [4 * len(given.photos) * len(given.bank.names) * given.bank.dim for given in inputs]
     return all(given.device == "cpu" for given in inputs) and max(bytes_each, default=0) <= SIDE_BY_SIDE_BYTES
-
-
-def sentence(error: Exception) -> str:
-    """An error in one line: the sentence of one of ours, kind and first line of any other."""
-    if isinstance(error, CamtraceError):
-        return str(error)
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"

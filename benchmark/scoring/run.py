@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from benchmark.encoders import Encoder, rest
 from benchmark.options import RunOptions
 from benchmark.probe import begin_compiling_probes
 from benchmark.results import Result
-from benchmark.scoring.collected import Collected, record, result_of
+from benchmark.scoring.collected import Collected, Stopwatch, record, result_of
 from benchmark.scoring.embedded import begin_first_views, embed_pass
 from benchmark.scoring.from_files import left_out
 from benchmark.scoring.jobs import Job, run_jobs
@@ -78,7 +77,7 @@ def score_encoders(
         DataError: no photo is usable, or the embeddings do not fit the disk.
         EncoderError: the only encoder computes or is stored in a precision that the gate refuses.
     """
-    started = time.perf_counter()
+    stopwatch = Stopwatch()
     hashes = hashes or PhotoHashes(photos, options.cache)
     collected: list[Collected] = [Collected({}) for _ in encoders]
     sweep_scratch()
@@ -91,7 +90,7 @@ def score_encoders(
         judged = options.storage != "float32" or any(e.dtype != "float32" or e.in_torch or e.stored for e in encoders)
         places = BankPlaces(hashes, options, Path(scratch), at_once=judged)
         for got in collected:
-            got.add_seconds("checking photos", time.perf_counter() - started)
+            stopwatch.record("checking photos", got)
         _say_what_files_lack(encoders, photos, tasks, options, collected, tell)
         layers = layers_of(encoders, options, collected)
         encoders = [layered.encoder if layered else e for e, layered in zip(encoders, layers, strict=True)]
@@ -170,7 +169,7 @@ def _try(
 ) -> list[Encoder]:
     """The encoders, random ones marked. Those that do not answer as encoders do are failures from here on; a file of
     embeddings is asked nothing."""
-    started, found = time.perf_counter(), list(encoders)
+    stopwatch, found = Stopwatch(), list(encoders)
     asked = [i for i, encoder in enumerate(encoders) if encoder.stored is None]
     able = [encoders[i] for i in asked]
     trials: list[Trial] = []
@@ -181,7 +180,7 @@ def _try(
         if trial.random and not options.allow_random:
             reason = f"{trial.random}; --allow-random scores it all the same, and the result says so"
         got.trial, found[i] = trial, replace(encoders[i], random=bool(trial.random))
-        got.add_seconds("asking twice", (time.perf_counter() - started) / len(encoders))
+        stopwatch.record("asking twice", got, len(encoders))
         if reason:
             got.failures["encoder", encoders[i].info.id] = reason
     return found
@@ -200,7 +199,7 @@ def _settled(
         if got.failures:
             found.append(encoder)
             continue
-        started = time.perf_counter()
+        stopwatch = Stopwatch()
         try:
             encoder, got.runtime = settled(encoder, photos, bytes_hash, options)
         except EncoderError as error:
@@ -208,7 +207,7 @@ def _settled(
                 raise
             got.failures["encoder", encoder.info.id] = str(error)
         if got.runtime is not None:
-            got.add_seconds("comparing with torch", time.perf_counter() - started)
+            stopwatch.record("comparing with torch", got)
         found.append(encoder)
     return found
 
@@ -225,14 +224,14 @@ def _precise_enough(
     for i, (encoder, got) in enumerate(zip(encoders, collected, strict=True)):
         if got.failures:
             continue
-        started = time.perf_counter()
+        stopwatch = Stopwatch()
         try:
             got.gate = judge(encoder, photos, bytes_hash, options)
             reason = "" if got.gate is None or got.gate.passed or options.force_dtype else got.gate.reason
         except CamtraceError as error:
             reason = str(error)
         if got.gate is not None:
-            got.add_seconds("precision gate", time.perf_counter() - started)
+            stopwatch.record("precision gate", got)
         if not reason:
             fit.append(i)
         elif len(encoders) == 1:

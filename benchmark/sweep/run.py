@@ -22,13 +22,13 @@ from benchmark.scoring import (
     recorded,
     release,
     score_encoders,
-    sentence,
     write_reports,
     write_scored,
 )
 from benchmark.tasks import Task
 from builders.errors import CamtraceError, DataError
 from builders.files import write_text_atomically
+from builders.outside import sentence
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary
 

@@ -44,7 +44,7 @@ CLUSTER_COLUMNS = ("scene", "owner")
 
 def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
-    from benchmark.probe import Clusters, labelled_curve, labelled_probe, labelled_spread
+    from benchmark.probe import Clusters, as_learnt, labelled_curve, labelled_probe, labelled_spread
     from benchmark.stats import against_chance, photo_interval
 
     labels = attribute_labels(given.photos, attribute)
@@ -65,19 +65,20 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
 
     clusters, unit = _clusters(given.photos, test.photos)
     splits = seen(view)
-    answers = labelled_probe(splits, **how)
-    learnt = Clusters(*(_clusters(given.photos, part.photos)[0] for part in (train, val)))
+    learnt = as_learnt(splits, **how)
+    answers = labelled_probe(learnt, **how)
+    learnt_clusters = Clusters(*(_clusters(given.photos, part.photos)[0] for part in (train, val)))
 
     def further() -> dict[str, Any]:
-        controls = {"shuffled": _shuffled(given, splits, answers)}
+        controls = {"shuffled": _shuffled(given, learnt, answers)}
         if given.options.mask_ratio:
             controls |= {view: control(seen(view)) for view in ("whole", "complement")}
         metadata = _other_labels(given.photos, attribute)
         if metadata.shape[1]:
             rows = {split: metadata[part.photos] for split, part in parts.items()}
             controls["metadata"] = control(labelled_splits(rows, parts, n_classes))
-        curve = labelled_curve(splits, whole=answers, clusters=clusters, **how)
-        spread = labelled_spread(splits, whole=answers, clusters=learnt, **how)
+        curve = labelled_curve(learnt, whole=answers, clusters=clusters, **how)
+        spread = labelled_spread(learnt, whole=answers, clusters=learnt_clusters, **how)
         return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
 
     ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=given.options.resamples)

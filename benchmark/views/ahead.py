@@ -12,6 +12,7 @@ from benchmark.views.loading import PhotoViews
 from benchmark.views.stream import view_stream
 from benchmark.views.views import Preprocess, ViewRecipe
 from builders.photos import PhotoSet
+from builders.pixels import compiling_s
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class ViewsAhead:
     """
 
     def __init__(self) -> None:
-        self.begun_s = 0.0
-        """Time that beginning took, of the stream that is held."""
+        self.begun_s = self.compiling_s = 0.0
+        """Time that beginning took, of the stream that is held; and the part of it that kernels had to be compiled."""
         self._held: tuple[StreamAsked, Generator[PhotoViews, None, None]] | None = None
 
     def begin(self, asked: StreamAsked) -> None:
@@ -61,14 +62,15 @@ class ViewsAhead:
         if self._held is not None and self._held[0].same(asked):
             return
         self.close()
-        started = time.perf_counter()
+        started, compiled = time.perf_counter(), compiling_s()
         self._held = asked, asked.stream()
-        self.begun_s = time.perf_counter() - started
+        self.begun_s, self.compiling_s = time.perf_counter() - started, compiling_s() - compiled
 
     def stream(self, asked: StreamAsked) -> Generator[PhotoViews, None, None]:
         """What is held, if it is this; else a new one, and what is held ends."""
         if self._held is not None and self._held[0].same(asked):
-            (_, stream), self._held, self.begun_s = self._held, None, 0.0
+            (_, stream), self._held = self._held, None
+            self.begun_s = self.compiling_s = 0.0
             return stream
         self.close()
         return asked.stream()
@@ -77,4 +79,5 @@ class ViewsAhead:
         """End what nobody asked for."""
         if self._held is not None:
             self._held[1].close()
-        self._held, self.begun_s = None, 0.0
+        self._held = None
+        self.begun_s = self.compiling_s = 0.0

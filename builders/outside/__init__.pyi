@@ -7,6 +7,7 @@ from .pace import PHOTO_PACE, Pace, TooSlow, within
 from .parquet import said_of_table, unfolded, unreadable_table
 from .plain import Refused, check_plain, parse_json, parse_yaml
 from .quiet import quiet_clients
+from .saying import kind_and_line, readable_line, sentence
 
 __all__ = [
     "HUB_PACE",
@@ -20,6 +21,7 @@ __all__ = [
     "from_authors",
     "from_hub",
     "is_readable",
+    "kind_and_line",
     "open_outside",
     "outside_sha256",
     "parse_json",
@@ -30,9 +32,11 @@ __all__ = [
     "read_outside_json",
     "read_outside_text",
     "readable",
+    "readable_line",
     "readable_lines",
     "said_by_client",
     "said_of_table",
+    "sentence",
     "too_large",
     "unfolded",
     "unreadable_table",

@@ -18,9 +18,9 @@ from typing import Any
 
 from builders.errors import RemoteError, disk_error, full_disk_in
 from builders.outside.door import too_large
-from builders.outside.names import readable_line
 from builders.outside.pace import Pace, TooSlow, within
 from builders.outside.quiet import quiet_clients
+from builders.outside.saying import readable_line
 from builders.outside.watched import BROKEN_S, Fetched, Watch, check_pace, refusal
 
 HUB_PACE = Pace(headers_s=60.0, grace_s=60.0, least_bytes_per_s=16384.0, deadline_s=86_400.0)

@@ -30,15 +30,6 @@ def readable(name: str) -> str:
     return _ESCAPED.sub(_code, name)
 
 
-def readable_line(error: BaseException, most: int | None = None) -> str:
-    r"""The first line of what an error says, or its kind where it says nothing; cut to so many characters.
-
-    >>> readable_line(ValueError("no\x1b\nat the end")), readable_line(KeyError()), readable_line(OSError("abc"), 2)
-    ('no\\x1b', 'KeyError', 'ab')
-    """
-    return readable((str(error).strip().splitlines() or [type(error).__name__])[0][:most])
-
-
 def is_readable(name: str) -> bool:
     """Whether nothing of a name has to be escaped.
 

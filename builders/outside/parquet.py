@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from builders.outside.names import readable_line
+from builders.outside.saying import readable_line
 
 if TYPE_CHECKING:
     import pyarrow as pa

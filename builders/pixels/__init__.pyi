@@ -1,13 +1,15 @@
 from .by_pillow import open_processed, process_by_pillow, processed_file, request
 from .codec import codec_canary, codec_versions
 from .decode import MAX_PIXELS, check_work, decode_rgb
-from .engine.beside import CompiledBeside
+from .engine.beside import CompiledBeside, compiling_s
 from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
 from .engine.forced import forced_engine
 from .engine.request import Planner
 from .engine.selection import begin_compiling_engine, chosen_engine
-from .image_header import ImageHeader, read_image_header
-from .jpeg_header import read_jpeg_header, scaled_tables
+from .image_facts import ImageHeader
+from .image_header import read_image_header
+from .jpeg_header import read_jpeg_header
+from .jpeg_quality import scaled_tables
 from .masking import CenterMask
 from .parameters import (
     ALL_PARAMETERS,
@@ -52,6 +54,7 @@ __all__ = [
     "chosen_engine",
     "codec_canary",
     "codec_versions",
+    "compiling_s",
     "decode_rgb",
     "entry_point",
     "forced_engine",

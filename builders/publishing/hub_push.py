@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from builders.dataset import file_sha256
 from builders.errors import RemoteError, UsageError
-from builders.outside import from_hub
+from builders.outside import from_hub, readable_line
 
 ATTEMPTS = 6
 """Tries of one stage before the push gives up."""
@@ -82,7 +82,7 @@ def push_folder(
         url = retry(lambda: create_repo(api, repo, repo_type, public), repo)
         private = retry(lambda: api.repo_info(repo, repo_type=repo_type), repo).private
     except HFValidationError as error:
-        raise UsageError(f"{repo!r} is not a repository name: {str(error).splitlines()[0]}") from None
+        raise UsageError(f"{repo!r} is not a repository name: {readable_line(error)}") from None
     if not private and not public:
         raise UsageError(f"{repo} exists and is public: say --public if that is meant, or choose another --repo")
 

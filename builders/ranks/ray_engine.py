@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from builders.errors import UsageError, missing_package
+from builders.outside import readable_line
 from builders.ranks.status import count_text
 from builders.ranks.tasks import EngineOptions, Submission, Task, executor, quietly, records
 
@@ -57,9 +58,9 @@ def _start_ray(ray: Any, options: EngineOptions, tasks: int) -> None:
         else:
             ray.init(address=options.address, **{k: v for k, v in quiet.items() if k != "include_dashboard"})
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        first = str(error).strip().splitlines()[0]
         raise UsageError(
-            f"--engine ray: no cluster at {options.address} ({first}); --address HOST:PORT names one, local starts one"
+            f"--engine ray: no cluster at {options.address} ({readable_line(error)}); "
+            "--address HOST:PORT names one, local starts one"
         ) from None
 
 

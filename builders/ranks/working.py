@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from builders.errors import CamtraceError, DataError
+from builders.outside import sentence
 from builders.ranks.markers import Finished, Markers, host
 from builders.ranks.places import Place
 from builders.ranks.plan import Plan
@@ -159,7 +160,4 @@ def _beating(markers: Markers, rank: int, silent_minutes: float) -> Iterator[_Be
 def _sentence(error: Exception) -> str:
     if os.environ.get("CAMTRACE_DEBUG"):
         traceback.print_exc()
-    if isinstance(error, CamtraceError):
-        return str(error)
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0] if text else 'no message'}"
+    return sentence(error)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from builders.errors import UsageError, missing_package
+from builders.outside import kind_and_line
 from builders.pixels import forced_engine
 from builders.simcams.compiling import SIMCAMS_KERNELS
 from builders.simcams.sensor import Raw
@@ -62,20 +63,19 @@ def tested() -> tuple[Stages, str]:
     """The compiled stages, or NumPy's and the reason; warns once if they are there but not usable."""
     if importlib.util.find_spec("numba") is None:
         return numpy_stages(), missing_package("numba", "fast rendering of simulated cameras")
-    SIMCAMS_KERNELS.wait()
     try:
-        from builders.simcams import accelerated
+        with SIMCAMS_KERNELS.first_call():
+            from builders.simcams import accelerated
 
-        compiled = Stages(
-            accelerated.compiled_paint,
-            accelerated.compiled_light_on_sensor,
-            accelerated.compiled_read_out,
-            accelerated.compiled_develop,
-        )
-        objection = difference(compiled, numpy_stages())
+            compiled = Stages(
+                accelerated.compiled_paint,
+                accelerated.compiled_light_on_sensor,
+                accelerated.compiled_read_out,
+                accelerated.compiled_develop,
+            )
+            objection = difference(compiled, numpy_stages())
     except Exception as error:  # of a compiler: any
-        reason = (str(error).splitlines() or [""])[0]
-        objection = f"the kernels of simulated cameras cannot be compiled ({type(error).__name__}: {reason})"
+        objection = f"the kernels of simulated cameras cannot be compiled ({kind_and_line(error)})"
     if objection:
         warnings.warn(f"{objection}; going on with NumPy, which is slower", RuntimeWarning, stacklevel=4)
         return numpy_stages(), objection

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
-from builders.outside import from_hub, said_by_client
+from builders.outside import from_hub, readable_line, said_by_client
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import ALL_PARAMETERS, Parameter
 from builders.sources.hub_photos import split_named, undecoded
@@ -102,7 +102,7 @@ def _loaded(path_or_repo: str, parameter: str | None, revision: str | None) -> A
             return datasets.load_dataset(path_or_repo, parameter, revision=revision)
     except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
         if type(error) is ValueError:  # so ``datasets`` says that there is no such config
-            raise UsageError(f"{path_or_repo}: {str(error).splitlines()[0]}") from None
+            raise UsageError(f"{path_or_repo}: {readable_line(error)}") from None
         raise DataError(f"{path_or_repo}: cannot be loaded ({said_by_client(error)})") from None
 
 

@@ -8,13 +8,17 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from builders.pixels.engine.forced import forced_engine
-from builders.pixels.engine.kernel_cache import kernel_folder, sources_hash
+from builders.pixels.engine.kernel_cache import index_hash, kernel_folder
 
 WAIT_S = 120
 """For the process: a machine that takes longer compiles once more, itself."""
+
+_compiling_s = 0.0
 
 _PROGRAM = "import importlib, sys; sys.path[:] = {!r}; importlib.import_module({!r}).{}()"
 
@@ -26,12 +30,17 @@ def _end(process: subprocess.Popen[bytes], of: int) -> None:
         process.wait()
 
 
+def compiling_s() -> float:
+    """Seconds that this process has compiled kernels of pictures, or waited for them, until now: take differences."""
+    return _compiling_s
+
+
 class CompiledBeside:
     """Some kernels, and the process that compiles them.
 
     Args:
         compile: ``module:function`` that compiles all of them.
-        name: of the file in ``kernel_folder`` that says that this machine has them, before the hash of their sources.
+        name: of the file in ``kernel_folder`` that says that this machine has them, before what numba finds them by.
         folder, patterns: which files they are made of, beside the engine's.
     """
 
@@ -53,6 +62,18 @@ class CompiledBeside:
                     atexit.register(_end, self._process, os.getpid())
         return self._process
 
+    @contextlib.contextmanager
+    def first_call(self) -> Iterator[None]:
+        """Around it: waits for the process; where this machine lacks the kernels, the time counts as compiling."""
+        global _compiling_s
+        started, there = time.perf_counter(), self._marker().exists()
+        try:
+            self.wait()
+            yield
+        finally:
+            if not there:
+                _compiling_s += time.perf_counter() - started
+
     def wait(self) -> None:
         """Until the process has ended, if this one has begun it."""
         if self._process is not None:
@@ -66,4 +87,4 @@ class CompiledBeside:
 
     def _marker(self) -> Path:
         files = [file for pattern in self._patterns if self._folder for file in sorted(self._folder.glob(pattern))]
-        return kernel_folder() / f"{self._name}-{sources_hash(tuple(map(str, files)))}"
+        return kernel_folder() / f"{self._name}-{index_hash(tuple(map(str, files)))}"

@@ -10,14 +10,22 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.metadata
+import itertools
 import os
+import platform
 import re
 import shutil
+import sys
 import time
 from pathlib import Path
 
 KEPT_DAYS = 30
 """A folder of other sources is removed once nobody has used it for so long."""
+
+CPU_INFO = Path("/proc/cpuinfo")
+_OF_MODEL = ("model name", "flags", "CPU implementer", "CPU part", "Features", "isa")
+"""What its lines begin with that differ between processors, not between cores or moments."""
 
 _OURS = re.compile(r"engine-[0-9a-f]{16}")
 
@@ -55,6 +63,35 @@ def _is_stale(entry: os.DirEntry[str], oldest: float) -> bool:
 def sources_hash(parts: tuple[str, ...] = ()) -> str:
     """A hash of every file of the engine, and of the parts."""
     digest = hashlib.sha256()
-    for path in (*sorted(Path(__file__).parent.glob("*.py")), *map(Path, parts)):
+    for path in _sources(parts):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+@functools.cache
+def index_hash(parts: tuple[str, ...] = ()) -> str:
+    """A hash of what numba finds compiled functions by: sources, their place and time, Python, numba, processor.
+
+    Two checkouts of the same sources have two; so have two machines that share a home folder.
+    """
+    versions = [sys.implementation.cache_tag, getattr(sys, "abiflags", "")]
+    for package in ("numba", "llvmlite"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions.append(importlib.metadata.version(package))
+    chosen = [os.environ.get(f"NUMBA_CPU_{part}", "-") for part in ("NAME", "FEATURES")]
+    places = [f"{os.path.abspath(path)} {path.stat().st_mtime_ns}" for path in _sources(parts)]
+    said = "\n".join([sources_hash(parts), *map(str, versions), *chosen, _processor(), *places])
+    return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _sources(parts: tuple[str, ...]) -> tuple[Path, ...]:
+    return (*sorted(Path(__file__).parent.glob("*.py")), *map(Path, parts))
+
+
+def _processor() -> str:
+    """Its model and features, as far as the system tells without a library."""
+    kind = f"{platform.system()} {platform.machine()} {platform.processor()}"
+    with contextlib.suppress(OSError), CPU_INFO.open(encoding="ascii", errors="replace") as lines:
+        first = itertools.takewhile(str.strip, lines)  # of the first core
+        return "\n".join([kind, *(line for line in first if line.startswith(_OF_MODEL))])
+    return kind

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import UsageError, missing_package
+from builders.outside import kind_and_line
 from builders.pixels.engine.beside import CompiledBeside
 from builders.pixels.engine.forced import VARIABLE, forced_engine
 from builders.pixels.resize_crop import Rectangle, ResizeCrop
@@ -47,14 +48,13 @@ def _tested() -> tuple[ModuleType | None, str]:
     """The engine, or none and the reason; warns once if it is there but not usable."""
     if importlib.util.find_spec("numba") is None:
         return None, missing_package("numba", "the fast engine")
-    ENGINE_KERNELS.wait()
     try:
-        from builders.pixels.engine import photo
+        with ENGINE_KERNELS.first_call():
+            from builders.pixels.engine import photo
 
-        objection = self_test(photo)
+            objection = self_test(photo)
     except Exception as error:  # of a compiler: any
-        reason = (str(error).splitlines() or [""])[0]
-        objection = f"the fast engine cannot be compiled ({type(error).__name__}: {reason})"
+        objection = f"the fast engine cannot be compiled ({kind_and_line(error)})"
     if objection:
         warnings.warn(f"{objection}; using Pillow, which is slower", RuntimeWarning, stacklevel=4)
         return None, objection

@@ -119,7 +119,7 @@ def test_runtime__every_thread_has_a_chunk(views):
     seen: list[int] = []
 
     class Sizes:
-        version, views = "1", None
+        version, at_once = "1", ()
 
         def __call__(self, chunks):
             seen.extend(map(len, chunks))
@@ -137,10 +137,11 @@ def test_runtime__every_thread_has_a_chunk(views):
             seen.clear()
             assert torch.equal(RuntimeEmbedder("e", Sizes())(views[:count]), views[:count].flatten(1))
             assert seen == expected
-        Sizes.views = 16
-        seen.clear()
-        RuntimeEmbedder("e", Sizes())(views)
-        assert seen == [16, 16, 5]
+        for at_once, expected in (((16,), [16, 16, 5]), ((4, 1), [4] * 9 + [1])):
+            Sizes.at_once = at_once
+            seen.clear()
+            RuntimeEmbedder("e", Sizes())(views)
+            assert seen == expected
     finally:
         torch.set_num_threads(before)
 
@@ -156,21 +157,34 @@ class Flat(Small):
         return self.matrix(pixels.flatten(1))
 
 
-@pytest.mark.parametrize(("module", "at_once", "given"), [(Small, 1, [1] * 37), (Flat, None, [8, 8, 8, 8, 5])])
-def test_openvino__one_view_at_a_time_but_where_weights_are_heavy(module, at_once, given, tmp_path, monkeypatch, views):
-    encoder = made(module(), tmp_path, "openvino")
-    assert encoder.runtime.views == at_once
-    sizes = []
-    computes = OpenVinoNetwork.__call__
-    monkeypatch.setattr(
-        OpenVinoNetwork, "__call__", lambda self, chunks: sizes.extend(map(len, chunks)) or computes(self, chunks)
-    )
-    expected = made(module(), tmp_path, "torch").embed(views)
-    assert largest_relative_error(encoder.embed(views).numpy(), expected.numpy()) < 2e-6
-    assert sizes == given
-    read_again = made(module(), tmp_path, "openvino")
-    assert read_again.runtime == encoder.runtime
-    assert read_again.runtime.key().get("views") == at_once
+@pytest.mark.parametrize(
+    ("module", "at_once", "views_of", "given"),
+    [(Small, (4, 1), 1, [4] * 8 + [1] * 5), (Flat, (), None, [8, 8, 8, 8, 5])],
+)
+def test_openvino__four_views_at_a_time_but_where_weights_are_heavy(
+    module, at_once, views_of, given, tmp_path, monkeypatch, views
+):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        encoder = made(module(), tmp_path, "openvino")
+        assert encoder.embed.computes.at_once == at_once
+        assert encoder.runtime.views == views_of
+        sizes = []
+        computes = OpenVinoNetwork.__call__
+        monkeypatch.setattr(
+            OpenVinoNetwork, "__call__", lambda self, chunks: sizes.extend(map(len, chunks)) or computes(self, chunks)
+        )
+        expected = made(module(), tmp_path, "torch").embed(views)
+        assert largest_relative_error(encoder.embed(views).numpy(), expected.numpy()) < 2e-6
+        assert sizes == given
+        read_again = made(module(), tmp_path, "openvino")
+        assert read_again.runtime == encoder.runtime
+        assert read_again.runtime.key().get("views") == views_of
+        assert read_again.embed.computes.at_once == at_once
+        assert torch.equal(read_again.embed(views), encoder.embed(views))
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_runtime__auto_is_openvino_and_a_view_as_pixels_goes_in_as_it_is(tmp_path, views):
@@ -238,9 +252,9 @@ def test_runtime__what_cannot_apply_is_torch_or_a_wrong_request(tmp_path, monkey
 
 def test_runtime__torch_where_the_memory_holds_no_second_copy(tmp_path, monkeypatch):
     weights = sum(4 * tensor.numel() for name, tensor in Small().state_dict().items() if "num_batches" not in name) + 8
-    monkeypatch.setattr("benchmark.encoders.runtime.free_on_host", lambda: 3 * weights)
+    monkeypatch.setattr("benchmark.encoders.runtime.free_on_host", lambda: 4 * weights)
     assert made(Small(), tmp_path).runtime.name == "openvino"
-    monkeypatch.setattr("benchmark.encoders.runtime.free_on_host", lambda: 3 * weights - 1)
+    monkeypatch.setattr("benchmark.encoders.runtime.free_on_host", lambda: 4 * weights - 1)
     assert "for its copy of the weights" in made(Small(), tmp_path).runtime.reason
     with pytest.raises(UsageError, match="GB are free"):
         made(Small(), tmp_path, "openvino")
@@ -507,7 +521,7 @@ def test_openvino__weights_that_may_still_be_trained_are_converted_too(trained, 
     """Torch makes constants, which weights of a traced function are, of no others."""
     module = Small().eval().requires_grad_(trained)
     embed = Embedder("e", module, lambda m, x: m(x), None, Placement("cpu", "float32"))
-    network = OpenVinoNetwork(_core().compile_model(_traced(embed, views[:3]), "CPU", _settings(1)), 1)
+    network = OpenVinoNetwork([_core().compile_model(_traced(embed, views[:3]), "CPU", _settings(1))], 1)
     assert largest_relative_error(network([views.numpy()])[0], embed(views).numpy()) < 2e-6
 
 
@@ -575,6 +589,6 @@ def test_openvino__not_one_embedding_for_each_view_is_an_error(views):
     given = ops.parameter([-1, 3, 16, 16], np.float32)
     one = ops.reshape(ops.reduce_mean(given, np.array([0, 2, 3])), np.array([1, 3]), special_zero=False)
     model = openvino.Model([one], [given])
-    wrong = OpenVinoNetwork(_core().compile_model(model, "CPU"), 1)
+    wrong = OpenVinoNetwork([_core().compile_model(model, "CPU")], 1)
     with pytest.raises(RuntimeError, match="not one embedding for each view"):
         wrong([views[:4].numpy()])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,10 @@ import pytest
 import torch
 
 from benchmark.probe import design as design_module
-from benchmark.probe import parts, processing_curve, processing_probe, processing_spread
+from benchmark.probe import processing_curve, processing_probe, processing_spread
 from benchmark.probe.design import Design, design, joined, resident_bytes
 from benchmark.probe.features import gather
 from benchmark.probe.logistic import solve
-from benchmark.probe.protocols import features_of
 
 FITS, PHOTOS, D, CLASSES = 4, 40, 90, 3
 CPU = torch.device("cpu")
@@ -80,20 +81,21 @@ def test_processing_spread__rotates_nothing_again_and_is_the_same(asked: Any, mo
     processing_curve(*asked, whole=whole)  # whose searches are their own
     assert rotated
     rotated.clear()
-    monkeypatch.setattr(parts, "features_of", lambda answers, fits: None)
-    expected = processing_spread(*asked, whole=whole)
+    expected = processing_spread(*asked, whole=replace(whole, features=None))
     assert len(rotated) >= 8
     assert found.deviation > 0
     np.testing.assert_allclose(found.deviation, expected.deviation, rtol=1e-6)
 
 
-def test_features_of__the_first_fits_of_a_probe_of_few_photos(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = features_of(processing_probe(*asked), 2)
+def test_answers__hold_the_training_sets_of_few_photos(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = processing_probe(*asked)
+    found = answers.features
     assert found is not None
     assert found.resident is not None
-    expected = features(asked, slice(2), np.arange(PHOTOS))
+    assert "features" not in {*answers.details(), *re.findall(r"(\w+)=", repr(answers))}
+    expected = features(asked, slice(FITS), np.arange(PHOTOS))
     np.testing.assert_allclose(abs(found.resident), abs(expected.resident), atol=1e-8)
     fewer = processing_probe(*asked, memory_bytes=2 * resident_bytes(PHOTOS, D))  # two fits at a time: none is kept
-    assert features_of(fewer, 2) is None
+    assert fewer.features is None
     monkeypatch.setattr(design_module, "REDUCED_ROWS", 20)
-    assert features_of(processing_probe(*asked), 2) is None
+    assert processing_probe(*asked).features is None

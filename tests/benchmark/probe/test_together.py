@@ -52,7 +52,7 @@ def test_labelled_probe__of_some_photos_answers_as_alone(
     splits = some(photos, together, every)
     learnt = as_learnt(splits)
     assert learnt.train_x.shape == (-(-TRAIN // every), TRAIN + VAL + 2)  # among all, not alone
-    assert as_learnt(splits) is learnt
+    assert as_learnt(learnt) is learnt
     for name in ("train_y", "val_y", "test_y"):
         np.testing.assert_array_equal(getattr(learnt, name), getattr(splits, name))
     rows, plain = (

@@ -238,10 +238,11 @@ def test_labelled_faces__turned_once_and_the_same_answers(monkeypatch: pytest.Mo
     monkeypatch.setattr(protocols, "turned", lambda given: made.append(1) or turned(given))
 
     def everything() -> list[Any]:
-        whole = labelled_probe(splits)
-        null = shuffled_accuracies(splits, chosen=whole.chosen, permutations=20)
-        curve = labelled_curve(splits, whole=whole)
-        spread = labelled_spread(splits, whole=whole, probes=3)
+        learnt = as_learnt(splits)
+        whole = labelled_probe(learnt)
+        null = shuffled_accuracies(learnt, chosen=whole.chosen, permutations=20)
+        curve = labelled_curve(learnt, whole=whole)
+        spread = labelled_spread(learnt, whole=whole, probes=3)
         return [whole, null, curve, spread]
 
     found = everything()
@@ -260,11 +261,12 @@ def test_labelled_faces__turned_once_and_the_same_answers(monkeypatch: pytest.Mo
 
 def test_labelled_faces__axes_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
-    splits, found = splits_of(200, 400, val=30), []
+    found: list[int] = []
     principal = design_module.principal_axes
     monkeypatch.setattr(
         design_module, "principal_axes", lambda features, count: found.append(features.n) or principal(features, count)
     )
+    splits = as_learnt(splits_of(200, 400, val=30))
     whole = labelled_probe(splits)
     shuffled_accuracies(splits, chosen=whole.chosen, permutations=2)
     labelled_spread(splits, whole=whole, probes=2)
@@ -281,7 +283,6 @@ def test_as_learnt__only_where_it_is_the_same_and_pays(monkeypatch: pytest.Monke
     splits = splits_of(150, 400, tested=90)
     once = as_learnt(splits)
     assert once.frame is not None
-    assert as_learnt(splits) is once
     assert as_learnt(once) is once
     assert as_learnt(splits, protocol="iccv2025") is splits
     assert as_learnt(splits, reader="knn") is splits

@@ -215,10 +215,14 @@ def test_views_ahead__gives_what_is_held_to_who_asks_for_exactly_it(monkeypatch)
     asked = StreamAsked(photos, (0, 1), ProcessingViews(("resizing-x2",)), (SMALL,), 2, "auto", home, (2,))
     again = dataclasses.replace(asked, preprocesses=(Pixels(SMALL.steps),))
     ahead = ViewsAhead()
-    ahead.begin(asked)
+    compiled = iter([5.0, 7.0])
+    with monkeypatch.context() as first:
+        first.setattr(benchmark.views.ahead, "compiling_s", lambda: next(compiled))
+        ahead.begin(asked)
     assert ahead.begun_s > 0
+    assert ahead.compiling_s == 2
     assert ahead.stream(again) is given[0]
-    assert ahead.begun_s == 0  # counted by who took it
+    assert (ahead.begun_s, ahead.compiling_s) == (0, 0)  # counted by who took it
     assert ahead.stream(again) is given[1]
     assert not closed
     others = (

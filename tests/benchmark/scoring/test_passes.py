@@ -21,7 +21,9 @@ from benchmark.scoring.run import score_encoders
 from benchmark.tasks import Task, TaskInput, TaskOutcome
 from benchmark.tasks.registry import all_tasks
 from benchmark.views import MaskedViews, PlainViews, ProcessingViews
+from benchmark.views.loading import iterate_views
 from builders.photos import PhotoSet
+from builders.pixels.engine import beside
 from builders.pixels.parameters import PROCESSINGS
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
@@ -182,11 +184,37 @@ def test_score__costs_of_a_shared_pass_are_each_encoders_own(tmp_path):
     assert (again.result.cost["views"], again.result.cost["encoders_in_pass"]) == (0, 1)
 
 
+@pytest.mark.parametrize(("maker", "own"), [("scoring.trial", "asking twice"), ("views.stream", "embedding")])
+def test_score__compiling_is_told_apart(tmp_path, monkeypatch, maker, own):
+    """A compiler that takes a million seconds in no time, in either stage that makes views here."""
+    compiled = []
+
+    def compile_first(*asked, **how):
+        if not compiled:
+            compiled.append(monkeypatch.setattr(beside, "_compiling_s", beside.compiling_s() + 1e6))
+        return iterate_views(*asked, **how)
+
+    monkeypatch.setattr(f"benchmark.{maker}.iterate_views", compile_first)
+    encoders = [Counting("one", "1" * 64).encoder, Counting("two", "2" * 64).encoder]
+    tasks = [mean_task("some", PlainViews(), "photo")]
+    scored = score_encoders(encoders, grey_photos(), tasks, options(tmp_path))
+    seconds = [one.result.cost["seconds"] for one in scored]
+    assert [s["compiling kernels"] for s in seconds] == [5e5, 5e5]
+    assert all(s[own] < 0 for s in seconds)  # without it
+    assert own == "asking twice" or all(s["of which waiting for views"] == 0 for s in seconds)
+    assert all(value >= 0 for s in seconds for stage, value in s.items() if stage != own)
+    [again, _] = score_encoders(encoders, grey_photos(), tasks, options(tmp_path))
+    assert "compiling kernels" not in again.result.cost["seconds"]
+
+
 def test_pass_outcome__what_is_shared_is_divided_by_views():
     cost = PassCost(photos=5, views=40, wall_s=20.0, waiting_s=4.0, forward_s=12.0, making_s=8.0)
+    cost = replace(cost, compiling_s=2.0)
     outcome = PassOutcome(cost, {}, (10, 30), (9.0, 3.0))
     first, second = outcome.own(0), outcome.own(1)
-    assert first == PassCost(photos=5, views=10, wall_s=9 + 0.25 * 8, waiting_s=1.0, forward_s=9.0, making_s=2.0)
+    assert first == PassCost(
+        photos=5, views=10, wall_s=9 + 0.25 * 8, waiting_s=1.0, forward_s=9.0, making_s=2.0, compiling_s=0.5
+    )
     assert first.wall_s + second.wall_s == 20
     assert second.making_s == 6
     nothing = PassOutcome(PassCost(0, 0, 1.0, 0.0, 0.0, 0.0), {}, (0, 0), (0.0, 0.0))

@@ -89,3 +89,47 @@ def test_mark_used__another_process_may_be_faster(tmp_path, monkeypatch):
     mark_used(used)
     assert len(seen) == 1
     assert [path.name for path in tmp_path.iterdir()] == [USED]
+
+
+def test_index_hash__holds_what_numba_finds_compiled_functions_by(tmp_path, monkeypatch):
+    """Two checkouts of the same files: numba keeps what it compiles under their folders."""
+    hashes = []
+
+    def now():
+        for cached in (kernel_cache.index_hash, kernel_cache.sources_hash):
+            cached.cache_clear()
+        hashes.append(kernel_cache.index_hash((str(part),)))
+        return kernel_cache.sources_hash((str(part),))
+
+    for checkout in ("one", "two"):
+        (tmp_path / checkout).mkdir()
+        monkeypatch.setattr(kernel_cache, "__file__", str(tmp_path / checkout / "kernel_cache.py"))
+        for name in ("kernel_cache.py", "part.py"):
+            (tmp_path / checkout / name).write_text("FACTOR = 2\n")
+            os.utime(tmp_path / checkout / name, (1, 1))
+        part = tmp_path / checkout / "part.py"
+        sources = now()
+        now()
+        assert hashes.pop() == hashes[-1]
+    assert now() == sources
+    assert len(set(hashes)) == 2  # the second twice
+    os.utime(part, (2, 2))
+    assert now() == sources
+    versions = {"numba": "0.1", "llvmlite": "0.2"}
+    monkeypatch.setattr(kernel_cache.importlib.metadata, "version", versions.get)
+    now()
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    now()
+    cores = tmp_path / "cpuinfo"
+    monkeypatch.setattr(kernel_cache, "CPU_INFO", cores)
+    cores.write_text("processor : 0\nflags : sse2\ncpu MHz : 1\n\nprocessor : 1\n")
+    now()
+    cores.write_text("processor : 0\nflags : sse2\ncpu MHz : 2\n\nprocessor : 1\nflags : other\n")
+    now()
+    assert hashes.pop() == hashes[-1]
+    cores.write_text("processor : 0\nflags : avx2\ncpu MHz : 2\n")
+    assert now() == sources
+    assert len(hashes) == 8
+    assert len(set(hashes)) == 7
+    kernel_cache.index_hash.cache_clear()
+    kernel_cache.sources_hash.cache_clear()

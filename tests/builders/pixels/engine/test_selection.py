@@ -108,6 +108,23 @@ def test_compiled_beside__what_still_compiles_ends_with_the_process_that_began_i
         assert process.returncode == -signal.SIGTERM
 
 
+def test_compiled_beside__what_a_machine_lacks_counts_as_compiling(monkeypatch, tmp_path):
+    times = iter([0.0, 3.0, 10.0, 17.0, 20.0, 21.0])
+    monkeypatch.setattr(beside, "kernel_folder", lambda: tmp_path)
+    monkeypatch.setattr(beside.time, "perf_counter", lambda: next(times))
+    kernels, before = beside.CompiledBeside("os:getpid", "some"), beside.compiling_s()
+    with kernels.first_call():
+        pass
+    assert beside.compiling_s() - before == 3
+    with pytest.raises(RuntimeError), kernels.first_call():
+        raise RuntimeError("of a compiler")
+    assert beside.compiling_s() - before == 3 + 7
+    kernels.note()
+    with kernels.first_call():
+        pass
+    assert beside.compiling_s() - before == 3 + 7
+
+
 def test_tested__waits_for_who_compiles_and_notes_that_the_kernels_are_there(monkeypatch):
     done = []
     monkeypatch.setattr(selection.ENGINE_KERNELS, "wait", lambda: done.append("waited"))
