@@ -74,6 +74,7 @@ def load_encoder(
     runtime: str = "auto",
     cache: Path | None = None,
     preprocess: str = "own",
+    trying: Callable[[Encoder], object] = lambda in_torch: None,
 ) -> Encoder:
     """Load one encoder, ready to embed.
 
@@ -91,6 +92,7 @@ def load_encoder(
         cache: folder below which compiled networks are kept; by default ``$CAMTRACE_CACHE``, or the user's cache.
         preprocess: ``own``, ``study`` (as the ICCV 2025 study did it), ``short-side`` or ``squash``: see the table in
             ``preprocess_modes.py``.
+        trying: told the encoder in torch before another runtime is tried for the first time.
 
     Raises:
         UsageError: unknown name (with the nearest one), missing package (with the pip command), device not here.
@@ -110,7 +112,7 @@ def load_encoder(
         encoder = with_preprocessing(loader(request), preprocess)
         from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
 
-        encoder = on_runtime(_with_statement(encoder), runtime, cache)
+        encoder = on_runtime(_with_statement(encoder), runtime, cache, trying)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
