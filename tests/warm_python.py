@@ -32,7 +32,7 @@ class Process:
 
     def __init__(self, words: list[str], asked: bytes, files: Sequence[int] = ()) -> None:
         """``files``: its standard output, error and input; without them it has no input, and is listened to."""
-        self.words = words
+        self.args = words
         self.returncode: int | None = None
         self.stdin: IO[Any] | None = None
         self.stdout: IO[Any] | None = None
@@ -66,7 +66,7 @@ class Process:
         if self.returncode is None:
             select.select([self._told], [], [], timeout)
         if self.poll() is None:
-            raise subprocess.TimeoutExpired(self.words, timeout or 0)
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
         return self.returncode or 0
 
     def communicate(self, given: None = None, timeout: float | None = None) -> tuple[str, ...]:

@@ -97,8 +97,7 @@ def test_speed__a_part_that_fails_is_named(monkeypatch):
 
 def test_speed__a_part_runs_in_a_process_of_its_own(tmp_path):
     file = tmp_path / "speed.json"
-    command = [sys.executable, "scripts/speed.py", "--quick", "--only", "knn", "--json", str(file)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = run_python("scripts/speed.py", "--quick", "--only", "knn", "--json", file, cwd=ROOT, forking=True)
     assert done.returncode == 0, done.stderr
     assert {row["part"] for row in json.loads(file.read_text())} == {"knn"}
     assert done.stdout.startswith("knn: ")
