@@ -10,37 +10,21 @@ process without its parent start one of their own. ``start_forking`` is for code
 from __future__ import annotations
 
 import atexit
-import builtins
-import contextlib
 import functools
-import gc
-import importlib
 import json
 import os
-import runpy
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
-import threading
-import traceback
-import types
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
-IMPORTED = ("numpy", "torch", "torchvision", "pandas", "pyarrow.parquet", "PIL.Image", "PIL.JpegImagePlugin")
-IMPORTED += ("scipy.optimize", "scipy.special", "scipy.stats", "safetensors.torch", "httpx", "aiohttp", "yaml", "tqdm")
-IMPORTED += ("numba", "matplotlib.figure", "matplotlib.backends.backend_agg", "mpl_toolkits.mplot3d", "jinja2")
-IMPORTED += ("httpx2", "filelock", "fsspec.implementations.local", "pyarrow.dataset", "pyarrow.json")
-IMPORTED += ("anyio._backends._asyncio", "httpcore2", "truststore", "h11", "fsspec.asyn", "xml.dom.minidom")
-IMPORTED += ("multiprocess.pool", "multiprocessing.pool", "concurrent.futures.process", "xxhash", "sqlite3", "scipy.io")
-IMPORTED += ("threadpoolctl", "tqdm.contrib.concurrent", "filelock._soft", "stringprep")
-"""What the commands import, without our packages and without clients of the Hub."""
+from tests import forker
 
 
 class Process:
@@ -202,7 +186,7 @@ def share() -> None:
     own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     none, inherited = subprocess.DEVNULL, [door.fileno(), theirs.fileno()]
     process = subprocess.Popen(
-        [sys.executable, __file__, *map(str, inherited)],
+        [sys.executable, forker.__file__, *map(str, inherited)],
         pass_fds=inherited, env=own, stdin=none, stdout=none, stderr=none,
     )  # fmt: skip
     os.environ[WHERE] = os.fsdecode(door.getsockname()).removeprefix("\0")
@@ -217,87 +201,6 @@ def share() -> None:
     atexit.register(end)
 
 
-def _asked_for(door: socket.socket, owner: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Returns in each process that is forked, with what is to be run and where its output goes; ends with the owner."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those between
-    lines = [owner, door]
-    while True:
-        for line in select.select(lines, [], [])[0]:
-            if line is owner:  # it says nothing but that it is gone
-                os._exit(0)
-            if line is door:
-                lines.append(door.accept()[0])
-                continue
-            asked, files, _, _ = socket.recv_fds(line, 1 << 20, 4)
-            process, user = _who_asks(line)
-            if not asked or user != os.getuid():  # others could have code run as us
-                lines.remove(line)
-                line.close()
-                continue
-            if not os.fork():
-                for other in lines:
-                    other.close()
-                return _forked(asked, files, process)
-            for file in files:
-                os.close(file)
-
-
-def _who_asks(line: socket.socket) -> tuple[int, int]:
-    """Numbers of the process at the other end, and of its user."""
-    process, user, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return process, user
-
-
-def _forked(asked: bytes, files: list[int], by: int) -> tuple[dict[str, Any], list[int]]:
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    *files, told = files
-    if child := os.fork():  # the one between waits for the other, and tells
-        for file in files:
-            os.close(file)
-        with contextlib.suppress(BrokenPipeError, ProcessLookupError):
-            os.write(told, child.to_bytes(4, "big"))
-            select.select([os.pidfd_open(child), os.pidfd_open(by)], [], [])  # a parent is gone with whoever asked
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                os.write(told, status.to_bytes(4, "big"))
-        os._exit(0)
-    os.close(told)
-    return json.loads(asked), files
-
-
-def _become(asked: dict[str, Any], files: list[int]) -> None:
-    """Run the words as ``python`` runs them, in this process."""
-    for file, number in zip(files, (1, 2, 0), strict=False):
-        os.dup2(file, number)
-        os.close(file)
-    os.environ.clear()
-    os.environ.update(asked["env"])
-    os.chdir(asked["cwd"])
-    sys.orig_argv = [sys.executable, *asked["words"]]
-    first, *rest = asked["words"]
-    main = types.ModuleType("__main__")
-    main.__dict__["__builtins__"] = builtins
-    sys.modules["__main__"] = main
-    named = [path for path in asked["env"].get("PYTHONPATH", "").split(os.pathsep) if path]
-    beside = {"-c": "", "-m": os.getcwd()}.get(first, str(Path(first).absolute().parent))
-    sys.path[:] = [beside, *named, *sys.path]
-    if any(Path(path, "sitecustomize.py").exists() for path in named):
-        sys.modules.pop("sitecustomize", None)
-        importlib.import_module("sitecustomize")
-    if asked.get("forking"):
-        subprocess.Popen = importlib.import_module("tests.warm_python").start_forking  # type: ignore[misc]
-    if first == "-m":
-        sys.argv = rest
-        runpy._run_module_as_main(rest[0])  # type: ignore[attr-defined]
-        return
-    if first == "-c":
-        sys.argv, code = ["-c", *rest[1:]], compile(rest[0], "<string>", "exec")
-    else:
-        sys.argv, code = [first, *rest], compile(Path(first).read_bytes(), first, "exec")
-        main.__dict__["__file__"] = first
-    exec(code, main.__dict__)
-
-
 def forked(words: list[str], env: Mapping[str, str], files: list[int]) -> int:
     """The number of a child that runs ``python WORDS``, from here: of a process that has begun no thread.
 
@@ -306,48 +209,5 @@ def forked(words: list[str], env: Mapping[str, str], files: list[int]) -> int:
     child = os.fork()
     if not child:
         weakref.finalize._registry.clear()  # type: ignore[attr-defined]  # folders of this process's own
-        _run_and_end({"words": words, "env": dict(env), "cwd": os.getcwd()}, files)
+        forker.run_and_end({"words": words, "env": dict(env), "cwd": os.getcwd()}, files)
     return child
-
-
-def _wait_and_fork() -> None:
-    del sys.path[0]  # the folder of this file
-    os.fsync = lambda fd: None  # as in the tests themselves: nothing waits for the disk
-    door, owner = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
-    select.select([door, owner], [], [])  # nothing is imported where nobody asks
-    gc.disable()
-    for name in IMPORTED:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # what is here is here for ever: no process looks through it again
-    gc.enable()
-    _run_and_end(*_asked_for(door, owner))
-
-
-def _run_and_end(asked: dict[str, Any], files: list[int]) -> NoReturn:
-    status = _status(lambda: _become(asked, files))
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(status)  # without taking apart what is shared with all others
-
-
-def _status(run: Callable[[], None]) -> int:
-    """How Python ends."""
-    try:
-        run()
-    except SystemExit as ended:
-        if ended.code is None or isinstance(ended.code, int):
-            return (ended.code or 0) & 0xFF
-        print(ended.code, file=sys.stderr)
-        return 1
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    _wait_and_fork()
