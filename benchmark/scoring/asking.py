@@ -24,7 +24,7 @@ from benchmark.views import ViewsAhead
 from builders.errors import CamtraceError, DataError, UsageError
 from builders.kinds import open_photos
 from builders.photos import PhotoSet
-from builders.pixels import memory_budget
+from builders.pixels import engine_being_compiled, memory_budget
 
 
 class Load(Protocol):
@@ -132,8 +132,8 @@ def score_asked(
     with ExitStack() as budget, closing(ViewsAhead()) as ahead:
 
         def trying(encoder: Encoder) -> None:
-            """While one core tries another library, the other makes the first views."""
-            if len(asked.encoders) == 1 and asked.erasing is None:
+            """While one core tries another library, the other makes the first views, if it is not compiling."""
+            if len(asked.encoders) == 1 and asked.erasing is None and not engine_being_compiled():
                 _, photos, fitting = sets[0]
                 budget.enter_context(memory_budget(options.memory))
                 begin_first_views(ahead, [encoder], None, photos, planned_passes(fitting, photos, options)[0], options)
