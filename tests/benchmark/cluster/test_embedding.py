@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("unpainted")
 
 
 @pytest.fixture
-def planned(run, tmp_path):
+def planned(run, equal_costs, tmp_path):
     """A plan of four ranks, one for each half of the photos and encoder."""
     status, said, _ = run(
         "plan", "sweep", *ASKED, "--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out",
