@@ -94,10 +94,14 @@ def _forked(asked: bytes, files: list[int], by: int) -> tuple[dict[str, Any], li
     if child := os.fork():  # the one between waits for the other, and tells
         for file in files:
             os.close(file)
-        with contextlib.suppress(BrokenPipeError, ProcessLookupError):
+        with contextlib.suppress(BrokenPipeError):
             os.write(told, child.to_bytes(4, "big"))
-            select.select([os.pidfd_open(child), os.pidfd_open(by)], [], [])  # a parent is gone with whoever asked
-            ended, status = os.waitpid(child, os.WNOHANG)
+            ends = []
+            with contextlib.suppress(OSError):  # of a kernel that has none
+                ends = [os.pidfd_open(child), os.pidfd_open(by)]
+            if ends:  # a parent is gone with whoever asked
+                select.select(ends, [], [])
+            ended, status = os.waitpid(child, os.WNOHANG if ends else 0)
             if ended:
                 os.write(told, status.to_bytes(4, "big"))
         os._exit(0)
