@@ -12,7 +12,7 @@ COMMANDS: dict[str, Command] = {
     "inat2018": Command("builders.processed.command:inat2018", "iNaturalist 2018, processed in known ways"),
     "folder": Command("builders.processed.command:folder", "any labelled photos, processed in known ways"),
     "paircams": Command("builders.paircams.builder:parser", "pairs of photos by a phone and by an older camera"),
-    "check": Command("builders.check:parser", "read a built folder as a stranger would, and test its labels"),
+    "check": Command("builders.check.command:parser", "read a built folder as a stranger would, and test its labels"),
     "publish": Command(
         "builders.publishing.command:parser", "a built folder, or its recipe, to the Hub (dry run by default)"
     ),

@@ -1,11 +1,15 @@
 """Fixtures that several parts share: a Hub on loopback, small photos, and no way out to the network."""
 
+import contextlib
 import gc
+import importlib
 import io
 import os
 import signal
 import sys
 import time
+import warnings
+from pathlib import Path
 
 # Small products gain nothing from threads, and threads that wait by spinning slow everything else down. Numpy and torch
 # read these when they are imported.
@@ -69,6 +73,19 @@ def _compile_once(first):
             kernels.wait()
             if process is not None and process.returncode == 0:
                 kernels.note()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session):
+    """Of several test processes that collect everything, each begins with another part: pytest rewrites the assertions
+    of a module that it sees for the first time, and the others find that done."""
+    number, count = (os.environ.get(f"PYTEST_XDIST_WORKER{part}", "") for part in ("", "_COUNT"))
+    if number and all(Path(arg).is_dir() for arg in session.config.args):
+        files = sorted(Path(__file__).parent.rglob("test_*.py"))
+        for path in files[int(number.removeprefix("gw")) :: int(count)]:
+            with contextlib.suppress(BaseException), warnings.catch_warnings():  # what is wrong is said by the others
+                warnings.simplefilter("ignore")
+                importlib.import_module(".".join(path.relative_to(session.config.rootpath).with_suffix("").parts))
 
 
 SLOW_COLLECTION_S = 0.02

@@ -4,54 +4,43 @@
 words after ``python``, an environment, a folder. Starting Python and importing torch, pandas and pyarrow takes seconds
 of a processor, more than most tests' commands themselves. Nothing of this package is there beforehand, and nothing that
 reads a Hub's address while it is imported. Tests about imports, threads, handlers of signals or what becomes of a
-process without its parent start one of their own.
+process without its parent start one of their own. ``start_forking`` is for code that starts Python itself.
 """
 
 from __future__ import annotations
 
 import atexit
-import builtins
-import contextlib
 import functools
-import gc
-import importlib
 import json
 import os
-import runpy
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
-import threading
-import traceback
-import types
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any
 
-IMPORTED = ("numpy", "torch", "torchvision", "pandas", "pyarrow.parquet", "PIL.Image", "PIL.JpegImagePlugin")
-IMPORTED += ("scipy.optimize", "scipy.special", "scipy.stats", "safetensors.torch", "httpx", "aiohttp", "yaml", "tqdm")
-IMPORTED += ("numba", "matplotlib.figure", "matplotlib.backends.backend_agg", "mpl_toolkits.mplot3d", "jinja2")
-IMPORTED += ("httpx2", "filelock", "fsspec.implementations.local", "pyarrow.dataset", "pyarrow.json")
-IMPORTED += ("anyio._backends._asyncio", "httpcore2", "truststore", "h11", "fsspec.asyn", "xml.dom.minidom")
-IMPORTED += ("multiprocess.pool", "multiprocessing.pool", "concurrent.futures.process", "xxhash", "sqlite3", "scipy.io")
-IMPORTED += ("threadpoolctl", "tqdm.contrib.concurrent", "filelock._soft", "stringprep")
-"""What the commands import, without our packages and without clients of the Hub."""
+from tests import forker
 
 
 class Process:
     """One that was started; as ``subprocess.Popen`` where it has the same names."""
 
-    def __init__(self, words: list[str], asked: bytes) -> None:
-        self.words = words
+    def __init__(self, words: list[str], asked: bytes, files: Sequence[int] = ()) -> None:
+        """``files``: its standard output, error and input; without them it has no input, and is listened to."""
+        self.args = words
         self.returncode: int | None = None
-        self._said = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2)]  # noqa: SIM115
+        self.stdin: IO[Any] | None = None
+        self.stdout: IO[Any] | None = None
+        self._said: list[IO[str]] = []
+        if not files:
+            self._said = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2)]  # noqa: SIM115
         self._told, told = os.pipe()
-        socket.send_fds(_waiting_process(), [asked], [*(file.fileno() for file in self._said), told])
+        socket.send_fds(_waiting_process(), [asked], [*(file.fileno() for file in self._said), *files, told])
         os.close(told)
         self.pid = self._next_number()
 
@@ -77,18 +66,18 @@ class Process:
         if self.returncode is None:
             select.select([self._told], [], [], timeout)
         if self.poll() is None:
-            raise subprocess.TimeoutExpired(self.words, timeout or 0)
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
         return self.returncode or 0
 
-    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """What it printed, once it has ended."""
+    def communicate(self, given: None = None, timeout: float | None = None) -> tuple[str, ...]:
+        """What it printed, once it has ended; it is given nothing."""
         self.wait(timeout)
         for file in self._said:
             file.seek(0)
-        out, err = (file.read() for file in self._said)
+        said = tuple(file.read() for file in self._said)
         for file in self._said:
             file.close()
-        return out, err
+        return said or ("", "")
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -97,6 +86,15 @@ class Process:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait()
+
     def __del__(self) -> None:
         for file in self._said:
             file.close()
@@ -104,26 +102,60 @@ class Process:
             os.close(self._told)
 
 
-def start_python(*words: object, env: Mapping[str, str] | None = None, cwd: Path | str | None = None) -> Any:
-    """``python WORDS`` (``-c CODE``, ``-m MODULE`` or a script, and its arguments), running."""
+def start_python(
+    *words: object, env: Mapping[str, str] | None = None, cwd: Path | str | None = None, forking: bool = False
+) -> Any:
+    """``python WORDS`` (``-c CODE``, ``-m MODULE`` or a script, and its arguments), running.
+
+    With ``forking`` it starts Python by ``start_forking``.
+    """
     given, own, place = [str(word) for word in words], dict(os.environ if env is None else env), str(cwd or Path.cwd())
     if sys.platform != "linux":
         to = subprocess.PIPE
         return subprocess.Popen([sys.executable, *given], env=own, cwd=place, stdout=to, stderr=to, text=True)
-    return Process(given, json.dumps({"words": given, "env": own, "cwd": place}).encode())
+    return Process(given, json.dumps({"words": given, "env": own, "cwd": place, "forking": forking}).encode())
+
+
+_popen, _OPTIONS = subprocess.Popen, {"stdin", "stdout", "text", "env", "bufsize"}
+
+
+def start_forking(command: Sequence[str], **options: Any) -> Any:
+    """``subprocess.Popen`` that forks Python, with or without pipes at both ends: to stand in its place.
+
+    As any child's, the parent of what is forked is another one once the process that asked is gone.
+    """
+    pipes = [options.get(name) for name in ("stdin", "stdout")]
+    known = pipes in ([None] * 2, [subprocess.PIPE] * 2) and options.keys() <= _OPTIONS
+    if sys.platform != "linux" or not known or command[0] != sys.executable or command[1].startswith("-S"):
+        return _popen(command, **options)
+    given, own = list(command[1:]), dict(options.get("env") or os.environ)
+    asked = json.dumps({"words": given, "env": own, "cwd": os.getcwd()}).encode()
+    if pipes == [None] * 2:
+        return Process(given, asked, (1, 2, 0))
+    (theirs_in, ours_in), (ours_out, theirs_out) = os.pipe(), os.pipe()
+    process = Process(given, asked, (theirs_out, 2, theirs_in))
+    os.close(theirs_in)
+    os.close(theirs_out)
+    text = "" if options.get("text") else "b"
+    process.stdin, process.stdout = open(ours_in, "w" + text), open(ours_out, "r" + text)  # noqa: SIM115
+    return process
 
 
 def run_python(
-    *words: object, env: Mapping[str, str] | None = None, cwd: Path | str | None = None, timeout: float = 120
+    *words: object,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | str | None = None,
+    timeout: float = 120,
+    forking: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """What ``python WORDS`` printed, and its status.
+    """What ``python WORDS`` printed, and its status; ``forking`` as of ``start_python``.
 
     Raises:
         subprocess.TimeoutExpired: it took more than ``timeout`` seconds, and was killed.
     """
-    process = start_python(*words, env=env, cwd=cwd)
+    process = start_python(*words, env=env, cwd=cwd, forking=forking)
     try:
-        out, err = process.communicate(timeout)
+        out, err = process.communicate(timeout=timeout)
     except BaseException:  # late, or the test itself was stopped
         process.kill()
         process.communicate()
@@ -154,7 +186,7 @@ def share() -> None:
     own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     none, inherited = subprocess.DEVNULL, [door.fileno(), theirs.fileno()]
     process = subprocess.Popen(
-        [sys.executable, __file__, *map(str, inherited)],
+        [sys.executable, forker.__file__, *map(str, inherited)],
         pass_fds=inherited, env=own, stdin=none, stdout=none, stderr=none,
     )  # fmt: skip
     os.environ[WHERE] = os.fsdecode(door.getsockname()).removeprefix("\0")
@@ -169,80 +201,6 @@ def share() -> None:
     atexit.register(end)
 
 
-def _asked_for(door: socket.socket, owner: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Returns in each process that is forked, with what is to be run and where its output goes; ends with the owner."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those between
-    lines = [owner, door]
-    while True:
-        for line in select.select(lines, [], [])[0]:
-            if line is owner:  # it says nothing but that it is gone
-                os._exit(0)
-            if line is door:
-                lines.append(door.accept()[0])
-                continue
-            asked, files, _, _ = socket.recv_fds(line, 1 << 20, 3)
-            if not asked or not _is_ours(line):
-                lines.remove(line)
-                line.close()
-                continue
-            if not os.fork():
-                for other in lines:
-                    other.close()
-                return _forked(asked, files)
-            for file in files:
-                os.close(file)
-
-
-def _is_ours(line: socket.socket) -> bool:
-    """Whether our user asks; others could have code run as us."""
-    _, user, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return bool(user == os.getuid())
-
-
-def _forked(asked: bytes, files: list[int]) -> tuple[dict[str, Any], list[int]]:
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    *files, told = files
-    if child := os.fork():  # the one between waits for the other, and tells
-        for file in files:
-            os.close(file)
-        with contextlib.suppress(BrokenPipeError):
-            os.write(told, child.to_bytes(4, "big"))
-            os.write(told, os.waitpid(child, 0)[1].to_bytes(4, "big"))
-        os._exit(0)
-    os.close(told)
-    return json.loads(asked), files
-
-
-def _become(asked: dict[str, Any], files: list[int]) -> None:
-    """Run the words as ``python`` runs them, in this process."""
-    for file, number in zip(files, (1, 2), strict=True):
-        os.dup2(file, number)
-        os.close(file)
-    os.environ.clear()
-    os.environ.update(asked["env"])
-    os.chdir(asked["cwd"])
-    first, *rest = asked["words"]
-    main = types.ModuleType("__main__")
-    main.__dict__["__builtins__"] = builtins
-    sys.modules["__main__"] = main
-    named = [path for path in asked["env"].get("PYTHONPATH", "").split(os.pathsep) if path]
-    beside = {"-c": "", "-m": os.getcwd()}.get(first, str(Path(first).absolute().parent))
-    sys.path[:] = [beside, *named, *sys.path]
-    if any(Path(path, "sitecustomize.py").exists() for path in named):
-        sys.modules.pop("sitecustomize", None)
-        importlib.import_module("sitecustomize")
-    if first == "-m":
-        sys.argv = rest
-        runpy._run_module_as_main(rest[0])  # type: ignore[attr-defined]
-        return
-    if first == "-c":
-        sys.argv, code = ["-c", *rest[1:]], compile(rest[0], "<string>", "exec")
-    else:
-        sys.argv, code = [first, *rest], compile(Path(first).read_bytes(), first, "exec")
-        main.__dict__["__file__"] = first
-    exec(code, main.__dict__)
-
-
 def forked(words: list[str], env: Mapping[str, str], files: list[int]) -> int:
     """The number of a child that runs ``python WORDS``, from here: of a process that has begun no thread.
 
@@ -251,48 +209,5 @@ def forked(words: list[str], env: Mapping[str, str], files: list[int]) -> int:
     child = os.fork()
     if not child:
         weakref.finalize._registry.clear()  # type: ignore[attr-defined]  # folders of this process's own
-        _run_and_end({"words": words, "env": dict(env), "cwd": os.getcwd()}, files)
+        forker.run_and_end({"words": words, "env": dict(env), "cwd": os.getcwd()}, files)
     return child
-
-
-def _wait_and_fork() -> None:
-    del sys.path[0]  # the folder of this file
-    os.fsync = lambda fd: None  # as in the tests themselves: nothing waits for the disk
-    door, owner = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
-    select.select([door, owner], [], [])  # nothing is imported where nobody asks
-    gc.disable()
-    for name in IMPORTED:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # what is here is here for ever: no process looks through it again
-    gc.enable()
-    _run_and_end(*_asked_for(door, owner))
-
-
-def _run_and_end(asked: dict[str, Any], files: list[int]) -> NoReturn:
-    status = _status(lambda: _become(asked, files))
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(status)  # without taking apart what is shared with all others
-
-
-def _status(run: Callable[[], None]) -> int:
-    """How Python ends."""
-    try:
-        run()
-    except SystemExit as ended:
-        if ended.code is None or isinstance(ended.code, int):
-            return (ended.code or 0) & 0xFF
-        print(ended.code, file=sys.stderr)
-        return 1
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    _wait_and_fork()

@@ -16,9 +16,10 @@ import torch
 from benchmark.bank.beside import Beside
 from benchmark.bank.device_copy import DeviceCopy
 from benchmark.bank.members import Member, Seat
-from benchmark.encoders import COMPLEX, Embedder, said
+from benchmark.encoders import COMPLEX, Embedder
 from benchmark.views import PhotoViews
 from builders.errors import EncoderError
+from builders.outside import kind_and_line
 
 
 @dataclass(frozen=True)
@@ -120,4 +121,4 @@ def _write_one(one: Embedded) -> None:
 
 
 def _failed(member: Member, count: int, error: BaseException) -> EncoderError:
-    return EncoderError(f"{member.encoder.info.id}: failed on a batch of {count} views ({said(error)})")
+    return EncoderError(f"{member.encoder.info.id}: failed on a batch of {count} views ({kind_and_line(error)})")

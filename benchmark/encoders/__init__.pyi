@@ -1,4 +1,4 @@
-from .callables import is_module, said
+from .callables import is_module
 from .catalogue import EncoderRow, InstalledLists, installed_lists, list_encoders
 from .embedding import Embedder, rest
 from .encoder import COMPLEX, Encoder, EncoderInfo, Runtime, named_by_weights
@@ -46,7 +46,6 @@ __all__ = [
     "photo_places",
     "pooling_title",
     "rest",
-    "said",
     "told_apart",
     "with_outputs",
 ]

@@ -197,7 +197,7 @@ def _import(spec: str) -> Any:
                 raise UsageError(f"no module named {module_name!r} for --model {spec}: is it in this folder?") from None
             raise EncoderError(f"{spec}: importing {module_name} failed: no module named {missing!r}") from None
         except (Exception, SystemExit) as error:  # the user's module may raise anything while it is imported
-            raise EncoderError(f"{spec}: importing {module_name} failed ({said(error)})") from error
+            raise EncoderError(f"{spec}: importing {module_name} failed ({kind_and_line(error)})") from error
     for part in name.split("."):
         if not hasattr(found, part):
             raise UsageError(f"the module {module_name!r} has no {name!r} for --model {spec}")
@@ -227,18 +227,7 @@ def own_errors(spec: str) -> Iterator[None]:
     except CamtraceError:
         raise
     except (Exception, SystemExit) as error:
-        raise EncoderError(f"{spec} failed ({said(error)})") from error
-
-
-def said(error: BaseException) -> str:
-    """What somebody's code did instead of an answer, in one line.
-
-    >>> said(ValueError("no luck")), said(SystemExit(0))
-    ('ValueError: no luck', 'it called sys.exit(0)')
-    """
-    if isinstance(error, SystemExit):
-        return f"it called sys.exit({error.code!r})"
-    return kind_and_line(error)
+        raise EncoderError(f"{spec} failed ({kind_and_line(error)})") from error
 
 
 def _required_arguments(function: Any) -> int:

@@ -98,7 +98,7 @@ class Embedder:
             if out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
             hint = "; it may go without --compile" if self.place.compile else ""
-            raise EncoderError(f"{self.name}: the forward pass failed ({first_line(error)}){hint}") from error
+            raise EncoderError(f"{self.name}: the forward pass failed ({readable_line(error)}){hint}") from error
         return _on_its_way(found[0]) if found[0].is_cuda else _here(torch.cat(found).cpu())
 
     @torch.inference_mode()
@@ -292,10 +292,3 @@ def fold_batch_norms(module: nn.Module, pairs: Sequence[tuple[str, str]]) -> Non
         fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
         setattr(module, convolution, fused)
         setattr(module, norm, nn.Identity())
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says first; its kind, where it says nothing."""
-    if isinstance(error, SystemExit):
-        return f"it called sys.exit({error.code!r})"
-    return readable_line(error)

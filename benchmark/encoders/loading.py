@@ -32,13 +32,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.encoders.callables import load_callable, said
+from benchmark.encoders.callables import load_callable
 from benchmark.encoders.catalogue import NAMED, list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.preprocess_modes import known, with_preprocessing
 from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import Request
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
+from builders.outside import kind_and_line
 
 PREFIXES = {
     "bundled": "named",
@@ -73,6 +74,7 @@ def load_encoder(
     runtime: str = "auto",
     cache: Path | None = None,
     preprocess: str = "own",
+    trying: Callable[[Encoder], object] = lambda in_torch: None,
 ) -> Encoder:
     """Load one encoder, ready to embed.
 
@@ -90,6 +92,7 @@ def load_encoder(
         cache: folder below which compiled networks are kept; by default ``$CAMTRACE_CACHE``, or the user's cache.
         preprocess: ``own``, ``study`` (as the ICCV 2025 study did it), ``short-side`` or ``squash``: see the table in
             ``preprocess_modes.py``.
+        trying: told the encoder in torch before another runtime is tried for the first time.
 
     Raises:
         UsageError: unknown name (with the nearest one), missing package (with the pip command), device not here.
@@ -109,7 +112,7 @@ def load_encoder(
         encoder = with_preprocessing(loader(request), preprocess)
         from benchmark.encoders.runtime import on_runtime  # with torch, which a wrong name does not wait for
 
-        encoder = on_runtime(_with_statement(encoder), runtime, cache)
+        encoder = on_runtime(_with_statement(encoder), runtime, cache, trying)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
@@ -117,7 +120,7 @@ def load_encoder(
     except CamtraceError:
         raise
     except (Exception, SystemExit) as error:  # somebody's code or files; the other encoders of a run go on
-        raise EncoderError(f"{spec}: it cannot be loaded ({said(error)})") from error
+        raise EncoderError(f"{spec}: it cannot be loaded ({kind_and_line(error)})") from error
     again: dict[str, Any] = {
         "dtype": dtype,
         "revision": revision,

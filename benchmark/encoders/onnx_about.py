@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.encoders.embedding import first_line
 from builders.errors import EncoderError
-from builders.outside import Refused, open_outside
+from builders.outside import Refused, open_outside, readable_line
 
 LARGEST_FILE = 2 << 30
 """Bytes of a protocol buffer; larger networks keep their weights beside it."""
@@ -104,4 +103,4 @@ def _location(tensor: Any) -> str:
 
 def at_home(error: Exception, path: Path) -> str:
     """An error's first line without the folder that the file lies in."""
-    return first_line(error).replace(f"{path.parent}/", "").removeprefix(f"{path.name}: ")
+    return readable_line(error).replace(f"{path.parent}/", "").removeprefix(f"{path.name}: ")

@@ -11,9 +11,10 @@ import onnxruntime
 import torch
 
 from benchmark.compute import side_by_side
-from benchmark.encoders.embedding import Embedder, first_line
+from benchmark.encoders.embedding import Embedder
 from benchmark.encoders.whole_network import WholeNetwork, tracing
 from builders.errors import EncoderError
+from builders.outside import readable_line
 
 OPSET = 17
 """Of exported networks: layer normalisation is one operator from here on."""
@@ -47,7 +48,7 @@ class OnnxNetwork:
         try:
             return self.session.run(self._outputs, {self._input: chunk})[0]
         except Exception as error:  # ONNX Runtime's own tree of errors hangs directly below Exception
-            raise RuntimeError(first_line(error)) from error
+            raise RuntimeError(readable_line(error)) from error
 
 
 def exported_network(embed: Embedder, batch: torch.Tensor) -> OnnxNetwork:
@@ -76,4 +77,4 @@ def exported_network(embed: Embedder, batch: torch.Tensor) -> OnnxNetwork:
             )
         return OnnxNetwork(file.getvalue())
     except Exception as error:  # whatever tracing, export and session raise
-        raise EncoderError(f"{embed.name}: it cannot be exported to ONNX Runtime ({first_line(error)})") from error
+        raise EncoderError(f"{embed.name}: it cannot be exported to ONNX Runtime ({readable_line(error)})") from error

@@ -20,7 +20,7 @@ from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified
 from builders.errors import EncoderError, UsageError, unknown_name
-from builders.outside import from_authors, from_hub, readable_line
+from builders.outside import from_authors, from_hub, kind_and_line
 
 
 def load_open_clip(request: Request) -> Encoder:
@@ -65,9 +65,8 @@ def _load(source: str, options: dict[str, Any], checkpoint: Checkpoint, request:
         with _quiet(), from_hub(), from_authors():
             model, transform = open_clip.create_model_from_pretrained(source, weights_only=True, **options)
     except Exception as error:  # RuntimeError, ValueError, OSError, UnpicklingError, ... of open_clip and what it calls
-        reason = readable_line(error)
-        reason = reason.replace(str(checkpoint.folder.resolve()), checkpoint.name)
-        raise EncoderError(f"{checkpoint.name}: open_clip cannot load it ({type(error).__name__}: {reason})") from error
+        reason = kind_and_line(error).replace(str(checkpoint.folder.resolve()), checkpoint.name)
+        raise EncoderError(f"{checkpoint.name}: open_clip cannot load it ({reason})") from error
     processing = verified(checkpoint.name, FromTransform(transform), candidates_of_transform(transform), "pil")
     group, training_data = group_and_data(checkpoint.name, contrastive=True)
     return network_encoder(

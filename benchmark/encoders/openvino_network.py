@@ -25,13 +25,14 @@ import numpy as np
 import torch
 
 from benchmark.compute import side_by_side
-from benchmark.encoders.embedding import Embedder, first_line
+from benchmark.encoders.embedding import Embedder
 from benchmark.encoders.encoder import EncoderInfo
 from benchmark.encoders.openvino_arrangement import FITS, HEAVY, TOGETHER, arranged
 from benchmark.encoders.untold_openvino import openvino, untold
 from benchmark.encoders.whole_network import WholeNetwork, tracing
 from builders.errors import EncoderError
 from builders.files import write_bytes_atomically, write_text_atomically
+from builders.outside import readable_line
 
 KEPT_BYTES = 4 << 30
 """Compiled networks that the folder holds at most, each as large as its weights; the least recently used go first."""
@@ -148,7 +149,7 @@ def _core() -> openvino.Core:
 def _reason(error: Exception) -> str:
     """The operations that OpenVINO lacks, where it names them; its first line else, which is a place in its sources."""
     lacking = sorted(set(re.findall(r"\b(?:aten|prim|torchvision|quantized)::\w+", str(error))))
-    return f"it lacks {', '.join(lacking)}" if lacking else first_line(error)
+    return f"it lacks {', '.join(lacking)}" if lacking else readable_line(error)
 
 
 def _settings(streams: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -19,11 +19,12 @@ import numpy as np
 import torch
 
 from benchmark.compute import free_on_host, out_of_memory
-from benchmark.encoders.embedding import Embedder, first_line, probe_image
+from benchmark.encoders.embedding import Embedder, probe_image
 from benchmark.encoders.encoder import Encoder, Runtime
 from benchmark.encoders.runtime_choice import Choice, choice_file, choice_of, keep_choice, kept_choice, times_as_fast
 from benchmark.options import RUNTIMES, automatic_runtime, default_cache
 from builders.errors import EncoderError, UsageError, missing_package, unknown_name
+from builders.outside import readable_line
 
 LARGEST_ERROR = 1e-5
 """Largest relative error of an embedding against torch's. Both round to float32 (6e-8) at every step, in another order;
@@ -99,11 +100,16 @@ class RuntimeEmbedder:
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
             if isinstance(error, MemoryError) or out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
-            raise EncoderError(f"{self.name}: the forward pass failed ({first_line(error)}){self.hint}") from error
+            raise EncoderError(f"{self.name}: the forward pass failed ({readable_line(error)}){self.hint}") from error
         return torch.from_numpy(np.concatenate(found))
 
 
-def on_runtime(encoder: Encoder, wanted: str = "auto", cache: Path | None = None) -> Encoder:
+def on_runtime(
+    encoder: Encoder,
+    wanted: str = "auto",
+    cache: Path | None = None,
+    trying: Callable[[Encoder], object] = lambda in_torch: None,
+) -> Encoder:
     """The same encoder, carried out by the library that was asked for.
 
     Args:
@@ -112,6 +118,8 @@ def on_runtime(encoder: Encoder, wanted: str = "auto", cache: Path | None = None
             float32, if it is installed, converts the network, computes the same and is measured to be faster (once;
             ``runtime_choice.py`` has the rule); else torch, and ``Encoder.runtime.reason`` says why.
         cache: folder below which compiled networks are kept; by default that of the banks.
+        trying: told the encoder in torch before another library is tried for the first time, which takes a second or
+            more on one core.
 
     Raises:
         UsageError: the runtime that was named cannot apply: it is not installed, or does not compute there.
@@ -138,7 +146,7 @@ def on_runtime(encoder: Encoder, wanted: str = "auto", cache: Path | None = None
     views = _views(in_torch)
     if wanted != "auto":
         return _converted(in_torch, embed, name, cache or default_cache(), views)
-    return _chosen(in_torch, embed, name, cache or default_cache(), views)
+    return _chosen(in_torch, embed, name, cache or default_cache(), views, trying)
 
 
 def largest_relative_error(found: np.ndarray, expected: np.ndarray) -> float:
@@ -199,10 +207,19 @@ def _views(encoder: Encoder) -> torch.Tensor:
     return torch.from_numpy(np.stack([encoder.preprocess(picture) for picture in pictures]))
 
 
-def _chosen(in_torch: Encoder, embed: Embedder, name: str, cache: Path, views: torch.Tensor) -> Encoder:
+def _chosen(
+    in_torch: Encoder,
+    embed: Embedder,
+    name: str,
+    cache: Path,
+    views: torch.Tensor,
+    trying: Callable[[Encoder], object],
+) -> Encoder:
     """By that library where it computes the same, faster (``runtime_choice.py`` has the rule); else by torch."""
     file = choice_file(cache / "compiled", name, in_torch.info, views)
     choice = kept_choice(file)
+    if choice is None:
+        trying(in_torch)
     if choice is None or not choice.reason:
         try:
             converted = _converted(in_torch, embed, name, cache, views)
@@ -229,7 +246,7 @@ def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path, batch
             size = min(computes.at_once, default=len(batch))
             found = np.concatenate(computes([part.numpy() for part in (*batch.split(size), batch[:1])]))
         except Exception as error:
-            raise EncoderError(f"{embed.name}: {TITLES[name]} does not run it ({first_line(error)})") from error
+            raise EncoderError(f"{embed.name}: {TITLES[name]} does not run it ({readable_line(error)})") from error
         return largest_relative_error(found, expected)
 
     if name == "openvino":

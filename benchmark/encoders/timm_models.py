@@ -15,7 +15,7 @@ from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified
 from builders.errors import EncoderError, unknown_name
-from builders.outside import from_authors, from_hub, readable_line
+from builders.outside import from_authors, from_hub, kind_and_line
 
 
 def load_timm(request: Request) -> Encoder:
@@ -60,9 +60,8 @@ def _load(source: str, checkpoint: Checkpoint, request: Request) -> Encoder:
         data = resolve_model_data_config(model)
         transform = create_transform(**data, is_training=False)
     except Exception as error:  # RuntimeError, KeyError, OSError, UnpicklingError, ... of timm and what it calls
-        reason = readable_line(error)
-        reason = reason.replace(str(checkpoint.folder), checkpoint.name)
-        raise EncoderError(f"{checkpoint.name}: timm cannot load it ({type(error).__name__}: {reason})") from error
+        reason = kind_and_line(error).replace(str(checkpoint.folder), checkpoint.name)
+        raise EncoderError(f"{checkpoint.name}: timm cannot load it ({reason})") from error
     processing = verified(
         checkpoint.name,
         FromTransform(transform),

@@ -12,7 +12,7 @@ from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.verified import FromTransform, candidates_of_preset, verified
 from builders.errors import EncoderError, unknown_name
-from builders.outside import from_authors, readable_line
+from builders.outside import from_authors, kind_and_line
 
 
 def load_torchvision(request: Request) -> Encoder:
@@ -39,8 +39,7 @@ def load_torchvision(request: Request) -> Encoder:
         with from_authors():
             model = get_model(name, weights=weights, progress=False)
     except Exception as error:  # URLError, RemoteError, OSError, RuntimeError of a wrong hash, UnpicklingError, ...
-        reason = readable_line(error)
-        raise EncoderError(f"{full}: its weights cannot be fetched ({type(error).__name__}: {reason})") from None
+        raise EncoderError(f"{full}: its weights cannot be fetched ({kind_and_line(error)})") from None
     preset = weights.transforms()
     processing = verified(full, FromTransform(preset), candidates_of_preset(preset), "pil")
     group, training_data = group_and_data(full, classes=len(weights.meta.get("categories", ())))

@@ -36,7 +36,7 @@ from benchmark.encoders.transformers_towers import (
     without_language_layers,
 )
 from builders.errors import CamtraceError, EncoderError, UsageError
-from builders.outside import readable_line
+from builders.outside import kind_and_line, readable_line
 
 TEXT_PARTS = (
     *("text_model", "text_projection", "logit_scale", "logit_bias", "token_embedding", "temperature"),
@@ -224,9 +224,8 @@ def _one_sentence(name: str, trust_remote_code: bool) -> Iterator[None]:
     except CamtraceError:
         raise
     except Exception as error:  # the library raises OSError, ValueError, KeyError, RuntimeError, SafetensorError, ...
-        reason = readable_line(error)
         if "trust_remote_code" in str(error) and not trust_remote_code:
             raise UsageError(
                 f"{name} needs code from its repo to load; read it, then allow it with --trust-remote-code"
             ) from None
-        raise EncoderError(f"{name}: transformers cannot load it ({type(error).__name__}: {reason})") from error
+        raise EncoderError(f"{name}: transformers cannot load it ({kind_and_line(error)})") from error

@@ -129,7 +129,7 @@ def score(
         else:
             own = name if isinstance(encoders, Mapping) else ""
             its = transform if is_module(thing) else None
-            load = partial(as_encoder, thing, name=own, preprocess=its, **in_memory)
+            load = partial(_of_object, thing, name=own, preprocess=its, **in_memory)
             sources[name] = EncoderSource(load, None)
     if transform is not None and not any(map(is_module, named.values())):
         raise UsageError("preprocess goes with a torch.nn.Module in memory; every other encoder brings its own")
@@ -183,6 +183,11 @@ _OPTIONS = (
     "fresh",
 )
 """Options that are handed on as they are."""
+
+
+def _of_object(thing: Any, *, trying: Callable[[Encoder], object] | None = None, **how: Any) -> Encoder:
+    """It may be somebody's code, of which nothing is made before it has been tried."""
+    return as_encoder(thing, **how)
 
 
 def _named(encoders: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 from benchmark.leaderboard.board import CELL_FLAGS, Board, Cell, Column
 from benchmark.leaderboard.columns import board_families
 from benchmark.leaderboard.entries import GROUP_LABELS, Entry, encoder_of
+from benchmark.leaderboard.repeating import commands
 from benchmark.leaderboard.spreadsheet import board_csv
-from benchmark.options import CHOICES
 from benchmark.results import STUDY_CITATION, STUDY_DATE, STUDY_URL, Refusal, group_means
 from builders.errors import UsageError
 from builders.files import sweep_temporaries, write_text_atomically
@@ -185,7 +184,7 @@ def _row_json(entry: Entry, board: Board) -> dict[str, Any]:
         "of": encoder_of(entry, board.entries),
         "status": _status(notes),
         "notes": list(notes),
-        "repeat": _commands(entry),
+        "repeat": commands(entry),
         "similarities": any("similarities" in s.details for f in entry.files for s in f.result.scores),
         "results": [
             {
@@ -227,44 +226,6 @@ def _cell_json(cell: Cell | None) -> list[Any] | None:
         return None
     numbers: list[Any] = [cell.value, cell.low, cell.high, cell.n, cell.rank_low, cell.rank_high]
     return [*numbers, list(cell.flags)] if cell.flags else numbers
-
-
-def _commands(entry: Entry) -> list[str]:
-    """How to make the row's numbers, as far as its results say."""
-    if entry.origin == "published":
-        if not entry.id:
-            return []
-        data = "--data imagenet:PATH --data inat2018:PATH"
-        return [f"camtrace score --model {shlex.quote(entry.id)} {data} --preset iccv2025"]
-    commands = []
-    for file in entry.files:
-        recorded = file.result.environment.get("command")
-        if isinstance(recorded, str):
-            local = file.result.environment.get("local")
-            notes = [n for n in local.values() if isinstance(n, str)] if isinstance(local, Mapping) else []
-            # As comments of the shell, each on one line of its own: what is copied runs, or says why it cannot.
-            commands.append("\n".join([*(f"# {' '.join(n.split())[:500]}" for n in notes), recorded[:2000]]))
-            continue
-        name = str(file.result.data["name"])
-        # A name is the specification only where it needs no place on somebody's disk.
-        data = f"{name}:PATH" if name in ("imagenet", "inat2018") else name
-        parts = ["camtrace score", f"--model {shlex.quote(entry.id)}", f"--data {shlex.quote(data)}"]
-        if revision := entry.facts.get("revision"):
-            parts.append(f"--revision {shlex.quote(revision)}")
-        options = file.result.environment.get("options")
-        for option, flag in _OPTIONS.items():
-            value = options.get(option) if isinstance(options, Mapping) else None
-            if isinstance(value, int | float | str) and not isinstance(value, bool):
-                parts.append(f"{flag} {shlex.quote(str(value))}")
-        commands.append(" ".join(parts))
-    return list(dict.fromkeys(commands))
-
-
-_OPTIONS = {name: f"--{name}" for name in ("preset", *CHOICES)} | {
-    "neighbours": "--neighbours",
-    "mask_ratio": "--mask-ratio",
-    "seed": "--seed",
-}
 
 
 def _write_details(entries: Iterable[Entry], folder: Path) -> None:

@@ -6,12 +6,26 @@ A field that is absent was not recorded, which is said elsewhere; one that is th
 from __future__ import annotations
 
 import datetime
-import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.options import RUNTIMES
+from benchmark.results.detail_forms import DETAILS
+from benchmark.results.plain_forms import (
+    COUNTS,
+    FLAG,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    WHOLE,
+    Form,
+    is_count,
+    is_number,
+    is_scalar,
+    is_text,
+    of_each,
+)
 from benchmark.results.schema import OutputScores, Result, Score
 from builders.outside import is_readable
 
@@ -21,16 +35,8 @@ MAX_SCORES = 2000
 """A run of every task on one data set has under 100."""
 MAX_OUTPUTS = 2000
 """Every block of the deepest networks under every pooling is under 1000."""
-MAX_STEPS = 20
-"""Of a learning curve: ours has four."""
-MAX_QUERIES, MAX_EDGES = 50, 401
-"""Whose similarities a score shows, and the edges of a histogram: ours are 6 and 49."""
-MAX_STRIPS, MAX_VIEWS, MAX_NEIGHBOURS = 20, 100, 2000
-"""Of photos shown under all processings: ours are 4, 15, and 75 at most."""
 CLOCKS_MAY_DIFFER = datetime.timedelta(days=1)
 """A result that is dated later than this from now was not made then."""
-
-_Form = Callable[[Any], bool]
 
 
 def check_forms(result: Result, now: datetime.datetime | None = None) -> None:
@@ -68,9 +74,12 @@ def _check_outputs(outputs: Sequence[OutputScores]) -> None:
     for output in outputs:
         for kind, name in (("output", output.name), ("output's title", output.title), ("pooling", output.pooling)):
             _check_name(kind, name)
-        if not _text(output.read) or len(output.read) > MAX_NAME:
+        if not is_text(output.read) or len(output.read) > MAX_NAME:
             raise ValueError(f"{output.name}: read is not text of at most {MAX_NAME} characters")
-        if not all(_count(n) for n in (output.layer, output.layers, output.dimension)) or output.layer >= output.layers:
+        if (
+            not all(is_count(n) for n in (output.layer, output.layers, output.dimension))
+            or output.layer >= output.layers
+        ):
             raise ValueError(f"{output.name}: layer, layers or dimension is not a count, or there is no such layer")
         if output.scores:
             _check_scores(output.scores)
@@ -90,7 +99,7 @@ def _check_scores(scores: Sequence[Score]) -> None:
             raise ValueError(f"{where}: the value is outside its own interval")
         if not isinstance(score.details, Mapping):
             raise ValueError(f"{where}: details is not an object")
-        for field, (form, what) in _DETAILS.items():
+        for field, (form, what) in DETAILS.items():
             if score.details.get(field) is not None and not form(score.details[field]):
                 raise ValueError(f"{where}: details.{field} is not {what}")
     ((asked, times),) = Counter((s.task, s.data, s.metric) for s in scores).most_common(1)
@@ -122,182 +131,51 @@ def _check_date(created: object, now: datetime.datetime) -> None:
         raise ValueError(f"created {created} lies in the future by this machine's clock ({clock}): is the clock right?")
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _text(value: object) -> bool:
-    return isinstance(value, str) and is_readable(value)
-
-
-def _scalar(value: object) -> bool:
-    return value is None or _number(value) or isinstance(value, bool) or _text(value)
-
-
 def _runtime(value: Any) -> bool:
     """What carried out a network's forward passes, see ``schema.py``."""
     if not isinstance(value, Mapping) or value.get("name") not in RUNTIMES:
         return False
-    texts = all(_text(value.get(name, "")) for name in ("version", "reason"))
-    return texts and _number(value.get("relative_error", 0)) and isinstance(value.get("on_photos", {}), Mapping)
+    texts = all(is_text(value.get(name, "")) for name in ("version", "reason"))
+    return texts and is_number(value.get("relative_error", 0)) and isinstance(value.get("on_photos", {}), Mapping)
 
 
-def _of(form: _Form) -> _Form:
-    return lambda value: isinstance(value, Mapping) and all(_text(k) and form(v) for k, v in value.items())
-
-
-def _control(value: object) -> bool:
-    return isinstance(value, Mapping) and all(value.get(n) is None or _number(value[n]) for n in _CONTROL_NUMBERS)
-
-
-def _curve(value: object) -> bool:
-    """As ``LearningCurve.details`` gives it."""
-    if not isinstance(value, Mapping) or not isinstance(value.get("rises"), bool):
-        return False
-    lists = [value.get(name) for name in ("share", "n_train", "accuracy", "low", "high")]
-    if not all(isinstance(one, list) and 0 < len(one) <= MAX_STEPS and all(map(_number, one)) for one in lists):
-        return False
-    gain = value.get("gain")
-    return len({len(one) for one in lists if isinstance(one, list)}) == 1 and (
-        gain is None or (isinstance(gain, Mapping) and all(_number(gain.get(n)) for n in ("value", "low", "high")))
-    )
-
-
-def _training_spread(value: object) -> bool:
-    return isinstance(value, Mapping) and _number(value.get("deviation")) and _count(value.get("probes"))
-
-
-def _similarities(value: object) -> bool:
-    """Histograms as a kNN task writes them: ``edges``, and ``counts`` of as many bins by kind."""
-    return isinstance(value, list) and len(value) <= MAX_QUERIES and all(map(_histogram, value))
-
-
-def _histogram(value: object) -> bool:
-    if not isinstance(value, Mapping) or not all(_text(value.get(n, "")) for n in ("query", "class", "processing")):
-        return False
-    edges, counts = value.get("edges"), value.get("counts")
-    if not isinstance(edges, list) or not 2 <= len(edges) <= MAX_EDGES or not all(map(_number, edges)):
-        return False
-    if not all(a < b for a, b in itertools.pairwise(edges)) or not -1 <= edges[0] <= edges[-1] <= 1.1:
-        return False
-    if not _text(value.get("why", "")) or not all(_number(value.get(n, 0)) for n in ("beats", "overlap")):
-        return False
-    return (
-        isinstance(counts, Mapping)
-        and len(counts) <= 4
-        and all(_text(kind) and isinstance(bins, list) and len(bins) == len(edges) - 1 for kind, bins in counts.items())
-        and all(_count(n) for bins in counts.values() for n in bins)
-    )
-
-
-def _similarity_summary(value: object) -> bool:
-    return (
-        isinstance(value, Mapping)
-        and all(_of(_number)(value.get(name)) for name in ("beats", "overlap"))
-        and all(_count(value.get(name, 0)) for name in ("n", "queries", "photos"))
-        and _number(value.get("chance", 0))
-    )
-
-
-def _strips(value: object) -> bool:
-    """Photos under all processings, as ``knn/adversary`` writes them; views name neighbours by their place."""
-    return isinstance(value, list) and len(value) <= MAX_STRIPS and all(map(_strip, value))
-
-
-def _strip(value: object) -> bool:
-    if not isinstance(value, Mapping) or not all(_text(value.get(n)) for n in ("query", "class", "why")):
-        return False
-    photos, views = value.get("photos"), value.get("views")
-    if not isinstance(photos, list) or not isinstance(views, list) or len(photos) > MAX_NEIGHBOURS:
-        return False
-    if not all(isinstance(one, Mapping) and _text(one.get("id")) and _text(one.get("class")) for one in photos):
-        return False
-    return 1 <= len(views) <= MAX_VIEWS and all(_strip_view(one, len(photos)) for one in views)
-
-
-def _strip_view(value: object, photos: int) -> bool:
-    if not isinstance(value, Mapping) or not all(_text(value.get(n)) for n in ("processing", "answer")):
-        return False
-    near, similar = value.get("neighbours"), value.get("similarities")
-    if not isinstance(near, list) or not isinstance(similar, list) or len(near) != len(similar):
-        return False
-    numbers = all(_number(value.get(name)) for name in ("distance", "right"))
-    return numbers and all(map(_number, similar)) and all(_count(place) and place < photos for place in near)
-
-
-_CONTROL_NUMBERS = ("accuracy", "low", "high", "mean", "mean_low", "mean_high", "p_value")
-_COUNTS = (_of(_count), "an object of counts")
-_TEXT = (_text, "text without control characters")
-_OBJECT = (lambda value: isinstance(value, Mapping), "an object")
-_FLAG = (lambda value: isinstance(value, bool), "true or false")
-_NUMBER = (_number, "a number")
-_WHOLE = (_count, "a count")
-
-_FIELDS: Mapping[str, Mapping[str, tuple[_Form, str]]] = {
+_FIELDS: Mapping[str, Mapping[str, tuple[Form, str]]] = {
     "encoder": {
-        "preprocessing": _OBJECT,
-        "details": _OBJECT,
-        "dimension": _WHOLE,
-        "parameters": _WHOLE,
-        **dict.fromkeys(("library", "revision", "weights_sha256", "pooling", "group", "training_data", "dtype"), _TEXT),
+        "preprocessing": OBJECT,
+        "details": OBJECT,
+        "dimension": WHOLE,
+        "parameters": WHOLE,
+        **dict.fromkeys(("library", "revision", "weights_sha256", "pooling", "group", "training_data", "dtype"), TEXT),
     },
     "data": {
-        "photos": _COUNTS,
-        "source_jpeg": _COUNTS,
-        "classes": _WHOLE,
-        "smoke_test": _FLAG,
-        "evidence": (_of(_scalar), "an object of plain values"),
-        **dict.fromkeys(("question_hash", "ids_hash", "bytes_hash"), _TEXT),
+        "photos": COUNTS,
+        "source_jpeg": COUNTS,
+        "classes": WHOLE,
+        "smoke_test": FLAG,
+        "evidence": (of_each(is_scalar), "an object of plain values"),
+        **dict.fromkeys(("question_hash", "ids_hash", "bytes_hash"), TEXT),
     },
     "environment": {
-        "versions": (_of(_scalar), "an object of versions"),
-        "codec": (_of(_scalar), "an object of versions"),
-        "options": (_of(_scalar), "an object of plain values"),
-        "local": (_of(_text), "an object of sentences"),
-        "precision_gate": _OBJECT,
-        "trial": (_of(_scalar), "an object of plain values"),
+        "versions": (of_each(is_scalar), "an object of versions"),
+        "codec": (of_each(is_scalar), "an object of versions"),
+        "options": (of_each(is_scalar), "an object of plain values"),
+        "local": (of_each(is_text), "an object of sentences"),
+        "precision_gate": OBJECT,
+        "trial": (of_each(is_scalar), "an object of plain values"),
         "runtime": (_runtime, "an object that names a runtime"),
-        "preprocessing_by": _TEXT,
-        "compiled": _FLAG,
-        "devices": _WHOLE,
+        "preprocessing_by": TEXT,
+        "compiled": FLAG,
+        "devices": WHOLE,
         **dict.fromkeys(
-            ("python", "platform", "codec_canary", "device", "dtype", "storage", "command", "answers_sha256"), _TEXT
+            ("python", "platform", "codec_canary", "device", "dtype", "storage", "command", "answers_sha256"), TEXT
         ),
     },
     "cost": {
-        "photos": _WHOLE,
-        "views": _WHOLE,
-        "encoders_in_pass": _WHOLE,
-        "views_per_second": _NUMBER,
-        "seconds": (_of(_number), "an object of numbers"),
-        "peak_memory_bytes": (lambda value: _count(value) or _of(_count)(value), "bytes, or an object of them"),
+        "photos": WHOLE,
+        "views": WHOLE,
+        "encoders_in_pass": WHOLE,
+        "views_per_second": NUMBER,
+        "seconds": (of_each(is_number), "an object of numbers"),
+        "peak_memory_bytes": (lambda value: is_count(value) or of_each(is_count)(value), "bytes, or an object of them"),
     },
-}
-
-_DETAILS: Mapping[str, tuple[_Form, str]] = {
-    "protocol": _TEXT,
-    "resampled": _TEXT,
-    "k": _WHOLE,
-    "mask_ratio": _NUMBER,
-    "classes": _WHOLE,
-    "units": _WHOLE,
-    "train_photos": _WHOLE,
-    "p_chance": _NUMBER,
-    "most_frequent_class": _NUMBER,
-    "tied_votes": _NUMBER,
-    "ties": (_of(_number), "an object of numbers"),
-    "controls": (_of(_control), "an object of controls"),
-    "learning_curve": (_curve, "a learning curve: lists of numbers of one length, a gain, and whether it rises"),
-    "training_spread": (_training_spread, "a deviation, and of how many probes"),
-    "flipped": (_of(_number), "a share with its interval"),
-    "similarities": (_similarities, f"a list of at most {MAX_QUERIES} histograms"),
-    "strips": (_strips, f"a list of at most {MAX_STRIPS} photos under their processings"),
-    "by_processing": (_of(_of(_number)), "numbers by processing"),
-    "spoiled": _NUMBER,
-    "processings": _WHOLE,
-    "similarity_summary": (_similarity_summary, "two shares with their intervals, and counts"),
 }

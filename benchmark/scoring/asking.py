@@ -6,24 +6,40 @@ An encoder that cannot be loaded or a data set that cannot be scored costs its o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
 
+from benchmark.bank import PhotoHashes
 from benchmark.encoders import Encoder, told_apart
 from benchmark.options import RunOptions
+from benchmark.scoring.embedded import begin_first_views, begin_next_views
 from benchmark.scoring.erased import Erasing, refuse_leaks, with_eraser
+from benchmark.scoring.passes import planned_passes
 from benchmark.scoring.repeat import Origin, how_to_repeat, recorded
 from benchmark.scoring.run import Scored, score_encoders
 from benchmark.tasks import Task, all_tasks, fitting_tasks, select_tasks
+from benchmark.views import ViewsAhead
 from builders.errors import CamtraceError, DataError, UsageError
 from builders.kinds import open_photos
 from builders.photos import PhotoSet
+from builders.pixels import engine_being_compiled, memory_budget
+
+
+class Load(Protocol):
+    """Gives an encoder."""
+
+    def __call__(self, *, trying: Callable[[Encoder], object] = ...) -> Encoder:
+        """Tells of the encoder in torch before another runtime is tried for the first time."""
+        ...
 
 
 @dataclass(frozen=True)
 class EncoderSource:
     """How one encoder is had."""
 
-    load: Callable[[], Encoder]
+    load: Load
     spec: str | None
     """As ``--model`` takes it; None for an object in memory."""
 
@@ -112,39 +128,76 @@ def score_asked(
         lost.append(NotScored(name, error))
         missing(lost[-1])
 
-    sets = _open(asked, tasks, lose)
+    sets, options = _open(asked, tasks, lose), asked.options
+    with ExitStack() as budget, closing(ViewsAhead()) as ahead:
+
+        def trying(encoder: Encoder) -> None:
+            """While one core tries another library, the other makes the first views, if it is not compiling."""
+            if len(asked.encoders) == 1 and asked.erasing is None and not engine_being_compiled():
+                _, photos, fitting = sets[0]
+                budget.enter_context(memory_budget(options.memory))
+                begin_first_views(ahead, [encoder], None, photos, planned_passes(fitting, photos, options)[0], options)
+
+        loaded = _load(asked, trying, lose, notice, detail)
+        kept = told_apart(loaded, same=say)
+        _refuse_one_name_twice([encoder.info.id for encoder in kept.values()], "encoders")
+        encoders, specs = list(kept.values()), [asked.encoders[name].spec for name in kept]
+        budget.enter_context(memory_budget(options.memory))
+        hashes: dict[int, PhotoHashes] = {}
+
+        def begin_next(at: int, encoders: Sequence[Encoder]) -> None:
+            """While tasks on one set are run, workers begin with the views of the next."""
+            for _, photos, fitting in sets[at + 1 : at + 2]:
+                hashes[at + 1] = PhotoHashes(photos, options.cache)
+                begin_next_views(ahead, encoders, hashes[at + 1], planned_passes(fitting, photos, options)[0], options)
+
+        for at, (given, photos, fitting) in enumerate(sets if encoders else []):
+            detail(f"{photos.name}: {len(photos)} photos; {', '.join(task.name for task in fitting)}")
+            try:
+                if asked.erasing is not None:
+                    refuse_leaks(asked.erasing, photos)
+                together = score_encoders(
+                    encoders,
+                    photos,
+                    fitting,
+                    options,
+                    hashes=hashes.get(at),
+                    tell=notice,
+                    ahead=ahead,
+                    embedded=partial(begin_next, at),
+                )
+            except CamtraceError as error:
+                lose(photos.name, error)
+                continue
+            for encoder, spec, one in zip(encoders, specs, together, strict=True):
+                data = given if isinstance(given, str) else None
+                origin = Origin(spec, data, tuple(asked.tasks), asked.trust_remote_code, asked.erasing)
+                repeat = how_to_repeat(origin, encoder.info, photos, options)
+                found.append(replace(one, result=recorded(one.result, repeat)))
+                scored(found[-1])
+    return Answered(tuple(found), tuple(lost))
+
+
+def _load(
+    asked: Asked,
+    trying: Callable[[Encoder], object],
+    lose: Callable[[str, CamtraceError], None],
+    notice: Callable[[str], None],
+    detail: Callable[[str], None],
+) -> dict[str, Encoder]:
+    """Those that can be loaded, by the names that they were asked for."""
     loaded: dict[str, Encoder] = {}
     for name, source in asked.encoders.items():
         try:
-            loaded[name] = source.load()
-            if asked.erasing is not None:
-                loaded[name] = with_eraser(loaded[name], asked.erasing.eraser)
+            encoder = source.load(trying=trying)
+            loaded[name] = with_eraser(encoder, asked.erasing.eraser) if asked.erasing else encoder
         except CamtraceError as error:
-            loaded.pop(name, None)
             lose(name, error)
         else:
             for sentence in loaded[name].notices:
                 notice(f"camtrace: {sentence}")
             detail(_about(loaded[name]))
-    kept = told_apart(loaded, same=say)
-    _refuse_one_name_twice([encoder.info.id for encoder in kept.values()], "encoders")
-    encoders, specs = list(kept.values()), [asked.encoders[name].spec for name in kept]
-    for given, photos, fitting in sets if encoders else []:
-        detail(f"{photos.name}: {len(photos)} photos; {', '.join(task.name for task in fitting)}")
-        try:
-            if asked.erasing is not None:
-                refuse_leaks(asked.erasing, photos)
-            together = score_encoders(encoders, photos, fitting, asked.options, tell=notice)
-        except CamtraceError as error:
-            lose(photos.name, error)
-            continue
-        for encoder, spec, one in zip(encoders, specs, together, strict=True):
-            data = given if isinstance(given, str) else None
-            origin = Origin(spec, data, tuple(asked.tasks), asked.trust_remote_code, asked.erasing)
-            repeat = how_to_repeat(origin, encoder.info, photos, asked.options)
-            found.append(replace(one, result=recorded(one.result, repeat)))
-            scored(found[-1])
-    return Answered(tuple(found), tuple(lost))
+    return loaded
 
 
 @dataclass(frozen=True)

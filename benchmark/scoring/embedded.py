@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from benchmark.bank import Bank, PhotoHashes, begin_views, fill_banks_on
+from benchmark.bank import Bank, PhotoHashes, Unfilled, begin_views, fill_banks_on
 from benchmark.compute import named_devices
 from benchmark.encoders import Encoder, Pixels
 from benchmark.options import RunOptions
@@ -89,19 +89,30 @@ def embed_pass(
 
 
 def begin_first_views(
-    ahead: ViewsAhead, encoders: Sequence[Encoder], places: BankPlaces, photos: PhotoSet, one: Pass, options: RunOptions
+    ahead: ViewsAhead,
+    encoders: Sequence[Encoder],
+    places: BankPlaces | None,
+    photos: PhotoSet,
+    one: Pass,
+    options: RunOptions,
 ) -> None:
     """Let workers begin with the views of a pass, before it is known whether its encoders may be used.
 
     Where it is plain what the pass will ask for: nothing of it is there yet, one process on a CPU does it, and views
     are made by pictures' own steps, not by somebody's code, which may not be called before it has been tried.
+
+    Args:
+        places: of the banks; None where there are none yet, since nobody knows which runtime will compute them.
     """
     plain = all(e.device == "cpu" and e.stored is None and type(e.preprocess) is Pixels for e in encoders)
     if not plain or not options.workers or options.outputs or len(named_devices(options.device)) > 1:
         return
     views = one.recipe.view_keys()
     with contextlib.suppress(CamtraceError):  # the pass meets it again
-        banks = [places.look(encoder, views) for encoder in encoders]
+        banks = [
+            places.look(encoder, views) if places else Unfilled(len(photos), encoder.info.dimension)
+            for encoder in encoders
+        ]
         if all(len(bank.missing(name)) == len(bank.blocks) for bank in banks for name in views):
             begin_views(
                 ahead,
@@ -113,6 +124,16 @@ def begin_first_views(
                 workers=options.workers,
                 views=options.views,
             )
+
+
+def begin_next_views(
+    ahead: ViewsAhead, encoders: Sequence[Encoder], hashes: PhotoHashes, one: Pass, options: RunOptions
+) -> None:
+    """The same of a set that is scored next, where nobody has to read many photos to know what is there of it."""
+    if encoders and not hashes.may_wait and all(encoder.cacheable for encoder in encoders):
+        places = BankPlaces(hashes, options, options.cache)  # no bank of these encoders lies in a folder of scratch
+        if not places.earlier:
+            begin_first_views(ahead, encoders, places, hashes.photos, one, options)
 
 
 def _jobs(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,8 @@ def score_encoders(
     *,
     hashes: PhotoHashes | None = None,
     tell: Callable[[str], object] = lambda sentence: None,
+    ahead: ViewsAhead | None = None,
+    embedded: Callable[[Sequence[Encoder]], object] = lambda encoders: None,
 ) -> list[Scored]:
     """Score encoders on one photo set; they share one pass over the photos.
 
@@ -64,6 +66,9 @@ def score_encoders(
         options: of the run.
         hashes: of the photos, where a caller has them already.
         tell: hears what will be written where, if it is much.
+        ahead: views that a caller has begun with, of these photos or others; it ends them.
+        embedded: told the encoders that were used, once all embeddings are there and tasks begin, which do not always
+            have something to do for each core.
 
     Returns:
         One per encoder, in order. An encoder that fails during embedding has a result without scores that says why.
@@ -77,8 +82,11 @@ def score_encoders(
     collected: list[Collected] = [Collected({}) for _ in encoders]
     sweep_scratch()
     scratch_folder = tempfile.TemporaryDirectory(prefix=scratch_prefix())
-    ahead = ViewsAhead()
-    with memory_budget(options.memory), scratch_folder as scratch, closing(hashes), closing(ahead):
+    with ExitStack() as during:
+        during.enter_context(memory_budget(options.memory))
+        scratch = during.enter_context(scratch_folder)
+        during.enter_context(closing(hashes))
+        ahead = ahead or during.enter_context(closing(ViewsAhead()))
         judged = options.storage != "float32" or any(e.dtype != "float32" or e.in_torch or e.stored for e in encoders)
         places = BankPlaces(hashes, options, Path(scratch), at_once=judged)
         for got in collected:
@@ -106,6 +114,7 @@ def score_encoders(
             jobs += embed_pass(ours, places, hashes, one, fresh, options, tell, ahead)
         for encoder in encoders if jobs else ():
             rest(encoder)
+        embedded([encoders[i] for i in fit])
         _run(jobs, collected)
     for got in collected:
         got.put_in_order([task.name for one in passes for task in one.tasks])

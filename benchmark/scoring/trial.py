@@ -18,10 +18,11 @@ import torch
 
 from benchmark.bank import Bank
 from benchmark.compute import FittingBatch
-from benchmark.encoders import COMPLEX, Encoder, said
+from benchmark.encoders import COMPLEX, Encoder
 from benchmark.options import RunOptions
 from benchmark.views import PREPROCESSING_FAILED, PhotoViews, ViewRecipe, iterate_views
 from builders.errors import CamtraceError
+from builders.outside import kind_and_line
 from builders.photos import PhotoSet, PhotoSource
 
 PHOTOS = 3
@@ -172,7 +173,7 @@ def _embedded(encoder: Encoder, views: torch.Tensor, options: RunOptions) -> np.
     except CamtraceError as error:
         return str(error) if str(error).startswith(name) else f"{name}: {error}"
     except (Exception, SystemExit) as error:  # somebody's own code
-        return f"{name}: it fails on {len(views)} views ({said(error)})"
+        return f"{name}: it fails on {len(views)} views ({kind_and_line(error)})"
     if not isinstance(found, torch.Tensor):
         return f"{name}: it gives {type(found).__name__}, not a tensor of embeddings"
     if not encoder.info.dimension:

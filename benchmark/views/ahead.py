@@ -58,7 +58,9 @@ class ViewsAhead:
         self._held: tuple[StreamAsked, Generator[PhotoViews, None, None]] | None = None
 
     def begin(self, asked: StreamAsked) -> None:
-        """Begin it, instead of what is held."""
+        """Begin it, instead of what is held, unless that is the same."""
+        if self._held is not None and self._held[0].same(asked):
+            return
         self.close()
         started, compiled = time.perf_counter(), compiling_s()
         self._held = asked, asked.stream()

@@ -25,7 +25,11 @@ AHEAD_BYTES = 1 << 30
 """Bound on the slots that workers fill, where an eighth of the free memory is not less."""
 
 AHEAD_PHOTOS = 4
-"""Photos that each worker makes ahead of what is asked for, beside the gather at hand."""
+"""Photos that each worker makes ahead of what is asked for at least, beside the gather at hand."""
+
+AHEAD_OF_ALL, MOST_AHEAD = 1 << 28, 256
+"""Bytes of views, and photos, that all workers together make ahead where those photos have fewer: they begin while
+encoders are tried, or while tasks on another set are run, for seconds."""
 
 HELD_GATHERS = 3
 """Slots beside those: one is being gathered, one waits for the encoders, one is on its way to a GPU."""
@@ -120,10 +124,13 @@ def photo_bytes(recipe: ViewRecipe, preprocesses: Sequence[Preprocess]) -> int:
 
 
 def slots_and_ahead(plan: SlotPlan, workers: int, held: int = 0) -> tuple[int, int]:
-    """How many slots a ring has, and photos are made ahead: ``AHEAD_PHOTOS`` each, fewer where memory is short."""
+    """How many slots a ring has, and photos are made ahead: ``AHEAD_PHOTOS`` each or ``AHEAD_OF_ALL`` bytes, whichever
+    is more, fewer where memory is short."""
     most = max(2, min(AHEAD_BYTES, free_on_host() // 8) // max(1, plan.nbytes))
-    slots = min(most, HELD_GATHERS + -(-(held + workers * AHEAD_PHOTOS) // plan.photos))
-    return slots, plan.photos + max(1, min(held + workers * AHEAD_PHOTOS, (slots - 1) * plan.photos))
+    of_all = min(MOST_AHEAD, AHEAD_OF_ALL * plan.photos // max(1, plan.nbytes))
+    photos = held + max(workers * AHEAD_PHOTOS, of_all)
+    slots = min(most, HELD_GATHERS + -(-photos // plan.photos))
+    return slots, plan.photos + max(1, min(photos, (slots - 1) * plan.photos))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.encoders import Pixels
+from builders.outside import readable_line
 from builders.pixels import (
     ALL_PROCESSINGS,
     Planner,
@@ -164,7 +165,7 @@ class OnACopy:
         try:
             return np.array(self.preprocess(image.copy()))
         except SystemExit as error:  # would end the worker, or the run with status 0
-            raise RuntimeError(f"it called sys.exit({error.code!r})") from None
+            raise RuntimeError(readable_line(error)) from None
 
 
 def on_a_copy(preprocess: Preprocess) -> Preprocess:

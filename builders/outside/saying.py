@@ -12,15 +12,19 @@ def readable_line(error: BaseException, most: int | None = None) -> str:
     >>> readable_line(ValueError("no\x1b\nat the end")), readable_line(KeyError()), readable_line(OSError("abc"), 2)
     ('no\\x1b', 'KeyError', 'ab')
     """
-    return readable((str(error).strip().splitlines() or [type(error).__name__])[0][:most])
+    text = f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error).strip()
+    return readable((text.splitlines() or [type(error).__name__])[0][:most])
 
 
 def kind_and_line(error: BaseException) -> str:
-    """The kind of an error that is none of ours, and the first line of what it says.
+    """The kind of an error that is none of ours, and the first line of what it says. Code that calls ``sys.exit`` says
+    that it does.
 
-    >>> kind_and_line(ValueError("no luck\\nat all")), kind_and_line(KeyError())
-    ('ValueError: no luck', 'KeyError: no message')
+    >>> kind_and_line(ValueError("no luck\\nat all")), kind_and_line(KeyError()), kind_and_line(SystemExit(0))
+    ('ValueError: no luck', 'KeyError: no message', 'it called sys.exit(0)')
     """
+    if isinstance(error, SystemExit):
+        return readable_line(error)
     said = readable_line(error) if str(error).strip() else "no message"
     return f"{type(error).__name__}: {said}"
 

@@ -5,9 +5,11 @@ from .engine.beside import CompiledBeside, compiling_s
 from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
 from .engine.forced import forced_engine
 from .engine.request import Planner
-from .engine.selection import begin_compiling_engine, chosen_engine
-from .image_header import ImageHeader, read_image_header
-from .jpeg_header import read_jpeg_header, scaled_tables
+from .engine.selection import begin_compiling_engine, chosen_engine, engine_being_compiled
+from .image_facts import ImageHeader
+from .image_header import read_image_header
+from .jpeg_header import read_jpeg_header
+from .jpeg_quality import scaled_tables
 from .masking import CenterMask
 from .parameters import (
     ALL_PARAMETERS,
@@ -54,6 +56,7 @@ __all__ = [
     "codec_versions",
     "compiling_s",
     "decode_rgb",
+    "engine_being_compiled",
     "entry_point",
     "forced_engine",
     "hash_order",

@@ -1,67 +1,16 @@
 """What the first bytes of an image file say about the program that wrote it, for every format that people have.
 
-Nothing is decoded and nothing raises: a file that cannot be understood has the format ``unknown``. JPEG by ITU-T T.81,
-PNG by its specification (third edition), WebP by RFC 9649, GIF89a, HEIC and AVIF by ISO/IEC 23008-12.
+Nothing is decoded and nothing raises: a file that cannot be understood has the format ``unknown``. PNG by its
+specification (third edition), WebP by RFC 9649, GIF89a, HEIC and AVIF by ISO/IEC 23008-12.
 """
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, lru_cache
 
-from builders.pixels.jpeg_header import StructureOfJpeg, nearest_quality, quality_of, read_structure, subsampling_name
-
-MAX_TEXT = 60
-"""Characters kept of a comment: it names a program, or it is none of our business."""
-
-MAX_PARTS = 40
-"""Markers or chunks named in ``order``; a hostile file may have a million."""
-
-NONE = "none"
-"""The value of what a file does not have."""
-
-
-@dataclass(frozen=True)
-class ImageHeader:
-    """What the header of one image file says. Texts are printable and short; ``NONE`` where there is nothing."""
-
-    format: str
-    """``JPEG``, ``PNG``, ``WebP``, ``GIF``, ``HEIC``, ``AVIF``, ``TIFF``, ``BMP``, ``PPM`` or ``unknown``."""
-    width: int = 0
-    """Pixels, as stored; 0 if the header does not say."""
-    height: int = 0
-    """Pixels, as stored; 0 if the header does not say."""
-    channels: str = NONE
-    """``3 x 8 bit``: components (of JPEG) or a colour type by its name, and bits of each."""
-    coding: str = NONE
-    """``baseline``, ``progressive``, ``interlaced``, ``lossless``, ``lossy``, ..."""
-    tables: str = NONE
-    """8 hex digits that name the quantisation tables of all components (JPEG)."""
-    quality: str = NONE
-    """libjpeg's quality if the tables are exactly its own, else ``own tables`` (JPEG)."""
-    nearest_quality: int = 0
-    """libjpeg's quality whose luminance table is nearest, 1..100 (JPEG); 0 where there are no tables."""
-    subsampling: str = NONE
-    """As ``JpegHeader.subsampling`` names it (JPEG)."""
-    huffman: str = NONE
-    """``standard`` tables of T.81 annex K, ``optimised`` for the picture, or ``arithmetic`` (JPEG)."""
-    restart: int = 0
-    """Restart interval in blocks (JPEG)."""
-    order: str = NONE
-    """Markers or chunks before the pixels, in order; one that is repeated stands once."""
-    metadata: str = NONE
-    """Which kinds there are, sorted: ``Adobe, Exif, ICC, JFIF, XMP``, ..."""
-    icc: str = NONE
-    """Name of the colour profile."""
-    comment: str = NONE
-    """The beginning of the first comment or text; encoders sign there."""
-    thumbnail: bool = False
-    """Whether a small JPEG stands inside the Exif block (JPEG)."""
-    complete: bool = True
-    """False if the bytes end before the header does: read more, or the file is cut."""
+from builders.pixels.image_facts import MAX_PARTS, NONE, ImageHeader, printable
+from builders.pixels.jpeg_habits import jpeg_image_header
 
 
 def read_image_header(data: bytes) -> ImageHeader:
@@ -83,7 +32,7 @@ def read_image_header(data: bytes) -> ImageHeader:
 
 def _reader(data: bytes) -> Callable[[bytes], ImageHeader]:
     if data[:3] == b"\xff\xd8\xff":
-        return _jpeg
+        return jpeg_image_header
     if data[:8] == b"\x89PNG\r\n\x1a\n":
         return _png
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -93,109 +42,6 @@ def _reader(data: bytes) -> Callable[[bytes], ImageHeader]:
     if data[4:8] == b"ftyp":
         return _heif
     return _other
-
-
-def _jpeg(data: bytes) -> ImageHeader:
-    found = read_structure(data)
-    kinds = {name for marker, payload in found.segments if (name := _jpeg_metadata(marker, payload))}
-    exif = next((p for m, p in found.segments if m == 0xE1 and p[:5] == b"Exif\0"), b"")
-    icc = next((p for m, p in found.segments if m == 0xE2 and p[:12] == b"ICC_PROFILE\0"), None)
-    comment = next((p for m, p in found.segments if m == 0xFE), b"")
-    names = [_marker_name(marker) for marker in dict.fromkeys(found.markers)]
-    header = ImageHeader(
-        "JPEG",
-        order=" ".join(["SOI", *names[:MAX_PARTS]]),
-        metadata=", ".join(sorted(kinds)) or NONE,
-        icc=NONE if icc is None else icc_name(icc[14:]),
-        comment=printable(comment),
-        thumbnail=b"\xff\xd8\xff" in exif,
-        complete=found.complete,
-    )
-    frame = found.frame
-    if frame is None:
-        return header
-    tables = tuple(found.tables.get(table, b"") for _, _, table in frame.components)
-    name, quality, nearest = _tables(tables)
-    return _with(
-        header,
-        width=frame.width,
-        height=frame.height,
-        channels=f"{len(frame.components)} x {frame.precision} bit",
-        coding=_CODINGS.get(frame.marker, "other"),
-        tables=name,
-        quality=quality,
-        nearest_quality=nearest,
-        subsampling=subsampling_name(tuple((h, v) for h, v, _ in frame.components)),
-        huffman="arithmetic" if frame.marker >= 0xC9 else _huffman(found),
-        restart=found.restart,
-    )
-
-
-_CODINGS = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive", 0xC3: "lossless", 0xC9: "extended"}
-_CODINGS |= {0xCA: "progressive", 0xCB: "lossless"}
-_MARKERS = {0xC4: "DHT", 0xDB: "DQT", 0xDD: "DRI", 0xFE: "COM", 0xCC: "DAC"}
-
-
-def _with(header: ImageHeader, **changes: object) -> ImageHeader:
-    """``dataclasses.replace`` for a header that nobody else holds: a quarter of the time, and a million times."""
-    for name, value in changes.items():
-        object.__setattr__(header, name, value)
-    return header
-
-
-def _marker_name(marker: int) -> str:
-    if marker in _MARKERS:
-        return _MARKERS[marker]
-    if 0xE0 <= marker <= 0xEF:
-        return f"APP{marker - 0xE0}"
-    return f"SOF{marker - 0xC0}" if 0xC0 <= marker <= 0xCF else f"{marker:02X}"
-
-
-_SIGNATURES = (
-    (0xE0, b"JFIF\0", "JFIF"),
-    (0xE0, b"JFXX\0", "JFXX"),
-    (0xE1, b"Exif\0", "Exif"),
-    (0xE1, b"http://ns.adobe.com/", "XMP"),
-    (0xE2, b"ICC_PROFILE\0", "ICC"),
-    (0xE2, b"MPF\0", "MPF"),
-    (0xEB, b"JP", "C2PA or JUMBF"),
-    (0xED, b"Photoshop 3.0\0", "Photoshop"),
-    (0xEE, b"Adobe", "Adobe"),
-)
-
-
-def _jpeg_metadata(marker: int, payload: bytes) -> str:
-    for wanted, start, name in _SIGNATURES:
-        if marker == wanted and payload[: len(start)] == start:
-            return name
-    return "comment" if marker == 0xFE else f"APP{marker - 0xE0}" if 0xE0 <= marker <= 0xEF else ""
-
-
-@lru_cache(maxsize=4096)
-def _tables(tables: tuple[bytes, ...]) -> tuple[str, str, int]:
-    """(fingerprint, quality as a text, nearest quality) of the tables of all components, in zigzag order."""
-    name = hashlib.blake2b(b"\0".join(tables), digest_size=4).hexdigest()
-    if not tables or not tables[0]:
-        return NONE, NONE, 0
-    quality = quality_of(tables)
-    return name, "own tables" if quality is None else str(quality), nearest_quality(tables[0])
-
-
-def _huffman(found: StructureOfJpeg) -> str:
-    return "standard" if found.huffman and found.huffman <= _standard_huffman() else "optimised"
-
-
-@cache
-def _standard_huffman() -> frozenset[bytes]:
-    """Counts of code lengths of the tables K.3 to K.6 of T.81, with their class and number: what every file has whose
-    encoder did not look at the picture's own statistics."""
-    counts = {
-        0x00: "00010501010101010100000000000000",
-        0x01: "00030101010101010101010000000000",
-        0x10: "0002010303020403050504040000017d",
-        0x11: "00020102040403040705040400010277",
-    }
-    return frozenset(bytes([kind]) + bytes.fromhex(text) for kind, text in counts.items())
 
 
 def _png(data: bytes) -> ImageHeader:
@@ -305,22 +151,3 @@ def _other(data: bytes) -> ImageHeader:
         parts = data[:64].split()
         return ImageHeader("PPM", int(parts[1]), int(parts[2]), coding="lossless")
     return ImageHeader("unknown")
-
-
-@lru_cache(maxsize=1024)
-def icc_name(profile: bytes) -> str:
-    """The description of an ICC profile (its tag ``desc``), or ``unnamed``; the bytes are untrusted."""
-    count = int.from_bytes(profile[128:132], "big")
-    for at in range(132, min(132 + 12 * min(count, 100), len(profile) - 11), 12):
-        tag, offset, size = struct.unpack_from(">4sII", profile, at)
-        if tag == b"desc":
-            text = profile[offset : offset + min(size, 256)]
-            body = text[12:].partition(b"\0")[0] if text[:4] == b"desc" else text[28:].replace(b"\0", b"")
-            return printable(body)
-    return "unnamed"
-
-
-def printable(text: bytes) -> str:
-    """The printable beginning of bytes of a stranger, blanks made one; ``NONE`` if nothing is left."""
-    shown = "".join(c if c.isprintable() else " " for c in text[: 4 * MAX_TEXT].decode("utf-8", "replace"))
-    return " ".join(shown.split())[:MAX_TEXT] or NONE

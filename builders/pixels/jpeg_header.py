@@ -1,40 +1,18 @@
 """What a JPEG file says about how it was made, read from its header without decoding a pixel.
 
-Quantisation tables, sampling factors and size by the marker syntax of ITU-T T.81 (annex B); the quality is that of
-libjpeg's scale, told only where the tables are exactly those that libjpeg makes for one quality.
+Quantisation tables, sampling factors and size by the marker syntax of ITU-T T.81 (annex B).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+
+from builders.pixels.jpeg_quality import quality_by_luminance, scaled_tables, zigzag_places
 
 _SOI, _EOI, _SOS, _DQT = 0xD8, 0xD9, 0xDA, 0xDB
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-
-LUMINANCE_TABLE = (
-    16, 11, 10, 16, 24, 40, 51, 61,
-    12, 12, 14, 19, 26, 58, 60, 55,
-    14, 13, 16, 24, 40, 57, 69, 56,
-    14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77,
-    24, 35, 55, 64, 81, 104, 113, 92,
-    49, 64, 78, 87, 103, 121, 120, 101,
-    72, 92, 95, 98, 112, 100, 103, 99,
-)  # fmt: skip
-"""Table K.1 of ITU-T T.81, natural order: what libjpeg scales for luminance."""
-
-CHROMINANCE_TABLE = (
-    17, 18, 24, 47, 99, 99, 99, 99,
-    18, 21, 26, 66, 99, 99, 99, 99,
-    24, 26, 56, 99, 99, 99, 99, 99,
-    47, 66, 99, 99, 99, 99, 99, 99,
-    *(99,) * 32,
-)  # fmt: skip
-"""Table K.2 of ITU-T T.81, natural order: what libjpeg scales for chrominance."""
 
 _SUBSAMPLING = {
     (1, 1): "4:4:4",
@@ -64,7 +42,7 @@ class JpegHeader:
     @property
     def quality(self) -> int | None:
         """libjpeg's quality 1..100 if every table is exactly that quality's, else ``None`` (a maker's own tables)."""
-        quality = _quality_by_luminance().get(self.tables[0])
+        quality = quality_by_luminance().get(self.tables[0])
         if quality is None:
             return None
         # RGB and CMYK files use the luminance table for every component.
@@ -92,7 +70,7 @@ class FrameOfJpeg:
 
 @dataclass
 class StructureOfJpeg:
-    """Everything before the first scan, by its markers: what ``image_header`` reads an encoder's habits from."""
+    """Everything before the first scan, by its markers: what ``jpeg_habits`` reads an encoder's habits from."""
 
     markers: list[int] = field(default_factory=list)
     """Every marker between the start of image and the start of scan, in order."""
@@ -171,41 +149,6 @@ def _take_segment(found: StructureOfJpeg, marker: int, payload: bytes) -> None:
             found.frame = FrameOfJpeg(marker, payload[0], width, height, tuple(components))
 
 
-def quality_of(tables: tuple[bytes, ...]) -> int | None:
-    """libjpeg's quality of tables in zigzag order, one for each component; ``None`` if they are not its own."""
-    if not tables or any(len(table) != 64 for table in tables):
-        return None
-    natural = [_natural(table) for table in tables]
-    quality = _quality_by_luminance().get(natural[0])
-    if quality is None:
-        return None
-    return quality if all(table in scaled_tables(quality) for table in natural[1:3]) else None
-
-
-def nearest_quality(table: bytes) -> int:
-    """libjpeg's quality 1..100 whose luminance table is nearest in the mean ratio; of 64 or 128 bytes in zigzag order.
-
-    >>> nearest_quality(bytes(scaled_tables(80)[0][place] for place in _zigzag()))
-    80
-    """
-    values = _natural(table)
-    if len(values) != 64:
-        return 0
-
-    def distance(quality: int) -> float:
-        return sum(abs(a - b) / (a + b) for a, b in zip(values, scaled_tables(quality)[0], strict=True) if a + b)
-
-    return min(range(1, 101), key=distance)
-
-
-def _natural(table: bytes) -> tuple[int, ...]:
-    size = len(table) // 64
-    natural = [0] * 64
-    for k, place in enumerate(_zigzag()):
-        natural[place] = int.from_bytes(table[size * k : size * (k + 1)], "big")
-    return tuple(natural)
-
-
 def read_jpeg_header(data: bytes) -> JpegHeader | None:
     """Read the header of a JPEG file; ``None`` if the bytes are no JPEG file or a damaged one.
 
@@ -223,17 +166,6 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
         return _read(data)
     except (IndexError, KeyError):
         return None
-
-
-@cache
-def scaled_tables(quality: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """libjpeg's luminance and chrominance tables for ``quality`` 1..100 (``jpeg_set_quality``, baseline)."""
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    luminance, chrominance = (
-        tuple(min(max((value * scale + 50) // 100, 1), 255) for value in base)
-        for base in (LUMINANCE_TABLE, CHROMINANCE_TABLE)
-    )
-    return luminance, chrominance
 
 
 def _read(data: bytes) -> JpegHeader | None:
@@ -282,10 +214,10 @@ def _read_tables(segment: bytes, tables: dict[int, tuple[int, ...]]) -> None:
     at = 0
     while at < len(segment):
         size = 2 if segment[at] >> 4 else 1
-        zigzag = segment[at + 1 : at + 1 + 64 * size]
+        stored = segment[at + 1 : at + 1 + 64 * size]
         natural = [0] * 64
-        for k, place in enumerate(_zigzag()):
-            natural[place] = zigzag[k] if size == 1 else zigzag[2 * k] << 8 | zigzag[2 * k + 1]
+        for k, place in enumerate(zigzag_places()):
+            natural[place] = stored[k] if size == 1 else stored[2 * k] << 8 | stored[2 * k + 1]
         tables[segment[at] & 15] = tuple(natural)
         at += 1 + 64 * size
 
@@ -294,16 +226,3 @@ def _read_frame(segment: bytes) -> tuple[int, int, list[tuple[int, int, int]]]:
     height, width = int.from_bytes(segment[1:3], "big"), int.from_bytes(segment[3:5], "big")
     parts = [segment[6 + 3 * i : 9 + 3 * i] for i in range(segment[5])]
     return height, width, [(part[1] >> 4, part[1] & 15, part[2]) for part in parts]
-
-
-@cache
-def _zigzag() -> tuple[int, ...]:
-    """Natural position of each of the 64 coefficients in the order they are stored (T.81, figure A.6)."""
-    places = [(row, column) for row in range(8) for column in range(8)]
-    places.sort(key=lambda p: (p[0] + p[1], p[1] if (p[0] + p[1]) % 2 == 0 else p[0]))
-    return tuple(8 * row + column for row, column in places)
-
-
-@cache
-def _quality_by_luminance() -> Mapping[tuple[int, ...], int]:
-    return {scaled_tables(quality)[0]: quality for quality in range(1, 101)}

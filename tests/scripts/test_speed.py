@@ -26,26 +26,30 @@ def started(command, env, stdout, stderr):
     assert command[0] == sys.executable
     return types.SimpleNamespace(pid=forked(command[1:], env, [os.dup(file.fileno()) for file in (stdout, stderr)]))
 
-if sys.argv[2] == "pipeline":
-    import speed_pipeline
+if "pipeline" in sys.argv[2]:
+    import multiprocessing, speed_pipeline
     speed_pipeline.subprocess = types.SimpleNamespace(Popen=started)
+    multiprocessing.set_start_method("fork")
+    multiprocessing.get_context = lambda method: multiprocessing
 if "runtimes" in sys.argv[2]:
     import speed_runtimes
     speed_runtimes.VIEWS = 2
 speed._in_a_process = lambda part, quick, smaller, seconds: speed._measured(part, quick, smaller)
 sys.exit(speed.main())
 """
-"""All parts in one process, which imports torch once, and in another ``pipeline``, which forks its commands; parts in
-processes of their own have the test after the next."""
+"""All parts in one process, which imports torch once, and in another those that fork: ``fetch`` its server and client,
+``pipeline`` its commands. Parts in processes of their own have the test after the next."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_speed__quick_gives_figures_of_every_part(tmp_path):
     rows, said = [], ""
-    for some in ("views,simcams,knn,probe,runtimes,builders,fetch", "pipeline"):
+    for some in ("views,simcams,knn,probe,runtimes,builders", "fetch,pipeline"):
         file = tmp_path / "speed.json"
-        done = run_python("-c", TOGETHER, "--only", some, "--quick", "--json", file, cwd=ROOT, timeout=400)
+        done = run_python(
+            "-c", TOGETHER, "--only", some, "--quick", "--json", file, cwd=ROOT, timeout=400, forking=True
+        )
         assert done.returncode == 0, done.stderr
         rows += json.loads(file.read_text())
         said += done.stdout
@@ -93,8 +97,7 @@ def test_speed__a_part_that_fails_is_named(monkeypatch):
 
 def test_speed__a_part_runs_in_a_process_of_its_own(tmp_path):
     file = tmp_path / "speed.json"
-    command = [sys.executable, "scripts/speed.py", "--quick", "--only", "knn", "--json", str(file)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = run_python("scripts/speed.py", "--quick", "--only", "knn", "--json", file, cwd=ROOT, forking=True)
     assert done.returncode == 0, done.stderr
     assert {row["part"] for row in json.loads(file.read_text())} == {"knn"}
     assert done.stdout.startswith("knn: ")

@@ -62,6 +62,11 @@ class CompiledBeside:
                     atexit.register(_end, self._process, os.getpid())
         return self._process
 
+    @property
+    def running(self) -> bool:
+        """Whether the process that compiles is still at it."""
+        return self._process is not None and self._process.poll() is None
+
     @contextlib.contextmanager
     def first_call(self) -> Iterator[None]:
         """Around it: waits for the process; where this machine lacks the kernels, the time counts as compiling."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from builders.pixels.jpeg_header import scaled_tables
+from builders.pixels.jpeg_quality import scaled_tables
 
 
 class Tables(NamedTuple):

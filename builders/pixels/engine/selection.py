@@ -67,6 +67,11 @@ def begin_compiling_engine() -> None:
     ENGINE_KERNELS.begin()
 
 
+def engine_being_compiled() -> bool:
+    """Whether that process is still at it: who asks for the engine now waits."""
+    return ENGINE_KERNELS.running
+
+
 def self_test(photo: ModuleType) -> str:
     """Empty if every processing and a preprocessing of a few tiny pictures equal Pillow's, else one sentence."""
     from builders.pixels.by_pillow import process_by_pillow, request

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 import os
+import subprocess
 import sys
 import time
 from functools import partial
@@ -24,7 +25,7 @@ from benchmark.views.acquisition import PlainViews
 from builders.errors import DataError, EncoderError, UsageError
 from builders.photos import PhotoSet, photo_digest
 from tests import fake_card
-from tests.warm_python import start_python
+from tests.warm_python import start_forking, start_python
 
 TOYS = '''
 """An encoder that another process can load: three numbers of a photo, and what a test wants to happen."""
@@ -70,6 +71,12 @@ def toy(tmp_path, monkeypatch):
     del sys.modules["toys_elsewhere"]
 
 
+@pytest.fixture
+def _forking(monkeypatch):
+    """The processes of a pass are forked; that they are started anew has the test of whoever is killed."""
+    monkeypatch.setattr(subprocess, "Popen", start_forking)
+
+
 def photos_of(n=300):
     def ppm(seed):
         return b"P6 6 4 255\n" + np.random.default_rng(seed).integers(0, 256, (4, 6, 3), dtype=np.uint8).tobytes()
@@ -86,6 +93,7 @@ def files(root):
     return {path.relative_to(root): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.usefixtures("_forking")
 def test_fill_banks_on__the_same_bytes_as_one_process(toy, tmp_path):
     encoder, notes = toy
     photos, learnt = photos_of(), {}
@@ -103,6 +111,7 @@ def test_fill_banks_on__the_same_bytes_as_one_process(toy, tmp_path):
     assert again.cost.photos == 0
 
 
+@pytest.mark.usefixtures("_forking")
 def test_fill_banks_on__a_process_that_is_killed_is_an_error_and_its_blocks_are_made_by_the_next_run(toy, tmp_path):
     encoder, notes = toy
     photos = photos_of()

@@ -123,7 +123,7 @@ def test_score__two_cards_a_process_each(tmp_path):
     places = os.pathsep.join([str(tmp_path / "site"), os.getcwd()])
     env = {**os.environ, "PYTHONPATH": places, "CARDS_SEEN": str(tmp_path / "seen")}
     out = ("-o", str(tmp_path / "cards"), "--cache", str(tmp_path / "c1"))
-    done = run_python("-m", "benchmark", *asked, "--device", "cuda:all", *out, env=env, timeout=240)
+    done = run_python("-m", "benchmark", *asked, "--device", "cuda:all", *out, env=env, timeout=240, forking=True)
     assert done.returncode == 0, done.stderr
     cpu, cards = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("cpu", "cards"))
     kept = ("task", "metric", "value", "low", "high", "n")

@@ -1,6 +1,5 @@
 """Embeddings by ranks: equal to the plain command, whatever is killed, and refused where a machine differs."""
 
-import contextlib
 import errno
 import importlib
 import json
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("unpainted")
 
 
 @pytest.fixture
-def planned(run, tmp_path):
+def planned(run, equal_costs, tmp_path):
     """A plan of four ranks, one for each half of the photos and encoder."""
     status, said, _ = run(
         "plan", "sweep", *ASKED, "--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out",
@@ -73,7 +72,7 @@ def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tm
     fuse = tmp_path / "fuse"
     fuse.touch()
     environment = {**elsewhere, "FUSE": str(fuse)}
-    first = run_python("-m", "camtrace", "work", tmp_path / "out.plan", "--workers", 2, env=environment, timeout=200)
+    first = run_python("-m", "camtrace", "work", tmp_path / "out.plan", "--workers", 2, env=environment, forking=True)
     assert first.returncode == 1, first.stderr
     assert "failed: its process was killed (SIGKILL; out of memory?)" in first.stderr
     assert first.stdout.startswith("3 ranks done, 1 failed")
@@ -254,12 +253,18 @@ def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_pat
     where = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
     assert run("plan", "sweep", *words, "--together", 1, "--ranks", 2, *where)[0] == 0
     fuse.touch()
-    first = start_python("-m", "camtrace", "work", plan, "--workers", 2, env={**elsewhere, "FUSE": str(fuse)})
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        f"import os, pathlib; pathlib.Path({str(tmp_path)!r}, f'at-work-{{os.getpid()}}').touch()"
+    )
+    environment = {**elsewhere, "FUSE": str(fuse), "PYTHONPATH": f"{tmp_path}/site:{elsewhere['PYTHONPATH']}"}
+    first = start_python("-m", "camtrace", "work", plan, "--workers", 2, env=environment, forking=True)
     rank = wait_for(lambda: next((int(path.name[5:]) for path in tmp_path.glob("here-*")), None))
     first.kill()
     first.wait()
-    # the other rank too
-    wait_for(lambda: not alive(rank) and not at_work_on(plan))
+    processes = [int(path.name[8:]) for path in tmp_path.glob("at-work-*")]
+    assert {first.pid, rank} < set(processes)
+    wait_for(lambda: not any(alive(process) for process in processes))  # the other rank too
     fuse.unlink()
     assert run("work", plan)[0] == 0
     half = temporary_beside(next((plan / "banks").glob("*/*/*.npz")))  # as a rank leaves it that is killed just then
@@ -269,16 +274,6 @@ def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_pat
     assert scores(tmp_path / "out")[name] == scores(plain[0])[name]
     assert same_banks(tmp_path / "cache", plain[1]) == 1
     assert not leftovers(tmp_path)
-
-
-def at_work_on(plan):
-    """Processes that name the plan, where the system lists them."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if str(plan).encode() in file.read_bytes():
-                found.append(file.parent.name)
-    return found
 
 
 def wait_for(answer, seconds=120):

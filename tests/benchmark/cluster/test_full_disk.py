@@ -41,7 +41,7 @@ def reasons(plan):
     return {int(path.name[:5]): json.loads(path.read_text())["reason"] for path in found}
 
 
-def test_rank__of_embedding(run, plain, small_disk, tmp_path):
+def test_rank__of_embedding(run, plain, equal_costs, small_disk, tmp_path):
     words = ("--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out", "--ranks", 4)
     assert run("plan", "sweep", *ASKED, *words)[0] == 0
     plan, frozen = tmp_path / "out.plan", read_plan(str(tmp_path / "out.plan"))[0]

@@ -45,7 +45,7 @@ def submitted(elsewhere, tmp_path, monkeypatch):
 
     def run_uv_job(script, *, script_args, dependencies, env, secrets, flavor, timeout, **more):
         environment = {**elsewhere, **env, "PYTHONPATH": f"{tmp_path}/site:{elsewhere['PYTHONPATH']}"}
-        done = run_python(script, *script_args, env=environment, cwd=tmp_path)
+        done = run_python(script, *script_args, env=environment, cwd=tmp_path, forking=True)
         job = SimpleNamespace(id=uuid.uuid4().hex, url="here", code=done.returncode)
         found.append((job, dependencies, flavor, timeout, secrets, done.stderr, more["labels"]))
         return job

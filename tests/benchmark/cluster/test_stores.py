@@ -67,7 +67,7 @@ def test_s3__results_and_banks_after_a_killed_rank(bucket, run, plain, elsewhere
     assert run("plan", "sweep", *words, "--together", 1, "--ranks", 4, *where)[0] == 0
     fuse.touch()
     environment = {**elsewhere, **{n: v for n, v in os.environ.items() if n.startswith("AWS_")}, "FUSE": str(fuse)}
-    first = run_python("-m", "camtrace", "work", f"{out}.plan", "--workers", 2, env=environment, timeout=200)
+    first = run_python("-m", "camtrace", "work", f"{out}.plan", "--workers", 2, env=environment, forking=True)
     assert first.returncode == 1, first.stderr
     assert first.stdout.startswith("3 ranks done, 1 failed"), first.stderr
     assert "4: 3 done" in run("status", f"{out}.plan")[1]

@@ -342,6 +342,19 @@ def test_auto__takes_what_is_faster_measured_once(tmp_path, monkeypatch, views):
     assert first.runtime.key() == replace(first.runtime, speed=None).key()
 
 
+def test_auto__says_that_it_tries_a_library_the_first_time_alone(tmp_path, monkeypatch):
+    measured(monkeypatch, 2.0)
+    in_torch, told = made(Small(), tmp_path, "torch"), []
+    monkeypatch.setattr(
+        "benchmark.encoders.openvino_network._traced", lambda *_, real=_traced: told.append(1) or real(*_)
+    )
+    for _ in range(2):
+        assert on_runtime(in_torch, cache=tmp_path, trying=told.append).runtime.name == "openvino"
+    assert [getattr(one, "runtime", one) for one in told] == [in_torch.runtime, 1]  # and before it converts
+    on_runtime(in_torch, "openvino", tmp_path / "by name", told.append)
+    assert told[2:] == [1]  # nobody asks whether
+
+
 def test_auto__leaves_to_torch_what_is_no_faster_and_does_not_try_again(tmp_path, monkeypatch, views):
     seen = measured(monkeypatch, 1.04)
     first = made(Small(), tmp_path)

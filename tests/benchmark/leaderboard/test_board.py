@@ -5,7 +5,7 @@ import pytest
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries, published_entries
 from benchmark.leaderboard.means import folded
-from benchmark.leaderboard.site import _commands
+from benchmark.leaderboard.repeating import commands
 from benchmark.results.files import ResultFile
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Failure
@@ -231,7 +231,7 @@ def test_commands__say_what_is_local_in_comments_of_the_shell(make):
     local = {"data": "PATH: your folder of 3 photos\nrm -r x", "model": 7}
     one = dataclasses.replace(one, environment={**one.environment, "command": "camtrace score -x", "local": local})
     (entry,) = board_of(one).entries
-    assert _commands(entry) == ["# PATH: your folder of 3 photos rm -r x\ncamtrace score -x"]
+    assert commands(entry) == ["# PATH: your folder of 3 photos rm -r x\ncamtrace score -x"]
 
 
 def test_settings__another_k_is_another_column(make):

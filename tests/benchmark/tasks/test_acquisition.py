@@ -9,6 +9,8 @@ from PIL import Image
 
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
+from benchmark.probe import protocols
+from benchmark.probe.turned import turned
 from benchmark.results.schema import Result
 from benchmark.scoring.run import score_encoders
 from benchmark.stats import against_chance
@@ -125,8 +127,11 @@ def test_acquisition_probes__resample_scenes(on_cameras):
     assert (make.details["resampled"], make.n) == ("scene", 27 * make.details["units"])
 
 
-def test_acquisition_probes__copies_of_train_photos_are_read(tmp_path):
-    """What a leak looks like: pictures of noise whose copies stand in the test set."""
+def test_acquisition_probes__copies_of_train_photos_are_read(tmp_path, monkeypatch):
+    """What a leak looks like: pictures of noise whose copies stand in the test set. They are turned once for all."""
+    made = []
+    monkeypatch.setattr(protocols, "pays", lambda n, dimension, *counts: n < dimension)
+    monkeypatch.setattr(protocols, "turned", lambda splits: made.append(len(splits.train_y)) or turned(splits))
     names = ("a", "b", "c", "d")
     rng = np.random.default_rng(0)
     files = {f"{i}": png(Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))) for i in range(40)}
@@ -141,6 +146,7 @@ def test_acquisition_probes__copies_of_train_photos_are_read(tmp_path):
     assert make.value > 0.9
     assert make.details["resampled"] == "photo"
     assert make.details["p_chance"] < 1e-6
+    assert made == [40]
 
 
 def test_acquisition_probes__are_tested_against_the_most_frequent_class_by_scene(tmp_path):

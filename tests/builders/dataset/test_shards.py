@@ -22,6 +22,7 @@ from builders.dataset.shard_pool import building, write_failures, write_shards, 
 from builders.dataset.shards import ShardJob, file_sha256, write_shard
 from builders.dataset.space import estimate_space, require_space
 from builders.errors import DataError, PhotoError, UsageError
+from tests.warm_python import start_python
 
 FEATURES = datasets.Features(
     {
@@ -266,19 +267,28 @@ KILLED = """
 import sys
 from pathlib import Path
 from builders.dataset.shard_pool import write_shards
-from tests.builders.dataset.test_shards import Rows, job
-write_shards(job(Path(sys.argv[1]), make_rows=Rows(slow_s=0.02)), workers=int(sys.argv[2]))
+from tests.builders.dataset.test_shards import Stalling, job
+write_shards(job(Path(sys.argv[1]), make_rows=Stalling(before=int(sys.argv[3]))), workers=int(sys.argv[2]))
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class Stalling(Rows):
+    """Items from one on take for ever, so that workers that have not yet noticed a kill finish no more shards."""
+
+    before: int = 0
+
+    def __call__(self, item):
+        time.sleep(0.01 if item < self.before else 600)
+        return super().__call__(item)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_write_shards__killed_three_times_ends_equal(tmp_path, workers):
     expected = write_shards(job(tmp_path / "whole"))
     moments = random.Random(workers)
-    for _ in range(3):
-        build = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(tmp_path / "killed"), str(workers)], cwd=os.getcwd()
-        )
+    for reached in (12, 24, 36):  # two shards more each time, of seven
+        build = start_python("-c", KILLED, tmp_path / "killed", workers, reached)
         deadline = time.monotonic() + 60
         finished = len(hashes(tmp_path / "killed"))
         while len(hashes(tmp_path / "killed")) <= finished and build.poll() is None and time.monotonic() < deadline:
@@ -288,7 +298,7 @@ def test_write_shards__killed_three_times_ends_equal(tmp_path, workers):
         build.wait()
         for path in (tmp_path / "killed").rglob("*.parquet"):
             assert file_sha256(path) in {s.sha256 for s in expected.shards}
-    assert 0 < len(hashes(tmp_path / "killed")) < 7
+    assert 3 <= len(hashes(tmp_path / "killed")) < 7
     assert write_shards(job(tmp_path / "killed")) == expected
     assert hashes(tmp_path / "killed") == hashes(tmp_path / "whole")
     assert not list((tmp_path / "killed").rglob("*.tmp"))

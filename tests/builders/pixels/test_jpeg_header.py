@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from builders.pixels.jpeg_header import read_jpeg_header, scaled_tables
+from builders.pixels.jpeg_header import read_jpeg_header
+from builders.pixels.jpeg_quality import scaled_tables
 
 
 def jpeg(mode="RGB", size=(37, 23), **options):

@@ -12,7 +12,7 @@ import pytest
 
 from builders.__main__ import main
 from builders.check import check_folder
-from builders.check import main as check
+from builders.check.command import main as check
 from builders.dataset.shards import file_sha256
 from builders.errors import DataError, UsageError
 from builders.kinds import open_photos

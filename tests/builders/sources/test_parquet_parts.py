@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from builders.check import check_folder
-from builders.check import main as check_main
-from builders.check import table as checks_table
+from builders.check.command import main as check_main
+from builders.check.command import table as checks_table
 from builders.errors import DataError, PhotoError
 from builders.kinds import open_photos
 from builders.paircams.build import build_paircams

@@ -108,6 +108,17 @@ def test_compiled_beside__what_still_compiles_ends_with_the_process_that_began_i
         assert process.returncode == -signal.SIGTERM
 
 
+def test_engine_being_compiled__while_the_process_that_compiles_is_at_it(monkeypatch):
+    kernels = selection.ENGINE_KERNELS
+    monkeypatch.setattr(kernels, "_process", None)
+    assert not selection.engine_being_compiled()  # none was needed
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        monkeypatch.setattr(kernels, "_process", process)
+        assert selection.engine_being_compiled()
+        process.communicate(b"\n")
+        assert not selection.engine_being_compiled()
+
+
 def test_compiled_beside__what_a_machine_lacks_counts_as_compiling(monkeypatch, tmp_path):
     times = iter([0.0, 3.0, 10.0, 17.0, 20.0, 21.0])
     monkeypatch.setattr(beside, "kernel_folder", lambda: tmp_path)

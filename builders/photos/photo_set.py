@@ -1,7 +1,6 @@
-"""Photos of one data set in a fixed order: ids, labels, splits, and a way to the original bytes of each.
+"""Photos of one data set: columns, not objects, so that a million photos are a few arrays.
 
-A ``PhotoSet`` holds columns, not objects, so that a million photos are a few arrays; ``read(i)`` fetches bytes when
-they are needed. Where photos come from (a folder, a Hub data set, the bundled sample) is ``builders.kinds``.
+``PhotoSet.read(i)`` fetches bytes when they are needed.
 """
 
 from __future__ import annotations
@@ -11,12 +10,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from builders.errors import DataError
 from builders.outside import is_readable, readable
+from builders.photos.order import hash64, rank_within
+from builders.photos.source import Head, MemorySource, PhotoSource, Stamp
 
 SPLITS = ("train", "val", "test")
 """Names of the splits; ``PhotoSet.splits`` holds indices into this tuple."""
@@ -30,36 +30,6 @@ UNLABELLED = -1
 QUESTION_COLUMNS = ("camera_type", "owner", "pair_id", "scene")
 """Columns that decide a score: pairs and the two types of camera that retrieval matches, owners and scenes that photos
 are resampled by. A task that reads another column adds it here, so that ``question_hash`` covers it."""
-
-
-class PhotoSource(Protocol):
-    """Gives original bytes by row. Must be picklable: workers get a copy."""
-
-    def read(self, row: int) -> bytes:
-        """The bytes of a photo as they were found, never re-encoded.
-
-        Raises:
-            PhotoError: the bytes cannot be had.
-        """
-        ...
-
-
-class Head(NamedTuple):
-    """The beginning of a photo's file."""
-
-    data: bytes
-    """At most as many bytes as were asked for."""
-    size: int
-    """Bytes of the whole file."""
-
-
-class Stamp(NamedTuple):
-    """What tells, without reading a photo, whether its bytes are those that were read earlier."""
-
-    text: str
-    """Where the bytes are, how many, and when the file that holds them changed: equal stamps mean equal bytes."""
-    changed_ns: int
-    """When it changed, in nanoseconds since 1970; 0 where there is no file."""
 
 
 @dataclass(frozen=True)
@@ -274,40 +244,9 @@ class PhotoSet:
         )
 
 
-@dataclass(frozen=True)
-class MemorySource:
-    """Photos held in memory."""
-
-    photos: tuple[bytes, ...]
-
-    def read(self, row: int) -> bytes:
-        return self.photos[row]
-
-
 def _readable_labels(labels: Labels) -> Labels:
     if not all(isinstance(name, str) for name in labels.names):
         raise DataError(f"the name of a class is no text ({next(n for n in labels.names if not isinstance(n, str))!r})")
     if is_readable("".join(labels.names)):
         return labels
     return Labels(tuple(map(readable, labels.names)), labels.values)
-
-
-def photo_digest(data: bytes) -> bytes:
-    """SHA-256 of a photo's bytes: what caches know it by."""
-    return hashlib.sha256(data).digest()
-
-
-def hash64(text: str) -> int:
-    """64 bits of BLAKE2b: the order in which photos are drawn, independent of where they stand."""
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")
-
-
-def rank_within(groups: np.ndarray) -> np.ndarray:
-    """For each element, how many equal elements stand before it."""
-    order = np.argsort(groups, kind="stable")
-    ordered = groups[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(groups) else np.zeros(0, dtype=int)
-    lengths = np.diff(np.r_[starts, len(groups)])
-    rank = np.empty(len(groups), dtype=np.int64)
-    rank[order] = np.arange(len(groups)) - np.repeat(starts, lengths)
-    return rank

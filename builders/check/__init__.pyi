@@ -1,0 +1,7 @@
+from .folder import check_folder
+from .found import Check
+
+__all__ = [
+    "Check",
+    "check_folder",
+]

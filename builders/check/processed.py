@@ -1,0 +1,116 @@
+"""Rows of processed photos: classes, files and sizes are those that the assignment and the processings promise."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from builders.check.found import Adder, examples
+from builders.dataset import Build
+from builders.pixels import ALL_PARAMETERS, Parameter, Processing, random_scale, read_jpeg_header
+from builders.processed import ProcessingSettings, correlation_of, expected_counts, settings_of
+
+CHI_SQUARE_QUANTILE = 0.999
+"""Class counts of a uniform assignment may be this unlikely; one honest build in a thousand is not."""
+
+
+def check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]], add: Adder) -> None:
+    settings = next(s for s in build.recipe["settings"] if s["parameter"] == add.config)
+    parameter, lossless = ALL_PARAMETERS[add.config], bool(settings.get("lossless"))
+    every = settings_of(settings).every(add.split)
+    codes, ids = np.asarray(loaded[parameter.name]), loaded["photo_id"]
+    keys = list(zip(ids, codes.tolist(), strict=True))
+    twice = len(keys) - len(set(keys))
+    photos = len(set(ids))
+    expected = photos * len(parameter.classes) if every else photos
+    add("unique ids", twice == 0 and len(keys) == expected, f"{photos:,} photos, {len(keys):,} (photo, class) rows")
+    counts = np.bincount(codes, minlength=len(parameter.classes))
+    balanced, detail = _balance(counts, _expected(loaded, settings_of(settings), len(counts)), every)
+    add("class balance", balanced, detail)
+
+    wrong_coding, wrong_size, wrong_scale = [], [], []
+    for row in rows:
+        code, photo_id = row[parameter.name], row["photo_id"]
+        coding, size = _told_by_file(row["image"]["bytes"])
+        if coding != (("PNG",) if lossless else _coding_of(parameter.made_by[code])):
+            wrong_coding.append(f"{photo_id} is {coding}, its class is {parameter.classes[code]}")
+        if size != (row["width"], row["height"]):
+            wrong_size.append(photo_id)
+        if "scale" in row and row["scale"] != random_scale(photo_id, settings["seed"]):
+            wrong_scale.append(photo_id)
+    jpeg = not lossless and all(processing.file_format == "JPEG" for processing in parameter.made_by)
+    promise = "tables and sampling say the class" if jpeg else "the format is that of the class"
+    promise = "decoded views, as PNG" if lossless else promise
+    add(promise, not wrong_coding, examples(wrong_coding) or f"all {len(keys):,} images")
+    add("width and height", not wrong_size, examples(wrong_size) or "as in each image's header")
+    if parameter.has_random_scale:
+        add("scale", not wrong_scale, examples(wrong_scale) or "from the photo's id and the seed")
+    if every and any(processing.scale != 1 for processing in parameter.made_by):
+        _check_relative_sizes(loaded, parameter, add)
+
+
+def _told_by_file(data: bytes) -> tuple[tuple[Any, ...], tuple[int, int] | None]:
+    """(quality, subsampling) of a JPEG file with libjpeg's tables, (format,) of any other, which says no more; and
+    its (width, height), None where it cannot be read."""
+    header = read_jpeg_header(data)
+    if header is not None:
+        return (header.quality, header.subsampling), (header.width, header.height)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return (image.format,), image.size
+    except (OSError, SyntaxError, ValueError):
+        return ("unreadable",), None
+
+
+def _coding_of(processing: Processing) -> tuple[Any, ...]:
+    """What the file of a processing tells."""
+    jpeg = processing.file_format == "JPEG"
+    return (processing.quality, processing.subsampling) if jpeg else (processing.file_format,)
+
+
+def _check_relative_sizes(loaded: Any, parameter: Parameter, add: Adder) -> None:
+    """Sizes of one photo's rows against each other: the classes of a resize are visible in them."""
+    sizes: dict[str, dict[int, tuple[int, int]]] = {}
+    columns = (loaded[name] for name in ("photo_id", parameter.name, "width", "height"))
+    for photo_id, code, width, height in zip(*columns, strict=True):
+        sizes.setdefault(photo_id, {})[code] = (width, height)
+    wrong = []
+    for photo_id, by_code in sizes.items():
+        random = {by_code[code] for code, made in enumerate(parameter.made_by) if made.scale is None}
+        whole = next((by_code[code] for code, made in enumerate(parameter.made_by) if made.scale == 1), None)
+        scaled = [
+            by_code[code] == (int(whole[0] * made.scale), int(whole[1] * made.scale))
+            for code, made in enumerate(parameter.made_by)
+            if whole is not None and made.scale is not None
+        ]
+        if len(random) > 1 or not all(scaled):
+            wrong.append(photo_id)
+    add("sizes of a photo's classes", not wrong, examples(wrong) or "as the class says")
+
+
+def _expected(loaded: Any, settings: ProcessingSettings, classes: int) -> np.ndarray:
+    """Rows that the assignment gives each class on average: float64 [classes]."""
+    if correlation_of(settings.assignment) is None:
+        return np.full(classes, len(loaded) / classes)
+    names = loaded.features["label"].names
+    labels = np.bincount(np.asarray(loaded["label"]), minlength=len(names))
+    return expected_counts(labels, settings.own_classes(names), classes, settings.assignment).sum(axis=0)
+
+
+def _balance(counts: np.ndarray, expected: np.ndarray, every: bool) -> tuple[bool, str]:
+    listed = ", ".join(f"{count:,}" for count in counts)
+    if every:
+        return bool((counts == counts[0]).all()), f"equal by design: {listed}"
+    from scipy.stats import chi2
+
+    total = int(counts.sum())
+    if total == 0:
+        return True, "no rows"
+    possible = expected > 0
+    statistic = float(((counts - expected)[possible] ** 2 / expected[possible]).sum())
+    bound = float(chi2.ppf(CHI_SQUARE_QUANTILE, max(1, possible.sum() - 1)))
+    return statistic <= bound and not counts[~possible].any(), f"chi-square {statistic:.1f} <= {bound:.1f}: {listed}"
