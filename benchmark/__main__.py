@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from benchmark.compute import alone
+from benchmark.compute import alone, wait_asleep
 from builders.command_line import Command, Parser, group_parser, run_parsed
 
 COMMANDS: dict[str, Command] = {
@@ -50,6 +50,7 @@ def parser() -> Parser:
 
 def camtrace(argv: Sequence[str] | None = None) -> int:
     """``camtrace ARGUMENTS``: the exit status."""
+    wait_asleep()  # before NumPy is loaded
     return run_parsed(parser, sys.argv[1:] if argv is None else argv)
 
 

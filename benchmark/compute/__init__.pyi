@@ -5,7 +5,7 @@ from .leaving import alone
 from .less_memory import exact_device, free_cached, with_less_memory
 from .memory import budget, free_on_gpu, free_on_host, share_machine
 from .precision import rounded_as_asked
-from .process_setup import import_torch, prepare_process
+from .process_setup import import_torch, prepare_process, wait_asleep
 from .products import in_parts, multiply, numpy_is_faster
 from .threads import side_by_side, threads_for, threads_of_work
 from .uploads import uploaded
@@ -32,5 +32,6 @@ __all__ = [
     "threads_for",
     "threads_of_work",
     "uploaded",
+    "wait_asleep",
     "with_less_memory",
 ]

@@ -21,10 +21,19 @@ LARGEST_KEPT_BYTES = 1 << 28
 
 def prepare_process() -> None:
     """Settings that every command that embeds begins with."""
-    # OpenMP threads that wait by spinning take the cores from the workers that make the next views. Measured on a busy
-    # two-core machine: three times fewer CPU seconds per forward pass.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_asleep()
     keep_freed_memory()
+
+
+def wait_asleep() -> None:
+    """Let threads of OpenMP and of NumPy's and SciPy's OpenBLAS sleep while they wait; what the user has said stands.
+
+    Those that spin take the cores from the workers that make the next views: three times the CPU seconds per forward
+    pass on a busy two-core machine (OpenMP), one to two seconds of the default run's 113 (OpenBLAS, whose threads spin
+    for some 2 ** 26 cycles after each product, and here for 2 ** 4, the least). Each library looks when it is loaded.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 
 def import_torch() -> None:
