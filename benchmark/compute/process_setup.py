@@ -29,8 +29,8 @@ def wait_asleep() -> None:
     """Let threads of OpenMP and of NumPy's and SciPy's OpenBLAS sleep while they wait; what the user has said stands.
 
     Those that spin take the cores from the workers that make the next views: three times the CPU seconds per forward
-    pass on a busy two-core machine (OpenMP), one to two seconds of the default run's 113 (OpenBLAS, whose threads spin
-    for some 2 ** 26 cycles after each product, and here for 2 ** 4, the least). Each library looks when it is loaded.
+    pass on a busy two-core machine (OpenMP); OpenBLAS's threads spin for a while after each product, and here
+    for 16 cycles, its least: 0.4 of the 112 processor seconds of the default run. Each library looks when it is loaded.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")

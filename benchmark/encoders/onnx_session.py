@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 
 from benchmark.compute import side_by_side
 from benchmark.encoders.embedding import Embedder
+from benchmark.encoders.untold_onnxruntime import onnxruntime
 from benchmark.encoders.whole_network import WholeNetwork, tracing
 from builders.errors import EncoderError
 from builders.outside import readable_line

@@ -562,6 +562,26 @@ def test_openvino__stays_as_somebody_has_imported_it():
     assert done.returncode == 0, done.stderr
 
 
+def test_onnxruntime__its_import_tells_nobody(tmp_path):
+    """By itself it leaves a number of the user and a data base of events in the user's cache."""
+    elsewhere = {name: word for name, word in os.environ.items() if name != "XDG_CACHE_HOME"}
+    code = "import os, pathlib, benchmark.encoders.onnx_session\nprint(os.listdir(pathlib.Path.home()))\n"
+    done = run_python("-c", code, env={**elsewhere, "HOME": str(tmp_path)})
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+@pytest.mark.parametrize(("users", "within", "after"), [(None, "1", "None"), ("0", "0", "0")])
+def test_onnxruntime__what_the_user_has_said_stands(users, within, after, tmp_path):
+    (tmp_path / "onnxruntime.py").write_text("import os\nprint(os.environ['ORT_DISABLE_TELEMETRY'])\n")
+    code = (
+        f"import os, sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport benchmark.encoders.untold_onnxruntime\n"
+        "print(os.environ.get('ORT_DISABLE_TELEMETRY'))\n"
+    )
+    unsaid = {name: word for name, word in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    done = run_python("-c", code, env={**unsaid, "ORT_DISABLE_TELEMETRY": users} if users else unsaid)
+    assert (done.returncode, done.stdout.split()) == (0, [within, after]), done.stderr
+
+
 def test_openvino__signals_are_handled_after_networks_are_gone(tmp_path):
     """With a core for each network, the stack of signal handlers was that of one that was gone (SIGSEGV)."""
     code = (
