@@ -129,7 +129,7 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
         sys.modules.pop("sitecustomize", None)
         importlib.import_module("sitecustomize")
     if asked.get("forking"):
-        subprocess.Popen = importlib.import_module("tests.warm_python").start_forking  # type: ignore[misc]
+        subprocess.Popen = _start_forking()  # type: ignore[misc]
     if first == "-m":
         sys.argv = rest
         runpy._run_module_as_main(rest[0])  # type: ignore[attr-defined]
@@ -140,6 +140,16 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
         sys.argv, code = [first, *rest], compile(Path(first).read_bytes(), first, "exec")
         main.__dict__["__file__"] = first
     exec(code, main.__dict__)
+
+
+def _start_forking() -> Callable[..., Any]:
+    """Of ``warm_python``, wherever the words look for modules."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    try:
+        found: Callable[..., Any] = importlib.import_module("tests.warm_python").start_forking
+    finally:
+        del sys.path[0]
+    return found
 
 
 def _wait_and_fork() -> None:
