@@ -16,7 +16,7 @@ import torch
 from benchmark.bank.beside import Beside
 from benchmark.bank.device_copy import DeviceCopy
 from benchmark.bank.members import Member, Seat
-from benchmark.encoders import COMPLEX, Embedder
+from benchmark.encoders import COMPLEX, only_reads
 from benchmark.views import PhotoViews
 from builders.errors import EncoderError
 from builders.outside import kind_and_line
@@ -73,7 +73,7 @@ def _begun(seat: Seat, names: Sequence[str], batch: Gathered) -> Embedded:
     if seat.wanted != tuple(names):
         by_photo = views.unflatten(0, (len(batch.indices), -1))
         views = torch.stack([by_photo[:, names.index(view)] for view in seat.wanted], 1).flatten(0, 1)
-    if not isinstance(seat.member.encoder.embed, Embedder):  # somebody's own may write into what others share
+    if not only_reads(seat.member.encoder.embed):  # somebody's own may write into what others share
         views = views.clone()
     try:
         places = seat.member.places_of(batch.indices, len(seat.wanted))

@@ -10,7 +10,7 @@ from .modern import MODERN
 from .outputs import FINAL, Output, grid_cell, parse_output, pooling_title
 from .patch_places import photo_places
 from .pixels import Pixels, made_by
-from .runtime import LARGEST_ERROR, largest_relative_error
+from .runtime import LARGEST_ERROR, largest_relative_error, only_reads
 from .stored import StoredEmbeddings
 from .study import STUDY
 
@@ -42,6 +42,7 @@ __all__ = [
     "made_by",
     "named_by_weights",
     "named_for_itself",
+    "only_reads",
     "parse_output",
     "photo_places",
     "pooling_title",

@@ -104,6 +104,16 @@ class RuntimeEmbedder:
         return torch.from_numpy(np.concatenate(found))
 
 
+def only_reads(embed: object) -> bool:
+    """Whether a forward pass leaves the views that it is given as they were: a network's, by whatever library, does;
+    somebody's own function may not.
+
+    >>> only_reads(lambda views: views.mul_(2))
+    False
+    """
+    return isinstance(embed, Embedder | RuntimeEmbedder)
+
+
 def on_runtime(
     encoder: Encoder,
     wanted: str = "auto",

@@ -19,6 +19,7 @@ from benchmark.bank.keys import bank_key, key_hash
 from benchmark.bank.members import position
 from benchmark.encoders import Encoder, EncoderInfo, Runtime
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
+from benchmark.encoders.runtime import RuntimeEmbedder
 from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified
 from benchmark.views.views import ProcessingViews
 from builders.errors import DataError
@@ -114,6 +115,38 @@ def test_fill_banks__shares_a_pass_between_encoders_and_leaves_out_the_one_that_
     assert not banks[0].complete
     np.testing.assert_array_equal(banks[1].view(NAMES[1], np.arange(20))[0:20][3], expected(photos, 3, NAMES[1]))
     assert outcome.cost.views == 60
+
+
+class Another:
+    """A network in another library than torch; notes where the views lie that it is given."""
+
+    version, at_once = "1", ()
+
+    def __init__(self) -> None:
+        self.places: list[int] = []
+
+    def __call__(self, chunks):
+        self.places += [chunk.ctypes.data for chunk in chunks]
+        return [chunk.reshape(len(chunk), -1).astype(np.float32) for chunk in chunks]
+
+
+def test_fill_banks__networks_read_the_same_views_and_somebodys_own_gets_a_copy(tmp_path):
+    """An own function may write into its views; nothing of that reaches the others, which are not copied for."""
+    photos, recipe, networks = some_photos(20), ProcessingViews(NAMES), (Another(), Another())
+
+    def writes(batch: torch.Tensor) -> torch.Tensor:
+        return flat(batch.zero_())
+
+    embeds = [writes, *(RuntimeEmbedder(f"network{i}", network) for i, network in enumerate(networks))]
+    encoders = [
+        Encoder(toy_encoder(id=f"e{i}").info, thumbnail, embed, "cpu", "float32") for i, embed in enumerate(embeds)
+    ]
+    banks = [opened(tmp_path, photos, recipe, encoder) for encoder in encoders]
+    assert fill_banks(photos, recipe, encoders, banks, workers=1).failures == {}
+    assert networks[0].places == networks[1].places
+    assert not banks[0].view(NAMES[1], np.arange(20))[0:20].any()
+    for bank in banks[1:]:
+        np.testing.assert_array_equal(bank.view(NAMES[1], np.arange(20))[0:20][3], expected(photos, 3, NAMES[1]))
 
 
 @pytest.mark.parametrize(("bytes_held", "together"), [(1 << 28, [12, 12, 12, 12, 12]), (3 * 48 + 1, [3] * 20)])
