@@ -1,5 +1,6 @@
 """What tests of builds share: a state as search and fetch leave it, and what is built of it."""
 
+import shutil
 import time
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from builders.flickrexif.build import BuildPlan, build
 from builders.flickrexif.fetch import fetch
 from builders.flickrexif.fetching import FetchPlan
+from builders.flickrexif.look import look_into_files
 from builders.flickrexif.state import State
 from tests.builders.flickrexif.built import WORLD
 from tests.builders.flickrexif.flickr_double import PLAN, add, serving
@@ -20,7 +22,7 @@ def flickr():
 
 @pytest.fixture(scope="session")
 def fetched(flickr, tmp_path_factory):
-    """A state with files, licences and authors, as search and fetch leave it."""
+    """A state with files, licences and authors, as search and fetch leave it, whose files have been looked into."""
     folder = tmp_path_factory.mktemp("fetched") / "state"
     with State(folder, create=True) as state:
         add(state, flickr, range(WORLD.count))
@@ -30,20 +32,24 @@ def fetched(flickr, tmp_path_factory):
                 [(int(WORLD.licence[at]), f"Owner {at}", int(WORLD.ids[at])) for at in range(WORLD.count)],
             )
         fetch(state, FetchPlan(**{**PLAN.__dict__, "sizes": ("o", "l")}))
+        look_into_files(state)
     return folder
 
 
 @pytest.fixture(scope="session")
 def with_pixels(fetched, tmp_path_factory):
-    output = tmp_path_factory.mktemp("built") / f"out-{time.time_ns()}"  # load_dataset caches by this name
-    with State(fetched) as state:
-        build(state, BuildPlan(output, pixels=True, contact="me@example.org"))
-    return output
+    return built(fetched, tmp_path_factory.mktemp("with_pixels"), pixels=True, contact="me@example.org")
 
 
 @pytest.fixture(scope="session")
 def without_pixels(fetched, tmp_path_factory):
-    output = tmp_path_factory.mktemp("built") / f"out-{time.time_ns()}"  # load_dataset caches by this name
-    with State(fetched) as state:
-        build(state, BuildPlan(output))
+    return built(fetched, tmp_path_factory.mktemp("without_pixels"))
+
+
+def built(fetched, folder, **options):
+    """By a copy of the state: a state marks what it has built where something is taken down."""
+    shutil.copytree(fetched, folder / "state")
+    output = folder / f"out-{time.time_ns()}"  # load_dataset caches by this name
+    with State(folder / "state") as state:
+        build(state, BuildPlan(output, **options))
     return output

@@ -156,7 +156,8 @@ def test_build__the_benchmark_opens_every_attribute_with_owners(with_pixels):
 
 def test_build__resumes_to_the_same_bytes(fetched, with_pixels, tmp_path):
     again = tmp_path / "again"
-    with State(fetched) as state:
+    shutil.copytree(fetched, tmp_path / "state")
+    with State(tmp_path / "state") as state:
         build(state, BuildPlan(again, pixels=True, contact="me@example.org"))
         removed = paths_of(again, "model", "train")[0]
         removed.unlink()

@@ -12,7 +12,7 @@ from builders.flickrexif.cli import main
 from builders.flickrexif.exif_entries import dumps, entries_from_answer
 from builders.flickrexif.own_copy import load_own_copy
 from builders.flickrexif.state import State
-from builders.flickrexif.takedown import TOMBSTONES_FILE, forget
+from builders.flickrexif.takedown import forget
 from builders.publishing.command import plan_publication
 from tests.builders.flickrexif.built import SPLIT_NAMES, WORLD, rows_of
 from tests.builders.flickrexif.flickr_double import PLAN
@@ -91,7 +91,6 @@ def test_load__without_a_published_hash_a_photo_is_unpinned(flickr, fetched, tmp
 def test_load__nothing_loaded_is_exit_status_1(flickr, without_pixels, tmp_path, capsys):
     folder = tmp_path / "published"
     shutil.copytree(without_pixels, folder)
-    (folder / TOMBSTONES_FILE).unlink()  # of other tests
     kinds = WORLD.kind.copy()
     WORLD.kind[:] = 0.16  # everybody has deleted everything
     options = ["--state", tmp_path / "s", "--output", tmp_path / "c", "--configs", "is_smartphone", "--allow-loopback"]
