@@ -1,19 +1,32 @@
-"""Where what an error says becomes text: one line, readable, whatever library or stranger wrote it."""
+"""Where what an error says becomes text: one line, readable, short, whatever library or stranger wrote it."""
 
 from __future__ import annotations
 
 from builders.errors import CamtraceError
 from builders.outside.names import readable
 
+MOST = 300
+"""Characters of what an error of others says. Of an architecture that it does not know transformers 5.24 says 221 and
+its name in one sentence; what is longer lists what a library knows, or holds what stands in a file."""
 
-def readable_line(error: BaseException, most: int | None = None) -> str:
-    r"""The first line of what an error says, or its kind where it says nothing; cut to so many characters.
 
-    >>> readable_line(ValueError("no\x1b\nat the end")), readable_line(KeyError()), readable_line(OSError("abc"), 2)
-    ('no\\x1b', 'KeyError', 'ab')
+def readable_line(error: BaseException, most: int = MOST) -> str:
+    r"""The first line of what an error says, or its kind where it says nothing; at most so many characters.
+
+    >>> readable_line(ValueError("no\x1b\nat the end")), readable_line(KeyError()), readable_line(OSError("abcdef"), 5)
+    ('no\\x1b', 'KeyError', 'ab...')
     """
     text = f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error).strip()
-    return readable((text.splitlines() or [type(error).__name__])[0][:most])
+    return _short((text.splitlines() or [type(error).__name__])[0], most)
+
+
+def joined_lines(error: BaseException, most: int = MOST) -> str:
+    r"""All lines of what an error says as one, as ``readable_line``: some libraries say below the first what is wrong.
+
+    >>> joined_lines(RuntimeError("Error(s) in loading:\n\tMissing key(s): \"fc.bias\"")), joined_lines(KeyError())
+    ('Error(s) in loading: Missing key(s): "fc.bias"', 'KeyError')
+    """
+    return _short(" ".join(str(error).split()) or type(error).__name__, most)
 
 
 def kind_and_line(error: BaseException) -> str:
@@ -37,3 +50,8 @@ def sentence(error: BaseException) -> str:
     ('no photo in it', 'OSError: no message')
     """
     return str(error) if isinstance(error, CamtraceError) else kind_and_line(error)
+
+
+def _short(line: str, most: int) -> str:
+    text = readable(line[: most + 1])  # an escape is longer than what it stands for
+    return text if len(text) <= most else f"{text[: most - 3]}..."

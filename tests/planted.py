@@ -1,0 +1,18 @@
+"""A message as somebody else's library may write it: several lines, a command to the terminal, as long as a file."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+PLANTED = "a\x1b[2J" + "x" * 10_000 + "\nsecond\x07 line"
+
+SAID = "a\\x1b[2J" + "x" * 289 + "..."
+"""All that is said of it: 300 characters."""
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    """Stands in the place of anything that is called."""
+
+    def called(*_: Any, **__: Any) -> NoReturn:
+        raise error
+
+    return called
