@@ -1,5 +1,6 @@
 """What libraries, files and code of others say is one printable line of bounded length, in results and sentences."""
 
+import argparse
 import contextlib
 import io
 import json
@@ -15,21 +16,24 @@ import torch
 from PIL import Image
 
 from benchmark.audit import scan
+from benchmark.bank import fill_banks
 from benchmark.bank.bank import LAYOUT, Bank
 from benchmark.bank.block_files import read_block
 from benchmark.encoders.bundled import _load_state_dict
 from benchmark.encoders.checkpoints import read_encoder
 from benchmark.encoders.in_memory import as_encoder
 from benchmark.erasers.folder import load_eraser
+from benchmark.results import report
 from benchmark.results.answers import read_answers
-from benchmark.results.schema import Result
+from benchmark.results.schema import Failure, Result
 from benchmark.scoring import jobs
 from benchmark.scoring.config_file import read_toml
 from benchmark.scoring.kept import OUTCOME, Slot
+from benchmark.scoring.voice import Voice
 from benchmark.views import PlainViews, iterate_views
 from builders.errors import CamtraceError
 from builders.photos import PhotoSet
-from tests.planted import PLANTED, SAID, raising
+from tests.planted import PLANTED, SAID, bar_that_tells, raising
 
 
 def of_a_preprocessing() -> str:
@@ -178,3 +182,23 @@ def test_said__is_one_line_of_bounded_length(where: Where, tmp_path: Path, monke
     except CamtraceError as error:
         said = str(error)
     assert said == where.said.replace("DIR", str(tmp_path))
+
+
+def test_voice__what_it_says_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    voice = Voice(argparse.Namespace(quiet=False, verbose=True, json=False))
+    voice.notice("scoring a on folder:b\n\x1b[2Jc")
+    voice.detail("a\nb")
+    assert capsys.readouterr().err.splitlines() == [r"scoring a on folder:b\x0a\x1b[2Jc", r"a\x0ab"]
+
+
+def test_fill_banks__the_bar_has_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("benchmark.bank.embed.tqdm", bar_that_tells(said))
+    fill_banks(PhotoSet.of_bytes("toy", {}), PlainViews(), [], [], blocks=(), label="a\nb on c\x1b")
+    assert said == [r"a\x0ab on c\x1b"]
+
+
+def test_failures__of_somebody_elses_result_are_readable() -> None:
+    failure = Failure("task", "probe/jpeg\x1b", "a\nb\x1b[2J | c")
+    result = Result({"id": "a"}, {"name": "toy"}, {}, (), (failure,), {}, "2026-11-20T10:00:00Z")
+    assert report._failures(result).splitlines()[-1] == r"| task probe/jpeg\x1b | a\x0ab\x1b[2J \| c |"

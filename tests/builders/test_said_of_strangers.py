@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import errno
 import io
 import sqlite3
 import tarfile
@@ -16,9 +17,10 @@ import pytest
 from PIL import Image
 
 from builders.check import check_folder
+from builders.command_line import guarded
 from builders.dataset.build_file import parse_build
 from builders.dataset.shards import rows_of
-from builders.errors import CamtraceError
+from builders.errors import CamtraceError, DataError
 from builders.exif.exif_block import read_allowed
 from builders.flickrexif.download import download
 from builders.flickrexif.state import State
@@ -39,7 +41,7 @@ from builders.sources.pair_photos import read_pair_photos
 from builders.sources.sample import Tile, TileSource
 from builders.sources.tar_index import indexed
 from builders.splits.tables import read_split_file
-from tests.planted import PLANTED, SAID, raising
+from tests.planted import PLANTED, SAID, bar_that_tells, raising
 
 
 def photo(format: str = "JPEG", **options: Any) -> bytes:
@@ -236,3 +238,22 @@ def test_said__is_one_line_of_bounded_length(where, tmp_path, monkeypatch):
     except CamtraceError as error:
         said = str(error)
     assert said == where.said.replace("DIR", str(tmp_path))
+
+
+def test_guarded__names_with_line_breaks_and_commands_to_the_terminal_stay_on_one_line(capsys):
+    assert guarded(raising(DataError("folder:a\nb\x1b[2J: no photo there"))) == 2
+    assert guarded(raising(OSError(errno.ENOSPC, "No space left", "a\nb"))) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        r"camtrace: folder:a\x0ab\x1b[2J: no photo there",
+        r"camtrace: a\x0ab: the disk is full; finished work is kept, free some space and run the same command again",
+    ]
+
+
+def test_indexed__the_bar_names_the_archive_on_one_line(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("builders.sources.tar_index.tqdm", bar_that_tells(said))
+    monkeypatch.setattr("builders.sources.tar_index._flat", raising(tarfile.ReadError("no")))
+    with pytest.raises(DataError):
+        indexed(written(tmp_path / "a\nb\x1b.tar", b"a"), nested=False)
+    assert said == [r"indexing a\x0ab\x1b.tar"]
