@@ -2,7 +2,6 @@ from .asked_views import begin_views
 from .bank import Bank, BankView
 from .block_files import BlockBank, BlockRows, merge_blocks, view_path
 from .embed import PassCost, fill_banks
-from .fillable import Unfilled
 from .from_file import fill_from_file
 from .keys import bank_key, key_hash, key_of
 from .outputs_bank import OutputsBank
@@ -22,7 +21,6 @@ __all__ = [
     "PassCost",
     "PhotoHashes",
     "RuntimeVerdict",
-    "Unfilled",
     "Verdict",
     "bank_key",
     "begin_views",

@@ -131,7 +131,7 @@ def fill_banks(
             rows.wait()
             here = seated(members, part, recipe)
             if here.seats and part.blocks:
-                asked = AskedViews.of(photos, here, part, batch_size, workers, views)
+                asked = AskedViews.of(photos, part.blocks, here.making, batch_size, workers, views)
                 making += _Pass(photos, here, forward, rows, bar, learn).fill(asked, ahead)
     compiled_here = compiling_s() - compiled  # before the encoders had anything to do
     cost = PassCost(
@@ -181,9 +181,9 @@ class _Pass:
         return making
 
     def _fill_block(self, block: int, together: Sequence[int], stream: Iterator[PhotoViews]) -> float:
-        here = self.here
-        self.forward.do(_begin_block, here.seats, block)
-        notes = _BlockNotes(self.photos, here.recipe.names, len(here.preprocesses))
+        seats, making = self.here.seats, self.here.making
+        self.forward.do(_begin_block, seats, block)
+        notes = _BlockNotes(self.photos, making.recipe.names, len(making.preprocesses))
         for count in together:
             made: list[PhotoViews] = []
             for photo in itertools.islice(stream, count):
@@ -193,9 +193,9 @@ class _Pass:
                     made.append(photo)
                 self.bar.update()
             if made:
-                batches = [gather(made, which, copy) for which, copy in enumerate(here.copies)]
-                self.forward.do(embed_gathered, here.seats, here.recipe.names, batches, self.rows)
-        self.forward.do(_end_block, here.seats, block, notes, self.rows)
+                batches = [gather(made, which, copy) for which, copy in enumerate(making.copies)]
+                self.forward.do(embed_gathered, seats, making.recipe.names, batches, self.rows)
+        self.forward.do(_end_block, seats, block, notes, self.rows)
         return notes.seconds
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -35,27 +34,3 @@ class Fillable(Protocol):
     def finish_block(self, name: str, block: int, failures: Mapping[str, str], source_jpeg: Mapping[str, int]) -> None:
         """From here on a kill cannot lose the block."""
         ...
-
-
-@dataclass(frozen=True)
-class Unfilled:
-    """A bank of which nothing is there yet, for who asks what a first pass will make; nothing can be written to it."""
-
-    photos: int
-    dim: int
-
-    @property
-    def blocks(self) -> Blocks:
-        return Blocks(self.photos)
-
-    def missing(self, name: str) -> set[int]:
-        return set(range(len(self.blocks)))
-
-    def is_finished(self, name: str, block: int) -> bool:
-        return False
-
-    def write_rows(self, name: str, start: int, embeddings: np.ndarray) -> None:
-        raise NotImplementedError
-
-    def finish_block(self, name: str, block: int, failures: Mapping[str, str], source_jpeg: Mapping[str, int]) -> None:
-        raise NotImplementedError

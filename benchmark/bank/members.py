@@ -82,28 +82,46 @@ class Seat:
 
 
 @dataclass(frozen=True)
+class Making:
+    """What is made for some encoders: the views of a recipe, once for all that share a preprocessing."""
+
+    recipe: ViewRecipe
+    preprocesses: Sequence[Preprocess]
+    copies: Sequence[DeviceCopy]
+    """One per preprocessing."""
+    which: Sequence[int]
+    """Position of each encoder's preprocessing."""
+
+    @classmethod
+    def of(cls, recipe: ViewRecipe, encoders: Sequence[Encoder]) -> Making:
+        preprocesses: list[Preprocess] = []
+        which = [position(preprocesses, encoder.preprocess) for encoder in encoders]
+        sharing: list[list[Encoder]] = [[] for _ in preprocesses]
+        for encoder, own in zip(encoders, which, strict=True):
+            sharing[own].append(encoder)
+        return cls(recipe, preprocesses, [DeviceCopy.of(together) for together in sharing], which)
+
+
+@dataclass(frozen=True)
 class Seated:
     """The members that lack views in one part of the pass, and what is made for them."""
 
     seats: Sequence[Seat]
-    recipe: ViewRecipe
+    making: Making
     """Of the views that one of them lacks."""
-    preprocesses: Sequence[Preprocess]
-    copies: Sequence[DeviceCopy]
-    """One per preprocessing."""
 
 
 def seated(members: Sequence[Member], part: Part, recipe: ViewRecipe) -> Seated:
     """Who takes part in a part of the pass; members that failed or lack nothing there do not."""
-    preprocesses: list[Preprocess] = []
-    seats = [
-        Seat(member, position(preprocesses, member.encoder.preprocess), missing)
+    lacking = [
+        (member, missing)
         for member, missing in zip(members, part.missing, strict=True)
         if missing and not member.failure
     ]
-    lacking = recipe.only([name for seat in seats for name in seat.missing])
-    sharing = [[seat.member.encoder for seat in seats if seat.which == i] for i in range(len(preprocesses))]
-    return Seated(seats, lacking, preprocesses, [DeviceCopy.of(encoders) for encoders in sharing])
+    names = [name for _, missing in lacking for name in missing]
+    making = Making.of(recipe.only(names), [member.encoder for member, _ in lacking])
+    seats = [Seat(member, which, missing) for (member, missing), which in zip(lacking, making.which, strict=True)]
+    return Seated(seats, making)
 
 
 def position(known: list[Preprocess], preprocess: Preprocess) -> int:

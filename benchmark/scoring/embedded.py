@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from benchmark.bank import Bank, PhotoHashes, Unfilled, begin_views, fill_banks_on
+from benchmark.bank import Bank, PhotoHashes, begin_views, fill_banks_on
 from benchmark.compute import named_devices
 from benchmark.encoders import Encoder, Pixels
 from benchmark.options import RunOptions
@@ -109,17 +109,13 @@ def begin_first_views(
         return
     views = one.recipe.view_keys()
     with contextlib.suppress(CamtraceError):  # the pass meets it again
-        banks = [
-            places.look(encoder, views) if places else Unfilled(len(photos), encoder.info.dimension)
-            for encoder in encoders
-        ]
+        banks = [places.look(encoder, views) for encoder in encoders] if places else []
         if all(len(bank.missing(name)) == len(bank.blocks) for bank in banks for name in views):
             begin_views(
                 ahead,
                 photos,
                 one.recipe,
                 encoders,
-                banks,
                 batch_size=options.batch_size,
                 workers=options.workers,
                 views=options.views,

@@ -47,7 +47,7 @@ def flat(batch: torch.Tensor) -> torch.Tensor:
     return batch.flatten(1).float()
 
 
-def toy_encoder(**changes) -> Encoder:
+def toy_encoder(preprocess=thumbnail, **changes) -> Encoder:
     fields = {
         "id": "toy",
         "library": "callable",
@@ -58,7 +58,7 @@ def toy_encoder(**changes) -> Encoder:
         "pooling": "none",
         "parameters": 0,
     }
-    return Encoder(EncoderInfo(**{**fields, **changes}), thumbnail, flat, "cpu", "float32")
+    return Encoder(EncoderInfo(**{**fields, **changes}), preprocess, flat, "cpu", "float32")
 
 
 def expected(photos: PhotoSet, index: int, name: str) -> np.ndarray:

@@ -11,9 +11,8 @@ from builders.flickrexif.state import State
 from builders.flickrexif.takedown import forget
 from builders.ranks import Place
 from tests.benchmark.cluster.conftest import leftovers, tree
-from tests.builders.flickrexif.flickr_double import Faults, serving
+from tests.builders.flickrexif.flickr_double import Faults, add, serving
 from tests.builders.flickrexif.flickr_world import World
-from tests.builders.flickrexif.test_fetch import add
 from tests.warm_python import start_python
 
 WORLD = World(count=400, burst=0)

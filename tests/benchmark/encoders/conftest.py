@@ -56,3 +56,17 @@ def keeps_promises(photos: list[Image.Image]) -> Callable[..., None]:
         assert not together.requires_grad
 
     return check
+
+
+@pytest.fixture
+def views() -> torch.Tensor:
+    """37 views of ``Small`` and its kind."""
+    return torch.from_numpy(np.random.default_rng(1).random((37, 3, 16, 16), dtype=np.float32))
+
+
+@pytest.fixture
+def as_for_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runtimes are chosen as they are for users, but every other library is twice as fast as torch, whatever the
+    machine does meanwhile."""
+    monkeypatch.delenv("CAMTRACE_RUNTIME")
+    monkeypatch.setattr("benchmark.encoders.runtime.times_as_fast", lambda *_: 2.0)

@@ -1,25 +1,17 @@
-"""Exif: against piexif's writing, hand-made TIFF structures, and hostile files."""
+"""Exif: against piexif's writing, and hand-made TIFF structures."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
-import shutil
 import struct
-import sys
 from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 
 import piexif
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
-from builders.errors import PhotoError
-from builders.exif import exif_block, exif_pool
+from builders.exif import exif_block
 from builders.exif.acquisition import (
     Acquisition,
     acquisition_from_file,
@@ -27,49 +19,7 @@ from builders.exif.acquisition import (
     acquisition_from_tags,
     positive_fraction,
 )
-from builders.exif.exif_pool import read_many
-
-CAMERA = {
-    "0th": {piexif.ImageIFD.Make: b"HTC", piexif.ImageIFD.Model: "Désiré X".encode(), piexif.ImageIFD.Artist: b"Ann"},
-    "Exif": {
-        piexif.ExifIFD.ExposureTime: (10, 600),
-        piexif.ExifIFD.FNumber: (28, 10),
-        piexif.ExifIFD.FocalLength: (4250, 1000),
-        piexif.ExifIFD.ISOSpeedRatings: 400,
-        piexif.ExifIFD.Flash: 25,
-        piexif.ExifIFD.DateTimeOriginal: b"2014:09:21 16:00:56",
-        piexif.ExifIFD.BodySerialNumber: b"SECRET-SERIAL",
-        piexif.ExifIFD.CameraOwnerName: b"SECRET-OWNER",
-        piexif.ExifIFD.MakerNote: b"SECRET-NOTE" * 50,
-    },
-    "GPS": {piexif.GPSIFD.GPSLatitudeRef: b"N", piexif.GPSIFD.GPSLatitude: ((48, 1), (51, 1), (0, 1))},
-}
-
-
-def picture(format: str = "JPEG", exif: bytes = b"") -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (16, 16), (90, 30, 200)).save(buffer, format, **({"exif": exif} if exif else {}))
-    return buffer.getvalue()
-
-
-def tiff(entries: list[tuple[int, int, int, bytes]], exif: list[tuple[int, int, int, bytes]] = (), order=">") -> bytes:
-    """A TIFF structure whose IFD0 has ``entries`` (tag, type, count, the four value bytes or more) and an Exif IFD."""
-    head = b"MM\0*" if order == ">" else b"II*\0"
-    top = [*entries]
-    exif_at = 8 + 2 + 12 * (len(top) + bool(exif)) + 4
-    data_at = exif_at + (2 + 12 * len(exif) + 4 if exif else 0)
-    if exif:
-        top.append((0x8769, 4, 1, struct.pack(order + "I", exif_at)))
-    heap = b""
-    out = head + struct.pack(order + "I", 8)
-    for directory in [top, [*exif]] if exif else [top]:
-        out += struct.pack(order + "H", len(directory))
-        for tag, kind, count, value in directory:
-            if len(value) > 4:
-                value, heap = struct.pack(order + "I", data_at + len(heap)), heap + value
-            out += struct.pack(order + "HHI", tag, kind, count) + value.ljust(4, b"\0")
-        out += b"\0\0\0\0"
-    return out + heap
+from tests.builders.exif.exif_files import CAMERA, picture, tiff
 
 
 def test_acquisition_from_file__every_field():
@@ -274,162 +224,6 @@ def test_taken__a_clock_never_set_falls_back_to_digitisation():
     raw = {"DateTimeOriginal": "0000:00:00 00:00:00", "CreateDate": "2009:02:03 04:05:06"}
     assert acquisition_from_raw(raw).taken == datetime(2009, 2, 3, 4, 5, 6)
     assert acquisition_from_raw({"DateTimeOriginal": "2009:13:03 04:05:06"}).taken is None
-
-
-MAKE = (0x010F, 2, 6, b"Canon\0")
-HOSTILE = {
-    "empty": b"",
-    "text": b"GIF89a and so on",
-    "big tiff": b"II+\0" + bytes(20),
-    "no tiff header": b"\xff\xd8\xff\xe1\x00\x10Exif\0\0garbage!\xff\xd9",
-    "broken marker": b"\xff\xd8\x00\x00\x00\x00\x00\x00",
-    "directory outside": b"MM\0*\xff\xff\xff\xff",
-    "65,535 entries": b"MM\0*\0\0\0\x08\xff\xff" + bytes(60),
-    "exif directory outside": tiff([MAKE, (0x8769, 4, 1, b"\x7f\xff\xff\xff")]),
-    "block too long": b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s", 5 * 2**20, b"eXIf") + bytes(5 * 2**20),
-    "heif header only": b"\0\0\0\x18ftypheic" + bytes(12),
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile__one_sentence_each(name):
-    with pytest.raises(PhotoError) as caught:
-        acquisition_from_file(HOSTILE[name])
-    assert len(str(caught.value)) > 10
-    assert "\n" not in str(caught.value)
-
-
-def test_hostile__overlapping_entries_ask_for_no_memory():
-    # 4,000 entries that each claim the same 64 KiB: 256 MiB if all were read
-    entries = [(0x4000 + i, 7, 60_000, struct.pack(">I", 8)) for i in range(4000)]
-    assert acquisition_from_file(tiff([*entries, MAKE]) + bytes(60_000)).make == "Canon"
-
-
-def test_hostile__a_value_too_long_is_absent_and_the_rest_is_read():
-    long = (0x0110, 2, 5000, b"x" * 5000)
-    found = acquisition_from_file(tiff([MAKE, long]))
-    assert (found.make, found.model) == ("Canon", None)
-
-
-def test_hostile__directory_that_points_to_itself():
-    assert acquisition_from_file(tiff([MAKE, (0x8769, 4, 1, struct.pack(">I", 8))])).make == "Canon"
-
-
-@pytest.mark.parametrize("value", [(0x829A, 2, 5, b"1/60\0"), (0x829A, 9, 2, b"\xff" * 8), (0x829A, 5, 0, b"")])
-def test_malformed_value__is_read_or_absent(value):
-    found = acquisition_from_file(tiff([MAKE], [value]))
-    assert found.make == "Canon"
-    assert found.exposure_s == (Fraction(1, 60) if value[1] == 2 else None)
-
-
-@given(st.data())
-def test_acquisition_from_file__any_damage_is_a_value_or_a_reason(data):
-    photo = bytearray(picture(exif=piexif.dump(CAMERA)))
-    for _ in range(data.draw(st.integers(1, 12))):
-        photo[data.draw(st.integers(0, 500))] = data.draw(st.integers(0, 255))
-    with contextlib.suppress(PhotoError):
-        assert acquisition_from_file(bytes(photo)).raw.keys() <= set(exif_block.ALLOWED)
-
-
-def test_read_many__paths_and_bytes_in_order(tmp_path):
-    path = tmp_path / "a.jpg"
-    path.write_bytes(picture(exif=piexif.dump(CAMERA)))
-    empty = picture()
-    readings = list(read_many([path, empty, tmp_path / "absent.jpg", b"no photo", path], workers=2))
-    assert [r.acquisition.make for r in readings] == ["HTC", None, None, None, "HTC"]
-    assert [r.reason for r in readings][:2] == [None, exif_pool.NO_EXIF]
-    assert "No such file" in readings[2].reason
-    assert "not a JPEG" in readings[3].reason
-
-
-def test_read_many__a_lost_or_hanging_worker_costs_one_file(tmp_path, monkeypatch):
-    fake = tmp_path / "sitecustomize.py"
-    fake.write_text(
-        "import os, time\n"
-        "import builders.exif.exif_block as block\n"
-        "read = block.read_allowed\n"
-        "def hostile(data):\n"
-        "    if data == b'crash': os.kill(os.getpid(), 11)\n"
-        "    if data == b'hang': time.sleep(60)\n"
-        "    if data == b'memory': bytearray(2**33)\n"
-        "    return read(data)\n"
-        "block.read_allowed = hostile\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    good = picture(exif=piexif.dump(CAMERA))
-    readings = list(read_many([good, b"crash", good, b"hang", good, b"memory", good], workers=1, timeout_s=3))
-    assert [r.acquisition.make for r in readings[::2]] == ["HTC"] * 4
-    assert "-11" in readings[1].reason
-    assert "longer than 3 s" in readings[3].reason
-    assert "memory" in readings[5].reason
-
-
-def test_read_many__takes_files_only_as_fast_as_results_are_read():
-    taken = []
-
-    def files():
-        for i in range(100):
-            taken.append(i)
-            yield b"x"
-
-    readings = read_many(files(), workers=1)
-    next(readings)
-    assert len(taken) <= 8
-    readings.close()
-
-
-def test_read_many__leaves_no_process_behind(monkeypatch):
-    started = []
-    start = exif_pool._start
-    monkeypatch.setattr(exif_pool, "_start", lambda memory: started.append(start(memory)) or started[-1])
-    readings = read_many([b"x"] * 50, workers=2)
-    next(readings)
-    readings.close()
-    assert started
-    assert all(process.poll() is not None for process in started)
-
-
-def comparison():
-    path = Path(__file__).parents[3] / "scripts" / "compare_exiftool.py"
-    spec = importlib.util.spec_from_file_location("compare_exiftool", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["compare_exiftool"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize(
-    ("field", "theirs", "ours", "verdict"),
-    [
-        ("exposure_s", "0.002557544757", Fraction(1, 391), "equal"),
-        ("exposure_s", "0.002557544757", Fraction(1, 390), "UNEXPLAINED"),
-        ("exposure_s", "undef", None, "explained"),
-        ("exposure_s", "0.01", None, "UNEXPLAINED"),
-        ("iso", 65535, None, "explained"),
-        ("exposure_s", "4244635", None, "explained"),
-        ("f_number", "0.0004", None, "explained"),
-        ("f_number", "2.8", None, "UNEXPLAINED"),
-        ("iso", None, 100, "UNEXPLAINED"),
-        ("iso", None, None, "absent"),
-        ("flash_fired", 25, True, "equal"),
-        ("flash_fired", 24, True, "UNEXPLAINED"),
-        ("make", "Canon", "Canon", "equal"),
-        ("make", "Canon", "Cano", "UNEXPLAINED"),
-        ("taken", "2021:04:11 15:47:53", datetime(2021, 4, 11, 15, 47, 53), "equal"),
-    ],
-)
-def test_compare_exiftool__verdicts(field, theirs, ours, verdict):
-    assert comparison().judge(field, theirs, ours)[0] == verdict
-
-
-@pytest.mark.skipif(shutil.which("exiftool") is None, reason="ExifTool is not installed")
-def test_compare_exiftool__our_own_photos(tmp_path, capsys):
-    (tmp_path / "camera.jpg").write_bytes(picture(exif=piexif.dump(CAMERA)))
-    (tmp_path / "camera.tiff").write_bytes(picture("TIFF", piexif.dump(CAMERA)))
-    (tmp_path / "plain.png").write_bytes(picture("PNG"))
-    assert comparison().compare(sorted(tmp_path.iterdir()), workers=1) == 0
-    total = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("all"))
-    assert total.split()[1:] == ["16", "0", "0", "11"]
 
 
 def test_acquisition_from_file__exposure_in_the_first_directory_as_tiff_ep_has_it():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 from collections import Counter
@@ -15,11 +16,15 @@ from urllib.parse import parse_qsl, urlsplit
 from oauthlib.common import Request
 from oauthlib.oauth1.rfc5849 import signature as oauth_signature
 
+from builders.flickrexif.fetching import FetchPlan
 from tests.builders.flickrexif.flickr_world import World, as_json, licences_answer
 
 KEY, SECRET = "double-key", "double-secret"
 GIVEN_OUT = 4000
 """Results of one search, after which Flickr repeats itself."""
+
+PLAN = FetchPlan(allow_loopback=True, first_wait_s=0.001, user_agent="camtrace-test (contact: me@example.org)")
+"""How photos are fetched from it."""
 
 
 @dataclass(frozen=True)
@@ -262,3 +267,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _unit(text: str) -> float:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
+
+
+def add(state, flickr, positions):
+    """Select photos of the world as a search would."""
+    with state.transaction() as db:
+        for at in positions:
+            entry = flickr.world.search_entry(at, flickr.base)
+            urls = {size: [entry[f"url_{size}"], 1, 1] for size in ("o", "l") if f"url_{size}" in entry}
+            db.execute(
+                "INSERT INTO photos (id, owner, source, urls, rank, selected) VALUES (?, ?, 'search', ?, 0, 1)",
+                (int(entry["id"]), entry["owner"], json.dumps(urls)),
+            )

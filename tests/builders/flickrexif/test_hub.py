@@ -12,9 +12,8 @@ from builders.flickrexif.build import BuildPlan, build
 from builders.flickrexif.fetch import FetchPlan, fetch
 from builders.flickrexif.state import State
 from builders.splits import Sizes
-from tests.builders.flickrexif.flickr_double import serving
+from tests.builders.flickrexif.flickr_double import PLAN, add, serving
 from tests.builders.flickrexif.flickr_world import World
-from tests.builders.flickrexif.test_fetch import PLAN, add
 from tests.builders.publishing.test_publish import client
 from tests.hub_double import HubDouble
 

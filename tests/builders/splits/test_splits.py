@@ -1,12 +1,8 @@
-"""Splits: the laws they promise, on random collections; the validator on collections with planted faults."""
+"""Splits: the laws they promise, on random collections."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
-import os
-import re
 from collections import Counter
 
 import numpy as np
@@ -18,9 +14,7 @@ from builders.errors import DataError, UsageError
 from builders.photos import UNLABELLED, Labels
 from builders.splits.make import LEFT_OUT, Sizes, make_splits, photo_groups
 from builders.splits.report import validate
-from builders.splits.tables import SplitTable, read_split_file, tables_of, text_column
-
-HASH = np.array([0x0123456789ABCDEF * (i + 1) % 2**64 for i in range(400)], dtype=np.uint64)
+from builders.splits.tables import tables_of
 
 
 def collection(seed: int, n: int = 600, owners: int = 80) -> dict:
@@ -164,7 +158,8 @@ def test_make_splits__no_class_has_more_photos_than_another(asked, taken):
 @pytest.mark.parametrize(("distance", "groups"), [(0, 3), (3, 3), (4, 2), (5, 2), (6, 1)])
 def test_make_splits__max_distance(distance, groups):
     """Two hashes 4 bits apart, a third 6 bits from the first."""
-    hashes = np.array([HASH[0], HASH[0] ^ np.uint64(0b1111), HASH[0] ^ np.uint64(0b111111 << 20)], dtype=np.uint64)
+    base = 0x0123456789ABCDEF
+    hashes = np.array([base, base ^ 0b1111, base ^ 0b111111 << 20], dtype=np.uint64)
     found = make_splits(list("abc"), {}, hashes=hashes, max_distance=distance)
     assert found.groups.max() + 1 == groups
     assert found.evidence["near-duplicate distance"] == str(distance)
@@ -284,233 +279,3 @@ def test_photo_groups__equals_a_union_find_loop(seed):
     found = photo_groups(30, owners=owners, digests=digests).tolist()
     assert len(set(zip(expected, found, strict=True))) == len(set(expected)) == len(set(found))
     assert sorted(set(found)) == list(range(len(set(found))))
-
-
-def faulty() -> SplitTable:
-    """90 rows of three models with planted faults; each fault's count is in the test beside it."""
-    splits = np.array([0] * 60 + [1] * 12 + [2] * 18, dtype=np.int8)
-    ids = np.array([f"p{i}" for i in range(90)])
-    ids[72:76] = ids[0:4]  # 4 test ids also in train
-    ids[76:77] = ids[60:61]  # 1 test id also in val
-    owners = np.array([f"o{i}" for i in range(90)])
-    owners[60:62] = "o5"  # 2 val photos of an owner in train
-    owners[72:76] = owners[0:4]
-    digests = np.array([f"d{i}" for i in range(90)])
-    digests[80:83] = digests[10:13]  # 3 test files also in train
-    hashes = HASH[:90].copy()
-    hashes[80:83] = hashes[10:13]
-    hashes[85] = hashes[20] ^ np.uint64(0b1111)  # a fourth near-duplicate
-    hashes[86] = hashes[21] ^ np.uint64(0b111111)  # 6 bits: too far
-    labels = np.array(["Canon EOS 600D", "Canon EOS REBEL T3i", "CYBERSHOT"] * 30)
-    years = np.array([2012] * 72 + [2009] * 18)  # 600D (2011): the 12 of 18 test photos are 2 years early
-    make = np.array(["Canon", "Canon", "SONY"] * 30)
-    return SplitTable("model", ids, splits, labels, owners, digests, hashes, years, {"make": make})
-
-
-def test_validate__counts_every_planted_fault():
-    report = validate(faulty())
-
-    def value(check: str, table: str = "model") -> tuple[float, int]:
-        found = report.find(table, check)
-        return found.value, found.n
-
-    assert value("test ids also in train") == (4, 18)
-    assert value("val ids also in train") == (0, 12)
-    assert value("test ids also in val") == (1, 18)
-    assert value("ids repeated within a split") == (0, 90)
-    assert value("val photos of owners in train") == (2, 12)
-    assert value("test photos of owners in train") == (4, 18)
-    assert value("test files also in train (other id)") == (3, 14)
-    assert value("test near-duplicates of train (other id)") == (4, 14)
-    assert value("test: rarest over commonest class") == (1.0, 18)
-    assert value("classes that are one device or maker") == (1, 3)
-    assert value("classes that are no camera body") == (1, 3)
-    assert value("photos 2 years or more older than their camera") == (12, 60)
-    assert value("years of test against train") == (1.0, 18)
-    accuracy = report.find("make -> model", "accuracy of a majority lookup")
-    assert (accuracy.value, accuracy.n, accuracy.chance) == (pytest.approx(12 / 18), 18, pytest.approx(1 / 3))
-    text = report.to_text()
-    assert "Canon EOS 600D = Canon EOS REBEL T3i" in text
-    assert text.endswith(f"{len(report.problems)} problems, 1 notes")  # years
-
-
-def test_validate__the_released_form_with_planted_leaks(tmp_path):
-    """The study's JSON, with 36 test ids in train and 9 in val, as its model split has."""
-    classes = ["A", "B"]
-    train, val, test = list(range(400)), list(range(400, 500)), list(range(500, 700))
-    test[:36], test[36:45] = train[10:46], val[5:14]
-    data = {"target_attribute": "Model", "label_encoder_classes": classes}
-    for word, ids in (("train", train), ("val", val), ("test", test)):
-        data |= {f"{word}_ids": ids, f"encoded_{word}_labels": [i % 2 for i in range(len(ids))]}
-    (tmp_path / "model.json").write_text(json.dumps(data))
-    report = validate(read_split_file(tmp_path / "model.json"))
-    assert report.find("model", "test ids also in train").value == 36
-    assert report.find("model", "test ids also in val").value == 9
-    assert report.find("model", "val ids also in train").value == 0
-    assert [f.check for f in report.problems] == ["test ids also in train", "test ids also in val"]
-    with pytest.raises(KeyError):
-        report.find("model", "test photos of owners in train")  # no owners: not checked, not claimed
-
-
-def test_validate__photos_that_change_sides_between_attributes():
-    one = SplitTable("make", np.array(["a", "b", "c"]), np.array([0, 0, 2], dtype=np.int8), np.array(["x", "y", "x"]))
-    two = SplitTable("iso", np.array(["c", "d", "b"]), np.array([0, 0, 2], dtype=np.int8), np.array(["1", "2", "1"]))
-    report = validate([one, two])
-    assert report.find("iso -> make", "test photos in the other's train").value == 1
-    assert report.find("make -> iso", "test photos in the other's train").level == "note"
-
-
-def test_validate__leaks_come_first_and_photos_that_serve_several_attributes_are_one_note():
-    """Three attributes of the same photos, sides changed between them; one of them leaks into its own train split."""
-    ids = np.array([f"p{i}" for i in range(90)])
-    tables = [
-        SplitTable(name, ids, np.roll(np.repeat(np.array([0, 1, 2], dtype=np.int8), 30), 20 * i), np.array(["x"] * 90))
-        for i, name in enumerate(("make", "iso", "aperture"))
-    ]
-    leaky = tables[2].ids.copy()
-    leaky[tables[2].rows(2)[:7]] = leaky[tables[2].rows(0)[:7]]
-    tables[2] = dataclasses.replace(tables[2], ids=leaky)
-    report = validate(tables)
-    first = report.findings[0]
-    assert (first.table, first.check, first.value, first.level) == ("aperture", "test ids also in train", 7, "problem")
-    assert report.problems == (first,)
-    assert [f.level for f in report.findings] == sorted(
-        (f.level for f in report.findings), key=["problem", "note", "ok"].index
-    )
-    lines = report.to_text().splitlines()
-    assert lines[1].startswith("PROBLEM  aperture")
-    several = [line for line in lines if "test photos in the other's train" in line and line.startswith("note")]
-    assert len(several) == 1
-    assert re.search(r"(20|27) +30 .*the most of \d pairs of attributes$", several[0])
-    assert lines[-1].startswith("1 problems, ")
-
-
-def one_gives_the_other_away(share: float, classes: int) -> SplitTable:
-    """40 train and 40 test rows; ``iso`` names the class of this share of the test rows, a wrong one of the rest."""
-    labels = np.array([f"c{i % classes}" for i in range(40)] * 2)
-    shifted = np.array([f"c{(i + 1) % classes}" for i in range(40)])
-    told = np.where(np.arange(40) < round(40 * share), labels[:40], shifted)
-    splits = np.repeat(np.array([0, 2], dtype=np.int8), 40)
-    ids = np.array([f"p{i}" for i in range(80)])
-    return SplitTable("make", ids, splits, labels, metadata={"iso": np.concatenate([labels[:40], told])})
-
-
-@pytest.mark.parametrize(
-    ("share", "classes", "level"),
-    [(0.7, 2, "ok"), (0.8, 2, "note"), (1.0, 2, "note"), (0.3, 4, "ok"), (0.55, 4, "note"), (0.2, 8, "ok")],
-)
-def test_validate__a_give_away_is_twice_chance_or_half_the_way_to_certainty(share, classes, level):
-    found = validate(one_gives_the_other_away(share, classes)).find("iso -> make", "accuracy of a majority lookup")
-    assert (found.value, found.chance, found.level) == (pytest.approx(share), 1 / classes, level)
-
-
-def test_validate__a_lookup_leaves_out_what_is_not_known_and_guesses_new_values():
-    """2 train rows say b, one a; of 4 test rows one has no iso, two a new one: the commonest label of all, b."""
-    splits = np.array([0, 0, 0, 0, 2, 2, 2, 2], dtype=np.int8)
-    labels = np.array(["a", "b", "b", "", "a", "b", "b", "b"])
-    iso = np.array(["1", "2", "2", "3", "1", "", "9", "9"])
-    table = SplitTable("make", np.array(list("stuvwxyz")), splits, labels, metadata={"iso": iso})
-    found = validate(table).find("iso -> make", "accuracy of a majority lookup")
-    assert (found.value, found.n) == (1.0, 3)
-
-
-def test_validate__near_duplicates_whichever_hash_is_larger():
-    """Two of three test photos are two bits from a train photo, one hash above the other's and one below."""
-    near = np.uint64(0b11 << 40)
-    low, high = HASH[4] & ~near, HASH[5] | near
-    hashes = np.array([low, high, HASH[6], low | near, high & ~near, HASH[7]], dtype=np.uint64)
-    splits = np.array([0, 0, 0, 2, 2, 2], dtype=np.int8)
-    report = validate(SplitTable("make", np.array(list("abcdef")), splits, hashes=hashes))
-    found = report.find("make", "test near-duplicates of train (other id)")
-    assert (found.value, found.n, found.level) == (2, 3, "problem")
-
-
-def test_validate__levels_of_balance_and_of_years():
-    """Train has both classes evenly, val one more of a, test no b; test is older than train by half of its photos."""
-    splits = np.array([0] * 4 + [1] * 3 + [2] * 2, dtype=np.int8)
-    labels = np.array(["a", "b"] * 2 + ["a", "a", "b"] + ["a", "a"])
-    years = np.array([2010, 2010, 2012, 2012, 2010, 2010, 2012, 2008, 2010])
-    report = validate(SplitTable("iso", np.array(list("abcdefghi")), splits, labels, years=years))
-    balance = [report.find("iso", f"{s}: rarest over commonest class") for s in ("train", "val", "test")]
-    assert [(b.value, b.n, b.level) for b in balance] == [(1.0, 4, "ok"), (0.5, 3, "note"), (0.0, 2, "problem")]
-    drift = report.find("iso", "years of test against train")
-    assert (drift.value, drift.n, drift.level) == (0.5, 2, "note")
-    same = validate(
-        SplitTable("iso", np.array(list("abcd")), splits[[0, 2, 7, 8]], labels[:4], years=years[[0, 2, 0, 2]])
-    )
-    assert same.find("iso", "years of test against train").level == "ok"
-
-
-def test_validate__empty_splits_have_an_answer():
-    alone = SplitTable("make", np.array(["a"]), np.array([0], dtype=np.int8), np.array(["x"]))
-    report = validate(alone)
-    assert report.find("make", "test ids also in train").n == 0
-    assert "0 problems" in report.to_text()
-
-
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_read_split_file__tables(tmp_path, suffix):
-    import pyarrow
-    import pyarrow.csv
-    import pyarrow.parquet
-
-    table = pyarrow.table(
-        {
-            "photo_id": ["7", "8", "9"],
-            "split": ["train", "validation", "test"],
-            "label": ["x", "y", "x"],
-            "owner": ["o", None, "o"],
-            "perceptual_hash": pyarrow.array([2**63 + 5, 0, 7], pyarrow.uint64()),
-            "iso": ["100", "", "200"],
-        }
-    )
-    path = tmp_path / f"make.{suffix}"
-    pyarrow.parquet.write_table(table, path) if suffix == "parquet" else pyarrow.csv.write_csv(table, path)
-    found = read_split_file(path)
-    assert found.name == "make"
-    assert found.ids.tolist() == ["7", "8", "9"]
-    assert found.splits.tolist() == [0, 1, 2]
-    assert found.owners.tolist() == ["o", "", "o"]
-    assert int(found.hashes[0]) == 2**63 + 5
-    assert found.metadata["iso"].tolist() == ["100", "", "200"]
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("a.json", "{}"),
-        ("a.json", "no json"),
-        ("a.json", '{"train_ids":[1],"val_ids":[],"test_ids":[],"label_encoder_classes":["x"],'
-                   '"encoded_train_labels":[3],"encoded_val_labels":[],"encoded_test_labels":[]}'),
-        ("a.csv", "x,y\n1,2\n"),
-        ("a.csv", "id,split\n1,nowhere\n"),
-        ("a.txt", "train: 1 2 3"),
-        ("missing.json", None),
-    ],
-)  # fmt: skip
-def test_read_split_file__what_is_none_gets_one_sentence(tmp_path, name, text):
-    if text is not None:
-        (tmp_path / name).write_text(text)
-    with pytest.raises(DataError, match=name.replace(".", r"\.")):
-        read_split_file(tmp_path / name)
-
-
-def test_read_split_file__a_pipe_is_not_waited_for_and_a_long_text_does_not_fill_the_memory(tmp_path, monkeypatch):
-    import pyarrow
-    import pyarrow.parquet
-
-    for name in ("a.csv", "a.json", "a.parquet"):
-        os.mkfifo(tmp_path / name)
-        with pytest.raises(DataError, match="not a regular file"):
-            read_split_file(tmp_path / name)
-    columns = {"id": [str(i) for i in range(1000)], "split": ["train"] * 1000, "label": ["x"] * 999 + ["y" * 3_000_000]}
-    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "long.parquet")
-    with pytest.raises(DataError, match="a text of 3,000,000 characters among 1,000 rows"):
-        read_split_file(tmp_path / "long.parquet")
-    with pytest.raises(DataError, match="a text of 3,000,000 characters"):
-        text_column(pyarrow.array(columns["label"]))
-    monkeypatch.setattr("builders.splits.tables.MAX_UNPACKED_BYTES", 1 << 20)
-    columns["label"] = ["y" * 10_000] * 1000  # 10 MB, of which the file holds one
-    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "many.parquet")
-    with pytest.raises(DataError, match="it unfolds to more than"):
-        read_split_file(tmp_path / "many.parquet")

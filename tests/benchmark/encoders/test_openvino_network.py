@@ -1,0 +1,165 @@
+"""Networks by OpenVINO: so many views at a time, kept compiled and read again bit for bit, gone without a trace."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmark.encoders import largest_relative_error, load_encoder
+from benchmark.encoders.embedding import Embedder
+from benchmark.encoders.openvino_network import OpenVinoNetwork, _core, _settings, _traced, make_room
+from benchmark.encoders.placement import Placement
+from benchmark.encoders.untold_openvino import openvino
+from tests.benchmark.encoders.small_networks import Small, made
+
+pytestmark = pytest.mark.usefixtures("as_for_users")
+
+
+class Flat(Small):
+    """One matrix over all pixels: 49,152 weights, and some 2,000 numbers made of a view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix = nn.Linear(3 * 16 * 16, 64)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.matrix(pixels.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("module", "at_once", "views_of", "given"),
+    [(Small, (4, 1), 1, [4] * 8 + [1] * 5), (Flat, (), None, [8, 8, 8, 8, 5])],
+)
+def test_openvino__four_views_at_a_time_but_where_weights_are_heavy(
+    module, at_once, views_of, given, tmp_path, monkeypatch, views
+):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        encoder = made(module(), tmp_path, "openvino")
+        assert encoder.embed.computes.at_once == at_once
+        assert encoder.runtime.views == views_of
+        sizes = []
+        computes = OpenVinoNetwork.__call__
+        monkeypatch.setattr(
+            OpenVinoNetwork, "__call__", lambda self, chunks: sizes.extend(map(len, chunks)) or computes(self, chunks)
+        )
+        expected = made(module(), tmp_path, "torch").embed(views)
+        assert largest_relative_error(encoder.embed(views).numpy(), expected.numpy()) < 2e-6
+        assert sizes == given
+        read_again = made(module(), tmp_path, "openvino")
+        assert read_again.runtime == encoder.runtime
+        assert read_again.runtime.key().get("views") == views_of
+        assert read_again.embed.computes.at_once == at_once
+        assert torch.equal(read_again.embed(views), encoder.embed(views))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_compiled__kept_and_read_again_bit_for_bit(tmp_path, monkeypatch, views):
+    first = made(Small(), tmp_path)
+    [blob] = (tmp_path / "compiled").glob("*.blob")
+    about = json.loads(blob.with_suffix(".json").read_text())
+    assert about["sha256"] == hashlib.sha256(blob.read_bytes()).hexdigest()
+    blob.with_suffix(".json").write_text(json.dumps({**about, "relative_error": 1.25e-7}))
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.encoders.openvino_network._traced", lambda *_: pytest.fail("it was converted again"))
+        again = made(Small(), tmp_path)
+    assert torch.equal(again.embed(views), first.embed(views))
+    assert again.runtime.relative_error == 1.2e-7  # the one under which its banks are known
+    blob.write_bytes(blob.read_bytes() + bytes(100))  # OpenVINO reads it all the same
+    mended = made(Small(), tmp_path)
+    assert torch.equal(mended.embed(views), first.embed(views))
+    assert hashlib.sha256(blob.read_bytes()).hexdigest() == json.loads(blob.with_suffix(".json").read_text())["sha256"]
+    assert mended.runtime == again.runtime
+
+
+def test_compiled__of_another_network_is_found_out(tmp_path, views):
+    """Two networks under one name, as if a key had forgotten what tells them apart."""
+    made(Small(), tmp_path)
+    other = Small()
+    other.layers[0].weight.data.mul_(1.5)
+    expected = made(other, tmp_path / "alone")
+    [stale] = (tmp_path / "compiled").glob("*.blob")
+    [own] = (tmp_path / "alone" / "compiled").glob("*.blob")
+    data, about = stale.read_bytes(), stale.with_suffix(".json").read_text()
+    (tmp_path / "compiled" / own.name).write_bytes(data)
+    (tmp_path / "compiled" / own.name).with_suffix(".json").write_text(about)
+    assert torch.equal(made(other, tmp_path).embed(views), expected.embed(views))
+
+
+def test_compiled__not_kept_where_weights_are_not_identified(tmp_path, monkeypatch):
+    (tmp_path / "own_network.py").write_text(OWN_NETWORK)
+    monkeypatch.chdir(tmp_path)
+    encoder = load_encoder("own_network:Network", runtime="auto", cache=tmp_path / "cache")
+    assert encoder.runtime.name == "openvino"
+    assert not (tmp_path / "cache").exists()  # neither the network nor whether it is faster
+
+
+OWN_NETWORK = """
+import torch
+
+class Network(torch.nn.Module):
+    def forward(self, x):
+        return x.mean(3).flatten(1)
+"""
+
+
+def test_make_room__least_recently_used_first(tmp_path):
+    for age, name in enumerate("cab"):
+        (tmp_path / f"{name}.blob").write_bytes(bytes(10))
+        os.utime(tmp_path / f"{name}.blob", (1000 + age, 1000 + age))
+    (tmp_path / "c.json").write_text("{}")
+    make_room(tmp_path, 30)
+    assert len(list(tmp_path.glob("*.blob"))) == 3
+    make_room(tmp_path, 29)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.blob", "b.blob", "c.json"]
+    make_room(tmp_path, 10)
+    assert sorted(path.name for path in tmp_path.glob("*.blob")) == ["b.blob"]
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_openvino__weights_that_may_still_be_trained_are_converted_too(trained, views):
+    """Torch makes constants, which weights of a traced function are, of no others."""
+    module = Small().eval().requires_grad_(trained)
+    embed = Embedder("e", module, lambda m, x: m(x), None, Placement("cpu", "float32"))
+    network = OpenVinoNetwork([_core().compile_model(_traced(embed, views[:3]), "CPU", _settings(1))], 1)
+    assert largest_relative_error(network([views.numpy()])[0], embed(views).numpy()) < 2e-6
+
+
+def test_openvino__signals_are_handled_after_networks_are_gone(tmp_path):
+    """With a core for each network, the stack of signal handlers was that of one that was gone (SIGSEGV)."""
+    code = (
+        "import faulthandler, gc, os, pathlib, signal, sys\n"
+        "faulthandler.enable()\n"
+        "import torch\n"
+        "from benchmark.encoders import as_encoder\n"
+        "from benchmark.encoders.runtime import on_runtime\n"
+        "from tests.benchmark.encoders.small_networks import Small, made\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: print('handled', flush=True))\n"
+        "networks = [made(Small(), pathlib.Path(sys.argv[1]) / f'{i}', 'openvino') for i in range(2)]\n"
+        "assert all(encoder.runtime.name == 'openvino' for encoder in networks)\n"
+        "while networks:\n"
+        "    del networks[0]\n"
+        "    gc.collect()\n"
+        "    os.kill(os.getpid(), signal.SIGUSR1)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert (said.returncode, said.stdout.split()) == (0, ["handled"] * 2), said.stderr
+
+
+def test_openvino__not_one_embedding_for_each_view_is_an_error(views):
+    from openvino import opset13 as ops
+
+    given = ops.parameter([-1, 3, 16, 16], np.float32)
+    one = ops.reshape(ops.reduce_mean(given, np.array([0, 2, 3])), np.array([1, 3]), special_zero=False)
+    model = openvino.Model([one], [given])
+    wrong = OpenVinoNetwork([_core().compile_model(model, "CPU")], 1)
+    with pytest.raises(RuntimeError, match="not one embedding for each view"):
+        wrong([views[:4].numpy()])

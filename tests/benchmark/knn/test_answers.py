@@ -1,0 +1,108 @@
+"""What is said of the neighbours' votes: counts, values, ties, the worst processing, chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.knn.answers import SPD, Ties, setup_shares
+from benchmark.knn.setups import knn_setups
+from tests.benchmark.knn.definition import (
+    SETUPS,
+    make_case,
+    reference,
+)
+
+
+def test_answers__counts_agree_with_each_other() -> None:
+    case = make_case(11)
+    answers = case.answers(k=5)
+    own = np.arange(3)
+    np.testing.assert_array_equal(answers.correct[0], answers.plain[own, own].sum(axis=0))
+    np.testing.assert_array_equal(answers.correct[1], answers.plain.sum(axis=(0, 1)) - answers.correct[0])
+    np.testing.assert_array_equal(answers.correct[4:], answers.by_seed.sum(axis=1))
+    assert answers.combinations.tolist() == [3, 6, 6, 6, 9, 9]
+    assert (answers.correct <= answers.combinations[:, None]).all()
+    assert answers.values["all-diff"] == pytest.approx(answers.correct[1].sum() / (6 * 9))
+    assert answers.seed_values["uniform"].mean() == pytest.approx(answers.values["uniform"])
+    assert answers.per_photo()["neg-same"].shape == (9,)
+
+
+def test_answers__worst_by_hand() -> None:
+    """Two photos, two processings: the first photo's query leaves its class under processing 1, the second never."""
+    train = [np.eye(2, dtype=np.float32)] * 2
+    test = [np.eye(2, dtype=np.float32), np.array([[0, 1], [0, 1]], np.float32)]
+    labels, drawn = np.array([0, 1]), np.zeros((1, 2), int)
+    answers = knn_setups(train, test, labels, labels, train_assignments=drawn, test_assignments=drawn, k=1)
+    assert answers.of_worst().tolist() == [0.0, 1.0]
+    assert answers.flipped().tolist() == [1.0, 0.0]
+    assert answers.values["worst"] == 0.5
+    assert answers.ties["worst"] == Ties(0.0, 0.5, 0.5, 0.5)
+
+
+@given(st.integers(0, 10**6), st.sampled_from([1, 3, 10]))
+@settings(max_examples=15, deadline=None)
+def test_answers__worst_is_below_every_processing_of_the_query(seed: int, k: int) -> None:
+    answers = make_case(seed).answers(k=k)
+    accuracy = answers.plain.mean(axis=1)  # [processing of the query, photos], over collections
+    assert (answers.of_worst() <= accuracy.min(axis=0) + 1e-12).all()
+    for rule in ("nearest", "random", "least", "greatest"):
+        assert (answers.of_worst(rule) <= answers.per_photo(rule)["all-same"] + 1e-12).all()
+        assert ((answers.flipped(rule) >= -1e-12) & (answers.flipped(rule) <= 1)).all()
+
+
+def test_answers__chance_is_that_of_a_photo_drawn_blindly() -> None:
+    """Train 6, 2, 0 and test 3, 0, 1 photos of three labels: 6/8 x 3/4; half and half on both sides is 1/2."""
+    case = make_case(15, n_train=8, n_test=4)
+    case.train_labels[:] = [0] * 6 + [1] * 2
+    case.test_labels[:] = [0, 0, 0, 2]
+    assert case.answers(k=1).chance == pytest.approx(6 / 8 * 3 / 4)
+    case.test_labels[:] = [0, 1, 0, 1]
+    assert case.answers(k=1).chance == pytest.approx(6 / 8 * 1 / 2 + 2 / 8 * 1 / 2)
+    case.test_labels[:] = [0, 0, 0, 1]
+    assert case.answers(k=1).chance == pytest.approx(6 / 8 * 3 / 4 + 2 / 8 * 1 / 4)
+
+
+def test_answers__expectation_of_ties_against_lots() -> None:
+    """The means over photos of all six set-ups, where one vote in four is tied, within the error of 1,000 lots."""
+    case = make_case(15, n_train=40, n_test=30, labels=6, same=0.3)
+    answers, expected = case.answers(k=6), reference(case, 6)
+    for i, name in enumerate(SETUPS):
+        count = answers.combinations[i]
+        error = np.sqrt(expected["variance"][i].sum()) / (30 * count)
+        ties = answers.ties[name]
+        assert 0 < error < 0.002
+        assert ties.random == pytest.approx(expected["random"][i].mean() / count, abs=4 * error)
+        assert ties.share > 0.2
+        assert ties.least < ties.random < ties.greatest
+        assert ties.least <= answers.values[name] <= ties.greatest
+
+
+def test_answers__ties_of_a_difference_and_of_seeds() -> None:
+    answers = make_case(16).answers(k=4)
+    more, less, spd = (answers.ties[name] for name in ("pos-same", "neg-same", "spd"))
+    assert spd.least == more.least - less.greatest
+    assert spd.greatest == more.greatest - less.least
+    assert spd.least <= answers.values[SPD] <= spd.greatest
+    per_photo = answers.per_photo("random")
+    assert spd.random == pytest.approx((per_photo["pos-same"] - per_photo["neg-same"]).mean())
+    for name in ("uniform", "uniform-test"):
+        assert answers.random_seed_values[name].mean() == pytest.approx(answers.ties[name].random)
+    np.testing.assert_allclose(answers.random[4:], answers.random_by_seed.sum(axis=1))
+
+
+def test_answers__one_neighbour_never_ties() -> None:
+    answers = make_case(17).answers(k=1)
+    for name, ties in answers.ties.items():
+        value = answers.values[name]
+        assert tuple(ties) == (0.0, value, value, value)
+
+
+def test_setup_shares__rounding_leaves_no_share_beyond_one() -> None:
+    """Sums less sums of thirds: 30.000000000000004 of 30 is all of them; a third more than all stays what it is."""
+    right = np.array([[np.nextafter(30, 31), -1e-15, 40.0]] * 6)
+    shares = setup_shares(right, np.full(6, 30))
+    assert shares["pos-same"].tolist() == [1.0, 0.0, 40 / 30]
+    assert shares["spd"].tolist() == [0.0, 0.0, 0.0]

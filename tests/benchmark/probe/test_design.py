@@ -1,0 +1,216 @@
+"""How a fit computes, in parts or whole, compiled or stacked, by so many threads: it finds the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.probe import alone, newton_compiled
+from benchmark.probe import design as design_module
+from benchmark.probe.alone import AS_FAST, compiled_fits
+from benchmark.probe.design import design
+from benchmark.probe.features import gather, normalised
+from benchmark.probe.logistic import solve
+from benchmark.probe.objective import Iterates
+from benchmark.probe.products import NARROW, product
+from benchmark.probe.rows_compiled import SUMMED
+from tests.benchmark.probe.toys import CPU, TOYS, as_design, fitted, toy
+
+
+@pytest.fixture
+def stacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.probe.logistic.compiled_fits", lambda features, fits: None)
+
+
+@pytest.mark.parametrize("name", ["easy", "n<d"])
+def test_design__streamed_equals_resident(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(design_module, "BLOCK_BYTES", 8000)
+    monkeypatch.setattr(design_module, "GATHER_BYTES", 1000)
+    toy = TOYS[name]
+    strengths = torch.tensor([1e-3, 1e-5], dtype=torch.float64)
+    labels = torch.from_numpy(toy.y)[None]
+    streamed_features = as_design(toy, memory_bytes=100)
+    assert streamed_features.resident is None
+    streamed = solve(streamed_features, labels, strengths, toy.n_classes, tolerance=1e-9)
+    resident = solve(as_design(toy), labels, strengths, toy.n_classes, tolerance=1e-9)
+    np.testing.assert_allclose(streamed.loss, resident.loss, atol=1e-10)
+    np.testing.assert_allclose(streamed.weights, resident.weights, atol=1e-3)
+
+
+@pytest.mark.usefixtures("solver")
+@pytest.mark.parametrize("name", ["n<d", "n<d hopeless"])
+def test_design__unrotated_equals_rotated(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rotated = fitted(TOYS[name])
+    monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
+    assert as_design(TOYS[name]).basis is None
+    unrotated = fitted(TOYS[name])
+    assert bool(unrotated.converged.all())
+    np.testing.assert_allclose(unrotated.loss, rotated.loss, atol=1e-6)
+
+
+@pytest.mark.parametrize("columns", [1, 6, NARROW, NARROW + 1])
+def test_product__is_the_matrix_product(columns: int) -> None:
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(2, 7, 5)), rng.normal(size=(2, 5, columns))
+    result = product(torch.from_numpy(left), torch.from_numpy(right))
+    assert result.is_contiguous()
+    np.testing.assert_allclose(result, left @ right, atol=1e-12)
+
+
+@pytest.mark.usefixtures("stacked")
+def test_solve__little_work_has_one_thread_and_much_has_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    easy = toy(60, 8, 3, 1.0)
+    rows = normalised(easy.x)
+    seen: list[int] = []
+    curvature = Iterates.curvature
+
+    def spy(self: Iterates, direction: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return curvature(self, direction)
+
+    monkeypatch.setattr(Iterates, "curvature", spy)
+
+    def threads_in_products(bound: int) -> set[int]:
+        seen.clear()
+        monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", bound)
+        source = gather([rows], np.zeros((1, 60), int), np.arange(60))
+        features = design(source, 1, 60, 8, device=CPU, memory_bytes=1 << 20)
+        solve(features, torch.from_numpy(easy.y[None]), torch.tensor([1e-3], dtype=torch.float64), 3)
+        return set(seen)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        work = 2 * 60 * 8 * 3  # one training set, one strength: to the logits and back to the gradient
+        assert threads_in_products(work + 1) == {1}
+        assert threads_in_products(work) == {3}
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_add_up__bits_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(design_module, "BLOCK_BYTES", 8000)  # 20 rows of 100 float32 values a block
+    monkeypatch.setattr(design_module, "WAVE", 2)
+    features = as_design(TOYS["d>64"], dtype=torch.float32)
+    vectors = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 100, 6)).astype(np.float32))
+    rows_seen: list[tuple[int, int]] = []
+
+    def work(rows: slice, block: torch.Tensor, total: torch.Tensor) -> None:
+        rows_seen.append((rows.start, rows.stop))
+        total += product(block.mT, product(block, vectors))
+
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(torch.zeros((1, 100, 6), dtype=torch.float64))
+            features.add_up(work, found[-1])
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(rows_seen) == sorted(3 * [(start, start + 20) for start in range(0, 300, 20)])
+    assert features.resident is not None
+    wide = features.resident.double()
+    np.testing.assert_allclose(found[0], wide.mT @ (wide @ vectors.double()), atol=1e-4)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+@pytest.mark.usefixtures("solver")
+def test_design__axes_of_other_photos_lead_to_the_same_optimum() -> None:
+    hard, other = TOYS["d>64"], toy(300, 100, 4, 0.3, seed=9)
+    strengths, labels = torch.tensor([1e-3, 1e-6], dtype=torch.float64), torch.from_numpy(hard.y)[None]
+    source = gather([hard.x], np.zeros((1, 300), np.int64), np.arange(300))
+    axes = as_design(other, dtype=torch.float64).axes.of_first()
+    borrowed = design(source, 1, 300, 100, device=CPU, memory_bytes=1 << 30, dtype=torch.float64, axes=axes)
+    assert borrowed.axes.vectors is not None
+    assert torch.equal(borrowed.axes.vectors, axes.vectors)
+    theirs = solve(borrowed, labels, strengths, 4, tolerance=1e-9)
+    own = solve(as_design(hard, dtype=torch.float64), labels, strengths, 4, tolerance=1e-9)
+    assert bool(theirs.converged.all())
+    np.testing.assert_allclose(theirs.loss, own.loss, atol=1e-12)
+    np.testing.assert_allclose(theirs.weights, own.weights, atol=1e-4)
+
+
+@pytest.mark.parametrize("numpy_is_faster", [True, False])
+@pytest.mark.parametrize("columns", [6, NARROW + 1])
+def test_product__of_float32_by_either_library(
+    columns: int, numpy_is_faster: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.probe.products.numpy_is_faster", lambda: numpy_is_faster)
+    monkeypatch.setattr("benchmark.compute.products.numpy_is_faster", lambda: numpy_is_faster)
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(2, 7, 5)).astype(np.float32), rng.normal(size=(2, 5, columns)).astype(np.float32)
+    wide = left.astype(np.float64) @ right.astype(np.float64)
+    for given in (torch.from_numpy(left), torch.from_numpy(np.ascontiguousarray(left.transpose(0, 2, 1))).mT):
+        np.testing.assert_allclose(product(given, torch.from_numpy(right)), wide, atol=1e-5)
+
+
+def test_solve__compiled_and_stacked_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    labels = torch.from_numpy(np.stack([rng.permutation(TOYS["d>64"].y) for _ in range(3)], 1))[None]
+    strengths, features = torch.tensor([1e-2, 1e-4, 1e-6], dtype=torch.float64), as_design(TOYS["d>64"])
+    alone = solve(features, labels, strengths, 4, tolerance=1e-9)
+    monkeypatch.setattr("benchmark.probe.logistic.compiled_fits", lambda features, fits: None)
+    together = solve(features, labels, strengths, 4, tolerance=1e-9)
+    np.testing.assert_allclose(alone.loss, together.loss, atol=1e-13)
+    np.testing.assert_allclose(alone.weights, together.weights, atol=1e-5)
+    np.testing.assert_allclose(
+        alone.bias - alone.bias.mean(-1, True), together.bias - together.bias.mean(-1, True), atol=1e-6
+    )
+    # the same steps: as many of them, and of products, to a few of rounding
+    assert (alone.iterations - together.iterations).abs().max() <= 1
+    assert (alone.products - together.products).abs().max() <= 5
+
+
+def test_compiled_fits__bits_do_not_depend_on_the_number_of_threads() -> None:
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(fitted(TOYS["d>64"]))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0].weights, found[1].weights)
+    assert torch.equal(found[0].gradient_norm, found[1].gradient_norm)
+
+
+def test_compiled_fits__not_where_more_threads_would_idle() -> None:
+    features, before = as_design(TOYS["easy"]), torch.get_num_threads()
+    torch.set_num_threads(2 * AS_FAST)
+    try:
+        assert compiled_fits(features, 1) is None
+        assert compiled_fits(features, 2) is not None
+        # its rows are read anew in each pass
+        assert compiled_fits(as_design(TOYS["easy"], memory_bytes=100), 2) is None
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_newton_compiled__sums_of_many_rows() -> None:
+    # more rows than are summed in float32, and not a multiple of four
+    many = toy(2 * SUMMED + 7, 70, 3, 0.3)
+    strengths = (1e-3,)
+    found = fitted(many, strengths, dtype=torch.float32)
+    assert bool(found.converged.all())
+    exact = fitted(many, strengths, dtype=torch.float64, tolerance=1e-10)
+    np.testing.assert_allclose(found.loss, exact.loss, atol=1e-9)
+
+
+def test_compiled_fits__wait_for_who_compiles_and_note_that_the_kernels_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(alone._KERNELS, "wait", lambda: done.append("waited"))
+    monkeypatch.setattr(alone._KERNELS, "note", lambda: done.append("noted"))
+    features = as_design(TOYS["easy"])
+    for found, expected in ((None, ["waited", "made"]), (newton_compiled, ["waited", "made", "noted"])):
+        done.clear()
+        alone._compiled.cache_clear()
+        monkeypatch.setattr(alone, "compiled_module", lambda *a, module=found: done.append("made") or module)
+        assert compiled_fits(features, 1) is found
+        assert compiled_fits(features, 1) is found
+        assert done == expected
+    alone._compiled.cache_clear()

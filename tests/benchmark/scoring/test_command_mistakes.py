@@ -1,0 +1,118 @@
+"""What is asked wrongly ends in one sentence that says how it is asked, before anything is done."""
+
+import os
+import re
+
+import pytest
+
+from benchmark.__main__ import camtrace
+from benchmark.options import RunOptions
+from benchmark.scoring.command import main, parser
+from builders.errors import DiskError, UsageError
+from tests.benchmark.scoring.project import run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["score", "--model", "bundled:eficientnet-lite0"], "did you mean 'bundled:efficientnet-lite0'"),
+        (["score", "--data", "smaple"], "did you mean 'sample'"),
+        (["score", "--data", "cifar10"], "did you mean 'hub:cifar10'"),
+        (["score", "--data", "photos?name=mine"], "did you mean 'folder:photos?name=mine'"),
+        (["score", "--data", "flder:photos"], "did you mean 'folder:PATH'"),
+        (["score", "--tasks", "probe/jpg"], "did you mean 'probe/jpeg'"),
+        (["score", "--data", "folder:nowhere"], "nowhere: no such folder"),
+        (["score", "--batch_size", "8"], "unknown option '--batch_size': did you mean '--batch-size'"),
+        (["score", "--taks=probe/jpeg"], "unknown option '--taks': did you mean '--tasks'"),
+        (["score", "--batch", "8"], "unknown option '--batch': did you mean '--batch-size'"),
+        (["score", "--dtype", "float31"], "unknown value of --dtype 'float31': did you mean 'float32'"),
+        (["score", "--limit", "many"], "argument --limit: 'many' is not a whole number"),
+        (["score", "--mask-ratio", "1"], "mask ratio 1.0: give a share"),
+        (["score", "photos"], "unexpected argument 'photos'"),
+        (["--model", "mine:encode"], "options follow a command, such as 'camtrace score --model"),
+        (["lst"], "did you mean 'list'"),
+        (["list", "encoder"], "did you mean 'encoders'"),
+        (["build", "foldr"], "did you mean 'folder'"),
+        (["build", "folder", "--sorce", "photos"], "did you mean '--source'"),
+        (["build", "flickrexif", "fetch", "--stat", "x"], "did you mean '--state'"),
+        (["score", "--tasks", "probe/make", "--data", "folder:photos"], "cannot answer any of the tasks"),
+        (
+            ["score", "--data", "folder:photos", "--data", "folder:photos?name=folder:photos"],
+            "two data sets are called",
+        ),
+    ],
+)
+def test_command__mistakes_are_one_sentence(project, monkeypatch, capfd, arguments, sentence):
+    monkeypatch.chdir(project)
+    assert camtrace(arguments) == 2
+    said = capfd.readouterr()
+    assert sentence in said.err
+    assert len([line for line in said.err.splitlines() if line.startswith("camtrace:")]) == 1
+    assert "Traceback" not in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["score", "--model", "mine:missing", "--data", "folder:photos"], "missing"),
+        (["score", "--taks=probe/jpeg"], "unknown option '--taks': did you mean '--tasks'"),
+    ],
+)
+def test_command__mistakes_end_a_process_as_they_end_the_command(project, arguments, sentence):
+    done = run(project, *arguments, expect=2)
+    assert sentence in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("camtrace:")]) == 1
+    assert done.stdout == ""
+
+
+def test_score__a_data_set_that_fails_is_status_1(project):
+    done = run(project, "score", "--model", "mine:encode", "--data", "folder:bad", "-o", "of-bad", expect=1)
+    [sentence] = [line for line in done.stderr.splitlines() if line.startswith("camtrace:")]
+    assert "none of the 2 photos can be used" in sentence
+    assert not (project / "of-bad").exists()
+
+
+def test_score__config_file_and_the_command_line_wins(project):
+    (project / "run.toml").write_text(
+        'model = ["mine:missing"]\ndata = "folder:photos"\ntasks = ["knn/jpeg", "probe/jpeg"]\n'
+        'limit = 9\nfresh = true\nprotocol = "iccv2025"\nmask-ratio = 0.5\n'
+    )
+    args = parser().parse_args(["--config", str(project / "run.toml"), "-m", "mine:encode", "--limit", "40"])
+    assert (args.model, args.data, args.tasks) == (["mine:encode"], ["folder:photos"], ["knn/jpeg", "probe/jpeg"])
+    assert (args.limit, args.fresh, args.protocol, args.mask_ratio, args.workers) == (
+        *(40, True, "iccv2025", 0.5),
+        RunOptions().workers,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("batch_size = 8", "did you mean 'batch-size'"),
+        ("limit = [1, 2]", "limit takes one value"),
+        ("limit = true", "limit takes a value"),
+        ("fresh = 1", "fresh is true or false"),
+        ('dtype = "float31"', "did you mean 'float32'"),
+        ("limit =", "not TOML"),
+        (f"limit = {'9' * 5000}", "not TOML"),
+        (f"{'a.' * 100_000}b = 1", "more than the 64 KiB that such a file may have"),
+        ("[model]\nname = 1", "takes text, a number"),
+        ('config = "other.toml"', "unknown option in"),
+    ],
+)
+def test_config__mistakes_name_the_file(tmp_path, text, sentence):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=re.escape(sentence)) as caught:
+        parser().parse_args(["--config", str(file)])
+    assert "mine.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["--output", "--cache"])
+def test_score__a_place_that_cannot_be_written_is_said_before_the_work(tmp_path, option):
+    (tmp_path / "file").write_bytes(b"")
+    places = {"--output": tmp_path / "out", "--cache": tmp_path / "c", option: tmp_path / "file" / "x"}
+    with pytest.raises(DiskError, match=rf"^{option} .*cannot be written to \(Not a directory\); nothing was begun"):
+        main(["-d", "folder:/nowhere", *(str(word) for pair in places.items() for word in pair)])
+    assert sorted(os.listdir(tmp_path)) == ["file"]

@@ -1,0 +1,174 @@
+"""What a trial finds out about an encoder, and what is remembered of it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.encoders import Encoder, EncoderInfo, Runtime
+from benchmark.options import RunOptions
+from benchmark.scoring.trial import _spread, own_failures, try_encoders
+from benchmark.scoring.trial_kept import tried
+from benchmark.views import PlainViews
+from builders.photos import PhotoSet
+
+
+def encoder(embed, preprocess=lambda image: np.asarray(image)[:1, :1, 0].ravel(), **changes) -> Encoder:
+    info = EncoderInfo("toy", "callable", None, None, changes.pop("dimension", 1), {}, "none", 0)
+    return Encoder(info, preprocess, embed, "cpu", changes.pop("dtype", "float32"))
+
+
+def grey(count: int = 5) -> PhotoSet:
+    return PhotoSet.of_bytes("grey", {f"{i}": b"P6 2 2 255\n" + bytes([10 * i + 5] * 12) for i in range(count)})
+
+
+@pytest.mark.parametrize(
+    ("embed", "sentence"),
+    [
+        (lambda batch: batch.numpy(), "it gives ndarray, not a tensor"),
+        (lambda batch: batch.float()[:1], r"shape \(1, 1\), expected \(3, 1\)"),
+        (lambda batch: batch.float().T, r"expected \(3, 1\)"),
+    ],
+)
+def test_try_encoders__an_embedding_is_a_tensor_of_the_promised_shape(embed, sentence):
+    [trial] = try_encoders([encoder(embed)], grey(), PlainViews(), RunOptions())
+    with pytest.raises(AssertionError, match=sentence):
+        raise AssertionError(trial.reason)
+
+
+def test_try_encoders__embeddings_of_no_numbers_and_words_that_command_a_terminal():
+    [trial] = try_encoders(
+        [encoder(lambda batch: batch.float()[:, :0], dimension=0)], grey(), PlainViews(), RunOptions()
+    )
+    assert trial.reason == "toy: it gives embeddings of no numbers"
+
+    def angry(batch: torch.Tensor) -> torch.Tensor:
+        raise ValueError("\udcff\x1b[31m")
+
+    [trial] = try_encoders([encoder(angry)], grey(), PlainViews(), RunOptions())
+    assert trial.reason == r"toy: it fails on 3 views (ValueError: \xff\x1b[31m)"
+
+
+def test_try_encoders__rounding_is_not_random():
+    """The second answer is 1 + 5e-5 times the first: 5e-5 of its length apart."""
+    answers = iter([1.0, 1.00005, 1.0, 1.0, 1.0005, 1.0])
+    toy = encoder(lambda batch: batch.float() * next(answers))
+    [trial] = try_encoders([toy], grey(), PlainViews(), RunOptions())
+    assert (trial.random, trial.photos) == ("", 3)
+    assert trial.repeated == pytest.approx(5e-5, rel=1e-2)
+    [trial] = try_encoders([toy], grey(), PlainViews(), RunOptions())
+    assert trial.repeated == pytest.approx(5e-4, rel=1e-2)
+    assert "0.05 % of their length apart" in trial.random
+
+
+def test_try_encoders__photos_that_nobody_can_read_say_nothing_of_the_encoder():
+    bad = PhotoSet.of_bytes("bad", {f"{i}": b"?" for i in range(5)})
+    [trial] = try_encoders([encoder(lambda batch: batch.float())], bad, PlainViews(), RunOptions())
+    assert (trial.reason, trial.random, trial.photos) == ("", "", 0)
+
+
+def test_try_encoders__what_another_does_in_company_shows():
+    """The second encoder asked adds what the first one has left in a global."""
+    left = [0.0]
+
+    def leaves(batch: torch.Tensor) -> torch.Tensor:
+        left[0] += 1
+        return batch.float()
+
+    def reads(batch: torch.Tensor) -> torch.Tensor:
+        return batch.float() + left[0]
+
+    first, second = try_encoders([encoder(leaves), encoder(reads)], grey(), PlainViews(), RunOptions())
+    assert first.random == ""
+    assert "asked twice" in second.random
+
+
+def identified(embed=lambda batch: batch.float(), weights="0" * 64):
+    made = encoder(embed)
+    return replace(made, info=replace(made.info, weights_sha256=weights))
+
+
+def asked(encoders, options, photos=None, view=None):
+    """How many times the first encoder is asked, and what is found."""
+    seen = []
+
+    def counted(batch):
+        seen.append(len(batch))
+        return encoders[0].embed(batch)
+
+    first, *others = encoders
+    found = tried([replace(first, embed=counted), *others], photos or grey(), "bytes", view or PlainViews(), options)
+    return len(seen), found
+
+
+def test_try_encoders__a_photo_is_read_once_for_all_encoders_and_both_times():
+    photos, read = grey(9), []
+
+    class Counting:
+        def read(self, row):
+            read.append(row)
+            return photos.source.read(row)
+
+    counted = replace(photos, source=Counting())
+    toys = [encoder(lambda batch: batch.float()) for _ in range(2)]
+    trials = try_encoders(toys, counted, PlainViews(), RunOptions())
+    assert [trial.photos for trial in trials] == [3, 3]
+    assert read == [0, 8, 4]  # both ends and the middle
+
+
+def test_tried__the_same_question_is_asked_once(tmp_path):
+    options = RunOptions(cache=tmp_path)
+    first, [trial] = asked([identified()], options)
+    assert (first, trial.photos, trial.reason) == (3, 3, "")
+    assert asked([identified()], options) == (0, [trial])
+    other = [identified(weights="1" * 64)]
+    for encoders, changed in (
+        (other, options),
+        ([identified(), *other], options),
+        ([replace(identified(), runtime=Runtime("openvino", "1"))], options),
+        ([replace(identified(), device="cuda")], replace(options, batch_size=1)),
+        ([identified()], replace(options, fresh=True)),
+    ):
+        assert asked(encoders, changed)[0] >= 3
+        assert asked(encoders, replace(changed, fresh=False))[0] == 0
+    assert asked([identified()], options, photos=grey(4))[0] == 3
+    [kept, *_] = sorted(tmp_path.glob("gates/*.json"))
+    for damage in ("", "{}", kept.read_text().replace('"reason": ""', '"reason": 3')):
+        for file in tmp_path.glob("gates/*.json"):
+            file.write_text(damage)
+        assert asked([identified()], options)[0] == (0 if damage == "{}" else 3)
+
+
+def test_tried__a_random_encoder_is_remembered_and_one_that_fails_or_has_no_name_is_not(tmp_path):
+    options, draws = RunOptions(cache=tmp_path), np.random.default_rng(0)
+    random = identified(lambda batch: batch + torch.from_numpy(draws.normal(size=batch.shape)))
+    _, [trial] = asked([random], options)
+    assert "asked twice" in trial.random
+    assert asked([random], options) == (0, [trial])
+    _, both = asked([identified(), random], options)
+    assert [bool(one.random) for one in both] == [False, True]
+    assert asked([identified(), random], options) == (0, both)
+    calls = itertools.count()  # the first answer is one, the second is not
+    fails = identified(lambda batch: batch.float() / (1 - next(calls) % 2), "2" * 64)
+    for encoders in ([fails], [identified(), encoder(lambda batch: batch.float())]):
+        assert asked(encoders, options)[0] > 0
+        assert asked(encoders, options)[0] > 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 9, 1000])
+def test_spread__different_indices_of_the_set(count):
+    indices = _spread(count)
+    assert len(set(indices)) == len(indices) <= 8
+    assert set(indices) <= set(range(count))
+    assert len(indices) >= min(count, 3)
+
+
+def test_own_failures__one_odd_photo_in_twenty_is_none():
+    failures = {str(i): "preprocessing failed (ValueError: too thin)" for i in range(3)}
+    assert own_failures("toy", dict(list(failures.items())[:2]), 40) == ""
+    assert "fails on 3 of 40 photos" in own_failures("toy", failures, 40)
+    assert own_failures("toy", dict.fromkeys(failures, "no JPEG"), 40) == ""

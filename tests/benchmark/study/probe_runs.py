@@ -1,0 +1,55 @@
+"""Runs of one probe whose answers are known, for comparisons."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.results.schema import Result, Score
+from benchmark.scoring.output import write_scored
+from benchmark.scoring.run import Scored
+
+N = 300
+
+
+def probe_run(encoder, right, *, photos=None, ids="same", question="q", canary="c", data="toy"):
+    """A run of one probe of two classes whose answers are right for the photos in ``right`` [n]."""
+    predicted = np.stack([np.where(right, 0, 1), np.where(right, 1, 0)])[None].astype(np.uint8)
+    value = float(right.mean())
+    score = Score(
+        "probe/jpeg", data, "accuracy", value, max(0.0, value - 0.05), min(1.0, value + 0.05), len(right), 0.5
+    )
+    result = Result(
+        encoder={"id": encoder},
+        data={"name": data, "question_hash": question, "ids_hash": ids, "bytes_hash": "b"},
+        environment={"codec_canary": canary, "options": {"protocol": "converged"}},
+        scores=(score,),
+        failures=(),
+        cost={},
+        created="2026-11-20T10:00:00+00:00",
+    )
+    at = np.arange(len(right)) if photos is None else photos
+    return Scored(result, {"probe/jpeg/predicted": predicted, "probe/jpeg/photos": at})
+
+
+def unseal(folder: Path) -> None:
+    """Make a result one of an older version, without a checksum of its values, so that a test may change them."""
+    raw = json.loads((folder / "result.json").read_text())
+    del raw["environment"]["values_sha256"]
+    (folder / "result.json").write_text(json.dumps(raw, indent=2))
+
+
+def write(folder: Path, **runs) -> list[Path]:
+    return [write_scored(run, folder / name, single=True) for name, run in runs.items()]
+
+
+UNDER_PRESET = {
+    "options": {
+        "preset": "iccv2025",
+        "protocol": "iccv2025",
+        "preprocess": "study",
+        "ties": "random",
+        "orientation": "stored",
+    }
+}
+"""The environment of a run under the study's preset, as far as a comparison asks."""

@@ -1,0 +1,58 @@
+"""The script that compares our reading of Exif with ExifTool's."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from datetime import datetime
+from fractions import Fraction
+from pathlib import Path
+
+import piexif
+import pytest
+
+from tests.builders.exif.exif_files import CAMERA, picture
+
+
+def comparison():
+    path = Path(__file__).parents[3] / "scripts" / "compare_exiftool.py"
+    spec = importlib.util.spec_from_file_location("compare_exiftool", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["compare_exiftool"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("field", "theirs", "ours", "verdict"),
+    [
+        ("exposure_s", "0.002557544757", Fraction(1, 391), "equal"),
+        ("exposure_s", "0.002557544757", Fraction(1, 390), "UNEXPLAINED"),
+        ("exposure_s", "undef", None, "explained"),
+        ("exposure_s", "0.01", None, "UNEXPLAINED"),
+        ("iso", 65535, None, "explained"),
+        ("exposure_s", "4244635", None, "explained"),
+        ("f_number", "0.0004", None, "explained"),
+        ("f_number", "2.8", None, "UNEXPLAINED"),
+        ("iso", None, 100, "UNEXPLAINED"),
+        ("iso", None, None, "absent"),
+        ("flash_fired", 25, True, "equal"),
+        ("flash_fired", 24, True, "UNEXPLAINED"),
+        ("make", "Canon", "Canon", "equal"),
+        ("make", "Canon", "Cano", "UNEXPLAINED"),
+        ("taken", "2021:04:11 15:47:53", datetime(2021, 4, 11, 15, 47, 53), "equal"),
+    ],
+)
+def test_compare_exiftool__verdicts(field, theirs, ours, verdict):
+    assert comparison().judge(field, theirs, ours)[0] == verdict
+
+
+@pytest.mark.skipif(shutil.which("exiftool") is None, reason="ExifTool is not installed")
+def test_compare_exiftool__our_own_photos(tmp_path, capsys):
+    (tmp_path / "camera.jpg").write_bytes(picture(exif=piexif.dump(CAMERA)))
+    (tmp_path / "camera.tiff").write_bytes(picture("TIFF", piexif.dump(CAMERA)))
+    (tmp_path / "plain.png").write_bytes(picture("PNG"))
+    assert comparison().compare(sorted(tmp_path.iterdir()), workers=1) == 0
+    total = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("all"))
+    assert total.split()[1:] == ["16", "0", "0", "11"]

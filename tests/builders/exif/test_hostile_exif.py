@@ -1,0 +1,70 @@
+"""Exif that is damaged or made to harm: a value, or one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from fractions import Fraction
+
+import piexif
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders.errors import PhotoError
+from builders.exif import exif_block
+from builders.exif.acquisition import acquisition_from_file
+from tests.builders.exif.exif_files import CAMERA, MAKE, picture, tiff
+
+HOSTILE = {
+    "empty": b"",
+    "text": b"GIF89a and so on",
+    "big tiff": b"II+\0" + bytes(20),
+    "no tiff header": b"\xff\xd8\xff\xe1\x00\x10Exif\0\0garbage!\xff\xd9",
+    "broken marker": b"\xff\xd8\x00\x00\x00\x00\x00\x00",
+    "directory outside": b"MM\0*\xff\xff\xff\xff",
+    "65,535 entries": b"MM\0*\0\0\0\x08\xff\xff" + bytes(60),
+    "exif directory outside": tiff([MAKE, (0x8769, 4, 1, b"\x7f\xff\xff\xff")]),
+    "block too long": b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s", 5 * 2**20, b"eXIf") + bytes(5 * 2**20),
+    "heif header only": b"\0\0\0\x18ftypheic" + bytes(12),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile__one_sentence_each(name):
+    with pytest.raises(PhotoError) as caught:
+        acquisition_from_file(HOSTILE[name])
+    assert len(str(caught.value)) > 10
+    assert "\n" not in str(caught.value)
+
+
+def test_hostile__overlapping_entries_ask_for_no_memory():
+    # 4,000 entries that each claim the same 64 KiB: 256 MiB if all were read
+    entries = [(0x4000 + i, 7, 60_000, struct.pack(">I", 8)) for i in range(4000)]
+    assert acquisition_from_file(tiff([*entries, MAKE]) + bytes(60_000)).make == "Canon"
+
+
+def test_hostile__a_value_too_long_is_absent_and_the_rest_is_read():
+    long = (0x0110, 2, 5000, b"x" * 5000)
+    found = acquisition_from_file(tiff([MAKE, long]))
+    assert (found.make, found.model) == ("Canon", None)
+
+
+def test_hostile__directory_that_points_to_itself():
+    assert acquisition_from_file(tiff([MAKE, (0x8769, 4, 1, struct.pack(">I", 8))])).make == "Canon"
+
+
+@pytest.mark.parametrize("value", [(0x829A, 2, 5, b"1/60\0"), (0x829A, 9, 2, b"\xff" * 8), (0x829A, 5, 0, b"")])
+def test_malformed_value__is_read_or_absent(value):
+    found = acquisition_from_file(tiff([MAKE], [value]))
+    assert found.make == "Canon"
+    assert found.exposure_s == (Fraction(1, 60) if value[1] == 2 else None)
+
+
+@given(st.data())
+def test_acquisition_from_file__any_damage_is_a_value_or_a_reason(data):
+    photo = bytearray(picture(exif=piexif.dump(CAMERA)))
+    for _ in range(data.draw(st.integers(1, 12))):
+        photo[data.draw(st.integers(0, 500))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(PhotoError):
+        assert acquisition_from_file(bytes(photo)).raw.keys() <= set(exif_block.ALLOWED)

@@ -1,0 +1,67 @@
+"""Exif of many files by several processes."""
+
+from __future__ import annotations
+
+import piexif
+
+from builders.exif import exif_pool
+from builders.exif.exif_pool import read_many
+from tests.builders.exif.exif_files import CAMERA, picture
+
+
+def test_read_many__paths_and_bytes_in_order(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(picture(exif=piexif.dump(CAMERA)))
+    empty = picture()
+    readings = list(read_many([path, empty, tmp_path / "absent.jpg", b"no photo", path], workers=2))
+    assert [r.acquisition.make for r in readings] == ["HTC", None, None, None, "HTC"]
+    assert [r.reason for r in readings][:2] == [None, exif_pool.NO_EXIF]
+    assert "No such file" in readings[2].reason
+    assert "not a JPEG" in readings[3].reason
+
+
+def test_read_many__a_lost_or_hanging_worker_costs_one_file(tmp_path, monkeypatch):
+    fake = tmp_path / "sitecustomize.py"
+    fake.write_text(
+        "import os, time\n"
+        "import builders.exif.exif_block as block\n"
+        "read = block.read_allowed\n"
+        "def hostile(data):\n"
+        "    if data == b'crash': os.kill(os.getpid(), 11)\n"
+        "    if data == b'hang': time.sleep(60)\n"
+        "    if data == b'memory': bytearray(2**33)\n"
+        "    return read(data)\n"
+        "block.read_allowed = hostile\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    good = picture(exif=piexif.dump(CAMERA))
+    readings = list(read_many([good, b"crash", good, b"hang", good, b"memory", good], workers=1, timeout_s=3))
+    assert [r.acquisition.make for r in readings[::2]] == ["HTC"] * 4
+    assert "-11" in readings[1].reason
+    assert "longer than 3 s" in readings[3].reason
+    assert "memory" in readings[5].reason
+
+
+def test_read_many__takes_files_only_as_fast_as_results_are_read():
+    taken = []
+
+    def files():
+        for i in range(100):
+            taken.append(i)
+            yield b"x"
+
+    readings = read_many(files(), workers=1)
+    next(readings)
+    assert len(taken) <= 8
+    readings.close()
+
+
+def test_read_many__leaves_no_process_behind(monkeypatch):
+    started = []
+    start = exif_pool._start
+    monkeypatch.setattr(exif_pool, "_start", lambda memory: started.append(start(memory)) or started[-1])
+    readings = read_many([b"x"] * 50, workers=2)
+    next(readings)
+    readings.close()
+    assert started
+    assert all(process.poll() is not None for process in started)

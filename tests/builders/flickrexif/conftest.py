@@ -1,0 +1,55 @@
+"""What tests of builds share: a state as search and fetch leave it, and what is built of it."""
+
+import shutil
+import time
+
+import pytest
+
+from builders.flickrexif.build import BuildPlan, build
+from builders.flickrexif.fetch import fetch
+from builders.flickrexif.fetching import FetchPlan
+from builders.flickrexif.look import look_into_files
+from builders.flickrexif.state import State
+from tests.builders.flickrexif.built import WORLD
+from tests.builders.flickrexif.flickr_double import PLAN, add, serving
+
+
+@pytest.fixture(scope="session")
+def flickr():
+    with serving(WORLD) as double:
+        yield double
+
+
+@pytest.fixture(scope="session")
+def fetched(flickr, tmp_path_factory):
+    """A state with files, licences and authors, as search and fetch leave it, whose files have been looked into."""
+    folder = tmp_path_factory.mktemp("fetched") / "state"
+    with State(folder, create=True) as state:
+        add(state, flickr, range(WORLD.count))
+        with state.transaction() as db:
+            db.executemany(
+                "UPDATE photos SET licence = ?, licence_checked = 1.6e9, owner_name = ?, title = 'T' WHERE id = ?",
+                [(int(WORLD.licence[at]), f"Owner {at}", int(WORLD.ids[at])) for at in range(WORLD.count)],
+            )
+        fetch(state, FetchPlan(**{**PLAN.__dict__, "sizes": ("o", "l")}))
+        look_into_files(state)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def with_pixels(fetched, tmp_path_factory):
+    return built(fetched, tmp_path_factory.mktemp("with_pixels"), pixels=True, contact="me@example.org")
+
+
+@pytest.fixture(scope="session")
+def without_pixels(fetched, tmp_path_factory):
+    return built(fetched, tmp_path_factory.mktemp("without_pixels"))
+
+
+def built(fetched, folder, **options):
+    """By a copy of the state: a state marks what it has built where something is taken down."""
+    shutil.copytree(fetched, folder / "state")
+    output = folder / f"out-{time.time_ns()}"  # load_dataset caches by this name
+    with State(folder / "state") as state:
+        build(state, BuildPlan(output, **options))
+    return output

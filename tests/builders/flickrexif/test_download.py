@@ -1,0 +1,181 @@
+"""Downloading one file: what is refused, what is tried again, how long it may take."""
+
+import asyncio
+import hashlib
+import io
+
+import httpx
+import numpy as np
+import piexif
+import pytest
+from PIL import Image
+
+from builders.flickrexif.download import DownloadFailure, download, photo_client
+from builders.outside import Pace
+from tests.builders.flickrexif.answering import IMAGE, JPEG, answering
+
+
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><html>", b"\n  <html>", b"\xef\xbb\xbf<?xml version='1.0'?>"])
+def test_download__a_page_served_as_an_image_is_tried_again(tmp_path, page):
+    with answering((200, IMAGE, page)) as url, pytest.raises(DownloadFailure) as failure:
+        get(url, tmp_path / "file")
+    assert (failure.value.error_class, failure.value.permanent) == ("not an image", False)
+
+
+def get(url, target, **options):
+    async def once():
+        async with photo_client(user_agent="t", timeout_s=5, allow_loopback=True) as client:
+            return await download(client, url, target, **{"allow_loopback": True, **options})
+
+    return asyncio.run(once())
+
+
+@pytest.mark.parametrize(
+    ("answers", "error_class", "permanent"),
+    [
+        ([(404, {}, b"")], "gone", True),
+        ([(410, {}, b"")], "gone", True),
+        ([(403, {}, b"")], "refused", True),
+        ([(500, {}, b"")], "http 500", False),
+        ([(429, {"Retry-After": "3"}, b"")], "http 429", False),
+        ([(200, {"Content-Type": "text/html"}, b"<html>")], "not an image", False),
+        ([(200, {"Content-Type": "video/mp4"}, b"x")], "not an image", True),
+        ([(200, IMAGE, b"no image at all")], "not an image", True),
+        ([(200, IMAGE, b"")], "short", False),
+        ([(200, {**IMAGE, "Content-Length": "900"}, JPEG)], "connection", False),
+        ([(200, {**IMAGE, "Content-Length": "99999999"}, JPEG)], "too large", True),
+        ([(200, IMAGE, JPEG * 10)], "too large", True),
+        ([(200, {**IMAGE, "Content-Encoding": "gzip"}, JPEG)], "encoded", True),
+        ([(302, {}, b"")], "redirects", False),
+        ([(302, {"Location": "file:///etc/passwd"}, b"")], "bad url", True),
+        ([(302, {"Location": "http://10.0.0.1/x.jpg"}, b"")], "address refused", True),
+        ([(302, {"Location": "http://169.254.169.254/latest"}, b"")], "address refused", True),
+        ([(302, {"Location": "http://me:pw@127.0.0.1/"}, b"")], "bad url", True),
+        ([(302, {"Location": "https://s.yimg.com/pw/images/en-us/photo_unavailable_l.png"}, b"")], "unavailable", True),
+        ([(302, {"Location": "/again.jpg"}, b"")], "redirects", True),
+    ],
+)
+def test_download__every_way_to_fail_has_its_class(tmp_path, answers, error_class, permanent):
+    with answering(*answers) as url, pytest.raises(DownloadFailure) as failure:
+        get(url, tmp_path / "file", max_bytes=2000)
+    assert (failure.value.error_class, failure.value.permanent) == (error_class, permanent)
+
+
+def test_download__follows_redirects_of_its_own_kind(tmp_path):
+    with answering((301, {"Location": "/moved.jpg"}, b""), (200, IMAGE, JPEG)) as url:
+        got = get(url, tmp_path / "file")
+    assert (got.bytes, got.suffix, got.sha256) == (len(JPEG), ".jpg", hashlib.sha256(JPEG).hexdigest())
+    assert (tmp_path / "file").read_bytes() == JPEG
+
+
+def follow(tmp_path, hops, asked):
+    """Download the first address of ``hops``, {address: where it sends one, "" for the photo}; ``asked`` notes each."""
+
+    def answer(request):
+        asked.append(str(request.url))
+        target = hops[asked[-1]]
+        if target:
+            return httpx.Response(302, headers={"Location": target})
+        return httpx.Response(200, headers=IMAGE, content=body())
+
+    async def body():
+        yield JPEG
+
+    async def once():
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            return await download(client, next(iter(hops)), tmp_path / "file")
+
+    return asyncio.run(once())
+
+
+def slow(tmp_path, pace, *, headers_s=0.0, part_s=0.0, parts=50, part=b"x"):
+    """Download from a server that waits before its headers, and before each part of the body."""
+
+    async def answer(request):
+        await asyncio.sleep(headers_s)
+        return httpx.Response(200, headers=IMAGE, content=body())
+
+    async def body():
+        yield JPEG[:4]
+        for _ in range(parts):
+            await asyncio.sleep(part_s)
+            yield part
+        yield JPEG[-2:]
+
+    async def once():
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            return await download(client, "https://a.example/1.jpg", tmp_path / "file", pace=pace)
+
+    return asyncio.run(once())
+
+
+@pytest.mark.parametrize(
+    ("how", "pace", "error_class", "reason"),
+    [
+        ({"headers_s": 30.0}, Pace(headers_s=0.05), "timeout", "no answer in time"),
+        ({"part_s": 0.02}, Pace(grace_s=0.05, least_bytes_per_s=1e6), "too slow", "fewer than 1,000,000 a second"),
+        ({"part_s": 0.02, "part": bytes(10**6)}, Pace(deadline_s=0.05), "too slow", "not complete after"),
+    ],
+)
+def test_download__a_tarpit_is_left(tmp_path, how, pace, error_class, reason):
+    with pytest.raises(DownloadFailure, match=reason) as failure:
+        slow(tmp_path, pace, **how)
+    assert (failure.value.error_class, failure.value.permanent) == (error_class, False)
+
+
+def test_download__a_slow_server_above_the_least_rate_is_waited_for(tmp_path):
+    got = slow(tmp_path, Pace(grace_s=0.0, least_bytes_per_s=1.0), part_s=0.002, parts=20)
+    assert got.bytes == 26
+
+
+SAFE, ALSO_SAFE, PLAIN = "https://a.example/1.jpg", "https://b.example/2.jpg", "http://c.example/3.jpg"
+
+
+@pytest.mark.parametrize("way", [(SAFE, ALSO_SAFE), (PLAIN, SAFE), (PLAIN, "http://d.example/4.jpg", SAFE, ALSO_SAFE)])
+def test_download__redirects_between_hosts_and_to_https(tmp_path, way):
+    asked = []
+    got = follow(tmp_path, dict(zip(way, (*way[1:], ""), strict=True)), asked)
+    assert (got.url, asked) == (way[-1], list(way))
+
+
+@pytest.mark.parametrize("way", [(SAFE, PLAIN), (SAFE, ALSO_SAFE, PLAIN), (PLAIN, SAFE, "http://a.example/1.jpg")])
+def test_download__never_leaves_https_for_http(tmp_path, way):
+    asked = []
+    with pytest.raises(DownloadFailure, match="from https to something else") as failure:
+        follow(tmp_path, dict(zip(way, (*way[1:], ""), strict=True)), asked)
+    assert (failure.value.error_class, failure.value.permanent) == ("redirects", True)
+    assert asked == list(way[:-1])
+
+
+@pytest.mark.parametrize("url", ["ftp://x/1.jpg", "http:///1.jpg", "https://a@b/1.jpg", "http://x:99999/", "x"])
+def test_download__addresses_that_make_no_sense(tmp_path, url):
+    with pytest.raises(DownloadFailure) as failure:
+        get(url, tmp_path / "file")
+    assert failure.value.error_class == "bad url"
+
+
+def picture_bytes(format):
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "JPEG")
+    exif = piexif.dump({"thumbnail": buffer.getvalue(), "1st": {}})  # its end is not that of the file
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    options = {"exif": exif} if format == "JPEG" else {}
+    Image.fromarray(pixels).save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP", "HEIF"])
+def test_download__a_body_that_is_cut_is_noticed_where_no_length_was_said(tmp_path, format):
+    if format == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    whole, kind = picture_bytes(format), {"Content-Type": f"image/{format.lower()}"}
+    with answering((200, kind, whole)) as url:
+        assert get(url, tmp_path / "file").bytes == len(whole)
+    for cut in (len(whole) // 3, len(whole) // 2, len(whole) - 100):
+        with answering((200, kind, whole[:cut])) as url, pytest.raises(DownloadFailure) as failure:
+            get(url, tmp_path / "file")
+        assert (failure.value.error_class, failure.value.permanent) == ("short", False)
+    if format == "JPEG":  # what cameras add after the end does not matter
+        with answering((200, kind, whole + b"maker's data")) as url:
+            assert get(url, tmp_path / "file").bytes == len(whole) + 12

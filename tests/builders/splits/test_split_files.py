@@ -1,0 +1,78 @@
+"""Split files of strangers: tables, and one sentence for what is none."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from builders.errors import DataError
+from builders.splits.tables import read_split_file, text_column
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_read_split_file__tables(tmp_path, suffix):
+    import pyarrow
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    table = pyarrow.table(
+        {
+            "photo_id": ["7", "8", "9"],
+            "split": ["train", "validation", "test"],
+            "label": ["x", "y", "x"],
+            "owner": ["o", None, "o"],
+            "perceptual_hash": pyarrow.array([2**63 + 5, 0, 7], pyarrow.uint64()),
+            "iso": ["100", "", "200"],
+        }
+    )
+    path = tmp_path / f"make.{suffix}"
+    pyarrow.parquet.write_table(table, path) if suffix == "parquet" else pyarrow.csv.write_csv(table, path)
+    found = read_split_file(path)
+    assert found.name == "make"
+    assert found.ids.tolist() == ["7", "8", "9"]
+    assert found.splits.tolist() == [0, 1, 2]
+    assert found.owners.tolist() == ["o", "", "o"]
+    assert int(found.hashes[0]) == 2**63 + 5
+    assert found.metadata["iso"].tolist() == ["100", "", "200"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", "{}"),
+        ("a.json", "no json"),
+        ("a.json", '{"train_ids":[1],"val_ids":[],"test_ids":[],"label_encoder_classes":["x"],'
+                   '"encoded_train_labels":[3],"encoded_val_labels":[],"encoded_test_labels":[]}'),
+        ("a.csv", "x,y\n1,2\n"),
+        ("a.csv", "id,split\n1,nowhere\n"),
+        ("a.txt", "train: 1 2 3"),
+        ("missing.json", None),
+    ],
+)  # fmt: skip
+def test_read_split_file__what_is_none_gets_one_sentence(tmp_path, name, text):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=name.replace(".", r"\.")):
+        read_split_file(tmp_path / name)
+
+
+def test_read_split_file__a_pipe_is_not_waited_for_and_a_long_text_does_not_fill_the_memory(tmp_path, monkeypatch):
+    import pyarrow
+    import pyarrow.parquet
+
+    for name in ("a.csv", "a.json", "a.parquet"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(DataError, match="not a regular file"):
+            read_split_file(tmp_path / name)
+    columns = {"id": [str(i) for i in range(1000)], "split": ["train"] * 1000, "label": ["x"] * 999 + ["y" * 3_000_000]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "long.parquet")
+    with pytest.raises(DataError, match="a text of 3,000,000 characters among 1,000 rows"):
+        read_split_file(tmp_path / "long.parquet")
+    with pytest.raises(DataError, match="a text of 3,000,000 characters"):
+        text_column(pyarrow.array(columns["label"]))
+    monkeypatch.setattr("builders.splits.tables.MAX_UNPACKED_BYTES", 1 << 20)
+    columns["label"] = ["y" * 10_000] * 1000  # 10 MB, of which the file holds one
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "many.parquet")
+    with pytest.raises(DataError, match="it unfolds to more than"):
+        read_split_file(tmp_path / "many.parquet")
