@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmark.audit import command as audit_command
 from benchmark.audit import scan
 from benchmark.bank import fill_banks
 from benchmark.bank.bank import LAYOUT, Bank
@@ -23,15 +24,20 @@ from benchmark.encoders.bundled import _load_state_dict
 from benchmark.encoders.checkpoints import read_encoder
 from benchmark.encoders.in_memory import as_encoder
 from benchmark.erasers.folder import load_eraser
+from benchmark.options import RunOptions
 from benchmark.results import report
 from benchmark.results.answers import read_answers
 from benchmark.results.schema import Failure, Result
+from benchmark.scoring import command as scoring_command
 from benchmark.scoring import jobs
+from benchmark.scoring.asking import NotScored
 from benchmark.scoring.config_file import read_toml
 from benchmark.scoring.kept import OUTCOME, Slot
+from benchmark.scoring.repeat import Origin
 from benchmark.scoring.voice import Voice
+from benchmark.sweep.run import run_sweep
 from benchmark.views import PlainViews, iterate_views
-from builders.errors import CamtraceError
+from builders.errors import CamtraceError, DataError
 from builders.photos import PhotoSet
 from tests.planted import PLANTED, SAID, bar_that_tells, raising
 
@@ -202,3 +208,22 @@ def test_failures__of_somebody_elses_result_are_readable() -> None:
     failure = Failure("task", "probe/jpeg\x1b", "a\nb\x1b[2J | c")
     result = Result({"id": "a"}, {"name": "toy"}, {}, (), (failure,), {}, "2026-11-20T10:00:00Z")
     assert report._failures(result).splitlines()[-1] == r"| task probe/jpeg\x1b | a\x0ab\x1b[2J \| c |"
+
+
+def test_audit__names_its_folder_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    found: Any = SimpleNamespace(verdict="not confounded", findings=(), repairs=())
+    audit_command._print(found, Path("a\nb\x1b"))
+    assert capsys.readouterr().out.splitlines()[-1] == r"written to a\x0ab\x1b: open a\x0ab\x1b/audit.html"
+
+
+def test_left_out__encoders_are_named_on_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("benchmark.sweep.run.write_reports", lambda *_: "")
+    scoring_command._say_missing(NotScored("a", DataError("a\nb\x1b: no such file")))
+    rows = run_sweep([["a\nb\x1b:c"]], [], RunOptions(), {}, tmp_path, origin=Origin(), say=print)
+    assert rows == []
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == r"camtrace: a\x0ab\x1b: no such file"
+    assert len(said) == 2
+    assert said[1].startswith(r"camtrace: a\x0ab\x1b:c: unknown encoder")

@@ -19,6 +19,7 @@ from PIL import Image
 from builders.check import check_folder
 from builders.command_line import guarded
 from builders.dataset.build_file import parse_build
+from builders.dataset.dataset_folder import summary
 from builders.dataset.shards import rows_of
 from builders.errors import CamtraceError, DataError
 from builders.exif.exif_block import read_allowed
@@ -257,3 +258,14 @@ def test_indexed__the_bar_names_the_archive_on_one_line(tmp_path, monkeypatch):
     with pytest.raises(DataError):
         indexed(written(tmp_path / "a\nb\x1b.tar", b"a"), nested=False)
     assert said == [r"indexing a\x0ab\x1b.tar"]
+
+
+def test_summary__names_the_folder_on_one_line():
+    failed = SimpleNamespace(id="x", reason="no")
+    split = SimpleNamespace(config="c", split="train", rows=1, file_bytes=1e6, shards=(1,), failures=(failed,))
+    assert summary(SimpleNamespace(splits=(split,), default="c"), Path("a\nb\x1b")).splitlines() == [
+        r"a\x0ab\x1b:",
+        "  c/train: 1 rows, 1.0 MB, 1 files",
+        r"  1 could not be used and are left out (the first, x: no); all are in a\x0ab\x1b/failures.jsonl",
+        r'  load_dataset("a\x0ab\x1b", "c", split="train")',
+    ]
