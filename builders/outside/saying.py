@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from builders.errors import CamtraceError
 from builders.outside.names import readable
 
@@ -9,12 +11,25 @@ MOST = 300
 """Characters of what an error of others says. Of an architecture that it does not know transformers 5.24 says 221 and
 its name in one sentence; what is longer lists what a library knows, or holds what stands in a file."""
 
+_SECRET = re.compile(
+    r"(?<=\bBearer )[^\s'\"]+"  # httpx and h11 repeat a header that they refuse
+    r"|\bhf_[A-Za-z0-9]{20,}"
+    r"|(?<=://)[^\s/@'\"]+(?=@)"  # name and password in an address
+)
+_QUERY = re.compile(r"(://[^\s'\"?]*\?)[^\s'\"<>)]+")
+"""Of an address: signatures of a store, keys of an API."""
+
 
 def readable_line(error: BaseException, most: int = MOST) -> str:
     r"""The first line of what an error says, or its kind where it says nothing; at most so many characters.
 
     >>> readable_line(ValueError("no\x1b\nat the end")), readable_line(KeyError()), readable_line(OSError("abcdef"), 5)
     ('no\\x1b', 'KeyError', 'ab...')
+
+    Tokens, passwords and the query of an address are left out: reasons are kept in results, and published.
+
+    >>> readable_line(OSError("403 for url 'https://a.org/b?X-Amz-Signature=5f1'"))
+    "403 for url 'https://a.org/b?...'"
     """
     text = f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error).strip()
     return _short((text.splitlines() or [type(error).__name__])[0], most)
@@ -53,5 +68,6 @@ def sentence(error: BaseException) -> str:
 
 
 def _short(line: str, most: int) -> str:
-    text = readable(line[: most + 1])  # an escape is longer than what it stands for
+    public = _QUERY.sub(r"\1...", _SECRET.sub("...", line[: 16 * most]))
+    text = readable(public[: most + 1])  # escaped it is longer
     return text if len(text) <= most else f"{text[: most - 3]}..."

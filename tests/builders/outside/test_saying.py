@@ -30,6 +30,13 @@ def test_planted__is_what_the_other_tests_take_it_for():
         (readable_line, ValueError("x" * 301), "x" * 297 + "..."),
         (readable_line, ValueError("x" * 299 + "\x1b"), "x" * 297 + "..."),
         (readable_line, ValueError("\n\n"), "ValueError"),
+        (readable_line, ValueError(r"Illegal header value b'Bearer hf_a\x00b'"), "Illegal header value b'Bearer ...'"),
+        (readable_line, ValueError("hf_hub_download with hf_" + "aB3" * 11), "hf_hub_download with ..."),
+        (kind_and_line, OSError("https://me:secret@a.org/b"), "OSError: https://...@a.org/b"),
+        (joined_lines, OSError("https://a.org/b?key=1&sig=2 is\ngone"), "https://a.org/b?... is gone"),
+        (readable_line, OSError("folder:photos?name=mine cannot"), "folder:photos?name=mine cannot"),
+        (readable_line, OSError("is it there? a=b"), "is it there? a=b"),
+        (readable_line, OSError("x" * 280 + " hf_" + "aB3" * 11), "x" * 280 + " ..."),
     ],
 )
 def test_say__one_line_of_bounded_length(say, error, said):
