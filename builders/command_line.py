@@ -32,7 +32,7 @@ from builders.errors import (
     unknown_name,
 )
 from builders.files import try_writing
-from builders.outside import readable_lines
+from builders.outside import readable
 
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -251,7 +251,7 @@ def guarded(run: Callable[[], int]) -> int:
         with _terminated_like_interrupted():
             return run()
     except CamtraceError as error:
-        print(f"camtrace: {readable_lines(str(error))}", file=sys.stderr)
+        print(f"camtrace: {readable(str(error))}", file=sys.stderr)
         return error.exit_status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -259,7 +259,7 @@ def guarded(run: Callable[[], int]) -> int:
     except OSError as error:
         if not of_disk(error):
             raise
-        print(f"camtrace: {readable_lines(str(disk_error(error)))}", file=sys.stderr)
+        print(f"camtrace: {readable(str(disk_error(error)))}", file=sys.stderr)
         return DiskError.exit_status
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA_OF:

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmark.audit.values import Audit
 from builders.command_line import Parser, check_writable
 from builders.errors import UsageError
+from builders.outside import readable
 
 THRESHOLD = 0.1
 """Effect (corrected V, eta, or advantage over chance) from which ``--exit-code`` fails."""
@@ -119,4 +120,4 @@ def _print(found: Audit, output: Path) -> None:
     print(found.verdict)
     for sentence in (*found.findings, *found.repairs):
         print(f"  - {sentence}")
-    print(f"written to {output}: open {output / 'audit.html'}")
+    print(readable(f"written to {output}: open {output / 'audit.html'}"))

@@ -28,7 +28,7 @@ from benchmark.audit.features import FEATURES, HEAD_BYTES, file_facts, values_of
 from benchmark.audit.subjects import BLOCK, PhotoSubject, Row, StreamedSubject, Subject
 from builders.errors import CamtraceError, DataError, PhotoError, disk_error
 from builders.files import scratch_prefix, sweep_scratch, write_bytes_atomically
-from builders.outside import Refused, read_outside_arrays
+from builders.outside import Refused, kind_and_line, read_outside_arrays, readable_line, sentence
 from builders.photos import hash64
 from builders.ranks import begin_fork, end_with, signals_held
 
@@ -86,7 +86,7 @@ class Scan:
                 block = Block(pq.read_table(path, page_checksum_verification=True), arrays)
             except (Refused, OSError, ValueError, KeyError, EOFError) as error:
                 path.unlink(missing_ok=True)
-                raise DataError(f"{path}: damaged ({error}), removed; run again, it is read anew") from None
+                raise DataError(f"{path}: damaged ({sentence(error)}), removed; run again, it is read anew") from None
             yield block
 
 
@@ -144,7 +144,8 @@ def _scan_photos(subject: PhotoSubject, plan: Plan, folder: Path, workers: int, 
             except CamtraceError:
                 raise
             except Exception as error:  # a worker that was killed
-                raise DataError(f"{subject.name}: a worker process ended ({error}); run again, it goes on") from None
+                ended = f"a worker process ended ({readable_line(error)})"
+                raise DataError(f"{subject.name}: {ended}; run again, it goes on") from None
             finally:
                 pool.shutdown(cancel_futures=True)
     return subject.blocks
@@ -240,7 +241,7 @@ def _photo(
     except MemoryError:
         return known | {"failure": "not enough memory"}, {}
     except Exception as error:  # a hostile file costs one row, whatever a library makes of it
-        return known | {"failure": shown(f"{type(error).__name__}: {error}")}, {}
+        return known | {"failure": shown(kind_and_line(error))}, {}
     return known, values
 
 

@@ -20,7 +20,7 @@ from benchmark.bank.bank import Bank
 from benchmark.bank.keys import LAYOUT, key_hash, shape_and_dtype
 from benchmark.bank.view_file import Block, Blocks, crc32_of, view_key
 from builders.errors import DataError
-from builders.outside import parse_json
+from builders.outside import parse_json, sentence
 from builders.ranks import Place
 
 ViewKeys = Mapping[str, Mapping[str, Any]]
@@ -212,10 +212,8 @@ def read_block(data: bytes, where: str, number: int, shape: tuple[int, int], dty
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             rows = arrays["rows"]
             marker = Block(**parse_json(arrays["marker"].tobytes().decode("utf-8"), where))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{where}: no block of a bank ({error})") from None
-    except Exception as error:  # zipfile and zlib have errors of their own
-        raise DataError(f"{where}: no block of a bank ({type(error).__name__}: {error})") from None
+    except Exception as error:  # numpy's, json's, and zipfile and zlib have errors of their own
+        raise DataError(f"{where}: no block of a bank ({sentence(error)})") from None
     if marker.index != number or rows.shape != shape or rows.dtype != np.dtype(dtype):
         raise DataError(f"{where}: another block than its name says")
     if crc32_of(rows) != marker.crc32:

@@ -25,6 +25,7 @@ from benchmark.bank.members import Member, Seat, Seated, members_of, seated
 from benchmark.bank.missing import missing_parts
 from benchmark.encoders import Encoder
 from benchmark.views import PhotoViews, ViewRecipe, ViewsAhead
+from builders.outside import readable
 from builders.photos import PhotoSet
 from builders.pixels import compiling_s
 
@@ -123,7 +124,7 @@ def fill_banks(
     parts = missing_parts(recipe.names, banks, blocks)
     count = sum(len(banks[0].blocks.photos_of(block)) for part in parts for block in part.blocks)
     making = 0.0
-    bar = tqdm(total=count, desc=label, unit="photo", delay=1, disable=silent or None)
+    bar = tqdm(total=count, desc=readable(label), unit="photo", delay=1, disable=silent or None)
     with bar, beside("rows") as rows, beside("encoders") as forward:
         for part in parts:
             forward.wait()

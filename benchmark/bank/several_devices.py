@@ -31,7 +31,7 @@ from benchmark.encoders import Encoder, rest
 from benchmark.views import ViewRecipe, ViewsAhead
 from builders import errors
 from builders.errors import CamtraceError, DataError
-from builders.outside import readable_line
+from builders.outside import readable, readable_line
 from builders.photos import PhotoSet
 
 LOOK_S = 0.5
@@ -104,7 +104,7 @@ def fill_banks_on(
     shares = [Share(device, tuple(missing[number :: len(used)])) for number, device in enumerate(used)]
     started = time.perf_counter()
     count = sum(len(banks[0].blocks.photos_of(block)) for block in missing)
-    with tqdm(total=count, desc=f"{label}, {len(used)} devices", unit="photo", delay=1, disable=None) as bar:
+    with tqdm(total=count, desc=f"{readable(label)}, {len(used)} devices", unit="photo", delay=1, disable=None) as bar:
         crew = _Crew(work, shares)
         try:
             outcomes = crew.outcomes(bar, learn)

@@ -20,7 +20,7 @@ from benchmark.encoders import Encoder, load_encoder
 from benchmark.scoring import PassTimes, pass_times, planned_passes, release, tried
 from benchmark.sweep import SweepJob
 from builders.errors import EncoderError, UsageError
-from builders.outside import sentence
+from builders.outside import readable, sentence
 from builders.pixels import codec_canary, memory_budget
 from builders.ranks import Finished, Finishing, Place, Plan, RankPlan, cut
 
@@ -80,7 +80,7 @@ def planned(request: Request, rank_seconds: float, count: int | None) -> dict[st
             encoder = None  # type: ignore[assignment]
             release()
     for spec, reason in lost.items():
-        print(f"camtrace: {spec}: left out of the ranks: {reason}", file=sys.stderr)
+        print(readable(f"camtrace: {spec}: left out of the ranks: {reason}"), file=sys.stderr)
     if not frozen:
         raise EncoderError("no encoder is left to be planned" + (f" ({next(iter(lost.values()))})" if lost else ""))
     groups = [[s for s in group if s not in lost] for group in asked.groups()]

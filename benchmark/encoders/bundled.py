@@ -26,7 +26,7 @@ from benchmark.encoders.pixels import (
 )
 from benchmark.encoders.registry import NAMED, EncoderRow, Named, Request
 from builders.errors import EncoderError, UsageError, missing_package
-from builders.outside import readable_line
+from builders.outside import joined_lines, readable_line
 
 if TYPE_CHECKING:
     import torch
@@ -186,8 +186,7 @@ def _load_state_dict(name: str, module: nn.Module, tensors: dict[str, torch.Tens
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
-        lines = " ".join(line.strip() for line in str(error).splitlines())
-        raise EncoderError(f"{name}: the weights do not fit the architecture ({lines[:300]})") from None
+        raise EncoderError(f"{name}: the weights do not fit the architecture ({joined_lines(error)})") from None
 
 
 def _versions(*distributions: str) -> dict[str, str]:

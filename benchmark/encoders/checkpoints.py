@@ -18,7 +18,7 @@ from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, P
 from benchmark.encoders.registry import NAMED, Named, Request
 from benchmark.encoders.study import STUDY
 from builders.errors import EncoderError
-from builders.outside import from_authors, readable_line
+from builders.outside import from_authors, joined_lines, readable_line
 
 if TYPE_CHECKING:
     import torch
@@ -95,8 +95,7 @@ def read_encoder(spec: str, file: Path) -> nn.Module:
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
-        lines = " ".join(line.strip() for line in str(error).splitlines())
-        raise EncoderError(f"{spec}: the weights do not fit {source.architecture} ({lines[:300]})") from None
+        raise EncoderError(f"{spec}: the weights do not fit {source.architecture} ({joined_lines(error)})") from None
     return module
 
 

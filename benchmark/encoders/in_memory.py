@@ -25,6 +25,7 @@ from benchmark.encoders.pixels import Pixels
 from benchmark.encoders.preprocess_modes import with_preprocessing
 from benchmark.encoders.registry import Request, refuse_placement
 from builders.errors import EncoderError, UsageError
+from builders.outside import kind_and_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -140,7 +141,7 @@ def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None,
     try:
         copied = copy.deepcopy(module)
     except Exception as error:  # whatever a module holds that cannot be copied
-        raise EncoderError(f"{name}: the module cannot be copied ({type(error).__name__}: {error})") from error
+        raise EncoderError(f"{name}: the module cannot be copied ({kind_and_line(error)})") from error
     encoder = network_encoder(
         Network(
             name=name,

@@ -20,7 +20,15 @@ from benchmark.erasers.eraser import Eraser
 from benchmark.erasers.registry import METHODS
 from builders.errors import DataError, RemoteError, disk_error
 from builders.files import write_bytes_atomically, write_text_atomically
-from builders.outside import Refused, from_hub, parse_json, read_outside, read_outside_text, said_by_client
+from builders.outside import (
+    Refused,
+    from_hub,
+    kind_and_line,
+    parse_json,
+    read_outside,
+    read_outside_text,
+    said_by_client,
+)
 
 TENSORS, FIT_PHOTOS, ABOUT, CARD = "eraser.safetensors", "fit_photos.safetensors", "eraser.json", "README.md"
 
@@ -133,7 +141,7 @@ def load_eraser(place: str | Path) -> tuple[Eraser, FitSet | None]:
     except Refused as error:
         raise DataError(f"{place}: no eraser ({error})") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{place}: not the form of an eraser ({type(error).__name__}: {error})") from None
+        raise DataError(f"{place}: not the form of an eraser ({kind_and_line(error)})") from None
 
 
 def _eraser(data: bytes, about: Mapping[str, Any]) -> Eraser:

@@ -14,7 +14,7 @@ from benchmark.results.files import Refusal, ResultFile, find_runs, read_files
 from benchmark.results.questions import PhotoValues, Questions
 from benchmark.results.schema import Result, Score
 from builders.errors import DataError
-from builders.outside import Refused, outside_sha256, read_outside_arrays, readable
+from builders.outside import Refused, kind_and_line, outside_sha256, read_outside_arrays
 
 ANSWERS_FILE = "answers.npz"
 ROUNDING = 1e-6
@@ -190,7 +190,7 @@ def read_answers(arrays: Mapping[str, np.ndarray], questions: Questions) -> Answ
                 warnings.simplefilter("ignore")
                 read = {metric: _checked(found) for metric, found in questions[task].read_answers(own).items()}
         except Exception as error:  # arrays of strangers: whatever is wrong with them is wrong with this task alone
-            unreadable[task] = readable(f"its answers cannot be read ({type(error).__name__}: {error})")
+            unreadable[task] = f"its answers cannot be read ({kind_and_line(error)})"
         else:
             values.update({(task, metric): found for metric, found in read.items()})
     return Answers(values, unreadable)

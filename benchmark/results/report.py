@@ -15,6 +15,7 @@ from benchmark.results.settings import settings_line
 from benchmark.results.tables import interval, markdown_table, p_value, percent
 from benchmark.results.ties import rows_of_ties
 from benchmark.results.verdicts import LEVEL, WEAK_BELOW, Verdict, verdicts
+from builders.outside import readable
 
 
 def report_text(results: Sequence[Result], questions: Questions, unloaded: Mapping[str, str] | None = None) -> str:
@@ -236,7 +237,7 @@ _SECTIONS: Mapping[Layout, Callable[[Sequence[Score], Family, Questions], str]] 
 def _failures(result: Result) -> str:
     if not result.failures:
         return ""
-    rows = [[f"{f.kind} {f.name}", f.reason] for f in result.failures[:20]]
+    rows = [[readable(f"{f.kind} {f.name}"), readable(f.reason)] for f in result.failures[:20]]
     more = len(result.failures) - len(rows)
     text = markdown_table(["not in the result", "because"], rows)
     return text + (f"\n\n... and {more} more, all in result.json." if more else "")

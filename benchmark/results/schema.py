@@ -14,7 +14,7 @@ from typing import Any
 from benchmark.results.migration import SCHEMA_VERSION, migrated
 from builders.errors import DataError
 from builders.files import write_text_atomically
-from builders.outside import parse_json, read_outside_text, readable
+from builders.outside import parse_json, read_outside_text, readable, readable_line
 
 SEAL = "values_sha256"
 """Of a result file's values, in its ``environment``; in files of older versions there is none."""
@@ -183,7 +183,7 @@ class Result:
                 }
             )
         except (TypeError, KeyError) as error:
-            raise DataError(f"{where}: a field is missing or unknown ({error})") from None
+            raise DataError(f"{where}: a field is missing or unknown ({readable_line(error)})") from None
         for score in (*result.scores, *(s for output in result.outputs for s in output.scores)):
             _check_score(score, where)
         return result

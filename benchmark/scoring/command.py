@@ -22,6 +22,7 @@ from benchmark.scoring.voice import Voice
 from builders.command_line import Parser, check_writable
 from builders.errors import UsageError, unknown_name
 from builders.files import sweep_cache
+from builders.outside import readable
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
     from benchmark.results import Result
@@ -131,7 +132,7 @@ def listed(names: Sequence[str], most: int = 4) -> str:
 
 
 def _say_missing(lost: NotScored) -> None:
-    print(f"camtrace: {lost.reason}", file=sys.stderr)
+    print(f"camtrace: {readable(lost.reason)}", file=sys.stderr)
 
 
 def loading_options(args: argparse.Namespace) -> dict[str, Any]:

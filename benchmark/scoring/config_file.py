@@ -10,7 +10,7 @@ from typing import Any
 
 from builders.command_line import Parser
 from builders.errors import UsageError, unknown_name
-from builders.outside import Refused, read_outside_text
+from builders.outside import Refused, read_outside_text, readable_line
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -81,4 +81,4 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     except Refused as refused:
         raise UsageError(f"--config {path}: {refused.reason}") from None
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is one, a number of 5,000 digits another
-        raise UsageError(f"--config {path}: not TOML ({error})") from None
+        raise UsageError(f"--config {path}: not TOML ({readable_line(error)})") from None

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from benchmark.compute import side_by_side
 from benchmark.scoring.kept import Slot
 from benchmark.tasks import Task, TaskInput, TaskOutcome
-from builders.errors import CamtraceError
+from builders.outside import sentence
 
 SIDE_BY_SIDE_BYTES = 256 << 20
 """Embeddings of one encoder up to which tasks run side by side: small solves gain nothing from a second thread (four
@@ -89,7 +89,7 @@ def _run(job: Job) -> Done:
     except Exception as error:  # the other tasks' scores are worth keeping
         if os.environ.get("CAMTRACE_DEBUG"):
             traceback.print_exc()
-        reason = str(error) if isinstance(error, CamtraceError) else f"{type(error).__name__}: {error}"
+        reason = sentence(error)
     return Done(outcome, reason, time.perf_counter() - started)
 
 

@@ -30,7 +30,7 @@ from benchmark.results import Score
 from benchmark.scoring.records import options_record
 from benchmark.tasks import Task, TaskOutcome, all_tasks
 from builders.files import write_bytes_atomically, write_text_atomically
-from builders.outside import Refused, read_outside_arrays
+from builders.outside import Refused, read_outside_arrays, sentence
 from builders.photos import PhotoSet
 
 FOLDER = "outcomes"
@@ -67,7 +67,7 @@ class Slot:
             return TaskOutcome(tuple(Score(**score) for score in raw), arrays)
         except (Refused, OSError, ValueError, KeyError, TypeError) as error:
             if os.path.lexists(self.folder / OUTCOME):
-                print(f"camtrace: warning: {self.folder}: not whole ({error}); made again", file=sys.stderr)
+                print(f"camtrace: warning: {self.folder}: not whole ({sentence(error)}); made again", file=sys.stderr)
             return None
 
     def save(self, outcome: TaskOutcome) -> None:

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from builders.outside import readable
+
 if TYPE_CHECKING:  # the first sentence must be there before torch is
     from benchmark.results import Result
 
@@ -43,12 +45,12 @@ class Voice:
     def notice(self, text: str) -> None:
         """What is being done."""
         if not self._quiet:
-            print(text, file=sys.stderr, flush=True)
+            print(readable(text), file=sys.stderr, flush=True)
 
     def detail(self, text: str) -> None:
         """What only ``--verbose`` wants to know."""
         if self._verbose:
-            print(text, file=sys.stderr, flush=True)
+            print(readable(text), file=sys.stderr, flush=True)
 
     def report(self, text: str) -> None:
         """The result for people."""

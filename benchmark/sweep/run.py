@@ -28,7 +28,7 @@ from benchmark.scoring import (
 from benchmark.tasks import Task
 from builders.errors import CamtraceError, DataError
 from builders.files import write_text_atomically
-from builders.outside import sentence
+from builders.outside import readable, sentence
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary
 
@@ -109,7 +109,7 @@ def run_sweep(
                 encoders[spec] = named_for_itself(load_encoder(spec, **loading), taken)
             except Exception as error:  # whatever a library raises on somebody's weights: a row, not the end
                 rows += [Row(spec, job.photos.name, "failed", sentence(error), "") for job in jobs]
-                print(f"camtrace: {spec}: {sentence(error)}", file=sys.stderr)
+                print(readable(f"camtrace: {spec}: {sentence(error)}"), file=sys.stderr)
             else:
                 for notice in encoders[spec].notices:
                     say(f"camtrace: {notice}")

@@ -17,7 +17,7 @@ from benchmark.views.ring import Row, SlotPlan
 from benchmark.views.views import DecodedPhoto, Preprocess, ViewRecipe, Views, on_a_copy
 from benchmark.views.workers import made_by_workers
 from builders.errors import PhotoError
-from builders.outside import readable
+from builders.outside import kind_and_line
 from builders.photos import PhotoSet, photo_digest
 from builders.pixels import chosen_engine, read_jpeg_header
 
@@ -224,7 +224,7 @@ def describe_source(data: bytes) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, PhotoError):
         return str(error)
-    return readable(f"{PREPROCESSING_FAILED} ({type(error).__name__}: {error})")
+    return f"{PREPROCESSING_FAILED} ({kind_and_line(error)})"
 
 
 def _rows(recipe: ViewRecipe, preprocesses: Sequence[Preprocess]) -> tuple[Row, ...]:

@@ -14,7 +14,7 @@ from builders.check.found import Adder, Check, examples
 from builders.check.processed import check_processed
 from builders.dataset import file_sha256, read_build
 from builders.errors import CamtraceError, DataError
-from builders.outside import quiet_clients, readable, readable_line
+from builders.outside import kind_and_line, quiet_clients, readable_line
 from builders.pixels import ALL_PARAMETERS, decode_rgb
 from builders.sources import local_splits
 
@@ -57,7 +57,7 @@ def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) ->
                 _check_labels(loaded, add)
         # A recipe or rows of a stranger lack what ours have.
         except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
-            add("recipe and columns are those of its kind", False, readable(f"{type(error).__name__}: {error}"[:200]))
+            add("recipe and columns are those of its kind", False, kind_and_line(error))
     return checks
 
 

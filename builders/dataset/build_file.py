@@ -13,7 +13,7 @@ from builders.dataset.groups import PHOTOS, SharedShards
 from builders.dataset.shard_pool import SplitShards
 from builders.dataset.shards import ItemFailure, Shard, shard_file
 from builders.errors import DataError
-from builders.outside import parse_json, read_outside_text
+from builders.outside import kind_and_line, parse_json, read_outside_text
 
 BUILD_FILE = "build.json"
 README_FILE = "README.md"
@@ -96,7 +96,7 @@ def parse_build(text: str, where: str) -> Build:
             shared=shared,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{where}: not a build file of camtrace ({error!r})") from None
+        raise DataError(f"{where}: not a build file of camtrace ({kind_and_line(error)})") from None
 
 
 def _shared_of(raw: Mapping[str, Any]) -> SharedShards:

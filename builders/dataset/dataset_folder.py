@@ -22,6 +22,7 @@ from builders.dataset.shard_pool import FAILURES_FILE, SplitShards, write_failur
 from builders.dataset.shards import STATE_FOLDER, cannot_write
 from builders.errors import UsageError, disk_error
 from builders.files import write_text_atomically
+from builders.outside import readable
 from builders.pixels import codec_canary, codec_versions
 
 MAX_COUNTED_CLASSES = 40
@@ -164,6 +165,7 @@ def _remove_build(output: Path) -> None:
 
 def summary(build: Build, output: Path) -> str:
     """What was built, what is missing, and the line that loads it."""
+    folder = readable(str(output))
     lines = [
         f"  {split.config}/{split.split}: {split.rows:,} rows, {split.file_bytes / 1e6:,.1f} MB, "
         f"{len(split.shards)} files"
@@ -173,7 +175,7 @@ def summary(build: Build, output: Path) -> str:
     if failed:
         lines.append(
             f"  {len({f.id for f in failed})} could not be used and are left out (the first, {failed[0].id}: "
-            f"{failed[0].reason}); all are in {output / FAILURES_FILE}"
+            f"{failed[0].reason}); all are in {readable(str(output / FAILURES_FILE))}"
         )
-    lines.append(f'  load_dataset("{output}", "{build.default}", split="{build.splits[0].split}")')
-    return "\n".join([f"{output}:", *lines])
+    lines.append(f'  load_dataset("{folder}", "{build.default}", split="{build.splits[0].split}")')
+    return "\n".join([f"{folder}:", *lines])

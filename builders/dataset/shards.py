@@ -28,6 +28,7 @@ from datasets import Features
 from builders.dataset.parquet_file import ShardRow, write_parquet
 from builders.errors import CamtraceError, DiskError, PhotoError, UsageError, disk_error
 from builders.files import temporary_beside, write_text_atomically
+from builders.outside import kind_and_line
 
 FORMAT_VERSION = 1
 """Raised by one whenever the same recipe would give other bytes; part of every recipe hash."""
@@ -228,7 +229,7 @@ def rows_of(
         except (CamtraceError, MemoryError):
             raise
         except Exception as error:  # a hostile file costs one row, whatever a library makes of it
-            failures.append(ItemFailure(job.ids[item], f"{type(error).__name__}: {error}"))
+            failures.append(ItemFailure(job.ids[item], kind_and_line(error)))
         else:
             yield from rows
         tick()

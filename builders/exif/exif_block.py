@@ -17,6 +17,7 @@ from typing import Any
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from builders.errors import PhotoError, missing_package
+from builders.outside import kind_and_line
 
 MAX_EXIF_BYTES = 4 * 2**20
 """Largest Exif block inside a photo. (A JPEG segment holds 64 KiB; HEIC, PNG and WebP state no bound.)"""
@@ -144,7 +145,7 @@ def _directory_values(block: bytearray, offset: int, names: dict[int, str]) -> d
         try:
             directory.load(stream)
         except Exception as error:  # a hostile directory makes Pillow raise anything
-            raise PhotoError(f"an Exif directory cannot be read ({type(error).__name__}: {error})") from None
+            raise PhotoError(f"an Exif directory cannot be read ({kind_and_line(error)})") from None
         for tag, name in names.items():
             try:
                 text = _text(directory[tag]) if tag in directory else ""
@@ -223,4 +224,4 @@ def _in_heif(data: bytes) -> bytes | None:
     try:
         return pillow_heif.open_heif(data).info.get("exif")
     except Exception as error:
-        raise PhotoError(f"the HEIC container cannot be read ({type(error).__name__}: {error})") from None
+        raise PhotoError(f"the HEIC container cannot be read ({kind_and_line(error)})") from None

@@ -7,7 +7,6 @@ hidden). ``FlickrUnavailable`` means that the service did not answer sensibly, a
 from __future__ import annotations
 
 import email.utils
-import json
 import logging
 import os
 import random
@@ -24,7 +23,7 @@ from builders.errors import PhotoError, RemoteError, UsageError
 from builders.flickrexif.budget import CallBudget
 from builders.flickrexif.clock import Clock
 from builders.flickrexif.state import State
-from builders.outside import TooSlow, within
+from builders.outside import TooSlow, joined_lines, within
 
 TRANSIENT_CODES = frozenset({0, 10, 105, 106, 201})
 """Flickr's codes that pass: 0 and 201 unexplained, 10 search down, 105 service down, 106 operation failed for now."""
@@ -157,7 +156,7 @@ class FlickrClient:
                 error_class, retry_after_s = f"code {code}", None
                 if code not in TRANSIENT_CODES:
                     self._record(method, subject, attempt, error_class, started)
-                    raise _last_word(code, str(error)) from None
+                    raise _last_word(code, joined_lines(error, 200)) from None
             except requests.Timeout:
                 error_class, retry_after_s = "timeout", None
             except requests.RequestException as error:
@@ -282,11 +281,5 @@ def _limited(response: requests.Response) -> bytes:
 
 def _last_word(code: int, message: str) -> Exception:
     if code in _KEY_CODES:
-        return UsageError(
-            f"Flickr does not accept the key ({_short(message)}): check FLICKR_API_KEY and FLICKR_API_SECRET"
-        )
-    return FlickrRefusal(code, _short(message))
-
-
-def _short(message: str) -> str:
-    return json.dumps(" ".join(message.split())[:200], ensure_ascii=False).strip('"')
+        return UsageError(f"Flickr does not accept the key ({message}): check FLICKR_API_KEY and FLICKR_API_SECRET")
+    return FlickrRefusal(code, message)

@@ -24,7 +24,7 @@ from builders.errors import PhotoError
 from builders.flickrexif.addresses import AddressRefused, GuardedTransport
 from builders.flickrexif.api import retry_after
 from builders.flickrexif.endings import ends_whole
-from builders.outside import PHOTO_PACE, Pace
+from builders.outside import PHOTO_PACE, Pace, kind_and_line, readable_line
 
 MAX_REDIRECTS = 5
 DEFAULT_MAX_BYTES = 200 * 2**20
@@ -123,9 +123,9 @@ async def download(
         except (httpcore.TimeoutException, httpx.TimeoutException, asyncio.TimeoutError):
             raise DownloadFailure("timeout", "no answer in time", permanent=False) from None
         except (httpcore.UnsupportedProtocol, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise DownloadFailure("bad url", str(error), permanent=True) from None
+            raise DownloadFailure("bad url", readable_line(error), permanent=True) from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpx.HTTPError) as error:
-            reason = f"the connection failed ({type(error).__name__}: {error})"
+            reason = f"the connection failed ({kind_and_line(error)})"
             raise DownloadFailure("connection", reason, permanent=False) from None
     raise DownloadFailure("redirects", f"more than {MAX_REDIRECTS} redirects from {origin}", permanent=True)
 

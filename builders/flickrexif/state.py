@@ -19,6 +19,7 @@ from typing import IO, Any
 from builders.errors import DataError, DiskError, UsageError, disk_error
 from builders.flickrexif.clock import Clock, SystemClock
 from builders.flickrexif.schema import MIGRATIONS, TABLES, VERSION, tombstone_hash
+from builders.outside import readable_line
 
 DATABASE = "state.sqlite"
 FILES = "files"
@@ -63,7 +64,7 @@ class State:
                 raise
         except sqlite3.DatabaseError as error:
             told = _of_disk(error, path)
-            broken = DataError(f"{path}: cannot be opened as a state ({error})")
+            broken = DataError(f"{path}: cannot be opened as a state ({readable_line(error)})")
             raise (told if isinstance(told, DiskError) else broken) from None
         except OSError as error:
             raise disk_error(error, path, kept="nothing was begun") from None
@@ -209,7 +210,7 @@ class State:
 
 def _of_disk(error: sqlite3.DatabaseError, path: Path) -> DataError | None:
     """An error of SQLite that the disk made, or another process; None for every other."""
-    said = str(error)
+    said = readable_line(error)
     if "is full" in said:
         return disk_error(OSError(errno.ENOSPC, said), path, kept="what was recorded is kept")
     if "disk I/O error" in said or "readonly database" in said or "unable to open" in said:

@@ -16,6 +16,7 @@ import numpy as np
 from builders.outside.door import open_outside
 from builders.outside.names import is_readable
 from builders.outside.plain import Refused
+from builders.outside.saying import kind_and_line
 
 MAX_ARCHIVE_BYTES = 1 << 30
 """Of all arrays of an archive once unpacked: the probe predictions of ImageNet's 50,000 photos are 3 MB a task."""
@@ -53,7 +54,7 @@ def read_outside_arrays(path: Path, wanted: Callable[[str], bool] = lambda name:
         *(OSError, ValueError, EOFError, RuntimeError, NotImplementedError, SyntaxError, TypeError, KeyError),
         *(AttributeError, IndexError, MemoryError, OverflowError, zlib.error, zipfile.BadZipFile, struct.error),
     ) as error:
-        raise Refused(path, f"cannot be read ({type(error).__name__}: {error})") from None
+        raise Refused(path, f"cannot be read ({kind_and_line(error)})") from None
 
 
 def outside_sha256(path: Path) -> str:

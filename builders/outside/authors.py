@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from builders.outside.door import too_large
 from builders.outside.hub import HUB_PACE, MAX_HUB_FILE_BYTES
 from builders.outside.pace import Pace, TooSlow, within
+from builders.outside.saying import readable_line
 from builders.outside.watched import BROKEN_S, Fetched, Watch, check_pace, refusal
 
 AUTHORS_PACE = HUB_PACE
@@ -132,7 +133,7 @@ def _guarded_read(
             piece = response.read1(amount) if amount else b""
             whole = bool(piece) or declared is None or size == declared
         except OSError as error:
-            raise refusal(address, f"broke off after {size:,} bytes ({error})") from None
+            raise refusal(address, f"broke off after {size:,} bytes ({readable_line(error)})") from None
         except http.client.IncompleteRead:
             piece = b""
         finally:

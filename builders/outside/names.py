@@ -39,15 +39,6 @@ def is_readable(name: str) -> bool:
     return (name.isascii() and name.isprintable()) or _ESCAPED.search(name) is None
 
 
-def readable_lines(text: str) -> str:
-    """``readable`` of each line of a text.
-
-    >>> readable_lines("one\\ntwo\\a")
-    'one\\ntwo\\\\x07'
-    """
-    return "\n".join(readable(line) for line in text.split("\n"))
-
-
 def _code(found: re.Match[str]) -> str:
     number = ord(found[0])
     if 0xDC80 <= number <= 0xDCFF:  # a byte of a file name that is not UTF-8, as os.fsdecode keeps it

@@ -9,6 +9,7 @@ from typing import Any
 
 from builders.errors import DataError
 from builders.outside.names import readable
+from builders.outside.saying import joined_lines, readable_line
 
 MAX_DEPTH = 64
 """Of nested lists and objects: what we write has at most 8."""
@@ -55,8 +56,8 @@ def parse_json(text: str, where: str) -> Any:
         )
         check_plain(value)
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise Refused(where, f"not JSON that is read here ({readable(str(reason))})") from None
+        reason = "nested too deeply" if isinstance(error, RecursionError) else readable_line(error)
+        raise Refused(where, f"not JSON that is read here ({reason})") from None
     return value
 
 
@@ -73,8 +74,8 @@ def parse_yaml(text: str, where: str) -> Any:
             raise ValueError(f"{len(text):,} characters, more than {MAX_YAML:,}")
         return yaml.load(text, Loader=_plain_loader())
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError, OverflowError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:200]
-        raise Refused(where, f"not YAML that is read here ({readable(reason)})") from None
+        reason = "nested too deeply" if isinstance(error, RecursionError) else joined_lines(error, 200)
+        raise Refused(where, f"not YAML that is read here ({reason})") from None
 
 
 def check_plain(value: Any) -> None:

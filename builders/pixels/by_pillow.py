@@ -7,6 +7,7 @@ import io
 from PIL import Image, ImageEnhance
 
 from builders.errors import PhotoError
+from builders.outside import readable_line
 from builders.pixels.engine.request import EngineRequest
 from builders.pixels.parameters import Processing, Subsampling, random_scale
 
@@ -64,5 +65,5 @@ def _saved(image: Image.Image, processing: Processing) -> bytes:
         clean.save(buffer, **processing.saving)  # type: ignore[arg-type]
     except (OSError, ValueError, KeyError) as error:  # KeyError: a format that this Pillow cannot write
         what = f"{image.width} x {image.height} cannot be saved as {processing.file_format}"
-        raise PhotoError(f"{what} ({error})") from None
+        raise PhotoError(f"{what} ({readable_line(error)})") from None
     return buffer.getvalue()

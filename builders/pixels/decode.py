@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from builders.errors import PhotoError, missing_package
+from builders.outside import kind_and_line
 from builders.pixels.reserving import reserve_for
 
 MAX_PIXELS = 178_956_970
@@ -81,7 +82,7 @@ def decode_rgb(data: bytes, *, upright: bool = True) -> Image.Image:
     except MemoryError:
         raise PhotoError("not enough memory to decode it") from None
     except Exception as error:  # decoders of hostile files raise anything: struct.error, SyntaxError, KeyError, ...
-        raise PhotoError(f"cannot be decoded ({type(error).__name__}: {error})") from None
+        raise PhotoError(f"cannot be decoded ({kind_and_line(error)})") from None
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

@@ -31,7 +31,7 @@ from builders.dataset import (
     write_shards,
 )
 from builders.errors import DataError, UsageError
-from builders.outside import from_hub
+from builders.outside import from_hub, kind_and_line
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary, codec_versions
 from builders.processed.build import build_processed
@@ -164,7 +164,7 @@ def _of_our_form(recipe: str) -> Iterator[None]:
     try:
         yield
     except (AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
-        raise DataError(f"{recipe}: not a recipe of our form ({type(error).__name__}: {error})") from None
+        raise DataError(f"{recipe}: not a recipe of our form ({kind_and_line(error)})") from None
 
 
 def fetch_recipe(recipe: str) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 
 from builders.errors import DataError, UsageError, disk_error, missing_package
 from builders.files import sweep_temporaries, temporary_beside, write_bytes_atomically
+from builders.outside import readable_line
 
 PACKAGE_OF = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """Protocol of an address -> the package that fsspec needs for it."""
@@ -193,7 +194,7 @@ class Place:
             package = PACKAGE_OF.get(protocol, f"fsspec[{protocol}]")
             raise UsageError(missing_package(package, self.address, install=package)) from None
         except ValueError as error:
-            raise UsageError(f"{self.address}: no address that can be read ({error})") from None
+            raise UsageError(f"{self.address}: no address that can be read ({readable_line(error)})") from None
         return files, path
 
     def _make_folder(self, files: Any, path: str) -> None:

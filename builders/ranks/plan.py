@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.errors import DataError, UsageError
-from builders.outside import parse_json
+from builders.outside import kind_and_line, parse_json
 from builders.ranks.places import Place
 
 PLAN_FILE = "plan.json"
@@ -131,7 +131,7 @@ def read_plan(address: str) -> tuple[Plan, Place]:
             dict(raw["estimate"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(f"{place.path(PLAN_FILE)}: no plan of camtrace ({error!r})") from None
+        raise DataError(f"{place.path(PLAN_FILE)}: no plan of camtrace ({kind_and_line(error)})") from None
     return plan, place
 
 

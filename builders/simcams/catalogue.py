@@ -12,7 +12,7 @@ import numpy as np
 
 from builders.errors import DataError, UsageError, unknown_name
 from builders.files import read_own_yaml
-from builders.outside import parse_yaml, read_outside_text
+from builders.outside import kind_and_line, parse_yaml, read_outside_text
 from builders.simcams.camera import BAYER_PATTERNS, Body, Camera, JpegSettings, Lens, Pipeline
 from builders.simcams.demosaic import METHODS
 from builders.simcams.jpeg import quantisation_tables
@@ -49,7 +49,7 @@ def _cameras(table: Any, name: str) -> Catalogue:
             for model, own in common["models"].items()
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{name}: not a table of cameras ({type(error).__name__}: {error})") from None
+        raise DataError(f"{name}: not a table of cameras ({kind_and_line(error)})") from None
     if len({camera.name for camera in cameras}) < len(cameras) or not cameras:
         raise DataError(f"{name}: no camera, or two of one make and model")
     return cameras

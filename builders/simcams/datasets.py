@@ -31,8 +31,9 @@ from builders.dataset import (
     require_space,
     write_groups,
 )
-from builders.errors import DataError, PhotoError, unknown_name
+from builders.errors import DataError, unknown_name
 from builders.exif import STUDY_ATTRIBUTES
+from builders.outside import sentence
 from builders.paircams import CONFIG as PAIRS
 from builders.photos import HUB_SPLITS, SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.simcams.rows import SIMPAIRS_FEATURES, SimulatedRows, simcams_features
@@ -248,10 +249,8 @@ def _rights(photos: PhotoSet) -> PixelRights:
 def _first_reason(job: ShardJob) -> str:
     try:
         job.make_rows(0)
-    except PhotoError as error:
-        return str(error)
     except Exception as error:  # what the sample recorded as a failure, whatever it was
-        return f"{type(error).__name__}: {error}"
+        return sentence(error)
     return "the set is empty"
 
 

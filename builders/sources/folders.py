@@ -13,7 +13,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.outside import Refused, read_outside, read_outside_text
+from builders.outside import Refused, kind_and_line, read_outside, read_outside_text
 from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, Stamp, hash64, rank_within
 
 MAX_ANNOTATION_BYTES = 2**30
@@ -139,7 +139,7 @@ def inaturalist_2018(path: str) -> PhotoSet:
             category = {entry["image_id"]: int(entry["category_id"]) for entry in raw["annotations"]}
             files = [(str(entry["file_name"]), category[entry["id"]]) for entry in raw["images"]]
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-            raise DataError(f"{annotation}: not an iNaturalist 2018 annotation file ({error!r})") from None
+            raise DataError(f"{annotation}: not an iNaturalist 2018 annotation file ({kind_and_line(error)})") from None
         for name, label in files:
             if name.startswith("/") or ".." in name.split("/"):
                 raise DataError(f"{annotation}: {name!r} points outside the folder")

@@ -18,7 +18,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.outside import MAX_CONFIG_BYTES, read_outside
+from builders.outside import MAX_CONFIG_BYTES, read_outside, readable_line
 from builders.photos import SPLITS, Labels, PhotoSet, Stamp
 from builders.sources.folders import file_stamp, labelled_folder
 from builders.sources.tar_index import WORDNET_ID, Member, indexed
@@ -166,7 +166,7 @@ def _devkit_file(root: Path, name: str) -> bytes:
     except FileNotFoundError:
         raise DataError(f"{root}: {VAL_TAR} needs {DEVKIT_TAR} beside it: it says which class each photo has") from None
     except (OSError, EOFError, KeyError, tarfile.TarError) as error:
-        raise DataError(f"{packed}: cannot be read ({error})") from None
+        raise DataError(f"{packed}: cannot be read ({readable_line(error)})") from None
     raise DataError(f"{packed}: {name} is not in it")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, UsageError
-from builders.outside import read_outside_text
+from builders.outside import read_outside_text, readable_line
 from builders.photos import UNLABELLED, Labels, PhotoSet, PhotoSource
 from builders.sources.dataset_repo import DatasetRepo
 from builders.sources.folders import FolderSource
@@ -164,7 +164,7 @@ def _from_csv(root: Path, phones: frozenset[str]) -> list[PairRow]:
         text = read_outside_text(where).removeprefix("\ufeff")
         table = list(csv.DictReader(io.StringIO(text, newline="")))
     except csv.Error as error:
-        raise DataError(f"{where}: cannot be read ({error})") from None
+        raise DataError(f"{where}: cannot be read ({readable_line(error)})") from None
     rows = []
     for number, line in enumerate(table, start=2):
         file, pair, camera = (str(line.get(name) or "").strip() for name in ("file", "pair_id", "camera"))

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from builders.errors import DataError
 from builders.files import SAVED_EVERY_S, cache_folder, write_bytes_atomically
-from builders.outside import Refused, read_outside_arrays
+from builders.outside import Refused, read_outside_arrays, readable, readable_line
 
 INDEX_FOLDER = "tar-index"
 """Of the cache."""
@@ -50,7 +50,10 @@ def indexed(tar: Path, *, nested: bool) -> list[Member]:
         return members
     saved_at = time.monotonic()
     try:
-        with open(tar, "rb") as stream, tqdm(total=status.st_size, desc=f"indexing {tar.name}", **_BAR) as bar:
+        with (
+            open(tar, "rb") as stream,
+            tqdm(total=status.st_size, desc=f"indexing {readable(tar.name)}", **_BAR) as bar,
+        ):
             for found, end in (_nested if nested else _flat)(stream, done, status.st_size):
                 members += found
                 done = end
@@ -60,7 +63,8 @@ def indexed(tar: Path, *, nested: bool) -> list[Member]:
                     saved_at = time.monotonic()
         done = status.st_size
     except tarfile.TarError as error:
-        raise DataError(f"{tar}: damaged or not a tar file ({error}); compare its size with the official one") from None
+        reason = f"damaged or not a tar file ({readable_line(error)})"
+        raise DataError(f"{tar}: {reason}; compare its size with the official one") from None
     finally:
         _write_index(cached, key, members, done)
     return members

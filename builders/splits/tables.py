@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError
-from builders.outside import open_outside, read_outside_text, unfolded, unreadable_table
+from builders.outside import kind_and_line, open_outside, read_outside_text, unfolded, unreadable_table
 from builders.photos import SPLITS, Labels
 from builders.splits.make import LEFT_OUT, Splits
 
@@ -129,7 +129,7 @@ def read_split_file(path: Path) -> SplitTable:
     except DataError:
         raise
     except unreadable_table(TypeError, IndexError, AttributeError) as error:
-        raise DataError(f"{path.name}: no split file that can be read ({type(error).__name__}: {error})") from None
+        raise DataError(f"{path.name}: no split file that can be read ({kind_and_line(error)})") from None
     raise DataError(f"{path.name}: give a .json of the study's form, a .csv or a .parquet file")
 
 

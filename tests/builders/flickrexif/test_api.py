@@ -1,6 +1,7 @@
 """Calls of the API: what is tried again, what is final, and that the key stays where it belongs."""
 
 import io
+import json
 import logging
 
 import pytest
@@ -121,6 +122,14 @@ def test_call__permanent_codes_are_asked_once(state, clock, code):
     with pytest.raises(FlickrRefusal) as refusal:
         ask(client)
     assert (refusal.value.code, len(script.times)) == (code, 1)
+
+
+def test_call__what_flickr_says_is_one_printable_line_of_bounded_length(state, clock):
+    message = json.dumps("a\x1b[2J\u202e\n b" + "x" * 10_000).encode()
+    client, _ = scripted(state, clock, (200, b'{"stat": "fail", "code": 1, "message": %s}' % message, {}))
+    with pytest.raises(FlickrRefusal) as refusal:
+        ask(client)
+    assert str(refusal.value) == r"Flickr code 1: Error: 1: a\x1b[2J\u202e b" + "x" * 171 + "..."
 
 
 def test_call__gives_up_after_its_attempts(state, clock):

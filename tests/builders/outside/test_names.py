@@ -6,7 +6,7 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.outside import is_readable, readable, readable_lines
+from builders.outside import is_readable, readable
 
 
 def test_readable__escapes_what_hides_turns_or_commands():
@@ -17,7 +17,6 @@ def test_readable__escapes_what_hides_turns_or_commands():
     assert readable(os.fsdecode(b"caf\xe9")) == "caf\\xe9"
     assert readable("\ud83d") == "\\ud83d"
     assert readable("naïve Straße 写真 👍.jpg") == "naïve Straße 写真 👍.jpg"
-    assert readable_lines("a\nb\r") == "a\nb\\x0d"
 
 
 @settings(max_examples=300, deadline=None)
