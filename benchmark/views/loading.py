@@ -27,7 +27,7 @@ AHEAD_BYTES = 1 << 30
 AHEAD_PHOTOS = 4
 """Photos that each worker makes ahead of what is asked for at least, beside the gather at hand."""
 
-AHEAD_OF_ALL, MOST_AHEAD = 1 << 28, 256
+AHEAD_OF_ALL, MOST_AHEAD = 1 << 29, 512
 """Bytes of views, and photos, that all workers together make ahead where those photos have fewer: they begin while
 encoders are tried, or while tasks on another set are run, for seconds."""
 

@@ -96,9 +96,9 @@ def test_iterate_views__same_arrays_whatever_the_workers(workers):
 @pytest.mark.parametrize(
     ("side", "encoders", "workers", "slots", "ahead"),
     [
-        (224, 1, 2, 7, 32 + 127),  # 2^28 bytes are 127 photos of 2,107,392
+        (224, 1, 2, 11, 32 + 254),  # 2^29 bytes are 254 photos of 2,107,392
         (224, 1, 64, 11, 32 + 64 * 4),
-        (4, 1, 2, 11, 32 + 256),  # of small views no more
+        (4, 1, 2, 19, 32 + 512),  # of small views no more
         (384, 8, 8, 2, 64),
         (1024, 8, 8, 2, 64),
     ],
