@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmark.bank.keys import bank_key, key_hash
 from benchmark.bank.precision_gate import THRESHOLD, all_views, embedded_by_both, neighbouring, trace_to_noise
-from benchmark.encoders import LARGEST_ERROR, Embedder, Encoder, Runtime, largest_relative_error
+from benchmark.encoders import LARGEST_ERROR, Encoder, Runtime, largest_relative_error
 from benchmark.options import RunOptions
 from builders.errors import DataError, EncoderError
 from builders.files import write_text_atomically
@@ -110,8 +108,7 @@ def _compared(encoder: Encoder, in_torch: Encoder, photos: PhotoSet, count: int,
     sample = photos.limited(min(count, len(photos)))
     what = f"{encoder.info.id} by {encoder.runtime.name} on {photos.name}"
     try:
-        exact = _on_all_threads(in_torch, len(sample) * len(recipe.names))
-        reference, found = embedded_by_both(exact, encoder, sample, recipe, options, workers=0)
+        reference, found = embedded_by_both(in_torch, encoder, sample, recipe, options, workers=0)
     except DataError as reason:
         return RuntimeVerdict(False, f"{what} cannot be compared with torch: {reason}", 0.0)
     error = max(largest_relative_error(a, b) for a, b in zip(found, reference, strict=True))
@@ -131,18 +128,6 @@ def _compared(encoder: Encoder, in_torch: Encoder, photos: PhotoSet, count: int,
         passed, "" if passed else rough, error, measured.trace, measured.noise, measured.ratio, (a, b),
         reference.shape[1],
     )  # fmt: skip
-
-
-def _on_all_threads(encoder: Encoder, views: int) -> Encoder:
-    """A network in torch, for so many views: cut into a chunk for each thread, where chunks go side by side.
-
-    Those of a pass are of one size whatever the number of threads, because the last bits of an embedding depend on it.
-    """
-    embed = encoder.embed
-    if not isinstance(embed, Embedder) or not embed.parallel:
-        return encoder
-    chunk = min(embed.cpu_chunk, -(-views // torch.get_num_threads()))
-    return dataclasses.replace(encoder, embed=dataclasses.replace(embed, cpu_chunk=chunk))
 
 
 def _read(file: Path) -> RuntimeVerdict | None:

@@ -12,8 +12,7 @@ from PIL import Image
 import benchmark.bank.runtime_gate as gate
 from benchmark.bank import settled
 from benchmark.bank.precision_gate import neighbouring
-from benchmark.encoders import Embedder, Encoder, EncoderInfo, Runtime
-from benchmark.encoders.placement import Placement
+from benchmark.encoders import Encoder, EncoderInfo, Runtime
 from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
 from benchmark.scoring.command import main
@@ -110,30 +109,6 @@ def test_settled__views_without_two_alike_are_asked_of_four_photos_at_once(tmp_p
     views = [process_by_pillow(decode_rgb(photos.read(i)), processing, photos.ids[i], 0) for i in range(4)]
     unit = [v / np.linalg.norm(v) for v in (detail(view).astype(np.float64) for view in views)]
     assert verdict.relative_error == pytest.approx(2e-6 * max(u[2] for u in unit), rel=0.1)
-
-
-@pytest.mark.parametrize(
-    ("threads", "side_by_side", "chunks"), [(2, True, [7, 7]), (3, True, [5, 5, 4]), (2, False, [8, 6])]
-)
-def test_settled__torch_has_a_chunk_for_each_thread(threads, side_by_side, chunks, tmp_path, photos, monkeypatch):
-    """Of the 14 views of the first photo; a pass would have chunks of eight."""
-    seen: list[int] = []
-
-    def forward(module: torch.nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-        seen.append(len(pixels))
-        return pixels
-
-    network = Embedder("toy", torch.nn.Identity(), forward, None, Placement("cpu", "float32"), 8, side_by_side)
-    encoder = toy(1 + 1e-7, [])
-    exact = replace(encoder.in_torch(), embed=network)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        _, verdict = settled(replace(encoder, in_torch=lambda: exact), photos, "bytes", options(tmp_path))
-    finally:
-        torch.set_num_threads(before)
-    assert (verdict.passed, verdict.photos) == (True, 1)
-    assert sorted(seen, reverse=True) == chunks
 
 
 def test_settled__a_larger_error_than_float32_makes_is_torch(tmp_path, photos):
