@@ -2,7 +2,12 @@
 
 import contextlib
 from collections.abc import Callable
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import pytest
+
+from builders.errors import CamtraceError
 
 PLANTED = "a\x1b[2J" + "x" * 10_000 + "\nsecond\x07 line"
 
@@ -17,6 +22,27 @@ def raising(error: BaseException) -> Callable[..., Any]:
         raise error
 
     return called
+
+
+class Where(NamedTuple):
+    """A place that passes on what was said."""
+
+    patched: str
+    """What raises there; "" where the call sees to it."""
+    error: BaseException
+    call: Callable[[Path, pytest.MonkeyPatch], Any]
+    """Returns the sentence, or raises it."""
+    said: str
+    """With DIR for the test's folder."""
+
+    def heard(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """What it does say."""
+        if self.patched:
+            monkeypatch.setattr(self.patched, raising(self.error))
+        try:
+            return self.call(folder, monkeypatch)
+        except CamtraceError as error:
+            return str(error)
 
 
 def bar_that_tells(labels: list[str]) -> Callable[..., Any]:

@@ -4,10 +4,9 @@ import argparse
 import contextlib
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -37,9 +36,9 @@ from benchmark.scoring.repeat import Origin
 from benchmark.scoring.voice import Voice
 from benchmark.sweep.run import run_sweep
 from benchmark.views import PlainViews, iterate_views
-from builders.errors import CamtraceError, DataError
+from builders.errors import DataError
 from builders.photos import PhotoSet
-from tests.planted import PLANTED, SAID, bar_that_tells, raising
+from tests.planted import PLANTED, SAID, Where, bar_that_tells, raising
 
 
 def of_a_preprocessing() -> str:
@@ -109,18 +108,6 @@ def of_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read_encoder("checkpoint:dino-resnet50", folder / "a.pth")
 
 
-class Where(NamedTuple):
-    """A place that passes on what was said."""
-
-    patched: str
-    """What raises there; "" where the call sees to it."""
-    error: BaseException
-    call: Callable[[Path, pytest.MonkeyPatch], Any]
-    """Returns the sentence, or raises it."""
-    said: str
-    """With DIR for the test's folder."""
-
-
 UNKNOWN = f"Failure.__init__() got an unexpected keyword argument 'a\\x1b[2J{'x' * 300}"
 
 WHERE = {
@@ -181,13 +168,7 @@ WHERE = {
 
 @pytest.mark.parametrize("where", WHERE.values(), ids=WHERE)
 def test_said__is_one_line_of_bounded_length(where: Where, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if where.patched:
-        monkeypatch.setattr(where.patched, raising(where.error))
-    try:
-        said = where.call(tmp_path, monkeypatch)
-    except CamtraceError as error:
-        said = str(error)
-    assert said == where.said.replace("DIR", str(tmp_path))
+    assert where.heard(tmp_path, monkeypatch) == where.said.replace("DIR", str(tmp_path))
 
 
 def test_voice__what_it_says_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

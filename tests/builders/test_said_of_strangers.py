@@ -6,10 +6,9 @@ import errno
 import io
 import sqlite3
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import numpy as np
@@ -21,7 +20,7 @@ from builders.command_line import guarded
 from builders.dataset.build_file import parse_build
 from builders.dataset.dataset_folder import summary
 from builders.dataset.shards import rows_of
-from builders.errors import CamtraceError, DataError
+from builders.errors import DataError
 from builders.exif.exif_block import read_allowed
 from builders.flickrexif.download import download
 from builders.flickrexif.state import State
@@ -42,7 +41,7 @@ from builders.sources.pair_photos import read_pair_photos
 from builders.sources.sample import Tile, TileSource
 from builders.sources.tar_index import indexed
 from builders.splits.tables import read_split_file
-from tests.planted import PLANTED, SAID, bar_that_tells, raising
+from tests.planted import PLANTED, SAID, Where, bar_that_tells, raising
 
 
 def photo(format: str = "JPEG", **options: Any) -> bytes:
@@ -104,18 +103,6 @@ def of_a_state(folder: Path, monkeypatch: pytest.MonkeyPatch, error: sqlite3.Dat
     with State(folder / "s", create=True) as state, monkeypatch.context() as patched:
         patched.setattr(state, "_db", SimpleNamespace(execute=raising(error)))
         state.value("SELECT 1")
-
-
-class Where(NamedTuple):
-    """A place that passes on what was said."""
-
-    patched: str
-    """What raises there; "" where the call sees to it."""
-    error: BaseException
-    call: Callable[[Path, pytest.MonkeyPatch], Any]
-    """Returns the sentence, or raises it."""
-    said: str
-    """With DIR for the test's folder."""
 
 
 JPEG = with_exif()
@@ -232,13 +219,7 @@ WHERE = {
 
 @pytest.mark.parametrize("where", WHERE.values(), ids=WHERE)
 def test_said__is_one_line_of_bounded_length(where, tmp_path, monkeypatch):
-    if where.patched:
-        monkeypatch.setattr(where.patched, raising(where.error))
-    try:
-        said = where.call(tmp_path, monkeypatch)
-    except CamtraceError as error:
-        said = str(error)
-    assert said == where.said.replace("DIR", str(tmp_path))
+    assert where.heard(tmp_path, monkeypatch) == where.said.replace("DIR", str(tmp_path))
 
 
 def test_guarded__names_with_line_breaks_and_commands_to_the_terminal_stay_on_one_line(capsys):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 from scipy import stats as reference
@@ -13,19 +9,7 @@ from scipy import stats as reference
 from benchmark.stats.intervals import photo_interval, photo_intervals
 from benchmark.stats.resampling import resampled_means
 from builders.errors import DataError
-
-
-def script(name: str) -> ModuleType:
-    path = Path(__file__).resolve().parents[3] / "scripts" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"scripts_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+from scripts import interval_coverage
 
 
 @pytest.mark.parametrize(("right", "n"), [(25, 50), (49, 50), (3, 20), (180, 200), (700, 1000)])
@@ -164,10 +148,10 @@ def test_photo_interval__same_seed_same_interval() -> None:
     assert photo_interval(values, seed=3).low != photo_interval(values, seed=4).low
 
 
-def test_coverage__of_the_95_percent_interval_is_between_93_and_97() -> None:
-    module = script("interval_coverage")
-    module.percentile_bootstrap = lambda *_: (0.0, 1.0)  # type: ignore[attr-defined]  # beside ours, and as dear
-    table = module.rows(trials=500, quick=True, resamples=500)
+def test_coverage__of_the_95_percent_interval_is_between_93_and_97(monkeypatch: pytest.MonkeyPatch) -> None:
+    # beside ours, and as dear
+    monkeypatch.setattr(interval_coverage, "percentile_bootstrap", lambda *_: (0.0, 1.0))
+    table = interval_coverage.rows(trials=500, quick=True, resamples=500)
     assert len(table) >= 7
     for row in table:
         # 1 % is one standard error of 500 trials

@@ -14,19 +14,9 @@ from benchmark.results.schema import Result, Score
 from benchmark.study.figures import draw_figures
 from benchmark.study.tables import beside_rows, study_text, write_beside
 from benchmark.sweep.run import Row
+from tests.benchmark.study.probe_runs import UNDER_PRESET
 
 SPEC, NAME = "openai/clip-vit-base-patch16", "CLIP (ViT-B/16, WIT)"
-
-UNDER_PRESET = {
-    "options": {
-        "preset": "iccv2025",
-        "protocol": "iccv2025",
-        "preprocess": "study",
-        "ties": "random",
-        "orientation": "stored",
-    }
-}
-"""The environment of a run under the study's preset, as far as a comparison asks."""
 
 
 def row(data="imagenet", spec=SPEC, shift=0.0, of="imagenet"):

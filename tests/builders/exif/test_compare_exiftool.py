@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 
 import piexif
 import pytest
 
+from scripts import compare_exiftool
 from tests.builders.exif.exif_files import CAMERA, picture
-
-
-def comparison():
-    path = Path(__file__).parents[3] / "scripts" / "compare_exiftool.py"
-    spec = importlib.util.spec_from_file_location("compare_exiftool", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["compare_exiftool"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(
@@ -45,7 +34,7 @@ def comparison():
     ],
 )
 def test_compare_exiftool__verdicts(field, theirs, ours, verdict):
-    assert comparison().judge(field, theirs, ours)[0] == verdict
+    assert compare_exiftool.judge(field, theirs, ours)[0] == verdict
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="ExifTool is not installed")
@@ -53,6 +42,6 @@ def test_compare_exiftool__our_own_photos(tmp_path, capsys):
     (tmp_path / "camera.jpg").write_bytes(picture(exif=piexif.dump(CAMERA)))
     (tmp_path / "camera.tiff").write_bytes(picture("TIFF", piexif.dump(CAMERA)))
     (tmp_path / "plain.png").write_bytes(picture("PNG"))
-    assert comparison().compare(sorted(tmp_path.iterdir()), workers=1) == 0
+    assert compare_exiftool.compare(sorted(tmp_path.iterdir()), workers=1) == 0
     total = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("all"))
     assert total.split()[1:] == ["16", "0", "0", "11"]

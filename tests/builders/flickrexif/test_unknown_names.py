@@ -1,11 +1,8 @@
 """The script that lists names which the alias tables cannot place."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 from builders.flickrexif.exif_entries import dumps
 from builders.flickrexif.state import State
+from scripts import unknown_names
 
 SHOTS = [
     *[("Acme", "Model T", "1@N00")] * 3,
@@ -15,15 +12,6 @@ SHOTS = [
     ("SONY", "CYBERSHOT", "6@N00"),
     ("", "Mystery \x1b[31m", "7@N00"),
 ]
-
-
-def script():
-    path = Path(__file__).parents[3] / "scripts" / "unknown_names.py"
-    spec = importlib.util.spec_from_file_location("unknown_names", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["unknown_names"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_unknown_names__of_a_state_most_frequent_first(tmp_path, capsys):
@@ -36,7 +24,7 @@ def test_unknown_names__of_a_state_most_frequent_first(tmp_path, capsys):
             db.execute(
                 "INSERT INTO exif VALUES (?, ?)", (id, dumps({("IFD0", "Make"): make, ("IFD0", "Model"): model}))
             )
-    assert script().main([str(tmp_path / "state"), "--top", "1"]) == 0
+    assert unknown_names.main([str(tmp_path / "state"), "--top", "1"]) == 0
     out = capsys.readouterr().out
     assert [line.split(maxsplit=2) for line in out.splitlines() if line.startswith("  ") and "owners" not in line] == [
         ["4", "2", "Acme"],
@@ -46,7 +34,7 @@ def test_unknown_names__of_a_state_most_frequent_first(tmp_path, capsys):
     assert "makers: 1 names, 4 photos" in out
     assert "device type unknown: 3 names, 5 photos" in out
     assert "models that are no class: 4 names, 7 photos" in out  # D90 is a class, CYBERSHOT is no name
-    assert script().main([str(tmp_path / "state")]) == 0
+    assert unknown_names.main([str(tmp_path / "state")]) == 0
     out = capsys.readouterr().out
     assert "       2         2  samsung | SM-N900\n" in out
     assert "(no maker) | Mystery ?[31m" in out
