@@ -57,7 +57,9 @@ def threads_of_work(multiply_adds: int) -> Iterator[int]:
 def side_by_side(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> list[Answer]:
     """``work`` on every piece, in order; as many at a time as torch has threads, each on one of them.
 
-    Work that is itself done side by side goes through its pieces one after the other.
+    A thread that waits for its core keeps back one piece, not its share of all: more pieces than threads are good.
+    Work that is itself done side by side goes through its pieces one after the other. Torch's inference mode, which
+    holds for a thread, is the caller's.
 
     >>> side_by_side(lambda chunk: chunk * 2, [torch.tensor([1, 2]), torch.tensor([3])])
     [tensor([2, 4]), tensor([6])]
@@ -65,8 +67,14 @@ def side_by_side(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> li
     threads = torch.get_num_threads()
     if threads == 1 or len(pieces) < 2:
         return [work(piece) for piece in pieces]
+    mode = torch.is_inference_mode_enabled()
+
+    def one(piece: Piece) -> Answer:
+        with torch.inference_mode(mode):
+            return work(piece)
+
     with _one_thread():
-        return list(_pool(os.getpid(), threads).map(work, pieces))
+        return list(_pool(os.getpid(), threads).map(one, pieces))
 
 
 @contextlib.contextmanager

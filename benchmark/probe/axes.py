@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.probe.products import product
+from benchmark.compute import threads_of_work
+from benchmark.probe.products import of_each, product
 
 if TYPE_CHECKING:
     from benchmark.probe.design import Design
@@ -51,15 +52,17 @@ def principal_axes(features: Design, count: int) -> Axes:
     start = torch.randn((dimension, count), generator=generator, dtype=torch.float64).to(features.mean.device)
     image = start.expand(groups, -1, -1)
     for _ in range(SUBSPACE_PASSES):
-        vectors = torch.linalg.qr(image).Q
-        image, total = torch.zeros_like(vectors), torch.zeros_like(features.mean[:, 0])
-        features.add_up(functools.partial(_add_image, vectors.to(features.dtype)), image, total)
-    inner = torch.bmm(vectors.mT, image) / features.n
-    variances, turn = torch.linalg.eigh((inner + inner.mT) / 2)
-    variances = variances.clamp_min(0)
-    outside = max(min(features.n - 1, dimension) - count, 1)
-    rest = (total / features.n - variances.sum(1)).clamp_min(0) / outside
-    return Axes(torch.bmm(vectors, turn), variances, rest)
+        (vectors,) = of_each(lambda image: (torch.linalg.qr(image).Q,), 2 * image.numel() * count, image)
+        with threads_of_work(2 * groups * features.block_rows * dimension * count):
+            image, total = torch.zeros_like(vectors), torch.zeros_like(features.mean[:, 0])
+            features.add_up(functools.partial(_add_image, vectors.to(features.dtype)), image, total)
+    with threads_of_work(2 * image.numel() * count):
+        inner = torch.bmm(vectors.mT, image) / features.n
+        variances, turn = torch.linalg.eigh((inner + inner.mT) / 2)
+        variances = variances.clamp_min(0)
+        outside = max(min(features.n - 1, dimension) - count, 1)
+        rest = (total / features.n - variances.sum(1)).clamp_min(0) / outside
+        return Axes(torch.bmm(vectors, turn), variances, rest)
 
 
 def _add_image(vectors: Tensor, rows: slice, block: Tensor, image: Tensor, total: Tensor) -> None:

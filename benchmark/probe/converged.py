@@ -14,6 +14,7 @@ from benchmark.probe.axes import Axes
 from benchmark.probe.design import STACK_BYTES, Design, design, joined, resident_bytes, stack_size
 from benchmark.probe.logistic import GRADIENT_TOLERANCE, Solution, solve
 from benchmark.probe.problem import Fit, Layers, Problem, Protocol, predict
+from benchmark.probe.products import in_one
 
 STRENGTHS = tuple(10.0**-k for k in range(1, 10))
 """L2 strengths tried. On unit-length embeddings 0.1 leaves little but the direction between the class means; 1e-9 lets
@@ -88,16 +89,15 @@ def converged(
 
     def refit(first: int) -> tuple[Solution, torch.dtype, Design | None]:
         fits = slice(first, first + step)
-        with torch.inference_mode():  # it holds for a thread
-            features = _design(problem, fits, np.arange(problem.n), device, memory_bytes // threads, dtype, found.axes)
-            labels = torch.from_numpy(problem.labels[fits])
-            strength = torch.tensor([found.strength], dtype=torch.float64)
-            own = None
-            if found.start is not None:  # an assignment that was not searched starts from the first one's weights
-                known = torch.arange(first, first + len(labels), device=device)
-                known = torch.where(known < pooled, known, 0)
-                own = (found.start[0][known], found.start[1][known])
-            solved = solve(features, labels, strength, problem.n_classes, start=own, tolerance=tolerance)
+        features = _design(problem, fits, np.arange(problem.n), device, memory_bytes // threads, dtype, found.axes)
+        labels = torch.from_numpy(problem.labels[fits])
+        strength = torch.tensor([found.strength], dtype=torch.float64)
+        own = None
+        if found.start is not None:  # an assignment that was not searched starts from the first one's weights
+            known = torch.arange(first, first + len(labels), device=device)
+            known = torch.where(known < pooled, known, 0)
+            own = (found.start[0][known], found.start[1][known])
+        solved = solve(features, labels, strength, problem.n_classes, start=own, tolerance=tolerance)
         return solved, features.dtype, features if kept and features.basis is not None else None
 
     firsts = range(0, len(problem.which), step)
@@ -116,8 +116,8 @@ def converged(
         "precision": str(used).removeprefix("torch."),
     }
     return Fit(
-        weights=torch.cat([p.weights[:, 0] for p in parts]),
-        bias=torch.cat([p.bias[:, 0] for p in parts]),
+        weights=in_one([p.weights[:, 0] for p in parts]),
+        bias=in_one([p.bias[:, 0] for p in parts]),
         chosen={"strength": found.strength},
         search=found.table,
         final_loss=loss,

@@ -16,7 +16,9 @@ from torch import Tensor
 
 from benchmark.compute import side_by_side, threads_of_work, uploaded
 from benchmark.probe.axes import PRINCIPAL_AXES, Axes, principal_axes
+from benchmark.probe.basis import Basis, decomposed
 from benchmark.probe.features import GATHER_BYTES, RowSource
+from benchmark.probe.products import in_one
 
 BLOCK_BYTES = 4 << 20
 """Rows are worked on in blocks of about this size: both products of a pass then read a block from cache."""
@@ -45,15 +47,6 @@ class Frame(NamedTuple):
     """float64 [d], near the mean of their rows."""
     axes: Axes | None
     """Of one training set that has all their photos; None if they are to be found."""
-
-
-class Basis(NamedTuple):
-    """Orthonormal columns ``rows.T @ combination``, in factors because that is cheaper."""
-
-    rows: Tensor
-    """[G, n, d], the centred rows."""
-    combination: Tensor
-    """float64 [G, n, r]."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +107,10 @@ class Design:
             for rows in pieces:
                 work(rows, self.block(rows), *totals)
             return
-        mode = torch.is_inference_mode_enabled()
 
         def one(rows: slice) -> list[Tensor]:
-            with torch.inference_mode(mode):  # it holds for a thread
-                sums = [torch.zeros_like(total) for total in totals]
-                work(rows, self.block(rows), *sums)
+            sums = [torch.zeros_like(total) for total in totals]
+            work(rows, self.block(rows), *sums)
             return sums
 
         for wave in range(0, len(pieces), WAVE * threads):
@@ -161,16 +152,16 @@ class Design:
     def to_embedding(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Weights [G, L, r, C] and bias [G, L, C] of centred, reduced features -> of L2-normalised embeddings."""
         if self.basis is not None:
-            mixed = torch.einsum("gnr,glrc->gnlc", self.basis.combination, weights)
-            weights = torch.einsum("gnd,gnlc->gldc", self.basis.rows.to(torch.float64), mixed)
-        return weights, bias - torch.einsum("gd,gldc->glc", self.mean, weights)
+            weights = self.basis.to_embedding(weights)
+        with threads_of_work(weights.numel()):
+            return weights, bias - torch.einsum("gd,gldc->glc", self.mean, weights)
 
     def from_embedding(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """The inverse of ``to_embedding`` on the span of the rows."""
-        bias = bias + torch.einsum("gd,gldc->glc", self.mean, weights)
+        with threads_of_work(weights.numel()):
+            bias = bias + torch.einsum("gd,gldc->glc", self.mean, weights)
         if self.basis is not None:
-            mixed = torch.einsum("gnd,gldc->gnlc", self.basis.rows.to(torch.float64), weights)
-            weights = torch.einsum("gnr,gnlc->glrc", self.basis.combination, mixed)
+            weights = self.basis.from_embedding(weights)
         return weights, bias
 
 
@@ -198,17 +189,19 @@ def design(
     starts = range(0, n, step)
     resident = torch.empty((groups, n, dimension), dtype=dtype, device=device) if fits else None
     total = torch.zeros((groups, dimension), dtype=torch.float64, device=device)
-    for start in starts:
-        block = uploaded(source(start, min(start + step, n)), device)
-        total += block.sum(1)  # any centre near the mean will do
-        if resident is not None:
-            resident[:, start : start + step] = block
-    mean = total / n
+    with threads_of_work(groups * min(step, n) * dimension):
+        for start in starts:
+            block = uploaded(source(start, min(start + step, n)), device)
+            total += block.sum(1)  # any centre near the mean will do
+            if resident is not None:
+                resident[:, start : start + step] = block
+        mean = total / n
     reduced = resident is not None and _is_reduced(n, dimension, REDUCED_ROWS if frame is None else TURNED_ROWS)
     if frame is not None and not reduced:
         mean, axes = frame.centre.expand(groups, -1), frame.axes or axes
     if resident is not None:
-        resident -= mean[:, None].to(dtype)
+        with threads_of_work(resident.numel()):
+            resident -= mean[:, None].to(dtype)
         if reduced:
             return _reduced(resident, mean, source)
     if axes is not None:
@@ -216,8 +209,7 @@ def design(
     unknown = Axes(None, torch.zeros((groups, dimension), dtype=torch.float64, device=device), total.new_zeros(groups))
     unrotated = Design(n, mean, None, unknown, resident, source, dtype)
     count = min(PRINCIPAL_AXES, dimension)
-    with threads_of_work(2 * groups * unrotated.block_rows * dimension * count):
-        return replace(unrotated, axes=principal_axes(unrotated, count))
+    return replace(unrotated, axes=principal_axes(unrotated, count))
 
 
 def joined(designs: Sequence[Design | None]) -> Design | None:
@@ -225,16 +217,15 @@ def joined(designs: Sequence[Design | None]) -> Design | None:
     all_of = [d for d in designs if d is not None and d.basis is not None and d.resident is not None]
     if len(all_of) < len(designs) or len({d.dimension for d in all_of}) != 1:
         return None
-    first = all_of[0]
     return replace(
-        first,
-        mean=torch.cat([d.mean for d in all_of]),
+        all_of[0],
+        mean=in_one([d.mean for d in all_of]),
         basis=Basis(
-            torch.cat([d.basis.rows for d in all_of if d.basis]),
-            torch.cat([d.basis.combination for d in all_of if d.basis]),
+            in_one([d.basis.rows for d in all_of if d.basis]),
+            in_one([d.basis.combination for d in all_of if d.basis]),
         ),
-        axes=Axes(None, torch.cat([d.axes.variances for d in all_of]), torch.cat([d.axes.rest for d in all_of])),
-        resident=torch.cat([d.resident for d in all_of if d.resident is not None]),
+        axes=Axes(None, in_one([d.axes.variances for d in all_of]), in_one([d.axes.rest for d in all_of])),
+        resident=in_one([d.resident for d in all_of if d.resident is not None]),
     )
 
 
@@ -258,22 +249,26 @@ def _is_reduced(n: int, dimension: int, most: int | None = None) -> bool:
 
 def _reduced(centred: Tensor, mean: Tensor, source: RowSource) -> Design:
     """Fewer rows than dimensions: the rows' own principal axes, at most n of them, hold all there is."""
-    rows = centred.to(torch.float64)
-    products = torch.bmm(rows, rows.mT)
-    with threads_of_work(products[0].numel()):  # eigh wakes threads for one reflection after the other
-        values, vectors = torch.linalg.eigh(products)
+    values, vectors = decomposed(centred.to(torch.float64))
+    with threads_of_work(vectors.numel()):
+        return _rotated(centred, mean, source, values, vectors)
+
+
+def _rotated(centred: Tensor, mean: Tensor, source: RowSource, values: Tensor, vectors: Tensor) -> Design:
+    """Rows [G, n, d] whose products with one another have these eigenvalues and eigenvectors."""
+    n = centred.shape[1]
     # below this, an eigenvalue of the Gram matrix is rounding
-    floor = values[:, -1:].clamp_min(1e-30) * rows.shape[1] * torch.finfo(torch.float64).eps
+    floor = values[:, -1:].clamp_min(1e-30) * n * torch.finfo(torch.float64).eps
     kept = values > floor
     lengths = torch.where(kept, values, torch.zeros_like(values)).sqrt()
     inverse = torch.where(kept, 1 / lengths.clamp_min(1e-30), torch.zeros_like(values))
     used = kept.any(0).cpu()  # one wait
-    first = int(used.to(torch.int).argmax()) if bool(used.any()) else rows.shape[1] - 1
+    first = int(used.to(torch.int).argmax()) if bool(used.any()) else n - 1
     features = (vectors * lengths[:, None])[..., first:].contiguous()
     basis = Basis(centred, (vectors * inverse[:, None])[..., first:].contiguous())
-    variances = (lengths**2 / rows.shape[1])[:, first:]
+    variances = (lengths**2 / n)[:, first:]
     return Design(
-        rows.shape[1],
+        n,
         mean,
         basis,
         Axes(None, variances, torch.zeros_like(variances[:, 0])),

@@ -135,9 +135,8 @@ class Gathered:
 
             def read(piece: tuple[int, int]) -> None:
                 index, start = piece
-                with torch.inference_mode():  # it holds for a thread
-                    block = normalised(banks[index][start : start + step])
-                    self.rows[index, start : start + len(block)] = torch.from_numpy(block)
+                block = normalised(banks[index][start : start + step])
+                self.rows[index, start : start + len(block)] = torch.from_numpy(block)
                 bar.update(len(block))
 
             side_by_side(read, pieces)

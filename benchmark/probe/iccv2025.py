@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.compute import threads_of_work
 from benchmark.probe.design import STACK_BYTES
 from benchmark.probe.problem import Fit, Layers, Problem, Protocol, predict
-from benchmark.probe.products import product
+from benchmark.probe.products import in_one, product
 from benchmark.probe.sgd import (
     BATCH_SIZE,
     EPOCHS,
@@ -102,7 +103,8 @@ def iccv2025(
         labels = torch.from_numpy(problem.labels[first : first + together]).to(device)
         read = reader(problem, which, every, device, memory_bytes, dtype)
         run = descend(read, labels, [rate], [decay], in_rows=read.in_rows, resident=read.resident, **schedule)
-        loss, norm = _objective(read, labels, run, decay, batch_size)
+        with threads_of_work(run.weights.numel() * min(problem.n, batch_size)):
+            loss, norm = _objective(read, labels, run, decay, batch_size)
         weights.append(run.weights[:, 0])
         biases.append(run.bias[:, 0])
         losses.append(loss.cpu().numpy())
@@ -123,8 +125,8 @@ def iccv2025(
         "precision": str(dtype).removeprefix("torch."),
     }
     return Fit(
-        weights=torch.cat(weights),
-        bias=torch.cat(biases),
+        weights=in_one(weights),
+        bias=in_one(biases),
         chosen={"learning_rate": rate, "weight_decay": decay},
         search=tuple(
             {"learning_rate": p[0], "weight_decay": p[1], "validation_accuracy": a}
@@ -157,7 +159,8 @@ def _validation_accuracy(problem: Problem, runs: Descent) -> list[float]:
     rows = problem.validation_rows
     predicted = predict([_Assigned(problem)], np.arange(len(rows)), runs.weights[0], runs.bias[0])[:, 0]
     accuracy = (predicted == problem.labels[0, rows]).mean(axis=1)
-    finite = runs.weights[0].isfinite().all(-1).all(-1).cpu().numpy()
+    with threads_of_work(runs.weights[0].numel()):
+        finite = runs.weights[0].isfinite().all(-1).all(-1).cpu().numpy()
     return [float(a) if f else 0.0 for a, f in zip(accuracy, finite, strict=True)]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.compute import uploaded
+from benchmark.compute import threads_of_work, uploaded
 from benchmark.probe.design import Design, Frame
 from benchmark.probe.features import GATHER_BYTES, Gathered, Rows, RowSource, gather, normalised, picked
 
@@ -186,21 +186,22 @@ def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tens
         uint8 (uint16 for more than 256 classes) [K, V, m].
     """
     count, dimension, n_classes = weights.shape
-    flat = weights.to(torch.float32).movedim(0, 1).reshape(dimension, -1).contiguous()
-    shift = bias.to(torch.float32).reshape(-1)
     few = torch.uint8 if n_classes <= 256 else torch.int32
-    answers = [[torch.empty((count, 0), dtype=few, device=flat.device)] for _ in banks]
+    answers = [[torch.empty((count, 0), dtype=few, device=weights.device)] for _ in banks]
     step = max(1, GATHER_BYTES // (4 * max(dimension, count * n_classes)))
-    for v, bank in enumerate(banks):
-        for start in range(0, len(rows), step):
-            part = rows[start : start + step]
-            block = torch.from_numpy(normalised(picked(bank, part)))
-            logits = (uploaded(block, flat.device) @ flat + shift).view(-1, count, n_classes)
-            best = logits.amax(-1, keepdim=True)
-            # argmax promises no order among equals
-            index = torch.arange(n_classes, dtype=torch.int32, device=logits.device).expand_as(logits)
-            first = torch.where(logits == best, index, n_classes).amin(-1)
-            # NaN equals nothing: a diverged layer answers class 0
-            answers[v].append((first % n_classes).T.to(few))
+    with threads_of_work(weights.numel() * min(step, len(rows))):
+        flat = weights.to(torch.float32).movedim(0, 1).reshape(dimension, -1).contiguous()
+        shift = bias.to(torch.float32).reshape(-1)
+        for v, bank in enumerate(banks):
+            for start in range(0, len(rows), step):
+                part = rows[start : start + step]
+                block = torch.from_numpy(normalised(picked(bank, part)))
+                logits = (uploaded(block, flat.device) @ flat + shift).view(-1, count, n_classes)
+                best = logits.amax(-1, keepdim=True)
+                # argmax promises no order among equals
+                index = torch.arange(n_classes, dtype=torch.int32, device=logits.device).expand_as(logits)
+                first = torch.where(logits == best, index, n_classes).amin(-1)
+                # NaN equals nothing: a diverged layer answers class 0
+                answers[v].append((first % n_classes).T.to(few))
     there = torch.stack([torch.cat(of_view, 1) for of_view in answers], 1).cpu().numpy()  # waits once
     return there if n_classes <= 256 else there.astype(np.uint16)

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from benchmark.compute import compiled_module, multiply, threads_of_work, uploaded
 from benchmark.probe.features import QUIET_BAR
 from benchmark.probe.problem import Problem
+from benchmark.probe.products import of_each
 
 MOMENTUM = 0.9
 BATCH_SIZE = 1024
@@ -108,7 +109,8 @@ def descend(
                 bias_velocity.mul_(MOMENTUM).add_(residual.sum(3, keepdim=True)).addcmul_(decay, bias)
                 layer.step(index, residual, now, decay)
                 bias.addcmul_(now, bias_velocity, value=-1)
-    return Descent(layer.weights().mT, bias[..., 0])
+    with threads_of_work(groups * runs * n_classes * dimension * (n if in_rows else 1)):
+        return Descent(layer.weights().mT, bias[..., 0])
 
 
 def _epochs(n: int, epochs: int, batch_size: int, generator: torch.Generator) -> Iterator[tuple[float, Tensor]]:
@@ -179,10 +181,11 @@ class _InRows:
     def __init__(self, read: Read, n: int, groups: int, runs: int, first: Tensor) -> None:
         self._rows = read(torch.arange(n))
         self._first = first
-        self._products = torch.bmm(self._rows, self._rows.mT)
-        self._first_logits = (first @ self._rows.mT)[:, None]
-        self._part = first.new_zeros((groups, runs, first.shape[0], n))
-        self._velocity = torch.zeros_like(self._part)
+        (self._products,) = of_each(lambda rows: (torch.bmm(rows, rows.mT),), self._rows.numel() * n, self._rows)
+        with threads_of_work(self._rows.numel() * len(first)):
+            self._first_logits = (first @ self._rows.mT)[:, None]
+            self._part = first.new_zeros((groups, runs, first.shape[0], n))
+            self._velocity = torch.zeros_like(self._part)
         self._kept = first.new_ones((runs, 1, 1))
         self._kept_velocity = torch.zeros_like(self._kept)
 
@@ -264,8 +267,9 @@ def reader(
     if len(which) * len(rows) * problem.dimension * dtype.itemsize <= memory_bytes:
         resident = _empty((len(which), len(rows), problem.dimension), dtype, device)
         step = max(1, (64 << 20) // (len(which) * problem.dimension * 4))
-        for start in range(0, len(rows), step):
-            resident[:, start : start + step] = uploaded(source(start, min(start + step, len(rows))), device)
+        with threads_of_work(len(which) * min(step, len(rows)) * problem.dimension):
+            for start in range(0, len(rows), step):
+                resident[:, start : start + step] = uploaded(source(start, min(start + step, len(rows))), device)
     return Reader(resident, problem, which, rows, device, dtype)
 
 

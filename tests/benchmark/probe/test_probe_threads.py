@@ -1,0 +1,116 @@
+"""Which steps of a whole probe have more than one thread, and how many pieces go side by side: counted, not timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from benchmark.compute.threads import LITTLE_WORK
+from benchmark.probe import processing_probe
+from benchmark.probe.basis import decomposed
+from benchmark.probe.products import ONCE, of_each
+
+GRAIN = 1 << 15
+"""Elements from which torch shares an elementwise operation between its threads (``at::internal::GRAIN_SIZE``)."""
+
+WAKING = ("mm", "bmm", "addmm", "baddbmm", "linalg")
+"""Begins of names of operations that libraries share between threads by a measure of their own."""
+
+
+class Shared(TorchDispatchMode):
+    """Operations of this thread that could wake others, by name, with the elements of their largest tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, int]] = []
+        self.operations = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        self.operations += 1
+        name = func.__name__.removeprefix("_")
+        largest = max((t.numel() for t in tree_leaves((args, found)) if isinstance(t, torch.Tensor)), default=0)
+        if (
+            torch.get_num_threads() > 1
+            and _computes(func, args, found)
+            and (largest >= GRAIN or name.startswith(WAKING))
+        ):
+            self.seen.append((name, largest))
+        return found
+
+
+def _computes(func: Any, given: Any, found: Any) -> bool:
+    """Whether an operation makes or changes values, where others only look at them or ask for memory."""
+    if func.__name__.startswith(("empty", "new_empty", "lift_fresh")):
+        return False
+    before, after = (
+        {t.untyped_storage().data_ptr() for t in tree_leaves(tree) if isinstance(t, torch.Tensor)}
+        for tree in (given, found)
+    )
+    return func._schema.is_mutable or not after <= before
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("protocol", ["iccv2025", "converged"])
+def test_a_probe_of_300_photos_wakes_no_thread_but_those_of_pieces(protocol: str, two_threads: None) -> None:
+    """Ten assignments of six classes, 1280 dimensions: as large as the README's default."""
+    rng = np.random.default_rng(0)
+    banks = [rng.normal(size=(420, 1280)).astype(np.float32) for _ in range(6)]
+    train, test = [bank[:300] for bank in banks], [bank[300:] for bank in banks]
+    options = {"epochs": 3, "rounds": (5, 2)} if protocol == "iccv2025" else {"strengths": (1e-2, 1e-3)}
+    with Shared() as shared:
+        answers = processing_probe(train, test, rng.integers(0, 6, (10, 300)), protocol=protocol, **options)
+    assert answers.predicted.shape == (10, 6, 120)
+    assert shared.operations > 100
+    assert shared.seen == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "work", "threads", "pieces"),
+    [
+        (5, LITTLE_WORK, 1, [1] * 5),  # much: a set on a thread at a time
+        (5, LITTLE_WORK - 1, 1, [5]),  # little: all of them on one
+        (1, LITTLE_WORK, 1, [1]),  # once: what one thread does sooner than others wake
+        (1, ONCE * LITTLE_WORK, 2, [1]),  # fewer sets than threads, and much
+    ],
+)
+def test_of_each__sets_side_by_side_where_it_is_much(
+    groups: int, work: int, threads: int, pieces: list[int], two_threads: None
+) -> None:
+    rng = np.random.default_rng(0)
+    left, right = (torch.from_numpy(rng.normal(size=(groups, 4, 4))) for _ in range(2))
+    seen = []
+
+    def both(one: torch.Tensor, other: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append((len(one), torch.get_num_threads(), torch.is_inference_mode_enabled()))
+        return one @ other, one.sum(1)
+
+    with torch.inference_mode():
+        product, sums = of_each(both, work, left, right)
+    assert seen == [(size, threads, True) for size in pieces]
+    assert torch.get_num_threads() == 2
+    np.testing.assert_allclose(product, np.einsum("gij,gjk->gik", left, right), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(sums, left.numpy().sum(1))
+
+
+def test_decomposed__eigenvectors_are_found_on_one_thread(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of their reflections is a little step, whatever the products before them are."""
+    monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", 100)
+    rows = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 9, 20)))
+    with Shared() as shared:
+        values, vectors = decomposed(rows)
+    assert [name for name, _ in shared.seen] == ["bmm.default"]  # 9 * 9 * 20 multiply-adds, more than 16 times 100
+    np.testing.assert_allclose(vectors * values[:, None] @ vectors.mT, rows @ rows.mT, atol=1e-9)
