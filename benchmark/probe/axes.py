@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmark.compute import threads_of_work
-from benchmark.probe.products import of_each, product
+from benchmark.probe.products import ONCE, of_each, product
 
 if TYPE_CHECKING:
     from benchmark.probe.design import Design
@@ -49,11 +49,15 @@ def principal_axes(features: Design, count: int) -> Axes:
     """
     groups, dimension = features.mean.shape
     generator = torch.Generator().manual_seed(0)
-    start = torch.randn((dimension, count), generator=generator, dtype=torch.float64).to(features.mean.device)
+    with threads_of_work(dimension * count):
+        start = torch.randn((dimension, count), generator=generator, dtype=torch.float64).to(features.mean.device)
     image = start.expand(groups, -1, -1)
+    pass_work = 2 * groups * features.n * dimension * count
+    if len(features.pieces) == 1:  # none goes side by side
+        pass_work //= ONCE
     for _ in range(SUBSPACE_PASSES):
         (vectors,) = of_each(lambda image: (torch.linalg.qr(image).Q,), 2 * image.numel() * count, image)
-        with threads_of_work(2 * groups * features.block_rows * dimension * count):
+        with threads_of_work(pass_work):
             image, total = torch.zeros_like(vectors), torch.zeros_like(features.mean[:, 0])
             features.add_up(functools.partial(_add_image, vectors.to(features.dtype)), image, total)
     with threads_of_work(2 * image.numel() * count):

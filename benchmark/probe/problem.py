@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.compute import threads_of_work, uploaded
+from benchmark.compute import side_by_side, threads_for, threads_of_work, uploaded
 from benchmark.probe.design import Design, Frame
 from benchmark.probe.features import GATHER_BYTES, Gathered, Rows, RowSource, gather, normalised, picked
 
@@ -187,21 +187,28 @@ def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tens
     """
     count, dimension, n_classes = weights.shape
     few = torch.uint8 if n_classes <= 256 else torch.int32
-    answers = [[torch.empty((count, 0), dtype=few, device=weights.device)] for _ in banks]
-    step = max(1, GATHER_BYTES // (4 * max(dimension, count * n_classes)))
-    with threads_of_work(weights.numel() * min(step, len(rows))):
+    threads = torch.get_num_threads() if weights.device.type == "cpu" else 1
+    step = max(1, GATHER_BYTES // (4 * threads * max(dimension, count * n_classes)))
+    pieces = [(bank, rows[start : start + step]) for bank in banks for start in range(0, len(rows), step)]
+    with threads_of_work(weights.numel()):
         flat = weights.to(torch.float32).movedim(0, 1).reshape(dimension, -1).contiguous()
         shift = bias.to(torch.float32).reshape(-1)
-        for v, bank in enumerate(banks):
-            for start in range(0, len(rows), step):
-                part = rows[start : start + step]
-                block = torch.from_numpy(normalised(picked(bank, part)))
-                logits = (uploaded(block, flat.device) @ flat + shift).view(-1, count, n_classes)
-                best = logits.amax(-1, keepdim=True)
-                # argmax promises no order among equals
-                index = torch.arange(n_classes, dtype=torch.int32, device=logits.device).expand_as(logits)
-                first = torch.where(logits == best, index, n_classes).amin(-1)
-                # NaN equals nothing: a diverged layer answers class 0
-                answers[v].append((first % n_classes).T.to(few))
-    there = torch.stack([torch.cat(of_view, 1) for of_view in answers], 1).cpu().numpy()  # waits once
+
+    def answers(piece: tuple[Rows, np.ndarray]) -> Tensor:
+        block = torch.from_numpy(normalised(picked(*piece)))
+        logits = (uploaded(block, flat.device) @ flat + shift).view(-1, count, n_classes)
+        best = logits.amax(-1, keepdim=True)
+        # argmax promises no order among equals
+        index = torch.arange(n_classes, dtype=torch.int32, device=logits.device).expand_as(logits)
+        first = torch.where(logits == best, index, n_classes).amin(-1)
+        # NaN equals nothing: a diverged layer answers class 0
+        return (first % n_classes).T.to(few)
+
+    if len(pieces) >= threads > 1 and threads_for(weights.numel() * len(rows) * len(banks), threads) > 1:
+        found = side_by_side(answers, pieces)
+    else:
+        with threads_of_work(weights.numel() * min(step, len(rows))):
+            found = [answers(piece) for piece in pieces]
+    there = torch.cat([torch.empty((count, 0), dtype=few, device=flat.device), *found], 1).cpu().numpy()  # waits once
+    there = there.reshape(count, len(banks), len(rows))
     return there if n_classes <= 256 else there.astype(np.uint16)

@@ -19,6 +19,7 @@ from benchmark.compute import threads_of_work
 from benchmark.probe.design import TURNED_ROWS, Frame, design
 from benchmark.probe.features import Rows, normalised, picked
 from benchmark.probe.problem import LabelledSplits
+from benchmark.probe.products import in_one
 
 FITS = 20
 """Full fits of a labelled probe on one view of its photos, the mean of three: ten of the search and the refit, in one
@@ -66,7 +67,7 @@ def turned(splits: LabelledSplits) -> LabelledSplits:
     [[0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1]]
     """
     parts = [splits.train_x] if splits.val_x is None else [splits.train_x, splits.val_x]
-    found = turned_rows(torch.cat([all_rows(part) for part in parts]), all_rows(splits.test_x))
+    found = turned_rows(in_one([all_rows(part) for part in parts]), all_rows(splits.test_x))
     train = splits.train_x.shape[0]
     return replace(
         splits,
@@ -93,9 +94,9 @@ def turned_rows(rows: Tensor, tested: Tensor) -> Turned:
         reflectors, factors = torch.geqrf(columns)
         spanned = reflectors[: n + 1].triu()
         along = torch.ormqr(reflectors, factors, tested.mT, transpose=True)
-    learnt = _from_the_last(spanned[:, 1:], torch.zeros(n, dtype=torch.float64))
-    left = torch.linalg.vector_norm(along[n + 1 :], dim=0)
-    return Turned(learnt, _from_the_last(along[: n + 1], left), _frame(learnt, float(spanned[0, 0])))
+        learnt = _from_the_last(spanned[:, 1:], torch.zeros(n, dtype=torch.float64))
+        others = _from_the_last(along[: n + 1], torch.linalg.vector_norm(along[n + 1 :], dim=0))
+    return Turned(learnt, others, _frame(learnt, float(spanned[0, 0])))
 
 
 def all_rows(rows: Rows) -> Tensor:
@@ -107,7 +108,8 @@ def all_rows(rows: Rows) -> Tensor:
     count, dimension = (int(side) for side in rows.shape)
     if not count:
         return torch.zeros((0, dimension), dtype=torch.float64)
-    return torch.from_numpy(normalised(picked(rows, np.arange(count)))).to(torch.float64)
+    with threads_of_work(count * dimension):
+        return torch.from_numpy(normalised(picked(rows, np.arange(count)))).to(torch.float64)
 
 
 def _from_the_last(coordinates: Tensor, left: Tensor) -> np.ndarray:

@@ -12,8 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from benchmark.compute.threads import LITTLE_WORK
-from benchmark.probe import processing_probe
+from benchmark.probe import labelled_probe, processing_probe
 from benchmark.probe.basis import decomposed
+from benchmark.probe.problem import LabelledSplits
 from benchmark.probe.products import ONCE, of_each
 
 GRAIN = 1 << 15
@@ -74,6 +75,19 @@ def test_a_probe_of_300_photos_wakes_no_thread_but_those_of_pieces(protocol: str
     with Shared() as shared:
         answers = processing_probe(train, test, rng.integers(0, 6, (10, 300)), protocol=protocol, **options)
     assert answers.predicted.shape == (10, 6, 120)
+    assert shared.operations > 100
+    assert shared.seen == []
+
+
+def test_a_labelled_probe_of_918_photos_wakes_no_thread_but_those_of_pieces(two_threads: None) -> None:
+    """As large as the tasks on simulated cameras: its photos are turned, and their axes found."""
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(1377, 1280)).astype(np.float32), rng.integers(0, 3, 1377)
+    train, val, test = slice(0, 756), slice(756, 918), slice(918, 1377)
+    splits = LabelledSplits(rows[train], labels[train], rows[val], labels[val], rows[test], labels[test], 3)
+    with Shared() as shared:
+        answers = labelled_probe(splits, strengths=(1e-1, 1e-2))
+    assert answers.predicted.shape == (1, 1, 459)
     assert shared.operations > 100
     assert shared.seen == []
 
