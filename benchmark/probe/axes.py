@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.compute import threads_of_work
-from benchmark.probe.products import ONCE, of_each, product
+from benchmark.compute import side_by_side, threads_of_work
+from benchmark.probe.products import ONCE, in_one, of_each, product
 
 if TYPE_CHECKING:
     from benchmark.probe.design import Design
@@ -47,6 +47,20 @@ def principal_axes(features: Design, count: int) -> Axes:
     They only precondition: close is enough, and the same random start makes it repeatable. (Halko, Martinsson and
     Tropp, SIAM Review 53, 2011.)
     """
+    groups, threads = len(features.mean), torch.get_num_threads()
+    if groups == 1 or features.mean.device.type != "cpu" or features.resident is None:
+        return _principal_axes(features, count)
+    # a set at a time, whatever the threads: bits do not depend on them
+    each, work = [features.alone(g) for g in range(groups)], functools.partial(_principal_axes, count=count)
+    found = side_by_side(work, each) if groups >= threads else [work(one) for one in each]
+    return Axes(
+        in_one([axes.vectors for axes in found if axes.vectors is not None]),
+        in_one([axes.variances for axes in found]),
+        in_one([axes.rest for axes in found]),
+    )
+
+
+def _principal_axes(features: Design, count: int) -> Axes:
     groups, dimension = features.mean.shape
     generator = torch.Generator().manual_seed(0)
     with threads_of_work(dimension * count):
@@ -57,9 +71,11 @@ def principal_axes(features: Design, count: int) -> Axes:
         pass_work //= ONCE
     for _ in range(SUBSPACE_PASSES):
         (vectors,) = of_each(lambda image: (torch.linalg.qr(image).Q,), 2 * image.numel() * count, image)
-        with threads_of_work(pass_work):
+        with threads_of_work(vectors.numel()):
             image, total = torch.zeros_like(vectors), torch.zeros_like(features.mean[:, 0])
-            features.add_up(functools.partial(_add_image, vectors.to(features.dtype)), image, total)
+            work = functools.partial(_add_image, vectors.to(features.dtype))
+        with threads_of_work(pass_work):
+            features.add_up(work, image, total)
     with threads_of_work(2 * image.numel() * count):
         inner = torch.bmm(vectors.mT, image) / features.n
         variances, turn = torch.linalg.eigh((inner + inner.mT) / 2)

@@ -114,9 +114,11 @@ class Design:
             return sums
 
         for wave in range(0, len(pieces), WAVE * threads):
-            for sums in side_by_side(one, pieces[wave : wave + WAVE * threads]):
-                for total, part in zip(totals, sums, strict=True):
-                    total += part
+            found = side_by_side(one, pieces[wave : wave + WAVE * threads])
+            with threads_of_work(sum(total.numel() for total in totals)):
+                for sums in found:
+                    for total, part in zip(totals, sums, strict=True):
+                        total += part
 
     def narrowed(self, members: Tensor) -> Design:
         """The training sets ``members`` alone (a copy of their features); only of a resident design."""
@@ -133,6 +135,19 @@ class Design:
                 self.axes.rest[members],
             ),
             resident=self.resident[members],
+        )
+
+    def alone(self, group: int) -> Design:
+        """One training set, without a copy; only of a resident design that is not rotated."""
+        assert self.resident is not None
+        assert self.basis is None
+        one, axes = slice(group, group + 1), self.axes
+        vectors = None if axes.vectors is None else axes.vectors[one]
+        return replace(
+            self,
+            mean=self.mean[one],
+            axes=Axes(vectors, axes.variances[one], axes.rest[one]),
+            resident=self.resident[one],
         )
 
     def part(self, groups: slice, rows: np.ndarray) -> Design:

@@ -11,10 +11,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmark.compute.threads import LITTLE_WORK
+from benchmark.compute.threads import LITTLE_WORK, side_by_side
 from benchmark.probe import labelled_probe, processing_probe
 from benchmark.probe.basis import decomposed
-from benchmark.probe.problem import LabelledSplits
+from benchmark.probe.design import design
+from benchmark.probe.features import gather, normalised
+from benchmark.probe.problem import LabelledSplits, predict
 from benchmark.probe.products import ONCE, of_each
 
 GRAIN = 1 << 15
@@ -65,25 +67,27 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("n", [300, 1000])
 @pytest.mark.parametrize("protocol", ["iccv2025", "converged"])
-def test_a_probe_of_300_photos_wakes_no_thread_but_those_of_pieces(protocol: str, two_threads: None) -> None:
-    """Ten assignments of six classes, 1280 dimensions: as large as the README's default."""
+def test_processing_probe__wakes_no_thread_but_those_of_pieces(protocol: str, n: int, two_threads: None) -> None:
+    """Ten assignments of six classes, 1280 dimensions: with 300 photos they are rotated to their own axes."""
     rng = np.random.default_rng(0)
-    banks = [rng.normal(size=(420, 1280)).astype(np.float32) for _ in range(6)]
-    train, test = [bank[:300] for bank in banks], [bank[300:] for bank in banks]
+    banks = [rng.normal(size=(n + 120, 1280)).astype(np.float32) for _ in range(6)]
+    train, test = [bank[:n] for bank in banks], [bank[n:] for bank in banks]
     options = {"epochs": 3, "rounds": (5, 2)} if protocol == "iccv2025" else {"strengths": (1e-2, 1e-3)}
     with Shared() as shared:
-        answers = processing_probe(train, test, rng.integers(0, 6, (10, 300)), protocol=protocol, **options)
+        answers = processing_probe(train, test, rng.integers(0, 6, (10, n)), protocol=protocol, **options)
     assert answers.predicted.shape == (10, 6, 120)
     assert shared.operations > 100
     assert shared.seen == []
 
 
-def test_a_labelled_probe_of_918_photos_wakes_no_thread_but_those_of_pieces(two_threads: None) -> None:
-    """As large as the tasks on simulated cameras: its photos are turned, and their axes found."""
+@pytest.mark.parametrize("n", [756, 1756])
+def test_labelled_probe__wakes_no_thread_but_those_of_pieces(n: int, two_threads: None) -> None:
+    """The first is as large as the tasks on simulated cameras: its photos are turned. The second has several blocks."""
     rng = np.random.default_rng(0)
-    rows, labels = rng.normal(size=(1377, 1280)).astype(np.float32), rng.integers(0, 3, 1377)
-    train, val, test = slice(0, 756), slice(756, 918), slice(918, 1377)
+    rows, labels = rng.normal(size=(n + 621, 1280)).astype(np.float32), rng.integers(0, 3, n + 621)
+    train, val, test = slice(0, n), slice(n, n + 162), slice(n + 162, n + 621)
     splits = LabelledSplits(rows[train], labels[train], rows[val], labels[val], rows[test], labels[test], 3)
     with Shared() as shared:
         answers = labelled_probe(splits, strengths=(1e-1, 1e-2))
@@ -128,3 +132,55 @@ def test_decomposed__eigenvectors_are_found_on_one_thread(two_threads: None, mon
         values, vectors = decomposed(rows)
     assert [name for name, _ in shared.seen] == ["bmm.default"]  # 9 * 9 * 20 multiply-adds, more than 16 times 100
     np.testing.assert_allclose(vectors * values[:, None] @ vectors.mT, rows @ rows.mT, atol=1e-9)
+
+
+def pieces_of(monkeypatch: pytest.MonkeyPatch, module: str) -> list[int]:
+    """Of how many pieces each call of ``side_by_side`` from there is to come."""
+    seen: list[int] = []
+
+    def spy(work: Any, pieces: Any) -> Any:
+        seen.append(len(pieces))
+        return side_by_side(work, pieces)
+
+    monkeypatch.setattr(f"benchmark.probe.{module}.side_by_side", spy)
+    return seen
+
+
+def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    banks = [rng.normal(size=(90, 40)).astype(np.float32) for _ in range(3)]
+    which, rows = np.repeat(np.arange(3)[:, None], 90, 1), np.arange(90)
+    seen, before, found = pieces_of(monkeypatch, "axes"), torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            made = design(gather(banks, which, rows), 3, 90, 40, device=torch.device("cpu"), memory_bytes=1 << 30)
+            found.append(made.axes)
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [3, 3]  # with four threads the blocks of one set after the other
+    for g, bank in enumerate(banks):
+        source = gather([bank], np.zeros((1, 90), int), rows)
+        alone = design(source, 1, 90, 40, device=torch.device("cpu"), memory_bytes=1 << 30).axes
+        for axes in found:
+            assert axes.vectors is not None
+            assert alone.vectors is not None
+            assert torch.equal(axes.vectors[g], alone.vectors[0])
+            assert torch.equal(axes.variances[g], alone.variances[0])
+            assert torch.equal(axes.rest[g], alone.rest[0])
+
+
+@pytest.mark.parametrize(("much", "pieces"), [(True, [6]), (False, [])])
+def test_predict__bank_by_bank_where_it_is_much(
+    much: bool, pieces: list[int], two_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    banks, rows = [rng.normal(size=(30, 8)).astype(np.float32) for _ in range(6)], np.arange(3, 30, 2)
+    weights, bias = (torch.from_numpy(rng.normal(size=size)) for size in ((5, 8, 4), (5, 4)))
+    work = 6 * len(rows) * 5 * 8 * 4
+    monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", work if much else work + 1)
+    seen = pieces_of(monkeypatch, "problem")
+    found = predict(banks, rows, weights, bias)
+    assert seen == pieces
+    scores = np.einsum("vmd,kdc->kvmc", np.stack([normalised(bank[rows]) for bank in banks]), weights)
+    np.testing.assert_array_equal(found, (scores + bias[:, None, None].numpy()).argmax(-1))
