@@ -7,7 +7,7 @@ from .memory import budget, free_on_gpu, free_on_host, share_machine
 from .precision import rounded_as_asked
 from .process_setup import import_torch, prepare_process, wait_asleep
 from .products import in_parts, multiply, numpy_is_faster
-from .threads import side_by_side, threads_for, threads_of_work
+from .threads import side_by_side, slices_of, threads_for, threads_of_work
 from .uploads import uploaded
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "rounded_as_asked",
     "share_machine",
     "side_by_side",
+    "slices_of",
     "threads_for",
     "threads_of_work",
     "uploaded",

@@ -7,7 +7,6 @@ where MKL made 60 to 150, for products from 60 to 20,000 columns; on an Intel Xe
 from __future__ import annotations
 
 import functools
-import itertools
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.compute.threads import side_by_side
+from benchmark.compute.threads import side_by_side, slices_of
+
+LEAST_ROWS = 512
+"""Of a part: the library copies the other side of a product for each."""
 
 CPU_INFO = Path("/proc/cpuinfo")
 
@@ -52,7 +54,7 @@ def _vendor() -> str:
 
 
 def in_parts(rows: int, work: Callable[[int, int], None]) -> None:
-    """``work(first, last)`` on parts of so many rows, one for each of torch's threads; products within have one."""
-    parts = max(1, min(torch.get_num_threads(), rows))
-    borders = [rows * i // parts for i in range(parts + 1)]
-    side_by_side(lambda part: work(*part), list(itertools.pairwise(borders)))
+    """``work(first, last)`` on parts of so many rows, one at least for each of torch's threads; products within have
+    one."""
+    least = max(1, min(LEAST_ROWS, rows // torch.get_num_threads()))
+    side_by_side(lambda part: work(part.start, part.stop), slices_of(rows, least))

@@ -30,6 +30,11 @@ to 14 s with one four times as low. The blocks of ``converged`` at 10,000 photos
 same time on one thread and on two there, and a machine with more cores should have the use of them."""
 
 
+PIECES = 4
+"""Pieces for each thread, where work can be cut anywhere: with one each, all would wait for a thread that has half a
+core beside a busy process."""
+
+
 def threads_for(multiply_adds: int, available: int) -> int:
     """How many of the available threads a step of so much work has: one below ``LITTLE_WORK``, else all.
 
@@ -75,6 +80,16 @@ def side_by_side(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> li
 
     with _one_thread():
         return list(_pool(os.getpid(), threads).map(one, pieces))
+
+
+def slices_of(total: int, least: int) -> list[slice]:
+    """Rows for ``side_by_side``: ``PIECES`` nearly equal slices for each of torch's threads, of ``least`` rows or more.
+
+    One thread has one slice of all, and so have rows that are fewer than two slices of the least.
+    """
+    threads = torch.get_num_threads()
+    parts = 1 if threads == 1 else max(1, min(PIECES * threads, total // least))
+    return [slice(total * i // parts, total * (i + 1) // parts) for i in range(parts)]
 
 
 @contextlib.contextmanager

@@ -11,7 +11,16 @@ import numpy as np
 import torch
 
 from benchmark.compute import threads_of_work
-from benchmark.knn.topk import GROUP, compiled, merge, replace_indices, shift_indices, top_keys, unpack_indices
+from benchmark.knn.topk import (
+    COMPILED_FROM,
+    GROUP,
+    compiled,
+    merge,
+    replace_indices,
+    shift_indices,
+    top_keys,
+    unpack_indices,
+)
 
 
 class AskedBlock(NamedTuple):
@@ -68,9 +77,10 @@ class _CompiledSearch:
             labels.astype(np.int32),
             np.repeat(depths, queries.shape[1]),
         )
-        for side, near in zip(found[:2], both, strict=True):
-            for t, mine in enumerate(near.view(len(depths), queries.shape[1], -1)):
-                found.add(side[t], slice(None), mine[:, : depths[t]])
+        with threads_of_work(2 * both[0].numel()):
+            for side, near in zip(found[:2], both, strict=True):
+                for t, mine in enumerate(near.view(len(depths), queries.shape[1], -1)):
+                    found.add(side[t], slice(None), mine[:, : depths[t]])
 
 
 class _BlockSearch:
@@ -83,8 +93,8 @@ class _BlockSearch:
 
     def __call__(self, keys: torch.Tensor, labels: np.ndarray, found: FoundBlock) -> None:
         queries = self._asked.queries
-        rows = min(self._rows, queries.shape[1])
-        with threads_of_work(len(queries) * rows * len(labels) * queries.shape[2]):
+        similarities = len(queries) * min(self._rows, queries.shape[1]) * len(labels)
+        with threads_of_work(similarities * queries.shape[2] if similarities >= COMPILED_FROM else 0):
             self._search(keys, labels, found)
 
     def _search(self, keys: torch.Tensor, labels: np.ndarray, found: FoundBlock) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
-from benchmark.compute import budget
+from benchmark.compute import budget, side_by_side, slices_of, threads_of_work
 from benchmark.knn.blocks import AskedBlock, FoundBlock, round_up, search_of
 from benchmark.knn.topk import GROUP, NOTHING, Embeddings, read_unit_rows
 
@@ -28,6 +28,12 @@ what a kill costs."""
 
 LEAST_QUERIES = 4096
 """Test photos x classes of a part at least. Fewer make reading the train photos again dear beside the products."""
+
+LEAST_KEYS = 1 << 20
+"""Keys that a piece of the test photos looks through at least: threads that share Python's lock, and have shorter
+steps, wait for it longer than they compute."""
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +86,27 @@ class Lists(NamedTuple):
 
     positives: list[list[torch.Tensor]]
     negatives: list[list[torch.Tensor]]
+
+    def of(self, rows: slice) -> Lists:
+        """Those of some of the test photos, without a copy."""
+        return Lists(*([[keys[rows] for keys in of_class] for of_class in side] for side in self))
+
+
+def by_photos(work: Callable[[slice], Answer], question: KnnQuestion, photos: int) -> list[Answer]:
+    """``work`` on slices of so many test photos, in order: on a CPU large ones side by side, few on one thread."""
+    if question.device.type != "cpu":
+        return [work(slice(0, photos))]
+    each = question.classes * len(question.train_assignments) * merged_width(question)
+    pieces = slices_of(photos, max(1, LEAST_KEYS // each))
+    if len(pieces) > 1:
+        return side_by_side(work, pieces)
+    with threads_of_work(0):
+        return [work(pieces[0])]
+
+
+def merged_width(question: KnnQuestion) -> int:
+    """Keys of each test photo and class that ``uniform`` looks through."""
+    return 3 * question.classes * question.k
 
 
 def plan_blocks(question: KnnQuestion, memory_bytes: int | None) -> BlockPlan:
@@ -162,4 +189,5 @@ def _empty_lists(question: KnnQuestion, photos: int, plan: BlockPlan) -> Lists:
             for t in classes
         ]
 
-    return Lists(side(), side())
+    with threads_of_work(photos * max(plan.same_depth, plan.other_depth)):
+        return Lists(side(), side())

@@ -17,9 +17,9 @@ from tqdm.auto import tqdm
 from benchmark.compute import budget, exact_device, rounded_as_asked, with_less_memory
 from benchmark.knn.answers import TIE_RULES, KnnAnswers, Setup
 from benchmark.knn.kept import KeptParts, parts_to_do
-from benchmark.knn.lists import KnnQuestion, Lists, neighbour_lists, plan_blocks, read_queries
+from benchmark.knn.lists import BlockPlan, KnnQuestion, Lists, by_photos, neighbour_lists, plan_blocks, read_queries
 from benchmark.knn.topk import Embeddings, unpack_indices
-from benchmark.knn.uniform import uniform_votes
+from benchmark.knn.uniform import uniform_nearest, uniform_votes
 from benchmark.knn.votes import Opposition, Outcomes, Votes, outcomes, tally, vote
 from builders.errors import DataError, UsageError
 
@@ -85,10 +85,22 @@ def _search(question: KnnQuestion, memory_bytes: int, answers: KnnAnswers, done:
         for photos in parts_to_do(done, plan.photos):
             queries = read_queries(question, photos)
             lists = neighbour_lists(question, queries, photos, plan, bar.update)
-            _record_fixed(answers, question, photos, lists)
-            _record_uniform(answers, photos, uniform_votes(question, queries, photos, lists, plan))
+            _record(answers, question, queries, photos, lists, plan)
             kept.save(answers, photos)
             done[photos] = True
+
+
+def _record(
+    answers: KnnAnswers, question: KnnQuestion, queries: torch.Tensor, photos: slice, lists: Lists, plan: BlockPlan
+) -> None:
+    nearest = uniform_nearest(question, queries, lists, plan)
+
+    def record(rows: slice) -> None:
+        these = slice(photos.start + rows.start, photos.start + rows.stop)
+        _record_fixed(answers, question, these, lists.of(rows))
+        _record_uniform(answers, these, uniform_votes(question, nearest[:, :, rows], these))
+
+    by_photos(record, question, queries.shape[1])
 
 
 def _bar(pairs: int) -> tqdm[Any]:

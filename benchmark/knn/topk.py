@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from benchmark.compute import compiled_module
+from benchmark.compute import compiled_module, threads_of_work
 from builders.errors import DataError
 
 NOTHING = torch.iinfo(torch.int64).min
@@ -25,8 +25,9 @@ GROUP = 32
 KEPT_GROUPS = (GROUP, 8)
 """The same for what the first prefilter leaves."""
 
-COMPILED_FROM = 1 << 22
-"""Similarities from which the compiled search is used: loading it takes some tenths of a second."""
+COMPILED_FROM = 1 << 20
+"""Similarities from which the compiled search is used: loading it takes some tenths of a second. Below, a search is
+many small steps, which one thread takes: two are a third faster alone, and take twice as long beside a busy process."""
 
 _LOW = 0xFFFFFFFF
 _SIGN_FREE = 0x7FFFFFFF
@@ -63,18 +64,21 @@ def read_unit_rows(embeddings: Embeddings, start: int, stop: int, out: torch.Ten
         raise DataError(f"{what}: rows {start} to {stop} have shape {raw.shape}; embed the photos again")
     if not raw.flags.writeable or not raw.flags.c_contiguous:
         raw = np.array(raw)  # torch warns about memory it may not write to, such as a read-only memory map
-    rows = torch.from_numpy(raw).to(out.device)
-    norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    out[stop - start :] = 0
-    # Squares of very small or large numbers leave float32's range: such rows, and true zeros, are done in float64.
-    odd = ((norms < 1e-15) | (norms > 1e15) | norms.isnan()).flatten().nonzero().flatten()
-    torch.div(rows, norms, out=out[: stop - start])
-    if len(odd):
-        wide = rows[odd].double()
-        if not bool(wide.isfinite().all()):
-            raise DataError(f"{what}: embeddings of rows {start} to {stop} hold a NaN or infinity; embed them again")
-        lengths = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
-        out[odd] = torch.where(lengths > 0, wide / lengths, 0.0).float()
+    with threads_of_work(raw.size):
+        rows = torch.from_numpy(raw).to(out.device)
+        norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+        out[stop - start :] = 0
+        # Squares of very small or large numbers leave float32's range: such rows, and true zeros, are done in float64.
+        odd = ((norms < 1e-15) | (norms > 1e15) | norms.isnan()).flatten().nonzero().flatten()
+        torch.div(rows, norms, out=out[: stop - start])
+        if len(odd):
+            wide = rows[odd].double()
+            if not bool(wide.isfinite().all()):
+                raise DataError(
+                    f"{what}: embeddings of rows {start} to {stop} hold a NaN or infinity; embed them again"
+                )
+            lengths = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
+            out[odd] = torch.where(lengths > 0, wide / lengths, 0.0).float()
     return out
 
 

@@ -5,37 +5,46 @@ The neighbours are read off the lists that the other set-ups need, wherever thes
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
+from benchmark.compute import threads_of_work
 from benchmark.knn.blocks import round_up
-from benchmark.knn.lists import BlockPlan, KnnQuestion, Lists
+from benchmark.knn.lists import BlockPlan, KnnQuestion, Lists, by_photos, merged_width
 from benchmark.knn.topk import GROUP, NOTHING, merge, read_unit_rows, shift_indices, top_keys, unpack_indices
 from benchmark.knn.votes import Votes, decide, tally
 
 
-def uniform_votes(question: KnnQuestion, queries: torch.Tensor, photos: slice, lists: Lists, plan: BlockPlan) -> Votes:
-    """Votes [C of the test photo, seeds, test photos] among train photos of the drawn classes.
+def uniform_nearest(question: KnnQuestion, queries: torch.Tensor, lists: Lists, plan: BlockPlan) -> torch.Tensor:
+    """Keys [C of the test photo, seeds, test photos, k] of the nearest among train photos of the drawn classes.
 
     Args:
         queries: float32 [C, test photos of the part, dimension], of unit length.
-        photos: which test photos these are.
         lists: their nearest neighbours in each bank.
     """
     # uint8 would do for the classes at hand, int64 would cost eight times the memory traffic
     drawn = torch.from_numpy(question.train_assignments.T.astype(np.int16)).contiguous().to(question.device)
     shape = (question.classes, drawn.shape[1], queries.shape[1], question.k)
-    nearest = torch.full(shape, NOTHING, dtype=torch.int64, device=question.device)
-    proven = torch.ones(shape[:-1], dtype=torch.bool, device=question.device)
-    for t in range(question.classes):
-        keys, banks, bound = _merged(lists.positives[t] + lists.negatives[t], 3 * question.classes * question.k)
-        classes = drawn[unpack_indices(keys).clamp(min=0)]  # [photos, width, seeds]
-        visible = (classes == banks[..., None]).permute(2, 0, 1)
-        _first(keys, visible & (keys != NOTHING), nearest[t])
-        # Whatever is missing from the lists is farther than the bound, so it cannot be before a k-th at the bound.
-        proven[t] = nearest[t, :, :, -1] >= bound
-    _find(question, queries, nearest, ~proven, plan)
-    return _vote(question, nearest, photos)
+    with threads_of_work(math.prod(shape)):
+        nearest = torch.full(shape, NOTHING, dtype=torch.int64, device=question.device)
+        proven = torch.ones(shape[:-1], dtype=torch.bool, device=question.device)
+
+    def read_off(rows: slice) -> None:
+        some = lists.of(rows)
+        for t in range(question.classes):
+            keys, banks, bound = _merged(some.positives[t] + some.negatives[t], merged_width(question))
+            classes = drawn[unpack_indices(keys).clamp(min=0)]  # [photos, width, seeds]
+            visible = (classes == banks[..., None]).permute(2, 0, 1)
+            _first(keys, visible & (keys != NOTHING), nearest[t, :, rows])
+            # Whatever is missing from the lists is farther than the bound, so it cannot be before a k-th at the bound.
+            proven[t, :, rows] = nearest[t, :, rows, -1] >= bound
+
+    by_photos(read_off, question, queries.shape[1])
+    if not bool(proven.all()):
+        _find(question, queries, nearest, ~proven, plan)
+    return nearest
 
 
 def _first(keys: torch.Tensor, visible: torch.Tensor, nearest: torch.Tensor) -> None:
@@ -68,8 +77,6 @@ def _find(
     """Compute the ``nearest`` [C, seeds, photos, k] that are ``wanted`` from similarities to all train photos."""
     nearest.masked_fill_(wanted[..., None], NOTHING)
     rows = wanted.any(dim=1).nonzero()  # [queries, 2]: class and photo
-    if not len(rows):
-        return
     seeds = wanted.any(dim=2).any(dim=0).nonzero().flatten().tolist()
     columns = max(GROUP, plan.columns // question.classes // GROUP * GROUP)
     shape = (question.classes, columns, question.dimension)
@@ -108,8 +115,8 @@ def _read_drawn(
     return widths, torch.from_numpy(places).to(question.device)
 
 
-def _vote(question: KnnQuestion, nearest: torch.Tensor, photos: slice) -> Votes:
-    """Votes among complete lists of neighbours [C, seeds, photos, k], positives and negatives mixed."""
+def uniform_votes(question: KnnQuestion, nearest: torch.Tensor, photos: slice) -> Votes:
+    """Votes [C, seeds, photos] among complete lists of neighbours [C, seeds, photos, k], both kinds mixed."""
     k = question.k
     labels = torch.from_numpy(question.train_labels).to(question.device)[unpack_indices(nearest).clamp(min=0)]
     own = torch.from_numpy(question.test_labels[photos]).to(question.device)

@@ -1,6 +1,7 @@
 """What tests of commands share."""
 
 import io
+from collections.abc import Iterator
 
 import pytest
 from PIL import Image
@@ -49,3 +50,14 @@ def short_projection():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("benchmark.encoders.controls.PROJECTION_DIMENSION", 64)
         yield
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Torch has two, whatever this machine has."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)

@@ -38,8 +38,8 @@ def test_numpy_is_faster__by_the_processors_maker(
     assert not products.numpy_is_faster.__wrapped__()
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 5, 100])
-def test_in_parts__every_row_once_and_threads_as_before(rows: int) -> None:
+@pytest.mark.parametrize(("rows", "parts"), [(0, 1), (1, 1), (2, 2), (5, 5), (100, 3), (2100, 4), (9000, 12)])
+def test_in_parts__every_row_once_and_threads_as_before(rows: int, parts: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     blas = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -57,6 +57,7 @@ def test_in_parts__every_row_once_and_threads_as_before(rows: int) -> None:
         torch.set_num_threads(before)
     assert (seen == 1).all()
     assert set(inside) == {1} or rows < 2  # one part has no other beside it
+    assert len(inside) == parts  # at least one for each thread; no more than that of fewer than ``LEAST_ROWS``
     assert [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"] == blas
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from benchmark.compute.threads import LITTLE_WORK, side_by_side
 from benchmark.probe import labelled_probe, processing_probe
@@ -18,53 +15,7 @@ from benchmark.probe.design import design
 from benchmark.probe.features import gather, normalised
 from benchmark.probe.problem import LabelledSplits, predict
 from benchmark.probe.products import ONCE, of_each
-
-GRAIN = 1 << 15
-"""Elements from which torch shares an elementwise operation between its threads (``at::internal::GRAIN_SIZE``)."""
-
-WAKING = ("mm", "bmm", "addmm", "baddbmm", "linalg")
-"""Begins of names of operations that libraries share between threads by a measure of their own."""
-
-
-class Shared(TorchDispatchMode):
-    """Operations of this thread that could wake others, by name, with the elements of their largest tensor."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[str, int]] = []
-        self.operations = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = func(*args, **(kwargs or {}))
-        self.operations += 1
-        name = func.__name__.removeprefix("_")
-        largest = max((t.numel() for t in tree_leaves((args, found)) if isinstance(t, torch.Tensor)), default=0)
-        if (
-            torch.get_num_threads() > 1
-            and _computes(func, args, found)
-            and (largest >= GRAIN or name.startswith(WAKING))
-        ):
-            self.seen.append((name, largest))
-        return found
-
-
-def _computes(func: Any, given: Any, found: Any) -> bool:
-    """Whether an operation makes or changes values, where others only look at them or ask for memory."""
-    if func.__name__.startswith(("empty", "new_empty", "lift_fresh")):
-        return False
-    before, after = (
-        {t.untyped_storage().data_ptr() for t in tree_leaves(tree) if isinstance(t, torch.Tensor)}
-        for tree in (given, found)
-    )
-    return func._schema.is_mutable or not after <= before
-
-
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+from tests.benchmark.waking import Waking
 
 
 @pytest.mark.parametrize("n", [300, 1000])
@@ -75,11 +26,11 @@ def test_processing_probe__wakes_no_thread_but_those_of_pieces(protocol: str, n:
     banks = [rng.normal(size=(n + 120, 1280)).astype(np.float32) for _ in range(6)]
     train, test = [bank[:n] for bank in banks], [bank[n:] for bank in banks]
     options = {"epochs": 3, "rounds": (5, 2)} if protocol == "iccv2025" else {"strengths": (1e-2, 1e-3)}
-    with Shared() as shared:
+    with Waking() as waking:
         answers = processing_probe(train, test, rng.integers(0, 6, (10, n)), protocol=protocol, **options)
     assert answers.predicted.shape == (10, 6, 120)
-    assert shared.operations > 100
-    assert shared.seen == []
+    assert waking.operations > 100
+    assert waking.seen == []
 
 
 @pytest.mark.parametrize("n", [756, 1756])
@@ -89,11 +40,11 @@ def test_labelled_probe__wakes_no_thread_but_those_of_pieces(n: int, two_threads
     rows, labels = rng.normal(size=(n + 621, 1280)).astype(np.float32), rng.integers(0, 3, n + 621)
     train, val, test = slice(0, n), slice(n, n + 162), slice(n + 162, n + 621)
     splits = LabelledSplits(rows[train], labels[train], rows[val], labels[val], rows[test], labels[test], 3)
-    with Shared() as shared:
+    with Waking() as waking:
         answers = labelled_probe(splits, strengths=(1e-1, 1e-2))
     assert answers.predicted.shape == (1, 1, 459)
-    assert shared.operations > 100
-    assert shared.seen == []
+    assert waking.operations > 100
+    assert waking.seen == []
 
 
 @pytest.mark.parametrize(
@@ -128,9 +79,9 @@ def test_decomposed__eigenvectors_are_found_on_one_thread(two_threads: None, mon
     """Each of their reflections is a little step, whatever the products before them are."""
     monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", 100)
     rows = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 9, 20)))
-    with Shared() as shared:
+    with Waking() as waking:
         values, vectors = decomposed(rows)
-    assert [name for name, _ in shared.seen] == ["bmm.default"]  # 9 * 9 * 20 multiply-adds, more than 16 times 100
+    assert [name for name, _ in waking.seen] == ["bmm.default"]  # 9 * 9 * 20 multiply-adds, more than 16 times 100
     np.testing.assert_allclose(vectors * values[:, None] @ vectors.mT, rows @ rows.mT, atol=1e-9)
 
 
