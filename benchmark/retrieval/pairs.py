@@ -6,16 +6,22 @@ distractors share it), or the target from the other type among distractors from 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from benchmark.compute import side_by_side, slices_of, threads_of_work
 from builders.errors import DataError
 
 COLLECTIONS = ("same", "different")
 """Where distractors come from, seen from the target; the order of the first axis of ``PairAnswers.nearer``."""
+
+LEAST_SIMILARITIES = 1 << 17
+"""Of a piece of work: threads that have shorter steps wait for Python's lock longer than they compute."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,20 +139,53 @@ def pair_retrieval(
     nearer, tied = (np.zeros((len(COLLECTIONS), 2, n), np.int32) for _ in range(2))
     step = block_rows(memory_bytes, rows.shape[1])
     with torch.inference_mode():
-        for direction in range(2):
-            own, other = order[direction], order[1 - direction]
-            for queries in blocks(n, step):
-                query = unit_rows(rows, own[queries], device)
-                target = (query * unit_rows(rows, other[queries], device)).sum(dim=1, keepdim=True).float()
-                for collection, distractors in enumerate((other, own)):
-                    for candidates in blocks(n, step):
-                        block = (query @ unit_rows(rows, distractors[candidates], device).T).float()
-                        # The pair's own photo is the target in one collection and the query itself in the other.
-                        block.diagonal(queries.start - candidates.start).fill_(-torch.inf)
-                        place = (collection, direction, queries)
-                        nearer[place] += (block > target).sum(dim=1, dtype=torch.int32).cpu().numpy()
-                        tied[place] += (block == target).sum(dim=1, dtype=torch.int32).cpu().numpy()
+        for queries in blocks(n, step):
+            asked = [unit_rows(rows, photos[queries], device) for photos in order]
+            with threads_of_work(asked[0].numel()):
+                target = (asked[0] * asked[1]).sum(dim=1, keepdim=True).float()
+            for candidates in blocks(n, step):
+                there = [unit_rows(rows, photos[candidates], device) for photos in order] if n > step else asked
+                _count(_Block(asked, there, target, queries.start, candidates.start), nearer, tied)
     return PairAnswers(ids, types, nearer, tied)
+
+
+class _Block(NamedTuple):
+    """Some queries and some candidates, of both types of camera."""
+
+    asked: Sequence[torch.Tensor]
+    """float64 [queries, d] of each type, of unit length."""
+    there: Sequence[torch.Tensor]
+    """float64 [candidates, d] of each type."""
+    target: torch.Tensor
+    """float32 [queries, 1]: similarity of the photos of each pair."""
+    first_query: int
+    first_candidate: int
+
+
+def _count(block: _Block, nearer: np.ndarray, tied: np.ndarray) -> None:
+    """Add to both counts; on a CPU several collections, directions and parts of the queries at a time, if many."""
+    asked, candidates = len(block.target), len(block.there[0])
+    on_cpu = block.target.device.type == "cpu"
+    parts = slices_of(asked, -(-LEAST_SIMILARITIES // candidates)) if on_cpu else [slice(0, asked)]
+    pieces = list(itertools.product(range(len(COLLECTIONS)), range(2), parts))
+
+    def count(piece: tuple[int, int, slice]) -> None:
+        collection, direction, some = piece
+        distractors = block.there[1 - direction if collection == 0 else direction]
+        similar = (block.asked[direction][some] @ distractors.T).float()
+        # The pair's own photo is the target in one collection and the query itself in the other.
+        first = block.first_query + some.start
+        similar.diagonal(first - block.first_candidate).fill_(-torch.inf)
+        place = (collection, direction, slice(first, first + len(similar)))
+        nearer[place] += (similar > block.target[some]).sum(dim=1, dtype=torch.int32).cpu().numpy()
+        tied[place] += (similar == block.target[some]).sum(dim=1, dtype=torch.int32).cpu().numpy()
+
+    if len(parts) > 1:
+        side_by_side(count, pieces)
+        return
+    with threads_of_work(0):
+        for piece in pieces:
+            count(piece)
 
 
 def paired_photos(
@@ -177,14 +216,17 @@ def paired_photos(
 
 
 def unit_rows(rows: np.ndarray, chosen: np.ndarray, device: str | torch.device) -> torch.Tensor:
-    wide = torch.from_numpy(rows[chosen].astype(np.float64)).to(device)
-    largest = wide.abs().amax(dim=1, keepdim=True)
-    if not bool(largest.isfinite().all()):
-        bad = int(chosen[int((~largest.isfinite()).flatten().nonzero()[0])])
-        raise DataError(f"the embedding of photo {bad} holds a NaN or infinity: leave its pair out or embed it again")
-    wide /= torch.where(largest > 0, largest, 1.0)  # so that no square overflows
-    norms = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
-    return wide / torch.where(norms > 0, norms, 1.0)
+    with threads_of_work(len(chosen) * rows.shape[1]):
+        wide = torch.from_numpy(rows[chosen].astype(np.float64)).to(device)
+        largest = wide.abs().amax(dim=1, keepdim=True)
+        if not bool(largest.isfinite().all()):
+            bad = int(chosen[int((~largest.isfinite()).flatten().nonzero()[0])])
+            raise DataError(
+                f"the embedding of photo {bad} holds a NaN or infinity: leave its pair out or embed it again"
+            )
+        wide /= torch.where(largest > 0, largest, 1.0)  # so that no square overflows
+        norms = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
+        return wide / torch.where(norms > 0, norms, 1.0)
 
 
 def blocks(n: int, step: int) -> Iterator[slice]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.compute import side_by_side
 from benchmark.retrieval.lost import nearest_of_own_type
 from benchmark.retrieval.pairs import COLLECTIONS, PairAnswers, pair_retrieval
 from builders.errors import DataError
+from tests.benchmark.waking import Waking
 
 
 def exact_photos(seed: int, n: int, dimension: int = 16) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -85,6 +90,34 @@ def test_pair_retrieval__memory_changes_nothing(seed: int, n: int, memory_bytes:
     small, large = pair_retrieval(*photos, memory_bytes=memory_bytes), pair_retrieval(*photos)
     np.testing.assert_array_equal(small.nearer, large.nearer)
     np.testing.assert_array_equal(small.tied, large.tied)
+
+
+@pytest.mark.parametrize(("memory_bytes", "pieces"), [(1 << 28, [48]), (40_000, [48] * 4)])
+def test_pair_retrieval__pieces_side_by_side_count_what_sorting_finds(
+    memory_bytes: int, pieces: list[int], two_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.retrieval.pairs.LEAST_SIMILARITIES", 1)
+    seen: list[int] = []
+
+    def spy(work: Callable[[Any], Any], pieces: Sequence[Any]) -> list[Any]:
+        seen.append(len(pieces))
+        return side_by_side(work, pieces)
+
+    monkeypatch.setattr("benchmark.retrieval.pairs.side_by_side", spy)
+    torch.set_num_threads(3)  # 12 parts of the queries, two directions, two collections
+    photos = exact_photos(3, 60)
+    assert_equals_reference(pair_retrieval(*photos, memory_bytes=memory_bytes), photos)
+    assert seen == pieces
+
+
+@pytest.mark.parametrize("n", [300, 700])
+def test_pair_retrieval__wakes_no_thread_but_those_of_pieces(n: int, two_threads: None) -> None:
+    rng = np.random.default_rng(0)
+    with Waking() as waking:
+        answers = pair_retrieval(rng.normal(size=(2 * n, 64)), np.arange(2 * n) % n, np.arange(2 * n) // n)
+    assert answers.nearer.shape == (2, 2, n)
+    assert waking.operations > 20
+    assert waking.seen == []
 
 
 @settings(max_examples=30, deadline=None)
