@@ -4,7 +4,7 @@
 
 Each part runs in a process of its own and is printed as it is done, with the processor, the libraries of the products
 and their threads, the commit and the load before it. ``--neighbours N`` keeps N processes busy beside it; the probes,
-whose figures depend on that most, are measured without and with one.
+and what several threads do in the time of one, are measured without and with one.
 A part that fails, or does not end within what is left of ``--minutes`` and is stopped, is named, and the exit status is
 1. Where several parts are asked for, each takes smaller sizes or fewer rounds than alone (``SIZES``). ``--quick`` uses
 tiny sizes, to see that it runs; its figures mean nothing. Quiet machines give figures worth keeping.
@@ -32,13 +32,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from benchmark.results.tables import markdown_table  # noqa: E402
 
-PARTS = ("views", "simcams", "knn", "probe", "runtimes", "builders", "fetch", "pipeline")
+PARTS = ("views", "simcams", "knn", "probe", "threads", "runtimes", "builders", "fetch", "pipeline")
 
 SIZES: dict[str, dict[str, Any]] = {
     "views": {"rounds": 3},
     "simcams": {"every": 3},
     "knn": {"rounds": 3, "n_test": 250},
     "probe": {"rounds": 1, "sizes": ("default",)},
+    "threads": {"rounds": 5},
     "runtimes": {"networks": ("ResNet-50", "EfficientNet-Lite0")},
     "builders": {"rounds": 3, "count": 384},
     "fetch": {"files": 3000},
@@ -47,7 +48,7 @@ SIZES: dict[str, dict[str, Any]] = {
 """What each part is told where several are measured, so that all end within 20 minutes on two busy cores; one alone
 (``--only``) takes its script's own sizes and rounds."""
 
-WITH_A_NEIGHBOUR = ("probe",)
+WITH_A_NEIGHBOUR = ("probe", "threads")
 """Parts that are measured beside a busy process too."""
 
 

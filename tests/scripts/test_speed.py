@@ -45,7 +45,7 @@ sys.exit(speed.main())
 @pytest.mark.timeout(900)
 def test_speed__quick_gives_figures_of_every_part(tmp_path):
     rows, said = [], ""
-    for some in ("views,simcams,knn,probe,runtimes,builders", "fetch,pipeline"):
+    for some in ("views,simcams,knn,probe,threads,runtimes,builders", "fetch,pipeline"):
         file = tmp_path / "speed.json"
         done = run_python(
             "-c", TOGETHER, "--only", some, "--quick", "--json", file, cwd=ROOT, timeout=400, forking=True
@@ -58,6 +58,7 @@ def test_speed__quick_gives_figures_of_every_part(tmp_path):
         "pipeline",
         "knn",
         "probe",
+        "threads",
         "builders",
         "fetch",
         "simcams",
@@ -68,8 +69,12 @@ def test_speed__quick_gives_figures_of_every_part(tmp_path):
         assert row["threads"] >= 1
         assert "cores of" in row["machine"]
         assert row["commit"]
-    assert {row["neighbours"] for row in rows if row["part"] == "probe"} == {0, 1}
-    assert {row["neighbours"] for row in rows if row["part"] != "probe"} == {0}
+    for part in {row["part"] for row in rows}:
+        beside = {0, 1} if part in ("probe", "threads") else {0}
+        assert {row["neighbours"] for row in rows if row["part"] == part} == beside
+    alone = [row for row in rows if row["part"] == "threads" and row["threads"] == 1]
+    assert len(alone) == 2 * 6
+    assert {row["ratio"] for row in alone} == {1}
     numbers = [row["value"] for row in rows if "value" in row]
     assert numbers
     assert all(math.isfinite(number) and number >= 0 for number in numbers)
