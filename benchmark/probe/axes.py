@@ -52,7 +52,8 @@ def principal_axes(features: Design, count: int) -> Axes:
         return _principal_axes(features, count)
     # a set at a time, whatever the threads: bits do not depend on them
     each, work = [features.alone(g) for g in range(groups)], functools.partial(_principal_axes, count=count)
-    found = side_by_side(work, each) if groups >= threads else [work(one) for one in each]
+    beside = groups >= threads or len(each[0].pieces) == 1  # else their blocks go side by side
+    found = side_by_side(work, each) if beside else [work(one) for one in each]
     return Axes(
         in_one([axes.vectors for axes in found if axes.vectors is not None]),
         in_one([axes.variances for axes in found]),

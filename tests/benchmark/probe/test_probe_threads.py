@@ -97,7 +97,12 @@ def pieces_of(monkeypatch: pytest.MonkeyPatch, module: str) -> list[int]:
     return seen
 
 
-def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("block_bytes", "sets_beside"), [(4 << 20, [3, 3, 3]), (8000, [3, 3])])
+def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(
+    block_bytes: int, sets_beside: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With four threads the blocks of one set go side by side, where it has several."""
+    monkeypatch.setattr("benchmark.probe.design.BLOCK_BYTES", block_bytes)
     rng = np.random.default_rng(0)
     banks = [rng.normal(size=(90, 40)).astype(np.float32) for _ in range(3)]
     which, rows = np.repeat(np.arange(3)[:, None], 90, 1), np.arange(90)
@@ -109,7 +114,7 @@ def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(monke
             found.append(made.axes)
     finally:
         torch.set_num_threads(before)
-    assert seen == [3, 3]  # with four threads the blocks of one set after the other
+    assert seen == sets_beside
     for g, bank in enumerate(banks):
         source = gather([bank], np.zeros((1, 90), int), rows)
         alone = design(source, 1, 90, 40, device=torch.device("cpu"), memory_bytes=1 << 30).axes
