@@ -204,7 +204,7 @@ def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tens
         # NaN equals nothing: a diverged layer answers class 0
         return (first % n_classes).T.to(few)
 
-    if len(pieces) >= threads > 1 and threads_for(weights.numel() * len(rows) * len(banks), threads) > 1:
+    if len(pieces) >= threads and threads_for(weights.numel() * len(rows) * len(banks), threads) > 1:
         found = side_by_side(answers, pieces)
     else:
         with threads_of_work(weights.numel() * min(step, len(rows))):

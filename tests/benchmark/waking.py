@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from benchmark.compute import side_by_side
 
 GRAIN = 1 << 15
 """Elements from which torch shares an elementwise operation between its threads (``at::internal::GRAIN_SIZE``)."""
@@ -43,3 +46,15 @@ def _computes(func: Any, given: Any, found: Any) -> bool:
         for tree in (given, found)
     )
     return func._schema.is_mutable or not after <= before
+
+
+def pieces_beside(monkeypatch: pytest.MonkeyPatch, module: str) -> list[list[Any]]:
+    """The pieces of each call of ``side_by_side`` from that module to come."""
+    seen: list[list[Any]] = []
+
+    def spy(work: Any, pieces: Any) -> Any:
+        seen.append(list(pieces))
+        return side_by_side(work, pieces)
+
+    monkeypatch.setattr(f"{module}.side_by_side", spy)
+    return seen

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.compute import side_by_side
 from benchmark.knn import knn_setups
 from benchmark.knn.answers import KnnAnswers
 from benchmark.knn.topk import COMPILED_FROM
-from tests.benchmark.waking import Waking
+from tests.benchmark.waking import Waking, pieces_beside
 
 
 def asked(n_train: int, n_test: int, dimension: int, classes: int = 6, seeds: int = 5) -> dict[str, Any]:
@@ -45,13 +44,8 @@ def test_knn_setups__wakes_no_thread_but_those_of_pieces(n_train: int, n_test: i
 
 
 def test_knn_setups__pieces_of_the_photos_have_the_answers_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    question, before, seen = asked(60, 45, 8, classes=3), torch.get_num_threads(), []
-
-    def spy(work: Any, pieces: Any) -> Any:
-        seen.append([piece.stop - piece.start for piece in pieces])
-        return side_by_side(work, pieces)
-
-    monkeypatch.setattr("benchmark.knn.lists.side_by_side", spy)
+    question, before = asked(60, 45, 8, classes=3), torch.get_num_threads()
+    seen = pieces_beside(monkeypatch, "benchmark.knn.lists")
     found: list[KnnAnswers] = []
     try:
         for threads, least in ((1, 1), (3, 1 << 40), (3, 6 * 3 * 5 * 10 * 3 * 3)):
@@ -61,7 +55,8 @@ def test_knn_setups__pieces_of_the_photos_have_the_answers_of_all(monkeypatch: p
     finally:
         torch.set_num_threads(before)
     # 3 classes x 5 seeds x 90 keys are 1350 for each photo: six photos and more a piece, of which 45 make seven
-    assert seen == 2 * [[6, 6, 7, 6, 7, 6, 7]]
+    sizes = [[piece.stop - piece.start for piece in pieces] for pieces in seen]
+    assert sizes == 2 * [[6, 6, 7, 6, 7, 6, 7]]
     for other in found[1:]:
         for field in fields(KnnAnswers):
             np.testing.assert_array_equal(getattr(other, field.name), getattr(found[0], field.name), err_msg=field.name)

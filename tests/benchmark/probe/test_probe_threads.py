@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
-from benchmark.compute.threads import LITTLE_WORK, side_by_side
+from benchmark.compute.threads import LITTLE_WORK
 from benchmark.probe import labelled_probe, processing_probe
 from benchmark.probe.basis import decomposed
 from benchmark.probe.design import design
 from benchmark.probe.features import gather, normalised
 from benchmark.probe.problem import LabelledSplits, predict
 from benchmark.probe.products import ONCE, of_each
-from tests.benchmark.waking import Waking
+from tests.benchmark.waking import Waking, pieces_beside
 
 
 @pytest.mark.parametrize("n", [300, 1000])
@@ -85,18 +83,6 @@ def test_decomposed__eigenvectors_are_found_on_one_thread(two_threads: None, mon
     np.testing.assert_allclose(vectors * values[:, None] @ vectors.mT, rows @ rows.mT, atol=1e-9)
 
 
-def pieces_of(monkeypatch: pytest.MonkeyPatch, module: str) -> list[int]:
-    """Of how many pieces each call of ``side_by_side`` from there is to come."""
-    seen: list[int] = []
-
-    def spy(work: Any, pieces: Any) -> Any:
-        seen.append(len(pieces))
-        return side_by_side(work, pieces)
-
-    monkeypatch.setattr(f"benchmark.probe.{module}.side_by_side", spy)
-    return seen
-
-
 @pytest.mark.parametrize(("block_bytes", "sets_beside"), [(4 << 20, [3, 3, 3]), (8000, [3, 3])])
 def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(
     block_bytes: int, sets_beside: list[int], monkeypatch: pytest.MonkeyPatch
@@ -106,7 +92,7 @@ def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(
     rng = np.random.default_rng(0)
     banks = [rng.normal(size=(90, 40)).astype(np.float32) for _ in range(3)]
     which, rows = np.repeat(np.arange(3)[:, None], 90, 1), np.arange(90)
-    seen, before, found = pieces_of(monkeypatch, "axes"), torch.get_num_threads(), []
+    seen, before, found = pieces_beside(monkeypatch, "benchmark.probe.axes"), torch.get_num_threads(), []
     try:
         for threads in (1, 2, 4):
             torch.set_num_threads(threads)
@@ -114,7 +100,7 @@ def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(
             found.append(made.axes)
     finally:
         torch.set_num_threads(before)
-    assert seen == sets_beside
+    assert [len(pieces) for pieces in seen] == sets_beside
     for g, bank in enumerate(banks):
         source = gather([bank], np.zeros((1, 90), int), rows)
         alone = design(source, 1, 90, 40, device=torch.device("cpu"), memory_bytes=1 << 30).axes
@@ -135,8 +121,8 @@ def test_predict__bank_by_bank_where_it_is_much(
     weights, bias = (torch.from_numpy(rng.normal(size=size)) for size in ((5, 8, 4), (5, 4)))
     work = 6 * len(rows) * 5 * 8 * 4
     monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", work if much else work + 1)
-    seen = pieces_of(monkeypatch, "problem")
+    seen = pieces_beside(monkeypatch, "benchmark.probe.problem")
     found = predict(banks, rows, weights, bias)
-    assert seen == pieces
+    assert [len(beside) for beside in seen] == pieces
     scores = np.einsum("vmd,kdc->kvmc", np.stack([normalised(bank[rows]) for bank in banks]), weights)
     np.testing.assert_array_equal(found, (scores + bias[:, None, None].numpy()).argmax(-1))

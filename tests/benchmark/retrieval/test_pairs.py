@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.compute import side_by_side
 from benchmark.retrieval.lost import nearest_of_own_type
 from benchmark.retrieval.pairs import COLLECTIONS, PairAnswers, pair_retrieval
 from builders.errors import DataError
-from tests.benchmark.waking import Waking
+from tests.benchmark.waking import Waking, pieces_beside
 
 
 def exact_photos(seed: int, n: int, dimension: int = 16) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -97,17 +94,11 @@ def test_pair_retrieval__pieces_side_by_side_count_what_sorting_finds(
     memory_bytes: int, pieces: list[int], two_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmark.retrieval.pairs.LEAST_SIMILARITIES", 1)
-    seen: list[int] = []
-
-    def spy(work: Callable[[Any], Any], pieces: Sequence[Any]) -> list[Any]:
-        seen.append(len(pieces))
-        return side_by_side(work, pieces)
-
-    monkeypatch.setattr("benchmark.retrieval.pairs.side_by_side", spy)
+    seen = pieces_beside(monkeypatch, "benchmark.retrieval.pairs")
     torch.set_num_threads(3)  # 12 parts of the queries, two directions, two collections
     photos = exact_photos(3, 60)
     assert_equals_reference(pair_retrieval(*photos, memory_bytes=memory_bytes), photos)
-    assert seen == pieces
+    assert [len(beside) for beside in seen] == pieces
 
 
 @pytest.mark.parametrize("n", [300, 700])
