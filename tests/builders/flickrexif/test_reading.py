@@ -1,0 +1,219 @@
+"""Reading one slice of a search page by page, and one photo of a page: both sides of every bound."""
+
+import pytest
+
+from builders.flickrexif.exif_entries import entries_from_answer
+from builders.flickrexif.found import found_photo, photo_id
+from builders.flickrexif.reading import LONG_S, MANY, count_slice, doubtful, read_slice, read_whole
+from builders.flickrexif.slices import FLOOR_S, MAX_PAGES, PER_PAGE, SPLIT_ABOVE, Slice
+
+START = 1_330_000_000
+SHORT = Slice("2012-02", START, START + FLOOR_S, (4, 5))
+"""Cannot be halved; it can be cut by licence."""
+SHORTEST = Slice("2012-02", START, START + FLOOR_S, (4,))
+"""Cannot be cut at all."""
+
+
+def entry(number: int, **fields) -> dict:
+    """A photo of a search, uploaded in the first second of ``SHORT``."""
+    return {"id": str(number), "owner": "1@N00", "license": "4", "dateupload": str(START), **fields}
+
+
+class Pages:
+    """A client whose search has these pages, each a reported total and entries; the last one again and again."""
+
+    def __init__(self, *pages):
+        self.pages, self.calls = pages, []
+
+    def call(self, method, subject, **parameters):
+        self.calls.append({"method": method, "subject": subject, **parameters})
+        total, entries = self.pages[min(parameters["page"], len(self.pages)) - 1]
+        return {"photos": {"total": str(total), "photo": entries}}
+
+
+def full(page: int) -> list[dict]:
+    """A page with as many new photos as fit."""
+    return [entry(1 + (page - 1) * PER_PAGE + i) for i in range(PER_PAGE)]
+
+
+@pytest.mark.parametrize(
+    ("pages", "asked", "photos", "complete"),
+    [
+        # a short page is the last one where the total says so, with exactly as many results as pages asked for hold
+        (((PER_PAGE - 1, full(1)[:-1]),), 1, PER_PAGE - 1, True),
+        (((PER_PAGE, full(1)[:-1]),), 1, PER_PAGE - 1, True),
+        (((PER_PAGE + 1, full(1)[:-1]), (PER_PAGE + 1, [])), 2, PER_PAGE - 1, True),
+        # a full page never is, whatever the total
+        (((PER_PAGE, full(1)), (PER_PAGE, [])), 2, PER_PAGE, True),
+        # nor is one with nothing new followed
+        (((3000, full(1)), (3000, full(1))), 2, PER_PAGE, True),
+        # the largest of the totals counts
+        (((900, full(1)), (400, full(2)[:10]), (0, [])), 2, PER_PAGE + 10, True),
+        (((1600, full(1)), (400, full(2)[:10]), (0, [])), 3, PER_PAGE + 10, True),
+        # an empty one is the end
+        (((0, []),), 1, 0, True),
+        (((1, [entry(1)]),), 1, 1, True),
+    ],
+)
+def test_read_slice__where_it_ends(pages, asked, photos, complete):
+    client = Pages(*pages)
+    reading = read_slice(client, SHORTEST, "x")
+    assert (len(client.calls), len(reading.photos), reading.complete) == (asked, photos, complete)
+    assert reading.total == max(total for total, _ in pages[:asked])
+
+
+def test_read_slice__more_than_flickr_gives_out_is_cut_or_incomplete():
+    pages = [(2000, full(page)) for page in range(1, MAX_PAGES + 1)]
+    reading = read_slice(Pages(*pages), SHORTEST, "x")
+    assert (len(reading.photos), reading.complete, reading.doubtful) == (MAX_PAGES * PER_PAGE, False, False)
+    cut = read_slice(Pages(*pages), SHORT, "x")
+    assert [part.licences for part in cut.parts] == [(4,), (5,)]
+    assert [part.estimate for part in cut.parts] == [MAX_PAGES * PER_PAGE / 2] * 2
+    assert cut.photos == ()
+    # a total that grows past what one search gives is believed
+    grown = [*pages[:-1], (9000, full(MAX_PAGES))]
+    assert [part.estimate for part in read_slice(Pages(*grown), SHORT, "x").parts] == [4500, 4500]
+
+
+@pytest.mark.parametrize(("total", "parts"), [(SPLIT_ABOVE, 0), (SPLIT_ABOVE + 1, 2)])
+def test_read_slice__is_cut_at_once_above_the_margin(total, parts):
+    client = Pages((total, full(1)), (total, []))
+    assert len(read_slice(client, SHORT, "x").parts) == parts
+    assert len(client.calls) == 2 - bool(parts)
+
+
+def test_read_slice__only_the_first_page_cuts_at_once():
+    """A total that grows while a slice is read does not throw away what was read."""
+    client = Pages((SPLIT_ABOVE, full(1)), (SPLIT_ABOVE + 1, full(2)), (SPLIT_ABOVE + 1, []))
+    assert (len(read_slice(client, SHORT, "x").photos), len(client.calls)) == (2 * PER_PAGE, 3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"dateupload": str(START - 1)}, False),
+        ({"dateupload": str(START)}, True),
+        ({"dateupload": str(START + FLOOR_S - 1)}, True),
+        ({"dateupload": str(START + FLOOR_S)}, False),
+        ({"license": "5"}, True),
+        ({"license": "1"}, False),
+    ],
+)
+def test_read_slice__keeps_what_lies_in_it(fields, kept):
+    assert len(read_slice(Pages((1, [entry(1, **fields)])), SHORT, "x").photos) == kept
+
+
+def test_read_slice__the_end_of_a_search_is_the_last_second_before_that_of_the_slice():
+    client = Pages((7, []))
+    assert count_slice(client, SHORT, "x", text="Nikon") == 7
+    (call,) = client.calls
+    assert (call["min_upload_date"], call["max_upload_date"]) == (START, START + FLOOR_S - 1)
+    assert (call["license"], call["page"], call["per_page"], call["text"]) == ("4,5", 1, 1, "Nikon")
+
+
+DAY = Slice("2012-02", START, START + LONG_S, (4,))
+NEARLY = Slice("2012-02", START, START + LONG_S - 1, (4,))
+
+
+@pytest.mark.parametrize(
+    ("piece", "total", "photos", "stopped", "doubted"),
+    [
+        (SHORTEST, 0, 0, True, False),
+        (SHORTEST, 1, 0, True, True),
+        (SHORTEST, 1, 1, True, False),
+        (DAY, 0, 0, True, True),
+        (NEARLY, 0, 0, True, False),
+        (DAY, 0, 1, True, False),
+        (Slice("2012-02", START, START + 1, (4,), MANY), 0, 0, True, True),
+        (Slice("2012-02", START, START + 1, (4,), MANY - 0.5), 0, 0, True, False),
+        # with fewer than half of the results, or nine tenths where the last page was empty
+        (SHORTEST, MANY - 1, 1, True, False),
+        (SHORTEST, MANY, 0.9 * MANY - 1, True, True),
+        (SHORTEST, MANY, 0.9 * MANY, True, False),
+        (SHORTEST, MANY, 0.5 * MANY - 1, False, True),
+        (SHORTEST, MANY, 0.5 * MANY, False, False),
+    ],
+)
+def test_doubtful__both_sides_of_every_bound(piece, total, photos, stopped, doubted):
+    assert doubtful(piece, total, photos, stopped=stopped) is doubted
+
+
+def test_read_slice__doubts_by_how_it_ended():
+    """Half of the results in one short page will do; half of them and then an empty page will not."""
+    few = full(1)[: MANY // 2]
+    assert not read_slice(Pages((MANY, few)), SHORTEST, "x").doubtful
+    assert read_slice(Pages((MANY, few[:-1])), SHORTEST, "x").doubtful
+    assert read_slice(Pages((2 * PER_PAGE, full(1)), (2 * PER_PAGE, [])), SHORTEST, "x").doubtful
+
+
+class Halves:
+    """A search of a slice of ten minutes: the first half has one photo, the second more than Flickr gives out, or
+    nothing although something was reported."""
+
+    def __init__(self, late: str):
+        self.late = late
+
+    def call(self, method, subject, *, min_upload_date, max_upload_date, page, **_):
+        if max_upload_date - min_upload_date >= FLOOR_S:
+            return {"photos": {"total": SPLIT_ABOVE + 1, "photo": []}}
+        if min_upload_date == START:
+            return {"photos": {"total": 1, "photo": [entry(1)]}}
+        entries = [dict(e, dateupload=str(START + FLOOR_S)) for e in full(page)] if self.late == "many" else []
+        return {"photos": {"total": 2000, "photo": entries}}
+
+
+@pytest.mark.parametrize(
+    ("late", "photos", "complete", "doubted"),
+    [("many", MAX_PAGES * PER_PAGE, False, False), ("none", 1, True, True)],
+)
+def test_read_whole__is_complete_if_all_parts_are_and_doubtful_if_one_is(late, photos, complete, doubted):
+    reading = read_whole(Halves(late), Slice("2012-02", START, START + 2 * FLOOR_S, (4,)), "x")
+    assert (len(reading.photos), reading.complete, reading.doubtful) == (photos, complete, doubted)
+    assert reading.total == SPLIT_ABOVE + 1
+
+
+@pytest.mark.parametrize(("value", "known"), [(0, False), (1, True), (2**62 - 1, True), (2**62, False), (-1, False)])
+def test_photo_id__bounds(value, known):
+    if known:
+        assert photo_id(str(value)) == value
+    else:
+        with pytest.raises(ValueError, match="no photo id"):
+            photo_id(str(value))
+
+
+def test_found_photo__what_is_taken_of_an_entry():
+    found = found_photo(
+        entry(
+            3,
+            media="photo",
+            title={"_content": "t" * 501},
+            datetaken="2" * 41,
+            originalformat="j" * 11,
+            url_o="https://a.net/" + "o" * (2000 - len("https://a.net/") - 1),
+            url_k="https://a.net/" + "k" * (2000 - len("https://a.net/")),
+            url_l="ftp://a.net/l",
+            url_m=["https://a.net/m"],
+            width_o="-1",
+            height_o=0,
+        )
+    )
+    assert (len(found.title), len(found.taken), len(found.original_format)) == (500, 40, 10)
+    assert {size: sides for size, (_, *sides) in found.urls.items()} == {"o": [0, 0]}
+    assert found_photo(entry(3, media="video")) is None
+    assert found_photo(entry(3, datetaken="2012", datetakenunknown="1")).taken == ""
+    assert found_photo(entry(3, datetaken="2012", datetakenunknown=0)).taken == "2012"
+
+
+def test_entries__the_order_of_trust_and_what_is_kept():
+    spaces = ["XMP-exif", "xmp", "Other", "InteropIFD", "SubIFD", "ExifIFD", "IFD0", "IFD0"]
+    listed = [{"tagspace": s, "tag": "DateTimeOriginal", "raw": f"{i}"} for i, s in enumerate(spaces)]
+    listed += [{"tagspace": "GPS", "tag": "Make", "raw": "1"}, {"tagspace": "IFD0", "tag": "Artist", "raw": "A"}]
+    listed += [{"tagspace": "IFD0", "tag": "CreateDate", "raw": "x" * 1001}]
+    found = entries_from_answer({"photo": {"exif": listed}})
+    assert list(found) == [
+        ("IFD0", "DateTimeOriginal"),
+        ("IFD0", "CreateDate"),
+        *((space, "DateTimeOriginal") for space in ("ExifIFD", "SubIFD", "InteropIFD", "Other", "XMP-exif", "xmp")),
+    ]
+    assert found["IFD0", "DateTimeOriginal"] == "6"  # the first of equal keys
+    assert found["IFD0", "CreateDate"] == "x" * 1000
