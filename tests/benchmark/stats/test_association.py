@@ -1,5 +1,6 @@
 """Association without its bias: hand-computed tables, an independent reference, and what independence gives."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.stats import chi2_contingency, f_oneway
 from scipy.stats.contingency import association
 
 from benchmark.stats import correlation_ratio, ratio_p_value, table_p_value
-from builders.splits import cramers_v
+from builders.splits import chi_square, cramers_v, without_empty
 
 
 def test_cramers_v__by_hand():
@@ -23,6 +24,40 @@ def test_cramers_v__raw_is_scipys():
     for shape in ((2, 5), (4, 4), (7, 3)):
         table = rng.integers(1, 40, shape)
         assert cramers_v(table, corrected=False) == pytest.approx(association(table, "cramer"))
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 5), (5, 2), (3, 4), (7, 3), (4, 4)])
+def test_cramers_v__corrected_by_the_degrees_of_freedom_as_bergsma_has_it(shape):
+    """Against scipy's statistic and degrees of freedom, and the paper's formula in its own letters."""
+    table = np.random.default_rng(sum(shape)).integers(5, 60, shape)
+    table[0, 0] += 200
+    reference = chi2_contingency(table, correction=False)
+    assert chi_square(table) == pytest.approx(reference.statistic)
+    n, (r, c) = table.sum(), shape
+    phi2 = reference.statistic / n - reference.dof / (n - 1)
+    r_tilde, c_tilde = r - (r - 1) ** 2 / (n - 1), c - (c - 1) ** 2 / (n - 1)
+    assert phi2 > 0.01  # else the test would say nothing
+    assert cramers_v(table) == pytest.approx(math.sqrt(phi2 / min(r_tilde - 1, c_tilde - 1)), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("counts", "raw", "corrected"),
+    [
+        ([[1, 0], [0, 1]], 1.0, 0.0),  # two rows: no more than chance gives, 1 - 1 / 1
+        ([[1, 1], [1, 1]], 0.0, 0.0),
+        ([[2, 0], [0, 1]], 1.0, 1.0),  # phi2 1 - 1 / 2, over 2 - 1 / 2 - 1
+        ([[3, 0, 0], [0, 0, 2]], 1.0, 1.0),  # an empty column
+        ([[3, 0], [0, 0], [0, 2]], 1.0, 1.0),  # an empty row
+    ],
+)
+def test_cramers_v__the_smallest_tables(counts, raw, corrected):
+    assert cramers_v(np.array(counts), corrected=False) == pytest.approx(raw)
+    assert cramers_v(np.array(counts)) == pytest.approx(corrected)
+
+
+def test_without_empty__rows_and_columns_of_zeros_alone():
+    table = np.array([[0, 0, 0], [0, 3, 1], [0, 0, 2]])
+    assert without_empty(table).tolist() == [[3, 1], [0, 2]]
 
 
 def test_cramers_v__bias_is_gone_under_independence():
@@ -69,6 +104,51 @@ def test_correlation_ratio__by_hand():
     counts, sums = np.array([2, 2]), np.array([4.0, 12.0])
     assert correlation_ratio(counts, sums, 84.0, corrected=False) == pytest.approx(math.sqrt(0.8))
     assert correlation_ratio(counts, sums, 84.0) == pytest.approx(math.sqrt(0.7))
+
+
+def test_correlation_ratio__is_the_root_of_the_f_tests_adjusted_share():
+    """Against F: eta squared is (k - 1) F over ((k - 1) F + n - k); corrected, its adjusted form."""
+    rng = np.random.default_rng(5)
+    for sizes in ((2, 3), (3, 4, 5), (2, 2, 9, 4)):
+        groups = [rng.normal(shift, 1, size) for shift, size in enumerate(sizes)]
+        n, k = sum(sizes), len(sizes)
+        f = f_oneway(*groups).statistic
+        eta2 = (k - 1) * f / ((k - 1) * f + n - k)
+        sums, squares = np.array([g.sum() for g in groups]), float(sum((g**2).sum() for g in groups))
+        counts = np.array(sizes)
+        assert correlation_ratio(counts, sums, squares, corrected=False) == pytest.approx(math.sqrt(eta2))
+        adjusted = max(0.0, 1 - (1 - eta2) * (n - 1) / (n - k))
+        assert correlation_ratio(counts, sums, squares) == pytest.approx(math.sqrt(adjusted))
+        # a group of nobody is none
+        assert correlation_ratio(np.append(counts, 0), np.append(sums, 0.0), squares) == pytest.approx(
+            math.sqrt(adjusted)
+        )
+
+
+def test_correlation_ratio__as_many_numbers_as_groups_and_one_more():
+    assert correlation_ratio(np.array([1, 1]), np.array([0.0, 1.0]), 1.0) == 0
+    assert correlation_ratio(np.array([2, 1]), np.array([0.0, 1.0]), 1.0) == 1
+
+
+def test_ratio_p_value__of_few_values_by_all_orders():
+    """Four values in two groups of two, the least two apart: two of the six ways to deal them reach that."""
+    values = np.array([0.0, 1.0, 10.0, 11.0])
+    p_value = ratio_p_value(values, np.array([0, 0, 1, 1]), permutations=2000)
+    ways = [abs(values[list(pair)].sum() - 11) for pair in itertools.combinations(range(4), 2)]
+    assert p_value == pytest.approx(np.mean(np.array(ways) >= 10 - 1e-9), abs=0.04)
+    # three are enough, two are not
+    assert 0.2 < ratio_p_value(np.array([0.0, 1.0, 10.0]), np.array([0, 0, 1]), permutations=2000) < 0.45
+    assert ratio_p_value(np.array([0.0, 1.0]), np.array([0, 1])) == 1
+
+
+def test_table_p_value__of_few_counts_by_all_tables():
+    """Margins (3, 3): of the 20 ways to draw three of six, two have all of one kind."""
+    assert table_p_value(np.array([[3, 0], [0, 3]]), permutations=4000) == pytest.approx(2 / 20, abs=0.02)
+    assert table_p_value(np.array([[2, 1], [1, 2]]), permutations=4000) == 1  # no table has less
+    # fewer than are affordable are drawn all the same, and themselves counted: hundredths
+    few = table_p_value(np.array([[3, 0], [0, 3]]), permutations=1)
+    assert few * 100 == pytest.approx(round(few * 100))
+    assert 0.02 < few < 0.25
 
 
 def test_correlation_ratio__nothing_to_compare():

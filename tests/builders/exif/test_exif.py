@@ -226,6 +226,42 @@ def test_taken__a_clock_never_set_falls_back_to_digitisation():
     assert acquisition_from_raw({"DateTimeOriginal": "2009:13:03 04:05:06"}).taken is None
 
 
+def test_taken__the_time_of_exposure_comes_before_that_of_digitisation():
+    raw = {"CreateDate": "2009:02:03 04:05:06", "DateTimeOriginal": "2008:01:02 03:04:05"}
+    assert acquisition_from_raw(raw).taken == datetime(2008, 1, 2, 3, 4, 5)
+    scanned = {0x9003: b"2008:01:02 03:04:05", 0x9004: b"2009:02:03 04:05:06"}
+    data = picture(exif=piexif.dump({"Exif": scanned}))
+    assert acquisition_from_file(data).taken == datetime(2008, 1, 2, 3, 4, 5)
+    # on Flickr too, although XMP, which has it here, is trusted less than the entry of the other
+    tags = {("ExifIFD", "CreateDate"): "2009:02:03 04:05:06", ("XMP-exif", "DateTimeOriginal"): "2008:01:02 03:04:05"}
+    assert acquisition_from_tags(tags).taken == datetime(2008, 1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("first", "second", "field", "expected"),
+    [
+        # a more trusted space, whatever the spelling; in one space, the usual spelling before others
+        (("IFD0", "Make", "Canon"), ("ExifIFD", "Make", "Nikon"), "make", "Canon"),
+        (("ExifIFD", "Make", "Canon"), ("TIFF", "Make", "Nikon"), "make", "Canon"),
+        (("EXIF", "271", "Canon"), ("XMP-tiff", "Make", "Nikon"), "make", "Canon"),
+        (("XMP-exif", "Make", "Canon"), ("XMP-tiff", "Make", "Nikon"), "make", "Canon"),
+        (("IFD0", "Make", "Canon"), ("IFD0", "271", "Nikon"), "make", "Canon"),
+        (("ExifIFD", "ISO", "100"), ("ExifIFD", "ISOSpeedRatings", "200"), "iso", 100),
+        (("ExifIFD", "ISOSpeedRatings", "100"), ("ExifIFD", "PhotographicSensitivity", "200"), "iso", 100),
+        (("IFD0", "PhotographicSensitivity", "100"), ("ExifIFD", "ISO", "200"), "iso", 100),
+        (("XMP-xmp", "Software", "one"), ("XMP-xmp", "CreatorTool", "two"), "software", "one"),
+        (("ExifIFD", "Flash", "1"), ("ExifIFD", "FlashFired", "False"), "flash_fired", True),
+        (("ExifIFD", "CreateDate", "2008:01:02 03:04:05"), ("ExifIFD", "DateTimeDigitized", "2009:01:02 03:04:05"),
+         "taken", datetime(2008, 1, 2, 3, 4, 5)),
+    ],
+)  # fmt: skip
+def test_acquisition_from_tags__which_of_two_entries_counts(first, second, field, expected, turned):
+    listed = [second, first] if turned else [first, second]
+    found = acquisition_from_tags({(space, tag): value for space, tag, value in listed})
+    assert getattr(found, field) == expected
+
+
 def test_acquisition_from_file__exposure_in_the_first_directory_as_tiff_ep_has_it():
     def rational(a, b):
         return struct.pack(">II", a, b)

@@ -3,7 +3,7 @@
 import pytest
 
 from builders.flickrexif.exif_entries import entries_from_answer
-from builders.flickrexif.found import found_photo, photo_id
+from builders.flickrexif.found import found_photo, photo_id, rank
 from builders.flickrexif.reading import LONG_S, MANY, count_slice, doubtful, read_slice, read_whole
 from builders.flickrexif.slices import FLOOR_S, MAX_PAGES, PER_PAGE, SPLIT_ABOVE, Slice
 
@@ -179,6 +179,15 @@ def test_photo_id__bounds(value, known):
     else:
         with pytest.raises(ValueError, match="no photo id"):
             photo_id(str(value))
+
+
+def test_rank__is_a_seeded_hash_of_63_bits():
+    """The state keeps it as a signed number of 64 bits; another hash would choose other photos."""
+    ranks = [rank(id, 0) for id in range(1000)]
+    assert 2**62 < max(ranks) < 2**63
+    assert len(set(ranks)) == 1000
+    assert sorted(range(9), key=lambda id: rank(id, 0)) != sorted(range(9), key=lambda id: rank(id, 1))
+    assert rank(7, 0) == 3926066672685938253
 
 
 def test_found_photo__what_is_taken_of_an_entry():

@@ -57,6 +57,60 @@ def test_own_classes__are_dealt_out_evenly_and_move_with_the_seed():
     assert (own_classes(names, FINE, "uniform") == NO_OWN).all()
 
 
+@pytest.mark.parametrize(
+    ("share", "labels", "tied"),
+    [
+        (0.0, 10, 0),
+        (0.04, 10, 0),
+        (0.06, 10, 1),
+        (0.26, 10, 3),
+        (0.29, 100, 29),  # 28.999999999999996 in floating point
+        (0.4, 4, 2),
+        (0.57, 100, 57),  # 56.99999999999999
+        (0.99, 10, 10),
+        (1.0, 10, 10),
+        (1.0, 2, 2),
+    ],
+)
+def test_own_classes__a_share_of_the_classes_is_rounded_to_the_nearest(share, labels, tied):
+    own = own_classes([f"class {i}" for i in range(labels)], FINE, f"correlated-classes:{share}")
+    assert (own != NO_OWN).sum() == tied
+    whole = own_classes([f"class {i}" for i in range(labels)], FINE, f"correlated:{share}")
+    assert (whole != NO_OWN).all()
+    assert np.array_equal(np.sort(own[own != NO_OWN]), np.sort(np.arange(tied) % 22))
+
+
+def test_own_classes__one_semantic_class_cannot_be_tied():
+    with pytest.raises(UsageError, match="at least two semantic classes, these have 1"):
+        own_classes(["cat"], FINE, "correlated:0.5")
+    assert own_classes(["cat"], FINE, "uniform").tolist() == [NO_OWN]
+
+
+def test_classes_of__what_decides():
+    def code(assignment, **more):
+        return list(classes_of("a", FINE, assignment, 3, **more))
+
+    drawn = assigned_class("a", FINE, 3)
+    other = (drawn + 1) % 22
+    assert code("correlated:1", own=other, every=True) == list(range(22))
+    assert code("correlated:1", own=other) == code("correlated-classes:0.1", own=other) == [other]
+    assert code("correlated:0", own=other) == code("uniform", own=other) == [drawn]
+    assert code("correlated:1", own=NO_OWN) == code("correlated-classes:1", own=NO_OWN) == [drawn]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "own", "expected"),
+    [
+        ("uniform", [-1, -1, -1], [[2, 2, 2], [1, 1, 1], [4, 4, 4]]),
+        ("correlated:0.5", [0, 1, 2], [[4, 1, 1], [0.5, 2, 0.5], [2, 2, 8]]),
+        ("correlated:0.5", [2, 2, 0], [[1, 1, 4], [0.5, 0.5, 2], [8, 2, 2]]),
+        ("correlated-classes:0.3", [0, -1, -1], [[6, 0, 0], [1, 1, 1], [4, 4, 4]]),
+    ],
+)
+def test_expected_counts__by_hand(assignment, own, expected):
+    assert expected_counts(np.array([6, 3, 12]), np.array(own), 3, assignment) == pytest.approx(np.array(expected))
+
+
 def test_classes_of__more_is_tied_as_the_share_grows_and_the_rest_is_the_uniform_assignment():
     ids = [f"{i}" for i in range(500)]
     uniform = [assigned_class(i, FINE, 3) for i in ids]

@@ -1,0 +1,213 @@
+"""The check of processed builds, condition by condition: right rows pass all, one wrong cell fails its own check."""
+
+import dataclasses
+import io
+from types import SimpleNamespace
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import chi2
+
+from builders.check.found import Adder
+from builders.check.processed import _balance, _expected, check_processed
+from builders.photos import Labels, PhotoSet
+from builders.pixels import ALL_PARAMETERS, assigned_class, random_scale
+from builders.processed import ProcessingSettings
+from builders.processed.processed_rows import ProcessedRows, processed_features, processed_rows
+from tests.conftest import photo_bytes
+
+IDS = [f"photo-{i}" for i in range(4)]
+FILES = {name: photo_bytes(i, size=(40, 28)) for i, name in enumerate(IDS)}
+CODING, BALANCE = "tables and sampling say the class", "class balance"
+RELATIVE = "sizes of a photo's classes"
+
+
+def built(parameter: str, assignment: str = "every", lossless: bool = False, seed: int = 0) -> tuple:
+    """(settings, rows) of four photos."""
+    settings = ProcessingSettings(parameter, assignment, seed=seed, lossless=lossless)
+    every = assignment == "every"
+    return settings, [row for name in IDS for row in processed_rows(FILES[name], name, settings, every)]
+
+
+def verdicts(settings, rows, *others, split: str = "train") -> dict[str, bool]:
+    """What each check says; the recipe describes other settings too."""
+    recipe = {"settings": [one.described() for one in (*others, settings)]}
+    checks = []
+    loaded = {name: [row[name] for row in rows] for name in ("photo_id", settings.parameter, "width", "height")}
+    check_processed(SimpleNamespace(recipe=recipe), loaded, rows, Adder(settings.parameter, split, checks))
+    return {check.name: check.passed for check in checks}
+
+
+def failed(settings, rows, **more) -> set[str]:
+    return {name for name, passed in verdicts(settings, rows, **more).items() if not passed}
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("assignment", ["every", "uniform"])
+@pytest.mark.parametrize("parameter", ["jpeg", "resizing", "interpolation", "sharpening"])
+def test_check_processed__what_is_as_promised_passes(parameter, assignment, lossless):
+    settings, rows = built(parameter, assignment, lossless, seed=3)
+    found = verdicts(settings, rows, ProcessingSettings("jpeg-fine", seed=1))
+    assert all(found.values())
+    coding = "decoded views, as PNG" if lossless else CODING
+    names = {"unique ids", BALANCE, coding, "width and height"}
+    names |= {"scale"} if parameter == "interpolation" else set()
+    names |= {RELATIVE} if parameter in ("resizing", "interpolation") and assignment == "every" else set()
+    assert set(found) == names
+
+
+def test_check_processed__study_has_every_class_in_all_splits_but_train():
+    _, rows = built("jpeg")
+    settings = ProcessingSettings("jpeg", "study")
+    assert failed(settings, rows, split="validation") == set()
+    assert "unique ids" in failed(settings, rows, split="train")
+
+
+def png(size: tuple[int, int]) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def change(rows, at: int = 2, **cells):
+    """The rows, some cells of one of them changed."""
+    return [{**row, **cells} if i == at else row for i, row in enumerate(rows)]
+
+
+def image(data: bytes) -> dict:
+    return {"bytes": data, "path": "a"}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "changed", "wrong"),
+    [
+        ("jpeg", lambda rows: rows[:-1], {"unique ids", BALANCE}),
+        ("jpeg", lambda rows: [*rows, rows[-1]], {"unique ids", BALANCE}),
+        # one row twice and one missing: as many rows as there should be
+        ("jpeg", lambda rows: [*rows[:-1], rows[0]], {"unique ids", BALANCE}),
+        # the class of a row and its file, of another quality or another sampling alone
+        ("jpeg", lambda rows: change(rows, image=rows[0]["image"]), {CODING}),
+        ("jpeg", lambda rows: change(rows, image=rows[4]["image"]), {CODING}),
+        ("jpeg", lambda rows: change(rows, image=image(png((40, 28)))), {CODING}),
+        ("jpeg", lambda rows: change(rows, image=image(b"no image")), {CODING, "width and height"}),
+        ("jpeg", lambda rows: change(rows, width=28, height=40), {"width and height"}),
+        ("jpeg", lambda rows: change(rows, width=41), {"width and height"}),
+        ("jpeg", lambda rows: change(rows, height=29), {"width and height"}),
+        ("interpolation", lambda rows: change(rows, scale=rows[2]["scale"] + 0.01), {"scale"}),
+        ("interpolation", lambda rows: change(rows, width=41), {"width and height", RELATIVE}),
+        ("resizing", lambda rows: change(rows, at=1, width=41), {"width and height", RELATIVE}),
+        ("resizing", lambda rows: change(rows, at=1, height=29), {"width and height", RELATIVE}),
+    ],
+)
+def test_check_processed__each_fault_fails_its_own_check(parameter, changed, wrong):
+    settings, rows = built(parameter)
+    assert failed(settings, changed(rows)) == wrong
+
+
+def test_check_processed__a_photo_may_be_there_once_where_classes_are_assigned():
+    settings, rows = built("jpeg", "uniform")
+    assert failed(settings, [*rows, rows[0]]) == {"unique ids"}
+    again = {**rows[0], "jpeg": (rows[0]["jpeg"] + 1) % 6}
+    assert {"unique ids", CODING} <= failed(settings, [*rows, again])
+
+
+def test_check_processed__lossless_images_are_png():
+    settings, rows = built("jpeg", lossless=True)
+    _, files = built("jpeg")
+    assert failed(settings, change(rows, image=files[2]["image"])) == {"decoded views, as PNG"}
+
+
+def test_check_processed__the_scale_is_of_the_seed_of_the_settings():
+    settings, rows = built("interpolation", seed=3)
+    assert [row["scale"] for row in rows[:2]] == [random_scale(IDS[0], 3)] * 2
+    assert failed(dataclasses.replace(settings, seed=4), rows) == {"scale"}
+
+
+def test_check_processed__formats_that_say_no_more_than_their_name(monkeypatch):
+    """A parameter one of whose processings is no JPEG file: the format alone is compared."""
+    jpeg = ALL_PARAMETERS["jpeg"]
+    made_by = (dataclasses.replace(jpeg.made_by[0], file_format="PNG"), *jpeg.made_by[1:])
+    other = SimpleNamespace(name="jpeg", classes=jpeg.classes, made_by=made_by, has_random_scale=False)
+    monkeypatch.setattr("builders.check.processed.ALL_PARAMETERS", {"jpeg": other})
+    settings, rows = built("jpeg")
+    name = "the format is that of the class"
+    as_png = [{**row, "image": image(png((40, 28)))} if row["jpeg"] == 0 else row for row in rows]
+    assert failed(settings, rows) == {name}
+    assert verdicts(settings, as_png)[name]
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected", "every", "passed"),
+    [
+        ([4, 4, 4], [4, 4, 4], True, True),
+        ([4, 4, 3], [4, 4, 3], True, False),
+        ([0, 0], [0, 0], False, True),
+        # two classes: one degree of freedom, 99.9 % at 10.83; the statistic is 2 * difference ** 2 / 100
+        ([123, 77], [100, 100], False, True),
+        ([124, 76], [100, 100], False, False),
+        # classes that no row can have add no degree of freedom, and none may have one
+        ([123, 77, 0], [100, 100, 0], False, True),
+        ([124, 76, 0], [100, 100, 0], False, False),
+        ([100, 99, 1], [100, 100, 0], False, False),
+        # a single possible class
+        ([100, 0], [100, 0], False, True),
+        ([133, 0], [100, 0], False, False),
+        ([132, 0], [100, 0], False, True),
+    ],
+)
+def test_balance__equal_by_design_or_within_what_chance_gives(counts, expected, every, passed):
+    assert _balance(np.array(counts), np.array(expected, float), every)[0] is passed
+
+
+@pytest.mark.parametrize("classes", [2, 3, 6, 22])
+def test_balance__bound_is_of_one_degree_of_freedom_less_than_classes(classes):
+    bound = chi2.isf(0.001, classes - 1)
+    _, detail = _balance(np.full(classes, 50), np.full(classes, 50.0), False)
+    assert f"chi-square 0.0 <= {bound:.1f}:" in detail
+    for factor, passed in ((0.99, True), (1.01, False)):
+        shift = np.sqrt(factor * bound / 2 * 1e6)  # 2 * shift ** 2 / 1e6
+        counts = np.full(classes, 1e6) + np.where(np.arange(classes) == 0, shift, 0)
+        counts[1] -= shift
+        assert _balance(counts, np.full(classes, 1e6), False)[0] == passed
+
+
+def test_expected__is_uniform_or_what_the_correlation_promises():
+    labels = {"label": [0] * 6 + [1] * 2}
+    features = datasets.Features({"label": datasets.ClassLabel(names=["cat", "dog"])})
+    loaded = datasets.Dataset.from_dict(labels, features)
+    uniform = _expected(loaded, ProcessingSettings("resizing"), 2)
+    np.testing.assert_allclose(uniform, [4, 4])
+    settings = ProcessingSettings("resizing", "correlated:0.5")
+    own = settings.own_classes(["cat", "dog"])
+    assert sorted(own.tolist()) == [0, 1]
+    correlated = _expected(loaded, settings, 2)
+    assert correlated[own[0]] == pytest.approx(6 * 0.75 + 2 * 0.25)
+    assert correlated[own[1]] == pytest.approx(6 * 0.25 + 2 * 0.75)
+
+
+def test_rows__of_a_correlated_build_have_the_class_of_their_label_and_unlabelled_ones_the_drawn_one():
+    values = np.array([0, 1, 2, 3, -1, -1, -1, -1, -1, -1], np.int32)
+    names = [f"photo-{i}" for i in range(len(values))]
+    photos = PhotoSet.of_bytes("some", dict.fromkeys(names, FILES[IDS[0]]))
+    photos = dataclasses.replace(photos, labels=Labels(("a", "b", "c", "d"), values))
+    settings = ProcessingSettings("jpeg", "correlated:1", seed=5, assignment_seed=7)
+    rows = ProcessedRows.of(photos, "train", settings)
+    own, parameter = settings.own_classes(photos.labels.names), ALL_PARAMETERS["jpeg"]
+    assert len(set(own.tolist())) == 4
+    codes = [rows(i)[0]["jpeg"] for i in range(len(names))]
+    drawn = [assigned_class(name, parameter, 7) for name in names]
+    assert codes == [*own, *drawn[4:]]
+    assert len(set(drawn[4:])) > 1  # else the test would say little
+    assert [rows(i)[0]["label"] for i in range(len(names))] == values.tolist()
+    assert set(rows(0)[0]) == set(processed_features("jpeg", photos.labels.names))
+
+
+def test_own_classes__of_settings_are_those_of_the_assignments_seed():
+    names = [f"class {i}" for i in range(30)]
+    one = ProcessingSettings("jpeg", "correlated:1", seed=1, assignment_seed=2)
+    assert (one.own_classes(names) == dataclasses.replace(one, seed=9).own_classes(names)).all()
+    assert (one.own_classes(names) != dataclasses.replace(one, assignment_seed=1).own_classes(names)).any()
+    assert one.classes_of("a", every=False, own=4) == (4,)
+    assert list(one.classes_of("a", every=True, own=4)) == list(range(6))
