@@ -153,7 +153,10 @@ def test_sweep__a_refused_encoder_is_a_row(work):
     assert "--dtype bfloat16 cannot apply" in rows["networks_of_gate:plain"]["reason"]
     forced = ("--dtype", "bfloat16", "--force-dtype", "--output", "out", "--cache", "cache")
     assert main(["sweep", *models[:2], *ALL, *forced]) == 0
-    # a result that was forced is not taken as done by a sweep that is not
+    # a result that was forced is taken as done by a sweep that is forced too, and not by one that is not
+    assert main(["sweep", *models[:2], *ALL, *forced]) == 0
+    [row] = json.loads((work / "out" / "sweep.json").read_text())["rows"]
+    assert row["state"] == "kept"
     assert main(["sweep", *models, *ALL, "--dtype", "bfloat16", "--output", "out", "--cache", "cache"]) == 1
     rows = {row["spec"]: row for row in json.loads((work / "out" / "sweep.json").read_text())["rows"]}
     assert rows["networks_of_gate:Coarse"]["state"] == "failed"
@@ -169,6 +172,71 @@ def test_judge__what_cannot_be_compared_is_refused(work):
     assert "cannot be loaded in float32" in alone.reason
     stored = replace(photos, stored_views=("jpeg-q75-420", "resizing-x2"))
     assert "processed already" in judge(encoder, stored, "2", options).reason
+
+
+@pytest.mark.parametrize(
+    ("trace", "noise", "ratio", "passed"),
+    [
+        (1.0, 0.125, 8.0, False),
+        (1.25, 0.125, 10.0, True),
+        (1.125, 0.125, 9.0, False),
+        (2.0, 0.125, 16.0, True),
+        (1.0, 0.0, None, True),
+    ],
+)
+def test_judge__passes_from_the_threshold_on(work, monkeypatch, trace, noise, ratio, passed):
+    encoder = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
+    options = RunOptions(cache=work / "cache", workers=0)
+    found = np.zeros((2, 3, 1))
+    monkeypatch.setattr(gate, "embedded_by_both", lambda *_: (found, found))
+    monkeypatch.setattr(gate, "trace_to_noise", lambda *_: gate.TraceToNoise(trace, noise, (0, 1)))
+    photos = PhotoSet.of_bytes("few", {"a": (work / "photos/train/cat/00.jpg").read_bytes()})
+    verdict = judge(encoder, photos, "0", options)
+    assert (verdict.passed, verdict.ratio, verdict.photos) == (passed, ratio, 3)
+    assert (verdict.reason == "") is passed
+    assert judge(encoder, photos, "0", options) == verdict  # from the cache
+
+
+def test_judge__float32_all_through_has_no_verdict_and_others_are_judged_anew_if_fresh(work, monkeypatch):
+    asked = []
+
+    def embedded(exact, lower, *_):
+        asked.append((exact.dtype, lower.dtype))
+        return np.ones((2, 3, 1)), np.ones((2, 3, 1))
+
+    monkeypatch.setattr(gate, "embedded_by_both", embedded)
+    monkeypatch.setattr(gate, "trace_to_noise", lambda *_: gate.TraceToNoise(1.0, 0.0, (0, 1)))
+    photos = PhotoSet.of_bytes("few", {"a": (work / "photos/train/cat/00.jpg").read_bytes()})
+    plain = load_encoder("networks_of_gate:Fine", device="cpu", dtype="float32")
+    lower = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
+    options = RunOptions(cache=work / "cache", workers=0)
+    half = replace(options, storage="float16")
+    assert judge(plain, photos, "0", options) is None
+    assert judge(plain, photos, "0", half).passed
+    assert judge(lower, photos, "0", options).passed
+    assert judge(lower, photos, "0", half).passed
+    assert asked == [("float32", "float32"), ("float32", "bfloat16"), ("float32", "bfloat16")]
+    judge(lower, photos, "0", options)
+    assert len(asked) == 3
+    judge(lower, photos, "0", replace(options, fresh=True))
+    assert len(asked) == 4
+    monkeypatch.setattr(gate, "SAMPLE", 31)
+    judge(lower, photos, "0", options)
+    assert len(asked) == 5  # another sample is another question
+    judge(replace(lower, info=replace(lower.info, weights_sha256=None)), photos, "0", options)
+    judge(replace(lower, info=replace(lower.info, weights_sha256=None)), photos, "0", options)
+    assert len(asked) == 7  # what cannot be identified is never remembered
+
+
+def test_judge__embeddings_that_are_not_finite_are_refused(work, monkeypatch):
+    lower = np.ones((2, 3, 1))
+    lower[1, 2] = np.nan
+    monkeypatch.setattr(gate, "embedded_by_both", lambda *_: (np.ones((2, 3, 1)), lower))
+    photos = PhotoSet.of_bytes("few", {"a": (work / "photos/train/cat/00.jpg").read_bytes()})
+    encoder = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
+    verdict = judge(encoder, photos, "0", RunOptions(cache=work / "cache", workers=0))
+    assert not verdict.passed
+    assert verdict.reason.endswith("gives embeddings that are not finite; use float32")
 
 
 def test_dtypes__are_those_of_the_command_line():

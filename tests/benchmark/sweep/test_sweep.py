@@ -17,7 +17,7 @@ from benchmark.scoring.estimating import Measured, pass_s
 from benchmark.sweep import command as sweep_command
 from benchmark.sweep.command import read_specs
 from benchmark.sweep.run import _library, _library_of, groups_of
-from builders.errors import UsageError
+from builders.errors import DataError, UsageError
 from tests.conftest import write_dark_and_light
 
 ENCODERS = """
@@ -367,3 +367,65 @@ def test_sweep__preset_of_published_encoders_is_the_studys(given, preset, prepro
     with pytest.raises(Told) as caught:
         sweep_command.run(sweep_command.parser().parse_args([*given, "--data", "sample"]))
     assert caught.value.args == (preset, preprocess, protocol, preprocess)
+
+
+@pytest.fixture
+def groups(monkeypatch):
+    """How many encoders each group of a sweep would have; nothing is loaded."""
+
+    class Grouped(Exception):
+        pass
+
+    def stop(specs, together):
+        raise Grouped([len(group) for group in groups_of(specs, together)])
+
+    monkeypatch.setattr("benchmark.sweep.run.groups_of", stop)
+    monkeypatch.setattr(sweep_command, "open_jobs", lambda args: [])
+
+    def of(*options: str) -> list[int]:
+        names = [option for i in range(5) for option in ("--model", f"some:encoder{i}")]
+        with pytest.raises(Grouped) as caught:
+            sweep_command.run(sweep_command.parser().parse_args([*names, "--data", "sample", "--dry-run", *options]))
+        return caught.value.args[0]
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("options", "sizes"),
+    [
+        ((), [5]),
+        (("--together", "1"), [1] * 5),
+        (("--together", "2"), [2, 2, 1]),
+        (("--one-at-a-time",), [1] * 5),
+        (("--one-at-a-time", "--together", "3"), [1] * 5),
+    ],
+)
+def test_sweep__as_many_encoders_together_as_it_is_told(groups, options, sizes):
+    assert groups(*options) == sizes
+
+
+@pytest.mark.parametrize("together", ["0", "-1"])
+def test_sweep__no_encoder_together_is_refused(together):
+    arguments = ["--model", "some:encoder", "--data", "sample", "--together", together]
+    with pytest.raises(UsageError, match=f"--together {together}: at least one encoder is needed in memory"):
+        sweep_command.run(sweep_command.parser().parse_args(arguments))
+
+
+def test_chosen_specs__each_once_in_the_order_of_the_options(tmp_path):
+    (tmp_path / "models").write_text("b/b\na/a\nc/c")
+    arguments = ["--model", "a/a", "--model", "d/d", "--model", "a/a", "--models", str(tmp_path / "models")]
+    assert sweep_command.chosen_specs(sweep_command.parser().parse_args(arguments)) == ["a/a", "d/d", "b/b", "c/c"]
+
+
+def test_open_jobs__two_sets_of_one_name_are_refused(photos):
+    places = [f"folder:{photos / 'photos'}?name={name}" for name in ("one", "two")]
+
+    def opened(*specs):
+        arguments = [word for spec in specs for word in ("--data", spec)]
+        return sweep_command.open_jobs(sweep_command.parser().parse_args([*arguments, "-t", "knn/sharpening"]))
+
+    assert [job.photos.name for job in opened(*places)] == ["one", "two"]
+    again = places[0].replace("photos?", "photos/?")
+    with pytest.raises(DataError, match="two data sets are called one"):
+        opened(places[0], again)

@@ -1,0 +1,86 @@
+"""Views with an eraser in place: rows as the eraser gives them, and which group each photo belongs to."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from benchmark.erasers import Eraser
+from benchmark.tasks.erased import ErasedView, groups_of
+from builders.errors import DataError
+from builders.photos import UNLABELLED, Labels, PhotoSet
+
+ROWS = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+MEANS = np.array([[0, 0, 0], [1, 2, 3], [5, 5, 5]], np.float32)
+
+
+def eraser(groups: bool, **provenance) -> Eraser:
+    """The first coordinate is taken out; with groups, what is left is moved by their means."""
+    more = {"group_means": MEANS, "group_scales": np.ones_like(MEANS)} if groups else {}
+    kept = np.diag([0, 1, 1]).astype(np.float32)
+    return Eraser("some", np.zeros(3, np.float32), kept, 1, provenance=provenance, **more)
+
+
+def test_erased_view__is_the_view_erased_in_whatever_parts_it_is_read():
+    view = ErasedView(ROWS, eraser(groups=False))
+    assert (len(view), view.shape) == (6, (6, 3))
+    expected = ROWS * [0, 1, 1]
+    for at in (slice(None), slice(2, 5), np.array([4, 1])):
+        np.testing.assert_allclose(view[at], expected[at], atol=1e-6)
+
+
+def test_erased_view__each_row_by_its_own_group():
+    groups = np.array([0, 1, 2, 2, 1, 0])
+    view = ErasedView(ROWS, eraser(groups=True), groups)
+    expected = (ROWS - MEANS[groups]) * [0, 1, 1]
+    for at in (slice(None), slice(2, 5), np.array([4, 1])):
+        np.testing.assert_allclose(view[at], expected[at], atol=1e-6)
+
+
+def photos(values, names=("one", "two")) -> PhotoSet:
+    made = PhotoSet.of_bytes("some", {f"{i}": b"" for i in range(len(values))})
+    return dataclasses.replace(made, attributes={"make": Labels(tuple(names), np.array(values, np.int32))})
+
+
+SOME = np.array([3, 0, 1])
+
+
+def test_groups__an_eraser_that_needs_no_labels_has_none():
+    assert groups_of(eraser(False, views=["a"], column="make"), photos([0, 1, 1, 0]), "a", SOME) is None
+
+
+def test_groups__a_view_of_the_fit_is_its_own_group():
+    fitted = eraser(True, views=["a", "b", "c"], column="make", classes=["two", "one"])
+    for view, group in (("a", 0), ("b", 1), ("c", 2)):
+        assert groups_of(fitted, photos([0, 1, 1, 0]), view, SOME).tolist() == [group] * 3
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [(["one", "two"], [1, 0, 1]), (["two", "one"], [0, 1, 0]), (["three", "two", "one"], [1, 2, 1])],
+)
+def test_groups__of_another_view_are_the_labels_in_the_order_of_the_fit(classes, expected):
+    fitted = eraser(True, views=["a"], column="make", classes=classes)
+    found = groups_of(fitted, photos([0, 1, 1, 1]), "original", SOME)
+    assert (found.tolist(), found.dtype) == (expected, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("provenance", "values", "message"),
+    [
+        ({"column": "model", "classes": ["one", "two"]}, [0, 1, 1, 0], "original has none"),
+        ({"classes": ["one", "two"]}, [0, 1, 1, 0], "original has none"),
+        ({"column": "make", "classes": ["one"]}, [0, 1, 1, 0], "original has none"),  # the fit never saw "two"
+        ({"column": "make"}, [0, 1, 1, 0], "original has none"),
+        ({"column": "make", "classes": ["one", "two"]}, [0, UNLABELLED, 1, UNLABELLED], "of every photo: 2 have none"),
+        ({"column": "make", "classes": ["one", "two"]}, [0, 1, 1, UNLABELLED], "of every photo: 1 have none"),
+    ],
+)
+def test_groups__unknown_ones_are_refused(provenance, values, message):
+    with pytest.raises(DataError, match=message):
+        groups_of(eraser(True, **provenance), photos(values), "original", SOME)
+
+
+def test_groups__a_photo_that_is_not_read_needs_no_label():
+    fitted = eraser(True, column="make", classes=["one", "two"])
+    assert groups_of(fitted, photos([0, 1, UNLABELLED, 1]), "original", SOME).tolist() == [1, 0, 1]
