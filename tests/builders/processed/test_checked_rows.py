@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.stats import chi2
 
 from builders.check.found import Adder
-from builders.check.processed import _balance, _expected, check_processed
+from builders.check.processed import _balance, _check_relative_sizes, _expected, check_processed
 from builders.photos import Labels, PhotoSet
 from builders.pixels import ALL_PARAMETERS, assigned_class, random_scale
 from builders.processed import ProcessingSettings
@@ -136,6 +136,30 @@ def test_check_processed__formats_that_say_no_more_than_their_name(monkeypatch):
     as_png = [{**row, "image": image(png((40, 28)))} if row["jpeg"] == 0 else row for row in rows]
     assert failed(settings, rows) == {name}
     assert verdicts(settings, as_png)[name]
+
+
+@pytest.mark.parametrize(
+    ("scales", "sizes", "passed"),
+    [
+        ((1, 0.5), [(41, 31), (20, 15)], True),
+        ((1, 0.5), [(41, 31), (21, 15)], False),
+        ((1, 0.5), [(41, 31), (20, 16)], False),
+        ((1, 0.5, 2), [(41, 31), (20, 15), (82, 61)], False),
+        ((None, None), [(41, 31), (41, 31)], True),
+        ((None, None), [(41, 31), (41, 30)], False),
+        # beside an untouched one, any random size; without one there is nothing to compare scaled ones with
+        ((1, None), [(41, 31), (37, 28)], True),
+        ((1, None, 0.5), [(41, 31), (37, 28), (20, 14)], False),
+        ((0.5, 2), [(41, 31), (37, 28)], True),
+    ],
+)
+def test_relative_sizes__are_those_of_the_untouched_class_scaled(scales, sizes, passed):
+    parameter = SimpleNamespace(name="size", made_by=[SimpleNamespace(scale=scale) for scale in scales])
+    widths, heights = zip(*sizes, strict=True)
+    loaded = {"photo_id": ["a"] * len(sizes), "size": range(len(sizes)), "width": widths, "height": heights}
+    checks = []
+    _check_relative_sizes(loaded, parameter, Adder("size", "train", checks))
+    assert [(check.name, check.passed) for check in checks] == [(RELATIVE, passed)]
 
 
 @pytest.mark.parametrize(
