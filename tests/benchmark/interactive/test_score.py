@@ -73,6 +73,35 @@ def test_score__has_the_options_of_the_command_with_their_defaults():
         assert ours[name].kind is inspect.Parameter.KEYWORD_ONLY
 
 
+def test_score__hands_every_option_on(monkeypatch, tmp_path):
+    """Each differs from its default, so that one which is dropped on the way is seen."""
+
+    class Handed(Exception):
+        pass
+
+    def stop(asked, **_):
+        raise Handed(asked)
+
+    monkeypatch.setattr("benchmark.interactive.scoring.score_asked", stop)
+    given = {
+        "limit": 7, "preset": "iccv2025", "protocol": "converged", "readers": "linear,knn", "ties": "random",
+        "orientation": "stored", "neighbours": 3, "queries": 5, "mask_ratio": 0.5, "seed": 4, "device": "cpu",
+        "dtype": "bfloat16", "storage": "float16", "force_dtype": True, "allow_random": True, "compile": True,
+        "runtime": "torch", "batch_size": 3, "workers": 0, "views": "cpu", "memory": 10**9, "fresh": True,
+        "cache": tmp_path,
+    }  # fmt: skip
+    defaults = {name: value.default for name, value in inspect.signature(camtrace.score).parameters.items()}
+    assert not [name for name, value in given.items() if defaults[name] == value and name != "runtime"]
+    with pytest.raises(Handed) as caught:
+        camtrace.score("some:encoder", tasks="knn/jpeg", trust_remote_code=True, **given)
+    asked = caught.value.args[0]
+    for name, value in given.items():
+        assert getattr(asked.options, name) == value, name
+    of_scoring = {field.name for field in dataclasses.fields(RunOptions)} & set(defaults)
+    assert of_scoring - {"outputs", "preprocess"} <= set(given)
+    assert (asked.tasks, asked.trust_remote_code) == (["knn/jpeg"], True)
+
+
 def test_results__lookup(results):
     one = results.select(encoder="ours")
     assert one["probe/jpeg"] is one["probe/jpeg", "accuracy"]

@@ -48,6 +48,10 @@ def test_cramers_v__corrected_by_the_degrees_of_freedom_as_bergsma_has_it(shape)
         ([[2, 0], [0, 1]], 1.0, 1.0),  # phi2 1 - 1 / 2, over 2 - 1 / 2 - 1
         ([[3, 0, 0], [0, 0, 2]], 1.0, 1.0),  # an empty column
         ([[3, 0], [0, 0], [0, 2]], 1.0, 1.0),  # an empty row
+        ([[5, 7]], 0.0, 0.0),
+        ([[5], [7]], 0.0, 0.0),
+        ([[1, 0], [0, 0]], 0.0, 0.0),
+        ([[0.6, 0], [0, 0.6]], 0.0, 0.0),  # expected counts of less than two
     ],
 )
 def test_cramers_v__the_smallest_tables(counts, raw, corrected):
