@@ -9,6 +9,7 @@ from scipy.stats import chi2_contingency, f_oneway
 from scipy.stats.contingency import association
 
 from benchmark.stats import correlation_ratio, ratio_p_value, table_p_value
+from benchmark.stats.association import _upper_tail
 from builders.splits import chi_square, cramers_v, without_empty
 
 
@@ -153,6 +154,14 @@ def test_table_p_value__of_few_counts_by_all_tables():
     few = table_p_value(np.array([[3, 0], [0, 3]]), permutations=1)
     assert few * 100 == pytest.approx(round(few * 100))
     assert 0.02 < few < 0.25
+
+
+def test_upper_tail__of_draws_that_are_all_alike():
+    """There is no tail to fit: the observed value is the only one of its kind."""
+    assert _upper_tail(np.full(99, 1.0), 2.0) == 1 / 100
+    assert _upper_tail(np.full(99, 1.0), 1.0) == 1
+    assert _upper_tail(np.append(np.full(90, 1.0), np.full(9, 3.0)), 2.0) <= 10 / 100
+    assert _upper_tail(np.append(np.full(90, 1.0), np.full(10, 3.0)), 2.0) == 11 / 101
 
 
 def test_correlation_ratio__nothing_to_compare():

@@ -143,8 +143,9 @@ def test_read_structure__keeps_application_segments_and_comments(marker, taken):
 
 def test_read_structure__ends_at_a_scan_the_end_or_what_is_damaged():
     assert read_structure(START + TABLE + SCAN).complete
-    assert not read_structure(START + TABLE + END + b"\0\0" + SCAN).complete
-    assert read_structure(START + TABLE + END + b"\0\0" + TABLE).markers == [0xDB]
+    for after in (b"\0\0", b"\0\2"):  # whether or not they would be a length
+        assert not read_structure(START + TABLE + END + after + SCAN).complete
+        assert read_structure(START + TABLE + END + after + TABLE).markers == [0xDB]
     assert read_structure(START + TABLE + b"\xfe\xe0\0\2" + TABLE).markers == [0xDB]  # no marker begins with FE
     assert read_structure(START + b"\xff\xff\xff" + TABLE[1:]).markers == [0xDB]  # fill bytes
     assert read_structure(START + segment(0xE1) + TABLE).markers == [0xE1, 0xDB]  # of no bytes
@@ -185,7 +186,9 @@ def test_frames__the_first_counts_and_a_cut_one_is_none():
     [
         (b"\xff\xd7" + TABLE + frame() + SCAN, "another beginning"),
         (START + b"\xfe" + TABLE[1:] + frame() + SCAN, "no marker"),
+        (START + b"\xfe\0\2" + TABLE + frame() + SCAN, "no marker, though a length stands behind it"),
         (START + TABLE + frame() + END, "no scan"),
+        (START + TABLE + frame() + END + b"\0\2" + SCAN, "no scan before the end"),
         (START + TABLE + SCAN, "no frame"),
         (START + frame() + SCAN, "no table"),
         (START + TABLE + frame(components=()) + SCAN, "no components"),
@@ -230,6 +233,8 @@ def test_read_jpeg_header__what_is_odd_but_whole():
         (((3, 1), (2, 1), (2, 1)), "3x1,2x1,2x1"),
         (((2, 3), (1, 2), (1, 2)), "2x3,1x2,1x2"),
         (((3, 1), (1, 1), (1, 1)), "3x1,1x1,1x1"),
+        (((5, 1), (3, 1), (3, 1)), "5x1,3x1,3x1"),
+        (((1, 5), (1, 3), (1, 3)), "1x5,1x3,1x3"),
         (((2, 2), (0, 1), (0, 1)), "2x2,0x1,0x1"),
         (((2, 2), (1, 0), (1, 0)), "2x2,1x0,1x0"),
         (((2, 2), (1, 1), (1, 1), (2, 2)), "4:2:0"),
