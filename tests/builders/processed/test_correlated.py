@@ -1,7 +1,11 @@
 """Correlated assignments: the strength that was asked for, by hand, in files, and the same by every way to the rows."""
 
+from types import SimpleNamespace
+
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import builders
@@ -10,6 +14,7 @@ from builders.errors import UsageError
 from builders.kinds import open_photos
 from builders.pixels import ALL_PARAMETERS, assigned_class
 from builders.processed.assignment import NO_OWN, classes_of, expected_counts, own_classes
+from builders.processed.association import joint_counts
 from builders.splits import cramers_v
 from tests.conftest import photo_bytes
 
@@ -186,6 +191,15 @@ def test_build__card_check_and_views_made_when_read_agree(assignment, many, tmp_
     options = {"assignment": assignment, "assignment_seed": 4, "split": "train", "decode": False, "folder": many}
     streamed = builders.with_processing(stream, "jpeg-fine", **options)
     assert {row["photo_id"]: (row["jpeg-fine"], row["image"]["bytes"]) for row in streamed} == expected
+
+
+def test_joint_counts__of_all_shards_without_rows_of_no_class(tmp_path):
+    shards = [([0, 1, -1], [2, 0, 1]), ([1, 1, -1, 0], [0, 1, 0, 2])]
+    for number, (labels, codes) in enumerate(shards):
+        table = pa.table({"label": labels, "resizing": codes, "width": [1] * len(codes)})
+        pq.write_table(table, tmp_path / f"{number}.parquet")
+    split = SimpleNamespace(shards=[SimpleNamespace(file=f"{number}.parquet") for number in range(2)])
+    assert joint_counts(tmp_path, split, "resizing", 3).tolist() == [[0, 0, 2], [2, 1, 0], [0, 0, 0]]
 
 
 def test_with_processing__needs_semantic_classes(many, tmp_path):
