@@ -159,6 +159,13 @@ def test_results__shown_as_text_and_as_html(results):
     assert html_table(["<b>"], [["1 < 2"]]).count("&lt;") == 2
 
 
+def test_html_table__columns_of_numbers_alone_are_right_aligned():
+    rows = [["a", "1.5", "<0.1", "7", ""], ["b", "-2", "+3", "x", ""], ["c", "", "0", "8", "4"]]
+    found = re.findall(r'<(t[hd]) style="text-align:(left|right);', html_table(list("vwxyz"), rows))
+    assert found[:5] == [("th", side) for side in ("left", "right", "right", "left", "right")]
+    assert [side for _, side in found] == ["left", "right", "right", "left", "right"] * 4
+
+
 def test_results__save_as_the_command_does(results, tmp_path):
     results.save(tmp_path)
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*"))
