@@ -1,0 +1,199 @@
+"""Broken checkpoints: each is refused in one sentence, or scored as if it were whole. None is scored as random."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import pytest
+import timm
+import torch
+import torchvision
+import transformers as tf
+from safetensors.torch import load_file, save_file
+
+from benchmark.encoders import Encoder, load_encoder
+from builders.errors import CamtraceError
+from scripts.families.case import randomise
+from scripts.families.table import CASES
+from scripts.families.trial import embed, photos, save
+from tests.benchmark.encoders.test_open_clip_models import MODEL as OPEN_CLIP
+
+Tensors = dict[str, torch.Tensor]
+VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 4}
+SENTENCE = (
+    r"lacks \d+ of its weights|holds \d+ weights|\d+ of its weights (do(es)? not fit by shape|holds? values)"
+    r"|timm cannot load it"  # it cannot adapt a weight of another shape
+)
+
+
+@dataclass(frozen=True)
+class Library:
+    """A tiny whole checkpoint of a library, and its weights."""
+
+    write: Callable[[Path], None]
+    file: str
+    head: str
+    """Beginning of the names of its classifier."""
+    layers: str
+    """Beginning of the names of its layers, before their number."""
+
+
+def _timm(folder: Path) -> None:
+    model = timm.create_model("vit_tiny_patch16_224", pretrained=False, num_classes=7, **VIT)
+    randomise(model)
+    model.pretrained_cfg.update(input_size=(3, 32, 32))
+    timm.models.save_for_hf(model, folder, model_args=VIT, safe_serialization=True)
+
+
+def _wrapper(folder: Path, cls: Any = tf.TimmWrapperForImageClassification, **more: Any) -> None:
+    config = tf.TimmWrapperConfig(architecture="vit_tiny_patch16_224", num_labels=7, model_args=VIT)
+    model = cls(config).eval()
+    randomise(model)
+    model.save_pretrained(folder, **more)
+
+
+def _open_clip(folder: Path) -> None:
+    torch.manual_seed(0)
+    folder.mkdir(exist_ok=True)
+    save_file(open_clip.CLIP(**OPEN_CLIP).state_dict(), folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": OPEN_CLIP, "preprocess_cfg": {}}))
+
+
+def _torchvision(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    model = torchvision.models.shufflenet_v2_x0_5()
+    randomise(model)
+    save_file(model.state_dict(), folder / "model.safetensors")
+
+
+LIBRARIES = {
+    "transformers": Library(lambda f: save(CASES["vit"], f), "model.safetensors", "pooler.", "encoder.layer."),
+    "transformers classifier": Library(
+        lambda f: save(CASES["vit classifier"], f), "model.safetensors", "classifier.", "vit.encoder.layer."
+    ),
+    "timm": Library(_timm, "model.safetensors", "head.", "blocks."),
+    "timm wrapper": Library(_wrapper, "model.safetensors", "timm_model.head.", "timm_model.blocks."),
+    "open_clip": Library(_open_clip, "open_clip_model.safetensors", "visual.proj", "visual.transformer.resblocks."),
+    "torchvision": Library(_torchvision, "model.safetensors", "fc.", "stage2."),
+}
+
+Break = Callable[[Tensors, np.random.Generator, Library], Tensors]
+
+
+def _one(tensors: Tensors, generator: np.random.Generator, of: Callable[[torch.Tensor], bool] = lambda t: True) -> str:
+    return str(generator.choice(sorted(key for key, tensor in tensors.items() if of(tensor))))
+
+
+def _renamed(tensors: Tensors, generator: np.random.Generator, library: Library) -> Tensors:
+    gone = _one(tensors, generator)
+    return {f"{key}_old" if key == gone else key: tensor for key, tensor in tensors.items()}
+
+
+def _without_layer(tensors: Tensors, generator: np.random.Generator, library: Library) -> Tensors:
+    layer = _one(tensors, generator).rpartition(".")[0]
+    return {key: tensor for key, tensor in tensors.items() if not layer or not key.startswith(layer)}
+
+
+def _layer_too_many(tensors: Tensors, generator: np.random.Generator, library: Library) -> Tensors:
+    first = {key: tensor for key, tensor in tensors.items() if key.startswith(f"{library.layers}0.")}
+    return tensors | {key.replace(f"{library.layers}0.", f"{library.layers}9."): t.clone() for key, t in first.items()}
+
+
+def _classes(tensors: Tensors, generator: np.random.Generator, library: Library) -> Tensors:
+    more = int(generator.integers(1, 5))
+    head = {key: torch.cat([t, t[:more]]) for key, t in tensors.items() if key.startswith(library.head)}
+    return tensors | head
+
+
+def _transposed(tensors: Tensors, generator: np.random.Generator, library: Library) -> Tensors:
+    key = _one(tensors, generator, lambda t: t.ndim >= 2 and t.shape[0] != t.shape[1])
+    return tensors | {key: tensors[key].transpose(0, 1).contiguous()}
+
+
+def _half(tensors: Tensors, generator: np.random.Generator, library: Library) -> Tensors:
+    names = sorted(tensors)
+    first = bool(generator.integers(2))
+    return {key: tensors[key] for key in (names[: len(names) // 2] if first else names[len(names) // 2 :])}
+
+
+def _not_finite(tensors: Tensors, generator: np.random.Generator, library: Library) -> Tensors:
+    key = _one(tensors, generator, lambda t: t.is_floating_point())
+    broken = tensors[key].clone()
+    broken.view(-1)[int(generator.integers(broken.numel()))] = float(generator.choice([np.nan, np.inf, -np.inf]))
+    return tensors | {key: broken}
+
+
+def _prefix(prefix: str) -> Break:
+    return lambda tensors, generator, library: {f"{prefix}{key}": tensor for key, tensor in tensors.items()}
+
+
+BREAKS: dict[str, Break] = {
+    "renamed": _renamed,
+    "layer missing": _without_layer,
+    "layer too many": _layer_too_many,
+    "other classes": _classes,
+    "transposed": _transposed,
+    "half the file": _half,
+    "not finite": _not_finite,
+    "unknown prefix": _prefix("student."),
+    "prefix of transformers' wrapper": _prefix("timm_model."),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folders = {name: tmp_path_factory.mktemp(name.replace(" ", "-")) for name in LIBRARIES}
+    for name, library in LIBRARIES.items():
+        torch.manual_seed(0)
+        library.write(folders[name])
+    return folders
+
+
+def _load(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
+    if name != "torchvision":
+        return load_encoder(str(folder), device="cpu")
+    tensors = load_file(folder / LIBRARIES[name].file)
+    monkeypatch.setattr("torchvision.models._api.WeightsEnum.get_state_dict", lambda *_, **__: tensors)
+    return load_encoder("torchvision:shufflenet_v2_x0_5/IMAGENET1K_V1", device="cpu")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", BREAKS)
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_broken_checkpoint__is_refused_or_embeds_as_the_whole_one(
+    name: str, kind: str, seed: int, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, generator = LIBRARIES[name], np.random.default_rng([seed, *kind.encode()])
+    for file in whole[name].iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    tensors = load_file(whole[name] / library.file)
+    broken = BREAKS[kind](dict(tensors), generator, library)
+    assert broken.keys() != tensors.keys() or any(
+        broken[key].shape != tensors[key].shape or not torch.equal(broken[key], tensors[key]) for key in tensors
+    )
+    save_file(broken, tmp_path / library.file, {"format": "pt"})
+    encoder, refusal = _attempt(name, tmp_path, monkeypatch)
+    if encoder is None:
+        assert re.search(SENTENCE, refusal), refusal
+        assert "\n" not in refusal
+    elif kind == "layer too many":
+        pytest.fail(f"scored without its last layer: {encoder.info.details}")
+    elif "has no pooler" in encoder.info.pooling:  # it says which other vector it takes
+        assert _load(name, tmp_path, monkeypatch).info.weights_sha256 == encoder.info.weights_sha256
+    else:
+        expected = embed(_load(name, whole[name], monkeypatch), photos())
+        np.testing.assert_allclose(embed(encoder, photos()), expected, atol=1e-6)
+
+
+def _attempt(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Encoder | None, str]:
+    try:
+        return _load(name, folder, monkeypatch), ""
+    except CamtraceError as error:
+        return None, str(error)
