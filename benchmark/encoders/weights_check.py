@@ -236,7 +236,7 @@ def recorded_loads() -> Iterator[list[Arrival]]:
     with _guard:
         _recorders.append(arrivals)
         if len(_recorders) == 1:
-            nn.Module.load_state_dict = _recorded  # type: ignore[method-assign]
+            nn.Module.load_state_dict = _recorded  # type: ignore[method-assign,assignment]
     try:
         yield arrivals
     finally:
