@@ -42,7 +42,6 @@ def load_torchvision(request: Request) -> Encoder:
     except Exception as error:  # URLError, RemoteError, OSError, RuntimeError of a wrong hash, UnpicklingError, ...
         if arrivals:
             require_all(full, arrivals, remedy=FETCHED)
-        require_all(full, arrivals, remedy=FETCHED)
         raise EncoderError(f"{full}: its weights cannot be fetched ({kind_and_line(error)})") from None
     require_all(full, arrivals, remedy=FETCHED)
     require_finite(full, model)
