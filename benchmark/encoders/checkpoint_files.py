@@ -6,7 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from builders.errors import EncoderError
 from builders.outside import (
@@ -18,6 +18,9 @@ from builders.outside import (
     read_outside_text,
     said_by_client,
 )
+
+if TYPE_CHECKING:
+    import torch
 
 _READ = (".safetensors", ".bin", ".pth", ".pt")
 """Ends of names of weights files."""
@@ -52,6 +55,25 @@ def read_config(file: Path) -> dict[str, Any]:
     except (RecursionError, ValueError) as error:
         raise EncoderError(f"{file.parent.name}/{file.name} is not readable JSON ({said_by_client(error)})") from None
     return config if isinstance(config, dict) else {}
+
+
+def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """All weights that ``save_pretrained`` of transformers wrote, in one file or several; safetensors preferred.
+
+    Raises:
+        EncoderError: there are none.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    for pattern, read in (
+        (r"model(-\d+-of-\d+)?\.safetensors", load_file),
+        (r"pytorch_model(-\d+-of-\d+)?\.bin", lambda file: torch.load(file, map_location="cpu", weights_only=True)),
+    ):
+        files = [file for file in sorted(folder.iterdir()) if re.fullmatch(pattern, file.name)]
+        if files:
+            return {name: tensor for file in files for name, tensor in read(file).items()}
+    raise EncoderError(f"{folder.name}: there is no model.safetensors or pytorch_model.bin")
 
 
 def library_of_card(folder: Path) -> str | None:

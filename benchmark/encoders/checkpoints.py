@@ -18,7 +18,7 @@ from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, P
 from benchmark.encoders.registry import NAMED, Named, Request
 from benchmark.encoders.study import STUDY
 from builders.errors import EncoderError
-from builders.outside import from_authors, joined_lines, readable_line
+from builders.outside import from_authors, readable_line
 
 if TYPE_CHECKING:
     import torch
@@ -80,6 +80,8 @@ def read_encoder(spec: str, file: Path) -> nn.Module:
     """
     import torch
 
+    from benchmark.encoders.weights_check import load_exactly
+
     source = SOURCES[spec]
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
@@ -92,10 +94,7 @@ def read_encoder(spec: str, file: Path) -> nn.Module:
         if name.startswith(source.prefix) and not name.removeprefix(source.prefix).startswith(source.head)
     }
     module = _ARCHITECTURES[source.architecture]()
-    try:
-        module.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise EncoderError(f"{spec}: the weights do not fit {source.architecture} ({joined_lines(error)})") from None
+    load_exactly(spec, module, tensors, source.architecture)
     return module
 
 

@@ -19,6 +19,7 @@ from benchmark.encoders.placement import placement
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified
+from benchmark.encoders.weights_check import recorded_loads, require_all, require_finite
 from builders.errors import EncoderError, UsageError, unknown_name
 from builders.outside import from_authors, from_hub, kind_and_line
 
@@ -62,11 +63,15 @@ def _load(source: str, options: dict[str, Any], checkpoint: Checkpoint, request:
 
     place = placement(request.device, request.dtype, request.compile)
     try:
-        with _quiet(), from_hub(), from_authors():
+        with _quiet(), from_hub(), from_authors(), recorded_loads() as arrivals:
             model, transform = open_clip.create_model_from_pretrained(source, weights_only=True, **options)
     except Exception as error:  # RuntimeError, ValueError, OSError, UnpicklingError, ... of open_clip and what it calls
+        if arrivals:
+            require_all(checkpoint.name, arrivals)
         reason = kind_and_line(error).replace(str(checkpoint.folder.resolve()), checkpoint.name)
         raise EncoderError(f"{checkpoint.name}: open_clip cannot load it ({reason})") from error
+    require_all(checkpoint.name, arrivals)
+    require_finite(checkpoint.name, model.visual)
     processing = verified(checkpoint.name, FromTransform(transform), candidates_of_transform(transform), "pil")
     group, training_data = group_and_data(checkpoint.name, contrastive=True)
     return network_encoder(

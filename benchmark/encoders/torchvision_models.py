@@ -11,6 +11,7 @@ from benchmark.encoders.placement import placement
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.verified import FromTransform, candidates_of_preset, verified
+from benchmark.encoders.weights_check import FETCHED, recorded_loads, require_all, require_finite
 from builders.errors import EncoderError, unknown_name
 from builders.outside import from_authors, kind_and_line
 
@@ -36,10 +37,14 @@ def load_torchvision(request: Request) -> Encoder:
     weights = available[wanted or "DEFAULT"]
     full = f"torchvision:{name}/{weights.name}"
     try:
-        with from_authors():
+        with from_authors(), recorded_loads() as arrivals:
             model = get_model(name, weights=weights, progress=False)
     except Exception as error:  # URLError, RemoteError, OSError, RuntimeError of a wrong hash, UnpicklingError, ...
+        if arrivals:
+            require_all(full, arrivals, remedy=FETCHED)
         raise EncoderError(f"{full}: its weights cannot be fetched ({kind_and_line(error)})") from None
+    require_all(full, arrivals, remedy=FETCHED)
+    require_finite(full, model)
     preset = weights.transforms()
     processing = verified(full, FromTransform(preset), candidates_of_preset(preset), "pil")
     group, training_data = group_and_data(full, classes=len(weights.meta.get("categories", ())))

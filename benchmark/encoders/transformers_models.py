@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import Request
 from benchmark.encoders.transformers_embeddings import (
     FAMILIES,
+    TOWERS,
     Embedding,
     Loaded,
     general_embedding,
@@ -34,6 +36,14 @@ from benchmark.encoders.transformers_towers import (
     tower_embedding,
     tower_name,
     without_language_layers,
+)
+from benchmark.encoders.weights_check import (
+    Arrival,
+    require_finite,
+    require_weights,
+    shape_words,
+    silence,
+    unread_outside,
 )
 from builders.errors import CamtraceError, EncoderError, UsageError
 from builders.outside import kind_and_line, readable_line
@@ -63,13 +73,14 @@ def load_checkpoint(checkpoint: Checkpoint, request: Request) -> Encoder:
         config = transformers.AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=request.trust_remote_code)
         refuse_what_reads_no_photo(checkpoint.name, config)
         inputs = image_inputs(checkpoint, config, _patches(checkpoint), request.trust_remote_code)
-        model, missing = _load(checkpoint, config, request.trust_remote_code)
+        model, arrival = _load(checkpoint, config, request.trust_remote_code)
         two_towers = hasattr(model, "get_image_features")
         if two_towers:
             drop_text(model)
-        embeddings = _embeddings(checkpoint.name, Loaded(model, missing, _probe_batch(inputs), inputs.arguments))
+        loaded = Loaded(model, frozenset(arrival.missing), _probe_batch(inputs), inputs.arguments)
+        embeddings = _embeddings(checkpoint.name, loaded)
         output, embedding = _chosen(checkpoint, embeddings)
-        _require_weights(checkpoint.name, model, missing, embedding.part)
+        ignored = _require_weights(checkpoint.name, loaded, arrival, embedding)
         group, training_data = group_and_data(checkpoint.name, contrastive=two_towers)
         return network_encoder(
             Network(
@@ -90,14 +101,15 @@ def load_checkpoint(checkpoint: Checkpoint, request: Request) -> Encoder:
                     "attention": str(getattr(model.config, "_attn_implementation", None)),
                     "transformers": transformers.__version__,
                     **({"output": output, "outputs": list(embeddings)} if len(embeddings) > 1 else {}),
+                    **({"ignored_weights": ignored} if ignored else {}),
                 },
             ),
             place,
         )
 
 
-def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple[Any, frozenset[str]]:
-    """The model in evaluation mode, and the names of the weights that the checkpoint lacks."""
+def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple[Any, Arrival]:
+    """The model in evaluation mode, and what became of the checkpoint's weights."""
     if config.model_type in FAMILIES:
         FAMILIES[config.model_type].configure(config)
     classifier = classifier_class(config)
@@ -110,13 +122,21 @@ def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple
         "trust_remote_code": trust_remote_code,
     }
     source = classifier or _model_class(config)
-    model, report = source.from_pretrained(checkpoint.folder, **options)
+    try:
+        model, report = source.from_pretrained(checkpoint.folder, **options)
+    except RuntimeError as error:
+        if "mismatch" in str(error):  # the library says which in its log alone
+            _, report = source.from_pretrained(checkpoint.folder, ignore_mismatched_sizes=True, **options)
+            mismatched = tuple(shape_words(*one) for one in report["mismatched_keys"])
+            require_weights(checkpoint.name, Arrival(mismatched=mismatched))
+        raise
     if any("pooler" in key for key in report["unexpected_keys"]) and getattr(model, "pooler", None) is None:
         with contextlib.suppress(TypeError):  # a class whose pooler is left out unless asked for (data2vec)
             model, report = source.from_pretrained(checkpoint.folder, add_pooling_layer=True, **options)
     if classifier is not None and not cut_classifier(model, config.num_labels):
         raise EncoderError(f"{checkpoint.name}: no last layer was found in {type(model).__name__}")
-    return model.eval(), frozenset(set(report["missing_keys"]) & set(model.state_dict()))
+    missing = set(report["missing_keys"]) & set(model.state_dict())
+    return model.eval(), Arrival(tuple(missing), tuple(report["unexpected_keys"]))
 
 
 def _model_class(config: Any) -> Any:
@@ -178,13 +198,17 @@ def _patches(checkpoint: Checkpoint) -> int | None:
     return None if text is None else int(text)
 
 
-def _require_weights(name: str, model: Any, missing: frozenset[str], part: str) -> None:
-    """Refuse an embedding that would depend on random weights; an unused pooler and mask token may be random."""
-    missing = missing & set(model.state_dict())
-    inside = [key for key in missing if not part or key.startswith(f"{part}.")]
-    needed = sorted(key for key in inside if "pooler" not in key and not key.endswith("mask_token"))
-    if needed:
-        raise EncoderError(f"{name}: the checkpoint lacks {len(needed)} of its weights (such as {needed[0]})")
+def _require_weights(name: str, loaded: Loaded, arrival: Arrival, embedding: Embedding) -> list[str]:
+    """Refuse an embedding that would depend on random weights; what was ignored, in words."""
+    model, part = loaded.model, embedding.part
+    outside = unread_outside(model, part, (str(getattr(model, "base_model_prefix", "")), "model", *TOWERS))
+    missing = set(arrival.missing) & set(model.state_dict())  # the text tower is gone by now
+    ignored = require_weights(name, replace(arrival, missing=tuple(missing)), outside)
+    module = model.get_submodule(part)
+    silenced = [key.removeprefix(f"{part}." if part else "") for key in missing if not outside(key)]
+    silence(name, module, silenced, lambda: embedding.forward(module, loaded.views))
+    require_finite(name, module)
+    return ignored
 
 
 def drop_text(model: nn.Module) -> None:

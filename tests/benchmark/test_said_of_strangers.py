@@ -19,9 +19,9 @@ from benchmark.audit import scan
 from benchmark.bank import fill_banks
 from benchmark.bank.bank import LAYOUT, Bank
 from benchmark.bank.block_files import read_block
-from benchmark.encoders.bundled import _load_state_dict
 from benchmark.encoders.checkpoints import read_encoder
 from benchmark.encoders.in_memory import as_encoder
+from benchmark.encoders.weights_check import load_exactly
 from benchmark.erasers.folder import load_eraser
 from benchmark.options import RunOptions
 from benchmark.results import report
@@ -156,7 +156,7 @@ WHERE = {
     ),
     "bundled weights": Where(
         "torch.nn.Module.load_state_dict", RuntimeError(PLANTED),
-        lambda d, _: _load_state_dict("a", torch.nn.Identity(), {}),
+        lambda d, _: load_exactly("a", torch.nn.Identity(), {}, "the architecture"),
         f"a: the weights do not fit the architecture ({SAID})",
     ),
     "weights": Where(
