@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from builders.photos import UNLABELLED, PhotoSet
 from builders.pixels import CenterMask
 
 if TYPE_CHECKING:
-    from benchmark.probe import LabelledSplits, ProbeAnswers
+    from benchmark.probe import LabelledSplits, ProbeAnswers, SharedSplits
     from benchmark.views import ViewRecipe
 
 ACQUISITION = Family(
@@ -44,7 +44,7 @@ CLUSTER_COLUMNS = ("scene", "owner")
 
 def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
-    from benchmark.probe import Clusters, as_learnt, labelled_curve, labelled_probe, labelled_spread
+    from benchmark.probe import Clusters, SharedSplits, as_learnt, labelled_curve, labelled_probe, labelled_spread
     from benchmark.stats import against_chance, photo_interval
 
     labels = attribute_labels(given.photos, attribute)
@@ -56,11 +56,12 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     parts = {"train": train, "val": val, "test": test}
     how: dict[str, Any] = {"protocol": given.options.protocol, "device": given.device}
 
-    def seen(name: str) -> LabelledSplits:
+    def seen(name: str) -> LabelledSplits | SharedSplits:
         rows = {split: given.view(name, part.photos) for split, part in parts.items()}
-        return replace(labelled_splits(rows, parts, n_classes), among=among(given, name, parts))
+        splits, where = labelled_splits(rows, parts, n_classes), among(given, name, parts)
+        return splits if where is None else SharedSplits(splits, where)
 
-    def control(splits: LabelledSplits) -> dict[str, float]:
+    def control(splits: LabelledSplits | SharedSplits) -> dict[str, float]:
         return _control(labelled_probe(splits, **how), clusters, given.options)
 
     clusters, unit = _clusters(given.photos, test.photos)
