@@ -21,6 +21,7 @@ from builders.pixels import CenterMask
 
 if TYPE_CHECKING:
     from benchmark.probe import LabelledSplits, ProbeAnswers, SharedSplits
+    from benchmark.stats import ErrorUnits
     from benchmark.views import ViewRecipe
 
 ACQUISITION = Family(
@@ -38,14 +39,11 @@ ACQUISITION = Family(
     hub_id="{subject}-probe",
 )
 
-CLUSTER_COLUMNS = ("scene", "owner")
-"""Columns that say which photos err together: intervals resample their values, not single photos."""
-
 
 def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
     from benchmark.probe import Clusters, SharedSplits, as_learnt, labelled_curve, labelled_probe, labelled_spread
-    from benchmark.stats import against_chance, photo_interval
+    from benchmark.stats import against_chance, error_units, photo_interval
 
     labels = attribute_labels(given.photos, attribute)
     assert labels is not None
@@ -62,13 +60,13 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
         return splits if where is None else SharedSplits(splits, where)
 
     def control(splits: LabelledSplits | SharedSplits) -> dict[str, float]:
-        return _control(labelled_probe(splits, **how), clusters, given.options)
+        return _control(labelled_probe(splits, **how), units, given.options)
 
-    clusters, unit = _clusters(given.photos, test.photos)
+    units = error_units(given.photos.columns, test.photos)
     splits = seen(view)
     learnt = as_learnt(splits, **how)
     answers = labelled_probe(learnt, **how)
-    learnt_clusters = Clusters(*(_clusters(given.photos, part.photos)[0] for part in (train, val)))
+    learnt_units = [error_units(given.photos.columns, part.photos) for part in (train, val)]
 
     def further() -> dict[str, Any]:
         controls = {"shuffled": _shuffled(given, learnt, answers)}
@@ -78,11 +76,12 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
         if metadata.shape[1]:
             rows = {split: metadata[part.photos] for split, part in parts.items()}
             controls["metadata"] = control(labelled_splits(rows, parts, n_classes))
-        curve = labelled_curve(learnt, whole=answers, clusters=clusters, **how)
+        curve = labelled_curve(learnt, whole=answers, clusters=units.clusters, **how)
+        learnt_clusters = Clusters(*(of.clusters for of in learnt_units))
         spread = labelled_spread(learnt, whole=answers, clusters=learnt_clusters, **how)
         return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
 
-    ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=given.options.resamples)
+    ends = photo_interval(answers.photo_accuracy, clusters=units.clusters, resamples=given.options.resamples)
     frequent = int(np.bincount(train.classes, minlength=n_classes).argmax())
     most_frequent = float((test.classes == frequent).mean())
     guess = max(1 / n_classes, most_frequent)  # of a probe that always gives the same answer
@@ -99,22 +98,22 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
             "classes": n_classes,
             "class_names": list(names),
             "most_frequent_class": most_frequent,
-            "p_chance": against_chance(answers.photo_accuracy, guess, clusters=clusters),
+            "p_chance": against_chance(answers.photo_accuracy, guess, clusters=units.clusters),
             "mask_ratio": given.options.mask_ratio,
             "visible_share": _visible_share(given),
-            "resampled": unit,
-            "units": ends.units,
+            "resampled": units.rule,
+            "units": units.count,
             **({} if given.brief else further()),
             **answers.details(),
         },
     )
     kept = {"predicted": answers.predicted, "expected": answers.expected, "photos": test.photos}
-    if clusters is not None:
-        kept["clusters"] = clusters
+    if units.clusters is not None:
+        kept["clusters"] = units.clusters
     scores = [score]
     for metric, reader in other_readers(given.options).items():
         read = labelled_probe(splits, reader=reader, **how)
-        scores.append(reader_score(score, metric, read, given.options.resamples, clusters))
+        scores.append(reader_score(score, metric, read, given.options.resamples, units))
         kept[f"predicted-{reader}"] = read.predicted
     return TaskOutcome(tuple(scores), kept)
 
@@ -128,26 +127,10 @@ def read_acquisition_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoVal
     return {metric: PhotoValues(of[0], values, ACCURACY.bounds, of[1]) for metric, values in right.items()}
 
 
-def _clusters(photos: PhotoSet, test: np.ndarray) -> tuple[np.ndarray | None, str]:
-    """What test photos err together in, as int64 [n] codes, and its name: their scene, their owner, or themselves.
-
-    A photo without a name of its own there stands alone; where all photos are of one owner, photos are all there is.
-    Codes are those of the whole set: one owner has one code in the answers to every question.
-    """
-    for column in CLUSTER_COLUMNS:
-        if column in photos.columns:
-            names = photos.columns[column].astype(str)
-            code = np.unique(names, return_inverse=True)[1].astype(np.int64)
-            code = np.where(names == "", len(names) + np.arange(len(names)), code)[test]
-            if 1 < len(np.unique(code)) < len(code):
-                return code, column
-    return None, "photo"
-
-
-def _control(answers: ProbeAnswers, clusters: np.ndarray | None, options: RunOptions) -> dict[str, float]:
+def _control(answers: ProbeAnswers, units: ErrorUnits, options: RunOptions) -> dict[str, float]:
     from benchmark.stats import photo_interval
 
-    ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=options.resamples)
+    ends = photo_interval(answers.photo_accuracy, clusters=units.clusters, resamples=options.resamples)
     return {"accuracy": answers.accuracy, "low": ends.low, "high": ends.high}
 
 

@@ -140,9 +140,11 @@ def _score(
     given: TaskInput,
     more: Mapping[str, Mapping[str, Any]],
 ) -> Score:
-    from benchmark.stats import photo_interval
+    from benchmark.stats import NO_COLUMNS, error_units, photo_interval
 
-    ends = photo_interval(values, resamples=given.options.resamples)
+    # Unlike acquisition probes: photos of one scene or owner are taken as independent.
+    units = error_units(given.photos.columns, asked.test, candidates=NO_COLUMNS)
+    ends = photo_interval(values, clusters=units.clusters, resamples=given.options.resamples)
     details: dict[str, Any] = {"k": answers.k, "train_photos": len(asked.train), **asked.sampled(given.options)}
     details |= {"processings": len(answers.correct) - 1, "ties": _ties(metric.name, answers)}
     return Score(

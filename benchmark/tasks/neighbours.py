@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.processing import (
     assignments,
@@ -115,7 +114,7 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     kept |= {"worst": answers.of_worst(rule), "flipped": answers.flipped(rule)}
     values = answers.per_photo(rule)
     more: dict[str, dict[str, Any]] = {"spd": similarity_details(given, asked.train, asked.test, parameter.processings)}
-    more["worst"] = {"flipped": _flipped(answers, given.options)}
+    more["worst"] = {"flipped": _flipped(answers, asked, given)}
     scores = tuple(
         _score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, asked, given, more.get(name, {}))
         for name in values
@@ -185,10 +184,12 @@ def _score(
 ) -> Score:
     """The score of one set-up (or of ``spd``) from its values by photo; it is called as the only or the same metric.
     ``more`` are further details."""
-    from benchmark.stats import photo_interval
+    from benchmark.stats import NO_COLUMNS, error_units, photo_interval
 
     metric = next((m for m in metrics if m.name == name), metrics[0])
-    ends = photo_interval(values, bounds=metric.bounds, resamples=given.options.resamples)
+    # Unlike acquisition probes: photos of one scene or owner are taken as independent.
+    units = error_units(given.photos.columns, asked.test, candidates=NO_COLUMNS)
+    ends = photo_interval(values, clusters=units.clusters, bounds=metric.bounds, resamples=given.options.resamples)
     random = given.options.ties == "random"
     by_seed = answers.random_seed_values if random else answers.seed_values
     details: dict[str, Any] = {"k": answers.k, "train_photos": len(asked.train), **asked.sampled(given.options)}
@@ -212,11 +213,13 @@ def _score(
     )
 
 
-def _flipped(answers: KnnAnswers, options: RunOptions) -> dict[str, float]:
+def _flipped(answers: KnnAnswers, asked: Asked, given: TaskInput) -> dict[str, float]:
     """The share of answers that some processing of the query changes from right to wrong, with its interval."""
-    from benchmark.stats import photo_interval
+    from benchmark.stats import NO_COLUMNS, error_units, photo_interval
 
-    found = photo_interval(answers.flipped(tie_rule(options)), resamples=options.resamples)
+    units = error_units(given.photos.columns, asked.test, candidates=NO_COLUMNS)  # as the score that it explains
+    values = answers.flipped(tie_rule(given.options))
+    found = photo_interval(values, clusters=units.clusters, resamples=given.options.resamples)
     return {"value": found.value, "low": found.low, "high": found.high}
 
 

@@ -20,6 +20,7 @@ from builders.pixels import ALL_PARAMETERS, Parameter, assigned_classes
 
 if TYPE_CHECKING:
     from benchmark.probe import ProbeAnswers
+    from benchmark.stats import ErrorUnits
     from benchmark.views import ViewRecipe
 
 PROCESSING = Family(
@@ -73,13 +74,11 @@ def other_readers(options: RunOptions) -> dict[str, str]:
     return {f"{ACCURACY.name}-{reader}": reader for reader in options.readers.split(",")[1:]}
 
 
-def reader_score(
-    first: Score, metric: str, answers: ProbeAnswers, resamples: int, clusters: np.ndarray | None = None
-) -> Score:
+def reader_score(first: Score, metric: str, answers: ProbeAnswers, resamples: int, units: ErrorUnits) -> Score:
     """The score of another reader, on the photos and with the chance of the linear one's."""
     from benchmark.stats import against_chance, photo_interval
 
-    ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=resamples)
+    ends = photo_interval(answers.photo_accuracy, clusters=units.clusters, resamples=resamples)
     shared = ("classes", "class_names", "most_frequent_class", "mask_ratio", "resampled", "units")
     guess = max(first.chance, float(first.details.get("most_frequent_class", 0)))
     return replace(
@@ -90,7 +89,7 @@ def reader_score(
         high=ends.high,
         details={
             **{name: first.details[name] for name in shared if name in first.details},
-            "p_chance": against_chance(answers.photo_accuracy, guess, clusters=clusters),
+            "p_chance": against_chance(answers.photo_accuracy, guess, clusters=units.clusters),
             **answers.details(),
         },
     )
@@ -112,7 +111,7 @@ def _all_assignments(photo_ids: tuple[str, ...], parameter: Parameter, seeds: in
 def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     """``probe/<parameter>``: train photos in one random class each, test photos in every class."""
     from benchmark.probe import processing_curve, processing_probe, processing_spread
-    from benchmark.stats import against_chance, photo_interval
+    from benchmark.stats import NO_COLUMNS, against_chance, error_units, photo_interval
 
     train, test = train_and_test(given)
     asked = (
@@ -122,7 +121,9 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     )
     how: dict[str, Any] = {"protocol": given.options.protocol, "device": given.device}
     answers = processing_probe(*asked, **how)
-    ends = photo_interval(answers.photo_accuracy, resamples=given.options.resamples)
+    # Unlike acquisition probes: photos of one scene or owner are taken as independent.
+    units = error_units(given.photos.columns, test, candidates=NO_COLUMNS)
+    ends = photo_interval(answers.photo_accuracy, clusters=units.clusters, resamples=given.options.resamples)
     more: dict[str, Any] = {}
     if not given.brief:
         more["learning_curve"] = processing_curve(*asked, whole=answers, **how).details()
@@ -139,7 +140,7 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
         details={
             "classes": len(parameter.classes),
             "class_names": list(parameter.classes),
-            "p_chance": against_chance(answers.photo_accuracy, parameter.chance),
+            "p_chance": against_chance(answers.photo_accuracy, parameter.chance, clusters=units.clusters),
             **more,
             **answers.details(),
         },
@@ -147,7 +148,7 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     scores, kept = [score], {"predicted": answers.predicted, "photos": test}
     for metric, reader in other_readers(given.options).items():
         read = processing_probe(*asked, reader=reader, **how)
-        scores.append(reader_score(score, metric, read, given.options.resamples))
+        scores.append(reader_score(score, metric, read, given.options.resamples, units))
         kept[f"predicted-{reader}"] = read.predicted
     return TaskOutcome(tuple(scores), kept)
 

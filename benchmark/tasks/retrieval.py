@@ -86,7 +86,7 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
     """``retrieval/pairs`` over all complete pairs; a pair that lost a photo is left out and counted."""
     from benchmark.compute import exact_device
     from benchmark.retrieval import pair_retrieval
-    from benchmark.stats import photo_interval
+    from benchmark.stats import photo_interval, single_units
     from benchmark.views import ORIGINAL
 
     usable = np.flatnonzero(given.usable)
@@ -103,9 +103,10 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
     )
     more = {"different": {"lost": _lost(given, whole, embeddings, answers)}}
     incomplete = int((counts != 2).sum())
+    units = single_units(answers.n, "pair")  # scenes and owners of pairs are not looked at
     scores = []
     for name, values in answers.per_pair().items():
-        ends = photo_interval(values, bounds=_bounds(name), resamples=given.options.resamples)
+        ends = photo_interval(values, clusters=units.clusters, bounds=_bounds(name), resamples=given.options.resamples)
         scores.append(
             Score(
                 task="retrieval/pairs",
@@ -116,7 +117,8 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
                 high=ends.high,
                 n=answers.n,
                 chance=answers.chance[name],
-                details={"queries": 2 * answers.n, "pairs_left_out": incomplete, "unit": "pair"} | more.get(name, {}),
+                details={"queries": 2 * answers.n, "pairs_left_out": incomplete, "unit": units.rule}
+                | more.get(name, {}),
             )
         )
     kept = {

@@ -26,7 +26,7 @@ ACCURACY = Metric(
 def run_linear_semantics(given: TaskInput) -> TaskOutcome:
     """``linear/original``: train photos with their classes, test photos as they are."""
     from benchmark.probe import LabelledSplits, labelled_probe
-    from benchmark.stats import photo_interval
+    from benchmark.stats import NO_COLUMNS, error_units, photo_interval
     from benchmark.views import ORIGINAL
 
     values = given.photos.labels.values
@@ -36,7 +36,9 @@ def run_linear_semantics(given: TaskInput) -> TaskOutcome:
         given.view(ORIGINAL, train), values[train], None, None, given.view(ORIGINAL, test), values[test], n_classes
     )
     answers = labelled_probe(splits, protocol=given.options.protocol, device=given.device)
-    ends = photo_interval(answers.photo_accuracy, resamples=given.options.resamples)
+    # Unlike acquisition probes: photos of one scene or owner are taken as independent.
+    units = error_units(given.photos.columns, test, candidates=NO_COLUMNS)
+    ends = photo_interval(answers.photo_accuracy, clusters=units.clusters, resamples=given.options.resamples)
     score = Score(
         task=LINEAR_SEMANTICS,
         data=given.photos.name,
