@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Family, PhotoValues, Score
+from benchmark.results import Family, PhotoValues
 from benchmark.tasks.attribute_photos import among, attribute_labels, labelled_splits, parts_of
 from benchmark.tasks.processing import ACCURACY, OTHER_READERS, other_readers, predictions, reader_score
+from benchmark.tasks.scores import interval_of, p_of_chance, score_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.exif import ATTRIBUTES, column_spelling
 from builders.photos import UNLABELLED, PhotoSet
@@ -43,7 +44,7 @@ ACQUISITION = Family(
 def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
     from benchmark.probe import Clusters, SharedSplits, as_learnt, labelled_curve, labelled_probe, labelled_spread
-    from benchmark.stats import against_chance, error_units, photo_interval
+    from benchmark.stats import error_units
 
     labels = attribute_labels(given.photos, attribute)
     assert labels is not None
@@ -81,24 +82,22 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
         spread = labelled_spread(learnt, whole=answers, clusters=learnt_clusters, **how)
         return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
 
-    ends = photo_interval(answers.photo_accuracy, clusters=units.clusters, resamples=given.options.resamples)
     frequent = int(np.bincount(train.classes, minlength=n_classes).argmax())
     most_frequent = float((test.classes == frequent).mean())
     guess = max(1 / n_classes, most_frequent)  # of a probe that always gives the same answer
-    score = Score(
-        task=f"probe/{attribute}",
-        data=given.photos.name,
-        metric=ACCURACY.name,
+    score = score_of(
+        f"probe/{attribute}",
+        ACCURACY.name,
+        given,
+        answers.photo_accuracy,
+        units,
         value=answers.accuracy,
-        low=ends.low,
-        high=ends.high,
-        n=len(test.photos),
         chance=1 / n_classes,
         details={
             "classes": n_classes,
             "class_names": list(names),
             "most_frequent_class": most_frequent,
-            "p_chance": against_chance(answers.photo_accuracy, guess, clusters=units.clusters),
+            "p_chance": p_of_chance(answers.photo_accuracy, units, guess),
             "mask_ratio": given.options.mask_ratio,
             "visible_share": _visible_share(given),
             "resampled": units.rule,
@@ -113,7 +112,7 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     scores = [score]
     for metric, reader in other_readers(given.options).items():
         read = labelled_probe(splits, reader=reader, **how)
-        scores.append(reader_score(score, metric, read, given.options.resamples, units))
+        scores.append(reader_score(score, metric, read, given, units))
         kept[f"predicted-{reader}"] = read.predicted
     return TaskOutcome(tuple(scores), kept)
 
@@ -128,9 +127,7 @@ def read_acquisition_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoVal
 
 
 def _control(answers: ProbeAnswers, units: ErrorUnits, options: RunOptions) -> dict[str, float]:
-    from benchmark.stats import photo_interval
-
-    ends = photo_interval(answers.photo_accuracy, clusters=units.clusters, resamples=options.resamples)
+    ends = interval_of(answers.photo_accuracy, units, options)
     return {"accuracy": answers.accuracy, "low": ends.low, "high": ends.high}
 
 

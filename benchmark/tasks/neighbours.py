@@ -17,6 +17,7 @@ from benchmark.tasks.processing import (
     unfit_for_processing,
 )
 from benchmark.tasks.queries import Asked, asked_of, tie_rule, unfit_for_plain_knn
+from benchmark.tasks.scores import interval_of, score_of, ungrouped
 from benchmark.tasks.similarity import similarity_details
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import PhotoSet
@@ -184,12 +185,7 @@ def _score(
 ) -> Score:
     """The score of one set-up (or of ``spd``) from its values by photo; it is called as the only or the same metric.
     ``more`` are further details."""
-    from benchmark.stats import NO_COLUMNS, error_units, photo_interval
-
     metric = next((m for m in metrics if m.name == name), metrics[0])
-    # Unlike acquisition probes: photos of one scene or owner are taken as independent.
-    units = error_units(given.photos.columns, asked.test, candidates=NO_COLUMNS)
-    ends = photo_interval(values, clusters=units.clusters, bounds=metric.bounds, resamples=given.options.resamples)
     random = given.options.ties == "random"
     by_seed = answers.random_seed_values if random else answers.seed_values
     details: dict[str, Any] = {"k": answers.k, "train_photos": len(asked.train), **asked.sampled(given.options)}
@@ -200,26 +196,21 @@ def _score(
         details["tie_rule"] = given.options.ties
     if name in by_seed:
         details["accuracy_by_seed"] = [round(float(v), 6) for v in by_seed[name]]
-    return Score(
-        task=task,
-        data=given.photos.name,
-        metric=metric.name,
-        value=float(values.mean()),
-        low=ends.low,
-        high=ends.high,
-        n=len(values),
+    return score_of(
+        task,
+        metric.name,
+        given,
+        values,
+        ungrouped(given, asked.test),
         chance=0.0 if metric.signed else answers.chance,
         details={**details, **more},
+        bounds=metric.bounds,
     )
 
 
 def _flipped(answers: KnnAnswers, asked: Asked, given: TaskInput) -> dict[str, float]:
     """The share of answers that some processing of the query changes from right to wrong, with its interval."""
-    from benchmark.stats import NO_COLUMNS, error_units, photo_interval
-
-    units = error_units(given.photos.columns, asked.test, candidates=NO_COLUMNS)  # as the score that it explains
-    values = answers.flipped(tie_rule(given.options))
-    found = photo_interval(values, clusters=units.clusters, resamples=given.options.resamples)
+    found = interval_of(answers.flipped(tie_rule(given.options)), ungrouped(given, asked.test), given.options)
     return {"value": found.value, "low": found.low, "high": found.high}
 
 
