@@ -63,7 +63,7 @@ def arrows(side):
     return found
 
 
-@pytest.mark.parametrize(("side", "at_most"), [("benchmark", 22), ("builders", 20)])
+@pytest.mark.parametrize(("side", "at_most"), [("benchmark", 23), ("builders", 20)])
 def test_rooms__few_and_without_a_circle(side, at_most):
     graph = arrows(side)
     assert 10 < len(graph) <= at_most
@@ -96,7 +96,9 @@ def test_modules__import_each_other_in_no_circle(side):
 
 
 def test_tops__hold_only_what_the_plan_names():
-    assert {p.name for p in (ROOT / "benchmark").glob("*.py")} == {"__init__.py", "__main__.py", "options.py"}
+    assert {p.name for p in (ROOT / "benchmark").glob("*.py")} == {
+        *("__init__.py", "__main__.py", "judgement.py", "options.py"),
+    }
     assert {p.name for p in (ROOT / "builders").glob("*.py")} == {
         *("__init__.py", "__main__.py", "command_line.py", "errors.py", "files.py", "kinds.py"),
     }

@@ -18,6 +18,7 @@ from benchmark.audit.subjects import UNKNOWN
 from benchmark.audit.tally import MAX_SOURCES, RARER, Tally
 from benchmark.audit.terms import ALPHA, SMALLEST_EFFECT, TARGETS
 from benchmark.audit.values import Carrier, LayerScore, Question
+from benchmark.judgement import is_confounded
 from benchmark.stats import NO_COLUMNS, ErrorUnits, correlation_ratio, error_units, holm, ratio_p_value, table_p_value
 from builders.splits import cramers_v
 
@@ -60,16 +61,20 @@ def corrected(
         return (), ()
     adjusted = holm([*(q.p_value for q in questions), *(s.p_value for s in layers)])
     asked = [
-        dataclasses.replace(q, adjusted=float(p), flagged=bool(p < ALPHA and q.value >= SMALLEST_EFFECT))
+        dataclasses.replace(q, adjusted=float(p), flagged=_flagged(p, q.value))
         for q, p in zip(questions, adjusted[: len(questions)], strict=True)
     ]
     scored = [
-        dataclasses.replace(s, adjusted=float(p), flagged=bool(p < ALPHA and s.advantage >= SMALLEST_EFFECT))
+        dataclasses.replace(s, adjusted=float(p), flagged=_flagged(p, s.advantage))
         for s, p in zip(layers, adjusted[len(questions) :], strict=True)
     ]
     order = {target: i for i, target in enumerate(TARGETS)}
     asked.sort(key=lambda q: (order[q.target], not q.flagged, q.content, -q.value, q.adjusted))
     return tuple(asked), tuple(scored)
+
+
+def _flagged(p_value: float, effect: float) -> bool:
+    return is_confounded(p_value, effect, level=ALPHA, smallest=SMALLEST_EFFECT)
 
 
 def one_per_owner(sample: pd.DataFrame) -> pd.DataFrame:

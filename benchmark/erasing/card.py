@@ -47,7 +47,7 @@ def table(rows: Sequence[Row], eraser: Eraser, questions: Questions) -> str:
 def verdict(rows: Sequence[Row], trace: str) -> str:
     """One sentence: who still reads the trace on the unseen photos of the first data set."""
     own = [row for row in trace_rows(rows, trace) if row.data == rows[0].data]
-    left = [f"{row.reader} ({percent(row.after)} %, chance {percent(row.chance)} %)" for row in own if not row.gone]
+    left = [f"{row.reader} ({percent(row.after)} %, chance {percent(row.chance)} %)" for row in own if row.still_read]
     if not own:
         return "Nothing was read."
     if not left:

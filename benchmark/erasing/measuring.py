@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.judgement import still_read
 from benchmark.results import PhotoValues, Score, metric_of
 from benchmark.scoring import Scored
 from benchmark.stats import Difference, paired_difference
@@ -50,9 +51,9 @@ class Row:
         }
 
     @property
-    def gone(self) -> bool:
-        """Of a trace: after erasing the interval reaches down to chance."""
-        return self.after_low <= self.chance
+    def still_read(self) -> bool:
+        """Of a trace: after erasing the interval does not reach down to chance."""
+        return still_read(self.after_low, self.chance)
 
 
 def tasks_of(trace: str, photos: PhotoSet, *, every: bool) -> list[Task]:
