@@ -11,6 +11,7 @@ from benchmark.erasers import Eraser
 from benchmark.erasing.fitting import Fitted, fit_on_bank
 from benchmark.erasing.measuring import Row, rows_of, tasks_of
 from benchmark.erasing.protocol import FIT_SHARE, Sides, sides_of
+from benchmark.judgement import chance_of
 from benchmark.options import RunOptions
 from benchmark.scoring import Erasing, Scored, check_eraser, refuse_leaks, score_encoders
 from benchmark.tasks import Task, TaskInput, TaskOutcome, Trace, trace_of
@@ -165,4 +166,4 @@ def _point(size: int, scored: Scored) -> dict[str, Any]:
         for s in scored.result.scores
     }
     first = scored.result.scores[0]
-    return {"photos": size, "readers": reads, "n": first.n, "chance": first.chance}
+    return {"photos": size, "readers": reads, "n": first.n, "chance": chance_of(first)}
