@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.audit.features import CONTENT_LAYERS, FEATURES, FILE_LAYERS, LAYERS
-from benchmark.audit.questions import by_owner, codes_of
-from benchmark.audit.subjects import UNKNOWN
+from benchmark.audit.questions import by_owner, codes_of, units_of
 from benchmark.audit.tally import MAX_SOURCES, Tally
 from benchmark.audit.values import LayerScore
 from benchmark.stats import photo_interval
@@ -89,9 +88,7 @@ def _score(
     at = np.flatnonzero(np.isin(codes, kept))
     at = at[: max(20 * len(kept), int(WORK / (columns.shape[1] * len(kept))))]
     y = np.searchsorted(np.sort(kept), codes[at])
-    owners = sample["owner"].to_numpy(dtype=object)[at] if by_owner(tally) else None
-    if owners is not None:
-        owners = np.where(owners == UNKNOWN, sample["id"].to_numpy(dtype=object)[at], owners)
+    owners = units_of(sample, at, owners=by_owner(tally)).clusters
     right = _cross_validated(columns[at], y, owners, seed) == y
     weights = 1 / np.bincount(y, minlength=len(kept))[y] / len(kept) * len(y)
     interval = photo_interval(right * weights, weights, clusters=owners)

@@ -18,7 +18,8 @@ from benchmark.audit.subjects import UNKNOWN
 from benchmark.audit.tally import MAX_SOURCES, RARER, Tally
 from benchmark.audit.terms import ALPHA, SMALLEST_EFFECT, TARGETS
 from benchmark.audit.values import Carrier, LayerScore, Question
-from benchmark.stats import correlation_ratio, holm, ratio_p_value, table_p_value
+from benchmark.judgement import is_confounded
+from benchmark.stats import NO_COLUMNS, ErrorUnits, correlation_ratio, error_units, holm, ratio_p_value, table_p_value
 from builders.splits import cramers_v
 
 FEWEST_OWNERS = 30
@@ -60,11 +61,11 @@ def corrected(
         return (), ()
     adjusted = holm([*(q.p_value for q in questions), *(s.p_value for s in layers)])
     asked = [
-        dataclasses.replace(q, adjusted=float(p), flagged=bool(p < ALPHA and q.value >= SMALLEST_EFFECT))
+        dataclasses.replace(q, adjusted=float(p), flagged=_flagged(p, q.value))
         for q, p in zip(questions, adjusted[: len(questions)], strict=True)
     ]
     scored = [
-        dataclasses.replace(s, adjusted=float(p), flagged=bool(p < ALPHA and s.advantage >= SMALLEST_EFFECT))
+        dataclasses.replace(s, adjusted=float(p), flagged=_flagged(p, s.advantage))
         for s, p in zip(layers, adjusted[len(questions) :], strict=True)
     ]
     order = {target: i for i, target in enumerate(TARGETS)}
@@ -72,15 +73,30 @@ def corrected(
     return tuple(asked), tuple(scored)
 
 
+def _flagged(p_value: float, effect: float) -> bool:
+    return is_confounded(p_value, effect, level=ALPHA, smallest=SMALLEST_EFFECT)
+
+
 def one_per_owner(sample: pd.DataFrame) -> pd.DataFrame:
     """One photo of each owner, the one with the smallest hash; photos without an owner stand for themselves."""
-    owner = sample["owner"].where(sample["owner"] != UNKNOWN, sample["id"])
-    return sample.loc[~owner.duplicated()]
+    units = units_of(sample, np.arange(len(sample)), owners=True)
+    return sample.iloc[np.sort(np.unique(units.index, return_index=True)[1])]
 
 
 def by_owner(tally: Tally) -> bool:
     """Whether p-values and intervals are of owners."""
     return tally.owners >= FEWEST_OWNERS
+
+
+def units_of(sample: pd.DataFrame, at: np.ndarray, *, owners: bool) -> ErrorUnits:
+    """The error units of sampled photos ``at``.
+
+    Unlike scores, an audit knows one column alone, which ``opened`` chose, or the user (``--owner``), and takes it
+    wherever the sample has ``FEWEST_OWNERS``, though these very photos may be of one owner, or of one owner each.
+    """
+    columns = {name: sample[name].to_numpy(dtype=object) for name in ("owner", "id")}
+    candidates = ("owner",) if owners else NO_COLUMNS
+    return error_units(columns, at, candidates=candidates, unnamed=UNKNOWN, ids=columns["id"], fewest=0, repeated=False)
 
 
 def codes_of(column: pd.Series, groups: Sequence[str]) -> np.ndarray:

@@ -23,6 +23,10 @@ from builders.sources import FolderSource
 BLOCK = 4096
 """Photos of a block: what is held at once, what a worker does, and what a killed run loses."""
 
+OWNER_COLUMNS = ("owner", "scene", "pair_id")
+"""Columns that an audit takes for the owner where none is named. Scores look at scenes before owners, and at no pairs
+(``benchmark.stats.CLUSTER_COLUMNS``)."""
+
 UNKNOWN = ""
 """The label, source or owner of a photo of which it is not known."""
 
@@ -127,7 +131,7 @@ def photo_subject(photos: PhotoSet, label: str = "", source: str = "", owner: st
             f"{photos.name}: no photo has a label; put photos in a folder for each class, or name a column (--label)"
         )
     found_source = column_of(photos, source) if source else _first_column(photos, ("source",))
-    found_owner = column_of(photos, owner) if owner else _first_column(photos, ("owner", "scene", "pair_id"))
+    found_owner = column_of(photos, owner) if owner else _first_column(photos, OWNER_COLUMNS)
     return PhotoSubject(photos, named, found_source, found_owner)
 
 

@@ -1,7 +1,7 @@
 from .callables import is_module
 from .catalogue import EncoderRow, InstalledLists, installed_lists, list_encoders
 from .embedding import Embedder, rest
-from .encoder import COMPLEX, Encoder, EncoderInfo, Runtime, named_by_weights
+from .encoder import COMPLEX, Encoder, EncoderInfo, Runtime, StoredEmbeddings, named_by_weights
 from .identity import encoder_hash, named_for_itself, told_apart
 from .in_memory import as_encoder
 from .layered import Layered, with_outputs
@@ -11,7 +11,6 @@ from .outputs import FINAL, Output, grid_cell, parse_output, pooling_title
 from .patch_places import photo_places
 from .pixels import Pixels, made_by
 from .runtime import LARGEST_ERROR, largest_relative_error, only_reads
-from .stored import StoredEmbeddings
 from .study import STUDY
 
 __all__ = [

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from PIL import Image
-
-    from benchmark.encoders.stored import StoredEmbeddings
-    from benchmark.erasers import Eraser
 
 LIBRARIES = (
     "transformers",
@@ -115,6 +113,29 @@ class Runtime:
         return {"name": self.name, "version": self.version, "relative_error": self.relative_error, **fixed}
 
 
+PHOTO = "photo"
+"""Name of the view of a photo as it is."""
+
+
+@dataclass(frozen=True)
+class StoredEmbeddings:
+    """Embeddings read from a file, by view and photo."""
+
+    name: str
+    """Of the encoder, for sentences."""
+    vectors: np.ndarray
+    """float32 [rows, dimension], finite."""
+    rows: Mapping[str, Mapping[str, int]]
+    """By name of a view (of a processing, or ``PHOTO``), row by photo id."""
+
+    def of(self, view: str, photo_ids: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+        """(float32 [photos, dimension], zeros where there is none; ids of those)."""
+        rows = self.rows.get(view, {})
+        at = np.array([rows.get(photo_id, -1) for photo_id in photo_ids], dtype=np.int64)
+        found = np.where((at >= 0)[:, None], self.vectors[at], np.float32(0))
+        return found, [photo_id for photo_id, row in zip(photo_ids, at, strict=True) if row < 0]
+
+
 @dataclass(frozen=True)
 class Encoder:
     """One encoder, ready: ``preprocess`` makes arrays of photos (anywhere), ``embed`` embeddings of arrays (here)."""
@@ -147,8 +168,6 @@ class Encoder:
     """Embeddings that were made elsewhere and are read from a file: nothing is embedded here."""
     notices: tuple[str, ...] = ()
     """What whoever loads it should hear: what was assumed, what nobody knows; sentences."""
-    eraser: Eraser | None = None
-    """Applied to what its bank holds before any task reads it; the bank itself, and its key, know nothing of it."""
     random: bool = False
     """It answered the same pictures twice, differently: its embeddings are one draw, which no other run may take for
     its own."""

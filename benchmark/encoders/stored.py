@@ -29,7 +29,7 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo
+from benchmark.encoders.encoder import GROUPS, PHOTO, Encoder, EncoderInfo, StoredEmbeddings
 from benchmark.encoders.registry import Request
 from builders.errors import EncoderError, UsageError, unknown_name
 from builders.outside import Refused, open_outside, read_outside, said_of_table, unfolded, unreadable_table
@@ -39,31 +39,9 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-PHOTO = "photo"
-"""Name of the view of a photo as it is."""
-
 OPTIONS = ("group", "training_data", "model")
 LARGEST_FILE = 64 << 30
 LARGEST_IDS = 4 << 30
-
-
-@dataclass(frozen=True)
-class StoredEmbeddings:
-    """Vectors by view and photo."""
-
-    name: str
-    """Of the encoder, for sentences."""
-    vectors: np.ndarray
-    """float32 [rows, dimension], finite."""
-    rows: Mapping[str, Mapping[str, int]]
-    """By name of a view (of a processing, or ``PHOTO``), row by photo id."""
-
-    def of(self, view: str, photo_ids: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-        """(float32 [photos, dimension], zeros where there is none; ids of those)."""
-        rows = self.rows.get(view, {})
-        at = np.array([rows.get(photo_id, -1) for photo_id in photo_ids], dtype=np.int64)
-        found = np.where((at >= 0)[:, None], self.vectors[at], np.float32(0))
-        return found, [photo_id for photo_id, row in zip(photo_ids, at, strict=True) if row < 0]
 
 
 def load_embeddings(request: Request) -> Encoder:

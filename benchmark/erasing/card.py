@@ -8,8 +8,7 @@ from typing import Any
 from benchmark.erasers import Eraser
 from benchmark.erasing.erase import Erased
 from benchmark.erasing.measuring import Row, trace_rows
-from benchmark.results import interval, markdown_table, metric_of, percent
-from benchmark.tasks import all_tasks
+from benchmark.results import Questions, interval, markdown_table, metric_of, percent
 
 LABELS_NEEDED = "needs the label of every row that it is applied to, so it hides nothing from somebody without labels"
 
@@ -17,15 +16,21 @@ UNPAIRED = "unpaired, no interval"
 """What stands in the place of an interval where answers before and after cannot be paired."""
 
 
-def table(rows: Sequence[Row], eraser: Eraser) -> str:
-    """One row a number: before, after, and the paired difference, each with its 95 % interval."""
+def table(rows: Sequence[Row], eraser: Eraser, questions: Questions) -> str:
+    """One row a number: before, after, and the paired difference, each with its 95 % interval.
+
+    Args:
+        rows: what was measured.
+        eraser: that was applied.
+        questions: by name of a task, what its scores mean.
+    """
     header = ["read", "by", "on", "before %", "after %", "difference (95 %)", "chance %", "n"]
     told = []
     for row in rows:
         signed = row.kind == "difference"
         told.append(
             [
-                _named(row),
+                _named(row, questions),
                 row.reader or "-",
                 row.data,
                 f"{percent(row.before, signed)} ({interval(row.before_low, row.before_high, signed)})",
@@ -42,7 +47,7 @@ def table(rows: Sequence[Row], eraser: Eraser) -> str:
 def verdict(rows: Sequence[Row], trace: str) -> str:
     """One sentence: who still reads the trace on the unseen photos of the first data set."""
     own = [row for row in trace_rows(rows, trace) if row.data == rows[0].data]
-    left = [f"{row.reader} ({percent(row.after)} %, chance {percent(row.chance)} %)" for row in own if not row.gone]
+    left = [f"{row.reader} ({percent(row.after)} %, chance {percent(row.chance)} %)" for row in own if row.still_read]
     if not own:
         return "Nothing was read."
     if not left:
@@ -64,7 +69,7 @@ def curve_table(curve: Sequence[Mapping[str, Any]]) -> str:
     return f"{markdown_table(['photos of the fit', *(f'{name} %' for name in readers)], rows)}\n\n{chance}"
 
 
-def matrix(erased: Mapping[str, Erased]) -> str:
+def matrix(erased: Mapping[str, Erased], questions: Questions) -> str:
     """Fitted on a trace (rows), read on every trace of every data set (columns), by each reader; then what it cost."""
     parts = []
     every = [row for one in erased.values() for row in one.rows]
@@ -76,7 +81,7 @@ def matrix(erased: Mapping[str, Erased]) -> str:
             if (row.kind == "trace" and row.reader == reader) or (not reader and row.kind != "trace")
         )
         several = len({data for *_, data in columns}) > 1
-        header = ["fitted on", *(_column(*column, several) for column in columns)]
+        header = ["fitted on", *(_column(*column, several, questions) for column in columns)]
         rows = [["nothing", *(_cell(every, column, "before") for column in columns)]]
         for trace, one in erased.items():
             rows.append([trace, *(_cell(one.rows, column, "after") for column in columns)])
@@ -91,8 +96,8 @@ def _cell(rows: Sequence[Row], column: tuple[str, str, str], which: str) -> str:
     return percent(getattr(found[0], which), found[0].kind == "difference") if found else "-"
 
 
-def _column(task: str, metric: str, data: str, several: bool) -> str:
-    known = metric_of(all_tasks(), task, metric)
+def _column(task: str, metric: str, data: str, several: bool, questions: Questions) -> str:
+    known = metric_of(questions, task, metric)
     name = task.partition("/")[2] if known.kind == "trace" else f"{task} {metric}"
     return f"{name} on {data}" if several else name
 
@@ -102,16 +107,17 @@ def _ends(row: Row) -> str:
     return UNPAIRED if row.low is None or row.high is None else interval(row.low, row.high, True)
 
 
-def _named(row: Row) -> str:
-    known = metric_of(all_tasks(), row.task, row.metric)
+def _named(row: Row, questions: Questions) -> str:
+    known = metric_of(questions, row.task, row.metric)
     return row.task if known.kind == "trace" else f"{row.task} {known.title}"
 
 
-def card_text(erased: Erased, place: str = "") -> str:
+def card_text(erased: Erased, questions: Questions, place: str = "") -> str:
     """``README.md`` of the folder: what it is, ten lines that apply it, what it did, what it does not do.
 
     Args:
         erased: what was fitted and measured.
+        questions: by name of a task, what its scores mean.
         place: ``OWNER/NAME`` on the Hub, where it is published.
     """
     eraser, about = erased.eraser, erased.eraser.provenance
@@ -133,7 +139,7 @@ def card_text(erased: Erased, place: str = "") -> str:
         "## What it did",
         f"Options were chosen on held-out photos of the fit. Then it was frozen and measured on photos of {first} that "
         f"it has not seen ({unseen}); readers learnt from {_learnt(about)}. Where n is small this is a smoke test.",
-        table(erased.rows, eraser),
+        table(erased.rows, eraser, questions),
     ]
     if erased.curve:
         parts += ["## How many photos it needs", curve_table(erased.curve)]

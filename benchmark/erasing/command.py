@@ -87,9 +87,11 @@ def run(args: argparse.Namespace) -> int:
         from benchmark.erasing.card import curve_table, matrix, table, verdict
         from benchmark.erasing.erase import Asking, erase_trace
         from benchmark.erasing.protocol import FIT_SHARE
+        from benchmark.tasks import all_tasks
         from builders.kinds import open_photos
 
         method_named(args.method)
+        questions = all_tasks()
         check_writable("--output", args.output)
         check_writable("--cache", options.cache / "banks")
         sweep_cache(options.cache)
@@ -121,11 +123,11 @@ def run(args: argparse.Namespace) -> int:
             save_erased(erased, folder, args.push_to or "")
             found[trace] = erased
             if erased.rows:
-                voice.report(f"{table(erased.rows, erased.eraser)}\n\n{verdict(erased.rows, trace)}")
+                voice.report(f"{table(erased.rows, erased.eraser, questions)}\n\n{verdict(erased.rows, trace)}")
             if erased.curve:
                 voice.report(curve_table(erased.curve))
         if transfer:
-            text = matrix(found)
+            text = matrix(found, questions)
             write_text_atomically(args.output / "transfer.md", text + "\n")
             if len(traces) > 1:
                 voice.report(text)
@@ -143,11 +145,12 @@ def save_erased(erased: Erased, folder: Path, place: str = "") -> None:
     from benchmark.erasers import save_eraser
     from benchmark.erasing.card import card_text
     from benchmark.scoring import write_scored
+    from benchmark.tasks import all_tasks
 
     for one in (*erased.before, *erased.after):
         write_scored(one, folder / "results", single=False)
     record = erased_record(erased)
-    save_eraser(folder, erased.eraser, erased.sides.seen, about=record, card=card_text(erased, place))
+    save_eraser(folder, erased.eraser, erased.sides.seen, about=record, card=card_text(erased, all_tasks(), place))
 
 
 def erased_record(erased: Erased) -> dict[str, Any]:

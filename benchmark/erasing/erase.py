@@ -11,8 +11,9 @@ from benchmark.erasers import Eraser
 from benchmark.erasing.fitting import Fitted, fit_on_bank
 from benchmark.erasing.measuring import Row, rows_of, tasks_of
 from benchmark.erasing.protocol import FIT_SHARE, Sides, sides_of
+from benchmark.judgement import chance_of
 from benchmark.options import RunOptions
-from benchmark.scoring import Erasing, Scored, refuse_leaks, score_encoders, with_eraser
+from benchmark.scoring import Erasing, Scored, check_eraser, refuse_leaks, score_encoders
 from benchmark.tasks import Task, TaskInput, TaskOutcome, Trace, trace_of
 from builders.errors import DataError
 from builders.photos import PhotoSet
@@ -86,7 +87,7 @@ def erase_trace(
     trace = replace(trace, labels=trace.labels[:, sides.rows])
     tell(f"fitting {asking.method} to {asking.trace} on {len(sides.fit)} photos of {photos.name}")
     fitted = _fitted(encoder, sides, asking, trace)
-    frozen = with_eraser(encoder, fitted.eraser)
+    check_eraser(fitted.eraser, encoder)
     erasing = Erasing("the eraser just fitted", fitted.eraser, sides.seen)
     rows: list[Row] = []
     scored: tuple[list[Scored], list[Scored]] = ([], [])
@@ -99,7 +100,7 @@ def erase_trace(
             tell(f"{measured.name}: cannot answer anything that is asked here")
             continue
         tell(f"measuring on {measured.name}: {', '.join(task.name for task in tasks)}")
-        before, after = (_scored(one, measured, tasks, options) for one in (encoder, frozen))
+        before, after = (_scored(encoder, measured, tasks, options, one) for one in (None, fitted.eraser))
         scored[0].append(before)
         scored[1].append(after)
         rows += rows_of(before, after)
@@ -135,9 +136,11 @@ def _fitted(encoder: Encoder, sides: Sides, asking: Asking, trace: Trace) -> Fit
     return found[0]
 
 
-def _scored(encoder: Encoder, photos: PhotoSet, tasks: Sequence[Task], options: RunOptions) -> Scored:
+def _scored(
+    encoder: Encoder, photos: PhotoSet, tasks: Sequence[Task], options: RunOptions, eraser: Eraser | None = None
+) -> Scored:
     """Raises ``DataError`` where a task failed: half a table would be read as a whole one."""
-    (one,) = score_encoders([encoder], photos, tasks, options)
+    (one,) = score_encoders([encoder], photos, tasks, options, eraser=eraser)
     for failure in one.result.failures:
         if failure.kind != "photo":
             raise DataError(f"{failure.name} on {photos.name}: {failure.reason}")
@@ -149,7 +152,7 @@ def _curve(encoder: Encoder, photos: PhotoSet, asking: Asking, fitted: Fitted) -
     before = _scored(encoder, photos, [task], asking.options)
     found = [_point(0, before)]
     for size, eraser in fitted.by_size.items():
-        found.append(_point(size, _scored(with_eraser(encoder, eraser), photos, [task], asking.options)))
+        found.append(_point(size, _scored(encoder, photos, [task], asking.options, eraser)))
     return found
 
 
@@ -163,4 +166,4 @@ def _point(size: int, scored: Scored) -> dict[str, Any]:
         for s in scored.result.scores
     }
     first = scored.result.scores[0]
-    return {"photos": size, "readers": reads, "n": first.n, "chance": first.chance}
+    return {"photos": size, "readers": reads, "n": first.n, "chance": chance_of(first)}

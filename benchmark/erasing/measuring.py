@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.judgement import chance_of, still_read
 from benchmark.results import PhotoValues, Score, metric_of
 from benchmark.scoring import Scored
 from benchmark.stats import Difference, paired_difference
@@ -41,6 +42,7 @@ class Row:
     p_value: float | None
     n: int
     chance: float
+    """What a guess gets; the share of the most frequent class where that is more than one over the classes."""
 
     def record(self) -> dict[str, Any]:
         """As JSON values."""
@@ -50,9 +52,9 @@ class Row:
         }
 
     @property
-    def gone(self) -> bool:
-        """Of a trace: after erasing the interval reaches down to chance."""
-        return self.after_low <= self.chance
+    def still_read(self) -> bool:
+        """Of a trace: after erasing the interval does not reach down to chance."""
+        return still_read(self.after_low, self.chance)
 
 
 def tasks_of(trace: str, photos: PhotoSet, *, every: bool) -> list[Task]:
@@ -111,7 +113,7 @@ def _row(first: Score, second: Score, before: Scored, after: Scored, kind: str) 
         None if pair is None else pair.high,
         None if pair is None else pair.p_value,
         first.n,
-        first.chance,
+        chance_of(first),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.erasers import FitSet
 from benchmark.scoring import leaked, stored_hashes
+from benchmark.stats import error_units
 from builders.errors import DataError
 from builders.exif import ATTRIBUTES, column_spelling
 from builders.photos import UNLABELLED, PhotoSet, hash64
@@ -117,17 +118,13 @@ def sides_of(
 
 def part_of(photos: PhotoSet, fit: np.ndarray, share: float, seed: str) -> np.ndarray:
     """A share of the photos by a hash: of their owners or scenes, where these are many."""
-    names = np.array([photos.ids[i] for i in fit])
-    for column in reversed(APART):
-        if (
-            column in photos.columns
-            and len(of := np.unique(photos.columns[column][fit].astype(str))) >= 10
-            and "" not in of
-        ):
-            names = photos.columns[column][fit].astype(str)
-    units = np.unique(names)
-    order = np.argsort([hash64(f"{seed}\0{name}") for name in units])
-    some = units[order[: max(1, round(share * len(units)))]]
+    # Unlike scores, owners come before scenes, and a column counts only if every photo of the fit has a value in it and
+    # there are at least ten: a share of fewer would be far from the one that was asked for.
+    units = error_units(photos.columns, fit, candidates=APART, fewest=10, all_named=True, repeated=False)
+    names = np.array([photos.ids[i] for i in fit]) if units.alone else photos.columns[units.rule][fit].astype(str)
+    known = np.unique(names)
+    order = np.argsort([hash64(f"{seed}\0{name}") for name in known])
+    some = known[order[: max(1, round(share * len(known)))]]
     return fit[np.isin(names, some)]
 
 

@@ -1,4 +1,4 @@
-from .command import main
 from .report_page import write_report_page
+from .site import build_leaderboard
 
-__all__ = ["main", "write_report_page"]
+__all__ = ["build_leaderboard", "write_report_page"]

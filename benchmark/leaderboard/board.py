@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from benchmark.judgement import chance_flag
 from benchmark.leaderboard.columns import Meaning, column_order, meaning
 from benchmark.leaderboard.datasets import DataSet, data_sets
 from benchmark.leaderboard.entries import Entry, Observation
@@ -157,13 +158,10 @@ def _distinguishing(settings: str, several: Set[str]) -> str:
 
 
 def _flags(o: Observation, what: Meaning) -> tuple[str, ...]:
-    flags = list(o.flags)
-    if what.kind in ("trace", "accuracy") and o.low is not None and o.high is not None:
-        if o.high < o.chance:
-            flags.append("below-chance")
-        elif what.kind == "trace" and o.low <= o.chance:
-            flags.append("at-chance")
-    return tuple(flags)
+    if what.kind not in ("trace", "accuracy") or o.low is None or o.high is None:
+        return tuple(o.flags)
+    flag = chance_flag(o.low, o.high, o.chance, trace=what.kind == "trace")
+    return (*o.flags, flag) if flag else tuple(o.flags)
 
 
 def _all_ranked(columns: Sequence[Column], found: FoundScores) -> list[Column]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmark.leaderboard.entries import Observation, Part
 from benchmark.leaderboard.kept_answers import Held, KeptAnswers
-from benchmark.stats import Deviations, pair_p_values, unit_deviations
+from benchmark.stats import Deviations, joint_units, pair_p_values, unit_deviations
 
 COMMON = 0.9
 """Share of the photos of either row that both must have answered: a few photos fail for one encoder alone."""
@@ -165,45 +165,11 @@ def _units(row: _Row, at: Sequence[np.ndarray] | None = None) -> _Units | None:
         return _Units(tuple(chosen), (None,) * len(photos), len(photos[0]))
     if len({array.dtype.kind for array in photos}) > 1:
         return None
-    codes = _joint(photos, names)
+    codes = joint_units(photos, names)
     if codes is None:
         return None
     ends = np.cumsum([len(part) for part in photos])[:-1]
     return _Units(tuple(chosen), tuple(np.split(codes, ends)), int(codes.max()) + 1)
-
-
-def _joint(photos: Sequence[np.ndarray], names: Sequence[np.ndarray | None]) -> np.ndarray | None:
-    """int64 codes of the units of all parts' photos, one part after the other, in the order in which units come first.
-
-    A photo belongs to the cluster that any part names, and alone to itself. None where two parts name two clusters.
-    """
-    photo = np.unique(np.concatenate(photos), return_inverse=True)[1]
-    named = np.concatenate([np.full(len(p), name is not None) for p, name in zip(photos, names, strict=True)])
-    given = [name for name in names if name is not None]
-    unit = np.full(int(photo.max()) + 1, -1)
-    if given:
-        if len({name.dtype.kind for name in given}) > 1:
-            return None
-        cluster = np.unique(np.concatenate(given), return_inverse=True)[1]
-        unit[photo[named]] = cluster
-        if (unit[photo[named]] != cluster).any():
-            return None
-    alone = np.flatnonzero(unit < 0)
-    unit[alone] = unit.max() + 1 + np.arange(len(alone))
-    return _in_order(unit[photo])
-
-
-def _in_order(codes: np.ndarray) -> np.ndarray:
-    """Codes numbered as they first appear, so that equal partitions have equal codes.
-
-    >>> _in_order(np.array([7, 2, 7, 5])).tolist()
-    [0, 1, 0, 2]
-    """
-    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    numbered: np.ndarray = rank[inverse]
-    return numbered
 
 
 def _common(one: _Row, other: _Row) -> tuple[_Units, _Units] | None:

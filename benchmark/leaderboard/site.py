@@ -5,21 +5,35 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from benchmark.leaderboard.board import CELL_FLAGS, Board, Cell, Column
+from benchmark.leaderboard.admission import objection
+from benchmark.leaderboard.board import CELL_FLAGS, Board, Cell, Column, build_board
 from benchmark.leaderboard.columns import board_families
-from benchmark.leaderboard.entries import GROUP_LABELS, Entry, encoder_of
+from benchmark.leaderboard.entries import GROUP_LABELS, Entry, encoder_of, measured_entries, published_entries
+from benchmark.leaderboard.facts import study_facts
 from benchmark.leaderboard.repeating import commands
 from benchmark.leaderboard.spreadsheet import board_csv
-from benchmark.results import STUDY_CITATION, STUDY_DATE, STUDY_URL, Refusal, group_means
+from benchmark.results import (
+    STUDY_CITATION,
+    STUDY_DATE,
+    STUDY_URL,
+    ReadResults,
+    Refusal,
+    ResultFile,
+    group_means,
+    published_encoders,
+    read_results,
+)
 from builders.errors import UsageError
 from builders.files import sweep_temporaries, write_text_atomically
 
 PAGE_FILES = ("index.html", "style.css", "board.js", "licences.txt")
 BOARD_SCHEMA = 1
+DEFAULT_TITLE = "camtrace leaderboard"
 
 _SOURCE_NOTE = (
     "Published numbers are read off the study's own interactive figures; camtrace did not measure them. "
@@ -35,6 +49,71 @@ _RANKS_NOTE = (
     "difference (over scenes or owners, where photos come in these); every other pair, and any with a published row, "
     "by the two intervals, which finds fewer differences. All pairs of a column are corrected together (Holm)."
 )
+
+
+@dataclass(frozen=True)
+class WrittenSite:
+    """What a leaderboard was made of."""
+
+    published: int
+    """Encoders of the study."""
+    measured: int
+    """Encoders of the result files."""
+    files: int
+    """Result files that were accepted."""
+    columns: int
+    refused: tuple[Refusal, ...]
+    """Result files that were not accepted, with the reason."""
+    left_out: tuple[Refusal, ...]
+    """Columns beyond the limit."""
+    loaded_bytes: int
+    """Bytes that a visitor loads before asking for more."""
+
+
+def build_leaderboard(
+    sources: Sequence[str], folder: Path, *, title: str = DEFAULT_TITLE, published: bool = True
+) -> WrittenSite:
+    """Read results and write the leaderboard of them.
+
+    Args:
+        sources: folders of result files, or Hub data sets ``owner/name[@revision]``.
+        folder: new, empty or an older site.
+        title: heading of the page.
+        published: whether the study's published encoders are shown too.
+
+    Raises:
+        UsageError: the folder holds something else.
+        DataError, RemoteError: a source cannot be read.
+    """
+    read = _read_all(sources)
+    of_study = published_entries(published_encoders(), study_facts()) if published else []
+    board = build_board([*of_study, *measured_entries(read.accepted)])
+    left_out = tuple(Refusal("columns", why) for why in board.left_out)
+    loaded = write_site(board, [*read.refused, *left_out], folder, title=title)
+    measured = len(board.entries) - len(of_study)
+    refused = tuple(read.refused)
+    return WrittenSite(
+        len(of_study), measured, len(read.accepted), len(board.columns), refused, left_out, loaded_bytes=loaded
+    )
+
+
+def _read_all(sources: Sequence[str]) -> ReadResults:
+    accepted: list[ResultFile] = []
+    refused: list[Refusal] = []
+    for source in sources:
+        read = read_results(source, objection)
+        accepted += read.accepted
+        refused += read.refused
+    seen: dict[str, str] = {}
+    unique = []
+    for file in accepted:
+        text = file.result.to_json()
+        if text in seen:
+            refused.append(Refusal(file.file, f"the same result as {seen[text]}"))
+        else:
+            seen[text] = file.file
+            unique.append(file)
+    return ReadResults(tuple(unique), tuple(refused))
 
 
 def write_site(board: Board, refused: Sequence[Refusal], folder: Path, *, title: str) -> int:

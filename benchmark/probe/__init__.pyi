@@ -4,11 +4,11 @@ from .curve import LearningCurve, labelled_curve, processing_curve
 from .features import Rows
 from .parts import Clusters
 from .permutations import shuffled_accuracies
-from .problem import Among, LabelledSplits
+from .problem import LabelledSplits
 from .protocols import as_learnt, labelled_probe, processing_probe
 from .readers import LINEAR, READERS, chosen_readers
 from .registry import PROTOCOLS
-from .together import Together
+from .together import Among, SharedSplits, Together
 from .training_spread import TrainingSpread, labelled_spread, processing_spread
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "LearningCurve",
     "ProbeAnswers",
     "Rows",
+    "SharedSplits",
     "Together",
     "TrainingSpread",
     "as_learnt",

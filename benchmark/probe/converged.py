@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from benchmark.compute import side_by_side
-from benchmark.probe.axes import Axes
-from benchmark.probe.design import STACK_BYTES, Design, design, joined, resident_bytes, stack_size
+from benchmark.probe.design import STACK_BYTES, Axes, Design, design, joined, resident_bytes, stack_size
 from benchmark.probe.logistic import GRADIENT_TOLERANCE, Solution, solve
 from benchmark.probe.problem import Fit, Layers, Problem, Protocol, predict
 from benchmark.probe.products import in_one

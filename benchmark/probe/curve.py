@@ -12,6 +12,7 @@ from benchmark.probe.parts import PartProbe, labelled_parts, processing_parts
 from benchmark.probe.problem import LabelledSplits
 from benchmark.probe.protocols import labelled_probe, processing_probe
 from benchmark.probe.registry import protocol_named
+from benchmark.probe.together import SharedSplits
 from benchmark.stats import LEVEL, Difference, Interval, paired_difference, photo_interval
 from builders.errors import DataError
 
@@ -109,7 +110,7 @@ def processing_curve(
 
 
 def labelled_curve(
-    splits: LabelledSplits,
+    splits: LabelledSplits | SharedSplits,
     *,
     whole: ProbeAnswers | None = None,
     clusters: Any | None = None,

@@ -6,6 +6,7 @@ found, to precondition the solver.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -15,10 +16,8 @@ import torch
 from torch import Tensor
 
 from benchmark.compute import side_by_side, threads_of_work, uploaded
-from benchmark.probe.axes import PRINCIPAL_AXES, Axes, principal_axes
-from benchmark.probe.basis import Basis, decomposed
 from benchmark.probe.features import GATHER_BYTES, RowSource
-from benchmark.probe.products import in_one
+from benchmark.probe.products import ONCE, in_one, of_each, product
 
 BLOCK_BYTES = 4 << 20
 """Rows are worked on in blocks of about this size: both products of a pass then read a block from cache."""
@@ -38,6 +37,52 @@ same time in the probes of ``simcams``, none 4 % more)."""
 
 FLOAT64_ELEMENTS = 1 << 19
 """Fits of up to so many feature values run in float64 throughout; larger ones use float32 products."""
+
+PRINCIPAL_AXES = 64
+"""Principal axes found of a training set that is not rotated."""
+
+SUBSPACE_PASSES = 3
+"""Passes over the rows to find them."""
+
+
+class Axes(NamedTuple):
+    """Principal axes of each training set's features, which precondition the solver."""
+
+    vectors: Tensor | None
+    """float64 [G, d, k], orthonormal. ``None``: the features' own coordinates are the axes."""
+    variances: Tensor
+    """float64 [G, k], or [G, r]."""
+    rest: Tensor
+    """float64 [G], mean variance in the directions outside the k axes."""
+
+    def of_first(self) -> Axes:
+        """Those of the first training set alone."""
+        return Axes(None if self.vectors is None else self.vectors[:1], self.variances[:1], self.rest[:1])
+
+    def of_each(self, groups: int) -> Axes:
+        """Those of one training set, for so many."""
+        vectors = None if self.vectors is None else self.vectors.expand(groups, -1, -1)
+        return Axes(vectors, self.variances.expand(groups, -1), self.rest.expand(groups))
+
+
+class Basis(NamedTuple):
+    """Orthonormal columns ``rows.T @ combination``, in factors because that is cheaper."""
+
+    rows: Tensor
+    """[G, n, d], the centred rows."""
+    combination: Tensor
+    """float64 [G, n, r]."""
+
+    def to_embedding(self, weights: Tensor) -> Tensor:
+        """Weights [G, L, r, C] of rotated features -> [G, L, d, C] of embeddings."""
+        return of_each(_to_embedding, self._work(weights), *self, weights)[0]
+
+    def from_embedding(self, weights: Tensor) -> Tensor:
+        """Weights [G, L, d, C] of embeddings -> [G, L, r, C] of rotated features: the inverse on the span."""
+        return of_each(_from_embedding, self._work(weights), *self, weights)[0]
+
+    def _work(self, weights: Tensor) -> int:
+        return weights[..., 0, :].numel() * self.rows.shape[1] * (self.rows.shape[2] + self.combination.shape[2])
 
 
 class Frame(NamedTuple):
@@ -291,3 +336,77 @@ def _rotated(centred: Tensor, mean: Tensor, source: RowSource, values: Tensor, v
         source,
         centred.dtype,
     )
+
+
+def principal_axes(features: Design, count: int) -> Axes:
+    """Leading eigenvectors of each training set's covariance by subspace iteration.
+
+    They only precondition: close is enough, and the same random start makes it repeatable. (Halko, Martinsson and
+    Tropp, SIAM Review 53, 2011.)
+    """
+    groups, threads = len(features.mean), torch.get_num_threads()
+    if groups == 1 or features.mean.device.type != "cpu" or features.resident is None:
+        return _principal_axes(features, count)
+    # a set at a time, whatever the threads: bits do not depend on them
+    each, work = [features.alone(g) for g in range(groups)], functools.partial(_principal_axes, count=count)
+    beside = groups >= threads or len(each[0].pieces) == 1  # else their blocks go side by side
+    found = side_by_side(work, each) if beside else [work(one) for one in each]
+    return Axes(
+        in_one([axes.vectors for axes in found if axes.vectors is not None]),
+        in_one([axes.variances for axes in found]),
+        in_one([axes.rest for axes in found]),
+    )
+
+
+def _principal_axes(features: Design, count: int) -> Axes:
+    groups, dimension = features.mean.shape
+    generator = torch.Generator().manual_seed(0)
+    with threads_of_work(dimension * count):
+        start = torch.randn((dimension, count), generator=generator, dtype=torch.float64).to(features.mean.device)
+    image = start.expand(groups, -1, -1)
+    pass_work = 2 * groups * features.n * dimension * count
+    if len(features.pieces) == 1:  # none goes side by side
+        pass_work //= ONCE
+    for _ in range(SUBSPACE_PASSES):
+        (vectors,) = of_each(lambda image: (torch.linalg.qr(image).Q,), 2 * image.numel() * count, image)
+        with threads_of_work(vectors.numel()):
+            image, total = torch.zeros_like(vectors), torch.zeros_like(features.mean[:, 0])
+            work = functools.partial(_add_image, vectors.to(features.dtype))
+        with threads_of_work(pass_work):
+            features.add_up(work, image, total)
+    with threads_of_work(2 * image.numel() * count):
+        inner = torch.bmm(vectors.mT, image) / features.n
+        variances, turn = torch.linalg.eigh((inner + inner.mT) / 2)
+        variances = variances.clamp_min(0)
+        outside = max(min(features.n - 1, dimension) - count, 1)
+        rest = (total / features.n - variances.sum(1)).clamp_min(0) / outside
+        return Axes(torch.bmm(vectors, turn), variances, rest)
+
+
+def _add_image(vectors: Tensor, rows: slice, block: Tensor, image: Tensor, total: Tensor) -> None:
+    """Of a block: features.T @ features @ vectors, and the sum of the squared features of each training set."""
+    image += product(block.mT, product(block, vectors))
+    total += torch.linalg.vector_norm(block, dim=(1, 2)).to(torch.float64).square()
+
+
+def decomposed(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues [G, n], ascending, and eigenvectors [G, n, n] of the products with one another of rows [G, n, d]."""
+    values, vectors = of_each(_decomposed, rows.numel() * rows.shape[1], rows)
+    return values, vectors
+
+
+def _decomposed(rows: Tensor) -> tuple[Tensor, Tensor]:
+    products = torch.bmm(rows, rows.mT)
+    with threads_of_work(products[0].numel()):  # eigh wakes threads for one reflection after the other
+        values, vectors = torch.linalg.eigh(products)
+    return values, vectors
+
+
+def _to_embedding(rows: Tensor, combination: Tensor, weights: Tensor) -> tuple[Tensor]:
+    mixed = torch.einsum("gnr,glrc->gnlc", combination, weights)
+    return (torch.einsum("gnd,gnlc->gldc", rows.to(torch.float64), mixed).contiguous(),)
+
+
+def _from_embedding(rows: Tensor, combination: Tensor, weights: Tensor) -> tuple[Tensor]:
+    mixed = torch.einsum("gnd,gldc->gnlc", rows.to(torch.float64), weights)
+    return (torch.einsum("gnr,gnlc->glrc", combination, mixed),)

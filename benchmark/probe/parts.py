@@ -12,6 +12,7 @@ from benchmark.probe.answers import ProbeAnswers
 from benchmark.probe.features import Rows, Some
 from benchmark.probe.problem import Features, LabelledSplits
 from benchmark.probe.protocols import as_learnt, labelled_probe, processing_probe
+from benchmark.probe.together import SharedSplits
 
 PART_ROWS = 4_000
 """A part learns from as many assignments as have about so many train photos together, at least one, as the search of
@@ -60,7 +61,9 @@ def processing_parts(
     return probe, used
 
 
-def labelled_parts(splits: LabelledSplits, clusters: Clusters = NO_CLUSTERS, **options: Any) -> PartProbe:
+def labelled_parts(
+    splits: LabelledSplits | SharedSplits, clusters: Clusters = NO_CLUSTERS, **options: Any
+) -> PartProbe:
     """``labelled_probe`` on parts of its train and val photos.
 
     Args:
@@ -78,9 +81,9 @@ def labelled_parts(splits: LabelledSplits, clusters: Clusters = NO_CLUSTERS, **o
         return part(order_of(np.zeros(code.max() + 1, np.int64), seed)[code], share)
 
     def probe(seed: int, share: float, more: Mapping[str, Any]) -> ProbeAnswers:
-        rows = some(splits.train_y, clusters.train, seed, share)
+        rows = some(learnt.train_y, clusters.train, seed, share)
         given = replace(
-            learnt, train_x=Some(learnt.train_x, rows), train_y=np.asarray(splits.train_y)[rows], of_others=True
+            learnt, train_x=Some(learnt.train_x, rows), train_y=np.asarray(learnt.train_y)[rows], of_others=True
         )
         if learnt.val_x is not None and learnt.val_y is not None:
             rows = some(learnt.val_y, clusters.val, seed, share)

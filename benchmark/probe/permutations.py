@@ -15,10 +15,11 @@ from benchmark.compute import with_less_memory
 from benchmark.probe.problem import LabelledSplits, Problem, predict
 from benchmark.probe.protocols import LABELLED_SEED, as_learnt, default_memory, usable_device, with_validation
 from benchmark.probe.registry import protocol_named
+from benchmark.probe.together import SharedSplits
 
 
 def shuffled_accuracies(
-    splits: LabelledSplits,
+    splits: LabelledSplits | SharedSplits,
     *,
     chosen: Mapping[str, float],
     protocol: str = "converged",
@@ -52,21 +53,21 @@ def shuffled_accuracies(
     ((100,), True)
     """
     chosen_protocol = protocol_named(protocol)
-    splits = as_learnt(splits, protocol=protocol, device=device, memory_bytes=memory_bytes)
-    bank, labels = with_validation(splits)
+    learnt = as_learnt(splits, protocol=protocol, device=device, memory_bytes=memory_bytes)
+    bank, labels = with_validation(learnt)
     rng = np.random.default_rng(seed)
     count = chosen_protocol.permutations if permutations is None else permutations
     shuffled = np.stack([rng.permutation(labels) for _ in range(count)])
     where = usable_device(device)
     rows = np.arange(len(labels))
-    problem = Problem([bank], np.zeros_like(shuffled), shuffled, splits.n_classes, rows, rows[:0], frame=splits.frame)
+    problem = Problem([bank], np.zeros_like(shuffled), shuffled, learnt.n_classes, rows, rows[:0], frame=learnt.frame)
 
     def accuracies(now: int) -> np.ndarray:
         found = []
         with torch.inference_mode():
             for weights, bias in chosen_protocol.refit(problem, chosen, where, now):
-                predicted = predict([splits.test_x], np.arange(splits.test_x.shape[0]), weights, bias)[:, 0]
-                found.append((predicted == np.asarray(splits.test_y)).mean(axis=1))
+                predicted = predict([learnt.test_x], np.arange(learnt.test_x.shape[0]), weights, bias)[:, 0]
+                found.append((predicted == np.asarray(learnt.test_y)).mean(axis=1))
         return np.concatenate(found)
 
     return with_less_memory("permuted probe", accuracies, memory_bytes or default_memory(where))

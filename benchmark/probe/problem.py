@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,24 +14,11 @@ from benchmark.compute import side_by_side, threads_for, threads_of_work, upload
 from benchmark.probe.design import Design, Frame
 from benchmark.probe.features import GATHER_BYTES, Gathered, Rows, RowSource, gather, normalised, picked
 
-if TYPE_CHECKING:
-    from benchmark.probe.together import Together
-
 VALIDATION_SHARE = 0.2
 """Share of the training photos that the search is judged on."""
 
 VALIDATION_SEED = 22
 """Seed of the stratified validation split, the study's."""
-
-
-class Among(NamedTuple):
-    """Where the photos of a probe are among those of several."""
-
-    of: Together
-    learnt: np.ndarray
-    """int64 [n + m], train photos and, after them, validation photos."""
-    tested: np.ndarray
-    """int64 [test photos]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +38,6 @@ class LabelledSplits:
     """Chance is one over it. A class without a training photo is never predicted."""
     frame: Frame | None = None
     """Of embeddings that are turned already (``turned``)."""
-    among: Among | None = None
-    """Of embeddings that other probes learn from too."""
     of_others: bool = False
     """Some photos of other splits: turned with these, or not at all."""
 

@@ -23,7 +23,7 @@ from benchmark.probe.problem import (
 )
 from benchmark.probe.readers import LINEAR, read_with
 from benchmark.probe.registry import protocol_named
-from benchmark.probe.together import turned_together
+from benchmark.probe.together import SharedSplits, turned_together
 from benchmark.probe.turned import pays, turned
 from builders.errors import DataError
 
@@ -113,7 +113,7 @@ def processing_probe(
 
 
 def labelled_probe(
-    splits: LabelledSplits,
+    splits: LabelledSplits | SharedSplits,
     *,
     protocol: str = "converged",
     reader: str = LINEAR,
@@ -125,24 +125,25 @@ def labelled_probe(
     """Probe one label per photo (an acquisition attribute): search on train against val, refit on both, test.
 
     Args:
-        splits: embeddings and labels.
+        splits: embeddings and labels, perhaps shared with other probes.
         protocol, reader, device, seed, memory_bytes, options: as in ``processing_probe``.
 
     Raises:
         as ``processing_probe``.
     """
-    train_x, val_x, val_y, test_x = splits.train_x, splits.val_x, splits.val_y, splits.test_x
-    n_classes = splits.n_classes
+    plain = splits.splits if isinstance(splits, SharedSplits) else splits
+    train_x, val_x, val_y, test_x = plain.train_x, plain.val_x, plain.val_y, plain.test_x
+    n_classes = plain.n_classes
     _check_banks("train", [train_x])
     _check_banks("test", [test_x])
     if (val_x is None) != (val_y is None):
         raise ValueError("val_x and val_y go together")
-    bank, labels = with_validation(splits)
+    bank, labels = with_validation(plain)
     if val_x is not None and val_x.shape[0]:
         held = np.arange(bank.shape[0]) >= train_x.shape[0]
     else:
         held = stratified_split(labels, seed=seed)
-    truth = np.asarray(splits.test_y).astype(np.int64)
+    truth = np.asarray(plain.test_y).astype(np.int64)
     for name, y, x in (("training", labels, bank), ("test", truth, test_x)):
         if y.shape != (x.shape[0],):
             raise ValueError(f"{len(y)} {name} labels for {x.shape[0]} embeddings")
@@ -221,7 +222,7 @@ def with_validation(splits: LabelledSplits) -> tuple[Rows, np.ndarray]:
 
 
 def as_learnt(
-    splits: LabelledSplits,
+    splits: LabelledSplits | SharedSplits,
     *,
     protocol: str = "converged",
     reader: str = LINEAR,
@@ -238,16 +239,19 @@ def as_learnt(
     """
     where = usable_device(device)
     may = protocol_named(protocol).turns and reader == LINEAR and where.type == "cpu"
-    if not may or splits.of_others or splits.frame is not None:
-        return splits
+    plain = splits.splits if isinstance(splits, SharedSplits) else splits
+    if not may or plain.of_others or plain.frame is not None:
+        return plain
     memory = memory_bytes or budget(where)
-    n, dimension = with_validation(splits)[0].shape
-    if (among := splits.among) is not None and among.of.pays(n) and TURNING_BYTES * among.of.values <= memory:
-        return turned_together(splits)
+    n, dimension = with_validation(plain)[0].shape
+    if isinstance(splits, SharedSplits):
+        of = splits.among.of
+        if of.pays(n) and TURNING_BYTES * of.values <= memory:
+            return turned_together(splits)
     held = TURNING_BYTES * n * dimension
-    if not pays(n, dimension, splits.test_x.shape[0], splits.n_classes) or held > memory:
-        return splits
-    return turned(splits)
+    if not pays(n, dimension, plain.test_x.shape[0], plain.n_classes) or held > memory:
+        return plain
+    return turned(plain)
 
 
 def usable_device(device: str | torch.device) -> torch.device:

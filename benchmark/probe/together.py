@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -65,10 +66,27 @@ class Together:
             return self._turned
 
 
-def turned_together(splits: LabelledSplits) -> LabelledSplits:
-    """The same splits, their photos turned with those of other probes (``LabelledSplits.among``)."""
-    assert splits.among is not None
-    of, learnt, tested = splits.among
+class Among(NamedTuple):
+    """Where the photos of a probe are among those of several."""
+
+    of: Together
+    learnt: np.ndarray
+    """int64 [n + m], train photos and, after them, validation photos."""
+    tested: np.ndarray
+    """int64 [test photos]."""
+
+
+@dataclass(frozen=True, eq=False)
+class SharedSplits:
+    """Splits whose photos other probes learn from too: they may be turned with the photos of all probes."""
+
+    splits: LabelledSplits
+    among: Among
+
+
+def turned_together(shared: SharedSplits) -> LabelledSplits:
+    """The same splits, their photos turned with those of other probes."""
+    splits, (of, learnt, tested) = shared.splits, shared.among
     found = of.turned()
     train = splits.train_x.shape[0]
     return replace(

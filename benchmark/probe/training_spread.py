@@ -14,6 +14,7 @@ from benchmark.probe.features import Rows
 from benchmark.probe.parts import NO_CLUSTERS, Clusters, PartProbe, labelled_parts, processing_parts
 from benchmark.probe.problem import LabelledSplits
 from benchmark.probe.registry import protocol_named
+from benchmark.probe.together import SharedSplits
 
 PROBES = 8
 """Seven degrees of freedom: the deviation is known to about a quarter."""
@@ -86,7 +87,7 @@ def processing_spread(
 
 
 def labelled_spread(
-    splits: LabelledSplits,
+    splits: LabelledSplits | SharedSplits,
     *,
     whole: ProbeAnswers,
     clusters: Clusters = NO_CLUSTERS,

@@ -179,16 +179,12 @@ def _show(gathered: Gathered, args: argparse.Namespace) -> None:
 
 def _write_site(results: Mapping[str, Result], scratch: Path) -> list[list[str]]:
     """The leaderboard of these results in ``scratch/site``; its files in stages, the page last."""
-    import contextlib
-    import io
-
-    from benchmark.leaderboard import main as leaderboard
+    from benchmark.leaderboard import build_leaderboard
 
     for path, result in results.items():
         write_text_atomically(scratch / "in" / path, result.to_json())
     (scratch / "in" / "results").mkdir(parents=True, exist_ok=True)
-    with contextlib.redirect_stdout(io.StringIO()):
-        leaderboard(["--results", str(scratch / "in"), "--output", str(scratch / "site")])
+    build_leaderboard([str(scratch / "in")], scratch / "site")
     files = sorted(p.relative_to(scratch / "site").as_posix() for p in (scratch / "site").rglob("*") if p.is_file())
     last: list[str] = [name for name in ("index.html", "README.md") if name in files]
     return [[name for name in files if name not in last], last]

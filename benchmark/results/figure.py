@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.judgement import Verdict
 from benchmark.results.layer_panels import layer_panels
 from benchmark.results.panel_intervals import draw_intervals, height_of
 from benchmark.results.questions import Family, Questions, families, metric_of, subject_of
 from benchmark.results.schema import Result, Score
 from benchmark.results.settings import settings_line
 from benchmark.results.tables import interval, percent
-from benchmark.results.verdicts import Verdict, verdicts
+from benchmark.results.verdicts import verdicts
 from builders.files import write_bytes_atomically
 
 if TYPE_CHECKING:

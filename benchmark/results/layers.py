@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmark.judgement import MARGIN, least_output
 from benchmark.results.questions import Metric, Questions, score_label
 from benchmark.results.schema import OutputScores, Result, Score
 from benchmark.results.tables import interval, markdown_table, percent
-
-MARGIN = 0.01
-"""Semantics are called equal where plain kNN is right for at most so much less of the photos than on the embedding."""
 
 WHOLE_VIEW = ("cls", "mean", "max", "gem")
 """Poolings of the whole picture, whose scores are drawn over depth; regions are drawn as maps."""
@@ -92,14 +90,13 @@ def least_trace(curves: DepthCurves, content: DepthCurves | None) -> Least | Non
         return None
     known = {p.output.name: p.score for points in content.by_pooling.values() for p in points}
     points = [p for own in curves.by_pooling.values() for p in own if p.output.name in known]
-    equal = [p for p in points if known[p.output.name].value >= content.final.value - MARGIN - 1e-12]
-    if not equal:
+    accuracies = [known[p.output.name].value for p in points]
+    found = least_output([p.score.value for p in points], accuracies, curves.final.value, content.final.value)
+    if found is None:
         return None
-    best = min(equal, key=lambda point: abs(point.score.value))
-    if abs(best.score.value) >= abs(curves.final.value):
-        return None
+    best = points[found.index]
     of_content = known[best.output.name]
-    return Least(best.output, best.score, of_content, curves.final, content.final, len(equal), len(points))
+    return Least(best.output, best.score, of_content, curves.final, content.final, found.candidates, len(points))
 
 
 def least_told(least: Least, label: str) -> str:

@@ -6,27 +6,15 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from benchmark.judgement import Trace, at_least, training_margin
 from benchmark.results.schema import Score
 from benchmark.results.tables import interval, markdown_table, percent
-from benchmark.results.verdicts import Trace
-
-MATTERS = 1 / 3
-"""Of the half width of the interval of test photos: a margin of train photos above it is stated."""
-
-NORMAL = 1.959964
-"""Standard deviations of a normal variable between which 95 % of it lie."""
 
 
 def curve_of(score: Score) -> Mapping[str, Any] | None:
     """``details["learning_curve"]``, if there is one."""
     found = score.details.get("learning_curve")
     return found if isinstance(found, Mapping) else None
-
-
-def at_least(score: Score) -> bool:
-    """Whether the accuracy still rose with the last part of the train photos."""
-    curve = curve_of(score)
-    return bool(curve and curve["rises"])
 
 
 def accuracy_told(score: Score, trace: Trace = "readable") -> str:
@@ -39,23 +27,6 @@ def accuracy_told(score: Score, trace: Trace = "readable") -> str:
     ('at least 26.7', '26.7')
     """
     return f"{'at least ' if at_least(score) and trace != 'none' else ''}{percent(score.value)}"
-
-
-def training_margin(score: Score) -> float | None:
-    """Within which 95 % of probes of other train photos lie, plus or minus; None where it does not matter.
-
-    It matters where it is more than a third of what the test photos leave open.
-
-    >>> details = {"training_spread": {"deviation": 0.01}}
-    >>> score = Score("probe/x", "toy", "accuracy", 0.5, 0.45, 0.55, 110, 0.17, details)
-    >>> round(training_margin(score), 4)
-    0.0196
-    """
-    found = score.details.get("training_spread")
-    if not isinstance(found, Mapping):
-        return None
-    margin = NORMAL * float(found["deviation"])
-    return margin if margin > MATTERS * (score.high - score.low) / 2 else None
 
 
 def told_of_training(scores: Sequence[Score], traces: Sequence[Trace]) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from benchmark.judgement import Verdict
 from benchmark.results.learning import accuracy_told, curve_of
 from benchmark.results.questions import Family, subject_of
 from benchmark.results.schema import Score
-from benchmark.results.verdicts import Verdict
 
 # Okabe & Ito's colour-blind-safe palette
 _BLUE, _VERMILION, _GREY = "#0072B2", "#D55E00", "#6b6b6b"

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from benchmark.judgement import LEVEL, WEAK_BELOW, Verdict, is_positive, training_margin
 from benchmark.results.course import course_text, courses
 from benchmark.results.layer_maps import maps_text
 from benchmark.results.layers import layers_text
-from benchmark.results.learning import accuracy_told, rows_of_curves, told_of_training, training_margin
+from benchmark.results.learning import accuracy_told, rows_of_curves, told_of_training
 from benchmark.results.questions import Family, Layout, Metric, Questions, families, metric_of, score_label, subject_of
 from benchmark.results.schema import Result, Score
 from benchmark.results.settings import settings_line
 from benchmark.results.tables import interval, markdown_table, p_value, percent
 from benchmark.results.ties import rows_of_ties
-from benchmark.results.verdicts import LEVEL, WEAK_BELOW, Verdict, verdicts
+from benchmark.results.verdicts import verdicts
 from builders.outside import readable
 
 
@@ -158,7 +159,7 @@ def _told(scores: Sequence[Score], found: Mapping[tuple[str, str], Verdict]) -> 
     if any("shuffled" in s.details.get("controls", {}) for s, _ in of):
         rule += f", and at most {100 * LEVEL:g} % of the probes that learnt shuffled labels read as well"
     parts.append(f"Above chance: {rule}. Chance to 1: the share of the way from chance (0 %) to always right (100 %).")
-    if any(v.chance > s.chance for s, v in of):
+    if any(v.most_frequent for _, v in of):
         parts.append("Chance is the share of the most frequent class where that is more than one over the classes.")
     return " ".join(parts)
 
@@ -196,7 +197,7 @@ def _rows_of_set_ups(scores: Sequence[Score], family: Family, questions: Questio
         for m in differences:
             s = by.get((task, m.name))
             cells += [percent(s.value, True), interval(s.low, s.high, True)] if s else ["-", "-"]
-            if s and s.low > 0 and m.if_positive:
+            if s and m.if_positive and is_positive(s):
                 sentences.append(f"{task}: {m.if_positive} ({percent(s.value, True)} points).")
         rows.append([task, *cells])
     k = scores[0].details.get("k")
@@ -219,7 +220,7 @@ def _rows_of_metrics(scores: Sequence[Score], family: Family, questions: Questio
         signed = metric.signed
         cells = [percent(s.value, signed), interval(s.low, s.high, signed), percent(s.chance), str(s.n)]
         rows.append([f"{s.task} {s.metric}" if several else s.metric, *cells])
-        if signed and s.low > 0 and metric.if_positive:
+        if signed and metric.if_positive and is_positive(s):
             sentences.append(f"{s.task}: {metric.if_positive} ({percent(s.value, True)} points).")
     table = markdown_table([family.header, "value %", "95 % interval", "chance %", family.counts], rows)
     known = [metric_of(questions, s.task, s.metric) for s in scores if s.task in questions]

@@ -8,7 +8,7 @@ from .command import (
     run_options,
     warn_of_failures,
 )
-from .erased import Erasing, leaked, near_to, refuse_leaks, stored_hashes, with_eraser
+from .erased import Erasing, check_eraser, leaked, near_to, refuse_leaks, stored_hashes
 from .estimating import PassTimes, estimate, estimate_text, pass_times, release
 from .output import write_reports, write_scored
 from .passes import Pass, planned_passes
@@ -33,6 +33,7 @@ __all__ = [
     "Repeat",
     "Scored",
     "Voice",
+    "check_eraser",
     "checked_data",
     "encoder_record",
     "estimate",
@@ -57,7 +58,6 @@ __all__ = [
     "stored_hashes",
     "tried",
     "warn_of_failures",
-    "with_eraser",
     "write_reports",
     "write_scored",
 ]

@@ -15,7 +15,7 @@ from benchmark.bank import PhotoHashes
 from benchmark.encoders import Encoder, told_apart
 from benchmark.options import RunOptions
 from benchmark.scoring.embedded import begin_first_views, begin_next_views
-from benchmark.scoring.erased import Erasing, refuse_leaks, with_eraser
+from benchmark.scoring.erased import Erasing, check_eraser, refuse_leaks
 from benchmark.scoring.passes import planned_passes
 from benchmark.scoring.repeat import Origin, how_to_repeat, recorded
 from benchmark.scoring.run import Scored, score_encoders
@@ -58,7 +58,7 @@ class Asked:
     trust_remote_code: bool = False
     """Encoders may run code of their repositories; for the record."""
     erasing: Erasing | None = None
-    """An eraser that is in place."""
+    """The eraser that is applied to embeddings before any task reads them."""
 
     @property
     def single(self) -> bool:
@@ -165,6 +165,7 @@ def score_asked(
                     tell=notice,
                     ahead=ahead,
                     embedded=partial(begin_next, at),
+                    eraser=None if asked.erasing is None else asked.erasing.eraser,
                 )
             except CamtraceError as error:
                 lose(photos.name, error)
@@ -190,13 +191,15 @@ def _load(
     for name, source in asked.encoders.items():
         try:
             encoder = source.load(trying=trying)
-            loaded[name] = with_eraser(encoder, asked.erasing.eraser) if asked.erasing else encoder
+            if asked.erasing is not None:
+                check_eraser(asked.erasing.eraser, encoder)
         except CamtraceError as error:
             lose(name, error)
         else:
-            for sentence in loaded[name].notices:
+            loaded[name] = encoder
+            for sentence in encoder.notices:
                 notice(f"camtrace: {sentence}")
-            detail(_about(loaded[name]))
+            detail(_about(encoder))
     return loaded
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmark.bank import PassCost, RuntimeVerdict, Verdict
 from benchmark.encoders import Encoder, Output
+from benchmark.erasers import Eraser
 from benchmark.options import RunOptions
 from benchmark.results import Failure, OutputScores, Result, Score, answer_key
 from benchmark.scoring.jobs import Done, Job
@@ -122,13 +123,20 @@ def record(job: Job, done: Done, got: Collected) -> None:
     got.add_seconds(job.task.name.split("/")[0], done.seconds)
 
 
-def result_of(encoder: Encoder, photos: PhotoSet, bytes_hash: str, options: RunOptions, got: Collected) -> Result:
+def result_of(
+    encoder: Encoder,
+    photos: PhotoSet,
+    bytes_hash: str,
+    options: RunOptions,
+    got: Collected,
+    eraser: Eraser | None = None,
+) -> Result:
     failures = dict(got.failures)
     for output in got.outputs.values():
         failures |= output.failures()
     lost = sorted(failures.items(), key=lambda failure: failure[0][0] == "photo")  # of which there may be many
     return Result(
-        encoder=encoder_record(encoder),
+        encoder=encoder_record(encoder, eraser),
         data={
             "name": photos.name,
             "photos": {split: len(photos.indices(split)) for split in SPLITS},

@@ -165,7 +165,7 @@ def _jobs(
         options,
         encoder.device,
         _input_size(encoder),
-        eraser=encoder.eraser,
+        eraser=reading.eraser,
         brief=reading.output is not None,
     )
     for task, slot in _slots(reading, usable, places, photos, one, options).items():
@@ -220,8 +220,8 @@ def _slots(
     if not encoder.cacheable:
         return dict.fromkeys(task.name for task in one.tasks)
     key = places.key(encoder)
-    if encoder.eraser is not None:
-        key = {**key, "eraser": encoder.eraser.sha256}
+    if reading.eraser is not None:
+        key = {**key, "eraser": reading.eraser.sha256}
     given = (photos, usable, key, options, encoder.device, reading.output)
     return {task.name: slot_of(task, *given) for task in one.tasks}
 

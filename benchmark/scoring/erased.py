@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -34,8 +34,8 @@ class Erasing:
         return cls(place, *load_eraser(place))
 
 
-def with_eraser(encoder: Encoder, eraser: Eraser) -> Encoder:
-    """The encoder, and what it gives is erased before anything reads it. Its bank is the encoder's own.
+def check_eraser(eraser: Eraser, encoder: Encoder) -> None:
+    """Check that an eraser can be applied to what an encoder gives.
 
     Raises:
         EncoderError: the eraser was fitted on another encoder.
@@ -48,7 +48,6 @@ def with_eraser(encoder: Encoder, eraser: Eraser) -> Encoder:
     for what in ("id", "weights_sha256"):
         if fitted.get(what) and fitted[what] != getattr(encoder.info, what):
             raise EncoderError(f"{name}: the eraser {eraser.name} was fitted on {fitted.get('id')}: fit one of its own")
-    return replace(encoder, eraser=eraser)
 
 
 def picture_hashes(photos: PhotoSet, indices: np.ndarray, what: str) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmark.bank import Bank, OutputsBank
 from benchmark.encoders import Encoder, Layered, Output, with_outputs
+from benchmark.erasers import Eraser
 from benchmark.options import RunOptions
 from benchmark.scoring.collected import Collected, OutputCollected
 from builders.errors import CamtraceError, UsageError
@@ -25,9 +26,13 @@ class Reading:
     """None for the embedding."""
     layered: Layered | None = None
     """What gives the encoder's outputs together; None where only its embedding is asked for."""
+    eraser: Eraser | None = None
+    """Applied to embeddings before any task reads them; None for layers, which no eraser is fitted to."""
 
 
-def layers_of(encoders: Sequence[Encoder], options: RunOptions, collected: Sequence[Collected]) -> list[Layered | None]:
+def layers_of(
+    encoders: Sequence[Encoder], options: RunOptions, collected: Sequence[Collected], eraser: Eraser | None
+) -> list[Layered | None]:
     """What each encoder is read by, where layers were asked for; one that has none has failed.
 
     Raises:
@@ -38,7 +43,7 @@ def layers_of(encoders: Sequence[Encoder], options: RunOptions, collected: Seque
         layered = None
         if options.outputs:
             try:
-                if encoder.eraser is not None:
+                if eraser is not None:
                     raise UsageError("an eraser is fitted to an embedding: --eraser and --outputs do not go together")
                 layered = with_outputs(encoder, options.outputs)
                 got.outputs = {output.name: OutputCollected(output) for output in layered.outputs}
@@ -50,11 +55,11 @@ def layers_of(encoders: Sequence[Encoder], options: RunOptions, collected: Seque
     return found
 
 
-def readings(encoder: Encoder, got: Collected, layered: Layered | None) -> list[Reading]:
+def readings(encoder: Encoder, got: Collected, layered: Layered | None, eraser: Eraser | None = None) -> list[Reading]:
     """Of one encoder, its embedding first."""
     outputs = layered.outputs if layered else ()
     beside = [Reading(encoder, got.outputs[o.name].got, got, o, layered) for o in outputs]
-    return [Reading(encoder, got, got, None, layered), *beside]
+    return [Reading(encoder, got, got, None, layered, eraser), *beside]
 
 
 def filled_together(own: Sequence[Reading], banks: Sequence[Bank]) -> tuple[Encoder, Bank | OutputsBank]:

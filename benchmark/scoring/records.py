@@ -15,7 +15,7 @@ import torch
 from benchmark.bank import RuntimeVerdict, Verdict
 from benchmark.compute import named_devices
 from benchmark.encoders import Encoder, Runtime, made_by
-from benchmark.erasers import eraser_record
+from benchmark.erasers import Eraser, eraser_record
 from benchmark.options import RunOptions
 from builders.photos import PhotoSet
 from builders.pixels import chosen_engine, codec_canary, codec_versions
@@ -24,14 +24,14 @@ PACKAGES = ("camtrace", "torch", "torchvision", "transformers", "timm", "open_cl
 """Whose versions a result records."""
 
 
-def encoder_record(encoder: Encoder) -> dict[str, Any]:
+def encoder_record(encoder: Encoder, eraser: Eraser | None = None) -> dict[str, Any]:
     """What a result says of its encoder, and of the eraser that is in place: together they have a name of their own."""
     found = {f.name: _plain(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
-    if encoder.eraser is None:
+    if eraser is None:
         return found
-    record = _plain(eraser_record(encoder.eraser))
+    record = _plain(eraser_record(eraser))
     details = {**dict(encoder.info.details), "encoder": found["id"], "eraser": record}
-    return {**found, "id": f"{found['id']}+{encoder.eraser.name}", "details": _plain(details)}
+    return {**found, "id": f"{found['id']}+{eraser.name}", "details": _plain(details)}
 
 
 def _preprocessing_by(encoder: Encoder) -> str:

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from benchmark.bank import PhotoHashes, judge, settled
 from benchmark.encoders import Encoder, rest
+from benchmark.erasers import Eraser
 from benchmark.options import RunOptions
 from benchmark.probe import begin_compiling_probes
 from benchmark.results import Result
@@ -54,6 +55,7 @@ def score_encoders(
     tell: Callable[[str], object] = lambda sentence: None,
     ahead: ViewsAhead | None = None,
     embedded: Callable[[Sequence[Encoder]], object] = lambda encoders: None,
+    eraser: Eraser | None = None,
 ) -> list[Scored]:
     """Score encoders on one photo set; they share one pass over the photos.
 
@@ -69,6 +71,8 @@ def score_encoders(
         ahead: views that a caller has begun with, of these photos or others; it ends them.
         embedded: told the encoders that were used, once all embeddings are there and tasks begin, which do not always
             have something to do for each core.
+        eraser: applied to every embedding before a task reads it; it fits all encoders (``check_eraser``). Banks, and
+            their keys, do not depend on it.
 
     Returns:
         One per encoder, in order. An encoder that fails during embedding has a result without scores that says why.
@@ -92,7 +96,7 @@ def score_encoders(
         for got in collected:
             stopwatch.record("checking photos", got)
         _say_what_files_lack(encoders, photos, tasks, options, collected, tell)
-        layers = layers_of(encoders, options, collected)
+        layers = layers_of(encoders, options, collected, eraser)
         encoders = [layered.encoder if layered else e for e, layered in zip(encoders, layers, strict=True)]
         passes = planned_passes(tasks, photos, options)
         if passes and not places.earlier and not any(got.failures for got in collected):
@@ -110,7 +114,7 @@ def score_encoders(
             views = one.recipe.view_keys()
             fresh = [name for name, view in views.items() if view not in known] if options.fresh else []
             known += views.values()
-            ours = [reading for i in fit for reading in readings(encoders[i], collected[i], layers[i])]
+            ours = [reading for i in fit for reading in readings(encoders[i], collected[i], layers[i], eraser)]
             jobs += embed_pass(ours, places, hashes, one, fresh, options, tell, ahead)
         for encoder in encoders if jobs else ():
             rest(encoder)
@@ -119,7 +123,7 @@ def score_encoders(
     for got in collected:
         got.put_in_order([task.name for one in passes for task in one.tasks])
     return [
-        Scored(result_of(encoder, photos, places.bytes_hash, options, got), got.answers, photos)
+        Scored(result_of(encoder, photos, places.bytes_hash, options, got, eraser), got.answers, photos)
         for encoder, got in zip(encoders, collected, strict=True)
     ]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.judgement import is_significant
 from benchmark.results import Run, interval, markdown_table, metric_of, p_value, percent
 from benchmark.stats import Difference, holm, paired_difference, rank_intervals
 from benchmark.tasks import all_tasks
@@ -115,7 +116,7 @@ def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
         ]
         for r in rows
     ]
-    different = sum(r.holm_p < 0.05 for r in rows)
+    different = sum(is_significant(r.holm_p) for r in rows)
     parts = [
         markdown_table(header, table),
         f"{different} of {len(rows)} differences are significant at 5 % (paired by photo, Holm's correction over the "

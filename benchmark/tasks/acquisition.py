@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Family, PhotoValues, Score
+from benchmark.results import Family, PhotoValues
 from benchmark.tasks.attribute_photos import among, attribute_labels, labelled_splits, parts_of
 from benchmark.tasks.processing import ACCURACY, OTHER_READERS, other_readers, predictions, reader_score
+from benchmark.tasks.scores import interval_of, p_of_chance, score_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.exif import ATTRIBUTES, column_spelling
 from builders.photos import UNLABELLED, PhotoSet
 from builders.pixels import CenterMask
 
 if TYPE_CHECKING:
-    from benchmark.probe import LabelledSplits, ProbeAnswers
+    from benchmark.probe import LabelledSplits, ProbeAnswers, SharedSplits
+    from benchmark.stats import ErrorUnits
     from benchmark.views import ViewRecipe
 
 ACQUISITION = Family(
@@ -38,14 +40,11 @@ ACQUISITION = Family(
     hub_id="{subject}-probe",
 )
 
-CLUSTER_COLUMNS = ("scene", "owner")
-"""Columns that say which photos err together: intervals resample their values, not single photos."""
-
 
 def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
-    from benchmark.probe import Clusters, as_learnt, labelled_curve, labelled_probe, labelled_spread
-    from benchmark.stats import against_chance, photo_interval
+    from benchmark.probe import Clusters, SharedSplits, as_learnt, labelled_curve, labelled_probe, labelled_spread
+    from benchmark.stats import error_units
 
     labels = attribute_labels(given.photos, attribute)
     assert labels is not None
@@ -56,18 +55,19 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
     parts = {"train": train, "val": val, "test": test}
     how: dict[str, Any] = {"protocol": given.options.protocol, "device": given.device}
 
-    def seen(name: str) -> LabelledSplits:
+    def seen(name: str) -> LabelledSplits | SharedSplits:
         rows = {split: given.view(name, part.photos) for split, part in parts.items()}
-        return replace(labelled_splits(rows, parts, n_classes), among=among(given, name, parts))
+        splits, where = labelled_splits(rows, parts, n_classes), among(given, name, parts)
+        return splits if where is None else SharedSplits(splits, where)
 
-    def control(splits: LabelledSplits) -> dict[str, float]:
-        return _control(labelled_probe(splits, **how), clusters, given.options)
+    def control(splits: LabelledSplits | SharedSplits) -> dict[str, float]:
+        return _control(labelled_probe(splits, **how), units, given.options)
 
-    clusters, unit = _clusters(given.photos, test.photos)
+    units = error_units(given.photos.columns, test.photos)
     splits = seen(view)
     learnt = as_learnt(splits, **how)
     answers = labelled_probe(learnt, **how)
-    learnt_clusters = Clusters(*(_clusters(given.photos, part.photos)[0] for part in (train, val)))
+    learnt_units = [error_units(given.photos.columns, part.photos) for part in (train, val)]
 
     def further() -> dict[str, Any]:
         controls = {"shuffled": _shuffled(given, learnt, answers)}
@@ -77,43 +77,42 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
         if metadata.shape[1]:
             rows = {split: metadata[part.photos] for split, part in parts.items()}
             controls["metadata"] = control(labelled_splits(rows, parts, n_classes))
-        curve = labelled_curve(learnt, whole=answers, clusters=clusters, **how)
+        curve = labelled_curve(learnt, whole=answers, clusters=units.clusters, **how)
+        learnt_clusters = Clusters(*(of.clusters for of in learnt_units))
         spread = labelled_spread(learnt, whole=answers, clusters=learnt_clusters, **how)
         return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
 
-    ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=given.options.resamples)
     frequent = int(np.bincount(train.classes, minlength=n_classes).argmax())
     most_frequent = float((test.classes == frequent).mean())
     guess = max(1 / n_classes, most_frequent)  # of a probe that always gives the same answer
-    score = Score(
-        task=f"probe/{attribute}",
-        data=given.photos.name,
-        metric=ACCURACY.name,
+    score = score_of(
+        f"probe/{attribute}",
+        ACCURACY.name,
+        given,
+        answers.photo_accuracy,
+        units,
         value=answers.accuracy,
-        low=ends.low,
-        high=ends.high,
-        n=len(test.photos),
         chance=1 / n_classes,
         details={
             "classes": n_classes,
             "class_names": list(names),
             "most_frequent_class": most_frequent,
-            "p_chance": against_chance(answers.photo_accuracy, guess, clusters=clusters),
+            "p_chance": p_of_chance(answers.photo_accuracy, units, guess),
             "mask_ratio": given.options.mask_ratio,
             "visible_share": _visible_share(given),
-            "resampled": unit,
-            "units": ends.units,
+            "resampled": units.rule,
+            "units": units.count,
             **({} if given.brief else further()),
             **answers.details(),
         },
     )
     kept = {"predicted": answers.predicted, "expected": answers.expected, "photos": test.photos}
-    if clusters is not None:
-        kept["clusters"] = clusters
+    if units.clusters is not None:
+        kept["clusters"] = units.clusters
     scores = [score]
     for metric, reader in other_readers(given.options).items():
         read = labelled_probe(splits, reader=reader, **how)
-        scores.append(reader_score(score, metric, read, given.options.resamples, clusters))
+        scores.append(reader_score(score, metric, read, given, units))
         kept[f"predicted-{reader}"] = read.predicted
     return TaskOutcome(tuple(scores), kept)
 
@@ -127,26 +126,8 @@ def read_acquisition_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoVal
     return {metric: PhotoValues(of[0], values, ACCURACY.bounds, of[1]) for metric, values in right.items()}
 
 
-def _clusters(photos: PhotoSet, test: np.ndarray) -> tuple[np.ndarray | None, str]:
-    """What test photos err together in, as int64 [n] codes, and its name: their scene, their owner, or themselves.
-
-    A photo without a name of its own there stands alone; where all photos are of one owner, photos are all there is.
-    Codes are those of the whole set: one owner has one code in the answers to every question.
-    """
-    for column in CLUSTER_COLUMNS:
-        if column in photos.columns:
-            names = photos.columns[column].astype(str)
-            code = np.unique(names, return_inverse=True)[1].astype(np.int64)
-            code = np.where(names == "", len(names) + np.arange(len(names)), code)[test]
-            if 1 < len(np.unique(code)) < len(code):
-                return code, column
-    return None, "photo"
-
-
-def _control(answers: ProbeAnswers, clusters: np.ndarray | None, options: RunOptions) -> dict[str, float]:
-    from benchmark.stats import photo_interval
-
-    ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=options.resamples)
+def _control(answers: ProbeAnswers, units: ErrorUnits, options: RunOptions) -> dict[str, float]:
+    ends = interval_of(answers.photo_accuracy, units, options)
     return {"accuracy": answers.accuracy, "low": ends.low, "high": ends.high}
 
 

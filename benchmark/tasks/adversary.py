@@ -12,6 +12,7 @@ from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.processing import upright
 from benchmark.tasks.queries import Asked, asked_of, tie_rule, unfit_for_plain_knn
+from benchmark.tasks.scores import score_of, ungrouped
 from benchmark.tasks.strips import strip_details
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import PhotoSet
@@ -140,19 +141,14 @@ def _score(
     given: TaskInput,
     more: Mapping[str, Mapping[str, Any]],
 ) -> Score:
-    from benchmark.stats import photo_interval
-
-    ends = photo_interval(values, resamples=given.options.resamples)
     details: dict[str, Any] = {"k": answers.k, "train_photos": len(asked.train), **asked.sampled(given.options)}
     details |= {"processings": len(answers.correct) - 1, "ties": _ties(metric.name, answers)}
-    return Score(
-        task="knn/adversary",
-        data=given.photos.name,
-        metric=metric.name,
-        value=float(values.mean()),
-        low=ends.low,
-        high=ends.high,
-        n=len(values),
+    return score_of(
+        "knn/adversary",
+        metric.name,
+        given,
+        values,
+        ungrouped(given, asked.test),
         chance=0.0 if metric.signed else answers.chance,
         details={**details, "tie_rule": given.options.ties, **more.get(metric.name, {})},
     )

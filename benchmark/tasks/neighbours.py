@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.processing import (
     assignments,
@@ -18,6 +17,7 @@ from benchmark.tasks.processing import (
     unfit_for_processing,
 )
 from benchmark.tasks.queries import Asked, asked_of, tie_rule, unfit_for_plain_knn
+from benchmark.tasks.scores import interval_of, score_of, ungrouped
 from benchmark.tasks.similarity import similarity_details
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import PhotoSet
@@ -115,7 +115,7 @@ def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     kept |= {"worst": answers.of_worst(rule), "flipped": answers.flipped(rule)}
     values = answers.per_photo(rule)
     more: dict[str, dict[str, Any]] = {"spd": similarity_details(given, asked.train, asked.test, parameter.processings)}
-    more["worst"] = {"flipped": _flipped(answers, given.options)}
+    more["worst"] = {"flipped": _flipped(answers, asked, given)}
     scores = tuple(
         _score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, asked, given, more.get(name, {}))
         for name in values
@@ -185,10 +185,7 @@ def _score(
 ) -> Score:
     """The score of one set-up (or of ``spd``) from its values by photo; it is called as the only or the same metric.
     ``more`` are further details."""
-    from benchmark.stats import photo_interval
-
     metric = next((m for m in metrics if m.name == name), metrics[0])
-    ends = photo_interval(values, bounds=metric.bounds, resamples=given.options.resamples)
     random = given.options.ties == "random"
     by_seed = answers.random_seed_values if random else answers.seed_values
     details: dict[str, Any] = {"k": answers.k, "train_photos": len(asked.train), **asked.sampled(given.options)}
@@ -199,24 +196,21 @@ def _score(
         details["tie_rule"] = given.options.ties
     if name in by_seed:
         details["accuracy_by_seed"] = [round(float(v), 6) for v in by_seed[name]]
-    return Score(
-        task=task,
-        data=given.photos.name,
-        metric=metric.name,
-        value=float(values.mean()),
-        low=ends.low,
-        high=ends.high,
-        n=len(values),
+    return score_of(
+        task,
+        metric.name,
+        given,
+        values,
+        ungrouped(given, asked.test),
         chance=0.0 if metric.signed else answers.chance,
         details={**details, **more},
+        bounds=metric.bounds,
     )
 
 
-def _flipped(answers: KnnAnswers, options: RunOptions) -> dict[str, float]:
+def _flipped(answers: KnnAnswers, asked: Asked, given: TaskInput) -> dict[str, float]:
     """The share of answers that some processing of the query changes from right to wrong, with its interval."""
-    from benchmark.stats import photo_interval
-
-    found = photo_interval(answers.flipped(tie_rule(options)), resamples=options.resamples)
+    found = interval_of(answers.flipped(tie_rule(given.options)), ungrouped(given, asked.test), given.options)
     return {"value": found.value, "low": found.low, "high": found.high}
 
 

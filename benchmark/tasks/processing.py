@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
+from benchmark.tasks.scores import p_of_chance, score_of, ungrouped
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.photos import SPLITS, PhotoSet
@@ -20,6 +20,7 @@ from builders.pixels import ALL_PARAMETERS, Parameter, assigned_classes
 
 if TYPE_CHECKING:
     from benchmark.probe import ProbeAnswers
+    from benchmark.stats import ErrorUnits
     from benchmark.views import ViewRecipe
 
 PROCESSING = Family(
@@ -73,24 +74,21 @@ def other_readers(options: RunOptions) -> dict[str, str]:
     return {f"{ACCURACY.name}-{reader}": reader for reader in options.readers.split(",")[1:]}
 
 
-def reader_score(
-    first: Score, metric: str, answers: ProbeAnswers, resamples: int, clusters: np.ndarray | None = None
-) -> Score:
+def reader_score(first: Score, metric: str, answers: ProbeAnswers, given: TaskInput, units: ErrorUnits) -> Score:
     """The score of another reader, on the photos and with the chance of the linear one's."""
-    from benchmark.stats import against_chance, photo_interval
-
-    ends = photo_interval(answers.photo_accuracy, clusters=clusters, resamples=resamples)
     shared = ("classes", "class_names", "most_frequent_class", "mask_ratio", "resampled", "units")
     guess = max(first.chance, float(first.details.get("most_frequent_class", 0)))
-    return replace(
-        first,
-        metric=metric,
+    return score_of(
+        first.task,
+        metric,
+        given,
+        answers.photo_accuracy,
+        units,
         value=answers.accuracy,
-        low=ends.low,
-        high=ends.high,
+        chance=first.chance,
         details={
             **{name: first.details[name] for name in shared if name in first.details},
-            "p_chance": against_chance(answers.photo_accuracy, guess, clusters=clusters),
+            "p_chance": p_of_chance(answers.photo_accuracy, units, guess),
             **answers.details(),
         },
     )
@@ -112,7 +110,6 @@ def _all_assignments(photo_ids: tuple[str, ...], parameter: Parameter, seeds: in
 def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     """``probe/<parameter>``: train photos in one random class each, test photos in every class."""
     from benchmark.probe import processing_curve, processing_probe, processing_spread
-    from benchmark.stats import against_chance, photo_interval
 
     train, test = train_and_test(given)
     asked = (
@@ -122,24 +119,23 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     )
     how: dict[str, Any] = {"protocol": given.options.protocol, "device": given.device}
     answers = processing_probe(*asked, **how)
-    ends = photo_interval(answers.photo_accuracy, resamples=given.options.resamples)
+    units = ungrouped(given, test)
     more: dict[str, Any] = {}
     if not given.brief:
         more["learning_curve"] = processing_curve(*asked, whole=answers, **how).details()
         more["training_spread"] = processing_spread(*asked, whole=answers, **how).details()
-    score = Score(
-        task=f"probe/{parameter.name}",
-        data=given.photos.name,
-        metric=ACCURACY.name,
+    score = score_of(
+        f"probe/{parameter.name}",
+        ACCURACY.name,
+        given,
+        answers.photo_accuracy,
+        units,
         value=answers.accuracy,
-        low=ends.low,
-        high=ends.high,
-        n=len(test),
         chance=parameter.chance,
         details={
             "classes": len(parameter.classes),
             "class_names": list(parameter.classes),
-            "p_chance": against_chance(answers.photo_accuracy, parameter.chance),
+            "p_chance": p_of_chance(answers.photo_accuracy, units, parameter.chance),
             **more,
             **answers.details(),
         },
@@ -147,7 +143,7 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
     scores, kept = [score], {"predicted": answers.predicted, "photos": test}
     for metric, reader in other_readers(given.options).items():
         read = processing_probe(*asked, reader=reader, **how)
-        scores.append(reader_score(score, metric, read, given.options.resamples))
+        scores.append(reader_score(score, metric, read, given, units))
         kept[f"predicted-{reader}"] = read.predicted
     return TaskOutcome(tuple(scores), kept)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Family, Metric, PhotoValues, Score
+from benchmark.results import Family, Metric, PhotoValues
+from benchmark.tasks.scores import score_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.photos import PhotoSet, hash64
@@ -86,7 +87,7 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
     """``retrieval/pairs`` over all complete pairs; a pair that lost a photo is left out and counted."""
     from benchmark.compute import exact_device
     from benchmark.retrieval import pair_retrieval
-    from benchmark.stats import photo_interval
+    from benchmark.stats import single_units
     from benchmark.views import ORIGINAL
 
     usable = np.flatnonzero(given.usable)
@@ -103,20 +104,20 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
     )
     more = {"different": {"lost": _lost(given, whole, embeddings, answers)}}
     incomplete = int((counts != 2).sum())
+    units = single_units(answers.n, "pair")  # scenes and owners of pairs are not looked at
     scores = []
     for name, values in answers.per_pair().items():
-        ends = photo_interval(values, bounds=_bounds(name), resamples=given.options.resamples)
+        details = {"queries": 2 * answers.n, "pairs_left_out": incomplete, "unit": units.rule, **more.get(name, {})}
         scores.append(
-            Score(
-                task="retrieval/pairs",
-                data=given.photos.name,
-                metric=name,
-                value=float(values.mean()),
-                low=ends.low,
-                high=ends.high,
-                n=answers.n,
+            score_of(
+                "retrieval/pairs",
+                name,
+                given,
+                values,
+                units,
                 chance=answers.chance[name],
-                details={"queries": 2 * answers.n, "pairs_left_out": incomplete, "unit": "pair"} | more.get(name, {}),
+                details=details,
+                bounds=_bounds(name),
             )
         )
     kept = {

@@ -7,10 +7,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from benchmark.results import Metric, PhotoValues, Score
+from benchmark.results import Metric, PhotoValues
 from benchmark.tasks.neighbours import PLAIN
 from benchmark.tasks.processing import plain_views, train_and_test
 from benchmark.tasks.queries import labelled, unfit_for_plain_knn
+from benchmark.tasks.scores import score_of, ungrouped
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 
 ACCURACY = Metric(
@@ -26,7 +27,6 @@ ACCURACY = Metric(
 def run_linear_semantics(given: TaskInput) -> TaskOutcome:
     """``linear/original``: train photos with their classes, test photos as they are."""
     from benchmark.probe import LabelledSplits, labelled_probe
-    from benchmark.stats import photo_interval
     from benchmark.views import ORIGINAL
 
     values = given.photos.labels.values
@@ -36,15 +36,13 @@ def run_linear_semantics(given: TaskInput) -> TaskOutcome:
         given.view(ORIGINAL, train), values[train], None, None, given.view(ORIGINAL, test), values[test], n_classes
     )
     answers = labelled_probe(splits, protocol=given.options.protocol, device=given.device)
-    ends = photo_interval(answers.photo_accuracy, resamples=given.options.resamples)
-    score = Score(
-        task=LINEAR_SEMANTICS,
-        data=given.photos.name,
-        metric=ACCURACY.name,
+    score = score_of(
+        LINEAR_SEMANTICS,
+        ACCURACY.name,
+        given,
+        answers.photo_accuracy,
+        ungrouped(given, test),
         value=answers.accuracy,
-        low=ends.low,
-        high=ends.high,
-        n=len(test),
         chance=answers.chance,
         details={"classes": n_classes, **answers.details()},
     )

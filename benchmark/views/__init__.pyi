@@ -1,9 +1,9 @@
 from .acquisition import MaskedViews, PlainViews
 from .ahead import StreamAsked, ViewsAhead
 from .choice import ViewMaker, chosen_maker
-from .loading import PREPROCESSING_FAILED, PhotoViews, iterate_views, photo_bytes
+from .loading import PREPROCESSING_FAILED, iterate_views, photo_bytes
 from .stream import view_stream
-from .views import ORIGINAL, Preprocess, ProcessingViews, StoredViews, ViewRecipe
+from .views import ORIGINAL, PhotoViews, Preprocess, ProcessingViews, StoredViews, ViewRecipe
 
 __all__ = [
     "ORIGINAL",

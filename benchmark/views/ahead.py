@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from benchmark.views.loading import PhotoViews
 from benchmark.views.stream import view_stream
-from benchmark.views.views import Preprocess, ViewRecipe
+from benchmark.views.views import PhotoViews, Preprocess, ViewRecipe
 from builders.photos import PhotoSet
 from builders.pixels import compiling_s
 

@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from PIL import Image
 
 from benchmark.compute import free_on_host
 from benchmark.views.ring import Row, SlotPlan
-from benchmark.views.views import DecodedPhoto, Preprocess, ViewRecipe, Views, on_a_copy
+from benchmark.views.views import DecodedPhoto, PhotoViews, Preprocess, ViewRecipe, Views, on_a_copy
 from benchmark.views.workers import made_by_workers
 from builders.errors import PhotoError
 from builders.outside import kind_and_line
@@ -43,31 +42,6 @@ DECODED_BYTES = 2 << 20
 
 PREPROCESSING_FAILED = "preprocessing failed"
 """How a failure begins whose cause is an encoder's own code: the photo itself could be read."""
-
-
-@dataclass(frozen=True)
-class PhotoViews:
-    """All views of one photo, or the reason why there are none."""
-
-    index: int
-    """Index of the photo in its set."""
-    arrays: tuple[torch.Tensor, ...]
-    """One per preprocessing: [views, ...]. Empty if the photo failed, and where all its views did; the place of a view
-    that failed alone is held by another of the same photo."""
-    failure: str
-    """Why there is no view for any preprocessing, in one sentence; empty if there is one."""
-    source_jpeg: str
-    """The photo's own compression, for example ``q75 4:2:0``."""
-    seconds: float
-    """Time of one worker spent on it."""
-    own_failures: tuple[Mapping[str, str], ...] = ()
-    """One per preprocessing: the reason by name of each view that failed; none at all where all went well."""
-    decoded: torch.Tensor | None = None
-    """uint8 [height, width, 3]: the photo, where a device is still to make its views; ``arrays`` is then empty."""
-    digest: bytes = b""
-    """``photo_digest`` of the bytes that were read; empty where they could not be."""
-    there: Any = None
-    """A CUDA event after which ``arrays`` on a GPU may be read; None where they are there."""
 
 
 def iterate_views(

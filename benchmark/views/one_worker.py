@@ -6,16 +6,13 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from benchmark.views.ring import Ring
+from benchmark.views.views import PhotoViews
 from builders.ranks import begin_fork
-
-if TYPE_CHECKING:
-    from benchmark.views.loading import PhotoViews
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Reply:
     """Of a decoded photo: itself, or its shape where it stands in the slot."""
 
 
-Make = Callable[[int], "PhotoViews"]
+Make = Callable[[int], PhotoViews]
 """Position -> the views of that photo; picklable."""
 
 

@@ -7,9 +7,9 @@ made; ``loading`` has workers make them while the encoder runs on earlier ones.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -25,6 +25,9 @@ from builders.pixels import (
     preprocess_all,
 )
 from builders.sources import unpack
+
+if TYPE_CHECKING:
+    import torch
 
 Preprocess = Callable[[Image.Image], np.ndarray]
 """RGB image -> array of the same shape and dtype for any photo; picklable."""
@@ -215,3 +218,28 @@ class DecodedPhoto(NamedTuple):
 
     pixels: np.ndarray
     """uint8 [height, width, 3]."""
+
+
+@dataclass(frozen=True)
+class PhotoViews:
+    """All views of one photo, or the reason why there are none."""
+
+    index: int
+    """Index of the photo in its set."""
+    arrays: tuple[torch.Tensor, ...]
+    """One per preprocessing: [views, ...]. Empty if the photo failed, and where all its views did; the place of a view
+    that failed alone is held by another of the same photo."""
+    failure: str
+    """Why there is no view for any preprocessing, in one sentence; empty if there is one."""
+    source_jpeg: str
+    """The photo's own compression, for example ``q75 4:2:0``."""
+    seconds: float
+    """Time of one worker spent on it."""
+    own_failures: tuple[Mapping[str, str], ...] = ()
+    """One per preprocessing: the reason by name of each view that failed; none at all where all went well."""
+    decoded: torch.Tensor | None = None
+    """uint8 [height, width, 3]: the photo, where a device is still to make its views; ``arrays`` is then empty."""
+    digest: bytes = b""
+    """``photo_digest`` of the bytes that were read; empty where they could not be."""
+    there: Any = None
+    """A CUDA event after which ``arrays`` on a GPU may be read; None where they are there."""

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,12 +25,10 @@ from benchmark.views.begun import Begun
 from benchmark.views.one_worker import Make, Reply, Task, work
 from benchmark.views.ring import Lease, Ring, SlotPlan
 from benchmark.views.runs import Choice, Runs, chosen
+from benchmark.views.views import PhotoViews
 from benchmark.views.watch import Watch
 from builders.errors import DataError
 from builders.ranks import signals_held
-
-if TYPE_CHECKING:
-    from benchmark.views.loading import PhotoViews
 
 QUEUED = 2
 """Photos that a worker has been given at a time: the next one is there when one is done, and a slow photo holds up one

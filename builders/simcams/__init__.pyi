@@ -1,10 +1,9 @@
 from .camera import Body, Camera, Framing, JpegSettings, Lens, Pipeline, Settings
 from .catalogue import bundled_catalogue, camera_named, read_catalogue
-from .photo_scenes import PhotoScenes
+from .photo_scenes import PhotoScenes, ProceduralScenes
 from .photo_sets import DEFAULT_PAIRS, DEFAULT_SCENES, DEFAULT_SIZE, simcams_photos, simpairs_photos
 from .rendering import Shot, expose, render_shot
 from .scene_light import SceneLight
-from .scenes import ProceduralScenes
 from .shots import Scenes
 
 __all__ = [

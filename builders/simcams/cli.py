@@ -78,8 +78,7 @@ def _photos(arguments: argparse.Namespace) -> PhotoSet:
 
 
 def _scenes(source: str, count: int, height: int, width: int, seed: int, licence: str) -> Scenes:
-    from builders.simcams.photo_scenes import PhotoScenes
-    from builders.simcams.scenes import ProceduralScenes
+    from builders.simcams.photo_scenes import PhotoScenes, ProceduralScenes
 
     kind, _, path = source.partition(":")
     if kind == "procedural" and not path:

@@ -1,4 +1,7 @@
-"""Scenes from photos: decoded, taken back to linear light and shrunk there, which leaves little of their own past."""
+"""Sources of scenes: made from nothing, or from photos.
+
+Photos are decoded, taken back to linear light and shrunk there, which leaves little of their own past.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from builders.outside import Refused, open_outside, read_outside
 from builders.pixels import decode_rgb
 from builders.simcams.randomness import generator
 from builders.simcams.scene_light import SceneLight, margin_for
-from builders.simcams.scenes import draw_illuminant
+from builders.simcams.scenes import SCENE_KINDS, draw_illuminant
+from builders.simcams.stages import chosen_stages
 
 LEAST_SHRINK = 2
 """Residual of the source's noise and blocks is 1.0 of a camera's own ISO 100 shot noise at 2, 0.57 at 4, 0.37 at 6."""
@@ -26,6 +30,44 @@ CLIP_START = 0.9
 """Level of grey above which a photo's highlights count as clipped (Brooks et al. 2019, section 4.1.2)."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif", ".avif", ".bmp")
+
+
+@dataclass(frozen=True)
+class ProceduralScenes:
+    """A numbered series of scenes. Scene ``i`` does not depend on how many there are."""
+
+    count: int
+    height: int
+    width: int
+    seed: int = 0
+
+    licence: str = "CC0-1.0"
+    source: str = "procedural"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """``proc-<seed>-<number>``."""
+        return tuple(f"proc-{self.seed}-{i:05}" for i in range(self.count))
+
+    def kind(self, index: int) -> str:
+        """One of ``SCENE_KINDS``, in turn."""
+        return SCENE_KINDS[index % len(SCENE_KINDS)]
+
+    def shrink_factor(self, index: int) -> float:
+        """Factor by which a source was shrunk; 0 here, where nothing was."""
+        return 0.0
+
+    def fingerprint(self) -> str:
+        """Names everything that decides the light."""
+        return repr(self)
+
+    def light(self, index: int) -> SceneLight:
+        """The light of scene ``index``."""
+        scene_id = self.ids[index]
+        margin = margin_for(self.height, self.width)
+        rng = generator("scene", scene_id, self.height, self.width)
+        linear = chosen_stages().paint(self.kind(index), self.height + 2 * margin, self.width + 2 * margin, rng)
+        return SceneLight.of_linear_rgb(scene_id, linear, margin, illuminant=draw_illuminant(rng))
 
 
 @dataclass(frozen=True)

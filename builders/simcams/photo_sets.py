@@ -23,9 +23,9 @@ from builders.simcams.design import (
     split_scenes,
     unit_for,
 )
+from builders.simcams.photo_scenes import ProceduralScenes
 from builders.simcams.randomness import generator
 from builders.simcams.rendering import Shot
-from builders.simcams.scenes import ProceduralScenes
 from builders.simcams.shots import Scenes, SimulatedShots
 
 SIMULATED = "simulated: rendered by camtrace's camera models from {}; exact labels, no camera took these pictures"

@@ -12,10 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from builders.simcams.randomness import generator
-from builders.simcams.scene_light import SceneLight, margin_for
-from builders.simcams.stages import chosen_stages
-
 SCENE_KINDS = ("leaves", "blocks", "fields", "weave")
 """What a procedural scene is mostly made of; its semantic label."""
 
@@ -33,44 +29,6 @@ _LMS_FROM_LAB = np.array([[1, 1, 1], [1, 1, -1], [1, -2, 0]]) / np.sqrt([3, 6, 2
 
 _SMALLEST_RADIUS = 2.0
 _COVERAGE = 3.0
-
-
-@dataclass(frozen=True)
-class ProceduralScenes:
-    """A numbered series of scenes. Scene ``i`` does not depend on how many there are."""
-
-    count: int
-    height: int
-    width: int
-    seed: int = 0
-
-    licence: str = "CC0-1.0"
-    source: str = "procedural"
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """``proc-<seed>-<number>``."""
-        return tuple(f"proc-{self.seed}-{i:05}" for i in range(self.count))
-
-    def kind(self, index: int) -> str:
-        """One of ``SCENE_KINDS``, in turn."""
-        return SCENE_KINDS[index % len(SCENE_KINDS)]
-
-    def shrink_factor(self, index: int) -> float:
-        """Factor by which a source was shrunk; 0 here, where nothing was."""
-        return 0.0
-
-    def fingerprint(self) -> str:
-        """Names everything that decides the light."""
-        return repr(self)
-
-    def light(self, index: int) -> SceneLight:
-        """The light of scene ``index``."""
-        scene_id = self.ids[index]
-        margin = margin_for(self.height, self.width)
-        rng = generator("scene", scene_id, self.height, self.width)
-        linear = chosen_stages().paint(self.kind(index), self.height + 2 * margin, self.width + 2 * margin, rng)
-        return SceneLight.of_linear_rgb(scene_id, linear, margin, illuminant=draw_illuminant(rng))
 
 
 def paint(kind: str, height: int, width: int, rng: np.random.Generator) -> np.ndarray:

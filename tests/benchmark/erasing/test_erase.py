@@ -189,10 +189,10 @@ def test_other_encoders__and_commands_that_take_many_are_refused(made, tmp_path)
     given = ["--eraser", str(folder), *common, "--output", str(tmp_path / "o")]
     assert score(["--model", "control:random-projection", *given]) == 1
     from benchmark.encoders import load_encoder
-    from benchmark.scoring import with_eraser
+    from benchmark.scoring import check_eraser
 
     with pytest.raises(EncoderError, match="dimensions, the eraser"):
-        with_eraser(load_encoder("control:random-projection"), load_eraser(folder)[0])
+        check_eraser(load_eraser(folder)[0], load_encoder("control:random-projection"))
     with pytest.raises(UsageError, match="--eraser goes with one encoder"):
         run_sweep(sweep_parser().parse_args(["--model", MODEL, *given]))
     for wrong, said in (

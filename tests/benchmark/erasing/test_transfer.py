@@ -11,6 +11,7 @@ from benchmark.erasing import Asking, Row, erase_trace
 from benchmark.erasing.card import card_text, curve_table, matrix, table, verdict
 from benchmark.erasing.measuring import rows_of, tasks_of
 from benchmark.options import RunOptions
+from benchmark.tasks import all_tasks
 from builders.errors import DataError
 from builders.photos import Labels, PhotoSet
 from tests.conftest import photo_bytes
@@ -57,7 +58,7 @@ def test_matrix__has_every_trace_of_every_set(erased):
         for reader in ("linear", "knn")
         for data in ("here", "there")
     }
-    text = matrix({"make": found})
+    text = matrix({"make": found}, all_tasks())
     assert "What the linear reader reads" in text
     assert "What the knn reader reads" in text
     rows = [line for line in text.splitlines() if line.startswith(("| nothing", "| make"))]
@@ -99,13 +100,13 @@ def test_verdict__names_who_still_reads_it(erased):
     rows = [row("linear", 0.17, 0.1), row("knn", 0.86, 0.8)]
     assert verdict(rows, "jpeg") == "On 50 unseen photos jpeg is still read by knn (86.0 %, chance 16.7 %)."
     assert verdict(rows[:1], "jpeg") == "On 50 unseen photos no reader of linear is above chance."
-    text = table(rows, erased[2].eraser)
+    text = table(rows, erased[2].eraser, all_tasks())
     assert "86.0 (80.0 to 96.0)" in text
     assert "-4.0 (-80.0 to -40.0)" in text
 
 
 def test_card__tells_of_the_cameras_and_the_readers(erased):
-    text = card_text(erased[2], "me/eraser")
+    text = card_text(erased[2], all_tasks(), "me/eraser")
     assert 'camtrace.load_eraser("me/eraser")' in text
     assert "other photos than the fit's" in text
     assert "How many photos it needs" in text
@@ -125,6 +126,6 @@ def test_rows__that_cannot_be_paired_have_no_interval(erased):
             assert one.difference == pytest.approx(same.difference, abs=1e-9)
             assert (one.low, one.high, one.p_value) == (None, None, None)
             assert json.loads(json.dumps(one.record()))["low"] is None
-        text = table(rows, found.eraser)
+        text = table(rows, found.eraser, all_tasks())
         assert text.count("unpaired, no interval)") == len(rows)
         assert "+0.0 to +0.0" not in text

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
-from benchmark.leaderboard import command
+from benchmark.leaderboard import site as site_module
 from benchmark.leaderboard.command import main
 from benchmark.results.schema import write_result
 from builders.errors import RemoteError, UsageError
@@ -96,7 +96,7 @@ def test_site__data_script_is_the_json(site):
 
 def test_group_means__an_encoder_published_and_measured_counts_once(make, tmp_path, monkeypatch):
     facts = {"CLIP (ViT-B/16, WIT)": {"id": "openai/clip-vit-base-patch16"}}
-    monkeypatch.setattr(command, "study_facts", lambda: facts)
+    monkeypatch.setattr(site_module, "study_facts", lambda: facts)
     import dataclasses
 
     probes = make.probes(0.5, 0.6, 0.7, 0.4, protocol="iccv2025")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.probe import Among, LabelledSplits, Together, labelled_probe, labelled_spread, protocols
+from benchmark.probe import Among, LabelledSplits, SharedSplits, Together, labelled_probe, labelled_spread, protocols
 from benchmark.probe import together as together_module
 from benchmark.probe.features import normalised
 from benchmark.probe.protocols import as_learnt
@@ -31,13 +31,14 @@ def together(photos: tuple[np.ndarray, np.ndarray]) -> Together:
     return Together(x[: TRAIN + VAL], x[TRAIN + VAL :], order, 2 * CLASSES)
 
 
-def some(photos: tuple[np.ndarray, np.ndarray], together: Together, every: int) -> LabelledSplits:
+def some(photos: tuple[np.ndarray, np.ndarray], together: Together, every: int) -> SharedSplits:
     """Every so-manieth photo of each split."""
     x, y = photos
     train, val = np.arange(0, TRAIN, every), np.arange(TRAIN, TRAIN + VAL, every)
     test = np.arange(TRAIN + VAL, len(y), every)
     given = [part for at in (train, val, test) for part in (x[at], y[at])]
-    return LabelledSplits(*given, CLASSES, among=Among(together, np.concatenate([train, val]), test - TRAIN - VAL))
+    among = Among(together, np.concatenate([train, val]), test - TRAIN - VAL)
+    return SharedSplits(LabelledSplits(*given, CLASSES), among)
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +50,8 @@ def half_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_labelled_probe__of_some_photos_answers_as_alone(
     photos: tuple[np.ndarray, np.ndarray], together: Together, every: int
 ) -> None:
-    splits = some(photos, together, every)
-    learnt = as_learnt(splits)
+    shared = some(photos, together, every)
+    splits, learnt = shared.splits, as_learnt(shared)
     assert learnt.train_x.shape == (-(-TRAIN // every), TRAIN + VAL + 2)  # among all, not alone
     assert as_learnt(learnt) is learnt
     for name in ("train_y", "val_y", "test_y"):
@@ -60,12 +61,12 @@ def test_labelled_probe__of_some_photos_answers_as_alone(
     )
     n = len(splits.train_x) + len(splits.val_x)
     np.testing.assert_allclose(rows @ rows[:n].T, plain @ plain[:n].T, atol=2e-6)
-    found, alone = labelled_probe(splits), labelled_probe(replace(splits, among=None))
+    found, alone = labelled_probe(shared), labelled_probe(splits)
     assert found.chosen == alone.chosen
     np.testing.assert_array_equal(found.predicted, alone.predicted)
     np.testing.assert_allclose(found.final_loss, alone.final_loss, rtol=1e-4)
     assert 0.4 < found.accuracy < 1
-    spreads = [labelled_spread(s, whole=found, probes=3).deviation for s in (splits, replace(splits, among=None))]
+    spreads = [labelled_spread(s, whole=found, probes=3).deviation for s in (shared, splits)]
     assert spreads[0] == spreads[1] > 0
 
 
@@ -89,9 +90,8 @@ def test_as_learnt__alone_where_turning_all_does_not_pay_or_fit(
     photos: tuple[np.ndarray, np.ndarray], together: Together, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, _ = photos
-    splits = some(photos, together, 1)
     alone = TRAIN + VAL + 2
-    parts = as_learnt(replace(splits, of_others=True))
+    parts = as_learnt(replace(some(photos, together, 1).splits, of_others=True))
     assert parts.frame is None
     few = Together(x[: TRAIN + VAL], x[TRAIN + VAL :], np.arange(TRAIN + VAL), 0)
     assert not few.pays(TRAIN + VAL)
@@ -106,4 +106,4 @@ def test_as_learnt__alone_where_turning_all_does_not_pay_or_fit(
     needed = 32 * (TRAIN + VAL) * D
     half = some(photos, together, 2)
     assert as_learnt(half, memory_bytes=needed - 1).train_x.shape[1] == alone // 2 + 1
-    assert as_learnt(replace(half), memory_bytes=needed).train_x.shape[1] == alone
+    assert as_learnt(half, memory_bytes=needed).train_x.shape[1] == alone

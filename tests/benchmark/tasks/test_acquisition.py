@@ -14,7 +14,6 @@ from benchmark.probe.turned import turned
 from benchmark.results.schema import Result
 from benchmark.scoring.run import score_encoders
 from benchmark.stats import against_chance
-from benchmark.tasks.acquisition import _clusters
 from benchmark.tasks.processing import PROCESSING_PROBES
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from benchmark.views.acquisition import MaskedViews, PlainViews
@@ -169,22 +168,6 @@ def test_acquisition_probes__are_tested_against_the_most_frequent_class_by_scene
     assert flash.details["p_chance"] == pytest.approx(against_chance(scenes, 0.7))
     assert flash.details["p_chance"] != pytest.approx(against_chance(right.astype(float), 0.7))
     assert flash.details["p_chance"] > against_chance(scenes, 0.5)
-
-
-def test_clusters__owners_scenes_and_photos_of_nobody():
-    photos = PhotoSet.of_bytes("toy", {str(i): b"" for i in range(6)})
-    assert _clusters(photos, np.arange(6)) == (None, "photo")
-    owners = dataclasses.replace(photos, columns={"owner": np.array(["b", "", "a", "b", "", "a"])})
-    code, unit = _clusters(owners, np.array([0, 1, 3, 4]))
-    assert unit == "owner"
-    assert code[0] == code[2]
-    assert len(set(code.tolist())) == 3
-    # Of other photos the owners have the same codes, and the photos of nobody codes of their own.
-    others = _clusters(owners, np.array([2, 3, 4, 5, 0]))[0]
-    assert (others[1], others[4], others[2]) == (code[0], code[0], code[3])
-    assert others[0] == others[3] != code[0]
-    alone = dataclasses.replace(photos, columns={"owner": np.array(["me"] * 6)})
-    assert _clusters(alone, np.arange(6)) == (None, "photo")
 
 
 def test_acquisition_probes__effort_grows_with_labelled_photos_and_classes():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import benchmark.tasks.registry as registry
-from benchmark.leaderboard import main as leaderboard
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.columns import board_families
+from benchmark.leaderboard.command import main as leaderboard
 from benchmark.leaderboard.entries import measured_entries
 from benchmark.results import Family, Metric, PhotoValues, Score, read_results, read_run, summarise
 from benchmark.scoring.command import main as score

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import benchmark.tasks
-from benchmark.tasks.acquisition import CLUSTER_COLUMNS
+from benchmark.stats import CLUSTER_COLUMNS
 from builders.photos import QUESTION_COLUMNS
 
 SOURCES = Path(benchmark.tasks.__file__).parents[1]

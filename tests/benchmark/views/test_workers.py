@@ -23,9 +23,10 @@ from benchmark.views import ring as ring_module
 from benchmark.views import watch as watch_module
 from benchmark.views import workers as workers_module
 from benchmark.views.acquisition import PlainViews
-from benchmark.views.loading import PhotoViews, iterate_views
+from benchmark.views.loading import iterate_views
 from benchmark.views.ring import Ring, Row, SlotPlan, shared_folder
 from benchmark.views.runs import Runs, chosen
+from benchmark.views.views import PhotoViews
 from benchmark.views.watch import Watch
 from benchmark.views.workers import made_by_workers
 from builders.errors import DataError

@@ -16,7 +16,7 @@ FORKS = """
 import gc, multiprocessing, os, signal
 import numpy as np
 from benchmark.scoring.forked import Forked
-from benchmark.views.loading import PhotoViews
+from benchmark.views.views import PhotoViews
 from benchmark.views.ring import Row, SlotPlan
 from benchmark.views.workers import made_by_workers
 from builders.ranks import begin_fork, signals_held
