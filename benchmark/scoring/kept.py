@@ -24,7 +24,7 @@ from benchmark.bank import key_hash
 from benchmark.encoders import Output
 from benchmark.options import RunOptions
 from benchmark.results import Score
-from benchmark.scoring.records import options_record
+from benchmark.scoring.records import options_key
 from benchmark.scoring.scored_code import code_hash
 from benchmark.tasks import Task, TaskOutcome, all_tasks
 from builders.files import write_bytes_atomically, write_text_atomically
@@ -111,7 +111,7 @@ def slot_of(
         "views": task.recipe(photos, options).view_keys(),
         "question": photos.question_hash(),
         "usable": hashlib.sha256(np.packbits(usable).tobytes()).hexdigest()[:32],
-        "options": options_record(options, photos),
+        "options": options_key(options, photos),
         "device": device.partition(":")[0],
         "code": code_hash(),
         "libraries": {name: _version(name) for name in LIBRARIES},
