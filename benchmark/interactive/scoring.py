@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -104,7 +105,7 @@ def score(
     given = {**locals(), **unknown}
     for name in unknown:
         if name not in _PASSED_ON:
-            raise unknown_name("option", name, (*score.__kwdefaults__, *_PASSED_ON))
+            raise unknown_name("option", name, {*inspect.signature(score).parameters, *_PASSED_ON} - {"unknown"})
     args = parser().parse_args([])
     vars(args).update({name: given[name] for name in _PASSED_ON if name in given}, trust_remote_code=trust_remote_code)
     transform = None if preprocess is None or isinstance(preprocess, str) else preprocess

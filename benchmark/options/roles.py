@@ -28,7 +28,8 @@ class Role:
     """What is declared of an option, besides its name, its type and its default.
 
     Raises:
-        TypeError: it does not say whether the option affects scores, or why the option affects none.
+        TypeError: it does not say whether the option affects scores, or why the key of outcomes lacks its value; or
+            results do not record a value that the key has.
 
     >>> Role(help="photos at a time", group="speed", affects_scores=False)
     Traceback (most recent call last):
@@ -65,6 +66,8 @@ class Role:
     def __post_init__(self) -> None:
         if not self.affects_scores and not self.reason:
             raise TypeError(f"{self.help!r}: affects_scores=False needs a reason")
+        if self.in_key and (self.in_result == "no" or not self.repeat):
+            raise TypeError(f"{self.help!r}: it affects scores, so results record it and their commands repeat it")
 
     @property
     def in_key(self) -> bool:

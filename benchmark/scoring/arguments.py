@@ -89,7 +89,7 @@ def _add_request(scored: argparse._ArgumentGroup, results: argparse._ArgumentGro
 
 def _add(section: argparse._ArgumentGroup, option: Option) -> None:
     """An option of a run, as its role declares it."""
-    role, about = option.role, {}
+    role, about = option.role, dict[str, Any]()
     if option.is_flag:
         about = {"action": "store_true"}
     elif option.is_repeated:

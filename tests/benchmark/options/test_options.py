@@ -44,7 +44,7 @@ def key(options):
 def test_field_without_a_role__is_an_error_at_import():
     @dataclass
     class Undeclared:
-        seed: int = field(default=0, metadata=role(**ROLE, affects_scores=True))
+        seed: int = field(default=0, metadata=role(**ROLE, affects_scores=False, reason="none"))
         bright: bool = False
 
     with pytest.raises(TypeError, match=r"Undeclared\.bright: declare it by metadata=role"):
@@ -56,7 +56,10 @@ def test_role__must_say_whether_scores_are_affected_and_why_the_key_lacks_the_va
         role(**ROLE)
     with pytest.raises(TypeError, match="'x': affects_scores=False needs a reason"):
         role(**ROLE, affects_scores=False)
-    assert role(**ROLE, affects_scores=True)["role"].in_key
+    assert role(**ROLE, affects_scores=True, repeat=True, in_result="always")["role"].in_key
+    for less in ({"repeat": True}, {"in_result": "if changed"}):  # a sweep would take a result of other options as done
+        with pytest.raises(TypeError, match="'x': it affects scores, so results record it"):
+            role(**ROLE, affects_scores=True, **less)
     assert not role(**ROLE, affects_scores=True, reason="the bank's key")["role"].in_key
     assert not role(**ROLE, affects_scores=False, reason="a folder")["role"].in_key
 
