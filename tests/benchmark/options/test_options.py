@@ -157,7 +157,9 @@ config = Path("options.toml")
 config.write_text("brightness = 5")
 options = run_options(parser().parse_args(["--brightness", "5"]))
 assert options == run_options(parser().parse_args(["--config", str(config)])) and options.brightness == 5
-for wrong in (lambda: camtrace.score(brightness=0), lambda: run_options(parser().parse_args(["--brightness", "0"]))):
+by_score = lambda: camtrace.score("control:pixels", data="nothing", brightness=0)
+by_command = lambda: run_options(parser().parse_args(["--brightness", "0"]))
+for wrong in (by_score, by_command):
     try:
         wrong()
     except UsageError as error:
