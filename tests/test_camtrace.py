@@ -135,3 +135,13 @@ def test_completion__of_bash_completes(tmp_path, capsys):
     )
     done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["--mask-ratio"], done.stderr
+
+
+def test_option_names__every_command_has_those_that_it_had():
+    """Scripts of users name them. One that is new is no matter; add it to the list when it has been published."""
+    had = json.loads((ROOT / "tests" / "option_names.json").read_text())
+    parsers = {name: command.parser() for name, command in COMMANDS.items()}
+    parsers |= {f"build {name}": command.parser() for name, command in BUILDS.items()}
+    assert set(had) <= set(parsers)
+    gone = {name: set(options.split()) - set(parsers[name]._option_string_actions) for name, options in had.items()}
+    assert {name: options for name, options in gone.items() if options} == {}

@@ -7,7 +7,7 @@ from .in_memory import as_encoder
 from .layered import Layered, with_outputs
 from .loading import PREFIXES, load_encoder
 from .modern import MODERN
-from .outputs import FINAL, Output, grid_cell, parse_output, pooling_title
+from .outputs import FINAL, Output, chosen_outputs, grid_cell, pooling_title
 from .patch_places import photo_places
 from .pixels import Pixels, made_by
 from .runtime import LARGEST_ERROR, largest_relative_error, only_reads
@@ -31,6 +31,7 @@ __all__ = [
     "Runtime",
     "StoredEmbeddings",
     "as_encoder",
+    "chosen_outputs",
     "encoder_hash",
     "grid_cell",
     "installed_lists",
@@ -42,7 +43,6 @@ __all__ = [
     "named_by_weights",
     "named_for_itself",
     "only_reads",
-    "parse_output",
     "photo_places",
     "pooling_title",
     "rest",

@@ -145,6 +145,18 @@ def parse_outputs(texts: Sequence[str]) -> tuple[Wanted, ...]:
     return tuple(one for text in texts if (one := parse_output(text)) is not None)
 
 
+def chosen_outputs(texts: Sequence[str]) -> tuple[str, ...]:
+    """Specifications without ``final``, which is always there.
+
+    Raises:
+        UsageError: one is none.
+
+    >>> chosen_outputs(["final", "layers[0]"])
+    ('layers[0]',)
+    """
+    return tuple(text for text in texts if parse_output(text) is not None)
+
+
 def output_name(layer: int, pooling: str) -> str:
     """As it is asked for.
 

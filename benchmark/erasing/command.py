@@ -36,20 +36,21 @@ def parser() -> Parser:
         "has not seen. Photos are whole unless --mask-ratio says otherwise."
     )
     p.epilog = "The folder holds eraser.safetensors, eraser.json and a card with lines of numpy that apply it."
-    p.add_argument("--trace", action="append", metavar="NAME", help="such as jpeg or make; repeatable, for a matrix")
-    p.add_argument("--method", default="leace", metavar="NAME", help=f"{METHODS_HELP} (default: %(default)s)")
-    p.add_argument("--also", action="append", metavar="SPEC", help="measure on these photos too; repeatable")
-    p.add_argument("--transfer", action="store_true", help="read every other trace too (several --trace do)")
-    p.add_argument("--curve", action="store_true", help="also fit on 60, 120, 240, ... photos: how many it needs")
-    p.add_argument("--drop-leaks", action="store_true", help="leave out train photos that are nearly test photos")
-    p.add_argument("--seen-cameras", action="store_true", help="measure on cameras that the fit has seen too")
-    p.add_argument(
+    own = p.add_argument_group("eraser")
+    own.add_argument("--trace", action="append", metavar="NAME", help="such as jpeg or make; repeatable, for a matrix")
+    own.add_argument("--method", default="leace", metavar="NAME", help=f"{METHODS_HELP} (default: %(default)s)")
+    own.add_argument("--also", action="append", metavar="SPEC", help="measure on these photos too; repeatable")
+    own.add_argument("--transfer", action="store_true", help="read every other trace too (several --trace do)")
+    own.add_argument("--curve", action="store_true", help="also fit on 60, 120, 240, ... photos: how many it needs")
+    own.add_argument("--drop-leaks", action="store_true", help="leave out train photos that are nearly test photos")
+    own.add_argument("--seen-cameras", action="store_true", help="measure on cameras that the fit has seen too")
+    own.add_argument(
         "--fit-share",
         type=_share,
         metavar="SHARE",
         help="of the train photos that are fitted on; readers learn from the others (default: half)",
     )
-    p.add_argument(
+    own.add_argument(
         "--shared-train",
         action="store_true",
         help="fit on all train photos, from which readers learn too; they then find less than is there",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmark.encoders import Encoder
@@ -24,8 +24,8 @@ class Asking:
     """What is to be erased, how, and what is asked afterwards."""
 
     trace: str
-    method: str = "leace"
-    options: RunOptions = field(default_factory=lambda: RunOptions(readers="linear,knn,mlp", mask_ratio=0.0))
+    method: str
+    options: RunOptions
     transfer: bool = False
     """Read every other trace too."""
     sizes: Sequence[int] = ()

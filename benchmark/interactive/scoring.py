@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmark.encoders import Encoder, as_encoder, is_module, load_encoder
 from benchmark.interactive.scored import Results
-from benchmark.options import RunOptions
+from benchmark.options import OPTIONS, RunOptions
 from benchmark.scoring import (
     DEFAULT_DATA,
     DEFAULT_MODEL,
@@ -101,15 +102,16 @@ def score(
     ...
     builders.errors.UsageError: unknown option 'batchsize': did you mean 'batch_size'?
     """
-    given = {name: value for name, value in locals().items() if name in _OPTIONS}
-    if unknown:
-        known = (*_OPTIONS, "data", "tasks", "outputs", "eraser", "preprocess", "output", "cache")
-        raise unknown_name("option", next(iter(unknown)), known)
+    given = {**locals(), **unknown}
+    for name in unknown:
+        if name not in _PASSED_ON:
+            raise unknown_name("option", name, {*inspect.signature(score).parameters, *_PASSED_ON} - {"unknown"})
     args = parser().parse_args([])
+    vars(args).update({name: given[name] for name in _PASSED_ON if name in given}, trust_remote_code=trust_remote_code)
     transform = None if preprocess is None or isinstance(preprocess, str) else preprocess
     mode = preprocess if isinstance(preprocess, str) else None
     beside = [outputs] if isinstance(outputs, str) else list(outputs or ())
-    vars(args).update(given, preprocess=mode, outputs=beside, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
+    vars(args).update(preprocess=mode, outputs=beside, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
     if cache is not None:
         args.cache = Path(cache)
     named = _named(encoders)
@@ -120,7 +122,7 @@ def score(
     if revision is not None and len(specs) != 1:
         raise UsageError("revision goes with one encoder of the Hub; with several, write each as NAME@REVISION")
     loading = loading_options(args)
-    in_memory = {name: loading[name] for name in ("device", "dtype", "compile", "runtime", "cache")}
+    in_memory = {name: value for name, value in loading.items() if name not in ("trust_remote_code", "preprocess")}
     in_memory["mode"] = loading["preprocess"]
     sources: dict[str, EncoderSource] = {}
     for name, thing in named.items():
@@ -156,33 +158,10 @@ def score(
     return results
 
 
-_OPTIONS = (
-    "limit",
-    "preset",
-    "protocol",
-    "readers",
-    "ties",
-    "orientation",
-    "neighbours",
-    "queries",
-    "mask_ratio",
-    "seed",
-    "device",
-    "dtype",
-    "storage",
-    "force_dtype",
-    "allow_random",
-    "compile",
-    "runtime",
-    "batch_size",
-    "workers",
-    "views",
-    "memory",
-    "revision",
-    "trust_remote_code",
-    "fresh",
+_PASSED_ON = tuple(
+    o.name for o in OPTIONS if o.role.on_command_line and o.name not in ("outputs", "preprocess", "cache")
 )
-"""Options that are handed on as they are."""
+"""Options that are passed on as they are. One that is declared and not yet written in the signature is accepted too."""
 
 
 def _of_object(thing: Any, *, trying: Callable[[Encoder], object] | None = None, **how: Any) -> Encoder:

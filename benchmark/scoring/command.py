@@ -10,17 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmark.compute import import_torch, prepare_process
-from benchmark.encoders import parse_output
-from benchmark.options import (
-    CHOICES,
-    RunOptions,
-    choices,
-)
-from benchmark.probe import PROTOCOLS, chosen_readers
+from benchmark.options import CHOICES, OPTIONS, RunOptions, choices
 from benchmark.scoring.arguments import DEFAULT_DATA, DEFAULT_MODEL, scoring_parser
 from benchmark.scoring.voice import Voice
 from builders.command_line import Parser, check_writable
-from builders.errors import UsageError, unknown_name
+from builders.errors import UsageError
 from builders.files import sweep_cache
 from builders.outside import readable
 
@@ -155,36 +149,9 @@ def run_options(args: argparse.Namespace) -> RunOptions:
     Raises:
         UsageError: a value is out of its range.
     """
-    if args.protocol is not None and args.protocol not in PROTOCOLS:
-        raise unknown_name("protocol", args.protocol, PROTOCOLS)
-    chosen = _chosen(args)
-    return RunOptions(
-        seed=args.seed,
-        preset=args.preset or RunOptions().preset,
-        protocol=chosen["protocol"],
-        readers=chosen_readers(args.readers),
-        preprocess=chosen["preprocess"],
-        ties=chosen["ties"],
-        orientation=chosen["orientation"],
-        neighbours=args.neighbours,
-        queries=args.queries,
-        mask_ratio=args.mask_ratio,
-        device=args.device,
-        dtype=args.dtype,
-        compile=args.compile,
-        runtime=args.runtime,
-        force_dtype=args.force_dtype,
-        allow_random=args.allow_random,
-        storage=args.storage,
-        outputs=tuple(text for text in args.outputs or () if parse_output(text) is not None),  # final always is
-        batch_size=args.batch_size,
-        workers=args.workers,
-        views=args.views,
-        memory=args.memory,
-        fresh=args.fresh,
-        cache=args.cache,
-        limit=args.limit,
-    ).checked()
+    values = {o.name: o.converted(getattr(args, o.name)) for o in OPTIONS if o.role.on_command_line}
+    preset = args.preset or RunOptions().preset
+    return RunOptions(**{**values, **_chosen(args), "preset": preset}).checked()
 
 
 def warn_of_failures(results: Sequence[Result]) -> None:

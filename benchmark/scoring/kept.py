@@ -6,7 +6,6 @@ A run that is stopped loses the task at hand (of kNN, one part of its queries); 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import io
 import json
@@ -21,13 +20,12 @@ from typing import Any
 
 import numpy as np
 
-import benchmark
-import builders
 from benchmark.bank import key_hash
 from benchmark.encoders import Output
 from benchmark.options import RunOptions
 from benchmark.results import Score
-from benchmark.scoring.records import options_record
+from benchmark.scoring.records import options_key
+from benchmark.scoring.scored_code import code_hash
 from benchmark.tasks import Task, TaskOutcome, all_tasks
 from builders.files import write_bytes_atomically, write_text_atomically
 from builders.outside import Refused, read_outside_arrays, sentence
@@ -35,9 +33,6 @@ from builders.photos import PhotoSet
 
 FOLDER = "outcomes"
 """Of the cache."""
-
-ARITHMETIC = ("compute", "knn", "probe", "retrieval", "stats", "tasks")
-"""Rooms whose code decides a score."""
 
 LIBRARIES = ("numpy", "scipy", "torch", "numba")
 """Whose versions may."""
@@ -116,25 +111,13 @@ def slot_of(
         "views": task.recipe(photos, options).view_keys(),
         "question": photos.question_hash(),
         "usable": hashlib.sha256(np.packbits(usable).tobytes()).hexdigest()[:32],
-        "options": options_record(options, photos),
+        "options": options_key(options, photos),
         "device": device.partition(":")[0],
         "code": code_hash(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         **({"output": {"name": output.name, "read": output.read}} if output else {}),
     }
     return Slot(options.cache / FOLDER / key_hash(key), key)
-
-
-@functools.cache
-def code_hash() -> str:
-    """16 hex digits that name the code of the rooms that compute scores, and of the parameters' classes."""
-    home = Path(benchmark.__file__).parent
-    files = [path for room in ARITHMETIC for path in sorted((home / room).rglob("*.py"))]
-    files.append(Path(builders.__file__).parent / "pixels" / "parameters.py")
-    digest = hashlib.sha256(_version("camtrace").encode())
-    for path in files:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _version(package: str) -> str:

@@ -16,7 +16,7 @@ from benchmark.bank import RuntimeVerdict, Verdict
 from benchmark.compute import named_devices
 from benchmark.encoders import Encoder, Runtime, made_by
 from benchmark.erasers import Eraser, eraser_record
-from benchmark.options import RunOptions
+from benchmark.options import OPTIONS, RunOptions
 from builders.photos import PhotoSet
 from builders.pixels import chosen_engine, codec_canary, codec_versions
 
@@ -41,22 +41,23 @@ def _preprocessing_by(encoder: Encoder) -> str:
 
 
 def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
-    """What a result says of the options that decide its scores."""
-    return {
-        "seed": options.seed,
-        "assignment_seeds": options.assignment_seeds,
-        "preset": options.preset,
-        "protocol": options.protocol,
-        **({"readers": options.readers} if options.readers != RunOptions().readers else {}),
-        "preprocess": options.preprocess,
-        "ties": options.ties,
-        "orientation": "upright" if photos.stored_views else options.orientation,  # built photos are
-        "neighbours": options.neighbours or photos.neighbours,
-        **({"queries": options.queries} if options.queries else {}),
-        "mask_ratio": options.mask_ratio,
-        "resamples": options.resamples,
-        "limit": options.limit,
-    }
+    """The options in ``environment.options`` of a result: those that decide its scores."""
+    values = settled_values(options, photos)
+    recorded = [o for o in OPTIONS if o.role.in_result != "no"]
+    return {o.name: values[o.name] for o in recorded if o.role.in_result == "always" or values[o.name] != o.default}
+
+
+def options_key(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
+    """The options in the key of a cached outcome: those that affect scores and that the key does not hold otherwise."""
+    values = settled_values(options, photos)
+    return {option.name: values[option.name] for option in OPTIONS if option.role.in_key}
+
+
+def settled_values(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
+    """Every option by name; two are settled by the photos: built ones are upright, and a data set has its own k."""
+    values = {option.name: getattr(options, option.name) for option in OPTIONS}
+    values["neighbours"] = options.neighbours or photos.neighbours
+    return {**values, "orientation": "upright"} if photos.stored_views else values
 
 
 def environment_record(

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from benchmark.options import CHOICES, PRESETS, RunOptions
+from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, Option, RunOptions
 from builders.kinds import DataSpec
 from builders.photos import PhotoSet
 
@@ -24,27 +24,6 @@ if TYPE_CHECKING:
     from benchmark.scoring.erased import Erasing
 
 SCORE_COMMAND = ("camtrace", "score")
-
-VALUES = (
-    "limit",
-    "preset",
-    *CHOICES,
-    "readers",
-    "neighbours",
-    "queries",
-    "mask_ratio",
-    "seed",
-    "dtype",
-    "storage",
-    "runtime",
-)
-"""Fields of ``RunOptions`` that change scores, each an option with a value."""
-FLAGS = ("compile", "force_dtype", "allow_random")
-"""Fields of ``RunOptions`` that change scores, each an option without a value."""
-REPEATED = ("outputs",)
-"""Fields of ``RunOptions`` that add scores, each an option that is given once for each of its values."""
-IN_PYTHON = ("assignment_seeds", "resamples")
-"""Fields of ``RunOptions`` that change scores and have no option on the command line."""
 
 FILES = ("onnx:", "embeddings:")
 """What begins the name of an encoder that is a file of its author's."""
@@ -110,17 +89,11 @@ def how_to_repeat(origin: Origin, encoder: EncoderInfo, photos: PhotoSet, option
         about_eraser = "" if public else f"ERASER: your folder of an eraser ({its.name}), SHA-256 {its.sha256}"
     for pattern in origin.tasks:
         words += ["--tasks", pattern]
-    usual = RunOptions()
-    of_preset = PRESETS.get(options.preset, usual)
-    for name in VALUES:
-        if (value := getattr(options, name)) != getattr(of_preset if name in CHOICES else usual, name):
-            words += [_option(name), str(value)]
-    words += [word for name in REPEATED for value in getattr(options, name) for word in (_option(name), value)]
-    words += [_option(name) for name in FLAGS if getattr(options, name)]
+    words += _option_words(options)
     if origin.trust_remote_code:
         words.append("--trust-remote-code")
-    changed = [f"{n} = {getattr(options, n)}" for n in IN_PYTHON if getattr(options, n) != getattr(usual, n)]
-    about_options = f"set in Python, without an option of the command: {', '.join(changed)}" if changed else ""
+    in_python = [f"{o.name} = {getattr(options, o.name)}" for o in _changed(options) if not o.role.on_command_line]
+    about_options = f"set in Python, without an option of the command: {', '.join(in_python)}" if in_python else ""
     local = {"model": about_model, "data": about_data, "options": about_options, "eraser": about_eraser}
     return Repeat(shlex.join(words), MappingProxyType({name: said for name, said in local.items() if said}))
 
@@ -128,6 +101,24 @@ def how_to_repeat(origin: Origin, encoder: EncoderInfo, photos: PhotoSet, option
 def recorded(result: Result, repeat: Repeat) -> Result:
     """The result with ``environment.command`` and ``environment.local``."""
     return replace(result, environment={**result.environment, "command": repeat.command, "local": dict(repeat.local)})
+
+
+def _changed(options: RunOptions) -> list[Option]:
+    """The options that a repeated run needs: those that are not the default, or not the preset's."""
+    preset = PRESETS.get(options.preset)
+    usual = {o.name: getattr(preset, o.name) if preset and o.name in CHOICES else o.default for o in OPTIONS}
+    return [o for o in OPTIONS if o.role.repeat and getattr(options, o.name) != usual[o.name]]
+
+
+def _option_words(options: RunOptions) -> list[str]:
+    """Options with a value in the order of the help page, then those that are repeated, then those without a value."""
+    changed = [o for o in _changed(options) if o.role.on_command_line]
+    words: list[str] = []
+    for option in sorted(changed, key=lambda o: (o.is_flag, o.is_repeated, GROUPS.index(o.role.group))):
+        value = getattr(options, option.name)
+        values = value if option.is_repeated else () if option.is_flag else (value,)
+        words += [option.flag] if option.is_flag else [word for one in values for word in (option.flag, str(one))]
+    return words
 
 
 def _model(spec: str | None, encoder: EncoderInfo) -> tuple[str, str]:
@@ -182,7 +173,3 @@ def _on_hub(spec: DataSpec, photos: PhotoSet) -> bool:
     place = spec.location.removeprefix("hub:").partition("@")[0]
     repo = named and bool(_DATA_REPO.fullmatch(place)) and photos.evidence.get("revision") != "local"
     return repo and not DatasetRepo(place).local
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

@@ -34,21 +34,24 @@ def parser() -> Parser:
         "that an interrupted sweep goes on; an encoder that fails is a row with its reason."
     )
     p.epilog = None
-    p.add_argument("--models", type=Path, metavar="FILE", help="encoders, one on a line, # begins a comment")
-    p.add_argument(
+    own = p.add_argument_group("sweep")
+    own.add_argument("--models", type=Path, metavar="FILE", help="encoders, one on a line, # begins a comment")
+    own.add_argument(
         "--published",
         action="store_true",
         help="the 47 encoders of the published study, by default under its preset",
     )
-    p.add_argument("--modern", action="store_true", help="encoders of 2024 to 2026, as camtrace list encoders has them")
-    p.add_argument(
+    own.add_argument(
+        "--modern", action="store_true", help="encoders of 2024 to 2026, as camtrace list encoders has them"
+    )
+    own.add_argument(
         "--together",
         type=int,
         default=ENCODERS_TOGETHER,
         metavar="N",
         help="encoders in memory at a time (default: %(default)s)",
     )
-    p.add_argument("--one-at-a-time", action="store_true", help="the same as --together 1: least memory, most passes")
+    own.add_argument("--one-at-a-time", action="store_true", help="the same as --together 1: least memory, most passes")
     p.set_defaults(run=run)
     return p
 

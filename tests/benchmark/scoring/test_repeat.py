@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.encoders.encoder import EncoderInfo
-from benchmark.options import DTYPES, RunOptions
+from benchmark.options import DTYPES, OPTIONS, RunOptions
 from benchmark.results.schema import Result
 from benchmark.scoring.command import parser, run_options
-from benchmark.scoring.repeat import FLAGS, IN_PYTHON, REPEATED, VALUES, Origin, how_to_repeat, recorded
+from benchmark.scoring.repeat import Origin, how_to_repeat, recorded
 from builders.kinds import KINDS, DataSpec
 from builders.photos import PhotoSet
 
@@ -56,14 +56,27 @@ def test_how_to_repeat__every_option_that_changes_scores_and_no_other(tmp_path):
     # and the command line reads them as they were
     args = parser().parse_args(shlex.split(found.command)[2:])
     again = run_options(args)
-    for name in (*VALUES, *FLAGS):
-        assert getattr(again, name) == getattr(options, name)
+    for option in OPTIONS:
+        if option.role.repeat:
+            assert getattr(again, option.name) == getattr(options, option.name)
     assert (args.tasks, args.trust_remote_code) == (["probe/*", "knn/jpeg"], True)
 
 
-def test_how_to_repeat__knows_every_option_that_there_is():
-    made_otherwise = {"device", "batch_size", "workers", "views", "fresh", "cache", "memory"}
-    assert {f.name for f in dataclasses.fields(RunOptions)} == {*VALUES, *FLAGS, *REPEATED, *IN_PYTHON, *made_otherwise}
+def test_how_to_repeat__states_every_option_that_affects_scores_but_the_device():
+    affecting = {option.name for option in OPTIONS if option.role.affects_scores}
+    assert affecting - {option.name for option in OPTIONS if option.role.repeat} == {"device"}
+
+
+def test_how_to_repeat__values_stand_in_the_order_of_the_help_page_then_lists_then_flags():
+    options = RunOptions(
+        seed=7, readers="linear,knn", limit=40, preset="iccv2025", ties="nearest", storage="float16", dtype="bfloat16",
+        outputs=("layers", "layers[2]:mean"), allow_random=True, compile=True, force_dtype=True,
+    )  # fmt: skip
+    assert repeat(options=options).command == (
+        "camtrace score --model control:pixels --data sample --limit 40 --preset iccv2025 --protocol converged "
+        "--preprocess own --ties nearest --orientation upright --readers linear,knn --seed 7 --dtype bfloat16 "
+        "--storage float16 --outputs layers --outputs 'layers[2]:mean' --compile --force-dtype --allow-random"
+    )
 
 
 def test_how_to_repeat__what_only_python_can_set_is_said():

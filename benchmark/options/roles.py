@@ -1,0 +1,180 @@
+"""How an option is declared: a ``role`` beside its field, from which parser, checks, keys and records follow.
+
+A field without a role, and a role that does not say whether the option affects scores, are errors at import: a cache
+key that lacks an option gives a wrong score in silence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import typing
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, ParamSpec
+
+from builders.errors import UsageError, unknown_name
+
+InResult = Literal["always", "if changed", "no"]
+"""Whether ``environment.options`` of a result records an option, or only a value that is not the default."""
+
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """What is declared of an option, besides its name, its type and its default.
+
+    Raises:
+        TypeError: it does not say whether the option affects scores, or why the key of outcomes lacks its value; or
+            results do not record a value that the key has.
+
+    >>> Role(help="photos at a time", group="speed", affects_scores=False)
+    Traceback (most recent call last):
+    ...
+    TypeError: 'photos at a time': affects_scores=False needs a reason
+    """
+
+    help: str
+    """For ``--help``; ``{choices}`` stands for the known values."""
+    group: str
+    """Section of the help page."""
+    affects_scores: bool
+    """Whether another value can give other scores."""
+    reason: str = ""
+    """Why the value is not in the key of cached outcomes: it affects no score, or the key holds its effect otherwise.
+    Empty for an option whose value is in the key."""
+    repeat: bool = False
+    """Whether the command that repeats a result states it where it is not the default."""
+    in_result: InResult = "no"
+    short: str = ""
+    """A second flag, such as ``-k``."""
+    metavar: str | None = None
+    choices: Collection[str] | str = ()
+    """The known values, or ``module:name`` of a registry in a higher layer; empty: any."""
+    limits: Callable[[Any], str] | None = None
+    """What is wrong with a value; empty if nothing is."""
+    type: Callable[[str], Any] | None = None
+    """Reads a value from text; by default as the type of the field says."""
+    convert: str = ""
+    """``module:name`` of a function that checks and completes a value, in the place of ``choices``."""
+    on_command_line: bool = True
+    """False for a field that only Python can set."""
+
+    def __post_init__(self) -> None:
+        if not self.affects_scores and not self.reason:
+            raise TypeError(f"{self.help!r}: affects_scores=False needs a reason")
+        if self.in_key and (self.in_result == "no" or not self.repeat):
+            raise TypeError(f"{self.help!r}: it affects scores, so results record it and their commands repeat it")
+
+    @property
+    def in_key(self) -> bool:
+        """Whether the value is in the key of cached outcomes."""
+        return self.affects_scores and not self.reason
+
+
+def _as_metadata(make: Callable[P, Role]) -> Callable[P, Mapping[str, Role]]:
+    def made(*args: P.args, **kwargs: P.kwargs) -> Mapping[str, Role]:
+        return MappingProxyType({"role": make(*args, **kwargs)})
+
+    return made
+
+
+role = _as_metadata(Role)
+"""A ``Role`` as the ``metadata`` of ``dataclasses.field``."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A declared option: a field and its role."""
+
+    name: str
+    role: Role
+    hint: Any
+    """Annotation of the field."""
+    _field: dataclasses.Field[Any]
+
+    @property
+    def flag(self) -> str:
+        """``--batch-size`` of ``batch_size``."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def default(self) -> Any:
+        """Of the field."""
+        if self._field.default_factory is not dataclasses.MISSING:
+            return self._field.default_factory()
+        return self._field.default
+
+    @property
+    def type(self) -> Any:
+        """Of a value that is not None."""
+        return next((t for t in typing.get_args(self.hint) if t is not type(None)), self.hint)
+
+    @property
+    def is_flag(self) -> bool:
+        """On the command line it has no value."""
+        return self.hint is bool
+
+    @property
+    def is_repeated(self) -> bool:
+        """On the command line it is given once for each of its values."""
+        return typing.get_origin(self.hint) is tuple
+
+    def known(self) -> tuple[str, ...]:
+        """The values of ``choices``; none where any is allowed."""
+        choices = self.role.choices
+        return tuple(_named(choices) if isinstance(choices, str) else choices)
+
+    def converted(self, value: Any) -> Any:
+        """A value of the command line or of Python as the field has it.
+
+        Raises:
+            UsageError: ``convert`` refuses it.
+        """
+        if self.is_repeated:
+            value = tuple(value or ())
+        return _named(self.role.convert)(value) if self.role.convert else value
+
+    def check(self, value: Any) -> None:
+        """See that a value is in its range.
+
+        Raises:
+            UsageError: it is not.
+        """
+        if value is not None and self.role.limits and (wrong := self.role.limits(value)):
+            raise UsageError(f"{self.name.replace('_', ' ')} {value}: {wrong}")
+        if self.role.choices and not self.role.convert and value not in self.known():
+            raise unknown_name(self.name, value, self.known())
+
+
+def declared(options: type) -> tuple[Option, ...]:
+    """Every option of a dataclass, in the order of its fields.
+
+    Raises:
+        TypeError: a field has no role.
+    """
+    hints = typing.get_type_hints(options)
+    found = []
+    for field in dataclasses.fields(options):
+        if "role" not in field.metadata:
+            raise TypeError(f"{options.__name__}.{field.name}: declare it by metadata=role(..., affects_scores=...)")
+        found.append(Option(field.name, field.metadata["role"], hints[field.name], field))
+    return tuple(found)
+
+
+def at_least(least: int) -> Callable[[Any], str]:
+    """A lower limit, for ``Role.limits``.
+
+    >>> at_least(1)(0), at_least(1)(1)
+    ('at least 1 is needed', '')
+    """
+    return lambda value: "" if value >= least else f"at least {least} is needed"
+
+
+def _named(place: str) -> Any:
+    """An object by ``module:name``, imported when it is needed: its layer lies above this one."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)

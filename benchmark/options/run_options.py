@@ -1,0 +1,405 @@
+"""The options of a run: one frozen value that every package reads, each option declared once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark.options.presets import PRESETS
+from benchmark.options.roles import at_least, declared, role
+from builders.command_line import size_in_bytes
+from builders.errors import unknown_name
+from builders.files import cache_folder
+
+DTYPES = ("float32", "tf32", "bfloat16", "float16")
+RUNTIMES = ("auto", "torch", "openvino", "onnxruntime")
+"""What may carry out forward passes; ``auto`` decides as ``benchmark/encoders/runtime.py`` says."""
+PREPROCESS = ("own", "study", "short-side", "squash")
+"""Preprocessings of an encoder: ``benchmark/encoders/preprocess_modes.py`` says what each means."""
+
+
+def default_cache() -> Path:
+    """Where banks live: ``$CAMTRACE_CACHE``, or ``camtrace`` in the user's cache folder."""
+    return cache_folder()
+
+
+def automatic_runtime() -> str:
+    """What ``auto`` tries first: ``$CAMTRACE_RUNTIME``, or OpenVINO.
+
+    Raises:
+        UsageError: the variable names no runtime.
+    """
+    named = os.environ.get("CAMTRACE_RUNTIME") or "openvino"
+    if named not in RUNTIMES[1:]:
+        raise unknown_name("runtime in CAMTRACE_RUNTIME", named, RUNTIMES[1:])
+    return named
+
+
+ENCODERS, PRESET, QUESTIONS, RANDOM, FORWARD, SPEED, OUTPUT = GROUPS = (
+    "encoders, photos and tasks",
+    "preset and its choices",
+    "questions",
+    "random numbers",
+    "forward passes",
+    "speed and memory",
+    "results and messages",
+)
+"""Sections of the help page, in order."""
+
+_BANK = "in the key of the bank, whose embeddings are scored"
+
+
+def _share(value: float) -> str:
+    return "" if 0 <= value < 1 else "give a share of at least 0 and less than 1"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Everything that decides scores or how they are made, besides the encoder, the photos and the tasks.
+
+    An option is declared here and nowhere else. From its ``role`` follow its flag, its name in ``--config``, its check,
+    and its part of the key of cached outcomes, of results and of the command that repeats a result.
+    """
+
+    seed: int = field(
+        default=0,
+        metadata=role(
+            help="of splits, --limit and random scales (default: %(default)s)",
+            group=RANDOM,
+            affects_scores=True,
+            repeat=True,
+            in_result="always",
+        ),
+    )
+    """Of splits that the data do not bring, of ``--limit`` and of the random scale of ``interpolation``."""
+    assignment_seeds: int = field(
+        default=10,
+        metadata=role(
+            help="random class assignments that probes and uniform set-ups are averaged over",
+            group=RANDOM,
+            affects_scores=True,
+            repeat=True,
+            in_result="always",
+            on_command_line=False,
+        ),
+    )
+    """Their seeds are 0, 1, ..."""
+    preset: str = field(
+        default="camtrace",
+        metadata=role(
+            help="all choices at once: camtrace is ours; iccv2025 is the published study's, for numbers beside its "
+            "own: its preprocessing, probes and tied votes, and no Exif orientation (default: camtrace)",
+            group=PRESET,
+            affects_scores=True,
+            reason="a name for the four choices, which are options with a key of their own",
+            repeat=True,
+            in_result="always",
+            choices=tuple(PRESETS),
+        ),
+    )
+    """The four choices below are already made, by it or in its place."""
+    protocol: str = field(
+        default=PRESETS["camtrace"].protocol,
+        metadata=role(
+            help="how probes are fitted (default: the preset's)",
+            group=PRESET,
+            affects_scores=True,
+            repeat=True,
+            in_result="always",
+            choices="benchmark.probe:PROTOCOLS",
+        ),
+    )
+    readers: str = field(
+        default="linear",
+        metadata=role(
+            help="who reads traces, of {choices}, with commas between them; the linear probe always does "
+            "(default: %(default)s)",
+            group=QUESTIONS,
+            affects_scores=True,
+            repeat=True,
+            in_result="if changed",
+            metavar="NAMES",
+            choices="benchmark.probe:READERS",
+            convert="benchmark.probe:chosen_readers",
+        ),
+    )
+    preprocess: str = field(
+        default=PRESETS["camtrace"].preprocess,
+        metadata=role(
+            help="of every encoder: its own; as the study's code had it; short side to the input's side and centre "
+            "crop; or the whole photo squashed to the input's size (default: the preset's)",
+            group=PRESET,
+            affects_scores=True,
+            reason=_BANK,
+            repeat=True,
+            in_result="always",
+            choices=PREPROCESS,
+        ),
+    )
+    """Applied when an encoder is loaded; here for the record."""
+    ties: str = field(
+        default=PRESETS["camtrace"].ties,
+        metadata=role(
+            help="a tied kNN vote goes to the nearest tied label, or counts as a random one does on average "
+            "(default: the preset's)",
+            group=PRESET,
+            affects_scores=True,
+            repeat=True,
+            in_result="always",
+            choices=("nearest", "random"),
+        ),
+    )
+    """A vote counts 1 or 0 by ``nearest``; by ``random`` the probability of the right label: nothing is drawn."""
+    orientation: str = field(
+        default=PRESETS["camtrace"].orientation,
+        metadata=role(
+            help="of photos that are processed or seen by plain kNN: Exif orientation applied, or pixels as stored "
+            "(default: the preset's)",
+            group=PRESET,
+            affects_scores=True,
+            repeat=True,
+            in_result="always",
+            choices=("upright", "stored"),
+        ),
+    )
+    """Photos that are asked about their camera, and pairs, are always upright."""
+    neighbours: int | None = field(
+        default=None,
+        metadata=role(
+            help="k of kNN (default: the data set's, mostly 10)",
+            group=QUESTIONS,
+            affects_scores=True,
+            repeat=True,
+            in_result="always",
+            short="-k",
+            metavar="K",
+            limits=at_least(1),
+        ),
+    )
+    queries: int | None = field(
+        default=None,
+        metadata=role(
+            help="kNN asks about N test photos, seeded and class-balanced (default: all of them)",
+            group=QUESTIONS,
+            affects_scores=True,
+            repeat=True,
+            in_result="if changed",
+            metavar="N",
+            limits=at_least(1),
+        ),
+    )
+    """The time of kNN is the square of a big set."""
+    mask_ratio: float = field(
+        default=0.9,
+        metadata=role(
+            help="hidden share of the picture in acquisition probes; 0 for none (default: %(default)s)",
+            group=QUESTIONS,
+            affects_scores=True,
+            repeat=True,
+            in_result="always",
+            metavar="R",
+            limits=_share,
+        ),
+    )
+    resamples: int = field(
+        default=10_000,
+        metadata=role(
+            help="bootstrap resamples behind each interval",
+            group=RANDOM,
+            affects_scores=True,
+            repeat=True,
+            in_result="always",
+            on_command_line=False,
+        ),
+    )
+    limit: int | None = field(
+        default=None,
+        metadata=role(
+            help="use N photos, seeded and class-balanced",
+            group=ENCODERS,
+            affects_scores=True,
+            reason="the key holds the photos that are left",
+            repeat=True,
+            in_result="always",
+            metavar="N",
+            limits=at_least(1),
+        ),
+    )
+    """Here for the record; ``PhotoSet.limited`` does it."""
+    device: str = field(
+        default="auto",
+        metadata=role(
+            help="auto, cpu, cuda, cuda:1, mps; cuda:all or cuda:0,cuda:2 embeds on several cards, a process each "
+            "(default: %(default)s)",
+            group=FORWARD,
+            affects_scores=True,
+            reason="the key holds the type of the device on which tasks compute",
+        ),
+    )
+    """Of several (``benchmark.compute.named_devices``) all embed, and tasks take the first."""
+    dtype: str = field(
+        default="float32",
+        metadata=role(
+            help="of the forward pass; what is less than float32 must pass a gate (default: %(default)s)",
+            group=FORWARD,
+            affects_scores=True,
+            reason=_BANK,
+            repeat=True,
+            choices=DTYPES,
+        ),
+    )
+    storage: str = field(
+        default="float32",
+        metadata=role(
+            help="of embeddings on disk; float16 must pass the same gate (default: %(default)s)",
+            group=FORWARD,
+            affects_scores=True,
+            reason=_BANK,
+            repeat=True,
+            choices=("float32", "float16"),
+        ),
+    )
+    runtime: str = field(
+        default="auto",
+        metadata=role(
+            help="what carries out forward passes on a CPU; auto: OpenVINO where it is installed, computes what torch "
+            "does, and is measured to be faster (default: %(default)s)",
+            group=FORWARD,
+            affects_scores=True,
+            reason=_BANK,
+            repeat=True,
+            choices=RUNTIMES,
+        ),
+    )
+    compile: bool = field(
+        default=False,
+        metadata=role(
+            help="forward passes by torch.compile; pays in long runs",
+            group=FORWARD,
+            affects_scores=True,
+            reason=_BANK,
+            repeat=True,
+        ),
+    )
+    force_dtype: bool = field(
+        default=False,
+        metadata=role(
+            help="use a precision that rounds away the smallest traces all the same",
+            group=FORWARD,
+            affects_scores=False,
+            reason="it lets a precision through the gate, and the bank's key holds the precision",
+            repeat=True,
+        ),
+    )
+    """The gate is in ``precision_gate.py``."""
+    allow_random: bool = field(
+        default=False,
+        metadata=role(
+            help="score an encoder that gives two answers for one picture, and say so in the result",
+            group=FORWARD,
+            affects_scores=False,
+            reason="it lets an encoder through, whose scores are those of its bank",
+            repeat=True,
+        ),
+    )
+    outputs: tuple[str, ...] = field(
+        default=(),
+        metadata=role(
+            help="score layers beside the embedding: layers (every one, class token and mean of patches), "
+            "'layers[::4]:mean,cls,max', 'layers[-1]:grid'; repeatable, see docs/layers.md",
+            group=ENCODERS,
+            affects_scores=True,
+            reason="each output has a key of its own",
+            repeat=True,
+            metavar="OUTPUTS",
+            convert="benchmark.encoders:chosen_outputs",
+        ),
+    )
+    batch_size: int = field(
+        default=64,
+        metadata=role(
+            help="views per forward pass; fewer where memory does not hold them (default: %(default)s)",
+            group=SPEED,
+            affects_scores=False,
+            reason="embeddings differ by rounding at most, and a bank is read whatever batches filled it",
+            metavar="N",
+            limits=at_least(1),
+        ),
+    )
+    workers: int = field(
+        default_factory=lambda: min(8, os.cpu_count() or 1),
+        metadata=role(
+            help="processes that make views; for each of several cards, in its part of the cores "
+            "(default: %(default)s)",
+            group=SPEED,
+            affects_scores=False,
+            reason="views are the same whoever makes them",
+            metavar="N",
+            limits=at_least(0),
+        ),
+    )
+    """They decode photos for a device that makes views itself."""
+    views: str = field(
+        default="auto",
+        metadata=role(
+            help="the workers (cpu), the encoders' device, or (auto) a GPU where workers are few "
+            "(default: %(default)s)",
+            group=SPEED,
+            affects_scores=False,
+            reason="views are the same whoever makes them",
+            choices=("auto", "cpu", "device"),
+        ),
+    )
+    """Who makes views: ``benchmark/views/choice.py``."""
+    memory: int | None = field(
+        default=None,
+        metadata=role(
+            help="that pictures being decoded share over all workers, such as 8G (default: half of what is free)",
+            group=SPEED,
+            affects_scores=False,
+            reason="photos wait for each other, and are decoded alike",
+            metavar="SIZE",
+            limits=at_least(1),
+            type=size_in_bytes,
+        ),
+    )
+    """In bytes."""
+    fresh: bool = field(
+        default=False,
+        metadata=role(
+            help="compute embeddings again instead of reusing them",
+            group=OUTPUT,
+            affects_scores=False,
+            reason="what is computed again is the same",
+        ),
+    )
+    cache: Path = field(
+        default_factory=default_cache,
+        metadata=role(
+            help="where embeddings are kept (default: %(default)s)",
+            group=OUTPUT,
+            affects_scores=False,
+            reason="a folder",
+            metavar="DIR",
+        ),
+    )
+
+    def checked(self) -> RunOptions:
+        """These options, if each is in its range.
+
+        Raises:
+            UsageError: one is not.
+
+        >>> RunOptions(mask_ratio=1.0).checked()
+        Traceback (most recent call last):
+        ...
+        builders.errors.UsageError: mask ratio 1.0: give a share of at least 0 and less than 1
+        """
+        for option in OPTIONS:
+            option.check(getattr(self, option.name))
+        return self
+
+
+OPTIONS = declared(RunOptions)
+"""Every field with its role, in order."""

@@ -1,0 +1,101 @@
+"""The hash of the code that decides scores covers what tasks import, whatever a package is called."""
+
+import ast
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark.scoring import scored_code
+from benchmark.scoring.scored_code import HELD_ELSEWHERE, hash_of_code, scoring_packages
+
+ROOT = Path(__file__).parents[3]
+
+COVERED = {
+    *("benchmark.compute", "benchmark.erasers", "benchmark.knn", "benchmark.probe", "benchmark.results"),
+    *("benchmark.retrieval", "benchmark.stats", "benchmark.tasks"),
+    *("builders.exif", "builders.photos", "builders.pixels", "builders.splits"),
+}
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """The covered packages, and an empty package for each that is left out."""
+    for package in COVERED:
+        part = package.replace(".", "/")
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for package in HELD_ELSEWHERE:
+        (tmp_path / package.replace(".", "/")).mkdir(parents=True)
+    return tmp_path
+
+
+def test_scoring_packages__are_these():
+    assert set(scoring_packages(ROOT)) == COVERED
+
+
+def test_scoring_packages__the_pattern_sees_every_import_that_python_sees():
+    for files in scoring_packages(ROOT).values():
+        for path, content in files.items():
+            if not path.endswith(".py"):
+                continue
+            modules = set()
+            for node in ast.walk(ast.parse(content)):
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    bare = node.module in ("benchmark", "builders")
+                    modules |= {f"{node.module}.{a.name}" for a in node.names} if bare else {node.module}
+                elif isinstance(node, ast.Import):
+                    modules |= {alias.name for alias in node.names}
+            ours = {".".join(m.split(".")[:2]) for m in modules if m.startswith(("benchmark.", "builders."))}
+            assert ours <= set(scored_code._imported(content)), path
+
+
+@pytest.mark.parametrize(
+    "file", ["benchmark/erasers/eraser.py", "builders/exif/aliases.yaml", "benchmark/probe/__init__.pyi"]
+)
+def test_hash_of_code__one_byte_moves_it(copied, file):
+    before = hash_of_code(copied)
+    assert before == hash_of_code(ROOT)
+    path = copied / file
+    path.write_bytes(path.read_bytes() + b" ")
+    assert hash_of_code(copied) != before
+
+
+def test_hash_of_code__what_was_compiled_does_not_count(copied):
+    before = hash_of_code(copied)
+    compiled = copied / "benchmark" / "probe" / "__pycache__" / "x.nbi"
+    compiled.parent.mkdir()
+    compiled.write_bytes(b"1")
+    (copied / "benchmark" / "bank" / "bank.py").write_bytes(b"1")
+    assert hash_of_code(copied) == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from benchmark.fresh.inner import thing",
+        "import benchmark.fresh as other",
+        "from benchmark import (\n    fresh,\n)",
+        "def run():\n    from benchmark.fresh import thing",
+        "if TYPE_CHECKING:\n    from benchmark.fresh import Thing",
+        'READ = "benchmark.fresh.inner:thing"',
+    ],
+)
+def test_scoring_packages__a_new_one_counts_as_soon_as_it_is_imported(copied, line):
+    (copied / "benchmark" / "fresh.py").write_text("from builders.deeper import thing\n")
+    (copied / "builders" / "deeper").mkdir()
+    (copied / "builders" / "deeper" / "__init__.py").write_text("")
+    with (copied / "benchmark" / "knn" / "votes.py").open("a") as file:
+        file.write(f"\n{line}\n")
+    assert set(scoring_packages(copied)) == {*COVERED, "benchmark.fresh", "builders.deeper"}
+
+
+def test_scoring_packages__a_package_without_files_is_an_error(copied):
+    shutil.rmtree(copied / "benchmark" / "erasers")
+    with pytest.raises(RuntimeError, match=r"benchmark\.erasers: has no files"):
+        hash_of_code(copied)
+
+
+def test_scoring_packages__a_reason_for_no_package_is_an_error(copied):
+    shutil.rmtree(copied / "benchmark" / "bank")
+    with pytest.raises(RuntimeError, match=r"benchmark\.bank: there is no such package"):
+        hash_of_code(copied)
