@@ -32,7 +32,7 @@ from builders.errors import (
     unknown_name,
 )
 from builders.files import try_writing
-from builders.outside import readable
+from builders.outside import parse_in_turn, readable
 
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -208,6 +208,7 @@ def run_parsed(make_parser: Callable[[], argparse.ArgumentParser], argv: Sequenc
     """Parse and run, guarded; the exit status."""
 
     def run() -> int:
+        parse_in_turn()
         args = make_parser().parse_args(argv)
         return int(args.run(args))
 

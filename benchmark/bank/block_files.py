@@ -20,7 +20,7 @@ from benchmark.bank.bank import Bank
 from benchmark.bank.keys import LAYOUT, key_hash, shape_and_dtype
 from benchmark.bank.view_file import Block, Blocks, crc32_of, view_key
 from builders.errors import DataError
-from builders.outside import parse_json, sentence
+from builders.outside import parse_arrays, parse_json, sentence
 from builders.ranks import Place
 
 ViewKeys = Mapping[str, Mapping[str, Any]]
@@ -209,9 +209,9 @@ def read_block(data: bytes, where: str, number: int, shape: tuple[int, int], dty
         DataError: it is none, or its rows are not those that its marker was written for.
     """
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            rows = arrays["rows"]
-            marker = Block(**parse_json(arrays["marker"].tobytes().decode("utf-8"), where))
+        arrays = parse_arrays(io.BytesIO(data))
+        rows = arrays["rows"]
+        marker = Block(**parse_json(arrays["marker"].tobytes().decode("utf-8"), where))
     except Exception as error:  # numpy's, json's, and zipfile and zlib have errors of their own
         raise DataError(f"{where}: no block of a bank ({sentence(error)})") from None
     if marker.index != number or rows.shape != shape or rows.dtype != np.dtype(dtype):

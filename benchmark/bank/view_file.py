@@ -26,7 +26,7 @@ import numpy as np
 from benchmark.encoders import FINAL, Output
 from builders.errors import DataError
 from builders.files import reserve_space, sweep_temporaries, temporary_beside, write_text_atomically
-from builders.outside import Refused, parse_json, read_outside_text
+from builders.outside import Refused, list_folder, map_array, parse_json, read_outside_text
 
 
 def view_key(view: Mapping[str, Any], output: Output | None = None) -> dict[str, Any]:
@@ -116,7 +116,8 @@ class ViewFile:
 
     def finished(self) -> set[int]:
         """Indices of the blocks that are finished."""
-        return {int(path.stem) for path in self._marker_folder.glob("*.json") if path.stem.isdecimal()}
+        names = map(os.path.splitext, list_folder(self._marker_folder, may_be_absent=True).files)
+        return {int(stem) for stem, end in names if stem.isdecimal() and end == ".json"}
 
     def missing(self) -> set[int]:
         """Indices of the blocks that are not."""
@@ -128,7 +129,7 @@ class ViewFile:
     def write_rows(self, start: int, embeddings: np.ndarray) -> None:
         """Store the embeddings [photos, dim] of consecutive photos from index ``start``."""
         if self._writable is None:
-            self._writable = np.lib.format.open_memmap(self._rows_path, mode="r+")
+            self._writable = map_array(self._rows_path, "r+")
         self._writable[start : start + len(embeddings)] = embeddings
 
     def finish_block(self, block: int, failures: Mapping[str, str], source_jpeg: Mapping[str, int]) -> None:
@@ -167,8 +168,7 @@ class ViewFile:
 
     def rows(self) -> np.ndarray:
         """[photos, dim] as stored, a read-only map of the file."""
-        array: np.ndarray = np.load(self._rows_path, mmap_mode="r")
-        return array
+        return map_array(self._rows_path)
 
     def _crc32(self, rows: np.ndarray, block: int) -> int:
         photos = self.blocks.photos_of(block)

@@ -13,6 +13,7 @@ from builders.outside import (
     MAX_CONFIG_BYTES,
     MAX_HUB_FILE_BYTES,
     Refused,
+    list_folder,
     open_outside,
     read_outside,
     read_outside_text,
@@ -33,10 +34,14 @@ def check_files(folder: Path, name: str) -> None:
     """See that a library can read a checkpoint: regular files, and none of its descriptions too large to be one.
 
     Raises:
-        EncoderError: one is a pipe, a device, a link to nothing, or too large.
+        EncoderError: one is a pipe, a device, a link to nothing, or too large; or the folder cannot be listed.
     """
-    for file in sorted(folder.iterdir()):
-        if not file.is_dir() and (file.suffix in _READ or file.suffix in (".json", ".txt", ".model")):
+    try:
+        files = [folder / file for file in list_folder(folder).files]
+    except Refused as refused:
+        raise EncoderError(f"{name}: {refused.reason}") from None
+    for file in files:
+        if file.suffix in _READ or file.suffix in (".json", ".txt", ".model"):
             try:
                 with open_outside(file, limit=MAX_HUB_FILE_BYTES if file.suffix in _READ else LARGEST_DESCRIPTION):
                     pass

@@ -21,6 +21,7 @@ from benchmark.encoders.study import STUDY
 from builders.errors import EncoderError, RemoteError, UsageError, unknown_name
 from builders.outside import (
     Refused,
+    files_below,
     from_hub,
     read_outside_text,
     readable_line,
@@ -228,7 +229,7 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
             except errors.LocalEntryNotFoundError:
                 reason = f"the Hub cannot be reached ({why}) and the model is not in the local cache"
                 raise EncoderError(f"{label}: {reason}") from None
-            if not any(path.suffix in (".safetensors", ".bin", ".pth") for path in folder.rglob("*")):
+            if not any(name.endswith((".safetensors", ".bin", ".pth")) for name in files_below(folder)):
                 reason = f"the Hub cannot be reached ({why}) and the cache has no weights"
                 raise EncoderError(f"{label}: {reason}") from None
             return folder, folder.name

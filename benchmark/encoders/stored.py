@@ -32,7 +32,16 @@ import numpy as np
 from benchmark.encoders.encoder import GROUPS, PHOTO, Encoder, EncoderInfo, StoredEmbeddings
 from benchmark.encoders.registry import Request
 from builders.errors import EncoderError, UsageError, unknown_name
-from builders.outside import Refused, open_outside, read_outside, said_of_table, unfolded, unreadable_table
+from builders.outside import (
+    Refused,
+    list_folder,
+    open_outside,
+    parse_array,
+    read_outside,
+    said_of_table,
+    unfolded,
+    unreadable_table,
+)
 from builders.pixels import ALL_PARAMETERS
 
 if TYPE_CHECKING:
@@ -127,7 +136,7 @@ def _read(path: Path, label: str) -> tuple[_Table, str]:
     """The table, and the SHA-256 of what it was read from. Raises ``Refused`` and ``EncoderError``."""
     if path.suffix == ".npy":
         return _read_npy(path, label)
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    files = [path / name for name in list_folder(path).files if name.endswith(".parquet")] if path.is_dir() else [path]
     if not files:
         raise EncoderError(f"{label}: the folder holds no .parquet file")
     digest = hashlib.sha256()
@@ -196,13 +205,13 @@ def _read_npy(path: Path, label: str) -> tuple[_Table, str]:
         raise EncoderError(f"{label}: {beside.name} must lie beside it, with a column photo_id")
     listed = read_outside(beside, limit=LARGEST_IDS)
     try:
-        vectors = np.load(io.BytesIO(data), allow_pickle=False)
+        vectors = parse_array(data)
         lines = list(csv.DictReader(io.StringIO(listed.decode("utf-8-sig"))))
     # UnicodeDecodeError is a ValueError; a header may ask for more memory than there is.
     except (ValueError, EOFError, OSError, csv.Error, MemoryError, OverflowError, SyntaxError, TypeError) as error:
         raise EncoderError(f"{label}: it cannot be read ({said_of_table(error)})") from None
-    if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.size:
-        shape = f"{vectors.dtype} {list(vectors.shape)}" if isinstance(vectors, np.ndarray) else "several arrays"
+    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.size:
+        shape = f"{vectors.dtype} {list(vectors.shape)}"
         raise EncoderError(f"{label}: it holds {shape}, not numbers [rows, dimension]")
     if len(lines) != len(vectors):
         raise EncoderError(f"{label}: it holds {len(vectors)} embeddings, and {beside.name} {len(lines)} lines")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from benchmark.knn.answers import KnnAnswers
 from builders.files import write_bytes_atomically
+from builders.outside import Refused, read_outside_arrays
 
 BY_PHOTO = ("correct", "tied", "least", "greatest", "random", "worst", "best", "plain", "by_seed", "random_by_seed")
 """Arrays of ``KnnAnswers`` whose last axis is the test photos."""
@@ -31,13 +31,13 @@ class KeptParts:
         done = np.zeros(answers.correct.shape[1], dtype=bool)
         for path in sorted(self.folder.glob("*.npz")) if self.folder is not None else ():
             try:
-                with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-                    part = {name: stored[name] for name in BY_PHOTO}
-                    start, stop = (int(border) for border in stored["photos"])
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                part = read_outside_arrays(path)
+                start, stop = (int(border) for border in part.pop("photos"))
+                into = {name: getattr(answers, name)[..., start:stop] for name in BY_PHOTO}
+                same = all((into[n].shape, into[n].dtype) == (part[n].shape, part[n].dtype) for n in BY_PHOTO)
+            except (Refused, ValueError, KeyError, TypeError):
                 continue
-            into = {name: getattr(answers, name)[..., start:stop] for name in BY_PHOTO}
-            if any((into[n].shape, into[n].dtype) != (part[n].shape, part[n].dtype) for n in BY_PHOTO):
+            if not same:
                 continue
             for name in BY_PHOTO:
                 into[name][...] = part[name]

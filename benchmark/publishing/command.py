@@ -13,7 +13,7 @@ from benchmark.results import Result
 from builders.command_line import Parser
 from builders.errors import DataError, RemoteError, UsageError
 from builders.files import scratch_prefix, write_text_atomically
-from builders.outside import from_hub
+from builders.outside import files_below, from_hub
 
 _REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -185,6 +185,6 @@ def _write_site(results: Mapping[str, Result], scratch: Path) -> list[list[str]]
         write_text_atomically(scratch / "in" / path, result.to_json())
     (scratch / "in" / "results").mkdir(parents=True, exist_ok=True)
     build_leaderboard([str(scratch / "in")], scratch / "site")
-    files = sorted(p.relative_to(scratch / "site").as_posix() for p in (scratch / "site").rglob("*") if p.is_file())
+    files = sorted(files_below(scratch / "site"))
     last: list[str] = [name for name in ("index.html", "README.md") if name in files]
     return [[name for name in files if name not in last], last]

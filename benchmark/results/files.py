@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import fnmatch
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmark.results.forms import check_forms
 from benchmark.results.schema import MAX_FILE_BYTES, Result
 from builders.errors import DataError
-from builders.outside import Refused, read_outside_text, readable, too_large
+from builders.outside import Refused, files_below, read_outside_text, readable, too_large
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,18 @@ class ReadResults:
 
 
 def find_files(folder: Path, pattern: str) -> list[str]:
-    """Paths below a folder that match a pattern of ``Path.glob`` and are no folders, in their order."""
-    return [path.relative_to(folder).as_posix() for path in sorted(folder.glob(pattern)) if not os.path.isdir(path)]
+    """Paths of the files below a folder whose names match, in their order.
+
+    Args:
+        folder: which.
+        pattern: ``**/``, after the path of a folder below it where only that one is meant, and a pattern of names.
+
+    Raises:
+        Refused: a folder below it cannot be listed.
+    """
+    below, _, names = pattern.rpartition("**/")
+    paths = [Path(below, file) for file in files_below(folder / below, may_be_absent=True)]
+    return [path.as_posix() for path in sorted(paths) if fnmatch.fnmatchcase(path.name, names)]
 
 
 def find_runs(folder: Path) -> list[str]:

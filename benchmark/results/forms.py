@@ -159,7 +159,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Form, str]]] = {
         "versions": (of_each(is_scalar), "an object of versions"),
         "codec": (of_each(is_scalar), "an object of versions"),
         "options": (of_each(is_scalar), "an object of plain values"),
-        "local": (of_each(is_text), "an object of sentences"),
+        **dict.fromkeys(("local", "retried"), (of_each(is_text), "an object of sentences")),
         "precision_gate": OBJECT,
         "trial": (of_each(is_scalar), "an object of plain values"),
         "runtime": (_runtime, "an object that names a runtime"),

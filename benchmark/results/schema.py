@@ -122,6 +122,8 @@ class Result:
     - ``trial``: the encoder asked twice for the same ``photos``, alone and in company: how far apart its answers are
       (``repeated``; ``alone`` without the others of the batch), as shares of an embedding's length, and in ``random``
       why the scores are those of one draw, where they are.
+    - ``retried``: by task that failed by an internal error and succeeded when it was run once more, alone: the reason
+      of the first failure; absent where there was none.
     - ``options``: those that decide scores (seed, protocol, neighbours, mask ratio, limit, ...).
     - ``command``: ``camtrace score ...`` that repeats this result alone, with placeholders for what lies on the
       author's machine; absent if nobody recorded it. In a file of version 1 it repeats the whole run, with every model

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmark.scoring.kept import OUTCOME
 from builders.errors import DataError, unknown_name
-from builders.outside import read_outside_arrays, read_outside_json
+from builders.outside import read_outside_arrays, read_outside_json, walk_folders
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -145,7 +145,7 @@ def _files(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
     if not path.is_dir() or path.is_symlink():
         yield path, path.lstat()
         return
-    for folder, _, names in os.walk(path):
+    for folder, _, names in walk_folders(path, may_be_absent=True):
         for name in names:
             file = Path(folder, name)
             try:

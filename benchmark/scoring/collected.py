@@ -28,6 +28,8 @@ class Collected:
     seconds: dict[str, float]
     scores: list[Score] = field(default_factory=list)
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
+    retried: dict[str, str] = field(default_factory=dict)
+    """Reason of the first failure by task that succeeded when it was run once more."""
     answers: dict[str, np.ndarray] = field(default_factory=dict)
     source_jpeg: Mapping[str, int] = field(default_factory=dict)
     photos: int = 0
@@ -118,6 +120,8 @@ def record(job: Job, done: Done, got: Collected) -> None:
     if done.outcome is None:
         got.failures["task", job.task.name] = done.reason
         return
+    if done.retried:
+        got.retried[job.task.name] = done.retried
     got.scores += done.outcome.scores
     got.answers.update({answer_key(job.task.name, name): kept for name, kept in done.outcome.answers.items()})
     got.add_seconds(job.task.name.split("/")[0], done.seconds)
@@ -131,9 +135,10 @@ def result_of(
     got: Collected,
     eraser: Eraser | None = None,
 ) -> Result:
-    failures = dict(got.failures)
+    failures, retried = dict(got.failures), dict(got.retried)
     for output in got.outputs.values():
         failures |= output.failures()
+        retried |= {f"{task} of {output.output.name}": reason for task, reason in output.got.retried.items()}
     lost = sorted(failures.items(), key=lambda failure: failure[0][0] == "photo")  # of which there may be many
     return Result(
         encoder=encoder_record(encoder, eraser),
@@ -151,6 +156,7 @@ def result_of(
         environment={
             **environment_record(encoder, photos, options, got.gate, got.runtime),
             "trial": got.trial.record(),
+            **({"retried": retried} if retried else {}),
         },
         scores=tuple(replace(s, data=photos.name) for s in got.scores),
         outputs=tuple(o.scores(photos) for o in got.outputs.values() if o.got.scores),

@@ -17,6 +17,7 @@ import pyarrow as pa
 from builders.dataset.parquet_file import ShardRow, bytes_of_row, write_parquet
 from builders.dataset.shards import ShardJob, rows_of
 from builders.errors import DiskError
+from builders.outside import files_below
 
 SAMPLE_BYTES = 64 << 20
 """Of images made to measure space that are kept and not made again, over all jobs; each worker has them too."""
@@ -71,7 +72,9 @@ def require_space(output: Path, needed: int) -> None:
     """
     place = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
-    present = sum(f.stat().st_size for f in output.glob("data/**/*.parquet")) if output.exists() else 0
+    data = output / "data"
+    shards = [name for name in files_below(data, may_be_absent=True) if name.endswith(".parquet")]
+    present = sum((data / name).stat().st_size for name in shards)
     if needed * SPACE_MARGIN > free + present:
         raise DiskError(
             f"{output}: about {_gigabytes(needed)} are needed and {_gigabytes(free)} are free; "

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from builders.dataset import PHOTOS, Build, read_build, read_table, table_schema
 from builders.errors import DataError, UsageError
 from builders.flickrexif.rows import METADATA
-from builders.outside import said_of_table, unreadable_table
+from builders.outside import list_folder, said_of_table, unreadable_table
 from builders.photos import HUB_SPLITS
 from builders.splits import SplitTable, read_split_file, text_column
 
@@ -33,7 +33,7 @@ def tables_to_check(paths: Sequence[Path]) -> list[SplitTable]:
         if (path / "build.json").is_file():
             tables += folder_tables(path)
         elif path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix in SPLIT_FILE_SUFFIXES)
+            found = [path / name for name in list_folder(path).files if Path(name).suffix in SPLIT_FILE_SUFFIXES]
             if not found:
                 raise DataError(f"{path}: neither a built data set nor a folder of split files")
             tables += map(read_split_file, found)

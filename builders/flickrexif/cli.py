@@ -69,12 +69,14 @@ def _build(options: argparse.Namespace) -> int:
     from builders.flickrexif.build import BuildPlan, build
     from builders.flickrexif.checking import SPLIT_FILE_SUFFIXES
     from builders.flickrexif.state import State
+    from builders.outside import list_folder
     from builders.splits import Sizes
 
     for name in options.extra:
         if name not in ATTRIBUTES:
             raise unknown_name("attribute", name, [a for a in ATTRIBUTES if a not in STUDY_ATTRIBUTES])
-    split_files = sorted(options.split_files.iterdir()) if options.split_files else []
+    folder = options.split_files
+    split_files = [folder / name for name in list_folder(folder).files] if folder else []
     plan = BuildPlan(
         output=options.output,
         pixels=options.pixels,

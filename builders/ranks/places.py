@@ -14,7 +14,7 @@ from typing import Any
 
 from builders.errors import DataError, UsageError, disk_error, missing_package
 from builders.files import sweep_temporaries, temporary_beside, write_bytes_atomically
-from builders.outside import readable_line
+from builders.outside import files_below, list_folder, readable_line, walk_folders
 
 PACKAGE_OF = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """Protocol of an address -> the package that fsspec needs for it."""
@@ -145,7 +145,8 @@ class Place:
         """Of the files directly in it, sorted; none if it is not there."""
         try:
             if self.folder is not None:
-                return sorted(path.name for path in self.folder.iterdir() if path.is_file())
+                names = list_folder(self.folder, may_be_absent=True).files
+                return [name for name in names if (self.folder / name).is_file()]
             files, path = self._remote("")
             files.invalidate_cache()
             listed = files.ls(path.rstrip("/"), detail=True)
@@ -156,8 +157,8 @@ class Place:
     def all_names(self) -> list[str]:
         """Of the files in it and below, with the folders between, sorted; none if it is not there."""
         if self.folder is not None:
-            found = [path for path in self.folder.rglob("*") if path.is_file()]
-            return sorted(path.relative_to(self.folder).as_posix() for path in found)
+            names = files_below(self.folder, may_be_absent=True)
+            return sorted(name for name in names if (self.folder / name).is_file())
         files, path = self._remote("")
         root = path.rstrip("/")
         try:
@@ -180,8 +181,8 @@ class Place:
     def sweep(self) -> None:
         """Remove what killed ranks left half-written in it and below: nobody writes there now."""
         if self.folder is not None:
-            for folder in (self.folder, *(path for path in self.folder.rglob("*") if path.is_dir())):
-                sweep_temporaries(folder, ours=True)
+            for folder in walk_folders(self.folder, may_be_absent=True):
+                sweep_temporaries(Path(folder.path), ours=True)
 
     def _remote(self, name: str) -> tuple[Any, str]:
         """(file system, path in it)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from builders.outside import files_below
 from builders.ranks.places import Place
 
 
@@ -15,5 +16,6 @@ def gather_files(place: Place, folder: Path) -> None:
 
 def hand_over_files(folder: Path, place: Place) -> None:
     """Copy every file of a folder to a place, in place of what has its name."""
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".tmp")):
-        place.put(path, path.relative_to(folder).as_posix())
+    for name in files_below(folder, may_be_absent=True):
+        if (folder / name).is_file() and not name.endswith(".tmp"):
+            place.put(folder / name, name)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.outside import Refused, open_outside, read_outside
+from builders.outside import Refused, files_below, open_outside, read_outside
 from builders.pixels import decode_rgb
 from builders.simcams.randomness import generator
 from builders.simcams.scene_light import SceneLight, margin_for
@@ -91,12 +91,12 @@ class PhotoScenes:
         """The photos under ``root`` that are large enough, chosen by the hash of their paths if ``limit`` is smaller.
 
         Raises:
-            DataError: no folder, or no photo of at least twice the padded frame in it.
+            DataError: no folder, a folder that cannot be listed, or no photo of at least twice the padded frame in it.
         """
         if not root.is_dir():
             raise DataError(f"{root}: no such folder of photos")
         names = [
-            p.relative_to(root).as_posix() for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
+            name for name in files_below(root) if Path(name).suffix.lower() in SUFFIXES and (root / name).is_file()
         ]
         names.sort(key=lambda name: hashlib.blake2b(name.encode("utf-8", "surrogateescape")).digest())
         chosen: list[str] = []

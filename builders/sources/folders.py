@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.outside import Refused, kind_and_line, read_outside, read_outside_text
+from builders.outside import Refused, files_below, kind_and_line, list_folder, read_outside, read_outside_text
 from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, Stamp, hash64, rank_within
 
 MAX_ANNOTATION_BYTES = 2**30
@@ -94,12 +94,12 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
         splits_required: refuse a folder without ``train`` and ``val``.
 
     Raises:
-        DataError: no such folder, no file in it, or no splits where they are required.
+        DataError: no such folder, no file in it, a folder that cannot be listed, or no splits where they are required.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
         raise DataError(f"{path}: no such folder")
-    children = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    children = [name for name in list_folder(root).folders if not name.startswith(".")]
     split_of = {name: _SPLIT_FOLDERS[name.lower()] for name in children if name.lower() in _SPLIT_FOLDERS}
     if {"train", "val"} <= set(split_of.values()) or {"train", "test"} <= set(split_of.values()):
         paths = [f"{name}/{inner}" for name in split_of for inner in _files(root / name)]
@@ -111,7 +111,7 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     elif splits_required:
         raise DataError(f"{path}: expected the folders train and val in it, each with one folder per class")
     else:
-        paths = list(_files(root))
+        paths = _files(root)
         classes = [_class_of(p) for p in paths]
         splits = seeded_splits(paths, classes, seed=seed, val_share=val_share)
         how = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val"
@@ -195,15 +195,6 @@ def _class_of(path: str) -> str | None:
     return path.split("/", 1)[0] if "/" in path else None
 
 
-def _files(root: Path) -> Iterator[str]:
-    """Files under ``root`` that are not hidden, sorted, links followed once."""
-    seen: set[str] = set()
-    for folder, names, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            names.clear()
-            continue
-        seen.add(real)
-        names[:] = sorted(n for n in names if not n.startswith("."))
-        relative = Path(folder).relative_to(root)
-        yield from ((relative / f).as_posix() for f in sorted(files) if not f.startswith("."))
+def _files(root: Path) -> list[str]:
+    """Files under ``root`` that are not hidden, links followed once."""
+    return files_below(root, links=True, hidden=False)

@@ -18,7 +18,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.outside import MAX_CONFIG_BYTES, read_outside, readable_line
+from builders.outside import MAX_CONFIG_BYTES, list_folder, read_outside, readable_line
 from builders.photos import SPLITS, Labels, PhotoSet, Stamp
 from builders.sources.folders import file_stamp, labelled_folder
 from builders.sources.tar_index import WORDNET_ID, Member, indexed
@@ -87,7 +87,7 @@ def imagenet_photos(path: str, seed: int = 0) -> PhotoSet:
     tars = [root / name for name in (TRAIN_TAR, VAL_TAR) if (root / name).is_file()]
     if (root / "train").is_dir() or not tars:
         _require_classes(root)
-        unsplit = any(WORDNET_ID.fullmatch(entry.name) for entry in root.iterdir())
+        unsplit = any(map(WORDNET_ID.fullmatch, list_folder(root).folders))
         return replace(labelled_folder(path, seed=seed, splits_required=not unsplit), name="imagenet")
     return _from_tars(root, tars)
 
@@ -95,7 +95,7 @@ def imagenet_photos(path: str, seed: int = 0) -> PhotoSet:
 def _require_classes(root: Path) -> None:
     """``val/`` as torchvision finds it in the official tar is a flat folder: say so, do not call it unlabelled."""
     val = root / "val"
-    if val.is_dir() and not any(entry.is_dir() for entry in val.iterdir()):
+    if val.is_dir() and not list_folder(val).folders:
         raise DataError(f"{val}: has no class folders; put {VAL_TAR} and {DEVKIT_TAR} beside it, or sort it into them")
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from builders.errors import DataError
+from builders.outside import list_folder
 from builders.photos import PhotoSet
 from builders.sources.folders import FolderSource, inaturalist_2018, photo_set, seeded_splits
 
@@ -38,7 +39,14 @@ def inaturalist_photos(path: str, seed: int = 0) -> PhotoSet:
         return _moved(inaturalist_2018(path), root, folder)
     if folder is None:
         raise DataError(f"{path}: expected the folder {OFFICIAL_FOLDER} or {TORCHVISION_FOLDER} with the photos in it")
-    files = sorted(p.relative_to(folder).as_posix() for p in folder.glob("*/*/*") if not p.name.startswith("."))
+    files = [
+        f"{group}/{species}/{name}"
+        for group in list_folder(folder).folders
+        for species in list_folder(folder / group).folders
+        for name in list_folder(folder / group / species).files
+        if not name.startswith(".")
+    ]
+    files.sort()
     if not files:
         raise DataError(f"{folder}: expected photos at <group>/<species>/<file>")
     classes = [

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, UsageError
-from builders.outside import read_outside_text, readable_line
+from builders.outside import list_folder, read_outside_text, readable_line
 from builders.photos import UNLABELLED, Labels, PhotoSet, PhotoSource
 from builders.sources.dataset_repo import DatasetRepo
 from builders.sources.folders import FolderSource
@@ -144,16 +144,17 @@ def _from_folder(path: str, phones: frozenset[str]) -> tuple[list[PairRow], Phot
         rows = _from_csv(root, phones)
     elif all((root / t).is_dir() for t in CAMERA_TYPES):
         rows = [
-            PairRow(f"{t}/{file.name}", file.stem, t, t)
+            PairRow(f"{t}/{name}", Path(name).stem, t, t)
             for t in CAMERA_TYPES
-            for file in sorted((root / t).iterdir())
-            if file.is_file() and not file.name.startswith(".")
+            for name in list_folder(root / t).files
+            if (root / t / name).is_file() and not name.startswith(".")
         ]
     else:
         rows = [
-            PairRow(f"{file.parent.name}/{file.name}", file.parent.name, file.stem, file.stem.lower())
-            for file in sorted(root.glob("*/*"))
-            if file.stem.lower() in CAMERA_TYPES
+            PairRow(f"{pair}/{name}", pair, Path(name).stem, Path(name).stem.lower())
+            for pair in list_folder(root).folders
+            for name in list_folder(root / pair).files
+            if Path(name).stem.lower() in CAMERA_TYPES
         ]
     return rows, FolderSource(str(root), tuple(row.photo_id for row in rows))
 

@@ -10,7 +10,16 @@ from typing import Any
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.outside import MAX_CONFIG_BYTES, Refused, from_hub, parse_yaml, read_outside, read_outside_text, readable
+from builders.outside import (
+    MAX_CONFIG_BYTES,
+    Refused,
+    from_hub,
+    parse_yaml,
+    read_outside,
+    read_outside_text,
+    readable,
+    walk_folders,
+)
 
 CARDS = ("README.md", ".huggingface.yaml")
 """Files of a data set that say where its data are."""
@@ -128,7 +137,7 @@ def _card(folder: Path, location: str, revision: str | None, name: str) -> Path 
 
 def _check_files(folder: Path) -> None:
     root = os.path.realpath(folder)
-    for place, names, files in os.walk(root):
+    for place, names, files in walk_folders(root):
         for name in (*files, *names):
             path = os.path.join(place, name)
             where = f"{folder}: {readable(os.path.relpath(path, root))}"

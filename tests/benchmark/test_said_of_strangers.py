@@ -127,7 +127,9 @@ WHERE = {
         f"DIR: no bank that can be read (ValueError: {SAID})",
     ),
     "block": Where(
-        "benchmark.bank.block_files.np.load", OSError(PLANTED), lambda d, _: read_block(b"", "a", 0, (1, 1), "<f2"),
+        "benchmark.bank.block_files.parse_arrays",
+        OSError(PLANTED),
+        lambda d, _: read_block(b"", "a", 0, (1, 1), "<f2"),
         f"a: no block of a bank (OSError: {SAID})",
     ),
     "field": Where(

@@ -116,6 +116,39 @@ def test_run_jobs__in_order_a_failure_is_a_reason() -> None:
     assert run_jobs([]) == []
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_run_jobs__one_that_fails_by_an_internal_error_runs_once_more_alone(
+    device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running: list[str] = []
+    begun: list[tuple[str, list[str]]] = []
+    failing = {"fails once": [SystemError("AST constructor")], "fails twice": [RuntimeError("a"), RuntimeError("b")]}
+    failing["refuses"] = [DataError("too few photos"), DataError("too few photos")]
+
+    def named(name: str) -> Job:
+        def run(given: Any) -> TaskOutcome:
+            begun.append((name, list(running)))
+            running.append(name)
+            try:
+                time.sleep(0.01)
+                if failing.get(name):
+                    raise failing[name].pop(0)
+                return outcome(name)
+            finally:
+                running.remove(name)
+
+        return job(name, run, device=device)
+
+    done = run_jobs([named(name) for name in ("fails once", "fails twice", "refuses", "good")])
+    assert [one.reason for one in done] == ["", "RuntimeError: a", "too few photos", ""]
+    assert [one.retried for one in done] == ["SystemError: AST constructor", "", "", ""]
+    assert [bool(one.outcome) for one in done] == [True, False, False, True]
+    assert sorted(name for name, _ in begun[:4]) == ["fails once", "fails twice", "good", "refuses"]
+    assert begun[4:] == [("fails once", []), ("fails twice", [])]
+    said = "camtrace: fails once failed (SystemError: AST constructor); run once more, alone, it succeeded\n"
+    assert capsys.readouterr().err == said
+
+
 def test_run_jobs__every_room_that_tasks_import_is_there_before_they_run_side_by_side() -> None:
     opened = set()
     for path in (ROOT / "benchmark" / "tasks").glob("*.py"):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import camtrace
+from benchmark import knn
 from benchmark.__main__ import main
+from benchmark.results.forms import check_forms
 from benchmark.results.schema import read_result
 from builders.errors import EncoderError, UsageError
 from tests.conftest import write_dark_and_light
@@ -213,6 +216,31 @@ def test_score__a_random_encoder_is_scored_where_that_is_asked_for_and_recorded(
     score("good", out="sure")
     sure = read_result(score.out / "sure" / "result.json").environment["trial"]
     assert sure == {"photos": 3, "repeated": 0.0, "alone": 0.0, "random": ""}
+
+
+def test_score__a_task_that_fails_inside_once_is_scored_said_and_recorded(score, monkeypatch):
+    def fail_first(*given, fails, **named):
+        if fails:
+            fails.pop()
+            raise SystemError("AST constructor recursion depth mismatch (before=57, after=51)")
+        return setups(*given, **named)
+
+    setups = knn.knn_setups
+    score("good", out="quiet")
+    monkeypatch.setattr("benchmark.knn.knn_setups", partial(fail_first, fails=[1]))
+    said = score("good", options=("--fresh",))
+    reason = "SystemError: AST constructor recursion depth mismatch (before=57, after=51)"
+    assert said.count(f"camtrace: knn/jpeg failed ({reason}); run once more, alone, it succeeded\n") == 1
+    result = read_result(score.out / "out" / "result.json")
+    check_forms(result)
+    assert result.failures == ()
+    assert result.environment["retried"] == {"knn/jpeg": reason}
+    assert scores(score.out / "out") == scores(score.out / "quiet")
+    assert "retried" not in read_result(score.out / "quiet" / "result.json").environment
+    monkeypatch.setattr("benchmark.knn.knn_setups", partial(fail_first, fails=[1, 1]))
+    score("good", options=("--fresh",), out="failed", expect=1)
+    [failure] = read_result(score.out / "failed" / "result.json").failures
+    assert (failure.kind, failure.name, failure.reason) == ("task", "knn/jpeg", reason)
 
 
 def test_score__nothing_of_a_random_encoder_is_kept_although_its_weights_are_known(score):

@@ -1,0 +1,93 @@
+"""Calls that lose or break something outside the one module that knows how to make them stand nowhere else."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+ARRAYS = "builders/outside/arrays.py"
+PARSING = "builders/outside/parsing.py"
+
+OWN_CODE = "lists the package's own modules"
+EXCEPTIONS = {
+    ("benchmark/scoring/kept.py", "rglob"): OWN_CODE,
+    ("builders/ranks/plan.py", "rglob"): OWN_CODE,
+    ("benchmark/interactive/training.py", "rglob"): "event files of this process; without one its folder is taken",
+}
+"""Where such a call may stand, and why."""
+
+READERS_OF_ARRAYS = {"load", "read_array", "read_array_header_1_0", "read_array_header_2_0", "open_memmap", "NpzFile"}
+
+
+def offending(tree):
+    """(name, line) of the calls that only an owner may make, and imports of ``ast``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import) and any(alias.name == "ast" for alias in node.names):
+            yield "ast", node.lineno
+        elif isinstance(node, ast.ImportFrom) and node.module in ("ast", "numpy.lib.format", "numpy.lib"):
+            yield node.module, node.lineno
+        elif isinstance(node, ast.ImportFrom) and node.module in ("numpy", "os", "inspect"):
+            yield from ((a.name, node.lineno) for a in node.names if a.name in {"load", "walk", "getsource"})
+        elif isinstance(node, ast.Attribute):
+            whole = ast.unparse(node)
+            if whole.startswith(("np.", "numpy.")) and node.attr in READERS_OF_ARRAYS:
+                yield "numpy", node.lineno
+            elif whole.startswith("inspect.getsource"):
+                yield "getsource", node.lineno
+            elif whole in ("os.walk", "os.fwalk"):
+                yield "walk", node.lineno
+            elif node.attr == "rglob":
+                yield "rglob", node.lineno
+            elif node.attr == "walk" and whole != "ast.walk":
+                yield "walk", node.lineno
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("glob") and "**" in ast.unparse(node):
+            yield "rglob", node.lineno
+
+
+def modules():
+    return sorted(path for side in ("benchmark", "builders") for path in (ROOT / side).rglob("*.py"))
+
+
+def places(kinds):
+    return {
+        (path.relative_to(ROOT).as_posix(), kind)
+        for path in modules()
+        for kind, _ in offending(ast.parse(path.read_text("utf-8")))
+        if kind in kinds
+    }
+
+
+def test_arrays__are_read_by_one_module_and_nobody_else_parses_python():
+    """Other readers call ``ast`` in threads, which some Pythons cannot do (CPython gh-106905)."""
+    kinds = ("ast", "numpy", "getsource", "load", "numpy.lib", "numpy.lib.format")
+    assert places(kinds) == {(ARRAYS, "numpy"), (PARSING, "ast")}
+
+
+def test_folders__are_walked_by_one_module():
+    """Others pass over folders that cannot be listed; ``builders/outside/listing.py`` refuses them."""
+    assert places(("walk", "rglob")) == set(EXCEPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("np.load(path)", "numpy"),
+        ("np.lib.format.read_array(stream)", "numpy"),
+        ("read = np.load", "numpy"),
+        ("from numpy import load", "load"),
+        ("from numpy.lib.format import read_magic", "numpy.lib.format"),
+        ("import ast", "ast"),
+        ("from ast import literal_eval", "ast"),
+        ("inspect.getsourcelines(f)", "getsource"),
+        ("os.walk(path)", "walk"),
+        ("from os import walk", "walk"),
+        ("path.walk()", "walk"),
+        ("path.rglob('*')", "rglob"),
+        ("path.glob('**/*.json')", "rglob"),
+        ("glob.iglob(f'{path}/**')", "rglob"),
+    ],
+)
+def test_offending__sees_every_way_to_write_it(code, kind):
+    assert [found for found, _ in offending(ast.parse(code))] == [kind]
