@@ -11,14 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the names below are, for type checkers and editors
+    from benchmark.api import Results, TraceCallback, compare, score
     from benchmark.audit import Audit, audit
     from benchmark.encoders import Encoder, list_encoders, load_encoder
-    from benchmark.erasers import Eraser, fit_eraser, load_eraser
-    from benchmark.interactive import Results, TraceCallback, compare, score
+    from benchmark.erasing import Eraser, fit_eraser, load_eraser
     from benchmark.results import Score
-    from builders.kinds import open_photos
+    from builders.data_specs import open_photos
     from builders.pixels import CenterMask
-    from builders.processed.on_the_fly import with_processing
+    from builders.processed.with_processing import with_processing
 
     __version__: str
 
@@ -26,18 +26,18 @@ _WHERE = {
     "Audit": "benchmark.audit",
     "CenterMask": "builders",
     "Encoder": "benchmark.encoders",
-    "Eraser": "benchmark.erasers",
-    "Results": "benchmark.interactive",
+    "Eraser": "benchmark.erasing",
+    "Results": "benchmark.api",
     "Score": "benchmark.results",
-    "TraceCallback": "benchmark.interactive",
+    "TraceCallback": "benchmark.api",
     "audit": "benchmark.audit",
-    "compare": "benchmark.interactive",
-    "fit_eraser": "benchmark.erasers",
+    "compare": "benchmark.api",
+    "fit_eraser": "benchmark.erasing",
     "list_encoders": "benchmark.encoders",
     "load_encoder": "benchmark.encoders",
-    "load_eraser": "benchmark.erasers",
-    "open_photos": "builders.kinds",
-    "score": "benchmark.interactive",
+    "load_eraser": "benchmark.erasing",
+    "open_photos": "builders.data_specs",
+    "score": "benchmark.api",
     "with_processing": "builders",
 }
 """Where each name comes from."""
@@ -72,7 +72,7 @@ def main() -> int:
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from builders.command_line import version
+        from builders.cli import version
 
         value: Any = version()
     elif name in _WHERE:

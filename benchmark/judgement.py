@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from benchmark.results import Questions, Result, metric_of
 from benchmark.stats import EffectSize, effect_size, holm
 
 Trace = Literal["readable", "weak", "none"]
@@ -194,3 +195,9 @@ def at_least(score: Judged) -> bool:
     """Whether the accuracy still rose with the last part of the train photos, as its probe found."""
     curve = score.details.get("learning_curve")
     return isinstance(curve, Mapping) and bool(curve and curve["rises"])
+
+
+def verdicts(result: Result, questions: Questions) -> dict[tuple[str, str], Verdict]:
+    """The verdict on every main trace of a result, by task and metric; their p-values are corrected together."""
+    scores = [s for s in result.scores if (m := metric_of(questions, s.task, s.metric)).main and m.kind == "trace"]
+    return {(s.task, s.metric): verdict for s, verdict in zip(scores, judged(scores), strict=True)}

@@ -7,15 +7,15 @@ from typing import Any
 
 _PUBLIC = {
     "CenterMask": "builders.pixels.masking",
-    "PairCams": "builders.paircams.builder",
-    "PairCamsConfig": "builders.paircams.builder",
+    "PairCams": "builders.paircams.cli",
+    "PairCamsConfig": "builders.paircams.cli",
     "ProcessedPhotos": "builders.processed.build",
     "ProcessedPhotosConfig": "builders.processed.build",
     "build_paircams": "builders.paircams.build",
     "build_processed": "builders.processed.build",
-    "open_built": "builders.sources.built",
-    "open_photos": "builders.kinds",
-    "with_processing": "builders.processed.on_the_fly",
+    "open_built": "builders.sources.processed_sets",
+    "open_photos": "builders.data_specs",
+    "with_processing": "builders.processed.with_processing",
 }
 """Public names and where they live; imported when first used, so that ``import builders`` costs nothing."""
 

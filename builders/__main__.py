@@ -5,18 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from builders.command_line import Command, Parser, group_parser, run_parsed
+from builders.cli import Command, Parser, group_parser, run_parsed
 
 COMMANDS: dict[str, Command] = {
-    "imagenet": Command("builders.processed.command:imagenet", "ImageNet-1k, processed in known ways"),
-    "inat2018": Command("builders.processed.command:inat2018", "iNaturalist 2018, processed in known ways"),
-    "folder": Command("builders.processed.command:folder", "any labelled photos, processed in known ways"),
-    "paircams": Command("builders.paircams.builder:parser", "pairs of photos by a phone and by an older camera"),
-    "check": Command("builders.check.command:parser", "read a built folder as a stranger would, and test its labels"),
-    "publish": Command(
-        "builders.publishing.command:parser", "a built folder, or its recipe, to the Hub (dry run by default)"
+    "imagenet": Command("builders.processed.cli:imagenet", "ImageNet-1k, processed in known ways"),
+    "inat2018": Command("builders.processed.cli:inat2018", "iNaturalist 2018, processed in known ways"),
+    "folder": Command("builders.processed.cli:folder", "any labelled photos, processed in known ways"),
+    "paircams": Command("builders.paircams.cli:parser", "pairs of photos by a phone and by an older camera"),
+    "check": Command("builders.check.cli:parser", "read a built folder as a stranger would, and test its labels"),
+    "publish": Command("builders.publish.cli:parser", "a built folder, or its recipe, to the Hub (dry run by default)"),
+    "flickrexif": Command(
+        "builders.flickrexif.cli.steps:parser", "photos of Flickr with labels of how they were taken"
     ),
-    "flickrexif": Command("builders.flickrexif.cli:parser", "photos of Flickr with labels of how they were taken"),
     "simcams": Command("builders.simcams.cli:parser", "one scene through many simulated cameras, exact labels"),
 }
 """Each entry is added by the change that adds its module."""

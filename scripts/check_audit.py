@@ -27,8 +27,8 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.audit import Audit, audit
-from benchmark.audit.repair_apply import write_repaired
 from benchmark.audit.repair_plan import parse_repair, plan_repair
+from benchmark.audit.repairs import write_repaired
 from benchmark.audit.run import audit_of
 from benchmark.audit.scan import Block, Plan, Scan, scanned
 from benchmark.audit.subjects import photo_subject

@@ -24,14 +24,17 @@ from PIL import __version__ as pillow_version
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo  # noqa: E402
+from benchmark.encoders.preprocess.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo  # noqa: E402
 from builders.errors import PhotoError  # noqa: E402
-from builders.pixels.by_pillow import process_by_pillow, request  # noqa: E402
-from builders.pixels.codec import codec_canary  # noqa: E402
 from builders.pixels.decode import decode_rgb  # noqa: E402
 from builders.pixels.engine import selection  # noqa: E402
 from builders.pixels.parameters import PROCESSINGS, Processing  # noqa: E402
 from builders.pixels.process import preprocess_all  # noqa: E402
+from builders.pixels.reference import (  # noqa: E402
+    codec_canary,
+    process_by_pillow,
+    request,
+)
 
 FILTERS = [int(Image.Resampling[name]) for name in ("BILINEAR", "BICUBIC", "LANCZOS", "BOX")]
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif"}

@@ -30,7 +30,7 @@ from builders.exif.acquisition import (
     Acquisition,
     acquisition_from_raw,
 )
-from builders.exif.exif_pool import read_many
+from builders.exif.reader import read_many
 
 
 @dataclass(frozen=True)

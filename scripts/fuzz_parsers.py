@@ -29,8 +29,8 @@ def _result(data: bytes) -> None:
 
 
 def _yaml(data: bytes) -> None:
-    from builders.outside import parse_yaml
-    from builders.sources.strangers import check_card
+    from builders.untrusted import parse_yaml
+    from builders.untrusted.data_sets import check_card
 
     check_card(parse_yaml(data.decode("utf-8", "replace"), "a"), "a")
 
@@ -42,12 +42,12 @@ def _build(data: bytes) -> None:
 
 
 def _archive(data: bytes) -> None:
-    from builders.outside import read_outside_arrays
+    from builders.untrusted import read_untrusted_arrays
 
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
         file.write(data)
         file.flush()
-        read_outside_arrays(Path(file.name))
+        read_untrusted_arrays(Path(file.name))
 
 
 def _bundle(data: bytes) -> None:
@@ -64,7 +64,7 @@ def _picture(data: bytes) -> None:
 
 
 def _exif(data: bytes) -> None:
-    from builders.exif.exif_block import read_allowed
+    from builders.exif.parser import read_allowed
 
     read_allowed(data)
 

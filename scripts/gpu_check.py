@@ -24,14 +24,14 @@ from typing import NamedTuple
 
 import torch
 
-from builders.outside import kind_and_line
+from builders.untrusted import describe_error
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from gpu_parts.rows import Row  # noqa: E402
 
-from benchmark.results.tables import markdown_table  # noqa: E402
+from benchmark.report.tables import markdown_table  # noqa: E402
 from builders.errors import CamtraceError  # noqa: E402
 
 
@@ -85,7 +85,7 @@ def run_part(name: str, part: Part, rows: list[Row], skipped: list[str]) -> None
         package = (error.name or "").partition(".")[0]
         skipped.append(f"{name} skipped from here on: it needs {package} (pip install {package})")
     except (CamtraceError, RuntimeError, OSError, ValueError) as error:  # the other parts are worth having
-        rows.append(Row(name, f"failed: {kind_and_line(error)}", float("nan"), "", wrong=True))
+        rows.append(Row(name, f"failed: {describe_error(error)}", float("nan"), "", wrong=True))
     print(f"  ({name}: {time.perf_counter() - begun:.0f} s)", file=sys.stderr, flush=True)
 
 

@@ -18,8 +18,8 @@ import torch
 from PIL import Image
 from timm.data import ImageNetInfo
 
-from benchmark.encoders.bundled import LITE0_MEAN, LITE0_PIXELS, LITE0_STD, load_lite0_classifier
-from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, ResizeTo
+from benchmark.encoders.loaders.bundled import LITE0_MEAN, LITE0_PIXELS, LITE0_STD, load_lite0_classifier
+from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, ResizeTo
 from builders.pixels.decode import decode_rgb
 
 BICUBIC = Image.Resampling.BICUBIC

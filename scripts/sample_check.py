@@ -21,16 +21,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from scipy.stats import chisquare
 
-from builders.flickrexif.api import Credentials, FlickrClient
-from builders.flickrexif.budget import CallBudget
-from builders.flickrexif.licences import PERMISSIVE
-from builders.flickrexif.plan import SearchPlan
-from builders.flickrexif.search import pilot, search
-from builders.flickrexif.state import State
-from builders.flickrexif.status import status_text
-from tests.builders.flickrexif.clocks import SimulatedClock
-from tests.builders.flickrexif.flickr_double import KEY, Faults, Flickr, serving
-from tests.builders.flickrexif.flickr_world import DAYS, START, World
+from builders.flickrexif.api.call_budget import CallBudget
+from builders.flickrexif.api.client import Credentials, FlickrClient
+from builders.flickrexif.api.licences import PERMISSIVE
+from builders.flickrexif.search.plan import SearchPlan
+from builders.flickrexif.search.search import pilot, search
+from builders.flickrexif.search.status import status_text
+from builders.flickrexif.store.store import State
+from tests.support.clocks import SimulatedClock
+from tests.support.flickr import KEY, Faults, Flickr, serving
+from tests.support.flickr_world import DAYS, START, World
 
 PER_HOUR = 3600
 TOLD = "selected = 1 AND exif_status = 'ok'"

@@ -30,7 +30,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from benchmark.results.tables import markdown_table  # noqa: E402
+from benchmark.report.tables import markdown_table  # noqa: E402
 
 PARTS = ("views", "simcams", "knn", "probe", "threads", "runtimes", "builders", "fetch", "pipeline")
 

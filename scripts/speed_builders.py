@@ -31,7 +31,7 @@ from PIL import Image, ImageOps
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from builders.kinds import open_photos
+from builders.data_specs import open_photos
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PARAMETERS, assigned_class
 from builders.processed.build import build_processed

@@ -20,9 +20,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from builders.flickrexif.fetch import fetch
-from builders.flickrexif.fetching import FetchPlan
-from builders.flickrexif.state import State
+from builders.flickrexif.fetch.fetch import fetch
+from builders.flickrexif.fetch.transfer import FetchPlan
+from builders.flickrexif.store.store import State
 
 AIM_FILES_PER_SECOND = 200.0
 AIM_GROWTH_MB = 10.0

@@ -18,9 +18,9 @@ import timm
 import torch
 
 from benchmark.encoders import Encoder, with_outputs
-from benchmark.encoders.embedding import Network, Normalisation, network_encoder, probe_image
+from benchmark.encoders.loaders.libraries import _timm_features
+from benchmark.encoders.network import Network, Normalisation, network_encoder, probe_image
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.timm_models import _features
 
 MODELS = ("resnet50", "vit_base_patch16_224")
 
@@ -60,7 +60,7 @@ def random_encoder(name: str) -> Encoder:
         preprocess=_pixels,
         preprocessing={},
         normalise=Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-        forward=_features,
+        forward=_timm_features,
         pooling="",
         weights_sha256=None,
     )

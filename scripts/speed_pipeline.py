@@ -180,7 +180,7 @@ def _growth(
 
 def make_photos(folder: Path, count: int) -> Path:
     """Seeded crops of the bundled scenes as JPEG q90, in ``{train,val}/<scene>/``, about 5 to 2."""
-    from builders.pixels.by_pillow import encode_jpeg
+    from builders.pixels.reference import encode_jpeg
     from builders.sources.sample import SCENES, scene
 
     rng = np.random.default_rng(0)
@@ -217,7 +217,7 @@ def _under_another_name(name: str) -> Any:
 
 def _forward_alone(file: str, photos: str, count: str, tasks: str) -> None:
     """In a process of its own: the forward passes over the views of ``count`` photos, those of a few over and over."""
-    from benchmark.compute.process_setup import prepare_process
+    from benchmark.compute.process import prepare_process
 
     prepare_process()
     import torch
@@ -227,7 +227,7 @@ def _forward_alone(file: str, photos: str, count: str, tasks: str) -> None:
     from benchmark.scoring.passes import planned_passes
     from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
     from benchmark.views.loading import iterate_views
-    from builders.kinds import open_photos
+    from builders.data_specs import open_photos
 
     opened = open_photos(f"folder:{photos}", seed=0).limited(int(count), 0)
     options = RunOptions()

@@ -33,10 +33,10 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.probe import processing_probe
-from benchmark.probe.converged import STRENGTHS
-from benchmark.probe.features import normalised
-from benchmark.probe.iccv2025 import ROUNDS
-from benchmark.probe.sgd import BATCH_SIZE, EPOCHS, MOMENTUM
+from benchmark.probe.protocols.converged import STRENGTHS
+from benchmark.probe.protocols.iccv2025 import ROUNDS
+from benchmark.probe.solver.rows import normalised
+from benchmark.probe.solver.sgd import BATCH_SIZE, EPOCHS, MOMENTUM
 
 SEEDS = 10
 

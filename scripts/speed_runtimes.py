@@ -34,11 +34,11 @@ if __name__ != "__main__" or len(sys.argv) != 3:  # not the process that stands 
 import torch
 
 from benchmark.encoders import Encoder, load_encoder
-from benchmark.encoders.bundled import load_lite0_classifier
-from benchmark.encoders.embedding import Network, Normalisation, network_encoder
-from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, describe
+from benchmark.encoders.loaders.bundled import load_lite0_classifier
+from benchmark.encoders.network import Network, Normalisation, network_encoder
 from benchmark.encoders.placement import placement
-from benchmark.encoders.runtime import RuntimeEmbedder, largest_relative_error, on_runtime
+from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, describe
+from benchmark.encoders.runtime.choose import RuntimeEmbedder, largest_relative_error, on_runtime
 
 NETWORKS = {
     "ResNet-50": "resnet50",

@@ -135,7 +135,7 @@ def projection():  # type: ignore[no-untyped-def]
     import torch
 
     from benchmark.encoders import Encoder, EncoderInfo
-    from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
+    from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
 
     matrix = torch.from_numpy(np.random.default_rng(1).normal(size=(192, DIM)).astype(np.float32))
     info = EncoderInfo("speed:projection", "control", None, "0" * 64, DIM, {"size": 8}, "none", 0)

@@ -17,11 +17,11 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from builders.simcams import ProceduralScenes, Shot, bundled_catalogue, expose, render_shot
-from builders.simcams.design import STOPS, settings_for_scene
-from builders.simcams.jpeg import encode_file
-from builders.simcams.optics import Moment
-from builders.simcams.randomness import generator
-from builders.simcams.stages import Stages, chosen_stages, numpy_stages
+from builders.simcams.engine import Stages, chosen_stages, numpy_stages
+from builders.simcams.random_numbers import generator
+from builders.simcams.settings import STOPS, settings_for_scene
+from builders.simcams.stages.jpeg_file import encode_file
+from builders.simcams.stages.optics import Moment
 
 AIM_RENDERS_PER_SECOND = 3.0
 """What 512 x 512 pixels on one core must reach."""

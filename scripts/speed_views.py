@@ -26,8 +26,8 @@ from PIL import Image
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
-from benchmark.views.views import ProcessingViews
+from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
+from benchmark.views.recipe import ProcessingViews
 from builders.errors import missing_package
 from builders.pixels.decode import decode_rgb
 from builders.pixels.engine import selection

@@ -133,7 +133,7 @@ def one_run(n: int, folder: Path, cache: Path) -> int:
 
     from benchmark.knn import lists
     from benchmark.options import RunOptions
-    from benchmark.scoring import jobs, score_encoders
+    from benchmark.scoring import score_encoders, tasks_run
     from benchmark.tasks import all_tasks
     from builders.sources import labelled_folder
 
@@ -144,8 +144,8 @@ def one_run(n: int, folder: Path, cache: Path) -> int:
         with open(cache / "seen", "a", encoding="utf-8") as file:
             file.write(f"{what}\n")
 
-    real = jobs._run
-    jobs._run = lambda job: note(job.task.name) or real(job)  # type: ignore[assignment, func-returns-value]
+    real = tasks_run._run
+    tasks_run._run = lambda job: note(job.task.name) or real(job)  # type: ignore[assignment, func-returns-value]
     encoder = projection()
     embed = encoder.embed
     encoder = replace(encoder, embed=lambda batch: note("view") or embed(batch))

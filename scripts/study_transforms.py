@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmark.encoders.study import STUDY
-from benchmark.encoders.study_transforms import StudyTransform, study_transform
-from benchmark.results import markdown_table
+from benchmark.encoders.preprocess.modes import StudyTransform, study_transform
+from benchmark.encoders.provenance import STUDY
+from benchmark.report import markdown_table
 from builders.files import write_text_atomically
 
 PAGE = Path(__file__).parents[1] / "docs" / "preset.md"

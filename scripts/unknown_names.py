@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.exif import ATTRIBUTES, OTHER, UNKNOWN, canonical_model, device_type, known_make
-from builders.flickrexif.collection import CollectedPhoto, each_photo
-from builders.flickrexif.state import State
+from builders.flickrexif.build.collect import CollectedPhoto, each_photo
+from builders.flickrexif.store.store import State
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def pytest_sessionstart(session):
     if number := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
         _compile_once(int(number))
     elif session.config.getoption("numprocesses", None) and sys.platform == "linux":
-        from tests import warm_python
+        from tests.support import processes as warm_python
 
         warm_python.share()
 
@@ -59,10 +59,10 @@ def pytest_sessionstart(session):
 def _compile_once(first):
     from filelock import FileLock
 
-    from benchmark.probe.alone import _KERNELS as probes
-    from builders.pixels.engine.kernel_cache import kernel_folder
+    from benchmark.probe.solver.newton import _KERNELS as probes
+    from builders.kernels.cache import kernel_folder
     from builders.pixels.engine.selection import ENGINE_KERNELS
-    from builders.simcams.compiling import SIMCAMS_KERNELS
+    from builders.simcams.engine import SIMCAMS_KERNELS
 
     parts = {"probes": probes, "views": ENGINE_KERNELS, "simcams": SIMCAMS_KERNELS}
     kernel_folder().mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def _note_slow_collection(phase, info):
 @pytest.fixture
 def hub():
     """A fresh ``HubDouble`` in LFS mode."""
-    from tests.hub_double import HubDouble
+    from tests.support.hub import HubDouble
 
     with HubDouble() as double:
         yield double

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from builders.command_line import guarded
+from builders.cli import guarded
 from builders.errors import EXTRA_OF, missing_package
 
 if sys.version_info >= (3, 11):
@@ -24,11 +24,12 @@ ROOT = Path(__file__).parents[1]
 
 PLACES = {
     "builders/flickrexif": {"flickr"},
+    "builders/untrusted/addresses.py": {"flickr"},
+    "builders/kernels": {"fast"},
     "builders/pixels/engine": {"fast"},
-    "builders/simcams/kernels_optics.py": {"fast"},
-    "builders/simcams/kernels_random.py": {"fast"},
+    "builders/simcams/kernels": {"fast"},
     "builders/sources/sample.py": {"sample"},
-    "builders/ranks": {"cluster", "ray"},
+    "builders/cluster/engines": {"cluster", "ray"},
     "builders": set(),
     "benchmark": {"encoders", "fast", "onnx", "sample"},
     "camtrace.py": {"encoders"},

@@ -7,14 +7,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-ARRAYS = "builders/outside/arrays.py"
-PARSING = "builders/outside/parsing.py"
+ARRAYS = "builders/untrusted/arrays.py"
+PARSING = "builders/untrusted/parsing.py"
 
 OWN_CODE = "lists the package's own modules"
 EXCEPTIONS = {
-    ("benchmark/scoring/kept.py", "rglob"): OWN_CODE,
-    ("builders/ranks/plan.py", "rglob"): OWN_CODE,
-    ("benchmark/interactive/training.py", "rglob"): "event files of this process; without one its folder is taken",
+    ("benchmark/scoring/tasks_run.py", "rglob"): OWN_CODE,
+    ("builders/cluster/plan.py", "rglob"): OWN_CODE,
+    ("benchmark/api/training.py", "rglob"): "event files of this process; without one its folder is taken",
 }
 """Where such a call may stand, and why."""
 
@@ -66,7 +66,7 @@ def test_arrays__are_read_by_one_module_and_nobody_else_parses_python():
 
 
 def test_folders__are_walked_by_one_module():
-    """Others pass over folders that cannot be listed; ``builders/outside/listing.py`` refuses them."""
+    """Others pass over folders that cannot be listed; ``builders/untrusted/listing.py`` refuses them."""
     assert places(("walk", "rglob")) == set(EXCEPTIONS)
 
 

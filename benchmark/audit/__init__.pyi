@@ -1,7 +1,14 @@
+from .repair_plan import parse_repair
+from .repairs import repair
+from .report import card_section, write_audit
+from .result import Audit
 from .run import audit
-from .values import Audit
 
 __all__ = [
     "Audit",
     "audit",
+    "card_section",
+    "parse_repair",
+    "repair",
+    "write_audit",
 ]

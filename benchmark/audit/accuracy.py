@@ -15,8 +15,8 @@ import pandas as pd
 
 from benchmark.audit.features import CONTENT_LAYERS, FEATURES, FILE_LAYERS, LAYERS
 from benchmark.audit.questions import by_owner, codes_of, units_of
+from benchmark.audit.result import LayerScore
 from benchmark.audit.tally import MAX_SOURCES, Tally
-from benchmark.audit.values import LayerScore
 from benchmark.stats import photo_interval
 
 FOLDS = 5

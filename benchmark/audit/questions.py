@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 
 from benchmark.audit.features import CONTENT_LAYERS, FEATURES
-from benchmark.audit.pixel_facts import PIXEL_FEATURES
+from benchmark.audit.pixel_features import PIXEL_FEATURES
+from benchmark.audit.result import ALPHA, SMALLEST_EFFECT, TARGETS, Carrier, LayerScore, Question
 from benchmark.audit.subjects import UNKNOWN
 from benchmark.audit.tally import MAX_SOURCES, RARER, Tally
-from benchmark.audit.terms import ALPHA, SMALLEST_EFFECT, TARGETS
-from benchmark.audit.values import Carrier, LayerScore, Question
 from benchmark.judgement import is_confounded
 from benchmark.stats import NO_COLUMNS, ErrorUnits, correlation_ratio, error_units, holm, ratio_p_value, table_p_value
 from builders.splits import cramers_v

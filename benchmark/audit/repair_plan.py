@@ -15,9 +15,9 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from benchmark.audit.features import FEATURES, FILE_LAYERS
+from benchmark.audit.result import Audit
 from benchmark.audit.scan import Scan
 from benchmark.audit.subjects import UNKNOWN, PhotoSubject
-from benchmark.audit.values import Audit
 from builders.errors import UsageError, unknown_name
 from builders.photos import UNLABELLED, hash64
 

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 
 from benchmark.audit.accuracy import layer_scores
-from benchmark.audit.duplicates import duplicates_of
-from benchmark.audit.opening import open_subject
+from benchmark.audit.open import open_subject
 from benchmark.audit.questions import corrected, questions_of
+from benchmark.audit.result import ALPHA, SMALLEST_EFFECT, TARGETS, Audit
 from benchmark.audit.scan import Plan, scanned
 from benchmark.audit.subjects import PhotoSubject, Subject, describe
 from benchmark.audit.tally import Tally, tally
-from benchmark.audit.terms import ALPHA, SMALLEST_EFFECT, TARGETS
-from benchmark.audit.values import Audit
-from benchmark.audit.verdict import findings_of, repairs_of, smallest_effect, verdict_of
+from benchmark.audit.verdict import duplicates_of, findings_of, repairs_of, smallest_effect, verdict_of
 from benchmark.options import default_cache
 from builders.errors import DataError, UsageError
 

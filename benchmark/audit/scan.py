@@ -28,9 +28,9 @@ from benchmark.audit.features import FEATURES, HEAD_BYTES, file_facts, values_of
 from benchmark.audit.subjects import BLOCK, PhotoSubject, Row, StreamedSubject, Subject
 from builders.errors import CamtraceError, DataError, PhotoError, disk_error
 from builders.files import scratch_prefix, sweep_scratch, write_bytes_atomically
-from builders.outside import Refused, kind_and_line, read_outside_arrays, readable_line, sentence
 from builders.photos import hash64
-from builders.ranks import begin_fork, end_with, signals_held
+from builders.processes import deferred_signals, exit_with_parent, setup_child
+from builders.untrusted import UntrustedInputError, describe_error, error_text, first_line, read_untrusted_arrays
 
 SCAN_VERSION = 1
 """Raised by one whenever the same file would give other facts."""
@@ -82,11 +82,11 @@ class Scan:
         for number in range(self.count):
             path = self.folder / f"{number:05d}.parquet"
             try:
-                arrays = read_outside_arrays(path.with_suffix(".npz"))
+                arrays = read_untrusted_arrays(path.with_suffix(".npz"))
                 block = Block(pq.read_table(path, page_checksum_verification=True), arrays)
-            except (Refused, OSError, ValueError, KeyError, EOFError) as error:
+            except (UntrustedInputError, OSError, ValueError, KeyError, EOFError) as error:
                 path.unlink(missing_ok=True)
-                raise DataError(f"{path}: damaged ({sentence(error)}), removed; run again, it is read anew") from None
+                raise DataError(f"{path}: damaged ({error_text(error)}), removed; run again, it is read anew") from None
             yield block
 
 
@@ -137,14 +137,14 @@ def _scan_photos(subject: PhotoSubject, plan: Plan, folder: Path, workers: int, 
             min(workers, len(missing)), mp_context=context, initializer=_start_worker, initargs=arguments
         ) as pool:
             try:
-                with signals_held():  # workers are forked here
+                with deferred_signals():  # workers are forked here
                     done = pool.map(_scan_in_worker, missing)
                 for count in done:
                     bar.update(count)
             except CamtraceError:
                 raise
             except Exception as error:  # a worker that was killed
-                ended = f"a worker process ended ({readable_line(error)})"
+                ended = f"a worker process ended ({first_line(error)})"
                 raise DataError(f"{subject.name}: {ended}; run again, it goes on") from None
             finally:
                 pool.shutdown(cancel_futures=True)
@@ -164,8 +164,8 @@ _worker: dict[str, Any] = {}
 
 
 def _start_worker(subject: PhotoSubject, plan: Plan, folder: Path, parent: int) -> None:
-    begin_fork()
-    end_with(parent)
+    setup_child()
+    exit_with_parent(parent)
     _worker.update(subject=subject, plan=plan, folder=folder)
 
 
@@ -221,7 +221,7 @@ def _photo(
         if plan.near or plan.draws(row.id):
             data = subject.read(index)
             if plan.draws(row.id):
-                from benchmark.audit.pixel_facts import pixel_facts
+                from benchmark.audit.pixel_features import pixel_facts
 
                 facts = pixel_facts(data)
                 known["near"] = facts.perceptual_hash
@@ -241,7 +241,7 @@ def _photo(
     except MemoryError:
         return known | {"failure": "not enough memory"}, {}
     except Exception as error:  # a hostile file costs one row, whatever a library makes of it
-        return known | {"failure": shown(kind_and_line(error))}, {}
+        return known | {"failure": shown(describe_error(error))}, {}
     return known, values
 
 

@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmark.audit.features import FEATURES
+from benchmark.audit.result import TARGETS
 from benchmark.audit.scan import Scan
 from benchmark.audit.subjects import UNKNOWN
-from benchmark.audit.terms import TARGETS
 
 SAMPLE = 20_000
 """Photos whose facts are kept for classifiers, permutations of numbers, and examples."""

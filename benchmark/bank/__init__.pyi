@@ -1,14 +1,11 @@
-from .asked_views import begin_views
 from .bank import Bank, BankView
 from .block_files import BlockBank, BlockRows, merge_blocks, view_path
-from .embed import PassCost, fill_banks
-from .from_file import fill_from_file
+from .fill.devices import fill_banks_on, workers_each
+from .fill.fill import PassCost, begin_views, fill_banks
+from .fill.targets import OutputsBank, fill_from_file
+from .gates import RuntimeVerdict, Verdict, check_precision, resolve_runtime
 from .keys import bank_key, key_hash, key_of
-from .outputs_bank import OutputsBank
 from .photo_hashes import PhotoHashes, hash_of_block, photos_bytes_hash
-from .precision_gate import Verdict, judge
-from .runtime_gate import RuntimeVerdict, settled
-from .several_devices import fill_banks_on, workers_each
 from .view_file import Blocks
 
 __all__ = [
@@ -24,16 +21,16 @@ __all__ = [
     "Verdict",
     "bank_key",
     "begin_views",
+    "check_precision",
     "fill_banks",
     "fill_banks_on",
     "fill_from_file",
     "hash_of_block",
-    "judge",
     "key_hash",
     "key_of",
     "merge_blocks",
     "photos_bytes_hash",
-    "settled",
+    "resolve_runtime",
     "view_path",
     "workers_each",
 ]

@@ -26,7 +26,7 @@ from benchmark.bank.keys import LAYOUT, key_hash, shape_and_dtype
 from benchmark.bank.view_file import Blocks, ViewFile, keep_key, view_key
 from benchmark.encoders import Output
 from builders.errors import DataError, disk_error
-from builders.outside import kind_and_line
+from builders.untrusted import describe_error
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class Bank:
             }
             return cls(folder, key, views)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder}: no bank that can be read ({kind_and_line(error)})") from None
+            raise DataError(f"{folder}: no bank that can be read ({describe_error(error)})") from None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ import numpy as np
 from benchmark.bank.bank import Bank
 from benchmark.bank.keys import LAYOUT, key_hash, shape_and_dtype
 from benchmark.bank.view_file import Block, Blocks, crc32_of, view_key
+from builders.cluster import StorageFolder
 from builders.errors import DataError
-from builders.outside import parse_arrays, parse_json, sentence
-from builders.ranks import Place
+from builders.untrusted import error_text, parse_arrays, parse_json
 
 ViewKeys = Mapping[str, Mapping[str, Any]]
 """By name, what decides each view's pixels, from ``ViewRecipe.view_keys``."""
@@ -32,7 +32,7 @@ class BlockBank:
 
     def __init__(
         self,
-        place: Place,
+        place: StorageFolder,
         key: Mapping[str, Any],
         views: ViewKeys,
         blocks: Collection[int],
@@ -109,7 +109,7 @@ class BlockRows:
 
     reads_rows: ClassVar[bool] = True
 
-    def __init__(self, place: Place, key: Mapping[str, Any], view: Mapping[str, Any], held: int = 4) -> None:
+    def __init__(self, place: StorageFolder, key: Mapping[str, Any], view: Mapping[str, Any], held: int = 4) -> None:
         """
         Args:
             place: that holds the folders of banks.
@@ -153,7 +153,7 @@ class BlockRows:
 
 
 def merge_blocks(
-    place: Place,
+    place: StorageFolder,
     key: Mapping[str, Any],
     views: ViewKeys,
     bank: Bank,
@@ -213,7 +213,7 @@ def read_block(data: bytes, where: str, number: int, shape: tuple[int, int], dty
         rows = arrays["rows"]
         marker = Block(**parse_json(arrays["marker"].tobytes().decode("utf-8"), where))
     except Exception as error:  # numpy's, json's, and zipfile and zlib have errors of their own
-        raise DataError(f"{where}: no block of a bank ({sentence(error)})") from None
+        raise DataError(f"{where}: no block of a bank ({error_text(error)})") from None
     if marker.index != number or rows.shape != shape or rows.dtype != np.dtype(dtype):
         raise DataError(f"{where}: another block than its name says")
     if crc32_of(rows) != marker.crc32:

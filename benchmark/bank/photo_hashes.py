@@ -18,8 +18,8 @@ from tqdm.auto import tqdm
 
 from builders.errors import PhotoError
 from builders.files import JUST_CHANGED_NS, SAVED_EVERY_S, write_bytes_atomically
-from builders.outside import Refused, read_outside_arrays
 from builders.photos import PhotoSet, photo_digest
+from builders.untrusted import UntrustedInputError, read_untrusted_arrays
 
 FOLDER = "photo-hashes"
 """Of the cache."""
@@ -192,10 +192,10 @@ def _keys(texts: Sequence[str]) -> np.ndarray:
 def _read_table(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Keys, sorted by their first half, and digests; empty where there is no table, or none that can be read."""
     try:
-        stored = read_outside_arrays(path)
+        stored = read_untrusted_arrays(path)
         keys, digests = stored["keys"], stored["digests"]
         if int(stored["version"]) == _VERSION and keys.shape == (len(digests), 2) and digests.shape[1:] == (_DIGEST,):
             return keys, digests
-    except (Refused, ValueError, KeyError, TypeError):
+    except (UntrustedInputError, ValueError, KeyError, TypeError):
         pass
     return np.zeros((0, 2), dtype="<u8"), np.zeros((0, _DIGEST), dtype=np.uint8)

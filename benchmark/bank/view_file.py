@@ -26,7 +26,7 @@ import numpy as np
 from benchmark.encoders import FINAL, Output
 from builders.errors import DataError
 from builders.files import reserve_space, sweep_temporaries, temporary_beside, write_text_atomically
-from builders.outside import Refused, list_folder, map_array, parse_json, read_outside_text
+from builders.untrusted import UntrustedInputError, list_folder, map_array, parse_json, read_untrusted_text
 
 
 def view_key(view: Mapping[str, Any], output: Output | None = None) -> dict[str, Any]:
@@ -201,10 +201,10 @@ class ViewFile:
 
     def _read_marker(self, block: int) -> Block | None:
         try:
-            raw = parse_json(read_outside_text(self._marker(block)), "")
+            raw = parse_json(read_untrusted_text(self._marker(block)), "")
             seal = raw.pop("own_crc32", None)  # absent in markers of versions before it
             marker = Block(**raw) if raw["index"] == block else None
-        except (Refused, TypeError, KeyError, AttributeError):
+        except (UntrustedInputError, TypeError, KeyError, AttributeError):
             return None
         if marker is None or not _of_form(marker) or seal not in (None, _own_crc32(marker)):
             return None
@@ -252,5 +252,5 @@ def keep_key(path: Path, key: Mapping[str, Any]) -> None:
     text = json.dumps(key, indent=2, sort_keys=True) + "\n"
     if not os.path.lexists(path) or not path.stat().st_size:
         write_text_atomically(path, text)
-    elif read_outside_text(path) != text:
+    elif read_untrusted_text(path) != text:
         raise DataError(f"{path.parent}: holds other embeddings than its name says; delete it")

@@ -1,6 +1,6 @@
 """Big jobs on many machines: ``camtrace plan``, ``work``, ``status`` and ``finish``.
 
-What a plan and a rank are is in ``builders.ranks``; here is what each kind of work means by them.
+What a plan and a rank are is in ``builders.cluster``; here is what each kind of work means by them.
 """
 
 import lazy_loader

@@ -1,3 +1,13 @@
-from .parsers import finish_parser, plan_parser, status_parser, work_parser
+from .request import read_request
+from .work import CODE, absolute, code, go_to_folder, ranked, request_of, work_on_plan
 
-__all__ = ["finish_parser", "plan_parser", "status_parser", "work_parser"]
+__all__ = [
+    "CODE",
+    "absolute",
+    "code",
+    "go_to_folder",
+    "ranked",
+    "read_request",
+    "request_of",
+    "work_on_plan",
+]

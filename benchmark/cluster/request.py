@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.command_line import Command, Parser
+from builders.cli import Command, Parser
 from builders.errors import UsageError, unknown_name
 
 OUTPUT = "OUTPUT"
 """Stands in a plan's words for the output."""
 
 KINDS = {
-    "score": Command("benchmark.scoring.command:parser", "score encoders"),
-    "sweep": Command("benchmark.sweep.command:parser", "score many encoders"),
-    "embed": Command("benchmark.sweep.command:parser", "fill the banks of encoders, score nothing"),
+    "score": Command("benchmark.cli.score:parser", "score encoders"),
+    "sweep": Command("benchmark.cli.sweep:parser", "score many encoders"),
+    "embed": Command("benchmark.cli.sweep:parser", "fill the banks of encoders, score nothing"),
     "build": Command("builders.__main__:parser", "build a data set"),
 }
 """What can be planned. ``embed`` has the options of ``sweep``."""

@@ -1,19 +1,23 @@
-from .batch_size import FittingBatch, out_of_memory
-from .compiled import compiled_module
-from .devices import named_devices
-from .leaving import alone
-from .less_memory import exact_device, free_cached, with_less_memory
-from .memory import budget, free_on_gpu, free_on_host, share_machine
-from .precision import rounded_as_asked
-from .process_setup import import_torch, prepare_process, wait_asleep
-from .products import in_parts, multiply, numpy_is_faster
-from .threads import side_by_side, slices_of, threads_for, threads_of_work
-from .uploads import uploaded
+from .devices import named_devices, rounded_as_asked, uploaded
+from .kernels import compiled_module, in_parts, multiply, numpy_is_faster
+from .memory import (
+    FittingBatch,
+    budget,
+    exact_device,
+    free_cached,
+    free_on_gpu,
+    free_on_host,
+    out_of_memory,
+    share_machine,
+    with_less_memory,
+)
+from .process import import_torch, prepare_process, run_and_exit, wait_asleep
+from .threads import chunks, parallel_map, threads_for, threads_of_work
 
 __all__ = [
     "FittingBatch",
-    "alone",
     "budget",
+    "chunks",
     "compiled_module",
     "exact_device",
     "free_cached",
@@ -25,11 +29,11 @@ __all__ = [
     "named_devices",
     "numpy_is_faster",
     "out_of_memory",
+    "parallel_map",
     "prepare_process",
     "rounded_as_asked",
+    "run_and_exit",
     "share_machine",
-    "side_by_side",
-    "slices_of",
     "threads_for",
     "threads_of_work",
     "uploaded",

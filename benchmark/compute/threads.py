@@ -48,7 +48,7 @@ def threads_for(multiply_adds: int, available: int) -> int:
 def threads_of_work(multiply_adds: int) -> Iterator[int]:
     """Torch and BLAS have ``threads_for`` threads for steps of so much work; afterwards as many as before.
 
-    A thread that has one anyway, such as those of ``side_by_side``, changes nothing.
+    A thread that has one anyway, such as those of ``parallel_map``, changes nothing.
     """
     before = torch.get_num_threads()
     threads = threads_for(multiply_adds, before)
@@ -59,7 +59,7 @@ def threads_of_work(multiply_adds: int) -> Iterator[int]:
         yield threads
 
 
-def side_by_side(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> list[Answer]:
+def parallel_map(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> list[Answer]:
     """``work`` on every piece, in order; as many at a time as torch has threads, each on one of them.
 
     A thread that waits for its core keeps back one piece, not its share of all: more pieces than threads are good.
@@ -82,8 +82,8 @@ def side_by_side(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> li
         return list(_pool(os.getpid(), threads).map(one, pieces))
 
 
-def slices_of(total: int, least: int) -> list[slice]:
-    """Rows for ``side_by_side``: ``PIECES`` nearly equal slices for each of torch's threads, of ``least`` rows or more.
+def chunks(total: int, least: int) -> list[slice]:
+    """Rows for ``parallel_map``: ``PIECES`` nearly equal slices for each of torch's threads, of ``least`` rows or more.
 
     One thread has one slice of all, and so have rows that are fewer than two slices of the least.
     """

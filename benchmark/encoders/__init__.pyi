@@ -1,17 +1,25 @@
-from .callables import is_module
-from .catalogue import EncoderRow, InstalledLists, installed_lists, list_encoders
-from .embedding import Embedder, rest
-from .encoder import COMPLEX, Encoder, EncoderInfo, Runtime, StoredEmbeddings, named_by_weights
-from .identity import encoder_hash, named_for_itself, told_apart
-from .in_memory import as_encoder
-from .layered import Layered, with_outputs
-from .loading import PREFIXES, load_encoder
-from .modern import MODERN
-from .outputs import FINAL, Output, chosen_outputs, grid_cell, pooling_title
-from .patch_places import photo_places
-from .pixels import Pixels, made_by
-from .runtime import LARGEST_ERROR, largest_relative_error, only_reads
-from .study import STUDY
+from .catalogue import MODERN, InstalledLists, installed_lists, list_encoders
+from .encoder import (
+    COMPLEX,
+    Encoder,
+    EncoderInfo,
+    Runtime,
+    StoredEmbeddings,
+    deduplicated,
+    encoder_hash,
+    named_by_weights,
+    with_unique_id,
+)
+from .layers.layered import Layered, with_outputs
+from .layers.outputs import FINAL, Output, chosen_outputs, grid_cell, pooling_title
+from .layers.pooling import photo_places
+from .load import PREFIXES, load_encoder
+from .loaders.python import as_encoder, is_module
+from .network import Embedder, rest
+from .preprocess.pixels import Pixels, made_by
+from .provenance import STUDY
+from .registry import EncoderRow
+from .runtime.choose import LARGEST_ERROR, largest_relative_error, only_reads
 
 __all__ = [
     "COMPLEX",
@@ -32,6 +40,7 @@ __all__ = [
     "StoredEmbeddings",
     "as_encoder",
     "chosen_outputs",
+    "deduplicated",
     "encoder_hash",
     "grid_cell",
     "installed_lists",
@@ -41,11 +50,10 @@ __all__ = [
     "load_encoder",
     "made_by",
     "named_by_weights",
-    "named_for_itself",
     "only_reads",
     "photo_places",
     "pooling_title",
     "rest",
-    "told_apart",
     "with_outputs",
+    "with_unique_id",
 ]

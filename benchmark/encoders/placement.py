@@ -10,7 +10,7 @@ import torch
 
 from benchmark.compute import named_devices, rounded_as_asked
 from builders.errors import UsageError
-from builders.outside import readable_line
+from builders.untrusted import first_line
 
 TORCH_DTYPES = {
     "float32": torch.float32,
@@ -46,7 +46,7 @@ def placement(device: str, dtype: str, compile: bool = False) -> Placement:
     try:
         torch.empty(1, device=device)
     except Exception as error:  # torch raises RuntimeError, AssertionError or AcceleratorError, by device and version
-        reason = readable_line(error)
+        reason = first_line(error)
         raise UsageError(f"--device {device} cannot be used here ({reason}); --device cpu always works") from None
     if dtype == "tf32" and torch.device(device).type != "cuda":
         raise UsageError(f"--dtype tf32 is a way of NVIDIA GPUs to multiply, and the device is {device}; use float32")

@@ -10,7 +10,7 @@ from builders.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Request:
+class LoadRequest:
     """What the caller of ``load_encoder`` asked for; unresolved."""
 
     spec: str
@@ -21,7 +21,7 @@ class Request:
     compile: bool = False
 
 
-def refuse_placement(request: Request, device: str, dtype: str, what: str) -> None:
+def refuse_placement(request: LoadRequest, device: str, dtype: str, what: str) -> None:
     """An option that cannot apply is an error: silence would look like obedience.
 
     Raises:
@@ -61,7 +61,7 @@ class Named:
     """An encoder with a name of its own: its row, and how to load it."""
 
     row: EncoderRow
-    load: Callable[[Request], Encoder]
+    load: Callable[[LoadRequest], Encoder]
 
 
 NAMED: dict[str, Named] = {}

@@ -1,11 +1,41 @@
-from .command import save_erased
-from .erase import Asking, Erased, erase_trace
-from .measuring import Row
+from .card import MeasuredEraser, Row, card_text, curve_table, matrix, table, verdict
+from .eraser import Eraser
+from .fit import fit_eraser, fit_method, moments_of
+from .folder import CARD, ERASER_FILES, FitSet, eraser_record, load_eraser, save_eraser
+from .leaks import Erasing, check_eraser, near_to, refuse_leaks
+from .methods import METHODS, Method, method_named
+from .moments import Moments, Source, unit_length
+from .sides import FIT_SHARE, FitPlan, plan_fit
 
 __all__ = [
-    "Asking",
-    "Erased",
+    "CARD",
+    "ERASER_FILES",
+    "FIT_SHARE",
+    "METHODS",
+    "Eraser",
+    "Erasing",
+    "FitPlan",
+    "FitSet",
+    "MeasuredEraser",
+    "Method",
+    "Moments",
     "Row",
-    "erase_trace",
-    "save_erased",
+    "Source",
+    "card_text",
+    "check_eraser",
+    "curve_table",
+    "eraser_record",
+    "fit_eraser",
+    "fit_method",
+    "load_eraser",
+    "matrix",
+    "method_named",
+    "moments_of",
+    "near_to",
+    "plan_fit",
+    "refuse_leaks",
+    "save_eraser",
+    "table",
+    "unit_length",
+    "verdict",
 ]

@@ -2,13 +2,74 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from benchmark.erasers import Eraser
-from benchmark.erasing.erase import Erased
-from benchmark.erasing.measuring import Row, trace_rows
-from benchmark.results import Questions, interval, markdown_table, metric_of, percent
+from benchmark.erasing.eraser import Eraser
+from benchmark.erasing.sides import FitPlan
+from benchmark.judgement import still_read
+from benchmark.report import interval, markdown_table, percent
+from benchmark.results import Questions, metric_of
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number before and after, on the same photos."""
+
+    task: str
+    metric: str
+    data: str
+    kind: str
+    """``trace``, ``accuracy`` (of the content) or ``difference``."""
+    reader: str
+    """Who read it."""
+    before: float
+    before_low: float
+    before_high: float
+    after: float
+    after_low: float
+    after_high: float
+    difference: float
+    """After minus before."""
+    low: float | None
+    """Of its paired interval; None, as ``high`` and ``p_value``, where the answers of the two cannot be paired."""
+    high: float | None
+    p_value: float | None
+    n: int
+    chance: float
+    """What a guess gets; the share of the most frequent class where that is more than one over the classes."""
+
+    def record(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            name: round(value, 6) if isinstance(value, float) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+    @property
+    def still_read(self) -> bool:
+        """Of a trace: after erasing the interval does not reach down to chance."""
+        return still_read(self.after_low, self.chance)
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredEraser:
+    """An eraser and its effect on photos that it has not seen."""
+
+    eraser: Eraser
+    sides: FitPlan
+    rows: tuple[Row, ...]
+    """Rows of the fit's data set first, then of the others."""
+    curve: tuple[dict[str, Any], ...]
+    """By number of photos of the fit, the score of each reader on unseen photos."""
+
+
+def trace_rows(rows: Sequence[Row], trace: str) -> list[Row]:
+    """Of one trace, by reader."""
+    return [row for row in rows if row.kind == "trace" and row.task.partition("/")[2] == trace]
+
 
 LABELS_NEEDED = "needs the label of every row that it is applied to, so it hides nothing from somebody without labels"
 
@@ -69,7 +130,7 @@ def curve_table(curve: Sequence[Mapping[str, Any]]) -> str:
     return f"{markdown_table(['photos of the fit', *(f'{name} %' for name in readers)], rows)}\n\n{chance}"
 
 
-def matrix(erased: Mapping[str, Erased], questions: Questions) -> str:
+def matrix(erased: Mapping[str, MeasuredEraser], questions: Questions) -> str:
     """Fitted on a trace (rows), read on every trace of every data set (columns), by each reader; then what it cost."""
     parts = []
     every = [row for one in erased.values() for row in one.rows]
@@ -112,7 +173,7 @@ def _named(row: Row, questions: Questions) -> str:
     return row.task if known.kind == "trace" else f"{row.task} {known.title}"
 
 
-def card_text(erased: Erased, questions: Questions, place: str = "") -> str:
+def card_text(erased: MeasuredEraser, questions: Questions, place: str = "") -> str:
     """``README.md`` of the folder: what it is, ten lines that apply it, what it did, what it does not do.
 
     Args:

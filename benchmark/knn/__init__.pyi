@@ -1,5 +1,5 @@
 from .answers import SPD, WORST, KnnAnswers, Setup, TieRule, setup_shares
-from .of_views import Nearest, ViewAnswers, cosine_distances, flipped_by, knn_of_views, nearest, worst_of
+from .query_views import Nearest, ViewAnswers, cosine_distances, flipped_by, knn_of_views, nearest, worst_of
 from .setups import knn_setups
 from .similarity import KINDS, Histogram, Similarities, histogram, similarities, similarity_counts
 

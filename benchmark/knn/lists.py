@@ -12,9 +12,17 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 
-from benchmark.compute import budget, side_by_side, slices_of, threads_of_work
-from benchmark.knn.blocks import AskedBlock, FoundBlock, round_up, search_of
-from benchmark.knn.topk import GROUP, NOTHING, Embeddings, read_unit_rows
+from benchmark.compute import budget, chunks, parallel_map, threads_of_work
+from benchmark.knn.search import (
+    GROUP,
+    NOTHING,
+    Embeddings,
+    NeighbourSink,
+    QueryBlock,
+    read_unit_rows,
+    round_up,
+    search_of,
+)
 
 CPU_BLOCK = 1 << 25
 """Similarities of one block on a CPU at most (128 MiB): larger blocks are no faster, their first use is slower."""
@@ -97,9 +105,9 @@ def by_photos(work: Callable[[slice], Answer], question: KnnQuestion, photos: in
     if question.device.type != "cpu":
         return [work(slice(0, photos))]
     each = question.classes * len(question.train_assignments) * merged_width(question)
-    pieces = slices_of(photos, max(1, LEAST_KEYS // each))
+    pieces = chunks(photos, max(1, LEAST_KEYS // each))
     if len(pieces) > 1:
-        return side_by_side(work, pieces)
+        return parallel_map(work, pieces)
     with threads_of_work(0):
         return [work(pieces[0])]
 
@@ -158,7 +166,7 @@ def neighbour_lists(
     ``tell`` hears after each block how many pairs of a test and a train photo were compared.
     """
     lists = _empty_lists(question, queries.shape[1], plan)
-    asked = AskedBlock(queries, question.test_labels[photos])
+    asked = QueryBlock(queries, question.test_labels[photos])
     embeddings = torch.empty((plan.columns, question.dimension), dtype=torch.float32, device=question.device)
     n_train = len(question.train_labels)
     search = search_of(asked, plan.rows, min(n_train, plan.columns))
@@ -167,7 +175,7 @@ def neighbour_lists(
         for c, bank in enumerate(question.train):
             read_unit_rows(bank, start, stop, embeddings, what=f"train class {c}")
             positives, negatives = ([of_class[c] for of_class in side] for side in lists)
-            search(embeddings, question.train_labels[start:stop], FoundBlock(positives, negatives, start))
+            search(embeddings, question.train_labels[start:stop], NeighbourSink(positives, negatives, start))
             tell(queries.shape[1] * (stop - start))
     return lists
 

@@ -6,7 +6,8 @@ photos, the nearest positives (train photos with the query's label) and the near
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,68 @@ from tqdm.auto import tqdm
 
 from benchmark.compute import budget, exact_device, rounded_as_asked, with_less_memory
 from benchmark.knn.answers import TIE_RULES, KnnAnswers, Setup
-from benchmark.knn.kept import KeptParts, parts_to_do
 from benchmark.knn.lists import BlockPlan, KnnQuestion, Lists, by_photos, neighbour_lists, plan_blocks, read_queries
-from benchmark.knn.topk import Embeddings, unpack_indices
+from benchmark.knn.search import Embeddings, unpack_indices
 from benchmark.knn.uniform import uniform_nearest, uniform_votes
 from benchmark.knn.votes import Opposition, Outcomes, Votes, outcomes, tally, vote
 from builders.errors import DataError, UsageError
+from builders.files import write_bytes_atomically
+from builders.untrusted import UntrustedInputError, read_untrusted_arrays
+
+BY_PHOTO = ("correct", "tied", "least", "greatest", "random", "worst", "best", "plain", "by_seed", "random_by_seed")
+"""Arrays of ``KnnAnswers`` whose last axis is the test photos."""
+
+
+class CachedParts:
+    """A folder with a file for each part of the test photos that is done. Without a folder nothing is kept.
+
+    The folder belongs to one question: whoever names it answers for that its name holds everything that decides the
+    answers.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def restore(self, answers: KnnAnswers) -> np.ndarray:
+        """Write what is there into ``answers``; bool [test photos]: done. Files that cannot be read are none."""
+        done = np.zeros(answers.correct.shape[1], dtype=bool)
+        for path in sorted(self.folder.glob("*.npz")) if self.folder is not None else ():
+            try:
+                part = read_untrusted_arrays(path)
+                start, stop = (int(border) for border in part.pop("photos"))
+                into = {name: getattr(answers, name)[..., start:stop] for name in BY_PHOTO}
+                same = all((into[n].shape, into[n].dtype) == (part[n].shape, part[n].dtype) for n in BY_PHOTO)
+            except (UntrustedInputError, ValueError, KeyError, TypeError):
+                continue
+            if not same:
+                continue
+            for name in BY_PHOTO:
+                into[name][...] = part[name]
+            done[start:stop] = True
+        return done
+
+    def save(self, answers: KnnAnswers, photos: slice) -> None:
+        """Keep the answers of these test photos."""
+        if self.folder is None:
+            return
+        buffer = io.BytesIO()
+        columns = {name: getattr(answers, name)[..., photos] for name in BY_PHOTO}
+        np.savez_compressed(buffer, photos=np.array([photos.start, photos.stop]), **columns)
+        write_bytes_atomically(self.folder / f"{photos.start:09d}-{photos.stop:09d}.npz", buffer.getvalue())
+
+
+def parts_to_do(done: np.ndarray, most: int) -> Iterator[slice]:
+    """The photos that are not done, in parts of consecutive ones, nearly equal and of at most ``most``.
+
+    >>> list(parts_to_do(np.array([False, False, True, False]), 1))
+    [slice(0, 1, None), slice(1, 2, None), slice(3, 4, None)]
+    """
+    edges = np.flatnonzero(np.diff(np.r_[True, done, True].astype(np.int8)))
+    for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        count = -(-(stop - start) // most)
+        size = -(-(stop - start) // count)
+        for first in range(start, stop, size):
+            yield slice(first, min(first + size, stop))
 
 
 def knn_setups(
@@ -70,14 +127,14 @@ def knn_setups(
     {'all-same': 1.0, 'all-diff': 0.5, 'pos-same': 1.0, 'neg-same': 0.5, 'spd': 0.5}
     """
     question = _checked(train, test, train_labels, test_labels, train_assignments, test_assignments, k, device)
-    answers, kept = _empty_answers(question), KeptParts(keep)
+    answers, kept = _empty_answers(question), CachedParts(keep)
     done = kept.restore(answers)
     planned = budget(question.device) if memory_bytes is None else memory_bytes
     with_less_memory("kNN", lambda now: _search(question, now, answers, done, kept), planned)
     return answers
 
 
-def _search(question: KnnQuestion, memory_bytes: int, answers: KnnAnswers, done: np.ndarray, kept: KeptParts) -> None:
+def _search(question: KnnQuestion, memory_bytes: int, answers: KnnAnswers, done: np.ndarray, kept: CachedParts) -> None:
     """Answer the test photos that are not ``done``, in parts, each of which then is."""
     plan = plan_blocks(question, memory_bytes)
     pairs = (len(done) - int(done.sum())) * len(question.train_labels) * question.classes

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from benchmark.compute import budget, exact_device, rounded_as_asked
-from benchmark.knn.topk import Embeddings, read_unit_rows
+from benchmark.knn.search import Embeddings, read_unit_rows
 
 STEPS = 1 << 14
 """Steps of equal width between -1 and 1 in which similarities are counted: exact in binary, 1/8192 wide."""

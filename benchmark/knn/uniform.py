@@ -11,9 +11,17 @@ import numpy as np
 import torch
 
 from benchmark.compute import threads_of_work
-from benchmark.knn.blocks import round_up
 from benchmark.knn.lists import BlockPlan, KnnQuestion, Lists, by_photos, merged_width
-from benchmark.knn.topk import GROUP, NOTHING, merge, read_unit_rows, shift_indices, top_keys, unpack_indices
+from benchmark.knn.search import (
+    GROUP,
+    NOTHING,
+    merge,
+    read_unit_rows,
+    round_up,
+    shift_indices,
+    top_keys,
+    unpack_indices,
+)
 from benchmark.knn.votes import Votes, decide, tally
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from benchmark.knn.topk import NOTHING
+from benchmark.knn.search import NOTHING
 
 
 class Votes(NamedTuple):

@@ -1,4 +1,8 @@
 from .report_page import write_report_page
-from .site import build_leaderboard
+from .site import DEFAULT_TITLE, build_leaderboard
 
-__all__ = ["build_leaderboard", "write_report_page"]
+__all__ = [
+    "DEFAULT_TITLE",
+    "build_leaderboard",
+    "write_report_page",
+]

@@ -14,9 +14,8 @@ from benchmark.judgement import chance_flag
 from benchmark.leaderboard.columns import Meaning, column_order, meaning
 from benchmark.leaderboard.datasets import DataSet, data_sets
 from benchmark.leaderboard.entries import Entry, Observation
-from benchmark.leaderboard.kept_answers import KeptAnswers
 from benchmark.leaderboard.means import FoundScores, means, whole_family
-from benchmark.leaderboard.pairing import pairs_at_hand
+from benchmark.leaderboard.pairing import StoredAnswers, pairs_at_hand
 from benchmark.results import families
 from benchmark.stats import independent_p_values, ranks_of_pairs, standard_error
 from benchmark.tasks import all_tasks
@@ -166,7 +165,7 @@ def _flags(o: Observation, what: Meaning) -> tuple[str, ...]:
 
 def _all_ranked(columns: Sequence[Column], found: FoundScores) -> list[Column]:
     """The columns with ranks, in their order; those of one data set share the answers that are read for them."""
-    kept = KeptAnswers(all_tasks())
+    kept = StoredAnswers(all_tasks())
     ranked: dict[int, Column] = {}
     order = sorted(range(len(columns)), key=lambda i: columns[i].data)
     for i in tqdm(order, desc="ranks", unit="column", delay=2, leave=False, disable=None):
@@ -176,7 +175,7 @@ def _all_ranked(columns: Sequence[Column], found: FoundScores) -> list[Column]:
     return [ranked[i] for i in range(len(columns))]
 
 
-def _ranked(column: Column, observations: Sequence[Observation], kept: KeptAnswers) -> dict[str, Cell]:
+def _ranked(column: Column, observations: Sequence[Observation], kept: StoredAnswers) -> dict[str, Cell]:
     """Rank interval of each cell over the whole board, most first; a difference counts by its size.
 
     Rows whose answers by photo are at hand are paired; every other pair is compared by its two intervals.

@@ -12,10 +12,109 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from benchmark.leaderboard.facts import count_of, facts_of, text_of
 from benchmark.options import CHOICES, STUDY_PRESET, preset_label
-from benchmark.results import STUDY_GROUPS, PublishedEncoder, ResultFile, Score, metric_of
+from benchmark.results import STUDY_GROUPS, PublishedEncoder, ResultFile, Score, contradiction, metric_of
 from benchmark.tasks import all_tasks
+
+MAX_COUNT = 10**12
+"""Test photos behind a score."""
+
+MAX_UNLISTED = 8
+"""Scores of a known task under names that it does not list (retrieval names its directions after the cameras)."""
+
+
+def objection(file: ResultFile) -> str:
+    """Why a result is not shown on a board; "" if it is."""
+    questions = all_tasks()
+    unknown = sorted({score.task for score in file.result.scores} - questions.keys())
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        return (
+            f"it answers questions that this camtrace does not know ({unknown[0]}{more}); if a newer camtrace does, "
+            "install that one (pip install -U camtrace)"
+        )
+    for task, question in questions.items():
+        listed = {metric.name: metric for metric in question.metrics}
+        own = [score for score in file.result.scores if score.task == task]
+        if sum(score.metric not in listed for score in own) > MAX_UNLISTED:
+            return f"{task} has more than {MAX_UNLISTED} scores under names that it does not list"
+        for score in own:
+            metric = listed.get(score.metric)
+            if reason := _impossible(score, metric.kind if metric else "difference"):
+                return f"{task} {score.metric}: {reason}"
+    return contradiction(file, questions)
+
+
+def _impossible(score: Score, kind: str) -> str:
+    if not 1 <= score.n <= MAX_COUNT:
+        return f"n is {score.n}"
+    if kind != "difference" and not 0 <= score.low <= score.high <= 1:
+        return "a share outside [0, 1]"
+    if kind == "trace" and not 0 < score.chance < 1:
+        return f"chance is {score.chance:g}: a guess between two classes or more is right sometimes"
+    if kind == "accuracy" and not 0 <= score.chance <= 1:
+        return f"chance is {score.chance:g}"
+    return ""
+
+
+def study_facts() -> Mapping[str, Mapping[str, Any]]:
+    """What the package knows of the study's encoders, by published name."""
+    from benchmark.encoders import STUDY
+
+    return {
+        row.published_name: {
+            "id": row.spec,
+            "library": row.library,
+            "training": row.training_data,
+            "input": row.input_px,
+        }
+        for row in STUDY
+        if row.published_name
+    }
+
+
+def facts_of(encoder: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of a result's encoder; what is absent, or not of its form, is empty."""
+    preprocessing = encoder.get("preprocessing")
+    size = preprocessing.get("crop", preprocessing.get("size")) if isinstance(preprocessing, Mapping) else None
+    return {
+        "library": text_of(encoder.get("library")),
+        "training": text_of(encoder.get("training_data")) if encoder.get("training_data") != "unknown" else "",
+        "input": _side(size),
+        "parameters": count_of(encoder.get("parameters")),
+        "dimension": count_of(encoder.get("dimension")),
+        "revision": text_of(encoder.get("revision")),
+        "weights_sha256": text_of(encoder.get("weights_sha256")),
+        **_eraser(encoder.get("details")),
+    }
+
+
+def _eraser(details: object) -> dict[str, str]:
+    """``eraser`` and the ``encoder`` whose embeddings it maps; nothing where none is in place."""
+    record = details.get("eraser") if isinstance(details, Mapping) else None
+    if not isinstance(details, Mapping) or not isinstance(record, Mapping):
+        return {}
+    return {"eraser": text_of(record.get("name"))[:200], "encoder": text_of(details.get("encoder"))[:200]}
+
+
+def _side(size: object) -> int | None:
+    """Pixels of a square input, however it is written down."""
+    if isinstance(size, list | tuple) and size:
+        size = size[-1]
+    if isinstance(size, Mapping):
+        size = size.get("height", size.get("shortest_edge"))
+    return count_of(size)
+
+
+def text_of(value: object) -> str:
+    """A stranger's text, within bounds; empty where it is none."""
+    return value[:500] if isinstance(value, str) else ""
+
+
+def count_of(value: object) -> int | None:
+    """A stranger's count; None where it is none, or 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
 
 GROUP_LABELS = {
     **STUDY_GROUPS,

@@ -6,26 +6,60 @@ import base64
 import dataclasses
 import hashlib
 import html
+import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from benchmark.leaderboard.blocks import blocks_of
 from benchmark.leaderboard.board import build_board
-from benchmark.leaderboard.entries import Entry, measured_entries, published_entries
-from benchmark.leaderboard.facts import study_facts
+from benchmark.leaderboard.entries import Entry, measured_entries, published_entries, study_facts
 from benchmark.leaderboard.shown_photos import shown_photos
 from benchmark.leaderboard.site import INTERVAL_NOTE, as_json, board_json, script_safe
 from benchmark.results import Result, ResultFile, folder_name, published_encoders
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet
 
+
+def blocks_of(text: str) -> list[dict[str, Any]]:
+    r"""Blocks in their order, each an object with its ``kind``.
+
+    ``heading``, ``paragraph`` and ``code`` have ``text``; ``table`` has ``head``, ``rows`` and ``right`` (which columns
+    hold numbers).
+
+    >>> heading, table, said, code = blocks_of(
+    ...     "## one\n\n| a \\| b |  % |\n| :--- | --: |\n| x | 1.0 |\n\nSo.\nIt is.\n\n    run this\n"
+    ... )
+    >>> table
+    {'kind': 'table', 'head': ['a | b', '%'], 'rows': [['x', '1.0']], 'right': [False, True]}
+    >>> heading["text"], said["text"], code["text"]
+    ('one', 'So. It is.', 'run this')
+    """
+    return [_block(lines) for part in re.split(r"\n[ \t]*\n", text) if (lines := part.strip("\n").split("\n")) != [""]]
+
+
+def _block(lines: list[str]) -> dict[str, Any]:
+    if lines[0].startswith("#") and len(lines) == 1:
+        return {"kind": "heading", "text": lines[0].lstrip("#").strip()}
+    if len(lines) > 1 and all(line.startswith("|") for line in lines) and re.fullmatch(r"[|:\- ]+", lines[1]):
+        head, rule, *rows = map(_cells, lines)
+        return {"kind": "table", "head": head, "rows": rows, "right": [cell.endswith(":") for cell in rule]}
+    if all(line.startswith("    ") for line in lines):
+        return {"kind": "code", "text": "\n".join(line[4:] for line in lines)}
+    return {"kind": "paragraph", "text": " ".join(line.strip() for line in lines)}
+
+
+def _cells(line: str) -> list[str]:
+    """The cells of one row; a bar of a cell's own is written as backslash and bar."""
+    inner = line.strip().removeprefix("|").removesuffix("|")
+    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", inner)]
+
+
 _BOARD_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
 )
-TAGLINE = "What the encoders of this run keep of the camera and the codec, and what it costs."
 
+TAGLINE = "What the encoders of this run keep of the camera and the codec, and what it costs."
 
 RANKS_NOTE = (
     "Ranks on this page are from the two intervals of each pair of rows, not from paired differences, which find more."
@@ -47,7 +81,7 @@ def write_report_page(
 
     Args:
         results: of the run; with none, nothing is written.
-        text: as ``benchmark.results.report_text`` gives it.
+        text: as ``benchmark.report.report_text`` gives it.
         path: of the file.
         published: with the study's 47 encoders on its board and in its figures; such a page is made to be passed on.
         photos: that were scored on; the page shows small copies of some of those that its figures name, where

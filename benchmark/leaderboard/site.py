@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from benchmark.leaderboard.admission import objection
 from benchmark.leaderboard.board import CELL_FLAGS, Board, Cell, Column, build_board
 from benchmark.leaderboard.columns import board_families
-from benchmark.leaderboard.entries import GROUP_LABELS, Entry, encoder_of, measured_entries, published_entries
-from benchmark.leaderboard.facts import study_facts
-from benchmark.leaderboard.repeating import commands
-from benchmark.leaderboard.spreadsheet import board_csv
+from benchmark.leaderboard.entries import (
+    GROUP_LABELS,
+    Entry,
+    encoder_of,
+    measured_entries,
+    objection,
+    published_entries,
+    study_facts,
+)
+from benchmark.options import CHOICES
 from benchmark.results import (
     STUDY_CITATION,
     STUDY_DATE,
@@ -31,19 +39,91 @@ from benchmark.results import (
 from builders.errors import UsageError
 from builders.files import sweep_temporaries, write_text_atomically
 
+
+def commands(entry: Entry) -> list[str]:
+    """How to make the row's numbers, as far as its results say."""
+    if entry.origin == "published":
+        if not entry.id:
+            return []
+        data = "--data imagenet:PATH --data inat2018:PATH"
+        return [f"camtrace score --model {shlex.quote(entry.id)} {data} --preset iccv2025"]
+    commands = []
+    for file in entry.files:
+        recorded = file.result.environment.get("command")
+        if isinstance(recorded, str):
+            local = file.result.environment.get("local")
+            notes = [n for n in local.values() if isinstance(n, str)] if isinstance(local, Mapping) else []
+            # As comments of the shell, each on one line of its own: what is copied runs, or says why it cannot.
+            commands.append("\n".join([*(f"# {' '.join(n.split())[:500]}" for n in notes), recorded[:2000]]))
+            continue
+        name = str(file.result.data["name"])
+        # A name is the specification only where it needs no place on somebody's disk.
+        data = f"{name}:PATH" if name in ("imagenet", "inat2018") else name
+        parts = ["camtrace score", f"--model {shlex.quote(entry.id)}", f"--data {shlex.quote(data)}"]
+        if revision := entry.facts.get("revision"):
+            parts.append(f"--revision {shlex.quote(revision)}")
+        options = file.result.environment.get("options")
+        for option, flag in _OPTIONS.items():
+            value = options.get(option) if isinstance(options, Mapping) else None
+            if isinstance(value, int | float | str) and not isinstance(value, bool):
+                parts.append(f"{flag} {shlex.quote(str(value))}")
+        commands.append(" ".join(parts))
+    return list(dict.fromkeys(commands))
+
+
+_OPTIONS = {name: f"--{name}" for name in ("preset", *CHOICES)} | {
+    "neighbours": "--neighbours",
+    "mask_ratio": "--mask-ratio",
+    "seed": "--seed",
+}
+
+
+def board_csv(board: Board) -> str:
+    """Long form: one line per score, every digit."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = ("encoder", "id", "origin", "group", "data", "task", "metric", "settings")
+    writer.writerow([*names, "value", "low", "high", "n", "chance", "rank_low", "rank_high", "paired", "flags"])
+    for entry in board.entries:
+        for column in board.columns:
+            cell = column.cells.get(entry.key)
+            if cell is None:
+                continue
+            texts = [entry.name, entry.id, entry.origin, entry.group, column.data, column.task, column.metric]
+            numbers = [cell.value, cell.low, cell.high, cell.n, column.chance]
+            ranks = [cell.rank_low, cell.rank_high, cell.paired]
+            writer.writerow(
+                [*map(_cell_text, [*texts, column.settings]), *numbers, *ranks, " ".join(cell.flags)],
+            )
+    return out.getvalue()
+
+
+def _cell_text(text: str) -> str:
+    """A spreadsheet runs a text that begins like a formula: an apostrophe keeps it a text.
+
+    >>> _cell_text("=1+1")
+    "'=1+1"
+    """
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
 PAGE_FILES = ("index.html", "style.css", "board.js", "licences.txt")
+
 BOARD_SCHEMA = 1
+
 DEFAULT_TITLE = "camtrace leaderboard"
 
 _SOURCE_NOTE = (
     "Published numbers are read off the study's own interactive figures; camtrace did not measure them. "
     "Their codec versions and random seeds are not known."
 )
+
 INTERVAL_NOTE = (
     "The study printed no intervals: those of published rows are the widest that its number of test photos allows "
     "(Wilson; Newcombe for differences), without the spread of training. The interval of a mean over tasks is the mean "
     "of their intervals' ends, which is never too narrow."
 )
+
 _RANKS_NOTE = (
     "Two measured rows whose answers by photo lie beside their results, on the same photos, are ranked by their paired "
     "difference (over scenes or owners, where photos come in these); every other pair, and any with a published row, "

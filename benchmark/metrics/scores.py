@@ -153,7 +153,7 @@ def pair_scores(embeddings: Sequence[Any], pair_ids: Sequence[Any], camera_types
         camera_types: one of two types per photo, each pair has one of each.
 
     Returns:
-        ``same``, ``different``, signed ``spd`` and further metrics as in ``benchmark.retrieval.pairs``, ``intervals``
+        ``same``, ``different``, signed ``spd`` and further metrics as in ``benchmark.retrieval``, ``intervals``
         [low, high] and ``chance`` by the same names, ``n`` pairs.
 
     Raises:

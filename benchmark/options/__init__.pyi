@@ -1,3 +1,13 @@
+from .arguments import (
+    DEFAULT_DATA,
+    DEFAULT_MODEL,
+    checked_data,
+    default_arguments,
+    initial_value,
+    listed,
+    loading_options,
+    to_run_options,
+)
 from .presets import CHOICES, PRESETS, STUDY_PRESET, choices, preset_label
 from .roles import Option
 from .run_options import (
@@ -13,6 +23,8 @@ from .run_options import (
 
 __all__ = [
     "CHOICES",
+    "DEFAULT_DATA",
+    "DEFAULT_MODEL",
     "DTYPES",
     "GROUPS",
     "OPTIONS",
@@ -23,7 +35,13 @@ __all__ = [
     "Option",
     "RunOptions",
     "automatic_runtime",
+    "checked_data",
     "choices",
+    "default_arguments",
     "default_cache",
+    "initial_value",
+    "listed",
+    "loading_options",
     "preset_label",
+    "to_run_options",
 ]

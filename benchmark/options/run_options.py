@@ -8,15 +8,15 @@ from pathlib import Path
 
 from benchmark.options.presets import PRESETS
 from benchmark.options.roles import at_least, declared, role
-from builders.command_line import size_in_bytes
+from builders.cli import size_in_bytes
 from builders.errors import unknown_name
 from builders.files import cache_folder
 
 DTYPES = ("float32", "tf32", "bfloat16", "float16")
 RUNTIMES = ("auto", "torch", "openvino", "onnxruntime")
-"""What may carry out forward passes; ``auto`` decides as ``benchmark/encoders/runtime.py`` says."""
+"""What may carry out forward passes; ``auto`` decides as ``benchmark/encoders/runtime/choose.py`` says."""
 PREPROCESS = ("own", "study", "short-side", "squash")
-"""Preprocessings of an encoder: ``benchmark/encoders/preprocess_modes.py`` says what each means."""
+"""Preprocessings of an encoder: ``benchmark/encoders/preprocess/modes.py`` says what each means."""
 
 
 def default_cache() -> Path:
@@ -351,7 +351,7 @@ class RunOptions:
             choices=("auto", "cpu", "device"),
         ),
     )
-    """Who makes views: ``benchmark/views/choice.py``."""
+    """Who makes views: ``benchmark/views/choose.py``."""
     memory: int | None = field(
         default=None,
         metadata=role(

@@ -1,15 +1,21 @@
-from .alone import begin_compiling_probes
 from .answers import ProbeAnswers
-from .curve import LearningCurve, labelled_curve, processing_curve
-from .features import Rows
-from .parts import Clusters
-from .permutations import shuffled_accuracies
+from .parts import (
+    Clusters,
+    LearningCurve,
+    TrainingSpread,
+    labelled_curve,
+    labelled_spread,
+    processing_curve,
+    processing_spread,
+    shuffled_accuracies,
+)
+from .probe import in_solver_space, labelled_probe, processing_probe
 from .problem import LabelledSplits
-from .protocols import as_learnt, labelled_probe, processing_probe
-from .readers import LINEAR, READERS, chosen_readers
-from .registry import PROTOCOLS
-from .together import Among, SharedSplits, Together
-from .training_spread import TrainingSpread, labelled_spread, processing_spread
+from .protocols.registry import PROTOCOLS
+from .readers.registry import LINEAR, READERS, chosen_readers
+from .solver.newton import begin_compiling_probes
+from .solver.projected import Among, SharedRows, SharedSplits
+from .solver.rows import Rows
 
 __all__ = [
     "LINEAR",
@@ -21,12 +27,12 @@ __all__ = [
     "LearningCurve",
     "ProbeAnswers",
     "Rows",
+    "SharedRows",
     "SharedSplits",
-    "Together",
     "TrainingSpread",
-    "as_learnt",
     "begin_compiling_probes",
     "chosen_readers",
+    "in_solver_space",
     "labelled_curve",
     "labelled_probe",
     "labelled_spread",

@@ -12,8 +12,8 @@ import torch
 from benchmark.probe.problem import VALIDATION_SHARE, Fit, Problem
 
 if TYPE_CHECKING:
-    from benchmark.probe.design import Design
-    from benchmark.probe.readers import Read
+    from benchmark.probe.readers.registry import Read
+    from benchmark.probe.solver.design import Design
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ class ProbeAnswers:
         }
 
 
-def told(
+def to_answers(
     protocol: str,
     found: Fit | Read,
     predicted: np.ndarray,

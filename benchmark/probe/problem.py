@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.compute import side_by_side, threads_for, threads_of_work, uploaded
-from benchmark.probe.design import Design, Frame
-from benchmark.probe.features import GATHER_BYTES, Gathered, Rows, RowSource, gather, normalised, picked
+from benchmark.compute import parallel_map, threads_for, threads_of_work, uploaded
+from benchmark.probe.solver.design import Design, Frame
+from benchmark.probe.solver.rows import GATHER_BYTES, Gathered, Rows, RowSource, gather, normalised, picked
 
 VALIDATION_SHARE = 0.2
 """Share of the training photos that the search is judged on."""
@@ -190,7 +190,7 @@ def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tens
         return (first % n_classes).T.to(few)
 
     if len(pieces) >= threads and threads_for(weights.numel() * len(rows) * len(banks), threads) > 1:
-        found = side_by_side(answers, pieces)
+        found = parallel_map(answers, pieces)
     else:
         with threads_of_work(weights.numel() * min(step, len(rows))):
             found = [answers(piece) for piece in pieces]

@@ -1,5 +1,14 @@
-from .command import push_folder_of_results
+from .metric_spaces import write_space
+from .publish import REPO, PublishRequest, publish_results, push_folder_of_results
+from .verify import VERDICTS, Verification, verified
 
 __all__ = [
+    "REPO",
+    "VERDICTS",
+    "PublishRequest",
+    "Verification",
+    "publish_results",
     "push_folder_of_results",
+    "verified",
+    "write_space",
 ]

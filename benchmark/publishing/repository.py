@@ -140,7 +140,7 @@ def push(files: Sequence[PublishedFile], repo: str, *, public: bool = False, spa
     """
     from huggingface_hub.errors import HfHubHTTPError
 
-    from builders.publishing import create_repo, retry
+    from builders.publish import create_repo, retry
 
     api = hub_api()
     title = f"{len(files)} results of {', '.join(encoders_of(files))[:80]} ({_digest(f.path for f in files)})"
@@ -180,7 +180,7 @@ def offer(repo: str, repo_type: str, files: Mapping[str, bytes], title: str, *, 
     """
     from huggingface_hub.errors import HfHubHTTPError
 
-    from builders.publishing import retry
+    from builders.publish import retry
 
     api = hub_api()
 

@@ -61,7 +61,7 @@ def card_text(results: Mapping[str, Result], repo: str, space: str = "") -> str:
         space: the leaderboard's Space, if there is one.
     """
     from builders.dataset import render
-    from builders.publishing import viewer_address
+    from builders.publish import viewer_address
 
     every = list(results.values())
     text = render(

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.publishing.files import edited
 from benchmark.publishing.provenance import codec_objection, known_codecs, missing_provenance, private_inputs
-from benchmark.results import Refusal, ResultFile, contradiction, markdown_table, read_results
-from benchmark.tasks import all_tasks
-from builders.command_line import Parser
+from benchmark.results import ResultFile
 from builders.pixels import codec_canary
 
 VERDICTS = {
@@ -36,39 +31,6 @@ class Verification:
     verdict: str
     """A key of ``VERDICTS``."""
     why: str
-
-
-def parser() -> Parser:
-    """The options of the command."""
-    p = Parser(
-        "camtrace verify",
-        description="Say which results can be made again, which were made with other codec versions, and which lack "
-        "provenance. Exit status 1 if a file is refused or was edited.",
-    )
-    p.add_argument("results", metavar="DIR|REPO", help="folder of results, or Hub data set OWNER/NAME[@REVISION]")
-    p.set_defaults(run=run)
-    return p
-
-
-def main(argv: Sequence[str]) -> int:
-    return run(parser().parse_args(argv))
-
-
-def run(args: argparse.Namespace) -> int:
-    questions = all_tasks()
-    read = read_results(args.results, lambda file: contradiction(file, questions))
-    verdicts = [verified(file) for file in read.accepted] + [_refused(refusal) for refusal in read.refused]
-    order = list(VERDICTS)
-    verdicts.sort(key=lambda v: (order.index(v.verdict), v.file))
-    rows = [[v.file, v.encoder, v.data, v.verdict, v.why] for v in verdicts]
-    if rows:
-        print(markdown_table(["file", "encoder", "data", "verdict", "why"], rows) + "\n")
-    counts = Counter(v.verdict for v in verdicts)
-    print(f"{len(verdicts)} results; the codec here is {codec_canary()}")
-    for verdict, meaning in VERDICTS.items():
-        if counts[verdict]:
-            print(f"  {counts[verdict]:4d} {verdict}: {meaning}")
-    return 1 if counts["refused"] or counts["edited"] else 0
 
 
 def verified(file: ResultFile, own_canary: str | None = None) -> Verification:
@@ -99,7 +61,3 @@ def _judge(file: ResultFile, own: str) -> tuple[str, str]:
     if result.data["question_hash"] is None:
         return "repeatable here", "photos by their ids alone: files of version 1 do not name attributes and clusters"
     return "repeatable here", ""
-
-
-def _refused(refusal: Refusal) -> Verification:
-    return Verification(refusal.file, "", "", "refused", refusal.reason)

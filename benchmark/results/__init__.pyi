@@ -10,10 +10,17 @@ from .answers import (
     read_runs,
     task_answers,
 )
-from .course import course_figure, courses, draw_courses, in_step_order, step_of
-from .figure import depth_figure, draw_report, report_figure, write_png
-from .files import ReadResults, Refusal, ResultFile, find_files, find_runs, folder_name, read_files, size_objection
-from .migration import SCHEMA_VERSION
+from .files import (
+    ReadResults,
+    Refusal,
+    ResultFile,
+    find_files,
+    find_runs,
+    folder_name,
+    read_files,
+    read_results,
+    size_objection,
+)
 from .published import (
     STUDY_CITATION,
     STUDY_CLASSES,
@@ -29,6 +36,7 @@ from .published import (
 from .questions import (
     AnswersReader,
     Family,
+    Layout,
     Metric,
     MetricKind,
     PhotoValues,
@@ -40,11 +48,8 @@ from .questions import (
     score_label,
     subject_of,
 )
-from .reading import read_results
-from .report import report_text
-from .schema import Failure, OutputScores, Result, Score, read_result, write_result
+from .schema import SCHEMA_VERSION, Failure, OutputScores, Result, Score, read_result, write_result
 from .summary import Summary, group_means, log_odds_over_chance, summarise
-from .tables import interval, markdown_table, p_value, percent
 
 __all__ = [
     "ANSWERS_FILE",
@@ -58,6 +63,7 @@ __all__ = [
     "AnswersReader",
     "Failure",
     "Family",
+    "Layout",
     "Metric",
     "MetricKind",
     "OutputScores",
@@ -77,24 +83,14 @@ __all__ = [
     "answer_key",
     "answers_changed",
     "contradiction",
-    "course_figure",
-    "courses",
-    "depth_figure",
-    "draw_courses",
-    "draw_report",
     "families",
     "find_files",
     "find_runs",
     "folder_name",
     "group_means",
     "in_order",
-    "in_step_order",
-    "interval",
     "log_odds_over_chance",
-    "markdown_table",
     "metric_of",
-    "p_value",
-    "percent",
     "published_encoders",
     "published_tasks",
     "read_answers",
@@ -103,14 +99,10 @@ __all__ = [
     "read_results",
     "read_run",
     "read_runs",
-    "report_figure",
-    "report_text",
     "score_label",
     "size_objection",
-    "step_of",
     "subject_of",
     "summarise",
     "task_answers",
-    "write_png",
     "write_result",
 ]

@@ -14,7 +14,7 @@ from benchmark.results.files import Refusal, ResultFile, find_runs, read_files
 from benchmark.results.questions import PhotoValues, Questions
 from benchmark.results.schema import Result, Score
 from builders.errors import DataError
-from builders.outside import Refused, kind_and_line, outside_sha256, read_outside_arrays
+from builders.untrusted import UntrustedInputError, describe_error, outside_sha256, read_untrusted_arrays
 
 ANSWERS_FILE = "answers.npz"
 ROUNDING = 1e-6
@@ -105,7 +105,7 @@ def answers_changed(result: Result, folder: Path) -> bool:
     recorded = result.environment.get("answers_sha256")
     try:
         return recorded is not None and outside_sha256(folder / ANSWERS_FILE) != recorded
-    except Refused:
+    except UntrustedInputError:
         return True
 
 
@@ -120,8 +120,8 @@ def task_answers(file: ResultFile, task: str, questions: Questions) -> Mapping[s
     if path is None:
         return {}
     try:
-        arrays = read_outside_arrays(path, lambda name: name.rpartition("/")[0] == task)
-    except Refused:
+        arrays = read_untrusted_arrays(path, lambda name: name.rpartition("/")[0] == task)
+    except UntrustedInputError:
         return {}
     read = read_answers(arrays, questions).values
     scores = {score.metric: score for score in file.result.scores if score.task == task}
@@ -142,8 +142,8 @@ def _answers_of(file: ResultFile, questions: Questions) -> Answers:
     if answers_changed(file.result, path.parent):
         raise DataError(f"{ANSWERS_FILE} is not the one that the result was written with: its SHA-256 is another")
     try:
-        answers = read_answers(read_outside_arrays(path), questions)
-    except Refused as error:
+        answers = read_answers(read_untrusted_arrays(path), questions)
+    except UntrustedInputError as error:
         raise DataError(f"{ANSWERS_FILE} {error.reason}") from None
     for score in file.result.scores:
         found = answers.values.get((score.task, score.metric))
@@ -190,7 +190,7 @@ def read_answers(arrays: Mapping[str, np.ndarray], questions: Questions) -> Answ
                 warnings.simplefilter("ignore")
                 read = {metric: _checked(found) for metric, found in questions[task].read_answers(own).items()}
         except Exception as error:  # arrays of strangers: whatever is wrong with them is wrong with this task alone
-            unreadable[task] = f"its answers cannot be read ({kind_and_line(error)})"
+            unreadable[task] = f"its answers cannot be read ({describe_error(error)})"
         else:
             values.update({(task, metric): found for metric, found in read.items()})
     return Answers(values, unreadable)

@@ -6,18 +6,64 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from benchmark.results.migration import SCHEMA_VERSION, migrated
 from builders.errors import DataError
 from builders.files import write_text_atomically
-from builders.outside import parse_json, read_outside_text, readable, readable_line
+from builders.untrusted import first_line, parse_json, read_untrusted_text, readable
+
+SCHEMA_VERSION = 2
+"""Raised by one whenever a reader of the previous version would misread a file; then ``MIGRATIONS`` gets a function.
+
+1: the first. 2: ``data.question_hash``; ``environment.command`` repeats this result alone, ``environment.local`` says
+what of it only its author has.
+"""
+
+
+def migrated(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The content of a result file in the form of ``SCHEMA_VERSION``. What was not recorded stays unknown.
+
+    Args:
+        raw: the parsed JSON; it is not changed.
+        where: the file, with which an error begins.
+
+    Raises:
+        DataError: no version, or one that this camtrace does not know.
+
+    >>> old = {"data": {"name": "pets", "ids_hash": "1d5"}, "schema_version": 1}
+    >>> migrated(old, "result.json")["data"]
+    {'name': 'pets', 'ids_hash': '1d5', 'question_hash': None}
+    """
+    version = raw.get("schema_version")
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        remedy = ": it was written by a newer camtrace, install that one (pip install -U camtrace)" if newer else ""
+        raise DataError(f"{where}: schema_version is {version!r}, this camtrace reads 1 to {SCHEMA_VERSION}{remedy}")
+    result = dict(raw)
+    for step in range(version, SCHEMA_VERSION):
+        result = {**MIGRATIONS[step](result), "schema_version": step + 1}
+    return result
+
+
+def _from_1(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Which question was asked is not known: ``ids_hash`` covers ids, splits and labels, not attributes and clusters.
+
+    ``environment.command`` stays: it repeats the whole run, and this result in it.
+    """
+    data = raw.get("data")
+    return {**raw, "data": {**data, "question_hash": None}} if isinstance(data, Mapping) else dict(raw)
+
+
+MIGRATIONS: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = MappingProxyType({1: _from_1})
+"""By version: what makes a result of the next one of it."""
 
 SEAL = "values_sha256"
 """Of a result file's values, in its ``environment``; in files of older versions there is none."""
+
 MAX_FILE_BYTES = 16 * 2**20
 """A result of every task is well under 1 MB; a file above this is not opened."""
 
@@ -185,7 +231,7 @@ class Result:
                 }
             )
         except (TypeError, KeyError) as error:
-            raise DataError(f"{where}: a field is missing or unknown ({readable_line(error)})") from None
+            raise DataError(f"{where}: a field is missing or unknown ({first_line(error)})") from None
         for score in (*result.scores, *(s for output in result.outputs for s in output.scores)):
             _check_score(score, where)
         return result
@@ -200,7 +246,7 @@ def write_result(result: Result, path: Path) -> None:
 
 def read_result(path: Path) -> Result:
     """Read one ``result.json``. Raises ``DataError`` with the path in its sentence."""
-    return Result.from_json(read_outside_text(path, limit=MAX_FILE_BYTES), where=readable(str(path)))
+    return Result.from_json(read_untrusted_text(path, limit=MAX_FILE_BYTES), where=readable(str(path)))
 
 
 def _seal(raw: Mapping[str, Any]) -> str:

@@ -1,62 +1,64 @@
-from .arguments import DEFAULT_DATA, DEFAULT_MODEL
-from .asking import Answered, Asked, EncoderSource, NotScored, score_asked
-from .command import (
-    checked_data,
-    listed,
-    loading_options,
-    parser,
-    run_options,
-    warn_of_failures,
-)
-from .erased import Erasing, check_eraser, leaked, near_to, refuse_leaks, stored_hashes
+from .cache import ALL, KINDS, chosen, clear, damaged, entries
+from .erase import Erased, EraseRequest, erase_trace, erased_record, publish, save_erased
 from .estimating import PassTimes, estimate, estimate_text, pass_times, release
-from .output import write_reports, write_scored
+from .output import drawing_beside, warn_of_failures, write_reports, write_scored
 from .passes import Pass, planned_passes
-from .records import encoder_record, options_record
-from .repeat import Origin, Repeat, how_to_repeat, recorded
+from .reproduce import Invocation, Repeat, encoder_record, options_record, recorded, reproduce_command
+from .request import EncoderSource, Failed, Request, RunOutcome, opened, run_request
 from .run import Scored, score_encoders
-from .space import require_space
-from .trial_kept import tried
-from .voice import Voice, score_rows
+from .store_paths import free_space, require_space, size
+from .sweep import Row, SweepJob, groups_of, run_sweep, sweep_text
+from .sweep_request import ENCODERS_TOGETHER, chosen_specs, open_jobs, settle_preset
+from .trial import cached_trials
 
 __all__ = [
-    "DEFAULT_DATA",
-    "DEFAULT_MODEL",
-    "Answered",
-    "Asked",
+    "ALL",
+    "ENCODERS_TOGETHER",
+    "KINDS",
     "EncoderSource",
-    "Erasing",
-    "NotScored",
-    "Origin",
+    "EraseRequest",
+    "Erased",
+    "Failed",
+    "Invocation",
     "Pass",
     "PassTimes",
     "Repeat",
+    "Request",
+    "Row",
+    "RunOutcome",
     "Scored",
-    "Voice",
-    "check_eraser",
-    "checked_data",
+    "SweepJob",
+    "cached_trials",
+    "chosen",
+    "chosen_specs",
+    "clear",
+    "damaged",
+    "drawing_beside",
     "encoder_record",
+    "entries",
+    "erase_trace",
+    "erased_record",
     "estimate",
     "estimate_text",
-    "how_to_repeat",
-    "leaked",
-    "listed",
-    "loading_options",
-    "near_to",
+    "free_space",
+    "groups_of",
+    "open_jobs",
+    "opened",
     "options_record",
-    "parser",
     "pass_times",
     "planned_passes",
+    "publish",
     "recorded",
-    "refuse_leaks",
     "release",
+    "reproduce_command",
     "require_space",
-    "run_options",
-    "score_asked",
+    "run_request",
+    "run_sweep",
+    "save_erased",
     "score_encoders",
-    "score_rows",
-    "stored_hashes",
-    "tried",
+    "settle_preset",
+    "size",
+    "sweep_text",
     "warn_of_failures",
     "write_reports",
     "write_scored",

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from benchmark.scoring.kept import OUTCOME
+from benchmark.scoring.tasks_run import OUTCOME
 from builders.errors import DataError, unknown_name
-from builders.outside import read_outside_arrays, read_outside_json, walk_folders
+from builders.untrusted import read_untrusted_arrays, read_untrusted_json, walk_folders
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -123,11 +123,11 @@ def damaged(entry: Entry) -> str:
             blocks = sum(map(len, found.values()))
             return f"{blocks} blocks in {len(found)} views do not match their checksums" if found else ""
         if entry.kind == "outcomes" and (entry.path / OUTCOME).exists():
-            read_outside_arrays(entry.path / OUTCOME)
+            read_untrusted_arrays(entry.path / OUTCOME)
         elif entry.path.suffix == ".npz":
-            read_outside_arrays(entry.path)
+            read_untrusted_arrays(entry.path)
         elif entry.path.suffix == ".json":
-            read_outside_json(entry.path)
+            read_untrusted_json(entry.path)
     except DataError as error:
         return str(error).removeprefix(f"{entry.path}: ")
     return ""

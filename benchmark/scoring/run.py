@@ -12,27 +12,23 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from benchmark.bank import PhotoHashes, judge, settled
+from benchmark.bank import PhotoHashes, check_precision, resolve_runtime
 from benchmark.encoders import Encoder, rest
-from benchmark.erasers import Eraser
+from benchmark.erasing import Eraser
 from benchmark.options import RunOptions
 from benchmark.probe import begin_compiling_probes
 from benchmark.results import Result
-from benchmark.scoring.collected import Collected, Stopwatch, record, result_of
-from benchmark.scoring.embedded import begin_first_views, embed_pass
-from benchmark.scoring.from_files import left_out
-from benchmark.scoring.jobs import Job, run_jobs
-from benchmark.scoring.passes import Pass, planned_passes
-from benchmark.scoring.places import BankPlaces
-from benchmark.scoring.readings import layers_of, readings
-from benchmark.scoring.trial import Trial
-from benchmark.scoring.trial_kept import tried
+from benchmark.scoring.collect import EncoderRun, Stopwatch, record, result_of
+from benchmark.scoring.passes import Pass, begin_first_views, embed_pass, layers_of, left_out, planned_passes, readings
+from benchmark.scoring.store_paths import BankPaths
+from benchmark.scoring.tasks_run import Job, run_jobs
+from benchmark.scoring.trial import Trial, cached_trials
 from benchmark.tasks import Task
-from benchmark.views import ViewsAhead
+from benchmark.views import Prefetch
 from builders.errors import CamtraceError, EncoderError
 from builders.files import scratch_prefix, sweep_scratch
 from builders.photos import PhotoSet
-from builders.pixels import memory_budget
+from builders.processes import memory_budget
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ def score_encoders(
     *,
     hashes: PhotoHashes | None = None,
     tell: Callable[[str], object] = lambda sentence: None,
-    ahead: ViewsAhead | None = None,
+    ahead: Prefetch | None = None,
     embedded: Callable[[Sequence[Encoder]], object] = lambda encoders: None,
     eraser: Eraser | None = None,
 ) -> list[Scored]:
@@ -83,16 +79,16 @@ def score_encoders(
     """
     stopwatch = Stopwatch()
     hashes = hashes or PhotoHashes(photos, options.cache)
-    collected: list[Collected] = [Collected({}) for _ in encoders]
+    collected: list[EncoderRun] = [EncoderRun({}) for _ in encoders]
     sweep_scratch()
     scratch_folder = tempfile.TemporaryDirectory(prefix=scratch_prefix())
     with ExitStack() as during:
         during.enter_context(memory_budget(options.memory))
         scratch = during.enter_context(scratch_folder)
         during.enter_context(closing(hashes))
-        ahead = ahead or during.enter_context(closing(ViewsAhead()))
+        ahead = ahead or during.enter_context(closing(Prefetch()))
         judged = options.storage != "float32" or any(e.dtype != "float32" or e.in_torch or e.stored for e in encoders)
-        places = BankPlaces(hashes, options, Path(scratch), at_once=judged)
+        places = BankPaths(hashes, options, Path(scratch), at_once=judged)
         for got in collected:
             stopwatch.record("checking photos", got)
         _say_what_files_lack(encoders, photos, tasks, options, collected, tell)
@@ -109,7 +105,7 @@ def score_encoders(
         if probed and any(encoders[i].device == "cpu" for i in fit):
             begin_compiling_probes()  # while embeddings are made
         known: list[Mapping[str, Any]] = []
-        jobs: list[tuple[Job, Collected]] = []
+        jobs: list[tuple[Job, EncoderRun]] = []
         for one in passes if fit else []:
             views = one.recipe.view_keys()
             fresh = [name for name, view in views.items() if view not in known] if options.fresh else []
@@ -128,7 +124,7 @@ def score_encoders(
     ]
 
 
-def _run(jobs: Sequence[tuple[Job, Collected]], collected: Sequence[Collected]) -> None:
+def _run(jobs: Sequence[tuple[Job, EncoderRun]], collected: Sequence[EncoderRun]) -> None:
     """Run what is left to be done: on embeddings, then on one output after the other, whose answers are not kept."""
     beside = {id(one.got): (one.got, of) for of in collected for one in of.outputs.values()}
     finals = [(job, got) for job, got in jobs if id(got) not in beside]
@@ -149,7 +145,7 @@ def _say_what_files_lack(
     photos: PhotoSet,
     tasks: Sequence[Task],
     options: RunOptions,
-    collected: Sequence[Collected],
+    collected: Sequence[EncoderRun],
     tell: Callable[[str], object],
 ) -> None:
     """Tell which tasks a file of embeddings cannot answer; one that can answer none has failed."""
@@ -166,10 +162,10 @@ def _say_what_files_lack(
 def _try(
     encoders: Sequence[Encoder],
     photos: PhotoSet,
-    places: BankPlaces,
+    places: BankPaths,
     passes: Sequence[Pass],
     options: RunOptions,
-    collected: Sequence[Collected],
+    collected: Sequence[EncoderRun],
 ) -> list[Encoder]:
     """The encoders, random ones marked. Those that do not answer as encoders do are failures from here on; a file of
     embeddings is asked nothing."""
@@ -178,7 +174,7 @@ def _try(
     able = [encoders[i] for i in asked]
     trials: list[Trial] = []
     if passes and asked:
-        trials = tried(able, photos, places.bytes_hash, passes[0].recipe, options, earlier=places.earlier)
+        trials = cached_trials(able, photos, places.bytes_hash, passes[0].recipe, options, earlier=places.earlier)
     for i, trial in zip(asked, trials, strict=bool(passes)):
         got, reason = collected[i], trial.reason
         if trial.random and not options.allow_random:
@@ -195,7 +191,7 @@ def _settled(
     photos: PhotoSet,
     bytes_hash: str,
     options: RunOptions,
-    collected: Sequence[Collected],
+    collected: Sequence[EncoderRun],
 ) -> list[Encoder]:
     """The encoders by the runtimes that they are used with on these photos; one that may not be used has failed."""
     found = []
@@ -205,7 +201,7 @@ def _settled(
             continue
         stopwatch = Stopwatch()
         try:
-            encoder, got.runtime = settled(encoder, photos, bytes_hash, options)
+            encoder, got.runtime = resolve_runtime(encoder, photos, bytes_hash, options)
         except EncoderError as error:
             if len(encoders) == 1:
                 raise
@@ -221,7 +217,7 @@ def _precise_enough(
     photos: PhotoSet,
     bytes_hash: str,
     options: RunOptions,
-    collected: Sequence[Collected],
+    collected: Sequence[EncoderRun],
 ) -> list[int]:
     """Positions of the encoders that may be used in their precision; the others are failures."""
     fit = []
@@ -230,7 +226,7 @@ def _precise_enough(
             continue
         stopwatch = Stopwatch()
         try:
-            got.gate = judge(encoder, photos, bytes_hash, options)
+            got.gate = check_precision(encoder, photos, bytes_hash, options)
             reason = "" if got.gate is None or got.gate.passed or options.force_dtype else got.gate.reason
         except CamtraceError as error:
             reason = str(error)

@@ -1,13 +1,26 @@
 from .association import correlation_ratio, ratio_p_value, table_p_value
-from .chance import EffectSize, against_chance, effect_size
-from .intervals import photo_interval, photo_intervals, standard_error
-from .multiplicity import holm
-from .paired import Difference, paired_difference
-from .pairs import Deviations, pair_p_values, unit_deviations
-from .permutation import NullRange, null_range
-from .ranks import Ranks, independent_p_values, independent_rank_intervals, rank_intervals, ranks_of_pairs
+from .intervals import (
+    Difference,
+    Ends,
+    independent_difference,
+    paired_difference,
+    photo_interval,
+    photo_intervals,
+    standard_error,
+    wilson_interval,
+)
+from .ranks import (
+    Deviations,
+    Ranks,
+    independent_p_values,
+    independent_rank_intervals,
+    pair_p_values,
+    rank_intervals,
+    ranks_of_pairs,
+    unit_deviations,
+)
 from .resampling import LEVEL, Interval
-from .shares import Ends, independent_difference, wilson_interval
+from .significance import EffectSize, NullRange, against_chance, effect_size, holm, null_range
 from .units import CLUSTER_COLUMNS, NO_COLUMNS, ErrorUnits, error_units, joint_units, single_units
 
 __all__ = [

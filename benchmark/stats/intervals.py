@@ -6,15 +6,24 @@ may be negative, such as differences, follow Student's t (``student``).
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmark.stats.clusters import clustered_interval
-from benchmark.stats.discordance import lengthened
-from benchmark.stats.resampling import LEVEL, RESAMPLES, Interval, checked, cluster_sums, resampled_means
-from benchmark.stats.student import Means, ends, unit_means
+from benchmark.stats.resampling import (
+    LEVEL,
+    RESAMPLES,
+    Interval,
+    checked,
+    cluster_sums,
+    clustered_interval,
+    resampled_means,
+)
+from benchmark.stats.student import Means, ends, lengthened, p_values, unit_means
+from builders.errors import DataError
 
 
 def photo_interval(
@@ -117,3 +126,100 @@ def _intervals(
         Interval(float(mean), float(low), float(high), n, float(error), n)
         for mean, low, high, error in zip(means, lows, highs, draws.std(axis=0), strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """First minus second, on the same photos."""
+
+    value: float
+    low: float
+    high: float
+    p_value: float
+    """Two-sided, of no difference."""
+    n: int
+    """Photos."""
+    standard_error: float
+    units: int
+    """What stands alone: photos, or clusters of photos that err together."""
+
+
+def paired_difference(
+    first: Any,
+    second: Any,
+    *,
+    clusters: Any | None = None,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    level: float = LEVEL,
+) -> Difference:
+    """The mean of ``first`` minus the mean of ``second`` on the same photos, with interval and p-value.
+
+    Student's t over the differences of photos (of clusters, where these are given), corrected where the differences
+    lean to one side: ``benchmark.stats.student``. Interval and p-value agree: zero lies outside exactly where the
+    p-value is below ``1 - level``.
+
+    Args:
+        first, second: [n], one value per photo, in ``bounds``.
+        clusters: [n], as in ``photo_intervals``.
+        bounds: range of a photo's value; a difference then lies between minus and plus its width.
+        level: coverage.
+
+    Raises:
+        DataError: as ``photo_intervals``, or the two are not of the same photos.
+
+    >>> found = paired_difference([1, 1, 1, 0, 1, 1], [0, 1, 0, 0, 1, 0])
+    >>> found.value, round(found.p_value, 4)  # scipy.stats.ttest_rel
+    (0.5, 0.0756)
+    >>> same = paired_difference([1, 0, 1, 1] * 10, [1, 0, 1, 1] * 10)
+    >>> same.value, same.p_value, round(same.high, 3)
+    (0.0, 1.0, 0.088)
+    """
+    one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if one.shape != other.shape:
+        raise DataError(f"{one.size} and {other.size} photos: a paired difference needs the same ones")
+    width = bounds[1] - bounds[0]
+    (found,), means = difference_intervals(*checked(one - other, None, (-width, width)), clusters, width, level)
+    p_value = float(p_values(means)[0])
+    return Difference(found.value, found.low, found.high, p_value, found.n, found.standard_error, found.units)
+
+
+class Ends(NamedTuple):
+    """Both ends of an interval."""
+
+    low: float
+    high: float
+
+
+def wilson_interval(share: float, n: int, *, level: float = LEVEL) -> Ends:
+    """Wilson's score interval around a share of n (Journal of the American Statistical Association 22, 1927).
+
+    It holds ``share`` itself, also where rounding would push it out.
+
+    >>> low, high = wilson_interval(0.8, 50)
+    >>> round(low, 3), round(high, 3)
+    (0.67, 0.888)
+    """
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Ends(min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
+
+
+def independent_difference(first: float, first_ends: Ends, second: float, second_ends: Ends) -> Ends:
+    """Newcombe's interval of the difference of two shares (Statistics in Medicine 17, 1998, method 10).
+
+    It takes the two as independent. Shares of the same photos rise together, so theirs is narrower.
+
+    Args:
+        first, second: the shares; the difference is ``first - second``.
+        first_ends, second_ends: their intervals, Wilson's for Newcombe's method.
+
+    >>> ends = [wilson_interval(56 / 70, 70), wilson_interval(48 / 80, 80)]
+    >>> low, high = independent_difference(56 / 70, ends[0], 48 / 80, ends[1])
+    >>> round(low, 4), round(high, 4)
+    (0.0524, 0.3339)
+    """
+    value = first - second
+    low = value - math.hypot(first - first_ends.low, second_ends.high - second)
+    high = value + math.hypot(first_ends.high - first, second - second_ends.low)
+    return Ends(max(-1.0, low), min(1.0, high))

@@ -1,6 +1,5 @@
-from .registry import WATCHED, all_tasks, fitting_tasks, select_tasks
+from .registry import WATCHED, Trace, all_tasks, fitting_tasks, select_tasks, trace_of, traces
 from .task import Task, TaskInput, TaskOutcome
-from .tracing import Trace, trace_of, traces
 
 __all__ = [
     "WATCHED",

@@ -1,9 +1,10 @@
 from .acquisition import MaskedViews, PlainViews
-from .ahead import StreamAsked, ViewsAhead
-from .choice import ViewMaker, chosen_maker
+from .choose import ViewsChoice, chosen_maker
+from .device.views import possible, torch_views
 from .loading import PREPROCESSING_FAILED, iterate_views, photo_bytes
+from .prefetch import Prefetch, StreamRequest
+from .recipe import ORIGINAL, PhotoViews, Preprocess, ProcessingViews, StoredViews, ViewRecipe
 from .stream import view_stream
-from .views import ORIGINAL, PhotoViews, Preprocess, ProcessingViews, StoredViews, ViewRecipe
 
 __all__ = [
     "ORIGINAL",
@@ -11,15 +12,17 @@ __all__ = [
     "MaskedViews",
     "PhotoViews",
     "PlainViews",
+    "Prefetch",
     "Preprocess",
     "ProcessingViews",
     "StoredViews",
-    "StreamAsked",
-    "ViewMaker",
+    "StreamRequest",
     "ViewRecipe",
-    "ViewsAhead",
+    "ViewsChoice",
     "chosen_maker",
     "iterate_views",
     "photo_bytes",
+    "possible",
+    "torch_views",
     "view_stream",
 ]

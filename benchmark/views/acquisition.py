@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from benchmark.views.views import ORIGINAL, Preprocess, original_key
+from benchmark.views.recipe import ORIGINAL, Preprocess, original_key
 from builders.pixels import CenterMask, Processing, Rectangle, ResizeCrop, decode_rgb, preprocess_all, reencode_jpeg
 
 MASKED_NAMES = ("whole", "masked", "complement")

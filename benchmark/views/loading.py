@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 
 from benchmark.compute import free_on_host
-from benchmark.views.ring import Row, SlotPlan
-from benchmark.views.views import DecodedPhoto, PhotoViews, Preprocess, ViewRecipe, Views, on_a_copy
-from benchmark.views.workers import made_by_workers
+from benchmark.views.recipe import DecodedPhoto, PhotoViews, Preprocess, ViewRecipe, Views, on_a_copy
+from benchmark.views.workers.pool import made_by_workers
+from benchmark.views.workers.ring import Row, SlotPlan
 from builders.errors import PhotoError
-from builders.outside import kind_and_line
 from builders.photos import PhotoSet, photo_digest
 from builders.pixels import chosen_engine, read_jpeg_header
+from builders.untrusted import describe_error
 
 AHEAD_BYTES = 1 << 30
 """Bound on the slots that workers fill, where an eighth of the free memory is not less."""
@@ -198,7 +198,7 @@ def describe_source(data: bytes) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, PhotoError):
         return str(error)
-    return f"{PREPROCESSING_FAILED} ({kind_and_line(error)})"
+    return f"{PREPROCESSING_FAILED} ({describe_error(error)})"
 
 
 def _rows(recipe: ViewRecipe, preprocesses: Sequence[Preprocess]) -> tuple[Row, ...]:

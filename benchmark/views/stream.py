@@ -21,10 +21,10 @@ from PIL import Image
 
 from benchmark.compute import free_cached, free_on_gpu, out_of_memory
 from benchmark.encoders import Pixels
-from benchmark.views.choice import chosen_maker
+from benchmark.views.choose import chosen_maker
+from benchmark.views.device.views import BYTES_PER_PIXEL, possible, torch_views
 from benchmark.views.loading import iterate_views
-from benchmark.views.on_device.views import BYTES_PER_PIXEL, possible, torch_views
-from benchmark.views.views import ORIGINAL, DecodedPhoto, PhotoViews, Preprocess, ProcessingViews, ViewRecipe, Views
+from benchmark.views.recipe import ORIGINAL, DecodedPhoto, PhotoViews, Preprocess, ProcessingViews, ViewRecipe, Views
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PROCESSINGS, decode_rgb, process_by_pillow
 

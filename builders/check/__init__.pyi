@@ -1,5 +1,5 @@
-from .folder import check_folder
-from .found import Check
+from .data_set import check_folder
+from .result import Check
 
 __all__ = [
     "Check",

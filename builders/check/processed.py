@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from builders.check.found import Adder, examples
+from builders.check.result import Adder, examples
 from builders.dataset import Build
 from builders.pixels import ALL_PARAMETERS, Parameter, Processing, random_scale, read_jpeg_header
 from builders.processed import ProcessingSettings, correlation_of, expected_counts, settings_of

@@ -1,21 +1,12 @@
-from .build_file import BUILD_FILE, README_FILE, Build, PixelRights, parse_build, read_build
-from .cards import LANGUAGE, ORIGINAL, Card, render, size_category, source_datasets
-from .dataset_folder import claim_folder, finish_folder, prepare_folder, summary
-from .groups import PHOTOS, Group, LabelledPart, SharedShards, grouped
-from .ranked import ShardWork, gather_shards, hand_over_folder, scratch_folder
-from .rights import pixel_rights
-from .rows_builder import RowsBuilder, item_ranges
-from .shard_pool import (
-    FAILURES_FILE,
-    SplitShards,
-    default_workers,
-    write_groups,
-    write_shards,
-    write_splits,
-)
+from .card import LANGUAGE, ORIGINAL, Card, render, size_category, source_datasets
+from .cluster_work import ShardWork, gather_shards, hand_over_folder, scratch_folder
+from .disk_space import SAMPLE_BYTES, estimate_space, require_space
+from .folder import claim_folder, finish_folder, prepare_folder, summary
+from .manifest import BUILD_FILE, README_FILE, Build, PixelRights, parse_build, pixel_rights, read_build
+from .parquet_writer import RowsBuilder, item_ranges
 from .shards import ShardJob, file_sha256, items_per_shard
-from .space import SAMPLE_BYTES, estimate_space, require_space
-from .tables import read_table, table_schema
+from .shared_shards import PHOTOS, Group, LabelledPart, SharedShards, grouped
+from .write import FAILURES_FILE, SplitShards, default_workers, write_groups, write_shards, write_splits
 
 __all__ = [
     "BUILD_FILE",
@@ -49,14 +40,12 @@ __all__ = [
     "pixel_rights",
     "prepare_folder",
     "read_build",
-    "read_table",
     "render",
     "require_space",
     "scratch_folder",
     "size_category",
     "source_datasets",
     "summary",
-    "table_schema",
     "write_groups",
     "write_shards",
     "write_splits",

@@ -25,10 +25,10 @@ from typing import Any
 import pyarrow as pa
 from datasets import Features
 
-from builders.dataset.parquet_file import ShardRow, write_parquet
+from builders.dataset.parquet_writer import ShardRow, write_parquet
 from builders.errors import CamtraceError, DiskError, PhotoError, UsageError, disk_error
 from builders.files import temporary_beside, write_text_atomically
-from builders.outside import kind_and_line
+from builders.untrusted import describe_error
 
 FORMAT_VERSION = 1
 """Raised by one whenever the same recipe would give other bytes; part of every recipe hash."""
@@ -229,7 +229,7 @@ def rows_of(
         except (CamtraceError, MemoryError):
             raise
         except Exception as error:  # a hostile file costs one row, whatever a library makes of it
-            failures.append(ItemFailure(job.ids[item], kind_and_line(error)))
+            failures.append(ItemFailure(job.ids[item], describe_error(error)))
         else:
             yield from rows
         tick()

@@ -1,6 +1,10 @@
 from .acquisition import Acquisition, acquisition_from_file, acquisition_from_raw, acquisition_from_tags
 from .attributes import (
+    APERTURES,
     ATTRIBUTES,
+    EXPOSURES,
+    FOCAL_LENGTHS,
+    ISOS,
     LABEL_SETS,
     NO_SMARTPHONE,
     SMARTPHONE,
@@ -22,9 +26,8 @@ from .devices import (
     questionable_names,
     release_year,
 )
-from .exif_block import ALLOWED
-from .exif_pool import NO_EXIF, Reading, read_many
-from .study_classes import APERTURES, EXPOSURES, FOCAL_LENGTHS, ISOS
+from .parser import ALLOWED
+from .reader import NO_EXIF, Reading, read_many
 
 __all__ = [
     "ALLOWED",

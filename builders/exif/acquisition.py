@@ -14,7 +14,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import TypeVar
 
-from builders.exif.exif_block import ALLOWED, MAX_CHARACTERS, TAG_NUMBERS, read_allowed
+from builders.exif.parser import ALLOWED, MAX_CHARACTERS, TAG_NUMBERS, read_allowed
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from builders.exif.acquisition import Acquisition
-from builders.files import read_own_yaml
+from builders.files import read_package_yaml
 
 UNKNOWN = "unknown"
 """The label of a photo that does not say."""
@@ -136,7 +136,7 @@ class _Tables:
 
 @cache
 def _tables() -> _Tables:
-    table = read_own_yaml(Path(__file__).with_name("aliases.yaml"))
+    table = read_package_yaml(Path(__file__).with_name("aliases.yaml"))
     makes = [(_key(name), make) for make, entry in table["makes"].items() for name in entry["names"]]
     models = {_key(n): model for model, entry in table["models"].items() for n in (model, *entry.get("names", ()))}
     return _Tables(

@@ -1,5 +1,5 @@
-from .rows import photo_features
-from .takedown import TOMBSTONES_FILE, buried_rows
+from .build.rows import photo_features
+from .store.tombstones import TOMBSTONES_FILE, buried_rows
 
 __all__ = [
     "TOMBSTONES_FILE",

@@ -1,6 +1,6 @@
-from .order import hash64, photo_digest, rank_within
 from .photo_set import HUB_SPLITS, QUESTION_COLUMNS, SPLITS, UNLABELLED, Labels, PhotoSet
-from .source import Head, MemorySource, PhotoSource, Stamp
+from .source import Head, MemorySource, PhotoSource, Stamp, hash64, photo_digest, rank_within
+from .stamps import RememberedFacts, file_stamp
 
 __all__ = [
     "HUB_SPLITS",
@@ -12,7 +12,9 @@ __all__ = [
     "MemorySource",
     "PhotoSet",
     "PhotoSource",
+    "RememberedFacts",
     "Stamp",
+    "file_stamp",
     "hash64",
     "photo_digest",
     "rank_within",

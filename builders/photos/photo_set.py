@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from builders.errors import DataError
-from builders.outside import is_readable, readable
-from builders.photos.order import hash64, rank_within
-from builders.photos.source import Head, MemorySource, PhotoSource, Stamp
+from builders.photos.source import Head, MemorySource, PhotoSource, Stamp, hash64, rank_within
+from builders.untrusted import is_readable, readable
 
 SPLITS = ("train", "val", "test")
 """Names of the splits; ``PhotoSet.splits`` holds indices into this tuple."""
@@ -64,7 +63,7 @@ class PhotoSet:
     neighbours: int = 10
     """k of the kNN tasks: 10, and 1 where classes have few photos (iNaturalist), as in the study."""
     stored_views: tuple[str, ...] = ()
-    """Names of the processings whose results ``read`` gives as a bundle (``builders.sources.stored_views``); empty
+    """Names of the processings whose results ``read`` gives as a bundle (``builders.sources.processed_sets``); empty
     where it gives the original photo."""
     smoke_test: bool = False
     """True if scores on these photos prove only that the software runs (the bundled sample)."""

@@ -1,15 +1,9 @@
-from .by_pillow import open_processed, process_by_pillow, processed_file, request
-from .codec import codec_canary, codec_versions
 from .decode import MAX_PIXELS, check_work, decode_rgb
-from .engine.beside import CompiledBeside, compiling_s
-from .engine.compiled import SUMS_IN_ANY_ORDER, entry_point, jit
-from .engine.forced import forced_engine
-from .engine.request import Planner
 from .engine.selection import begin_compiling_engine, chosen_engine, engine_being_compiled
-from .image_facts import ImageHeader
-from .image_header import read_image_header
-from .jpeg_header import read_jpeg_header
-from .jpeg_quality import scaled_tables
+from .headers.fields import ImageHeader
+from .headers.formats import read_image_header
+from .headers.jpeg import read_jpeg_header
+from .headers.jpeg_quality import scaled_tables
 from .masking import CenterMask
 from .parameters import (
     ALL_PARAMETERS,
@@ -27,8 +21,8 @@ from .parameters import (
     random_scale,
 )
 from .process import preprocess_all, process_all, reencode_jpeg
-from .reserving import memory_budget
-from .resize_crop import Rectangle, ResizeCrop, vertical_first
+from .reference import codec_canary, codec_versions, open_processed, process_by_pillow, processed_file, request
+from .requests import Planner, Rectangle, ResizeCrop, vertical_first
 
 __all__ = [
     "ALL_PARAMETERS",
@@ -38,9 +32,7 @@ __all__ = [
     "PROCESSINGS",
     "STUDY_PARAMETERS",
     "STUDY_PROCESSINGS",
-    "SUMS_IN_ANY_ORDER",
     "CenterMask",
-    "CompiledBeside",
     "ImageHeader",
     "Parameter",
     "Planner",
@@ -54,15 +46,10 @@ __all__ = [
     "chosen_engine",
     "codec_canary",
     "codec_versions",
-    "compiling_s",
     "decode_rgb",
     "engine_being_compiled",
-    "entry_point",
-    "forced_engine",
     "hash_order",
     "in_share",
-    "jit",
-    "memory_budget",
     "open_processed",
     "preprocess_all",
     "process_all",

@@ -23,8 +23,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from builders.errors import PhotoError, missing_package
-from builders.outside import kind_and_line
-from builders.pixels.reserving import reserve_for
+from builders.processes import reserve_for
+from builders.untrusted import describe_error
 
 MAX_PIXELS = 178_956_970
 """Largest photo decoded: twice Pillow's warning limit (2 * 2**28 / 3 bytes of RGB), about 180 megapixels."""
@@ -82,7 +82,7 @@ def decode_rgb(data: bytes, *, upright: bool = True) -> Image.Image:
     except MemoryError:
         raise PhotoError("not enough memory to decode it") from None
     except Exception as error:  # decoders of hostile files raise anything: struct.error, SyntaxError, KeyError, ...
-        raise PhotoError(f"cannot be decoded ({kind_and_line(error)})") from None
+        raise PhotoError(f"cannot be decoded ({describe_error(error)})") from None
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

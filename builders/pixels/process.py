@@ -14,10 +14,10 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from builders.pixels.by_pillow import process_by_pillow, request
-from builders.pixels.engine.request import Planner, ViewArrays
 from builders.pixels.engine.selection import chosen_engine
 from builders.pixels.parameters import Processing, Subsampling
+from builders.pixels.reference import process_by_pillow, request
+from builders.pixels.requests import Planner, ViewArrays
 
 
 def process(image: Image.Image, processing: Processing, photo_id: str, seed: int = 0) -> Image.Image:

@@ -1,6 +1,6 @@
 from .assignment import correlation_of, expected_counts
-from .processed_rows import ProcessingSettings, settings_of
 from .recipe import RECIPE_FOLDER, write_recipe
+from .rows import ProcessingSettings, settings_of
 
 __all__ = [
     "RECIPE_FOLDER",

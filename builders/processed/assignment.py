@@ -60,7 +60,9 @@ def correlation_of(assignment: Assignment) -> Correlation | None:
     return Correlation(share, match[1] == "correlated-classes")
 
 
-def own_classes(label_names: Sequence[str], parameter: Parameter, assignment: Assignment, seed: int = 0) -> np.ndarray:
+def classes_by_hash(
+    label_names: Sequence[str], parameter: Parameter, assignment: Assignment, seed: int = 0
+) -> np.ndarray:
     """The processing of each semantic class's own: int64 [semantic classes], ``NO_OWN`` where it has none.
 
     The semantic classes, in an order drawn by a hash of each name, are dealt out to the processings in turn, so that
@@ -98,7 +100,7 @@ def classes_of(
         assignment: how.
         seed: of what is drawn.
         every: the photo's split is one in which each photo is in every class.
-        own: of the photo's semantic class (``own_classes``).
+        own: of the photo's semantic class (``classes_by_hash``).
     """
     if every:
         return range(len(parameter.classes))
@@ -117,7 +119,7 @@ def expected_counts(label_counts: np.ndarray, own: np.ndarray, classes: int, ass
 
     Args:
         label_counts: [semantic classes], photos of each.
-        own: ``own_classes``.
+        own: ``classes_by_hash``.
         classes: number of processings.
         assignment: how.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 from datasets import Features
 
 from builders.dataset import (
@@ -37,9 +38,64 @@ from builders.dataset import (
 from builders.errors import DataError
 from builders.photos import HUB_SPLITS, SPLITS, PhotoSet
 from builders.pixels import ALL_PARAMETERS, codec_canary
-from builders.processed.assignment import Assignment
-from builders.processed.association import associations
-from builders.processed.processed_rows import ProcessedRows, ProcessingSettings, processed_features
+from builders.processed.assignment import Assignment, correlation_of, expected_counts
+from builders.processed.rows import ProcessedRows, ProcessingSettings, processed_features
+from builders.splits import cramers_v
+from builders.untrusted import read_table
+
+
+@dataclass(frozen=True)
+class Association:
+    """Cramer's V of semantic class and processing in one split."""
+
+    config: str
+    split: str
+    rows: int
+    measured: float
+    """Bias-corrected (Bergsma 2013), 0 to 1."""
+    expected: float
+    """Of the table that the settings give on average."""
+
+
+def associations(
+    folder: Path, splits: Sequence[SplitShards], settings: ProcessingSettings, label_names: Sequence[str]
+) -> list[Association]:
+    """One for each split of a config; none where the assignment is not correlated.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    if correlation_of(settings.assignment) is None:
+        return []
+    own = settings.own_classes(label_names)
+    found = []
+    for split in (s for s in splits if s.config == settings.parameter):
+        counts = joint_counts(folder, split, settings.parameter, len(label_names))
+        if counts.any():
+            expected = expected_counts(counts.sum(axis=1), own, counts.shape[1], settings.assignment)
+            found.append(
+                Association(
+                    split.config,
+                    split.split,
+                    int(counts.sum()),
+                    cramers_v(counts),
+                    cramers_v(expected, corrected=False),
+                )
+            )
+    return found
+
+
+def joint_counts(folder: Path, split: SplitShards, parameter: str, labels: int) -> np.ndarray:
+    """Rows by semantic class and processing: int64 [semantic classes, processings], without unlabelled rows."""
+    classes = len(ALL_PARAMETERS[parameter].classes)
+    counts = np.zeros(labels * classes, dtype=np.int64)
+    for shard in split.shards:
+        table = read_table(folder / shard.file, ["label", parameter])
+        shows, code = (table.column(name).to_numpy().astype(np.int64) for name in ("label", parameter))
+        kept = shows >= 0
+        counts += np.bincount(shows[kept] * classes + code[kept], minlength=len(counts))
+    return counts.reshape(labels, classes)
+
 
 PHOTOS_PER_RANGE = 256
 """Photos of one ``gen_kwargs`` shard of ``ProcessedPhotos``: what ``num_proc`` can hand out."""
@@ -67,7 +123,7 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
 
     def photos(self) -> PhotoSet:
         """The photos of ``source``. Raises ``UsageError`` and ``DataError`` as ``open_photos`` does."""
-        from builders.kinds import open_photos
+        from builders.data_specs import open_photos
 
         return self.source if isinstance(self.source, PhotoSet) else open_photos(self.source, self.split_seed)
 

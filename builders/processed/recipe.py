@@ -26,16 +26,15 @@ from builders.dataset import (
     finish_folder,
     prepare_folder,
     read_build,
-    read_table,
     source_datasets,
     write_shards,
 )
 from builders.errors import DataError, UsageError
-from builders.outside import from_hub, kind_and_line
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary, codec_versions
 from builders.processed.build import build_processed
-from builders.processed.processed_rows import settings_of
+from builders.processed.rows import settings_of
+from builders.untrusted import describe_error, from_hub, read_table
 
 RECIPE_FOLDER = ".recipe"
 """Where ``publish`` writes the recipe of a build: inside its folder, neither loaded nor uploaded with it."""
@@ -164,7 +163,7 @@ def _of_our_form(recipe: str) -> Iterator[None]:
     try:
         yield
     except (AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
-        raise DataError(f"{recipe}: not a recipe of our form ({kind_and_line(error)})") from None
+        raise DataError(f"{recipe}: not a recipe of our form ({describe_error(error)})") from None
 
 
 def fetch_recipe(recipe: str) -> Path:

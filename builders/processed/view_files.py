@@ -16,6 +16,7 @@ import re
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,61 @@ import fsspec
 from builders.errors import PhotoError, UsageError
 from builders.files import private_scratch, scratch_prefix, sweep_scratch
 from builders.pixels import ALL_PARAMETERS, Parameter, decode_rgb, processed_file
-from builders.processed.own_files import OwnFiles
-from builders.processed.processed_rows import ProcessingSettings, file_name
+from builders.processed.rows import ProcessingSettings, file_name
+from builders.untrusted import read_image_cell
+
+
+@dataclass(frozen=True)
+class AllowedFolders:
+    """Reads image cells: their bytes, or a regular file in one of the folders."""
+
+    folders: tuple[str, ...]
+    named: bool
+    """Whether the user said the folder."""
+
+    def read(self, cell: Any) -> bytes:
+        """The file of a cell. Raises ``PhotoError``: neither bytes nor such a file."""
+        try:
+            return read_image_cell(cell, self.folders)
+        except PhotoError as error:
+            if self.named or "outside the data set" not in str(error):
+                raise
+            raise PhotoError(f"{error}; if its photos lie there, say so by folder=DIR") from None
+
+
+def allowed_folders(dataset: Any, folder: str | os.PathLike[str] | None) -> AllowedFolders:
+    """The folders of a data set.
+
+    Args:
+        dataset: a ``datasets.Dataset`` or ``IterableDataset``.
+        folder: where the user says that its files are.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if folder is not None and not Path(folder).expanduser().is_dir():
+        raise UsageError(f"folder={os.fspath(folder)}: there is no such folder")
+    said = [] if folder is None else [os.path.realpath(Path(folder).expanduser())]
+    return AllowedFolders((*said, *_arrow_folders(dataset), *_kept(dataset)), folder is not None)
+
+
+def _arrow_folders(dataset: Any) -> Iterator[str]:
+    """Folders of the files that the data set is read from."""
+    for file in getattr(dataset, "cache_files", None) or ():
+        yield os.path.dirname(os.path.realpath(file["filename"]))
+
+
+def _kept(dataset: Any) -> Iterator[str]:
+    """What the clients of the Hub keep of it: its repository by name, and files and archives that were downloaded."""
+    from datasets import config
+    from huggingface_hub import constants
+
+    name = str(dataset.info.dataset_name or "")
+    kept = Path(constants.HF_HUB_CACHE)
+    if name and kept.is_dir():
+        yield from (str(path) for path in kept.glob("datasets--*") if path.name.rpartition("--")[2] == name)
+    yield from (str(config.DOWNLOADED_DATASETS_PATH), str(config.EXTRACTED_DATASETS_PATH))
+
 
 PROTOCOL = "camtrace-view"
 
@@ -47,7 +101,7 @@ class ViewSet:
     image: str
     ids: tuple[str, ...]
     settings: ProcessingSettings
-    files: OwnFiles
+    files: AllowedFolders
 
     @property
     def parameter(self) -> Parameter:
@@ -59,7 +113,9 @@ class ViewSet:
 
 
 _lock = threading.Lock()
+
 _decoded: OrderedDict[tuple[str, int], Any] = OrderedDict()
+
 _sets: dict[str, ViewSet] = {}
 
 
@@ -87,8 +143,8 @@ def address(token: str, parameter: Parameter, row: int, code: int) -> str:
     return f"{PROTOCOL}://{token}/{row}-{code}{parameter.made_by[code].suffix}"
 
 
-def cell_file(cell: Any, files: OwnFiles) -> bytes:
-    """The file of an image cell: a view of another set, or what ``OwnFiles`` reads. Raises ``PhotoError``."""
+def cell_file(cell: Any, files: AllowedFolders) -> bytes:
+    """The file of an image cell: a view of another set, or what ``AllowedFolders`` reads. Raises ``PhotoError``."""
     path = cell.get("path") if isinstance(cell, dict) else None
     if isinstance(path, str) and path.startswith(f"{PROTOCOL}://") and cell.get("bytes") is None:
         return view_file(path)

@@ -1,10 +1,9 @@
 from .camera import Body, Camera, Framing, JpegSettings, Lens, Pipeline, Settings
 from .catalogue import bundled_catalogue, camera_named, read_catalogue
-from .photo_scenes import PhotoScenes, ProceduralScenes
 from .photo_sets import DEFAULT_PAIRS, DEFAULT_SCENES, DEFAULT_SIZE, simcams_photos, simpairs_photos
-from .rendering import Shot, expose, render_shot
-from .scene_light import SceneLight
-from .shots import Scenes
+from .render import Scenes, Shot, expose, render_shot
+from .scene_sources import PhotoScenes, ProceduralScenes
+from .stages.light import SceneLight
 
 __all__ = [
     "DEFAULT_PAIRS",

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, UsageError, unknown_name
-from builders.files import read_own_yaml
-from builders.outside import kind_and_line, parse_yaml, read_outside_text
+from builders.files import read_package_yaml
 from builders.simcams.camera import BAYER_PATTERNS, Body, Camera, JpegSettings, Lens, Pipeline
-from builders.simcams.demosaic import METHODS
-from builders.simcams.jpeg import quantisation_tables
+from builders.simcams.stages.develop import METHODS
+from builders.simcams.stages.jpeg_file import quantisation_tables
+from builders.untrusted import describe_error, parse_yaml, read_untrusted_text
 
 Catalogue = tuple[Camera, ...]
 Fields = Mapping[str, Any]
@@ -27,7 +27,7 @@ _PARTS = {"body": Body, "lens": Lens, "pipeline": Pipeline, "jpeg": JpegSettings
 def bundled_catalogue() -> Catalogue:
     """The 9 makes of 3 models that come with the package, in the file's order."""
     path = Path(__file__).with_name("cameras.yaml")
-    return _cameras(read_own_yaml(path), path.name)
+    return _cameras(read_package_yaml(path), path.name)
 
 
 def read_catalogue(path: Path) -> Catalogue:
@@ -36,7 +36,7 @@ def read_catalogue(path: Path) -> Catalogue:
     Raises:
         DataError: not such a file; a field is missing, unknown or out of range. The sentence names the camera.
     """
-    return _cameras(parse_yaml(read_outside_text(path), path.name), path.name)
+    return _cameras(parse_yaml(read_untrusted_text(path), path.name), path.name)
 
 
 def _cameras(table: Any, name: str) -> Catalogue:
@@ -49,7 +49,7 @@ def _cameras(table: Any, name: str) -> Catalogue:
             for model, own in common["models"].items()
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{name}: not a table of cameras ({kind_and_line(error)})") from None
+        raise DataError(f"{name}: not a table of cameras ({describe_error(error)})") from None
     if len({camera.name for camera in cameras}) < len(cameras) or not cameras:
         raise DataError(f"{name}: no camera, or two of one make and model")
     return cameras

@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.command_line import Parser
+from builders.cli import Parser
 from builders.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from builders.dataset import ShardJob
     from builders.photos import PhotoSet
-    from builders.simcams.shots import Scenes
+    from builders.simcams.render import Scenes
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Build ``simcams`` (or, with ``--pairs``, ``simpairs``)."""
     from builders.dataset import default_workers, summary
-    from builders.simcams.datasets import build_simcams, build_simpairs
+    from builders.simcams.build import build_simcams, build_simpairs
 
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 def jobs(arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list[ShardJob]:
     """What the command writes, for who writes a share of it (``builders.dataset.ShardWork``)."""
     from builders.dataset import prepare_folder
-    from builders.simcams.datasets import cut_jobs, simcams_jobs, simpairs_jobs
+    from builders.simcams.build import cut_jobs, simcams_jobs, simpairs_jobs
 
     photos = _photos(arguments)
     if arguments.pairs:
@@ -62,8 +62,8 @@ def _configs(arguments: argparse.Namespace) -> tuple[str, ...]:
 def _photos(arguments: argparse.Namespace) -> PhotoSet:
     """The shots that were asked for."""
     from builders.simcams.catalogue import bundled_catalogue, read_catalogue
-    from builders.simcams.design import CLASS_LISTS
     from builders.simcams.photo_sets import simcams_photos, simpairs_photos
+    from builders.simcams.settings import CLASS_LISTS
 
     height, width = _parse_size(arguments.size)
     if arguments.scenes < 1:
@@ -78,7 +78,7 @@ def _photos(arguments: argparse.Namespace) -> PhotoSet:
 
 
 def _scenes(source: str, count: int, height: int, width: int, seed: int, licence: str) -> Scenes:
-    from builders.simcams.photo_scenes import PhotoScenes, ProceduralScenes
+    from builders.simcams.scene_sources import PhotoScenes, ProceduralScenes
 
     kind, _, path = source.partition(":")
     if kind == "procedural" and not path:

@@ -13,7 +13,10 @@ from builders.exif import NO_SMARTPHONE, SMARTPHONE, task_spelling
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.simcams.camera import Camera, Framing, Settings
 from builders.simcams.catalogue import Catalogue, bundled_catalogue
-from builders.simcams.design import (
+from builders.simcams.random_numbers import generator
+from builders.simcams.render import Scenes, Shot, SimulatedShots
+from builders.simcams.scene_sources import ProceduralScenes
+from builders.simcams.settings import (
     CLASS_LISTS,
     STOPS,
     ClassLists,
@@ -23,10 +26,6 @@ from builders.simcams.design import (
     split_scenes,
     unit_for,
 )
-from builders.simcams.photo_scenes import ProceduralScenes
-from builders.simcams.randomness import generator
-from builders.simcams.rendering import Shot
-from builders.simcams.shots import Scenes, SimulatedShots
 
 SIMULATED = "simulated: rendered by camtrace's camera models from {}; exact labels, no camera took these pictures"
 """What the evidence of every set here says."""

@@ -1,6 +1,6 @@
 """Where photos come from, one file a kind.
 
-``builders.kinds`` above this room is the registry of kinds.
+``builders.data_specs`` above this room is the registry of kinds.
 """
 
 import lazy_loader

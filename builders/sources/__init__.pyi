@@ -1,15 +1,14 @@
-from .attribute_photos import read_attribute_photos
-from .camera_folder import MIN_PHOTOS, read_camera_folder
-from .dataset_repo import DatasetRepo
+from .attribute_sets import read_attribute_photos
+from .exif_folder import MIN_PHOTOS, read_camera_folder
 from .folders import FolderSource, labelled_folder
-from .hub_photos import read_hub_photos, split_named
+from .hub_data_sets import read_hub_photos, split_named
 from .imagenet import imagenet_photos
 from .inaturalist import inaturalist_photos
-from .pair_photos import CAMERA_TYPES, PairRow, read_pair_photos
-from .parquet_parts import local_splits
+from .pairs import CAMERA_TYPES, PairRow, read_pair_photos
+from .parquet_splits import local_splits
+from .processed_sets import stored_photos, unpack
+from .repository import DatasetRepo
 from .sample import sample_photos
-from .stored_views import stored_photos, unpack
-from .strangers import cell_bytes, check_data_set
 
 __all__ = [
     "CAMERA_TYPES",
@@ -17,8 +16,6 @@ __all__ = [
     "DatasetRepo",
     "FolderSource",
     "PairRow",
-    "cell_bytes",
-    "check_data_set",
     "imagenet_photos",
     "inaturalist_photos",
     "labelled_folder",

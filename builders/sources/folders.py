@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Sequence
@@ -13,8 +12,8 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.outside import Refused, files_below, kind_and_line, list_folder, read_outside, read_outside_text
-from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, Stamp, hash64, rank_within
+from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, Stamp, file_stamp, hash64, rank_within
+from builders.untrusted import UntrustedInputError, files_below, list_folder, read_untrusted
 
 MAX_ANNOTATION_BYTES = 2**30
 """Of an annotation file: train2018.json of iNaturalist has 120 MB."""
@@ -32,8 +31,8 @@ class FolderSource:
 
     def read(self, row: int) -> bytes:
         try:
-            return read_outside(os.path.join(self.root, self.paths[row]), limit=MAX_PHOTO_BYTES)
-        except Refused as refused:
+            return read_untrusted(os.path.join(self.root, self.paths[row]), limit=MAX_PHOTO_BYTES)
+        except UntrustedInputError as refused:
             raise PhotoError(f"the file {refused.reason}" if refused.reason[:3] == "can" else refused.reason) from None
 
     def head(self, row: int, limit: int) -> Head:
@@ -65,19 +64,6 @@ class FolderSource:
         """See ``PhotoSet.stamps``."""
         root = os.path.abspath(self.root)
         return [file_stamp(os.path.join(root, self.paths[row])) for row in rows.tolist()]
-
-
-def file_stamp(path: str, part: str = "") -> Stamp:
-    """The stamp of a file, or of a part of it.
-
-    >>> file_stamp("/no such file")
-    Stamp(text='/no such file gone', changed_ns=0)
-    """
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return Stamp(f"{path} gone", 0)
-    return Stamp(f"{path} {found.st_size} {found.st_mtime_ns}{part}", found.st_mtime_ns)
 
 
 def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits_required: bool = False) -> PhotoSet:
@@ -120,34 +106,6 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     return photo_set(
         f"folder:{root.resolve().name}", paths, classes, splits, FolderSource(str(root), tuple(paths)), {"splits": how}
     )
-
-
-def inaturalist_2018(path: str) -> PhotoSet:
-    """iNaturalist 2018: ``train2018.json`` and ``val2018.json`` beside ``train_val2018/``. Classes are species ids.
-
-    Raises:
-        DataError: a file is missing or is not of the official form.
-    """
-    root = Path(path).expanduser()
-    paths: list[str] = []
-    classes: list[str] = []
-    splits: list[str] = []
-    for split in ("train", "val"):
-        annotation = root / f"{split}2018.json"
-        try:
-            raw = json.loads(read_outside_text(annotation, limit=MAX_ANNOTATION_BYTES))
-            category = {entry["image_id"]: int(entry["category_id"]) for entry in raw["annotations"]}
-            files = [(str(entry["file_name"]), category[entry["id"]]) for entry in raw["images"]]
-        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-            raise DataError(f"{annotation}: not an iNaturalist 2018 annotation file ({kind_and_line(error)})") from None
-        for name, label in files:
-            if name.startswith("/") or ".." in name.split("/"):
-                raise DataError(f"{annotation}: {name!r} points outside the folder")
-            paths.append(name)
-            classes.append(f"{label:04d}")
-            splits.append(split)
-    source = FolderSource(str(root), tuple(paths))
-    return photo_set("inat2018", paths, classes, splits, source, {"splits": "official"}, neighbours=1)
 
 
 def photo_set(

@@ -18,10 +18,10 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.outside import MAX_CONFIG_BYTES, list_folder, read_outside, readable_line
-from builders.photos import SPLITS, Labels, PhotoSet, Stamp
-from builders.sources.folders import file_stamp, labelled_folder
+from builders.photos import SPLITS, Labels, PhotoSet, Stamp, file_stamp
+from builders.sources.folders import labelled_folder
 from builders.sources.tar_index import WORDNET_ID, Member, indexed
+from builders.untrusted import MAX_CONFIG_BYTES, first_line, list_folder, read_untrusted
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
 VAL_TAR = "ILSVRC2012_img_val.tar"
@@ -158,7 +158,7 @@ def _devkit_file(root: Path, name: str) -> bytes:
     unpacked, packed = root / DEVKIT_FOLDER / name, root / DEVKIT_TAR
     try:
         if unpacked.is_file():
-            return read_outside(unpacked, limit=MAX_CONFIG_BYTES)
+            return read_untrusted(unpacked, limit=MAX_CONFIG_BYTES)
         with tarfile.open(packed, "r:gz") as tar:
             stream = tar.extractfile(f"{DEVKIT_FOLDER}/{name}")
             if stream is not None:
@@ -166,7 +166,7 @@ def _devkit_file(root: Path, name: str) -> bytes:
     except FileNotFoundError:
         raise DataError(f"{root}: {VAL_TAR} needs {DEVKIT_TAR} beside it: it says which class each photo has") from None
     except (OSError, EOFError, KeyError, tarfile.TarError) as error:
-        raise DataError(f"{packed}: cannot be read ({readable_line(error)})") from None
+        raise DataError(f"{packed}: cannot be read ({first_line(error)})") from None
     raise DataError(f"{packed}: {name} is not in it")
 
 

@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from builders.errors import DataError
-from builders.outside import list_folder
 from builders.photos import PhotoSet
-from builders.sources.folders import FolderSource, inaturalist_2018, photo_set, seeded_splits
+from builders.sources.folders import MAX_ANNOTATION_BYTES, FolderSource, photo_set, seeded_splits
+from builders.untrusted import describe_error, list_folder, read_untrusted_text
+
+
+def inaturalist_2018(path: str) -> PhotoSet:
+    """iNaturalist 2018: ``train2018.json`` and ``val2018.json`` beside ``train_val2018/``. Classes are species ids.
+
+    Raises:
+        DataError: a file is missing or is not of the official form.
+    """
+    root = Path(path).expanduser()
+    paths: list[str] = []
+    classes: list[str] = []
+    splits: list[str] = []
+    for split in ("train", "val"):
+        annotation = root / f"{split}2018.json"
+        try:
+            raw = json.loads(read_untrusted_text(annotation, limit=MAX_ANNOTATION_BYTES))
+            category = {entry["image_id"]: int(entry["category_id"]) for entry in raw["annotations"]}
+            files = [(str(entry["file_name"]), category[entry["id"]]) for entry in raw["images"]]
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+            raise DataError(
+                f"{annotation}: not an iNaturalist 2018 annotation file ({describe_error(error)})"
+            ) from None
+        for name, label in files:
+            if name.startswith("/") or ".." in name.split("/"):
+                raise DataError(f"{annotation}: {name!r} points outside the folder")
+            paths.append(name)
+            classes.append(f"{label:04d}")
+            splits.append(split)
+    source = FolderSource(str(root), tuple(paths))
+    return photo_set("inat2018", paths, classes, splits, source, {"splits": "official"}, neighbours=1)
+
 
 OFFICIAL_FOLDER = "train_val2018"
+
 TORCHVISION_FOLDER = "2018"
+
 VAL_SHARE = 0.05
 """Share of each species for val where no annotation file says which: near the official 24,426 of 461,939."""
 

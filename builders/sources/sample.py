@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import PhotoError, UsageError, missing_package
-from builders.outside import readable_line
 from builders.photos import SPLITS, Labels, PhotoSet
 from builders.pixels import decode_rgb
+from builders.untrusted import first_line
 
 SCENES: dict[str, tuple[str, str]] = {
     "astronaut": ("skimage", "data/astronaut.png"),
@@ -62,7 +62,7 @@ class TileSource:
         try:
             whole = scene(tile.scene)
         except OSError as error:
-            raise PhotoError(f"the scene {tile.scene} cannot be read ({readable_line(error)})") from None
+            raise PhotoError(f"the scene {tile.scene} cannot be read ({first_line(error)})") from None
         buffer = io.BytesIO()
         whole.crop((tile.left, tile.top, tile.left + TILE_SIDE, tile.top + TILE_SIDE)).save(buffer, "PPM")
         return buffer.getvalue()

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from builders.errors import DataError
 from builders.files import SAVED_EVERY_S, cache_folder, write_bytes_atomically
-from builders.outside import Refused, read_outside_arrays, readable, readable_line
+from builders.untrusted import UntrustedInputError, first_line, read_untrusted_arrays, readable
 
 INDEX_FOLDER = "tar-index"
 """Of the cache."""
@@ -63,7 +63,7 @@ def indexed(tar: Path, *, nested: bool) -> list[Member]:
                     saved_at = time.monotonic()
         done = status.st_size
     except tarfile.TarError as error:
-        reason = f"damaged or not a tar file ({readable_line(error)})"
+        reason = f"damaged or not a tar file ({first_line(error)})"
         raise DataError(f"{tar}: {reason}; compare its size with the official one") from None
     finally:
         _write_index(cached, key, members, done)
@@ -73,11 +73,11 @@ def indexed(tar: Path, *, nested: bool) -> list[Member]:
 def _read_index(cached: Path, key: str) -> tuple[list[Member], int]:
     """Members that are known, and up to which byte of the archive they are all."""
     try:
-        stored = read_outside_arrays(cached)
+        stored = read_untrusted_arrays(cached)
         if str(stored["key"]) == key:
             names, offsets, sizes = (stored[k].tolist() for k in ("names", "offsets", "sizes"))
             return [Member(*m) for m in zip(names, offsets, sizes, strict=True)], int(stored["done"])
-    except (Refused, ValueError, KeyError, TypeError):
+    except (UntrustedInputError, ValueError, KeyError, TypeError):
         pass
     return [], 0
 

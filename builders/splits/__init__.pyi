@@ -1,8 +1,8 @@
-from .association import chi_square, cramers_v, without_empty
+from .groups import photo_groups
 from .limits import Choice, Limits, class_limits
-from .make import LEFT_OUT, Sizes, Splits, balance, make_splits, photo_groups
-from .perceptual_hash import NO_HASH, near_duplicate_groups, near_pairs, photo_hash
-from .report import ValidationReport, validate
+from .make import LEFT_OUT, Sizes, Splits, balance, make_splits
+from .near_duplicates import NO_HASH, near_duplicate_groups, near_pairs, photo_hash
+from .report import ValidationReport, chi_square, cramers_v, validate, without_empty
 from .tables import SplitTable, read_split_file, tables_of, text_column
 
 __all__ = [

@@ -12,13 +12,84 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import coo_array, csr_array
 
 from builders.errors import DataError, UsageError
 from builders.photos import SPLITS, UNLABELLED, hash64, rank_within
-from builders.splits.perceptual_hash import MAX_DISTANCE, near_duplicate_groups
-from builders.splits.stratification import stratified
+from builders.splits.groups import _group_names, photo_groups
+from builders.splits.near_duplicates import MAX_DISTANCE
+
+_OPEN = -1
+"""A group that is in no split yet."""
+
+
+def stratified(
+    groups: np.ndarray,
+    labels: Mapping[str, np.ndarray],
+    priority: np.ndarray,
+    shares: tuple[float, float, float],
+) -> np.ndarray:
+    """Iterative stratification (Sechidis et al., ECML PKDD 2011) of groups instead of single examples.
+
+    From the rarest (attribute, class) on, each of its groups, the largest first, goes to the split that still lacks
+    most of that class; among equals, to the one that lacks most photos.
+
+    Args:
+        groups: int64 [photos], numbers from 0 without a gap.
+        labels: by attribute, int32 [photos] class indices, ``UNLABELLED`` where there is no class.
+        priority: int64 [photos], a seeded order of the photos, which decides between equals.
+        shares: of the photos, for train, val and test; zero is allowed.
+
+    Returns:
+        int8 [groups], index into ``photos.SPLITS``.
+
+    >>> make = np.array([0, 0, 1, 1, 0, 0])  # photos 0 and 1 are one group
+    >>> stratified(np.array([0, 0, 1, 2, 3, 4]), {"make": make}, np.arange(6), (0.5, 0, 0.5)).tolist()
+    [0, 0, 2, 2, 2]
+    """
+    count = int(groups.max()) + 1 if len(groups) else 0
+    table = _photos_by_group_and_class(groups, labels, count)
+    total = np.asarray(table.sum(axis=0)).ravel().astype(np.float64)
+    share = np.array(shares) / sum(shares)
+    lacking = share[:, None] * total[None, :]
+    sizes = np.bincount(groups, minlength=count)
+    lacking_photos = share * len(groups)
+    first = np.full(count, len(groups), dtype=np.int64)
+    np.minimum.at(first, groups, priority)
+    of_group = np.full(count, _OPEN, dtype=np.int8)
+    usable = [s for s in range(len(SPLITS)) if share[s] > 0]
+    columns = table.tocsc()
+
+    def put(group: int, split: int) -> None:
+        of_group[group] = split
+        row = slice(table.indptr[group], table.indptr[group + 1])
+        lacking[split, table.indices[row]] -= table.data[row]
+        lacking_photos[split] -= sizes[group]
+
+    for column in np.argsort(total, kind="stable"):
+        part = slice(columns.indptr[column], columns.indptr[column + 1])
+        members, amounts = columns.indices[part], columns.data[part]
+        for group in members[np.lexsort((first[members], -amounts))]:
+            if of_group[group] == _OPEN:
+                put(group, max(usable, key=lambda s: (lacking[s, column], lacking_photos[s], -s)))
+    for group in np.argsort(first, kind="stable"):
+        if of_group[group] == _OPEN:
+            put(group, max(usable, key=lambda s: (lacking_photos[s], -s)))
+    return of_group
+
+
+def _photos_by_group_and_class(groups: np.ndarray, labels: Mapping[str, np.ndarray], count: int) -> csr_array:
+    """int64 [groups, all classes of all attributes] counts."""
+    rows, columns, width = [], [], 0
+    for name in sorted(labels):
+        values = np.asarray(labels[name])
+        labelled = np.flatnonzero(values != UNLABELLED)
+        rows.append(groups[labelled])
+        columns.append(width + values[labelled].astype(np.int64))
+        width += int(values.max()) + 1 if len(labelled) else 0
+    at = (np.concatenate(rows), np.concatenate(columns)) if rows else (np.zeros(0, int), np.zeros(0, int))
+    return coo_array((np.ones(len(at[0]), dtype=np.int64), at), shape=(count, width)).tocsr()
+
 
 LEFT_OUT = -1
 """In ``Splits.selected``: the photo is in no split of this attribute."""
@@ -115,45 +186,6 @@ def make_splits(
     return Splits(groups, splits, frozen(selected), frozen(classes), frozen(evidence))
 
 
-def photo_groups(
-    n: int,
-    *,
-    owners: Sequence[str] | None = None,
-    hashes: np.ndarray | None = None,
-    digests: Sequence[str] | None = None,
-    max_distance: int = MAX_DISTANCE,
-) -> np.ndarray:
-    """Join ``n`` photos that share an owner, a file or (nearly) a picture: int64 group numbers, 0 without a gap.
-
-    Chains count: if A is like B and B is of the same owner as C, the three are one group.
-
-    >>> photo_groups(4, owners=["ann", "ben", "ann", ""]).tolist()
-    [0, 1, 0, 2]
-    """
-    columns = []
-    for names in (owners, digests):
-        if names is not None:
-            # nobody's photo stands alone
-            _, column = np.unique([name or f"\0{i}" for i, name in enumerate(names)], return_inverse=True)
-            columns.append(column)
-    if hashes is not None:
-        columns.append(near_duplicate_groups(hashes, max_distance))
-    if not columns or n == 0:
-        return np.arange(n, dtype=np.int64)
-    # Photos and the things they share are the nodes of one graph; its components are the groups.
-    nodes, edges = n, []
-    for column in columns:
-        edges.append(np.stack([np.arange(n), nodes + column]))
-        nodes += int(column.max()) + 1
-    rows, others = np.concatenate(edges, axis=1)
-    graph = coo_array((np.ones(len(rows), dtype=bool), (rows, others)), shape=(nodes, nodes))
-    components = connected_components(graph, directed=False)[1][:n]
-    _, first, inverse = np.unique(components, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse]
-
-
 class Balanced(NamedTuple):
     """What ``balance`` takes."""
 
@@ -212,17 +244,6 @@ def _rank_by(priority: np.ndarray, groups: np.ndarray) -> np.ndarray:
     rank = np.empty(len(groups), dtype=np.int64)
     rank[order] = rank_within(groups[order])
     return rank
-
-
-def _group_names(groups: np.ndarray, ids: Sequence[str], owners: Sequence[str] | None) -> list[str]:
-    """What names a group whatever else is in the collection: its smallest owner, else its smallest id."""
-    names: dict[int, str] = {}
-    for i, group in enumerate(groups.tolist()):
-        # owners sort before ids, so that a group keeps its name when one of its photos goes
-        name = f"0{owners[i]}" if owners is not None and owners[i] else f"1{ids[i]}"
-        if group not in names or name < names[group]:
-            names[group] = name
-    return [names[group] for group in range(len(names))]
 
 
 def _by_hash(names: Sequence[str], shares: tuple[float, float, float], seed: int) -> np.ndarray:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError
-from builders.outside import kind_and_line, open_outside, read_outside_text, unfolded, unreadable_table
 from builders.photos import SPLITS, Labels
 from builders.splits.make import LEFT_OUT, Splits
+from builders.untrusted import describe_error, open_untrusted, read_columns, read_untrusted_text, unreadable_table
 
 _COLUMNS = {
     "ids": ("id", "photo_id", "flickr_id", "Flickr ID"),
@@ -123,13 +123,13 @@ def read_split_file(path: Path) -> SplitTable:
     """
     try:
         if path.suffix == ".json":
-            return _from_study(json.loads(read_outside_text(path, limit=MAX_SPLIT_FILE_BYTES)), path.stem)
+            return _from_study(json.loads(read_untrusted_text(path, limit=MAX_SPLIT_FILE_BYTES)), path.stem)
         if path.suffix in (".csv", ".parquet"):
             return _from_columns((_csv_columns if path.suffix == ".csv" else _parquet_columns)(path), path.stem)
     except DataError:
         raise
     except unreadable_table(TypeError, IndexError, AttributeError) as error:
-        raise DataError(f"{path.name}: no split file that can be read ({kind_and_line(error)})") from None
+        raise DataError(f"{path.name}: no split file that can be read ({describe_error(error)})") from None
     raise DataError(f"{path.name}: give a .json of the study's form, a .csv or a .parquet file")
 
 
@@ -173,7 +173,7 @@ def _from_study(data: Mapping[str, Any], stem: str) -> SplitTable:
 
 
 def _csv_columns(path: Path) -> dict[str, np.ndarray]:
-    text = read_outside_text(path, limit=MAX_SPLIT_FILE_BYTES)
+    text = read_untrusted_text(path, limit=MAX_SPLIT_FILE_BYTES)
     rows = list(csv.DictReader(io.StringIO(text, newline=""), restval=""))
     return {name: np.array([row[name] for row in rows], dtype=object) for name in (rows[0] if rows else ())}
 
@@ -181,9 +181,9 @@ def _csv_columns(path: Path) -> dict[str, np.ndarray]:
 def _parquet_columns(path: Path) -> dict[str, np.ndarray]:
     import pyarrow.parquet
 
-    with open_outside(path, limit=MAX_SPLIT_FILE_BYTES) as stream:
+    with open_untrusted(path, limit=MAX_SPLIT_FILE_BYTES) as stream:
         file = pyarrow.parquet.ParquetFile(stream)
-        table = unfolded(file, file.schema_arrow.names, limit=MAX_UNPACKED_BYTES)
+        table = read_columns(file, file.schema_arrow.names, limit=MAX_UNPACKED_BYTES)
     return {
         name: np.array(["" if v is None else v for v in table[name].to_pylist()], dtype=object)
         for name in table.column_names

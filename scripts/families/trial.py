@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmark.encoders import Encoder, load_encoder, made_by
 from builders.errors import CamtraceError
-from builders.outside import kind_and_line
+from builders.untrusted import describe_error
 from scripts.families.case import Case, randomise
 
 tf.utils.logging.set_verbosity_error()
@@ -137,7 +137,7 @@ def try_case(name: str, case: Case, below: Path) -> Row:
             family,
         )
     except Exception as error:  # a row with an error, and the others go on
-        return Row(name, "WRONG", kind_and_line(error))
+        return Row(name, "WRONG", describe_error(error))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -178,7 +178,7 @@ def try_timm(name: str, below: Path) -> Row:
             name.partition(".")[0],
         )
     except Exception as error:  # a row with an error, and the others go on
-        return Row(name, "WRONG", kind_and_line(error))
+        return Row(name, "WRONG", describe_error(error))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from benchmark.compute import rounded_as_asked
-from builders.outside import readable_line
+from builders.untrusted import first_line
 from gpu_parts.makers import photo_set
 from gpu_parts.networks import BATCH, RESNET, TINY, VIT, fill, random_network, seeded, views_of
 from gpu_parts.pixels import NAMES
@@ -52,7 +52,7 @@ def attention(device: torch.device, quick: bool) -> Iterator[Row]:
             with rounded_as_asked(), torch.inference_mode(), _kernel(name):
                 found = functional.scaled_dot_product_attention(*there).cpu().double()
         except RuntimeError as error:
-            note = readable_line(error, 80)
+            note = first_line(error, 80)
             yield Row("attention", f"float32, {name.lower()}: not available", float("nan"), "", note)
             continue
         worst = float(((found - expected).norm(dim=-1) / expected.norm(dim=-1)).max())

@@ -20,10 +20,10 @@ from benchmark.bank.keys import bank_key
 from benchmark.compute import budget
 from benchmark.encoders import Encoder
 from benchmark.knn.answers import KnnAnswers
+from benchmark.knn.search import top_keys, unpack_indices
 from benchmark.knn.setups import knn_setups
-from benchmark.knn.topk import top_keys, unpack_indices
-from benchmark.probe.features import Gathered, gather
-from benchmark.views.views import ProcessingViews
+from benchmark.probe.solver.rows import Gathered, gather
+from benchmark.views.recipe import ProcessingViews
 from gpu_parts.makers import photo_set
 from gpu_parts.networks import BATCH, RESNET, TINY, VIT, fill, random_network, views_of
 from gpu_parts.pixels import NAMES

@@ -12,11 +12,11 @@ import torch
 
 from benchmark.encoders import Encoder
 from benchmark.views import view_stream
-from benchmark.views.choice import BY_PILLOW, ENOUGH_WORKERS
-from benchmark.views.views import ProcessingViews
+from benchmark.views.choose import BY_PILLOW, ENOUGH_WORKERS
+from benchmark.views.recipe import ProcessingViews
+from builders.kernels.background import VARIABLE
 from builders.photos import PhotoSet
 from builders.pixels import chosen_engine
-from builders.pixels.engine.selection import VARIABLE
 from gpu_parts.networks import TINY, VIT, filled, mixed_files, random_network
 from gpu_parts.pixels import NAMES
 from gpu_parts.rows import Row

@@ -14,15 +14,15 @@ import torch
 from torch import nn
 
 from benchmark.bank.bank import Bank
-from benchmark.bank.embed import PassOutcome, fill_banks
+from benchmark.bank.fill.fill import PassOutcome, fill_banks
+from benchmark.bank.gates import THRESHOLD, neighbouring, trace_to_noise
 from benchmark.bank.keys import bank_key
-from benchmark.bank.precision_gate import THRESHOLD, neighbouring, trace_to_noise
 from benchmark.encoders import Encoder
-from benchmark.encoders.embedding import Network, Normalisation, network_encoder, pooled
-from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
+from benchmark.encoders.network import Network, Normalisation, network_encoder, pooled
 from benchmark.encoders.placement import placement
-from benchmark.views.on_device import torch_views
-from benchmark.views.views import ProcessingViews
+from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
+from benchmark.views import torch_views
+from benchmark.views.recipe import ProcessingViews
 from builders.photos import PhotoSet
 from builders.pixels.decode import decode_rgb
 from gpu_parts.pixels import BICUBIC, NAMES, scene_file

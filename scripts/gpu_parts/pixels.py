@@ -12,15 +12,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
-from benchmark.views.on_device import possible, torch_views
-from benchmark.views.on_device.jpeg import round_trips
-from benchmark.views.on_device.self_test import equals_pillow
-from benchmark.views.on_device.views import BYTES_PER_PIXEL
+from benchmark.encoders.preprocess.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
+from benchmark.views import possible, torch_views
+from benchmark.views.device.jpeg import round_trips
+from benchmark.views.device.views import BYTES_PER_PIXEL, equals_pillow
 from builders.errors import PhotoError
-from builders.pixels.by_pillow import encode_jpeg, open_processed, process_by_pillow
 from builders.pixels.decode import decode_rgb
 from builders.pixels.parameters import PROCESSINGS
+from builders.pixels.reference import encode_jpeg, open_processed, process_by_pillow
 from gpu_parts.rows import Row
 
 NAMES = tuple(PROCESSINGS)

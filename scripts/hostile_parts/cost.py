@@ -23,12 +23,16 @@ def without_checks() -> Iterator[list[str]]:
     results and answers, forms of JSON, the door's looks at files, readable names, memory of large pictures and the
     finiteness of embeddings. Not left out: what the doors would do anyway (open, read, parse, write, rename).
     """
-    from benchmark.bank import batches, view_file
+    from benchmark.bank import view_file
+    from benchmark.bank.fill import batches
     from benchmark.results import forms, schema
     from benchmark.scoring import output
     from builders import files, photos
-    from builders.outside import archives, door, names, plain
-    from builders.pixels import reserving
+    from builders.processes import memory
+    from builders.untrusted import documents
+    from builders.untrusted import files as archives
+    from builders.untrusted import files as door
+    from builders.untrusted import text as names
 
     replaced: list[tuple[Any, str, Any]] = []
 
@@ -54,13 +58,13 @@ def without_checks() -> Iterator[list[str]]:
     put(output, "hashlib", SimpleNamespace(sha256=_Nothing))
     everywhere(archives, "outside_sha256", lambda path: "")
     everywhere(door, "open_outside", _opened)
-    everywhere(plain, "parse_json", lambda text, where: json.loads(text))
-    everywhere(plain, "check_plain", lambda value: None)
+    everywhere(documents, "parse_json", lambda text, where: json.loads(text))
+    everywhere(documents, "check_plain", lambda value: None)
     everywhere(names, "readable", lambda name: name)
     everywhere(names, "is_readable", lambda name: True)
     put(photos.PhotoSet, "_make_readable", lambda self: None)
-    nothing = reserving.Reservation(None)
-    everywhere(reserving, "reserve_for", lambda width, height: nothing)
+    nothing = memory.Reservation(None)
+    everywhere(memory, "reserve_for", lambda width, height: nothing)
     put(batches, "torch", _Torch())
     try:
         yield sorted({name for _, name, _ in replaced})

@@ -13,9 +13,9 @@ from pathlib import Path
 from benchmark.publishing.files import result_path
 from scripts.hostile_parts.results import honest_result
 from scripts.hostile_parts.work import Stage, run
-from tests.builders.flickrexif.flickr_double import KEY, SECRET, Faults, serving
-from tests.builders.flickrexif.flickr_world import World
-from tests.hub_double import OWNER_TOKEN, HubDouble
+from tests.support.flickr import KEY, SECRET, Faults, serving
+from tests.support.flickr_world import World
+from tests.support.hub import OWNER_TOKEN, HubDouble
 
 REPO = "owner/results"
 QUICK = ["--first-wait", "0.01"]

@@ -19,7 +19,7 @@ VIEWS, DIMENSION = 14, 768
 
 def cost(args: Namespace) -> str:
     """Of LEACE on photos x 768 x 14 views, each in a process of its own, on one thread; processor seconds, not wall."""
-    from benchmark.results import markdown_table
+    from benchmark.report import markdown_table
 
     rows = []
     for photos in PHOTOS:
@@ -67,7 +67,7 @@ def one_fit(photos: int, work: Path) -> dict[str, float]:
     """Processor seconds and memory of a fit on random rows in a file, in the same batches as a bare pass over them."""
     import numpy as np
 
-    from benchmark.erasers import Source, fit_method, moments_of
+    from benchmark.erasing import Source, fit_method, moments_of
 
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work) as folder:

@@ -25,7 +25,7 @@ TESTED = 200
 
 def curve(args: Namespace) -> str:
     """A row for each method and size; values are means over seeds, with the least and the greatest."""
-    from benchmark.results import markdown_table
+    from benchmark.report import markdown_table
 
     model, rows, facts = loaded(ENCODER, args.kept), [], ""
     for method in METHODS:
@@ -62,7 +62,7 @@ def _split(folder: Any, seed: int) -> Any:
     """All photos, ``TESTED`` of them to be asked about, the same number of each class."""
     import numpy as np
 
-    from builders.kinds import open_photos
+    from builders.data_specs import open_photos
 
     photos = open_photos(f"folder:{folder}?name=folder:imagenette", seed=0)
     rng, classes = np.random.default_rng(seed), photos.labels.values

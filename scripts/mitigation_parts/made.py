@@ -32,13 +32,13 @@ def erased(
         folder: of the eraser.
         work: its cache of embeddings is below.
         encoder, photos: None where nothing is to be made.
-        trace, method, also, seed, asked: as ``Asking`` and ``erase_trace`` have them.
+        trace, method, also, seed, asked: as ``EraseRequest`` and ``erase_trace`` have them.
 
     Returns:
         None where the method cannot be fitted, which is said, or where nothing was to be made.
     """
-    from benchmark.erasing import Asking, erase_trace, save_erased
     from benchmark.options import RunOptions
+    from benchmark.scoring import EraseRequest, erase_trace, save_erased
     from builders.errors import CamtraceError
 
     if not (folder / "eraser.json").is_file():
@@ -48,7 +48,7 @@ def erased(
         options = RunOptions(seed=seed, readers=",".join(READERS), mask_ratio=0.0, workers=0, device="cpu", cache=cache)
         wall, processor = time.perf_counter(), time.process_time()
         try:
-            asking = Asking(trace, method, options, drop_leaks=True, **asked)
+            asking = EraseRequest(trace, method, options, drop_leaks=True, **asked)
             made = erase_trace(encoder, photos, asking, also=also)
         except CamtraceError as error:
             print(f"{encoder.info.id} {method} {trace}: {error}", file=sys.stderr)
@@ -70,7 +70,7 @@ def simulated(work: Path, spec: str, limit: int | None, seed: int = 0) -> Any:
     """Photos of simulated cameras, rendered once and kept in ``work``: every eraser reads them several times."""
     import numpy as np
 
-    from builders.kinds import open_photos
+    from builders.data_specs import open_photos
     from builders.photos import MemorySource
 
     photos = open_photos(spec, seed=seed)

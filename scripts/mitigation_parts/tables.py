@@ -25,7 +25,7 @@ PAIRS, PAIRS_SEED = 60, 1
 
 def imagenette(args: Namespace) -> str:
     """The trace of JPEG, a processing."""
-    from builders.kinds import open_photos
+    from builders.data_specs import open_photos
 
     def opened(encoder: str) -> Any:
         return open_photos(f"folder:{args.photos}?name=folder:imagenette", seed=0).limited(args.limit)
@@ -53,8 +53,8 @@ def simcams(args: Namespace) -> str:
 
 
 def _tables(args: Namespace, name: str, trace: str, opened: Any, also: list[Any]) -> str:
-    from benchmark.erasers import METHODS
-    from benchmark.results import markdown_table
+    from benchmark.erasing import METHODS
+    from benchmark.report import markdown_table
 
     rows, costs, chance = [], [], ""
     for encoder in args.encoder or ENCODERS:

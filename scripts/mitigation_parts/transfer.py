@@ -26,7 +26,7 @@ def transfer(args: Namespace) -> str:
 
 def _asked(args: Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each trace with the sets that show it, opened where something is to be made."""
-    from builders.kinds import open_photos
+    from builders.data_specs import open_photos
 
     if args.kept:
         yield from ((trace.name, {}) for trace in sorted((args.work / "transfer").glob("*")) if trace.is_dir())
@@ -45,15 +45,15 @@ def _asked(args: Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _matrix(args: Namespace, trace: str, sets: dict[str, Any]) -> str:
-    from benchmark.erasing.protocol import sides_of
-    from benchmark.results import markdown_table
+    from benchmark.erasing.sides import plan_fit
+    from benchmark.report import markdown_table
     from builders.errors import CamtraceError
 
     folder = args.work / "transfer" / trace
     model, measured = loaded(ENCODER, args.kept), {}
     for name, photos in sets.items():
         try:  # what each own fit leaves to be measured on: readers learn from the same photos whoever was fitted
-            measured[name] = sides_of(photos, trace, seed=0, drop_leaks=True).photos
+            measured[name] = plan_fit(photos, trace, seed=0, drop_leaks=True).photos
         except CamtraceError as error:
             print(f"{trace} on {name}: {error}")
     fits: dict[tuple[str, str], dict] = {}

@@ -25,7 +25,7 @@ def unpainted():
     Image.new("L", (1, 1), 128).save(buffer, "PNG")
     point = buffer.getvalue()
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("benchmark.results.figure", "benchmark.audit.figure"):
+        for module in ("benchmark.report.figure", "benchmark.audit.report"):
             patch.setattr(f"{module}.write_png", lambda _, path: write_bytes_atomically(path, point))
         yield
 
@@ -39,7 +39,7 @@ def brief():
         return TaskInput(*given, **{**named, "brief": True})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.scoring.embedded.TaskInput", short)
+        patch.setattr("benchmark.scoring.passes.TaskInput", short)
         yield
 
 
@@ -48,7 +48,7 @@ def short_projection():
     """``control:random-projection`` has 64 of its 512 dimensions and 39 of its 308 MB: for tests that
     score with it and are not about it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.encoders.controls.PROJECTION_DIMENSION", 64)
+        patch.setattr("benchmark.encoders.loaders.controls.PROJECTION_DIMENSION", 64)
         yield
 
 

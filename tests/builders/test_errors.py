@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from builders.command_line import guarded
+from builders.cli import guarded
 from builders.errors import disk_error, full_disk_in, missing_package, of_disk
 
 

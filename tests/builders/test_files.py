@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from builders import files
-from builders.command_line import check_writable, guarded
+from builders.cli import check_writable, guarded
 from builders.errors import DiskError, disk_error
 from builders.files import (
-    read_own_yaml,
+    read_package_yaml,
     reserve_space,
     sweep_cache,
     sweep_temporaries,
@@ -183,7 +183,9 @@ OWN_YAML = [path for room in ("builders", "benchmark") for path in sorted((ROOT 
 
 @pytest.mark.parametrize("path", OWN_YAML, ids=lambda path: path.name)
 def test_read_own_yaml__as_the_parser_in_python_reads_our_tables(path):
-    assert repr(read_own_yaml(path)) == repr(yaml.safe_load(path.read_text(encoding="utf-8")))  # types too, and order
+    assert repr(read_package_yaml(path)) == repr(
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+    )  # types too, and order
 
 
 @pytest.mark.parametrize("with_c", [True, False])
@@ -191,7 +193,7 @@ def test_read_own_yaml__plain_values_alone_with_the_parser_in_c_and_without(tmp_
     if not with_c:
         monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
     (tmp_path / "a.yaml").write_text("é: [1, 2.5]", encoding="utf-8")
-    assert read_own_yaml(tmp_path / "a.yaml") == {"é": [1, 2.5]}
+    assert read_package_yaml(tmp_path / "a.yaml") == {"é": [1, 2.5]}
     (tmp_path / "b.yaml").write_text("!!python/object/apply:os.getpid []")
     with pytest.raises(yaml.YAMLError):
-        read_own_yaml(tmp_path / "b.yaml")
+        read_package_yaml(tmp_path / "b.yaml")

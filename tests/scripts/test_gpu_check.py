@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.warm_python import run_python
+from tests.support.processes import run_python
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 ABSENT = ("datasets", "pyarrow", "pandas", "transformers", "open_clip", "sklearn", "scipy", "skimage", "matplotlib")
@@ -101,7 +101,7 @@ def test_gpu_check__on_a_fake_card(monkeypatch, tmp_path, capsys):
     import gpu_check
     from gpu_parts import networks
 
-    from tests import fake_card
+    from tests.support import card as fake_card
 
     card = fake_card.card(monkeypatch)
     parts = ("attention", "layouts", "waits", "memory", "blocks", "rows")

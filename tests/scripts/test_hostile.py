@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmark.leaderboard.admission import objection
-from benchmark.leaderboard.command import main
+from benchmark.cli.leaderboard import main
+from benchmark.leaderboard.entries import objection
 from benchmark.results import read_files
 from scripts import hostile
 from scripts.hostile_parts.cost import without_checks
@@ -49,7 +49,8 @@ def test_board__hostile_files_beside_honest_ones_change_nothing_but_the_refusals
 
 
 def test_without_checks__replaces_them_where_they_are_used_and_puts_them_back():
-    from benchmark.bank import batches, view_file
+    from benchmark.bank import view_file
+    from benchmark.bank.fill import batches
     from benchmark.scoring import output
     from builders import photos
 

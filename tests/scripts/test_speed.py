@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.warm_python import run_python
+from tests.support.processes import run_python
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +20,7 @@ TOGETHER = """
 import os, sys, types
 sys.path.insert(0, "scripts")
 import speed
-from tests.warm_python import forked
+from tests.support.processes import forked
 
 def started(command, env, stdout, stderr):
     assert command[0] == sys.executable

@@ -4,10 +4,113 @@ from __future__ import annotations
 
 from typing import Any
 
-from builders.pixels.engine.lanes import Index, Memory, kernel
+import numpy as np
+
+from builders.kernels import jit
+from builders.pixels.engine.lanes import LANES, Index, Memory, kernel
+
+_EVEN = list(range(0, 2 * LANES, 2))
+
+_ODD = list(range(1, 2 * LANES, 2))
+
+
+@kernel
+def _averaged(left: Memory, right: Memory, lanes: Index, bias: Index, target: Memory, four_phases: Index) -> None:
+    """``2 * LANES`` times 2 x 2 pixels: ``left`` and ``right`` point at two columns, the next row lies ``lanes`` on."""
+    means = []
+    for half in (0, LANES):
+        a, b = left.at(half), right.at(half)
+        total = a.load(16) + b.load(16) + a.at(lanes).load(16) + b.at(lanes).load(16)
+        means.append((total + bias.every(16)) >> 2)
+    target.store(means[0].shuffled(means[1], _EVEN))
+    target.at(four_phases).store(means[0].shuffled(means[1], _ODD))
+
+
+@jit
+def downsample(full: np.ndarray, start: int, lanes: int, half: np.ndarray, to: int, half_lanes: int, rows: int) -> None:
+    """Chroma [16, 8, lanes] -> [8, 8, half_lanes]; rows past the last of ``rows`` repeat it to the end of the block.
+
+    The rounding bias is 1, 2, 1, 2, ... along a row (jcsample.c).
+    """
+    for column in range(8):
+        source = start + 2 * column * 8 * lanes
+        target = to + column * 8 * half_lanes
+        for k in range(4):
+            for lane in range(0, half_lanes, LANES):
+                a = source + 2 * k * lanes + 2 * lane
+                b = a + 8 * lanes
+                _averaged(full, a, full, b, lanes, 1 + column % 2, half, target + k * half_lanes + lane, 4 * half_lanes)
+        last = half[target + ((rows - 1) & 7) * half_lanes + ((rows - 1) >> 3)]
+        for row in range(rows, (rows + 7) & ~7):
+            half[target + (row & 7) * half_lanes + (row >> 3)] = last
+
+
+@jit
+def extend(half: np.ndarray, start: int, half_lanes: int, rows: int) -> None:
+    """Repeat the first and the last row of a chroma column outside, where ``upsample`` looks for them.
+
+    Row -1 is looked for one lane before phase 7: the last lane of phase 6, which no picture fills.
+    """
+    half[start + 7 * half_lanes - 1] = half[start]
+    last = half[start + ((rows - 1) & 7) * half_lanes + ((rows - 1) >> 3)]
+    half[start + (rows & 7) * half_lanes + (rows >> 3)] = last
+
+
+@kernel
+def _triangle(
+    left: Memory,
+    near: Memory,
+    right: Memory,
+    lanes: Index,
+    above: Index,
+    below: Index,
+    target: Memory,
+    target_lanes: Index,
+) -> None:
+    """Phases k and k + 4 of one chroma column and its neighbours -> two columns of two rows."""
+    for further in (0, 1):  # the row itself weighs 3, the row before or after it 1; the same across
+        results: list[list[Any]] = []
+        for four in (0, 4):
+            far = (lanes * -1 if four else above, below if four else lanes)[further]
+            sums = []
+            for column in (left, near, right):
+                place = column.at(lanes * four)
+                sums.append(place.load(16) * 3 + place.at(far).load(16))
+            results.append([(sums[1] * 3 + sums[0] + 8) >> 4, (sums[1] * 3 + sums[2] + 7) >> 4])
+        for side in (0, 1):
+            first, second = results[0][side].interleaved(results[1][side])
+            place = target.at(target_lanes * (8 * side + further))
+            place.store(first)
+            place.at(LANES).store(second)
+
+
+@jit
+def upsample(
+    half: np.ndarray, left: int, near: int, right: int, half_lanes: int, full: np.ndarray, to: int, lanes: int
+) -> None:
+    """One chroma column [8, half_lanes] and its neighbours at ``left`` and ``right`` -> two columns [2, 8, lanes]."""
+    for k in range(4):
+        above = -half_lanes if k > 0 else 7 * half_lanes - 1
+        below = half_lanes if k < 3 else 1 - 7 * half_lanes
+        for lane in range(0, lanes // 2, LANES):
+            a = k * half_lanes + lane
+            b = to + 2 * k * lanes + 2 * lane
+            _triangle(half, left + a, half, near + a, half, right + a, half_lanes, above, below, full, b, lanes)
+
+
+@jit
+def replicate(half: np.ndarray, start: int, half_lanes: int, full: np.ndarray, to: int, lanes: int) -> None:
+    """The same without a filter: what libjpeg does to pictures of at most two chroma columns."""
+    for column in range(2):
+        for row in range(16 * min(half_lanes, lanes // 2)):
+            value = half[start + ((row >> 1) & 7) * half_lanes + (row >> 4)]
+            full[to + (column * 8 + (row & 7)) * lanes + (row >> 3)] = value
+
 
 COLOUR_BITS = 16
+
 COLOUR_HALF = 1 << (COLOUR_BITS - 1)
+
 CENTRE = 128 << COLOUR_BITS
 """Chroma is stored around 128. jccolor.c adds ``COLOUR_HALF - 1`` to it, not ``COLOUR_HALF``: it cannot reach 256."""
 

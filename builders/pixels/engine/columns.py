@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from builders.pixels.engine.compiled import entry_point, jit
+from builders.kernels import entry_point, jit
+from builders.pixels.engine.filters import Weights, weighted_48, weighted_64
 from builders.pixels.engine.lanes import LANES
 from builders.pixels.engine.layout import ROW, STRIPE, Frame, from_planes, store_stripe
-from builders.pixels.engine.resample import Weights, weighted_48, weighted_64
 
 
 class Columns(NamedTuple):

@@ -6,18 +6,49 @@ of zeros, they give the numbers that the full transform gives.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from builders.pixels.engine.compiled import jit
+import numpy as np
+
+from builders.kernels import jit
 from builders.pixels.engine.lanes import LANES, Index, Memory, kernel
+from builders.pixels.headers.jpeg_quality import scaled_tables
+
+
+class Tables(NamedTuple):
+    """For each quality its table of luminance, then of chrominance; horizontal frequencies first."""
+
+    reciprocal: np.ndarray
+    """float32 [qualities * 2 * 64]: 1 / (8 q)."""
+    offset: np.ndarray
+    """float32: 0.5, and half of the distance between two quotients."""
+    step: np.ndarray
+    """int32: q."""
+
+
+@functools.lru_cache(maxsize=64)
+def tables(qualities: Sequence[int]) -> Tables:
+    """The tables of a tuple of qualities."""
+    written = [table for quality in qualities for table in scaled_tables(min(max(quality, 1), 100))]
+    return tables_of_steps(np.concatenate([np.reshape(table, (8, 8)).T.ravel() for table in written]))
+
+
+def tables_of_steps(steps: np.ndarray) -> Tables:
+    """The same from the steps q themselves."""
+    reciprocal, offset = 1 / (8 * steps), 0.5 + 1 / (16 * steps)
+    return Tables(reciprocal.astype(np.float32), offset.astype(np.float32), steps.astype(np.int32))
+
 
 DCT_BITS = 13
 """Fraction bits of the constants."""
+
 PASS_BITS = 2
 """Fraction bits that stay between the two passes."""
 
 C0_298, C0_390, C0_541, C0_765, C0_899, C1_175 = 2446, 3196, 4433, 6270, 7373, 9633
+
 C1_501, C1_847, C1_961, C2_053, C2_562, C3_072 = 12299, 15137, 16069, 16819, 20995, 25172
 """jfdctint.c: FIX_0_298631336 and so on, that is round(0.298631336 * 2**13) ..."""
 

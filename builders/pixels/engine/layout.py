@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from builders.pixels.engine.compiled import entry_point, jit
+from builders.kernels import entry_point, jit
 from builders.pixels.engine.lanes import LANES, Index, Lanes, Memory, kernel
 
 STRIPE = 16

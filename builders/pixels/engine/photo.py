@@ -14,14 +14,12 @@ import numpy as np
 from PIL import Image
 
 from builders.pixels.engine.columns import Output, finish
+from builders.pixels.engine.dct import tables
+from builders.pixels.engine.filters import BILINEAR, MAX_FACTOR, SUPPORT, weights
 from builders.pixels.engine.layout import SLACK, STRIPE, Frame, load_frame
 from builders.pixels.engine.plan import CropPlan, CropPlans, Range, can_plan, inputs, plans, union
-from builders.pixels.engine.quantise import tables
 from builders.pixels.engine.render import AS_IT_IS, RESIZED, SHARPENED, Transformation, render_views
-from builders.pixels.engine.request import EngineRequest, Planner, Preparation, ViewArrays
-from builders.pixels.engine.resample import BILINEAR, SUPPORT, weights
-from builders.pixels.engine.sharpen import MAX_FACTOR
-from builders.pixels.resize_crop import ResizeCrop, vertical_first
+from builders.pixels.requests import EngineRequest, Planner, Preparation, ResizeCrop, ViewArrays, vertical_first
 
 MAX_JPEG_SIDE = 65_500
 """libjpeg's JPEG_MAX_DIMENSION; Pillow's error is the one to raise above it."""

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from builders.pixels.engine.columns import Columns
+from builders.pixels.engine.filters import SUPPORT, Weights, weights
 from builders.pixels.engine.layout import STRIPE
-from builders.pixels.engine.resample import SUPPORT, Weights, weights
-from builders.pixels.resize_crop import ResizeCrop, vertical_first
+from builders.pixels.requests import ResizeCrop, vertical_first
 
 
 class Range(NamedTuple):

@@ -10,15 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from builders.pixels.engine import chroma, dct
+from builders.kernels import entry_point, jit
+from builders.pixels.engine import colour, dct
 from builders.pixels.engine.colour import rgb_to_ycc, ycc_to_rgb
 from builders.pixels.engine.columns import Columns, Output, emit, place
-from builders.pixels.engine.compiled import entry_point, jit
+from builders.pixels.engine.dct import Tables
+from builders.pixels.engine.filters import Weights, across, sharpen_stripe, weighted_48
 from builders.pixels.engine.lanes import LANES
 from builders.pixels.engine.layout import ROW, SLACK, STRIPE, Frame, from_planes, to_planes
-from builders.pixels.engine.quantise import Tables
-from builders.pixels.engine.resample import Weights, across, weighted_48
-from builders.pixels.engine.sharpen import sharpen_stripe
 
 AS_IT_IS, SHARPENED, RESIZED = 0, 1, 2
 """What happens to the photo before the JPEG encode."""
@@ -95,7 +94,7 @@ def render_views(
             if half:
                 for k in range(2):
                     to = k * 8 * c.plane
-                    chroma.downsample(ycc, (k + 1) * STRIPE * plane, lanes, small, to, c.lanes, c.rows)
+                    colour.downsample(ycc, (k + 1) * STRIPE * plane, lanes, small, to, c.lanes, c.rows)
                     dct.forward(small, to, 8, c.lanes, small_coefficients, to, work)
         view = 0
         for q in range(qualities):
@@ -118,7 +117,7 @@ def render_views(
                         start, to = k * 8 * c.plane, base + (k * stripes + stripe) * 8 * c.plane
                         dct.inverse(small_coefficients, start, 8, c.lanes, tables, table + 64, chromas, to, work)
                         for j in range(8):
-                            chroma.extend(chromas, to + j * c.plane, c.lanes, c.rows)
+                            colour.extend(chromas, to + j * c.plane, c.lanes, c.rows)
                 if stripe > 0:  # the triangle filter looks into the next stripe
                     before = stripe - 1
                     for k in range(2):
@@ -168,9 +167,9 @@ def _upsample(chromas: np.ndarray, start: int, first: int, c: _Half, full: np.nd
         if c.fancy:
             left = start + max(j - 1, 0) * c.plane
             right = start + min(j + 1, c.columns - 1) * c.plane
-            chroma.upsample(chromas, left, near, right, c.lanes, full, target, c.full_lanes)
+            colour.upsample(chromas, left, near, right, c.lanes, full, target, c.full_lanes)
         else:
-            chroma.replicate(chromas, near, c.lanes, full, target, c.full_lanes)
+            colour.replicate(chromas, near, c.lanes, full, target, c.full_lanes)
 
 
 @jit

@@ -15,12 +15,11 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import UsageError, missing_package
-from builders.outside import kind_and_line
-from builders.pixels.engine.beside import CompiledBeside
-from builders.pixels.engine.forced import VARIABLE, forced_engine
-from builders.pixels.resize_crop import Rectangle, ResizeCrop
+from builders.kernels import VARIABLE, BackgroundKernels, forced_engine
+from builders.pixels.requests import Rectangle, ResizeCrop
+from builders.untrusted import describe_error
 
-ENGINE_KERNELS = CompiledBeside("builders.pixels.engine.selection:chosen_engine", "views")
+ENGINE_KERNELS = BackgroundKernels("builders.pixels.engine.selection:chosen_engine", "views")
 
 SELF_TEST_SIZES = ((37, 83), (50, 35), (4, 21))
 """(width, height): tall enough for the order of a resize's passes, odd sides, too narrow for libjpeg's filter."""
@@ -54,7 +53,7 @@ def _tested() -> tuple[ModuleType | None, str]:
 
             objection = self_test(photo)
     except Exception as error:  # of a compiler: any
-        objection = f"the fast engine cannot be compiled ({kind_and_line(error)})"
+        objection = f"the fast engine cannot be compiled ({describe_error(error)})"
     if objection:
         warnings.warn(f"{objection}; using Pillow, which is slower", RuntimeWarning, stacklevel=4)
         return None, objection
@@ -74,8 +73,8 @@ def engine_being_compiled() -> bool:
 
 def self_test(photo: ModuleType) -> str:
     """Empty if every processing and a preprocessing of a few tiny pictures equal Pillow's, else one sentence."""
-    from builders.pixels.by_pillow import process_by_pillow, request
     from builders.pixels.parameters import PROCESSINGS
+    from builders.pixels.reference import process_by_pillow, request
 
     for width, height in SELF_TEST_SIZES:
         noise = hashlib.shake_256(b"camtrace engine").digest(width * height * 3)

@@ -17,12 +17,12 @@ from PIL import Image
 
 from benchmark.__main__ import main
 from benchmark.audit import audit, scan
-from benchmark.audit.page import notebook_html, page_html
-from benchmark.audit.repair_apply import write_repaired
 from benchmark.audit.repair_plan import Repair, RepairPlan
+from benchmark.audit.repairs import write_repaired
+from benchmark.audit.report import audit_text, card_section
+from benchmark.audit.result import notebook_html, page_html
 from benchmark.audit.subjects import photo_subject
-from benchmark.audit.text import audit_text, card_section
-from benchmark.results import write_png
+from benchmark.report import write_png
 from builders.errors import DataError
 from tests.benchmark.audit.planted import jpeg, opened, picture, planted, png
 
@@ -51,7 +51,7 @@ def test_main__files_and_exit_status(tmp_path, cache, capsys):
     data = f"folder:{write(planted('format', 0.6, 120), tmp_path / 'photos')}"
     out = tmp_path / "out"
     with pytest.MonkeyPatch.context() as painted:
-        painted.setattr("benchmark.audit.figure.write_png", write_png)
+        painted.setattr("benchmark.audit.report.write_png", write_png)
         assert main(["audit", data, "--output", str(out)]) == 0
     with Image.open(out / "audit.png") as picture_:
         assert picture_.width > 1000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.audit.features import FEATURES, file_facts, values_of
-from benchmark.audit.pixel_facts import earlier_quality, pixel_facts
+from benchmark.audit.pixel_features import earlier_quality, pixel_facts
 from benchmark.audit.questions import number_text
 from builders.photos import Head
 from builders.pixels import read_image_header

@@ -14,19 +14,19 @@ from PIL import Image
 
 from benchmark.bank import photos_bytes_hash
 from benchmark.bank.bank import Bank
-from benchmark.bank.embed import fill_banks
+from benchmark.bank.fill.fill import fill_banks
+from benchmark.bank.fill.members import position
 from benchmark.bank.keys import bank_key, key_hash
-from benchmark.bank.members import position
 from benchmark.encoders import Encoder, EncoderInfo, Runtime
-from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
-from benchmark.encoders.runtime import RuntimeEmbedder
-from benchmark.encoders.verified import FromTransform, candidates_of_transform, verified
-from benchmark.views.views import ProcessingViews
+from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
+from benchmark.encoders.preprocess.verified import FromTransform, candidates_of_transform, verified
+from benchmark.encoders.runtime.choose import RuntimeEmbedder
+from benchmark.views.recipe import ProcessingViews
 from builders.errors import DataError
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PROCESSINGS
 from builders.pixels.process import process
-from tests.warm_python import start_python
+from tests.support.processes import start_python
 
 NAMES = ("jpeg-q75-420", "jpeg-q95-444", "interpolation-lanczos")
 
@@ -153,7 +153,7 @@ def test_fill_banks__networks_read_the_same_views_and_somebodys_own_gets_a_copy(
 def test_fill_banks__what_is_gathered_is_bounded(tmp_path, monkeypatch, bytes_held, together):
     """20 photos of 3 views of 48 bytes: four batches of 3 views at a time, fewer where they are more bytes."""
     photos, recipe, seen = some_photos(20), ProcessingViews(NAMES), []
-    monkeypatch.setattr("benchmark.bank.gathering.GATHERED_BYTES", bytes_held)
+    monkeypatch.setattr("benchmark.bank.fill.members.GATHERED_BYTES", bytes_held)
 
     class Seen:
         def __init__(self, name, embed, views):
@@ -163,7 +163,7 @@ def test_fill_banks__what_is_gathered_is_bounded(tmp_path, monkeypatch, bytes_he
             seen.append(len(batch))
             return lambda: flat(batch)
 
-    monkeypatch.setattr("benchmark.bank.members.FittingBatch", Seen)
+    monkeypatch.setattr("benchmark.bank.fill.members.FittingBatch", Seen)
     fill_banks(photos, recipe, [toy_encoder()], [opened(tmp_path, photos, recipe)], workers=0, batch_size=3)
     assert seen == together
 

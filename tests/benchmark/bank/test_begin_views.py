@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-import benchmark.views.ahead
+import benchmark.views.prefetch
 from benchmark.bank import begin_views, fill_banks
-from benchmark.views import ViewsAhead
+from benchmark.views import Prefetch
 from benchmark.views.acquisition import MaskedViews, PlainViews
-from benchmark.views.views import ProcessingViews
+from benchmark.views.recipe import ProcessingViews
 from tests.benchmark.bank.test_bank import opened, some_photos, thumbnail, toy_encoder
 
 
@@ -20,13 +20,13 @@ def other(image) -> np.ndarray:
 )
 def test_begin_views__a_pass_over_empty_banks_takes_them(recipe, tmp_path, monkeypatch):
     """Two blocks of photos, three encoders, two of which share their preprocessing."""
-    streams, stream = [], benchmark.views.ahead.view_stream
+    streams, stream = [], benchmark.views.prefetch.view_stream
     monkeypatch.setattr(
-        benchmark.views.ahead, "view_stream", lambda *asked, **how: streams.append(asked) or stream(*asked, **how)
+        benchmark.views.prefetch, "view_stream", lambda *asked, **how: streams.append(asked) or stream(*asked, **how)
     )
     photos, how = some_photos(70), {"batch_size": 5, "workers": 0, "views": "auto"}
     encoders = [toy_encoder(), toy_encoder(id="other", preprocess=other), toy_encoder(id="third")]
-    ahead = ViewsAhead()
+    ahead = Prefetch()
     begin_views(ahead, photos, recipe, encoders, **how)
     [(of, indices, asked, preprocesses)] = streams
     assert (of, indices, asked.names) == (photos, tuple(range(70)), recipe.names)

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import benchmark.bank.precision_gate as gate
+import benchmark.bank.gates as gate
 from benchmark.__main__ import main
-from benchmark.bank.precision_gate import judge, neighbouring, trace_to_noise
+from benchmark.bank.gates import check_precision, neighbouring, trace_to_noise
 from benchmark.encoders import Encoder, EncoderInfo, load_encoder
 from benchmark.options import DTYPES, RunOptions
 from benchmark.results.schema import read_result
-from benchmark.views.views import ProcessingViews
+from benchmark.views.recipe import ProcessingViews
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PARAMETERS, PROCESSINGS, STUDY_PROCESSINGS
 from tests.conftest import photo_bytes
@@ -166,12 +166,12 @@ def test_judge__what_cannot_be_compared_is_refused(work):
     encoder = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
     options = RunOptions(cache=work / "cache", workers=0)
     photos = PhotoSet.of_bytes("few", {"a": (work / "photos/train/cat/00.jpg").read_bytes()})
-    assert judge(encoder, photos, "0", options).photos == 1
-    alone = judge(replace(encoder, in_float32=None), photos, "1", options)
+    assert check_precision(encoder, photos, "0", options).photos == 1
+    alone = check_precision(replace(encoder, in_float32=None), photos, "1", options)
     assert not alone.passed
     assert "cannot be loaded in float32" in alone.reason
     stored = replace(photos, stored_views=("jpeg-q75-420", "resizing-x2"))
-    assert "processed already" in judge(encoder, stored, "2", options).reason
+    assert "processed already" in check_precision(encoder, stored, "2", options).reason
 
 
 @pytest.mark.parametrize(
@@ -191,10 +191,10 @@ def test_judge__passes_from_the_threshold_on(work, monkeypatch, trace, noise, ra
     monkeypatch.setattr(gate, "embedded_by_both", lambda *_: (found, found))
     monkeypatch.setattr(gate, "trace_to_noise", lambda *_: gate.TraceToNoise(trace, noise, (0, 1)))
     photos = PhotoSet.of_bytes("few", {"a": (work / "photos/train/cat/00.jpg").read_bytes()})
-    verdict = judge(encoder, photos, "0", options)
+    verdict = check_precision(encoder, photos, "0", options)
     assert (verdict.passed, verdict.ratio, verdict.photos) == (passed, ratio, 3)
     assert (verdict.reason == "") is passed
-    assert judge(encoder, photos, "0", options) == verdict  # from the cache
+    assert check_precision(encoder, photos, "0", options) == verdict  # from the cache
 
 
 def test_judge__float32_all_through_has_no_verdict_and_others_are_judged_anew_if_fresh(work, monkeypatch):
@@ -211,20 +211,20 @@ def test_judge__float32_all_through_has_no_verdict_and_others_are_judged_anew_if
     lower = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
     options = RunOptions(cache=work / "cache", workers=0)
     half = replace(options, storage="float16")
-    assert judge(plain, photos, "0", options) is None
-    assert judge(plain, photos, "0", half).passed
-    assert judge(lower, photos, "0", options).passed
-    assert judge(lower, photos, "0", half).passed
+    assert check_precision(plain, photos, "0", options) is None
+    assert check_precision(plain, photos, "0", half).passed
+    assert check_precision(lower, photos, "0", options).passed
+    assert check_precision(lower, photos, "0", half).passed
     assert asked == [("float32", "float32"), ("float32", "bfloat16"), ("float32", "bfloat16")]
-    judge(lower, photos, "0", options)
+    check_precision(lower, photos, "0", options)
     assert len(asked) == 3
-    judge(lower, photos, "0", replace(options, fresh=True))
+    check_precision(lower, photos, "0", replace(options, fresh=True))
     assert len(asked) == 4
     monkeypatch.setattr(gate, "SAMPLE", 31)
-    judge(lower, photos, "0", options)
+    check_precision(lower, photos, "0", options)
     assert len(asked) == 5  # another sample is another question
-    judge(replace(lower, info=replace(lower.info, weights_sha256=None)), photos, "0", options)
-    judge(replace(lower, info=replace(lower.info, weights_sha256=None)), photos, "0", options)
+    check_precision(replace(lower, info=replace(lower.info, weights_sha256=None)), photos, "0", options)
+    check_precision(replace(lower, info=replace(lower.info, weights_sha256=None)), photos, "0", options)
     assert len(asked) == 7  # what cannot be identified is never remembered
 
 
@@ -234,7 +234,7 @@ def test_judge__embeddings_that_are_not_finite_are_refused(work, monkeypatch):
     monkeypatch.setattr(gate, "embedded_by_both", lambda *_: (np.ones((2, 3, 1)), lower))
     photos = PhotoSet.of_bytes("few", {"a": (work / "photos/train/cat/00.jpg").read_bytes()})
     encoder = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
-    verdict = judge(encoder, photos, "0", RunOptions(cache=work / "cache", workers=0))
+    verdict = check_precision(encoder, photos, "0", RunOptions(cache=work / "cache", workers=0))
     assert not verdict.passed
     assert verdict.reason.endswith("gives embeddings that are not finite; use float32")
 

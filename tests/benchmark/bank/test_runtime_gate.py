@@ -9,18 +9,18 @@ import pytest
 import torch
 from PIL import Image
 
-import benchmark.bank.runtime_gate as gate
-from benchmark.bank import settled
-from benchmark.bank.precision_gate import neighbouring
+import benchmark.bank.gates as gate
+from benchmark.bank import resolve_runtime
+from benchmark.bank.gates import neighbouring
+from benchmark.cli.score import main
 from benchmark.encoders import Encoder, EncoderInfo, Runtime
 from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
-from benchmark.scoring.command import main
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks.registry import all_tasks, select_tasks
 from benchmark.views import ProcessingViews
+from builders.data_specs import open_photos
 from builders.errors import EncoderError
-from builders.kinds import open_photos
 from builders.pixels import decode_rgb, process_by_pillow
 from builders.pixels.parameters import PROCESSINGS
 
@@ -67,7 +67,7 @@ def test_settled__precise_enough_and_known_from_then_on(by_far, asked, tmp_path,
     """One photo decides where it passes by far; else four do."""
     monkeypatch.setattr(gate, "BY_FAR", by_far)
     seen: list[int] = []
-    encoder, verdict = settled(toy(1 + 2e-6, seen), photos, "bytes", options(tmp_path))
+    encoder, verdict = resolve_runtime(toy(1 + 2e-6, seen), photos, "bytes", options(tmp_path))
     assert encoder.runtime.name == "openvino"
     assert verdict.passed
     assert verdict.photos == asked[-1]
@@ -91,10 +91,10 @@ def test_settled__precise_enough_and_known_from_then_on(by_far, asked, tmp_path,
     assert verdict.relative_error == pytest.approx(2e-6 * max(u[:, 2].max() for u in unit.values()), rel=0.1)
     assert verdict.ratio == pytest.approx(verdict.trace / verdict.noise)
     again: list[int] = []
-    _, known = settled(toy(1 + 2e-6, again), photos, "bytes", options(tmp_path))
+    _, known = resolve_runtime(toy(1 + 2e-6, again), photos, "bytes", options(tmp_path))
     assert known == verdict
     assert again == []
-    settled(toy(1 + 2e-6, again), photos, "other bytes", options(tmp_path))
+    resolve_runtime(toy(1 + 2e-6, again), photos, "other bytes", options(tmp_path))
     assert sum(again) == sum(asked) * len(PROCESSINGS)
 
 
@@ -102,7 +102,7 @@ def test_settled__views_without_two_alike_are_asked_of_four_photos_at_once(tmp_p
     """One photo could not pass by far: there is no trace to compare the error with."""
     monkeypatch.setattr(gate, "all_views", lambda *_: ProcessingViews(("jpeg-q95-444",)))
     seen: list[int] = []
-    _, verdict = settled(toy(1 + 2e-6, seen), photos, "bytes", options(tmp_path))
+    _, verdict = resolve_runtime(toy(1 + 2e-6, seen), photos, "bytes", options(tmp_path))
     assert seen == [4]
     assert (verdict.passed, verdict.photos, verdict.trace, verdict.ratio, verdict.pair) == (True, 4, None, None, ())
     processing = PROCESSINGS["jpeg-q95-444"]
@@ -112,19 +112,19 @@ def test_settled__views_without_two_alike_are_asked_of_four_photos_at_once(tmp_p
 
 
 def test_settled__a_larger_error_than_float32_makes_is_torch(tmp_path, photos):
-    encoder, verdict = settled(toy(1.01, []), photos, "bytes", options(tmp_path))
+    encoder, verdict = resolve_runtime(toy(1.01, []), photos, "bytes", options(tmp_path))
     assert encoder.runtime.name == "torch"
     assert encoder.embed is by_torch
     assert not verdict.passed
     assert encoder.runtime.reason == verdict.reason
     assert "relative error" in verdict.reason
     with pytest.raises(EncoderError, match=r"toy by openvino on folder:photos\d+ is not what torch computes"):
-        settled(toy(1.01, []), photos, "bytes", replace(options(tmp_path), runtime="openvino"))
+        resolve_runtime(toy(1.01, []), photos, "bytes", replace(options(tmp_path), runtime="openvino"))
 
 
 def test_settled__an_error_as_large_as_a_trace_is_torch(tmp_path, photos, monkeypatch):
     monkeypatch.setattr(gate, "LARGEST_ERROR", 1.0)
-    encoder, verdict = settled(toy(1.3, []), photos, "bytes", options(tmp_path))
+    encoder, verdict = resolve_runtime(toy(1.3, []), photos, "bytes", options(tmp_path))
     assert encoder.runtime.name == "torch"
     assert verdict.ratio < gate.THRESHOLD
     assert "is not as precise as torch" in verdict.reason
@@ -132,7 +132,7 @@ def test_settled__an_error_as_large_as_a_trace_is_torch(tmp_path, photos, monkey
 
 def test_settled__nothing_to_compare_is_left_alone(tmp_path, photos):
     exact = toy(1, []).in_torch()
-    assert settled(exact, photos, "bytes", options(tmp_path)) == (exact, None)
+    assert resolve_runtime(exact, photos, "bytes", options(tmp_path)) == (exact, None)
     assert not (tmp_path / "cache").exists()
 
 

@@ -14,18 +14,18 @@ import pytest
 
 from benchmark.bank import photos_bytes_hash
 from benchmark.bank.bank import Bank
-from benchmark.bank.embed import PassCost, PassOutcome, fill_banks
+from benchmark.bank.fill.device_process import the_same
+from benchmark.bank.fill.devices import fill_banks_on, joined, workers_each
+from benchmark.bank.fill.fill import PassCost, PassOutcome, fill_banks
 from benchmark.bank.keys import bank_key
-from benchmark.bank.one_device import the_same
-from benchmark.bank.several_devices import fill_banks_on, joined, workers_each
 from benchmark.compute import named_devices, share_machine
 from benchmark.compute.memory import free_on_host
 from benchmark.scoring.estimating import Measured, pass_s
 from benchmark.views.acquisition import PlainViews
 from builders.errors import DataError, EncoderError, UsageError
 from builders.photos import PhotoSet, photo_digest
-from tests import fake_card
-from tests.warm_python import start_forking, start_python
+from tests.support import card as fake_card
+from tests.support.processes import start_forking, start_python
 
 TOYS = '''
 """An encoder that another process can load: three numbers of a photo, and what a test wants to happen."""
@@ -233,7 +233,7 @@ def test_devices__cards_that_are_here(monkeypatch):
 
 
 def test_workers_each__a_part_of_the_cores(monkeypatch):
-    from benchmark.bank import several_devices
+    from benchmark.bank.fill import devices as several_devices
 
     monkeypatch.setattr(several_devices, "_cores", lambda: 12)
     assert [workers_each(8, n) for n in (1, 2, 4, 24)] == [8, 6, 3, 1]
@@ -252,7 +252,7 @@ def test_share_machine__what_is_free_is_divided(monkeypatch):
 
 
 def test_pass_s__several_cards_divide_the_forward_passes(monkeypatch):
-    from benchmark.bank import several_devices
+    from benchmark.bank.fill import devices as several_devices
     from benchmark.scoring import estimating
 
     monkeypatch.setattr(several_devices, "_cores", lambda: 16)

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-import benchmark.views.ahead
-import benchmark.views.views
+import benchmark.views.prefetch
+import benchmark.views.recipe
 from benchmark.bank import photos_bytes_hash
 from benchmark.bank.bank import Bank
-from benchmark.bank.embed import fill_banks
+from benchmark.bank.fill.fill import fill_banks
 from benchmark.bank.keys import LAYOUT, bank_key, key_hash
 from benchmark.bank.view_file import Blocks, ViewFile, view_key
 from benchmark.encoders import Encoder, EncoderInfo, Output
 from benchmark.views.acquisition import MaskedViews, PlainViews
-from benchmark.views.views import ProcessingViews, StoredViews
+from benchmark.views.recipe import ProcessingViews, StoredViews
 from builders.errors import DataError
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PROCESSINGS
-from tests.warm_python import start_python
+from tests.support.processes import start_python
 
 ALL = ProcessingViews(tuple(PROCESSINGS))
 JPEG = ProcessingViews(tuple(name for name in PROCESSINGS if name.startswith("jpeg")))
@@ -73,9 +73,9 @@ def everything(bank: Bank) -> dict[str, list]:
 @pytest.fixture
 def decoded(monkeypatch):
     """The photos that were decoded, as a list that grows."""
-    seen, decode = [], benchmark.views.views.decode_rgb
+    seen, decode = [], benchmark.views.recipe.decode_rgb
     monkeypatch.setattr(
-        benchmark.views.views, "decode_rgb", lambda data, **how: seen.append(data) or decode(data, **how)
+        benchmark.views.recipe, "decode_rgb", lambda data, **how: seen.append(data) or decode(data, **how)
     )
     return seen
 
@@ -83,13 +83,13 @@ def decoded(monkeypatch):
 @pytest.fixture
 def made(monkeypatch):
     """Names of the views that were made, a tuple for each stream of a pass."""
-    seen, stream = [], benchmark.views.ahead.view_stream
+    seen, stream = [], benchmark.views.prefetch.view_stream
 
     def counted(photos, indices, recipe, preprocesses, **options):
         seen.append(recipe.names)
         return stream(photos, indices, recipe, preprocesses, **options)
 
-    monkeypatch.setattr(benchmark.views.ahead, "view_stream", counted)
+    monkeypatch.setattr(benchmark.views.prefetch, "view_stream", counted)
     return seen
 
 

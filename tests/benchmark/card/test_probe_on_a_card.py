@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.probe import flags, processing_curve, processing_probe, processing_spread
-from tests import fake_card
+from benchmark.probe import processing_curve, processing_probe, processing_spread
+from benchmark.probe.solver import sgd
+from tests.support import card as fake_card
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -33,7 +34,7 @@ def test_converged__waits_once_for_a_newton_step(card, monkeypatch, fits, late, 
     """Flags of conjugate gradients are read a step late, or where steps are long, at once; the fits are the same.
     Before, such fits made the host wait some 400 times."""
     if not late:
-        monkeypatch.setattr(flags, "LATE_BELOW", 0)
+        monkeypatch.setattr(sgd, "LATE_BELOW", 0)
     given = problem(fits)
     alone = processing_probe(*given, device=CPU)
     assert card.blocking == 0

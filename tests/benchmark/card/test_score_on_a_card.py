@@ -9,19 +9,21 @@ import pytest
 import torch
 
 from benchmark.__main__ import main
-from benchmark.bank import device_copy
-from benchmark.bank.device_copy import DeviceCopy
-from benchmark.encoders import embedding, load_encoder
-from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
+from benchmark.bank.fill import device_copy
+from benchmark.bank.fill.device_copy import DeviceCopy
+from benchmark.encoders import load_encoder, network
+from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.views import stream as stage
-from benchmark.views.choice import chosen_maker
-from benchmark.views.on_device import dct, jpeg, self_test, torch_views
-from benchmark.views.views import ProcessingViews
+from benchmark.views import torch_views
+from benchmark.views.choose import chosen_maker
+from benchmark.views.device import dct, jpeg
+from benchmark.views.device import views as self_test
+from benchmark.views.recipe import ProcessingViews
 from builders.errors import EncoderError
 from builders.pixels.parameters import STUDY_PROCESSINGS
-from tests import fake_card
 from tests.conftest import photo_bytes
-from tests.warm_python import run_python
+from tests.support import card as fake_card
+from tests.support.processes import run_python
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")
 
@@ -46,7 +48,7 @@ def folder(tmp_path_factory):
     return root
 
 
-KEPT = (jpeg._on, dct._matrix, embedding._constants)
+KEPT = (jpeg._on, dct._matrix, network._constants)
 """What is made once for a device and kept: not from one card to the next."""
 
 
@@ -94,11 +96,11 @@ def alone(of_all, tasks):
 TWO_CARDS = """
 import os, sys
 import pytest
-from tests import fake_card
+from tests.support import card as fake_card
 from benchmark.encoders import controls
 card = fake_card.card(pytest.MonkeyPatch(), count=2)
 controls.PROJECTION_DIMENSION = 64
-if "benchmark.bank.one_device" in "".join(sys.orig_argv):
+if "benchmark.bank.fill.device_process" in "".join(sys.orig_argv):
     import atexit, torch
     def note():
         with open(os.environ["CARDS_SEEN"], "a") as file:
@@ -233,15 +235,15 @@ def test_device_copy__one_copy_for_a_slot_and_its_memory_is_held_until_it_is_rea
 
 
 def test_chosen_maker__workers_where_there_are_enough(card, monkeypatch):
-    from benchmark.encoders.pixels import ResizeTo
-    from benchmark.views import choice
+    from benchmark.encoders.preprocess.pixels import ResizeTo
+    from benchmark.views import choose
 
     recipe, preprocess, home = ProcessingViews(("jpeg-q75-420",)), Pixels((ResizeTo(8, 8, 2),)), torch.device("cuda:0")
-    monkeypatch.setattr(choice, "chosen_engine", lambda: choice)
+    monkeypatch.setattr(choose, "chosen_engine", lambda: choose)
     for cores, workers, device in ((16, 8, None), (16, 5, home), (4, 8, home), (16, 6, None)):
-        monkeypatch.setattr(choice, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(choose, "_cores", lambda cores=cores: cores)
         assert chosen_maker("auto", recipe, [preprocess], [home], workers).device == device
-    monkeypatch.setattr(choice, "chosen_engine", lambda: None)
+    monkeypatch.setattr(choose, "chosen_engine", lambda: None)
     found = chosen_maker("auto", recipe, [preprocess], [home], 16)
     assert found.device == home
     assert "4 workers" not in str(found)

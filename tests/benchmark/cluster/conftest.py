@@ -89,7 +89,7 @@ def run(root, monkeypatch, capsys):
 @pytest.fixture
 def equal_costs(monkeypatch):
     """Encoders are taken to be equally slow, whatever a busy machine measures: each gets as many ranks."""
-    monkeypatch.setattr("benchmark.cluster.planning._seconds", lambda *_: 1.0)
+    monkeypatch.setattr("benchmark.cluster.plan._seconds", lambda *_: 1.0)
 
 
 @pytest.fixture

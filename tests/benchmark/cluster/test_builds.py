@@ -4,7 +4,7 @@ import json
 
 import fsspec
 
-from builders.ranks import read_plan
+from builders.cluster import read_plan
 from tests.benchmark.cluster.conftest import POISONED, leftovers, tree
 
 BUILD = ("build", "folder", "--source", "photos", "--parameter", "jpeg,resizing")

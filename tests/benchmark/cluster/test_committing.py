@@ -4,8 +4,8 @@ import pytest
 
 from tests.benchmark.cluster.conftest import PROJECT, tree
 from tests.benchmark.cluster.test_builds import BUILD
-from tests.hub_double import OWNER_TOKEN
-from tests.warm_python import run_python
+from tests.support.hub import OWNER_TOKEN
+from tests.support.processes import run_python
 
 REPO = "camtrace/made"
 

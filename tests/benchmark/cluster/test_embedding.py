@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import benchmark.bank.keys
-import benchmark.cluster.embedding
-import benchmark.cluster.working
-import benchmark.scoring.trial_kept
+import benchmark.cluster.embed
+import benchmark.cluster.work
+import benchmark.scoring.trial
 from benchmark.bank import Bank, BlockRows
+from builders.cluster import StorageFolder, read_plan
 from builders.files import temporary_beside
-from builders.ranks import Place, read_plan
 from tests.benchmark.cluster.conftest import ASKED, POISONED, leftovers, make_root, same_banks, scores, tree
-from tests.warm_python import run_python, start_python
+from tests.support.processes import run_python, start_python
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 
@@ -115,12 +115,12 @@ def refused(run, planned, rank=0):
 
 
 def test_rank__refuses_another_codec(run, planned, monkeypatch):
-    monkeypatch.setattr(benchmark.cluster.embedding, "codec_canary", lambda: "another")
+    monkeypatch.setattr(benchmark.cluster.embed, "codec_canary", lambda: "another")
     assert "the codec canary here: another; of the plan: " in refused(run, planned)
 
 
 def test_rank__refuses_other_code(run, planned, monkeypatch):
-    monkeypatch.setattr(benchmark.cluster.working, "code", lambda: "2.0 (other)")
+    monkeypatch.setattr(benchmark.cluster.work, "code", lambda: "2.0 (other)")
     assert "the code of camtrace here: 2.0 (other); of the plan: " in refused(run, planned)
 
 
@@ -157,7 +157,7 @@ def test_rank__refuses_another_list_of_photos_and_other_bytes(tmp_path, monkeypa
 
 
 def test_rank__a_full_disk_is_named_and_the_others_finish(run, planned, monkeypatch):
-    write = Place.write
+    write = StorageFolder.write
 
     def full(self, name, data):
         if "/banks" in self.address and not full.told:
@@ -168,7 +168,7 @@ def test_rank__a_full_disk_is_named_and_the_others_finish(run, planned, monkeypa
         write(self, name, data)
 
     full.told = False
-    monkeypatch.setattr(Place, "write", full)
+    monkeypatch.setattr(StorageFolder, "write", full)
     status, said, _ = run("work", planned)
     assert status == 1
     assert said.startswith("3 ranks done, 1 failed")
@@ -243,7 +243,7 @@ def test_plan__asks_no_encoder_again(run, tmp_path, monkeypatch):
     def never(*_):
         raise AssertionError("it was asked before")
 
-    monkeypatch.setattr(benchmark.scoring.trial_kept, "try_encoders", never)
+    monkeypatch.setattr(benchmark.scoring.trial, "try_encoders", never)
     assert run("plan", *words, "--output", tmp_path / "two", "--ranks", 3)[0] == 0
 
 

@@ -6,14 +6,14 @@ import time
 import pytest
 
 from benchmark.__main__ import camtrace
-from builders.flickrexif.fetching import FileRow
-from builders.flickrexif.state import State
-from builders.flickrexif.takedown import forget
-from builders.ranks import Place
+from builders.cluster import StorageFolder
+from builders.flickrexif.fetch.transfer import FileRow
+from builders.flickrexif.store.store import State
+from builders.flickrexif.store.tombstones import forget
 from tests.benchmark.cluster.conftest import leftovers, tree
-from tests.builders.flickrexif.flickr_double import Faults, add, serving
-from tests.builders.flickrexif.flickr_world import World
-from tests.warm_python import start_python
+from tests.support.flickr import Faults, add, serving
+from tests.support.flickr_world import World
+from tests.support.processes import start_python
 
 WORLD = World(count=400, burst=0)
 OPTIONS = ("--allow-loopback", "--first-wait", "0.001", "--connections", "8", "--per-host", "6")
@@ -113,7 +113,7 @@ def test_ranks__by_an_object_store(run, plain, ranked, tmp_path):
     assert run("work", plan)[0] == 0
     assert run("finish", plan)[0] == 0
     assert kept(ranked) == plain
-    assert not [name for name in Place.of(plan).all_names() if name.startswith(("files", "lists", "rows"))]
+    assert not [name for name in StorageFolder.of(plan).all_names() if name.startswith(("files", "lists", "rows"))]
 
 
 def test_finish__heeds_take_downs_and_refuses_other_bytes(run, ranked, tmp_path):
@@ -162,12 +162,12 @@ def test_plan__no_more_ranks_than_a_host_may_be_asked_at_once(run, ranked):
 
 
 def test_rank__takes_its_share_of_the_limits(ranked):
-    from builders.flickrexif.cli import parser
+    from builders.flickrexif.cli.steps import parser
 
     args = parser().parse_args([str(word) for word in fetching(ranked)[2:]])
     kind = args.ranked(args)
     plan = type("Plan", (), {"ranks": range(3)})()
-    how = kind.open(plan, Place.of("memory://x"))._how
+    how = kind.open(plan, StorageFolder.of("memory://x"))._how
     assert (how.connections, how.per_host) == (2, 2)
 
 

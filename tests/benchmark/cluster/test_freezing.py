@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark.bank import Verdict
-from benchmark.cluster import planning
+from benchmark.cluster import plan
 from benchmark.options import RunOptions
 from benchmark.scoring import PassTimes
 from builders.errors import EncoderError, UsageError
@@ -19,15 +19,15 @@ def freeze(monkeypatch):
 
     def frozen(verdict=None, *, force=False, trial=("", ""), reason="", runtime=None, **encoder):
         given = {"stored": None, "cacheable": True, "runtime": runtime, **encoder}
-        monkeypatch.setattr(planning, "planned_passes", lambda *_: [SimpleNamespace(recipe=None)])
-        monkeypatch.setattr(planning, "tried", lambda *_: [SimpleNamespace(reason=trial[0], random=trial[1])])
-        monkeypatch.setattr(planning, "settled", lambda one, *_: (one, None))
-        monkeypatch.setattr(planning, "judge", lambda *_: verdict)
-        monkeypatch.setattr(planning, "pass_times", lambda *_: PassTimes(views=3, reason=reason))
-        monkeypatch.setattr(planning, "key_of", lambda *given, device: {"device": device})
+        monkeypatch.setattr(plan, "planned_passes", lambda *_: [SimpleNamespace(recipe=None)])
+        monkeypatch.setattr(plan, "tried", lambda *_: [SimpleNamespace(reason=trial[0], random=trial[1])])
+        monkeypatch.setattr(plan, "settled", lambda one, *_: (one, None))
+        monkeypatch.setattr(plan, "judge", lambda *_: verdict)
+        monkeypatch.setattr(plan, "pass_times", lambda *_: PassTimes(views=3, reason=reason))
+        monkeypatch.setattr(plan, "key_of", lambda *given, device: {"device": device})
         asked = SimpleNamespace(options=RunOptions(force_dtype=force))
         job = SimpleNamespace(tasks=(), photos=None)
-        return planning._freeze("some", SimpleNamespace(**given), job, "0", asked, "cuda")
+        return plan._freeze("some", SimpleNamespace(**given), job, "0", asked, "cuda")
 
     return frozen
 
@@ -79,7 +79,7 @@ def test_devices__of_the_ranks_and_of_this_machine(monkeypatch, device, gpu, exp
 def devices(monkeypatch, gpu: bool, **given):
     monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
     args = SimpleNamespace(**{"compile": False, "dtype": "float32", **given})
-    return planning._devices(SimpleNamespace(parsed=lambda output: args))
+    return plan._devices(SimpleNamespace(parsed=lambda output: args))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from benchmark.bank.keys import LAYOUT, key_hash
-from builders.ranks import read_plan
+from builders.cluster import read_plan
 from tests.benchmark.cluster.conftest import ASKED, leftovers, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
 

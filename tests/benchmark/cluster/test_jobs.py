@@ -8,7 +8,7 @@ import pytest
 
 from tests.benchmark.cluster.conftest import ASKED, same_banks, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
-from tests.warm_python import run_python
+from tests.support.processes import run_python
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 

@@ -8,10 +8,10 @@ import warnings
 
 import pytest
 
-from builders.ranks import Place
+from builders.cluster import StorageFolder
 from tests.benchmark.cluster.conftest import ASKED, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
-from tests.warm_python import run_python, start_python
+from tests.support.processes import run_python, start_python
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
@@ -53,7 +53,7 @@ def bucket(server, monkeypatch, tmp_path):
 
 def brought(address, folder):
     """Everything below an address, as a folder."""
-    place = Place.of(address)
+    place = StorageFolder.of(address)
     for name in place.all_names():
         place.get(name, folder / name)
     return folder
@@ -90,7 +90,7 @@ def test_s3__shards_after_a_killed_rank(bucket, run, elsewhere, tmp_path):
     environment = {**elsewhere, **{n: v for n, v in os.environ.items() if n.startswith("AWS_")}}
     rank = start_python("-m", "camtrace", "work", f"{out}.plan", "--rank", 0, env=environment)
     end = time.monotonic() + 100
-    while not Place.of(f"{out}.plan/ranks").names():
+    while not StorageFolder.of(f"{out}.plan/ranks").names():
         assert time.monotonic() < end
         time.sleep(0.05)
     rank.kill()
@@ -100,7 +100,7 @@ def test_s3__shards_after_a_killed_rank(bucket, run, elsewhere, tmp_path):
     assert run("finish", f"{out}.plan", "--output", tmp_path / "here")[0] == 0
     expected = tree(tmp_path / "plain")
     assert tree(tmp_path / "here") == expected
-    assert "README.md" not in Place.of(out).names()
+    assert "README.md" not in StorageFolder.of(out).names()
     assert run("finish", f"{out}.plan")[0] == 0
     found = tree(brought(out, tmp_path / "found"))
     assert found == {name: data for name, data in expected.items() if name != ".build/lock"}
@@ -117,7 +117,7 @@ def test_s3__a_bucket_that_is_not_there_is_said_in_a_sentence(bucket, run, tmp_p
 
 
 def test_place__on_s3_is_a_folder(bucket, tmp_path):
-    place = Place.of(f"{bucket}/deep/er/")
+    place = StorageFolder.of(f"{bucket}/deep/er/")
     assert (place.names(), place.all_names(), place.read("a")) == ([], [], None)
     place.write("a", b"1")
     place.write("a", b"2")

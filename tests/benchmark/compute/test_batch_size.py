@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmark.compute.batch_size import FittingBatch, out_of_memory
+from benchmark.compute.memory import FittingBatch, out_of_memory
 from benchmark.encoders import load_encoder
 from builders.errors import EncoderError
 

@@ -9,18 +9,18 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from benchmark.compute import products
+from benchmark.compute import kernels
 
 
 @pytest.mark.parametrize("by_numpy", [True, False])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 33, 5), (300, 512, 1024)])
 def test_multiply(shape: tuple[int, int, int], by_numpy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "numpy_is_faster", lambda: by_numpy)
+    monkeypatch.setattr(kernels, "numpy_is_faster", lambda: by_numpy)
     rng = np.random.default_rng(0)
     m, d, n = shape
     left, right = rng.standard_normal((m, d), np.float32), rng.standard_normal((n, d), np.float32)
     out = np.empty((m, n), np.float32)
-    products.multiply(left, right.T, out)
+    kernels.multiply(left, right.T, out)
     np.testing.assert_allclose(out, left.astype(float) @ right.T.astype(float), atol=1e-4)
 
 
@@ -29,13 +29,13 @@ def test_numpy_is_faster__by_the_processors_maker(
     line: str | None, faster: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
-    monkeypatch.setattr(products, "CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(products.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(kernels, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(kernels.platform, "system", lambda: "Linux")
     if line:
-        products.CPU_INFO.write_text(f"processor\t: 0\nvendor_id\t: {line}\n")
-    assert products.numpy_is_faster.__wrapped__() is faster
+        kernels.CPU_INFO.write_text(f"processor\t: 0\nvendor_id\t: {line}\n")
+    assert kernels.numpy_is_faster.__wrapped__() is faster
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
-    assert not products.numpy_is_faster.__wrapped__()
+    assert not kernels.numpy_is_faster.__wrapped__()
 
 
 @pytest.mark.parametrize(("rows", "parts"), [(0, 1), (1, 1), (2, 2), (5, 5), (100, 3), (2100, 4), (9000, 12)])
@@ -51,7 +51,7 @@ def test_in_parts__every_row_once_and_threads_as_before(rows: int, parts: int) -
         inside.append(torch.get_num_threads())
 
     try:
-        products.in_parts(rows, work)
+        kernels.in_parts(rows, work)
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
@@ -67,5 +67,5 @@ def test_in_parts__an_error_in_any_part_is_raised() -> None:
             raise ValueError("the last part")
 
     with pytest.raises(ValueError, match="the last part"):
-        products.in_parts(10, work)
+        kernels.in_parts(10, work)
     assert torch.get_num_threads() >= 1

@@ -8,7 +8,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from benchmark.compute.threads import LITTLE_WORK, PIECES, side_by_side, slices_of, threads_for, threads_of_work
+from benchmark.compute.threads import LITTLE_WORK, PIECES, chunks, parallel_map, threads_for, threads_of_work
 from benchmark.encoders import load_encoder
 
 
@@ -27,7 +27,7 @@ def test_side_by_side__in_order_each_on_one_thread(three_threads):
         together.wait()  # passes only if three run at once
         return chunk * 10 + torch.get_num_threads()
 
-    found = side_by_side(work, torch.arange(6).split(1))
+    found = parallel_map(work, torch.arange(6).split(1))
     assert [int(value) for value in found] == [1, 11, 21, 31, 41, 51]
     assert torch.get_num_threads() == 3
 
@@ -37,14 +37,14 @@ def test_side_by_side__an_error_is_told_and_the_threads_set_back(three_threads):
         raise ValueError(f"chunk {int(chunk)}")
 
     with pytest.raises(ValueError, match="chunk 0"):
-        side_by_side(work, torch.arange(3).split(1))
+        parallel_map(work, torch.arange(3).split(1))
     assert torch.get_num_threads() == 3
 
 
 def test_side_by_side__is_in_inference_mode_where_its_caller_is(three_threads):
-    assert side_by_side(lambda _: torch.is_inference_mode_enabled(), range(4)) == [False] * 4
+    assert parallel_map(lambda _: torch.is_inference_mode_enabled(), range(4)) == [False] * 4
     with torch.inference_mode():
-        assert side_by_side(lambda _: torch.is_inference_mode_enabled(), range(4)) == [True] * 4
+        assert parallel_map(lambda _: torch.is_inference_mode_enabled(), range(4)) == [True] * 4
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_side_by_side__is_in_inference_mode_where_its_caller_is(three_threads):
     [(0, 5, 1), (9, 5, 1), (10, 5, 2), (59, 5, 11), (60, 5, 3 * PIECES), (6000, 5, 3 * PIECES)],
 )
 def test_slices_of__several_for_each_thread_and_none_too_small(three_threads, total: int, least: int, pieces: int):
-    found = slices_of(total, least)
+    found = chunks(total, least)
     assert [row for piece in found for row in range(piece.start, piece.stop)] == list(range(total))
     sizes = [piece.stop - piece.start for piece in found]
     assert len(sizes) == pieces
     assert max(sizes) - min(sizes) <= 1
     torch.set_num_threads(1)
-    assert slices_of(total, least) == [slice(0, total)]
+    assert chunks(total, least) == [slice(0, total)]
 
 
 def blas_threads() -> list[int]:
@@ -103,9 +103,9 @@ def test_threads_of_work__side_by_side_within_and_around(three_threads):
             inside = torch.get_num_threads()
         return inside, torch.get_num_threads()
 
-    assert side_by_side(work, range(4)) == [(1, 1)] * 4
+    assert parallel_map(work, range(4)) == [(1, 1)] * 4
     with threads_of_work(0):
-        assert side_by_side(work, range(4)) == [(1, 1)] * 4
+        assert parallel_map(work, range(4)) == [(1, 1)] * 4
     assert torch.get_num_threads() == 3
     assert blas_threads() == before
 

@@ -69,4 +69,4 @@ def as_for_users(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runtimes are chosen as they are for users, but every other library is twice as fast as torch, whatever the
     machine does meanwhile."""
     monkeypatch.delenv("CAMTRACE_RUNTIME")
-    monkeypatch.setattr("benchmark.encoders.runtime.times_as_fast", lambda *_: 2.0)
+    monkeypatch.setattr("benchmark.encoders.runtime.choose.times_as_fast", lambda *_: 2.0)

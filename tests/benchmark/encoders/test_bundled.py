@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from benchmark.encoders import Encoder, load_encoder
-from benchmark.encoders.bundled import LITE0_PIXELS, load_lite0_classifier
+from benchmark.encoders.loaders.bundled import LITE0_PIXELS, load_lite0_classifier
 from builders.errors import EncoderError, UsageError
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-import benchmark.encoders.callables as callables
+import benchmark.encoders.loaders.python as callables
 from benchmark.encoders import load_encoder
 from builders.errors import EncoderError, UsageError
 

@@ -9,11 +9,12 @@ import torch
 import torchvision
 from PIL import Image
 
-from benchmark.encoders import checkpoints, load_encoder
-from benchmark.encoders.checkpoints import _ARCHITECTURES, SOURCES, read_encoder
+from benchmark.encoders import load_encoder
+from benchmark.encoders.loaders import study_weights
+from benchmark.encoders.loaders.study_weights import _ARCHITECTURES, SOURCES, read_encoder
 from builders.errors import EncoderError
-from builders.outside import Pace, authors
-from tests.hub_double import HubDouble
+from builders.untrusted import Pace, weight_downloads
+from tests.support.hub import HubDouble
 
 
 def _save(spec: str, file: Path) -> Any:
@@ -103,9 +104,9 @@ def test_mocov3_vit_base__is_timms_vit_base() -> None:
 
 def test_download__a_server_that_is_too_slow_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(authors, "AUTHORS_PACE", Pace(headers_s=0.3, grace_s=0.3, least_bytes_per_s=1000.0))
+    monkeypatch.setattr(weight_downloads, "AUTHORS_PACE", Pace(headers_s=0.3, grace_s=0.3, least_bytes_per_s=1000.0))
     with HubDouble() as double:
-        monkeypatch.setattr(checkpoints, "HOST", double.url)
+        monkeypatch.setattr(study_weights, "HOST", double.url)
         double.fail("GET", "dino", 9, hostile="slow body")
         with pytest.raises(EncoderError, match=r"cannot be fetched \(http://.*: too slow: ") as caught:
             load_encoder("checkpoint:dino-resnet50", device="cpu")

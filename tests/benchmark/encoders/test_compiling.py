@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders.compiling import compiled_forward
+from benchmark.encoders.network import compiled_forward
 
 
 class Graphs:
@@ -61,7 +61,7 @@ class Restless(nn.Module):
 @torch.inference_mode()
 def test_compiled_forward__its_compiler_is_imported_when_it_is_needed():
     """It takes as long to import as all the rest."""
-    said = "import sys, benchmark.encoders.embedding; print('torch._dynamo' in sys.modules)"
+    said = "import sys, benchmark.encoders.network; print('torch._dynamo' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True).stdout == "False\n"
 
 

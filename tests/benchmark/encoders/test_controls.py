@@ -10,9 +10,9 @@ import torchvision
 from PIL import Image
 
 from benchmark.encoders import load_encoder
-from benchmark.encoders.controls import random_signs
-from benchmark.encoders.embedding import probe_image
-from benchmark.encoders.pixels import IMAGENET_MEAN, IMAGENET_STD
+from benchmark.encoders.loaders.controls import random_signs
+from benchmark.encoders.network import probe_image
+from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD
 
 SIGNS_SHA256 = "c462145cb1cef60f5b76dabcc716e2a1fd9907d45bc0d87e2c96374905ab2f0a"
 """Of 512 x 150,528 signs, which names banks: bits unpacked one by one, as the first version had it."""

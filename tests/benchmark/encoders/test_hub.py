@@ -10,11 +10,11 @@ import timm
 import torch
 import transformers as tf
 
-from benchmark.encoders.hub import library_of, load_folder, wanted_files
+from benchmark.encoders.loaders.hub import library_of, load_folder, wanted_files
 from benchmark.encoders.provenance import group_and_data
-from benchmark.encoders.registry import Request
+from benchmark.encoders.registry import LoadRequest
 from builders.errors import EncoderError, UsageError
-from tests.warm_python import run_python
+from tests.support.processes import run_python
 
 VIT = {
     "hidden_size": 32,
@@ -156,7 +156,7 @@ def test_folder__pipes_devices_and_nonsense_are_refused_by_name(
         file.symlink_to(hostile)
     else:
         file.write_text(hostile)
-    request = Request(f"local-dir:{tmp_path / 'a'}", device="cpu")
+    request = LoadRequest(f"local-dir:{tmp_path / 'a'}", device="cpu")
     if why:
         with pytest.raises(EncoderError, match=why):
             load_folder(request)

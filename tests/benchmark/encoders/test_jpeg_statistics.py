@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 from benchmark.encoders import load_encoder
-from benchmark.encoders.jpeg_statistics import (
+from benchmark.encoders.loaders.jpeg_statistics import (
     CHROMA_COEFFICIENTS,
     DIMENSION,
     HISTOGRAM_BINS,

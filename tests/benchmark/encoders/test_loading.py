@@ -11,13 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.encoders import EncoderInfo, list_encoders, load_encoder, loading
-from benchmark.encoders.catalogue import NAMED
+from benchmark.encoders import EncoderInfo, list_encoders, load, load_encoder
+from benchmark.encoders.catalogue import MODERN
 from benchmark.encoders.encoder import GROUPS, LIBRARIES
-from benchmark.encoders.modern import MODERN
 from benchmark.encoders.placement import Placement, tf32_only_if_asked
-from benchmark.encoders.registry import Request
-from benchmark.encoders.study import STUDY
+from benchmark.encoders.provenance import STUDY
+from benchmark.encoders.registry import NAMED, LoadRequest
 from builders.errors import EncoderError, UsageError
 
 pytestmark = pytest.mark.usefixtures("short_projection")
@@ -80,14 +79,14 @@ def test_study__names_are_those_of_the_published_table() -> None:
     ],
 )
 def test_loader__of_each_form(spec: str, target: str) -> None:
-    assert loading._loader(spec).__name__ == target
+    assert load._loader(spec).__name__ == target
 
 
 def test_loader__a_folder_that_exists_wins_over_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "org" / "name").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    assert loading._loader("org/name").__name__ == "load_folder"
-    assert loading._loader("org/other").__name__ == "load_hub"
+    assert load._loader("org/name").__name__ == "load_folder"
+    assert load._loader("org/other").__name__ == "load_hub"
 
 
 @pytest.mark.parametrize(
@@ -109,10 +108,10 @@ def test_unknown_name__one_sentence_with_the_nearest(spec: str, message: str) ->
 
 
 def test_missing_package__the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    def loader(request: Request) -> Any:
+    def loader(request: LoadRequest) -> Any:
         raise ModuleNotFoundError("No module named 'open_clip'", name="open_clip")
 
-    monkeypatch.setattr(loading, "_loader", lambda spec: loader)
+    monkeypatch.setattr(load, "_loader", lambda spec: loader)
     with pytest.raises(UsageError, match=r"pip install 'camtrace\[encoders\]'"):
         load_encoder("open_clip:RN50/openai")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.source_copy import SourceCopy
+from tests.support.source_copy import SourceCopy
 
 ENTRY = """\
     "vit": TransformersFamily(
@@ -41,7 +41,7 @@ print(json.dumps({"pooling": encoder.info.pooling, "last": float((ours - hidden[
 @pytest.mark.slow
 def test_new_family__is_one_entry(tmp_path):
     copy = SourceCopy(tmp_path / "copy")
-    copy.insert("benchmark/encoders/transformers_embeddings.py", '    "vit_mae": TransformersFamily(', ENTRY)
+    copy.insert("benchmark/encoders/loaders/transformers/embeddings.py", '    "vit_mae": TransformersFamily(', ENTRY)
     found = json.loads(copy.run(SCORE).splitlines()[-1])
     assert found["pooling"] == "the last patch"
     assert found["last"] < 1e-5

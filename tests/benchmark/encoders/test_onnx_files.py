@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torch import nn
 
+from benchmark.cli.score import main
 from benchmark.encoders import load_encoder
 from benchmark.results.schema import read_result
-from benchmark.scoring.command import main
 from builders.errors import CamtraceError, EncoderError, UsageError
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")

@@ -8,11 +8,9 @@ import torch
 from torch import nn
 
 from benchmark.encoders import as_encoder
-from benchmark.encoders.embedding import Embedder
-from benchmark.encoders.openvino_arrangement import TOGETHER, arranged
-from benchmark.encoders.openvino_network import OpenVinoNetwork, _core, _settings, _traced
+from benchmark.encoders.network import Embedder
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.untold_openvino import openvino
+from benchmark.encoders.runtime.openvino import TOGETHER, OpenVinoNetwork, _core, _settings, _traced, arranged, openvino
 
 SIDE = 24
 
@@ -67,7 +65,7 @@ def embedded(model, views: np.ndarray) -> np.ndarray:
     ],
 )
 def test_arranged__the_rest_is_all_that_fits(fits, convolutions, views, monkeypatch):
-    monkeypatch.setattr("benchmark.encoders.openvino_arrangement.FITS", fits)
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.FITS", fits)
     four, one = arranged(traced(Narrowing(), views))
     assert [model.input(0).get_partial_shape().to_shape()[0] for model in (four, one)] == [TOGETHER, 1]
     assert (kinds(four)["Convolution"], kinds(one)["Convolution"]) == (convolutions, 3)
@@ -79,14 +77,14 @@ def test_arranged__the_rest_is_all_that_fits(fits, convolutions, views, monkeypa
 @pytest.mark.parametrize("fits", [3 * SMALL_MAP - 1, SMALL_MAP, 0])
 def test_arranged__one_by_one_where_nothing_of_the_rest_fits_or_begins_anew(fits, views, monkeypatch):
     """What follows the sum begins nothing; before it two maps cross."""
-    monkeypatch.setattr("benchmark.encoders.openvino_arrangement.FITS", fits)
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.FITS", fits)
     [one] = arranged(traced(Narrowing(), views))
     assert one.input(0).get_partial_shape().to_shape()[0] == 1
 
 
 def test_arranged__a_bias_is_not_parted_from_its_convolution(views, monkeypatch):
     """OpenVINO computes both in one step: cut between them it would round otherwise."""
-    monkeypatch.setattr("benchmark.encoders.openvino_arrangement.FITS", FIRST_MAP + SMALL_MAP - 1)
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.FITS", FIRST_MAP + SMALL_MAP - 1)
     four, _ = arranged(traced(Narrowing(), views))
     joined = next(one for one in four.get_ordered_ops() if one.get_type_name() == "Concat")
     assert {source.get_source_output().get_node().get_type_name() for source in joined.inputs()} == {"Relu"}
@@ -115,7 +113,7 @@ def test_openvino__one_by_one_where_several_at_a_time_would_round_otherwise(tmp_
 
     expected = network("as it is")
     assert expected.computes.at_once == (TOGETHER, 1)
-    monkeypatch.setattr("benchmark.encoders.openvino_network.arranged", otherwise)
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.arranged", otherwise)
     for _ in range(2):  # compiled, and read again
         found = network("otherwise")
         assert found.computes.at_once == (1,)

@@ -12,11 +12,10 @@ import torch
 from torch import nn
 
 from benchmark.encoders import largest_relative_error, load_encoder
-from benchmark.encoders.embedding import Embedder
-from benchmark.encoders.openvino_network import OpenVinoNetwork, _core, _settings, _traced, make_room
+from benchmark.encoders.network import Embedder
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.untold_openvino import openvino
-from tests.benchmark.encoders.small_networks import Small, made
+from benchmark.encoders.runtime.openvino import OpenVinoNetwork, _core, _settings, _traced, make_room, openvino
+from tests.support.networks import Small, made
 
 pytestmark = pytest.mark.usefixtures("as_for_users")
 
@@ -69,7 +68,7 @@ def test_compiled__kept_and_read_again_bit_for_bit(tmp_path, monkeypatch, views)
     assert about["sha256"] == hashlib.sha256(blob.read_bytes()).hexdigest()
     blob.with_suffix(".json").write_text(json.dumps({**about, "relative_error": 1.25e-7}))
     with monkeypatch.context() as patch:
-        patch.setattr("benchmark.encoders.openvino_network._traced", lambda *_: pytest.fail("it was converted again"))
+        patch.setattr("benchmark.encoders.runtime.openvino._traced", lambda *_: pytest.fail("it was converted again"))
         again = made(Small(), tmp_path)
     assert torch.equal(again.embed(views), first.embed(views))
     assert again.runtime.relative_error == 1.2e-7  # the one under which its banks are known
@@ -140,8 +139,8 @@ def test_openvino__signals_are_handled_after_networks_are_gone(tmp_path):
         "faulthandler.enable()\n"
         "import torch\n"
         "from benchmark.encoders import as_encoder\n"
-        "from benchmark.encoders.runtime import on_runtime\n"
-        "from tests.benchmark.encoders.small_networks import Small, made\n"
+        "from benchmark.encoders.runtime.choose import on_runtime\n"
+        "from tests.support.networks import Small, made\n"
         "signal.signal(signal.SIGUSR1, lambda *_: print('handled', flush=True))\n"
         "networks = [made(Small(), pathlib.Path(sys.argv[1]) / f'{i}', 'openvino') for i in range(2)]\n"
         "assert all(encoder.runtime.name == 'openvino' for encoder in networks)\n"

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.encoders.pixels import CenterCrop, CenterPad, CenterSquare, Pixels, ResizeInside, ResizeShort, ResizeTo
+from benchmark.encoders.preprocess.pixels import (
+    CenterCrop,
+    CenterPad,
+    CenterSquare,
+    Pixels,
+    ResizeInside,
+    ResizeShort,
+    ResizeTo,
+)
 from builders.errors import PhotoError
 
 BICUBIC, BOX = int(Image.Resampling.BICUBIC), int(Image.Resampling.BOX)

@@ -8,11 +8,12 @@ import torch
 from timm.models import get_pretrained_cfg
 
 from benchmark.__main__ import main
+from benchmark.cli.sweep import parser
 from benchmark.encoders import MODERN, STUDY, InstalledLists, installed_lists, list_encoders
 from benchmark.encoders.encoder import GROUPS
 from benchmark.encoders.provenance import families, family_of, group_and_data, statement
 from benchmark.leaderboard.entries import GROUP_LABELS
-from benchmark.sweep.command import chosen_specs, parser
+from benchmark.scoring.sweep_request import chosen_specs
 
 KNOWN = {
     "facebook/dinov2-base": ("SSL", "LVD-142M"),

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from benchmark.encoders import as_encoder, largest_relative_error, load_encoder
-from benchmark.encoders.runtime import RuntimeEmbedder, on_runtime
+from benchmark.encoders.runtime.choose import RuntimeEmbedder, on_runtime
 from builders.errors import EncoderError, UsageError
-from tests.benchmark.encoders.small_networks import Beyond, Counting, Forgetful, Small, made
+from tests.support.networks import Beyond, Counting, Forgetful, Small, made
 
 pytestmark = pytest.mark.usefixtures("as_for_users")
 
@@ -139,7 +139,7 @@ def test_runtime__what_cannot_apply_is_torch_or_a_wrong_request(tmp_path, monkey
     )
     with pytest.raises(UsageError, match="unknown runtime 'openvin': did you mean 'openvino'"):
         made(Small(), tmp_path, "openvin")
-    monkeypatch.setattr("benchmark.encoders.runtime.PACKAGES", {"openvino": "no_such_package"})
+    monkeypatch.setattr("benchmark.encoders.runtime.choose.PACKAGES", {"openvino": "no_such_package"})
     without = made(Small(), tmp_path, "auto")
     assert without.runtime.name == "torch"
     assert "which is not installed: pip install" in without.runtime.reason
@@ -147,9 +147,9 @@ def test_runtime__what_cannot_apply_is_torch_or_a_wrong_request(tmp_path, monkey
 
 def test_runtime__torch_where_the_memory_holds_no_second_copy(tmp_path, monkeypatch):
     weights = sum(4 * tensor.numel() for name, tensor in Small().state_dict().items() if "num_batches" not in name) + 8
-    monkeypatch.setattr("benchmark.encoders.runtime.free_on_host", lambda: 4 * weights)
+    monkeypatch.setattr("benchmark.encoders.runtime.choose.free_on_host", lambda: 4 * weights)
     assert made(Small(), tmp_path).runtime.name == "openvino"
-    monkeypatch.setattr("benchmark.encoders.runtime.free_on_host", lambda: 4 * weights - 1)
+    monkeypatch.setattr("benchmark.encoders.runtime.choose.free_on_host", lambda: 4 * weights - 1)
     assert "for its copy of the weights" in made(Small(), tmp_path).runtime.reason
     with pytest.raises(UsageError, match="GB are free"):
         made(Small(), tmp_path, "openvino")

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmark.encoders.openvino_network import _traced
-from benchmark.encoders.runtime import on_runtime
-from benchmark.encoders.runtime_choice import choice_file, times_as_fast
+from benchmark.encoders.runtime.choose import on_runtime
+from benchmark.encoders.runtime.openvino import _traced
+from benchmark.encoders.runtime.speed import choice_file, times_as_fast
 from builders.errors import EncoderError
-from tests.benchmark.encoders.small_networks import Beyond, Counting, Small, made
+from tests.support.networks import Beyond, Counting, Small, made
 
 pytestmark = pytest.mark.usefixtures("as_for_users")
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("as_for_users")
 def measured(monkeypatch, speed):
     """Let another library be so many times as fast; counts the measurements."""
     seen = []
-    monkeypatch.setattr("benchmark.encoders.runtime.times_as_fast", lambda *_: seen.append(speed) or speed)
+    monkeypatch.setattr("benchmark.encoders.runtime.choose.times_as_fast", lambda *_: seen.append(speed) or speed)
     return seen
 
 
@@ -40,7 +40,7 @@ def test_auto__says_that_it_tries_a_library_the_first_time_alone(tmp_path, monke
     measured(monkeypatch, 2.0)
     in_torch, told = made(Small(), tmp_path, "torch"), []
     monkeypatch.setattr(
-        "benchmark.encoders.openvino_network._traced", lambda *_, real=_traced: told.append(1) or real(*_)
+        "benchmark.encoders.runtime.openvino._traced", lambda *_, real=_traced: told.append(1) or real(*_)
     )
     for _ in range(2):
         assert on_runtime(in_torch, cache=tmp_path, trying=told.append).runtime.name == "openvino"
@@ -56,7 +56,7 @@ def test_auto__leaves_to_torch_what_is_no_faster_and_does_not_try_again(tmp_path
     assert first.runtime.reason == "OpenVINO is 1.04 times as fast as torch here, and 1.05 times is asked for"
     assert torch.equal(first.embed(views), made(Small(), tmp_path, "torch").embed(views))
     with monkeypatch.context() as patch:
-        patch.setattr("benchmark.encoders.openvino_network.open_network", lambda *_: pytest.fail("it was tried again"))
+        patch.setattr("benchmark.encoders.runtime.openvino.open_network", lambda *_: pytest.fail("it was tried again"))
         assert made(Small(), tmp_path).runtime == first.runtime
     assert seen == [1.04]
     assert made(Small(), tmp_path, "openvino").runtime.name == "openvino"
@@ -72,7 +72,7 @@ def test_auto__leaves_to_torch_what_is_no_faster_and_does_not_try_again(tmp_path
 def test_auto__what_cannot_be_converted_is_not_tried_again(module, tmp_path, monkeypatch):
     first = made(module(), tmp_path)
     assert first.runtime.name == "torch"
-    monkeypatch.setattr("benchmark.encoders.openvino_network.open_network", lambda *_: pytest.fail("tried again"))
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.open_network", lambda *_: pytest.fail("tried again"))
     assert made(module(), tmp_path).runtime == first.runtime
 
 
@@ -82,7 +82,7 @@ def test_auto__memory_that_was_short_is_no_verdict(tmp_path, monkeypatch):
         def short(*_):
             raise EncoderError("no room") from MemoryError()
 
-        patch.setattr("benchmark.encoders.runtime._converted", short)
+        patch.setattr("benchmark.encoders.runtime.choose._converted", short)
         assert made(Small(), tmp_path).runtime.reason == "no room"
     assert made(Small(), tmp_path).runtime.name == "openvino"
 
@@ -108,10 +108,10 @@ def test_choice_file__whatever_decides_is_in_the_name(tmp_path, monkeypatch):
     torch.set_num_threads(before)
     (tmp_path / "cpuinfo").write_text("vendor_id : Another\nmodel name : One\n")
     with monkeypatch.context() as patch:
-        patch.setattr("benchmark.encoders.runtime_choice.CPU_INFO", tmp_path / "cpuinfo")
+        patch.setattr("benchmark.encoders.runtime.speed.CPU_INFO", tmp_path / "cpuinfo")
         names.append(name())
         for bound in ("LEAST", "CLEAR"):
-            patch.setattr(f"benchmark.encoders.runtime_choice.{bound}", 2)
+            patch.setattr(f"benchmark.encoders.runtime.speed.{bound}", 2)
             names.append(name())
     monkeypatch.setattr("importlib.metadata.version", lambda package: "another")
     names.append(name())
@@ -134,7 +134,7 @@ def on_a_clock(monkeypatch):
 
         return embed
 
-    monkeypatch.setattr("benchmark.encoders.runtime_choice.time.process_time", lambda: now[0])
+    monkeypatch.setattr("benchmark.encoders.runtime.speed.time.process_time", lambda: now[0])
     return lambda each, share: (by("torch", each), by("other", share * each, 0.3)), called
 
 
@@ -180,6 +180,6 @@ def test_times_as_fast__two_looks_decide_what_is_clear(on_a_clock, share, speed)
 )
 def test_times_as_fast__no_single_disturbance_decides(times, speed, monkeypatch):
     left = iter(times)
-    monkeypatch.setattr("benchmark.encoders.runtime_choice._seconds", lambda *_: next(left))
+    monkeypatch.setattr("benchmark.encoders.runtime.speed._seconds", lambda *_: next(left))
     assert times_as_fast(lambda v: v, lambda v: v, torch.zeros(1, 1)) == pytest.approx(speed)
     assert next(left, None) is None

@@ -19,8 +19,8 @@ from timm.data import create_transform, resolve_data_config
 from torchvision import transforms
 
 from benchmark.encoders import STUDY, Pixels, load_encoder
-from benchmark.encoders.embedding import Normalisation
-from benchmark.encoders.study_transforms import study_transform
+from benchmark.encoders.network import Normalisation
+from benchmark.encoders.preprocess.modes import study_transform
 from scripts import study_transforms as script
 from tests.benchmark.encoders.test_open_clip_models import MODEL
 
@@ -162,7 +162,7 @@ def test_load_encoder__under_the_preset_by_every_library(
     """Tiny networks under the study's names."""
     torch.manual_seed(0)
     save(tmp_path)
-    monkeypatch.setattr("benchmark.encoders.hub._fetch", lambda *_: (tmp_path, "0" * 40))
+    monkeypatch.setattr("benchmark.encoders.loaders.hub._fetch", lambda *_: (tmp_path, "0" * 40))
     plain = load_encoder(spec, device="cpu", runtime="torch")
     encoder = load_encoder(spec, device="cpu", runtime="torch", preprocess="study")
     transform, crop = of_library(spec)
@@ -184,9 +184,9 @@ def test_load_encoder__under_the_preset_by_every_library(
 
 
 def test_load_encoder__checkpoint_under_the_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.encoders.checkpoints._download", lambda *_: tmp_path)
+    monkeypatch.setattr("benchmark.encoders.loaders.study_weights._download", lambda *_: tmp_path)
     tiny = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())
-    monkeypatch.setattr("benchmark.encoders.checkpoints.read_encoder", lambda *_: tiny)
+    monkeypatch.setattr("benchmark.encoders.loaders.study_weights.read_encoder", lambda *_: tiny)
     encoder = load_encoder("checkpoint:mocov3-vit-base", device="cpu", runtime="torch", preprocess="study")
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 91, 3), dtype=np.uint8))
     expected = tiny(compose(224, 224, BILINEAR, *IMAGENET)(photo)[None])

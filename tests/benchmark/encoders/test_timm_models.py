@@ -11,8 +11,8 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
 from benchmark.encoders import load_encoder
-from benchmark.encoders.registry import Request
-from benchmark.encoders.timm_models import load_timm
+from benchmark.encoders.loaders.libraries import load_timm
+from benchmark.encoders.registry import LoadRequest
 from builders.errors import EncoderError, UsageError
 
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 4}
@@ -87,7 +87,7 @@ def test_unknown_name__the_nearest() -> None:
 
 
 def test_name_without_tag__becomes_the_repo_of_the_default_tag(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Request] = []
-    monkeypatch.setattr("benchmark.encoders.timm_models.load_hub", asked.append)
-    load_timm(Request("timm:resnet50", revision="abc"))
-    assert asked == [Request("timm/resnet50.a1_in1k", revision="abc")]
+    asked: list[LoadRequest] = []
+    monkeypatch.setattr("benchmark.encoders.loaders.libraries.load_hub", asked.append)
+    load_timm(LoadRequest("timm:resnet50", revision="abc"))
+    assert asked == [LoadRequest("timm/resnet50.a1_in1k", revision="abc")]

@@ -15,7 +15,7 @@ import transformers as tf
 from PIL import Image
 
 from benchmark.encoders import load_encoder
-from benchmark.encoders.transformers_refusals import refuse_what_reads_no_photo
+from benchmark.encoders.loaders.transformers.models import refuse_what_reads_no_photo
 from builders.errors import EncoderError, UsageError
 from scripts.families.case import TEXT, VIT, vit_processor
 from scripts.families.table import CASES

@@ -13,9 +13,9 @@ from PIL import Image
 from timm.data import create_transform
 
 from benchmark.encoders import made_by
-from benchmark.encoders.embedding import Normalisation
-from benchmark.encoders.transformers_inputs import FirstPicture
-from benchmark.encoders.verified import (
+from benchmark.encoders.loaders.transformers.inputs import FirstPicture
+from benchmark.encoders.network import Normalisation
+from benchmark.encoders.preprocess.verified import (
     FromTransform,
     Preprocessing,
     candidates_of_processor,

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from benchmark.encoders import Encoder, load_encoder
-from benchmark.encoders.weights_check import (
+from benchmark.encoders.loaders.weights_check import (
     Arrival,
     load_exactly,
     recorded_loads,

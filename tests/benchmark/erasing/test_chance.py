@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from benchmark.erasing.card import verdict
-from benchmark.erasing.measuring import rows_of
 from benchmark.results import Score
+from benchmark.scoring.erase import rows_of
 
 
 def scored(low: float, **details: Any) -> Any:

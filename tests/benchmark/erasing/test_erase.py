@@ -8,17 +8,16 @@ import shutil
 import numpy as np
 import pytest
 
-from benchmark.erasers import FitSet, load_eraser, save_eraser
-from benchmark.erasing.command import main as erase
-from benchmark.erasing.protocol import sides_of
+from benchmark.cli.erase import main as erase
+from benchmark.cli.score import main as score
+from benchmark.cli.sweep import parser as sweep_parser
+from benchmark.cli.sweep import run as run_sweep
+from benchmark.erasing import FitSet, load_eraser, near_to, save_eraser
+from benchmark.erasing.sides import plan_fit
 from benchmark.options import RunOptions
 from benchmark.results import read_result
-from benchmark.scoring import near_to
-from benchmark.scoring.command import main as score
-from benchmark.sweep.command import parser as sweep_parser
-from benchmark.sweep.command import run as run_sweep
+from builders.data_specs import open_photos
 from builders.errors import DataError, EncoderError, UsageError
-from builders.kinds import open_photos
 from builders.photos import Labels, PhotoSet
 from tests.conftest import photo_bytes
 
@@ -161,7 +160,7 @@ def test_an_eraser_that_has_seen_a_test_photo__is_refused_by_id(made, tmp_path):
 
 
 def _refuse(folder, common):
-    from benchmark.scoring import Erasing, refuse_leaks
+    from benchmark.erasing import Erasing, refuse_leaks
 
     refuse_leaks(Erasing.load(str(folder)), open_photos(common[1]))
 
@@ -189,7 +188,7 @@ def test_other_encoders__and_commands_that_take_many_are_refused(made, tmp_path)
     given = ["--eraser", str(folder), *common, "--output", str(tmp_path / "o")]
     assert score(["--model", "control:random-projection", *given]) == 1
     from benchmark.encoders import load_encoder
-    from benchmark.scoring import check_eraser
+    from benchmark.erasing import check_eraser
 
     with pytest.raises(EncoderError, match="dimensions, the eraser"):
         check_eraser(load_eraser(folder)[0], load_encoder("control:random-projection"))
@@ -230,7 +229,7 @@ def plain_photos(train=20, val=12, **more) -> PhotoSet:
 
 def test_sides__share_no_photo_and_readers_learn_from_others():
     photos = plain_photos()
-    sides = sides_of(photos, "jpeg", seed=0, drop_leaks=False)
+    sides = plan_fit(photos, "jpeg", seed=0, drop_leaks=False)
     fit, measured = set(sides.fitted.ids), set(sides.photos.ids)
     assert not fit & measured
     assert fit | measured == set(photos.ids)
@@ -238,10 +237,10 @@ def test_sides__share_no_photo_and_readers_learn_from_others():
     assert len(sides.held) == 2
     assert sides.photos.indices("val").size == 12
     assert [photos.ids[i] for i in sides.rows] == list(sides.fitted.ids)
-    more = sides_of(photos, "jpeg", seed=0, drop_leaks=False, share=0.8)
+    more = plan_fit(photos, "jpeg", seed=0, drop_leaks=False, share=0.8)
     assert (len(more.fit), len(more.photos.indices("train"))) == (16, 4)
     assert fit < set(more.fitted.ids)
-    shared = sides_of(photos, "jpeg", seed=0, drop_leaks=False, apart=False)
+    shared = plan_fit(photos, "jpeg", seed=0, drop_leaks=False, apart=False)
     assert shared.photos is photos
     assert len(shared.fit) == 20
 
@@ -249,9 +248,9 @@ def test_sides__share_no_photo_and_readers_learn_from_others():
 def test_sides__an_owner_on_both_is_refused_and_none_is_cut_in_two():
     owners = np.array([f"o{i % 16}" for i in range(32)])
     with pytest.raises(DataError, match="owners have photos in train and in another split"):
-        sides_of(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
+        plan_fit(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
     owners = np.array([f"o{i // 2}" for i in range(32)])
-    sides = sides_of(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
+    sides = plan_fit(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
     train = sides.photos.indices("train")
     assert not set(sides.fitted.columns["owner"]) & set(sides.photos.columns["owner"][train])
 
@@ -263,8 +262,8 @@ def test_sides__a_near_duplicate_across_splits_is_refused_or_left_out():
     rows[25] = rows[3]  # a test photo is a train photo under another name
     copied = dataclasses.replace(photos, rows=rows, source=source)
     with pytest.raises(DataError, match=r"1 train photos are near-duplicates .* \(train/3\): --drop-leaks"):
-        sides_of(copied, "jpeg", seed=0, drop_leaks=False)
-    sides = sides_of(copied, "jpeg", seed=0, drop_leaks=True, apart=False)
+        plan_fit(copied, "jpeg", seed=0, drop_leaks=False)
+    sides = plan_fit(copied, "jpeg", seed=0, drop_leaks=True, apart=False)
     assert len(sides.fit) == 19
     assert "train/3" not in {sides.fitted.ids[i] for i in sides.fit}
 
@@ -272,16 +271,16 @@ def test_sides__a_near_duplicate_across_splits_is_refused_or_left_out():
 def test_sides__cameras_are_not_shared_where_they_are_known():
     model = Labels(tuple("abcd"), np.arange(32, dtype=np.int32) % 4)
     photos = plain_photos(attributes={"model": model})
-    sides = sides_of(photos, "jpeg", seed=0, drop_leaks=False)
+    sides = plan_fit(photos, "jpeg", seed=0, drop_leaks=False)
     of = {"fit": sides.fitted, "measured": sides.photos.select(sides.photos.indices("val"))}
     cameras = {name: set(one.attributes["model"].values.tolist()) for name, one in of.items()}
     assert len(cameras["fit"]) == len(cameras["measured"]) == 2
     assert not cameras["fit"] & cameras["measured"]
-    assert len(sides_of(photos, "model", seed=0, drop_leaks=False).photos) == 22  # what is asked is the camera
+    assert len(plan_fit(photos, "model", seed=0, drop_leaks=False).photos) == 22  # what is asked is the camera
 
 
 def test_options__of_the_command_are_whole_photos_and_three_readers():
-    from benchmark.erasing.command import parser
+    from benchmark.cli.erase import parser
 
     args = parser().parse_args(["--trace", "jpeg"])
     assert (args.readers, args.mask_ratio) == ("linear,knn,mlp", 0.0)

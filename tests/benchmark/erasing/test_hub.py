@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.erasers import ERASER_FILES, FitSet, fit_eraser, save_eraser
-from tests.warm_python import run_python
+from benchmark.erasing import ERASER_FILES, FitSet, fit_eraser, save_eraser
+from tests.support.processes import run_python
 
 ROOT = Path(__file__).parents[3]
 REPO = "camtrace/leace-jpeg"

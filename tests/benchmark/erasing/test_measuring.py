@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.erasing.measuring import _paired, rows_of, tasks_of, trace_rows
+from benchmark.erasing.card import trace_rows
 from benchmark.results import PhotoValues, Score
+from benchmark.scoring.erase import _paired, rows_of, tasks_of
 from benchmark.stats import paired_difference
 from benchmark.tasks import all_tasks
 from builders.photos import Labels, PhotoSet

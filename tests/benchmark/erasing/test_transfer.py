@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from benchmark.encoders import load_encoder
-from benchmark.erasing import Asking, Row, erase_trace
+from benchmark.erasing import Row
 from benchmark.erasing.card import card_text, curve_table, matrix, table, verdict
-from benchmark.erasing.measuring import rows_of, tasks_of
 from benchmark.options import RunOptions
+from benchmark.scoring import EraseRequest, erase_trace
+from benchmark.scoring.erase import rows_of, tasks_of
 from benchmark.tasks import all_tasks
 from builders.errors import DataError
 from builders.photos import Labels, PhotoSet
@@ -36,13 +37,13 @@ def erased(tmp_path_factory):
     common = {"readers": "linear,knn", "mask_ratio": 0.0, "assignment_seeds": 2, "resamples": 200, "workers": 0}
     options = RunOptions(device="cpu", cache=cache, **common)
     encoder = load_encoder("control:random-projection")
-    asking = Asking("make", "mean", options, transfer=True, sizes=(4,))
+    asking = EraseRequest("make", "mean", options, transfer=True, sizes=(4,))
 
     def some(*given, **how):  # all of them take a minute
         return [task for task in tasks_of(*given, **how) if task.name in ASKED]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.erasing.erase.tasks_of", some)
+        patch.setattr("benchmark.scoring.erase.tasks_of", some)
         yield encoder, asking, erase_trace(encoder, photo_set("here", 9000), asking, also=[photo_set("there", 9100)])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.knn import knn_setups, lists, setups
-from benchmark.knn.kept import parts_to_do
+from benchmark.knn.setups import parts_to_do
 
 RNG = np.random.default_rng(11)
 TRAIN, TEST = (RNG.normal(size=(2, n, 5)).astype(np.float32) for n in (40, 23))

@@ -11,8 +11,8 @@ import torch
 
 from benchmark.knn import knn_setups
 from benchmark.knn.answers import KnnAnswers
-from benchmark.knn.topk import COMPILED_FROM
-from tests.benchmark.waking import Waking, pieces_beside
+from benchmark.knn.search import COMPILED_FROM
+from tests.support.thread_counts import Waking, pieces_beside
 
 
 def asked(n_train: int, n_test: int, dimension: int, classes: int = 6, seeds: int = 5) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn.of_views import cosine_distances, flipped_by, knn_of_views, nearest, worst_of
+from benchmark.knn.query_views import cosine_distances, flipped_by, knn_of_views, nearest, worst_of
 from builders.errors import DataError
 
 VIEWS = 14
@@ -100,8 +100,8 @@ def test_knn_of_views__refuses_views_of_other_photos() -> None:
 
 @pytest.mark.parametrize(("n_train", "k"), [(3, 5), (50, 5), (50, 50)])
 def test_nearest__is_the_order_of_all(n_train: int, k: int, monkeypatch) -> None:
-    monkeypatch.setattr("benchmark.knn.of_views._COLUMNS", 32)
-    monkeypatch.setattr("benchmark.knn.of_views._ROWS", 4)
+    monkeypatch.setattr("benchmark.knn.query_views._COLUMNS", 32)
+    monkeypatch.setattr("benchmark.knn.query_views._ROWS", 4)
     train, views, *_ = case(6, n_train=n_train)
     train[1] = 2 * train[0]  # as near as the first: the lower index comes first
     found = nearest(train, views[0], k)
@@ -115,7 +115,7 @@ def test_nearest__is_the_order_of_all(n_train: int, k: int, monkeypatch) -> None
 
 
 def test_cosine_distances__by_hand(monkeypatch) -> None:
-    monkeypatch.setattr("benchmark.knn.of_views._ROWS", 2)
+    monkeypatch.setattr("benchmark.knn.query_views._ROWS", 2)
     first = np.array([[1, 0], [3, 4], [1, 0], [0, 0], [0.1, 0.3]])
     second = np.array([[-5, 0], [3, 0], [0, 2], [1, 1], [0.1, 0.3]])
     np.testing.assert_allclose(cosine_distances(first, second), [2, 0.4, 1, 1, 0], atol=1e-7)

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.knn.search import NOTHING, pack_keys, read_unit_rows, top_keys, unpack_indices
 from benchmark.knn.setups import knn_setups
-from benchmark.knn.topk import NOTHING, pack_keys, read_unit_rows, top_keys, unpack_indices
 
 
 @settings(max_examples=60, deadline=None)
@@ -48,28 +48,28 @@ needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reas
 @pytest.mark.parametrize(("count", "columns", "values"), [(1, 64, 3), (10, 320, 5), (10, 320, 10**6), (40, 640, 4)])
 def test_top_keys__compiled_gives_the_same_keys(count: int, columns: int, values: int) -> None:
     """Against torch's search, with many ties, with -0.0, and with columns that hold no neighbour."""
-    from benchmark.knn import topk_compiled
+    from benchmark.knn import search_compiled
 
     rng = np.random.default_rng(count)
     block = torch.from_numpy((rng.integers(-values, values, (30, columns)) / values).astype(np.float32))
     block[:, 5] = -0.0
     block[::3, ::2] = -torch.inf
     block[4] = -torch.inf
-    assert topk_compiled.top_keys(block, count).equal(top_keys(block, count))
+    assert search_compiled.top_keys(block, count).equal(top_keys(block, count))
 
 
 @needs_numba
 @pytest.mark.parametrize("columns", [1, 31, 96, 1700])
 def test_nearest_by_label__equals_a_stable_sort_of_each_side(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small whole numbers: similarities are exact, many are equal, and there are pieces of several sizes."""
-    from benchmark.knn import topk_compiled
+    from benchmark.knn import search_compiled
 
-    monkeypatch.setattr(topk_compiled, "ROWS", 2)
+    monkeypatch.setattr(search_compiled, "ROWS", 2)
     rng = np.random.default_rng(columns)
     labels, own = rng.integers(0, 4, columns).astype(np.int32), np.array([0, 1, 2, 3, 9, 0, 1], np.int32)
     queries, keys = (rng.integers(-2, 3, (n, 3)).astype(np.float32) for n in (len(own), columns))
     depths = np.array([3, 50, 1, 7, 3, 96, 400])
-    sides = topk_compiled.nearest_by_label(queries, own, keys, labels, depths)
+    sides = search_compiled.nearest_by_label(queries, own, keys, labels, depths)
     similarities = queries @ keys.T
     for row in range(len(own)):
         positive = labels == own[row]
@@ -95,7 +95,7 @@ def test_knn_setups__compiled_search_gives_the_same_answers(monkeypatch: pytest.
         "memory_bytes": 1 << 16,
     }
     by_torch = knn_setups(train, test, **question)
-    monkeypatch.setattr("benchmark.knn.topk.COMPILED_FROM", 0)
+    monkeypatch.setattr("benchmark.knn.search.COMPILED_FROM", 0)
     compiled = knn_setups(train, test, **question)
     for name in ("correct", "tied", "plain", "by_seed"):
         np.testing.assert_array_equal(getattr(compiled, name), getattr(by_torch, name))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.leaderboard.command import main
+from benchmark.cli.leaderboard import main
 from benchmark.results import published_encoders
 from benchmark.results.schema import Failure, Result, Score, write_result
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.leaderboard.command import main
+from benchmark.cli.leaderboard import main
 from benchmark.results import write_result
 
 WANT, TRACE = "summary/all-same~mean~imagenet", "summary/mp-processing~mean~imagenet"

@@ -10,11 +10,11 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
+from benchmark.cli.leaderboard import main
 from benchmark.leaderboard import site as site_module
-from benchmark.leaderboard.command import main
 from benchmark.results.schema import write_result
 from builders.errors import RemoteError, UsageError
-from tests.warm_python import run_python
+from tests.support.processes import run_python
 
 ROOT = Path(__file__).parents[3]
 
@@ -176,8 +176,8 @@ def run_against(address, tmp_path, repo):
     }
     code = (
         "import sys\n"
-        "from benchmark.leaderboard.command import main\n"
-        "from builders.command_line import guarded\n"
+        "from benchmark.cli.leaderboard import main\n"
+        "from builders.cli import guarded\n"
         "sys.exit(guarded(lambda: main(sys.argv[1:])))"
     )
     arguments = ["--results", repo, "--output", str(tmp_path / "site"), "--no-published"]

@@ -16,7 +16,7 @@ from benchmark.leaderboard import shown_photos as module
 from benchmark.leaderboard import write_report_page
 from benchmark.leaderboard.report_page import RANKS_NOTE, report_page
 from benchmark.leaderboard.shown_photos import SIDE, shown_photos
-from benchmark.results import report_text
+from benchmark.report import report_text
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
 from tests.benchmark.leaderboard.conftest import AXE

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.cli.leaderboard import main
 from benchmark.leaderboard.board import build_board
-from benchmark.leaderboard.command import main
 from benchmark.leaderboard.entries import measured_entries
 from benchmark.leaderboard.site import write_site
 from benchmark.results.files import Refusal, ResultFile

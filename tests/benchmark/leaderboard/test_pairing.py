@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.leaderboard import kept_answers, pairing
+from benchmark.cli.leaderboard import main
+from benchmark.leaderboard import pairing
+from benchmark.leaderboard import pairing as kept_answers
 from benchmark.leaderboard.board import build_board
-from benchmark.leaderboard.command import main
 from benchmark.leaderboard.entries import measured_entries
-from benchmark.leaderboard.kept_answers import KeptAnswers
 from benchmark.leaderboard.means import means
+from benchmark.leaderboard.pairing import StoredAnswers
 from benchmark.results import PhotoValues, ResultFile, Score, log_odds_over_chance, read_answers, write_result
 from benchmark.stats import holm, paired_difference
 from benchmark.tasks import all_tasks
@@ -88,7 +89,7 @@ def p_values(board, task, metric="accuracy"):
     found.update(means("toy", found))
     (held,) = [held for key, held in found.items() if key[1:3] == (task, metric)]
     signed = column(board, task, metric).meaning.kind == "difference"
-    p = pairing.pairs_at_hand(list(held.values()), KeptAnswers(all_tasks()), signed=signed)
+    p = pairing.pairs_at_hand(list(held.values()), StoredAnswers(all_tasks()), signed=signed)
     places = itertools.permutations(range(len(held)), 2)
     ids = [names[key] for key in held]
     return {(ids[i], ids[j]): None if np.isnan(p[i, j]) else float(p[i, j]) for i, j in places}
@@ -298,7 +299,7 @@ def test_pairs__do_not_hang_on_how_much_is_held_at_once(board, answers, monkeypa
     made = board(runs)
     whole = [p_values(made, *key) for key in (("probe/jpeg", "accuracy"), ("knn/jpeg", "spd"))]
     monkeypatch.setattr(pairing, "BLOCK_BYTES", 1)
-    monkeypatch.setattr(KeptAnswers.__init__, "__defaults__", (1,))
+    monkeypatch.setattr(StoredAnswers.__init__, "__defaults__", (1,))
     apart = [p_values(made, *key) for key in (("probe/jpeg", "accuracy"), ("knn/jpeg", "spd"))]
     assert [{k: pytest.approx(p) for k, p in one.items()} for one in whole] == apart
 
@@ -310,7 +311,7 @@ def test_kept_answers__are_read_once_while_they_fit_and_never_hold_more(board, a
     whole = kept_answers.task_answers
     monkeypatch.setattr(kept_answers, "task_answers", lambda *asked: read.append(asked[1]) or whole(*asked))
     files = [e.files[0] for e in made.entries]
-    roomy, tight = KeptAnswers(all_tasks()), KeptAnswers(all_tasks(), limit=1)
+    roomy, tight = StoredAnswers(all_tasks()), StoredAnswers(all_tasks(), limit=1)
     for kept, reads_of in ((roomy, 3), (tight, 6)):
         read.clear()
         for metric in ("pos-same", "neg-same"):
@@ -325,9 +326,9 @@ def test_kept_answers__are_read_once_while_they_fit_and_never_hold_more(board, a
 
 def test_held_form__many_values_are_kept_as_they_are():
     values = np.random.default_rng(4).random(70_000)
-    held = KeptAnswers(all_tasks())._held_form(PhotoValues(np.arange(70_000), values, (0.0, 1.0)))
+    held = StoredAnswers(all_tasks())._held_form(PhotoValues(np.arange(70_000), values, (0.0, 1.0)))
     np.testing.assert_array_equal(held.values(), values)
-    some = KeptAnswers(all_tasks())._held_form(PhotoValues(np.arange(300), values[:300], (0.0, 1.0)))
+    some = StoredAnswers(all_tasks())._held_form(PhotoValues(np.arange(300), values[:300], (0.0, 1.0)))
     assert some.codes.dtype == np.uint16
     np.testing.assert_array_equal(some.values(np.array([5, 2])), values[[5, 2]])
 

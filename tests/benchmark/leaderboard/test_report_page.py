@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from benchmark.leaderboard import write_report_page
-from benchmark.leaderboard.blocks import blocks_of
-from benchmark.leaderboard.report_page import report_page
-from benchmark.results import Failure, OutputScores, Result, report_text
+from benchmark.leaderboard.report_page import blocks_of, report_page
+from benchmark.report import report_text
+from benchmark.results import Failure, OutputScores, Result
 from benchmark.tasks import all_tasks
 from builders.pixels import STUDY_PROCESSINGS
 from tests.benchmark.leaderboard.conftest import AXE, turn_to

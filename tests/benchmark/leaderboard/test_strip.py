@@ -18,7 +18,7 @@ from benchmark.leaderboard import shown_photos as module
 from benchmark.leaderboard import write_report_page
 from benchmark.leaderboard.report_page import report_page
 from benchmark.leaderboard.shown_photos import DETAIL, details_of, shown_photos
-from benchmark.results import report_text
+from benchmark.report import report_text
 from benchmark.results.forms import check_forms
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
+from benchmark.cli.publish_metrics import main
 from benchmark.knn.setups import knn_setups
 from benchmark.metrics import DEFINITIONS, KnnSetups, PairRetrieval, TraceProbe, knn_setup_scores, probe_scores
 from benchmark.metrics import scores as metric_scores
-from benchmark.publishing.metrics_spaces import card_facts, main, write_space
-from benchmark.retrieval.pairs import pair_retrieval
+from benchmark.publishing.metric_spaces import card_facts, write_space
+from benchmark.retrieval import pair_retrieval
 from benchmark.stats.intervals import photo_interval
 from builders.errors import DataError
 from builders.pixels.parameters import PARAMETERS, assigned_class
-from tests.hub_double import OWNER_TOKEN
-from tests.warm_python import run_python
+from tests.support.hub import OWNER_TOKEN
+from tests.support.processes import run_python
 
 ROOT = Path(__file__).parents[3]
 

@@ -10,11 +10,11 @@ import pytest
 
 from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, RunOptions
 from benchmark.options.roles import declared, role
-from benchmark.scoring.kept import slot_of
-from benchmark.scoring.records import options_key, options_record
+from benchmark.scoring.reproduce import options_key, options_record
+from benchmark.scoring.tasks_run import cached_outcome
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
-from tests.source_copy import SourceCopy
+from tests.support.source_copy import SourceCopy
 
 ROOT = Path(__file__).parents[3]
 PHOTOS = PhotoSet.of_bytes("pets", {"a.jpg": b"1", "b.jpg": b"2"})
@@ -37,7 +37,7 @@ def moved(option):
 def key(options):
     """Of an outcome, all but the folder that it lies in."""
     bank = {"of": "an encoder"}
-    slot = slot_of(all_tasks()["probe/jpeg"], PHOTOS, np.ones(2, dtype=bool), bank, options, "cpu")
+    slot = cached_outcome(all_tasks()["probe/jpeg"], PHOTOS, np.ones(2, dtype=bool), bank, options, "cpu")
     return slot.key
 
 

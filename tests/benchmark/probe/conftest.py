@@ -7,5 +7,5 @@ import pytest
 def solver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each of the two ways to solve."""
     if request.param == "stacked":
-        monkeypatch.setattr("benchmark.probe.logistic.compiled_fits", lambda features, fits: None)
+        monkeypatch.setattr("benchmark.probe.solver.newton.compiled_fits", lambda features, fits: None)
     return str(request.param)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from benchmark.probe import LearningCurve, labelled_curve, labelled_probe, processing_curve, processing_probe
-from benchmark.probe.curve import ORDER_SEED
-from benchmark.probe.features import Some
-from benchmark.probe.parts import order_of, part
+from benchmark.probe.parts import ORDER_SEED, order_of, part
 from benchmark.probe.problem import LabelledSplits
+from benchmark.probe.solver.rows import Some
 from benchmark.stats import Difference, photo_interval
 from builders.errors import DataError
 

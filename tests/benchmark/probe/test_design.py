@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.probe import alone, newton_compiled
-from benchmark.probe import design as design_module
-from benchmark.probe.alone import AS_FAST, compiled_fits
-from benchmark.probe.design import design
-from benchmark.probe.features import gather, normalised
-from benchmark.probe.logistic import solve
-from benchmark.probe.objective import Iterates
-from benchmark.probe.products import NARROW, product
-from benchmark.probe.rows_compiled import SUMMED
+from benchmark.probe.solver import design as design_module
+from benchmark.probe.solver import newton as alone
+from benchmark.probe.solver.design import design
+from benchmark.probe.solver.kernels import newton as newton_compiled
+from benchmark.probe.solver.kernels.rows import SUMMED
+from benchmark.probe.solver.newton import AS_FAST, compiled_fits, solve
+from benchmark.probe.solver.objective import Iterates
+from benchmark.probe.solver.products import NARROW, product
+from benchmark.probe.solver.rows import gather, normalised
 from tests.benchmark.probe.toys import CPU, TOYS, as_design, fitted, toy
 
 
 @pytest.fixture
 def stacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.probe.logistic.compiled_fits", lambda features, fits: None)
+    monkeypatch.setattr("benchmark.probe.solver.newton.compiled_fits", lambda features, fits: None)
 
 
 @pytest.mark.parametrize("name", ["easy", "n<d"])
@@ -139,8 +139,8 @@ def test_design__axes_of_other_photos_lead_to_the_same_optimum() -> None:
 def test_product__of_float32_by_either_library(
     columns: int, numpy_is_faster: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmark.probe.products.numpy_is_faster", lambda: numpy_is_faster)
-    monkeypatch.setattr("benchmark.compute.products.numpy_is_faster", lambda: numpy_is_faster)
+    monkeypatch.setattr("benchmark.probe.solver.products.numpy_is_faster", lambda: numpy_is_faster)
+    monkeypatch.setattr("benchmark.compute.kernels.numpy_is_faster", lambda: numpy_is_faster)
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(2, 7, 5)).astype(np.float32), rng.normal(size=(2, 5, columns)).astype(np.float32)
     wide = left.astype(np.float64) @ right.astype(np.float64)
@@ -153,7 +153,7 @@ def test_solve__compiled_and_stacked_find_the_same(monkeypatch: pytest.MonkeyPat
     labels = torch.from_numpy(np.stack([rng.permutation(TOYS["d>64"].y) for _ in range(3)], 1))[None]
     strengths, features = torch.tensor([1e-2, 1e-4, 1e-6], dtype=torch.float64), as_design(TOYS["d>64"])
     alone = solve(features, labels, strengths, 4, tolerance=1e-9)
-    monkeypatch.setattr("benchmark.probe.logistic.compiled_fits", lambda features, fits: None)
+    monkeypatch.setattr("benchmark.probe.solver.newton.compiled_fits", lambda features, fits: None)
     together = solve(features, labels, strengths, 4, tolerance=1e-9)
     np.testing.assert_allclose(alone.loss, together.loss, atol=1e-13)
     np.testing.assert_allclose(alone.weights, together.weights, atol=1e-5)

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from benchmark.probe import processing_probe
-from benchmark.probe.features import normalised
-from benchmark.probe.iccv2025 import LEARNING_RATES, WEIGHT_DECAYS
-from benchmark.probe.sgd import _InRows, _InWeights, descend, rows_are_cheaper, step_work
-from benchmark.probe.tpe import _Parzen, suggest
+from benchmark.probe.protocols.iccv2025 import LEARNING_RATES, WEIGHT_DECAYS, _Parzen, suggest
+from benchmark.probe.solver.rows import normalised
+from benchmark.probe.solver.sgd import _InRows, _InWeights, descend, rows_are_cheaper, step_work
 
 RATES = (0.1, 2.0, 30.0, 100.0)
 DECAYS = (1e-4, 1e-12, 1e-5, 1e-7)
@@ -68,7 +67,7 @@ def test_descend__compiled_equals_torch_one_run_at_a_time(
     n: int, d: int, n_classes: int, groups: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Odd numbers of rows, of weights and of classes; a strong decay, which alone moves the sum over the classes."""
-    monkeypatch.setattr("benchmark.probe.sgd.COMPILED_FROM", 0)
+    monkeypatch.setattr("benchmark.probe.solver.sgd.COMPILED_FROM", 0)
     x, y = data(n, d, n_classes, groups)
     single = x.float().contiguous()
     rates, decays = (0.1, 2.0, 30.0), (1e-4, 1e-2, 1e-5)
@@ -153,7 +152,7 @@ def never_read(index: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")
 def test_descend__compiled_runs_do_not_depend_on_their_company(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.probe.sgd.COMPILED_FROM", 0)
+    monkeypatch.setattr("benchmark.probe.solver.sgd.COMPILED_FROM", 0)
     x, y = data(n=90, groups=1)
     rows = x.float().contiguous()
     options = {"n_classes": 4, "epochs": 5, "batch_size": 32, "resident": rows}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.source_copy import SourceCopy
+from tests.support.source_copy import SourceCopy
 
 FILE = '''
 """Nearest class mean: no search, no iteration."""
@@ -76,7 +76,9 @@ print(json.dumps({
 def test_new_protocol__is_one_file_and_one_line(tmp_path):
     copy = SourceCopy(tmp_path / "copy")
     (copy.folder / "benchmark/probe/means.py").write_text(FILE)
-    copy.insert("benchmark/probe/registry.py", '"iccv2025": "benchmark', '"means": "benchmark.probe.means:MEANS", ')
+    copy.insert(
+        "benchmark/probe/protocols/registry.py", '"iccv2025": "benchmark', '"means": "benchmark.probe.means:MEANS", '
+    )
     found = json.loads(copy.run(SCORE).splitlines()[-1])
     assert found["protocols"] == ["converged", "means", "iccv2025"]
     assert found["named"] == found["recorded"] == "means"

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.probe import design as design_module
 from benchmark.probe import processing_curve, processing_probe, processing_spread
-from benchmark.probe.design import Design, design, joined, resident_bytes
-from benchmark.probe.features import gather
-from benchmark.probe.logistic import solve
+from benchmark.probe.solver import design as design_module
+from benchmark.probe.solver.design import Design, design, joined, resident_bytes
+from benchmark.probe.solver.newton import solve
+from benchmark.probe.solver.rows import gather
 
 FITS, PHOTOS, D, CLASSES = 4, 40, 90, 3
 CPU = torch.device("cpu")

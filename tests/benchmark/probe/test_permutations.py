@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from benchmark.probe import labelled_probe, shuffled_accuracies
-from benchmark.probe.features import normalised
 from benchmark.probe.problem import LabelledSplits
-from benchmark.probe.registry import protocol_named
-from benchmark.probe.sgd import descend
+from benchmark.probe.protocols.registry import protocol_named
+from benchmark.probe.solver.rows import normalised
+from benchmark.probe.solver.sgd import descend
 from benchmark.stats import null_range
 from builders.errors import UsageError
 
@@ -66,7 +66,7 @@ def test_shuffled_accuracies__mean_is_chance_for_balanced_classes(photos) -> Non
 
 def test_shuffled_accuracies__does_not_depend_on_how_many_run_together(photos, monkeypatch) -> None:
     whole = shuffled_accuracies(LabelledSplits(**photos, n_classes=4), chosen={"strength": 1e-3}, permutations=7)
-    monkeypatch.setattr("benchmark.probe.converged.STACK_BYTES", 80 * 4 * 8 * 3)
+    monkeypatch.setattr("benchmark.probe.protocols.converged.STACK_BYTES", 80 * 4 * 8 * 3)
     assert shuffled_accuracies(
         LabelledSplits(**photos, n_classes=4), chosen={"strength": 1e-3}, permutations=7
     ) == pytest.approx(whole)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from benchmark.probe import PROTOCOLS, ProbeAnswers, labelled_probe, processing_probe
-from benchmark.probe import converged as converged_module
-from benchmark.probe import design as design_module
-from benchmark.probe.features import Stacked, gather, normalised
 from benchmark.probe.problem import LabelledSplits, predict, stratified_split
+from benchmark.probe.protocols import converged as converged_module
+from benchmark.probe.solver import design as design_module
+from benchmark.probe.solver.rows import Stacked, gather, normalised
 from builders.errors import DataError, UsageError
 
 QUICK_SGD: dict[str, Any] = {"rounds": (3,), "epochs": 20}

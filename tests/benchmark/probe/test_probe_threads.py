@@ -8,11 +8,11 @@ import torch
 
 from benchmark.compute.threads import LITTLE_WORK
 from benchmark.probe import labelled_probe, processing_probe
-from benchmark.probe.design import Design, decomposed, design
-from benchmark.probe.features import gather, normalised
 from benchmark.probe.problem import LabelledSplits, predict
-from benchmark.probe.products import ONCE, of_each
-from tests.benchmark.waking import Waking, pieces_beside
+from benchmark.probe.solver.design import Design, decomposed, design
+from benchmark.probe.solver.products import ONCE, of_each
+from benchmark.probe.solver.rows import gather, normalised
+from tests.support.thread_counts import Waking, pieces_beside
 
 
 @pytest.mark.parametrize("n", [300, 1000])
@@ -87,11 +87,11 @@ def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(
     block_bytes: int, sets_beside: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With four threads the blocks of one set go side by side, where it has several."""
-    monkeypatch.setattr("benchmark.probe.design.BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr("benchmark.probe.solver.design.BLOCK_BYTES", block_bytes)
     rng = np.random.default_rng(0)
     banks = [rng.normal(size=(90, 40)).astype(np.float32) for _ in range(3)]
     which, rows = np.repeat(np.arange(3)[:, None], 90, 1), np.arange(90)
-    seen, before, found = pieces_beside(monkeypatch, "benchmark.probe.design"), torch.get_num_threads(), []
+    seen, before, found = pieces_beside(monkeypatch, "benchmark.probe.solver.design"), torch.get_num_threads(), []
     try:
         for threads in (1, 2, 4):
             torch.set_num_threads(threads)

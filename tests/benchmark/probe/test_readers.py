@@ -5,11 +5,11 @@ import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
-from benchmark.erasers import fit_eraser
+from benchmark.erasing import fit_eraser
 from benchmark.probe import READERS, LabelledSplits, labelled_probe, processing_probe
-from benchmark.probe.features import normalised
-from benchmark.probe.reader_knn import NEIGHBOURS, vote
-from benchmark.probe.reader_mlp import Net, gradients, train
+from benchmark.probe.readers.knn import NEIGHBOURS, vote
+from benchmark.probe.readers.mlp import Net, gradients, train
+from benchmark.probe.solver.rows import normalised
 from builders.errors import UsageError
 
 OTHERS = [name for name in READERS if name != "linear"]
@@ -77,9 +77,9 @@ def test_processing__a_shift_is_read_and_nothing_is_chance(reader):
 
 @pytest.mark.parametrize("reader", OTHERS)
 def test_more_photos_than_are_needed__are_sampled_and_fewer_assignments_asked(reader, monkeypatch):
-    monkeypatch.setattr("benchmark.probe.readers.MOST_ROWS", 80)
-    monkeypatch.setattr("benchmark.probe.reader_knn.MOST_ROWS", 80)
-    monkeypatch.setattr("benchmark.probe.reader_mlp.FITS_ROWS", 80)
+    monkeypatch.setattr("benchmark.probe.readers.registry.MOST_ROWS", 80)
+    monkeypatch.setattr("benchmark.probe.readers.knn.MOST_ROWS", 80)
+    monkeypatch.setattr("benchmark.probe.readers.mlp.FITS_ROWS", 80)
     rng = np.random.default_rng(0)
     views = [rng.normal(size=(200, 6)).astype(np.float32) + shift for shift in (0, 5)]
     given = [v[:120] for v in views], [v[120:] for v in views], rng.integers(0, 2, (3, 120))

@@ -98,7 +98,7 @@ def test_spread__searches_nothing(protocol, monkeypatch):
     options = {"rounds": (2,), "epochs": 2} if protocol == "iccv2025" else {}
     whole = processing_probe(*given, protocol=protocol, **options)
     probe, _ = processing_parts(*given, protocol=protocol)
-    from benchmark.probe.registry import protocol_named
+    from benchmark.probe.protocols.registry import protocol_named
 
     again = probe(0, 0.5, protocol_named(protocol).at(whole.chosen))
     assert again.search == ()

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmark.probe.design import Design, design
-from benchmark.probe.features import gather
-from benchmark.probe.logistic import Solution, solve
+from benchmark.probe.solver.design import Design, design
+from benchmark.probe.solver.newton import Solution, solve
+from benchmark.probe.solver.rows import gather
 
 CPU = torch.device("cpu")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchmark.results.schema import Result, Score, write_result
-from builders.pixels.codec import codec_canary, codec_versions
-from tests.hub_double import OWNER_TOKEN, READER_TOKEN
-from tests.warm_python import run_python
+from builders.pixels.reference import codec_canary, codec_versions
+from tests.support.hub import OWNER_TOKEN, READER_TOKEN
+from tests.support.processes import run_python
 
 ROOT = Path(__file__).parents[3]
 

@@ -15,8 +15,8 @@ from benchmark.publishing.files import edited, gather_results, result_path
 from benchmark.publishing.table import results_table, table_bytes
 from benchmark.results.schema import Result, write_result
 from builders.errors import DataError
-from tests.hub_double import OWNER_TOKEN, READER_TOKEN
-from tests.warm_python import run_python
+from tests.support.hub import OWNER_TOKEN, READER_TOKEN
+from tests.support.processes import run_python
 
 REPO = "camtrace/results"
 ROOT = Path(__file__).parents[3]

@@ -2,12 +2,13 @@
 
 import pytest
 
+from benchmark.cli.verify import main
 from benchmark.publishing.files import result_path
 from benchmark.publishing.provenance import codec_objection, known_codecs
-from benchmark.publishing.verify import main, verified
+from benchmark.publishing.verify import verified
 from benchmark.results.files import ResultFile
 from builders.files import write_text_atomically
-from builders.pixels.codec import codec_canary, codec_versions
+from builders.pixels.reference import codec_canary, codec_versions
 
 OTHER = {"codec": {"pillow": "12.0.0"}, "codec_canary": "fb0aec8615dad61c"}
 

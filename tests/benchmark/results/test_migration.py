@@ -12,10 +12,9 @@ from benchmark.publishing.files import edited, gather_results, result_path
 from benchmark.publishing.table import results_table
 from benchmark.publishing.verify import verified
 from benchmark.results.files import read_files
-from benchmark.results.migration import MIGRATIONS, SCHEMA_VERSION, migrated
-from benchmark.results.schema import Result, read_result
+from benchmark.results.schema import MIGRATIONS, SCHEMA_VERSION, Result, migrated, read_result
 from builders.errors import DataError
-from builders.pixels.codec import codec_canary
+from builders.pixels.reference import codec_canary
 
 VERSION_1 = Path(__file__).parent / "data" / "version-1.json"
 """``python -m benchmark --data sample --limit 40 --tasks probe/jpeg``, as the last camtrace of version 1 wrote it."""

@@ -1,7 +1,7 @@
 import pytest
 
-from benchmark.results import reading
-from benchmark.results.reading import read_results
+from benchmark.results import files
+from benchmark.results.files import read_results
 from benchmark.results.schema import write_result
 from builders.errors import UsageError
 
@@ -36,5 +36,5 @@ def test_literal__a_pattern_that_matches_only_the_name():
     import fnmatch
 
     name = "results/a[1]*?/x.json"
-    assert fnmatch.fnmatchcase(name, reading._literal(name))
-    assert not fnmatch.fnmatchcase("results/a1bc/x.json", reading._literal(name))
+    assert fnmatch.fnmatchcase(name, files._literal(name))
+    assert not fnmatch.fnmatchcase("results/a1bc/x.json", files._literal(name))

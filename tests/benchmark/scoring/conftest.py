@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.scoring.project import write_project
+from tests.support.user_project import write_project
 
 
 @pytest.fixture(scope="session")

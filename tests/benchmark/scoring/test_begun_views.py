@@ -11,15 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-import benchmark.views.ahead
+import benchmark.views.prefetch
 from benchmark.encoders import Encoder, EncoderInfo, Runtime
-from benchmark.encoders.pixels import Pixels, ResizeTo
+from benchmark.encoders.preprocess.pixels import Pixels, ResizeTo
 from benchmark.options import RunOptions
 from benchmark.scoring import run as scoring
-from benchmark.scoring.asking import Asked, EncoderSource, ignore, score_asked
+from benchmark.scoring.request import EncoderSource, Request, ignore, run_request
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
-from benchmark.views import ProcessingViews, StreamAsked, ViewsAhead
+from benchmark.views import Prefetch, ProcessingViews, StreamRequest
 from builders.errors import EncoderError
 from builders.photos import Labels, PhotoSet
 
@@ -65,13 +65,13 @@ def score(cache, *encoders: Encoder, tasks=("knn/jpeg",), photos: PhotoSet | Non
 @pytest.fixture
 def order(monkeypatch):
     """What happens in a run, as words: each stream of views (how many it is asked for), and the trial."""
-    seen, stream, tried = [], benchmark.views.ahead.view_stream, scoring.tried
+    seen, stream, tried = [], benchmark.views.prefetch.view_stream, scoring.tried
 
     def counted(photos, indices, recipe, preprocesses, **options):
         seen.append(f"{len(preprocesses)} x {len(indices)} x {len(recipe.names)}")
         return stream(photos, indices, recipe, preprocesses, **options)
 
-    monkeypatch.setattr(benchmark.views.ahead, "view_stream", counted)
+    monkeypatch.setattr(benchmark.views.prefetch, "view_stream", counted)
     monkeypatch.setattr(scoring, "tried", lambda *given, **named: seen.append("trial") or tried(*given, **named))
     return seen
 
@@ -136,7 +136,7 @@ def test_score__a_run_that_ends_early_ends_what_it_began(tmp_path, order, monkey
     assert not working()
 
 
-def asked(cache, *names, begun: bool = False, sets: int = 1, **options) -> Asked:
+def asked(cache, *names, begun: bool = False, sets: int = 1, **options) -> Request:
     """Encoders of some names, each of which is loaded in two steps, as one is that another runtime is tried with."""
     chosen = RunOptions(cache=cache, workers=1, resamples=100, assignment_seeds=2, **options)
 
@@ -150,11 +150,11 @@ def asked(cache, *names, begun: bool = False, sets: int = 1, **options) -> Asked
 
         return EncoderSource(load, None)
 
-    return Asked({name: source(name) for name in names}, [photo_set(i) for i in range(sets)], ["knn/jpeg"], chosen)
+    return Request({name: source(name) for name in names}, [photo_set(i) for i in range(sets)], ["knn/jpeg"], chosen)
 
 
 def test_score_asked__views_are_begun_while_another_runtime_is_tried(tmp_path, order):
-    done = score_asked(asked(tmp_path / "a", "small", begun=True))
+    done = run_request(asked(tmp_path / "a", "small", begun=True))
     assert done.complete
     assert order == ["1 x 20 x 6", "trial"]  # once for both, within the budget of memory
     assert not working()
@@ -164,13 +164,13 @@ def test_score_asked__views_are_begun_while_another_runtime_is_tried(tmp_path, o
 
 
 def test_score_asked__nothing_is_begun_that_would_wait_for_kernels(tmp_path, order, monkeypatch):
-    monkeypatch.setattr("benchmark.scoring.asking.engine_being_compiled", lambda: True)
-    assert score_asked(asked(tmp_path, "small")).complete
+    monkeypatch.setattr("benchmark.scoring.request.engine_being_compiled", lambda: True)
+    assert run_request(asked(tmp_path, "small")).complete
     assert order == ["1 x 20 x 6", "trial"]
 
 
 def test_score_asked__of_several_encoders_nothing_is_begun_before_all_are_loaded(tmp_path, order):
-    assert score_asked(asked(tmp_path, "small", "other")).complete
+    assert run_request(asked(tmp_path, "small", "other")).complete
     assert order == ["1 x 20 x 6", "trial"]
 
 
@@ -184,7 +184,7 @@ def test_score_asked__views_of_the_next_set_are_begun_before_the_tasks_on_one(tm
 
     monkeypatch.setattr(scoring, "run_jobs", seen)
     monkeypatch.setattr(os, "memfd_create", lambda name: budgets.append(name) or opened(name))
-    done = score_asked(asked(tmp_path / "a", "small", "other", sets=3))
+    done = run_request(asked(tmp_path / "a", "small", "other", sets=3))
     assert done.complete
     assert order == ["1 x 20 x 6", "trial", "1 x 20 x 6", "tasks", "trial", "1 x 20 x 6", "tasks", "trial", "tasks"]
     assert running == [1, 1, 0]
@@ -195,7 +195,7 @@ def test_score_asked__views_of_the_next_set_are_begun_before_the_tasks_on_one(tm
         (alone,) = score(tmp_path / "alone", encoder(), photos=photo_set(number), workers=0)
         assert one.result.scores == alone.result.scores
     order.clear()
-    assert score_asked(asked(tmp_path / "a", "small", "other", sets=3)).complete
+    assert run_request(asked(tmp_path / "a", "small", "other", sets=3)).complete
     assert order == ["trial", "tasks"] * 3  # all embeddings are there
 
 
@@ -206,7 +206,7 @@ def test_score_asked__an_encoder_that_cannot_be_loaded_takes_its_views_along(tmp
         raise EncoderError("small: it cannot be loaded")
 
     one = replace(asked(tmp_path, "small"), encoders={"small": EncoderSource(load, None)})
-    assert [lost.name for lost in score_asked(one).missing] == ["small"]
+    assert [lost.name for lost in run_request(one).missing] == ["small"]
     assert order == ["1 x 20 x 6"]
     assert not working()
 
@@ -221,15 +221,15 @@ def test_views_ahead__gives_what_is_held_to_who_asks_for_exactly_it(monkeypatch)
         def close(self):
             closed.append(self)
 
-    monkeypatch.setattr(benchmark.views.ahead, "view_stream", Stream)
+    monkeypatch.setattr(benchmark.views.prefetch, "view_stream", Stream)
     photos = photo_set()
     home = (torch.device("cpu"),)
-    asked = StreamAsked(photos, (0, 1), ProcessingViews(("resizing-x2",)), (SMALL,), 2, "auto", home, (2,))
+    asked = StreamRequest(photos, (0, 1), ProcessingViews(("resizing-x2",)), (SMALL,), 2, "auto", home, (2,))
     again = dataclasses.replace(asked, preprocesses=(Pixels(SMALL.steps),))
-    ahead = ViewsAhead()
+    ahead = Prefetch()
     compiled = iter([5.0, 7.0])
     with monkeypatch.context() as first:
-        first.setattr(benchmark.views.ahead, "compiling_s", lambda: next(compiled))
+        first.setattr(benchmark.views.prefetch, "compiling_s", lambda: next(compiled))
         ahead.begin(asked)
     assert ahead.begun_s > 0
     assert ahead.compiling_s == 2

@@ -14,12 +14,11 @@ from benchmark.results.schema import read_result
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.__main__ import main as builders_main
+from builders.data_specs import open_photos
 from builders.errors import DataError, PhotoError, UsageError
-from builders.kinds import open_photos
-from builders.publishing.command import plan_publication
-from builders.sources.built import open_built
-from builders.sources.stored_views import joined, pack, unpack
-from tests.warm_python import run_python
+from builders.publish.cli import plan_publication
+from builders.sources.processed_sets import joined, open_built, pack, unpack
+from tests.support.processes import run_python
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from benchmark.__main__ import camtrace
+from benchmark.cli.score import main
 from benchmark.scoring.cache import chosen, clear, entries
-from benchmark.scoring.command import main
 from builders.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")

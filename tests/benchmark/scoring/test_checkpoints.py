@@ -8,8 +8,9 @@ import pytest
 import timm
 import torch
 
-from benchmark.results import in_step_order, read_result, step_of
-from benchmark.scoring.command import main
+from benchmark.cli.score import main
+from benchmark.report import in_step_order, step_of
+from benchmark.results import read_result
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 

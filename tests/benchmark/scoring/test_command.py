@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from benchmark.__main__ import camtrace
+from benchmark.cli.score import main
 from benchmark.results.schema import read_result
-from benchmark.scoring.command import main
-from builders.kinds import open_photos
-from tests.benchmark.scoring.project import BAD, run
+from builders.data_specs import open_photos
 from tests.conftest import photo_bytes
+from tests.support.user_project import BAD, run
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import re
 import pytest
 
 from benchmark.__main__ import camtrace
+from benchmark.cli.score import main, parser
 from benchmark.options import RunOptions
-from benchmark.scoring.command import main, parser
 from builders.errors import DiskError, UsageError
-from tests.benchmark.scoring.project import run
+from tests.support.user_project import run
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.scoring.command import main
+from benchmark.cli.score import main
 from builders.errors import UsageError
-from tests.benchmark.scoring.project import ROOT, environment, script
+from tests.support.user_project import ROOT, environment, script
 
 
 def test_score__the_engine_is_compiled_beside_the_imports(tmp_path, monkeypatch):

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from benchmark.cli.score import main as score
 from benchmark.encoders import load_encoder
 from benchmark.results.schema import read_result
-from benchmark.scoring.command import main as score
 from builders.__main__ import main as build
+from builders.data_specs import open_photos
 from builders.errors import CamtraceError, EncoderError, UsageError
-from builders.kinds import open_photos
 from builders.pixels import PARAMETERS
 
 ENCODER = """

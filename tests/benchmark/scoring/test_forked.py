@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
+from benchmark.cli.score import main
 from benchmark.scoring import output as reports
-from benchmark.scoring.command import main
-from benchmark.scoring.forked import Forked
-from builders.command_line import guarded
+from benchmark.scoring.output import Forked
+from builders.cli import guarded
 from builders.errors import DataError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
@@ -164,7 +164,7 @@ def test_score__who_draws_is_there_while_it_scores_and_goes_with_it(tmp_path, mo
         there.extend(process for process in multiprocessing.active_children() if process.name == "beside")
         raise DataError("no photos today")
 
-    monkeypatch.setattr("benchmark.scoring.asking.score_asked", fails)
+    monkeypatch.setattr("benchmark.scoring.request.run_request", fails)
     options = ["--model", "bundled:identity", "--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
     assert guarded(lambda: main(options)) == DataError.exit_status
     [process] = there

@@ -14,7 +14,7 @@ from benchmark.__main__ import main
 from benchmark.encoders import encoder_hash, load_encoder
 from benchmark.results import Result, Score, write_result
 from benchmark.results.schema import read_result
-from benchmark.scoring.aside import set_aside
+from benchmark.scoring.output import move_existing
 from tests.conftest import write_dark_and_light
 
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 1, "num_heads": 2}
@@ -136,7 +136,7 @@ def test_set_aside__unless_it_is_the_same_encoder_on_the_same_photos_again(tmp_p
     folder = tmp_path / "mine-encode" / "pets"
     write_result(result("1"), folder / "result.json")
     (folder / "answers.npz").write_bytes(b"answers")
-    where = set_aside(folder, tmp_path, new)
+    where = move_existing(folder, tmp_path, new)
     if place is None:
         assert where is None
         assert (folder / "answers.npz").exists()
@@ -150,7 +150,7 @@ def test_set_aside__unless_it_is_the_same_encoder_on_the_same_photos_again(tmp_p
 def test_set_aside__what_cannot_be_read_and_what_is_there_already_are_kept_too(tmp_path):
     for number, text in enumerate(("no result", "nor this"), 1):
         (tmp_path / "result.json").write_text(text)
-        assert set_aside(tmp_path, tmp_path, result("1")) == tmp_path / f"set-aside-{number}"
+        assert move_existing(tmp_path, tmp_path, result("1")) == tmp_path / f"set-aside-{number}"
     assert (tmp_path / "set-aside-1" / "result.json").read_text() == "no result"
     assert (tmp_path / "set-aside-2" / "result.json").read_text() == "nor this"
 

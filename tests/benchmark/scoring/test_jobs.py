@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.scoring import jobs as task_runs
-from benchmark.scoring.jobs import ROOMS_OF_TASKS, Job, run_jobs
+from benchmark.scoring import tasks_run as task_runs
+from benchmark.scoring.tasks_run import ROOMS_OF_TASKS, Job, run_jobs
 from benchmark.tasks import TaskOutcome, all_tasks
 from builders.errors import DataError
-from tests.warm_python import run_python
+from tests.support.processes import run_python
 
 ROOT = Path(__file__).parents[3]
 
@@ -161,7 +161,7 @@ def test_run_jobs__every_room_that_tasks_import_is_there_before_they_run_side_by
     code = (
         "import sys\n"
         "from types import SimpleNamespace as Some\n"
-        "from benchmark.scoring.jobs import ROOMS_OF_TASKS, Job, run_jobs\n"
+        "from benchmark.scoring.tasks_run import ROOMS_OF_TASKS, Job, run_jobs\n"
         "missing = lambda given: print([room for room in ROOMS_OF_TASKS if room not in sys.modules])\n"
         "task = Some(name='', effort=None, run=missing)\n"
         "run_jobs([Job(task, Some(photos=(), bank=Some(names=(), dim=1), device='cpu'))])"

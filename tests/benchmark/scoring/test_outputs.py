@@ -14,14 +14,15 @@ import timm
 import torch
 from torch import nn
 
+from benchmark.api import score
 from benchmark.bank import Bank, OutputsBank, key_of
-from benchmark.bank.one_device import the_same
+from benchmark.bank.fill.device_process import the_same
+from benchmark.cli.score import main
 from benchmark.encoders import Encoder, as_encoder, load_encoder, with_outputs
-from benchmark.interactive import score
 from benchmark.options import RunOptions
-from benchmark.results import Result, depth_figure, report_figure, report_text
-from benchmark.scoring import jobs
-from benchmark.scoring.command import main
+from benchmark.report import depth_figure, report_figure, report_text
+from benchmark.results import Result
+from benchmark.scoring import tasks_run
 from benchmark.scoring.run import Scored, score_encoders
 from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.errors import UsageError
@@ -78,8 +79,8 @@ def photos(photo_folder: Path) -> PhotoSet:
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the tasks that are computed."""
     names: list[str] = []
-    real = jobs._run
-    monkeypatch.setattr(jobs, "_run", lambda job: names.append(job.task.name) or real(job))
+    real = tasks_run._run
+    monkeypatch.setattr(tasks_run, "_run", lambda job: names.append(job.task.name) or real(job))
     return names
 
 
@@ -139,7 +140,7 @@ def test_layer__is_scored_as_the_encoder_that_ends_there(
 def test_second_run__computes_and_embeds_nothing(
     layered: tuple[Scored, Path], photos: PhotoSet, ran: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmark.scoring.embedded.fill_banks_on", lambda *_, **__: pytest.fail("embedded"))
+    monkeypatch.setattr("benchmark.scoring.passes.fill_banks_on", lambda *_, **__: pytest.fail("embedded"))
     again = _score(_encoder(Stages(), "net"), photos, layered[1], "layers")
     assert not ran
     assert [_numbers(o.scores) for o in again.result.outputs] == [_numbers(o.scores) for o in layered[0].result.outputs]

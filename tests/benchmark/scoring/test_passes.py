@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.bank.embed import PassCost, PassOutcome
+from benchmark.bank.fill.fill import PassCost, PassOutcome
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.options import RunOptions
 from benchmark.results import Score
@@ -22,8 +22,8 @@ from benchmark.tasks import Task, TaskInput, TaskOutcome
 from benchmark.tasks.registry import all_tasks
 from benchmark.views import MaskedViews, PlainViews, ProcessingViews
 from benchmark.views.loading import iterate_views
+from builders.kernels import background
 from builders.photos import PhotoSet
-from builders.pixels.engine import beside
 from builders.pixels.parameters import PROCESSINGS
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
@@ -191,7 +191,7 @@ def test_score__compiling_is_told_apart(tmp_path, monkeypatch, maker, own):
 
     def compile_first(*asked, **how):
         if not compiled:
-            compiled.append(monkeypatch.setattr(beside, "_compiling_s", beside.compiling_s() + 1e6))
+            compiled.append(monkeypatch.setattr(background, "_compiling_s", background.compiling_s() + 1e6))
         return iterate_views(*asked, **how)
 
     monkeypatch.setattr(f"benchmark.{maker}.iterate_views", compile_first)

@@ -16,8 +16,9 @@ from torch import nn
 
 from benchmark.encoders import as_encoder, photo_places
 from benchmark.options import RunOptions
-from benchmark.results import Result, report_figure, report_text
-from benchmark.results.layer_maps import region_maps
+from benchmark.report import report_figure, report_text
+from benchmark.report.layers import region_maps
+from benchmark.results import Result
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.photos import PhotoSet

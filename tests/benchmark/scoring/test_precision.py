@@ -6,11 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark.bank import Verdict
-from benchmark.options import RunOptions
+from benchmark.cli.score import parser
+from benchmark.options import RunOptions, to_run_options
 from benchmark.scoring import run as scoring_run
-from benchmark.scoring import run_options
-from benchmark.scoring.collected import Collected
-from benchmark.scoring.command import parser
+from benchmark.scoring.collect import EncoderRun
 from builders.errors import DataError, EncoderError
 
 PASSED, REFUSED = Verdict(True, ""), Verdict(False, "too coarse")
@@ -18,7 +17,7 @@ PASSED, REFUSED = Verdict(True, ""), Verdict(False, "too coarse")
 
 @pytest.mark.parametrize("given", [True, False])
 def test_run_options__are_forced_where_the_command_says_so(given):
-    assert run_options(parser().parse_args(["--force-dtype"] if given else [])).force_dtype is given
+    assert to_run_options(parser().parse_args(["--force-dtype"] if given else [])).force_dtype is given
     assert RunOptions().force_dtype is False
 
 
@@ -36,7 +35,7 @@ def settle(monkeypatch, tmp_path):
         monkeypatch.setattr(scoring_run, "judge", judge)
         infos = [SimpleNamespace(id=f"encoder {i}") for i in range(len(verdicts))]
         encoders = [SimpleNamespace(number=i, info=info) for i, info in enumerate(infos)]
-        known = [Collected({}) for _ in verdicts]
+        known = [EncoderRun({}) for _ in verdicts]
         for i in failed:
             known[i].failures["encoder", "of before"] = "x"
         options = RunOptions(cache=Path(tmp_path), force_dtype=force)

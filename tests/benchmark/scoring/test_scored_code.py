@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.scoring import scored_code
-from benchmark.scoring.scored_code import HELD_ELSEWHERE, hash_of_code, scoring_packages
+from benchmark.scoring import code_hash
+from benchmark.scoring.code_hash import HELD_ELSEWHERE, hash_of_code, scoring_packages
 
 ROOT = Path(__file__).parents[3]
 
 COVERED = {
-    *("benchmark.compute", "benchmark.erasers", "benchmark.knn", "benchmark.probe", "benchmark.results"),
+    *("benchmark.compute", "benchmark.erasing", "benchmark.knn", "benchmark.probe", "benchmark.results"),
     *("benchmark.retrieval", "benchmark.stats", "benchmark.tasks"),
     *("builders.exif", "builders.photos", "builders.pixels", "builders.splits"),
 }
@@ -46,11 +46,11 @@ def test_scoring_packages__the_pattern_sees_every_import_that_python_sees():
                 elif isinstance(node, ast.Import):
                     modules |= {alias.name for alias in node.names}
             ours = {".".join(m.split(".")[:2]) for m in modules if m.startswith(("benchmark.", "builders."))}
-            assert ours <= set(scored_code._imported(content)), path
+            assert ours <= set(code_hash._imported(content)), path
 
 
 @pytest.mark.parametrize(
-    "file", ["benchmark/erasers/eraser.py", "builders/exif/aliases.yaml", "benchmark/probe/__init__.pyi"]
+    "file", ["benchmark/erasing/eraser.py", "builders/exif/aliases.yaml", "benchmark/probe/__init__.pyi"]
 )
 def test_hash_of_code__one_byte_moves_it(copied, file):
     before = hash_of_code(copied)

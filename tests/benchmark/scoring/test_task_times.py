@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from benchmark.cli.score import main
 from benchmark.options import RunOptions
-from benchmark.scoring import task_times
-from benchmark.scoring.command import main
-from benchmark.scoring.task_times import MadeUpBank, by_family
+from benchmark.scoring import estimating
+from benchmark.scoring.estimating import MadeUpBank, by_family
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
 
@@ -27,14 +27,14 @@ def seconds(monkeypatch):
         train, val = (len(photos.indices(split)) for split in ("train", "val"))
         return 1 + 1e-3 * (train + val) if task.growth == "photos" else 1 + 1e-6 * train * val
 
-    monkeypatch.setattr(task_times, "_seconds", of)
+    monkeypatch.setattr(estimating, "_seconds", of)
 
 
 def test_task_times__grow_with_photos_and_with_pairs(seconds):
-    times = task_times.task_times(TASKS, photo_set(80_000, 20_000), 8, RunOptions(), "cpu")
+    times = estimating.task_times(TASKS, photo_set(80_000, 20_000), 8, RunOptions(), "cpu")
     assert times["probe/sharpening"] == pytest.approx(101)
     assert times["knn/sharpening"] == pytest.approx(1601)
-    fewer = task_times.task_times(TASKS, photo_set(80_000, 20_000), 8, RunOptions(queries=1000), "cpu")
+    fewer = estimating.task_times(TASKS, photo_set(80_000, 20_000), 8, RunOptions(queries=1000), "cpu")
     assert fewer["knn/sharpening"] == pytest.approx(81, abs=0.5)
     assert by_family(times, TASKS) == {
         "Processing probes": pytest.approx(101),
@@ -43,15 +43,15 @@ def test_task_times__grow_with_photos_and_with_pairs(seconds):
 
 
 def test_task_times__few_photos_are_measured_as_they_are(seconds):
-    times = task_times.task_times(TASKS, photo_set(80, 20), 8, RunOptions(), "cpu")
+    times = estimating.task_times(TASKS, photo_set(80, 20), 8, RunOptions(), "cpu")
     assert times["probe/sharpening"] == pytest.approx(1.1)
 
 
 def test_task_times__really_run__and_a_task_that_fails_has_no_time():
     broken = photo_set(80, 0)
-    times = task_times.task_times(TASKS, photo_set(80, 20), 8, RunOptions(resamples=100, assignment_seeds=1), "cpu")
+    times = estimating.task_times(TASKS, photo_set(80, 20), 8, RunOptions(resamples=100, assignment_seeds=1), "cpu")
     assert all(0 < t < 60 for t in times.values())
-    assert task_times.task_times(TASKS, broken, 8, RunOptions(), "cpu")["probe/sharpening"] is None
+    assert estimating.task_times(TASKS, broken, 8, RunOptions(), "cpu")["probe/sharpening"] is None
 
 
 def test_made_up_bank__views_of_a_photo_are_nearer_than_photos():

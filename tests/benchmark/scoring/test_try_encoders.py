@@ -11,8 +11,7 @@ import torch
 
 from benchmark.encoders import Encoder, EncoderInfo, Runtime
 from benchmark.options import RunOptions
-from benchmark.scoring.trial import _spread, own_failures, try_encoders
-from benchmark.scoring.trial_kept import tried
+from benchmark.scoring.trial import _spread, cached_trials, trial_failures, try_encoders
 from benchmark.views import PlainViews
 from builders.photos import PhotoSet
 
@@ -101,7 +100,9 @@ def asked(encoders, options, photos=None, view=None):
         return encoders[0].embed(batch)
 
     first, *others = encoders
-    found = tried([replace(first, embed=counted), *others], photos or grey(), "bytes", view or PlainViews(), options)
+    found = cached_trials(
+        [replace(first, embed=counted), *others], photos or grey(), "bytes", view or PlainViews(), options
+    )
     return len(seen), found
 
 
@@ -169,6 +170,6 @@ def test_spread__different_indices_of_the_set(count):
 
 def test_own_failures__one_odd_photo_in_twenty_is_none():
     failures = {str(i): "preprocessing failed (ValueError: too thin)" for i in range(3)}
-    assert own_failures("toy", dict(list(failures.items())[:2]), 40) == ""
-    assert "fails on 3 of 40 photos" in own_failures("toy", failures, 40)
-    assert own_failures("toy", dict.fromkeys(failures, "no JPEG"), 40) == ""
+    assert trial_failures("toy", dict(list(failures.items())[:2]), 40) == ""
+    assert "fails on 3 of 40 photos" in trial_failures("toy", failures, 40)
+    assert trial_failures("toy", dict.fromkeys(failures, "no JPEG"), 40) == ""

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from benchmark.stats.clusters import clustered_interval
-from benchmark.stats.intervals import photo_interval, photo_intervals, standard_error
-from benchmark.stats.paired import paired_difference
+from benchmark.stats.intervals import paired_difference, photo_interval, photo_intervals, standard_error
+from benchmark.stats.resampling import clustered_interval
 from builders.errors import DataError
 
 THIRTY_OF_FIFTY = [1] * 30 + [0] * 20

@@ -7,8 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from benchmark.stats import paired_difference, photo_interval, photo_intervals, rank_intervals
-from benchmark.stats.clusters import clopper_pearson, clustered_interval
-from benchmark.stats.resampling import cluster_sums
+from benchmark.stats.resampling import clopper_pearson, cluster_sums, clustered_interval
 from builders.errors import DataError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from benchmark.stats.paired import paired_difference
+from benchmark.stats.intervals import paired_difference
 from benchmark.stats.ranks import independent_rank_intervals, rank_intervals
 
 

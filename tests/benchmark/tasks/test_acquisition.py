@@ -9,19 +9,19 @@ from PIL import Image
 
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
-from benchmark.probe import protocols
-from benchmark.probe.turned import turned
+from benchmark.probe import probe
+from benchmark.probe.solver.projected import project
 from benchmark.results.schema import Result
 from benchmark.scoring.run import score_encoders
 from benchmark.stats import against_chance
-from benchmark.tasks.processing import PROCESSING_PROBES
+from benchmark.tasks.processing_probe import PROCESSING_PROBES
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from benchmark.views.acquisition import MaskedViews, PlainViews
+from builders.data_specs import open_photos
 from builders.exif import STUDY_ATTRIBUTES, task_spelling
-from builders.kinds import open_photos
 from builders.photos import UNLABELLED, Labels, PhotoSet
-from builders.pixels.by_pillow import encode_jpeg, open_processed
 from builders.pixels.decode import decode_rgb
+from builders.pixels.reference import encode_jpeg, open_processed
 
 pytestmark = pytest.mark.usefixtures("short_projection")
 
@@ -129,8 +129,8 @@ def test_acquisition_probes__resample_scenes(on_cameras):
 def test_acquisition_probes__copies_of_train_photos_are_read(tmp_path, monkeypatch):
     """What a leak looks like: pictures of noise whose copies stand in the test set. They are turned once for all."""
     made = []
-    monkeypatch.setattr(protocols, "pays", lambda n, dimension, *counts: n < dimension)
-    monkeypatch.setattr(protocols, "turned", lambda splits: made.append(len(splits.train_y)) or turned(splits))
+    monkeypatch.setattr(probe, "pays", lambda n, dimension, *counts: n < dimension)
+    monkeypatch.setattr(probe, "project", lambda splits: made.append(len(splits.train_y)) or project(splits))
     names = ("a", "b", "c", "d")
     rng = np.random.default_rng(0)
     files = {f"{i}": png(Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))) for i in range(40)}

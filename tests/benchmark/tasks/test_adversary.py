@@ -9,9 +9,9 @@ from PIL import Image
 
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.options import RunOptions
+from benchmark.report.text import report_text
 from benchmark.results.answers import read_answers
 from benchmark.results.forms import check_forms
-from benchmark.results.report import report_text
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks.registry import all_tasks
 from builders.photos import Labels, PhotoSet

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.tasks.attribute_photos import SplitPart, among, attribute_labels, parts_of
+from benchmark.tasks.acquisition_probe import SplitPart, among, attribute_labels, parts_of
 from benchmark.tasks.task import Shared, TaskInput
 from builders.photos import UNLABELLED, Labels, PhotoSet
 

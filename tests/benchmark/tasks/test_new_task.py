@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import benchmark.tasks.registry as registry
+from benchmark.cli.compare import main as compare
+from benchmark.cli.leaderboard import main as leaderboard
+from benchmark.cli.score import main as score
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.columns import board_families
-from benchmark.leaderboard.command import main as leaderboard
 from benchmark.leaderboard.entries import measured_entries
 from benchmark.results import Family, Metric, PhotoValues, Score, read_results, read_run, summarise
-from benchmark.scoring.command import main as score
-from benchmark.study.command import main as compare
 from benchmark.tasks import Task, TaskOutcome, all_tasks
 
 pytestmark = pytest.mark.usefixtures("short_projection")

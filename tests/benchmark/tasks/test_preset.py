@@ -16,7 +16,7 @@ from PIL import Image
 
 import camtrace
 from benchmark.encoders import Pixels
-from benchmark.encoders.pixels import CenterCrop, ResizeShort
+from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort
 from builders.photos import PhotoSet
 from builders.pixels import PARAMETERS, PROCESSINGS, assigned_class, process_by_pillow
 

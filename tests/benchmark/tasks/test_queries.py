@@ -10,7 +10,7 @@ from benchmark.leaderboard.entries import _settings
 from benchmark.options import RunOptions
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks import all_tasks
-from benchmark.tasks.queries import balanced_queries
+from benchmark.tasks.knn import balanced_queries
 from builders.photos import Labels, PhotoSet
 from builders.sources.folders import labelled_folder
 

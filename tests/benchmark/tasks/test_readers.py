@@ -5,14 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
+from benchmark.cli.score import main as score
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.results import read_result
-from benchmark.scoring.command import main as score
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks import all_tasks
+from builders.data_specs import open_photos
 from builders.errors import UsageError
-from builders.kinds import open_photos
 from builders.photos import Labels
 
 pytestmark = pytest.mark.usefixtures("short_projection")

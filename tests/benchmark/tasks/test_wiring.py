@@ -12,7 +12,7 @@ from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.knn.setups import knn_setups
 from benchmark.knn.similarity import similarities
 from benchmark.options import RunOptions
-from benchmark.probe.protocols import processing_probe
+from benchmark.probe.probe import processing_probe
 from benchmark.results.forms import check_forms
 from benchmark.scoring.run import Scored, score_encoders
 from benchmark.stats.intervals import photo_interval

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmark.encoders import Pixels
-from benchmark.encoders.pixels import CenterCrop
+from benchmark.encoders.preprocess.pixels import CenterCrop
 from benchmark.views.acquisition import MaskedViews
 
 FRAME, CENTRE = 60, 200

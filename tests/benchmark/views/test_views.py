@@ -7,16 +7,16 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
+from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.views import loading
 from benchmark.views.acquisition import PlainViews
 from benchmark.views.loading import iterate_views, slots_and_ahead
-from benchmark.views.ring import Row, SlotPlan
-from benchmark.views.views import ORIGINAL, ProcessingViews
+from benchmark.views.recipe import ORIGINAL, ProcessingViews
+from benchmark.views.workers.ring import Row, SlotPlan
+from builders.kernels.background import VARIABLE
 from builders.photos import Labels, PhotoSet
-from builders.pixels.by_pillow import process_by_pillow
-from builders.pixels.engine.selection import VARIABLE
 from builders.pixels.parameters import PROCESSINGS
+from builders.pixels.reference import process_by_pillow
 
 PIXELS = Pixels((ResizeShort(24, int(Image.Resampling.BICUBIC)), CenterCrop(24, 24, "round")))
 SIZES = ((90, 61), (50, 131), (3, 2))

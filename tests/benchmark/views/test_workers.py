@@ -19,21 +19,21 @@ import torch
 from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from benchmark.views import ring as ring_module
-from benchmark.views import watch as watch_module
-from benchmark.views import workers as workers_module
 from benchmark.views.acquisition import PlainViews
 from benchmark.views.loading import iterate_views
-from benchmark.views.ring import Ring, Row, SlotPlan, shared_folder
-from benchmark.views.runs import Runs, chosen
-from benchmark.views.views import PhotoViews
-from benchmark.views.watch import Watch
-from benchmark.views.workers import made_by_workers
+from benchmark.views.recipe import PhotoViews
+from benchmark.views.workers import pool as workers_module
+from benchmark.views.workers import ring as ring_module
+from benchmark.views.workers import worker as watch_module
+from benchmark.views.workers.pool import made_by_workers
+from benchmark.views.workers.ring import Ring, Row, SlotPlan, shared_folder
+from benchmark.views.workers.runs import WorkQueue, chosen
+from benchmark.views.workers.worker import Watch
 from builders.errors import DataError
+from builders.kernels.background import VARIABLE
 from builders.photos import PhotoSet
-from builders.pixels import reserving
-from builders.pixels.engine.selection import VARIABLE
-from tests.warm_python import run_python
+from builders.processes import memory
+from tests.support.processes import run_python
 
 ROW = Row((2, 3), np.dtype(np.uint8))
 
@@ -108,7 +108,7 @@ def test_iterate_views__a_source_is_warmed_up_once_before_its_workers():
     assert len(photos.source.warmed) == 1
 
 
-def simulated(runs: Runs, seconds, ahead: int, waited) -> list[set[int]]:
+def simulated(runs: WorkQueue, seconds, ahead: int, waited) -> list[set[int]]:
     """Workers that had a part in each run, where worker ``w`` takes ``seconds[w]`` a position and everything made is
     asked for at once."""
     held, at = [[] for _ in seconds], [-1] * len(seconds)
@@ -140,20 +140,20 @@ def simulated(runs: Runs, seconds, ahead: int, waited) -> list[set[int]]:
 @pytest.mark.parametrize("seconds", [(1.0, 1.0), (1.0, 3.7), (1.0, 1.3, 0.8)])
 def test_chosen__a_run_is_one_workers_where_nobody_waits(seconds):
     """44 scenes through 27 cameras: a run that is cut by what may be made ahead is gone on with by whoever began it."""
-    scenes = simulated(Runs(44 * 27, [i // 27 for i in range(44 * 27)]), seconds, 93, waited=False)
+    scenes = simulated(WorkQueue(44 * 27, [i // 27 for i in range(44 * 27)]), seconds, 93, waited=False)
     assert [len(workers) for workers in scenes] == [1] * 44
     assert set.union(*scenes) == set(range(len(seconds)))
 
 
 def test_chosen__who_has_nothing_to_begin_helps_where_somebody_waits():
     for waited, expected in ((False, [{0}]), (True, [{0, 1}])):
-        assert simulated(Runs(27, [0] * 27), (1.0, 1.0), 93, waited) == expected
-    scenes = simulated(Runs(44 * 27, [i // 27 for i in range(44 * 27)]), (1.0, 1.3), 93, waited=True)
+        assert simulated(WorkQueue(27, [0] * 27), (1.0, 1.0), 93, waited) == expected
+    scenes = simulated(WorkQueue(44 * 27, [i // 27 for i in range(44 * 27)]), (1.0, 1.3), 93, waited=True)
     assert [len(workers) for workers in scenes[:-2]] == [1] * 42
 
 
 def test_chosen__positions_that_are_no_kin_go_to_the_idlest():
-    runs = Runs(3)
+    runs = WorkQueue(3)
     assert chosen(runs, [1, 0], [-1, -1], lambda run: True, most=2, waited=False) == (1, 0)
     assert chosen(runs, [2, 2], [-1, -1], lambda run: True, most=2, waited=False) is None
     assert chosen(runs, [0, 0], [-1, -1], lambda run: False, most=2, waited=True) is None
@@ -210,8 +210,8 @@ def test_made_by_workers__a_photo_that_takes_long_is_waited_for(monkeypatch):
 
 def waits_for_memory(position: int) -> PhotoViews:
     if position == 4:
-        reserving.LONGEST_WAIT_S = 0.9
-        reserving.reserve_for(13_000, 13_000)
+        memory.LONGEST_WAIT_S = 0.9
+        memory.reserve_for(13_000, 13_000)
     return numbered(position)
 
 
@@ -229,8 +229,8 @@ def reads_slowly(position: int) -> PhotoViews:
 def test_made_by_workers__waiting_for_memory_and_reading_are_no_standstill(monkeypatch, make):
     monkeypatch.setattr(workers_module, "STALLED_S", 0.4)
     monkeypatch.setattr(workers_module, "LOOK_S", 0.1)
-    with reserving.memory_budget(1 << 30):
-        held = reserving.reserve_for(13_000, 13_000)
+    with memory.memory_budget(1 << 30):
+        held = memory.reserve_for(13_000, 13_000)
         assert len(list(made(make))) == 9
         held.release()
 

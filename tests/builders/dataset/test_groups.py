@@ -22,8 +22,8 @@ from builders.dataset import (
     grouped,
     parse_build,
 )
-from builders.dataset.groups import in_split, patterns
-from builders.dataset.shard_pool import write_groups
+from builders.dataset.shared_shards import in_split, patterns
+from builders.dataset.write import write_groups
 from builders.errors import DataError, UsageError
 
 CONFIGS = ("make", "iso", "year")

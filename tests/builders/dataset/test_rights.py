@@ -2,7 +2,7 @@
 
 import pytest
 
-from builders.dataset.rights import pixel_rights
+from builders.dataset.manifest import pixel_rights
 from builders.photos import PhotoSet
 
 

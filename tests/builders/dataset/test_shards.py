@@ -17,12 +17,12 @@ import datasets
 import pyarrow.parquet as pq
 import pytest
 
-from builders.dataset import shard_pool
-from builders.dataset.shard_pool import building, write_failures, write_shards, write_splits
+from builders.dataset import write
+from builders.dataset.disk_space import estimate_space, require_space
 from builders.dataset.shards import ShardJob, file_sha256, write_shard
-from builders.dataset.space import estimate_space, require_space
+from builders.dataset.write import building, write_failures, write_shards, write_splits
 from builders.errors import DataError, PhotoError, UsageError
-from tests.warm_python import start_python
+from tests.support.processes import start_python
 
 FEATURES = datasets.Features(
     {
@@ -125,7 +125,7 @@ def test_write_shards__workers_leave_what_they_inherit_alone_and_begin_with_the_
             begun.append(place)
             return super().submit(work, *place)
 
-    monkeypatch.setattr(shard_pool, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(write, "ProcessPoolExecutor", Pool)
     small, large = job(tmp_path, split="test", ids=IDS[:3]), job(tmp_path, ids=IDS[:8], make_rows=frozen_count)
     _, written = write_splits([small, large], workers=2)
     assert begun == [(1, 0), (0, 0), (1, 1)]  # 6, 3 and 2 items
@@ -142,7 +142,7 @@ def test_write_shards__a_signal_while_workers_are_forked_is_not_lost(tmp_path, m
             submitted.append(place)
             return super().submit(work, *place)
 
-    monkeypatch.setattr(shard_pool, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(write, "ProcessPoolExecutor", Pool)
     with pytest.raises(KeyboardInterrupt):
         write_shards(job(tmp_path), workers=2)
     assert len(submitted) == 7
@@ -159,9 +159,7 @@ def test_write_splits__one_pool_writes_what_each_split_alone_would(tmp_path, mon
     splits = [("jpeg", "train"), ("jpeg", "test"), ("other", "train")]
     alone = [write_shards(job(tmp_path / "alone", config=c, split=s)) for c, s in splits]
     pools = []
-    monkeypatch.setattr(
-        shard_pool, "ProcessPoolExecutor", lambda *a, **k: pools.append(1) or ProcessPoolExecutor(*a, **k)
-    )
+    monkeypatch.setattr(write, "ProcessPoolExecutor", lambda *a, **k: pools.append(1) or ProcessPoolExecutor(*a, **k))
     together = write_splits([job(tmp_path / "together", config=c, split=s) for c, s in splits], workers=2)
     assert together == alone
     assert hashes(tmp_path / "together") == hashes(tmp_path / "alone")
@@ -238,7 +236,7 @@ def test_write_shards__no_items_gives_one_empty_shard_that_loads(tmp_path):
 
 
 def test_write_shards__row_groups_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.dataset.parquet_file.ROW_GROUP_BYTES", 20_000)
+    monkeypatch.setattr("builders.dataset.parquet_writer.ROW_GROUP_BYTES", 20_000)
     written = write_shards(job(tmp_path, items_per_shard=40))
     file = pq.ParquetFile(tmp_path / written.shards[0].file)
     assert [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)] == [4] * 19
@@ -246,13 +244,13 @@ def test_write_shards__row_groups_are_bounded(tmp_path, monkeypatch):
 
 def test_building__a_second_build_of_the_same_folder_is_refused(tmp_path, monkeypatch):
     program = (
-        "import sys, time\nfrom pathlib import Path\nfrom builders.dataset.shard_pool import building\n"
+        "import sys, time\nfrom pathlib import Path\nfrom builders.dataset.write import building\n"
         "with building(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "held\n"
-        monkeypatch.setattr(shard_pool, "LOCK_TIMEOUT_S", 0.1)
+        monkeypatch.setattr(write, "LOCK_TIMEOUT_S", 0.1)
         with pytest.raises(UsageError, match="another build"), building(tmp_path):
             pass
     finally:

@@ -16,15 +16,14 @@ from builders.exif.acquisition import Acquisition, acquisition_from_raw, acquisi
 from builders.exif.attributes import (
     ATTRIBUTES,
     LABEL_SETS,
-    OTHER,
     STUDY_ATTRIBUTES,
-    UNKNOWN,
     column_spelling,
     label,
     labels_of,
     printed,
     task_spelling,
 )
+from builders.exif.devices import OTHER, UNKNOWN
 from builders.photos import UNLABELLED
 
 

@@ -10,7 +10,7 @@ import piexif
 import pytest
 
 from scripts import compare_exiftool
-from tests.builders.exif.exif_files import CAMERA, picture
+from tests.support.exif_files import CAMERA, picture
 
 
 @pytest.mark.parametrize(

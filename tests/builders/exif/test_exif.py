@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.exif import exif_block
+from builders.exif import parser
 from builders.exif.acquisition import (
     Acquisition,
     acquisition_from_file,
@@ -19,7 +19,7 @@ from builders.exif.acquisition import (
     acquisition_from_tags,
     positive_fraction,
 )
-from tests.builders.exif.exif_files import CAMERA, picture, tiff
+from tests.support.exif_files import CAMERA, picture, tiff
 
 
 def test_acquisition_from_file__every_field():
@@ -61,18 +61,18 @@ def test_acquisition_from_file__no_exif_is_empty(format):
 
 def test_acquisition_from_file__never_reads_what_is_private():
     found = acquisition_from_file(picture(exif=piexif.dump(CAMERA)))
-    assert set(found.raw) <= set(exif_block.ALLOWED)
+    assert set(found.raw) <= set(parser.ALLOWED)
     assert "SECRET" not in repr(dict(found.raw))
     assert "Ann" not in found.raw.values()
     private = ("GPS", "Serial", "Owner", "Artist", "Thumbnail", "Maker", "Copyright", "Comment", "Host")
-    assert not [name for name in exif_block.ALLOWED if any(word in name for word in private)]
+    assert not [name for name in parser.ALLOWED if any(word in name for word in private)]
 
 
 def test_private_entries_are_blanked_before_interpretation(monkeypatch):
     given_to_pillow = []
-    original = exif_block.ImageFileDirectory_v2.load
+    original = parser.ImageFileDirectory_v2.load
     monkeypatch.setattr(
-        exif_block.ImageFileDirectory_v2,
+        parser.ImageFileDirectory_v2,
         "load",
         lambda self, stream: (original(self, stream), given_to_pillow.append(set(self)))[0],
     )
@@ -143,7 +143,7 @@ def test_positive_fraction__any_rational_survives(numerator, denominator):
     assert positive_fraction(f"{numerator}/{denominator}") == Fraction(numerator, denominator)
 
 
-@given(st.dictionaries(st.sampled_from(exif_block.ALLOWED), st.text()))
+@given(st.dictionaries(st.sampled_from(parser.ALLOWED), st.text()))
 def test_acquisition_from_raw__any_text_has_an_answer(raw):
     found = acquisition_from_raw(raw)
     assert found.exposure_s is None or found.exposure_s > 0

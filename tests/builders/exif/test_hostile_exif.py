@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.errors import PhotoError
-from builders.exif import exif_block
+from builders.exif import parser
 from builders.exif.acquisition import acquisition_from_file
-from tests.builders.exif.exif_files import CAMERA, MAKE, picture, tiff
+from tests.support.exif_files import CAMERA, MAKE, picture, tiff
 
 HOSTILE = {
     "empty": b"",
@@ -67,4 +67,4 @@ def test_acquisition_from_file__any_damage_is_a_value_or_a_reason(data):
     for _ in range(data.draw(st.integers(1, 12))):
         photo[data.draw(st.integers(0, 500))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(PhotoError):
-        assert acquisition_from_file(bytes(photo)).raw.keys() <= set(exif_block.ALLOWED)
+        assert acquisition_from_file(bytes(photo)).raw.keys() <= set(parser.ALLOWED)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from builders.exif import devices
 from builders.exif.acquisition import Acquisition
-from builders.exif.attributes import ATTRIBUTES, OTHER, UNKNOWN, label
-from builders.exif.devices import canonical_make, canonical_model, device_type
-from builders.files import read_own_yaml
+from builders.exif.attributes import ATTRIBUTES, label
+from builders.exif.devices import OTHER, UNKNOWN, canonical_make, canonical_model, device_type
+from builders.files import read_package_yaml
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_aliases__the_table_is_sound():
 
 
 def test_aliases__no_name_belongs_to_two_bodies():
-    table = read_own_yaml(Path(devices.__file__).with_name("aliases.yaml"))
+    table = read_package_yaml(Path(devices.__file__).with_name("aliases.yaml"))
     names = [n.casefold() for model, entry in table["models"].items() for n in (model, *entry.get("names", ()))]
     assert len(names) == len(set(names))
     beginnings = [n.casefold() for entry in table["makes"].values() for n in entry["names"]]

@@ -10,7 +10,7 @@ import piexif
 import pytest
 from PIL import Image
 
-from tests.source_copy import END_OF_LIST, SourceCopy
+from tests.support.source_copy import END_OF_LIST, SourceCopy
 
 TAG = """\
     0xA403: "WhiteBalance",
@@ -85,7 +85,7 @@ print(json.dumps({"status": status, "task": score["task"], "names": score["detai
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> SourceCopy:
     made = SourceCopy(tmp_path_factory.mktemp("sources") / "copy")
-    made.insert("builders/exif/exif_block.py", "}\nTAG_NUMBERS = ", TAG)
+    made.insert("builders/exif/parser.py", "}\nTAG_NUMBERS = ", TAG)
     made.insert("builders/exif/attributes.py", "\n_ATTRIBUTES = (\n", FIND)
     made.insert("builders/exif/attributes.py", END_OF_LIST, ENTRY)
     return made

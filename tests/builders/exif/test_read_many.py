@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import piexif
 
-from builders.exif import exif_pool
-from builders.exif.exif_pool import read_many
-from tests.builders.exif.exif_files import CAMERA, picture
+from builders.exif import reader
+from builders.exif.reader import read_many
+from tests.support.exif_files import CAMERA, picture
 
 
 def test_read_many__paths_and_bytes_in_order(tmp_path):
@@ -15,7 +15,7 @@ def test_read_many__paths_and_bytes_in_order(tmp_path):
     empty = picture()
     readings = list(read_many([path, empty, tmp_path / "absent.jpg", b"no photo", path], workers=2))
     assert [r.acquisition.make for r in readings] == ["HTC", None, None, None, "HTC"]
-    assert [r.reason for r in readings][:2] == [None, exif_pool.NO_EXIF]
+    assert [r.reason for r in readings][:2] == [None, reader.NO_EXIF]
     assert "No such file" in readings[2].reason
     assert "not a JPEG" in readings[3].reason
 
@@ -24,7 +24,7 @@ def test_read_many__a_lost_or_hanging_worker_costs_one_file(tmp_path, monkeypatc
     fake = tmp_path / "sitecustomize.py"
     fake.write_text(
         "import os, time\n"
-        "import builders.exif.exif_block as block\n"
+        "import builders.exif.parser as block\n"
         "read = block.read_allowed\n"
         "def hostile(data):\n"
         "    if data == b'crash': os.kill(os.getpid(), 11)\n"
@@ -58,8 +58,8 @@ def test_read_many__takes_files_only_as_fast_as_results_are_read():
 
 def test_read_many__leaves_no_process_behind(monkeypatch):
     started = []
-    start = exif_pool._start
-    monkeypatch.setattr(exif_pool, "_start", lambda memory: started.append(start(memory)) or started[-1])
+    start = reader._start
+    monkeypatch.setattr(reader, "_start", lambda memory: started.append(start(memory)) or started[-1])
     readings = read_many([b"x"] * 50, workers=2)
     next(readings)
     readings.close()

@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from builders.flickrexif.build import BuildPlan, build
-from builders.flickrexif.fetch import fetch
-from builders.flickrexif.fetching import FetchPlan
-from builders.flickrexif.look import look_into_files
-from builders.flickrexif.state import State
-from tests.builders.flickrexif.built import WORLD
-from tests.builders.flickrexif.flickr_double import PLAN, add, serving
+from builders.flickrexif.build.build import BuildPlan, build
+from builders.flickrexif.build.inspect_files import look_into_files
+from builders.flickrexif.fetch.fetch import fetch
+from builders.flickrexif.fetch.transfer import FetchPlan
+from builders.flickrexif.store.store import State
+from tests.support.flickr import PLAN, add, serving
+from tests.support.flickr_builds import WORLD
 
 
 @pytest.fixture(scope="session")

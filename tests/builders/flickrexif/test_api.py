@@ -8,7 +8,8 @@ import pytest
 import requests
 
 from builders.errors import UsageError
-from builders.flickrexif.api import (
+from builders.flickrexif.api.call_budget import CallBudget
+from builders.flickrexif.api.client import (
     Credentials,
     FlickrClient,
     FlickrRefusal,
@@ -16,11 +17,10 @@ from builders.flickrexif.api import (
     checked_endpoint,
     retry_after,
 )
-from builders.flickrexif.budget import CallBudget
-from builders.flickrexif.state import State
-from tests.builders.flickrexif.clocks import SimulatedClock
-from tests.builders.flickrexif.flickr_double import KEY, SECRET, serving
-from tests.builders.flickrexif.flickr_world import World
+from builders.flickrexif.store.store import State
+from tests.support.clocks import SimulatedClock
+from tests.support.flickr import KEY, SECRET, serving
+from tests.support.flickr_world import World
 
 
 class Script(requests.adapters.BaseAdapter):
@@ -129,7 +129,7 @@ def test_call__after_the_last_attempt_nobody_waits(state, clock):
 
 @pytest.mark.parametrize(("more", "outcome"), [(0, "ok"), (1, "answer too large")])
 def test_call__answers_have_a_largest_size(state, clock, monkeypatch, more, outcome):
-    monkeypatch.setattr("builders.flickrexif.api._MAX_ANSWER_BYTES", len(OK[1]) + 100)
+    monkeypatch.setattr("builders.flickrexif.api.client._MAX_ANSWER_BYTES", len(OK[1]) + 100)
     client, _ = scripted(state, clock, (200, OK[1] + b" " * (100 + more), {}), attempts=1)
     if more:
         with pytest.raises(FlickrUnavailable, match=outcome):

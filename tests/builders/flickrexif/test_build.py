@@ -13,20 +13,20 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from builders.data_specs import open_photos
 from builders.dataset import read_build
 from builders.errors import DataError
 from builders.exif.attributes import ATTRIBUTES, STUDY_ATTRIBUTES
-from builders.flickrexif.build import BuildPlan, build, sources_of
-from builders.flickrexif.checking import folder_tables, tables_to_check
-from builders.flickrexif.collection import collect
-from builders.flickrexif.exif_entries import dumps
-from builders.flickrexif.importing import import_rows
-from builders.flickrexif.licences import LICENCES
-from builders.flickrexif.state import State
-from builders.kinds import open_photos
+from builders.flickrexif.api.exif_answers import dumps
+from builders.flickrexif.api.licences import LICENCES
+from builders.flickrexif.build.build import BuildPlan, build, sources_of
+from builders.flickrexif.build.check_splits import folder_tables, tables_to_check
+from builders.flickrexif.build.collect import collect
+from builders.flickrexif.search.import_ids import import_rows
+from builders.flickrexif.store.store import State
 from builders.splits.report import validate
-from tests.builders.flickrexif.built import SPLIT_NAMES, WORLD, paths_of, rows_of
-from tests.builders.flickrexif.flickr_double import add
+from tests.support.flickr import add
+from tests.support.flickr_builds import SPLIT_NAMES, WORLD, paths_of, rows_of
 
 RENAMED = {"NIKON CORPORATION": "NIKON", "OLYMPUS OPTICAL CO.,LTD": "OLYMPUS", "EASTMAN KODAK COMPANY": "Kodak"}
 

@@ -12,16 +12,16 @@ from pathlib import Path
 import datasets
 import pytest
 
-from builders.flickrexif.cli import main
-from builders.flickrexif.plan import SearchPlan
-from builders.flickrexif.progress import months_to_count
-from builders.flickrexif.search import add_windows
-from builders.flickrexif.state import State
-from builders.flickrexif.status import status_text
-from tests.builders.flickrexif.flickr_double import KEY, SECRET, Faults, serving
-from tests.builders.flickrexif.flickr_world import World
+from builders.flickrexif.cli.steps import main
+from builders.flickrexif.search.forecast import months_to_count
+from builders.flickrexif.search.plan import SearchPlan
+from builders.flickrexif.search.search import add_windows
+from builders.flickrexif.search.status import status_text
+from builders.flickrexif.store.store import State
 from tests.builders.flickrexif.test_search import MONTH, expected_ids
-from tests.warm_python import start_python
+from tests.support.flickr import KEY, SECRET, Faults, serving
+from tests.support.flickr_world import World
+from tests.support.processes import start_python
 
 ROOT = Path(__file__).parents[3]
 CONNECTIONS = 4
@@ -179,7 +179,7 @@ def test_status__is_silent_about_hours_until_the_months_are_counted(tmp_path):
     ],
 )
 def test_cli__bad_input_is_one_sentence(tmp_path, monkeypatch, capsys, arguments, message):
-    from builders.command_line import guarded
+    from builders.cli import guarded
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLICKR_API_KEY", "k")
@@ -191,7 +191,7 @@ def test_cli__bad_input_is_one_sentence(tmp_path, monkeypatch, capsys, arguments
 
 
 def test_cli__no_key_is_one_sentence(tmp_path, monkeypatch, capsys):
-    from builders.command_line import guarded
+    from builders.cli import guarded
 
     monkeypatch.delenv("FLICKR_API_KEY", raising=False)
     assert guarded(lambda: main(["search", "--state", str(tmp_path)])) == 2

@@ -10,9 +10,9 @@ import piexif
 import pytest
 from PIL import Image
 
-from builders.flickrexif.download import DownloadFailure, download, photo_client
-from builders.outside import Pace
-from tests.builders.flickrexif.answering import IMAGE, JPEG, answering
+from builders.flickrexif.fetch.download import DownloadFailure, download, photo_client
+from builders.untrusted import Pace
+from tests.support.flickr_answers import IMAGE, JPEG, answering
 
 
 @pytest.mark.parametrize("page", [b"<!DOCTYPE html><html>", b"\n  <html>", b"\xef\xbb\xbf<?xml version='1.0'?>"])

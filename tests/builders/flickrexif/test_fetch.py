@@ -9,14 +9,14 @@ import json
 import pytest
 
 from builders.errors import DiskError, UsageError
-from builders.flickrexif.addresses import AddressRefused, GuardedBackend
-from builders.flickrexif.fetch import fetch
-from builders.flickrexif.fetching import FetchPlan
-from builders.flickrexif.state import State
-from builders.flickrexif.takedown import forget
-from tests.builders.flickrexif.answering import IMAGE, JPEG, answering
-from tests.builders.flickrexif.flickr_double import PLAN, Faults, add, serving
-from tests.builders.flickrexif.flickr_world import World
+from builders.flickrexif.fetch.fetch import fetch
+from builders.flickrexif.fetch.transfer import FetchPlan
+from builders.flickrexif.store.store import State
+from builders.flickrexif.store.tombstones import forget
+from builders.untrusted.addresses import AddressRefused, GuardedBackend
+from tests.support.flickr import PLAN, Faults, add, serving
+from tests.support.flickr_answers import IMAGE, JPEG, answering
+from tests.support.flickr_world import World
 
 WORLD = World(count=400, burst=0)
 
@@ -179,7 +179,7 @@ def test_fetch__a_full_disk_is_one_sentence_and_exit_status_1(tmp_path, monkeypa
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(importlib.import_module("builders.flickrexif.fetch"), "fetch_into", full)
+    monkeypatch.setattr(importlib.import_module("builders.flickrexif.fetch.fetch"), "fetch_into", full)
     with (
         State(tmp_path, create=True) as state,
         pytest.raises(DiskError, match="disk is full; what was fetched is kept"),

@@ -5,15 +5,15 @@ import pytest
 
 from builders.errors import UsageError
 from builders.exif import acquisition_from_tags, label
-from builders.flickrexif.cli import main
-from builders.flickrexif.exif_entries import loads
-from builders.flickrexif.fill import fill, photos_of_classes
-from builders.flickrexif.state import State
-from builders.flickrexif.status import status_text
-from builders.flickrexif.takedown import forget
-from tests.builders.flickrexif.flickr_double import KEY, SECRET, serving
-from tests.builders.flickrexif.flickr_world import START, World
+from builders.flickrexif.api.exif_answers import loads
+from builders.flickrexif.cli.steps import main
+from builders.flickrexif.search.fill_classes import fill, photos_of_classes
+from builders.flickrexif.search.status import status_text
+from builders.flickrexif.store.store import State
+from builders.flickrexif.store.tombstones import forget
 from tests.builders.flickrexif.test_sample import Halt, client_of, opened, plan_of, run
+from tests.support.flickr import KEY, SECRET, serving
+from tests.support.flickr_world import START, World
 
 END = START + 182 * 86400
 WORLD = World(count=6000, burst=0, owners=3000)

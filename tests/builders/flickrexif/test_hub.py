@@ -8,14 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from builders.dataset import read_build
-from builders.flickrexif.build import BuildPlan, build
-from builders.flickrexif.fetch import FetchPlan, fetch
-from builders.flickrexif.state import State
+from builders.flickrexif.build.build import BuildPlan, build
+from builders.flickrexif.fetch.fetch import fetch
+from builders.flickrexif.fetch.transfer import FetchPlan
+from builders.flickrexif.store.store import State
 from builders.splits import Sizes
-from tests.builders.flickrexif.flickr_double import PLAN, add, serving
-from tests.builders.flickrexif.flickr_world import World
-from tests.builders.publishing.test_publish import client
-from tests.hub_double import HubDouble
+from tests.builders.publish.test_publish import client
+from tests.support.flickr import PLAN, add, serving
+from tests.support.flickr_world import World
+from tests.support.hub import HubDouble
 
 REPO, COPY = "camtrace/flickrexif", "camtrace/copy"
 ATTRIBUTES = ("make", "iso", "focal_length", "is_smartphone")

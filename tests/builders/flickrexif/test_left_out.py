@@ -9,18 +9,18 @@ import pytest
 
 from builders.dataset import read_build
 from builders.errors import DataError
-from builders.flickrexif.build import BuildPlan, build
-from builders.flickrexif.cli import main
-from builders.flickrexif.collection import collect
-from builders.flickrexif.exif_entries import dumps, entries_from_answer
-from builders.flickrexif.fetch import fetch
-from builders.flickrexif.importing import import_rows
-from builders.flickrexif.state import State
-from builders.flickrexif.status import funnel
-from builders.flickrexif.takedown import TOMBSTONES_FILE, forget
-from builders.publishing.command import plan_publication
-from tests.builders.flickrexif.built import SPLIT_NAMES, WORLD, rows_of
-from tests.builders.flickrexif.flickr_double import PLAN, add
+from builders.flickrexif.api.exif_answers import dumps, entries_from_answer
+from builders.flickrexif.build.build import BuildPlan, build
+from builders.flickrexif.build.collect import collect
+from builders.flickrexif.cli.steps import main
+from builders.flickrexif.fetch.fetch import fetch
+from builders.flickrexif.search.import_ids import import_rows
+from builders.flickrexif.search.status import funnel
+from builders.flickrexif.store.store import State
+from builders.flickrexif.store.tombstones import TOMBSTONES_FILE, forget
+from builders.publish.cli import plan_publication
+from tests.support.flickr import PLAN, add
+from tests.support.flickr_builds import SPLIT_NAMES, WORLD, rows_of
 
 
 def test_build__a_broken_file_is_left_out_and_damaged_ones_are_fetched_again(flickr, tmp_path, capsys):

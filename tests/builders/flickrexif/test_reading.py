@@ -2,10 +2,10 @@
 
 import pytest
 
-from builders.flickrexif.exif_entries import entries_from_answer
-from builders.flickrexif.found import found_photo, photo_id, rank
-from builders.flickrexif.reading import LONG_S, MANY, count_slice, doubtful, read_slice, read_whole
-from builders.flickrexif.slices import FLOOR_S, MAX_PAGES, PER_PAGE, SPLIT_ABOVE, Slice
+from builders.flickrexif.api.exif_answers import entries_from_answer
+from builders.flickrexif.api.search_results import photo_id, rank, search_result
+from builders.flickrexif.search.plan import FLOOR_S, MAX_PAGES, PER_PAGE, SPLIT_ABOVE, Slice
+from builders.flickrexif.search.read_slice import LONG_S, MANY, count_slice, doubtful, read_slice, read_whole
 
 START = 1_330_000_000
 SHORT = Slice("2012-02", START, START + FLOOR_S, (4, 5))
@@ -191,7 +191,7 @@ def test_rank__is_a_seeded_hash_of_63_bits():
 
 
 def test_found_photo__what_is_taken_of_an_entry():
-    found = found_photo(
+    found = search_result(
         entry(
             3,
             media="photo",
@@ -208,9 +208,9 @@ def test_found_photo__what_is_taken_of_an_entry():
     )
     assert (len(found.title), len(found.taken), len(found.original_format)) == (500, 40, 10)
     assert {size: sides for size, (_, *sides) in found.urls.items()} == {"o": [0, 0]}
-    assert found_photo(entry(3, media="video")) is None
-    assert found_photo(entry(3, datetaken="2012", datetakenunknown="1")).taken == ""
-    assert found_photo(entry(3, datetaken="2012", datetakenunknown=0)).taken == "2012"
+    assert search_result(entry(3, media="video")) is None
+    assert search_result(entry(3, datetaken="2012", datetakenunknown="1")).taken == ""
+    assert search_result(entry(3, datetaken="2012", datetakenunknown=0)).taken == "2012"
 
 
 def test_entries__the_order_of_trust_and_what_is_kept():

@@ -8,20 +8,20 @@ import pytest
 from scipy.stats import chisquare
 
 from builders.errors import UsageError
-from builders.flickrexif.api import Credentials, FlickrClient
-from builders.flickrexif.budget import CallBudget
-from builders.flickrexif.cli import main
-from builders.flickrexif.forecast import forecast
-from builders.flickrexif.licences import PERMISSIVE
-from builders.flickrexif.plan import SearchPlan
-from builders.flickrexif.sampling import PER_TURN, Stratum, turns_of, windows_of
-from builders.flickrexif.search import pilot, search
-from builders.flickrexif.state import State
-from builders.flickrexif.status import status_text
-from tests.builders.flickrexif.clocks import SimulatedClock
-from tests.builders.flickrexif.flickr_double import KEY, SECRET, Faults, serving
-from tests.builders.flickrexif.flickr_world import DAYS, START, World
+from builders.flickrexif.api.call_budget import CallBudget
+from builders.flickrexif.api.client import Credentials, FlickrClient
+from builders.flickrexif.api.licences import PERMISSIVE
+from builders.flickrexif.cli.steps import main
+from builders.flickrexif.search.forecast import forecast
+from builders.flickrexif.search.plan import SearchPlan
+from builders.flickrexif.search.sample import PER_TURN, Stratum, turns_of, windows_of
+from builders.flickrexif.search.search import pilot, search
+from builders.flickrexif.search.status import status_text
+from builders.flickrexif.store.store import State
 from tests.builders.flickrexif.test_search import expected_ids
+from tests.support.clocks import SimulatedClock
+from tests.support.flickr import KEY, SECRET, Faults, serving
+from tests.support.flickr_world import DAYS, START, World
 
 END = START + DAYS * 86400
 PER_HOUR = 3600

@@ -6,19 +6,18 @@ import numpy as np
 import pytest
 
 from builders.errors import UsageError
-from builders.flickrexif.api import Credentials, FlickrClient, FlickrUnavailable
-from builders.flickrexif.budget import CallBudget
-from builders.flickrexif.clock import SystemClock
-from builders.flickrexif.found import rank
-from builders.flickrexif.licences import PERMISSIVE
-from builders.flickrexif.plan import SearchPlan
-from builders.flickrexif.search import search
-from builders.flickrexif.slices import MAX_RESULTS, month_of
-from builders.flickrexif.state import State
-from builders.flickrexif.status import status_text
-from builders.flickrexif.takedown import forget
-from tests.builders.flickrexif.flickr_double import KEY, SECRET, Faults, serving
-from tests.builders.flickrexif.flickr_world import BURST_START, DAYS, START, World
+from builders.flickrexif.api.call_budget import CallBudget
+from builders.flickrexif.api.client import Credentials, FlickrClient, FlickrUnavailable
+from builders.flickrexif.api.clock import SystemClock
+from builders.flickrexif.api.licences import PERMISSIVE
+from builders.flickrexif.api.search_results import month_of, rank
+from builders.flickrexif.search.plan import MAX_RESULTS, SearchPlan
+from builders.flickrexif.search.search import search
+from builders.flickrexif.search.status import status_text
+from builders.flickrexif.store.store import State
+from builders.flickrexif.store.tombstones import forget
+from tests.support.flickr import KEY, SECRET, Faults, serving
+from tests.support.flickr_world import BURST_START, DAYS, START, World
 
 END = START + DAYS * 86400
 MONTH = 1333238400, 1335830400  # April 2012

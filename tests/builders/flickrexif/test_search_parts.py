@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from builders.errors import RemoteError, UsageError
 from builders.exif.acquisition import acquisition_from_tags
-from builders.flickrexif.budget import CallBudget
-from builders.flickrexif.exif_entries import dumps, entries_from_answer, loads
-from builders.flickrexif.found import found_photo, size_of_url
-from builders.flickrexif.licences import LICENCES, PERMISSIVE, attribution_line, check_with_flickr, chosen_licences
-from builders.flickrexif.slices import FLOOR_S, Slice, gaps, month_of, months, split
-from builders.flickrexif.state import State
-from tests.builders.flickrexif.clocks import SimulatedClock
-from tests.builders.flickrexif.flickr_world import World, licences_answer
+from builders.flickrexif.api.call_budget import CallBudget
+from builders.flickrexif.api.exif_answers import dumps, entries_from_answer, loads
+from builders.flickrexif.api.licences import LICENCES, PERMISSIVE, attribution_line, check_with_flickr, chosen_licences
+from builders.flickrexif.api.search_results import month_of, search_result, size_of_url
+from builders.flickrexif.search.plan import FLOOR_S, Slice, gaps, months, split
+from builders.flickrexif.store.store import State
+from tests.support.clocks import SimulatedClock
+from tests.support.flickr_world import World, licences_answer
 
 
 @given(st.integers(0, 2**31), st.integers(1, 40 * 86400), st.integers(1, 8))
@@ -141,7 +141,7 @@ def test_entries__nonsense_is_empty(answer):
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda x: st.dictionaries(
     st.sampled_from(["id", "owner", "license", "dateupload", "media", "url_o", "title"]), x, max_size=6)))  # fmt: skip
 def test_found_photo__never_raises_on_nonsense(entry):
-    assert found_photo(entry) is None or found_photo(entry).id > 0
+    assert search_result(entry) is None or search_result(entry).id > 0
 
 
 def test_size_of_url__every_form():

@@ -1,7 +1,7 @@
 """The script that lists names which the alias tables cannot place."""
 
-from builders.flickrexif.exif_entries import dumps
-from builders.flickrexif.state import State
+from builders.flickrexif.api.exif_answers import dumps
+from builders.flickrexif.store.store import State
 from scripts import unknown_names
 
 SHOTS = [

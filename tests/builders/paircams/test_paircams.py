@@ -12,8 +12,8 @@ from builders.__main__ import main
 from builders.check import check_folder
 from builders.errors import DataError, UsageError
 from builders.paircams.build import build_paircams
-from builders.paircams.builder import PairCams
-from builders.sources.pair_photos import CAMERA_TYPES, read_pair_photos
+from builders.paircams.cli import PairCams
+from builders.sources.pairs import CAMERA_TYPES, read_pair_photos
 from tests.conftest import photo_bytes
 
 

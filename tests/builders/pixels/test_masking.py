@@ -151,5 +151,5 @@ def test_mask_crop__is_the_reencoded_crop_with_a_mask():
 
 def test_masking__does_not_import_torch():
     code = "import sys, builders.pixels.masking, builders.exif.attributes, "
-    code += "builders.splits.report, builders.exif.exif_pool; sys.exit('torch' in sys.modules)"
+    code += "builders.splits.report, builders.exif.reader; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

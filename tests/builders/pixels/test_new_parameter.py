@@ -9,7 +9,7 @@ import datasets
 import pytest
 from PIL import Image, features
 
-from tests.source_copy import END_OF_LIST, SourceCopy
+from tests.support.source_copy import END_OF_LIST, SourceCopy
 
 ENTRY = """
     Parameter(
@@ -152,8 +152,8 @@ def test_new_parameter__is_scored_from_photos_and_from_the_built_set_alike(
 
 
 def test_new_parameter__engines_leave_it_to_pillow_and_the_study_stays_comparable(copy: SourceCopy) -> None:
-    from builders.pixels.codec import codec_canary
     from builders.pixels.parameters import STUDY_PROCESSINGS
+    from builders.pixels.reference import codec_canary
 
     found = json.loads(copy.run(ENGINES).splitlines()[-1])
     assert found["webp"] == ["webp-q50", "webp-q75", "webp-q95"]

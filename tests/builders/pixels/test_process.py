@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from builders.errors import PhotoError
-from builders.pixels.by_pillow import processed_file, request
-from builders.pixels.codec import codec_canary
 from builders.pixels.parameters import (
     PARAMETERS,
     PROCESSINGS,
@@ -24,6 +22,7 @@ from builders.pixels.parameters import (
     random_scale,
 )
 from builders.pixels.process import process
+from builders.pixels.reference import codec_canary, processed_file, request
 
 
 def photo(width: int = 61, height: int = 47, seed: int = 0) -> Image.Image:

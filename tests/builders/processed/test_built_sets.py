@@ -17,8 +17,8 @@ from PIL import Image
 
 from builders.__main__ import main
 from builders.dataset import read_build
-from tests.builders.publishing.test_publish import client
-from tests.hub_double import HubDouble
+from tests.builders.publish.test_publish import client
+from tests.support.hub import HubDouble
 
 SIMCAMS = ["simcams", "--scenes", "4", "--size", "32", "--configs", "make,iso,focal_length", "--workers", "1"]
 

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from scipy.stats import chi2
 
-from builders.check.found import Adder
 from builders.check.processed import _balance, _check_relative_sizes, _expected, check_processed
+from builders.check.result import Adder
 from builders.photos import Labels, PhotoSet
 from builders.pixels import ALL_PARAMETERS, assigned_class, random_scale
 from builders.processed import ProcessingSettings
-from builders.processed.processed_rows import ProcessedRows, processed_features, processed_rows
+from builders.processed.rows import ProcessedRows, processed_features, processed_rows
 from tests.conftest import photo_bytes
 
 IDS = [f"photo-{i}" for i in range(4)]

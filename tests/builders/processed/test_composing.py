@@ -19,10 +19,10 @@ import builders
 from builders.errors import PhotoError, UsageError
 from builders.pixels import PARAMETERS, assigned_class, decode_rgb, processed_file
 from tests.builders.processed.test_on_the_fly import loaded, source  # noqa: F401
-from tests.builders.publishing.test_publish import client
+from tests.builders.publish.test_publish import client
 from tests.conftest import photo_bytes
-from tests.hub_double import HubDouble
-from tests.warm_python import run_python
+from tests.support.hub import HubDouble
+from tests.support.processes import run_python
 
 SHARPENING = PARAMETERS["sharpening"]
 

@@ -10,11 +10,11 @@ import pytest
 
 import builders
 from builders.__main__ import main
+from builders.data_specs import open_photos
 from builders.errors import UsageError
-from builders.kinds import open_photos
 from builders.pixels import ALL_PARAMETERS, assigned_class
-from builders.processed.assignment import NO_OWN, classes_of, expected_counts, own_classes
-from builders.processed.association import joint_counts
+from builders.processed.assignment import NO_OWN, classes_by_hash, classes_of, expected_counts
+from builders.processed.build import joint_counts
 from builders.splits import cramers_v
 from tests.conftest import photo_bytes
 
@@ -22,7 +22,7 @@ FINE = ALL_PARAMETERS["jpeg-fine"]
 
 
 def table(assignment, labels, per_label, parameter=FINE, seed=0):
-    own = own_classes([f"class {i}" for i in range(labels)], parameter, assignment, seed)
+    own = classes_by_hash([f"class {i}" for i in range(labels)], parameter, assignment, seed)
     counts = np.zeros((labels, len(parameter.classes)), dtype=int)
     for label in range(labels):
         for i in range(per_label):
@@ -52,14 +52,14 @@ def test_association__is_what_was_asked_for(kind, share):
 
 def test_own_classes__are_dealt_out_evenly_and_move_with_the_seed():
     names = [f"n{i:08d}" for i in range(50)]
-    own = own_classes(names, FINE, "correlated:0.2")
+    own = classes_by_hash(names, FINE, "correlated:0.2")
     assert sorted(np.bincount(own, minlength=22)) == [2] * 16 + [3] * 6
-    tied = own_classes(names, FINE, "correlated-classes:0.44")
+    tied = classes_by_hash(names, FINE, "correlated-classes:0.44")
     assert (tied != NO_OWN).sum() == 22
     assert sorted(tied[tied != NO_OWN]) == list(range(22))
     assert (tied[tied != NO_OWN] == own[tied != NO_OWN]).all()
-    assert (own_classes(names, FINE, "correlated:0.2", 1) != own).mean() > 0.8
-    assert (own_classes(names, FINE, "uniform") == NO_OWN).all()
+    assert (classes_by_hash(names, FINE, "correlated:0.2", 1) != own).mean() > 0.8
+    assert (classes_by_hash(names, FINE, "uniform") == NO_OWN).all()
 
 
 @pytest.mark.parametrize(
@@ -78,17 +78,17 @@ def test_own_classes__are_dealt_out_evenly_and_move_with_the_seed():
     ],
 )
 def test_own_classes__a_share_of_the_classes_is_rounded_to_the_nearest(share, labels, tied):
-    own = own_classes([f"class {i}" for i in range(labels)], FINE, f"correlated-classes:{share}")
+    own = classes_by_hash([f"class {i}" for i in range(labels)], FINE, f"correlated-classes:{share}")
     assert (own != NO_OWN).sum() == tied
-    whole = own_classes([f"class {i}" for i in range(labels)], FINE, f"correlated:{share}")
+    whole = classes_by_hash([f"class {i}" for i in range(labels)], FINE, f"correlated:{share}")
     assert (whole != NO_OWN).all()
     assert np.array_equal(np.sort(own[own != NO_OWN]), np.sort(np.arange(tied) % 22))
 
 
 def test_own_classes__one_semantic_class_cannot_be_tied():
     with pytest.raises(UsageError, match="at least two semantic classes, these have 1"):
-        own_classes(["cat"], FINE, "correlated:0.5")
-    assert own_classes(["cat"], FINE, "uniform").tolist() == [NO_OWN]
+        classes_by_hash(["cat"], FINE, "correlated:0.5")
+    assert classes_by_hash(["cat"], FINE, "uniform").tolist() == [NO_OWN]
 
 
 def test_classes_of__what_decides():
@@ -164,7 +164,7 @@ def test_build__card_check_and_views_made_when_read_agree(assignment, many, tmp_
     assert main(["folder", "--source", str(many), "--output", str(out), *options]) == 0
     built = datasets.load_dataset(str(out), "jpeg-fine", cache_dir=str(tmp_path / "cache"))
     card = (out / "README.md").read_text()
-    own = own_classes(built["train"].features["label"].names, FINE, assignment, 4)
+    own = classes_by_hash(built["train"].features["label"].names, FINE, assignment, 4)
     for split, rows in built.items():
         counts = np.zeros((8, 22), dtype=int)
         np.add.at(counts, (rows["label"], rows["jpeg-fine"]), 1)

@@ -10,8 +10,8 @@ from builders.pixels.decode import decode_rgb
 from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
 from builders.pixels.process import process
 from builders.processed.build import build_processed
-from builders.sources.built import open_built
-from builders.sources.hub_photos import read_hub_photos
+from builders.sources.hub_data_sets import read_hub_photos
+from builders.sources.processed_sets import open_built
 
 
 @pytest.fixture(scope="module")

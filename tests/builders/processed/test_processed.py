@@ -12,19 +12,19 @@ import pytest
 
 from builders.__main__ import main
 from builders.check import check_folder
-from builders.check.command import main as check
+from builders.check.cli import main as check
+from builders.data_specs import open_photos
 from builders.dataset.shards import file_sha256
 from builders.errors import DataError, UsageError
-from builders.kinds import open_photos
 from builders.photos import PhotoSet
-from builders.pixels.by_pillow import processed_file
 from builders.pixels.decode import decode_rgb
 from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
 from builders.pixels.process import process
+from builders.pixels.reference import processed_file
 from builders.processed.build import ProcessedPhotos, build_processed
-from builders.processed.processed_rows import ProcessedRows, ProcessingSettings
+from builders.processed.rows import ProcessedRows, ProcessingSettings
 from tests.conftest import photo_bytes
-from tests.warm_python import start_python
+from tests.support.processes import start_python
 
 ROOT = Path(__file__).parents[3]
 
@@ -156,7 +156,7 @@ def test_build_processed__another_build_in_the_folder_needs_fresh(photo_folder, 
 
 
 def test_build_processed__too_small_a_disk_is_told_before_the_start(photo_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.dataset.space.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
+    monkeypatch.setattr("builders.dataset.disk_space.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
     with pytest.raises(DataError, match=r"are needed and 0\.0 MB are free"):
         build_processed(open_photos(f"folder:{photo_folder}"), tmp_path / "out", progress=False)
     assert not files(tmp_path / "out")
@@ -223,7 +223,7 @@ def test_check__a_wrong_label_and_a_changed_file_are_found(photo_folder, tmp_pat
         wrong = PROCESSINGS["jpeg-q75-420" if processing.name != "jpeg-q75-420" else "jpeg-q95-444"]
         return processed_file(image, wrong if photo_id == "train/dog/03.jpg" else processing, photo_id, seed)
 
-    monkeypatch.setattr("builders.processed.processed_rows.processed_file", wrongly)
+    monkeypatch.setattr("builders.processed.rows.processed_file", wrongly)
     build_processed(photos, tmp_path / "wrong", progress=False)
     failed = [c for c in check_folder(tmp_path / "wrong", progress=False) if not c.passed]
     assert [(c.split, c.name) for c in failed] == [("train", "tables and sampling say the class")]

@@ -7,10 +7,10 @@ import pytest
 import scipy.ndimage
 
 from builders.simcams.camera import BAYER_PATTERNS
-from builders.simcams.demosaic import demosaic
-from builders.simcams.optics import bayer_sites
-from builders.simcams.randomness import generator
-from builders.simcams.scenes import paint
+from builders.simcams.random_numbers import generator
+from builders.simcams.stages.develop import demosaic
+from builders.simcams.stages.optics import bayer_sites
+from builders.simcams.stages.scene import paint
 
 # Malvar, He & Cutler 2004, figure 2, times 8.
 GREEN = np.array([[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]])

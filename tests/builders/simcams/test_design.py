@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from builders.photos import SPLITS, UNLABELLED, Labels
 from builders.simcams import bundled_catalogue
-from builders.simcams.design import STOPS, STUDY_CLASSES, UNITS, balanced, settings_for_scene, split_scenes, unit_for
+from builders.simcams.settings import STOPS, STUDY_CLASSES, UNITS, balanced, settings_for_scene, split_scenes, unit_for
 
 
 @given(st.integers(1, 60), st.integers(0, 5))

@@ -14,10 +14,9 @@ from PIL import Image
 
 from builders.exif.acquisition import acquisition_from_file
 from builders.exif.attributes import label
-from builders.pixels.jpeg_header import read_jpeg_header
+from builders.pixels.headers.jpeg import read_jpeg_header
 from builders.simcams import Camera, SceneLight, Settings, Shot, bundled_catalogue, camera_named, render_shot
-from builders.simcams.exif_writing import exif_block
-from builders.simcams.jpeg import all_tables, encode_file, quantisation_tables
+from builders.simcams.stages.jpeg_file import all_tables, encode_file, exif_block, quantisation_tables
 
 Flat = Callable[..., SceneLight]
 CAMERAS = [camera.name for camera in bundled_catalogue()]

@@ -13,27 +13,18 @@ import scipy.ndimage
 pytest.importorskip("numba")
 
 from builders.errors import UsageError
-from builders.pixels.engine import beside
-from builders.simcams import (
-    Framing,
-    SceneLight,
-    Shot,
-    accelerated,
-    bundled_catalogue,
-    compiling,
-    kernels_pipeline,
-    kernels_random,
-    kernels_sensor,
-    optics,
-    scenes,
-    sensor,
-    simcams_photos,
-    stages,
-)
-from builders.simcams.design import STOPS, settings_for_scene
-from builders.simcams.randomness import generator
-from builders.simcams.rendering import render_shot
-from builders.simcams.sensor import Raw
+from builders.kernels import background
+from builders.simcams import Framing, SceneLight, Shot, bundled_catalogue, simcams_photos
+from builders.simcams import engine as compiling
+from builders.simcams import engine as stages
+from builders.simcams.kernels import develop, random
+from builders.simcams.kernels import sensor as kernels_sensor
+from builders.simcams.kernels import stages as accelerated
+from builders.simcams.random_numbers import generator
+from builders.simcams.render import render_shot
+from builders.simcams.settings import STOPS, settings_for_scene
+from builders.simcams.stages import optics, scene, sensor
+from builders.simcams.stages.sensor import Raw
 
 CAMERAS = bundled_catalogue()
 HAND_HELD = Framing(0.03, -0.03, 1.03, 1.5)
@@ -47,8 +38,8 @@ def lights():
     """A scene of each kind, and one with highlights that its photo had clipped, over and under the sensor's range."""
     side = SIDE + 2 * MARGIN
     found = [
-        SceneLight.of_linear_rgb(kind, scenes.paint(kind, side, side, generator(kind)), MARGIN)
-        for kind in scenes.SCENE_KINDS
+        SceneLight.of_linear_rgb(kind, scene.paint(kind, side, side, generator(kind)), MARGIN)
+        for kind in scene.SCENE_KINDS
     ]
     ramp = np.linspace(0, 1, side, dtype=np.float32)[:, None, None] * np.ones((side, side, 3), np.float32)
     return [*found, SceneLight.of_linear_rgb("blown", ramp, MARGIN, clipped=ramp[..., 0] > 0.8)]
@@ -79,13 +70,13 @@ def test_stages__every_camera_has_numpys_bits(i, lights):
         assert picture.std() > 5
 
 
-@pytest.mark.parametrize("kind", scenes.SCENE_KINDS)
+@pytest.mark.parametrize("kind", scene.SCENE_KINDS)
 @pytest.mark.parametrize("shape", [(60, 44), (160, 160)])
 def test_paint__every_kind_of_scene_has_numpys_bits(kind, shape):
-    expected, rng = scenes.paint(kind, *shape, generator("kernels", kind)), generator("kernels", kind)
+    expected, rng = scene.paint(kind, *shape, generator("kernels", kind)), generator("kernels", kind)
     np.testing.assert_array_equal(accelerated.compiled_paint(kind, *shape, rng), expected, strict=True)
     other = generator("kernels", kind)
-    scenes.paint(kind, *shape, other)
+    scene.paint(kind, *shape, other)
     assert rng.random() == other.random()  # what is drawn next, the illuminant, follows from the state
 
 
@@ -110,7 +101,7 @@ def test_surroundings__are_scipys_mean_of_a_mean(shape, size):
     expected = luma
     for _ in range(2):
         expected = scipy.ndimage.uniform_filter(expected, size, mode="nearest")
-    np.testing.assert_array_equal(kernels_pipeline.surroundings(luma, size), expected, strict=True)
+    np.testing.assert_array_equal(develop.surroundings(luma, size), expected, strict=True)
 
 
 def test_light_on_sensor__a_lens_bent_past_the_margin_is_left_to_numpy(lights, camera, settings, monkeypatch):
@@ -185,7 +176,7 @@ def test_fill_bits__a_counter_that_runs_over():
         state["state"]["counter"][:2] = 2**64 - short_of, 2
         philox.state = state
         counter, bits = state["state"]["counter"].copy(), np.empty(count, np.uint64)
-        kernels_random.fill_bits(counter, state["state"]["key"], bits)
+        random.fill_bits(counter, state["state"]["key"], bits)
         np.testing.assert_array_equal(bits, philox.random_raw(count))
         np.testing.assert_array_equal(counter, philox.state["state"]["counter"])
 
@@ -193,7 +184,7 @@ def test_fill_bits__a_counter_that_runs_over():
 def test_normal__tables_of_the_ziggurat_are_numpys():
     """A bound that is off by one shows in one of four billion numbers; NumPy has its tables in this file."""
     compiled = Path(np.random._generator.__file__).read_bytes()
-    for table in (kernels_random._BOUNDS, kernels_random._WIDTHS, kernels_random._DENSITY):
+    for table in (random._BOUNDS, random._WIDTHS, random._DENSITY):
         assert table.size == 256
         assert table.tobytes() in compiled
 
@@ -201,7 +192,7 @@ def test_normal__tables_of_the_ziggurat_are_numpys():
 def test_normal__with_the_tail_of_the_ziggurat():
     numbers = accelerated.normal_numbers(400_000, generator("tail"))
     np.testing.assert_array_equal(numbers, generator("tail").standard_normal(400_000, dtype=np.float32))
-    assert (abs(numbers) > kernels_random._EDGE).sum() == pytest.approx(103, abs=40)  # 2 Phi(-3.654) = 2.6e-4
+    assert (abs(numbers) > random._EDGE).sum() == pytest.approx(103, abs=40)  # 2 Phi(-3.654) = 2.6e-4
 
 
 @pytest.mark.parametrize("begin", [lambda: np.random.default_rng(3), lambda: half_used(generator("half"))])
@@ -282,8 +273,8 @@ def test_chosen_stages__without_numba(afresh, monkeypatch):
 @pytest.fixture
 def own_kernels(tmp_path, monkeypatch):
     """A machine that has compiled nothing; what would compile leaves a file."""
-    monkeypatch.setattr(beside, "kernel_folder", lambda: tmp_path / "kernels")
-    monkeypatch.setattr(beside, "_PROGRAM", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
+    monkeypatch.setattr(background, "kernel_folder", lambda: tmp_path / "kernels")
+    monkeypatch.setattr(background, "_PROGRAM", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
     monkeypatch.setattr(compiling.SIMCAMS_KERNELS, "_process", None)
     return tmp_path
 

@@ -13,7 +13,7 @@ import scipy.special
 
 from builders.simcams import Camera, Framing, SceneLight, Settings, camera_named
 from builders.simcams.camera import STEADY
-from builders.simcams.optics import (
+from builders.simcams.stages.optics import (
     Moment,
     bayer_sites,
     defocus_diameter_px,

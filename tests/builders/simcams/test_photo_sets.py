@@ -21,8 +21,8 @@ from builders.simcams import (
     simcams_photos,
     simpairs_photos,
 )
-from builders.simcams.design import STUDY_CLASSES
-from builders.simcams.shots import SimulatedShots
+from builders.simcams.render import SimulatedShots
+from builders.simcams.settings import STUDY_CLASSES
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from builders.simcams import Camera, SceneLight, Settings, Shot, bundled_catalogue, camera_named, expose
-from builders.simcams.optics import Moment
-from builders.simcams.pipeline import (
+from builders.simcams.random_numbers import generator
+from builders.simcams.stages.develop import (
     balanced_mosaic,
     colour_correction,
     denoise,
@@ -20,8 +20,8 @@ from builders.simcams.pipeline import (
     smooth_b3,
     tone_curve,
 )
-from builders.simcams.randomness import generator
-from builders.simcams.scenes import paint
+from builders.simcams.stages.optics import Moment
+from builders.simcams.stages.scene import paint
 
 Flat = Callable[..., SceneLight]
 Ideal = Callable[[Camera], Camera]

@@ -23,8 +23,8 @@ from builders.simcams import (
     expose,
     render_shot,
 )
-from builders.simcams.optics import Moment
-from builders.simcams.randomness import generator
+from builders.simcams.random_numbers import generator
+from builders.simcams.stages.optics import Moment
 
 Flat = Callable[..., SceneLight]
 

@@ -12,11 +12,11 @@ from PIL import Image
 
 from builders.errors import DataError, PhotoError
 from builders.simcams import PhotoScenes, ProceduralScenes, Settings, Shot, camera_named, render_shot
-from builders.simcams.photo_scenes import linear_light
-from builders.simcams.pipeline import tone_curve
-from builders.simcams.randomness import generator
-from builders.simcams.scene_light import MID_GREY, SceneLight, auto_exposure
-from builders.simcams.scenes import SCENE_KINDS, natural_colours, one_over_f, paint, radii
+from builders.simcams.random_numbers import generator
+from builders.simcams.scene_sources import linear_light
+from builders.simcams.stages.develop import tone_curve
+from builders.simcams.stages.light import MID_GREY, SceneLight, auto_exposure
+from builders.simcams.stages.scene import SCENE_KINDS, natural_colours, one_over_f, paint, radii
 
 
 def photo(folder: Path, name: str, width: int, height: int, level: int | None = None) -> None:

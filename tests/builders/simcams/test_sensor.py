@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from builders.simcams import Camera, Settings, camera_named
-from builders.simcams.randomness import generator
-from builders.simcams.sensor import fixed_pattern, read_out
+from builders.simcams.random_numbers import generator
+from builders.simcams.stages.sensor import fixed_pattern, read_out
 
 SIDE = 256
 

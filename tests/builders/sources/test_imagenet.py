@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from builders.data_specs import open_photos
 from builders.errors import DataError, PhotoError
-from builders.kinds import open_photos
 from builders.sources.imagenet import DEVKIT_TAR, TRAIN_TAR, VAL_TAR, imagenet_photos
 from builders.sources.inaturalist import inaturalist_photos
 

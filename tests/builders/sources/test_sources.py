@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from builders.data_specs import KINDS, DataSpec, Kind, open_photos
 from builders.errors import DataError, PhotoError, UsageError
-from builders.kinds import KINDS, DataSpec, Kind, open_photos
 from builders.photos import SPLITS, PhotoSet
 from builders.sources.folders import seeded_splits
 
@@ -137,7 +137,7 @@ def test_open_photos__a_kind_more_is_one_entry(photo_folder, monkeypatch):
         return open_photos(f"folder:{photo_folder}").limited(5)
 
     entry = Kind("shelf:PATH[@REVISION]", "photos on a shelf", shelf, ("order",), has_revision=True)
-    monkeypatch.setattr("builders.kinds.KINDS", {**KINDS, "shelf": entry})
+    monkeypatch.setattr("builders.data_specs.KINDS", {**KINDS, "shelf": entry})
     assert len(open_photos("shelf:somewhere@v2?order=name", seed=3)) == 5
     with pytest.raises(UsageError, match="unknown option of shelf"):
         open_photos("shelf:somewhere?sort=name")

@@ -10,10 +10,8 @@ from scipy.fft import dct, idct
 pytest.importorskip("numba")
 
 from builders.pixels.engine.colour import to_rgb, to_ycc
-from builders.pixels.engine.dct import forward_1d, inverse_1d
-from builders.pixels.engine.quantise import tables, tables_of_steps
-from builders.pixels.engine.resample import BICUBIC, BILINEAR, BOX, LANCZOS, weights
-from builders.pixels.engine.sharpen import blended
+from builders.pixels.engine.dct import forward_1d, inverse_1d, tables, tables_of_steps
+from builders.pixels.engine.filters import BICUBIC, BILINEAR, BOX, LANCZOS, blended, weights
 
 
 def test_quantiser__equals_integer_division_for_every_coefficient_and_step():

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
-from builders.pixels.by_pillow import process_by_pillow, request
+from benchmark.encoders.preprocess.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
 from builders.pixels.parameters import PROCESSINGS, Processing
+from builders.pixels.reference import process_by_pillow, request
 
 photo = pytest.importorskip("builders.pixels.engine.photo")
 

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from builders.errors import PhotoError, UsageError
-from builders.pixels.by_pillow import process_by_pillow
-from builders.pixels.engine import beside, selection
+from builders.kernels import background
+from builders.pixels.engine import selection
 from builders.pixels.parameters import PROCESSINGS, Processing
 from builders.pixels.process import preprocess_all, process, process_all, reencode_jpeg
+from builders.pixels.reference import process_by_pillow
 
 pytest.importorskip("numba")
 
@@ -102,9 +103,9 @@ def test_engine__that_does_not_compile_is_left_with_one_warning(monkeypatch):
 
 def test_compiled_beside__what_still_compiles_ends_with_the_process_that_began_it():
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"]) as process:
-        beside._end(process, os.getpid() + 1)  # a fork of it
+        background._end(process, os.getpid() + 1)  # a fork of it
         assert process.poll() is None
-        beside._end(process, os.getpid())
+        background._end(process, os.getpid())
         assert process.returncode == -signal.SIGTERM
 
 
@@ -121,19 +122,19 @@ def test_engine_being_compiled__while_the_process_that_compiles_is_at_it(monkeyp
 
 def test_compiled_beside__what_a_machine_lacks_counts_as_compiling(monkeypatch, tmp_path):
     times = iter([0.0, 3.0, 10.0, 17.0, 20.0, 21.0])
-    monkeypatch.setattr(beside, "kernel_folder", lambda: tmp_path)
-    monkeypatch.setattr(beside.time, "perf_counter", lambda: next(times))
-    kernels, before = beside.CompiledBeside("os:getpid", "some"), beside.compiling_s()
+    monkeypatch.setattr(background, "kernel_folder", lambda: tmp_path)
+    monkeypatch.setattr(background.time, "perf_counter", lambda: next(times))
+    kernels, before = background.CompiledBeside("os:getpid", "some"), background.compiling_s()
     with kernels.first_call():
         pass
-    assert beside.compiling_s() - before == 3
+    assert background.compiling_s() - before == 3
     with pytest.raises(RuntimeError), kernels.first_call():
         raise RuntimeError("of a compiler")
-    assert beside.compiling_s() - before == 3 + 7
+    assert background.compiling_s() - before == 3 + 7
     kernels.note()
     with kernels.first_call():
         pass
-    assert beside.compiling_s() - before == 3 + 7
+    assert background.compiling_s() - before == 3 + 7
 
 
 def test_tested__waits_for_who_compiles_and_notes_that_the_kernels_are_there(monkeypatch):
@@ -151,7 +152,7 @@ def test_tested__waits_for_who_compiles_and_notes_that_the_kernels_are_there(mon
 
 
 def test_entry_point__compiles_where_nothing_can_be_written(monkeypatch, tmp_path):
-    from builders.pixels.engine import compiled
+    from builders.kernels import compile
 
     def double(x):
         return 2 * x
@@ -161,14 +162,14 @@ def test_entry_point__compiles_where_nothing_can_be_written(monkeypatch, tmp_pat
 
     monkeypatch.setattr("numba.core.caching._CacheLocator.ensure_cache_path", refuse)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert compiled.entry_point(double)(21) == 42
+    assert compile.entry_point(double)(21) == 42
     assert not list(tmp_path.iterdir())
 
 
 def test_entry_point__is_kept_in_a_folder_named_by_the_sources(monkeypatch, tmp_path):
     from numba import config
 
-    from builders.pixels.engine import compiled, kernel_cache
+    from builders.kernels import cache, compile
 
     def treble(x):
         return 3 * x
@@ -178,18 +179,18 @@ def test_entry_point__is_kept_in_a_folder_named_by_the_sources(monkeypatch, tmp_
     os.utime(stale, (0, 0))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "numba"))
-    assert compiled.entry_point(treble)(2) == 6
+    assert compile.entry_point(treble)(2) == 6
     assert list((tmp_path / "numba").rglob("*.nbi"))
     assert [p.name for p in (tmp_path / "camtrace").iterdir()] == [stale.name]
     monkeypatch.setattr(config, "CACHE_DIR", "")
-    assert compiled.entry_point(treble)(2) == 6
-    assert [p.name for p in (tmp_path / "camtrace").iterdir()] == [f"engine-{kernel_cache.sources_hash()}"]
+    assert compile.entry_point(treble)(2) == 6
+    assert [p.name for p in (tmp_path / "camtrace").iterdir()] == [f"engine-{cache.sources_hash()}"]
     assert list((tmp_path / "camtrace").rglob("*.nbi"))
     assert config.CACHE_DIR == ""
 
 
 def test_kernel_folder__changes_with_a_part_of_another_package(tmp_path):
-    from builders.pixels.engine.kernel_cache import kernel_folder
+    from builders.kernels.cache import kernel_folder
 
     part, other = tmp_path / "part.py", tmp_path / "other.py"
     part.write_text("FACTOR = 2\n")

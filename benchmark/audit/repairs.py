@@ -1,0 +1,287 @@
+"""A planned repair carried out: as Parquet shards of the data set builder, or as plain files. Both resume."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import ClassLabel, Features, Image, Value
+
+from benchmark.audit.open import open_subject
+from benchmark.audit.repair_plan import Repair, RepairPlan, parse_repair, plan_repair
+from benchmark.audit.report import write_audit
+from benchmark.audit.result import Audit
+from benchmark.audit.run import audit
+from benchmark.audit.scan import Plan, scanned
+from benchmark.audit.subjects import PhotoSubject
+from benchmark.options import default_cache
+from builders.data_specs import open_photos
+from builders.dataset import (
+    Card,
+    ShardJob,
+    finish_folder,
+    items_per_shard,
+    pixel_rights,
+    prepare_folder,
+    source_datasets,
+    write_shards,
+)
+from builders.errors import DataError, PhotoError, UsageError, disk_error
+from builders.files import write_bytes_atomically, write_text_atomically
+from builders.photos import SPLITS, UNLABELLED, PhotoSet, PhotoSource
+from builders.pixels import Processing, codec_canary, decode_rgb, processed_file, read_image_header
+
+CONFIG = "repaired"
+
+PLAN_FILE = "repair.json"
+
+_HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+
+_SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WebP": "webp", "GIF": "gif", "HEIC": "heic", "AVIF": "avif", "TIFF": "tiff"}
+
+
+@dataclass(frozen=True)
+class RepairedRows:
+    """The row of each kept photo: a picklable function of its position."""
+
+    source: PhotoSource
+    rows: np.ndarray
+    ids: tuple[str, ...]
+    labels: np.ndarray
+    repair: Repair
+
+    def __call__(self, item: int) -> list[dict[str, Any]]:
+        data = self.source.read(int(self.rows[item]))
+        kept = repaired_bytes(data, self.repair, self.ids[item])
+        name = f"{self.ids[item].replace('/', '_')}.{_suffix(kept)}" if kept is not data else self.ids[item]
+        return [
+            {
+                "image": {"bytes": kept, "path": name.replace("/", "_")},
+                "photo_id": self.ids[item],
+                "label": int(self.labels[item]),
+                "source_sha256": hashlib.sha256(data).hexdigest(),
+            }
+        ]
+
+
+def repaired_bytes(data: bytes, repair: Repair, photo_id: str) -> bytes:
+    """The file of a photo after a repair; the very same bytes where it does not re-encode. Raises ``PhotoError``."""
+    if repair.quality is None or repair.subsampling is None:
+        return data
+    return processed_file(decode_rgb(data), Processing("repair", repair.quality, repair.subsampling), photo_id)
+
+
+def write_repaired(
+    plan: RepairPlan, subject: PhotoSubject, output: Path, *, form: str = "shards", workers: int = 1
+) -> PhotoSet:
+    """Carry a plan out, and open what was written.
+
+    Args:
+        plan: which photos, and how they are saved.
+        subject: the photos.
+        output: folder of the repaired data set; a run that was killed goes on in it.
+        form: ``shards`` (Parquet that ``load_dataset`` reads) or ``files`` (``<split>/<class>/<file>``).
+        workers: processes, for shards.
+
+    Raises:
+        UsageError: the folder holds something else, or another repair.
+        DataError: the disk is full, or no photo could be repaired.
+    """
+    photos = subject.photos.select(plan.kept)
+    labels = subject.label.values[plan.kept]
+    made = _write_files if form == "files" else _write_shards
+    made(plan, photos, labels, subject, output, workers)
+    return reopened(subject, output, form)
+
+
+def reopened(subject: PhotoSubject, output: Path, form: str) -> PhotoSet:
+    """The photos of a repaired folder, with the sources and owners of the photos they were."""
+    if form == "files":
+        return open_photos(f"folder:{output}")
+    photos = open_photos(f"hub:{output}?label=label")
+    columns: dict[str, np.ndarray] = {}
+    places = {photo_id: i for i, photo_id in enumerate(subject.photos.ids)}
+    at = np.array([places[i.partition("/")[2]] for i in photos.ids])
+    for name, column in (("source", subject.source), ("owner", subject.owner)):
+        if column is not None:
+            columns[name] = np.array(
+                [column.names[v] if v != UNLABELLED else "" for v in column.values[at]], dtype=object
+            )
+    return dataclasses.replace(photos, columns=columns)
+
+
+def _write_shards(
+    plan: RepairPlan, photos: PhotoSet, labels: np.ndarray, subject: PhotoSubject, output: Path, workers: int
+) -> None:
+    features = Features(
+        {
+            "image": Image(),
+            "photo_id": Value("string"),
+            "label": ClassLabel(names=list(subject.label.names)),
+            "source_sha256": Value("string"),
+        }
+    )
+    prepare_folder(output, [CONFIG])
+    recipe = {**dataclasses.asdict(plan.repair), "matched": list(plan.matched), "codec_canary": codec_canary()}
+    drawn = photos.evidence.get("splits", "").startswith("seeded")
+    splits = []
+    for split in SPLITS:
+        at = np.arange(len(photos)) if drawn else photos.indices(split)
+        if not len(at) or (drawn and split != "train"):
+            continue
+        ids = tuple(photos.ids[i] for i in at)
+        rows = RepairedRows(photos.source, photos.rows[at], ids, labels[at], plan.repair)
+        job = ShardJob(
+            output=output,
+            config=CONFIG,
+            split=_HUB_SPLITS[split],
+            features=features,
+            ids=ids,
+            make_rows=rows,
+            recipe={**recipe, "labels": hashlib.sha256(labels[at].astype("<i4").tobytes()).hexdigest()},
+            items_per_shard=items_per_shard(200_000, len(at)),
+        )
+        splits.append(write_shards(job, workers=workers))
+    if not any(split.rows for split in splits):
+        raise DataError(f"{photos.name}: not one photo could be repaired")
+    rights = pixel_rights(photos)
+    finish_folder(
+        output,
+        kind="repaired",
+        splits=splits,
+        features={CONFIG: features},
+        default=CONFIG,
+        card=Card(
+            template="audit_repair.md.jinja",
+            pretty_name=f"{photos.name.split(':', 1)[-1]}: repaired",
+            license="unknown" if rights.allowed else "other",
+            source_datasets=source_datasets(photos.name),
+            context={"plan": plan, "photos": photos},
+        ),
+        recipe={**recipe, "source": photos.name, "ids_hash": photos.ids_hash()},
+        pixels=rights,
+    )
+
+
+def _write_files(
+    plan: RepairPlan, photos: PhotoSet, labels: np.ndarray, subject: PhotoSubject, output: Path, workers: int
+) -> None:
+    recipe = {**dataclasses.asdict(plan.repair), "matched": list(plan.matched), "ids_hash": photos.ids_hash()}
+    described = json.dumps(recipe, sort_keys=True)
+    state = output / f".{PLAN_FILE}"
+    if output.exists() and any(output.iterdir()) and (not state.is_file() or state.read_text() != described):
+        raise UsageError(f"{output}: holds something else, or another repair; choose a new folder")
+    try:
+        write_text_atomically(state, described)
+        failures = [f for f in (_write_file(plan, photos, labels, subject, output, i) for i in range(len(photos))) if f]
+        if failures:
+            write_text_atomically(output / ".failures.jsonl", "".join(json.dumps(f) + "\n" for f in failures))
+    except OSError as error:
+        raise disk_error(error, output, kept="files are kept") from None
+    if len(failures) == len(photos):
+        raise DataError(f"{photos.name}: not one photo could be repaired (the first: {failures[0]['reason']})")
+
+
+def _write_file(
+    plan: RepairPlan, photos: PhotoSet, labels: np.ndarray, subject: PhotoSubject, output: Path, i: int
+) -> dict[str, str] | None:
+    """Write one photo, unless it is there; what could not be done, if anything. Names are derived, not believed."""
+    photo_id = photos.ids[i]
+    folder = output / _safe(subject.label.names[labels[i]])
+    drawn = photos.evidence.get("splits", "").startswith("seeded")
+    if not drawn and len(np.unique(photos.splits)) > 1:  # one folder named train would be taken for a class
+        folder = output / SPLITS[photos.splits[i]] / folder.name
+    digest = hashlib.sha256(photo_id.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    stem = f"{_safe(Path(photo_id).stem)[:80]}-{digest}"
+    if any((folder / f"{stem}.{suffix}").exists() for suffix in (*_SUFFIXES.values(), "img")):
+        return None
+    try:
+        data = repaired_bytes(photos.read(i), plan.repair, photo_id)
+    except PhotoError as error:
+        return {"id": photo_id.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), "reason": str(error)}
+    write_bytes_atomically(folder / f"{stem}.{_suffix(data)}", data)
+    return None
+
+
+def _suffix(data: bytes) -> str:
+    return _SUFFIXES.get(read_image_header(data).format, "img")
+
+
+def _safe(text: str) -> str:
+    """A name that is one plain part of a path; leading dots would hide a file."""
+    return re.sub(r"[^\w.-]", "_", text, flags=re.ASCII).lstrip(".") or "_"
+
+
+SHOWN_CLASSES = 10
+
+
+def repair(found: Audit, arguments: argparse.Namespace) -> Audit | None:
+    """Plan, say, and unless it is a dry run apply and audit again; the audit of the repaired set, or ``None``."""
+    subject = open_subject(
+        arguments.data, label=arguments.label, source=arguments.source, owner=arguments.owner, limit=arguments.limit
+    )
+    assert isinstance(subject, PhotoSubject), "streams are refused before"
+    with scanned(subject, Plan(), default_cache(), workers=arguments.workers) as scan:
+        plan = plan_repair(parse_repair(arguments.repair), found, subject, scan)
+    print("\nRepair:")
+    for sentence in plan.sentences:
+        print(f"  - {sentence}")
+    for name, (before, after) in list(plan.by_class.items())[:SHOWN_CLASSES]:
+        print(f"      {name}: {before:,} -> {after:,}")
+    write_text_atomically(arguments.output / "repair.json", json.dumps(described(plan), indent=1) + "\n")
+    if arguments.dry_run:
+        print("nothing was changed (--dry-run)")
+        return None
+    output: Path = arguments.output / "repaired"
+    photos = write_repaired(plan, subject, output, form=arguments.form, workers=arguments.workers)
+    again = audit(photos, pixels=arguments.pixels, workers=arguments.workers, seed=arguments.seed)
+    if not len(photos):
+        raise UsageError(f"{output}: nothing is left")
+    write_audit(again, arguments.output / "after")
+    print(f"\nAfter it ({again.photos:,} photos in {output}):\n{again.verdict}")
+    for sentence in (*again.findings, *remaining(found, again)):
+        print(f"  - {sentence}")
+    print(f"written to {arguments.output / 'after'}")
+    return again
+
+
+def remaining(before: Audit, after: Audit) -> list[str]:
+    """What each layer told before and tells now."""
+    lines = []
+    for score in after.layers:
+        earlier = before.layer(score.layer, score.target)
+        was = f", {100 * earlier.accuracy:.0f} % before" if earlier else ""
+        lines.append(
+            f"{score.target} from {score.title}: {100 * score.accuracy:.0f} % (chance {100 * score.chance:.0f} %{was})"
+        )
+    told = {s.layer for s in after.layers}
+    lines += [
+        f"{s.target} from {s.title}: nothing is left to read ({100 * s.accuracy:.0f} % before)"
+        for s in before.layers
+        if s.layer not in told and s.target == "label"
+    ]
+    lines += [
+        f"still there: {q.title} ({q.measure} = {q.value:.2f})"
+        for q in after.questions
+        if q.flagged and not q.content and q.target == "label"
+    ]
+    return lines
+
+
+def described(plan: RepairPlan) -> dict[str, Any]:
+    """The plan as JSON values."""
+    return {
+        "repair": dataclasses.asdict(plan.repair),
+        "photos": plan.photos,
+        "kept": len(plan.kept),
+        "matched": list(plan.matched),
+        "by_class": {name: {"before": b, "after": a} for name, (b, a) in plan.by_class.items()},
+        "sentences": list(plan.sentences),
+    }

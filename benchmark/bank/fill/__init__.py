@@ -1,0 +1,1 @@
+"""The pass that fills banks with embeddings."""

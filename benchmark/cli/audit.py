@@ -1,0 +1,125 @@
+"""``camtrace audit DATA``: is the label confounded with codec, size or camera? Repairs on request."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.audit import Audit
+from builders.cli import Parser, check_writable
+from builders.errors import UsageError
+from builders.untrusted import readable
+
+THRESHOLD = 0.1
+"""Effect (corrected V, eta, or advantage over chance) from which ``--exit-code`` fails."""
+
+CONFOUNDED = 1
+"""Exit status of ``--exit-code`` for a data set that is confounded above the threshold."""
+
+
+def main(argv: Sequence[str]) -> int:
+    return run(parser().parse_args(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    _check(arguments)
+    from benchmark.audit import (
+        audit,
+        card_section,
+        write_audit,  # not for --help: pandas takes a second
+    )
+
+    check_writable("--output", arguments.output)
+    found = audit(
+        arguments.data,
+        label=arguments.label,
+        source=arguments.source,
+        owner=arguments.owner,
+        pixels=arguments.pixels,
+        near_duplicates=arguments.near_duplicates,
+        limit=arguments.limit,
+        stream=arguments.stream,
+        workers=arguments.workers,
+        seed=arguments.seed,
+    )
+    last = found
+    write_audit(found, arguments.output)
+    if arguments.card:
+        print(card_section(found))
+    else:
+        _print(found, arguments.output)
+    if arguments.repair:
+        from benchmark.audit import repair
+
+        last = repair(found, arguments) or found
+    if arguments.exit_code and last.worst_effect >= arguments.threshold:
+        print(
+            f"camtrace: {last.name} is confounded ({last.worst_effect:.2f}, the threshold is {arguments.threshold:g})",
+            file=sys.stderr,
+        )
+        return CONFOUNDED
+    return 0
+
+
+def parser() -> Parser:
+    p = Parser(
+        "camtrace audit",
+        description="Is the label of a data set confounded with codec, size or camera? Reads headers, and as many "
+        "pixels as asked for; a run that was stopped goes on where it was.",
+    )
+    p.add_argument("data", metavar="DATA", help="folder:PATH, hub:REPO?label=..., or any other data specification")
+    p.add_argument("-o", "--output", type=Path, default=Path("audit"), help="folder of audit.html, .md, .json and .png")
+    p.add_argument(
+        "--label",
+        default="",
+        metavar="COLUMN",
+        help="label, folder, folder:N (N-th of the path), re:PATTERN (of ids), or a column (default: the set's label)",
+    )
+    p.add_argument("--source", default="", metavar="COLUMN", help="where a photo comes from, named as --label")
+    p.add_argument("--owner", default="", metavar="COLUMN", help="whose photos err together, named as --label")
+    p.add_argument("--pixels", type=int, default=0, metavar="N", help="decode about N photos too (default: none)")
+    p.add_argument("--near-duplicates", action="store_true", help="decode every photo (small) to find same pictures")
+    p.add_argument("--limit", type=int, metavar="N", help="at most N photos")
+    p.add_argument("--stream", action="store_true", help="read a hub: data set row by row without storing it")
+    p.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+    p.add_argument("--seed", type=int, default=0, help="of permutations and folds (default 0)")
+    p.add_argument("--card", action="store_true", help="print a section for the README.md of the data set")
+    p.add_argument("--exit-code", action="store_true", help="exit with status 1 where the threshold is reached")
+    p.add_argument(
+        "--threshold", type=float, default=THRESHOLD, help="corrected V or advantage over chance (default %(default)s)"
+    )
+    p.add_argument(
+        "--repair",
+        metavar="HOW",
+        help="reencode (or as jpeg:75-420), match, or drop: writes OUTPUT/repaired and audits it again",
+    )
+    p.add_argument("--dry-run", action="store_true", help="with --repair: print what would be lost, and change nothing")
+    p.add_argument(
+        "--form", default="shards", choices=("shards", "files"), help="Parquet that load_dataset reads, or plain files"
+    )
+    p.set_defaults(run=run)
+    return p
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if not 0 < arguments.threshold <= 1:
+        raise UsageError(f"--threshold {arguments.threshold}: give a number over 0, at most 1")
+    if arguments.workers < 1:
+        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
+    if arguments.dry_run and not arguments.repair:
+        raise UsageError("--dry-run needs --repair HOW: without it nothing but the audit is written")
+    if arguments.repair:
+        from benchmark.audit import parse_repair
+
+        parse_repair(arguments.repair)
+        if arguments.stream:
+            raise UsageError("--repair needs every photo: leave out --stream")
+
+
+def _print(found: Audit, output: Path) -> None:
+    print(found.verdict)
+    for sentence in (*found.findings, *found.repairs):
+        print(f"  - {sentence}")
+    print(readable(f"written to {output}: open {output / 'audit.html'}"))

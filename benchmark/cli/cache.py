@@ -1,0 +1,126 @@
+"""``camtrace cache list|clear``: what is kept on this machine, and how to be rid of it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from benchmark.options import default_cache
+from builders.cli import Command, Parser, group_parser
+from builders.errors import UsageError
+
+COMMANDS: dict[str, Command] = {
+    "list": Command("benchmark.cli.cache:list_parser", "what is kept, how much it takes, how old it is"),
+    "check": Command("benchmark.cli.cache:check_parser", "read it once: is everything as it was written?"),
+    "clear": Command("benchmark.cli.cache:clear_parser", "remove what can be made again"),
+}
+"""Each entry is added by the change that adds its parser."""
+
+
+def parser() -> Parser:
+    """Of ``camtrace cache``."""
+    return group_parser("camtrace cache", "What is kept on this machine to make later runs short.", COMMANDS)
+
+
+def add_cache_option(p: argparse.ArgumentParser) -> None:
+    """``--cache``, which every command of the group has."""
+    p.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="its folder (%(default)s)")
+
+
+def list_parser() -> Parser:
+    """The options of ``camtrace cache list``."""
+    p = Parser("camtrace cache list", description="What is kept, how much it takes, how old it is.")
+    add_cache_option(p)
+    p.add_argument("--json", action="store_true", help="as JSON, with every entry")
+    p.set_defaults(run=run_list)
+    return p
+
+
+def check_parser() -> Parser:
+    """The options of ``camtrace cache check``."""
+    p = Parser(
+        "camtrace cache check",
+        description="Read everything once and compare it with its checksums. What does not match is named (exit status "
+        "1); the next run that needs it makes it again, and never uses it.",
+    )
+    p.add_argument("what", nargs="*", metavar="WHAT", help="kinds or names from list (default: all)")
+    add_cache_option(p)
+    p.set_defaults(run=run_check)
+    return p
+
+
+def clear_parser() -> Parser:
+    """The options of ``camtrace cache clear``."""
+    p = Parser(
+        "camtrace cache clear",
+        description="Remove what can be made again. Runs that are at work on it fail: end them first.",
+    )
+    p.add_argument("what", nargs="+", metavar="WHAT", help="all, a kind (banks, outcomes, ...), or names from list")
+    p.add_argument("--older-than", type=float, default=0.0, metavar="DAYS", help="only what was last used before")
+    p.add_argument("--dry-run", action="store_true", help="say what would be removed")
+    add_cache_option(p)
+    p.set_defaults(run=run_clear)
+    return p
+
+
+def run_list(args: argparse.Namespace) -> int:
+    import json
+
+    from benchmark.report import markdown_table
+    from benchmark.scoring import KINDS, entries, free_space, size
+
+    found = entries(args.cache)
+    if args.json:
+        rows = [{"name": e.name, "bytes": e.size, "changed": round(e.changed), "about": e.about} for e in found]
+        print(json.dumps({"cache": str(args.cache), "entries": rows}, indent=2, ensure_ascii=False))
+        return 0
+    total = sum(entry.size for entry in found)
+    print(f"{args.cache}: {size(total)} in {len(found):,} entries, {size(free_space(args.cache))} free on the disk")
+    if not found:
+        return 0
+    kinds: dict[str, list[int]] = {}
+    for entry in found:
+        kinds.setdefault(entry.kind, []).append(entry.size)
+    table = [[kind, f"{len(s):,}", size(sum(s)), KINDS.get(kind, "not of this version")] for kind, s in kinds.items()]
+    print(f"\n{markdown_table(['kind', 'entries', 'size', 'what'], table)}")
+    big = [entry for entry in found if entry.kind in ("banks", "outcomes")]
+    if big:
+        listed = [[e.name, size(e.size), _age(e.changed), e.about] for e in big]
+        print(f"\n{markdown_table(['name', 'size', 'last used', 'what'], listed)}")
+    return 0
+
+
+def run_check(args: argparse.Namespace) -> int:
+    from tqdm.auto import tqdm
+
+    from benchmark.scoring import ALL, chosen, damaged, size
+
+    found = chosen(args.cache, args.what or [ALL])
+    bar = tqdm(found, desc="checking", unit="entry", delay=2, leave=False, disable=None)
+    wrong = [(entry.name, why) for entry in bar if (why := damaged(entry))]
+    for name, why in wrong:
+        print(f"{name}: {why}")
+    total = size(sum(entry.size for entry in found))
+    print(f"{len(found):,} entries, {total}, were read: {len(wrong)} are not as they were written")
+    if wrong:
+        print(f"they are made again when they are needed; camtrace cache clear {wrong[0][0]} makes space at once")
+    return 1 if wrong else 0
+
+
+def run_clear(args: argparse.Namespace) -> int:
+    from benchmark.scoring import chosen, clear, size
+
+    if args.older_than < 0:
+        raise UsageError(f"--older-than {args.older_than:g}: give a number of days, 0 or more")
+    found = chosen(args.cache, args.what, args.older_than)
+    freed = sum(entry.size for entry in found) if args.dry_run else clear(found)
+    verb = "would remove" if args.dry_run else "removed"
+    print(f"{verb} {len(found):,} entries, {size(freed)}, of {args.cache}")
+    return 0
+
+
+def _age(changed: float) -> str:
+    """How long ago, in the unit that people use."""
+    hours = max(0.0, time.time() - changed) / 3600
+    return f"{hours:.0f} h ago" if hours < 48 else f"{hours / 24:.0f} days ago"

@@ -1,0 +1,205 @@
+"""Options of ``camtrace plan | work | status | finish``; what they do is in ``command.py`` and ``working.py``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmark.cluster import CODE, absolute, code, go_to_folder, ranked, read_request, request_of
+from builders.cli import Parser
+from builders.cluster import (
+    Finishing,
+    Markers,
+    Plan,
+    StorageFolder,
+    count_text,
+    progress,
+    read_plan,
+    state_text,
+    write_plan,
+)
+from builders.errors import DataError, UsageError
+
+_REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+
+
+def plan(args: argparse.Namespace) -> int:
+    if args.ranks is not None and args.ranks < 1:
+        raise UsageError(f"--ranks {args.ranks}: at least 1 is needed")
+    if args.rank_minutes <= 0:
+        raise UsageError(f"--rank-minutes {args.rank_minutes:g}: give more than 0")
+    request = read_request(args.words)
+    place = StorageFolder.of(absolute(args.plan) if args.plan else f"{request.output}.plan")
+    fields = ranked(request).planned(place, 60 * args.rank_minutes, args.ranks)
+    fields["facts"] = {CODE: code(), **fields["facts"]}
+    fields["notes"] = {**fields.get("notes", {}), "folder": os.getcwd()}
+    files = fields.pop("files", {})
+    frozen = Plan(request.kind, request.words, request.output, **fields)
+    write_plan(frozen, place, files)
+    print(f"{place}/plan.json: {_size_text(frozen)}")
+    print(state_text(progress(frozen, place), place).splitlines()[-1])
+    return 0
+
+
+def _size_text(plan: Plan) -> str:
+    """Ranks, items, hours and bytes, as far as they are known beforehand."""
+    seconds, size = plan.estimate["seconds"], plan.estimate["bytes"]
+    known = [f"about {seconds / 3600:,.2f} hours of this machine in all"] if seconds is not None else []
+    known += [f"{size / 1e9:,.2f} GB"] if size is not None else []
+    measured = f"{', '.join(known)} (measured on a sample: it may be half or twice this)"
+    what = f"{count_text(len(plan.ranks), 'rank')}, {plan.size:,} {plan.estimate['items']}"
+    return f"{what}; {measured if known else 'hours and bytes are not known beforehand'}"
+
+
+def status(args: argparse.Namespace) -> int:
+    plan, place = read_plan(absolute(args.plan))
+    print(state_text(progress(plan, place), place))
+    return 0
+
+
+def finish(args: argparse.Namespace) -> int:
+    if args.push_to is not None and not _REPO.fullmatch(args.push_to):
+        raise UsageError(f"--push-to {args.push_to}: write OWNER/NAME")
+    plan, place = read_plan(absolute(args.plan))
+    now = progress(plan, place)
+    if now.missing:
+        raise DataError(
+            f"{place}: {len(now.missing)} of {len(plan.ranks)} ranks are not done; 'camtrace status {place}' says why"
+        )
+    if plan.facts.get(CODE) != code():
+        raise DataError(
+            f"{CODE} here: {code()}; of the plan: {plan.facts.get(CODE)}. Finish with the code of the ranks"
+        )
+    how = Finishing(args.output and args.output.absolute(), args.push_to, args.public)
+    go_to_folder(plan)
+    status = ranked(request_of(plan)).finish(plan, now.states.done, place, how)
+    Markers(place, plan.name).sweep()
+    place.sweep()
+    return status
+
+
+RANK_MINUTES = 10.0
+"""That a rank should take: what a kill costs."""
+
+
+class PlanParser(Parser):
+    """Its own options stand anywhere among the words of the command that is planned."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        if not words or words[0] in ("-h", "--help"):
+            return super().parse_known_args(words, namespace)
+        own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        _plan_options(own)
+        found, rest = own.parse_known_args(words)
+        found.words, found.run = rest, _run("plan")
+        return found, []
+
+
+def plan_parser() -> Parser:
+    """Of ``camtrace plan``."""
+    p = PlanParser(
+        "camtrace plan",
+        description="Freeze a big job in one file and cut it into ranks, for 'camtrace work'. Give the command that "
+        "does it on one machine: camtrace plan sweep --published --data imagenet:/data/imagenet --output run; "
+        "score, sweep, embed (the options of sweep; fills banks, scores nothing), build folder, imagenet, "
+        "inat2018, simcams, flickrexif fetch. The plan lies beside the output, in OUTPUT.plan.",
+    )
+    p.add_argument("words", nargs="*", metavar="COMMAND ...", help="what to do, as on one machine")
+    _plan_options(p)
+    p.set_defaults(run=_run("plan"))
+    return p
+
+
+def _plan_options(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--ranks", type=int, metavar="N", help="into how many ranks (default: by --rank-minutes)")
+    p.add_argument(
+        "--rank-minutes",
+        type=float,
+        default=RANK_MINUTES,
+        metavar="M",
+        help="how long a rank should take on this machine, and what a kill costs (default: %(default)g)",
+    )
+    p.add_argument("--plan", metavar="ADDRESS", help="where the plan and its markers lie (default: OUTPUT.plan)")
+
+
+def work_parser() -> Parser:
+    """Of ``camtrace work``."""
+    p = Parser(
+        "camtrace work",
+        description="Do the ranks of a plan that are not done. Run it again to go on, with any engine.",
+        epilog="Exit status: 0 every rank is done (or, with slurm, submitted), 1 a rank failed and is recorded, 2 the "
+        "request was wrong.",
+    )
+    p.add_argument("plan", metavar="PLAN", help="folder or address of the plan")
+    how = p.add_mutually_exclusive_group()
+    how.add_argument("--rank", metavar="N", help="this rank here, or several: 3, 0-7, 2,5")
+    how.add_argument(
+        "--engine",
+        default="local",
+        choices=("local", "slurm", "ray", "jobs"),
+        help="local: processes of this machine (the default); slurm: an array job, comes back at once; ray: a Ray "
+        "cluster; jobs: jobs of the Hugging Face Hub. All but local need the extra [cluster], ray also [ray]",
+    )
+    how.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    p.add_argument("--workers", type=int, metavar="N", help="ranks at a time (default: local 1, else as fit)")
+    p.add_argument("--tasks", type=int, metavar="N", help="deal missing ranks out over N tasks (default: one a rank)")
+    p.add_argument("--cpus", type=int, default=1, metavar="N", help="of a task (default: %(default)s)")
+    p.add_argument("--gpus", type=int, default=0, metavar="N", help="of a task: 1, or 0 (default: %(default)s)")
+    p.add_argument("--memory-gb", type=int, default=2, metavar="N", help="for each CPU (default: %(default)s)")
+    p.add_argument("--time", default="1:00:00", help="of a task, as Slurm writes it (default: %(default)s)")
+    p.add_argument("--partition", help="slurm: where")
+    p.add_argument("--qos", help="slurm: quality of service")
+    p.add_argument("--setup", metavar="COMMAND", help="slurm: before the work, such as 'module load cuda'")
+    p.add_argument("--sbatch", action="append", metavar="NAME=VALUE", help="slurm: any option of sbatch; repeatable")
+    p.add_argument("--address", default="auto", help="ray: of the cluster; local starts one here (default: auto)")
+    p.add_argument("--flavor", default="cpu-basic", help="jobs: hardware (default: %(default)s)")
+    p.add_argument("--namespace", help="jobs: who pays")
+    p.add_argument("--package", metavar="REQUIREMENT", help="jobs: what to install (default: this version from PyPI)")
+    p.set_defaults(run=_run("work"))
+    return p
+
+
+def status_parser() -> Parser:
+    """Of ``camtrace status``."""
+    p = Parser("camtrace status", description="How far a plan is, which ranks failed and why, what to run next.")
+    p.add_argument("plan", metavar="PLAN", help="folder or address of the plan")
+    p.set_defaults(run=_run("status"))
+    return p
+
+
+def finish_parser() -> Parser:
+    """Of ``camtrace finish``."""
+    p = Parser(
+        "camtrace finish",
+        description="When every rank is done: verify every file that they wrote, merge them, and do what is left of "
+        "the command, such as scoring. Can be run again.",
+    )
+    p.add_argument("plan", metavar="PLAN", help="folder or address of the plan")
+    p.add_argument("--output", type=Path, metavar="DIR", help="a folder of this machine, instead of the planned output")
+    p.add_argument(
+        "--push-to",
+        metavar="OWNER/NAME",
+        help="publish to the Hub, as 'camtrace publish' and 'camtrace build publish' do: at most 100 files a commit, "
+        "only what differs",
+    )
+    p.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
+    p.set_defaults(run=_run("finish"))
+    return p
+
+
+def _run(name: str) -> Callable[[argparse.Namespace], int]:
+    """The function of a command, imported when it runs: ``--help`` waits for nothing."""
+
+    def run(args: argparse.Namespace) -> int:
+        from benchmark.cluster import work_on_plan
+
+        own = {"plan": plan, "work": work_on_plan, "status": status, "finish": finish}
+        return own[name](args)
+
+    return run

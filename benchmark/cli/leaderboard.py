@@ -1,0 +1,49 @@
+"""``camtrace leaderboard``: results and the study's published numbers to a static site."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.leaderboard import DEFAULT_TITLE, build_leaderboard
+from builders.cli import Parser
+from builders.errors import UsageError
+
+
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser(
+        "camtrace leaderboard",
+        description="Write a static leaderboard that opens from a file or a server and loads nothing from elsewhere.",
+    )
+    p.add_argument(
+        "--results",
+        action="append",
+        default=[],
+        metavar="DIR|REPO",
+        help="folder of result files, or Hub data set owner/name[@revision]; repeatable",
+    )
+    p.add_argument("-o", "--output", type=Path, required=True, metavar="SITE", help="folder to write")
+    p.add_argument("--title", default=DEFAULT_TITLE, help="heading of the page (default: %(default)s)")
+    p.add_argument("--no-published", action="store_true", help="leave out the study's 47 published encoders")
+    p.set_defaults(run=run)
+    return p
+
+
+def main(argv: Sequence[str]) -> int:
+    return run(parser().parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.no_published and not args.results:
+        raise UsageError("nothing to show: give --results, or leave out --no-published")
+    site = build_leaderboard(args.results, args.output, title=args.title, published=not args.no_published)
+    for refusal in (*site.refused, *site.left_out):
+        print(f"refused {refusal.file}: {refusal.reason}")
+    print(
+        f"{site.published} published and {site.measured} measured encoders from {site.files} result files"
+        f" ({len(site.refused)} refused), {site.columns} columns"
+    )
+    print(f"written to {args.output}: open {args.output / 'index.html'} ({site.loaded_bytes / 1e6:.2f} MB to load)")
+    return 0

@@ -1,0 +1,72 @@
+"""``camtrace reproduce iccv2025``: the study's protocol over its encoders, its tables beside its numbers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.cli.sweep import parser as sweep_parser
+from benchmark.cli.sweep import run_command
+from benchmark.options import CHOICES, STUDY_PRESET
+from benchmark.scoring import chosen_specs
+from builders.cli import Parser
+from builders.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:  # the command line must answer --help before torch is imported
+    from benchmark.scoring import Row
+
+STUDIES = ("iccv2025",)
+
+
+def parser() -> Parser:
+    """The options of a sweep; the study decides encoders, protocol, k and mask."""
+    p = sweep_parser()
+    p.prog = "camtrace reproduce"
+    p.description = (
+        "Run a published study's protocol over its encoders on your copies of its photos, and write its tables and "
+        "figures with the published numbers beside ours. What cannot be loaded is a row with its reason."
+    )
+    p.add_argument("study", metavar="STUDY", help=f"one of: {', '.join(STUDIES)}")
+    p.set_defaults(preset=STUDY_PRESET, run=run)
+    return p
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.study not in STUDIES:
+        raise unknown_name("study", args.study, STUDIES)
+    if not args.data:
+        raise UsageError("which photos? give --data, such as --data imagenet:PATH --data inat2018:PATH (repeatable)")
+    if args.preset != STUDY_PRESET or any(getattr(args, name) is not None for name in CHOICES):
+        given = ", ".join(
+            ["--preset"] * (args.preset != STUDY_PRESET) + [f"--{n}" for n in CHOICES if getattr(args, n)]
+        )
+        raise UsageError(
+            f"reproduce iccv2025 is the preset iccv2025, whole: leave {given} out, or use sweep --published"
+        )
+    args.published = args.published or not (args.model or args.models)
+    return run_command(args, chosen_specs(args), tell=_compare_with_study)
+
+
+def _compare_with_study(rows: Sequence[Row], output: Path) -> str:
+    """Write the tables, the figures and the page of both; give the text."""
+    from benchmark.compare import draw_article, draw_figures, published_rows, study_text, write_beside
+    from benchmark.leaderboard import write_report_page
+    from benchmark.report import report_text
+    from benchmark.scoring import sweep_text
+    from benchmark.tasks import all_tasks
+    from builders.files import write_text_atomically
+
+    table = published_rows(rows)
+    write_beside(table, output / "beside.csv")
+    text = study_text(table, rows)
+    write_text_atomically(output / "iccv2025.md", text)
+    results = [row.result for row in rows if row.result is not None]
+    drawn = [*draw_article(table, results, output), *draw_figures(table, output)]
+    if results:
+        page = f"{text}\n\n{report_text(results, all_tasks())}"
+        write_report_page(results, page, output / "iccv2025.html", published=True)
+        drawn.insert(0, "iccv2025.html")
+    figures = ", ".join(drawn) or "no figure (nothing to show)"
+    return f"{sweep_text(rows, output)}\n\n{text}\nwritten to {output}: iccv2025.md, beside.csv, {figures}"

@@ -1,0 +1,51 @@
+"""``camtrace verify``: read results and say of each whether it can be made again."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+
+from benchmark.publishing import VERDICTS, Verification, verified
+from benchmark.report import markdown_table
+from benchmark.results import Refusal, contradiction, read_results
+from benchmark.tasks import all_tasks
+from builders.cli import Parser
+from builders.pixels import codec_canary
+
+
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser(
+        "camtrace verify",
+        description="Say which results can be made again, which were made with other codec versions, and which lack "
+        "provenance. Exit status 1 if a file is refused or was edited.",
+    )
+    p.add_argument("results", metavar="DIR|REPO", help="folder of results, or Hub data set OWNER/NAME[@REVISION]")
+    p.set_defaults(run=run)
+    return p
+
+
+def main(argv: Sequence[str]) -> int:
+    return run(parser().parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
+    questions = all_tasks()
+    read = read_results(args.results, lambda file: contradiction(file, questions))
+    verdicts = [verified(file) for file in read.accepted] + [_refused(refusal) for refusal in read.refused]
+    order = list(VERDICTS)
+    verdicts.sort(key=lambda v: (order.index(v.verdict), v.file))
+    rows = [[v.file, v.encoder, v.data, v.verdict, v.why] for v in verdicts]
+    if rows:
+        print(markdown_table(["file", "encoder", "data", "verdict", "why"], rows) + "\n")
+    counts = Counter(v.verdict for v in verdicts)
+    print(f"{len(verdicts)} results; the codec here is {codec_canary()}")
+    for verdict, meaning in VERDICTS.items():
+        if counts[verdict]:
+            print(f"  {counts[verdict]:4d} {verdict}: {meaning}")
+    return 1 if counts["refused"] or counts["edited"] else 0
+
+
+def _refused(refusal: Refusal) -> Verification:
+    return Verification(refusal.file, "", "", "refused", refusal.reason)

@@ -1,0 +1,102 @@
+"""Builds of data sets as ranks: each writes whole shards; what finishes is the plain build, which finds them all."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmark.cluster.request import Request
+from builders.cluster import Finished, Finishing, Plan, StorageFolder, cut
+from builders.dataset import (
+    ShardJob,
+    ShardWork,
+    claim_folder,
+    estimate_space,
+    gather_shards,
+    hand_over_folder,
+    require_space,
+    scratch_folder,
+)
+from builders.errors import UsageError
+from builders.publish import push_built_folder
+
+
+class ShardRanks:
+    """Of a build that writes shards."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def planned(self, place: StorageFolder, rank_seconds: float, count: int | None) -> dict[str, Any]:
+        """Shards are measured on a few photos."""
+        output = StorageFolder.of(self._request.output)
+        folder = output.folder or Path(tempfile.gettempdir()) / "camtrace-plan"
+        jobs = _jobs(self._request.parsed(folder), None)
+        estimates = [estimate_space(job) for job in jobs]
+        total = sum(estimate.total_bytes for estimate in estimates)
+        if output.folder is not None:
+            require_space(output.folder, total)
+            claim_folder(output.folder)
+        each = {f"{j.config}/{j.split}": e.seconds_per_item for j, e in zip(jobs, estimates, strict=True)}
+        work = ShardWork(jobs, output)
+        units = [(name, items, items * each[name.rpartition("/")[0]]) for name, items in work.units()]
+        return {
+            "ranks": tuple(cut(units, rank_seconds, count)),
+            "facts": work.facts([name for name, _, _ in units]),
+            "notes": {"sizes": {f"{job.config}/{job.split}": job.items_per_shard for job in jobs}},
+            "estimate": {"seconds": round(sum(cost for _, _, cost in units), 1), "bytes": total, "items": "photos"},
+        }
+
+    def open(self, plan: Plan, place: StorageFolder) -> BuildWork:
+        return BuildWork(self._request, plan)
+
+    def finish(self, plan: Plan, done: Mapping[int, Finished], place: StorageFolder, how: Finishing) -> int:
+        """Verify every shard and write the card: the plain command, which makes nothing again."""
+        output = StorageFolder.of(plan.output)
+        if output.folder is not None and how.output is None:
+            return _run(self._request.parsed(output.folder), how)
+        with scratch_folder() as scratch:
+            folder = how.output or Path(scratch)
+            args = self._request.parsed(folder)
+            gather_shards(_jobs(args, plan.notes["sizes"]), output, folder)
+            status = _run(args, how)
+            if how.output is None:
+                hand_over_folder(folder, output)
+        return status
+
+
+class BuildWork:
+    """Of a plan, on this machine."""
+
+    def __init__(self, request: Request, plan: Plan) -> None:
+        self._output = StorageFolder.of(plan.output)
+        self._scratch = None if self._output.folder is not None else scratch_folder()
+        folder = self._output.folder or Path(str(self._scratch and self._scratch.name))
+        work = ShardWork(_jobs(request.parsed(folder), plan.notes["sizes"]), self._output)
+        self.facts, self.run = work.facts, work.run
+
+    def close(self) -> None:
+        """The scratch folder goes."""
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+
+def _run(args: argparse.Namespace, how: Finishing) -> int:
+    started = time.perf_counter()
+    status = int(args.run(args))
+    print(f"every shard was verified in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    if how.push_to is not None and not status:
+        push_built_folder(args.output, how.push_to, public=how.public)
+    return status
+
+
+def _jobs(args: argparse.Namespace, sizes: Mapping[str, int] | None) -> list[ShardJob]:
+    jobs: Callable[..., list[ShardJob]] | None = getattr(args, "jobs", None)
+    if jobs is None:
+        raise UsageError("this build is not made of shards that ranks could write; run it on one machine")
+    return jobs(args, sizes)

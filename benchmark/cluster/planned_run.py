@@ -1,0 +1,95 @@
+"""A planned command of embedding as values, and what every machine must find of its photos and encoders."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.bank import hash_of_block, key_hash
+from benchmark.cluster.request import Request
+from benchmark.options import DEFAULT_MODEL, RunOptions, loading_options, to_run_options
+from benchmark.scoring import SweepJob, chosen_specs, groups_of, open_jobs, settle_preset
+from builders.cluster import cores_here
+from builders.errors import PhotoError, UsageError
+from builders.photos import PhotoSet, photo_digest
+
+SAMPLED = 8
+"""Photos whose bytes every rank reads before it begins; those of its own blocks it checks as it reads them."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A request as values."""
+
+    args: argparse.Namespace
+    specs: tuple[str, ...]
+    options: RunOptions
+    loading: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, request: Request, output: Path, **chosen: Any) -> PlannedRun:
+        """
+        Args:
+            request: to score, sweep or embed.
+            output: of the command.
+            chosen: options that the plan froze, such as the device.
+        """
+        args = request.parsed(output)
+        for name, value in chosen.items():
+            setattr(args, name, value)
+        if request.kind == "score":
+            specs = list(dict.fromkeys(args.model or [DEFAULT_MODEL]))
+        else:
+            specs = chosen_specs(args)
+            settle_preset(args)
+        if not any(word.partition("=")[0] == "--workers" for word in request.words):
+            args.workers = min(8, cores_here())
+        if args.outputs:
+            raise UsageError("--outputs is scored in one place: leave it out of plans, and run camtrace score")
+        revision = {"revision": args.revision} if args.revision else {}
+        return cls(args, tuple(specs), to_run_options(args), {**loading_options(args), **revision})
+
+    def groups(self) -> list[list[str]]:
+        """Encoders that share a pass."""
+        together = getattr(self.args, "together", len(self.specs))
+        return groups_of(self.specs, 1 if getattr(self.args, "one_at_a_time", False) else together)
+
+    @cached_property
+    def jobs(self) -> list[SweepJob]:
+        """The photo sets, opened."""
+        return open_jobs(self.args)
+
+
+def photo_facts(photos: PhotoSet) -> dict[str, str]:
+    """What every machine must find of a photo set: the list, and the bytes of a few."""
+    given = getattr(photos.source, "fingerprint", None)
+    facts = {f"the photos of {photos.name}": f"{len(photos):,}, {photos.question_hash()}"}
+    if given is not None:
+        return {**facts, f"what {photos.name} is made of": str(given())}
+    at = np.unique(np.linspace(0, len(photos) - 1, min(SAMPLED, len(photos))).astype(int)).tolist()
+    return {**facts, f"the bytes of {len(at)} photos of {photos.name}": hash_of_block([_digest(photos, i) for i in at])}
+
+
+def encoder_facts(spec: str, photos: PhotoSet, key: Mapping[str, Any]) -> dict[str, str]:
+    """What every machine must find of an encoder: weights and preprocessing by name, then all that decides its bank."""
+    encoder = key["encoder"]
+    runtime = (encoder.get("runtime") or {"name": "torch"})["name"]
+    return {
+        f"the weights of {spec}": str(encoder["weights_sha256"])[:16],
+        f"the preprocessing of {spec}": key_hash(encoder["preprocessing"])[:16],
+        f"the runtime of {spec}": f"{runtime}, {encoder['dtype']}",
+        f"everything that decides the embeddings of {spec} on {photos.name}": key_hash(key),
+    }
+
+
+def _digest(photos: PhotoSet, index: int) -> bytes:
+    try:
+        return photo_digest(photos.read(index))
+    except PhotoError:
+        return b""

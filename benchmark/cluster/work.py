@@ -1,0 +1,199 @@
+"""``camtrace work``: the ranks that are not done, here or by an engine."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmark.cluster.request import Request
+from builders.cluster import (
+    ENGINES,
+    EngineOptions,
+    Markers,
+    Plan,
+    RankedWork,
+    StorageFolder,
+    Submission,
+    Work,
+    code_version,
+    count_text,
+    end_with_parent,
+    progress,
+    read_plan,
+    run_locally,
+    serve,
+    state_text,
+    work_ranks,
+)
+from builders.errors import UsageError
+
+CODE = "the code of camtrace"
+"""Name of that fact."""
+
+
+def ranked(request: Request) -> RankedWork:
+    """How a command is cut into ranks, done and finished."""
+    if request.kind != "build":
+        from benchmark.cluster.plan import EmbeddingRanks
+        from benchmark.compute import prepare_process
+
+        prepare_process()
+        return EmbeddingRanks(request)
+    args = request.parsed(Path(request.output))
+    own = getattr(args, "ranked", None)
+    if own is not None:
+        found: RankedWork = own(args)
+        return found
+    from benchmark.cluster.build import ShardRanks
+
+    return ShardRanks(request)
+
+
+def request_of(plan: Plan) -> Request:
+    """The command that a plan froze."""
+    return Request(plan.kind, plan.argv, plan.output)
+
+
+def code() -> str:
+    """Version and hash of all that makes what ranks make."""
+    return code_version(("builders", "benchmark", "cards"))
+
+
+def go_to_folder(plan: Plan) -> None:
+    """Relative paths of the request begin where it was planned."""
+    with contextlib.suppress(OSError):
+        os.chdir(str(plan.notes.get("folder", ".")))
+
+
+def absolute(address: str) -> str:
+    """The same from every folder."""
+    return address if "://" in address else str(Path(address).absolute())
+
+
+def work_on_plan(args: argparse.Namespace) -> int:
+    plan, place = read_plan(absolute(args.plan))
+    with contextlib.closing(_Opened(plan, place)) as opened:
+        return _work_on(plan, place, opened, args)
+
+
+def _work_on(plan: Plan, place: StorageFolder, opened: _Opened, args: argparse.Namespace) -> int:
+    end_with_parent()
+    if args.serve:
+        answers = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)  # what libraries print goes with everything else that is said
+
+        def one(rank: int) -> str:
+            return work_ranks(plan, place, [rank], opened).get(rank, "")
+
+        serve(one, sys.stdin, answers)
+        return 0
+    ranks = range(len(plan.ranks)) if args.rank is None else _numbers(args.rank, len(plan.ranks))
+    done = Markers(place, plan.name).all().done
+    missing = [rank for rank in ranks if rank not in done]
+    if args.rank is None:
+        print(f"{count_text(len(plan.ranks), 'rank')}, {len(missing)} missing", file=sys.stderr)
+    if not missing:
+        print(f"done already; next: camtrace finish {place}" if args.rank is None else "done already")
+        return 0
+    if args.rank is None and args.engine != "local":
+        print(_engine(args)(Submission(place, tuple(missing), _engine_options(args))))
+        if args.engine == "slurm":
+            return 0
+        failed = {rank: "" for rank in missing if rank not in Markers(place, plan.name).all().done}
+        for line in state_text(progress(plan, place), place).splitlines()[:-1]:
+            print(line, file=sys.stderr)
+    elif args.rank is not None or args.workers in (None, 1):
+        failed = work_ranks(plan, place, missing, opened, told=partial(_tell, len(plan.ranks)))
+    else:
+        command = [sys.executable, "-m", "camtrace", "work", str(place), "--serve"]
+        failed = run_locally(command, missing, args.workers, told=partial(_tell, len(plan.ranks)))
+    if args.rank is None:
+        next_ = f"camtrace work {place} (does what failed again)" if failed else f"camtrace finish {place}"
+        print(f"{count_text(len(missing) - len(failed), 'rank')} done, {len(failed)} failed; next: {next_}")
+    return 1 if failed else 0
+
+
+def _engine(args: argparse.Namespace) -> Callable[[Any], str]:
+    return ENGINES[args.engine]
+
+
+def _engine_options(args: argparse.Namespace) -> EngineOptions:
+    for name in ("tasks", "workers", "cpus", "memory_gb"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} {value}: at least 1 is needed")
+    if args.gpus not in (0, 1):
+        raise UsageError(f"--gpus {args.gpus}: a rank takes one GPU; more tasks use more of them")
+    sbatch = dict(word.lstrip("-").partition("=")[::2] for word in args.sbatch or [])
+    return EngineOptions(
+        tasks=args.tasks,
+        at_once=args.workers,
+        cpus=args.cpus,
+        gpus=args.gpus,
+        memory_gb=args.memory_gb,
+        time=args.time,
+        partition=args.partition,
+        qos=args.qos,
+        setup=args.setup,
+        sbatch=sbatch,
+        address=args.address,
+        flavor=args.flavor,
+        namespace=args.namespace,
+        package=args.package,
+    )
+
+
+def _tell(of: int, rank: int, reason: str) -> None:
+    print(f"rank {rank} of {of}: {f'failed: {reason}' if reason else 'done'}", file=sys.stderr, flush=True)
+
+
+def _numbers(text: str, count: int) -> list[int]:
+    """Ranks as people write them.
+
+    >>> _numbers("0-2,7", 8)
+    [0, 1, 2, 7]
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if not first.isdecimal() or (last and not last.isdecimal()):
+            raise UsageError(f"--rank {text}: give numbers, such as 3, 0-7 or 2,5")
+        found += range(int(first), int(last or first) + 1)
+    if wrong := [rank for rank in found if rank >= count]:
+        raise UsageError(f"--rank {wrong[0]}: the plan has ranks 0 to {count - 1}")
+    return list(dict.fromkeys(found))
+
+
+class _Opened:
+    """The work of a plan on this machine, opened when it is first asked for, and once."""
+
+    def __init__(self, plan: Plan, place: StorageFolder) -> None:
+        self._plan, self._place = plan, place
+        self._work: _WithCode | None = None
+
+    def __call__(self) -> _WithCode:
+        if self._work is None:
+            go_to_folder(self._plan)
+            self._work = _WithCode(ranked(request_of(self._plan)).open(self._plan, self._place))
+        return self._work
+
+    def close(self) -> None:
+        """Give back what it took of this machine."""
+        if self._work is not None:
+            self._work.close()
+
+
+class _WithCode:
+    """Any work, whose machine must have the code of the plan too."""
+
+    def __init__(self, work: Work) -> None:
+        self._work, self.run, self.close = work, work.run, work.close
+
+    def facts(self, units: Any) -> dict[str, str]:
+        return {CODE: code(), **self._work.facts(units)}

@@ -1,0 +1,239 @@
+"""Paired differences between runs on the same photos: as values, and told to people."""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from benchmark.judgement import is_significant
+from benchmark.report import interval, markdown_table, p_value, percent
+from benchmark.results import Run, metric_of
+from benchmark.stats import Difference, holm, paired_difference, rank_intervals
+from benchmark.tasks import all_tasks
+from builders.errors import DataError, UsageError
+
+ALWAYS_RECORDED = ("protocol", "preprocess", "ties", "orientation", "neighbours", "mask_ratio", "seed", "queries")
+"""Options that change what a score means."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One score of two encoders on the same photos."""
+
+    data: str
+    task: str
+    metric: str
+    first: str
+    second: str
+    first_value: float
+    second_value: float
+    difference: Difference
+    holm_p: float = math.nan
+    """The p-value after Holm's correction over all rows of this pair of encoders."""
+
+
+@dataclass(frozen=True)
+class Tie:
+    """Who is tied with the best on one score."""
+
+    data: str
+    task: str
+    metric: str
+    best: str
+    tied: tuple[str, ...]
+    encoders: int
+
+
+def compare_runs(
+    runs: Sequence[Run],
+    patterns: Sequence[str] = (),
+    *,
+    all_metrics: bool = False,
+    across_codecs: bool = False,
+    across_presets: bool = False,
+) -> tuple[list[Compared], list[Tie]]:
+    """Every pair of runs on the same data, every score that both have.
+
+    Args:
+        runs: two or more.
+        patterns: of tasks; all by default.
+        all_metrics: not only the main ones of each task.
+        across_codecs: compare although codec canaries differ (with a warning).
+        across_presets: compare although presets differ (with a warning).
+
+    Raises:
+        UsageError: fewer than two runs, or no two on data of one name.
+        DataError: photos, codecs or presets differ, or nothing can be compared.
+
+    A task whose answers cannot be read is left out with a warning.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.data, []).append(run)
+    groups = {data: members for data, members in groups.items() if len(members) > 1}
+    if not groups:
+        where = ", ".join(f"{run.encoder} on {run.data}" for run in runs)
+        raise UsageError(f"two results on the same data are needed, found: {where}")
+    for run in (run for members in groups.values() for run in members):
+        for task, reason in run.unreadable.items():
+            _warn(f"{run.folder}: {task} is left out: {reason}")
+    rows: list[Compared] = []
+    ties: list[Tie] = []
+    for members in groups.values():
+        named = _named(members)
+        for (first, a), (second, b) in itertools.combinations(named.items(), 2):
+            _check_comparable(a, b, across_codecs)
+            _check_presets(a, b, across_presets)
+            rows += _pair(first, a, second, b, patterns, all_metrics)
+        ties += _ties(named, patterns, all_metrics)
+    if not rows:
+        raise DataError("no task has per-photo answers (answers.npz) in two of these results")
+    corrected = holm([row.difference.p_value for row in rows], [_family(row) for row in rows])
+    return [replace(row, holm_p=float(p)) for row, p in zip(rows, corrected, strict=True)], ties
+
+
+def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
+    """Differences as a table, what they mean, and the ties where there are three encoders or more."""
+    header = ["score", "data", "first", "second", "first %", "second %", "difference", "95 % interval", "p (Holm)", "n"]
+    table = [
+        [
+            f"{r.task} {r.metric}",
+            r.data,
+            r.first,
+            r.second,
+            *(percent(v, metric_of(all_tasks(), r.task, r.metric).signed) for v in (r.first_value, r.second_value)),
+            percent(r.difference.value, True),
+            interval(r.difference.low, r.difference.high, True),
+            p_value(r.holm_p),
+            str(r.difference.n),
+        ]
+        for r in rows
+    ]
+    different = sum(is_significant(r.holm_p) for r in rows)
+    parts = [
+        markdown_table(header, table),
+        f"{different} of {len(rows)} differences are significant at 5 % (paired by photo, Holm's correction over the "
+        f"{_sizes(rows)} of each pair). Intervals are for each row by itself.",
+    ]
+    ties = [tie for tie in ties if tie.encoders > 2]
+    if ties:
+        rows_of_ties = [
+            [f"{t.task} {t.metric}", t.data, t.best, ", ".join(t.tied) or "nobody", str(t.encoders)] for t in ties
+        ]
+        parts.append(markdown_table(["score", "data", "highest", "tied with it", "encoders"], rows_of_ties))
+    return "\n\n".join(parts)
+
+
+def _family(row: Compared) -> frozenset[str]:
+    """What one command asked about one pair of encoders, on all its data: a third encoder changes nothing of it."""
+    return frozenset((row.first, row.second))
+
+
+def _sizes(rows: Sequence[Compared]) -> str:
+    """``4 rows``, ``3 to 5 rows``: of the families that Holm corrects."""
+    sizes = Counter(_family(row) for row in rows).values()
+    least, most = min(sizes), max(sizes)
+    return f"{least} to {most} rows" if least < most else "1 row" if most == 1 else f"{most} rows"
+
+
+def _pair(first: str, a: Run, second: str, b: Run, patterns: Sequence[str], all_metrics: bool) -> Iterable[Compared]:
+    for task, metric in a.answers:
+        if (task, metric) not in b.answers or not _wanted(task, metric, patterns, all_metrics):
+            continue
+        one, other = a.answers[task, metric], b.answers[task, metric]
+        common, at, to = np.intersect1d(one.photos, other.photos, assume_unique=True, return_indices=True)
+        if not len(common):
+            continue
+        if len(common) < max(len(one.photos), len(other.photos)):
+            _warn(
+                f"{task} on {a.data}: {len(common)} photos are in both {first} ({len(one.photos)}) and {second} "
+                f"({len(other.photos)}); only these are compared"
+            )
+        x, y = one.values[at], other.values[to]
+        clusters = None if one.clusters is None else one.clusters[at]
+        difference = paired_difference(x, y, clusters=clusters, bounds=one.bounds)
+        yield Compared(a.data, task, metric, first, second, float(x.mean()), float(y.mean()), difference)
+
+
+def _ties(named: dict[str, Run], patterns: Sequence[str], all_metrics: bool) -> Iterable[Tie]:
+    keys = dict.fromkeys(key for run in named.values() for key in run.answers)
+    for task, metric in keys:
+        having = {name: run.answers[task, metric] for name, run in named.items() if (task, metric) in run.answers}
+        if len(having) < 2 or not _wanted(task, metric, patterns, all_metrics):
+            continue
+        photos = [values.photos for values in having.values()]
+        if any(not np.array_equal(photos[0], other) for other in photos[1:]):
+            continue
+        first = next(iter(having.values()))
+        board = np.array([values.values for values in having.values()])
+        ranks = rank_intervals(board, clusters=first.clusters, bounds=first.bounds)
+        names = list(having)
+        best = names[int(np.argmin(ranks.rank))]
+        tied = tuple(n for n, t in zip(names, ranks.tied_with_best, strict=True) if t and n != best)
+        yield Tie(next(iter(named.values())).data, task, metric, best, tied, len(having))
+
+
+def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
+    hashes = {
+        "ids_hash": "ids, splits or labels",
+        "question_hash": "attributes, owners, scenes, pairs or stored views",
+        "bytes_hash": "bytes",
+    }
+    for name, what in hashes.items():
+        one, other = a.result.data.get(name), b.result.data.get(name)
+        if name == "question_hash" and not (one and other):
+            older = " and ".join(str(run.folder) for run in (a, b) if not run.result.data.get(name))
+            _warn(f"{older}: written by an older camtrace, so only ids, splits and labels are checked, not the {what}")
+        elif one != other:
+            raise DataError(
+                f"{a.folder} and {b.folder}: both are {a.data}, but the {what} of the photos differ "
+                f"({one} and {other}): nothing can be paired"
+            )
+    canaries = [run.result.environment.get("codec_canary") for run in (a, b)]
+    if canaries[0] != canaries[1]:
+        both = " and ".join(map(str, canaries))
+        sentence = f"{a.folder} and {b.folder}: the photos were processed by different codecs ({both})"
+        if not across_codecs:
+            raise DataError(f"{sentence}: score both with one version of Pillow, or say --across-codecs")
+        _warn(f"{sentence}: a difference may be the codec's")
+
+
+def _check_presets(a: Run, b: Run, across_presets: bool) -> None:
+    ours, theirs = (_recorded(run) for run in (a, b))
+    if ours["preset"] != theirs["preset"]:
+        sentence = f"{a.folder} and {b.folder}: the presets are {ours['preset']} and {theirs['preset']}"
+        if not across_presets:
+            raise DataError(f"{sentence}, which ask differently: score both under one, or say --across-presets")
+        _warn(f"{sentence}: a difference may be that of preprocessing, votes or probes")
+    for name in ALWAYS_RECORDED:
+        if ours.get(name) != theirs.get(name):
+            _warn(f"{a.folder} and {b.folder}: {name} is {ours.get(name)} and {theirs.get(name)}")
+
+
+def _recorded(run: Run) -> dict[str, Any]:
+    """The options of a run; one that is older than presets was made under the choices that are ours today."""
+    recorded = run.result.environment.get("options") or {}
+    return {"preset": "camtrace", "preprocess": "own", "ties": "nearest", "orientation": "upright", **recorded}
+
+
+def _named(members: Sequence[Run]) -> dict[str, Run]:
+    """Runs by encoder; two of one encoder by folder too."""
+    ids = [run.encoder for run in members]
+    return {run.encoder if ids.count(run.encoder) == 1 else f"{run.encoder} ({run.folder})": run for run in members}
+
+
+def _wanted(task: str, metric: str, patterns: Sequence[str], all_metrics: bool) -> bool:
+    named = not patterns or any(fnmatch.fnmatchcase(task, pattern) for pattern in patterns)
+    return named and (all_metrics or metric_of(all_tasks(), task, metric).main)
+
+
+def _warn(sentence: str) -> None:
+    print(f"camtrace: warning: {sentence}", file=sys.stderr)

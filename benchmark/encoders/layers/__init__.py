@@ -1,0 +1,1 @@
+"""Outputs of an encoder beside its embedding."""

@@ -1,0 +1,351 @@
+"""Checkpoints on the Hugging Face Hub and in local folders: which files, which commit, which library reads them.
+
+A Hub repo is brought to disk first (only the files that its library needs, safetensors preferred) and then read as a
+folder, so there is one way to load, pinned to the commit that was resolved, and it works offline once it is cached.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from benchmark.encoders.encoder import Encoder, named_by_weights
+from benchmark.encoders.provenance import STUDY
+from benchmark.encoders.registry import LoadRequest
+from builders.errors import EncoderError, RemoteError, UsageError, unknown_name
+from builders.untrusted import (
+    MAX_CONFIG_BYTES,
+    MAX_HUB_FILE_BYTES,
+    UntrustedInputError,
+    files_below,
+    first_line,
+    from_hub,
+    list_folder,
+    open_untrusted,
+    read_untrusted,
+    read_untrusted_text,
+    said_by_client,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+_READ = (".safetensors", ".bin", ".pth", ".pt")
+"""Ends of names of weights files."""
+
+LARGEST_DESCRIPTION = 256 * 2**20
+"""Bytes of a configuration or vocabulary: the largest vocabularies have 40 MB."""
+
+
+def check_files(folder: Path, name: str) -> None:
+    """See that a library can read a checkpoint: regular files, and none of its descriptions too large to be one.
+
+    Raises:
+        EncoderError: one is a pipe, a device, a link to nothing, or too large; or the folder cannot be listed.
+    """
+    try:
+        files = [folder / file for file in list_folder(folder).files]
+    except UntrustedInputError as refused:
+        raise EncoderError(f"{name}: {refused.reason}") from None
+    for file in files:
+        if file.suffix in _READ or file.suffix in (".json", ".txt", ".model"):
+            try:
+                with open_untrusted(file, limit=MAX_HUB_FILE_BYTES if file.suffix in _READ else LARGEST_DESCRIPTION):
+                    pass
+            except UntrustedInputError as refused:
+                raise EncoderError(f"{name}: {file.name}: {refused.reason}") from None
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """A configuration; nothing where there is none, or where it is no object. Raises ``EncoderError``."""
+    if not os.path.lexists(file):
+        return {}
+    try:
+        config = json.loads(read_untrusted_text(file))
+    except UntrustedInputError as refused:
+        raise EncoderError(f"{file.parent.name}/{file.name}: {refused.reason}") from None
+    except (RecursionError, ValueError) as error:
+        raise EncoderError(f"{file.parent.name}/{file.name} is not readable JSON ({said_by_client(error)})") from None
+    return config if isinstance(config, dict) else {}
+
+
+def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """All weights that ``save_pretrained`` of transformers wrote, in one file or several; safetensors preferred.
+
+    Raises:
+        EncoderError: there are none.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    for pattern, read in (
+        (r"model(-\d+-of-\d+)?\.safetensors", load_file),
+        (r"pytorch_model(-\d+-of-\d+)?\.bin", lambda file: torch.load(file, map_location="cpu", weights_only=True)),
+    ):
+        files = [file for file in sorted(folder.iterdir()) if re.fullmatch(pattern, file.name)]
+        if files:
+            return {name: tensor for file in files for name, tensor in read(file).items()}
+    raise EncoderError(f"{folder.name}: there is no model.safetensors or pytorch_model.bin")
+
+
+def library_of_card(folder: Path) -> str | None:
+    """``library_name`` in the YAML head of the card, if there is one."""
+    try:
+        text = read_untrusted(folder / "README.md", limit=MAX_CONFIG_BYTES).decode("utf-8", "replace")
+    except UntrustedInputError:
+        return None
+    head = text.split("\n---", 1)[0] if text.startswith("---") else ""
+    found = re.search(r"^library_name:\s*['\"]?([\w-]+)", head, re.MULTILINE)
+    return found.group(1) if found else None
+
+
+ADAPTERS = {
+    "transformers": "benchmark.encoders.loaders.transformers.models:load_checkpoint",
+    "open_clip": "benchmark.encoders.loaders.libraries:load_open_clip_checkpoint",
+    "timm": "benchmark.encoders.loaders.libraries:load_timm_checkpoint",
+}
+"""Who can read a checkpoint folder, by the Hub's ``library_name``."""
+
+_WEIGHTS = {
+    "transformers": (
+        r"model(-\d+-of-\d+)?\.safetensors",
+        r"pytorch_model(-\d+-of-\d+)?\.bin",
+    ),
+    "timm": (r"model\.safetensors", r"pytorch_model\.bin"),
+    "open_clip": (
+        r"open_clip_(pytorch_)?model\.safetensors",
+        r"open_clip_pytorch_model\.(bin|pth)",
+        r"model\.safetensors",
+        r"pytorch_model\.(bin|pth)",
+    ),
+}
+"""Names of weights files by library, in order of preference: the first that is there is the only one fetched."""
+
+_SMALL = re.compile(r"(0_[^/]+/)?[^/]+\.(json|txt|model)|README\.md")
+"""Configurations, vocabularies and the card, in the repo's root or (sentence-transformers) a folder below it."""
+
+OPTIONS = ("output", "patches")
+"""What may stand after ``?`` in the name of a transformers checkpoint."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk."""
+
+    name: str
+    """``EncoderInfo.id`` of what is loaded from it."""
+    folder: Path
+    revision: str | None
+    """Commit, for a Hub repo."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What stood after ``?``, by ``OPTIONS``."""
+
+
+def split_options(spec: str) -> tuple[str, dict[str, str]]:
+    """A spec without its options, and the options.
+
+    Raises:
+        UsageError: an unknown option, or one without a value.
+
+    >>> split_options("org/name@main?output=projected&patches=256")
+    ('org/name@main', {'output': 'projected', 'patches': '256'})
+    """
+    place, mark, query = spec.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = [name for name, value in options.items() if name not in OPTIONS or not value]
+    if unknown or (mark and not options):
+        raise UsageError(f"{spec}: after ? stand {' and '.join(f'{name}=...' for name in OPTIONS)}, joined by &")
+    return place, options
+
+
+def load_hub(request: LoadRequest) -> Encoder:
+    """Load ``ORG/NAME[@REVISION]`` or ``hf-hub:ORG/NAME[@REVISION]``.
+
+    Raises:
+        UsageError: no such repo or revision, two different revisions, or a repo for no library that we know.
+        EncoderError: no access, no network, or files that cannot be read.
+    """
+    spec, options = split_options(request.spec)
+    repo, _, pinned = spec.removeprefix("hf-hub:").partition("@")
+    if pinned and request.revision and pinned != request.revision:
+        raise UsageError(f"{request.spec}: the spec says revision {pinned}, --revision says {request.revision}")
+    revision = pinned or request.revision
+    folder, commit = _fetch(repo, revision, request.trust_remote_code)
+    name = repo if revision is None else f"{repo}@{revision}"
+    folder = _of_sentence_transformers(folder)
+    checkpoint = Checkpoint(name + _said(options), folder, commit, options)
+    return _load(checkpoint, library_of(folder, repo, library_of_card(folder)), request)
+
+
+def load_folder(request: LoadRequest) -> Encoder:
+    """Load ``local-dir:PATH`` or a path: a folder that some library's ``save_pretrained`` wrote.
+
+    Its id is the folder's name and the beginning of its weights' hash: every training writes a ``checkpoint-1000``.
+
+    Raises:
+        UsageError: no such folder, or it holds no checkpoint that we know.
+        EncoderError: its files cannot be read.
+    """
+    spec, options = split_options(request.spec)
+    folder = Path(spec.removeprefix("local-dir:")).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"{request.spec}: there is no such folder")
+    name = f"local-dir:{folder.resolve().name}"
+    folder = _of_sentence_transformers(folder.resolve())
+    checkpoint = Checkpoint(name + _said(options), folder, None, options)
+    encoder = _load(checkpoint, library_of(folder, checkpoint.name, library_of_card(folder)), request)
+    own = named_by_weights(name, encoder.info.weights_sha256) + _said(options)
+    return replace(encoder, info=replace(encoder.info, id=own))
+
+
+def library_of(folder: Path, name: str, library_name: str | None) -> str:
+    """Which library reads a checkpoint: its card's ``library_name`` where its files agree, else what its files say.
+
+    Many repos hold several formats. timm's own repos are read with timm, whatever else they hold.
+
+    Raises:
+        UsageError: none of the libraries does.
+    """
+    config = read_config(folder / "config.json")
+    possible = []
+    if "architecture" in config or config.get("model_type") == "timm_wrapper":
+        possible.append("timm")
+    if (folder / "open_clip_config.json").is_file():
+        possible.append("open_clip")
+    if "model_type" in config and config["model_type"] != "timm_wrapper":
+        possible.append("transformers")
+    if not possible:
+        said = f" (its card says {library_name})" if library_name else ""
+        raise UsageError(f"{name} holds no checkpoint for transformers, open_clip or timm{said}")
+    if name.startswith("timm/") and "timm" in possible:
+        return "timm"
+    if library_name in possible:
+        return str(library_name)
+    return next(library for library in ("open_clip", "timm", "transformers") if library in possible)
+
+
+def wanted_files(
+    names: Sequence[str], *, repo: str = "", library_name: str | None = None, trust_remote_code: bool = False
+) -> list[str]:
+    """The files of a repo to fetch: configurations, and the best weights for the library that will read them.
+
+    Args:
+        names: all files of the repo.
+        repo: its name; timm's own repos may hold open_clip's weights too.
+        library_name: of its card.
+        trust_remote_code: fetch Python files too.
+
+    >>> wanted_files(["config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "onnx/model.onnx"])
+    ['config.json', 'model.safetensors']
+    """
+    chosen = {name for name in names if _SMALL.fullmatch(name) or (trust_remote_code and name.endswith(".py"))}
+    libraries = ["transformers", "timm"]
+    if repo.startswith("timm/") and any(re.fullmatch(pattern, name) for pattern in _WEIGHTS["timm"] for name in names):
+        libraries = ["timm"]
+    elif "open_clip_config.json" in names and library_name not in libraries:
+        libraries = ["open_clip"]
+    below = r"(0_[^/]+/)?" if "modules.json" in names else ""
+    for library in libraries:
+        for pattern in _WEIGHTS[library]:
+            matching = [name for name in names if re.fullmatch(below + pattern, name)]
+            if matching:
+                chosen.update(matching)
+                break
+    return sorted(chosen)
+
+
+def _said(options: Mapping[str, str]) -> str:
+    """Options as a name carries them, in one order."""
+    return "".join(f"{'?' if not i else '&'}{name}={options[name]}" for i, name in enumerate(sorted(options)))
+
+
+def _of_sentence_transformers(folder: Path) -> Path:
+    """Where the checkpoint lies in the layout of sentence-transformers (``0_CLIPModel/``), else the folder itself."""
+    if (folder / "config.json").is_file() or not (folder / "modules.json").is_file():
+        return folder
+    try:
+        modules = json.loads(read_untrusted_text(folder / "modules.json"))
+        first = str(modules[0]["path"])
+    except (UntrustedInputError, RecursionError, ValueError, LookupError, TypeError):
+        return folder
+    below = (folder / first).resolve() if first else folder
+    return below if (below / "config.json").is_file() and folder.resolve() in below.parents else folder
+
+
+def _load(checkpoint: Checkpoint, library: str, request: LoadRequest) -> Encoder:
+    check_files(checkpoint.folder, checkpoint.name)
+    if checkpoint.options and library != "transformers":
+        raise UsageError(
+            f"{checkpoint.name}: options after ? are of transformers' checkpoints, and {library} reads this"
+        )
+    module, _, function = ADAPTERS[library].partition(":")
+    return getattr(importlib.import_module(module), function)(checkpoint, replace(request, revision=None))
+
+
+def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Path, str]:
+    """(folder, commit) of a repo in the local cache, fetched if the Hub can be reached."""
+    from huggingface_hub import HfApi, errors, snapshot_download
+
+    label = repo if revision is None else f"{repo}@{revision}"
+    try:
+        try:
+            with from_hub():
+                info = HfApi().model_info(repo, revision=revision)
+        except (errors.HfHubHTTPError, errors.HFValidationError, errors.RevisionResolutionError):
+            raise
+        except Exception as error:  # no network: the client raises its HTTP library's own errors
+            why = str(error) if isinstance(error, RemoteError) else type(error).__name__
+            try:
+                folder = _cached(repo, revision)
+            except errors.LocalEntryNotFoundError:
+                reason = f"the Hub cannot be reached ({why}) and the model is not in the local cache"
+                raise EncoderError(f"{label}: {reason}") from None
+            if not any(name.endswith((".safetensors", ".bin", ".pth")) for name in files_below(folder)):
+                reason = f"the Hub cannot be reached ({why}) and the cache has no weights"
+                raise EncoderError(f"{label}: {reason}") from None
+            return folder, folder.name
+        names = [sibling.rfilename for sibling in info.siblings or []]
+        wanted = wanted_files(names, repo=repo, library_name=info.library_name, trust_remote_code=trust_remote_code)
+        commit = info.sha or revision or "main"
+        with from_hub():
+            return Path(snapshot_download(repo, revision=commit, allow_patterns=wanted)), commit
+    except EncoderError:
+        raise
+    except errors.GatedRepoError:
+        raise EncoderError(f"{label} is gated: accept its terms on the Hub, then run: hf auth login") from None
+    except errors.RevisionNotFoundError:
+        raise UsageError(f"{label}: the repo has no such revision") from None
+    except errors.RepositoryNotFoundError:
+        known = [row.spec for row in STUDY]
+        suggestion = str(unknown_name("encoder", repo, known)).partition(": ")[2]
+        hint = f"; {suggestion}" if suggestion.startswith("did you mean") else ""
+        raise UsageError(f"{label}: no such model on the Hub, or no access (then: hf auth login){hint}") from None
+    except errors.HFValidationError:
+        raise UsageError(f"{label} is not a name that the Hub can have") from None
+    except errors.LocalEntryNotFoundError:
+        raise EncoderError(f"{label}: the Hub cannot be reached and the model is not in the local cache") from None
+    except errors.HfHubHTTPError as error:
+        raise EncoderError(f"{label}: the Hub answered with an error ({first_line(error)})") from None
+    except Exception as error:  # disk full, broken connection in the middle, ...
+        said = said_by_client(error)
+        kind = "" if said != first_line(error) or isinstance(error, RemoteError) else f"{type(error).__name__}: "
+        raise EncoderError(f"{label}: cannot be fetched ({kind}{said})") from None
+
+
+def _cached(repo: str, revision: str | None) -> Path:
+    """The folder in the local cache; that files which we never fetch are missing from it is as it should be."""
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        return Path(snapshot_download(repo, revision=revision, local_files_only=True))
+    except errors.LocalEntryNotFoundError as error:
+        if getattr(error, "snapshot_path", None) is None:
+            raise
+        return Path(error.snapshot_path)  # type: ignore[attr-defined]

@@ -1,0 +1,268 @@
+"""``embeddings:FILE``: embeddings made by something else (a closed API, another framework, a phone), read from files.
+
+FILE is Parquet (or a folder of Parquet files) with the columns
+
+- ``photo_id``: ids of the photos as the data set has them;
+- ``embedding``: a list of numbers, all lists of one length;
+- for photos under processings, a column for each parameter, named as it is (``jpeg``, ``sharpening``, ...): the class
+  of the row by name or number, null where the row is of another parameter. These are the columns of a built set:
+  ``dataset.map(embed, remove_columns="image").to_parquet(FILE)`` writes such a file. Without them a row is the photo
+  as it is.
+
+Or it is ``NAME.npy`` [rows, dimension] with ``NAME.csv`` beside it, which has the other columns, one line a row.
+
+What such a file does not say, nobody knows: model, weights, preprocessing, training data.
+``embeddings:FILE?group=SSL&training_data=...&model=...`` says what somebody does know, and the result says that it was
+told.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import numpy as np
+
+from benchmark.encoders.encoder import GROUPS, PHOTO, Encoder, EncoderInfo, StoredEmbeddings
+from benchmark.encoders.registry import LoadRequest
+from builders.errors import EncoderError, UsageError, unknown_name
+from builders.pixels import ALL_PARAMETERS
+from builders.untrusted import (
+    UntrustedInputError,
+    list_folder,
+    open_untrusted,
+    parquet_error_text,
+    parse_array,
+    read_columns,
+    read_untrusted,
+    unreadable_table,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+OPTIONS = ("group", "training_data", "model")
+LARGEST_FILE = 64 << 30
+LARGEST_IDS = 4 << 30
+
+
+def load_embeddings(request: LoadRequest) -> Encoder:
+    """Read ``embeddings:FILE?...``.
+
+    Raises:
+        UsageError: an option is wrong, or cannot apply.
+        EncoderError: the file is not there, or not of the form above: one sentence says where.
+    """
+    place, _, query = request.spec.partition(":")[2].partition("?")
+    told = _stored_facts(request.spec, query)
+    if request.device != "auto" or request.dtype != "float32" or request.compile:
+        raise UsageError(f"{request.spec} is not computed here: --device, --dtype and --compile do not apply")
+    if not place:
+        raise UsageError("embeddings: needs a file, as in embeddings:FILE.parquet")
+    path = Path(place).expanduser()
+    label = f"embeddings:{path.name}"
+    try:
+        table, sha256 = _read(path, label)
+    except UntrustedInputError as error:
+        raise EncoderError(f"{label}: {str(error).replace(f'{path.parent}/', '')}") from None
+    name = f"{label}@{sha256[:8]}"
+    stored = StoredEmbeddings(name, _finite(table, label), _rows(table, label))
+    facts = ("model", "weights", "preprocessing", "training data")
+    unknown = [fact for fact in facts if fact.replace(" ", "_") not in told]
+    info = EncoderInfo(
+        id=name,
+        library="embeddings",
+        revision=None,
+        weights_sha256=sha256,
+        dimension=stored.vectors.shape[1],
+        preprocessing={"size": "unknown", "backend": "unknown, embedded elsewhere", "transport": "embeddings"},
+        pooling="as the file has it",
+        parameters=0,
+        group=told.get("group", "unknown"),
+        training_data=told.get("training_data", "unknown"),
+        details={
+            "file": path.name,
+            "rows": len(stored.vectors),
+            "sha256_is": "of the file of embeddings, not of weights",
+            "unknown": unknown,
+            **({"told": told} if told else {}),
+        },
+    )
+    notices = (f"{label}: not known: {', '.join(unknown)}",) if unknown else ()
+    return Encoder(info, _no_pixels, _not_here, "cpu", "float32", stored=stored, notices=notices)
+
+
+def _stored_facts(spec: str, query: str) -> dict[str, str]:
+    try:
+        told = dict(parse_qsl(query, strict_parsing=True)) if query else {}
+    except ValueError:
+        raise UsageError(f"{spec}: write options as embeddings:FILE?name=value&name=value") from None
+    for name in told:
+        if name not in OPTIONS:
+            raise unknown_name("option of embeddings:", name, OPTIONS)
+    if told.get("group", "unknown") not in GROUPS:
+        raise unknown_name("group", told["group"], GROUPS)
+    return told
+
+
+def _no_pixels(image: Image.Image) -> np.ndarray:
+    """What stands for the preprocessing of views that nobody shows it."""
+    return np.zeros(1, np.float32)
+
+
+def _not_here(batch: torch.Tensor) -> torch.Tensor:
+    raise EncoderError("embeddings of a file cannot be computed for other views")
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What a file holds, unchecked but for its form."""
+
+    ids: Sequence[Any]
+    vectors: np.ndarray
+    """float32 [rows, dimension]."""
+    classes: Mapping[str, Sequence[Any]]
+    """By name of a parameter, the class of each row: a code, a name, or None."""
+
+
+def _read(path: Path, label: str) -> tuple[_Table, str]:
+    """The table, and the SHA-256 of what it was read from. Raises ``UntrustedInputError`` and ``EncoderError``."""
+    if path.suffix == ".npy":
+        return _read_npy(path, label)
+    files = [path / name for name in list_folder(path).files if name.endswith(".parquet")] if path.is_dir() else [path]
+    if not files:
+        raise EncoderError(f"{label}: the folder holds no .parquet file")
+    digest = hashlib.sha256()
+    tables = []
+    for file in files:
+        with open_untrusted(file, limit=LARGEST_FILE) as stream:
+            while part := stream.read(1 << 24):
+                digest.update(part)
+            stream.seek(0)
+            tables.append(_parquet(stream, f"{label}/{file.name}" if path.is_dir() else label))
+    names = {name for table in tables for name in table.classes}
+    joined = {n: [c for t in tables for c in t.classes.get(n, [None] * len(t.ids))] for n in names}
+    dimensions = {table.vectors.shape[1] for table in tables}
+    if len(dimensions) > 1:
+        raise EncoderError(
+            f"{label}: its files hold embeddings of {' and '.join(map(str, sorted(dimensions)))} numbers"
+        )
+    ids = [photo_id for table in tables for photo_id in table.ids]
+    return _Table(ids, np.concatenate([table.vectors for table in tables]), joined), digest.hexdigest()
+
+
+def _parquet(stream: Any, label: str) -> _Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(stream)
+        names = file.schema_arrow.names
+        wanted = [name for name in ("photo_id", "embedding", *ALL_PARAMETERS) if name in names]
+        for name in ("photo_id", "embedding"):
+            if name not in names:
+                raise EncoderError(f"{label}: it has no column {name} (it has {', '.join(map(str, names)) or 'none'})")
+        table = read_columns(file, wanted, limit=LARGEST_FILE)
+    except unreadable_table() as error:
+        raise EncoderError(f"{label}: it is no Parquet file that can be read ({parquet_error_text(error)})") from None
+    if not table.num_rows:
+        raise EncoderError(f"{label}: it holds no row")
+    column = table.column("embedding").combine_chunks()
+    kind = column.type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        raise EncoderError(f"{label}: the column embedding holds {kind}, not lists of numbers")
+    if not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+        raise EncoderError(f"{label}: the embeddings are lists of {kind.value_type}, not of numbers")
+    ids = table.column("photo_id").to_pylist()
+    if column.null_count:
+        raise EncoderError(f"{label}: {ids[column.is_null().index(True).as_py()]} has no embedding")
+    lengths = np.asarray(column.value_lengths().to_numpy(zero_copy_only=False))
+    first = int(lengths[0])
+    if (lengths != first).any() or not first:
+        odd = int(np.flatnonzero(lengths != first)[0]) if first else 0
+        raise EncoderError(
+            f"{label}: the embedding of {ids[odd]} has {int(lengths[odd])} numbers, that of {ids[0]} has {first}"
+        )
+    flat = column.flatten()
+    if flat.null_count:
+        raise EncoderError(f"{label}: an embedding lacks one of its numbers (null)")
+    vectors = _float32(flat.to_numpy(zero_copy_only=False)).reshape(-1, first)
+    classes = {name: table.column(name).to_pylist() for name in ALL_PARAMETERS if name in names}
+    return _Table(ids, vectors, classes)
+
+
+def _read_npy(path: Path, label: str) -> tuple[_Table, str]:
+    data = read_untrusted(path, limit=LARGEST_FILE)
+    beside = path.with_suffix(".csv")
+    if not beside.exists():
+        raise EncoderError(f"{label}: {beside.name} must lie beside it, with a column photo_id")
+    listed = read_untrusted(beside, limit=LARGEST_IDS)
+    try:
+        vectors = parse_array(data)
+        lines = list(csv.DictReader(io.StringIO(listed.decode("utf-8-sig"))))
+    # UnicodeDecodeError is a ValueError; a header may ask for more memory than there is.
+    except (ValueError, EOFError, OSError, csv.Error, MemoryError, OverflowError, SyntaxError, TypeError) as error:
+        raise EncoderError(f"{label}: it cannot be read ({parquet_error_text(error)})") from None
+    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.size:
+        shape = f"{vectors.dtype} {list(vectors.shape)}"
+        raise EncoderError(f"{label}: it holds {shape}, not numbers [rows, dimension]")
+    if len(lines) != len(vectors):
+        raise EncoderError(f"{label}: it holds {len(vectors)} embeddings, and {beside.name} {len(lines)} lines")
+    if "photo_id" not in lines[0]:
+        raise EncoderError(f"{label}: {beside.name} has no column photo_id")
+    classes = {name: [line[name] or None for line in lines] for name in ALL_PARAMETERS if name in lines[0]}
+    sha256 = hashlib.sha256(data + b"\0" + listed).hexdigest()
+    return _Table([line["photo_id"] for line in lines], _float32(vectors), classes), sha256
+
+
+def _float32(numbers: np.ndarray) -> np.ndarray:
+    """Numbers beyond float32 become infinite, which is refused below."""
+    with np.errstate(over="ignore"):
+        return numbers.astype(np.float32)
+
+
+def _finite(table: _Table, label: str) -> np.ndarray:
+    good = np.isfinite(table.vectors).all(axis=1)
+    if not good.all():
+        first = table.ids[int(np.flatnonzero(~good)[0])]
+        raise EncoderError(f"{label}: the embedding of {first} is not finite (and {int((~good).sum()) - 1} others)")
+    return table.vectors
+
+
+def _rows(table: _Table, label: str) -> dict[str, dict[str, int]]:
+    """Row by view and photo id."""
+    rows: dict[str, dict[str, int]] = {}
+    seen: set[tuple[str, str, str]] = set()
+    for row, photo_id in enumerate(table.ids):
+        if not isinstance(photo_id, str) or not photo_id:
+            raise EncoderError(f"{label}: row {row} has no photo_id that is a text")
+        given = {name: values[row] for name, values in table.classes.items() if values[row] is not None}
+        views = {name: _processing(name, value, photo_id, label) for name, value in given.items()} or {PHOTO: PHOTO}
+        for parameter, view in views.items():
+            here = rows.setdefault(view, {})
+            what = photo_id if view == PHOTO else f"{photo_id} under {view}"
+            if (parameter, view, photo_id) in seen:
+                raise EncoderError(f"{label}: {what} stands there twice")
+            if photo_id in here and not np.array_equal(table.vectors[here[photo_id]], table.vectors[row]):
+                raise EncoderError(f"{label}: {what} has two embeddings, as classes of two parameters")
+            seen.add((parameter, view, photo_id))
+            here[photo_id] = row
+    return rows
+
+
+def _processing(parameter: str, value: Any, photo_id: str, label: str) -> str:
+    """Name of the processing that a class of a parameter is made by."""
+    known = ALL_PARAMETERS[parameter]
+    if isinstance(value, str) and value in known.classes:
+        return known.processings[known.classes.index(value)]
+    code = int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()) else -1
+    if not 0 <= code < len(known.classes):
+        raise EncoderError(f"{label}: {photo_id} has {parameter} {value!r}; its classes are {', '.join(known.classes)}")
+    return known.processings[code]

@@ -1,0 +1,1 @@
+"""Checkpoints of transformers: models, towers, inputs and embeddings."""

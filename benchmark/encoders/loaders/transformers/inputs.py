@@ -1,0 +1,297 @@
+"""What a transformers image processor makes of a photo, as one array of one shape, and back as the model's arguments.
+
+Most processors give a picture of one size. Others give patches of the photo's own aspect ratio, as many as fit into a
+budget (NaFlex SigLIP2, Qwen-VL), or a picture of the photo's own aspect ratio (Pixtral, Idefics2): these travel padded
+to the budget, with their true size beside them, so that a view is an array of one shape and what the model gets is what
+the library gives it. Processors that cut a photo into tiles are told to make one of the whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmark.encoders.loaders.hub import Checkpoint
+from benchmark.encoders.loaders.transformers.embeddings import Arguments, plain, tile
+from benchmark.encoders.network import probe_image
+from benchmark.encoders.preprocess.verified import PROBE_SIZES, Preprocessing, candidates_of_processor, verified
+from builders.errors import EncoderError, UsageError
+from builders.untrusted import describe_error
+
+PATCHES = 1024
+"""Budget of patches where neither the user nor a smaller one of the checkpoint's says how many."""
+
+ONE_PICTURE = {
+    "do_image_splitting": False,
+    "crop_to_patches": False,
+    "do_pan_and_scan": False,
+    "keep_aspect_ratio": False,
+}
+"""What processors are told, so that the whole photo becomes one picture of one size."""
+
+DIGITS = 128
+"""Sizes travel as two numbers below this, which every float type holds exactly."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """How views are made and given to a model."""
+
+    preprocessing: Preprocessing
+    arguments: Arguments
+    """A batch of views -> what the model is called with."""
+
+
+def image_inputs(checkpoint: Checkpoint, config: Any, patches: int | None, trust_remote_code: bool) -> Inputs:
+    """The checkpoint's own preprocessing.
+
+    Args:
+        checkpoint: a folder that holds ``preprocessor_config.json`` or ``processor_config.json``.
+        config: of the model.
+        patches: budget of patches; None for the checkpoint's own, or ``PATCHES`` where that is larger.
+        trust_remote_code: allow a processor whose code lies in the folder.
+
+    Raises:
+        UsageError: ``patches`` for a processor that makes pictures of one size.
+        EncoderError: there is no processor, or its pictures are not of one size.
+    """
+    processor = _processor(checkpoint, trust_remote_code)
+    told = _one_picture(processor)
+    backend = str(getattr(processor, "backend", "unknown"))
+    record: dict[str, Any] = {"processor": type(processor).__name__, **({"told": told} if told else {})}
+    sample = _try(checkpoint.name, processor, probe_image())
+    kind = next((kind for kind in _KINDS if kind.fits(processor, sample)), None)
+    if kind is None:
+        if patches is not None:
+            raise UsageError(f"{checkpoint.name}: its pictures are of one size, so ?patches= has no place")
+        library = FirstPicture(processor)
+        made = verified(checkpoint.name, library, candidates_of_processor(processor), backend, **record)
+        return Inputs(made, tile if np.ndim(pixels_of(sample)) == 5 else plain)
+    patch = _patch_side(processor, config)
+    budget = patches or min(PATCHES, kind.own_budget(processor, patch) or PATCHES)
+    kind.set_budget(processor, budget, patch)
+    packed = kind.packing(processor, budget, patch)
+    for width, height in PROBE_SIZES:
+        _try(checkpoint.name, packed, probe_image(width, height))
+    side = math.isqrt(budget) * patch
+    said = {"size": [side, side], "patches": budget, "patch": patch, "aspect_ratio": "kept", "backend": backend}
+    return Inputs(Preprocessing(packed, None, {**said, "transport": "float32", **record}), packed.arguments)
+
+
+def _processor(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
+    """The checkpoint's image processor, PIL backend if its class has one."""
+    import transformers
+
+    names = ("preprocessor_config.json", "processor_config.json")
+    if not any((checkpoint.folder / name).is_file() for name in names):
+        raise EncoderError(f"{checkpoint.name} has no preprocessor_config.json, so its preprocessing is unknown")
+    options = {"trust_remote_code": trust_remote_code}
+    try:
+        return transformers.AutoImageProcessor.from_pretrained(checkpoint.folder, backend="pil", **options)
+    except (ValueError, ImportError, AttributeError, KeyError):  # no PIL class of it
+        return transformers.AutoImageProcessor.from_pretrained(checkpoint.folder, **options)
+
+
+def _one_picture(processor: Any) -> dict[str, Any]:
+    told = {name: value for name, value in ONE_PICTURE.items() if getattr(processor, name, None)}
+    for name, value in told.items():
+        setattr(processor, name, value)
+    return told
+
+
+def _try(name: str, function: Callable[..., Any], picture: Image.Image) -> Any:
+    try:
+        return (
+            function(picture) if not hasattr(function, "preprocess") else function(images=picture, return_tensors="np")
+        )
+    except Exception as error:  # any processor, any error
+        raise EncoderError(f"{name}: its preprocessing fails ({describe_error(error)})") from error
+
+
+def pixels_of(made: Any) -> Any:
+    """Of what a processor gives; one class of the library gives the array itself."""
+    return made["pixel_values"] if hasattr(made, "keys") else made
+
+
+def _patch_side(processor: Any, config: Any) -> int:
+    vision = getattr(config, "vision_config", config)
+    side = getattr(processor, "patch_size", None) or getattr(vision, "patch_size", None) or 16
+    side = side if isinstance(side, int) else side["height"] if "height" in side else side[0]
+    return int(side)
+
+
+@dataclass(frozen=True)
+class FirstPicture:
+    """A transformers image processor as a library preprocessing: its picture, or the first, which is of the whole."""
+
+    processor: Any
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        pixels = np.asarray(pixels_of(self.processor(images=image, return_tensors="np")), dtype=np.float32)
+        while pixels.ndim > 3:
+            pixels = pixels[0]
+        return pixels
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Patches of a photo under a budget, [budget + 1, values]: the last row holds the numbers of rows and columns."""
+
+    processor: Any
+    budget: int
+    patch: int
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        made = self.processor(images=image, return_tensors="np")
+        rows = np.asarray(made["pixel_values"], dtype=np.float32)
+        rows = rows[0] if rows.ndim == 3 else rows.reshape(len(rows), -1)
+        array = np.zeros((self.budget + 1, rows.shape[1]), np.float32)
+        if len(rows) > self.budget:
+            raise EncoderError(f"{len(rows)} patches, where {self.budget} were asked for")
+        array[: len(rows)] = rows
+        grid = made["spatial_shapes"] if "spatial_shapes" in made else made["image_grid_thw"]
+        array[-1, :4] = _digits(np.asarray(grid)[0][-2:])
+        return array
+
+    def arguments(self, views: torch.Tensor) -> dict[str, torch.Tensor]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class PaddedPatches(Patches):
+    """NaFlex: patches padded to the budget, with a mask."""
+
+    def arguments(self, views: torch.Tensor) -> dict[str, torch.Tensor]:
+        shapes = _numbers(views[:, -1, :4])
+        place = torch.arange(self.budget, device=views.device)
+        mask = (place[None] < shapes.prod(1, keepdim=True)).to(torch.int32)
+        return {"pixel_values": views[:, :-1], "pixel_attention_mask": mask, "spatial_shapes": shapes}
+
+
+@dataclass(frozen=True)
+class JoinedPatches(Patches):
+    """Qwen-VL: the patches of all photos in one sequence, with their grids."""
+
+    form: tuple[int, ...] = ()
+    """Of one patch, where the model is not given them flat (PaddleOCR-VL)."""
+
+    def arguments(self, views: torch.Tensor) -> dict[str, torch.Tensor]:
+        shapes = _numbers(views[:, -1, :4])
+        kept = [view[:n] for view, n in zip(views, shapes.prod(1).tolist(), strict=True)]
+        grids = torch.cat([torch.ones_like(shapes[:, :1]), shapes], 1)
+        patches = torch.cat(kept)
+        return {"pixel_values": patches.unflatten(1, self.form) if self.form else patches, "image_grid_thw": grids}
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A picture of the photo's aspect ratio on a square, [3, side + 1, side]: the last row holds its true size."""
+
+    processor: Any
+    side: int
+    masked: bool
+    """Whether the model is given a mask of pixels; else the sizes."""
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        pixels = FirstPicture(self.processor)(image)
+        _, height, width = pixels.shape
+        if max(height, width) > self.side:
+            raise EncoderError(f"a picture of {width} x {height}, where {self.side} is the longest side asked for")
+        array = np.zeros((3, self.side + 1, self.side), np.float32)
+        array[:, :height, :width] = pixels
+        array[0, -1, :4] = _digits(np.array([height, width]))
+        return array
+
+    def arguments(self, views: torch.Tensor) -> dict[str, torch.Tensor]:
+        sizes, pixels = _numbers(views[:, 0, -1, :4]), views[:, :, :-1].contiguous()
+        if not self.masked:
+            return {"pixel_values": pixels, "image_sizes": sizes}
+        along = torch.arange(self.side, device=views.device)
+        down, across = (along[None] < sizes[:, [0]])[:, :, None], (along[None] < sizes[:, [1]])[:, None]
+        return {"pixel_values": pixels[:, None], "pixel_attention_mask": (down & across)[:, None]}
+
+
+def _digits(numbers: np.ndarray) -> np.ndarray:
+    """Whole numbers as pairs of digits.
+
+    >>> _digits(np.array([3, 300])).tolist()
+    [0, 3, 2, 44]
+    """
+    return np.stack([numbers // DIGITS, numbers % DIGITS], 1).reshape(-1)
+
+
+def _numbers(digits: torch.Tensor) -> torch.Tensor:
+    """Back: [n, 4] -> int64 [n, 2]."""
+    pairs = digits.round().long().reshape(len(digits), 2, 2)
+    return pairs[..., 0] * DIGITS + pairs[..., 1]
+
+
+class _NaFlex:
+    @staticmethod
+    def fits(processor: Any, sample: Any) -> bool:
+        return "spatial_shapes" in sample
+
+    @staticmethod
+    def own_budget(processor: Any, patch: int) -> int:
+        return int(processor.max_num_patches)
+
+    @staticmethod
+    def set_budget(processor: Any, budget: int, patch: int) -> None:
+        processor.max_num_patches = budget
+
+    @staticmethod
+    def packing(processor: Any, budget: int, patch: int) -> PaddedPatches:
+        return PaddedPatches(processor, budget, patch)
+
+
+class _Grid:
+    @staticmethod
+    def fits(processor: Any, sample: Any) -> bool:
+        return "image_grid_thw" in sample
+
+    @staticmethod
+    def own_budget(processor: Any, patch: int) -> int:
+        return int(processor.size["longest_edge"]) // patch**2
+
+    @staticmethod
+    def set_budget(processor: Any, budget: int, patch: int) -> None:
+        most = budget * patch**2
+        processor.size = {"shortest_edge": min(int(processor.size["shortest_edge"]), most), "longest_edge": most}
+
+    @staticmethod
+    def packing(processor: Any, budget: int, patch: int) -> JoinedPatches:
+        sample = np.asarray(processor(images=probe_image(), return_tensors="np")["pixel_values"])
+        return JoinedPatches(processor, budget, patch, sample.shape[1:] if sample.ndim == 4 else ())
+
+
+class _Canvas:
+    @staticmethod
+    def fits(processor: Any, sample: Any) -> bool:
+        if "pixel_attention_mask" not in sample and "image_sizes" not in sample:
+            return False
+        shapes = {FirstPicture(processor)(probe_image(*size)).shape for size in PROBE_SIZES}
+        return len(shapes) > 1
+
+    @staticmethod
+    def own_budget(processor: Any, patch: int) -> int:
+        return (int(processor.size["longest_edge"]) // patch) ** 2
+
+    @staticmethod
+    def set_budget(processor: Any, budget: int, patch: int) -> None:
+        side = math.isqrt(budget) * patch
+        shortest = processor.size.get("shortest_edge")
+        processor.size = {**({"shortest_edge": min(shortest, side)} if shortest else {}), "longest_edge": side}
+
+    @staticmethod
+    def packing(processor: Any, budget: int, patch: int) -> Canvas:
+        sample = processor(images=probe_image(), return_tensors="np")
+        return Canvas(processor, math.isqrt(budget) * patch, "pixel_attention_mask" in sample)
+
+
+_KINDS = (_NaFlex, _Grid, _Canvas)

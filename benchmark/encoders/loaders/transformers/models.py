@@ -1,0 +1,343 @@
+"""Encoders of the transformers library, from a folder that ``save_pretrained`` wrote.
+
+Which outputs are embeddings is decided in ``transformers_embeddings.py``, what a view is in ``transformers_inputs.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.loaders.hub import Checkpoint
+from benchmark.encoders.loaders.transformers.embeddings import (
+    FAMILIES,
+    TOWERS,
+    Embedding,
+    Loaded,
+    classifier_class,
+    classifier_embedding,
+    cut_classifier,
+    general_embedding,
+)
+from benchmark.encoders.loaders.transformers.inputs import Inputs, image_inputs
+from benchmark.encoders.loaders.transformers.towers import (
+    describes_images,
+    image_text_embeddings,
+    tower_embedding,
+    tower_name,
+    without_language_layers,
+)
+from benchmark.encoders.loaders.weights_check import (
+    Arrival,
+    require_finite,
+    require_weights,
+    shape_words,
+    silence,
+    unread_outside,
+)
+from benchmark.encoders.network import Network, network_encoder, probe_image
+from benchmark.encoders.placement import placement
+from benchmark.encoders.provenance import group_and_data
+from benchmark.encoders.registry import LoadRequest
+from builders.errors import CamtraceError, EncoderError, UsageError
+from builders.untrusted import describe_error, first_line
+
+VIDEOS: Mapping[str, str] = {
+    "videomae": "facebook/vit-mae-base",
+    "vivit": "google/vit-base-patch16-224-in21k",
+    "timesformer": "google/vit-base-patch16-224-in21k",
+    "xclip": "openai/clip-vit-base-patch32",
+    "vjepa2": "facebook/ijepa_vith14_1k",
+    "pe_video": "timm/vit_pe_core_base_patch16_224.fb",
+    "pe_video_encoder": "timm/vit_pe_core_base_patch16_224.fb",
+    "pe_audio_video": "timm/vit_pe_core_base_patch16_224.fb",
+    "videoprism": "google/siglip2-base-patch16-256",
+    "videoprism_vision_model": "google/siglip2-base-patch16-256",
+    "video_llava": "llava-hf/llava-1.5-7b-hf",
+    "instructblipvideo": "Salesforce/instructblip-vicuna-7b",
+    "tvp": "microsoft/resnet-50",
+}
+"""Nearest encoder of images, by ``model_type`` of a model of videos."""
+
+TOKENS: Mapping[str, str] = {
+    "imagegpt": "google/vit-base-patch16-224-in21k",
+    "perceiver": "google/vit-base-patch16-224-in21k",
+    "vilt": "google/vit-base-patch32-224-in21k",
+    "layoutlmv2": "microsoft/dit-base",
+    "layoutlmv3": "microsoft/dit-base",
+    "lxmert": "openai/clip-vit-base-patch32",
+    "visual_bert": "openai/clip-vit-base-patch32",
+    "bridgetower": "openai/clip-vit-base-patch32",
+    "udop": "microsoft/dit-base",
+    "fuyu": "google/siglip2-base-patch16-256",
+    "chameleon": "google/siglip2-base-patch16-256",
+    "emu3": "google/siglip2-base-patch16-256",
+    "emu3_vqgan": "google/siglip2-base-patch16-256",
+    "apertus1p5": "google/siglip2-base-patch16-256",
+    "apertus1p5_vision_tokenizer": "google/siglip2-base-patch16-256",
+    "chameleon_vqgan": "google/siglip2-base-patch16-256",
+    "janus_vqgan": "google/siglip2-base-patch16-256",
+    "mllama": "google/siglip2-base-patch16-256",
+    "pix2struct": "google/siglip2-base-patch16-256",
+}
+"""Nearest encoder of images, by ``model_type`` of a model whose features need more, or other things, than pixels."""
+
+READS: Mapping[str, str] = {
+    "input_ids": "text",
+    "input_values": "sound",
+    "input_features": "sound",
+    "pixel_values_videos": "videos",
+}
+"""What a model reads, by the name that its class gives its main input."""
+
+PARTS = ("vision_config", "vq_config", "image_config", "encoder")
+"""Where configurations have what reads a picture in a model whose main input is another."""
+
+NEAREST = "google/siglip2-base-patch16-256"
+
+
+def refuse_what_reads_no_photo(name: str, config: Any) -> None:
+    """Say so, and what is nearest.
+
+    Raises:
+        UsageError: a model of videos, text or sound, or one whose features are not of a picture alone.
+    """
+    if config.model_type in VIDEOS:
+        nearest = VIDEOS[config.model_type]
+        raise UsageError(f"{name} ({config.model_type}) reads videos, not photos; the nearest encoder is {nearest}")
+    if config.model_type in TOKENS:
+        nearest = TOKENS[config.model_type]
+        why = "gives no features of a picture's pixels alone"
+        raise UsageError(f"{name} ({config.model_type}) {why}; the nearest encoder is {nearest}")
+    if reads := _reads_something_else(config):
+        what = f"is not an image encoder: it reads {reads}"
+        raise UsageError(f"{name} ({config.model_type}) {what}; the nearest encoder is {NEAREST}")
+
+
+def _reads_something_else(config: Any) -> str:
+    """What a model reads that has no part for pictures; empty if it has one, or if nobody knows."""
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING
+
+    if any(getattr(config, part, None) is not None for part in PARTS):
+        return ""
+    try:
+        model = MODEL_MAPPING[type(config)]
+    except (KeyError, ImportError, AttributeError):  # a class of somebody's repository, or one without a base model
+        return ""
+    if not isinstance(model, type) or hasattr(model, "get_image_features"):
+        return ""
+    return READS.get(getattr(model, "main_input_name", ""), "")
+
+
+TEXT_PARTS = (
+    *("text_model", "text_projection", "logit_scale", "logit_bias", "token_embedding", "temperature"),
+    *("language_model", "lm_head", "embed_tokens", "audio_tower", "embed_audio"),
+)
+"""Attributes of models that take no part in an image's embedding; dropped after loading."""
+
+PROJECTIONS = ("visual_projection", "vision_projection", "image_projection")
+"""What two-tower models call the projection of their image tower."""
+
+
+def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
+    """An encoder from a folder that ``save_pretrained`` wrote.
+
+    Raises:
+        UsageError: a model of text, sound or video, an output that it does not have, or code from the Hub without
+            ``trust_remote_code``.
+        EncoderError: the files cannot be read, or weights of the embedding are missing.
+    """
+    import transformers
+
+    place = placement(request.device, request.dtype, request.compile)
+    with _quiet(), _one_sentence(checkpoint.name, request.trust_remote_code):
+        config = transformers.AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=request.trust_remote_code)
+        refuse_what_reads_no_photo(checkpoint.name, config)
+        inputs = image_inputs(checkpoint, config, _patches(checkpoint), request.trust_remote_code)
+        model, arrival = _load(checkpoint, config, request.trust_remote_code)
+        two_towers = hasattr(model, "get_image_features")
+        if two_towers:
+            drop_text(model)
+        loaded = Loaded(model, frozenset(arrival.missing), _probe_batch(inputs), inputs.arguments)
+        embeddings = _embeddings(checkpoint.name, loaded)
+        output, embedding = _chosen(checkpoint, embeddings)
+        ignored = _require_weights(checkpoint.name, loaded, arrival, embedding)
+        group, training_data = group_and_data(checkpoint.name, contrastive=two_towers)
+        return network_encoder(
+            Network(
+                name=checkpoint.name,
+                library="transformers",
+                module=model.get_submodule(embedding.part),
+                preprocess=inputs.preprocessing.preprocess,
+                preprocessing=inputs.preprocessing.record,
+                normalise=inputs.preprocessing.normalise,
+                forward=embedding.forward,
+                pooling=embedding.words,
+                revision=checkpoint.revision,
+                group=group,
+                training_data=training_data,
+                details={
+                    "architecture": type(model).__name__,
+                    "model_type": config.model_type,
+                    "attention": str(getattr(model.config, "_attn_implementation", None)),
+                    "transformers": transformers.__version__,
+                    **({"output": output, "outputs": list(embeddings)} if len(embeddings) > 1 else {}),
+                    **({"ignored_weights": ignored} if ignored else {}),
+                },
+            ),
+            place,
+        )
+
+
+def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple[Any, Arrival]:
+    """The model in evaluation mode, and what became of the checkpoint's weights."""
+    if config.model_type in FAMILIES:
+        FAMILIES[config.model_type].configure(config)
+    classifier = classifier_class(config)
+    if classifier is None and describes_images(config):
+        without_language_layers(config)
+    options: dict[str, Any] = {
+        "config": config,
+        "dtype": torch.float32,
+        "output_loading_info": True,
+        "trust_remote_code": trust_remote_code,
+    }
+    source = classifier or _model_class(config)
+    try:
+        model, report = source.from_pretrained(checkpoint.folder, **options)
+    except RuntimeError as error:
+        if "mismatch" in str(error):  # the library says which in its log alone
+            _, report = source.from_pretrained(checkpoint.folder, ignore_mismatched_sizes=True, **options)
+            mismatched = tuple(shape_words(*one) for one in report["mismatched_keys"])
+            require_weights(checkpoint.name, Arrival(mismatched=mismatched))
+        raise
+    if any("pooler" in key for key in report["unexpected_keys"]) and getattr(model, "pooler", None) is None:
+        with contextlib.suppress(TypeError):  # a class whose pooler is left out unless asked for (data2vec)
+            model, report = source.from_pretrained(checkpoint.folder, add_pooling_layer=True, **options)
+    if classifier is not None and not cut_classifier(model, config.num_labels):
+        raise EncoderError(f"{checkpoint.name}: no last layer was found in {type(model).__name__}")
+    missing = set(report["missing_keys"]) & set(model.state_dict())
+    return model.eval(), Arrival(tuple(missing), tuple(report["unexpected_keys"]))
+
+
+def _model_class(config: Any) -> Any:
+    """``AutoModel``; a vision tower saved with its projection keeps it, and what has no base model is itself."""
+    import transformers
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
+
+    name = (getattr(config, "architectures", None) or [""])[0]
+    alone = config.model_type not in MODEL_MAPPING_NAMES and not hasattr(config, "auto_map")
+    if name.endswith("VisionModelWithProjection") or alone:
+        return getattr(transformers, name, transformers.AutoModel)
+    return transformers.AutoModel
+
+
+def _embeddings(name: str, loaded: Loaded) -> dict[str, Embedding]:
+    """What the model can give of a picture, the default first.
+
+    Raises:
+        UsageError: nothing.
+    """
+    config, model = loaded.model.config, loaded.model
+    reads_images = hasattr(model, "get_image_features") or getattr(model, "main_input_name", "") == "pixel_values"
+    if not reads_images and tower_name(model) is None:
+        raise UsageError(f"{name} is not an image encoder: its input is {model.main_input_name}")
+    family = FAMILIES.get(config.model_type)
+    if family is not None:
+        return {"default": family.embedding, **family.others}
+    if classifier_class(config) is not None:
+        return {"default": classifier_embedding(loaded)}
+    if describes_images(config):
+        found = image_text_embeddings(loaded)
+        if found:
+            return found
+    gone = next((p for p in PROJECTIONS if any(key.startswith(f"{p}.") for key in loaded.missing)), None)
+    if gone is None:
+        try:
+            return {"default": general_embedding(loaded)}
+        except Exception as error:  # any model, any error: it needs more than a picture
+            tower, reason = tower_embedding(loaded), first_line(error)
+    else:
+        tower, reason = tower_embedding(loaded), f"the checkpoint lacks {gone}"
+    if tower is None:
+        kind = f"{type(model).__name__}, which does not give features of a picture alone"
+        raise UsageError(f"{name} is a {kind} ({reason}); use the encoder of images that it was made from")
+    return {"default": tower}
+
+
+def _chosen(checkpoint: Checkpoint, embeddings: dict[str, Embedding]) -> tuple[str, Embedding]:
+    wanted = checkpoint.options.get("output", next(iter(embeddings)))
+    if wanted not in embeddings:
+        raise UsageError(f"{checkpoint.name}: there is no output {wanted!r}; it has {', '.join(embeddings)}")
+    return wanted, embeddings[wanted]
+
+
+def _patches(checkpoint: Checkpoint) -> int | None:
+    text = checkpoint.options.get("patches")
+    if text is not None and not (text.isdecimal() and 1 <= int(text) <= 65_536):
+        raise UsageError(f"{checkpoint.name}: patches is a whole number from 1 to 65536, not {text!r}")
+    return None if text is None else int(text)
+
+
+def _require_weights(name: str, loaded: Loaded, arrival: Arrival, embedding: Embedding) -> list[str]:
+    """Refuse an embedding that would depend on random weights; what was ignored, in words."""
+    model, part = loaded.model, embedding.part
+    outside = unread_outside(model, part, (str(getattr(model, "base_model_prefix", "")), "model", *TOWERS))
+    missing = set(arrival.missing) & set(model.state_dict())  # the text tower is gone by now
+    ignored = require_weights(name, replace(arrival, missing=tuple(missing)), outside)
+    module = model.get_submodule(part)
+    silenced = [key.removeprefix(f"{part}." if part else "") for key in missing if not outside(key)]
+    silence(name, module, silenced, lambda: embedding.forward(module, loaded.views))
+    require_finite(name, module)
+    return ignored
+
+
+def drop_text(model: nn.Module) -> None:
+    """Take the text tower out of a model, in place."""
+    for part in TEXT_PARTS:
+        if hasattr(model, part):
+            delattr(model, part)
+
+
+def _probe_batch(inputs: Inputs) -> torch.Tensor:
+    pictures = [inputs.preprocessing.preprocess(probe_image(*size)) for size in ((320, 240), (200, 300))]
+    batch = torch.from_numpy(np.stack(pictures))
+    normalise = inputs.preprocessing.normalise
+    return normalise(batch) if normalise is not None else batch
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Loading reports and progress bars of the library stay out of the way; errors do not."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def _one_sentence(name: str, trust_remote_code: bool) -> Iterator[None]:
+    try:
+        yield
+    except CamtraceError:
+        raise
+    except Exception as error:  # the library raises OSError, ValueError, KeyError, RuntimeError, SafetensorError, ...
+        if "trust_remote_code" in str(error) and not trust_remote_code:
+            raise UsageError(
+                f"{name} needs code from its repo to load; read it, then allow it with --trust-remote-code"
+            ) from None
+        raise EncoderError(f"{name}: transformers cannot load it ({describe_error(error)})") from error

@@ -1,0 +1,309 @@
+"""Did all weights of a checkpoint arrive? A network that lacks some would be scored as random numbers.
+
+Libraries load what fits and warn of the rest, or say nothing. Every loader hands what its library reports to
+``require_weights``: a weight that the embedding reads and the checkpoint lacks, a weight in the checkpoint that the
+network has no place for, and a weight of another shape are errors. ``UNREAD`` has the exceptions, each with its reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from builders.errors import EncoderError
+from builders.untrusted import joined_lines, readable
+
+NEAREST = "save it again with the library that trained it, so that config.json describes these weights"
+"""What to do about a checkpoint and a configuration that do not belong together."""
+
+FETCHED = "take its file out of the cache, so that it is fetched again"
+"""What to do about weights that a library knows by name."""
+
+
+LONGEST = 120
+"""Characters of a name in a sentence; the longest of transformers, timm and open_clip have about 100."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What became of the weights of a checkpoint."""
+
+    missing: tuple[str, ...] = ()
+    """Names in the network without weights in the checkpoint."""
+    unexpected: tuple[str, ...] = ()
+    """Names in the checkpoint without a place in the network."""
+    mismatched: tuple[str, ...] = ()
+    """Names of weights of another shape than the network's, with both shapes."""
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Weights that an embedding does not read."""
+
+    names: str
+    """Regular expression of whole names."""
+    reason: str
+
+
+UNREAD: tuple[Unread, ...] = (
+    Unread(r"(.+\.)?pooler\..+", "pooling that the embedding does not read"),
+    Unread(r"(.+\.)?mask_token", "stands for hidden patches in training; no patch of a photo is hidden"),
+    Unread(r"(.+\.)?(position_ids|relative_position_index)", "counts positions; the library computes it itself"),
+    Unread(r"(.+\.)?(inv_freq|attn_mask|relative_coords_table)", "follows from the configuration"),
+    Unread(r"(.+\.)?num_batches_tracked", "counts batches of the training"),
+    Unread(r"logit_scale|logit_bias|temp|temperature", "scales similarities of images and texts"),
+)
+"""Weights that may be missing or superfluous in any checkpoint. A missing one is proven to be unread (``silence``)."""
+
+ELSEWHERE = "a task head or another tower"
+"""Why weights outside of the part that makes the embedding may be superfluous."""
+
+
+def reason_of(name: str) -> str:
+    """Why a weight may be missing or superfluous by ``UNREAD``; empty where it may not.
+
+    >>> reason_of("encoder.layer.0.norm.weight"), reason_of("norm.num_batches_tracked")
+    ('', 'counts batches of the training')
+    """
+    return next((unread.reason for unread in UNREAD if re.fullmatch(unread.names, name)), "")
+
+
+def _nothing(key: str) -> str:
+    return ""
+
+
+def require_weights(
+    name: str, arrival: Arrival, outside: Callable[[str], str] = _nothing, remedy: str = NEAREST
+) -> list[str]:
+    """Refuse a network that is not whole.
+
+    Args:
+        name: of the encoder.
+        arrival: what its library reported.
+        outside: name of a weight -> why the embedding does not read it, empty where it does; before ``UNREAD``.
+        remedy: what to do about it.
+
+    Returns:
+        What was ignored, one sentence for each reason.
+
+    Raises:
+        EncoderError: weights that the embedding reads are missing, superfluous or of another shape; the sentence has
+            the first three names and their number.
+
+    >>> require_weights("mine", Arrival(missing=("norm.weight", "norm.bias")))
+    Traceback (most recent call last):
+    ...
+    builders.errors.EncoderError: mine: the checkpoint lacks 2 of its weights (norm.bias, norm.weight), which would \
+be random numbers; save it again with the library that trained it, so that config.json describes these weights
+    """
+    why = {key: outside(key) or reason_of(key) for key in (*arrival.missing, *arrival.unexpected)}
+    shapes = [key for key in arrival.mismatched if not outside(key.partition(" ")[0])]
+    missing = [key for key in arrival.missing if not why[key]]
+    unexpected = [key for key in arrival.unexpected if not why[key]]
+    if missing:
+        what = f"lacks {len(missing)} of its weights ({_first(missing)}), which would be random numbers"
+        raise EncoderError(f"{name}: the checkpoint {what}; {_renamed(missing, unexpected) or remedy}")
+    if shapes:
+        verb = "does" if len(shapes) == 1 else "do"
+        raise EncoderError(f"{name}: {len(shapes)} of its weights {verb} not fit by shape ({_first(shapes)}); {remedy}")
+    if unexpected:
+        what = f"holds {len(unexpected)} weights that the network of its configuration has no place for"
+        raise EncoderError(f"{name}: the checkpoint {what} ({_first(unexpected)}); {remedy}")
+    reasons = sorted({why[key] for key in arrival.unexpected})
+    return [f"{_first([k for k in arrival.unexpected if why[k] == reason])}: {reason}" for reason in reasons]
+
+
+def require_all(
+    name: str, arrivals: Sequence[Arrival], outside: Callable[[str], str] = _nothing, remedy: str = NEAREST
+) -> list[str]:
+    """``require_weights`` of what was recorded while a library made a network.
+
+    Raises:
+        EncoderError: as there; or the library loaded nothing.
+    """
+    if not arrivals:
+        raise EncoderError(f"{name}: no weights were loaded; save the checkpoint again, as safetensors")
+    return [sentence for arrival in arrivals for sentence in require_weights(name, arrival, outside, remedy)]
+
+
+def require_finite(name: str, module: nn.Module) -> None:
+    """Refuse weights that are no numbers: a training that diverged, or a damaged file.
+
+    Raises:
+        EncoderError: a parameter or a running statistic is infinite or not a number.
+    """
+    statistics = ((key, tensor) for key, tensor in module.named_buffers() if "running_" in key)
+    tensors = [*module.named_parameters(), *statistics]
+    broken = [key for key, tensor in tensors if tensor.is_floating_point() and not _finite(tensor)]
+    if broken:
+        verb = "holds" if len(broken) == 1 else "hold"
+        what = f"{len(broken)} of its weights {verb} values that are not finite numbers ({_first(broken)})"
+        raise EncoderError(f"{name}: {what}; fetch the file again, or use an earlier checkpoint of the training")
+
+
+def silence(name: str, module: nn.Module, missing: Iterable[str], embed: Callable[[], torch.Tensor]) -> None:
+    """Prove that an embedding does not read the weights that its checkpoint lacks, and make them zeros.
+
+    Libraries leave random numbers there, by which the hash of the weights would be another at each load.
+
+    Args:
+        name: of the encoder.
+        module: the network, changed in place.
+        missing: names in it.
+        embed: its embedding of a picture.
+
+    Raises:
+        EncoderError: the embedding reads one of them.
+    """
+    of_module = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    tensors = {key: of_module[key] for key in missing if key in of_module and of_module[key].is_floating_point()}
+    if not tensors:
+        return
+    with torch.no_grad():
+        for tensor in tensors.values():
+            tensor.fill_(torch.nan)
+        read = not torch.isfinite(embed()).all()
+        for tensor in tensors.values():
+            tensor.zero_()
+    if read:
+        what = f"lacks {len(tensors)} of its weights ({_first(list(tensors))}), which the embedding reads"
+        raise EncoderError(f"{name}: the checkpoint {what}; {NEAREST}")
+
+
+def load_exactly(name: str, module: nn.Module, tensors: Mapping[str, torch.Tensor], architecture: str) -> None:
+    """Load weights into a network, all of them and nothing else.
+
+    Raises:
+        EncoderError: they are not those of the network.
+    """
+    try:
+        result = module.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        require_weights(name, Arrival(mismatched=_mismatched(module, tensors)), remedy=FETCHED)
+        raise EncoderError(f"{name}: the weights do not fit {architecture} ({joined_lines(error)})") from None
+    require_weights(name, Arrival(tuple(result.missing_keys), tuple(result.unexpected_keys)), remedy=FETCHED)
+    require_finite(name, module)
+
+
+def unread_outside(model: nn.Module, part: str, prefixes: Sequence[str]) -> Callable[[str], str]:
+    """Tells of a name in a checkpoint whether it lies outside of the part of a model that makes the embedding.
+
+    Inside is what belongs to a module that the part has: a layer too many, a bias that the configuration leaves out.
+
+    Args:
+        model: the loaded model.
+        part: name of the submodule that makes the embedding; empty for the whole model.
+        prefixes: what may stand before the names of the model's own weights in the checkpoint.
+    """
+    top = {key for key, _ in model.named_children()}
+    inside = {key for key, child in model.get_submodule(part).named_children() if not isinstance(child, nn.Identity)}
+
+    def outside(key: str) -> str:
+        names = _without(key.split("."), prefixes, top)
+        if part:
+            if names[0] != part:
+                return ELSEWHERE
+            names = _without(names[1:], prefixes, inside)
+        return "" if len(names) == 1 or names[0] in inside else ELSEWHERE
+
+    return outside
+
+
+def _without(names: list[str], prefixes: Sequence[str], children: Iterable[str]) -> list[str]:
+    """The parts of a name without the prefixes at its beginning."""
+    while len(names) > 1 and names[0] in prefixes and names[0] not in children:
+        names = names[1:]
+    return names
+
+
+@contextlib.contextmanager
+def recorded_loads() -> Iterator[list[Arrival]]:
+    """What each ``Module.load_state_dict`` of this thread says, for libraries that do not hand it on.
+
+    Missing and superfluous names are recorded whether or not the library loads strictly: the caller judges them. A
+    weight of another shape is recorded too, and torch's error goes on.
+    """
+    arrivals: list[Arrival] = []
+    before = getattr(_recording, "arrivals", None)
+    _recording.arrivals = arrivals
+    with _guard:
+        _recorders.append(arrivals)
+        if len(_recorders) == 1:
+            nn.Module.load_state_dict = _recorded  # type: ignore[method-assign,assignment]
+    try:
+        yield arrivals
+    finally:
+        _recording.arrivals = before
+        with _guard:
+            _recorders[:] = [other for other in _recorders if other is not arrivals]
+            if not _recorders:
+                nn.Module.load_state_dict = _load_state_dict  # type: ignore[method-assign]
+
+
+_load_state_dict = nn.Module.load_state_dict
+_recording = threading.local()
+_recorders: list[list[Arrival]] = []
+_guard = threading.Lock()
+
+
+def _recorded(module: nn.Module, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+    """``Module.load_state_dict`` while somebody records it."""
+    arrivals = getattr(_recording, "arrivals", None)
+    if arrivals is None:  # another thread's
+        return _load_state_dict(module, state_dict, strict=strict, assign=assign)
+    try:
+        result = _load_state_dict(module, state_dict, strict=False, assign=assign)
+    except RuntimeError:
+        arrivals.append(Arrival(mismatched=_mismatched(module, state_dict)))
+        raise
+    arrivals.append(Arrival(tuple(result.missing_keys), tuple(result.unexpected_keys)))
+    return result
+
+
+def _mismatched(module: nn.Module, tensors: Mapping[str, Any]) -> tuple[str, ...]:
+    shapes = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
+    of_file = {key: tuple(getattr(tensor, "shape", ())) for key, tensor in tensors.items()}
+    both = sorted(key for key in shapes.keys() & of_file.keys() if shapes[key] != of_file[key])
+    return tuple(shape_words(key, of_file[key], shapes[key]) for key in both)
+
+
+def shape_words(key: str, of_file: Sequence[int], of_network: Sequence[int]) -> str:
+    """A weight of another shape, as ``Arrival.mismatched`` has it.
+
+    >>> shape_words("fc.weight", (7, 32), (5, 32))
+    'fc.weight is 7 x 32 instead of 5 x 32'
+    """
+    words = (" x ".join(map(str, shape)) or "a number" for shape in (of_file, of_network))
+    return f"{key} is {' instead of '.join(words)}"
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    """Without a copy: the extremes of a tensor are finite if all of it is."""
+    if not tensor.numel():
+        return True
+    low, high = torch.aminmax(tensor.detach())
+    return bool(torch.isfinite(low) & torch.isfinite(high))
+
+
+def _first(names: Sequence[str]) -> str:
+    """The first three, and how many more."""
+    names = sorted(readable(name[:LONGEST]) for name in names)
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _renamed(missing: Sequence[str], unexpected: Sequence[str]) -> str:
+    """What to do where all the weights are there under names with another beginning."""
+    wanted, there = min(missing), set(unexpected)
+    for key in sorted(there):
+        before = key.removesuffix(wanted)
+        if key.endswith(f".{wanted}") and all(f"{before}{other}" in there for other in missing):
+            return f"in its file their names begin with {readable(before[:LONGEST])!r}: take that away from them"
+    return ""

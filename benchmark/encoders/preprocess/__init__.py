@@ -1,0 +1,1 @@
+"""Preprocessing: steps, modes, and the check against the library's own transform."""

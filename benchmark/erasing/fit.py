@@ -1,0 +1,104 @@
+"""Fit an eraser: numpy in, an ``Eraser`` out; moments are streamed once, and every closed form follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from benchmark.erasing.eraser import Eraser
+from benchmark.erasing.methods import method_named
+from benchmark.erasing.moments import Moments, Source
+from builders.errors import DataError, UsageError
+
+
+def fit_eraser(
+    embeddings: Any,
+    labels: Any,
+    method: str = "leace",
+    *,
+    keep: Any | None = None,
+    unit_rows: bool = False,
+    device: str = "cpu",
+    **options: Any,
+) -> Eraser:
+    """Fit an eraser that takes ``labels`` out of ``embeddings``.
+
+    Nothing is chosen here: options of the method have their defaults or are given. ``camtrace erase`` chooses them on
+    validation photos and measures what is left on unseen ones; a reader at chance on the rows of the fit says nothing
+    about others.
+
+    Args:
+        embeddings: [n, d]; an array, a memory map, or anything that reads rows when it is sliced.
+        labels: [n], anything that can be compared and sorted: texts, integers. They become one-hot columns here.
+        method: a name in ``METHODS``.
+        keep: [n], the class that is to stay readable, for ``splince``.
+        unit_rows: bring rows to unit length first, here and in ``apply``: for embeddings that are compared by cosine.
+        device: where moments are summed.
+        options: of the method: ``shrinkage`` of leace and splince, ``rounds`` and ``ridge`` of inlp, ``seed`` of
+            random, those of ``benchmark.erasing.adversary.adversary``.
+
+    Raises:
+        UsageError: there is no such method, or it has no such option.
+        DataError: labels and embeddings do not agree, a value is not finite, or there are fewer than two classes.
+
+    >>> rng = np.random.default_rng(0)
+    >>> labels = rng.integers(0, 2, 200)
+    >>> x = rng.normal(size=(200, 8)) + labels[:, None] * np.eye(8)[0] * 3
+    >>> eraser = fit_eraser(x, labels, method="leace")
+    >>> clean = eraser.apply(x)
+    >>> apart = clean[labels == 1].mean(0) - clean[labels == 0].mean(0)
+    >>> eraser.rank, bool(np.abs(apart).max() < 1e-5)
+    (1, True)
+    """
+    names, codes = _coded("labels", labels, embeddings)
+    kept_names, kept = (None, None) if keep is None else _coded("keep", keep, embeddings)
+    if len(names) < 2:
+        raise DataError(f"labels name {len(names)} class: there is nothing to erase")
+    n_kept = 0 if kept_names is None else len(kept_names)
+    source = Source([embeddings], codes[None], len(names), kept, n_kept, unit_rows)
+    moments = moments_of(source, device)
+    found = fit_method(method, source, moments, **options)
+    classes = [str(name) for name in names]
+    return replace(found, provenance={**found.provenance, "classes": classes, "n_rows": moments.n, "options": options})
+
+
+def moments_of(source: Source, device: str = "cpu") -> Moments:
+    """The moments of a source, in one pass over its rows."""
+    found = Moments(source.dimension, source.n_classes, source.n_kept, device=device)
+    total = source.photos * len(source.views)
+    with tqdm(total=total, desc="reading embeddings", unit="row", delay=2, leave=False, disable=None) as bar:
+        for batch in source.batches():
+            found.update(batch.rows, batch.labels, batch.kept)
+            bar.update(len(batch.rows))
+    return found
+
+
+def fit_method(method: str, source: Source, moments: Moments, **options: Any) -> Eraser:
+    """One method with the options given, on moments that are there.
+
+    Raises:
+        UsageError: there is no such method, or it has no such option.
+        DataError: it cannot be fitted on these rows.
+    """
+    chosen = method_named(method)
+    if chosen.keeps_classes and source.kept is None:
+        raise DataError(f"{method} keeps a class readable: give each row's class")
+    try:
+        return chosen.fit(source, moments, **options)
+    except TypeError as error:
+        if "unexpected keyword argument" in str(error):
+            raise UsageError(f"{method}: {str(error).partition('() ')[2]}") from None
+        raise
+
+
+def _coded(what: str, values: Any, embeddings: Any) -> tuple[Sequence[Any], np.ndarray]:
+    array = np.asarray(values)
+    n = int(embeddings.shape[0])
+    if array.shape != (n,):
+        raise DataError(f"{what} of shape {array.shape} for {n} embeddings: one for each row is needed")
+    names, codes = np.unique(array, return_inverse=True)
+    return names.tolist(), codes.astype(np.int64)

@@ -1,0 +1,199 @@
+"""The folder of an eraser, here or on the Hub: its tensors, the photos that it has seen, ``eraser.json``, a card.
+
+``eraser.json`` is written last and names the SHA-256 of the other two: a folder without it, or one that does not match,
+is not whole. Nothing in it is code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.erasing.eraser import Eraser
+from benchmark.erasing.methods import METHODS
+from builders.errors import DataError, RemoteError, disk_error
+from builders.files import write_bytes_atomically, write_text_atomically
+from builders.untrusted import (
+    UntrustedInputError,
+    describe_error,
+    from_hub,
+    parse_json,
+    read_untrusted,
+    read_untrusted_text,
+    said_by_client,
+)
+
+TENSORS, FIT_PHOTOS, ABOUT, CARD = "eraser.safetensors", "fit_photos.safetensors", "eraser.json", "README.md"
+
+ERASER_FILES = (TENSORS, FIT_PHOTOS, CARD, ABOUT)
+"""Of a folder, the last one last."""
+
+SCHEMA = 1
+"""Of ``eraser.json``."""
+
+MAX_TENSOR_BYTES = 4 << 30
+"""A projection of 16,384 dimensions has 1 GB; the photos of a fit 16 bytes each."""
+
+_REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
+
+
+@dataclass(frozen=True, eq=False)
+class FitSet:
+    """Which photos an eraser has seen, as hashes: nobody learns a name or a picture from them."""
+
+    ids: np.ndarray
+    """uint64 [n], of (data set, photo id)."""
+    pictures: np.ndarray
+    """uint64 [n], perceptual hashes; 0 where a picture has none."""
+
+    @staticmethod
+    def id_hashes(data: str, photo_ids: Any) -> np.ndarray:
+        """uint64 [n]: ids of two data sets never meet by chance, because the set's name is in them.
+
+        >>> FitSet.id_hashes("folder:a", ["1.jpg"]) == FitSet.id_hashes("folder:b", ["1.jpg"])
+        array([False])
+        """
+        texts = (f"{data}\0{photo}".encode("utf-8", "surrogateescape") for photo in photo_ids)
+        return np.array([int.from_bytes(hashlib.sha256(t).digest()[:8], "big") for t in texts], dtype=np.uint64)
+
+    def digest(self) -> str:
+        """16 hex digits that name the photos of the fit, in whatever order."""
+        return hashlib.sha256(np.sort(self.ids).astype("<u8").tobytes()).hexdigest()[:16]
+
+
+def save_eraser(
+    folder: Path, eraser: Eraser, fit: FitSet | None = None, *, about: Mapping[str, Any], card: str
+) -> None:
+    """Write the folder; a kill leaves the old one, or one that says that it is not whole.
+
+    Args:
+        folder: made if it is not there.
+        eraser: to be written.
+        fit: the photos that it has seen.
+        about: what ``eraser.json`` says beside the eraser's own record.
+        card: text of ``README.md``.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    from safetensors.numpy import save
+
+    files = {TENSORS: save({name: np.ascontiguousarray(array) for name, array in eraser.tensors().items()})}
+    if fit is not None:
+        files[FIT_PHOTOS] = save({"ids": fit.ids, "pictures": fit.pictures})
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    text = json.dumps({**eraser_record(eraser), "files_sha256": hashes, **about}, indent=2, ensure_ascii=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ABOUT).unlink(missing_ok=True)
+        for name, data in files.items():
+            write_bytes_atomically(folder / name, data)
+        write_text_atomically(folder / CARD, card)
+        write_text_atomically(folder / ABOUT, text + "\n", durable=True)
+    except OSError as error:
+        raise disk_error(error, folder) from None
+
+
+def eraser_record(eraser: Eraser) -> dict[str, Any]:
+    """What ``eraser.json``, and every result with it in place, says of an eraser."""
+    return {
+        "schema_version": SCHEMA,
+        "method": eraser.method,
+        "name": eraser.name,
+        "sha256": eraser.sha256,
+        "rank": eraser.rank,
+        "dimension": eraser.dimension,
+        "dtype": str(eraser.mean.dtype),
+        "unit_rows": eraser.unit_rows,
+        "labels_at_test_time": eraser.needs_labels,
+        **eraser.provenance,
+    }
+
+
+def load_eraser(place: str | Path) -> tuple[Eraser, FitSet | None]:
+    """An eraser and the photos that it has seen, from a folder or, as ``OWNER/NAME[@REVISION]``, from the Hub.
+
+    Raises:
+        DataError: no such folder, it is not whole, or not of this form.
+        RemoteError: the Hub does not give it.
+    """
+    folder = Path(place).expanduser()
+    if not folder.is_dir():
+        if not _REPO.fullmatch(str(place)):
+            raise DataError(f"{place}: no such folder, and no name of a repository on the Hub (OWNER/NAME)")
+        folder = _fetched(str(place))
+    try:
+        about = parse_json(read_untrusted_text(folder / ABOUT), ABOUT)
+        files = {TENSORS: read_untrusted(folder / TENSORS, limit=MAX_TENSOR_BYTES)}
+        if FIT_PHOTOS in about.get("files_sha256", {}):
+            files[FIT_PHOTOS] = read_untrusted(folder / FIT_PHOTOS, limit=MAX_TENSOR_BYTES)
+        for name, data in files.items():
+            if about["files_sha256"][name] != hashlib.sha256(data).hexdigest():
+                raise DataError(f"{place}: {name} is not the file that {ABOUT} names: the folder is not whole")
+        return _eraser(files[TENSORS], about), _fit_set(files.get(FIT_PHOTOS))
+    except UntrustedInputError as error:
+        raise DataError(f"{place}: no eraser ({error})") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{place}: not the form of an eraser ({describe_error(error)})") from None
+
+
+def _eraser(data: bytes, about: Mapping[str, Any]) -> Eraser:
+    tensors = _read(data)
+    d = int(about["dimension"])
+    shapes = {"mean": (d,), "projection": (d, d)}
+    groups = len(tensors["group_means"]) if "group_means" in tensors else 0
+    if groups:
+        shapes |= {"group_means": (groups, d), "group_scales": (groups, d)}
+    if set(tensors) != set(shapes):
+        raise ValueError(f"it holds {', '.join(sorted(tensors))}")
+    for name, shape in shapes.items():
+        if tensors[name].shape != shape or tensors[name].dtype != np.float32 or not np.isfinite(tensors[name]).all():
+            raise ValueError(f"{name} is not a finite float32 array of shape {shape}")
+    if about["method"] not in METHODS:
+        raise ValueError(f"unknown method {about['method']!r}")
+    own = eraser_record(Eraser("", tensors["mean"], tensors["projection"], 0))
+    return Eraser(
+        method=str(about["method"]),
+        rank=int(about["rank"]),
+        unit_rows=bool(about["unit_rows"]),
+        provenance={name: value for name, value in about.items() if name not in own and name != "files_sha256"},
+        **tensors,
+    )
+
+
+def _fit_set(data: bytes | None) -> FitSet | None:
+    if data is None:
+        return None
+    tensors = _read(data)
+    if set(tensors) != {"ids", "pictures"} or any(t.dtype != np.uint64 or t.ndim != 1 for t in tensors.values()):
+        raise ValueError(f"{FIT_PHOTOS} does not hold ids and pictures")
+    return FitSet(**tensors)
+
+
+def _read(data: bytes) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return dict(load(data))
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
+
+
+def _fetched(place: str) -> Path:
+    """The files of an eraser on the Hub, in the Hub's own cache."""
+    from huggingface_hub import snapshot_download
+
+    repo, _, revision = place.partition("@")
+    try:
+        with from_hub(limit=MAX_TENSOR_BYTES):
+            return Path(snapshot_download(repo, revision=revision or None, allow_patterns=list(ERASER_FILES)))
+    except Exception as error:
+        raise RemoteError(f"{place}: no folder here, and the Hub does not give it ({said_by_client(error)})") from None

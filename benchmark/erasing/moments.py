@@ -1,0 +1,219 @@
+"""First and second moments of labelled embeddings, summed batch by batch: all that a closed-form eraser needs.
+
+A fit keeps one d x d matrix and a row for each class, however many rows it has seen. Integer labels become one-hot
+columns by construction: a class's column is the sum of its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.compute import exact_device
+from builders.errors import DataError
+
+BATCH_BYTES = 32 << 20
+"""Of the float32 rows of one batch."""
+
+
+class Rows(Protocol):
+    """Embeddings [n, d]: an array, a memory map, or anything that reads rows when it is sliced or indexed."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+    def __getitem__(self, rows: Any) -> Any: ...
+
+
+class Batch(NamedTuple):
+    """Rows of some photos in all their views."""
+
+    rows: np.ndarray
+    """float32 [m, d]."""
+    labels: np.ndarray
+    """int64 [m], what is to be erased."""
+    kept: np.ndarray | None
+    """int64 [m], what is to be kept, where it is known."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """n photos in V views each. A plain matrix of embeddings is one view."""
+
+    views: Sequence[Rows]
+    """V arrays [n, d]."""
+    labels: np.ndarray
+    """int [V, n]: the class of each view of each photo."""
+    n_classes: int
+    kept: np.ndarray | None = None
+    """int [n]: the class of each photo that is to stay readable."""
+    n_kept: int = 0
+    unit_rows: bool = False
+    """Whether rows are brought to unit length as they are read."""
+
+    def __post_init__(self) -> None:
+        shapes = {tuple(int(side) for side in view.shape) for view in self.views}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 2:
+            raise ValueError(f"views must be [n, d] and alike, not {sorted(shapes)}")
+        n = shapes.pop()[0]
+        if np.shape(self.labels) != (len(self.views), n):
+            raise ValueError(f"labels of shape {np.shape(self.labels)} for {len(self.views)} views of {n} photos")
+        for name, values, count in (("labels", self.labels, self.n_classes), ("kept", self.kept, self.n_kept)):
+            if values is not None and np.size(values) and not 0 <= np.min(values) <= np.max(values) < count:
+                raise ValueError(f"{name} hold a class outside 0..{count - 1}")
+
+    @property
+    def photos(self) -> int:
+        return int(self.views[0].shape[0])
+
+    @property
+    def dimension(self) -> int:
+        return int(self.views[0].shape[1])
+
+    def batches(self, seed: int | None = None, rows: int | None = None) -> Iterator[Batch]:
+        """Every view of every photo once, photos in order or in a seeded one; views of a photo stay together.
+
+        Args:
+            seed: of the order.
+            rows: of a batch, about; by default as many as ``BATCH_BYTES`` hold.
+
+        Raises:
+            DataError: an embedding is not finite.
+        """
+        wanted = rows or BATCH_BYTES // (4 * max(1, self.dimension))
+        step = max(1, wanted // len(self.views))
+        order = np.arange(self.photos) if seed is None else np.random.default_rng(seed).permutation(self.photos)
+        for start in range(0, self.photos, step):
+            some = order[start : start + step] if seed is None else np.sort(order[start : start + step])
+            at: Any = slice(start, start + len(some)) if seed is None else some
+            found = np.concatenate([np.asarray(view[at], dtype=np.float32) for view in self.views])
+            if not np.isfinite(found).all():
+                raise DataError("an embedding holds a value that is not finite: embed the photos again")
+            kept = None if self.kept is None else np.tile(np.asarray(self.kept)[some], len(self.views))
+            yield Batch(unit_length(found) if self.unit_rows else found, np.asarray(self.labels)[:, some].ravel(), kept)
+
+
+def unit_length(rows: np.ndarray) -> np.ndarray:
+    """Rows at unit Euclidean length, as float32; a zero row stays zero.
+
+    >>> unit_length(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    wide = np.asarray(rows, dtype=np.float64)
+    length = np.linalg.norm(wide, axis=-1, keepdims=True)
+    return (wide / np.where(length > 0, length, 1)).astype(np.float32)
+
+
+class Moments:
+    """Sums in float64 on a device, about the mean of the first batch, so that no digits are lost to a far origin.
+
+    >>> rng = np.random.default_rng(0)
+    >>> x, z = rng.normal(size=(100, 3)), rng.integers(0, 2, 100)
+    >>> found = Moments(3, 2)
+    >>> for start in range(0, 100, 30):
+    ...     found.update(x[start : start + 30], z[start : start + 30])
+    >>> np.allclose(found.covariance.numpy(), np.cov(x.T)), found.n
+    (True, 100)
+    """
+
+    def __init__(self, dimension: int, n_classes: int, n_kept: int = 0, *, device: str | torch.device = "cpu") -> None:
+        where = exact_device(device)
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(shape, dtype=torch.float64, device=where)
+
+        self.device = where
+        self.n = 0
+        """Rows seen."""
+        self._shift: Tensor | None = None
+        self._scatter = zeros(dimension, dimension)
+        self._sums, self._squares, self.counts = (
+            zeros(n_classes, dimension),
+            zeros(n_classes, dimension),
+            zeros(n_classes),
+        )
+        self._kept_sums, self._kept_counts = zeros(n_kept, dimension), zeros(n_kept)
+
+    def update(self, rows: np.ndarray, labels: np.ndarray, kept: np.ndarray | None = None) -> None:
+        """Add rows [m, d] with int labels [m] and, where they are kept, int classes [m]."""
+        if "mean" in self.__dict__:
+            raise ValueError("these moments were read already: fit once all rows are there")
+        x = torch.as_tensor(np.asarray(rows)).to(self.device, torch.float64)
+        if self._shift is None:
+            self._shift = x.mean(0)
+        x = x - self._shift
+        z = torch.as_tensor(np.asarray(labels, dtype=np.int64), device=self.device)
+        self._scatter.addmm_(x.mT, x)
+        self._sums.index_add_(0, z, x)
+        self._squares.index_add_(0, z, x.square())
+        self.counts += torch.bincount(z, minlength=len(self.counts))
+        if kept is not None:
+            y = torch.as_tensor(np.asarray(kept, dtype=np.int64), device=self.device)
+            self._kept_sums.index_add_(0, y, x)
+            self._kept_counts += torch.bincount(y, minlength=len(self._kept_counts))
+        self.n += len(x)
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """float64 [d]."""
+        return self._about() + self._sums.sum(0) / self.n
+
+    @cached_property
+    def covariance(self) -> Tensor:
+        """float64 [d, d], over n - 1."""
+        centre = self._sums.sum(0) / self.n
+        found = (self._scatter - self.n * torch.outer(centre, centre)) / (self.n - 1)
+        return (found + found.mT) / 2
+
+    @cached_property
+    def cross(self) -> Tensor:
+        """float64 [d, C]: covariance of the rows with the one-hot label, over n - 1."""
+        return self._cross(self._sums, self.counts)
+
+    @cached_property
+    def kept_cross(self) -> Tensor:
+        """float64 [d, K]: the same with the class that is kept."""
+        return self._cross(self._kept_sums, self._kept_counts)
+
+    @cached_property
+    def class_means(self) -> Tensor:
+        """float64 [C, d]; of a class without a row the mean of all."""
+        own = self._sums / self.counts.clamp(min=1)[:, None]
+        return self._about() + torch.where(self.counts[:, None] > 0, own, self._sums.sum(0) / self.n)
+
+    @cached_property
+    def class_deviations(self) -> Tensor:
+        """float64 [C, d], population standard deviations; of a class without a row those of all rows."""
+        counts = self.counts.clamp(min=1)[:, None]
+        own = (self._squares / counts - (self._sums / counts).square()).clamp(min=0).sqrt()
+        return torch.where(self.counts[:, None] > 0, own, self.deviations)
+
+    @cached_property
+    def deviations(self) -> Tensor:
+        """float64 [d], population standard deviations of all rows."""
+        centre = self._sums.sum(0) / self.n
+        return (self._squares.sum(0) / self.n - centre.square()).clamp(min=0).sqrt()
+
+    @property
+    def classes_present(self) -> int:
+        return int((self.counts > 0).sum())
+
+    @property
+    def dimension(self) -> int:
+        return len(self._scatter)
+
+    def _about(self) -> Tensor:
+        if self.n < 2 or self._shift is None:
+            raise DataError(f"{self.n} embeddings: an eraser is fitted on two or more")
+        return self._shift
+
+    def _cross(self, sums: Tensor, counts: Tensor) -> Tensor:
+        self._about()
+        centre = self._sums.sum(0) / self.n
+        return (sums - counts[:, None] * centre).mT / (self.n - 1)

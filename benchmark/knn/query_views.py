@@ -1,0 +1,220 @@
+"""Test photos seen under several views, all among one collection: what an adversary who processes the query can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from benchmark.compute import budget, exact_device, rounded_as_asked
+from benchmark.knn.answers import Setup, TieRule
+from benchmark.knn.search import (
+    GROUP,
+    NOTHING,
+    Embeddings,
+    merge,
+    read_unit_rows,
+    shift_indices,
+    top_keys,
+    unpack_indices,
+    unpack_similarities,
+)
+from benchmark.knn.setups import knn_setups
+from builders.errors import DataError
+
+_COLUMNS = 1 << 14
+_ROWS = 1 << 12
+
+
+@dataclass(frozen=True, eq=False)
+class ViewAnswers:
+    """Whether the neighbours of each test photo answer right, under each view of it."""
+
+    correct: np.ndarray
+    """bool [views, test photos]: by the label of the nearest tied neighbour."""
+    tied: np.ndarray
+    """bool [views, test photos]: two labels or more had most votes."""
+    least: np.ndarray
+    """bool [views, test photos]: right under every rule for ties."""
+    greatest: np.ndarray
+    """bool [views, test photos]: right under some rule."""
+    random: np.ndarray
+    """float64 [views, test photos]: the probability to be right where a tied label is taken at random."""
+    chance: float
+    """Of a neighbour drawn blindly from the collection, as in ``KnnAnswers``."""
+    k: int
+
+    def right(self, rule: TieRule = "nearest") -> np.ndarray:
+        """float64 [views, test photos] in [0, 1] under a rule for ties."""
+        found = {"nearest": self.correct, "random": self.random, "least": self.least, "greatest": self.greatest}[rule]
+        return found.astype(np.float64)
+
+
+def knn_of_views(
+    train: Embeddings,
+    views: Sequence[Embeddings],
+    train_labels: np.ndarray,
+    test_labels: np.ndarray,
+    *,
+    k: int = 10,
+    device: str | torch.device = "cpu",
+    memory_bytes: int | None = None,
+    keep: Path | None = None,
+) -> ViewAnswers:
+    """Plain kNN of each view of the test photos among one collection; neighbours, votes and ties as ``knn_setups``.
+
+    Args:
+        train: [train photos, dimension], the collection.
+        views: V embeddings [test photos, dimension] of the same photos in the same order.
+        train_labels: int [train photos].
+        test_labels: int [test photos].
+        k, device, memory_bytes, keep: as in ``knn_setups``.
+
+    Raises:
+        DataError, UsageError: as ``knn_setups``.
+
+    >>> rows = np.eye(2)
+    >>> knn_of_views(rows, [rows, rows[::-1]], np.array([0, 1]), np.array([0, 1]), k=1).correct.tolist()
+    [[True, True], [False, False]]
+    """
+    count = len(views)
+    if not count:
+        raise DataError("kNN of views needs one view at least")
+    stacked = _Stacked(views)
+    own = np.asarray(test_labels)
+    answers = knn_setups(
+        [train],
+        [stacked],
+        train_labels,
+        np.tile(own, count),
+        train_assignments=np.zeros((1, train.shape[0]), np.int64),
+        test_assignments=np.zeros((1, stacked.shape[0]), np.int64),
+        k=k,
+        device=device,
+        memory_bytes=memory_bytes,
+        keep=keep,
+    )
+    found = {
+        name: getattr(answers, name)[Setup.ALL_SAME].reshape(count, len(own))
+        for name in ("correct", "tied", "least", "greatest", "random")
+    }
+    flags = {name: values.astype(bool) for name, values in found.items() if name != "random"}
+    return ViewAnswers(**flags, random=found["random"], chance=answers.chance, k=answers.k)
+
+
+def worst_of(right: np.ndarray) -> np.ndarray:
+    """float64 [photos]: what remains of ``right`` [views, photos] where an adversary picks the view of each photo.
+
+    >>> worst_of(np.array([[1, 1, 0], [1, 0, 0]])).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    found: np.ndarray = np.asarray(right, np.float64).min(axis=0)
+    return found
+
+
+def flipped_by(right: np.ndarray) -> np.ndarray:
+    """float64 [photos]: 1 where a photo is answered right under one view and wrong under another (of ``right``
+    [views, photos]); with probabilities, how far they lie apart.
+
+    >>> flipped_by(np.array([[1, 1, 0], [1, 0, 0]])).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    return np.asarray(right, np.float64).max(axis=0) - worst_of(right)
+
+
+class Nearest(NamedTuple):
+    """The nearest train photos of some queries, nearest first."""
+
+    indices: np.ndarray
+    """int64 [queries, k]; -1 where there are fewer train photos."""
+    similarities: np.ndarray
+    """float32 [queries, k], cosines; ``-inf`` where there is none."""
+
+
+def nearest(train: Embeddings, queries: np.ndarray, k: int, *, device: str | torch.device = "cpu") -> Nearest:
+    """The k nearest rows of a collection, by (cosine falling, index rising) as kNN has them.
+
+    Args:
+        train: [train photos, dimension].
+        queries: [queries, dimension], few.
+        k: neighbours of each.
+
+    Raises:
+        DataError: a value is not finite.
+
+    >>> found = nearest(np.array([[1, 0], [3, 4], [0, 1]]), np.array([[2, 0]]), 2)
+    >>> found.indices.tolist(), [round(float(s), 6) for s in found.similarities[0]]
+    ([[0, 1]], [1.0, 0.6])
+    """
+    place = exact_device(device)
+    n_train, dimension = train.shape
+    columns = min(_COLUMNS, budget(place) // 8 // (4 * dimension + 4 * _ROWS)) // GROUP * GROUP or GROUP
+    block = torch.empty((columns, dimension), dtype=torch.float32, device=place)
+    parts = []
+    for first in range(0, len(queries), _ROWS):
+        some = np.asarray(queries[first : first + _ROWS], np.float32)
+        with torch.inference_mode(), rounded_as_asked():
+            asked = torch.empty((len(some), dimension), dtype=torch.float32, device=place)
+            read_unit_rows(some, 0, len(some), asked, what="queries")
+            kept = torch.full((len(some), k), NOTHING, dtype=torch.int64, device=place)
+            for start in range(0, n_train, columns):
+                stop = min(start + columns, n_train)
+                read_unit_rows(train, start, stop, block, what="train photos")
+                near = top_keys((asked @ block[: stop - start].T).contiguous(), k)
+                kept = merge(kept, shift_indices(near, start))
+        parts.append((unpack_indices(kept).cpu().numpy(), unpack_similarities(kept).cpu().numpy()))
+    if not parts:
+        return Nearest(np.zeros((0, k), np.int64), np.zeros((0, k), np.float32))
+    return Nearest(*(np.concatenate(side) for side in zip(*parts, strict=True)))
+
+
+def cosine_distances(first: Embeddings, second: Embeddings) -> np.ndarray:
+    """float64 [photos]: one minus the cosine of each row of one and the same row of the other, in [0, 2]; a zero vector
+    has distance 1 to everything.
+
+    Raises:
+        DataError: a value is not finite.
+
+    >>> cosine_distances(np.array([[1, 0], [2, 0]]), np.array([[0, 3], [1, 0]])).tolist()
+    [1.0, 0.0]
+    """
+    n, dimension = first.shape
+    found = np.empty(n)
+    for start in range(0, n, _ROWS):
+        stop = min(start + _ROWS, n)
+        rows = [
+            read_unit_rows(one, start, stop, torch.empty((stop - start, dimension)), what="photos").double()
+            for one in (first, second)
+        ]
+        found[start:stop] = 1 - (rows[0] * rows[1]).sum(dim=1).numpy()
+    # Unit rows are rounded to float32: what is equal may seem 1e-7 apart, on either side of 0.
+    return np.where(np.abs(found) < 1e-6, 0.0, np.clip(found, 0, 2))
+
+
+class _Stacked:
+    """Views one after the other, read where they are sliced."""
+
+    def __init__(self, views: Sequence[Embeddings]) -> None:
+        self._views = views
+        self._photos = views[0].shape[0]
+        for i, view in enumerate(views):
+            if tuple(view.shape) != tuple(views[0].shape):
+                raise DataError(f"kNN: view {i} has shape {tuple(view.shape)}, expected {tuple(views[0].shape)}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return len(self._views) * self._photos, self._views[0].shape[1]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(self.shape[0])
+        parts = []
+        while start < stop:
+            view, at = divmod(start, self._photos)
+            end = min(self._photos, at + stop - start)
+            parts.append(np.asarray(self._views[view][at:end], np.float32))
+            start += end - at
+        return np.concatenate(parts) if parts else np.zeros((0, self.shape[1]), np.float32)

@@ -1,0 +1,1 @@
+"""How probes are fitted: one module for each protocol."""

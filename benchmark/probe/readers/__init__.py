@@ -1,0 +1,1 @@
+"""What reads a label from embeddings beside the linear probe."""

@@ -1,0 +1,187 @@
+"""Training features of the probe: photos' rows gathered from class banks, L2-normalised.
+
+Rows come through slices, so a bank may be an array, a memory map or any lazy object that slices like one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from benchmark.compute import parallel_map
+from builders.errors import DataError
+
+GATHER_BYTES = 64 << 20
+"""Rows are read from a bank in blocks of about this size."""
+
+CACHED_BYTES = 1 << 20
+"""Rows are brought to unit length so many bytes at a time: they stay in the cache, which is eight times as fast."""
+
+
+class Rows(Protocol):
+    """What a bank must do: ``shape`` [n, d] and slicing that numpy can convert to an array.
+
+    One that also takes ascending int arrays, and then reads these rows alone, says so by ``reads_rows = True``.
+    """
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+    def __getitem__(self, rows: Any) -> Any: ...
+
+
+def picked(bank: Rows, rows: np.ndarray) -> np.ndarray:
+    """Some rows of a bank as they are; no others are read where the bank can tell rows apart.
+
+    Args:
+        bank: [n, d].
+        rows: ascending int [m].
+
+    >>> picked(np.arange(8).reshape(4, 2), np.array([1, 3])).tolist()
+    [[2, 3], [6, 7]]
+    """
+    low, high = int(rows[0]), int(rows[-1]) + 1
+    few = len(rows) < high - low
+    if few and (isinstance(bank, np.ndarray | Tensor) or getattr(bank, "reads_rows", False)):
+        return np.asarray(_on_cpu(bank[rows]))
+    block = np.asarray(_on_cpu(bank[low:high]))
+    return block[rows - low] if few else block
+
+
+class Some:
+    """Some rows of a bank as a bank of their own, without a copy of the others."""
+
+    reads_rows = True
+
+    def __init__(self, bank: Rows, rows: np.ndarray) -> None:
+        self._bank, self._rows = bank, rows
+        self.shape = (len(rows), int(bank.shape[1]))
+
+    def __getitem__(self, wanted: slice | np.ndarray) -> np.ndarray:
+        rows = self._rows[wanted]
+        return picked(self._bank, rows) if len(rows) else np.empty((0, self.shape[1]), np.float32)
+
+
+def _on_cpu(block: Any) -> Any:
+    return block.cpu() if isinstance(block, Tensor) else block
+
+
+RowSource = Callable[[int, int], Tensor]
+"""Rows ``[start, stop)`` of G training sets as float32 [G, stop - start, d], unit length or zero."""
+
+
+def normalised(block: Any) -> np.ndarray:
+    """Rows as float32 of unit Euclidean length; a zero row stays zero.
+
+    >>> normalised(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+
+    Raises:
+        DataError: a value is not finite.
+    """
+    rows = np.asarray(_on_cpu(block), dtype=np.float32)
+    unit = np.empty_like(rows)
+    step = max(1, CACHED_BYTES // (8 * max(1, rows.shape[1])))
+    for start in range(0, len(rows), step):
+        # float64: the square of a float32 can overflow or vanish
+        wide = rows[start : start + step].astype(np.float64)
+        length = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        if not np.isfinite(length).all():
+            bad = start + int(np.flatnonzero(~np.isfinite(length))[0])
+            raise DataError(f"embedding {bad} of a block holds a value that is not finite: embed the photos again")
+        unit[start : start + step] = wide / np.where(length > 0, length, 1)[:, None]
+    return unit
+
+
+class Stacked:
+    """Two banks [n, d] and [m, d] read as one [n + m, d], without a copy."""
+
+    reads_rows = True
+
+    def __init__(self, first: Rows, second: Rows) -> None:
+        self._parts = (first, second)
+        self._border = int(first.shape[0])
+        self.shape = (self._border + int(second.shape[0]), int(first.shape[1]))
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        if isinstance(rows, np.ndarray):
+            cut = int(np.searchsorted(rows, self._border))
+            parts = ((self._parts[0], rows[:cut]), (self._parts[1], rows[cut:] - self._border))
+            return np.concatenate([picked(bank, some) for bank, some in parts if len(some)])
+        start, stop, _ = rows.indices(self.shape[0])
+        first = np.asarray(self._parts[0][start : min(stop, self._border)])
+        second = np.asarray(self._parts[1][max(start - self._border, 0) : max(stop - self._border, 0)])
+        return np.concatenate([first, second])
+
+
+class Gathered:
+    """Rows of all banks at unit length in memory, gathered once for every training set that takes some of them.
+
+    The rows are those that ``normalised`` gives, bit for bit.
+    """
+
+    def __init__(self, banks: Sequence[Rows], device: torch.device) -> None:
+        n, dimension = (int(side) for side in banks[0].shape)
+        self.rows = torch.empty((len(banks), n, dimension), dtype=torch.float32, device=device)
+        """float32 [C, n, d] on the device."""
+        step = max(1, GATHER_BYTES // (4 * dimension))
+        pieces = [(i, start) for i in range(len(banks)) for start in range(0, n, step)]
+        with tqdm(total=len(banks) * n, desc="reading embeddings", unit="row", unit_scale=True, **QUIET_BAR) as bar:
+
+            def read(piece: tuple[int, int]) -> None:
+                index, start = piece
+                block = normalised(banks[index][start : start + step])
+                self.rows[index, start : start + len(block)] = torch.from_numpy(block)
+                bar.update(len(block))
+
+            parallel_map(read, pieces)
+
+    def source(self, which: np.ndarray, rows: np.ndarray) -> RowSource:
+        """As ``gather``; the features are on the device."""
+        banks, n, dimension = self.rows.shape
+        flat = self.rows.view(banks * n, dimension)
+        place = torch.from_numpy(which[:, rows] * n + rows)
+
+        def read(start: int, stop: int) -> Tensor:
+            wanted = place[:, start:stop].to(flat.device)
+            return flat.index_select(0, wanted.flatten()).view(*wanted.shape, dimension)
+
+        return read
+
+
+QUIET_BAR: dict[str, Any] = {"delay": 2, "leave": False, "disable": None}
+"""Of bars inside a task: none before two seconds, none where nobody looks."""
+
+
+def gather(banks: Sequence[Rows], which: np.ndarray, rows: np.ndarray) -> RowSource:
+    """A source whose training set g holds, for each photo i of ``rows``, row i of bank ``which[g, i]``.
+
+    Args:
+        banks: arrays [n, d].
+        which: int [G, n], the bank that each photo is taken from.
+        rows: ascending int [m], the photos used.
+    """
+    dimension = int(banks[0].shape[1])
+
+    def read(start: int, stop: int) -> Tensor:
+        wanted = rows[start:stop]
+        out = np.zeros((len(which), len(wanted), dimension), np.float32)
+        if not len(wanted):
+            return torch.from_numpy(out)
+        for index, bank in enumerate(banks):
+            chosen = which[:, wanted] == index
+            needed = np.flatnonzero(chosen.any(axis=0))
+            if not len(needed):
+                continue
+            block = normalised(picked(bank, wanted[needed]))
+            for g in range(len(which)):
+                mine = chosen[g, needed]
+                out[g, needed[mine]] = block[mine]
+        return torch.from_numpy(out)
+
+    return read

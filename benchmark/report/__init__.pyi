@@ -1,0 +1,22 @@
+from .course import courses, draw_courses, in_step_order, step_of
+from .figure import depth_figure, draw_report, report_figure
+from .tables import as_json, interval, markdown_table, p_value, percent, score_rows, write_png
+from .text import report_text
+
+__all__ = [
+    "as_json",
+    "courses",
+    "depth_figure",
+    "draw_courses",
+    "draw_report",
+    "in_step_order",
+    "interval",
+    "markdown_table",
+    "p_value",
+    "percent",
+    "report_figure",
+    "report_text",
+    "score_rows",
+    "step_of",
+    "write_png",
+]

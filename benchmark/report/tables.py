@@ -1,0 +1,118 @@
+"""Tables of text for people: Markdown whose columns line up, so that it reads the same in a terminal and on the web."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builders.files import write_bytes_atomically
+
+if TYPE_CHECKING:  # the first sentence must be there before torch is
+    from matplotlib.figure import Figure
+
+    from benchmark.results import Result
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """An aligned Markdown table: columns of numbers are right-aligned, the first and those of text left-aligned.
+
+    >>> print(markdown_table(["task", "interval", "why"], [["probe", "1.0 to 2.0", "-"], ["knn", "-", "no k"]]))
+    | task  |   interval | why  |
+    | :---- | ---------: | :--- |
+    | probe | 1.0 to 2.0 | -    |
+    | knn   |          - | no k |
+    """
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in (header, *rows)]
+    left = [i == 0 or not all(_is_number(row[i]) for row in cells[1:]) for i in range(len(header))]
+    widths = [max(2, *(len(row[i]) for row in cells)) for i in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        padded = [c.ljust(w) if text else c.rjust(w) for c, w, text in zip(row, widths, left, strict=True)]
+        return "| " + " | ".join(padded) + " |"
+
+    rule = [":" + "-" * (w - 1) if text else "-" * (w - 1) + ":" for w, text in zip(widths, left, strict=True)]
+    return "\n".join([line(cells[0]), "| " + " | ".join(rule) + " |", *(line(row) for row in cells[1:])])
+
+
+_NUMBER = re.compile(r"(?:[<>] |at least |\u00b1 )?[+-]?\d[\d.,]*(?: ?(?:%|s|min|h|d|[kMG]?B))?")
+
+_CELL = re.compile(rf"{_NUMBER.pattern}(?: to {_NUMBER.pattern})?(?: \({_NUMBER.pattern}(?: to {_NUMBER.pattern})?\))?")
+
+
+def _is_number(cell: str) -> bool:
+    """A number, with a unit, as an interval or followed by one in brackets; what is absent is as good as a number."""
+    return cell in ("", "-") or _CELL.fullmatch(cell) is not None
+
+
+def percent(value: float, signed: bool = False) -> str:
+    """A share in percent with one decimal.
+
+    >>> percent(0.1234), percent(0.5, signed=True)
+    ('12.3', '+50.0')
+    """
+    return f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
+
+
+def interval(low: float, high: float, signed: bool = False) -> str:
+    """A 95 % interval in percent.
+
+    >>> interval(0.1, 0.25)
+    '10.0 to 25.0'
+    """
+    return f"{percent(low, signed)} to {percent(high, signed)}"
+
+
+def p_value(value: float) -> str:
+    """A p-value with four decimals.
+
+    >>> p_value(0.04567), p_value(1e-9)
+    ('0.0457', '< 0.0001')
+    """
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+DPI = 130
+"""Dots per inch of a picture in a file."""
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    """Write a figure to a PNG file, atomically: the bytes of ``figure.savefig``, which would draw all of it once more
+    to lay it out (a sixth of a report's time)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    buffer = io.BytesIO()
+    figure.set_dpi(DPI)
+    figure.set_facecolor("white")
+    FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
+    write_bytes_atomically(path, buffer.getvalue())
+
+
+def as_json(results: Sequence[Result], missing: dict[str, str]) -> dict[str, Any]:
+    """Scores as flat rows, and what was asked for and is not there."""
+    failures: list[dict[str, Any]] = [
+        {**_of(result), "kind": failure.kind, "name": failure.name, "reason": failure.reason}
+        for result in results
+        for failure in result.failures
+    ]
+    failures += [
+        {"encoder": None, "data": None, "kind": "not scored", "name": name, "reason": reason}
+        for name, reason in missing.items()
+    ]
+    return {"scores": score_rows(results), "failures": failures}
+
+
+def score_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """One flat row a score: encoder, data, task, metric, value, low, high, n, chance."""
+    names = ("task", "metric", "value", "low", "high", "n", "chance")
+    return [
+        {**_of(result), **{name: getattr(score, name) for name in names}}
+        for result in results
+        for score in result.scores
+    ]
+
+
+def _of(result: Result) -> dict[str, str]:
+    return {"encoder": str(result.encoder["id"]), "data": str(result.data["name"])}

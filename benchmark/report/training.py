@@ -1,0 +1,70 @@
+"""What more train photos would change: learning curves and the spread over train photos, as a report tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from benchmark.judgement import Trace, at_least, training_margin
+from benchmark.report.tables import interval, markdown_table, percent
+from benchmark.results import Score
+
+
+def curve_of(score: Score) -> Mapping[str, Any] | None:
+    """``details["learning_curve"]``, if there is one."""
+    found = score.details.get("learning_curve")
+    return found if isinstance(found, Mapping) else None
+
+
+def accuracy_told(score: Score, trace: Trace = "readable") -> str:
+    """A score's accuracy in percent, with the words "at least" where it still rises.
+
+    Not where it is not told from chance: of a trace that may not be there nothing is known to be more.
+
+    >>> score = Score("probe/x", "toy", "accuracy", 0.267, 0.25, 0.29, 110, 0.17, {"learning_curve": {"rises": True}})
+    >>> accuracy_told(score), accuracy_told(score, "none")
+    ('at least 26.7', '26.7')
+    """
+    return f"{'at least ' if at_least(score) and trace != 'none' else ''}{percent(score.value)}"
+
+
+def training_text(scores: Sequence[Score], traces: Sequence[Trace]) -> str:
+    """What the words and the margins beside the accuracies mean; empty where there are none."""
+    parts = []
+    if any(at_least(s) and trace != "none" for s, trace in zip(scores, traces, strict=True)):
+        parts.append("At least: it still rose when the last half of the train photos was added.")
+    if any(training_margin(s) is not None for s in scores):
+        probes = max(s.details["training_spread"]["probes"] for s in scores if s.details.get("training_spread"))
+        parts.append(
+            "Interval: what other test photos would change. Train photos: within what other train photos (and class "
+            f"assignments) would move it in 95 of 100 cases, by {probes} probes of random three quarters of them "
+            "(a jackknife, which errs upwards); given where it is more than a third of the interval's half width."
+        )
+    return " ".join(parts)
+
+
+def rows_of_curves(scores: Sequence[Score]) -> str:
+    """A table of learning curves; empty where no score has one of two or more parts."""
+    curves = {s.task: curve for s in scores if (curve := curve_of(s)) and len(curve["share"]) > 1}
+    if not curves:
+        return ""
+    shares = sorted({share for curve in curves.values() for share in curve["share"]})
+    header = [
+        "accuracy % after part of the train photos",
+        *map(_share, shares),
+        "gain of the last step",
+        "train photos",
+    ]
+    rows = []
+    for task, curve in curves.items():
+        by = dict(zip(curve["share"], curve["accuracy"], strict=True))
+        gain = curve.get("gain")
+        told = f"{percent(gain['value'], True)} ({interval(gain['low'], gain['high'], True)})" if gain else "-"
+        cells = [percent(by[share]) if share in by else "-" for share in shares]
+        rows.append([task, *cells, told, str(curve["n_train"][-1])])
+    return markdown_table(header, rows)
+
+
+def _share(share: float) -> str:
+    return "all" if share == 1 else str(Fraction(share).limit_denominator(100))

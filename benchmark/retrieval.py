@@ -1,0 +1,309 @@
+"""Pair retrieval: each photo looks for the other photo of its subject, taken with the other type of camera.
+
+Two collections of equal size tell the effect of the camera: all candidates from the other type (``same``: target and
+distractors share it), or the target from the other type among distractors from the query's own (``different``).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from benchmark.compute import chunks, parallel_map, threads_of_work
+from builders.errors import DataError
+
+COLLECTIONS = ("same", "different")
+"""Where distractors come from, seen from the target; the order of the first axis of ``PairAnswers.nearer``."""
+
+LEAST_SIMILARITIES = 1 << 17
+"""Of a piece of work: threads that have shorter steps wait for Python's lock longer than they compute."""
+
+
+@dataclass(frozen=True, eq=False)
+class PairAnswers:
+    """The rank of every target, in parts: any statistic of ranks, and any that resamples pairs, is free.
+
+    Equally similar candidates are in random order, and every number is the expected value over that order: an encoder
+    that gives all photos the same embedding scores at chance. Without ties this is the plain rank ``nearer + 1``.
+    """
+
+    pair_ids: tuple[object, ...]
+    """The n pairs, sorted; the order of the last axis of the arrays."""
+    camera_types: tuple[object, object]
+    """The two types, sorted. Direction 0 has queries of the first type and targets of the second, 1 the reverse."""
+    nearer: np.ndarray
+    """int32 [2 collections, 2 directions, n]: distractors more similar to the query than its target, out of n - 1."""
+    tied: np.ndarray
+    """int32 [2 collections, 2 directions, n]: distractors exactly as similar as the target."""
+
+    @property
+    def n(self) -> int:
+        """Number of pairs; each collection has n candidates for each query, and there are 2 n queries."""
+        return len(self.pair_ids)
+
+    def recall(self, k: int = 1) -> np.ndarray:
+        """Probability that the target is among the nearest k: float64 [2 collections, 2 directions, n]."""
+        return np.clip((k - self.nearer) / (self.tied + 1), 0.0, 1.0)
+
+    def plain_recall(self) -> np.ndarray:
+        """Recall@1 among all other photos, of both types: float64 [2 directions, n].
+
+        The distractors of the two collections are all of them but the target, each once.
+        """
+        return np.clip((1 - self.nearer.sum(axis=0)) / (self.tied.sum(axis=0) + 1), 0.0, 1.0)
+
+    def reciprocal_rank(self) -> np.ndarray:
+        """Expected 1 / rank of the target: float64 [2 collections, 2 directions, n]."""
+        harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, self.n + 1))])
+        return (harmonic[self.nearer + self.tied + 1] - harmonic[self.nearer]) / (self.tied + 1)
+
+    def per_pair(self) -> dict[str, np.ndarray]:
+        """Every score by pair, float64 [n]; the mean over pairs is the score.
+
+        ``same``, ``different``: recall@1, both directions averaged (the denominator is 2 n); ``spd``: ``same`` minus
+        ``different``, signed: positive if distractors from the query's own type of camera distract more (its absolute
+        mean is the published SPD_a). ``same-at-5``: recall@5; ``same-mrr``: mean reciprocal rank; ``same-to-TYPE``:
+        recall@1 of one direction, whose targets are of that type; so for ``different``. ``all``: recall@1 among all
+        other photos of the set, whatever their camera: plain retrieval.
+        """
+        first, fifth, reciprocal = self.recall(1), self.recall(5), self.reciprocal_rank()
+        scores = {name: first[i].mean(axis=0) for i, name in enumerate(COLLECTIONS)}
+        scores["spd"] = scores["same"] - scores["different"]
+        scores["all"] = self.plain_recall().mean(axis=0)
+        for i, name in enumerate(COLLECTIONS):
+            scores[f"{name}-at-5"] = fifth[i].mean(axis=0)
+            scores[f"{name}-mrr"] = reciprocal[i].mean(axis=0)
+            for direction, target_type in enumerate(reversed(self.camera_types)):
+                scores[f"{name}-to-{target_type}"] = first[i, direction]
+        return scores
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Every score of ``per_pair``, averaged over pairs."""
+        return {name: float(values.mean()) for name, values in self.per_pair().items()}
+
+    @property
+    def chance(self) -> dict[str, float]:
+        """What a random order of the candidates scores, for each name in ``values``."""
+
+        def of(name: str) -> float:
+            if name == "spd":
+                return 0.0
+            if name == "all":
+                return 1 / (2 * self.n - 1)
+            if name.endswith("-mrr"):
+                return float(np.mean(1 / np.arange(1, self.n + 1)))
+            return min(1.0, (5 if name.endswith("-at-5") else 1) / self.n)
+
+        return {name: of(name) for name in self.values}
+
+
+def pair_retrieval(
+    embeddings: np.ndarray,
+    pair_ids: Sequence[object] | np.ndarray,
+    camera_types: Sequence[object] | np.ndarray,
+    *,
+    device: str | torch.device = "cpu",
+    memory_bytes: int = 1 << 28,
+) -> PairAnswers:
+    """Rank the other photo of each photo's pair, in both collections and both directions.
+
+    Similarity is the cosine, computed in float64 and rounded to float32, so that copies of a photo tie exactly; a zero
+    vector has similarity 0 to everything. With one pair there are no distractors and every rank is 1.
+
+    Args:
+        embeddings: [photos, dimension], any order.
+        pair_ids: [photos], which photos belong together: text or integers.
+        camera_types: [photos], one of two types, such as ``"phone"`` and ``"camera"``.
+        device: where similarities are computed; it needs float64, which Apple's ``mps`` lacks.
+        memory_bytes: how much memory the blocks of similarities may take, whatever the number of pairs.
+
+    Raises:
+        DataError: a photo without its other half, a pair of three or of one type, more or fewer than two types, lengths
+            that differ, or a value that is not finite.
+
+    >>> answers = pair_retrieval(np.array([[1, 0, 0], [3, 4, 0], [4, 0, 3], [0, 0, 1]]), [7, 7, 8, 8], list("abab"))
+    >>> answers.nearer[:, :, 0].tolist()  # pair 7, a to b and b to a: 0.6 against 0.0 and 0.48, against 0.8 and 0.0
+    [[0, 0], [1, 0]]
+    >>> answers.values["same"], answers.values["different"], answers.values["spd"]
+    (1.0, 0.5, 0.5)
+    """
+    rows = np.asarray(embeddings)
+    ids, types, order = paired_photos(rows, np.asarray(pair_ids), np.asarray(camera_types))
+    n = len(ids)
+    nearer, tied = (np.zeros((len(COLLECTIONS), 2, n), np.int32) for _ in range(2))
+    step = block_rows(memory_bytes, rows.shape[1])
+    with torch.inference_mode():
+        for queries in blocks(n, step):
+            asked = [unit_rows(rows, photos[queries], device) for photos in order]
+            with threads_of_work(asked[0].numel()):
+                target = (asked[0] * asked[1]).sum(dim=1, keepdim=True).float()
+            for candidates in blocks(n, step):
+                there = [unit_rows(rows, photos[candidates], device) for photos in order] if n > step else asked
+                _count(_Block(asked, there, target, queries.start, candidates.start), nearer, tied)
+    return PairAnswers(ids, types, nearer, tied)
+
+
+class _Block(NamedTuple):
+    """Some queries and some candidates, of both types of camera."""
+
+    asked: Sequence[torch.Tensor]
+    """float64 [queries, d] of each type, of unit length."""
+    there: Sequence[torch.Tensor]
+    """float64 [candidates, d] of each type."""
+    target: torch.Tensor
+    """float32 [queries, 1]: similarity of the photos of each pair."""
+    first_query: int
+    first_candidate: int
+
+
+def _count(block: _Block, nearer: np.ndarray, tied: np.ndarray) -> None:
+    """Add to both counts; on a CPU several collections, directions and parts of the queries at a time, if many."""
+    asked, candidates = len(block.target), len(block.there[0])
+    on_cpu = block.target.device.type == "cpu"
+    parts = chunks(asked, -(-LEAST_SIMILARITIES // candidates)) if on_cpu else [slice(0, asked)]
+    pieces = list(itertools.product(range(len(COLLECTIONS)), range(2), parts))
+
+    def count(piece: tuple[int, int, slice]) -> None:
+        collection, direction, some = piece
+        distractors = block.there[1 - direction if collection == 0 else direction]
+        similar = (block.asked[direction][some] @ distractors.T).float()
+        # The pair's own photo is the target in one collection and the query itself in the other.
+        first = block.first_query + some.start
+        similar.diagonal(first - block.first_candidate).fill_(-torch.inf)
+        place = (collection, direction, slice(first, first + len(similar)))
+        nearer[place] += (similar > block.target[some]).sum(dim=1, dtype=torch.int32).cpu().numpy()
+        tied[place] += (similar == block.target[some]).sum(dim=1, dtype=torch.int32).cpu().numpy()
+
+    if len(parts) > 1:
+        parallel_map(count, pieces)
+        return
+    with threads_of_work(0):
+        for piece in pieces:
+            count(piece)
+
+
+def paired_photos(
+    rows: np.ndarray, pair_ids: np.ndarray, camera_types: np.ndarray
+) -> tuple[tuple[object, ...], tuple[object, object], np.ndarray]:
+    """The pairs, the two types, and int64 [2 types, pairs]: the photo of each."""
+    if rows.ndim != 2 or pair_ids.shape != rows.shape[:1] or camera_types.shape != rows.shape[:1]:
+        raise DataError(
+            f"pair retrieval needs one embedding, pair id and camera type per photo, got {rows.shape}, "
+            f"{pair_ids.shape} and {camera_types.shape}"
+        )
+    types, of_type = np.unique(camera_types, return_inverse=True)
+    if len(types) != 2:
+        raise DataError(f"pair retrieval needs photos of two camera types, got {len(types)}: {types[:5].tolist()}")
+    pairs, of_pair = np.unique(pair_ids, return_inverse=True)
+    counts = np.zeros((2, len(pairs)), np.int64)
+    np.add.at(counts, (of_type, of_pair), 1)
+    wrong = np.flatnonzero((counts != 1).any(axis=0))
+    if len(wrong):
+        first = wrong[0]
+        raise DataError(
+            f"pair {pairs[first]} has {counts[0, first]} photo(s) of {types[0]} and {counts[1, first]} of {types[1]}; "
+            f"leave out what has not one of each ({len(wrong)} of {len(pairs)} pairs)"
+        )
+    order = np.zeros((2, len(pairs)), np.int64)
+    order[of_type, of_pair] = np.arange(len(rows))
+    return tuple(pairs.tolist()), (types[0].item(), types[1].item()), order
+
+
+def unit_rows(rows: np.ndarray, chosen: np.ndarray, device: str | torch.device) -> torch.Tensor:
+    with threads_of_work(len(chosen) * rows.shape[1]):
+        wide = torch.from_numpy(rows[chosen].astype(np.float64)).to(device)
+        largest = wide.abs().amax(dim=1, keepdim=True)
+        if not bool(largest.isfinite().all()):
+            bad = int(chosen[int((~largest.isfinite()).flatten().nonzero()[0])])
+            raise DataError(
+                f"the embedding of photo {bad} holds a NaN or infinity: leave its pair out or embed it again"
+            )
+        wide /= torch.where(largest > 0, largest, 1.0)  # so that no square overflows
+        norms = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
+        return wide / torch.where(norms > 0, norms, 1.0)
+
+
+def blocks(n: int, step: int) -> Iterator[slice]:
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
+
+
+def block_rows(memory_bytes: int, dimension: int) -> int:
+    """The side s of square blocks: s * s similarities (float64, float32, comparisons) and some copies of 2 s rows."""
+    per_row, per_similarity = 6 * 8 * max(dimension, 1), 16
+    # the positive root of per_similarity * s**2 + per_row * s = memory_bytes
+    side = (np.sqrt(per_row**2 + 4.0 * per_similarity * memory_bytes) - per_row) / (2 * per_similarity)
+    return max(1, int(side))
+
+
+@dataclass(frozen=True)
+class Distracted:
+    """One query, its target, and the most similar distractor of the query's own camera type; rows of the embeddings."""
+
+    query: int
+    target: int
+    distractor: int
+    target_similarity: float
+    """Cosine of query and target, as ``pair_retrieval`` ranks it."""
+    distractor_similarity: float
+    """Cosine of query and distractor."""
+
+
+def nearest_of_own_type(
+    embeddings: np.ndarray,
+    pair_ids: Sequence[object] | np.ndarray,
+    camera_types: Sequence[object] | np.ndarray,
+    queries: Sequence[tuple[int, int]],
+    *,
+    device: str | torch.device = "cpu",
+    memory_bytes: int = 1 << 28,
+) -> list[Distracted]:
+    """The most similar other photo of each query's own camera type; the first of equally similar ones.
+
+    Args:
+        embeddings: [photos, dimension], any order.
+        pair_ids: [photos], as ``pair_retrieval`` takes them; at least two pairs.
+        camera_types: [photos], one of two types.
+        queries: (direction, pair) of each, as ``PairAnswers`` counts them: few, for the similarities of
+            all of them to one block are held together.
+        device: where similarities are computed; it needs float64.
+        memory_bytes: how much memory a block of similarities may take.
+
+    Raises:
+        DataError: as ``pair_retrieval``.
+
+    >>> rows = np.array([[1, 0, 0], [3, 4, 0], [4, 0, 3], [0, 0, 1]])
+    >>> nearest_of_own_type(rows, [7, 7, 8, 8], list("abab"), [(0, 0)])[0].distractor
+    2
+    """
+    rows = np.asarray(embeddings)
+    _, _, order = paired_photos(rows, np.asarray(pair_ids), np.asarray(camera_types))
+    n, found = order.shape[1], {}
+    with torch.inference_mode():
+        for direction, own in enumerate(order):
+            pairs = np.array(sorted({pair for asked, pair in queries if asked == direction}), np.int64)
+            if not len(pairs):
+                continue
+            targets = order[1 - direction, pairs]
+            query = unit_rows(rows, own[pairs], device)
+            to_target = (query * unit_rows(rows, targets, device)).sum(dim=1).float().cpu().numpy()
+            most, best = np.full(len(pairs), -np.inf, np.float32), np.zeros(len(pairs), np.int64)
+            for part in blocks(n, block_rows(memory_bytes, rows.shape[1])):
+                similar = (query @ unit_rows(rows, own[part], device).T).float().cpu().numpy()
+                itself = np.flatnonzero((pairs >= part.start) & (pairs < part.stop))
+                similar[itself, pairs[itself] - part.start] = -np.inf
+                place = similar.argmax(axis=1)
+                greatest = similar[np.arange(len(pairs)), place]
+                best[greatest > most] = own[part][place[greatest > most]]
+                most = np.maximum(most, greatest)
+            for i, pair in enumerate(pairs.tolist()):
+                found[direction, pair] = Distracted(
+                    int(own[pair]), int(targets[i]), int(best[i]), float(to_target[i]), float(most[i])
+                )
+    return [found[at] for at in queries]

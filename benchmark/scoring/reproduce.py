@@ -1,0 +1,292 @@
+"""How to repeat one result: the command of its own encoder and data alone, and what of it only its author has.
+
+No path of this machine gets into it: what lies on the author's disk or in memory stands as ``MODEL``, ``PATH`` or
+``MODULE:NAME``, and a sentence in ``Repeat.local`` says what it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import re
+import resource
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from benchmark.bank import RuntimeVerdict, Verdict
+from benchmark.compute import named_devices
+from benchmark.encoders import Encoder, Runtime, made_by
+from benchmark.erasing import Eraser, eraser_record
+from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, Option, RunOptions
+from builders.data_specs import DataSpec
+from builders.photos import PhotoSet
+from builders.pixels import chosen_engine, codec_canary, codec_versions
+
+if TYPE_CHECKING:
+    from benchmark.encoders import EncoderInfo
+    from benchmark.erasing import Erasing
+    from benchmark.results import Result
+
+PACKAGES = ("camtrace", "torch", "torchvision", "transformers", "timm", "open_clip_torch", "numpy", "pillow")
+"""Whose versions a result records."""
+
+
+def encoder_record(encoder: Encoder, eraser: Eraser | None = None) -> dict[str, Any]:
+    """What a result says of its encoder, and of the eraser that is in place: together they have a name of their own."""
+    found = {f.name: _plain(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
+    if eraser is None:
+        return found
+    record = _plain(eraser_record(eraser))
+    details = {**dict(encoder.info.details), "encoder": found["id"], "eraser": record}
+    return {**found, "id": f"{found['id']}+{eraser.name}", "details": _plain(details)}
+
+
+def _preprocessing_by(encoder: Encoder) -> str:
+    """Who carries out the encoder's resize and crop: the exact engine, Pillow, or the encoder's own code."""
+    by = made_by(encoder.preprocess)
+    return "Pillow" if by == "exact engine" and chosen_engine() is None else by
+
+
+def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
+    """The options in ``environment.options`` of a result: those that decide its scores."""
+    values = settled_values(options, photos)
+    recorded = [o for o in OPTIONS if o.role.in_result != "no"]
+    return {o.name: values[o.name] for o in recorded if o.role.in_result == "always" or values[o.name] != o.default}
+
+
+def options_key(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
+    """The options in the key of a cached outcome: those that affect scores and that the key does not hold otherwise."""
+    values = settled_values(options, photos)
+    return {option.name: values[option.name] for option in OPTIONS if option.role.in_key}
+
+
+def settled_values(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
+    """Every option by name; two are settled by the photos: built ones are upright, and a data set has its own k."""
+    values = {option.name: getattr(options, option.name) for option in OPTIONS}
+    values["neighbours"] = options.neighbours or photos.neighbours
+    return {**values, "orientation": "upright"} if photos.stored_views else values
+
+
+def environment_record(
+    encoder: Encoder,
+    photos: PhotoSet,
+    options: RunOptions,
+    gate: Verdict | None,
+    compared: RuntimeVerdict | None = None,
+) -> dict[str, Any]:
+    """What a result says of where and how it was computed."""
+    several = named_devices(options.device)
+    return {
+        "versions": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "codec": codec_versions(),
+        "codec_canary": codec_canary(),
+        "preprocessing_by": _preprocessing_by(encoder),
+        "device": _device_name(encoder.device),
+        **({"devices": len(several)} if len(several) > 1 and encoder.elsewhere is not None else {}),
+        "dtype": encoder.dtype,
+        "storage": options.storage,
+        "compiled": encoder.compiled,
+        **({"runtime": _runtime_record(encoder.runtime, compared)} if encoder.runtime else {}),
+        **({"precision_gate": gate.record()} if gate else {}),
+        "options": options_record(options, photos),
+    }
+
+
+def _runtime_record(runtime: Runtime, compared: RuntimeVerdict | None) -> dict[str, Any]:
+    """Which library computed, how far from torch on fixed pictures, and on one batch of these photos."""
+    about = {name: value for name, value in dataclasses.asdict(runtime).items() if value not in (None, "")}
+    return {**about, **({"on_photos": compared.record()} if compared else {})}
+
+
+def peak_memory(device: str) -> dict[str, int]:
+    """Bytes at their highest so far: this process, the largest of its workers, the GPU."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {
+        "process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        "largest_worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit,
+    }
+    if device.startswith("cuda"):
+        peak["device"] = torch.cuda.max_memory_allocated(device)
+    return peak
+
+
+def _plain(value: object) -> object:
+    """Mappings and sequences as JSON writes them."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+SCORE_COMMAND = ("camtrace", "score")
+
+FILES = ("onnx:", "embeddings:")
+"""What begins the name of an encoder that is a file of its author's."""
+
+_REPO = re.compile(r"[\w.-]+/[\w.-]+")
+
+_DATA_REPO = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """Where an encoder, photos and tasks come from: how they were asked for."""
+
+    model: str | None = None
+    """As ``--model`` takes it; None if it was an object in memory."""
+    data: str | None = None
+    """As ``--data`` takes it; None if the photos were given in memory."""
+    tasks: tuple[str, ...] = ()
+    """Patterns as ``--tasks`` takes them; none for every task that fits the photos."""
+    trust_remote_code: bool = False
+    """Whether code of the model's repository was run."""
+    erasing: Erasing | None = None
+    """The eraser that was in place."""
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """How to repeat one result."""
+
+    command: str
+    """For a shell; without paths of the author's machine, and without options that change no score."""
+    local: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """By ``model``, ``data``, ``options`` and ``eraser``: one sentence on what the command cannot bring with it."""
+
+
+def reproduce_command(origin: Invocation, encoder: EncoderInfo, photos: PhotoSet, options: RunOptions) -> Repeat:
+    """The command that makes one result again, and nothing else.
+
+    Args:
+        origin: how this result alone was asked for.
+        encoder: as loaded; of a Hub repo the commit that it resolved to is named.
+        photos: as scored, after ``limited``.
+        options: of the run; only those that change scores and are not the default appear.
+
+    >>> from benchmark.encoders import EncoderInfo
+    >>> info = EncoderInfo("timm:resnet50.a1_in1k", "timm", None, "625ab1dc", 2048, {}, "mean", 25_000_000)
+    >>> photos = PhotoSet.of_bytes("folder:pets", {"a.jpg": b"1", "b.jpg": b"2"})
+    >>> origin = Origin("timm:resnet50.a1_in1k", "folder:/home/me/pets", ("probe/*",))
+    >>> repeat = how_to_repeat(origin, info, photos, RunOptions(seed=3))
+    >>> repeat.command
+    "camtrace score --model timm:resnet50.a1_in1k --data folder:PATH --tasks 'probe/*' --seed 3"
+    >>> repeat.local["data"]
+    'PATH: your folder of 2 photos (folder:pets), ids hash 3cac671446cbcfa7'
+    """
+    shown_model, about_model = _model(origin.model, encoder)
+    shown_data, about_data = _data(origin.data, photos)
+    words = [*SCORE_COMMAND, "--model", shown_model, "--data", shown_data]
+    about_eraser = ""
+    if origin.erasing is not None:
+        place, its = origin.erasing.place, origin.erasing.eraser
+        public = _REPO.fullmatch(place.partition("@")[0]) and not Path(place).exists()
+        words += ["--eraser", place if public else "ERASER"]
+        about_eraser = "" if public else f"ERASER: your folder of an eraser ({its.name}), SHA-256 {its.sha256}"
+    for pattern in origin.tasks:
+        words += ["--tasks", pattern]
+    words += _option_words(options)
+    if origin.trust_remote_code:
+        words.append("--trust-remote-code")
+    in_python = [f"{o.name} = {getattr(options, o.name)}" for o in _changed(options) if not o.role.on_command_line]
+    about_options = f"set in Python, without an option of the command: {', '.join(in_python)}" if in_python else ""
+    local = {"model": about_model, "data": about_data, "options": about_options, "eraser": about_eraser}
+    return Repeat(shlex.join(words), MappingProxyType({name: said for name, said in local.items() if said}))
+
+
+def recorded(result: Result, repeat: Repeat) -> Result:
+    """The result with ``environment.command`` and ``environment.local``."""
+    return replace(result, environment={**result.environment, "command": repeat.command, "local": dict(repeat.local)})
+
+
+def _changed(options: RunOptions) -> list[Option]:
+    """The options that a repeated run needs: those that are not the default, or not the preset's."""
+    preset = PRESETS.get(options.preset)
+    usual = {o.name: getattr(preset, o.name) if preset and o.name in CHOICES else o.default for o in OPTIONS}
+    return [o for o in OPTIONS if o.role.repeat and getattr(options, o.name) != usual[o.name]]
+
+
+def _option_words(options: RunOptions) -> list[str]:
+    """Options with a value in the order of the help page, then those that are repeated, then those without a value."""
+    changed = [o for o in _changed(options) if o.role.on_command_line]
+    words: list[str] = []
+    for option in sorted(changed, key=lambda o: (o.is_flag, o.is_repeated, GROUPS.index(o.role.group))):
+        value = getattr(options, option.name)
+        values = value if option.is_repeated else () if option.is_flag else (value,)
+        words += [option.flag] if option.is_flag else [word for one in values for word in (option.flag, str(one))]
+    return words
+
+
+def _model(spec: str | None, encoder: EncoderInfo) -> tuple[str, str]:
+    """What ``--model`` says, and what of it is the author's own."""
+    weights = f", SHA-256 {encoder.weights_sha256}" if encoder.weights_sha256 else ""
+    if spec is None:
+        return "MODULE:NAME", f"MODULE:NAME: your object in memory ({encoder.id}){weights}"
+    if encoder.id.startswith("local-dir:") or spec.startswith((".", "/", "~", "local-dir:")):
+        name = encoder.id if encoder.id.startswith("local-dir:") else encoder.library
+        return "local-dir:MODEL", f"MODEL: your folder of a model ({name}){weights}"
+    if spec.startswith(FILES):
+        kind, place = spec.partition("?")[0].partition(":")[0], "?" + spec.partition("?")[2] if "?" in spec else ""
+        return f"{kind}:PATH{place}", f"PATH: your file ({encoder.id}){weights}"
+    repo = spec.removeprefix("hf-hub:").partition("@")[0]
+    if encoder.revision and _REPO.fullmatch(repo):
+        return f"{repo}@{encoder.revision}", ""
+    if _is_python(spec):
+        return spec, f"{spec}: your own Python code{weights}"
+    return spec, ""
+
+
+def _is_python(spec: str) -> bool:
+    """Whether it is ``module:name`` and not one of the names that everybody can load."""
+    from benchmark.encoders import PREFIXES
+
+    prefix, colon, _ = spec.partition(":")
+    return bool(colon) and (prefix == "callable" or prefix not in PREFIXES)
+
+
+def _data(text: str | None, photos: PhotoSet) -> tuple[str, str]:
+    """What ``--data`` says, and what of it is the author's own."""
+    known = f"{len(photos):,} photo{'' if len(photos) == 1 else 's'} ({photos.name}), ids hash {photos.ids_hash()}"
+    if text is None:
+        return "folder:PATH", f"PATH: your photos in memory, {known}"
+    spec = DataSpec.parse(text)
+    query = "?" + text.partition("?")[2] if "?" in text else ""
+    if not spec.location:
+        return text, ""
+    if not _on_hub(spec, photos):
+        return f"{spec.kind}:PATH{query}", f"PATH: your folder of {known}"
+    place, _, revision = spec.location.partition("@")
+    commit = str(photos.evidence.get("revision", ""))
+    revision = commit if _COMMIT.fullmatch(commit) else spec.revision or revision
+    return f"{spec.kind}:{place}{f'@{revision}' if revision else ''}{query}", ""
+
+
+def _on_hub(spec: DataSpec, photos: PhotoSet) -> bool:
+    """Whether the photos come from the Hub: a repository's name, and no folder of that name is here."""
+    from builders.sources import DatasetRepo
+
+    named = spec.kind in ("hub", "built") or spec.location.startswith("hub:")
+    place = spec.location.removeprefix("hub:").partition("@")[0]
+    repo = named and bool(_DATA_REPO.fullmatch(place)) and photos.evidence.get("revision") != "local"
+    return repo and not DatasetRepo(place).local

@@ -1,0 +1,45 @@
+"""``camtrace build check``: read a built folder as a stranger would, and test what its labels promise."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builders.cli import Parser
+
+if TYPE_CHECKING:
+    from builders.check.result import Check
+
+
+def table(checks: Sequence[Check]) -> str:
+    """The checks for people, one line each."""
+    where = [f"{c.config}/{c.split}" for c in checks]
+    wide, name = max(map(len, where), default=0), max((len(c.name) for c in checks), default=0)
+    return "\n".join(
+        f"{'ok  ' if c.passed else 'FAIL'}  {w:{wide}}  {c.name:{name}}  {c.detail}"
+        for c, w in zip(checks, where, strict=True)
+    )
+
+
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser("camtrace build check", description="Read a built folder as a stranger would and test its labels.")
+    p.add_argument("folder", type=Path, help="a folder that a builder finished")
+    p.set_defaults(run=run)
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run(parser().parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
+    from builders.check.data_set import check_folder
+
+    checks = check_folder(args.folder)
+    print(table(checks))
+    failed = sum(not check.passed for check in checks)
+    print(f"{len(checks) - failed} of {len(checks)} checks passed")
+    return 1 if failed or not checks else 0

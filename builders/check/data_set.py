@@ -1,0 +1,138 @@
+"""Every check of every split of a built folder, read as ``load_dataset`` would read it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from builders.check.processed import check_processed
+from builders.check.result import Adder, Check, examples
+from builders.dataset import file_sha256, read_build
+from builders.errors import CamtraceError, DataError
+from builders.pixels import ALL_PARAMETERS, decode_rgb
+from builders.sources import local_splits
+from builders.untrusted import describe_error, first_line, quiet_clients
+
+
+def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) -> list[Check]:
+    """Every check of every split of a built folder.
+
+    Args:
+        folder: a finished build.
+        decode: also decode each image of kinds whose size cannot be read from a JPEG header.
+        progress: a bar, where stderr is a terminal.
+
+    Raises:
+        DataError: no finished build is there, or ``load_dataset`` cannot read it.
+    """
+    build = read_build(folder)
+    checks: list[Check] = []
+    wrong_files = {shard.file for shard in build.shards if not _as_built(folder / shard.file, shard.sha256)}
+    decoded: set[str] = set()
+    for split in build.splits:
+        add = Adder(split.config, split.split, checks)
+        files = [shard.file for shard in split.shards]
+        wrong = [Path(file).name for file in files if file in wrong_files]
+        add("files are as they were built", not wrong, examples(wrong) or f"{len(files)} files, SHA-256 equal")
+        if wrong:
+            continue
+        loaded = _load(folder, split.config, split.split)
+        add("row count", len(loaded) == split.rows, f"{len(loaded):,} rows, build.json says {split.rows:,}")
+        rows = tqdm(loaded, desc=f"{split.config}/{split.split}", disable=None if progress else True)
+        try:
+            if build.kind == "processed":
+                check_processed(build, loaded, rows, add)
+            elif build.kind == "recipe":
+                _check_recipe(loaded, add)
+            elif {"image", "pair_id", "camera_type", "photo_id", "sha256"} <= set(loaded.column_names):
+                _check_pairs(loaded, rows, add)
+            elif decode and "image" in loaded.column_names:
+                _check_images(rows, add, decoded)
+            if build.shared is not None and add.config in build.shared.configs:
+                _check_labels(loaded, add)
+        # A recipe or rows of a stranger lack what ours have.
+        except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
+            add("recipe and columns are those of its kind", False, describe_error(error))
+    return checks
+
+
+def _as_built(path: Path, sha256: str) -> bool:
+    return path.is_file() and file_sha256(path) == sha256
+
+
+def _load(folder: Path, config: str, split: str) -> Any:
+    """The rows that ``load_dataset`` would give, from the files as they lie: nothing is copied into its cache."""
+    import datasets
+
+    try:
+        parts = local_splits(str(folder), config)
+        if parts is not None:
+            return parts[split]
+        with quiet_clients():
+            loaded = datasets.load_dataset(str(folder), config, split=split)
+    except Exception as error:  # whatever the libraries raise, the folder is not what it should be
+        raise DataError(f"{folder}: load_dataset cannot read {config}/{split} ({first_line(error)})") from None
+    images = [name for name, feature in loaded.features.items() if isinstance(feature, datasets.Image)]
+    for name in images:
+        loaded = loaded.cast_column(name, datasets.Image(decode=False))
+    return loaded
+
+
+def _check_pairs(loaded: Any, rows: Iterable[Mapping[str, Any]], add: Adder) -> None:
+    ids, types = loaded["photo_id"], loaded["camera_type"]
+    add("unique ids", len(set(ids)) == len(ids), f"{len(ids):,} photos")
+    members: dict[str, list[int]] = {}
+    for pair, kind in zip(loaded["pair_id"], types, strict=True):
+        members.setdefault(pair, []).append(kind)
+    odd = [pair for pair, kinds in members.items() if sorted(kinds) != [0, 1]]
+    add("pairs", not odd, examples(odd) or f"{len(members):,} pairs, a phone and a camera each")
+    broken, size = [], []
+    for row in rows:
+        data = row["image"]["bytes"]
+        if hashlib.sha256(data).hexdigest() != row["sha256"]:
+            broken.append(row["photo_id"])
+        elif not _upright_size_is(data, row["width"], row["height"]):
+            size.append(row["photo_id"])
+    add("bytes", not broken, examples(broken) or "SHA-256 as the row says")
+    add("width and height", not size, examples(size) or "of the decoded photo")
+
+
+def _check_recipe(loaded: Any, add: Adder) -> None:
+    pixels = [name for name, feature in loaded.features.items() if name == "image" or "Image" in type(feature).__name__]
+    add("no pixels", not pixels, examples(pixels) or "ids, labels and hashes only")
+    parameter = ALL_PARAMETERS[add.config]
+    keys = list(zip(loaded["photo_id"], loaded[parameter.name], strict=True))
+    add("unique ids", len(set(keys)) == len(keys), f"{len(keys):,} (photo, class) rows")
+
+
+def _check_labels(loaded: Any, add: Adder) -> None:
+    """Files are shared between configs: each row of a config has a class of it."""
+    codes = np.asarray(loaded[add.config])
+    inside = (codes >= 0) & (codes < len(loaded.features[add.config].names))
+    add("every row has a class", bool(inside.all()), f"{int(inside.sum()):,} of {len(codes):,} rows")
+
+
+def _check_images(rows: Iterable[Mapping[str, Any]], add: Adder, decoded: set[str]) -> None:
+    """What holds for images of any kind: they can be decoded; not again those that were, for another config."""
+    broken, count = [], 0
+    for count, row in enumerate(rows, start=1):
+        if row["image"] is None or row.get("sha256") in decoded:
+            continue
+        decoded |= {row["sha256"]} if row.get("sha256") else set()
+        try:
+            decode_rgb(row["image"]["bytes"])
+        except CamtraceError as error:
+            broken.append(f"row {count - 1}: {error}")
+    add("images can be decoded", not broken, examples(broken) or f"all {count:,}")
+
+
+def _upright_size_is(data: bytes, width: int, height: int) -> bool:
+    try:
+        return decode_rgb(data).size == (width, height)
+    except CamtraceError:
+        return False

@@ -1,0 +1,44 @@
+from .engines import ENGINES, Engine
+from .engines.executors import EngineOptions, Submission
+from .engines.local import cores_here, end_with_parent, ranks_here, run_locally, serve
+from .markers import Finished, Markers
+from .plan import PLAN_FILE, Plan, RankPlan, code_version, cut, read_plan, retire_plan, write_plan
+from .status import Progress, count_text, progress, ranks_text, state_text
+from .storage import StorageFolder, gather_files, hand_over_files
+from .worker import Finishing, ProgressCallback, RankedWork, RankResult, Work, work_ranks
+
+__all__ = [
+    "ENGINES",
+    "PLAN_FILE",
+    "Engine",
+    "EngineOptions",
+    "Finished",
+    "Finishing",
+    "Markers",
+    "Plan",
+    "Progress",
+    "ProgressCallback",
+    "RankPlan",
+    "RankResult",
+    "RankedWork",
+    "StorageFolder",
+    "Submission",
+    "Work",
+    "code_version",
+    "cores_here",
+    "count_text",
+    "cut",
+    "end_with_parent",
+    "gather_files",
+    "hand_over_files",
+    "progress",
+    "ranks_here",
+    "ranks_text",
+    "read_plan",
+    "retire_plan",
+    "run_locally",
+    "serve",
+    "state_text",
+    "work_ranks",
+    "write_plan",
+]

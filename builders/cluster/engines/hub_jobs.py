@@ -1,0 +1,65 @@
+"""Ranks as jobs of the Hugging Face Hub, which reach object stores and no disk of ours."""
+
+from __future__ import annotations
+
+import os
+
+from builders.cluster.engines.executors import Submission, Task, executor, quietly, records
+from builders.cluster.status import count_text
+from builders.errors import UsageError
+
+
+def on_jobs(submission: Submission) -> str:
+    """Jobs of the Hugging Face Hub; this process waits for them and starts a failed one once more.
+
+    Raises:
+        UsageError: the plan lies where a job cannot reach it, or nobody is logged in.
+    """
+    from huggingface_hub import get_token
+
+    options, place = submission.options, submission.place
+    if place.folder is not None:
+        raise UsageError(
+            f"{place}: a job of the Hub reaches no disk of yours; plan with --plan hf://buckets/OWNER/NAME/..."
+        )
+    token = get_token()
+    if token is None:
+        raise UsageError("nobody is logged in to the Hub: run 'hf auth login'")
+    executor_class = executor("JobsPipelineExecutor")
+    shares = submission.shares()
+    with quietly():
+        made = executor_class(
+            pipeline=[Task(place.address, tuple(shares))],
+            tasks=len(shares),
+            workers=options.at_once or -1,
+            logging_dir=records(place),
+            flavor=options.flavor,
+            dependencies=[options.package or _this_version()],
+            timeout=_seconds(options.time),
+            namespace=options.namespace,
+            token=token,
+            job_name="camtrace",
+            poll_interval=float(os.environ.get("CAMTRACE_POLL_S", "15")),
+        )
+        made.run()
+    return f"{count_text(len(shares), 'job')} for {count_text(len(submission.ranks), 'rank')}: ended"
+
+
+def _this_version() -> str:
+    from importlib import metadata
+
+    return f"camtrace[cluster,encoders]=={metadata.version('camtrace')}"
+
+
+def _seconds(text: str) -> int:
+    """
+    >>> _seconds("2:00:00"), _seconds("30"), _seconds("1-0:0:0")
+    (7200, 1800, 86400)
+    """
+    days, _, rest = text.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if len(parts) == 1:  # minutes, as Slurm reads it
+        parts = [0, parts[0], 0]
+    if len(parts) == 2:
+        parts = [0, *parts]
+    return int(days or 0) * 86_400 + parts[0] * 3600 + parts[1] * 60 + parts[2]

@@ -1,0 +1,138 @@
+"""How far a plan is: a table for people, and what to run next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from builders.cluster.markers import Markers, States
+from builders.cluster.plan import Plan
+from builders.cluster.storage import StorageFolder
+from builders.cluster.worker import BEAT_S, SILENT_MINUTES
+
+GONE_S = 5 * BEAT_S
+"""A rank that said nothing for so long is no longer at work: its process was killed, or its machine."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Of a plan."""
+
+    plan: Plan
+    states: States
+    now: float
+    """Seconds since 1970."""
+
+    @property
+    def done(self) -> list[int]:
+        return sorted(self.states.done)
+
+    @property
+    def missing(self) -> list[int]:
+        """Ranks that are not done, whatever becomes of them now."""
+        return [rank for rank in range(len(self.plan.ranks)) if rank not in self.states.done]
+
+    @property
+    def running(self) -> list[int]:
+        """Those that said so a short while ago."""
+        return sorted(rank for rank, said in self.states.running.items() if self.now - said.at <= GONE_S)
+
+    @property
+    def gone(self) -> list[int]:
+        """Those that were running and fell silent: killed."""
+        return sorted(set(self.states.running) - set(self.running))
+
+    @property
+    def rate(self) -> float:
+        """Items a second, of all ranks that run now, as those that are done had it; 0 where none is."""
+        seconds = sum(done.seconds for done in self.states.done.values())
+        items = sum(done.items for done in self.states.done.values())
+        return len(self.running) * items / seconds if seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this rate; None where nothing runs or none is done."""
+        left = sum(self.plan.ranks[rank].size for rank in self.missing)
+        under_way = sum(self.states.running[rank].items for rank in self.running)
+        return max(0, left - under_way) / self.rate if self.rate else None
+
+
+def progress(plan: Plan, place: StorageFolder) -> Progress:
+    """Look at the markers."""
+    return Progress(plan, Markers(place, plan.name).all(), time.time())
+
+
+def state_text(now: Progress, place: StorageFolder, *, most: int = 20) -> str:
+    """For people: counts, the ranks that are not as they should be, what to run next."""
+    plan, states = now.plan, now.states
+    waiting = len(now.missing) - len(now.running) - len(states.failed) - len(now.gone)
+    items = sum(plan.ranks[rank].size for rank in now.done)
+    failures = sum(done.failures for done in states.done.values())
+    rows = [
+        ("ranks", f"{len(plan.ranks)}: {len(now.done)} done, {len(now.running)} running, {len(states.failed)} failed, "
+         f"{len(now.gone)} killed, {max(0, waiting)} waiting"),
+        ("items", f"{items:,} of {plan.size:,}" + (f", {failures:,} of them cannot be used" if failures else "")),
+        ("rate", f"{now.rate:,.1f} items a second" if now.rate else "not known yet"),
+        ("time left", _duration(now.seconds_left) if now.seconds_left is not None else "not known yet"),
+    ]  # fmt: skip
+    lines = [f"{name:<10} {value}" for name, value in rows]
+    lines += [f"rank {rank}: failed on {states.failed[rank].host}: {states.failed[rank].reason}"
+              for rank in sorted(states.failed)[:most]]  # fmt: skip
+    lines += [f"rank {rank}: killed on {states.running[rank].host} after {states.running[rank].items:,} items"
+              for rank in now.gone[:most]]  # fmt: skip
+    for rank in now.running[:most]:
+        said = states.running[rank]
+        silent = (now.now - said.moved) / 60
+        stuck = f", nothing was finished for {silent:.0f} minutes" if silent > SILENT_MINUTES else ""
+        share = f"{said.items:,} of {plan.ranks[rank].size:,} items"
+        lines.append(f"rank {rank}: running on {said.host}, {share}, {_duration(now.now - said.started)}{stuck}")
+    hidden = sum(max(0, len(found) - most) for found in (states.failed, now.gone, now.running))
+    if hidden:
+        lines.append(f"and {hidden} more")
+    lines.append(f"next: {next_step(now, place)}")
+    return "\n".join(lines)
+
+
+def next_step(now: Progress, place: StorageFolder) -> str:
+    """The command that goes on."""
+    if not now.missing:
+        return f"camtrace finish {place}"
+    if now.running and len(now.running) == len(now.missing):
+        return "wait: every rank that is missing is at work"
+    again = "; what is done is not done again" if now.done else ""
+    return f"camtrace work {place} --engine ... ({count_text(len(now.missing), 'rank')}{again})"
+
+
+def count_text(count: int, noun: str) -> str:
+    """
+    >>> count_text(1, "rank"), count_text(1200, "task")
+    ('1 rank', '1,200 tasks')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _duration(seconds: float) -> str:
+    """
+    >>> _duration(40), _duration(5400), _duration(200_000)
+    ('40 s', '1 h 30 min', '55 h 33 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def ranks_text(ranks: Sequence[int]) -> str:
+    """Numbers as ``--rank`` takes them.
+
+    >>> ranks_text([0, 1, 2, 7])
+    '0-2,7'
+    """
+    parts: list[list[int]] = []
+    for rank in ranks:
+        if parts and rank == parts[-1][1] + 1:
+            parts[-1][1] = rank
+        else:
+            parts.append([rank, rank])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)

@@ -1,0 +1,181 @@
+"""The folder of a built data set: what its last step writes, and what a reader of it finds.
+
+``finish_folder`` comes after the shards and writes ``failures.jsonl``, ``build.json`` (how it was made, the hash of
+every file, whether its pixels may be published) and, last of all, ``README.md``: a folder with a README is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from datasets import ClassLabel, Features
+
+from builders.dataset.card import Card, readme
+from builders.dataset.manifest import BUILD_FILE, README_FILE, Build, PixelRights, build_text
+from builders.dataset.shards import STATE_FOLDER, cannot_write
+from builders.dataset.shared_shards import SharedShards
+from builders.dataset.write import FAILURES_FILE, SplitShards, write_failures
+from builders.errors import UsageError, disk_error
+from builders.files import write_text_atomically
+from builders.pixels import codec_canary, codec_versions
+from builders.untrusted import readable
+
+MAX_COUNTED_CLASSES = 40
+"""A column of more classes is summed up in the card (smallest, median, largest), not listed."""
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """How many rows each class of a column has, read from the files."""
+
+    config: str
+    split: str
+    column: str
+    names: tuple[str, ...]
+    counts: tuple[int, ...]
+
+
+def prepare_folder(output: Path, configs: Iterable[str], *, fresh: bool = False) -> None:
+    """Before the first shard: refuse a folder that is somebody else's, or a build of other configs.
+
+    Args:
+        output: folder to build in.
+        configs: every config that this build will write.
+        fresh: remove the build that is there. Only files that a build wrote are removed.
+
+    Raises:
+        UsageError: the folder is not empty and holds no build of ours, or configs that are not asked for.
+    """
+    state = output / STATE_FOLDER
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output}: is a file; --output names a folder")
+    if output.exists() and not state.exists() and any(output.iterdir()):
+        raise UsageError(f"{output}: holds files that no build of ours wrote; choose an empty or a new folder")
+    if fresh:
+        _remove_build(output)
+    others = {folder.name for folder in state.glob("*") if folder.is_dir() and any(folder.iterdir())} - set(configs)
+    if others:
+        raise UsageError(
+            f"{output} holds a build of {', '.join(sorted(others))} too: name all configs of a folder together, "
+            "choose another --output, or say --fresh to replace it"
+        )
+
+
+def claim_folder(output: Path) -> None:
+    """Mark a folder, which ``prepare_folder`` took, as a build of ours, before ranks begin side by side to write there.
+
+    Raises:
+        DiskError: it cannot be made.
+    """
+    try:
+        (output / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, output) from None
+
+
+def finish_folder(
+    output: Path,
+    *,
+    kind: str,
+    splits: Sequence[SplitShards],
+    features: Mapping[str, Features],
+    default: str,
+    card: Card,
+    recipe: Mapping[str, Any],
+    pixels: PixelRights,
+    shared: SharedShards | None = None,
+    counted: Mapping[str, Sequence[str]] | None = None,
+) -> Build:
+    """Write ``failures.jsonl``, ``build.json`` and ``README.md``, in this order.
+
+    Nothing in these files names this machine or the time, so that two builds of one recipe are equal byte by byte.
+
+    Args:
+        output: folder with all shards of ``splits``.
+        kind: which builder made it.
+        splits: what ``write_shards`` returned, in the order that the card lists them.
+        features: columns of each config.
+        default: config that ``load_dataset`` takes when none is named.
+        card: template, licence and names.
+        recipe: JSON values that decide the rows.
+        pixels: whether ``publish`` may upload the images.
+        shared: photos that several configs share; its splits are listed before ``splits``.
+        counted: columns whose classes the card counts, by config; every ``ClassLabel`` where a config is not there.
+
+    Raises:
+        DataError: the folder cannot be written to.
+    """
+    failed = write_failures(output, [*(shared.whole() if shared else ()), *splits])
+    splits = [*(shared.splits() if shared else ()), *splits]
+    codec = {**codec_versions(), "canary": codec_canary()}
+    build = Build(kind, default, dict(recipe), pixels, codec, tuple(splits), shared)
+    columns = {config: _counted(f, (counted or {}).get(config)) for config, f in features.items()}
+    text = readme(
+        card,
+        features,
+        build.splits,
+        default,
+        build=build,
+        failed=failed,
+        counts=[c for s in splits for c in class_counts(output, s, columns[s.config])],
+        max_counted_classes=MAX_COUNTED_CLASSES,
+        total_bytes=build.file_bytes,
+    )
+    try:
+        write_text_atomically(output / BUILD_FILE, build_text(build), durable=True)
+        write_text_atomically(output / README_FILE, text, durable=True)
+    except OSError as error:
+        raise cannot_write(output, error) from None
+    return build
+
+
+def class_counts(output: Path, split: SplitShards, features: Features) -> list[ClassCounts]:
+    """Rows per class of every ``ClassLabel`` column, counted in the files."""
+    columns = {name: feature for name, feature in features.items() if isinstance(feature, ClassLabel)}
+    totals = {name: np.zeros(len(feature.names), dtype=np.int64) for name, feature in columns.items()}
+    for shard in split.shards:
+        table = pq.read_table(output / shard.file, columns=list(columns))
+        for name, total in totals.items():
+            values = table.column(name).drop_null().to_numpy()
+            total += np.bincount(values[values >= 0], minlength=len(total))
+    return [
+        ClassCounts(split.config, split.split, name, tuple(columns[name].names), tuple(total.tolist()))
+        for name, total in totals.items()
+    ]
+
+
+def _counted(features: Features, columns: Sequence[str] | None) -> Features:
+    return Features({name: f for name, f in features.items() if columns is None or name in columns})
+
+
+def _remove_build(output: Path) -> None:
+    """README first: what is left of a removal that was cut short does not look complete."""
+    if (output / STATE_FOLDER).exists():
+        for name in (README_FILE, BUILD_FILE, FAILURES_FILE):
+            (output / name).unlink(missing_ok=True)
+    for marker in output.glob(f"{STATE_FOLDER}/*/*.json"):
+        (output / "data" / marker.parent.name / f"{marker.stem}.parquet").unlink(missing_ok=True)
+        marker.unlink()
+
+
+def summary(build: Build, output: Path) -> str:
+    """What was built, what is missing, and the line that loads it."""
+    folder = readable(str(output))
+    lines = [
+        f"  {split.config}/{split.split}: {split.rows:,} rows, {split.file_bytes / 1e6:,.1f} MB, "
+        f"{len(split.shards)} files"
+        for split in build.splits
+    ]
+    failed = [failure for split in build.splits for failure in split.failures]
+    if failed:
+        lines.append(
+            f"  {len({f.id for f in failed})} could not be used and are left out (the first, {failed[0].id}: "
+            f"{failed[0].reason}); all are in {readable(str(output / FAILURES_FILE))}"
+        )
+    lines.append(f'  load_dataset("{folder}", "{build.default}", split="{build.splits[0].split}")')
+    return "\n".join([f"{folder}:", *lines])

@@ -1,0 +1,196 @@
+"""``build.json``: how a data set was made, with the hash of every file; written by us, read as a stranger's."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builders.dataset.shards import ItemFailure, Shard, shard_file
+from builders.dataset.shared_shards import PHOTOS, SharedShards
+from builders.dataset.write import SplitShards
+from builders.errors import DataError
+from builders.photos import PhotoSet
+from builders.untrusted import describe_error, parse_json, read_untrusted_text
+
+BUILD_FILE = "build.json"
+
+README_FILE = "README.md"
+
+BUILD_FORMAT = 1
+
+MAX_BUILD_BYTES = 256 * 2**20
+"""Of ``build.json``: it names every photo that could not be used."""
+
+
+@dataclass(frozen=True)
+class PixelRights:
+    """Whether the licence of the source allows its pixels to be published by us."""
+
+    allowed: bool
+    reason: str = ""
+    """One sentence, if they may not be."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What ``build.json`` says of a finished folder."""
+
+    kind: str
+    """``processed``, ``paircams``, ``flickrexif``, ``simcams``, ``recipe``, ..."""
+    default: str
+    recipe: Mapping[str, Any]
+    """Everything that decides the rows, so that the build can be repeated."""
+    pixels: PixelRights
+    codec: Mapping[str, str]
+    """Versions of the codecs, and their ``canary`` (``builders.pixels.reference.codec_canary``)."""
+    splits: tuple[SplitShards, ...] = field(default=())
+    """Of every config; those of ``shared`` too, whose shards are in several of them."""
+    shared: SharedShards | None = None
+    """Photos that several configs share."""
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """Every shard once."""
+        return tuple({shard.file: shard for split in self.splits for shard in split.shards}.values())
+
+    @property
+    def file_bytes(self) -> int:
+        """Of every shard once."""
+        return sum(shard.file_bytes for shard in self.shards)
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(split.config for split in self.splits))
+
+
+def read_build(folder: Path) -> Build:
+    """Read ``build.json`` of a finished folder.
+
+    Raises:
+        DataError: no finished build is there, or the file is not ours.
+    """
+    path = folder / BUILD_FILE
+    if not (folder / README_FILE).is_file() or not path.is_file():
+        raise DataError(f"{folder}: no finished build is there; run the builder (again), it goes on where it was")
+    return parse_build(read_untrusted_text(path, limit=MAX_BUILD_BYTES), str(path))
+
+
+def parse_build(text: str, where: str) -> Build:
+    """``build.json`` -> ``Build``; the text is untrusted.
+
+    Raises:
+        DataError: it is not ours.
+    """
+    raw = parse_json(text, where)
+    try:
+        if raw["format"] != BUILD_FORMAT:
+            raise DataError(f"{where}: format {raw['format']!r}, this camtrace reads {BUILD_FORMAT}")
+        shared = _shared_of(raw["shared"]) if raw.get("shared") is not None else None
+        return Build(
+            kind=_plain_name(raw["kind"]),
+            default=_plain_name(raw["default"]),
+            recipe=dict(raw["recipe"]),
+            pixels=PixelRights(**raw["pixels"]),
+            codec=dict(raw["codec"]),
+            splits=(*(shared.splits() if shared else ()), *(_split_of(s) for s in raw["splits"])),
+            shared=shared,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{where}: not a build file of camtrace ({describe_error(error)})") from None
+
+
+def _shared_of(raw: Mapping[str, Any]) -> SharedShards:
+    """Raises: as ``_split_of``."""
+    configs = tuple(_plain_name(config) for config in raw["configs"])
+    groups = (_split_of({"config": PHOTOS, "split": g["name"], "shards": g["shards"]}) for g in raw["groups"])
+    return SharedShards(configs, tuple(groups))
+
+
+def _split_of(raw: Mapping[str, Any]) -> SplitShards:
+    """One split of ``build.json``. Where its files lie is derived from its names, and only compared with what it says.
+
+    Raises:
+        ValueError, KeyError, TypeError: not of our form.
+    """
+    config, split = (_plain_name(raw[name]) for name in ("config", "split"))
+    count = len(raw["shards"])
+    shards = []
+    for number, given in enumerate(raw["shards"]):
+        failures = tuple(ItemFailure(**x) for x in given["failures"])
+        shard = Shard(**{**given, "failures": failures})
+        file = shard_file(config, split, number, count)
+        if shard.file != file:
+            raise ValueError(f"the file of shard {number} of {config}/{split} is not {file}")
+        sizes = (shard.rows, shard.file_bytes, shard.data_bytes)
+        if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in sizes):
+            raise ValueError(f"{file}: rows and bytes are counts")
+        texts = (shard.sha256, shard.recipe_hash, *(text for f in failures for text in (f.id, f.reason)))
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"{file}: hashes and failures are text")
+        shards.append(shard)
+    return SplitShards(config, split, tuple(shards))
+
+
+def _plain_name(name: object) -> str:
+    """A name of a config or split, which is part of paths."""
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
+        raise ValueError(f"{name!r} is no name of a config or split")
+    return name
+
+
+def build_text(build: Build) -> str:
+    """The text of ``build.json``; shards of several splits stand there once."""
+    shared = build.shared
+    of_shared = set(shared.configs) | {PHOTOS} if shared else set()
+    described: dict[str, Any] = {
+        "format": BUILD_FORMAT,
+        "kind": build.kind,
+        "default": build.default,
+        "recipe": build.recipe,
+        "pixels": asdict(build.pixels),
+        "codec": build.codec,
+        "splits": [
+            {"config": s.config, "split": s.split, "shards": [asdict(shard) for shard in s.shards]}
+            for s in build.splits
+            if s.config not in of_shared
+        ],
+    }
+    if shared:
+        groups = [{"name": group.split, "shards": [asdict(shard) for shard in group.shards]} for group in shared.groups]
+        described["shared"] = {"configs": shared.configs, "groups": groups}
+    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+
+
+_WORDNET_ID = re.compile(r"n\d{8}")
+
+_IMAGENET = PixelRights(
+    False,
+    "ImageNet's terms of access forbid passing its images on, so only a recipe (ids, labels, parameters; no pixels) "
+    "may be published: everyone rebuilds it bit for bit from their own copy.",
+)
+
+_INATURALIST = PixelRights(
+    False,
+    "The photos of iNaturalist 2018 belong to their observers and most licences do not allow us to pass them on, so "
+    "only a recipe (ids, labels, parameters; no pixels) may be published: everyone rebuilds it from their own copy.",
+)
+
+
+def pixel_rights(photos: PhotoSet) -> PixelRights:
+    """What is known of the source, by its name and by its class names; when in doubt, that it is ImageNet.
+
+    A folder whose classes are WordNet ids *is* ImageNet (or a part of it, as Imagenette), whatever it is called.
+
+    >>> pixel_rights(PhotoSet.of_bytes("folder:pets", {"a": b""}, ["n02099601"])).allowed
+    False
+    """
+    name, classes = photos.name.lower(), photos.labels.names
+    if "imagenet" in name or (classes and all(_WORDNET_ID.match(c) for c in classes)):
+        return _IMAGENET
+    if "inat" in name:
+        return _INATURALIST
+    return PixelRights(True)

@@ -1,0 +1,1 @@
+"""Calls of the Flickr API and their answers."""

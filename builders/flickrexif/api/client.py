@@ -1,0 +1,285 @@
+"""Calls of Flickr's REST API: flickrapi signs them; timeouts, the budget, retries and what an error means are ours.
+
+Failures have two kinds. A ``FlickrRefusal`` is Flickr's last word about this one thing (a photo that is gone or
+hidden). ``FlickrUnavailable`` means that the service did not answer sensibly, after every retry.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import logging
+import os
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import flickrapi
+import requests
+
+from builders.errors import PhotoError, RemoteError, UsageError
+from builders.flickrexif.api.call_budget import CallBudget
+from builders.flickrexif.api.clock import Clock
+from builders.flickrexif.store.store import State
+from builders.untrusted import TooSlow, joined_lines, run_with_deadline
+
+TRANSIENT_CODES = frozenset({0, 10, 105, 106, 201})
+"""Flickr's codes that pass: 0 and 201 unexplained, 10 search down, 105 service down, 106 operation failed for now."""
+
+_KEY_CODES = frozenset({95, 96, 97, 98, 99, 100})
+_MAX_ANSWER_BYTES = 32 * 2**20
+_LONGEST_BACKOFF_S = 300.0
+_LONGEST_ANSWER_S = 300.0
+"""From the request to the last byte of the answer, which has a few hundred kilobytes."""
+_LONGEST_RETRY_AFTER_S = 3600.0
+
+
+class FlickrRefusal(PhotoError):
+    """Flickr answered for good: ``code`` is its error code (1 not found, 2 permission denied, ...)."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"Flickr code {code}: {message}")
+        self.code = code
+
+
+class FlickrUnavailable(RemoteError):
+    """No sensible answer, after every retry. ``error_class`` names the last one's fault."""
+
+    def __init__(self, error_class: str, attempts: int) -> None:
+        super().__init__(
+            f"Flickr gave no usable answer in {attempts} attempts (last: {error_class}); "
+            "what was found is kept, run the same command again later"
+        )
+        self.error_class = error_class
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A Flickr API key. Without a secret, calls carry the key and are not signed: enough for public photos."""
+
+    key: str
+    secret: str = ""
+
+    def __repr__(self) -> str:
+        return "Credentials(...)"
+
+    @classmethod
+    def from_environment(cls) -> Credentials:
+        """From FLICKR_API_KEY and FLICKR_API_SECRET.
+
+        Raises:
+            UsageError: there is no key.
+        """
+        key = os.environ.get("FLICKR_API_KEY", "").strip()
+        if not key:
+            raise UsageError(
+                "FLICKR_API_KEY is not set: get a key at https://www.flickr.com/services/apps/create/ and export it"
+            )
+        return cls(key, os.environ.get("FLICKR_API_SECRET", "").strip())
+
+
+class FlickrClient:
+    """Calls the API within its budget and tries again where that helps. Threads may share it.
+
+    Args:
+        credentials: the key.
+        state: where each attempt is recorded.
+        clock: the time; waits go through it.
+        budget: the right to call.
+        user_agent: what the requests say they are.
+        url: of the REST endpoint; Flickr's if absent. Unencrypted only to this machine.
+        attempts: how often one call is tried.
+        first_wait_s: the first backoff; each further one may be twice as long.
+        timeout_s: for connecting and between bytes.
+        seed: of the jitter.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        state: State,
+        clock: Clock,
+        budget: CallBudget,
+        *,
+        user_agent: str,
+        url: str | None = None,
+        attempts: int = 8,
+        first_wait_s: float = 1.0,
+        timeout_s: float = 30.0,
+        seed: int | None = None,
+    ) -> None:
+        self._state, self._clock, self._budget = state, clock, budget
+        self._attempts, self._first_wait_s = attempts, first_wait_s
+        self._jitter = random.Random(seed)
+        for name in ("flickrapi", "oauthlib", "requests_oauthlib"):  # these log bodies, keys and signatures
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        self._api = flickrapi.FlickrAPI(
+            credentials.key, credentials.secret, format="parsed-json", store_token=False, timeout=timeout_s
+        )
+        self.session = CheckedSession(user_agent, None if credentials.secret else credentials.key)
+        self._api.flickr_oauth.session = self.session
+        if url:
+            self._api.REST_URL = checked_endpoint(url)
+
+    def stop(self) -> None:
+        """Let no thread wait any longer: the run is ending."""
+        self._clock.stop()
+
+    def call(self, method: str, subject: str, *, expect: str, **parameters: Any) -> Mapping[str, Any]:
+        """The answer to one call, as Flickr's JSON.
+
+        Args:
+            method: without ``flickr.``, for example ``photos.search``.
+            subject: what it is about, for the record.
+            expect: the field that a true answer has.
+            parameters: of the call.
+
+        Raises:
+            FlickrRefusal: Flickr said no for good.
+            FlickrUnavailable: every attempt failed.
+            UsageError: the key is not accepted.
+        """
+        error_class = "never tried"
+        for attempt in range(1, self._attempts + 1):
+            self._budget.take()
+            started = self._clock.now()
+            try:
+                answer = self._api.do_flickr_call(f"flickr.{method}", **parameters)
+                if answer.get("stat") != "ok" or expect not in answer:
+                    raise _Passing(f"answer without {expect}")
+            except _Passing as passing:
+                error_class, retry_after_s = passing.error_class, passing.retry_after_s
+            except flickrapi.FlickrError as error:
+                code = -1 if error.code is None else error.code
+                error_class, retry_after_s = f"code {code}", None
+                if code not in TRANSIENT_CODES:
+                    self._record(method, subject, attempt, error_class, started)
+                    raise _last_word(code, joined_lines(error, 200)) from None
+            except requests.Timeout:
+                error_class, retry_after_s = "timeout", None
+            except requests.RequestException as error:
+                error_class, retry_after_s = type(error).__name__, None
+            except (ValueError, KeyError, TypeError, AttributeError):  # flickrapi on an answer of another form
+                error_class, retry_after_s = "unreadable answer", None
+            else:
+                self._record(method, subject, attempt, "ok", started)
+                return answer
+            self._record(method, subject, attempt, error_class, started)
+            if attempt < self._attempts:
+                self._wait(attempt, retry_after_s)
+        raise FlickrUnavailable(error_class, self._attempts)
+
+    def _record(self, method: str, subject: str, attempt: int, outcome: str, started: float) -> None:
+        self._state.record_call(method, subject, attempt, outcome, started)
+
+    def _wait(self, attempt: int, retry_after_s: float | None) -> None:
+        if retry_after_s is not None:
+            self._budget.pause(retry_after_s)  # it was said to the key, so every thread heeds it
+            return
+        longest = min(_LONGEST_BACKOFF_S, self._first_wait_s * 2 ** (attempt - 1))
+        self._clock.sleep(longest * self._jitter.uniform(0.5, 1.0))
+
+
+class CheckedSession(requests.Session):
+    """What flickrapi sends through: our name, no cookies, no redirects, limited answers, statuses looked at."""
+
+    def __init__(self, user_agent: str, key: str | None) -> None:
+        super().__init__()
+        self.headers["User-Agent"] = user_agent
+        self._key = key
+
+    def post(self, url: Any, data: Any = None, json: Any = None, **options: Any) -> Any:
+        """Raises ``_Passing`` for every answer but a 200 that begins like JSON."""
+        if self._key is not None:
+            data = {**data, "api_key": self._key}
+            options["auth"] = _unsigned
+        try:
+            return run_with_deadline(_LONGEST_ANSWER_S, lambda: self._answered(url, data, **options))
+        except TooSlow:
+            raise _Passing("too slow") from None
+
+    def _answered(self, url: Any, data: Any, **options: Any) -> _Answer:
+        self.cookies.clear()
+        with super().post(url, data=data, stream=True, allow_redirects=False, **options) as response:
+            if response.status_code != 200:
+                raise _Passing(f"http {response.status_code}", retry_after(response.headers, response.status_code))
+            content = _limited(response)
+        if not content.lstrip().startswith(b"{"):
+            raise _Passing("html with 200" if b"<" in content[:256] else "not JSON")
+        return _Answer(200, content)
+
+
+def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Instead of None, which would let requests look for a password in .netrc."""
+    return request
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The two fields of a response that flickrapi reads."""
+
+    status_code: int
+    content: bytes
+
+
+class _Passing(Exception):
+    """A fault that may pass."""
+
+    def __init__(self, error_class: str, retry_after_s: float | None = None) -> None:
+        super().__init__(error_class)
+        self.error_class, self.retry_after_s = error_class, retry_after_s
+
+
+def retry_after(headers: Mapping[str, str], status: int, now: float | None = None) -> float | None:
+    """Seconds that a 429 or 5xx answer asks to wait, at most an hour; None if it asks for nothing.
+
+    >>> retry_after({"Retry-After": "7"}, 429)
+    7.0
+    """
+    text = headers.get("Retry-After", "").strip() if status == 429 or status >= 500 else ""
+    if not text:
+        return None
+    if text.isdigit():
+        return min(float(text), _LONGEST_RETRY_AFTER_S)
+    try:
+        at = email.utils.parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(max(0.0, at - (time.time() if now is None else now)), _LONGEST_RETRY_AFTER_S)
+
+
+def checked_endpoint(url: str) -> str:
+    """``url`` if a key may be sent there: https, or http to this machine (a double in a test).
+
+    Raises:
+        UsageError: it is neither.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return url
+    if parts.scheme == "http" and is_this_machine(url):
+        return url
+    raise UsageError(f"--api-url {url}: a key is only sent over https (or http to 127.0.0.1)")
+
+
+def is_this_machine(url: str) -> bool:
+    """Whether a URL names the loopback address."""
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def _limited(response: requests.Response) -> bytes:
+    parts, size = [], 0
+    for part in response.iter_content(65536):
+        size += len(part)
+        if size > _MAX_ANSWER_BYTES:
+            raise _Passing("answer too large")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _last_word(code: int, message: str) -> Exception:
+    if code in _KEY_CODES:
+        return UsageError(f"Flickr does not accept the key ({message}): check FLICKR_API_KEY and FLICKR_API_SECRET")
+    return FlickrRefusal(code, message)

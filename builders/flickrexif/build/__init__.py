@@ -1,0 +1,1 @@
+"""From downloaded photos to a data set."""

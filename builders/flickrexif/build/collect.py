@@ -1,0 +1,323 @@
+"""Photos of a state that a data set can be built from, as columns: millions of them are no objects of Python."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from tqdm.auto import tqdm
+
+from builders.exif import (
+    ATTRIBUTES,
+    Acquisition,
+    LabelSet,
+    acquisition_from_raw,
+    acquisition_from_tags,
+    device_type,
+    label,
+)
+from builders.flickrexif.api.exif_answers import loads
+from builders.flickrexif.api.licences import LICENCES, attribution_line, redistributable
+from builders.flickrexif.api.search_results import photo_page
+from builders.flickrexif.store.store import State
+from builders.flickrexif.store.tombstones import tombstones
+
+BLOCK = 1000
+"""Rows that are mappings at a time."""
+
+OFTEN_THE_SAME = pa.dictionary(pa.int32(), pa.string())
+"""Type of a column of few different texts, each stored once."""
+
+
+class TableRows(Sequence[Mapping[str, Any]]):
+    """The rows of a table. Picklable; a pickle holds the table. Cheap where rows are asked for in about their order.
+
+    >>> rows = TableRows(pa.table({"id": ["a", "b", "c"], "n": [1, 2, 3]}))
+    >>> rows[1], len(rows), rows.taken(np.array([2, 0]))[0]
+    ({'id': 'b', 'n': 2}, 3, {'id': 'c', 'n': 3})
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+        self._at = -1
+        self._block: list[dict[str, Any]] = []
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __getitem__(self, row: Any) -> Any:
+        """One row, by a position from 0 on."""
+        block, place = divmod(int(row), BLOCK)
+        if block != self._at:
+            self._at, self._block = block, self.table.slice(block * BLOCK, BLOCK).to_pylist()
+        return self._block[place]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"table": self.table, "_at": -1, "_block": []}
+
+    def taken(self, rows: np.ndarray) -> TableRows:
+        """Some rows, in another order if need be."""
+        return TableRows(self.table.take(pa.array(rows)))
+
+
+def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """A table of rows that come one by one; no more than ``BLOCK`` of them are there at a time."""
+    batches: list[pa.RecordBatch] = []
+    waiting: list[Mapping[str, Any]] = []
+    for row in rows:
+        waiting.append(row)
+        if len(waiting) == BLOCK:
+            batches.append(pa.RecordBatch.from_pylist(waiting, schema=schema))
+            waiting = []
+    batches.append(pa.RecordBatch.from_pylist(waiting, schema=schema))
+    return pa.Table.from_batches(batches, schema=schema).unify_dictionaries().combine_chunks()
+
+
+def words_of(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
+    """A column of ``OFTEN_THE_SAME`` without nulls as (position of each row's word, int64; words)."""
+    whole = column.combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):  # of no chunk
+        return np.zeros(0, dtype=np.int64), []
+    return whole.indices.to_numpy(zero_copy_only=False).astype(np.int64), whole.dictionary.to_pylist()
+
+
+@dataclass(frozen=True)
+class CollectedPhoto:
+    """One photo and everything that is published of it."""
+
+    id: str
+    owner: str
+    acquisition: Acquisition
+    exif_source: str
+    """``file`` or ``flickr``."""
+    found_by: str
+    """``search``, ``import``, or ``fill``: by words that name its camera."""
+    hash: int
+    """Perceptual; 0: unknown."""
+    path: str | None
+    """Of its file, below the folder of the state."""
+    sha256: str
+    """Of its file; "" if it was not fetched."""
+    columns: Mapping[str, Any]
+    """Columns that every config has."""
+
+
+SCHEMA = pa.schema(
+    {
+        "photo_id": pa.string(),
+        **dict.fromkeys(("owner", "licence", "licence_url", "licence_checked"), OFTEN_THE_SAME),
+        **dict.fromkeys(("attribution", "page", "url"), pa.string()),
+        "size": OFTEN_THE_SAME,
+        "sha256": pa.string(),
+        **dict.fromkeys(("width", "height"), pa.int32()),
+        "perceptual_hash": pa.int64(),
+        **dict.fromkeys(("exif_source", "found_by", "camera_make", "camera_model", "software"), OFTEN_THE_SAME),
+        **dict.fromkeys(("exposure_s", "f_number", "focal_length_mm"), OFTEN_THE_SAME),
+        "iso_speed": pa.int64(),
+        "flash_fired": pa.bool_(),
+        "year": pa.int32(),
+        **dict.fromkeys(("label_device_type", *(f"label_{name}" for name in ATTRIBUTES)), OFTEN_THE_SAME),
+        "path": pa.string(),
+    }
+)
+"""Columns of a collection: those of the config ``metadata`` but the split, exact values as text; then the path of the
+file below the folder of the state, null where it was not fetched."""
+
+SHARED = SCHEMA.names[: SCHEMA.names.index("perceptual_hash")]
+"""Columns that every config has."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What can be built from a state."""
+
+    table: pa.Table
+    """Of ``SCHEMA``, a row for each photo, by id."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Selected photos that are not here, by reason."""
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def ids(self) -> list[str]:
+        return self.of("photo_id")
+
+    def of(self, column: str) -> list[Any]:
+        """Values of a column."""
+        values: list[Any] = self.table[column].to_pylist()
+        return values
+
+    @property
+    def rows(self) -> TableRows:
+        """The columns that every config has."""
+        return TableRows(self.table.select(SHARED))
+
+    def licence_counts(self) -> dict[str, int]:
+        """Photos by licence, most first."""
+        which, names = words_of(self.table["licence"])
+        return dict(Counter(names[i] for i in which.tolist()).most_common())
+
+
+def collect(state: State, *, pixels: bool, label_set: LabelSet = "clean", progress: bool = False) -> Collection:
+    """Every selected photo that says how it was taken, by id.
+
+    Args:
+        state: what to collect from.
+        pixels: only photos whose file is here and whose licence lets it be handed on.
+        label_set: the classes of its labels.
+        progress: a bar, where stderr is a terminal.
+    """
+    left_out: Counter[str] = Counter()
+    total = state.value("SELECT count(*) FROM photos WHERE selected = 1")
+    photos = each_photo(state, pixels=pixels, left_out=left_out)
+    bar = tqdm(photos, desc="photos and their Exif", total=total, delay=2, disable=None if progress else True)
+    table = table_of((_row(photo, label_set) for photo in bar), SCHEMA)
+    return Collection(table, dict(left_out.most_common()))
+
+
+def each_photo(state: State, *, pixels: bool, left_out: Counter[str]) -> Iterator[CollectedPhoto]:
+    """The photos of ``collect``, one after the other.
+
+    Exif of an original file counts before Flickr's; of a resized file only Flickr's counts, because resizing removes it
+    or keeps what no longer describes the file. Where the owner hides it on Flickr, neither is read: the photo is left
+    out.
+
+    Args:
+        state: what to collect from.
+        pixels: only photos whose file is here and whose licence lets it be handed on.
+        left_out: counts the others, by reason.
+    """
+    graves = tombstones(state)
+    for row in state.each(_QUERY):
+        if graves.cover(row["id"], row["owner"]):
+            left_out["taken down"] += 1
+            continue
+        reason = _unusable(row, pixels)
+        if reason:
+            left_out[reason] += 1
+            continue
+        taken = _acquisition(row)
+        if taken is None:
+            left_out["without Exif"] += 1
+            continue
+        yield _photo(row, *taken)
+
+
+_QUERY = (
+    "SELECT p.*, e.entries, f.status AS file_status, f.error_class, f.size, f.url, f.path, f.sha256, f.bytes,"
+    " l.hash, l.width, l.height, l.raw, l.reason"
+    " FROM photos p LEFT JOIN exif e ON e.photo_id = p.id LEFT JOIN files f ON f.photo_id = p.id"
+    " LEFT JOIN looks l ON l.photo_id = p.id AND l.sha256 = f.sha256"
+    " WHERE p.selected = 1 ORDER BY p.id"
+)
+
+
+def _unusable(row: Any, pixels: bool) -> str | None:
+    if row["exif_status"] == "gone":
+        return "gone from Flickr"
+    if row["exif_status"] == "hidden":  # the file would tell what its owner does not want told
+        return "Exif hidden by its owner"
+    if row["file_status"] == "gone" and row["error_class"] not in ("no such size", "too large", "address refused"):
+        return f"file: {row['error_class']}"
+    if row["reason"]:
+        return "file that cannot be decoded"
+    if row["file_status"] == "ok" and _stripped(row):
+        return "original without the Exif that Flickr lists"
+    if row["file_status"] != "ok" and not json.loads(row["urls"]):
+        return "no address that anyone could load"
+    if pixels and row["file_status"] != "ok":
+        return "no file"
+    if pixels and not redistributable(row["licence"]):
+        return "licence unknown or against redistribution"
+    return None
+
+
+def _stripped(row: Any) -> bool:
+    """Whether a file that passes for the original has no Exif although Flickr lists some: a picture put in its place.
+
+    Flickr's Exif would describe another picture than the one that is published with it.
+    """
+    if row["size"] != "o" or row["raw"] is None or not row["entries"]:
+        return False
+    return not json.loads(row["raw"]) and bool(acquisition_from_tags(loads(row["entries"])).raw)
+
+
+def _acquisition(row: Any) -> tuple[Acquisition, str] | None:
+    if row["size"] == "o" and row["raw"]:
+        of_file = acquisition_from_raw(json.loads(row["raw"]))
+        if of_file.raw:
+            return of_file, "file"
+    if row["entries"]:
+        of_flickr = acquisition_from_tags(loads(row["entries"]))
+        if of_flickr.raw:
+            return of_flickr, "flickr"
+    return None
+
+
+def _photo(row: Any, acquisition: Acquisition, source: str) -> CollectedPhoto:
+    page = photo_page(row["owner"], row["id"])
+    licence = LICENCES.get(row["licence"])
+    ok = row["file_status"] == "ok"
+    urls = json.loads(row["urls"])
+    size = row["size"] if ok else next(iter(urls), "")
+    url, width, height = (row["url"], row["width"], row["height"]) if ok else urls.get(size, ("", 0, 0))
+    checked = row["licence_checked"]
+    columns = {
+        "photo_id": str(row["id"]),
+        "owner": row["owner"],
+        "licence": licence.slug if licence else "unknown",
+        "licence_url": licence.url if licence else "",
+        "licence_checked": _day(checked) if checked else "",
+        "attribution": attribution_line(row["title"], row["owner_name"], page, row["licence"]),
+        "page": page,
+        "url": url,
+        "size": size,
+        "sha256": row["sha256"] if ok else "",
+        "width": width or 0,
+        "height": height or 0,
+    }
+    return CollectedPhoto(
+        id=str(row["id"]),
+        owner=row["owner"],
+        acquisition=acquisition,
+        exif_source=source,
+        found_by=row["source"],
+        hash=row["hash"] or 0 if ok else 0,
+        path=row["path"] if ok else None,
+        sha256=columns["sha256"],
+        columns=columns,
+    )
+
+
+def _row(photo: CollectedPhoto, label_set: LabelSet) -> dict[str, Any]:
+    """The row of a photo in a collection."""
+    taken = photo.acquisition
+    return {
+        **photo.columns,
+        "perceptual_hash": photo.hash,
+        "exif_source": photo.exif_source,
+        "found_by": photo.found_by,
+        "camera_make": taken.make or "",
+        "camera_model": taken.model or "",
+        "software": taken.software or "",
+        "exposure_s": "" if taken.exposure_s is None else str(taken.exposure_s),
+        "f_number": "" if taken.f_number is None else str(taken.f_number),
+        "iso_speed": taken.iso,
+        "focal_length_mm": "" if taken.focal_length_mm is None else str(taken.focal_length_mm),
+        "flash_fired": taken.flash_fired,
+        "year": taken.taken.year if taken.taken else None,
+        "label_device_type": device_type(taken),
+        **{f"label_{name}": label(taken, name, label_set) for name in ATTRIBUTES},
+        "path": photo.path,
+    }
+
+
+def _day(seconds: float) -> str:
+    return f"{datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc):%Y-%m-%d}"

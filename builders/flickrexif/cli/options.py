@@ -1,0 +1,174 @@
+"""Options of ``camtrace build flickrexif``: what each step can be told."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from builders.cli import Parser
+
+Step = Callable[[argparse.Namespace], int]
+
+
+def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argparse.Namespace], object]) -> Parser:
+    """The parser of all steps.
+
+    Args:
+        text: description and, after an empty line, what comes after the options.
+        run: by step, the function that runs it.
+        fetch_ranks: how the step ``fetch`` is cut into ranks (``builders.cluster.RankedWork``).
+    """
+    description, _, epilog = text.partition("\n\n")
+    parser = Parser("camtrace build flickrexif", description=description, epilog=epilog)
+    steps = parser.add_subparsers(required=True, metavar="STEP")
+
+    step = _step(steps, "search", run, "find photos and ask for their Exif")
+    step.add_argument("--from", dest="start", default="2004-01-01", metavar="DAY", help="first day of upload, UTC")
+    step.add_argument("--to", dest="end", default=f"{datetime.date.today()}", metavar="DAY", help="last day, inclusive")
+    step.add_argument(
+        "--per-user-month", type=int, default=5, metavar="N", help="photos per owner and month of upload (default 5)"
+    )
+    step.add_argument(
+        "--photos",
+        type=int,
+        metavar="N",
+        help="so many photos that tell their Exif, evenly over months from the first hour on (default: all that"
+        " --per-user-month allows, as the study)",
+    )
+    step.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what it takes: calls, hours, gigabytes. Counts the months and asks about the first 100 photos, and"
+        " keeps these for the search",
+    )
+    step.add_argument(
+        "--fill",
+        metavar="NAMES",
+        help="after a search: ask for what the rarest classes lack, by the cameras' names: make,model,smartphone_model",
+    )
+    step.add_argument(
+        "--per-class", type=int, default=200, metavar="N", help="photos that --fill wants of each class (default 200)"
+    )
+    step.add_argument("--licences", nargs="+", default=(), metavar="NAME", help="ids or names (default: permissive)")
+    step.add_argument("--non-commercial", action="store_true", help="also licences with NC")
+    step.add_argument("--no-derivatives", action="store_true", help="also licences with ND")
+    step.add_argument("--each-licence", action="store_true", help="always ask for one licence at a time")
+    step.add_argument("--no-exif", action="store_true", help="do not ask for Exif: only originals will have any")
+    step.add_argument("--seed", type=int, default=0, help="of the choice that the cap makes (default 0)")
+    step.add_argument(
+        "--empty-again-after",
+        type=float,
+        default=600,
+        metavar="S",
+        help="ask again so many seconds later where no photo came though some were to be expected (default 600)",
+    )
+    step.add_argument("--connections", type=int, default=4, metavar="N", help="calls at once (default 4)")
+    _add_api_options(step)
+
+    step = _step(steps, "refresh", run, "look up licence, author and title again (needed after import)")
+    step.add_argument("--older-than-days", type=float, metavar="D", help="also photos last checked so long ago")
+    _add_api_options(step)
+
+    step = _step(steps, "fetch", run, "fetch the files, byte-exact")
+    step.set_defaults(ranked=fetch_ranks, output_option="--state")
+    step.add_argument(
+        "--size",
+        default="original",
+        help="original, or sizes in order of preference as in o,l; 'any' takes what there is (default original)",
+    )
+    _add_fetch_options(step)
+
+    step = _step(steps, "import", run, "start from the released ids instead of a search")
+    step.add_argument("--hub", metavar="REPO", help="a data set on the Hub, for example CTU-OU/FlickrExif")
+    step.add_argument("--revision", help="commit, tag or branch of --hub")
+    step.add_argument("--table", type=Path, metavar="FILE", help="the same as a local Parquet, CSV or JSON file")
+    step.add_argument("--seed", type=int, default=0, help="of the order of new photos (default 0)")
+
+    step = _step(steps, "build", run, "labels, splits and Parquet that load_dataset reads")
+    step.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the data set")
+    step.add_argument("--pixels", action="store_true", help="with the files whose licence lets them be handed on")
+    step.add_argument("--label-set", choices=("clean", "reference"), default="clean", help="(default clean)")
+    step.add_argument("--extra", nargs="+", default=(), metavar="NAME", help="further attributes, such as flash year")
+    step.add_argument("--split-files", type=Path, metavar="DIR", help="take splits from these files, as the study's")
+    step.add_argument("--assign", choices=("hash", "stratified"), default="hash", help="how owners get their split")
+    for split in ("train", "val", "test"):
+        step.add_argument(f"--{split}", type=int, metavar="N", help=f"most photos per class in {split}")
+    step.add_argument(
+        "--least", type=int, default=20, metavar="N", help="leave out classes with fewer in any split (20)"
+    )
+    step.add_argument("--seed", type=int, default=0, help="of the splits (default 0)")
+    step.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)"
+    )
+    step.add_argument("--fresh", action="store_true", help="replace the build that is there")
+    step.add_argument("--contact", default=os.environ.get("CAMTRACE_CONTACT"), help="for take-down, on the card")
+
+    step = _step(steps, "load", run, "fetch the photos of a published data set, for your own use")
+    step.add_argument("source", metavar="FOLDER_OR_REPO", help="a folder that 'build' wrote, or namespace/name")
+    step.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write, with photos")
+    step.add_argument("--configs", nargs="+", default=(), metavar="NAME", help="which attributes (default: all)")
+    step.add_argument("--revision", help="commit, tag or branch of a data set on the Hub")
+    step.set_defaults(size="any")
+    _add_fetch_options(step)
+
+    step = steps.add_parser("check", help="look for leaks and other faults in splits (exit status 1 if there are any)")
+    step.set_defaults(run=run["check"])
+    step.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a built folder, or split files")
+
+    step = _step(steps, "forget", run, "take photos or owners down")
+    step.add_argument("--photo", action="append", default=[], metavar="ID", help="a photo's id; may be repeated")
+    step.add_argument("--owner", action="append", default=[], metavar="NSID", help="an owner's id; may be repeated")
+
+    step = _step(steps, "status", run, "show the funnel, the files and the calls")
+    step.add_argument(
+        "--calls-per-hour", type=int, metavar="N", help="budget for the time left (default: the last search's)"
+    )
+    return parser
+
+
+def _step(
+    steps: argparse._SubParsersAction[Parser], name: str, run: Mapping[str, Step], summary: str
+) -> argparse.ArgumentParser:
+    step = steps.add_parser(name, help=summary, description=summary)
+    step.set_defaults(run=run[name])
+    step.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder that keeps everything")
+    return step
+
+
+def _add_fetch_options(step: argparse.ArgumentParser) -> None:
+    step.add_argument("--connections", type=int, default=16, metavar="N", help="files at once (default 16)")
+    step.add_argument("--per-host", type=int, default=8, metavar="N", help="files at once from one host (default 8)")
+    step.add_argument("--max-bytes", type=int, default=200 * 2**20, metavar="N", help="largest file (default 200 MiB)")
+    step.add_argument("--attempts", type=int, default=4, metavar="N", help="tries per file (default 4)")
+    step.add_argument("--retry-failed", action="store_true", help="try again what failed for now, or in another size")
+    step.add_argument("--limit", type=int, metavar="N", help="at most so many files in this run")
+    step.add_argument("--allow-loopback", action="store_true", help="for tests: this machine may be the server")
+    _add_shared_options(step)
+
+
+def _add_api_options(step: argparse.ArgumentParser) -> None:
+    step.add_argument("--calls-per-hour", type=int, default=3600, metavar="N", help="budget of this key (default 3600)")
+    step.add_argument("--attempts", type=int, default=8, metavar="N", help="tries per call (default 8)")
+    step.add_argument(
+        "--api-url",
+        default=os.environ.get("FLICKR_API_URL"),
+        metavar="URL",
+        help="another REST endpoint (a double in tests)",
+    )
+    _add_shared_options(step)
+
+
+def _add_shared_options(step: argparse.ArgumentParser) -> None:
+    step.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds without an answer (default 60)")
+    step.add_argument(
+        "--first-wait", type=float, default=1.0, metavar="S", help="first wait before another try (default 1)"
+    )
+    step.add_argument(
+        "--contact",
+        default=os.environ.get("CAMTRACE_CONTACT"),
+        metavar="ADDRESS",
+        help="e-mail or web address to put into the User-Agent (or set CAMTRACE_CONTACT)",
+    )

@@ -1,0 +1,1 @@
+"""The search for photos, slice by slice of time."""

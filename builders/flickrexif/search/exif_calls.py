@@ -1,0 +1,82 @@
+"""Ask Flickr for the Exif of each photo that the cap kept: one call per photo, each answer kept as it comes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from builders.flickrexif.api.client import FlickrClient, FlickrRefusal, FlickrUnavailable
+from builders.flickrexif.api.exif_answers import dumps, entries_from_answer
+from builders.flickrexif.store.store import State
+
+MAX_FAILURES_IN_A_ROW = 5
+"""So many photos without any answer end the run: the service is down, not the photo."""
+
+_FINAL = {1: "gone", 2: "hidden"}
+"""Flickr's codes of getExif: photo not found, permission denied."""
+
+TO_ASK = "selected = 1 AND (exif_status IS NULL OR exif_status = 'failed')"
+"""Photos whose own call has yet to be made, or has to be made again."""
+
+
+def ask_month(state: State, client: FlickrClient, month: str, connections: int, tick: Callable[[], None]) -> None:
+    """Ask for every photo of a month whose Exif is not known, ``connections`` at once; ``tick`` is called in between.
+
+    Raises:
+        FlickrUnavailable: the service is down; the answers so far are kept.
+    """
+    waiting = [row[0] for row in state.rows(f"SELECT id FROM photos WHERE month = ? AND {TO_ASK} ORDER BY id", month)]
+    ask_photos(state, client, waiting, connections, tick)
+
+
+def ask_photos(
+    state: State, client: FlickrClient, ids: Iterable[int], connections: int, tick: Callable[[], None]
+) -> None:
+    """Ask for the Exif of photos in their order, ``connections`` at once; ``tick`` is called in between.
+
+    Raises:
+        FlickrUnavailable: the service is down; the answers so far are kept.
+    """
+    waiting = deque(ids)
+    in_a_row = 0
+    pool = ThreadPoolExecutor(max(1, connections))
+    running: dict[Future[bool], int] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < connections:
+                id = waiting.popleft()
+                running[pool.submit(ask_exif, state, client, id)] = id
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                running.pop(future)
+                in_a_row = 0 if future.result() else in_a_row + 1
+                if in_a_row >= MAX_FAILURES_IN_A_ROW:
+                    raise FlickrUnavailable("photos.getExif without an answer", in_a_row)
+            tick()
+    except BaseException:
+        client.stop()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def ask_exif(state: State, client: FlickrClient, id: int) -> bool:
+    """Ask for one photo's Exif and keep the answer; False if there was none."""
+    entries, status, error = {}, "ok", None
+    try:
+        entries = entries_from_answer(client.call("photos.getExif", "photo", expect="photo", photo_id=id))
+        status = "ok" if entries else "empty"
+    except FlickrRefusal as refusal:
+        status, error = _FINAL.get(refusal.code, "refused"), str(refusal)
+    except FlickrUnavailable as unavailable:
+        status, error = "failed", unavailable.error_class
+    with state.transaction() as db:
+        db.execute(
+            "UPDATE photos SET exif_status = ?, exif_error = ?, exif_checked = ?, exif_attempts = exif_attempts + 1"
+            " WHERE id = ?",
+            (status, error, state.clock.now(), id),
+        )
+        if entries:
+            db.execute("INSERT OR REPLACE INTO exif VALUES (?, ?)", (id, dumps(entries)))
+    return status != "failed"

@@ -1,0 +1,134 @@
+"""Read one slice of a search: all its pages, or what it must be cut into. Answers that may be an outage are doubted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from builders.flickrexif.api.client import FlickrClient, FlickrUnavailable
+from builders.flickrexif.api.search_results import SEARCH_EXTRAS, SearchResult, search_result
+from builders.flickrexif.search.plan import MAX_PAGES, PER_PAGE, SPLIT_ABOVE, Slice, split
+
+LONG_S = 86400
+"""Under load Flickr gives empty answers: one for so long a slice is doubted,"""
+
+MANY = 20
+"""and one for a slice that should hold so many photos."""
+
+
+_SHORT, _STOPPED_SHORT = 0.5, 0.9
+"""Of the results that were reported: with fewer, an answer is doubted."""
+
+
+@dataclass(frozen=True)
+class SliceReading:
+    """What came of a slice."""
+
+    total: int
+    """Results that Flickr reported."""
+    photos: tuple[SearchResult, ...] = ()
+    """Different photos that lie in the slice and under its licences."""
+    complete: bool = True
+    """Read to the end; False where there is more than Flickr gives out."""
+    parts: tuple[Slice, ...] = ()
+    """What it must be cut into instead; then there are no photos."""
+    doubtful: bool = False
+    """Empty, or cut short, in a way that may be an outage."""
+
+
+def read_slice(client: FlickrClient, piece: Slice, subject: str, text: str = "") -> SliceReading:
+    """Read a slice to its end, or say what to cut it into.
+
+    Args:
+        client: makes the calls, one for each page.
+        piece: what to read.
+        subject: what the calls are about, for the record.
+        text: words that title, description or tags must hold.
+
+    Raises:
+        FlickrUnavailable: no usable answer came.
+    """
+    photos: dict[int, SearchResult] = {}
+    total, complete, stopped = 0, False, False
+    for page in range(1, MAX_PAGES + 1):
+        says, entries = _page(client, piece, page, PER_PAGE, f"{subject} page {page}", text)
+        total = max(total, says)
+        if page == 1 and total > SPLIT_ABOVE and (parts := split(piece, total)):
+            return SliceReading(total, parts=tuple(parts))
+        new = 0
+        for photo in filter(None, map(search_result, entries)):
+            new += photo.id not in photos
+            photos[photo.id] = photo
+        # Flickr's totals are estimates and its pages may come short: the end is a page with nothing new, or a short
+        # page where the total says that it is the last
+        stopped = not entries
+        complete = not new or (len(entries) < PER_PAGE and page * PER_PAGE >= total)
+        if complete:
+            break
+    if not complete and (parts := split(piece, max(total, MAX_PAGES * PER_PAGE))):
+        return SliceReading(total, parts=tuple(parts))
+    kept = [p for p in photos.values() if piece.start <= p.uploaded < piece.end and p.licence in piece.licences]
+    doubted = complete and doubtful(piece, total, len(photos), stopped=stopped)
+    return SliceReading(total, tuple(kept), complete, doubtful=doubted)
+
+
+def read_whole(client: FlickrClient, piece: Slice, subject: str, text: str = "") -> SliceReading:
+    """``read_slice`` with its parts, their parts and so on, until there is nothing to cut."""
+    reading = read_slice(client, piece, subject, text)
+    if not reading.parts:
+        return reading
+    pieces = [read_whole(client, part, subject, text) for part in reading.parts]
+    photos = {photo.id: photo for one in pieces for photo in one.photos}
+    complete, doubted = all(one.complete for one in pieces), any(one.doubtful for one in pieces)
+    return SliceReading(reading.total, tuple(photos.values()), complete, doubtful=doubted)
+
+
+def count_slice(client: FlickrClient, piece: Slice, subject: str, text: str = "") -> int:
+    """How many photos Flickr says there are in a slice: an estimate, for one call."""
+    return _page(client, piece, 1, 1, subject, text)[0]
+
+
+def doubtful(piece: Slice, total: int, photos: int, *, stopped: bool = True) -> bool:
+    """Whether answers without photos, or with far fewer than they reported, may be an outage and not the truth.
+
+    Args:
+        piece: what was read.
+        total: results that Flickr reported, an estimate.
+        photos: different photos that came.
+        stopped: the last page was empty; totals are not so far off then.
+
+    >>> month, minutes = Slice("2012-04", 0, 30 * 86400, (4,)), Slice("2012-04", 0, 600, (4,), 2.5)
+    >>> doubtful(month, 0, 0), doubtful(minutes, 0, 0), doubtful(minutes, 640, 500), doubtful(minutes, 540, 500)
+    (True, False, True, False)
+    """
+    if total >= MANY and photos < (_STOPPED_SHORT if stopped else _SHORT) * total:
+        return True
+    return not photos and (total > 0 or piece.estimate >= MANY or piece.end - piece.start >= LONG_S)
+
+
+def _page(
+    client: FlickrClient, piece: Slice, page: int, per_page: int, subject: str, text: str
+) -> tuple[int, list[Any]]:
+    words: Mapping[str, Any] = {"text": text} if text else {}
+    answer = client.call(
+        "photos.search",
+        subject,
+        expect="photos",
+        min_upload_date=piece.start,
+        max_upload_date=piece.end - 1,
+        license=",".join(map(str, piece.licences)),
+        safe_search=1,
+        content_type=1,
+        content_types="0",  # the newer spelling of "photos, not screenshots or art"
+        media="photos",
+        sort="date-posted-asc",
+        extras=SEARCH_EXTRAS,
+        per_page=per_page,
+        page=page,
+        **words,
+    )
+    try:
+        return int(answer["photos"]["total"]), list(answer["photos"]["photo"])
+    except (KeyError, TypeError, ValueError):
+        raise FlickrUnavailable("a search without results", 1) from None

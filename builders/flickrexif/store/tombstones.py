@@ -1,0 +1,141 @@
+"""Take-down: a photo or an owner is forgotten, its bytes deleted, and a tombstone keeps it from coming back.
+
+Tombstones travel with a built data set (``tombstones.txt``): who publishes or loads it heeds them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.errors import UsageError
+from builders.files import write_text_atomically
+from builders.flickrexif.api.search_results import is_nsid
+from builders.flickrexif.store.schema import tombstone_hash
+from builders.flickrexif.store.store import State, file_path
+from builders.untrusted import read_table, read_untrusted_text
+
+TOMBSTONES_FILE = "tombstones.txt"
+
+
+@dataclass(frozen=True)
+class Tombstones:
+    """What has been taken down: a set of SHA-256 hashes, so that the list points at nobody."""
+
+    hashes: frozenset[str] = frozenset()
+
+    def cover(self, photo: int | str, owner: str | None) -> bool:
+        """Whether this photo must not be used."""
+        return bool(self.hashes) and (
+            tombstone_hash("photo", str(photo)) in self.hashes or tombstone_hash("owner", owner or "") in self.hashes
+        )
+
+    def __or__(self, other: Tombstones) -> Tombstones:
+        return Tombstones(self.hashes | other.hashes)
+
+    def to_text(self) -> str:
+        """One hash per line, sorted."""
+        return "".join(f"{line}\n" for line in sorted(self.hashes))
+
+    @classmethod
+    def from_text(cls, text: str) -> Tombstones:
+        """Read ``to_text``; lines of another form are ignored."""
+        return cls(frozenset(line for line in text.split() if re.fullmatch(r"[0-9a-f]{64}", line)))
+
+    @classmethod
+    def of(cls, pairs: Iterable[Sequence[str]]) -> Tombstones:
+        """From pairs (``photo`` or ``owner``, id)."""
+        return cls(frozenset(tombstone_hash(kind, value) for kind, value in pairs))
+
+
+def tombstones(state: State) -> Tombstones:
+    """Everything that this state has forgotten."""
+    return Tombstones(frozenset(row[0] for row in state.rows("SELECT hash FROM tombstones")))
+
+
+def folder_tombstones(folder: Path) -> Tombstones:
+    """What the list in a built folder says; none without a list."""
+    path = folder / TOMBSTONES_FILE
+    return Tombstones.from_text(read_untrusted_text(path)) if path.is_file() else Tombstones()
+
+
+def mark_folder(folder: Path, graves: Tombstones) -> None:
+    """Add tombstones to the list of a built folder: ``publish`` then refuses it and ``load`` leaves them out."""
+    write_text_atomically(folder / TOMBSTONES_FILE, (folder_tombstones(folder) | graves).to_text())
+
+
+def buried_rows(folder: Path, files: Iterable[str]) -> int:
+    """How many rows of a built folder's Parquet files its own tombstones cover.
+
+    Args:
+        folder: a built folder.
+        files: its data files, relative to it.
+    """
+    graves, found = folder_tombstones(folder), 0
+    for name in files if graves.hashes else ():
+        table = read_table(folder / name, ["photo_id", "owner"])
+        pairs = zip(table["photo_id"].to_pylist(), table["owner"].to_pylist(), strict=True)
+        found += sum(graves.cover(photo, owner) for photo, owner in pairs)
+    return found
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What a take-down removed."""
+
+    photos: int
+    files: int
+    overwritten: bool = True
+    """Whether the state's own file was written anew; not while another process had it open."""
+
+
+def forget(state: State, *, photos: Iterable[str] = (), owners: Iterable[str] = ()) -> Forgotten:
+    """Take photos and owners down. The tombstone is written first: a run that dies here is finished by the next step.
+
+    Raises:
+        UsageError: an id is not of Flickr's form.
+    """
+    photo_ids, owner_ids = [p.strip() for p in photos], [o.strip() for o in owners]
+    for text in photo_ids:
+        if not (text.isascii() and text.isdigit()):
+            raise UsageError(f"--photo {text}: a Flickr photo id is a number, as in the address of its page")
+    for text in owner_ids:
+        if not is_nsid(text):
+            raise UsageError(f"--owner {text}: an owner's id (NSID) looks like 12345678@N00")
+    now = state.clock.now()
+    with state.transaction() as db:
+        pairs = [("photo", str(int(p))) for p in photo_ids] + [("owner", o) for o in owner_ids]
+        graves = [(tombstone_hash(kind, value), kind, now) for kind, value in pairs]
+        db.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?)", graves)
+    for built in state.setting("built") or ():
+        if Path(built).is_dir():
+            mark_folder(Path(built), tombstones(state))
+    without_row = sum(remove_files(state, int(p)) for p in photo_ids)
+    done = bury(state)
+    return Forgotten(done.photos, done.files + without_row, state.compact())
+
+
+def bury(state: State) -> Forgotten:
+    """Remove what tombstones cover, and files whose photo is no longer in the state. Safe to repeat.
+
+    Bytes go first and rows after them, so that a run that dies between is finished by the next.
+    """
+    graves = tombstones(state)
+    photos = state.rows("SELECT id, owner FROM photos") if graves.hashes else ()
+    covered = [row[0] for row in photos if graves.cover(*row)]
+    orphans = [row[0] for row in state.rows("SELECT photo_id FROM files WHERE photo_id NOT IN (SELECT id FROM photos)")]
+    removed = sum(remove_files(state, id) for id in {*covered, *orphans})
+    with state.transaction() as db:
+        db.executemany("DELETE FROM photos WHERE id = ?", [(id,) for id in covered])
+        db.executemany("DELETE FROM files WHERE photo_id = ?", [(id,) for id in {*covered, *orphans}])
+    return Forgotten(len(covered), removed)
+
+
+def remove_files(state: State, id: int) -> int:
+    """Delete every stored file of a photo, with or without a row. Returns how many there were."""
+    found = list((state.path_of(file_path(id, "o", "")).parent).glob(f"{id}_*"))
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)

@@ -1,0 +1,157 @@
+"""``camtrace build imagenet | inat2018 | folder``: processed photos from the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from builders.cli import Parser
+from builders.dataset import ShardJob, default_workers, summary
+from builders.errors import UsageError, unknown_name
+from builders.photos import PhotoSet
+from builders.pixels import ALL_PARAMETERS, PARAMETERS
+from builders.processed.assignment import correlation_of
+from builders.processed.build import build_processed, planned_processed
+from builders.processed.rows import ProcessingSettings
+
+_ALL = "all"
+
+
+def imagenet() -> Parser:
+    """ImageNet-1k in any of the forms that people have."""
+    return _parser("imagenet", "folder with train/ and val/, or with the official tars, or hub:ILSVRC/imagenet-1k")
+
+
+def inat2018() -> Parser:
+    """iNaturalist 2018 in the official or the torchvision layout."""
+    return _parser("inat2018", "folder with train2018.json and val2018.json, or torchvision's 2018/ layout")
+
+
+def folder() -> Parser:
+    """Any labelled folder, or any other data specification."""
+    return _parser("folder", "folder of class folders, or any data specification such as hub:REPO")
+
+
+def parse_parameters(text: str) -> tuple[str, ...]:
+    """Names of parameters, separated by commas; ``all`` is all of them.
+
+    Raises:
+        UsageError: an unknown name, or a name twice.
+
+    >>> parse_parameters("jpeg,resizing")
+    ('jpeg', 'resizing')
+    """
+    names = tuple(PARAMETERS) if text == _ALL else tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in ALL_PARAMETERS:
+            raise unknown_name("parameter", name, [*ALL_PARAMETERS, _ALL])
+    if len(set(names)) != len(names):
+        raise UsageError(f"--parameter {text}: a name stands there twice")
+    return names
+
+
+def _run(kind: str, arguments: argparse.Namespace) -> int:
+    parameters = _checked(arguments)
+    photos = _photos(kind, arguments)
+    if arguments.recipe:
+        from builders.processed.recipe import rebuild
+
+        build = rebuild(
+            arguments.recipe, photos, arguments.output, workers=arguments.workers, any_codec=arguments.any_codec
+        )
+        print("every image is as the recipe says" if not arguments.any_codec else "images were not compared")
+    else:
+        build = build_processed(
+            photos,
+            arguments.output,
+            parameters=parameters,
+            assignment=arguments.assignment,
+            seed=arguments.seed,
+            assignment_seed=arguments.assignment_seed,
+            lossless=arguments.lossless,
+            workers=arguments.workers,
+            license=arguments.license,
+            fresh=arguments.fresh,
+            ignore_space=arguments.ignore_space,
+        )
+    print(summary(build, arguments.output))
+    return 0
+
+
+def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list[ShardJob]:
+    """What the command writes, for who writes a share of it (``builders.dataset.ShardWork``)."""
+    parameters = _checked(arguments)
+    if arguments.recipe:
+        raise UsageError("--recipe: a rebuild verifies as it goes and is not cut into ranks")
+    settings = [
+        ProcessingSettings(p, arguments.assignment, arguments.seed, arguments.assignment_seed, arguments.lossless)
+        for p in parameters
+    ]
+    photos = _photos(kind, arguments)
+    return planned_processed(photos, arguments.output, settings, ignore_space=True, sizes=sizes, progress=False)
+
+
+def _checked(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The parameters that were asked for; raises ``UsageError`` for what is out of its range."""
+    if arguments.workers < 1:
+        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
+    if arguments.limit is not None and arguments.limit < 1:
+        raise UsageError(f"--limit {arguments.limit}: at least 1 photo is needed")
+    parameters = parse_parameters(arguments.parameter)
+    correlation_of(arguments.assignment)
+    return parameters
+
+
+def _photos(kind: str, arguments: argparse.Namespace) -> PhotoSet:
+    photos = _open(kind, arguments.source, arguments.split_seed)
+    return photos.limited(arguments.limit) if arguments.limit is not None else photos
+
+
+def _open(kind: str, source: str, split_seed: int) -> PhotoSet:
+    from builders.data_specs import KINDS, open_photos
+
+    named = source.partition(":")[0] in KINDS and not Path(source).exists()
+    return open_photos(source if named else f"{kind}:{source}", split_seed)
+
+
+def _parser(kind: str, source_help: str) -> Parser:
+    parser = Parser(
+        f"camtrace build {kind}",
+        description="Process photos in known ways and write a data set that load_dataset reads. "
+        "A run that was stopped goes on where it was: run the same command again.",
+    )
+    parser.add_argument("--source", required=True, help=source_help)
+    parser.add_argument("--output", required=True, type=Path, help="folder of the data set")
+    parser.add_argument(
+        "--parameter",
+        default="jpeg",
+        help=f"{', '.join(ALL_PARAMETERS)}, several with commas, or all (of {', '.join(PARAMETERS)})",
+    )
+    parser.add_argument(
+        "--assignment",
+        default="uniform",
+        help="uniform: one class per photo (default); every: each photo in every class; "
+        "study: uniform for train, every for the rest; correlated:P: uniform, but a share P of the photos of each "
+        "semantic class get that class's own processing; correlated-classes:P: all photos of a share P of the "
+        "semantic classes do",
+    )
+    parser.add_argument(
+        "--lossless",
+        action="store_true",
+        help="store what decoders make of the processed photos, as PNG: to embed them elsewhere, see "
+        "score --model embeddings:FILE",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the random scale of interpolation (default 0)")
+    parser.add_argument("--assignment-seed", type=int, default=0, help="of what the assignment draws (default 0)")
+    parser.add_argument("--split-seed", type=int, default=0, help="of the split, where the source brings none")
+    parser.add_argument("--limit", type=int, help="at most so many photos, seeded and class-balanced")
+    parser.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")
+    parser.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
+    parser.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
+    parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
+    parser.add_argument("--recipe", metavar="FOLDER_OR_REPO", help="rebuild what this recipe describes, and verify it")
+    parser.add_argument("--any-codec", action="store_true", help="with --recipe: build with other codecs, unverified")
+    parser.set_defaults(run=partial(_run, kind), jobs=partial(_jobs, kind))
+    return parser

@@ -1,0 +1,352 @@
+"""``with_processing``: any loaded image data set under the classes of a parameter, without writing a copy of it.
+
+Fourteen copies of ImageNet are two terabytes. The views made here have the same bytes, labels and ids as the data set
+that ``build_processed`` writes from the same photos, and the same pixels that the benchmark embeds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import datasets
+import numpy as np
+from datasets import ClassLabel
+from datasets.iterable_dataset import SkipExamplesIterable
+
+from builders.errors import UsageError, unknown_name
+from builders.pixels import ALL_PARAMETERS, Parameter
+from builders.processed.assignment import NO_OWN, Assignment, correlation_of
+from builders.processed.rows import ProcessingSettings, processed_rows
+from builders.processed.view_files import (
+    AllowedFolders,
+    ViewImage,
+    ViewSet,
+    address,
+    allowed_folders,
+    cell_file,
+    share_views,
+    view_cell,
+)
+from builders.sources import split_named
+
+COUNTABLE = frozenset(
+    {
+        "ExamplesIterable",
+        "ArrowExamplesIterable",
+        "RebatchedArrowExamplesIterable",
+        "SelectColumnsIterable",
+        "FormattedExamplesIterable",
+    }
+)
+"""Steps of a stream (``datasets.iterable_dataset``) that leave rows as many and in the order in which they are stored;
+a ``map`` over single rows does too."""
+
+
+class _InOrder(SkipExamplesIterable):
+    """All rows from the first on: one source, that no shuffling, worker or node divides."""
+
+    @property
+    def num_shards(self) -> int:
+        return 1
+
+    def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> _InOrder:
+        return self
+
+    def reshard_data_sources(self) -> _InOrder:
+        return self
+
+
+def numbered(stream: Any) -> Any:
+    """A stream whose rows can be told by their number, and still can after ``shuffle``, in workers and on nodes.
+
+    Raises:
+        UsageError: it has been shuffled, sliced, filtered or divided, so that nobody knows the number of a row.
+    """
+    step = stream._ex_iterable
+    while step is not None:
+        kind = type(step).__name__
+        one_by_one = kind == "MappedExamplesIterable" and not step.batched
+        if kind not in COUNTABLE and not one_by_one:
+            raise UsageError(
+                f"the rows of this stream do not say their number ({kind}): name a column of ids (photo_id=), or "
+                "process first and shuffle, skip, take or filter then"
+            )
+        step = getattr(step, "ex_iterable", None)
+    if stream._distributed is not None or stream.epoch:
+        raise UsageError(
+            "the rows of a stream that is divided between nodes, or in a later epoch, do not say their number: name a "
+            "column of ids (photo_id=), or process first"
+        )
+    return datasets.IterableDataset(
+        ex_iterable=_InOrder(stream._ex_iterable, 0),
+        info=stream._info.copy(),
+        split=stream._split,
+        formatting=stream._formatting,
+        token_per_repo_id=stream._token_per_repo_id,
+    )
+
+
+PhotoIds = str | Sequence[str] | None
+
+
+def with_processing(
+    dataset: Any,
+    parameter: str,
+    *,
+    assignment: Assignment = "uniform",
+    seed: int = 0,
+    assignment_seed: int = 0,
+    image: str = "image",
+    label: str = "label",
+    photo_id: PhotoIds = None,
+    split: str | None = None,
+    decode: bool = True,
+    folder: str | os.PathLike[str] | None = None,
+) -> Any:
+    """Wrap a loaded data set: its photos processed when they are asked for, with the class of each in a column.
+
+    Ids of photos decide classes and random scales, so they must be those of the build to compare with. By default
+    they are those of ``hub:REPO``: ``<split>/<photo_id>`` from a column of that name, else ``<split>/<row number>``.
+
+    Args:
+        dataset: a ``datasets.Dataset``, ``IterableDataset``, or a dictionary of them by split.
+        parameter: one of ``builders.pixels.parameters.ALL_PARAMETERS``; also the name of the new column.
+        assignment: ``uniform`` gives each photo one class and keeps the length, ``every`` gives each photo in every
+            class, classes of one photo side by side; ``study`` is uniform for train and every for other splits;
+            ``correlated:P`` and ``correlated-classes:P`` tie the class to what the photo shows, as a build does.
+        seed: of the random scale of ``interpolation``.
+        assignment_seed: of what the assignment draws.
+        image: name of the image column.
+        label: name of the column of semantic classes, a ``ClassLabel``; read where the assignment is correlated.
+        photo_id: a column of ids, or the ids themselves in the order of the rows (used as they are), or the default.
+        split: name of the split, where the data set does not know its own.
+        decode: ``image`` as a PIL image; ``False`` gives ``{"bytes", "path"}``, as a build stores them, unless another
+            format or transform takes the place of the one that does.
+        folder: where the photos lie that rows name by their path instead of holding their bytes (``imagefolder``, or
+            paths of your own). Without it only files that ``load_dataset`` downloaded, and those beside the data set's
+            own Arrow files, are read: whoever wrote the rows must not choose which files of this machine are read.
+
+    Returns:
+        A data set of the same kind with the columns of the old one, ``photo_id``, ``<parameter>``, and ``scale`` for
+        ``interpolation``. Its images are files that are made when they are opened, so that ``with_transform``,
+        ``with_format``, ``map`` and all else that the library does find processed photos; to save or push them, write
+        them out first (``decode=False``, ``.map(dict).with_format(None)``). Reading a row raises ``PhotoError`` where
+        its photo cannot be decoded, or is a file that lies elsewhere.
+
+    Raises:
+        UsageError: an unknown name, a missing image column, a column in the way, or no way to know the ids.
+    """
+    settings = ProcessingSettings(parameter, assignment, seed, assignment_seed)
+    options: dict[str, Any] = {
+        "image": image,
+        "label": label,
+        "photo_id": photo_id,
+        "decode": decode,
+        "folder": folder,
+    }
+    if isinstance(dataset, Mapping):
+        lone_test = "val" not in {split_named(str(name)) for name in dataset}  # as hub:REPO has it
+        ours = {name: "val" if lone_test and str(name) == "test" else str(name) for name in dataset}
+        wrapped = {n: _wrap(part, settings, split or ours[n], **options) for n, part in dataset.items()}
+        return cast(Any, type(dataset))(wrapped)
+    return _wrap(dataset, settings, split, **options)
+
+
+_ROW = "__row__"
+
+
+def _wrap(
+    dataset: Any,
+    settings: ProcessingSettings,
+    split: str | None,
+    *,
+    image: str,
+    label: str,
+    photo_id: PhotoIds,
+    decode: bool,
+    folder: str | os.PathLike[str] | None,
+) -> Any:
+    if dataset.features is None:
+        raise UsageError(
+            "this stream does not know its columns (a map forgets them): say map(..., features=...) or cast it"
+        )
+    _check_columns(dataset, settings, image)
+    own = _own_classes(dataset, settings, label)
+    files = allowed_folders(dataset, folder)
+    parameter = ALL_PARAMETERS[settings.parameter]
+    name = str(split or dataset.split or "")
+    every = settings.every(split_named(name))
+    if isinstance(dataset, datasets.IterableDataset):
+        if photo_id is not None and not isinstance(photo_id, str):
+            raise UsageError("photo_id: a data set that is streamed takes the name of a column")
+        column = _id_column(dataset, photo_id)
+        stream = _Stream(settings, every, own, image, _prefix(name), column, files)
+        undecoded = dataset.cast_column(image, datasets.Image(decode=False))
+        if column is None:
+            undecoded = numbered(undecoded)
+        made = undecoded.map(stream, batched=True, batch_size=16, with_indices=True)
+        return made.cast(_stream_features(dataset.features, parameter, image, decode))
+
+    ids = _ids(dataset, photo_id, name)
+    shown = dataset.with_format(None)[own.label] if own.label else itertools.repeat(None, len(ids))
+    codes = [list(settings.classes_of(i, every=every, own=own.of(at))) for i, at in zip(ids, shown, strict=True)]
+    rows = np.repeat(np.arange(len(dataset)), [len(c) for c in codes])
+    light = dataset.with_format(None).remove_columns([c for c in (image, "photo_id") if c in dataset.column_names])
+    if not light.column_names:
+        light = datasets.Dataset.from_dict({_ROW: rows})
+    else:
+        if len(rows) != len(dataset):
+            light = light.select(rows)
+        if light._indices is not None:
+            light = light.flatten_indices(keep_in_memory=True)  # light columns only, the images stay where they are
+    light = light.add_column("photo_id", [ids[row] for row in rows])
+    labels = ClassLabel(names=list(parameter.classes))
+    light = light.add_column(parameter.name, [code for c in codes for code in c], feature=labels)
+    if parameter.has_random_scale:
+        from builders.pixels import random_scale
+
+        light = light.add_column("scale", [random_scale(ids[row], settings.seed) for row in rows])
+    photos = dataset.with_format(None).select_columns([image]).cast_column(image, datasets.Image(decode=False))
+    token = share_views(ViewSet(photos, image, tuple(ids), settings, files))
+    paths = [address(token, parameter, row, code) for row, of_row in enumerate(codes) for code in of_row]
+    light = light.remove_columns([c for c in (_ROW,) if c in light.column_names])
+    views = datasets.concatenate_datasets([light, _image_column(image, paths, decode)], axis=1)
+    views._info.features[image] = ViewImage(decode=decode)
+    return views if decode else views.with_transform(_Cells(image))
+
+
+def _image_column(image: str, paths: list[str], decode: bool) -> Any:
+    """A data set of one image column, whose images are files at these addresses."""
+    import pyarrow as pa
+
+    feature = datasets.Image(decode=decode)
+    path = pa.array(paths, type=pa.string())
+    cells = pa.StructArray.from_arrays([pa.nulls(len(paths), pa.binary()), path], ["bytes", "path"])
+    info = datasets.DatasetInfo(features=datasets.Features({image: feature}))
+    return datasets.Dataset(datasets.table.InMemoryTable(pa.table({image: cells})), info=info)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Undecoded views with their bytes instead of their addresses."""
+
+    image: str
+
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        cells = {self.image: [view_cell(c["path"]) for c in batch[self.image]]} if self.image in batch else {}
+        return {**batch, **cells}
+
+
+def _stream_features(features: datasets.Features, parameter: Parameter, image: str, decode: bool) -> datasets.Features:
+    kept = {name: feature for name, feature in features.items() if name != "photo_id"}
+    added: dict[str, Any] = {
+        "photo_id": datasets.Value("string"),
+        parameter.name: ClassLabel(names=list(parameter.classes)),
+        **({"scale": datasets.Value("float64")} if parameter.has_random_scale else {}),
+    }
+    return datasets.Features({**kept, image: datasets.Image(decode=decode), **added})
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """Rows of a batch -> their views, for data sets that are streamed."""
+
+    settings: ProcessingSettings
+    every: bool
+    own: _OwnClasses
+    image: str
+    prefix: str
+    id_column: str | None
+    files: AllowedFolders
+
+    def __call__(self, batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
+        parameter = ALL_PARAMETERS[self.settings.parameter]
+        names = [name for name in batch if name != "photo_id"]
+        columns = (*names, "photo_id", parameter.name, *(("scale",) if parameter.has_random_scale else ()))
+        out: dict[str, list[Any]] = {name: [] for name in columns}
+        if any(not isinstance(cell, Mapping) for cell in batch[self.image]):
+            raise UsageError(
+                f"this stream decodes its images before they can be processed: cast_column({self.image!r}, "
+                "Image(decode=False)) before the map"
+            )
+        for at, index in enumerate(indices):
+            photo_id = f"{self.prefix}{batch[self.id_column][at] if self.id_column else index}"
+            own = self.own.of(batch[self.own.label][at] if self.own.label else None)
+            for made in processed_rows(
+                cell_file(batch[self.image][at], self.files), photo_id, self.settings, self.every, own
+            ):
+                for name in names:
+                    out[name].append(batch[name][at] if name != self.image else made["image"])
+                for name in columns[len(names) :]:
+                    out[name].append(made[name])
+        return out
+
+
+@dataclass(frozen=True)
+class _OwnClasses:
+    """The processing of each semantic class's own, where the assignment is correlated."""
+
+    label: str | None
+    """The column of semantic classes; None where it is not."""
+    own: tuple[int, ...]
+
+    def of(self, label: int | None) -> int:
+        return NO_OWN if label is None or not 0 <= label < len(self.own) else self.own[label]
+
+
+def _own_classes(dataset: Any, settings: ProcessingSettings, label: str) -> _OwnClasses:
+    if correlation_of(settings.assignment) is None:
+        return _OwnClasses(None, ())
+    feature = (dataset.features or {}).get(label)
+    if not isinstance(feature, ClassLabel):
+        raise UsageError(
+            f"assignment {settings.assignment}: {label!r} is no column of semantic classes (ClassLabel): name it with "
+            "label=, or cast_column it first"
+        )
+    return _OwnClasses(label, tuple(settings.own_classes(feature.names).tolist()))
+
+
+def _check_columns(dataset: Any, settings: ProcessingSettings, image: str) -> None:
+    columns = dataset.column_names or []
+    if image not in columns:
+        raise unknown_name("image column", image, columns)
+    for name in (settings.parameter, *(("scale",) if ALL_PARAMETERS[settings.parameter].has_random_scale else ())):
+        if name in columns:
+            raise UsageError(f"the data set has a column {name!r} already: rename it first (rename_column)")
+
+
+def _ids(dataset: Any, photo_id: PhotoIds, split: str) -> list[str]:
+    if photo_id is not None and not isinstance(photo_id, str):
+        ids = [str(i) for i in photo_id]
+        if len(ids) != len(dataset):
+            raise UsageError(f"photo_id: {len(ids)} ids for {len(dataset)} rows")
+    else:
+        column = _id_column(dataset, photo_id)
+        rows = dataset.with_format(None)[column] if column else _original_rows(dataset, split)
+        ids = [f"{_prefix(split)}{row}" for row in rows]
+    if len(set(ids)) != len(ids):
+        raise UsageError("photo_id: ids of photos must be unique")
+    return ids
+
+
+def _id_column(dataset: Any, photo_id: str | None) -> str | None:
+    columns = dataset.column_names or []
+    if photo_id is not None and photo_id not in columns:
+        raise unknown_name("photo_id column", photo_id, columns)
+    return photo_id or ("photo_id" if "photo_id" in columns else None)
+
+
+def _original_rows(dataset: Any, split: str) -> Sequence[int]:
+    """Row numbers in the split as it was loaded, also after shuffle, select and filter."""
+    if "[" in split or "+" in split:
+        raise UsageError(f"rows of {split!r} do not say their number: give photo_id, or load the whole split")
+    indices = dataset._indices
+    return indices.column(0).to_pylist() if indices is not None else range(len(dataset))
+
+
+def _prefix(split: str) -> str:
+    return f"{split_named(split)}/"

@@ -1,0 +1,204 @@
+"""A built folder -> the Hub: what would go where, then (with ``--push``) exactly that. Private by default."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.cli import Parser
+from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, file_sha256, read_build
+from builders.errors import DataError, UsageError
+from builders.flickrexif import TOMBSTONES_FILE, buried_rows
+from builders.processed import RECIPE_FOLDER, write_recipe
+from builders.publish.push import PushReport, push_folder
+from builders.untrusted import read_untrusted_text
+
+PLACE = "PATH_OR_REPO"
+"""In the code of a card: the folder, or the repository that it was published to."""
+
+VIEWER_MARK = "<!-- viewer -->"
+"""In a card, the place of the viewer's address."""
+
+_FENCE = re.compile(r"^```(?:python|bash)\n.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def viewer_address(repo: str) -> str:
+    """Where the Hub shows the rows of a public data set, as a page that others may embed.
+
+    >>> viewer_address("me/photos")
+    'https://huggingface.co/datasets/me/photos/embed/viewer'
+    """
+    return f"https://huggingface.co/datasets/{repo}/embed/viewer"
+
+
+def card_in(text: str, repo: str) -> str:
+    """The card as it stands in a repository. Nothing but code, and the mark, is touched; again changes nothing.
+
+    Args:
+        text: README.md of a built folder.
+        repo: ``namespace/name``.
+
+    >>> print(card_in("PATH_OR_REPO?\\n```bash\\nhf download PATH_OR_REPO\\n```\\n", "me/photos"), end="")
+    PATH_OR_REPO?
+    ```bash
+    hf download me/photos
+    ```
+    """
+    named = _FENCE.sub(lambda fence: fence[0].replace(PLACE, repo), text)
+    seen = (
+        f"[Rows in the Hub's viewer]({viewer_address(repo)}), which shows public repositories; "
+        "the address may be embedded in a page."
+    )
+    return named.replace(VIEWER_MARK, seen, 1)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a publish would upload."""
+
+    folder: Path
+    """The build itself, or its recipe."""
+    repo: str
+    public: bool
+    build: Build
+    data_files: tuple[str, ...]
+    text_files: tuple[str, ...]
+    """README.md is the last."""
+    card: bytes
+    """README.md as it will stand there: its code names the repository."""
+    total_bytes: int
+    note: str
+    """Why this is what it is, one sentence; empty if there is nothing to say."""
+
+
+def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: bool = False) -> Publication:
+    """Decide what may be published of a built folder. Touches no network.
+
+    Images whose source forbids it are never in a plan: its place takes a *recipe* (ids, labels, parameters, hashes),
+    from which everyone rebuilds the same bytes from a copy of their own.
+
+    Args:
+        folder: a finished build.
+        repo: ``namespace/name``.
+        public: whether the repository shall be public.
+        recipe: publish the recipe although the pixels might be published.
+
+    Raises:
+        DataError: no finished build, a file is missing or cut, or pixels are forbidden and this kind has no recipe.
+    """
+    build = read_build(folder)
+    _check_files(folder, build)
+    if buried := buried_rows(folder, [shard.file for shard in build.shards]):
+        raise DataError(f"{folder}: {buried} rows have been taken down since it was built; build it again (--fresh)")
+    note = ""
+    if recipe or not build.pixels.allowed:
+        note = build.pixels.reason
+        if build.kind == "recipe":
+            note = ""
+        elif build.kind == "processed":
+            build = write_recipe(folder, folder / RECIPE_FOLDER)
+            folder = folder / RECIPE_FOLDER
+        else:
+            raise DataError(f"{folder}: cannot be published. {build.pixels.reason}")
+    data = tuple(shard.file for shard in build.shards)
+    extra = [name for name in (FAILURES_FILE, TOMBSTONES_FILE) if (folder / name).is_file()]
+    texts = (*extra, BUILD_FILE, README_FILE)
+    card = card_in(read_untrusted_text(folder / README_FILE), repo).encode("utf-8")
+    size = sum((folder / name).stat().st_size for name in (*data, *texts) if name != README_FILE) + len(card)
+    return Publication(folder, repo, public, build, data, texts, card, size, note)
+
+
+def publish(publication: Publication) -> PushReport:
+    """Upload what differs. A second call uploads nothing; after an interruption a call goes on.
+
+    Raises:
+        UsageError: not a repository name, or it is public and that was not asked for.
+        RemoteError: the Hub refused or could not be reached.
+    """
+    return push_folder(
+        publication.folder,
+        publication.repo,
+        stages=(publication.data_files, publication.text_files),
+        owned=lambda path: path.startswith("data/") and path.endswith(".parquet"),
+        sha256={shard.file: shard.sha256 for shard in publication.build.shards},
+        contents={README_FILE: publication.card},
+        public=publication.public,
+        message=f"{publication.build.kind}: {', '.join(publication.build.configs)}",
+    )
+
+
+def describe_publication(publication: Publication) -> str:
+    """What would go where, for people."""
+    p = publication
+    visibility = "public" if p.public else "private"
+    lines = [f"{p.repo} (data set repository, {visibility} if it is created), kind: {p.build.kind}"]
+    if p.note:
+        lines.append(f"note: {p.note}")
+    lines += [
+        f"  {' and '.join(split.data_files)}  {len(split.shards)} files, {split.rows:,} rows, "
+        f"{split.file_bytes / 1e6:,.1f} MB"
+        for split in p.build.splits
+    ]
+    if p.build.shared:
+        lines.append(f"  (configs share files: each photo is there once, {p.build.file_bytes / 1e6:,.1f} MB in all)")
+    sizes = {README_FILE: len(p.card)}
+    lines += [f"  {n}  {sizes.get(n, (p.folder / n).stat().st_size) / 1e3:,.1f} kB" for n in p.text_files]
+    lines.append(f"in all {len(p.data_files) + len(p.text_files)} files, {p.total_bytes / 1e6:,.1f} MB")
+    return "\n".join(lines)
+
+
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser(
+        "camtrace build publish",
+        description="Show what would be published of a built folder; with --push, publish it.",
+    )
+    p.add_argument("folder", type=Path, help="a folder that a builder finished")
+    p.add_argument("--repo", required=True, metavar="NAMESPACE/NAME", help="data set repository on the Hub")
+    p.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
+    p.add_argument("--recipe", action="store_true", help="publish ids, labels and parameters only, no pixels")
+    p.add_argument("--push", "--yes", action="store_true", help="really upload (default: a dry run)")
+    p.set_defaults(run=run)
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run(parser().parse_args(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.repo.count("/") != 1 or not all(arguments.repo.split("/")):
+        raise UsageError(f"--repo {arguments.repo}: write NAMESPACE/NAME")
+    publication = plan_publication(arguments.folder, arguments.repo, public=arguments.public, recipe=arguments.recipe)
+    print(describe_publication(publication))
+    if not arguments.push:
+        print("dry run: nothing was uploaded; add --push to publish this")
+        return 0
+    _publish_and_tell(publication)
+    return 0
+
+
+def push_built_folder(folder: Path, repo: str, *, public: bool = False) -> None:
+    """Publish a finished build, or its recipe where its pixels may not be published; what the Hub has is not sent.
+
+    Raises:
+        DataError, UsageError, RemoteError: as ``plan_publication`` and ``publish``.
+    """
+    publication = plan_publication(folder, repo, public=public)
+    print(describe_publication(publication))
+    _publish_and_tell(publication)
+
+
+def _publish_and_tell(publication: Publication) -> None:
+    report = publish(publication)
+    print(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged, {len(report.deleted)} removed")
+
+
+def _check_files(folder: Path, build: Build) -> None:
+    for shard in build.shards:
+        path = folder / shard.file
+        if not path.is_file() or path.stat().st_size != shard.file_bytes or file_sha256(path) != shard.sha256:
+            raise DataError(f"{path}: missing or not as it was built; run the builder again, it goes on")

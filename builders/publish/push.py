@@ -1,0 +1,221 @@
+"""Files of a folder -> a Hub repository: only what differs, in stages, going on where an interrupted push stopped."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from builders.dataset import file_sha256
+from builders.errors import RemoteError, UsageError
+from builders.untrusted import first_line, from_hub
+
+ATTEMPTS = 6
+"""Tries of one stage before the push gives up."""
+
+FIRST_WAIT_S = 1.0
+"""Wait before the second try; doubled before each further one, unless the server names a time (Retry-After)."""
+
+MOST_FILES = 100
+"""In one commit. The Hub takes 128 commits an hour of one repository, and large ones time out."""
+
+MAX_WAIT_S = 300.0
+"""Longest wait, whatever the server asks for."""
+
+_TRANSIENT = frozenset({408, 409, 412, 425, 429, 500, 502, 503, 504})
+"""Statuses that a later try may not meet: among them 412, another commit came first."""
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True)
+class PushReport:
+    """What one push did."""
+
+    url: str
+    uploaded: tuple[str, ...]
+    """Paths in the repository that were missing or different there."""
+    deleted: tuple[str, ...]
+    """Paths in the repository that the folder no longer has."""
+    unchanged: int
+
+
+def push_folder(
+    folder: Path,
+    repo: str,
+    *,
+    stages: Sequence[Sequence[str]],
+    owned: Callable[[str], bool] = lambda path: False,
+    sha256: Mapping[str, str] | None = None,
+    contents: Mapping[str, bytes] | None = None,
+    public: bool = False,
+    repo_type: str = "dataset",
+    message: str = "Upload with camtrace",
+) -> PushReport:
+    """Make the repository hold these files; upload nothing that it has.
+
+    Args:
+        folder: local folder.
+        repo: ``namespace/name``; created if it does not exist.
+        stages: relative paths, in groups that are committed one after another, each in commits of at most
+            ``MOST_FILES``: the README last, so that a reader of an interrupted push never sees a card without its data.
+        owned: remote paths that may be deleted if no stage names them (stale shards).
+        sha256: hashes that are known already, by path.
+        contents: what to upload in place of the folder's file, by path.
+        public: whether a new repository is public. An existing one must agree.
+        repo_type: ``dataset``, ``model`` or ``space``.
+        message: of the commits.
+
+    Raises:
+        UsageError: not a repository name, or the repository is public and ``public`` was not said.
+        RemoteError: the Hub refused, or could not be reached after several tries.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import HFValidationError
+
+    api = huggingface_hub.HfApi(library_name="camtrace")
+    try:
+        url = retry(lambda: create_repo(api, repo, repo_type, public), repo)
+        private = retry(lambda: api.repo_info(repo, repo_type=repo_type), repo).private
+    except HFValidationError as error:
+        raise UsageError(f"{repo!r} is not a repository name: {first_line(error)}") from None
+    if not private and not public:
+        raise UsageError(f"{repo} exists and is public: say --public if that is meant, or choose another --repo")
+
+    wanted = {path for stage in stages for path in stage}
+    replaced = contents or {}
+    parts = [stage[at : at + MOST_FILES] for stage in stages for at in range(0, max(1, len(stage)), MOST_FILES)]
+    remote: dict[str, Any] = {}
+    looked = False
+    uploaded: set[str] = set()
+    deleted: set[str] = set()
+
+    def bring_up(stage: Sequence[str], last: bool) -> bool:
+        """One commit. Looks anew after each failed try: its commit may have been taken and only the answer lost.
+
+        Returns:
+            Whether there is more to delete.
+        """
+        nonlocal looked
+        if not looked:
+            remote.clear()
+            remote.update(_remote_files(api, repo, repo_type))
+        looked = False
+        changed = [
+            path
+            for path in stage
+            if not _same(replaced.get(path, folder / path), remote.get(path), (sha256 or {}).get(path))
+        ]
+        stale = [path for path in remote if last and owned(path) and path not in wanted]
+        more, stale = len(stale) > MOST_FILES - len(changed), stale[: MOST_FILES - len(changed)]
+        uploaded.update(changed)
+        deleted.update(stale)
+        if changed or stale:
+            own = {path: replaced[path] for path in changed if path in replaced}
+            _commit(api, folder, repo, repo_type, changed, stale, message, own)
+        for path in stale:
+            del remote[path]
+        looked = True
+        return more
+
+    for number, part in enumerate(parts):
+        more = retry(functools.partial(bring_up, part, number == len(parts) - 1), repo)
+    while more:
+        more = retry(functools.partial(bring_up, (), True), repo)
+    return PushReport(str(url), tuple(sorted(uploaded)), tuple(sorted(deleted)), len(wanted) - len(uploaded))
+
+
+def create_repo(api: Any, repo: str, repo_type: str, public: bool) -> str:
+    """Make a repository unless it is there; a Space is a static one. Returns its address."""
+    sdk = {"space_sdk": "static"} if repo_type == "space" else {}
+    return str(api.create_repo(repo, repo_type=repo_type, private=not public, exist_ok=True, **sdk))
+
+
+def _commit(
+    api: Any,
+    folder: Path,
+    repo: str,
+    repo_type: str,
+    changed: Sequence[str],
+    delete: Sequence[str],
+    message: str,
+    contents: Mapping[str, bytes],
+) -> None:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    if contents:
+        operations = [
+            *(CommitOperationAdd(path, contents.get(path, folder / path)) for path in changed),
+            *(CommitOperationDelete(path) for path in delete),
+        ]
+        api.create_commit(repo, operations, repo_type=repo_type, commit_message=message)
+    elif changed:
+        api.upload_folder(
+            repo_id=repo,
+            repo_type=repo_type,
+            folder_path=folder,
+            allow_patterns=[_literal(path) for path in changed],
+            delete_patterns=[_literal(path) for path in delete] or None,
+            commit_message=message,
+        )
+    else:
+        api.delete_files(repo, [_literal(path) for path in delete], repo_type=repo_type, commit_message=message)
+
+
+def _literal(path: str) -> str:
+    """A path as a pattern that matches it alone."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
+
+
+def _remote_files(api: Any, repo: str, repo_type: str) -> dict[str, Any]:
+    tree = api.list_repo_tree(repo, repo_type=repo_type, recursive=True)
+    return {entry.path: entry for entry in tree if hasattr(entry, "blob_id")}
+
+
+def _same(ours: Path | bytes, remote: Any, sha256: str | None) -> bool:
+    if remote is None or remote.size != (len(ours) if isinstance(ours, bytes) else ours.stat().st_size):
+        return False
+    if remote.lfs is not None and isinstance(ours, Path):
+        return bool(remote.lfs.sha256 == (sha256 or file_sha256(ours)))
+    data = ours if isinstance(ours, bytes) else ours.read_bytes()
+    if remote.lfs is not None:
+        return bool(remote.lfs.sha256 == hashlib.sha256(data).hexdigest())
+    return bool(remote.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest())
+
+
+def retry(call: Callable[[], _Answer], repo: str) -> _Answer:
+    """Call until it works; transient refusals and broken connections are tried again, others told in one sentence."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError  # the last: httpx's or httpx2's
+
+    wait_s = FIRST_WAIT_S
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with from_hub(sends=True):
+                return call()
+        except HFValidationError:
+            raise
+        except HfHubHTTPError as error:
+            status = error.response.status_code if error.response is not None else None
+            reason = _reason(error, status)
+            if status not in _TRANSIENT or attempt == ATTEMPTS:
+                raise RemoteError(f"{repo}: the Hub said no: {reason}") from None
+            named = error.response.headers.get("Retry-After", "")
+            pause = float(named) if named.isdigit() else wait_s
+        except (OSError, RuntimeError, HTTPError) as error:
+            if attempt == ATTEMPTS:
+                raise RemoteError(f"{repo}: the Hub cannot be reached ({type(error).__name__}); run it again") from None
+            pause = wait_s
+        time.sleep(min(pause, MAX_WAIT_S))
+        wait_s *= 2
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _reason(error: Any, status: int | None) -> str:
+    if status in (401, 403):
+        return f"HTTP {status}: log in with `hf auth login`, by a token that may write to this repository"
+    message = (getattr(error, "server_message", None) or "").strip().splitlines()
+    return f"HTTP {status}" + (f" ({message[0][:200]})" if message else "")

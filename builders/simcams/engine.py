@@ -1,0 +1,119 @@
+"""Who computes the stages of a shot: NumPy, which defines them, or compiled kernels with the same results, where numba
+is installed and they pass a test against NumPy at start. ``CAMTRACE_ENGINE=pillow`` or ``numba`` forces one of the two.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from builders.errors import UsageError, missing_package
+from builders.kernels import BackgroundKernels, forced_engine
+from builders.simcams.stages.sensor import Raw
+from builders.untrusted import describe_error
+
+SIMCAMS_KERNELS = BackgroundKernels(
+    "builders.simcams.engine:chosen_stages", "simcams", Path(__file__).parent, "kernels_*.py"
+)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages that take time, from the functions of the same names."""
+
+    paint: Callable[..., np.ndarray]
+    """``scenes.paint``"""
+    light_on_sensor: Callable[..., np.ndarray]
+    """``optics.light_on_sensor``"""
+    read_out: Callable[..., Raw]
+    """``sensor.read_out``"""
+    develop: Callable[..., np.ndarray]
+    """``pipeline.develop``"""
+
+
+def chosen_stages() -> Stages:
+    """The compiled stages, tested against NumPy's, or NumPy's.
+
+    The first call of a process reads the kernels from a cache; the first on a machine compiles them, some ten seconds.
+
+    Raises:
+        UsageError: ``CAMTRACE_ENGINE=numba`` where numba is not installed or a kernel differs.
+    """
+    forced = forced_engine()
+    if forced == "pillow":
+        return numpy_stages()
+    stages, objection = tested()
+    if objection and forced:
+        raise UsageError(f"CAMTRACE_ENGINE=numba: {objection}; unset it to use NumPy")
+    return stages
+
+
+@functools.cache
+def numpy_stages() -> Stages:
+    """The definition."""
+    from builders.simcams.stages import develop, optics, scene, sensor
+
+    return Stages(scene.paint, optics.light_on_sensor, sensor.read_out, develop.develop)
+
+
+@functools.cache
+def tested() -> tuple[Stages, str]:
+    """The compiled stages, or NumPy's and the reason; warns once if they are there but not usable."""
+    if importlib.util.find_spec("numba") is None:
+        return numpy_stages(), missing_package("numba", "fast rendering of simulated cameras")
+    try:
+        with SIMCAMS_KERNELS.first_call():
+            from builders.simcams.kernels import stages
+
+            compiled = Stages(
+                stages.compiled_paint,
+                stages.compiled_light_on_sensor,
+                stages.compiled_read_out,
+                stages.compiled_develop,
+            )
+            objection = difference(compiled, numpy_stages())
+    except Exception as error:  # of a compiler: any
+        objection = f"the kernels of simulated cameras cannot be compiled ({describe_error(error)})"
+    if objection:
+        warnings.warn(f"{objection}; going on with NumPy, which is slower", RuntimeWarning, stacklevel=4)
+        return numpy_stages(), objection
+    SIMCAMS_KERNELS.note()
+    return compiled, ""
+
+
+def difference(stages: Stages, reference: Stages, size: int = 32) -> str:
+    """Empty if two small scenes through a camera of each kind have the same bits in every stage, else one sentence."""
+    from builders.simcams.catalogue import bundled_catalogue
+    from builders.simcams.random_numbers import generator
+    from builders.simcams.settings import STOPS, settings_for_scene
+    from builders.simcams.stages.light import SceneLight, margin_for
+    from builders.simcams.stages.optics import Moment
+
+    cameras = {camera.kind: camera for camera in bundled_catalogue()}.values()
+    margin = margin_for(size, size)
+    side = size + 2 * margin
+    for kind in ("blocks", "weave"):
+        linear = reference.paint(kind, side, side, generator(kind))
+        if not np.array_equal(stages.paint(kind, side, side, generator(kind)), linear):
+            return f"compiled scenes differ from NumPy's ({kind})"
+        light = SceneLight.of_linear_rgb(kind, linear, margin)
+        for camera, settings in zip(cameras, settings_for_scene(kind, len(cameras), STOPS, 0), strict=True):
+            moment = Moment.draw(generator("moment", camera.name))
+            exposure = reference.light_on_sensor(light, camera, settings, moment)
+            if not np.array_equal(stages.light_on_sensor(light, camera, settings, moment), exposure):
+                return f"compiled optics differ from NumPy's ({camera.name})"
+            raw, again = (
+                one.read_out(exposure, camera, settings, 1, generator("noise", camera.name))
+                for one in (reference, stages)
+            )
+            if not np.array_equal(raw.dn, again.dn):
+                return f"compiled read-out differs from NumPy's ({camera.name})"
+            if not np.array_equal(stages.develop(raw, camera, settings), reference.develop(raw, camera, settings)):
+                return f"compiled development differs from NumPy's ({camera.name})"
+    return ""

@@ -1,0 +1,1 @@
+"""Compiled kernels with the results of the stages."""

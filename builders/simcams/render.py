@@ -1,0 +1,165 @@
+"""One shot from scene to file: the stages in the order that light takes, and the random numbers of each.
+
+A shot depends on (scene id, camera, unit, settings, seed) alone: not on order, workers, or what was rendered before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import scipy
+
+from builders.errors import PhotoError
+from builders.pixels import codec_canary
+from builders.simcams.camera import STEADY, Camera, Framing, Settings
+from builders.simcams.engine import SIMCAMS_KERNELS, chosen_stages
+from builders.simcams.random_numbers import generator
+from builders.simcams.stages.jpeg_file import encode_file, exif_block
+from builders.simcams.stages.light import SceneLight
+from builders.simcams.stages.optics import Moment, white_balance_gains
+from builders.simcams.stages.sensor import Raw
+
+EXPOSURE_ERROR_EV = 0.15
+"""Standard deviation of the automatic exposure's error, in stops."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Who takes a scene, and how."""
+
+    camera: Camera
+    settings: Settings
+    unit: int = 1
+    """Which body of this model; decides the fixed pattern."""
+    framing: Framing = STEADY
+    seed: int = 0
+
+
+def render_shot(light: SceneLight, shot: Shot) -> bytes:
+    """The JPEG file of a shot of a scene, with its Exif.
+
+    Raises:
+        ValueError: a side of the frame is odd (a Bayer mosaic has even sides).
+    """
+    camera, settings = shot.camera, shot.settings
+    rgb = chosen_stages().develop(expose(light, shot), camera, settings)
+    scales = camera.jpeg.scales
+    chosen = int(_random(shot, light.scene_id, "rate control").integers(len(scales))) if len(scales) > 1 else 0
+    per_cent = scales[chosen]
+    block = exif_block(camera, settings, light.width, light.height, date_taken(light.scene_id))
+    return encode_file(rgb, camera.jpeg, per_cent, block)
+
+
+def expose(light: SceneLight, shot: Shot, moment: Moment | None = None) -> Raw:
+    """The raw file of a shot. ``moment`` is drawn from the shot's own random numbers unless given."""
+    if light.height % 2 or light.width % 2:
+        raise ValueError(f"{light.scene_id}: a Bayer mosaic has even sides, not {light.width} x {light.height}")
+    camera = shot.camera
+    if moment is None:
+        moment = Moment.draw(_random(shot, light.scene_id, "moment"))
+    stages = chosen_stages()
+    exposure = stages.light_on_sensor(light, camera, shot.settings, moment, shot.framing)
+    error_ev = EXPOSURE_ERROR_EV * _random(shot, light.scene_id, "exposure error").standard_normal()
+    exposure *= np.float32(2**error_ev)
+    noise = _random(shot, light.scene_id, "noise")
+    gains = white_balance_gains(camera.body, light.illuminant)
+    return stages.read_out(exposure, camera, shot.settings, shot.unit, noise, gains)
+
+
+@functools.lru_cache(maxsize=64)
+def date_taken(scene_id: str) -> str:
+    """A date for the scene, uniform over eight years, the same for every camera."""
+    rng = generator("date", scene_id)
+    year, month, day = 2015 + rng.integers(8), 1 + rng.integers(12), 1 + rng.integers(28)
+    hour, minute, second = rng.integers(24), rng.integers(60), rng.integers(60)
+    return f"{year}:{month:02}:{day:02} {hour:02}:{minute:02}:{second:02}"
+
+
+def _random(shot: Shot, scene_id: str, purpose: str) -> np.random.Generator:
+    s = shot.settings
+    numbers = (s.exposure_s, s.f_number, s.iso, s.focal_length_35mm)
+    return generator(purpose, scene_id, shot.camera.name, shot.unit, *numbers, shot.seed)
+
+
+class Scenes(Protocol):
+    """A numbered series of scenes. Hashable and picklable."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def ids(self) -> tuple[str, ...]: ...
+    @property
+    def licence(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    def kind(self, index: int) -> str: ...
+    def shrink_factor(self, index: int) -> float: ...
+    def light(self, index: int) -> SceneLight: ...
+    def fingerprint(self) -> str: ...
+    def __hash__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class SimulatedShots:
+    """A list of shots, rendered when read. A ``builders.photos.PhotoSource``."""
+
+    scenes: Scenes
+    scene_of: tuple[int, ...]
+    """Scene of each row; rows of one scene stand together, so that its light is worked out once."""
+    shots: tuple[Shot, ...]
+
+    def read(self, row: int) -> bytes:
+        """The JPEG file of row ``row``.
+
+        Raises:
+            PhotoError: the scene's photo cannot be used.
+        """
+        return render_shot(_light(self.scenes, self.scene_of[row]), self.shots[row])
+
+    def shared_work(self, rows: Sequence[int]) -> list[int]:
+        """The scene of each of these rows, whose light is worked out once by a process that has several."""
+        return [self.scene_of[row] for row in rows]
+
+    def warm_up(self, row: int) -> None:
+        """Load and test what renders, and work out the tables of this size by a first shot, whose scene is kept."""
+        with contextlib.suppress(PhotoError):  # whoever reads it is told
+            self.read(row)
+
+    def prepare(self) -> None:
+        """Begin to compile, in a process of its own, what will render; returns at once."""
+        SIMCAMS_KERNELS.begin()
+
+    def fingerprint(self) -> str:
+        """32 hex digits that name everything that decides the bytes, without rendering one: scenes, cameras, settings
+        and seeds, the text of this package, and the libraries that compute."""
+        digest = hashlib.sha256(f"{self.scenes.fingerprint()} {_renderer()}".encode())
+        digest.update(repr(self.scene_of).encode())
+        for shot in self.shots:
+            digest.update(repr(shot).encode())
+        return digest.hexdigest()[:32]
+
+
+@functools.cache
+def _renderer() -> str:
+    """Names the code that renders, by the text of its files, and the versions under it."""
+    digest = hashlib.sha256(f"{np.__version__} {scipy.__version__} {codec_canary()}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.*")):
+        if path.suffix in (".py", ".yaml"):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=2)
+def _light(scenes: Scenes, index: int) -> SceneLight:
+    return scenes.light(index)

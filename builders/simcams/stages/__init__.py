@@ -1,0 +1,1 @@
+"""The stages of a simulated shot in NumPy, which define the result."""

@@ -1,0 +1,289 @@
+"""A folder of camera photos -> photos whose acquisition labels come from their own Exif: ``exif-folder:PATH``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from builders.errors import DataError, PhotoError, unknown_name
+from builders.exif import (
+    ALLOWED,
+    ATTRIBUTES,
+    LABEL_SETS,
+    NO_EXIF,
+    OTHER,
+    UNKNOWN,
+    Acquisition,
+    LabelSet,
+    Reading,
+    acquisition_from_raw,
+    aliases_version,
+    device_type,
+    label,
+    read_many,
+)
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, RememberedFacts, hash64
+from builders.pixels import codec_canary
+from builders.sources.folders import labelled_folder
+from builders.splits import LEFT_OUT, NO_HASH, Sizes, Splits, balance, make_splits, photo_groups, photo_hash
+
+Groups = Literal["auto", "folder", "none"]
+
+SHARES = (0.6, 0.2, 0.2)
+"""Of the groups, for train, val and test."""
+
+MIN_PHOTOS = 20
+"""A class with fewer photos is left out."""
+
+_NUMBERS = ("exposure_s", "f_number", "iso", "focal_length_mm")
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Class labels of one attribute before splitting."""
+
+    labels: Labels
+    common: np.ndarray
+    """int32 [photos], ``UNLABELLED`` also where the class has too few photos."""
+
+
+def read_camera_folder(
+    path: str,
+    *,
+    seed: int = 0,
+    classes: LabelSet | Literal["found"] = "found",
+    groups: Groups = "auto",
+    min_photos: int = MIN_PHOTOS,
+    workers: int | None = None,
+) -> PhotoSet:
+    """Photos with acquisition labels, split so that no near-duplicate (and no owner, where known) is on two sides.
+
+    The folder is searched with its sub-folders. If it has ``train`` and ``val`` (or ``test``) in it, these splits are
+    taken; else photos are split by iterative stratification, 60/20/20. Every attribute is class-balanced in every
+    split: a photo beyond the rarest class's number is ``UNLABELLED`` for that attribute, and a photo that is so for
+    all of them is left out. ``columns`` holds the numbers as read
+    (``exposure_s``, ``f_number``, ``iso``, ``focal_length_mm``, NaN where unknown), ``year`` (0 where unknown),
+    ``device_type``, ``owner`` (the first sub-folder, or "") and ``group`` (which never straddles splits of our making).
+
+    Args:
+        path: the folder.
+        seed: of the splits and of the balancing.
+        classes: ``found``: makers and models are named by the clean alias tables, and every one with enough photos is
+            a class; ``clean`` or ``reference``: only the classes of that label set.
+        groups: what a sub-folder is. ``folder``: an owner, a scene or a body, which must not straddle splits; ``none``:
+            nothing; ``auto``: ``folder``, unless that would leave some attribute without two classes on both sides.
+        min_photos: classes with fewer photos are left out.
+        workers: processes that read Exif and threads that compare pictures; one per core if ``None``.
+
+    Raises:
+        DataError: no such folder, or no attribute has two classes with enough photos.
+        UsageError: an unknown option.
+    """
+    for option, value, known in (("classes", classes, ("found", *LABEL_SETS)), ("groups", groups, Groups.__args__)):  # type: ignore[attr-defined]
+        if value not in known:
+            raise unknown_name(option, value, known)
+    folder = labelled_folder(path, seed=seed)
+    root = Path(path).expanduser()
+    readings = _readings(root, folder, workers)
+    photos = folder.select([i for i, reading in enumerate(readings) if reading.reason is None])
+    acquisitions = [reading.acquisition for reading in readings if reading.reason is None]
+    columns = {name: _column(acquisitions, name, classes, min_photos) for name in ATTRIBUTES}
+    columns = {name: column for name, column in columns.items() if _two(column)}
+    nothing = DataError(
+        f"{path}: of {len(readings)} files {len(photos)} have Exif, and no attribute has 2 classes of at least "
+        f"{min_photos} photos in every split; add photos or lower min-photos"
+    )
+    if not columns:
+        raise nothing
+    given = folder.evidence.get("splits") == "as given by the folder"
+    owners = [_owner(photo_id, given) for photo_id in photos.ids]
+    hashes = _hashes(root, photos, workers)
+    values = {name: column.common for name, column in columns.items()}
+    if given:
+        made = _given_splits(photos, values, owners, hashes, seed)
+    else:
+        made = _own_splits(photos, values, owners, hashes, groups, seed)
+    attributes = {name: _balanced(column, made.selected[name]) for name, column in columns.items()}
+    attributes = {name: labels for name, labels in attributes.items() if len(labels.names) >= 2}
+    if not attributes:
+        raise nothing
+    used = np.any([labels.values != UNLABELLED for labels in attributes.values()], axis=0)
+    return replace(
+        photos,
+        name=f"exif-folder:{photos.name.partition(':')[2]}",
+        splits=made.splits,
+        labels=Labels((), np.full(len(photos), UNLABELLED, dtype=np.int32)),
+        attributes=MappingProxyType(attributes),
+        columns=MappingProxyType(_numbers(acquisitions, owners, made.groups)),
+        evidence=MappingProxyType({**made.evidence, **_evidence(folder.ids, readings, classes)}),
+    ).select(np.flatnonzero(used))
+
+
+def _two(column: _Column) -> bool:
+    return len(np.unique(column.common[column.common != UNLABELLED])) >= 2
+
+
+def _readings(root: Path, folder: PhotoSet, workers: int | None) -> list[Reading]:
+    """The Exif of every file: as remembered, or read. A file that could not be read is tried again the next time."""
+    known = RememberedFacts("exif", root, folder.stamps() or [], f"exif 1 {' '.join(ALLOWED)}")
+    readings: dict[int, Reading] = {}
+    for index in range(len(folder)):
+        if (facts := known.get(index)) is not None:
+            readings[index] = Reading(acquisition_from_raw(facts["raw"]), facts["reason"])
+    unread = [index for index in range(len(folder)) if index not in readings]
+    bar = tqdm(total=len(unread), desc="reading Exif", unit="photo", disable=None)
+    with bar:
+        try:
+            found = read_many([root / folder.ids[i] for i in unread], workers=workers)
+            for index, reading in zip(unread, found, strict=True):
+                readings[index] = reading
+                if reading.reason in (None, NO_EXIF):
+                    known.keep(index, {"raw": dict(reading.acquisition.raw), "reason": reading.reason})
+                bar.update()
+        finally:
+            known.save()
+    return [readings[index] for index in range(len(folder))]
+
+
+def _hashes(root: Path, photos: PhotoSet, workers: int | None) -> np.ndarray:
+    """uint64 [photos]; ``NO_HASH`` for what cannot be decoded: the run that needs its pixels will name it."""
+    known = RememberedFacts("perceptual-hashes", root, photos.stamps() or [], f"perceptual hash 1 {codec_canary()}")
+    hashes = np.full(len(photos), NO_HASH, dtype=np.uint64)
+    unread = []
+    for index in range(len(photos)):
+        if (facts := known.get(index)) is not None:
+            hashes[index] = int(facts)
+        else:
+            unread.append(index)
+
+    def one(index: int) -> int | None:
+        try:
+            return photo_hash(photos.read(index))
+        except PhotoError:
+            return None
+
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        bar = tqdm(total=len(unread), desc="looking for near-duplicates", unit="photo", disable=None)
+        try:
+            for start in range(0, len(unread), 1024):
+                part = unread[start : start + 1024]
+                for index, found in zip(part, pool.map(one, part), strict=True):
+                    if found is not None:
+                        hashes[index] = found
+                        known.keep(index, str(found))
+                bar.update(len(part))
+        finally:
+            bar.close()
+            known.save()
+    return hashes
+
+
+def _column(acquisitions: Sequence[Acquisition], attribute: str, classes: str, min_photos: int) -> _Column:
+    words = [_found(a, attribute) if classes == "found" else label(a, attribute, classes) for a in acquisitions]  # type: ignore[arg-type]
+    known = sorted({word for word in words if word not in (OTHER, UNKNOWN)})
+    order = next((c for s, c in ATTRIBUTES[attribute].classes.items() if set(known) <= set(c)), ())
+    names = tuple(name for name in order if name in known) if order else tuple(known)
+    index = {name: i for i, name in enumerate(names)}
+    values = np.array([index.get(word, UNLABELLED) for word in words], dtype=np.int32)
+    counts = np.bincount(values[values != UNLABELLED], minlength=len(names))
+    rare = np.append(counts < min_photos, True)  # UNLABELLED is the last
+    return _Column(Labels(names, values), np.where(rare[values], UNLABELLED, values).astype(np.int32))
+
+
+def _found(acquisition: Acquisition, attribute: str) -> str:
+    """The clean label, but any maker or model may be a class."""
+    if device_type(acquisition) in ("scanner", "software"):
+        return OTHER
+    find_any = ATTRIBUTES[attribute].find_any
+    return find_any(acquisition) if find_any else label(acquisition, attribute, "clean")
+
+
+def _own_splits(
+    photos: PhotoSet,
+    values: dict[str, np.ndarray],
+    owners: list[str],
+    hashes: np.ndarray,
+    groups: Groups,
+    seed: int,
+) -> Splits:
+    def split(by: list[str] | None) -> Splits:
+        return make_splits(photos.ids, values, owners=by, hashes=hashes, shares=SHARES, assign="stratified", seed=seed)
+
+    if groups == "none" or not any(owners):
+        return _noted(split(None), "sub-folders are nothing" if any(owners) else "no sub-folders")
+    by_folder = split(owners)
+    if groups == "folder" or all(len(classes) >= 2 for classes in by_folder.classes.values()):
+        return _noted(by_folder, "a sub-folder is in one split only")
+    lost = ", ".join(name for name, classes in by_folder.classes.items() if len(classes) < 2)
+    return _noted(split(None), f"sub-folders straddle splits: {lost} cannot be learnt otherwise")
+
+
+def _given_splits(
+    photos: PhotoSet, values: dict[str, np.ndarray], owners: list[str], hashes: np.ndarray, seed: int
+) -> Splits:
+    groups = photo_groups(len(photos), owners=owners, hashes=hashes)
+    order = np.argsort(np.array([hash64(f"photo\0{seed}\0{i}") for i in photos.ids], dtype=np.uint64), kind="stable")
+    priority = np.empty(len(photos), dtype=np.int64)
+    priority[order] = np.arange(len(photos))
+    in_use = [s for s in range(len(SPLITS)) if (photos.splits == s).any()]
+    taken = {name: balance(v, photos.splits, groups, priority, Sizes(), in_use) for name, v in values.items()}
+    sides = len(np.unique(np.stack([groups, photos.splits]), axis=1).T) - len(np.unique(groups))
+    return Splits(
+        groups,
+        photos.splits,
+        {name: t.splits for name, t in taken.items()},
+        {name: t.classes for name, t in taken.items()},
+        {"splits": "as given by the folder", "groups on several sides": str(sides)},
+    )
+
+
+def _noted(splits: Splits, note: str) -> Splits:
+    return replace(splits, evidence={**splits.evidence, "splits": "stratified 60/20/20 by group", "sub-folders": note})
+
+
+def _owner(photo_id: str, given: bool) -> str:
+    parts = photo_id.split("/")[:-1]
+    parts = parts[1:] if given else parts
+    return parts[0] if parts else ""
+
+
+def _balanced(column: _Column, selected: np.ndarray) -> Labels:
+    """Labels of the photos taken for the balanced set, over the classes that occur among them."""
+    values = np.where(selected == LEFT_OUT, UNLABELLED, column.common)
+    used = np.unique(values[values != UNLABELLED])
+    code = np.full(len(column.labels.names) + 1, UNLABELLED, dtype=np.int32)
+    code[used] = np.arange(len(used))
+    return Labels(tuple(column.labels.names[i] for i in used), code[values])
+
+
+def _numbers(acquisitions: Sequence[Acquisition], owners: list[str], groups: np.ndarray) -> dict[str, np.ndarray]:
+    def numbers(field: str) -> np.ndarray:
+        values = (getattr(a, field) for a in acquisitions)
+        return np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64)
+
+    return {
+        **{field: numbers(field) for field in _NUMBERS},
+        "year": np.array([a.taken.year if a.taken else 0 for a in acquisitions], dtype=np.int64),
+        "device_type": np.array([device_type(a) for a in acquisitions], dtype=str),
+        "owner": np.array(owners, dtype=str),
+        "group": groups,
+    }
+
+
+def _evidence(ids: Sequence[str], readings: Sequence[Reading], classes: str) -> dict[str, str]:
+    unread = [f"{i}: {r.reason}" for i, r in zip(ids, readings, strict=True) if r.reason not in (None, NO_EXIF)]
+    return {
+        "classes": classes,
+        "aliases": aliases_version(),
+        "files": str(len(readings)),
+        "files without Exif": str(sum(r.reason == NO_EXIF for r in readings)),
+        "files whose Exif cannot be read": str(len(unread)) + (f" ({'; '.join(unread[:5])})" if unread else ""),
+    }

@@ -1,0 +1,115 @@
+"""``.npy`` files: the one reader of their headers. It needs no ``ast``, so that threads may read side by side."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import struct
+from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from builders.untrusted.parsing import parse_in_turn
+
+MAX_HEADER = 10_000
+"""Bytes of a header: NumPy's own limit."""
+
+_LENGTHS = {(1, 0): "<H", (2, 0): "<I"}
+"""Format version -> how the length of the header is stored. Version 3 is for names of fields in other scripts."""
+
+_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+_USUAL = re.compile(
+    rb"\{'descr': '(?P<dtype>[<>|](?:b1|[iu][1248]|f[248])|[<>]U[1-9]\d{0,5})', "
+    rb"'fortran_order': (?P<fortran>True|False), "
+    rb"'shape': \((?P<shape>|(?:0|[1-9]\d{0,17}),|(?:0|[1-9]\d{0,17})(?:, (?:0|[1-9]\d{0,17}))+)\), \} *\n"
+)
+"""A header as NumPy writes it for booleans, numbers and text."""
+
+
+@dataclass(frozen=True)
+class ArrayHeader:
+    """What a ``.npy`` file says of its array."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    """Stored column by column."""
+    dtype: np.dtype
+
+
+def read_array_header(source: BinaryIO) -> ArrayHeader:
+    """Read the header of a ``.npy`` file; the stream stands at the array's first byte afterwards.
+
+    ``numpy.load`` evaluates each header by ``ast.literal_eval``, which may fail in threads on some Pythons
+    (``parsing.py``). Headers of an unusual form are left to NumPy.
+
+    Args:
+        source: a stream at its start; untrusted.
+
+    Raises:
+        ValueError: not the header of an array. For hostile bytes NumPy raises other errors, too.
+
+    >>> stream = BytesIO()
+    >>> np.save(stream, np.zeros((2, 3), np.float32))
+    >>> _ = stream.seek(0)
+    >>> read_array_header(stream)
+    ArrayHeader(shape=(2, 3), fortran=False, dtype=dtype('float32'))
+    """
+    version = np.lib.format.read_magic(source)
+    if version not in _LENGTHS:
+        raise ValueError(f"an array of format {version}")
+    start = source.tell()
+    size = source.read(struct.calcsize(_LENGTHS[version]))
+    length = int.from_bytes(size, "little")
+    usual = _USUAL.fullmatch(source.read(length)) if length <= MAX_HEADER else None
+    if usual is None:
+        parse_in_turn()
+        source.seek(start)
+        return ArrayHeader(*_READERS[version](source, max_header_size=MAX_HEADER))
+    shape = tuple(int(side) for side in usual["shape"].replace(b",", b" ").split())
+    return ArrayHeader(shape, usual["fortran"] == b"True", np.dtype(usual["dtype"].decode("ascii")))
+
+
+def parse_array(data: bytes) -> np.ndarray:
+    """The array of a ``.npy`` file of numbers or text, read-only, over the same memory.
+
+    Args:
+        data: the whole file; untrusted.
+
+    Raises:
+        ValueError: no such file, another kind of array (pickled objects, records), or not of the promised size. For
+            hostile bytes NumPy raises other errors, too.
+    """
+    source = BytesIO(data)
+    header = read_array_header(source)
+    if header.dtype.kind not in "biufcU":
+        raise ValueError(f"an array of {header.dtype}, which is no number and no text")
+    rest = len(data) - source.tell()
+    if any(side < 0 for side in header.shape) or math.prod(header.shape) * header.dtype.itemsize != rest:
+        raise ValueError(f"shape {str(header.shape)[:80]} of {header.dtype} in {rest} bytes")
+    if not rest:
+        return np.zeros(header.shape, header.dtype)
+    array: np.ndarray = np.frombuffer(data, header.dtype, offset=source.tell())
+    return array.reshape(header.shape, order="F" if header.fortran else "C")
+
+
+def map_array(path: str | os.PathLike[str], mode: Literal["r", "r+"] = "r") -> np.memmap:
+    """The array of a ``.npy`` file as a map of the file.
+
+    Args:
+        path: of the file.
+        mode: ``r`` to read, ``r+`` to write into it too.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it holds no array of numbers or text, or fewer bytes than it promises.
+    """
+    with open(path, "rb") as stream:
+        header, offset = read_array_header(stream), stream.tell()
+    if header.dtype.hasobject:
+        raise ValueError("an array of Python objects, which cannot be mapped")
+    order: Literal["F", "C"] = "F" if header.fortran else "C"
+    return np.memmap(path, header.dtype, mode, offset, header.shape, order)

@@ -1,0 +1,105 @@
+"""Folders of files, listed whole or refused: ``os.walk`` and ``Path.rglob`` pass over what cannot be listed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from builders.untrusted.documents import UntrustedInputError
+
+_LOST = frozenset(
+    getattr(errno, name) for name in ("EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN") if hasattr(errno, name)
+)
+"""Errors of a disk or a mount that has gone: nobody can say whether a folder or a file was there."""
+
+
+class Folder(NamedTuple):
+    """One folder and the names in it, sorted."""
+
+    path: str
+    folders: list[str]
+    """Links to folders too. A caller of ``walk_folders`` may remove names: those folders are not walked."""
+    files: list[str]
+    """Everything else, links to nothing included."""
+
+
+def list_folder(path: str | os.PathLike[str], *, may_be_absent: bool = False) -> Folder:
+    """The names in a folder.
+
+    Args:
+        path: of the folder.
+        may_be_absent: a folder that is not there holds nothing; by default it is refused.
+
+    Raises:
+        Refused: it cannot be listed.
+    """
+    folders: list[str] = []
+    files: list[str] = []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                (folders if _is_folder(entry) else files).append(entry.name)
+    except OSError as error:
+        if not (may_be_absent and isinstance(error, FileNotFoundError | NotADirectoryError)):
+            raise UntrustedInputError(path, f"the folder cannot be listed ({error.strerror or error})") from None
+    return Folder(os.fspath(path), sorted(folders), sorted(files))
+
+
+def walk_folders(root: str | os.PathLike[str], *, links: bool = False, may_be_absent: bool = False) -> Iterator[Folder]:
+    """A folder and all folders below it, each before those in it, in the order of names.
+
+    Args:
+        root: where to begin.
+        links: whether links to folders are walked too, each real folder once.
+        may_be_absent: a folder that is not there, or not any more, holds nothing; by default it is refused.
+
+    Raises:
+        Refused: one of them cannot be listed.
+    """
+    waiting, seen = [os.fspath(root)], set[str]()
+    while waiting:
+        path = waiting.pop()
+        if links:
+            real = os.path.realpath(path)
+            if real in seen:
+                continue
+            seen.add(real)
+        folder = list_folder(path, may_be_absent=may_be_absent)
+        yield folder
+        below = [os.path.join(path, name) for name in reversed(folder.folders)]
+        waiting += [one for one in below if links or not os.path.islink(one)]
+
+
+def files_below(
+    root: str | os.PathLike[str], *, links: bool = False, hidden: bool = True, may_be_absent: bool = False
+) -> list[str]:
+    """Every file in a folder and below it, as paths relative to it with forward slashes; a folder's own files first.
+
+    Args:
+        root: the folder.
+        links: whether links to folders are followed, each real folder once.
+        hidden: whether names that begin with a dot count.
+        may_be_absent: a folder that is not there, or not any more, holds nothing; by default it is refused.
+
+    Raises:
+        Refused: it, or a folder below it, cannot be listed.
+    """
+    found: list[str] = []
+    for folder in walk_folders(root, links=links, may_be_absent=may_be_absent):
+        if not hidden:
+            folder.folders[:] = [name for name in folder.folders if not name.startswith(".")]
+        relative = os.path.relpath(folder.path, root).replace(os.sep, "/")
+        before = "" if relative == "." else f"{relative}/"
+        found += [before + name for name in folder.files if hidden or not name.startswith(".")]
+    return found
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:  # of a link
+        if error.errno in _LOST:
+            raise
+        return False  # whoever reads it as a file says why it cannot be read

@@ -1,0 +1,305 @@
+"""``camtrace.score`` and its ``Results``: objects in memory, lookups, files as the command writes them."""
+
+import dataclasses
+import inspect
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import camtrace
+from benchmark.api.results import NoSuchScore, html_table
+from benchmark.cli.score import parser
+from benchmark.encoders.loaders.python import as_encoder
+from benchmark.options import RunOptions
+from benchmark.scoring import output
+from builders.errors import DataError, EncoderError, UsageError
+from builders.photos import PhotoSet
+
+OPTIONS = {"workers": 0, "device": "cpu"}
+
+
+class Colours(torch.nn.Module):
+    """Four channels' means: a module whose answers are known."""
+
+    def __init__(self, weight=1.0):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor([weight, 2.0, 3.0]))
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, pixels):
+        return self.dropout(pixels.mean((2, 3)) * self.scale)
+
+
+def transform(image):
+    return torch.from_numpy(np.asarray(image.resize((16, 16)), dtype=np.float32) / 255).permute(2, 0, 1)
+
+
+def mean_colour(image):
+    return np.asarray(image, dtype=np.float32).mean((0, 1))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def photos(photo_folder):
+    """The specification of a folder, under a name that does not change."""
+    return f"folder:{photo_folder}?name=folder:photos"
+
+
+@pytest.fixture(scope="module")
+def results(cache, photos):
+    """A module and a function on a folder."""
+    encoders = {"ours": Colours(), "mean": mean_colour}
+    return camtrace.score(
+        encoders, preprocess=transform, data=photos, tasks=["probe/jpeg", "knn/jpeg"],
+        cache=cache, **OPTIONS,
+    )  # fmt: skip
+
+
+def test_score__has_the_options_of_the_command_with_their_defaults():
+    ours = inspect.signature(camtrace.score).parameters
+    theirs = {name: value for name, value in vars(parser().parse_args([])).items() if name != "run"}
+    of_the_command_alone = {"model", "config", "json", "quiet", "verbose", "push_to", "dry_run"}
+    of_objects = {"encoders", "unknown"}
+    assert set(ours) - of_objects == set(theirs) - of_the_command_alone
+    for name in set(ours) & {field.name for field in dataclasses.fields(RunOptions)} - {"cache"}:
+        assert ours[name].default == theirs[name], name
+        assert ours[name].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_score__hands_every_option_on(monkeypatch, tmp_path):
+    """Each differs from its default, so that one which is dropped on the way is seen."""
+
+    class Handed(Exception):
+        pass
+
+    def stop(asked, **_):
+        raise Handed(asked)
+
+    monkeypatch.setattr("benchmark.api.scoring.run_request", stop)
+    given = {
+        "limit": 7, "preset": "iccv2025", "protocol": "converged", "readers": "linear,knn", "ties": "random",
+        "orientation": "stored", "neighbours": 3, "queries": 5, "mask_ratio": 0.5, "seed": 4, "device": "cpu",
+        "dtype": "bfloat16", "storage": "float16", "force_dtype": True, "allow_random": True, "compile": True,
+        "runtime": "torch", "batch_size": 3, "workers": 0, "views": "cpu", "memory": 10**9, "fresh": True,
+        "cache": tmp_path,
+    }  # fmt: skip
+    defaults = {name: value.default for name, value in inspect.signature(camtrace.score).parameters.items()}
+    assert not [name for name, value in given.items() if defaults[name] == value and name != "runtime"]
+    with pytest.raises(Handed) as caught:
+        camtrace.score("some:encoder", tasks="knn/jpeg", trust_remote_code=True, **given)
+    asked = caught.value.args[0]
+    for name, value in given.items():
+        assert getattr(asked.options, name) == value, name
+    of_scoring = {field.name for field in dataclasses.fields(RunOptions)} & set(defaults)
+    assert of_scoring - {"outputs", "preprocess"} <= set(given)
+    assert (asked.tasks, asked.trust_remote_code) == (["knn/jpeg"], True)
+
+
+def test_results__lookup(results):
+    one = results.select(encoder="ours")
+    assert one["probe/jpeg"] is one["probe/jpeg", "accuracy"]
+    score = one["knn/jpeg", "spd"]
+    assert (score.task, score.metric) == ("knn/jpeg", "spd")
+    assert score.value == pytest.approx(one["knn/jpeg", "pos-same"].value - one["knn/jpeg", "neg-same"].value)
+    assert len(one) == len(list(one)) == 9
+    assert next(iter(one)) == ("probe/jpeg", "accuracy")
+    assert "probe/jpeg" in one
+    assert one.get("probe/make") is None
+
+
+@pytest.mark.parametrize(
+    ("encoder", "key", "sentence"),
+    [
+        (None, "probe/jpeg", "results.select(...) takes one of encoder='ours', encoder='mean'"),
+        ("ours", "knn/jpeg", "knn/jpeg has 8 metrics; write results['knn/jpeg', NAME]: all-same"),
+        ("ours", "probe/jpg", "unknown task 'probe/jpg': did you mean 'probe/jpeg'?"),
+        ("ours", ("knn/jpeg", "spt"), "unknown metric of knn/jpeg 'spt': did you mean 'spd'?"),
+        ("ours", "?", "unknown task '?': there are: probe/jpeg, knn/jpeg"),
+    ],
+)
+def test_results__what_is_ambiguous_or_absent_names_the_choices(results, encoder, key, sentence):
+    with pytest.raises(NoSuchScore) as caught:
+        results.select(encoder=encoder)[key]
+    assert sentence in str(caught.value)
+    assert isinstance(caught.value, UsageError)
+    assert isinstance(caught.value, KeyError)
+
+
+def test_results__select_and_frame(results):
+    with pytest.raises(UsageError, match="unknown encoder in these results 'our': did you mean 'ours'"):
+        results.select(encoder="our")
+    frame = results.to_frame()
+    assert list(frame) == ["encoder", "data", "task", "metric", "value", "low", "high", "n", "chance"]
+    assert len(frame) == 18
+    row = frame[(frame.encoder == "mean") & (frame.task == "probe/jpeg")].iloc[0]
+    score = results.select(encoder="mean")["probe/jpeg"]
+    assert (row.value, row.low, row.high, row.n, row.chance) == (
+        *(score.value, score.low, score.high),
+        *(score.n, score.chance),
+    )
+
+
+def test_results__shown_as_text_and_as_html(results):
+    text = repr(results)
+    assert re.search(r"^\| ours +\| probe/jpeg +\| accuracy +\| +\d", text, re.MULTILINE)
+    assert "ours and mean on folder:photos" in text
+    html = results._repr_html_()
+    assert html.count("<tr>") == 19
+    assert html.count("data:image/png;base64,") == 2  # one picture for each encoder
+    strange = dataclasses.replace(results, missing={"<script>alert(1)</script>": "a & b"})
+    assert "<script>" not in strange._repr_html_()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;: a &amp; b" in strange._repr_html_()
+    assert html_table(["<b>"], [["1 < 2"]]).count("&lt;") == 2
+
+
+def test_html_table__columns_of_numbers_alone_are_right_aligned():
+    rows = [["a", "1.5", "<0.1", "7", ""], ["b", "-2", "+3", "x", ""], ["c", "", "0", "8", "4"]]
+    found = re.findall(r'<(t[hd]) style="text-align:(left|right);', html_table(list("vwxyz"), rows))
+    assert found[:5] == [("th", side) for side in ("left", "right", "right", "left", "right")]
+    assert [side for _, side in found] == ["left", "right", "right", "left", "right"] * 4
+
+
+def test_results__save_as_the_command_does(results, tmp_path):
+    results.save(tmp_path)
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*"))
+    assert files == [
+        *("mean/folder-photos/answers.npz", "mean/folder-photos/result.json", "mean/report.png"),
+        *("ours/folder-photos/answers.npz", "ours/folder-photos/result.json", "ours/report.png"),
+        *("report.html", "report.md"),
+    ]
+    written = json.loads((tmp_path / "ours/folder-photos/result.json").read_text())
+    assert written["scores"][0]["value"] == results.select(encoder="ours")["probe/jpeg"].value
+    one = results.select(encoder="mean")
+    one.save(tmp_path / "one")
+    assert (tmp_path / "one" / "result.json").is_file()
+    again = camtrace.compare(one, tmp_path / "one", tasks="probe/*")
+    [row] = again.to_frame().to_dict("records")
+    assert (row["difference"], row["task"], row["n"]) == (0.0, "probe/jpeg", 12)
+    between = results.compare(one, all_metrics=True)
+    assert {row.first for row in between.rows} == {"ours", "mean (first)"}
+    assert "differences are significant" in repr(between)
+    assert "<pre>| score" in between._repr_html_()
+
+
+def test_score__output_is_written_once(cache, photos, tmp_path, monkeypatch):
+    written = []
+    inner = output.write_result
+    monkeypatch.setattr(output, "write_result", lambda result, path: written.append(path) or inner(result, path))
+    out = tmp_path / "out"
+    camtrace.score({"mean": mean_colour}, data=photos, tasks="probe/jpeg", cache=cache, output=out, **OPTIONS)
+    assert written == [out / "result.json"]
+    names = {path.name for path in out.iterdir()}
+    assert names == {"answers.npz", "report.html", "report.md", "report.png", "result.json"}
+
+
+def test_results__picture(results):
+    figure = results.select(encoder="ours").plot()
+    assert [axes.get_title(loc="left")[:9] for axes in figure.axes[:2]] == ["Processin", "Neighbour"]
+    with pytest.raises(UsageError, match=r"select\(encoder=...\) one of: ours, mean"):
+        results.plot()
+
+
+def test_score__a_module_is_copied_and_its_bank_kept(results, cache, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = Colours().train()
+    module.requires_grad_(True)
+    data = camtrace.open_photos(photos)
+    ask = {"data": data, "tasks": ("probe/jpeg", "knn/jpeg"), "cache": cache, **OPTIONS}
+    again = camtrace.score({"ours": module}, preprocess=transform, **ask)
+    assert module.training
+    assert module.scale.requires_grad
+    [result] = again.results
+    assert result.cost["views"] == 0  # the bank of ``results`` is that of the same weights
+    assert again["probe/jpeg"].value == results.select(encoder="ours")["probe/jpeg"].value
+    other = camtrace.score({"ours": Colours(weight=5.0)}, preprocess=transform, **ask)
+    assert other.results[0].cost["views"] > 0
+    brighter = camtrace.score({"ours": module}, preprocess=lambda image: transform(image) + 1, **ask)
+    assert brighter.results[0].cost["views"] > 0
+    assert brighter.results[0].encoder["weights_sha256"] == result.encoder["weights_sha256"]
+    assert not list(tmp_path.iterdir())
+    assert result.environment["command"] == (
+        "camtrace score --model MODULE:NAME --data folder:PATH --tasks probe/jpeg --tasks knn/jpeg"
+    )
+    assert result.environment["local"]["model"].startswith("MODULE:NAME: your object in memory (ours)")
+
+
+def test_score__what_fails_beside_others_is_a_warning_and_a_failure(cache, photos):
+    def broken(image):
+        raise RuntimeError("out of order")
+
+    bad = PhotoSet.of_bytes("bad", {"a": b"?", "b": b"?"}, labels=["x", "y"], splits=["train", "val"])
+    good = photos
+    with pytest.warns(UserWarning, match="not scored") as warned:
+        results = camtrace.score(
+            [mean_colour, broken], data=[good, bad], tasks="knn/jpeg", cache=cache, limit=20, **OPTIONS
+        )
+    assert len(warned) == 2
+    assert results.encoders == ("mean_colour",)
+    assert [(failure.kind, failure.name) for failure in results.failures] == [
+        ("not scored", "broken"),
+        ("not scored", "bad"),
+    ]
+    assert "out of order" in results.missing["broken"]
+    assert "Not scored broken: broken failed (RuntimeError: out of order)" in repr(results)
+    with pytest.raises(EncoderError, match="out of order"):
+        camtrace.score(broken, data=good, cache=cache)
+    with pytest.raises(DataError, match="none of the 2 photos can be used"):
+        camtrace.score(mean_colour, data=bad, tasks="knn/jpeg", cache=cache, **OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"batchsize": 3}, "unknown option 'batchsize': did you mean 'batch_size'?"),
+        ({"task": "probe/*"}, "unknown option 'task': did you mean 'tasks'?"),
+        ({"limit": 0}, "limit 0: at least 1 is needed"),
+        ({"protocol": "iccv"}, "unknown protocol 'iccv': did you mean 'iccv2025'?"),
+        ({"views": "gpu"}, "unknown views 'gpu'"),
+        ({"data": "cifar10"}, "did you mean 'hub:cifar10'?"),
+        ({"data": []}, "nothing to score"),
+        ({"tasks": "probe/jpg"}, "did you mean 'probe/jpeg'?"),
+        ({"revision": "main"}, "revision goes with one encoder of the Hub"),
+        ({"encoders": mean_colour}, "preprocess goes with a torch.nn.Module"),
+        ({"encoders": "bundled:imgsim"}, "preprocess goes with a torch.nn.Module"),
+        ({"encoders": 3, "preprocess": None}, "3 is no encoder"),
+        ({"preprocess": None}, "how does a picture become its input? give preprocess="),
+        ({"encoders": [mean_colour, mean_colour], "preprocess": None}, "two encoders are called mean_colour"),
+    ],
+)
+def test_score__mistakes_are_one_sentence(tmp_path, wrong, sentence):
+    ask = {"encoders": Colours(), "preprocess": transform, "data": "sample", "cache": tmp_path, **OPTIONS}
+    with pytest.raises(UsageError) as caught:
+        camtrace.score(**{**ask, **wrong})
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "sentence"),
+    [
+        (lambda image: transform(image) + torch.rand(1), "without random augmentation"),
+        (lambda image: transform(image)[:, : image.width % 7 + 1], "arrays of different shapes"),
+        (lambda image: {"pixel_values": transform(image)}, "preprocess gives object, not an array"),
+        (lambda image: image.resize((16, 16)), "preprocess gives uint8 pixels"),
+        (lambda image: transform(image).mean(), "the forward pass failed"),
+    ],
+)
+def test_as_encoder__a_transform_that_is_none(preprocess, sentence):
+    with pytest.raises(EncoderError, match=sentence):
+        as_encoder(Colours(), preprocess=preprocess, device="cpu")
+
+
+def test_as_encoder__names_and_answers():
+    encoder = as_encoder(Colours(), preprocess=transform, device="cpu")
+    assert encoder.info.id == f"Colours-{encoder.info.weights_sha256[:8]}"
+    image = torch.full((2, 3, 16, 16), 0.5)
+    assert encoder.embed(image).tolist() == [[0.5, 1.0, 1.5]] * 2  # no dropout
+    assert as_encoder(encoder, name="mine").info.id == "mine"
+    function = as_encoder(mean_colour)
+    assert (function.info.id, function.info.weights_sha256) == ("mean_colour", None)  # nothing says what it computes

@@ -1,0 +1,117 @@
+"""The study beside our numbers: tables and figures, with whatever encoders can be loaded."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.__main__ import main
+from benchmark.compare.figures import draw_figures
+from benchmark.compare.published import published_rows, study_text, write_beside
+from benchmark.results.published import published_encoders
+from benchmark.results.schema import Result, Score
+from benchmark.scoring.sweep import Row
+from tests.support.probe_runs import UNDER_PRESET
+
+SPEC, NAME = "openai/clip-vit-base-patch16", "CLIP (ViT-B/16, WIT)"
+
+
+def row(data="imagenet", spec=SPEC, shift=0.0, of="imagenet"):
+    """A sweep's row whose scores are the published ones of ``NAME``, shifted."""
+    theirs = [s for s in published_encoders()[0].scores if s.data == of]
+    scores = []
+    for s in theirs:
+        value = float(np.clip(s.value + shift, -1 if s.metric == "spd" else 0, 1))
+        low, high = max(-1.0, value - 0.01), min(1.0, value + 0.01)
+        scores.append(Score(s.task, data, s.metric, value, low, high, s.n, s.chance))
+    result = Result({"id": spec, "group": "CVL"}, {"name": data}, UNDER_PRESET, tuple(scores), (), {}, "")
+    return Row(spec, data, "scored", "", "x", result)
+
+
+def test_beside_rows__and_their_csv(tmp_path):
+    rows = published_rows([row(shift=0.02), Row("b/b", "imagenet", "failed", "no weights", "")])
+    assert {r.encoder for r in rows} == {NAME}
+    probe = next(r for r in rows if r.task == "probe/jpeg")
+    assert probe.difference == pytest.approx(0.02)
+    assert probe.inside is False
+    write_beside(rows, tmp_path / "beside.csv")
+    read = list(csv.DictReader((tmp_path / "beside.csv").read_text(encoding="utf-8").splitlines()))
+    line = next(r for r in read if r["task"] == "probe/jpeg")
+    assert float(line["ours"]) - float(line["published"]) == pytest.approx(0.02)
+    assert (line["inside"], line["published_data"]) == ("False", "imagenet")
+    assert len(read) == len(rows)
+
+
+def test_study_text__tables_group_means_and_failures():
+    swept = [row(), Row("timm/resnet50.a1_in1k", "imagenet", "failed", "it has no weights", "")]
+    text = study_text(published_rows(swept), swept)
+    assert "| 64.8 / 64.8 |" in text
+    assert "mean of contrastive visual-language" in text
+    assert "it has no weights" in text
+    assert "Mean absolute difference: 0.0 points" in text
+    assert "Not comparable" not in text
+
+
+def test_study_text__an_encoder_that_the_study_lacks_and_other_photos():
+    swept = [row(data="folder:mine"), row(data="folder:mine", spec="mine:encode")]
+    text = study_text(published_rows(swept), swept)
+    assert "**Not comparable with the study's** (another data set" in text
+    assert "published values lie inside" not in text
+    assert {r.inside for r in published_rows(swept)} == {None}
+    assert "mine:encode" in text
+    assert "## folder:mine, not in the study" in text
+
+
+def test_draw_figures__what_has_something_to_show(tmp_path):
+    names = draw_figures(published_rows([row(), row("paircams", of="paircams")]), tmp_path)
+    assert names == ["processing-imagenet.png", "knn-imagenet.png", "retrieval.png", "agreement.png"]
+    for name in names:
+        with Image.open(tmp_path / name) as picture:
+            assert picture.width > 600
+            assert len(np.unique(np.asarray(picture.convert("L")))) > 20
+    assert draw_figures([], tmp_path) == []
+
+
+ENCODER = """
+import numpy as np
+def encode(image):
+    gray = np.asarray(image.convert("L"), dtype=np.float32)
+    return np.array([gray.mean(), np.abs(np.diff(gray)).mean(), gray.size], dtype=np.float32)
+encode.cache_key = "1"
+"""
+
+
+def test_reproduce__through_the_command_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "reproduced.py").write_text(ENCODER)
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 10), ("val", 4)):
+        for name in ("a", "b"):
+            for i in range(count):
+                path = tmp_path / "photos" / split / name / f"{i}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                buffer = io.BytesIO()
+                Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(buffer, "JPEG", quality=90)
+                path.write_bytes(buffer.getvalue())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    models = ("--model", "reproduced:encode", "--model", SPEC)
+    where = ("--workers", "0", "--cache", "cache", "--output", "out")
+    status = main(["reproduce", "iccv2025", "--data", "folder:photos", *models, "--tasks", "knn/resizing", *where])
+    printed = capsys.readouterr()
+    assert status == 1, printed.err  # one of the two cannot be loaded
+    text = (tmp_path / "out" / "iccv2025.md").read_text()
+    assert "reproduced:encode" in text
+    assert f"| {SPEC} " in text.partition("## Not measured")[2]
+    assert (tmp_path / "out" / "knn-folder-photos.png").is_file()
+    # the preset is the default, recorded by every result, and cannot be left here
+    run = json.loads(next((tmp_path / "out").glob("*/*/result.json")).read_text())
+    assert {n: run["environment"]["options"][n] for n in UNDER_PRESET["options"]} == UNDER_PRESET["options"]
+    assert main(["reproduce", "iccv2025", "--data", "folder:photos", "--ties", "nearest"]) == 2
+    assert "leave --ties out" in capsys.readouterr().err
+    assert main(["reproduce", "iccv2024", "--data", "sample"]) == 2
+    assert "did you mean 'iccv2025'" in capsys.readouterr().err
+    assert main(["reproduce", "iccv2025"]) == 2
+    assert "which photos?" in capsys.readouterr().err

@@ -1,0 +1,56 @@
+"""The folder of an eraser: what is written is read, and what is not whole or not of the form is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmark.erasing import FitSet, fit_eraser, load_eraser, save_eraser
+from builders.errors import DataError
+
+
+@pytest.fixture
+def made(tmp_path):
+    rng = np.random.default_rng(0)
+    x, z = rng.normal(size=(60, 5)).astype(np.float32), rng.integers(0, 3, 60)
+    eraser = fit_eraser(x, z, unit_rows=True)
+    fit = FitSet(FitSet.id_hashes("folder:a", map(str, range(60))), rng.integers(1, 2**60, 60).astype(np.uint64))
+    save_eraser(tmp_path / "eraser", eraser, fit, about={"attribute": "jpeg"}, card="# card\n")
+    return tmp_path / "eraser", eraser, fit, x
+
+
+def test_what_is_written__is_read(made):
+    folder, eraser, fit, x = made
+    found, seen = load_eraser(folder)
+    np.testing.assert_array_equal(found.apply(x), eraser.apply(x))
+    assert (found.sha256, found.rank, found.method, found.unit_rows) == (eraser.sha256, 2, "leace", True)
+    assert found.name == f"leace-jpeg@{eraser.sha256[:8]}"
+    assert seen.digest() == fit.digest()
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *("README.md", "eraser.json", "eraser.safetensors", "fit_photos.safetensors")
+    ]
+
+
+def test_a_folder_that_is_not_whole__is_refused(made):
+    folder, *_ = made
+    data = (folder / "eraser.safetensors").read_bytes()
+    (folder / "eraser.safetensors").write_bytes(data[:-4] + b"\0\0\0\0")
+    with pytest.raises(DataError, match="not whole"):
+        load_eraser(folder)
+    (folder / "eraser.json").unlink()
+    with pytest.raises(DataError, match="no eraser"):
+        load_eraser(folder)
+    with pytest.raises(DataError, match="no such folder"):
+        load_eraser(folder / "nothing here")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("dimension", 4), ("method", "magic"), ("rank", "many"), ("files_sha256", 3), ("dimension", None)],
+)
+def test_another_form__is_refused_in_a_sentence(made, field, value):
+    folder, *_ = made
+    about = json.loads((folder / "eraser.json").read_text("utf-8"))
+    (folder / "eraser.json").write_text(json.dumps({**about, field: value}), "utf-8")
+    with pytest.raises(DataError, match="form of an eraser"):
+        load_eraser(folder)

@@ -1,0 +1,233 @@
+"""Closed forms against concept-erasure, against a solver that knows no closed form, and against their theorems."""
+
+import numpy as np
+import pytest
+import torch
+from concept_erasure import LeaceFitter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from benchmark.erasing import METHODS, Moments, Source, fit_eraser, fit_method, moments_of
+from benchmark.erasing.methods import inlp, leace, mean_projection, random_projection, splince
+from builders.errors import DataError, UsageError
+
+N, D, C, K = 600, 12, 4, 3
+
+
+def embeddings(seed: int = 0, n: int = N):
+    """Correlated rows with a trace, a class that leans on it, and both labels."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, K, n)
+    z = np.where(rng.random(n) < 0.3, y, rng.integers(0, C, n))
+    mixing = rng.normal(size=(D, D))
+    x = rng.normal(size=(n, D)) @ mixing + rng.normal(size=(C, D))[z] + 2 * rng.normal(size=(K, D))[y]
+    return x.astype(np.float32), z, y
+
+
+def moments(x, z, y=None, step: int = 170) -> Moments:
+    found = Moments(D, C, K if y is not None else 0)
+    for start in range(0, len(x), step):
+        part = slice(start, start + step)
+        found.update(x[part], z[part], None if y is None else y[part])
+    return found
+
+
+def one_hot(labels, count):
+    return np.eye(count)[labels]
+
+
+def reference(x, z, method: str, **more):
+    """concept-erasure's projection: integers would be taken for one column, silently, so one-hot it is."""
+    given = LeaceFitter(D, C, method=method, dtype=torch.float64, shrinkage=False, svd_tol=1e-8, **more)
+    return given.update(torch.tensor(x, dtype=torch.float64), torch.tensor(one_hot(z, C))).eraser
+
+
+def test_leace__is_that_of_concept_erasure():
+    x, z, _ = embeddings()
+    theirs = reference(x, z, "leace", constrain_cov_trace=False)
+    ours = leace(moments(x, z))
+    np.testing.assert_allclose(ours.projection, theirs.P, atol=1e-5)
+    assert ours.rank == C - 1
+    applied = fit_eraser(x, z, "leace").apply(x)
+    np.testing.assert_allclose(applied, theirs(torch.tensor(x, dtype=torch.float64)), atol=1e-4)
+
+
+def test_mean_projection__is_orth_of_concept_erasure():
+    x, z, _ = embeddings()
+    np.testing.assert_allclose(mean_projection(moments(x, z)).projection, reference(x, z, "orth").P, atol=1e-5)
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 0.01, 0.5])
+def test_leace__leaves_no_linear_reader_above_a_constant(shrinkage):
+    x, z, _ = embeddings()
+    clean = fit_eraser(x, z, "leace", shrinkage=shrinkage).apply(x)
+    cross = (clean - clean.mean(0)).T @ one_hot(z, C)
+    assert np.abs(cross).max() / N < 1e-5
+    best = LogisticRegression(C=1e6, max_iter=2000).fit(clean, z)
+    frequencies = np.bincount(z) / N
+    loss = -np.log(best.predict_proba(clean)[np.arange(N), z]).mean()
+    assert loss == pytest.approx(-(frequencies * np.log(frequencies)).sum(), abs=1e-4)  # that of a constant
+    assert LogisticRegression(C=1e6, max_iter=2000).fit(x, z).score(x, z) > 0.6
+
+
+def test_leace__changes_least_in_the_whitened_norm():
+    """Every other map that erases is the one of LEACE plus something that the constraint does not see."""
+    x, z, _ = embeddings()
+    found = moments(x, z)
+    projection, white = leace(found).projection.numpy(), np.linalg.inv(np.cov(x.T))
+    own = _moved(x, projection, white)
+    basis = np.linalg.svd(found.cross.numpy())[0][:, C - 1 :]  # directions that no class mean has
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        other = projection + 0.1 * rng.normal(size=(D, D - C + 1)) @ basis.T
+        assert np.abs(other @ found.cross.numpy()).max() < 1e-9
+        assert _moved(x, other, white) > own
+
+
+def _moved(x, projection, metric) -> float:
+    change = (x - x.mean(0)) @ (projection - np.eye(D)).T
+    return float(np.einsum("ij,jk,ik->i", change, metric, change).mean())
+
+
+def test_splince__erases_the_trace_and_keeps_the_covariance_with_the_class():
+    x, z, y = embeddings()
+    found = moments(x, z, y)
+    projection = splince(found).projection
+    assert float((projection @ found.cross).abs().max()) < 1e-9
+    np.testing.assert_allclose(projection @ found.kept_cross, found.kept_cross, atol=1e-9)
+    assert float((leace(found).projection @ found.kept_cross - found.kept_cross).abs().max()) > 1e-2
+
+
+def test_splince__is_the_constrained_least_squares_solution():
+    """Independent: the least change in whitened space under the two constraints, by a solver of linear systems."""
+    x, z, y = embeddings()
+    found = moments(x, z, y)
+    values, vectors = np.linalg.eigh(found.covariance.numpy())
+    white, back = vectors / np.sqrt(values) @ vectors.T, vectors * np.sqrt(values) @ vectors.T
+    both = white @ np.hstack([found.cross.numpy(), found.kept_cross.numpy()])
+    wanted = white @ np.hstack([np.zeros((D, C)), found.kept_cross.numpy()])
+    change = np.linalg.lstsq(both.T, (wanted - both).T, rcond=1e-10)[0].T
+    np.testing.assert_allclose(splince(found).projection, back @ (np.eye(D) + change) @ white, atol=1e-5)
+
+
+def test_splince__refuses_a_class_that_is_the_trace():
+    x, z, _ = embeddings()
+    found = Moments(D, C, C)
+    found.update(x, z, z)
+    with pytest.raises(DataError, match="tells the trace too"):
+        splince(found)
+    with pytest.raises(DataError, match="give each row's class"):
+        fit_eraser(x, z, "splince")
+
+
+def test_inlp__is_the_loop_of_ridge_classifiers():
+    x, z, _ = embeddings()
+    centred, found = x - x.mean(0), moments(x, z)
+    penalty = 1e-3 * float(found.covariance.diagonal().mean()) * (N - 1)
+    expected = np.eye(D)
+    for _ in range(2):
+        weights = Ridge(alpha=penalty, fit_intercept=False, tol=1e-12).fit(centred @ expected, one_hot(z, C)).coef_
+        basis = np.linalg.svd(weights @ expected, full_matrices=False)[2][: C - 1].T
+        expected = expected - basis @ basis.T
+    got = inlp(found, rounds=2)
+    np.testing.assert_allclose(got.projection, expected, atol=1e-5)
+    assert got.rank == 2 * (C - 1)
+
+
+def test_controls__take_nothing_and_as_much_as_leace():
+    x, z, _ = embeddings()
+    assert (
+        np.array_equal(fit_eraser(x, z, "identity").apply(x), x)
+        or np.abs(fit_eraser(x, z, "identity").apply(x) - x).max() < 1e-5
+    )
+    drawn = random_projection(moments(x, z))
+    np.testing.assert_allclose(drawn.projection @ drawn.projection, drawn.projection, atol=1e-9)
+    assert np.linalg.matrix_rank(drawn.projection) == D - (C - 1)
+
+
+def test_standardise__brings_groups_to_one_mean_and_deviation():
+    x, z, _ = embeddings()
+    eraser = fit_eraser(x, z, "standardise")
+    clean = eraser.apply(x, z)
+    for group in range(C):
+        np.testing.assert_allclose(clean[z == group].mean(0), x.mean(0), atol=1e-4)
+        np.testing.assert_allclose(clean[z == group].std(0), x.std(0), rtol=1e-4)
+    assert eraser.needs_labels
+    with pytest.raises(DataError, match="needs the label of every row"):
+        eraser.apply(x)
+
+
+@given(st.integers(0, 2**16), st.integers(1, 97))
+@settings(max_examples=15, deadline=None)
+def test_moments__do_not_depend_on_how_rows_are_cut(seed, step):
+    x, z, y = embeddings(seed % 7, n=100)
+    whole, cut = moments(x, z, y, step=100), moments(x, z, y, step=step)
+    for name in ("mean", "covariance", "cross", "kept_cross", "class_means", "class_deviations", "deviations"):
+        np.testing.assert_allclose(getattr(cut, name), getattr(whole, name), atol=1e-10)
+    np.testing.assert_allclose(whole.covariance, np.cov(x.T.astype(float)), atol=1e-9)
+    expected = np.cov(np.hstack([x, one_hot(z, C)]).T.astype(float))[:D, D:]
+    np.testing.assert_allclose(whole.cross, expected, atol=1e-9)
+
+
+def test_moments__far_from_the_origin_lose_no_digits():
+    x, z, _ = embeddings()
+    near, far = moments(x, z), moments(x.astype(np.float64) + 1e6, z)
+    np.testing.assert_allclose(far.covariance, near.covariance, rtol=1e-6, atol=1e-6)
+
+
+def test_views__of_one_photo_are_rows_of_their_own():
+    x, z, y = embeddings(n=90)
+    source = Source([x[:30], x[30:60], x[60:]], z.reshape(3, 30), C, y[:30], K)
+    batches = list(source.batches(seed=3, rows=12))
+    assert sum(len(b.rows) for b in batches) == 90
+    assert all(len(b.rows) == 12 for b in batches[:-1])
+    flat = moments_of(source)
+    np.testing.assert_allclose(flat.covariance, moments(x, z).covariance, atol=1e-9)
+    # a photo's class goes with each of its views
+    np.testing.assert_allclose(flat.kept_cross, moments(x, z, np.tile(y[:30], 3)).kept_cross, atol=1e-9)
+
+
+def test_labels__are_classes_whatever_they_are_called():
+    x, z, _ = embeddings()
+    names = np.array(["q50", "q75", "q90", "raw"])[z]
+    assert fit_eraser(x, names).sha256 == fit_eraser(x, z).sha256
+    assert fit_eraser(x, z * 10 + 7).sha256 == fit_eraser(x, z).sha256
+
+
+def test_mistakes__are_said_in_a_sentence():
+    x, z, _ = embeddings()
+    with pytest.raises(UsageError, match="did you mean 'leace'"):
+        fit_eraser(x, z, "leach")
+    with pytest.raises(UsageError, match="shrinkag"):
+        fit_eraser(x, z, shrinkag=1)
+    with pytest.raises(DataError, match="one for each row"):
+        fit_eraser(x, z[:5])
+    with pytest.raises(DataError, match="nothing to erase"):
+        fit_eraser(x, np.zeros(N))
+    broken = x.copy()
+    broken[3, 3] = np.nan
+    with pytest.raises(DataError, match="not finite"):
+        fit_eraser(broken, z)
+    with pytest.raises(DataError, match="12 dimensions"):
+        fit_eraser(x, z).apply(x[:, :5])
+
+
+def test_rows_of_cosine__are_brought_to_unit_length_before_the_map():
+    x, z, _ = embeddings()
+    eraser = fit_eraser(x, z, unit_rows=True)
+    np.testing.assert_allclose(eraser.apply(x * 7), eraser.apply(x), atol=1e-5)
+    assert eraser.sha256 != fit_eraser(x, z).sha256
+    assert eraser.apply(x[0]).shape == (D,)
+
+
+def test_every_method__fits_and_says_what_it_needs():
+    x, z, y = embeddings(n=200)
+    source = Source([x], z[None], C, y, K)
+    found = moments_of(source)
+    for name, method in METHODS.items():
+        options = {"rounds": 1, "epochs": 1} if name == "adversary" else {}
+        made = fit_method(name, source, found, **options)
+        assert made.method == name
+        assert made.needs_labels == method.labels_at_test
+        assert made.apply(x, z).shape == x.shape

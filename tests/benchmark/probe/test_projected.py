@@ -1,0 +1,296 @@
+"""Embeddings turned into the span of the photos that a probe learns from: the same probes from fewer numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from benchmark.probe import LabelledSplits, labelled_curve, labelled_probe, labelled_spread, probe, shuffled_accuracies
+from benchmark.probe.probe import in_solver_space
+from benchmark.probe.solver import design as design_module
+from benchmark.probe.solver import newton as alone
+from benchmark.probe.solver.design import Design, Frame, design
+from benchmark.probe.solver.kernels import newton as newton_compiled
+from benchmark.probe.solver.kernels.rows import TOGETHER, begins_of
+from benchmark.probe.solver.newton import Solution, solve
+from benchmark.probe.solver.projected import is_worthwhile, project
+from benchmark.probe.solver.rows import normalised
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(params=["compiled", "stacked"])
+def solver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "stacked":
+        monkeypatch.setattr("benchmark.probe.solver.newton.compiled_fits", lambda features, fits: None)
+
+
+def splits_of(
+    n: int, d: int, *, val: int = 0, tested: int = 30, classes: int = 3, signal: float = 0.4
+) -> LabelledSplits:
+    rng = np.random.default_rng(n + d)
+    y = np.arange(n + val + tested) % classes
+    x = (rng.normal(size=(len(y), d)) + 2 + signal * rng.normal(size=(classes, d))[y]).astype(np.float32)
+    held = (x[n : n + val], y[n : n + val]) if val else (None, None)
+    return LabelledSplits(x[:n], y[:n], *held, x[n + val :], y[n + val :], classes)
+
+
+def with_oddities(splits: LabelledSplits) -> LabelledSplits:
+    """Photos twice, with other labels, and one that is zero, in training and in the test."""
+    train, test = np.array(splits.train_x), np.array(splits.test_x)
+    train[10:15] = train[:5]
+    train[20] = test[3] = 0
+    test[5] = train[1]
+    return replace(splits, train_x=train, test_x=test)
+
+
+SPLITS = {
+    "n<d": splits_of(60, 150),
+    "with val": splits_of(150, 300, val=40),
+    "n = d - 1": splits_of(149, 150),
+    "n = 2": splits_of(2, 9, classes=2),
+    "odd": with_oddities(splits_of(160, 200)),
+}
+
+
+def rows_of(splits: LabelledSplits) -> np.ndarray:
+    parts = [splits.train_x, splits.val_x, splits.test_x]
+    return np.concatenate([normalised(part) for part in parts if part is not None]).astype(np.float64)
+
+
+def learnt_from(splits: LabelledSplits, dtype: torch.dtype = torch.float64, frame: Frame | None = None) -> Design:
+    rows = torch.from_numpy(normalised(splits.train_x))[None]
+    n, d = rows.shape[1:]
+    source = lambda start, stop: rows[:, start:stop]  # noqa: E731
+    return design(source, 1, n, d, device=CPU, memory_bytes=1 << 30, dtype=dtype, frame=frame or splits.frame)
+
+
+def fitted(splits: LabelledSplits, features: Design, tolerance: float = 1e-9) -> Solution:
+    labels = torch.from_numpy(np.asarray(splits.train_y))[None]
+    strengths = torch.tensor([1e-2, 1e-4, 1e-6], dtype=torch.float64)
+    return solve(features, labels, strengths, splits.n_classes, tolerance=tolerance)
+
+
+def logits(solution: Solution, splits: LabelledSplits) -> np.ndarray:
+    """[L, test photos, C], each photo's less their mean."""
+    found = (
+        normalised(splits.test_x).astype(np.float64) @ solution.weights[0].numpy() + solution.bias[0].numpy()[:, None]
+    )
+    return np.asarray(found - found.mean(-1, keepdims=True))
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_turned__angles_and_lengths_stay_where_a_probe_learns(name: str) -> None:
+    splits = SPLITS[name]
+    whole, less = rows_of(splits), rows_of(project(splits))
+    learnt = len(whole) - len(splits.test_x)
+    np.testing.assert_allclose(less @ less[:learnt].T, whole @ whole[:learnt].T, atol=3e-7)
+    np.testing.assert_allclose(np.linalg.norm(less, axis=1), np.linalg.norm(whole, axis=1), atol=2e-7)
+    assert less.shape[1] == learnt + 2
+    assert project(splits).train_x.dtype == np.float32
+
+
+def test_turned__photo_i_has_i_plus_2_coordinates() -> None:
+    splits = SPLITS["with val"]
+    found = project(splits)
+    rows = np.concatenate([found.train_x, found.val_x])
+    first = (rows != 0).argmax(axis=1)
+    np.testing.assert_array_equal(first, 192 - 2 - np.arange(190))
+    assert found.frame is not None
+    centre = found.frame.centre.numpy()
+    # along the last coordinate alone: the zeros outlast centring
+    assert not centre[:-1].any()
+    mean = rows_of(splits)[:190].mean(axis=0)
+    np.testing.assert_allclose(abs(centre[-1]), np.linalg.norm(mean), atol=1e-9)
+    np.testing.assert_allclose(rows.mean(axis=0, dtype=np.float64), centre, atol=1e-7)
+    features = learnt_from(found)
+    assert features.basis is None
+    assert features.resident is not None
+    assert ((features.resident[0] != 0).int().argmax(1).numpy() == first[:150]).all()
+
+
+@pytest.mark.usefixtures("solver")
+@pytest.mark.parametrize("name", SPLITS)
+def test_turned__the_same_optimum_as_scikit_learn_and_as_plain_rows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = SPLITS[name]
+    monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
+    monkeypatch.setattr(design_module, "TURNED_ROWS", 0)
+    plain = fitted(splits, learnt_from(splits))
+    less = project(splits)
+    features = learnt_from(less)
+    assert features.basis is None
+    assert less.frame is not None
+    assert torch.equal(features.mean[0], less.frame.centre)
+    found = fitted(less, features)
+    assert bool(found.converged.all())
+    np.testing.assert_allclose(found.loss, plain.loss, rtol=2e-5, atol=1e-7)
+    scale = np.abs(logits(plain, splits)).max(axis=(1, 2))
+    apart = np.abs(logits(found, less) - logits(plain, splits)).max(axis=(1, 2))
+    assert (apart <= 2e-4 * scale).all()
+    factor = 2 if splits.n_classes == 2 else 1
+    model = LogisticRegression(C=factor / (len(splits.train_y) * 1e-2), tol=1e-10, max_iter=10_000)
+    train, test = normalised(splits.train_x).astype(np.float64), normalised(splits.test_x).astype(np.float64)
+    scores = model.fit(train, splits.train_y).decision_function(test)
+    scores = np.stack([-scores, scores], 1) / 2 if scores.ndim == 1 else scores
+    np.testing.assert_allclose(logits(found, less)[0], scores - scores.mean(1, keepdims=True), atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_newton__zeros_that_are_not_read_change_nothing(dtype: torch.dtype) -> None:
+    less = project(SPLITS["odd"])
+    features = learnt_from(less, dtype)
+    assert features.resident is not None
+    axes = features.axes
+    assert axes.vectors is not None
+    rows = features.resident[0].numpy()
+    given = newton_compiled.prepared(rows, axes.vectors[0].numpy(), axes.variances[0].numpy(), float(axes.rest[0]))
+    assert given.begins.any()
+    every = given._replace(begins=np.zeros_like(given.begins))
+    fits = [newton_compiled.newton(g, np.asarray(less.train_y), 1e-4, 3, None, 1e-5, 50) for g in (given, every)]
+    np.testing.assert_allclose(fits[0].point, fits[1].point, rtol=2e-3, atol=2e-3 * np.abs(fits[1].point).max())
+    assert abs(fits[0].loss - fits[1].loss) < 1e-7
+    assert fits[0].gradient_norm <= 1e-5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sweep__one_pass_of_every_kind_over_rows_that_begin_with_zeros(dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    rows = np.tril(rng.normal(size=(39, 39)))[:, ::-1].astype(dtype)
+    rows[7] = 0
+    y = np.arange(39) % 3
+    given = newton_compiled.prepared(rows, None, np.ones(39), 0.0)
+    start = newton_compiled.newton(given, y, 1e-3, 3, None, 1e-12, 1).point  # better than zero: it is not left
+    found = newton_compiled.newton(given, y, 1e-3, 3, start, 1e-12, 0)
+    np.testing.assert_array_equal(found.point, start)
+    point = found.point
+    score = rows.astype(np.float64) @ point[:, :-1].T + point[:, -1]
+    p = np.exp(score) / np.exp(score).sum(1, keepdims=True)
+    loss = -np.log(p[np.arange(39), y]).mean() + 0.5e-3 * (point[:, :-1] ** 2).sum()
+    residual = (p - np.eye(3)[y]) / 39
+    slope = residual.T @ rows + 1e-3 * point[:, :-1]
+    norm = np.linalg.norm(slope) + np.linalg.norm(residual.sum(0))
+    np.testing.assert_allclose((found.loss, found.gradient_norm), (loss, norm), rtol=1e-5)
+
+
+def test_begins_of__the_first_column_of_four_rows_rounded_down_to_a_vector() -> None:
+    rows = np.zeros((10, 70))
+    rows[0, 60] = rows[1, 40] = rows[2, 69] = 1  # the fourth is zero
+    rows[4:8, 33] = rows[7, 5] = 1
+    rows[8, 64] = 1
+    assert begins_of(rows).tolist() == [32, 0, 64]
+    assert begins_of(np.zeros((5, 70))).tolist() == [64, 64]
+    assert begins_of(np.ones((5, 70))).tolist() == [0, 0]
+    assert begins_of(np.zeros((5, 0))).tolist() == [0, 0]
+
+
+def test_turned__a_pass_reads_less_than_half_of_what_as_many_full_rows_have() -> None:
+    less = project(splits_of(400, 600, tested=5))
+    read = TOGETHER * (402 - begins_of(np.asarray(less.train_x))).sum()
+    assert read < 0.53 * 400 * 402
+    assert read < 0.36 * 400 * 600
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "tested", "classes", "expected"),
+    [
+        (918, 1280, 459, 27, True),
+        (864, 1280, 432, 6, True),
+        (612, 1280, 306, 2, True),
+        (1100, 1280, 550, 2, False),  # few classes, and little to save: the factorisation is most of the work
+        (1280, 1280, 1, 27, False),  # nothing to save
+        (128, 1280, 64, 27, False),  # rotated to 128 numbers as it is
+        (400, 1280, 100_000, 3, False),  # most of the work is in the test photos
+    ],
+)
+def test_pays__what_passes_save_against_what_turning_takes(
+    n: int, d: int, tested: int, classes: int, expected: bool
+) -> None:
+    assert is_worthwhile(n, d, tested, classes) is expected
+
+
+def test_pays__by_counts_of_multiply_adds() -> None:
+    # a fit's pass over n rows of d, there and back, costs 2 n d a class; over turned ones n n
+    n, d, tested, classes = 200, 1000, 100, 2
+    saved = classes * 20 * 50 * (2 * n * d - n * n)
+    work = n * n * d - n**3 / 3 + 2 * d * n * tested - n * n * tested
+    for dearer, expected in ((0.99 * saved / work, True), (1.01 * saved / work, False)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("benchmark.probe.solver.projected.DEARER", dearer)
+            assert is_worthwhile(n, d, tested, classes) is expected
+
+
+@pytest.mark.usefixtures("solver")
+def test_labelled_faces__turned_once_and_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = splits_of(150, 400, val=30, tested=90, signal=0.1)
+    made: list[int] = []
+    monkeypatch.setattr(probe, "project", lambda given: made.append(1) or project(given))
+
+    def everything() -> list[Any]:
+        learnt = in_solver_space(splits)
+        whole = labelled_probe(learnt)
+        null = shuffled_accuracies(learnt, chosen=whole.chosen, permutations=20)
+        curve = labelled_curve(learnt, whole=whole)
+        spread = labelled_spread(learnt, whole=whole, probes=3)
+        return [whole, null, curve, spread]
+
+    found = everything()
+    assert sum(made) == 1
+    monkeypatch.setattr(probe, "is_worthwhile", lambda *counts: False)
+    plain = everything()
+    assert sum(made) == 1
+    np.testing.assert_array_equal(found[0].predicted, plain[0].predicted)
+    np.testing.assert_allclose(found[0].final_loss, plain[0].final_loss, rtol=1e-4)
+    assert found[0].chosen == plain[0].chosen
+    assert 0.4 < found[0].accuracy < 0.9
+    np.testing.assert_array_equal(found[1], plain[1])
+    assert found[2].accuracies == plain[2].accuracies
+    assert found[3].deviation == plain[3].deviation
+
+
+def test_labelled_faces__axes_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
+    found: list[int] = []
+    principal = design_module.principal_axes
+    monkeypatch.setattr(
+        design_module, "principal_axes", lambda features, count: found.append(features.n) or principal(features, count)
+    )
+    splits = in_solver_space(splits_of(200, 400, val=30))
+    whole = labelled_probe(splits)
+    shuffled_accuracies(splits, chosen=whole.chosen, permutations=2)
+    labelled_spread(splits, whole=whole, probes=2)
+    assert found == [230]
+    # not turned as a whole, so no part of it is
+    found.clear()
+    monkeypatch.setattr(probe, "is_worthwhile", lambda n, *more: n < 230)
+    monkeypatch.setattr(probe, "project", lambda given: pytest.fail("a part was turned"))
+    labelled_spread(splits_of(200, 401, val=30), whole=whole, probes=2)
+    assert len(found) == 2
+
+
+def test_as_learnt__only_where_it_is_the_same_and_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = splits_of(150, 400, tested=90)
+    once = in_solver_space(splits)
+    assert once.frame is not None
+    assert in_solver_space(once) is once
+    assert in_solver_space(splits, protocol="iccv2025") is splits
+    assert in_solver_space(splits, reader="knn") is splits
+    assert in_solver_space(splits, memory_bytes=1000) is splits
+    assert in_solver_space(splits_of(128, 400)).frame is None
+    assert in_solver_space(replace(splits, of_others=True)).frame is None
+    monkeypatch.setattr(probe, "usable_device", lambda device: torch.device("cuda"))
+    assert in_solver_space(splits) is splits
+
+
+def test_compiled_fits__a_training_set_is_prepared_once_for_all_its_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    kernels = alone._compiled()
+    assert kernels is not None
+    prepared = kernels.prepared
+    monkeypatch.setattr(kernels, "prepared", lambda *given: made.append(1) or prepared(*given))
+    fitted(SPLITS["n<d"], learnt_from(SPLITS["n<d"]), 1e-6)
+    assert sum(made) == 1

@@ -1,0 +1,96 @@
+"""Rows of banks: only wanted ones are read, gathered once they are the same bits."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.bank import BankView
+from benchmark.probe import probe, processing_probe
+from benchmark.probe.solver.rows import Gathered, Stacked, gather, normalised, picked
+
+RNG = np.random.default_rng(5)
+
+
+class Counting:
+    """An array that counts the rows that are read of it."""
+
+    reads_rows = True
+
+    def __init__(self, rows):
+        self.rows, self.read, self.shape = rows, 0, rows.shape
+
+    def __getitem__(self, at):
+        found = self.rows[at]
+        self.read += len(found)
+        return found
+
+
+class Slices(Counting):
+    """The same of which only slices can be had."""
+
+    reads_rows = False
+
+    def __getitem__(self, at):
+        assert isinstance(at, slice)
+        return super().__getitem__(at)
+
+
+def test_picked__reads_no_other_rows_where_the_bank_can_tell_them_apart():
+    rows, wanted = RNG.normal(size=(1000, 3)), np.array([2, 500, 998])
+    one, other = Counting(rows), Slices(rows)
+    np.testing.assert_array_equal(picked(one, wanted), rows[wanted])
+    np.testing.assert_array_equal(picked(other, wanted), rows[wanted])
+    assert (one.read, other.read) == (3, 997)
+    assert isinstance(picked(torch.from_numpy(rows), wanted), np.ndarray)
+
+
+def test_picked__a_batch_of_a_view_with_a_failed_photo_reads_the_batch():
+    """The quadratic case: random batches of a training set in which one photo failed."""
+    stored = RNG.normal(size=(5000, 4)).astype(np.float16)
+    view = BankView(stored, np.delete(np.arange(5000), 17))
+    wanted = np.sort(RNG.permutation(4999)[:64])
+    np.testing.assert_array_equal(picked(view, wanted), stored[view.rows[wanted]].astype(np.float32))
+    counting = Counting(stored)
+    picked(BankView(counting, view.rows), wanted)
+    assert counting.read == 64
+
+
+def test_stacked__by_index_and_by_slice():
+    first, second = RNG.normal(size=(5, 2)), RNG.normal(size=(4, 2))
+    both, stacked = np.concatenate([first, second]), Stacked(first, second)
+    for wanted in ([0, 4, 5, 8], [1, 2], [6], [5, 8]):
+        np.testing.assert_array_equal(picked(stacked, np.array(wanted)), both[wanted])
+    np.testing.assert_array_equal(stacked[3:7], both[3:7])
+
+
+def test_normalised__one_long_block_equals_row_by_row():
+    rows = (RNG.normal(size=(999, 700)) * 10.0 ** RNG.integers(-20, 19, (999, 1))).astype(np.float32)
+    rows[5] = 0
+    wide = rows.astype(np.float64)
+    lengths = np.sqrt((wide**2).sum(axis=1))
+    lengths[5] = 1
+    np.testing.assert_allclose(normalised(rows), wide / lengths[:, None], rtol=1e-6)
+    np.testing.assert_array_equal(normalised(rows), np.concatenate([normalised(row[None]) for row in rows]))
+
+
+def test_gathered__the_same_bits_as_gathering_from_the_banks():
+    banks = [RNG.normal(size=(50, 6)).astype(np.float32) for _ in range(3)]
+    which, rows = RNG.integers(0, 3, (4, 50)), np.sort(RNG.permutation(50)[:31])
+    once = Gathered(banks, torch.device("cpu")).source(which, rows)
+    anew = gather(banks, which, rows)
+    for start, stop in ((0, 31), (3, 20), (30, 31), (7, 7)):
+        assert torch.equal(once(start, stop), anew(start, stop))
+
+
+@pytest.mark.parametrize("protocol", ["converged", "iccv2025"])
+def test_processing_probe__gathered_once_or_not_gives_the_same_answers(monkeypatch, protocol):
+    photos, made = RNG.normal(size=(90, 8)), []
+    classes = [photos + shift for shift in RNG.normal(size=(3, 8))]
+    given = ([c[:60] for c in classes], [c[60:] for c in classes], RNG.integers(0, 3, (4, 60)))
+    plain = processing_probe(*given, protocol=protocol)
+    monkeypatch.setattr(probe, "GATHERED_FROM_ON_CPU", 1)
+    monkeypatch.setattr(probe, "Gathered", lambda *a: made.append(1) or Gathered(*a))
+    once = processing_probe(*given, protocol=protocol)
+    assert made
+    np.testing.assert_array_equal(once.predicted, plain.predicted)
+    np.testing.assert_array_equal(once.final_loss, plain.final_loss)

@@ -1,0 +1,196 @@
+"""The report: which traces it calls readable, and what else stands on the page."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from benchmark.judgement import verdicts
+from benchmark.report.text import report_text
+from benchmark.results.schema import Result, Score
+from benchmark.stats import against_chance, photo_interval
+from benchmark.tasks import all_tasks
+
+
+def probe(task, values, chance=1 / 6, **details):
+    """A probe's score as a task makes it of what photos got."""
+    ends = photo_interval(values)
+    guess = max(chance, details.get("most_frequent_class", 0.0))
+    details = {"classes": round(1 / chance), "p_chance": against_chance(values, guess), **details}
+    value = float(np.mean(values))
+    return Score(f"probe/{task}", "toy", "accuracy", value, ends.low, ends.high, len(values), chance, details)
+
+
+def result(*scores, **options):
+    cost = {"seconds": {}, "views": 0, "views_per_second": 0.0}
+    environment = {"device": "cpu", "dtype": "float32", "codec_canary": "c", "codec": {"pillow": "13"}}
+    data = {"name": "toy", "photos": {"train": 300, "val": 300}, "classes": 20}
+    return Result({"id": "mine"}, data, {**environment, "options": options}, scores, (), cost, "")
+
+
+def told(*scores):
+    return {task: v.trace for (task, _), v in verdicts(result(*scores), all_tasks()).items()}
+
+
+def shares(mean, n=300, spread=0.02):
+    """What n photos get that are each asked in many views: close together around a mean."""
+    return mean + spread * np.linspace(-1, 1, n)
+
+
+RIGHT_OR_WRONG = np.repeat([1.0, 0.0], [51, 249])
+"""17.0 % of 300 photos."""
+
+
+def test_verdicts__a_weak_trace_no_trace_and_a_strong_one():
+    scores = probe("jpeg", RIGHT_OR_WRONG), probe("sharpening", shares(0.6), 1 / 3), probe("resizing", shares(0.17))
+    assert told(*scores) == {"probe/jpeg": "none", "probe/sharpening": "readable", "probe/resizing": "weak"}
+    text = report_text([result(*scores)], all_tasks())
+    assert "Readable from the embedding: sharpening." in text
+    assert "Weak, above chance by less than 5 % of the way: resizing." in text
+    assert "Not told from chance: jpeg." in text
+    assert "| 40.0 (" in text  # (0.6 - 1/3) / (1 - 1/3)
+    assert " 0.4 (" in text
+    assert "x chance" not in text
+
+
+def test_verdicts__holm_over_the_probes_asked_of_the_encoder():
+    nearly = np.repeat([1.0, 0.0], [68, 232])  # 22.7 %: p = 0.008 by itself
+    alone = probe("jpeg", nearly)
+    assert 0.05 / 8 < alone.details["p_chance"] < 0.05
+    assert told(alone)["probe/jpeg"] == "readable"
+    others = [probe(t, RIGHT_OR_WRONG) for t in ("sharpening", "resizing", "interpolation", "make", "iso", "exposure")]
+    found = verdicts(result(alone, *others, probe("aperture", RIGHT_OR_WRONG)), all_tasks())
+    assert found["probe/jpeg", "accuracy"].p_value == pytest.approx(8 * alone.details["p_chance"])
+    assert {v.trace for v in found.values()} == {"none"}
+    assert "No trace is readable above chance here." in report_text([result(alone, *others, others[0])], all_tasks())
+
+
+def test_verdicts__chance_of_unbalanced_classes_is_the_most_frequent_class():
+    most = np.repeat([1.0, 0.0], [240, 60])  # as a probe that always says the class of 80 % of the photos
+    balanced, lopsided = probe("flash", most, 0.5), probe("flash", most, 0.5, most_frequent_class=0.8)
+    assert told(balanced) == {"probe/flash": "readable"}
+    assert told(lopsided) == {"probe/flash": "none"}
+    text = report_text([result(lopsided)], all_tasks())
+    assert "| 80.0 | 0.0 (" in " ".join(text.split())
+    assert "Chance is the share of the most frequent class" in text
+
+
+def test_verdicts__shuffled_labels_are_a_second_condition_outside_holm():
+    controls = {"shuffled": {"p_value": 0.06, "accuracy": 0.1}}
+    good = probe("make", shares(0.6), 1 / 9)
+    doubted = dataclasses.replace(good, details={**good.details, "controls": controls})
+    assert told(good) == {"probe/make": "readable"}
+    assert told(doubted) == {"probe/make": "none"}
+    found = verdicts(result(doubted), all_tasks())["probe/make", "accuracy"]
+    assert found.p_value == pytest.approx(good.details["p_chance"])
+
+
+def test_verdicts__older_results_have_their_interval():
+    old = [
+        dataclasses.replace(s, details={"classes": 6})
+        for s in (probe("jpeg", shares(0.4)), probe("iso", RIGHT_OR_WRONG))
+    ]
+    assert told(*old) == {"probe/jpeg": "readable", "probe/iso": "none"}
+    text = report_text([result(*old)], all_tasks())
+    assert "Above chance: interval above chance." in text
+
+
+def test_report__names_protocol_k_mask_and_assignments():
+    scores = (
+        probe("jpeg", RIGHT_OR_WRONG, protocol="converged"),
+        probe("make", RIGHT_OR_WRONG, mask_ratio=0.9, protocol="converged"),
+        Score("knn/jpeg", "toy", "all-same", 0.5, 0.4, 0.6, 300, 0.05, {"k": 10}),
+    )
+    text = report_text([result(*scores, assignment_seeds=10, preset="iccv2025")], all_tasks())
+    assert "\nPreset iccv2025; probes: converged; k = 10; 90 % hidden; 10 assignments.\n" in text
+    assert "\nProbes: converged; 90 % hidden.\n" in report_text([result(scores[1])], all_tasks())
+
+
+def neighbours(metric, value, least, greatest, random, task="knn/jpeg"):
+    ties = {"share": 0.1, "least": least, "greatest": greatest, "random": random}
+    return Score(task, "toy", metric, value, value - 0.01, value + 0.01, 300, 0.05, {"k": 10, "ties": ties})
+
+
+def test_report__ties_where_they_matter():
+    some = neighbours("all-same", 0.86, 0.851, 0.869, 0.86), neighbours("spd", 0.02, -0.01, 0.05, 0.019)
+    text = report_text([result(*some, neighbours("uniform", 0.8, 0.798, 0.802, 0.8))], all_tasks())
+    assert "| all-same  | 85.1 to 86.9 (86.0), 10.0 |" in text
+    assert "-1.0 to +5.0 (+1.9)" in text
+    assert "79.8" not in text
+    assert "our rule takes the nearest" in text
+    assert "Tied votes" not in report_text([result(neighbours("all-same", 0.86, 0.858, 0.862, 0.86))], all_tasks())
+
+
+def test_report__ties_keep_the_order_of_metrics_where_the_first_task_has_none():
+    """For knn/jpeg no rule matters at pos-same: its row stands where the metric stands, not at the end."""
+    scores = [
+        neighbours(metric, 0.5, 0.5 - apart, 0.5 + apart, 0.5, task)
+        for task, of_pos_same in (("knn/jpeg", 0.0), ("knn/resizing", 0.1))
+        for metric, apart in (("all-same", 0.1), ("pos-same", of_pos_same), ("uniform", 0.1))
+    ]
+    table = report_text([result(*scores)], all_tasks()).partition("| with ties")[2].splitlines()[2:5]
+    assert [line.split("|")[1].strip() for line in table] == ["all-same", "pos-same", "uniform"]
+    assert [line.split("|")[2].strip() for line in table][1] == "-"
+
+
+def curve(*accuracies, rises=True):
+    """A learning curve as the probe keeps it."""
+    shares = [1 / 8, 1 / 4, 1 / 2, 1][-len(accuracies) :]
+    gain = {"value": accuracies[-1] - accuracies[-2], "low": 0.01, "high": 0.05, "p_value": 0.001}
+    ends = {"low": [a - 0.02 for a in accuracies], "high": [a + 0.02 for a in accuracies]}
+    n_train = [round(240 * share) for share in shares]
+    return {"share": shares, "n_train": n_train, "accuracy": list(accuracies), **ends, "gain": gain, "rises": rises}
+
+
+def test_report__says_at_least_where_the_accuracy_still_rises():
+    rising = probe("jpeg", shares(0.6), learning_curve=curve(0.3, 0.4, 0.5, 0.6))
+    flat = probe("resizing", shares(0.7), learning_curve=curve(0.7, 0.7, rises=False))
+    text = report_text([result(rising, flat)], all_tasks())
+    lines = [" ".join(line.replace("|", " ").split()) for line in text.splitlines()]
+    assert any(line.startswith("probe/jpeg at least 60.0 ") for line in lines)
+    assert any(line.startswith("probe/resizing 70.0 ") for line in lines)
+    assert "accuracy % after part of the train photos 1/8 1/4 1/2 all gain of the last step train photos" in lines
+    assert "probe/jpeg 30.0 40.0 50.0 60.0 +10.0 (+1.0 to +5.0) 240" in lines
+    assert "probe/resizing - - 70.0 70.0 +0.0 (+1.0 to +5.0) 240" in lines
+    assert "At least: it still rose" in text
+    untold = probe("jpeg", RIGHT_OR_WRONG, learning_curve=curve(0.15, 0.16, 0.165, 0.17))
+    for one in (flat, untold):
+        assert "least" not in report_text([result(one)], all_tasks())
+    assert "accuracy % after" not in report_text([result(probe("jpeg", shares(0.6)))], all_tasks())
+
+
+def test_report__states_the_spread_over_train_photos_where_it_is_more_than_a_third_of_the_interval():
+    values = shares(0.6, spread=0.3)
+    half = (photo_interval(values).high - photo_interval(values).low) / 2
+    much, little = ({"deviation": share * half / 1.96, "probes": 8} for share in (0.34, 0.32))
+    text = report_text(
+        [result(probe("jpeg", values, training_spread=much), probe("resizing", values, training_spread=little))],
+        all_tasks(),
+    )
+    lines = [line for line in text.splitlines() if line.startswith("| probe/")]
+    assert [line.split("|")[4].strip() for line in lines] == [f"\u00b1 {100 * 0.34 * half:.1f}", "-"]
+    assert "8 probes of random three quarters" in text
+    assert "train photos |" not in report_text([result(probe("jpeg", values, training_spread=little))], all_tasks())
+
+
+def test_report__shows_how_to_repeat_the_run():
+    made = result(probe("jpeg", RIGHT_OR_WRONG))
+    local = {"model": "MODEL is a folder on the author's machine.", "data": "PATH holds the photos."}
+    command = "camtrace score --model local-dir:MODEL --data folder:PATH"
+    told = {**made.environment, "command": command, "local": local}
+    text = report_text([dataclasses.replace(made, environment=told)], all_tasks())
+    assert text.endswith(f"To repeat this result:\n\n    {command}\n\n{local['model']} {local['data']}\n")
+    assert "To repeat" not in report_text([made], all_tasks())
+
+
+def test_report__names_the_runtime_and_how_far_it_is_from_torch():
+    made = result(probe("jpeg", RIGHT_OR_WRONG))
+
+    def told(**runtime) -> str:
+        environment = {**made.environment, "runtime": runtime}
+        return report_text([dataclasses.replace(made, environment=environment)], all_tasks())
+
+    openvino = told(name="openvino", version="2026.4.1", relative_error=1.2e-7)
+    assert "on cpu in float32 by openvino 2026.4.1, relative error 1e-07 against torch; codec" in openvino
+    assert "on cpu in float32 by torch 2.13.0; codec" in told(name="torch", version="2.13.0", reason="it lacks aten::x")
+    assert "on cpu in float32; codec" in report_text([made], all_tasks())

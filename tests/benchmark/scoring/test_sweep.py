@@ -1,0 +1,430 @@
+"""Sweeps through the real command line: shared passes, rows for failures, resuming, estimates."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import benchmark.views.recipe
+from benchmark.__main__ import main
+from benchmark.cli import sweep as sweep_command
+from benchmark.encoders import Runtime
+from benchmark.options import RunOptions, loading_options, to_run_options
+from benchmark.results.schema import SEAL, read_result
+from benchmark.scoring.estimating import Measured, pass_s
+from benchmark.scoring.sweep import _library, _library_of, groups_of
+from benchmark.scoring.sweep_request import read_specs
+from builders.errors import DataError, UsageError
+from tests.conftest import write_dark_and_light
+
+ENCODERS = """
+import numpy as np
+
+def small(image):
+    pixels = np.asarray(image.resize((8, 8)), dtype=np.float32)
+    detail = np.abs(np.diff(np.asarray(image.convert("L"), dtype=np.float32), axis=0)).mean()
+    return np.append(pixels.mean((0, 1)) / 64, detail)
+
+small.cache_key = "small, 1"
+
+def large(image):
+    return np.append(small(image), image.size)
+
+large.cache_key = "large, 1"
+
+def nameless(image):
+    return small(image)
+
+def network():
+    import torch
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 8, 8), torch.nn.GELU(), torch.nn.Flatten())
+    module.preprocess = lambda image: np.asarray(image.resize((16, 16)), dtype=np.float32).transpose(2, 0, 1) / 255
+    module.cache_key = "network, 1"
+    return module
+
+def broken(image):
+    raise RuntimeError("this encoder is broken")
+
+def fragile(image):
+    if np.asarray(image).mean() > 150:
+        raise RuntimeError("too light for me")
+    return small(image)
+"""
+
+DATA = ("--data", "folder:photos", "--workers", "0")
+
+pytestmark = pytest.mark.usefixtures("unpainted", "brief")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("sweep")
+    (root / "sweep_encoders.py").write_text(ENCODERS)
+    write_dark_and_light(root / "photos", 8, 4, (24, 32))
+    return root
+
+
+@pytest.fixture
+def sweep(photos, tmp_path, monkeypatch, capsys):
+    """Run a sweep over encoders named in a file; gives its output. Counts decoded photos in ``sweep.decoded``."""
+    monkeypatch.syspath_prepend(str(photos))
+    monkeypatch.chdir(photos)
+    decode = benchmark.views.recipe.decode_rgb
+
+    def counted(*args, **kwargs):
+        run.decoded += 1
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(benchmark.views.recipe, "decode_rgb", counted)
+
+    def run(*names, options=(), expect=0, task="knn/sharpening"):
+        models = tmp_path / "models.txt"
+        models.write_text("# encoders\n" + "\n".join(f"sweep_encoders:{n}  # mine" for n in names))
+        run.decoded = 0
+        output = ("--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache"))
+        assert main(["sweep", "--models", str(models), *DATA, "-t", task, *output, *options]) == expect
+        return capsys.readouterr()
+
+    run.out = tmp_path / "out"
+    return run
+
+
+def rows(sweep):
+    return {row["spec"].partition(":")[2]: row for row in json.loads((sweep.out / "sweep.json").read_text())["rows"]}
+
+
+def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
+    printed = sweep("small", "broken", "fragile", "large", "absent", expect=1, task="probe/sharpening")
+    # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there by each of three
+    # preprocessings alone, and for the one that fails by each of three views
+    # and before that, alone: 3 photos by two encoders, by the fragile one 3 and, twice, 2 that it cannot take;
+    # together: 3, and those 2 once, by each alone, and for the fragile one by its view
+    assert sweep.decoded == 12 + 12 * (1 + 3 + 3) + (3 + 3 + 3 + 2 * 2) + (3 + 2 * (1 + 3 + 1))
+    found = rows(sweep)
+    assert {name: row["state"] for name, row in found.items()} == {
+        "small": "scored", "broken": "failed", "fragile": "partial", "large": "scored", "absent": "failed",
+    }  # fmt: skip
+    assert "this encoder is broken" in found["broken"]["reason"]
+    assert "absent" in found["absent"]["reason"]
+    assert "2 scored, 1 partial, 0 kept, 2 failed" in printed.out
+    assert f"{found['fragile']['folder']}: {found['fragile']['reason'][:40]}" in printed.out
+    result = read_result(sweep.out / found["large"]["folder"] / "result.json")
+    assert [s.task for s in result.scores] == ["probe/sharpening"]
+    assert result.environment["command"] == (
+        "camtrace score --model sweep_encoders:large --data folder:PATH --tasks probe/sharpening"
+    )
+    assert sorted(result.environment["local"]) == ["data", "model"]
+    assert "your folder of 24 photos (folder:photos)" in result.environment["local"]["data"]
+    # photos that one encoder's own preprocessing cannot take are lost for it alone
+    fragile = read_result(sweep.out / found["fragile"]["folder"] / "result.json")
+    assert result.failures == ()
+    assert result.score("probe/sharpening", "accuracy").n == 8
+    light = {f"{split}/light/{i}.jpg" for split, count in (("train", 8), ("val", 4)) for i in range(count)}
+    assert {f.name for f in fragile.failures} == {"sweep_encoders:fragile", *light}
+    assert "fails on 12 of 24 photos, which can be read" in found["fragile"]["reason"]
+    assert "too light for me" in fragile.failures[0].reason
+    assert fragile.score("probe/sharpening", "accuracy").n == 4
+    report = (sweep.out / "report.md").read_text()
+    assert "this encoder is broken" in report
+
+
+def test_sweep__resumes_and_does_the_rest(sweep):
+    sweep("small")
+    before = (sweep.out / rows(sweep)["small"]["folder"] / "result.json").read_bytes()
+    printed = sweep("small", "large")
+    assert {name: row["state"] for name, row in rows(sweep).items()} == {"small": "kept", "large": "scored"}
+    assert "kept: sweep_encoders:small on folder:photos" in printed.err
+    assert (sweep.out / rows(sweep)["small"]["folder"] / "result.json").read_bytes() == before
+    again = sweep("small", "large", options=("--json",))
+    assert "0 scored, 2 kept" in again.err
+    told = [(row["encoder"], row["metric"]) for row in json.loads(again.out)["scores"]]
+    assert [encoder for encoder, metric in told if metric == "spd"] == ["sweep_encoders:small", "sweep_encoders:large"]
+    assert {row["state"] for row in rows(sweep).values()} == {"kept"}
+    assert sweep.decoded == 0
+
+
+@pytest.mark.parametrize("change", [("--seed", "1"), ("--mask-ratio", "0.5"), ("--limit", "20"), ("--fresh",)])
+def test_sweep__another_question_is_scored_anew(sweep, change):
+    sweep("small")
+    sweep("small", options=change)
+    assert rows(sweep)["small"]["state"] == "scored"
+
+
+def test_sweep__a_result_by_another_runtime_is_not_kept(sweep):
+    """Nor one of another version of it; one that its own check sent back to torch is what ``auto`` gives."""
+    sweep("network", options=("--runtime", "openvino"))
+    file = sweep.out / rows(sweep)["network"]["folder"] / "result.json"
+    first = unsealed(file)
+    assert first["environment"]["runtime"]["name"] == "openvino"
+    sweep("network", options=("--runtime", "torch"))
+    assert rows(sweep)["network"]["state"] == "scored"
+    assert json.loads(file.read_text())["environment"]["runtime"]["name"] == "torch"
+    sweep("network", options=("--runtime", "torch"))
+    assert rows(sweep)["network"]["state"] == "kept"
+    sweep("network", options=("--runtime", "openvino"))
+    assert rows(sweep)["network"]["state"] == "scored"
+
+    def state_where(runtime, asked):
+        file.write_text(json.dumps({**first, "environment": {**first["environment"], "runtime": runtime}}))
+        sweep("network", options=("--runtime", asked))
+        return rows(sweep)["network"]["state"]
+
+    own = first["environment"]["runtime"]
+    assert state_where(own, "openvino") == "kept"
+    assert state_where({**own, "version": "2020.1"}, "openvino") == "scored"
+    refused = {"name": "torch", "version": "2", "on_photos": {"passed": False}}
+    assert state_where(refused, "torch") == "kept"
+    assert state_where(refused, "openvino") == "scored"
+
+
+def test_finished__what_auto_refused_on_these_photos_is_kept_for_auto():
+    openvino, torch = Runtime("openvino", "2026.1", 1e-7), Runtime("torch", "2")
+    refused = {"name": "torch", "version": "2", "on_photos": {"passed": False}}
+    auto, asked = RunOptions(runtime="auto"), RunOptions(runtime="openvino")
+    assert _library_of(refused, openvino, auto) == _library(openvino) == ("openvino", "2026.1")
+    assert _library_of(refused, openvino, asked) is None
+    assert _library_of({"name": "torch"}, openvino, auto) is None
+    assert _library_of({}, torch, auto) is _library(torch) is _library(None) is None
+    assert _library_of({"name": "openvino", "version": "2025.3"}, torch, auto) == ("openvino", "2025.3")
+
+
+def test_sweep__quiet_says_nothing_of_what_goes_well(sweep):
+    assert "group 1 of 1" in sweep("small").err
+    assert "kept: " in sweep("small").err
+    assert sweep("small", options=("-q",)).err == ""
+
+
+def unsealed(path: Path) -> dict:
+    """A result's values without their checksum, so that a test can change them."""
+    raw = json.loads(path.read_text())
+    raw["environment"].pop(SEAL, None)
+    return raw
+
+
+def kept_with(sweep, **data):
+    """The state of a row whose finished result on disk says something else of its photos."""
+    sweep("small")
+    path = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
+    one = unsealed(path)
+    one["data"].update(data)
+    path.write_text(json.dumps(one))
+    sweep("small")
+    return rows(sweep)["small"]["state"]
+
+
+def test_sweep__a_result_of_other_photos_is_not_kept(sweep):
+    assert kept_with(sweep) == "kept"
+    assert kept_with(sweep, bytes_hash="0" * 32) == "scored"
+    assert kept_with(sweep, question_hash="0" * 32) == "scored"
+    assert kept_with(sweep, question_hash=None) == "scored"  # as read from a file of schema version 1
+
+
+def other_bytes(folder: Path) -> None:
+    """One photo is replaced by another, under its name."""
+    (folder / "train/dark/0.jpg").write_bytes((folder / "train/light/0.jpg").read_bytes())
+
+
+def other_label(folder: Path) -> None:
+    """Two photos change places between the classes."""
+    one, two = folder / "train/dark/0.jpg", folder / "train/light/0.jpg"
+    data = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(data)
+
+
+def one_more(folder: Path) -> None:
+    (folder / "val/dark/9.jpg").write_bytes((folder / "val/dark/0.jpg").read_bytes() + b"\0")
+
+
+def one_less(folder: Path) -> None:
+    (folder / "val/dark/0.jpg").unlink()
+
+
+@pytest.mark.parametrize("change", [other_bytes, other_label, one_more, one_less])
+def test_sweep__other_photos_under_one_name_are_scored_anew(sweep, photos, tmp_path, monkeypatch, change):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos / "photos", "photos")
+    sweep("small")
+    first = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    change(Path("photos"))
+    printed = sweep("small")
+    again = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    assert rows(sweep)["small"]["state"] == "scored"
+    assert "1 scored, 0 kept" in printed.out
+    assert again.data["bytes_hash"] != first.data["bytes_hash"]
+    assert again.score("knn/sharpening", "all-same").n == 8 + {one_more: 1, one_less: -1}.get(change, 0)
+    assert "0 scored, 1 kept" in sweep("small").out
+
+
+def test_sweep__the_same_bytes_under_other_ids_and_class_names_are_scored_anew(sweep, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos / "photos", "photos")
+    sweep("small")
+    before = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    for split in ("train", "val"):
+        Path("photos", split, "light").rename(Path("photos", split, "pale"))
+    sweep("small")
+    assert rows(sweep)["small"]["state"] == "scored"
+    after = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    assert after.data["bytes_hash"] == before.data["bytes_hash"]
+
+
+def test_sweep__what_cannot_be_identified_is_never_kept(sweep):
+    sweep("nameless")
+    sweep("nameless")
+    assert rows(sweep)["nameless"]["state"] == "scored"
+
+
+def test_sweep__one_at_a_time_gives_the_same_scores(sweep):
+    sweep("small", "large", task="probe/sharpening")
+    together = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    sweep("small", "large", options=("--one-at-a-time", "--fresh"), task="probe/sharpening")
+    assert sweep.decoded == 2 * 24 + 2 * (3 + 3)  # those that it is asked for alone and in company
+    alone = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    assert alone.scores[0].value == together.scores[0].value
+
+
+def test_sweep__all_failed_is_status_1(sweep):
+    sweep("broken", expect=1)
+    assert not (sweep.out / "sweep_encoders-broken").exists()
+
+
+def test_sweep__dry_run_measures_and_scores_nothing(sweep):
+    printed = sweep("small", "nameless", "absent", options=("--dry-run",), task="probe/sharpening")
+    assert not sweep.out.exists()
+    line = next(line for line in printed.out.splitlines() if "sweep_encoders:small" in line)
+    assert re.search(r"\| +72 \|", line)  # 24 photos under 3 processings
+    assert re.search(r"2 of 3 rows can be scored", printed.out)
+    # small: 72 views of 4 numbers of 4 bytes
+    assert "disk: 0.0 MB of banks" in printed.out
+    stages = re.findall(r"^\| (.+?) +\| +\d+ s \|$", printed.out, re.M)
+    assert stages[0] == "loading encoders"
+    assert {"Processing probes", "all"} < set(stages)
+    assert "absent" in printed.out
+
+
+def test_pass_s__views_are_made_once_and_forward_passes_add_up():
+    slow = Measured("a", "x", making_s=100, forward_s=30, on_gpu=True)
+    quick = Measured("b", "x", making_s=90, forward_s=20, on_gpu=True)
+    assert pass_s([slow, quick], workers=1) == 100
+    assert pass_s([], workers=1) == 0
+    on_cpu = [Measured("a", "x", making_s=100, forward_s=30), Measured("b", "x", making_s=90, forward_s=20)]
+    assert pass_s(on_cpu, workers=1) == 150
+
+
+def test_groups_of__keeps_every_encoder_and_puts_equal_sizes_together():
+    from benchmark.encoders.provenance import STUDY
+
+    groups = groups_of([row.spec for row in STUDY], 8)
+    assert sorted(s for g in groups for s in g) == sorted(row.spec for row in STUDY)
+    sizes = {row.spec: row.input_px for row in STUDY}
+    flat = [sizes[s] for g in groups for s in g]
+    assert flat == sorted(flat)
+    assert max(map(len, groups)) == 8
+
+
+def test_read_specs(tmp_path):
+    file = tmp_path / "models"
+    file.write_text("a/b # one\n\n  # nothing\nc:d\n")
+    assert read_specs(file) == ["a/b", "c:d"]
+    file.write_text("# nothing\n")
+    with pytest.raises(UsageError, match="names no encoder"):
+        read_specs(file)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_specs(tmp_path / "absent")
+
+
+def test_sweep__needs_encoders(capsys):
+    assert main(["sweep", "--data", "sample"]) == 2
+    assert "which encoders?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "preset", "preprocess", "protocol"),
+    [
+        (["--published"], "iccv2025", "study", "iccv2025"),
+        (["--published", "--preset", "camtrace"], "camtrace", "own", "converged"),
+        (["--published", "--preprocess", "squash"], "iccv2025", "squash", "iccv2025"),
+        (["--model", "control:random-projection"], "camtrace", "own", "converged"),
+    ],
+)
+def test_sweep__preset_of_published_encoders_is_the_studys(given, preset, preprocess, protocol, monkeypatch):
+    """What the run and the loading of encoders are told; nothing is loaded."""
+
+    class Told(Exception):
+        pass
+
+    def stop(options, loading):
+        raise Told(options.preset, loading["preprocess"], options.protocol, options.preprocess)
+
+    told = {}
+    monkeypatch.setattr(sweep_command, "loading_options", lambda args: told.update(loading_options(args)) or told)
+    monkeypatch.setattr(sweep_command, "Voice", lambda args: stop(to_run_options(args), told))
+    with pytest.raises(Told) as caught:
+        sweep_command.run(sweep_command.parser().parse_args([*given, "--data", "sample"]))
+    assert caught.value.args == (preset, preprocess, protocol, preprocess)
+
+
+@pytest.fixture
+def groups(monkeypatch):
+    """How many encoders each group of a sweep would have; nothing is loaded."""
+
+    class Grouped(Exception):
+        pass
+
+    def stop(specs, together):
+        raise Grouped([len(group) for group in groups_of(specs, together)])
+
+    monkeypatch.setattr("benchmark.scoring.sweep.groups_of", stop)
+    monkeypatch.setattr(sweep_command, "open_jobs", lambda args: [])
+
+    def of(*options: str) -> list[int]:
+        names = [option for i in range(5) for option in ("--model", f"some:encoder{i}")]
+        with pytest.raises(Grouped) as caught:
+            sweep_command.run(sweep_command.parser().parse_args([*names, "--data", "sample", "--dry-run", *options]))
+        return caught.value.args[0]
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("options", "sizes"),
+    [
+        ((), [5]),
+        (("--together", "1"), [1] * 5),
+        (("--together", "2"), [2, 2, 1]),
+        (("--one-at-a-time",), [1] * 5),
+        (("--one-at-a-time", "--together", "3"), [1] * 5),
+    ],
+)
+def test_sweep__as_many_encoders_together_as_it_is_told(groups, options, sizes):
+    assert groups(*options) == sizes
+
+
+@pytest.mark.parametrize("together", ["0", "-1"])
+def test_sweep__no_encoder_together_is_refused(together):
+    arguments = ["--model", "some:encoder", "--data", "sample", "--together", together]
+    with pytest.raises(UsageError, match=f"--together {together}: at least one encoder is needed in memory"):
+        sweep_command.run(sweep_command.parser().parse_args(arguments))
+
+
+def test_chosen_specs__each_once_in_the_order_of_the_options(tmp_path):
+    (tmp_path / "models").write_text("b/b\na/a\nc/c")
+    arguments = ["--model", "a/a", "--model", "d/d", "--model", "a/a", "--models", str(tmp_path / "models")]
+    assert sweep_command.chosen_specs(sweep_command.parser().parse_args(arguments)) == ["a/a", "d/d", "b/b", "c/c"]
+
+
+def test_open_jobs__two_sets_of_one_name_are_refused(photos):
+    places = [f"folder:{photos / 'photos'}?name={name}" for name in ("one", "two")]
+
+    def opened(*specs):
+        arguments = [word for spec in specs for word in ("--data", spec)]
+        return sweep_command.open_jobs(sweep_command.parser().parse_args([*arguments, "-t", "knn/sharpening"]))
+
+    assert [job.photos.name for job in opened(*places)] == ["one", "two"]
+    again = places[0].replace("photos?", "photos/?")
+    with pytest.raises(DataError, match="two data sets are called one"):
+        opened(places[0], again)

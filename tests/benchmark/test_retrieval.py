@@ -1,0 +1,247 @@
+"""Pair retrieval against sorting every collection in plain Python, on exact data full of ties."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.retrieval import COLLECTIONS, PairAnswers, nearest_of_own_type, pair_retrieval
+from builders.errors import DataError
+from tests.support.thread_counts import Waking, pieces_beside
+
+
+def exact_photos(seed: int, n: int, dimension: int = 16) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """2 n shuffled photos in n pairs; norms are powers of two, so that similarities are exact and tie."""
+    rng = np.random.default_rng(seed)
+    embeddings = np.zeros((2 * n, dimension), np.float32)
+    for row in embeddings:
+        nonzero = rng.choice([1, 4, 16])
+        row[rng.choice(dimension, nonzero, replace=False)] = rng.choice([-1, 1], nonzero)
+        row *= 2.0 ** rng.integers(-2, 3) if rng.random() > 0.05 else 0.0
+    order = rng.permutation(2 * n)
+    return embeddings, np.repeat(np.arange(n), 2)[order], np.tile(["camera", "phone"], n)[order]
+
+
+def reference_ranks(
+    embeddings: np.ndarray, pair_ids: np.ndarray, types: np.ndarray, query: int, collection: str
+) -> tuple[int, int]:
+    """Distractors nearer than the target, and as near."""
+
+    def cosine(i: int, j: int) -> float:
+        a, b = embeddings[i].astype(float), embeddings[j].astype(float)
+        norms = np.sqrt((a**2).sum()) * np.sqrt((b**2).sum())
+        return float((a * b).sum() / norms) if norms else 0.0
+
+    photos = range(len(embeddings))
+    (target,) = (i for i in photos if pair_ids[i] == pair_ids[query] and i != query)
+    wanted = types[target] if collection == "same" else types[query]
+    distractors = [i for i in photos if types[i] == wanted and i not in (query, target)]
+    found = [cosine(query, i) for i in distractors]
+    return sum(s > cosine(query, target) for s in found), sum(s == cosine(query, target) for s in found)
+
+
+def assert_equals_reference(answers: PairAnswers, photos: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    _, pair_ids, types = photos
+    for (c, collection), direction, pair in itertools.product(enumerate(COLLECTIONS), range(2), range(answers.n)):
+        is_query = (pair_ids == answers.pair_ids[pair]) & (types == answers.camera_types[direction])
+        expected = reference_ranks(*photos, int(np.flatnonzero(is_query)[0]), collection)
+        assert (answers.nearer[c, direction, pair], answers.tied[c, direction, pair]) == expected
+
+
+@pytest.mark.parametrize(("seed", "n"), [(0, 12), (1, 12), (2, 30), (3, 2), (4, 1)])
+def test_pair_retrieval__equals_sorting_every_collection(seed: int, n: int) -> None:
+    photos = exact_photos(seed, n)
+    answers = pair_retrieval(*photos)
+    assert_equals_reference(answers, photos)
+    assert n < 10 or answers.tied.any()
+
+
+@pytest.mark.parametrize(("seed", "n"), [(0, 12), (3, 2), (4, 1)])
+def test_plain_recall__among_all_other_photos(seed: int, n: int) -> None:
+    """Each photo as a query, every other photo as a candidate, ties in random order."""
+    embeddings, pair_ids, types = exact_photos(seed, n)
+    wide = embeddings.astype(float)
+    norms = np.linalg.norm(wide, axis=1)
+    cosines = wide @ wide.T / np.where(np.outer(norms, norms) > 0, np.outer(norms, norms), 1)
+    found = []
+    for query in range(2 * n):
+        others = np.flatnonzero(np.arange(2 * n) != query)
+        [target] = [i for i in others if pair_ids[i] == pair_ids[query]]
+        best = others[cosines[query, others] == cosines[query, others].max()]
+        found.append(np.mean(best == target))
+    answers = pair_retrieval(embeddings, pair_ids, types)
+    assert answers.values["all"] == pytest.approx(np.mean(found))
+    assert answers.chance["all"] == pytest.approx(1 / (2 * n - 1))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 25), st.sampled_from([1, 2000, 9000, 40_000]))
+def test_pair_retrieval__memory_changes_nothing(seed: int, n: int, memory_bytes: int) -> None:
+    photos = exact_photos(seed, n)
+    small, large = pair_retrieval(*photos, memory_bytes=memory_bytes), pair_retrieval(*photos)
+    np.testing.assert_array_equal(small.nearer, large.nearer)
+    np.testing.assert_array_equal(small.tied, large.tied)
+
+
+@pytest.mark.parametrize(("memory_bytes", "pieces"), [(1 << 28, [48]), (40_000, [48] * 4)])
+def test_pair_retrieval__pieces_side_by_side_count_what_sorting_finds(
+    memory_bytes: int, pieces: list[int], two_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.retrieval.LEAST_SIMILARITIES", 1)
+    seen = pieces_beside(monkeypatch, "benchmark.retrieval")
+    torch.set_num_threads(3)  # 12 parts of the queries, two directions, two collections
+    photos = exact_photos(3, 60)
+    assert_equals_reference(pair_retrieval(*photos, memory_bytes=memory_bytes), photos)
+    assert [len(beside) for beside in seen] == pieces
+
+
+@pytest.mark.parametrize("n", [300, 700])
+def test_pair_retrieval__wakes_no_thread_but_those_of_pieces(n: int, two_threads: None) -> None:
+    rng = np.random.default_rng(0)
+    with Waking() as waking:
+        answers = pair_retrieval(rng.normal(size=(2 * n, 64)), np.arange(2 * n) % n, np.arange(2 * n) // n)
+    assert answers.nearer.shape == (2, 2, n)
+    assert waking.operations > 20
+    assert waking.seen == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 15))
+def test_pair_retrieval__order_of_photos_is_irrelevant(seed: int, n: int) -> None:
+    embeddings, pair_ids, types = exact_photos(seed, n)
+    order = np.random.default_rng(seed).permutation(2 * n)
+    one = pair_retrieval(embeddings, pair_ids, types)
+    two = pair_retrieval(embeddings[order], pair_ids[order], types[order])
+    np.testing.assert_array_equal(one.nearer, two.nearer)
+    np.testing.assert_array_equal(one.tied, two.tied)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.2, 20))
+def test_pair_retrieval__offset_of_one_camera_type_distracts(seed: int, size: float) -> None:
+    """One constant added to all photos of one type lowers ``different``, more than it lowers ``same``."""
+    rng = np.random.default_rng(seed)
+    n, dimension = 40, 24
+    scenes = rng.normal(size=(n, dimension))
+    photos = np.concatenate([scenes + 0.5 * rng.normal(size=scenes.shape) for _ in range(2)])
+    offset = rng.normal(size=dimension)
+    shifted = photos.copy()
+    shifted[:n] += (2 + size) * np.sqrt(dimension) * offset / np.linalg.norm(offset)
+    pairs, types = np.tile(np.arange(n), 2), np.repeat(["old", "phone"], n)
+    clean, marked = (pair_retrieval(x, pairs, types).values for x in (photos, shifted))
+    assert marked["spd"] > clean["spd"] + 0.2
+    assert marked["different"] < clean["different"] - 0.2
+
+
+def test_per_pair__hand_computed() -> None:
+    answers = PairAnswers(
+        (0, 1, 2, 3, 4, 5),
+        ("old", "phone"),
+        np.array([[[0] * 6, [0, 0, 0, 0, 1, 5]], [[0, 1, 2, 3, 4, 5], [0, 0, 0, 0, 0, 4]]], np.int32),
+        np.array([[[0] * 6, [0] * 6], [[0] * 6, [0, 0, 0, 0, 1, 1]]], np.int32),
+    )
+    values = answers.values
+    assert values["same"] == pytest.approx((6 + 4) / 12)
+    assert values["different"] == pytest.approx((1 + 4.5) / 12)
+    assert values["spd"] == pytest.approx(4.5 / 12)
+    assert values["same-to-phone"] == 1.0  # direction 0: queries of the first type
+    assert values["same-to-old"] == pytest.approx(4 / 6)
+    assert values["different-to-phone"] == pytest.approx(1 / 6)
+    assert values["same-at-5"] == pytest.approx(11 / 12)
+    assert values["different-at-5"] == pytest.approx((5 + 5.5) / 12)
+    assert values["same-mrr"] == pytest.approx((6 + 4 + 1 / 2 + 1 / 6) / 12)
+    assert values["different-mrr"] == pytest.approx(
+        (1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5 + 1 / 6 + 4 + (1 + 1 / 2) / 2 + (1 / 5 + 1 / 6) / 2) / 12
+    )
+    assert answers.chance["same"] == 1 / 6
+    assert answers.chance["same-at-5"] == 5 / 6
+    assert answers.chance["different-mrr"] == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5 + 1 / 6) / 6)
+    assert answers.chance["spd"] == 0
+    assert set(answers.chance) == set(values)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1])
+def test_pair_retrieval__all_embeddings_equal_score_at_chance(value: float) -> None:
+    _, pair_ids, types = exact_photos(0, 8)
+    answers = pair_retrieval(np.full((16, 5), value, np.float32), pair_ids, types)
+    assert (answers.tied == 7).all()
+    assert answers.values == pytest.approx(answers.chance)
+
+
+def test_pair_retrieval__copies_tie_with_the_target() -> None:
+    """Real-valued copies of the target at other places of the matrix product are neither nearer nor farther."""
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(300, 61)).astype(np.float32)
+    pairs, types = np.tile(np.arange(150), 2), np.repeat(["a", "b"], 150)
+    embeddings[150:] = embeddings[150]
+    answers = pair_retrieval(embeddings, pairs, types)
+    assert (answers.nearer[0, 0] == 0).all()
+    assert (answers.tied[0, 0] == 149).all()
+
+
+def test_pair_retrieval__perfect_encoder() -> None:
+    scenes = np.random.default_rng(0).normal(size=(50, 8))
+    answers = pair_retrieval(np.concatenate([scenes, scenes * 3]), np.tile(np.arange(50), 2), np.repeat([0, 1], 50))
+    assert answers.values["same"] == answers.values["different"] == answers.values["same-mrr"] == 1.0
+    assert answers.camera_types == (0, 1)
+
+
+def test_pair_retrieval__huge_and_tiny_embeddings() -> None:
+    embeddings, pair_ids, types = exact_photos(5, 10)
+    scale = np.where(np.arange(20) % 2, 1e300, 1e-300)[:, None]
+    one, two = pair_retrieval(embeddings, pair_ids, types), pair_retrieval(embeddings * scale, pair_ids, types)
+    np.testing.assert_array_equal(one.recall(1) > 0, two.recall(1) > 0)
+
+
+PAIRS, TYPES = np.array([0, 0, 1, 1]), np.array(["old", "phone", "old", "phone"])
+
+
+@pytest.mark.parametrize(
+    ("pair_ids", "types", "message"),
+    [
+        ([0, 0, 1, 2], TYPES, r"pair 1 has 1 photo\(s\) of old and 0 of phone"),
+        ([0, 0, 0, 0], TYPES, r"pair 0 has 2 photo\(s\) of old and 2 of phone"),
+        ([0, 1, 0, 1], TYPES, r"pair 0 has 2 photo\(s\) of old and 0 of phone"),
+        (PAIRS, ["old"] * 4, "two camera types, got 1"),
+        (PAIRS, list("abcd"), "two camera types, got 4"),
+        (PAIRS[:3], TYPES, "one embedding, pair id and camera type per photo"),
+        ([], [], "one embedding, pair id and camera type per photo"),
+    ],
+)
+def test_pair_retrieval__bad_pairs_are_one_sentence(pair_ids: list, types: list, message: str) -> None:
+    with pytest.raises(DataError, match=message) as error:
+        pair_retrieval(np.eye(4), pair_ids, types)
+    assert "\n" not in str(error.value)
+
+
+def test_pair_retrieval__nan() -> None:
+    embeddings = np.eye(4)
+    embeddings[2, 1] = np.nan
+    with pytest.raises(DataError, match="photo 2 holds a NaN"):
+        pair_retrieval(embeddings, PAIRS, TYPES)
+
+
+@pytest.mark.parametrize("memory_bytes", [1 << 28, 1])
+def test_nearest_of_own_type__equals_looking_at_every_photo(memory_bytes: int) -> None:
+    embeddings, pair_ids, types = exact_photos(3, 9)
+    wanted = [(1, 4), (0, 0), (1, 8), (0, 5)]
+    found = nearest_of_own_type(embeddings, pair_ids, types, wanted, memory_bytes=memory_bytes)
+
+    def cosine(i: int, j: int) -> float:
+        a, b = embeddings[i].astype(float), embeddings[j].astype(float)
+        norms = np.linalg.norm(a) * np.linalg.norm(b)
+        return float(a @ b / norms) if norms else 0.0
+
+    for (direction, pair), one in zip(wanted, found, strict=True):
+        assert (pair_ids[one.query], types[one.query]) == (pair, ["camera", "phone"][direction])
+        assert (pair_ids[one.target], types[one.target]) == (pair, ["phone", "camera"][direction])
+        own = [i for i in range(18) if types[i] == types[one.query] and i != one.query]
+        assert one.distractor in own
+        assert one.distractor_similarity == pytest.approx(max(cosine(one.query, i) for i in own))
+        assert cosine(one.query, one.distractor) == pytest.approx(one.distractor_similarity)
+        assert one.target_similarity == pytest.approx(cosine(one.query, one.target))

@@ -1,0 +1,213 @@
+"""What libraries, files and code of others say is one printable line of bounded length, in results and sentences."""
+
+import argparse
+import contextlib
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmark.audit import scan
+from benchmark.bank import fill_banks
+from benchmark.bank.bank import Bank
+from benchmark.bank.block_files import read_block
+from benchmark.bank.keys import LAYOUT
+from benchmark.cli import audit as audit_command
+from benchmark.cli import score as scoring_command
+from benchmark.cli.console import Console
+from benchmark.cli.parser import read_toml
+from benchmark.encoders.loaders.python import as_encoder
+from benchmark.encoders.loaders.study_weights import read_encoder
+from benchmark.encoders.loaders.weights_check import load_exactly
+from benchmark.erasing.folder import load_eraser
+from benchmark.options import RunOptions
+from benchmark.report import text
+from benchmark.results.answers import read_answers
+from benchmark.results.schema import Failure, Result
+from benchmark.scoring import tasks_run
+from benchmark.scoring.reproduce import Invocation
+from benchmark.scoring.request import Failed
+from benchmark.scoring.sweep import run_sweep
+from benchmark.scoring.tasks_run import OUTCOME, CachedOutcome
+from benchmark.views import PlainViews, iterate_views
+from builders.errors import DataError
+from builders.photos import PhotoSet
+from tests.support.untrusted_text import PLANTED, SAID, Where, bar_that_tells, raising
+
+
+def of_a_preprocessing() -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    photos = PhotoSet.of_bytes("toy", {"a": buffer.getvalue()})
+    [views] = iterate_views(photos, [0], PlainViews(), [raising(ValueError(PLANTED))])
+    return views.failure
+
+
+def of_an_ended_worker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = MagicMock()
+    pool.return_value.__enter__.return_value.map = raising(OSError(PLANTED))
+    pool.return_value.__exit__.return_value = False
+    monkeypatch.setattr("benchmark.audit.scan.ProcessPoolExecutor", pool)
+    subject: Any = SimpleNamespace(name="toy", photos=range(2), blocks=2, stamp=lambda number: "")
+    scan._scan_photos(subject, scan.Plan(), folder, 2, False)
+
+
+def of_an_audited_photo() -> str:
+    row: Any = SimpleNamespace(id="a", label="", split=0, source="", owner="")
+    subject: Any = SimpleNamespace(head=raising(ValueError(PLANTED)))
+    return scan._photo(subject, scan.Plan(), 0, 0, row, {})[0]["failure"]
+
+
+def bank_of(folder: Path) -> Bank:
+    (folder / "key.json").write_text(json.dumps({"layout": LAYOUT}))
+    return Bank.at(folder)
+
+
+def result_with(failure: dict[str, Any]) -> Result:
+    facts: dict[str, Any] = {"id": "a", "dimension": 512}
+    raw = Result(facts, {"name": "toy"}, {"device": "cpu"}, (), (), {}, "2026-11-20T10:00:00Z").to_json()
+    return Result.from_json(json.dumps({**json.loads(raw), "failures": [failure]}), where="a.json")
+
+
+def of_a_question() -> str:
+    question: Any = SimpleNamespace(read_answers=raising(ValueError(PLANTED)))
+    return read_answers({"knn/jpeg/found": np.zeros(1)}, {"knn/jpeg": question}).unreadable["knn/jpeg"]
+
+
+def of_what_was_kept(folder: Path) -> str:
+    (folder / OUTCOME).write_bytes(b"")
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        assert CachedOutcome(folder, {}).load() is None
+    return said.getvalue()
+
+
+def of_a_task() -> str:
+    job: Any = SimpleNamespace(task=SimpleNamespace(run=raising(ValueError(PLANTED))), given=None, slot=None)
+    return tasks_run._run(job).reason
+
+
+class Stubborn(torch.nn.Module):
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise TypeError(PLANTED)
+
+
+def grey(picture: Image.Image) -> np.ndarray:
+    return np.zeros((3, 8, 8), np.float32)
+
+
+def of_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.encoders.loaders.study_weights._ARCHITECTURES", {"resnet50": torch.nn.Identity})
+    torch.save({}, folder / "a.pth")
+    read_encoder("checkpoint:dino-resnet50", folder / "a.pth")
+
+
+UNKNOWN = f"Failure.__init__() got an unexpected keyword argument 'a\\x1b[2J{'x' * 300}"
+
+WHERE = {
+    "preprocessing": Where(
+        "", ValueError(), lambda d, _: of_a_preprocessing(), f"preprocessing failed (ValueError: {SAID})"
+    ),
+    "scan": Where(
+        "benchmark.audit.scan.read_untrusted_arrays", ValueError(PLANTED), lambda d, _: list(scan.Scan(d, 1).blocks()),
+        f"DIR/00000.parquet: damaged (ValueError: {SAID}), removed; run again, it is read anew",
+    ),
+    "worker": Where(
+        "", ValueError(), of_an_ended_worker, f"toy: a worker process ended ({SAID}); run again, it goes on"
+    ),
+    "audited photo": Where("", ValueError(), lambda d, _: of_an_audited_photo(), f"ValueError: {SAID}"),
+    "bank": Where(
+        "benchmark.bank.bank.shape_and_dtype", ValueError(PLANTED), lambda d, _: bank_of(d),
+        f"DIR: no bank that can be read (ValueError: {SAID})",
+    ),
+    "block": Where(
+        "benchmark.bank.block_files.parse_arrays",
+        OSError(PLANTED),
+        lambda d, _: read_block(b"", "a", 0, (1, 1), "<f2"),
+        f"a: no block of a bank (OSError: {SAID})",
+    ),
+    "field": Where(
+        "", ValueError(), lambda d, _: result_with({PLANTED: 1}),
+        f"a.json: a field is missing or unknown ({UNKNOWN[:297]}...)",
+    ),
+    "answers": Where(
+        "", ValueError(), lambda d, _: of_a_question(), f"its answers cannot be read (ValueError: {SAID})"
+    ),
+    "kept": Where(
+        "benchmark.scoring.tasks_run.read_untrusted_arrays", OSError(PLANTED), lambda d, _: of_what_was_kept(d),
+        f"camtrace: warning: DIR: not whole (OSError: {SAID}); made again\n",
+    ),
+    "task": Where("", ValueError(), lambda d, _: of_a_task(), f"ValueError: {SAID}"),
+    "toml": Where(
+        "benchmark.cli.parser.read_untrusted_text", ValueError(PLANTED), lambda d, _: read_toml(Path("c.toml")),
+        f"--config c.toml: not TOML ({SAID})",
+    ),
+    "eraser": Where(
+        "benchmark.erasing.folder.read_untrusted_text", ValueError(PLANTED), lambda d, _: load_eraser(d),
+        f"DIR: not the form of an eraser (ValueError: {SAID})",
+    ),
+    "module": Where(
+        "", ValueError(), lambda d, _: as_encoder(Stubborn(), name="toy", preprocess=grey, device="cpu"),
+        f"toy: the module cannot be copied (TypeError: {SAID})",
+    ),
+    "bundled weights": Where(
+        "torch.nn.Module.load_state_dict", RuntimeError(PLANTED),
+        lambda d, _: load_exactly("a", torch.nn.Identity(), {}, "the architecture"),
+        f"a: the weights do not fit the architecture ({SAID})",
+    ),
+    "weights": Where(
+        "torch.nn.Module.load_state_dict", RuntimeError(PLANTED), of_weights,
+        f"checkpoint:dino-resnet50: the weights do not fit resnet50 ({SAID})",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", WHERE.values(), ids=WHERE)
+def test_said__is_one_line_of_bounded_length(where: Where, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert where.heard(tmp_path, monkeypatch) == where.said.replace("DIR", str(tmp_path))
+
+
+def test_voice__what_it_says_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    voice = Console(argparse.Namespace(quiet=False, verbose=True, json=False))
+    voice.notice("scoring a on folder:b\n\x1b[2Jc")
+    voice.detail("a\nb")
+    assert capsys.readouterr().err.splitlines() == [r"scoring a on folder:b\x0a\x1b[2Jc", r"a\x0ab"]
+
+
+def test_fill_banks__the_bar_has_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("benchmark.bank.fill.fill.tqdm", bar_that_tells(said))
+    fill_banks(PhotoSet.of_bytes("toy", {}), PlainViews(), [], [], blocks=(), label="a\nb on c\x1b")
+    assert said == [r"a\x0ab on c\x1b"]
+
+
+def test_failures__of_somebody_elses_result_are_readable() -> None:
+    failure = Failure("task", "probe/jpeg\x1b", "a\nb\x1b[2J | c")
+    result = Result({"id": "a"}, {"name": "toy"}, {}, (), (failure,), {}, "2026-11-20T10:00:00Z")
+    assert text._failures(result).splitlines()[-1] == r"| task probe/jpeg\x1b | a\x0ab\x1b[2J \| c |"
+
+
+def test_audit__names_its_folder_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    found: Any = SimpleNamespace(verdict="not confounded", findings=(), repairs=())
+    audit_command._print(found, Path("a\nb\x1b"))
+    assert capsys.readouterr().out.splitlines()[-1] == r"written to a\x0ab\x1b: open a\x0ab\x1b/audit.html"
+
+
+def test_left_out__encoders_are_named_on_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("benchmark.scoring.sweep.write_reports", lambda *_: "")
+    scoring_command._say_missing(Failed("a", DataError("a\nb\x1b: no such file")))
+    rows = run_sweep([["a\nb\x1b:c"]], [], RunOptions(), {}, tmp_path, origin=Invocation(), say=print)
+    assert rows == []
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == r"camtrace: a\x0ab\x1b: no such file"
+    assert len(said) == 2
+    assert said[1].startswith(r"camtrace: a\x0ab\x1b:c: unknown encoder")

@@ -1,0 +1,137 @@
+"""All processings with preprocessing, batched, against one photo at a time through Pillow."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from benchmark.encoders.preprocess.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
+from benchmark.views import possible, torch_views
+from benchmark.views.recipe import ORIGINAL
+from builders.pixels.parameters import PROCESSINGS, STUDY_PROCESSINGS
+from builders.pixels.reference import process_by_pillow
+
+BICUBIC, BILINEAR, BOX, LANCZOS = (int(Image.Resampling[n]) for n in ("BICUBIC", "BILINEAR", "BOX", "LANCZOS"))
+NAMES = STUDY_PROCESSINGS  # those that a device makes
+PIXELS = (
+    Pixels((ResizeShort(24, BICUBIC), CenterCrop(24, 24, "round"))),
+    Pixels((ResizeTo(20, 31, BILINEAR),)),
+    Pixels((CenterSquare(0.875), ResizeTo(16, 16, BOX))),
+    Pixels((ResizeShort(9, LANCZOS), CenterCrop(20, 13))),
+    Pixels((CenterCrop(30, 30),)),
+)
+PLANS = [pixels.plan for pixels in PIXELS]
+SIZES = [(2, 2), (3, 5), (4, 33), (5, 2), (16, 16), (17, 40), (39, 23), (120, 31), (31, 150), (75, 64)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_torch_views__equal_pillow(size, pictures):
+    photos = pictures(*size)
+    ids = [f"photo {i}" for i in range(len(photos))]
+    assert all(possible(*size, photo_id, NAMES, PLANS, 3) for photo_id in ids)
+    names = (*NAMES[:5], ORIGINAL, *NAMES[5:])
+    made = torch_views(torch.from_numpy(photos), ids, names, PLANS, seed=3)
+    for i, (photo, photo_id) in enumerate(zip(photos, ids, strict=True)):
+        for v, name in enumerate(names):
+            image = Image.fromarray(photo)
+            if name != ORIGINAL:
+                image = process_by_pillow(image, PROCESSINGS[name], photo_id, 3)
+            for plan, pixels in enumerate(PIXELS):
+                np.testing.assert_array_equal(made[plan][i, v], pixels(image), f"{name}, {pixels}")
+
+
+def test_torch_views__a_batch_equals_its_photos_one_by_one(pictures):
+    photos = torch.from_numpy(np.concatenate([pictures(61, 45, seed) for seed in range(3)]))
+    ids = [str(i) for i in range(len(photos))]
+    together = torch_views(photos, ids, NAMES, PLANS[:2])
+    split = torch_views(photos, ids, NAMES, PLANS[:2], photos_at_once=5)
+    alone = [torch_views(photos[i : i + 1], ids[i : i + 1], NAMES, PLANS[:2]) for i in range(len(photos))]
+    for plan in range(2):
+        assert together[plan].shape == (12, 14, *((24, 24), (31, 20))[plan], 3)
+        assert torch.equal(together[plan], split[plan])
+        assert torch.equal(together[plan], torch.cat([made[plan] for made in alone]))
+
+
+MIXED = [
+    (61, 45),
+    (2, 9),
+    (60, 46),
+    (16, 16),
+    (5, 48),
+    (4, 3),
+    (33, 17),
+    (3, 40),
+    (64, 48),
+    (15, 31),
+    (61, 45),
+    (17, 2),
+]
+
+
+@pytest.mark.parametrize("photos_at_once", [None, 5])
+def test_torch_views__photos_of_many_sizes_equal_each_alone(pictures, photos_at_once):
+    photos = [torch.from_numpy(pictures(*size, seed)[seed % 3]) for seed, size in enumerate(MIXED)]
+    canvas = torch.full((len(MIXED), 50, 66, 3), 201, dtype=torch.uint8)  # what lies beyond a photo must not matter
+    for place, photo in zip(canvas, photos, strict=True):
+        place[: photo.shape[0], : photo.shape[1]] = photo
+    ids = [f"{i}" for i in range(len(MIXED))]
+    made = torch_views(canvas, ids, NAMES, PLANS, sizes=MIXED, photos_at_once=photos_at_once)
+    for i, photo in enumerate(photos):
+        alone = torch_views(photo[None], ids[i : i + 1], NAMES, PLANS)
+        for together, own in zip(made, alone, strict=True):
+            for v, name in enumerate(NAMES):
+                assert torch.equal(together[i, v], own[0, v]), f"{MIXED[i]}, {name}"
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses operations on tensors of two devices, which a GPU would refuse, but for copies from one to the other."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        places = {x.device.type for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor) and x.ndim}
+        assert len(places) < 2 or func.overloadpacket.__name__ in ("_to_copy", "copy_"), func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("sizes", [[(50, 40)] * 3, [(50, 40), (3, 9), (32, 40)]], ids=["one size", "many sizes"])
+def test_torch_views__keep_to_the_device_of_the_photos(sizes):
+    """On a device that only knows shapes, as far as a machine without a GPU can see."""
+    photos = torch.empty((3, 40, 50, 3), dtype=torch.uint8, device="meta")
+    with OneDevice():
+        made = torch_views(photos, list("abc"), NAMES, PLANS[:2], sizes=sizes)
+    assert [(views.device.type, tuple(views.shape)) for views in made] == [
+        ("meta", (3, 14, 24, 24, 3)),
+        ("meta", (3, 14, 31, 20, 3)),
+    ]
+
+
+def test_torch_views__names_in_any_order(pictures):
+    photos = torch.from_numpy(pictures(20, 30))
+    names = ("interpolation-box", "jpeg-q75-420", "sharpening-x4", "jpeg-q75-444")
+    made = torch_views(photos, list("abcd"), names, PLANS[:1])[0]
+    for v, name in enumerate(names):
+        assert torch.equal(made[:, v], torch_views(photos, list("abcd"), [name], PLANS[:1])[0][:, 0])
+
+
+def test_possible__asks_for_the_photo_itself_too():
+    """A plan that takes every processed size but not the photo's own."""
+
+    def plan(width, height):
+        return None if (width, height) == (20, 30) else PIXELS[0].plan(width, height)
+
+    assert possible(20, 30, "a", ["resizing-x2"], [plan])
+    assert not possible(20, 30, "a", ["resizing-x2", ORIGINAL], [plan])
+
+
+def test_possible__says_no_where_pillow_must_speak():
+    assert not possible(40_000, 3, "id", ["resizing-x2"], PLANS[:1])  # no JPEG file has such a side
+    assert possible(40_000, 3, "id", ["resizing-x0.5"], PLANS[:1])
+    assert not possible(9, 1, "id", ["resizing-x0.5"], PLANS[:1])  # leaves no pixel
+    twice = Pixels((ResizeTo(9, 9, BICUBIC), ResizeTo(5, 5, BICUBIC)))
+    assert not possible(30, 30, "id", ["jpeg-q75-420"], [twice.plan])
+    assert not possible(30, 30, "id", ["jpeg-q75-420"], [Pixels((ResizeTo(9, 9, int(Image.Resampling.HAMMING)),)).plan])
+
+
+def test_possible__a_size_that_the_preprocessing_refuses():
+    assert not possible(30, 30, "id", ["jpeg-q75-420"], [Pixels((ResizeTo(0, 5, BICUBIC),)).plan])

@@ -1,0 +1,57 @@
+"""Processes of this machine that take rank after rank."""
+
+import os
+import sys
+
+import pytest
+
+from builders.cluster import run_locally
+from builders.errors import UsageError
+
+DEVICE = """
+import json, os, sys
+for line in sys.stdin:
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+    print(json.dumps({"rank": int(line), "reason": f"{seen}, {os.environ['OMP_NUM_THREADS']}"}), flush=True)
+"""
+
+DYING = """
+import os, sys
+for line in sys.stdin:
+    os._exit(3) if line.strip() == "1" else print('{"reason": ""}', flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("visible", "listed", "seen"),
+    [
+        ("2,5", 8, {"2", "5"}),
+        ("", 8, {""}),
+        (None, 3, {"0", "1", "2"}),
+        (None, 0, {"all"}),
+    ],
+)
+def test_run_locally__a_process_sees_one_gpu_of_those_that_may_be_used(tmp_path, monkeypatch, visible, listed, seen):
+    """Four processes; what the driver lists counts where ``CUDA_VISIBLE_DEVICES`` is not set."""
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\n" + "".join(f"echo 'GPU {n}: Fake (UUID: GPU-{n})'\n" for n in range(listed)))
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    reasons = run_locally([sys.executable, "-S", "-c", DEVICE], range(12), 4)
+    assert sorted(reasons) == list(range(12))
+    assert {reason.rpartition(", ")[0] for reason in reasons.values()} <= seen
+
+
+def test_run_locally__a_process_that_dies_costs_its_rank():
+    assert run_locally([sys.executable, "-S", "-c", DYING], range(4), 1) == {
+        1: "its process ended with status 3; what it said stands above"
+    }
+
+
+def test_run_locally__no_processes_are_refused():
+    with pytest.raises(UsageError, match="--workers 0: at least 1"):
+        run_locally(["true"], [0], 0)

@@ -1,0 +1,171 @@
+"""Cutting, freezing, markers, places: nothing here knows of photos."""
+
+import json
+import time
+from dataclasses import replace
+
+import pytest
+
+from builders.cluster import (
+    Finished,
+    Markers,
+    Plan,
+    RankPlan,
+    StorageFolder,
+    cut,
+    progress,
+    read_plan,
+    state_text,
+    write_plan,
+)
+from builders.cluster.worker import work_ranks
+from builders.errors import DataError, UsageError
+
+PLAN = Plan("count", ("count", "OUTPUT"), "out", tuple(RankPlan((str(n),), 10) for n in range(3)), {"the moon": "full"})
+
+
+class Counting:
+    """Work that writes a file for each unit."""
+
+    def __init__(self, place, moon="full", stop=()):
+        self.place, self.moon, self.stop, self.ran = place, moon, stop, []
+
+    def facts(self, units):
+        return {"the moon": self.moon}
+
+    def run(self, units, tick):
+        from builders.cluster import RankResult
+
+        self.ran += units
+        if units[0] in self.stop:
+            raise ZeroDivisionError("no more numbers\nsecond line")
+        self.place.write(f"{units[0]}.txt", units[0].encode())
+        tick(10)
+        return RankResult({f"{units[0]}.txt": "hash"}, failures=1)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def place(tmp_path):
+    place = StorageFolder.of(tmp_path / "plan")
+    write_plan(PLAN, place)
+    return place
+
+
+@pytest.mark.parametrize(("units", "count"), [(1, 1), (7, 3), (10, 10), (10, 25), (1000, 64)])
+def test_cut__every_unit_once_in_order(units, count):
+    given = [(str(n), 5, 1 + n % 3) for n in range(units)]
+    ranks = cut(given, 60.0, count)
+    assert [unit for rank in ranks for unit in rank.units] == [name for name, _, _ in given]
+    assert sum(rank.size for rank in ranks) == 5 * units
+    assert len(ranks) == min(units, count)
+    longest = max(sum(1 + int(unit) % 3 for unit in rank.units) for rank in ranks)
+    assert longest <= 2 * units / len(ranks) + 3
+
+
+def test_cut__by_time_gives_costly_units_ranks_of_their_own():
+    ranks = cut([("a", 1, 10.0), ("b", 1, 5.0), ("c", 1, 2.0), ("d", 1, 2.0)], 10.0)
+    assert [rank.units for rank in ranks] == [("a",), ("b", "c", "d")]
+
+
+def test_plan__is_read_as_it_was_written_and_never_changed(place):
+    read, there = read_plan(str(place))
+    assert (read, there) == (PLAN, place)
+    assert read_plan(f"{place}/plan.json")[0].name == PLAN.name
+    write_plan(PLAN, place)
+    with pytest.raises(UsageError, match="holds another plan"):
+        write_plan(replace(PLAN, output="elsewhere"), place)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"format": 9}', '{"format": 1, "kind": "x"}', '{"format": 1, "ranks": 3}']
+)
+def test_plan__from_a_stranger(tmp_path, text):
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(DataError):
+        read_plan(str(tmp_path))
+
+
+def test_work__only_what_is_missing(place):
+    work = Counting(place, stop=("1",))
+    told = []
+    failed = work_ranks(PLAN, place, [0, 1, 2], lambda: work, told=lambda rank, reason: told.append((rank, reason)))
+    assert failed == {1: "ZeroDivisionError: no more numbers"}
+    assert told == [(0, ""), (1, failed[1]), (2, "")]
+    now = progress(PLAN, place)
+    assert (now.done, now.missing, now.running) == ([0, 2], [1], [])
+    assert "failed on" in state_text(now, place)
+    again = Counting(place)
+    assert work_ranks(PLAN, place, [0, 1, 2], lambda: again) == {}
+    assert again.ran == ["1"]
+    done = Markers(place, PLAN.name).all()
+    assert not done.failed
+    assert {rank: (f.items, f.failures, f.files) for rank, f in done.done.items()} == {
+        n: (10, 1, {f"{n}.txt": "hash"}) for n in range(3)
+    }
+    assert state_text(progress(PLAN, place), place).endswith(f"next: camtrace finish {place}")
+
+
+def test_work__refuses_a_machine_that_differs_before_it_works(place):
+    work = Counting(place, moon="new")
+    (reason,) = work_ranks(PLAN, place, [1], lambda: work).values()
+    assert "the moon here: new; of the plan: full" in reason
+    assert work.ran == []
+
+
+def test_markers__of_another_plan_or_damaged_do_not_count(place):
+    markers = Markers(place, PLAN.name)
+    markers.finish(0, Finished({"a": "b"}, 1, 0, 2.0, "here"))
+    assert Markers(place, "another").done(0) is None
+    path = place.folder / "ranks/00000.done.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "items": 2}))
+    assert markers.done(0) is None
+
+
+def test_status__a_rank_that_fell_silent_was_killed_and_one_that_does_not_move_is_told(place, monkeypatch):
+    markers, now = Markers(place, PLAN.name), time.time()
+    markers.finish(0, Finished({}, 10, 0, 5.0))
+    markers.beat(1, now - 3000, now - 1200, 4)
+    markers.beat(2, now, now, 0)
+    monkeypatch.setattr("time.time", lambda: now + 30)
+    found = progress(PLAN, place)
+    assert (found.running, found.gone) == ([1, 2], [])
+    assert found.rate == 2 * 10 / 5
+    assert found.seconds_left == (20 - 4) / 4
+    said = state_text(found, place)
+    assert "rank 1: running on" in said
+    assert "nothing was finished for 20 minutes" in said
+    assert said.endswith("wait: every rank that is missing is at work")
+    monkeypatch.setattr("time.time", lambda: now + 3000)
+    assert progress(PLAN, place).gone == [1, 2]
+
+
+@pytest.mark.parametrize("address", ["folder", "memory://places"])
+def test_place__files(tmp_path, address):
+    place = StorageFolder.of(address if "://" in address else tmp_path / address) / "deeper"
+    assert place.names() == []
+    assert place.read("a") is None
+    place.write("a", b"1")
+    place.write("a", b"2")
+    (tmp_path / "file").write_bytes(b"3")
+    place.put(tmp_path / "file", "below/b")
+    place.get("below/b", tmp_path / "back" / "b")
+    assert (tmp_path / "back" / "b").read_bytes() == b"3"
+    assert (place.read("a"), place.names(), (place / "below").names()) == (b"2", ["a"], ["b"])
+    with pytest.raises(DataError, match="is not there"):
+        place.get("c", tmp_path / "c")
+    place.remove("a")
+    place.remove("a")
+    assert place.names() == []
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_place__refuses_repositories_and_says_what_an_address_needs():
+    with pytest.raises(UsageError, match="every file is a commit"):
+        StorageFolder.of("hf://datasets/me/photos")
+    assert str(StorageFolder.of("hf://buckets/me/photos/")) == "hf://buckets/me/photos"
+    with pytest.raises(UsageError, match="no address that can be read"):
+        StorageFolder.of("nonsense://x").read("y")

@@ -1,0 +1,244 @@
+"""The header reader against Pillow, which decodes the same tables by libjpeg."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from builders.pixels.headers.jpeg import read_jpeg_header, read_structure, subsampling_name
+from builders.pixels.headers.jpeg_quality import scaled_tables
+
+
+def jpeg(mode="RGB", size=(37, 23), **options):
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("quality", range(1, 101))
+def test_read_jpeg_header__quality_and_tables_are_pillows(quality):
+    data = jpeg(quality=quality)
+    header = read_jpeg_header(data)
+    assert header.quality == quality
+    quantization = Image.open(io.BytesIO(data)).quantization
+    assert header.tables == (tuple(quantization[0]), tuple(quantization[1]), tuple(quantization[1]))
+    assert header.tables[:2] == scaled_tables(quality)
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_read_jpeg_header__subsampling_size_and_scans(subsampling, progressive):
+    header = read_jpeg_header(jpeg(subsampling=subsampling, progressive=progressive))
+    assert (header.subsampling, header.width, header.height, header.progressive) == (subsampling, 37, 23, progressive)
+
+
+def test_read_jpeg_header__grey_and_cmyk():
+    assert read_jpeg_header(jpeg("L", quality=70)).subsampling == "grey"
+    assert read_jpeg_header(jpeg("L", quality=70)).quality == 70
+    assert read_jpeg_header(jpeg("CMYK")).subsampling == "4:4:4"
+
+
+def test_read_jpeg_header__makers_own_tables_have_no_quality():
+    luminance, chrominance = scaled_tables(80)
+    assert read_jpeg_header(jpeg(qtables=[list(luminance), list(scaled_tables(81)[1])])).quality is None
+    assert read_jpeg_header(jpeg(qtables=[[value + 1 for value in luminance], list(chrominance)])).quality is None
+    assert read_jpeg_header(jpeg(qtables=[list(luminance), list(chrominance)])).quality == 80
+
+
+def test_read_jpeg_header__sixteen_bit_tables():
+    header = read_jpeg_header(jpeg(qtables=[[300 + i for i in range(64)], [1] * 64]))
+    assert max(header.tables[0]) > 255
+    assert header.quality is None
+
+
+def test_read_jpeg_header__exif_before_the_tables_is_skipped():
+    exif = Image.Exif()
+    exif[0x010F] = "A maker with \xff\xdb in its name"
+    assert read_jpeg_header(jpeg(quality=60, exif=exif)).quality == 60
+
+
+def test_read_jpeg_header__truncated_after_the_header_still_reads():
+    data = jpeg(quality=75)
+    assert read_jpeg_header(data[: data.index(b"\xff\xda") + 4]).quality == 75
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"\xff\xd8", b"\xff\xd8\xff\xd9", b"\x89PNG\r\n\x1a\n" + b"0" * 50])
+def test_read_jpeg_header__not_a_jpeg_file(data):
+    assert read_jpeg_header(data) is None
+
+
+@given(st.binary(max_size=200), st.integers(0, 700))
+def test_read_jpeg_header__damaged_bytes_never_raise(junk, at):
+    data = jpeg(size=(8, 8))
+    read_jpeg_header(b"\xff\xd8" + junk)
+    read_jpeg_header(data[:at])
+    read_jpeg_header(data[:at] + junk + data[at + len(junk) :])
+
+
+# Files made by hand, marker by marker (ITU-T T.81, annex B): what each bound of the reader decides.
+
+START, END = b"\xff\xd8", b"\xff\xd9"
+
+
+def segment(marker: int, payload: bytes = b"") -> bytes:
+    return bytes((0xFF, marker)) + (len(payload) + 2).to_bytes(2, "big") + payload
+
+
+def table(number: int = 0, first: int = 1) -> bytes:
+    """A quantisation table of eight bits."""
+    return bytes((number, first, *range(2, 65)))
+
+
+def frame(marker: int = 0xC0, components=((0x11, 0),), width: int = 5, height: int = 3) -> bytes:
+    parts = b"".join(bytes((i, factors, number)) for i, (factors, number) in enumerate(components))
+    sides = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    return segment(marker, bytes((8,)) + sides + bytes((len(components),)) + parts)
+
+
+SCAN = segment(0xDA, b"rest")
+TABLE = segment(0xDB, table())
+FRAMES = [0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF]
+PROGRESSIVE = [0xC2, 0xC6, 0xCA, 0xCE]
+
+
+@pytest.mark.parametrize("marker", range(0xC0, 0xD0))
+def test_start_of_frame__every_marker_but_three(marker):
+    """C4 begins Huffman tables, CC arithmetic coding, and C8 is reserved."""
+    data = START + TABLE + frame(marker) + SCAN
+    header, found = read_jpeg_header(data), read_structure(data).frame
+    assert (header is not None, found is not None) == (marker in FRAMES,) * 2
+    if header is not None:
+        assert header.progressive == (marker in PROGRESSIVE)
+        assert (found.marker, found.precision, found.components) == (marker, 8, ((1, 1, 0),))
+        assert (header.width, header.height) == (found.width, found.height) == (5, 3)
+
+
+@pytest.mark.parametrize("marker", [0x01, *range(0xD0, 0xD8)])
+def test_markers_without_a_length__are_passed_over(marker):
+    data = START + bytes((0xFF, marker)) + TABLE + frame() + SCAN
+    assert read_jpeg_header(data).width == 5
+    assert read_structure(data).markers == [0xDB, 0xC0]
+
+
+@pytest.mark.parametrize("marker", [0x02, 0xDC, 0xDD, 0xE0, 0xFD, 0xFE])
+def test_markers_with_a_length__are_passed_over_with_what_they_hold(marker):
+    data = START + segment(marker, b"\xff\xda\xff") + TABLE + frame() + SCAN
+    assert read_jpeg_header(data).width == 5
+    assert read_structure(data).markers == [marker, 0xDB, 0xC0]
+
+
+@pytest.mark.parametrize(
+    ("marker", "taken"),
+    [(0xDF, False), (0xE0, True), (0xE7, True), (0xEF, True), (0xF0, False), (0xFD, False), (0xFE, True)],
+)
+def test_read_structure__keeps_application_segments_and_comments(marker, taken):
+    found = read_structure(START + segment(marker, b"text") + SCAN)
+    assert found.segments == ([(marker, b"text")] if taken else [])
+    assert found.complete
+
+
+def test_read_structure__ends_at_a_scan_the_end_or_what_is_damaged():
+    assert read_structure(START + TABLE + SCAN).complete
+    for after in (b"\0\0", b"\0\2"):  # whether or not they would be a length
+        assert not read_structure(START + TABLE + END + after + SCAN).complete
+        assert read_structure(START + TABLE + END + after + TABLE).markers == [0xDB]
+    assert read_structure(START + TABLE + b"\xfe\xe0\0\2" + TABLE).markers == [0xDB]  # no marker begins with FE
+    assert read_structure(START + b"\xff\xff\xff" + TABLE[1:]).markers == [0xDB]  # fill bytes
+    assert read_structure(START + segment(0xE1) + TABLE).markers == [0xE1, 0xDB]  # of no bytes
+    assert read_structure(START + segment(0xE1)).markers == [0xE1]  # the last four bytes of a file
+    assert read_structure(START + b"\xff\xe1\0\1" + TABLE).markers == []  # shorter than its own length
+    assert read_structure(START + b"\xff\xe1\0\7abc").markers == []  # cut
+
+
+def test_read_structure__tables_restart_and_huffman_counts():
+    def counts(number: int, symbols: int) -> bytes:
+        return bytes((number, symbols)) + bytes(15)
+
+    wide = bytes((0x12,)) + bytes(range(128))
+    huffman = counts(0, 2) + b"ab" + counts(0x11, 0)
+    data = START + segment(0xDB, table(0) + wide + table(15, 9)) + segment(0xC4, huffman) + segment(0xC5, huffman)
+    found = read_structure(data + segment(0xDD, b"\1\2") + SCAN)
+    assert found.tables == {0: table(0)[1:], 2: wide[1:], 15: table(15, 9)[1:]}
+    assert found.huffman == {counts(0, 2), counts(0x11, 0)}
+    assert found.restart == 0x0102
+    assert read_structure(START + segment(0xDD, b"\1") + SCAN).restart == 0
+    assert read_structure(START + segment(0xDE, b"\1\2") + SCAN).restart == 0
+    assert read_structure(START + segment(0xC4, counts(0, 0)[:-1]) + SCAN).huffman == set()
+
+
+def test_frames__the_first_counts_and_a_cut_one_is_none():
+    two = START + TABLE + frame() + frame(0xC2, width=9) + SCAN
+    assert (read_jpeg_header(two).width, read_structure(two).frame.width) == (5, 5)
+    assert not read_jpeg_header(two).progressive
+    cut = segment(0xC0, frame(components=((0x11, 0),) * 3)[4:-1])
+    assert read_structure(START + cut + SCAN).frame is None
+    assert read_jpeg_header(START + TABLE + cut + SCAN) is None
+    empty = frame(components=())
+    assert read_structure(START + empty + SCAN).frame is None
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\xff\xd7" + TABLE + frame() + SCAN, "another beginning"),
+        (START + b"\xfe" + TABLE[1:] + frame() + SCAN, "no marker"),
+        (START + b"\xfe\0\2" + TABLE + frame() + SCAN, "no marker, though a length stands behind it"),
+        (START + TABLE + frame() + END, "no scan"),
+        (START + TABLE + frame() + END + b"\0\2" + SCAN, "no scan before the end"),
+        (START + TABLE + SCAN, "no frame"),
+        (START + frame() + SCAN, "no table"),
+        (START + TABLE + frame(components=()) + SCAN, "no components"),
+        (START + TABLE + frame(width=0) + SCAN, "no columns"),
+        (START + TABLE + frame(components=((0x01, 0),)) + SCAN, "no horizontal samples"),
+        (START + TABLE + frame(components=((0x10, 0),)) + SCAN, "no vertical samples"),
+        (START + TABLE + frame() + b"\xff\xe1\0\1" + SCAN, "shorter than its own length"),
+        (START + TABLE + frame() + b"\xff\xe1\xff\xff" + SCAN, "longer than the file"),
+        (START + TABLE + frame(), "cut"),
+    ],
+)
+def test_read_jpeg_header__none_of_what_is_damaged(data, why):
+    assert read_jpeg_header(data) is None, why
+
+
+def test_read_jpeg_header__what_is_odd_but_whole():
+    assert read_jpeg_header(START + b"\xff\xff\xff" + TABLE[1:] + frame() + SCAN).width == 5  # fill bytes
+    assert read_jpeg_header(START + segment(0xE1) + TABLE + frame() + SCAN).width == 5  # a segment of no bytes
+    assert read_jpeg_header(START + TABLE + frame(height=0) + SCAN).height == 0  # a number of lines that comes later
+    several = START + segment(0xDB, table(0) + table(15, 9)) + frame(components=((0x21, 15), (0x12, 0))) + SCAN
+    header = read_jpeg_header(several)
+    assert [values[0] for values in header.tables] == [9, 1]
+    assert header.sampling == ((2, 1), (1, 2))
+    # of sixteen bits: the high four of the number say so, any of them
+    wide = bytes((0x10,)) + b"".join(value.to_bytes(2, "big") for value in range(300, 364))
+    assert read_jpeg_header(START + segment(0xDB, wide) + frame() + SCAN).tables[0][0] == 300
+
+
+@pytest.mark.parametrize(
+    ("sampling", "name"),
+    [
+        ((), "grey"),
+        (((1, 1),), "grey"),
+        (((2, 2), (1, 1)), "grey"),
+        (((1, 1),) * 3, "4:4:4"),
+        (((2, 1), (1, 1), (1, 1)), "4:2:2"),
+        (((1, 2), (1, 1), (1, 1)), "4:4:0"),
+        (((4, 1), (1, 1), (1, 1)), "4:1:1"),
+        (((4, 2), (1, 1), (1, 1)), "4:1:0"),
+        (((4, 2), (2, 1), (2, 1)), "4:2:0"),
+        (((2, 2), (1, 1), (2, 1)), "2x2,1x1,2x1"),
+        (((3, 1), (2, 1), (2, 1)), "3x1,2x1,2x1"),
+        (((2, 3), (1, 2), (1, 2)), "2x3,1x2,1x2"),
+        (((3, 1), (1, 1), (1, 1)), "3x1,1x1,1x1"),
+        (((5, 1), (3, 1), (3, 1)), "5x1,3x1,3x1"),
+        (((1, 5), (1, 3), (1, 3)), "1x5,1x3,1x3"),
+        (((2, 2), (0, 1), (0, 1)), "2x2,0x1,0x1"),
+        (((2, 2), (1, 0), (1, 0)), "2x2,1x0,1x0"),
+        (((2, 2), (1, 1), (1, 1), (2, 2)), "4:2:0"),
+    ],
+)
+def test_subsampling_name(sampling, name):
+    assert subsampling_name(sampling) == name

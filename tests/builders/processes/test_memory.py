@@ -1,0 +1,144 @@
+"""Memory for pictures: what is reserved is not given twice, and comes back with picture, error or process."""
+
+import glob
+import io
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+from PIL import Image
+
+from builders.errors import PhotoError
+from builders.pixels import decode_rgb
+from builders.processes import memory_budget
+from builders.processes.memory import BYTES_PER_PIXEL, Reservation, reserve_for
+
+SIDE = 4000
+NEED = SIDE * SIDE * BYTES_PER_PIXEL
+
+
+def png(cut=0):
+    buffer = io.BytesIO()
+    Image.new("L", (SIDE, SIDE)).save(buffer, "PNG", compress_level=1)
+    data = buffer.getvalue()
+    return data[: len(data) - cut]
+
+
+PNG = png()
+
+
+def _try(answers, waits):
+    """Whether a second process gets memory for a picture at once, or only after ``waits`` seconds at most."""
+    import builders.processes.memory as reserving
+
+    reserving.LONGEST_WAIT_S = waits
+    answers.put(reserve_for(SIDE, SIDE).held)
+
+
+def elsewhere(waits=0.0):
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    process = context.Process(target=_try, args=(answers, waits))
+    process.start()
+    got = answers.get(timeout=60)
+    process.join()
+    return got
+
+
+def test_reserve_for__two_large_pictures_do_not_meet_where_one_fits():
+    with memory_budget(int(1.5 * NEED)):
+        assert elsewhere()
+        picture = decode_rgb(PNG)
+        assert not elsewhere()
+        del picture
+        assert elsewhere()
+
+
+def test_reserve_for__both_fit_into_twice_the_memory():
+    with memory_budget(int(2.5 * NEED)):
+        kept = decode_rgb(PNG)
+        assert elsewhere()
+        assert kept.size == (SIDE, SIDE)
+
+
+def test_reserve_for__more_than_the_whole_is_decoded_alone():
+    with memory_budget(NEED // 10):
+        assert decode_rgb(PNG).size == (SIDE, SIDE)
+        assert elsewhere()
+
+
+def test_reserve_for__waits_for_the_other_and_then_goes_on():
+    context = multiprocessing.get_context("fork")
+    with memory_budget(int(1.5 * NEED)):
+        held = reserve_for(SIDE, SIDE)
+        answers = context.Queue()
+        process = context.Process(target=_try, args=(answers, 60.0))
+        process.start()
+        time.sleep(0.3)
+        assert answers.empty()
+        held.release()
+        assert answers.get(timeout=60)
+        process.join()
+
+
+def test_reserve_for__a_killed_worker_gives_it_back():
+    def hold(ready):
+        kept = reserve_for(SIDE, SIDE)
+        ready.put(kept.held)
+        time.sleep(60)
+
+    context = multiprocessing.get_context("fork")
+    with memory_budget(int(1.5 * NEED)):
+        ready = context.Queue()
+        process = context.Process(target=hold, args=(ready,))
+        process.start()
+        assert ready.get(timeout=60)
+        assert not elsewhere()
+        process.kill()
+        process.join()
+        assert elsewhere()
+
+
+def test_decode__a_picture_that_fails_gives_it_back():
+    with memory_budget(int(1.5 * NEED)):
+        with pytest.raises(PhotoError):
+            decode_rgb(png(cut=100))
+        assert elsewhere()
+
+
+def test_reserve_for__small_pictures_and_no_budget_cost_nothing():
+    with memory_budget(1):
+        assert not reserve_for(3000, 3000).held
+    assert not reserve_for(SIDE, SIDE).held
+    Reservation(None).release()
+
+
+def test_memory_budget__the_outer_one_holds_and_leaves_no_file():
+    with memory_budget(int(1.5 * NEED)):
+        described = os.environ["CAMTRACE_MEMORY_BUDGET"]
+        with memory_budget(1):
+            assert os.environ["CAMTRACE_MEMORY_BUDGET"] == described
+    assert "CAMTRACE_MEMORY_BUDGET" not in os.environ
+    assert not os.path.exists(described.partition(":")[2])
+    assert described.partition(":")[2].startswith(f"/proc/{os.getpid()}/fd/")
+
+
+def test_memory_budget__a_started_process_shares_it_and_a_killed_run_leaves_nothing():
+    """As a worker that is started, not forked, and outlives the run: it decodes without waiting."""
+    child = "import sys; from builders.processes.memory import reserve_for as r; print(r(%d, %d).held, flush=True)"
+    code = (
+        "import subprocess, sys, os, signal\n"
+        "from builders.processes.memory import memory_budget, reserve_for\n"
+        f"with memory_budget({int(2.5 * NEED)}):\n"
+        f"    run = [sys.executable, '-c', {child % (SIDE, SIDE)!r}]\n"
+        "    print(subprocess.run(run, capture_output=True, text=True, check=True).stdout, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    before = set(glob.glob(os.path.join(tempfile.gettempdir(), "camtrace-memory-*")))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (-9, "True"), done.stderr
+    assert set(glob.glob(os.path.join(tempfile.gettempdir(), "camtrace-memory-*"))) <= before

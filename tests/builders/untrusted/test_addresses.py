@@ -1,0 +1,60 @@
+"""Where a connection of a download may go."""
+
+import asyncio
+
+import httpcore
+import pytest
+
+from builders.untrusted.addresses import AddressRefused, GuardedBackend, address_allowed
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "127.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+        "224.0.0.1", "255.255.255.255", "240.0.0.1", "198.18.0.1", "192.0.2.1", "::1", "::", "fe80::1%eth0", "fc00::1",
+        "ff02::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "2002:7f00:1::", "64:ff9b::a00:1", "64:ff9b:1::1",
+        "2001:db8::1", "fec0::1", "feff::1", "3fff::1", "3fff:fff::1", "5f00::1", "localhost", "",
+    ],
+)  # fmt: skip
+def test_address_allowed__nothing_but_the_open_internet(address):
+    assert not address_allowed(address)
+
+
+def test_address_allowed__public_ones_and_loopback_on_request():
+    assert address_allowed("93.184.216.34")
+    assert address_allowed("2606:2800:220:1:248:1893:25c8:1946")
+    assert address_allowed("127.0.0.1", allow_loopback=True)
+    assert address_allowed("::ffff:127.0.0.1", allow_loopback=True)
+    assert not address_allowed("10.0.0.1", allow_loopback=True)
+
+
+class _Recorder(httpcore.AsyncMockBackend):
+    def __init__(self):
+        super().__init__([b"HTTP/1.1 200 OK\r\n\r\n"])
+        self.hosts = []
+
+    async def connect_tcp(self, host, *rest, **options):
+        self.hosts.append(host)
+        return await super().connect_tcp(host, *rest, **options)
+
+
+class _Names(GuardedBackend):
+    """A name server of our own, whose answers change."""
+
+    def __init__(self, recorder, *answers):
+        super().__init__(backend=recorder)
+        self.answers = list(answers)
+
+    async def _resolved(self, host, port, timeout):
+        return self.answers.pop(0)
+
+
+def test_guarded_backend__connects_to_the_address_that_was_judged():
+    recorder = _Recorder()
+    backend = _Names(recorder, ["10.0.0.1", "93.184.216.34"], ["127.0.0.1"])
+    asyncio.run(backend.connect_tcp("rebinding.example", 80))
+    assert recorder.hosts == ["93.184.216.34"]  # an address, so that nobody resolves the name again
+    with pytest.raises(AddressRefused):
+        asyncio.run(backend.connect_tcp("rebinding.example", 80))
+    assert recorder.hosts == ["93.184.216.34"]

@@ -1,0 +1,233 @@
+"""The real client of the Hub against a server that is slow, endless, broken or packed: refused in time, by name."""
+
+import errno
+import io
+import sys
+import time
+from types import SimpleNamespace
+
+import huggingface_hub
+import pytest
+from huggingface_hub import HfApi, constants, hf_hub_download
+
+from builders.errors import DiskError, RemoteError
+from builders.untrusted import Pace, from_hub, quiet_clients, said_by_client
+from tests.support.hub import HOSTILE, HubDouble
+
+QUICK = Pace(headers_s=0.4, grace_s=0.4, least_bytes_per_s=1000.0, deadline_s=30.0)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with HubDouble() as double:
+        repo = double.create("a/b")
+        repo.commit({"config.json": b"{}", "big.json": bytes(3_000_000)}, "files")
+        yield double
+
+
+def _fetch(hub, tmp_path, name="config.json"):
+    path = hf_hub_download("a/b", name, repo_type="dataset", endpoint=hub.url, cache_dir=tmp_path)
+    with open(path, "rb") as stream:
+        return stream.read()
+
+
+SAID = {
+    "slow headers": "too slow: no answer in 0 seconds",
+    "slow body": r"too slow: \d+ bytes in 0 seconds, fewer than 1,000 a second",
+    "breaks off": r"too slow: \d+ bytes in \d+ seconds",
+    "endless": "more than 1,000,000 bytes, which no such file may have",
+    "too large": "more than the 977 KiB that such a file may have",
+    "packed": "more than 1,000,000 bytes",
+    "packed as br": "packed as 'br', which was not asked for",
+}
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_from_hub__hostile_answers_end_in_a_sentence(hub, tmp_path, how):
+    hub.fail("GET", "resolve", 100, hostile=how)
+    with from_hub(1_000_000, QUICK), pytest.raises(RemoteError, match=SAID[how]) as caught:
+        _fetch(hub, tmp_path)
+    assert "/datasets/a/b/resolve/" in str(caught.value)
+    assert hub.count("GET", "resolve") <= 3
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 1_100_000
+
+
+def test_from_hub__answers_of_the_api_and_heads_are_held_to_it_too(hub, tmp_path):
+    hub.fail("GET", "/api/", hostile="slow headers")
+    with from_hub(pace=QUICK), pytest.raises(RemoteError, match="/api/datasets/a/b: too slow"):
+        HfApi(endpoint=hub.url).dataset_info("a/b")
+    hub.fail("HEAD", "resolve", hostile="slow headers")
+    with from_hub(pace=QUICK), pytest.raises(RemoteError, match="too slow"):
+        _fetch(hub, tmp_path)
+
+
+def test_from_hub__what_is_in_time_and_within_the_limit_arrives_whole(hub, tmp_path):
+    with from_hub(3_000_000, QUICK):
+        assert _fetch(hub, tmp_path, "big.json") == bytes(3_000_000)
+        assert [entry.path for entry in HfApi(endpoint=hub.url).list_repo_tree("a/b", repo_type="dataset")]
+    with from_hub(2_999_999, QUICK), pytest.raises(RemoteError, match="more than the 3 MiB"):
+        _fetch(hub, tmp_path / "other", "big.json")
+
+
+def test_from_hub__packed_answers_within_the_limit_are_unpacked(hub, tmp_path):
+    hub.fail("GET", "resolve", hostile="packed")
+    huggingface_hub.close_session()
+    with (
+        from_hub(64 << 20, QUICK),
+        huggingface_hub.get_session().stream("GET", f"{hub.url}/datasets/a/b/resolve/main/config.json") as response,
+    ):
+        assert "Content-Encoding" not in response.headers
+        assert sum(map(len, response.iter_bytes())) == 64 << 20
+
+
+def test_from_hub__an_answer_that_breaks_off_again_and_again_counts_a_second_each(hub):
+    from builders.untrusted import hub_client as module
+
+    fetched = module.Fetched()
+    for _ in range(3):
+        body = module._guarded_body(_Broken(), "a", fetched, QUICK, 10, None)
+        with pytest.raises((ConnectionError, RemoteError)):
+            list(body)
+    assert fetched.seconds >= 3
+    with pytest.raises(RemoteError, match="3 bytes in 3 seconds"):
+        module.check_pace(fetched, QUICK, "a")
+
+
+class _Broken:
+    def __iter__(self):
+        yield b"a"
+        raise ConnectionError
+
+    def close(self):
+        pass
+
+
+def test_from_hub__outside_of_it_the_client_is_as_it_was(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    with from_hub(10, QUICK):
+        assert constants.HF_HUB_DISABLE_XET
+        with from_hub(3_000_000, QUICK):
+            assert len(_fetch(hub, tmp_path, "big.json")) == 3_000_000
+        assert constants.HF_HUB_DISABLE_XET
+    with from_hub(sends=True):
+        assert not constants.HF_HUB_DISABLE_XET
+    assert not constants.HF_HUB_DISABLE_XET
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    assert len(_fetch(hub, tmp_path / "again", "big.json")) == 3_000_000
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "0")
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    with from_hub():
+        assert not constants.HF_HUB_DISABLE_XET
+
+
+def test_said_by_client__finds_ours_below_the_errors_of_clients():
+    ours = RemoteError("too slow")
+    theirs = ValueError("cannot load")
+    theirs.__cause__ = OSError()
+    theirs.__cause__.__context__ = ours
+    assert said_by_client(theirs) == "too slow"
+    assert said_by_client(ValueError("x\ny")) == "x"
+    assert said_by_client(KeyError()) == "KeyError"
+
+
+def test_from_hub__a_request_does_not_wait_for_a_tarpit_beside_it(hub, tmp_path):
+    hub.fail("GET", "config.json", 100, hostile="slow headers")
+    started = time.monotonic()
+    with from_hub(3_000_000, Pace(headers_s=0.4)):
+        for _ in range(2):
+            with pytest.raises(RemoteError):
+                _fetch(hub, tmp_path)
+        assert len(_fetch(hub, tmp_path, "big.json")) == 3_000_000
+    assert time.monotonic() - started < 60  # not the hours that the header would take
+
+
+def test_from_hub__a_full_disk_is_no_fault_of_the_network(tmp_path):
+    wrapped = ValueError("cannot load it")
+    wrapped.__cause__ = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "blob"))
+    with (
+        pytest.raises(DiskError, match=r"blob: the disk is full; what was fetched is kept, free some space"),
+        from_hub(),
+    ):
+        raise wrapped
+    with pytest.raises(OSError, match="no route"), from_hub():
+        raise OSError(errno.EHOSTUNREACH, "no route to host")
+
+
+class Terminal(io.StringIO):
+    def __init__(self, seen: bool) -> None:
+        super().__init__()
+        self.isatty = lambda: seen
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_from_hub__bars_are_drawn_on_a_terminal_alone(monkeypatch, hub, tmp_path, seen):
+    """Also of several threads: what the first to come has switched off is on again when the last has left."""
+    datasets = pytest.importorskip("datasets")
+    libraries = (huggingface_hub.utils, datasets.utils)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    monkeypatch.setattr(sys.modules["huggingface_hub.utils.tqdm"], "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    for library in libraries:
+        library.enable_progress_bars()
+    monkeypatch.setattr("sys.stderr", Terminal(seen))
+    with from_hub():
+        with from_hub():
+            assert [library.are_progress_bars_disabled() for library in libraries] == [not seen] * 2
+        _fetch(hub, tmp_path, "big.json")
+        datasets.Dataset.from_dict({"a": [1]}).map(lambda row: row)
+    assert [library.are_progress_bars_disabled() for library in libraries] == [False] * 2
+    assert ("big.json" in sys.stderr.getvalue(), "Map" in sys.stderr.getvalue()) == (seen, seen)
+
+
+def test_from_hub__what_the_user_has_switched_off_stays_off(monkeypatch):
+    monkeypatch.setattr("sys.stderr", Terminal(False))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    with huggingface_hub.utils.disable_progress_bars():
+        with from_hub():
+            pass
+        assert huggingface_hub.utils.are_progress_bars_disabled()
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    """Clients that count for their makers, as they do unasked, and the requests that do nothing else."""
+    import datasets
+
+    requests = []
+    for switch in ("HF_HUB_DISABLE_TELEMETRY", "HF_UPDATE_DOWNLOAD_COUNTS"):
+        monkeypatch.delenv(switch, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
+    monkeypatch.setattr("huggingface_hub.utils._headers.detect_agent", lambda: "somebody", raising=False)
+    monkeypatch.setattr(datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    asked = SimpleNamespace(head=lambda address, **_: requests.append(address))
+    monkeypatch.setattr(datasets.load, "get_session", lambda: asked)
+    return requests
+
+
+def _said_and_read(folder):
+    """The client's own words in the head of a request, after a table of this machine was read."""
+    import datasets
+
+    (folder / "a.csv").write_text("a,b\n1,2\n")
+    datasets.load_dataset("csv", data_files=str(folder / "a.csv"), split="train", cache_dir=folder)
+    return huggingface_hub.utils.build_hf_headers()["user-agent"]
+
+
+def test_quiet_clients__count_nothing_for_their_makers(counting, tmp_path):
+    with from_hub():
+        with quiet_clients():
+            pass
+        said = _said_and_read(tmp_path)
+    assert ("torch/" in said, "somebody" in said, counting) == (False, False, [])
+    said = _said_and_read(tmp_path)  # without us they do, which is what is switched off
+    assert "torch/" in said
+    assert len(counting) == 1
+
+
+def test_quiet_clients__count_where_the_user_has_said_so(counting, monkeypatch, tmp_path):
+    for switch, said in {"HF_HUB_DISABLE_TELEMETRY": "0", "HF_UPDATE_DOWNLOAD_COUNTS": "1"}.items():
+        monkeypatch.setenv(switch, said)
+    with quiet_clients():
+        assert "torch/" in _said_and_read(tmp_path)
+    assert len(counting) == 1

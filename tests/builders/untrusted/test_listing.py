@@ -1,0 +1,173 @@
+"""A folder is listed whole, or a sentence names the one that cannot be listed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.__main__ import camtrace
+from benchmark.bank.view_file import ViewFile
+from benchmark.results import find_runs
+from builders.cluster import StorageFolder
+from builders.errors import DataError
+from builders.simcams.scene_sources import PhotoScenes
+from builders.sources import inaturalist_photos, labelled_folder
+from builders.sources.pairs import _from_folder
+from builders.untrusted import UntrustedInputError, files_below, list_folder, walk_folders
+from builders.untrusted.data_sets import check_data_set
+from tests.conftest import write_dark_and_light
+
+Lose = Callable[..., None]
+
+
+@pytest.fixture
+def lose(monkeypatch: pytest.MonkeyPatch) -> Lose:
+    """Let no folder of this name be listed. (Root may list what others may not.)"""
+    scandir, listdir = os.scandir, os.listdir
+
+    def refuse(name: str, number: int = errno.EACCES) -> None:
+        def refusing(real: Any) -> Any:
+            def called(path: Any = ".") -> Any:
+                if not isinstance(path, int) and os.path.basename(os.fspath(path)) == name:
+                    raise OSError(number, os.strerror(number), os.fspath(path))
+                return real(path)
+
+            return called
+
+        monkeypatch.setattr(os, "scandir", refusing(scandir))
+        monkeypatch.setattr(os, "listdir", refusing(listdir))
+
+    return refuse
+
+
+def write(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    return root
+
+
+def test_files_below__in_order_hidden_ones_and_links(tmp_path: Path) -> None:
+    write(tmp_path, "b/2.jpg", "b/a/3.jpg", "a/1.jpg", "z.jpg", ".hidden/4.jpg", "a/.5.jpg")
+    (tmp_path / "c").symlink_to(tmp_path / "b")
+    (tmp_path / "d").symlink_to(tmp_path)
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    assert files_below(tmp_path, hidden=False) == ["gone", "z.jpg", "a/1.jpg", "b/2.jpg", "b/a/3.jpg"]
+    assert files_below(tmp_path, hidden=False, links=True) == files_below(tmp_path, hidden=False)
+    assert set(files_below(tmp_path)) - set(files_below(tmp_path, hidden=False)) == {".hidden/4.jpg", "a/.5.jpg"}
+    (tmp_path / "b").rename(tmp_path.parent / "elsewhere")
+    (tmp_path / "c").unlink()
+    (tmp_path / "c").symlink_to(tmp_path.parent / "elsewhere")
+    assert files_below(tmp_path, hidden=False, links=True)[-2:] == ["c/2.jpg", "c/a/3.jpg"]
+
+
+def test_files_below__what_is_not_there_is_nothing_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    assert files_below(tmp_path / "none", may_be_absent=True) == []
+    with pytest.raises(UntrustedInputError, match=r"none: the folder cannot be listed \(No such file or directory\)"):
+        files_below(tmp_path / "none")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("may_be_absent", [True, False])
+def test_walk_folders__one_that_cannot_be_listed_is_refused(
+    tmp_path: Path, lose: Lose, number: int, may_be_absent: bool
+) -> None:
+    write(tmp_path, "a/1.jpg", "b/2.jpg")
+    lose("b", number)
+    with pytest.raises(UntrustedInputError) as refused:
+        list(walk_folders(tmp_path, may_be_absent=may_be_absent))
+    assert str(refused.value) == f"{tmp_path}/b: the folder cannot be listed ({os.strerror(number)})"
+
+
+class Entry:
+    """A link on which ``stat`` fails."""
+
+    name = "class"
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def is_dir(self) -> bool:
+        raise OSError(self.number, os.strerror(self.number))
+
+
+@pytest.mark.parametrize(("number", "listed"), [(errno.ESTALE, False), (errno.EIO, False), (errno.ELOOP, True)])
+def test_list_folder__a_link_into_a_mount_that_is_gone_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, listed: bool
+) -> None:
+    class Entries(list[Entry]):
+        def __enter__(self) -> Entries:
+            return self
+
+        def __exit__(self, *given: object) -> None: ...
+
+    monkeypatch.setattr(os, "scandir", lambda path: Entries([Entry(number)]))
+    if listed:
+        assert list_folder(tmp_path).files == ["class"]
+    else:
+        with pytest.raises(UntrustedInputError, match="cannot be listed"):
+            list_folder(tmp_path)
+
+
+@pytest.mark.parametrize("split", [True, False])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("score", "-m", "control:jpeg-statistics", "-d", "folder:photos", "-o", "out"),
+        ("audit", "folder:photos", "-o", "out"),
+        ("build", "folder", "--source", "photos", "--output", "out", "--workers", "1"),
+        ("build", "simcams", "--source", "folder:photos", "--output", "out"),
+    ],
+    ids=lambda words: "-".join(words[:2]),
+)
+def test_commands__a_class_folder_that_cannot_be_listed_is_one_sentence(
+    words: tuple[str, ...],
+    split: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    lose: Lose,
+) -> None:
+    write_dark_and_light(tmp_path / "photos", 8, 4, (48, 64))
+    if not split:
+        (tmp_path / "photos" / "train").rename(tmp_path / "train")
+        (tmp_path / "photos").rename(tmp_path / "whole")
+        (tmp_path / "train").rename(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
+    lose("light")
+    assert camtrace(list(words)) == 2
+    said = capfd.readouterr().err
+    assert f"photos/{'train/' * split}light: the folder cannot be listed (Permission denied)" in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("out/*.json"))
+
+
+@pytest.mark.parametrize(
+    ("listing", "files"),
+    [
+        (lambda root: labelled_folder(str(root)), ("lost/1.jpg", "b/2.jpg")),
+        (lambda root: inaturalist_photos(str(root)), ("2018/Aves/lost/1.jpg", "2018/Aves/2/2.jpg")),
+        (lambda root: _from_folder(str(root), frozenset()), ("lost/phone.jpg", "lost/dslr.jpg", "2/phone.jpg")),
+        (lambda root: check_data_set(str(root)), ("lost/1.parquet", "2/1.parquet")),
+        (lambda root: PhotoScenes.of_folder(root, 8, 8), ("lost/1.jpg", "2/2.jpg")),
+        (lambda root: find_runs(root), ("lost/result.json", "b/result.json")),
+        (lambda root: StorageFolder.of(root).all_names(), ("lost/rank.json", "b/rank.json")),
+        (lambda root: (StorageFolder.of(root) / "lost").names(), ("lost/rank.json", "b/rank.json")),
+        (lambda root: ViewFile(root, (2, 3), "<f4").finished(), ("lost/0.json",)),
+    ],
+    ids=["folder", "inat2018", "pairs", "hub", "simcams", "results", "plan", "ranks", "bank"],
+)
+def test_listings__nothing_vanishes(
+    tmp_path: Path, lose: Lose, monkeypatch: pytest.MonkeyPatch, listing: Callable[[Path], Any], files: tuple[str, ...]
+) -> None:
+    write(tmp_path, *files)
+    monkeypatch.setattr(ViewFile, "_marker_folder", property(lambda view: view.folder / "lost"))
+    lose("lost")
+    with pytest.raises(DataError, match=r"lost: the folder cannot be listed \(Permission denied\)"):
+        listing(tmp_path)

@@ -1,0 +1,67 @@
+"""Parquet files of strangers: the same rows as the library's own reading, and a limit on what they unfold to."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from builders.errors import DataError
+from builders.untrusted import parquet_error_text, read_columns, read_table, unreadable_table
+
+
+@pytest.fixture
+def file(tmp_path):
+    table = pa.table(
+        {
+            "a": list(range(100)),
+            "text": [f"t{i}" for i in range(100)],
+            "image": [{"bytes": b"x" * i} for i in range(100)],
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=30)
+    return tmp_path / "a.parquet"
+
+
+@pytest.mark.parametrize("piece", [1, 1000, 1 << 31])
+def test_unfolded__is_what_the_library_reads(file, monkeypatch, piece):
+    """In pieces of one row, of some, of a row group."""
+    monkeypatch.setattr("builders.untrusted.parquet.PIECE_BYTES", piece)
+    opened, whole = pq.ParquetFile(file), pq.read_table(file)
+    assert read_columns(opened, ["image", "a"], limit=1 << 30).to_pylist() == whole.select(["image", "a"]).to_pylist()
+    part = read_columns(opened, ["text"], limit=1 << 30, groups=[3, 1])
+    assert part["text"].to_pylist() == [f"t{i}" for i in (*range(90, 100), *range(30, 60))]
+    assert read_table(file).to_pylist() == whole.to_pylist()
+
+
+def test_unfolded__no_rows(tmp_path):
+    pq.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "a.parquet")
+    assert read_columns(pq.ParquetFile(tmp_path / "a.parquet"), ["a"], limit=1).to_pydict() == {"a": []}
+
+
+@pytest.mark.parametrize("coded", [False, True])
+def test_unfolded__one_long_value_in_many_rows_is_stopped_where_the_limit_is(tmp_path, monkeypatch, coded):
+    """A file of 30 kB that unfolds to 10 GB: what is read of it stays within the limit and one piece."""
+    long, rows = "x" * 1_000_000, 10_000
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), [long])
+    pq.write_table(pa.table({"a": column}), tmp_path / "a.parquet", store_schema=coded)
+    assert (tmp_path / "a.parquet").stat().st_size < 100_000
+    monkeypatch.setattr("builders.untrusted.parquet.MAX_TABLE_BYTES", 50_000_000)
+    monkeypatch.setattr("builders.untrusted.parquet.PIECE_BYTES", 10_000_000)
+    before = pa.total_allocated_bytes()
+    with pytest.raises(DataError, match=r"unfolds to more than 0\.1 GB"):
+        read_table(tmp_path / "a.parquet")
+    assert pa.default_memory_pool().max_memory() - before < 300_000_000
+
+
+def test_unfolded__fewer_rows_than_the_file_says(file, monkeypatch):
+    opened = pq.ParquetFile(file)
+    real = opened.iter_batches
+
+    class Short:
+        metadata, schema_arrow, num_row_groups = opened.metadata, opened.schema_arrow, opened.num_row_groups
+
+        def iter_batches(self, **words):
+            return (batch.slice(1) for batch in real(**words))
+
+    with pytest.raises(unreadable_table()) as caught:
+        read_columns(Short(), ["a"], limit=1 << 20)
+    assert parquet_error_text(caught.value) == "29 rows where it says 30"
