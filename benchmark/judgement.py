@@ -112,17 +112,26 @@ def still_read(low: float, chance: float) -> bool:
     return low > chance
 
 
-def chance_flag(low: float, high: float, chance: float, *, trace: bool) -> str:
+def chance_flag(low: float, high: float, chance: float, *, trace: bool, guess: float | None = None) -> str:
     """What a board says of an interval: ``below-chance``; of a trace that reaches down to it ``at-chance``; or nothing.
+
+    Args:
+        low, high: the interval.
+        chance: that the column shows, one over the number of classes.
+        trace: whether it is the score of a trace.
+        guess: what a trace has to be above (``chance_of``); None for ``chance``. An interval between the two is not
+            below what the column shows, and cannot be told from a guess.
 
     >>> chance_flag(0.1, 0.15, 0.2, trace=False), chance_flag(0.1, 0.3, 0.2, trace=True)
     ('below-chance', 'at-chance')
     >>> chance_flag(0.1, 0.3, 0.2, trace=False), chance_flag(0.3, 0.4, 0.2, trace=True)
     ('', '')
+    >>> chance_flag(0.3, 0.4, 0.2, trace=True, guess=0.5)
+    'at-chance'
     """
     if high < chance:
         return "below-chance"
-    return "at-chance" if trace and low <= chance else ""
+    return "at-chance" if trace and low <= (chance if guess is None else guess) else ""
 
 
 def is_positive(difference: Judged) -> bool:

@@ -159,7 +159,7 @@ def _distinguishing(settings: str, several: Set[str]) -> str:
 def _flags(o: Observation, what: Meaning) -> tuple[str, ...]:
     if what.kind not in ("trace", "accuracy") or o.low is None or o.high is None:
         return tuple(o.flags)
-    flag = chance_flag(o.low, o.high, o.chance, trace=what.kind == "trace")
+    flag = chance_flag(o.low, o.high, o.chance, trace=what.kind == "trace", guess=o.guess)
     return (*o.flags, flag) if flag else tuple(o.flags)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from benchmark.judgement import chance_of
 from benchmark.options import CHOICES, STUDY_PRESET, preset_label
 from benchmark.results import STUDY_GROUPS, PublishedEncoder, ResultFile, Score, contradiction, metric_of
 from benchmark.tasks import all_tasks
@@ -175,6 +176,9 @@ class Observation:
     """Whose score it is; None of a published number, or of a mean."""
     parts: tuple[Part, ...] = field(default=(), compare=False, repr=False)
     """What a mean over tasks is made of; empty of a score."""
+    guess: float | None = field(default=None, compare=False)
+    """What a guess gets where the most frequent class is counted; None of published numbers and of means, whose
+    classes are not known: then ``chance``."""
 
 
 @dataclass(frozen=True)
@@ -312,6 +316,7 @@ def _observation(score: Score, file: ResultFile) -> Observation:
         flags=tuple(flags),
         settings=_settings(score, environment.get("options")),
         file=file,
+        guess=chance_of(score),
     )
 
 

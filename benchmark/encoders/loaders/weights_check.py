@@ -285,11 +285,9 @@ def shape_words(key: str, of_file: Sequence[int], of_network: Sequence[int]) -> 
 
 
 def _finite(tensor: torch.Tensor) -> bool:
-    """Without a copy: the extremes of a tensor are finite if all of it is."""
-    if not tensor.numel():
-        return True
-    low, high = torch.aminmax(tensor.detach())
-    return bool(torch.isfinite(low) & torch.isfinite(high))
+    """A sum is finite if all terms are, unless it overflows: only then each term is looked at."""
+    tensor = tensor.detach()
+    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 def _first(names: Sequence[str]) -> str:

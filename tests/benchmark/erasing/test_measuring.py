@@ -98,7 +98,7 @@ def test_paired__keeps_clusters_and_bounds_and_wants_both():
 
 @pytest.mark.parametrize(("low", "gone"), [(0.24, True), (0.25, True), (0.26, False)])
 def test_gone__where_the_interval_reaches_down_to_chance(rows, low, gone):
-    assert dataclasses.replace(rows[0], after_low=low, chance=0.25).gone is gone
+    assert dataclasses.replace(rows[0], after_low=low, chance=0.25).still_read is not gone
 
 
 def test_trace_rows__of_one_trace_alone(rows):

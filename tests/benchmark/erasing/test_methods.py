@@ -170,6 +170,20 @@ def test_moments__do_not_depend_on_how_rows_are_cut(seed, step):
     np.testing.assert_allclose(whole.cross, expected, atol=1e-9)
 
 
+def test_moments__a_class_without_rows_adds_no_direction_and_has_the_moments_of_all():
+    rng = np.random.default_rng(8)
+    labels = rng.choice([0, 3], 60)
+    rows = rng.normal(size=(60, 6)) + labels[:, None]
+    found = Moments(6, 4)
+    found.update(rows, labels)
+    assert found.classes_present == 2
+    assert [method(found).rank for method in (mean_projection, leace, random_projection)] == [1] * 3
+    for code in range(4):
+        own = rows[labels == code] if code in (0, 3) else rows
+        np.testing.assert_allclose(found.class_means[code], own.mean(axis=0), atol=1e-12)
+        np.testing.assert_allclose(found.class_deviations[code], own.std(axis=0), atol=1e-12)
+
+
 def test_moments__far_from_the_origin_lose_no_digits():
     x, z, _ = embeddings()
     near, far = moments(x, z), moments(x.astype(np.float64) + 1e6, z)

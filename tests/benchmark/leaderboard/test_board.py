@@ -124,12 +124,16 @@ def test_flags__chance_protocol_metadata_and_inconsistent(make):
                 make.score("probe/jpeg", "accuracy", 0.26),
                 make.score("probe/sharpening", "accuracy", 0.1),
                 make.score("probe/make", "accuracy", 0.5, controls={"metadata": {"accuracy": 0.6}}),
+                make.score("probe/iso", "accuracy", 0.5, most_frequent_class=0.49),
+                make.score("probe/aperture", "accuracy", 0.5, most_frequent_class=0.47),
                 make.score("knn/jpeg", "pos-same", 0.7),
                 make.score("knn/jpeg", "neg-same", 0.5),
                 make.score("knn/jpeg", "spd", 0.1, chance=0.0),
             ],
         )
     )
+    assert cell(board, "a", "probe/iso").flags == ("at-chance",)  # the most frequent class alone gives 49 %
+    assert cell(board, "a", "probe/aperture").flags == ()
     assert cell(board, "a", "probe/jpeg").flags == ("at-chance",)
     assert cell(board, "a", "probe/sharpening").flags == ("below-chance",)
     assert cell(board, "a", "probe/make").flags == ("metadata",)

@@ -229,6 +229,25 @@ def test_pairs__a_mean_whose_parts_name_owners_differently_is_not_paired(board, 
     assert p_values(made, "summary/mp-acquisition", "mean")["a", "b"] is None
 
 
+@pytest.mark.parametrize(
+    ("photos", "names", "units"),
+    [
+        # photos that no part names stand alone, each by itself and in no owner's place
+        ([[5, 7, 9], [9, 11, 13]], [["x", "x", "y"], None], [0, 0, 1, 1, 2, 3]),
+        ([[9, 11, 13], [5, 7, 9]], [None, ["x", "x", "y"]], [0, 1, 2, 3, 3, 0]),
+        ([[5, 7], [7, 9]], [None, None], [0, 1, 1, 2]),
+        ([[5, 7], [7, 9]], [["x", "y"], ["y", "x"]], [0, 1, 1, 0]),
+        # two owners of one photo, and names of two kinds
+        ([[5, 7], [7, 9]], [["x", "y"], ["x", "z"]], None),
+        ([[5, 7], [7, 9]], [["x", "y"], [1, 2]], None),
+    ],
+)
+def test_joint__units_of_all_parts(photos, names, units):
+    given = [None if name is None else np.array(name) for name in names]
+    found = pairing._joint([np.array(part) for part in photos], given)
+    assert (None if found is None else found.tolist()) == units
+
+
 def test_pairs__rows_that_cluster_photos_differently_are_not_paired(board, by_owner):
     some, right = by_owner
     runs = {"a": attributes(some, right["a"]), "b": attributes(some, right["b"], np.arange(120) // 2)}
