@@ -97,7 +97,7 @@ TWO_CARDS = """
 import os, sys
 import pytest
 from tests.support import card as fake_card
-from benchmark.encoders import controls
+from benchmark.encoders.loaders import controls
 card = fake_card.card(pytest.MonkeyPatch(), count=2)
 controls.PROJECTION_DIMENSION = 64
 if "benchmark.bank.fill.device_process" in "".join(sys.orig_argv):

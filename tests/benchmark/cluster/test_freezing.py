@@ -20,9 +20,9 @@ def freeze(monkeypatch):
     def frozen(verdict=None, *, force=False, trial=("", ""), reason="", runtime=None, **encoder):
         given = {"stored": None, "cacheable": True, "runtime": runtime, **encoder}
         monkeypatch.setattr(plan, "planned_passes", lambda *_: [SimpleNamespace(recipe=None)])
-        monkeypatch.setattr(plan, "tried", lambda *_: [SimpleNamespace(reason=trial[0], random=trial[1])])
-        monkeypatch.setattr(plan, "settled", lambda one, *_: (one, None))
-        monkeypatch.setattr(plan, "judge", lambda *_: verdict)
+        monkeypatch.setattr(plan, "cached_trials", lambda *_: [SimpleNamespace(reason=trial[0], random=trial[1])])
+        monkeypatch.setattr(plan, "resolve_runtime", lambda one, *_: (one, None))
+        monkeypatch.setattr(plan, "check_precision", lambda *_: verdict)
         monkeypatch.setattr(plan, "pass_times", lambda *_: PassTimes(views=3, reason=reason))
         monkeypatch.setattr(plan, "key_of", lambda *given, device: {"device": device})
         asked = SimpleNamespace(options=RunOptions(force_dtype=force))

@@ -9,7 +9,7 @@ import pytest
 ENDS = """
 import atexit, ctypes, os, sys
 {before}
-from benchmark.compute import alone
+from benchmark.compute import run_and_exit
 
 class Taken:
     def __del__(self):
@@ -24,7 +24,7 @@ def run():
     print("told", end="", file=sys.stderr)
     {what}
 
-sys.exit(alone(run))
+sys.exit(run_and_exit(run))
 """
 
 
@@ -56,9 +56,7 @@ def test_alone__who_asked_before_is_called_too_and_errors_are_told():
 
 
 def test_alone__output_that_cannot_be_written_is_told_as_ever():
-    code = (
-        "import os, sys\nfrom benchmark.compute import alone\nsys.exit(alone(lambda: print('x') or os.close(1) or 0))"
-    )
+    code = "import os, sys\nfrom benchmark.compute import run_and_exit\nsys.exit(run_and_exit(lambda: print('x') or os.close(1) or 0))"
     done = python(code)
     assert done.returncode == 120  # Python's own
     assert "Bad file descriptor" in done.stderr

@@ -13,7 +13,7 @@ PAGE_FAULTS = """
 import resource, sys
 import numpy as np
 from concurrent.futures import ThreadPoolExecutor
-from benchmark.compute.process_setup import keep_freed_memory
+from benchmark.compute.process import keep_freed_memory
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory()

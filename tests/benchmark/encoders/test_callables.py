@@ -51,7 +51,7 @@ def build():
     return module
 
 class Shared(Mean):
-    from benchmark.encoders.bundled import LITE0_PIXELS as preprocess
+    from benchmark.encoders.loaders.bundled import LITE0_PIXELS as preprocess
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
 ready = Mean()

@@ -38,7 +38,7 @@ for line in sys.argv[1:]:
 
 
 IMPATIENT = """
-from builders.outside import Pace, hub
+from builders.untrusted import Pace, hub_client as hub
 hub.HUB_PACE = Pace(headers_s=0.5, grace_s=0.5, least_bytes_per_s=1000.0)
 """
 

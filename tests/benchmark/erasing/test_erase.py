@@ -27,7 +27,7 @@ MODEL = "some_statistics:encode"
 """A sixth of ``control:jpeg-statistics``: an eraser's work grows with the cube of the dimension."""
 
 ENCODER = """
-from benchmark.encoders.jpeg_statistics import jpeg_statistics
+from benchmark.encoders.loaders.jpeg_statistics import jpeg_statistics
 
 def encode(image):
     return jpeg_statistics(image)[::6]

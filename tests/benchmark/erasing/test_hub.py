@@ -17,7 +17,7 @@ import json, sys
 from pathlib import Path
 
 import camtrace
-from benchmark.erasing.command import publish
+from benchmark.scoring.erase import publish
 from builders.errors import CamtraceError
 
 folder, repo = sys.argv[1:]

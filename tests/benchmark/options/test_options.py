@@ -146,8 +146,10 @@ import numpy as np
 import camtrace
 from benchmark.encoders import EncoderInfo
 from benchmark.options import RunOptions
-from benchmark.scoring import Origin, how_to_repeat, options_record, parser, run_options
-from benchmark.scoring.kept import slot_of
+from benchmark.scoring import Invocation, reproduce_command, options_record
+from benchmark.cli.score import parser
+from benchmark.options import to_run_options
+from benchmark.scoring.tasks_run import cached_outcome
 from benchmark.tasks import all_tasks
 from builders.errors import UsageError
 from builders.photos import PhotoSet
@@ -155,10 +157,10 @@ from builders.photos import PhotoSet
 photos = PhotoSet.of_bytes("pets", {"a.jpg": b"1", "b.jpg": b"2"})
 config = Path("options.toml")
 config.write_text("brightness = 5")
-options = run_options(parser().parse_args(["--brightness", "5"]))
-assert options == run_options(parser().parse_args(["--config", str(config)])) and options.brightness == 5
+options = to_run_options(parser().parse_args(["--brightness", "5"]))
+assert options == to_run_options(parser().parse_args(["--config", str(config)])) and options.brightness == 5
 by_score = lambda: camtrace.score("control:pixels", data="nothing", brightness=0)
-by_command = lambda: run_options(parser().parse_args(["--brightness", "0"]))
+by_command = lambda: to_run_options(parser().parse_args(["--brightness", "0"]))
 for wrong in (by_score, by_command):
     try:
         wrong()
@@ -169,10 +171,10 @@ for wrong in (by_score, by_command):
 assert options_record(options, photos)["brightness"] == 5
 assert "brightness" not in options_record(RunOptions(), photos)
 info = EncoderInfo("control:pixels", "control", None, "0", 2, {}, "none", 0)
-command = how_to_repeat(Origin("control:pixels", "sample"), info, photos, options).command
+command = reproduce_command(Invocation("control:pixels", "sample"), info, photos, options).command
 assert command == "camtrace score --model control:pixels --data sample --brightness 5", command
 task = all_tasks()["probe/jpeg"]
-one, other = (slot_of(task, photos, np.ones(2, bool), {}, o, "cpu").folder for o in (RunOptions(), options))
+one, other = (cached_outcome(task, photos, np.ones(2, bool), {}, o, "cpu").folder for o in (RunOptions(), options))
 assert one != other
 from benchmark.tasks.task import TaskInput
 print(TaskInput(photos, np.ones(2, bool), None, options, "cpu").brightness())

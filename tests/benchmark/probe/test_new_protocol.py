@@ -12,7 +12,7 @@ FILE = '''
 import numpy as np
 import torch
 
-from benchmark.probe.features import gather
+from benchmark.probe.solver.rows import gather
 from benchmark.probe.problem import Fit, Protocol
 
 
@@ -46,7 +46,7 @@ SCORE = """
 import io, json, sys
 import numpy as np
 from PIL import Image
-from benchmark.scoring import parser
+from benchmark.cli.score import parser
 from benchmark.probe import PROTOCOLS, LabelledSplits, labelled_probe, processing_probe, shuffled_accuracies
 
 rng = np.random.default_rng(0)

@@ -101,7 +101,7 @@ def test_as_learnt__alone_where_turning_all_does_not_pay_or_fit(
     assert in_solver_space(some(photos, together, 3)).frame is None  # 60 photos are too few
     half = some(photos, few, 2)
     assert in_solver_space(half).frame is None  # 90 photos are rotated as they are
-    monkeypatch.setattr(probe, "pays", lambda *counts: True)
+    monkeypatch.setattr(probe, "is_worthwhile", lambda *counts: True)
     assert in_solver_space(half).train_x.shape[1] == alone // 2 + 1
     needed = 32 * (TRAIN + VAL) * D
     half = some(photos, together, 2)

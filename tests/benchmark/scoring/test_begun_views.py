@@ -72,7 +72,9 @@ def order(monkeypatch):
         return stream(photos, indices, recipe, preprocesses, **options)
 
     monkeypatch.setattr(benchmark.views.prefetch, "view_stream", counted)
-    monkeypatch.setattr(scoring, "tried", lambda *given, **named: seen.append("trial") or tried(*given, **named))
+    monkeypatch.setattr(
+        scoring, "cached_trials", lambda *given, **named: seen.append("trial") or tried(*given, **named)
+    )
     return seen
 
 
@@ -128,7 +130,7 @@ def test_score__a_run_that_ends_early_ends_what_it_began(tmp_path, order, monkey
         assert working()
         raise EncoderError("small: not what torch computes")
 
-    monkeypatch.setattr(scoring, "settled", refused)
+    monkeypatch.setattr(scoring, "resolve_runtime", refused)
     with pytest.raises(EncoderError) as held:  # with its frames
         score(tmp_path, encoder())
     assert held.traceback

@@ -32,7 +32,7 @@ def settle(monkeypatch, tmp_path):
                 raise verdict
             return verdict
 
-        monkeypatch.setattr(scoring_run, "judge", judge)
+        monkeypatch.setattr(scoring_run, "check_precision", judge)
         infos = [SimpleNamespace(id=f"encoder {i}") for i in range(len(verdicts))]
         encoders = [SimpleNamespace(number=i, info=info) for i, info in enumerate(infos)]
         known = [EncoderRun({}) for _ in verdicts]

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 from benchmark.encoders import Pixels
-from benchmark.encoders.pixels import CenterCrop, ResizeShort, ResizeTo
+from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort, ResizeTo
 
 def network(preprocess):
     module = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())

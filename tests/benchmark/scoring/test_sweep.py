@@ -362,7 +362,7 @@ def test_sweep__preset_of_published_encoders_is_the_studys(given, preset, prepro
 
     told = {}
     monkeypatch.setattr(sweep_command, "loading_options", lambda args: told.update(loading_options(args)) or told)
-    monkeypatch.setattr(sweep_command, "Voice", lambda args: stop(to_run_options(args), told))
+    monkeypatch.setattr(sweep_command, "Console", lambda args: stop(to_run_options(args), told))
     with pytest.raises(Told) as caught:
         sweep_command.run(sweep_command.parser().parse_args([*given, "--data", "sample"]))
     assert caught.value.args == (preset, preprocess, protocol, preprocess)

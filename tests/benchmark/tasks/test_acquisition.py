@@ -129,7 +129,7 @@ def test_acquisition_probes__resample_scenes(on_cameras):
 def test_acquisition_probes__copies_of_train_photos_are_read(tmp_path, monkeypatch):
     """What a leak looks like: pictures of noise whose copies stand in the test set. They are turned once for all."""
     made = []
-    monkeypatch.setattr(probe, "pays", lambda n, dimension, *counts: n < dimension)
+    monkeypatch.setattr(probe, "is_worthwhile", lambda n, dimension, *counts: n < dimension)
     monkeypatch.setattr(probe, "project", lambda splits: made.append(len(splits.train_y)) or project(splits))
     names = ("a", "b", "c", "d")
     rng = np.random.default_rng(0)

@@ -264,7 +264,7 @@ def test_building__a_second_build_of_the_same_folder_is_refused(tmp_path, monkey
 KILLED = """
 import sys
 from pathlib import Path
-from builders.dataset.shard_pool import write_shards
+from builders.dataset.write import write_shards
 from tests.builders.dataset.test_shards import Stalling, job
 write_shards(job(Path(sys.argv[1]), make_rows=Stalling(before=int(sys.argv[3]))), workers=int(sys.argv[2]))
 """

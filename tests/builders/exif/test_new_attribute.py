@@ -37,9 +37,9 @@ READ = """
 import json, sys
 from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, acquisition_from_raw, acquisition_from_tags, label
 from builders.flickrexif import photo_features
-from builders.flickrexif.exif_entries import entries_from_answer
-from builders.flickrexif.rows import METADATA_FEATURES
-from builders.kinds import open_photos
+from builders.flickrexif.api.exif_answers import entries_from_answer
+from builders.flickrexif.build.rows import METADATA_FEATURES
+from builders.data_specs import open_photos
 
 photos = open_photos(f"exif-folder:{sys.argv[1]}?min-photos=5")
 labels = photos.attributes["white_balance"]
@@ -71,7 +71,7 @@ for name in ("white_balance", "white_balanse"):
 
 SCORE = """
 import json, sys
-from benchmark.scoring.command import main
+from benchmark.cli.score import main
 
 photos, out = sys.argv[1:]
 given = ["--model", "control:jpeg-statistics", "--data", f"exif-folder:{photos}?min-photos=5", "--workers", "0"]

@@ -59,10 +59,10 @@ import json
 import numpy as np
 import torch
 from PIL import Image
-from benchmark.bank.precision_gate import neighbouring
+from benchmark.bank.gates import neighbouring
 from benchmark.views import ProcessingViews
-from benchmark.views.on_device.self_test import equals_pillow
-from benchmark.views.on_device.views import possible, torch_views
+from benchmark.views.device.views import equals_pillow
+from benchmark.views.device.views import possible, torch_views
 from builders.pixels import PROCESSINGS, STUDY_PROCESSINGS, chosen_engine, codec_canary, codec_versions
 from builders.pixels import process_all, process_by_pillow, request
 

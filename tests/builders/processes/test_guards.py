@@ -15,21 +15,21 @@ from builders.processes import deferred_signals, setup_child
 FORKS = """
 import gc, multiprocessing, os, signal
 import numpy as np
-from benchmark.scoring.forked import Forked
-from benchmark.views.views import PhotoViews
-from benchmark.views.ring import Row, SlotPlan
-from benchmark.views.workers import made_by_workers
-from builders.ranks import begin_fork, signals_held
+from benchmark.scoring.output import Forked
+from benchmark.views.recipe import PhotoViews
+from benchmark.views.workers.ring import Row, SlotPlan
+from benchmark.views.workers.pool import made_by_workers
+from builders.processes import setup_child, deferred_signals
 
 def child():
-    begin_fork()
+    setup_child()
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert gc.get_freeze_count() > 1000
     print("child", flush=True)
 
 def held():
-    with signals_held():
+    with deferred_signals():
         process = multiprocessing.get_context("fork").Process(target=child)
         process.start()
         process.join()

@@ -99,7 +99,7 @@ AT_THE_COMMIT = (
 IMPATIENT = """
 import sys
 from builders.__main__ import main
-from builders.publishing import hub_push
+from builders.publish import push as hub_push
 hub_push.FIRST_WAIT_S = 0.01
 sys.exit(main())
 """
@@ -147,7 +147,7 @@ def test_publish__an_existing_public_repository_needs_public(hub, tmp_path, buil
 PUSH = """
 import sys
 from pathlib import Path
-from builders.publishing.hub_push import push_folder
+from builders.publish.push import push_folder
 folder, repo = Path(sys.argv[1]), sys.argv[2]
 data = sorted(path.relative_to(folder).as_posix() for path in folder.glob("data/*"))
 done = push_folder(folder, repo, stages=(data, ["README.md"]), owned=lambda path: path.startswith("data/"))

@@ -145,7 +145,7 @@ def test_attribute_photos__unknown_config_and_no_attribute(tmp_path: Path) -> No
 
 OPEN = """
 import json, sys
-from builders.kinds import open_photos
+from builders.data_specs import open_photos
 photos = open_photos(sys.argv[1])
 print(json.dumps([photos.name, list(photos.ids), list(photos.attributes), len(photos.read(0))]))
 """

@@ -137,7 +137,7 @@ def test_parse_array__what_is_no_plain_array_is_refused(data: bytes, said: str) 
 STRESS = """
 import gc, io, sys, threading
 import numpy as np
-from builders.outside import parse_array, parse_arrays
+from builders.untrusted import parse_array, parse_arrays
 
 sys.setswitchinterval(1e-6)
 gc.set_threshold(10, 10, 1000)  # garbage is looked for while the parser works, and threads change there
