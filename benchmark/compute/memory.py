@@ -218,7 +218,7 @@ def share_machine(processes: int) -> None:
 def budget(device: torch.device | str, share: float = SHARE) -> int:
     """Bytes that work on a device may plan with: a share of what is free there.
 
-    >>> budget("cpu") >= LEAST_BYTES
+    >>> budget("cpu") >= LEAST_MAPPED_BYTES
     True
     """
     where = torch.device(device)

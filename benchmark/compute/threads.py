@@ -66,7 +66,7 @@ def parallel_map(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> li
     Work that is itself done side by side goes through its pieces one after the other. Torch's inference mode, which
     holds for a thread, is the caller's.
 
-    >>> side_by_side(lambda chunk: chunk * 2, [torch.tensor([1, 2]), torch.tensor([3])])
+    >>> parallel_map(lambda chunk: chunk * 2, [torch.tensor([1, 2]), torch.tensor([3])])
     [tensor([2, 4]), tensor([6])]
     """
     threads = torch.get_num_threads()

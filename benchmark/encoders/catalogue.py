@@ -6,6 +6,12 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from benchmark.encoders.loaders import (  # noqa: F401  (they fill NAMED)
+    bundled,
+    controls,
+    jpeg_statistics,
+    study_weights,
+)
 from benchmark.encoders.provenance import STUDY, group_and_data
 from benchmark.encoders.registry import NAMED, EncoderRow
 

@@ -1,5 +1,6 @@
-from .definitions import CITATION, DEFINITIONS, Definition, metric_class
+from .definitions import CITATION, DEFINITIONS, Definition
 from .knn_setups.knn_setups import KnnSetups
+from .metric import metric_class
 from .pair_retrieval.pair_retrieval import PairRetrieval
 from .scores import knn_setup_scores, pair_scores, probe_scores
 from .trace_probe.trace_probe import TraceProbe

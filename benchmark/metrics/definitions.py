@@ -1,19 +1,12 @@
 """What each ``evaluate`` metric is: the one source of its face, its script, its card and its page on the Hub.
 
-Nothing heavy is imported here; ``metric_class`` makes the class, ``benchmark.metrics.scores`` has the arithmetic.
+Nothing heavy is imported here; ``metric.py`` makes the class, ``benchmark.metrics.scores`` has the arithmetic.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import datasets
-import evaluate
-
-from benchmark.metrics import scores
 
 VECTOR, INTEGER, TEXT = ("float32 list",), ("int64",), ("string",)
 
@@ -204,50 +197,3 @@ Returns:
 
 DEFINITIONS: Mapping[str, Definition] = {metric.name: metric for metric in _METRICS}
 """Every metric by its name."""
-
-
-def metric_class(name: str, repo: str) -> type[Any]:
-    """The class of one metric, as ``evaluate.load`` and ``from benchmark.metrics import ...`` give it.
-
-    Args:
-        name: of the metric, one of ``DEFINITIONS``.
-        repo: the Space or folder that its example loads it from.
-
-    >>> metric_class("trace_probe", "camtrace/trace_probe")().compute(
-    ...     predictions=[0, 1], references=[0, 0], photo_ids=["a", "b"], n_classes=2
-    ... )["accuracy"]
-    0.5
-    """
-    definition = DEFINITIONS[name]
-    compute = getattr(scores, definition.scores)
-
-    class Metric(evaluate.Metric):
-        def _info(self) -> evaluate.MetricInfo:
-            return evaluate.MetricInfo(
-                description=definition.description,
-                citation=CITATION,
-                inputs_description=definition.inputs(repo),
-                features=_forms(definition.columns),
-                reference_urls=["https://arxiv.org/abs/2508.10637"],
-            )
-
-        def _compute(self, **values: Any) -> dict[str, Any]:
-            columns = [values.pop(column) for column in definition.columns]
-            return dict(compute(*columns, **values))
-
-    Metric.__name__ = Metric.__qualname__ = definition.class_name
-    Metric.__doc__ = definition.description
-    return Metric
-
-
-def _forms(columns: Mapping[str, tuple[str, ...]]) -> list[datasets.Features]:
-    """Each way in which the columns may be typed, the most usual first; columns of one kind are typed alike."""
-    kinds = list(dict.fromkeys(columns.values()))
-    return [
-        datasets.Features({column: _feature(types[kinds.index(kind)]) for column, kind in columns.items()})
-        for types in itertools.product(*kinds)
-    ]
-
-
-def _feature(name: str) -> Any:
-    return datasets.Sequence(datasets.Value("float32")) if name in VECTOR else datasets.Value(name)

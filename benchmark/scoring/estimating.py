@@ -261,7 +261,7 @@ def pass_s(members: Sequence[Measured], workers: int) -> float:
 def _parallel_seconds(several: Sequence[str], workers: int) -> str:
     """How a pass is shared out, in one line.
 
-    >>> side_by_side(("cuda:0", "cuda:1"), 0)
+    >>> _parallel_seconds(("cuda:0", "cuda:1"), 0)
     '2 cards embed side by side (cuda:0, cuda:1): a process each, with 0 workers'
     """
     each = workers_each(workers, len(several))

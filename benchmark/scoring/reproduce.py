@@ -188,8 +188,8 @@ def reproduce_command(origin: Invocation, encoder: EncoderInfo, photos: PhotoSet
     >>> from benchmark.encoders import EncoderInfo
     >>> info = EncoderInfo("timm:resnet50.a1_in1k", "timm", None, "625ab1dc", 2048, {}, "mean", 25_000_000)
     >>> photos = PhotoSet.of_bytes("folder:pets", {"a.jpg": b"1", "b.jpg": b"2"})
-    >>> origin = Origin("timm:resnet50.a1_in1k", "folder:/home/me/pets", ("probe/*",))
-    >>> repeat = how_to_repeat(origin, info, photos, RunOptions(seed=3))
+    >>> origin = Invocation("timm:resnet50.a1_in1k", "folder:/home/me/pets", ("probe/*",))
+    >>> repeat = reproduce_command(origin, info, photos, RunOptions(seed=3))
     >>> repeat.command
     "camtrace score --model timm:resnet50.a1_in1k --data folder:PATH --tasks 'probe/*' --seed 3"
     >>> repeat.local["data"]

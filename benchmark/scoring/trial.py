@@ -203,7 +203,7 @@ def trial_failures(name: str, failures: Mapping[str, str], photos: int) -> str:
         failures: reason by id of each photo that has no embedding.
         photos: how many there are.
 
-    >>> own_failures("mine", {"a": "preprocessing failed (ValueError: tired)", "b": "the file is empty"}, 4)
+    >>> trial_failures("mine", {"a": "preprocessing failed (ValueError: tired)", "b": "the file is empty"}, 4)
     'mine: it fails on 1 of 4 photos, which can be read (the first: preprocessing failed (ValueError: tired))'
     """
     own = [reason for reason in failures.values() if reason.startswith(PREPROCESSING_FAILED)]

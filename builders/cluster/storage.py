@@ -27,7 +27,7 @@ OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl
 class StorageFolder:
     """A folder.
 
-    >>> Place.of("s3://bucket/run/") / "ranks"
+    >>> StorageFolder.of("s3://bucket/run/") / "ranks"
     Place(address='s3://bucket/run/ranks')
     """
 

@@ -73,7 +73,7 @@ def classes_by_hash(
         UsageError: the assignment is correlated and there are no semantic classes.
 
     >>> from builders.pixels import PARAMETERS
-    >>> own_classes(["cat", "dog", "eel", "fox"], PARAMETERS["resizing"], "correlated-classes:.5").tolist()
+    >>> classes_by_hash(["cat", "dog", "eel", "fox"], PARAMETERS["resizing"], "correlated-classes:.5").tolist()
     [-1, -1, 0, 1]
     """
     own = np.full(len(label_names), NO_OWN, dtype=np.int64)

@@ -51,7 +51,7 @@ def deferred_signals() -> Iterator[None]:
     no handlers.
 
     >>> try:
-    ...     with signals_held():
+    ...     with deferred_signals():
     ...         signal.raise_signal(signal.SIGINT)
     ...         print("still here")
     ... except KeyboardInterrupt:

@@ -64,7 +64,7 @@ def run_with_deadline(
     Raises:
         TooSlow: it did not.
 
-    >>> within(5.0, lambda: 2 + 2)
+    >>> run_with_deadline(5.0, lambda: 2 + 2)
     4
     """
     answers: list[Any] = []

@@ -71,7 +71,7 @@ def unreadable_table(*more: type[Exception]) -> tuple[type[Exception], ...]:
 def parquet_error_text(error: BaseException) -> str:
     """Its first line, short.
 
-    >>> said_of_table(ValueError("no magic bytes\\nat the end"))
+    >>> parquet_error_text(ValueError("no magic bytes\\nat the end"))
     'no magic bytes'
     """
     return first_line(error, 200)

@@ -65,12 +65,12 @@ _QUERY = re.compile(r"(://[^\s'\"?]*\?)[^\s'\"<>)]+")
 def first_line(error: BaseException, most: int = MOST) -> str:
     r"""The first line of what an error says, or its kind where it says nothing; at most so many characters.
 
-    >>> readable_line(ValueError("no\x1b\nat the end")), readable_line(KeyError()), readable_line(OSError("abcdef"), 5)
+    >>> first_line(ValueError("no\x1b\nat the end")), first_line(KeyError()), first_line(OSError("abcdef"), 5)
     ('no\\x1b', 'KeyError', 'ab...')
 
     Tokens, passwords and the query of an address are left out: reasons are kept in results, and published.
 
-    >>> readable_line(OSError("403 for url 'https://a.org/b?X-Amz-Signature=5f1'"))
+    >>> first_line(OSError("403 for url 'https://a.org/b?X-Amz-Signature=5f1'"))
     "403 for url 'https://a.org/b?...'"
     """
     text = f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error).strip()
@@ -90,7 +90,7 @@ def describe_error(error: BaseException) -> str:
     """The kind of an error that is none of ours, and the first line of what it says. Code that calls ``sys.exit`` says
     that it does.
 
-    >>> kind_and_line(ValueError("no luck\\nat all")), kind_and_line(KeyError()), kind_and_line(SystemExit(0))
+    >>> describe_error(ValueError("no luck\\nat all")), describe_error(KeyError()), describe_error(SystemExit(0))
     ('ValueError: no luck', 'KeyError: no message', 'it called sys.exit(0)')
     """
     if isinstance(error, SystemExit):
@@ -103,7 +103,7 @@ def error_text(error: BaseException) -> str:
     """An error in one line: the sentence of one of ours, kind and first line of any other.
 
     >>> from builders.errors import DataError
-    >>> sentence(DataError("no photo in it")), sentence(OSError())
+    >>> error_text(DataError("no photo in it")), error_text(OSError())
     ('no photo in it', 'OSError: no message')
     """
     return str(error) if isinstance(error, CamtraceError) else describe_error(error)

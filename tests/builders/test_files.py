@@ -182,14 +182,14 @@ OWN_YAML = [path for room in ("builders", "benchmark") for path in sorted((ROOT 
 
 
 @pytest.mark.parametrize("path", OWN_YAML, ids=lambda path: path.name)
-def test_read_own_yaml__as_the_parser_in_python_reads_our_tables(path):
+def test_read_package_yaml__as_the_parser_in_python_reads_our_tables(path):
     assert repr(read_package_yaml(path)) == repr(
         yaml.safe_load(path.read_text(encoding="utf-8"))
     )  # types too, and order
 
 
 @pytest.mark.parametrize("with_c", [True, False])
-def test_read_own_yaml__plain_values_alone_with_the_parser_in_c_and_without(tmp_path, monkeypatch, with_c):
+def test_read_package_yaml__plain_values_alone_with_the_parser_in_c_and_without(tmp_path, monkeypatch, with_c):
     if not with_c:
         monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
     (tmp_path / "a.yaml").write_text("é: [1, 2.5]", encoding="utf-8")

@@ -165,7 +165,7 @@ WHERE = {
         f"the scene cat cannot be read ({SAID})",
     ),
     "annotations": Where(
-        "builders.sources.folders.read_untrusted_text", ValueError(PLANTED), lambda d, _: inaturalist_2018(str(d)),
+        "builders.sources.inaturalist.read_untrusted_text", ValueError(PLANTED), lambda d, _: inaturalist_2018(str(d)),
         f"DIR/train2018.json: not an iNaturalist 2018 annotation file (ValueError: {SAID})",
     ),
     "pairs": Where(

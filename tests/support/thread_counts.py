@@ -56,5 +56,5 @@ def pieces_beside(monkeypatch: pytest.MonkeyPatch, module: str) -> list[list[Any
         seen.append(list(pieces))
         return parallel_map(work, pieces)
 
-    monkeypatch.setattr(f"{module}.side_by_side", spy)
+    monkeypatch.setattr(f"{module}.parallel_map", spy)
     return seen

@@ -43,7 +43,7 @@ TELLS = "openvino_telemetry"
 def no_telemetry() -> Iterator[None]:
     """Within it ``openvino_telemetry`` is not found; afterwards all is as before, for whoever wants it themselves.
 
-    >>> with untold():
+    >>> with no_telemetry():
     ...     import openvino_telemetry
     Traceback (most recent call last):
     ModuleNotFoundError: import of openvino_telemetry halted; None in sys.modules

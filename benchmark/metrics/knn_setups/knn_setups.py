@@ -2,7 +2,7 @@
 
 # Indented: evaluate would take the package's name from an import at the margin and tell users to install another one.
 try:
-    from benchmark.metrics.definitions import metric_class
+    from benchmark.metrics.metric import metric_class
 except ImportError as error:
     raise ImportError("this metric needs the package camtrace: pip install 'camtrace[encoders]'") from error
 

@@ -36,7 +36,7 @@ DEARER = 2
 def is_worthwhile(n: int, dimension: int, tested: int, n_classes: int) -> bool:
     """Whether a labelled probe saves more than turning its n train and validation photos, and ``tested`` ones, takes.
 
-    >>> pays(918, 1280, 459, 27), pays(918, 1280, 100_000, 27), pays(1100, 1280, 550, 2)
+    >>> is_worthwhile(918, 1280, 459, 27), is_worthwhile(918, 1280, 100_000, 27), is_worthwhile(1100, 1280, 550, 2)
     (True, False, False)
     """
     if not TURNED_ROWS < n < dimension:
@@ -64,7 +64,7 @@ def project(splits: LabelledSplits) -> LabelledSplits:
 
     >>> rng = np.random.default_rng(0)
     >>> splits = LabelledSplits(rng.normal(size=(4, 9)), range(4), None, None, rng.normal(size=(2, 9)), [0, 1], 4)
-    >>> (np.abs(turned(splits).train_x) > 1e-6).astype(int).tolist()
+    >>> (np.abs(project(splits).train_x) > 1e-6).astype(int).tolist()
     [[0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1]]
     """
     parts = [splits.train_x] if splits.val_x is None else [splits.train_x, splits.val_x]
@@ -155,7 +155,7 @@ class SharedRows:
         n_classes: of all probes together.
 
     >>> rng = np.random.default_rng(0)
-    >>> together = Together(rng.normal(size=(4, 9)), rng.normal(size=(2, 9)), np.array([3, 1, 0, 2]), 4)
+    >>> together = SharedRows(rng.normal(size=(4, 9)), rng.normal(size=(2, 9)), np.array([3, 1, 0, 2]), 4)
     >>> (np.abs(together.turned().learnt) > 1e-6).sum(axis=1).tolist()
     [4, 3, 4, 2]
     """

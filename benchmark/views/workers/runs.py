@@ -14,7 +14,7 @@ class WorkQueue:
         count: positions.
         kin: one number a position, equal within a run; none at all where each position is a run.
 
-    >>> runs = Runs(5, [7, 7, 7, 4, 4])
+    >>> runs = WorkQueue(5, [7, 7, 7, 4, 4])
     >>> runs.take(0), runs.take(1)  # the first of both
     (0, 3)
     >>> list(runs.left()), runs.first, runs.given(3), runs.given(4)

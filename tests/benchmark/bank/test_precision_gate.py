@@ -162,7 +162,7 @@ def test_sweep__a_refused_encoder_is_a_row(work):
     assert rows["networks_of_gate:Coarse"]["state"] == "failed"
 
 
-def test_judge__what_cannot_be_compared_is_refused(work):
+def test_check_precision__what_cannot_be_compared_is_refused(work):
     encoder = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
     options = RunOptions(cache=work / "cache", workers=0)
     photos = PhotoSet.of_bytes("few", {"a": (work / "photos/train/cat/00.jpg").read_bytes()})
@@ -184,7 +184,7 @@ def test_judge__what_cannot_be_compared_is_refused(work):
         (1.0, 0.0, None, True),
     ],
 )
-def test_judge__passes_from_the_threshold_on(work, monkeypatch, trace, noise, ratio, passed):
+def test_check_precision__passes_from_the_threshold_on(work, monkeypatch, trace, noise, ratio, passed):
     encoder = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
     options = RunOptions(cache=work / "cache", workers=0)
     found = np.zeros((2, 3, 1))
@@ -197,7 +197,7 @@ def test_judge__passes_from_the_threshold_on(work, monkeypatch, trace, noise, ra
     assert check_precision(encoder, photos, "0", options) == verdict  # from the cache
 
 
-def test_judge__float32_all_through_has_no_verdict_and_others_are_judged_anew_if_fresh(work, monkeypatch):
+def test_check_precision__float32_all_through_has_no_verdict_and_others_are_judged_anew_if_fresh(work, monkeypatch):
     asked = []
 
     def embedded(exact, lower, *_):
@@ -228,7 +228,7 @@ def test_judge__float32_all_through_has_no_verdict_and_others_are_judged_anew_if
     assert len(asked) == 7  # what cannot be identified is never remembered
 
 
-def test_judge__embeddings_that_are_not_finite_are_refused(work, monkeypatch):
+def test_check_precision__embeddings_that_are_not_finite_are_refused(work, monkeypatch):
     lower = np.ones((2, 3, 1))
     lower[1, 2] = np.nan
     monkeypatch.setattr(gate, "embedded_by_both", lambda *_: (np.ones((2, 3, 1)), lower))

@@ -63,7 +63,7 @@ def options(tmp_path, **more) -> RunOptions:
 
 
 @pytest.mark.parametrize(("by_far", "asked"), [(10.0, [1]), (100.0, [1, 4])])
-def test_settled__precise_enough_and_known_from_then_on(by_far, asked, tmp_path, photos, monkeypatch):
+def test_resolve_runtime__precise_enough_and_known_from_then_on(by_far, asked, tmp_path, photos, monkeypatch):
     """One photo decides where it passes by far; else four do."""
     monkeypatch.setattr(gate, "BY_FAR", by_far)
     seen: list[int] = []
@@ -98,7 +98,7 @@ def test_settled__precise_enough_and_known_from_then_on(by_far, asked, tmp_path,
     assert sum(again) == sum(asked) * len(PROCESSINGS)
 
 
-def test_settled__views_without_two_alike_are_asked_of_four_photos_at_once(tmp_path, photos, monkeypatch):
+def test_resolve_runtime__views_without_two_alike_are_asked_of_four_photos_at_once(tmp_path, photos, monkeypatch):
     """One photo could not pass by far: there is no trace to compare the error with."""
     monkeypatch.setattr(gate, "all_views", lambda *_: ProcessingViews(("jpeg-q95-444",)))
     seen: list[int] = []
@@ -111,7 +111,7 @@ def test_settled__views_without_two_alike_are_asked_of_four_photos_at_once(tmp_p
     assert verdict.relative_error == pytest.approx(2e-6 * max(u[2] for u in unit), rel=0.1)
 
 
-def test_settled__a_larger_error_than_float32_makes_is_torch(tmp_path, photos):
+def test_resolve_runtime__a_larger_error_than_float32_makes_is_torch(tmp_path, photos):
     encoder, verdict = resolve_runtime(toy(1.01, []), photos, "bytes", options(tmp_path))
     assert encoder.runtime.name == "torch"
     assert encoder.embed is by_torch
@@ -122,7 +122,7 @@ def test_settled__a_larger_error_than_float32_makes_is_torch(tmp_path, photos):
         resolve_runtime(toy(1.01, []), photos, "bytes", replace(options(tmp_path), runtime="openvino"))
 
 
-def test_settled__an_error_as_large_as_a_trace_is_torch(tmp_path, photos, monkeypatch):
+def test_resolve_runtime__an_error_as_large_as_a_trace_is_torch(tmp_path, photos, monkeypatch):
     monkeypatch.setattr(gate, "LARGEST_ERROR", 1.0)
     encoder, verdict = resolve_runtime(toy(1.3, []), photos, "bytes", options(tmp_path))
     assert encoder.runtime.name == "torch"
@@ -130,7 +130,7 @@ def test_settled__an_error_as_large_as_a_trace_is_torch(tmp_path, photos, monkey
     assert "is not as precise as torch" in verdict.reason
 
 
-def test_settled__nothing_to_compare_is_left_alone(tmp_path, photos):
+def test_resolve_runtime__nothing_to_compare_is_left_alone(tmp_path, photos):
     exact = toy(1, []).in_torch()
     assert resolve_runtime(exact, photos, "bytes", options(tmp_path)) == (exact, None)
     assert not (tmp_path / "cache").exists()

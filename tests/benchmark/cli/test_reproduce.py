@@ -31,7 +31,7 @@ def row(data="imagenet", spec=SPEC, shift=0.0, of="imagenet"):
     return Row(spec, data, "scored", "", "x", result)
 
 
-def test_beside_rows__and_their_csv(tmp_path):
+def test_published_rows__and_their_csv(tmp_path):
     rows = published_rows([row(shift=0.02), Row("b/b", "imagenet", "failed", "no weights", "")])
     assert {r.encoder for r in rows} == {NAME}
     probe = next(r for r in rows if r.task == "probe/jpeg")

@@ -68,7 +68,7 @@ def test_compare_published__other_photos_are_said_so(tmp_path, capsys):
         ("folder:mine", 50_000, 1000, "another data set"),
     ],
 )
-def test_beside__comparable_are_the_same_photos_alone(name, n, classes, unlike):
+def test_pair_with_published__comparable_are_the_same_photos_alone(name, n, classes, unlike):
     theirs = published_encoders()[0]
     value = theirs.score("knn/jpeg", "imagenet", "all-same").value
     score = Score("knn/jpeg", name, "all-same", value, value - 0.01, value + 0.01, n, 0.001)
@@ -79,7 +79,7 @@ def test_beside__comparable_are_the_same_photos_alone(name, n, classes, unlike):
     assert row.inside is (True if not unlike else None)
 
 
-def test_beside__of_acquisition_and_pairs_their_own_counts_decide():
+def test_pair_with_published__of_acquisition_and_pairs_their_own_counts_decide():
     theirs = published_encoders()[0]
     scores = (
         Score("probe/make", "flickrexif", "accuracy", 0.5, 0.4, 0.6, 4_500, 1 / 9, {"classes": 9}),
@@ -147,7 +147,7 @@ def test_published_encoder__by_its_own_id_and_by_mistake():
         published_encoder("", "mine:encode")
 
 
-def test_beside__every_published_number_is_beside_itself():
+def test_pair_with_published__every_published_number_is_beside_itself():
     for encoder in published_encoders()[:3]:
         scores = tuple(Score(s.task, s.data, s.metric, s.value, s.low, s.high, s.n, s.chance) for s in encoder.scores)
         result = Result({"id": "x"}, {"name": "x"}, UNDER_PRESET, scores, (), {}, "")

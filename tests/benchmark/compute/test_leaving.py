@@ -40,12 +40,12 @@ def end(before: str = "", what: str = "return 3") -> tuple[int, list[str], str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="where C prints")
-def test_alone__everything_is_written_and_nothing_taken_apart():
+def test_run_and_exit__everything_is_written_and_nothing_taken_apart():
     assert end() == (3, ["called", "printed", "said"], "told")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="where C prints")
-def test_alone__who_asked_before_is_called_too_and_errors_are_told():
+def test_run_and_exit__who_asked_before_is_called_too_and_errors_are_told():
     everything = ["apart", "called", "printed", "said", "taken"]
     status, words, told = end(before="atexit.register(lambda: print('earlier', end=' '))")
     assert (status, words, told) == (3, sorted([*everything, "earlier"]), "told")
@@ -55,8 +55,11 @@ def test_alone__who_asked_before_is_called_too_and_errors_are_told():
     assert "atexit" not in told
 
 
-def test_alone__output_that_cannot_be_written_is_told_as_ever():
-    code = "import os, sys\nfrom benchmark.compute import run_and_exit\nsys.exit(run_and_exit(lambda: print('x') or os.close(1) or 0))"
+def test_run_and_exit__output_that_cannot_be_written_is_told_as_ever():
+    code = (
+        "import os, sys\nfrom benchmark.compute import run_and_exit\n"
+        "sys.exit(run_and_exit(lambda: print('x') or os.close(1) or 0))"
+    )
     done = python(code)
     assert done.returncode == 120  # Python's own
     assert "Bad file descriptor" in done.stderr

@@ -20,7 +20,7 @@ def three_threads():
     torch.set_num_threads(before)
 
 
-def test_side_by_side__in_order_each_on_one_thread(three_threads):
+def test_parallel_map__in_order_each_on_one_thread(three_threads):
     together = threading.Barrier(3, timeout=20)
 
     def work(chunk: torch.Tensor) -> torch.Tensor:
@@ -32,7 +32,7 @@ def test_side_by_side__in_order_each_on_one_thread(three_threads):
     assert torch.get_num_threads() == 3
 
 
-def test_side_by_side__an_error_is_told_and_the_threads_set_back(three_threads):
+def test_parallel_map__an_error_is_told_and_the_threads_set_back(three_threads):
     def work(chunk: torch.Tensor) -> torch.Tensor:
         raise ValueError(f"chunk {int(chunk)}")
 
@@ -41,7 +41,7 @@ def test_side_by_side__an_error_is_told_and_the_threads_set_back(three_threads):
     assert torch.get_num_threads() == 3
 
 
-def test_side_by_side__is_in_inference_mode_where_its_caller_is(three_threads):
+def test_parallel_map__is_in_inference_mode_where_its_caller_is(three_threads):
     assert parallel_map(lambda _: torch.is_inference_mode_enabled(), range(4)) == [False] * 4
     with torch.inference_mode():
         assert parallel_map(lambda _: torch.is_inference_mode_enabled(), range(4)) == [True] * 4
@@ -51,7 +51,7 @@ def test_side_by_side__is_in_inference_mode_where_its_caller_is(three_threads):
     ("total", "least", "pieces"),
     [(0, 5, 1), (9, 5, 1), (10, 5, 2), (59, 5, 11), (60, 5, 3 * PIECES), (6000, 5, 3 * PIECES)],
 )
-def test_slices_of__several_for_each_thread_and_none_too_small(three_threads, total: int, least: int, pieces: int):
+def test_chunks__several_for_each_thread_and_none_too_small(three_threads, total: int, least: int, pieces: int):
     found = chunks(total, least)
     assert [row for piece in found for row in range(piece.start, piece.stop)] == list(range(total))
     sizes = [piece.stop - piece.start for piece in found]

@@ -37,6 +37,7 @@ def test_openvino__stays_as_somebody_has_imported_it():
     code = (
         "import sys, types\n"
         "theirs = sys.modules['openvino'] = types.ModuleType('openvino')\n"
+        "theirs.__version__ = '1'\n"
         "teller = sys.modules['openvino_telemetry'] = types.ModuleType('openvino_telemetry')\n"
         "import benchmark.encoders.runtime.openvino as ours\n"
         "assert ours.openvino is theirs and sys.modules['openvino_telemetry'] is teller\n"
@@ -55,7 +56,9 @@ def test_onnxruntime__its_import_tells_nobody(tmp_path):
 
 @pytest.mark.parametrize(("users", "within", "after"), [(None, "1", "None"), ("0", "0", "0")])
 def test_onnxruntime__what_the_user_has_said_stands(users, within, after, tmp_path):
-    (tmp_path / "onnxruntime.py").write_text("import os\nprint(os.environ['ORT_DISABLE_TELEMETRY'])\n")
+    (tmp_path / "onnxruntime.py").write_text(
+        "import os\n__version__ = '1'\nprint(os.environ['ORT_DISABLE_TELEMETRY'])\n"
+    )
     code = (
         f"import os, sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport benchmark.encoders.runtime.onnxruntime\n"
         "print(os.environ.get('ORT_DISABLE_TELEMETRY'))\n"

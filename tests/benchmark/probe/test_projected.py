@@ -85,7 +85,7 @@ def logits(solution: Solution, splits: LabelledSplits) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", SPLITS)
-def test_turned__angles_and_lengths_stay_where_a_probe_learns(name: str) -> None:
+def test_project__angles_and_lengths_stay_where_a_probe_learns(name: str) -> None:
     splits = SPLITS[name]
     whole, less = rows_of(splits), rows_of(project(splits))
     learnt = len(whole) - len(splits.test_x)
@@ -95,7 +95,7 @@ def test_turned__angles_and_lengths_stay_where_a_probe_learns(name: str) -> None
     assert project(splits).train_x.dtype == np.float32
 
 
-def test_turned__photo_i_has_i_plus_2_coordinates() -> None:
+def test_project__photo_i_has_i_plus_2_coordinates() -> None:
     splits = SPLITS["with val"]
     found = project(splits)
     rows = np.concatenate([found.train_x, found.val_x])
@@ -116,7 +116,9 @@ def test_turned__photo_i_has_i_plus_2_coordinates() -> None:
 
 @pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("name", SPLITS)
-def test_turned__the_same_optimum_as_scikit_learn_and_as_plain_rows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_project__the_same_optimum_as_scikit_learn_and_as_plain_rows(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     splits = SPLITS[name]
     monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
     monkeypatch.setattr(design_module, "TURNED_ROWS", 0)
@@ -188,7 +190,7 @@ def test_begins_of__the_first_column_of_four_rows_rounded_down_to_a_vector() -> 
     assert begins_of(np.zeros((5, 0))).tolist() == [0, 0]
 
 
-def test_turned__a_pass_reads_less_than_half_of_what_as_many_full_rows_have() -> None:
+def test_project__a_pass_reads_less_than_half_of_what_as_many_full_rows_have() -> None:
     less = project(splits_of(400, 600, tested=5))
     read = TOGETHER * (402 - begins_of(np.asarray(less.train_x))).sum()
     assert read < 0.53 * 400 * 402
@@ -207,13 +209,13 @@ def test_turned__a_pass_reads_less_than_half_of_what_as_many_full_rows_have() ->
         (400, 1280, 100_000, 3, False),  # most of the work is in the test photos
     ],
 )
-def test_pays__what_passes_save_against_what_turning_takes(
+def test_is_worthwhile__what_passes_save_against_what_turning_takes(
     n: int, d: int, tested: int, classes: int, expected: bool
 ) -> None:
     assert is_worthwhile(n, d, tested, classes) is expected
 
 
-def test_pays__by_counts_of_multiply_adds() -> None:
+def test_is_worthwhile__by_counts_of_multiply_adds() -> None:
     # a fit's pass over n rows of d, there and back, costs 2 n d a class; over turned ones n n
     n, d, tested, classes = 200, 1000, 100, 2
     saved = classes * 20 * 50 * (2 * n * d - n * n)
@@ -272,7 +274,7 @@ def test_labelled_faces__axes_are_found_once(monkeypatch: pytest.MonkeyPatch) ->
     assert len(found) == 2
 
 
-def test_as_learnt__only_where_it_is_the_same_and_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_solver_space__only_where_it_is_the_same_and_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     splits = splits_of(150, 400, tested=90)
     once = in_solver_space(splits)
     assert once.frame is not None

@@ -86,7 +86,7 @@ def test_together__the_first_of_the_order_have_most_zeros(together: SharedRows) 
     np.testing.assert_array_equal(first, TRAIN + VAL - np.arange(TRAIN + VAL))
 
 
-def test_as_learnt__alone_where_turning_all_does_not_pay_or_fit(
+def test_in_solver_space__alone_where_turning_all_does_not_pay_or_fit(
     photos: tuple[np.ndarray, np.ndarray], together: SharedRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, _ = photos

@@ -155,7 +155,7 @@ def asked(cache, *names, begun: bool = False, sets: int = 1, **options) -> Reque
     return Request({name: source(name) for name in names}, [photo_set(i) for i in range(sets)], ["knn/jpeg"], chosen)
 
 
-def test_score_asked__views_are_begun_while_another_runtime_is_tried(tmp_path, order):
+def test_run_request__views_are_begun_while_another_runtime_is_tried(tmp_path, order):
     done = run_request(asked(tmp_path / "a", "small", begun=True))
     assert done.complete
     assert order == ["1 x 20 x 6", "trial"]  # once for both, within the budget of memory
@@ -165,18 +165,18 @@ def test_score_asked__views_are_begun_while_another_runtime_is_tried(tmp_path, o
     assert done.scored[0].result.scores == alone.result.scores
 
 
-def test_score_asked__nothing_is_begun_that_would_wait_for_kernels(tmp_path, order, monkeypatch):
+def test_run_request__nothing_is_begun_that_would_wait_for_kernels(tmp_path, order, monkeypatch):
     monkeypatch.setattr("benchmark.scoring.request.engine_being_compiled", lambda: True)
     assert run_request(asked(tmp_path, "small")).complete
     assert order == ["1 x 20 x 6", "trial"]
 
 
-def test_score_asked__of_several_encoders_nothing_is_begun_before_all_are_loaded(tmp_path, order):
+def test_run_request__of_several_encoders_nothing_is_begun_before_all_are_loaded(tmp_path, order):
     assert run_request(asked(tmp_path, "small", "other")).complete
     assert order == ["1 x 20 x 6", "trial"]
 
 
-def test_score_asked__views_of_the_next_set_are_begun_before_the_tasks_on_one(tmp_path, order, monkeypatch):
+def test_run_request__views_of_the_next_set_are_begun_before_the_tasks_on_one(tmp_path, order, monkeypatch):
     running, budgets, run_jobs, opened = [], [], scoring.run_jobs, os.memfd_create
 
     def seen(jobs):
@@ -201,7 +201,7 @@ def test_score_asked__views_of_the_next_set_are_begun_before_the_tasks_on_one(tm
     assert order == ["trial", "tasks"] * 3  # all embeddings are there
 
 
-def test_score_asked__an_encoder_that_cannot_be_loaded_takes_its_views_along(tmp_path, order):
+def test_run_request__an_encoder_that_cannot_be_loaded_takes_its_views_along(tmp_path, order):
     def load(*, trying=ignore):
         trying(encoder())
         assert working()

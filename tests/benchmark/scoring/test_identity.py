@@ -132,7 +132,7 @@ def result(weights: str, data: str = "pets", scored: bool = True) -> Result:
         (result("1", scored=False), "mine-encode.{digest}/pets"),
     ],
 )
-def test_set_aside__unless_it_is_the_same_encoder_on_the_same_photos_again(tmp_path, new, place):
+def test_move_existing__unless_it_is_the_same_encoder_on_the_same_photos_again(tmp_path, new, place):
     folder = tmp_path / "mine-encode" / "pets"
     write_result(result("1"), folder / "result.json")
     (folder / "answers.npz").write_bytes(b"answers")
@@ -147,7 +147,7 @@ def test_set_aside__unless_it_is_the_same_encoder_on_the_same_photos_again(tmp_p
     assert list(folder.iterdir()) == []
 
 
-def test_set_aside__what_cannot_be_read_and_what_is_there_already_are_kept_too(tmp_path):
+def test_move_existing__what_cannot_be_read_and_what_is_there_already_are_kept_too(tmp_path):
     for number, text in enumerate(("no result", "nor this"), 1):
         (tmp_path / "result.json").write_text(text)
         assert move_existing(tmp_path, tmp_path, result("1")) == tmp_path / f"set-aside-{number}"

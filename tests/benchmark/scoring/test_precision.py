@@ -16,7 +16,7 @@ PASSED, REFUSED = Verdict(True, ""), Verdict(False, "too coarse")
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_run_options__are_forced_where_the_command_says_so(given):
+def test_to_run_options__are_forced_where_the_command_says_so(given):
     assert to_run_options(parser().parse_args(["--force-dtype"] if given else [])).force_dtype is given
     assert RunOptions().force_dtype is False
 

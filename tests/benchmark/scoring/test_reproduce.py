@@ -36,13 +36,13 @@ def repeat(
     return reproduce_command(Invocation(model, data, **asked), known, of or photos(), options or RunOptions())
 
 
-def test_how_to_repeat__defaults_do_not_appear():
+def test_reproduce_command__defaults_do_not_appear():
     found = repeat()
     assert found.command == "camtrace score --model control:pixels --data sample"
     assert found.local == {}
 
 
-def test_how_to_repeat__every_option_that_changes_scores_and_no_other(tmp_path):
+def test_reproduce_command__every_option_that_changes_scores_and_no_other(tmp_path):
     options = RunOptions(
         limit=40, protocol="iccv2025", neighbours=5, queries=30, mask_ratio=0.5, seed=7, dtype="bfloat16",
         storage="float16", compile=True, force_dtype=True,
@@ -63,12 +63,12 @@ def test_how_to_repeat__every_option_that_changes_scores_and_no_other(tmp_path):
     assert (args.tasks, args.trust_remote_code) == (["probe/*", "knn/jpeg"], True)
 
 
-def test_how_to_repeat__states_every_option_that_affects_scores_but_the_device():
+def test_reproduce_command__states_every_option_that_affects_scores_but_the_device():
     affecting = {option.name for option in OPTIONS if option.role.affects_scores}
     assert affecting - {option.name for option in OPTIONS if option.role.repeat} == {"device"}
 
 
-def test_how_to_repeat__values_stand_in_the_order_of_the_help_page_then_lists_then_flags():
+def test_reproduce_command__values_stand_in_the_order_of_the_help_page_then_lists_then_flags():
     options = RunOptions(
         seed=7, readers="linear,knn", limit=40, preset="iccv2025", ties="nearest", storage="float16", dtype="bfloat16",
         outputs=("layers", "layers[2]:mean"), allow_random=True, compile=True, force_dtype=True,
@@ -80,20 +80,20 @@ def test_how_to_repeat__values_stand_in_the_order_of_the_help_page_then_lists_th
     )
 
 
-def test_how_to_repeat__what_only_python_can_set_is_said():
+def test_reproduce_command__what_only_python_can_set_is_said():
     found = repeat(options=RunOptions(resamples=500))
     assert found.command == "camtrace score --model control:pixels --data sample"
     assert found.local == {"options": "set in Python, without an option of the command: resamples = 500"}
 
 
-def test_how_to_repeat__a_folder_is_named_as_what_it_is():
+def test_reproduce_command__a_folder_is_named_as_what_it_is():
     of = photos("folder:pets", n=1200)
     found = repeat(data="folder:/home/me/my pets?val-share=0.5", of=of)
     assert shlex.split(found.command)[-2:] == ["--data", "folder:PATH?val-share=0.5"]
     assert found.local == {"data": f"PATH: your folder of 1,200 photos (folder:pets), ids hash {of.ids_hash()}"}
 
 
-def test_how_to_repeat__a_folder_that_load_dataset_reads_is_no_repository(tmp_path, monkeypatch):
+def test_reproduce_command__a_folder_that_load_dataset_reads_is_no_repository(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "org" / "pets").mkdir(parents=True)
     assert "--data hub:PATH" in repeat(data="hub:org/pets", of=photos("hub:pets")).command
@@ -103,7 +103,7 @@ def test_how_to_repeat__a_folder_that_load_dataset_reads_is_no_repository(tmp_pa
 
 
 @pytest.mark.parametrize("usage", [k.usage for k in KINDS.values()])
-def test_how_to_repeat__no_kind_of_data_shows_a_path(tmp_path, usage):
+def test_reproduce_command__no_kind_of_data_shows_a_path(tmp_path, usage):
     kind = usage.partition(":")[0].partition("[")[0]
     if KINDS[kind].location == "none":
         assert repeat(data=kind).local == {}
@@ -129,14 +129,14 @@ def test_how_to_repeat__no_kind_of_data_shows_a_path(tmp_path, usage):
         ("simcams?scenes=20&size=64", {}, "simcams?scenes=20&size=64"),
     ],
 )
-def test_how_to_repeat__public_data_stand_with_their_commit(data, evidence, shown):
+def test_reproduce_command__public_data_stand_with_their_commit(data, evidence, shown):
     found = repeat(data=data, of=photos(**evidence))
     assert shlex.split(found.command)[-1] == shown
     assert found.local == {}
     DataSpec.parse(shown)
 
 
-def test_how_to_repeat__photos_in_memory():
+def test_reproduce_command__photos_in_memory():
     found = repeat(data=None, of=photos("mine", n=1))
     assert shlex.split(found.command)[-1] == "folder:PATH"
     assert found.local["data"].startswith("PATH: your photos in memory, 1 photo (mine), ids hash ")
@@ -178,7 +178,7 @@ def test_how_to_repeat__photos_in_memory():
         ),
     ],
 )
-def test_how_to_repeat__encoders(model, encoder, shown, note):
+def test_reproduce_command__encoders(model, encoder, shown, note):
     found = repeat(model=model, encoder=encoder)
     assert shlex.split(found.command)[2:4] == ["--model", shown]
     assert found.local.get("model", "").startswith(note)
@@ -192,7 +192,7 @@ PATHS = st.lists(st.text(alphabet="ab '\"$;@é", min_size=1, max_size=5), min_si
 
 
 @given(PATHS, PATHS, st.sampled_from(["folder", "exif-folder", "imagenet", "hub", "simcams"]), st.sampled_from(DTYPES))
-def test_how_to_repeat__is_one_safe_line_without_a_path(model, data, kind, dtype):
+def test_reproduce_command__is_one_safe_line_without_a_path(model, data, kind, dtype):
     found = repeat(
         model=f"local-dir:{model}", data=f"{kind}:{data}", encoder=info("local-dir:x"), options=RunOptions(dtype=dtype),
         tasks=("probe/*; rm -r x",),

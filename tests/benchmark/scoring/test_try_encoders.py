@@ -121,7 +121,7 @@ def test_try_encoders__a_photo_is_read_once_for_all_encoders_and_both_times():
     assert read == [0, 8, 4]  # both ends and the middle
 
 
-def test_tried__the_same_question_is_asked_once(tmp_path):
+def test_cached_trials__the_same_question_is_asked_once(tmp_path):
     options = RunOptions(cache=tmp_path)
     first, [trial] = asked([identified()], options)
     assert (first, trial.photos, trial.reason) == (3, 3, "")
@@ -144,7 +144,7 @@ def test_tried__the_same_question_is_asked_once(tmp_path):
         assert asked([identified()], options)[0] == (0 if damage == "{}" else 3)
 
 
-def test_tried__a_random_encoder_is_remembered_and_one_that_fails_or_has_no_name_is_not(tmp_path):
+def test_cached_trials__a_random_encoder_is_remembered_and_one_that_fails_or_has_no_name_is_not(tmp_path):
     options, draws = RunOptions(cache=tmp_path), np.random.default_rng(0)
     random = identified(lambda batch: batch + torch.from_numpy(draws.normal(size=batch.shape)))
     _, [trial] = asked([random], options)
@@ -168,7 +168,7 @@ def test_spread__different_indices_of_the_set(count):
     assert len(indices) >= min(count, 3)
 
 
-def test_own_failures__one_odd_photo_in_twenty_is_none():
+def test_trial_failures__one_odd_photo_in_twenty_is_none():
     failures = {str(i): "preprocessing failed (ValueError: too thin)" for i in range(3)}
     assert trial_failures("toy", dict(list(failures.items())[:2]), 40) == ""
     assert "fails on 3 of 40 photos" in trial_failures("toy", failures, 40)

@@ -190,7 +190,7 @@ def test_rank__is_a_seeded_hash_of_63_bits():
     assert rank(7, 0) == 3926066672685938253
 
 
-def test_found_photo__what_is_taken_of_an_entry():
+def test_search_result__what_is_taken_of_an_entry():
     found = search_result(
         entry(
             3,

@@ -140,7 +140,7 @@ def test_entries__nonsense_is_empty(answer):
 
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda x: st.dictionaries(
     st.sampled_from(["id", "owner", "license", "dateupload", "media", "url_o", "title"]), x, max_size=6)))  # fmt: skip
-def test_found_photo__never_raises_on_nonsense(entry):
+def test_search_result__never_raises_on_nonsense(entry):
     assert search_result(entry) is None or search_result(entry).id > 0
 
 

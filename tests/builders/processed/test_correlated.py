@@ -50,7 +50,7 @@ def test_association__is_what_was_asked_for(kind, share):
     assert cramers_v(counts) == pytest.approx(expected, abs=0.01 if share else 0.02)
 
 
-def test_own_classes__are_dealt_out_evenly_and_move_with_the_seed():
+def test_classes_by_hash__are_dealt_out_evenly_and_move_with_the_seed():
     names = [f"n{i:08d}" for i in range(50)]
     own = classes_by_hash(names, FINE, "correlated:0.2")
     assert sorted(np.bincount(own, minlength=22)) == [2] * 16 + [3] * 6
@@ -77,7 +77,7 @@ def test_own_classes__are_dealt_out_evenly_and_move_with_the_seed():
         (1.0, 2, 2),
     ],
 )
-def test_own_classes__a_share_of_the_classes_is_rounded_to_the_nearest(share, labels, tied):
+def test_classes_by_hash__a_share_of_the_classes_is_rounded_to_the_nearest(share, labels, tied):
     own = classes_by_hash([f"class {i}" for i in range(labels)], FINE, f"correlated-classes:{share}")
     assert (own != NO_OWN).sum() == tied
     whole = classes_by_hash([f"class {i}" for i in range(labels)], FINE, f"correlated:{share}")
@@ -85,7 +85,7 @@ def test_own_classes__a_share_of_the_classes_is_rounded_to_the_nearest(share, la
     assert np.array_equal(np.sort(own[own != NO_OWN]), np.sort(np.arange(tied) % 22))
 
 
-def test_own_classes__one_semantic_class_cannot_be_tied():
+def test_classes_by_hash__one_semantic_class_cannot_be_tied():
     with pytest.raises(UsageError, match="at least two semantic classes, these have 1"):
         classes_by_hash(["cat"], FINE, "correlated:0.5")
     assert classes_by_hash(["cat"], FINE, "uniform").tolist() == [NO_OWN]

@@ -52,7 +52,7 @@ os._exit(0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
-def test_signals_held__one_that_comes_in_a_fork_ends_what_follows():
+def test_deferred_signals__one_that_comes_in_a_fork_ends_what_follows():
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, cwd=root, check=True)
     assert done.stdout.split() == ["child", "begun", "interrupted", "interrupted", "interrupted"]
@@ -66,7 +66,7 @@ def ended_early(number):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 0)])
-def test_begin_fork__is_ended_by_who_could_not_wait_for_it(number, status):
+def test_setup_child__is_ended_by_who_could_not_wait_for_it(number, status):
     with deferred_signals():
         process = multiprocessing.get_context("fork").Process(target=ended_early, args=(number,))
         process.start()
@@ -74,7 +74,7 @@ def test_begin_fork__is_ended_by_who_could_not_wait_for_it(number, status):
     assert process.exitcode == status
 
 
-def test_signals_held__each_handler_is_called_once_afterwards_and_stays():
+def test_deferred_signals__each_handler_is_called_once_afterwards_and_stays():
     called = []
     before = signal.signal(signal.SIGTERM, lambda number, _: called.append(number))
     try:
@@ -94,7 +94,7 @@ def test_signals_held__each_handler_is_called_once_afterwards_and_stays():
         signal.signal(signal.SIGTERM, before)
 
 
-def test_signals_held__nothing_is_held_by_another_thread():
+def test_deferred_signals__nothing_is_held_by_another_thread():
     found = []
 
     def work():

@@ -59,7 +59,7 @@ def test_hub_photos__a_path_in_a_row_is_read_inside_the_data_set_and_nowhere_els
     assert all(reason.startswith("the row names a file outside the data set") for reason in read.values())
 
 
-def test_cell_bytes__of_what_is_no_file_inside(tmp_path):
+def test_read_image_cell__of_what_is_no_file_inside(tmp_path):
     root = (str(tmp_path),)
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/etc/hostname")

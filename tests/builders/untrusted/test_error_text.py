@@ -45,7 +45,7 @@ def test_say__one_line_of_bounded_length(say, error, said):
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.characters(), max_size=400), st.integers(4, 80))
-def test_readable_line__is_one_printable_line_no_longer_than_asked(text, most):
+def test_first_line__is_one_printable_line_no_longer_than_asked(text, most):
     for say in (first_line, joined_lines):
         said = say(KeyError(text), most)
         assert 0 < len(said) <= most

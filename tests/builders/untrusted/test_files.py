@@ -25,7 +25,7 @@ def refusal(path, **how):
     return refused.value.reason
 
 
-def test_read_outside__a_regular_file_up_to_the_limit(tmp_path):
+def test_read_untrusted__a_regular_file_up_to_the_limit(tmp_path):
     (tmp_path / "a").write_bytes(b"x" * 100)
     (tmp_path / "link").symlink_to("a")
     assert read_untrusted(tmp_path / "a", limit=100) == b"x" * 100
@@ -33,7 +33,7 @@ def test_read_outside__a_regular_file_up_to_the_limit(tmp_path):
     assert refusal(tmp_path / "a", limit=99) == "100 bytes, more than the 99 bytes that such a file may have"
 
 
-def test_read_outside__what_is_no_regular_file_is_neither_read_nor_waited_for(tmp_path):
+def test_read_untrusted__what_is_no_regular_file_is_neither_read_nor_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "zero").symlink_to("/dev/zero")
@@ -47,7 +47,7 @@ def test_read_outside__what_is_no_regular_file_is_neither_read_nor_waited_for(tm
     assert "null" in refusal(f"{tmp_path}/a\0b")
 
 
-def test_read_outside__a_path_that_leaves_its_folder_is_refused(tmp_path):
+def test_read_untrusted__a_path_that_leaves_its_folder_is_refused(tmp_path):
     inside = tmp_path / "inside"
     inside.mkdir()
     (tmp_path / "secret").write_text("secret")
@@ -56,7 +56,7 @@ def test_read_outside__a_path_that_leaves_its_folder_is_refused(tmp_path):
         assert refusal(path, inside=inside) == "a path or link that leaves the folder"
 
 
-def test_read_outside__a_file_that_grows_is_read_to_one_byte_past_the_limit(tmp_path, monkeypatch):
+def test_read_untrusted__a_file_that_grows_is_read_to_one_byte_past_the_limit(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"x" * 10)
     with open_untrusted(tmp_path / "a", limit=20) as stream:
         (tmp_path / "a").write_bytes(b"y" * 10_000)
@@ -75,7 +75,7 @@ def test_read_outside__a_file_that_grows_is_read_to_one_byte_past_the_limit(tmp_
     monkeypatch.undo()
 
 
-def test_read_outside_text__other_bytes_than_utf8(tmp_path):
+def test_read_untrusted_text__other_bytes_than_utf8(tmp_path):
     (tmp_path / "a").write_bytes(b"ab\xff")
     with pytest.raises(UntrustedInputError, match=r"not UTF-8 text \(byte 2\)"):
         read_untrusted_text(tmp_path / "a")

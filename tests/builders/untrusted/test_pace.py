@@ -15,7 +15,7 @@ def test_pace__counts_from_the_end_of_its_grace():
     assert pace.objection(10**9, 1001) == "not complete after 1,000 seconds"
 
 
-def test_within__gives_the_answer_the_error_or_up():
+def test_run_with_deadline__gives_the_answer_the_error_or_up():
     never = threading.Event()
     with pytest.raises(TooSlow):
         run_with_deadline(0.05, never.wait)

@@ -22,7 +22,7 @@ def file(tmp_path):
 
 
 @pytest.mark.parametrize("piece", [1, 1000, 1 << 31])
-def test_unfolded__is_what_the_library_reads(file, monkeypatch, piece):
+def test_read_columns__is_what_the_library_reads(file, monkeypatch, piece):
     """In pieces of one row, of some, of a row group."""
     monkeypatch.setattr("builders.untrusted.parquet.PIECE_BYTES", piece)
     opened, whole = pq.ParquetFile(file), pq.read_table(file)
@@ -32,13 +32,13 @@ def test_unfolded__is_what_the_library_reads(file, monkeypatch, piece):
     assert read_table(file).to_pylist() == whole.to_pylist()
 
 
-def test_unfolded__no_rows(tmp_path):
+def test_read_columns__no_rows(tmp_path):
     pq.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "a.parquet")
     assert read_columns(pq.ParquetFile(tmp_path / "a.parquet"), ["a"], limit=1).to_pydict() == {"a": []}
 
 
 @pytest.mark.parametrize("coded", [False, True])
-def test_unfolded__one_long_value_in_many_rows_is_stopped_where_the_limit_is(tmp_path, monkeypatch, coded):
+def test_read_columns__one_long_value_in_many_rows_is_stopped_where_the_limit_is(tmp_path, monkeypatch, coded):
     """A file of 30 kB that unfolds to 10 GB: what is read of it stays within the limit and one piece."""
     long, rows = "x" * 1_000_000, 10_000
     column = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), [long])
@@ -52,7 +52,7 @@ def test_unfolded__one_long_value_in_many_rows_is_stopped_where_the_limit_is(tmp
     assert pa.default_memory_pool().max_memory() - before < 300_000_000
 
 
-def test_unfolded__fewer_rows_than_the_file_says(file, monkeypatch):
+def test_read_columns__fewer_rows_than_the_file_says(file, monkeypatch):
     opened = pq.ParquetFile(file)
     real = opened.iter_batches
 

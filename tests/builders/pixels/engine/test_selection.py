@@ -124,7 +124,7 @@ def test_compiled_beside__what_a_machine_lacks_counts_as_compiling(monkeypatch, 
     times = iter([0.0, 3.0, 10.0, 17.0, 20.0, 21.0])
     monkeypatch.setattr(background, "kernel_folder", lambda: tmp_path)
     monkeypatch.setattr(background.time, "perf_counter", lambda: next(times))
-    kernels, before = background.CompiledBeside("os:getpid", "some"), background.compiling_s()
+    kernels, before = background.BackgroundKernels("os:getpid", "some"), background.compiling_s()
     with kernels.first_call():
         pass
     assert background.compiling_s() - before == 3
