@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.support.processes import run_python
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 ENCODER = """
 import numpy as np

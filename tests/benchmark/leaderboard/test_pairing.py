@@ -18,7 +18,7 @@ from benchmark.leaderboard.entries import measured_entries
 from benchmark.leaderboard.means import means
 from benchmark.leaderboard.pairing import StoredAnswers
 from benchmark.results import PhotoValues, ResultFile, Score, log_odds_over_chance, read_answers, write_result
-from benchmark.stats import holm, paired_difference
+from benchmark.stats import holm, joint_units, paired_difference
 from benchmark.tasks import all_tasks
 
 CLASSES = {"jpeg": 6, "sharpening": 3, "resizing": 3, "interpolation": 4}
@@ -244,7 +244,7 @@ def test_pairs__a_mean_whose_parts_name_owners_differently_is_not_paired(board, 
 )
 def test_joint__units_of_all_parts(photos, names, units):
     given = [None if name is None else np.array(name) for name in names]
-    found = pairing._joint([np.array(part) for part in photos], given)
+    found = joint_units([np.array(part) for part in photos], given)
     assert (None if found is None else found.tolist()) == units
 
 

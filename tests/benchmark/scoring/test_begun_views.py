@@ -65,7 +65,7 @@ def score(cache, *encoders: Encoder, tasks=("knn/jpeg",), photos: PhotoSet | Non
 @pytest.fixture
 def order(monkeypatch):
     """What happens in a run, as words: each stream of views (how many it is asked for), and the trial."""
-    seen, stream, tried = [], benchmark.views.prefetch.view_stream, scoring.tried
+    seen, stream, tried = [], benchmark.views.prefetch.view_stream, scoring.cached_trials
 
     def counted(photos, indices, recipe, preprocesses, **options):
         seen.append(f"{len(preprocesses)} x {len(indices)} x {len(recipe.names)}")

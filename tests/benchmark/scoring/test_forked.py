@@ -164,7 +164,7 @@ def test_score__who_draws_is_there_while_it_scores_and_goes_with_it(tmp_path, mo
         there.extend(process for process in multiprocessing.active_children() if process.name == "beside")
         raise DataError("no photos today")
 
-    monkeypatch.setattr("benchmark.scoring.request.run_request", fails)
+    monkeypatch.setattr("benchmark.scoring.run_request", fails)
     options = ["--model", "bundled:identity", "--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
     assert guarded(lambda: main(options)) == DataError.exit_status
     [process] = there

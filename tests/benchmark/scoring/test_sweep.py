@@ -378,7 +378,7 @@ def groups(monkeypatch):
     def stop(specs, together):
         raise Grouped([len(group) for group in groups_of(specs, together)])
 
-    monkeypatch.setattr("benchmark.scoring.sweep.groups_of", stop)
+    monkeypatch.setattr("benchmark.scoring.groups_of", stop)
     monkeypatch.setattr(sweep_command, "open_jobs", lambda args: [])
 
     def of(*options: str) -> list[int]:

@@ -145,7 +145,7 @@ def test_open__a_folder_is_read_in_place_and_gives_what_load_dataset_gives(
         spec = f"paircams:hub:{folder}"
     place = open_photos(spec)
     assert copies(cache) == []
-    for module in ("built", "dataset_repo"):  # as if these were no Parquet files
+    for module in ("processed_sets", "repository"):  # as if these were no Parquet files
         monkeypatch.setattr(f"builders.sources.{module}.local_splits", lambda *_: None)
     copied = open_photos(spec)
     assert copies(cache)
