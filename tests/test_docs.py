@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from benchmark.__main__ import parser
 from builders.errors import UsageError
-from scripts.docs_tables import options
+from scripts.docs_tables import families, options
 from tests.warm_python import run_python
 
 ROOT = Path(__file__).parents[1]
@@ -134,6 +136,13 @@ def test_page__its_python_compiles(page: Path) -> None:
 
 def test_options__are_those_of_the_parsers() -> None:
     assert options.PAGE.read_text(encoding="utf-8") == options.page(), "run scripts/docs_tables/options.py --write"
+
+
+@pytest.mark.parametrize("script", [options, families], ids=["options", "families"])
+def test_scripts__their_examples_hold(script: ModuleType) -> None:
+    ran = doctest.testmod(script)
+    assert ran.attempted
+    assert not ran.failed
 
 
 @new_layout

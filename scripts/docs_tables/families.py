@@ -4,7 +4,8 @@
     python scripts/docs_tables/families.py TABLE --write    # puts it between the marks of the page
 
 A row of TABLE is one checkpoint: ``| name | embedding | preprocessing | error | head |``; lines before the tables are
-the counts. A row of the page holds the checkpoints of one embedding and one preprocessing, with their largest errors.
+the counts. A row of the page holds the checkpoints of one embedding and one preprocessing (†: its own code, not the
+exact engine), with their largest errors.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ def short_table(text: str) -> str:
     ... | c | it (c) reads videos; the nearest encoder is d/e |  |  |  |'''))
     timm: 2 tried
     <BLANKLINE>
-    | timm | embedding | preprocessing | error | head |
-    |:--|:--|:--|--:|--:|
-    | a, b | class token | exact engine | 2e-07 | 3e-07 |
+    | timm | embedding | error | head |
+    |:--|:--|--:|--:|
+    | a, b | class token | 2e-07 | 3e-07 |
     <BLANKLINE>
     Refused, with the nearest encoder: c (`d/e`).
     """
@@ -58,11 +59,12 @@ def short_table(text: str) -> str:
 
 
 def _table(library: str, groups: dict[tuple[str, str], list[list[str]]]) -> str:
-    lines = [f"| {library} | embedding | preprocessing | error | head |", "|:--|:--|:--|--:|--:|"]
+    lines = [f"| {library} | embedding | error | head |", "|:--|:--|--:|--:|"]
     for (embedding, preprocessing), rows in groups.items():
+        own = " †" * (preprocessing != "exact engine")
         names = ", ".join(re.sub(r" (classifier|, projected)$", "", row[0].replace(",", " ,")) for row in rows)
         errors = _largest(row[3] for row in rows), _largest(row[4] for row in rows)
-        lines.append(f"| {names} | {embedding} | {preprocessing} | {errors[0]} | {errors[1]} |")
+        lines.append(f"| {names} | {embedding}{own} | {errors[0]} | {errors[1]} |")
     return "\n".join(lines)
 
 

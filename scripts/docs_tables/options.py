@@ -21,10 +21,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "options.md"
 HEAD = """\
 # Options
 
-Reference for users of the command line: every option of every command, as `--help` has it, printed by
-`scripts/docs_tables/options.py`. Options of `score`, `sweep`, `erase` and `reproduce` may stand in a file (`--config
-run.toml`, keys named as the options); the command line wins. `camtrace --print-completion bash` prints completions for
-a shell. In Python, `camtrace.score` takes the same names with underscores.
+Reference for users of the command line: every option, as `--help` has it, printed by `scripts/docs_tables/options.py`.
+Options of `score`, `sweep`, `erase` and `reproduce` may stand in a file (`--config run.toml`); the command line wins.
+`camtrace --print-completion bash` prints completions for a shell.
 """
 
 OF_THIS_MACHINE: Mapping[str, str] = MappingProxyType({"cache": "~/.cache/camtrace", "workers": "CPU cores, at most 8"})
