@@ -16,11 +16,6 @@ from tests.source_copy import ROOT, SourceCopy
 
 PAGE = ROOT / "docs" / "how-to" / "extend.md"
 
-pytestmark = [
-    pytest.mark.skipif(not (ROOT / "benchmark" / "cli").is_dir(), reason="the page names files of the new layout"),
-    pytest.mark.slow,
-]
-
 PLACE = re.compile(
     r"^(?P<how>New file|At the end of|In) `(?P<file>[^`]+)`(?:, (?P<where>[a-z ]+?)(?: `(?P<name>[^`]+)`)?)?:\n\n"
     r"```\w+\n(?P<text>.*?)^```$",
@@ -245,6 +240,8 @@ def test_extend__every_example_has_a_check() -> None:
     assert list(dict.fromkeys(edit.section for edit in edits())) == list(CHECKS)
 
 
+@pytest.mark.skipif(not (ROOT / "benchmark" / "cli").is_dir(), reason="the page names files of the new layout")
+@pytest.mark.slow
 @pytest.mark.parametrize("section", CHECKS)
 def test_extend__the_example_works(section: str, copy: SourceCopy) -> None:
     copy.run(CHECKS[section])
