@@ -1,8 +1,8 @@
-"""What docs/mitigation.md says was measured: tables, transfer, the sample-size curve, time and memory of a fit.
+"""What docs/reference/erasers-measured.md says was measured: tables, transfer, the sample-size curve, time and memory of a fit.
 
-    python scripts/mitigation.py --photos /data/imagenette --work work --write docs/mitigation.md
+    python scripts/mitigation.py --photos /data/imagenette --work work --write docs/reference/erasers-measured.md
     python scripts/mitigation.py --only simcams --encoder control:jpeg-statistics --work work
-    python scripts/mitigation.py --kept --work work --write docs/mitigation.md
+    python scripts/mitigation.py --kept --work work --write docs/reference/erasers-measured.md
 
 Parts, each by ``camtrace erase``'s own protocol: ``imagenette`` and ``simcams`` fit every method to a trace and tell
 what three readers read before and after; ``transfer`` fits on simulated photos and reads real ones, and the reverse;

@@ -1,7 +1,7 @@
-"""Writes the table of ``docs/preset.md``: the transform of each of the study's 47 encoders under ``--preset iccv2025``.
+"""Writes the table of ``docs/reference/presets.md``: the transform of each of the study's 47 encoders under ``--preset iccv2025``.
 
 python scripts/study_transforms.py            # prints the table
-python scripts/study_transforms.py --write    # puts it between the markers of docs/preset.md
+python scripts/study_transforms.py --write    # puts it between the markers of docs/reference/presets.md
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ BEGIN, END = "<!-- scripts/study_transforms.py begins -->", "<!-- and ends -->"
 
 
 def table() -> str:
-    """One row an encoder, in the study's order."""
-    rows = []
+    """One row for each transform, with the encoders that have it, in the study's order."""
+    groups: dict[tuple[str, ...], list[str]] = {}
     for row in STUDY:
         transform = study_transform(row.spec)
         assert transform is not None
         steps = f"short side {transform.crop_px} {transform.resample.name.lower()}, centre {transform.crop_px}"
-        rows.append([f"`{row.spec}`", row.library, steps, _constants(transform), transform.unlike_own or "the same"])
-    return markdown_table(["encoder", "library", "under the preset", "mean / std", "its own library"], rows)
+        cells = (row.library, steps, _constants(transform), transform.unlike_own or "the same")
+        groups.setdefault(cells, []).append(f"`{row.spec}`")
+    rows = [[", ".join(specs), *cells] for cells, specs in groups.items()]
+    return markdown_table(["encoders", "library", "under the preset", "mean / std", "its own library"], rows)
 
 
 def _constants(transform: StudyTransform) -> str:
@@ -42,7 +44,7 @@ def page_with(text: str, made: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put it into docs/preset.md")
+    parser.add_argument("--write", action="store_true", help="put it into docs/reference/presets.md")
     if parser.parse_args().write:
         write_text_atomically(PAGE, page_with(PAGE.read_text(encoding="utf-8"), table()))
     else:

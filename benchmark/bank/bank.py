@@ -87,7 +87,7 @@ class Bank:
         """Views of the bank of ``key`` under ``root``, made if they are not there.
 
         The finished blocks that are there are read once, and those that do not match their checksums are taken for
-        unfinished, with a warning: reading is at most 1 % of what embedding took (docs/performance.md).
+        unfinished, with a warning: reading is at most 1 % of what embedding took (docs/explanation/performance.md).
 
         Args:
             root: folder of banks.

@@ -242,7 +242,7 @@ RUNTIME_SAMPLE = 4
 
 BY_FAR = 100.0
 """Times ``THRESHOLD`` that the ratio of one photo must be to decide alone. Of EfficientNet-Lite0 on the bundled photos
-it is 180,000 times (docs/performance.md)."""
+it is 180,000 times (docs/explanation/performance.md)."""
 
 
 @dataclass(frozen=True)

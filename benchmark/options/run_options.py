@@ -307,7 +307,7 @@ class RunOptions:
         default=(),
         metadata=role(
             help="score layers beside the embedding: layers (every one, class token and mean of patches), "
-            "'layers[::4]:mean,cls,max', 'layers[-1]:grid'; repeatable, see docs/layers.md",
+            "'layers[::4]:mean,cls,max', 'layers[-1]:grid'; repeatable, see docs/how-to/layers.md",
             group=ENCODERS,
             affects_scores=True,
             reason="each output has a key of its own",

@@ -1,7 +1,7 @@
 """Cameras as software: the same scene through many cameras, labels exact, so that trace and scene can be told apart.
 
 ``simcams_photos`` and ``simpairs_photos`` are photo sets that render when read; ``camtrace build simcams`` writes
-them to disk in the form of FlickrExif and PairCams. Formulas and limits: docs/simcams.md.
+them to disk in the form of FlickrExif and PairCams. Formulas and limits: docs/reference/simulated-cameras.md.
 """
 
 import lazy_loader

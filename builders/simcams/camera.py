@@ -1,6 +1,6 @@
 """What a simulated camera is: frozen values only, read from the catalogue and rendered by the other files here.
 
-Typical ranges of each number, with their sources, are tabled in docs/simcams.md.
+Typical ranges of each number, with their sources, are tabled in docs/reference/simulated-cameras.md.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from builders.untrusted import first_line
 
 LARGEST_ERROR = 1e-5
 """Largest relative error of an embedding against torch's. Both round to float32 (6e-8) at every step, in another order;
-1e-7 to 2e-6 was measured (docs/performance.md)."""
+1e-7 to 2e-6 was measured (docs/explanation/performance.md)."""
 
 CHUNK = 8
 """Views per forward pass at most of a network that takes any number, so that its weights are read once for them; fewer

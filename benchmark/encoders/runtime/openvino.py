@@ -63,7 +63,7 @@ with no_telemetry():
 
 TOGETHER = 4
 """Views of the rest. EfficientNet-Lite0 took 0.87 of the time of one by one with three, 0.86 with four and 0.88 with
-six (docs/performance.md)."""
+six (docs/explanation/performance.md)."""
 
 FITS = 2_000_000
 """Bytes of one view that every operation of the rest reads and makes at most: those of four views lie in a core's share
@@ -72,7 +72,7 @@ of the last cache. EfficientNet-Lite0 takes 0.86 of the time from 1.5 MB on and 
 HEAVY = 8
 """Times as many bytes of weights as of what all operations make of one view, from which the number of views is left
 open. One by one, of a fixed shape, took up to a sixth less and at most 1 % more than eight at a time in the seven
-networks that were measured (docs/performance.md): 0.15 to 1 times. A matrix over all pixels has 74 times."""
+networks that were measured (docs/explanation/performance.md): 0.15 to 1 times. A matrix over all pixels has 74 times."""
 
 STARTS = {"Convolution", "GroupConvolution", "MatMul"}
 """Operations that begin something new: what reads the last of the first part, so that nothing is cut that OpenVINO

@@ -51,7 +51,7 @@ def encode(image: Image.Image) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def table(work) -> pa.Table:
-    """What somebody makes of a built set, as docs/data-sets.md has it: ids, class, embedding."""
+    """What somebody makes of a built set, as docs/how-to/external-embeddings.md has it: ids, class, embedding."""
     parts = datasets.load_dataset(str(work / "views"), "sharpening").values()
     made = [p.map(lambda row: {"embedding": encode(row["image"])}, remove_columns="image") for p in parts]
     datasets.concatenate_datasets(made).to_parquet(work / "embedded.parquet")
