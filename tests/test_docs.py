@@ -22,10 +22,6 @@ IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 TUTORIALS = [ROOT / "docs" / "tutorials" / f"{name}.md" for name in ("score-your-encoder", "build-and-check")]
 """Those that end within minutes: the first run scores three data sets."""
 
-new_layout = pytest.mark.skipif(
-    not (ROOT / "benchmark" / "cli").is_dir(), reason="the docs name files of the new layout"
-)
-
 
 def without_code(text: str) -> str:
     """The page without fenced blocks and inline code, whose brackets are no links."""
@@ -145,7 +141,6 @@ def test_scripts__their_examples_hold(script: ModuleType) -> None:
     assert not ran.failed
 
 
-@new_layout
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_page__the_files_that_it_names_exist(page: Path) -> None:
     named = re.findall(r"`((?:benchmark|builders|scripts|tests|cards)/[\w./]+)`", page.read_text(encoding="utf-8"))
@@ -154,7 +149,6 @@ def test_page__the_files_that_it_names_exist(page: Path) -> None:
     assert [file for file in named if file not in example and not (ROOT / file).exists()] == []
 
 
-@new_layout
 def test_sources__the_pages_that_they_name_exist() -> None:
     named = {}
     for folder in ("benchmark", "builders", "cards", "scripts", "tests"):

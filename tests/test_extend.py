@@ -239,7 +239,6 @@ def test_extend__every_example_has_a_check() -> None:
     assert list(dict.fromkeys(edit.section for edit in edits())) == list(CHECKS)
 
 
-@pytest.mark.skipif(not (ROOT / "benchmark" / "cli").is_dir(), reason="the page names files of the new layout")
 @pytest.mark.slow
 @pytest.mark.parametrize("section", CHECKS)
 def test_extend__the_example_works(section: str, copy: SourceCopy) -> None:

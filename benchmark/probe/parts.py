@@ -324,8 +324,8 @@ PROBES = 8
 """Seven degrees of freedom: the deviation is known to about a quarter."""
 
 KEPT = 3 / 4
-"""Of the train photos, in each of these probes. In simulations (docs/explanation/statistics.md) the estimate with three quarters is
-0.9 to 1.9 times the truth, mostly 1.2 to 1.3; with halves 0.8 to 2.1 times."""
+"""Of the train photos, in each of these probes. In simulations (docs/explanation/statistics.md) the estimate with three
+quarters is 0.9 to 1.9 times the truth, mostly 1.2 to 1.3; with halves 0.8 to 2.1 times."""
 
 FIRST_SEED = 100
 """Of the parts: this one and those after it. Not ``ORDER_SEED`` of the learning curve."""

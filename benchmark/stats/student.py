@@ -13,7 +13,7 @@ Every p-value and interval of a difference follows from one rule that is continu
   then be otherwise unseen in G (the rule of three: Hanley and Lippman-Hand, Journal of the American Medical
   Association 249, 1983), by as much as ``bounds`` allow. For units that all say 1 the p-value is the sign test's.
 
-``scripts/interval_coverage.py`` measures coverage, power and the distribution of p-values: docs/explanation/statistics.md.
+``scripts/checks/statistics.py`` measures coverage, power and p-values: docs/explanation/statistics.md.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ of the last cache. EfficientNet-Lite0 takes 0.86 of the time from 1.5 MB on and 
 HEAVY = 8
 """Times as many bytes of weights as of what all operations make of one view, from which the number of views is left
 open. One by one, of a fixed shape, took up to a sixth less and at most 1 % more than eight at a time in the seven
-networks that were measured (docs/explanation/performance.md): 0.15 to 1 times. A matrix over all pixels has 74 times."""
+networks that were measured (docs/explanation/performance.md): 0.15 to 1 times. A matrix over all pixels: 74 times."""
 
 STARTS = {"Convolution", "GroupConvolution", "MatMul"}
 """Operations that begin something new: what reads the last of the first part, so that nothing is cut that OpenVINO
