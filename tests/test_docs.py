@@ -10,11 +10,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from tests.warm_python import run_python
 
 from benchmark.__main__ import parser
 from builders.errors import UsageError
 from scripts.docs_tables import families, options
+from tests.support.processes import run_python
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

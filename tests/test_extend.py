@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.source_copy import ROOT, SourceCopy
+
+from tests.support.source_copy import ROOT, SourceCopy
 
 PAGE = ROOT / "docs" / "how-to" / "extend.md"
 
