@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from benchmark.report.text import report_text
 from benchmark.results.answers import read_answers
 from benchmark.results.forms import check_forms
 from benchmark.scoring.run import score_encoders
+from benchmark.tasks import adversary
 from benchmark.tasks.registry import all_tasks
 from builders.photos import Labels, PhotoSet
 from builders.pixels import PROCESSINGS, STUDY_PROCESSINGS
@@ -145,6 +147,45 @@ def test_ties__bound_each_score(run):
         if score.task == "knn/adversary":
             ties = score.details["ties"]
             assert ties["least"] - 1e-12 <= score.value <= ties["greatest"] + 1e-12
+
+
+RIGHT = {
+    "least": [[0, 0, 1], [0, 1, 1], [0, 0, 0]],
+    "greatest": [[0, 1, 1], [1, 1, 1], [1, 1, 1]],
+    "random": [[0, 0.5, 1], [0.5, 1, 1], [0.5, 0.5, 0.5]],
+}
+"""Two processings and the photo as it is, which is no processing, by rule for ties."""
+
+
+def by_hand_of_ties() -> SimpleNamespace:
+    tied = np.array([[1, 0, 0], [0, 0, 0], [1, 1, 1]], bool)
+    right = {rule: np.array(rows, float) for rule, rows in RIGHT.items()}
+    return SimpleNamespace(right=right.__getitem__, tied=tied, correct=[None] * 3, chance=0.3, k=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "greatest", "expected"),
+    [
+        ("worst", 1 / 3, 2 / 3, 0.5),
+        ("best", 2 / 3, 1, 2.5 / 3),
+        ("average", 0.5, 5 / 6, 4 / 6),
+        ("flipped", 0, 2 / 3, 1 / 3),  # best under one rule less worst under the other
+    ],
+)
+def test_ties__by_hand(name, least, greatest, expected):
+    found = adversary._ties(name, by_hand_of_ties())
+    assert found == pytest.approx({"share": 1 / 6, "least": least, "greatest": greatest, "random": expected})
+
+
+def test_score__chance_and_number_of_processings():
+    given = SimpleNamespace(options=RunOptions(resamples=50), photos=SimpleNamespace(name="some"))
+    asked = SimpleNamespace(train=range(7), sampled=lambda options: {})
+    values = np.array([0.0, 1.0, 1.0])
+    for metric in adversary.METRICS:
+        score = adversary._score(metric, values, by_hand_of_ties(), asked, given, {})
+        assert (score.metric, score.chance) == (metric.name, 0.0 if metric.name == "flipped" else 0.3)
+        assert (score.details["processings"], score.details["train_photos"]) == (2, 7)
+        assert set(metric.difference_of or ()) <= {one.name for one in adversary.METRICS}
 
 
 def test_random_ties__count_by_their_expectation(photos, tmp_path):

@@ -15,7 +15,7 @@ from builders.check.result import Adder
 from builders.photos import Labels, PhotoSet
 from builders.pixels import ALL_PARAMETERS, assigned_class, random_scale
 from builders.processed import ProcessingSettings
-from builders.processed.rows import ProcessedRows, processed_features, processed_rows
+from builders.processed.rows import ProcessedRows, processed_features, processed_rows, settings_of
 from tests.conftest import photo_bytes
 
 IDS = [f"photo-{i}" for i in range(4)]
@@ -235,3 +235,9 @@ def test_own_classes__of_settings_are_those_of_the_assignments_seed():
     assert (one.own_classes(names) != dataclasses.replace(one, assignment_seed=1).own_classes(names)).any()
     assert one.classes_of("a", every=False, own=4) == (4,)
     assert list(one.classes_of("a", every=True, own=4)) == list(range(6))
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_settings_of__reads_what_settings_described(lossless):
+    settings = ProcessingSettings("resizing", "study", seed=1, assignment_seed=2, lossless=lossless)
+    assert settings_of(settings.described()) == settings
