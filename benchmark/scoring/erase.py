@@ -315,7 +315,7 @@ def erase_trace(
     asking: EraseRequest,
     *,
     also: Sequence[PhotoSet] = (),
-    tell: Callable[[str], object] = lambda sentence: None,
+    log: Callable[[str], object] = lambda sentence: None,
 ) -> Erased:
     """Fit on the train photos, choose on a part of them, freeze, and measure on every other photo.
 
@@ -324,7 +324,7 @@ def erase_trace(
         photos: with splits.
         asking: what and how.
         also: further sets to measure on, none of whose photos the fit may have seen.
-        tell: hears what is being done.
+        log: called with what is being done.
 
     Raises:
         DataError: a side is empty, or something stands on both of them; a set of ``also`` was seen; a task failed.
@@ -342,7 +342,7 @@ def erase_trace(
         share=asking.fit_share,
     )
     trace = replace(trace, labels=trace.labels[:, sides.rows])
-    tell(f"fitting {asking.method} to {asking.trace} on {len(sides.fit)} photos of {photos.name}")
+    log(f"fitting {asking.method} to {asking.trace} on {len(sides.fit)} photos of {photos.name}")
     fitted = _fitted(encoder, sides, asking, trace)
     check_eraser(fitted.eraser, encoder)
     erasing = Erasing("the eraser just fitted", fitted.eraser, sides.seen)
@@ -354,9 +354,9 @@ def erase_trace(
         tasks = tasks_of(asking.trace, measured, every=asking.transfer)
         tasks = [task for task in tasks if _applies(fitted.eraser, task, measured, options)]
         if not tasks:
-            tell(f"{measured.name}: cannot answer anything that is asked here")
+            log(f"{measured.name}: cannot answer anything that is asked here")
             continue
-        tell(f"measuring on {measured.name}: {', '.join(task.name for task in tasks)}")
+        log(f"measuring on {measured.name}: {', '.join(task.name for task in tasks)}")
         before, after = (_scored(encoder, measured, tasks, options, one) for one in (None, fitted.eraser))
         scored[0].append(before)
         scored[1].append(after)

@@ -1,18 +1,14 @@
-"""The encoders and photo sets of a sweep, from the options of its command; imports no torch."""
+"""The encoders of a sweep, from the options of its command, and their groups; imports no torch."""
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from benchmark.options import STUDY_PRESET, checked_data
-from builders.errors import DataError, UsageError
+from benchmark.options import STUDY_PRESET
+from builders.errors import UsageError
 from builders.untrusted import UntrustedInputError, read_untrusted_text
-
-if TYPE_CHECKING:  # the command line must answer --help before torch is imported
-    from benchmark.scoring.sweep import SweepJob
 
 ENCODERS_TOGETHER = 8
 """Encoders that share one pass over the photos, and the memory."""
@@ -66,24 +62,23 @@ def settle_preset(args: argparse.Namespace) -> None:
         args.preset = STUDY_PRESET
 
 
-def open_jobs(args: argparse.Namespace) -> list[SweepJob]:
-    """The photo sets that were asked for, each with the tasks that it can answer.
+def groups_of(specs: Sequence[str], together: int) -> list[list[str]]:
+    """Encoders in groups that share a pass. Encoders of one input size are grouped, since their views may be equal.
 
-    Raises:
-        UsageError: a task or data specification is wrong.
-        DataError: a set cannot be used, or two have one name.
+    Args:
+        specs: the encoders.
+        together: the most of a group.
+
+    >>> groups_of(["facebook/dino-vits8", "timm/vit_base_patch16_siglip_256.webli", "facebook/dino-vits16"], 2)
+    [['facebook/dino-vits8', 'facebook/dino-vits16'], ['timm/vit_base_patch16_siglip_256.webli']]
     """
-    from benchmark.scoring.sweep import SweepJob
-    from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
-    from builders.data_specs import open_photos
+    from benchmark.encoders import list_encoders
 
-    tasks = select_tasks(args.tasks or [], all_tasks())
-    jobs = []
-    for spec in checked_data(args):
-        photos = open_photos(spec, seed=args.seed)
-        limited = photos.limited(args.limit, args.seed) if args.limit else photos
-        jobs.append(SweepJob(limited, tuple(fitting_tasks(tasks, limited, asked=bool(args.tasks))), spec))
-    names = Counter(job.photos.name for job in jobs)
-    if twice := [name for name, times in names.items() if times > 1]:
-        raise DataError(f"two data sets are called {twice[0]}: give one another name (?name=...)")
-    return jobs
+    known = {row.spec: row for row in list_encoders()}
+
+    def input_size(spec: str) -> tuple[int, str]:
+        row = known.get(spec)
+        return (row.input_px or 0, row.library) if row else (1 << 30, "")
+
+    ordered = sorted(specs, key=input_size)
+    return [ordered[i : i + together] for i in range(0, len(ordered), together)]
