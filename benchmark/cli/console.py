@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from benchmark.report import as_json
@@ -68,7 +68,7 @@ class Console:
         elif not self._quiet:
             print(text, file=sys.stderr, flush=True)
 
-    def write_json(self, results: Sequence[Result], missing: Mapping[str, str]) -> None:
+    def write_json(self, results: Sequence[Result], missing: dict[str, str]) -> None:
         """Print the result for programs, with ``--json``."""
         if self._json:
             print(json.dumps(as_json(results, missing), indent=2, ensure_ascii=False), file=self._out, flush=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli.console import Console
-from benchmark.cli.run import prepare_run
 from benchmark.cli.score import parser as score_parser
+from benchmark.cli.score import prepare_run
 from benchmark.options import DEFAULT_MODEL, RunOptions, loading_options, to_run_options
 from builders.cli import Parser
 from builders.errors import UsageError

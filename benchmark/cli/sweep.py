@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.cli.run import RowsText, run_scoring
+from benchmark.cli.score import RowsText, run_scoring
 from benchmark.cli.score import parser as score_parser
 from benchmark.scoring import ENCODERS_TOGETHER, chosen_specs, settle_preset
 from builders.cli import Parser

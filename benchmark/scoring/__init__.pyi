@@ -4,12 +4,21 @@ from .estimating import PassTimes, estimate, estimate_text, pass_times, release
 from .output import drawing_beside, warn_of_failures, write_reports, write_scored
 from .passes import Pass, planned_passes
 from .reproduce import Invocation, Repeat, encoder_record, options_record, recorded, reproduce_command
-from .request import EncoderSource, OpenedSet, Request, open_limited, open_sets
+from .request import (
+    ENCODERS_TOGETHER,
+    EncoderSource,
+    OpenedSet,
+    Request,
+    chosen_specs,
+    groups_of,
+    open_limited,
+    open_sets,
+    settle_preset,
+)
 from .run import Scored, score_encoders
 from .runner import Failed, Log, RunOutcome, run_request
 from .store_paths import free_space, require_space, size
 from .sweep import Row, failures_by_pair, sweep_text
-from .sweep_request import ENCODERS_TOGETHER, chosen_specs, groups_of, settle_preset
 from .trial import cached_trials
 
 __all__ = [

@@ -1,21 +1,26 @@
-"""A request of scores: encoders x photo sets x tasks, and how they are scored. ``run_request`` carries it out."""
+"""A request of scores: encoders x photo sets x tasks, and how they are scored. ``runner.py`` carries it out.
+
+Imports no torch: commands read a request before they import it.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from benchmark.encoders import Encoder
-from benchmark.erasing import Erasing
-from benchmark.options import RunOptions
-from benchmark.scoring.sweep_request import groups_of
-from benchmark.tasks import Task, all_tasks, fitting_tasks, select_tasks
-from builders.data_specs import open_photos
+from benchmark.options import STUDY_PRESET, RunOptions
 from builders.errors import DataError, UsageError
-from builders.photos import PhotoSet
+from builders.untrusted import UntrustedInputError, read_untrusted_text
+
+if TYPE_CHECKING:  # torch is imported after the command line is read
+    from benchmark.encoders import Encoder
+    from benchmark.erasing import Erasing
+    from benchmark.tasks import Task
+    from builders.photos import PhotoSet
 
 
 class Load(Protocol):
@@ -107,6 +112,9 @@ def open_sets(
         UsageError: a task, a specification or an option is wrong, or two sets have one name.
         DataError: a set cannot be opened or used.
     """
+    from benchmark.tasks import all_tasks, select_tasks
+    from builders.data_specs import open_photos
+
     tasks = select_tasks(patterns, all_tasks())
     opened = [open_photos(given, seed=options.seed) if isinstance(given, str) else given for given in data]
     refuse_repeated_names([photos.name for photos in opened], "data sets", "?name=... gives one another")
@@ -125,20 +133,24 @@ def open_sets(
     if errors and not sets:
         raise errors[0][1]
     if unfit is not None:
-        for name, error in errors:
-            unfit(name, error)
+        for name, reason in errors:
+            unfit(name, reason)
     return sets
 
 
 def _opened(
     photos: PhotoSet, tasks: Sequence[Task], options: RunOptions, spec: str | None, *, asked: bool
 ) -> OpenedSet:
+    from benchmark.tasks import fitting_tasks
+
     fitting = fitting_tasks(tasks, photos, asked=asked)
     return OpenedSet(photos, tuple(with_semantics(fitting, photos) if options.outputs else fitting), spec)
 
 
 def open_limited(spec: str, options: RunOptions) -> PhotoSet:
     """One photo set as it is scored."""
+    from builders.data_specs import open_photos
+
     return _limited(open_photos(spec, seed=options.seed), options)
 
 
@@ -149,6 +161,8 @@ def _limited(photos: PhotoSet, options: RunOptions) -> PhotoSet:
 
 def with_semantics(tasks: Sequence[Task], photos: PhotoSet) -> list[Task]:
     """Tasks, and the plain kNN that photos can answer: figures of layers show a trace beside the content."""
+    from benchmark.tasks import all_tasks
+
     plain = [t for t in all_tasks().values() if any(m.summary == "SP" for m in t.metrics) and not t.unfit(photos)]
     return [*tasks, *(task for task in plain if task not in tasks)]
 
@@ -158,3 +172,77 @@ def refuse_repeated_names(names: Sequence[str], what: str, remedy: str) -> None:
     repeated = next((name for name, count in Counter(names).items() if count > 1), None)
     if repeated is not None:
         raise UsageError(f"two {what} are called {repeated}, and their results would be mixed up: {remedy}")
+
+
+ENCODERS_TOGETHER = 8
+"""Encoders that share one pass over the photos, and the memory."""
+
+
+def chosen_specs(args: argparse.Namespace) -> list[str]:
+    """The encoders that were asked for, each once.
+
+    Raises:
+        UsageError: none, or the file cannot be read.
+    """
+    specs = list(args.model or [])
+    if args.models:
+        specs += read_specs(args.models)
+    if args.published:
+        from benchmark.encoders import STUDY
+
+        specs += [row.spec for row in STUDY]
+    if args.modern:
+        from benchmark.encoders import MODERN
+
+        specs += [row.spec for row in MODERN]
+    if args.eraser:
+        raise UsageError("--eraser goes with one encoder, which it was fitted on: use camtrace score")
+    if not specs:
+        raise UsageError("which encoders? give --models FILE, --published, --modern, or --model ID (repeatable)")
+    if args.revision:
+        raise UsageError("--revision goes with one encoder; write each as NAME@REVISION")
+    return list(dict.fromkeys(specs))
+
+
+def read_specs(path: Path) -> list[str]:
+    """Encoders of a file, one on a line; ``#`` begins a comment.
+
+    Raises:
+        UsageError: it cannot be read, or names none.
+    """
+    try:
+        lines = read_untrusted_text(path).splitlines()
+    except UntrustedInputError as refused:
+        raise UsageError(f"--models {path}: {refused.reason}") from None
+    specs = [spec for line in lines if (spec := line.partition("#")[0].strip())]
+    if not specs:
+        raise UsageError(f"--models {path}: it names no encoder; write one on a line")
+    return specs
+
+
+def settle_preset(args: argparse.Namespace) -> None:
+    """The encoders of the study are scored under its preset, unless another is asked for."""
+    if args.preset is None and args.published:
+        args.preset = STUDY_PRESET
+
+
+def groups_of(specs: Sequence[str], together: int) -> list[list[str]]:
+    """Encoders in groups that share a pass. Encoders of one input size are grouped, since their views may be equal.
+
+    Args:
+        specs: the encoders.
+        together: the most of a group.
+
+    >>> groups_of(["facebook/dino-vits8", "timm/vit_base_patch16_siglip_256.webli", "facebook/dino-vits16"], 2)
+    [['facebook/dino-vits8', 'facebook/dino-vits16'], ['timm/vit_base_patch16_siglip_256.webli']]
+    """
+    from benchmark.encoders import list_encoders
+
+    known = {row.spec: row for row in list_encoders()}
+
+    def input_size(spec: str) -> tuple[int, str]:
+        row = known.get(spec)
+        return (row.input_px or 0, row.library) if row else (1 << 30, "")
+
+    ordered = sorted(specs, key=input_size)
+    return [ordered[i : i + together] for i in range(0, len(ordered), together)]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from benchmark.bank import PhotoHashes
 from benchmark.encoders import Encoder, deduplicated, with_unique_id
@@ -20,9 +21,8 @@ from benchmark.scoring.output import write_scored
 from benchmark.scoring.passes import begin_first_views, begin_next_views, planned_passes
 from benchmark.scoring.reproduce import Invocation, recorded, reproduce_command
 from benchmark.scoring.request import OpenedSet, Request, refuse_repeated_names
-from benchmark.scoring.resume import finished_result
 from benchmark.scoring.run import Scored, score_encoders
-from benchmark.scoring.sweep import Row, what_failed, write_state
+from benchmark.scoring.sweep import Row, finished_result, what_failed, write_state
 from benchmark.views import Prefetch
 from builders.errors import CamtraceError
 from builders.photos import PhotoSet
@@ -39,11 +39,11 @@ def ignore(_: object) -> None:
 class Log:
     """Callbacks for messages, by level. By default all are dropped."""
 
-    warning: Callable[[str], object] = ignore
+    warning: Callable[[str], None] = ignore
     """For what is not done as the user asked."""
-    info: Callable[[str], object] = ignore
+    info: Callable[[str], None] = ignore
     """For what is done, what an encoder's file lacks, and how much is written where."""
-    debug: Callable[[str], object] = ignore
+    debug: Callable[[str], None] = ignore
     """For details of encoders and photo sets."""
 
 
@@ -187,7 +187,9 @@ class _Run:
         request, opened = self.request, self.sets[at]
         photos, options = opened.photos, request.options
         self.log.debug(f"{photos.name}: {len(photos)} photos; {', '.join(task.name for task in opened.tasks)}")
-        rows = self._finished(encoders, at) if request.is_sweep and not options.fresh else {}
+        rows: dict[str, Row] = {}
+        if request.is_sweep and request.output is not None and not options.fresh:
+            rows = self._finished(encoders, at, request.output)
         remaining = {name: encoder for name, encoder in encoders.items() if name not in rows}
         eraser = None if request.erasing is None else request.erasing.eraser
         if remaining:
@@ -226,11 +228,11 @@ class _Run:
             first = planned_passes(tasks, photos, options)[0]
             begin_next_views(prefetch, encoders, self._hashes(at + 1), first, options)
 
-    def _finished(self, encoders: dict[str, Encoder], at: int) -> dict[str, Row]:
+    def _finished(self, encoders: dict[str, Encoder], at: int, output: Path) -> dict[str, Row]:
         """Rows of the encoders that have a finished result in the folder of a sweep."""
         rows: dict[str, Row] = {}
-        opened, output = self.sets[at], self.request.output
-        for name, encoder in encoders.items() if output is not None else ():
+        opened = self.sets[at]
+        for name, encoder in encoders.items():
             found = finished_result(output, encoder, opened, self._hashes(at), self.request.options)
             if found is not None:
                 folder, result = found

@@ -22,7 +22,7 @@ from benchmark.bank.bank import Bank
 from benchmark.bank.block_files import read_block
 from benchmark.bank.keys import LAYOUT
 from benchmark.cli import audit as audit_command
-from benchmark.cli import run as run_command
+from benchmark.cli import score as score_command
 from benchmark.cli.console import Console
 from benchmark.cli.parser import read_toml
 from benchmark.encoders import load_encoder
@@ -205,9 +205,9 @@ def test_audit__names_its_folder_on_one_line(capsys: pytest.CaptureFixture[str])
 def test_left_out__encoders_are_named_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "a\nb\x1b:c"
     request = Request({name: EncoderSource(partial(load_encoder, name), name)}, [], [], RunOptions(), output=tmp_path)
-    run_command._print_failure(request, Failed("a", DataError("a\nb\x1b: no such file")))
+    score_command._print_failure(request, Failed("a", DataError("a\nb\x1b: no such file")))
     sweep = dataclasses.replace(request, together=1)
-    outcome = run_request(sweep, failed=partial(run_command._print_failure, sweep))
+    outcome = run_request(sweep, failed=partial(score_command._print_failure, sweep))
     assert outcome.rows == ()
     said = capsys.readouterr().err.splitlines()
     assert said[0] == r"camtrace: a\x0ab\x1b: no such file"

@@ -10,16 +10,15 @@ import pytest
 
 import benchmark.views.recipe
 from benchmark.__main__ import main
-from benchmark.cli import run as run_command
+from benchmark.cli import score as score_command
 from benchmark.cli import sweep as sweep_command
 from benchmark.encoders import Runtime
 from benchmark.options import RunOptions, loading_options
 from benchmark.results.schema import SEAL, read_result
 from benchmark.scoring import Request
 from benchmark.scoring.estimating import Measured, pass_s
-from benchmark.scoring.request import open_sets
-from benchmark.scoring.resume import RECORDED_ELSEWHERE, _library, _library_of, options_without_record
-from benchmark.scoring.sweep_request import groups_of, read_specs
+from benchmark.scoring.request import groups_of, open_sets, read_specs
+from benchmark.scoring.sweep import RECORDED_ELSEWHERE, _library, _library_of, options_without_record
 from builders.errors import DataError, UsageError
 from tests.conftest import write_dark_and_light
 
@@ -231,7 +230,7 @@ def test_sweep__layers_are_scored_where_a_finished_result_lacks_them(sweep):
 def test_finished__every_option_that_affects_scores_is_compared(monkeypatch):
     assert options_without_record() == []
     fewer = {name: value for name, value in RECORDED_ELSEWHERE.items() if name != "outputs"}
-    monkeypatch.setattr("benchmark.scoring.resume.RECORDED_ELSEWHERE", fewer)
+    monkeypatch.setattr("benchmark.scoring.sweep.RECORDED_ELSEWHERE", fewer)
     assert options_without_record() == ["outputs"]
 
 
@@ -426,7 +425,7 @@ def test_sweep__preset_of_published_encoders_is_the_studys(given, preset, prepro
         loading = loading_options(args)
         raise Stopped(options.preset, loading["preprocess"], options.protocol, options.preprocess)
 
-    monkeypatch.setattr(run_command, "_request", stop)
+    monkeypatch.setattr(score_command, "_request", stop)
     with pytest.raises(Stopped) as caught:
         sweep_command.run(sweep_command.parser().parse_args([*given, "--data", "sample", "--dry-run"]))
     assert caught.value.args == (preset, preprocess, protocol, preprocess)
@@ -442,7 +441,7 @@ def groups(monkeypatch):
     def stop(request, console):
         raise Grouped([len(group) for group in request.groups()])
 
-    monkeypatch.setattr(run_command, "_estimate", stop)
+    monkeypatch.setattr(score_command, "_estimate", stop)
 
     def of(*options: str) -> list[int]:
         names = [option for i in range(5) for option in ("--model", f"some:encoder{i}")]
