@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from scripts.cluster_parts.two_nodes import missing, two_nodes
+from tests.support.slurm import missing, two_nodes
 from tests.benchmark.cluster.conftest import ASKED, leftovers, same_banks, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
 

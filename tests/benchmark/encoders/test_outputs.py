@@ -24,9 +24,9 @@ from benchmark.encoders.placement import Placement
 from benchmark.encoders.timm_models import _features
 from benchmark.encoders.torchvision_models import without_classifier
 from builders.errors import EncoderError, UsageError
-from scripts.families.case import Case
-from scripts.families.table import CASES
-from scripts.families.trial import save
+from tests.encoders_by_hand.case import Case
+from tests.encoders_by_hand.table import CASES
+from tests.encoders_by_hand.trial import save
 
 DOUBLE = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 

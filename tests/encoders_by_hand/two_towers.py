@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import transformers as tf
 
-from scripts.families.case import (
+from tests.encoders_by_hand.case import (
     CLASSES,
     NAFLEX,
     TEXT,

@@ -18,7 +18,7 @@ from PIL import Image
 from benchmark.encoders import Encoder, load_encoder, made_by
 from builders.errors import CamtraceError
 from builders.outside import kind_and_line
-from scripts.families.case import Case, randomise
+from tests.encoders_by_hand.case import Case, randomise
 
 tf.utils.logging.set_verbosity_error()
 tf.utils.logging.disable_progress_bar()

@@ -7,7 +7,7 @@ from typing import Any
 
 import transformers as tf
 
-from scripts.families.case import DECODER, TEXT, VIT, Case, clip_processor, vit_processor
+from tests.encoders_by_hand.case import DECODER, TEXT, VIT, Case, clip_processor, vit_processor
 
 VIDEO = {**VIT, "num_frames": 2}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import transformers as tf
 
-from scripts.families import describing_models as made
-from scripts.families.case import Case, clip_processor, of_pixels, siglip_processor, square_processor, tower
+from tests.encoders_by_hand import vision_language_models as made
+from tests.encoders_by_hand.case import Case, clip_processor, of_pixels, siglip_processor, square_processor, tower
 
 CLIP_WORDS, MEAN_WORDS = "pooler_output", "mean over positions of the last hidden state"
 

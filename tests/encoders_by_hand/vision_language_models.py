@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import transformers as tf
 
-from scripts.families.case import DECODER, TINY, VIT, ByHand, Case
+from tests.encoders_by_hand.case import DECODER, TINY, VIT, ByHand, Case
 
 CLIP_TOWER = {"model_type": "clip_vision_model", **VIT}
 SIGLIP_TOWER = {"model_type": "siglip_vision_model", **VIT, "vision_use_head": False}
