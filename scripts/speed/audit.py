@@ -1,29 +1,23 @@
-"""How fast are headers read, and how much memory does an audit need?
+"""How fast are headers read, against Pillow's open and exiftool, and how much memory does an audit need?
 
-    python scripts/speed_audit.py headers --photos DIR [--repeats 5]   # one core; beside Pillow's open and exiftool
-    python scripts/speed_audit.py memory [--rows 10000,100000,1000000] # synthetic headers, one process for each size
-
-Ratios are within one run, on the same files, read once before so that all find them in memory.
+Headers need ``--photos DIR``; every reader reads the same files, read once before so that all are in memory. Memory is
+of synthetic headers, one process for each size (``--set rows_of=10000,100000``).
 """
 
 from __future__ import annotations
 
-import argparse
-import resource
+import contextlib
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.audit.features import FEATURES, HEAD_BYTES, file_facts, values_of
 from benchmark.audit.run import audit_of
@@ -33,39 +27,51 @@ from benchmark.audit.tally import tally
 from builders.errors import PhotoError
 from builders.photos import Labels, PhotoSet
 from builders.sources import FolderSource
+from scripts.speed.measure import Row, apart, interleaved, peak_mb
 
 CLASSES = 20
 
 
-def measure_headers(folder: Path, repeats: int) -> None:
-    """Files a second of each reader, the best of several passes."""
+def rows(
+    quick: bool = False,
+    *,
+    photos: str | None = None,
+    rounds: int = 5,
+    rows_of: Sequence[int] = (10_000, 100_000, 1_000_000),
+) -> Iterator[Row]:
+    """Files a processor second of each reader, then megabytes of each size."""
+    if photos:
+        yield from _header_rows(Path(photos), 1 if quick else rounds)
+    for count in (1_000,) if quick else rows_of:
+        audited = apart(f"{__name__}:audit_memory", count)
+        note = f"over the {audited['empty_mb']:.0f} MB of an empty process; {audited['note']}"
+        yield Row(f"audit of {count:,} headers", audited["mb"], "MB", seconds=audited["seconds"], note=note)
+
+
+def _header_rows(folder: Path, rounds: int) -> Iterator[Row]:
     paths = tuple(sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
     source = FolderSource(str(folder), paths)
-    for i in range(len(paths)):
-        source.read(i)
+    size_mb = sum(len(source.read(i)) for i in range(len(paths))) / 1e6
 
-    def ours() -> None:
+    def features() -> None:
         for i in range(len(paths)):
-            try:
+            with contextlib.suppress(PhotoError):
                 values_of(file_facts(source.head(i, HEAD_BYTES), lambda limit, i=i: source.head(i, limit)))
-            except PhotoError:
-                continue
 
     def pillow() -> None:
         from PIL import Image
 
-        for path in paths:
-            try:
-                with Image.open(folder / path) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for path in paths:
+                with contextlib.suppress(OSError), Image.open(folder / path) as image:
                     image.info.get("progression")
-            except OSError:
-                continue
 
     def whole_scan() -> None:
         zeros = np.zeros(len(paths), dtype=np.int32)
         labels = Labels(("x",), zeros)
-        photos = PhotoSet("speed", paths, zeros.astype(np.int8), labels, source, np.arange(len(paths)))
-        subject = photo_subject(photos)
+        opened = PhotoSet("speed", paths, zeros.astype(np.int8), labels, source, np.arange(len(paths)))
+        subject = photo_subject(opened)
         with tempfile.TemporaryDirectory() as cache, scanned(subject, Plan(), Path(cache), progress=False):
             pass
 
@@ -74,32 +80,19 @@ def measure_headers(folder: Path, repeats: int) -> None:
         command = ["exiftool", "-fast2", "-q", "-q", "-r", *fields, str(folder)]
         subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
-    print(f"{len(paths)} files, {sum((folder / p).stat().st_size for p in paths) / 1e6:.0f} MB, one core")
-    rate = _rate("headers and every feature", ours, len(paths), repeats)
-    _rate("... and written, block by block", whole_scan, len(paths), repeats, rate)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        _rate("Pillow Image.open", pillow, len(paths), repeats, rate)
-    if shutil.which("exiftool"):
-        _rate("exiftool -fast2", exiftool, len(paths), max(1, repeats // 3), rate)
-
-
-def _rate(name: str, run: Callable[[], None], files: int, repeats: int, ours: float | None = None) -> float:
-    seconds = []
-    for _ in range(repeats):
-        start = _cpu()
-        run()
-        seconds.append(_cpu() - start)
-    rate = files / min(seconds)
-    ratio = "" if ours is None else f"   the first is {ours / rate:.2f} times as fast"
-    print(f"{name:28s} {rate:9,.0f} files per CPU second{ratio}", flush=True)
-    return rate
-
-
-def _cpu() -> float:
-    """CPU seconds of this process and its children: what one core does, however busy the machine is."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
+    readers: dict[str, Callable[[], None]] = {
+        "headers and every feature": features,
+        "... and written, block by block": whole_scan,
+        "Pillow Image.open": pillow,
+        **({"exiftool -fast2": exiftool} if shutil.which("exiftool") else {}),
+    }
+    times = interleaved(readers, rounds, clock="processor", warm_up=False)
+    note = f"{len(paths)} files, {size_mb:.0f} MB, one core"
+    for name in readers:
+        yield Row(f"  {name}", len(paths) / max(times.median(name), 1e-6), "files per CPU second", rounds, note=note)
+        if name != "headers and every feature":
+            ratio = times.ratio(name, "headers and every feature")
+            yield Row(f"headers and every feature against {name}", ratio, "times as fast", rounds)
 
 
 @dataclass(frozen=True)
@@ -131,42 +124,11 @@ class Synthetic:
             yield Block(facts, {name: np.zeros(0) for name in ("rows", "numbers", "whole", "border")})
 
 
-def measure_memory(rows: int) -> None:
-    """Audit synthetic headers; print the peak of this process before and after."""
-    before = _peak()
-    start = time.perf_counter()
-    found = audit_of(tally(Synthetic(rows)), StreamedSubject("synthetic", iter(()), None), "label", {})  # type: ignore[arg-type]
+def audit_memory(count: int) -> dict[str, float | str]:
+    """In a process of its own: audit synthetic headers, and what that took."""
+    empty, start = peak_mb(), time.perf_counter()
+    subject = StreamedSubject("synthetic", iter(()), None)
+    audit = audit_of(tally(Synthetic(count)), subject, "label", {})  # type: ignore[arg-type]
     seconds = time.perf_counter() - start
-    print(
-        f"{rows:9,} rows: {_peak() - before:5.0f} MB over the {before:.0f} MB of an empty process, {seconds:.0f} s, "
-        f"{len(found.questions)} questions, flagged: {found.flagged}",
-        flush=True,
-    )
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("headers", "memory"))
-    parser.add_argument("--photos", type=Path)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--rows", default="10000,100000,1000000")
-    arguments = parser.parse_args()
-    if arguments.what == "headers":
-        if arguments.photos is None:
-            parser.error("headers needs --photos DIR")
-        measure_headers(arguments.photos, arguments.repeats)
-        return 0
-    sizes = [int(text) for text in arguments.rows.split(",")]
-    if len(sizes) == 1:
-        measure_memory(sizes[0])
-    for rows in sizes if len(sizes) > 1 else []:
-        subprocess.run([sys.executable, __file__, "memory", "--rows", str(rows)], check=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    note = f"{len(audit.questions)} questions, flagged: {audit.flagged}"
+    return {"mb": peak_mb() - empty, "empty_mb": empty, "seconds": seconds, "note": note}

@@ -1,36 +1,31 @@
 """How fast ``flickrexif fetch`` is with small files from this machine, and whether its memory stays flat.
 
-    python scripts/speed_fetch.py [--quick] [--files 6000] [--bytes 20000]
-
 The server is a process of its own; the fetch is the real one, with its state, hashes, checks and renames.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import multiprocessing
-import resource
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from builders.flickrexif.fetch import fetch
 from builders.flickrexif.fetching import FetchPlan
 from builders.flickrexif.state import State
+from scripts.speed.measure import Row, peak_mb
 
 AIM_FILES_PER_SECOND = 200.0
 AIM_GROWTH_MB = 10.0
 """Between a quarter of the files and all of them."""
 
 
-def rows(quick: bool = False, *, files: int = 6000, file_bytes: int = 20_000) -> list[dict[str, Any]]:
-    """One row per figure: ``what``, ``value``, ``unit``, ``n``, ``aim`` where there is one."""
+def rows(quick: bool = False, *, files: int = 6000, file_bytes: int = 20_000) -> list[Row]:
+    """Rate, processor time, memory and its growth."""
     files = min(files, 400) if quick else files
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe()
@@ -51,11 +46,12 @@ def rows(quick: bool = False, *, files: int = 6000, file_bytes: int = 20_000) ->
     if measured.fetched != files:
         raise SystemExit(f"only {measured.fetched} of {files} files arrived")
     size = f"{file_bytes / 1000:g} kB"
+    rate, growth = files / measured.seconds, measured.last_mb - measured.quarter_mb
     return [
-        _row(f"fetch, files of {size}", files / measured.seconds, "files/s", files, AIM_FILES_PER_SECOND),
-        _row("  processor time of it", 1000 * measured.cpu_s / files, "ms a file", files),
-        _row("  largest memory", measured.last_mb, "MB", files),
-        _row("  growth after a quarter", measured.last_mb - measured.quarter_mb, "MB", files, AIM_GROWTH_MB),
+        Row(f"fetch, files of {size}", rate, "files/s", files, aim=AIM_FILES_PER_SECOND),
+        Row("  processor time of it", 1000 * measured.cpu_s / files, "ms a file", files),
+        Row("  largest memory", measured.last_mb, "MB", files),
+        Row("fetch, growth of memory after a quarter", growth, "MB", files, aim=AIM_GROWTH_MB),
     ]
 
 
@@ -81,16 +77,10 @@ def _fetch(report: Connection, folder: str, port: int, files: int) -> None:
         plan = {"connections": 16, "per_host": 16, "allow_loopback": True}
         cpu, start = time.process_time(), time.perf_counter()
         first = fetch(state, FetchPlan(**plan, limit=files // 4))  # type: ignore[arg-type]
-        quarter_mb = _largest_mb()
+        quarter_mb = peak_mb()
         rest = fetch(state, FetchPlan(**plan))  # type: ignore[arg-type]
         seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu
-        report.send(_Measured(first.fetched + rest.fetched, seconds, cpu_s, quarter_mb, _largest_mb()))
-
-
-def _largest_mb() -> float:
-    """Largest resident memory of this process so far."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+        report.send(_Measured(first.fetched + rest.fetched, seconds, cpu_s, quarter_mb, peak_mb()))
 
 
 def _serve(report: Connection, file_bytes: int) -> None:
@@ -112,23 +102,3 @@ def _serve(report: Connection, file_bytes: int) -> None:
         await server.serve_forever()
 
     asyncio.run(serve())
-
-
-def _row(what: str, value: float, unit: str, n: int, aim: float | None = None) -> dict[str, Any]:
-    return {"what": what, "value": value, "unit": unit, "n": n, **({} if aim is None else {"aim": aim})}
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Speed and memory of 'flickrexif fetch' with small files.")
-    parser.add_argument("--quick", action="store_true", help="a few files, to see that it runs")
-    parser.add_argument("--files", type=int, default=6000)
-    parser.add_argument("--bytes", type=int, default=20_000, help="size of each file")
-    options = parser.parse_args()
-    for row in rows(options.quick, files=options.files, file_bytes=options.bytes):
-        aim = f"  (aim {row['aim']:g})" if "aim" in row else ""
-        print(f"{row['what']:<28} {row['value']:>9.2f} {row['unit']:<10} n={row['n']}{aim}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,18 +1,75 @@
-"""What the checks cost: one run with them and one without, in turn, as ratios of processor time pair by pair."""
+"""What the checks of inputs and files cost: runs with them and without them, in turn, as ratios of processor time.
+
+The run is a small ``camtrace score`` (``--set like='score -m ... -d ... -q'``: another).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import sys
-import time
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from scripts.speed.measure import Row, interleaved, together
+
+AIM = 1.03
+"""Processor time with checks over that without."""
+
+
+def rows(quick: bool = False, *, rounds: int = 9, like: str | None = None) -> Iterator[Row]:
+    """Ratios of processor time and of time by the clock."""
+    import torch
+
+    from scripts.checks.faults.processes import warm_up
+    from scripts.checks.faults.stages import photos, stages
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="camtrace-speed-") as name:
+        folder = Path(name)
+        command = partial(_like, like) if like else stages(photos(folder / "photos"), folder)[0].command
+        warm_up(command(folder / "warm"), folder / "warm")
+        work = {
+            "with": partial(_run, command, folder / "run", checked=True),
+            "without": partial(_run, command, folder / "run", checked=False),
+        }
+        turned = dict(reversed(work.items()))
+        interleaved(work, 1, warm_up=False)
+        each = [interleaved(turned if i % 2 else work, 1, warm_up=False) for i in range(1 if quick else rounds)]
+    times = together(each)
+    processor, wall = times.ratio("with", "without", "processor"), times.ratio("with", "without")
+    wrong = processor > AIM and not quick
+    unit = "of the time without"
+    yield Row("a run with checks, processor time", processor, unit, len(times), threads=1, aim=AIM, wrong=wrong)
+    yield Row("a run with checks, by the clock", wall, unit, len(times), threads=1)
+
+
+def _like(words: str, run: Path) -> list[str]:
+    return [*shlex.split(words), "--output", str(run / "out"), "--cache", str(run / "cache")]
+
+
+def _run(command: Callable[[Path], Sequence[str]], folder: Path, *, checked: bool) -> None:
+    """The command in a child of this process and a new folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    child = os.fork()
+    if not child:
+        status = 99
+        with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
+            from benchmark.__main__ import main
+
+            with contextlib.nullcontext() if checked else without_checks():
+                status = main(list(command(folder)))
+        os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status == 0, f"a run {'with' if checked else 'without'} checks ended with {status}"
 
 
 @contextmanager
@@ -98,37 +155,3 @@ class _Nothing:
 
     def hexdigest(self) -> str:
         return "0" * 64
-
-
-def paired(command: Callable[[Path], Sequence[str]], folder: Path, pairs: int) -> list[tuple[float, ...]]:
-    """Runs with and without checks in turn, each in a process of its own and a new folder, one warm-up each.
-
-    Returns:
-        Of each pair: processor seconds with and without, and seconds by the clock with and without.
-    """
-    found = []
-    for number in range(-1, pairs):
-        order = (True, False) if number % 2 else (False, True)
-        took = {checked: _run(command, folder / "run", checked) for checked in order}
-        if number >= 0:
-            found.append((took[True][0], took[False][0], took[True][1], took[False][1]))
-    return found
-
-
-def _run(command: Callable[[Path], Sequence[str]], folder: Path, checked: bool) -> tuple[float, float]:
-    shutil.rmtree(folder, ignore_errors=True)
-    began = time.perf_counter()
-    child = os.fork()
-    if not child:
-        status = 99
-        with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
-            from benchmark.__main__ import main
-
-            with contextlib.nullcontext() if checked else without_checks():
-                status = main(list(command(folder)))
-        os._exit(status)
-    _, status, used = os.wait4(child, 0)
-    assert status == 0, (
-        f"a run {'with' if checked else 'without'} checks ended with {os.waitstatus_to_exitcode(status)}"
-    )
-    return used.ru_utime + used.ru_stime, time.perf_counter() - began

@@ -1,16 +1,13 @@
 """What all layers of a network cost beside its embedding: processor time of the pass, and bytes a view.
 
-    python scripts/speed_layers.py [--rounds 5] [--views 8] [--threads 1] [--outputs layers] [--models resnet50]
-
 ResNet-50 and ViT-B/16 of timm with random weights, in float32 by torch. A round measures the embedding alone and all
-layers, one after the other; the ratio is the median of the rounds' ratios.
+layers, one after the other.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,43 +18,50 @@ from benchmark.encoders import Encoder, with_outputs
 from benchmark.encoders.embedding import Network, Normalisation, network_encoder, probe_image
 from benchmark.encoders.placement import Placement
 from benchmark.encoders.timm_models import _features
+from scripts.speed.measure import Row, interleaved, thread_count
 
-MODELS = ("resnet50", "vit_base_patch16_224")
 
-
-def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--views", type=int, default=8)
-    p.add_argument("--threads", type=int, default=1)
-    p.add_argument("--outputs", action="append")
-    p.add_argument("--models", nargs="+", default=MODELS, help="architectures of timm")
-    args = p.parse_args()
-    torch.set_num_threads(args.threads)
-    outputs = args.outputs or ["layers"]
-    print(f"{', '.join(outputs)}; {args.views} views, {args.threads} thread(s), torch {torch.__version__}")
-    for name in args.models:
-        encoder = random_encoder(name)
-        layered = with_outputs(encoder, outputs)
-        batch = torch.from_numpy(np.stack([encoder.preprocess(probe_image())] * args.views))
-        seconds = [(spent(layered.encoder, batch), spent(layered.together, batch)) for _ in range(args.rounds + 1)][1:]
-        ratio = statistics.median(all_ / alone for alone, all_ in seconds)
-        alone, all_ = (1000 * statistics.median(times) / args.views for times in zip(*seconds, strict=True))
-        numbers, own = layered.together.info.dimension, encoder.info.dimension
-        print(
-            f"{name}: embedding alone {alone:.1f} ms a view, {len(layered.outputs)} outputs more {all_:.1f} ms: "
-            f"{ratio:.3f} times; {4 * own} bytes a view alone, {4 * numbers} with them"
-        )
+def rows(
+    quick: bool = False,
+    *,
+    rounds: int = 5,
+    views: int = 8,
+    threads: int = 1,
+    outputs: Sequence[str] = ("layers",),
+    models: Sequence[str] = ("resnet50", "vit_base_patch16_224"),
+) -> Iterator[Row]:
+    """Three rows a model; ``models`` are architectures of timm."""
+    rounds, views, models = (1, 2, ("test_vit",)) if quick else (rounds, views, models)
+    with thread_count(threads):
+        for name in models:
+            encoder = random_encoder(name)
+            layered = with_outputs(encoder, list(outputs))
+            batch = torch.from_numpy(np.stack([encoder.preprocess(probe_image())] * views))
+            work = {
+                "alone": partial(layered.encoder.embed, batch),
+                "with outputs": partial(layered.together.embed, batch),
+            }
+            times = interleaved(work, rounds, clock="processor")
+            note = f"{', '.join(outputs)}: {len(layered.outputs)} outputs more; {views} views"
+            ratio = times.ratio("with outputs", "alone")
+            yield Row(f"{name}: with outputs", ratio, "of the embedding's time", rounds, threads=threads, note=note)
+            for what in work:
+                ms = 1000 * times.median(what) / views
+                dimension = (encoder if what == "alone" else layered.together).info.dimension
+                note = f"{4 * dimension} bytes a view"
+                yield Row(f"  {name}: {what}", ms, "ms a view", rounds, threads=threads, note=note)
 
 
 def random_encoder(name: str) -> Encoder:
     """A timm architecture with seeded weights."""
     torch.manual_seed(0)
+    module = timm.create_model(name, pretrained=False, num_classes=0)
+    side = module.default_cfg["input_size"][-1]
     network = Network(
         name=f"random:{name}",
         library="timm",
-        module=timm.create_model(name, pretrained=False, num_classes=0),
-        preprocess=_pixels,
+        module=module,
+        preprocess=partial(_pixels, side),
         preprocessing={},
         normalise=Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         forward=_features,
@@ -67,16 +71,5 @@ def random_encoder(name: str) -> Encoder:
     return network_encoder(network, Placement("cpu", "float32"))
 
 
-def spent(encoder: Encoder, batch: torch.Tensor) -> float:
-    """Processor seconds of one pass."""
-    started = time.process_time()
-    encoder.embed(batch)
-    return time.process_time() - started
-
-
-def _pixels(image: Any) -> np.ndarray:
-    return np.asarray(image.resize((224, 224)))
-
-
-if __name__ == "__main__":
-    main()
+def _pixels(side: int, image: Any) -> np.ndarray:
+    return np.asarray(image.resize((side, side)))

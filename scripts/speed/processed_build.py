@@ -1,62 +1,44 @@
-"""The builder of processed photos against the loop that one writes first, interleaved: clock and processor seconds.
-
-    python scripts/speed_builders.py [--source folder:PATH] [--rounds 3] [--quick] [--json]
+"""The builder of processed photos against the loop that one writes first: clock and processor seconds.
 
 The loop has Pillow alone: open, turn upright, save as JPEG, one row of a table. It hashes nothing, cannot go on where
 it was stopped, and its files are no data set yet. In two processes, half the photos each, it says what a second core
-gives at all. All runs must end in the same pixels; ratios are medians over rounds, each within its round.
+gives at all. All runs must end in the same pixels.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import hashlib
 import io
-import json
 import multiprocessing
 import os
-import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from builders.kinds import open_photos
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PARAMETERS, assigned_class
 from builders.processed.build import build_processed
 from builders.sources.folders import FolderSource
+from scripts.speed.measure import Row, interleaved, together
+from scripts.speed.synthetic import textured_photos
 
-PLAIN, HALVES = "plain loop, 1 process", "plain loop, 2 processes"
+LOOP, HALVES = "plain loop, 1 process", "plain loop, 2 processes"
 
 AIM_RATIO = 1.5
 """What two workers should reach against the plain loop by the clock, everything that a data set needs included."""
 
-ROUNDS = 3
+QUICK_COUNT = 48
 
 
-class Times(NamedTuple):
-    """What one run took."""
-
-    wall_s: float
-    processor_s: float
-    """User and system, of this process and of the workers it waited for."""
-
-
-def rows(
-    quick: bool = False, *, source: str | None = None, rounds: int = ROUNDS, count: int = 768
-) -> list[dict[str, Any]]:
-    """One row per figure: ``what``, ``value``, ``unit``, ``n``, ``aim`` where there is one. Medians over rounds.
+def rows(quick: bool = False, *, source: str | None = None, rounds: int = 3, count: int = 768) -> Iterator[Row]:
+    """Rates, seconds and ratios.
 
     Args:
         quick: few photos and one round.
@@ -65,47 +47,40 @@ def rows(
         count: how many pictures are made.
     """
     with tempfile.TemporaryDirectory() as folder:
-        photos = open_photos(source) if source else _pictures(Path(folder), 48 if quick else count)
-        photos = photos.limited(48) if quick else photos
-        return [row for found in _measured(photos, 1 if quick else rounds) for row in found]
+        made = source or f"folder:{textured_photos(Path(folder), QUICK_COUNT if quick else count)}"
+        photos = open_photos(made)
+        yield from _rows(photos.limited(QUICK_COUNT) if quick else photos, 1 if quick else rounds)
 
 
-def _measured(photos: PhotoSet, rounds: int) -> Iterator[list[dict[str, Any]]]:
-    runs: dict[str, Callable[[Path], object]] = {
-        PLAIN: lambda out: plain_loop(photos, out),
-        HALVES: lambda out: _two_loops(photos, out),
+def _rows(photos: PhotoSet, rounds: int) -> Iterator[Row]:
+    builds: dict[str, Callable[[Path], object]] = {
+        LOOP: partial(plain_loop, photos),
+        HALVES: partial(_two_loops, photos),
         "builder, 1 worker": lambda out: build_processed(photos, out, workers=1, progress=False),
         "builder, 2 workers": lambda out: build_processed(photos, out, workers=2, progress=False),
     }
-    times: dict[str, list[Times]] = {name: [] for name in runs}
     pixels: dict[str, list[str]] = {}
-    for round_ in range(rounds):
-        for name, run in runs.items():
-            with tempfile.TemporaryDirectory() as folder:
-                times[name].append(_times(run, Path(folder, "out")))
-                if round_ == 0:
-                    pixels[name] = pixels_in(Path(folder, "out"))
-    if any(found != pixels[PLAIN] for found in pixels.values()):
+    each = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            outputs = {name: Path(folder, str(i)) for i, name in enumerate(builds)}
+            work = {name: partial(build, outputs[name]) for name, build in builds.items()}
+            each.append(interleaved(work, 1, warm_up=False))
+            pixels = pixels or {name: pixels_in(output) for name, output in outputs.items()}
+    times = together(each)
+    if any(made != pixels[LOOP] for made in pixels.values()):
         raise SystemExit("the loops and the builds made other pixels: their times do not compare")
-    n = len(pixels[PLAIN])
-    for name, found in times.items():
-        wall, processor = (statistics.median(values) for values in zip(*found, strict=True))
-        result: list[dict[str, Any]] = [
-            {"what": name, "value": round(n / wall, 1), "unit": "photos/s", "n": n},
-            {"what": "  by the clock", "value": round(wall, 2), "unit": "s", "n": n},
-            # Changes less with what else the machine does: what shards, hashes and checks cost.
-            {"what": "  of all processes", "value": round(processor, 2), "unit": "processor s", "n": n},
-        ]
-        if name != PLAIN:
-            pairs = list(zip(found, times[PLAIN], strict=True))
-            faster = round(statistics.median(loop.wall_s / own.wall_s for own, loop in pairs), 2)
-            more = round(statistics.median(own.processor_s / loop.processor_s for own, loop in pairs), 2)
-            aim = {"aim": AIM_RATIO} if name == "builder, 2 workers" else {}
-            result += [
-                {"what": "  by the clock", "value": faster, "unit": "times as fast as the loop", "n": n, **aim},
-                {"what": "  of all processes", "value": more, "unit": "times the loop's processor s", "n": n},
-            ]
-        yield result
+    n = len(pixels[LOOP])
+    for name in builds:
+        yield Row(name, n / times.median(name), "photos/s", n)
+        yield Row("  by the clock", times.median(name), "s", n)
+        # changes less with what else the machine does: what shards, hashes and checks cost
+        yield Row("  of all processes", times.median(name, "processor"), "processor s", n)
+        if name != LOOP:
+            aim = AIM_RATIO if name == "builder, 2 workers" else None
+            more = times.ratio(name, LOOP, "processor")
+            yield Row(f"{name}: by the clock", times.ratio(LOOP, name), "times as fast as the loop", n, aim=aim)
+            yield Row(f"{name}: of all processes", more, "times the loop's processor s", n)
 
 
 def plain_loop(photos: PhotoSet, output: Path, start: int = 0, step: int = 1) -> None:
@@ -131,10 +106,8 @@ def plain_loop(photos: PhotoSet, output: Path, start: int = 0, step: int = 1) ->
 
 
 def _two_loops(photos: PhotoSet, output: Path) -> None:
-    halves = [
-        multiprocessing.get_context("fork").Process(target=plain_loop, args=(photos, output / str(half), half, 2))
-        for half in range(2)
-    ]
+    context = multiprocessing.get_context("fork")
+    halves = [context.Process(target=plain_loop, args=(photos, output / str(half), half, 2)) for half in range(2)]
     for process in halves:
         process.start()
     for process in halves:
@@ -154,49 +127,3 @@ def pixels_in(folder: Path) -> list[str]:
     for path in folder.rglob("*.parquet"):
         files += [cell["bytes"] for cell in pq.read_table(path, columns=["image"]).column("image").to_pylist()]
     return sorted(hashlib.sha256(np.asarray(Image.open(io.BytesIO(data)))).hexdigest() for data in files)
-
-
-def _pictures(folder: Path, count: int) -> PhotoSet:
-    """Pictures with edges and texture at about the size of ImageNet's, deterministic."""
-    for i in range(count):
-        random = np.random.default_rng(i)
-        coarse = Image.fromarray(random.integers(0, 256, (30, 40, 3), dtype=np.uint8))
-        smooth = np.asarray(coarse.resize((480, 360), Image.Resampling.BICUBIC)).astype(np.int16)
-        noisy = np.clip(smooth + random.integers(-12, 13, smooth.shape), 0, 255).astype(np.uint8)
-        buffer = io.BytesIO()
-        Image.fromarray(noisy).save(buffer, "JPEG", quality=90)
-        (folder / f"{i:04d}.jpg").write_bytes(buffer.getvalue())
-    return open_photos(f"folder:{folder}")
-
-
-def _times(run: Callable[[Path], object], output: Path) -> Times:
-    wall, processor = time.perf_counter(), _processor_s()
-    run(output)
-    return Times(time.perf_counter() - wall, _processor_s() - processor)
-
-
-def _processor_s() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few photos, one round: it runs, the figures say little")
-    parser.add_argument("--source", help="a data specification, for example folder:PATH (default: pictures made here)")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="whose median counts (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
-    arguments = parser.parse_args(argv)
-    measured = rows(arguments.quick, source=arguments.source, rounds=arguments.rounds)
-    if arguments.json:
-        print(json.dumps(measured, indent=1))
-        return 0
-    print(f"load {os.getloadavg()[0]:.2f} after it")
-    for row in measured:
-        aim = f"   (aim: {row['aim']:g})" if "aim" in row else ""
-        print(f"{row['what']:28} {row['value']:10.2f} {row['unit']}{aim}   n = {row['n']}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

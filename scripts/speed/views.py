@@ -1,30 +1,15 @@
 """Views per second of one core: the exact engine against Pillow with one decode, and against one Pillow pass each.
 
 All three make the same arrays (compared in every round) from the bytes of a JPEG file: 14 processings, then an
-encoder's bicubic resize of the short side to 224 and central cut. Interleaved rounds, processor time, medians of the
-rounds' ratios, at three sizes of photo. The photos are the bundled sample's scenes, repeated to the size, saved as
-JPEG q90.
-
-    python scripts/speed_views.py [--quick]
+encoder's bicubic resize of the short side to 224 and central cut. Processor time, at three sizes of photo.
 """
 
 from __future__ import annotations
 
-import io
-import math
-import os
-import statistics
-import sys
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.encoders.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.views.views import ProcessingViews
@@ -32,7 +17,8 @@ from builders.errors import missing_package
 from builders.pixels.decode import decode_rgb
 from builders.pixels.engine import selection
 from builders.pixels.parameters import PROCESSINGS
-from builders.sources.sample import SCENES, scene
+from scripts.speed.measure import Row, environment, interleaved
+from scripts.speed.synthetic import repeated_scenes
 
 NAMES = tuple(PROCESSINGS)
 
@@ -45,57 +31,49 @@ SIZES = (("0.2 MP", (512, 384), 11, 7), ("2 MP", (1632, 1224), 3, 5), ("8 MP", (
 Views = list[np.ndarray]
 
 
-def rows(quick: bool = False, *, rounds: int | None = None) -> list[dict[str, Any]]:
-    """One row per figure: ``what``, ``value``, ``unit``, ``n``, ``note``. Medians over rounds (None: ``SIZES``)."""
-    if _with("", selection.chosen_engine) is None:
-        raise SystemExit(missing_package("numba", "this measurement"))
-    sizes = (("0.03 MP", (200, 150), 2, 1),) if quick else SIZES
-    return [row for name, size, photos, usual in sizes for row in _rows(name, size, photos, rounds or usual)]
+def rows(quick: bool = False, *, rounds: int = 0) -> Iterator[Row]:
+    """The rates, the ratios, and the decoder's share; ``rounds``: 0 takes those of ``SIZES``."""
+    with environment(**{selection.VARIABLE: ""}):
+        if selection.chosen_engine() is None:
+            raise SystemExit(missing_package("numba", "this measurement"))
+    for name, size, photos, usual in (("0.03 MP", (200, 150), 2, 1),) if quick else SIZES:
+        yield from _rows(name, size, photos, rounds or usual)
 
 
-def _rows(name: str, size: tuple[int, int], count: int, rounds: int) -> list[dict[str, Any]]:
-    photos = [_photo(scene_name, size) for scene_name in list(SCENES)[:count]]
-    ways: dict[str, Callable[[bytes], Sequence[np.ndarray]]] = {
-        "engine": lambda photo: _with("numba", lambda: _once(photo)),
-        "decoded once": lambda photo: _with("pillow", lambda: _once(photo)),
-        "one pass each": lambda photo: _with("pillow", lambda: _each(photo)),
-        "decode": lambda photo: [np.asarray(decode_rgb(photo))],
+def _rows(name: str, size: tuple[int, int], count: int, rounds: int) -> Iterator[Row]:
+    photos = repeated_scenes(size, count)
+
+    def all_photos(engine: str, make: Callable[[bytes], Views]) -> Callable[[], list[Views]]:
+        def run() -> list[Views]:
+            with environment(**{selection.VARIABLE: engine}):
+                return [make(photo) for photo in photos]
+
+        return run
+
+    work = {
+        "engine": all_photos("numba", _once),
+        "decoded once": all_photos("pillow", _once),
+        "one pass each": all_photos("pillow", _each),
+        "decode": all_photos("pillow", lambda photo: [np.asarray(decode_rgb(photo))]),
     }
-    ways["engine"](photos[0])  # its buffers
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(rounds):
-        taken, views = dict.fromkeys(ways, 0.0), {}
-        for photo in photos:
-            for way, make in ways.items():
-                started = time.process_time()
-                views[way] = make(photo)
-                taken[way] += time.process_time() - started
-            for other in ("decoded once", "one pass each"):
-                assert all(np.array_equal(a, b) for a, b in zip(views["engine"], views[other], strict=True))
-        for way, value in taken.items():
-            seconds[way].append(value)
-    made = count * len(NAMES)
+    all_photos("numba", lambda photo: _once(photos[0]))()  # its buffers
+    times = interleaved(work, rounds, clock="processor", warm_up=False)
+    for other in ("decoded once", "one pass each"):
+        for found, expected in zip(times.results["engine"], times.results[other], strict=True):
+            _require_equal(found, expected)
     note = f"{count} photos of {size[0]} x {size[1]}, processor time of one core"
-    figures = [
-        {
-            "what": f"{name}: views, {way}",
-            "value": made / statistics.median(seconds[way]),
-            "unit": "views/s",
-            "note": note,
-        }
-        for way in ("engine", "decoded once", "one pass each")
-    ]
-    figures += [
-        {
-            "what": f"{name}: engine against Pillow, {way}",
-            "value": statistics.median(s / e for s, e in zip(seconds[way], seconds["engine"], strict=True)),
-            "unit": "times as fast",
-            "n": rounds,
-        }
-        for way in ("decoded once", "one pass each")
-    ]
-    share = statistics.median(d / e for d, e in zip(seconds["decode"], seconds["engine"], strict=True))
-    return [*figures, {"what": f"{name}: decode in the engine's time", "value": share, "unit": "share", "n": rounds}]
+    for way in ("engine", "decoded once", "one pass each"):
+        rate = count * len(NAMES) / times.median(way)
+        yield Row(f"{name}: views, {way}", rate, "views/s", rounds, threads=1, note=note)
+    for way in ("decoded once", "one pass each"):
+        ratio = times.ratio(way, "engine")
+        yield Row(f"{name}: engine against Pillow, {way}", ratio, "times as fast", rounds, threads=1)
+    yield Row(f"  {name}: decode in the engine's time", times.ratio("decode", "engine"), "share", rounds, threads=1)
+
+
+def _require_equal(found: Sequence[Views], expected: Sequence[Views]) -> None:
+    for of_photo, expected_of_photo in zip(found, expected, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(of_photo, expected_of_photo, strict=True))
 
 
 def _once(photo: bytes) -> Views:
@@ -104,28 +82,3 @@ def _once(photo: bytes) -> Views:
 
 def _each(photo: bytes) -> Views:
     return [ProcessingViews((name,)).make(photo, "id", [PREPROCESS])[0][0] for name in NAMES]
-
-
-def _with(engine: str, make: Callable[[], Any]) -> Any:
-    """``make()`` with the engine forced."""
-    before = os.environ.get(selection.VARIABLE, "")
-    os.environ[selection.VARIABLE] = engine
-    try:
-        return make()
-    finally:
-        os.environ[selection.VARIABLE] = before
-
-
-def _photo(name: str, size: tuple[int, int]) -> bytes:
-    """A scene at full detail, repeated as often as the size needs, cut to it."""
-    width, height = size
-    pixels = np.asarray(scene(name))
-    times = math.ceil(height / pixels.shape[0]), math.ceil(width / pixels.shape[1]), 1
-    buffer = io.BytesIO()
-    Image.fromarray(np.tile(pixels, times)[:height, :width]).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
-
-
-if __name__ == "__main__":
-    for row in rows(quick="--quick" in sys.argv):
-        print(f"{row['what']}: {row['value']:.2f} {row['unit']}  ({row.get('note', '')})")

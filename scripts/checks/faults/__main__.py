@@ -1,14 +1,15 @@
-"""What strangers and broken machines do to camtrace: counts of what was tried, and of what went wrong (nothing should).
+"""What untrusted files and broken machines do to camtrace: counts of what was tried, and of what went wrong (nothing
+should).
 
-    python scripts/hostile.py [--quick] [--only PART,...] [--stages NAME,...] [--seed N]
-                              [--kills 200] [--disks 50] [--flips 50] [--pairs 40] [--seconds 60]
+    python -m scripts.checks.faults [--quick] [--only PART,...] [--stages NAME,...] [--seed N]
+                                    [--kills 200] [--disks 50] [--flips 50] [--pairs 40] [--seconds 60]
 
 Parts: ``results`` and ``answers`` (mutated files through every reader), ``board`` (1,000 hostile result files among 50
 honest ones: the board of the 50, byte for byte), ``kills``, ``disks`` (mounts small file systems: run as root, or under
-``unshare -rm``), ``flips``, ``pairs`` (two processes on one output and cache), ``cost`` (runs with and without the
-checks in turn). Stages of kills, disks, flips and pairs: score, build, board, sweep, audit, publish, search, fetch (the
-last three against doubles on loopback). Exit status 1 if anything was wrong. ``--quick`` tries a tenth of everything.
-``tests/scripts/test_hostile.py`` runs a little of it.
+``unshare -rm``), ``flips``, ``pairs`` (two processes on one output and cache). Stages of kills, disks, flips and pairs:
+score, build, board, sweep, audit, publish, search, fetch (the last three against doubles on loopback). Exit status 1 if
+anything was wrong. ``--quick`` tries a tenth of everything. ``tests/scripts/checks/test_faults.py`` runs a little of
+it; ``python scripts/speed --only input_checks`` measures what the checks cost.
 """
 
 from __future__ import annotations
@@ -16,9 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shlex
 import shutil
-import statistics
 import sys
 import tempfile
 import time
@@ -27,24 +26,13 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from scripts.checks.faults.disks import flips, full_disks
+from scripts.checks.faults.interrupt import Tally, kills, pairs
+from scripts.checks.faults.mutations import honest_result, hostile_answers, hostile_bytes, write_board_folder
+from scripts.checks.faults.processes import run
+from scripts.checks.faults.stages import content, photos, service_stages, stages
 
-from scripts.hostile_parts.breaking import Tally, kills  # noqa: E402
-from scripts.hostile_parts.cost import paired  # noqa: E402
-from scripts.hostile_parts.flips import flips  # noqa: E402
-from scripts.hostile_parts.full_disks import full_disks  # noqa: E402
-from scripts.hostile_parts.results import (  # noqa: E402
-    honest_result,
-    hostile_answers,
-    hostile_bytes,
-    write_board_folder,
-)
-from scripts.hostile_parts.services import service_stages  # noqa: E402
-from scripts.hostile_parts.together import pairs  # noqa: E402
-from scripts.hostile_parts.work import content, photos, run, stages, traceback_in, warm_up  # noqa: E402
-
-PARTS = ("results", "answers", "board", "kills", "disks", "flips", "pairs", "cost")
+PARTS = ("results", "answers", "board", "kills", "disks", "flips", "pairs")
 
 
 def main() -> int:
@@ -58,8 +46,6 @@ def main() -> int:
     p.add_argument("--pairs", type=int, default=40, help="of two processes on one output and cache")
     p.add_argument("--hostile", type=int, default=1000, help="files beside 50 honest ones")
     p.add_argument("--seconds", type=float, default=60.0, help="of each fuzzer")
-    p.add_argument("--runs", type=int, default=9, help="pairs of runs for the cost")
-    p.add_argument("--like", default="", help="the run whose cost is measured, such as 'score -m ... -d ... -q'")
     p.add_argument("--quick", action="store_true", help="a tenth of what is not given as a number")
     args = p.parse_args()
     for name in ("kills", "disks", "flips", "pairs", "hostile", "seconds"):
@@ -84,7 +70,7 @@ def main() -> int:
 
 
 def fuzz_results(seconds: float, seed: int, folder: Path, most: int | None = None) -> Tally:
-    """Mutated result files through everything that reads results of strangers."""
+    """Mutated result files through everything that reads untrusted results."""
     from benchmark.leaderboard.admission import objection
     from benchmark.leaderboard.board import build_board
     from benchmark.leaderboard.entries import measured_entries
@@ -180,7 +166,7 @@ def board(args: argparse.Namespace, folder: Path) -> Tally:
         one = run(["leaderboard", "--results", str(folder / name), "-o", str(folder / f"site-{name}")], folder / name)
         tally.note(f"board of {name}", one)
         if one.status:
-            tally.wrong.append(f"board of {name}: status {one.status}: {one.said[-300:]}")
+            tally.wrong.append(f"board of {name}: status {one.status}: {one.output[-300:]}")
         written[name] = content(folder / f"site-{name}", (".",))
         data = json.loads((folder / f"site-{name}" / "data.json").read_text())
         tally.tried[f"files beside the board of {name}"] = len(data["refused"])
@@ -191,39 +177,12 @@ def board(args: argparse.Namespace, folder: Path) -> Tally:
     different = sorted(name for name in honest.keys() | every.keys() if honest.get(name) != every.get(name))
     if different:
         tally.wrong.append(f"the boards differ in {different[:3]}")
-    if traceback_in(one):
+    if one.traceback:
         tally.wrong.append("a traceback")
     return tally
 
 
-def cost(args: argparse.Namespace, folder: Path) -> Tally:
-    """What the checks cost of a run; a median ratio beyond 1.03 is wrong."""
-    import torch
-
-    torch.set_num_threads(1)
-    tally = Tally()
-    command = stages(photos(folder / "photos"), folder)[0].command
-    if args.like:
-        command = _like(args.like)
-    warm_up(command(folder / "warm"), folder / "warm")
-    ratios: dict[str, list[float]] = {"processor time": [], "time by the clock": []}
-    for with_, without, clock_with, clock_without in paired(command, folder, args.runs):
-        ratios["processor time"].append(with_ / without)
-        ratios["time by the clock"].append(clock_with / clock_without)
-    for name, found in ratios.items():
-        middle, least, most = statistics.median(found), min(found), max(found)
-        print(f"with checks / without, {name}: median {middle:.4f} of {len(found)} pairs ({least:.4f} to {most:.4f})")
-    tally.tried["pairs of runs"] += args.runs
-    if (share := statistics.median(ratios["processor time"])) > 1.03:
-        tally.wrong.append(f"checks cost {100 * (share - 1):.1f} % of a run")
-    return tally
-
-
-def _like(words: str) -> Callable[[Path], list[str]]:
-    return lambda run: [*shlex.split(words), "--output", str(run / "out"), "--cache", str(run / "cache")]
-
-
-def _breaking(function, count_of):
+def _of_stages(function: Callable[..., Tally], count_of: str) -> Callable[[argparse.Namespace, Path], Tally]:
     def part(args: argparse.Namespace, folder: Path) -> Tally:
         import torch
 
@@ -233,7 +192,7 @@ def _breaking(function, count_of):
         of_files = stages(data, folder / "results")
         scored = folder / "scored"
         done = run(of_files[0].command(scored), scored)
-        assert done.status == 0, done.said
+        assert done.status == 0, done.output
         with service_stages(scored / "out", folder) as services:
             tried = (*of_files, *services)
             chosen = [stage for stage in tried if not args.stages or stage.name in args.stages.split(",")]
@@ -246,11 +205,10 @@ _PARTS = {
     "results": lambda args, folder: fuzz_results(args.seconds, args.seed, folder),
     "answers": lambda args, folder: fuzz_answers(args.seconds, args.seed, folder),
     "board": board,
-    "cost": cost,
-    "kills": _breaking(kills, "kills"),
-    "disks": _breaking(full_disks, "disks"),
-    "flips": _breaking(flips, "flips"),
-    "pairs": _breaking(pairs, "pairs"),
+    "kills": _of_stages(kills, "kills"),
+    "disks": _of_stages(full_disks, "disks"),
+    "flips": _of_stages(flips, "flips"),
+    "pairs": _of_stages(pairs, "pairs"),
 }
 
 if __name__ == "__main__":

@@ -14,37 +14,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from benchmark.results import Result, Score, write_result
 from builders.pixels import PARAMETERS
 
 VALUES: Sequence[Any] = (
     *(None, True, False, 0, -1, 2**63, 10**400, 1e308, 5e-324, float("nan"), float("inf"), 0.5, 7),
-    *(
-        "",
-        "x",
-        "\ud800",
-        "\udcff",
-        "\x1b[31m",
-        "\u200b",
-        "\u202e",
-        "\u3164",
-        "<script>",
-        "../../etc",
-        "a" * 10_000,
-        "NaN",
-    ),
+    *("", "x", "\ud800", "\udcff", "\x1b[31m", "\u200b", "\u202e", "\u3164", "<script>", "../../etc", "a" * 10_000),
+    "NaN",
     *("9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+00:00", "2026-11-20T10:00:00+99:99", "=cmd()", "10"),
     *([], [[]], {}, {"a": {}}, [1, 2, 3], [None], {"": ""}, {"\ud800": 1}),
 )
 """What a field may be replaced by."""
 
 
-def honest_result(name: str, seed: int = 0) -> Result:
-    """A result of every processing probe and kNN task with scores that agree with one another."""
+def honest_result(name: str, seed: int = 0, parameters: int | None = None) -> Result:
+    """A result of the processing probes and kNN tasks (of all parameters) with scores that agree with one another."""
     random_ = random.Random(seed)
     scores = []
-    for parameter in PARAMETERS.values():
+    for parameter in list(PARAMETERS.values())[:parameters]:
         value = random_.uniform(0.4, 0.9)
         task = f"probe/{parameter.name}"
         details = {"protocol": "converged", "classes": len(parameter.classes), "p_chance": 0.001}
@@ -72,9 +61,9 @@ def honest_result(name: str, seed: int = 0) -> Result:
     )  # fmt: skip
 
 
-def hostile_bytes(random_: random.Random) -> bytes:
-    """A result file that somebody or something spoilt in one to four places."""
-    raw = json.loads(honest_result("timm/hostile", 99).to_json())
+def hostile_bytes(random_: random.Random, parameters: int | None = None) -> bytes:
+    """A result file that is spoilt in one to four places."""
+    raw = json.loads(honest_result("timm/hostile", 99, parameters).to_json())
     for _ in range(random_.choice((1, 1, 1, 2, 4))):
         spots = [spot for spot in _spots(raw) if spot]
         *parents, last = random_.choice(spots)
@@ -128,24 +117,43 @@ def forgeries() -> Iterator[tuple[str, bytes]]:
     yield "empty", b""
 
 
+ANSWERS: dict[str, Callable[[random.Random], bytes]] = {
+    "zeros that unfold to 1.2 GB": lambda random_: _bomb(),
+    "shape of 10**15": lambda random_: _zip({"probe/jpeg/predicted.npy": _npy(b"", "(1000000000000000,)")}),
+    "negative shape": lambda random_: _zip({"probe/jpeg/predicted.npy": _npy(b"", "(-1, -5)")}),
+    "pickle": lambda random_: _zip({"probe/jpeg/predicted.npy": b"\x80\x04cos\nsystem\n."}),
+    "object array": lambda random_: _saved(**{"probe/jpeg/predicted": np.array([{"a": 1}], dtype=object)}),
+    "no archive": lambda random_: random_.randbytes(random_.randrange(2000)),
+    "header of code": lambda random_: _zip({"probe/jpeg/predicted.npy": _npy(b"", "__import__('os').getcwd()")}),
+    "other numbers": lambda random_: _probe(random_.random(), 200),
+    "other photos": lambda random_: _probe(0.5, random_.randrange(1, 150)),
+    "photos twice": lambda random_: _probe(0.5, 200, twice=True),
+    "flipped bit": lambda random_: _flipped(_probe(0.5, 200), random_),
+    "cut off": lambda random_: _probe(0.5, 200)[: random_.randrange(500)],
+}
+"""Kinds of ``answers.npz`` that are damaged, a bomb, or say what the scores do not."""
+
+
 def hostile_answers(random_: random.Random) -> tuple[str, bytes]:
-    """An ``answers.npz`` that is damaged, a bomb, or says what the scores do not; with the name of its kind."""
-    kinds: Sequence[tuple[str, Callable[[], bytes]]] = (
-        ("zeros that unfold to 1.2 GB", _bomb),
-        ("shape of 10**15", lambda: _zip({"probe/jpeg/predicted.npy": _npy(b"", "(1000000000000000,)")})),
-        ("negative shape", lambda: _zip({"probe/jpeg/predicted.npy": _npy(b"", "(-1, -5)")})),
-        ("pickle", lambda: _zip({"probe/jpeg/predicted.npy": b"\x80\x04cos\nsystem\n."})),
-        ("object array", lambda: _saved(**{"probe/jpeg/predicted": np.array([{"a": 1}], dtype=object)})),
-        ("no archive", lambda: random_.randbytes(random_.randrange(2000))),
-        ("header of code", lambda: _zip({"probe/jpeg/predicted.npy": _npy(b"", "__import__('os').getcwd()")})),
-        ("other numbers", lambda: _probe(random_.random(), 200)),
-        ("other photos", lambda: _probe(0.5, random_.randrange(1, 150))),
-        ("photos twice", lambda: _probe(0.5, 200, twice=True)),
-        ("flipped bit", lambda: _flipped(_probe(0.5, 200), random_)),
-        ("cut off", lambda: _probe(0.5, 200)[: random_.randrange(500)]),
-    )
-    name, make = random_.choice(kinds)
-    return name, make()
+    """One of ``ANSWERS``, with the name of its kind."""
+    name = random_.choice(list(ANSWERS))
+    return name, ANSWERS[name](random_)
+
+
+def corpus(target: str) -> Iterator[bytes]:
+    """What a fuzzer of a parser (``parser_fuzz.TARGETS``) begins with: a good file, then the bad ones known here."""
+    if target == "result":
+        yield honest_result("timm/honest", 1, parameters=1).to_json().encode()
+        yield from (data for _, data in forgeries())
+        yield from (hostile_bytes(random.Random(seed), parameters=1) for seed in range(50))
+    elif target == "archive":
+        yield _probe(0.5, 200)
+        yield from (make(random.Random(0)) for name, make in ANSWERS.items() if not name.startswith("zeros"))
+    elif target in ("picture", "exif"):
+        buffer, tags = io.BytesIO(), Image.Exif()
+        tags[0x010F], tags[0x0110] = "Canon", "EOS R5"
+        Image.new("RGB", (16, 16), "teal").save(buffer, "JPEG", exif=tags)
+        yield tags.tobytes() if target == "exif" else buffer.getvalue()
 
 
 def write_board_folder(folder: Path, honest: int, hostile: int, seed: int) -> None:

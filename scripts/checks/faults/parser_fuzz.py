@@ -1,9 +1,10 @@
-"""Coverage-guided fuzzing of everything that parses bytes of strangers, with atheris (``pip install atheris``).
+"""Coverage-guided fuzzing of everything that parses untrusted bytes, with atheris (``pip install atheris``).
 
-    python scripts/fuzz_parsers.py TARGET [--seconds N] [--corpus DIR]
+    python -m scripts.checks.faults.parser_fuzz TARGET [--seconds N] [--corpus DIR]
 
-A target may only return, or raise one of our errors. It ends at the first other exception, and libFuzzer writes the
-input beside it; with no finding it says how many inputs were tried. ``all`` takes every target for N seconds each.
+A target may only return, or raise an error of the package. It ends at the first other exception, and libFuzzer writes
+the input to the current folder; with no finding it says how many inputs were tried. It begins with the files of
+``mutations.corpus``. ``all`` takes every target for N seconds each.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from scripts.checks.faults.mutations import corpus as first_inputs
 
 MAX_INPUT = 4096
 
@@ -84,15 +84,14 @@ def main() -> int:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("target", choices=(*TARGETS, "all"))
     p.add_argument("--seconds", type=int, default=60)
-    p.add_argument("--corpus", type=Path, help="folder that inputs are read from and kept in")
+    p.add_argument("--corpus", type=Path, help="folder that inputs are read from and added to")
     args = p.parse_args()
     if args.target != "all":
         return fuzz(args.target, args.seconds, args.corpus)
     failed = 0
     for name in TARGETS:  # libFuzzer ends the process, so each has its own
-        done = subprocess.run(
-            [sys.executable, __file__, name, "--seconds", str(args.seconds)], capture_output=True, text=True
-        )
+        command = [sys.executable, "-m", "scripts.checks.faults.parser_fuzz", name, "--seconds", str(args.seconds)]
+        done = subprocess.run(command, capture_output=True, text=True)
         last = [line for line in done.stderr.splitlines() if line.startswith("Done") or "rror" in line]
         print(f"{name:8} {'ok' if done.returncode == 0 else 'FAILED'}  {last[-1] if last else done.stderr[-300:]}")
         failed += done.returncode != 0
@@ -103,7 +102,7 @@ def fuzz(name: str, seconds: int, corpus: Path | None) -> int:
     try:
         import atheris
     except ModuleNotFoundError:
-        print("fuzz_parsers.py needs the package atheris: pip install atheris", file=sys.stderr)
+        print("parser_fuzz needs the package atheris: pip install atheris", file=sys.stderr)
         return 2
     with atheris.instrument_imports(include=["builders", "benchmark", "yaml", "zipfile"]):
         from builders.errors import CamtraceError
@@ -118,8 +117,12 @@ def fuzz(name: str, seconds: int, corpus: Path | None) -> int:
             target(data)
 
     options = [sys.argv[0], f"-max_total_time={seconds}", f"-max_len={MAX_INPUT}", "-timeout=10", "-rss_limit_mb=2500"]
-    atheris.Setup([*options, *([str(corpus)] if corpus else [])], once)
-    atheris.Fuzz()
+    with tempfile.TemporaryDirectory() as folder:
+        for i, data in enumerate(data for data in first_inputs(name) if len(data) <= MAX_INPUT):
+            Path(folder, f"{i:03d}").write_bytes(data)
+        # new inputs go to the first folder; the process ends inside Fuzz, so the other is made here
+        atheris.Setup([*options, *([str(corpus)] if corpus else []), folder], once)
+        atheris.Fuzz()
     return 0
 
 

@@ -1,41 +1,38 @@
-"""A small run through every stage that writes, in processes that can be killed, and what its outputs must equal."""
+"""A small run through every stage that writes, and what its outputs must equal however it was disturbed."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import importlib
 import io
 import json
 import os
-import random
-import signal
-import sys
-import tempfile
-import time
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from benchmark.publishing.files import result_path
+from scripts.checks.faults.mutations import honest_result
+from scripts.checks.faults.processes import run
+from tests.builders.flickrexif.flickr_double import KEY, SECRET, Faults, serving
+from tests.builders.flickrexif.flickr_world import World
+from tests.hub_double import OWNER_TOKEN, HubDouble
+
 VOLATILE = ("created", "cost")
 """Of a result: when it was made and what it took."""
 
-TELLS_TIMES = ("report.html", "report.md", "sweep.json")
-"""Files that tell how long a run took, or what of it was there already; the numbers in them are those of results."""
+RUN_DEPENDENT = ("report.html", "report.md", "sweep.json")
+"""Files with the times of a run, or with what was there before it; their other numbers are those of results."""
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a run of a command ended."""
-
-    status: int
-    """Exit status; minus the signal where one ended it."""
-    said: str
-    """Standard output and error."""
-    seconds: float
+REPO = "owner/results"
+NO_WAITING = ["--first-wait", "0.01"]
+NO_LIMIT = ["--calls-per-hour", "100000000"]
 
 
 @dataclass(frozen=True)
@@ -52,13 +49,13 @@ class Stage:
     read: Callable[[Path], dict[str, str]] | None = None
     """What is compared, where it is not files of the folder alone."""
 
-    def ready(self, run: Path) -> None:
+    def make_ready(self, run: Path) -> None:
         """Make a folder in which the command can begin."""
         self.prepare(run)
         (run / "tmp").mkdir(parents=True, exist_ok=True)
 
-    def made(self, run: Path) -> dict[str, str]:
-        """What this command promises, by name."""
+    def outcome(self, run: Path) -> dict[str, str]:
+        """What of this command is compared, by name."""
         return self.read(run) if self.read else content(run, self.outputs)
 
 
@@ -108,84 +105,67 @@ def stages(data: Path, results: Path) -> tuple[Stage, ...]:
     )
 
 
-def start(argv: Sequence[str], folder: Path, log: Path) -> int:
-    """Run a command in a child of this process, which has imported what is slow; its process id.
-
-    The child's caches and temporary files lie in the folder of its run, too.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child:
-        return child
-    try:
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
-        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-        _live_in(folder)
-        from benchmark.__main__ import main
-
-        status = main(list(argv))
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        status = 99
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status or 0)
-
-
-def _live_in(folder: Path) -> None:
-    """Caches and temporary files of this process lie in a folder from now on."""
+@contextmanager
+def service_stages(results: Path, scratch: Path) -> Iterator[tuple[Stage, ...]]:
+    """Publishing ``results``, searching Flickr, and fetching what was found; the doubles run meanwhile."""
     from huggingface_hub import constants
 
-    with contextlib.suppress(OSError):
-        (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    os.environ |= {"CAMTRACE_CACHE": str(folder / "camtrace-cache"), "TMPDIR": str(folder / "tmp")}
-    tempfile.tempdir = None
-    constants.HF_HUB_CACHE = str(folder / "hub")
+    with ExitStack() as stack:
+        hub = stack.enter_context(HubDouble())
+        flickr = stack.enter_context(serving(World(), Faults(busy=0.02, broken=0.02, latency_s=0.001)))
+        constants.ENDPOINT, constants.HF_HUB_DISABLE_XET = hub.url, True
+        constants.HUGGINGFACE_CO_URL_TEMPLATE = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        os.environ |= {"HF_TOKEN": OWNER_TOKEN, "FLICKR_API_KEY": KEY, "FLICKR_API_SECRET": SECRET}
+
+        def repository(folder: Path) -> None:
+            """One that holds a result of another encoder."""
+            other = honest_result("timm/other", 3)
+            repo = hub.create(REPO)
+            repo.commit({**repo.files, result_path(other, other.to_json()): other.to_json().encode()}, "a result")
+
+        def publish(folder: Path) -> list[str]:
+            return ["publish", str(results), "--results", REPO, "--push"]
+
+        def published(folder: Path) -> dict[str, str]:
+            files = hub.repo(REPO).files
+            return {name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != ".gitattributes"}
+
+        def search(folder: Path) -> list[str]:
+            when = ["--from", "2012-04-01", "--to", "2012-04-04", "--per-user-month", "1", *NO_LIMIT]
+            where = ["--state", str(folder / "state"), "--api-url", flickr.api_url, "--contact", "a@b.org"]
+            return ["build", "flickrexif", "search", *where, *when, *NO_WAITING, "--connections", "2"]
+
+        def fetch(folder: Path) -> list[str]:
+            where = ["--state", str(folder / "state"), "--allow-loopback", "--size", "o,l"]
+            return ["build", "flickrexif", "fetch", *where, *NO_WAITING]
+
+        found = scratch / "found"
+        done = run(search(found), found)
+        assert done.status == 0, done.output
+        yield (
+            Stage("publish", publish, read=published, prepare=repository),
+            Stage("search", search, read=_state),
+            Stage("fetch", fetch, read=_state, prepare=lambda folder: shutil.copytree(found, folder)),
+        )
 
 
-def ended(child: int, log: Path, limit_s: float = 300.0) -> Ended:
-    """Wait for it; one that does not end in time is a hang, and is killed."""
-    started = time.monotonic()
-    while True:
-        found, raw = os.waitpid(child, os.WNOHANG)
-        if found:
-            break
-        if time.monotonic() - started > limit_s:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return Ended(-99, "hang", limit_s)
-        time.sleep(0.005)
-    return Ended(os.waitstatus_to_exitcode(raw), log.read_text(errors="replace"), time.monotonic() - started)
-
-
-def warm_up(command: Sequence[str], folder: Path) -> None:
-    """Import here what a command imports, so that every later child of this process is spared it."""
-    names = folder.with_name("modules")
-    child = os.fork()
-    if not child:
-        with contextlib.suppress(BaseException), contextlib.redirect_stdout(io.StringIO()):
-            _live_in(folder)
-            from benchmark.__main__ import main
-
-            with contextlib.redirect_stderr(io.StringIO()):
-                main(list(command))
-        names.write_text("\n".join(sys.modules))
-        os._exit(0)
-    os.waitpid(child, 0)
-    for name in names.read_text().splitlines():
-        with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
-            importlib.import_module(name)
-
-
-def run(argv: Sequence[str], folder: Path, lives_in: Path | None = None) -> Ended:
-    """A command from beginning to end; its log lies beside ``folder``."""
-    log = folder.with_name(f"{folder.name}.log")
-    return ended(start(argv, lives_in or folder, log), log)
+def _state(folder: Path) -> dict[str, str]:
+    """Everything in a state but times and counts of tries."""
+    state = folder / "state"
+    asked = {
+        "photos": "id, owner, title, month, uploaded, taken, licence, urls, rank, selected, exif_status, exif_error",
+        "exif": "*",
+        "files": "photo_id, size, url, status, path, sha256, bytes, content_type, error_class",
+    }
+    made = {}
+    with closing(sqlite3.connect(state / "state.sqlite")) as db:
+        for table, columns in asked.items():
+            rows = db.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall()
+            made[table] = hashlib.sha256(repr(rows).encode()).hexdigest()
+    for path in sorted((state / "files").rglob("*")):
+        if path.is_file():
+            made[path.relative_to(folder).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return made
 
 
 def content(folder: Path, outputs: Sequence[str]) -> dict[str, str]:
@@ -195,7 +175,7 @@ def content(folder: Path, outputs: Sequence[str]) -> dict[str, str]:
         top = folder / name
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
             relative = path.relative_to(folder).as_posix()
-            if path.is_file() and path.name not in ("lock", *TELLS_TIMES):
+            if path.is_file() and path.name not in ("lock", *RUN_DEPENDENT):
                 found[relative] = hashlib.sha256(_plain(path)).hexdigest()
     return found
 
@@ -238,13 +218,3 @@ def _leaves(value: object, place: str = "") -> Iterator[tuple[str, object]]:
 def bytes_on_disk(folder: Path) -> int:
     """What the files below a folder take."""
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
-
-
-def traceback_in(one: Ended) -> bool:
-    """Whether a run told of itself in a traceback."""
-    return "Traceback (most recent call last)" in one.said
-
-
-def moment(random_: random.Random, seconds: float) -> float:
-    """When to break a run: any moment of it, the beginning as likely as the end."""
-    return random_.uniform(0.0, seconds)

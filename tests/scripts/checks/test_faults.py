@@ -1,4 +1,4 @@
-"""A little of ``scripts/hostile.py``: fuzzers of results and answers, and hostile files beside a board."""
+"""A little of ``scripts/checks/faults``: fuzzers of results and answers, and hostile files beside a board."""
 
 import json
 
@@ -7,20 +7,20 @@ import pytest
 from benchmark.leaderboard.admission import objection
 from benchmark.leaderboard.command import main
 from benchmark.results import read_files
-from scripts import hostile
-from scripts.hostile_parts.cost import without_checks
-from scripts.hostile_parts.results import forgeries, write_board_folder
+from scripts.checks.faults import __main__ as faults
+from scripts.checks.faults.mutations import forgeries, write_board_folder
+from scripts.speed.input_checks import without_checks
 
 
 def test_results__mutations_are_refused_with_a_reason_or_harmless(tmp_path):
-    tally = hostile.fuzz_results(60.0, 7, tmp_path, most=150)
+    tally = faults.fuzz_results(60.0, 7, tmp_path, most=150)
     assert tally.wrong == []
     assert tally.tried["result files"] == sum(tally.outcomes.values()) == 150
     assert tally.outcomes["refused with a reason"] > 75
 
 
 def test_answers__hostile_archives_are_refused_with_a_reason(tmp_path):
-    tally = hostile.fuzz_answers(60.0, 1, tmp_path, most=60)
+    tally = faults.fuzz_answers(60.0, 1, tmp_path, most=60)
     assert tally.wrong == []
     assert sum(tally.tried.values()) == 60
 
