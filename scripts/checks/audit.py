@@ -1,9 +1,9 @@
 """Does the audit find what was planted, and stay silent where nothing was? Also beside cleanlab's Datalab.
 
-    python scripts/check_audit.py planted [--photos 2000] [--strength 0.1]
-    python scripts/check_audit.py silence [--sets 200] [--photos 2000]
-    python scripts/check_audit.py repairs [--photos 1000]
-    python scripts/check_audit.py cleanlab [--photos 400] [--strengths 0.1,0.5,1]      # pip install "cleanlab[image]"
+    python -m scripts.checks.audit planted [--photos 2000] [--strength 0.1]
+    python -m scripts.checks.audit silence [--sets 200] [--photos 2000]
+    python -m scripts.checks.audit repairs [--photos 1000]
+    python -m scripts.checks.audit cleanlab [--photos 400] [--strengths 0.1,0.5,1]      # pip install "cleanlab[image]"
 
 ``silence`` reads one varied set of files and then shuffles its labels: headers keep all their dependence on each other,
 and none on the label.
@@ -23,8 +23,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.audit import Audit, audit
 from benchmark.audit.repair_apply import write_repaired

@@ -1,6 +1,6 @@
 """Compare the Exif that we read with what ``exiftool -n`` says, for every file of a folder.
 
-    python scripts/compare_exiftool.py FOLDER [--workers 2]
+    python -m scripts.checks.exiftool FOLDER [--workers 2]
 
 Prints counts by field and every disagreement. A disagreement is *explained* if one of the rules below says why our
 value differs on purpose; the exit status is 1 if any is left unexplained. Needs ExifTool (Debian:

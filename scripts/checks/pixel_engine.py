@@ -1,6 +1,6 @@
 """Every pixel of the exact engine against the installed Pillow: random odd cases, and every photo of some folders.
 
-    python scripts/check_engine.py [--cases 10000] [--photos DIR ...] [--seed 0]
+    python -m scripts.checks.pixel_engine [--cases 10000] [--photos DIR ...] [--seed 0]
 
 An odd case is a small picture of hard content under one random processing and one random preprocessing. Each photo goes
 through all 14 processings, whole and after each of several preprocessings. Ends with status 1 if one pixel differs.
@@ -21,17 +21,14 @@ import numpy as np
 from PIL import Image
 from PIL import __version__ as pillow_version
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo  # noqa: E402
-from builders.errors import PhotoError  # noqa: E402
-from builders.pixels.by_pillow import process_by_pillow, request  # noqa: E402
-from builders.pixels.codec import codec_canary  # noqa: E402
-from builders.pixels.decode import decode_rgb  # noqa: E402
-from builders.pixels.engine import selection  # noqa: E402
-from builders.pixels.parameters import PROCESSINGS, Processing  # noqa: E402
-from builders.pixels.process import preprocess_all  # noqa: E402
+from benchmark.encoders.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
+from builders.errors import PhotoError
+from builders.pixels.by_pillow import process_by_pillow, request
+from builders.pixels.codec import codec_canary
+from builders.pixels.decode import decode_rgb
+from builders.pixels.engine import selection
+from builders.pixels.parameters import PROCESSINGS, Processing
+from builders.pixels.process import preprocess_all
 
 FILTERS = [int(Image.Resampling[name]) for name in ("BILINEAR", "BICUBIC", "LANCZOS", "BOX")]
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif"}

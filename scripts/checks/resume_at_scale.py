@@ -1,8 +1,8 @@
 """Kill a run on many photos inside kNN and inside a probe: what was done is there, and nothing of it is done again.
 
-    python scripts/stop_at_scale.py --photos 100000 --folder /data/tiny
+    python -m scripts.checks.resume_at_scale --photos 100000 --folder /data/tiny
 
-Each run is a process of its own on tiny photos (those of ``speed_scale.py``) and gets SIGKILL. Printed for each: which
+Each run is a process of its own on tiny photos and gets SIGKILL. Printed for each: which
 tasks it computed, how many views it embedded, what it kept, seconds. The scores of the run that was killed twice must
 be those of a run that nobody stopped, on the same embeddings.
 """
@@ -20,8 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from speed_scale import projection, tiny_photos
+from scripts.speed.measure import child_environment
+from scripts.speed.synthetic import projection, tiny_photos
 
 KNN, PROBE = "knn/sharpening", "probe/sharpening"
 QUERIES = 1_400
@@ -93,9 +93,11 @@ def said(what: str, found: dict[str, object], **checks: bool) -> bool:
 def run(n: int, folder: Path, cache: Path, kill=None, grace: float = 0.0) -> dict[str, object]:  # type: ignore[no-untyped-def]
     """A run in a process of its own, killed as soon as ``kill()`` says so, ``grace`` seconds later."""
     (cache / "seen").unlink(missing_ok=True)
-    words = [sys.executable, __file__, "--one", str(cache), "--photos", str(n), "--folder", str(folder)]
+    words = [sys.executable, "-m", "scripts.checks.resume_at_scale", "--one", str(cache)]
+    words += ["--photos", str(n), "--folder", str(folder)]
+    environment = {"OMP_NUM_THREADS": "1", **child_environment({})}
     started = time.perf_counter()
-    child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={"OMP_NUM_THREADS": "1", **os.environ})
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
     while kill is not None and child.poll() is None and not kill():
         time.sleep(0.02)
     if kill is not None:

@@ -1,12 +1,13 @@
 """Writes the table of ``docs/preset.md``: the transform of each of the study's 47 encoders under ``--preset iccv2025``.
 
-python scripts/study_transforms.py            # prints the table
-python scripts/study_transforms.py --write    # puts it between the markers of docs/preset.md
+python -m scripts.docs_tables.study_transforms            # prints the table
+python -m scripts.docs_tables.study_transforms --write    # puts it between the markers of docs/preset.md
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from benchmark.encoders.study import STUDY
@@ -14,8 +15,8 @@ from benchmark.encoders.study_transforms import StudyTransform, study_transform
 from benchmark.results import markdown_table
 from builders.files import write_text_atomically
 
-PAGE = Path(__file__).parents[1] / "docs" / "preset.md"
-BEGIN, END = "<!-- scripts/study_transforms.py begins -->", "<!-- and ends -->"
+PAGE = Path(__file__).parents[2] / "docs" / "preset.md"
+BEGIN, END = re.compile(r"<!-- \S*study_transforms\S* begins -->"), "<!-- and ends -->"
 
 
 def table() -> str:
@@ -36,8 +37,9 @@ def _constants(transform: StudyTransform) -> str:
 
 def page_with(text: str, made: str) -> str:
     """The page with the table between its markers."""
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{made}\n\n{END}{rest.partition(END)[2]}"
+    begin = BEGIN.search(text)
+    assert begin, f"the page has no mark {BEGIN.pattern}"
+    return f"{text[: begin.end()]}\n\n{made}\n\n{END}{text[begin.end() :].partition(END)[2]}"
 
 
 def main() -> int:

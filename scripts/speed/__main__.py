@@ -129,21 +129,21 @@ def _options(part: str, args: argparse.Namespace, *, several: bool) -> dict[str,
     for word in args.set:
         name, _, text = word.partition("=")
         if name in known:
-            options[name] = _parsed(text, known[name].default)
+            options[name] = _parsed(text, known[name].annotation)
         elif not several:
             raise ValueError(f"{part} has no option {name}: it has {', '.join(known)}")
     return options
 
 
-def _parsed(text: str, default: Any) -> Any:
-    """The text as a value of the default's type.
+def _parsed(text: str, annotation: str) -> Any:
+    """The text as a value of an annotated type.
 
-    >>> _parsed("1,2", (4,)), _parsed("3", 5), _parsed("a,b", ("c",)), _parsed("x", None)
+    >>> _parsed("1,2", "Sequence[int]"), _parsed("3", "int"), _parsed("a,b", "Sequence[str]"), _parsed("x", "str")
     ((1, 2), 3, ('a', 'b'), 'x')
     """
-    if isinstance(default, tuple):
-        return tuple(_parsed(part, default[0] if default else 0) for part in text.split(","))
-    return text if default is None else type(default)(text)
+    if annotation.startswith("Sequence["):
+        return tuple(_parsed(part, annotation[len("Sequence[") : -1]) for part in text.split(","))
+    return {"int": int, "float": float}.get(annotation, str)(text)
 
 
 def measured(part: str, options: Mapping[str, Any]) -> dict[str, Any]:

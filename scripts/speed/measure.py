@@ -145,6 +145,22 @@ def interleaved(
     return Times(clock, of, results)
 
 
+def medians_on(device: Any, *work: Callable[[], object], rounds: int = 3) -> list[float]:
+    """Median seconds by the clock of each piece of work on a torch device, which works on its own.
+
+    No further round is begun after 20 seconds, so that a check of many figures ends on slow machines too.
+    """
+    import torch
+
+    def settle() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    names = {str(i): run for i, run in enumerate(work)}
+    times = interleaved(names, rounds, settle=settle, limit_s=20.0)
+    return [times.median(name) for name in names]
+
+
 def together(times: Sequence[Times]) -> Times:
     """The rounds of all, one after the other."""
     names = times[0].of

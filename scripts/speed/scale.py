@@ -65,9 +65,8 @@ def rows(
                 note = ", ".join(f"{name} {value}" for name, value in found.items())
                 if before:
                     exponent = math.log(seconds / before[1]) / math.log(n / before[0])
-                    yield Row(
-                        f"{case}, exponent from {before[0]:,} to {n:,} photos", exponent, "", threads=int(threads)
-                    )
+                    growth = f"{case}, exponent from {before[0]:,} to {n:,} photos"
+                    yield Row(growth, exponent, "", threads=int(threads))
                 yield Row(what, seconds, "processor s", threads=int(threads), note=note)
                 yield Row(f"  {what}: peak memory", peak, "MB", threads=int(threads))
                 before = n, seconds

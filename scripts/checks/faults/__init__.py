@@ -1,1 +1,1 @@
-"""The parts of ``scripts/hostile.py``: corpora of hostile inputs, and machines that break in the middle."""
+"""Untrusted files and broken machines: ``python -m scripts.checks.faults``."""

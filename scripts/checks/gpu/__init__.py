@@ -1,1 +1,1 @@
-"""The parts of ``scripts/gpu_check.py``."""
+"""What a CUDA machine does: ``python -m scripts.checks.gpu``."""

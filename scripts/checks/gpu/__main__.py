@@ -1,6 +1,6 @@
 """What a CUDA machine does: are its pixels exact, its embeddings steady, and how near is each stage to its floor?
 
-    python scripts/gpu_check.py [--photos DIR] [--only PART,...] [--json FILE]
+    python -m scripts.checks.gpu [--photos DIR] [--only PART,...] [--json FILE]
 
 About ten minutes, each part bounded, without a network, from a bare checkout: it needs torch, numpy, pillow and tqdm;
 timm for networks (their weights are random), numba for the exact engine, scipy for the probe. What cannot run is said.
@@ -24,15 +24,10 @@ from typing import NamedTuple
 
 import torch
 
+from benchmark.results.tables import markdown_table
+from builders.errors import CamtraceError
 from builders.outside import kind_and_line
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
-from gpu_parts.rows import Row  # noqa: E402
-
-from benchmark.results.tables import markdown_table  # noqa: E402
-from builders.errors import CamtraceError  # noqa: E402
+from scripts.speed.measure import Row
 
 
 def main() -> int:
@@ -44,7 +39,7 @@ def main() -> int:
     parts = _parts(args)
     started = time.perf_counter()
     print(f"# {_machine(device)}\n", file=sys.stderr)
-    rows: list[Row] = []
+    rows: list[tuple[str, Row]] = []
     skipped: list[str] = []
     for name, part in parts.items():
         run_part(name, part, rows, skipped)
@@ -52,11 +47,11 @@ def main() -> int:
             torch.cuda.empty_cache()
     print(_table(device, rows, skipped, time.perf_counter() - started))
     if args.json:
-        figures = [row._replace(value=row.value if math.isfinite(row.value) else None)._asdict() for row in rows]
+        figures = [{"part": name, "unit": "", "wrong": False, **row.to_json()} for name, row in rows]
         limits = {name: part.limit_s for name, part in parts.items()}
         record = {"machine": _machine(device), "rows": figures, "skipped": skipped, "limits_s": limits}
         args.json.write_text(json.dumps(record, indent=2) + "\n")
-    return int(any(row.wrong for row in rows))
+    return int(any(row.wrong for _, row in rows))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,13 +64,13 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def run_part(name: str, part: Part, rows: list[Row], skipped: list[str]) -> None:
+def run_part(name: str, part: Part, rows: list[tuple[str, Row]], skipped: list[str]) -> None:
     """Add the figures of one part, until its time is up, and what was left out."""
     begun = time.perf_counter()
     try:
         for row in part.run():
-            rows.append(row)
-            print(f"  {row.part}: {row.what}: {_number(row.value)} {row.unit}", file=sys.stderr, flush=True)
+            rows.append((name, row))
+            print(f"  {name}: {row.what}: {_number(row.value)} {row.unit}", file=sys.stderr, flush=True)
             if time.perf_counter() - begun > part.limit_s:
                 skipped.append(
                     f"{name} stopped after its {part.limit_s:.0f} s; --only {name} gives it ten times as long"
@@ -85,7 +80,7 @@ def run_part(name: str, part: Part, rows: list[Row], skipped: list[str]) -> None
         package = (error.name or "").partition(".")[0]
         skipped.append(f"{name} skipped from here on: it needs {package} (pip install {package})")
     except (CamtraceError, RuntimeError, OSError, ValueError) as error:  # the other parts are worth having
-        rows.append(Row(name, f"failed: {kind_and_line(error)}", float("nan"), "", wrong=True))
+        rows.append((name, Row(f"failed: {kind_and_line(error)}", math.nan, "", wrong=True)))
     print(f"  ({name}: {time.perf_counter() - begun:.0f} s)", file=sys.stderr, flush=True)
 
 
@@ -106,7 +101,7 @@ LIMITS_S = {
 
 
 def _parts(args: argparse.Namespace) -> dict[str, Part]:
-    from gpu_parts import exactness, limits, makers, networks, pixels, solvers
+    from scripts.checks.gpu import exactness, limits, networks, pixels, solvers, view_makers
 
     device, quick = torch.device(args.device), args.quick
     run: dict[str, Callable[[torch.device, bool], Iterator[Row]]] = {
@@ -117,8 +112,8 @@ def _parts(args: argparse.Namespace) -> dict[str, Part]:
         "layouts": exactness.layouts,
         "repeats": exactness.repeats,
         "stages": networks.stages,
-        "makers": makers.makers,
-        "waits": makers.waits,
+        "makers": view_makers.makers,
+        "waits": view_makers.waits,
         "pipeline": networks.pipeline,
         "memory": limits.memory,
         "compiled": limits.compiled,
@@ -145,8 +140,8 @@ def _machine(device: torch.device) -> str:
     return f"{card}, {os.cpu_count()} {platform.machine()} cores, {versions}"
 
 
-def _table(device: torch.device, rows: list[Row], skipped: list[str], seconds: float) -> str:
-    cells = [[f"{row.part}: {row.what}", _number(row.value), row.unit, row.note] for row in rows]
+def _table(device: torch.device, rows: list[tuple[str, Row]], skipped: list[str], seconds: float) -> str:
+    cells = [[f"{name}: {row.what}", _number(row.value), row.unit, row.note] for name, row in rows]
     lines = [_machine(device), "", markdown_table(["what", "value", "unit", "note"], cells), *([""] if skipped else [])]
     return "\n".join([*lines, *skipped, "", f"{seconds:.0f} s in all"])
 

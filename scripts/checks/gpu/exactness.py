@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from benchmark.compute import rounded_as_asked
 from builders.outside import readable_line
-from gpu_parts.makers import photo_set
-from gpu_parts.networks import BATCH, RESNET, TINY, VIT, fill, random_network, seeded, views_of
-from gpu_parts.pixels import NAMES
-from gpu_parts.rows import Row, seconds
+from scripts.checks.gpu.networks import BATCH, RESNET, TINY, VIT, fill, random_network, seeded, views_of
+from scripts.checks.gpu.pixels import NAMES
+from scripts.checks.gpu.view_makers import photo_set
+from scripts.speed.measure import Row, medians_on
 
 STEADY = 1e-5
 """Relative distance up to which two float32 embeddings of one view count as the same; tests ask for no more."""
@@ -36,7 +36,7 @@ def batches(device: torch.device, quick: bool) -> Iterator[Row]:
                 note = f"{len(views)} views; up to {STEADY:.0e} is rounding in float32"
                 wrong = dtype == "float32" and worst > STEADY
                 what = f"{name}, {dtype}: batch of {size} against {len(views)}"
-                yield Row("batches", what, worst, "of the length", note, wrong)
+                yield Row(what, worst, "of the length", note=note, wrong=wrong)
 
 
 def attention(device: torch.device, quick: bool) -> Iterator[Row]:
@@ -53,11 +53,11 @@ def attention(device: torch.device, quick: bool) -> Iterator[Row]:
                 found = functional.scaled_dot_product_attention(*there).cpu().double()
         except RuntimeError as error:
             note = readable_line(error, 80)
-            yield Row("attention", f"float32, {name.lower()}: not available", float("nan"), "", note)
+            yield Row(f"float32, {name.lower()}: not available", float("nan"), "", note=note)
             continue
         worst = float(((found - expected).norm(dim=-1) / expected.norm(dim=-1)).max())
         note = f"{' x '.join(map(str, shape))}; TF32 would give 1e-3"
-        yield Row("attention", f"float32, {name.lower()}", worst, "of the length", note, worst > STEADY)
+        yield Row(f"float32, {name.lower()}", worst, "of the length", note=note, wrong=worst > STEADY)
 
 
 def _kernel(name: str) -> contextlib.AbstractContextManager[object]:
@@ -85,14 +85,14 @@ def layouts(device: torch.device, quick: bool) -> Iterator[Row]:
         pixels = torch.rand((8 if quick else BATCH, 3, side, side)).to(device, kind)
         channels_last = pixels.contiguous(memory_format=torch.channels_last)
 
-        ours, theirs = seconds(
+        ours, theirs = medians_on(
             device, partial(_forward, last, channels_last), partial(_forward, plain, pixels), rounds=1 if quick else 5
         )
         apart = (_forward(last, channels_last) - _forward(plain, pixels)).float().norm(dim=1)
         worst = float((apart / _forward(plain, pixels).float().norm(dim=1)).max())
         note = f"{len(pixels)} views, {len(pixels) / ours:.0f} views/s; they differ by {worst:.1e} of the length"
         wrong = dtype == "float32" and worst > STEADY
-        yield Row("layouts", f"{name}, {dtype}: channels last", theirs / ours, "times as fast", note, wrong)
+        yield Row(f"{name}, {dtype}: channels last", theirs / ours, "times as fast", note=note, wrong=wrong)
 
 
 def repeats(device: torch.device, quick: bool) -> Iterator[Row]:
@@ -119,4 +119,4 @@ def repeats(device: torch.device, quick: bool) -> Iterator[Row]:
         lengths = np.linalg.norm(banks["first"], axis=-1)
         worst = float((np.linalg.norm(banks[run] - banks["first"], axis=-1) / lengths).max())
         note = f"{banks[run].size:,} numbers; at most {worst:.1e} of the length"
-        yield Row("repeats", f"numbers that differ, {what}", differing, "of all", note, worst > STEADY)
+        yield Row(f"numbers that differ, {what}", differing, "of all", note=note, wrong=worst > STEADY)

@@ -24,10 +24,10 @@ from benchmark.knn.setups import knn_setups
 from benchmark.knn.topk import top_keys, unpack_indices
 from benchmark.probe.features import Gathered, gather
 from benchmark.views.views import ProcessingViews
-from gpu_parts.makers import photo_set
-from gpu_parts.networks import BATCH, RESNET, TINY, VIT, fill, random_network, views_of
-from gpu_parts.pixels import NAMES
-from gpu_parts.rows import Row, seconds
+from scripts.checks.gpu.networks import BATCH, RESNET, TINY, VIT, fill, random_network, views_of
+from scripts.checks.gpu.pixels import NAMES
+from scripts.checks.gpu.view_makers import photo_set
+from scripts.speed.measure import Row, medians_on
 
 COMPILED = (VIT, RESNET, "convnext_tiny", "efficientnet_b0")
 NEAR = 1e-4
@@ -37,7 +37,7 @@ NEAR = 1e-4
 def memory(device: torch.device, quick: bool) -> Iterator[Row]:
     """A pass, kNN and a probe with so little memory that the first tries do not fit: the same answers."""
     if device.type != "cuda":
-        yield Row("memory", "only a card can be told to have less", float("nan"), "")
+        yield Row("only a card can be told to have less", float("nan"), "")
         return
     encoder = random_network(TINY[0] if quick else VIT, device, "float32")
     photos = photo_set(6 if quick else 32, quick)
@@ -50,7 +50,7 @@ def memory(device: torch.device, quick: bool) -> Iterator[Row]:
                 _, less = fill(Path(folder) / str(share), photos, encoder, "cpu", 0)
             worst = max(_apart(less.view(n, rows)[:], bank.view(n, rows)[:]) for n in NAMES)
             note = f"{share} batches of float pixels free; farthest from the bank with all memory"
-            yield Row("memory", f"pass with little memory ({share})", worst, "of the length", note, worst > NEAR)
+            yield Row(f"pass with little memory ({share})", worst, "of the length", note=note, wrong=worst > NEAR)
     yield from _tasks_with_less(device, quick)
 
 
@@ -71,9 +71,7 @@ def _tasks_with_less(device: torch.device, quick: bool) -> Iterator[Row]:
     with _only(device, 48 << 20):
         found = suite(planned)
     note = f"{n_train} photos x 2 classes; planned with {planned >> 20} MiB"
-    yield Row(
-        "memory", "kNN with 48 MiB: answers that differ", float((found.correct != expected.correct).sum()), "", note
-    )
+    yield Row("kNN with 48 MiB: answers that differ", float((found.correct != expected.correct).sum()), "", note=note)
 
 
 @contextlib.contextmanager
@@ -108,9 +106,10 @@ def compiled(device: torch.device, quick: bool) -> Iterator[Row]:
         took = time.perf_counter() - begun
         expected = eager.embed(views).numpy()
         worst = max(_apart(one.numpy(), expected[: len(one)]) for one in found)
-        ours, theirs = seconds(device, lambda: fast.embed(views), lambda: eager.embed(views), rounds=1 if quick else 3)  # noqa: B023
+        work = (partial(fast.embed, views), partial(eager.embed, views))
+        ours, theirs = medians_on(device, *work, rounds=1 if quick else 3)
         note = f"compiled in {took:.0f} s, batches of {len(views)}, 10, 1 and 7; {worst:.1e} of the length from eager"
-        yield Row("compiled", f"{name}: compiled", theirs / ours, "times as fast", note, worst > NEAR)
+        yield Row(f"{name}: compiled", theirs / ours, "times as fast", note=note, wrong=worst > NEAR)
 
 
 def blocks(device: torch.device, quick: bool) -> Iterator[Row]:
@@ -126,7 +125,7 @@ def blocks(device: torch.device, quick: bool) -> Iterator[Row]:
     alone = top_keys(block[checked].contiguous(), 10)
     wrong = int((unpack_indices(found[checked]) != unpack_indices(alone)).sum())
     size = f"{rows * columns / 2**31:.2f} x 2^31 similarities"
-    yield Row("blocks", "neighbours of the last rows that differ", wrong, "", size, wrong > 0)
+    yield Row("neighbours of the last rows that differ", wrong, "", note=size, wrong=wrong > 0)
 
 
 def rows_of_banks(device: torch.device, quick: bool) -> Iterator[Row]:
@@ -143,9 +142,7 @@ def rows_of_banks(device: torch.device, quick: bool) -> Iterator[Row]:
         torch.cuda.synchronize(device)
     once = time.perf_counter() - begun
     size = 3 * 4 * n * dimension / 1e9
-    yield Row(
-        "rows", "three banks brought to the device", once, "s", f"3 x {n:,} x {dimension}, {size / once:.2f} GB/s"
-    )
+    yield Row("three banks brought to the device", once, "s", note=f"3 x {n:,} x {dimension}, {size / once:.2f} GB/s")
     there, here = held.source(which, rows), gather(banks, which, rows)
     sample = range(0, min(n, 20 * step), step)
 
@@ -153,10 +150,10 @@ def rows_of_banks(device: torch.device, quick: bool) -> Iterator[Row]:
         for start in sample:
             source(start, start + step).to(device)  # type: ignore[operator]
 
-    fast, slow = seconds(device, partial(read, there), partial(read, here), rounds=1 if quick else 3)
+    fast, slow = medians_on(device, partial(read, there), partial(read, here), rounds=1 if quick else 3)
     equal = torch.equal(there(n - 100, n).cpu(), here(n - 100, n))
-    yield Row("rows", "an epoch's rows from there", n / len(sample) / step * fast, "s", "scaled from 20 blocks")
-    yield Row("rows", "the same from the host's memory", slow / fast, "times as long", "", wrong=not equal)
+    yield Row("an epoch's rows from there", n / len(sample) / step * fast, "s", note="scaled from 20 blocks")
+    yield Row("the same from the host's memory", slow / fast, "times as long", wrong=not equal)
 
 
 def several(device: torch.device, quick: bool) -> Iterator[Row]:
@@ -164,7 +161,7 @@ def several(device: torch.device, quick: bool) -> Iterator[Row]:
     count = torch.cuda.device_count() if device.type == "cuda" else 1
     devices = [f"cuda:{i}" for i in range(count)] if count > 1 else [str(device)] * (2 if device.type == "cpu" else 1)
     if len(devices) < 2:
-        yield Row("several", "there is one card alone", float("nan"), "", "--device cuda:all is not measured")
+        yield Row("there is one card alone", float("nan"), "", note="--device cuda:all is not measured")
         return
     name, photos = (TINY[0], photo_set(130, quick)) if quick else (VIT, photo_set(64 * 4 * count, quick))
     encoder = random_network(name, device, "float32")
@@ -180,7 +177,7 @@ def several(device: torch.device, quick: bool) -> Iterator[Row]:
             found.append(np.stack([np.asarray(bank.view(n, rows)[:]) for n in NAMES]))
     note = f"{len(photos)} photos x 14 views, {took[1]:.1f} s with start and loading"
     worst = _apart(found[1], found[0])
-    yield Row("several", f"{len(devices)} devices", took[0] / took[1], "times as fast as one", note, worst > NEAR)
+    yield Row(f"{len(devices)} devices", took[0] / took[1], "times as fast as one", note=note, wrong=worst > NEAR)
 
 
 def _again(name: str, device: str) -> Encoder:

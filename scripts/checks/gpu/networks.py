@@ -25,8 +25,8 @@ from benchmark.views.on_device import torch_views
 from benchmark.views.views import ProcessingViews
 from builders.photos import PhotoSet
 from builders.pixels.decode import decode_rgb
-from gpu_parts.pixels import BICUBIC, NAMES, scene_file
-from gpu_parts.rows import Row, seconds
+from scripts.checks.gpu.pixels import BICUBIC, NAMES, scene_file
+from scripts.speed.measure import Row, medians_on
 
 VIT, RESNET = "vit_base_patch16_224", "resnet50"
 TINY = ("test_vit", "test_resnet")
@@ -51,7 +51,7 @@ def precision(device: torch.device, quick: bool) -> Iterator[Row]:
             ratio = float("inf") if found.ratio is None else found.ratio
             verdict = "passes" if ratio >= THRESHOLD else "refused"
             note = f"{verdict}, at least {THRESHOLD:g} is asked; {found.trace:.1e} ({pair}) over {found.noise:.1e}"
-            yield Row("precision", f"{name}: trace to noise in {dtype}", ratio, "", note)
+            yield Row(f"{name}: trace to noise in {dtype}", ratio, "", note=note)
 
 
 def stages(device: torch.device, quick: bool) -> Iterator[Row]:
@@ -61,19 +61,19 @@ def stages(device: torch.device, quick: bool) -> Iterator[Row]:
     file = scene_file(0, *size)
     per_photo = len(NAMES)
     rounds = 1 if quick else 3
-    [decode] = seconds(device, lambda: decode_rgb(file), rounds=rounds)
+    [decode] = medians_on(device, lambda: decode_rgb(file), rounds=rounds)
     note = f"{size[0]} x {size[1]} pixels, 14 views a photo"
-    yield Row("stages", "decode, one core", per_photo / decode, "views/s", note)
-    [pillow] = seconds(device, lambda: ProcessingViews(NAMES).make(file, "id", [encoder.preprocess]), rounds=rounds)
-    yield Row("stages", "decode and views by Pillow, one core", per_photo / pillow, "views/s", note)
+    yield Row("decode, one core", per_photo / decode, "views/s", note=note)
+    [pillow] = medians_on(device, lambda: ProcessingViews(NAMES).make(file, "id", [encoder.preprocess]), rounds=rounds)
+    yield Row("decode and views by Pillow, one core", per_photo / pillow, "views/s", note=note)
     for count, mixed in [(1, False), (3, True)] if quick else [(1, False), (8, False), (64, False), (64, True)]:
         yield from _on_device(device, encoder, file, count, mixed, rounds)
     dtypes = ("float32", "tf32", "bfloat16") if device.type == "cuda" else ("float32",)
     views = views_of(encoder, device, photos=5 if not quick else 1)[:BATCH]
     for dtype in dtypes:
         forward = random_network(name, device, dtype).embed
-        [took] = seconds(device, lambda forward=forward: forward(views), rounds=rounds)
-        yield Row("stages", f"{name}: forward in {dtype}", len(views) / took, "views/s", f"{len(views)} views a batch")
+        [took] = medians_on(device, lambda forward=forward: forward(views), rounds=rounds)
+        yield Row(f"{name}: forward in {dtype}", len(views) / took, "views/s", note=f"{len(views)} views a batch")
 
 
 def _on_device(
@@ -96,14 +96,14 @@ def _on_device(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-    copied, made = seconds(device, copy, make, rounds=rounds)
+    copied, made = medians_on(device, copy, make, rounds=rounds)
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) - before
         memory = f", {peak / (count * width * height):.0f} bytes a pixel at the peak"
     what = f"{count} photos of {'many sizes' if mixed else 'one size'}"
-    yield Row("stages", f"copy to the device, {what}", count * len(NAMES) / copied, "views/s")
+    yield Row(f"copy to the device, {what}", count * len(NAMES) / copied, "views/s")
     note = f"{width} x {height} at most{memory}"
-    yield Row("stages", f"views on the device, {what}", count * len(NAMES) / made, "views/s", note)
+    yield Row(f"views on the device, {what}", count * len(NAMES) / made, "views/s", note=note)
 
 
 def pipeline(device: torch.device, quick: bool) -> Iterator[Row]:
@@ -125,13 +125,13 @@ def pipeline(device: torch.device, quick: bool) -> Iterator[Row]:
         def whole(way: str, photos: PhotoSet = photos, encoder: Encoder = encoder) -> None:
             filled(photos, encoder, way, workers)
 
-        floor, *times = seconds(
+        floor, *times = medians_on(
             device, forward, partial(whole, "device"), partial(whole, "cpu"), rounds=1 if quick else 3
         )
         note = f"{len(photos)} photos x 14 views, {batches} batches of {len(views)}"
         for who, took in zip(("views on the device", f"views by {workers} workers"), times, strict=True):
             what = f"{name}, {dtype}, {'many sizes' if mixed else 'one size'}, {who}"
-            yield Row("pipeline", what, took / floor, "of forward passes alone", note)
+            yield Row(what, took / floor, "of forward passes alone", note=note)
 
 
 @cache

@@ -21,7 +21,7 @@ from builders.errors import PhotoError
 from builders.pixels.by_pillow import encode_jpeg, open_processed, process_by_pillow
 from builders.pixels.decode import decode_rgb
 from builders.pixels.parameters import PROCESSINGS
-from gpu_parts.rows import Row
+from scripts.speed.measure import Row
 
 NAMES = tuple(PROCESSINGS)
 BICUBIC, BILINEAR, BOX, LANCZOS = (int(Image.Resampling[n]) for n in ("BICUBIC", "BILINEAR", "BOX", "LANCZOS"))
@@ -40,7 +40,7 @@ QUALITIES = (5, 30, 75, 85, 95, 100)
 
 def pixels(device: torch.device, quick: bool, folder: Path | None = None) -> Iterator[Row]:
     """Views and plain JPEG round trips that differ from Pillow's in any pixel."""
-    yield Row("pixels", "self-test passed", float(equals_pillow(device)), "", wrong=not equals_pillow(device))
+    yield Row("self-test passed", float(equals_pillow(device)), "", wrong=not equals_pillow(device))
     yield _odd(device, pictures=20 if quick else 1000, limit_s=60)
     sizes = [(96, 64)] if quick else [(500, 375)] * 8 + [(375, 500), (2000, 1333), (1500, 2000), (4000, 3000)]
     generated = ((f"scene {i}", scene(i, *size)) for i, size in enumerate(sizes))
@@ -91,7 +91,7 @@ def _odd(device: torch.device, pictures: int, limit_s: float) -> Row:
         if time.perf_counter() > until:
             break
     return Row(
-        "pixels", "odd pictures", wrong, f"of {total:,} wrong", "sides 2 to 199, noise to checkerboards", wrong > 0
+        "odd pictures", wrong, f"of {total:,} wrong", note="sides 2 to 199, noise to checkerboards", wrong=wrong > 0
     )
 
 
@@ -130,7 +130,7 @@ def _compared(what: str, photos: Iterable[tuple[str, Image.Image]], device: torc
                     wrong += int((views[0].cpu().numpy() != reference).reshape(len(NAMES), -1).any(1).sum())
     total = count * len(NAMES) * len(ENCODERS)
     note = f"{count} photos" + (f", {left} left to Pillow" if left else "")
-    return Row("pixels", what, wrong, f"of {total:,} wrong", note, wrong > 0)
+    return Row(what, wrong, f"of {total:,} wrong", note=note, wrong=wrong > 0)
 
 
 def free_bytes(device: torch.device) -> int:

@@ -1,14 +1,17 @@
-"""kNN and probe on the device, over their own matrix products alone."""
+"""kNN and probe on the device, over their matrix products alone, recorded in one run and replayed."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from gpu_parts.products import Recorder
-from gpu_parts.rows import Row, seconds
+from scripts.speed.measure import Row, medians_on
+from scripts.speed.synthetic import steep_banks
 
 K = 10
 SEEDS = 10
@@ -20,7 +23,7 @@ def knn(device: torch.device, quick: bool) -> Iterator[Row]:
 
     n_train, n_test, dimension, classes, labels = (300, 20, 32, 3, 5) if quick else (50_000, 2000, 768, 6, 1000)
     random = np.random.default_rng(0)
-    train, test = (_banks(random, n, dimension, classes) for n in (n_train, n_test))
+    train, test = (steep_banks(random, n, dimension, classes) for n in (n_train, n_test))
     train_labels, test_labels = (random.permutation(np.arange(n) % labels) for n in (n_train, n_test))
     drawn = [random.integers(0, classes, (SEEDS, n)) for n in (n_train, n_test)]
 
@@ -29,7 +32,7 @@ def knn(device: torch.device, quick: bool) -> Iterator[Row]:
         return knn_setups(train, test, train_labels, test_labels, **options)
 
     note = f"{n_train} x {dimension} x {classes} bank, {n_test} test photos, {SEEDS} seeds, k = {K}"
-    yield from _against_products("knn", "all six set-ups", suite, device, quick, note)
+    yield from _against_products("all six set-ups", suite, device, quick, note)
     there = [[torch.from_numpy(bank).to(device) for bank in banks] for banks in (train, test)]
 
     def with_top() -> None:
@@ -38,9 +41,9 @@ def knn(device: torch.device, quick: bool) -> Iterator[Row]:
                 for part in queries.split(max(1, (1 << 28) // len(bank))):
                     (part @ bank.T).topk(K, dim=1)
 
-    ours, floor = seconds(device, suite, with_top, rounds=1 if quick else 3)
+    ours, floor = medians_on(device, suite, with_top, rounds=1 if quick else 3)
     what = "all six set-ups, over products and top-k"
-    yield Row("knn", what, ours / floor, "of this time", f"{classes**2} products by torch, banks on the device already")
+    yield Row(what, ours / floor, "of this time", note=f"{classes**2} products by torch, banks on the device already")
 
 
 def probe(device: torch.device, quick: bool) -> Iterator[Row]:
@@ -51,7 +54,7 @@ def probe(device: torch.device, quick: bool) -> Iterator[Row]:
     cases = [(small, "converged"), (small, "iccv2025"), *([(large, "converged")] if large else [])]
     for (n_train, dimension, classes, n_test), protocol in cases:
         random = np.random.default_rng(0)
-        both = _banks(random, n_train + n_test, dimension, classes)
+        both = steep_banks(random, n_train + n_test, dimension, classes)
         train, test = [b[:n_train] for b in both], [b[n_train:] for b in both]
         drawn = random.integers(0, classes, (SEEDS, n_train))
 
@@ -61,25 +64,70 @@ def probe(device: torch.device, quick: bool) -> Iterator[Row]:
             return processing_probe(train, test, drawn, protocol=p, device=device)
 
         note = f"{n_train} x {dimension} x {classes} classes x {SEEDS} seeds"
-        yield from _against_products("probe", f"{protocol}, {n_train} photos", fit, device, quick, note)
+        yield from _against_products(f"{protocol}, {n_train} photos", fit, device, quick, note)
 
 
 def _against_products(
-    part: str, what: str, run: Callable[[], object], device: torch.device, quick: bool, note: str
+    what: str, run: Callable[[], object], device: torch.device, quick: bool, note: str
 ) -> Iterator[Row]:
     with Recorder() as recorder:
         run()
-    ours, floor = seconds(device, run, recorder.replay(), rounds=1 if quick else 3)
+    ours, floor = medians_on(device, run, recorder.replay(), rounds=1 if quick else 3)
     count = sum(recorder.products.values())
-    yield Row(part, what, ours, "s", note)
-    yield Row(
-        part, f"{what}, over its products", ours / floor, "of this time", f"{count:,} products take {floor:.3g} s"
-    )
+    yield Row(what, ours, "s", note=note)
+    yield Row(f"{what}, over its products", ours / floor, "of this time", note=f"{count:,} products take {floor:.3g} s")
 
 
-def _banks(random: np.random.Generator, n: int, dimension: int, classes: int) -> list[np.ndarray]:
-    """One float32 [n, dimension] per class: photos with a steep spectrum, a trace for each class, each view's noise."""
-    scale = 1 / np.sqrt(1 + np.arange(dimension))
-    photos = random.normal(size=(n, dimension)) * scale + scale
-    traces = 0.03 * random.normal(size=(classes, dimension))
-    return [(photos + t + 0.05 * random.normal(size=photos.shape)).astype(np.float32) for t in traces]
+_FIRST_FACTOR = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}
+"""Operations counted, with the position of their first factor; ``matmul`` and ``linear`` end in these."""
+
+
+class Factor(NamedTuple):
+    """A tensor's layout; what lies in it does not change the time."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+    @classmethod
+    def of(cls, tensor: torch.Tensor) -> Factor:
+        return cls(tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
+
+    def filled(self) -> torch.Tensor:
+        extent = 1 + sum((n - 1) * s for n, s in zip(self.shape, self.stride, strict=True))
+        return torch.rand(extent, device=self.device).to(self.dtype).as_strided(self.shape, self.stride)
+
+
+class Recorder(TorchDispatchMode):
+    """Counts the matrix products of whatever runs inside it, by the layouts of their factors.
+
+    >>> with Recorder() as recorder:
+    ...     _ = torch.ones(2, 3) @ torch.ones(3, 4) + torch.ones(2, 3) @ torch.zeros(3, 4)
+    >>> list(recorder.products.values())
+    [2]
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.products: Counter[tuple[Factor, Factor]] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        first = _FIRST_FACTOR.get(func.overloadpacket.__name__)
+        if first is not None and all(n for factor in args[first : first + 2] for n in factor.shape):
+            self.products[Factor.of(args[first]), Factor.of(args[first + 1])] += 1
+        return func(*args, **(kwargs or {}))
+
+    def replay(self) -> Callable[[], None]:
+        """A function that computes the same number of the same products, and nothing else."""
+        ready = []
+        for (a, b), count in self.products.items():
+            left, right = a.filled(), b.filled()
+            ready.append((left, right, left @ right, count))
+
+        def products() -> None:
+            for left, right, out, count in ready:
+                for _ in range(count):
+                    torch.matmul(left, right, out=out)
+
+        return products

@@ -17,9 +17,9 @@ from benchmark.views.views import ProcessingViews
 from builders.photos import PhotoSet
 from builders.pixels import chosen_engine
 from builders.pixels.engine.selection import VARIABLE
-from gpu_parts.networks import TINY, VIT, filled, mixed_files, random_network
-from gpu_parts.pixels import NAMES
-from gpu_parts.rows import Row
+from scripts.checks.gpu.networks import TINY, VIT, filled, mixed_files, random_network
+from scripts.checks.gpu.pixels import NAMES
+from scripts.speed.measure import Row, environment
 
 PHOTOS = 192
 """Of mixed sizes about 500 x 375."""
@@ -35,24 +35,22 @@ def makers(device: torch.device, quick: bool) -> Iterator[Row]:
     _rate(photos.limited(2), encoder, device, 0, way="device")  # whatever happens once
     on_device = _rate(photos, encoder, device, decoders, way="device")
     note = f"{len(photos)} photos of as many sizes, {len(NAMES)} views each; {decoders} workers decode"
-    yield Row("makers", "on the device, mixed sizes", on_device, "views/s", note)
+    yield Row("on the device, mixed sizes", on_device, "views/s", note=note)
     for engine in ("numba", "pillow"):
         if engine == "numba" and chosen_engine() is None:
-            yield Row("makers", "the exact engine is not here", float("nan"), "", "pip install numba")
+            yield Row("the exact engine is not here", float("nan"), "", note="pip install numba")
             continue
         some = photos if engine == "numba" else photos.limited(max(2, len(photos) // 6))
         rates: dict[int, float] = {}
         for n in hands:
-            with _engine(engine):
+            with environment(**{VARIABLE: engine}):
                 rates[n] = _rate(some, encoder, device, n, way="cpu")
             name = "the exact engine" if engine == "numba" else "Pillow"
-            yield Row("makers", f"by {n} workers with {name}", rates[n], "views/s", f"{len(some)} photos")
+            yield Row(f"by {n} workers with {name}", rates[n], "views/s", note=f"{len(some)} photos")
         faster = next((n for n, rate in rates.items() if rate >= on_device), None)
         expected = ENOUGH_WORKERS * (1 if engine == "numba" else BY_PILLOW)
         note = f"--views auto takes workers from {expected} on{'' if faster else '; none of these'}"
-        yield Row(
-            "makers", f"workers with {name} that are as fast as the device", float(faster or "nan"), "workers", note
-        )
+        yield Row(f"workers with {name} that are as fast as the device", float(faster or "nan"), "workers", note=note)
 
 
 def waits(device: torch.device, quick: bool) -> Iterator[Row]:
@@ -66,10 +64,10 @@ def waits(device: torch.device, quick: bool) -> Iterator[Row]:
             cost = filled(photos, encoder, way, workers).cost
         who = f"views by {workers} workers" if way == "cpu" else "views on the device"
         idle = cost.waiting_s / cost.wall_s
-        yield Row("waits", f"encoders without views, {who}", idle, "of the pass", f"{cost.views} views")
+        yield Row(f"encoders without views, {who}", idle, "of the pass", note=f"{cost.views} views")
         if device.type == "cuda":
             per = 1000 * counted[0] / cost.views
-            yield Row("waits", f"the host waited, {who}", per, "times per 1,000 views", "torch's sync debug mode")
+            yield Row(f"the host waited, {who}", per, "times per 1,000 views", note="torch's sync debug mode")
 
 
 def photo_set(count: int, quick: bool) -> PhotoSet:
@@ -90,19 +88,6 @@ def _rate(photos: PhotoSet, encoder: Encoder, device: torch.device, workers: int
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return count * len(NAMES) / (time.perf_counter() - begun)
-
-
-@contextlib.contextmanager
-def _engine(name: str) -> Iterator[None]:
-    """Workers that are started within make pixels by this engine."""
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = name
-    try:
-        yield
-    finally:
-        os.environ.pop(VARIABLE)
-        if before is not None:
-            os.environ[VARIABLE] = before
 
 
 @contextlib.contextmanager

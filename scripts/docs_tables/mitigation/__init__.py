@@ -1,1 +1,1 @@
-"""The parts of ``scripts/mitigation.py``."""
+"""The measured tables of docs/mitigation.md: ``python -m scripts.docs_tables.mitigation``."""

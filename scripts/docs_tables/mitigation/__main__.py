@@ -1,34 +1,28 @@
 """What docs/mitigation.md says was measured: tables, transfer, the sample-size curve, time and memory of a fit.
 
-    python scripts/mitigation.py --photos /data/imagenette --work work --write docs/mitigation.md
-    python scripts/mitigation.py --only simcams --encoder control:jpeg-statistics --work work
-    python scripts/mitigation.py --kept --work work --write docs/mitigation.md
+    python -m scripts.docs_tables.mitigation --photos /data/imagenette --work work --write docs/mitigation.md
+    python -m scripts.docs_tables.mitigation --only simcams --encoder control:jpeg-statistics --work work
+    python -m scripts.docs_tables.mitigation --kept --work work --write docs/mitigation.md
 
 Parts, each by ``camtrace erase``'s own protocol: ``imagenette`` and ``simcams`` fit every method to a trace and tell
 what three readers read before and after; ``transfer`` fits on simulated photos and reads real ones, and the reverse;
-``curve`` fits on more and more photos; ``cost`` times a fit on random numbers beside one bare pass over them. What is
+``curve`` fits on more and more photos; ``cost`` times a fit on random numbers against one bare pass over them. What is
 done is kept in ``--work``, and each part is written between its own marks of the document, if it has something to say.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
-from mitigation_parts.cost import cost, one_fit  # noqa: E402
-from mitigation_parts.curve import curve  # noqa: E402
-from mitigation_parts.made import ENCODERS  # noqa: E402
-from mitigation_parts.tables import imagenette, simcams  # noqa: E402
-from mitigation_parts.transfer import transfer  # noqa: E402
-
-from benchmark.compute import prepare_process  # noqa: E402
+from benchmark.compute import prepare_process
+from scripts.docs_tables.mitigation.cost import PHOTOS, cost
+from scripts.docs_tables.mitigation.erasers import ENCODERS
+from scripts.docs_tables.mitigation.tables import curve, imagenette, simcams
+from scripts.docs_tables.mitigation.transfer import transfer
 
 PARTS: Mapping[str, Callable[[argparse.Namespace], str]] = {
     "imagenette": imagenette,
@@ -50,12 +44,9 @@ def main() -> None:
     p.add_argument("--work", type=Path, default=Path("mitigation"), help="where erasers and the cache are kept")
     p.add_argument("--write", type=Path, help="the document")
     p.add_argument("--kept", action="store_true", help="only what --work holds already; nothing is computed")
-    p.add_argument("--one-fit", type=int, metavar="PHOTOS", help=argparse.SUPPRESS)
+    p.add_argument("--cost-photos", type=int, nargs="+", default=PHOTOS, help="sizes of cost (default: %(default)s)")
     args = p.parse_args()
     prepare_process()
-    if args.one_fit:
-        print(json.dumps(one_fit(args.one_fit, args.work)))
-        return
     if not args.kept and not args.photos and {"imagenette", "curve"} & set(args.only or PARTS):
         p.error("imagenette and curve need --photos")
     for name in args.only or PARTS:

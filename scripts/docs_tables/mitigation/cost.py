@@ -1,17 +1,15 @@
-"""Time and memory of a fit on a bank of random numbers, beside one bare pass over it."""
+"""Time and memory of a fit on a bank of random numbers, against one bare pass over it."""
 
 from __future__ import annotations
 
 import json
-import os
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
+
+from scripts.speed.measure import apart, peak_mb
 
 PHOTOS = (5_000, 20_000, 80_000)
 VIEWS, DIMENSION = 14, 768
@@ -22,16 +20,15 @@ def cost(args: Namespace) -> str:
     from benchmark.results import markdown_table
 
     rows = []
-    for photos in PHOTOS:
+    for photos in args.cost_photos:
         kept = args.work / "cost" / f"{photos}.json"
         if not kept.is_file():
             if args.kept:
                 continue
-            environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-            command = [sys.executable, sys.argv[0], "--one-fit", str(photos), "--work", str(args.work)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+            one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+            fit = apart(f"{__name__}:one_fit", photos, str(args.work), **one_thread)
             kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(done.stdout, "utf-8")
+            kept.write_text(json.dumps(fit), "utf-8")
         found = json.loads(kept.read_text("utf-8"))
         took = found["pass_s"], found["fit_s"], found["fit_s"] / found["pass_s"], found["solve_s"]
         rows.append([f"{photos:,}", *(f"{value:.1f}" for value in took), f"{found['peak_mb']:.0f}"])
@@ -63,13 +60,13 @@ class InFile:
         return np.fromfile(self._path, np.float32, DIMENSION * (stop - start), offset=offset).reshape(-1, DIMENSION)
 
 
-def one_fit(photos: int, work: Path) -> dict[str, float]:
+def one_fit(photos: int, work: str) -> dict[str, float]:
     """Processor seconds and memory of a fit on random rows in a file, in the same batches as a bare pass over them."""
     import numpy as np
 
     from benchmark.erasers import Source, fit_method, moments_of
 
-    work.mkdir(parents=True, exist_ok=True)
+    Path(work).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work) as folder:
         path = Path(folder) / "bank"
         rng = np.random.default_rng(0)
@@ -78,7 +75,7 @@ def one_fit(photos: int, work: Path) -> dict[str, float]:
                 stream.write(rng.standard_normal((1000, DIMENSION), np.float32).tobytes())
         views = [InFile(path, view, photos) for view in range(VIEWS)]
         source = Source(views, np.repeat(np.arange(VIEWS)[:, None], photos, 1), VIEWS, unit_rows=True)
-        before = _peak_mb()
+        before = peak_mb()
         began = time.process_time()
         for _ in source.batches():
             pass
@@ -91,9 +88,5 @@ def one_fit(photos: int, work: Path) -> dict[str, float]:
             "pass_s": passed - began,
             "fit_s": ended - passed,
             "solve_s": ended - summed,
-            "peak_mb": _peak_mb() - before,
+            "peak_mb": peak_mb() - before,
         }
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from mitigation_parts.made import READERS, erased, loaded, simulated, value
+from scripts.docs_tables.mitigation.erasers import READERS, erased, loaded, simulated, value
 
 METHODS = ("mean", "leace")
 ENCODER = "control:jpeg-statistics"

@@ -21,7 +21,7 @@ from torchvision import transforms
 from benchmark.encoders import STUDY, Pixels, load_encoder
 from benchmark.encoders.embedding import Normalisation
 from benchmark.encoders.study_transforms import study_transform
-from scripts import study_transforms as script
+from scripts.docs_tables import study_transforms as script
 from tests.benchmark.encoders.test_open_clip_models import MODEL
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

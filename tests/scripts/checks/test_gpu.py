@@ -1,4 +1,4 @@
-"""``scripts/gpu_check.py`` as far as a machine without a GPU can try it: it runs, alone, and says what it left out."""
+"""``scripts.checks.gpu`` as far as a machine without a GPU can try it: it runs, alone, and says what it left out."""
 
 import json
 import os
@@ -8,32 +8,33 @@ from pathlib import Path
 import pytest
 import torch
 
+from scripts.checks.gpu import __main__ as gpu_check
+from scripts.checks.gpu import networks
+from scripts.checks.gpu.solvers import Recorder
+from scripts.speed.measure import Row
+from tests import fake_card
 from tests.warm_python import run_python
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+ROOT = Path(__file__).resolve().parents[3]
 ABSENT = ("datasets", "pyarrow", "pandas", "transformers", "open_clip", "sklearn", "scipy", "skimage", "matplotlib")
 ABSENT += ("evaluate", "piexif", "pillow_heif", "flickrapi", "numba", "faiss", "efficientnet_lite_pytorch")
 """Packages that a bare checkout with torch, timm, pillow, numpy and tqdm does not bring."""
 
 
 def run(*options):
-    script = str(SCRIPTS / "gpu_check.py")
     code = (
         f"import runpy, sys\nabsent = {ABSENT!r}\n"
         "there = [name for name in sys.modules if name.partition('.')[0] in absent]\n"  # of the one that was forked
         "for name in (*there, *absent): sys.modules[name] = None\n"
-        f"sys.argv = ['gpu_check.py', *{options!r}]\nrunpy.run_path({script!r}, run_name='__main__')"
+        f"sys.argv = ['gpu', *{options!r}]\nrunpy.run_module('scripts.checks.gpu', run_name='__main__')"
     )
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    return run_python("-c", code, env=environment, timeout=240)
+    return run_python("-c", code, cwd=ROOT, env=environment, timeout=240)
 
 
 def asked(monkeypatch, *options):
     """The script in this process, which has every package."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import gpu_check
-
-    monkeypatch.setattr(sys, "argv", ["gpu_check.py", *options])
+    monkeypatch.setattr(sys, "argv", ["gpu", *options])
     return gpu_check.main()
 
 
@@ -83,29 +84,20 @@ def test_gpu_check__quick_on_a_bare_checkout(tmp_path, photo_folder):
     assert by_part["rows"]["the same from the host's memory"]["value"] > 0
 
 
-def test_gpu_check__limits_of_parts_are_about_ten_minutes(monkeypatch):
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import gpu_check
-
+def test_gpu_check__limits_of_parts_are_about_ten_minutes():
     assert 500 <= sum(gpu_check.LIMITS_S.values()) - gpu_check.LIMITS_S["several"] <= 660
-    late = gpu_check.Part(lambda: iter([gpu_check.Row("a", "b", 1.0, ""), gpu_check.Row("a", "c", 2.0, "")]), -1.0)
+    late = gpu_check.Part(lambda: iter([Row("b", 1.0, ""), Row("c", 2.0, "")]), -1.0)
     rows, skipped = [], []
     gpu_check.run_part("a", late, rows, skipped)
-    assert [row.what for row in rows] == ["b"]
+    assert [(part, row.what) for part, row in rows] == [("a", "b")]
     assert skipped == ["a stopped after its -1 s; --only a gives it ten times as long"]
 
 
 def test_gpu_check__on_a_fake_card(monkeypatch, tmp_path, capsys):
     """What only a card has: its memory, its streams, torch's count of waits."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import gpu_check
-    from gpu_parts import networks
-
-    from tests import fake_card
-
     card = fake_card.card(monkeypatch)
     parts = ("attention", "layouts", "waits", "memory", "blocks", "rows")
-    asked = ["gpu_check.py", "--quick", "--only", ",".join(parts), "--json", str(tmp_path / "figures.json")]
+    asked = ["gpu", "--quick", "--only", ",".join(parts), "--json", str(tmp_path / "figures.json")]
     monkeypatch.setattr(sys, "argv", asked)
     try:
         assert gpu_check.main() == 0, capsys.readouterr().out
@@ -132,10 +124,7 @@ def test_gpu_check__a_part_that_fails_is_a_row_and_status_1(monkeypatch, tmp_pat
     assert rows[-1]["part"] == "knn"
 
 
-def test_recorder__replays_the_same_products(monkeypatch):
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    from gpu_parts.products import Recorder
-
+def test_recorder__replays_the_same_products():
     a, b = torch.rand(2, 3, 4), torch.rand(6, 4)
     with Recorder() as recorder:
         for _ in range(3):

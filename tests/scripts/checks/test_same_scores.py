@@ -1,13 +1,8 @@
 """The script that says whether two runs hold the same scores."""
 
-import importlib.util
 import json
-from pathlib import Path
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "compare_results.py"
-spec = importlib.util.spec_from_file_location("compare_results", SCRIPT)
-script = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(script)
+from scripts.checks import same_scores
 
 
 def write(folder, value=0.5, low=0.4, task="probe/jpeg"):
@@ -19,13 +14,13 @@ def write(folder, value=0.5, low=0.4, task="probe/jpeg"):
     return str(folder)
 
 
-def test_compare_results__equal_different_and_missing(tmp_path, capsys):
+def test_same_scores__equal_different_and_missing(tmp_path, capsys):
     a, b = write(tmp_path / "a"), write(tmp_path / "b" / "deeper")
-    assert script.main([a, b]) == 0
+    assert same_scores.main([a, b]) == 0
     assert "1 scores are on both sides; 0 differ" in capsys.readouterr().out
     other = write(tmp_path / "c", value=0.5000000000000001)
-    assert script.main([a, other]) == 1
+    assert same_scores.main([a, other]) == 1
     assert "e toy probe/jpeg accuracy: value was 0.5, is 0.5000000000000001" in capsys.readouterr().out
-    assert script.main([a, write(tmp_path / "d", low=0.41), "--values-only"]) == 0
-    assert script.main([a, write(tmp_path / "e", task="probe/make")]) == 1
+    assert same_scores.main([a, write(tmp_path / "d", low=0.41), "--values-only"]) == 0
+    assert same_scores.main([a, write(tmp_path / "e", task="probe/make")]) == 1
     assert "probe/make accuracy: only in the new results" in capsys.readouterr().out
