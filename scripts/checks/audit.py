@@ -1,4 +1,4 @@
-"""Does the audit find what was planted, and stay silent where nothing was? Also beside cleanlab's Datalab.
+"""Does the audit find what was planted, and stay silent where nothing was? Also against cleanlab's Datalab.
 
     python -m scripts.checks.audit planted [--photos 2000] [--strength 0.1]
     python -m scripts.checks.audit silence [--sets 200] [--photos 2000]
@@ -44,26 +44,26 @@ def check_planted(photos: int, strength: float) -> bool:
     good = True
     for trait in TRAITS:
         pixels = photos if trait == "earlier_quality" else 0
-        made = planted(trait, strength, photos, seed=1, side=SIDE)
-        found = audit(made, pixels=pixels, progress=False)
-        good &= _print_row(trait, found, trait)
-    made = planted("quality", 0.0, photos, seed=2, side=SIDE)
-    names = np.array([f"site of {made.labels.names[v]}" for v in made.labels.values], dtype=object)
-    found = audit(dataclasses.replace(made, columns={"source": names}), progress=False)
-    return good & _print_row("one source a class", found, "source")
+        photo_set = planted(trait, strength, photos, seed=1, side=SIDE)
+        result = audit(photo_set, pixels=pixels, progress=False)
+        good &= _print_row(trait, result, trait)
+    photo_set = planted("quality", 0.0, photos, seed=2, side=SIDE)
+    names = np.array([f"site of {photo_set.labels.names[v]}" for v in photo_set.labels.values], dtype=object)
+    result = audit(dataclasses.replace(photo_set, columns={"source": names}), progress=False)
+    return good & _print_row("one source a class", result, "source")
 
 
-def _print_row(name: str, found: Audit, feature: str) -> bool:
-    question = found.question(feature)
+def _print_row(name: str, result: Audit, feature: str) -> bool:
+    question = result.question(feature)
     flagged = bool(question and question.flagged)
     value, p = (question.value, question.adjusted) if question else (0.0, 1.0)
-    first = next((q.title for q in found.questions if q.flagged and not q.content), "nothing")
+    first = next((q.title for q in result.questions if q.flagged and not q.content), "nothing")
     print(f"{name:18s} {'yes' if flagged else 'NO':6s} {value:6.3f} {p:9.1e}  {first}", flush=True)
     return flagged
 
 
 def varied(photos: int, seed: int = 0) -> PhotoSet:
-    """Files of many makers: formats, qualities, sizes, programs and cameras, each by a coin of its own."""
+    """Files of many makers: formats, qualities, sizes, programs and cameras, each drawn apart."""
     rng = np.random.default_rng(seed)
     files = {}
     for i in range(photos):
@@ -97,8 +97,8 @@ class Shuffled:
 
 def check_silence(sets: int, photos: int, pixels: int) -> None:
     """Shuffle the labels of one varied set again and again; print how many are flagged."""
-    made = varied(photos)
-    subject = photo_subject(made)
+    photo_set = varied(photos)
+    subject = photo_subject(photo_set)
     rng = np.random.default_rng(7)
     with tempfile.TemporaryDirectory() as folder, scanned(subject, Plan(pixels / photos), Path(folder)) as scan:
         assert isinstance(scan, Scan)
@@ -107,9 +107,9 @@ def check_silence(sets: int, photos: int, pixels: int) -> None:
         flagged, smallest, start = 0, [], time.perf_counter()
         for k in range(sets):
             labels = np.array([f"class {c}" for c in rng.permutation(np.arange(photos) % classes)], dtype=object)
-            found = audit_of(tally(Shuffled(parts, labels)), subject, "label", {}, seed=k)  # type: ignore[arg-type]
-            flagged += found.flagged
-            smallest.append(min(q.adjusted for q in found.questions))
+            result = audit_of(tally(Shuffled(parts, labels)), subject, "label", {}, seed=k)  # type: ignore[arg-type]
+            flagged += result.flagged
+            smallest.append(min(q.adjusted for q in result.questions))
         seconds = (time.perf_counter() - start) / sets
         print(
             f"{classes} classes, {photos} photos, {pixels} decoded: {flagged} of {sets} sets without a confound are "
@@ -119,9 +119,9 @@ def check_silence(sets: int, photos: int, pixels: int) -> None:
 
 
 def check_repairs(photos: int) -> bool:
-    """Repair a set with two confounds in every way; print what is told before and after. Whether headers are silent."""
+    """Repair a set with two confounds in every way; print what is read before and after. Whether headers are silent."""
     print(f"{photos} photos: fakes are PNG at V = .5, and had been saved at quality 60 before at V = .5")
-    print(f"{'repair':14s} {'photos':>7s}  {'header told':>24s}  {'earlier compression, V':>22s}  pixel statistics")
+    print(f"{'repair':14s} {'photos':>7s}  {'header accuracy':>24s}  {'earlier compression, V':>22s}  pixel statistics")
     rng = np.random.default_rng(4)
     files, labels = {}, []
     for i in range(photos):
@@ -130,8 +130,8 @@ def check_repairs(photos: int) -> bool:
             image = opened(jpeg(image, 60))
         files[f"{i:05d}"] = png(image) if rng.random() < share else jpeg(image, 92)
         labels.append("fake" if i % 2 else "real")
-    made = PhotoSet.of_bytes("two-confounds", files, labels)
-    subject, before = photo_subject(made), audit(made, pixels=photos, progress=False)
+    photo_set = PhotoSet.of_bytes("two-confounds", files, labels)
+    subject, before = photo_subject(photo_set), audit(photo_set, pixels=photos, progress=False)
     _print_repair("none", before)
     good = True
     for how in ("jpeg:90-420", "match", "drop"):
@@ -146,11 +146,12 @@ def check_repairs(photos: int) -> bool:
     return good
 
 
-def _print_repair(name: str, found: Audit) -> None:
-    header, pixels, earlier = found.layer("header"), found.layer("pixels"), found.question("earlier_quality")
-    told = f"{header.accuracy:.1%} ({header.low:.1%} to {header.high:.1%})" if header else "nothing left to read"
+def _print_repair(name: str, result: Audit) -> None:
+    header, pixels, earlier = result.layer("header"), result.layer("pixels"), result.question("earlier_quality")
+    accuracy = f"{header.accuracy:.1%} ({header.low:.1%} to {header.high:.1%})" if header else "nothing left to read"
     rest = f"{pixels.accuracy:.1%} ({pixels.low:.1%} to {pixels.high:.1%})" if pixels else "-"
-    print(f"{name:14s} {found.photos:7d}  {told:>24s}  {earlier.value if earlier else 0:22.2f}  {rest}", flush=True)
+    earlier_v = earlier.value if earlier else 0
+    print(f"{name:14s} {result.photos:7d}  {accuracy:>24s}  {earlier_v:22.2f}  {rest}", flush=True)
 
 
 def check_cleanlab(photos: int, strengths: list[float]) -> None:
@@ -161,17 +162,18 @@ def check_cleanlab(photos: int, strengths: list[float]) -> None:
     print(f"{photos} photos, 2 classes\n{'planted':18s} {'V':>4s}  {'camtrace':32s} cleanlab (properties under .3)")
     for trait in [*TRAITS, "brightness"]:
         for strength in strengths:
-            made = _brightness(strength, photos) if trait == "brightness" else planted(trait, strength, photos, 3, SIDE)
-            ours = audit(made, pixels=photos, progress=False)
-            question = ours.question(trait)
+            dark = trait == "brightness"
+            photo_set = _brightness(strength, photos) if dark else planted(trait, strength, photos, 3, SIDE)
+            result = audit(photo_set, pixels=photos, progress=False)
+            question = result.question(trait)
             word = "-" if question is None else f"V or eta = {question.value:.2f}"
             mark = "hint" if question and question.content else "found"
-            mine = f"{mark}, {word}" if question and question.flagged else "not found"
+            answer = f"{mark}, {word}" if question and question.flagged else "not found"
             label = datasets.ClassLabel(names=["fake", "real"])
             features = datasets.Features({"image": datasets.Image(), "label": label})
             rows = {
-                "image": [{"bytes": made.read(i), "path": None} for i in range(photos)],
-                "label": made.labels.values.tolist(),
+                "image": [{"bytes": photo_set.read(i), "path": None} for i in range(photos)],
+                "label": photo_set.labels.values.tolist(),
             }
             data = datasets.Dataset.from_dict(rows, features=features)
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -180,7 +182,7 @@ def check_cleanlab(photos: int, strengths: list[float]) -> None:
                 table = lab.get_info("spurious_correlations")["correlations_df"]
             low = {str(r["property"]).removesuffix("_score"): float(r["score"]) for _, r in table.iterrows()}
             named = ", ".join(f"{n} ({s:.2f})" for n, s in low.items() if s < 0.3)
-            print(f"{trait:18s} {strength:4g}  {mine:32s} {named or 'nothing'}", flush=True)
+            print(f"{trait:18s} {strength:4g}  {answer:32s} {named or 'nothing'}", flush=True)
 
 
 _PROPERTIES: dict[str, dict] = {

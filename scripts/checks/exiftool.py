@@ -39,7 +39,7 @@ class Field:
 
     tag: str
     """ExifTool's group and tag."""
-    ours: Callable[[Acquisition], object]
+    read: Callable[[Acquisition], object]
 
 
 FIELDS = {
@@ -80,7 +80,7 @@ def main() -> int:
 
 def compare(files: list[Path], workers: int) -> int:
     """Print the comparison; returns the exit status."""
-    theirs = exiftool_values(files)
+    expected_values = exiftool_values(files)
     counts = {name: Counter[str]() for name in FIELDS}
     disagreements: list[str] = []
     no_values: list[str] = []
@@ -88,7 +88,7 @@ def compare(files: list[Path], workers: int) -> int:
         if reading.reason:
             no_values.append(f"  {path.name}: {reading.reason}")
         for name, field in FIELDS.items():
-            expected, got = theirs[path].get(field.tag), field.ours(reading.acquisition)
+            expected, got = expected_values[path].get(field.tag), field.read(reading.acquisition)
             verdict, why = judge(name, expected, got)
             counts[name][verdict] += 1
             if verdict in ("explained", "UNEXPLAINED"):
@@ -113,8 +113,8 @@ def exiftool_values(files: list[Path]) -> dict[Path, dict[str, object]]:
     output = subprocess.run(command, input=listing.encode(), capture_output=True, check=False).stdout
     # parse_float=str keeps ExifTool's digits, so that they can be compared with our exact rationals
     rows = json.loads(output or b"[]", parse_float=str)
-    found = {Path(row["SourceFile"]): row for row in rows}
-    return {path: found.get(path, {}) for path in files}
+    rows_by_file = {Path(row["SourceFile"]): row for row in rows}
+    return {path: rows_by_file.get(path, {}) for path in files}
 
 
 def judge(name: str, expected: object, got: object) -> tuple[str, str]:

@@ -30,7 +30,7 @@ from tests.builders.flickrexif.flickr_double import KEY, Faults, Flickr, serving
 from tests.builders.flickrexif.flickr_world import DAYS, START, World
 
 PER_HOUR = 3600
-TOLD = "selected = 1 AND exif_status = 'ok'"
+WITH_EXIF = "selected = 1 AND exif_status = 'ok'"
 
 
 class Halt(Exception):
@@ -46,7 +46,7 @@ def client_of(state: State, flickr: Flickr, halt_at: int | None) -> FlickrClient
     call = client.call
 
     def counted(*arguments: Any, **options: Any) -> Any:
-        if halt_at is not None and state.value(f"SELECT count(*) FROM photos WHERE {TOLD}") >= halt_at:
+        if halt_at is not None and state.value(f"SELECT count(*) FROM photos WHERE {WITH_EXIF}") >= halt_at:
             raise Halt
         return call(*arguments, **options)
 
@@ -71,17 +71,17 @@ def main() -> int:
     ):
         path, clock = Path(folder) / "state", SimulatedClock()
         with State(path, create=True, clock=clock) as state:
-            said = pilot(state, client_of(state, flickr, None), plan, connections=1)
+            forecast = pilot(state, client_of(state, flickr, None), plan, connections=1)
             before, began = state.value("SELECT count(*) FROM calls"), clock.now()
         print(f"the double: {options.count:,} photos in 24 months; dry run: {before} calls")
-        print(said.to_text(PER_HOUR), end="\n\n")
+        print(forecast.to_text(PER_HOUR), end="\n\n")
         print("stopped at    photos    calls    hours   fewest  most of a month   chi2 (23)       p")
         for share in (0.1, 0.5, 1.0):
             halt_at = round(share * options.photos) if share < 1 else None
             with State(path, clock=clock) as state:
                 with contextlib.suppress(Halt):
                     search(state, client_of(state, flickr, halt_at), plan, connections=1)
-                months = Counter(row[0] for row in state.rows(f"SELECT month FROM photos WHERE {TOLD}"))
+                months = Counter(row[0] for row in state.rows(f"SELECT month FROM photos WHERE {WITH_EXIF}"))
                 counts = [*months.values(), *[0] * (24 - len(months))]
                 test = chisquare(counts)
                 calls = state.value("SELECT count(*) FROM calls")
@@ -92,12 +92,12 @@ def main() -> int:
                     f" {test.statistic:>21.2f} {test.pvalue:>9.4f}"
                 )
                 last = status_text(state, PER_HOUR)
-        took, hours_said = calls - before, said.seconds(PER_HOUR) / 3600
-        print(f"\nforecast {said.calls:,} calls, took {took:,}: {said.calls / took - 1:+.1%}")
-        print(f"forecast {hours_said:.2f} hours, took {hours:.2f}: {hours_said / hours - 1:+.1%}")
+        took, forecast_hours = calls - before, forecast.seconds(PER_HOUR) / 3600
+        print(f"\nforecast {forecast.calls:,} calls, took {took:,}: {forecast.calls / took - 1:+.1%}")
+        print(f"forecast {forecast_hours:.2f} hours, took {hours:.2f}: {forecast_hours / hours - 1:+.1%}")
         print(f"most calls of one photo: {max(flickr.exif_calls.values())}", end="\n\n")
         print(last)
-    return 0 if fair and abs(said.calls / took - 1) <= 0.1 and abs(hours_said / hours - 1) <= 0.1 else 1
+    return 0 if fair and abs(forecast.calls / took - 1) <= 0.1 and abs(forecast_hours / hours - 1) <= 0.1 else 1
 
 
 if __name__ == "__main__":

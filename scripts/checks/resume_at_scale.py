@@ -3,8 +3,8 @@
     python -m scripts.checks.resume_at_scale --photos 100000 --folder /data/tiny
 
 Each run is a process of its own on tiny photos and gets SIGKILL. Printed for each: which
-tasks it computed, how many views it embedded, what it kept, seconds. The scores of the run that was killed twice must
-be those of a run that nobody stopped, on the same embeddings.
+tasks it computed, how many views it embedded, what it stored, seconds. The scores of the run that was killed twice must
+be those of a run that was never stopped, on the same embeddings.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def killed_and_resumed(n: int, folder: Path) -> bool:
     good = True
     # inside kNN: a part is there, and another is at work
     first = run(n, folder, cache, kill=lambda: len(parts(cache)) >= 1)
-    good &= said(
+    good &= report(
         "killed in kNN", first, parts=len(parts(cache)) >= 1 and not outcomes(cache), tasks=first["tasks"] == [KNN]
     )
-    kept = {path.name: path.stat().st_mtime_ns for path in parts(cache)}
+    first_parts = {path.name: path.stat().st_mtime_ns for path in parts(cache)}
     # inside the probe: kNN is done, from the parts that were there
     written: dict[str, int] = {}
 
@@ -63,8 +63,8 @@ def killed_and_resumed(n: int, folder: Path) -> bool:
         return PROBE in seen(cache) and len(outcomes(cache)) == 1
 
     second = run(n, folder, cache, kill=probing, grace=3.0)
-    again = [name for name, when in kept.items() if written.get(name, when) != when]
-    good &= said(
+    again = [name for name, when in first_parts.items() if written.get(name, when) != when]
+    good &= report(
         "killed in the probe",
         second,
         no_pass=second["views"] == 0,
@@ -72,17 +72,17 @@ def killed_and_resumed(n: int, folder: Path) -> bool:
         outcome=len(outcomes(cache)) == 1,
     )
     third = run(n, folder, cache)
-    good &= said("finished", third, views=third["views"] == 0, only_the_probe=third["tasks"] == [PROBE])
+    good &= report("finished", third, views=third["views"] == 0, only_the_probe=third["tasks"] == [PROBE])
     fourth = run(n, folder, cache)
-    good &= said("once more", fourth, views=fourth["views"] == 0, nothing=fourth["tasks"] == [])
+    good &= report("once more", fourth, views=fourth["views"] == 0, nothing=fourth["tasks"] == [])
     shutil.copytree(cache, alone, copy_function=os.link, ignore=shutil.ignore_patterns("outcomes", "seen"))
     fifth = run(n, folder, alone)
-    good &= said("never stopped, the same embeddings", fifth, same_scores=fifth["scores"] == third["scores"])
+    good &= report("never stopped, the same embeddings", fifth, same_scores=fifth["scores"] == third["scores"])
     print("all kept, nothing done twice" if good else "NOT as it should be")
     return bool(good)
 
 
-def said(what: str, found: dict[str, object], **checks: bool) -> bool:
+def report(what: str, found: dict[str, object], **checks: bool) -> bool:
     """Print a run and its checks; whether all hold."""
     wrong = [name for name, holds in checks.items() if not holds]
     numbers = ", ".join(f"{k} {v}" for k, v in found.items() if k != "scores")
@@ -103,8 +103,8 @@ def run(n: int, folder: Path, cache: Path, kill=None, grace: float = 0.0) -> dic
     if kill is not None:
         time.sleep(grace)
         child.send_signal(signal.SIGKILL)
-    said = child.communicate()[0]
-    found = json.loads(said.splitlines()[-1]) if child.returncode == 0 else {"status": child.returncode}
+    output = child.communicate()[0]
+    found = json.loads(output.splitlines()[-1]) if child.returncode == 0 else {"status": child.returncode}
     views = [name for name in seen(cache) if name == "view"]
     tasks = [name for name in seen(cache) if name != "view"]
     return {"tasks": tasks, "views": len(views), "kept": f"{len(outcomes(cache))} + {len(parts(cache))} parts",

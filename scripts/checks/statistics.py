@@ -87,8 +87,8 @@ def clustered(accuracy: float, concentration: float, views: int) -> Draw:
     """``views`` answers per photo that share the photo's own difficulty, a Beta variable of that mean."""
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
-        own = rng.beta(accuracy * concentration, (1 - accuracy) * concentration, n)
-        return rng.binomial(views, own) / views
+        accuracies = rng.beta(accuracy * concentration, (1 - accuracy) * concentration, n)
+        return rng.binomial(views, accuracies) / views
 
     return draw
 
@@ -97,8 +97,8 @@ def scenes(accuracy: float, concentration: float, photos: int) -> Draw:
     """One answer per photo; the ``photos`` of a scene share its own difficulty, a Beta variable of that mean."""
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
-        own = rng.beta(accuracy * concentration, (1 - accuracy) * concentration, n // photos)
-        return (rng.random(n) < own.repeat(photos)).astype(float)
+        accuracies = rng.beta(accuracy * concentration, (1 - accuracy) * concentration, n // photos)
+        return (rng.random(n) < accuracies.repeat(photos)).astype(float)
 
     return draw
 
@@ -106,9 +106,9 @@ def scenes(accuracy: float, concentration: float, photos: int) -> Draw:
 def settings(quick: bool = False) -> list[Setting]:
     """The simulated worlds; ``quick`` keeps a few for the tests."""
     sizes, accuracies = ((100,), (0.5, 0.9)) if quick else ((40, 300), ACCURACIES)
-    found = []
+    all_settings = []
     for n in sizes:
-        found += [
+        all_settings += [
             *(Setting(f"one answer per photo, {a:g}", n, a, answers(a)) for a in accuracies),
             *(Setting(f"60 answers per photo, clustered, {a:g}", n, a, clustered(a, 2.0, 60)) for a in (0.35, 0.95)),
             Setting("6 answers per photo, nearly independent, 0.35", n, 0.35, clustered(0.35, 50.0, 6)),
@@ -117,8 +117,8 @@ def settings(quick: bool = False) -> list[Setting]:
     for clusters in (10,) if quick else (6, 10, 14, 28):
         for a, concentration in ((0.11, 20.0), (0.4, 8.0), (0.9, 8.0)) if quick else SCENES:
             name = f"{clusters} scenes of 27 photos, {a:g}, concentration {concentration:g}"
-            found.append(Setting(name, 27 * clusters, a, scenes(a, concentration, 27), cluster=27))
-    return found
+            all_settings.append(Setting(name, 27 * clusters, a, scenes(a, concentration, 27), cluster=27))
+    return all_settings
 
 
 def coverage(setting: Setting, trials: int, resamples: int = 1000, seed: int = 0) -> Coverage:
@@ -244,9 +244,9 @@ def measure_difference(world: World, trials: int, seed: int) -> Difference:
     held, t_held, p_values, t_found = 0, 0, [], 0
     for _ in range(trials):
         first, second = draw_world(world, rng)
-        found = paired_difference(first, second, clusters=scenes)
-        held += found.low <= truth <= found.high
-        p_values.append(found.p_value)
+        paired = paired_difference(first, second, clusters=scenes)
+        held += paired.low <= truth <= paired.high
+        p_values.append(paired.p_value)
         of_units = (first - second).reshape(world.units, -1).mean(axis=1)
         error = of_units.std(ddof=1) / math.sqrt(world.units)
         reach = critical * error

@@ -52,7 +52,7 @@ SMALLER: dict[str, dict[str, Any]] = {
 """Options of each part where several are measured, so that all end within 20 minutes on two busy cores."""
 
 WITH_A_NEIGHBOUR = ("probe", "threads")
-"""Parts that are measured beside a busy process too."""
+"""Parts that are measured with a busy process too."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes: it runs, the figures mean nothing")
     parser.add_argument("--minutes", type=float, default=20.0, help="for all parts together (default: 20)")
-    parser.add_argument("--neighbours", type=int, help="processes that compute beside the measured ones")
+    parser.add_argument("--neighbours", type=int, help="processes that compute meanwhile")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--table", action="store_true", help="print the table of the documentation at the end")
     parser.add_argument("--from", type=Path, dest="figures", metavar="FILE", help="print the table of these figures")
@@ -151,8 +151,9 @@ def measured(part: str, options: Mapping[str, Any]) -> dict[str, Any]:
     module = importlib.import_module(f"scripts.speed.{part}")  # before torch: some set up the process first
     import torch
 
-    load, started, threads = os.getloadavg()[0], time.monotonic(), torch.get_num_threads()
+    load, started = os.getloadavg()[0], time.monotonic()
     rows = [row.to_json() for row in module.rows(**options)]
+    threads = torch.get_num_threads()  # as the part set them, where it did
     return {
         "rows": [{"threads": threads, **row} for row in rows],
         "machine": machine(),

@@ -28,17 +28,17 @@ def rows(quick: bool = False, *, files: int = 6000, file_bytes: int = 20_000) ->
     """Rate, processor time, memory and its growth."""
     files = min(files, 400) if quick else files
     context = multiprocessing.get_context("spawn")
-    mine, theirs = context.Pipe()
-    server = context.Process(target=_serve, args=(theirs, file_bytes), daemon=True)
+    receiver, sender = context.Pipe()
+    server = context.Process(target=_serve, args=(sender, file_bytes), daemon=True)
     server.start()
-    port = mine.recv()
+    port = receiver.recv()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            fetcher = context.Process(target=_fetch, args=(theirs, folder, port, files))
+            fetcher = context.Process(target=_fetch, args=(sender, folder, port, files))
             fetcher.start()
-            if not mine.poll(600):
+            if not receiver.poll(600):
                 raise SystemExit("the fetch did not end in ten minutes")
-            measured: _Measured = mine.recv()
+            measured: _Measured = receiver.recv()
             fetcher.join()
     finally:
         server.terminate()

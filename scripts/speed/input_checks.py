@@ -74,18 +74,31 @@ def _run(command: Callable[[Path], Sequence[str]], folder: Path, *, checked: boo
 
 @contextmanager
 def without_checks() -> Iterator[list[str]]:
-    """Within it this process does not check: what is replaced, by name.
+    """Within, this process does not check; yields the names of what is replaced.
 
     Left out are fsync, reserved space, sweeps and trials of folders, CRC-32 of blocks and of their markers, SHA-256 of
-    results and answers, forms of JSON, the door's looks at files, readable names, memory of large pictures and the
-    finiteness of embeddings. Not left out: what the doors would do anyway (open, read, parse, write, rename).
+    results and answers, forms of JSON, checks of files before they are opened, readable names, memory of large pictures
+    and the finiteness of embeddings. Not left out is what runs do anyway: open, read, parse, write, rename.
     """
-    from benchmark.bank import batches, view_file
-    from benchmark.results import forms, schema
+    from benchmark.bank import batches
+    from benchmark.bank.view_file import ViewFile, _own_crc32, crc32_of
+    from benchmark.results.forms import check_forms
+    from benchmark.results.schema import _seal
     from benchmark.scoring import output
-    from builders import files, photos
-    from builders.outside import archives, door, names, plain
-    from builders.pixels import reserving
+    from builders.files import (
+        _keep_names,
+        reserve_space,
+        sweep_cache,
+        sweep_scratch,
+        sweep_temporaries,
+        try_writing,
+    )
+    from builders.outside.archives import outside_sha256
+    from builders.outside.door import open_outside
+    from builders.outside.names import is_readable, readable
+    from builders.outside.plain import check_plain, parse_json
+    from builders.photos import PhotoSet
+    from builders.pixels.reserving import Reservation, reserve_for
 
     replaced: list[tuple[Any, str, Any]] = []
 
@@ -93,31 +106,31 @@ def without_checks() -> Iterator[list[str]]:
         replaced.append((holder, name, getattr(holder, name)))
         setattr(holder, name, substitute)
 
-    def everywhere(module: Any, name: str, substitute: Any) -> None:
-        original = getattr(module, name)
-        for other in [m for key, m in sys.modules.items() if key.partition(".")[0] in ("benchmark", "builders")]:
-            for known in [known for known, value in vars(other).items() if value is original]:
-                put(other, known, substitute)
+    def everywhere(function: Any, substitute: Any) -> None:
+        """In every module of the packages that has the function, under any name."""
+        for module in [m for key, m in sys.modules.items() if key.partition(".")[0] in ("benchmark", "builders")]:
+            for name in [name for name, value in vars(module).items() if value is function]:
+                put(module, name, substitute)
 
     put(os, "fsync", lambda descriptor: None)
-    everywhere(files, "reserve_space", lambda descriptor, size: os.truncate(descriptor, size))
-    for name in ("sweep_temporaries", "sweep_scratch", "sweep_cache", "try_writing", "_keep_names"):
-        everywhere(files, name, lambda *args, **kwargs: 0)
-    everywhere(view_file, "crc32_of", lambda rows: 0)
-    everywhere(view_file, "_own_crc32", lambda marker: 0)
-    put(view_file.ViewFile, "damaged", lambda self: [])
-    everywhere(schema, "_seal", lambda raw: "")
-    everywhere(forms, "check_forms", lambda result: None)
+    everywhere(reserve_space, lambda descriptor, size: os.truncate(descriptor, size))
+    for function in (sweep_temporaries, sweep_scratch, sweep_cache, try_writing, _keep_names):
+        everywhere(function, lambda *args, **kwargs: 0)
+    everywhere(crc32_of, lambda rows: 0)
+    everywhere(_own_crc32, lambda marker: 0)
+    put(ViewFile, "damaged", lambda self: [])
+    everywhere(_seal, lambda raw: "")
+    everywhere(check_forms, lambda result: None)
     put(output, "hashlib", SimpleNamespace(sha256=_Nothing))
-    everywhere(archives, "outside_sha256", lambda path: "")
-    everywhere(door, "open_outside", _opened)
-    everywhere(plain, "parse_json", lambda text, where: json.loads(text))
-    everywhere(plain, "check_plain", lambda value: None)
-    everywhere(names, "readable", lambda name: name)
-    everywhere(names, "is_readable", lambda name: True)
-    put(photos.PhotoSet, "_make_readable", lambda self: None)
-    nothing = reserving.Reservation(None)
-    everywhere(reserving, "reserve_for", lambda width, height: nothing)
+    everywhere(outside_sha256, lambda path: "")
+    everywhere(open_outside, _opened)
+    everywhere(parse_json, lambda text, where: json.loads(text))
+    everywhere(check_plain, lambda value: None)
+    everywhere(readable, lambda name: name)
+    everywhere(is_readable, lambda name: True)
+    put(PhotoSet, "_make_readable", lambda self: None)
+    nothing = Reservation(None)
+    everywhere(reserve_for, lambda width, height: nothing)
     put(batches, "torch", _Torch())
     try:
         yield sorted({name for _, name, _ in replaced})

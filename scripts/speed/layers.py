@@ -1,4 +1,4 @@
-"""What all layers of a network cost beside its embedding: processor time of the pass, and bytes a view.
+"""What all layers of a network cost in addition to its embedding: processor time of the pass, and bytes a view.
 
 ResNet-50 and ViT-B/16 of timm with random weights, in float32 by torch. A round measures the embedding alone and all
 layers, one after the other.

@@ -75,9 +75,9 @@ def _rows(name: str, architecture: str, threads: int, rounds: int) -> Iterator[R
         wall, processor = times.ratio("torch", runtime), times.ratio("torch", runtime, "processor")
         note = f"largest relative error {error[runtime]:.1e}"
         yield of(f"{what}: {runtime}", wall, "times as fast as torch", processor=processor, note=note)
-    for other, label in (("script", "torch in a plain script"), ("one by one", "its own, a view at a time")):
+    for other, label in (("script", "torch in a plain script"), ("one by one", "openvino, a view at a time")):
         ratio = times.ratio(other, "openvino", "processor")
-        yield of(f"{what}: {label}, over openvino", ratio, "times the processor time")
+        yield of(f"{what}: {label}, against openvino", ratio, "times the processor time")
 
 
 def _one_by_one(encoder: Encoder) -> Encoder:

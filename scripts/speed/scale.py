@@ -26,6 +26,8 @@ from scripts.speed.synthetic import PROJECTED, projection, tiny_photos
 
 CLASSES = 3
 TASKS = ("probe/sharpening",)
+LEAST_S = 0.001
+"""What a measured time is rounded to."""
 
 
 def rows(
@@ -57,14 +59,14 @@ def rows(
                 threads = os.environ.get("OMP_NUM_THREADS", "1")
                 arguments = (case, n, folder or scratch)
                 try:
-                    found = apart(f"{__name__}:measured", *arguments, processor_limit_s=left, OMP_NUM_THREADS=threads)
+                    figures = apart(f"{__name__}:measured", *arguments, processor_limit_s=left, OMP_NUM_THREADS=threads)
                 except ApartError as error:
                     yield Row(what, math.nan, "processor s", note=str(error), wrong="failed" in str(error))
                     continue
-                seconds, peak = found.pop("s"), found.pop("peak_mb")
-                note = ", ".join(f"{name} {value}" for name, value in found.items())
+                seconds, peak = figures.pop("s"), figures.pop("peak_mb")
+                note = ", ".join(f"{name} {value}" for name, value in figures.items())
                 if before:
-                    exponent = math.log(seconds / before[1]) / math.log(n / before[0])
+                    exponent = math.log(max(seconds, LEAST_S) / max(before[1], LEAST_S)) / math.log(n / before[0])
                     growth = f"{case}, exponent from {before[0]:,} to {n:,} photos"
                     yield Row(growth, exponent, "", threads=int(threads))
                 yield Row(what, seconds, "processor s", threads=int(threads), note=note)
@@ -74,8 +76,8 @@ def rows(
 
 def measured(case: str, n: int, folder: str) -> dict[str, float]:
     """In a process of its own: processor seconds, what else the case reports, the highest memory of this process."""
-    found = CASES[case](n, Path(folder))
-    return {**found, "peak_mb": round(peak_mb())}
+    figures = CASES[case](n, Path(folder))
+    return {**figures, "peak_mb": round(peak_mb())}
 
 
 def _processor_s(work: Callable[[], object]) -> float:
@@ -151,9 +153,9 @@ def banks(n: int, folder: Path, *, failed: bool = False):  # type: ignore[no-unt
             stored = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n, PROJECTED))
             for start in range(0, n, 10_000):
                 stop = min(start + 10_000, n)
-                own = np.random.default_rng([start]).normal(size=(stop - start, PROJECTED)).astype(np.float32)
+                base = np.random.default_rng([start]).normal(size=(stop - start, PROJECTED)).astype(np.float32)
                 shift = np.random.default_rng([99, c]).normal(size=PROJECTED).astype(np.float32)
-                stored[start:stop] = own + 0.3 * shift
+                stored[start:stop] = base + 0.3 * shift
         views.append(np.load(path, mmap_mode="r"))
     cut = len(rows) * 9 // 10
     return [BankView(v, rows[:cut]) for v in views], [BankView(v, rows[cut:]) for v in views], cut, len(rows) - cut
@@ -179,7 +181,7 @@ def iccv2025(n: int, folder: Path) -> dict[str, float]:
 
 
 def knn(n: int, folder: Path) -> dict[str, float]:
-    """The six set-ups, 1,000 queries at most; beside it the matrix products of the same shape alone."""
+    """The six set-ups, 1,000 queries at most; and the matrix products of the same shape alone."""
     import torch
 
     from benchmark.compute import multiply
@@ -196,15 +198,15 @@ def knn(n: int, folder: Path) -> dict[str, float]:
         return _processor_s(lambda: knn_setups(train, test, *labels, k=10, **drawn))
 
     def products() -> float:
-        asked = np.concatenate([v[0:queries] for v in test])
+        query_rows = np.concatenate([v[0:queries] for v in test])
         block = 1 << 15
-        out = np.empty((len(asked), block), np.float32)
+        out = np.empty((len(query_rows), block), np.float32)
 
         def all_blocks() -> None:
             for view in train:
                 for start in range(0, n_train, block):
                     keys = np.ascontiguousarray(view[start : start + block].T)
-                    multiply(asked, keys, np.ascontiguousarray(out[:, : keys.shape[1]]))
+                    multiply(query_rows, keys, np.ascontiguousarray(out[:, : keys.shape[1]]))
 
         return _processor_s(all_blocks)
 
@@ -212,7 +214,7 @@ def knn(n: int, folder: Path) -> dict[str, float]:
     search()
     pairs = [(search(), products()) for _ in range(2)]
     seconds, alone = (min(x) for x in zip(*pairs, strict=True))
-    return {"s": seconds, "queries": queries, "products alone": alone, "ratio": round(seconds / alone, 2)}
+    return {"s": seconds, "queries": queries, "products alone": alone, "ratio": round(seconds / max(alone, LEAST_S), 2)}
 
 
 def duplicates(n: int, folder: Path) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """How long probes, kNN and pair retrieval take on two and on all threads, in the time of one.
 
-Small synthetic banks, as a user's first data sets have; each piece is timed on each number of threads in turns. Beside
+Small synthetic banks, as a user's first data sets have; each piece is timed on each number of threads in turns. With
 a busy process (``--neighbours 1``) no ratio should be much over 1: work that threads share waits for the slowest of
 them.
 """

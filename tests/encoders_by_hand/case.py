@@ -41,8 +41,8 @@ class Case:
     """The model's own answer that ``head`` is compared with."""
     options: str = ""
     """What stands after ``?`` in the spec."""
-    told: dict[str, Any] = field(default_factory=dict)
-    """What the processor is told when it is called by hand."""
+    processor_options: dict[str, Any] = field(default_factory=dict)
+    """Arguments of the processor when it is called by hand."""
 
 
 def randomise(model: Any) -> None:

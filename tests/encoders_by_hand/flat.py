@@ -271,7 +271,7 @@ CASES: dict[str, Case] = {
         _depth_processor,
         of_pixels(_depth_patches),
         "mean over the patches of the last feature map",
-        told={"keep_aspect_ratio": False},
+        processor_options={"keep_aspect_ratio": False},
     ),
     "vitdet": plain(
         lambda: tf.VitDetModel(

@@ -95,7 +95,7 @@ def by_hand(case: Case, folder: Path, pictures: list[Image.Image]) -> tuple[np.n
         processor = tf.AutoImageProcessor.from_pretrained(folder, backend="pil")
     except (ValueError, ImportError, AttributeError, KeyError):
         processor = tf.AutoImageProcessor.from_pretrained(folder)
-    made = [processor(images=p, return_tensors="pt", **case.told) for p in pictures]
+    made = [processor(images=p, return_tensors="pt", **case.processor_options) for p in pictures]
     inputs = [dict(one) if hasattr(one, "keys") else {"pixel_values": one} for one in made]
     assert case.by_hand is not None
     with torch.no_grad():
@@ -123,17 +123,17 @@ def try_case(name: str, case: Case, below: Path) -> Row:
         error, head = relative_error(found, expected), None
         if case.head is not None:
             with torch.no_grad():
-                own = torch.cat([case.logits(model, one) for one in inputs]).numpy()
-                head = relative_error(case.head(model, torch.from_numpy(found)).numpy(), own)
+                logits = torch.cat([case.logits(model, one) for one in inputs]).numpy()
+                head = relative_error(case.head(model, torch.from_numpy(found)).numpy(), logits)
         fine = error < LIMIT and (head is None or head < LIMIT) and case.words in encoder.info.pooling
-        said = f"{head:.0e}" if head is not None else ""
+        head_error = f"{head:.0e}" if head is not None else ""
         return Row(
             name,
             "right" if fine else "WRONG",
             encoder.info.pooling,
             made_by(encoder.preprocess),
             f"{error:.0e}",
-            said,
+            head_error,
             family,
         )
     except Exception as error:  # a row with an error, and the others go on
@@ -166,7 +166,7 @@ def try_timm(name: str, below: Path) -> Row:
                 head = relative_error(classifier(torch.from_numpy(found)).numpy(), model(pixels).numpy())
         error = relative_error(found, expected)
         fine = error < LIMIT and expected.ndim == 2 and (head is None or head < LIMIT)
-        said = f"{head:.0e}" if head is not None else ""
+        head_error = f"{head:.0e}" if head is not None else ""
         words = re.sub(r"SelectAdaptivePool2d.*", "avg)", encoder.info.pooling)
         return Row(
             name,
@@ -174,7 +174,7 @@ def try_timm(name: str, below: Path) -> Row:
             words,
             made_by(encoder.preprocess),
             f"{error:.0e}",
-            said,
+            head_error,
             name.partition(".")[0],
         )
     except Exception as error:  # a row with an error, and the others go on

@@ -96,7 +96,7 @@ CASES: dict[str, Case] = {
         lambda m, inputs: m.vision_model(**inputs).pooler_output,
         "projected",
         options="patches=9",
-        told={"max_num_patches": 9},
+        processor_options={"max_num_patches": 9},
     ),
     "siglip2 vision tower": Case(
         lambda: tf.Siglip2VisionModel(tf.Siglip2VisionConfig(**NAFLEX)),

@@ -96,13 +96,18 @@ def paddle_ocr_processor() -> Any:
 
 
 def describing(
-    build: Callable[[], Any], processor: Callable[[], Any], tower: ByHand, words: str, projected: ByHand, **told: Any
+    build: Callable[[], Any], processor: Callable[[], Any], tower: ByHand, words: str, projected: ByHand, **options: Any
 ) -> dict[str, Case]:
     """Both outputs of one family."""
     return {
-        "": Case(build, processor, tower, f"vision tower, not projected: {words}", told=told),
+        "": Case(build, processor, tower, f"vision tower, not projected: {words}", processor_options=options),
         ", projected": Case(
-            build, processor, projected, "mean over the projected", options="output=projected", told=told
+            build,
+            processor,
+            projected,
+            "mean over the projected",
+            options="output=projected",
+            processor_options=options,
         ),
     }
 

@@ -23,11 +23,11 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
-from scripts.checks.faults.disks import flips, full_disks
-from scripts.checks.faults.interrupt import Tally, kills, pairs
+from scripts.checks.faults.disks import STORED, flips, full_disks
+from scripts.checks.faults.interrupt import Tally, Trials, kills, pairs
 from scripts.checks.faults.mutations import honest_result, hostile_answers, hostile_bytes, write_board_folder
 from scripts.checks.faults.processes import run
 from scripts.checks.faults.stages import content, photos, service_stages, stages
@@ -44,7 +44,7 @@ def main() -> int:
     p.add_argument("--disks", type=int, default=50)
     p.add_argument("--flips", type=int, default=50)
     p.add_argument("--pairs", type=int, default=40, help="of two processes on one output and cache")
-    p.add_argument("--hostile", type=int, default=1000, help="files beside 50 honest ones")
+    p.add_argument("--hostile", type=int, default=1000, help="files next to 50 honest ones")
     p.add_argument("--seconds", type=float, default=60.0, help="of each fuzzer")
     p.add_argument("--quick", action="store_true", help="a tenth of what is not given as a number")
     args = p.parse_args()
@@ -111,7 +111,7 @@ def fuzz_results(seconds: float, seed: int, folder: Path, most: int | None = Non
 
 
 def fuzz_answers(seconds: float, seed: int, folder: Path, most: int | None = None) -> Tally:
-    """Archives of answers beside a result whose JPEG probe is right for half of 200 photos."""
+    """Archives of answers next to a result whose JPEG probe is right for half of 200 photos."""
     import dataclasses
 
     from benchmark.results import contradiction, write_result
@@ -157,7 +157,7 @@ def _half(data: bytes) -> bool:
 
 
 def board(args: argparse.Namespace, folder: Path) -> Tally:
-    """The board of honest files, with and without hostile ones beside them."""
+    """The board of honest files, with and without hostile ones next to them."""
     tally = Tally()
     write_board_folder(folder / "all", 50, args.hostile, args.seed)
     shutil.copytree(folder / "all" / "honest", folder / "honest" / "honest")
@@ -169,7 +169,7 @@ def board(args: argparse.Namespace, folder: Path) -> Tally:
             tally.wrong.append(f"board of {name}: status {one.status}: {one.output[-300:]}")
         written[name] = content(folder / f"site-{name}", (".",))
         data = json.loads((folder / f"site-{name}" / "data.json").read_text())
-        tally.tried[f"files beside the board of {name}"] = len(data["refused"])
+        tally.tried[f"refused files of the board of {name}"] = len(data["refused"])
         data["refused"] = []
         written[name]["data.json"] = json.dumps(data)
         written[name].pop("data.js")
@@ -182,7 +182,11 @@ def board(args: argparse.Namespace, folder: Path) -> Tally:
     return tally
 
 
-def _of_stages(function: Callable[..., Tally], count_of: str) -> Callable[[argparse.Namespace, Path], Tally]:
+def _of_stages(
+    disturb: Callable[[Trials, int], None], count_of: str, only: Container[str] | None = None
+) -> Callable[[argparse.Namespace, Path], Tally]:
+    """A part that disturbs runs of stages: of those chosen, and of ``only`` where it is given."""
+
     def part(args: argparse.Namespace, folder: Path) -> Tally:
         import torch
 
@@ -191,12 +195,14 @@ def _of_stages(function: Callable[..., Tally], count_of: str) -> Callable[[argpa
         write_board_folder(folder / "results", 5, 0, args.seed)
         of_files = stages(data, folder / "results")
         scored = folder / "scored"
-        done = run(of_files[0].command(scored), scored)
-        assert done.status == 0, done.output
+        end = run(of_files[0].command(scored), scored)
+        assert end.status == 0, end.output
         with service_stages(scored / "out", folder) as services:
-            tried = (*of_files, *services)
-            chosen = [stage for stage in tried if not args.stages or stage.name in args.stages.split(",")]
-            return function(chosen, folder, getattr(args, count_of), args.seed)
+            names = args.stages.split(",") if args.stages else None
+            chosen = [stage for stage in (*of_files, *services) if names is None or stage.name in names]
+            trials = Trials([stage for stage in chosen if only is None or stage.name in only], folder, args.seed)
+            disturb(trials, getattr(args, count_of))
+            return trials.tally
 
     return part
 
@@ -207,7 +213,7 @@ _PARTS = {
     "board": board,
     "kills": _of_stages(kills, "kills"),
     "disks": _of_stages(full_disks, "disks"),
-    "flips": _of_stages(flips, "flips"),
+    "flips": _of_stages(flips, "flips", {stored.stage for stored in STORED.values()}),
     "pairs": _of_stages(pairs, "pairs"),
 }
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.checks.faults.interrupt import Tally, compare, undisturbed, whole
-from scripts.checks.faults.processes import ended, moment, run, start
+from scripts.checks.faults.interrupt import Trials
+from scripts.checks.faults.mutations import flipped
+from scripts.checks.faults.processes import Ended, ended, run, start
 from scripts.checks.faults.stages import Stage, bytes_on_disk
 
 SPARE_BYTES = 320 << 20
@@ -25,54 +24,54 @@ BLOCK_BYTES = 4096
 
 
 _SENTENCE = re.compile("disk is full|make space|cannot be written to|free some space|MB are free; choose another disk")
-"""What tells people to make space, as an error or as the reason of a row."""
+"""What asks for more space, as an error or as the reason of a row."""
 
 
-def full_disks(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tally:
-    """Runs whose disk is full: too small from the beginning (one in three), or filled by somebody else at any moment.
+def full_disks(trials: Trials, count: int) -> None:
+    """Runs whose disk is full: too small from the beginning (one in three), or filled by another program at any moment.
 
     Outputs, caches and temporary files lie on it. Then there is space again, and the same command is run to its end.
     Needs the right to mount a tmpfs.
     """
-    tally, random_ = Tally(), random.Random(seed)
-    expected, seconds = undisturbed(stages, scratch)
-    needed = {stage.name: bytes_on_disk(whole(scratch, stage)) for stage in stages}
-    disk = scratch / "disk"
+    tally, disk = trials.tally, trials.scratch / "disk"
+    needed = {stage.name: bytes_on_disk(trials.undisturbed(stage)) for stage in trials.stages}
     disk.mkdir(exist_ok=True)
     for number in range(count):
-        stage = stages[number % len(stages)]
-        small = number // len(stages) % 3 == 0
+        stage = trials.stages[number % len(trials.stages)]
+        small = number // len(trials.stages) % 3 == 0
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(disk)], check=True)
         try:
-            folder, log = disk / "run", scratch / "disk-run.log"
-            stage.make_ready(folder)
-            before = bytes_on_disk(folder)
-            room = int(max(0, needed[stage.name] - before) * random_.random()) if small else SPARE_BYTES
-            size = (before + room) // BLOCK_BYTES * BLOCK_BYTES + 2 * BLOCK_BYTES
-            _resize(disk, size if small else needed[stage.name] + SPARE_BYTES)
-            child = start(stage.command(folder), folder, log)
-            if not small:
-                time.sleep(moment(random_, seconds[stage.name]))
-                _fill(disk)
-            first = ended(child, log)
-            what = f"{stage.name}, {'too small a disk' if small else 'disk filled in the run'}"
-            tally.tried[what] += 1
-            tally.note(what, first)
-            tally.outcomes[f"{stage.name}: status {first.status} at first"] += 1
-            if first.status not in (0, 1):
-                tally.wrong.append(f"{what}: status {first.status}: {first.output[-300:]}")
-            elif first.status == 1 and not _SENTENCE.search(first.output):
-                tally.wrong.append(f"{what}: no sentence: {first.output[-300:]}")
+            kind = f"{stage.name}, {'too small a disk' if small else 'disk filled in the run'}"
+            end = _run_on_full_disk(trials, stage, disk, needed[stage.name], small)
+            tally.tried[kind] += 1
+            tally.note(kind, end)
+            tally.outcomes[f"{stage.name}: status {end.status} at first"] += 1
+            if end.status not in (0, 1):
+                tally.wrong.append(f"{kind}: status {end.status}: {end.output[-300:]}")
+            elif end.status == 1 and not _SENTENCE.search(end.output):
+                tally.wrong.append(f"{kind}: no sentence: {end.output[-300:]}")
             (disk / "filler").unlink(missing_ok=True)
             _resize(disk, 1 << 30)
-            again = f"{stage.name} after a full disk"
-            last = run(stage.command(folder), scratch / "disk-run", run_folder=folder)
-            tally.note(again, last)
-            compare(tally, again, last, stage, expected[stage.name], folder, whole(scratch, stage))
-            print(f"{number + 1} disks, {len(tally.wrong)} wrong {tally.wrong[-1:]}", file=sys.stderr)
+            trials.finish(f"{stage.name} after a full disk", stage, disk / "run")
+            tally.print_progress(number + 1, "disks")
         finally:
             subprocess.run(["umount", str(disk)], check=True)
-    return tally
+
+
+def _run_on_full_disk(trials: Trials, stage: Stage, disk: Path, needed: int, small: bool) -> Ended:
+    folder, log = disk / "run", trials.scratch / "disk-run.log"
+    stage.make_ready(folder)
+    before = bytes_on_disk(folder)
+    if small:
+        size = before + int(max(0, needed - before) * trials.random.random())
+        _resize(disk, size // BLOCK_BYTES * BLOCK_BYTES + 2 * BLOCK_BYTES)
+    else:
+        _resize(disk, needed + SPARE_BYTES)
+    child = start(stage.command(folder), folder, log)
+    if not small:
+        time.sleep(trials.moment(stage))
+        _fill(disk)
+    return ended(child, log)
 
 
 def _resize(disk: Path, size: int) -> None:
@@ -92,7 +91,7 @@ def _fill(disk: Path) -> None:
 
 @dataclass(frozen=True)
 class Stored:
-    """One kind of stored data, and who reads it."""
+    """One kind of stored data, and which command reads it."""
 
     stage: str
     """That writes it."""
@@ -101,7 +100,7 @@ class Stored:
     spares: tuple[str, ...] = ()
     """What would spare the reading, and is removed before."""
     reader: Callable[[Path], list[str]] | None = None
-    """Another command than the stage's own, which must refuse the file by name (status 1), or give what it gives on
+    """Another command than that of the stage, which must refuse the file by name (status 1), or give what it gives on
     the whole file."""
 
 
@@ -133,52 +132,44 @@ STORED = {
 """By kind."""
 
 
-def flips(stages: Sequence[Stage], scratch: Path, count: int, seed: int) -> Tally:
+def flips(trials: Trials, count: int) -> None:
     """Every kind of stored data of the stages in turn: made again and equal, or refused by name; nothing is silent."""
-    tally, random_ = Tally(), random.Random(seed)
-    by_name = {stage.name: stage for stage in stages}
-    kinds = {kind: stored for kind, stored in STORED.items() if stored.stage in by_name}
-    by_name = {name: stage for name, stage in by_name.items() if any(name == one.stage for one in kinds.values())}
-    expected, _ = undisturbed(tuple(by_name.values()), scratch)
+    tally, random_ = trials.tally, trials.random
+    stages = {stage.name: stage for stage in trials.stages}
+    kinds = {name: stored for name, stored in STORED.items() if stored.stage in stages}
     undamaged: dict[str, str] = {}
     for number in range(count):
-        kind = list(kinds)[number % len(kinds)]
-        stored = kinds[kind]
-        stage, folder = by_name[stored.stage], scratch / "flipped"
-        if stored.reader and kind not in undamaged:
-            _copy(whole(scratch, stage), folder)
-            one = run(stored.reader(folder), folder)
-            assert one.status == 0, one.output
-            undamaged[kind] = one.output
-        _copy(whole(scratch, stage), folder)
+        name = list(kinds)[number % len(kinds)]
+        stored, kind = kinds[name], f"bit in {name}"
+        stage, folder = stages[stored.stage], trials.scratch / "flipped"
+        if stored.reader and name not in undamaged:
+            _copy(trials.undisturbed(stage), folder)
+            end = run(stored.reader(folder), folder)
+            assert end.status == 0, end.output
+            undamaged[name] = end.output
+        _copy(trials.undisturbed(stage), folder)
         file = random_.choice([path for path in sorted(folder.glob(stored.files)) if path.stat().st_size])
-        data = bytearray(file.read_bytes())
-        data[random_.randrange(len(data))] ^= 1 << random_.randrange(8)
-        file.write_bytes(data)
-        for name in stored.spares:
-            shutil.rmtree(folder / name, ignore_errors=True)
-        tally.tried[f"bit in {kind}"] += 1
-        one = run(stored.reader(folder) if stored.reader else stage.command(folder), folder)
-        what = f"bit in {kind}"
-        tally.note(what, one)
-        named = file.name in one.output or file.parent.name in one.output or file.stem in one.output
-        if stored.reader:
-            refused = one.status == 1 or one.output != undamaged[kind]
-            tally.outcomes[f"{what}: {'refused' if refused else 'nothing changed'}"] += 1
-            if refused and not named:
-                tally.wrong.append(f"{what}: refused without a name: {one.output[-300:]}")
-            elif not refused and stage.outcome(folder) != expected[stage.name]:
-                tally.wrong.append(f"{what}: taken: {one.output[-300:]}")
-        elif one.status == 0:
-            how = "made again and said" if "made again" in one.output else "ended with status 0"
-            tally.outcomes[f"{what}: {how}"] += 1
-            compare(tally, what, one, stage, expected[stage.name], folder, whole(scratch, stage))
-        else:
-            tally.outcomes[f"{what}: refused"] += 1
+        file.write_bytes(flipped(file.read_bytes(), random_))
+        for removed in stored.spares:
+            shutil.rmtree(folder / removed, ignore_errors=True)
+        tally.tried[kind] += 1
+        end = run(stored.reader(folder) if stored.reader else stage.command(folder), folder)
+        tally.note(kind, end)
+        named = any(part in end.output for part in (file.name, file.parent.name, file.stem))
+        refused = end.status != 0 or (bool(stored.reader) and end.output != undamaged[name])
+        if refused:
+            tally.outcomes[f"{kind}: refused"] += 1
             if not named:
-                tally.wrong.append(f"{what}: refused without a name: {one.output[-300:]}")
-        print(f"{number + 1} flips, {len(tally.wrong)} wrong {tally.wrong[-1:]}", file=sys.stderr)
-    return tally
+                tally.wrong.append(f"{kind}: refused without a name: {end.output[-300:]}")
+        elif stored.reader:
+            tally.outcomes[f"{kind}: nothing changed"] += 1
+            if stage.outcome(folder) != trials.expected[stage.name]:
+                tally.wrong.append(f"{kind}: taken: {end.output[-300:]}")
+        else:
+            how = "made again, with a message" if "made again" in end.output else "ended with status 0"
+            tally.outcomes[f"{kind}: {how}"] += 1
+            trials.compare(kind, end, stage, folder)
+        tally.print_progress(number + 1, "flips")
 
 
 def _copy(source: Path, folder: Path) -> None:

@@ -81,9 +81,7 @@ def hostile_bytes(random_: random.Random, parameters: int | None = None) -> byte
             place[random_.choice(("x", "\u200b", "id", "command", "local"))] = copy.deepcopy(random_.choice(VALUES))
     data = json.dumps(raw, ensure_ascii=random_.random() < 0.5).encode("utf-8", "surrogatepass")
     if random_.random() < 0.1:
-        spoilt = bytearray(data)
-        spoilt[random_.randrange(len(spoilt))] ^= 1 << random_.randrange(8)
-        data = bytes(spoilt)
+        data = flipped(data, random_)
     return data[: random_.randrange(len(data))] if random_.random() < 0.03 else data
 
 
@@ -128,7 +126,7 @@ ANSWERS: dict[str, Callable[[random.Random], bytes]] = {
     "other numbers": lambda random_: _probe(random_.random(), 200),
     "other photos": lambda random_: _probe(0.5, random_.randrange(1, 150)),
     "photos twice": lambda random_: _probe(0.5, 200, twice=True),
-    "flipped bit": lambda random_: _flipped(_probe(0.5, 200), random_),
+    "flipped bit": lambda random_: flipped(_probe(0.5, 200), random_),
     "cut off": lambda random_: _probe(0.5, 200)[: random_.randrange(500)],
 }
 """Kinds of ``answers.npz`` that are damaged, a bomb, or say what the scores do not."""
@@ -157,7 +155,7 @@ def corpus(target: str) -> Iterator[bytes]:
 
 
 def write_board_folder(folder: Path, honest: int, hostile: int, seed: int) -> None:
-    """Result files of honest encoders, and hostile ones beside them: mutations, forgeries, and what is no file."""
+    """Result files of honest encoders, and hostile ones next to them: mutations, forgeries, and what is no file."""
     for i in range(honest):
         write_result(honest_result(f"timm/honest-{i}", i), folder / "honest" / f"{i:03d}" / "result.json")
     random_, spoilt = random.Random(seed), folder / "hostile"
@@ -175,7 +173,7 @@ def write_board_folder(folder: Path, honest: int, hostile: int, seed: int) -> No
             place.symlink_to("/etc/passwd")
         elif i % 50 == 3:
             os.mkfifo(Path(os.fsdecode(os.fsencode(place.parent) + b"/\xff\xfe\x1b[31m.json")))
-        elif i % 10 == 4:  # no honest scores beside answers that say otherwise
+        elif i % 10 == 4:  # scores that their answers contradict
             place.write_text(honest_result(f"timm/forged-{i}", i).to_json())
             place.with_name("answers.npz").write_bytes(_probe(0.0, 200))
         else:
@@ -229,7 +227,8 @@ def _saved(**arrays: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _flipped(data: bytes, random_: random.Random) -> bytes:
+def flipped(data: bytes, random_: random.Random) -> bytes:
+    """The data with one bit flipped."""
     spoilt = bytearray(data)
     spoilt[random_.randrange(len(spoilt))] ^= 1 << random_.randrange(8)
     return bytes(spoilt)

@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import io
 import os
-import random
 import signal
 import sys
 import tempfile
@@ -110,8 +109,3 @@ def run(argv: Sequence[str], folder: Path, run_folder: Path | None = None) -> En
     """A command from beginning to end; its log is next to ``folder``."""
     log = folder.with_name(f"{folder.name}.log")
     return ended(start(argv, run_folder or folder, log), log)
-
-
-def moment(random_: random.Random, seconds: float) -> float:
-    """When to break a run: any moment of it, the beginning as likely as the end."""
-    return random_.uniform(0.0, seconds)

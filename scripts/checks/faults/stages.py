@@ -78,8 +78,8 @@ def stages(data: Path, results: Path) -> tuple[Stage, ...]:
     def score(run: Path) -> list[str]:
         tasks = ["-t", "probe/resizing", "-t", "knn/resizing", "-t", "probe/sharpening"]
         where = ["-o", str(run / "out"), "--cache", str(run / "cache")]
-        asked = ["-m", "control:random-projection", "-d", f"folder:{data}", "--workers", "0", "-q"]
-        return ["score", *asked, *tasks, *where]
+        options = ["-m", "control:random-projection", "-d", f"folder:{data}", "--workers", "0", "-q"]
+        return ["score", *options, *tasks, *where]
 
     def build(run: Path) -> list[str]:
         what = ["folder", "--source", str(data), "--parameter", "resizing", "--workers", "1", "--assignment", "every"]
@@ -90,8 +90,19 @@ def stages(data: Path, results: Path) -> tuple[Stage, ...]:
 
     def sweep(run: Path) -> list[str]:
         models = ["-m", "control:random-projection", "-m", "control:jpeg-statistics"]
-        asked = [*models, "-d", f"folder:{data}", "-t", "probe/resizing", "-t", "knn/resizing", "--workers", "0", "-q"]
-        return ["sweep", *asked, "-o", str(run / "swept"), "--cache", str(run / "cache")]
+        options = [
+            *models,
+            "-d",
+            f"folder:{data}",
+            "-t",
+            "probe/resizing",
+            "-t",
+            "knn/resizing",
+            "--workers",
+            "0",
+            "-q",
+        ]
+        return ["sweep", *options, "-o", str(run / "swept"), "--cache", str(run / "cache")]
 
     def audit(run: Path) -> list[str]:
         return ["audit", f"folder:{data}", "-o", str(run / "audit"), "--pixels", "20", "--near-duplicates"]
@@ -139,27 +150,27 @@ def service_stages(results: Path, scratch: Path) -> Iterator[tuple[Stage, ...]]:
             where = ["--state", str(folder / "state"), "--allow-loopback", "--size", "o,l"]
             return ["build", "flickrexif", "fetch", *where, *NO_WAITING]
 
-        found = scratch / "found"
-        done = run(search(found), found)
+        searched = scratch / "searched"
+        done = run(search(searched), searched)
         assert done.status == 0, done.output
         yield (
             Stage("publish", publish, read=published, prepare=repository),
             Stage("search", search, read=_state),
-            Stage("fetch", fetch, read=_state, prepare=lambda folder: shutil.copytree(found, folder)),
+            Stage("fetch", fetch, read=_state, prepare=lambda folder: shutil.copytree(searched, folder)),
         )
 
 
 def _state(folder: Path) -> dict[str, str]:
     """Everything in a state but times and counts of tries."""
     state = folder / "state"
-    asked = {
+    columns_of = {
         "photos": "id, owner, title, month, uploaded, taken, licence, urls, rank, selected, exif_status, exif_error",
         "exif": "*",
         "files": "photo_id, size, url, status, path, sha256, bytes, content_type, error_class",
     }
     made = {}
     with closing(sqlite3.connect(state / "state.sqlite")) as db:
-        for table, columns in asked.items():
+        for table, columns in columns_of.items():
             rows = db.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall()
             made[table] = hashlib.sha256(repr(rows).encode()).hexdigest()
     for path in sorted((state / "files").rglob("*")):
@@ -170,14 +181,14 @@ def _state(folder: Path) -> dict[str, str]:
 
 def content(folder: Path, outputs: Sequence[str]) -> dict[str, str]:
     """SHA-256 by path of everything that a stage promises; of results without time and cost, of banks the rows."""
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for name in outputs:
         top = folder / name
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
             relative = path.relative_to(folder).as_posix()
             if path.is_file() and path.name not in ("lock", *RUN_DEPENDENT):
-                found[relative] = hashlib.sha256(_plain(path)).hexdigest()
-    return found
+                hashes[relative] = hashlib.sha256(_plain(path)).hexdigest()
+    return hashes
 
 
 def _plain(path: Path) -> bytes:
@@ -197,11 +208,11 @@ def _plain(path: Path) -> bytes:
     return json.dumps(raw, sort_keys=True).encode()
 
 
-def difference(whole: Path, found: Path, name: str) -> str:
+def difference(whole: Path, disturbed: Path, name: str) -> str:
     """What of a JSON file is not as in the undisturbed run: the first few places and their two values."""
-    if not name.endswith(".json") or not (whole / name).is_file() or not (found / name).is_file():
+    if not name.endswith(".json") or not (whole / name).is_file() or not (disturbed / name).is_file():
         return ""
-    one, other = (dict(_leaves(json.loads(_plain(folder / name)))) for folder in (whole, found))
+    one, other = (dict(_leaves(json.loads(_plain(folder / name)))) for folder in (whole, disturbed))
     places = [place for place in {**one, **other} if one.get(place) != other.get(place)]
     return "; ".join(f"{place}: {str(one.get(place))[:80]} was {str(other.get(place))[:80]}" for place in places[:3])
 

@@ -3,7 +3,8 @@
     python -m scripts.checks.gpu [--photos DIR] [--only PART,...] [--json FILE]
 
 About ten minutes, each part bounded, without a network, from a bare checkout: it needs torch, numpy, pillow and tqdm;
-timm for networks (their weights are random), numba for the exact engine, scipy for the probe. What cannot run is said.
+timm for networks (their weights are random), numba for the exact engine, scipy for the probe. The table names
+what could not run.
 Status 1 if a pixel or an embedding differs by more than rounding, or a part fails.
 ``--device cpu --quick`` uses tiny sizes, to see that it runs; its figures mean nothing.
 """
@@ -97,7 +98,7 @@ LIMITS_S = {
     "makers": 80, "waits": 30, "pipeline": 90, "memory": 25, "compiled": 60, "blocks": 10, "rows": 20, "knn": 35,
     "probe": 40, "several": 60,
 }  # fmt: skip
-"""Of each part, in their order; several cards take theirs only where there are some."""
+"""Of each part, in their order; `several` runs only where there are several cards."""
 
 
 def _parts(args: argparse.Namespace) -> dict[str, Part]:

@@ -50,12 +50,12 @@ def attention(device: torch.device, quick: bool) -> Iterator[Row]:
     for name in ("as torch chooses", "MATH", "EFFICIENT_ATTENTION"):
         try:
             with rounded_as_asked(), torch.inference_mode(), _kernel(name):
-                found = functional.scaled_dot_product_attention(*there).cpu().double()
+                result = functional.scaled_dot_product_attention(*there).cpu().double()
         except RuntimeError as error:
             note = readable_line(error, 80)
             yield Row(f"float32, {name.lower()}: not available", float("nan"), "", note=note)
             continue
-        worst = float(((found - expected).norm(dim=-1) / expected.norm(dim=-1)).max())
+        worst = float(((result - expected).norm(dim=-1) / expected.norm(dim=-1)).max())
         note = f"{' x '.join(map(str, shape))}; TF32 would give 1e-3"
         yield Row(f"float32, {name.lower()}", worst, "of the length", note=note, wrong=worst > STEADY)
 
@@ -85,14 +85,14 @@ def layouts(device: torch.device, quick: bool) -> Iterator[Row]:
         pixels = torch.rand((8 if quick else BATCH, 3, side, side)).to(device, kind)
         channels_last = pixels.contiguous(memory_format=torch.channels_last)
 
-        ours, theirs = medians_on(
+        last_s, plain_s = medians_on(
             device, partial(_forward, last, channels_last), partial(_forward, plain, pixels), rounds=1 if quick else 5
         )
         apart = (_forward(last, channels_last) - _forward(plain, pixels)).float().norm(dim=1)
         worst = float((apart / _forward(plain, pixels).float().norm(dim=1)).max())
-        note = f"{len(pixels)} views, {len(pixels) / ours:.0f} views/s; they differ by {worst:.1e} of the length"
+        note = f"{len(pixels)} views, {len(pixels) / last_s:.0f} views/s; they differ by {worst:.1e} of the length"
         wrong = dtype == "float32" and worst > STEADY
-        yield Row(f"{name}, {dtype}: channels last", theirs / ours, "times as fast", note=note, wrong=wrong)
+        yield Row(f"{name}, {dtype}: channels last", plain_s / last_s, "times as fast", note=note, wrong=wrong)
 
 
 def repeats(device: torch.device, quick: bool) -> Iterator[Row]:

@@ -37,7 +37,7 @@ NEAR = 1e-4
 def memory(device: torch.device, quick: bool) -> Iterator[Row]:
     """A pass, kNN and a probe with so little memory that the first tries do not fit: the same answers."""
     if device.type != "cuda":
-        yield Row("only a card can be told to have less", float("nan"), "")
+        yield Row("only a card can have less memory", float("nan"), "")
         return
     encoder = random_network(TINY[0] if quick else VIT, device, "float32")
     photos = photo_set(6 if quick else 32, quick)
@@ -45,7 +45,7 @@ def memory(device: torch.device, quick: bool) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="camtrace-") as folder:
         _, bank = fill(Path(folder) / "all", photos, encoder, "cpu", 0)
         side = views_of(encoder, device, photos=1).shape[1]
-        for share in (8, 3):  # batches of float pixels that fit beside the weights
+        for share in (8, 3):  # batches of float pixels that fit with the weights
             with _only(device, share * BATCH * 3 * side**2 * 4):
                 _, less = fill(Path(folder) / str(share), photos, encoder, "cpu", 0)
             worst = max(_apart(less.view(n, rows)[:], bank.view(n, rows)[:]) for n in NAMES)
@@ -107,9 +107,9 @@ def compiled(device: torch.device, quick: bool) -> Iterator[Row]:
         expected = eager.embed(views).numpy()
         worst = max(_apart(one.numpy(), expected[: len(one)]) for one in found)
         work = (partial(fast.embed, views), partial(eager.embed, views))
-        ours, theirs = medians_on(device, *work, rounds=1 if quick else 3)
+        compiled_s, eager_s = medians_on(device, *work, rounds=1 if quick else 3)
         note = f"compiled in {took:.0f} s, batches of {len(views)}, 10, 1 and 7; {worst:.1e} of the length from eager"
-        yield Row(f"{name}: compiled", theirs / ours, "times as fast", note=note, wrong=worst > NEAR)
+        yield Row(f"{name}: compiled", eager_s / compiled_s, "times as fast", note=note, wrong=worst > NEAR)
 
 
 def blocks(device: torch.device, quick: bool) -> Iterator[Row]:

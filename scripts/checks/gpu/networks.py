@@ -79,7 +79,7 @@ def stages(device: torch.device, quick: bool) -> Iterator[Row]:
 def _on_device(
     device: torch.device, encoder: Encoder, file: bytes, count: int, mixed: bool, rounds: int
 ) -> Iterator[Row]:
-    """Views of one batch of photos, in memory already; every time other photos, with random scales of their own."""
+    """Views of one batch of photos, in memory already; every time other photos, each with a random scale."""
     photo = torch.from_numpy(np.array(decode_rgb(file)))
     height, width, _ = photo.shape
     sizes = [(width - 3 * i % 50, height - 2 * i % 40) if mixed else (width, height) for i in range(count)]
@@ -179,7 +179,7 @@ def _embedded(encoder: Encoder, views: torch.Tensor) -> np.ndarray:
 
 
 def mixed_files(count: int, quick: bool) -> Sequence[bytes]:
-    """JPEG files each of its own size, with the same pixels on average as ``files_of_one_size``."""
+    """JPEG files of different sizes, with the same pixels on average as ``files_of_one_size``."""
     width, height = (96, 64) if quick else (500, 375)
     return _repeated([(width - 3 * i % 90, height + 2 * i % 60) for i in range(min(count, SCENES))], count)
 

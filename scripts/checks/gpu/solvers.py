@@ -41,9 +41,9 @@ def knn(device: torch.device, quick: bool) -> Iterator[Row]:
                 for part in queries.split(max(1, (1 << 28) // len(bank))):
                     (part @ bank.T).topk(K, dim=1)
 
-    ours, floor = medians_on(device, suite, with_top, rounds=1 if quick else 3)
+    took, floor = medians_on(device, suite, with_top, rounds=1 if quick else 3)
     what = "all six set-ups, over products and top-k"
-    yield Row(what, ours / floor, "of this time", note=f"{classes**2} products by torch, banks on the device already")
+    yield Row(what, took / floor, "of this time", note=f"{classes**2} products by torch, banks on the device already")
 
 
 def probe(device: torch.device, quick: bool) -> Iterator[Row]:
@@ -72,10 +72,10 @@ def _against_products(
 ) -> Iterator[Row]:
     with Recorder() as recorder:
         run()
-    ours, floor = medians_on(device, run, recorder.replay(), rounds=1 if quick else 3)
+    took, floor = medians_on(device, run, recorder.replay(), rounds=1 if quick else 3)
     count = sum(recorder.products.values())
-    yield Row(what, ours, "s", note=note)
-    yield Row(f"{what}, over its products", ours / floor, "of this time", note=f"{count:,} products take {floor:.3g} s")
+    yield Row(what, took, "s", note=note)
+    yield Row(f"{what}, over its products", took / floor, "of this time", note=f"{count:,} products take {floor:.3g} s")
 
 
 _FIRST_FACTOR = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}

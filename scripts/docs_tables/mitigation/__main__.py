@@ -4,10 +4,10 @@
     python -m scripts.docs_tables.mitigation --only simcams --encoder control:jpeg-statistics --work work
     python -m scripts.docs_tables.mitigation --kept --work work --write docs/mitigation.md
 
-Parts, each by ``camtrace erase``'s own protocol: ``imagenette`` and ``simcams`` fit every method to a trace and tell
+Parts, each by the protocol of ``camtrace erase``: ``imagenette`` and ``simcams`` fit every method to a trace and report
 what three readers read before and after; ``transfer`` fits on simulated photos and reads real ones, and the reverse;
-``curve`` fits on more and more photos; ``cost`` times a fit on random numbers against one bare pass over them. What is
-done is kept in ``--work``, and each part is written between its own marks of the document, if it has something to say.
+``curve`` fits on more and more photos; ``cost`` times a fit on random numbers against one bare pass over them. Results
+stay in ``--work``, and each part is written between its marks in the document, if there is something to write.
 """
 
 from __future__ import annotations

@@ -16,22 +16,22 @@ VIEWS, DIMENSION = 14, 768
 
 
 def cost(args: Namespace) -> str:
-    """Of LEACE on photos x 768 x 14 views, each in a process of its own, on one thread; processor seconds, not wall."""
+    """Of LEACE on photos x 768 x 14 views, each in its own process, on one thread; processor seconds, not wall."""
     from benchmark.results import markdown_table
 
     rows = []
     for photos in args.cost_photos:
-        kept = args.work / "cost" / f"{photos}.json"
-        if not kept.is_file():
+        stored = args.work / "cost" / f"{photos}.json"
+        if not stored.is_file():
             if args.kept:
                 continue
             one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-            fit = apart(f"{__name__}:one_fit", photos, str(args.work), **one_thread)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(fit), "utf-8")
-        found = json.loads(kept.read_text("utf-8"))
-        took = found["pass_s"], found["fit_s"], found["fit_s"] / found["pass_s"], found["solve_s"]
-        rows.append([f"{photos:,}", *(f"{value:.1f}" for value in took), f"{found['peak_mb']:.0f}"])
+            figures = apart(f"{__name__}:one_fit", photos, str(args.work), **one_thread)
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            stored.write_text(json.dumps(figures), "utf-8")
+        figures = json.loads(stored.read_text("utf-8"))
+        took = figures["pass_s"], figures["fit_s"], figures["fit_s"] / figures["pass_s"], figures["solve_s"]
+        rows.append([f"{photos:,}", *(f"{value:.1f}" for value in took), f"{figures['peak_mb']:.0f}"])
     if not rows:
         return ""
     header = [

@@ -24,7 +24,7 @@ def erased(
     method: str,
     also: Sequence[Any] = (),
     seed: int = 0,
-    **asked: Any,
+    **more: Any,
 ) -> dict | None:
     """What ``eraser.json`` says, made where it is not there.
 
@@ -32,10 +32,10 @@ def erased(
         folder: of the eraser.
         work: its cache of embeddings is below.
         encoder, photos: None where nothing is to be made.
-        trace, method, also, seed, asked: as ``Asking`` and ``erase_trace`` have them.
+        trace, method, also, seed, more: as ``Asking`` and ``erase_trace`` have them.
 
     Returns:
-        None where the method cannot be fitted, which is said, or where nothing was to be made.
+        None where the method cannot be fitted, which is printed, or where nothing was to be made.
     """
     from benchmark.erasing import Asking, erase_trace, save_erased
     from benchmark.options import RunOptions
@@ -48,7 +48,7 @@ def erased(
         options = RunOptions(seed=seed, readers=",".join(READERS), mask_ratio=0.0, workers=0, device="cpu", cache=cache)
         wall, processor = time.perf_counter(), time.process_time()
         try:
-            asking = Asking(trace, method, options, drop_leaks=True, **asked)
+            asking = Asking(trace, method, options, drop_leaks=True, **more)
             made = erase_trace(encoder, photos, asking, also=also)
         except CamtraceError as error:
             print(f"{encoder.info.id} {method} {trace}: {error}", file=sys.stderr)
@@ -59,11 +59,11 @@ def erased(
     return json.loads((folder / "eraser.json").read_text("utf-8"))
 
 
-def loaded(name: str, kept: bool) -> Any:
+def loaded(name: str, only_stored: bool) -> Any:
     """The encoder; None where nothing is to be made."""
     from benchmark.encoders import load_encoder
 
-    return None if kept else load_encoder(name, device="cpu")
+    return None if only_stored else load_encoder(name, device="cpu")
 
 
 def simulated(work: Path, spec: str, limit: int | None, seed: int = 0) -> Any:
@@ -75,23 +75,23 @@ def simulated(work: Path, spec: str, limit: int | None, seed: int = 0) -> Any:
 
     photos = open_photos(spec, seed=seed)
     photos = photos.limited(limit) if limit else photos
-    kept = work / "rendered" / f"{photos.question_hash()}.npz"
-    if not kept.is_file():
-        kept.parent.mkdir(parents=True, exist_ok=True)
+    stored = work / "rendered" / f"{photos.question_hash()}.npz"
+    if not stored.is_file():
+        stored.parent.mkdir(parents=True, exist_ok=True)
         files = [np.frombuffer(photos.read(i), np.uint8) for i in range(len(photos))]
-        with kept.open("wb") as stream:
+        with stored.open("wb") as stream:
             np.savez(stream, bytes=np.concatenate(files), sizes=[len(file) for file in files])
-    with np.load(kept) as found:
-        ends = np.cumsum(found["sizes"])
-        files = tuple(part.tobytes() for part in np.split(found["bytes"], ends[:-1]))
+    with np.load(stored) as arrays:
+        ends = np.cumsum(arrays["sizes"])
+        files = tuple(part.tobytes() for part in np.split(arrays["bytes"], ends[:-1]))
     return dataclasses.replace(photos, source=MemorySource(files), rows=np.arange(len(files), dtype=np.int64))
 
 
-def read_by(found: Mapping[str, Any], data: str | None = None) -> dict[str, dict]:
-    """What each reader read of the trace: rows of ``measured`` by reader, of the data set's own photos or of others."""
-    rows = [row for row in found["measured"] if row["kind"] == "trace"]
-    own = found["measured"][0]["data"]
-    return {row["reader"]: row for row in rows if row["data"] == (data or own)}
+def read_by(eraser: Mapping[str, Any], data: str | None = None) -> dict[str, dict]:
+    """What each reader read of the trace: rows of ``measured`` by reader; ``data``: another data set than the fit's."""
+    rows = [row for row in eraser["measured"] if row["kind"] == "trace"]
+    data_set = eraser["measured"][0]["data"]
+    return {row["reader"]: row for row in rows if row["data"] == (data or data_set)}
 
 
 def value(row: Mapping[str, Any], when: str) -> str:
@@ -108,6 +108,6 @@ def difference(row: Mapping[str, Any] | None) -> str:
     return f"{100 * row['difference']:+.1f} ({100 * row['low']:+.1f} to {100 * row['high']:+.1f})"
 
 
-def named(method: str, found: Mapping[str, Any]) -> str:
-    """The method, and whether it has to be told labels."""
-    return method + (" (labels at test time)" if found["labels_at_test_time"] else "")
+def named(method: str, eraser: Mapping[str, Any]) -> str:
+    """The method, and whether it needs labels at test time."""
+    return method + (" (labels at test time)" if eraser["labels_at_test_time"] else "")

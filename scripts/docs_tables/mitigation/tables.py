@@ -76,22 +76,22 @@ def _tables(args: Namespace, name: str, trace: str, opened: Any, also: list[Any]
             method: erased(folder / method, args.work, model, photos, trace, method=method, also=also)
             for method in order
         }
-        done = {method: found for method in METHODS if (found := made[method])}
-        for method, found in done.items():
-            measured = {(row["task"], row["metric"]): row for row in found["measured"]}
-            reads = read_by(found)
-            counts = [str(found["n_photos"]), str(reads["linear"]["n"])]
+        done = {method: eraser for method in METHODS if (eraser := made[method])}
+        for method, eraser in done.items():
+            measured = {(row["task"], row["metric"]): row for row in eraser["measured"]}
+            reads = read_by(eraser)
+            counts = [str(eraser["n_photos"]), str(reads["linear"]["n"])]
             if method == next(iter(done)):
                 rows.append([encoder, "before", "-", counts[1], *(value(reads[r], "before") for r in READERS)])
-            rows.append([encoder, named(method, found), *counts, *(value(reads[r], "after") for r in READERS)])
-            costs.append([encoder, named(method, found), *(difference(measured.get(which)) for which in COSTS)])
+            rows.append([encoder, named(method, eraser), *counts, *(value(reads[r], "after") for r in READERS)])
+            costs.append([encoder, named(method, eraser), *(difference(measured.get(which)) for which in COSTS)])
             chance = f"{100 * reads['linear']['chance']:.1f}"
     if not rows:
         return ""
     header = ["encoder", "method", *COSTS.values()]
-    kept = [i for i, column in enumerate(zip(*costs, strict=True)) if i < 2 or any(cell != "-" for cell in column)]
+    used = [i for i, column in enumerate(zip(*costs, strict=True)) if i < 2 or any(cell != "-" for cell in column)]
     readers = markdown_table(["encoder", "method", "fit", "unseen", *READERS], rows)
-    cost = markdown_table([header[i] for i in kept], [[row[i] for i in kept] for row in costs])
+    cost = markdown_table([header[i] for i in used], [[row[i] for i in used] for row in costs])
     return (
         f"### {trace} on {name}\n\nAccuracy of each reader, %; chance {chance} %.\n\n{readers}\n\n"
         f"Paired differences in points, after minus before.\n\n{cost}"
@@ -110,7 +110,7 @@ FIT_SHARE = 0.82
 """Of the train photos: 980 of 1,196."""
 
 TESTED = 200
-"""Photos of all that readers are asked about."""
+"""Photos of all that readers are tested on."""
 
 
 def curve(args: Namespace) -> str:
@@ -124,19 +124,20 @@ def curve(args: Namespace) -> str:
             folder = args.work / "curve" / method / str(seed)
             made = folder / "eraser.json"
             photos = None if args.kept or made.is_file() else _split(args.photos, seed)
-            asked = {"sizes": CURVE_SIZES, "fit_share": FIT_SHARE}
-            found = erased(folder, args.work, model, photos, "jpeg", method=method, seed=seed, **asked)
-            for at, point in enumerate(found["curve"] if found else ()):
+            options = {"sizes": CURVE_SIZES, "fit_share": FIT_SHARE}
+            eraser = erased(folder, args.work, model, photos, "jpeg", method=method, seed=seed, **options)
+            for at, point in enumerate(eraser["curve"] if eraser else ()):
                 points.setdefault(at, []).append(point)
-            if found:
-                n = found["curve"][0]["n"]
-                facts = f"{n} unseen photos, chance {100 * found['curve'][0]['chance']:.1f} %"
+            if eraser:
+                n = eraser["curve"][0]["n"]
+                facts = f"{n} unseen photos, chance {100 * eraser['curve'][0]['chance']:.1f} %"
         for of_size in points.values():
             sizes = sorted({point["photos"] for point in of_size})
-            told = " to ".join(f"{n:,}" for n in ((sizes[0], sizes[-1]) if len(sizes) > 1 else sizes))
+            photo_counts = " to ".join(f"{n:,}" for n in ((sizes[0], sizes[-1]) if len(sizes) > 1 else sizes))
             cells = [_spread([100 * point["readers"][reader]["value"] for point in of_size]) for reader in READERS]
             gone = sum(p["readers"]["linear"]["low"] <= p["chance"] for p in of_size)
-            rows.append([method, "none (before)" if told == "0" else told, *cells, f"{gone} of {len(of_size)}"])
+            fitted_on = "none (before)" if photo_counts == "0" else photo_counts
+            rows.append([method, fitted_on, *cells, f"{gone} of {len(of_size)}"])
     if not rows:
         return ""
     header = ["method", "photos of the fit", *(f"{reader}, %" for reader in READERS), "linear at chance"]
@@ -149,7 +150,7 @@ def _spread(values: list[float]) -> str:
 
 
 def _split(folder: Any, seed: int) -> Any:
-    """All photos, ``TESTED`` of them to be asked about, the same number of each class."""
+    """All photos, ``TESTED`` of them to be tested on, the same number of each class."""
     import numpy as np
 
     from builders.kinds import open_photos

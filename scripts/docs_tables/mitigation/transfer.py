@@ -52,7 +52,7 @@ def _matrix(args: Namespace, trace: str, sets: dict[str, Any]) -> str:
     folder = args.work / "transfer" / trace
     model, measured = loaded(ENCODER, args.kept), {}
     for name, photos in sets.items():
-        try:  # what each own fit leaves to be measured on: readers learn from the same photos whoever was fitted
+        try:  # what each fit leaves to be measured on: readers learn from the same photos for every fit
             measured[name] = sides_of(photos, trace, seed=0, drop_leaks=True).photos
         except CamtraceError as error:
             print(f"{trace} on {name}: {error}")
@@ -61,25 +61,25 @@ def _matrix(args: Namespace, trace: str, sets: dict[str, Any]) -> str:
         for home in sets or sorted(path.name for path in folder.glob("*")):
             also = [photos for name, photos in measured.items() if name != home]
             photos = sets.get(home)
-            found = erased(folder / home / method, args.work, model, photos, trace, method=method, also=also)
-            if found:
-                fits[home, method] = found
+            eraser = erased(folder / home / method, args.work, model, photos, trace, method=method, also=also)
+            if eraser:
+                fits[home, method] = eraser
     rows, seen = [], {}
-    for (home, method), found in fits.items():
+    for (home, method), eraser in fits.items():
         reads = {}
-        for row in found["measured"]:
+        for row in eraser["measured"]:
             if row["kind"] == "trace":
                 reads[_short(row["data"]), row["reader"]] = row
                 seen.setdefault(_short(row["data"]), row)
-        rows.append((home, method, found, reads))
+        rows.append((home, method, eraser, reads))
     if not rows:
         return ""
     columns = [(data, reader) for data in sorted(seen, reverse=True) for reader in READERS]
     before = {key: row for _, _, _, reads in rows for key, row in reads.items()}
     cells = [["nothing", "-", "-", *(value(before[c], "before") if c in before else "-" for c in columns)]]
-    for home, method, found, reads in rows:
+    for home, method, eraser, reads in rows:
         got = (value(reads[c], "after") if c in reads else "-" for c in columns)
-        cells.append([home, method, str(found["n_photos"]), *got])
+        cells.append([home, method, str(eraser["n_photos"]), *got])
     header = ["fitted on", "method", "photos", *(f"{data}, {reader}" for data, reader in columns)]
     counts = ", ".join(
         f"{row['n']} unseen photos of {data} (chance {100 * row['chance']:.1f} %)" for data, row in seen.items()

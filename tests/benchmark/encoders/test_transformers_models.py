@@ -1,4 +1,4 @@
-"""Encoders of transformers: families against the library by hand (``scripts/check_families.py`` tries all of them)."""
+"""Encoders of transformers: families against the library by hand (``tests/encoders_by_hand`` tries all of them)."""
 
 from __future__ import annotations
 

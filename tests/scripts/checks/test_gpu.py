@@ -79,7 +79,7 @@ def test_gpu_check__quick_on_a_bare_checkout(tmp_path, photo_folder):
     assert {what for what in by_part["makers"] if "engine" in what} == {"the exact engine is not here"}
     assert by_part["makers"]["by 1 workers with Pillow"]["value"] > 0
     assert 0 <= by_part["waits"]["encoders without views, views by 0 workers"]["value"] <= 1
-    assert list(by_part["memory"]) == ["only a card can be told to have less"]
+    assert list(by_part["memory"]) == ["only a card can have less memory"]
     assert set(by_part["compiled"]) == {"test_vit: compiled", "test_resnet: compiled"}
     assert by_part["rows"]["the same from the host's memory"]["value"] > 0
 
