@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,83 +105,80 @@ def by_hand(case: Case, folder: Path, pictures: list[Image.Image]) -> tuple[np.n
 
 def try_case(name: str, case: Case, below: Path) -> Row:
     """A family of transformers."""
-    folder = Path(tempfile.mkdtemp(dir=below))
-    family = ""
-    try:
-        save(case, folder)
-        family = json.loads((folder / "config.json").read_text())["model_type"]
-        spec = f"local-dir:{folder}" + (f"?{case.options}" if case.options else "")
-        try:
-            encoder = load_encoder(spec, device="cpu", runtime="torch")
-        except CamtraceError as error:
-            sentence = str(error).replace(f"local-dir:{folder.name}", "it")
-            fine = case.by_hand is None and case.words in sentence and "\n" not in sentence
-            return Row(name, "refused" if fine else "WRONG", sentence, family=family)
-        if case.by_hand is None:
-            return Row(name, "WRONG", f"is not refused: {encoder.info.pooling}")
-        expected, model, inputs = by_hand(case, folder, photos())
-        found = embed(encoder, photos())
-        error, head = relative_error(found, expected), None
-        if case.head is not None:
-            with torch.no_grad():
-                logits = torch.cat([case.logits(model, one) for one in inputs]).numpy()
-                head = relative_error(case.head(model, torch.from_numpy(found)).numpy(), logits)
-        fine = error < LIMIT and (head is None or head < LIMIT) and case.words in encoder.info.pooling
-        head_error = f"{head:.0e}" if head is not None else ""
-        return Row(
-            name,
-            "right" if fine else "WRONG",
-            encoder.info.pooling,
-            made_by(encoder.preprocess),
-            f"{error:.0e}",
-            head_error,
-            family,
-        )
-    except Exception as error:  # a row with an error, and the others go on
-        return Row(name, "WRONG", kind_and_line(error))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return _in_folder(name, below, partial(_case_row, name, case))
 
 
 def try_timm(name: str, below: Path) -> Row:
     """A name of timm: its own architecture, thinner, its own preprocessing."""
+    return _in_folder(name, below, partial(_timm_row, name))
+
+
+def _in_folder(name: str, below: Path, make_row: Callable[[Path], Row]) -> Row:
+    """The row of a trial in a new folder; one that fails is a row with an error, and the others go on."""
+    with tempfile.TemporaryDirectory(dir=below) as folder:
+        try:
+            return make_row(Path(folder))
+        except Exception as error:
+            return Row(name, "WRONG", kind_and_line(error))
+
+
+def _case_row(name: str, case: Case, folder: Path) -> Row:
+    save(case, folder)
+    family = json.loads((folder / "config.json").read_text())["model_type"]
+    spec = f"local-dir:{folder}" + (f"?{case.options}" if case.options else "")
+    try:
+        encoder = load_encoder(spec, device="cpu", runtime="torch")
+    except CamtraceError as error:
+        sentence = str(error).replace(f"local-dir:{folder.name}", "it")
+        fine = case.by_hand is None and case.words in sentence and "\n" not in sentence
+        return Row(name, "refused" if fine else "WRONG", sentence, family=family)
+    if case.by_hand is None:
+        return Row(name, "WRONG", f"is not refused: {encoder.info.pooling}")
+    expected, model, inputs = by_hand(case, folder, photos())
+    embeddings, head = embed(encoder, photos()), None
+    if case.head is not None:
+        with torch.no_grad():
+            logits = torch.cat([case.logits(model, one) for one in inputs]).numpy()
+            head = relative_error(case.head(model, torch.from_numpy(embeddings)).numpy(), logits)
+    row = _compared(name, family, encoder, relative_error(embeddings, expected), head)
+    return row if case.words in encoder.info.pooling else replace(row, verdict="WRONG")
+
+
+def _timm_row(name: str, folder: Path) -> Row:
     import timm
     from timm.data import create_transform, resolve_model_data_config
     from timm.models import save_for_hf
 
-    folder = Path(tempfile.mkdtemp(dir=below))
-    try:
-        options = _thin(name)
-        torch.manual_seed(0)
-        model = timm.create_model(name, pretrained=False, **options).eval()
-        save_for_hf(model, folder, model_args=options)
-        encoder = load_encoder(f"local-dir:{folder}", device="cpu", runtime="torch")
-        transform = create_transform(**resolve_model_data_config(model), is_training=False)
-        with torch.no_grad():
-            pixels = torch.stack([transform(p) for p in photos()])
-            before_head = model.forward_head(model.forward_features(pixels), pre_logits=True)
-            expected = before_head.mean((2, 3)).numpy() if before_head.ndim == 4 else before_head.numpy()
-            found, head = embed(encoder, photos()), None
-            classifier = model.get_classifier()
-            if isinstance(classifier, torch.nn.Linear):
-                head = relative_error(classifier(torch.from_numpy(found)).numpy(), model(pixels).numpy())
-        error = relative_error(found, expected)
-        fine = error < LIMIT and expected.ndim == 2 and (head is None or head < LIMIT)
-        head_error = f"{head:.0e}" if head is not None else ""
-        words = re.sub(r"SelectAdaptivePool2d.*", "avg)", encoder.info.pooling)
-        return Row(
-            name,
-            "right" if fine else "WRONG",
-            words,
-            made_by(encoder.preprocess),
-            f"{error:.0e}",
-            head_error,
-            name.partition(".")[0],
-        )
-    except Exception as error:  # a row with an error, and the others go on
-        return Row(name, "WRONG", kind_and_line(error))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    options = _thin(name)
+    torch.manual_seed(0)
+    model = timm.create_model(name, pretrained=False, **options).eval()
+    save_for_hf(model, folder, model_args=options)
+    encoder = load_encoder(f"local-dir:{folder}", device="cpu", runtime="torch")
+    transform = create_transform(**resolve_model_data_config(model), is_training=False)
+    with torch.no_grad():
+        pixels = torch.stack([transform(p) for p in photos()])
+        before_head = model.forward_head(model.forward_features(pixels), pre_logits=True)
+        expected = before_head.mean((2, 3)).numpy() if before_head.ndim == 4 else before_head.numpy()
+        embeddings, head = embed(encoder, photos()), None
+        classifier = model.get_classifier()
+        if isinstance(classifier, torch.nn.Linear):
+            head = relative_error(classifier(torch.from_numpy(embeddings)).numpy(), model(pixels).numpy())
+    row = _compared(name, name.partition(".")[0], encoder, relative_error(embeddings, expected), head)
+    words = re.sub(r"SelectAdaptivePool2d.*", "avg)", row.words)
+    return replace(row, words=words) if expected.ndim == 2 else replace(row, words=words, verdict="WRONG")
+
+
+def _compared(name: str, family: str, encoder: Encoder, error: float, head: float | None) -> Row:
+    fine = error < LIMIT and (head is None or head < LIMIT)
+    return Row(
+        name,
+        "right" if fine else "WRONG",
+        encoder.info.pooling,
+        path=made_by(encoder.preprocess),
+        error=f"{error:.0e}",
+        head=f"{head:.0e}" if head is not None else "",
+        family=family,
+    )
 
 
 def _thin(name: str) -> dict[str, Any]:
