@@ -1,4 +1,4 @@
-"""Every family that is tried, and the table of docs/encoders.md.
+"""Every family that is tried, and their table for the documentation.
 
     python -m tests.encoders_by_hand.table [--only NAME ...] [--no-timm] [--markdown FILE]
 
@@ -21,7 +21,7 @@ from tests.encoders_by_hand.case import Case
 from tests.encoders_by_hand.trial import Row, try_case, try_timm, versions
 
 MARK = re.compile(r"<!-- by \S*(check_families|encoders_by_hand)\S* -->")
-"""Where the tables begin in a document."""
+"""Where the tables begin in a document that has other text."""
 
 CASES: dict[str, Case] = {**flat.CASES, **pyramids.CASES, **two_towers.CASES, **vision_language.CASES, **refused.CASES}
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="encoders against the library called by hand")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these families and names of timm alone")
     parser.add_argument("--no-timm", action="store_true", help="families of transformers alone")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables into FILE, from the mark on")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables into FILE (after its mark)")
     options = parser.parse_args(arguments)
 
     def chosen(names: Sequence[str]) -> list[str]:
@@ -65,11 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     summary = f"{_counts('transformers', families)}\n{_counts('timm', others)}\n{versions()}"
     print(summary)
     if options.markdown:
-        page = options.markdown.read_text(encoding="utf-8")
-        if not (mark := MARK.search(page)):
-            parser.error(f"{options.markdown} has no mark {MARK.pattern}")
+        page = options.markdown.read_text(encoding="utf-8") if options.markdown.exists() else ""
+        mark = MARK.search(page)
         tables = [_markdown("transformers", families), _markdown("timm", others)]
-        text = "\n\n".join([page[: mark.end()], summary.replace("\n", "  \n"), *tables])
+        text = "\n\n".join([*([page[: mark.end()]] if mark else []), summary.replace("\n", "  \n"), *tables])
         options.markdown.write_text(text + "\n", encoding="utf-8")
     return int(any(row.verdict == "WRONG" for row in [*families, *others]))
 
