@@ -1,0 +1,1 @@
+"""Untrusted files and broken machines: ``python -m scripts.checks.faults``."""

@@ -1,0 +1,1 @@
+"""What a CUDA machine does: ``python -m scripts.checks.gpu``."""
