@@ -39,6 +39,7 @@ PLACES = {
 """Where an import stands -> the extras that it may come from, beside the base. The first that fits counts."""
 
 COMES_ALONG = {
+    "_typeshed": "types for mypy, which brings them",
     "hf_xet": "huggingface_hub's own, imported only beside it",
     "llvmlite": "numba's own compiler, at the version that numba asks for",
     "atheris": "scripts/checks/faults/parser_fuzz.py is guided by it where somebody installed it",

@@ -1,7 +1,7 @@
-"""Writes the table of ``docs/preset.md``: the transform of each of the study's 47 encoders under ``--preset iccv2025``.
+"""The table of ``docs/reference/presets.md``: transforms of the study's 47 encoders under ``--preset iccv2025``.
 
 python -m scripts.docs_tables.study_transforms            # prints the table
-python -m scripts.docs_tables.study_transforms --write    # puts it between the markers of docs/preset.md
+python -m scripts.docs_tables.study_transforms --write    # puts it between the markers of docs/reference/presets.md
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmark.encoders.provenance import STUDY
 from benchmark.report import markdown_table
 from builders.files import write_text_atomically
 
-PAGE = Path(__file__).parents[2] / "docs" / "preset.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "presets.md"
 BEGIN, END = re.compile(r"<!-- \S*study_transforms\S* begins -->"), "<!-- and ends -->"
 
 
@@ -44,7 +44,7 @@ def page_with(text: str, made: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put it into docs/preset.md")
+    parser.add_argument("--write", action="store_true", help="put it into docs/reference/presets.md")
     if parser.parse_args().write:
         write_text_atomically(PAGE, page_with(PAGE.read_text(encoding="utf-8"), table()))
     else:

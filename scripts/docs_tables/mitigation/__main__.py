@@ -1,8 +1,8 @@
-"""What docs/mitigation.md says was measured: tables, transfer, the sample-size curve, time and memory of a fit.
+"""What docs/reference/erasers-measured.md says was measured: tables, transfer, the sample-size curve, time and memory of a fit.
 
-    python -m scripts.docs_tables.mitigation --photos /data/imagenette --work work --write docs/mitigation.md
+    python -m scripts.docs_tables.mitigation --photos /data/imagenette --work work --write docs/reference/erasers-measured.md
     python -m scripts.docs_tables.mitigation --only simcams --encoder control:jpeg-statistics --work work
-    python -m scripts.docs_tables.mitigation --kept --work work --write docs/mitigation.md
+    python -m scripts.docs_tables.mitigation --kept --work work --write docs/reference/erasers-measured.md
 
 Parts, each by the protocol of ``camtrace erase``: ``imagenette`` and ``simcams`` fit every method to a trace and report
 what three readers read before and after; ``transfer`` fits on simulated photos and reads real ones, and the reverse;

@@ -61,6 +61,6 @@ def test_without_checks__replaces_them_where_they_are_used_and_puts_them_back():
     before = [getattr(*place) for place in places]
     with without_checks() as replaced:
         assert all(getattr(*place) is not one for place, one in zip(places, before, strict=True))
-        assert {"fsync", "check_forms", "parse_json", "open_outside", "reserve_for"} <= set(replaced)
+        assert {"fsync", "check_forms", "parse_json", "open_untrusted", "reserve_for"} <= set(replaced)
         assert output.hashlib.sha256(b"x").hexdigest() == "0" * 64
     assert all(getattr(*place) is one for place, one in zip(places, before, strict=True))
