@@ -1,6 +1,6 @@
-"""What docs/reference/erasers-measured.md says was measured: tables, transfer, the sample-size curve, time and memory of a fit.
+"""Measures docs/reference/erasers-measured.md: tables, transfer, sample-size curve, time and memory of a fit.
 
-    python -m scripts.docs_tables.mitigation --photos /data/imagenette --work work --write docs/reference/erasers-measured.md
+    python -m scripts.docs_tables.mitigation --photos DIR --work work --write docs/reference/erasers-measured.md
     python -m scripts.docs_tables.mitigation --only simcams --encoder control:jpeg-statistics --work work
     python -m scripts.docs_tables.mitigation --kept --work work --write docs/reference/erasers-measured.md
 
