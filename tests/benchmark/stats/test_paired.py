@@ -95,8 +95,9 @@ def test_photo_intervals__differences_of_photos_with_different_numbers_of_rows()
 
 
 def test_simulation__coverage_and_power() -> None:
-    """Between 93 and 97 % as docs/explanation/statistics.md says, within three standard errors (1.1 %) of 400 trials; above
-    that where equal encoders at 98 % differ in next to nothing, as Student's t does."""
+    """Between 93 and 97 % as docs/explanation/statistics.md says, within three standard errors (1.1 %) of 400 trials.
+
+    Above that where equal encoders at 98 % differ in next to nothing, as with Student's t."""
     table = statistics.difference_rows(trials=400, quick=True)
     assert len(table) == 12
     for row in table:
