@@ -19,7 +19,7 @@ from builders.simcams.stages.sensor import Raw
 from builders.untrusted import describe_error
 
 SIMCAMS_KERNELS = BackgroundKernels(
-    "builders.simcams.engine:chosen_stages", "simcams", Path(__file__).parent, "kernels_*.py"
+    "builders.simcams.engine:chosen_stages", "simcams", Path(__file__).parent / "kernels", "*.py"
 )
 
 

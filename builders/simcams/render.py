@@ -150,14 +150,31 @@ class SimulatedShots:
         return digest.hexdigest()[:32]
 
 
+_NOT_IN_SHOTS = frozenset({"__init__.py", "build.py", "cli.py", "photo_sets.py"})
+"""Files of this package that cannot change the bytes of a shot: exports, rows on disk, options, and the list of shots,
+which the fingerprint of ``SimulatedShots`` contains itself."""
+
+
+def renderer_hash(package: Path) -> str:
+    """64 hex digits that name the code that renders, by the text of its files, and the libraries under it.
+
+    Every Python and YAML file of the package and its sub-packages counts, except ``_NOT_IN_SHOTS``: a new file counts
+    unless it is listed there.
+
+    Args:
+        package: folder of this package.
+    """
+    digest = hashlib.sha256(f"{np.__version__} {scipy.__version__} {codec_canary()}".encode())
+    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".yaml")):
+        name = path.relative_to(package).as_posix()
+        if name not in _NOT_IN_SHOTS:
+            digest.update(name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
 @functools.cache
 def _renderer() -> str:
-    """Names the code that renders, by the text of its files, and the versions under it."""
-    digest = hashlib.sha256(f"{np.__version__} {scipy.__version__} {codec_canary()}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.*")):
-        if path.suffix in (".py", ".yaml"):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return renderer_hash(Path(__file__).parent)
 
 
 @functools.lru_cache(maxsize=2)

@@ -39,10 +39,11 @@ class Halt(Exception):
 
 def client_of(state: State, flickr: Flickr, halt_at: int | None) -> FlickrClient:
     """A client that ends the run once the sample has ``halt_at`` photos."""
-    budget = CallBudget(state, state.clock, PER_HOUR)
+    budget = CallBudget(state.path_of("budget.json"), state.clock, PER_HOUR)
     client = FlickrClient(
-        Credentials(KEY), state, state.clock, budget, user_agent="sample check", url=flickr.api_url, first_wait_s=1.0
-    )
+        Credentials(KEY), state.record_call, state.clock, budget,
+        user_agent="sample check", url=flickr.api_url, first_wait_s=1.0,
+    )  # fmt: skip
     call = client.call
 
     def counted(*arguments: Any, **options: Any) -> Any:

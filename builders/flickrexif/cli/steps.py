@@ -145,9 +145,9 @@ def user_agent(contact: str | None) -> str:
     return f"camtrace/{version} (FlickrExif data set builder{f'; contact: {contact}' if contact else ''})"
 
 
-def _client_maker(options: argparse.Namespace) -> Callable[[object], FlickrClient]:
-    """Checks everything that can be wrong before a state is made."""
-    from builders.flickrexif.api.call_budget import FLICKR_CALLS_PER_HOUR, CallBudget
+def _client_maker(options: argparse.Namespace) -> Callable[[State], FlickrClient]:
+    """A function that makes the client of a state. All options are checked here, before a state is created."""
+    from builders.flickrexif.api.call_budget import FLICKR_CALLS_PER_HOUR, CallBudget, budget_file
     from builders.flickrexif.api.client import Credentials, FlickrClient, checked_endpoint, is_this_machine
     from builders.flickrexif.api.clock import SystemClock
 
@@ -159,12 +159,12 @@ def _client_maker(options: argparse.Namespace) -> Callable[[object], FlickrClien
         raise UsageError(f"--calls-per-hour {options.calls_per_hour}: Flickr allows {FLICKR_CALLS_PER_HOUR}")
     clock = SystemClock()
 
-    def make(state: object) -> FlickrClient:
+    def make(state: State) -> FlickrClient:
         return FlickrClient(
             credentials,
-            state,  # type: ignore[arg-type]
+            state.record_call,
             clock,
-            CallBudget(state, clock, options.calls_per_hour),  # type: ignore[arg-type]
+            CallBudget(budget_file(credentials.key), clock, options.calls_per_hour),
             user_agent=user_agent(options.contact),
             url=url,
             attempts=options.attempts,

@@ -14,12 +14,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from builders.errors import DataError, DiskError, UsageError, disk_error
 from builders.flickrexif.api.clock import Clock, SystemClock
 from builders.flickrexif.store.schema import MIGRATIONS, TABLES, VERSION, tombstone_hash
 from builders.untrusted import first_line
+
+if TYPE_CHECKING:
+    from builders.flickrexif.api.client import CallAttempt
 
 DATABASE = "state.sqlite"
 FILES = "files"
@@ -152,11 +155,12 @@ class State:
                     f"{self.folder} was made with {option} {before}, not {value}: use that, or a new --state"
                 )
 
-    def record_call(self, method: str, subject: str, attempt: int, outcome: str, started: float) -> None:
+    def record_call(self, call: CallAttempt) -> None:
+        """Add an attempt to the record of calls."""
         with self.transaction() as db:
             db.execute(
                 "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?)",
-                (started, method, subject, attempt, outcome, self.clock.now() - started),
+                (call.started, call.method, call.subject, call.attempt, call.outcome, call.seconds),
             )
 
     @contextmanager

@@ -14,6 +14,12 @@ from tests.support.flickr import PLAN, add, serving
 from tests.support.flickr_builds import WORLD
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """A cache folder for each test, where the call budgets of keys lie."""
+    monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="session")
 def flickr():
     with serving(WORLD) as double:

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from builders.errors import UsageError
-from builders.flickrexif.api.call_budget import CallBudget
+from builders.flickrexif.api.call_budget import CallBudget, budget_file
 from builders.flickrexif.api.client import (
     Credentials,
     FlickrClient,
@@ -64,8 +64,8 @@ def state(tmp_path, clock):
 
 
 def scripted(state, clock, *answers, **options):
-    budget = CallBudget(state, clock, options.pop("calls_per_hour", 3600))
-    client = FlickrClient(Credentials("k", "s"), state, clock, budget, user_agent="test", seed=0, **options)
+    budget = CallBudget(state.path_of("budget.json"), clock, options.pop("calls_per_hour", 3600))
+    client = FlickrClient(Credentials("k", "s"), state.record_call, clock, budget, user_agent="test", seed=0, **options)
     script = Script(*answers, clock=clock)
     client.session.mount("https://", script)
     return client, script
@@ -129,7 +129,7 @@ def test_call__after_the_last_attempt_nobody_waits(state, clock):
 
 @pytest.mark.parametrize(("more", "outcome"), [(0, "ok"), (1, "answer too large")])
 def test_call__answers_have_a_largest_size(state, clock, monkeypatch, more, outcome):
-    monkeypatch.setattr("builders.flickrexif.api.client._MAX_ANSWER_BYTES", len(OK[1]) + 100)
+    monkeypatch.setattr("builders.flickrexif.api.client._MAX_RESPONSE_BYTES", len(OK[1]) + 100)
     client, _ = scripted(state, clock, (200, OK[1] + b" " * (100 + more), {}), attempts=1)
     if more:
         with pytest.raises(FlickrUnavailable, match=outcome):
@@ -195,15 +195,16 @@ def test_call__a_key_that_is_not_accepted_ends_the_run(state, clock):
 def test_call__signed_or_with_the_key_alone_against_the_double(state, clock, caplog, secret):
     caplog.set_level(logging.DEBUG)
     with serving(World(count=100)) as flickr:
+        budget = CallBudget(budget_file(KEY, state.folder), clock)
         client = FlickrClient(
-            Credentials(KEY, secret), state, clock, CallBudget(state, clock), user_agent="me", url=flickr.api_url
+            Credentials(KEY, secret), state.record_call, clock, budget, user_agent="me", url=flickr.api_url
         )
         client.call("photos.licenses.getInfo", "x", expect="licenses")
         assert flickr.calls["flickr.photos.licenses.getInfo"] == 1
         assert flickr.agents == {"me"}
         wrong = FlickrClient(
             Credentials(KEY if secret else "x", "wrong" if secret else ""),
-            state, clock, CallBudget(state, clock), user_agent="me", url=flickr.api_url,
+            state.record_call, clock, budget, user_agent="me", url=flickr.api_url,
         )  # fmt: skip
         with pytest.raises(UsageError, match="does not accept the key"):
             wrong.call("photos.licenses.getInfo", "x", expect="licenses")
@@ -211,7 +212,9 @@ def test_call__signed_or_with_the_key_alone_against_the_double(state, clock, cap
     assert SECRET not in caplog.text
     assert KEY not in repr(Credentials(KEY, SECRET))
     state.close()
-    assert not any(KEY.encode() in path.read_bytes() for path in state.folder.iterdir())
+    files = [path for path in state.folder.rglob("*") if path.is_file()]
+    assert budget_file(KEY, state.folder) in files
+    assert not any(KEY.encode() in path.read_bytes() or KEY in path.name for path in files)
 
 
 @pytest.mark.parametrize("url", ["http://api.flickr.com/", "ftp://127.0.0.1/", "http://127.0.0.1.evil.org/", "x"])

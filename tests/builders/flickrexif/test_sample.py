@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import chisquare
 
 from builders.errors import UsageError
-from builders.flickrexif.api.call_budget import CallBudget
+from builders.flickrexif.api.call_budget import CallBudget, budget_file
 from builders.flickrexif.api.client import Credentials, FlickrClient
 from builders.flickrexif.api.licences import PERMISSIVE
 from builders.flickrexif.cli.steps import main
@@ -34,10 +34,11 @@ class Halt(Exception):
 
 
 def client_of(state, flickr, halt_after=None):
-    budget = CallBudget(state, state.clock, PER_HOUR)
+    budget = CallBudget(state.path_of("budget.json"), state.clock, PER_HOUR)
     client = FlickrClient(
-        Credentials(KEY), state, state.clock, budget, user_agent="test", url=flickr.api_url, first_wait_s=0.001
-    )
+        Credentials(KEY), state.record_call, state.clock, budget,
+        user_agent="test", url=flickr.api_url, first_wait_s=0.001,
+    )  # fmt: skip
     if halt_after is not None:
         call, made = client.call, Counter()
 
@@ -228,6 +229,7 @@ def test_cli__dry_run_then_search_then_status(tmp_path, monkeypatch, capsys):
         made = int(re.search(r"^(\d+) calls made so far", out, re.M)[1])
         assert made >= 106
         assert main(["search", *given]) == 0
+        assert budget_file(KEY).is_file()
         assert set(flickr.exif_calls.values()) == {1}
     capsys.readouterr()
     assert main(["status", *state, "--calls-per-hour", "3600"]) == 0

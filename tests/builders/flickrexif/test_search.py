@@ -35,10 +35,11 @@ def expected_ids(world, start, end, cap, seed=0, licences=PERMISSIVE):
 
 def run(state, flickr, start=MONTH[0], end=MONTH[1], cap=2, **options):
     clock = SystemClock()
-    budget = CallBudget(state, clock, 10**8)
+    budget = CallBudget(state.path_of("budget.json"), clock, 10**8)
     client = FlickrClient(
-        Credentials(KEY, SECRET), state, clock, budget, user_agent="test", url=flickr.api_url, first_wait_s=0.001
-    )
+        Credentials(KEY, SECRET), state.record_call, clock, budget,
+        user_agent="test", url=flickr.api_url, first_wait_s=0.001,
+    )  # fmt: skip
     plan = {"per_user_month": cap, "licences": PERMISSIVE, "empty_again_s": 0.01, **options}
     search(state, client, SearchPlan(start=start, end=end, **plan), connections=2)
 

@@ -14,9 +14,7 @@ pytest.importorskip("numba")
 
 from builders.errors import UsageError
 from builders.kernels import background
-from builders.simcams import Framing, SceneLight, Shot, bundled_catalogue, simcams_photos
-from builders.simcams import engine as compiling
-from builders.simcams import engine as stages
+from builders.simcams import Framing, SceneLight, Shot, bundled_catalogue, engine, simcams_photos
 from builders.simcams.kernels import develop, random
 from builders.simcams.kernels import sensor as kernels_sensor
 from builders.simcams.kernels import stages as accelerated
@@ -53,7 +51,7 @@ def settings_of(i):
 @pytest.mark.parametrize("i", range(len(CAMERAS)), ids=[camera.name.replace(" ", "-") for camera in CAMERAS])
 def test_stages__every_camera_has_numpys_bits(i, lights):
     camera, settings = CAMERAS[i], settings_of(i)
-    reference = stages.numpy_stages()
+    reference = engine.numpy_stages()
     for light in (lights[i % 4], lights[4]):
         moment = optics.Moment.draw(generator("moment", i))
         for framing in (Framing(), HAND_HELD):
@@ -85,13 +83,13 @@ def test_develop__what_a_processor_leaves_out(change, lights, settings):
     camera = next(camera for camera in CAMERAS if camera.pipeline.local_contrast > 0)
     camera = dataclasses.replace(camera, pipeline=dataclasses.replace(camera.pipeline, **change))
     raw = Raw(generator("raw").integers(0, 1024, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
-    expected = stages.numpy_stages().develop(raw, camera, settings)
+    expected = engine.numpy_stages().develop(raw, camera, settings)
     np.testing.assert_array_equal(accelerated.compiled_develop(raw, camera, settings), expected, strict=True)
 
 
 def test_develop__a_plain_processor(ideal, camera, settings):
     raw = Raw(generator("raw").integers(0, 16384, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
-    expected = stages.numpy_stages().develop(raw, ideal(camera), settings)
+    expected = engine.numpy_stages().develop(raw, ideal(camera), settings)
     np.testing.assert_array_equal(accelerated.compiled_develop(raw, ideal(camera), settings), expected, strict=True)
 
 
@@ -215,22 +213,22 @@ def used(rng, count):
 def test_render_shot__the_same_file_with_and_without_kernels(lights, monkeypatch):
     for i in (0, 10, 26):
         shot, files = Shot(CAMERAS[i], settings_of(i), 1, HAND_HELD), []
-        for engine in ("numba", "pillow", ""):
-            monkeypatch.setenv("CAMTRACE_ENGINE", engine)
+        for forced in ("numba", "pillow", ""):
+            monkeypatch.setenv("CAMTRACE_ENGINE", forced)
             files.append(render_shot(lights[1], shot))
         assert files[0] == files[1] == files[2]
 
 
 def broken(stage):
     """The compiled stages, one of them off by a little."""
-    right = getattr(stages.numpy_stages(), stage)
+    right = getattr(engine.numpy_stages(), stage)
 
     def wrong(*given):
         result = right(*given)
         (result.dn if stage == "read_out" else result).flat[5] += 1
         return result
 
-    return dataclasses.replace(stages.numpy_stages(), **{stage: wrong})
+    return dataclasses.replace(engine.numpy_stages(), **{stage: wrong})
 
 
 @pytest.mark.parametrize(
@@ -238,36 +236,36 @@ def broken(stage):
     [("paint", "scenes"), ("light_on_sensor", "optics"), ("read_out", "read-out"), ("develop", "development")],
 )
 def test_difference__names_the_stage_that_differs(stage, named):
-    assert stages.difference(stages.numpy_stages(), stages.numpy_stages()) == ""
-    assert f"compiled {named} differ" in stages.difference(broken(stage), stages.numpy_stages())
+    assert engine.difference(engine.numpy_stages(), engine.numpy_stages()) == ""
+    assert f"compiled {named} differ" in engine.difference(broken(stage), engine.numpy_stages())
 
 
 @pytest.fixture
 def afresh():
     """The choice made again, as in a new process, and forgotten afterwards."""
-    stages.tested.cache_clear()
+    engine.tested.cache_clear()
     yield
-    stages.tested.cache_clear()
+    engine.tested.cache_clear()
 
 
 def test_chosen_stages__kernels_that_pass_and_numpy_where_they_do_not(afresh, monkeypatch):
-    assert stages.chosen_stages().develop is accelerated.compiled_develop
+    assert engine.chosen_stages().develop is accelerated.compiled_develop
     monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
-    assert stages.chosen_stages() is stages.numpy_stages()
+    assert engine.chosen_stages() is engine.numpy_stages()
     monkeypatch.delenv("CAMTRACE_ENGINE")
 
     monkeypatch.setattr(accelerated, "compiled_develop", broken("develop").develop)
-    stages.tested.cache_clear()
+    engine.tested.cache_clear()
     with pytest.warns(RuntimeWarning, match=r"compiled development differs from NumPy's \(.*; going on with NumPy"):
-        assert stages.chosen_stages() is stages.numpy_stages()
+        assert engine.chosen_stages() is engine.numpy_stages()
     monkeypatch.setenv("CAMTRACE_ENGINE", "numba")
     with pytest.raises(UsageError, match="CAMTRACE_ENGINE=numba: compiled development differs"):
-        stages.chosen_stages()
+        engine.chosen_stages()
 
 
 def test_chosen_stages__without_numba(afresh, monkeypatch):
-    monkeypatch.setattr(stages.importlib.util, "find_spec", lambda name: None)
-    assert stages.chosen_stages() is stages.numpy_stages()
+    monkeypatch.setattr(engine.importlib.util, "find_spec", lambda name: None)
+    assert engine.chosen_stages() is engine.numpy_stages()
 
 
 @pytest.fixture
@@ -275,34 +273,40 @@ def own_kernels(tmp_path, monkeypatch):
     """A machine that has compiled nothing; what would compile leaves a file."""
     monkeypatch.setattr(background, "kernel_folder", lambda: tmp_path / "kernels")
     monkeypatch.setattr(background, "_PROGRAM", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
-    monkeypatch.setattr(compiling.SIMCAMS_KERNELS, "_process", None)
+    monkeypatch.setattr(engine.SIMCAMS_KERNELS, "_process", None)
     return tmp_path
 
 
 def test_prepare__compiles_once_in_a_process_of_its_own(own_kernels):
     photos = simcams_photos(n_scenes=3, size=32)
-    compiling.SIMCAMS_KERNELS.wait()  # nothing was begun
+    engine.SIMCAMS_KERNELS.wait()  # nothing was begun
     photos.source.prepare()
-    process = compiling.SIMCAMS_KERNELS.begin()
+    process = engine.SIMCAMS_KERNELS.begin()
     photos.source.prepare()
-    assert compiling.SIMCAMS_KERNELS.begin() is process
-    compiling.SIMCAMS_KERNELS.wait()
+    assert engine.SIMCAMS_KERNELS.begin() is process
+    engine.SIMCAMS_KERNELS.wait()
     assert (process.returncode, (own_kernels / "ran").exists()) == (0, True)
 
 
 def test_prepare__not_where_kernels_are_there_or_not_wanted(own_kernels, monkeypatch):
     monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
-    assert compiling.SIMCAMS_KERNELS.begin() is None
+    assert engine.SIMCAMS_KERNELS.begin() is None
     monkeypatch.delenv("CAMTRACE_ENGINE")
     (own_kernels / "kernels").mkdir()
-    compiling.SIMCAMS_KERNELS.note()
-    assert compiling.SIMCAMS_KERNELS.begin() is None
+    engine.SIMCAMS_KERNELS.note()
+    assert engine.SIMCAMS_KERNELS.begin() is None
     assert not (own_kernels / "ran").exists()
+
+
+def test_simcams_kernels__mark_what_every_file_of_kernels_says():
+    folder, patterns = engine.SIMCAMS_KERNELS._folder, engine.SIMCAMS_KERNELS._patterns
+    names = {path.name for pattern in patterns for path in folder.glob(pattern)}
+    assert {"develop.py", "optics.py", "random.py", "scene.py", "sensor.py"} <= names
 
 
 def test_prepare__not_where_they_cannot_be_kept(own_kernels):
     (own_kernels / "kernels").write_text("a file in the folder's place")
-    assert compiling.SIMCAMS_KERNELS.begin() is None
+    assert engine.SIMCAMS_KERNELS.begin() is None
 
 
 def test_fixed_pattern__every_unit_of_the_set_is_made_once(monkeypatch):

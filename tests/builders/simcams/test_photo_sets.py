@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from builders import simcams
 from builders.errors import PhotoError, UsageError
 from builders.exif.acquisition import acquisition_from_file
 from builders.photos import UNLABELLED, PhotoSet
@@ -21,7 +23,7 @@ from builders.simcams import (
     simcams_photos,
     simpairs_photos,
 )
-from builders.simcams.render import SimulatedShots
+from builders.simcams.render import SimulatedShots, renderer_hash
 from builders.simcams.settings import STUDY_CLASSES
 
 
@@ -91,6 +93,29 @@ def test_fingerprint__names_what_decides_the_bytes_and_nothing_else(photos: Phot
     assert (
         len({again, of(size=50), of(seed=1), of(n_scenes=7), of(cameras=cameras[:9]), of(classes=STUDY_CLASSES)}) == 6
     )
+
+
+@pytest.mark.parametrize(
+    ("file", "counts"),
+    [
+        ("stages/optics.py", True),
+        ("stages/jpeg_tables.yaml", True),
+        ("kernels/sensor.py", True),
+        ("cameras.yaml", True),
+        ("random_numbers.py", True),
+        ("settings.py", True),
+        ("stages/new.py", True),
+        ("cli.py", False),
+        ("build.py", False),
+    ],
+)
+def test_renderer_hash__changes_with_every_file_that_decides_a_shot(tmp_path: Path, file: str, counts: bool) -> None:
+    package = Path(simcams.__file__).parent
+    copy = shutil.copytree(package, tmp_path / "simcams")
+    assert renderer_hash(copy) == renderer_hash(package)
+    with open(copy / file, "ab") as changed:
+        changed.write(b"#")
+    assert (renderer_hash(copy) != renderer_hash(package)) is counts
 
 
 def test_fingerprint__of_photos_follows_their_bytes_not_their_place(tmp_path: Path) -> None:
