@@ -11,7 +11,7 @@ from pathlib import Path
 from builders.cli import Parser
 from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, file_sha256, read_build
 from builders.errors import DataError, UsageError
-from builders.flickrexif import TOMBSTONES_FILE, buried_rows
+from builders.flickrexif import TOMBSTONES_FILE, taken_down_rows
 from builders.processed import RECIPE_FOLDER, write_recipe
 from builders.publish.push import PushReport, push_folder
 from builders.untrusted import read_untrusted_text
@@ -91,8 +91,8 @@ def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: b
     """
     build = read_build(folder)
     _check_files(folder, build)
-    if buried := buried_rows(folder, [shard.file for shard in build.shards]):
-        raise DataError(f"{folder}: {buried} rows have been taken down since it was built; build it again (--fresh)")
+    if rows := taken_down_rows(folder, [shard.file for shard in build.shards]):
+        raise DataError(f"{folder}: {rows} rows have been taken down since it was built; build it again (--fresh)")
     note = ""
     if recipe or not build.pixels.allowed:
         note = build.pixels.reason

@@ -15,7 +15,7 @@ from builders.exif import ALLOWED
 TRUST = ("IFD0", "ExifIFD", "SubIFD", "InteropIFD")
 """Tag spaces in the order in which they are believed; XMP, which any editor may have written, comes last."""
 
-KEPT_TAGS = frozenset(
+STORED_TAGS = frozenset(
     {
         *ALLOWED,  # what labels are made of; the rest tells where a photo has been
         *("Make", "Model", "UniqueCameraModel", "Software", "ProcessingSoftware", "CreatorTool", "HostComputer"),
@@ -33,13 +33,13 @@ KEPT_TAGS = frozenset(
 _LONGEST_RAW = 1000
 
 
-def entries_from_answer(answer: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+def entries_from_response(answer: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     """(tagspace, tag) -> raw string, in the order of trust; the first of equal keys counts.
 
     Accepts every form in which Flickr writes a value: ``{"_content": "1/60"}``, a number, a plain string, and the
     empty ``<raw/>``, which means that there is none.
 
-    >>> entries_from_answer({"photo": {"exif": [
+    >>> entries_from_response({"photo": {"exif": [
     ...     {"tagspace": "XMP-tiff", "tag": "Make", "raw": {"_content": "x"}},
     ...     {"tagspace": "IFD0", "tag": "Make", "raw": {"_content": "Canon"}},
     ...     {"tagspace": "IFD0", "tag": "Model", "raw": {}}]}})
@@ -53,7 +53,7 @@ def entries_from_answer(answer: Mapping[str, Any]) -> dict[tuple[str, str], str]
             continue
         key = (str(entry.get("tagspace") or ""), str(entry.get("tag") or ""))
         raw = _text(entry.get("raw"))
-        if raw and key[1] in KEPT_TAGS and not key[0].startswith("GPS"):
+        if raw and key[1] in STORED_TAGS and not key[0].startswith("GPS"):
             found.setdefault(key, raw[:_LONGEST_RAW])
     return dict(sorted(found.items(), key=lambda item: _trust(item[0][0])))
 

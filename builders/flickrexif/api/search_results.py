@@ -20,7 +20,7 @@ def month_of(uploaded: int) -> str:
 FLICKR_SIZES = ("o", "6k", "5k", "4k", "3k", "k", "h", "l", "c", "z", "w", "m", "n", "s", "t", "q", "sq")
 """Flickr's names of sizes, from the original down; ``url_<name>`` are extras of a search."""
 
-ASKED_SIZES = ("o", "k", "h", "l", "c", "z", "m")
+REQUESTED_SIZES = ("o", "k", "h", "l", "c", "z", "m")
 
 SEARCH_EXTRAS = ",".join(
     (
@@ -30,7 +30,7 @@ SEARCH_EXTRAS = ",".join(
         "owner_name",
         "original_format",
         "media",
-        *(f"url_{s}" for s in ASKED_SIZES),
+        *(f"url_{s}" for s in REQUESTED_SIZES),
     )
 )
 

@@ -26,8 +26,8 @@ from builders.dataset import (
 )
 from builders.errors import DataError
 from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, LabelSet, aliases_version
-from builders.flickrexif.build.collect import Collection, collect, words_of
-from builders.flickrexif.build.inspect_files import look_into_files
+from builders.flickrexif.build.collect import Collection, codes_and_words, collect
+from builders.flickrexif.build.inspect_files import inspect_files
 from builders.flickrexif.build.rows import (
     METADATA,
     METADATA_FEATURES,
@@ -39,7 +39,12 @@ from builders.flickrexif.build.rows import (
 )
 from builders.flickrexif.search.status import funnel
 from builders.flickrexif.store.store import State
-from builders.flickrexif.store.tombstones import TOMBSTONES_FILE, bury, mark_folder, tombstones
+from builders.flickrexif.store.tombstones import (
+    TOMBSTONES_FILE,
+    add_folder_tombstones,
+    read_tombstones,
+    remove_taken_down,
+)
 from builders.photos import HUB_SPLITS, SPLITS, UNLABELLED, Labels
 from builders.splits import (
     Limits,
@@ -91,8 +96,8 @@ def build(state: State, plan: BuildPlan) -> Built:
         DataError: there is nothing to build from.
         UsageError: the output folder is somebody else's, or holds another build.
     """
-    bury(state)
-    look_into_files(state, workers=plan.workers)
+    remove_taken_down(state)
+    inspect_files(state, workers=plan.workers)
     collection = collect(state, pixels=plan.pixels, label_set=plan.label_set, progress=True)
     if not len(collection):
         why = ", ".join(f"{reason} {count}" for reason, count in collection.left_out.items())
@@ -118,7 +123,7 @@ def build(state: State, plan: BuildPlan) -> Built:
     written.append(write_metadata(collection.table, where, plan.output, fresh=plan.fresh))
     with_photos = {s.config for s in shared.splits()} if shared else set()
     features = dict.fromkeys((*configs, *({PHOTOS} & with_photos)), columns) | {METADATA: METADATA_FEATURES}
-    mark_folder(plan.output, tombstones(state))
+    add_folder_tombstones(plan.output, read_tombstones(state))
     report = validate(tables)
     finished = finish_folder(
         plan.output,
@@ -141,7 +146,7 @@ def label_columns(collection: Collection, plan: BuildPlan) -> dict[str, Labels]:
     for name in plan.attributes:
         names = ATTRIBUTES[name].classes[plan.label_set]
         index = {word: i for i, word in enumerate(names)}
-        which, words = words_of(collection.table[f"label_{name}"])
+        which, words = codes_and_words(collection.table[f"label_{name}"])
         classes = np.array([index.get(word, UNLABELLED) for word in words], dtype=np.int32)
         labels[name] = Labels(names, classes[which])
     return labels
@@ -258,7 +263,7 @@ def _card(
             "licences": collection.licence_counts(),
             "unpinned": 0,
             "photos": len(collection),
-            "owners": len(words_of(collection.table["owner"])[1]),
+            "owners": len(codes_and_words(collection.table["owner"])[1]),
             "evidence": dict(splits.evidence),
             "limits": limits,
             "least": plan.sizes.least,

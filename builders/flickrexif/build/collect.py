@@ -26,12 +26,12 @@ from builders.flickrexif.api.exif_answers import loads
 from builders.flickrexif.api.licences import LICENCES, attribution_line, redistributable
 from builders.flickrexif.api.search_results import photo_page
 from builders.flickrexif.store.store import State
-from builders.flickrexif.store.tombstones import tombstones
+from builders.flickrexif.store.tombstones import read_tombstones
 
 BLOCK = 1000
 """Rows that are mappings at a time."""
 
-OFTEN_THE_SAME = pa.dictionary(pa.int32(), pa.string())
+DICTIONARY_TEXT = pa.dictionary(pa.int32(), pa.string())
 """Type of a column of few different texts, each stored once."""
 
 
@@ -79,8 +79,8 @@ def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_batches(batches, schema=schema).unify_dictionaries().combine_chunks()
 
 
-def words_of(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
-    """A column of ``OFTEN_THE_SAME`` without nulls as (position of each row's word, int64; words)."""
+def codes_and_words(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
+    """A column of ``DICTIONARY_TEXT`` without nulls as (position of each row's word, int64; words)."""
     whole = column.combine_chunks()
     if isinstance(whole, pa.ChunkedArray):  # of no chunk
         return np.zeros(0, dtype=np.int64), []
@@ -111,18 +111,18 @@ class CollectedPhoto:
 SCHEMA = pa.schema(
     {
         "photo_id": pa.string(),
-        **dict.fromkeys(("owner", "licence", "licence_url", "licence_checked"), OFTEN_THE_SAME),
+        **dict.fromkeys(("owner", "licence", "licence_url", "licence_checked"), DICTIONARY_TEXT),
         **dict.fromkeys(("attribution", "page", "url"), pa.string()),
-        "size": OFTEN_THE_SAME,
+        "size": DICTIONARY_TEXT,
         "sha256": pa.string(),
         **dict.fromkeys(("width", "height"), pa.int32()),
         "perceptual_hash": pa.int64(),
-        **dict.fromkeys(("exif_source", "found_by", "camera_make", "camera_model", "software"), OFTEN_THE_SAME),
-        **dict.fromkeys(("exposure_s", "f_number", "focal_length_mm"), OFTEN_THE_SAME),
+        **dict.fromkeys(("exif_source", "found_by", "camera_make", "camera_model", "software"), DICTIONARY_TEXT),
+        **dict.fromkeys(("exposure_s", "f_number", "focal_length_mm"), DICTIONARY_TEXT),
         "iso_speed": pa.int64(),
         "flash_fired": pa.bool_(),
         "year": pa.int32(),
-        **dict.fromkeys(("label_device_type", *(f"label_{name}" for name in ATTRIBUTES)), OFTEN_THE_SAME),
+        **dict.fromkeys(("label_device_type", *(f"label_{name}" for name in ATTRIBUTES)), DICTIONARY_TEXT),
         "path": pa.string(),
     }
 )
@@ -161,7 +161,7 @@ class Collection:
 
     def licence_counts(self) -> dict[str, int]:
         """Photos by licence, most first."""
-        which, names = words_of(self.table["licence"])
+        which, names = codes_and_words(self.table["licence"])
         return dict(Counter(names[i] for i in which.tolist()).most_common())
 
 
@@ -194,9 +194,9 @@ def each_photo(state: State, *, pixels: bool, left_out: Counter[str]) -> Iterato
         pixels: only photos whose file is here and whose licence lets it be handed on.
         left_out: counts the others, by reason.
     """
-    graves = tombstones(state)
-    for row in state.each(_QUERY):
-        if graves.cover(row["id"], row["owner"]):
+    tombstones = read_tombstones(state)
+    for row in state.stream(_QUERY):
+        if tombstones.covers(row["id"], row["owner"]):
             left_out["taken down"] += 1
             continue
         reason = _unusable(row, pixels)

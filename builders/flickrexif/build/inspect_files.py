@@ -43,7 +43,7 @@ class InspectedPixels:
     """Whether it is not the file that was fetched: another copy of it may be good."""
 
 
-def look_into_files(state: State, *, workers: int = 1) -> int:
+def inspect_files(state: State, *, workers: int = 1) -> int:
     """Look into every file that has not been looked into. Returns how many. Resumes.
 
     A file that is gone from the disk or not the one that was fetched counts as not fetched from then on, and is said.
@@ -77,7 +77,7 @@ def look_into_files(state: State, *, workers: int = 1) -> int:
     return len(waiting)
 
 
-def look_at_pixels(path: Path, sha256: str) -> InspectedPixels:
+def inspect_pixels(path: Path, sha256: str) -> InspectedPixels:
     """Check the bytes against their hash and decode them far enough to compare pictures. Never raises for bad bytes."""
     try:
         data = path.read_bytes()
@@ -99,10 +99,10 @@ def look_at_pixels(path: Path, sha256: str) -> InspectedPixels:
 
 def _pixels_of(paths: Sequence[Path], hashes: Sequence[str], workers: int) -> list[InspectedPixels]:
     if workers <= 1:
-        return [look_at_pixels(path, sha) for path, sha in zip(paths, hashes, strict=True)]
+        return [inspect_pixels(path, sha) for path, sha in zip(paths, hashes, strict=True)]
     try:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            return list(pool.map(look_at_pixels, paths, hashes, chunksize=16))
+            return list(pool.map(inspect_pixels, paths, hashes, chunksize=16))
     except BrokenProcessPool:
         return [_alone(path, sha) for path, sha in zip(paths, hashes, strict=True)]
 
@@ -111,6 +111,6 @@ def _alone(path: Path, sha256: str) -> InspectedPixels:
     """One file in a process of its own, after some file of its portion took a whole pool down."""
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            return pool.submit(look_at_pixels, path, sha256).result()
+            return pool.submit(inspect_pixels, path, sha256).result()
     except BrokenProcessPool:
         return InspectedPixels(reason="decoding it ends the process that does it")

@@ -221,7 +221,7 @@ def _import(options: argparse.Namespace) -> int:
     with State(options.state, create=True) as state:
         done = import_rows(state, rows, seed=options.seed, origin=origin)
     print(
-        f"{done.added} photos added, {done.known} known before, {done.buried} taken down, {done.unusable} rows unusable"
+        f"{done.added} photos added, {done.known} known before, {done.taken_down} taken down, {done.unusable} rows unusable"
         "; 'refresh' looks up their licences, 'fetch' gets the files"
     )
     return 0
@@ -283,7 +283,7 @@ def _load(options: argparse.Namespace) -> int:
     print(
         f"{options.output}: {done.fetched.fetched} photos fetched, {done.loaded} in the data set"
         + f" ({done.unpinned} of them unpinned: their hash was never published)" * bool(done.unpinned)
-        + f", {done.buried} taken down, {done.missing} not to be had"
+        + f", {done.taken_down} taken down, {done.missing} not to be had"
     )
     return 0 if done.loaded else 1
 

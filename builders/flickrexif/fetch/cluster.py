@@ -40,10 +40,16 @@ from builders.dataset import file_sha256
 from builders.errors import DataError, DiskError, UsageError, disk_error
 from builders.files import scratch_prefix, temporary_beside
 from builders.flickrexif.api.clock import Clock, SystemClock
-from builders.flickrexif.fetch.fetch import all_wanted, count_row, insert_rows, refuse_placeholders, worth_another_try
-from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan, FileRow, Wanted, fetch_into
+from builders.flickrexif.fetch.fetch import (
+    count_row,
+    insert_rows,
+    pending_requests,
+    refuse_placeholders,
+    retryable_photos,
+)
+from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan, FetchRequest, FileRow, fetch_into
 from builders.flickrexif.store.store import FILES, State
-from builders.flickrexif.store.tombstones import bury
+from builders.flickrexif.store.tombstones import remove_taken_down
 from builders.untrusted import parse_json
 
 ROWS = "rows"
@@ -55,7 +61,7 @@ _THREADS = 8
 _PATH = re.compile(rf"{FILES}/\d\d/\d\d/\d+_[a-z0-9]+\.[a-z]+", re.ASCII)
 
 
-def take_into(state: State, place: StorageFolder, files: Mapping[str, str]) -> FetchCounts:
+def import_files(state: State, place: StorageFolder, files: Mapping[str, str]) -> FetchCounts:
     """Take all of it; again after an interruption, only what is missing.
 
     Args:
@@ -175,7 +181,7 @@ PHOTOS_PER_UNIT = 100
 LISTS, INCOMING = "lists", "incoming"
 """Folders beside the plan."""
 
-TAKEN = "fetches by ranks"
+IMPORTED_PLANS = "fetches by ranks"
 """Setting of a state: names of plans whose files it has."""
 
 
@@ -204,11 +210,11 @@ class FetchRanks:
                 f"--ranks {count}: ranks divide --connections {self._how.connections} and --per-host "
                 f"{self._how.per_host}, so that servers see no more of us; give at most {most}, or raise those"
             )
-        with State(self._folder) as state, state.only_one("fetch"):
-            bury(state)
+        with State(self._folder) as state, state.exclusive("fetch"):
+            remove_taken_down(state)
             _retire_taken(state, place)
-            again = worth_another_try(state, self._how.sizes) if self._how.retry_failed else {}
-            wanted = list(all_wanted(state, self._how.sizes, again))[: self._how.limit]
+            again = retryable_photos(state, self._how.sizes) if self._how.retry_failed else {}
+            wanted = list(pending_requests(state, self._how.sizes, again))[: self._how.limit]
             mean = state.value("SELECT avg(bytes) FROM files WHERE status = 'ok'")
         if not wanted:
             raise DataError(f"{self._folder}: nothing is left to be fetched")
@@ -254,13 +260,13 @@ class FetchRanks:
         """
         if how.output is not None or how.push_to is not None:
             raise UsageError("what was fetched goes into the state; 'camtrace build flickrexif build' makes a data set")
-        with State(self._folder) as state, state.only_one("fetch"):
-            if plan.name in (state.setting(TAKEN) or ()):
+        with State(self._folder) as state, state.exclusive("fetch"):
+            if plan.name in (state.setting(IMPORTED_PLANS) or ()):
                 print("the state has it already")
                 return 0
-            bury(state)
-            counts = take_into(state, place, {p: h for one in done.values() for p, h in one.files.items()})
-            state.set(TAKEN, [*(state.setting(TAKEN) or ()), plan.name])
+            remove_taken_down(state)
+            counts = import_files(state, place, {p: h for one in done.values() for p, h in one.files.items()})
+            state.set(IMPORTED_PLANS, [*(state.setting(IMPORTED_PLANS) or ()), plan.name])
         _clear(plan, place)
         print(counts.to_text())
         return 0
@@ -271,7 +277,7 @@ class FetchWork:
 
     def __init__(self, place: StorageFolder, how: FetchPlan) -> None:
         self._place, self._how = place, how
-        self._lists: dict[str, list[Wanted]] = {}
+        self._lists: dict[str, list[FetchRequest]] = {}
 
     def facts(self, units: Sequence[str]) -> dict[str, str]:
         """The lists, read whole."""
@@ -293,7 +299,7 @@ class FetchWork:
     def close(self) -> None:
         """There is nothing to give back."""
 
-    def _photos(self, units: Sequence[str]) -> dict[str, list[Wanted]]:
+    def _photos(self, units: Sequence[str]) -> dict[str, list[FetchRequest]]:
         found = {}
         for unit in units:
             name, _, number = unit.partition("/")
@@ -313,14 +319,16 @@ class FetchWork:
 class _BesidePlan:
     """A ``Keeper``: files and rows beside the plan, the rows of a unit when all of it is there."""
 
-    def __init__(self, place: StorageFolder, units: Mapping[str, Sequence[Wanted]], tick: ProgressCallback) -> None:
+    def __init__(
+        self, place: StorageFolder, units: Mapping[str, Sequence[FetchRequest]], tick: ProgressCallback
+    ) -> None:
         self.counts = FetchCounts()
         self.clock: Clock = SystemClock()
         self.files: dict[str, str] = {}
         """SHA-256 by path of the files of rows."""
         self.failures = 0
         self._place, self._tick = place, tick
-        self._missing: dict[str, Sequence[Wanted]] = {}
+        self._missing: dict[str, Sequence[FetchRequest]] = {}
         self._rows: dict[str, list[FileRow]] = {}
         self._unit_of: dict[int, str] = {}
         self._scratch = None if place.folder is not None else tempfile.TemporaryDirectory(prefix=scratch_prefix())
@@ -335,7 +343,7 @@ class _BesidePlan:
     def total(self) -> int:
         return len(self._unit_of)
 
-    def wanted(self) -> Iterator[Wanted]:
+    def wanted(self) -> Iterator[FetchRequest]:
         for photos in self._missing.values():
             yield from photos
 
@@ -385,7 +393,7 @@ def _retire_taken(state: State, place: StorageFolder) -> None:
         plan, _ = read_plan(str(place))
     except DataError:
         return
-    if plan.name in (state.setting(TAKEN) or ()):
+    if plan.name in (state.setting(IMPORTED_PLANS) or ()):
         retire_plan(place)
 
 
@@ -413,9 +421,9 @@ def _said_of(data: bytes) -> str:
     return f"{data.count(10):,} photos to fetch, {hashlib.sha256(data).hexdigest()[:16]}"
 
 
-def _wanted(line: str, where: str) -> Wanted:
+def _wanted(line: str, where: str) -> FetchRequest:
     try:
         id, size, url, expected, spent = parse_json(line, where)
     except (TypeError, ValueError):
         raise DataError(f"{where}: no list of photos to fetch") from None
-    return Wanted(int(id), size, url, expected, tuple(spent))
+    return FetchRequest(int(id), size, url, expected, tuple(spent))

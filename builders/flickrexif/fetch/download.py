@@ -28,7 +28,7 @@ from builders.untrusted import PHOTO_PACE, AddressRefused, GuardedTransport, Pac
 _BOX_LIMIT = 10_000
 
 
-def ends_whole(path: Path, suffix: str) -> bool:
+def is_complete_file(path: Path, suffix: str) -> bool:
     """Whether a file goes on to the end that its format asks for. Nothing is decoded.
 
     JPEG: an end-of-image marker after the first scan begins (what cameras add after it does not matter). PNG: ``IEND``.
@@ -257,7 +257,7 @@ async def _save(response: httpx.Response, target: Path, url: str, max_bytes: int
         raise DownloadFailure("short", "an empty file", permanent=False)
     for magic, at, suffix, media_type in _SUFFIXES:
         if head[at : at + len(magic)] == magic:
-            if not declared and not ends_whole(target, suffix):
+            if not declared and not is_complete_file(target, suffix):
                 raise DownloadFailure("short", f"{size} bytes arrived, and the picture goes on", permanent=False)
             return Downloaded(digest.hexdigest(), size, media_type, suffix, url)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):  # an error page under an image's name passes

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from builders.errors import disk_error
-from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan, FileRow, Wanted, choose, fetch_into
+from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan, FetchRequest, FileRow, choose, fetch_into
 from builders.flickrexif.store.store import FILES, State
-from builders.flickrexif.store.tombstones import bury
+from builders.flickrexif.store.tombstones import remove_taken_down
 
 PLACEHOLDER_OWNERS = 3
 """The same bytes under photos of so many owners are no photo of theirs: a placeholder that we do not know by name."""
@@ -29,15 +29,15 @@ def fetch(state: State, plan: FetchPlan) -> FetchCounts:
         UsageError: another fetch runs on this state.
         DiskError: the disk is full or cannot be written to; what was fetched is kept.
     """
-    with state.only_one("fetch"):
-        bury(state)
+    with state.exclusive("fetch"):
+        remove_taken_down(state)
         incoming = state.path_of(f"{FILES}/.incoming")
         incoming.mkdir(parents=True, exist_ok=True)
         for leftover in incoming.iterdir():
             leftover.unlink()
         spent: dict[int, frozenset[str]] = {}
         if plan.retry_failed:
-            again = worth_another_try(state, plan.sizes)
+            again = retryable_photos(state, plan.sizes)
             with state.transaction() as db:
                 db.executemany("DELETE FROM files WHERE photo_id = ?", [(id,) for id in again])
             spent = {id: sizes for id, sizes in again.items() if sizes}
@@ -59,8 +59,8 @@ class _IntoState:
         waiting: int = self._state.value(f"SELECT count(*) FROM photos WHERE {_WANTED}")
         return waiting if self._plan.limit is None else min(waiting, self._plan.limit)
 
-    def wanted(self) -> Iterator[Wanted]:
-        return itertools.islice(all_wanted(self._state, self._plan.sizes, self._spent), self._plan.limit)
+    def wanted(self) -> Iterator[FetchRequest]:
+        return itertools.islice(pending_requests(self._state, self._plan.sizes, self._spent), self._plan.limit)
 
     def temporary(self, name: str) -> Path:
         return self._incoming / name
@@ -121,7 +121,7 @@ _WANTED = "selected = 1 AND id NOT IN (SELECT photo_id FROM files)"
 _PORTION = 500
 
 
-def all_wanted(state: State, sizes: Sequence[str], again: Mapping[int, frozenset[str]]) -> Iterator[Wanted]:
+def pending_requests(state: State, sizes: Sequence[str], again: Mapping[int, frozenset[str]]) -> Iterator[FetchRequest]:
     """Photos to fetch, by id, read in portions so that memory does not grow with their number.
 
     Args:
@@ -141,7 +141,7 @@ def all_wanted(state: State, sizes: Sequence[str], again: Mapping[int, frozenset
                 yield choose(id, json.loads(urls), sizes, again.get(id, frozenset()), expected)
 
 
-def worth_another_try(state: State, sizes: Sequence[str]) -> dict[int, frozenset[str]]:
+def retryable_photos(state: State, sizes: Sequence[str]) -> dict[int, frozenset[str]]:
     """Photos whose failure may pass, and those that failed for good if a size is wanted that they were not of.
 
     Returns:

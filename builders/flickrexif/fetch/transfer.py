@@ -74,7 +74,7 @@ class FetchCounts:
         )
 
 
-class Wanted(NamedTuple):
+class FetchRequest(NamedTuple):
     """One photo, and where it is to be had."""
 
     id: int
@@ -113,7 +113,7 @@ class FetchTarget(Protocol):
         """Photos that are wanted, for the bar."""
         ...
 
-    def wanted(self) -> Iterator[Wanted]:
+    def wanted(self) -> Iterator[FetchRequest]:
         """They, each once; asked for only as fast as they are fetched."""
         ...
 
@@ -138,7 +138,7 @@ def fetch_into(keeper: FetchTarget, plan: FetchPlan) -> FetchCounts:
 
 def choose(
     id: int, urls: Mapping[str, Any], sizes: Sequence[str], spent: frozenset[str], expected: str | None
-) -> Wanted:
+) -> FetchRequest:
     """Which file of a photo to fetch.
 
     Args:
@@ -155,8 +155,8 @@ def choose(
     for size in sizes:
         found = next(iter(there), None) if size == "any" else size
         if found is not None and found in there:
-            return Wanted(id, found, there[found][0], expected, tuple(sorted(spent)))
-    return Wanted(id, None, None, expected, tuple(sorted(spent)))
+            return FetchRequest(id, found, there[found][0], expected, tuple(sorted(spent)))
+    return FetchRequest(id, None, None, expected, tuple(sorted(spent)))
 
 
 class _Fetch:
@@ -170,7 +170,7 @@ class _Fetch:
         self._ssl_context = httpx.create_ssl_context(trust_env=False)
 
     async def run(self) -> None:
-        queue: asyncio.Queue[Wanted | None] = asyncio.Queue(maxsize=4 * self._plan.connections)
+        queue: asyncio.Queue[FetchRequest | None] = asyncio.Queue(maxsize=4 * self._plan.connections)
         with tqdm(total=self._keeper.total(), desc="fetch", unit="photo", disable=None) as bar:
             workers = [asyncio.create_task(self._work(queue, bar)) for _ in range(self._plan.connections)]
             feeder = asyncio.create_task(self._feed(queue))
@@ -181,13 +181,13 @@ class _Fetch:
                     task.cancel()
                 await asyncio.gather(feeder, *workers, return_exceptions=True)
 
-    async def _feed(self, queue: asyncio.Queue[Wanted | None]) -> None:
+    async def _feed(self, queue: asyncio.Queue[FetchRequest | None]) -> None:
         for wanted in self._keeper.wanted():
             await queue.put(wanted)
         for _ in range(self._plan.connections):
             await queue.put(None)
 
-    async def _work(self, queue: asyncio.Queue[Wanted | None], bar: tqdm[NoReturn]) -> None:
+    async def _work(self, queue: asyncio.Queue[FetchRequest | None], bar: tqdm[NoReturn]) -> None:
         async with photo_client(
             user_agent=self._plan.user_agent,
             timeout_s=self._plan.timeout_s,
@@ -199,7 +199,7 @@ class _Fetch:
                 bar.update()
                 bar.set_postfix_str(f"{sum(self._keeper.counts.failures.values())} failed", refresh=False)
 
-    async def _one(self, wanted: Wanted, client: httpx.AsyncClient) -> None:
+    async def _one(self, wanted: FetchRequest, client: httpx.AsyncClient) -> None:
         if wanted.url is None or wanted.size is None:
             error = DownloadFailure("no such size", f"Flickr offers no {' or '.join(self._plan.sizes)}", permanent=True)
             await self._lost(wanted, error, 0)
@@ -214,7 +214,9 @@ class _Fetch:
                     return
                 await self._wait(wanted.url, attempt, failure.retry_after_s)
 
-    async def _attempt(self, wanted: Wanted, size: str, url: str, client: httpx.AsyncClient, attempt: int) -> None:
+    async def _attempt(
+        self, wanted: FetchRequest, size: str, url: str, client: httpx.AsyncClient, attempt: int
+    ) -> None:
         host = urlsplit(url).netloc
         gate = self._hosts.setdefault(host, asyncio.Semaphore(self._plan.per_host))
         temporary = self._keeper.temporary(f"{wanted.id}.{os.getpid()}.{next(self._serial)}")
@@ -249,7 +251,7 @@ class _Fetch:
         longest = min(_LONGEST_WAIT_S, self._plan.first_wait_s * 2 ** (attempt - 1))
         await asyncio.sleep(longest * random.uniform(0.5, 1.0))
 
-    async def _lost(self, wanted: Wanted, failure: DownloadFailure, attempts: int) -> None:
+    async def _lost(self, wanted: FetchRequest, failure: DownloadFailure, attempts: int) -> None:
         """A failed row's size lists what is spent: the sizes that have failed for good."""
         status = "gone" if failure.permanent else "failed"
         size = ",".join(sorted({*wanted.spent, *([wanted.size] if wanted.size else ())})) or None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from builders.flickrexif.api.client import FlickrClient, FlickrRefusal, FlickrUnavailable
-from builders.flickrexif.api.exif_answers import dumps, entries_from_answer
+from builders.flickrexif.api.exif_answers import dumps, entries_from_response
 from builders.flickrexif.store.store import State
 
 MAX_FAILURES_IN_A_ROW = 5
@@ -16,21 +16,25 @@ MAX_FAILURES_IN_A_ROW = 5
 _FINAL = {1: "gone", 2: "hidden"}
 """Flickr's codes of getExif: photo not found, permission denied."""
 
-TO_ASK = "selected = 1 AND (exif_status IS NULL OR exif_status = 'failed')"
+EXIF_PENDING = "selected = 1 AND (exif_status IS NULL OR exif_status = 'failed')"
 """Photos whose own call has yet to be made, or has to be made again."""
 
 
-def ask_month(state: State, client: FlickrClient, month: str, connections: int, tick: Callable[[], None]) -> None:
+def request_exif_of_month(
+    state: State, client: FlickrClient, month: str, connections: int, tick: Callable[[], None]
+) -> None:
     """Ask for every photo of a month whose Exif is not known, ``connections`` at once; ``tick`` is called in between.
 
     Raises:
         FlickrUnavailable: the service is down; the answers so far are kept.
     """
-    waiting = [row[0] for row in state.rows(f"SELECT id FROM photos WHERE month = ? AND {TO_ASK} ORDER BY id", month)]
-    ask_photos(state, client, waiting, connections, tick)
+    waiting = [
+        row[0] for row in state.rows(f"SELECT id FROM photos WHERE month = ? AND {EXIF_PENDING} ORDER BY id", month)
+    ]
+    request_exif(state, client, waiting, connections, tick)
 
 
-def ask_photos(
+def request_exif(
     state: State, client: FlickrClient, ids: Iterable[int], connections: int, tick: Callable[[], None]
 ) -> None:
     """Ask for the Exif of photos in their order, ``connections`` at once; ``tick`` is called in between.
@@ -46,7 +50,7 @@ def ask_photos(
         while waiting or running:
             while waiting and len(running) < connections:
                 id = waiting.popleft()
-                running[pool.submit(ask_exif, state, client, id)] = id
+                running[pool.submit(request_photo_exif, state, client, id)] = id
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 running.pop(future)
@@ -61,11 +65,11 @@ def ask_photos(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def ask_exif(state: State, client: FlickrClient, id: int) -> bool:
+def request_photo_exif(state: State, client: FlickrClient, id: int) -> bool:
     """Ask for one photo's Exif and keep the answer; False if there was none."""
     entries, status, error = {}, "ok", None
     try:
-        entries = entries_from_answer(client.call("photos.getExif", "photo", expect="photo", photo_id=id))
+        entries = entries_from_response(client.call("photos.getExif", "photo", expect="photo", photo_id=id))
         status = "ok" if entries else "empty"
     except FlickrRefusal as refusal:
         status, error = _FINAL.get(refusal.code, "refused"), str(refusal)

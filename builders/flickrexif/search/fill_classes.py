@@ -17,11 +17,11 @@ from builders.exif import ATTRIBUTES, acquisition_from_tags, label
 from builders.flickrexif.api.client import FlickrClient
 from builders.flickrexif.api.exif_answers import loads
 from builders.flickrexif.api.search_results import rank
-from builders.flickrexif.search.exif_calls import TO_ASK, ask_photos
+from builders.flickrexif.search.exif_calls import EXIF_PENDING, request_exif
 from builders.flickrexif.search.plan import SearchPlan, Slice, begin, searchable_end
 from builders.flickrexif.search.read_slice import count_slice, read_whole
 from builders.flickrexif.search.sample import Stratum, windows_of
-from builders.flickrexif.store.photos import insert_photos, room_under_cap
+from builders.flickrexif.store.photos import insert_photos, within_cap
 from builders.flickrexif.store.store import State
 
 FILLED = ("make", "model", "smartphone_model")
@@ -80,14 +80,16 @@ def fill(
     for name in attributes:
         if name not in FILLED:
             raise unknown_name("attribute to fill", name, FILLED)
-    with state.only_one("search"):
+    with state.exclusive("search"):
         both = 'SELECT start, "end" FROM strata UNION ALL SELECT start, "end" FROM slices'
         span = state.rows(f'SELECT min(start), max("end") FROM ({both})')[0]
         if span[0] is None or not plan.with_exif:
             raise UsageError(f"{state.folder}: --fill comes after a search that asked for Exif")
         begin(state, client, SearchPlan(**{**vars(plan), "photos": state.setting("photos_wanted")}), calls_per_hour)
-        left = [row[0] for row in state.rows(f"SELECT id FROM photos WHERE source = 'fill' AND {TO_ASK} ORDER BY id")]
-        ask_photos(state, client, left, connections, tick)
+        left = [
+            row[0] for row in state.rows(f"SELECT id FROM photos WHERE source = 'fill' AND {EXIF_PENDING} ORDER BY id")
+        ]
+        request_exif(state, client, left, connections, tick)
         start, end = max(plan.start, span[0]), min(searchable_end(state, plan), span[1])
         done = []
         for attribute in attributes:
@@ -145,7 +147,7 @@ class _Class:
             ids = self._open(stratum)
             opened += 1
             state.set(self._key, (total, windows, each, opened))
-            ask_photos(state, self._client, ids, self._connections, self._tick)
+            request_exif(state, self._client, ids, self._connections, self._tick)
             asked += len(ids)
             self.labels += self._classes(ids)
             had = before + self.labels[self._name]
@@ -159,7 +161,7 @@ class _Class:
         ranked = sorted(photos, key=lambda p: (rank(p.id, self._plan.seed), p.id))
         many = math.ceil(stratum.each * len(ranked) / max(stratum.expected, stratum.each))
         with self._state.transaction() as db:
-            kept = room_under_cap(self._state, ranked, self._plan.per_user_month)[:many]
+            kept = within_cap(self._state, ranked, self._plan.per_user_month)[:many]
             insert_photos(self._state, kept, self._plan.seed, source="fill", sought=self._sought)
             db.executemany("UPDATE photos SET selected = 1 WHERE id = ?", [(p.id,) for p in kept])
         marks = ",".join("?" * len(kept))

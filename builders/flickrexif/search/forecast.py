@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tqdm.auto import tqdm
 
 from builders.flickrexif.api.call_budget import seconds_for
-from builders.flickrexif.search.exif_calls import TO_ASK
+from builders.flickrexif.search.exif_calls import EXIF_PENDING
 from builders.flickrexif.search.plan import PER_PAGE
 from builders.flickrexif.search.sample import PER_TURN, WINDOW, Stratum, strata
 from builders.flickrexif.store.store import State
@@ -259,7 +259,7 @@ def calls_left(state: State) -> int:
     if wanted := state.setting("photos_wanted"):
         return forecast(state, wanted).calls
     with_exif = state.setting("with_exif") is not False
-    asked = state.value(f"SELECT count(*) FROM photos WHERE {TO_ASK}") if with_exif else 0
+    asked = state.value(f"SELECT count(*) FROM photos WHERE {EXIF_PENDING}") if with_exif else 0
     slices, results = state.rows("SELECT count(*), coalesce(sum(estimate), 0) FROM slices WHERE status = 'pending'")[0]
     found = state.value("SELECT coalesce(sum(found), 0) FROM slices") or 1
     kept = state.value("SELECT count(*) FROM photos WHERE source = 'search'")

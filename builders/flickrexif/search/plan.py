@@ -17,7 +17,7 @@ MAX_RESULTS = 4000
 SPLIT_ABOVE = 3000
 """A slice that reports more results is cut: totals are estimates, and the distance to MAX_RESULTS is the margin."""
 
-FLOOR_S = 300
+MIN_SLICE_S = 300
 """Slices are not halved below five minutes."""
 
 PER_PAGE = 500
@@ -47,7 +47,7 @@ def split(piece: Slice, total: int) -> list[Slice]:
     >>> [s.licences for s in split(Slice("2020-01", 0, 350, (4, 5)), 9000)]
     [(4,), (5,)]
     """
-    if piece.end - piece.start >= 2 * FLOOR_S:
+    if piece.end - piece.start >= 2 * MIN_SLICE_S:
         middle = (piece.start + piece.end) // 2
         spans = ((piece.start, middle), (middle, piece.end))
         return [replace(piece, start=start, end=end, estimate=total / 2) for start, end in spans]

@@ -37,7 +37,7 @@ def refresh(state: State, client: FlickrClient, *, older_than_days: float | None
     """
     counts = Refreshed()
     before = -1.0 if older_than_days is None else state.clock.now() - older_than_days * 86400
-    with state.only_one("search"):
+    with state.exclusive("search"):
         waiting = state.rows(
             "SELECT id, licence FROM photos WHERE selected = 1 AND (licence_checked IS NULL OR licence_checked < ?)"
             " ORDER BY id",

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 from builders.flickrexif.api.client import FlickrClient, FlickrUnavailable
 from builders.flickrexif.api.search_results import SearchResult, rank
-from builders.flickrexif.search.exif_calls import MAX_FAILURES_IN_A_ROW, TO_ASK, ask_photos
+from builders.flickrexif.search.exif_calls import EXIF_PENDING, MAX_FAILURES_IN_A_ROW, request_exif
 from builders.flickrexif.search.plan import SearchPlan, Slice, gaps, months, searchable_end
 from builders.flickrexif.search.read_slice import LONG_S, count_slice, read_whole
-from builders.flickrexif.store.photos import insert_photos, room_under_cap
+from builders.flickrexif.store.photos import insert_photos, within_cap
 from builders.flickrexif.store.store import State
 
 WINDOW_RESULTS = 250
@@ -183,7 +183,7 @@ class Sample:
         add_strata(self._state, self._plan)
         self._count()
         self._open = {s.start: s for s in strata(self._state)}
-        left = self._state.rows(f"SELECT id FROM photos WHERE source = 'search' AND {TO_ASK} ORDER BY id")
+        left = self._state.rows(f"SELECT id FROM photos WHERE source = 'search' AND {EXIF_PENDING} ORDER BY id")
         if self._plan.with_exif and left:  # of a run that was killed, or had no answer
             self._ask([row[0] for row in left])
         self._had = {start: self._had_of(stratum) for start, stratum in self._open.items()}
@@ -255,7 +255,7 @@ class Sample:
         self._moved += len(ids)
 
     def _ask(self, ids: list[int]) -> None:
-        ask_photos(self._state, self._client, ids, self._connections, self._tick)
+        request_exif(self._state, self._client, ids, self._connections, self._tick)
         marks = ",".join("?" * len(ids[-MAX_FAILURES_IN_A_ROW:]))
         some = self._state.value(
             f"SELECT count(*) FROM photos WHERE exif_status != 'failed' AND id IN ({marks})",
@@ -289,7 +289,7 @@ class Sample:
         turns = turns_of(len(under_cap), stratum.expected, start, self._plan.seed)
         turn = {p.id: t for p, t in zip(under_cap, turns, strict=True) if first <= t < first + stratum.turns}
         with self._state.transaction() as db:
-            kept = room_under_cap(self._state, [p for p in under_cap if p.id in turn], self._plan.per_user_month)
+            kept = within_cap(self._state, [p for p in under_cap if p.id in turn], self._plan.per_user_month)
             insert_photos(self._state, kept, self._plan.seed, turns=[turn[p.id] for p in kept])
             db.execute(
                 "UPDATE strata SET opened = opened + 1, doubted = NULL, trusted = trusted + ? WHERE start = ?",

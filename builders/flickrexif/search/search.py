@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from builders.flickrexif.api.call_budget import FLICKR_CALLS_PER_HOUR
 from builders.flickrexif.api.client import FlickrClient
-from builders.flickrexif.search.exif_calls import TO_ASK, ask_month
+from builders.flickrexif.search.exif_calls import EXIF_PENDING, request_exif_of_month
 from builders.flickrexif.search.forecast import PILOT_PHOTOS, Forecast, SearchProgress, forecast
 from builders.flickrexif.search.plan import SearchPlan, Slice, begin, gaps, months, searchable_end
 from builders.flickrexif.search.read_slice import read_slice
@@ -44,7 +44,7 @@ def search(
         FlickrUnavailable: the service is down; everything found is kept.
         UsageError: the state was made by another plan, or the key is not accepted.
     """
-    with state.only_one("search"):
+    with state.exclusive("search"):
         begin(state, client, plan, 3600 / seconds_per_call)
         with SearchProgress(state, seconds_per_call) as progress:
             if plan.photos is not None:
@@ -59,7 +59,7 @@ def search(
                         continue  # its slices that came back empty are asked for again after the other months
                     select_month(state, month)
                     if plan.with_exif:
-                        ask_month(state, client, month, connections, progress.show)
+                        request_exif_of_month(state, client, month, connections, progress.show)
                 if not _ask_doubted(state, client, plan, progress):
                     return
 
@@ -79,7 +79,7 @@ def pilot(state: State, client: FlickrClient, plan: SearchPlan, *, connections: 
         FlickrUnavailable: the service is down; what was found is kept.
         UsageError: the state was made by another plan, or the key is not accepted.
     """
-    with state.only_one("search"):
+    with state.exclusive("search"):
         begin(state, client, plan, state.setting("calls_per_hour") or FLICKR_CALLS_PER_HOUR)
         with tqdm(desc="dry run", unit="call", disable=None, bar_format="{desc}: {n_fmt} calls [{elapsed}]") as bar:
             sampled = replace(plan, photos=plan.photos or PILOT_PLAN)
@@ -132,7 +132,7 @@ def _ask_doubted(state: State, client: FlickrClient, plan: SearchPlan, progress:
 
 def _open_months(state: State, plan: SearchPlan) -> list[str]:
     """Months in which there is anything to do, in order."""
-    unasked = f"OR {TO_ASK}" if plan.with_exif else ""
+    unasked = f"OR {EXIF_PENDING}" if plan.with_exif else ""
     rows = state.rows(
         "SELECT month FROM slices WHERE status = 'pending' UNION "
         f"SELECT month FROM photos WHERE source = 'search' AND (selected = 0 {unasked}) ORDER BY month"

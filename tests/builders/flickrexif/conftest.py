@@ -6,7 +6,7 @@ import time
 import pytest
 
 from builders.flickrexif.build.build import BuildPlan, build
-from builders.flickrexif.build.inspect_files import look_into_files
+from builders.flickrexif.build.inspect_files import inspect_files
 from builders.flickrexif.fetch.fetch import fetch
 from builders.flickrexif.fetch.transfer import FetchPlan
 from builders.flickrexif.store.store import State
@@ -38,7 +38,7 @@ def fetched(flickr, tmp_path_factory):
                 [(int(WORLD.licence[at]), f"Owner {at}", int(WORLD.ids[at])) for at in range(WORLD.count)],
             )
         fetch(state, FetchPlan(**{**PLAN.__dict__, "sizes": ("o", "l")}))
-        look_into_files(state)
+        inspect_files(state)
     return folder
 
 

@@ -66,7 +66,7 @@ def test_import__again_adds_nothing_and_tombstones_hold(state):
     forget(state, photos=[str(WORLD.ids[0])], owners=[WORLD.nsid(1)])
     mine = [row for row in ROWS if row["owner"] == WORLD.nsid(1)]
     first = import_rows(state, ROWS)
-    assert first.buried == len({row["Flickr ID"] for row in (ROWS[0], *mine)})
+    assert first.taken_down == len({row["Flickr ID"] for row in (ROWS[0], *mine)})
     again = import_rows(state, ROWS)
     assert (again.added, again.known) == (0, first.added)
 

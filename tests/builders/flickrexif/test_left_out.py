@@ -9,7 +9,7 @@ import pytest
 
 from builders.dataset import read_build
 from builders.errors import DataError
-from builders.flickrexif.api.exif_answers import dumps, entries_from_answer
+from builders.flickrexif.api.exif_answers import dumps, entries_from_response
 from builders.flickrexif.build.build import BuildPlan, build
 from builders.flickrexif.build.collect import collect
 from builders.flickrexif.cli.steps import main
@@ -101,7 +101,7 @@ def test_build__an_original_without_the_exif_that_flickr_lists_is_a_placeholder(
         answer = {"photo": WORLD.exif_answer(WORLD.index(stripped[0]))}
         with state.transaction() as db:
             db.execute("DELETE FROM exif")
-            db.execute("INSERT INTO exif VALUES (?, ?)", (stripped[0], dumps(entries_from_answer(answer))))
+            db.execute("INSERT INTO exif VALUES (?, ?)", (stripped[0], dumps(entries_from_response(answer))))
         built = build(state, BuildPlan(tmp_path / "out"))
     assert built.left_out["original without the Exif that Flickr lists"] == 1
     there = {int(r["photo_id"]) for r in rows_of(tmp_path / "out", "metadata", "train")}

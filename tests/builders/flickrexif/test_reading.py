@@ -2,15 +2,15 @@
 
 import pytest
 
-from builders.flickrexif.api.exif_answers import entries_from_answer
+from builders.flickrexif.api.exif_answers import entries_from_response
 from builders.flickrexif.api.search_results import photo_id, rank, search_result
-from builders.flickrexif.search.plan import FLOOR_S, MAX_PAGES, PER_PAGE, SPLIT_ABOVE, Slice
+from builders.flickrexif.search.plan import MAX_PAGES, MIN_SLICE_S, PER_PAGE, SPLIT_ABOVE, Slice
 from builders.flickrexif.search.read_slice import LONG_S, MANY, count_slice, doubtful, read_slice, read_whole
 
 START = 1_330_000_000
-SHORT = Slice("2012-02", START, START + FLOOR_S, (4, 5))
+SHORT = Slice("2012-02", START, START + MIN_SLICE_S, (4, 5))
 """Cannot be halved; it can be cut by licence."""
-SHORTEST = Slice("2012-02", START, START + FLOOR_S, (4,))
+SHORTEST = Slice("2012-02", START, START + MIN_SLICE_S, (4,))
 """Cannot be cut at all."""
 
 
@@ -93,8 +93,8 @@ def test_read_slice__only_the_first_page_cuts_at_once():
     [
         ({"dateupload": str(START - 1)}, False),
         ({"dateupload": str(START)}, True),
-        ({"dateupload": str(START + FLOOR_S - 1)}, True),
-        ({"dateupload": str(START + FLOOR_S)}, False),
+        ({"dateupload": str(START + MIN_SLICE_S - 1)}, True),
+        ({"dateupload": str(START + MIN_SLICE_S)}, False),
         ({"license": "5"}, True),
         ({"license": "1"}, False),
     ],
@@ -107,7 +107,7 @@ def test_read_slice__the_end_of_a_search_is_the_last_second_before_that_of_the_s
     client = Pages((7, []))
     assert count_slice(client, SHORT, "x", text="Nikon") == 7
     (call,) = client.calls
-    assert (call["min_upload_date"], call["max_upload_date"]) == (START, START + FLOOR_S - 1)
+    assert (call["min_upload_date"], call["max_upload_date"]) == (START, START + MIN_SLICE_S - 1)
     assert (call["license"], call["page"], call["per_page"], call["text"]) == ("4,5", 1, 1, "Nikon")
 
 
@@ -154,11 +154,11 @@ class Halves:
         self.late = late
 
     def call(self, method, subject, *, min_upload_date, max_upload_date, page, **_):
-        if max_upload_date - min_upload_date >= FLOOR_S:
+        if max_upload_date - min_upload_date >= MIN_SLICE_S:
             return {"photos": {"total": SPLIT_ABOVE + 1, "photo": []}}
         if min_upload_date == START:
             return {"photos": {"total": 1, "photo": [entry(1)]}}
-        entries = [dict(e, dateupload=str(START + FLOOR_S)) for e in full(page)] if self.late == "many" else []
+        entries = [dict(e, dateupload=str(START + MIN_SLICE_S)) for e in full(page)] if self.late == "many" else []
         return {"photos": {"total": 2000, "photo": entries}}
 
 
@@ -167,7 +167,7 @@ class Halves:
     [("many", MAX_PAGES * PER_PAGE, False, False), ("none", 1, True, True)],
 )
 def test_read_whole__is_complete_if_all_parts_are_and_doubtful_if_one_is(late, photos, complete, doubted):
-    reading = read_whole(Halves(late), Slice("2012-02", START, START + 2 * FLOOR_S, (4,)), "x")
+    reading = read_whole(Halves(late), Slice("2012-02", START, START + 2 * MIN_SLICE_S, (4,)), "x")
     assert (len(reading.photos), reading.complete, reading.doubtful) == (photos, complete, doubted)
     assert reading.total == SPLIT_ABOVE + 1
 
@@ -218,7 +218,7 @@ def test_entries__the_order_of_trust_and_what_is_kept():
     listed = [{"tagspace": s, "tag": "DateTimeOriginal", "raw": f"{i}"} for i, s in enumerate(spaces)]
     listed += [{"tagspace": "GPS", "tag": "Make", "raw": "1"}, {"tagspace": "IFD0", "tag": "Artist", "raw": "A"}]
     listed += [{"tagspace": "IFD0", "tag": "CreateDate", "raw": "x" * 1001}]
-    found = entries_from_answer({"photo": {"exif": listed}})
+    found = entries_from_response({"photo": {"exif": listed}})
     assert list(found) == [
         ("IFD0", "DateTimeOriginal"),
         ("IFD0", "CreateDate"),

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from builders.errors import DiskError, RemoteError, UsageError
 from builders.exif.acquisition import acquisition_from_tags
 from builders.flickrexif.api.call_budget import CallBudget, budget_file
-from builders.flickrexif.api.exif_answers import dumps, entries_from_answer, loads
+from builders.flickrexif.api.exif_answers import dumps, entries_from_response, loads
 from builders.flickrexif.api.licences import LICENCES, PERMISSIVE, attribution_line, check_with_flickr, chosen_licences
 from builders.flickrexif.api.search_results import month_of, search_result, size_of_url
-from builders.flickrexif.search.plan import FLOOR_S, Slice, gaps, months, split
+from builders.flickrexif.search.plan import MIN_SLICE_S, Slice, gaps, months, split
 from tests.support.clocks import SimulatedClock
 from tests.support.flickr_world import World, licences_answer
 
@@ -24,10 +24,10 @@ from tests.support.flickr_world import World, licences_answer
 def test_split__parts_cover_the_slice_once(start, length, count):
     whole = Slice("2012-01", start, start + length, tuple(range(count)), 0.0)
     parts = split(whole, 9000)
-    if length >= 2 * FLOOR_S:
+    if length >= 2 * MIN_SLICE_S:
         first, second = parts
         assert (first.start, first.end, second.end) == (whole.start, second.start, whole.end)
-        assert min(p.end - p.start for p in parts) >= FLOOR_S
+        assert min(p.end - p.start for p in parts) >= MIN_SLICE_S
         assert all(p.licences == whole.licences for p in parts)
     elif count > 1:
         assert sorted(p.licences[0] for p in parts) == list(range(count))
@@ -183,7 +183,7 @@ def test_attribution_line__one_line_whatever_the_title():
 
 def test_entries__trusted_spaces_first_private_tags_never():
     world = World(count=50)
-    entries = entries_from_answer({"photo": world.exif_answer(3)})
+    entries = entries_from_response({"photo": world.exif_answer(3)})
     spaces = [space for space, _ in entries]
     assert spaces == sorted(spaces, key=["IFD0", "ExifIFD", "XMP-tiff"].index)
     assert not {tag for _, tag in entries} & {"Artist", "SerialNumber", "GPSLatitude", "Software"}
@@ -196,12 +196,12 @@ def test_entries__trusted_spaces_first_private_tags_never():
 
 @pytest.mark.parametrize("raw", [{}, "", None, [], {"_content": ""}, {"_content": None}, {"_content": {}}, True])
 def test_entries__empty_raw_means_that_there_is_none(raw):
-    assert entries_from_answer({"photo": {"exif": [{"tagspace": "IFD0", "tag": "Make", "raw": raw}]}}) == {}
+    assert entries_from_response({"photo": {"exif": [{"tagspace": "IFD0", "tag": "Make", "raw": raw}]}}) == {}
 
 
 @pytest.mark.parametrize("answer", [{}, {"photo": None}, {"photo": {"exif": "x"}}, {"photo": {"exif": [None, 3, {}]}}])
 def test_entries__nonsense_is_empty(answer):
-    assert entries_from_answer(answer) == {}
+    assert entries_from_response(answer) == {}
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda x: st.dictionaries(

@@ -11,7 +11,7 @@ from builders.flickrexif.api.licences import PERMISSIVE
 from builders.flickrexif.search.status import status_text
 from builders.flickrexif.store.schema import VERSION
 from builders.flickrexif.store.store import DATABASE, State
-from builders.flickrexif.store.tombstones import Tombstones, forget, tombstones
+from builders.flickrexif.store.tombstones import Tombstones, forget, read_tombstones
 from tests.builders.flickrexif.test_search import MONTH, run
 from tests.support.flickr import serving
 from tests.support.flickr_world import World
@@ -108,11 +108,11 @@ def test_state__of_version_1_is_brought_up_to_date_and_its_tombstones_are_hashed
         db.execute(f"INSERT INTO slices ({names}) VALUES (1, '2012-04', 0, 9, '4', 'pending', 0)")
         db.commit()
     with State(tmp_path / "state") as state:
-        graves = tombstones(state)
-        assert graves.cover(4711471147, "x")
-        assert graves.cover(1, "8765432@N01")
-        assert not graves.cover(77, "1@N01")
-        assert graves == Tombstones.of([("photo", "4711471147"), ("owner", "8765432@N01")])
+        tombstones = read_tombstones(state)
+        assert tombstones.covers(4711471147, "x")
+        assert tombstones.covers(1, "8765432@N01")
+        assert not tombstones.covers(77, "1@N01")
+        assert tombstones == Tombstones.of([("photo", "4711471147"), ("owner", "8765432@N01")])
         assert [row[0] for row in state.rows("SELECT subject FROM calls")] == ["photo", "slice 3 page 1"]
         assert [tuple(r) for r in state.rows("SELECT id, turn, sought FROM photos")] == [(77, None, None)]
         assert "1 slices to read" in status_text(state)
