@@ -1,4 +1,4 @@
-"""Options of ``camtrace build flickrexif``: what each step can be told."""
+"""Options of the steps of ``camtrace build flickrexif``."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
     """The parser of all steps.
 
     Args:
-        text: description and, after an empty line, what comes after the options.
-        run: by step, the function that runs it.
-        fetch_ranks: how the step ``fetch`` is cut into ranks (``builders.cluster.RankedWork``).
+        text: description and, after an empty line, the epilogue of the help.
+        run: the function that runs each step, by name.
+        fetch_ranks: makes the ranked work of the step ``fetch`` (``builders.cluster.RankedWork``).
     """
     description, _, epilog = text.partition("\n\n")
     parser = Parser("camtrace build flickrexif", description=description, epilog=epilog)

@@ -14,9 +14,9 @@ from builders.flickrexif.api.licences import PERMISSIVE
 from builders.flickrexif.cli.steps import main
 from builders.flickrexif.search.forecast import forecast
 from builders.flickrexif.search.plan import SearchPlan
-from builders.flickrexif.search.sample import PER_TURN, Stratum, turns_of, windows_of
 from builders.flickrexif.search.search import pilot, search
 from builders.flickrexif.search.status import status_text
+from builders.flickrexif.search.strata import PER_TURN, Stratum, turns_of, windows_of
 from builders.flickrexif.store.store import State
 from tests.builders.flickrexif.test_search import expected_ids
 from tests.support.clocks import SimulatedClock
