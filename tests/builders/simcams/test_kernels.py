@@ -15,9 +15,8 @@ pytest.importorskip("numba")
 from builders.errors import UsageError
 from builders.kernels import background
 from builders.simcams import Framing, SceneLight, Shot, bundled_catalogue, engine, simcams_photos
-from builders.simcams.kernels import develop, random
+from builders.simcams.kernels import develop, random, stages
 from builders.simcams.kernels import sensor as kernels_sensor
-from builders.simcams.kernels import stages as accelerated
 from builders.simcams.random_numbers import generator
 from builders.simcams.render import render_shot
 from builders.simcams.settings import STOPS, settings_for_scene
@@ -56,15 +55,15 @@ def test_stages__every_camera_has_numpys_bits(i, lights):
         moment = optics.Moment.draw(generator("moment", i))
         for framing in (Framing(), HAND_HELD):
             exposure = reference.light_on_sensor(light, camera, settings, moment, framing)
-            again = accelerated.compiled_light_on_sensor(light, camera, settings, moment, framing)
+            again = stages.compiled_light_on_sensor(light, camera, settings, moment, framing)
             np.testing.assert_array_equal(again, exposure, strict=True)
         gains = np.array([1.9, 1.0, 1.6])
         raw = reference.read_out(exposure, camera, settings, 2, generator("noise", i), gains)
-        also = accelerated.compiled_read_out(exposure, camera, settings, 2, generator("noise", i), gains)
+        also = stages.compiled_read_out(exposure, camera, settings, 2, generator("noise", i), gains)
         np.testing.assert_array_equal(also.dn, raw.dn, strict=True)
         assert (also.white_e, also.white_balance is gains) == (raw.white_e, True)
         picture = reference.develop(raw, camera, settings)
-        np.testing.assert_array_equal(accelerated.compiled_develop(raw, camera, settings), picture, strict=True)
+        np.testing.assert_array_equal(stages.compiled_develop(raw, camera, settings), picture, strict=True)
         assert picture.std() > 5
 
 
@@ -72,7 +71,7 @@ def test_stages__every_camera_has_numpys_bits(i, lights):
 @pytest.mark.parametrize("shape", [(60, 44), (160, 160)])
 def test_paint__every_kind_of_scene_has_numpys_bits(kind, shape):
     expected, rng = scene.paint(kind, *shape, generator("kernels", kind)), generator("kernels", kind)
-    np.testing.assert_array_equal(accelerated.compiled_paint(kind, *shape, rng), expected, strict=True)
+    np.testing.assert_array_equal(stages.compiled_paint(kind, *shape, rng), expected, strict=True)
     other = generator("kernels", kind)
     scene.paint(kind, *shape, other)
     assert rng.random() == other.random()  # what is drawn next, the illuminant, follows from the state
@@ -84,13 +83,13 @@ def test_develop__what_a_processor_leaves_out(change, lights, settings):
     camera = dataclasses.replace(camera, pipeline=dataclasses.replace(camera.pipeline, **change))
     raw = Raw(generator("raw").integers(0, 1024, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
     expected = engine.numpy_stages().develop(raw, camera, settings)
-    np.testing.assert_array_equal(accelerated.compiled_develop(raw, camera, settings), expected, strict=True)
+    np.testing.assert_array_equal(stages.compiled_develop(raw, camera, settings), expected, strict=True)
 
 
 def test_develop__a_plain_processor(ideal, camera, settings):
     raw = Raw(generator("raw").integers(0, 16384, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
     expected = engine.numpy_stages().develop(raw, ideal(camera), settings)
-    np.testing.assert_array_equal(accelerated.compiled_develop(raw, ideal(camera), settings), expected, strict=True)
+    np.testing.assert_array_equal(stages.compiled_develop(raw, ideal(camera), settings), expected, strict=True)
 
 
 @pytest.mark.parametrize(("shape", "size"), [((40, 28), 3), ((28, 40), 13), ((12, 8), 21)])
@@ -107,7 +106,7 @@ def test_light_on_sensor__a_lens_bent_past_the_margin_is_left_to_numpy(lights, c
     bent, still = dataclasses.replace(camera, lens=lens), optics.Moment.still()
     asked, reference = [], optics.light_on_sensor
     monkeypatch.setattr(optics, "light_on_sensor", lambda *given: asked.append(given) or reference(*given))
-    found = accelerated.compiled_light_on_sensor(lights[0], bent, settings, still)
+    found = stages.compiled_light_on_sensor(lights[0], bent, settings, still)
     np.testing.assert_array_equal(found, reference(lights[0], bent, settings, still), strict=True)
     assert len(asked) == 1
 
@@ -116,9 +115,9 @@ def test_light_on_sensor__the_rows_that_are_transformed_are_all_that_a_frame_nee
     monkeypatch.setattr(optics, "light_on_sensor", None)  # what a pixel past them would be left to
     for i, camera in enumerate(CAMERAS):
         for framing in (Framing(), HAND_HELD, Framing(-0.03, 0.03, 0.97, -1.5)):
-            accelerated.compiled_light_on_sensor(lights[0], camera, settings_of(i), optics.Moment.still(), framing)
+            stages.compiled_light_on_sensor(lights[0], camera, settings_of(i), optics.Moment.still(), framing)
     steady = [optics.geometry(lights[0], CAMERAS[0].lens, settings_of(0), Framing(), colour) for colour in range(3)]
-    first, last = accelerated._rows_seen(lights[0], steady)
+    first, last = stages._rows_seen(lights[0], steady)
     assert 0 < first < MARGIN < SIDE + MARGIN < last < SIDE + 2 * MARGIN
 
 
@@ -144,7 +143,7 @@ def test_poisson__numbers_and_the_generator_after_them_are_numpys(mean):
     means[::2] *= generator("means", mean).random((20, 50), dtype=np.float32)
     one, two = generator("poisson", mean), generator("poisson", mean)
     expected = np.minimum(one.poisson(means), 50_000.5).astype(np.float32)
-    np.testing.assert_array_equal(accelerated.photon_counts(means, 50_000.5, two), expected, strict=True)
+    np.testing.assert_array_equal(stages.photon_counts(means, 50_000.5, two), expected, strict=True)
     np.testing.assert_array_equal(two.standard_normal(5, dtype=np.float32), one.standard_normal(5, dtype=np.float32))
 
 
@@ -152,7 +151,7 @@ def test_poisson__numbers_and_the_generator_after_them_are_numpys(mean):
 def test_poisson__another_or_a_begun_generator(begin):
     means, one, two = np.linspace(0, 50, 600, dtype=np.float32).reshape(20, 30), begin(), begin()
     expected = one.poisson(means).astype(np.float32)
-    np.testing.assert_array_equal(accelerated.photon_counts(means, 1e6, two), expected)
+    np.testing.assert_array_equal(stages.photon_counts(means, 1e6, two), expected)
     assert one.random() == two.random()
 
 
@@ -161,7 +160,7 @@ def test_poisson__another_or_a_begun_generator(begin):
 def test_normal__numbers_and_the_generator_after_them_are_numpys(begun, count):
     one, two = used(generator("normal"), begun), used(generator("normal"), begun)
     expected = one.standard_normal(count, dtype=np.float32)
-    np.testing.assert_array_equal(accelerated.normal_numbers(count, two), expected, strict=True)
+    np.testing.assert_array_equal(stages.normal_numbers(count, two), expected, strict=True)
     np.testing.assert_array_equal(two.standard_normal(3, dtype=np.float32), one.standard_normal(3, dtype=np.float32))
     assert one.random() == two.random()
 
@@ -188,7 +187,7 @@ def test_normal__tables_of_the_ziggurat_are_numpys():
 
 
 def test_normal__with_the_tail_of_the_ziggurat():
-    numbers = accelerated.normal_numbers(400_000, generator("tail"))
+    numbers = stages.normal_numbers(400_000, generator("tail"))
     np.testing.assert_array_equal(numbers, generator("tail").standard_normal(400_000, dtype=np.float32))
     assert (abs(numbers) > random._EDGE).sum() == pytest.approx(103, abs=40)  # 2 Phi(-3.654) = 2.6e-4
 
@@ -197,7 +196,7 @@ def test_normal__with_the_tail_of_the_ziggurat():
 def test_normal__another_generator_or_one_with_half_a_number_left(begin):
     one, two = begin(), begin()
     expected = one.standard_normal(9, dtype=np.float32)
-    np.testing.assert_array_equal(accelerated.normal_numbers(9, two), expected, strict=True)
+    np.testing.assert_array_equal(stages.normal_numbers(9, two), expected, strict=True)
 
 
 def half_used(rng):
@@ -249,12 +248,12 @@ def afresh():
 
 
 def test_chosen_stages__kernels_that_pass_and_numpy_where_they_do_not(afresh, monkeypatch):
-    assert engine.chosen_stages().develop is accelerated.compiled_develop
+    assert engine.chosen_stages().develop is stages.compiled_develop
     monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
     assert engine.chosen_stages() is engine.numpy_stages()
     monkeypatch.delenv("CAMTRACE_ENGINE")
 
-    monkeypatch.setattr(accelerated, "compiled_develop", broken("develop").develop)
+    monkeypatch.setattr(stages, "compiled_develop", broken("develop").develop)
     engine.tested.cache_clear()
     with pytest.warns(RuntimeWarning, match=r"compiled development differs from NumPy's \(.*; going on with NumPy"):
         assert engine.chosen_stages() is engine.numpy_stages()
@@ -322,7 +321,7 @@ def test_fixed_pattern__every_unit_of_the_set_is_made_once(monkeypatch):
 
 def test_fixed_pattern__has_numpys_bits(monkeypatch):
     patterns = []
-    for normals in (sensor._numpys_normals, accelerated.normal_numbers):
+    for normals in (sensor._numpy_normals, stages.normal_numbers):
         monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
         patterns.append(sensor.fixed_pattern(CAMERAS[3], 2, 40, 28, normals))
     np.testing.assert_array_equal(patterns[0].sensitivity, patterns[1].sensitivity, strict=True)
