@@ -1,4 +1,4 @@
-"""Calls of the API: what is tried again, what is final, and that the key stays where it belongs."""
+"""Calls of the API: retries, final errors, and that the key is written nowhere."""
 
 import io
 import json
@@ -24,7 +24,7 @@ from tests.support.flickr_world import World
 
 
 class Script(requests.adapters.BaseAdapter):
-    """Answers that were written before, in order; the last one again and again."""
+    """Prepared responses, in order; the last one is repeated."""
 
     def __init__(self, *answers, clock=None):
         super().__init__()
@@ -93,7 +93,7 @@ def ask(client):
         (failing(201), "code 201"),
     ],
 )
-def test_call__passing_faults_are_tried_again_with_growing_waits(state, clock, fault, name):
+def test_call__transient_faults_are_retried_with_growing_waits(state, clock, fault, name):
     client, script = scripted(state, clock, fault, fault, fault, OK)
     assert ask(client)["photo"] == {"exif": []}
     waits = [b - a for a, b in zip(script.times, script.times[1:], strict=False)]
@@ -103,13 +103,13 @@ def test_call__passing_faults_are_tried_again_with_growing_waits(state, clock, f
     assert [r[0] for r in state.rows("SELECT outcome FROM calls ORDER BY attempt")] == [name] * 3 + ["ok"]
 
 
-def test_call__retry_after_is_heeded(state, clock):
+def test_call__retry_after_delays_the_next_attempt(state, clock):
     client, script = scripted(state, clock, (429, b"", {"Retry-After": "90"}), OK)
     ask(client)
     assert script.times[1] - script.times[0] == pytest.approx(90, abs=0.1)
 
 
-def test_retry_after__dates_limits_and_nonsense():
+def test_retry_after__dates_limits_and_invalid_values():
     assert retry_after({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 503, now=1445412450) == 30
     assert retry_after({"Retry-After": "999999"}, 429) == 3600
     assert retry_after({"Retry-After": "soon"}, 429) is None
@@ -119,7 +119,7 @@ def test_retry_after__dates_limits_and_nonsense():
     assert [retry_after({"Retry-After": "5"}, status) for status in statuses] == [None, None, 5, None, None, 5, 5]
 
 
-def test_call__after_the_last_attempt_nobody_waits(state, clock):
+def test_call__does_not_wait_after_the_last_attempt(state, clock):
     client, script = scripted(state, clock, failing(0), attempts=2, first_wait_s=50)
     with pytest.raises(FlickrUnavailable):
         ask(client)
@@ -128,7 +128,7 @@ def test_call__after_the_last_attempt_nobody_waits(state, clock):
 
 
 @pytest.mark.parametrize(("more", "outcome"), [(0, "ok"), (1, "answer too large")])
-def test_call__answers_have_a_largest_size(state, clock, monkeypatch, more, outcome):
+def test_call__responses_have_a_largest_size(state, clock, monkeypatch, more, outcome):
     monkeypatch.setattr("builders.flickrexif.api.client._MAX_RESPONSE_BYTES", len(OK[1]) + 100)
     client, _ = scripted(state, clock, (200, OK[1] + b" " * (100 + more), {}), attempts=1)
     if more:
@@ -140,7 +140,7 @@ def test_call__answers_have_a_largest_size(state, clock, monkeypatch, more, outc
 
 
 @pytest.mark.parametrize(("before", "outcome"), [(0, "html with 200"), (255, "html with 200"), (256, "not JSON")])
-def test_call__html_is_told_by_how_an_answer_begins(state, clock, before, outcome):
+def test_call__html_is_recognised_by_the_beginning_of_a_response(state, clock, before, outcome):
     client, _ = scripted(state, clock, (200, b"x" * before + b"<html>", {}), attempts=1)
     with pytest.raises(FlickrUnavailable, match=outcome):
         ask(client)
@@ -156,14 +156,14 @@ def test_call__waits_stop_growing_after_five_minutes(state, clock):
 
 
 @pytest.mark.parametrize("code", [1, 2, 116])
-def test_call__permanent_codes_are_asked_once(state, clock, code):
+def test_call__permanent_codes_are_not_retried(state, clock, code):
     client, script = scripted(state, clock, failing(code))
     with pytest.raises(FlickrRefusal) as refusal:
         ask(client)
     assert (refusal.value.code, len(script.times)) == (code, 1)
 
 
-def test_call__what_flickr_says_is_one_printable_line_of_bounded_length(state, clock):
+def test_call__messages_of_flickr_become_one_printable_line_of_bounded_length(state, clock):
     message = json.dumps("a\x1b[2J\u202e\n b" + "x" * 10_000).encode()
     client, _ = scripted(state, clock, (200, b'{"stat": "fail", "code": 1, "message": %s}' % message, {}))
     with pytest.raises(FlickrRefusal) as refusal:

@@ -1,4 +1,4 @@
-"""The parts of a search that need no server: slices, licences, the budget on a simulated clock, Flickr's Exif."""
+"""Parts of a search without a server: slices, licences, the budget on a simulated clock, Exif of Flickr."""
 
 import bisect
 import contextlib
@@ -64,7 +64,7 @@ def test_budget__never_more_than_the_limit_in_any_hour_across_restarts(tmp_path)
     assert len(made) / hours > 3300  # and the budget is used
 
 
-def test_budget__collections_share_that_of_their_key(tmp_path):
+def test_budget__collections_of_one_key_share_a_budget(tmp_path):
     path = full_bucket(budget_file("the key", tmp_path))
     made = [calls_at_once(CallBudget(budget_file("the key", tmp_path), FrozenClock())) for _ in range(3)]
     assert made == [60, 0, 0]
@@ -133,7 +133,7 @@ def test_budget__a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
         CallBudget(budget_file("k", tmp_path), SimulatedClock()).take()
 
 
-def test_budget__clock_set_back_gives_nothing_away_and_costs_nothing(tmp_path):
+def test_budget__a_clock_that_is_set_back_adds_no_tokens_and_no_long_wait(tmp_path):
     clock = SimulatedClock()
     budget = CallBudget(tmp_path / "budget.json", clock, 120)
     for _ in range(3):
@@ -166,7 +166,7 @@ def test_chosen_licences__permissive_by_default_and_flags_for_the_rest():
         chosen_licences(["cc-by-40"])
 
 
-def test_check_with_flickr__agrees_and_notices_another_meaning():
+def test_check_with_flickr__refuses_another_licence_of_the_same_id():
     answer = {"licenses": licences_answer()}
     check_with_flickr(answer, LICENCES)
     other = {"licenses": {"license": [dict(e, url="https://creativecommons.org/licenses/by-nc/4.0/deed.en")
@@ -195,18 +195,18 @@ def test_entries__trusted_spaces_first_private_tags_never():
 
 
 @pytest.mark.parametrize("raw", [{}, "", None, [], {"_content": ""}, {"_content": None}, {"_content": {}}, True])
-def test_entries__empty_raw_means_that_there_is_none(raw):
+def test_entries__empty_raw_is_no_value(raw):
     assert entries_from_response({"photo": {"exif": [{"tagspace": "IFD0", "tag": "Make", "raw": raw}]}}) == {}
 
 
 @pytest.mark.parametrize("answer", [{}, {"photo": None}, {"photo": {"exif": "x"}}, {"photo": {"exif": [None, 3, {}]}}])
-def test_entries__nonsense_is_empty(answer):
+def test_entries__other_forms_are_empty(answer):
     assert entries_from_response(answer) == {}
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda x: st.dictionaries(
     st.sampled_from(["id", "owner", "license", "dateupload", "media", "url_o", "title"]), x, max_size=6)))  # fmt: skip
-def test_search_result__never_raises_on_nonsense(entry):
+def test_search_result__never_raises(entry):
     assert search_result(entry) is None or search_result(entry).id > 0
 
 

@@ -1,4 +1,4 @@
-"""Opening a state: what cannot be opened is one sentence and stays open nowhere."""
+"""The state: errors at opening are one sentence and leave no open connection; take-down; migration; disk errors."""
 
 import sqlite3
 from contextlib import closing
@@ -35,7 +35,7 @@ def assert_closed(connection):
         connection.execute("SELECT 1")
 
 
-def test_state__a_file_that_is_no_database(tmp_path, opened):
+def test_state__refuses_a_file_that_is_no_database(tmp_path, opened):
     (tmp_path / DATABASE).write_bytes(b"text, and longer than the header of a database would be" * 20)
     with pytest.raises(DataError, match="cannot be opened as a state"):
         State(tmp_path)
@@ -53,7 +53,7 @@ def test_state__of_a_newer_camtrace(tmp_path, opened):
         assert_closed(connection)
 
 
-def test_state__only_its_owner_reads_it(tmp_path):
+def test_state__is_readable_by_its_user_alone(tmp_path):
     with State(tmp_path / "state", create=True) as state:
         state.set("a", 1)
         modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "state").iterdir()}
@@ -75,9 +75,9 @@ def test_forget__leaves_no_id_anywhere_in_the_files_of_a_state(tmp_path):
     positions = [int(at) for at in world.results(start, end, PERMISSIVE) if not world.deleted(int(at))]
     with serving(world) as flickr, State(tmp_path / "state", create=True) as state:
         run(state, flickr)
-        kept = {row[0] for row in state.rows("SELECT id FROM photos")}
-        gone = next(at for at in positions if int(world.ids[at]) in kept)
-        other = next(at for at in positions if int(world.ids[at]) in kept and world.nsid(at) != world.nsid(gone))
+        stored = {row[0] for row in state.rows("SELECT id FROM photos")}
+        gone = next(at for at in positions if int(world.ids[at]) in stored)
+        other = next(at for at in positions if int(world.ids[at]) in stored and world.nsid(at) != world.nsid(gone))
         with state.transaction() as db:
             texts = [row[0] for row in db.execute("SELECT DISTINCT subject FROM calls")]
         assert not any(text.isdigit() for text in texts)
@@ -92,7 +92,7 @@ def test_forget__leaves_no_id_anywhere_in_the_files_of_a_state(tmp_path):
             for id in (int(world.ids[gone]), int(world.ids[other])):  # as SQLite writes numbers of 33 to 48 bits
                 assert id.to_bytes(6, "big") not in data, path
         left = next(row[0] for row in state.rows("SELECT id FROM photos"))
-        assert str(left).encode() in (tmp_path / "state" / DATABASE).read_bytes()  # what was not forgotten is found so
+        assert str(left).encode() in (tmp_path / "state" / DATABASE).read_bytes()  # other ids can be found in this way
 
 
 def test_state__of_version_1_is_brought_up_to_date_and_its_tombstones_are_hashed(tmp_path):

@@ -1,4 +1,4 @@
-"""The compiled stages of a shot have the bits of NumPy's, which define them; where they have not, they are not used."""
+"""Compiled stages have the same bits as those of NumPy, which define them; otherwise they are not used."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from builders.simcams.stages.sensor import Raw
 
 CAMERAS = bundled_catalogue()
 HAND_HELD = Framing(0.03, -0.03, 1.03, 1.5)
-"""The widest that the shots of a pair are."""
+"""The largest framing of a shot of a pair."""
 
 SIDE, MARGIN = 48, 6
 
 
 @pytest.fixture(scope="module")
 def lights():
-    """A scene of each kind, and one with highlights that its photo had clipped, over and under the sensor's range."""
+    """A scene of each kind, and one with clipped highlights, above and below the range of the sensor."""
     side = SIDE + 2 * MARGIN
-    found = [
+    result = [
         SceneLight.of_linear_rgb(kind, scene.paint(kind, side, side, generator(kind)), MARGIN)
         for kind in scene.SCENE_KINDS
     ]
     ramp = np.linspace(0, 1, side, dtype=np.float32)[:, None, None] * np.ones((side, side, 3), np.float32)
-    return [*found, SceneLight.of_linear_rgb("blown", ramp, MARGIN, clipped=ramp[..., 0] > 0.8)]
+    return [*result, SceneLight.of_linear_rgb("blown", ramp, MARGIN, clipped=ramp[..., 0] > 0.8)]
 
 
 def settings_of(i):
-    """A draw of the settings' classes for each camera."""
+    """Settings of one shot of each camera."""
     return settings_for_scene("kernels", len(CAMERAS), STOPS, 0)[i]
 
 
@@ -78,7 +78,7 @@ def test_paint__every_kind_of_scene_has_numpys_bits(kind, shape):
 
 
 @pytest.mark.parametrize("change", [{}, {"luma_threshold": 0.0}, {"chroma_levels": 0}, {"sharpen_amount": 0.0}])
-def test_develop__what_a_processor_leaves_out(change, lights, settings):
+def test_develop__without_some_steps(change, lights, settings):
     camera = next(camera for camera in CAMERAS if camera.pipeline.local_contrast > 0)
     camera = dataclasses.replace(camera, pipeline=dataclasses.replace(camera.pipeline, **change))
     raw = Raw(generator("raw").integers(0, 1024, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
@@ -101,17 +101,17 @@ def test_surroundings__are_scipys_mean_of_a_mean(shape, size):
     np.testing.assert_array_equal(develop.surroundings(luma, size), expected, strict=True)
 
 
-def test_light_on_sensor__a_lens_bent_past_the_margin_is_left_to_numpy(lights, camera, settings, monkeypatch):
+def test_light_on_sensor__distortion_beyond_the_margin_uses_numpy(lights, camera, settings, monkeypatch):
     lens = dataclasses.replace(camera.lens, distortion_wide=-0.6, distortion_tele=-0.6)
     bent, still = dataclasses.replace(camera, lens=lens), optics.Moment.still()
-    asked, reference = [], optics.light_on_sensor
-    monkeypatch.setattr(optics, "light_on_sensor", lambda *given: asked.append(given) or reference(*given))
-    found = stages.compiled_light_on_sensor(lights[0], bent, settings, still)
-    np.testing.assert_array_equal(found, reference(lights[0], bent, settings, still), strict=True)
-    assert len(asked) == 1
+    calls, reference = [], optics.light_on_sensor
+    monkeypatch.setattr(optics, "light_on_sensor", lambda *arguments: calls.append(arguments) or reference(*arguments))
+    result = stages.compiled_light_on_sensor(lights[0], bent, settings, still)
+    np.testing.assert_array_equal(result, reference(lights[0], bent, settings, still), strict=True)
+    assert len(calls) == 1
 
 
-def test_light_on_sensor__the_rows_that_are_transformed_are_all_that_a_frame_needs(lights, monkeypatch):
+def test_light_on_sensor__transforms_all_rows_that_a_frame_needs(lights, monkeypatch):
     monkeypatch.setattr(optics, "light_on_sensor", None)  # what a pixel past them would be left to
     for i, camera in enumerate(CAMERAS):
         for framing in (Framing(), HAND_HELD, Framing(-0.03, 0.03, 0.97, -1.5)):
@@ -124,7 +124,7 @@ def test_light_on_sensor__the_rows_that_are_transformed_are_all_that_a_frame_nee
 @pytest.mark.parametrize(
     ("mean", "ks"), [(10.0, (3, 7, 8, 9, 14, 25)), (150.0, (110, 149, 200)), (6e4, (59_300, 60_500))]
 )
-def test_poisson__acceptance_is_settled_at_the_ratio_of_hoermann(mean, ks):
+def test_poisson__acceptance_changes_at_the_ratio_of_hoermann(mean, ks):
     """Accepted up to v = (k's share of the Poisson law) x (a / rest^2 + b) / scale (PTRS, step 3), here by lgamma."""
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
@@ -133,40 +133,44 @@ def test_poisson__acceptance_is_settled_at_the_ratio_of_hoermann(mean, ks):
         logarithm = -mean + k * math.log(mean) - math.lgamma(k + 1)
         v = math.exp(logarithm) * (a / rest**2 + b) / (1.1239 + 1.1328 / (b - 3.4))
         for near in (1e-3, 1e-5, 1e-7):
-            found = [kernels_sensor._accepts(float(k), mean, rest, v * (1 + side * near), a, b) for side in (-1, 1)]
-            assert found == [True, False], (k, near)
+            result = [kernels_sensor._accepts(float(k), mean, rest, v * (1 + side * near), a, b) for side in (-1, 1)]
+            assert result == [True, False], (k, near)
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e-6, 0.4, 3.0, 9.999999, 10.0, 11.0, 40.0, 2500.0, 77000.0])
 def test_poisson__numbers_and_the_generator_after_them_are_numpys(mean):
     means = np.full((40, 50), mean, np.float32)
     means[::2] *= generator("means", mean).random((20, 50), dtype=np.float32)
-    one, two = generator("poisson", mean), generator("poisson", mean)
-    expected = np.minimum(one.poisson(means), 50_000.5).astype(np.float32)
-    np.testing.assert_array_equal(stages.photon_counts(means, 50_000.5, two), expected, strict=True)
-    np.testing.assert_array_equal(two.standard_normal(5, dtype=np.float32), one.standard_normal(5, dtype=np.float32))
+    numpy_rng, kernel_rng = generator("poisson", mean), generator("poisson", mean)
+    expected = np.minimum(numpy_rng.poisson(means), 50_000.5).astype(np.float32)
+    np.testing.assert_array_equal(stages.photon_counts(means, 50_000.5, kernel_rng), expected, strict=True)
+    np.testing.assert_array_equal(
+        kernel_rng.standard_normal(5, dtype=np.float32), numpy_rng.standard_normal(5, dtype=np.float32)
+    )
 
 
 @pytest.mark.parametrize("begin", [lambda: np.random.default_rng(3), lambda: used(generator("used"), 3)])
 def test_poisson__another_or_a_begun_generator(begin):
-    means, one, two = np.linspace(0, 50, 600, dtype=np.float32).reshape(20, 30), begin(), begin()
-    expected = one.poisson(means).astype(np.float32)
-    np.testing.assert_array_equal(stages.photon_counts(means, 1e6, two), expected)
-    assert one.random() == two.random()
+    means, numpy_rng, kernel_rng = np.linspace(0, 50, 600, dtype=np.float32).reshape(20, 30), begin(), begin()
+    expected = numpy_rng.poisson(means).astype(np.float32)
+    np.testing.assert_array_equal(stages.photon_counts(means, 1e6, kernel_rng), expected)
+    assert numpy_rng.random() == kernel_rng.random()
 
 
 @pytest.mark.parametrize("begun", [0, 1, 3, 4])
 @pytest.mark.parametrize("count", [1, 2, 7, 66_001])
 def test_normal__numbers_and_the_generator_after_them_are_numpys(begun, count):
-    one, two = used(generator("normal"), begun), used(generator("normal"), begun)
-    expected = one.standard_normal(count, dtype=np.float32)
-    np.testing.assert_array_equal(stages.normal_numbers(count, two), expected, strict=True)
-    np.testing.assert_array_equal(two.standard_normal(3, dtype=np.float32), one.standard_normal(3, dtype=np.float32))
-    assert one.random() == two.random()
+    numpy_rng, kernel_rng = used(generator("normal"), begun), used(generator("normal"), begun)
+    expected = numpy_rng.standard_normal(count, dtype=np.float32)
+    np.testing.assert_array_equal(stages.normal_numbers(count, kernel_rng), expected, strict=True)
+    np.testing.assert_array_equal(
+        kernel_rng.standard_normal(3, dtype=np.float32), numpy_rng.standard_normal(3, dtype=np.float32)
+    )
+    assert numpy_rng.random() == kernel_rng.random()
 
 
-def test_fill_bits__a_counter_that_runs_over():
-    """The first word of Philox's counter carries; NumPy's generator, set to the same state, says what follows."""
+def test_fill_bits__overflow_of_the_counter():
+    """The first word of the counter carries; NumPy's generator in the same state gives the expected numbers."""
     for count, short_of in ((8, 1), (16, 3), (24, 100), (20, 7)):
         philox = np.random.Philox(key=5)
         state = philox.state
@@ -179,7 +183,7 @@ def test_fill_bits__a_counter_that_runs_over():
 
 
 def test_normal__tables_of_the_ziggurat_are_numpys():
-    """A bound that is off by one shows in one of four billion numbers; NumPy has its tables in this file."""
+    """A bound that is off by one changes one of four billion numbers; the tables of NumPy are in this file."""
     compiled = Path(np.random._generator.__file__).read_bytes()
     for table in (random._BOUNDS, random._WIDTHS, random._DENSITY):
         assert table.size == 256
@@ -194,9 +198,9 @@ def test_normal__with_the_tail_of_the_ziggurat():
 
 @pytest.mark.parametrize("begin", [lambda: np.random.default_rng(3), lambda: half_used(generator("half"))])
 def test_normal__another_generator_or_one_with_half_a_number_left(begin):
-    one, two = begin(), begin()
-    expected = one.standard_normal(9, dtype=np.float32)
-    np.testing.assert_array_equal(stages.normal_numbers(9, two), expected, strict=True)
+    numpy_rng, kernel_rng = begin(), begin()
+    expected = numpy_rng.standard_normal(9, dtype=np.float32)
+    np.testing.assert_array_equal(stages.normal_numbers(9, kernel_rng), expected, strict=True)
 
 
 def half_used(rng):
@@ -219,11 +223,11 @@ def test_render_shot__the_same_file_with_and_without_kernels(lights, monkeypatch
 
 
 def broken(stage):
-    """The compiled stages, one of them off by a little."""
+    """The stages of NumPy, one of them with a small error."""
     right = getattr(engine.numpy_stages(), stage)
 
-    def wrong(*given):
-        result = right(*given)
+    def wrong(*arguments):
+        result = right(*arguments)
         (result.dn if stage == "read_out" else result).flat[5] += 1
         return result
 
@@ -241,7 +245,7 @@ def test_difference__names_the_stage_that_differs(stage, named):
 
 @pytest.fixture
 def afresh():
-    """The choice made again, as in a new process, and forgotten afterwards."""
+    """Without a cached choice, as in a new process."""
     engine.tested.cache_clear()
     yield
     engine.tested.cache_clear()
@@ -268,15 +272,15 @@ def test_chosen_stages__without_numba(afresh, monkeypatch):
 
 
 @pytest.fixture
-def own_kernels(tmp_path, monkeypatch):
-    """A machine that has compiled nothing; what would compile leaves a file."""
+def no_kernels(tmp_path, monkeypatch):
+    """A machine without compiled kernels; the compiling process only writes a file."""
     monkeypatch.setattr(background, "kernel_folder", lambda: tmp_path / "kernels")
     monkeypatch.setattr(background, "_PROGRAM", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
     monkeypatch.setattr(engine.SIMCAMS_KERNELS, "_process", None)
     return tmp_path
 
 
-def test_prepare__compiles_once_in_a_process_of_its_own(own_kernels):
+def test_prepare__compiles_once_in_a_process_of_its_own(no_kernels):
     photos = simcams_photos(n_scenes=3, size=32)
     engine.SIMCAMS_KERNELS.wait()  # nothing was begun
     photos.source.prepare()
@@ -284,35 +288,35 @@ def test_prepare__compiles_once_in_a_process_of_its_own(own_kernels):
     photos.source.prepare()
     assert engine.SIMCAMS_KERNELS.begin() is process
     engine.SIMCAMS_KERNELS.wait()
-    assert (process.returncode, (own_kernels / "ran").exists()) == (0, True)
+    assert (process.returncode, (no_kernels / "ran").exists()) == (0, True)
 
 
-def test_prepare__not_where_kernels_are_there_or_not_wanted(own_kernels, monkeypatch):
+def test_prepare__compiles_nothing_if_kernels_exist_or_are_disabled(no_kernels, monkeypatch):
     monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
     assert engine.SIMCAMS_KERNELS.begin() is None
     monkeypatch.delenv("CAMTRACE_ENGINE")
-    (own_kernels / "kernels").mkdir()
+    (no_kernels / "kernels").mkdir()
     engine.SIMCAMS_KERNELS.note()
     assert engine.SIMCAMS_KERNELS.begin() is None
-    assert not (own_kernels / "ran").exists()
+    assert not (no_kernels / "ran").exists()
 
 
-def test_simcams_kernels__mark_what_every_file_of_kernels_says():
+def test_simcams_kernels__marker_depends_on_every_file_of_kernels():
     folder, patterns = engine.SIMCAMS_KERNELS._folder, engine.SIMCAMS_KERNELS._patterns
     names = {path.name for pattern in patterns for path in folder.glob(pattern)}
     assert {"develop.py", "optics.py", "random.py", "scene.py", "sensor.py"} <= names
 
 
-def test_prepare__not_where_they_cannot_be_kept(own_kernels):
-    (own_kernels / "kernels").write_text("a file in the folder's place")
+def test_prepare__compiles_nothing_if_the_cache_cannot_be_written(no_kernels):
+    (no_kernels / "kernels").write_text("a file in the folder's place")
     assert engine.SIMCAMS_KERNELS.begin() is None
 
 
 def test_fixed_pattern__every_unit_of_the_set_is_made_once(monkeypatch):
-    """The default set in its order: 1,188 shots by 162 units, each of which a worker makes once if they fit."""
+    """The default set in its order: 1,188 shots by 162 units. A worker computes each once if the cache has room."""
     monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
     made, empty = [], sensor.FixedPattern(np.empty(0), np.empty(0))
-    monkeypatch.setattr(sensor, "_new_pattern", lambda *given: made.append(given[:2]) or empty)
+    monkeypatch.setattr(sensor, "_new_pattern", lambda *arguments: made.append(arguments[:2]) or empty)
     shots = simcams_photos().source.shots
     for shot in shots:
         sensor.fixed_pattern(shot.camera, shot.unit, 256, 256)
@@ -328,7 +332,7 @@ def test_fixed_pattern__has_numpys_bits(monkeypatch):
     np.testing.assert_array_equal(patterns[0].dark_e_per_s, patterns[1].dark_e_per_s, strict=True)
 
 
-def test_fixed_pattern__kept_within_its_bytes(monkeypatch):
+def test_fixed_pattern__cache_is_limited_in_bytes(monkeypatch):
     monkeypatch.setattr(sensor, "PATTERN_BYTES", 3 * 8 * 64 * 64)
     monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
     first = sensor.fixed_pattern(CAMERAS[0], 1, 64, 64)

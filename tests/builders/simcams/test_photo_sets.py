@@ -1,4 +1,4 @@
-"""The photo sets: labels agree with the files' own Exif, splits share no scene, pairs show the same thing twice."""
+"""Photo sets: labels agree with the Exif of the files, splits have no scene in common, pairs show the same scene."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_simcams__every_attribute_is_balanced_in_every_split(photos: PhotoSet) -
             assert len(set(np.bincount(values, minlength=len(column.names)))) == 1, name
 
 
-def test_simcams__labels_are_what_the_exif_says(photos: PhotoSet) -> None:
+def test_simcams__labels_agree_with_exif(photos: PhotoSet) -> None:
     def named(attribute: str, i: int) -> str | None:
         column = photos.attributes[attribute]
         return column.names[column.values[i]] if column.values[i] != UNLABELLED else None
@@ -130,7 +130,7 @@ def test_fingerprint__of_photos_follows_their_bytes_not_their_place(tmp_path: Pa
     assert a != c
 
 
-def test_simcams__says_that_it_is_simulated(photos: PhotoSet) -> None:
+def test_simcams__evidence_names_the_simulation(photos: PhotoSet) -> None:
     assert photos.name == "simcams:procedural"
     assert photos.smoke_test is False
     assert "simulated" in photos.evidence["simulated"]
@@ -175,7 +175,7 @@ def test_simpairs__the_two_shots_differ_and_show_the_same(pairs: PhotoSet) -> No
 
 
 class Painted(ProceduralScenes):
-    """Scenes that note which of them were painted."""
+    """Scenes that record which of them were painted."""
 
     def light(self, index: int) -> SceneLight:
         painted.append(index)
@@ -185,7 +185,7 @@ class Painted(ProceduralScenes):
 painted: list[int] = []
 
 
-def test_warm_up__the_first_scene_is_there_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warm_up__caches_the_first_scene(monkeypatch: pytest.MonkeyPatch) -> None:
     photos = simcams_photos(scenes=Painted(3, 32, 32, seed=77))
     painted.clear()
     photos.warm_up(2 * 27 + 5)
@@ -194,7 +194,7 @@ def test_warm_up__the_first_scene_is_there_when_it_is_read(monkeypatch: pytest.M
     photos.read(2 * 27 + 26)
     assert painted == [2]
     monkeypatch.setattr(SimulatedShots, "read", refused)
-    photos.warm_up(0)  # says nothing: whoever reads it is told
+    photos.warm_up(0)  # no error: it is raised when the photo is read
 
 
 def refused(self: SimulatedShots, row: int) -> bytes:
