@@ -252,7 +252,7 @@ def embedded_by_both(
     bytes_a_photo = photo_bytes(recipe, [lower.preprocess])
     together = photos_together(len(recipe.names), options.batch_size, bytes_a_photo, Blocks(len(sample)).size)
     stream = iterate_views(sample, range(len(sample)), recipe, [lower.preprocess], workers=workers)
-    usable = (photo.arrays[0] for photo in stream if not photo.failure and not any(photo.own_failures))
+    usable = (photo.arrays[0] for photo in stream if not photo.failure and not any(photo.view_failures))
     embedded: list[list[np.ndarray]] = [[], []]
     while gathered := list(itertools.islice(usable, together)):
         views = torch.cat(gathered)

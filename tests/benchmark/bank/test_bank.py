@@ -15,7 +15,7 @@ from PIL import Image
 from benchmark.bank import photos_bytes_hash
 from benchmark.bank.bank import Bank
 from benchmark.bank.fill.fill import fill_banks
-from benchmark.bank.fill.members import position
+from benchmark.bank.fill.members import preprocess_index
 from benchmark.bank.keys import bank_key, key_hash
 from benchmark.encoders import Encoder, EncoderInfo, Runtime
 from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
@@ -168,7 +168,7 @@ def test_fill_banks__what_is_gathered_is_bounded(tmp_path, monkeypatch, bytes_he
     assert seen == together
 
 
-def test_position__equal_preprocessings_share_their_views_whatever_library_they_are_of():
+def test_preprocess_index__equal_preprocessings_share_their_views_whatever_library_they_are_of():
     """Two libraries' transforms of the same pixels, and a third encoder's."""
     from torchvision import transforms
 
@@ -180,7 +180,7 @@ def test_position__equal_preprocessings_share_their_views_whatever_library_they_
     bicubic = Image.Resampling.BICUBIC
     known = []
     ours = Pixels((ResizeShort(9, bicubic), CenterCrop(8, 8, "round")))
-    assert [position(known, p) for p in (loaded(9), ours, loaded(10), thumbnail, loaded(9))] == [0, 0, 1, 2, 0]
+    assert [preprocess_index(known, p) for p in (loaded(9), ours, loaded(10), thumbnail, loaded(9))] == [0, 0, 1, 2, 0]
 
 
 def test_fill_banks__does_not_repeat_finished_blocks(tmp_path):

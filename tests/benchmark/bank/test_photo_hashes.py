@@ -97,15 +97,15 @@ def test_learn__what_a_pass_read_is_remembered(tmp_path, folder, monkeypatch):
     monkeypatch.setattr(photo_hashes, "READ_BEFORE", 3)
     photos = labelled_folder(str(folder))
     hashes = PhotoHashes(photos, tmp_path)
-    assert hashes.may_wait
+    assert hashes.hashed_in_pass
     for index in range(5):
         hashes.learn(index, photo_digest(photos.read(index)))
     hashes.learn(5, b"")  # it could not read that one
     hashes.close()
     again = PhotoHashes(photos, tmp_path)
-    assert (again.unknown, again.may_wait) == (4, True)
+    assert (again.unknown, again.hashed_in_pass) == (4, True)
     assert again.stand_in() == hashes.stand_in() != again.bytes_hash() == by_hand(folder)
-    assert not PhotoHashes(photos).may_wait  # nothing to stand for the bytes
+    assert not PhotoHashes(photos).hashed_in_pass  # nothing to stand for the bytes
 
 
 def test_stamps__of_an_archive(tmp_path, read):

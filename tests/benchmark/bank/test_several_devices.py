@@ -14,8 +14,8 @@ import pytest
 
 from benchmark.bank import photos_bytes_hash
 from benchmark.bank.bank import Bank
-from benchmark.bank.fill.device_process import the_same
-from benchmark.bank.fill.devices import fill_banks_on, joined, workers_each
+from benchmark.bank.fill.device_process import check_same_encoder
+from benchmark.bank.fill.devices import fill_banks_on, merge_outcomes, workers_each
 from benchmark.bank.fill.fill import PassCost, PassOutcome, fill_banks
 from benchmark.bank.keys import bank_key
 from benchmark.compute import named_devices, share_machine
@@ -183,12 +183,12 @@ def alive(pid):
 def test_fill_banks_on__another_encoder_than_the_banks_has_failed(toy, tmp_path):
     encoder, notes = toy
     bank = opened(tmp_path / "bank", encoder, photos_of(130))
-    assert the_same(encoder.elsewhere(device="cpu"), bank, "cpu").info.id == "toy"
+    assert check_same_encoder(encoder.elsewhere(device="cpu"), bank, "cpu").info.id == "toy"
     (notes / "other weights").touch()
     with pytest.raises(
         EncoderError, match=r"toy: loaded again for cuda:1 it is another encoder \(weights_sha256 differ"
     ):
-        the_same(encoder.elsewhere(device="cpu"), bank, "cuda:1")
+        check_same_encoder(encoder.elsewhere(device="cpu"), bank, "cuda:1")
 
 
 def test_fill_banks_on__what_exists_here_only_stays_here(toy, tmp_path, capsys):
@@ -201,7 +201,7 @@ def test_fill_banks_on__what_exists_here_only_stays_here(toy, tmp_path, capsys):
     assert "toy exists in this process only: this pass embeds on cpu alone" in capsys.readouterr().err
 
 
-def test_joined__work_is_summed_and_time_is_the_mean():
+def test_merge_outcomes__work_is_summed_and_time_is_the_mean():
     def one(photos, views, waiting, forward, making, compiling, failures):
         cost = PassCost(photos, sum(views), 9.0, waiting, sum(forward), making, compiling)
         return PassOutcome(cost, failures, views, forward)
@@ -210,7 +210,7 @@ def test_joined__work_is_summed_and_time_is_the_mean():
         one(6, (6, 6), 1.0, (2.0, 1.0), 5.0, 3.0, {1: "a"}),
         one(4, (4, 0), 3.0, (4.0, 0.0), 3.0, 1.0, {1: "b", 0: "c"}),
     ]
-    found = joined(both, 9.0)
+    found = merge_outcomes(both, 9.0)
     assert found.cost == PassCost(10, 16, 9.0 - 2.0, 2.0, 3.5, 8.0, 2.0)
     assert (found.views, found.forward_s, found.failures) == ((10, 6), (3.0, 0.5), {1: "a", 0: "c"})
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from benchmark.erasing import Source, moments_of
-from benchmark.erasing.adversary import adversary, alike
+from benchmark.erasing.adversary import adversary, label_similarity
 
 
 def source(seed: int = 0) -> Source:
@@ -38,13 +38,13 @@ def test_alpha_without_end__leaves_the_identity(alpha):
         assert torch.equal(found.projection, torch.eye(10, dtype=torch.float64))
 
 
-def test_alike__by_hand():
+def test_label_similarity__by_hand():
     rows = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
     labels = torch.tensor([0, 0, 1])
     # each of the two rows of label 0 has the other at cosine 1 as its like, and one more at cosine 0; tau = 1
     expected = 1 - np.log((np.e + 1) / 2)
-    assert float(alike(rows, labels, 1.0)) == pytest.approx(expected)
-    assert float(alike(rows[1:], labels[1:], 1.0)) == 0
+    assert float(label_similarity(rows, labels, 1.0)) == pytest.approx(expected)
+    assert float(label_similarity(rows[1:], labels[1:], 1.0)) == 0
 
 
 def test_training__is_the_same_twice():

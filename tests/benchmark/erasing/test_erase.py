@@ -227,16 +227,16 @@ def plain_photos(train=20, val=12, **more) -> PhotoSet:
     return dataclasses.replace(photos, **more)
 
 
-def test_sides__share_no_photo_and_readers_learn_from_others():
+def test_plan_fit__share_no_photo_and_readers_learn_from_others():
     photos = plain_photos()
-    sides = plan_fit(photos, "jpeg", seed=0, drop_leaks=False)
-    fit, measured = set(sides.fitted.ids), set(sides.photos.ids)
+    plan = plan_fit(photos, "jpeg", seed=0, drop_leaks=False)
+    fit, measured = set(plan.fitted.ids), set(plan.photos.ids)
     assert not fit & measured
     assert fit | measured == set(photos.ids)
     assert len(fit) == 10
-    assert len(sides.held) == 2
-    assert sides.photos.indices("val").size == 12
-    assert [photos.ids[i] for i in sides.rows] == list(sides.fitted.ids)
+    assert len(plan.held_out) == 2
+    assert plan.photos.indices("val").size == 12
+    assert [photos.ids[i] for i in plan.rows] == list(plan.fitted.ids)
     more = plan_fit(photos, "jpeg", seed=0, drop_leaks=False, share=0.8)
     assert (len(more.fit), len(more.photos.indices("train"))) == (16, 4)
     assert fit < set(more.fitted.ids)
@@ -245,17 +245,17 @@ def test_sides__share_no_photo_and_readers_learn_from_others():
     assert len(shared.fit) == 20
 
 
-def test_sides__an_owner_on_both_is_refused_and_none_is_cut_in_two():
+def test_plan_fit__an_owner_on_both_is_refused_and_none_is_cut_in_two():
     owners = np.array([f"o{i % 16}" for i in range(32)])
     with pytest.raises(DataError, match="owners have photos in train and in another split"):
         plan_fit(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
     owners = np.array([f"o{i // 2}" for i in range(32)])
-    sides = plan_fit(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
-    train = sides.photos.indices("train")
-    assert not set(sides.fitted.columns["owner"]) & set(sides.photos.columns["owner"][train])
+    plan = plan_fit(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
+    train = plan.photos.indices("train")
+    assert not set(plan.fitted.columns["owner"]) & set(plan.photos.columns["owner"][train])
 
 
-def test_sides__a_near_duplicate_across_splits_is_refused_or_left_out():
+def test_plan_fit__a_near_duplicate_across_splits_is_refused_or_left_out():
     photos = plain_photos()
     source = dataclasses.replace(photos.source)
     rows = photos.rows.copy()
@@ -263,16 +263,16 @@ def test_sides__a_near_duplicate_across_splits_is_refused_or_left_out():
     copied = dataclasses.replace(photos, rows=rows, source=source)
     with pytest.raises(DataError, match=r"1 train photos are near-duplicates .* \(train/3\): --drop-leaks"):
         plan_fit(copied, "jpeg", seed=0, drop_leaks=False)
-    sides = plan_fit(copied, "jpeg", seed=0, drop_leaks=True, apart=False)
-    assert len(sides.fit) == 19
-    assert "train/3" not in {sides.fitted.ids[i] for i in sides.fit}
+    plan = plan_fit(copied, "jpeg", seed=0, drop_leaks=True, apart=False)
+    assert len(plan.fit) == 19
+    assert "train/3" not in {plan.fitted.ids[i] for i in plan.fit}
 
 
-def test_sides__cameras_are_not_shared_where_they_are_known():
+def test_plan_fit__cameras_are_not_shared_where_they_are_known():
     model = Labels(tuple("abcd"), np.arange(32, dtype=np.int32) % 4)
     photos = plain_photos(attributes={"model": model})
-    sides = plan_fit(photos, "jpeg", seed=0, drop_leaks=False)
-    of = {"fit": sides.fitted, "measured": sides.photos.select(sides.photos.indices("val"))}
+    plan = plan_fit(photos, "jpeg", seed=0, drop_leaks=False)
+    of = {"fit": plan.fitted, "measured": plan.photos.select(plan.photos.indices("val"))}
     cameras = {name: set(one.attributes["model"].values.tolist()) for name, one in of.items()}
     assert len(cameras["fit"]) == len(cameras["measured"]) == 2
     assert not cameras["fit"] & cameras["measured"]

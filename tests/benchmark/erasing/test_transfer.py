@@ -72,7 +72,7 @@ def test_matrix__has_every_trace_of_every_set(erased):
 
 def test_other_data__that_the_fit_has_seen_is_refused(erased):
     encoder, asking, found = erased
-    again = dataclasses.replace(found.sides.fitted, splits=np.full(len(found.sides.fitted), 1, np.int8), name="again")
+    again = dataclasses.replace(found.plan.fitted, splits=np.full(len(found.plan.fitted), 1, np.int8), name="again")
     with pytest.raises(DataError, match="near-duplicates of the fit's photos"):
         erase_trace(encoder, photo_set("here", 9000), asking, also=[again])
 

@@ -241,8 +241,8 @@ def test_views_ahead__gives_what_is_held_to_who_asks_for_exactly_it(monkeypatch)
     assert ahead.stream(again) is given[1]
     assert not closed
     others = (
-        {"photos": photo_set()}, {"indices": (0, 2)}, {"recipe": ProcessingViews(("resizing-x0.5",))}, {"way": "cpu"},
-        {"preprocesses": (SMALL, SMALL)}, {"workers": 1}, {"homes": (torch.device("meta"),)}, {"gathers": (1, 1)},
+        {"photos": photo_set()}, {"indices": (0, 2)}, {"recipe": ProcessingViews(("resizing-x0.5",))}, {"mode": "cpu"},
+        {"preprocesses": (SMALL, SMALL)}, {"workers": 1}, {"targets": (torch.device("meta"),)}, {"gathers": (1, 1)},
     )  # fmt: skip
     for other in others:
         ahead.begin(asked)

@@ -14,7 +14,7 @@ from benchmark.bank.keys import bank_key
 from benchmark.encoders import Encoder, EncoderInfo, load_encoder
 from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
 from benchmark.views import stream as stage
-from benchmark.views.choose import chosen_maker
+from benchmark.views.choose import choose_views
 from benchmark.views.device import views as self_test
 from benchmark.views.loading import iterate_views
 from benchmark.views.recipe import ProcessingViews, StoredViews
@@ -144,7 +144,7 @@ def test_banks__a_size_that_one_preprocessing_refuses(tmp_path, on_device):
     files = {"thin": png(70, 3), "ordinary": png(40, 30)}
     photos = PhotoSet.of_bytes("thin", files)
     encoders = [flat_encoder("small", SMALL), flat_encoder("refuses", Refuses((ResizeTo(8, 8, 2),)))]
-    assert chosen_maker("device", ProcessingViews(NAMES), [e.preprocess for e in encoders], [CPU, CPU]).device is None
+    assert choose_views("device", ProcessingViews(NAMES), [e.preprocess for e in encoders], [CPU, CPU]).device is None
     refusing = flat_encoder("refuses", Pixels((LongOnly(),)))
     by_workers = filled(tmp_path, [encoders[0], refusing], photos, "cpu")
     assert filled(tmp_path, [encoders[0], refusing], photos, "device") == by_workers
@@ -157,7 +157,7 @@ def test_view_stream__order_and_reasons_as_from_workers():
     photos, recipe, preprocesses = photo_set(), ProcessingViews(NAMES[:2]), [SMALL]
     order = [10, 0, 9, 3, 6, 1]
     for made, expected in zip(
-        view_stream(photos, order, recipe, preprocesses, way="device"),
+        view_stream(photos, order, recipe, preprocesses, mode="device"),
         iterate_views(photos, order, recipe, preprocesses),
         strict=True,
     ):
@@ -165,16 +165,16 @@ def test_view_stream__order_and_reasons_as_from_workers():
         assert all(torch.equal(a, b) for a, b in zip(made.arrays, expected.arrays, strict=True))
 
 
-def test_chosen_maker__workers_unless_asked_or_cuda():
+def test_choose_views__workers_unless_asked_or_cuda():
     cuda, recipe = torch.device("cuda", 0), ProcessingViews(NAMES)
-    assert chosen_maker("auto", recipe, [SMALL], [CPU]).device is None
-    assert chosen_maker("device", recipe, [SMALL], [CPU]).device == CPU
-    assert chosen_maker("cpu", recipe, [SMALL], [cuda]).device is None
-    assert chosen_maker("device", StoredViews(NAMES, NAMES), [SMALL], [CPU]).device is None
-    assert chosen_maker("device", recipe, [SMALL, np.asarray], [CPU, CPU]).device is None
+    assert choose_views("auto", recipe, [SMALL], [CPU]).device is None
+    assert choose_views("device", recipe, [SMALL], [CPU]).device == CPU
+    assert choose_views("cpu", recipe, [SMALL], [cuda]).device is None
+    assert choose_views("device", StoredViews(NAMES, NAMES), [SMALL], [CPU]).device is None
+    assert choose_views("device", recipe, [SMALL, np.asarray], [CPU, CPU]).device is None
 
 
-def test_chosen_maker__a_device_that_differs_is_named_and_not_used(monkeypatch, capsys):
+def test_choose_views__a_device_that_differs_is_named_and_not_used(monkeypatch, capsys):
     def off_by_one(*args, **options):
         return [views ^ 1 for views in made(*args, **options)]
 
@@ -182,7 +182,7 @@ def test_chosen_maker__a_device_that_differs_is_named_and_not_used(monkeypatch, 
     monkeypatch.setattr(self_test, "torch_views", off_by_one)
     self_test.equals_pillow.cache_clear()
     try:
-        assert chosen_maker("device", ProcessingViews(NAMES), [SMALL], [CPU]).device is None
+        assert choose_views("device", ProcessingViews(NAMES), [SMALL], [CPU]).device is None
         assert "differ from Pillow's" in capsys.readouterr().err
     finally:
         self_test.equals_pillow.cache_clear()
