@@ -231,7 +231,7 @@ def _forward_alone(file: str, photos: str, count: str, tasks: str) -> None:
 
     opened = open_photos(f"folder:{photos}", seed=0).limited(int(count), 0)
     options = RunOptions()
-    asked = fitting_tasks(select_tasks([tasks], all_tasks()), opened, asked=True)
+    asked = fitting_tasks(select_tasks([tasks], all_tasks()), opened, named=True)
     recipes = [one.recipe for one in planned_passes(asked, opened, options)]
     recipe, each = recipes[0], sum(len(one.names) for one in recipes)  # a view of another pass costs as much
     encoder = load_encoder(ENCODER, device="cpu")

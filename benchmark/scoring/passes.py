@@ -307,7 +307,7 @@ def _jobs(
     )
     for task, slot in _slots(reading, usable, places, photos, one, options).items():
         kept = None if slot is None or options.fresh else slot.load()
-        job = Job(one.task(task), replace(given, keep=slot.parts if slot else None), slot)
+        job = Job(one.task(task), replace(given, checkpoints=slot.parts if slot else None), slot)
         if kept is not None:
             record(job, Done(kept, "", 0.0), got)
             continue

@@ -59,7 +59,7 @@ def encoder(*, dtype="float32", compiled=False, embed=as_it_is, **changes) -> En
 def run(cache, *, task="probe/interpolation", photos=None, options=None, **changes) -> Scored:
     given = photos or photo_set()
     chosen = RunOptions(cache=cache, workers=0, resamples=300, force_dtype=True, **(options or {}))
-    tasks = fitting_tasks(select_tasks([task], all_tasks()), given, asked=True)
+    tasks = fitting_tasks(select_tasks([task], all_tasks()), given, named=True)
     (scored,) = score_encoders([encoder(**changes)], given, tasks, chosen)
     assert not scored.result.failures
     return scored

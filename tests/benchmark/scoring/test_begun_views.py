@@ -58,7 +58,7 @@ def encoder(preprocess=SMALL, embed=as_it_is, name="small") -> Encoder:
 
 def score(cache, *encoders: Encoder, tasks=("knn/jpeg",), photos: PhotoSet | None = None, **options):
     photos = photos or photo_set()
-    fitting = fitting_tasks(select_tasks(tasks, all_tasks()), photos, asked=True)
+    fitting = fitting_tasks(select_tasks(tasks, all_tasks()), photos, named=True)
     chosen = RunOptions(cache=cache, workers=options.pop("workers", 1), resamples=100, assignment_seeds=2, **options)
     return score_encoders(encoders, photos, fitting, chosen)
 

@@ -88,7 +88,7 @@ def _score(encoder: Encoder, photos: PhotoSet, cache: Path, *outputs: str, **cha
     options = RunOptions(
         cache=cache, workers=0, resamples=200, assignment_seeds=2, device="cpu", outputs=outputs, **changes
     )
-    tasks = fitting_tasks(select_tasks(["probe/sharpening", "knn/original"], all_tasks()), photos, asked=True)
+    tasks = fitting_tasks(select_tasks(["probe/sharpening", "knn/original"], all_tasks()), photos, named=True)
     [scored] = score_encoders([encoder], photos, tasks, options)
     return scored
 

@@ -77,7 +77,7 @@ def test_plain_views__are_the_photo():
 
 
 def score(encoder: str, photos: PhotoSet, cache, patterns=(), **changes) -> Result:
-    tasks = fitting_tasks(select_tasks(patterns, all_tasks()), photos, asked=bool(patterns))
+    tasks = fitting_tasks(select_tasks(patterns, all_tasks()), photos, named=bool(patterns))
     options = dataclasses.replace(RunOptions(cache=cache, workers=0, resamples=500), **changes)
     result = score_encoders([load_encoder(encoder)], photos, tasks, options)[0].result
     assert not result.failures
@@ -185,8 +185,8 @@ def test_acquisition_probes__effort_grows_with_labelled_photos_and_classes():
 def test_acquisition_data__is_not_asked_about_processing_unless_told():
     photos = open_photos("simcams?scenes=3&size=32")
     tasks = list(all_tasks().values())
-    assert not {t.name for t in fitting_tasks(tasks, photos, asked=False)} & set(PROCESSING_PROBES)
-    assert {"probe/jpeg", "probe/make"} <= {t.name for t in fitting_tasks(tasks, photos, asked=True)}
+    assert not {t.name for t in fitting_tasks(tasks, photos, named=False)} & set(PROCESSING_PROBES)
+    assert {"probe/jpeg", "probe/make"} <= {t.name for t in fitting_tasks(tasks, photos, named=True)}
 
 
 def pairs(quality_of_compact: int, n: int = 40) -> PhotoSet:
@@ -234,7 +234,7 @@ def test_retrieval__pair_that_lost_a_photo_is_left_out(tmp_path):
     files = {photo_id: photos.read(i) for i, photo_id in enumerate(photos.ids)} | {"2/phone": b"broken"}
     broken = dataclasses.replace(PhotoSet.of_bytes("pairs", files, None, ["test"] * 12), columns=photos.columns)
     options = RunOptions(cache=tmp_path, workers=0, resamples=100)
-    tasks = fitting_tasks(list(all_tasks().values()), broken, asked=False)
+    tasks = fitting_tasks(list(all_tasks().values()), broken, named=False)
     result = score_encoders([load_encoder("control:random-projection")], broken, tasks, options)[0].result
     same = result.score("retrieval/pairs", "same")
     assert (same.n, same.details["pairs_left_out"]) == (5, 1)

@@ -82,8 +82,8 @@ def score(photos: PhotoSet, cache, patterns=("probe/*",), **changes) -> Result:
 def score_answers(
     photos: PhotoSet, cache, patterns=("probe/*",), *, embed=frame_and_middle, ratio=0.9, failing=False
 ) -> Scored:
-    of_cameras = {name: task for name, task in all_tasks().items() if task.of_cameras}
-    tasks = fitting_tasks(select_tasks(patterns, of_cameras), photos, asked=True)
+    of_cameras = {name: task for name, task in all_tasks().items() if task.about_acquisition}
+    tasks = fitting_tasks(select_tasks(patterns, of_cameras), photos, named=True)
     options = RunOptions(cache=cache, workers=0, resamples=300, mask_ratio=ratio)
     (scored,) = score_encoders([encoder(embed, embed.__name__)], photos, tasks, options)
     assert bool(scored.result.failures) is failing

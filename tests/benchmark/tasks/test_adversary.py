@@ -15,6 +15,7 @@ from benchmark.results.answers import read_answers
 from benchmark.results.forms import check_forms
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks import adversary
+from benchmark.tasks.knn import QuerySet
 from benchmark.tasks.registry import all_tasks
 from builders.photos import Labels, PhotoSet
 from builders.pixels import PROCESSINGS, STUDY_PROCESSINGS
@@ -178,11 +179,11 @@ def test_ties__by_hand(name, least, greatest, expected):
 
 
 def test_score__chance_and_number_of_processings():
-    given = SimpleNamespace(options=RunOptions(resamples=50), photos=SimpleNamespace(name="some"))
-    asked = SimpleNamespace(train=range(7), sampled=lambda options: {})
+    inputs = SimpleNamespace(options=RunOptions(resamples=50), photos=SimpleNamespace(name="some", columns={}))
+    queries = QuerySet(np.arange(7), np.arange(3), np.arange(3))
     values = np.array([0.0, 1.0, 1.0])
     for metric in adversary.METRICS:
-        score = adversary._score(metric, values, by_hand_of_ties(), asked, given, {})
+        score = adversary._score(metric, values, by_hand_of_ties(), queries, inputs, {})
         assert (score.metric, score.chance) == (metric.name, 0.0 if metric.name == "flipped" else 0.3)
         assert (score.details["processings"], score.details["train_photos"]) == (2, 7)
         assert set(metric.difference_of or ()) <= {one.name for one in adversary.METRICS}

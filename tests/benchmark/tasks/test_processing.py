@@ -34,7 +34,7 @@ def as_angle(batch: torch.Tensor) -> torch.Tensor:
 
 def score(photos: PhotoSet, cache, task: str, **options) -> Result:
     info = EncoderInfo("angle", "callable", None, "0" * 64, 2, {}, "none", 0)
-    tasks = fitting_tasks(select_tasks([task], all_tasks()), photos, asked=True)
+    tasks = fitting_tasks(select_tasks([task], all_tasks()), photos, named=True)
     run = RunOptions(cache=cache, workers=0, resamples=300, **options)
     (scored,) = score_encoders([Encoder(info, brightness, as_angle, "cpu", "float32")], photos, tasks, run)
     assert not scored.result.failures

@@ -62,7 +62,7 @@ def as_it_is(batch: torch.Tensor) -> torch.Tensor:
 
 def run(cache, task: str, photos: PhotoSet, **options) -> Scored:
     info = EncoderInfo("look", "callable", None, "0" * 64, 5, {}, "none", 0)
-    tasks = fitting_tasks(select_tasks([task], all_tasks()), photos, asked=True)
+    tasks = fitting_tasks(select_tasks([task], all_tasks()), photos, named=True)
     chosen = RunOptions(cache=cache, workers=0, resamples=300, assignment_seeds=SEEDS, **options)
     (scored,) = score_encoders([Encoder(info, look, as_it_is, "cpu", "float32")], photos, tasks, chosen)
     assert not scored.result.failures
@@ -185,7 +185,7 @@ def test_unfit__one_class_no_val_no_pairs():
     assert "do not come in pairs" in tasks["retrieval/pairs"].unfit(photos)
     assert "no labels for make" in tasks["probe/make"].unfit(photos)
     with pytest.raises(DataError, match="cannot answer any of the tasks"):
-        fitting_tasks([tasks["retrieval/pairs"]], photos, asked=True)
+        fitting_tasks([tasks["retrieval/pairs"]], photos, named=True)
 
 
 @pytest.mark.parametrize(
