@@ -58,7 +58,7 @@ photos has 180,000 times (docs/explanation/performance.md)."""
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """Whether an encoder may be used as the run wants to, on one photo set. The result records it."""
+    """Whether an encoder may be used in the run's precision or runtime, on one photo set. Results record it."""
 
     passed: bool
     reason: str

@@ -87,10 +87,10 @@ def labelled_splits(rows: Mapping[str, Rows], parts: Mapping[str, SplitPart], n_
 class _AllPhotos(NamedTuple):
     """The photos of all attributes of a photo set."""
 
-    learnt: np.ndarray
+    trained: np.ndarray
     """int64, ascending indices of photos that at least one attribute is trained on."""
     order: np.ndarray
-    """int64, indices into ``learnt``: train photos first, then val photos."""
+    """int64, indices into ``trained``: train photos first, then val photos."""
     tested: np.ndarray
     """int64, ascending indices of photos that at least one attribute is tested on."""
     classes: int
@@ -110,8 +110,8 @@ def _all_photos(inputs: TaskInput) -> _AllPhotos:
                 for split, part in zip(used, parts, strict=True):
                     split[part.photos] = True
     train, val, test = used
-    learnt = np.flatnonzero(train | val)
-    return _AllPhotos(learnt, np.argsort(~train[learnt], kind="stable"), np.flatnonzero(test), classes)
+    trained = np.flatnonzero(train | val)
+    return _AllPhotos(trained, np.argsort(~train[trained], kind="stable"), np.flatnonzero(test), classes)
 
 
 def among(inputs: TaskInput, view: str, parts: Mapping[str, SplitPart]) -> Among | None:
@@ -121,14 +121,14 @@ def among(inputs: TaskInput, view: str, parts: Mapping[str, SplitPart]) -> Among
 
     if inputs.eraser is not None:
         return None
-    every = inputs.shared.get("learnt", lambda: _all_photos(inputs))
+    every = inputs.shared.get("all photos", lambda: _all_photos(inputs))
 
     def all_of_view() -> SharedRows:
-        return SharedRows(inputs.view(view, every.learnt), inputs.view(view, every.tested), every.order, every.classes)
+        return SharedRows(inputs.view(view, every.trained), inputs.view(view, every.tested), every.order, every.classes)
 
-    learnt = [np.searchsorted(every.learnt, parts[split].photos) for split in ("train", "val")]
+    trained = [np.searchsorted(every.trained, parts[split].photos) for split in ("train", "val")]
     tested = np.searchsorted(every.tested, parts["test"].photos)
-    return Among(inputs.shared.get(("together", view), all_of_view), np.concatenate(learnt), tested)
+    return Among(inputs.shared.get(("together", view), all_of_view), np.concatenate(trained), tested)
 
 
 ACQUISITION = Family(
@@ -171,21 +171,21 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
 
     units = error_units(inputs.photos.columns, test.photos)
     splits = splits_of(view)
-    learnt = in_solver_space(splits, **how)
-    answers = labelled_probe(learnt, **how)
-    learnt_units = [error_units(inputs.photos.columns, part.photos) for part in (train, val)]
+    solver_splits = in_solver_space(splits, **how)
+    answers = labelled_probe(solver_splits, **how)
+    train_units = [error_units(inputs.photos.columns, part.photos) for part in (train, val)]
 
     def further_details() -> dict[str, Any]:
-        controls = {"shuffled": _shuffled(inputs, learnt, answers)}
+        controls = {"shuffled": _shuffled(inputs, solver_splits, answers)}
         if inputs.options.mask_ratio:
             controls |= {view: control(splits_of(view)) for view in ("whole", "complement")}
         metadata = _other_labels(inputs.photos, attribute)
         if metadata.shape[1]:
             rows = {split: metadata[part.photos] for split, part in parts.items()}
             controls["metadata"] = control(labelled_splits(rows, parts, n_classes))
-        curve = labelled_curve(learnt, whole=answers, clusters=units.clusters, **how)
-        learnt_clusters = Clusters(*(of.clusters for of in learnt_units))
-        spread = labelled_spread(learnt, whole=answers, clusters=learnt_clusters, **how)
+        curve = labelled_curve(solver_splits, whole=answers, clusters=units.clusters, **how)
+        train_clusters = Clusters(*(part_units.clusters for part_units in train_units))
+        spread = labelled_spread(solver_splits, whole=answers, clusters=train_clusters, **how)
         return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
 
     frequent = int(np.bincount(train.classes, minlength=n_classes).argmax())

@@ -36,7 +36,7 @@ def strip_details(
 
     Args:
         inputs: of the task.
-        asked: the collection and the queries.
+        queries: the collection and the queries.
         names: of the views; the last one is the unprocessed photo.
         right: [views, queries] in [0, 1].
         distances: [views but the last, queries], of each view's embedding from that of the unprocessed photo.

@@ -64,7 +64,7 @@ def choose_views(
     if mode == "auto":
         if gpu is None:
             return ViewsChoice(None, "no CUDA GPU waits for them")
-        used = min(workers, _cores())
+        used = min(workers, available_cores())
         engine = chosen_engine() is not None
         enough = ENOUGH_WORKERS if engine else ENOUGH_WORKERS * PILLOW_FACTOR
         software = "the exact engine" if engine else "Pillow alone (pip install numba is several times faster)"
@@ -81,6 +81,6 @@ def choose_views(
     return ViewsChoice(device, reason)
 
 
-def _cores() -> int:
+def available_cores() -> int:
     """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -28,7 +28,7 @@ from benchmark.bank.fill.fill import PassCost, PassOutcome, fill_banks
 from benchmark.bank.fill.members import missing_parts
 from benchmark.bank.fill.targets import OutputsBank
 from benchmark.encoders import Encoder, rest
-from benchmark.views import Prefetch, ViewRecipe
+from benchmark.views import Prefetch, ViewRecipe, available_cores
 from builders import errors
 from builders.errors import CamtraceError, DataError
 from builders.photos import PhotoSet
@@ -50,7 +50,7 @@ def workers_each(workers: int, devices: int) -> int:
     >>> workers_each(0, 4)
     0
     """
-    return workers if devices < 2 else min(workers, max(1, _cores() // devices))
+    return workers if devices < 2 else min(workers, max(1, available_cores() // devices))
 
 
 def fill_banks_on(
@@ -238,12 +238,12 @@ class _Processes:
             bar.write(line, file=sys.stderr)
 
 
-def _died(process: _DeviceProcess) -> DataError:
-    status = process.process.poll()
+def _died(child: _DeviceProcess) -> DataError:
+    status = child.process.poll()
     how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
     why = "probably for memory: use fewer --workers" if status == -signal.SIGKILL else "one --device may show why"
     return DataError(
-        f"the process that embeds on {process.share.device} {how} ({why}); embeddings made so far are kept, the same "
+        f"the process that embeds on {child.share.device} {how} ({why}); embeddings made so far are kept, the same "
         "command makes the others"
     )
 
@@ -251,8 +251,3 @@ def _died(process: _DeviceProcess) -> DataError:
 def _error(kind: str, message: str) -> CamtraceError:
     known: Mapping[str, Any] = vars(errors)
     return known.get(kind, DataError)(message)
-
-
-def _cores() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

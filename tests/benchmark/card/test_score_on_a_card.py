@@ -241,7 +241,7 @@ def test_choose_views__workers_where_there_are_enough(card, monkeypatch):
     recipe, preprocess, home = ProcessingViews(("jpeg-q75-420",)), Pixels((ResizeTo(8, 8, 2),)), torch.device("cuda:0")
     monkeypatch.setattr(choose, "chosen_engine", lambda: choose)
     for cores, workers, device in ((16, 8, None), (16, 5, home), (4, 8, home), (16, 6, None)):
-        monkeypatch.setattr(choose, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(choose, "available_cores", lambda cores=cores: cores)
         assert choose_views("auto", recipe, [preprocess], [home], workers).device == device
     monkeypatch.setattr(choose, "chosen_engine", lambda: None)
     found = choose_views("auto", recipe, [preprocess], [home], 16)
