@@ -21,10 +21,8 @@ from __future__ import annotations
 import dataclasses
 import gc
 import itertools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,12 +31,11 @@ import torch
 from benchmark.bank.fill.members import photos_together
 from benchmark.bank.keys import bank_key, key_hash, key_of
 from benchmark.bank.view_file import Blocks
-from benchmark.compute import FittingBatch
+from benchmark.compute import FittingBatch, read_record, write_record
 from benchmark.encoders import LARGEST_ERROR, Encoder, Runtime, largest_relative_error
 from benchmark.options import RunOptions
 from benchmark.views import ProcessingViews, StoredViews, ViewRecipe, iterate_views, photo_bytes
 from builders.errors import DataError, EncoderError
-from builders.files import write_text_atomically
 from builders.photos import PhotoSet
 from builders.pixels import PARAMETERS, PROCESSINGS
 
@@ -361,20 +358,12 @@ def _cached(
 ) -> AnyVerdict:
     """The cached verdict, else that of ``judge``; verdicts on encoders that cannot be identified are not cached."""
     file = options.cache / "gates" / f"{key_hash(key)}.json"
-    if encoder.cacheable and not options.fresh and (known := _read(kind, file)) is not None:
+    if encoder.cacheable and not options.fresh and (known := read_record(file, kind)) is not None:
         return known
     verdict = judge()
     if encoder.cacheable:
-        write_text_atomically(file, json.dumps(verdict.record()) + "\n")
+        write_record(file, verdict)
     return verdict
-
-
-def _read(kind: type[AnyVerdict], file: Path) -> AnyVerdict | None:
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        return kind(**{**record, "pair": tuple(record["pair"])})
-    except (OSError, ValueError, TypeError, KeyError):  # absent, or of another form: judged again
-        return None
 
 
 def _unit_length(embeddings: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import json
 import os
 import pickle
 import sys
@@ -17,13 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from benchmark.bank.bank import Bank
 from benchmark.bank.fill.fill import PassOutcome, fill_banks
 from benchmark.bank.fill.targets import OutputsBank
 from benchmark.bank.keys import encoder_key
-from benchmark.compute import prepare_process, share_machine
+from benchmark.compute import json_values, prepare_process, share_machine
 from benchmark.encoders import Encoder
 from benchmark.views import ViewRecipe
 from builders.errors import CamtraceError, EncoderError, disk_error, of_disk
@@ -160,7 +159,9 @@ def check_same_encoder(encoder: Encoder, bank: Bank | OutputsBank, device: str) 
     loaded = encoder_key(
         encoder.info, encoder.dtype, compiled=encoder.compiled, device=encoder.device, runtime=encoder.runtime
     )
-    differing = [name for name in {**wanted, **loaded} if _as_json(wanted.get(name)) != _as_json(loaded.get(name))]
+    differing = [
+        name for name in {**wanted, **loaded} if json_values(wanted.get(name)) != json_values(loaded.get(name))
+    ]
     if differing:
         raise EncoderError(
             f"{bank.encoder}: loaded again for {device} it is another encoder ({', '.join(differing)} differ); have "
@@ -216,7 +217,3 @@ def _end_with_parent() -> None:
     while os.read(0, 1):
         pass
     os._exit(1)
-
-
-def _as_json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
