@@ -47,7 +47,7 @@ def save_erased(erased: Erased, folder: Path, place: str = "") -> None:
     for one in (*erased.before, *erased.after):
         write_scored(one, folder / "results", single=False)
     record = erased_record(erased)
-    save_eraser(folder, erased.eraser, erased.sides.seen, about=record, card=card_text(erased, all_tasks(), place))
+    save_eraser(folder, erased.eraser, erased.plan.fit_set, about=record, card=card_text(erased, all_tasks(), place))
 
 
 def erased_record(erased: Erased) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def fit_on_bank(
     """
     chosen_method = method_named(method)
     fit = _labelled(trace, sides.fit[given.usable[sides.fit]])
-    held = np.intersect1d(fit, sides.held)
+    held = np.intersect1d(fit, sides.held_out)
     learnt = np.setdiff1d(fit, held)
     present = np.unique(trace.labels[:, fit])
     if len(present) < 2:
@@ -345,7 +345,7 @@ def erase_trace(
     log(f"fitting {asking.method} to {asking.trace} on {len(sides.fit)} photos of {photos.name}")
     fitted = _fitted(encoder, sides, asking, trace)
     check_eraser(fitted.eraser, encoder)
-    erasing = Erasing("the eraser just fitted", fitted.eraser, sides.seen)
+    erasing = Erasing("the eraser just fitted", fitted.eraser, sides.fit_set)
     rows: list[Row] = []
     scored: tuple[list[Scored], list[Scored]] = ([], [])
     for measured in (sides.photos, *also):
@@ -378,8 +378,8 @@ def _fitted(encoder: Encoder, sides: FitPlan, asking: EraseRequest, trace: Trace
         "attribute": asking.trace,
         "encoder": {"id": encoder.info.id, "weights_sha256": encoder.info.weights_sha256},
         "data": photos.name,
-        "fit_photos_hash": sides.seen.digest(),
-        "unseen": dict(sides.apart),
+        "fit_photos_hash": sides.fit_set.digest(),
+        "unseen": dict(sides.unseen),
         "seed": asking.options.seed,
         "mask_ratio": asking.options.mask_ratio if trace.column else 0.0,
     }

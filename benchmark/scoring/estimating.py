@@ -24,7 +24,7 @@ from benchmark.scoring.passes import planned_passes
 from benchmark.scoring.request import OpenedSet
 from benchmark.scoring.store_paths import SPARE_BYTES, free_space, size
 from benchmark.tasks import Task, TaskInput
-from benchmark.views import chosen_maker
+from benchmark.views import choose_views
 from builders.files import scratch_prefix
 from builders.photos import PhotoSet
 from builders.untrusted import error_text
@@ -320,7 +320,7 @@ def pass_times(spec: str, encoder: Encoder, job: OpenedSet, options: RunOptions)
         views += len(recipe.names) * len(photos)
         home = torch.device(encoder.device)
         hands = workers_each(options.workers, max(1, len(several)))
-        makers.append(str(chosen_maker(options.views, recipe, [encoder.preprocess], [home], hands)))
+        makers.append(str(choose_views(options.views, recipe, [encoder.preprocess], [home], hands)))
         bank_bytes += len(recipe.names) * len(photos) * encoder.info.dimension * np.dtype(options.storage).itemsize
     return PassTimes(making, forward, views, bank_bytes, tuple(makers), devices=several)
 

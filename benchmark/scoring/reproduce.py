@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from benchmark.bank import RuntimeVerdict, Verdict
+from benchmark.bank import PrecisionVerdict, RuntimeVerdict
 from benchmark.compute import json_values, library_version, named_devices
 from benchmark.encoders import Encoder, Runtime, made_by
 from benchmark.erasing import Eraser, eraser_record
@@ -78,7 +78,7 @@ def environment_record(
     encoder: Encoder,
     photos: PhotoSet,
     options: RunOptions,
-    gate: Verdict | None,
+    gate: PrecisionVerdict | None,
     compared: RuntimeVerdict | None = None,
 ) -> dict[str, Any]:
     """What a result says of where and how it was computed."""

@@ -143,7 +143,7 @@ def _opened(
 ) -> OpenedSet:
     from benchmark.tasks import fitting_tasks
 
-    fitting = fitting_tasks(tasks, photos, asked=asked)
+    fitting = fitting_tasks(tasks, photos, named=asked)
     return OpenedSet(photos, tuple(with_semantics(fitting, photos) if options.outputs else fitting), spec)
 
 

@@ -118,7 +118,7 @@ def _read_once(photos: PhotoSet) -> PhotoSet:
 
 def _failure(photo: PhotoViews, which: int) -> str:
     """Why there is no view of a photo for one preprocessing; empty if there is one."""
-    return photo.failure or (next(iter(photo.own_failures[which].values()), "") if photo.own_failures else "")
+    return photo.failure or (next(iter(photo.view_failures[which].values()), "") if photo.view_failures else "")
 
 
 @dataclass(frozen=True)

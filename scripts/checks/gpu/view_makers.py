@@ -12,7 +12,7 @@ import torch
 
 from benchmark.encoders import Encoder
 from benchmark.views import view_stream
-from benchmark.views.choose import BY_PILLOW, ENOUGH_WORKERS
+from benchmark.views.choose import ENOUGH_WORKERS, PILLOW_FACTOR
 from benchmark.views.recipe import ProcessingViews
 from builders.kernels.background import VARIABLE
 from builders.photos import PhotoSet
@@ -32,8 +32,8 @@ def makers(device: torch.device, quick: bool) -> Iterator[Row]:
     photos = photo_set(6 if quick else PHOTOS, quick)
     hands = [1] if quick else [n for n in (1, 2, 4, 6, 8, 12, 16) if n <= cores]
     decoders = 1 if quick else min(4, cores)
-    _rate(photos.limited(2), encoder, device, 0, way="device")  # whatever happens once
-    on_device = _rate(photos, encoder, device, decoders, way="device")
+    _rate(photos.limited(2), encoder, device, 0, mode="device")  # whatever happens once
+    on_device = _rate(photos, encoder, device, decoders, mode="device")
     note = f"{len(photos)} photos of as many sizes, {len(NAMES)} views each; {decoders} workers decode"
     yield Row("on the device, mixed sizes", on_device, "views/s", note=note)
     for engine in ("numba", "pillow"):
@@ -44,11 +44,11 @@ def makers(device: torch.device, quick: bool) -> Iterator[Row]:
         rates: dict[int, float] = {}
         for n in hands:
             with environment(**{VARIABLE: engine}):
-                rates[n] = _rate(some, encoder, device, n, way="cpu")
+                rates[n] = _rate(some, encoder, device, n, mode="cpu")
             name = "the exact engine" if engine == "numba" else "Pillow"
             yield Row(f"by {n} workers with {name}", rates[n], "views/s", note=f"{len(some)} photos")
         faster = next((n for n, rate in rates.items() if rate >= on_device), None)
-        expected = ENOUGH_WORKERS * (1 if engine == "numba" else BY_PILLOW)
+        expected = ENOUGH_WORKERS * (1 if engine == "numba" else PILLOW_FACTOR)
         note = f"--views auto takes workers from {expected} on{'' if faster else '; none of these'}"
         yield Row(f"workers with {name} that are as fast as the device", float(faster or "nan"), "workers", note=note)
 
@@ -75,12 +75,12 @@ def photo_set(count: int, quick: bool) -> PhotoSet:
     return PhotoSet.of_bytes("scenes", {f"scene {i}": file for i, file in enumerate(mixed_files(count, quick))})
 
 
-def _rate(photos: PhotoSet, encoder: Encoder, device: torch.device, workers: int, *, way: str) -> float:
+def _rate(photos: PhotoSet, encoder: Encoder, device: torch.device, workers: int, *, mode: str) -> float:
     """Views per second, start of the workers included."""
     recipe = ProcessingViews(NAMES)
     begun, count = time.perf_counter(), 0
     stream = view_stream(
-        photos, range(len(photos)), recipe, [encoder.preprocess], workers=workers, way=way, homes=[device]
+        photos, range(len(photos)), recipe, [encoder.preprocess], workers=workers, mode=mode, targets=[device]
     )
     with contextlib.closing(stream):
         for _ in stream:

@@ -58,7 +58,7 @@ def encoder(preprocess=SMALL, embed=as_it_is, name="small") -> Encoder:
 
 def score(cache, *encoders: Encoder, tasks=("knn/jpeg",), photos: PhotoSet | None = None, **options):
     photos = photos or photo_set()
-    fitting = fitting_tasks(select_tasks(tasks, all_tasks()), photos, asked=True)
+    fitting = fitting_tasks(select_tasks(tasks, all_tasks()), photos, named=True)
     chosen = RunOptions(cache=cache, workers=options.pop("workers", 1), resamples=100, assignment_seeds=2, **options)
     return score_encoders(encoders, photos, fitting, chosen)
 
@@ -241,8 +241,8 @@ def test_views_ahead__gives_what_is_held_to_who_asks_for_exactly_it(monkeypatch)
     assert ahead.stream(again) is given[1]
     assert not closed
     others = (
-        {"photos": photo_set()}, {"indices": (0, 2)}, {"recipe": ProcessingViews(("resizing-x0.5",))}, {"way": "cpu"},
-        {"preprocesses": (SMALL, SMALL)}, {"workers": 1}, {"homes": (torch.device("meta"),)}, {"gathers": (1, 1)},
+        {"photos": photo_set()}, {"indices": (0, 2)}, {"recipe": ProcessingViews(("resizing-x0.5",))}, {"mode": "cpu"},
+        {"preprocesses": (SMALL, SMALL)}, {"workers": 1}, {"targets": (torch.device("meta"),)}, {"gathers": (1, 1)},
     )  # fmt: skip
     for other in others:
         ahead.begin(asked)

@@ -60,7 +60,7 @@ def test_attribute_photos__one_config(built: Path, photos: PhotoSet) -> None:
 def test_attribute_photos__the_benchmark_probes_it(photos: PhotoSet, tmp_path: Path) -> None:
     from benchmark.encoders import load_encoder
 
-    tasks = fitting_tasks(list(all_tasks().values()), photos, asked=False)
+    tasks = fitting_tasks(list(all_tasks().values()), photos, named=False)
     assert [task.name for task in tasks] == ["probe/make", "probe/focal-length"]
     options = RunOptions(workers=0, resamples=500, cache=tmp_path, mask_ratio=0.0)
     result = score_encoders([load_encoder("control:jpeg-statistics")], photos, tasks, options)[0].result
