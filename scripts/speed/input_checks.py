@@ -81,7 +81,7 @@ def without_checks() -> Iterator[list[str]]:
     and the finiteness of embeddings. Not left out is what runs do anyway: open, read, parse, write, rename.
     """
     from benchmark.bank.fill import batches
-    from benchmark.bank.view_file import ViewFile, _own_crc32, crc32_of
+    from benchmark.bank.view_file import ViewFile, _marker_crc32, crc32_of
     from benchmark.results.forms import check_forms
     from benchmark.results.schema import _seal
     from benchmark.scoring import output
@@ -116,7 +116,7 @@ def without_checks() -> Iterator[list[str]]:
     for function in (sweep_temporaries, sweep_scratch, sweep_cache, try_writing, _keep_names):
         everywhere(function, lambda *args, **kwargs: 0)
     everywhere(crc32_of, lambda rows: 0)
-    everywhere(_own_crc32, lambda marker: 0)
+    everywhere(_marker_crc32, lambda marker: 0)
     put(ViewFile, "damaged", lambda self: [])
     everywhere(_seal, lambda raw: "")
     everywhere(check_forms, lambda result: None)

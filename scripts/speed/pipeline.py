@@ -172,7 +172,7 @@ def forward_alone(photos: str, count: int, tasks: str) -> dict[str, float]:
 
     opened = open_photos(f"folder:{photos}", seed=0).limited(count, 0)
     options = RunOptions()
-    chosen = fitting_tasks(select_tasks([tasks], all_tasks()), opened, asked=True)
+    chosen = fitting_tasks(select_tasks([tasks], all_tasks()), opened, named=True)
     recipes = [one.recipe for one in planned_passes(chosen, opened, options)]
     recipe, each = recipes[0], sum(len(one.names) for one in recipes)  # a view of another pass costs as much
     encoder = load_encoder(ENCODER, device="cpu")

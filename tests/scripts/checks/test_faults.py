@@ -55,7 +55,7 @@ def test_without_checks__replaces_them_where_they_are_used_and_puts_them_back():
     from builders import photos
 
     places = [
-        (view_file, "reserve_space"), (view_file, "_own_crc32"), (view_file.ViewFile, "damaged"),
+        (view_file, "reserve_space"), (view_file, "_marker_crc32"), (view_file.ViewFile, "damaged"),
         (output, "sweep_temporaries"), (output, "hashlib"), (batches, "torch"), (photos.PhotoSet, "_make_readable"),
     ]  # fmt: skip
     before = [getattr(*place) for place in places]
