@@ -10,7 +10,7 @@ from builders.pixels.reference import codec_canary
 from tests.test_dependencies import pyproject
 
 REMEDY = (
-    "install its wheel, print builders.pixels.codec_canary(), run python -m scripts.checks.pixel_engine until no pixel "
+    "install its wheel, print builders.pixels.codec_canary(), run scripts/checks/pixel_engine.py until no pixel "
     "differs, add the version to benchmark/data/codec_canaries.json and move the bound of pillow in pyproject.toml"
 )
 

@@ -1,9 +1,9 @@
 """Does the audit find what was planted, and stay silent where nothing was? Also against cleanlab's Datalab.
 
-    python -m scripts.checks.audit planted [--photos 2000] [--strength 0.1]
-    python -m scripts.checks.audit silence [--sets 200] [--photos 2000]
-    python -m scripts.checks.audit repairs [--photos 1000]
-    python -m scripts.checks.audit cleanlab [--photos 400] [--strengths 0.1,0.5,1]      # pip install "cleanlab[image]"
+    python scripts/checks/audit.py planted [--photos 2000] [--strength 0.1]
+    python scripts/checks/audit.py silence [--sets 200] [--photos 2000]
+    python scripts/checks/audit.py repairs [--photos 1000]
+    python scripts/checks/audit.py cleanlab [--photos 400] [--strengths 0.1,0.5,1]      # pip install "cleanlab[image]"
 
 ``silence`` reads one varied set of files and then shuffles its labels: headers keep all their dependence on each other,
 and none on the label.
@@ -20,6 +20,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+if __name__ == "__main__" and not __package__:  # by its path, not by python -m
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import numpy as np
 import pyarrow as pa

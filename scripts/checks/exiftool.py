@@ -1,6 +1,6 @@
 """Compare the Exif that we read with what ``exiftool -n`` says, for every file of a folder.
 
-    python -m scripts.checks.exiftool FOLDER [--workers 2]
+    python scripts/checks/exiftool.py FOLDER [--workers 2]
 
 Prints counts by field and every disagreement. A disagreement is *explained* if one of the rules below says why our
 value differs on purpose; the exit status is 1 if any is left unexplained. Needs ExifTool (Debian:
@@ -21,6 +21,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
+
+if __name__ == "__main__" and not __package__:  # by its path, not by python -m
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from builders.exif.acquisition import (
     EXPOSURE_RANGE_S,

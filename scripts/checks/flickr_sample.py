@@ -4,17 +4,21 @@ The Flickr is the loopback double of the tests: 24 months that grow, a burst, re
 and faults. The sample is stopped when it has 10, 50 and 100 % of its photos, at whatever call that is. Printed are
 chi-square over months, the forecast of the dry run and what the search took. Real HTTP, simulated time: minutes.
 
-    python -m scripts.checks.flickr_sample [--photos 5000] [--count 100000]
+    python scripts/checks/flickr_sample.py [--photos 5000] [--count 100000]
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__" and not __package__:  # by its path, not by python -m
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from scipy.stats import chisquare
 

@@ -1,6 +1,6 @@
 """Every pixel of the exact engine against the installed Pillow: random odd cases, and every photo of some folders.
 
-    python -m scripts.checks.pixel_engine [--cases 10000] [--photos DIR ...] [--seed 0]
+    python scripts/checks/pixel_engine.py [--cases 10000] [--photos DIR ...] [--seed 0]
 
 An odd case is a small picture of hard content under one random processing and one random preprocessing. Each photo goes
 through all 14 processings, whole and after each of several preprocessings. Ends with status 1 if one pixel differs.
@@ -16,6 +16,9 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+
+if __name__ == "__main__" and not __package__:  # by its path, not by python -m
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import numpy as np
 from PIL import Image

@@ -1,6 +1,6 @@
 """Kill a run on many photos inside kNN and inside a probe: what was done is there, and nothing of it is done again.
 
-    python -m scripts.checks.resume_at_scale --photos 100000 --folder /data/tiny
+    python scripts/checks/resume_at_scale.py --photos 100000 --folder /data/tiny
 
 Each run is a process of its own on tiny photos and gets SIGKILL. Printed for each: which
 tasks it computed, how many views it embedded, what it stored, seconds. The scores of the run that was killed twice must
@@ -19,6 +19,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+if __name__ == "__main__" and not __package__:  # by its path, not by python -m
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from scripts.speed.measure import child_environment
 from scripts.speed.synthetic import projection, tiny_photos

@@ -1,4 +1,4 @@
-"""Do two runs hold the same scores, to the last digit? ``python -m scripts.checks.same_scores OLD NEW``.
+"""Do two runs hold the same scores, to the last digit? ``python scripts/checks/same_scores.py OLD NEW``.
 
 For a change that must not change numbers. Takes two folders of results, or two ``result.json``, of any schema version,
 and pairs them by encoder and data set. Values, ends of intervals, n and chance are compared as they stand in the files.

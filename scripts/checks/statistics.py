@@ -1,7 +1,7 @@
 """Do intervals and paired differences hold what they promise, where the truth is known?
 
-    python -m scripts.checks.statistics intervals [--trials 2000] [--only scenes] [--json]
-    python -m scripts.checks.statistics differences [--trials 2000] [--seed 0] [--json]
+    python scripts/checks/statistics.py intervals [--trials 2000] [--only scenes] [--json]
+    python scripts/checks/statistics.py differences [--trials 2000] [--seed 0] [--json]
 
 ``intervals``: how often the 95 % intervals of shares hold the truth, against the plain percentile bootstrap
 (multinomial weights) on the same photos, to show what the two half photos of ``benchmark.stats.resampling`` and the
@@ -22,9 +22,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
+
+if __name__ == "__main__" and not __package__:  # by its path, not by python -m
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import numpy as np
 from scipy import special, stats

@@ -1,1 +1,1 @@
-"""Tables of the documentation that scripts write: ``python -m scripts.docs_tables.NAME``."""
+"""Tables of the documentation that scripts write: ``python scripts/docs_tables/NAME.py``."""

@@ -1,14 +1,18 @@
 """The table of ``docs/reference/presets.md``: transforms of the study's 47 encoders under ``--preset iccv2025``.
 
-python -m scripts.docs_tables.study_transforms            # prints the table
-python -m scripts.docs_tables.study_transforms --write    # puts it between the markers of docs/reference/presets.md
+python scripts/docs_tables/study_transforms.py            # prints the table
+python scripts/docs_tables/study_transforms.py --write    # puts it between the markers of docs/reference/presets.md
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import sys
 from pathlib import Path
+
+if __name__ == "__main__" and not __package__:  # by its path, not by python -m
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from benchmark.encoders.preprocess.modes import StudyTransform, study_transform
 from benchmark.encoders.provenance import STUDY

@@ -1,1 +1,1 @@
-"""Untrusted files and broken machines: ``python -m scripts.checks.faults``."""
+"""Untrusted files and broken machines: ``python scripts/checks/faults``."""

@@ -1,7 +1,7 @@
 """What untrusted files and broken machines do to camtrace: counts of what was tried, and of what went wrong (nothing
 should).
 
-    python -m scripts.checks.faults [--quick] [--only PART,...] [--stages NAME,...] [--seed N]
+    python scripts/checks/faults [--quick] [--only PART,...] [--stages NAME,...] [--seed N]
                                     [--kills 200] [--disks 50] [--flips 50] [--pairs 40] [--seconds 60]
 
 Parts: ``results`` and ``answers`` (mutated files through every reader), ``board`` (1,000 hostile result files among 50
@@ -25,6 +25,9 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Container
 from pathlib import Path
+
+if __name__ == "__main__" and not __package__:  # by its path, not by python -m
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
 
 from scripts.checks.faults.disks import STORED, flips, full_disks
 from scripts.checks.faults.interrupt import Tally, Trials, kills, pairs

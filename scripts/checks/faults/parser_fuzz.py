@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of everything that parses untrusted bytes, with atheris (``pip install atheris``).
 
-    python -m scripts.checks.faults.parser_fuzz TARGET [--seconds N] [--corpus DIR]
+    python scripts/checks/faults/parser_fuzz.py TARGET [--seconds N] [--corpus DIR]
 
 A target may only return, or raise an error of the package. It ends at the first other exception, and libFuzzer writes
 the input to the current folder; with no finding it says how many inputs were tried. It begins with the files of
@@ -17,7 +17,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+if __name__ == "__main__" and not __package__:  # by its path, not by python -m
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
+
 from scripts.checks.faults.mutations import corpus as first_inputs
+from scripts.speed.measure import child_environment
 
 MAX_INPUT = 4096
 
@@ -91,7 +95,7 @@ def main() -> int:
     failed = 0
     for name in TARGETS:  # libFuzzer ends the process, so each has its own
         command = [sys.executable, "-m", "scripts.checks.faults.parser_fuzz", name, "--seconds", str(args.seconds)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, env=child_environment({}))
         last = [line for line in done.stderr.splitlines() if line.startswith("Done") or "rror" in line]
         print(f"{name:8} {'ok' if done.returncode == 0 else 'FAILED'}  {last[-1] if last else done.stderr[-300:]}")
         failed += done.returncode != 0

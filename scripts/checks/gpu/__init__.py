@@ -1,1 +1,1 @@
-"""What a CUDA machine does: ``python -m scripts.checks.gpu``."""
+"""What a CUDA machine does: ``python scripts/checks/gpu``."""

@@ -1,6 +1,6 @@
 """What a CUDA machine does: are its pixels exact, its embeddings steady, and how near is each stage to its floor?
 
-    python -m scripts.checks.gpu [--photos DIR] [--only PART,...] [--json FILE]
+    python scripts/checks/gpu [--photos DIR] [--only PART,...] [--json FILE]
 
 About ten minutes, each part bounded, without a network, from a bare checkout: it needs torch, numpy, pillow and tqdm;
 timm for networks (their weights are random), numba for the exact engine, scipy for the probe. The table names
@@ -22,6 +22,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+
+if __name__ == "__main__" and not __package__:  # by its path, not by python -m
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
 
 import torch
 

@@ -1,8 +1,8 @@
 """Measures docs/reference/erasers-measured.md: tables, transfer, sample-size curve, time and memory of a fit.
 
-    python -m scripts.docs_tables.mitigation --photos DIR --work work --write docs/reference/erasers-measured.md
-    python -m scripts.docs_tables.mitigation --only simcams --encoder control:jpeg-statistics --work work
-    python -m scripts.docs_tables.mitigation --kept --work work --write docs/reference/erasers-measured.md
+    python scripts/docs_tables/mitigation --photos DIR --work work --write docs/reference/erasers-measured.md
+    python scripts/docs_tables/mitigation --only simcams --encoder control:jpeg-statistics --work work
+    python scripts/docs_tables/mitigation --kept --work work --write docs/reference/erasers-measured.md
 
 Parts, each by the protocol of ``camtrace erase``: ``imagenette`` and ``simcams`` fit every method to a trace and report
 what three readers read before and after; ``transfer`` fits on simulated photos and reads real ones, and the reverse;
@@ -17,6 +17,9 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+if __name__ == "__main__" and not __package__:  # by its path, not by python -m
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
 
 from benchmark.compute import prepare_process
 from scripts.docs_tables.mitigation.cost import PHOTOS, cost
