@@ -15,7 +15,7 @@ import numpy as np
 
 from builders.errors import DataError, UsageError, unknown_name
 from builders.exif import ATTRIBUTES, column_spelling
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, class_codes
 from builders.sources.hub_data_sets import HubSource, split_named, undecoded
 from builders.sources.repository import DatasetRepo
 
@@ -52,18 +52,18 @@ def read_attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet
     read = 0
     for config, asked in _readings(repo, chosen):
         for split, part in _load(repo, config).items():
-            code = SPLITS.index(split_named(split))
+            side = SPLITS.index(split_named(split))
             columns = {name: part[name] for name in TEXT_COLUMNS if name in part.column_names}
             for attribute in asked:
                 names, column = _check(part, repo.location, attribute)
                 classes = labels.setdefault(attribute, (names, {}))[1]
-                for at, (photo_id, label) in enumerate(zip(part["photo_id"], part[column], strict=True)):
-                    if label is not None and label != UNLABELLED:
-                        if label not in range(len(names)):
-                            where = f"{KIND}:{repo.location}: {config}/{split}, row {at}"
-                            raise DataError(f"{where} has the label {label}, and there are {len(names)} classes")
-                        if classes.setdefault(photo_id, label) != label:
-                            raise DataError(f"{KIND}:{repo.location}: {config}: photo {photo_id} has two labels")
+                try:
+                    codes = class_codes(part[column], len(names)).tolist()
+                except ValueError as error:
+                    raise DataError(f"{KIND}:{repo.location}: {config}/{split}, {error}") from None
+                for photo_id, code in zip(part["photo_id"], codes, strict=True):
+                    if code != UNLABELLED and classes.setdefault(photo_id, code) != code:
+                        raise DataError(f"{KIND}:{repo.location}: {config}: photo {photo_id} has two labels")
             for at, photo_id in enumerate(part["photo_id"]):
                 if not isinstance(photo_id, str):
                     raise DataError(
@@ -71,10 +71,10 @@ def read_attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet
                     )
                 if config == ALL_PHOTOS and not any(photo_id in labels[attribute][1] for attribute in asked):
                     continue
-                if splits.setdefault(photo_id, code) != code:
+                if splits.setdefault(photo_id, side) != side:
                     raise DataError(
                         f"{spec}: photo {photo_id} is in {SPLITS[splits[photo_id]]} for one attribute and in "
-                        f"{SPLITS[code]} for {config}; take one attribute at a time (?config={config})"
+                        f"{SPLITS[side]} for {config}; take one attribute at a time (?config={config})"
                     )
                 if photo_id not in rows:
                     rows[photo_id] = read + at

@@ -12,7 +12,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, Stamp, file_stamp, hash64, rank_within
+from builders.photos import SPLITS, Head, PhotoSet, Stamp, file_stamp, hash64, labels_of, rank_within
 from builders.untrusted import UntrustedInputError, files_below, list_folder, read_untrusted
 
 MAX_ANNOTATION_BYTES = 2**30
@@ -118,13 +118,11 @@ def photo_set(
     neighbours: int = 10,
 ) -> PhotoSet:
     """Columns of names -> a ``PhotoSet`` with class indices in sorted order of the class names."""
-    names = sorted({c for c in classes if c is not None})
-    index = {c: i for i, c in enumerate(names)}
     return PhotoSet(
         name=name,
         ids=tuple(ids),
         splits=np.array([SPLITS.index(s) for s in splits], dtype=np.int8),
-        labels=Labels(tuple(names), np.array([UNLABELLED if c is None else index[c] for c in classes], dtype=np.int32)),
+        labels=labels_of(classes),
         source=source,
         rows=np.arange(len(ids), dtype=np.int64),
         neighbours=neighbours,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamp, file_stamp
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamp, class_codes, file_stamp, labels_of
 from builders.sources.folders import seeded_splits
 from builders.sources.parquet_splits import ParquetPart
 from builders.sources.repository import DatasetRepo
@@ -215,12 +215,5 @@ def _labels(values: Sequence[Any], feature: Any) -> Labels:
     if feature is None:
         return Labels((), np.full(len(values), UNLABELLED, dtype=np.int32))
     if hasattr(feature, "names"):
-        codes = np.array([UNLABELLED if v is None else v for v in values], dtype=np.int64)
-        if len(outside := np.flatnonzero((codes < UNLABELLED) | (codes >= len(feature.names)))):
-            row = int(outside[0])
-            raise ValueError(f"row {row} has the label {codes[row]}, and there are {len(feature.names)} classes")
-        return Labels(tuple(feature.names), codes.astype(np.int32))
-    names = sorted({str(v) for v in values if v is not None})
-    index = {name: i for i, name in enumerate(names)}
-    found = [UNLABELLED if v is None else index[str(v)] for v in values]
-    return Labels(tuple(names), np.array(found, dtype=np.int32))
+        return Labels(tuple(feature.names), class_codes(values, len(feature.names)))
+    return labels_of(None if value is None else str(value) for value in values)

@@ -18,7 +18,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import SPLITS, Labels, PhotoSet, Stamp, file_stamp
+from builders.photos import SPLITS, PhotoSet, Stamp, file_stamp, labels_of
 from builders.sources.folders import labelled_folder
 from builders.sources.tar_index import WORDNET_ID, Member, indexed
 from builders.untrusted import MAX_CONFIG_BYTES, first_line, list_folder, read_untrusted
@@ -121,14 +121,12 @@ def _from_tars(root: Path, tars: list[Path]) -> PhotoSet:
         archive += [number] * len(found)
     if not ids:
         raise DataError(f"{root}: no photo in the archives")
-    names_of_classes = tuple(sorted(set(classes)))
-    index = {c: i for i, c in enumerate(names_of_classes)}
     order = np.array(sorted(range(len(ids)), key=lambda i: (not ids[i].startswith("train/"), ids[i])), dtype=np.int64)
     return PhotoSet(
         name="imagenet",
         ids=tuple(ids[i] for i in order),
         splits=np.array([SPLITS.index(ids[i].split("/", 1)[0]) for i in order], dtype=np.int8),
-        labels=Labels(names_of_classes, np.array([index[classes[i]] for i in order], dtype=np.int32)),
+        labels=labels_of(classes[i] for i in order),
         source=TarSource(
             archives=tuple(map(str, tars)),
             archive=np.array(archive, dtype=np.int8),

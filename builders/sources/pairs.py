@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, UsageError
-from builders.photos import UNLABELLED, Labels, PhotoSet, PhotoSource
+from builders.exif import study_phones
+from builders.photos import UNLABELLED, Labels, PhotoSet, PhotoSource, class_codes
 from builders.sources.folders import FolderSource
 from builders.sources.hub_data_sets import HubSource, undecoded
 from builders.sources.repository import DatasetRepo
@@ -21,21 +22,6 @@ from builders.untrusted import first_line, list_folder, read_untrusted_text, roo
 
 CAMERA_TYPES = ("phone", "camera")
 """Classes of ``camera_type``: a modern phone, an older digital camera."""
-
-PHONES = frozenset(
-    {
-        "iphone xr",
-        "pixel 4",
-        "iphone se (3rd generation)",
-        "22101320g",
-        "iphone 12",
-        "iphone 14 pro",
-        "a065",
-        "iphone 12 pro",
-    }
-)
-"""Device names of the study's PairCams that stand for the phone of a pair. The others stand for the camera, among them
-xt1032, which is in truth a phone of 2013."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +47,14 @@ def read_pair_photos(spec: str, *, phones: Sequence[str] = ()) -> PhotoSet:
         DataError: none of these forms, or nothing there is a pair.
         UsageError: a ``camera_type`` that is neither.
     """
+    phone_names = study_phones() | {name.lower() for name in phones}
     if spec.startswith("hub:"):
         repo = DatasetRepo.parse(spec.removeprefix("hub:"))
         name = f"paircams:{repo.name}"
-        rows, source = _from_hub(repo, frozenset(phones) | PHONES)
+        rows, source = _from_hub(repo, phone_names)
     else:
         name = "paircams"
-        rows, source = _from_folder(spec.removeprefix("folder:"), frozenset(phones) | PHONES)
+        rows, source = _from_folder(spec.removeprefix("folder:"), phone_names)
     order, dropped = _complete_pairs(rows)
     if not order:
         raise DataError(f"{spec}: no pair there (a pair is one photo by a phone and one by a camera of one pair_id)")
@@ -129,10 +116,11 @@ def _texts(part: Any, column: str) -> list[str]:
     feature = part.features[column]
     if not hasattr(feature, "names"):
         return ["" if value is None else str(value) for value in part[column]]
-    values = part[column]
-    if any(value is not None and value not in range(len(feature.names)) for value in values):
-        raise DataError(f"column {column}: a row has a class outside the {len(feature.names)} of the column")
-    return ["" if value is None else feature.names[value] for value in values]
+    try:
+        codes = class_codes(part[column], len(feature.names), unlabelled=False)
+    except ValueError as error:
+        raise DataError(f"column {column}: {error}") from None
+    return ["" if code == UNLABELLED else feature.names[code] for code in codes.tolist()]
 
 
 def _from_folder(path: str, phones: frozenset[str]) -> tuple[list[PairRow], PhotoSource]:
@@ -184,4 +172,4 @@ def _camera_type(given: str, camera: str, phones: frozenset[str], where: str) ->
         return given
     if given:
         raise UsageError(f"{where}: camera_type {given!r} is neither {' nor '.join(CAMERA_TYPES)}")
-    return "phone" if camera.strip().lower() in {name.lower() for name in phones} else "camera"
+    return "phone" if camera.strip().lower() in phones else "camera"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamp
+from builders.photos import SPLITS, Labels, PhotoSet, Stamp, class_codes
 from builders.pixels import ALL_PARAMETERS, Parameter
 from builders.sources.hub_data_sets import split_named, table_stamps, undecoded
 from builders.sources.parquet_splits import local_splits
@@ -157,16 +157,17 @@ def _joined(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet:
             raise DataError(f"{name}: the classes of {parameter.name} are not ours")
         if "label" in part.features:
             label_names = tuple(getattr(part.features["label"], "names", ()))
-        values = part["label"] if "label" in part.features else [UNLABELLED] * len(part)
-        values = [UNLABELLED if value is None else value for value in values]
-        for row, (photo_id, code, label) in enumerate(zip(part["photo_id"], part[parameter.name], values, strict=True)):
+        try:
+            codes = class_codes(part["label"] if "label" in part.features else [None] * len(part), len(label_names))
+        except ValueError as error:
+            raise DataError(f"{name}: {split}, {error}") from None
+        labels_here = codes.tolist()
+        for row, (photo_id, code, label) in enumerate(
+            zip(part["photo_id"], part[parameter.name], labels_here, strict=True)
+        ):
             if not isinstance(photo_id, str) or code not in range(len(parameter.classes)):
                 raise DataError(
                     f"{name}: {split}, row {row}: the photo {photo_id!r} in class {code!r} of {parameter.name}"
-                )
-            if label != UNLABELLED and label not in range(len(label_names)):
-                raise DataError(
-                    f"{name}: {split}, row {row}: label {label!r}, and there are {len(label_names)} classes"
                 )
             if photo_id not in index:
                 index[photo_id] = len(index)
