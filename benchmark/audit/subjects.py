@@ -96,13 +96,13 @@ class PhotoSubject:
         return digest.hexdigest()[:20]
 
     def stamp(self, block: int) -> str:
-        """Names the files of a block by size and time of change; a block is read again where it differs."""
+        """Names the files of a block by their stamps; a block is read again where it differs. Empty without files."""
         source = self.photos.source
         if not isinstance(source, FolderSource):
             return ""
         digest = hashlib.sha256()
-        for i in range(block * BLOCK, min((block + 1) * BLOCK, len(self.photos))):
-            digest.update(source.stamp(int(self.photos.rows[i])).encode() + b"\0")
+        for stamp in source.stamps(self.photos.rows[block * BLOCK : (block + 1) * BLOCK]):
+            digest.update(stamp.text.encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()[:20]
 
 

@@ -1,7 +1,7 @@
 """The hash of every photo's bytes: remembered from an earlier run, learnt from a pass that reads them anyway, or read.
 
 A cache key without the bytes is not complete, and reading a million photos takes minutes to hours. So what was read
-once is remembered under the photo's stamp (path, size and time of change of the file that holds it).
+once is remembered under the photo's stamp (path, size, inode and times of the file that holds it).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ READ_BEFORE = 2_000
 """Up to so many unknown photos are read before a pass: seconds. More are hashed in it."""
 
 _DIGEST = 32
-_VERSION = 1
+_VERSION = 2
+"""Of the stamps: version 1 had neither inode nor time of change."""
 
 
 class PhotoHashes:
@@ -52,11 +53,14 @@ class PhotoHashes:
         self._looked_ns = time.time_ns()
         self._stamps = photos.stamps() if cache is not None and self._given is None else None
         self._file = None
+        self._outdated = False
+        """Whether hashes are remembered under stamps of an earlier version: banks of these bytes may exist."""
         self._saved_at, self._unsaved = time.monotonic(), False
         if self._stamps is not None and cache is not None:
             name = hashlib.sha256(f"{type(photos.source).__name__}\0{photos.name}".encode()).hexdigest()[:16]
             self._file = cache / FOLDER / f"{name}.npz"
             self._keys = _keys([stamp.text for stamp in self._stamps])
+            self._outdated = _version_of(self._file) in range(1, _VERSION)
             self._recall()
 
     @property
@@ -67,7 +71,7 @@ class PhotoHashes:
     @property
     def may_wait(self) -> bool:
         """Whether a pass over the photos should learn the hashes: many are unknown, and stamps can stand for them."""
-        return self._stamps is not None and self.unknown > READ_BEFORE
+        return self._stamps is not None and self.unknown > READ_BEFORE and not self._outdated
 
     def stand_in(self) -> str:
         """A name of the bytes from their stamps, for what is kept until they are known. Never the hash of any bytes."""
@@ -187,6 +191,14 @@ def _keys(texts: Sequence[str]) -> np.ndarray:
     """uint64 [n, 2]: 16 bytes of BLAKE2b of each text."""
     made = b"".join(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest() for text in texts)
     return np.frombuffer(made, dtype="<u8").reshape(-1, 2)
+
+
+def _version_of(path: Path) -> int:
+    """Version of a table; 0 where there is none that can be read."""
+    try:
+        return int(read_untrusted_arrays(path)["version"])
+    except (UntrustedInputError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _read_table(path: Path) -> tuple[np.ndarray, np.ndarray]:

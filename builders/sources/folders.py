@@ -52,14 +52,6 @@ class FolderSource:
         finally:
             os.close(descriptor)
 
-    def stamp(self, row: int) -> str:
-        """Size and time of change of a file: whether what was read of it earlier still holds. Empty if it is gone."""
-        try:
-            found = os.stat(os.path.join(self.root, self.paths[row]))
-        except (OSError, ValueError):
-            return ""
-        return f"{found.st_size} {found.st_mtime_ns}"
-
     def stamps(self, rows: np.ndarray) -> list[Stamp]:
         """See ``PhotoSet.stamps``."""
         root = os.path.abspath(self.root)
