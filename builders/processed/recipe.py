@@ -29,12 +29,13 @@ from builders.dataset import (
     source_datasets,
     write_shards,
 )
-from builders.errors import DataError, UsageError
+from builders.errors import DataError
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary, codec_versions
 from builders.processed.build import build_processed
 from builders.processed.rows import settings_of
-from builders.untrusted import describe_error, from_hub, read_table
+from builders.sources import DatasetRepo
+from builders.untrusted import describe_error, read_table
 
 RECIPE_FOLDER = ".recipe"
 """Where ``publish`` writes the recipe of a build: inside its folder, neither loaded nor uploaded with it."""
@@ -120,7 +121,7 @@ def rebuild(recipe: str, photos: PhotoSet, output: Path, *, workers: int = 1, an
     Raises:
         DataError: not a recipe, photos are missing, the codecs differ, or an image came out different.
     """
-    folder = fetch_recipe(recipe)
+    folder = DatasetRepo.parse(recipe).download()
     described = read_build(folder)
     if described.kind != "recipe":
         raise DataError(f"{recipe}: not a recipe but a build of kind {described.kind!r}")
@@ -164,27 +165,6 @@ def _of_our_form(recipe: str) -> Iterator[None]:
         yield
     except (AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
         raise DataError(f"{recipe}: not a recipe of our form ({describe_error(error)})") from None
-
-
-def fetch_recipe(recipe: str) -> Path:
-    """The folder of a recipe: itself, or downloaded from the Hub.
-
-    Raises:
-        DataError: there is none.
-    """
-    if Path(recipe).is_dir():
-        return Path(recipe)
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    repo, _, revision = recipe.partition("@")
-    try:
-        with from_hub():
-            return Path(huggingface_hub.snapshot_download(repo, repo_type="dataset", revision=revision or None))
-    except HFValidationError:
-        raise UsageError(f"{recipe}: neither a folder here nor a repository name") from None
-    except (HfHubHTTPError, OSError) as error:
-        raise DataError(f"{recipe}: cannot be had from the Hub ({type(error).__name__})") from None
 
 
 def _photos_of(folder: Path, described: Build, photos: PhotoSet) -> PhotoSet:

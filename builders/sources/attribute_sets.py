@@ -108,7 +108,7 @@ def read_attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet
 
 
 def _configs(repo: DatasetRepo, wanted: Sequence[str]) -> list[str]:
-    there = repo.configs(KIND)
+    there = repo.configs(f"{KIND}:{repo.location}")
     known = [config for config in there if column_spelling(config) in ATTRIBUTES]
     for config in wanted:
         if config not in known:
@@ -122,7 +122,7 @@ def _configs(repo: DatasetRepo, wanted: Sequence[str]) -> list[str]:
 
 
 def _load(repo: DatasetRepo, config: str) -> Any:
-    loaded = repo.load(KIND, config, in_place=True)
+    loaded = repo.load(f"{KIND}:{repo.location}", config)
     found = [split_named(split) for split in loaded]
     if len(set(found)) != len(found):
         raise UsageError(
@@ -133,8 +133,8 @@ def _load(repo: DatasetRepo, config: str) -> Any:
 
 def _readings(repo: DatasetRepo, chosen: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Which configs are read, and which attributes of each."""
-    if len(chosen) > 1 and ALL_PHOTOS in repo.configs(KIND):
-        columns = repo.features(KIND, ALL_PHOTOS)
+    if len(chosen) > 1 and ALL_PHOTOS in repo.configs(f"{KIND}:{repo.location}"):
+        columns = repo.features(f"{KIND}:{repo.location}", ALL_PHOTOS)
         if all(hasattr(columns.get(config), "names") for config in chosen):
             return [(ALL_PHOTOS, list(chosen))]
     return [(config, [config]) for config in chosen]

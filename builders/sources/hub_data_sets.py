@@ -118,7 +118,7 @@ def read_hub_photos(
         DataError: the data set cannot be loaded.
     """
     place = DatasetRepo(repo, revision)
-    loaded = place.load("hub", config, in_place=True)
+    loaded = place.load(f"hub:{repo}", config)
     chosen = _choose_splits(loaded, {"train": train, "val": val, "test": test}, repo)
     features = next(iter(chosen.values())).features
     image_column = image or _only(features, "Image", repo, "image") or ""

@@ -96,7 +96,7 @@ def _complete_pairs(rows: Sequence[PairRow]) -> tuple[list[int], list[str]]:
 
 
 def _from_hub(repo: DatasetRepo, phones: frozenset[str]) -> tuple[list[PairRow], PhotoSource]:
-    part = next(iter(repo.load("hub", in_place=True).values()))
+    part = next(iter(repo.load(f"hub:{repo.location}").values()))
     names, where = part.column_names, f"hub:{repo.location}"
     if {"image", "pair_id", "camera", "camera_type"} <= set(names):
         columns = zip(part["pair_id"], part["camera"], _texts(part, "camera_type"), strict=True)

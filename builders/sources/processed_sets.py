@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from builders.errors import DataError, PhotoError, UsageError, unknown_name
+from builders.errors import DataError, PhotoError, unknown_name
 from builders.photos import SPLITS, Labels, PhotoSet, Stamp, class_codes
 from builders.pixels import ALL_PARAMETERS, Parameter
 from builders.sources.hub_data_sets import split_named, table_stamps, undecoded
-from builders.sources.parquet_splits import local_splits
-from builders.untrusted import check_data_set, first_line, from_hub, read_image_cell, said_by_client
+from builders.sources.repository import DatasetRepo
+from builders.untrusted import check_data_set, read_image_cell
 
 ABSENT = -1
 """Row of a (photo, class) that the set does not hold."""
@@ -83,31 +83,16 @@ def open_built(path_or_repo: str, parameter: str | None = None, *, revision: str
     """
     if parameter is not None and parameter not in ALL_PARAMETERS:
         raise unknown_name("parameter", parameter, ALL_PARAMETERS)
-    check_data_set(path_or_repo, revision)
-    _check_hashes(Path(path_or_repo), parameter)
-    loaded = _loaded(path_or_repo, parameter, revision)
+    folder = Path(path_or_repo)
+    if folder.is_dir():
+        check_data_set(path_or_repo)
+        _check_hashes(folder, parameter)
+    loaded = DatasetRepo(path_or_repo, revision).load(path_or_repo, parameter, unknown_config_is_usage=True)
     features = next(iter(loaded.values())).features
     found = [name for name in ALL_PARAMETERS if name in features]
     if len(found) != 1 or not {"image", "photo_id"} <= set(features):
         raise DataError(f"{path_or_repo}: not a set of processed photos (columns {', '.join(features)})")
     return _joined(path_or_repo, loaded, ALL_PARAMETERS[found[0]])
-
-
-def _loaded(path_or_repo: str, parameter: str | None, revision: str | None) -> Any:
-    """By split; Parquet files of a folder where they lie."""
-    import datasets
-
-    try:
-        if Path(path_or_repo).is_dir():
-            found = local_splits(path_or_repo, parameter)
-            if found is not None:
-                return found
-        with from_hub():
-            return datasets.load_dataset(path_or_repo, parameter, revision=revision)
-    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-        if type(error) is ValueError:  # so ``datasets`` says that there is no such config
-            raise UsageError(f"{path_or_repo}: {first_line(error)}") from None
-        raise DataError(f"{path_or_repo}: cannot be loaded ({said_by_client(error)})") from None
 
 
 def stored_parameters(path_or_repo: str, *, revision: str | None = None) -> tuple[str, ...]:
@@ -120,21 +105,12 @@ def stored_parameters(path_or_repo: str, *, revision: str | None = None) -> tupl
     Raises:
         DataError: nothing there that can be loaded.
     """
-    import datasets
-
-    check_data_set(path_or_repo, revision)
-    try:
-        with from_hub():
-            configs = datasets.get_dataset_config_names(path_or_repo, revision=revision)
-    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-        raise DataError(f"{path_or_repo}: cannot be loaded ({said_by_client(error)})") from None
+    configs = DatasetRepo(path_or_repo, revision).configs(path_or_repo)
     return tuple(config for config in configs if config in ALL_PARAMETERS)
 
 
 def _check_hashes(folder: Path, parameter: str | None) -> None:
     """See that the files of a build are as they were built: a flipped byte would be scored as if it were a trace."""
-    if not folder.is_dir():
-        return
     from builders.dataset import file_sha256, read_build
 
     build = read_build(folder)

@@ -145,8 +145,8 @@ def test_open__a_folder_is_read_in_place_and_gives_what_load_dataset_gives(
         spec = f"paircams:hub:{folder}"
     place = open_photos(spec)
     assert copies(cache) == []
-    for module in ("processed_sets", "repository"):  # as if these were no Parquet files
-        monkeypatch.setattr(f"builders.sources.{module}.local_splits", lambda *_: None)
+    # as if these were no Parquet files
+    monkeypatch.setattr("builders.sources.repository.local_splits", lambda *_: None)
     copied = open_photos(spec)
     assert copies(cache)
     assert (place.ids, place.name, place.stored_views) == (copied.ids, copied.name, copied.stored_views)
