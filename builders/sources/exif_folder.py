@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +11,7 @@ from typing import Literal
 import numpy as np
 from tqdm.auto import tqdm
 
-from builders.errors import DataError, PhotoError, unknown_name
+from builders.errors import DataError, unknown_name
 from builders.exif import (
     ALLOWED,
     ATTRIBUTES,
@@ -31,9 +29,8 @@ from builders.exif import (
     read_many,
 )
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, RememberedFacts, hash64
-from builders.pixels import codec_canary
 from builders.sources.folders import labelled_folder
-from builders.splits import LEFT_OUT, NO_HASH, Sizes, Splits, balance, make_splits, photo_groups, photo_hash
+from builders.splits import LEFT_OUT, Sizes, Splits, balance, check_given_splits, make_splits, perceptual_hashes
 
 Groups = Literal["auto", "folder", "none"]
 
@@ -105,7 +102,7 @@ def read_camera_folder(
         raise nothing
     given = folder.evidence.get("splits") == "as given by the folder"
     owners = [_owner(photo_id, given) for photo_id in photos.ids]
-    hashes = _hashes(root, photos, workers)
+    hashes = perceptual_hashes(photos, root, workers=workers)
     values = {name: column.common for name, column in columns.items()}
     if given:
         made = _given_splits(photos, values, owners, hashes, seed)
@@ -153,39 +150,6 @@ def _readings(root: Path, folder: PhotoSet, workers: int | None) -> list[Reading
     return [readings[index] for index in range(len(folder))]
 
 
-def _hashes(root: Path, photos: PhotoSet, workers: int | None) -> np.ndarray:
-    """uint64 [photos]; ``NO_HASH`` for what cannot be decoded: the run that needs its pixels will name it."""
-    known = RememberedFacts("perceptual-hashes", root, photos.stamps() or [], f"perceptual hash 1 {codec_canary()}")
-    hashes = np.full(len(photos), NO_HASH, dtype=np.uint64)
-    unread = []
-    for index in range(len(photos)):
-        if (facts := known.get(index)) is not None:
-            hashes[index] = int(facts)
-        else:
-            unread.append(index)
-
-    def one(index: int) -> int | None:
-        try:
-            return photo_hash(photos.read(index))
-        except PhotoError:
-            return None
-
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        bar = tqdm(total=len(unread), desc="looking for near-duplicates", unit="photo", disable=None)
-        try:
-            for start in range(0, len(unread), 1024):
-                part = unread[start : start + 1024]
-                for index, found in zip(part, pool.map(one, part), strict=True):
-                    if found is not None:
-                        hashes[index] = found
-                        known.keep(index, str(found))
-                bar.update(len(part))
-        finally:
-            bar.close()
-            known.save()
-    return hashes
-
-
 def _column(acquisitions: Sequence[Acquisition], attribute: str, classes: str, min_photos: int) -> _Column:
     words = [_found(a, attribute) if classes == "found" else label(a, attribute, classes) for a in acquisitions]  # type: ignore[arg-type]
     known = sorted({word for word in words if word not in (OTHER, UNKNOWN)})
@@ -229,19 +193,18 @@ def _own_splits(
 def _given_splits(
     photos: PhotoSet, values: dict[str, np.ndarray], owners: list[str], hashes: np.ndarray, seed: int
 ) -> Splits:
-    groups = photo_groups(len(photos), owners=owners, hashes=hashes)
+    guard = check_given_splits(photos.splits, owners=owners, hashes=hashes)
     order = np.argsort(np.array([hash64(f"photo\0{seed}\0{i}") for i in photos.ids], dtype=np.uint64), kind="stable")
     priority = np.empty(len(photos), dtype=np.int64)
     priority[order] = np.arange(len(photos))
     in_use = [s for s in range(len(SPLITS)) if (photos.splits == s).any()]
-    taken = {name: balance(v, photos.splits, groups, priority, Sizes(), in_use) for name, v in values.items()}
-    sides = len(np.unique(np.stack([groups, photos.splits]), axis=1).T) - len(np.unique(groups))
+    taken = {name: balance(v, photos.splits, guard.groups, priority, Sizes(), in_use) for name, v in values.items()}
     return Splits(
-        groups,
+        guard.groups,
         photos.splits,
         {name: t.splits for name, t in taken.items()},
         {name: t.classes for name, t in taken.items()},
-        {"splits": "as given by the folder", "groups on several sides": str(sides)},
+        {"splits": "as given by the folder", "groups on several sides": str(guard.straddling)},
     )
 
 

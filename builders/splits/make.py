@@ -16,7 +16,7 @@ from scipy.sparse import coo_array, csr_array
 
 from builders.errors import DataError, UsageError
 from builders.photos import SPLITS, UNLABELLED, hash64, rank_within
-from builders.splits.groups import _group_names, photo_groups
+from builders.splits.groups import group_names, photo_groups
 from builders.splits.near_duplicates import MAX_DISTANCE
 
 _OPEN = -1
@@ -161,7 +161,7 @@ def make_splits(
     priority[order] = np.arange(len(ids))
     groups = photo_groups(len(ids), owners=owners, hashes=hashes, digests=digests, max_distance=max_distance)
     if assign == "hash":
-        of_group = _by_hash(_group_names(groups, ids, owners), shares, seed)
+        of_group = _by_hash(group_names(groups, ids, owners), shares, seed)
     elif assign == "stratified":
         of_group = stratified(groups, labels, priority, shares)
     else:
