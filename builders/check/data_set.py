@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,23 @@ from builders.check.processed import check_processed
 from builders.check.result import Adder, Check, examples
 from builders.dataset import file_sha256, read_build
 from builders.errors import CamtraceError, DataError
+from builders.photos import HUB_SPLITS
 from builders.pixels import ALL_PARAMETERS, decode_rgb
 from builders.sources import local_splits
+from builders.splits import GroupKind, check_given_splits
 from builders.untrusted import describe_error, first_line, quiet_clients
 
 
-def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) -> list[Check]:
+def check_folder(
+    folder: Path, *, decode: bool = True, guarded_by: Collection[GroupKind] = (), progress: bool = True
+) -> list[Check]:
     """Every check of every split of a built folder.
 
     Args:
         folder: a finished build.
         decode: also decode each image of kinds whose size cannot be read from a JPEG header.
+        guarded_by: what no two photos of different splits may share (``owner``, ``scene``, ``file``). Empty by
+            default: splits that the source brings are not judged.
         progress: a bar, where stderr is a terminal.
 
     Raises:
@@ -34,6 +40,7 @@ def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) ->
     checks: list[Check] = []
     wrong_files = {shard.file for shard in build.shards if not _as_built(folder / shard.file, shard.sha256)}
     decoded: set[str] = set()
+    splits_of: dict[str, dict[str, Any]] = {}
     for split in build.splits:
         add = Adder(split.config, split.split, checks)
         files = [shard.file for shard in split.shards]
@@ -43,6 +50,7 @@ def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) ->
             continue
         loaded = _load(folder, split.config, split.split)
         add("row count", len(loaded) == split.rows, f"{len(loaded):,} rows, build.json says {split.rows:,}")
+        splits_of.setdefault(split.config, {})[split.split] = loaded
         rows = tqdm(loaded, desc=f"{split.config}/{split.split}", disable=None if progress else True)
         try:
             if build.kind == "processed":
@@ -58,7 +66,29 @@ def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) ->
         # A recipe or rows of a stranger lack what ours have.
         except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
             add("recipe and columns are those of its kind", False, describe_error(error))
+    for config, parts in splits_of.items() if guarded_by else ():
+        _check_groups(parts, guarded_by, Adder(config, "all", checks))
     return checks
+
+
+def _check_groups(parts: Mapping[str, Any], kinds: Collection[GroupKind], add: Adder) -> None:
+    """No owner, scene or file is in several splits; of a photo that stands in several rows the first one counts."""
+    names = {"owner": ("owner",), "scene": ("scene",), "file": ("source_sha256", "sha256")}
+    values: dict[str, list[str]] = {kind: [] for kind in names}
+    splits: list[int] = []
+    for split, loaded in parts.items():
+        ids = loaded["photo_id"] if "photo_id" in loaded.column_names else range(len(loaded))
+        first = np.sort(np.unique(np.asarray(ids), return_index=True)[1]).tolist()
+        splits += [HUB_SPLITS.index(split)] * len(first)
+        for kind, columns in names.items():
+            column = next((name for name in columns if name in loaded.column_names and kind in kinds), None)
+            words = loaded[column] if column else [""] * len(loaded)
+            values[kind] += [str(words[row] or "") for row in first]
+    guard = check_given_splits(
+        np.array(splits, dtype=np.int8), owners=values["owner"], scenes=values["scene"], digests=values["file"]
+    )
+    detail = f"{guard.straddling:,} of {len(np.unique(guard.groups)):,} groups of one {' or '.join(kinds)}"
+    add("no group in several splits", not guard.straddling, detail)
 
 
 def _as_built(path: Path, sha256: str) -> bool:

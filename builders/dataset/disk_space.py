@@ -22,6 +22,9 @@ from builders.untrusted import files_below
 SAMPLE_BYTES = 64 << 20
 """Of images made to measure space that are kept and not made again, over all jobs; each worker has them too."""
 
+SAMPLE_ITEMS = 24
+"""Items of a job that are made to measure space, at most."""
+
 SPACE_MARGIN = 1.05
 """Free space must exceed the estimate by this factor."""
 
@@ -39,7 +42,7 @@ class SpaceEstimate:
     """The job; it has the rows of the sample already, as far as they were to be kept."""
 
 
-def estimate_space(job: ShardJob, sample: int = 24, *, keep_bytes: int = 0) -> SpaceEstimate:
+def estimate_space(job: ShardJob, sample: int = SAMPLE_ITEMS, *, keep_bytes: int = 0) -> SpaceEstimate:
     """Make the rows of a few evenly spaced items and weigh them as a Parquet file.
 
     Items that fail count as nothing, as they will in the data.

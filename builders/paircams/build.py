@@ -7,7 +7,9 @@ Each row is one photo; the two rows of a pair share ``pair_id``, so either may b
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,15 @@ from datasets import ClassLabel, Features, Image, Value
 
 from builders.dataset import (
     Build,
+    BuildOptions,
     Card,
     PixelRights,
     ShardJob,
-    estimate_space,
+    SplitShards,
+    build_data_set,
     finish_folder,
-    items_per_shard,
-    prepare_folder,
-    require_space,
     source_datasets,
-    write_shards,
 )
-from builders.errors import DataError
 from builders.photos import PhotoSet, PhotoSource
 from builders.pixels import decode_rgb, read_jpeg_header
 from builders.sources import CAMERA_TYPES, PairRow
@@ -102,7 +101,6 @@ def build_paircams(
         UsageError: ``output`` holds something else.
         DataError: not enough space, or not one pair can be used.
     """
-    prepare_folder(output, [CONFIG], fresh=fresh)
     rows = pair_rows(photos)
     job = ShardJob(
         output=output,
@@ -113,18 +111,24 @@ def build_paircams(
         make_rows=rows,
         recipe={"photos": photos.ids_hash(), "camera_types": "".join(t[0] for t in photos.columns["camera_type"])},
     )
-    estimate = estimate_space(job, sample=8)
-    if not ignore_space:
-        require_space(output, estimate.total_bytes)
-    job = replace(job, items_per_shard=items_per_shard(estimate.bytes_per_item, len(job.ids)))
-    split = write_shards(job, workers=workers, progress=progress)
-    if not split.rows:
-        reason = split.failures[0].reason if split.failures else "none was given"
-        raise DataError(f"{photos.name}: not one pair could be used (the first: {reason})")
+    return build_data_set(
+        [job],
+        BuildOptions(output, workers, fresh, ignore_space, progress),
+        partial(_finish, photos, output, license),
+        name=photos.name,
+        item="pair could be used",
+        sample=8,
+        estimate=False,
+    )
+
+
+def _finish(
+    photos: PhotoSet, output: Path, license: str, splits: Sequence[SplitShards], sizes: Mapping[str, int]
+) -> Build:
     return finish_folder(
         output,
         kind="paircams",
-        splits=[split],
+        splits=splits,
         features={CONFIG: PAIR_FEATURES},
         default=CONFIG,
         card=Card(
@@ -134,13 +138,13 @@ def build_paircams(
             tags=("image-retrieval", "camera", "acquisition-traces"),
             task_categories=("image-feature-extraction",),
             source_datasets=source_datasets(photos.name),
-            context={"photos": photos, "pairs": split.rows // 2},
+            context={"photos": photos, "pairs": splits[0].rows // 2},
         ),
         recipe={
             "source": photos.name,
             "source_evidence": dict(photos.evidence),
             "ids_hash": photos.ids_hash(),
-            "items_per_shard": {f"{CONFIG}/test": job.items_per_shard},
+            "items_per_shard": dict(sizes),
         },
         pixels=PixelRights(True),
     )

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import datasets
 from datasets import Features
 
 from builders.cli import Parser
-from builders.dataset import RowsBuilder, default_workers, item_ranges
+from builders.dataset import RowsBuilder, add_build_options, item_ranges, summary
 from builders.paircams.build import CONFIG, PAIR_FEATURES, build_paircams, pair_rows
 from builders.sources import read_pair_photos
 
@@ -73,19 +72,14 @@ def parser() -> Parser:
         help="hub:CTU-OU/PairCams, or a folder: with pairs.csv (file, pair_id, camera, camera_type), or with phone/ "
         "and camera/ of equally named files, or with one folder per pair that holds phone.* and camera.*",
     )
-    p.add_argument("--output", required=True, type=Path, help="folder of the data set")
+    add_build_options(p)
     p.add_argument("--phone", action="append", default=[], metavar="NAME", help="a device that counts as a phone")
-    p.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")
     p.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
-    p.add_argument("--fresh", action="store_true", help="replace another build in --output")
-    p.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
     p.set_defaults(run=run)
     return p
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from builders.dataset import summary
-
     photos = read_pair_photos(arguments.source, phones=arguments.phone)
     build = build_paircams(
         photos,

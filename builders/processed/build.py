@@ -6,11 +6,10 @@ Two ways to the same rows: ``build_processed`` writes Parquet shards that resume
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +18,23 @@ import numpy as np
 from datasets import Features
 
 from builders.dataset import (
-    SAMPLE_BYTES,
     Build,
+    BuildOptions,
     Card,
     RowsBuilder,
     ShardJob,
     SplitShards,
-    estimate_space,
+    build_data_set,
     finish_folder,
     item_ranges,
-    items_per_shard,
     pixel_rights,
-    prepare_folder,
-    require_space,
     source_datasets,
-    write_splits,
 )
-from builders.errors import DataError
 from builders.photos import HUB_SPLITS, SPLITS, PhotoSet
 from builders.pixels import ALL_PARAMETERS, codec_canary
 from builders.processed.assignment import Assignment, correlation_of, expected_counts
 from builders.processed.rows import ProcessedRows, ProcessingSettings, processed_features
-from builders.splits import cramers_v
+from builders.splits import GivenSplits, GroupKind, cramers_v, split_guard
 from builders.untrusted import read_table
 
 
@@ -185,6 +179,7 @@ def build_processed(
     fresh: bool = False,
     ignore_space: bool = False,
     sizes: Mapping[str, int] | None = None,
+    guarded_by: Collection[GroupKind] = (),
     progress: bool = True,
 ) -> Build:
     """Write a data set folder with one config per parameter; a build that was killed goes on where it was.
@@ -202,6 +197,8 @@ def build_processed(
         license: of the source photos, an identifier of the Hub's list.
         fresh: replace a build of other settings in ``output``.
         sizes: photos per shard by ``config/split``, as another build had them; measured on a sample by default.
+        guarded_by: what no two photos of different splits should share; ``build.json`` counts the groups that do. Empty
+            by default: the splits of ImageNet, iNaturalist and of a folder are taken as they are, twins included.
         ignore_space: start although the estimate says that the disk is too small.
         progress: bars, where stderr is a terminal.
 
@@ -210,60 +207,27 @@ def build_processed(
         DataError: not enough space, or no photo could be processed.
     """
     settings = [ProcessingSettings(p, assignment, seed, assignment_seed, lossless) for p in parameters]
-    planned = planned_processed(
-        photos,
-        output,
-        settings,
-        workers=workers,
-        fresh=fresh,
-        ignore_space=ignore_space,
+    options = BuildOptions(output, workers, fresh, ignore_space, progress)
+    guard = split_guard(photos, guarded_by, workers=workers)
+    return build_data_set(
+        processed_jobs(photos, output, settings),
+        options,
+        partial(_finish, photos, output, settings, license, guard),
+        name=photos.name,
+        item="photo could be processed",
         sizes=sizes,
-        progress=progress,
     )
-    features = {job.config: job.features for job in planned}
-    used = {f"{job.config}/{job.split}": job.items_per_shard for job in planned}
-    splits = write_splits(planned, workers=workers, progress=progress)
-    return _finish(photos, output, splits, features, settings, license, used)
 
 
-def planned_processed(
-    photos: PhotoSet,
-    output: Path,
-    settings: Sequence[ProcessingSettings],
-    *,
-    workers: int = 1,
-    fresh: bool = False,
-    ignore_space: bool = False,
-    sizes: Mapping[str, int] | None = None,
-    progress: bool = True,
-) -> list[ShardJob]:
-    """The shards of a build, cut; arguments and errors as in ``build_processed``. Where all sizes are given nothing is
-    measured, and space is not looked at."""
-    prepare_folder(output, [s.parameter for s in settings], fresh=fresh)
+def processed_jobs(photos: PhotoSet, output: Path, settings: Sequence[ProcessingSettings]) -> list[ShardJob]:
+    """The splits of each config that ``build_processed`` writes, not yet cut into shards."""
     features = {s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings}
-    jobs = [
+    return [
         processed_job(photos, split, s, features[s.parameter], output)
         for s in settings
         for split in SPLITS
         if len(photos.indices(split))
     ]
-    known = dict(sizes or {})
-    if any(f"{job.config}/{job.split}" not in known for job in jobs):
-        estimates = [estimate_space(job, keep_bytes=SAMPLE_BYTES // len(jobs)) for job in jobs]
-        total = sum(estimate.total_bytes for estimate in estimates)
-        if progress:
-            each = sum(e.seconds_per_item * len(j.ids) for e, j in zip(estimates, jobs, strict=True))
-            print(
-                f"about {total / 1e6:,.0f} MB and {each / max(workers, 1) / 60:.0f} minutes on {workers} workers, "
-                "measured on a sample",
-                file=sys.stderr,
-            )
-        if not ignore_space:
-            require_space(output, total)
-        for job, estimate in zip(jobs, estimates, strict=True):
-            known.setdefault(f"{job.config}/{job.split}", items_per_shard(estimate.bytes_per_item, len(job.ids)))
-        jobs = [estimate.job for estimate in estimates]
-    return [dataclasses.replace(job, items_per_shard=known[f"{job.config}/{job.split}"]) for job in jobs]
 
 
 def processed_job(
@@ -289,22 +253,19 @@ def processed_job(
 def _finish(
     photos: PhotoSet,
     output: Path,
-    splits: list[SplitShards],
-    features: dict[str, Features],
-    settings: list[ProcessingSettings],
+    settings: Sequence[ProcessingSettings],
     license: str,
-    sizes: dict[str, int],
+    guard: GivenSplits | None,
+    splits: Sequence[SplitShards],
+    sizes: Mapping[str, int],
 ) -> Build:
-    if not any(split.rows for split in splits):
-        reason = next((f.reason for split in splits for f in split.failures), "none was given")
-        raise DataError(f"{photos.name}: not one photo could be processed (the first: {reason})")
     source = photos.name.split(":", 1)[-1]
     rights = pixel_rights(photos)
     return finish_folder(
         output,
         kind="processed",
         splits=splits,
-        features=features,
+        features={s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings},
         default=settings[0].parameter,
         card=Card(
             template="processed_photos.md.jinja",
@@ -326,7 +287,8 @@ def _finish(
             "ids_hash": photos.ids_hash(),
             "photos": {split: len(photos.indices(split)) for split in SPLITS},
             "settings": [s.described() for s in settings],
-            "items_per_shard": sizes,
+            "items_per_shard": dict(sizes),
+            **({} if guard is None else {"groups on several sides": guard.straddling}),
         },
         pixels=rights,
     )

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from builders.cli import Parser
-from builders.dataset import ShardJob, default_workers, summary
+from builders.dataset import BuildOptions, ShardJob, add_build_options, plan_shards, summary
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PARAMETERS, PARAMETERS
 from builders.processed.assignment import correlation_of
-from builders.processed.build import build_processed, planned_processed
+from builders.processed.build import build_processed, processed_jobs
 from builders.processed.rows import ProcessingSettings
 
 _ALL = "all"
@@ -90,7 +90,11 @@ def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | N
         for p in parameters
     ]
     photos = _photos(kind, arguments)
-    return planned_processed(photos, arguments.output, settings, ignore_space=True, sizes=sizes, progress=False)
+    return plan_shards(
+        processed_jobs(photos, arguments.output, settings),
+        BuildOptions(arguments.output, ignore_space=True, progress=False),
+        sizes=sizes,
+    )
 
 
 def _checked(arguments: argparse.Namespace) -> tuple[str, ...]:
@@ -123,7 +127,7 @@ def _parser(kind: str, source_help: str) -> Parser:
         "A run that was stopped goes on where it was: run the same command again.",
     )
     parser.add_argument("--source", required=True, help=source_help)
-    parser.add_argument("--output", required=True, type=Path, help="folder of the data set")
+    add_build_options(parser)
     parser.add_argument(
         "--parameter",
         default="jpeg",
@@ -147,10 +151,7 @@ def _parser(kind: str, source_help: str) -> Parser:
     parser.add_argument("--assignment-seed", type=int, default=0, help="of what the assignment draws (default 0)")
     parser.add_argument("--split-seed", type=int, default=0, help="of the split, where the source brings none")
     parser.add_argument("--limit", type=int, help="at most so many photos, seeded and class-balanced")
-    parser.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")
     parser.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
-    parser.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
-    parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
     parser.add_argument("--recipe", metavar="FOLDER_OR_REPO", help="rebuild what this recipe describes, and verify it")
     parser.add_argument("--any-codec", action="store_true", help="with --recipe: build with other codecs, unverified")
     parser.set_defaults(run=partial(_run, kind), jobs=partial(_jobs, kind))
