@@ -33,12 +33,13 @@ from builders.sources.folders import labelled_folder
 from builders.splits import LEFT_OUT, Sizes, Splits, balance, check_given_splits, make_splits, perceptual_hashes
 
 Groups = Literal["auto", "folder", "none"]
+"""What a sub-folder is: see ``read_camera_folder``."""
 
 SHARES = (0.6, 0.2, 0.2)
-"""Of the groups, for train, val and test."""
+"""Shares of the groups in train, val and test."""
 
 MIN_PHOTOS = 20
-"""A class with fewer photos is left out."""
+"""Least number of photos of a class; smaller classes are left out."""
 
 _NUMBERS = ("exposure_s", "f_number", "iso", "focal_length_mm")
 
@@ -49,7 +50,7 @@ class _Column:
 
     labels: Labels
     common: np.ndarray
-    """int32 [photos], ``UNLABELLED`` also where the class has too few photos."""
+    """int32 [photos], ``UNLABELLED`` also if the class has too few photos."""
 
 
 def read_camera_folder(
@@ -61,24 +62,27 @@ def read_camera_folder(
     min_photos: int = MIN_PHOTOS,
     workers: int | None = None,
 ) -> PhotoSet:
-    """Photos with acquisition labels, split so that no near-duplicate (and no owner, where known) is on two sides.
+    """Photos with acquisition labels, split so that near-duplicates, and photos of one owner, are in one split.
 
-    The folder is searched with its sub-folders. If it has ``train`` and ``val`` (or ``test``) in it, these splits are
-    taken; else photos are split by iterative stratification, 60/20/20. Every attribute is class-balanced in every
-    split: a photo beyond the rarest class's number is ``UNLABELLED`` for that attribute, and a photo that is so for
-    all of them is left out. ``columns`` holds the numbers as read
-    (``exposure_s``, ``f_number``, ``iso``, ``focal_length_mm``, NaN where unknown), ``year`` (0 where unknown),
-    ``device_type``, ``owner`` (the first sub-folder, or "") and ``group`` (which never straddles splits of our making).
+    The folder is searched with its sub-folders. If it contains ``train`` and ``val`` (or ``test``), these are the
+    splits; otherwise photos are split by iterative stratification, 60/20/20. Every attribute is class-balanced in
+    every split: photos beyond the number of the rarest class are ``UNLABELLED`` for that attribute, and a photo that is
+    unlabelled for all attributes is left out.
+
+    ``columns`` has the numbers as read (``exposure_s``, ``f_number``, ``iso``, ``focal_length_mm``, NaN if unknown),
+    ``year`` (0 if unknown), ``device_type``, ``owner`` (the first sub-folder, or "") and ``group`` (photos of one group
+    are in one split, unless the folder brings its splits).
 
     Args:
         path: the folder.
         seed: of the splits and of the balancing.
         classes: ``found``: makers and models are named by the clean alias tables, and every one with enough photos is
-            a class; ``clean`` or ``reference``: only the classes of that label set.
-        groups: what a sub-folder is. ``folder``: an owner, a scene or a body, which must not straddle splits; ``none``:
-            nothing; ``auto``: ``folder``, unless that would leave some attribute without two classes on both sides.
+            a class; ``clean`` or ``reference``: only the classes of that label set are.
+        groups: what a sub-folder is. ``folder``: an owner, a scene or a body, whose photos stay in one split;
+            ``none``: it has no meaning; ``auto``: as ``folder``, unless some attribute would then have fewer than two
+            classes in a split.
         min_photos: classes with fewer photos are left out.
-        workers: processes that read Exif and threads that compare pictures; one per core if ``None``.
+        workers: processes that read Exif, and threads that hash pictures; one per core if ``None``.
 
     Raises:
         DataError: no such folder, or no attribute has two classes with enough photos.
@@ -93,65 +97,65 @@ def read_camera_folder(
     photos = folder.select([i for i, reading in enumerate(readings) if reading.reason is None])
     acquisitions = [reading.acquisition for reading in readings if reading.reason is None]
     columns = {name: _column(acquisitions, name, classes, min_photos) for name in ATTRIBUTES}
-    columns = {name: column for name, column in columns.items() if _two(column)}
-    nothing = DataError(
+    columns = {name: column for name, column in columns.items() if _has_two_classes(column)}
+    no_attribute = DataError(
         f"{path}: of {len(readings)} files {len(photos)} have Exif, and no attribute has 2 classes of at least "
         f"{min_photos} photos in every split; add photos or lower min-photos"
     )
     if not columns:
-        raise nothing
+        raise no_attribute
     given = folder.evidence.get("splits") == "as given by the folder"
     owners = [_owner(photo_id, given) for photo_id in photos.ids]
     hashes = perceptual_hashes(photos, root, workers=workers)
     values = {name: column.common for name, column in columns.items()}
     if given:
-        made = _given_splits(photos, values, owners, hashes, seed)
+        splits = _given_splits(photos, values, owners, hashes, seed)
     else:
-        made = _own_splits(photos, values, owners, hashes, groups, seed)
-    attributes = {name: _balanced(column, made.selected[name]) for name, column in columns.items()}
+        splits = _drawn_splits(photos, values, owners, hashes, groups, seed)
+    attributes = {name: _balanced(column, splits.selected[name]) for name, column in columns.items()}
     attributes = {name: labels for name, labels in attributes.items() if len(labels.names) >= 2}
     if not attributes:
-        raise nothing
-    used = np.any([labels.values != UNLABELLED for labels in attributes.values()], axis=0)
+        raise no_attribute
+    has_label = np.any([labels.values != UNLABELLED for labels in attributes.values()], axis=0)
     return replace(
         photos,
         name=f"exif-folder:{photos.name.partition(':')[2]}",
-        splits=made.splits,
+        splits=splits.splits,
         labels=Labels((), np.full(len(photos), UNLABELLED, dtype=np.int32)),
         attributes=MappingProxyType(attributes),
-        columns=MappingProxyType(_numbers(acquisitions, owners, made.groups)),
-        evidence=MappingProxyType({**made.evidence, **_evidence(folder.ids, readings, classes)}),
-    ).select(np.flatnonzero(used))
+        columns=MappingProxyType(_numbers(acquisitions, owners, splits.groups)),
+        evidence=MappingProxyType({**splits.evidence, **_evidence(folder.ids, readings, classes)}),
+    ).select(np.flatnonzero(has_label))
 
 
-def _two(column: _Column) -> bool:
+def _has_two_classes(column: _Column) -> bool:
     return len(np.unique(column.common[column.common != UNLABELLED])) >= 2
 
 
 def _readings(root: Path, folder: PhotoSet, workers: int | None) -> list[Reading]:
-    """The Exif of every file: as remembered, or read. A file that could not be read is tried again the next time."""
-    known = RememberedFacts("exif", root, folder.stamps() or [], f"exif 1 {' '.join(ALLOWED)}")
+    """The Exif of every file, cached or read. A file that cannot be read is tried again at the next opening."""
+    cached = RememberedFacts("exif", root, folder.stamps() or [], f"exif 1 {' '.join(ALLOWED)}")
     readings: dict[int, Reading] = {}
     for index in range(len(folder)):
-        if (facts := known.get(index)) is not None:
+        if (facts := cached.get(index)) is not None:
             readings[index] = Reading(acquisition_from_raw(facts["raw"]), facts["reason"])
     unread = [index for index in range(len(folder)) if index not in readings]
     bar = tqdm(total=len(unread), desc="reading Exif", unit="photo", disable=None)
     with bar:
         try:
-            found = read_many([root / folder.ids[i] for i in unread], workers=workers)
-            for index, reading in zip(unread, found, strict=True):
+            results = read_many([root / folder.ids[i] for i in unread], workers=workers)
+            for index, reading in zip(unread, results, strict=True):
                 readings[index] = reading
                 if reading.reason in (None, NO_EXIF):
-                    known.keep(index, {"raw": dict(reading.acquisition.raw), "reason": reading.reason})
+                    cached.keep(index, {"raw": dict(reading.acquisition.raw), "reason": reading.reason})
                 bar.update()
         finally:
-            known.save()
+            cached.save()
     return [readings[index] for index in range(len(folder))]
 
 
 def _column(acquisitions: Sequence[Acquisition], attribute: str, classes: str, min_photos: int) -> _Column:
-    words = [_found(a, attribute) if classes == "found" else label(a, attribute, classes) for a in acquisitions]  # type: ignore[arg-type]
+    words = [_any_class(a, attribute) if classes == "found" else label(a, attribute, classes) for a in acquisitions]  # type: ignore[arg-type]
     known = sorted({word for word in words if word not in (OTHER, UNKNOWN)})
     order = next((c for s, c in ATTRIBUTES[attribute].classes.items() if set(known) <= set(c)), ())
     names = tuple(name for name in order if name in known) if order else tuple(known)
@@ -162,15 +166,15 @@ def _column(acquisitions: Sequence[Acquisition], attribute: str, classes: str, m
     return _Column(Labels(names, values), np.where(rare[values], UNLABELLED, values).astype(np.int32))
 
 
-def _found(acquisition: Acquisition, attribute: str) -> str:
-    """The clean label, but any maker or model may be a class."""
+def _any_class(acquisition: Acquisition, attribute: str) -> str:
+    """The clean label; every maker and model may be a class."""
     if device_type(acquisition) in ("scanner", "software"):
         return OTHER
     find_any = ATTRIBUTES[attribute].find_any
     return find_any(acquisition) if find_any else label(acquisition, attribute, "clean")
 
 
-def _own_splits(
+def _drawn_splits(
     photos: PhotoSet,
     values: dict[str, np.ndarray],
     owners: list[str],
@@ -178,8 +182,10 @@ def _own_splits(
     groups: Groups,
     seed: int,
 ) -> Splits:
-    def split(by: list[str] | None) -> Splits:
-        return make_splits(photos.ids, values, owners=by, hashes=hashes, shares=SHARES, assign="stratified", seed=seed)
+    def split(group_owners: list[str] | None) -> Splits:
+        return make_splits(
+            photos.ids, values, owners=group_owners, hashes=hashes, shares=SHARES, assign="stratified", seed=seed
+        )
 
     if groups == "none" or not any(owners):
         return _noted(split(None), "sub-folders are nothing" if any(owners) else "no sub-folders")
@@ -219,12 +225,12 @@ def _owner(photo_id: str, given: bool) -> str:
 
 
 def _balanced(column: _Column, selected: np.ndarray) -> Labels:
-    """Labels of the photos taken for the balanced set, over the classes that occur among them."""
+    """Labels of the photos of the balanced set, over the classes that occur among them."""
     values = np.where(selected == LEFT_OUT, UNLABELLED, column.common)
-    used = np.unique(values[values != UNLABELLED])
-    code = np.full(len(column.labels.names) + 1, UNLABELLED, dtype=np.int32)
-    code[used] = np.arange(len(used))
-    return Labels(tuple(column.labels.names[i] for i in used), code[values])
+    classes = np.unique(values[values != UNLABELLED])
+    new_code = np.full(len(column.labels.names) + 1, UNLABELLED, dtype=np.int32)
+    new_code[classes] = np.arange(len(classes))
+    return Labels(tuple(column.labels.names[i] for i in classes), new_code[values])
 
 
 def _numbers(acquisitions: Sequence[Acquisition], owners: list[str], groups: np.ndarray) -> dict[str, np.ndarray]:
