@@ -16,26 +16,27 @@ from builders.paircams.build import CONFIG, PAIR_FEATURES, build_paircams, pair_
 from builders.sources import read_pair_photos
 
 PAIRS_PER_RANGE = 64
+"""Pairs of one ``gen_kwargs`` shard of ``PairCams``, the unit of work of ``num_proc``."""
 
 
 @dataclass
 class PairCamsConfig(datasets.BuilderConfig):
-    """Which pairs."""
+    """The source of the pairs."""
 
     source: str = ""
-    """``hub:REPO[@REVISION]`` or a folder, as ``pair_photos`` takes it."""
+    """``hub:REPO[@REVISION]`` or a folder, as in ``read_pair_photos``."""
     phones: tuple[str, ...] = ()
     """Device names that count as phones, besides those of the study."""
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
-        """Name of the cache folder: it changes with the pairs, not with the way they are spelled."""
+        """Name of the cache folder. It depends on the pairs, not on the spelling of ``source``."""
         photos = read_pair_photos(self.source, phones=self.phones)
-        described = [photos.ids_hash(), *photos.columns["camera_type"], *photos.columns["pair_id"]]
-        return f"{self.name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
+        contents = [photos.ids_hash(), *photos.columns["camera_type"], *photos.columns["pair_id"]]
+        return f"{self.name}-{hashlib.sha256(repr(contents).encode()).hexdigest()[:16]}"
 
 
 class PairCams(RowsBuilder):
-    """Pairs as a ``datasets`` builder; a pair of which one photo cannot be used is left out with a warning.
+    """Pairs as a ``datasets`` builder; a pair with an unusable photo is left out with a warning.
 
     builder = PairCams(source="my_pairs")
     builder.download_and_prepare()
@@ -61,7 +62,7 @@ class PairCams(RowsBuilder):
 
 
 def parser() -> Parser:
-    """The options of the command."""
+    """Parser of ``camtrace build paircams``."""
     p = Parser(
         "camtrace build paircams",
         description="Pairs of photos by a phone and by an older camera -> a data set that load_dataset reads.",

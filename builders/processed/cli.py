@@ -20,17 +20,17 @@ _ALL = "all"
 
 
 def imagenet() -> Parser:
-    """ImageNet-1k in any of the forms that people have."""
+    """Parser of ``camtrace build imagenet``."""
     return _parser("imagenet", "folder with train/ and val/, or with the official tars, or hub:ILSVRC/imagenet-1k")
 
 
 def inat2018() -> Parser:
-    """iNaturalist 2018 in the official or the torchvision layout."""
+    """Parser of ``camtrace build inat2018``."""
     return _parser("inat2018", "folder with train2018.json and val2018.json, or torchvision's 2018/ layout")
 
 
 def folder() -> Parser:
-    """Any labelled folder, or any other data specification."""
+    """Parser of ``camtrace build folder``, which also takes any data specification."""
     return _parser("folder", "folder of class folders, or any data specification such as hub:REPO")
 
 
@@ -53,7 +53,7 @@ def parse_parameters(text: str) -> tuple[str, ...]:
 
 
 def _run(kind: str, arguments: argparse.Namespace) -> int:
-    parameters = _checked(arguments)
+    parameters = _check_options(arguments)
     photos = _photos(kind, arguments)
     if arguments.recipe:
         from builders.processed.recipe import rebuild
@@ -81,8 +81,8 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
 
 
 def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list[ShardJob]:
-    """What the command writes, for who writes a share of it (``builders.dataset.ShardWork``)."""
-    parameters = _checked(arguments)
+    """The jobs of the command, for ranks of a cluster that write a part of them (``builders.dataset.ShardWork``)."""
+    parameters = _check_options(arguments)
     if arguments.recipe:
         raise UsageError("--recipe: a rebuild verifies as it goes and is not cut into ranks")
     settings = [
@@ -97,8 +97,8 @@ def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | N
     )
 
 
-def _checked(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """The parameters that were asked for; raises ``UsageError`` for what is out of its range."""
+def _check_options(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The requested parameters. Raises ``UsageError`` for an option out of range."""
     if arguments.workers < 1:
         raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
     if arguments.limit is not None and arguments.limit < 1:
@@ -116,8 +116,8 @@ def _photos(kind: str, arguments: argparse.Namespace) -> PhotoSet:
 def _open(kind: str, source: str, split_seed: int) -> PhotoSet:
     from builders.data_specs import KINDS, open_photos
 
-    named = source.partition(":")[0] in KINDS and not Path(source).exists()
-    return open_photos(source if named else f"{kind}:{source}", split_seed)
+    is_spec = source.partition(":")[0] in KINDS and not Path(source).exists()
+    return open_photos(source if is_spec else f"{kind}:{source}", split_seed)
 
 
 def _parser(kind: str, source_help: str) -> Parser:

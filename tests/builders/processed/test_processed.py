@@ -155,7 +155,7 @@ def test_folder__wrong_options_are_one_sentence(photo_folder, tmp_path, capsys, 
 def test_build_processed__a_folder_of_somebody_elses_is_left_alone(photo_folder, tmp_path):
     photos = open_photos(f"folder:{photo_folder}")
     (tmp_path / "README.md").write_text("mine")
-    with pytest.raises(UsageError, match="holds files that no build of ours wrote"):
+    with pytest.raises(UsageError, match="holds files that no build wrote"):
         build_processed(photos, tmp_path, fresh=True, progress=False)
     assert (tmp_path / "README.md").read_text() == "mine"
 
