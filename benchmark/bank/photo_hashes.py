@@ -1,8 +1,8 @@
 """Cache of the SHA-256 of every photo's bytes, which are part of a bank's key.
 
 A cache key without the bytes is not complete, but reading a million photos takes minutes to hours. Therefore the hash
-of a photo is stored under its stamp (path, size and time of change of its file). Hashes that are not stored are
-computed from the files, or by a pass, which reads the photos anyway.
+of a photo is stored under its stamp (path, size, inode, and times of modification and change of its file). Hashes that
+are not stored are computed from the files, or by a pass, which reads the photos anyway.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ READ_BEFORE = 2_000
 """Up to this many unknown photos are read before a pass, which takes seconds. More are hashed during the pass."""
 
 _DIGEST = 32
-_VERSION = 1
+_VERSION = 2
+"""Of the stamps: version 1 had neither inode nor time of change."""
 
 
 class PhotoHashes:
@@ -53,11 +54,14 @@ class PhotoHashes:
         self._looked_ns = time.time_ns()
         self._stamps = photos.stamps() if cache is not None and self._fingerprint is None else None
         self._file = None
+        self._outdated = False
+        """Whether hashes are remembered under stamps of an earlier version: banks of these bytes may exist."""
         self._saved_at, self._unsaved = time.monotonic(), False
         if self._stamps is not None and cache is not None:
             name = hashlib.sha256(f"{type(photos.source).__name__}\0{photos.name}".encode()).hexdigest()[:16]
             self._file = cache / FOLDER / f"{name}.npz"
             self._keys = _keys([stamp.text for stamp in self._stamps])
+            self._outdated = _version_of(self._file) in range(1, _VERSION)
             self._load()
 
     @property
@@ -68,7 +72,7 @@ class PhotoHashes:
     @property
     def hashed_in_pass(self) -> bool:
         """Whether a pass should compute the hashes: many are unknown, and the stamps can stand in for them."""
-        return self._stamps is not None and self.unknown > READ_BEFORE
+        return self._stamps is not None and self.unknown > READ_BEFORE and not self._outdated
 
     def stand_in(self) -> str:
         """A stand-in for ``bytes_hash`` until the bytes are known, made of the stamps; never equal to such a hash."""
@@ -189,6 +193,14 @@ def _keys(texts: Sequence[str]) -> np.ndarray:
         hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest() for text in texts
     )
     return np.frombuffer(hashes, dtype="<u8").reshape(-1, 2)
+
+
+def _version_of(path: Path) -> int:
+    """Version of a table; 0 where there is none that can be read."""
+    try:
+        return int(read_untrusted_arrays(path)["version"])
+    except (UntrustedInputError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _read_table(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -54,6 +54,31 @@ def test_bytes_hash__reads_once_and_then_only_changed_files(tmp_path, folder, re
     assert (changed.bytes_hash(), sorted(read)) == (by_hand(folder), [4, 6])
 
 
+def test_bytes_hash__other_bytes_under_the_same_size_and_time_of_modification(tmp_path, folder):
+    first = PhotoHashes(labelled_folder(str(folder)), tmp_path).bytes_hash()
+    changed = folder / "4.jpg"
+    before = changed.stat()
+    while changed.stat().st_ctime_ns == before.st_ctime_ns:  # clocks of file systems tick every few milliseconds
+        write(folder, "4.jpg", b"Photo 4")
+    after = changed.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    again = PhotoHashes(labelled_folder(str(folder)), tmp_path)
+    assert again.unknown == 1
+    assert first != again.bytes_hash() == by_hand(folder)
+
+
+def test_hashed_in_pass__hashes_under_earlier_stamps_are_computed_before_the_pass(tmp_path, folder, monkeypatch):
+    """The bank of these bytes is there, under their hash: a pass under a stand-in would embed all photos again."""
+    monkeypatch.setattr(photo_hashes, "READ_BEFORE", 3)
+    photos = labelled_folder(str(folder))
+    monkeypatch.setattr(photo_hashes, "_VERSION", 1)
+    known = PhotoHashes(photos, tmp_path).bytes_hash()
+    monkeypatch.setattr(photo_hashes, "_VERSION", 2)
+    outdated = PhotoHashes(photos, tmp_path)
+    assert (outdated.unknown, outdated.hashed_in_pass, outdated.bytes_hash()) == (9, False, known)
+    assert PhotoHashes(photos, tmp_path).unknown == 0
+
+
 def test_bytes_hash__a_subset_uses_the_hashes_of_the_whole_set_and_keeps_them_all(tmp_path, folder, read):
     whole = labelled_folder(str(folder))
     PhotoHashes(whole, tmp_path).bytes_hash()
