@@ -1,4 +1,5 @@
 from .attribute_sets import read_attribute_photos
+from .bundles import unpack
 from .exif_folder import MIN_PHOTOS, read_camera_folder
 from .folders import FolderSource, labelled_folder
 from .hub_data_sets import read_hub_photos, split_named
@@ -6,7 +7,7 @@ from .imagenet import imagenet_photos
 from .inaturalist import inaturalist_photos
 from .pairs import CAMERA_TYPES, PairRow, read_pair_photos
 from .parquet_splits import local_splits
-from .processed_sets import stored_photos, unpack
+from .processed_sets import stored_photos
 from .repository import DatasetRepo
 from .sample import sample_photos
 

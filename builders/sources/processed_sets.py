@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.photos import SPLITS, Labels, PhotoSet, Stamp, class_codes
 from builders.pixels import ALL_PARAMETERS, Parameter
+from builders.sources.bundles import pack
 from builders.sources.hub_data_sets import split_named, table_stamps, undecoded
 from builders.sources.repository import DatasetRepo
 from builders.untrusted import check_data_set, read_image_cell
@@ -169,11 +168,6 @@ def _processed_set(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet
     return ProcessedSet(photos, parameter, rows, tuple(undecoded(part, "image") for part in loaded.values()))
 
 
-_COUNT = struct.Struct("<I")
-
-_LENGTH = struct.Struct("<Q")
-
-
 @dataclass(frozen=True)
 class BundleSource:
     """Reads all stored files of a photo, one per view, as one bundle."""
@@ -263,32 +257,3 @@ def join_sets(name: str, sets: tuple[ProcessedSet, ...]) -> PhotoSet:
         stored_views=tuple(views),
         evidence=evidence,
     )
-
-
-def pack(files: Sequence[bytes]) -> bytes:
-    """Several files as one byte string: the number of files, their lengths, their bytes.
-
-    >>> unpack(pack([b"one", b""]))
-    [b'one', b'']
-    """
-    head = _COUNT.pack(len(files)) + b"".join(_LENGTH.pack(len(f)) for f in files)
-    return head + b"".join(files)
-
-
-def unpack(bundle: bytes) -> list[bytes]:
-    """The files of a bundle that ``pack`` made.
-
-    Raises:
-        PhotoError: the bytes are not a bundle.
-    """
-    try:
-        (count,) = _COUNT.unpack_from(bundle)
-        if count > len(bundle):
-            raise struct.error
-        lengths = [_LENGTH.unpack_from(bundle, _COUNT.size + i * _LENGTH.size)[0] for i in range(count)]
-    except struct.error:
-        raise PhotoError("not a bundle of stored views") from None
-    starts = _COUNT.size + count * _LENGTH.size + np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    if starts[-1] != len(bundle):
-        raise PhotoError("a bundle of stored views is cut off")
-    return [bundle[a:b] for a, b in itertools.pairwise(starts)]

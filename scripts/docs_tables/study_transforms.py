@@ -24,14 +24,16 @@ BEGIN, END = re.compile(r"<!-- \S*study_transforms\S* begins -->"), "<!-- and en
 
 
 def table() -> str:
-    """One row an encoder, in the study's order."""
-    rows = []
+    """One row for each transform, with the encoders that have it, in the study's order."""
+    groups: dict[tuple[str, ...], list[str]] = {}
     for row in STUDY:
         transform = study_transform(row.spec)
         assert transform is not None
         steps = f"short side {transform.crop_px} {transform.resample.name.lower()}, centre {transform.crop_px}"
-        rows.append([f"`{row.spec}`", row.library, steps, _constants(transform), transform.unlike_own or "the same"])
-    return markdown_table(["encoder", "library", "under the preset", "mean / std", "its own library"], rows)
+        cells = (row.library, steps, _constants(transform), transform.unlike_own or "the same")
+        groups.setdefault(cells, []).append(f"`{row.spec}`")
+    rows = [[", ".join(specs), *cells] for cells, specs in groups.items()]
+    return markdown_table(["encoders", "library", "under the preset", "mean / std", "its own library"], rows)
 
 
 def _constants(transform: StudyTransform) -> str:

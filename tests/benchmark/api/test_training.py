@@ -21,7 +21,7 @@ from benchmark.api.training import run_folder
 from builders.errors import UsageError
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PROCESSINGS, PARAMETERS, process_by_pillow
-from builders.processed.assignment import classes_by_hash, classes_of
+from builders.processed.assignment import classes_of, tied_classes
 from builders.sources.folders import labelled_folder
 
 JPEG, SIDE, NAMES = PARAMETERS["jpeg"], 40, [f"c{i}" for i in range(6)]
@@ -68,10 +68,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> PhotoSet:
 
 
 def _train_set(assignment: str) -> tuple[torch.Tensor, torch.Tensor]:
-    own = classes_by_hash(NAMES, JPEG, assignment)
+    tied = tied_classes(NAMES, JPEG, assignment)
     made = []
     for i in range(240):
-        of = classes_of(f"t{i}", JPEG, assignment, 0, own=int(own[i % 6]))[0]
+        of = classes_of(f"t{i}", JPEG, assignment, 0, tied=int(tied[i % 6]))[0]
         view = process_by_pillow(_picture(i, i % 6), ALL_PROCESSINGS[JPEG.processings[of]], f"t{i}", 0)
         made.append(_input(view))
     return torch.stack(made), torch.arange(240) % 6

@@ -17,7 +17,8 @@ from builders.__main__ import main as builders_main
 from builders.data_specs import open_photos
 from builders.errors import DataError, PhotoError, UsageError
 from builders.publish.cli import plan_publication
-from builders.sources.processed_sets import joined, open_built, pack, unpack
+from builders.sources.bundles import pack, unpack
+from builders.sources.processed_sets import join_sets, open_built
 from tests.support.processes import run_python
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
@@ -96,11 +97,11 @@ def test_built__parameters_can_be_named(several, tmp_path):
         open_photos(f"built:{several}?parameter=sharpening,jepg")
 
 
-def test_joined__photos_that_one_parameter_lacks_are_left_out_and_counted(several):
+def test_join_sets__photos_that_one_parameter_lacks_are_left_out_and_counted(several):
     resizing, sharpening = (open_built(str(several), name) for name in ("resizing", "sharpening"))
     order = np.arange(len(sharpening.photos))[::-1][:-3]
     fewer = dataclasses.replace(sharpening, photos=sharpening.photos.select(order), rows=sharpening.rows[order])
-    photos = joined("x", (resizing, fewer))
+    photos = join_sets("x", (resizing, fewer))
     missing = set(sharpening.photos.ids[:3])
     assert photos.ids == tuple(i for i in resizing.photos.ids if i not in missing)
     assert photos.evidence["left out"] == "3 photos that are not there under every parameter"
@@ -109,7 +110,7 @@ def test_joined__photos_that_one_parameter_lacks_are_left_out_and_counted(severa
     assert photos.splits[row] == sharpening.photos.splits[20]
     spoilt = dataclasses.replace(fewer.photos, splits=fewer.photos.splits[::-1].copy())
     with pytest.raises(DataError, match="resizing and sharpening disagree about splits"):
-        joined("x", (resizing, dataclasses.replace(fewer, photos=spoilt)))
+        join_sets("x", (resizing, dataclasses.replace(fewer, photos=spoilt)))
 
 
 def test_built__one_class_a_photo_cannot_be_scored(folders):
