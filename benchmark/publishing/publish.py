@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,6 +53,23 @@ def publish_results(request: PublishRequest) -> None:
         _offer_eval_yaml(gathered, push=request.push)
     if not request.push:
         print("dry run: nothing was written; add --push to publish this")
+
+
+def publish_eraser(folder: Path, repo: str) -> None:
+    """Publish an eraser's own files to a model repository on the Hub; a new repository is private."""
+    from benchmark.erasing import ERASER_FILES
+    from builders.publish import push_folder
+
+    report = push_folder(
+        folder,
+        repo,
+        stages=[[name for name in ERASER_FILES if (folder / name).is_file()]],
+        owned=lambda path: False,
+        public=False,
+        repo_type="model",
+        message="Eraser, measured on photos that it has not seen",
+    )
+    print(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged", file=sys.stderr)
 
 
 def push_folder_of_results(folder: Path, repo: str, *, public: bool = False) -> None:

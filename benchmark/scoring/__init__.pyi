@@ -1,7 +1,7 @@
 from .cache import ALL, KINDS, chosen, clear, damaged, entries
-from .erase import Erased, EraseRequest, erase_trace, erased_record, publish, save_erased
+from .erase import Erased, EraseRequest, erase_trace, erased_record, save_erased
 from .estimating import PassTimes, estimate, estimate_text, pass_times, release
-from .output import drawing_beside, warn_of_failures, write_reports, write_scored
+from .output import begin_drawing, warn_of_failures, write_reports, write_scored
 from .passes import Pass, planned_passes
 from .reproduce import Invocation, Repeat, encoder_record, options_record, recorded, reproduce_command
 from .request import (
@@ -39,12 +39,12 @@ __all__ = [
     "Row",
     "RunOutcome",
     "Scored",
+    "begin_drawing",
     "cached_trials",
     "chosen",
     "chosen_specs",
     "clear",
     "damaged",
-    "drawing_beside",
     "encoder_record",
     "entries",
     "erase_trace",
@@ -59,7 +59,6 @@ __all__ = [
     "options_record",
     "pass_times",
     "planned_passes",
-    "publish",
     "recorded",
     "release",
     "reproduce_command",
