@@ -14,6 +14,7 @@ from .request import (
     open_limited,
     open_sets,
     settle_preset,
+    with_semantics,
 )
 from .run import Scored, score_encoders
 from .runner import Failed, Log, RunOutcome, run_request
@@ -70,6 +71,7 @@ __all__ = [
     "size",
     "sweep_text",
     "warn_of_failures",
+    "with_semantics",
     "write_reports",
     "write_scored",
 ]
