@@ -76,7 +76,7 @@ def score(
             an RGB ``PIL.Image`` to a vector, or an ``Encoder``. A mapping gives names to those that have none.
         data: one or several: what ``--data`` takes, or photo sets.
         tasks: patterns such as ``"probe/*"``; all that the photos can answer by default.
-        outputs: layers scored beside the embedding: ``"layers"``, ``"layers[::4]:mean,cls"``, or several of them.
+        outputs: layers scored besides the embedding: ``"layers"``, ``"layers[::4]:mean,cls"``, or several of them.
         eraser: a folder that ``camtrace erase`` wrote, or ``OWNER/NAME`` on the Hub: applied before any score.
         preset: ``"camtrace"`` (ours, the default) or ``"iccv2025"`` (the published study's); decides ``protocol``,
             ``preprocess``, ``ties`` and ``orientation`` if they are not given.

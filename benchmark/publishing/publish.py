@@ -1,4 +1,4 @@
-"""``camtrace publish``: show what a folder of results would write to the Hub; with ``--push``, write it."""
+"""``camtrace publish``: show what is written to the Hub from a folder of results; with ``--push``, write it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 @dataclass(frozen=True)
 class PublishRequest:
-    """Results to be published, and where. Without ``push`` nothing is written: the plan is printed."""
+    """Results to publish, and where. Without ``push`` nothing is written, and the plan is printed."""
 
     folder: Path
     results: str
@@ -34,7 +34,7 @@ class PublishRequest:
 
 
 def publish_results(request: PublishRequest) -> None:
-    """Publish the results of a folder, or print what would be written; results that are refused are named.
+    """Publish the results of a folder, or print what would be written, and name the refused results.
 
     Raises:
         DataError: no result of the folder can be published.
@@ -73,10 +73,10 @@ def publish_eraser(folder: Path, repo: str) -> None:
 
 
 def push_folder_of_results(folder: Path, repo: str, *, public: bool = False) -> None:
-    """Publish every publishable result of a folder, as ``--push-to`` does after scoring; the others are named.
+    """Publish every publishable result of a folder, as ``--push-to`` does after scoring, and name the others.
 
     Raises:
-        UsageError: not a repository's name.
+        UsageError: the repository's name is not OWNER/NAME.
         DataError, RemoteError: as ``publish_results``.
     """
     if not REPO.fullmatch(repo):

@@ -116,7 +116,7 @@ class Forked:
             return
         context = multiprocessing.get_context("fork")
         theirs, self._pipe = context.Pipe(duplex=False)
-        process = context.Process(target=_serve, args=(work, prepare, theirs, self._pipe), daemon=True, name="beside")
+        process = context.Process(target=_serve, args=(work, prepare, theirs, self._pipe), daemon=True, name="drawing")
         with contextlib.suppress(OSError), deferred_signals():  # the system starts no more processes
             process.start()
             self._process = process

@@ -149,8 +149,8 @@ def output_runs_of(
 ) -> list[OutputRun]:
     """The outputs of one encoder, its embedding first."""
     outputs = layered.outputs if layered else ()
-    beside = [OutputRun(encoder, state.outputs[o.name].state, state, o, layered) for o in outputs]
-    return [OutputRun(encoder, state, state, None, layered, eraser), *beside]
+    layers = [OutputRun(encoder, state.outputs[o.name].state, state, o, layered) for o in outputs]
+    return [OutputRun(encoder, state, state, None, layered, eraser), *layers]
 
 
 def joined(members: Sequence[OutputRun], banks: Sequence[Bank]) -> tuple[Encoder, Bank | OutputsBank]:

@@ -161,7 +161,7 @@ def test_score__who_draws_is_there_while_it_scores_and_goes_with_it(tmp_path, mo
     there = []
 
     def fails(*given, **named):
-        there.extend(process for process in multiprocessing.active_children() if process.name == "beside")
+        there.extend(process for process in multiprocessing.active_children() if process.name == "drawing")
         raise DataError("no photos today")
 
     monkeypatch.setattr("benchmark.scoring.run_request", fails)
