@@ -75,8 +75,8 @@ def is_headline(score: Score) -> bool:
 def eval_yaml(name: str, description: str, tasks: Sequence[str], config: str, split: str) -> str:
     """``eval.yaml`` of a data set, which declares the tasks of camtrace that it serves.
 
-    The Hub reads it once its list of frameworks holds camtrace and the data set is on its list of benchmarks; until then
-    the file does nothing.
+    The Hub reads it once its list of frameworks holds camtrace and the data set is on its list of benchmarks; until
+    then the file does nothing.
 
     Args:
         name: of the data set, for people.

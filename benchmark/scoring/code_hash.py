@@ -1,8 +1,8 @@
 """Hash of the code that decides scores, for the keys of cached outcomes.
 
 A hand-written list of packages becomes incomplete unnoticed, and then an outcome of old code is read as a current one.
-So the packages are derived: everything that ``benchmark.tasks`` imports, but for the packages of ``HELD_ELSEWHERE``, each with
-its reason. A new package counts as soon as it is imported.
+So the packages are derived: everything that ``benchmark.tasks`` imports, but for the packages of ``HELD_ELSEWHERE``,
+each with its reason. A new package counts as soon as it is imported.
 """
 
 from __future__ import annotations
